@@ -1,0 +1,1 @@
+"""Backends: what runs or emits a compiled graph."""

@@ -1,0 +1,77 @@
+"""What went wrong, where, and what helps.
+
+CompileError
+    UnsupportedModel    the network asks for something that is not supported
+    InvalidModel        the file is not a network that can be read
+    InvalidGraph        a graph breaks an invariant
+    PipelineError       a pipeline's text, or a pass that failed
+    DataError           calibration or input data do not fit the network
+    ProgramError        a compiled program cannot be written, read or run
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One finding: a sentence, the ONNX nodes it is about, and the remedy."""
+
+    message: str
+    nodes: tuple[str, ...] = ()
+    help: str | None = None
+
+    def __str__(self) -> str:
+        lines = [f"error: {self.message}"]
+        if self.nodes:
+            names = ", ".join(f'"{name}"' for name in self.nodes[:8])
+            more = f" and {len(self.nodes) - 8} more" if len(self.nodes) > 8 else ""
+            lines.append(f"  --> node{'s' if len(self.nodes) > 1 else ''} {names}{more}")
+        if self.help:
+            lines.append(f"   = help: {self.help}")
+        return "\n".join(lines)
+
+
+class CompileError(Exception):
+    """Base of all errors that a user can cause; holds every finding, not only the first."""
+
+    def __init__(self, *findings: Diagnostic | str) -> None:
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(
+            Diagnostic(finding) if isinstance(finding, str) else finding for finding in findings
+        )
+        super().__init__(*findings)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.diagnostics))
+
+
+class UnsupportedModel(CompileError):
+    """The network asks for something that is not supported."""
+
+
+class InvalidModel(CompileError):
+    """The file is not a network that can be read."""
+
+
+class InvalidGraph(CompileError):
+    """A graph breaks an invariant."""
+
+
+class PipelineError(CompileError):
+    """A pipeline's text is wrong, or a pass failed."""
+
+
+class DataError(CompileError):
+    """Calibration or input data do not fit the network."""
+
+
+class ProgramError(CompileError):
+    """A compiled program cannot be written, read or run."""
+
+
+def raise_if_any(findings: Iterable[Diagnostic], kind: type[CompileError]) -> None:
+    """Raise all findings as one error of this kind, if there are any."""
+    if found := tuple(findings):
+        raise kind(*found)

@@ -1,0 +1,188 @@
+"""The graph: an immutable list of nodes in topological order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .diagnostics import Diagnostic, InvalidGraph
+from .ops import Op
+from .types import Range, Tensor, Type
+
+
+@dataclass(frozen=True)
+class Value:
+    """The result of a node, or an input of the graph."""
+
+    name: str
+    type: Type
+
+    def ranged(self, bounds: Range | None) -> Value:
+        """The same value, with the range that its code must cover."""
+        assert isinstance(self.type, Tensor)
+        return replace(self, type=replace(self.type, range=bounds))
+
+
+class Constant:
+    """A read-only array with a name; equal to another by name and content."""
+
+    def __init__(self, name: str, data: NDArray[Any]) -> None:
+        self.name = name
+        self.data = data.view()
+        self.data.flags.writeable = False
+
+    @property
+    def type(self) -> Tensor:
+        """Shape and kind of number, such as ``f32`` or ``i8``."""
+        kind = self.data.dtype
+        return Tensor(self.data.shape, f"{kind.kind}{kind.itemsize * 8}")
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the content, first 16 hexadecimal digits of SHA-256."""
+        head = f"{self.data.dtype.str}{self.data.shape}".encode()
+        body = np.ascontiguousarray(self.data)
+        return hashlib.sha256(head + b"\0" + body.tobytes()).hexdigest()[:16]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Constant):
+            return NotImplemented
+        return self is other or (self.name == other.name and self.digest == other.digest)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.data.shape))
+
+    def __repr__(self) -> str:
+        return f"Constant({self.name!r}, {self.type})"
+
+
+Operand: TypeAlias = Value | Constant
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operation on operands; ``origin`` names the ONNX nodes that it came from."""
+
+    op: Op
+    operands: tuple[Operand, ...]
+    result: Value
+    origin: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network: inputs, nodes in order, and what it returns under which names.
+
+    ``outputs`` are values; ``output_names`` are the names that the ONNX model gives them.
+    """
+
+    name: str
+    inputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Value, ...]
+    output_names: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not self.output_names:
+            object.__setattr__(self, "output_names", tuple(v.name for v in self.outputs))
+
+    @cached_property
+    def _producers(self) -> dict[str, Node]:
+        return {node.result.name: node for node in self.nodes}
+
+    @cached_property
+    def _users(self) -> dict[str, tuple[Node, ...]]:
+        users: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(o.name for o in node.operands if isinstance(o, Value)):
+                users.setdefault(name, []).append(node)
+        return {name: tuple(nodes) for name, nodes in users.items()}
+
+    def producer(self, operand: Operand) -> Node | None:
+        """The node whose result this is; None for a graph input or a constant."""
+        return self._producers.get(operand.name) if isinstance(operand, Value) else None
+
+    def users(self, value: Value) -> tuple[Node, ...]:
+        """The nodes that read this value, in order."""
+        return self._users.get(value.name, ())
+
+    def is_output(self, value: Value) -> bool:
+        """Whether the graph returns this value."""
+        return any(value.name == output.name for output in self.outputs)
+
+    def only_user(self, value: Value) -> Node | None:
+        """The one node that reads this value, if nothing else does and it is no output."""
+        users = self.users(value)
+        return users[0] if len(users) == 1 and not self.is_output(value) else None
+
+    @cached_property
+    def constants(self) -> tuple[Constant, ...]:
+        """Every constant once, in order of first use."""
+        found: dict[str, Constant] = {}
+        for node in self.nodes:
+            for operand in node.operands:
+                if isinstance(operand, Constant):
+                    found.setdefault(operand.name, operand)
+        return tuple(found.values())
+
+
+class Builder:
+    """Builds a graph node by node; each node's type is inferred as it is added."""
+
+    def __init__(self, name: str = "main") -> None:
+        self.name = name
+        self.inputs: list[Value] = []
+        self.nodes: list[Node] = []
+        self._taken: set[str] = set()
+
+    def input(self, name: str, type_: Type) -> Value:
+        """Declare a graph input."""
+        value = Value(self.unique(name), type_)
+        self.inputs.append(value)
+        return value
+
+    def unique(self, name: str) -> str:
+        """A name near this one that no other value has, and from now on this one's."""
+        found, count = name, 1
+        while found in self._taken:
+            count += 1
+            found = f"{name}.{count}"
+        self._taken.add(found)
+        return found
+
+    def add(
+        self,
+        op: Op,
+        *operands: Operand,
+        name: str,
+        origin: Sequence[str] = (),
+        like: Type | None = None,
+    ) -> Value:
+        """Append a node and return its result.
+
+        ``like`` gives the result the range of another type. Raises InvalidGraph, with the origin,
+        if the operands do not fit the operation.
+        """
+        result = Value(self.unique(name), infer(op, operands, origin))
+        if isinstance(like, Tensor) and isinstance(result.type, Tensor):
+            result = result.ranged(like.range)
+        self.nodes.append(Node(op, operands, result, tuple(origin)))
+        return result
+
+    def build(self, outputs: Iterable[Value], names: Iterable[str] = ()) -> Graph:
+        """The graph that returns these values."""
+        return Graph(self.name, tuple(self.inputs), tuple(self.nodes), tuple(outputs), tuple(names))
+
+
+def infer(op: Op, operands: tuple[Operand, ...], origin: Sequence[str] = ()) -> Type:
+    """Type of an operation's result; InvalidGraph, with the origin, if the operands do not fit."""
+    try:
+        return op.infer(*(operand.type for operand in operands))
+    except ValueError as error:
+        raise InvalidGraph(Diagnostic(f"{op.mnemonic} {error}", tuple(origin))) from error

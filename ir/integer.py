@@ -1,0 +1,193 @@
+"""The integer network inside a spiking graph, and the clock lines that make spikes compute it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .graph import Constant, Graph, Node, Operand, Value
+from .kernels import Array, pool_sum
+from .snn import (
+    Clock,
+    Connect,
+    Convolve,
+    Decode,
+    Encode,
+    Fanout,
+    First,
+    Neuron,
+    Population,
+    Relay,
+    Role,
+    start_of,
+)
+from .synapse import fan_in
+from .types import Spikes, size
+from .view import Reshape, Take, Transpose
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A population as ``q = clip(floor((sum W q + B) / D), 0, T)``.
+
+    ``bias`` (B) and ``slope`` (D) spread over the neurons.
+    """
+
+    node: Node
+    synapses: tuple[Node, ...]
+    bias: Array
+    slope: Array
+
+    @property
+    def spikes(self) -> Spikes:
+        """The population's shape and code."""
+        return spikes_of(self.node.result)
+
+    def weighted(self, positive: bool) -> Array:
+        """Most that the excitatory (or, negated, the inhibitory) synapses can add up to.
+
+        Every input at its highest level; spreads over the neurons.
+        """
+        total: Array = np.zeros((1,) * len(self.spikes.shape))
+        for synapse in self.synapses:
+            weight = weight_of(synapse)
+            part = np.maximum(weight, 0) if positive else np.maximum(-weight.astype(np.int32), 0)
+            source = spikes_of(synapse.operands[0])
+            total = total + source.top * fan_in(connection(synapse), part, source.shape)
+        return total
+
+
+def layers(graph: Graph) -> Iterator[Layer]:
+    """The integer layer behind every neuron or population of a graph, in order."""
+    for node in graph.nodes:
+        if isinstance(node.op, Neuron | Population):
+            yield layer_of(graph, node)
+
+
+def layer_of(graph: Graph, node: Node) -> Layer:
+    """The integer layer behind one neuron or population; KeyError if its readout is incomplete."""
+    if isinstance(node.op, Neuron):
+        *currents, bias, slope = node.operands
+        assert isinstance(bias, Constant) and isinstance(slope, Constant)
+        return Layer(node, _synapses(graph, currents), bias.data, slope.data)
+    lines = fanouts(graph, node)
+    bias_line, slope_line = weight_of(lines["bias"]), weight_of(lines["readout"])
+    return Layer(node, _synapses(graph, node.operands), bias_line, slope_line)
+
+
+def _synapses(graph: Graph, currents: tuple[Operand, ...] | list[Operand]) -> tuple[Node, ...]:
+    producers = (graph.producer(current) for current in currents)
+    return tuple(n for n in producers if n and isinstance(n.op, Convolve | Connect | Relay))
+
+
+def fanouts(graph: Graph, node: Node) -> dict[Role, Node]:
+    """The clock synapses of a population by role."""
+    producers = (graph.producer(operand) for operand in node.operands)
+    return {n.op.role: n for n in producers if n and isinstance(n.op, Fanout)}
+
+
+def arrival(graph: Graph, fanout: Node) -> int:
+    """The step at which a clock's spike reaches its population."""
+    clock = graph.producer(fanout.operands[0])
+    assert clock is not None and isinstance(clock.op, Clock)
+    return clock.op.at + 1
+
+
+def control_lines(graph: Graph, node: Node) -> dict[int, Array]:
+    """What all clocks together send to each neuron, by step of arrival.
+
+    Synapses that share a step are one synapse; a weight of 0 is none. Arrays spread over the
+    neurons.
+    """
+    lines: dict[int, Array] = {}
+    for fanout in fanouts(graph, node).values():
+        assert isinstance(fanout.op, Fanout)
+        at, weight = arrival(graph, fanout), weight_of(fanout).astype(np.int64)
+        lines[at] = lines.get(at, 0) + weight
+        if fanout.op.pulse:
+            lines[at + 1] = lines.get(at + 1, 0) - weight
+    return {at: weight for at, weight in sorted(lines.items()) if weight.any()}
+
+
+def weight_of(node: Node) -> Array:
+    """The weights of a synapse or fanout."""
+    weight = node.operands[1]
+    assert isinstance(weight, Constant)
+    return weight.data
+
+
+def connection(node: Node) -> Convolve | Connect | Relay:
+    """The kind of a data synapse."""
+    assert isinstance(node.op, Convolve | Connect | Relay)
+    return node.op
+
+
+def spikes_of(operand: Operand) -> Spikes:
+    """The code of a value that is known to be spikes."""
+    assert isinstance(operand.type, Spikes)
+    return operand.type
+
+
+def sender(graph: Graph, operand: Operand) -> Node:
+    """The node that sends these spikes, behind reshapes and transposes."""
+    node = graph.producer(operand)
+    while node is not None and isinstance(node.op, Reshape | Transpose | Take):
+        node = graph.producer(node.operands[0])
+    if node is None:
+        raise TypeError(f"%{operand.name} comes from no population")
+    return node
+
+
+def start(graph: Graph, operand: Operand) -> int | None:
+    """The step at which the highest level of these spikes leaves; None before the schedule."""
+    return start_of(sender(graph, operand).op)
+
+
+def synapse_count(graph: Graph) -> int:
+    """Synaptic connections of weight other than 0: data, pooling and clock synapses.
+
+    As every neuron and clock spikes once a frame, this is also the number of synaptic events a
+    frame.
+    """
+    total = 0
+    for node in graph.nodes:
+        match node.op:
+            case Population() | Neuron():
+                layer = layer_of(graph, node)
+                total += sum(_connections(synapse) for synapse in layer.synapses)
+                for line in control_lines(graph, node).values():
+                    total += int(np.count_nonzero(np.broadcast_to(line, layer.spikes.shape)))
+            case First():
+                total += pool_connections(node)
+    return total
+
+
+def _connections(synapse: Node) -> int:
+    source, target = synapse.operands[0].type, synapse.result.type
+    each = fan_in(connection(synapse), weight_of(synapse) != 0, source.shape)
+    return int(np.broadcast_to(each, target.shape).sum())
+
+
+def pool_connections(node: Node) -> int:
+    """Connections from a population to the gates that pass its first spikes."""
+    assert isinstance(node.op, First)
+    ones = np.ones((1, *node.operands[0].type.shape))
+    return int(pool_sum(ones, node.op, node.op.kernel).sum())
+
+
+def neuron_count(graph: Graph) -> int:
+    """Neurons that spike: encoders, populations and pooling gates, without clocks."""
+    return sum(size(node.result.type) for node in spiking_nodes(graph))
+
+
+def spiking_nodes(graph: Graph) -> tuple[Node, ...]:
+    """Every node that sends spikes of its own, in order."""
+    return tuple(n for n in graph.nodes if isinstance(n.op, Encode | Neuron | Population | First))
+
+
+def outputs(graph: Graph) -> tuple[Value, ...]:
+    """The spikes that are decoded into tensors."""
+    found = (n.operands[0] for n in graph.nodes if isinstance(n.op, Decode))
+    return tuple(value for value in found if isinstance(value, Value))

@@ -1,0 +1,209 @@
+"""What a compiled network must satisfy to be the integer network bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .ann import ArgMax, BatchNorm, Softmax
+from .diagnostics import Diagnostic
+from .graph import Graph, Node
+from .integer import (
+    Layer,
+    arrival,
+    connection,
+    fanouts,
+    layer_of,
+    layers,
+    spikes_of,
+    start,
+    weight_of,
+)
+from .kernels import Array
+from .snn import Clock, Encode, Fanout, First, Neuron, Population, Role
+from .synapse import fan_in
+from .types import Tensor
+from .verify import Invariant
+
+_ROLES: tuple[Role, ...] = (
+    *("bias", "align", "hold", "release", "counterweight", "readout", "force"),
+)
+_PULSES: tuple[Role, ...] = ("bias", "align", "hold", "release", "force")
+
+
+def _no_batchnorm(graph: Graph) -> Iterator[Diagnostic]:
+    for node in graph.nodes:
+        if isinstance(node.op, BatchNorm):
+            yield Diagnostic(
+                "batch normalisation is left in the graph",
+                node.origin,
+                "run fold-batchnorm before this pass",
+            )
+
+
+def _spiking(graph: Graph) -> Iterator[Diagnostic]:
+    host = (ArgMax, Softmax)
+    for node in graph.nodes:
+        if node.op.mnemonic.startswith("ann.") and not isinstance(node.op, host):
+            yield Diagnostic(
+                f"{node.op.mnemonic} is left at the tensor level",
+                node.origin,
+                "run quantize before this pass",
+            )
+    for layer in layers(graph) if _complete(graph) else ():
+        if not all(np.all(part == np.rint(part)) for part in (layer.bias, layer.slope)):
+            yield Diagnostic("bias and slope must be integers", layer.node.origin)
+        elif np.min(layer.slope) < 1:
+            yield Diagnostic("every slope must be at least 1", layer.node.origin)
+        if not layer.synapses:
+            yield Diagnostic("a population has no data synapse", layer.node.origin)
+        for synapse in layer.synapses:
+            if weight_of(synapse).dtype.kind != "i":
+                yield Diagnostic("weights of synapses must be integers", synapse.origin)
+
+
+def _complete(graph: Graph) -> bool:
+    return all(
+        set(fanouts(graph, n)) == set(_ROLES) for n in graph.nodes if isinstance(n.op, Population)
+    )
+
+
+def _scheduled(graph: Graph) -> Iterator[Diagnostic]:
+    for node in graph.nodes:
+        match node.op:
+            case Encode(start=None) | Neuron(window=None) | First(start=None):
+                yield Diagnostic(
+                    f"%{node.result.name} has no window",
+                    node.origin,
+                    "run assign-windows before this pass",
+                )
+            case Neuron() | Population():
+                yield from _balanced(graph, node)
+            case First():
+                expected = (start(graph, node.operands[0]) or 0) + 1
+                if node.op.start != expected:
+                    yield Diagnostic(
+                        f"%{node.result.name} answers at {node.op.start}, its input at {expected}",
+                        node.origin,
+                    )
+
+
+def _balanced(graph: Graph, node: Node) -> Iterator[Diagnostic]:
+    assert isinstance(node.op, Neuron | Population) and node.op.window is not None
+    opens, read, close = node.op.window
+    if close - read != node.op.t_max - 1:
+        yield Diagnostic(f"%{node.result.name} does not answer in t_max steps", node.origin)
+    for current in node.operands:
+        synapse = graph.producer(current)
+        if synapse is None or isinstance(synapse.op, Fanout | Clock):
+            continue
+        begin = start(graph, synapse.operands[0])
+        if begin is None:
+            continue
+        if begin + 1 < opens or begin + 1 + spikes_of(synapse.operands[0]).top != read:
+            yield Diagnostic(
+                f"spikes of %{synapse.operands[0].name} do not arrive in the window of "
+                f"%{node.result.name}",
+                node.origin,
+                "run assign-windows before this pass",
+            )
+
+
+def _read_out(graph: Graph) -> Iterator[Diagnostic]:
+    for node in graph.nodes:
+        if isinstance(node.op, Neuron):
+            yield Diagnostic(
+                f"%{node.result.name} has no readout", node.origin, "run insert-readout"
+            )
+        if isinstance(node.op, Population):
+            yield from _readout_of(graph, node, node.op)
+
+
+def _readout_of(graph: Graph, node: Node, op: Population) -> Iterator[Diagnostic]:
+    lines = fanouts(graph, node)
+    if missing := [role for role in _ROLES if role not in lines]:
+        yield Diagnostic(f"%{node.result.name} has no {', '.join(missing)} synapse", node.origin)
+        return
+    opens, read, close = op.window
+    at = {"release": read, "counterweight": read, "readout": read, "force": close}
+    for role, fanout in lines.items():
+        assert isinstance(fanout.op, Fanout)
+        if arrival(graph, fanout) != at.get(role, opens):
+            yield Diagnostic(f"the {role} of %{node.result.name} comes at the wrong step")
+        if fanout.op.pulse != (role in _PULSES):
+            yield Diagnostic(f"the {role} of %{node.result.name} is not of the right kind")
+    if len(node.operands) != len(_ROLES) + len(layer_of(graph, node).synapses):
+        yield Diagnostic(f"%{node.result.name} has a synapse of no known kind", node.origin)
+    yield from _sums(layer_of(graph, node), {r: weight_of(n) for r, n in lines.items()}, op)
+
+
+def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Diagnostic]:
+    excite, inhibit = layer.weighted(positive=True), layer.weighted(positive=False)
+    bias, slope = layer.bias.astype(np.float64), layer.slope.astype(np.float64)
+    steps = op.t_max
+    name, origin = layer.node.result.name, layer.node.origin
+    total = sum(_net_weights(layer))
+    if np.any(line["counterweight"] + total):
+        yield Diagnostic(f"the counterweight of %{name} does not cancel its weights", origin)
+    if np.any(slope < 1) or np.any(line["align"] + slope * steps != op.threshold + 1):
+        yield Diagnostic(f"slope and threshold of %{name} do not span its window", origin)
+    if np.any(line["hold"] + line["release"]):
+        yield Diagnostic(f"the release of %{name} does not undo its hold", origin)
+    peak = np.max(excite + bias + line["align"] + line["hold"])
+    if peak > op.threshold:
+        yield Diagnostic(
+            f"%{name} could fire before its read step: its membrane reaches {peak:.0f}, "
+            f"the threshold is {op.threshold}",
+            origin,
+            "run insert-readout, which holds the membrane down far enough",
+        )
+    lowest = np.min(bias - inhibit + line["force"])
+    if lowest < 0:
+        yield Diagnostic(
+            f"the forced spike of %{name} misses potentials by {-lowest:.0f}",
+            origin,
+            "run insert-readout, which forces hard enough",
+        )
+
+
+def _net_weights(layer: Layer) -> Iterator[Array]:
+    for synapse in layer.synapses:
+        source = synapse.operands[0].type.shape
+        yield fan_in(connection(synapse), weight_of(synapse), source)
+
+
+def _ranged(graph: Graph) -> Iterator[Diagnostic]:
+    for value in (*graph.inputs, *(node.result for node in graph.nodes)):
+        if isinstance(value.type, Tensor) and value.type.dtype == "f32" and not value.type.range:
+            producer = graph.producer(value)
+            yield Diagnostic(
+                f"%{value.name} has no range",
+                producer.origin if producer else (),
+                "run normalize before this pass",
+            )
+
+
+NO_BATCHNORM = Invariant("no-batchnorm", _no_batchnorm)
+RANGED = Invariant("ranged", _ranged)
+SPIKING = Invariant("spiking", _spiking)
+SCHEDULED = Invariant("scheduled", _scheduled)
+READ_OUT = Invariant("read-out", _read_out)
+
+
+def within(limit: int, name: str) -> Invariant:
+    """Potentials and partial sums of every neuron stay within ``+-limit`` in units of weights."""
+
+    def check(graph: Graph) -> Iterator[Diagnostic]:
+        for layer in layers(graph):
+            reach = np.abs(layer.bias) + layer.slope * (layer.spikes.t_max + 1)
+            span = layer.weighted(True) + layer.weighted(False) + reach
+            if (worst := np.max(span)) > limit:
+                yield Diagnostic(
+                    f"potentials of %{layer.node.result.name} can reach {worst:.0f}, "
+                    f"{limit} are allowed",
+                    layer.node.origin,
+                    "use a smaller t_max or fewer weight bits",
+                )
+
+    return Invariant(name, check)

@@ -1,0 +1,92 @@
+"""Sliding-window arithmetic in numpy, for any number of spatial axes.
+
+Images are ``batch x channel x space``. Results in float64 are exact for integers below 2**53,
+whatever the order of summation.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from .ops import Sliding
+
+Array: TypeAlias = NDArray[Any]
+
+_CHUNK = 1 << 25  # elements of unrolled windows held at once
+
+
+def windows(image: Array, op: Sliding, kernel: tuple[int, ...], fill: float) -> Array:
+    """View of every window: ``batch x channel x out x kernel``, padded with ``fill``."""
+    rank = len(kernel)
+    pads = tuple(zip(op.pads[:rank], op.pads[rank:], strict=True))
+    if any(map(any, pads)):
+        image = np.pad(image, ((0, 0), (0, 0), *pads), constant_values=fill)
+    spans = tuple((k - 1) * d + 1 for k, d in zip(kernel, op.dilations, strict=True))
+    view = sliding_window_view(image, spans, axis=tuple(range(2, 2 + rank)))
+    steps = tuple(slice(None, None, s) for s in (*op.strides, *op.dilations))
+    return view[(slice(None), slice(None), *steps)]
+
+
+def convolve(image: Array, weight: Array, op: Sliding, groups: int = 1) -> Array:
+    """Convolution (cross-correlation, as in ONNX) with zero padding."""
+    kernel = weight.shape[2:]
+    unrolled = windows(image, op, kernel, 0)
+    batch, channels, *rest = unrolled.shape
+    space = tuple(rest[: len(kernel)])
+    fan_in = weight[0].size
+    matrix = weight.reshape(groups, weight.shape[0] // groups, fan_in)
+    result = np.empty((batch, weight.shape[0], *space), np.result_type(image, weight))
+    step = max(1, _CHUNK // max(1, channels * int(np.prod(rest))))
+    axes = (0, 1, *range(3, 3 + len(kernel)), 2, *range(3 + len(kernel), 3 + 2 * len(kernel)))
+    for begin in range(0, batch, step):
+        part = unrolled[begin : begin + step]
+        part = part.reshape(len(part), groups, channels // groups, *rest).transpose(axes)
+        columns = part.reshape(len(part), groups, -1, fan_in)
+        summed = columns @ matrix.transpose(0, 2, 1)
+        result[begin : begin + step] = summed.transpose(0, 1, 3, 2).reshape(
+            len(part), weight.shape[0], *space
+        )
+    return result
+
+
+def pool_max(image: Array, op: Sliding, kernel: tuple[int, ...], lowest: float) -> Array:
+    """Maximum of each window; padding counts as ``lowest``."""
+    found: Array = windows(image, op, kernel, lowest).max(axis=_kernel_axes(kernel))
+    return found
+
+
+def pool_sum(image: Array, op: Sliding, kernel: tuple[int, ...]) -> Array:
+    """Sum of each window."""
+    found: Array = windows(image, op, kernel, 0).sum(axis=_kernel_axes(kernel))
+    return found
+
+
+def _kernel_axes(kernel: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(range(-len(kernel), 0))
+
+
+def reach(
+    weight: Array, space: tuple[int, ...], op: Sliding, per_channel: Array | None = None
+) -> Array:
+    """What a constant image sums up to behind a kernel, ``O x out``: borders see less of it.
+
+    ``per_channel`` is the constant of each input channel (default 1), laid out as
+    ``O x C/groups``. Where nothing is padded the answer is the same everywhere and comes as
+    ``O x 1 x ..``. Costs one channel's convolution, not all channels'.
+    """
+    kernel = weight.shape[2:]
+    if per_channel is None:
+        summed = weight.sum(axis=1, dtype=np.float64, keepdims=True)
+    else:
+        grown = per_channel.reshape(*per_channel.shape, *(1 for _ in kernel))
+        summed = (weight * grown).sum(axis=1, dtype=np.float64, keepdims=True)
+    if not any(op.pads):
+        total: Array = summed.sum(axis=tuple(range(1, summed.ndim)))
+        return total.reshape(-1, *(1 for _ in kernel))
+    image = np.ones((1, 1, *space))
+    result: Array = convolve(image, summed, op)[0]
+    return result

@@ -1,0 +1,106 @@
+"""What all operations have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+import numpy as np
+
+from .types import Current, Spikes, Tensor, Type
+
+Attribute = int | float | bool | str | None | tuple["Attribute", ...]
+
+
+@dataclass(frozen=True)
+class Op(ABC):
+    """An operation; its dataclass fields are its attributes.
+
+    Attributes are int, float, bool, str, None or tuples of them, so that the text form can be
+    read back as Python literals.
+    """
+
+    mnemonic: ClassVar[str]
+
+    @abstractmethod
+    def infer(self, *operands: Type) -> Type:
+        """Return the type of the result, without range; ValueError if the operands do not fit."""
+
+    def attributes(self) -> dict[str, Attribute]:
+        """Attributes that differ from their defaults, in order of declaration."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }
+
+
+def expect(count: int, operands: tuple[Type, ...]) -> None:
+    """Check the number of operands."""
+    if len(operands) != count:
+        raise ValueError(f"takes {count} operands, got {len(operands)}")
+
+
+def expect_tensor(type_: Type) -> Tensor:
+    """Check that an operand is a tensor of real numbers."""
+    if not isinstance(type_, Tensor) or type_.dtype != "f32":
+        raise ValueError(f"takes a tensor of real numbers, got {type_}")
+    return type_
+
+
+def expect_spikes(type_: Type) -> Spikes:
+    """Check that an operand is a spike train."""
+    if not isinstance(type_, Spikes):
+        raise ValueError(f"takes spikes, got {type_}")
+    return type_
+
+
+def expect_current(type_: Type) -> Current:
+    """Check that an operand is a current."""
+    if not isinstance(type_, Current):
+        raise ValueError(f"takes a current, got {type_}")
+    return type_
+
+
+def expect_broadcast(shape: tuple[int, ...], target: tuple[int, ...], what: str) -> None:
+    """Check that a constant of ``shape`` spreads over ``target`` without growing it."""
+    try:
+        fits = np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{what} of shape {shape} does not spread over {target}")
+
+
+@dataclass(frozen=True)
+class Sliding(Op):
+    """Attributes of operations that slide a kernel over the axes behind the channel.
+
+    ``pads`` holds the begin of every axis, then the end of every axis, as in ONNX.
+    """
+
+    strides: tuple[int, ...] = ()
+    pads: tuple[int, ...] = ()
+    dilations: tuple[int, ...] = ()
+
+    def slide(self, space: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[int, ...]:
+        """Output size along each axis; ValueError if the kernel does not fit."""
+        rank = len(space)
+        sizes = (len(kernel), len(self.strides), len(self.dilations), len(self.pads) // 2)
+        if any(found != rank for found in sizes) or len(self.pads) != 2 * rank:
+            raise ValueError(f"attributes do not fit {rank} spatial axes")
+        if min((*kernel, *self.strides, *self.dilations), default=1) < 1:
+            raise ValueError("kernel, strides and dilations must be at least 1")
+        if min(self.pads, default=0) < 0:
+            raise ValueError("negative padding")
+        spans = (
+            length + before + after - (k - 1) * dilation - 1
+            for length, before, after, k, dilation in zip(
+                space, self.pads[:rank], self.pads[rank:], kernel, self.dilations, strict=True
+            )
+        )
+        out = tuple(span // stride + 1 for span, stride in zip(spans, self.strides, strict=True))
+        if min(out, default=1) < 1:
+            raise ValueError(f"kernel {kernel} is larger than its padded input {space}")
+        return out

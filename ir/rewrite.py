@@ -1,0 +1,68 @@
+"""Rewriting: rules that look at one node, and a driver that applies them until none matches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from .graph import Graph, Node, Value
+
+Rule: TypeAlias = Callable[[Node, Graph], "tuple[Node, ...] | None"]
+
+
+def rewrite(graph: Graph, *rules: Rule) -> Graph:
+    """Apply rules until none matches, and drop what nothing reads any more.
+
+    A rule returns the nodes that stand in for the one it was given (the last must have a result
+    of the same name and shape), or None. Every change shrinks the distance to the fixed point, or
+    the rule is wrong; each sweep looks at every node once.
+    """
+    changed = True
+    while changed:
+        changed = False
+        for node in graph.nodes:
+            if graph.producer(node.result) is not node:
+                continue  # replaced or dropped by an earlier rule of this sweep
+            for rule in rules:
+                if (found := rule(node, graph)) is not None:
+                    graph = drop_dead(_replace(graph, node, found))
+                    changed = True
+                    break
+    return graph
+
+
+def _replace(graph: Graph, node: Node, found: tuple[Node, ...]) -> Graph:
+    index = graph.nodes.index(node)
+    nodes = graph.nodes[:index] + found + graph.nodes[index + 1 :]
+    result = found[-1].result if found else node.result
+    if result != node.result:
+        return substitute(replace(graph, nodes=nodes), {node.result.name: result})
+    return replace(graph, nodes=nodes)
+
+
+def substitute(graph: Graph, names: dict[str, Value]) -> Graph:
+    """Let every reader of a named value read another instead."""
+
+    def change(value: Value) -> Value:
+        return names.get(value.name, value)
+
+    nodes = tuple(
+        replace(
+            node,
+            operands=tuple(change(o) if isinstance(o, Value) else o for o in node.operands),
+        )
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=nodes, outputs=tuple(map(change, graph.outputs)))
+
+
+def drop_dead(graph: Graph) -> Graph:
+    """Drop the nodes that no output needs."""
+    alive = {value.name for value in graph.outputs}
+    kept: list[Node] = []
+    for node in reversed(graph.nodes):
+        if node.result.name in alive:
+            kept.append(node)
+            alive.update(operand.name for operand in node.operands if isinstance(operand, Value))
+    return replace(graph, nodes=tuple(reversed(kept)))

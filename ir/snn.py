@@ -1,0 +1,225 @@
+"""The spiking level: encoders, synapses, populations and the clocks that drive them.
+
+A spike that leaves at step i reaches the populations behind its synapses at step i + 1, and stays
+there as a current until the frame ends. Steps count from 0, the first step of the input window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar, Literal, NamedTuple, TypeAlias, get_args
+
+from .ann import conv_shape, pool_shape
+from .ops import Op, Sliding, expect, expect_broadcast, expect_current, expect_spikes, expect_tensor
+from .types import Current, Spikes, Tensor, Tick, Type
+
+
+class Window(NamedTuple):
+    """When a population listens (open to read) and answers (read to close), in steps."""
+
+    open: int
+    read: int
+    close: int
+
+
+@dataclass(frozen=True)
+class Encode(Op):
+    """Real numbers to spikes: ``q = clip(floor(x / scale + zero + 1/2), 0, t_max - 1)``.
+
+    The quotient is ``float32(x) * float32(1 / scale)``, rounded after each operation, so that
+    every engine encodes alike.
+    """
+
+    mnemonic: ClassVar[str] = "snn.encode"
+    t_max: int = 16
+    scale: float = 1.0
+    zero: int = 0
+    start: int | None = None
+
+    def infer(self, *operands: Type) -> Spikes:
+        """Tensor to spikes."""
+        expect(1, operands)
+        return Spikes(expect_tensor(operands[0]).shape, self.t_max, self.scale, self.zero)
+
+
+@dataclass(frozen=True)
+class Decode(Op):
+    """Spikes to the real numbers they stand for, ``scale * (q - zero)``."""
+
+    mnemonic: ClassVar[str] = "snn.decode"
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Spikes to a tensor."""
+        expect(1, operands)
+        return Tensor(expect_spikes(operands[0]).shape)
+
+
+@dataclass(frozen=True)
+class Convolve(Sliding):
+    """Synapses shared as a convolution kernel, weight ``O x C/groups x kernel`` of integers."""
+
+    mnemonic: ClassVar[str] = "snn.convolve"
+    groups: int = 1
+
+    def infer(self, *operands: Type) -> Current:
+        """Spikes and weight to a current."""
+        expect(2, operands)
+        shape = expect_spikes(operands[0]).shape
+        return Current(conv_shape(self, shape, operands[1].shape, self.groups))
+
+
+@dataclass(frozen=True)
+class Connect(Op):
+    """Synapses from every neuron, in C order, to every neuron: weight ``O x I`` of integers."""
+
+    mnemonic: ClassVar[str] = "snn.connect"
+
+    def infer(self, *operands: Type) -> Current:
+        """Spikes and weight to a current."""
+        expect(2, operands)
+        shape, weight = expect_spikes(operands[0]).shape, operands[1].shape
+        if len(weight) != 2 or weight[1] != prod(shape):
+            raise ValueError(f"weight {weight} does not fit {shape}")
+        return Current(weight[:1])
+
+
+@dataclass(frozen=True)
+class Relay(Op):
+    """Synapses from each neuron to its counterpart, with weights spread over the neurons."""
+
+    mnemonic: ClassVar[str] = "snn.relay"
+
+    def infer(self, *operands: Type) -> Current:
+        """Spikes and weight to a current."""
+        expect(2, operands)
+        shape = expect_spikes(operands[0]).shape
+        expect_broadcast(operands[1].shape, shape, "weight")
+        return Current(shape)
+
+
+Synapse: TypeAlias = Convolve | Connect | Relay
+
+
+@dataclass(frozen=True)
+class Clock(Op):
+    """One neuron that spikes at a fixed step of every frame."""
+
+    mnemonic: ClassVar[str] = "snn.clock"
+    at: int = 0
+
+    def infer(self, *operands: Type) -> Tick:
+        """Nothing to a tick."""
+        expect(0, operands)
+        return Tick()
+
+
+Role: TypeAlias = Literal["bias", "align", "hold", "release", "counterweight", "readout", "force"]
+
+
+@dataclass(frozen=True)
+class Fanout(Op):
+    """Synapses from a clock to every neuron of a population, with integer weights spread over it.
+
+    A pulse is taken back one step later, so that it moves the membrane by its weight once; what
+    is no pulse stays as a current. Roles: ``bias`` adds B; ``align`` shifts a neuron of slope D
+    to the population's common threshold; ``hold`` keeps the membrane down while spikes come in,
+    ``release`` lets it go; ``counterweight`` cancels the input current; ``readout`` sets the
+    slope D; ``force`` makes the silent fire at the window's end.
+    """
+
+    mnemonic: ClassVar[str] = "snn.fanout"
+    shape: tuple[int, ...] = ()
+    role: Role = "bias"
+    pulse: bool = False
+
+    def infer(self, *operands: Type) -> Current:
+        """Tick and weight to a current."""
+        expect(2, operands)
+        if self.role not in get_args(Role):
+            raise ValueError(f"role must be one of {', '.join(get_args(Role))}, not {self.role}")
+        if not isinstance(operands[0], Tick):
+            raise ValueError(f"takes a tick, got {operands[0]}")
+        expect_broadcast(operands[1].shape, self.shape, "weight")
+        return Current(self.shape)
+
+
+@dataclass(frozen=True)
+class Neuron(Op):
+    """The integer neuron: ``q = clip(floor((sum W q + B) / D), 0, t_max - 1)``.
+
+    Operands are its currents, then the constants B (bias) and D (slope, positive), both spread
+    over the neurons. `insert-readout` turns it into a `Population` that does this with spikes.
+    """
+
+    mnemonic: ClassVar[str] = "snn.neuron"
+    t_max: int = 16
+    scale: float = 1.0
+    zero: int = 0
+    window: tuple[int, int, int] | None = None
+
+    def infer(self, *operands: Type) -> Spikes:
+        """Currents, bias, slope to spikes."""
+        if len(operands) < 3:
+            raise ValueError("takes currents, a bias and a slope")
+        shape = _common_shape(operands[:-2])
+        for constant, what in zip(operands[-2:], ("bias", "slope"), strict=True):
+            expect_broadcast(constant.shape, shape, what)
+        return Spikes(shape, self.t_max, self.scale, self.zero)
+
+
+@dataclass(frozen=True)
+class Population(Op):
+    """Neurons that integrate: ``u += input; v += u``; the first step with ``v > threshold`` fires.
+
+    After its spike a neuron is silent until the next frame. The window says which steps listen
+    and which answer; the spike at ``window.read`` is the highest level.
+    """
+
+    mnemonic: ClassVar[str] = "snn.population"
+    t_max: int = 16
+    scale: float = 1.0
+    zero: int = 0
+    threshold: int = 1
+    window: tuple[int, int, int] = (0, 0, 0)
+
+    def infer(self, *operands: Type) -> Spikes:
+        """Currents to spikes."""
+        return Spikes(_common_shape(operands), self.t_max, self.scale, self.zero)
+
+
+@dataclass(frozen=True)
+class First(Sliding):
+    """Passes the first spike of each group: the maximum of the levels, one step later."""
+
+    mnemonic: ClassVar[str] = "snn.first"
+    kernel: tuple[int, ...] = ()
+    start: int | None = None
+
+    def infer(self, *operands: Type) -> Spikes:
+        """Spikes to spikes of the same code."""
+        expect(1, operands)
+        spikes = expect_spikes(operands[0])
+        shape = pool_shape(self, spikes.shape, self.kernel)
+        return Spikes(shape, spikes.t_max, spikes.scale, spikes.zero)
+
+
+def _common_shape(currents: tuple[Type, ...]) -> tuple[int, ...]:
+    shapes = {expect_current(current).shape for current in currents}
+    if len(shapes) != 1:
+        raise ValueError(f"takes currents of one shape, got {sorted(shapes)}")
+    return shapes.pop()
+
+
+def start_of(op: Op) -> int | None:
+    """The step at which the highest level leaves; None before windows are assigned.
+
+    Raises TypeError for an operation that sends no spikes.
+    """
+    match op:
+        case Encode() | First():
+            return op.start
+        case Neuron() | Population():
+            return op.window[1] if op.window else None
+        case _:
+            raise TypeError(f"{op.mnemonic} sends no spikes")

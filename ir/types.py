@@ -1,0 +1,107 @@
+"""Types of values: what flows along the edges of a graph.
+
+The batch axis is not part of a type: shapes are those of one sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TypeAlias
+
+Range: TypeAlias = tuple[float, float]
+
+
+def show_shape(shape: tuple[int, ...]) -> str:
+    """Write a shape as ``6x24x24``; the empty string is a scalar."""
+    return "x".join(map(str, shape))
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Real numbers (``f32``) or indices (``i64``), with the range they are coded in if known."""
+
+    shape: tuple[int, ...]
+    dtype: str = "f32"
+    range: Range | None = None
+
+    def __str__(self) -> str:
+        bounds = f" in {self.range[0]!r}:{self.range[1]!r}" if self.range else ""
+        return f"{self.dtype}[{show_shape(self.shape)}{bounds}]"
+
+    @property
+    def layout(self) -> Tensor:
+        """The type without its range: what an operation can infer."""
+        return replace(self, range=None)
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """One spike a neuron a frame; its time is a level q in ``0 .. t_max - 1``.
+
+    The spike of level q leaves ``t_max - 1 - q`` steps after the window's start, and stands for
+    the real number ``scale * (q - zero)``.
+    """
+
+    shape: tuple[int, ...]
+    t_max: int
+    scale: float
+    zero: int = 0
+
+    def __post_init__(self) -> None:
+        if self.t_max < 2:
+            raise ValueError(f"t_max must be at least 2, not {self.t_max}")
+        if not 0 < self.scale < float("inf"):
+            raise ValueError(f"scale must be positive and finite, not {self.scale}")
+
+    def __str__(self) -> str:
+        zero = f" zero={self.zero}" if self.zero else ""
+        return f"spikes[{show_shape(self.shape)} t={self.t_max} scale={self.scale!r}{zero}]"
+
+    @property
+    def top(self) -> int:
+        """The highest level, ``T = t_max - 1``."""
+        return self.t_max - 1
+
+    @property
+    def layout(self) -> Spikes:
+        """Spikes carry their code with them: the layout is the type itself."""
+        return self
+
+
+@dataclass(frozen=True)
+class Current:
+    """Synaptic input to a population, in the integer units of the weights."""
+
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"current[{show_shape(self.shape)}]"
+
+    @property
+    def layout(self) -> Current:
+        """A current has nothing but its layout."""
+        return self
+
+
+@dataclass(frozen=True)
+class Tick:
+    """The spike of a clock: one neuron, one fixed step."""
+
+    shape: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return "tick[]"
+
+    @property
+    def layout(self) -> Tick:
+        """A tick has nothing but its layout."""
+        return self
+
+
+Type: TypeAlias = Tensor | Spikes | Current | Tick
+
+
+def size(type_: Type) -> int:
+    """Number of elements, or of neurons, of one sample."""
+    return prod(type_.shape)

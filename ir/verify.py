@@ -1,0 +1,62 @@
+"""Invariants: predicates that the pipeline runs between passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .diagnostics import Diagnostic, InvalidGraph, raise_if_any
+from .graph import Constant, Graph, Value, infer
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """A named predicate on graphs; ``check`` yields what breaks it."""
+
+    name: str
+    check: Callable[[Graph], Iterator[Diagnostic]]
+
+
+def verify(graph: Graph, *invariants: Invariant) -> None:
+    """Check that a graph is well formed and has these invariants; InvalidGraph lists all faults."""
+    raise_if_any(well_formed(graph), InvalidGraph)
+    for invariant in invariants:
+        raise_if_any(invariant.check(graph), InvalidGraph)
+
+
+def well_formed(graph: Graph) -> Iterator[Diagnostic]:
+    """Every operand is defined before it is read, names and types hold, constants are finite."""
+    known: dict[str, Value] = {value.name: value for value in graph.inputs}
+    constants: dict[str, Constant] = {}
+    for node in graph.nodes:
+        for operand in node.operands:
+            if isinstance(operand, Value) and known.get(operand.name) != operand:
+                yield Diagnostic(f"%{operand.name} is read before it is defined", node.origin)
+            if isinstance(operand, Constant):
+                if constants.setdefault(operand.name, operand) != operand:
+                    yield Diagnostic(f"two constants are named #{operand.name}", node.origin)
+                elif not np.isfinite(operand.data).all():
+                    yield Diagnostic(
+                        f"#{operand.name} holds NaN or infinite numbers",
+                        node.origin,
+                        "repair the weights in the model, then compile again",
+                    )
+        if node.result.name in known:
+            yield Diagnostic(f"%{node.result.name} is defined twice", node.origin)
+        known[node.result.name] = node.result
+        try:
+            inferred = infer(node.op, node.operands, node.origin)
+        except InvalidGraph as error:
+            yield from error.diagnostics
+        else:
+            if inferred != node.result.type.layout:
+                yield Diagnostic(
+                    f"%{node.result.name} is {inferred}, not {node.result.type}", node.origin
+                )
+    for value in graph.outputs:
+        if known.get(value.name) != value:
+            yield Diagnostic(f"the output %{value.name} is not defined")
+    if len(graph.output_names) != len(graph.outputs):
+        yield Diagnostic("outputs and their names differ in number")
