@@ -25,3 +25,9 @@ def step_of(code: Spikes, start: int, levels: Array) -> Array:
     """Levels to spike steps, and (being its own inverse) spike steps to levels."""
     steps: Array = start + code.top - levels
     return steps
+
+
+def saturated(op: Encode, x: Array) -> int:
+    """Number of inputs beyond the range of their code."""
+    rounded = np.floor(x.astype(np.float32) * np.float32(1 / op.scale) + np.float32(op.zero + 0.5))
+    return int(((rounded < 0) | (rounded > op.t_max - 1)).sum())

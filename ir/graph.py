@@ -116,6 +116,15 @@ class Graph:
         """Whether the graph returns this value."""
         return any(value.name == output.name for output in self.outputs)
 
+    def fresh(self, name: str) -> str:
+        """A name near this one that no value of the graph has."""
+        taken = {value.name for value in self.inputs} | set(self._producers)
+        found, count = name, 1
+        while found in taken:
+            count += 1
+            found = f"{name}.{count}"
+        return found
+
     def only_user(self, value: Value) -> Node | None:
         """The one node that reads this value, if nothing else does and it is no output."""
         users = self.users(value)

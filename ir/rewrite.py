@@ -8,15 +8,15 @@ from typing import TypeAlias
 
 from .graph import Graph, Node, Value
 
-Rule: TypeAlias = Callable[[Node, Graph], "tuple[Node, ...] | None"]
+Rule: TypeAlias = Callable[[Node, Graph], "tuple[Node, ...] | Value | None"]
 
 
 def rewrite(graph: Graph, *rules: Rule) -> Graph:
     """Apply rules until none matches, and drop what nothing reads any more.
 
-    A rule returns the nodes that stand in for the one it was given (the last must have a result
-    of the same name and shape), or None. Every change shrinks the distance to the fixed point, or
-    the rule is wrong; each sweep looks at every node once.
+    A rule returns the nodes that stand in for the one it was given (the last one has its result),
+    or a value that its readers shall read instead, or None. Rules must come to an end; each sweep
+    looks at every node once.
     """
     changed = True
     while changed:
@@ -32,13 +32,11 @@ def rewrite(graph: Graph, *rules: Rule) -> Graph:
     return graph
 
 
-def _replace(graph: Graph, node: Node, found: tuple[Node, ...]) -> Graph:
-    index = graph.nodes.index(node)
-    nodes = graph.nodes[:index] + found + graph.nodes[index + 1 :]
-    result = found[-1].result if found else node.result
-    if result != node.result:
-        return substitute(replace(graph, nodes=nodes), {node.result.name: result})
-    return replace(graph, nodes=nodes)
+def _replace(graph: Graph, node: Node, found: tuple[Node, ...] | Value) -> Graph:
+    if isinstance(found, Value):
+        return substitute(graph, {node.result.name: found})
+    index = next(i for i, other in enumerate(graph.nodes) if other is node)
+    return replace(graph, nodes=graph.nodes[:index] + found + graph.nodes[index + 1 :])
 
 
 def substitute(graph: Graph, names: dict[str, Value]) -> Graph:

@@ -1,0 +1,255 @@
+"""Writing the closed form of a spiking graph as an ONNX model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from qcompiler.ir import Graph, Node, Spikes
+from qcompiler.ir.integer import Layer, connection, layer_of, spikes_of, spiking_nodes, weight_of
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.session import OnnxWriter, sliding, write_clip, write_view
+from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population
+from qcompiler.ir.synapse import fan_in
+from qcompiler.ir.view import Reshape, Take, Transpose, View
+
+_HAIR = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see the module docstring of `fast`
+_INTEGER_WORK = 256  # synapses a neuron from which 8-bit kernels are worth their conversions
+
+
+@dataclass
+class Levels:
+    """One value in up to three forms: float32 not yet floored, float32, uint8."""
+
+    raw: str | None = None
+    real: str | None = None
+    byte: str | None = None
+
+
+class ClosedForm:
+    """The ONNX model of a graph; ``record`` and ``count`` as for `FastEngine`."""
+
+    def __init__(self, graph: Graph, record: bool, count: bool) -> None:
+        self.graph = graph
+        self.exact = record or count  # floors at once, so that levels and saturation show
+        self.count = count
+        self.writer = OnnxWriter()
+        self.values: dict[str, Levels] = {}
+        self.beyond: list[str] = []
+        for value in graph.inputs:
+            name = self.writer.input(self.writer.name("input"), value.type.shape)
+            self.values[value.name] = Levels(real=name)
+        for node in graph.nodes:
+            self._write(node)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of all populations, in order."""
+        return tuple(node.result.name for node in spiking_nodes(self.graph))
+
+    def session(self, names: list[str], threads: int) -> onnxruntime.InferenceSession:
+        """A session that returns these populations' levels, then the saturation counts."""
+        kinds: dict[str, Any] = {}
+        for name in names:
+            levels = self.values[name]
+            if levels.byte:
+                kinds[self.writer.add("Identity", levels.byte)] = np.uint8
+            else:
+                kinds[self.writer.add("Identity", self._real(name))] = np.float32
+        kinds |= dict.fromkeys(self.beyond, np.int32)
+        return self.writer.session(kinds, threads)
+
+    def _write(self, node: Node) -> None:
+        if not node.operands:
+            return
+        source = node.operands[0].name
+        match node.op:
+            case Encode() as op:
+                self._keep(node, Levels(real=self._encode(op, self._real(source))))
+            case Reshape() | Transpose() | Take() as op if isinstance(node.result.type, Spikes):
+                self._keep(node, self._view(op, self.values[source]))
+            case First() as op:
+                self._keep(node, self._first(op, self.values[source]))
+            case Population():
+                layer = layer_of(self.graph, node)
+                self._keep(node, self._population(layer))
+            case _:
+                return
+
+    def _keep(self, node: Node, levels: Levels) -> None:
+        self.values[node.result.name] = levels
+
+    def _encode(self, op: Encode, x: str) -> str:
+        add, number = self.writer.add, self._number
+        scaled = add("Mul", x, number(np.float32(1 / op.scale)))
+        moved = add("Add", scaled, number(np.float32(op.zero + 0.5)))
+        return write_clip(self.writer, add("Floor", moved), 0, op.t_max - 1)
+
+    def _number(self, value: Any) -> str:
+        return self.writer.constant(np.asarray(value, np.float32))
+
+    def _real(self, name: str) -> str:
+        levels = self.values[name]
+        if levels.real is None:
+            if levels.raw is not None:
+                levels.real = self.writer.add("Floor", levels.raw)
+            else:
+                assert levels.byte is not None
+                levels.real = self.writer.add("Cast", levels.byte, to=1)
+        return levels.real
+
+    def _byte(self, name: str) -> str:
+        levels = self.values[name]
+        if levels.byte is None:
+            # a cast truncates, which floors what is not negative
+            levels.byte = self.writer.add("Cast", levels.raw or self._real(name), to=2)
+        return levels.byte
+
+    def _view(self, op: View, levels: Levels) -> Levels:
+        forms = (levels.raw, levels.real, levels.byte)
+        return Levels(*(form and write_view(self.writer, op, form) for form in forms))
+
+    def _first(self, op: First, levels: Levels) -> Levels:
+        """The maximum commutes with the floor, so the smaller image is floored."""
+
+        def pool(form: str | None) -> str | None:
+            if form is None:
+                return None
+            return self.writer.add("MaxPool", form, kernel_shape=op.kernel, **sliding(op))
+
+        if levels.byte:
+            return Levels(byte=pool(levels.byte))
+        if levels.real:
+            return Levels(real=pool(levels.real))
+        return Levels(raw=pool(levels.raw))
+
+    def _population(self, layer: Layer) -> Levels:
+        if self._fits_bytes(layer):
+            return self._in_bytes(layer)
+        top = layer.spikes.top
+        quotient = self._scaled(layer) if _folds(layer) else self._divided(layer)
+        if not self.exact:
+            return Levels(raw=write_clip(self.writer, quotient, 0, top + 0.5))
+        whole = self.writer.add("Floor", write_clip(self.writer, quotient, 0, top + 1.5))
+        if self.count:
+            self._count(whole, self._number(top + 0.5))
+        return Levels(real=write_clip(self.writer, whole, 0, top))
+
+    def _count(self, levels: str, top: str) -> None:
+        beyond = self.writer.add("Cast", self.writer.add("Greater", levels, top), to=6)
+        self.beyond.append(self.writer.add("ReduceSum", beyond, keepdims=0))
+
+    def _scaled(self, layer: Layer) -> str:
+        """V / D from weights over D in float32, where the rounding error cannot reach an integer."""
+        (synapse,) = layer.synapses
+        slope = _by_output(layer.slope)
+        weight = weight_of(synapse)
+        over = slope.reshape(-1, *(1,) * (weight.ndim - 1))
+        bias = (_by_output(layer.bias) + 0.5) / slope
+        return self._synapse(synapse, weight / over, bias)
+
+    def _divided(self, layer: Layer) -> str:
+        """V in integers, then (V + 1/2) / D."""
+        flat = _per_output(layer, layer.bias) and len(layer.synapses) == 1
+        bias = _by_output(layer.bias) + 0.5 if flat else None
+        total = self._synapse(layer.synapses[0], weight_of(layer.synapses[0]), bias)
+        for synapse in layer.synapses[1:]:
+            total = self.writer.add("Add", total, self._synapse(synapse, weight_of(synapse), None))
+        if bias is None:
+            total = self.writer.add("Add", total, self._number(layer.bias + 0.5))
+        return self.writer.add("Mul", total, self._number(1 / layer.slope))
+
+    def _synapse(self, synapse: Node, weight: Array, bias: Array | None) -> str:
+        source = self._real(synapse.operands[0].name)
+        matrix = self.writer.constant(weight.astype(np.float32), "W")
+        biases = [] if bias is None else [self._number(bias)]
+        match connection(synapse):
+            case Convolve() as op:
+                return self.writer.add(
+                    "Conv", source, matrix, *biases, group=op.groups, **sliding(op)
+                )
+            case Connect():
+                flat = write_view(self.writer, Reshape((weight.shape[1],)), source)
+                return self.writer.add("Gemm", flat, matrix, *biases, transB=1)
+            case _:
+                product = self.writer.add("Mul", source, matrix)
+                return self.writer.add("Add", product, *biases) if biases else product
+
+    def _fits_bytes(self, layer: Layer) -> bool:
+        if len(layer.synapses) != 1:
+            return False
+        (synapse,) = layer.synapses
+        weight, op = weight_of(synapse), connection(synapse)
+        factor = _common_factor(layer)
+        return (
+            isinstance(op, Convolve | Connect)
+            and weight[0].size >= _INTEGER_WORK
+            and len(weight) >= 16
+            and _per_output(layer, layer.bias)
+            and _per_output(layer, layer.slope)
+            and np.abs(weight).max() <= 127 * factor
+            and max(layer.spikes.top, spikes_of(synapse.operands[0]).top) <= 127
+            and layer.slope.max() / factor * (layer.spikes.top + 2) < 1 << 19
+        )
+
+    def _in_bytes(self, layer: Layer) -> Levels:
+        (synapse,) = layer.synapses
+        factor, add, constant = _common_factor(layer), self.writer.add, self.writer.constant
+        weight = (weight_of(synapse) // factor).astype(np.int8)
+        slope = _by_output(layer.slope) // factor
+        bias = _by_output(layer.bias) // factor - slope // 2
+        source = self._byte(synapse.operands[0].name)
+        op = connection(synapse)
+        attributes: dict[str, Any] = {}
+        if isinstance(op, Convolve):
+            attributes = {"group": op.groups, **sliding(op)}
+        else:
+            weight = weight.reshape(*weight.shape, 1, 1)
+            source = write_view(self.writer, Reshape((weight.shape[1], 1, 1)), source)
+        one, zero = self._number(1), constant(np.zeros((), np.uint8))
+        scale = self._number(_HAIR / slope)
+        zeros = constant(np.zeros(len(slope), np.int8))
+        inputs = (source, one, zero, constant(weight, "W"), scale, zeros, one, zero)
+        whole = add("QLinearConv", *inputs, constant(bias.astype(np.int32)), **attributes)
+        if not isinstance(op, Convolve):
+            whole = write_view(self.writer, Reshape((len(slope),)), whole)
+        top = constant(np.asarray(layer.spikes.top, np.uint8))
+        if self.count:
+            self._count(whole, top)
+        return Levels(byte=add("Clip", whole, "", top))
+
+
+def _per_output(layer: Layer, array: Array) -> bool:
+    """Whether an array that spreads over a population has one number an output channel."""
+    return array.ndim == 0 or all(n == 1 for n in array.shape[1:]) and (
+        len(layer.spikes.shape) == array.ndim
+    )
+
+
+def _by_output(array: Array) -> Array:
+    return array.reshape(-1).astype(np.int64)
+
+
+def _common_factor(layer: Layer) -> int:
+    """2 if weights and slopes are even, else 1: halved, they make the same levels."""
+    even = not np.any(layer.slope % 2) and not any(np.any(weight_of(s) % 2) for s in layer.synapses)
+    return 2 if even else 1
+
+
+def _folds(layer: Layer) -> bool:
+    """Whether ``sum (W / D) q + (B + 1/2) / D`` in float32 stays within ``1 / (2 D)`` of exact.
+
+    A sum of n products has an error below ``(n + 3) 2**-24`` of the sum of their magnitudes.
+    """
+    if len(layer.synapses) != 1 or not isinstance(connection(layer.synapses[0]), Convolve | Connect):
+        return False
+    (synapse,) = layer.synapses
+    if not (_per_output(layer, layer.bias) and _per_output(layer, layer.slope)):
+        return False
+    weight, source = np.abs(weight_of(synapse)), spikes_of(synapse.operands[0])
+    magnitude = source.top * fan_in(connection(synapse), weight, source.shape)
+    terms = weight[0].size + 3
+    return bool((terms * (magnitude + np.abs(layer.bias) + 0.5)).max() < 1 << 23)

@@ -1,0 +1,116 @@
+"""What engines share: counters, and what the host does with the last spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node
+from qcompiler.ir.evaluate import apply
+from qcompiler.ir.integer import (
+    neuron_count,
+    outputs,
+    sender,
+    spikes_of,
+    spiking_nodes,
+    start,
+    synapse_count,
+)
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Decode, Encode, Population
+from qcompiler.ir.types import size
+from qcompiler.ir.view import Reshape, Take, Transpose, arrange
+
+from .coding import decode
+
+
+@dataclass
+class Counters:
+    """Sums over frames. ``events`` counts every synapse that a spike reached once.
+
+    ``saturated`` counts inputs and potentials beyond their range, of ``coded`` that have one.
+    ``first`` sums the step of each frame's first output spike; ``last`` is the latest of all.
+    """
+
+    frames: int = 0
+    spikes: int = 0
+    events: int = 0
+    saturated: int = 0
+    coded: int = 0
+    first: int = 0
+    last: int = 0
+
+    def add(self, other: Counters) -> None:
+        """Take the counts of further frames in."""
+        self.last = max(self.last, other.last)
+        for name in ("frames", "spikes", "events", "saturated", "coded", "first"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One batch: decoded outputs, the levels that were asked for, and counters."""
+
+    outputs: tuple[Array, ...]
+    levels: Mapping[str, Array]
+    counters: Counters
+
+
+def finish(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ...]:
+    """Decode the output populations' levels and do what the host does behind them."""
+    known = dict(levels)
+    for node in graph.nodes:
+        source = node.operands[0].name if node.operands else ""
+        if source not in known:
+            continue
+        match node.op:
+            case Reshape() | Transpose() | Take() as op:
+                known[node.result.name] = arrange(op, known[source])
+            case Decode():
+                known[node.result.name] = decode(spikes_of(node.operands[0]), known[source])
+            case op if op.mnemonic.startswith("ann."):
+                known[node.result.name] = apply(op, known[source])
+    return tuple(known[value.name] for value in graph.outputs)
+
+
+def output_nodes(graph: Graph) -> tuple[Node, ...]:
+    """The populations whose spikes are decoded."""
+    found = {node.result.name: node for node in (sender(graph, v) for v in outputs(graph))}
+    return tuple(found.values())
+
+
+def output_steps(graph: Graph, levels: Mapping[str, Array]) -> tuple[int, int]:
+    """Sum over frames of the first output spike's step, and the latest step of all."""
+    firsts, last = [], 0
+    for node in output_nodes(graph):
+        code, begin = spikes_of(node.result), start(graph, node.result)
+        assert begin is not None
+        steps = begin + code.top - levels[node.result.name]
+        firsts.append(steps.reshape(len(steps), -1).min(axis=1))
+        last = max(last, int(steps.max()))
+    return int(np.min(firsts, axis=0).sum()), last
+
+
+def static_counters(graph: Graph, frames: int) -> Counters:
+    """Counters of a network in which every neuron spikes once a frame."""
+    coded = sum(
+        size(node.result.type)
+        for node in spiking_nodes(graph)
+        if isinstance(node.op, Encode | Population)
+    )
+    return Counters(
+        frames,
+        spikes=frames * neuron_count(graph),
+        events=frames * synapse_count(graph),
+        coded=frames * coded,
+    )
+
+
+def frame_step(graph: Graph, budget: int = 1 << 26) -> int:
+    """Frames to run at once, so that the largest population stays within a budget of bytes."""
+    largest = max((size(node.result.type) for node in graph.nodes), default=1)
+    return int(max(1, min(256, budget // (32 * largest))))
+
+

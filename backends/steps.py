@@ -1,0 +1,191 @@
+"""The golden engine: currents and membranes, step by step.
+
+Nothing here knows what the network is meant to compute: spikes leave, arrive one step later, add
+their weights to persistent currents, and membranes cross thresholds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node, ProgramError, Value
+from qcompiler.ir.integer import (
+    connection,
+    control_lines,
+    layer_of,
+    sender,
+    spikes_of,
+    spiking_nodes,
+    weight_of,
+)
+from qcompiler.ir.kernels import Array, pool_max
+from qcompiler.ir.snn import Encode, First, Population
+from qcompiler.ir.synapse import current
+from qcompiler.ir.view import View, arrange
+
+from .coding import encode, saturated, step_of
+from .host import Counters, Outcome, finish, output_steps, static_counters
+
+
+class StepsEngine:
+    """Simulates a compiled graph, every population at every step."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes = spiking_nodes(graph)
+        self.end = max(_last_step(node) for node in self.nodes) + 2
+
+    def __call__(self, *inputs: Array, record: bool = False) -> Outcome:
+        """Run a batch; ``record`` keeps the levels of every population.
+
+        Raises ProgramError if a neuron spikes outside its window or not at all.
+        """
+        cells = {node.result.name: self._cell(node, len(inputs[0])) for node in self.nodes}
+        counters = static_counters(self.graph, len(inputs[0]))
+        for value, x in zip(self.graph.inputs, inputs, strict=True):
+            self._load(cells, counters, value, x)
+        sent: Mapping[str, Array] = {}
+        for step in range(self.end):
+            fired = {name: cell.step(step, sent) for name, cell in cells.items()}
+            sent = {name: spikes for name, spikes in fired.items() if spikes is not None}
+        levels = {name: cell.levels() for name, cell in cells.items()}
+        counters.spikes = sum(int((cell.fired >= 0).sum()) for cell in cells.values())
+        counters.saturated += sum(cell.saturated for cell in cells.values())
+        counters.first, counters.last = output_steps(self.graph, levels)
+        outputs = finish(self.graph, levels)
+        return Outcome(outputs, levels if record else {}, counters)
+
+    def _load(self, cells: dict[str, Cell], counters: Counters, value: Value, x: Array) -> None:
+        for node in self.graph.users(value):
+            assert isinstance(node.op, Encode)
+            source = cells[node.result.name]
+            assert isinstance(source, Source)
+            source.times = step_of(spikes_of(node.result), node.op.start or 0, encode(node.op, x))
+            counters.saturated += saturated(node.op, x)
+
+    def _cell(self, node: Node, batch: int) -> Cell:
+        match node.op:
+            case Encode():
+                return Source(node, self.graph, batch)
+            case First():
+                return Gate(node, self.graph, batch)
+            case _:
+                return Integrator(node, self.graph, batch)
+
+
+def _last_step(node: Node) -> int:
+    match node.op:
+        case Population(window=(_, _, close)):
+            return close
+        case Encode(start=int(start)) | First(start=int(start)):
+            return start + spikes_of(node.result).top
+    raise ProgramError(f"%{node.result.name} has no window: run assign-windows and insert-readout")
+
+
+@dataclass
+class Cell:
+    """One population in simulation; ``fired`` holds each neuron's spike step, or -1."""
+
+    node: Node
+    graph: Graph
+    batch: int
+    fired: Array = field(init=False)
+    saturated: int = 0
+
+    def __post_init__(self) -> None:
+        self.fired = np.full((self.batch, *spikes_of(self.node.result).shape), -1, np.int64)
+
+    def step(self, step: int, sent: Mapping[str, Array]) -> Array | None:
+        """Advance one step on the spikes sent one step before; return which neurons fire now."""
+        raise NotImplementedError
+
+    def fire(self, step: int, spikes: Array) -> Array | None:
+        """Record spikes of neurons that have not fired yet."""
+        spikes = spikes & (self.fired < 0)
+        if not spikes.any():
+            return None
+        self.fired[spikes] = step
+        return spikes
+
+    def levels(self) -> Array:
+        """Levels of all neurons; ProgramError if one is outside the window."""
+        code, begin = spikes_of(self.node.result), self.begin
+        if (self.fired < begin).any() or (self.fired > begin + code.top).any():
+            raise ProgramError(f"neurons of %{self.node.result.name} spike outside their window")
+        return step_of(code, begin, self.fired)
+
+    @property
+    def begin(self) -> int:
+        """The step of the highest level."""
+        return _last_step(self.node) - spikes_of(self.node.result).top
+
+    def arrived(self, sent: Mapping[str, Array], operand: Value) -> Array | None:
+        """Spikes of an operand that arrive now, arranged as the operand is."""
+        spikes = sent.get(sender(self.graph, operand).result.name)
+        return None if spikes is None else self.arranged(operand, spikes)
+
+    def arranged(self, operand: Value, array: Array) -> Array:
+        """An array over the sending population, behind the views between it and the operand."""
+        node = self.graph.producer(operand)
+        if node is None or not isinstance(node.op, View):
+            return array
+        source = node.operands[0]
+        assert isinstance(source, Value)
+        return arrange(node.op, self.arranged(source, array))
+
+
+class Source(Cell):
+    """Input spikes, from encoded data."""
+
+    times: Array
+
+    def step(self, step: int, sent: Mapping[str, Array]) -> Array | None:
+        """Send the neurons whose time has come."""
+        return self.fire(step, self.times == step)
+
+
+class Gate(Cell):
+    """Passes the first spike of each group."""
+
+    def step(self, step: int, sent: Mapping[str, Array]) -> Array | None:
+        """Fire where any neuron of the group did."""
+        op, source = self.node.op, self.node.operands[0]
+        assert isinstance(op, First) and isinstance(source, Value)
+        spikes = self.arrived(sent, source)
+        if spikes is None:
+            return None
+        return self.fire(step, pool_max(spikes, op, op.kernel, False))
+
+
+class Integrator(Cell):
+    """Currents and membranes of a population."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        op = self.node.op
+        assert isinstance(op, Population)
+        self.op = op
+        self.lines = control_lines(self.graph, self.node)
+        self.layer = layer_of(self.graph, self.node)
+        self.u = np.zeros(self.fired.shape)
+        self.v = np.zeros(self.fired.shape)
+
+    def step(self, step: int, sent: Mapping[str, Array]) -> Array | None:
+        """``u += input; v += u``; fire above the threshold, once."""
+        for synapse in self.layer.synapses:
+            source = synapse.operands[0]
+            assert isinstance(source, Value)
+            if (spikes := self.arrived(sent, source)) is not None:
+                self.u += current(connection(synapse), spikes, weight_of(synapse))
+        if step in self.lines:
+            self.u += self.lines[step]
+        if step < self.op.window[0] or step > self.op.window[2]:
+            return None
+        self.v += self.u
+        if step == self.op.window[1]:
+            beyond = self.v >= self.op.threshold + 1 + self.layer.slope
+            self.saturated = int(beyond.sum())
+        return self.fire(step, self.v > self.op.threshold)

@@ -1,0 +1,199 @@
+"""Running graphs on onnxruntime: a small writer of ONNX models that share our arrays.
+
+Weights are handed over by reference, not written into the model, so that a network is held once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .ann import Affine, Clip, Conv, Dense, MaxPool, Pad, SumPool
+from .graph import Constant, Graph, Node, Operand, Value
+from .kernels import Array
+from .ops import Op, Sliding
+from .view import Reshape, Take, Transpose
+
+if TYPE_CHECKING:
+    import onnx
+    import onnxruntime
+
+_INLINE = 1 << 10  # bytes; smaller constants stay in the model, where fusions can see them
+_OPSET = 17
+
+
+class OnnxWriter:
+    """Collects ONNX nodes; every value is ``batch x shape``."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, Array] = {}
+        self.inputs: list[onnx.ValueInfoProto] = []
+        self._count = 0
+
+    def name(self, stem: str = "t") -> str:
+        """A fresh name."""
+        self._count += 1
+        return f"{stem}.{self._count}"
+
+    def input(self, name: str, shape: Sequence[int], dtype: Any = np.float32) -> str:
+        """Declare an input with a free batch axis."""
+        from onnx import helper
+
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        self.inputs.append(helper.make_tensor_value_info(name, kind, ["batch", *shape]))
+        return name
+
+    def constant(self, data: Array, stem: str = "c") -> str:
+        """Add a constant; scalars may be given as zero-dimensional arrays."""
+        name = self.name(stem)
+        self.constants[name] = np.ascontiguousarray(data).reshape(data.shape)
+        return name
+
+    def add(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node and return the name of its result."""
+        from onnx import helper
+
+        result = self.name(op)
+        self.nodes.append(helper.make_node(op, inputs, [result], **attributes))
+        return result
+
+    def session(
+        self, outputs: Mapping[str, Any], threads: int = 0
+    ) -> onnxruntime.InferenceSession:
+        """A CPU session with these outputs (name to numpy dtype); ``threads`` 0 means all cores."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        names, values = [], []
+        for name, data in self.constants.items():
+            if data.nbytes > _INLINE:
+                names.append(name)
+                values.append(onnxruntime.OrtValue.ortvalue_from_numpy(data))
+        options.add_external_initializers(names, values)
+        model = self._model(outputs).SerializeToString()
+        session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+        return session
+
+    def _model(self, outputs: Mapping[str, Any]) -> onnx.ModelProto:
+        from onnx import helper
+
+        kinds = {name: helper.np_dtype_to_tensor_dtype(np.dtype(d)) for name, d in outputs.items()}
+        graph = helper.make_graph(
+            self.nodes,
+            "main",
+            self.inputs,
+            [helper.make_tensor_value_info(name, kind, None) for name, kind in kinds.items()],
+            [self._initializer(name, data) for name, data in self.constants.items()],
+        )
+        opsets = [helper.make_opsetid("", _OPSET)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+    def _initializer(self, name: str, data: Array) -> onnx.TensorProto:
+        from onnx import TensorProto, helper, numpy_helper
+
+        if data.nbytes <= _INLINE:
+            return numpy_helper.from_array(data, name)
+        tensor = TensorProto(name=name, data_location=TensorProto.EXTERNAL)
+        tensor.data_type = helper.np_dtype_to_tensor_dtype(data.dtype)
+        tensor.dims.extend(data.shape)
+        tensor.external_data.add(key="location", value="memory")
+        return tensor
+
+
+def sliding(op: Sliding) -> dict[str, Any]:
+    """The attributes of a sliding operation as ONNX writes them."""
+    return {"strides": op.strides, "pads": op.pads, "dilations": op.dilations}
+
+
+def write_tensor_level(writer: OnnxWriter, graph: Graph) -> dict[str, str]:
+    """Write a graph of tensor-level operations; returns the ONNX name of every value.
+
+    Operations of the host (softmax, argmax) are left out.
+    """
+    names: dict[str, str] = {}
+    for value in graph.inputs:
+        names[value.name] = writer.input(writer.name("input"), value.type.shape)
+    for node in graph.nodes:
+        sources = [o.name for o in node.operands if isinstance(o, Value)]
+        if all(source in names for source in sources):
+            found = _write(writer, node, names)
+            if found is not None:
+                names[node.result.name] = found
+    return names
+
+
+def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | None:
+    x, *rest = (_operand(writer, operand, names) for operand in node.operands)
+    match node.op:
+        case Conv() as op:
+            return _conv(writer, node, op, x, rest[0])
+        case Dense():
+            flat = write_view(writer, Reshape(node.operands[1].type.shape[1:]), x)
+            return writer.add("Gemm", flat, *rest, transB=1)
+        case Affine():
+            return writer.add("Add", writer.add("Mul", x, rest[0]), rest[1])
+        case Clip(low, high):
+            if high is None and low == 0:
+                return writer.add("Relu", x)
+            return write_clip(writer, x, low, high)
+        case MaxPool() as op:
+            return writer.add("MaxPool", x, kernel_shape=op.kernel, **sliding(op))
+        case SumPool() as op:
+            channels = node.operands[0].type.shape[0]
+            ones = writer.constant(np.ones((channels, 1, *op.kernel), np.float32))
+            return writer.add("Conv", x, ones, group=channels, **sliding(op))
+        case Pad() as op:
+            rank = len(op.pads) // 2
+            pads = np.array((0, *op.pads[:rank], 0, *op.pads[rank:]), np.int64)
+            value = writer.constant(np.asarray(op.value, np.float32))
+            return writer.add("Pad", x, writer.constant(pads), value)
+        case Reshape() | Transpose() | Take():
+            return write_view(writer, node.op, x)
+        case _:
+            return None
+
+
+def _operand(writer: OnnxWriter, operand: Operand, names: Mapping[str, str]) -> str:
+    if isinstance(operand, Constant):
+        return writer.constant(operand.data, operand.name)
+    return names[operand.name]
+
+
+def _conv(writer: OnnxWriter, node: Node, op: Conv, x: str, weight: str) -> str:
+    bias = node.operands[2]
+    assert isinstance(bias, Constant)
+    if bias.data.size == bias.data.shape[0]:
+        flat = writer.constant(bias.data.reshape(-1), bias.name)
+        return writer.add("Conv", x, weight, flat, group=op.groups, **sliding(op))
+    summed = writer.add("Conv", x, weight, group=op.groups, **sliding(op))
+    return writer.add("Add", summed, writer.constant(bias.data, bias.name))
+
+
+def write_clip(writer: OnnxWriter, x: str, low: float | None, high: float | None) -> str:
+    """Write a clip of float32 values; None is unbounded."""
+    bounds = (
+        "" if bound is None else writer.constant(np.asarray(bound, np.float32))
+        for bound in (low, high)
+    )
+    return writer.add("Clip", x, *bounds)
+
+
+def write_view(writer: OnnxWriter, op: Op, x: str) -> str:
+    """Write a reshape, transpose or take."""
+    match op:
+        case Reshape():
+            shape = writer.constant(np.array((0, *op.shape) if op.shape else (-1,), np.int64))
+            return writer.add("Reshape", x, shape)
+        case Transpose():
+            return writer.add("Transpose", x, perm=(0, *(axis + 1 for axis in op.perm)))
+        case Take():
+            indices = writer.constant(np.array(op.indices, np.int64))
+            return writer.add("Gather", x, indices, axis=op.axis + 1)
+    raise TypeError(f"{op.mnemonic} is no view")

@@ -1,0 +1,98 @@
+"""Make spikes compute the integer neuron: bias, hold, counterweight, readout and forced spike.
+
+For a neuron with slope D, bias B and a window (open, read, close), all from quantised weights:
+
+    threshold = max(D) t_max - 1            align   = threshold + 1 - D t_max
+    counterweight = -sum(W)                 hold    = -max(0, peak - threshold)
+    readout = D                             force   = max(0, sum of inhibition - B)
+
+where peak is the highest potential that excitation alone can reach. At the read step the input
+current is cancelled and the membrane rises by D a step; it crosses ``T - q`` steps later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from qcompiler.ir import Constant, Graph, Invariant, Node, Tick, Value
+from qcompiler.ir.integer import Layer, connection, layer_of, weight_of
+from qcompiler.ir.invariants import READ_OUT, SCHEDULED, SPIKING
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Clock, Fanout, Neuron, Population, Role, Window
+from qcompiler.ir.synapse import fan_in
+from qcompiler.ir.types import Current
+
+from .base import Pass
+
+
+@dataclass(frozen=True)
+class InsertReadout(Pass):
+    """Turn every integer neuron into a population with clocks and their synapses."""
+
+    name: ClassVar[str] = "insert-readout"
+    requires: ClassVar[tuple[Invariant, ...]] = (SPIKING, SCHEDULED)
+    establishes: ClassVar[tuple[Invariant, ...]] = (SPIKING, SCHEDULED, READ_OUT)
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Rewrite neuron by neuron; clocks are shared by all that need their step."""
+        clocks: dict[int, Node] = {}
+        nodes: list[Node] = []
+        for node in graph.nodes:
+            nodes.extend(_population(graph, node, clocks) if isinstance(node.op, Neuron) else [node])
+        return replace(graph, nodes=(*clocks.values(), *nodes))
+
+
+def _population(graph: Graph, node: Node, clocks: dict[int, Node]) -> list[Node]:
+    op = node.op
+    assert isinstance(op, Neuron) and op.window is not None
+    layer, window = layer_of(graph, node), Window(*op.window)
+    threshold = int(layer.slope.max()) * op.t_max - 1
+    at = {"release": window.read, "counterweight": window.read, "readout": window.read}
+    at["force"] = window.close
+    fanouts = [
+        _fanout(node, role, weight, _clock(clocks, at.get(role, window.open)))
+        for role, weight in _weights(layer, threshold).items()
+    ]
+    population = Population(op.t_max, op.scale, op.zero, threshold, tuple(window))
+    operands = (*node.operands[:-2], *(fanout.result for fanout in fanouts))
+    return [*fanouts, replace(node, op=population, operands=operands)]
+
+
+def _weights(layer: Layer, threshold: int) -> dict[Role, Array]:
+    bias, slope = (array.astype(np.float64) for array in (layer.bias, layer.slope))
+    excite, inhibit = layer.weighted(positive=True), layer.weighted(positive=False)
+    net = sum(fan_in(connection(s), weight_of(s), s.operands[0].type.shape) for s in layer.synapses)
+    align = threshold + 1 - slope * layer.spikes.t_max
+    hold = _even(excite + bias + align - threshold)
+    return {
+        "bias": bias,
+        "align": align,
+        "hold": -hold,
+        "release": hold,
+        "counterweight": -np.asarray(net),
+        "readout": slope,
+        "force": _even(inhibit - bias),
+    }
+
+
+def _even(needed: Array) -> Array:
+    """At least what is needed and never negative, in the even numbers that every chip can add."""
+    result: Array = 2 * np.ceil(np.maximum(needed, 0) / 2)
+    return result
+
+
+def _clock(clocks: dict[int, Node], arrival: int) -> Value:
+    at = arrival - 1
+    if at not in clocks:
+        clocks[at] = Node(Clock(at), (), Value(f"clock:{at}", Tick()))
+    return clocks[at].result
+
+
+def _fanout(node: Node, role: Role, weight: Array, clock: Value) -> Node:
+    shape, name = node.result.type.shape, node.result.name
+    constant = Constant(f"{name}:{role}.weight", weight.astype(np.int32))
+    op = Fanout(shape, role, role not in ("counterweight", "readout"))
+    return Node(op, (clock, constant), Value(f"{name}:{role}", Current(shape)), node.origin)

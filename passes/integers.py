@@ -1,0 +1,219 @@
+"""The integers of one population: weights, bias and slope from real ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor
+from typing import NamedTuple
+
+import numpy as np
+
+from qcompiler.ir import Constant, Diagnostic, Node, Range, Spikes, UnsupportedModel
+from qcompiler.ir.ann import Affine, Conv, Dense, Pad, SumPool
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
+from qcompiler.ir.synapse import fan_in
+
+from .groups import Group
+
+_MAX_SLOPE = 1 << 15
+_MAX_SPAN = 1 << 19  # slope times levels: what single-precision engines divide exactly
+_SHARES = np.linspace(0.99, 0.6, 40)
+_SAMPLE = 512
+
+
+class Limits(NamedTuple):
+    """What a weight, and a potential, may reach in absolute value."""
+
+    weight: int
+    potential: int
+
+
+class Real(NamedTuple):
+    """A linear map as a synapse: weights, bias, and a positive gain behind both."""
+
+    synapse: Synapse
+    weight: Array
+    bias: Array
+    gain: Array
+
+
+@dataclass(frozen=True)
+class Integers:
+    """Synapse, weight W, bias B and slope D of a population, as int64; B and D spread over it."""
+
+    synapse: Synapse
+    weight: Array
+    bias: Array
+    slope: Array
+
+
+def code_of(shape: tuple[int, ...], t_max: int, bounds: Range) -> Spikes:
+    """The code whose levels span a range, with a level that is exactly zero if the range has 0."""
+    low, high = bounds
+    if not high > low:
+        low, high = min(low, 0.0), max(high, 0.0)
+        high = high if high > low else low + 1.0
+    scale = (high - low) / (t_max - 1)
+    return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
+
+
+def output_levels(t_max: int, chosen: int) -> int:
+    """Levels of an output: as chosen, else enough to tell the largest from the second largest."""
+    return chosen or max(t_max, 64)
+
+
+def integers_of(group: Group, source: Spikes, code: Spikes, limits: Limits) -> Integers:
+    """Quantise one group; UnsupportedModel if a weight needs more bits than there are."""
+    real = _real(group, source)
+    ratio = real.weight.astype(np.float64) * (source.scale / code.scale)
+    offset = (real.bias / code.scale).astype(np.float64)
+    slope = _slope(ratio, real, limits, group, code.t_max)
+    for _ in range(8):
+        found = _rounded(real, ratio, offset, slope, source, code)
+        excess = _excess(found, source, code, limits)
+        if np.all(excess <= 1):
+            return found
+        slope = np.floor(slope / _per_output(excess, slope))
+        if np.any(slope < 1):
+            break
+    raise UnsupportedModel(
+        Diagnostic(
+            f"potentials of a population do not fit into +-{limits.potential}",
+            group.origin,
+            "use a smaller --t-max or fewer --weight-bits",
+        )
+    )
+
+
+def _real(group: Group, source: Spikes) -> Real:
+    node = group.linear
+    shape = group.result.type.shape
+    if node is None:
+        one = np.ones((1,) * len(shape))
+        return Real(Relay(), one, np.zeros_like(one), one)
+    real = _linear(node, source)
+    if group.gain is None:
+        return real
+    scale, shift = (c.data.astype(np.float64) for c in _constants(group.gain))
+    scale, shift = (_full_rank(array, len(shape)) for array in (scale, shift))
+    return Real(real.synapse, real.weight, real.bias * scale + shift, scale)
+
+
+def _linear(node: Node, source: Spikes) -> Real:
+    rank = len(node.result.type.shape)
+    one = np.ones((1,) * rank)
+    channels = source.shape[0] if source.shape else 1
+    match node.op:
+        case Conv() as op:
+            weight, bias = (c.data for c in _constants(node))
+            synapse = Convolve(op.strides, op.pads, op.dilations, op.groups)
+            return Real(synapse, weight, _full_rank(bias, rank), one)
+        case Dense():
+            weight, bias = (c.data for c in _constants(node))
+            return Real(Connect(), weight, bias, one)
+        case Affine():
+            scale, shift = (c.data for c in _constants(node))
+            return Real(Relay(), _full_rank(scale, rank), _full_rank(shift, rank), one)
+        case SumPool() as op:
+            synapse = Convolve(op.strides, op.pads, op.dilations, channels)
+            return Real(synapse, np.ones((channels, 1, *op.kernel)), 0 * one, one)
+        case Pad() as op:
+            return _pad(node, op, channels)
+    raise UnsupportedModel(Diagnostic(f"{node.op.mnemonic} has no spiking form", node.origin))
+
+
+def _pad(node: Node, op: Pad, channels: int) -> Real:
+    rank = len(op.pads) // 2
+    if rank < 2 or op.pads[0] or op.pads[rank]:
+        raise UnsupportedModel(
+            Diagnostic("padding of the channel axis has no spiking form yet", node.origin)
+        )
+    space = rank - 1
+    pads = (*op.pads[1:rank], *op.pads[rank + 1 :])
+    synapse = Convolve((1,) * space, pads, (1,) * space, channels)
+    filling = np.full(node.result.type.shape, op.value)
+    inner = (slice(b, n - e) for n, b, e in zip(filling.shape[1:], pads, pads[space:], strict=False))
+    filling[(slice(None), *inner)] = 0
+    one = np.ones((1,) * rank)
+    return Real(synapse, np.ones((channels, 1, *(1,) * space)), filling if op.value else 0 * one, one)
+
+
+def _constants(node: Node) -> tuple[Constant, ...]:
+    return tuple(operand for operand in node.operands if isinstance(operand, Constant))
+
+
+def _full_rank(array: Array, rank: int) -> Array:
+    return array.reshape((1,) * (rank - array.ndim) + array.shape)
+
+
+def _slope(ratio: Array, real: Real, limits: Limits, group: Group, levels: int) -> Array:
+    """Largest slope of each output (or relay weight) that keeps its weights within their bits."""
+    axes = () if isinstance(real.synapse, Relay) else tuple(range(1, ratio.ndim))
+    largest = np.abs(ratio).max(axis=axes, keepdims=True) if axes else np.abs(ratio)
+    if (worst := largest.max() * real.gain.max()) > limits.weight + 0.5:
+        raise UnsupportedModel(
+            Diagnostic(
+                f"one level of an input moves an output by {worst:.0f} levels, "
+                f"weights go to {limits.weight}",
+                group.origin,
+                "use a larger --t-max or more --weight-bits, or calibrate with more typical data",
+            )
+        )
+    room = np.divide(limits.weight, largest, out=np.full_like(largest, np.inf), where=largest > 0)
+    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1))
+    return _closest(ratio, np.clip(np.floor(room), 1, highest), axes)
+
+
+def _closest(ratio: Array, slope: Array, axes: tuple[int, ...]) -> Array:
+    """Of some slopes up to the largest, the one whose rounded weights are closest to the real."""
+    if not axes:
+        return slope
+    flat = ratio.reshape(len(ratio), -1)
+    sample = flat[:, :: max(1, flat.shape[1] // _SAMPLE)]
+    best = slope.reshape(-1, 1)
+    least = _error(sample, best)
+    for share in _SHARES:
+        tried = np.maximum(np.floor(slope.reshape(-1, 1) * share), 1)
+        error = _error(sample, tried)
+        best, least = np.where(error < least, tried, best), np.minimum(error, least)
+    return best.reshape(slope.shape)
+
+
+def _error(ratio: Array, slope: Array) -> Array:
+    result: Array = ((np.rint(ratio * slope) / slope - ratio) ** 2).sum(axis=1, keepdims=True)
+    return result
+
+
+def _per_output(array: Array, slope: Array) -> Array:
+    """Reduce what spreads over the neurons to what spreads over the outputs of ``slope``."""
+    if slope.shape == array.shape:
+        return np.maximum(array, 1)
+    worst = array.reshape(len(array), -1).max(axis=1) if array.ndim else array
+    return np.maximum(np.broadcast_to(worst, slope.shape[:1]), 1).reshape(slope.shape)
+
+
+def _rounded(
+    real: Real, ratio: Array, offset: Array, slope: Array, source: Spikes, code: Spikes
+) -> Integers:
+    weight = np.rint(ratio * slope)
+    over = slope.reshape(-1, *(1,) * (len(code.shape) - 1)) if ratio.ndim > 1 and not isinstance(
+        real.synapse, Relay
+    ) else slope
+    neuron_slope = np.maximum(np.rint(over / real.gain), 1)
+    zeros = source.zero * fan_in(real.synapse, weight, source.shape)
+    bias = np.rint(neuron_slope * (offset + code.zero)) - zeros + neuron_slope // 2
+    return Integers(
+        real.synapse,
+        weight.astype(np.int64),
+        bias.astype(np.int64),
+        neuron_slope.astype(np.int64),
+    )
+
+
+def _excess(found: Integers, source: Spikes, code: Spikes, limits: Limits) -> Array:
+    """How far potentials go beyond their limit, as a factor that spreads over the neurons."""
+    span = source.top * fan_in(found.synapse, np.abs(found.weight), source.shape)
+    reach = span + np.abs(found.bias) + found.slope * (code.t_max + 1)
+    excess: Array = reach / limits.potential
+    return excess

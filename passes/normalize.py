@@ -1,0 +1,156 @@
+"""Find the range that the levels of every tensor must cover.
+
+With calibration data the network runs once, on onnxruntime, and a histogram of every tensor is
+kept: ``percentile`` cuts it, ``mse`` takes the range whose rounding to t_max levels has the least
+squared error. Without data the range is the widest that the weights allow (interval bounds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from qcompiler.ir import DataError, Graph, Invariant, Range, Tensor, Value
+from qcompiler.ir.ann import Clip, MaxPool
+from qcompiler.ir.invariants import NO_BATCHNORM
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.session import OnnxWriter, write_tensor_level
+
+from .base import Pass, hidden
+from .groups import Group, groups, is_last
+from .histogram import Histogram
+from .integers import output_levels
+from .intervals import interval_ranges
+
+_BATCH_BYTES = 1 << 26
+
+
+@dataclass(frozen=True)
+class Normalize(Pass):
+    """Give every tensor that will be spikes a range.
+
+    ``calibration`` holds one batch an input, ``images x shape``; without it, ``low`` and ``high``
+    bound the inputs. ``t_max`` and ``output_t_max`` are those of `quantize`. Raises DataError if the
+    data do not fit, are empty or not finite.
+    """
+
+    name: ClassVar[str] = "normalize"
+    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    method: str = "mse"
+    percentile: float = 99.9
+    t_max: int = 16
+    output_t_max: int = 0
+    low: float = 0.0
+    high: float = 1.0
+    calibration: tuple[Array, ...] | None = hidden()
+    progress: Callable[[float], None] | None = hidden()
+
+    def __post_init__(self) -> None:
+        if self.method not in ("mse", "percentile"):
+            raise ValueError(f"method must be mse or percentile, not {self.method}")
+        if not 50 < self.percentile <= 100:
+            raise ValueError("percentile must be above 50 and at most 100")
+        if not self.low < self.high:
+            raise ValueError("low must be below high")
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Measure or bound, then write the ranges into the types."""
+        if self.calibration is None:
+            ranges = interval_ranges(graph, (self.low, self.high))
+        else:
+            ranges = self._calibrated(graph, self.calibration)
+        return _with_ranges(graph, ranges)
+
+    def _calibrated(self, graph: Graph, data: tuple[Array, ...]) -> dict[str, Range]:
+        _check(graph, data)
+        found = {group.result.name: group for group in groups(graph)}
+        names = [value.name for value in graph.inputs] + list(found)
+        seen = {name: _as_read(graph, name) for name in names}
+        histograms = self._measure(graph, data, list(dict.fromkeys(seen.values())))
+        return {
+            name: self._cut(graph, found.get(name), histograms[seen[name]], name) for name in names
+        }
+
+    def _measure(
+        self, graph: Graph, data: tuple[Array, ...], names: list[str]
+    ) -> dict[str, Histogram]:
+        writer = OnnxWriter()
+        written = write_tensor_level(writer, graph)
+        inputs = [written[value.name] for value in graph.inputs]
+        behind = {name: written[name] for name in names if written[name] not in inputs}
+        session = writer.session(dict.fromkeys(behind.values(), np.float32))
+        histograms = {name: Histogram() for name in names}
+        for part in self._batches(graph, data):
+            for value, array in zip(graph.inputs, part, strict=True):
+                histograms[value.name].add(array)
+            results = session.run(None, dict(zip(inputs, part, strict=True)))
+            for name, array in zip(behind, results, strict=True):
+                if not np.isfinite(array).all():
+                    raise DataError(f"%{name} becomes NaN or infinite on the calibration data")
+                histograms[name].add(array)
+        return histograms
+
+    def _batches(self, graph: Graph, data: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
+        largest = sum(np.prod(node.result.type.shape) for node in graph.nodes)
+        step = int(max(1, min(256, _BATCH_BYTES // (4 * max(1, largest)))))
+        for begin in range(0, len(data[0]), step):
+            yield tuple(array[begin : begin + step].astype(np.float32) for array in data)
+            if self.progress:
+                self.progress(min(1.0, (begin + step) / len(data[0])))
+
+    def _cut(self, graph: Graph, group: Group | None, histogram: Histogram, name: str) -> Range:
+        clip = group.clip.op if group and group.clip else None
+        low = clip.low if isinstance(clip, Clip) else None
+        if self.method == "percentile":
+            bottom, top = histogram.percentile(self.percentile)
+            return (min(bottom, 0.0) if low is None else low, top)
+        levels = self.t_max
+        if group and is_last(graph, group.result):
+            levels = output_levels(levels, self.output_t_max)
+        return histogram.least_squares(levels, low)
+
+
+def _as_read(graph: Graph, name: str) -> str:
+    """The value whose distribution counts: behind a max pool, if nothing else reads this one."""
+    value = next(v for v in (*graph.inputs, *(n.result for n in graph.nodes)) if v.name == name)
+    user = graph.only_user(value)
+    if user is not None and isinstance(user.op, MaxPool):
+        return _as_read(graph, user.result.name)
+    return name
+
+
+def _check(graph: Graph, data: tuple[Array, ...]) -> None:
+    if len(data) != len(graph.inputs):
+        raise DataError(f"{len(data)} calibration arrays for {len(graph.inputs)} inputs")
+    for value, array in zip(graph.inputs, data, strict=True):
+        if len(array) == 0:
+            raise DataError("the calibration data are empty")
+        if array.shape[1:] != value.type.shape:
+            raise DataError(
+                f"calibration data of shape {array.shape[1:]} do not fit the input "
+                f"{value.name} of shape {value.type.shape}"
+            )
+        if array.dtype.kind not in "uifb" or not np.isfinite(array).all():
+            raise DataError("the calibration data hold NaN, infinite or other than real numbers")
+
+
+def _with_ranges(graph: Graph, ranges: dict[str, Range]) -> Graph:
+    """Write ranges into the types of inputs and results; ones not named stay as they are."""
+
+    def ranged(value: Value) -> Value:
+        known = ranges.get(value.name)
+        return value.ranged(known) if known and isinstance(value.type, Tensor) else value
+
+    nodes = tuple(
+        replace(
+            node,
+            operands=tuple(ranged(o) if isinstance(o, Value) else o for o in node.operands),
+            result=ranged(node.result),
+        )
+        for node in graph.nodes
+    )
+    inputs, outputs = tuple(map(ranged, graph.inputs)), tuple(map(ranged, graph.outputs))
+    return replace(graph, inputs=inputs, nodes=nodes, outputs=outputs)

@@ -1,0 +1,168 @@
+"""Pipelines: passes in order, as text and as a function that checks what passes promise.
+
+    fold-batchnorm,fold-linear,quantize{t_max=16 even=true},my_package.module:MyPass{depth=2}
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, NoReturn, TypeAlias
+
+from qcompiler.ir import Graph, InvalidGraph, PipelineError, verify
+
+from .base import Pass
+
+Watcher: TypeAlias = Callable[[Pass, Graph], None]
+Finder: TypeAlias = Callable[[str], "type[Pass] | None"]
+
+_PASS = re.compile(r"\s*([\w.:-]+)\s*(?:\{([^{}]*)\})?\s*")
+_OPTION = re.compile(r"\s*(\w+)=([^\s,]+)\s*,?")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Passes in order. ``str(pipeline)`` is text that `parse` reads back."""
+
+    passes: tuple[Pass, ...]
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.passes))
+
+    @staticmethod
+    def parse(
+        text: str, find: Finder | None = None, defaults: Mapping[str, Any] | None = None
+    ) -> Pipeline:
+        """Read a pipeline.
+
+        ``find`` looks a name up and returns the class or None (default: the built-in passes);
+        ``package.module:ClassName`` is imported. ``defaults`` fill options that the text leaves
+        out, in every pass that has them. Raises PipelineError with the column of the fault.
+        """
+        return Pipeline(tuple(_Parser(text, find or built_in, defaults or {}).passes()))
+
+    def run(self, graph: Graph, watch: Watcher | None = None) -> Graph:
+        """Run all passes; verify their invariants between them.
+
+        ``watch`` is called after each pass. Raises the `CompileError` of a pass, or InvalidGraph
+        naming the pass if it breaks an invariant.
+        """
+        verify(graph)
+        for step in self.passes:
+            _check(step, "needs", graph, step.requires)
+            graph = step(graph)
+            _check(step, "breaks", graph, step.establishes)
+            if watch:
+                watch(step, graph)
+        return graph
+
+
+def _check(step: Pass, verb: str, graph: Graph, invariants: Iterable[Any]) -> None:
+    try:
+        verify(graph, *invariants)
+    except InvalidGraph as error:
+        heading = f"pass {step.name} {verb} what does not hold"
+        raise InvalidGraph(heading, *error.diagnostics) from error
+
+
+def built_in(name: str) -> type[Pass] | None:
+    """The built-in pass of this name."""
+    from . import BUILT_IN
+
+    return BUILT_IN[name]() if name in BUILT_IN else None
+
+
+class _Parser:
+    def __init__(self, text: str, find: Finder, defaults: Mapping[str, Any]) -> None:
+        self.text = text
+        self.find = find
+        self.defaults = defaults
+
+    def fail(self, message: str, at: int, help_: str | None = None) -> NoReturn:
+        pointer = f"{message}\n{self.text}\n{' ' * at}^"
+        raise PipelineError(pointer if help_ is None else f"{pointer}\n   = help: {help_}")
+
+    def passes(self) -> Iterable[Pass]:
+        at = 0
+        while True:
+            found = _PASS.match(self.text, at)
+            if found is None:
+                self.fail("expected the name of a pass", at)
+            yield self.build(found)
+            at = found.end()
+            if at == len(self.text):
+                return
+            if self.text[at] != ",":
+                self.fail("expected a comma between passes", at)
+            at += 1
+
+    def build(self, found: re.Match[str]) -> Pass:
+        kind = self.lookup(found[1], found.start(1))
+        options = {f.name: self.defaults[f.name] for f in fields(kind) if f.name in self.defaults}
+        if found[2]:
+            options.update(self.options(kind, found[2], found.start(2)))
+        try:
+            return kind(**options)
+        except (ValueError, TypeError) as error:
+            self.fail(f"{found[1]}: {error}", found.start(1))
+
+    def lookup(self, name: str, at: int) -> type[Pass]:
+        kind = self.imported(name, at) if ":" in name else self.find(name)
+        if kind is None:
+            from . import BUILT_IN
+
+            self.fail(f"no pass is named '{name}'", at, f"known: {', '.join(sorted(BUILT_IN))}")
+        return kind
+
+    def imported(self, name: str, at: int) -> type[Pass]:
+        module, _, attribute = name.partition(":")
+        try:
+            kind = getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            self.fail(f"cannot import {name}: {error}", at)
+        if not (isinstance(kind, type) and issubclass(kind, Pass)):
+            self.fail(f"{name} is not a subclass of qcompiler.passes.Pass", at)
+        return kind
+
+    def options(self, kind: type[Pass], text: str, offset: int) -> dict[str, Any]:
+        known = {f.name: f for f in fields(kind) if f.metadata.get("text", True)}
+        found: dict[str, Any] = {}
+        at = 0
+        while text[at:].strip():
+            option = _OPTION.match(text, at)
+            if option is None:
+                self.fail("expected option=value", offset + at)
+            name, value = option[1], option[2]
+            if name not in known:
+                options = ", ".join(known) or "none"
+                self.fail(f"{kind.name} has no option '{name}'", offset + at, f"options: {options}")
+            default = known[name].default
+            try:
+                found[name] = _value(value, None if default is MISSING else default)
+            except ValueError:
+                self.fail(f"{name} cannot be '{value}'", offset + option.start(2))
+            at = option.end()
+        return found
+
+
+def _value(text: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        if text.lower() not in ("true", "false"):
+            raise ValueError(text)
+        return text.lower() == "true"
+    if isinstance(default, int | float | str):
+        return type(default)(text)
+    return _guess(text)
+
+
+def _guess(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+

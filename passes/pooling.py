@@ -1,0 +1,123 @@
+"""Folding a sum pool into the linear layer behind it: both together are one larger kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node
+from qcompiler.ir.ann import Conv, Dense, SumPool
+
+from .linear import parameters, relinear
+
+_FREE = 1 << 16  # merged weights up to this size are always worth the population they save
+
+
+def pool_into_conv(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+    """Convolution of sums: kernel ``(k-1) s d + span`` with the strides multiplied."""
+    found = _pooled(node, graph)
+    if found is None or not isinstance(node.op, Conv):
+        return None
+    inner, pool = found
+    if (weights := parameters(node)) is None or not _separate(node.op, inner, pool):
+        return None
+    weight, bias = weights
+    conv, axes = node.op, range(len(pool.kernel))
+    span = [(pool.kernel[a] - 1) * pool.dilations[a] + 1 for a in axes]
+    apart = [conv.dilations[a] * pool.strides[a] for a in axes]
+    kernel = [(weight.shape[2 + a] - 1) * apart[a] + span[a] for a in axes]
+    if not _affordable(prod(weight.shape[:2]) * prod(kernel), graph):
+        return None
+    merged = np.zeros((*weight.shape[:2], *kernel), weight.dtype)
+    for offset in _offsets(pool):
+        at = (
+            slice(offset[a], offset[a] + (weight.shape[2 + a] - 1) * apart[a] + 1, apart[a])
+            for a in axes
+        )
+        merged[(slice(None), slice(None), *at)] += weight
+    op = replace(
+        conv,
+        strides=tuple(conv.strides[a] * pool.strides[a] for a in axes),
+        dilations=(1,) * len(kernel),
+        pads=_merged_pads(node, conv, inner, pool, kernel),
+    )
+    folded = relinear(replace(node, op=op), inner.operands[0], merged, bias)
+    return (replace(folded, origin=inner.origin + node.origin),)
+
+
+def _merged_pads(
+    node: Node, conv: Conv, inner: Node, pool: SumPool, kernel: list[int]
+) -> tuple[int, ...]:
+    axes = range(len(kernel))
+    begins = [pool.pads[a] + conv.pads[a] * pool.strides[a] for a in axes]
+    lengths, outs = inner.operands[0].type.shape[1:], node.result.type.shape[1:]
+    ends = (
+        (outs[a] - 1) * conv.strides[a] * pool.strides[a] + kernel[a] - lengths[a] - begins[a]
+        for a in axes
+    )
+    return (*begins, *(max(0, end) for end in ends))
+
+
+def _separate(conv: Conv, inner: Node, pool: SumPool) -> bool:
+    """Whether a sum that lies in the convolution's padding would reach no pixel."""
+    rank = len(pool.kernel)
+    lengths, sums = inner.operands[0].type.shape[1:], inner.result.type.shape[1:]
+    return all(
+        not (conv.pads[a] or conv.pads[rank + a])
+        or (
+            (pool.kernel[a] - 1) * pool.dilations[a] < pool.strides[a]
+            and sums[a] * pool.strides[a] - pool.pads[a] >= lengths[a]
+        )
+        for a in range(rank)
+    )
+
+
+def pool_into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+    """A dense layer of sums: every pixel gets the weight of the sums that it is part of."""
+    found = _pooled(node, graph)
+    if found is None or not isinstance(node.op, Dense):
+        return None
+    inner, pool = found
+    if (weights := parameters(node)) is None:
+        return None
+    weight, bias = weights
+    source, sums = inner.operands[0].type.shape, inner.result.type.shape
+    if not _affordable(len(weight) * prod(source), graph):
+        return None
+    rank = len(pool.kernel)
+    ends = zip(pool.pads[:rank], source[1:], pool.pads[rank:], strict=True)
+    merged = np.zeros((len(weight), source[0], *(b + n + e for b, n, e in ends)), weight.dtype)
+    for offset in _offsets(pool):
+        at = (
+            slice(o, o + (n - 1) * stride + 1, stride)
+            for o, n, stride in zip(offset, sums[1:], pool.strides, strict=True)
+        )
+        merged[(slice(None), slice(None), *at)] += weight.reshape(len(weight), *sums)
+    inside = (slice(b, b + n) for b, n in zip(pool.pads[:rank], source[1:], strict=True))
+    cropped = merged[(slice(None), slice(None), *inside)].reshape(len(weight), -1)
+    folded = relinear(node, inner.operands[0], cropped, bias)
+    return (replace(folded, origin=inner.origin + node.origin),)
+
+
+def _pooled(node: Node, graph: Graph) -> tuple[Node, SumPool] | None:
+    inner = graph.producer(node.operands[0]) if node.operands else None
+    if inner is None or not isinstance(inner.op, SumPool):
+        return None
+    return (inner, inner.op) if graph.only_user(inner.result) is node else None
+
+
+def _offsets(pool: SumPool) -> Iterator[tuple[int, ...]]:
+    pairs = zip(pool.kernel, pool.dilations, strict=True)
+    return product(*(range(0, k * d, d) for k, d in pairs))
+
+
+def _affordable(merged: int, graph: Graph) -> bool:
+    """Whether the merged weights are no bigger than the network they come from."""
+    held = sum(constant.data.size for constant in graph.constants)
+    return merged <= max(_FREE, held)
+
+

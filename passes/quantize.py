@@ -1,0 +1,181 @@
+"""Lower the tensor level to integer neurons.
+
+A group ``y = clip(gain (w x + b) + c)`` with x and y coded as ``s (q - z)`` becomes
+``q_y = clip(floor((W q_x + B) / D), 0, T)``:
+
+    W = round(D w g s_x / s_y)      B = round(D ((g b + c) / s_y + z_y)) - z_x sum(W) + D // 2
+
+The slope D of a channel is as large as its weights and potentials allow, so every channel uses all
+bits of its weights. The zero point is subtracted per neuron: borders see fewer weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from qcompiler.ir import (
+    Builder,
+    Constant,
+    Diagnostic,
+    Graph,
+    InvalidGraph,
+    Invariant,
+    Node,
+    Spikes,
+    Tensor,
+    UnsupportedModel,
+    Value,
+)
+from qcompiler.ir.ann import ArgMax, MaxPool, Softmax
+from qcompiler.ir.invariants import NO_BATCHNORM, SPIKING
+from qcompiler.ir.snn import Decode, Encode, First, Neuron
+from qcompiler.ir.view import Reshape, Take, Transpose
+
+from .base import Pass
+from .groups import Group, groups, is_last
+from .integers import Integers, Limits, code_of, integers_of, output_levels
+
+
+@dataclass(frozen=True)
+class Quantize(Pass):
+    """Turn ranged tensors into spikes and layers into integer synapses and neurons.
+
+    ``output_t_max`` counts the levels of outputs (0: t_max, but at least 64, so that the largest
+    of them stands out); ``even`` doubles weights, slopes and biases, as targets with even weights want it. ``potential``
+    bounds the membrane in units of weights. Raises UnsupportedModel for what has no spiking form.
+    """
+
+    name: ClassVar[str] = "quantize"
+    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    establishes: ClassVar[tuple[Invariant, ...]] = (SPIKING,)
+    t_max: int = 16
+    output_t_max: int = 0
+    weight_bits: int = 8
+    even: bool = False
+    potential: int = (1 << 23) - 1
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.t_max <= 1024:
+            raise ValueError(f"t_max must be between 2 and 1024, not {self.t_max}")
+        if not 2 <= self.weight_bits <= 16:
+            raise ValueError(f"weight_bits must be between 2 and 16, not {self.weight_bits}")
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Lower node by node."""
+        return _Lowering(graph, self).run()
+
+    @property
+    def limits(self) -> Limits:
+        """What weights and potentials may reach, before they are doubled."""
+        weight = (1 << (self.weight_bits - 1)) - 1
+        return Limits(weight, self.potential // 2 if self.even else self.potential)
+
+
+class _Lowering:
+    def __init__(self, graph: Graph, options: Quantize) -> None:
+        self.graph = graph
+        self.options = options
+        self.builder = Builder(graph.name)
+        self.spikes: dict[str, Value] = {}
+        self.tensors: dict[str, Value] = {}
+        self.groups = {group.result.name: group for group in groups(graph)}
+        self.inner = {n.result.name for g in self.groups.values() for n in g.nodes[:-1]}
+        self.faults: list[Diagnostic] = []
+
+    def run(self) -> Graph:
+        for value in self.graph.inputs:
+            self.encode(value)
+        for node in self.graph.nodes:
+            if node.result.name not in self.inner:
+                try:
+                    self.lower(node)
+                except UnsupportedModel as error:
+                    self.faults.extend(error.diagnostics)
+        if self.faults:
+            raise UnsupportedModel(*self.faults)
+        outputs = [self.tensor(value) for value in self.graph.outputs]
+        return self.builder.build(outputs, self.graph.output_names)
+
+    def encode(self, value: Value) -> None:
+        raw = self.builder.input(value.name, value.type)
+        code = self.code(value, ())
+        op = Encode(code.t_max, code.scale, code.zero)
+        self.spikes[value.name] = self.builder.add(op, raw, name=f"{value.name}:spikes")
+
+    def code(self, value: Value, origin: tuple[str, ...]) -> Spikes:
+        bounds = value.type.range if isinstance(value.type, Tensor) else None
+        if bounds is None:
+            raise InvalidGraph(
+                Diagnostic(f"%{value.name} has no range", origin, "run normalize before quantize")
+            )
+        levels = self.options.t_max
+        if is_last(self.graph, value):
+            levels = output_levels(levels, self.options.output_t_max)
+        return code_of(value.type.shape, levels, bounds)
+
+    def lower(self, node: Node) -> None:
+        name, origin = node.result.name, node.origin
+        if group := self.groups.get(name):
+            self.spikes[name] = self.population(group)
+            return
+        source = node.operands[0]
+        assert isinstance(source, Value)
+        match node.op:
+            case MaxPool() as op:
+                first = First(op.strides, op.pads, op.dilations, op.kernel)
+                spikes = self.builder.add(first, self.spikes[source.name], name=name, origin=origin)
+                self.spikes[name] = spikes
+            case Reshape() | Transpose() | Take() if source.name in self.spikes:
+                source = self.spikes[source.name]
+                self.spikes[name] = self.builder.add(node.op, source, name=name, origin=origin)
+            case Softmax() | ArgMax() | Reshape() | Transpose() | Take():
+                host = self.tensor(source)
+                self.tensors[name] = self.builder.add(node.op, host, name=name, origin=origin)
+            case _:
+                raise UnsupportedModel(
+                    Diagnostic(f"{node.op.mnemonic} has no spiking form", origin)
+                )
+
+    def tensor(self, value: Value) -> Value:
+        """The value on the host: decoded, if it is spikes."""
+        if value.name not in self.tensors:
+            spikes = self.spikes[value.name]
+            decoded = self.builder.add(Decode(), spikes, name=f"{value.name}:value")
+            self.tensors[value.name] = decoded
+        return self.tensors[value.name]
+
+    def population(self, group: Group) -> Value:
+        source = group.nodes[0].operands[0]
+        assert isinstance(source, Value)
+        if source.name not in self.spikes:
+            raise UnsupportedModel(
+                Diagnostic("a layer behind softmax or argmax has no spiking form", group.origin)
+            )
+        spikes = self.spikes[source.name]
+        assert isinstance(spikes.type, Spikes)
+        code = self.code(group.result, group.origin)
+        found = integers_of(group, spikes.type, code, self.options.limits)
+        return self.neurons(group, spikes, code, found)
+
+    def neurons(self, group: Group, source: Value, code: Spikes, found: Integers) -> Value:
+        name, factor = group.result.name, 2 if self.options.even else 1
+        weight, bias, slope = (
+            Constant(f"{name}:{what}", _narrow(array * factor))
+            for what, array in (("W", found.weight), ("B", found.bias), ("D", found.slope))
+        )
+        add, origin = self.builder.add, group.origin
+        current = add(found.synapse, source, weight, name=f"{name}:current", origin=origin)
+        op = Neuron(code.t_max, code.scale, code.zero)
+        return add(op, current, bias, slope, name=name, origin=origin)
+
+
+def _narrow(array: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> np.ndarray[
+    tuple[int, ...], np.dtype[np.signedinteger]
+]:
+    """The same integers in the fewest bytes that hold them."""
+    largest = np.abs(array).max(initial=0)
+    kind = next(k for k in (np.int8, np.int16, np.int32, np.int64) if largest <= np.iinfo(k).max)
+    return array.astype(kind)
