@@ -11,8 +11,15 @@ import onnxruntime
 from qcompiler.ir import Graph, Node, Spikes
 from qcompiler.ir.integer import Layer, connection, layer_of, spikes_of, spiking_nodes, weight_of
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.session import OnnxWriter, sliding, write_clip, write_view
-from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population
+from qcompiler.ir.session import (
+    OnnxWriter,
+    pads_within,
+    sliding,
+    write_clip,
+    write_max_pool,
+    write_view,
+)
+from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population, Relay
 from qcompiler.ir.synapse import fan_in
 from qcompiler.ir.view import Reshape, Take, Transpose, View
 
@@ -22,8 +29,9 @@ _INTEGER_WORK = 256  # synapses a neuron from which 8-bit kernels are worth thei
 
 @dataclass
 class Levels:
-    """One value in up to three forms: float32 not yet floored, float32, uint8."""
+    """One value in up to three forms: float32 not yet clipped and floored, float32, uint8."""
 
+    top: int
     raw: str | None = None
     real: str | None = None
     byte: str | None = None
@@ -41,7 +49,7 @@ class ClosedForm:
         self.beyond: list[str] = []
         for value in graph.inputs:
             name = self.writer.input(self.writer.name("input"), value.type.shape)
-            self.values[value.name] = Levels(real=name)
+            self.values[value.name] = Levels(0, real=name)
         for node in graph.nodes:
             self._write(node)
 
@@ -68,7 +76,7 @@ class ClosedForm:
         source = node.operands[0].name
         match node.op:
             case Encode() as op:
-                self._keep(node, Levels(real=self._encode(op, self._real(source))))
+                self._keep(node, Levels(op.t_max - 1, real=self._encode(op, self._real(source))))
             case Reshape() | Transpose() | Take() as op if isinstance(node.result.type, Spikes):
                 self._keep(node, self._view(op, self.values[source]))
             case First() as op:
@@ -92,10 +100,12 @@ class ClosedForm:
         return self.writer.constant(np.asarray(value, np.float32))
 
     def _real(self, name: str) -> str:
-        levels = self.values[name]
+        return self._real_of(self.values[name])
+
+    def _real_of(self, levels: Levels) -> str:
         if levels.real is None:
             if levels.raw is not None:
-                levels.real = self.writer.add("Floor", levels.raw)
+                levels.real = self.writer.add("Floor", self._clipped(levels))
             else:
                 assert levels.byte is not None
                 levels.real = self.writer.add("Cast", levels.byte, to=1)
@@ -105,45 +115,48 @@ class ClosedForm:
         levels = self.values[name]
         if levels.byte is None:
             # a cast truncates, which floors what is not negative
-            levels.byte = self.writer.add("Cast", levels.raw or self._real(name), to=2)
+            source = self._clipped(levels) if levels.raw else self._real(name)
+            levels.byte = self.writer.add("Cast", source, to=2)
         return levels.byte
+
+    def _clipped(self, levels: Levels) -> str:
+        assert levels.raw is not None
+        return write_clip(self.writer, levels.raw, 0, levels.top + 0.5)
 
     def _view(self, op: View, levels: Levels) -> Levels:
         forms = (levels.raw, levels.real, levels.byte)
-        return Levels(*(form and write_view(self.writer, op, form) for form in forms))
+        return Levels(levels.top, *(form and write_view(self.writer, op, form) for form in forms))
 
     def _first(self, op: First, levels: Levels) -> Levels:
-        """The maximum commutes with the floor, so the smaller image is floored."""
+        """The maximum commutes with clip and floor, so the smaller image is clipped and floored."""
 
-        def pool(form: str | None) -> str | None:
-            if form is None:
-                return None
-            return self.writer.add("MaxPool", form, kernel_shape=op.kernel, **sliding(op))
+        def pool(form: str) -> str:
+            return write_max_pool(self.writer, op, op.kernel, form)
 
-        if levels.byte:
-            return Levels(byte=pool(levels.byte))
-        if levels.real:
-            return Levels(real=pool(levels.real))
-        return Levels(raw=pool(levels.raw))
+        if levels.byte and pads_within(op, op.kernel):
+            return Levels(levels.top, byte=pool(levels.byte))
+        if levels.raw and not levels.real:
+            return Levels(levels.top, raw=pool(levels.raw))
+        return Levels(levels.top, real=pool(self._real_of(levels)))
 
     def _population(self, layer: Layer) -> Levels:
         if self._fits_bytes(layer):
             return self._in_bytes(layer)
         top = layer.spikes.top
         quotient = self._scaled(layer) if _folds(layer) else self._divided(layer)
-        if not self.exact:
-            return Levels(raw=write_clip(self.writer, quotient, 0, top + 0.5))
+        if not self.exact:  # a ReLU fuses into the kernel before it, a clip slows it down
+            return Levels(top, raw=self.writer.add("Relu", quotient))
         whole = self.writer.add("Floor", write_clip(self.writer, quotient, 0, top + 1.5))
         if self.count:
             self._count(whole, self._number(top + 0.5))
-        return Levels(real=write_clip(self.writer, whole, 0, top))
+        return Levels(top, real=write_clip(self.writer, whole, 0, top))
 
     def _count(self, levels: str, top: str) -> None:
         beyond = self.writer.add("Cast", self.writer.add("Greater", levels, top), to=6)
         self.beyond.append(self.writer.add("ReduceSum", beyond, keepdims=0))
 
     def _scaled(self, layer: Layer) -> str:
-        """V / D from weights over D in float32, where the rounding error cannot reach an integer."""
+        """V / D from weights over D in float32, where rounding cannot reach an integer."""
         (synapse,) = layer.synapses
         slope = _by_output(layer.slope)
         weight = weight_of(synapse)
@@ -153,7 +166,8 @@ class ClosedForm:
 
     def _divided(self, layer: Layer) -> str:
         """V in integers, then (V + 1/2) / D."""
-        flat = _per_output(layer, layer.bias) and len(layer.synapses) == 1
+        alone = len(layer.synapses) == 1 and not isinstance(connection(layer.synapses[0]), Relay)
+        flat = alone and _per_output(layer, layer.bias)
         bias = _by_output(layer.bias) + 0.5 if flat else None
         total = self._synapse(layer.synapses[0], weight_of(layer.synapses[0]), bias)
         for synapse in layer.synapses[1:]:
@@ -175,8 +189,7 @@ class ClosedForm:
                 flat = write_view(self.writer, Reshape((weight.shape[1],)), source)
                 return self.writer.add("Gemm", flat, matrix, *biases, transB=1)
             case _:
-                product = self.writer.add("Mul", source, matrix)
-                return self.writer.add("Add", product, *biases) if biases else product
+                return self.writer.add("Mul", source, matrix)
 
     def _fits_bytes(self, layer: Layer) -> bool:
         if len(layer.synapses) != 1:
@@ -219,13 +232,13 @@ class ClosedForm:
         top = constant(np.asarray(layer.spikes.top, np.uint8))
         if self.count:
             self._count(whole, top)
-        return Levels(byte=add("Clip", whole, "", top))
+        return Levels(layer.spikes.top, byte=add("Clip", whole, "", top))
 
 
 def _per_output(layer: Layer, array: Array) -> bool:
     """Whether an array that spreads over a population has one number an output channel."""
-    return array.ndim == 0 or all(n == 1 for n in array.shape[1:]) and (
-        len(layer.spikes.shape) == array.ndim
+    return array.ndim == 0 or (
+        all(n == 1 for n in array.shape[1:]) and (len(layer.spikes.shape) == array.ndim)
     )
 
 
@@ -244,7 +257,9 @@ def _folds(layer: Layer) -> bool:
 
     A sum of n products has an error below ``(n + 3) 2**-24`` of the sum of their magnitudes.
     """
-    if len(layer.synapses) != 1 or not isinstance(connection(layer.synapses[0]), Convolve | Connect):
+    if len(layer.synapses) != 1 or not isinstance(
+        connection(layer.synapses[0]), Convolve | Connect
+    ):
         return False
     (synapse,) = layer.synapses
     if not (_per_output(layer, layer.bias) and _per_output(layer, layer.slope)):

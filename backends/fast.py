@@ -11,17 +11,31 @@ nearest, so V - D // 2 goes in, with a scale a hair above 1 / D that breaks ties
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
 
-from qcompiler.ir import Graph
+from qcompiler.ir import Graph, Node
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Encode
 
 from .closed_form import ClosedForm
-from .coding import saturated
-from .host import Counters, Outcome, finish, output_nodes, output_steps, static_counters
+from .host import (
+    Counters,
+    Outcome,
+    finish,
+    output_nodes,
+    output_steps,
+    saturated_inputs,
+    static_counters,
+)
+
+
+class _Session(NamedTuple):
+    session: onnxruntime.InferenceSession
+    inputs: list[str]
+    populations: list[str]
 
 
 class FastEngine:
@@ -31,7 +45,8 @@ class FastEngine:
         self.graph = graph
         self.threads = threads
         self.static = static_counters(graph, 1)
-        self._sessions: dict[tuple[bool, bool], tuple[onnxruntime.InferenceSession, list[str]]] = {}
+        self._tail = _tail(graph)
+        self._sessions: dict[tuple[bool, bool], _Session] = {}
 
     def __call__(self, *inputs: Array, record: bool = False, count: bool = True) -> Outcome:
         """Run a batch; ``record`` keeps the levels of every population.
@@ -39,28 +54,29 @@ class FastEngine:
         Without ``count`` the counters are left at 0, and nothing is spent on them.
         """
         levels, beyond = self._levels(inputs, record, count)
-        outputs = finish(self.graph, levels)
+        outputs = finish(self._tail, levels)
         counters = self._counters(inputs, levels, beyond) if count else Counters(len(inputs[0]))
         return Outcome(outputs, levels if record else {}, counters)
 
     def _levels(
         self, inputs: tuple[Array, ...], record: bool, count: bool
     ) -> tuple[dict[str, Array], int]:
-        session, names = self._session(record, count)
-        feed = {
-            given.name: x.astype(np.float32, copy=False)
-            for given, x in zip(session.get_inputs(), inputs, strict=True)
-        }
-        results = session.run(None, feed)
+        session, given, names = self._session(record, count)
+        arrays = (x.astype(np.float32, copy=False) for x in inputs)
+        results = session.run(None, dict(zip(given, arrays, strict=True)))
         levels = dict(zip(names, results, strict=False))
         beyond = sum(int(found) for found in results[len(names) :])
-        return {n: q if q.dtype == np.int64 else q.astype(np.int64) for n, q in levels.items()}, beyond
+        return {
+            n: q if q.dtype == np.int64 else q.astype(np.int64) for n, q in levels.items()
+        }, beyond
 
-    def _session(self, record: bool, count: bool) -> tuple[onnxruntime.InferenceSession, list[str]]:
+    def _session(self, record: bool, count: bool) -> _Session:
         if (record, count) not in self._sessions:
             form = ClosedForm(self.graph, record, count)
             names = [*form.outputs] if record else [n.result.name for n in output_nodes(self.graph)]
-            self._sessions[record, count] = (form.session(names, self.threads), names)
+            session = form.session(names, self.threads)
+            given = [value.name for value in session.get_inputs()]
+            self._sessions[record, count] = _Session(session, given, names)
         return self._sessions[record, count]
 
     def _counters(
@@ -70,12 +86,16 @@ class FastEngine:
         found = Counters(frames, each.spikes * frames, each.events * frames, beyond)
         found.coded = each.coded * frames
         found.first, found.last = output_steps(self.graph, levels)
-        for value, x in zip(self.graph.inputs, inputs, strict=True):
-            found.saturated += sum(
-                saturated(node.op, x)
-                for node in self.graph.users(value)
-                if isinstance(node.op, Encode)
-            )
+        found.saturated += saturated_inputs(self.graph, inputs)
         return found
 
 
+def _tail(graph: Graph) -> Graph:
+    """The graph without what comes before its output populations: all that the host looks at."""
+    known = {node.result.name for node in output_nodes(graph)}
+    kept: list[Node] = []
+    for node in graph.nodes:
+        if node.operands and node.operands[0].name in known:
+            kept.append(node)
+            known.add(node.result.name)
+    return replace(graph, nodes=tuple(kept))

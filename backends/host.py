@@ -23,7 +23,7 @@ from qcompiler.ir.snn import Decode, Encode, Population
 from qcompiler.ir.types import size
 from qcompiler.ir.view import Reshape, Take, Transpose, arrange
 
-from .coding import decode
+from .coding import decode, saturated
 
 
 @dataclass
@@ -108,9 +108,17 @@ def static_counters(graph: Graph, frames: int) -> Counters:
     )
 
 
+def saturated_inputs(graph: Graph, inputs: tuple[Array, ...]) -> int:
+    """Number of inputs beyond the range of their code."""
+    return sum(
+        saturated(node.op, x)
+        for value, x in zip(graph.inputs, inputs, strict=True)
+        for node in graph.users(value)
+        if isinstance(node.op, Encode)
+    )
+
+
 def frame_step(graph: Graph, budget: int = 1 << 26) -> int:
     """Frames to run at once, so that the largest population stays within a budget of bytes."""
     largest = max((size(node.result.type) for node in graph.nodes), default=1)
     return int(max(1, min(256, budget // (32 * largest))))
-
-

@@ -26,8 +26,8 @@ from qcompiler.ir.snn import Encode, First, Population
 from qcompiler.ir.synapse import current
 from qcompiler.ir.view import View, arrange
 
-from .coding import encode, saturated, step_of
-from .host import Counters, Outcome, finish, output_steps, static_counters
+from .coding import encode, step_of
+from .host import Outcome, finish, output_steps, saturated_inputs, static_counters
 
 
 class StepsEngine:
@@ -46,25 +46,25 @@ class StepsEngine:
         cells = {node.result.name: self._cell(node, len(inputs[0])) for node in self.nodes}
         counters = static_counters(self.graph, len(inputs[0]))
         for value, x in zip(self.graph.inputs, inputs, strict=True):
-            self._load(cells, counters, value, x)
+            self._load(cells, value, x)
         sent: Mapping[str, Array] = {}
         for step in range(self.end):
             fired = {name: cell.step(step, sent) for name, cell in cells.items()}
             sent = {name: spikes for name, spikes in fired.items() if spikes is not None}
         levels = {name: cell.levels() for name, cell in cells.items()}
         counters.spikes = sum(int((cell.fired >= 0).sum()) for cell in cells.values())
+        counters.saturated = saturated_inputs(self.graph, inputs)
         counters.saturated += sum(cell.saturated for cell in cells.values())
         counters.first, counters.last = output_steps(self.graph, levels)
         outputs = finish(self.graph, levels)
         return Outcome(outputs, levels if record else {}, counters)
 
-    def _load(self, cells: dict[str, Cell], counters: Counters, value: Value, x: Array) -> None:
+    def _load(self, cells: dict[str, Cell], value: Value, x: Array) -> None:
         for node in self.graph.users(value):
             assert isinstance(node.op, Encode)
             source = cells[node.result.name]
             assert isinstance(source, Source)
             source.times = step_of(spikes_of(node.result), node.op.start or 0, encode(node.op, x))
-            counters.saturated += saturated(node.op, x)
 
     def _cell(self, node: Node, batch: int) -> Cell:
         match node.op:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
+import numpy as np
+
 from .ops import Op, Sliding, expect, expect_broadcast, expect_tensor
 from .types import Tensor, Type
 
@@ -112,7 +114,7 @@ class MaxPool(Sliding):
         """Image to pooled image."""
         expect(1, operands)
         image = expect_tensor(operands[0])
-        return Tensor(pool_shape(self, image.shape, self.kernel))
+        return Tensor(maximum_shape(self, image.shape, self.kernel))
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,17 @@ def pool_shape(op: Sliding, image: tuple[int, ...], kernel: tuple[int, ...]) -> 
     if len(image) < 2:
         raise ValueError(f"takes a channel and spatial axes, got shape {image}")
     return (image[0], *op.slide(image[1:], kernel))
+
+
+def maximum_shape(op: Sliding, image: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of an image pooled by its maximum; ValueError also if a window sees only padding."""
+    shape = pool_shape(op, image, kernel)
+    for axis, length in enumerate(image[1:]):
+        first = np.arange(shape[1 + axis])[:, None] * op.strides[axis] - op.pads[axis]
+        taps = first + np.arange(kernel[axis]) * op.dilations[axis]
+        if not ((taps >= 0) & (taps < length)).any(axis=1).all():
+            raise ValueError(f"with kernel {kernel} has a window that sees only padding")
+    return shape
 
 
 @dataclass(frozen=True)

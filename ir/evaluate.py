@@ -43,7 +43,8 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
         case Conv():
             return convolve(x, constants[0], op, op.groups) + constants[1]
         case Dense():
-            return x.reshape(len(x), -1) @ constants[0].T + constants[1]
+            product: Array = x.reshape(len(x), -1) @ constants[0].T
+            return product + constants[1]
         case BatchNorm():
             scale, shift, mean, variance = (_by_channel(c, x) for c in constants)
             return (x - mean) / np.sqrt(variance + np.float32(op.epsilon)) * scale + shift

@@ -34,7 +34,7 @@ class Constant:
 
     def __init__(self, name: str, data: NDArray[Any]) -> None:
         self.name = name
-        self.data = data.view()
+        self.data = np.asarray(data).view()
         self.data.flags.writeable = False
 
     @property

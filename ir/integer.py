@@ -151,30 +151,29 @@ def synapse_count(graph: Graph) -> int:
     As every neuron and clock spikes once a frame, this is also the number of synaptic events a
     frame.
     """
-    total = 0
-    for node in graph.nodes:
-        match node.op:
-            case Population() | Neuron():
-                layer = layer_of(graph, node)
-                total += sum(_connections(synapse) for synapse in layer.synapses)
-                for line in control_lines(graph, node).values():
-                    total += int(np.count_nonzero(np.broadcast_to(line, layer.spikes.shape)))
-            case First():
-                total += pool_connections(node)
-    return total
+    return sum(node_synapses(graph, node) for node in spiking_nodes(graph))
+
+
+def node_synapses(graph: Graph, node: Node) -> int:
+    """Synapses into one population; see `synapse_count`."""
+    match node.op:
+        case Population() | Neuron():
+            layer = layer_of(graph, node)
+            data = sum(_connections(synapse) for synapse in layer.synapses)
+            lines = control_lines(graph, node).values()
+            spread = (np.broadcast_to(line, layer.spikes.shape) for line in lines)
+            return data + sum(int(np.count_nonzero(line)) for line in spread)
+        case First() as op:
+            ones = np.ones((1, *node.operands[0].type.shape))
+            return int(pool_sum(ones, op, op.kernel).sum())
+        case _:
+            return 0
 
 
 def _connections(synapse: Node) -> int:
     source, target = synapse.operands[0].type, synapse.result.type
     each = fan_in(connection(synapse), weight_of(synapse) != 0, source.shape)
     return int(np.broadcast_to(each, target.shape).sum())
-
-
-def pool_connections(node: Node) -> int:
-    """Connections from a population to the gates that pass its first spikes."""
-    assert isinstance(node.op, First)
-    ones = np.ones((1, *node.operands[0].type.shape))
-    return int(pool_sum(ones, node.op, node.op.kernel).sum())
 
 
 def neuron_count(graph: Graph) -> int:

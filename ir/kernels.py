@@ -17,6 +17,7 @@ from .ops import Sliding
 Array: TypeAlias = NDArray[Any]
 
 _CHUNK = 1 << 25  # elements of unrolled windows held at once
+_BLOCK = 1 << 16  # integers summed at once
 
 
 def windows(image: Array, op: Sliding, kernel: tuple[int, ...], fill: float) -> Array:
@@ -26,9 +27,11 @@ def windows(image: Array, op: Sliding, kernel: tuple[int, ...], fill: float) -> 
     if any(map(any, pads)):
         image = np.pad(image, ((0, 0), (0, 0), *pads), constant_values=fill)
     spans = tuple((k - 1) * d + 1 for k, d in zip(kernel, op.dilations, strict=True))
-    view = sliding_window_view(image, spans, axis=tuple(range(2, 2 + rank)))
-    steps = tuple(slice(None, None, s) for s in (*op.strides, *op.dilations))
-    return view[(slice(None), slice(None), *steps)]
+    axes: Any = tuple(range(2, 2 + rank))  # numpy 1's types know only one axis
+    view = sliding_window_view(image, spans, axis=axes)
+    steps = (slice(None, None, s) for s in (1, 1, *op.strides, *op.dilations))
+    found: Array = view[tuple(steps)]
+    return found
 
 
 def convolve(image: Array, weight: Array, op: Sliding, groups: int = 1) -> Array:
@@ -80,7 +83,7 @@ def reach(
     """
     kernel = weight.shape[2:]
     if per_channel is None:
-        summed = weight.sum(axis=1, dtype=np.float64, keepdims=True)
+        summed = _sum_channels(weight)
     else:
         grown = per_channel.reshape(*per_channel.shape, *(1 for _ in kernel))
         summed = (weight * grown).sum(axis=1, dtype=np.float64, keepdims=True)
@@ -90,3 +93,16 @@ def reach(
     image = np.ones((1, 1, *space))
     result: Array = convolve(image, summed, op)[0]
     return result
+
+
+def _sum_channels(weight: Array) -> Array:
+    """Sum over axis 1, which is kept; integers may be summed in any order, so in a fast one."""
+    if weight.dtype.kind == "f":
+        result: Array = weight.sum(axis=1, dtype=np.float64, keepdims=True)
+        return result
+    ones = np.ones((1, weight.shape[1]))
+    flat = weight.reshape(*weight.shape[:2], -1)
+    step = max(1, _BLOCK // max(1, flat[0].size))
+    parts = (flat[begin : begin + step] for begin in range(0, len(flat), step))
+    summed = [ones @ part.astype(np.float64) for part in parts]
+    return np.concatenate(summed).reshape(len(weight), 1, *weight.shape[2:])

@@ -60,28 +60,29 @@ class OnnxWriter:
         self.nodes.append(helper.make_node(op, inputs, [result], **attributes))
         return result
 
-    def session(
-        self, outputs: Mapping[str, Any], threads: int = 0
-    ) -> onnxruntime.InferenceSession:
+    def session(self, outputs: Mapping[str, Any], threads: int = 0) -> onnxruntime.InferenceSession:
         """A CPU session with these outputs (name to numpy dtype); ``threads`` 0 means all cores."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # failures come as exceptions
         names, values = [], []
         for name, data in self.constants.items():
             if data.nbytes > _INLINE:
                 names.append(name)
                 values.append(onnxruntime.OrtValue.ortvalue_from_numpy(data))
         options.add_external_initializers(names, values)
-        model = self._model(outputs).SerializeToString()
-        session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
+        model = self.model(outputs).SerializeToString()
+        return onnxruntime.InferenceSession(
+            model,
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=["Pad_Fusion"],  # merges more into max pools than they can pad
         )
-        return session
 
-    def _model(self, outputs: Mapping[str, Any]) -> onnx.ModelProto:
+    def model(self, outputs: Mapping[str, Any]) -> onnx.ModelProto:
+        """The model alone; larger constants are named, not held."""
         from onnx import helper
 
         kinds = {name: helper.np_dtype_to_tensor_dtype(np.dtype(d)) for name, d in outputs.items()}
@@ -130,10 +131,11 @@ def write_tensor_level(writer: OnnxWriter, graph: Graph) -> dict[str, str]:
 
 
 def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | None:
-    x, *rest = (_operand(writer, operand, names) for operand in node.operands)
+    x = _operand(writer, node.operands[0], names)
+    if isinstance(node.op, Conv):
+        return _conv(writer, node, node.op, x)
+    rest = [_operand(writer, operand, names) for operand in node.operands[1:]]
     match node.op:
-        case Conv() as op:
-            return _conv(writer, node, op, x, rest[0])
         case Dense():
             flat = write_view(writer, Reshape(node.operands[1].type.shape[1:]), x)
             return writer.add("Gemm", flat, *rest, transB=1)
@@ -144,7 +146,7 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
                 return writer.add("Relu", x)
             return write_clip(writer, x, low, high)
         case MaxPool() as op:
-            return writer.add("MaxPool", x, kernel_shape=op.kernel, **sliding(op))
+            return write_max_pool(writer, op, op.kernel, x)
         case SumPool() as op:
             channels = node.operands[0].type.shape[0]
             ones = writer.constant(np.ones((channels, 1, *op.kernel), np.float32))
@@ -166,8 +168,8 @@ def _operand(writer: OnnxWriter, operand: Operand, names: Mapping[str, str]) -> 
     return names[operand.name]
 
 
-def _conv(writer: OnnxWriter, node: Node, op: Conv, x: str, weight: str) -> str:
-    bias = node.operands[2]
+def _conv(writer: OnnxWriter, node: Node, op: Conv, x: str) -> str:
+    weight, bias = _operand(writer, node.operands[1], {}), node.operands[2]
     assert isinstance(bias, Constant)
     if bias.data.size == bias.data.shape[0]:
         flat = writer.constant(bias.data.reshape(-1), bias.name)
@@ -183,6 +185,23 @@ def write_clip(writer: OnnxWriter, x: str, low: float | None, high: float | None
         for bound in (low, high)
     )
     return writer.add("Clip", x, *bounds)
+
+
+def pads_within(op: Sliding, kernel: tuple[int, ...]) -> bool:
+    """Whether onnxruntime's max pool pads as much by itself; dilated kernels may ask for more."""
+    return all(pad < k for pad, k in zip(op.pads, kernel * 2, strict=True))
+
+
+def write_max_pool(writer: OnnxWriter, op: Sliding, kernel: tuple[int, ...], x: str) -> str:
+    """Write a max pool of float32 values, or of uint8 values if their pads are `pads_within`."""
+    attributes = sliding(op)
+    if not pads_within(op, kernel):
+        rank = len(kernel)
+        pads = np.array((0, 0, *op.pads[:rank], 0, 0, *op.pads[rank:]), np.int64)
+        lowest = writer.constant(np.asarray(-np.inf, np.float32))
+        x = writer.add("Pad", x, writer.constant(pads), lowest)
+        attributes["pads"] = (0,) * len(op.pads)
+    return writer.add("MaxPool", x, kernel_shape=kernel, **attributes)
 
 
 def write_view(writer: OnnxWriter, op: Op, x: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
-from .ann import conv_shape, pool_shape
+from .ann import conv_shape, maximum_shape
 from .ops import Op, Sliding, expect, expect_broadcast, expect_current, expect_spikes, expect_tensor
 from .types import Current, Spikes, Tensor, Tick, Type
 
@@ -200,7 +200,7 @@ class First(Sliding):
         """Spikes to spikes of the same code."""
         expect(1, operands)
         spikes = expect_spikes(operands[0])
-        shape = pool_shape(self, spikes.shape, self.kernel)
+        shape = maximum_shape(self, spikes.shape, self.kernel)
         return Spikes(shape, spikes.t_max, spikes.scale, spikes.zero)
 
 

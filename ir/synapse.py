@@ -18,7 +18,8 @@ def current(op: Synapse, spikes: Array, weight: Array) -> Array:
         case Convolve():
             return convolve(x, w, op, op.groups)
         case Connect():
-            return x.reshape(len(x), -1) @ w.T
+            product: Array = x.reshape(len(x), -1) @ w.T
+            return product
         case Relay():
             return x * w
 

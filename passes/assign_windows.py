@@ -14,7 +14,7 @@ import networkx
 from qcompiler.ir import Graph, Invariant, Node, Value
 from qcompiler.ir.integer import sender, spikes_of, spiking_nodes
 from qcompiler.ir.invariants import SCHEDULED, SPIKING
-from qcompiler.ir.snn import Encode, First, Neuron, Window
+from qcompiler.ir.snn import Encode, First, Neuron
 
 from .base import Pass
 
@@ -66,5 +66,5 @@ def _timed(node: Node, starts: dict[str, int], graph: Graph) -> Node:
         case Neuron() as op:
             assert begin is not None
             opens = min(starts[source.result.name] for source in _sources(graph, node)) + 1
-            return replace(node, op=replace(op, window=Window(opens, begin, begin + op.t_max - 1)))
+            return replace(node, op=replace(op, window=(opens, begin, begin + op.t_max - 1)))
     return node

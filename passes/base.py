@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from qcompiler.ir import Graph, Invariant
@@ -34,9 +34,8 @@ class Pass(ABC):
         return f"{self.name}{{{options}}}" if options else self.name
 
 
-def hidden(default: Any = None) -> Any:
-    """Declare an option that is given from Python only and has no place in a pipeline's text."""
-    return field(default=default, metadata={"text": False}, compare=False, repr=False)
+# Metadata of an option that is given from Python only and has no place in a pipeline's text.
+HIDDEN = {"text": False}
 
 
 def _show(value: Any) -> str:

@@ -106,7 +106,8 @@ def _affine_behind_view(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 def _arranged(view: View, array: Array, shape: tuple[int, ...]) -> Array:
     if array.size == 1:
         return array.reshape(())
-    return arrange(view, np.broadcast_to(array, shape)[None])[0]
+    spread: Array = arrange(view, np.broadcast_to(array, shape)[None])
+    return spread[0] if spread.ndim > 1 else spread
 
 
 def _affine_behind_pool(node: Node, graph: Graph) -> tuple[Node, ...] | None:

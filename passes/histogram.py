@@ -12,7 +12,7 @@ _STEPS = 80
 
 
 class Histogram:
-    """Counts of values in ``-reach .. reach``; reach doubles, and bins merge, when data ask for it."""
+    """Counts of values in ``-reach .. reach``; reach doubles when data ask for it."""
 
     def __init__(self) -> None:
         self.counts = np.zeros(_BINS)
@@ -26,7 +26,9 @@ class Histogram:
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
         self._grow(max(abs(self.low), abs(self.high)))
         if self.reach:
-            bins = ((flat + np.float32(self.reach)) * np.float32(_BINS / 2 / self.reach)).astype(int)
+            bins = ((flat + np.float32(self.reach)) * np.float32(_BINS / 2 / self.reach)).astype(
+                int
+            )
             self.counts += np.bincount(np.minimum(bins, _BINS - 1), minlength=_BINS)
 
     def _grow(self, needed: float) -> None:

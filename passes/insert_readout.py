@@ -41,7 +41,9 @@ class InsertReadout(Pass):
         clocks: dict[int, Node] = {}
         nodes: list[Node] = []
         for node in graph.nodes:
-            nodes.extend(_population(graph, node, clocks) if isinstance(node.op, Neuron) else [node])
+            nodes.extend(
+                _population(graph, node, clocks) if isinstance(node.op, Neuron) else [node]
+            )
         return replace(graph, nodes=(*clocks.values(), *nodes))
 
 
@@ -56,7 +58,7 @@ def _population(graph: Graph, node: Node, clocks: dict[int, Node]) -> list[Node]
         _fanout(node, role, weight, _clock(clocks, at.get(role, window.open)))
         for role, weight in _weights(layer, threshold).items()
     ]
-    population = Population(op.t_max, op.scale, op.zero, threshold, tuple(window))
+    population = Population(op.t_max, op.scale, op.zero, threshold, op.window)
     operands = (*node.operands[:-2], *(fanout.result for fanout in fanouts))
     return [*fanouts, replace(node, op=population, operands=operands)]
 

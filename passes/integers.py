@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import floor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ _MAX_SLOPE = 1 << 15
 _MAX_SPAN = 1 << 19  # slope times levels: what single-precision engines divide exactly
 _SHARES = np.linspace(0.99, 0.6, 40)
 _SAMPLE = 512
+_BLOCK = 1 << 15
 
 
 class Limits(NamedTuple):
@@ -40,7 +42,7 @@ class Real(NamedTuple):
 
 @dataclass(frozen=True)
 class Integers:
-    """Synapse, weight W, bias B and slope D of a population, as int64; B and D spread over it."""
+    """Synapse, weight W, bias B and slope D of a population, integers; B and D spread over it."""
 
     synapse: Synapse
     weight: Array
@@ -66,7 +68,7 @@ def output_levels(t_max: int, chosen: int) -> int:
 def integers_of(group: Group, source: Spikes, code: Spikes, limits: Limits) -> Integers:
     """Quantise one group; UnsupportedModel if a weight needs more bits than there are."""
     real = _real(group, source)
-    ratio = real.weight.astype(np.float64) * (source.scale / code.scale)
+    ratio = _Ratio(real.weight, source.scale / code.scale, isinstance(real.synapse, Relay))
     offset = (real.bias / code.scale).astype(np.float64)
     slope = _slope(ratio, real, limits, group, code.t_max)
     for _ in range(8):
@@ -133,10 +135,13 @@ def _pad(node: Node, op: Pad, channels: int) -> Real:
     pads = (*op.pads[1:rank], *op.pads[rank + 1 :])
     synapse = Convolve((1,) * space, pads, (1,) * space, channels)
     filling = np.full(node.result.type.shape, op.value)
-    inner = (slice(b, n - e) for n, b, e in zip(filling.shape[1:], pads, pads[space:], strict=False))
-    filling[(slice(None), *inner)] = 0
+    ends = zip(filling.shape[1:], pads, pads[space:], strict=False)
+    inner = (slice(None), *(slice(before, n - after) for n, before, after in ends))
+    filling[inner] = 0
     one = np.ones((1,) * rank)
-    return Real(synapse, np.ones((channels, 1, *(1,) * space)), filling if op.value else 0 * one, one)
+    return Real(
+        synapse, np.ones((channels, 1, *(1,) * space)), filling if op.value else 0 * one, one
+    )
 
 
 def _constants(node: Node) -> tuple[Constant, ...]:
@@ -147,10 +152,46 @@ def _full_rank(array: Array, rank: int) -> Array:
     return array.reshape((1,) * (rank - array.ndim) + array.shape)
 
 
-def _slope(ratio: Array, real: Real, limits: Limits, group: Group, levels: int) -> Array:
+class _Ratio:
+    """Weights times the ratio of two codes' scales, in float64, of which few are held at once.
+
+    ``largest`` is their largest magnitude for each output, or each of them if ``relay``.
+    """
+
+    def __init__(self, weight: Array, factor: float, relay: bool) -> None:
+        self.weight, self.factor, self.relay = weight, factor, relay
+        axes = () if relay else tuple(range(1, weight.ndim))
+        ends = weight.max(axis=axes, keepdims=True), -weight.min(axis=axes, keepdims=True)
+        self.largest: Array = np.maximum(*ends).astype(np.float64) * factor
+
+    def sample(self) -> Array:
+        """Some weights of each output, ``O x count``."""
+        flat = self.weight.reshape(len(self.weight), -1)
+        some = flat[:, :: max(1, flat.shape[1] // _SAMPLE)]
+        result: Array = some.astype(np.float64) * self.factor
+        return result
+
+    def rounded(self, slope: Array) -> Array:
+        """The nearest integers to the weights times a slope; their doubles fit their type, too."""
+        peak = int(np.max(self.largest * slope)) + 1
+        found = np.empty(self.weight.shape, np.min_scalar_type(-2 * peak - 1))
+        for at in _blocks(self.weight):
+            found[at] = np.rint(self.weight[at].astype(np.float64) * self.factor * slope[at])
+        return found
+
+
+def _blocks(array: Array) -> Iterator[Any]:
+    """Indices of runs of outputs that are quick to work through."""
+    if not array.ndim:
+        yield ()
+        return
+    step = max(1, _BLOCK // max(1, array[0].size))
+    yield from (slice(begin, begin + step) for begin in range(0, len(array), step))
+
+
+def _slope(ratio: _Ratio, real: Real, limits: Limits, group: Group, levels: int) -> Array:
     """Largest slope of each output (or relay weight) that keeps its weights within their bits."""
-    axes = () if isinstance(real.synapse, Relay) else tuple(range(1, ratio.ndim))
-    largest = np.abs(ratio).max(axis=axes, keepdims=True) if axes else np.abs(ratio)
+    largest = ratio.largest
     if (worst := largest.max() * real.gain.max()) > limits.weight + 0.5:
         raise UnsupportedModel(
             Diagnostic(
@@ -162,22 +203,22 @@ def _slope(ratio: Array, real: Real, limits: Limits, group: Group, levels: int) 
         )
     room = np.divide(limits.weight, largest, out=np.full_like(largest, np.inf), where=largest > 0)
     highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1))
-    return _closest(ratio, np.clip(np.floor(room), 1, highest), axes)
+    steepest = np.clip(np.floor(room), 1, highest)
+    if ratio.relay:
+        return steepest
+    sample, start = ratio.sample(), steepest.reshape(-1, 1)
+    best = [_closest(sample[at], start[at]) for at in _blocks(sample)]
+    return np.concatenate(best).reshape(steepest.shape)
 
 
-def _closest(ratio: Array, slope: Array, axes: tuple[int, ...]) -> Array:
+def _closest(ratio: Array, slope: Array) -> Array:
     """Of some slopes up to the largest, the one whose rounded weights are closest to the real."""
-    if not axes:
-        return slope
-    flat = ratio.reshape(len(ratio), -1)
-    sample = flat[:, :: max(1, flat.shape[1] // _SAMPLE)]
-    best = slope.reshape(-1, 1)
-    least = _error(sample, best)
+    best, least = slope, _error(ratio, slope)
     for share in _SHARES:
-        tried = np.maximum(np.floor(slope.reshape(-1, 1) * share), 1)
-        error = _error(sample, tried)
+        tried = np.maximum(np.floor(slope * share), 1)
+        error = _error(ratio, tried)
         best, least = np.where(error < least, tried, best), np.minimum(error, least)
-    return best.reshape(slope.shape)
+    return best
 
 
 def _error(ratio: Array, slope: Array) -> Array:
@@ -194,18 +235,21 @@ def _per_output(array: Array, slope: Array) -> Array:
 
 
 def _rounded(
-    real: Real, ratio: Array, offset: Array, slope: Array, source: Spikes, code: Spikes
+    real: Real, ratio: _Ratio, offset: Array, slope: Array, source: Spikes, code: Spikes
 ) -> Integers:
-    weight = np.rint(ratio * slope)
-    over = slope.reshape(-1, *(1,) * (len(code.shape) - 1)) if ratio.ndim > 1 and not isinstance(
-        real.synapse, Relay
-    ) else slope
+    weight = ratio.rounded(slope)
+    over = (
+        slope.reshape(-1, *(1,) * (len(code.shape) - 1))
+        if weight.ndim > 1 and not ratio.relay
+        else slope
+    )
     neuron_slope = np.maximum(np.rint(over / real.gain), 1)
-    zeros = source.zero * fan_in(real.synapse, weight, source.shape)
-    bias = np.rint(neuron_slope * (offset + code.zero)) - zeros + neuron_slope // 2
+    bias = np.rint(neuron_slope * (offset + code.zero)) + neuron_slope // 2
+    if source.zero:
+        bias = bias - source.zero * fan_in(real.synapse, weight, source.shape)
     return Integers(
         real.synapse,
-        weight.astype(np.int64),
+        weight,
         bias.astype(np.int64),
         neuron_slope.astype(np.int64),
     )

@@ -26,9 +26,10 @@ def interval_ranges(graph: Graph, given: Range) -> dict[str, Range]:
         known[value.name] = (low, high)
     for node in graph.nodes:
         source = node.operands[0]
-        if isinstance(source, Value) and source.name in known:
-            if (bounds := _bounds(node, *known[source.name])) is not None:
-                known[node.result.name] = bounds
+        reach = known.get(source.name) if isinstance(source, Value) else None
+        bounds = _bounds(node, *reach) if reach else None
+        if bounds is not None:
+            known[node.result.name] = bounds
     return {name: (float(low.min()), float(high.max())) for name, (low, high) in known.items()}
 
 

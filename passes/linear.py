@@ -10,6 +10,7 @@ from qcompiler.ir import Constant, Node, Operand
 from qcompiler.ir.ann import Conv, Dense
 from qcompiler.ir.kernels import Array, convolve, reach
 
+
 def parameters(node: Node) -> tuple[Array, Array] | None:
     """Weight and bias of a Conv or Dense whose parameters are constants; else None."""
     if not isinstance(node.op, Conv | Dense):
@@ -18,6 +19,7 @@ def parameters(node: Node) -> tuple[Array, Array] | None:
     if isinstance(weight, Constant) and isinstance(bias, Constant):
         return weight.data, bias.data
     return None
+
 
 def relinear(node: Node, source: Operand, weight: Array, bias: Array, *merged: Node) -> Node:
     """A linear node with new parameters and source, under the result of the last merged node."""
@@ -32,12 +34,14 @@ def relinear(node: Node, source: Operand, weight: Array, bias: Array, *merged: N
     )
     return replace(node, operands=operands, result=last.result, origin=origin)
 
+
 def per_channel(array: Array, shape: tuple[int, ...]) -> Array | None:
     """One number for each index of the first axis of ``shape``, if the array has no more."""
     full = array.reshape((1,) * (len(shape) - array.ndim) + array.shape)
     if any(n > 1 for n in full.shape[1:]):
         return None
     return np.broadcast_to(full.reshape(-1), shape[:1])
+
 
 def fold_behind(node: Node, behind: Node, scale: Array, shift: Array) -> Node | None:
     """``linear(x) * scale + shift`` as one linear layer; None if the scale varies over space."""
@@ -50,6 +54,7 @@ def fold_behind(node: Node, behind: Node, scale: Array, shift: Array) -> Node | 
     over = gain.reshape(-1, *(1,) * (len(node.result.type.shape) - 1))
     new_bias = _trim(bias * over + shift, node.result.type.shape)
     return relinear(node, node.operands[0], weight * spread, new_bias, behind)
+
 
 def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | None:
     """``linear(x * scale + shift)`` as one linear layer; None if a convolution cannot absorb it."""
@@ -75,10 +80,12 @@ def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | 
         folded = relinear(node, source, weight * spread, new_bias)
     return replace(folded, origin=(*before.origin, *node.origin))
 
+
 def by_group(channels: Array, weight: Array, op: Conv) -> Array:
     """One number for each input channel, laid out as the weight sees it: ``O x C/groups``."""
     rows = channels.reshape(op.groups, weight.shape[1])
     return np.repeat(rows, weight.shape[0] // op.groups, axis=0)
+
 
 def _shifted(op: Conv, weight: Array, shift: Array, shape: tuple[int, ...]) -> Array:
     channels = per_channel(shift, shape)
@@ -88,11 +95,10 @@ def _shifted(op: Conv, weight: Array, shift: Array, shape: tuple[int, ...]) -> A
     result: Array = convolve(image, weight, op, op.groups)[0]
     return result
 
+
 def _trim(bias: Array, shape: tuple[int, ...]) -> Array:
     """Write a bias as one number a channel where all of its pixels agree."""
     full = bias.reshape((1,) * (len(shape) - bias.ndim) + bias.shape)
-    axes = tuple(range(1, len(shape)))
-    first = full[(slice(None), *(slice(0, 1) for _ in axes))]
+    first = full[(slice(None),) + (slice(0, 1),) * (len(shape) - 1)]
     kept = first if np.array_equal(np.broadcast_to(first, full.shape), full) else full
     return np.broadcast_to(kept, (shape[0], *kept.shape[1:]))
-

@@ -8,7 +8,7 @@ squared error. Without data the range is the widest that the weights allow (inte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.session import OnnxWriter, write_tensor_level
 
-from .base import Pass, hidden
+from .base import HIDDEN, Pass
 from .groups import Group, groups, is_last
 from .histogram import Histogram
 from .integers import output_levels
@@ -33,8 +33,8 @@ class Normalize(Pass):
     """Give every tensor that will be spikes a range.
 
     ``calibration`` holds one batch an input, ``images x shape``; without it, ``low`` and ``high``
-    bound the inputs. ``t_max`` and ``output_t_max`` are those of `quantize`. Raises DataError if the
-    data do not fit, are empty or not finite.
+    bound the inputs. ``t_max`` and ``output_t_max`` are those of `quantize`. Raises DataError
+    if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "normalize"
@@ -45,8 +45,8 @@ class Normalize(Pass):
     output_t_max: int = 0
     low: float = 0.0
     high: float = 1.0
-    calibration: tuple[Array, ...] | None = hidden()
-    progress: Callable[[float], None] | None = hidden()
+    calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
+    progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         if self.method not in ("mse", "percentile"):
@@ -85,8 +85,9 @@ class Normalize(Pass):
         histograms = {name: Histogram() for name in names}
         for part in self._batches(graph, data):
             for value, array in zip(graph.inputs, part, strict=True):
-                histograms[value.name].add(array)
-            results = session.run(None, dict(zip(inputs, part, strict=True)))
+                if value.name in histograms:
+                    histograms[value.name].add(array)
+            results = session.run(None, dict(zip(inputs, part, strict=True))) if behind else []
             for name, array in zip(behind, results, strict=True):
                 if not np.isfinite(array).all():
                     raise DataError(f"%{name} becomes NaN or infinite on the calibration data")

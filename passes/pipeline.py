@@ -1,6 +1,6 @@
 """Pipelines: passes in order, as text and as a function that checks what passes promise.
 
-    fold-batchnorm,fold-linear,quantize{t_max=16 even=true},my_package.module:MyPass{depth=2}
+fold-batchnorm,fold-linear,quantize{t_max=16 even=true},my_package.module:MyPass{depth=2}
 """
 
 from __future__ import annotations
@@ -164,5 +164,3 @@ def _guess(text: str) -> int | float | str:
         except ValueError:
             continue
     return text
-
-

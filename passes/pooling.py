@@ -34,11 +34,12 @@ def pool_into_conv(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     merged = np.zeros((*weight.shape[:2], *kernel), weight.dtype)
     for offset in _offsets(pool):
-        at = (
+        taps = (
             slice(offset[a], offset[a] + (weight.shape[2 + a] - 1) * apart[a] + 1, apart[a])
             for a in axes
         )
-        merged[(slice(None), slice(None), *at)] += weight
+        at = (slice(None), slice(None), *taps)
+        merged[at] += weight
     op = replace(
         conv,
         strides=tuple(conv.strides[a] * pool.strides[a] for a in axes),
@@ -92,13 +93,15 @@ def pool_into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     ends = zip(pool.pads[:rank], source[1:], pool.pads[rank:], strict=True)
     merged = np.zeros((len(weight), source[0], *(b + n + e for b, n, e in ends)), weight.dtype)
     for offset in _offsets(pool):
-        at = (
+        taps = (
             slice(o, o + (n - 1) * stride + 1, stride)
             for o, n, stride in zip(offset, sums[1:], pool.strides, strict=True)
         )
-        merged[(slice(None), slice(None), *at)] += weight.reshape(len(weight), *sums)
-    inside = (slice(b, b + n) for b, n in zip(pool.pads[:rank], source[1:], strict=True))
-    cropped = merged[(slice(None), slice(None), *inside)].reshape(len(weight), -1)
+        at = (slice(None), slice(None), *taps)
+        merged[at] += weight.reshape(len(weight), *sums)
+    space = (slice(b, b + n) for b, n in zip(pool.pads[:rank], source[1:], strict=True))
+    inside = (slice(None), slice(None), *space)
+    cropped = merged[inside].reshape(len(weight), -1)
     folded = relinear(node, inner.operands[0], cropped, bias)
     return (replace(folded, origin=inner.origin + node.origin),)
 
@@ -119,5 +122,3 @@ def _affordable(merged: int, graph: Graph) -> bool:
     """Whether the merged weights are no bigger than the network they come from."""
     held = sum(constant.data.size for constant in graph.constants)
     return merged <= max(_FREE, held)
-
-

@@ -31,6 +31,7 @@ from qcompiler.ir import (
 )
 from qcompiler.ir.ann import ArgMax, MaxPool, Softmax
 from qcompiler.ir.invariants import NO_BATCHNORM, SPIKING
+from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, First, Neuron
 from qcompiler.ir.view import Reshape, Take, Transpose
 
@@ -44,8 +45,9 @@ class Quantize(Pass):
     """Turn ranged tensors into spikes and layers into integer synapses and neurons.
 
     ``output_t_max`` counts the levels of outputs (0: t_max, but at least 64, so that the largest
-    of them stands out); ``even`` doubles weights, slopes and biases, as targets with even weights want it. ``potential``
-    bounds the membrane in units of weights. Raises UnsupportedModel for what has no spiking form.
+    of them stands out); ``even`` doubles weights, slopes and biases, as targets with even weights
+    want it; ``potential`` bounds the membrane in units of weights. Raises UnsupportedModel for
+    what has no spiking form.
     """
 
     name: ClassVar[str] = "quantize"
@@ -89,7 +91,7 @@ class _Lowering:
         for value in self.graph.inputs:
             self.encode(value)
         for node in self.graph.nodes:
-            if node.result.name not in self.inner:
+            if node.result.name not in self.inner and self.lowered(node):
                 try:
                     self.lower(node)
                 except UnsupportedModel as error:
@@ -98,6 +100,12 @@ class _Lowering:
             raise UnsupportedModel(*self.faults)
         outputs = [self.tensor(value) for value in self.graph.outputs]
         return self.builder.build(outputs, self.graph.output_names)
+
+    def lowered(self, node: Node) -> bool:
+        """Whether what a node reads has been lowered; if not, that has been reported already."""
+        group = self.groups.get(node.result.name)
+        source = (group.nodes[0] if group else node).operands[0]
+        return source.name in self.spikes or source.name in self.tensors
 
     def encode(self, value: Value) -> None:
         raw = self.builder.input(value.name, value.type)
@@ -172,9 +180,7 @@ class _Lowering:
         return add(op, current, bias, slope, name=name, origin=origin)
 
 
-def _narrow(array: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> np.ndarray[
-    tuple[int, ...], np.dtype[np.signedinteger]
-]:
+def _narrow(array: Array) -> Array:
     """The same integers in the fewest bytes that hold them."""
     largest = np.abs(array).max(initial=0)
     kind = next(k for k in (np.int8, np.int16, np.int32, np.int64) if largest <= np.iinfo(k).max)

@@ -1,0 +1,37 @@
+# Every target makes .venv first, once. Python 3.10 is preferred: Lava runs on nothing newer.
+PYTHON ?= $(shell for p in python3.10 python3; do $$p -c '' 2>/dev/null && echo $$p && exit; done; echo python3)
+ARGS ?=
+
+PY := .venv/bin/python
+FOLDERS := qcompiler ir passes backends
+# The install links file by file, so the stamp carries a checksum of the list of files.
+FILES := $(sort $(foreach folder,$(FOLDERS),$(wildcard $(folder)/*.py)))
+STAMP := .venv/installed-$(shell echo '$(FILES)' | cksum | cut -d' ' -f1)
+
+.PHONY: install demo test lint bench clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict -e '.[dev,loihi]'
+	@rm -f .venv/installed-*
+	@touch $@
+
+demo: install
+	$(PY) examples/digits/demo.py
+
+test: install
+	$(PY) -m pytest $(ARGS)
+
+lint: install
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+
+bench: install
+	$(PY) benchmarks/bench.py $(ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info examples/digits/build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,58 @@
+"""The Lava engine as engines are used: batches in, decoded outputs, levels and counters out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qcompiler.ir import Graph, ProgramError
+from qcompiler.ir.integer import spikes_of, spiking_nodes, start
+from qcompiler.ir.kernels import Array
+
+from .coding import step_of
+from .host import (
+    Outcome,
+    finish,
+    output_nodes,
+    output_steps,
+    saturated_inputs,
+    static_counters,
+)
+from .lava import LavaEngine
+
+
+class OnLava:
+    """Runs a compiled graph on Lava's fixed-point simulation of Loihi."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.engine = LavaEngine(graph)
+
+    def __call__(
+        self,
+        *inputs: Array,
+        record: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> Outcome:
+        """Run a batch; ``record`` keeps every population's levels, which slows Lava down.
+
+        Potentials stay inside Lava, so that ``saturated`` counts inputs only. Raises ProgramError
+        if a neuron does not spike in its window.
+        """
+        nodes = spiking_nodes(self.graph) if record else output_nodes(self.graph)
+        names = [node.result.name for node in nodes]
+        steps = self.engine.spikes(*inputs, record=names, progress=progress)
+        levels = {}
+        for node in nodes:
+            name, code, begin = (
+                node.result.name,
+                spikes_of(node.result),
+                start(self.graph, node.result),
+            )
+            assert begin is not None
+            levels[name] = step_of(code, begin, steps[name])
+            if (levels[name] < 0).any() or (levels[name] > code.top).any():
+                raise ProgramError(f"neurons of %{name} spike outside their window on Lava")
+        counters = static_counters(self.graph, len(inputs[0]))
+        counters.first, counters.last = output_steps(self.graph, levels)
+        counters.saturated = saturated_inputs(self.graph, inputs)
+        return Outcome(finish(self.graph, levels), levels if record else {}, counters)

@@ -1,0 +1,147 @@
+"""A compiled program: runs on engines, saves itself, reports on itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from qcompiler.ir import DataError, Graph, ProgramError, verify
+from qcompiler.ir.integer import spikes_of, spiking_nodes, start
+from qcompiler.ir.kernels import Array
+
+from . import storage
+from .backend import Backend
+from .coding import step_of
+from .host import Counters, Outcome, frame_step
+from .report import Report, report_of
+
+ENGINES = ("fast", "steps", "lava")
+Progress: TypeAlias = Callable[[int], None]
+Engine: TypeAlias = Callable[..., Outcome]  # one array an input; options as the engine has them
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Outputs in real units by ONNX name, and counters, of a whole data set."""
+
+    outputs: Mapping[str, Array]
+    counters: Counters
+
+
+@dataclass
+class Program:
+    """A network compiled for a target. ``manifest`` says how it came to be; it is plain JSON."""
+
+    graph: Graph
+    backend: Backend
+    manifest: dict[str, Any]
+    _engines: dict[str, Engine] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def unproved_checks(self) -> tuple[str, ...]:
+        """Checks that rest on calibration data. None do: all are proved from the weights."""
+        return ()
+
+    def run(self, *inputs: Array, engine: str = "fast") -> Array | tuple[Array, ...]:
+        """Outputs in real units for a batch an input, ``frames x shape``; a tuple if several.
+
+        Raises DataError for inputs that do not fit, ProgramError for an unknown engine.
+        """
+        outputs = tuple(self.measure(*inputs, engine=engine, count=False).outputs.values())
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def measure(
+        self,
+        *inputs: Array,
+        engine: str = "fast",
+        count: bool = True,
+        progress: Progress | None = None,
+    ) -> Measured:
+        """Run a data set in pieces that fit into memory; outputs and counters of all of it."""
+        counters, pieces = Counters(), []
+        options: dict[str, Any] = {"count": count} if engine == "fast" else {}
+        if engine == "lava":  # streams all frames through one start of the processes
+            options["progress"] = progress
+        for part in self._parts(inputs, engine):
+            outcome = self.engine(engine)(*part, **options)
+            pieces.append(outcome.outputs)
+            counters.add(outcome.counters)
+            if progress:
+                progress(counters.frames)
+        joined = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
+        return Measured(dict(zip(self.graph.output_names, joined, strict=True)), counters)
+
+    def spikes(self, *inputs: Array, engine: str = "steps") -> dict[str, Array]:
+        """The step of every neuron's spike, by population: ``frames x shape``, from frame start."""
+        found: dict[str, list[Array]] = {node.result.name: [] for node in spiking_nodes(self.graph)}
+        for part in self._parts(inputs, engine):
+            levels = self.engine(engine)(*part, record=True).levels
+            for node in spiking_nodes(self.graph):
+                name, begin = node.result.name, start(self.graph, node.result)
+                assert begin is not None
+                found[name].append(step_of(spikes_of(node.result), begin, levels[name]))
+        return {name: np.concatenate(arrays) for name, arrays in found.items()}
+
+    def engine(self, name: str) -> Engine:
+        """The engine of this name, made on first use."""
+        if name not in self._engines:
+            self._engines[name] = _make(name, self.graph)
+        return self._engines[name]
+
+    def _parts(self, inputs: tuple[Array, ...], engine: str) -> Iterator[tuple[Array, ...]]:
+        self._check(inputs)
+        frames = len(inputs[0])
+        step = frames if engine == "lava" else frame_step(self.graph)
+        for begin in range(0, frames, step):
+            yield tuple(array[begin : begin + step] for array in inputs)
+
+    def _check(self, inputs: tuple[Array, ...]) -> None:
+        expected = [value.type.shape for value in self.graph.inputs]
+        given = [array.shape[1:] for array in inputs]
+        if given != expected or len({len(array) for array in inputs}) != 1:
+            raise DataError(f"the network takes inputs of shape {expected}, not {given}")
+        if not len(inputs[0]):
+            raise DataError("the data are empty")
+        for array in inputs:
+            if array.dtype.kind not in "uifb" or not np.isfinite(array).all():
+                raise DataError("the data hold NaN, infinite or other than real numbers")
+
+    def report(self) -> Report:
+        """What the network consists of, and when what happens."""
+        return report_of(self.graph, self.backend.name, self.unproved_checks)
+
+    def save(self, directory: str | Path) -> None:
+        """Write the program, whole or not at all; ProgramError if that fails."""
+        storage.save(Path(directory), {"target": self.backend.name, **self.manifest}, self.graph)
+
+    @staticmethod
+    def load(directory: str | Path, find: Callable[[str], Backend | None]) -> Program:
+        """Read a program and verify it; ``find`` looks targets up. ProgramError if it is broken."""
+        manifest, graph = storage.load(Path(directory))
+        target = manifest.pop("target", None)
+        backend = find(str(target))
+        if backend is None:
+            raise ProgramError(f"{directory} is compiled for an unknown target: {target}")
+        manifest.pop("format")
+        verify(graph, *backend.requires)
+        return Program(graph, backend, manifest)
+
+
+def _make(name: str, graph: Graph) -> Engine:
+    if name == "fast":
+        from .fast import FastEngine
+
+        return FastEngine(graph)
+    if name == "steps":
+        from .steps import StepsEngine
+
+        return StepsEngine(graph)
+    if name == "lava":
+        from .on_lava import OnLava
+
+        return OnLava(graph)
+    raise ProgramError(f"no engine is named {name}: choose {', '.join(ENGINES)}")

@@ -1,0 +1,112 @@
+"""A compiled program as a directory: manifest, text, arrays. Reading one runs no code from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qcompiler.ir import Graph, InvalidGraph, ProgramError, parse, show, size
+from qcompiler.ir.kernels import Array
+
+FORMAT = 1
+_MANIFEST, _TEXT, _ARRAYS = "manifest.json", "network.qir", "arrays.npz"
+_MOST_NEURONS = 1 << 28
+
+
+def save(directory: Path, manifest: Mapping[str, Any], graph: Graph) -> None:
+    """Write a program, whole or not at all.
+
+    An existing directory is replaced only if it is empty or a program. Raises ProgramError if it
+    cannot be written.
+    """
+    directory = directory.absolute()
+    if directory.exists() and not _replaceable(directory):
+        raise ProgramError(f"{directory.name} exists and is no compiled program: choose another -o")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        staged = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+        try:
+            _write(staged, manifest, graph)
+            staged.chmod(0o777 & ~_umask())
+            _swap(staged, directory)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    except OSError as error:
+        raise ProgramError(f"cannot write {directory}: {error.strerror or error}") from error
+
+
+def _write(staged: Path, manifest: Mapping[str, Any], graph: Graph) -> None:
+    content = json.dumps({"format": FORMAT, **manifest}, indent=2, sort_keys=True) + "\n"
+    (staged / _MANIFEST).write_text(content, encoding="utf-8")
+    (staged / _TEXT).write_text(show(graph), encoding="utf-8")
+    arrays = {f"#{constant.name}": constant.data for constant in graph.constants}
+    np.savez(staged / _ARRAYS, **arrays)
+
+
+def _replaceable(directory: Path) -> bool:
+    return directory.is_dir() and (
+        (directory / _MANIFEST).is_file() or not any(directory.iterdir())
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _swap(staged: Path, directory: Path) -> None:
+    if not directory.exists():
+        staged.rename(directory)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        directory.rename(old / "old")
+        try:
+            staged.rename(directory)
+        except OSError:
+            (old / "old").rename(directory)
+            raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def load(directory: Path) -> tuple[dict[str, Any], Graph]:
+    """Read manifest and graph; ProgramError if the directory is not an intact program."""
+    try:
+        manifest = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
+        text = (directory / _TEXT).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ProgramError(f"{directory} is no compiled program: it has no {_MANIFEST}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ProgramError(f"cannot read the program {directory}: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise ProgramError(
+            f"{directory} is not of program format {FORMAT}: compile the model again"
+        )
+    try:
+        graph = parse(text, _arrays(directory / _ARRAYS), str(directory / _TEXT))
+    except InvalidGraph as error:
+        raise ProgramError(*error.diagnostics) from error
+    if any(size(node.result.type) > _MOST_NEURONS for node in graph.nodes):
+        raise ProgramError(f"{directory} holds a population of more than {_MOST_NEURONS} neurons")
+    return manifest, graph
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    with suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        with zipfile.ZipFile(path) as archive:
+            stored = all(i.compress_type == zipfile.ZIP_STORED for i in archive.infolist())
+        if stored:
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name.removeprefix("#"): arrays[name] for name in arrays.files}
+    raise ProgramError(f"{path} is missing or damaged: compile the model again")

@@ -1,0 +1,163 @@
+"""A pass of one's own: drop channels that can never be active, or that nothing listens to.
+
+Pruning leaves such channels behind, and so does training with weight decay. On a chip each of
+their neurons costs a spike a frame, and an event at every synapse. Passes are named in a pipeline
+as ``module:Class``, and need no installation; put this one behind ``fold-linear``:
+
+    PYTHONPATH=examples qcompile model.onnx --calibration images.npz --passes "fold-batchnorm,\
+fold-linear,custom_pass:DropDeadChannels{threshold=0.001},normalize,\
+quantize{even=true potential=131071},assign-windows,insert-readout"
+
+That is the pipeline of ``--target loihi`` with one more pass; ``--target reference`` wants
+``quantize`` without options. ``--emit ir`` shows what the pass has left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qcompiler.ir import Constant, Graph, Invariant, Node, Operand, Tensor, Value, infer
+from qcompiler.ir.ann import Clip, Conv, Dense, MaxPool
+from qcompiler.ir.invariants import NO_BATCHNORM
+from qcompiler.ir.view import Reshape
+from qcompiler.passes import Pass
+
+Array: TypeAlias = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class DropDeadChannels(Pass):
+    """Drop output channels of convolutions and dense layers that make no difference.
+
+    A channel is dropped, and with it the weights that read it, if it is 0 behind its ReLU
+    whatever the input, or if no weight that reads it exceeds ``threshold``. With the default of 0
+    the network computes the same as before. Dropping one channel may orphan others: the pass goes
+    on until nothing is left to drop.
+    """
+
+    name: ClassVar[str] = "custom_pass:DropDeadChannels"
+    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold < np.inf:
+            raise ValueError(f"threshold must be 0 or more, not {self.threshold}")
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Shrink one layer after the other until none can be shrunk."""
+        while (smaller := self._shrink_one(graph)) is not None:
+            graph = smaller
+        return graph
+
+    def _shrink_one(self, graph: Graph) -> Graph | None:
+        for node in graph.nodes:
+            chain = _chain(graph, node)
+            if chain is None:
+                continue
+            alive = ~_silent(graph, chain) & (_loudest(chain) > self.threshold)
+            alive[0] |= not alive.any()  # a layer has at least one channel
+            if not alive.all():
+                smaller = {new.result.name: new for new in _shrunk(chain, alive)}
+                nodes = tuple(smaller.get(old.result.name, old) for old in graph.nodes)
+                return replace(graph, nodes=nodes)
+        return None
+
+
+class Chain(NamedTuple):
+    """A linear layer, what works on each of its channels alone, and the only layer behind."""
+
+    writer: Node
+    between: tuple[Node, ...]
+    reader: Node
+
+
+def _chain(graph: Graph, writer: Node) -> Chain | None:
+    if not _is_plain(writer):
+        return None
+    between: list[Node] = []
+    node = graph.only_user(writer.result)
+    while node is not None and _keeps_channels(node):
+        between.append(node)
+        node = graph.only_user(node.result)
+    return None if node is None or not _is_plain(node) else Chain(writer, tuple(between), node)
+
+
+def _is_plain(node: Node) -> bool:
+    """Whether every output of a node reads every channel of its input through constant weights."""
+    linear = isinstance(node.op, Dense) or (isinstance(node.op, Conv) and node.op.groups == 1)
+    return linear and all(isinstance(operand, Constant) for operand in node.operands[1:])
+
+
+def _keeps_channels(node: Node) -> bool:
+    flattens = isinstance(node.op, Reshape) and len(node.op.shape) == 1
+    return flattens or isinstance(node.op, Clip | MaxPool)
+
+
+def _parameters(node: Node) -> tuple[Array, Array]:
+    """Weight, and bias with a first axis of one entry a channel."""
+    weight, bias = (operand.data for operand in node.operands if isinstance(operand, Constant))
+    shape = node.result.type.shape
+    full = bias.reshape((1,) * (len(shape) - bias.ndim) + bias.shape)
+    return weight, np.broadcast_to(full, (shape[0], *full.shape[1:]))
+
+
+def _silent(graph: Graph, chain: Chain) -> Array:
+    """Which channels are 0 behind a ReLU, whatever the input."""
+    weight, bias = _parameters(chain.writer)
+    source = graph.producer(chain.writer.operands[0])
+    while source is not None and isinstance(source.op, MaxPool | Reshape):
+        source = graph.producer(source.operands[0])
+    positive = source is not None and _low(source) is not None and _low(source) >= 0
+    rows = (weight if positive else np.abs(weight)).reshape(len(weight), -1)
+    drive = np.maximum(rows.max(axis=1), bias.reshape(len(bias), -1).max(axis=1))
+    rectified = any(_low(node) == 0 for node in chain.between)
+    result: Array = (drive <= 0) & rectified
+    return result
+
+
+def _low(node: Node) -> float | None:
+    return node.op.low if isinstance(node.op, Clip) else None
+
+
+def _loudest(chain: Chain) -> Array:
+    """The largest weight, in absolute value, that reads each channel."""
+    weight, channels = _parameters(chain.reader)[0], chain.writer.result.type.shape[0]
+    by_channel = np.abs(weight).reshape(len(weight), channels, -1)
+    result: Array = by_channel.max(axis=(0, 2))
+    return result
+
+
+def _shrunk(chain: Chain, alive: Array) -> list[Node]:
+    """The chain with the channels that are alive, under the same names."""
+    weight, bias = _parameters(chain.writer)
+    nodes = [_linear(chain.writer, chain.writer.operands[0], weight[alive], bias[alive])]
+    for node in chain.between:
+        source = nodes[-1].result
+        op = Reshape((prod(source.type.shape),)) if isinstance(node.op, Reshape) else node.op
+        nodes.append(_retyped(replace(node, op=op, operands=(source,))))
+    weight, bias = _parameters(chain.reader)
+    by_channel = weight.reshape(len(weight), len(alive), -1)[:, alive]
+    if isinstance(chain.reader.op, Conv):
+        weight = by_channel.reshape(len(weight), -1, *weight.shape[2:])
+    else:
+        weight = by_channel.reshape(len(weight), -1)
+    return [*nodes, _linear(chain.reader, nodes[-1].result, weight, bias)]
+
+
+def _linear(node: Node, source: Operand, weight: Array, bias: Array) -> Node:
+    name = node.result.name
+    constants = Constant(f"{name}:weight", weight), Constant(f"{name}:bias", bias)
+    return _retyped(replace(node, operands=(source, *constants)))
+
+
+def _retyped(node: Node) -> Node:
+    """The node with the type that its operands ask for, and its range if it had one."""
+    old, new = node.result, infer(node.op, node.operands, node.origin)
+    value = Value(old.name, new)
+    known = old.type.range if isinstance(old.type, Tensor) else None
+    return replace(node, result=value.ranged(known) if known else value)

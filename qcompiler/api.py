@@ -1,0 +1,132 @@
+"""The front door: compile a model, load a program."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qcompiler.backends.backend import Backend
+from qcompiler.backends.program import Program
+from qcompiler.ir import Graph, InvalidGraph, PipelineError, verify
+from qcompiler.passes import Pipeline, Watcher
+
+from . import data, registry
+from .frontend import Preprocessing, import_model
+
+if TYPE_CHECKING:
+    import onnx
+
+_PIXELS = (0.0, 255.0)
+_UNIT = (0.0, 1.0)
+
+
+def compile(
+    model: str | Path | bytes | onnx.ModelProto | Graph,
+    *,
+    target: str = "loihi",
+    calibration: Any = None,
+    t_max: int = 16,
+    weight_bits: int = 8,
+    passes: str | Pipeline | None = None,
+    layout: str | None = None,
+    mean_values: Sequence[float] = (),
+    scale_values: Sequence[float] = (),
+    reverse_input_channels: bool = False,
+    progress: Callable[[float], None] | None = None,
+    watch: Watcher | None = None,
+) -> Program:
+    """Compile a trained network into a spiking one.
+
+    ``calibration`` is a path, an array ``images x shape``, or arrays by input name; without it
+    ranges come from the weights alone. ``t_max`` is the number of spike times a value can take.
+    ``passes`` replaces the target's pipeline. ``mean_values``, ``scale_values``,
+    ``reverse_input_channels`` and ``layout`` describe preprocessing that the network shall take
+    in: ``(x - mean) / scale`` for each channel of the raw input. ``progress`` is told the share
+    of the calibration data that has run, ``watch`` every pass and its graph.
+
+    Raises a `CompileError` that lists everything that is wrong.
+    """
+    backend = _backend(target)
+    preprocessing = Preprocessing(
+        tuple(mean_values), tuple(scale_values), reverse_input_channels, layout
+    )
+    graph = model if isinstance(model, Graph) else import_model(model, preprocessing).graph
+    options: dict[str, Any] = {"t_max": t_max, "weight_bits": weight_bits, "progress": progress}
+    options["low"], options["high"] = _PIXELS if mean_values or scale_values else _UNIT
+    if calibration is not None:
+        options["calibration"] = data.read(calibration, inputs_of(graph), layout).arrays
+    pipeline = pipeline_of(backend, passes, options)
+    compiled = pipeline.run(graph, watch)
+    _check(compiled, backend)
+    manifest = {
+        "model": _identity(model),
+        "pipeline": str(pipeline),
+        "t_max": t_max,
+        "preprocessing": asdict(preprocessing),
+        "calibration_images": len(options["calibration"][0]) if calibration is not None else 0,
+    }
+    return Program(compiled, backend, manifest)
+
+
+def load(directory: str | Path) -> Program:
+    """Load a program that `Program.save` or qcompile wrote; runs no code from it.
+
+    Raises ProgramError or InvalidGraph if it is not intact.
+    """
+    return Program.load(directory, registry.find_backend)
+
+
+def targets() -> tuple[str, ...]:
+    """Names of all targets, plugins included."""
+    return registry.backend_names()
+
+
+def passes_() -> tuple[str, ...]:
+    """Names of all passes, plugins included."""
+    return registry.pass_names()
+
+
+def inputs_of(graph: Graph) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Name and shape of each input."""
+    return tuple((value.name, value.type.shape) for value in graph.inputs)
+
+
+def pipeline_of(
+    backend: Backend, passes: str | Pipeline | None, options: dict[str, Any]
+) -> Pipeline:
+    """The pipeline to run: the target's, or the one given; options fill what it leaves open."""
+    if isinstance(passes, Pipeline):
+        return passes
+    return Pipeline.parse(passes or backend.pipeline, registry.find_pass, options)
+
+
+def _backend(target: str) -> Backend:
+    backend = registry.find_backend(target)
+    if backend is None:
+        known = ", ".join(registry.backend_names())
+        raise PipelineError(f"no target is named {target}: choose {known}")
+    return backend
+
+
+def _check(graph: Graph, backend: Backend) -> None:
+    try:
+        verify(graph, *backend.requires)
+    except InvalidGraph as error:
+        heading = f"the pipeline's result is no program for {backend.name}"
+        raise InvalidGraph(heading, *error.diagnostics) from error
+
+
+def _identity(model: Any) -> dict[str, str]:
+    if isinstance(model, str | Path):
+        with open(model, "rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return {"file": Path(model).name, "sha256": digest.hexdigest()}
+    return {"file": type(model).__name__}
+
+
+__all__ = ["Program", "compile", "load", "passes_", "targets"]

@@ -1,0 +1,110 @@
+"""What both commands share: errors without tracebacks, progress, tables."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from qcompiler.ir import CompileError
+
+
+def guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    """Run a command; turn every exception into one message and exit status 1.
+
+    ``-v`` shows the traceback behind the message.
+    """
+    try:
+        return command(arguments)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (Exception, KeyboardInterrupt) as error:
+        if arguments.verbose:
+            screen(err=True).print_exception()
+        fail(_sentence(error))
+        return 1
+
+
+def _sentence(error: BaseException) -> str:
+    match error:
+        case CompileError():
+            return str(error)
+        case KeyboardInterrupt():
+            return "error: interrupted; nothing was written"
+        case MemoryError():
+            return "error: out of memory\n   = help: use fewer calibration images at once"
+        case OSError() if error.filename:
+            return f"error: {error.filename}: {error.strerror}"
+        case _:
+            return (
+                f"error: {type(error).__name__}: {error}\n"
+                "   = help: this is a fault of qcompiler; run with -v and report what it prints"
+            )
+
+
+def screen(err: bool = False) -> Console:
+    """A console with colour on terminals only, wide enough for tables elsewhere."""
+    console = Console(stderr=err, highlight=False, soft_wrap=False)
+    return console if console.is_terminal else Console(stderr=err, width=120, highlight=False)
+
+
+def fail(message: str) -> None:
+    """Print an error message."""
+    text = Text(message)
+    text.highlight_regex(r"^error:", "bold red")
+    text.highlight_regex(r"= help:", "cyan")
+    screen(err=True).print(text, soft_wrap=True)
+
+
+def warn(message: str) -> None:
+    """Print a warning."""
+    text = Text(f"warning: {message}")
+    text.highlight_regex(r"^warning:", "bold yellow")
+    screen(err=True).print(text, soft_wrap=True)
+
+
+@contextmanager
+def progress(what: str, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """A progress bar on a terminal; the function it gives takes the share that is done."""
+    console = Console(stderr=True)
+    columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    off = quiet or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=off) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A plain table; numbers stand to the right."""
+    found = Table(box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        numbers = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        found.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        found.add_row(*(Text(_cell(value)) for value in row))
+    return found
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def add_verbosity(parser: argparse.ArgumentParser) -> None:
+    """Add -v, -q, --json and --version."""
+    import qcompiler
+
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument("-v", "--verbose", action="store_true", help="tell more; show tracebacks")
+    loudness.add_argument("-q", "--quiet", action="store_true", help="print results only")
+    version = f"%(prog)s {qcompiler.__version__}"
+    parser.add_argument("--version", action="version", version=version)

@@ -1,0 +1,142 @@
+"""Images and labels from files, arranged as a network takes them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qcompiler.ir import DataError
+
+Array: TypeAlias = NDArray[Any]
+Inputs: TypeAlias = Sequence[tuple[str, tuple[int, ...]]]
+
+_IMAGES = ("images", "x", "inputs")
+_LABELS = ("labels", "y")
+
+
+@dataclass(frozen=True)
+class Data:
+    """One array an input, ``frames x shape``, and labels if there are any."""
+
+    arrays: tuple[Array, ...]
+    labels: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def head(self, count: int | None) -> Data:
+        """The first frames only."""
+        labels = None if self.labels is None else self.labels[:count]
+        return Data(tuple(array[:count] for array in self.arrays), labels)
+
+
+def read(source: Any, inputs: Inputs, layout: str | None = None) -> Data:
+    """Read data from a path, an array, arrays by name or a sequence of arrays, one an input.
+
+    Arrays are rearranged to ``frames x shape`` where only one way to do so makes sense, or
+    ``layout`` (what the network takes) decides. Raises DataError for anything else.
+    """
+    if isinstance(source, str | Path):
+        named = _from_file(Path(source))
+        label = next((named[key] for key in _LABELS if key in named), None)
+        found = Data(_choose(named, inputs, str(source)), label)
+    elif isinstance(source, Mapping):
+        found = Data(_choose(dict(source), inputs, "the data"))
+    elif isinstance(source, np.ndarray):
+        found = Data((source,))
+    else:
+        found = Data(tuple(np.asarray(array) for array in source))
+    return _fit(found, inputs, layout)
+
+
+def _from_file(path: Path) -> dict[str, Array]:
+    try:
+        if path.suffix == ".npy":
+            return {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}") from error
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, AttributeError) as error:
+        raise DataError(
+            f"{path} is not an .npz or .npy file of numbers (object arrays are not read)"
+        ) from error
+
+
+def _choose(named: dict[str, Array], inputs: Inputs, where: str) -> tuple[Array, ...]:
+    if all(name in named for name, _ in inputs):
+        return tuple(named[name] for name, _ in inputs)
+    if len(inputs) > 1:
+        names = ", ".join(name for name, _ in inputs)
+        raise DataError(f"{where} needs one array an input: {names}")
+    for key in (*_IMAGES, *(key for key in named if key not in _LABELS)):
+        if key in named:
+            return (named[key],)
+    raise DataError(f"{where} holds no images: name an array images, x or inputs")
+
+
+def _fit(data: Data, inputs: Inputs, layout: str | None) -> Data:
+    if len(data.arrays) != len(inputs):
+        raise DataError(f"{len(data.arrays)} arrays for {len(inputs)} inputs")
+    pairs = zip(data.arrays, inputs, strict=True)
+    arrays = tuple(fit(array, shape, layout, name) for array, (name, shape) in pairs)
+    lengths = {len(array) for array in arrays}
+    if data.labels is not None:
+        lengths.add(len(data.labels))
+        if data.labels.ndim != 1 or data.labels.dtype.kind not in "iu":
+            raise DataError("labels must be one integer a frame")
+    if len(lengths) > 1:
+        raise DataError(f"inputs and labels differ in length: {sorted(lengths)}")
+    if not lengths or not min(lengths):
+        raise DataError("the data are empty")
+    return Data(arrays, data.labels)
+
+
+def fit(array: Array, shape: tuple[int, ...], layout: str | None, name: str = "input") -> Array:
+    """Arrange ``frames x ..`` as ``frames x shape``; DataError if that is unclear or impossible."""
+    if array.ndim == 0 or array.dtype.kind not in "uifb":
+        raise DataError(f"the array for {name} holds no numbers: {array.dtype}")
+    frame = array.shape[1:]
+    if frame == shape and not _unclear(shape, layout, array):
+        return array
+    if prod(frame) == prod(shape):
+        if len([n for n in frame if n > 1]) <= 1 or _squeezed(frame) == _squeezed(shape):
+            return array.reshape(len(array), *shape)
+        if len(frame) == 3 and _moved(frame) == shape and layout != "nhwc":
+            return array.transpose(0, 3, 1, 2)
+        if len(frame) == 3 and shape == (*frame[1:], frame[0]) and layout != "nchw":
+            return array.transpose(0, 2, 3, 1)
+        if len(shape) == 1 and (len(frame) == 2 or 1 in frame):
+            return array.reshape(len(array), *shape)
+        if len(shape) == 1 and len(frame) == 3 and layout:
+            ordered = array.transpose(0, 3, 1, 2) if layout == "nchw" else array
+            return ordered.reshape(len(array), *shape)
+    raise DataError(
+        f"data of shape {frame} a frame do not fit the input {name} of shape {shape}; "
+        "arrange them so, or give --layout nhwc or nchw if that tells how"
+    )
+
+
+def _unclear(shape: tuple[int, ...], layout: str | None, array: Array) -> bool:
+    """Whether an image of equal sides could have its channels first or last."""
+    return (
+        layout is None
+        and array.dtype == np.uint8
+        and len(shape) == 3
+        and len({*shape}) == 1 < shape[0]
+    )
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n != 1)
+
+
+def _moved(frame: tuple[int, ...]) -> tuple[int, ...]:
+    return (frame[-1], *frame[:-1])

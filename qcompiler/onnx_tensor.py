@@ -1,0 +1,123 @@
+"""Tensors of ONNX files as arrays, those in external files included; no location is trusted."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
+
+from qcompiler.ir import InvalidModel
+
+Array: TypeAlias = NDArray[Any]
+
+_PLAIN = {
+    TensorProto.FLOAT: "<f4",
+    TensorProto.DOUBLE: "<f8",
+    TensorProto.FLOAT16: "<f2",
+    TensorProto.INT8: "<i1",
+    TensorProto.INT16: "<i2",
+    TensorProto.INT32: "<i4",
+    TensorProto.INT64: "<i8",
+    TensorProto.UINT8: "<u1",
+    TensorProto.UINT16: "<u2",
+    TensorProto.UINT32: "<u4",
+    TensorProto.UINT64: "<u8",
+    TensorProto.BOOL: "|b1",
+}
+
+
+class TensorReader:
+    """Reads the tensors of one model.
+
+    ``folder`` is where external data may lie, None if nowhere. ``owned`` says that the model is
+    ours: raw data are then taken out of it, so that weights are not held twice.
+    """
+
+    def __init__(self, file: str, folder: Path | None, owned: bool) -> None:
+        self.file = file
+        self.folder = folder
+        self.owned = owned
+
+    def read(self, tensor: onnx.TensorProto) -> Array:
+        """The array of a tensor; InvalidModel if it is not intact."""
+        try:
+            if tensor.data_location == TensorProto.EXTERNAL:
+                return self._external(tensor)
+            if tensor.HasField("raw_data") and tensor.data_type in _PLAIN:
+                data = np.frombuffer(tensor.raw_data, _PLAIN[tensor.data_type])
+                array = data.reshape(_shape(tensor))
+            else:
+                array = _packed(tensor)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            raise self._fail(tensor, f"cannot be read ({_line(error)})") from error
+        if self.owned:
+            tensor.ClearField("raw_data")
+        return array
+
+    def _external(self, tensor: onnx.TensorProto) -> Array:
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        path = self._locate(tensor, entries.get("location", ""))
+        offset, shape = int(entries.get("offset") or 0), _shape(tensor)
+        dtype = _PLAIN.get(tensor.data_type)
+        length = int(entries.get("length") or -1)
+        if dtype is not None:
+            needed = prod(shape) * np.dtype(dtype).itemsize
+            if length not in (-1, needed):
+                raise self._fail(tensor, f"has {length} bytes of external data, not {needed}")
+            length = needed
+        held = path.stat().st_size
+        if offset < 0 or length < 0 or offset + length > held:
+            raise self._fail(
+                tensor, f"lies at bytes {offset} to {offset + length} of {path.name}, which has {held}"
+            )
+        if dtype is None:
+            raw = np.fromfile(path, np.uint8, length, offset=offset).tobytes()
+            return _packed(TensorProto(data_type=tensor.data_type, dims=shape, raw_data=raw))
+        if not length:
+            return np.empty(shape, dtype)
+        mapped = np.memmap(path, dtype, "r", offset, (prod(shape),))
+        return np.asarray(mapped).reshape(shape)
+
+    def _locate(self, tensor: onnx.TensorProto, location: str) -> Path:
+        if self.folder is None:
+            raise self._fail(
+                tensor, "has its data in another file, which only a model given by path can have"
+            )
+        try:
+            folder = self.folder.resolve()
+            path = folder.joinpath(location).resolve()
+            inside, found = path.is_relative_to(folder), path.is_file()
+        except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a null byte
+            raise self._fail(tensor, f"has an external file that cannot be opened: {location!r}") from error
+        if not inside or Path(location).is_absolute():
+            raise self._fail(tensor, f"has its data outside the model's folder: {location!r}")
+        if not found:
+            raise self._fail(tensor, f"has its data in a file that is missing: {location!r}")
+        return path
+
+    def _fail(self, tensor: onnx.TensorProto, what: str) -> InvalidModel:
+        return InvalidModel(f'{self.file}: tensor "{tensor.name}" {what}')
+
+
+def _shape(tensor: onnx.TensorProto) -> tuple[int, ...]:
+    shape = tuple(tensor.dims)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"negative dimensions {shape}")
+    return shape
+
+
+def _packed(tensor: onnx.TensorProto) -> Array:
+    shape = _shape(tensor)
+    array = numpy_helper.to_array(tensor)
+    if array.shape != shape:
+        raise ValueError(f"{array.shape} instead of {shape}")
+    return array
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

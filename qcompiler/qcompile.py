@@ -1,0 +1,237 @@
+"""`qcompile`: from an ONNX file to a compiled program."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qcompiler.backends.program import Program
+from qcompiler.ir import Graph, PipelineError, show
+from qcompiler.passes import Pass
+
+from . import api, registry
+from .check import check
+from .console import add_verbosity, guarded, progress, screen, table, warn
+
+_EPILOG = """\
+examples:
+  qcompile model.onnx --calibration images.npz --scale-values 255
+  qcompile model.onnx --target reference --t-max 32 -o model.out
+  qcompile model.onnx --check                      what becomes of every node
+  qcompile model.onnx --emit snn                   print the spiking network, write nothing
+  qcompile model.onnx --passes "fold-batchnorm,my_package.passes:Mine{depth=2},normalize,\\
+      quantize,assign-windows,insert-readout"
+
+DATA is an .npz (images, x, inputs or the model's input names; labels are ignored here) or an .npy.
+Exit status: 0 done, 1 refused or failed with a message, 2 wrong usage.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.model is None and not given.list:
+        parser.error("the following arguments are required: MODEL.onnx")
+    return guarded(_run, given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="qcompile",
+        description="Compile a trained network (ONNX) into a spiking network, one spike a value.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL.onnx", nargs="?", type=Path, help="the trained network")
+    add("-o", "--output", metavar="DIR", type=Path, help="program directory (MODEL.TARGET)")
+    add("--target", default="loihi", help="loihi (default), reference, or a plugin's")
+    add("--calibration", metavar="DATA", type=Path, help="typical inputs, to find value ranges")
+    add("--t-max", metavar="N", type=int, default=16, help="spike times a value can take (16)")
+    add("--weight-bits", metavar="N", type=int, default=8, help="bits of a weight (8)")
+    what = parser.add_argument_group("preprocessing, compiled into the network: (x - mean) / scale")
+    add = what.add_argument
+    add("--layout", choices=("nhwc", "nchw"), help="where the model has its channels")
+    add("--mean-values", metavar="a,b,c", type=_numbers, default=(), help="one, or one a channel")
+    add("--scale-values", metavar="a,b,c", type=_numbers, default=(), help="one, or one a channel")
+    add("--reverse-input-channels", action="store_true", help="RGB data to a BGR model, and back")
+    seen = parser.add_argument_group("looking inside")
+    add = seen.add_argument
+    add("--passes", metavar="PIPELINE", help="passes to run instead of the target's")
+    add("--emit", choices=("ir", "snn"), help="print tensor or spiking level; write nothing")
+    add("--print-after", metavar="PASS", help="print the graph after a pass, or after all")
+    add("--check", action="store_true", help="what becomes of every node; 1 if any is refused")
+    add("--list", action="store_true", help="list targets, passes and engines")
+    add_verbosity(parser)
+    return parser
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers such as 1,2,3, not {text!r}") from None
+
+
+def _run(given: argparse.Namespace) -> int:
+    if given.list:
+        return _list(given)
+    if given.check:
+        return check(given.model, _preprocessing(given), given.json)
+    watcher = _Watcher(given)
+    program = _compile(given, watcher)
+    if given.emit == "ir":
+        print(show(watcher.tensor_level), end="")
+        return 0
+    if given.emit == "snn":
+        print(show(program.graph), end="")
+        return 0
+    output = given.output or given.model.with_suffix("").with_name(
+        f"{given.model.stem}.{given.target}"
+    )
+    program.save(output)
+    _tell(given, program, output)
+    return 0
+
+
+def _preprocessing(given: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "layout": given.layout,
+        "mean_values": given.mean_values,
+        "scale_values": given.scale_values,
+        "reverse_input_channels": given.reverse_input_channels,
+    }
+
+
+class _Watcher:
+    """Keeps the last graph of the tensor level, and prints what --print-after asks for."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.wanted = given.print_after
+        self.emits = given.emit == "ir"
+        self.tensor_level: Graph = Graph("empty", (), (), ())
+        if self.wanted not in (None, "all") and registry.find_pass(self.wanted) is None:
+            names = ", ".join(registry.pass_names())
+            raise PipelineError(f"--print-after knows no pass {self.wanted}: all, or {names}")
+
+    def __call__(self, step: Pass, graph: Graph) -> None:
+        if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):
+            self.tensor_level = graph
+        if self.wanted in ("all", step.name):
+            print(f"// after {step}\n{show(graph)}", file=sys.stderr)
+
+
+def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
+    if given.calibration is None and not given.quiet:
+        pixels = bool(given.mean_values or given.scale_values)
+        span = "0 to 255" if pixels else "0 to 1"
+        warn(
+            "no --calibration: ranges come from the weights alone, for inputs from "
+            f"{span}; they are far wider than real values, so expect to need a much larger "
+            "--t-max, or to lose accuracy"
+        )
+    with progress("calibrating", given.quiet or given.calibration is None) as bar:
+        return api.compile(
+            given.model,
+            target=given.target,
+            calibration=given.calibration,
+            t_max=given.t_max,
+            weight_bits=given.weight_bits,
+            passes=given.passes,
+            progress=bar,
+            watch=watcher,
+            **_preprocessing(given),
+        )
+
+
+def _tell(given: argparse.Namespace, program: Program, output: Path) -> None:
+    report = program.report()
+    if given.json:
+        print(json.dumps({"output": str(output), **report.to_dict()}))
+        return
+    if given.quiet:
+        return
+    console = screen()
+    if given.verbose:
+        columns = (
+            "population",
+            "kind",
+            "neurons",
+            "synapses",
+            "t_max",
+            "slope",
+            "first",
+            "last",
+            "from",
+        )
+        console.print(table(columns, [_row(p) for p in report.populations]))
+        console.print(f"\npipeline  {program.manifest['pipeline']}", soft_wrap=True)
+    unproved = ", ".join(report.unproved_checks) or "none, all are proved from the weights"
+    for name, value in (
+        ("compiled", f"{given.model.name} for {report.target}, t_max {given.t_max}"),
+        ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
+        ("synapses", f"{report.synapses:,}, each reached by one spike a frame"),
+        ("latency", f"last output spike at step {report.latency_steps}"),
+        ("throughput", f"a frame every {report.frame_interval_steps} steps"),
+        ("unproved", unproved),
+        ("written", str(output)),
+    ):
+        console.print(f"{name:<11}{value}", soft_wrap=True, markup=False)
+
+
+def _row(population: Any) -> tuple[Any, ...]:
+    p = population
+    slope = "" if p.slope_min is None else str(p.slope_min)
+    source = ", ".join(p.origin)
+    return (
+        p.name,
+        p.kind,
+        p.neurons,
+        p.synapses,
+        p.t_max,
+        slope,
+        p.first_step,
+        p.last_step,
+        source,
+    )
+
+
+def _list(given: argparse.Namespace) -> int:
+    from qcompiler.backends.program import ENGINES
+
+    names = registry.backend_names()
+    backends = [registry.find_backend(name) for name in names]
+    found = {
+        "targets": {b.name: b.description for b in backends if b is not None},
+        "passes": {name: _purpose(name) for name in registry.pass_names()},
+        "engines": dict(zip(ENGINES, _ENGINES, strict=True)),
+    }
+    if given.json:
+        print(json.dumps(found))
+        return 0
+    for kind, rows in found.items():
+        print(f"{kind}:")
+        for name, text in rows.items():
+            print(f"  {name:<16}{text}")
+    return 0
+
+
+_ENGINES = (
+    "the integer network in closed form, on onnxruntime",
+    "currents and membranes step by step: the golden model",
+    "the stock processes of Lava, fixed point, on its CPU simulator (Python 3.10)",
+)
+
+
+def _purpose(name: str) -> str:
+    kind = registry.find_pass(name)
+    return (kind.__doc__ or "").strip().splitlines()[0] if kind else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

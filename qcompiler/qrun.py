@@ -1,0 +1,161 @@
+"""`qrun`: run a compiled program on data, and measure it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qcompiler.backends.program import ENGINES, Measured, Program
+from qcompiler.ir import ProgramError
+
+from . import api, data
+from .console import add_verbosity, guarded, progress, screen
+from .reference import run_onnx
+
+_EPILOG = """\
+examples:
+  qrun model.loihi test.npz --against model.onnx
+  qrun model.loihi test.npz --engine steps --limit 200 --json
+  qrun model.loihi test.npz -o outputs.npz          decoded outputs, in real units
+
+Accuracies and agreement are shares between 0 and 1 in JSON. Steps count from 0, the first step of
+a frame's input. Exit status: 0 done, 1 failed with a message, 2 wrong usage.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return guarded(_run, _parser().parse_args(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="qrun",
+        description="Run a program that qcompile wrote: accuracy, spikes, events and latency.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("program", metavar="DIR", type=Path, help="the compiled program")
+    add("data", metavar="DATA", type=Path, help=".npz with images and maybe labels, or .npy")
+    add("--engine", choices=ENGINES, default="fast", help="fast (default), steps or lava")
+    add("--against", metavar="MODEL.onnx", type=Path, help="compare with this ONNX model")
+    add("--limit", metavar="N", type=_positive, help="run the first N frames only")
+    add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
+    add_verbosity(parser)
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, not {text!r}")
+    return int(text)
+
+
+def _run(given: argparse.Namespace) -> int:
+    program = api.load(given.program)
+    layout = program.manifest["preprocessing"]["layout"]
+    found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
+    with progress(f"running on {given.engine}", given.quiet) as bar:
+        measured = program.measure(
+            *found.arrays,
+            engine=given.engine,
+            progress=lambda frames: bar(frames / len(found)),
+        )
+    reference = None
+    if given.against is not None:
+        with progress("running the ONNX model", given.quiet) as bar:
+            reference = run_onnx(given.against, found, program.manifest["preprocessing"], bar)
+    if given.output is not None:
+        _write(given.output, measured.outputs)
+    figures = _figures(program, measured, found, reference, given.engine)
+    print(json.dumps(figures)) if given.json else _tell(figures)
+    return 0
+
+
+def _figures(
+    program: Program,
+    measured: Measured,
+    found: data.Data,
+    reference: np.ndarray[Any, Any] | None,
+    engine: str,
+) -> dict[str, Any]:
+    counters, report = measured.counters, program.report()
+    ours = _classes(next(iter(measured.outputs.values())))
+    theirs = None if reference is None else _classes(reference)
+    return {
+        "frames": counters.frames,
+        "accuracy": _share(ours, found.labels),
+        "ann_accuracy": _share(theirs, found.labels),
+        "agreement": _share(ours, theirs),
+        "spikes_per_neuron": counters.spikes / counters.frames / report.neurons,
+        "synaptic_events_per_frame": counters.events / counters.frames,
+        "latency_steps": counters.last,
+        "first_spike_steps": counters.first / counters.frames,
+        "frame_interval_steps": report.frame_interval_steps,
+        "engine": engine,
+        "t_max": program.manifest["t_max"],
+        "saturated_fraction": counters.saturated / counters.coded,
+        "unproved_checks": list(program.unproved_checks),
+    }
+
+
+def _classes(output: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+    """The class that an output names: itself if it is an index, else its largest element."""
+    flat = output.reshape(len(output), -1)
+    if output.dtype.kind == "i":
+        return flat[:, 0] if flat.shape[1] == 1 else None
+    return flat.argmax(axis=1) if flat.shape[1] > 1 else None
+
+
+def _share(one: np.ndarray[Any, Any] | None, other: np.ndarray[Any, Any] | None) -> float | None:
+    if one is None or other is None:
+        return None
+    return float(np.mean(one == other))
+
+
+def _write(path: Path, outputs: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    staged = path.with_name(f".{path.name}.part")
+    try:
+        with open(staged, "wb") as file:
+            np.savez(file, **{name: outputs[name] for name in outputs})
+        staged.replace(path)
+    except OSError as error:
+        raise ProgramError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _tell(figures: dict[str, Any]) -> None:
+    def percent(value: float | None) -> str:
+        return "unknown" if value is None else f"{100 * value:.2f} %"
+
+    console = screen()
+    for name, value in (
+        ("frames", f"{figures['frames']:,} on the {figures['engine']} engine"),
+        ("accuracy", percent(figures["accuracy"])),
+        ("ANN", percent(figures["ann_accuracy"])),
+        ("agreement", percent(figures["agreement"])),
+        ("spikes", f"{figures['spikes_per_neuron']:.2f} a neuron a frame"),
+        ("events", f"{figures['synaptic_events_per_frame']:,.0f} synaptic events a frame"),
+        (
+            "latency",
+            f"first output spike at step {figures['first_spike_steps']:.1f}, "
+            f"last at {figures['latency_steps']}",
+        ),
+        ("throughput", f"a frame every {figures['frame_interval_steps']} steps"),
+        ("saturated", percent(figures["saturated_fraction"])),
+        ("unproved", ", ".join(figures["unproved_checks"]) or "none"),
+    ):
+        if value != "unknown":
+            console.print(f"{name:<12}{value}", markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""The ONNX model itself, run by onnxruntime on the same raw data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from qcompiler.ir import InvalidModel
+
+from .data import Array, Data
+from .frontend import Preprocessing
+
+_BATCH = 256
+
+
+def run_onnx(
+    model: Path,
+    data: Data,
+    preprocessing: Mapping[str, Any],
+    progress: Callable[[float], None] | None = None,
+) -> Array:
+    """First output of the model for every frame, after the preprocessing that was compiled in.
+
+    Models with a fixed batch are run that many frames at a time. InvalidModel if it cannot run.
+    """
+    try:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(
+            str(model), options, providers=["CPUExecutionProvider"]
+        )
+        return np.concatenate(list(_batches(session, data, preprocessing, progress)))
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InvalidModel(f"{model} does not run in onnxruntime: {reason}") from error
+
+
+def _batches(
+    session: onnxruntime.InferenceSession,
+    data: Data,
+    preprocessing: Mapping[str, Any],
+    progress: Callable[[float], None] | None,
+) -> Any:
+    inputs = session.get_inputs()
+    fixed = inputs[0].shape[0]
+    step = fixed if isinstance(fixed, int) and fixed > 0 else _BATCH
+    prepare = Preprocessing(**preprocessing)
+    for begin in range(0, len(data), step):
+        parts = [prepare.apply(array[begin : begin + step]) for array in data.arrays]
+        count = len(parts[0])
+        if step == fixed and count < step:
+            parts = [np.concatenate([p, np.repeat(p[-1:], step - count, axis=0)]) for p in parts]
+        kinds = {"tensor(double)": np.float64, "tensor(float16)": np.float16}
+        feed = {
+            given.name: part.astype(kinds.get(given.type, np.float32))
+            for given, part in zip(inputs, parts, strict=True)
+        }
+        yield session.run(None, feed)[0][:count]
+        if progress:
+            progress(min(1.0, (begin + step) / len(data)))

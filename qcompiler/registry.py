@@ -1,0 +1,75 @@
+"""Passes and targets by name: the built-in ones, and those of installed plugins.
+
+A plugin declares entry points in the groups ``qcompiler.passes`` (a subclass of `Pass`) and
+``qcompiler.backends`` (a `Backend`). It is loaded when its name is asked for, so that a broken
+plugin breaks nobody else.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from qcompiler.backends.backend import BUILT_IN as BACKENDS
+from qcompiler.backends.backend import Backend
+from qcompiler.ir import PipelineError
+from qcompiler.passes import BUILT_IN as PASSES
+from qcompiler.passes import Pass
+
+
+def pass_names() -> tuple[str, ...]:
+    """Names of all passes, built-in ones in the order in which they usually run."""
+    return (*PASSES, *sorted(_plugins("qcompiler.passes")))
+
+
+def find_pass(name: str) -> type[Pass] | None:
+    """The pass of this name, or None. PipelineError if its plugin is broken."""
+    if name in PASSES:
+        return PASSES[name]()
+    found = _load("qcompiler.passes", name)
+    if found is not None and not (isinstance(found, type) and issubclass(found, Pass)):
+        raise PipelineError(f"the plugin pass {name} is not a subclass of qcompiler.passes.Pass")
+    return found
+
+
+def backend_names() -> tuple[str, ...]:
+    """Names of all targets."""
+    return (*BACKENDS, *sorted(_plugins("qcompiler.backends")))
+
+
+def find_backend(name: str) -> Backend | None:
+    """The target of this name, or None. PipelineError if its plugin is broken."""
+    if name in BACKENDS:
+        return BACKENDS[name]
+    found = _load("qcompiler.backends", name)
+    if found is not None and not isinstance(found, Backend):
+        raise PipelineError(f"the plugin target {name} is not a qcompiler Backend")
+    return found
+
+
+def _plugins(group: str) -> dict[str, EntryPoint]:
+    built_in = PASSES if group == "qcompiler.passes" else BACKENDS
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=group):
+        other = found.get(point.name)
+        if point.name in built_in or (other is not None and other != point):
+            raise PipelineError(
+                f"{_owner(point)} declares {group} '{point.name}', which "
+                f"{_owner(other) if other else 'qcompiler'} has already"
+            )
+        found[point.name] = point
+    return found
+
+
+def _load(group: str, name: str) -> Any:
+    point = _plugins(group).get(name)
+    if point is None:
+        return None
+    try:
+        return point.load()
+    except Exception as error:
+        raise PipelineError(f"the plugin {name} of {_owner(point)} fails: {error}") from error
+
+
+def _owner(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value

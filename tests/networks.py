@@ -1,0 +1,149 @@
+"""Random networks at the tensor level, for property tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import Phase
+
+from qcompiler.ir import Builder, Constant, Graph, InvalidGraph, Tensor, Value, ann
+from qcompiler.ir.view import Reshape, Take, Transpose
+from qcompiler.passes import Pipeline
+
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller seed is no smaller network
+Array = np.ndarray[Any, Any]
+REFERENCE = "fold-batchnorm,fold-linear,normalize,quantize,assign-windows,insert-readout"
+LOIHI = REFERENCE.replace("quantize", "quantize{even=true potential=131071}")
+
+
+class Random:
+    """Grows a network layer by layer; ``rng`` decides everything."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.builder = Builder("random")
+        self.count = 0
+
+    def network(self, depth: int) -> Graph:
+        rng = self.rng
+        space = tuple(int(n) for n in rng.integers(5, 9, rng.integers(1, 3)))
+        value = self.builder.input("input", Tensor((int(rng.integers(1, 5)), *space)))
+        layers = (self.conv, self.depthwise, self.maximum, self.average, self.batchnorm)
+        layers += (self.affine, self.pad, self.clip, self.conv, self.views)
+        for _ in range(depth):
+            value = layers[rng.integers(len(layers))](value)
+        if rng.random() < 0.7:
+            value = self.dense(value)
+        return self.builder.build([value], ["output"])
+
+    def add(self, op: Any, *operands: Any) -> Value:
+        self.count += 1
+        name = f"{op.mnemonic.split('.')[1]}{self.count}"
+        return self.builder.add(op, *operands, name=name, origin=(name,))
+
+    def constant(self, *shape: int, offset: float = 0.0, scale: float = 1.0) -> Constant:
+        self.count += 1
+        data = self.rng.standard_normal(shape) * scale + offset
+        return Constant(f"c{self.count}", data.astype(np.float32))
+
+    def sliding(self, space: tuple[int, ...]) -> tuple[tuple[int, ...], dict[str, Any]]:
+        """A kernel and its attributes that fit the space."""
+        rng, rank = self.rng, len(space)
+        dilations = tuple(int(d) for d in rng.integers(1, 3, rank))
+        kernel = tuple(
+            int(rng.integers(1, max(2, min(4, (n - 1) // d + 2))))
+            for n, d in zip(space, dilations, strict=True)
+        )
+        pads = tuple(
+            int(rng.integers(0, (k - 1) * d + 1) if k > 1 else 0)
+            for _ in range(2)
+            for k, d in zip(kernel, dilations, strict=True)
+        )
+        strides = tuple(int(s) for s in rng.integers(1, 3, rank))
+        return kernel, {"strides": strides, "pads": pads, "dilations": dilations}
+
+    def conv(self, x: Value, groups: int = 1) -> Value:
+        shape = x.type.shape
+        outputs = groups * int(self.rng.integers(1, 4))
+        kernel, attributes = self.sliding(shape[1:])
+        weight = self.constant(outputs, shape[0] // groups, *kernel, scale=0.5)
+        bias = self.constant(outputs, *(1,) * len(kernel), scale=0.3)
+        found = self.add(ann.Conv(groups=groups, **attributes), x, weight, bias)
+        return self.clip(found) if self.rng.random() < 0.7 else found
+
+    def depthwise(self, x: Value) -> Value:
+        return self.conv(x, groups=x.type.shape[0])
+
+    def maximum(self, x: Value) -> Value:
+        kernel, attributes = self.sliding(x.type.shape[1:])
+        try:
+            return self.add(ann.MaxPool(kernel=kernel, **attributes), x)
+        except InvalidGraph:  # a dilated window that sees only padding
+            return x
+
+    def average(self, x: Value) -> Value:
+        kernel, attributes = self.sliding(x.type.shape[1:])
+        pooled = self.add(ann.SumPool(kernel=kernel, **attributes), x)
+        share = np.full((1,) * len(x.type.shape), 1 / np.prod(kernel), np.float32)
+        self.count += 1
+        zero = Constant(f"z{self.count}", np.zeros_like(share))
+        return self.add(ann.Affine(), pooled, Constant(f"s{self.count}", share), zero)
+
+    def batchnorm(self, x: Value) -> Value:
+        channels = x.type.shape[0]
+        scale, shift, mean = (self.constant(channels, offset=0.5) for _ in range(3))
+        variance = Constant(f"v{self.count}", np.abs(self.constant(channels).data) + 0.1)
+        return self.add(ann.BatchNorm(), x, scale, shift, mean, variance)
+
+    def affine(self, x: Value) -> Value:
+        shape = tuple(n if self.rng.random() < 0.5 else 1 for n in x.type.shape)
+        ones = (1,) * len(shape)
+        return self.add(
+            ann.Affine(),
+            x,
+            self.constant(*(shape if self.rng.random() < 0.3 else ones), offset=1),
+            self.constant(*shape, scale=0.3),
+        )
+
+    def pad(self, x: Value) -> Value:
+        rank = len(x.type.shape) - 1
+        pads = tuple(int(n) for n in self.rng.integers(0, 2, 2 * rank))
+        value = float(self.rng.choice([0.0, 0.5]))
+        return self.add(ann.Pad((0, *pads[:rank], 0, *pads[rank:]), value), x)
+
+    def clip(self, x: Value) -> Value:
+        bounds = ((0.0, None), (0.0, None), (0.0, 1.5), (-1.0, 1.0), (None, 0.5), (0.2, 2.0))
+        return self.add(ann.Clip(*bounds[self.rng.integers(len(bounds))]), x)
+
+    def views(self, x: Value) -> Value:
+        shape = x.type.shape
+        if len(shape) == 3 and self.rng.random() < 0.5:
+            return self.add(Transpose((0, 2, 1)), x)
+        if self.rng.random() < 0.5:
+            order = tuple(int(i) for i in self.rng.permutation(shape[0]))
+            return self.add(Take(0, order), x)
+        return self.add(Reshape((shape[0], *shape[:0:-1])), x)
+
+    def dense(self, x: Value) -> Value:
+        inputs, outputs = int(np.prod(x.type.shape)), int(self.rng.integers(2, 6))
+        weight = self.constant(outputs, inputs, scale=1 / np.sqrt(inputs))
+        return self.add(ann.Dense(), x, weight, self.constant(outputs))
+
+
+def random_network(seed: int, depth: int = 5) -> Graph:
+    """A network of about this many layers, always the same for a seed."""
+    return Random(seed).network(depth)
+
+
+def random_batch(graph: Graph, seed: int, frames: int = 6) -> Array:
+    """Inputs, of both signs for odd seeds."""
+    rng = np.random.default_rng(seed)
+    shape = (frames, *graph.inputs[0].type.shape)
+    data = rng.standard_normal(shape) if seed % 2 else rng.random(shape)
+    return data.astype(np.float32)
+
+
+def compiled(graph: Graph, text: str = REFERENCE, **options: Any) -> Graph:
+    """Run a pipeline; options fill what its text leaves open."""
+    return Pipeline.parse(text, defaults=options).run(graph)

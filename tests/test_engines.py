@@ -1,0 +1,115 @@
+"""The engines agree, spike time for spike time, on every neuron of random networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from qcompiler.backends.closed_form import ClosedForm
+from qcompiler.backends.fast import FastEngine
+from qcompiler.backends.host import Counters
+from qcompiler.backends.steps import StepsEngine
+from qcompiler.ir import Graph, UnsupportedModel, evaluate
+from tests.networks import PHASES, LOIHI, REFERENCE, compiled, random_batch, random_network
+
+seeds = st.integers(0, 2**32 - 1)
+t_maxes = st.integers(2, 64)
+
+
+def same(graph: Graph, batch: np.ndarray[Any, Any]) -> Counters:
+    """Hold the engines to each other on every population; return the counters."""
+    golden, fast = StepsEngine(graph)(batch, record=True), FastEngine(graph)
+    recorded, bare = fast(batch, record=True), fast(batch, count=False)
+    assert golden.levels.keys() == recorded.levels.keys()
+    for name, levels in golden.levels.items():
+        np.testing.assert_array_equal(levels, recorded.levels[name], err_msg=name)
+    assert golden.counters == recorded.counters
+    for one, other, third in zip(golden.outputs, recorded.outputs, bare.outputs, strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one, third)
+    return golden.counters
+
+
+@pytest.mark.parametrize("pipeline", [REFERENCE, LOIHI])
+@given(seed=seeds, t_max=t_maxes, output_t_max=t_maxes)
+@settings(max_examples=60, deadline=None, phases=PHASES)
+def test_engines_agree_on_random_networks(
+    pipeline: str, seed: int, t_max: int, output_t_max: int
+) -> None:
+    graph = random_network(seed)
+    batch = random_batch(graph, seed)
+    options: dict[str, Any] = {"t_max": t_max, "output_t_max": output_t_max}
+    try:
+        spiking = compiled(graph, pipeline, calibration=(batch[:4],), **options)
+    except UnsupportedModel:
+        assume(False)
+    counters = same(spiking, 2 * batch)  # beyond the calibrated range, too
+    assert counters.frames == len(batch)
+
+
+@given(seed=seeds)
+@settings(max_examples=20, deadline=None, phases=PHASES)
+def test_engines_agree_without_calibration(seed: int) -> None:
+    graph = random_network(seed, depth=3)
+    try:
+        spiking = compiled(graph, t_max=8, low=-1.0, high=1.0)
+    except UnsupportedModel:
+        assume(False)
+    same(spiking, random_batch(graph, seed))
+
+
+@given(seed=seeds)
+@settings(max_examples=30, deadline=None, phases=PHASES)
+def test_many_levels_come_close_to_the_tensor_level(seed: int) -> None:
+    """With 1024 levels a tensor, rounding is what is left."""
+    graph = random_network(seed, depth=2)
+    batch = random_batch(graph, seed)
+    try:
+        spiking = compiled(
+            graph,
+            calibration=(batch,),
+            method="percentile",
+            percentile=100.0,
+            t_max=1024,
+            output_t_max=1024,
+            weight_bits=16,
+            potential=2**40,
+        )
+    except UnsupportedModel:
+        assume(False)
+    found, expected = StepsEngine(spiking)(batch).outputs[0], evaluate(graph, batch)[0]
+    span = max(1e-3, float(np.ptp(expected)), float(np.abs(expected).max()))
+    assert np.abs(found - expected).max() <= 0.05 * span
+
+
+@pytest.mark.parametrize("t_max", [2, 3, 16, 64])
+def test_integer_kernels_agree(t_max: int) -> None:
+    """Wide layers take the 8-bit kernels of the fast engine."""
+    rng = np.random.default_rng(t_max)
+    from qcompiler.ir import Builder, Constant, Tensor, ann
+
+    build = Builder("wide")
+    value = build.input("input", Tensor((32, 6, 6)))
+    for index, width in enumerate((48, 32)):
+        channels = value.type.shape[0]
+        weight = rng.standard_normal((width, channels, 3, 3)) / np.sqrt(9 * channels)
+        bias = Constant(f"b{index}", (rng.standard_normal((width, 1, 1)) / 4).astype(np.float32))
+        op = ann.Conv((1, 1), (1,) * 4, (1, 1))
+        kernel = Constant(f"w{index}", weight.astype(np.float32))
+        value = build.add(op, value, kernel, bias, name=f"conv{index}")
+        value = build.add(ann.Clip(0.0), value, name=f"relu{index}")
+    value = build.add(ann.MaxPool((2, 2), (0,) * 4, (1, 1), (2, 2)), value, name="pool")
+    weight = Constant("w", (rng.standard_normal((16, 288)) / 16).astype(np.float32))
+    value = build.add(ann.Dense(), value, weight, Constant("b", np.zeros(16, np.float32)), name="y")
+    graph = build.build([value])
+    batch = rng.random((8, 32, 6, 6)).astype(np.float32)
+    for pipeline in (REFERENCE, LOIHI):
+        spiking = compiled(graph, pipeline, calibration=(batch[:4],), t_max=t_max)
+        same(spiking, batch * 1.5)
+        form = ClosedForm(spiking, record=False, count=False)
+        kernels = {node.op_type for node in form.writer.nodes}
+        assert "QLinearConv" in kernels
