@@ -112,7 +112,8 @@ def _silent(graph: Graph, chain: Chain) -> Array:
     source = graph.producer(chain.writer.operands[0])
     while source is not None and isinstance(source.op, MaxPool | Reshape):
         source = graph.producer(source.operands[0])
-    positive = source is not None and _low(source) is not None and _low(source) >= 0
+    low = None if source is None else _low(source)
+    positive = low is not None and low >= 0
     rows = (weight if positive else np.abs(weight)).reshape(len(weight), -1)
     drive = np.maximum(rows.max(axis=1), bias.reshape(len(bias), -1).max(axis=1))
     rectified = any(_low(node) == 0 for node in chain.between)

@@ -12,7 +12,7 @@ from .diagnostics import (
     raise_if_any,
 )
 from .evaluate import evaluate
-from .graph import Builder, Constant, Graph, Node, Operand, Value, infer
+from .graph import Builder, Constant, Graph, Node, Operand, Value, infer, origins
 from .netx import to_networkx
 from .ops import Op
 from .rewrite import Rule, drop_dead, rewrite, substitute
@@ -47,6 +47,7 @@ __all__ = [
     "drop_dead",
     "evaluate",
     "infer",
+    "origins",
     "parse",
     "raise_if_any",
     "rewrite",

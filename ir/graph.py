@@ -47,8 +47,9 @@ class Constant:
     def digest(self) -> str:
         """Hash of the content, first 16 hexadecimal digits of SHA-256."""
         head = f"{self.data.dtype.str}{self.data.shape}".encode()
-        body = np.ascontiguousarray(self.data)
-        return hashlib.sha256(head + b"\0" + body.tobytes()).hexdigest()[:16]
+        found = hashlib.sha256(head + b"\0")
+        found.update(np.ascontiguousarray(self.data).reshape(-1).view(np.uint8))
+        return found.hexdigest()[:16]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Constant):
@@ -73,6 +74,11 @@ class Node:
     operands: tuple[Operand, ...]
     result: Value
     origin: tuple[str, ...] = ()
+
+
+def origins(*nodes: Node) -> tuple[str, ...]:
+    """Names of the ONNX nodes behind some nodes, each once."""
+    return tuple(dict.fromkeys(name for node in nodes for name in node.origin))
 
 
 @dataclass(frozen=True)

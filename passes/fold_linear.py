@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Operand, Type, Value, rewrite, size
+from qcompiler.ir import Constant, Graph, Node, Operand, Type, Value, origins, rewrite, size
 from qcompiler.ir.ann import Affine, Clip, Conv, Dense, MaxPool, Pad, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Reshape, Take, Transpose, View, arrange
@@ -72,7 +72,7 @@ def _merge_affines(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     (first, offset), (second, shift) = _constants(inner), _constants(node)
     moved = offset.astype(np.float64) * second + shift
     gain = first.astype(np.float64) * second
-    return (_affine(inner.operands[0], gain, moved, node.result, _origins(inner, node)),)
+    return (_affine(inner.operands[0], gain, moved, node.result, origins(inner, node)),)
 
 
 def _affine_behind_linear(node: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -136,7 +136,7 @@ def _clip_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         assert isinstance(inner.op, Clip)
         if (merged := _both(inner.op, clip)) is None:
             return None
-        return (replace(node, op=merged, operands=inner.operands, origin=_origins(inner, node)),)
+        return (replace(node, op=merged, operands=inner.operands, origin=origins(inner, node)),)
     inner = _sole(node, graph, MaxPool, Reshape, Transpose, Take)
     if inner is None or graph.producer(inner.operands[0]) is None:
         return None
@@ -152,10 +152,6 @@ def _both(first: Clip, second: Clip) -> Clip | None:
     highs = [bound for bound in (first.high, second.high) if bound is not None]
     low, high = max(lows, default=None), min(highs, default=None)
     return None if low is not None and high is not None and low > high else Clip(low, high)
-
-
-def _origins(*nodes: Node) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for node in nodes for name in node.origin))
 
 
 def _fill_pad(node: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -189,7 +185,7 @@ def _pad_into_next(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     pads = tuple(a + b for a, b in zip(node.op.pads, added, strict=True))
     operands = (inner.operands[0], *node.operands[1:])
     merged = replace(node.op, pads=pads)
-    return (replace(node, op=merged, operands=operands, origin=_origins(inner, node)),)
+    return (replace(node, op=merged, operands=operands, origin=origins(inner, node)),)
 
 
 def _same_filling(node: Node, pad: Node, graph: Graph) -> bool:
@@ -221,7 +217,7 @@ def _views(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
             return source
     if inner is None or not isinstance(inner.op, Reshape | Transpose):
         return None
-    origin = _origins(inner, node)
+    origin = origins(inner, node)
     match node.op, inner.op:
         case Reshape(), Reshape():
             return (replace(node, operands=inner.operands, origin=origin),)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Value
+from qcompiler.ir import Constant, Graph, Node, Value, origins
 from qcompiler.ir.ann import Affine, ArgMax, Clip, Conv, Dense, Pad, Softmax, SumPool
 from qcompiler.ir.view import Reshape, Take, Transpose
 
@@ -36,7 +36,7 @@ class Group:
     @property
     def origin(self) -> tuple[str, ...]:
         """Names of the ONNX nodes behind the group."""
-        return tuple(dict.fromkeys(name for node in self.nodes for name in node.origin))
+        return origins(*self.nodes)
 
 
 def groups(graph: Graph) -> Iterator[Group]:

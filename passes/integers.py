@@ -230,7 +230,7 @@ def _per_output(array: Array, slope: Array) -> Array:
     """Reduce what spreads over the neurons to what spreads over the outputs of ``slope``."""
     if slope.shape == array.shape:
         return np.maximum(array, 1)
-    worst = array.reshape(len(array), -1).max(axis=1) if array.ndim else array
+    worst: Array = array.reshape(len(array), -1).max(axis=1) if array.ndim else array
     return np.maximum(np.broadcast_to(worst, slope.shape[:1]), 1).reshape(slope.shape)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Constant, Node, Operand
+from qcompiler.ir import Constant, Node, Operand, origins
 from qcompiler.ir.ann import Conv, Dense
 from qcompiler.ir.kernels import Array, convolve, reach
 
@@ -25,14 +25,13 @@ def relinear(node: Node, source: Operand, weight: Array, bias: Array, *merged: N
     """A linear node with new parameters and source, under the result of the last merged node."""
     last = merged[-1] if merged else node
 
-    origin = tuple(dict.fromkeys((*node.origin, *(name for m in merged for name in m.origin))))
     name = last.result.name
     operands = (
         source,
         Constant(f"{name}:weight", weight.astype(np.float32)),
         Constant(f"{name}:bias", bias.astype(np.float32)),
     )
-    return replace(node, operands=operands, result=last.result, origin=origin)
+    return replace(node, operands=operands, result=last.result, origin=origins(node, *merged))
 
 
 def per_channel(array: Array, shape: tuple[int, ...]) -> Array | None:
@@ -78,7 +77,7 @@ def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | 
         new_bias = _trim(bias + moved, node.result.type.shape)
         spread = grouped.reshape(*grouped.shape, *(1,) * (weight.ndim - 2))
         folded = relinear(node, source, weight * spread, new_bias)
-    return replace(folded, origin=(*before.origin, *node.origin))
+    return replace(folded, origin=origins(before, node))
 
 
 def by_group(channels: Array, weight: Array, op: Conv) -> Array:

@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node
+from qcompiler.ir import Graph, Node, origins
 from qcompiler.ir.ann import Conv, Dense, SumPool
 
 from .linear import parameters, relinear
@@ -47,7 +47,7 @@ def pool_into_conv(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         pads=_merged_pads(node, conv, inner, pool, kernel),
     )
     folded = relinear(replace(node, op=op), inner.operands[0], merged, bias)
-    return (replace(folded, origin=inner.origin + node.origin),)
+    return (replace(folded, origin=origins(inner, node)),)
 
 
 def _merged_pads(
@@ -103,7 +103,7 @@ def pool_into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     inside = (slice(None), slice(None), *space)
     cropped = merged[inside].reshape(len(weight), -1)
     folded = relinear(node, inner.operands[0], cropped, bias)
-    return (replace(folded, origin=inner.origin + node.origin),)
+    return (replace(folded, origin=origins(inner, node)),)
 
 
 def _pooled(node: Node, graph: Graph) -> tuple[Node, SumPool] | None:

@@ -27,8 +27,7 @@ PROBES = (23, 29)
 _INLINE = 1 << 16  # elements; larger arrays do not tell shapes
 
 # What is computed of known values: deterministic, and without loops in Python.
-EVALUATED = frozenset(
-    """
+_EVALUATED = """
     Abs Add And BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil Clip Compress Concat
     ConstantOfShape Cos CumSum DequantizeLinear Div Equal Exp Expand EyeLike Flatten Floor Gather
     GatherElements GatherND Gemm Greater GreaterOrEqual Less LessOrEqual Log MatMul Max Mean Min
@@ -36,8 +35,8 @@ EVALUATED = frozenset(
     ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round
     ScatterElements ScatterND Sigmoid Sign Sin Slice Softmax Split Sqrt Squeeze Sub Sum Tanh Tile
     Transpose Trilu Unique Unsqueeze Where Xor
-    """.split()
-)
+"""
+EVALUATED = frozenset(_EVALUATED.split())
 _SHRINKING = frozenset({"Compress", "NonZero", "Unique"})  # sizes depend on the data
 
 

@@ -73,7 +73,8 @@ class TensorReader:
         held = path.stat().st_size
         if offset < 0 or length < 0 or offset + length > held:
             raise self._fail(
-                tensor, f"lies at bytes {offset} to {offset + length} of {path.name}, which has {held}"
+                tensor,
+                f"lies at bytes {offset} to {offset + length} of {path.name}, which has {held}",
             )
         if dtype is None:
             raw = np.fromfile(path, np.uint8, length, offset=offset).tobytes()
@@ -93,7 +94,9 @@ class TensorReader:
             path = folder.joinpath(location).resolve()
             inside, found = path.is_relative_to(folder), path.is_file()
         except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a null byte
-            raise self._fail(tensor, f"has an external file that cannot be opened: {location!r}") from error
+            raise self._fail(
+                tensor, f"has an external file that cannot be opened: {location!r}"
+            ) from error
         if not inside or Path(location).is_absolute():
             raise self._fail(tensor, f"has its data outside the model's folder: {location!r}")
         if not found:

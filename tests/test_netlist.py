@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from qcompiler.backends.limits import findings, split
+from qcompiler.backends.clocks import CLOCK, Clocks
+from qcompiler.backends.limits import REACH, findings, split
 from qcompiler.backends.netlist import Netlist, build, frame_interval
 from qcompiler.backends.stream import Feed
 from qcompiler.backends.wiring import Wires
@@ -174,6 +177,34 @@ def test_frames_at_the_smallest_interval_compute_the_closed_form(
     for group in netlist.groups:
         q = levels(graph, data)[group.name].reshape(4, -1)
         np.testing.assert_array_equal(found[group.name], group.close - q)
+
+
+def test_a_smaller_interval_loses_spikes() -> None:
+    net = Net(1)
+    graph = net.graph(net.dense(net.input((8,), 4), 20, 4, bias=3.0))
+    data = net.rng.integers(0, 4, (4, 8))
+    netlist = build(final(graph))
+    (group,) = netlist.groups
+    right = group.close - levels(graph, data)[group.name]
+    np.testing.assert_array_equal(simulate(netlist, data)[group.name], right)
+    faster = replace(netlist, interval=netlist.interval - 1)
+    assert np.any(simulate(faster, data)[group.name] != right)
+
+
+def test_clocks_spread_large_weights_over_copies() -> None:
+    net = Net(16, largest=254)
+    netlist = build(final(net.graph(net.dense(net.input((300,)), 3))))
+    for limited in (True, False):
+        clocks = Clocks(netlist, limited)
+        (group,) = netlist.groups
+        *_, wires = clocks.synapses_into(group)
+        assert wires.source == CLOCK
+        assert np.abs(wires.weight).max() <= (REACH if limited else 1 << 30)
+        for line in netlist.controls:
+            there = clocks.arrivals[wires.pre] == line.at
+            total = np.bincount(wires.post[there], wires.weight[there], group.size)
+            np.testing.assert_array_equal(total, line.weight)
+    assert len(Clocks(netlist, True).arrivals) > len(Clocks(netlist, False).arrivals)
 
 
 def test_split_adds_up_to_even_8_bit_weights() -> None:

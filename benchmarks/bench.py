@@ -1,0 +1,183 @@
+"""What compiling and running cost, beside onnxruntime on the float network.
+
+    make bench          or: python benchmarks/bench.py [--quick] [--json]
+
+Speeds are medians over interleaved repetitions on one thread. A ratio is the median of the
+repetitions' ratios, so that whatever else the machine does falls on both; absolute figures still
+wander. Every compilation has a process of its own. The bounds are what the project stands by, but
+the exit status does not depend on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple, TypeAlias
+
+import networks
+import numpy as np
+import onnxruntime
+
+import qcompiler
+from qcompiler.backends.fast import FastEngine
+
+_HERE = Path(__file__).parent
+_SECONDS = 0.05  # that each side runs in a repetition
+
+Row: TypeAlias = dict[str, Any]
+
+
+class Plan(NamedTuple):
+    """A model, images for it, where its weights come from, and the divisor of its inputs."""
+
+    model: Path
+    images: Path
+    weights: str = "random weights"
+    divisor: float = 1.0
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `qcompiler.compile` is told about the inputs."""
+        return {} if self.divisor == 1 else {"scale_values": (self.divisor,)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        plans = prepare(Path(folder))
+        compiling = list(told(costs(plans), cost_line, given.json))
+        running = list(told(speeds(plans, 5 if given.quick else 31), speed_line, given.json))
+    if given.json:
+        print(json.dumps({"compile": compiling, "run": running}))
+    return 0
+
+
+def prepare(folder: Path) -> Mapping[str, Plan]:
+    """Write the networks, but take the trained one for MNIST if it is there."""
+    networks.write(folder)
+    plans = {n: Plan(folder / f"{n}.onnx", folder / f"{n}.npz") for n in networks.NAMES}
+    data = Path(os.environ.get("QCOMPILER_DATA") or _HERE.parent / "../shared/data") / "mnist"
+    trained = Plan(data / "mnist_convnet.onnx", data / "mnist_train_2000.npz", "trained")
+    found = trained if trained.model.is_file() and trained.images.is_file() else plans["mnist"]
+    return {**plans, "mnist": found._replace(divisor=255.0)}
+
+
+def told(rows: Iterator[Row], line: Callable[[Row], str], silent: bool) -> Iterator[Row]:
+    """Pass rows on; print each as soon as it is there."""
+    for row in rows:
+        if not silent:
+            print(line(row), flush=True)
+        yield row
+
+
+def costs(plans: Mapping[str, Plan]) -> Iterator[Row]:
+    """Compile each network in a fresh process."""
+    for name, images, seconds, ratio in (
+        ("mnist", 2000, None, None),
+        ("vgg11", 0, None, None),
+        ("large", 0, 15.0, 5.0),
+        ("large", 8, 40.0, None),
+    ):
+        plan = plans[name]
+        options = {**plan.options, **({"calibration": str(plan.images)} if images else {})}
+        child = [sys.executable, str(_HERE / "cost.py"), str(plan.model), json.dumps(options)]
+        output = subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout
+        row = {"network": name, "weights": plan.weights, "images": images, **json.loads(output)}
+        row["model_mb"] = plan.model.stat().st_size / 1e6
+        row["peak_per_model"] = row["peak_mb"] / row["model_mb"]
+        yield {**row, "bound_seconds": seconds, "bound_peak_per_model": ratio}
+
+
+def speeds(plans: Mapping[str, Plan], repetitions: int) -> Iterator[Row]:
+    """Images per second of the fast engine, and of onnxruntime on the float network."""
+    for name, batch, bound in (
+        ("mnist", 1, None),
+        ("mnist", 256, 0.7),
+        ("vgg11", 1, None),
+        ("vgg11", 32, 1.0),
+    ):
+        fast, ort, ratio = race(*runners(plans[name], batch), repetitions)
+        yield {
+            "network": name,
+            "weights": plans[name].weights,
+            "batch": batch,
+            "fast_per_second": batch / fast,
+            "onnxruntime_per_second": batch / ort,
+            "ratio": ratio,
+            "bound_ratio": bound,
+        }
+
+
+def runners(plan: Plan, batch: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The compiled and the float network on the same images, one thread each."""
+    program = qcompiler.compile(plan.model, calibration=plan.images, **plan.options)
+    engine = FastEngine(program.graph, threads=1)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    providers = ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(str(plan.model), options, providers=providers)
+    with np.load(plan.images) as archive:
+        raw = archive["images"][:batch].astype(np.float32)
+    x = raw.reshape(len(raw), *program.graph.inputs[0].type.shape)
+    feed = {session.get_inputs()[0].name: x / np.float32(plan.divisor)}
+    return lambda: engine(x, count=False), lambda: session.run(None, feed)
+
+
+def race(
+    ours: Callable[[], object], theirs: Callable[[], object], repetitions: int
+) -> tuple[float, float, float]:
+    """Median seconds a call of each, and the median of theirs over ours."""
+    timed(ours, 3), timed(theirs, 3)
+    calls = [max(1, int(_SECONDS / timed(run, 3))) for run in (ours, theirs)]
+    pairs = [
+        [timed(run, n) for run, n in zip((ours, theirs), calls, strict=True)]
+        for _ in range(repetitions)
+    ]
+    times = np.array(pairs)
+    fast, ort = np.median(times, axis=0)
+    return float(fast), float(ort), float(np.median(times[:, 1] / times[:, 0]))
+
+
+def timed(run: Callable[[], object], calls: int) -> float:
+    start = perf_counter()
+    for _ in range(calls):
+        run()
+    return (perf_counter() - start) / calls
+
+
+def cost_line(row: Row) -> str:
+    images = f"{row['images']} images" if row["images"] else "no calibration"
+    seconds = row["compile_seconds"] + row["save_seconds"]
+    return (
+        f"compile {row['network']} ({row['weights']}, {row['model_mb']:.1f} MB), {images}: "
+        f"{seconds:.2f} s{beside('<', row['bound_seconds'])}, {row['save_seconds']:.2f} of it to "
+        f"save; peak {row['peak_mb']:.0f} MB, {row['imports_mb']:.0f} of it imports: "
+        f"{row['peak_per_model']:.1f} x the model{beside('<', row['bound_peak_per_model'])}"
+    )
+
+
+def speed_line(row: Row) -> str:
+    return (
+        f"run {row['network']} ({row['weights']}), batch {row['batch']}: "
+        f"fast {row['fast_per_second']:,.0f} images/s, "
+        f"onnxruntime {row['onnxruntime_per_second']:,.0f}, "
+        f"ratio {row['ratio']:.2f}{beside('>=', row['bound_ratio'])}"
+    )
+
+
+def beside(sign: str, bound: float | None) -> str:
+    return "" if bound is None else f" (bound: {sign} {bound:g})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Which function imports which ONNX operator; every one takes a `Step` and gives its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from qcompiler.ir import Value
+
+from .importers_linear import batchnorm, conv, gemm, matmul
+from .importers_plain import cast, cast_like, dropout, identity, pad
+from .importers_pool import (
+    average_pool,
+    global_average_pool,
+    global_max_pool,
+    max_pool,
+    reduce,
+)
+from .importers_scalar import add, arg_max, clip, div, mul, neg, relu, softmax, sub
+from .importers_view import flatten, reshape, squeeze, transpose, unsqueeze
+from .step import Step
+
+Importer: TypeAlias = Callable[[Step], Value]
+
+# Done on the decoded outputs, so nothing but views may follow.
+HOST: Mapping[str, Importer] = {
+    "ArgMax": arg_max,
+    "LogSoftmax": softmax,
+    "Softmax": softmax,
+}
+
+# What may follow them.
+VIEWS: Mapping[str, Importer] = {
+    "Cast": cast,
+    "CastLike": cast_like,
+    "Dropout": dropout,
+    "Flatten": flatten,
+    "Identity": identity,
+    "Reshape": reshape,
+    "Squeeze": squeeze,
+    "Transpose": transpose,
+    "Unsqueeze": unsqueeze,
+}
+
+LAYERS: Mapping[str, Importer] = {
+    "Add": add,
+    "AveragePool": average_pool,
+    "BatchNormalization": batchnorm,
+    "Clip": clip,
+    "Conv": conv,
+    "Div": div,
+    "Gemm": gemm,
+    "GlobalAveragePool": global_average_pool,
+    "GlobalMaxPool": global_max_pool,
+    "MatMul": matmul,
+    "MaxPool": max_pool,
+    "Mul": mul,
+    "Neg": neg,
+    "Pad": pad,
+    "ReduceMax": reduce,
+    "ReduceMean": reduce,
+    "ReduceSum": reduce,
+    "Relu": relu,
+    "Sub": sub,
+}
+
+IMPORTERS: Mapping[str, Importer] = {**LAYERS, **VIEWS, **HOST}

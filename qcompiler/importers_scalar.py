@@ -1,0 +1,154 @@
+"""Importers of what treats every element by itself, and of what only the host does."""
+
+from __future__ import annotations
+
+from math import inf, isnan, prod
+
+import numpy as np
+
+from qcompiler.ir import Value
+from qcompiler.ir.ann import Affine, ArgMax, Clip, Softmax
+from qcompiler.ir.view import Reshape
+
+from .importers_view import axis_of, mixes_batch
+from .known import Known
+from .onnx_tensor import Array
+from .step import Broken, Refused, Step, fixed, float32
+
+_BRANCHES = "networks with branches are not supported yet"
+_TWO = {
+    "Add": "Add of two branches is not supported yet",
+    "Sub": "Sub of two branches is not supported yet",
+    "Mul": "Mul of two values that depend on the data is not supported",
+    "Div": "Div by a value that depends on the data is not supported",
+}
+
+
+def relu(step: Step) -> Value:
+    """Relu: a clip at zero."""
+    return step.add(Clip(0.0), step.activation())
+
+
+def clip(step: Step) -> Value:
+    """Clip; bounds are attributes, or inputs from opset 11 on."""
+    x = step.activation()
+    low, high = _bound(step, 1, "min", -inf), _bound(step, 2, "max", inf)
+    if low == -inf and high == inf:
+        return x
+    low = min(low, high)
+    return step.add(Clip(None if low == -inf else low, None if high == inf else high), x)
+
+
+def _bound(step: Step, index: int, name: str, default: float) -> float:
+    if step.opset < 11:
+        value = step.real(name, default)
+    else:
+        given = step.fixed(index, name)
+        if given is not None and given.size != 1:
+            raise Broken(f"has a {name} of shape {given.shape}")
+        value = default if given is None else float(given.reshape(-1)[0])
+    if isnan(value):
+        raise Broken(f"has NaN as its {name}")
+    with np.errstate(over="ignore"):
+        bound = float(np.float32(value))
+    return default if abs(bound) >= np.finfo(np.float32).max and bound * default > 0 else bound
+
+
+def add(step: Step) -> Value:
+    """Add of a constant."""
+    _, array, x = _pair(step)
+    return _affine(step, x, np.ones((), np.float32), array)
+
+
+def sub(step: Step) -> Value:
+    """Sub of a constant, or from one."""
+    first, array, x = _pair(step)
+    sign = np.asarray(-1 if first else 1, np.float32)
+    return _affine(step, x, sign, array if first else -array)
+
+
+def mul(step: Step) -> Value:
+    """Mul by a constant."""
+    _, array, x = _pair(step)
+    return _affine(step, x, array, np.zeros((), np.float32))
+
+
+def div(step: Step) -> Value:
+    """Div by a constant."""
+    first, array, x = _pair(step)
+    if first:
+        raise Refused(_TWO["Div"])
+    if not array.all():
+        raise Broken("divides by zero")
+    return _affine(step, x, 1 / array.astype(np.float64), np.zeros((), np.float32))
+
+
+def neg(step: Step) -> Value:
+    """Neg: a scale of -1."""
+    minus = np.asarray(-1, np.float32)
+    return _affine(step, step.activation(), minus, np.zeros((), np.float32))
+
+
+def _pair(step: Step) -> tuple[bool, Array, Value]:
+    """Whether the constant is first, the constant without batch axis, and the other operand."""
+    items = step.item(0), step.item(1)
+    for first, known, x in ((False, items[1], items[0]), (True, items[0], items[1])):
+        if isinstance(known, Known) and isinstance(x, Value):
+            array = float32(fixed(known, step.op_type, "constant"), known.name)
+            return first, _sample(step, array, x), x
+    if None in items:
+        raise Broken("has one input only")
+    raise Refused(_TWO[step.op_type], _BRANCHES)
+
+
+def _sample(step: Step, array: Array, x: Value) -> Array:
+    """A constant that spreads over every sample alike."""
+    shape = x.type.shape
+    grows = Refused(f"{step.op_type} with a constant that enlarges the value is not supported")
+    if array.ndim > len(shape) + 1:
+        raise grows
+    if array.ndim == len(shape) + 1:
+        if array.shape[0] != 1:
+            raise Refused(f"the constant of {step.op_type} differs between samples of a batch")
+        array = array[0]
+    try:
+        result = np.broadcast_shapes(array.shape, shape)
+    except ValueError as error:
+        wrong = f"combines samples of shape {shape} with a constant of {array.shape}"
+        raise Broken(wrong) from error
+    if result != shape:
+        raise grows
+    return array
+
+
+def _affine(step: Step, x: Value, scale: Array, shift: Array) -> Value:
+    if (scale == 1).all() and not shift.any():
+        return x
+    grown = (
+        step.constant(role, array.reshape(array.shape or (1,) * len(x.type.shape)))
+        for role, array in (("scale", scale), ("shift", shift))
+    )
+    return step.add(Affine(), x, *grown)
+
+
+def softmax(step: Step) -> Value:
+    """Softmax and LogSoftmax: over one axis, or before opset 13 over the last axes together."""
+    x, log = step.activation(), step.op_type == "LogSoftmax"
+    shape = x.type.shape
+    axis = axis_of(step.integer("axis", -1 if step.opset >= 13 else 1), len(shape) + 1) - 1
+    if axis < 0:
+        raise mixes_batch(step)
+    if step.opset >= 13 or axis == len(shape) - 1:
+        return step.add(Softmax(axis, log), x)
+    flat = step.part("flat", Reshape((prod(shape[:axis]), prod(shape[axis:]))), x)
+    return step.add(Reshape(shape), step.part("softmax", Softmax(1, log), flat))
+
+
+def arg_max(step: Step) -> Value:
+    """ArgMax over an axis of a sample."""
+    x = step.activation()
+    axis = axis_of(step.integer("axis", 0), len(x.type.shape) + 1) - 1
+    if axis < 0:
+        raise mixes_batch(step)
+    keep, last = step.integer("keepdims", 1), step.integer("select_last_index", 0)
+    return step.add(ArgMax(axis, bool(keep), bool(last)), x)

@@ -1,0 +1,146 @@
+"""Importers of what only arranges values: reshapes and transposes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from qcompiler.ir import Value
+from qcompiler.ir.view import Reshape, Transpose
+
+from .known import Known
+from .step import Broken, Refused, Shape, Step
+
+_BATCH = "every sample must stay by itself: keep axis 0 as it is"
+
+
+def axis_of(axis: int, rank: int) -> int:
+    """An axis counted from the front; ``rank`` counts the batch axis."""
+    if not -rank <= axis < rank:
+        raise Broken(f"has axis {axis}, but its input has {rank} axes")
+    return axis % rank
+
+
+def mixes_batch(step: Step) -> Refused:
+    """The refusal of what does not keep samples apart."""
+    return Refused(f"{step.op_type} mixes the batch axis with others", _BATCH)
+
+
+def viewed(step: Step, x: Value, shapes: Sequence[Shape]) -> Value:
+    """The value under another shape, given with its batch axis under each probe."""
+    samples = {shape[1:] for shape in shapes}
+    probes = step.scope.probes
+    if len(samples) > 1 or any(s[:1] != (p,) for s, p in zip(shapes, probes, strict=True)):
+        raise mixes_batch(step)
+    sample = samples.pop()
+    return x if sample == x.type.shape else step.add(Reshape(sample), x)
+
+
+def reshape(step: Step) -> Value:
+    """Reshape: the target may hold 0 (the same) and -1 (the rest)."""
+    x, target = step.activation(), step.known(1, "shape")
+    if target is None:
+        raise Broken("has no shape")
+    keep_zeros = step.integer("allowzero", 0) != 0
+    fulls = step.full_shapes(x)
+    wanted = (tuple(int(n) for n in array.reshape(-1)) for array in target.arrays)
+    pairs = zip(fulls, wanted, strict=True)
+    try:
+        return viewed(step, x, [_resolve(full, want, keep_zeros) for full, want in pairs])
+    except Broken:
+        if target.fixed is not None and len(step.scope.probes) > 1 and _fits_one(x, target):
+            raise Refused(
+                f"{step.op_type} fixes the batch size, which the input of the model leaves open",
+                "export the model with -1 in place of the batch size, or with a fixed batch size",
+            ) from None
+        raise
+
+
+def _fits_one(x: Value, target: Known) -> bool:
+    """Whether a shape without -1 holds a whole number of samples."""
+    held = prod(int(n) for n in target.arrays[0].reshape(-1))
+    return held > 0 and held % max(1, prod(x.type.shape)) == 0
+
+
+def _resolve(full: Shape, target: Shape, keep_zeros: bool) -> Shape:
+    shape = list(target)
+    if not keep_zeros:
+        for axis, length in enumerate(target):
+            if length == 0 and axis >= len(full):
+                raise Broken(f"copies axis {axis} of shape {full} into its result")
+            shape[axis] = length or full[axis]
+    if shape.count(-1) > 1 or min(shape, default=0) < -1:
+        raise Broken(f"has the shape {target}")
+    if -1 in shape:
+        rest = prod(length for length in shape if length != -1)
+        if not rest or prod(full) % rest:
+            raise Broken(f"cannot reshape {full} to {target}")
+        shape[shape.index(-1)] = prod(full) // rest
+    if prod(shape) != prod(full):
+        raise Broken(f"cannot reshape {full} to {target}")
+    return tuple(shape)
+
+
+def flatten(step: Step) -> Value:
+    """Flatten: to two axes."""
+    x = step.activation()
+    axis = step.integer("axis", 1)
+    fulls = step.full_shapes(x)
+    rank = len(fulls[0])
+    if not -rank <= axis <= rank:
+        raise Broken(f"has axis {axis}, but its input has {rank} axes")
+    at = axis + rank if axis < 0 else axis
+    return viewed(step, x, [(prod(full[:at]), prod(full[at:])) for full in fulls])
+
+
+def axes_given(step: Step, since: int) -> tuple[int, ...] | None:
+    """The axes of an operator: an attribute, or from opset ``since`` on an input."""
+    return step.integers("axes") if step.opset < since else step.fixed_integers(1, "axes")
+
+
+def squeeze(step: Step) -> Value:
+    """Squeeze: drops axes of length 1."""
+    x = step.activation()
+    given = axes_given(step, 13)
+    shapes = []
+    for full in step.full_shapes(x):
+        if given is None:
+            dropped = {axis for axis, length in enumerate(full) if length == 1}
+        else:
+            dropped = {axis_of(axis, len(full)) for axis in given}
+        if any(full[axis] != 1 for axis in dropped - {0}):
+            raise Broken(f"drops an axis of {full} that is longer than 1")
+        if full[0] != 1 and 0 in dropped:
+            raise mixes_batch(step)
+        shapes.append(tuple(n for axis, n in enumerate(full) if axis not in dropped))
+    return viewed(step, x, shapes)
+
+
+def unsqueeze(step: Step) -> Value:
+    """Unsqueeze: inserts axes of length 1."""
+    x = step.activation()
+    given = axes_given(step, 13)
+    if given is None:
+        raise Broken("has no axes")
+    shapes = []
+    for full in step.full_shapes(x):
+        rank = len(full) + len(given)
+        inserted = {axis_of(axis, rank) for axis in given}
+        if len(inserted) != len(given):
+            raise Broken(f"inserts an axis twice: {given}")
+        rest = iter(full)
+        shapes.append(tuple(1 if axis in inserted else next(rest) for axis in range(rank)))
+    return viewed(step, x, shapes)
+
+
+def transpose(step: Step) -> Value:
+    """Transpose: the batch axis must stay first."""
+    x = step.activation()
+    rank = len(x.type.shape) + 1
+    perm = step.integers("perm") or tuple(reversed(range(rank)))
+    if sorted(perm) != list(range(rank)):
+        raise Broken(f"has perm {perm}, but its input has {rank} axes")
+    if perm[0] != 0:
+        raise mixes_batch(step)
+    inner = tuple(axis - 1 for axis in perm[1:])
+    return x if inner == tuple(range(rank - 1)) else step.add(Transpose(inner), x)

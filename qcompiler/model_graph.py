@@ -1,0 +1,138 @@
+"""Questions about the graph of an ONNX model: its inputs, and the order of the nodes it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from math import prod
+
+import onnx
+from onnx import TensorProto
+
+from qcompiler.ir import Diagnostic, InvalidModel
+
+from .known import LIMIT
+from .onnx_file import Model, subgraphs
+from .step import Refused, Shape
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
+_INTEGER = "compile the model in floating point, without embeddings or preprocessing of integers"
+_FIX = (
+    "fix them, for example with "
+    "python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {name} --input_shape 1,.."
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A node with its name; its place in the file gives it one if it has none."""
+
+    index: int
+    name: str
+    op_type: str
+    node: onnx.NodeProto
+
+
+def entries(graph: onnx.GraphProto) -> tuple[Entry, ...]:
+    """All nodes; operators of other domains are named with the domain."""
+    found = []
+    for index, node in enumerate(graph.node):
+        domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}."
+        op_type = f"{domain}{node.op_type}"
+        found.append(Entry(index, node.name or f"{node.op_type}_{index}", op_type, node))
+    return tuple(found)
+
+
+def needed(model: Model, nodes: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """The nodes that outputs need, in an order in which they can run.
+
+    Raises InvalidModel if a name is undefined or defined twice, or the graph has a cycle.
+    """
+    given = {value.name for value in model.graph.input} | set(model.arrays)
+    given |= {sparse.values.name for sparse in model.graph.sparse_initializer}
+    producers: dict[str, Entry] = {}
+    for entry in nodes:
+        for name in filter(None, entry.node.output):
+            if name in producers or name in given:
+                raise _fail(model, f'value "{name}" is defined twice', entry)
+            producers[name] = entry
+    for output in model.graph.output:
+        if output.name not in producers and output.name not in given:
+            raise _fail(model, f'output "{output.name}" is not defined')
+    alive = _alive(model, producers)
+    for entry in alive:
+        for name in filter(None, entry.node.input):
+            if name not in producers and name not in given:
+                raise _fail(model, f'value "{name}" is not defined', entry)
+    return _sorted(model, alive, producers)
+
+
+def _fail(model: Model, what: str, entry: Entry | None = None) -> InvalidModel:
+    nodes = (entry.name,) if entry else ()
+    return InvalidModel(Diagnostic(f"{model.file}: {what}", nodes))
+
+
+def _alive(model: Model, producers: dict[str, Entry]) -> list[Entry]:
+    found: dict[int, Entry] = {}
+    names = [output.name for output in model.graph.output]
+    while names:
+        entry = producers.get(names.pop())
+        if entry is not None and entry.index not in found:
+            found[entry.index] = entry
+            names.extend(reads(entry.node))
+    return [found[index] for index in sorted(found)]
+
+
+def _sorted(model: Model, alive: list[Entry], producers: dict[str, Entry]) -> tuple[Entry, ...]:
+    by_index = {entry.index: entry for entry in alive}
+    sources = {
+        entry.index: [producers[n].index for n in reads(entry.node) if n in producers]
+        for entry in alive
+    }
+    if all(source < index for index, found in sources.items() for source in found):
+        return tuple(alive)
+    try:
+        return tuple(by_index[index] for index in TopologicalSorter(sources).static_order())
+    except CycleError as error:
+        entry = by_index[error.args[1][0]]
+        raise _fail(model, "the graph has a cycle: a node needs its own result", entry) from error
+
+
+def reads(node: onnx.NodeProto) -> Iterator[str]:
+    """Names that a node reads, in its subgraphs too."""
+    yield from filter(None, node.input)
+    for graph in subgraphs(node):
+        for inner in graph.node:
+            yield from reads(inner)
+
+
+def input_shape(value: onnx.ValueInfoProto) -> tuple[int | None, Shape]:
+    """The batch size of an input, if it is fixed, and the shape of one sample.
+
+    Raises Refused if that is no tensor of real numbers, or not of one shape.
+    """
+    name, tensor = value.name, value.type.tensor_type
+    if not value.type.HasField("tensor_type"):
+        raise Refused(f'input "{name}" is not a tensor')
+    if tensor.elem_type not in _FLOATS:
+        known = tensor.elem_type in TensorProto.DataType.values()
+        kind = TensorProto.DataType.Name(tensor.elem_type).lower() if known else "unknown"
+        raise Refused(f'input "{name}" holds {kind}, not real numbers', _INTEGER)
+    help_ = _FIX.format(name=name)
+    if not tensor.HasField("shape"):
+        raise Refused(f'input "{name}" has no shape', help_)
+    batch, *sample = [d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim] or [None]
+    if not sample:
+        raise Refused(f'input "{name}" has no axis beside that of the batch')
+    shape = tuple(n for n in sample if n is not None)
+    if len(shape) < len(sample):
+        written = ", ".join(_written(dim) for dim in tensor.shape.dim)
+        raise Refused(f'input "{name}" has the shape [{written}], which leaves sizes open', help_)
+    if prod(shape) > LIMIT:
+        raise Refused(f'input "{name}" has more than {LIMIT} elements')
+    return batch, shape
+
+
+def _written(dim: onnx.TensorShapeProto.Dimension) -> str:
+    return str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?"

@@ -1,0 +1,214 @@
+"""The walk over the nodes of a model that builds the graph and notes each node's fate."""
+
+from __future__ import annotations
+
+import onnx
+
+from qcompiler.ir import (
+    Builder,
+    Diagnostic,
+    Graph,
+    InvalidGraph,
+    InvalidModel,
+    Tensor,
+    Value,
+)
+
+from .fate import Fate
+from .importers import HOST, IMPORTERS, VIEWS
+from .importers_known import KNOWING
+from .known import EVALUATED, LIMIT, PROBES, Known, TooLarge, compute
+from .model_graph import Entry, entries, input_shape, needed
+from .onnx_file import Model
+from .preprocessing import Preprocessing
+from .refusals import FOLD, help_for
+from .step import Broken, Item, Refused, Scope, Step, Unknown, attributes_of
+
+_OLDEST = 7
+_ERRORS = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+_UNTOLD = "as far as can be told: it reads what a refused node gives"
+
+
+class Walk:
+    """Imports one model."""
+
+    def __init__(self, model: Model, preprocessing: Preprocessing) -> None:
+        self.model = model
+        self.preprocessing = preprocessing
+        self.scope = Scope(Builder(model.graph.name or "main"), PROBES)
+        self.items: dict[str, Item] = {}
+        self.hosted: dict[str, Entry] = {}  # values behind a node that the host does
+        self.used: set[str] = set()
+        self.about: list[Fate] = []
+        self.nodes: dict[int, Fate] = {}
+
+    @property
+    def fates(self) -> list[Fate]:
+        """What is refused of the model itself, then the fate of every node in its order."""
+        return self.about + [self.nodes[index] for index in sorted(self.nodes)]
+
+    def run(self) -> None:
+        """Walk over all nodes; InvalidModel if one of them is not valid."""
+        nodes = entries(self.model.graph)
+        order = needed(self.model, nodes)
+        self.opset = self._opset()
+        self._inputs()
+        self.used = {name for entry in order for name in entry.node.input}
+        self.used |= {output.name for output in self.model.graph.output}
+        for entry in nodes:
+            if entry not in order:
+                self._note(entry, "removed", "no output needs it")
+        for entry in order:
+            self._visit(entry)
+        for output in self.model.graph.output:
+            if isinstance(self.items.get(output.name), Known):
+                reason = f'output "{output.name}" is a constant'
+                self.about.append(Fate(output.name, "(output)", "refused", reason))
+
+    def graph(self) -> Graph:
+        """The graph, if nothing was refused."""
+        names = [output.name for output in self.model.graph.output]
+        values = [item for item in map(self.items.get, names) if isinstance(item, Value)]
+        return self.scope.builder.build(values, names)
+
+    def _note(
+        self, entry: Entry, kind: str, reason: str | None = None, help_: str | None = None
+    ) -> None:
+        self.nodes[entry.index] = Fate(entry.name, entry.op_type, kind, reason, help_)
+
+    def _opset(self) -> int:
+        newest = onnx.defs.onnx_opset_version()
+        if (opset := self.model.opset) is None:
+            raise InvalidModel(f"{self.model.file}: the model does not say which opset it uses")
+        if not _OLDEST <= opset <= newest:
+            reason = f"the model uses opset {opset}; supported are {_OLDEST} to {newest}"
+            help_ = "convert it with onnx.version_converter.convert_version, or export it again"
+            self.about.append(Fate(self.model.file, "(model)", "refused", reason, help_))
+        return min(max(opset, _OLDEST), newest)
+
+    def _inputs(self) -> None:
+        """Declare inputs, and what is known from the start."""
+        found: dict[str, tuple[int | None, tuple[int, ...]]] = {}
+        for value in self.model.graph.input:
+            if value.name in self.model.arrays:
+                continue
+            try:
+                found[value.name] = input_shape(value)
+            except Refused as refused:
+                self._refuse_input(value.name, refused)
+        batches = {batch for batch, _ in found.values() if batch is not None}
+        if len(batches) > 1:
+            self._refuse_input("", Refused(f"inputs have different batch sizes {sorted(batches)}"))
+        elif batches:
+            self.scope.probes = tuple(batches)
+        for name, (_, shape) in found.items():
+            self._input(name, shape, len(found) > 1)
+        for name, array in self.model.arrays.items():
+            self.items[name] = Known((array,) * len(self.scope.probes), name)
+        for sparse in self.model.graph.sparse_initializer:
+            name = sparse.values.name
+            self._refuse_input(name, Refused(f'sparse tensor "{name}" is not supported'))
+
+    def _input(self, name: str, shape: tuple[int, ...], several: bool) -> None:
+        try:
+            if several and self.preprocessing.active:
+                raise Refused("preprocessing is only supported for models with one input")
+            raw = self.scope.builder.input(name, Tensor(shape))
+            self.items[name] = self.preprocessing.compile(self.scope, raw)
+        except Refused as refused:
+            self._refuse_input(name, refused)
+
+    def _refuse_input(self, name: str, refused: Refused) -> None:
+        self.items[name] = Unknown()
+        self.about.append(Fate(name, "(input)", "refused", refused.reason, refused.help))
+
+    def _visit(self, entry: Entry) -> None:
+        """Import one node; its results are unknown if it is refused."""
+        inputs = tuple(self.items[name] if name else None for name in entry.node.input)
+        try:
+            results = self._results(entry, inputs)
+        except Refused as refused:
+            self._note(entry, "refused", refused.reason, refused.help)
+            results = {}
+        except InvalidGraph as error:
+            raise self._broken(entry, error.diagnostics[0].message) from error
+        except (Broken, *_ERRORS) as error:
+            raise self._broken(entry, _line(error)) from error
+        for name in filter(None, entry.node.output):
+            self.items[name] = results.get(name, Unknown())
+
+    def _broken(self, entry: Entry, what: str) -> InvalidModel:
+        message = f'{self.model.file}: node "{entry.name}" ({entry.op_type}) {what}'
+        return InvalidModel(Diagnostic(message, (entry.name,)))
+
+    def _results(self, entry: Entry, inputs: tuple[Item, ...]) -> dict[str, Item]:
+        op_type = entry.op_type
+        if op_type not in IMPORTERS and op_type not in EVALUATED | KNOWING.keys():
+            raise Refused(f"operator {op_type} is not supported", help_for(op_type))
+        if any(isinstance(item, Unknown) for item in inputs):
+            self._note(entry, "compiled", _UNTOLD)
+            return {}
+        if op_type in KNOWING:
+            self._note(entry, "constant")
+            return {
+                entry.node.output[0]: KNOWING[op_type](
+                    self.model, entry.node, inputs, self.scope.probes
+                )
+            }
+        if not any(isinstance(item, Value) for item in inputs):
+            return self._computed(entry, [i for i in inputs if not isinstance(i, Value | Unknown)])
+        return self._imported(entry, inputs)
+
+    def _computed(self, entry: Entry, inputs: list[Known | None]) -> dict[str, Item]:
+        """A node that reads only known values."""
+        op_type = entry.op_type
+        if op_type == "Identity" and inputs and inputs[0]:
+            self._note(entry, "constant")
+            return {entry.node.output[0]: inputs[0]}
+        if op_type not in EVALUATED:
+            raise Refused(f"{op_type} applied to constants is not supported", FOLD)
+        try:
+            found = compute(entry.node, self.opset, inputs, len(self.scope.probes))
+        except TooLarge as error:
+            reason = f"{op_type} would compute a constant of more than {LIMIT} elements"
+            raise Refused(reason) from error
+        except Exception as error:  # whatever onnx finds wrong with the node
+            raise Broken(f"cannot be computed ({_line(error)})") from error
+        self._note(entry, "constant")
+        return {known.name: known for known in found}
+
+    def _imported(self, entry: Entry, inputs: tuple[Item, ...]) -> dict[str, Item]:
+        """A node that reads what depends on the data."""
+        op_type, (output, *others) = entry.op_type, entry.node.output
+        if op_type not in IMPORTERS:
+            raise Refused(f"operator {op_type} is not supported", help_for(op_type))
+        if not output:
+            raise Broken("has no output")
+        sources = [
+            self.hosted[i.name] for i in inputs if isinstance(i, Value) and i.name in self.hosted
+        ]
+        if sources and op_type not in VIEWS and op_type not in HOST:
+            self._inside(sources)
+            self._note(entry, "compiled", _UNTOLD)
+            return {}
+        if any(name in self.used for name in others if name):
+            raise Refused(f"{op_type} with a second output is not supported")
+        attributes = attributes_of(entry.node)
+        step = Step(self.scope, entry.name, op_type, self.opset, inputs, output, attributes)
+        result = IMPORTERS[op_type](step)
+        if op_type in HOST or sources:
+            self.hosted[result.name] = sources[0] if sources else entry
+        removed = any(result is item for item in inputs)
+        kind = "host" if op_type in HOST else "removed" if removed else "compiled"
+        self._note(entry, kind)
+        return {output: result}
+
+    def _inside(self, sources: list[Entry]) -> None:
+        for source in sources:
+            reason = f"{source.op_type} inside the network is not supported"
+            help_ = "it is only done on the decoded outputs: cut the model behind it"
+            self._note(source, "refused", reason, help_)
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
