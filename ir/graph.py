@@ -48,7 +48,7 @@ class Constant:
         """Hash of the content, first 16 hexadecimal digits of SHA-256."""
         head = f"{self.data.dtype.str}{self.data.shape}".encode()
         found = hashlib.sha256(head + b"\0")
-        found.update(np.ascontiguousarray(self.data).reshape(-1).view(np.uint8))
+        found.update(np.ascontiguousarray(self.data).reshape(-1).view(np.uint8).data)
         return found.hexdigest()[:16]
 
     def __eq__(self, other: object) -> bool:

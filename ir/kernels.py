@@ -104,5 +104,5 @@ def _sum_channels(weight: Array) -> Array:
     flat = weight.reshape(*weight.shape[:2], -1)
     step = max(1, _BLOCK // max(1, flat[0].size))
     parts = (flat[begin : begin + step] for begin in range(0, len(flat), step))
-    summed = [ones @ part.astype(np.float64) for part in parts]
-    return np.concatenate(summed).reshape(len(weight), 1, *weight.shape[2:])
+    result = np.concatenate([ones @ part.astype(np.float64) for part in parts])
+    return result.reshape(len(weight), 1, *weight.shape[2:])

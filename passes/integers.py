@@ -203,7 +203,7 @@ def _slope(ratio: _Ratio, real: Real, limits: Limits, group: Group, levels: int)
         )
     room = np.divide(limits.weight, largest, out=np.full_like(largest, np.inf), where=largest > 0)
     highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1))
-    steepest = np.clip(np.floor(room), 1, highest)
+    steepest: Array = np.clip(np.floor(room), 1, highest)
     if ratio.relay:
         return steepest
     sample, start = ratio.sample(), steepest.reshape(-1, 1)
@@ -230,8 +230,9 @@ def _per_output(array: Array, slope: Array) -> Array:
     """Reduce what spreads over the neurons to what spreads over the outputs of ``slope``."""
     if slope.shape == array.shape:
         return np.maximum(array, 1)
-    worst: Array = array.reshape(len(array), -1).max(axis=1) if array.ndim else array
-    return np.maximum(np.broadcast_to(worst, slope.shape[:1]), 1).reshape(slope.shape)
+    worst = array.reshape(len(array), -1).max(axis=1) if array.ndim else array
+    result: Array = np.maximum(np.broadcast_to(worst, slope.shape[:1]), 1)
+    return result.reshape(slope.shape)
 
 
 def _rounded(

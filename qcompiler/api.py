@@ -50,10 +50,8 @@ def compile(
     Raises a `CompileError` that lists everything that is wrong.
     """
     backend = _backend(target)
-    preprocessing = Preprocessing(
-        tuple(mean_values), tuple(scale_values), reverse_input_channels, layout
-    )
-    graph = model if isinstance(model, Graph) else import_model(model, preprocessing).graph
+    before = preprocessing(mean_values, scale_values, reverse_input_channels, layout)
+    graph = model if isinstance(model, Graph) else import_model(model, before).graph
     options: dict[str, Any] = {"t_max": t_max, "weight_bits": weight_bits, "progress": progress}
     options["low"], options["high"] = _PIXELS if mean_values or scale_values else _UNIT
     if calibration is not None:
@@ -65,10 +63,20 @@ def compile(
         "model": _identity(model),
         "pipeline": str(pipeline),
         "t_max": t_max,
-        "preprocessing": asdict(preprocessing),
+        "preprocessing": asdict(before),
         "calibration_images": len(options["calibration"][0]) if calibration is not None else 0,
     }
     return Program(compiled, backend, manifest)
+
+
+def preprocessing(
+    mean_values: Sequence[float] = (),
+    scale_values: Sequence[float] = (),
+    reverse_input_channels: bool = False,
+    layout: str | None = None,
+) -> Preprocessing:
+    """What happens to the raw input before the model; see `compile`."""
+    return Preprocessing(tuple(mean_values), tuple(scale_values), reverse_input_channels, layout)
 
 
 def load(directory: str | Path) -> Program:

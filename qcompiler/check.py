@@ -5,45 +5,60 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+
+from qcompiler.ir import Graph
+from qcompiler.ir.ann import MaxPool
+from qcompiler.ir.view import Reshape, Take, Transpose
+from qcompiler.passes import Pipeline
+from qcompiler.passes.groups import groups
 
 from .console import screen, table
-from .frontend import Preprocessing, check_model
+from .frontend import Fate, Preprocessing, check_model, import_model
 
 _MEANING = {
-    "compiled": "synapses, populations or gates; or folded into their weights",
     "constant": "evaluated at compile time",
     "removed": "has no effect at inference",
     "host": "done on the decoded outputs",
-    "refused": "",
+    "compiled": "folded away",
 }
 
 
-def check(model: Path, preprocessing: dict[str, Any], as_json: bool) -> int:
+def check(model: Path, preprocessing: Preprocessing, as_json: bool) -> int:
     """Print the fate of every node; returns 1 if any is refused."""
-    fates = check_model(
-        model,
-        Preprocessing(
-            tuple(preprocessing["mean_values"]),
-            tuple(preprocessing["scale_values"]),
-            preprocessing["reverse_input_channels"],
-            preprocessing["layout"],
-        ),
-    )
-    counts = Counter(fate.kind for fate in fates)
+    fates = check_model(model, preprocessing)
+    refused = any(fate.kind == "refused" for fate in fates)
+    places = {} if refused else _places(import_model(model, preprocessing).graph)
+    rows = [(fate.name, fate.op_type, fate.kind, _why(fate, places)) for fate in fates]
+    columns = ("node", "operator", "becomes", "how")
     if as_json:
-        rows = [vars(fate) | {"kind": fate.kind} for fate in fates]
-        print(json.dumps({"nodes": rows, "refused": counts["refused"]}))
-        return 1 if counts["refused"] else 0
-    columns = ("node", "operator", "becomes", "why")
-    rows = [(f.name, f.op_type, f.kind, _why(f)) for f in fates]
-    console = screen()
-    console.print(table(columns, rows))
-    summary = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    console.print(f"\n{len(fates)} nodes: {summary}")
-    return 1 if counts["refused"] else 0
+        nodes = [dict(zip(columns, row, strict=True)) for row in rows]
+        print(json.dumps({"nodes": nodes, "refused": sum(f.kind == "refused" for f in fates)}))
+    else:
+        counts = Counter(fate.kind for fate in fates)
+        summary = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        screen().print(table(columns, rows))
+        print(f"\n{len(fates)} nodes: {summary}")
+    return int(refused)
 
 
-def _why(fate: Any) -> str:
-    found = fate.reason or _MEANING[fate.kind]
+def _why(fate: Fate, places: dict[str, str]) -> str:
+    found = fate.reason or places.get(fate.name) or _MEANING.get(fate.kind, "")
     return f"{found}; {fate.help}" if fate.help else found
+
+
+def _places(graph: Graph) -> dict[str, str]:
+    """Where each ONNX node is found after folding."""
+    folded = Pipeline.parse("fold-batchnorm,fold-linear").run(graph)
+    places: dict[str, str] = {}
+    for node in folded.nodes:
+        match node.op:
+            case MaxPool():
+                text = f"first-spike gates %{node.result.name}"
+            case Reshape() | Transpose() | Take():
+                text = "rearranges spikes, costs nothing"
+            case _:
+                continue
+        places.update(dict.fromkeys(node.origin, text))
+    for group in groups(folded):
+        places.update(dict.fromkeys(group.origin, f"population %{group.result.name}"))
+    return places

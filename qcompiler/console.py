@@ -54,7 +54,7 @@ def _sentence(error: BaseException) -> str:
 def screen(err: bool = False) -> Console:
     """A console with colour on terminals only, wide enough for tables elsewhere."""
     console = Console(stderr=err, highlight=False, soft_wrap=False)
-    return console if console.is_terminal else Console(stderr=err, width=120, highlight=False)
+    return console if console.is_terminal else Console(stderr=err, width=400, highlight=False)
 
 
 def fail(message: str) -> None:

@@ -60,7 +60,7 @@ def _from_file(path: Path) -> dict[str, Array]:
     try:
         if path.suffix == ".npy":
             return {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}") from error
@@ -103,40 +103,36 @@ def fit(array: Array, shape: tuple[int, ...], layout: str | None, name: str = "i
     """Arrange ``frames x ..`` as ``frames x shape``; DataError if that is unclear or impossible."""
     if array.ndim == 0 or array.dtype.kind not in "uifb":
         raise DataError(f"the array for {name} holds no numbers: {array.dtype}")
+    arranged = _arranged(array, shape, layout)
+    if arranged is None:
+        raise DataError(
+            f"data of shape {array.shape[1:]} a frame do not fit the input {name} of shape {shape}; "
+            "arrange them so, or give --layout nhwc or nchw if that tells how"
+        )
+    return arranged.reshape(len(array), *shape)
+
+
+def _arranged(array: Array, shape: tuple[int, ...], layout: str | None) -> Array | None:
+    """The array with its axes in the right order, or None."""
     frame = array.shape[1:]
-    if frame == shape and not _unclear(shape, layout, array):
+    if frame == shape:
+        # an image of equal sides, such as 3x3x3, may have its channels first or last
+        unclear = len(shape) == 3 and len(set(shape)) == 1 < shape[0] and layout is None
+        return None if unclear and array.dtype == np.uint8 else array
+    if prod(frame) != prod(shape):
+        return None
+    if _squeezed(frame) == _squeezed(shape) or len(_squeezed(frame)) <= 1:
         return array
-    if prod(frame) == prod(shape):
-        if len([n for n in frame if n > 1]) <= 1 or _squeezed(frame) == _squeezed(shape):
-            return array.reshape(len(array), *shape)
-        if len(frame) == 3 and _moved(frame) == shape and layout != "nhwc":
-            return array.transpose(0, 3, 1, 2)
-        if len(frame) == 3 and shape == (*frame[1:], frame[0]) and layout != "nchw":
-            return array.transpose(0, 2, 3, 1)
-        if len(shape) == 1 and (len(frame) == 2 or 1 in frame):
-            return array.reshape(len(array), *shape)
-        if len(shape) == 1 and len(frame) == 3 and layout:
-            ordered = array.transpose(0, 3, 1, 2) if layout == "nchw" else array
-            return ordered.reshape(len(array), *shape)
-    raise DataError(
-        f"data of shape {frame} a frame do not fit the input {name} of shape {shape}; "
-        "arrange them so, or give --layout nhwc or nchw if that tells how"
-    )
-
-
-def _unclear(shape: tuple[int, ...], layout: str | None, array: Array) -> bool:
-    """Whether an image of equal sides could have its channels first or last."""
-    return (
-        layout is None
-        and array.dtype == np.uint8
-        and len(shape) == 3
-        and len({*shape}) == 1 < shape[0]
-    )
+    if len(frame) == 3 and (frame[-1], *frame[:-1]) == shape and layout != "nhwc":
+        return array.transpose(0, 3, 1, 2)
+    if len(frame) == 3 and (*frame[1:], frame[0]) == shape and layout != "nchw":
+        return array.transpose(0, 2, 3, 1)
+    if len(shape) == 1 and (len(frame) == 2 or 1 in frame):
+        return array
+    if len(shape) == 1 and len(frame) == 3 and layout:
+        return array.transpose(0, 3, 1, 2) if layout == "nchw" else array
+    return None
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n for n in shape if n != 1)
-
-
-def _moved(frame: tuple[int, ...]) -> tuple[int, ...]:
-    return (frame[-1], *frame[:-1])

@@ -87,13 +87,8 @@ def _summand(step: Step, length: int, beta: float) -> tuple[Array, Known | None]
 
 def matmul(step: Step) -> Value:
     """MatMul with a constant factor: a dense layer, or a convolution of one pixel."""
-    first, second = step.item(0), step.item(1)
-    if isinstance(first, Value) and isinstance(second, Value):
-        raise Refused(
-            "MatMul of two values that depend on the data is not supported",
-            "only products with constant weights are",
-        )
-    return _matrix_first(step) if isinstance(first, Known) else _matrix_second(step)
+    constant_first = isinstance(step.item(0), Known)
+    return _matrix_first(step) if constant_first else _matrix_second(step)
 
 
 def _matrix_first(step: Step) -> Value:

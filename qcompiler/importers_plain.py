@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Pad
@@ -73,8 +73,8 @@ def cast_like(step: Step) -> Value:
     match step.item(1):
         case Value(type=Tensor(dtype="i64")):
             return _as_type(step, TensorProto.INT64)
-        case Known(arrays=arrays) if arrays[0].dtype.kind != "f":
-            return _as_type(step, TensorProto.UNDEFINED)
+        case Known(arrays=arrays):
+            return _as_type(step, helper.np_dtype_to_tensor_dtype(arrays[0].dtype))
     return _as_type(step, TensorProto.FLOAT)
 
 

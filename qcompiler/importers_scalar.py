@@ -15,14 +15,6 @@ from .known import Known
 from .onnx_tensor import Array
 from .step import Broken, Refused, Step, fixed, float32
 
-_BRANCHES = "networks with branches are not supported yet"
-_TWO = {
-    "Add": "Add of two branches is not supported yet",
-    "Sub": "Sub of two branches is not supported yet",
-    "Mul": "Mul of two values that depend on the data is not supported",
-    "Div": "Div by a value that depends on the data is not supported",
-}
-
 
 def relu(step: Step) -> Value:
     """Relu: a clip at zero."""
@@ -77,7 +69,7 @@ def div(step: Step) -> Value:
     """Div by a constant."""
     first, array, x = _pair(step)
     if first:
-        raise Refused(_TWO["Div"])
+        raise Refused("Div by a value that depends on the data is not supported")
     if not array.all():
         raise Broken("divides by zero")
     return _affine(step, x, 1 / array.astype(np.float64), np.zeros((), np.float32))
@@ -96,9 +88,7 @@ def _pair(step: Step) -> tuple[bool, Array, Value]:
         if isinstance(known, Known) and isinstance(x, Value):
             array = float32(fixed(known, step.op_type, "constant"), known.name)
             return first, _sample(step, array, x), x
-    if None in items:
-        raise Broken("has one input only")
-    raise Refused(_TWO[step.op_type], _BRANCHES)
+    raise Broken("has one input only")
 
 
 def _sample(step: Step, array: Array, x: Value) -> Array:

@@ -122,17 +122,21 @@ def input_shape(value: onnx.ValueInfoProto) -> tuple[int | None, Shape]:
     help_ = _FIX.format(name=name)
     if not tensor.HasField("shape"):
         raise Refused(f'input "{name}" has no shape', help_)
-    batch, *sample = [d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim] or [None]
-    if not sample:
+    dims = [_length(dim) for dim in tensor.shape.dim]
+    written = ", ".join(map(str, dims))
+    if 0 in dims:
+        raise Refused(f'input "{name}" has the shape [{written}], which has no elements', help_)
+    if len(dims) < 2:
         raise Refused(f'input "{name}" has no axis beside that of the batch')
-    shape = tuple(n for n in sample if n is not None)
-    if len(shape) < len(sample):
-        written = ", ".join(_written(dim) for dim in tensor.shape.dim)
+    shape = tuple(n for n in dims[1:] if isinstance(n, int))
+    if len(shape) < len(dims) - 1:
         raise Refused(f'input "{name}" has the shape [{written}], which leaves sizes open', help_)
     if prod(shape) > LIMIT:
         raise Refused(f'input "{name}" has more than {LIMIT} elements')
-    return batch, shape
+    return dims[0] if isinstance(dims[0], int) else None, shape
 
 
-def _written(dim: onnx.TensorShapeProto.Dimension) -> str:
-    return str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?"
+def _length(dim: onnx.TensorShapeProto.Dimension) -> int | str:
+    """Length of an axis, or what is written in its place."""
+    fixed = dim.HasField("dim_value") and dim.dim_value >= 0
+    return dim.dim_value if fixed else dim.dim_param or "?"

@@ -85,9 +85,10 @@ def _parse(data: bytes, file: str) -> onnx.ModelProto:
     if not data:
         raise InvalidModel(f"{file} is empty")
     try:
-        return onnx.ModelProto.FromString(data)
+        model: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except Exception as error:  # protobuf's DecodeError
         raise InvalidModel(f"{file} is not an ONNX file, or it is cut short") from error
+    return model
 
 
 def _initializers(graph: onnx.GraphProto, tensors: TensorReader) -> dict[str, Array]:

@@ -15,7 +15,7 @@ from qcompiler.ir import InvalidModel
 
 Array: TypeAlias = NDArray[Any]
 
-_PLAIN = {
+_PLAIN: dict[int, str] = {
     TensorProto.FLOAT: "<f4",
     TensorProto.DOUBLE: "<f8",
     TensorProto.FLOAT16: "<f2",

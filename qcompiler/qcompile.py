@@ -82,7 +82,7 @@ def _run(given: argparse.Namespace) -> int:
     if given.list:
         return _list(given)
     if given.check:
-        return check(given.model, _preprocessing(given), given.json)
+        return check(given.model, api.preprocessing(**_preprocessing(given)), given.json)
     watcher = _Watcher(given)
     program = _compile(given, watcher)
     if given.emit == "ir":

@@ -101,7 +101,7 @@ def _figures(
         "frame_interval_steps": report.frame_interval_steps,
         "engine": engine,
         "t_max": program.manifest["t_max"],
-        "saturated_fraction": counters.saturated / counters.coded,
+        "saturated_fraction": counters.saturated / counters.coded if counters.coded else None,
         "unproved_checks": list(program.unproved_checks),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _RETRAIN = "replace it by Relu or Clip and retrain, or cut the model before it"
-_BRANCHES = "networks with branches are not supported yet"
+_BRANCHES = "not yet: every layer must read one other, without skip connections or branches"
 _STATE = "networks with state or control flow are not supported"
 _FLOAT = "compile the model in floating point: qcompiler quantises it by itself"
 _STATISTICS = "it takes statistics of the data: use BatchNormalization instead and retrain"
@@ -39,6 +39,18 @@ _GROUPS = {
 }
 
 _HELP = {op: help_ for help_, names in _GROUPS.items() for op in names.split()}
+
+_PRODUCT = "only products with constants are: cut the model before it"
+
+# What these are refused for if two of their operands depend on the data, and what helps.
+TWO = {
+    "Add": ("Add of two branches is not supported", _BRANCHES),
+    "Sub": ("Sub of two branches is not supported", _BRANCHES),
+    "Mul": ("Mul of two values that depend on the data is not supported", _PRODUCT),
+    "Div": ("Div of two values that depend on the data is not supported", _PRODUCT),
+    "MatMul": ("MatMul of two values that depend on the data is not supported", _PRODUCT),
+    "Gemm": ("Gemm of two values that depend on the data is not supported", _PRODUCT),
+}
 
 FOLD = (
     "fold the constants of the model first, for example with onnxruntime's offline optimisation "

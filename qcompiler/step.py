@@ -14,6 +14,8 @@ from qcompiler.ir import Builder, Constant, Op, Operand, Value, size
 from .known import LIMIT, Known
 from .onnx_tensor import Array
 
+_REAL = ("float32", "float16", "float64", "bfloat16")
+
 
 class Refused(Exception):
     """The node is not supported: the reason, and what helps."""
@@ -30,7 +32,9 @@ class Broken(Exception):
 
 @dataclass(frozen=True)
 class Unknown:
-    """What a refused node would have given."""
+    """What a refused node would have given; ``data`` says whether it depends on the data."""
+
+    data: bool
 
 
 Item: TypeAlias = Value | Known | Unknown | None  # None: an optional input that is not given
@@ -169,7 +173,7 @@ def fixed(known: Known, op_type: str, what: str) -> Array:
 
 def float32(data: Array, name: str) -> Array:
     """Real numbers as float32; Broken if they are none, or not finite."""
-    if data.dtype.kind != "f" and data.dtype.name != "bfloat16":
+    if data.dtype.name not in _REAL:
         raise Broken(f'reads tensor "{name}", which holds {data.dtype}, not real numbers')
     with np.errstate(all="ignore"):
         array: Array = np.asarray(data, np.float32)

@@ -21,7 +21,7 @@ from .known import EVALUATED, LIMIT, PROBES, Known, TooLarge, compute
 from .model_graph import Entry, entries, input_shape, needed
 from .onnx_file import Model
 from .preprocessing import Preprocessing
-from .refusals import FOLD, help_for
+from .refusals import FOLD, TWO, help_for
 from .step import Broken, Item, Refused, Scope, Step, Unknown, attributes_of
 
 _OLDEST = 7
@@ -119,7 +119,7 @@ class Walk:
             self._refuse_input(name, refused)
 
     def _refuse_input(self, name: str, refused: Refused) -> None:
-        self.items[name] = Unknown()
+        self.items[name] = Unknown(data=True)
         self.about.append(Fate(name, "(input)", "refused", refused.reason, refused.help))
 
     def _visit(self, entry: Entry) -> None:
@@ -134,8 +134,9 @@ class Walk:
             raise self._broken(entry, error.diagnostics[0].message) from error
         except (Broken, *_ERRORS) as error:
             raise self._broken(entry, _line(error)) from error
+        unknown = Unknown(any(map(_depends, inputs)) and entry.op_type not in KNOWING)
         for name in filter(None, entry.node.output):
-            self.items[name] = results.get(name, Unknown())
+            self.items[name] = results.get(name, unknown)
 
     def _broken(self, entry: Entry, what: str) -> InvalidModel:
         message = f'{self.model.file}: node "{entry.name}" ({entry.op_type}) {what}'
@@ -143,10 +144,14 @@ class Walk:
 
     def _results(self, entry: Entry, inputs: tuple[Item, ...]) -> dict[str, Item]:
         op_type = entry.op_type
-        if op_type not in IMPORTERS and op_type not in EVALUATED | KNOWING.keys():
+        data = sum(map(_depends, inputs))
+        supported = IMPORTERS.keys() | KNOWING.keys() | (set() if data else EVALUATED)
+        if op_type not in supported:
             raise Refused(f"operator {op_type} is not supported", help_for(op_type))
+        if data > 1 and op_type in TWO:
+            raise Refused(*TWO[op_type])
         if any(isinstance(item, Unknown) for item in inputs):
-            self._note(entry, "compiled", _UNTOLD)
+            self._note(entry, "compiled" if data else "constant", _UNTOLD)
             return {}
         if op_type in KNOWING:
             self._note(entry, "constant")
@@ -180,8 +185,6 @@ class Walk:
     def _imported(self, entry: Entry, inputs: tuple[Item, ...]) -> dict[str, Item]:
         """A node that reads what depends on the data."""
         op_type, (output, *others) = entry.op_type, entry.node.output
-        if op_type not in IMPORTERS:
-            raise Refused(f"operator {op_type} is not supported", help_for(op_type))
         if not output:
             raise Broken("has no output")
         sources = [
@@ -208,6 +211,11 @@ class Walk:
             reason = f"{source.op_type} inside the network is not supported"
             help_ = "it is only done on the decoded outputs: cut the model behind it"
             self._note(source, "refused", reason, help_)
+
+
+def _depends(item: Item) -> bool:
+    """Whether a value depends on the data."""
+    return isinstance(item, Value) or (isinstance(item, Unknown) and item.data)
 
 
 def _line(error: Exception) -> str:
