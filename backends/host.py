@@ -30,8 +30,8 @@ from .coding import decode, saturated
 class Counters:
     """Sums over frames. ``events`` counts every synapse that a spike reached once.
 
-    ``saturated`` counts inputs and potentials beyond their range, of ``coded`` that have one (0:
-    not counted).
+    ``saturated`` counts inputs beyond either end of their range and potentials above theirs, of
+    ``coded`` that have one (0: not counted).
     ``first`` sums the step of each frame's first output spike; ``last`` is the latest of all.
     """
 

@@ -42,6 +42,11 @@ class Program:
     _engines: dict[str, Engine] = field(default_factory=dict, repr=False, compare=False)
 
     @property
+    def t_max(self) -> int:
+        """Spike times that a value of the input can take."""
+        return spikes_of(spiking_nodes(self.graph)[0].result).t_max
+
+    @property
     def unproved_checks(self) -> tuple[str, ...]:
         """Checks that rest on calibration data. None do: all are proved from the weights."""
         return ()
@@ -93,6 +98,7 @@ class Program:
         return self._engines[name]
 
     def _parts(self, inputs: tuple[Array, ...], engine: str) -> Iterator[tuple[Array, ...]]:
+        inputs = tuple(map(np.asarray, inputs))
         self._check(inputs)
         frames = len(inputs[0])
         step = frames if engine == "lava" else frame_step(self.graph)

@@ -43,11 +43,12 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
         case Conv():
             return convolve(x, constants[0], op, op.groups) + constants[1]
         case Dense():
-            product: Array = x.reshape(len(x), -1) @ constants[0].T
-            return product + constants[1]
+            product: Array = x.reshape(len(x), -1) @ constants[0].T + constants[1]
+            return product
         case BatchNorm():
             scale, shift, mean, variance = (_by_channel(c, x) for c in constants)
-            return (x - mean) / np.sqrt(variance + np.float32(op.epsilon)) * scale + shift
+            normal: Array = (x - mean) / np.sqrt(variance + np.float32(op.epsilon))
+            return normal * scale + shift
         case Affine():
             return x * constants[0] + constants[1]
         case Clip():

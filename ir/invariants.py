@@ -23,7 +23,6 @@ from .integer import (
 from .kernels import Array
 from .snn import Clock, Encode, Fanout, First, Neuron, Population, Role
 from .synapse import fan_in
-from .types import Tensor
 from .verify import Invariant
 
 _ROLES: tuple[Role, ...] = (
@@ -173,19 +172,7 @@ def _net_weights(layer: Layer) -> Iterator[Array]:
         yield fan_in(connection(synapse), weight_of(synapse), source)
 
 
-def _ranged(graph: Graph) -> Iterator[Diagnostic]:
-    for value in (*graph.inputs, *(node.result for node in graph.nodes)):
-        if isinstance(value.type, Tensor) and value.type.dtype == "f32" and not value.type.range:
-            producer = graph.producer(value)
-            yield Diagnostic(
-                f"%{value.name} has no range",
-                producer.origin if producer else (),
-                "run normalize before this pass",
-            )
-
-
 NO_BATCHNORM = Invariant("no-batchnorm", _no_batchnorm)
-RANGED = Invariant("ranged", _ranged)
 SPIKING = Invariant("spiking", _spiking)
 SCHEDULED = Invariant("scheduled", _scheduled)
 READ_OUT = Invariant("read-out", _read_out)

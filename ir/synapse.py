@@ -34,6 +34,7 @@ def fan_in(op: Synapse, weight: Array, source: tuple[int, ...]) -> Array:
         case Convolve():
             return reach(weight, source[1:], op)
         case Connect():
-            return weight.sum(axis=1, dtype=np.float64)
+            total: Array = weight.sum(axis=1, dtype=np.float64)
+            return total
         case Relay():
             return weight.astype(np.float64)

@@ -13,8 +13,9 @@ from qcompiler.ir import Graph, Invariant
 class Pass(ABC):
     """A function from graph to graph; its dataclass fields are its options.
 
-    ``name`` is what a pipeline calls it. The pipeline checks ``requires`` before it runs and
-    ``establishes`` after it. A pass never changes the graph it is given.
+    ``name`` is what messages, and pipelines that know it, call it; as text, a pass from elsewhere
+    is written ``module:Class``, which always reads back. The pipeline checks ``requires`` before
+    it runs and ``establishes`` after it. A pass never changes the graph it is given.
     """
 
     name: ClassVar[str]
@@ -31,7 +32,10 @@ class Pass(ABC):
             for f in fields(self)
             if f.metadata.get("text", True) and getattr(self, f.name) != f.default
         )
-        return f"{self.name}{{{options}}}" if options else self.name
+        kind = type(self)
+        own = kind.__module__.startswith("qcompiler.")
+        name = self.name if own else f"{kind.__module__}:{kind.__qualname__}"
+        return f"{name}{{{options}}}" if options else name
 
 
 # Metadata of an option that is given from Python only and has no place in a pipeline's text.

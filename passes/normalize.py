@@ -81,13 +81,13 @@ class Normalize(Pass):
         written = write_tensor_level(writer, graph)
         inputs = [written[value.name] for value in graph.inputs]
         behind = {name: written[name] for name in names if written[name] not in inputs}
-        session = writer.session(dict.fromkeys(behind.values(), np.float32))
+        session = writer.session(dict.fromkeys(behind.values(), np.float32)) if behind else None
         histograms = {name: Histogram() for name in names}
         for part in self._batches(graph, data):
             for value, array in zip(graph.inputs, part, strict=True):
                 if value.name in histograms:
                     histograms[value.name].add(array)
-            results = session.run(None, dict(zip(inputs, part, strict=True))) if behind else []
+            results = session.run(None, dict(zip(inputs, part, strict=True))) if session else []
             for name, array in zip(behind, results, strict=True):
                 if not np.isfinite(array).all():
                     raise DataError(f"%{name} becomes NaN or infinite on the calibration data")

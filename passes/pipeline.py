@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, NoReturn, TypeAlias
 
 from qcompiler.ir import Graph, InvalidGraph, PipelineError, verify
@@ -42,6 +42,16 @@ class Pipeline:
         out, in every pass that has them. Raises PipelineError with the column of the fault.
         """
         return Pipeline(tuple(_Parser(text, find or built_in, defaults or {}).passes()))
+
+    def given(self, options: Mapping[str, Any]) -> Pipeline:
+        """The same passes, with what has no place in text: calibration data and such."""
+
+        def fill(step: Pass) -> Pass:
+            hidden = (f.name for f in fields(step) if not f.metadata.get("text", True))
+            filled = {n: options[n] for n in hidden if n in options and getattr(step, n) is None}
+            return replace(step, **filled)
+
+        return Pipeline(tuple(map(fill, self.passes)))
 
     def run(self, graph: Graph, watch: Watcher | None = None) -> Graph:
         """Run all passes; verify their invariants between them.

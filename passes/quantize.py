@@ -3,7 +3,9 @@
 A group ``y = clip(gain (w x + b) + c)`` with x and y coded as ``s (q - z)`` becomes
 ``q_y = clip(floor((W q_x + B) / D), 0, T)``:
 
-    W = round(D w g s_x / s_y)      B = round(D ((g b + c) / s_y + z_y)) - z_x sum(W) + D // 2
+    W = round(D g w s_x / s_y)      B = round(D ((g b + c) / s_y + z_y)) - z_x sum(W) + D // 2
+
+A gain that varies over space divides the slope instead: the neuron's is round(D / g).
 
 The slope D of a channel is as large as its weights and potentials allow, so every channel uses all
 bits of its weights. The zero point is subtracted per neuron: borders see fewer weights.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.program import Program
-from qcompiler.ir import Graph, InvalidGraph, PipelineError, verify
+from qcompiler.ir import Graph, InvalidGraph, PipelineError, UnsupportedModel, verify
 from qcompiler.passes import Pipeline, Watcher
 
 from . import data, registry
@@ -42,7 +42,8 @@ def compile(
 
     ``calibration`` is a path, an array ``images x shape``, or arrays by input name; without it
     ranges come from the weights alone. ``t_max`` is the number of spike times a value can take.
-    ``passes`` replaces the target's pipeline. ``mean_values``, ``scale_values``,
+    ``passes`` replaces the target's pipeline; ``t_max`` and ``weight_bits`` fill what its text
+    leaves open, and do nothing to a `Pipeline`. ``mean_values``, ``scale_values``,
     ``reverse_input_channels`` and ``layout`` describe preprocessing that the network shall take
     in: ``(x - mean) / scale`` for each channel of the raw input. ``progress`` is told the share
     of the calibration data that has run, ``watch`` every pass and its graph.
@@ -51,18 +52,19 @@ def compile(
     """
     backend = _backend(target)
     before = preprocessing(mean_values, scale_values, reverse_input_channels, layout)
+    if isinstance(model, Graph) and before.active:
+        raise UnsupportedModel("preprocessing is compiled into ONNX models, not into graphs")
     graph = model if isinstance(model, Graph) else import_model(model, before).graph
     options: dict[str, Any] = {"t_max": t_max, "weight_bits": weight_bits, "progress": progress}
     options["low"], options["high"] = _PIXELS if mean_values or scale_values else _UNIT
     if calibration is not None:
         options["calibration"] = data.read(calibration, inputs_of(graph), layout).arrays
-    pipeline = pipeline_of(backend, passes, options)
-    compiled = pipeline.run(graph, watch)
+    steps = pipeline(target, passes, options)
+    compiled = steps.run(graph, watch)
     _check(compiled, backend)
     manifest = {
         "model": _identity(model),
-        "pipeline": str(pipeline),
-        "t_max": t_max,
+        "pipeline": str(steps),
         "preprocessing": asdict(before),
         "calibration_images": len(options["calibration"][0]) if calibration is not None else 0,
     }
@@ -102,12 +104,13 @@ def inputs_of(graph: Graph) -> tuple[tuple[str, tuple[int, ...]], ...]:
     return tuple((value.name, value.type.shape) for value in graph.inputs)
 
 
-def pipeline_of(
-    backend: Backend, passes: str | Pipeline | None, options: dict[str, Any]
+def pipeline(
+    target: str, passes: str | Pipeline | None, options: Mapping[str, Any] | None = None
 ) -> Pipeline:
     """The pipeline to run: the target's, or the one given; options fill what it leaves open."""
+    backend = _backend(target)
     if isinstance(passes, Pipeline):
-        return passes
+        return passes.given(options or {})
     return Pipeline.parse(passes or backend.pipeline, registry.find_pass, options)
 
 

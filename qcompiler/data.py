@@ -106,8 +106,8 @@ def fit(array: Array, shape: tuple[int, ...], layout: str | None, name: str = "i
     arranged = _arranged(array, shape, layout)
     if arranged is None:
         raise DataError(
-            f"data of shape {array.shape[1:]} a frame do not fit the input {name} of shape {shape}; "
-            "arrange them so, or give --layout nhwc or nchw if that tells how"
+            f"data of shape {array.shape[1:]} a frame do not fit the input {name} of shape "
+            f"{shape}; arrange them so, or give --layout nhwc or nchw if that tells how"
         )
     return arranged.reshape(len(array), *shape)
 

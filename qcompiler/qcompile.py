@@ -115,15 +115,20 @@ class _Watcher:
         self.wanted = given.print_after
         self.emits = given.emit == "ir"
         self.tensor_level: Graph = Graph("empty", (), (), ())
-        if self.wanted not in (None, "all") and registry.find_pass(self.wanted) is None:
-            names = ", ".join(registry.pass_names())
-            raise PipelineError(f"--print-after knows no pass {self.wanted}: all, or {names}")
+        names = [_name(step) for step in api.pipeline(given.target, given.passes).passes]
+        if self.wanted not in (None, "all", *names):
+            known = ", ".join(names)
+            raise PipelineError(f"--print-after knows no pass {self.wanted}: all, or {known}")
 
     def __call__(self, step: Pass, graph: Graph) -> None:
         if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):
             self.tensor_level = graph
-        if self.wanted in ("all", step.name):
+        if self.wanted in ("all", _name(step)):
             print(f"// after {step}\n{show(graph)}", file=sys.stderr)
+
+
+def _name(step: Pass) -> str:
+    return str(step).partition("{")[0]
 
 
 def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
@@ -173,7 +178,7 @@ def _tell(given: argparse.Namespace, program: Program, output: Path) -> None:
         console.print(f"\npipeline  {program.manifest['pipeline']}", soft_wrap=True)
     unproved = ", ".join(report.unproved_checks) or "none, all are proved from the weights"
     for name, value in (
-        ("compiled", f"{given.model.name} for {report.target}, t_max {given.t_max}"),
+        ("compiled", f"{given.model.name} for {report.target}, t_max {program.t_max}"),
         ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
         ("synapses", f"{report.synapses:,}, each reached by one spike a frame"),
         ("latency", f"last output spike at step {report.latency_steps}"),

@@ -60,7 +60,8 @@ def _positive(text: str) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     program = api.load(given.program)
-    layout = program.manifest["preprocessing"]["layout"]
+    preprocessing = program.manifest.get("preprocessing", {})
+    layout = preprocessing.get("layout")
     found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
     with progress(f"running on {given.engine}", given.quiet) as bar:
         measured = program.measure(
@@ -71,7 +72,7 @@ def _run(given: argparse.Namespace) -> int:
     reference = None
     if given.against is not None:
         with progress("running the ONNX model", given.quiet) as bar:
-            reference = run_onnx(given.against, found, program.manifest["preprocessing"], bar)
+            reference = run_onnx(given.against, found, preprocessing, bar)
     if given.output is not None:
         _write(given.output, measured.outputs)
     figures = _figures(program, measured, found, reference, given.engine)
@@ -100,7 +101,7 @@ def _figures(
         "first_spike_steps": counters.first / counters.frames,
         "frame_interval_steps": report.frame_interval_steps,
         "engine": engine,
-        "t_max": program.manifest["t_max"],
+        "t_max": program.t_max,
         "saturated_fraction": counters.saturated / counters.coded if counters.coded else None,
         "unproved_checks": list(program.unproved_checks),
     }

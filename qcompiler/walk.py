@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import onnx
 
 from qcompiler.ir import (
@@ -26,6 +28,7 @@ from .step import Broken, Item, Refused, Scope, Step, Unknown, attributes_of
 
 _OLDEST = 7
 _ERRORS = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+_MARKS = re.compile(r"\[\w+Error\] |\(op_type:[^)]*\):? ?|Inference error\(s\): ")
 _UNTOLD = "as far as can be told: it reads what a refused node gives"
 
 
@@ -131,7 +134,8 @@ class Walk:
             self._note(entry, "refused", refused.reason, refused.help)
             results = {}
         except InvalidGraph as error:
-            raise self._broken(entry, error.diagnostics[0].message) from error
+            _, _, what = error.diagnostics[0].message.partition(" ")
+            raise self._broken(entry, what) from error
         except (Broken, *_ERRORS) as error:
             raise self._broken(entry, _line(error)) from error
         unknown = Unknown(any(map(_depends, inputs)) and entry.op_type not in KNOWING)
@@ -139,7 +143,7 @@ class Walk:
             self.items[name] = results.get(name, unknown)
 
     def _broken(self, entry: Entry, what: str) -> InvalidModel:
-        message = f'{self.model.file}: node "{entry.name}" ({entry.op_type}) {what}'
+        message = f'{self.model.file}: node "{entry.name}": {entry.op_type} {what}'
         return InvalidModel(Diagnostic(message, (entry.name,)))
 
     def _results(self, entry: Entry, inputs: tuple[Item, ...]) -> dict[str, Item]:
@@ -219,4 +223,6 @@ def _depends(item: Item) -> bool:
 
 
 def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """The first line of a message, without onnx's marks in front of it."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return _MARKS.sub("", line)

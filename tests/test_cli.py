@@ -16,7 +16,7 @@ import pytest
 from onnx import numpy_helper, parser
 
 from qcompiler import qcompile, qrun
-from tests.networks import LOIHI
+from tests.random_networks import LOIHI
 
 Result = tuple[int, str, str]
 

@@ -14,7 +14,7 @@ from qcompiler.backends.fast import FastEngine
 from qcompiler.backends.host import Counters
 from qcompiler.backends.steps import StepsEngine
 from qcompiler.ir import Graph, UnsupportedModel, evaluate
-from tests.networks import LOIHI, PHASES, REFERENCE, compiled, random_batch, random_network
+from tests.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_batch, random_network
 
 seeds = st.integers(0, 2**32 - 1)
 t_maxes = st.integers(2, 64)

@@ -1,6 +1,6 @@
 """Golden files: a pipeline in the RUN line, a graph, and what must be printed, as CHECK lines.
 
-A constant is written ``const #w: f32[2x3] = fill 1.5`` (every element) or ``= eye``.
+A constant is written ``const #w: f32[2x3] = fill 1.5``: every element.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from qcompiler.ir.kernels import Array
 from qcompiler.passes import Pipeline
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.qir"))
-_CONST = re.compile(r"const #(\S+): f32\[([\dx]*)\] = (?:fill (\S+)|(eye))")
+_CONST = re.compile(r"const #(\S+): f32\[([\dx]*)\] = fill (\S+)")
 
 
 def constant(found: re.Match[str]) -> Constant:
     shape = tuple(map(int, found[2].split("x"))) if found[2] else ()
-    data = np.eye(*shape) if found[4] else np.full(shape, float(found[3]))
-    return Constant(found[1], data.astype(np.float32))
+    return Constant(found[1], np.full(shape, float(found[3]), np.float32))
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)

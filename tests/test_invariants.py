@@ -12,7 +12,7 @@ from qcompiler.backends.steps import StepsEngine
 from qcompiler.ir import Constant, Graph, InvalidGraph, Node, ProgramError, verify
 from qcompiler.ir.invariants import READ_OUT, SCHEDULED, SPIKING
 from qcompiler.ir.snn import Fanout, Population
-from tests import networks
+from tests import random_networks as networks
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from qcompiler.ir import Builder, Constant, Graph, Tensor, UnsupportedModel, ann
 from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.passes import Pipeline
 from qcompiler.passes.histogram import Histogram
-from tests.networks import PHASES, Random, compiled, random_batch, random_network
+from tests.random_networks import PHASES, Random, compiled, random_batch, random_network
 
 seeds = st.integers(0, 2**32 - 1)
 

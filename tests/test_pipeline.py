@@ -10,7 +10,7 @@ import pytest
 from qcompiler.ir import CompileError, Graph, InvalidGraph, Invariant, PipelineError
 from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.passes import BUILT_IN, Pass, Pipeline
-from tests.networks import LOIHI, REFERENCE, random_network
+from tests.random_networks import LOIHI, REFERENCE, random_network
 
 
 @pytest.mark.parametrize("text", [REFERENCE, LOIHI, "normalize{method=percentile percentile=99.0}"])

@@ -14,7 +14,7 @@ from qcompiler.backends.host import frame_step
 from qcompiler.backends.program import Program
 from qcompiler.ir import CompileError, DataError, ProgramError
 from qcompiler.ir.integer import spiking_nodes, synapse_count
-from tests.networks import random_batch, random_network
+from tests.random_networks import random_batch, random_network
 
 GRAPH = random_network(11, depth=4)
 BATCH = random_batch(GRAPH, 11, frames=9)

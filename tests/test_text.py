@@ -19,7 +19,7 @@ from qcompiler.ir import (
     show,
     to_networkx,
 )
-from tests.networks import PHASES, compiled, random_batch, random_network
+from tests.random_networks import PHASES, compiled, random_batch, random_network
 
 
 def arrays(graph: Graph) -> dict[str, np.ndarray]:  # type: ignore[type-arg]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,10 @@ class Random:
         rng = self.rng
         space = tuple(int(n) for n in rng.integers(5, 9, rng.integers(1, 3)))
         value = self.builder.input("input", Tensor((int(rng.integers(1, 5)), *space)))
-        layers = (self.conv, self.depthwise, self.maximum, self.average, self.batchnorm)
-        layers += (self.affine, self.pad, self.clip, self.conv, self.views)
+        layers: tuple[Callable[[Value], Value], ...] = (
+            *(self.conv, self.conv, self.depthwise, self.maximum, self.average),
+            *(self.batchnorm, self.affine, self.pad, self.clip, self.views),
+        )
         for _ in range(depth):
             value = layers[rng.integers(len(layers))](value)
         if rng.random() < 0.7:
