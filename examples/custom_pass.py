@@ -40,7 +40,7 @@ class DropDeadChannels(Pass):
     on until nothing is left to drop.
     """
 
-    name: ClassVar[str] = "custom_pass:DropDeadChannels"
+    name: ClassVar[str] = "drop-dead-channels"
     requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
     threshold: float = 0.0
 

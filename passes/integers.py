@@ -227,12 +227,14 @@ def _error(ratio: Array, slope: Array) -> Array:
 
 
 def _per_output(array: Array, slope: Array) -> Array:
-    """Reduce what spreads over the neurons to what spreads over the outputs of ``slope``."""
-    if slope.shape == array.shape:
-        return np.maximum(array, 1)
-    worst = array.reshape(len(array), -1).max(axis=1) if array.ndim else array
-    result: Array = np.maximum(np.broadcast_to(worst, slope.shape[:1]), 1)
-    return result.reshape(slope.shape)
+    """Largest over the neurons that share a slope, but at least 1; shaped as the slopes are."""
+    if array.ndim == slope.ndim:
+        axes = tuple(axis for axis, length in enumerate(slope.shape) if length == 1)
+        worst: Array = array.max(axis=axes, keepdims=True)
+    else:
+        worst = array.reshape(len(array), -1).max(axis=1)
+        worst = np.broadcast_to(worst, slope.shape[:1]).reshape(slope.shape)
+    return np.maximum(worst, 1)
 
 
 def _rounded(

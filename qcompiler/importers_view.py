@@ -8,7 +8,6 @@ from math import prod
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Transpose
 
-from .known import Known
 from .step import Broken, Refused, Shape, Step
 
 _BATCH = "every sample must stay by itself: keep axis 0 as it is"
@@ -43,42 +42,37 @@ def reshape(step: Step) -> Value:
         raise Broken("has no shape")
     keep_zeros = step.integer("allowzero", 0) != 0
     fulls = step.full_shapes(x)
-    wanted = (tuple(int(n) for n in array.reshape(-1)) for array in target.arrays)
-    pairs = zip(fulls, wanted, strict=True)
-    try:
-        return viewed(step, x, [_resolve(full, want, keep_zeros) for full, want in pairs])
-    except Broken:
-        if target.fixed is not None and len(step.scope.probes) > 1 and _fits_one(x, target):
-            raise Refused(
-                f"{step.op_type} fixes the batch size, which the input of the model leaves open",
-                "export the model with -1 in place of the batch size, or with a fixed batch size",
-            ) from None
-        raise
+    wanted = [tuple(int(n) for n in array.reshape(-1)) for array in target.arrays]
+    copied = [_copy(f, w, keep_zeros) for f, w in zip(fulls, wanted, strict=True)]
+    shapes = [_fill(f, c) for f, c in zip(fulls, copied, strict=True)]
+    found = [shape for shape in shapes if shape is not None]
+    if len(found) == len(fulls):
+        return viewed(step, x, found)
+    if len(fulls) > 1 and (-1 in copied[0] or prod(copied[0]) % prod(fulls[0][1:]) == 0):
+        raise Refused(
+            "Reshape fixes the batch size, which the input of the model leaves open",
+            "export the model with -1 in place of the batch size, or with a fixed batch size",
+        )
+    raise Broken(f"cannot reshape {fulls[0]} to {wanted[0]}")
 
 
-def _fits_one(x: Value, target: Known) -> bool:
-    """Whether a shape without -1 holds a whole number of samples."""
-    held = prod(int(n) for n in target.arrays[0].reshape(-1))
-    return held > 0 and held % max(1, prod(x.type.shape)) == 0
-
-
-def _resolve(full: Shape, target: Shape, keep_zeros: bool) -> Shape:
-    shape = list(target)
-    if not keep_zeros:
-        for axis, length in enumerate(target):
-            if length == 0 and axis >= len(full):
-                raise Broken(f"copies axis {axis} of shape {full} into its result")
-            shape[axis] = length or full[axis]
-    if shape.count(-1) > 1 or min(shape, default=0) < -1:
+def _copy(full: Shape, target: Shape, keep_zeros: bool) -> Shape:
+    """The target with its zeros replaced by the lengths that they copy."""
+    if target.count(-1) > 1 or min(target, default=0) < -1:
         raise Broken(f"has the shape {target}")
-    if -1 in shape:
-        rest = prod(length for length in shape if length != -1)
-        if not rest or prod(full) % rest:
-            raise Broken(f"cannot reshape {full} to {target}")
-        shape[shape.index(-1)] = prod(full) // rest
-    if prod(shape) != prod(full):
-        raise Broken(f"cannot reshape {full} to {target}")
-    return tuple(shape)
+    if keep_zeros:
+        return target
+    if any(length == 0 and axis >= len(full) for axis, length in enumerate(target)):
+        raise Broken(f"copies an axis that {full} has not into {target}")
+    return tuple(length or full[axis] for axis, length in enumerate(target))
+
+
+def _fill(full: Shape, target: Shape) -> Shape | None:
+    """The target with its -1 replaced; None if it has not as many elements."""
+    rest = prod(length for length in target if length != -1)
+    missing = prod(full) // rest if rest else 0
+    shape = tuple(missing if length == -1 else length for length in target)
+    return shape if prod(shape) == prod(full) else None
 
 
 def flatten(step: Step) -> Value:

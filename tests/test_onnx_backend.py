@@ -1,0 +1,122 @@
+"""ONNX's own test cases for the operators that are imported.
+
+The first input of a case is the data; the others become initialisers, as in a trained model.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.version_converter
+import pytest
+from onnx import numpy_helper
+
+from qcompiler.frontend import import_model
+from qcompiler.ir import UnsupportedModel, evaluate, verify
+
+Array = np.ndarray[Any, Any]
+Case = tuple[str, onnx.ModelProto, list[Any], list[Any], float, float]
+
+_MODULES = """
+    add argmax averagepool batch_normalization cast clip constant conv div dropout flatten gemm
+    globalaveragepool globalmaxpool identity logsoftmax matmul maxpool mul neg pad reducemax
+    reducemean reducesum relu reshape softmax squeeze sub transpose unsqueeze
+"""
+_BF16 = 2.0**-8  # what a cast to bfloat16 rounds, which is removed here
+
+
+def node_cases() -> Iterator[Case]:
+    """Cases of single operators, and of the functions that they are defined by."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for module in _MODULES.split():
+            importlib.import_module(f"onnx.backend.test.case.node.{module}")
+    cases: Any = importlib.import_module("onnx.backend.test.case.node")._NodeTestCases
+    for case in cases:
+        for inputs, outputs in case.data_sets or ():
+            yield case.name, case.model, inputs, outputs, case.rtol, case.atol
+
+
+def model_cases() -> Iterator[Case]:
+    """Cases that were exported from PyTorch, converted to an opset that is supported."""
+    package = importlib.import_module("onnx.backend.test").__file__
+    assert package is not None
+    for kind in ("pytorch-operator", "pytorch-converted", "simple"):
+        for path in sorted(Path(package).parent.glob(f"data/{kind}/*/model.onnx")):
+            proto = onnx.load(path)
+            if proto.opset_import[0].version < 7:
+                proto = onnx.version_converter.convert_version(proto, 13)
+            for folder in sorted(path.parent.glob("test_data_set_*")):
+                try:
+                    inputs, outputs = (_tensors(folder, what) for what in ("input", "output"))
+                except Exception:  # sequences, which nothing here takes
+                    continue
+                yield path.parent.name, proto, inputs, outputs, 1e-3, 1e-7
+
+
+def _tensors(folder: Path, what: str) -> list[onnx.TensorProto]:
+    paths = sorted(folder.glob(f"{what}_*.pb"))
+    return [onnx.TensorProto.FromString(path.read_bytes()) for path in paths]
+
+
+def array(value: Any) -> Array:
+    """A tensor of a case, however it is given."""
+    if isinstance(value, onnx.TensorProto):
+        value = numpy_helper.to_array(value)
+    return np.asarray(value)
+
+
+def run(case: Case, free: bool) -> None:
+    """Import a case, run it and compare; ``free`` leaves the batch size of its input open."""
+    _, original, inputs, outputs, rtol, atol = case
+    proto = onnx.ModelProto()
+    proto.CopyFrom(original)
+    bound = {tensor.name for tensor in proto.graph.initializer}
+    names = [value.name for value in proto.graph.input if value.name not in bound]
+    for name, value in list(zip(names, inputs, strict=False))[1:]:
+        if isinstance(value, np.ndarray | np.generic | onnx.TensorProto):
+            proto.graph.initializer.append(numpy_helper.from_array(array(value), name))
+    if free:
+        for dim in proto.graph.input[0].type.tensor_type.shape.dim[:1]:
+            dim.dim_param = "batch"
+    graph = import_model(proto).graph
+    verify(graph)
+    found = evaluate(graph, *map(array, inputs[:1]))
+    for one, value in zip(found, map(array, outputs), strict=True):
+        rounding = max(rtol, _BF16) if value.dtype.name == "bfloat16" else rtol
+        assert one.shape == value.shape
+        np.testing.assert_allclose(one.astype(np.float64), value.astype(np.float64), rounding, atol)
+
+
+@pytest.mark.parametrize("free", [False, True], ids=["batch fixed", "batch free"])
+@pytest.mark.parametrize(
+    ("cases", "least"), [(node_cases, (150, 130)), (model_cases, (70, 60))], ids=["node", "model"]
+)
+def test_onnx_backend_cases(cases: Any, least: tuple[int, int], free: bool) -> None:
+    counts: Counter[str] = Counter()
+    refusals: Counter[str] = Counter()
+    failures = []
+    for case in cases():
+        if not case[1].graph.input:
+            continue
+        try:
+            run(case, free)
+            counts["passed"] += 1
+        except UnsupportedModel as error:
+            counts["refused"] += 1
+            refusals[error.diagnostics[0].message] += 1
+        except Exception as error:
+            counts["failed"] += 1
+            failures.append(f"{case[0]}: {type(error).__name__}: {str(error)[:400]}")
+    print(f"\n{counts['passed']} passed, {counts['refused']} refused, {counts['failed']} failed")
+    for reason, count in refusals.most_common():
+        print(f"{count:5} refused: {reason}")
+    assert not failures, "\n".join(failures)
+    assert counts["passed"] >= least[free]
