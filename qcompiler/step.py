@@ -108,11 +108,11 @@ class Step:
         return None if array is None else tuple(int(n) for n in array.reshape(-1))
 
     def weight(self, index: int, what: str) -> tuple[Known, Array]:
-        """A known input that must be given, and its array."""
+        """A known input of real numbers that must be given, and its array in float32."""
         known = self.known(index, what)
         if known is None:
             raise Broken(f"has no {what}")
-        return known, fixed(known, self.op_type, what)
+        return known, float32(fixed(known, self.op_type, what), known.name)
 
     def integer(self, name: str, default: int) -> int:
         """An integer attribute."""

@@ -58,8 +58,9 @@ class Walk:
         self._inputs()
         self.used = {name for entry in order for name in entry.node.input}
         self.used |= {output.name for output in self.model.graph.output}
+        alive = {entry.index for entry in order}
         for entry in nodes:
-            if entry not in order:
+            if entry.index not in alive:
                 self._note(entry, "removed", "no output needs it")
         for entry in order:
             self._visit(entry)

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx.reference
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from qcompiler.frontend import Preprocessing, check_model, import_model
 from qcompiler.ir import Tensor, evaluate, verify
-from tests.onnx_models import agrees, batches, model, run_onnx
+from tests.onnx_models import agrees, batches, model, run_onnx, run_reference
 from tests.operator_cases import CASES, FLAT, IMAGE
 
 OPSETS = (7, 9, 11, 13, 18, 21)
+# where onnxruntime 1.23, the last for Python 3.10, is wrong for some opsets
+BY_REFERENCE = {"average pool including", "average pool ceil including", "sum of nothing"}
 
 
 def _spelled() -> list[Any]:
@@ -34,19 +35,14 @@ def test_operator_means_what_onnxruntime_makes_of_it(name: str, opset: int) -> N
     proto = model(inputs, body, opset, **weights)
     if name.startswith("arg max"):
         proto.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
-    agrees(proto)
+    agrees(proto, runner=run_reference if name in BY_REFERENCE else run_onnx)
 
 
 @pytest.mark.parametrize("name", ["conv", "gemm", "average pool ceil", "softmax", "pad axes"])
 def test_newest_opset(name: str) -> None:
     inputs, body, _, _, weights = CASES[name]
     proto = model(inputs, body, onnx.defs.onnx_opset_version(), **weights)
-    imported = import_model(proto)
-    feeds = batches(imported)
-    expected: Any = onnx.reference.ReferenceEvaluator(proto).run(None, feeds)
-    np.testing.assert_allclose(
-        evaluate(imported.graph, *feeds.values())[0], expected[0], 1e-5, 1e-5
-    )
+    agrees(proto, runner=run_reference)
 
 
 FLATTEN = """
