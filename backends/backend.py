@@ -31,7 +31,7 @@ def _even_weights(graph: Graph) -> Iterator[Diagnostic]:
     for layer in layers(graph):
         for synapse in layer.synapses:
             weight = weight_of(synapse)
-            if np.any(weight % 2) or np.abs(weight.astype(np.int64)).max(initial=0) > 254:
+            if np.any(weight & 1) or not -254 <= weight.min() <= weight.max() <= 254:
                 yield Diagnostic(
                     f"weights into %{layer.node.result.name} are not even or beyond +-254",
                     layer.node.origin,

@@ -7,6 +7,7 @@ Extractors, so that memory does not grow with the number of frames.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import sys
 import time
@@ -249,7 +250,7 @@ class _Network:
         first = self.made[0]
         with Interrupts() as interrupts:
             try:
-                with interrupts.delayed(), quiet():
+                with interrupts.delayed(), quiet(), _untouched():
                     first.create_runtime(self._config())
                 first.run(RunSteps(num_steps=steps, blocking=False))
                 yield self
@@ -278,3 +279,16 @@ def _forget(processes: list[Any]) -> None:
 
     server, gone = ProcessServer(), {id(process) for process in processes}
     server.processes = [process for process in server.processes if id(process) not in gone]
+
+
+@contextmanager
+def _untouched() -> Iterator[None]:
+    """Keep forked processes from collecting what only this one can destroy.
+
+    A session of onnxruntime waits, when it is destroyed, for threads that a fork has not copied.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.integer import (
+    Layer,
     layer_of,
     neuron_count,
     node_synapses,
     spikes_of,
     spiking_nodes,
     start,
+    weight_of,
 )
 from qcompiler.ir.snn import Population
 from qcompiler.ir.types import size
@@ -23,7 +27,11 @@ from .netlist import frame_interval
 
 @dataclass(frozen=True)
 class PopulationReport:
-    """One population; steps count from the start of the frame."""
+    """One population; steps count from the start of the frame.
+
+    ``weight_bits`` are the bits that the weights of its middling output channel make use of, sign
+    included: fewer than were asked for where potentials would not fit.
+    """
 
     name: str
     kind: str
@@ -32,7 +40,7 @@ class PopulationReport:
     t_max: int
     first_step: int
     last_step: int
-    slope_min: int | None
+    weight_bits: int | None
     origin: tuple[str, ...]
 
 
@@ -74,9 +82,7 @@ def report_of(graph: Graph, target: str, unproved: tuple[str, ...]) -> Report:
 def _population(graph: Graph, node: Node) -> PopulationReport:
     code, begin = spikes_of(node.result), start(graph, node.result) or 0
     kind = {"Encode": "input", "First": "first spike"}.get(type(node.op).__name__, "integrate")
-    slope = None
-    if isinstance(node.op, Population):
-        slope = int(layer_of(graph, node).slope.min())
+    bits = _weight_bits(layer_of(graph, node)) if isinstance(node.op, Population) else None
     return PopulationReport(
         node.result.name,
         kind,
@@ -85,6 +91,13 @@ def _population(graph: Graph, node: Node) -> PopulationReport:
         code.t_max,
         begin,
         begin + code.top,
-        slope,
+        bits,
         node.origin,
     )
+
+
+def _weight_bits(layer: Layer) -> int:
+    factor = 1 if any(np.any(weight_of(s) & 1) for s in layer.synapses) else 2
+    rows = (weight_of(s).reshape(len(weight_of(s)), -1) for s in layer.synapses)
+    reach = np.median(np.concatenate([np.maximum(r.max(axis=1), -r.min(axis=1)) for r in rows]))
+    return int(np.ceil(np.log2(reach / factor + 1))) + 1

@@ -28,7 +28,7 @@ def relinear(node: Node, source: Operand, weight: Array, bias: Array, *merged: N
     name = last.result.name
     operands = (
         source,
-        Constant(f"{name}:weight", weight.astype(np.float32)),
+        Constant(f"{name}:weight", weight.astype(np.float32, copy=False)),
         Constant(f"{name}:bias", bias.astype(np.float32)),
     )
     return replace(node, operands=operands, result=last.result, origin=origins(node, *merged))
@@ -48,11 +48,13 @@ def fold_behind(node: Node, behind: Node, scale: Array, shift: Array) -> Node | 
     gain = per_channel(scale, node.result.type.shape)
     if found is None or gain is None:
         return None
-    weight, bias = (array.astype(np.float64) for array in found)
-    spread = gain.reshape(-1, *(1,) * (weight.ndim - 1)).astype(np.float64)
+    weight, bias = found
+    spread = gain.reshape(-1, *(1,) * (weight.ndim - 1))
+    scaled = np.empty(weight.shape, np.float32)  # rounded as it is made: weights can be large
+    np.multiply(weight, spread, out=scaled, dtype=np.float64, casting="same_kind")
     over = gain.reshape(-1, *(1,) * (len(node.result.type.shape) - 1))
-    new_bias = _trim(bias * over + shift, node.result.type.shape)
-    return relinear(node, node.operands[0], weight * spread, new_bias, behind)
+    new_bias = _trim(bias.astype(np.float64) * over + shift, node.result.type.shape)
+    return relinear(node, node.operands[0], scaled, new_bias, behind)
 
 
 def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | None:

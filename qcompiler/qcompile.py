@@ -17,6 +17,7 @@ from . import api, registry
 from .check import check
 from .console import add_verbosity, guarded, progress, screen, table, warn
 
+_ENOUGH_BITS = 6  # below which rounded weights are known to cost accuracy
 _EPILOG = """\
 examples:
   qcompile model.onnx --calibration images.npz --scale-values 255
@@ -156,6 +157,16 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
 
 def _tell(given: argparse.Namespace, program: Program, output: Path) -> None:
     report = program.report()
+    coarse = [
+        f"{p.name} ({p.weight_bits})"
+        for p in report.populations
+        if p.weight_bits is not None and p.weight_bits < min(_ENOUGH_BITS, given.weight_bits)
+    ]
+    if coarse and not given.quiet:
+        warn(
+            f"potentials leave few bits to the weights of {', '.join(coarse)}: a smaller --t-max "
+            "leaves more, or accuracy may suffer"
+        )
     if given.json:
         print(json.dumps({"output": str(output), **report.to_dict()}))
         return
@@ -169,7 +180,7 @@ def _tell(given: argparse.Namespace, program: Program, output: Path) -> None:
             "neurons",
             "synapses",
             "t_max",
-            "slope",
+            "bits",
             "first",
             "last",
             "from",
@@ -191,7 +202,7 @@ def _tell(given: argparse.Namespace, program: Program, output: Path) -> None:
 
 def _row(population: Any) -> tuple[Any, ...]:
     p = population
-    slope = "" if p.slope_min is None else str(p.slope_min)
+    bits = "" if p.weight_bits is None else str(p.weight_bits)
     source = ", ".join(p.origin)
     return (
         p.name,
@@ -199,7 +210,7 @@ def _row(population: Any) -> tuple[Any, ...]:
         p.neurons,
         p.synapses,
         p.t_max,
-        slope,
+        bits,
         p.first_step,
         p.last_step,
         source,
