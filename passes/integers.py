@@ -21,6 +21,7 @@ _MAX_SLOPE = 1 << 15
 _MAX_SPAN = 1 << 19  # slope times levels: what single-precision engines divide exactly
 _SHARES = np.linspace(0.99, 0.6, 40)
 _SAMPLE = 512
+_FAR = 1e37  # beyond it a number stands for infinity
 _BLOCK = 1 << 15
 
 
@@ -130,6 +131,10 @@ def _pad(node: Node, op: Pad, channels: int) -> Real:
     if rank < 2 or op.pads[0] or op.pads[rank]:
         raise UnsupportedModel(
             Diagnostic("padding of the channel axis has no spiking form yet", node.origin)
+        )
+    if abs(op.value) > _FAR:
+        raise UnsupportedModel(
+            Diagnostic("padding with minus infinity stands before no max pool", node.origin)
         )
     space = rank - 1
     pads = (*op.pads[1:rank], *op.pads[rank + 1 :])

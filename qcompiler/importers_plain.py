@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isnan
 
+import numpy as np
 from onnx import TensorProto, helper
 
 from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Pad
+from qcompiler.ir.view import Reshape
 
 from .importers_view import axis_of, mixes_batch
 from .known import Known
 from .step import Broken, Refused, Step
 
+_LARGEST = float(np.finfo(np.float32).max)
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 
@@ -36,7 +39,13 @@ def pad(step: Step) -> Value:
         raise Refused("Pad with negative pads crops, and Slice is not supported yet")
     if not any(ends):
         return x
-    return step.add(Pad((*ends[1:rank], *ends[rank + 1 :]), _pad_value(step)), x)
+    value, begins, after = _pad_value(step), ends[1:rank], ends[rank + 1 :]
+    if not (begins[0] or after[0]):
+        return step.add(Pad((*begins, *after), value), x)
+    # channels become an axis of space, which kernels can pad
+    raised = step.add(Reshape((1, *x.type.shape)), x)
+    padded = step.add(Pad((0, *begins, 0, *after), value), raised)
+    return step.add(Reshape(padded.type.shape[1:]), padded)
 
 
 def _pad_value(step: Step) -> float:
@@ -45,9 +54,9 @@ def _pad_value(step: Step) -> float:
     else:
         given = step.fixed(2, "value")
         value = 0.0 if given is None or not given.size else float(given.reshape(-1)[0])
-    if not isfinite(value):
+    if isnan(value) or value > _LARGEST:
         raise Refused("Pad with a value that is not finite is not supported")
-    return value
+    return max(value, -_LARGEST)  # for minus infinity, which pads what a maximum is taken of
 
 
 def identity(step: Step) -> Value:
