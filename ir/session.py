@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _INLINE = 1 << 10  # bytes; smaller constants stay in the model, where fusions can see them
 _OPSET = 17
+# Merging a factor into integer weights makes sums inexact; merging padding into a max pool asks for
+# more than it can pad.
+_HARMFUL = ["ConvMulFusion", "Pad_Fusion"]
 
 
 class OnnxWriter:
@@ -78,7 +81,7 @@ class OnnxWriter:
             model,
             options,
             providers=["CPUExecutionProvider"],
-            disabled_optimizers=["Pad_Fusion"],  # merges more into max pools than they can pad
+            disabled_optimizers=_HARMFUL,
         )
 
     def model(self, outputs: Mapping[str, Any]) -> onnx.ModelProto:

@@ -13,7 +13,8 @@ from qcompiler.backends.closed_form import ClosedForm
 from qcompiler.backends.fast import FastEngine
 from qcompiler.backends.host import Counters
 from qcompiler.backends.steps import StepsEngine
-from qcompiler.ir import Graph, UnsupportedModel, evaluate
+from qcompiler.ir import Builder, Constant, Graph, Tensor, UnsupportedModel, ann, evaluate
+from qcompiler.ir.snn import Convolve, Decode, Encode, Neuron
 from tests.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_batch, random_network
 
 seeds = st.integers(0, 2**32 - 1)
@@ -90,8 +91,6 @@ def test_many_levels_come_close_to_the_tensor_level(seed: int) -> None:
 def test_integer_kernels_agree(t_max: int) -> None:
     """Wide layers take the 8-bit kernels of the fast engine."""
     rng = np.random.default_rng(t_max)
-    from qcompiler.ir import Builder, Constant, Tensor, ann
-
     build = Builder("wide")
     value = build.input("input", Tensor((32, 6, 6)))
     for index, width in enumerate((48, 32)):
@@ -113,3 +112,28 @@ def test_integer_kernels_agree(t_max: int) -> None:
         form = ClosedForm(spiking, record=False, count=False)
         kernels = {node.op_type for node in form.writer.nodes}
         assert "QLinearConv" in kernels
+
+
+@pytest.mark.parametrize("slope", [997, 1024, 4001])
+def test_quotients_next_to_an_integer_are_floored_exactly(slope: int) -> None:
+    """Large sums that cancel: rounded weights over D would cross the next integer."""
+    rng = np.random.default_rng(slope)
+    build = Builder("edge")
+    value = build.input("input", Tensor((1000, 1, 1)))
+    value = build.add(Encode(64, 1.0), value, name="spikes")
+    signs = np.where(np.arange(1000) < 500, 1, -1)
+    weights = (rng.integers(100, 128, (8, 1000)) * signs).astype(np.int16)
+    matrix = Constant("W", weights.reshape(8, 1000, 1, 1))
+    bias = Constant("B", rng.integers(0, slope, (8, 1, 1)).astype(np.int32))
+    steep = Constant("D", np.full((8, 1, 1), slope, np.int32))
+    current = build.add(Convolve((1, 1), (0,) * 4, (1, 1)), value, matrix, name="current")
+    value = build.add(Neuron(64), current, bias, steep, name="neuron")
+    graph = build.build([build.add(Decode(), value, name="levels")])
+    graph = compiled(graph, "assign-windows,insert-readout")
+    levels = rng.integers(0, 64, (4000, 1000))
+    total = levels @ weights.T.astype(int) + bias.data.reshape(-1)
+    edge = np.isin(total % slope, (0, slope - 1)) & (total > 0) & (total < 64 * slope)
+    assert edge.sum() > 5
+    batch = levels[edge.any(axis=1)].reshape(-1, 1000, 1, 1).astype(np.float32)
+    assert "QLinearConv" not in {n.op_type for n in ClosedForm(graph, False, False).writer.nodes}
+    same(graph, batch)
