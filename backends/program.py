@@ -11,7 +11,7 @@ import numpy as np
 
 from qcompiler.ir import DataError, Graph, ProgramError, verify
 from qcompiler.ir.integer import spikes_of, spiking_nodes, start
-from qcompiler.ir.kernels import Array
+from qcompiler.ir.kernels import Array, is_single
 
 from . import storage
 from .backend import Backend
@@ -113,7 +113,7 @@ class Program:
         if not len(inputs[0]):
             raise DataError("the data are empty")
         for array in inputs:
-            if array.dtype.kind not in "uifb" or not np.isfinite(array).all():
+            if not is_single(array):
                 raise DataError("the data hold NaN, infinite or other than real numbers")
 
     def report(self) -> Report:
@@ -127,7 +127,14 @@ class Program:
     @staticmethod
     def load(directory: str | Path, find: Callable[[str], Backend | None]) -> Program:
         """Read a program and verify it; ``find`` looks targets up. ProgramError if it is broken."""
-        manifest, graph = storage.load(Path(directory))
+        try:
+            return Program._loaded(Path(directory), find)
+        except (TypeError, ValueError, LookupError, ArithmeticError, AssertionError) as error:
+            raise ProgramError(f"{directory} is damaged: compile the model again") from error
+
+    @staticmethod
+    def _loaded(directory: Path, find: Callable[[str], Backend | None]) -> Program:
+        manifest, graph = storage.load(directory)
         target = manifest.pop("target", None)
         backend = find(str(target))
         if backend is None:

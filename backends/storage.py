@@ -28,9 +28,11 @@ def save(directory: Path, manifest: Mapping[str, Any], graph: Graph) -> None:
     An existing directory is replaced only if it is empty or a program. Raises ProgramError if it
     cannot be written.
     """
-    directory = directory.absolute()
+    given, directory = directory, directory.resolve()  # a link stays, what it points to changes
+    if directory == Path.cwd() or directory in Path.cwd().parents:
+        raise ProgramError(f"{given} holds the current folder: choose another directory")
     if directory.exists() and not _replaceable(directory):
-        raise ProgramError(f"{directory.name} exists and is no compiled program: choose another -o")
+        raise ProgramError(f"{given} exists and is no compiled program: choose another directory")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         staged = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
@@ -41,7 +43,7 @@ def save(directory: Path, manifest: Mapping[str, Any], graph: Graph) -> None:
         finally:
             shutil.rmtree(staged, ignore_errors=True)
     except OSError as error:
-        raise ProgramError(f"cannot write {directory}: {error.strerror or error}") from error
+        raise ProgramError(f"cannot write {given}: {error.strerror or error}") from error
 
 
 def _write(staged: Path, manifest: Mapping[str, Any], graph: Graph) -> None:
@@ -53,9 +55,18 @@ def _write(staged: Path, manifest: Mapping[str, Any], graph: Graph) -> None:
 
 
 def _replaceable(directory: Path) -> bool:
-    return directory.is_dir() and (
-        (directory / _MANIFEST).is_file() or not any(directory.iterdir())
-    )
+    """Whether a directory holds nothing, or nothing but a program of ours."""
+    if not directory.is_dir():
+        return False
+    names = {path.name for path in directory.iterdir()}
+    if not names:
+        return True
+    try:
+        manifest = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    ours = isinstance(manifest, dict) and {"format", "target"} <= manifest.keys()
+    return ours and names <= {_MANIFEST, _TEXT, _ARRAYS}
 
 
 def _umask() -> int:
@@ -86,10 +97,11 @@ def load(directory: Path) -> tuple[dict[str, Any], Graph]:
         manifest = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
         text = (directory / _TEXT).read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ProgramError(f"{directory} is no compiled program: it has no {_MANIFEST}") from error
+        missing = Path(error.filename).name
+        raise ProgramError(f"{directory} is no compiled program: it has no {missing}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise ProgramError(f"cannot read the program {directory}: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or repr(manifest.get("format")) != repr(FORMAT):
         raise ProgramError(
             f"{directory} is not of program format {FORMAT}: compile the model again"
         )
@@ -99,11 +111,13 @@ def load(directory: Path) -> tuple[dict[str, Any], Graph]:
         raise ProgramError(*error.diagnostics) from error
     if any(size(node.result.type) > _MOST_NEURONS for node in graph.nodes):
         raise ProgramError(f"{directory} holds a population of more than {_MOST_NEURONS} neurons")
+    if not isinstance(manifest.get("preprocessing", {}), dict):
+        raise ProgramError(f"{directory} has a damaged {_MANIFEST}: compile the model again")
     return manifest, graph
 
 
 def _arrays(path: Path) -> dict[str, Array]:
-    with suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    with suppress(Exception):  # a hostile file can make zipfile and numpy raise almost anything
         with zipfile.ZipFile(path) as archive:
             stored = all(i.compress_type == zipfile.ZIP_STORED for i in archive.infolist())
         if stored:

@@ -23,6 +23,7 @@ from .integer import (
 from .kernels import Array
 from .snn import Clock, Encode, Fanout, First, Neuron, Population, Role
 from .synapse import fan_in
+from .types import Tensor
 from .verify import Invariant
 
 _ROLES: tuple[Role, ...] = (
@@ -50,6 +51,12 @@ def _spiking(graph: Graph) -> Iterator[Diagnostic]:
                 node.origin,
                 "run quantize before this pass",
             )
+    for value in graph.outputs:
+        if graph.producer(value) is None or not isinstance(value.type, Tensor):
+            yield Diagnostic(f"the output %{value.name} is not decoded from spikes")
+    for node in graph.nodes:
+        if isinstance(node.op, Fanout) and weight_of(node).dtype.kind != "i":
+            yield Diagnostic("weights of clock synapses must be integers", node.origin)
     for layer in layers(graph) if _complete(graph) else ():
         if not all(np.all(part == np.rint(part)) for part in (layer.bias, layer.slope)):
             yield Diagnostic("bias and slope must be integers", layer.node.origin)

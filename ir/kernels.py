@@ -20,6 +20,14 @@ _CHUNK = 1 << 25  # elements of unrolled windows held at once
 _BLOCK = 1 << 16  # integers summed at once
 
 
+def is_single(array: Array) -> bool:
+    """Whether an array holds real numbers that are finite in single precision."""
+    if array.dtype.kind != "f":
+        return array.dtype.kind in "uib"
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(array.astype(np.float32, copy=False)).all())
+
+
 def windows(image: Array, op: Sliding, kernel: tuple[int, ...], fill: float) -> Array:
     """View of every window: ``batch x channel x out x kernel``, padded with ``fill``."""
     rank = len(kernel)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from math import prod
 from typing import ClassVar
 
 import numpy as np
 
 from .types import Current, Spikes, Tensor, Type
+
+_MOST_AXES = 3  # of space, as onnxruntime's kernels
+_MOST_TAPS = 1 << 27  # products for one channel
 
 Attribute = int | float | bool | str | None | tuple["Attribute", ...]
 
@@ -103,4 +107,6 @@ class Sliding(Op):
         out = tuple(span // stride + 1 for span, stride in zip(spans, self.strides, strict=True))
         if min(out, default=1) < 1:
             raise ValueError(f"kernel {kernel} is larger than its padded input {space}")
+        if rank > _MOST_AXES or prod(out) * prod(kernel) > _MOST_TAPS:
+            raise ValueError(f"kernel {kernel} over {space} is beyond what can be computed")
         return out

@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from . import ann, snn, view
 from .diagnostics import CompileError, InvalidGraph
@@ -53,6 +53,8 @@ _TENSOR = re.compile(r"([a-z]\d+)\[([\dx]*)(?: in ([^\s:]+):([^\s:]+))?\]")
 _SPIKES = re.compile(r"spikes\[([\dx]*) t=(\d+) scale=(\S+?)(?: zero=(-?\d+))?\]")
 _CURRENT = re.compile(r"current\[([\dx]*)\]")
 _LINE_LIMIT = 1 << 16
+_LARGEST_WHOLE = 1 << 40
+_LARGEST_REAL = 1e39
 
 
 def show(graph: Graph) -> str:
@@ -113,6 +115,7 @@ class _Parser:
         nodes: list[Node] = []
         head: tuple[str, tuple[Value, ...]] | None = None
         end: tuple[tuple[Value, ...], tuple[str, ...]] | None = None
+        done = False
         for self.line, raw in enumerate(text.splitlines(), 1):
             line = raw.strip()
             if not line or line.startswith("//"):
@@ -125,11 +128,15 @@ class _Parser:
                 self.constant(line)
             elif line.startswith("return "):
                 end = self.end(line)
+            elif done:
+                self.fail("text behind the graph's end")
             elif line == "}" and end is not None:
-                return Graph(*head, tuple(nodes), *end)
+                done = True
             else:
                 nodes.append(self.node(line))
-        self.fail("the graph does not end")
+        if head is None or end is None or not done:
+            self.fail("the graph does not end")
+        return Graph(*head, tuple(nodes), *end)
 
     def match(self, pattern: re.Pattern[str], line: str, what: str) -> re.Match[str]:
         if found := pattern.fullmatch(line):
@@ -140,10 +147,10 @@ class _Parser:
         found = self.match(_GRAPH, line, "graph @name(%input: type) {")
         inputs = []
         for part in self.list(_INPUT, found[2]):
-            value = Value(_unquote(part[1]), self.type(part[2]))
+            value = Value(self.unquote(part[1]), self.type(part[2]))
             self.values[value.name] = value
             inputs.append(value)
-        return _unquote(found[1]), tuple(inputs)
+        return self.unquote(found[1]), tuple(inputs)
 
     def list(self, pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
         found, at = [], 0
@@ -157,7 +164,7 @@ class _Parser:
 
     def constant(self, line: str) -> None:
         found = self.match(_CONST, line, "const #name: type = digest")
-        name = _unquote(found[1])
+        name = self.unquote(found[1])
         if name not in self.arrays:
             self.fail(f"the array of #{name} is missing")
         constant = Constant(name, self.arrays[name])
@@ -167,8 +174,8 @@ class _Parser:
 
     def end(self, line: str) -> tuple[tuple[Value, ...], tuple[str, ...]]:
         parts = self.list(_OUTPUT, self.match(_RETURN, line, "return %value")[1])
-        values = tuple(self.operand("%", _unquote(part[1])) for part in parts)
-        names = (_unquote(part[2] or part[1]) for part in parts)
+        values = tuple(self.operand("%", self.unquote(part[1])) for part in parts)
+        names = (self.unquote(part[2] or part[1]) for part in parts)
         return tuple(v for v in values if isinstance(v, Value)), tuple(names)
 
     def operand(self, sigil: str, name: str) -> Operand:
@@ -182,10 +189,11 @@ class _Parser:
         name, type_text, mnemonic, operand_text, attributes, origin_text = found.groups()
         op = self.op(mnemonic, attributes or "")
         operands = tuple(
-            self.operand(part[1], _unquote(part[2])) for part in self.list(_OPERAND, operand_text)
+            self.operand(part[1], self.unquote(part[2]))
+            for part in self.list(_OPERAND, operand_text)
         )
-        origin = tuple(_unquote(s) for s in re.findall(_STRING, origin_text or ""))
-        result = Value(_unquote(name), self.type(type_text))
+        origin = tuple(self.unquote(s) for s in re.findall(_STRING, origin_text or ""))
+        result = Value(self.unquote(name), self.type(type_text))
         try:
             inferred = infer(op, operands)
         except CompileError as error:
@@ -209,12 +217,20 @@ class _Parser:
             if name not in known:
                 self.fail(f"{mnemonic} has no attribute {name}")
             values[name] = self.literal(value)
+            if not fits(values[name], get_type_hints(kind)[name]):
+                self.fail(f"{mnemonic}: {name} cannot be {value[:80]}")
         try:
             op = kind(**values)
             hash(op)
         except (TypeError, ValueError) as error:
             self.fail(f"{mnemonic}: {error}")
         return op
+
+    def unquote(self, name: str) -> str:
+        try:
+            return str(json.loads(name)) if name.startswith('"') else name
+        except ValueError:
+            self.fail(f"not a name: {name[:80]}")
 
     def literal(self, text: str) -> Any:
         try:
@@ -226,6 +242,8 @@ class _Parser:
         try:
             if found := _TENSOR.fullmatch(text):
                 bounds = (float(found[3]), float(found[4])) if found[3] else None
+                if bounds and not -_LARGEST_REAL <= bounds[0] <= bounds[1] <= _LARGEST_REAL:
+                    self.fail(f"no range goes from {found[3]} to {found[4]}")
                 return Tensor(_shape(found[2]), found[1], bounds)
             if found := _SPIKES.fullmatch(text):
                 zero = int(found[4] or 0)
@@ -239,8 +257,24 @@ class _Parser:
         self.fail(f"no type is written {text}")
 
 
-def _unquote(name: str) -> str:
-    return str(json.loads(name)) if name.startswith('"') else name
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a literal is what an attribute of this type may hold; numbers are bounded."""
+    if get_origin(hint) is tuple:
+        items = get_args(hint)
+        if not isinstance(value, tuple):
+            return False
+        if items[-1] is Ellipsis:
+            return all(fits(item, items[0]) for item in value)
+        return len(value) == len(items) and all(map(fits, value, items))
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_origin(hint) is not None:
+        return any(fits(value, option) for option in get_args(hint))
+    if hint is float:
+        return type(value) in (int, float) and abs(value) <= _LARGEST_REAL
+    if hint is int:
+        return type(value) is int and abs(value) <= _LARGEST_WHOLE
+    return type(value) is hint
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -11,6 +11,10 @@ from typing import TypeAlias
 
 Range: TypeAlias = tuple[float, float]
 
+_MOST_LEVELS = 1 << 16
+_FARTHEST = 1 << 40  # levels from the lowest to zero
+_FINEST, _COARSEST = 1e-30, 1e30  # scales whose inverse single precision can hold
+
 
 def show_shape(shape: tuple[int, ...]) -> str:
     """Write a shape as ``6x24x24``; the empty string is a scalar."""
@@ -49,10 +53,12 @@ class Spikes:
     zero: int = 0
 
     def __post_init__(self) -> None:
-        if self.t_max < 2:
-            raise ValueError(f"t_max must be at least 2, not {self.t_max}")
-        if not 0 < self.scale < float("inf"):
+        if not 2 <= self.t_max <= _MOST_LEVELS:
+            raise ValueError(f"t_max must be at least 2, and {_MOST_LEVELS} at most")
+        if not _FINEST <= self.scale <= _COARSEST:
             raise ValueError(f"scale must be positive and finite, not {self.scale}")
+        if abs(self.zero) > _FARTHEST:
+            raise ValueError(f"zero must be within +-{_FARTHEST}, not {self.zero}")
 
     def __str__(self) -> str:
         zero = f" zero={self.zero}" if self.zero else ""

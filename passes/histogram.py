@@ -9,6 +9,7 @@ from qcompiler.ir.kernels import Array
 
 _BINS = 4096
 _STEPS = 80
+_TINY = 1e-30  # smaller values count as 0
 
 
 class Histogram:
@@ -24,7 +25,8 @@ class Histogram:
         """Count a batch of finite values."""
         flat = values.reshape(-1)
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
-        self._grow(max(abs(self.low), abs(self.high)))
+        largest = max(abs(self.low), abs(self.high))
+        self._grow(largest if largest > _TINY else 0.0)
         if self.reach:
             bins = ((flat + np.float32(self.reach)) * np.float32(_BINS / 2 / self.reach)).astype(
                 int

@@ -18,9 +18,13 @@ from qcompiler.ir.synapse import fan_in
 from .groups import Group
 
 _MAX_SLOPE = 1 << 15
+_UNFIT = float(1 << 60)  # stands for any bias beyond all limits
 _MAX_SPAN = 1 << 19  # slope times levels: what single-precision engines divide exactly
 _SHARES = np.linspace(0.99, 0.6, 40)
 _SAMPLE = 512
+_NARROW = 1e-25  # ranges narrower than this count as one value
+_NO_WEIGHT = 1e-300  # smaller weights are none
+_FAR_OFF = 1 << 30  # levels that a range may lie from zero
 _FAR = 1e37  # beyond it a number stands for infinity
 _BLOCK = 1 << 15
 
@@ -54,10 +58,11 @@ class Integers:
 def code_of(shape: tuple[int, ...], t_max: int, bounds: Range) -> Spikes:
     """The code whose levels span a range, with a level that is exactly zero if the range has 0."""
     low, high = bounds
-    if not high > low:
-        low, high = min(low, 0.0), max(high, 0.0)
-        high = high if high > low else low + 1.0
+    if not high - low > _NARROW:
+        high = low + 1.0  # one value; its lower end may be a clip's, and stays
     scale = (high - low) / (t_max - 1)
+    if not (scale < 1 / _NARROW and abs(low) < scale * _FAR_OFF):
+        raise UnsupportedModel(f"values from {low:g} to {high:g} cannot be told apart in levels")
     return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
 
 
@@ -206,7 +211,8 @@ def _slope(ratio: _Ratio, real: Real, limits: Limits, group: Group, levels: int)
                 "use a larger --t-max or more --weight-bits, or calibrate with more typical data",
             )
         )
-    room = np.divide(limits.weight, largest, out=np.full_like(largest, np.inf), where=largest > 0)
+    room = np.full_like(largest, np.inf)
+    np.divide(limits.weight, largest, out=room, where=largest > _NO_WEIGHT)
     highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1))
     steepest: Array = np.clip(np.floor(room), 1, highest)
     if ratio.relay:
@@ -258,7 +264,7 @@ def _rounded(
     return Integers(
         real.synapse,
         weight,
-        bias.astype(np.int64),
+        np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64),
         neuron_slope.astype(np.int64),
     )
 

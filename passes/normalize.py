@@ -16,7 +16,7 @@ import numpy as np
 from qcompiler.ir import DataError, Graph, Invariant, Range, Tensor, Value
 from qcompiler.ir.ann import Clip, MaxPool
 from qcompiler.ir.invariants import NO_BATCHNORM
-from qcompiler.ir.kernels import Array
+from qcompiler.ir.kernels import Array, is_single
 from qcompiler.ir.session import OnnxWriter, write_tensor_level
 
 from .base import HIDDEN, Pass
@@ -134,7 +134,7 @@ def _check(graph: Graph, data: tuple[Array, ...]) -> None:
                 f"calibration data of shape {array.shape[1:]} do not fit the input "
                 f"{value.name} of shape {value.type.shape}"
             )
-        if array.dtype.kind not in "uifb" or not np.isfinite(array).all():
+        if not is_single(array):
             raise DataError("the calibration data hold NaN, infinite or other than real numbers")
 
 

@@ -67,6 +67,9 @@ class Quantize(Pass):
         if not 2 <= self.weight_bits <= 16:
             raise ValueError(f"weight_bits must be between 2 and 16, not {self.weight_bits}")
 
+        if self.even and self.weight_bits > 8:
+            raise ValueError(f"even weights have at most 8 weight_bits, not {self.weight_bits}")
+
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node."""
         return _Lowering(graph, self).run()

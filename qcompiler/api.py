@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,7 @@ from .frontend import Preprocessing, import_model
 if TYPE_CHECKING:
     import onnx
 
-_PIXELS = (0.0, 255.0)
-_UNIT = (0.0, 1.0)
+_COARSE = 16  # a mean or scale above it is that of pixels from 0 to 255
 
 
 def compile(
@@ -55,8 +55,9 @@ def compile(
     if isinstance(model, Graph) and before.active:
         raise UnsupportedModel("preprocessing is compiled into ONNX models, not into graphs")
     graph = model if isinstance(model, Graph) else import_model(model, before).graph
-    options: dict[str, Any] = {"t_max": t_max, "weight_bits": weight_bits, "progress": progress}
-    options["low"], options["high"] = _PIXELS if mean_values or scale_values else _UNIT
+    options: dict[str, Any] = {"progress": progress}
+    options |= {"t_max": _whole(t_max, "t_max"), "weight_bits": _whole(weight_bits, "weight_bits")}
+    options["low"], options["high"] = 0.0, assumed_high(mean_values, scale_values)
     if calibration is not None:
         options["calibration"] = data.read(calibration, inputs_of(graph), layout).arrays
     steps = pipeline(target, passes, options)
@@ -78,7 +79,22 @@ def preprocessing(
     layout: str | None = None,
 ) -> Preprocessing:
     """What happens to the raw input before the model; see `compile`."""
+    if layout not in (None, "nchw", "nhwc"):
+        raise PipelineError(f"no layout is named {layout}: choose nchw or nhwc")
     return Preprocessing(tuple(mean_values), tuple(scale_values), reverse_input_channels, layout)
+
+
+def assumed_high(mean_values: Sequence[float], scale_values: Sequence[float]) -> float:
+    """The largest input that is assumed without calibration data; the smallest is 0."""
+    largest = max((*mean_values, *scale_values), default=1.0)
+    return 255.0 if largest > _COARSE else max(1.0, largest)
+
+
+def _whole(number: Any, name: str) -> int:
+    try:
+        return index(number)
+    except TypeError:
+        raise PipelineError(f"{name} must be a whole number, not {number!r}") from None
 
 
 def load(directory: str | Path) -> Program:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,9 @@ def guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Na
 
     ``-v`` shows the traceback behind the message.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return command(arguments)
     except BrokenPipeError:
@@ -41,9 +45,9 @@ def _sentence(error: BaseException) -> str:
         case KeyboardInterrupt():
             return "error: interrupted; nothing was written"
         case MemoryError():
-            return "error: out of memory\n   = help: use fewer calibration images at once"
-        case OSError() if error.filename:
-            return f"error: {error.filename}: {error.strerror}"
+            return "error: out of memory\n   = help: use a smaller model, or fewer images"
+        case OSError():
+            return f"error: {error.filename or 'output'}: {error.strerror or error}"
         case _:
             return (
                 f"error: {type(error).__name__}: {error}\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -48,11 +47,13 @@ def read(source: Any, inputs: Inputs, layout: str | None = None) -> Data:
         label = next((named[key] for key in _LABELS if key in named), None)
         found = Data(_choose(named, inputs, str(source)), label)
     elif isinstance(source, Mapping):
-        found = Data(_choose(dict(source), inputs, "the data"))
-    elif isinstance(source, np.ndarray):
-        found = Data((source,))
+        if missing := [name for name, _ in inputs if name not in source]:
+            raise DataError(f"the data have no array for {', '.join(missing)}")
+        found = Data(tuple(np.asarray(source[name]) for name, _ in inputs))
+    elif isinstance(source, Sequence):
+        found = Data(tuple(map(np.asarray, source)))
     else:
-        found = Data(tuple(np.asarray(array) for array in source))
+        found = Data((np.asarray(source),))
     return _fit(found, inputs, layout)
 
 
@@ -64,7 +65,7 @@ def _from_file(path: Path) -> dict[str, Array]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}") from error
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, AttributeError) as error:
+    except Exception as error:  # a damaged archive can make zipfile and numpy raise almost anything
         raise DataError(
             f"{path} is not an .npz or .npy file of numbers (object arrays are not read)"
         ) from error
@@ -89,9 +90,9 @@ def _fit(data: Data, inputs: Inputs, layout: str | None) -> Data:
     arrays = tuple(fit(array, shape, layout, name) for array, (name, shape) in pairs)
     lengths = {len(array) for array in arrays}
     if data.labels is not None:
-        lengths.add(len(data.labels))
-        if data.labels.ndim != 1 or data.labels.dtype.kind not in "iu":
+        if np.ndim(data.labels) != 1 or np.asarray(data.labels).dtype.kind not in "iu":
             raise DataError("labels must be one integer a frame")
+        lengths.add(len(data.labels))
     if len(lengths) > 1:
         raise DataError(f"inputs and labels differ in length: {sorted(lengths)}")
     if not lengths or not min(lengths):
@@ -101,8 +102,8 @@ def _fit(data: Data, inputs: Inputs, layout: str | None) -> Data:
 
 def fit(array: Array, shape: tuple[int, ...], layout: str | None, name: str = "input") -> Array:
     """Arrange ``frames x ..`` as ``frames x shape``; DataError if that is unclear or impossible."""
-    if array.ndim == 0 or array.dtype.kind not in "uifb":
-        raise DataError(f"the array for {name} holds no numbers: {array.dtype}")
+    if np.ndim(array) == 0 or array.dtype.kind not in "uifb":
+        raise DataError(f"the array for {name} holds no frames of numbers")
     arranged = _arranged(array, shape, layout)
     if arranged is None:
         raise DataError(

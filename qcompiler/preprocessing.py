@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from .step import Refused, Scope, Shape
 
 _ORIGIN = ("preprocessing",)
 _CHANNELS = (1, 3, 4)
+_SMALLEST, _LARGEST = 1e-30, 1e30  # of what single precision can divide by
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,11 @@ class Preprocessing:
         if self.reverse_channels and len(shape) < 2:
             raise Refused("channels cannot be reversed: the input has no channel axis")
         channels = shape[self.channel_axis(shape)]
+        if self.reverse_channels and channels != 3:
+            raise Refused(
+                f"channels cannot be reversed: the input of shape {shape} has {channels}, not 3",
+                "the layout says which axis counts the channels",
+            )
         for what, values in (("mean", self.mean), ("scale", self.scale)):
             if len(values) not in (0, 1, channels):
                 raise Refused(
@@ -86,8 +91,9 @@ class Preprocessing:
                     f"{shape} has {channels} channels",
                     "give one value, or one a channel; the layout says which axis counts them",
                 )
-            if not all(map(isfinite, values)) or (what == "scale" and 0 in values):
-                raise Refused(f"preprocessing has a {what} value that is zero or not finite")
+            smallest = _SMALLEST if what == "scale" else 0.0
+            if not all(smallest <= abs(value) <= _LARGEST for value in values):
+                raise Refused(f"preprocessing has a {what} value that is zero or out of range")
 
     def compile(self, scope: Scope, raw: Value) -> Value:
         """Append to the graph what turns a raw input into what the model takes."""

@@ -82,15 +82,14 @@ def _numbers(text: str) -> tuple[float, ...]:
 def _run(given: argparse.Namespace) -> int:
     if given.list:
         return _list(given)
+    api.pipeline(given.target, given.passes)  # before anything else is read
     if given.check:
         return check(given.model, api.preprocessing(**_preprocessing(given)), given.json)
     watcher = _Watcher(given)
     program = _compile(given, watcher)
-    if given.emit == "ir":
-        print(show(watcher.tensor_level), end="")
-        return 0
-    if given.emit == "snn":
-        print(show(program.graph), end="")
+    if given.emit:
+        text = show(watcher.tensor_level if given.emit == "ir" else program.graph)
+        print(json.dumps({"graph": text}) if given.json else text, end="")
         return 0
     output = given.output or given.model.with_suffix("").with_name(
         f"{given.model.stem}.{given.target}"
@@ -134,11 +133,10 @@ def _name(step: Pass) -> str:
 
 def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
     if given.calibration is None and not given.quiet:
-        pixels = bool(given.mean_values or given.scale_values)
-        span = "0 to 255" if pixels else "0 to 1"
+        high = api.assumed_high(given.mean_values, given.scale_values)
         warn(
             "no --calibration: ranges come from the weights alone, for inputs from "
-            f"{span}; they are far wider than real values, so expect to need a much larger "
+            f"0 to {high:g}; they are far wider than real values, so expect to need a much larger "
             "--t-max, or to lose accuracy"
         )
     with progress("calibrating", given.quiet or given.calibration is None) as bar:

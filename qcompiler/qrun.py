@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, not {text!r}")
     return int(text)
 
@@ -63,6 +63,8 @@ def _run(given: argparse.Namespace) -> int:
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
     found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
+    if given.output is not None and given.output.exists() and given.output.samefile(given.data):
+        raise ProgramError(f"{given.output} holds the data: choose another -o")
     with progress(f"running on {given.engine}", given.quiet) as bar:
         measured = program.measure(
             *found.arrays,
@@ -122,13 +124,16 @@ def _share(one: np.ndarray[Any, Any] | None, other: np.ndarray[Any, Any] | None)
 
 
 def _write(path: Path, outputs: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    given, path = path, path.resolve()
+    if path.exists() and not path.is_file():
+        raise ProgramError(f"{given} is no regular file: choose another -o")
     staged = path.with_name(f".{path.name}.part")
     try:
         with open(staged, "wb") as file:
             np.savez(file, **{name: outputs[name] for name in outputs})
         staged.replace(path)
     except OSError as error:
-        raise ProgramError(f"cannot write {path}: {error.strerror or error}") from error
+        raise ProgramError(f"cannot write {given}: {error.strerror or error}") from error
     finally:
         staged.unlink(missing_ok=True)
 

@@ -169,6 +169,15 @@ def test_own_pipeline(run: Any) -> None:
     assert "normalize{method=percentile}" in out
 
 
+def test_outputs_go_to_regular_files_only(run: Any, folder: Path) -> None:
+    run("qcompile net.onnx --calibration data.npz -q")
+    for where in ("/dev/null", ".", "data.npz"):
+        status, _, err = run(f"qrun net.loihi data.npz -q -o {where}")
+        assert status == 1
+        assert "choose another -o" in err
+    assert not Path("/dev/null").is_file()
+
+
 def test_an_incomplete_pipeline_gets_a_sentence(run: Any, folder: Path) -> None:
     status, _, err = run("qcompile net.onnx --calibration data.npz --passes normalize,quantize")
     assert status == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -49,6 +50,36 @@ def test_nothing_else_is_replaced(program: Program, tmp_path: Path) -> None:
         with pytest.raises(ProgramError, match="no compiled program"):
             program.save(tmp_path / name)
     assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+def test_a_folder_with_a_manifest_of_others_is_kept(program: Program, tmp_path: Path) -> None:
+    mine = tmp_path / "web"
+    mine.mkdir()
+    (mine / "manifest.json").write_text('{"name": "my web application"}')
+    with pytest.raises(ProgramError, match="no compiled program"):
+        program.save(mine)
+    program.save(tmp_path / "p")
+    (tmp_path / "p" / "notes.txt").write_text("mine")
+    with pytest.raises(ProgramError, match="no compiled program"):
+        program.save(tmp_path / "p")
+    assert (tmp_path / "p" / "notes.txt").exists()
+
+
+def test_links_are_followed(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    program.save(tmp_path / "real")
+    program.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert qcompiler.load(tmp_path / "link").graph == program.graph
+
+
+def test_the_current_folder_is_kept(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program.save(tmp_path / "p")
+    monkeypatch.chdir(tmp_path / "p")
+    with pytest.raises(ProgramError, match="current folder"):
+        program.save(".")
 
 
 def test_a_failed_write_leaves_nothing(
@@ -131,6 +162,34 @@ def test_a_tampered_network_is_refused(program: Program, tmp_path: Path) -> None
     lines[index] = lines[index].replace(f"threshold={threshold}", f"threshold={int(threshold) - 7}")
     path.write_text("\n".join(lines))
     with pytest.raises(CompileError, match="do not span its window"):
+        qcompiler.load(tmp_path / "p")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"window=\([\d, ]+\)", "window=(3, 5)"),
+        (r"window=\([\d, ]+\)", "window=None"),
+        (r"window=\((\d+)", r"window=(\1.0"),
+        (r"threshold=\d+", "threshold='a'"),
+        (r"\{at=\d+\}", "{at='9'}"),
+        (r"return .*", "return %input"),
+        (r" t=\d+ ", " t=1000000000 "),
+        (r"scale=[\d.e-]+ (start|zero)", r"scale=1e-320 \1"),
+        (r"\}\n$", "}\nmore\n"),
+        (r"role='force'", "role='farce'"),
+        (r"shape=\([\d, ]+\)", "shape=(-1,)"),
+    ],
+)
+def test_a_spoilt_text_is_refused(
+    program: Program, tmp_path: Path, pattern: str, text: str
+) -> None:
+    program.save(tmp_path / "p")
+    path = tmp_path / "p" / "network.qir"
+    before = path.read_text()
+    path.write_text(re.sub(pattern, text, before, count=1))
+    assert path.read_text() != before
+    with pytest.raises(CompileError):
         qcompiler.load(tmp_path / "p")
 
 

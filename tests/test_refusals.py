@@ -227,8 +227,8 @@ def test_inputs_of_different_batch_sizes() -> None:
     [
         (Preprocessing(mean=(1, 2)), "2 mean values, but the input of shape .* has 3 channels"),
         (Preprocessing(scale=(1, 2, 3), layout="nhwc"), "3 scale values, .* has 8 channels"),
-        (Preprocessing(scale=(1, 0, 3)), "zero or not finite"),
-        (Preprocessing(mean=(float("nan"),)), "zero or not finite"),
+        (Preprocessing(scale=(1, 0, 3)), "zero or out of range"),
+        (Preprocessing(mean=(float("nan"),)), "zero or out of range"),
         (Preprocessing(mean=(1,), layout="chwn"), "layout chwn is not known"),
     ],
 )
