@@ -13,6 +13,7 @@ STAMP := .venv/installed-$(shell echo '$(FILES)' | cksum | cut -d' ' -f1)
 install: $(STAMP)
 
 $(STAMP): pyproject.toml
+	@echo 'Installing into .venv; the first time takes a minute or two.'
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict -e '.[dev,loihi]'
 	@rm -f .venv/installed-*
