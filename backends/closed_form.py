@@ -24,6 +24,7 @@ from qcompiler.ir.synapse import fan_in
 from qcompiler.ir.view import Reshape, Take, Transpose, View
 
 _HAIR = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see the module docstring of `fast`
+_BYTE_SPAN = 1 << 18  # slope times levels up to which that hair crosses nothing else
 _INTEGER_WORK = 256  # synapses a neuron from which 8-bit kernels are worth their conversions
 
 
@@ -158,23 +159,23 @@ class ClosedForm:
     def _scaled(self, layer: Layer) -> str:
         """V / D from weights over D in float32, where rounding cannot reach an integer."""
         (synapse,) = layer.synapses
-        slope = _by_output(layer.slope)
+        slope = _by_output(layer, layer.slope)
         weight = weight_of(synapse)
         over = slope.reshape(-1, *(1,) * (weight.ndim - 1))
-        bias = (_by_output(layer.bias) + 0.5) / slope
+        bias = (_by_output(layer, layer.bias) + 0.5) / slope
         return self._synapse(synapse, weight / over, bias)
 
     def _divided(self, layer: Layer) -> str:
         """V in integers, then (V + 1/2) / D."""
         alone = len(layer.synapses) == 1 and not isinstance(connection(layer.synapses[0]), Relay)
         flat = alone and _per_output(layer, layer.bias)
-        bias = _by_output(layer.bias) + 0.5 if flat else None
+        bias = _by_output(layer, layer.bias) + 0.5 if flat else None
         total = self._synapse(layer.synapses[0], weight_of(layer.synapses[0]), bias)
         for synapse in layer.synapses[1:]:
             total = self.writer.add("Add", total, self._synapse(synapse, weight_of(synapse), None))
         if bias is None:
             total = self.writer.add("Add", total, self._number(layer.bias + 0.5))
-        return self.writer.add("Mul", total, self._number(1 / layer.slope))
+        return self.writer.add("Div", total, self._number(layer.slope))
 
     def _synapse(self, synapse: Node, weight: Array, bias: Array | None) -> str:
         source = self._real(synapse.operands[0].name)
@@ -203,17 +204,17 @@ class ClosedForm:
             and len(weight) >= 16
             and _per_output(layer, layer.bias)
             and _per_output(layer, layer.slope)
-            and np.abs(weight).max() <= 127 * factor
+            and -128 * factor <= weight.min() <= weight.max() <= 127 * factor
             and max(layer.spikes.top, spikes_of(synapse.operands[0]).top) <= 127
-            and layer.slope.max() / factor * (layer.spikes.top + 2) < 1 << 19
+            and layer.slope.max() / factor * (layer.spikes.top + 2) <= _BYTE_SPAN
         )
 
     def _in_bytes(self, layer: Layer) -> Levels:
         (synapse,) = layer.synapses
         factor, add, constant = _common_factor(layer), self.writer.add, self.writer.constant
         weight = (weight_of(synapse) // factor).astype(np.int8)
-        slope = _by_output(layer.slope) // factor
-        bias = _by_output(layer.bias) // factor - slope // 2
+        slope = _by_output(layer, layer.slope) // factor
+        bias = _by_output(layer, layer.bias) // factor - slope // 2
         source = self._byte(synapse.operands[0].name)
         op = connection(synapse)
         attributes: dict[str, Any] = {}
@@ -242,8 +243,9 @@ def _per_output(layer: Layer, array: Array) -> bool:
     )
 
 
-def _by_output(array: Array) -> Array:
-    return array.reshape(-1).astype(np.int64)
+def _by_output(layer: Layer, array: Array) -> Array:
+    """One number an output channel, of an array that is `_per_output`."""
+    return np.broadcast_to(array.reshape(-1), layer.spikes.shape[:1]).astype(np.int64)
 
 
 def _common_factor(layer: Layer) -> int:
@@ -264,7 +266,7 @@ def _folds(layer: Layer) -> bool:
     (synapse,) = layer.synapses
     if not (_per_output(layer, layer.bias) and _per_output(layer, layer.slope)):
         return False
-    weight, source = np.abs(weight_of(synapse)), spikes_of(synapse.operands[0])
+    weight, source = np.abs(weight_of(synapse).astype(np.int64)), spikes_of(synapse.operands[0])
     magnitude = source.top * fan_in(connection(synapse), weight, source.shape)
     terms = weight[0].size + 3
     return bool((terms * (magnitude + np.abs(layer.bias) + 0.5)).max() < 1 << 23)

@@ -3,9 +3,10 @@
     q = clip(floor((sum W q + B) / D), 0, T)
 
 Two kinds of kernel compute it exactly. In float32 all sums are integers below 2**23, so any order
-of summation is exact; the quotient is taken of V + 1/2, whose distance from the next integer
-multiple of D is far beyond rounding. In 8-bit integers (`QLinearConv`) onnxruntime rounds V / D to
-nearest, so V - D // 2 goes in, with a scale a hair above 1 / D that breaks ties upwards.
+of summation is exact; the quotient (V + 1/2) / D is at least 1 / (2 D) away from any integer, and
+rounded by less while D (T + 2) stays below 2**23. In 8-bit integers (`QLinearConv`) onnxruntime
+rounds V / D to nearest, so V - D // 2 goes in, with a scale a hair above 1 / D that breaks ties
+upwards.
 """
 
 from __future__ import annotations

@@ -252,6 +252,10 @@ class _Network:
             try:
                 with interrupts.delayed(), quiet(), _untouched():
                     first.create_runtime(self._config())
+                if any(process.runtime is not first.runtime for process in self.made):
+                    raise ProgramError(
+                        "Lava runs one connected network, and this one has parts that nothing links"
+                    )
                 first.run(RunSteps(num_steps=steps, blocking=False))
                 yield self
                 first.wait()

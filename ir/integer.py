@@ -53,7 +53,7 @@ class Layer:
         total: Array = np.zeros((1,) * len(self.spikes.shape))
         for synapse in self.synapses:
             weight = weight_of(synapse)
-            part = np.maximum(weight, 0) if positive else np.maximum(-weight.astype(np.int32), 0)
+            part = np.maximum(weight, 0) if positive else np.maximum(-weight.astype(np.int64), 0)
             source = spikes_of(synapse.operands[0])
             total = total + source.top * fan_in(connection(synapse), part, source.shape)
         return total

@@ -55,6 +55,10 @@ def _spiking(graph: Graph) -> Iterator[Diagnostic]:
         if graph.producer(value) is None or not isinstance(value.type, Tensor):
             yield Diagnostic(f"the output %{value.name} is not decoded from spikes")
     for node in graph.nodes:
+        if isinstance(node.op, Encode) and graph.producer(node.operands[0]) is not None:
+            yield Diagnostic(f"%{node.result.name} encodes what is no input", node.origin)
+        if isinstance(node.op, host) and graph.producer(node.operands[0]) is None:
+            yield Diagnostic(f"%{node.result.name} reads an input past the spikes", node.origin)
         if isinstance(node.op, Fanout) and weight_of(node).dtype.kind != "i":
             yield Diagnostic("weights of clock synapses must be integers", node.origin)
     for layer in layers(graph) if _complete(graph) else ():
@@ -84,6 +88,8 @@ def _scheduled(graph: Graph) -> Iterator[Diagnostic]:
                     node.origin,
                     "run assign-windows before this pass",
                 )
+            case Encode(start=int(begin)) if begin < 0:
+                yield Diagnostic(f"%{node.result.name} starts before the frame", node.origin)
             case Neuron() | Population():
                 yield from _balanced(graph, node)
             case First():
@@ -150,11 +156,11 @@ def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Dia
     steps = op.t_max
     name, origin = layer.node.result.name, layer.node.origin
     total = sum(_net_weights(layer))
-    if np.any(line["counterweight"] + total):
+    if np.any(line["counterweight"].astype(np.float64) + total):
         yield Diagnostic(f"the counterweight of %{name} does not cancel its weights", origin)
     if np.any(slope < 1) or np.any(line["align"] + slope * steps != op.threshold + 1):
         yield Diagnostic(f"slope and threshold of %{name} do not span its window", origin)
-    if np.any(line["hold"] + line["release"]):
+    if np.any(line["hold"].astype(np.float64) + line["release"]):
         yield Diagnostic(f"the release of %{name} does not undo its hold", origin)
     peak = np.max(excite + bias + line["align"] + line["hold"])
     if peak > op.threshold:

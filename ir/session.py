@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _INLINE = 1 << 10  # bytes; smaller constants stay in the model, where fusions can see them
 _OPSET = 17
-# Merging a factor into integer weights makes sums inexact; merging padding into a max pool asks for
-# more than it can pad.
+# Merging a factor or quotient into integer weights would make sums inexact; merging padding into a
+# max pool asks for more than it can pad.
 _HARMFUL = ["ConvMulFusion", "Pad_Fusion"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qcompiler.ir import Range
+from qcompiler.ir import DataError, Range
 from qcompiler.ir.kernels import Array
 
 _BINS = 4096
@@ -22,10 +22,12 @@ class Histogram:
         self.high = -np.inf
 
     def add(self, values: Array) -> None:
-        """Count a batch of finite values."""
+        """Count a batch of finite values; DataError if they are too large for any code."""
         flat = values.reshape(-1)
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
         largest = max(abs(self.low), abs(self.high))
+        if largest > 1 / _TINY:
+            raise DataError(f"values reach {largest:g}, which no code can hold")
         self._grow(largest if largest > _TINY else 0.0)
         if self.reach:
             bins = ((flat + np.float32(self.reach)) * np.float32(_BINS / 2 / self.reach)).astype(

@@ -55,7 +55,7 @@ def _population(graph: Graph, node: Node, clocks: dict[int, Node]) -> list[Node]
     at = {"release": window.read, "counterweight": window.read, "readout": window.read}
     at["force"] = window.close
     fanouts = [
-        _fanout(node, role, weight, _clock(clocks, at.get(role, window.open)))
+        _fanout(graph, node, role, weight, _clock(graph, clocks, at.get(role, window.open)))
         for role, weight in _weights(layer, threshold).items()
     ]
     population = Population(op.t_max, op.scale, op.zero, threshold, op.window)
@@ -86,15 +86,17 @@ def _even(needed: Array) -> Array:
     return result
 
 
-def _clock(clocks: dict[int, Node], arrival: int) -> Value:
+def _clock(graph: Graph, clocks: dict[int, Node], arrival: int) -> Value:
     at = arrival - 1
     if at not in clocks:
-        clocks[at] = Node(Clock(at), (), Value(f"clock:{at}", Tick()))
+        clocks[at] = Node(Clock(at), (), Value(graph.fresh(f"clock:{at}"), Tick()))
     return clocks[at].result
 
 
-def _fanout(node: Node, role: Role, weight: Array, clock: Value) -> Node:
+def _fanout(graph: Graph, node: Node, role: Role, weight: Array, clock: Value) -> Node:
     shape, name = node.result.type.shape, node.result.name
     constant = Constant(f"{name}:{role}.weight", weight.astype(np.int32))
     op = Fanout(shape, role, role not in ("counterweight", "readout"))
-    return Node(op, (clock, constant), Value(f"{name}:{role}", Current(shape)), node.origin)
+    return Node(
+        op, (clock, constant), Value(graph.fresh(f"{name}:{role}"), Current(shape)), node.origin
+    )

@@ -19,7 +19,7 @@ from .groups import Group
 
 _MAX_SLOPE = 1 << 15
 _UNFIT = float(1 << 60)  # stands for any bias beyond all limits
-_MAX_SPAN = 1 << 19  # slope times levels: what single-precision engines divide exactly
+_MAX_SPAN = 1 << 22  # slope times levels: what single-precision engines divide exactly
 _SHARES = np.linspace(0.99, 0.6, 40)
 _SAMPLE = 512
 _NARROW = 1e-25  # ranges narrower than this count as one value
@@ -55,11 +55,19 @@ class Integers:
     slope: Array
 
 
-def code_of(shape: tuple[int, ...], t_max: int, bounds: Range) -> Spikes:
-    """The code whose levels span a range, with a level that is exactly zero if the range has 0."""
+def code_of(
+    shape: tuple[int, ...], t_max: int, bounds: Range, highest: float | None = None
+) -> Spikes:
+    """The code whose levels span a range, with a level that is exactly zero if the range has 0.
+
+    ``highest`` is the upper bound of the clip that made the values, if there is one.
+    """
     low, high = bounds
     if not high - low > _NARROW:
-        high = low + 1.0  # one value; its lower end may be a clip's, and stays
+        # one value; the end of it that is a clip's bound stays
+        low, high = (
+            (low - 1.0, high) if highest is not None and high >= highest else (low, low + 1.0)
+        )
     scale = (high - low) / (t_max - 1)
     if not (scale < 1 / _NARROW and abs(low) < scale * _FAR_OFF):
         raise UnsupportedModel(f"values from {low:g} to {high:g} cannot be told apart in levels")

@@ -31,7 +31,7 @@ from qcompiler.ir import (
     UnsupportedModel,
     Value,
 )
-from qcompiler.ir.ann import ArgMax, MaxPool, Softmax
+from qcompiler.ir.ann import ArgMax, Clip, MaxPool, Softmax
 from qcompiler.ir.invariants import NO_BATCHNORM, SPIKING
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, First, Neuron
@@ -127,7 +127,9 @@ class _Lowering:
         levels = self.options.t_max
         if is_last(self.graph, value):
             levels = output_levels(levels, self.options.output_t_max)
-        return code_of(value.type.shape, levels, bounds)
+        producer = self.graph.producer(value)
+        highest = producer.op.high if producer and isinstance(producer.op, Clip) else None
+        return code_of(value.type.shape, levels, bounds, highest)
 
     def lower(self, node: Node) -> None:
         name, origin = node.result.name, node.origin

@@ -137,3 +137,56 @@ def test_quotients_next_to_an_integer_are_floored_exactly(slope: int) -> None:
     batch = levels[edge.any(axis=1)].reshape(-1, 1000, 1, 1).astype(np.float32)
     assert "QLinearConv" not in {n.op_type for n in ClosedForm(graph, False, False).writer.nodes}
     same(graph, batch)
+
+
+def one_layer(
+    op: Convolve | Connect, shape: tuple[int, ...], t_max: int, **constants: np.ndarray[Any, Any]
+) -> Graph:
+    """An encoder and one population of given integers, with its readout."""
+    build = Builder("layer")
+    value = build.input("input", Tensor(shape))
+    value = build.add(Encode(t_max, 1.0), value, name="spikes")
+    weight, bias, slope = (Constant(name, data) for name, data in constants.items())
+    current = build.add(op, value, weight, name="current")
+    value = build.add(Neuron(t_max), current, bias, slope, name="neuron")
+    graph = build.build([build.add(Decode(), value, name="levels")])
+    return compiled(graph, "assign-windows,insert-readout")
+
+
+@pytest.mark.parametrize("slope", [1023, 2047, 3969, 4039, 4095])
+def test_byte_kernels_floor_exactly_next_to_the_highest_level(slope: int) -> None:
+    t_max, inputs = 127, 256
+    bias = (t_max - 1) * slope - 1 - inputs * (t_max - 1)
+    graph = one_layer(
+        Connect(),
+        (inputs,),
+        t_max,
+        W=np.ones((16, inputs), np.int8),
+        B=bias + np.arange(16, dtype=np.int32) % 3 - 1,
+        D=np.full(16, slope, np.int32),
+    )
+    same(graph, np.full((2, inputs), t_max - 1, np.float32))
+
+
+@pytest.mark.parametrize("outputs", [4, 16])
+@pytest.mark.parametrize("shape", [(), (1, 1, 1), (None, 1, 1)])
+def test_bias_and_slope_spread_over_a_population(outputs: int, shape: tuple[Any, ...]) -> None:
+    rng = np.random.default_rng(outputs)
+    spread = tuple(outputs if n is None else n for n in shape)
+    graph = one_layer(
+        Convolve((1, 1), (0,) * 4, (1, 1)),
+        (32, 5, 5),
+        16,
+        W=rng.integers(-100, 100, (outputs, 32, 3, 3)).astype(np.int8),
+        B=np.full(spread, 7, np.int32),
+        D=np.full(spread, 301, np.int32),
+    )
+    same(graph, rng.integers(0, 16, (8, 32, 5, 5)).astype(np.float32))
+
+
+def test_the_lowest_bytes_keep_their_sign() -> None:
+    rng = np.random.default_rng(0)
+    weight = np.where(rng.random((16, 300)) < 0.5, -128, 127).astype(np.int8)
+    constants = {"B": np.zeros(16, np.int32), "D": np.full(16, 501, np.int32)}
+    graph = one_layer(Connect(), (300,), 16, W=weight, **constants)
+    same(graph, rng.integers(0, 16, (8, 300)).astype(np.float32))
