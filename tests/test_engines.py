@@ -14,7 +14,7 @@ from qcompiler.backends.fast import FastEngine
 from qcompiler.backends.host import Counters
 from qcompiler.backends.steps import StepsEngine
 from qcompiler.ir import Builder, Constant, Graph, Tensor, UnsupportedModel, ann, evaluate
-from qcompiler.ir.snn import Convolve, Decode, Encode, Neuron
+from qcompiler.ir.snn import Connect, Convolve, Decode, Encode, Neuron
 from tests.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_batch, random_network
 
 seeds = st.integers(0, 2**32 - 1)
