@@ -52,10 +52,19 @@ class Layer:
         """
         total: Array = np.zeros((1,) * len(self.spikes.shape))
         for synapse in self.synapses:
-            weight = weight_of(synapse)
-            part = np.maximum(weight, 0) if positive else np.maximum(-weight.astype(np.int64), 0)
-            source = spikes_of(synapse.operands[0])
-            total = total + source.top * fan_in(connection(synapse), part, source.shape)
+            source, weight = spikes_of(synapse.operands[0]), weight_of(synapse)
+            reach = fan_in(connection(synapse), np.maximum(weight, 0), source.shape)
+            if not positive:  # without a negated copy of the weights, which could overflow
+                reach = reach - fan_in(connection(synapse), weight, source.shape)
+            total = total + source.top * reach
+        return total
+
+    def net(self) -> Array:
+        """Sum of all weights into each neuron; spreads over them."""
+        total: Array = np.zeros((1,) * len(self.spikes.shape))
+        for synapse in self.synapses:
+            source = spikes_of(synapse.operands[0]).shape
+            total = total + fan_in(connection(synapse), weight_of(synapse), source)
         return total
 
 

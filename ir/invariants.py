@@ -12,7 +12,6 @@ from .graph import Graph, Node
 from .integer import (
     Layer,
     arrival,
-    connection,
     fanouts,
     layer_of,
     layers,
@@ -22,7 +21,6 @@ from .integer import (
 )
 from .kernels import Array
 from .snn import Clock, Encode, Fanout, First, Neuron, Population, Role
-from .synapse import fan_in
 from .types import Tensor
 from .verify import Invariant
 
@@ -155,7 +153,7 @@ def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Dia
     bias, slope = layer.bias.astype(np.float64), layer.slope.astype(np.float64)
     steps = op.t_max
     name, origin = layer.node.result.name, layer.node.origin
-    total = sum(_net_weights(layer))
+    total = layer.net()
     if np.any(line["counterweight"].astype(np.float64) + total):
         yield Diagnostic(f"the counterweight of %{name} does not cancel its weights", origin)
     if np.any(slope < 1) or np.any(line["align"] + slope * steps != op.threshold + 1):
@@ -177,12 +175,6 @@ def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Dia
             origin,
             "run insert-readout, which forces hard enough",
         )
-
-
-def _net_weights(layer: Layer) -> Iterator[Array]:
-    for synapse in layer.synapses:
-        source = synapse.operands[0].type.shape
-        yield fan_in(connection(synapse), weight_of(synapse), source)
 
 
 NO_BATCHNORM = Invariant("no-batchnorm", _no_batchnorm)

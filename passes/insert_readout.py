@@ -18,11 +18,10 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Invariant, Node, Tick, Value
-from qcompiler.ir.integer import Layer, connection, layer_of, weight_of
+from qcompiler.ir.integer import Layer, layer_of
 from qcompiler.ir.invariants import READ_OUT, SCHEDULED, SPIKING
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Clock, Fanout, Neuron, Population, Role, Window
-from qcompiler.ir.synapse import fan_in
 from qcompiler.ir.types import Current
 
 from .base import Pass
@@ -66,7 +65,6 @@ def _population(graph: Graph, node: Node, clocks: dict[int, Node]) -> list[Node]
 def _weights(layer: Layer, threshold: int) -> dict[Role, Array]:
     bias, slope = (array.astype(np.float64) for array in (layer.bias, layer.slope))
     excite, inhibit = layer.weighted(positive=True), layer.weighted(positive=False)
-    net = sum(fan_in(connection(s), weight_of(s), s.operands[0].type.shape) for s in layer.synapses)
     align = threshold + 1 - slope * layer.spikes.t_max
     hold = _even(excite + bias + align - threshold)
     return {
@@ -74,7 +72,7 @@ def _weights(layer: Layer, threshold: int) -> dict[Role, Array]:
         "align": align,
         "hold": -hold,
         "release": hold,
-        "counterweight": -np.asarray(net),
+        "counterweight": -layer.net(),
         "readout": slope,
         "force": _even(inhibit - bias),
     }
