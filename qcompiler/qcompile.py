@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qcompiler.backends.program import Program
-from qcompiler.ir import Graph, PipelineError, show
+from qcompiler.ir import Graph, InvalidGraph, PipelineError, show
 from qcompiler.passes import Pass
 
 from . import api, registry
@@ -86,16 +86,28 @@ def _run(given: argparse.Namespace) -> int:
     if given.check:
         return check(given.model, api.preprocessing(**_preprocessing(given)), given.json)
     watcher = _Watcher(given)
-    program = _compile(given, watcher)
     if given.emit:
-        text = show(watcher.tensor_level if given.emit == "ir" else program.graph)
-        print(json.dumps({"graph": text}) if given.json else text, end="")
-        return 0
+        return _emit(given, watcher)
+    program = _compile(given, watcher)
     output = given.output or given.model.with_suffix("").with_name(
         f"{given.model.stem}.{given.target}"
     )
     program.save(output)
     _tell(given, program, output)
+    return 0
+
+
+def _emit(given: argparse.Namespace, watcher: _Watcher) -> int:
+    """Print what the pipeline makes, also if it stops short of a program."""
+    try:
+        _compile(given, watcher)
+    except InvalidGraph:
+        if not watcher.finished:
+            raise
+    graph = watcher.tensor_level if given.emit == "ir" else watcher.last
+    if graph is None:
+        raise PipelineError("no pass of the pipeline leaves a graph of the tensor level")
+    print(json.dumps({"graph": show(graph)}) if given.json else show(graph), end="")
     return 0
 
 
@@ -109,18 +121,26 @@ def _preprocessing(given: argparse.Namespace) -> dict[str, Any]:
 
 
 class _Watcher:
-    """Keeps the last graph of the tensor level, and prints what --print-after asks for."""
+    """Keeps the last graphs of both levels, and prints what --print-after asks for."""
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.wanted = given.print_after
-        self.emits = given.emit == "ir"
-        self.tensor_level: Graph = Graph("empty", (), (), ())
+        self.tensor_level: Graph | None = None
+        self.last: Graph | None = None
         names = [_name(step) for step in api.pipeline(given.target, given.passes).passes]
         if self.wanted not in (None, "all", *names):
             known = ", ".join(names)
             raise PipelineError(f"--print-after knows no pass {self.wanted}: all, or {known}")
+        self._left = len(names)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last pass has run."""
+        return self._left == 0
 
     def __call__(self, step: Pass, graph: Graph) -> None:
+        self._left -= 1
+        self.last = graph
         if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):
             self.tensor_level = graph
         if self.wanted in ("all", _name(step)):

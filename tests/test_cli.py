@@ -147,6 +147,18 @@ def test_emit_prints_and_writes_nothing(run: Any, folder: Path) -> None:
     assert sorted(folder.iterdir()) == before
 
 
+def test_emit_shows_what_an_unfinished_pipeline_makes(run: Any) -> None:
+    status, out, _ = run("qcompile net.onnx -q --passes fold-linear --emit ir")
+    assert status == 0
+    assert "ann.conv" in out
+    status, out, _ = run("qcompile net.onnx -q --passes normalize,quantize --emit snn --json")
+    assert status == 0
+    assert "snn.neuron" in json.loads(out)["graph"]
+    status, _, err = run("qcompile net.onnx -q --passes quantize --emit snn")
+    assert status == 1
+    assert "has no range" in err
+
+
 def test_print_after(run: Any) -> None:
     _, _, err = run("qcompile net.onnx --calibration data.npz -q --print-after quantize")
     assert err.startswith("// after quantize")
