@@ -159,7 +159,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             f"0 to {high:g}; they are far wider than real values, so expect to need a much larger "
             "--t-max, or to lose accuracy"
         )
-    with progress("calibrating", given.quiet or given.calibration is None) as bar:
+    with progress("calibrating" if given.calibration else "compiling", given.quiet) as bar:
         return api.compile(
             given.model,
             target=given.target,

@@ -5,6 +5,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", derandomize=True)  # the same examples on every machine
+settings.load_profile("steady")
 
 DATA = Path(
     os.environ.get("QCOMPILER_DATA") or Path(__file__).parents[1].joinpath("../shared/data")
