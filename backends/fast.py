@@ -45,7 +45,7 @@ class FastEngine:
     def __init__(self, graph: Graph, threads: int = 0) -> None:
         self.graph = graph
         self.threads = threads
-        self.static = static_counters(graph, 1)
+        self.static = static_counters(graph)
         self._tail = _tail(graph)
         self._sessions: dict[tuple[bool, bool], _Session] = {}
 
@@ -67,9 +67,7 @@ class FastEngine:
         results = session.run(None, dict(zip(given, arrays, strict=True)))
         levels = dict(zip(names, results, strict=False))
         beyond = sum(int(found) for found in results[len(names) :])
-        return {
-            n: q if q.dtype == np.int64 else q.astype(np.int64) for n, q in levels.items()
-        }, beyond
+        return {name: q.astype(np.int64) for name, q in levels.items()}, beyond
 
     def _session(self, record: bool, count: bool) -> _Session:
         if (record, count) not in self._sessions:
@@ -83,11 +81,9 @@ class FastEngine:
     def _counters(
         self, inputs: tuple[Array, ...], levels: Mapping[str, Array], beyond: int
     ) -> Counters:
-        frames, each = len(inputs[0]), self.static
-        found = Counters(frames, each.spikes * frames, each.events * frames, beyond)
-        found.coded = each.coded * frames
+        found = self.static.times(len(inputs[0]))
         found.first, found.last = output_steps(self.graph, levels)
-        found.saturated += saturated_inputs(self.graph, inputs)
+        found.saturated = beyond + saturated_inputs(self.graph, inputs)
         return found
 
 

@@ -49,6 +49,13 @@ class Counters:
         for name in ("frames", "spikes", "events", "saturated", "coded", "first"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
+    def times(self, frames: int) -> Counters:
+        """The counters of this many frames like the one counted here."""
+        found = Counters(frames=frames, first=self.first * frames, last=self.last)
+        for name in ("spikes", "events", "saturated", "coded"):
+            setattr(found, name, getattr(self, name) * frames)
+        return found
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -94,19 +101,14 @@ def output_steps(graph: Graph, levels: Mapping[str, Array]) -> tuple[int, int]:
     return int(np.min(firsts, axis=0).sum()), last
 
 
-def static_counters(graph: Graph, frames: int) -> Counters:
-    """Counters of a network in which every neuron spikes once a frame."""
+def static_counters(graph: Graph) -> Counters:
+    """Counters of one frame of a network in which every neuron spikes once a frame."""
     coded = sum(
         size(node.result.type)
         for node in spiking_nodes(graph)
         if isinstance(node.op, Encode | Population)
     )
-    return Counters(
-        frames,
-        spikes=frames * neuron_count(graph),
-        events=frames * synapse_count(graph),
-        coded=frames * coded,
-    )
+    return Counters(1, neuron_count(graph), synapse_count(graph), coded=coded)
 
 
 def saturated_inputs(graph: Graph, inputs: tuple[Array, ...]) -> int:

@@ -25,6 +25,7 @@ class OnLava:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.engine = LavaEngine(graph)
+        self.static = static_counters(graph)
 
     def __call__(
         self,
@@ -51,7 +52,7 @@ class OnLava:
             levels[name] = step_of(code, begin, steps[name])
             if (levels[name] < 0).any() or (levels[name] > code.top).any():
                 raise ProgramError(f"neurons of %{name} spike outside their window on Lava")
-        counters = static_counters(self.graph, len(inputs[0]))
+        counters = self.static.times(len(inputs[0]))
         counters.first, counters.last = output_steps(self.graph, levels)
         counters.saturated = counters.coded = 0  # unknown
         return Outcome(finish(self.graph, levels), levels if record else {}, counters)

@@ -36,6 +36,7 @@ class StepsEngine:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes = spiking_nodes(graph)
+        self.static = static_counters(graph)
         self.end = max(_last_step(node) for node in self.nodes) + 2
 
     def __call__(self, *inputs: Array, record: bool = False) -> Outcome:
@@ -44,7 +45,7 @@ class StepsEngine:
         Raises ProgramError if a neuron spikes outside its window or not at all.
         """
         cells = {node.result.name: self._cell(node, len(inputs[0])) for node in self.nodes}
-        counters = static_counters(self.graph, len(inputs[0]))
+        counters = self.static.times(len(inputs[0]))
         for value, x in zip(self.graph.inputs, inputs, strict=True):
             self._load(cells, value, x)
         sent: Mapping[str, Array] = {}

@@ -32,7 +32,7 @@ from .view import Reshape, Take, Transpose
 class Layer:
     """A population as ``q = clip(floor((sum W q + B) / D), 0, T)``.
 
-    ``bias`` (B) and ``slope`` (D) spread over the neurons.
+    ``bias`` (B) and ``slope`` (D), whole numbers in float64, spread over the neurons.
     """
 
     node: Node
@@ -80,10 +80,15 @@ def layer_of(graph: Graph, node: Node) -> Layer:
     if isinstance(node.op, Neuron):
         *currents, bias, slope = node.operands
         assert isinstance(bias, Constant) and isinstance(slope, Constant)
-        return Layer(node, _synapses(graph, currents), bias.data, slope.data)
+        return _layer(node, _synapses(graph, currents), bias.data, slope.data)
     lines = fanouts(graph, node)
     bias_line, slope_line = weight_of(lines["bias"]), weight_of(lines["readout"])
-    return Layer(node, _synapses(graph, node.operands), bias_line, slope_line)
+    return _layer(node, _synapses(graph, node.operands), bias_line, slope_line)
+
+
+def _layer(node: Node, synapses: tuple[Node, ...], bias: Array, slope: Array) -> Layer:
+    """A layer whose numbers are wide enough that no sum or product of a few of them wraps."""
+    return Layer(node, synapses, bias.astype(np.float64), slope.astype(np.float64))
 
 
 def _synapses(graph: Graph, currents: tuple[Operand, ...] | list[Operand]) -> tuple[Node, ...]:

@@ -150,13 +150,12 @@ def _readout_of(graph: Graph, node: Node, op: Population) -> Iterator[Diagnostic
 
 def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Diagnostic]:
     excite, inhibit = layer.weighted(positive=True), layer.weighted(positive=False)
-    bias, slope = layer.bias.astype(np.float64), layer.slope.astype(np.float64)
-    steps = op.t_max
+    bias, slope = layer.bias, layer.slope
     name, origin = layer.node.result.name, layer.node.origin
     total = layer.net()
     if np.any(line["counterweight"].astype(np.float64) + total):
         yield Diagnostic(f"the counterweight of %{name} does not cancel its weights", origin)
-    if np.any(slope < 1) or np.any(line["align"] + slope * steps != op.threshold + 1):
+    if np.any(slope < 1) or np.any(line["align"] + slope * op.t_max != op.threshold + 1):
         yield Diagnostic(f"slope and threshold of %{name} do not span its window", origin)
     if np.any(line["hold"].astype(np.float64) + line["release"]):
         yield Diagnostic(f"the release of %{name} does not undo its hold", origin)
@@ -168,7 +167,7 @@ def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Dia
             origin,
             "run insert-readout, which holds the membrane down far enough",
         )
-    lowest = np.min(bias - inhibit + line["force"])
+    lowest = float(np.min(bias - inhibit + line["force"]))
     if lowest < 0:
         yield Diagnostic(
             f"the forced spike of %{name} misses potentials by {-lowest:.0f}",

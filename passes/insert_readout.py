@@ -63,7 +63,7 @@ def _population(graph: Graph, node: Node, clocks: dict[int, Node]) -> list[Node]
 
 
 def _weights(layer: Layer, threshold: int) -> dict[Role, Array]:
-    bias, slope = (array.astype(np.float64) for array in (layer.bias, layer.slope))
+    bias, slope = layer.bias, layer.slope
     excite, inhibit = layer.weighted(positive=True), layer.weighted(positive=False)
     align = threshold + 1 - slope * layer.spikes.t_max
     hold = _even(excite + bias + align - threshold)

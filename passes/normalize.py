@@ -68,7 +68,9 @@ class Normalize(Pass):
         _check(graph, data)
         found = {group.result.name: group for group in groups(graph)}
         names = [value.name for value in graph.inputs] + list(found)
-        seen = {name: _as_read(graph, name) for name in names}
+        known = {value.name: value for value in graph.inputs}
+        known |= {node.result.name: node.result for node in graph.nodes}
+        seen = {name: _as_read(graph, known[name]) for name in names}
         histograms = self._measure(graph, data, list(dict.fromkeys(seen.values())))
         return {
             name: self._cut(graph, found.get(name), histograms[seen[name]], name) for name in names
@@ -114,13 +116,12 @@ class Normalize(Pass):
         return histogram.least_squares(levels, low)
 
 
-def _as_read(graph: Graph, name: str) -> str:
+def _as_read(graph: Graph, value: Value) -> str:
     """The value whose distribution counts: behind a max pool, if nothing else reads this one."""
-    value = next(v for v in (*graph.inputs, *(n.result for n in graph.nodes)) if v.name == name)
     user = graph.only_user(value)
     if user is not None and isinstance(user.op, MaxPool):
-        return _as_read(graph, user.result.name)
-    return name
+        return _as_read(graph, user.result)
+    return value.name
 
 
 def _check(graph: Graph, data: tuple[Array, ...]) -> None:

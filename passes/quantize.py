@@ -66,7 +66,6 @@ class Quantize(Pass):
             raise ValueError(f"t_max must be between 2 and 1024, not {self.t_max}")
         if not 2 <= self.weight_bits <= 16:
             raise ValueError(f"weight_bits must be between 2 and 16, not {self.weight_bits}")
-
         if self.even and self.weight_bits > 8:
             raise ValueError(f"even weights have at most 8 weight_bits, not {self.weight_bits}")
 
