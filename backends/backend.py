@@ -11,7 +11,7 @@ from qcompiler.ir import Diagnostic, Graph, Invariant
 from qcompiler.ir.integer import layers, weight_of
 from qcompiler.ir.invariants import READ_OUT, SCHEDULED, SPIKING, within
 
-_PIPELINE = "fold-batchnorm,fold-linear,normalize,{quantize},assign-windows,insert-readout"
+_PIPELINE = "fold-batchnorm,fold-linear,normalize,{quantize},{windows},insert-readout"
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,19 @@ EVEN_WEIGHTS = Invariant("even-weights", _even_weights)
 REFERENCE = Backend(
     "reference",
     "the integer network, run by the steps and fast engines",
-    _PIPELINE.format(quantize="quantize"),
+    _PIPELINE.format(quantize="quantize", windows="assign-windows"),
     (SPIKING, SCHEDULED, READ_OUT, within((1 << 23) - 1, "potentials within 24 bits")),
 )
 
 # Weights: 8 bits with mixed signs are even. Membranes: 24 bits, of which weights count from the
-# seventh (Lava's LIF shifts its input by 6), so +-131071 in units of weights.
+# seventh (Lava's LIF shifts its input by 6), so +-131071 in units of weights. A synapse delays by
+# up to 63 steps.
 LOIHI = Backend(
     "loihi",
     "Intel's Loihi, as a graph of stock Lava processes",
-    _PIPELINE.format(quantize="quantize{even=true potential=131071}"),
+    _PIPELINE.format(
+        quantize="quantize{even=true potential=131071}", windows="assign-windows{delay=63}"
+    ),
     (SPIKING, SCHEDULED, READ_OUT, EVEN_WEIGHTS, within(131071, "potentials within 24 bits")),
 )
 

@@ -92,7 +92,7 @@ def _tail(graph: Graph) -> Graph:
     known = {node.result.name for node in output_nodes(graph)}
     kept: list[Node] = []
     for node in graph.nodes:
-        if node.operands and node.operands[0].name in known:
+        if node.operands and known.issuperset(operand.name for operand in node.operands):
             kept.append(node)
             known.add(node.result.name)
     return replace(graph, nodes=tuple(kept))

@@ -70,16 +70,17 @@ def finish(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ...]:
     """Decode the output populations' levels and do what the host does behind them."""
     known = dict(levels)
     for node in graph.nodes:
-        source = node.operands[0].name if node.operands else ""
-        if source not in known:
+        sources = [operand.name for operand in node.operands]
+        if not sources or not known.keys() >= set(sources):
             continue
+        source = sources[0]
         match node.op:
             case Reshape() | Transpose() | Take() as op:
                 known[node.result.name] = arrange(op, known[source])
             case Decode():
                 known[node.result.name] = decode(spikes_of(node.operands[0]), known[source])
             case op if op.mnemonic.startswith("ann."):
-                known[node.result.name] = apply(op, known[source])
+                known[node.result.name] = apply(op, *(known[name] for name in sources))
     return tuple(known[value.name] for value in graph.outputs)
 
 

@@ -6,8 +6,9 @@ their weights to persistent currents, and membranes cross thresholds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -22,12 +23,15 @@ from qcompiler.ir.integer import (
     weight_of,
 )
 from qcompiler.ir.kernels import Array, pool_max
-from qcompiler.ir.snn import Encode, First, Population
+from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population, Relay
 from qcompiler.ir.synapse import current
 from qcompiler.ir.view import View, arrange
 
 from .coding import encode, step_of
 from .host import Outcome, finish, output_steps, saturated_inputs, static_counters
+
+# Spikes of every population that sent any: of the step before this one, of the one before that, ..
+Flying: TypeAlias = "deque[dict[str, Array]]"
 
 
 class StepsEngine:
@@ -37,6 +41,7 @@ class StepsEngine:
         self.graph = graph
         self.nodes = spiking_nodes(graph)
         self.static = static_counters(graph)
+        self.longest = 1 + max((_delay(node) for node in graph.nodes), default=0)
         self.end = max(_last_step(node) for node in self.nodes) + 2
 
     def __call__(self, *inputs: Array, record: bool = False) -> Outcome:
@@ -48,10 +53,10 @@ class StepsEngine:
         counters = self.static.times(len(inputs[0]))
         for value, x in zip(self.graph.inputs, inputs, strict=True):
             self._load(cells, value, x)
-        sent: Mapping[str, Array] = {}
+        flying: Flying = deque([{}], maxlen=self.longest)
         for step in range(self.end):
-            fired = {name: cell.step(step, sent) for name, cell in cells.items()}
-            sent = {name: spikes for name, spikes in fired.items() if spikes is not None}
+            fired = {name: cell.step(step, flying) for name, cell in cells.items()}
+            flying.appendleft({n: spikes for n, spikes in fired.items() if spikes is not None})
         levels = {name: cell.levels() for name, cell in cells.items()}
         counters.spikes = sum(int((cell.fired >= 0).sum()) for cell in cells.values())
         counters.saturated = saturated_inputs(self.graph, inputs)
@@ -77,6 +82,11 @@ class StepsEngine:
                 return Integrator(node, self.graph, batch)
 
 
+def _delay(node: Node) -> int:
+    """The delay of a synapse; 0 for everything else."""
+    return node.op.delay if isinstance(node.op, Convolve | Connect | Relay) else 0
+
+
 def _last_step(node: Node) -> int:
     match node.op:
         case Population(window=(_, _, close)):
@@ -99,8 +109,8 @@ class Cell:
     def __post_init__(self) -> None:
         self.fired = np.full((self.batch, *spikes_of(self.node.result).shape), -1, np.int64)
 
-    def step(self, step: int, sent: Mapping[str, Array]) -> Array | None:
-        """Advance one step on the spikes sent one step before; return which neurons fire now."""
+    def step(self, step: int, flying: Flying) -> Array | None:
+        """Advance one step on the spikes that are on their way; return which neurons fire now."""
         raise NotImplementedError
 
     def fire(self, step: int, spikes: Array) -> Array | None:
@@ -123,9 +133,11 @@ class Cell:
         """The step of the highest level."""
         return _last_step(self.node) - spikes_of(self.node.result).top
 
-    def arrived(self, sent: Mapping[str, Array], operand: Value) -> Array | None:
+    def arrived(self, flying: Flying, operand: Value, delay: int = 0) -> Array | None:
         """Spikes of an operand that arrive now, arranged as the operand is."""
-        spikes = sent.get(sender(self.graph, operand).result.name)
+        if delay >= len(flying):
+            return None
+        spikes = flying[delay].get(sender(self.graph, operand).result.name)
         return None if spikes is None else self.arranged(operand, spikes)
 
     def arranged(self, operand: Value, array: Array) -> Array:
@@ -143,7 +155,7 @@ class Source(Cell):
 
     times: Array
 
-    def step(self, step: int, sent: Mapping[str, Array]) -> Array | None:
+    def step(self, step: int, flying: Flying) -> Array | None:
         """Send the neurons whose time has come."""
         return self.fire(step, self.times == step)
 
@@ -151,11 +163,11 @@ class Source(Cell):
 class Gate(Cell):
     """Passes the first spike of each group."""
 
-    def step(self, step: int, sent: Mapping[str, Array]) -> Array | None:
+    def step(self, step: int, flying: Flying) -> Array | None:
         """Fire where any neuron of the group did."""
         op, source = self.node.op, self.node.operands[0]
         assert isinstance(op, First) and isinstance(source, Value)
-        spikes = self.arrived(sent, source)
+        spikes = self.arrived(flying, source)
         if spikes is None:
             return None
         return self.fire(step, pool_max(spikes, op, op.kernel, False))
@@ -174,13 +186,14 @@ class Integrator(Cell):
         self.u = np.zeros(self.fired.shape)
         self.v = np.zeros(self.fired.shape)
 
-    def step(self, step: int, sent: Mapping[str, Array]) -> Array | None:
+    def step(self, step: int, flying: Flying) -> Array | None:
         """``u += input; v += u``; fire above the threshold, once."""
         for synapse in self.layer.synapses:
             source = synapse.operands[0]
             assert isinstance(source, Value)
-            if (spikes := self.arrived(sent, source)) is not None:
-                self.u += current(connection(synapse), spikes, weight_of(synapse))
+            kind = connection(synapse)
+            if (spikes := self.arrived(flying, source, kind.delay)) is not None:
+                self.u += current(kind, spikes, weight_of(synapse))
         if step in self.lines:
             self.u += self.lines[step]
         if step < self.op.window[0] or step > self.op.window[2]:

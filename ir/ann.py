@@ -169,6 +169,39 @@ class Pad(Op):
 
 
 @dataclass(frozen=True)
+class Add(Op):
+    """Sum of two or more tensors of one shape, element by element."""
+
+    mnemonic: ClassVar[str] = "ann.add"
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Tensors to a tensor of the same shape."""
+        shapes = {expect_tensor(operand).shape for operand in operands}
+        if len(operands) < 2 or len(shapes) != 1:
+            raise ValueError(f"takes two or more tensors of one shape, got {sorted(shapes)}")
+        return Tensor(shapes.pop())
+
+
+@dataclass(frozen=True)
+class Concat(Op):
+    """Tensors one behind the other along an axis of the sample."""
+
+    mnemonic: ClassVar[str] = "ann.concat"
+    axis: int = 0
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Tensors that differ along the axis only to a longer one."""
+        shapes = [expect_tensor(operand).shape for operand in operands]
+        if not shapes or not 0 <= self.axis < len(shapes[0]):
+            raise ValueError(f"axis {self.axis} is not in shapes {shapes}")
+        around = {(shape[: self.axis], shape[self.axis + 1 :]) for shape in shapes}
+        if len(around) != 1:
+            raise ValueError(f"takes tensors that differ along axis {self.axis}, got {shapes}")
+        head, tail = around.pop()
+        return Tensor((*head, sum(shape[self.axis] for shape in shapes), *tail))
+
+
+@dataclass(frozen=True)
 class Softmax(Op):
     """``exp(x) / sum(exp(x))`` along an axis, or its logarithm; on the host, behind the spikes."""
 

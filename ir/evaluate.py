@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from .ann import (
+    Add,
     Affine,
     ArgMax,
     BatchNorm,
     Clip,
+    Concat,
     Conv,
     Dense,
     MaxPool,
@@ -38,7 +40,10 @@ def evaluate(graph: Graph, *inputs: Array) -> tuple[Array, ...]:
 
 
 def apply(op: Op, x: Array, *constants: Array) -> Array:
-    """Run one tensor-level or view operation; x is a batch, constants have no batch axis."""
+    """Run one tensor-level or view operation; x is a batch, constants have no batch axis.
+
+    What `Add` and `Concat` take are all batches.
+    """
     match op:
         case Conv():
             return convolve(x, constants[0], op, op.groups) + constants[1]
@@ -61,6 +66,10 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             rank = len(op.pads) // 2
             pairs = zip(op.pads[:rank], op.pads[rank:], strict=True)
             return np.pad(x, ((0, 0), *pairs), constant_values=op.value)
+        case Add():
+            return sum(constants, x)
+        case Concat():
+            return np.concatenate((x, *constants), op.axis + 1)
         case Softmax():
             return _softmax(x, op)
         case ArgMax():

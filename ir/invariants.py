@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .ann import ArgMax, BatchNorm, Softmax
+from .ann import ArgMax, BatchNorm, Concat, Softmax
 from .diagnostics import Diagnostic
 from .graph import Graph, Node
 from .integer import (
     Layer,
     arrival,
+    connection,
     fanouts,
     layer_of,
     layers,
@@ -41,7 +42,7 @@ def _no_batchnorm(graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _spiking(graph: Graph) -> Iterator[Diagnostic]:
-    host = (ArgMax, Softmax)
+    host = (ArgMax, Concat, Softmax)
     for node in graph.nodes:
         if node.op.mnemonic.startswith("ann.") and not isinstance(node.op, host):
             yield Diagnostic(
@@ -55,7 +56,7 @@ def _spiking(graph: Graph) -> Iterator[Diagnostic]:
     for node in graph.nodes:
         if isinstance(node.op, Encode) and graph.producer(node.operands[0]) is not None:
             yield Diagnostic(f"%{node.result.name} encodes what is no input", node.origin)
-        if isinstance(node.op, host) and graph.producer(node.operands[0]) is None:
+        if isinstance(node.op, host) and None in map(graph.producer, node.operands):
             yield Diagnostic(f"%{node.result.name} reads an input past the spikes", node.origin)
         if isinstance(node.op, Fanout) and weight_of(node).dtype.kind != "i":
             yield Diagnostic("weights of clock synapses must be integers", node.origin)
@@ -111,6 +112,7 @@ def _balanced(graph: Graph, node: Node) -> Iterator[Diagnostic]:
         begin = start(graph, synapse.operands[0])
         if begin is None:
             continue
+        begin += connection(synapse).delay
         if begin + 1 < opens or begin + 1 + spikes_of(synapse.operands[0]).top != read:
             yield Diagnostic(
                 f"spikes of %{synapse.operands[0].name} do not arrive in the window of "

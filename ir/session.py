@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .ann import Affine, Clip, Conv, Dense, MaxPool, Pad, SumPool
+from .ann import Add, Affine, Clip, Concat, Conv, Dense, MaxPool, Pad, SumPool
 from .graph import Constant, Graph, Node, Operand, Value
 from .kernels import Array
 from .ops import Op, Sliding
@@ -159,6 +159,10 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             pads = np.array((0, *op.pads[:rank], 0, *op.pads[rank:]), np.int64)
             value = writer.constant(np.asarray(op.value, np.float32))
             return writer.add("Pad", x, writer.constant(pads), value)
+        case Add():
+            return writer.add("Sum", x, *rest)
+        case Concat() as op:
+            return writer.add("Concat", x, *rest, axis=op.axis + 1)
         case Reshape() | Transpose() | Take():
             return write_view(writer, node.op, x)
         case _:

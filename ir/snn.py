@@ -1,7 +1,8 @@
 """The spiking level: encoders, synapses, populations and the clocks that drive them.
 
-A spike that leaves at step i reaches the populations behind its synapses at step i + 1, and stays
-there as a current until the frame ends. Steps count from 0, the first step of the input window.
+A spike that leaves at step i reaches the populations behind its synapses at step i + 1, or
+``delay`` steps later, and stays there as a current until the frame ends. Steps count from 0, the
+first step of the input window.
 """
 
 from __future__ import annotations
@@ -61,10 +62,12 @@ class Convolve(Sliding):
 
     mnemonic: ClassVar[str] = "snn.convolve"
     groups: int = 1
+    delay: int = 0
 
     def infer(self, *operands: Type) -> Current:
         """Spikes and weight to a current."""
         expect(2, operands)
+        _expect_delay(self.delay)
         shape = expect_spikes(operands[0]).shape
         return Current(conv_shape(self, shape, operands[1].shape, self.groups))
 
@@ -74,10 +77,12 @@ class Connect(Op):
     """Synapses from every neuron, in C order, to every neuron: weight ``O x I`` of integers."""
 
     mnemonic: ClassVar[str] = "snn.connect"
+    delay: int = 0
 
     def infer(self, *operands: Type) -> Current:
         """Spikes and weight to a current."""
         expect(2, operands)
+        _expect_delay(self.delay)
         shape, weight = expect_spikes(operands[0]).shape, operands[1].shape
         if len(weight) != 2 or weight[1] != prod(shape):
             raise ValueError(f"weight {weight} does not fit {shape}")
@@ -89,13 +94,20 @@ class Relay(Op):
     """Synapses from each neuron to its counterpart, with weights spread over the neurons."""
 
     mnemonic: ClassVar[str] = "snn.relay"
+    delay: int = 0
 
     def infer(self, *operands: Type) -> Current:
         """Spikes and weight to a current."""
         expect(2, operands)
+        _expect_delay(self.delay)
         shape = expect_spikes(operands[0]).shape
         expect_broadcast(operands[1].shape, shape, "weight")
         return Current(shape)
+
+
+def _expect_delay(delay: int) -> None:
+    if delay < 0:
+        raise ValueError(f"delay must be at least 0, not {delay}")
 
 
 Synapse: TypeAlias = Convolve | Connect | Relay

@@ -30,7 +30,16 @@ OPS: dict[str, type[Op]] = {
     op.mnemonic: op
     for op in (
         *(ann.Conv, ann.Dense, ann.BatchNorm, ann.Affine, ann.Clip, ann.MaxPool, ann.SumPool),
-        *(ann.Pad, ann.Softmax, ann.ArgMax, view.Reshape, view.Transpose, view.Take),
+        *(
+            ann.Pad,
+            ann.Add,
+            ann.Concat,
+            ann.Softmax,
+            ann.ArgMax,
+            view.Reshape,
+            view.Transpose,
+            view.Take,
+        ),
         *(snn.Encode, snn.Decode, snn.Convolve, snn.Connect, snn.Relay, snn.Clock, snn.Fanout),
         *(snn.Neuron, snn.Population, snn.First),
     )

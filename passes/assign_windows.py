@@ -1,7 +1,8 @@
 """Give every population its window: it listens while its sources speak, and answers next.
 
 A spike takes one step to the next population. Windows follow from longest paths over the graph of
-populations.
+populations. Where branches meet, the spikes of the shorter ones are delayed so that all of them
+end together: by their synapses while these can, else by populations that pass levels on.
 """
 
 from __future__ import annotations
@@ -11,60 +12,100 @@ from typing import ClassVar
 
 import networkx
 
-from qcompiler.ir import Graph, Invariant, Node, Value
+from qcompiler.ir import Diagnostic, Graph, Invariant, Node, UnsupportedModel
 from qcompiler.ir.integer import sender, spikes_of, spiking_nodes
 from qcompiler.ir.invariants import SCHEDULED, SPIKING
-from qcompiler.ir.snn import Encode, First, Neuron
+from qcompiler.ir.snn import Connect, Convolve, Encode, First, Neuron, Relay
 
 from .base import Pass
+from .relays import Relays, lags
+
+_PATIENCE = 1 << 12  # steps that a window may be put off until all branches can meet
 
 
 @dataclass(frozen=True)
 class AssignWindows(Pass):
-    """Set the window of every neuron and the start of every encoder and first-spike gate."""
+    """Set the window of every neuron and the start of every encoder and first-spike gate.
+
+    ``delay`` is the longest delay of a synapse, in steps; -1 is any. Raises UnsupportedModel if
+    branches can never meet with it.
+    """
 
     name: ClassVar[str] = "assign-windows"
     requires: ClassVar[tuple[Invariant, ...]] = (SPIKING,)
-    establishes: ClassVar[tuple[Invariant, ...]] = (SCHEDULED,)
+    establishes: ClassVar[tuple[Invariant, ...]] = (SPIKING, SCHEDULED)
+    delay: int = -1
+
+    def __post_init__(self) -> None:
+        if self.delay < -1:
+            raise ValueError(f"delay must be at least 0, or -1 for any, not {self.delay}")
 
     def __call__(self, graph: Graph) -> Graph:
-        """Longest path to every population, then windows along it."""
-        starts = _starts(graph)
-        nodes = tuple(_timed(node, starts, graph) for node in graph.nodes)
-        return replace(graph, nodes=nodes)
+        """Longest path to every population, then windows and delays along it."""
+        starts = _starts(graph, self.delay)
+        relays = Relays(graph, starts, self.delay)
+        nodes: list[Node] = []
+        for node in graph.nodes:
+            nodes.append(_timed(node, starts, graph, relays))
+            nodes.extend(relays.behind.get(node.result.name, ()))
+        return replace(graph, nodes=tuple(nodes))
 
 
-def _starts(graph: Graph) -> dict[str, int]:
+def _starts(graph: Graph, delay: int) -> dict[str, int]:
     """The step at which the highest level of each population leaves."""
     paths: networkx.DiGraph[str] = networkx.DiGraph()
-    for node in spiking_nodes(graph):
-        paths.add_node(node.result.name)
+    nodes = {node.result.name: node for node in spiking_nodes(graph)}
+    for name, node in nodes.items():
+        paths.add_node(name)
         for source in _sources(graph, node):
-            delay = 1 if isinstance(node.op, First) else 1 + spikes_of(source.result).top
-            paths.add_edge(source.result.name, node.result.name, delay=delay)
+            steps = 1 if isinstance(node.op, First) else 1 + spikes_of(source.result).top
+            paths.add_edge(source.result.name, name, steps=steps)
     starts: dict[str, int] = {}
     for name in networkx.topological_sort(paths):
-        edges = paths.in_edges(name, data="delay")
-        starts[name] = max((starts[source] + delay for source, _, delay in edges), default=0)
+        edges = [(starts[n] + steps, n) for n, _, steps in paths.in_edges(name, data="steps")]
+        arrivals = [(step, spikes_of(nodes[source].result).top) for step, source in edges]
+        starts[name] = _meeting(arrivals, delay, nodes[name])
     return starts
 
 
+def _meeting(arrivals: list[tuple[int, int]], delay: int, node: Node) -> int:
+    """The first step at which all branches can have arrived, given when each does and its T."""
+    first = max((step for step, _ in arrivals), default=0)
+    for read in range(first, first + _PATIENCE):
+        if all(lags(read - step, top, delay) is not None for step, top in arrivals):
+            return read
+    raise UnsupportedModel(
+        Diagnostic(
+            f"branches never meet with synapses that delay by {delay} steps at most",
+            node.origin,
+            "allow longer delays in assign-windows",
+        )
+    )
+
+
 def _sources(graph: Graph, node: Node) -> list[Node]:
-    if isinstance(node.op, Encode):
-        return []
-    if isinstance(node.op, First):
-        return [sender(graph, node.operands[0])]
-    synapses = (graph.producer(o) for o in node.operands if isinstance(o, Value))
-    return [sender(graph, synapse.operands[0]) for synapse in synapses if synapse]
+    match node.op:
+        case First():
+            return [sender(graph, node.operands[0])]
+        case Neuron():
+            return [sender(graph, synapse.operands[0]) for synapse in _synapses(graph, node)]
+    return []
 
 
-def _timed(node: Node, starts: dict[str, int], graph: Graph) -> Node:
+def _synapses(graph: Graph, node: Node) -> list[Node]:
+    found = (graph.producer(operand) for operand in node.operands)
+    return [synapse for synapse in found if synapse is not None]
+
+
+def _timed(node: Node, starts: dict[str, int], graph: Graph, relays: Relays) -> Node:
     begin = starts.get(node.result.name)
     match node.op:
         case Encode() | First() as op:
             return replace(node, op=replace(op, start=begin))
+        case Convolve() | Connect() | Relay():
+            return relays.delayed(node)
         case Neuron() as op:
             assert begin is not None
-            opens = min(starts[source.result.name] for source in _sources(graph, node)) + 1
+            opens = min(map(relays.opening, _synapses(graph, node)))
             return replace(node, op=replace(op, window=(opens, begin, begin + op.t_max - 1)))
     return node

@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Value, origins
-from qcompiler.ir.ann import Affine, ArgMax, Clip, Conv, Dense, Pad, Softmax, SumPool
+from qcompiler.ir import Constant, Graph, Node, Operand, Value, origins
+from qcompiler.ir.ann import Add, Affine, ArgMax, Clip, Concat, Conv, Dense, Pad, Softmax, SumPool
 from qcompiler.ir.view import Reshape, Take, Transpose
+
+_LINEAR = Conv | Dense | SumPool | Pad | Affine
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A linear map of a source; without one the source itself."""
+
+    linear: Node | None
+    source: Value
 
 
 @dataclass(frozen=True)
 class Group:
-    """A linear map, a positive gain behind it and a clip behind both; each may be missing.
+    """A sum of branches, a positive gain behind it and a clip behind both.
 
-    Without a linear map the group passes its source on. ``nodes`` holds what is there, in order.
+    Sum, gain and clip may be missing. ``nodes`` holds what is there, in order.
     """
 
-    linear: Node | None
-    gain: Node | None
-    clip: Node | None
+    branches: tuple[Branch, ...]
+    total: Node | None = None
+    gain: Node | None = None
+    clip: Node | None = None
 
     @property
     def nodes(self) -> tuple[Node, ...]:
         """The group's nodes, in order."""
-        return tuple(n for n in (self.linear, self.gain, self.clip) if n is not None)
+        found = (*(b.linear for b in self.branches), self.total, self.gain, self.clip)
+        return tuple(node for node in found if node is not None)
 
     @property
     def result(self) -> Value:
@@ -52,14 +64,41 @@ def groups(graph: Graph) -> Iterator[Group]:
 
 
 def _group(graph: Graph, node: Node) -> Group | None:
-    if isinstance(node.op, Clip):
-        return Group(None, None, node)
-    if not isinstance(node.op, Conv | Dense | SumPool | Pad | Affine):
-        return None
+    match node.op:
+        case Clip():
+            return Group((_branch(graph, node, None),), clip=node)
+        case Add():
+            branches = (_branch(graph, node, operand) for operand in node.operands)
+            return _behind(graph, Group(tuple(branches), node), node)
+        case Conv() | Dense() | SumPool() | Pad() | Affine():
+            if _next(graph, node, Add):
+                return None  # a branch
+            return _behind(graph, Group((Branch(node, _source(node)),)), node)
+    return None
+
+
+def _branch(graph: Graph, node: Node, operand: Operand | None) -> Branch:
+    """What a sum, or (without an operand) a clip, takes in."""
+    linear = graph.producer(operand) if operand else None
+    if linear and isinstance(linear.op, _LINEAR) and graph.only_user(linear.result) is node:
+        return Branch(linear, _source(linear))
+    value = operand or node.operands[0]
+    assert isinstance(value, Value)
+    return Branch(None, value)
+
+
+def _source(node: Node) -> Value:
+    source = node.operands[0]
+    assert isinstance(source, Value)
+    return source
+
+
+def _behind(graph: Graph, group: Group, node: Node) -> Group:
+    """The group with the gain and the clip that follow its last node."""
     gain = None if isinstance(node.op, Affine) else _next(graph, node, Affine)
-    if gain is not None and not _positive(gain):
+    if gain is not None and (not _positive(gain) or _next(graph, gain, Add)):
         gain = None
-    return Group(node, gain, _next(graph, gain or node, Clip))
+    return replace(group, gain=gain, clip=_next(graph, gain or node, Clip))
 
 
 def _next(graph: Graph, node: Node, kind: type) -> Node | None:
@@ -76,7 +115,7 @@ def is_last(graph: Graph, value: Value) -> bool:
     """Whether a value, or a mere view of it or its maximum's index, is an output of the graph."""
     if graph.is_output(value):
         return True
-    host = (Softmax, ArgMax, Reshape, Transpose, Take)
+    host = (Softmax, ArgMax, Concat, Reshape, Transpose, Take)
     users = graph.users(value)
     return bool(users) and all(
         isinstance(user.op, host) and is_last(graph, user.result) for user in users

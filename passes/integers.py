@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qcompiler.ir import Constant, Diagnostic, Node, Range, Spikes, UnsupportedModel
-from qcompiler.ir.ann import Affine, Conv, Dense, Pad, SumPool
+from qcompiler.ir import Diagnostic, Range, Spikes, UnsupportedModel
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
+from qcompiler.ir.snn import Relay, Synapse
 from qcompiler.ir.synapse import fan_in
 
 from .groups import Group
+from .real import Linear, Real, real_of
 
 _MAX_SLOPE = 1 << 15
 _UNFIT = float(1 << 60)  # stands for any bias beyond all limits
@@ -25,8 +25,8 @@ _SAMPLE = 512
 _NARROW = 1e-25  # ranges narrower than this count as one value
 _NO_WEIGHT = 1e-300  # smaller weights are none
 _FAR_OFF = 1 << 30  # levels that a range may lie from zero
-_FAR = 1e37  # beyond it a number stands for infinity
 _BLOCK = 1 << 15
+_MOST_PARTS, _FEW_SYNAPSES = 8, 4
 
 
 class Limits(NamedTuple):
@@ -36,21 +36,19 @@ class Limits(NamedTuple):
     potential: int
 
 
-class Real(NamedTuple):
-    """A linear map as a synapse: weights, bias, and a positive gain behind both."""
+class Synapses(NamedTuple):
+    """Synapses with integer weights W from the source of one of a group's branches."""
 
+    branch: int
     synapse: Synapse
     weight: Array
-    bias: Array
-    gain: Array
 
 
 @dataclass(frozen=True)
 class Integers:
-    """Synapse, weight W, bias B and slope D of a population, integers; B and D spread over it."""
+    """Synapses, bias B and slope D of a population; B and D, int64, spread over it."""
 
-    synapse: Synapse
-    weight: Array
+    synapses: tuple[Synapses, ...]
     bias: Array
     slope: Array
 
@@ -79,18 +77,33 @@ def output_levels(t_max: int, chosen: int) -> int:
     return chosen or max(t_max, 64)
 
 
-def integers_of(group: Group, source: Spikes, code: Spikes, limits: Limits) -> Integers:
-    """Quantise one group; UnsupportedModel if a weight needs more bits than there are."""
-    real = _real(group, source)
-    ratio = _Ratio(real.weight, source.scale / code.scale, isinstance(real.synapse, Relay))
+def integers_of(
+    group: Group, sources: tuple[Spikes, ...], code: Spikes, limits: Limits
+) -> Integers:
+    """Quantise one group; UnsupportedModel if a weight needs more bits than there are.
+
+    ``sources`` are the codes of its branches' sources, in order.
+    """
+    real = real_of(group, sources)
+    ratios = _ratios(real, sources, code)
     offset = (real.bias / code.scale).astype(np.float64)
-    slope = _slope(ratio, real, limits, group, code.t_max)
+    slope = _slope(ratios, real, limits, group, code.t_max)
     for _ in range(8):
-        found = _rounded(real, ratio, offset, slope, source, code)
-        excess = _excess(found, source, code, limits)
+        weights = tuple(ratio.rounded(slope) for ratio in ratios)
+        neuron = np.maximum(np.rint(slope / real.gain), 1)
+        bias = np.rint(neuron * (offset + code.zero)) + neuron // 2
+        for branch, weight, source in zip(real.branches, weights, sources, strict=True):
+            if source.zero:
+                bias = bias - source.zero * fan_in(branch.synapse, weight, source.shape)
+        reach = np.abs(bias) + neuron * (code.t_max + 1)
+        for branch, weight, source in zip(real.branches, weights, sources, strict=True):
+            reach = reach + source.top * fan_in(branch.synapse, np.abs(weight), source.shape)
+        excess = reach / limits.potential
         if np.all(excess <= 1):
-            return found
-        slope = np.floor(slope / _per_output(excess, slope))
+            bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
+            parts = _parts(real.branches, weights, limits.weight)
+            return Integers(tuple(parts), bias, neuron.astype(np.int64))
+        slope = np.floor(slope / _per_slope(excess, slope))
         if np.any(slope < 1):
             break
     raise UnsupportedModel(
@@ -102,130 +115,115 @@ def integers_of(group: Group, source: Spikes, code: Spikes, limits: Limits) -> I
     )
 
 
-def _real(group: Group, source: Spikes) -> Real:
-    node = group.linear
-    shape = group.result.type.shape
-    if node is None:
-        one = np.ones((1,) * len(shape))
-        return Real(Relay(), one, np.zeros_like(one), one)
-    real = _linear(node, source)
-    if group.gain is None:
-        return real
-    scale, shift = (c.data.astype(np.float64) for c in _constants(group.gain))
-    scale, shift = (_full_rank(array, len(shape)) for array in (scale, shift))
-    return Real(real.synapse, real.weight, real.bias * scale + shift, scale)
-
-
-def _linear(node: Node, source: Spikes) -> Real:
-    rank = len(node.result.type.shape)
-    one = np.ones((1,) * rank)
-    channels = source.shape[0] if source.shape else 1
-    match node.op:
-        case Conv() as op:
-            weight, bias = (c.data for c in _constants(node))
-            synapse = Convolve(op.strides, op.pads, op.dilations, op.groups)
-            return Real(synapse, weight, _full_rank(bias, rank), one)
-        case Dense():
-            weight, bias = (c.data for c in _constants(node))
-            return Real(Connect(), weight, bias, one)
-        case Affine():
-            scale, shift = (c.data for c in _constants(node))
-            return Real(Relay(), _full_rank(scale, rank), _full_rank(shift, rank), one)
-        case SumPool() as op:
-            synapse = Convolve(op.strides, op.pads, op.dilations, channels)
-            return Real(synapse, np.ones((channels, 1, *op.kernel)), 0 * one, one)
-        case Pad() as op:
-            return _pad(node, op, channels)
-    raise UnsupportedModel(Diagnostic(f"{node.op.mnemonic} has no spiking form", node.origin))
-
-
-def _pad(node: Node, op: Pad, channels: int) -> Real:
-    rank = len(op.pads) // 2
-    if rank < 2 or op.pads[0] or op.pads[rank]:
-        raise UnsupportedModel(
-            Diagnostic("padding of the channel axis has no spiking form yet", node.origin)
-        )
-    if abs(op.value) > _FAR:
-        raise UnsupportedModel(
-            Diagnostic("padding with minus infinity stands before no max pool", node.origin)
-        )
-    space = rank - 1
-    pads = (*op.pads[1:rank], *op.pads[rank + 1 :])
-    synapse = Convolve((1,) * space, pads, (1,) * space, channels)
-    filling = np.full(node.result.type.shape, op.value)
-    ends = zip(filling.shape[1:], pads, pads[space:], strict=False)
-    inner = (slice(None), *(slice(before, n - after) for n, before, after in ends))
-    filling[inner] = 0
-    one = np.ones((1,) * rank)
-    return Real(
-        synapse, np.ones((channels, 1, *(1,) * space)), filling if op.value else 0 * one, one
-    )
-
-
-def _constants(node: Node) -> tuple[Constant, ...]:
-    return tuple(operand for operand in node.operands if isinstance(operand, Constant))
-
-
-def _full_rank(array: Array, rank: int) -> Array:
-    return array.reshape((1,) * (rank - array.ndim) + array.shape)
+def _parts(
+    branches: tuple[Linear, ...], weights: tuple[Array, ...], limit: int
+) -> Iterator[Synapses]:
+    """Weights beyond the limit are split over several synapses."""
+    for index, (branch, weight) in enumerate(zip(branches, weights, strict=True)):
+        rest, first = weight, True
+        while first or rest.any():
+            part = np.clip(rest, -limit, limit)
+            yield Synapses(index, branch.synapse, part)
+            rest, first = rest - part, False
 
 
 class _Ratio:
-    """Weights times the ratio of two codes' scales, in float64, of which few are held at once.
+    """Weights of a branch times the ratio of two codes' scales, of which few are held at once.
 
-    ``largest`` is their largest magnitude for each output, or each of them if ``relay``.
+    ``largest`` is their largest magnitude for each slope, of which there is one an output or, if
+    ``shape`` says so, one a neuron; ``parts`` is the number of synapses that one may be split into.
     """
 
-    def __init__(self, weight: Array, factor: float, relay: bool) -> None:
-        self.weight, self.factor, self.relay = weight, factor, relay
-        axes = () if relay else tuple(range(1, weight.ndim))
+    def __init__(self, branch: Linear, factor: float, shape: tuple[int, ...], parts: int) -> None:
+        self.weight, self.factor, self.parts = branch.weight, factor, parts
+        self.relay = isinstance(branch.synapse, Relay)
+        weight = branch.weight
+        if self.relay:
+            axes = tuple(axis for axis, length in enumerate(shape) if length == 1)
+        else:
+            axes = tuple(range(1, weight.ndim))
         ends = weight.max(axis=axes, keepdims=True), -weight.min(axis=axes, keepdims=True)
-        self.largest: Array = np.maximum(*ends).astype(np.float64) * factor
+        largest = np.maximum(*ends).astype(np.float64) * factor
+        self.largest: Array = largest if self.relay else largest.reshape(shape)
 
-    def sample(self) -> Array:
-        """Some weights of each output, ``O x count``."""
-        flat = self.weight.reshape(len(self.weight), -1)
+    def sample(self, outputs: int) -> Array:
+        """Some weights of each output, ``outputs x count``."""
+        spread = np.broadcast_to(self.weight, (outputs, *self.weight.shape[1:]))
+        flat = spread.reshape(outputs, -1)
         some = flat[:, :: max(1, flat.shape[1] // _SAMPLE)]
         result: Array = some.astype(np.float64) * self.factor
         return result
 
     def rounded(self, slope: Array) -> Array:
         """The nearest integers to the weights times a slope; their doubles fit their type, too."""
+        if self.relay:
+            whole: Array = np.rint(self.weight * self.factor * slope).astype(np.int64)
+            return whole
         peak = int(np.max(self.largest * slope)) + 1
         found = np.empty(self.weight.shape, np.min_scalar_type(-2 * peak - 1))
+        steep = slope.reshape(-1, *(1,) * (self.weight.ndim - 1))
         for at in _blocks(self.weight):
-            found[at] = np.rint(self.weight[at].astype(np.float64) * self.factor * slope[at])
+            found[at] = np.rint(self.weight[at].astype(np.float64) * self.factor * steep[at])
         return found
+
+
+def _ratios(real: Real, sources: tuple[Spikes, ...], code: Spikes) -> list[_Ratio]:
+    rank = len(code.shape)
+    if all(isinstance(branch.synapse, Relay) for branch in real.branches):
+        shape = np.broadcast_shapes(*(branch.weight.shape for branch in real.branches))
+    else:
+        shape = (*code.shape[:1], *(1,) * (rank - 1))
+    fans = [_fan(branch) for branch in real.branches]
+    room = max(sum(fans), _FEW_SYNAPSES) if len(fans) > 1 else 0
+    return [
+        _Ratio(branch, source.scale / code.scale, shape, _most_parts(fan, room))
+        for branch, source, fan in zip(real.branches, sources, fans, strict=True)
+    ]
+
+
+def _fan(branch: Linear) -> float:
+    """Synapses of a branch into a neuron."""
+    if isinstance(branch.synapse, Relay):
+        return 1.0
+    return np.count_nonzero(branch.weight) / len(branch.weight)
+
+
+def _most_parts(fan: float, room: float) -> int:
+    """A branch of few synapses may have each of them several times, so that others keep their bits.
+
+    This at most doubles the synapses of the population.
+    """
+    return int(np.clip(room // max(fan, 1), 1, _MOST_PARTS))
 
 
 def _blocks(array: Array) -> Iterator[Any]:
     """Indices of runs of outputs that are quick to work through."""
-    if not array.ndim:
-        yield ()
-        return
     step = max(1, _BLOCK // max(1, array[0].size))
     yield from (slice(begin, begin + step) for begin in range(0, len(array), step))
 
 
-def _slope(ratio: _Ratio, real: Real, limits: Limits, group: Group, levels: int) -> Array:
-    """Largest slope of each output (or relay weight) that keeps its weights within their bits."""
-    largest = ratio.largest
-    if (worst := largest.max() * real.gain.max()) > limits.weight + 0.5:
+def _slope(ratios: list[_Ratio], real: Real, limits: Limits, group: Group, levels: int) -> Array:
+    """Largest slope of each output, or neuron, that keeps its weights within their bits."""
+    if (worst := max(r.largest.max() / r.parts for r in ratios)) * (
+        gain := real.gain.max()
+    ) > limits.weight + 0.5:
         raise UnsupportedModel(
             Diagnostic(
-                f"one level of an input moves an output by {worst:.0f} levels, "
+                f"one level of an input moves an output by {worst * gain:.0f} levels, "
                 f"weights go to {limits.weight}",
                 group.origin,
                 "use a larger --t-max or more --weight-bits, or calibrate with more typical data",
             )
         )
+    largest = np.max(np.broadcast_arrays(*(r.largest / r.parts for r in ratios)), axis=0)
     room = np.full_like(largest, np.inf)
     np.divide(limits.weight, largest, out=room, where=largest > _NO_WEIGHT)
     highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1))
     steepest: Array = np.clip(np.floor(room), 1, highest)
-    if ratio.relay:
+    if all(ratio.relay for ratio in ratios):
         return steepest
-    sample, start = ratio.sample(), steepest.reshape(-1, 1)
+    samples = [ratio.sample(len(steepest)) for ratio in ratios]
+    sample, start = np.concatenate(samples, axis=1), steepest.reshape(-1, 1)
     best = [_closest(sample[at], start[at]) for at in _blocks(sample)]
     return np.concatenate(best).reshape(steepest.shape)
 
@@ -245,41 +243,8 @@ def _error(ratio: Array, slope: Array) -> Array:
     return result
 
 
-def _per_output(array: Array, slope: Array) -> Array:
+def _per_slope(array: Array, slope: Array) -> Array:
     """Largest over the neurons that share a slope, but at least 1; shaped as the slopes are."""
-    if array.ndim == slope.ndim:
-        axes = tuple(axis for axis, length in enumerate(slope.shape) if length == 1)
-        worst: Array = array.max(axis=axes, keepdims=True)
-    else:
-        worst = array.reshape(len(array), -1).max(axis=1)
-        worst = np.broadcast_to(worst, slope.shape[:1]).reshape(slope.shape)
+    axes = tuple(axis for axis, length in enumerate(slope.shape) if length == 1)
+    worst: Array = array.max(axis=axes, keepdims=True)
     return np.maximum(worst, 1)
-
-
-def _rounded(
-    real: Real, ratio: _Ratio, offset: Array, slope: Array, source: Spikes, code: Spikes
-) -> Integers:
-    weight = ratio.rounded(slope)
-    over = (
-        slope.reshape(-1, *(1,) * (len(code.shape) - 1))
-        if weight.ndim > 1 and not ratio.relay
-        else slope
-    )
-    neuron_slope = np.maximum(np.rint(over / real.gain), 1)
-    bias = np.rint(neuron_slope * (offset + code.zero)) + neuron_slope // 2
-    if source.zero:
-        bias = bias - source.zero * fan_in(real.synapse, weight, source.shape)
-    return Integers(
-        real.synapse,
-        weight,
-        np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64),
-        neuron_slope.astype(np.int64),
-    )
-
-
-def _excess(found: Integers, source: Spikes, code: Spikes, limits: Limits) -> Array:
-    """How far potentials go beyond their limit, as a factor that spreads over the neurons."""
-    span = source.top * fan_in(found.synapse, np.abs(found.weight), source.shape)
-    reach = span + np.abs(found.bias) + found.slope * (code.t_max + 1)
-    excess: Array = reach / limits.potential
-    return excess

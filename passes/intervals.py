@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Range, Value
-from qcompiler.ir.ann import Affine, Clip, Conv, Dense, MaxPool, Pad, SumPool
+from qcompiler.ir.ann import Add, Affine, Clip, Concat, Conv, Dense, MaxPool, Pad, SumPool
 from qcompiler.ir.evaluate import apply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Reshape, Take, Transpose, arrange
@@ -25,12 +25,30 @@ def interval_ranges(graph: Graph, given: Range) -> dict[str, Range]:
         low, high = (np.full((1,) * len(value.type.shape), end, np.float64) for end in given)
         known[value.name] = (low, high)
     for node in graph.nodes:
-        source = node.operands[0]
-        reach = known.get(source.name) if isinstance(source, Value) else None
-        bounds = _bounds(node, *reach) if reach else None
+        sources = [operand for operand in node.operands if isinstance(operand, Value)]
+        reaches = [known[source.name] for source in sources if source.name in known]
+        if len(reaches) < max(1, len(sources)):
+            continue
+        bounds = _joined(node, reaches) if len(sources) > 1 else _bounds(node, *reaches[0])
         if bounds is not None:
             known[node.result.name] = bounds
     return {name: (float(low.min()), float(high.max())) for name, (low, high) in known.items()}
+
+
+def _joined(node: Node, reaches: list[Bounds]) -> Bounds | None:
+    """Bounds of what reads several values."""
+    match node.op:
+        case Add():
+            lows, highs = zip(*reaches, strict=True)
+            return sum(lows), sum(highs)
+        case Concat(axis):
+            shapes = [operand.type.shape for operand in node.operands]
+            low, high = (
+                [np.broadcast_to(end, shape) for end, shape in zip(ends, shapes, strict=True)]
+                for ends in zip(*reaches, strict=True)
+            )
+            return np.concatenate(low, axis), np.concatenate(high, axis)
+    return None
 
 
 def _bounds(node: Node, low: Array, high: Array) -> Bounds | None:

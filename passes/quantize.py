@@ -5,6 +5,8 @@ A group ``y = clip(gain (w x + b) + c)`` with x and y coded as ``s (q - z)`` bec
 
     W = round(D g w s_x / s_y)      B = round(D ((g b + c) / s_y + z_y)) - z_x sum(W) + D // 2
 
+``w x`` and ``z_x sum(W)`` are sums over the branches of the group, each of which has its own x.
+
 A gain that varies over space divides the slope instead: the neuron's is round(D / g).
 
 The slope D of a channel is as large as its weights and potentials allow, so every channel uses all
@@ -31,7 +33,8 @@ from qcompiler.ir import (
     UnsupportedModel,
     Value,
 )
-from qcompiler.ir.ann import ArgMax, Clip, MaxPool, Softmax
+from qcompiler.ir.ann import ArgMax, Clip, Concat, MaxPool, Softmax
+from qcompiler.ir.integer import spikes_of
 from qcompiler.ir.invariants import NO_BATCHNORM, SPIKING
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, First, Neuron
@@ -108,8 +111,8 @@ class _Lowering:
     def lowered(self, node: Node) -> bool:
         """Whether what a node reads has been lowered; if not, that has been reported already."""
         group = self.groups.get(node.result.name)
-        source = (group.nodes[0] if group else node).operands[0]
-        return source.name in self.spikes or source.name in self.tensors
+        sources = [b.source for b in group.branches] if group else node.operands
+        return all(s.name in self.spikes or s.name in self.tensors for s in sources)
 
     def encode(self, value: Value) -> None:
         raw = self.builder.input(value.name, value.type)
@@ -145,9 +148,9 @@ class _Lowering:
             case Reshape() | Transpose() | Take() if source.name in self.spikes:
                 source = self.spikes[source.name]
                 self.spikes[name] = self.builder.add(node.op, source, name=name, origin=origin)
-            case Softmax() | ArgMax() | Reshape() | Transpose() | Take():
-                host = self.tensor(source)
-                self.tensors[name] = self.builder.add(node.op, host, name=name, origin=origin)
+            case Softmax() | ArgMax() | Concat() | Reshape() | Transpose() | Take():
+                host = (self.tensor(o) for o in node.operands if isinstance(o, Value))
+                self.tensors[name] = self.builder.add(node.op, *host, name=name, origin=origin)
             case _:
                 raise UnsupportedModel(
                     Diagnostic(f"{node.op.mnemonic} has no spiking form", origin)
@@ -162,28 +165,33 @@ class _Lowering:
         return self.tensors[value.name]
 
     def population(self, group: Group) -> Value:
-        source = group.nodes[0].operands[0]
-        assert isinstance(source, Value)
-        if source.name not in self.spikes:
+        names = [branch.source.name for branch in group.branches]
+        if any(name not in self.spikes for name in names):
             raise UnsupportedModel(
                 Diagnostic("a layer behind softmax or argmax has no spiking form", group.origin)
             )
-        spikes = self.spikes[source.name]
-        assert isinstance(spikes.type, Spikes)
+        sources = [self.spikes[name] for name in names]
         code = self.code(group.result, group.origin)
-        found = integers_of(group, spikes.type, code, self.options.limits)
-        return self.neurons(group, spikes, code, found)
+        codes = tuple(spikes_of(source) for source in sources)
+        found = integers_of(group, codes, code, self.options.limits)
+        return self.neurons(group, sources, code, found)
 
-    def neurons(self, group: Group, source: Value, code: Spikes, found: Integers) -> Value:
-        name, factor = group.result.name, 2 if self.options.even else 1
-        weight, bias, slope = (
-            Constant(f"{name}:{what}", _narrow(array * factor))
-            for what, array in (("W", found.weight), ("B", found.bias), ("D", found.slope))
+    def neurons(self, group: Group, sources: list[Value], code: Spikes, found: Integers) -> Value:
+        name, origin, add = group.result.name, group.origin, self.builder.add
+        currents = []
+        for index, (branch, synapse, weight) in enumerate(found.synapses, 1):
+            constant = self.constant(f"{name}:W" if index == 1 else f"{name}:W.{index}", weight)
+            operands = sources[branch], constant
+            currents.append(add(synapse, *operands, name=f"{name}:current", origin=origin))
+        bias, slope = (
+            self.constant(f"{name}:B", found.bias),
+            self.constant(f"{name}:D", found.slope),
         )
-        add, origin = self.builder.add, group.origin
-        current = add(found.synapse, source, weight, name=f"{name}:current", origin=origin)
         op = Neuron(code.t_max, code.scale, code.zero)
-        return add(op, current, bias, slope, name=name, origin=origin)
+        return add(op, *currents, bias, slope, name=name, origin=origin)
+
+    def constant(self, name: str, array: Array) -> Constant:
+        return Constant(name, _narrow(array * (2 if self.options.even else 1)))
 
 
 def _narrow(array: Array) -> Array:
