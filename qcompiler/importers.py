@@ -1,4 +1,4 @@
-"""Which function imports which ONNX operator; every one takes a `Step` and gives its result."""
+"""Which function imports which ONNX operator; every one takes a `Step` and gives its results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TypeAlias
 
 from qcompiler.ir import Value
 
+from .importers_branch import add, concat, mean, sub, total
 from .importers_linear import batchnorm, conv, gemm, matmul
+from .importers_part import gather, slice_, split
 from .importers_plain import cast, cast_like, dropout, identity, pad
 from .importers_pool import (
     average_pool,
@@ -16,11 +18,11 @@ from .importers_pool import (
     max_pool,
     reduce,
 )
-from .importers_scalar import add, arg_max, clip, div, mul, neg, relu, softmax, sub
+from .importers_scalar import arg_max, clip, div, mul, neg, relu, softmax
 from .importers_view import flatten, reshape, squeeze, transpose, unsqueeze
 from .step import Step
 
-Importer: TypeAlias = Callable[[Step], Value]
+Importer: TypeAlias = Callable[[Step], "Value | tuple[Value, ...]"]
 
 # Done on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {
@@ -33,10 +35,14 @@ HOST: Mapping[str, Importer] = {
 VIEWS: Mapping[str, Importer] = {
     "Cast": cast,
     "CastLike": cast_like,
+    "Concat": concat,
     "Dropout": dropout,
     "Flatten": flatten,
+    "Gather": gather,
     "Identity": identity,
     "Reshape": reshape,
+    "Slice": slice_,
+    "Split": split,
     "Squeeze": squeeze,
     "Transpose": transpose,
     "Unsqueeze": unsqueeze,
@@ -54,6 +60,7 @@ LAYERS: Mapping[str, Importer] = {
     "GlobalMaxPool": global_max_pool,
     "MatMul": matmul,
     "MaxPool": max_pool,
+    "Mean": mean,
     "Mul": mul,
     "Neg": neg,
     "Pad": pad,
@@ -62,6 +69,7 @@ LAYERS: Mapping[str, Importer] = {
     "ReduceSum": reduce,
     "Relu": relu,
     "Sub": sub,
+    "Sum": total,
 }
 
 IMPORTERS: Mapping[str, Importer] = {**LAYERS, **VIEWS, **HOST}

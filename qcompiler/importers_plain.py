@@ -9,8 +9,8 @@ from onnx import TensorProto, helper
 
 from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Pad
-from qcompiler.ir.view import Reshape
 
+from .importers_part import taken
 from .importers_view import axis_of, mixes_batch
 from .known import Known
 from .step import Broken, Refused, Step
@@ -35,17 +35,14 @@ def pad(step: Step) -> Value:
         ends[axis], ends[rank + axis] = pads[index], pads[len(chosen) + index]
     if ends[0] or ends[rank]:
         raise mixes_batch(step)
-    if min(ends) < 0:
-        raise Refused("Pad with negative pads crops, and Slice is not supported yet")
-    if not any(ends):
-        return x
     value, begins, after = _pad_value(step), ends[1:rank], ends[rank + 1 :]
-    if not (begins[0] or after[0]):
-        return step.add(Pad((*begins, *after), value), x)
-    # channels become an axis of space, which kernels can pad
-    raised = step.add(Reshape((1, *x.type.shape)), x)
-    padded = step.add(Pad((0, *begins, 0, *after), value), raised)
-    return step.add(Reshape(padded.type.shape[1:]), padded)
+    for at, (before, behind) in enumerate(zip(begins, after, strict=True)):
+        if before < 0 or behind < 0:
+            x = taken(
+                step, x, at, range(x.type.shape[at])[max(0, -before) : min(0, behind) or None]
+            )
+    grown = tuple(max(0, n) for n in (*begins, *after))
+    return step.add(Pad(grown, value), x) if any(grown) else x
 
 
 def _pad_value(step: Step) -> float:

@@ -46,19 +46,6 @@ def _bound(step: Step, index: int, name: str, default: float) -> float:
     return default if abs(bound) >= np.finfo(np.float32).max and bound * default > 0 else bound
 
 
-def add(step: Step) -> Value:
-    """Add of a constant."""
-    _, array, x = _pair(step)
-    return _affine(step, x, np.ones((), np.float32), array)
-
-
-def sub(step: Step) -> Value:
-    """Sub of a constant, or from one."""
-    first, array, x = _pair(step)
-    sign = np.asarray(-1 if first else 1, np.float32)
-    return _affine(step, x, sign, array if first else -array)
-
-
 def mul(step: Step) -> Value:
     """Mul by a constant."""
     _, array, x = _pair(step)

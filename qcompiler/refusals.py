@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 _RETRAIN = "replace it by Relu or Clip and retrain, or cut the model before it"
-_BRANCHES = "not yet: every layer must read one other, without skip connections or branches"
 _STATE = "networks with state or control flow are not supported"
 _FLOAT = "compile the model in floating point: qcompiler quantises it by itself"
 _STATISTICS = "it takes statistics of the data: use BatchNormalization instead and retrain"
@@ -16,7 +15,6 @@ _GROUPS = {
         Celu Elu Erf Exp Gelu HardSigmoid HardSwish LeakyRelu Mish PRelu Pow Selu Sigmoid Shrink
         Sin Softplus Softsign Sqrt Swish Tanh ThresholdedRelu Log Abs Sign Reciprocal SwiGLU
     """,
-    _BRANCHES: "Concat Sum Mean Split",
     _STATE: "GRU If LSTM Loop RNN Scan SequenceMap",
     _FLOAT: """
         ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul
@@ -27,8 +25,7 @@ _GROUPS = {
         MeanVarianceNormalization RMSNormalization
     """,
     _LATER: """
-        ConvTranspose DepthToSpace Expand Gather LpPool ReduceMin Resize Slice SpaceToDepth Tile
-        Upsample
+        ConvTranspose DepthToSpace Expand LpPool ReduceMin Resize SpaceToDepth Tile Upsample
     """,
     _HOST: "ArgMin Hardmax NonMaxSuppression TopK",
     _ATTENTION: "Attention RotaryEmbedding",
@@ -44,8 +41,6 @@ _PRODUCT = "only products with constants are: cut the model before it"
 
 # What these are refused for if two of their operands depend on the data, and what helps.
 TWO = {
-    "Add": ("Add of two branches is not supported", _BRANCHES),
-    "Sub": ("Sub of two branches is not supported", _BRANCHES),
     "Mul": ("Mul of two values that depend on the data is not supported", _PRODUCT),
     "Div": ("Div of two values that depend on the data is not supported", _PRODUCT),
     "MatMul": ("MatMul of two values that depend on the data is not supported", _PRODUCT),

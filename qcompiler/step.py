@@ -69,8 +69,13 @@ class Step:
     op_type: str
     opset: int
     inputs: tuple[Item, ...]
-    output: str
+    outputs: tuple[str, ...]
     attributes: dict[str, Any]
+
+    @property
+    def output(self) -> str:
+        """Name of the first result."""
+        return self.outputs[0]
 
     def item(self, index: int) -> Item:
         """An input, None if it is not given."""
@@ -149,6 +154,10 @@ class Step:
     def part(self, role: str, op: Op, *operands: Operand) -> Value:
         """Append an operation on the way to the node's result."""
         return self._append(f"{self.output}.{role}", op, operands)
+
+    def named(self, name: str, op: Op, *operands: Operand) -> Value:
+        """Append the operation that gives one of several results."""
+        return self._append(name, op, operands)
 
     def _append(self, name: str, op: Op, operands: tuple[Operand, ...]) -> Value:
         value = self.scope.builder.add(op, *operands, name=name, origin=(self.name,))

@@ -189,8 +189,8 @@ class Walk:
 
     def _imported(self, entry: Entry, inputs: tuple[Item, ...]) -> dict[str, Item]:
         """A node that reads what depends on the data."""
-        op_type, (output, *others) = entry.op_type, entry.node.output
-        if not output:
+        op_type, outputs = entry.op_type, tuple(entry.node.output)
+        if not any(outputs):
             raise Broken("has no output")
         sources = [
             self.hosted[i.name] for i in inputs if isinstance(i, Value) and i.name in self.hosted
@@ -199,17 +199,18 @@ class Walk:
             self._inside(sources)
             self._note(entry, "compiled", _UNTOLD)
             return {}
-        if any(name in self.used for name in others if name):
-            raise Refused(f"{op_type} with a second output is not supported")
         attributes = attributes_of(entry.node)
-        step = Step(self.scope, entry.name, op_type, self.opset, inputs, output, attributes)
-        result = IMPORTERS[op_type](step)
+        step = Step(self.scope, entry.name, op_type, self.opset, inputs, outputs, attributes)
+        found = IMPORTERS[op_type](step)
+        results = (found,) if isinstance(found, Value) else found
+        if any(name in self.used for name in outputs[len(results) :] if name):
+            raise Refused(f"{op_type} with a second output is not supported")
         if op_type in HOST or sources:
-            self.hosted[result.name] = sources[0] if sources else entry
-        removed = any(result is item for item in inputs)
+            self.hosted |= {value.name: sources[0] if sources else entry for value in results}
+        removed = all(any(value is item for item in inputs) for value in results)
         kind = "host" if op_type in HOST else "removed" if removed else "compiled"
         self._note(entry, kind)
-        return {output: result}
+        return {name: value for name, value in zip(outputs, results, strict=False) if name}
 
     def _inside(self, sources: list[Entry]) -> None:
         for source in sources:
