@@ -1,7 +1,7 @@
 """Fold scales, shifts, pads and average pools into the linear layer beside them.
 
-What remains are convolutions, dense layers, clips and max pools; an affine map, a sum pool or a
-pad that no neighbour can take stays, and becomes a population of its own.
+What remains are convolutions, dense layers, sums of branches, clips and max pools; an affine map, a
+sum pool or a pad that no neighbour can take stays, and becomes a population of its own.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Reshape, Take, Transpose, View, arrange
 
 from .base import Pass
+from .concat import concat_as_sum, concat_rules
 from .linear import fold_before, fold_behind, parameters, relinear
+from .margins import margin_rules
 from .pooling import pool_into_conv, pool_into_dense
+from .sums import sum_rules
 
+_BRANCHES = (sum_rules, margin_rules, concat_rules)
 _LOWEST = -1e38  # what exporters write for minus infinity
 
 
@@ -33,7 +37,8 @@ class FoldLinear(Pass):
         """Apply the rules of this module until none matches."""
         moves = (_merge_affines, _clip_first, _affine_behind_view, _affine_behind_pool)
         folds = (_views, _affine_behind_linear, _affine_before_linear, _fill_pad, _pad_into_next)
-        return rewrite(graph, *moves, *folds, pool_into_conv, pool_into_dense)
+        rules = (*moves, *folds, pool_into_conv, pool_into_dense, *_BRANCHES)
+        return rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
 
 
 def _sole(node: Node, graph: Graph, *kinds: type) -> Node | None:

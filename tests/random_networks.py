@@ -26,7 +26,7 @@ class Random:
         self.builder = Builder("random")
         self.count = 0
 
-    def network(self, depth: int) -> Graph:
+    def network(self, depth: int, branches: bool) -> Graph:
         rng = self.rng
         space = tuple(int(n) for n in rng.integers(5, 9, rng.integers(1, 3)))
         value = self.builder.input("input", Tensor((int(rng.integers(1, 5)), *space)))
@@ -34,8 +34,12 @@ class Random:
             *(self.conv, self.conv, self.depthwise, self.maximum, self.average),
             *(self.batchnorm, self.affine, self.pad, self.clip, self.views),
         )
+        joins: tuple[Callable[[Value], Value], ...] = ()
+        if branches:
+            joins = (self.residual, self.residual, self.concat, self.halves, self.embedded)
         for _ in range(depth):
-            value = layers[rng.integers(len(layers))](value)
+            chosen = joins if joins and rng.random() < 0.5 else layers
+            value = chosen[rng.integers(len(chosen))](value)
         if rng.random() < 0.7:
             value = self.dense(value)
         return self.builder.build([value], ["output"])
@@ -128,15 +132,84 @@ class Random:
             return self.add(Take(0, order), x)
         return self.add(Reshape((shape[0], *shape[:0:-1])), x)
 
+    def same_size(self, x: Value, channels: int, groups: int = 1) -> Value:
+        """A convolution that keeps the space of its input."""
+        rank = len(x.type.shape) - 1
+        kernel = tuple(int(self.rng.choice([1, 3])) for _ in range(rank))
+        pads = tuple(k // 2 for k in kernel) * 2
+        weight = self.constant(channels, x.type.shape[0] // groups, *kernel, scale=0.4)
+        bias = self.constant(channels, *(1,) * rank, scale=0.3)
+        op = ann.Conv((1,) * rank, pads, (1,) * rank, groups)
+        return self.add(op, x, weight, bias)
+
+    def residual(self, x: Value) -> Value:
+        """A sum of one to three branches and their source, which may have another reader."""
+        operands = [x] if self.rng.random() < 0.7 else []
+        channels = x.type.shape[0]
+        while len(operands) < 2 or self.rng.random() < 0.3:
+            branch = x
+            for _ in range(int(self.rng.integers(1, 3))):
+                if self.rng.random() < 0.4:
+                    branch = self.clip(branch)
+                branch = self.same_size(branch, channels)
+            operands.append(self.affine(branch) if self.rng.random() < 0.3 else branch)
+        found = self.add(ann.Add(), *operands)
+        if self.rng.random() < 0.3:
+            found = self.affine(found)
+        return self.clip(found) if self.rng.random() < 0.7 else found
+
+    def concat(self, x: Value) -> Value:
+        """Parts of different make along any axis, and something that reads them."""
+        rng = self.rng
+        parts = [x] if rng.random() < 0.6 else []
+        while len(parts) < 2 or rng.random() < 0.3:
+            part = self.same_size(x, x.type.shape[0])
+            parts.append(self.clip(part) if rng.random() < 0.6 else part)
+        axis = int(rng.integers(len(x.type.shape))) if rng.random() < 0.4 else 0
+        found = self.add(ann.Concat(axis), *parts)
+        reader = int(rng.integers(6))
+        if reader == 0:
+            return self.clip(self.same_size(found, found.type.shape[0], groups=x.type.shape[0]))
+        if reader == 1:
+            return self.clip(self.same_size(found, 3))
+        return (self.maximum, self.average, self.views, self.batchnorm)[reader - 2](found)
+
+    def halves(self, x: Value) -> Value:
+        """Two slices of one axis that go their own ways and meet again."""
+        axis = int(self.rng.integers(len(x.type.shape)))
+        length = x.type.shape[axis]
+        if length < 2:
+            return self.clip(x)
+        x = self.same_size(x, x.type.shape[0]) if self.rng.random() < 0.5 else x
+        step = int(self.rng.choice([-1, 1]))
+        halves = range(length)[: length // 2], range(length)[length - length // 2 :][::step]
+        first, second = (self.add(Take(axis, tuple(half)), x) for half in halves)
+        if self.rng.random() < 0.5:
+            first = self.clip(first)
+        return self.add(ann.Add(), self.same_size(first, first.type.shape[0]), second)
+
+    def embedded(self, x: Value) -> Value:
+        """Every other pixel among channels of zeros, added to a convolution with strides."""
+        shape, rank = x.type.shape, len(x.type.shape) - 1
+        y = x
+        for axis in range(1, rank + 1):
+            y = self.add(Take(axis, tuple(range(0, shape[axis], 2))), y)
+        before, behind = (int(n) for n in self.rng.integers(0, 3, 2))
+        y = self.add(ann.Pad((before, *(0,) * rank, behind, *(0,) * rank)), y)
+        weight = self.constant(before + shape[0] + behind, shape[0], *(3,) * rank, scale=0.3)
+        bias = self.constant(len(weight.data), *(1,) * rank, scale=0.2)
+        conv = self.add(ann.Conv((2,) * rank, (1,) * 2 * rank, (1,) * rank), x, weight, bias)
+        return self.clip(self.add(ann.Add(), conv, y))
+
     def dense(self, x: Value) -> Value:
         inputs, outputs = int(np.prod(x.type.shape)), int(self.rng.integers(2, 6))
         weight = self.constant(outputs, inputs, scale=1 / np.sqrt(inputs))
         return self.add(ann.Dense(), x, weight, self.constant(outputs))
 
 
-def random_network(seed: int, depth: int = 5) -> Graph:
+def random_network(seed: int, depth: int = 5, branches: bool = False) -> Graph:
     """A network of about this many layers, always the same for a seed."""
-    return Random(seed).network(depth)
+    return Random(seed).network(depth, branches)
 
 
 def random_batch(graph: Graph, seed: int, frames: int = 6) -> Array:
