@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -167,12 +167,12 @@ class ClosedForm:
 
     def _divided(self, layer: Layer) -> str:
         """V in integers, then (V + 1/2) / D."""
-        alone = len(layer.synapses) == 1 and not isinstance(connection(layer.synapses[0]), Relay)
-        flat = alone and _per_output(layer, layer.bias)
+        (first, weight), *others = _merged(layer)
+        flat = not isinstance(connection(first), Relay) and _per_output(layer, layer.bias)
         bias = _by_output(layer, layer.bias) + 0.5 if flat else None
-        total = self._synapse(layer.synapses[0], weight_of(layer.synapses[0]), bias)
-        for synapse in layer.synapses[1:]:
-            total = self.writer.add("Add", total, self._synapse(synapse, weight_of(synapse), None))
+        total = self._synapse(first, weight, bias)
+        for synapse, weight in others:
+            total = self.writer.add("Add", total, self._synapse(synapse, weight, None))
         if bias is None:
             total = self.writer.add("Add", total, self._number(layer.bias + 0.5))
         return self.writer.add("Div", total, self._number(layer.slope))
@@ -234,6 +234,18 @@ class ClosedForm:
         if self.count:
             self._count(whole, top)
         return Levels(layer.spikes.top, byte=add("Clip", whole, "", top))
+
+
+def _merged(layer: Layer) -> list[tuple[Node, Array]]:
+    """Synapses and weights, kernels first; those of one kind from one source are added up."""
+    found: dict[Any, tuple[Node, Array]] = {}
+    for synapse in layer.synapses:
+        key = replace(connection(synapse), delay=0), synapse.operands[0].name
+        weight = weight_of(synapse)
+        if key in found:
+            weight = found[key][1].astype(np.int64) + weight
+        found[key] = synapse, weight
+    return sorted(found.values(), key=lambda pair: isinstance(connection(pair[0]), Relay))
 
 
 def _per_output(layer: Layer, array: Array) -> bool:

@@ -14,7 +14,7 @@ from qcompiler.backends.fast import FastEngine
 from qcompiler.backends.host import Counters
 from qcompiler.backends.steps import StepsEngine
 from qcompiler.ir import Builder, Constant, Graph, Tensor, UnsupportedModel, ann, evaluate
-from qcompiler.ir.snn import Connect, Convolve, Decode, Encode, Neuron
+from qcompiler.ir.snn import Connect, Convolve, Decode, Encode, Neuron, Synapse
 from tests.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_batch, random_network
 
 seeds = st.integers(0, 2**32 - 1)
@@ -50,6 +50,28 @@ def test_engines_agree_on_random_networks(
         assume(False)
     counters = same(spiking, 2 * batch)  # beyond the calibrated range, too
     assert counters.frames == len(batch)
+
+
+@given(seed=seeds, t_max=t_maxes, delay=st.integers(0, 80))
+@settings(max_examples=60, deadline=None, phases=PHASES)
+def test_engines_agree_on_branches(seed: int, t_max: int, delay: int) -> None:
+    """Sums and concatenations; where synapses cannot delay enough, relays do."""
+    graph = random_network(seed, branches=True)
+    batch = random_batch(graph, seed)
+    pipeline = LOIHI.replace("assign-windows", f"assign-windows{{delay={delay}}}")
+    try:
+        found = [
+            compiled(graph, text, calibration=(batch[:4],), t_max=t_max)
+            for text in (LOIHI, pipeline)
+        ]
+    except UnsupportedModel:
+        assume(False)
+    for spiking in found:
+        same(spiking, 2 * batch)
+    free, bound = (FastEngine(spiking)(batch).outputs[0] for spiking in found)
+    np.testing.assert_array_equal(free, bound)
+    delays = [node.op.delay for node in found[1].nodes if isinstance(node.op, Synapse)]
+    assert max(delays) <= delay
 
 
 @given(seed=seeds)

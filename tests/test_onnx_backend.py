@@ -1,6 +1,7 @@
 """ONNX's own test cases for the operators that are imported.
 
-The first input of a case is the data; the others become initialisers, as in a trained model.
+The first input of a case is the data; the others become initialisers, as in a trained model. What
+joins values is tried with data in all of its inputs as well.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ Array = np.ndarray[Any, Any]
 Case = tuple[str, onnx.ModelProto, list[Any], list[Any], float, float]
 
 _MODULES = """
-    add argmax averagepool batch_normalization cast clip constant conv div dropout flatten gemm
-    globalaveragepool globalmaxpool identity logsoftmax matmul maxpool mul neg pad reducemax
-    reducemean reducesum relu reshape softmax squeeze sub transpose unsqueeze
+    add argmax averagepool batch_normalization cast clip concat constant conv div dropout flatten
+    gather gemm globalaveragepool globalmaxpool identity logsoftmax matmul maxpool mean mul neg pad
+    reducemax reducemean reducesum relu reshape slice softmax split squeeze sub sum transpose
+    unsqueeze
 """
+_JOINS = {"Add", "Concat", "Mean", "Sub", "Sum"}
 _BF16 = 2.0**-8  # what a cast to bfloat16 rounds, which is removed here
 
 
@@ -73,22 +76,26 @@ def array(value: Any) -> Array:
     return np.asarray(value)
 
 
-def run(case: Case, free: bool) -> None:
-    """Import a case, run it and compare; ``free`` leaves the batch size of its input open."""
+def run(case: Case, free: bool, data: int = 1) -> None:
+    """Import a case, run it and compare.
+
+    ``free`` leaves the batch size open, ``data`` is the number of inputs that are no constants.
+    """
     _, original, inputs, outputs, rtol, atol = case
     proto = onnx.ModelProto()
     proto.CopyFrom(original)
     bound = {tensor.name for tensor in proto.graph.initializer}
     names = [value.name for value in proto.graph.input if value.name not in bound]
-    for name, value in list(zip(names, inputs, strict=False))[1:]:
+    for name, value in list(zip(names, inputs, strict=False))[data:]:
         if isinstance(value, np.ndarray | np.generic | onnx.TensorProto):
             proto.graph.initializer.append(numpy_helper.from_array(array(value), name))
     if free:
-        for dim in proto.graph.input[0].type.tensor_type.shape.dim[:1]:
-            dim.dim_param = "batch"
+        for given in proto.graph.input[:data]:
+            for dim in given.type.tensor_type.shape.dim[:1]:
+                dim.dim_param = "batch"
     graph = import_model(proto).graph
     verify(graph)
-    found = evaluate(graph, *map(array, inputs[:1]))
+    found = evaluate(graph, *map(array, inputs[:data]))
     for one, value in zip(found, map(array, outputs), strict=True):
         rounding = max(rtol, _BF16) if value.dtype.name == "bfloat16" else rtol
         assert one.shape == value.shape
@@ -106,17 +113,18 @@ def test_onnx_backend_cases(
     refusals: Counter[str] = Counter()
     failures = []
     for case in cases():
-        if not case[1].graph.input:
-            continue
-        try:
-            run(case, free)
-            counts["passed"] += 1
-        except UnsupportedModel as error:
-            counts["refused"] += 1
-            refusals[error.diagnostics[0].message] += 1
-        except Exception as error:
-            counts["failed"] += 1
-            failures.append(f"{case[0]}: {type(error).__name__}: {str(error)[:400]}")
+        given = len(case[1].graph.input)
+        joins = given > 1 and case[1].graph.node[0].op_type in _JOINS
+        for data in [1, given] if joins else [1] if given else []:
+            try:
+                run(case, free, data)
+                counts["passed"] += 1
+            except UnsupportedModel as error:
+                counts["refused"] += 1
+                refusals[error.diagnostics[0].message] += 1
+            except Exception as error:
+                counts["failed"] += 1
+                failures.append(f"{case[0]}: {type(error).__name__}: {str(error)[:400]}")
     with capsys.disabled():
         numbers = ", ".join(f"{counts[kind]} {kind}" for kind in ("passed", "refused", "failed"))
         print(f"\nONNX {cases.__name__}, batch {'free' if free else 'fixed'}: {numbers}")

@@ -22,9 +22,28 @@ EMPTY = "s = Constant<value = int64[2] {1073741824, 4}>() c = ConstantOfShape(s)
 REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "unknown": (IMAGE, 'y = Einsum<equation="a->a">(x)', 17, {}, "operator Einsum is not", ""),
     "sigmoid": (FLAT, "y = Sigmoid(x)", 17, {}, "operator Sigmoid is not supported", "retrain"),
-    "concat": (FLAT, "v = Neg(x) y = Concat<axis=1>(x, v)", 17, {}, "operator Concat", "branches"),
+    "concat": (FLAT, "v = Neg(x) y = Concat<axis=0>(x, v)", 17, {}, "Concat mixes the batch", ""),
+    "concat samples": (
+        FLAT,
+        "y = Concat<axis=1>(x, c)",
+        17,
+        {"c": (23, 6)},
+        "the constant of Concat differs between samples",
+        "",
+    ),
     "lstm": (ROWS, "y = LSTM<hidden_size=2>(x, w, w)", 17, {"w": (1, 8, 5)}, "LSTM is", "state"),
-    "slice": (FLAT, "y = Slice(x, a, a)", 17, {"a": ints(1)}, "operator Slice is not", "yet"),
+    "resize": (FLAT, "y = Resize(x, , s)", 17, {"s": (2,)}, "operator Resize is not", "yet"),
+    "slice": (FLAT, "y = Slice(x, a, b)", 17, {"a": ints(0), "b": ints(2)}, "mixes the batch", ""),
+    "slice nothing": (
+        FLAT,
+        "y = Slice(x, a, a, a)",
+        17,
+        {"a": ints(1)},
+        "the result of Slice is empty",
+        "",
+    ),
+    "split": (FLAT, "y, z = Split<axis=0>(x)", 11, {}, "Split mixes the batch", ""),
+    "gather": (FLAT, "y = Gather<axis=0>(x, a)", 17, {"a": ints(0)}, "mixes the batch", ""),
     "max": (FLAT, "y = Max(x, c)", 17, {"c": (6,)}, "operator Max is not supported", "Clip"),
     "quantised": (
         FLAT,
@@ -34,8 +53,7 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "operator QuantizeLinear is not supported",
         "floating point",
     ),
-    "add": (IMAGE, BRANCHES.format("Add"), 17, {}, "Add of two branches", "skip connections"),
-    "sub": (IMAGE, BRANCHES.format("Sub"), 17, {}, "Sub of two branches", "skip connections"),
+    "add": (FLAT, "v = Unsqueeze(x, a) y = Add(v, x)", 17, {"a": ints(1)}, "mixes the batch", ""),
     "mul": (IMAGE, BRANCHES.format("Mul"), 17, {}, "Mul of two values", "constants"),
     "div": (IMAGE, BRANCHES.format("Div"), 17, {}, "Div of two values", "constants"),
     "div by": (FLAT, "y = Div(c, x)", 17, {"c": (6,)}, "Div by a value that depends", ""),
@@ -108,7 +126,6 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "unsqueeze": (FLAT, "y = Unsqueeze(x, a)", 17, {"a": ints(0)}, "mixes the batch axis", ""),
     "mean": (FLAT, "y = ReduceMean(x)", 17, {}, "ReduceMean mixes the batch axis", ""),
     "reflect": (FLAT, 'y = Pad<mode="reflect">(x, p)', 17, {"p": ints(0, 1, 0, 0)}, "reflect", ""),
-    "crop": (FLAT, "y = Pad(x, p)", 17, {"p": ints(0, -1, 0, 0)}, "Slice is not supported", ""),
     "pad batch": (FLAT, "y = Pad(x, p)", 17, {"p": ints(1, 0, 0, 0)}, "mixes the batch", ""),
     "cast": (FLAT, "y = Cast<to=7>(x)", 17, {}, "Cast to int64 is not supported", ""),
     "enlarges": (FLAT, "y = Add(x, c)", 17, {"c": (1, 4, 6)}, "enlarges the value", ""),
@@ -143,7 +160,7 @@ def test_refusal_names_node_and_reason(name: str) -> None:
 
 def test_all_refusals_at_once() -> None:
     body = """
-        a = Sigmoid(x) b = Conv(a, w) c = Sigmoid(b) d = Slice(c, i, i) e = Add(d, c)
+        a = Sigmoid(x) b = Conv(a, w) c = Sigmoid(b) d = Resize(c, , i) e = Mul(d, c)
         f = com.example.Fused(e) g = Relu(f) h = Shape(g) j = Gather(h, i) y = Neg(g)
     """
     proto = model(IMAGE, body, w=(3, 3, 1, 1), i=ints(1))
@@ -153,8 +170,8 @@ def test_all_refusals_at_once() -> None:
     found = {d.message: d.nodes for d in caught.value.diagnostics}
     assert found == {
         "operator Sigmoid is not supported (2 nodes)": ("a_node", "c_node"),
-        "operator Slice is not supported": ("d_node",),
-        "Add of two branches is not supported": ("e_node",),
+        "operator Resize is not supported": ("d_node",),
+        "Mul of two values that depend on the data is not supported": ("e_node",),
         "operator com.example.Fused is not supported": ("f_node",),
     }
     text = str(caught.value)
