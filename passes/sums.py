@@ -74,6 +74,8 @@ def _affine_into_branches(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     assert isinstance(scale, Constant) and isinstance(shift, Constant)
     if per_channel(scale.data, node.result.type.shape) is None:
         return None
+    if len(set(inner.operands)) < len(inner.operands):
+        return None  # is made one scaled branch first
     none = Constant(f"{shift.name}:none", np.zeros_like(shift.data))
     branches = [
         Node(

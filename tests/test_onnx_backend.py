@@ -104,7 +104,7 @@ def run(case: Case, free: bool, data: int = 1) -> None:
 
 @pytest.mark.parametrize("free", [False, True], ids=["batch fixed", "batch free"])
 @pytest.mark.parametrize(
-    ("cases", "least"), [(node_cases, (144, 138)), (model_cases, (74, 73))], ids=["node", "model"]
+    ("cases", "least"), [(node_cases, (164, 155)), (model_cases, (77, 76))], ids=["node", "model"]
 )
 def test_onnx_backend_cases(
     cases: Any, least: tuple[int, int], free: bool, capsys: pytest.CaptureFixture[str]

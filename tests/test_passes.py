@@ -24,10 +24,11 @@ def close(before: Graph, after: Graph, seed: int) -> None:
     np.testing.assert_allclose(found, expected, atol=2e-4 * scale)
 
 
+@pytest.mark.parametrize("branches", [False, True])
 @given(seed=seeds)
 @settings(max_examples=80, deadline=None, phases=PHASES)
-def test_folding_keeps_the_numbers(seed: int) -> None:
-    graph = random_network(seed, depth=6)
+def test_folding_keeps_the_numbers(branches: bool, seed: int) -> None:
+    graph = random_network(seed, 6, branches)
     text = show(graph)
     folded = compiled(graph, "fold-batchnorm")
     assert not list(NO_BATCHNORM.check(folded))
@@ -36,11 +37,12 @@ def test_folding_keeps_the_numbers(seed: int) -> None:
     assert show(graph) == text
 
 
+@pytest.mark.parametrize("branches", [False, True])
 @given(seed=seeds)
 @settings(max_examples=30, deadline=None, phases=PHASES)
-def test_folding_twice_changes_nothing(seed: int) -> None:
+def test_folding_twice_changes_nothing(branches: bool, seed: int) -> None:
     pipeline = Pipeline.parse("fold-batchnorm,fold-linear")
-    once = pipeline.run(random_network(seed, depth=6))
+    once = pipeline.run(random_network(seed, 6, branches))
     assert show(pipeline.run(once)) == show(once)
 
 
@@ -56,19 +58,21 @@ def test_a_pipeline_is_deterministic(seed: int) -> None:
     assert len(texts) == 1
 
 
+@pytest.mark.parametrize("branches", [False, True])
 @given(seed=seeds)
 @settings(max_examples=40, deadline=None, phases=PHASES)
-def test_intervals_contain_all_values(seed: int) -> None:
-    graph = compiled(random_network(seed), "fold-batchnorm,normalize{low=-1 high=1}")
+def test_intervals_contain_all_values(branches: bool, seed: int) -> None:
+    graph = compiled(
+        random_network(seed, branches=branches), "fold-batchnorm,normalize{low=-1 high=1}"
+    )
     batch = np.clip(random_batch(graph, seed), -1, 1)
     known = {graph.inputs[0].name: batch}
     from qcompiler.ir import Value
     from qcompiler.ir.evaluate import apply
 
     for node in graph.nodes:
-        constants = [o.data for o in node.operands if isinstance(o, Constant)]
-        (source,) = (o.name for o in node.operands if isinstance(o, Value))
-        known[node.result.name] = apply(node.op, known[source], *constants)
+        arrays = [known[o.name] if isinstance(o, Value) else o.data for o in node.operands]
+        known[node.result.name] = apply(node.op, *arrays)
         assert isinstance(node.result.type, Tensor)
         low, high = node.result.type.range or (np.inf, -np.inf)
         slack = 1e-3 * max(1.0, high - low)

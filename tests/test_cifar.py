@@ -1,0 +1,51 @@
+"""A residual network on real images: accuracy, and the engines against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.backends.program import Program
+
+BOUNDS = {32: 0.785, 64: 0.803}  # 2000 images, of which the trained network gets 80.85 %
+
+
+def resnet20(data_dir: Path, **options: Any) -> Program:
+    folder = data_dir / "cifar10"
+    return qcompiler.compile(
+        folder / "resnet20.onnx",
+        calibration=folder / "cifar10_train_calib_1000.npz",
+        mean_values=(123.675, 116.28, 103.53),
+        scale_values=(58.395, 57.12, 57.375),
+        **options,
+    )
+
+
+def images(data_dir: Path, count: int | None = None) -> tuple[Any, Any]:
+    with np.load(data_dir / "cifar10" / "cifar10_test_jpeg_2000.npz") as data:
+        pixels = data["images"][:count].astype(np.float32)
+        return pixels.transpose(0, 3, 1, 2), data["labels"][:count]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("t_max", BOUNDS)
+def test_resnet20_accuracy(data_dir: Path, t_max: int) -> None:
+    batch, labels = images(data_dir)
+    outputs = resnet20(data_dir, target="reference", t_max=t_max).run(batch)
+    assert isinstance(outputs, np.ndarray)
+    assert np.mean(outputs.argmax(axis=1) == labels) >= BOUNDS[t_max]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+def test_resnet20_engines_agree_on_every_neuron(data_dir: Path, target: str) -> None:
+    batch, _ = images(data_dir, 2)
+    program = resnet20(data_dir, target=target, t_max=16)
+    golden, found = program.spikes(batch), program.spikes(batch, engine="fast")
+    assert golden.keys() == found.keys()
+    for name, steps in golden.items():
+        np.testing.assert_array_equal(steps, found[name], err_msg=name)
