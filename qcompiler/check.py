@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from qcompiler.ir import Graph
-from qcompiler.ir.ann import MaxPool
+from qcompiler.ir.ann import Concat, MaxPool
 from qcompiler.ir.view import Reshape, Take, Transpose
 from qcompiler.passes import Pipeline
 from qcompiler.passes.groups import groups
@@ -56,6 +56,8 @@ def _places(graph: Graph) -> dict[str, str]:
                 text = f"first-spike gates %{node.result.name}"
             case Reshape() | Transpose() | Take():
                 text = "rearranges spikes, costs nothing"
+            case Concat():
+                text = _MEANING["host"]
             case _:
                 continue
         places.update(dict.fromkeys(node.origin, text))
