@@ -103,9 +103,10 @@ def integers_of(
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
             parts = _parts(real.branches, weights, limits.weight)
             return Integers(tuple(parts), bias, neuron.astype(np.int64))
-        slope = np.floor(slope / _per_slope(excess, slope))
-        if np.any(slope < 1):
+        lower = np.floor(slope / _per_slope(excess, slope))
+        if np.any(lower < 1):
             break
+        slope = np.where(lower < slope, _best(ratios, lower), slope)
     raise UnsupportedModel(
         Diagnostic(
             f"potentials of a population do not fit into +-{limits.potential}",
@@ -219,7 +220,11 @@ def _slope(ratios: list[_Ratio], real: Real, limits: Limits, group: Group, level
     room = np.full_like(largest, np.inf)
     np.divide(limits.weight, largest, out=room, where=largest > _NO_WEIGHT)
     highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1))
-    steepest: Array = np.clip(np.floor(room), 1, highest)
+    return _best(ratios, np.clip(np.floor(room), 1, highest))
+
+
+def _best(ratios: list[_Ratio], steepest: Array) -> Array:
+    """Of slopes up to the given ones, those with the least rounding; relays take the largest."""
     if all(ratio.relay for ratio in ratios):
         return steepest
     samples = [ratio.sample(len(steepest)) for ratio in ratios]
