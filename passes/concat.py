@@ -8,12 +8,12 @@ summed. A concatenation of outputs stays and is done by the host.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import accumulate, groupby
+from itertools import groupby
 from math import prod
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Op, Operand, Value, infer, origins
+from qcompiler.ir import Constant, Graph, Node, Value
 from qcompiler.ir.ann import (
     Add,
     Affine,
@@ -30,6 +30,8 @@ from qcompiler.ir.ann import (
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Reshape, Take, Transpose
 
+from .parts import Parts
+
 _MOST_RUNS = 4  # parts of a concatenation of takes, for each part that is taken from
 
 
@@ -43,7 +45,7 @@ def concat_rules(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
     inner = graph.producer(node.operands[0]) if node.operands else None
     if inner is None or not isinstance(inner.op, Concat) or len(inner.operands) == 1:
         return None
-    new = _New(graph, node, inner)
+    new = Parts(graph, node, inner)
     match node.op:
         case Concat():
             return _flattened(node, graph)
@@ -65,52 +67,14 @@ def concat_as_sum(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     for operand in node.operands:
         inner = graph.producer(operand)
         if inner is not None and isinstance(inner.op, Concat):
-            new = _New(graph, node, inner)
+            new = Parts(graph, node, inner)
             total = new.add(Add(), *new.padded())
             operands = tuple(total if o == operand else o for o in node.operands)
             return (*new.nodes, replace(node, operands=operands))
     return None
 
 
-class _New:
-    """New nodes in place of one that reads a concatenation."""
-
-    def __init__(self, graph: Graph, node: Node, inner: Node) -> None:
-        assert isinstance(inner.op, Concat)
-        self.graph, self.node, self.axis = graph, node, inner.op.axis
-        self.parts = inner.operands
-        self.shape = inner.result.type.shape
-        self.origin = origins(inner, node)
-        self.nodes: list[Node] = []
-        lengths = [part.type.shape[self.axis] for part in self.parts]
-        self.ends = list(accumulate(lengths))
-        self.begins = [0, *self.ends[:-1]]
-
-    def add(self, op: Op, *operands: Operand, origin: tuple[str, ...] | None = None) -> Value:
-        """Append a node."""
-        name = self.graph.fresh(f"{self.node.result.name}:part{len(self.nodes) + 1}")
-        found = self.node.origin if origin is None else origin
-        result = Value(name, infer(op, operands, found))
-        self.nodes.append(Node(op, operands, result, found))
-        return result
-
-    def done(self, op: Op, *operands: Operand) -> tuple[Node, ...]:
-        """All nodes, the last of which gives the result."""
-        last = Node(op, operands, self.node.result, self.origin)
-        return (*self.nodes, last)
-
-    def padded(self) -> list[Value]:
-        """Every part at its place in the whole, among zeros."""
-        found = []
-        for part, begin, end in zip(self.parts, self.begins, self.ends, strict=True):
-            pads = [0] * (2 * len(self.shape))
-            pads[self.axis] = begin
-            pads[len(self.shape) + self.axis] = self.shape[self.axis] - end
-            found.append(self.add(Pad(tuple(pads)), part, origin=self.origin))
-        return found
-
-
-def _linear(new: _New) -> tuple[Node, ...]:
+def _linear(new: Parts) -> tuple[Node, ...]:
     """A linear layer of the whole is the sum of what it makes of each part among zeros."""
     weights = new.node.operands[1:]
     layers = []
@@ -132,7 +96,7 @@ def _aligned(op: Conv, inner: Node) -> bool:
     return all(part.type.shape[0] % width == 0 for part in inner.operands)
 
 
-def _by_groups(new: _New, op: Conv) -> tuple[Node, ...]:
+def _by_groups(new: Parts, op: Conv) -> tuple[Node, ...]:
     weight, bias = new.node.operands[1:]
     assert isinstance(weight, Constant) and isinstance(bias, Constant)
     width, outputs = new.shape[0] // op.groups, len(weight.data) // op.groups
@@ -150,7 +114,7 @@ def _by_groups(new: _New, op: Conv) -> tuple[Node, ...]:
     return new.done(Concat(), *layers)
 
 
-def _parts(new: _New) -> tuple[Node, ...] | None:
+def _parts(new: Parts) -> tuple[Node, ...] | None:
     """The concatenation of what the node makes of each part, if it treats them alike."""
     node, axis = new.node, new.axis
     match node.op:
@@ -174,7 +138,7 @@ def _parts(new: _New) -> tuple[Node, ...] | None:
     return None
 
 
-def _affine(new: _New) -> tuple[Node, ...]:
+def _affine(new: Parts) -> tuple[Node, ...]:
     layers = []
     for index, part in enumerate(new.parts):
         constants = []
@@ -194,7 +158,7 @@ def _full_rank(array: Array, rank: int) -> Array:
     return array.reshape((1,) * (rank - array.ndim) + array.shape)
 
 
-def _taken(new: _New, op: Take) -> tuple[Node, ...] | None:
+def _taken(new: Parts, op: Take) -> tuple[Node, ...] | None:
     """Runs of indices that lie in one part are taken from it."""
     places = [int(np.searchsorted(new.ends, index, side="right")) for index in op.indices]
     runs = [
@@ -207,7 +171,7 @@ def _taken(new: _New, op: Take) -> tuple[Node, ...] | None:
     return new.done(Concat(op.axis), *found)
 
 
-def _reshaped(new: _New, shape: tuple[int, ...]) -> tuple[Node, ...] | None:
+def _reshaped(new: Parts, shape: tuple[int, ...]) -> tuple[Node, ...] | None:
     """A reshape that keeps the parts apart along an axis of its result."""
     before = prod(new.shape[: new.axis])
     sizes = [prod(part.type.shape[new.axis :]) for part in new.parts]
@@ -245,6 +209,6 @@ def _sum_of_concats(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     shapes = {(n.op, tuple(part.type.shape for part in n.operands)) for n in found}
     if len(shapes) > 1:
         return None
-    new = _New(graph, node, found[0])
+    new = Parts(graph, node, found[0])
     columns = zip(*(n.operands for n in found), strict=True)
     return new.done(found[0].op, *(new.add(Add(), *column) for column in columns))
