@@ -11,8 +11,9 @@ import numpy as np
 
 from qcompiler.ir import Constant, Diagnostic, Node, Range, Spikes, UnsupportedModel
 from qcompiler.ir.ann import Affine, Conv, Dense, Pad, SumPool
+from qcompiler.ir.dynamics import Dynamics, clock_weights, lines_of
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
+from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse, Window
 from qcompiler.ir.synapse import fan_in
 
 from .groups import Group
@@ -27,13 +28,15 @@ _NO_WEIGHT = 1e-300  # smaller weights are none
 _FAR_OFF = 1 << 30  # levels that a range may lie from zero
 _FAR = 1e37  # beyond it a number stands for infinity
 _BLOCK = 1 << 15
+_TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
 
 
 class Limits(NamedTuple):
-    """What a weight, and a potential, may reach in absolute value."""
+    """What a weight, a potential, and the input of one step may reach in absolute value."""
 
     weight: int
     potential: int
+    input: int
 
 
 class Real(NamedTuple):
@@ -85,11 +88,13 @@ def integers_of(group: Group, source: Spikes, code: Spikes, limits: Limits) -> I
     ratio = _Ratio(real.weight, source.scale / code.scale, isinstance(real.synapse, Relay))
     offset = (real.bias / code.scale).astype(np.float64)
     slope = _slope(ratio, real, limits, group, code.t_max)
-    for _ in range(8):
+    for attempt in range(12):
         found = _rounded(real, ratio, offset, slope, source, code)
         excess = _excess(found, source, code, limits)
         if np.all(excess <= 1):
             return found
+        if attempt >= _TOGETHER:
+            excess = np.maximum(excess, excess.max())
         slope = np.floor(slope / _per_output(excess, slope))
         if np.any(slope < 1):
             break
@@ -221,7 +226,7 @@ def _slope(ratio: _Ratio, real: Real, limits: Limits, group: Group, levels: int)
         )
     room = np.full_like(largest, np.inf)
     np.divide(limits.weight, largest, out=room, where=largest > _NO_WEIGHT)
-    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1))
+    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.input // levels)
     steepest: Array = np.clip(np.floor(room), 1, highest)
     if ratio.relay:
         return steepest
@@ -278,8 +283,18 @@ def _rounded(
 
 
 def _excess(found: Integers, source: Spikes, code: Spikes, limits: Limits) -> Array:
-    """How far potentials go beyond their limit, as a factor that spreads over the neurons."""
-    span = source.top * fan_in(found.synapse, np.abs(found.weight), source.shape)
-    reach = span + np.abs(found.bias) + found.slope * (code.t_max + 1)
+    """How far a neuron goes beyond its limits, as a factor that spreads over the neurons."""
+    excite = fan_in(found.synapse, np.maximum(found.weight, 0), source.shape)
+    net = fan_in(found.synapse, found.weight, source.shape)
+    inhibit, top, t_max = excite - net, source.top, code.t_max
+    slope = found.slope.astype(np.float64)
+    reach = top * (excite + inhibit) + np.abs(found.bias) + slope * (t_max + 1)
     excess: Array = reach / limits.potential
+    if limits.input < limits.potential:
+        drive = clock_weights(top * excite, top * inhibit, net, found.bias, slope, t_max)
+        window = Window(0, top, top + code.top)
+        threshold = int(slope.max()) * t_max - 1
+        lines = lines_of(drive, window)
+        worst = Dynamics(excite, inhibit, top * inhibit, lines, window, threshold)
+        excess = np.maximum(excess, worst.extremes(worst.silence()).input / limits.input)
     return excess
