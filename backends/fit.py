@@ -10,7 +10,7 @@ from qcompiler.ir import Diagnostic
 
 from .chips import Chip
 from .netlist import dynamics, received
-from .standalone import CLOCK, EXPONENT, Netlist, Population, Synapses
+from .standalone import CLOCK, Netlist, Population, Synapses
 
 _SHRINK = "use a smaller --t-max or fewer --weight-bits"
 _RECOMPILE = "compile with --target loihi"
@@ -33,11 +33,9 @@ def _weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Diagnosti
     weights = row.weights
     if np.any(weights & 1):
         yield Diagnostic(f"{what} are odd, {chip.name} takes even ones", group.origin, _RECOMPILE)
-    data = row.source not in (CLOCK, row.target)
-    limit = chip.weight if data else chip.weight << EXPONENT
     peak = int(np.abs(weights).max(initial=0))
-    if data and peak > limit:
-        yield _beyond(group, chip, what, peak, limit, "fewer --weight-bits")
+    if row.source not in (CLOCK, row.target) and peak > chip.weight:  # the others are split
+        yield _beyond(group, chip, what, peak, chip.weight, "fewer --weight-bits")
     if row.delay > chip.delay:
         help_ = f"assign-windows{{delay={chip.delay}}}"
         yield _beyond(group, chip, f"the delay from %{row.source}", row.delay, chip.delay, help_)
