@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Literal, TypeAlias, get_args
 
 from qcompiler.ir import DataError, Graph, ProgramError
+from qcompiler.ir.integer import synapse_count
 from qcompiler.ir.kernels import Array
 
 from .chips import LOIHI_2, Chip
@@ -20,9 +21,10 @@ from .fit import findings
 from .netlist import build
 from .processes import Processes
 from .runtime import Interrupts, quiet
-from .standalone import Feed, Netlist, Network, NetworkError, Tap
+from .standalone import Feed, Network, NetworkError, Tap
 
 Runtime: TypeAlias = Literal["auto", "processes", "single"]
+_LARGE = 1 << 24  # synapses from which two cores were measured to outrun one
 _TAGS = ("fixed_pt", "floating_pt")
 
 
@@ -51,8 +53,9 @@ def _import(method: str | None) -> None:
         import lava.proc.lif.process  # noqa: F401
 
 
-def _faster(netlist: Netlist) -> Runtime:
-    return "single"
+def _faster(graph: Graph) -> Runtime:
+    """Small networks spend more time on messages than two processor cores could save."""
+    return "single" if synapse_count(graph) < _LARGE else "processes"
 
 
 class LavaEngine:
@@ -81,7 +84,7 @@ class LavaEngine:
         self.graph = graph
         self.tag = tag
         self.netlist = build(graph)
-        self.runtime = _faster(self.netlist) if runtime == "auto" else runtime
+        self.runtime = _faster(graph) if runtime == "auto" else runtime
         if tag == "fixed_pt" and (found := tuple(findings(self.netlist, chip))):
             raise ProgramError(*found)
 
