@@ -1,45 +1,53 @@
-"""What a backend is, and the two built-in ones."""
+"""What a backend is, and the built-in ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-
-import numpy as np
+from pathlib import Path
+from typing import TypeAlias
 
 from qcompiler.ir import Diagnostic, Graph, Invariant
-from qcompiler.ir.integer import layers, weight_of
 from qcompiler.ir.invariants import READ_OUT, SCHEDULED, SPIKING, within
 
+from .chips import LOIHI_1, LOIHI_2, Chip
+from .cores import place
+from .emitter import emit
+from .fit import findings
+from .netlist import build
+
 _PIPELINE = "fold-batchnorm,fold-linear,normalize,{quantize},{windows},insert-readout"
+
+Emitter: TypeAlias = Callable[[Graph, Path], None]
 
 
 @dataclass(frozen=True)
 class Backend:
     """A target: the passes that lower a network to it, and what the result must satisfy.
 
-    ``pipeline`` is text for `Pipeline.parse`; ``requires`` is checked on the final graph.
+    ``pipeline`` is text for `Pipeline.parse`; ``requires`` is checked on the final graph. ``emit``
+    writes files of the target's own into the folder of a program that is being saved. ``chip``,
+    if there is one, is what the report maps the network onto.
     """
 
     name: str
     description: str
     pipeline: str
     requires: tuple[Invariant, ...]
+    emit: Emitter | None = None
+    chip: Chip | None = None
 
 
-def _even_weights(graph: Graph) -> Iterator[Diagnostic]:
-    for layer in layers(graph):
-        for synapse in layer.synapses:
-            weight = weight_of(synapse)
-            if np.any(weight & 1) or not -254 <= weight.min() <= weight.max() <= 254:
-                yield Diagnostic(
-                    f"weights into %{layer.node.result.name} are not even or beyond +-254",
-                    layer.node.origin,
-                    "compile with --weight-bits 8 or fewer, and with quantize{even=true}",
-                )
+def fits(chip: Chip) -> Invariant:
+    """The network's numbers fit the chip, and every neuron fits on one of its cores."""
 
+    def check(graph: Graph) -> Iterator[Diagnostic]:
+        netlist = build(graph)
+        yield from findings(netlist, chip)
+        yield from place(netlist, chip)[1]
 
-EVEN_WEIGHTS = Invariant("even-weights", _even_weights)
+    return Invariant(f"fits {chip.name}", check)
+
 
 REFERENCE = Backend(
     "reference",
@@ -48,16 +56,21 @@ REFERENCE = Backend(
     (SPIKING, SCHEDULED, READ_OUT, within((1 << 23) - 1, "potentials within 24 bits")),
 )
 
-# Weights: 8 bits with mixed signs are even. Membranes: 24 bits, of which weights count from the
-# seventh (Lava's LIF shifts its input by 6), so +-131071 in units of weights. A synapse delays by
-# up to 63 steps.
-LOIHI = Backend(
-    "loihi",
-    "Intel's Loihi, as a graph of stock Lava processes",
-    _PIPELINE.format(
-        quantize="quantize{even=true potential=131071}", windows="assign-windows{delay=63}"
-    ),
-    (SPIKING, SCHEDULED, READ_OUT, EVEN_WEIGHTS, within(131071, "potentials within 24 bits")),
-)
 
-BUILT_IN = {backend.name: backend for backend in (LOIHI, REFERENCE)}
+def _loihi(name: str, chip: Chip) -> Backend:
+    # Membranes: 24 bits, of which weights count from the seventh, as Lava's LIF shifts its input
+    # by 6. Input of one step: 16 bits, less what the self-inhibition is rounded up by.
+    quantize = f"quantize{{even=true potential={chip.state} input={chip.input - 255}}}"
+    return Backend(
+        name,
+        f"Intel's {chip.name}, as a graph of stock Lava processes",
+        _PIPELINE.format(quantize=quantize, windows=f"assign-windows{{delay={chip.delay}}}"),
+        (SPIKING, SCHEDULED, READ_OUT, fits(chip)),
+        emit,
+        chip,
+    )
+
+
+LOIHI = _loihi("loihi", LOIHI_2)
+
+BUILT_IN = {backend.name: backend for backend in (LOIHI, _loihi("loihi1", LOIHI_1), REFERENCE)}

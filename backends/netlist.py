@@ -1,110 +1,65 @@
-"""The netlist: populations and lists of synapses, all that a simulator or a chip needs to know.
+"""From a compiled graph to its netlist: all that a simulator or a chip needs to know.
 
-Nothing in it refers to the graph: arrays are numpy's, neurons are numbered in C order of their
-population's shape, and views have become numbers of other neurons.
+Nothing in a netlist refers to the graph. Neurons are numbered in C order of their population's
+shape; convolutions stay kernels; views have become other numbers of the sending neurons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
 from math import prod
-from typing import Literal
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, ProgramError, Spikes
-from qcompiler.ir.integer import control_lines, spiking_nodes
+from qcompiler.ir import Graph, Node, Operand, ProgramError, Spikes, Value
+from qcompiler.ir.dynamics import Dynamics
+from qcompiler.ir.integer import (
+    connection,
+    control_lines,
+    layer_of,
+    spikes_of,
+    spiking_nodes,
+    weight_of,
+)
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Encode, First, Population
+from qcompiler.ir.snn import (
+    Connect,
+    Convolve,
+    Decode,
+    Encode,
+    First,
+    Population,
+    Relay,
+    Synapse,
+    Window,
+)
+from qcompiler.ir.synapse import fan_in
+from qcompiler.ir.view import View, arrange
 
-from .wiring import Wires, wires_into
+from . import standalone as plain
+from .standalone import CLOCK, Netlist, Source, Synapses
 
 _GATE_THRESHOLD = 1
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """Input neurons: level q of graph input ``input`` leaves at step ``start + t_max - 1 - q``.
-
-    ``q = clip(floor(x / scale + zero + 1/2), 0, t_max - 1)``.
-    """
-
-    name: str
-    input: str
-    shape: tuple[int, ...]
-    t_max: int
-    scale: float
-    zero: int
-    start: int
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Neurons of one kind: ``u += input; v += u``, a spike where ``v > threshold``, then ``v = 0``.
-
-    The current u of an ``integrate`` group persists; a ``first`` group, a gate, forgets it at
-    every step. Both are reset, ``u = v = 0``, at step ``open`` of every frame, before that step's
-    input. Spikes leave at steps ``read`` to ``close``. A spike sends ``-inhibition`` back to its
-    own neuron, where it arrives one step later and keeps it silent until the reset.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    kind: Literal["integrate", "first"]
-    threshold: int
-    inhibition: int
-    open: int
-    read: int
-    close: int
-    origin: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return prod(self.shape)
-
-
-@dataclass(frozen=True, eq=False)
-class Control:
-    """A clock's spike that arrives at step ``at`` of every frame, with one weight a neuron."""
-
-    target: str
-    at: int
-    weight: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Netlist:
-    """A spiking network. A frame enters every ``interval`` steps and stays ``latency`` steps."""
-
-    sources: tuple[Source, ...]
-    groups: tuple[Group, ...]
-    wires: tuple[Wires, ...]
-    controls: tuple[Control, ...]
-    interval: int
-    latency: int
+_GATE_WEIGHT = 2
 
 
 def build(graph: Graph) -> Netlist:
     """The netlist of a compiled graph; ProgramError if it is not compiled to the end."""
     nodes = spiking_nodes(graph)
     spans = [_window(node) for node in nodes]
-    sources, groups = [], []
-    wires: list[Wires] = []
-    controls: list[Control] = []
+    tops = {node.result.name: spikes_of(node.result).top for node in nodes}
+    sources, populations = [], []
+    synapses: list[Synapses] = []
     for node in nodes:
         if isinstance(node.op, Encode):
             sources.append(_source(node, node.op))
             continue
-        inward = tuple(wires_into(graph, node))
-        lines = tuple(_controls(graph, node)) if isinstance(node.op, Population) else ()
-        groups.append(_group(node, inward, lines))
-        wires += inward
-        controls += lines
+        populations.append(_population(node))
+        synapses += _synapses(graph, node, populations[-1], tops)
     latency = max((close for _, _, close in spans), default=-1) + 1
     interval = frame_interval(graph)
-    return Netlist(tuple(sources), tuple(groups), tuple(wires), tuple(controls), interval, latency)
+    outputs = tuple(_outputs(graph))
+    return Netlist(tuple(sources), tuple(populations), tuple(synapses), outputs, interval, latency)
 
 
 def frame_interval(graph: Graph) -> int:
@@ -135,60 +90,123 @@ def _window(node: Node) -> tuple[int, int, int]:
 def _source(node: Node, op: Encode) -> Source:
     assert op.start is not None
     (operand,) = node.operands
-    return Source(
-        node.result.name,
-        operand.name,
-        node.result.type.shape,
-        *(op.t_max, op.scale, op.zero, op.start),
-    )
-
-
-def _group(node: Node, wires: Iterable[Wires], lines: Iterable[Control]) -> Group:
     name, shape = node.result.name, node.result.type.shape
-    kind: Literal["integrate", "first"] = "integrate"
-    threshold = _GATE_THRESHOLD
-    if isinstance(node.op, Population):
-        threshold = node.op.threshold
+    return Source(name, operand.name, shape, op.t_max, op.scale, op.zero, op.start)
+
+
+def _population(node: Node) -> plain.Population:
+    integrate = isinstance(node.op, Population)
+    threshold = node.op.threshold if isinstance(node.op, Population) else _GATE_THRESHOLD
+    name, shape = node.result.name, node.result.type.shape
+    return plain.Population(name, shape, integrate, threshold, *_window(node), node.origin)
+
+
+def _outputs(graph: Graph) -> Iterator[plain.Output]:
+    for node in graph.nodes:
+        if isinstance(node.op, Decode):
+            code = spikes_of(node.operands[0])
+            yield plain.Output(_image(graph, node.operands[0])[0], code.scale, code.zero)
+
+
+def _synapses(
+    graph: Graph, node: Node, group: plain.Population, tops: Mapping[str, int]
+) -> list[Synapses]:
+    """Everything that reaches a population: data, clocks, and the inhibition by its own spikes."""
+    rows = list(_data(graph, node))
+    if group.persistent:
+        rows.append(_clocks(graph, node, group))
+        inhibition = _inhibition(dynamics(group, rows, tops).silence())
     else:
-        kind = "first"
-    group = Group(name, shape, kind, threshold, 0, *_window(node), node.origin)
-    total = net_weight(group, wires)
-    silence = _silence(group, total, lines) if kind == "integrate" else total.max(initial=0)
-    return replace(group, inhibition=_rounded(int(silence)))
+        (row,) = rows
+        inhibition = _inhibition(received(row, row.weights).max(keepdims=True))
+    rows.append(Synapses(group.name, group.name, "each", -inhibition, group.shape))
+    return rows
 
 
-def _rounded(inhibition: int) -> int:
-    """At least this much, in as few 8-bit weights as possible; see `limits.split`."""
-    unit = 2 if inhibition <= 254 else 256
-    return -(-inhibition // unit) * unit
+def _clocks(graph: Graph, node: Node, group: plain.Population) -> Synapses:
+    lines = control_lines(graph, node)
+    rank = len(group.shape)
+    full = [w.reshape((1,) * (rank - w.ndim) + w.shape) for w in lines.values()]
+    spread = np.broadcast_shapes((1,) * rank, *(weight.shape for weight in full))
+    weights = np.zeros((len(full), *spread), np.int32)
+    for line, weight in zip(weights, full, strict=True):
+        line[...] = weight
+    return Synapses(CLOCK, group.name, "clock", weights, ticks=tuple(lines))
 
 
-def net_weight(group: Group, wires: Iterable[Wires], clip: tuple[int, int] | None = None) -> Array:
-    """What one spike of every input sends to each neuron, as int64, with weights clipped."""
-    total = np.zeros(group.size, np.int64)
-    for wire in wires:
-        weight = np.clip(wire.weight, *clip) if clip else wire.weight
-        total += np.bincount(wire.post, weight, group.size).astype(np.int64)
-    return total
+def _data(graph: Graph, node: Node) -> Iterator[Synapses]:
+    target = node.result.name
+    if isinstance(node.op, First):
+        op = node.op
+        channels = node.operands[0].type.shape[0]
+        weights = np.full((channels, 1, *op.kernel), _GATE_WEIGHT)
+        pool = Convolve(op.strides, op.pads, op.dilations, channels)
+        yield _row(graph, pool, node.operands[0], weights, target)
+        return
+    for synapse in layer_of(graph, node).synapses:
+        yield _row(graph, connection(synapse), synapse.operands[0], weight_of(synapse), target)
 
 
-def _silence(group: Group, net: Array, lines: Iterable[Control]) -> int:
-    """The inhibition that keeps a neuron silent after its spike.
-
-    After the spike v is 0 and u is what it was. With ``u - inhibition <= 0`` at every later step
-    v falls, but for the forcing step (close), where it must stay below the threshold.
-    """
-    later = sorted({group.read + 1, group.close + 1} | {line.at for line in lines})
-    needed = 0
-    for step in later:
-        if step > group.read:
-            u = net + sum(line.weight for line in lines if line.at <= step)
-            needed = max(needed, int(u.max()) - (group.threshold if step == group.close else 0))
-    return needed
+def _row(graph: Graph, op: Synapse, operand: Operand, weights: Array, target: str) -> Synapses:
+    name, image = _image(graph, operand)
+    order = None if np.array_equal(image.ravel(), np.arange(image.size)) else image.astype(np.int32)
+    match op:
+        case Connect():
+            return Synapses(name, target, "matrix", weights, image.shape, order, op.delay)
+        case Relay():
+            return Synapses(name, target, "each", weights, image.shape, order, op.delay)
+        case Convolve():
+            rest = op.delay, op.strides, op.pads, op.dilations, op.groups
+            return Synapses(name, target, "kernel", weights, image.shape, order, *rest)
 
 
-def _controls(graph: Graph, node: Node) -> Iterator[Control]:
-    shape = node.result.type.shape
-    for at, weight in control_lines(graph, node).items():
-        spread = np.broadcast_to(weight, shape).ravel().astype(np.int64)
-        yield Control(node.result.name, at, spread)
+def _image(graph: Graph, operand: Operand) -> tuple[str, Array]:
+    """Sending population behind views, and which of its neurons is where."""
+    node = graph.producer(operand)
+    assert node is not None
+    if not isinstance(node.op, View):
+        assert isinstance(operand, Value)
+        return operand.name, np.arange(prod(operand.type.shape)).reshape(operand.type.shape)
+    name, image = _image(graph, node.operands[0])
+    return name, arrange(node.op, image[None])[0]
+
+
+def operation(row: Synapses) -> Synapse:
+    """The spiking level's operation behind a row of data synapses."""
+    match row.kind:
+        case "matrix":
+            return Connect()
+        case "kernel":
+            return Convolve(row.strides, row.pads, row.dilations, row.groups)
+        case _:
+            return Relay()
+
+
+def received(row: Synapses, weights: Array) -> Array:
+    """Sum of weights like a row's into each neuron; spreads over the neurons."""
+    return fan_in(operation(row), weights, row.senders)
+
+
+def dynamics(
+    group: plain.Population, rows: Iterable[Synapses], tops: Mapping[str, int]
+) -> Dynamics:
+    """The worst case of a persistent population; ``tops`` are the senders' highest levels."""
+    excite = inhibit = depth = np.zeros((1,) * len(group.shape))
+    lines: dict[int, Array] = {}
+    for row in rows:
+        if row.kind == "clock":
+            lines = dict(zip(row.ticks, row.weights.astype(np.float64), strict=True))
+        elif row.source != group.name:
+            up = received(row, np.maximum(row.weights, 0))
+            down = up - received(row, row.weights)
+            excite, inhibit = excite + up, inhibit + down
+            depth = depth + tops[row.source] * down
+    window = Window(group.open, group.read, group.close)
+    return Dynamics(excite, inhibit, depth, lines, window, group.threshold)
+
+
+def _inhibition(needed: Array) -> Array:
+    """At least this much, in as few 8-bit weights as possible; see `standalone.split`."""
+    unit = np.where(needed <= plain.WEIGHT, 2, 256)
+    rounded: Array = (np.ceil(needed / unit) * unit).astype(np.int64)
+    return rounded

@@ -16,15 +16,15 @@ from .host import (
     output_steps,
     static_counters,
 )
-from .lava import LavaEngine
+from .lava import LavaEngine, Runtime
 
 
 class OnLava:
-    """Runs a compiled graph on Lava's fixed-point simulation of Loihi."""
+    """Runs a compiled graph on Lava's fixed-point simulation of Loihi, in one of its runtimes."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, runtime: Runtime = "auto") -> None:
         self.graph = graph
-        self.engine = LavaEngine(graph)
+        self.engine = LavaEngine(graph, runtime=runtime)
         self.static = static_counters(graph)
 
     def __call__(

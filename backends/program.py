@@ -17,9 +17,15 @@ from . import storage
 from .backend import Backend
 from .coding import step_of
 from .host import Counters, Outcome, frame_step
+from .lava import Runtime
 from .report import Report, report_of
 
-ENGINES = ("fast", "steps", "lava")
+ENGINES = ("fast", "steps", "lava", "lava-single", "lava-processes")
+_RUNTIMES: dict[str, Runtime] = {
+    "lava": "auto",
+    "lava-single": "single",
+    "lava-processes": "processes",
+}
 Progress: TypeAlias = Callable[[int], None]
 Engine: TypeAlias = Callable[..., Outcome]  # one array an input; options as the engine has them
 
@@ -69,7 +75,7 @@ class Program:
         """Run a data set in pieces that fit into memory; outputs and counters of all of it."""
         counters, pieces = Counters(), []
         options: dict[str, Any] = {"count": count} if engine == "fast" else {}
-        if engine == "lava":  # streams all frames through one start of the processes
+        if engine in _RUNTIMES:  # streams all frames through one start of the processes
             options["progress"] = progress
         for part in self._parts(inputs, engine):
             outcome = self.engine(engine)(*part, **options)
@@ -101,7 +107,7 @@ class Program:
         inputs = tuple(map(np.asarray, inputs))
         self._check(inputs)
         frames = len(inputs[0])
-        step = frames if engine == "lava" else frame_step(self.graph)
+        step = frames if engine in _RUNTIMES else frame_step(self.graph)
         for begin in range(0, frames, step):
             yield tuple(array[begin : begin + step] for array in inputs)
 
@@ -118,11 +124,13 @@ class Program:
 
     def report(self) -> Report:
         """What the network consists of, and when what happens."""
-        return report_of(self.graph, self.backend.name, self.unproved_checks)
+        backend = self.backend
+        return report_of(self.graph, backend.name, backend.chip, self.unproved_checks)
 
     def save(self, directory: str | Path) -> None:
         """Write the program, whole or not at all; ProgramError if that fails."""
-        storage.save(Path(directory), {"target": self.backend.name, **self.manifest}, self.graph)
+        manifest = {"target": self.backend.name, **self.manifest}
+        storage.save(Path(directory), manifest, self.graph, self.backend.emit)
 
     @staticmethod
     def load(directory: str | Path, find: Callable[[str], Backend | None]) -> Program:
@@ -139,7 +147,8 @@ class Program:
         backend = find(str(target))
         if backend is None:
             raise ProgramError(f"{directory} is compiled for an unknown target: {target}")
-        manifest.pop("format")
+        for own in ("format", "files"):
+            manifest.pop(own, None)
         verify(graph, *backend.requires)
         return Program(graph, backend, manifest)
 
@@ -153,8 +162,8 @@ def _make(name: str, graph: Graph) -> Engine:
         from .steps import StepsEngine
 
         return StepsEngine(graph)
-    if name == "lava":
+    if name in _RUNTIMES:
         from .on_lava import OnLava
 
-        return OnLava(graph)
+        return OnLava(graph, _RUNTIMES[name])
     raise ProgramError(f"no engine is named {name}: choose {', '.join(ENGINES)}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,10 @@ from qcompiler.ir.integer import (
 from qcompiler.ir.snn import Population
 from qcompiler.ir.types import size
 
+from .chips import Chip
+from .cores import Layout, place
 from .host import output_nodes
-from .netlist import frame_interval
+from .netlist import build, frame_interval
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class PopulationReport:
     """One population; steps count from the start of the frame.
 
     ``weight_bits`` are the bits that the weights of its middling output channel make use of, sign
-    included: fewer than were asked for where potentials would not fit.
+    included: fewer than were asked for where potentials would not fit. ``cores`` is how many cores
+    of the target's chip it takes, ``core_use`` the share that it uses of each resource on its
+    fullest core; both are unknown for a target without a chip.
     """
 
     name: str
@@ -42,6 +47,8 @@ class PopulationReport:
     last_step: int
     weight_bits: int | None
     origin: tuple[str, ...]
+    cores: int | None = None
+    core_use: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Report:
     """Totals and populations of a program. ``synapses`` counts those of clocks, too.
 
     As every neuron spikes once, ``synapses`` is also the number of synaptic events a frame.
+    ``cores`` and ``chips`` are an estimate, unknown for a target without a chip.
     """
 
     target: str
@@ -58,17 +66,20 @@ class Report:
     frame_interval_steps: int
     unproved_checks: tuple[str, ...]
     populations: tuple[PopulationReport, ...]
+    chip: str | None = None
+    cores: int | None = None
+    chips: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data for JSON."""
         return asdict(self)
 
 
-def report_of(graph: Graph, target: str, unproved: tuple[str, ...]) -> Report:
+def report_of(graph: Graph, target: str, chip: Chip | None, unproved: tuple[str, ...]) -> Report:
     """Gather a report from a scheduled graph."""
     rows = tuple(_population(graph, node) for node in spiking_nodes(graph))
     outputs = {node.result.name for node in output_nodes(graph)}
-    return Report(
+    report = Report(
         target,
         neuron_count(graph),
         sum(row.synapses for row in rows),
@@ -77,6 +88,19 @@ def report_of(graph: Graph, target: str, unproved: tuple[str, ...]) -> Report:
         unproved,
         rows,
     )
+    return _placed(report, place(build(graph), chip)[0]) if chip else report
+
+
+def _placed(report: Report, layout: Layout) -> Report:
+    on = {placement.population: placement for placement in layout.placements}
+    rows = tuple(
+        replace(row, cores=on[row.name].cores, core_use=on[row.name].most.shares(layout.chip))
+        if row.name in on
+        else row
+        for row in report.populations
+    )
+    chip = layout.chip.name
+    return replace(report, populations=rows, chip=chip, cores=layout.cores, chips=layout.chips)
 
 
 def _population(graph: Graph, node: Node) -> PopulationReport:

@@ -81,3 +81,11 @@ def kill(runtime: Any) -> None:
     runtime._is_started = runtime._is_running = False
     runtime.join()
     runtime.stop()
+
+
+def forget(processes: list[Any]) -> None:
+    """Drop processes from Lava's register, which would keep their weights forever."""
+    from lava.magma.core.process.process import ProcessServer
+
+    server, gone = ProcessServer(), {id(process) for process in processes}
+    server.processes = [process for process in server.processes if id(process) not in gone]

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,17 @@ from qcompiler.ir.kernels import Array
 
 FORMAT = 1
 _MANIFEST, _TEXT, _ARRAYS = "manifest.json", "network.qir", "arrays.npz"
+_CACHE = "__pycache__"  # where Python leaves what it made of a target's modules
 _MOST_NEURONS = 1 << 28
 
 
-def save(directory: Path, manifest: Mapping[str, Any], graph: Graph) -> None:
-    """Write a program, whole or not at all.
+def save(
+    directory: Path,
+    manifest: Mapping[str, Any],
+    graph: Graph,
+    emit: Callable[[Graph, Path], None] | None = None,
+) -> None:
+    """Write a program, whole or not at all; ``emit`` adds a target's own files.
 
     An existing directory is replaced only if it is empty or a program. Raises ProgramError if it
     cannot be written.
@@ -37,6 +43,8 @@ def save(directory: Path, manifest: Mapping[str, Any], graph: Graph) -> None:
         directory.parent.mkdir(parents=True, exist_ok=True)
         staged = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
         try:
+            if emit:
+                emit(graph, staged)
             _write(staged, manifest, graph)
             staged.chmod(0o777 & ~_umask())
             _swap(staged, directory)
@@ -47,7 +55,10 @@ def save(directory: Path, manifest: Mapping[str, Any], graph: Graph) -> None:
 
 
 def _write(staged: Path, manifest: Mapping[str, Any], graph: Graph) -> None:
-    content = json.dumps({"format": FORMAT, **manifest}, indent=2, sort_keys=True) + "\n"
+    files = sorted(path.name for path in staged.iterdir())
+    content = (
+        json.dumps({"format": FORMAT, "files": files, **manifest}, indent=2, sort_keys=True) + "\n"
+    )
     (staged / _MANIFEST).write_text(content, encoding="utf-8")
     (staged / _TEXT).write_text(show(graph), encoding="utf-8")
     arrays = {f"#{constant.name}": constant.data for constant in graph.constants}
@@ -66,7 +77,13 @@ def _replaceable(directory: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     ours = isinstance(manifest, dict) and {"format", "target"} <= manifest.keys()
-    return ours and names <= {_MANIFEST, _TEXT, _ARRAYS}
+    return ours and names <= {
+        _MANIFEST,
+        _TEXT,
+        _ARRAYS,
+        _CACHE,
+        *map(str, manifest.get("files", ())),
+    }
 
 
 def _umask() -> int:

@@ -7,12 +7,16 @@ repetitions' ratios, so that whatever else the machine does falls on both; absol
 wander. The fast engine computes wide layers in 8-bit integers, the float network does not. Every
 compilation has a process of its own. The bounds are what the project stands by, but the exit
 status does not depend on them.
+
+Small networks are compiled for Loihi 2, large ones, which no core of it can hold, for reference.
+On Lava a step is the median over frames that follow each other, with only the output recorded.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -28,25 +32,35 @@ import onnxruntime
 
 import qcompiler
 from qcompiler.backends.fast import FastEngine
+from qcompiler.backends.lava import LavaEngine, Runtime, available
 
 _HERE = Path(__file__).parent
+_DIGITS = _HERE.parent / "examples" / "digits"
 _SECONDS = 0.05  # that each side runs in a repetition
 
 Row: TypeAlias = dict[str, Any]
 
 
 class Plan(NamedTuple):
-    """A model, images for it, where its weights come from, and the divisor of its inputs."""
+    """A model, images for it, where its weights come from, divisor of its inputs, target."""
 
     model: Path
     images: Path
     weights: str = "random weights"
     divisor: float = 1.0
+    target: str = "reference"
 
     @property
     def options(self) -> dict[str, Any]:
-        """What `qcompiler.compile` is told about the inputs."""
-        return {} if self.divisor == 1 else {"scale_values": (self.divisor,)}
+        """What `qcompiler.compile` is told besides the images."""
+        scale = {} if self.divisor == 1 else {"scale_values": (self.divisor,)}
+        return {"target": self.target, **scale}
+
+    def frames(self, count: int, shape: tuple[int, ...]) -> Any:
+        """The first images, raw, in the shape of the network's input."""
+        with np.load(self.images) as archive:
+            raw = archive["images"][:count].astype(np.float32)
+        return raw.reshape(len(raw), *shape)
 
 
 def main() -> int:
@@ -58,19 +72,28 @@ def main() -> int:
         plans = prepare(Path(folder))
         compiling = list(told(costs(plans), cost_line, given.json))
         running = list(told(speeds(plans, 5 if given.quick else 31), speed_line, given.json))
+        if (missing := available()) and not given.json:
+            print(f"lava: left out, {missing}")
+        found = iter(()) if missing else simulations(plans, 1 if given.quick else 4)
+        simulating = list(told(found, lava_line, given.json))
     if given.json:
-        print(json.dumps({"compile": compiling, "run": running}))
+        print(json.dumps({"compile": compiling, "run": running, "lava": simulating}))
     return 0
 
 
 def prepare(folder: Path) -> Mapping[str, Plan]:
-    """Write the networks, but take the trained one for MNIST if it is there."""
+    """Write the networks, but take the trained one for MNIST if it is there; digits always is."""
     networks.write(folder)
     plans = {n: Plan(folder / f"{n}.onnx", folder / f"{n}.npz") for n in networks.NAMES}
     data = Path(os.environ.get("QCOMPILER_DATA") or _HERE.parent / "../shared/data") / "mnist"
     trained = Plan(data / "mnist_convnet.onnx", data / "mnist_train_2000.npz", "trained")
     found = trained if trained.model.is_file() and trained.images.is_file() else plans["mnist"]
-    return {**plans, "mnist": found._replace(divisor=255.0)}
+    digits = _DIGITS / "digits.onnx", _DIGITS / "digits_calibration.npz"
+    return {
+        **plans,
+        "mnist": found._replace(divisor=255.0, target="loihi"),
+        "digits": Plan(*digits, "trained", 16.0, "loihi"),
+    }
 
 
 def told(rows: Iterator[Row], line: Callable[[Row], str], silent: bool) -> Iterator[Row]:
@@ -93,7 +116,8 @@ def costs(plans: Mapping[str, Plan]) -> Iterator[Row]:
         options = {**plan.options, **({"calibration": str(plan.images)} if images else {})}
         child = [sys.executable, str(_HERE / "cost.py"), str(plan.model), json.dumps(options)]
         output = subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout
-        row = {"network": name, "weights": plan.weights, "images": images, **json.loads(output)}
+        about = {"network": name, "weights": plan.weights, "target": plan.target, "images": images}
+        row = {**about, **json.loads(output)}
         row["model_mb"] = plan.model.stat().st_size / 1e6
         row["peak_per_model"] = row["peak_mb"] / row["model_mb"]
         yield {**row, "bound_seconds": seconds, "bound_peak_per_model": ratio}
@@ -127,9 +151,7 @@ def runners(plan: Plan, batch: int) -> tuple[Callable[[], object], Callable[[], 
     options.intra_op_num_threads = 1
     providers = ["CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(str(plan.model), options, providers=providers)
-    with np.load(plan.images) as archive:
-        raw = archive["images"][:batch].astype(np.float32)
-    x = raw.reshape(len(raw), *program.graph.inputs[0].type.shape)
+    x = plan.frames(batch, program.graph.inputs[0].type.shape)
     feed = {session.get_inputs()[0].name: x / np.float32(plan.divisor)}
     return lambda: engine(x, count=False), lambda: session.run(None, feed)
 
@@ -156,12 +178,55 @@ def timed(run: Callable[[], object], calls: int) -> float:
     return (perf_counter() - start) / calls
 
 
+def simulations(plans: Mapping[str, Plan], rounds: int) -> Iterator[Row]:
+    """Both ways of running Lava; a round has fewer frames where each takes long."""
+    frames: tuple[tuple[str, Runtime, int], ...] = (
+        ("digits", "single", 25),
+        ("digits", "processes", 10),
+        ("mnist", "single", 10),
+        ("mnist", "processes", 5),
+    )
+    for name, runtime, count in frames:
+        plan = plans[name]
+        program = qcompiler.compile(plan.model, calibration=plan.images, **plan.options)
+        engine = LavaEngine(program.graph, runtime=runtime)
+        x = plan.frames(rounds * count, program.graph.inputs[0].type.shape)
+        row = {"network": name, "weights": plan.weights, "runtime": runtime, "images": len(x)}
+        yield {**row, **simulated(engine, x)}
+
+
+def simulated(engine: LavaEngine, x: Any) -> Row:
+    """Seconds of a step and of an image, and those until the first image is through.
+
+    The latter hold the start. Counts the operating-system processes that are there by then, this
+    one included.
+    """
+    netlist, ends, processes = engine.netlist, [], []
+
+    def note(done: int) -> None:
+        ends.append(perf_counter())
+        if done == 1:
+            processes.append(1 + len(multiprocessing.active_children()))
+
+    start = perf_counter()
+    engine.spikes(x, record=[output.population for output in netlist.outputs], progress=note)
+    image = float(np.median(np.diff(ends)))
+    return {
+        "step_seconds": image / netlist.interval,
+        "image_seconds": image,
+        "first_seconds": ends[0] - start,
+        "first_steps": netlist.latency,
+        "processes": processes[0],
+    }
+
+
 def cost_line(row: Row) -> str:
     images = f"{row['images']} images" if row["images"] else "no calibration"
     seconds = row["compile_seconds"] + row["save_seconds"]
     ratio = f", {row['peak_per_model']:.1f} x the model" if row["model_mb"] > 10 else ""
     return (
-        f"compile {row['network']} ({row['weights']}, {row['model_mb']:.1f} MB), {images}: "
+        f"compile {row['network']} ({row['weights']}, {row['model_mb']:.1f} MB) "
+        f"for {row['target']}, {images}: "
         f"{seconds:.2f} s{beside('<', row['bound_seconds'])}, {row['save_seconds']:.2f} of it to "
         f"save; peak {row['peak_mb']:.0f} MB, {row['imports_mb']:.0f} of it imports"
         f"{ratio}{beside('<', row['bound_peak_per_model'])}"
@@ -174,6 +239,16 @@ def speed_line(row: Row) -> str:
         f"fast {row['fast_per_second']:,.0f} images/s, "
         f"onnxruntime {row['onnxruntime_per_second']:,.0f}, "
         f"ratio {row['ratio']:.2f}{beside('>=', row['bound_ratio'])}"
+    )
+
+
+def lava_line(row: Row) -> str:
+    many = "process" if row["processes"] == 1 else "processes"
+    return (
+        f"lava {row['network']} ({row['weights']}), {row['runtime']}, {row['images']} images: "
+        f"{1e3 * row['step_seconds']:.2f} ms a step, {row['image_seconds']:.3f} s an image, "
+        f"the first after {row['first_seconds']:.2f} s and {row['first_steps']} steps; "
+        f"{row['processes']} {many}"
     )
 
 

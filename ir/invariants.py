@@ -8,6 +8,8 @@ import numpy as np
 
 from .ann import ArgMax, BatchNorm, Concat, Softmax
 from .diagnostics import Diagnostic
+from .dynamics import PULSES, ROLES
+from .dynamics import arrival as due
 from .graph import Graph, Node
 from .integer import (
     Layer,
@@ -21,14 +23,9 @@ from .integer import (
     weight_of,
 )
 from .kernels import Array
-from .snn import Clock, Encode, Fanout, First, Neuron, Population, Role
+from .snn import Clock, Encode, Fanout, First, Neuron, Population, Role, Window
 from .types import Tensor
 from .verify import Invariant
-
-_ROLES: tuple[Role, ...] = (
-    *("bias", "align", "hold", "release", "counterweight", "readout", "force"),
-)
-_PULSES: tuple[Role, ...] = ("bias", "align", "hold", "release", "force")
 
 
 def _no_batchnorm(graph: Graph) -> Iterator[Diagnostic]:
@@ -74,7 +71,7 @@ def _spiking(graph: Graph) -> Iterator[Diagnostic]:
 
 def _complete(graph: Graph) -> bool:
     return all(
-        set(fanouts(graph, n)) == set(_ROLES) for n in graph.nodes if isinstance(n.op, Population)
+        set(fanouts(graph, n)) == set(ROLES) for n in graph.nodes if isinstance(n.op, Population)
     )
 
 
@@ -134,18 +131,16 @@ def _read_out(graph: Graph) -> Iterator[Diagnostic]:
 
 def _readout_of(graph: Graph, node: Node, op: Population) -> Iterator[Diagnostic]:
     lines = fanouts(graph, node)
-    if missing := [role for role in _ROLES if role not in lines]:
+    if missing := [role for role in ROLES if role not in lines]:
         yield Diagnostic(f"%{node.result.name} has no {', '.join(missing)} synapse", node.origin)
         return
-    opens, read, close = op.window
-    at = {"release": read, "counterweight": read, "readout": read, "force": close}
     for role, fanout in lines.items():
         assert isinstance(fanout.op, Fanout)
-        if arrival(graph, fanout) != at.get(role, opens):
+        if arrival(graph, fanout) != due(role, Window(*op.window)):
             yield Diagnostic(f"the {role} of %{node.result.name} comes at the wrong step")
-        if fanout.op.pulse != (role in _PULSES):
+        if fanout.op.pulse != (role in PULSES):
             yield Diagnostic(f"the {role} of %{node.result.name} is not of the right kind")
-    if len(node.operands) != len(_ROLES) + len(layer_of(graph, node).synapses):
+    if len(node.operands) != len(ROLES) + len(layer_of(graph, node).synapses):
         yield Diagnostic(f"%{node.result.name} has a synapse of no known kind", node.origin)
     yield from _sums(layer_of(graph, node), {r: weight_of(n) for r, n in lines.items()}, op)
 

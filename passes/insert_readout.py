@@ -2,12 +2,11 @@
 
 For a neuron with slope D, bias B and a window (open, read, close), all from quantised weights:
 
-    threshold = max(D) t_max - 1            align   = threshold + 1 - D t_max
-    counterweight = -sum(W)                 hold    = -max(0, peak - threshold)
-    readout = D                             force   = max(0, sum of inhibition - B)
+    threshold = max(D) t_max - 1            counterweight = -sum(W)       readout = D
 
-where peak is the highest potential that excitation alone can reach. At the read step the input
-current is cancelled and the membrane rises by D a step; it crosses ``T - q`` steps later.
+while hold, release and force come from the most that excitation and inhibition alone can reach;
+see `ir.dynamics`. At the read step the input current is cancelled and the membrane rises by D a
+step; it crosses ``T - q`` steps later.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Invariant, Node, Tick, Value
-from qcompiler.ir.integer import Layer, layer_of
+from qcompiler.ir.dynamics import PULSES, arrival, clock_weights
+from qcompiler.ir.integer import layer_of
 from qcompiler.ir.invariants import READ_OUT, SCHEDULED, SPIKING
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Clock, Fanout, Neuron, Population, Role, Window
@@ -51,41 +51,19 @@ def _population(graph: Graph, node: Node, clocks: dict[int, Node]) -> list[Node]
     assert isinstance(op, Neuron) and op.window is not None
     layer, window = layer_of(graph, node), Window(*op.window)
     threshold = int(layer.slope.max()) * op.t_max - 1
-    at = {"release": window.read, "counterweight": window.read, "readout": window.read}
-    at["force"] = window.close
+    reach = layer.weighted(positive=True), layer.weighted(positive=False)
+    weights = clock_weights(*reach, layer.net(), layer.bias, layer.slope, op.t_max)
     fanouts = [
-        _fanout(graph, node, role, weight, _clock(graph, clocks, at.get(role, window.open)))
-        for role, weight in _weights(layer, threshold).items()
+        _fanout(graph, node, role, weight, _clock(graph, clocks, arrival(role, window)))
+        for role, weight in weights.items()
     ]
     population = Population(op.t_max, op.scale, op.zero, threshold, op.window)
     operands = (*node.operands[:-2], *(fanout.result for fanout in fanouts))
     return [*fanouts, replace(node, op=population, operands=operands)]
 
 
-def _weights(layer: Layer, threshold: int) -> dict[Role, Array]:
-    bias, slope = layer.bias, layer.slope
-    excite, inhibit = layer.weighted(positive=True), layer.weighted(positive=False)
-    align = threshold + 1 - slope * layer.spikes.t_max
-    hold = _even(excite + bias + align - threshold)
-    return {
-        "bias": bias,
-        "align": align,
-        "hold": -hold,
-        "release": hold,
-        "counterweight": -layer.net(),
-        "readout": slope,
-        "force": _even(inhibit - bias),
-    }
-
-
-def _even(needed: Array) -> Array:
-    """At least what is needed and never negative, in the even numbers that every chip can add."""
-    result: Array = 2 * np.ceil(np.maximum(needed, 0) / 2)
-    return result
-
-
-def _clock(graph: Graph, clocks: dict[int, Node], arrival: int) -> Value:
-    at = arrival - 1
+def _clock(graph: Graph, clocks: dict[int, Node], due: int) -> Value:
+    at = due - 1
     if at not in clocks:
         clocks[at] = Node(Clock(at), (), Value(graph.fresh(f"clock:{at}"), Tick()))
     return clocks[at].result
@@ -94,7 +72,7 @@ def _clock(graph: Graph, clocks: dict[int, Node], arrival: int) -> Value:
 def _fanout(graph: Graph, node: Node, role: Role, weight: Array, clock: Value) -> Node:
     shape, name = node.result.type.shape, node.result.name
     constant = Constant(f"{name}:{role}.weight", weight.astype(np.int32))
-    op = Fanout(shape, role, role not in ("counterweight", "readout"))
+    op = Fanout(shape, role, role in PULSES)
     return Node(
         op, (clock, constant), Value(graph.fresh(f"{name}:{role}"), Current(shape)), node.origin
     )

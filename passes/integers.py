@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from qcompiler.ir import Diagnostic, Range, Spikes, UnsupportedModel
+from qcompiler.ir.dynamics import Dynamics, clock_weights, lines_of
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Synapse
+from qcompiler.ir.snn import Synapse, Window
 from qcompiler.ir.synapse import fan_in
 
 from .groups import Group
@@ -24,13 +25,15 @@ _MAX_SPAN = 1 << 22  # slope times levels: what single-precision engines divide 
 _NARROW = 1e-25  # ranges narrower than this count as one value
 _NO_WEIGHT = 1e-300  # smaller weights are none
 _FAR_OFF = 1 << 30  # levels that a range may lie from zero
+_TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
 
 
 class Limits(NamedTuple):
-    """What a weight, and a potential, may reach in absolute value."""
+    """What a weight, a potential, and the input of one step may reach in absolute value."""
 
     weight: int
     potential: int
+    input: int
 
 
 class Synapses(NamedTuple):
@@ -85,21 +88,21 @@ def integers_of(
     ratios = ratios_of(real, sources, code)
     offset = (real.bias / code.scale).astype(np.float64)
     slope = _slope(ratios, real, limits, group, code.t_max)
-    for _ in range(8):
+    for attempt in range(12):
         weights = tuple(ratio.rounded(slope) for ratio in ratios)
         neuron = np.maximum(np.rint(slope / real.gain), 1)
         bias = np.rint(neuron * (offset + code.zero)) + neuron // 2
         for branch, weight, source in zip(real.branches, weights, sources, strict=True):
             if source.zero:
                 bias = bias - source.zero * fan_in(branch.synapse, weight, source.shape)
-        reach = np.abs(bias) + neuron * (code.t_max + 1)
-        for branch, weight, source in zip(real.branches, weights, sources, strict=True):
-            reach = reach + source.top * fan_in(branch.synapse, np.abs(weight), source.shape)
-        excess = reach / limits.potential
+        drive = _Drive.of(real, weights, sources)
+        excess = drive.excess(bias, neuron, code.t_max, limits)
         if np.all(excess <= 1):
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
             parts = _parts(real.branches, weights, limits.weight)
             return Integers(tuple(parts), bias, neuron.astype(np.int64))
+        if attempt >= _TOGETHER:
+            excess = np.maximum(excess, excess.max())
         lower = np.floor(slope / _per_slope(excess, slope))
         if np.any(lower < 1):
             break
@@ -142,7 +145,7 @@ def _slope(ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels
     largest = np.max(np.broadcast_arrays(*(r.largest / r.parts for r in ratios)), axis=0)
     room = np.full_like(largest, np.inf)
     np.divide(limits.weight, largest, out=room, where=largest > _NO_WEIGHT)
-    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1))
+    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.input // levels)
     return best_slopes(ratios, np.clip(np.floor(room), 1, highest))
 
 
@@ -151,3 +154,41 @@ def _per_slope(array: Array, slope: Array) -> Array:
     axes = tuple(axis for axis, length in enumerate(slope.shape) if length == 1)
     worst: Array = array.max(axis=axes, keepdims=True)
     return np.maximum(worst, 1)
+
+
+class _Drive(NamedTuple):
+    """What a population's inputs can do to its neurons; arrays that spread over them.
+
+    ``excite`` and ``inhibit`` are sums of positive and of (negated) negative weights, ``lift`` and
+    ``depth`` what these can add up to until the read step ``top`` steps after the first input.
+    """
+
+    excite: Array
+    inhibit: Array
+    lift: Array
+    depth: Array
+    top: int
+
+    @classmethod
+    def of(cls, real: Real, weights: tuple[Array, ...], sources: tuple[Spikes, ...]) -> _Drive:
+        excite = inhibit = lift = depth = np.zeros(())
+        for branch, weight, source in zip(real.branches, weights, sources, strict=True):
+            up = fan_in(branch.synapse, np.maximum(weight, 0), source.shape)
+            down = up - fan_in(branch.synapse, weight, source.shape)
+            excite, inhibit = excite + up, inhibit + down
+            lift, depth = lift + source.top * up, depth + source.top * down
+        return cls(excite, inhibit, lift, depth, max(source.top for source in sources))
+
+    def excess(self, bias: Array, slope: Array, t_max: int, limits: Limits) -> Array:
+        """How far neurons go beyond their limits, as a factor."""
+        reach = self.lift + self.depth + np.abs(bias) + slope * (t_max + 1)
+        potential: Array = reach / limits.potential
+        if limits.input >= limits.potential:
+            return potential
+        net = self.excite - self.inhibit
+        weights = clock_weights(self.lift, self.depth, net, bias, slope, t_max)
+        window = Window(0, self.top, self.top + t_max - 1)
+        threshold = int(slope.max()) * t_max - 1
+        lines = lines_of(weights, window)
+        worst = Dynamics(self.excite, self.inhibit, self.depth, lines, window, threshold)
+        return np.maximum(potential, worst.extremes(worst.silence()).input / limits.input)

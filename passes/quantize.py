@@ -51,8 +51,8 @@ class Quantize(Pass):
 
     ``output_t_max`` counts the levels of outputs (0: t_max, but at least 64, so that the largest
     of them stands out); ``even`` doubles weights, slopes and biases, as targets with even weights
-    want it; ``potential`` bounds the membrane in units of weights. Raises UnsupportedModel for
-    what has no spiking form.
+    want it; ``potential`` bounds the membrane, and ``input`` what reaches a neuron in one step, in
+    units of weights. Raises UnsupportedModel for what has no spiking form.
     """
 
     name: ClassVar[str] = "quantize"
@@ -63,6 +63,7 @@ class Quantize(Pass):
     weight_bits: int = 8
     even: bool = False
     potential: int = (1 << 23) - 1
+    input: int = (1 << 23) - 1
 
     def __post_init__(self) -> None:
         if not 2 <= self.t_max <= 1024:
@@ -78,9 +79,10 @@ class Quantize(Pass):
 
     @property
     def limits(self) -> Limits:
-        """What weights and potentials may reach, before they are doubled."""
+        """What weights, potentials and inputs may reach, before they are doubled."""
         weight = (1 << (self.weight_bits - 1)) - 1
-        return Limits(weight, self.potential // 2 if self.even else self.potential)
+        factor = 2 if self.even else 1
+        return Limits(weight, self.potential // factor, self.input // factor)
 
 
 class _Lowering:

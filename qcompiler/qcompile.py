@@ -15,9 +15,9 @@ from qcompiler.passes import Pass
 
 from . import api, registry
 from .check import check
-from .console import add_verbosity, guarded, progress, screen, table, warn
+from .console import add_verbosity, guarded, progress, warn
+from .summary import tell
 
-_ENOUGH_BITS = 6  # below which rounded weights are known to cost accuracy
 _EPILOG = """\
 examples:
   qcompile model.onnx --calibration images.npz --scale-values 255
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("model", metavar="MODEL.onnx", nargs="?", type=Path, help="the trained network")
     add("-o", "--output", metavar="DIR", type=Path, help="program directory (MODEL.TARGET)")
-    add("--target", default="loihi", help="loihi (default), reference, or a plugin's")
+    add("--target", default="loihi", help="loihi (default), loihi1, reference, or a plugin's")
     add("--calibration", metavar="DATA", type=Path, help="typical inputs, to find value ranges")
     add("--t-max", metavar="N", type=int, default=16, help="spike times a value can take (16)")
     add("--weight-bits", metavar="N", type=int, default=8, help="bits of a weight (8)")
@@ -93,7 +93,7 @@ def _run(given: argparse.Namespace) -> int:
         f"{given.model.stem}.{given.target}"
     )
     program.save(output)
-    _tell(given, program, output)
+    tell(given, program, output)
     return 0
 
 
@@ -173,68 +173,6 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
         )
 
 
-def _tell(given: argparse.Namespace, program: Program, output: Path) -> None:
-    report = program.report()
-    coarse = [
-        f"{p.name} ({p.weight_bits})"
-        for p in report.populations
-        if p.weight_bits is not None and p.weight_bits < min(_ENOUGH_BITS, given.weight_bits)
-    ]
-    if coarse and not given.quiet:
-        warn(
-            f"potentials leave few bits to the weights of {', '.join(coarse)}: a smaller --t-max "
-            "leaves more, or accuracy may suffer"
-        )
-    if given.json:
-        print(json.dumps({"output": str(output), **report.to_dict()}))
-        return
-    if given.quiet:
-        return
-    console = screen()
-    if given.verbose:
-        columns = (
-            "population",
-            "kind",
-            "neurons",
-            "synapses",
-            "t_max",
-            "bits",
-            "first",
-            "last",
-            "from",
-        )
-        console.print(table(columns, [_row(p) for p in report.populations]))
-        console.print(f"\npipeline  {program.manifest['pipeline']}", soft_wrap=True)
-    unproved = ", ".join(report.unproved_checks) or "none, all are proved from the weights"
-    for name, value in (
-        ("compiled", f"{given.model.name} for {report.target}, t_max {program.t_max}"),
-        ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
-        ("synapses", f"{report.synapses:,}, each reached by one spike a frame"),
-        ("latency", f"last output spike at step {report.latency_steps}"),
-        ("throughput", f"a frame every {report.frame_interval_steps} steps"),
-        ("unproved", unproved),
-        ("written", str(output)),
-    ):
-        console.print(f"{name:<11}{value}", soft_wrap=True, markup=False)
-
-
-def _row(population: Any) -> tuple[Any, ...]:
-    p = population
-    bits = "" if p.weight_bits is None else str(p.weight_bits)
-    source = ", ".join(p.origin)
-    return (
-        p.name,
-        p.kind,
-        p.neurons,
-        p.synapses,
-        p.t_max,
-        bits,
-        p.first_step,
-        p.last_step,
-        source,
-    )
-
-
 def _list(given: argparse.Namespace) -> int:
     from qcompiler.backends.program import ENGINES
 
@@ -258,7 +196,9 @@ def _list(given: argparse.Namespace) -> int:
 _ENGINES = (
     "the integer network in closed form, on onnxruntime",
     "currents and membranes step by step: the golden model",
-    "the stock processes of Lava, fixed point, on its CPU simulator (Python 3.10)",
+    "stock processes of Lava, simulated in fixed point (Python 3.10), the faster way",
+    "the same, all in one operating-system process",
+    "the same, in Lava's own runtime: an operating-system process each",
 )
 
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from qcompiler.backends.netlist import frame_interval
 from qcompiler.backends.program import ENGINES, Measured, Program
 from qcompiler.ir import ProgramError
+from qcompiler.ir.integer import neuron_count
 
 from . import api, data
 from .console import add_verbosity, guarded, progress, screen
@@ -44,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("program", metavar="DIR", type=Path, help="the compiled program")
     add("data", metavar="DATA", type=Path, help=".npz with images and maybe labels, or .npy")
-    add("--engine", choices=ENGINES, default="fast", help="fast (default), steps or lava")
+    add("--engine", choices=ENGINES, default="fast", help="fast is the default")
     add("--against", metavar="MODEL.onnx", type=Path, help="compare with this ONNX model")
     add("--limit", metavar="N", type=_positive, help="run the first N frames only")
     add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
@@ -89,7 +91,7 @@ def _figures(
     reference: np.ndarray[Any, Any] | None,
     engine: str,
 ) -> dict[str, Any]:
-    counters, report = measured.counters, program.report()
+    counters, neurons = measured.counters, neuron_count(program.graph)
     ours = _classes(next(iter(measured.outputs.values())))
     theirs = None if reference is None else _classes(reference)
     return {
@@ -97,11 +99,11 @@ def _figures(
         "accuracy": _share(ours, found.labels),
         "ann_accuracy": _share(theirs, found.labels),
         "agreement": _share(ours, theirs),
-        "spikes_per_neuron": counters.spikes / counters.frames / report.neurons,
+        "spikes_per_neuron": counters.spikes / counters.frames / neurons,
         "synaptic_events_per_frame": counters.events / counters.frames,
         "latency_steps": counters.last,
         "first_spike_steps": counters.first / counters.frames,
-        "frame_interval_steps": report.frame_interval_steps,
+        "frame_interval_steps": frame_interval(program.graph),
         "engine": engine,
         "t_max": program.t_max,
         "saturated_fraction": counters.saturated / counters.coded if counters.coded else None,

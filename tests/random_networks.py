@@ -15,7 +15,7 @@ from qcompiler.passes import Pipeline
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller seed is no smaller network
 Array = np.ndarray[Any, Any]
 REFERENCE = "fold-batchnorm,fold-linear,normalize,quantize,assign-windows,insert-readout"
-LOIHI = REFERENCE.replace("quantize", "quantize{even=true potential=131071}")
+LOIHI = REFERENCE.replace("quantize", "quantize{even=true potential=131071 input=32512}")
 
 
 class Random:

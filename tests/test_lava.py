@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from qcompiler.backends.lava import LavaEngine
+from qcompiler.backends.chips import LOIHI_2
+from qcompiler.backends.lava import LavaEngine, Runtime
+from qcompiler.backends.netlist import build
 from qcompiler.ir import DataError, Graph, ProgramError
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
@@ -23,17 +26,18 @@ from tests.spiking import Net, final, levels
 pytestmark = pytest.mark.lava
 TAGS = ("fixed_pt", "floating_pt")
 FRAMES = 5
+WIDE = replace(LOIHI_2, input=LOIHI_2.state)  # random networks take no care of the input's width
 
 
-def check(graph: Graph, data: Array, tag: str) -> int:
+def check(graph: Graph, data: Array, tag: str, runtime: Runtime = "single") -> int:
     """Run a network of integer neurons and compare every spike; return how many there were."""
-    engine = LavaEngine(final(graph), tag)
+    engine = LavaEngine(final(graph), tag, runtime, WIDE)
     done: list[int] = []
     found = engine.spikes(data.astype(np.float32), progress=done.append)
     expected = levels(graph, data)
     assert found.keys() == expected.keys()
     closes = {s.name: s.start + s.t_max - 1 for s in engine.netlist.sources}
-    closes |= {group.name: group.close for group in engine.netlist.groups}
+    closes |= {group.name: group.close for group in engine.netlist.populations}
     for name, q in expected.items():
         assert found[name].dtype == np.int64
         np.testing.assert_array_equal(found[name], closes[name] - q, err_msg=name)
@@ -54,11 +58,12 @@ def convnet(seed: int, t: tuple[int, int, int], drive: float) -> tuple[Graph, Ar
     return graph, net.rng.integers(0, t[0], (FRAMES, 2, 7, 6))
 
 
+@pytest.mark.parametrize("runtime", ["single", "processes"])
 @pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.parametrize("t", [(2, 2, 2), (3, 3, 3), (16, 16, 16), (16, 3, 2), (2, 3, 16)])
-def test_random_convnets(t: tuple[int, int, int], tag: str) -> None:
+def test_random_convnets(t: tuple[int, int, int], tag: str, runtime: Runtime) -> None:
     graph, data = convnet(sum(t), t, drive=1.0 if t[0] == t[1] else 0.2)
-    assert check(graph, data, tag)
+    assert check(graph, data, tag, runtime)
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -88,8 +93,9 @@ def test_addition_with_a_relay_as_delay(tag: str) -> None:
 def test_large_pool_needs_a_large_inhibition() -> None:
     net = Net(13)
     x = net.pool(net.input((1, 13, 13), 8), kernel=13, stride=1)
-    engine = LavaEngine(final(net.graph(net.dense(x, 2, 4))))
-    assert engine.netlist.groups[0].inhibition == 512 >= 2 * 13 * 13
+    netlist = build(final(net.graph(net.dense(x, 2, 4))))
+    (itself,) = (row for row in netlist.synapses if row.source == row.target != "neurons")
+    assert -itself.weights.min() == 512 >= 2 * 13 * 13
     net = Net(13)
     x = net.pool(net.input((1, 13, 13), 8), kernel=13, stride=1)
     graph = net.graph(net.dense(x, 2, 4))
@@ -106,7 +112,7 @@ def dense_graph() -> Graph:
 def test_records_what_is_asked_for_and_leaves_logging_alone() -> None:
     root = logging.getLogger()
     before = root.handlers[:], root.level
-    engine = LavaEngine(dense_graph())
+    engine = LavaEngine(dense_graph(), runtime="processes")
     data = np.zeros((2, 6), np.float32)
     assert engine.spikes(data, record=["neurons"]).keys() == {"neurons"}
     assert engine.spikes(data, record=["encoded"]).keys() == {"encoded"}
@@ -130,7 +136,7 @@ def test_odd_weights_are_refused_by_name() -> None:
 
 
 def test_an_error_while_running_stops_all_processes() -> None:
-    engine = LavaEngine(dense_graph())
+    engine = LavaEngine(dense_graph(), runtime="processes")
 
     def fail(done: int) -> None:
         raise ZeroDivisionError(done)
@@ -143,7 +149,9 @@ def test_an_error_while_running_stops_all_processes() -> None:
 SCRIPT = """
 import sys
 import numpy as np
-from qcompiler.backends.lava import LavaEngine
+from qcompiler.backends.chips import LOIHI_2
+from qcompiler.backends.lava import LavaEngine, Runtime
+from qcompiler.backends.netlist import build
 
 sys.path.insert(0, "tests")
 from spiking import Net, final
@@ -155,7 +163,8 @@ def tell(done):
     print(done, flush=True)
 
 frames = int(sys.argv[1])
-found = LavaEngine(graph).spikes(np.zeros((frames, 6), np.float32), progress=tell)
+engine = LavaEngine(graph, runtime="processes")
+found = engine.spikes(np.zeros((frames, 6), np.float32), progress=tell)
 print("shape", found["neurons"].shape)
 """
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import qcompiler
+from qcompiler.backends.lava import LavaEngine
 from qcompiler.backends.program import Program
 
 DIGITS = Path(__file__).parent.parent / "examples" / "digits"
@@ -65,9 +66,11 @@ def test_exporters_make_the_same_network(data_dir: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.lava
-def test_mnist_on_lava(data_dir: Path) -> None:
-    batch, _ = images(data_dir / "mnist" / "mnist_test_first5000.npz", 10)
-    same_spikes(mnist(data_dir, target="loihi"), batch, "lava")
+@pytest.mark.parametrize("t_max", [8, 16])
+@pytest.mark.parametrize(("engine", "frames"), [("lava-single", 60), ("lava-processes", 5)])
+def test_mnist_on_lava(data_dir: Path, engine: str, frames: int, t_max: int) -> None:
+    batch, _ = images(data_dir / "mnist" / "mnist_test_first5000.npz", frames)
+    same_spikes(mnist(data_dir, target="loihi", t_max=t_max), batch, engine)
 
 
 def digits(**options: Any) -> Program:
@@ -91,5 +94,16 @@ def test_digits(t_max: int) -> None:
 
 @pytest.mark.lava
 def test_digits_on_lava() -> None:
-    batch, _ = images(DIGITS / "digits_test.npz", 40)
-    same_spikes(digits(), batch, "lava")
+    batch, _ = images(DIGITS / "digits_test.npz", 100)
+    same_spikes(digits(), batch, "lava-single")
+    same_spikes(digits(t_max=8), batch[:5], "lava-processes")
+
+
+@pytest.mark.lava
+def test_digits_on_lava_in_floating_point() -> None:
+    batch, _ = images(DIGITS / "digits_test.npz", 200)
+    program = digits()
+    golden = program.spikes(batch)
+    found = LavaEngine(program.graph, "floating_pt", "single").spikes(batch)
+    for name, steps in golden.items():
+        np.testing.assert_array_equal(steps, found[name], err_msg=name)

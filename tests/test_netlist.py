@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qcompiler.backends.clocks import CLOCK, Clocks
-from qcompiler.backends.limits import REACH, findings, split
-from qcompiler.backends.netlist import Netlist, build, frame_interval
-from qcompiler.backends.stream import Feed
-from qcompiler.backends.wiring import Wires
+from qcompiler.backends import standalone
+from qcompiler.backends.chips import LOIHI_2
+from qcompiler.backends.fit import findings
+from qcompiler.backends.netlist import build, frame_interval
+from qcompiler.backends.standalone import CLOCK, Feed, Netlist, Synapses, pairs, split
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.integer import connection, layer_of, spiking_nodes, weight_of
 from qcompiler.ir.kernels import Array, pool_sum
@@ -21,13 +21,36 @@ from qcompiler.ir.view import Reshape, Take, Transpose, View, arrange
 from tests.spiking import Net, final, levels
 
 
-def sent(wires: Wires, spikes: Array, neurons: int) -> Array:
-    """What a batch of spikes sends through wires, ``batch x neurons``."""
+def sent(row: Synapses, spikes: Array, group: standalone.Population) -> Array:
+    """What a batch of spikes sends through synapses, ``batch x neurons``."""
     flat = spikes.reshape(len(spikes), -1)
-    result = np.zeros((len(spikes), neurons), np.int64)
-    for frame, row in zip(result, flat, strict=True):
-        np.add.at(frame, wires.post, wires.weight * row[wires.pre])
+    result = np.zeros((len(spikes), group.size), np.int64)
+    pre, post, weight = pairs(row, row.weights, row.order, group.shape)
+    assert weight.all()
+    for frame, fired in zip(result, flat, strict=True):
+        np.add.at(frame, post, weight * fired[pre])
     return result
+
+
+def data_rows(netlist: Netlist, group: standalone.Population) -> list[Synapses]:
+    return [
+        row
+        for row in netlist.synapses
+        if row.target == group.name and row.source not in (CLOCK, group.name)
+    ]
+
+
+def clock_lines(netlist: Netlist, group: standalone.Population) -> dict[int, Array]:
+    for row in netlist.synapses:
+        if row.target == group.name and row.kind == "clock":
+            return dict(zip(row.ticks, row.weights, strict=True))
+    return {}
+
+
+def inhibition(netlist: Netlist, group: standalone.Population) -> Array:
+    (row,) = (r for r in netlist.synapses if r.target == r.source == group.name)
+    found: Array = -np.broadcast_to(row.weights, group.shape).ravel()
+    return found
 
 
 def arranged(graph: Graph, value: Value, spikes: dict[str, Array]) -> Array:
@@ -58,13 +81,12 @@ def check_wires(graph: Graph) -> Netlist:
     rng = np.random.default_rng(1)
     nodes = spiking_nodes(graph)
     spikes = {n.result.name: rng.integers(0, 2, (3, *n.result.type.shape)) for n in nodes}
-    for group in netlist.groups:
+    for group in netlist.populations:
         node = next(n for n in nodes if n.result.name == group.name)
-        wires = [wire for wire in netlist.wires if wire.target == group.name]
-        for wire, total in zip(wires, expected(graph, node, spikes), strict=True):
-            found = sent(wire, spikes[wire.source], group.size)
+        rows = data_rows(netlist, group)
+        for row, total in zip(rows, expected(graph, node, spikes), strict=True):
+            found = sent(row, spikes[row.source], group)
             np.testing.assert_array_equal(found, total.reshape(found.shape))
-            assert wire.weight.all()
     return netlist
 
 
@@ -112,7 +134,7 @@ def test_addition_has_wires_from_both() -> None:
     op = Convolve((1, 1), (0, 0, 0, 0), (1, 1))
     y = net.neurons(net.synapse(op, a, (2, 3, 1, 1)), net.synapse(op, b, (2, 3, 1, 1)))
     netlist = check_wires(final(net.graph(y)))
-    assert [len([w for w in netlist.wires if w.target == g.name]) for g in netlist.groups][-1] == 2
+    assert len(data_rows(netlist, netlist.populations[-1])) == 2
 
 
 def test_interval_is_that_of_the_longest_windows() -> None:
@@ -132,23 +154,23 @@ def test_interval_is_that_of_the_longest_windows() -> None:
 def simulate(netlist: Netlist, x: Array) -> dict[str, Array]:
     """Spike steps of pipelined frames, by the netlist's own rules, ``frames x neurons``."""
     feeds = {s.name: Feed(s, x, netlist.interval) for s in netlist.sources}
-    states = {g.name: np.zeros((2, g.size), np.int64) for g in netlist.groups}
-    found = {g.name: np.full((len(x), g.size), -1) for g in netlist.groups}
+    states = {g.name: np.zeros((2, g.size), np.int64) for g in netlist.populations}
+    found = {g.name: np.full((len(x), g.size), -1) for g in netlist.populations}
     out: dict[str, Array] = {}
     for now in range(len(x) * netlist.interval + netlist.latency):
         arrived, out = out, {name: feed.at(now)[None] for name, feed in feeds.items()}
-        for g in netlist.groups:
+        for g in netlist.populations:
             u, v = states[g.name]
             if now % netlist.interval == g.open % netlist.interval:
                 u[:] = v[:] = 0
-            u *= g.kind == "integrate"
-            for w in (w for w in netlist.wires if w.target == g.name and w.source in arrived):
-                u += sent(w, arrived[w.source].astype(np.int64), g.size)[0]
-            for line in (line for line in netlist.controls if line.target == g.name):
-                if now >= line.at and (now - line.at) % netlist.interval == 0:
-                    u += line.weight
+            u *= g.persistent
+            for row in (row for row in data_rows(netlist, g) if row.source in arrived):
+                u += sent(row, arrived[row.source].astype(np.int64), g)[0]
+            for at, weight in clock_lines(netlist, g).items():
+                if now >= at and (now - at) % netlist.interval == 0:
+                    u += np.broadcast_to(weight, g.shape).ravel()
             if g.name in arrived:
-                u -= g.inhibition * arrived[g.name][0]
+                u -= inhibition(netlist, g) * arrived[g.name][0]
             v += u
             fired = v > g.threshold
             v[fired] = 0
@@ -172,9 +194,9 @@ def test_frames_at_the_smallest_interval_compute_the_closed_form(
     data = net.rng.integers(0, t[0], (4, 2, 5, 5))
     ran = final(graph)
     netlist = build(ran)
-    assert not list(findings(netlist))
+    assert not list(findings(netlist, replace(LOIHI_2, input=LOIHI_2.state)))
     found = simulate(netlist, data)
-    for group in netlist.groups:
+    for group in netlist.populations:
         q = levels(graph, data)[group.name].reshape(4, -1)
         np.testing.assert_array_equal(found[group.name], group.close - q)
 
@@ -184,27 +206,11 @@ def test_a_smaller_interval_loses_spikes() -> None:
     graph = net.graph(net.dense(net.input((8,), 4), 20, 4, bias=3.0))
     data = net.rng.integers(0, 4, (4, 8))
     netlist = build(final(graph))
-    (group,) = netlist.groups
+    (group,) = netlist.populations
     right = group.close - levels(graph, data)[group.name]
     np.testing.assert_array_equal(simulate(netlist, data)[group.name], right)
     faster = replace(netlist, interval=netlist.interval - 1)
     assert np.any(simulate(faster, data)[group.name] != right)
-
-
-def test_clocks_spread_large_weights_over_copies() -> None:
-    net = Net(16, largest=254)
-    netlist = build(final(net.graph(net.dense(net.input((300,)), 3))))
-    for limited in (True, False):
-        clocks = Clocks(netlist, limited)
-        (group,) = netlist.groups
-        *_, wires = clocks.synapses_into(group)
-        assert wires.source == CLOCK
-        assert np.abs(wires.weight).max() <= (REACH if limited else 1 << 30)
-        for line in netlist.controls:
-            there = clocks.arrivals[wires.pre] == line.at
-            total = np.bincount(wires.post[there], wires.weight[there], group.size)
-            np.testing.assert_array_equal(total, line.weight)
-    assert len(Clocks(netlist, True).arrivals) > len(Clocks(netlist, False).arrivals)
 
 
 def test_split_adds_up_to_even_8_bit_weights() -> None:
@@ -221,7 +227,7 @@ def test_split_adds_up_to_even_8_bit_weights() -> None:
 def test_what_does_not_fit_is_listed_by_name() -> None:
     net = Net(9, largest=3001)
     y = net.dense(net.input((300,)), 3)
-    found = [str(finding) for finding in findings(build(final(net.graph(y))))]
+    found = [str(finding) for finding in findings(build(final(net.graph(y))), LOIHI_2)]
     assert any("weights from %encoded to %neurons" in text for text in found)
     assert any("the current of %neurons can reach" in text for text in found)
     assert any("the membrane of %neurons can reach" in text for text in found)
@@ -231,10 +237,10 @@ def test_populations_carry_their_windows() -> None:
     net = Net(10)
     graph = final(net.graph(net.dense(net.pool(net.input((1, 4), 5), 2, 2), 3, 7)))
     netlist = build(graph)
-    gate, cells = netlist.groups
-    assert (gate.kind, gate.open, gate.read, gate.close) == ("first", 1, 1, 5)
+    gate, cells = netlist.populations
+    assert (gate.persistent, gate.open, gate.read, gate.close) == (False, 1, 1, 5)
     node = next(n for n in graph.nodes if isinstance(n.op, Population))
     assert isinstance(node.op, Population)
     assert (cells.open, cells.read, cells.close) == node.op.window == (2, 6, 12)
     assert netlist.latency == 13
-    assert {line.at for line in netlist.controls} <= {2, 3, 6, 7, 12, 13}
+    assert set(netlist.ticks) <= {2, 3, 6, 7, 12, 13}

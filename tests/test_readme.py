@@ -31,7 +31,7 @@ def parameter(block: str) -> Any:
     marks = []
     if "mnist" in block:
         marks.append(pytest.mark.data)
-    if "--engine lava" in block:
+    if "--engine lava" in block or "network.py" in block:
         marks.append(pytest.mark.lava)
     if "--help" in block and sys.version_info[:2] != (3, 10):
         marks.append(pytest.mark.skip(reason="argparse words its help differently"))

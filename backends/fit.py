@@ -1,0 +1,68 @@
+"""Whether a netlist fits a chip's numbers: weights, inputs, currents, membranes, delays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from qcompiler.ir import Diagnostic
+
+from .chips import Chip
+from .netlist import dynamics, received
+from .standalone import CLOCK, Netlist, Population, Synapses
+
+_SHRINK = "use a smaller --t-max or fewer --weight-bits"
+_RECOMPILE = "compile with --target loihi"
+
+
+def findings(netlist: Netlist, chip: Chip) -> Iterator[Diagnostic]:
+    """Everything about a network's numbers that the chip cannot do."""
+    tops = {source.name: source.t_max - 1 for source in netlist.sources}
+    tops |= {group.name: group.close - group.read for group in netlist.populations}
+    for group in netlist.populations:
+        rows = [row for row in netlist.synapses if row.target == group.name]
+        for row in rows:
+            yield from _weights(row, group, chip)
+        yield from _ranges(group, rows, tops, chip)
+
+
+def _weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Diagnostic]:
+    name = "the clock" if row.source == CLOCK else f"%{row.source}"
+    what = f"weights from {name} to %{row.target}"
+    weights = row.weights
+    if np.any(weights & 1):
+        yield Diagnostic(f"{what} are odd, {chip.name} takes even ones", group.origin, _RECOMPILE)
+    peak = int(np.abs(weights).max(initial=0))
+    if row.source not in (CLOCK, row.target) and peak > chip.weight:  # the others are split
+        yield _beyond(group, chip, what, peak, chip.weight, "fewer --weight-bits")
+    if row.delay > chip.delay:
+        help_ = f"assign-windows{{delay={chip.delay}}}"
+        yield _beyond(group, chip, f"the delay from %{row.source}", row.delay, chip.delay, help_)
+
+
+def _ranges(
+    group: Population, rows: list[Synapses], tops: dict[str, int], chip: Chip
+) -> Iterator[Diagnostic]:
+    (itself,) = (row for row in rows if row.source == group.name)
+    if group.persistent:
+        found = dynamics(group, rows, tops).extremes(-itself.weights)
+        peaks = found.input.max(), found.current.max(), -found.membrane.min()
+    else:  # all that comes in one step, or its own inhibition
+        sent = (received(row, row.weights).max() for row in rows if row is not itself)
+        inhibition = -itself.weights.min()
+        peaks = (max(*sent, inhibition),) * 2 + (inhibition,)
+    names = "the input of one step", "the current", "the membrane"
+    limits = chip.input, chip.state, chip.state
+    for what, value, limit in zip(
+        (*names, "the threshold"), (*peaks, group.threshold), (*limits, chip.threshold), strict=True
+    ):
+        if value > limit:
+            yield _beyond(group, chip, what, int(value), limit, _SHRINK)
+
+
+def _beyond(
+    group: Population, chip: Chip, what: str, used: int, allowed: int, help_: str
+) -> Diagnostic:
+    message = f"{what} of %{group.name} can reach {used:,}, {chip.name} allows {allowed:,}"
+    return Diagnostic(message, group.origin, help_)

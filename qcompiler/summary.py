@@ -1,0 +1,99 @@
+"""What `qcompile` says about the program that it has written."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qcompiler.backends.program import Program
+from qcompiler.backends.report import PopulationReport, Report
+
+from .console import screen, table, warn
+
+_ENOUGH_BITS = 6  # below which rounded weights are known to cost accuracy
+
+
+def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
+    """Say what was compiled, as the options given want it: a table, a few lines, JSON, nothing."""
+    report = program.report()
+    coarse = [
+        f"{p.name} ({p.weight_bits})"
+        for p in report.populations
+        if p.weight_bits is not None and p.weight_bits < min(_ENOUGH_BITS, given.weight_bits)
+    ]
+    if coarse and not given.quiet:
+        warn(
+            f"potentials leave few bits to the weights of {', '.join(coarse)}: a smaller --t-max "
+            "leaves more, or accuracy may suffer"
+        )
+    if given.json:
+        print(json.dumps({"output": str(output), **report.to_dict()}))
+        return
+    if given.quiet:
+        return
+    console = screen()
+    if given.verbose:
+        columns = (
+            "population",
+            "kind",
+            "neurons",
+            "synapses",
+            "t_max",
+            "bits",
+            "first",
+            "last",
+            "cores",
+            "fullest core",
+            "from",
+        )
+        console.print(table(columns, [_row(p) for p in report.populations]))
+        console.print(f"\npipeline  {program.manifest['pipeline']}", soft_wrap=True)
+    unproved = ", ".join(report.unproved_checks) or "none, all are proved from the weights"
+    for name, value in (
+        ("compiled", f"{given.model.name} for {report.target}, t_max {program.t_max}"),
+        ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
+        ("synapses", f"{report.synapses:,}, each reached by one spike a frame"),
+        ("latency", f"last output spike at step {report.latency_steps}"),
+        ("throughput", f"a frame every {report.frame_interval_steps} steps"),
+        ("chip", _chip(report)),
+        ("unproved", unproved),
+        ("written", str(output)),
+    ):
+        if value:
+            console.print(f"{name:<11}{value}", soft_wrap=True, markup=False)
+
+
+def _chip(report: Report) -> str:
+    if report.chips is None:
+        return ""
+    chips = "1 chip" if report.chips == 1 else f"{report.chips:,} chips"
+    return f"about {report.cores:,} cores, {chips} of {report.chip}"
+
+
+def _row(p: PopulationReport) -> tuple[Any, ...]:
+    bits = "" if p.weight_bits is None else str(p.weight_bits)
+    source = ", ".join(p.origin)
+    return (
+        p.name,
+        p.kind,
+        p.neurons,
+        p.synapses,
+        p.t_max,
+        bits,
+        p.first_step,
+        p.last_step,
+        "" if p.cores is None else p.cores,
+        _fullest(p.core_use),
+        source,
+    )
+
+
+def _fullest(shares: Mapping[str, float] | None) -> str:
+    """The resource of a core that runs out first."""
+    if not shares:
+        return ""
+    name = max(shares, key=lambda resource: shares[resource])
+    return f"{shares[name]:.0%} {name}"
