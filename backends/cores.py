@@ -127,7 +127,7 @@ def _send(fans: list[Fan], grid: Grid, axons: Axons) -> int:
             ticking += int(count.sum())
         elif row.source in axons and row.source != row.target:
             total = axons[row.source]
-            numbers = np.arange(total.size) if row.order is None else np.ravel(row.order)
+            numbers = np.arange(count.size) if row.order is None else np.ravel(row.order)
             np.add.at(total, numbers, count)
     return ticking
 

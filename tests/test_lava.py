@@ -14,13 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qcompiler.backends import backend
 from qcompiler.backends.chips import LOIHI_2
 from qcompiler.backends.lava import LavaEngine, Runtime
 from qcompiler.backends.netlist import build
-from qcompiler.ir import DataError, Graph, ProgramError
+from qcompiler.backends.program import Program
+from qcompiler.ir import DataError, Graph, ProgramError, verify
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
 from qcompiler.ir.view import Reshape, Transpose
+from tests.random_networks import LOIHI, compiled, random_network
 from tests.spiking import Net, final, levels
 
 pytestmark = pytest.mark.lava
@@ -90,6 +93,23 @@ def test_addition_with_a_relay_as_delay(tag: str) -> None:
     check(net.graph(y), net.rng.integers(0, 4, (FRAMES, 3, 5, 5)), tag)
 
 
+@pytest.mark.parametrize("delay", [0, 5, 63])
+@pytest.mark.parametrize("seed", range(6))
+def test_compiled_networks_with_branches(seed: int, delay: int) -> None:
+    graph, rng = random_network(seed, branches=True), np.random.default_rng(seed)
+    batch = rng.standard_normal((8, *graph.inputs[0].type.shape)).astype(np.float32)
+    pipeline = LOIHI.replace("assign-windows", f"assign-windows{{delay={delay}}}")
+    ran = compiled(graph, pipeline, calibration=(batch,), t_max=4 + seed)
+    verify(ran, *backend.LOIHI.requires)
+    x = np.concatenate([batch[:2], 50 * batch[:1], -50 * batch[:1], 0 * batch[:1]])
+    expected = Program(ran, backend.LOIHI, {}).spikes(x)
+    runtimes: tuple[Runtime, ...] = ("single", "processes") if seed == 0 else ("single",)
+    for runtime in runtimes:
+        found = LavaEngine(ran, runtime=runtime).spikes(x)
+        for name, steps in expected.items():
+            np.testing.assert_array_equal(found[name], steps, err_msg=name)
+
+
 def test_large_pool_needs_a_large_inhibition() -> None:
     net = Net(13)
     x = net.pool(net.input((1, 13, 13), 8), kernel=13, stride=1)
@@ -149,6 +169,7 @@ def test_an_error_while_running_stops_all_processes() -> None:
 SCRIPT = """
 import sys
 import numpy as np
+from qcompiler.backends import backend
 from qcompiler.backends.chips import LOIHI_2
 from qcompiler.backends.lava import LavaEngine, Runtime
 from qcompiler.backends.netlist import build
