@@ -92,7 +92,7 @@ class Layout:
 def place(netlist: Netlist, chip: Chip) -> tuple[Layout, tuple[Diagnostic, ...]]:
     """Cores for every population, and all neurons that are too large for a core of their own.
 
-    Where there are such neurons the layout gives them what they need.
+    Where there are such neurons the layout does without that limit for their population.
     """
     sizes = {group.name: group.size for group in netlist.populations}
     axons: Axons = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
@@ -105,7 +105,10 @@ def place(netlist: Netlist, chip: Chip) -> tuple[Layout, tuple[Diagnostic, ...]]
         if grid is None:
             single = crowd.most(Grid(*crowd.plane, *crowd.plane))
             findings[:0] = _findings(group, single, chip)
-            grid = crowd.cheapest(single)
+            # What one neuron has too much of must not make its senders look guilty, too.
+            grid = crowd.cheapest(
+                Use(*(_ANY if n > most else 0 for _, n, most in single.against(chip)))
+            )
             assert grid is not None
         placements.insert(0, crowd.placed(grid))
         ticking += _send(crowd.fans, grid, axons)
@@ -133,6 +136,7 @@ def _send(fans: list[Fan], grid: Grid, axons: Axons) -> int:
 
 
 _NOTHING = Use(0, 0, 0, 0)
+_ANY = 1 << 62
 
 
 class _Crowd:
