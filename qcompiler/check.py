@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qcompiler.ir import Graph
 from qcompiler.ir.ann import Concat, MaxPool
-from qcompiler.ir.view import Reshape, Take, Transpose
+from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
 from qcompiler.passes.groups import groups
 
@@ -54,7 +54,7 @@ def _places(graph: Graph) -> dict[str, str]:
         match node.op:
             case MaxPool():
                 text = f"first-spike gates %{node.result.name}"
-            case Reshape() | Transpose() | Take():
+            case op if isinstance(op, View):
                 text = "rearranges spikes, costs nothing"
             case Concat():
                 text = _MEANING["host"]

@@ -25,7 +25,7 @@ _GROUPS = {
         MeanVarianceNormalization RMSNormalization
     """,
     _LATER: """
-        ConvTranspose DepthToSpace Expand LpPool ReduceMin Resize SpaceToDepth Tile Upsample
+        LpPool ReduceMin
     """,
     _HOST: "ArgMin Hardmax NonMaxSuppression TopK",
     _ATTENTION: "Attention RotaryEmbedding",
