@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from qcompiler.ir import Constant, Graph, Node, Operand, Type, Value
 from qcompiler.ir.ann import Affine
 from qcompiler.ir.kernels import Array
+
+_MOVED = re.compile(r"(:moved(\.\d+)?)+$")
 
 
 def sole(node: Node, graph: Graph, kinds: Any) -> Node | None:
@@ -27,7 +30,8 @@ def scale_and_shift(node: Node) -> tuple[Array, Array]:
 
 def between(graph: Graph, node: Node, type_: Type, suffix: str = ":moved") -> Value:
     """A fresh value for what now stands between two exchanged nodes."""
-    return Value(graph.fresh(node.result.name + suffix), type_.layout)
+    name = _MOVED.sub("", node.result.name)
+    return Value(graph.fresh(name + suffix), type_.layout)
 
 
 def affine(

@@ -114,7 +114,8 @@ class _Lowering:
         """Whether what a node reads has been lowered; if not, that has been reported already."""
         group = self.groups.get(node.result.name)
         sources = [b.source for b in group.branches] if group else node.operands
-        return all(s.name in self.spikes or s.name in self.tensors for s in sources)
+        values = [source for source in sources if isinstance(source, Value)]
+        return all(v.name in self.spikes or v.name in self.tensors for v in values)
 
     def encode(self, value: Value) -> None:
         raw = self.builder.input(value.name, value.type)

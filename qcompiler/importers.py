@@ -9,7 +9,7 @@ from qcompiler.ir import Value
 
 from .importers_branch import add, concat, mean, sub, total
 from .importers_linear import batchnorm, conv, gemm, matmul
-from .importers_move import move
+from .importers_move import move, put
 from .importers_part import gather, slice_, split
 from .importers_plain import cast, cast_like, dropout, identity, pad
 from .importers_pool import (
@@ -40,6 +40,7 @@ VIEWS: Mapping[str, Importer] = {
     "Cast": cast,
     "CastLike": cast_like,
     "CenterCropPad": move,
+    "Compress": move,
     "Concat": concat,
     "DepthToSpace": move,
     "Dropout": dropout,
@@ -84,10 +85,14 @@ LAYERS: Mapping[str, Importer] = {
     "ReduceSum": reduce,
     "Relu": relu,
     "Resize": resize,
+    "Scatter": put,
+    "ScatterElements": put,
+    "ScatterND": put,
     "Sub": sub,
     "Sum": total,
     "Trilu": move,
     "Upsample": resize,
+    "Where": put,
 }
 
 IMPORTERS: Mapping[str, Importer] = {**LAYERS, **VIEWS, **HOST}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from onnx import helper
@@ -16,6 +16,7 @@ from .known import PROBES, Known, TooLarge, compute
 from .onnx_tensor import Array
 from .step import Broken, Refused, Step, fixes_batch
 
+_CHOICE = "write it as a sum of both, each times a constant mask"
 _FEW = (2, 3)  # batch sizes that tell samples apart
 
 
@@ -36,35 +37,73 @@ def viewed_as(step: Step, x: Value, chain: Sequence[Arrangement]) -> Value:
 
 def move(step: Step) -> Value:
     """An operator that only moves values and fills with zeros, whatever its other operands say."""
-    x = step.activation()
-    return _placed(step, x, _numbers(step, x))
+    return _placed(step, *_numbers(step))
 
 
-def _numbers(step: Step, x: Value) -> Array:
+def put(step: Step) -> Value:
+    """ScatterElements, ScatterND and Where: constants take the place of some values."""
+    if (reduction := step.text("reduction", "none")) not in ("none", "add"):
+        raise Refused(f"{step.op_type} with reduction {reduction} is not supported")
+    x, numbers = _numbers(step)
+    probes, _ = _run(step, x, lambda probe: np.zeros((probe, *x.type.shape)), constants=True)
+    if not all(np.array_equal(one, np.broadcast_to(probes[0][0], one.shape)) for one in probes):
+        raise mixes_batch(step)
+    zero, shift = np.ones((1,) * numbers.ndim, np.float32), probes[0][0].astype(np.float32)
+    constants = step.constant("one", zero), step.constant("constants", shift)
+    return step.add(Affine(), _placed(step, x, numbers), *constants)
+
+
+def _numbers(step: Step) -> tuple[Value, Array]:
     """Number of the element, counted from 1, that each element of the result is; 0 is a zero."""
-    others = [step.known(index, "operand") for index in range(1, len(step.inputs))]
+    values = [item for item in step.inputs if isinstance(item, Value)]
+    if len(values) > 1 and step.op_type == "Where":
+        raise Refused("Where between two computed values is not supported", _CHOICE)
+    x = values[0]
+
+    def count(probe: int) -> Array:
+        return np.arange(1.0, probe * size(x.type) + 1).reshape(probe, *x.type.shape)
+
+    results, probes = _run(step, x, count, constants=False)
+    found = [_sample(one, count(p)) for one, p in zip(results, probes, strict=True)]
+    first = found[0]
+    if first is None or any(one is None or not np.array_equal(one, first) for one in found):
+        raise mixes_batch(step)
+    return x, first
+
+
+def _run(
+    step: Step, x: Value, data: Callable[[int], Array], constants: bool
+) -> tuple[list[Array], tuple[int, ...]]:
+    """The node's result for data under each of some batch sizes.
+
+    ``constants`` keeps real numbers among the other operands, which else are 0.
+    """
+    others = [
+        None if item is x else step.known(index, "operand")
+        for index, item in enumerate(step.inputs)
+    ]
     probes = step.scope.probes
     if probes == PROBES and all(known is None or known.fixed is not None for known in others):
         probes = _FEW
-    names = ["x", *(f"k{index}" if known else "" for index, known in enumerate(others))]
+    names = [f"i{n}" if item is not None else "" for n, item in enumerate(step.inputs)]
     node = helper.make_node(step.op_type, names, ["y"], **step.attributes)
     found = []
     for index, probe in enumerate(probes):
-        full = np.arange(1.0, probe * size(x.type) + 1).reshape(probe, *x.type.shape)
-        fed: list[Known | None] = [Known((full,), "x")]
-        fed += (Known((k.arrays[index],), k.name) if k else None for k in others)
+        fed = [Known((data(probe),), "x") if item is x else None for item in step.inputs]
+        for at, known in enumerate(others):
+            if known is not None:
+                array = known.arrays[index]
+                real = array.dtype.kind == "f"
+                fed[at] = Known((array.astype(float) * constants if real else array,), known.name)
         try:
-            found.append(_sample(compute(node, step.opset, fed, 1)[0].arrays[0], full))
+            found.append(compute(node, step.opset, fed, 1)[0].arrays[0])
         except TooLarge as error:
             raise Refused(f"{step.op_type} would make too large a value") from error
         except Exception as error:  # whatever onnx finds wrong with the node
             if step.scope.probes == PROBES:
                 raise fixes_batch(step.op_type) from error
             raise Broken(f"cannot be computed ({error})") from error
-    first = found[0]
-    if first is None or any(one is None or not np.array_equal(one, first) for one in found):
-        raise mixes_batch(step)
-    return first
+    return found, probes
 
 
 def _sample(result: Array, full: Array) -> Array | None:

@@ -23,7 +23,7 @@ from .known import EVALUATED, LIMIT, PROBES, Known, TooLarge, compute
 from .model_graph import Entry, entries, input_shape, needed
 from .onnx_file import Model
 from .preprocessing import Preprocessing
-from .refusals import FOLD, TWO, help_for
+from .refusals import FOLD, TWO, refusal
 from .step import Broken, Item, Refused, Scope, Step, Unknown, attributes_of, fixes_batch
 
 _OLDEST = 7
@@ -158,7 +158,7 @@ class Walk:
         data = sum(map(_depends, inputs))
         supported = IMPORTERS.keys() | KNOWING.keys() | (set() if data else EVALUATED)
         if op_type not in supported:
-            raise Refused(f"operator {op_type} is not supported", help_for(op_type))
+            raise Refused(*refusal(op_type))
         if data > 1 and op_type in TWO:
             raise Refused(*TWO[op_type])
         if any(isinstance(item, Unknown) for item in inputs):

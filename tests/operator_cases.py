@@ -305,6 +305,28 @@ CASES: dict[str, tuple[str, str, int, int, dict[str, Any]]] = {
         {},
     ),
     "pad wrap": (IMAGE, 'y = Pad<mode="wrap">(x, p)', 19, 99, {"p": ints(0, 0, 1, 2, 0, 0, 3, 1)}),
+    "compress": (
+        IMAGE,
+        "y = Compress<axis=3>(x, c)",
+        11,
+        99,
+        {"c": np.array([True, False, True, True, False])},
+    ),
+    "where": (
+        ROWS,
+        "y = Where(c, x, v)",
+        9,
+        99,
+        {"c": np.arange(20).reshape(4, 5) % 3 > 0, "v": (5,)},
+    ),
+    "where not": (ROWS, "y = Where(c, v, x)", 9, 99, {"c": np.eye(4, 5) > 0, "v": (1, 4, 5)}),
+    "scatter elements": (
+        "float[3,6] x",
+        "y = ScatterElements<axis=1>(x, i, u)",
+        11,
+        99,
+        {"i": np.tile([4, 1], (3, 1)), "u": np.tile(np.array([0.5, 2], np.float32), (3, 1))},
+    ),
     "lower triangle": (IMAGE, "y = Trilu<upper=0>(x, k)", 14, 99, {"k": np.array(1)}),
     "crop": (IMAGE, "y = CenterCropPad<axes=[2,3]>(x, s)", 18, 99, {"s": ints(12, 5)}),
     "upsample": (
