@@ -85,7 +85,6 @@ LAYERS: Mapping[str, Importer] = {
     "ReduceSum": reduce,
     "Relu": relu,
     "Resize": resize,
-    "Scatter": put,
     "ScatterElements": put,
     "ScatterND": put,
     "Sub": sub,

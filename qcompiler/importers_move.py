@@ -93,8 +93,9 @@ def _run(
         for at, known in enumerate(others):
             if known is not None:
                 array = known.arrays[index]
-                real = array.dtype.kind == "f"
-                fed[at] = Known((array.astype(float) * constants if real else array,), known.name)
+                if array.dtype.kind == "f":
+                    array = array.astype(float) if constants else np.zeros(array.shape)
+                fed[at] = Known((array,), known.name)
         try:
             found.append(compute(node, step.opset, fed, 1)[0].arrays[0])
         except TooLarge as error:

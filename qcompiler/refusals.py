@@ -13,7 +13,8 @@ _BEFORE = "cut the model before it, and do it on the decoded values"
 _GROUPS = {
     _RETRAIN: """
         Celu Elu Erf Exp Gelu HardSigmoid HardSwish LeakyRelu Mish PRelu Pow Selu Sigmoid Shrink
-        Acos Acosh Asin Asinh Atan Atanh Cos Cosh Sinh Tan Sin Softplus Softsign Sqrt Swish Tanh ThresholdedRelu Log Abs Sign Reciprocal SwiGLU
+        Acos Acosh Asin Asinh Atan Atanh Cos Cosh Sinh Tan Sin Softplus Softsign Sqrt Swish Tanh
+        ThresholdedRelu Log Abs Sign Reciprocal SwiGLU
     """,
     _STATE: "GRU If LSTM Loop RNN Scan SequenceMap",
     _FLOAT: """
@@ -25,6 +26,7 @@ _GROUPS = {
         MeanVarianceNormalization RMSNormalization
     """,
     _LATER: "ReduceMin",
+    "convert the model to opset 11 or newer, with onnx.version_converter": "Scatter",
     _HOST: """
         ArgMin Hardmax NonMaxSuppression TopK NonZero Unique And Equal Greater GreaterOrEqual IsInf
         IsNaN Less LessOrEqual Not Or Xor BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr
@@ -90,6 +92,7 @@ _REASONS = {
         QuantizeLinear
     """,
     "it sums windows into an image": "Col2Im",
+    "it is of an opset that nothing runs any more": "Scatter",
 }
 
 _REASON = {op: reason for reason, names in _REASONS.items() for op in names.split()}
