@@ -9,6 +9,7 @@ from qcompiler.ir import Value
 
 from .importers_branch import add, concat, mean, sub, total
 from .importers_linear import batchnorm, conv, gemm, matmul
+from .importers_ml import array_feature_extractor, scaler
 from .importers_move import move, put
 from .importers_part import gather, slice_, split
 from .importers_plain import cast, cast_like, dropout, identity, pad
@@ -59,6 +60,7 @@ VIEWS: Mapping[str, Importer] = {
     "Tile": move,
     "Transpose": transpose,
     "Unsqueeze": unsqueeze,
+    "ai.onnx.ml.ArrayFeatureExtractor": array_feature_extractor,
 }
 
 LAYERS: Mapping[str, Importer] = {
@@ -92,6 +94,7 @@ LAYERS: Mapping[str, Importer] = {
     "Trilu": move,
     "Upsample": resize,
     "Where": put,
+    "ai.onnx.ml.Scaler": scaler,
 }
 
 IMPORTERS: Mapping[str, Importer] = {**LAYERS, **VIEWS, **HOST}

@@ -115,6 +115,12 @@ FOLD = (
 )
 
 
+_ONE = {
+    "ai.onnx.ml.ZipMap": "export with options={'zipmap': False}: probabilities in one tensor",
+    "ai.onnx.ml.LinearClassifier": "export it as a network: MatMul, Add and Softmax",
+    "ai.onnx.ml.LinearRegressor": "export it as a network: MatMul and Add",
+}
+
 _DOMAINS = {
     "ai.onnx.ml.": "compile the network alone, without scalers and labels: do those around it",
     "ai.onnx.preview.training.": "export the model for inference, without what trains it",
@@ -131,6 +137,8 @@ def refusal(op_type: str) -> tuple[str, str | None]:
 def _help(op_type: str) -> str | None:
     if "." not in op_type:
         return _HELP.get(op_type)
+    if op_type in _ONE:
+        return _ONE[op_type]
     for domain, help_ in _DOMAINS.items():
         if op_type.startswith(domain):
             return help_
