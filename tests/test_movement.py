@@ -9,14 +9,27 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.ir import Builder, Constant, InvalidGraph, Tensor, evaluate, parse, show
+from qcompiler.ir import (
+    Builder,
+    Constant,
+    Graph,
+    InvalidGraph,
+    Tensor,
+    UnsupportedModel,
+    Value,
+    ann,
+    evaluate,
+    parse,
+    show,
+    size,
+)
 from qcompiler.ir.places import Arrangement, arrangements, inverse, places_of, shorter
 from qcompiler.ir.snn import Population
 from qcompiler.ir.view import Pick, Reshape, Take, Transpose
 from qcompiler.passes import Pipeline
 from tests.movement_cases import NETWORKS
 from tests.onnx_models import agrees, model
-from tests.random_networks import LOIHI, REFERENCE, compiled
+from tests.random_networks import LOIHI, REFERENCE, Random, compiled, random_batch
 from tests.test_engines import same
 
 Array = np.ndarray[Any, Any]
@@ -132,3 +145,52 @@ def test_places_must_be_there() -> None:
             build.add(Pick(), x, Constant("q", np.array(wrong, np.int32)), name="z")
     with pytest.raises(InvalidGraph, match="integers"):
         build.add(Pick(), x, Constant("q", np.ones((1,), np.float32)), name="z")
+
+
+class Moving(Random):
+    """Layers with all kinds of views between them, as exporters scatter them."""
+
+    def moved(self, depth: int) -> Graph:
+        shape = tuple(int(n) for n in self.rng.integers(2, 5, 3))
+        value = self.builder.input("input", Tensor(shape))
+        steps = (self.view, self.view, self.conv, self.clip, self.affine, self.pad, self.meet)
+        for _ in range(depth):
+            value = steps[self.rng.integers(len(steps))](value)
+        return self.builder.build([self.dense(value) if self.rng.random() < 0.5 else value], ["y"])
+
+    def view(self, x: Value) -> Value:
+        shape, rng = x.type.shape, self.rng
+        kind = rng.integers(4)
+        if kind == 0:
+            return self.add(Transpose(tuple(rng.permutation(3).tolist())), x)
+        if kind == 1:
+            places = Constant(self.builder.unique("places"), rng.permutation(size(x.type)))
+            return self.add(Pick(), x, Constant(places.name, places.data.reshape(shape[::-1])))
+        if kind == 2:
+            axis = int(rng.integers(3))
+            return self.add(Take(axis, tuple(rng.permutation(shape[axis]).tolist())), x)
+        return self.add(Reshape((shape[1], shape[0], shape[2])), x)
+
+    def meet(self, x: Value) -> Value:
+        """Two convolutions of a value, moved alike or not, and their sum."""
+        turn = Transpose(tuple(self.rng.permutation(3).tolist()))
+        first, second = (self.same_size(x, x.type.shape[0]) for _ in range(2))
+        if self.rng.random() < 0.3:
+            first = self.clip(first)
+        if self.rng.random() < 0.3:
+            return self.add(ann.Add(), self.add(turn, first), self.add(turn, x))
+        return self.add(ann.Add(), self.add(turn, first), self.add(turn, second))
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_views_anywhere(seed: int) -> None:
+    graph = Moving(seed).moved(8)
+    batch = random_batch(graph, seed)
+    folded = Pipeline.parse("fold-linear").run(graph)
+    for one, other in zip(evaluate(folded, batch), evaluate(graph, batch), strict=True):
+        np.testing.assert_allclose(one, other, 1e-3, 1e-3)
+    try:
+        spiking = compiled(graph, LOIHI, calibration=(batch,), t_max=8)
+    except UnsupportedModel:
+        return
+    same(spiking, batch)
