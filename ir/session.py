@@ -15,7 +15,7 @@ from .graph import Constant, Graph, Node, Operand, Value
 from .kernels import Array
 from .ops import Sliding
 from .types import size
-from .view import Pick, Reshape, Take, Transpose
+from .view import Pick, Reshape, Take, Transpose, View
 
 if TYPE_CHECKING:
     import onnx
@@ -138,6 +138,8 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
     x = _operand(writer, node.operands[0], names)
     if isinstance(node.op, Conv):
         return _conv(writer, node, node.op, x)
+    if isinstance(node.op, View):
+        return write_view(writer, node, x)
     rest = [_operand(writer, operand, names) for operand in node.operands[1:]]
     match node.op:
         case Dense():
@@ -164,8 +166,6 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             return writer.add("Sum", x, *rest)
         case Concat() as op:
             return writer.add("Concat", x, *rest, axis=op.axis + 1)
-        case Reshape() | Transpose() | Take() | Pick():
-            return write_view(writer, node, x)
         case _:
             return None
 

@@ -182,7 +182,7 @@ class Moving(Random):
         return self.add(ann.Add(), self.add(turn, first), self.add(turn, second))
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", [*range(120), 1076])  # places of more than a kilobyte
 def test_views_anywhere(seed: int) -> None:
     graph = Moving(seed).moved(8)
     batch = random_batch(graph, seed)
