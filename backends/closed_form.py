@@ -17,11 +17,12 @@ from qcompiler.ir.session import (
     sliding,
     write_clip,
     write_max_pool,
+    write_reshape,
     write_view,
 )
 from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population, Relay
 from qcompiler.ir.synapse import fan_in
-from qcompiler.ir.view import Reshape, Take, Transpose, View
+from qcompiler.ir.view import View
 
 _HAIR = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see the module docstring of `fast`
 _BYTE_SPAN = 1 << 18  # slope times levels up to which that hair crosses nothing else
@@ -78,8 +79,8 @@ class ClosedForm:
         match node.op:
             case Encode() as op:
                 self._keep(node, Levels(op.t_max - 1, real=self._encode(op, self._real(source))))
-            case Reshape() | Transpose() | Take() as op if isinstance(node.result.type, Spikes):
-                self._keep(node, self._view(op, self.values[source]))
+            case op if isinstance(op, View) and isinstance(node.result.type, Spikes):
+                self._keep(node, self._view(node, self.values[source]))
             case First() as op:
                 self._keep(node, self._first(op, self.values[source]))
             case Population():
@@ -124,9 +125,9 @@ class ClosedForm:
         assert levels.raw is not None
         return write_clip(self.writer, levels.raw, 0, levels.top + 0.5)
 
-    def _view(self, op: View, levels: Levels) -> Levels:
+    def _view(self, node: Node, levels: Levels) -> Levels:
         forms = (levels.raw, levels.real, levels.byte)
-        return Levels(levels.top, *(form and write_view(self.writer, op, form) for form in forms))
+        return Levels(levels.top, *(form and write_view(self.writer, node, form) for form in forms))
 
     def _first(self, op: First, levels: Levels) -> Levels:
         """The maximum commutes with clip and floor, so the smaller image is clipped and floored."""
@@ -187,7 +188,7 @@ class ClosedForm:
                     "Conv", source, matrix, *biases, group=op.groups, **sliding(op)
                 )
             case Connect():
-                flat = write_view(self.writer, Reshape((weight.shape[1],)), source)
+                flat = write_reshape(self.writer, (weight.shape[1],), source)
                 return self.writer.add("Gemm", flat, matrix, *biases, transB=1)
             case _:
                 return self.writer.add("Mul", source, matrix)
@@ -222,14 +223,14 @@ class ClosedForm:
             attributes = {"group": op.groups, **sliding(op)}
         else:
             weight = weight.reshape(*weight.shape, 1, 1)
-            source = write_view(self.writer, Reshape((weight.shape[1], 1, 1)), source)
+            source = write_reshape(self.writer, (weight.shape[1], 1, 1), source)
         one, zero = self._number(1), constant(np.zeros((), np.uint8))
         scale = self._number(_HAIR / slope)
         zeros = constant(np.zeros(len(slope), np.int8))
         inputs = (source, one, zero, constant(weight, "W"), scale, zeros, one, zero)
         whole = add("QLinearConv", *inputs, constant(bias.astype(np.int32)), **attributes)
         if not isinstance(op, Convolve):
-            whole = write_view(self.writer, Reshape((len(slope),)), whole)
+            whole = write_reshape(self.writer, (len(slope),), whole)
         top = constant(np.asarray(layer.spikes.top, np.uint8))
         if self.count:
             self._count(whole, top)

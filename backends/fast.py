@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import onnxruntime
 
-from qcompiler.ir import Graph, Node
+from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array
 
 from .closed_form import ClosedForm
@@ -92,7 +92,8 @@ def _tail(graph: Graph) -> Graph:
     known = {node.result.name for node in output_nodes(graph)}
     kept: list[Node] = []
     for node in graph.nodes:
-        if node.operands and known.issuperset(operand.name for operand in node.operands):
+        sources = [operand.name for operand in node.operands if isinstance(operand, Value)]
+        if sources and known.issuperset(sources):
             kept.append(node)
             known.add(node.result.name)
     return replace(graph, nodes=tuple(kept))

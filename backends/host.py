@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node
+from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.evaluate import apply
 from qcompiler.ir.integer import (
     neuron_count,
@@ -21,7 +21,7 @@ from qcompiler.ir.integer import (
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, Population
 from qcompiler.ir.types import size
-from qcompiler.ir.view import Reshape, Take, Transpose, arrange
+from qcompiler.ir.view import View, arrange
 
 from .coding import decode, saturated
 
@@ -70,13 +70,13 @@ def finish(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ...]:
     """Decode the output populations' levels and do what the host does behind them."""
     known = dict(levels)
     for node in graph.nodes:
-        sources = [operand.name for operand in node.operands]
+        sources = [operand.name for operand in node.operands if isinstance(operand, Value)]
         if not sources or not known.keys() >= set(sources):
             continue
         source = sources[0]
         match node.op:
-            case Reshape() | Transpose() | Take() as op:
-                known[node.result.name] = arrange(op, known[source])
+            case op if isinstance(op, View):
+                known[node.result.name] = arrange(op, known[source], *node.arrays)
             case Decode():
                 known[node.result.name] = decode(spikes_of(node.operands[0]), known[source])
             case op if op.mnemonic.startswith("ann."):

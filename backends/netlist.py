@@ -168,7 +168,7 @@ def _image(graph: Graph, operand: Operand) -> tuple[str, Array]:
         assert isinstance(operand, Value)
         return operand.name, np.arange(prod(operand.type.shape)).reshape(operand.type.shape)
     name, image = _image(graph, node.operands[0])
-    return name, arrange(node.op, image[None])[0]
+    return name, arrange(node.op, image[None], *node.arrays)[0]
 
 
 def operation(row: Synapses) -> Synapse:

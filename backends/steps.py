@@ -147,7 +147,7 @@ class Cell:
             return array
         source = node.operands[0]
         assert isinstance(source, Value)
-        return arrange(node.op, self.arranged(source, array))
+        return arrange(node.op, self.arranged(source, array), *node.arrays)
 
 
 class Source(Cell):

@@ -21,7 +21,7 @@ from .ann import (
 from .graph import Graph, Operand, Value
 from .kernels import Array, convolve, pool_max, pool_sum
 from .ops import Op
-from .view import Reshape, Take, Transpose, arrange
+from .view import Pick, Reshape, Take, Transpose, arrange
 
 
 def evaluate(graph: Graph, *inputs: Array) -> tuple[Array, ...]:
@@ -74,8 +74,8 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             return _softmax(x, op)
         case ArgMax():
             return _argmax(x, op)
-        case Reshape() | Transpose() | Take():
-            return arrange(op, x)
+        case Reshape() | Transpose() | Take() | Pick():
+            return arrange(op, x, *constants)
     raise TypeError(f"{op.mnemonic} is not an operation on tensors")
 
 

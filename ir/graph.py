@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from .diagnostics import Diagnostic, InvalidGraph
 from .ops import Op
-from .types import Range, Tensor, Type
+from .types import Range, Tensor, Type, size
+from .view import Pick
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ class Node:
     operands: tuple[Operand, ...]
     result: Value
     origin: tuple[str, ...] = ()
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """The constants among the operands."""
+        return tuple(operand.data for operand in self.operands if isinstance(operand, Constant))
 
 
 def origins(*nodes: Node) -> tuple[str, ...]:
@@ -198,6 +204,16 @@ class Builder:
 def infer(op: Op, operands: tuple[Operand, ...], origin: Sequence[str] = ()) -> Type:
     """Type of an operation's result; InvalidGraph, with the origin, if the operands do not fit."""
     try:
-        return op.infer(*(operand.type for operand in operands))
+        found = op.infer(*(operand.type for operand in operands))
+        if isinstance(op, Pick):
+            _check_places(*operands)
+        return found
     except ValueError as error:
         raise InvalidGraph(Diagnostic(f"{op.mnemonic} {error}", tuple(origin))) from error
+
+
+def _check_places(value: Operand, places: Operand) -> None:
+    if not isinstance(places, Constant) or not places.data.size:
+        raise ValueError("takes places as a constant")
+    if places.data.min() < 0 or places.data.max() >= size(value.type):
+        raise ValueError(f"has places beyond the elements of {value.type.shape}")

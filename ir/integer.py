@@ -25,7 +25,7 @@ from .snn import (
 )
 from .synapse import fan_in
 from .types import Spikes, size
-from .view import Reshape, Take, Transpose
+from .view import View
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,9 @@ def spikes_of(operand: Operand) -> Spikes:
 
 
 def sender(graph: Graph, operand: Operand) -> Node:
-    """The node that sends these spikes, behind reshapes and transposes."""
+    """The node that sends these spikes, behind views."""
     node = graph.producer(operand)
-    while node is not None and isinstance(node.op, Reshape | Transpose | Take):
+    while node is not None and isinstance(node.op, View):
         node = graph.producer(node.operands[0])
     if node is None:
         raise TypeError(f"%{operand.name} comes from no population")

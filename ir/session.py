@@ -13,8 +13,9 @@ import numpy as np
 from .ann import Add, Affine, Clip, Concat, Conv, Dense, MaxPool, Pad, SumPool
 from .graph import Constant, Graph, Node, Operand, Value
 from .kernels import Array
-from .ops import Op, Sliding
-from .view import Reshape, Take, Transpose
+from .ops import Sliding
+from .types import size
+from .view import Pick, Reshape, Take, Transpose, View
 
 if TYPE_CHECKING:
     import onnx
@@ -137,10 +138,12 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
     x = _operand(writer, node.operands[0], names)
     if isinstance(node.op, Conv):
         return _conv(writer, node, node.op, x)
+    if isinstance(node.op, View):
+        return write_view(writer, node, x)
     rest = [_operand(writer, operand, names) for operand in node.operands[1:]]
     match node.op:
         case Dense():
-            flat = write_view(writer, Reshape(node.operands[1].type.shape[1:]), x)
+            flat = write_reshape(writer, node.operands[1].type.shape[1:], x)
             return writer.add("Gemm", flat, *rest, transB=1)
         case Affine():
             return writer.add("Add", writer.add("Mul", x, rest[0]), rest[1])
@@ -163,8 +166,6 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             return writer.add("Sum", x, *rest)
         case Concat() as op:
             return writer.add("Concat", x, *rest, axis=op.axis + 1)
-        case Reshape() | Transpose() | Take():
-            return write_view(writer, node.op, x)
         case _:
             return None
 
@@ -211,15 +212,25 @@ def write_max_pool(writer: OnnxWriter, op: Sliding, kernel: tuple[int, ...], x: 
     return writer.add("MaxPool", x, kernel_shape=kernel, **attributes)
 
 
-def write_view(writer: OnnxWriter, op: Op, x: str) -> str:
-    """Write a reshape, transpose or take."""
-    match op:
-        case Reshape():
-            shape = writer.constant(np.array((0, *op.shape) if op.shape else (-1,), np.int64))
-            return writer.add("Reshape", x, shape)
-        case Transpose():
+def write_reshape(writer: OnnxWriter, shape: tuple[int, ...], x: str) -> str:
+    """Write a reshape of every sample."""
+    full = writer.constant(np.array((0, *shape) if shape else (-1,), np.int64))
+    return writer.add("Reshape", x, full)
+
+
+def write_view(writer: OnnxWriter, node: Node, x: str) -> str:
+    """Write a view."""
+    match node.op:
+        case Reshape() as op:
+            return write_reshape(writer, op.shape, x)
+        case Transpose() as op:
             return writer.add("Transpose", x, perm=(0, *(axis + 1 for axis in op.perm)))
-        case Take():
+        case Take() as op:
             indices = writer.constant(np.array(op.indices, np.int64))
             return writer.add("Gather", x, indices, axis=op.axis + 1)
-    raise TypeError(f"{op.mnemonic} is no view")
+        case Pick():
+            source, places = node.operands
+            assert isinstance(places, Constant)
+            flat = write_reshape(writer, (size(source.type),), x)
+            return writer.add("Gather", flat, writer.constant(places.data), axis=1)
+    raise TypeError(f"{node.op.mnemonic} is no view")

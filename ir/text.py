@@ -39,6 +39,7 @@ OPS: dict[str, type[Op]] = {
             view.Reshape,
             view.Transpose,
             view.Take,
+            view.Pick,
         ),
         *(snn.Encode, snn.Decode, snn.Convolve, snn.Connect, snn.Relay, snn.Clock, snn.Fanout),
         *(snn.Neuron, snn.Population, snn.First),

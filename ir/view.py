@@ -63,11 +63,29 @@ class Take(Op):
         return replace(value, shape=(*head, len(self.indices), *tail)).layout
 
 
-View: TypeAlias = Reshape | Transpose | Take
+@dataclass(frozen=True)
+class Pick(Op):
+    """Elements chosen one by one: places in the operand's C order, as a constant of integers.
+
+    The general view, for what no chain of the others says in fewer words.
+    """
+
+    mnemonic: ClassVar[str] = "view.pick"
+
+    def infer(self, *operands: Type) -> Type:
+        """Tensor or spikes, and places, to the same in the shape of the places."""
+        expect(2, operands)
+        value, places = _arranged(operands[:1]), operands[1]
+        if not isinstance(places, Tensor) or not places.dtype.startswith("i"):
+            raise ValueError(f"takes places as integers, got {places}")
+        return replace(value, shape=places.shape).layout
 
 
-def arrange(op: View, x: NDArray[Any]) -> NDArray[Any]:
-    """Apply a view to a batch: ``batch x shape``."""
+View: TypeAlias = Reshape | Transpose | Take | Pick
+
+
+def arrange(op: View, x: NDArray[Any], *constants: NDArray[Any]) -> NDArray[Any]:
+    """Apply a view to a batch: ``batch x shape``; constants are those of its node."""
     match op:
         case Reshape():
             return x.reshape(len(x), *op.shape)
@@ -75,6 +93,8 @@ def arrange(op: View, x: NDArray[Any]) -> NDArray[Any]:
             return x.transpose(0, *(axis + 1 for axis in op.perm))
         case Take():
             return np.take(x, op.indices, op.axis + 1)
+        case Pick():
+            return np.take(x.reshape(len(x), -1), constants[0], 1)
 
 
 def _arranged(operands: tuple[Type, ...]) -> Tensor | Spikes:

@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Value, origins
 from qcompiler.ir.ann import Add, Affine, ArgMax, Clip, Concat, Conv, Dense, Pad, Softmax, SumPool
-from qcompiler.ir.view import Reshape, Take, Transpose
+from qcompiler.ir.view import View
 
 _LINEAR = Conv | Dense | SumPool | Pad | Affine
 
@@ -115,7 +115,7 @@ def is_last(graph: Graph, value: Value) -> bool:
     """Whether a value, or a mere view of it or its maximum's index, is an output of the graph."""
     if graph.is_output(value):
         return True
-    host = (Softmax, ArgMax, Concat, Reshape, Transpose, Take)
+    host = Softmax | ArgMax | Concat | View
     users = graph.users(value)
     return bool(users) and all(
         isinstance(user.op, host) and is_last(graph, user.result) for user in users

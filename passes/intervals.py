@@ -11,7 +11,7 @@ from qcompiler.ir import Constant, Graph, Node, Range, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Concat, Conv, Dense, MaxPool, Pad, SumPool
 from qcompiler.ir.evaluate import apply
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.view import Reshape, Take, Transpose, arrange
+from qcompiler.ir.view import View, arrange
 
 from .linear import by_group
 
@@ -74,12 +74,12 @@ def _bounds(node: Node, low: Array, high: Array) -> Bounds | None:
         case Pad() as op:
             low, high = low.min(keepdims=True), high.max(keepdims=True)
             return np.minimum(low, op.value), np.maximum(high, op.value)
-        case Reshape() | Transpose() | Take() as op:
+        case op if isinstance(op, View):
             if low.size == high.size == 1:
                 rank = (1,) * len(node.result.type.shape)
                 return low.reshape(rank), high.reshape(rank)
             spread = (np.broadcast_to(end, shape)[None] for end in (low, high))
-            first, second = (arrange(op, end)[0] for end in spread)
+            first, second = (arrange(op, end, *node.arrays)[0] for end in spread)
             return first, second
         case _:
             return None

@@ -38,7 +38,7 @@ from qcompiler.ir.integer import spikes_of
 from qcompiler.ir.invariants import NO_BATCHNORM, SPIKING
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, First, Neuron
-from qcompiler.ir.view import Reshape, Take, Transpose
+from qcompiler.ir.view import View
 
 from .base import Pass
 from .groups import Group, groups, is_last
@@ -114,7 +114,8 @@ class _Lowering:
         """Whether what a node reads has been lowered; if not, that has been reported already."""
         group = self.groups.get(node.result.name)
         sources = [b.source for b in group.branches] if group else node.operands
-        return all(s.name in self.spikes or s.name in self.tensors for s in sources)
+        values = [source for source in sources if isinstance(source, Value)]
+        return all(v.name in self.spikes or v.name in self.tensors for v in values)
 
     def encode(self, value: Value) -> None:
         raw = self.builder.input(value.name, value.type)
@@ -147,11 +148,11 @@ class _Lowering:
                 first = First(op.strides, op.pads, op.dilations, op.kernel)
                 spikes = self.builder.add(first, self.spikes[source.name], name=name, origin=origin)
                 self.spikes[name] = spikes
-            case Reshape() | Transpose() | Take() if source.name in self.spikes:
-                source = self.spikes[source.name]
-                self.spikes[name] = self.builder.add(node.op, source, name=name, origin=origin)
-            case Softmax() | ArgMax() | Concat() | Reshape() | Transpose() | Take():
-                host = (self.tensor(o) for o in node.operands if isinstance(o, Value))
+            case op if isinstance(op, View) and source.name in self.spikes:
+                operands = self.spikes[source.name], *node.operands[1:]
+                self.spikes[name] = self.builder.add(op, *operands, name=name, origin=origin)
+            case op if isinstance(op, Softmax | ArgMax | Concat | View):
+                host = (self.tensor(o) if isinstance(o, Value) else o for o in node.operands)
                 self.tensors[name] = self.builder.add(node.op, *host, name=name, origin=origin)
             case _:
                 raise UnsupportedModel(

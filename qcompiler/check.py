@@ -6,9 +6,9 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from qcompiler.ir import Graph
+from qcompiler.ir import Graph, size
 from qcompiler.ir.ann import Concat, MaxPool
-from qcompiler.ir.view import Reshape, Take, Transpose
+from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
 from qcompiler.passes.groups import groups
 
@@ -53,8 +53,8 @@ def _places(graph: Graph) -> dict[str, str]:
     for node in folded.nodes:
         match node.op:
             case MaxPool():
-                text = f"first-spike gates %{node.result.name}"
-            case Reshape() | Transpose() | Take():
+                text = f"first-spike gates %{node.result.name}, {size(node.result.type)} neurons"
+            case op if isinstance(op, View):
                 text = "rearranges spikes, costs nothing"
             case Concat():
                 text = _MEANING["host"]
@@ -62,5 +62,7 @@ def _places(graph: Graph) -> dict[str, str]:
                 continue
         places.update(dict.fromkeys(node.origin, text))
     for group in groups(folded):
-        places.update(dict.fromkeys(group.origin, f"population %{group.result.name}"))
+        neurons = size(group.result.type)
+        text = f"population %{group.result.name}, {neurons} neurons"
+        places.update(dict.fromkeys(group.origin, text))
     return places

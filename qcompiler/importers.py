@@ -9,6 +9,8 @@ from qcompiler.ir import Value
 
 from .importers_branch import add, concat, mean, sub, total
 from .importers_linear import batchnorm, conv, gemm, matmul
+from .importers_ml import array_feature_extractor, scaler
+from .importers_move import move, put
 from .importers_part import gather, slice_, split
 from .importers_plain import cast, cast_like, dropout, identity, pad
 from .importers_pool import (
@@ -18,7 +20,10 @@ from .importers_pool import (
     max_pool,
     reduce,
 )
+from .importers_resize import resize
 from .importers_scalar import arg_max, clip, div, mul, neg, relu, softmax
+from .importers_sums import cumulative, einsum
+from .importers_transposed import conv_transpose
 from .importers_view import flatten, reshape, squeeze, transpose, unsqueeze
 from .step import Step
 
@@ -35,17 +40,27 @@ HOST: Mapping[str, Importer] = {
 VIEWS: Mapping[str, Importer] = {
     "Cast": cast,
     "CastLike": cast_like,
+    "CenterCropPad": move,
+    "Compress": move,
     "Concat": concat,
+    "DepthToSpace": move,
     "Dropout": dropout,
+    "Expand": move,
     "Flatten": flatten,
     "Gather": gather,
+    "GatherElements": move,
+    "GatherND": move,
     "Identity": identity,
     "Reshape": reshape,
+    "ReverseSequence": move,
     "Slice": slice_,
+    "SpaceToDepth": move,
     "Split": split,
     "Squeeze": squeeze,
+    "Tile": move,
     "Transpose": transpose,
     "Unsqueeze": unsqueeze,
+    "ai.onnx.ml.ArrayFeatureExtractor": array_feature_extractor,
 }
 
 LAYERS: Mapping[str, Importer] = {
@@ -54,7 +69,10 @@ LAYERS: Mapping[str, Importer] = {
     "BatchNormalization": batchnorm,
     "Clip": clip,
     "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "CumSum": cumulative,
     "Div": div,
+    "Einsum": einsum,
     "Gemm": gemm,
     "GlobalAveragePool": global_average_pool,
     "GlobalMaxPool": global_max_pool,
@@ -68,8 +86,15 @@ LAYERS: Mapping[str, Importer] = {
     "ReduceMean": reduce,
     "ReduceSum": reduce,
     "Relu": relu,
+    "Resize": resize,
+    "ScatterElements": put,
+    "ScatterND": put,
     "Sub": sub,
     "Sum": total,
+    "Trilu": move,
+    "Upsample": resize,
+    "Where": put,
+    "ai.onnx.ml.Scaler": scaler,
 }
 
 IMPORTERS: Mapping[str, Importer] = {**LAYERS, **VIEWS, **HOST}

@@ -10,6 +10,7 @@ from qcompiler.ir import Value
 from qcompiler.ir.ann import BatchNorm, Conv, Dense
 from qcompiler.ir.view import Reshape, Transpose
 
+from .importers_sums import batched
 from .known import Known
 from .onnx_tensor import Array
 from .sliding import window
@@ -31,12 +32,12 @@ def conv(step: Step) -> Value:
     found = window(step, space, kernel)
     op = Conv(found.strides, found.pads, found.dilations, step.integer("group", 1))
     shape = (weight.shape[0], *(1 for _ in space))
-    bias, origin = _bias(step, 2, weight.shape[0])
+    bias, origin = bias_of(step, 2, weight.shape[0])
     summand = step.constant("bias", bias.reshape(shape), origin)
     return step.add(op, x, step.constant("weight", weight, source), summand)
 
 
-def _bias(step: Step, index: int, length: int) -> tuple[Array, Known | None]:
+def bias_of(step: Step, index: int, length: int) -> tuple[Array, Known | None]:
     """A bias of the right length, and the value it is the same as."""
     known = step.known(index, "bias")
     if known is None:
@@ -96,11 +97,7 @@ def _matrix_first(step: Step) -> Value:
     source, weight = step.weight(0, "weight")
     shape = x.type.shape
     if weight.ndim != 2 or len(shape) != 2:
-        raise Refused(
-            "MatMul with a constant first factor is only supported as a matrix by one matrix a "
-            "sample",
-            "transpose both factors",
-        )
+        return batched(step, first=True)
     zeros = step.constant("bias", np.zeros((len(weight), 1), np.float32))
     matrix = step.constant("weight", weight[:, :, None], source)
     return step.add(_pixelwise(), x, matrix, zeros)
@@ -113,7 +110,7 @@ def _matrix_second(step: Step) -> Value:
     if not shape:
         raise Refused("MatMul mixes the batch axis with others")
     if prod(weight.shape[:-2]) != 1 or weight.ndim > len(shape) + 1:
-        raise Refused("MatMul with a batch of constant matrices is not supported")
+        return batched(step, first=False)
     matrix: Array = weight.reshape(weight.shape[-2:] if weight.ndim > 1 else (-1, 1))
     if matrix.shape[0] != shape[-1]:
         raise Broken(f"multiplies samples of shape {shape} with {weight.shape}")

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Pad
 
+from .importers_move import move
 from .importers_part import taken
 from .importers_view import axis_of, mixes_batch
 from .known import Known
@@ -22,8 +23,8 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorPro
 def pad(step: Step) -> Value:
     """Pad with a constant."""
     x = step.activation()
-    if (mode := step.text("mode", "constant")) != "constant":
-        raise Refused(f"Pad in mode {mode} is not supported", "pad with a constant, and retrain")
+    if step.text("mode", "constant") != "constant":
+        return move(step)
     pads = step.integers("pads") if step.opset < 11 else step.fixed_integers(1, "pads")
     rank = len(x.type.shape) + 1
     axes = step.fixed_integers(3, "axes")

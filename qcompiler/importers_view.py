@@ -8,7 +8,7 @@ from math import prod
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Transpose
 
-from .step import Broken, Refused, Shape, Step
+from .step import Broken, Refused, Shape, Step, fixes_batch
 
 _BATCH = "every sample must stay by itself: keep axis 0 as it is"
 
@@ -49,10 +49,7 @@ def reshape(step: Step) -> Value:
     if len(found) == len(fulls):
         return viewed(step, x, found)
     if len(fulls) > 1 and (-1 in copied[0] or prod(copied[0]) % prod(fulls[0][1:]) == 0):
-        raise Refused(
-            "Reshape fixes the batch size, which the input of the model leaves open",
-            "export the model with -1 in place of the batch size, or with a fixed batch size",
-        )
+        raise fixes_batch("Reshape")
     raise Broken(f"cannot reshape {fulls[0]} to {wanted[0]}")
 
 

@@ -8,12 +8,13 @@ _FLOAT = "compile the model in floating point: qcompiler quantises it by itself"
 _STATISTICS = "it takes statistics of the data: use BatchNormalization instead and retrain"
 _LATER = "not supported yet: cut the model before it, or do without"
 _HOST = "cut the model before it, and do it on the decoded outputs"
-_ATTENTION = "attention multiplies values that depend on the data, which spikes cannot do yet"
+_BEFORE = "cut the model before it, and do it on the decoded values"
 
 _GROUPS = {
     _RETRAIN: """
         Celu Elu Erf Exp Gelu HardSigmoid HardSwish LeakyRelu Mish PRelu Pow Selu Sigmoid Shrink
-        Sin Softplus Softsign Sqrt Swish Tanh ThresholdedRelu Log Abs Sign Reciprocal SwiGLU
+        Acos Acosh Asin Asinh Atan Atanh Cos Cosh Sinh Tan Sin Softplus Softsign Sqrt Swish Tanh
+        ThresholdedRelu Log Abs Sign Reciprocal SwiGLU
     """,
     _STATE: "GRU If LSTM Loop RNN Scan SequenceMap",
     _FLOAT: """
@@ -24,16 +25,77 @@ _GROUPS = {
         GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization
         MeanVarianceNormalization RMSNormalization
     """,
-    _LATER: """
-        ConvTranspose DepthToSpace Expand LpPool ReduceMin Resize SpaceToDepth Tile Upsample
+    _LATER: "ReduceMin",
+    "convert the model to opset 11 or newer, with onnx.version_converter": "Scatter",
+    _HOST: """
+        ArgMin Hardmax NonMaxSuppression TopK NonZero Unique And Equal Greater GreaterOrEqual IsInf
+        IsNaN Less LessOrEqual Not Or Xor BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr
+        BitwiseXor Ceil Floor Round Mod
     """,
-    _HOST: "ArgMin Hardmax NonMaxSuppression TopK",
-    _ATTENTION: "Attention RotaryEmbedding",
+    _BEFORE: """
+        AffineGrid Attention BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
+        DeformConv Det EyeLike GlobalLpPool GridSample HammingWindow HannWindow LinearAttention
+        LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceL1 ReduceL2 ReduceLogSum
+        ReduceLogSumExp ReduceProd ReduceSumSquare RoiAlign RotaryEmbedding STFT TensorScatter
+    """,
+    "remove what is not about tensors of numbers, and do it before or behind the network": """
+        ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
+        RegexFullMatch SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert
+        SequenceLength SplitToSequence StringConcat StringNormalizer StringSplit TfIdfVectorizer
+    """,
+    "export the model for inference, without its loss": """
+        NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss
+    """,
     "write it as Clip": "Max Min",
     "compile the model for inference, without its random parts": """
         Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike
     """,
 }
+
+_REASONS = {
+    "it asks whether or which, which is no number that grows with its input": """
+        And BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal Greater GreaterOrEqual
+        IsInf IsNaN Less LessOrEqual Not Or Xor
+    """,
+    "its result jumps where its input does not": "Ceil Floor Round Mod",
+    "where it looks depends on the data": """
+        DeformConv GridSample MaxRoiPool MaxUnpool RoiAlign TensorScatter
+    """,
+    "how much it gives depends on the data": "NonZero Unique NonMaxSuppression",
+    "it multiplies values that depend on the data": """
+        Attention CausalConvWithState CumProd Det LinearAttention ReduceProd RotaryEmbedding
+    """,
+    "it sums functions of its inputs, not the inputs themselves": """
+        GlobalLpPool LpPool ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare
+    """,
+    "it computes with complex numbers": "DFT MelWeightMatrix STFT",
+    "it takes statistics of the data": """
+        GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization
+        MeanVarianceNormalization RMSNormalization
+    """,
+    "it keeps a state": "GRU LSTM RNN",
+    "which nodes run depends on the data": "If Loop Scan SequenceMap",
+    "there are only tensors of numbers": """
+        ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
+        RegexFullMatch SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert
+        SequenceLength SplitToSequence StringConcat StringNormalizer StringSplit TfIdfVectorizer
+    """,
+    "it is a loss, which only training needs": "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss",
+    "it makes a constant, which must not depend on the data": """
+        AffineGrid BlackmanWindow ConstantOfShape EyeLike HammingWindow HannWindow OneHot Range
+    """,
+    "it gives other numbers each time": """
+        Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike
+    """,
+    "it is quantised already": """
+        ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul
+        QuantizeLinear
+    """,
+    "it sums windows into an image": "Col2Im",
+    "it is of an opset that nothing runs any more": "Scatter",
+}
+
+_REASON = {op: reason for reason, names in _REASONS.items() for op in names.split()}
 
 _HELP = {op: help_ for help_, names in _GROUPS.items() for op in names.split()}
 
@@ -53,8 +115,31 @@ FOLD = (
 )
 
 
-def help_for(op_type: str) -> str | None:
-    """The remedy for an operator that is not supported, if there is one."""
-    if "." in op_type:
-        return "export the model with standard ONNX operators only, before it is optimised"
-    return _HELP.get(op_type)
+_ONE = {
+    "ai.onnx.ml.ZipMap": "export with options={'zipmap': False}: probabilities in one tensor",
+    "ai.onnx.ml.LinearClassifier": "export it as a network: MatMul, Add and Softmax",
+    "ai.onnx.ml.LinearRegressor": "export it as a network: MatMul and Add",
+}
+
+_DOMAINS = {
+    "ai.onnx.ml.": "compile the network alone, without scalers and labels: do those around it",
+    "ai.onnx.preview.training.": "export the model for inference, without what trains it",
+}
+
+
+def refusal(op_type: str) -> tuple[str, str | None]:
+    """Why an operator is not supported, and what helps."""
+    reason = _REASON.get(op_type)
+    because = f": {reason}" if reason else ""
+    return f"operator {op_type} is not supported{because}", _help(op_type)
+
+
+def _help(op_type: str) -> str | None:
+    if "." not in op_type:
+        return _HELP.get(op_type)
+    if op_type in _ONE:
+        return _ONE[op_type]
+    for domain, help_ in _DOMAINS.items():
+        if op_type.startswith(domain):
+            return help_
+    return "export the model with standard ONNX operators only, before it is optimised"

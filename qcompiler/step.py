@@ -26,6 +26,14 @@ class Refused(Exception):
         self.help = help_
 
 
+def fixes_batch(op_type: str) -> Refused:
+    """The refusal of what is only right for the batch size that the model was exported with."""
+    return Refused(
+        f"{op_type} fixes the batch size, which the input of the model leaves open",
+        "export the model with -1 in place of the batch size, or with a fixed batch size",
+    )
+
+
 class Broken(Exception):
     """The node is not valid ONNX."""
 

@@ -23,8 +23,8 @@ from .known import EVALUATED, LIMIT, PROBES, Known, TooLarge, compute
 from .model_graph import Entry, entries, input_shape, needed
 from .onnx_file import Model
 from .preprocessing import Preprocessing
-from .refusals import FOLD, TWO, help_for
-from .step import Broken, Item, Refused, Scope, Step, Unknown, attributes_of
+from .refusals import FOLD, TWO, refusal
+from .step import Broken, Item, Refused, Scope, Step, Unknown, attributes_of, fixes_batch
 
 _OLDEST = 7
 _ERRORS = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -82,13 +82,19 @@ class Walk:
 
     def _opset(self) -> int:
         newest = onnx.defs.onnx_opset_version()
-        if (opset := self.model.opset) is None:
+        if (opset := self.model.opset) is None and self.foreign():
+            return newest
+        if opset is None:
             raise InvalidModel(f"{self.model.file}: the model does not say which opset it uses")
         if not _OLDEST <= opset <= newest:
             reason = f"the model uses opset {opset}; supported are {_OLDEST} to {newest}"
             help_ = "convert it with onnx.version_converter.convert_version, or export it again"
             self.about.append(Fate(self.model.file, "(model)", "refused", reason, help_))
         return min(max(opset, _OLDEST), newest)
+
+    def foreign(self) -> bool:
+        """Whether all nodes are of other domains, which are refused by name."""
+        return bool(self.model.graph.node) and all(n.domain for n in self.model.graph.node)
 
     def _inputs(self) -> None:
         """Declare inputs, and what is known from the start."""
@@ -152,7 +158,7 @@ class Walk:
         data = sum(map(_depends, inputs))
         supported = IMPORTERS.keys() | KNOWING.keys() | (set() if data else EVALUATED)
         if op_type not in supported:
-            raise Refused(f"operator {op_type} is not supported", help_for(op_type))
+            raise Refused(*refusal(op_type))
         if data > 1 and op_type in TWO:
             raise Refused(*TWO[op_type])
         if any(isinstance(item, Unknown) for item in inputs):
@@ -183,6 +189,8 @@ class Walk:
             reason = f"{op_type} would compute a constant of more than {LIMIT} elements"
             raise Refused(reason) from error
         except Exception as error:  # whatever onnx finds wrong with the node
+            if any(known is not None and known.fixed is None for known in inputs):
+                raise fixes_batch(op_type) from error
             raise Broken(f"cannot be computed ({_line(error)})") from error
         self._note(entry, "constant")
         return {known.name: known for known in found}

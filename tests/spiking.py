@@ -136,5 +136,5 @@ def levels(graph: Graph, x: Array) -> Mapping[str, Array]:
             case Decode():
                 continue
             case _ if isinstance(op, View):
-                known[name] = arrange(op, operand)
+                known[name] = arrange(op, operand, *node.arrays)
     return {node.result.name: known[node.result.name] for node in spiking_nodes(graph)}

@@ -59,7 +59,7 @@ def arranged(graph: Graph, value: Value, spikes: dict[str, Array]) -> Array:
         return spikes[value.name]
     source = node.operands[0]
     assert isinstance(source, Value)
-    return arrange(node.op, arranged(graph, source, spikes))
+    return arrange(node.op, arranged(graph, source, spikes), *node.arrays)
 
 
 def expected(graph: Graph, node: Node, spikes: dict[str, Array]) -> list[Array]:

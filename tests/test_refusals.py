@@ -20,7 +20,13 @@ EMPTY = "s = Constant<value = int64[2] {1073741824, 4}>() c = ConstantOfShape(s)
 
 # name: input, nodes, opset, weights, the reason, part of the help
 REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
-    "unknown": (IMAGE, 'y = Einsum<equation="a->a">(x)', 17, {}, "operator Einsum is not", ""),
+    "unknown": (IMAGE, "y = Det(x)", 17, {}, "operator Det is not", ""),
+    "einsum": (ROWS, 'y = Einsum<equation="bii->bi">(x)', 17, {}, "takes a diagonal", ""),
+    "einsum samples": (ROWS, 'y = Einsum<equation="bij->ij">(x)', 17, {}, "mixes the batch", ""),
+    "tile": (FLAT, "y = Tile(x, r)", 17, {"r": ints(2, 1)}, "Tile mixes the batch", ""),
+    "expand": (FLAT, "y = Expand(x, s)", 17, {"s": ints(5, 1, 1)}, "Expand mixes the batch", ""),
+    "expand fixed": (FLAT, "y = Expand(x, s)", 17, {"s": ints(5, 6)}, "batch size", "-1"),
+    "running sum": (ROWS, "y = CumSum(x, a)", 17, {"a": np.array(0)}, "mixes the batch", ""),
     "sigmoid": (FLAT, "y = Sigmoid(x)", 17, {}, "operator Sigmoid is not supported", "retrain"),
     "concat": (FLAT, "v = Neg(x) y = Concat<axis=0>(x, v)", 17, {}, "Concat mixes the batch", ""),
     "concat samples": (
@@ -32,7 +38,23 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "",
     ),
     "lstm": (ROWS, "y = LSTM<hidden_size=2>(x, w, w)", 17, {"w": (1, 8, 5)}, "LSTM is", "state"),
-    "resize": (FLAT, "y = Resize(x, , s)", 17, {"s": (2,)}, "operator Resize is not", "yet"),
+    "resize": (
+        FLAT,
+        "y = Resize(x, , s)",
+        17,
+        {"s": np.array([2, 1], np.float32)},
+        "Resize mixes the batch",
+        "",
+    ),
+    "resize cropping": (
+        FLAT,
+        'y = Resize<coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=1.0>'
+        "(x, r, s)",
+        17,
+        {"r": np.array([0, 0.5, 1, 2], np.float32), "s": np.array([1, 2], np.float32)},
+        "extrapolation_value",
+        "",
+    ),
     "slice": (FLAT, "y = Slice(x, a, b)", 17, {"a": ints(0), "b": ints(2)}, "mixes the batch", ""),
     "slice nothing": (
         FLAT,
@@ -58,8 +80,8 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "div": (IMAGE, BRANCHES.format("Div"), 17, {}, "Div of two values", "constants"),
     "div by": (FLAT, "y = Div(c, x)", 17, {"c": (6,)}, "Div by a value that depends", ""),
     "matmul": (ROWS, "v = Neg(x) y = MatMul(x, v)", 17, {}, "MatMul of two values", "constants"),
-    "matmul batch": (ROWS, "y = MatMul(x, w)", 17, {"w": (2, 5, 5)}, "batch of constant", ""),
-    "matmul first": (FLAT, "y = MatMul(w, x)", 17, {"w": (2, 3)}, "constant first factor", ""),
+    "matmul batch": (ROWS, "y = MatMul(x, w)", 17, {"w": (2, 5, 5)}, "mixes the batch", ""),
+    "matmul first": (FLAT, "y = MatMul(w, x)", 17, {"w": (2, 3)}, "mixes the batch", ""),
     "gemm transposed": (FLAT, "y = Gemm<transA=1>(x, w)", 17, {"w": (3, 2)}, "mixes the batch", ""),
     "gemm first": (FLAT, "y = Gemm(w, x)", 17, {"w": (2, 3)}, "mixes the batch", ""),
     "gemm samples": (FLAT, "y = Gemm(x, w, c)", 17, {"w": (6, 2), "c": (3, 2)}, "each sample", ""),
@@ -125,7 +147,7 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "transpose": (FLAT, "y = Transpose(x)", 17, {}, "Transpose mixes the batch axis", ""),
     "unsqueeze": (FLAT, "y = Unsqueeze(x, a)", 17, {"a": ints(0)}, "mixes the batch axis", ""),
     "mean": (FLAT, "y = ReduceMean(x)", 17, {}, "ReduceMean mixes the batch axis", ""),
-    "reflect": (FLAT, 'y = Pad<mode="reflect">(x, p)', 17, {"p": ints(0, 1, 0, 0)}, "reflect", ""),
+    "reflect": (FLAT, 'y = Pad<mode="edge">(x, p)', 17, {"p": ints(1, 0, 0, 0)}, "batch", ""),
     "pad batch": (FLAT, "y = Pad(x, p)", 17, {"p": ints(1, 0, 0, 0)}, "mixes the batch", ""),
     "cast": (FLAT, "y = Cast<to=7>(x)", 17, {}, "Cast to int64 is not supported", ""),
     "enlarges": (FLAT, "y = Add(x, c)", 17, {"c": (1, 4, 6)}, "enlarges the value", ""),
@@ -160,7 +182,7 @@ def test_refusal_names_node_and_reason(name: str) -> None:
 
 def test_all_refusals_at_once() -> None:
     body = """
-        a = Sigmoid(x) b = Conv(a, w) c = Sigmoid(b) d = Resize(c, , i) e = Mul(d, c)
+        a = Sigmoid(x) b = Conv(a, w) c = Sigmoid(b) d = Det(c) e = Mul(d, c)
         f = com.example.Fused(e) g = Relu(f) h = Shape(g) j = Gather(h, i) y = Neg(g)
     """
     proto = model(IMAGE, body, w=(3, 3, 1, 1), i=ints(1))
@@ -170,7 +192,7 @@ def test_all_refusals_at_once() -> None:
     found = {d.message: d.nodes for d in caught.value.diagnostics}
     assert found == {
         "operator Sigmoid is not supported (2 nodes)": ("a_node", "c_node"),
-        "operator Resize is not supported": ("d_node",),
+        "operator Det is not supported: it multiplies values that depend on the data": ("d_node",),
         "Mul of two values that depend on the data is not supported": ("e_node",),
         "operator com.example.Fused is not supported": ("f_node",),
     }
