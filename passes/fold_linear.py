@@ -210,6 +210,10 @@ def _same_filling(node: Node, pad: Node, graph: Graph) -> bool:
     return pad.op.value == 0 and inside and low is not None and low >= 0
 
 
+# What keeps layers, and sums of layers, in the form that `groups` looks for.
+SUMS = (_affine_before_linear, sum_rules)
+
+
 def _views(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
     """Views that do nothing go, two of a kind become one, a dense layer absorbs them."""
     source = node.operands[0] if node.operands else None

@@ -8,6 +8,18 @@ from typing import TypeAlias
 from qcompiler.ir import Value
 
 from .importers_branch import add, concat, mean, sub, total
+from .importers_function import (
+    absolute,
+    elu,
+    extreme,
+    gelu,
+    hard_sigmoid,
+    leaky_relu,
+    mul,
+    plain,
+    power,
+    swish,
+)
 from .importers_linear import batchnorm, conv, gemm, matmul
 from .importers_part import gather, slice_, split
 from .importers_plain import cast, cast_like, dropout, identity, pad
@@ -18,7 +30,7 @@ from .importers_pool import (
     max_pool,
     reduce,
 )
-from .importers_scalar import arg_max, clip, div, mul, neg, relu, softmax
+from .importers_scalar import arg_max, clip, div, neg, relu, softmax
 from .importers_view import flatten, reshape, squeeze, transpose, unsqueeze
 from .step import Step
 
@@ -48,6 +60,31 @@ VIEWS: Mapping[str, Importer] = {
     "Unsqueeze": unsqueeze,
 }
 
+# Functions of one variable.
+FUNCTIONS: Mapping[str, Importer] = {
+    "Abs": absolute,
+    "Celu": elu,
+    "Elu": elu,
+    "Erf": plain,
+    "Exp": plain,
+    "Gelu": gelu,
+    "HardSigmoid": hard_sigmoid,
+    "HardSwish": plain,
+    "LeakyRelu": leaky_relu,
+    "Log": plain,
+    "Mish": plain,
+    "PRelu": leaky_relu,
+    "Pow": power,
+    "Reciprocal": plain,
+    "Selu": elu,
+    "Sigmoid": plain,
+    "Softplus": plain,
+    "Softsign": plain,
+    "Sqrt": plain,
+    "Swish": swish,
+    "Tanh": plain,
+}
+
 LAYERS: Mapping[str, Importer] = {
     "Add": add,
     "AveragePool": average_pool,
@@ -60,7 +97,9 @@ LAYERS: Mapping[str, Importer] = {
     "GlobalMaxPool": global_max_pool,
     "MatMul": matmul,
     "MaxPool": max_pool,
+    "Max": extreme,
     "Mean": mean,
+    "Min": extreme,
     "Mul": mul,
     "Neg": neg,
     "Pad": pad,
@@ -72,4 +111,4 @@ LAYERS: Mapping[str, Importer] = {
     "Sum": total,
 }
 
-IMPORTERS: Mapping[str, Importer] = {**LAYERS, **VIEWS, **HOST}
+IMPORTERS: Mapping[str, Importer] = {**FUNCTIONS, **LAYERS, **VIEWS, **HOST}

@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--target", default="loihi", help="loihi (default), loihi1, reference, or a plugin's")
     add("--calibration", metavar="DATA", type=Path, help="typical inputs, to find value ranges")
     add("--t-max", metavar="N", type=int, default=16, help="spike times a value can take (16)")
+    add("--allow-products", action="store_true", help="products of two values, of many neurons")
+    error = "error of fitted functions, as a share of their range (half a level)"
+    add("--activation-error", metavar="E", type=float, default=0.0, help=error)
     add("--weight-bits", metavar="N", type=int, default=8, help="bits of a weight (8)")
     what = parser.add_argument_group("preprocessing, compiled into the network: (x - mean) / scale")
     add = what.add_argument
@@ -84,7 +87,7 @@ def _run(given: argparse.Namespace) -> int:
         return _list(given)
     api.pipeline(given.target, given.passes)  # before anything else is read
     if given.check:
-        return check(given.model, api.preprocessing(**_preprocessing(given)), given.json)
+        return check(given.model, api.preprocessing(**_preprocessing(given)), given)
     watcher = _Watcher(given)
     if given.emit:
         return _emit(given, watcher)
@@ -167,6 +170,8 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             t_max=given.t_max,
             weight_bits=given.weight_bits,
             passes=given.passes,
+            allow_products=given.allow_products,
+            activation_error=given.activation_error,
             progress=bar,
             watch=watcher,
             **_preprocessing(given),

@@ -12,8 +12,7 @@ _ATTENTION = "attention multiplies values that depend on the data, which spikes 
 
 _GROUPS = {
     _RETRAIN: """
-        Celu Elu Erf Exp Gelu HardSigmoid HardSwish LeakyRelu Mish PRelu Pow Selu Sigmoid Shrink
-        Sin Softplus Softsign Sqrt Swish Tanh ThresholdedRelu Log Abs Sign Reciprocal SwiGLU
+        Cos Floor Round Shrink Sin Sign SwiGLU Tan ThresholdedRelu
     """,
     _STATE: "GRU If LSTM Loop RNN Scan SequenceMap",
     _FLOAT: """
@@ -29,7 +28,6 @@ _GROUPS = {
     """,
     _HOST: "ArgMin Hardmax NonMaxSuppression TopK",
     _ATTENTION: "Attention RotaryEmbedding",
-    "write it as Clip": "Max Min",
     "compile the model for inference, without its random parts": """
         Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike
     """,

@@ -43,10 +43,14 @@ Shape: TypeAlias = tuple[int, ...]
 
 @dataclass
 class Scope:
-    """The graph being built, its constants by name, and the batch sizes to probe."""
+    """The graph being built, its constants by name, and the batch sizes to probe.
+
+    ``allow_products`` says whether two values that depend on the data may be multiplied.
+    """
 
     builder: Builder
     probes: tuple[int, ...]
+    allow_products: bool = False
     constants: dict[str, Constant] = field(default_factory=dict)
 
     def constant(self, name: str, data: Array) -> Constant:

@@ -35,10 +35,12 @@ _UNTOLD = "as far as can be told: it reads what a refused node gives"
 class Walk:
     """Imports one model."""
 
-    def __init__(self, model: Model, preprocessing: Preprocessing) -> None:
+    def __init__(
+        self, model: Model, preprocessing: Preprocessing, allow_products: bool = False
+    ) -> None:
         self.model = model
         self.preprocessing = preprocessing
-        self.scope = Scope(Builder(model.graph.name or "main"), PROBES)
+        self.scope = Scope(Builder(model.graph.name or "main"), PROBES, allow_products)
         self.items: dict[str, Item] = {}
         self.hosted: dict[str, Entry] = {}  # values behind a node that the host does
         self.used: set[str] = set()
@@ -153,7 +155,8 @@ class Walk:
         supported = IMPORTERS.keys() | KNOWING.keys() | (set() if data else EVALUATED)
         if op_type not in supported:
             raise Refused(f"operator {op_type} is not supported", help_for(op_type))
-        if data > 1 and op_type in TWO:
+        told = op_type != "Mul" or any(isinstance(item, Unknown) for item in inputs)
+        if data > 1 and op_type in TWO and told:
             raise Refused(*TWO[op_type])
         if any(isinstance(item, Unknown) for item in inputs):
             self._note(entry, "compiled" if data else "constant", _UNTOLD)
