@@ -211,7 +211,7 @@ def _same_filling(node: Node, pad: Node, graph: Graph) -> bool:
 
 
 # What keeps layers, and sums of layers, in the form that `groups` looks for.
-SUMS = (_affine_before_linear, sum_rules)
+SUMS = (_merge_affines, _affine_before_linear, sum_rules)
 
 
 def _views(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:

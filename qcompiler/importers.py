@@ -30,8 +30,10 @@ from .importers_pool import (
     max_pool,
     reduce,
 )
+from .importers_recurrent import recurrent
 from .importers_scalar import arg_max, clip, div, neg, relu, softmax
-from .importers_view import flatten, reshape, squeeze, transpose, unsqueeze
+from .importers_view import flatten, mixes_batch, reshape, squeeze, unsqueeze
+from .moved import MOVED, transpose
 from .step import Step
 
 Importer: TypeAlias = Callable[[Step], "Value | tuple[Value, ...]"]
@@ -94,7 +96,9 @@ LAYERS: Mapping[str, Importer] = {
     "Div": div,
     "Gemm": gemm,
     "GlobalAveragePool": global_average_pool,
+    "GRU": recurrent,
     "GlobalMaxPool": global_max_pool,
+    "LSTM": recurrent,
     "MatMul": matmul,
     "MaxPool": max_pool,
     "Max": extreme,
@@ -103,6 +107,7 @@ LAYERS: Mapping[str, Importer] = {
     "Mul": mul,
     "Neg": neg,
     "Pad": pad,
+    "RNN": recurrent,
     "ReduceMax": reduce,
     "ReduceMean": reduce,
     "ReduceSum": reduce,
@@ -112,3 +117,16 @@ LAYERS: Mapping[str, Importer] = {
 }
 
 IMPORTERS: Mapping[str, Importer] = {**FUNCTIONS, **LAYERS, **VIEWS, **HOST}
+
+_CELLS = frozenset({"GRU", "LSTM", "RNN"})
+
+
+def importer(op_type: str, moved: bool) -> Importer:
+    """The importer of an operator; ``moved`` says that the batch axis of an input is not first."""
+    if not moved or op_type in _CELLS:
+        return IMPORTERS[op_type]
+    return MOVED.get(op_type, _mixes)
+
+
+def _mixes(step: Step) -> Value:
+    raise mixes_batch(step)

@@ -81,6 +81,9 @@ def leaky_relu(step: Step) -> Value:
     x = step.activation()
     if step.op_type == "PRelu":
         _, array = step.weight(1, "slope")
+        channels, *space = x.type.shape
+        if array.shape == (channels,) and space and space[-1] != channels:
+            array = array.reshape(-1, *(1 for _ in space))  # as PRelu had it before opset 7
         slope = sample(step, array, x)
     else:
         slope = np.asarray(step.real("alpha", 0.01), np.float32)

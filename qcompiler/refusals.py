@@ -14,7 +14,7 @@ _GROUPS = {
     _RETRAIN: """
         Cos Floor Round Shrink Sin Sign SwiGLU Tan ThresholdedRelu
     """,
-    _STATE: "GRU If LSTM Loop RNN Scan SequenceMap",
+    _STATE: "If Loop Scan SequenceMap",
     _FLOAT: """
         ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul
         QuantizeLinear
