@@ -76,7 +76,7 @@ class Normalize(Pass):
         seen = {n: n if n in domains else _as_read(graph, known[n]) for n in dict.fromkeys(names)}
         histograms = self._measure(graph, data, list(dict.fromkeys(seen.values())))
         return {
-            name: histograms[seen[name]].percentile(self.percentile)
+            name: self._domain(histograms[seen[name]])
             if name in domains
             else self._cut(graph, found.get(name), histograms[seen[name]], known[name])
             for name in seen
@@ -109,6 +109,12 @@ class Normalize(Pass):
             yield tuple(array[begin : begin + step].astype(np.float32) for array in data)
             if self.progress:
                 self.progress(min(1.0, (begin + step) / len(data[0])))
+
+    def _domain(self, histogram: Histogram) -> Range:
+        """Where line segments are fitted: tails cost a segment, so they are kept by mse."""
+        if self.method == "percentile":
+            return histogram.percentile(self.percentile)
+        return histogram.low, histogram.high
 
     def _cut(self, graph: Graph, group: Group | None, histogram: Histogram, value: Value) -> Range:
         clip = group.clip.op if group and group.clip else None

@@ -86,7 +86,7 @@ class _Cell:
         self.weight, self.back = (step.weight(i, "weight")[1][index] for i in (1, 2))
         self.size = self.back.shape[1]
         bias = step.item(3)
-        pair = step.weight(3, "bias")[1][index] if bias is not None else 0
+        pair = step.weight(3, "bias")[1][index] if bias is not None else np.zeros(1, np.float32)
         pair = np.broadcast_to(pair, (2 * gates * self.size,))
         self.bias, self.back_bias = pair[: gates * self.size], pair[gates * self.size :]
         self.hidden: State = self._start(5, index)

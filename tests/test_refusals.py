@@ -136,7 +136,7 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "reshape": (IMAGE, "y = Reshape(x, s)", 17, {"s": ints(-1, 8)}, "mixes the batch axis", ""),
     "reshape fixed": (FLAT, "y = Reshape(x, s)", 17, {"s": ints(1, 6)}, "batch size", "-1"),
     "flatten": (IMAGE, "y = Flatten<axis=2>(x)", 17, {}, "Flatten mixes the batch axis", ""),
-    "transpose": (FLAT, "y = Transpose(x)", 17, {}, "Transpose mixes the batch axis", ""),
+    "transpose": (FLAT, "t = Transpose(x) y = Neg(t)", 17, {}, "Neg mixes the batch axis", ""),
     "unsqueeze": (FLAT, "y = Unsqueeze(x, a)", 17, {"a": ints(0)}, "mixes the batch axis", ""),
     "mean": (FLAT, "y = ReduceMean(x)", 17, {}, "ReduceMean mixes the batch axis", ""),
     "reflect": (FLAT, 'y = Pad<mode="reflect">(x, p)', 17, {"p": ints(0, 1, 0, 0)}, "reflect", ""),
