@@ -12,6 +12,7 @@ from typing import Any
 from qcompiler.backends.program import Program
 from qcompiler.ir import Graph, InvalidGraph, PipelineError, show
 from qcompiler.passes import Pass
+from qcompiler.passes.lower_activations import LowerActivations
 
 from . import api, registry
 from .check import check
@@ -128,6 +129,7 @@ class _Watcher:
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.wanted = given.print_after
+        self.verbose = given.verbose
         self.tensor_level: Graph | None = None
         self.last: Graph | None = None
         names = [_name(step) for step in api.pipeline(given.target, given.passes).passes]
@@ -142,6 +144,14 @@ class _Watcher:
         return self._left == 0
 
     def __call__(self, step: Pass, graph: Graph) -> None:
+        if isinstance(step, LowerActivations) and self.verbose and self.last is not None:
+            for found in step.fits(self.last):
+                print(
+                    f"%{found.node.result.name}: {found.segments} segments from "
+                    f"{found.domain[0]:.4g} to {found.domain[1]:.4g}, error {found.error:.2%} of "
+                    "the output's range",
+                    file=sys.stderr,
+                )
         self._left -= 1
         self.last = graph
         if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):
@@ -194,7 +204,7 @@ def _list(given: argparse.Namespace) -> int:
     for kind, rows in found.items():
         print(f"{kind}:")
         for name, text in rows.items():
-            print(f"  {name:<16}{text}")
+            print(f"  {name:<19}{text}")
     return 0
 
 

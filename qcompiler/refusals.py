@@ -36,10 +36,11 @@ _GROUPS = {
 _HELP = {op: help_ for help_, names in _GROUPS.items() for op in names.split()}
 
 _PRODUCT = "only products with constants are: cut the model before it"
+_MUL = f"{_PRODUCT}, or see --allow-products"
 
 # What these are refused for if two of their operands depend on the data, and what helps.
 TWO = {
-    "Mul": ("Mul of two values that depend on the data is not supported", _PRODUCT),
+    "Mul": ("Mul of two values that depend on the data is not supported", _MUL),
     "Div": ("Div of two values that depend on the data is not supported", _PRODUCT),
     "MatMul": ("MatMul of two values that depend on the data is not supported", _PRODUCT),
     "Gemm": ("Gemm of two values that depend on the data is not supported", _PRODUCT),

@@ -26,10 +26,12 @@ Array = np.ndarray[Any, Any]
 Case = tuple[str, onnx.ModelProto, list[Any], list[Any], float, float]
 
 _MODULES = """
-    add argmax averagepool batch_normalization cast clip concat constant conv div dropout flatten
+    abs add argmax
+    averagepool batch_normalization cast clip concat constant conv div dropout flatten
     gather gemm globalaveragepool globalmaxpool identity logsoftmax matmul maxpool mean mul neg pad
     reducemax reducemean reducesum relu reshape slice softmax split squeeze sub sum transpose
-    unsqueeze
+    unsqueeze celu elu erf exp gelu gru hardsigmoid hardswish leakyrelu log lstm max min mish pow
+    prelu reciprocal rnn selu sigmoid softplus softsign sqrt tanh
 """
 _JOINS = {"Add", "Concat", "Mean", "Sub", "Sum"}
 _BF16 = 2.0**-8  # what a cast to bfloat16 rounds, which is removed here
@@ -93,7 +95,7 @@ def run(case: Case, free: bool, data: int = 1) -> None:
         for given in proto.graph.input[:data]:
             for dim in given.type.tensor_type.shape.dim[:1]:
                 dim.dim_param = "batch"
-    graph = import_model(proto).graph
+    graph = import_model(proto, allow_products=True).graph
     verify(graph)
     found = evaluate(graph, *map(array, inputs[:data]))
     for one, value in zip(found, map(array, outputs), strict=True):
