@@ -45,7 +45,9 @@ def compiled(proto: Any, batch: Any, **options: Any) -> Any:
 def test_function_against_onnxruntime(name: str) -> None:
     nodes, bound = FUNCTIONS[name]
     rng = np.random.default_rng(3)
-    weights = {n: (rng.standard_normal((6, 6)) / 2).astype(np.float32) for n in "wv"}
+    weights: dict[str, Any] = {
+        n: (rng.standard_normal((6, 6)) / 2).astype(np.float32) for n in "wv"
+    }
     if "c)" in nodes or "(c" in nodes:
         weights["c"] = rng.standard_normal(6).astype(np.float32) / 4
     proto = model("float[N,6] x", LAYERS.format(nodes), **weights)
@@ -59,7 +61,7 @@ def test_function_against_onnxruntime(name: str) -> None:
 
 def test_functions_for_loihi() -> None:
     rng = np.random.default_rng(4)
-    weights = {n: rng.standard_normal((6, 6)).astype(np.float32) for n in "wv"}
+    weights: dict[str, Any] = {n: rng.standard_normal((6, 6)).astype(np.float32) for n in "wv"}
     batch = rng.standard_normal((40, 6)).astype(np.float32)
     for nodes in ("t = LeakyRelu(h)", "t = Sigmoid(h)"):
         proto = model("float[N,6] x", LAYERS.format(nodes), **weights)
@@ -80,7 +82,9 @@ def test_cell_against_onnxruntime(name: str) -> None:
     kind, gates, attributes, ways = CELLS[name]
     rng, size = np.random.default_rng(5), 2
     shapes = {"w": (ways, gates * size, 2), "r": (ways, gates * size, size)}
-    weights = {n: rng.standard_normal(s).astype(np.float32) for n, s in shapes.items()}
+    weights: dict[str, Any] = {
+        n: rng.standard_normal(s).astype(np.float32) for n, s in shapes.items()
+    }
     body = f"t = Transpose<perm=[1,0,2]>(x) a, h = {kind}<hidden_size={size}{attributes}>(t, w, r)"
     proto = model("float[N,3,2] x", f"{body} y = Transpose<perm=[1,0,2]>(h)", **weights)
     batch = rng.uniform(-1, 1, (64, 3, 2)).astype(np.float32)
