@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from .formula import run
 from .ops import Op, Sliding, expect, expect_broadcast, expect_tensor
 from .types import Tensor, Type
 
@@ -101,6 +102,35 @@ class Clip(Op):
         """Tensor to a tensor of the same shape."""
         expect(1, operands)
         return Tensor(expect_tensor(operands[0]).shape)
+
+
+@dataclass(frozen=True)
+class Function(Op):
+    """A function of each element, in postfix (see `formula`): ``"x x sigmoid *"``."""
+
+    mnemonic: ClassVar[str] = "ann.function"
+    formula: str = "x"
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Tensor to a tensor of the same shape."""
+        expect(1, operands)
+        run(self.formula, None, float, lambda *_: None)
+        return Tensor(expect_tensor(operands[0]).shape)
+
+
+@dataclass(frozen=True)
+class Multiply(Op):
+    """Product of two tensors of one shape, element by element."""
+
+    mnemonic: ClassVar[str] = "ann.multiply"
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Two tensors to a tensor of the same shape."""
+        expect(2, operands)
+        first, second = (expect_tensor(operand).shape for operand in operands)
+        if first != second:
+            raise ValueError(f"takes tensors of one shape, got {first} and {second}")
+        return Tensor(first)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,14 @@ from .ann import (
     Concat,
     Conv,
     Dense,
+    Function,
     MaxPool,
+    Multiply,
     Pad,
     Softmax,
     SumPool,
 )
+from .formula import values
 from .graph import Graph, Operand, Value
 from .kernels import Array, convolve, pool_max, pool_sum
 from .ops import Op
@@ -42,7 +45,7 @@ def evaluate(graph: Graph, *inputs: Array) -> tuple[Array, ...]:
 def apply(op: Op, x: Array, *constants: Array) -> Array:
     """Run one tensor-level or view operation; x is a batch, constants have no batch axis.
 
-    What `Add` and `Concat` take are all batches.
+    What `Add`, `Concat` and `Multiply` take are all batches.
     """
     match op:
         case Conv():
@@ -58,6 +61,10 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             return x * constants[0] + constants[1]
         case Clip():
             return x if op.low is None and op.high is None else np.clip(x, op.low, op.high)
+        case Function():
+            return values(op.formula, x).astype(x.dtype)
+        case Multiply():
+            return x * constants[0]
         case MaxPool():
             return pool_max(x, op, op.kernel, -np.inf)
         case SumPool():

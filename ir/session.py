@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .ann import Add, Affine, Clip, Concat, Conv, Dense, MaxPool, Pad, SumPool
+from .ann import Add, Affine, Clip, Concat, Conv, Dense, Function, MaxPool, Multiply, Pad, SumPool
+from .formula import BINARY, UNARY, run
 from .graph import Constant, Graph, Node, Operand, Value
 from .kernels import Array
 from .ops import Sliding
@@ -151,6 +152,10 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             if high is None and low == 0:
                 return writer.add("Relu", x)
             return write_clip(writer, x, low, high)
+        case Function(formula):
+            return write_function(writer, formula, x)
+        case Multiply():
+            return writer.add("Mul", x, *rest)
         case MaxPool() as op:
             return write_max_pool(writer, op, op.kernel, x)
         case SumPool() as op:
@@ -184,6 +189,18 @@ def _conv(writer: OnnxWriter, node: Node, op: Conv, x: str) -> str:
         return writer.add("Conv", x, weight, flat, group=op.groups, **sliding(op))
     summed = writer.add("Conv", x, weight, group=op.groups, **sliding(op))
     return writer.add("Add", summed, writer.constant(bias.data, bias.name))
+
+
+def write_function(writer: OnnxWriter, formula: str, x: str) -> str:
+    """Write a function of one variable."""
+
+    def number(value: float) -> str:
+        return writer.constant(np.asarray(value, np.float32))
+
+    def apply(name: str, *arguments: str) -> str:
+        return writer.add({**UNARY, **BINARY}[name][0], *arguments)
+
+    return str(run(formula, x, number, apply))
 
 
 def write_clip(writer: OnnxWriter, x: str, low: float | None, high: float | None) -> str:

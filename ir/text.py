@@ -34,6 +34,8 @@ OPS: dict[str, type[Op]] = {
             ann.Pad,
             ann.Add,
             ann.Concat,
+            ann.Function,
+            ann.Multiply,
             ann.Softmax,
             ann.ArgMax,
             view.Reshape,

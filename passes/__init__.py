@@ -24,6 +24,12 @@ def _normalize() -> type[Pass]:
     return Normalize
 
 
+def _lower_activations() -> type[Pass]:
+    from .lower_activations import LowerActivations
+
+    return LowerActivations
+
+
 def _quantize() -> type[Pass]:
     from .quantize import Quantize
 
@@ -47,6 +53,7 @@ BUILT_IN: Mapping[str, Callable[[], type[Pass]]] = {
     "fold-batchnorm": _fold_batchnorm,
     "fold-linear": _fold_linear,
     "normalize": _normalize,
+    "lower-activations": _lower_activations,
     "quantize": _quantize,
     "assign-windows": _assign_windows,
     "insert-readout": _insert_readout,

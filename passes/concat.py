@@ -22,6 +22,7 @@ from qcompiler.ir.ann import (
     Concat,
     Conv,
     Dense,
+    Function,
     MaxPool,
     Pad,
     Softmax,
@@ -55,7 +56,17 @@ def concat_rules(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
             return _linear(new)
         case SumPool() if inner.op.axis > 0:
             return _linear(new)
-        case Clip() | MaxPool() | SumPool() | Affine() | Pad() | Reshape() | Transpose() | Take():
+        case (
+            Clip()
+            | Function()
+            | MaxPool()
+            | SumPool()
+            | Affine()
+            | Pad()
+            | Reshape()
+            | Transpose()
+            | Take()
+        ):
             return _parts(new)
     return None
 

@@ -146,3 +146,7 @@ def _same_filling(node: Node, pad: Node, graph: Graph) -> bool:
     inside = all(max(b, e) < k for b, e, k in zip(begins, ends, node.op.kernel, strict=True))
     low = source.op.low if source is not None and isinstance(source.op, Clip) else None
     return pad.op.value == 0 and inside and low is not None and low >= 0
+
+
+# What keeps layers, and sums of layers, in the form that `groups` looks for.
+SUMS = (_merge_affines, _affine_before_linear, sum_rules)

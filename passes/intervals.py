@@ -5,17 +5,34 @@ Bounds are kept per channel: a convolution's bound is ``sum(max(w, 0) high + min
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Range, Value
-from qcompiler.ir.ann import Add, Affine, Clip, Concat, Conv, Dense, MaxPool, Pad, SumPool
+from qcompiler.ir.ann import (
+    Add,
+    Affine,
+    Clip,
+    Concat,
+    Conv,
+    Dense,
+    Function,
+    MaxPool,
+    Multiply,
+    Pad,
+    SumPool,
+)
 from qcompiler.ir.evaluate import apply
+from qcompiler.ir.formula import values
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import View, arrange
 
 from .linear import by_group
 
 Bounds = tuple[Array, Array]
+
+_SAMPLES = 257
 
 
 def interval_ranges(graph: Graph, given: Range) -> dict[str, Range]:
@@ -41,6 +58,10 @@ def _joined(node: Node, reaches: list[Bounds]) -> Bounds | None:
         case Add():
             lows, highs = zip(*reaches, strict=True)
             return sum(lows), sum(highs)
+        case Multiply():
+            ((first, second), (bottom, top)) = reaches
+            products = (first * bottom, first * top, second * bottom, second * top)
+            return reduce(np.minimum, products), reduce(np.maximum, products)
         case Concat(axis):
             shapes = [operand.type.shape for operand in node.operands]
             low, high = (
@@ -65,6 +86,8 @@ def _bounds(node: Node, low: Array, high: Array) -> Bounds | None:
             return np.minimum(*ends), np.maximum(*ends)
         case Clip() as op:
             return apply(op, low), apply(op, high)
+        case Function(formula):
+            return _image(formula, low, high)
         case MaxPool():
             return _per_channel(*_channels(low, high, shape), len(shape))
         case SumPool() as op:
@@ -83,6 +106,13 @@ def _bounds(node: Node, low: Array, high: Array) -> Bounds | None:
             return first, second
         case _:
             return None
+
+
+def _image(formula: str, low: Array, high: Array) -> Bounds:
+    """What a function of one variable makes of an interval, by sampling."""
+    shares = np.linspace(0, 1, _SAMPLES).reshape(-1, *(1,) * low.ndim)
+    found = values(formula, low + shares * (high - low))
+    return found.min(axis=0), found.max(axis=0)
 
 
 def _channels(low: Array, high: Array, shape: tuple[int, ...]) -> Bounds:

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import DataError, Graph, Invariant, Range, Tensor, Value
-from qcompiler.ir.ann import Clip, MaxPool
+from qcompiler.ir.ann import Clip, Function, MaxPool, Multiply
 from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.ir.kernels import Array, is_single
 from qcompiler.ir.session import OnnxWriter, write_tensor_level
@@ -67,13 +67,19 @@ class Normalize(Pass):
     def _calibrated(self, graph: Graph, data: tuple[Array, ...]) -> dict[str, Range]:
         _check(graph, data)
         found = {group.result.name: group for group in groups(graph)}
+        fitted = [node for node in graph.nodes if isinstance(node.op, Function | Multiply)]
+        domains = {o.name for node in fitted for o in node.operands}
         names = [value.name for value in graph.inputs] + list(found)
+        names += [node.result.name for node in fitted] + sorted(domains)
         known = {value.name: value for value in graph.inputs}
         known |= {node.result.name: node.result for node in graph.nodes}
-        seen = {name: _as_read(graph, known[name]) for name in names}
+        seen = {n: n if n in domains else _as_read(graph, known[n]) for n in dict.fromkeys(names)}
         histograms = self._measure(graph, data, list(dict.fromkeys(seen.values())))
         return {
-            name: self._cut(graph, found.get(name), histograms[seen[name]], name) for name in names
+            name: self._domain(histograms[seen[name]])
+            if name in domains
+            else self._cut(graph, found.get(name), histograms[seen[name]], known[name])
+            for name in seen
         }
 
     def _measure(
@@ -104,14 +110,20 @@ class Normalize(Pass):
             if self.progress:
                 self.progress(min(1.0, (begin + step) / len(data[0])))
 
-    def _cut(self, graph: Graph, group: Group | None, histogram: Histogram, name: str) -> Range:
+    def _domain(self, histogram: Histogram) -> Range:
+        """Where line segments are fitted: tails cost a segment, so they are kept by mse."""
+        if self.method == "percentile":
+            return histogram.percentile(self.percentile)
+        return histogram.low, histogram.high
+
+    def _cut(self, graph: Graph, group: Group | None, histogram: Histogram, value: Value) -> Range:
         clip = group.clip.op if group and group.clip else None
         low = clip.low if isinstance(clip, Clip) else None
         if self.method == "percentile":
             bottom, top = histogram.percentile(self.percentile)
             return (min(bottom, 0.0) if low is None else low, top)
         levels = self.t_max
-        if group and is_last(graph, group.result):
+        if value not in graph.inputs and is_last(graph, value):
             levels = output_levels(levels, self.output_t_max)
         return histogram.least_squares(levels, low)
 

@@ -35,6 +35,8 @@ def compile(
     mean_values: Sequence[float] = (),
     scale_values: Sequence[float] = (),
     reverse_input_channels: bool = False,
+    allow_products: bool = False,
+    activation_error: float = 0.0,
     progress: Callable[[float], None] | None = None,
     watch: Watcher | None = None,
 ) -> Program:
@@ -45,8 +47,11 @@ def compile(
     ``passes`` replaces the target's pipeline; ``t_max`` and ``weight_bits`` fill what its text
     leaves open, and do nothing to a `Pipeline`. ``mean_values``, ``scale_values``,
     ``reverse_input_channels`` and ``layout`` describe preprocessing that the network shall take
-    in: ``(x - mean) / scale`` for each channel of the raw input. ``progress`` is told the share
-    of the calibration data that has run, ``watch`` every pass and its graph.
+    in: ``(x - mean) / scale`` for each channel of the raw input. ``allow_products`` compiles
+    products of two values that depend on the data; ``activation_error`` bounds the error of
+    functions that become line segments, as a share of their range (0: half of a level).
+    ``progress`` is told the share of the calibration data that has run, ``watch`` every pass and
+    its graph.
 
     Raises a `CompileError` that lists everything that is wrong.
     """
@@ -54,9 +59,10 @@ def compile(
     before = preprocessing(mean_values, scale_values, reverse_input_channels, layout)
     if isinstance(model, Graph) and before.active:
         raise UnsupportedModel("preprocessing is compiled into ONNX models, not into graphs")
-    graph = model if isinstance(model, Graph) else import_model(model, before).graph
+    graph = model if isinstance(model, Graph) else import_model(model, before, allow_products).graph
     options: dict[str, Any] = {"progress": progress}
     options |= {"t_max": _whole(t_max, "t_max"), "weight_bits": _whole(weight_bits, "weight_bits")}
+    options["activation_error"] = activation_error
     options["low"], options["high"] = 0.0, assumed_high(mean_values, scale_values)
     if calibration is not None:
         options["calibration"] = data.read(calibration, inputs_of(graph), layout).arrays

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections import Counter
 from pathlib import Path
 
 from qcompiler.ir import Graph, size
-from qcompiler.ir.ann import Concat, MaxPool
+from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
 from qcompiler.passes.groups import groups
@@ -23,14 +24,16 @@ _MEANING = {
 }
 
 
-def check(model: Path, preprocessing: Preprocessing, as_json: bool) -> int:
+def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) -> int:
     """Print the fate of every node; returns 1 if any is refused."""
-    fates = check_model(model, preprocessing)
+    fates = check_model(model, preprocessing, given.allow_products)
     refused = any(fate.kind == "refused" for fate in fates)
-    places = {} if refused else _places(import_model(model, preprocessing).graph)
+    places = (
+        {} if refused else _places(import_model(model, preprocessing, given.allow_products).graph)
+    )
     rows = [(fate.name, fate.op_type, fate.kind, _why(fate, places)) for fate in fates]
     columns = ("node", "operator", "becomes", "how")
-    if as_json:
+    if given.json:
         nodes = [dict(zip(columns, row, strict=True)) for row in rows]
         print(json.dumps({"nodes": nodes, "refused": sum(f.kind == "refused" for f in fates)}))
     else:
@@ -56,6 +59,10 @@ def _places(graph: Graph) -> dict[str, str]:
                 text = f"first-spike gates %{node.result.name}, {size(node.result.type)} neurons"
             case op if isinstance(op, View):
                 text = "rearranges spikes, costs nothing"
+            case Function():
+                text = "line segments, fitted to the range of calibration"
+            case Multiply():
+                text = "squares of a sum and a difference, of line segments"
             case Concat():
                 text = _MEANING["host"]
             case _:

@@ -34,28 +34,32 @@ class Imported:
     fates: tuple[Fate, ...]
 
 
-def import_model(model: Source, preprocessing: Preprocessing | None = None) -> Imported:
+def import_model(
+    model: Source, preprocessing: Preprocessing | None = None, allow_products: bool = False
+) -> Imported:
     """Import an ONNX model: a path, the bytes of a file, or a protobuf message.
 
     Raises UnsupportedModel with all nodes that are not supported, or InvalidModel if the model is
     not intact.
     """
-    walk = _walk(model, preprocessing)
+    walk = _walk(model, preprocessing, allow_products)
     raise_if_any(_findings(walk.fates), UnsupportedModel)
     return Imported(drop_dead(walk.graph()), tuple(walk.fates))
 
 
-def check_model(model: Source, preprocessing: Preprocessing | None = None) -> tuple[Fate, ...]:
+def check_model(
+    model: Source, preprocessing: Preprocessing | None = None, allow_products: bool = False
+) -> tuple[Fate, ...]:
     """What becomes of every node, and what of the model itself is refused.
 
     Raises InvalidModel if the model is not intact, but never for what is not supported.
     """
-    return tuple(_walk(model, preprocessing).fates)
+    return tuple(_walk(model, preprocessing, allow_products).fates)
 
 
-def _walk(source: Source, preprocessing: Preprocessing | None) -> Walk:
+def _walk(source: Source, preprocessing: Preprocessing | None, allow_products: bool) -> Walk:
     try:
-        walk = Walk(read_model(source), preprocessing or Preprocessing())
+        walk = Walk(read_model(source), preprocessing or Preprocessing(), allow_products)
         walk.run()
         return walk
     except (RecursionError, MemoryError) as error:

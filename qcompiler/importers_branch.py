@@ -51,10 +51,10 @@ def _sum(step: Step, factors: tuple[float, ...]) -> Value:
             shifts.append(float32(fixed(item, step.op_type, "constant"), item.name) * factor)
     shift = _shift(step, shifts, max(len(value.type.shape) for value, _ in terms.values()))
     shape = _common(step, [value.type.shape for value, _ in terms.values()], shift)
-    spread = [(_spread(step, value, shape), factor) for value, factor in terms.values()]
-    if len(spread) == 1:
-        return affine(step, *spread[0], shift)
-    scaled = [affine(step, value, factor, _NOTHING, "term") for value, factor in spread]
+    grown = [(spread(step, value, shape), factor) for value, factor in terms.values()]
+    if len(grown) == 1:
+        return affine(step, *grown[0], shift)
+    scaled = [affine(step, value, factor, _NOTHING, "term") for value, factor in grown]
     if not shift.any():
         return step.add(Add(), *scaled)
     return affine(step, step.part("sum", Add(), *scaled), 1.0, shift)
@@ -88,7 +88,7 @@ def _common(step: Step, shapes: Sequence[Shape], shift: Array) -> Shape:
         raise Broken(f"combines samples of shape {found}{constant}") from error
 
 
-def _spread(step: Step, value: Value, shape: Shape) -> Value:
+def spread(step: Step, value: Value, shape: Shape) -> Value:
     """A value whose axes of length 1 are repeated."""
     for axis, length in enumerate(shape):
         if value.type.shape[axis] != length:

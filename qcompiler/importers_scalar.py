@@ -46,39 +46,33 @@ def _bound(step: Step, index: int, name: str, default: float) -> float:
     return default if abs(bound) >= np.finfo(np.float32).max and bound * default > 0 else bound
 
 
-def mul(step: Step) -> Value:
-    """Mul by a constant."""
-    _, array, x = _pair(step)
-    return _affine(step, x, array, np.zeros((), np.float32))
-
-
 def div(step: Step) -> Value:
     """Div by a constant."""
-    first, array, x = _pair(step)
+    first, array, x = pair(step)
     if first:
         raise Refused("Div by a value that depends on the data is not supported")
     if not array.all():
         raise Broken("divides by zero")
-    return _affine(step, x, 1 / array.astype(np.float64), np.zeros((), np.float32))
+    return affine_by(step, x, 1 / array.astype(np.float64))
 
 
 def neg(step: Step) -> Value:
     """Neg: a scale of -1."""
     minus = np.asarray(-1, np.float32)
-    return _affine(step, step.activation(), minus, np.zeros((), np.float32))
+    return affine_by(step, step.activation(), minus)
 
 
-def _pair(step: Step) -> tuple[bool, Array, Value]:
+def pair(step: Step) -> tuple[bool, Array, Value]:
     """Whether the constant is first, the constant without batch axis, and the other operand."""
     items = step.item(0), step.item(1)
     for first, known, x in ((False, items[1], items[0]), (True, items[0], items[1])):
         if isinstance(known, Known) and isinstance(x, Value):
             array = float32(fixed(known, step.op_type, "constant"), known.name)
-            return first, _sample(step, array, x), x
+            return first, sample(step, array, x), x
     raise Broken("has one input only")
 
 
-def _sample(step: Step, array: Array, x: Value) -> Array:
+def sample(step: Step, array: Array, x: Value) -> Array:
     """A constant that spreads over every sample alike."""
     shape = x.type.shape
     grows = Refused(f"{step.op_type} with a constant that enlarges the value is not supported")
@@ -98,14 +92,16 @@ def _sample(step: Step, array: Array, x: Value) -> Array:
     return array
 
 
-def _affine(step: Step, x: Value, scale: Array, shift: Array) -> Value:
-    if (scale == 1).all() and not shift.any():
+def affine_by(step: Step, x: Value, scale: Array, role: str = "") -> Value:
+    """A value times a constant; the node's result, or a part of it that has a role."""
+    if (scale == 1).all():
         return x
+    rank = (1,) * len(x.type.shape)
     grown = (
-        step.constant(role, array.reshape(array.shape or (1,) * len(x.type.shape)))
-        for role, array in (("scale", scale), ("shift", shift))
+        step.constant("scale", scale.reshape(scale.shape or rank)),
+        step.constant("shift", np.zeros(rank, np.float32)),
     )
-    return step.add(Affine(), x, *grown)
+    return step.part(role, Affine(), x, *grown) if role else step.add(Affine(), x, *grown)
 
 
 def softmax(step: Step) -> Value:

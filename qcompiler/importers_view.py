@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 
 from qcompiler.ir import Value
-from qcompiler.ir.view import Reshape, Transpose
+from qcompiler.ir.view import Reshape
 
 from .step import Broken, Refused, Shape, Step, fixes_batch
 
@@ -122,16 +122,3 @@ def unsqueeze(step: Step) -> Value:
         rest = iter(full)
         shapes.append(tuple(1 if axis in inserted else next(rest) for axis in range(rank)))
     return viewed(step, x, shapes)
-
-
-def transpose(step: Step) -> Value:
-    """Transpose: the batch axis must stay first."""
-    x = step.activation()
-    rank = len(x.type.shape) + 1
-    perm = step.integers("perm") or tuple(reversed(range(rank)))
-    if sorted(perm) != list(range(rank)):
-        raise Broken(f"has perm {perm}, but its input has {rank} axes")
-    if perm[0] != 0:
-        raise mixes_batch(step)
-    inner = tuple(axis - 1 for axis in perm[1:])
-    return x if inner == tuple(range(rank - 1)) else step.add(Transpose(inner), x)

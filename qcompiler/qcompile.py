@@ -12,6 +12,7 @@ from typing import Any
 from qcompiler.backends.program import Program
 from qcompiler.ir import Graph, InvalidGraph, PipelineError, show
 from qcompiler.passes import Pass
+from qcompiler.passes.lower_activations import LowerActivations
 
 from . import api, registry
 from .check import check
@@ -54,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--target", default="loihi", help="loihi (default), loihi1, reference, or a plugin's")
     add("--calibration", metavar="DATA", type=Path, help="typical inputs, to find value ranges")
     add("--t-max", metavar="N", type=int, default=16, help="spike times a value can take (16)")
+    add("--allow-products", action="store_true", help="products of two values, of many neurons")
+    error = "error of fitted functions, as a share of their range (half a level)"
+    add("--activation-error", metavar="E", type=float, default=0.0, help=error)
     add("--weight-bits", metavar="N", type=int, default=8, help="bits of a weight (8)")
     what = parser.add_argument_group("preprocessing, compiled into the network: (x - mean) / scale")
     add = what.add_argument
@@ -84,7 +88,7 @@ def _run(given: argparse.Namespace) -> int:
         return _list(given)
     api.pipeline(given.target, given.passes)  # before anything else is read
     if given.check:
-        return check(given.model, api.preprocessing(**_preprocessing(given)), given.json)
+        return check(given.model, api.preprocessing(**_preprocessing(given)), given)
     watcher = _Watcher(given)
     if given.emit:
         return _emit(given, watcher)
@@ -125,6 +129,7 @@ class _Watcher:
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.wanted = given.print_after
+        self.verbose = given.verbose
         self.tensor_level: Graph | None = None
         self.last: Graph | None = None
         names = [_name(step) for step in api.pipeline(given.target, given.passes).passes]
@@ -139,6 +144,14 @@ class _Watcher:
         return self._left == 0
 
     def __call__(self, step: Pass, graph: Graph) -> None:
+        if isinstance(step, LowerActivations) and self.verbose and self.last is not None:
+            for found in step.fits(self.last):
+                print(
+                    f"%{found.node.result.name}: {found.segments} segments from "
+                    f"{found.domain[0]:.4g} to {found.domain[1]:.4g}, error {found.error:.2%} of "
+                    "the output's range",
+                    file=sys.stderr,
+                )
         self._left -= 1
         self.last = graph
         if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):
@@ -167,6 +180,8 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             t_max=given.t_max,
             weight_bits=given.weight_bits,
             passes=given.passes,
+            allow_products=given.allow_products,
+            activation_error=given.activation_error,
             progress=bar,
             watch=watcher,
             **_preprocessing(given),
@@ -189,7 +204,7 @@ def _list(given: argparse.Namespace) -> int:
     for kind, rows in found.items():
         print(f"{kind}:")
         for name, text in rows.items():
-            print(f"  {name:<16}{text}")
+            print(f"  {name:<19}{text}")
     return 0
 
 

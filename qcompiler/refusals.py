@@ -12,11 +12,9 @@ _BEFORE = "cut the model before it, and do it on the decoded values"
 
 _GROUPS = {
     _RETRAIN: """
-        Celu Elu Erf Exp Gelu HardSigmoid HardSwish LeakyRelu Mish PRelu Pow Selu Sigmoid Shrink
-        Acos Acosh Asin Asinh Atan Atanh Cos Cosh Sinh Tan Sin Softplus Softsign Sqrt Swish Tanh
-        ThresholdedRelu Log Abs Sign Reciprocal SwiGLU
+        Acos Acosh Asin Asinh Atan Atanh Cos Cosh Shrink Sign Sin Sinh SwiGLU Tan ThresholdedRelu
     """,
-    _STATE: "GRU If LSTM Loop RNN Scan SequenceMap",
+    _STATE: "If Loop Scan SequenceMap",
     _FLOAT: """
         ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul
         QuantizeLinear
@@ -46,7 +44,6 @@ _GROUPS = {
     "export the model for inference, without its loss": """
         NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss
     """,
-    "write it as Clip": "Max Min",
     "compile the model for inference, without its random parts": """
         Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike
     """,
@@ -73,7 +70,6 @@ _REASONS = {
         GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization
         MeanVarianceNormalization RMSNormalization
     """,
-    "it keeps a state": "GRU LSTM RNN",
     "which nodes run depends on the data": "If Loop Scan SequenceMap",
     "there are only tensors of numbers": """
         ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
@@ -100,10 +96,11 @@ _REASON = {op: reason for reason, names in _REASONS.items() for op in names.spli
 _HELP = {op: help_ for help_, names in _GROUPS.items() for op in names.split()}
 
 _PRODUCT = "only products with constants are: cut the model before it"
+_MUL = f"{_PRODUCT}, or see --allow-products"
 
 # What these are refused for if two of their operands depend on the data, and what helps.
 TWO = {
-    "Mul": ("Mul of two values that depend on the data is not supported", _PRODUCT),
+    "Mul": ("Mul of two values that depend on the data is not supported", _MUL),
     "Div": ("Div of two values that depend on the data is not supported", _PRODUCT),
     "MatMul": ("MatMul of two values that depend on the data is not supported", _PRODUCT),
     "Gemm": ("Gemm of two values that depend on the data is not supported", _PRODUCT),

@@ -51,10 +51,16 @@ Shape: TypeAlias = tuple[int, ...]
 
 @dataclass
 class Scope:
-    """The graph being built, its constants by name, and the batch sizes to probe."""
+    """The graph being built, its constants by name, and the batch sizes to probe.
+
+    ``allow_products`` says whether two values that depend on the data may be multiplied,
+    ``batch_axis`` where the batch axis of a value stands that has it not first.
+    """
 
     builder: Builder
     probes: tuple[int, ...]
+    allow_products: bool = False
+    batch_axis: dict[str, int] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
 
     def constant(self, name: str, data: Array) -> Constant:

@@ -17,7 +17,7 @@ from qcompiler.ir import (
 )
 
 from .fate import Fate
-from .importers import HOST, IMPORTERS, VIEWS
+from .importers import HOST, IMPORTERS, VIEWS, importer
 from .importers_known import KNOWING
 from .known import EVALUATED, LIMIT, PROBES, Known, TooLarge, compute
 from .model_graph import Entry, entries, input_shape, needed
@@ -35,10 +35,12 @@ _UNTOLD = "as far as can be told: it reads what a refused node gives"
 class Walk:
     """Imports one model."""
 
-    def __init__(self, model: Model, preprocessing: Preprocessing) -> None:
+    def __init__(
+        self, model: Model, preprocessing: Preprocessing, allow_products: bool = False
+    ) -> None:
         self.model = model
         self.preprocessing = preprocessing
-        self.scope = Scope(Builder(model.graph.name or "main"), PROBES)
+        self.scope = Scope(Builder(model.graph.name or "main"), PROBES, allow_products)
         self.items: dict[str, Item] = {}
         self.hosted: dict[str, Entry] = {}  # values behind a node that the host does
         self.used: set[str] = set()
@@ -67,6 +69,10 @@ class Walk:
         for output in self.model.graph.output:
             if isinstance(self.items.get(output.name), Known):
                 reason = f'output "{output.name}" is a constant'
+                self.about.append(Fate(output.name, "(output)", "refused", reason))
+            item = self.items.get(output.name)
+            if isinstance(item, Value) and self.scope.batch_axis.get(item.name):
+                reason = f'the batch axis of output "{output.name}" does not stand first'
                 self.about.append(Fate(output.name, "(output)", "refused", reason))
 
     def graph(self) -> Graph:
@@ -159,7 +165,8 @@ class Walk:
         supported = IMPORTERS.keys() | KNOWING.keys() | (set() if data else EVALUATED)
         if op_type not in supported:
             raise Refused(*refusal(op_type))
-        if data > 1 and op_type in TWO:
+        told = op_type != "Mul" or any(isinstance(item, Unknown) for item in inputs)
+        if data > 1 and op_type in TWO and told:
             raise Refused(*TWO[op_type])
         if any(isinstance(item, Unknown) for item in inputs):
             self._note(entry, "compiled" if data else "constant", _UNTOLD)
@@ -209,7 +216,8 @@ class Walk:
             return {}
         attributes = attributes_of(entry.node)
         step = Step(self.scope, entry.name, op_type, self.opset, inputs, outputs, attributes)
-        found = IMPORTERS[op_type](step)
+        moved = any(isinstance(i, Value) and i.name in self.scope.batch_axis for i in inputs)
+        found = importer(op_type, moved)(step)
         results = (found,) if isinstance(found, Value) else found
         if any(name in self.used for name in outputs[len(results) :] if name):
             raise Refused(f"{op_type} with a second output is not supported")

@@ -89,7 +89,7 @@ def run(case: Case, free: bool, data: int = 1) -> None:
         for given in proto.graph.input[:data]:
             for dim in given.type.tensor_type.shape.dim[:1]:
                 dim.dim_param = "batch"
-    graph = import_model(proto).graph
+    graph = import_model(proto, allow_products=True).graph
     verify(graph)
     found = evaluate(graph, *map(array, inputs[:data]))
     for one, value in zip(found, map(array, outputs), strict=True):

@@ -27,7 +27,7 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "expand": (FLAT, "y = Expand(x, s)", 17, {"s": ints(5, 1, 1)}, "Expand mixes the batch", ""),
     "expand fixed": (FLAT, "y = Expand(x, s)", 17, {"s": ints(5, 6)}, "batch size", "-1"),
     "running sum": (ROWS, "y = CumSum(x, a)", 17, {"a": np.array(0)}, "mixes the batch", ""),
-    "sigmoid": (FLAT, "y = Sigmoid(x)", 17, {}, "operator Sigmoid is not supported", "retrain"),
+    "sine": (FLAT, "y = Sin(x)", 17, {}, "operator Sin is not supported", "retrain"),
     "concat": (FLAT, "v = Neg(x) y = Concat<axis=0>(x, v)", 17, {}, "Concat mixes the batch", ""),
     "concat samples": (
         FLAT,
@@ -37,7 +37,15 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "the constant of Concat differs between samples",
         "",
     ),
-    "lstm": (ROWS, "y = LSTM<hidden_size=2>(x, w, w)", 17, {"w": (1, 8, 5)}, "LSTM is", "state"),
+    "lstm": (
+        ROWS,
+        "y = LSTM<hidden_size=2, layout=1>(x, w, w)",
+        17,
+        {"w": (1, 8, 5)},
+        "LSTM multiplies",
+        "--allow-products",
+    ),
+    "rnn": (ROWS, "y = RNN<hidden_size=2>(x, w, w)", 17, {"w": (1, 2, 5)}, "RNN of a batch", ""),
     "resize": (
         FLAT,
         "y = Resize(x, , s)",
@@ -66,7 +74,6 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     ),
     "split": (FLAT, "y, z = Split<axis=0>(x)", 11, {}, "Split mixes the batch", ""),
     "gather": (FLAT, "y = Gather<axis=0>(x, a)", 17, {"a": ints(0)}, "mixes the batch", ""),
-    "max": (FLAT, "y = Max(x, c)", 17, {"c": (6,)}, "operator Max is not supported", "Clip"),
     "quantised": (
         FLAT,
         "y = QuantizeLinear(x, s)",
@@ -76,7 +83,14 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "floating point",
     ),
     "add": (FLAT, "v = Unsqueeze(x, a) y = Add(v, x)", 17, {"a": ints(1)}, "mixes the batch", ""),
-    "mul": (IMAGE, BRANCHES.format("Mul"), 17, {}, "Mul of two values", "constants"),
+    "mul": (
+        IMAGE,
+        "v = Conv(x, w) y = Mul(v, x)",
+        17,
+        {"w": (3, 3, 1, 1)},
+        "Mul of two values",
+        "neurons",
+    ),
     "div": (IMAGE, BRANCHES.format("Div"), 17, {}, "Div of two values", "constants"),
     "div by": (FLAT, "y = Div(c, x)", 17, {"c": (6,)}, "Div by a value that depends", ""),
     "matmul": (ROWS, "v = Neg(x) y = MatMul(x, v)", 17, {}, "MatMul of two values", "constants"),
@@ -144,7 +158,7 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "reshape": (IMAGE, "y = Reshape(x, s)", 17, {"s": ints(-1, 8)}, "mixes the batch axis", ""),
     "reshape fixed": (FLAT, "y = Reshape(x, s)", 17, {"s": ints(1, 6)}, "batch size", "-1"),
     "flatten": (IMAGE, "y = Flatten<axis=2>(x)", 17, {}, "Flatten mixes the batch axis", ""),
-    "transpose": (FLAT, "y = Transpose(x)", 17, {}, "Transpose mixes the batch axis", ""),
+    "transpose": (FLAT, "t = Transpose(x) y = Neg(t)", 17, {}, "Neg mixes the batch axis", ""),
     "unsqueeze": (FLAT, "y = Unsqueeze(x, a)", 17, {"a": ints(0)}, "mixes the batch axis", ""),
     "mean": (FLAT, "y = ReduceMean(x)", 17, {}, "ReduceMean mixes the batch axis", ""),
     "reflect": (FLAT, 'y = Pad<mode="edge">(x, p)', 17, {"p": ints(1, 0, 0, 0)}, "batch", ""),
@@ -182,7 +196,7 @@ def test_refusal_names_node_and_reason(name: str) -> None:
 
 def test_all_refusals_at_once() -> None:
     body = """
-        a = Sigmoid(x) b = Conv(a, w) c = Sigmoid(b) d = Det(c) e = Mul(d, c)
+        a = Sin(x) b = Conv(a, w) c = Sin(b) d = Det(c) e = Mul(d, c)
         f = com.example.Fused(e) g = Relu(f) h = Shape(g) j = Gather(h, i) y = Neg(g)
     """
     proto = model(IMAGE, body, w=(3, 3, 1, 1), i=ints(1))
@@ -191,15 +205,13 @@ def test_all_refusals_at_once() -> None:
         import_model(proto)
     found = {d.message: d.nodes for d in caught.value.diagnostics}
     assert found == {
-        "operator Sigmoid is not supported (2 nodes)": ("a_node", "c_node"),
+        "operator Sin is not supported (2 nodes)": ("a_node", "c_node"),
         "operator Det is not supported: it multiplies values that depend on the data": ("d_node",),
         "Mul of two values that depend on the data is not supported": ("e_node",),
         "operator com.example.Fused is not supported": ("f_node",),
     }
     text = str(caught.value)
-    assert text.startswith(
-        'error: operator Sigmoid is not supported (2 nodes)\n  --> nodes "a_node"'
-    )
+    assert text.startswith('error: operator Sin is not supported (2 nodes)\n  --> nodes "a_node"')
     fates = {fate.name: fate for fate in check_model(proto)}
     assert fates["b_node"].kind == "compiled"
     assert "as far as can be told" in (fates["b_node"].reason or "")

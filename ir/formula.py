@@ -1,0 +1,81 @@
+"""Functions of one variable, written in postfix: ``"x x sigmoid *"`` is ``x * sigmoid(x)``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .kernels import Array
+
+_MOST_TOKENS = 256
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+# Name of a function: its ONNX operator, and what it does to arrays.
+UNARY: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "abs": ("Abs", np.abs),
+    "erf": ("Erf", _erf),
+    "exp": ("Exp", np.exp),
+    "log": ("Log", np.log),
+    "sigmoid": ("Sigmoid", lambda x: 0.5 + 0.5 * np.tanh(0.5 * x)),
+    "softplus": ("Softplus", lambda x: np.logaddexp(0, x)),
+    "sqrt": ("Sqrt", np.sqrt),
+    "tanh": ("Tanh", np.tanh),
+}
+BINARY: Mapping[str, tuple[str, Callable[[Any, Any], Any]]] = {
+    "+": ("Add", np.add),
+    "-": ("Sub", np.subtract),
+    "*": ("Mul", np.multiply),
+    "/": ("Div", np.divide),
+    "^": ("Pow", np.power),
+    "max": ("Max", np.maximum),
+    "min": ("Min", np.minimum),
+}
+
+
+def run(
+    formula: str,
+    variable: Any,
+    number: Callable[[float], Any],
+    apply: Callable[..., Any],
+) -> Any:
+    """Evaluate a formula over any kind of value.
+
+    ``number`` makes a value of a constant, ``apply`` takes the name of a function and its
+    arguments. ValueError if the formula is none.
+    """
+    stack: list[Any] = []
+    tokens = formula.split()
+    if len(tokens) > _MOST_TOKENS:
+        raise ValueError(f"a formula of {len(tokens)} words is too long")
+    for token in tokens:
+        count = 1 if token in UNARY else 2 if token in BINARY else 0
+        if len(stack) < count:
+            raise ValueError(f"{formula!r} is no formula")
+        if count:
+            arguments = stack[-count:]
+            del stack[-count:]
+            stack.append(apply(token, *arguments))
+        else:
+            stack.append(variable if token == "x" else number(float(token)))
+    if len(stack) != 1:
+        raise ValueError(f"{formula!r} is no formula")
+    return stack[0]
+
+
+def values(formula: str, x: Array) -> Array:
+    """What a formula gives for every element, in double precision; may not be finite."""
+
+    def apply(name: str, *arguments: Any) -> Any:
+        return UNARY[name][1](*arguments) if name in UNARY else BINARY[name][1](*arguments)
+
+    with np.errstate(all="ignore"):
+        found = run(formula, x.astype(np.float64), np.float64, apply)
+    return np.broadcast_to(found, x.shape)
+
+
+def compose(outer: str, inner: str) -> str:
+    """The formula of ``outer(inner(x))``."""
+    return " ".join(inner if token == "x" else token for token in outer.split())

@@ -1,0 +1,159 @@
+"""Lower functions of one variable, and products of two, to sums of clips.
+
+A function on the range ``b_0 .. b_K`` that has been measured becomes line segments of slopes a_k:
+
+    f(x) = f(b_0) + sum_k a_k clip(x - b_k, 0, b_{k+1} - b_k)
+
+Every clip is a population whose levels span just its segment, with both ends on a level: the
+rounding of one segment only counts, whatever the number of segments.
+
+A product is two squares: with ``a = c + r s``, ``b = d + p t`` and s, t within -1 .. 1,
+
+    a b = d a + c b - c d + r p ((s + t)^2 - (s - t)^2) / 4
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple
+
+from qcompiler.ir import (
+    Diagnostic,
+    Graph,
+    InvalidGraph,
+    Node,
+    Operand,
+    Range,
+    Tensor,
+    UnsupportedModel,
+    raise_if_any,
+)
+from qcompiler.ir.ann import Function, Multiply
+
+from .base import Pass
+from .fit import Fit, fit
+from .fold_linear import SUMS
+from .groups import is_last
+from .integers import output_levels
+from .pieces import Pieces, Term
+from .repeat import repeat, split_readers
+
+
+class Fitted(NamedTuple):
+    """A node, the range of its variable, its segments, and their error as a share of the output."""
+
+    node: Node
+    domain: Range
+    segments: int
+    error: float
+
+
+@dataclass(frozen=True)
+class LowerActivations(Pass):
+    """Turn functions and products of ranged tensors into sums of clips.
+
+    ``activation_error`` is the largest error of the segments, as a share of the output's range;
+    0 is half of one of its levels. ``t_max`` and ``output_t_max`` are those of `quantize`. Raises
+    UnsupportedModel for a function that is not finite on the range of its variable.
+    """
+
+    name: ClassVar[str] = "lower-activations"
+    activation_error: float = 0.0
+    t_max: int = 16
+    output_t_max: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.activation_error < 1:
+            raise ValueError("activation_error must be at least 0 and below 1")
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Lower node by node, then put the clips where they save windows."""
+        faults: list[Diagnostic] = []
+        nodes: list[Node] = []
+        for node in graph.nodes:
+            match node.op:
+                case Function(formula):
+                    try:
+                        nodes += self._function(graph, node, formula)
+                    except ValueError as error:
+                        message = f"{formula!r} {error}"
+                        faults.append(Diagnostic(message, node.origin, "calibrate, or clip before"))
+                case Multiply():
+                    nodes += self._product(graph, node)
+                case _:
+                    nodes.append(node)
+        raise_if_any(faults, UnsupportedModel)
+        return repeat(split_readers(replace(graph, nodes=tuple(nodes)), SUMS))
+
+    def fits(self, graph: Graph) -> Iterator[Fitted]:
+        """The segments that every function and product of a ranged graph will have."""
+        for node in graph.nodes:
+            if isinstance(node.op, Function):
+                domain = _range(node.operands[0], node)
+                found = self._fit(graph, node, node.op.formula, domain)
+                yield Fitted(node, domain, len(found.knots) - 1, found.error / _width(node))
+            if isinstance(node.op, Multiply):
+                radii = [_radius(_range(operand, node)) for operand in node.operands]
+                found = self._square(graph, node, radii)
+                error = found.error * radii[0] * radii[1] / 2 / _width(node)
+                yield Fitted(node, (-2.0, 2.0), len(found.knots) - 1, error)
+
+    def _share(self, graph: Graph, node: Node) -> float:
+        if self.activation_error:
+            return self.activation_error
+        last = is_last(graph, node.result)
+        levels = output_levels(self.t_max, self.output_t_max) if last else self.t_max
+        return 0.5 / (levels - 1)
+
+    def _fit(self, graph: Graph, node: Node, formula: str, domain: Range) -> Fit:
+        return fit(formula, domain, self._share(graph, node) * _width(node))
+
+    def _square(self, graph: Graph, node: Node, radii: list[float]) -> Fit:
+        bound = 2 * self._share(graph, node) * _width(node) / (radii[0] * radii[1])
+        return fit("x x *", (-2.0, 2.0), bound)
+
+    def _function(self, graph: Graph, node: Node, formula: str) -> tuple[Node, ...]:
+        x = node.operands[0]
+        domain = _range(x, node)
+        found = self._fit(graph, node, formula, domain)
+        new = Pieces(graph, node)
+        terms = new.segments([(x, 1.0)], 0.0, found, 1.0)
+        return new.total(terms, float(found.values[0]))
+
+    def _product(self, graph: Graph, node: Node) -> tuple[Node, ...]:
+        a, b = node.operands
+        ranges = [_range(operand, node) for operand in (a, b)]
+        (c, d), (r, p) = map(_centre, ranges), map(_radius, ranges)
+        found = self._square(graph, node, [r, p])
+        new = Pieces(graph, node)
+        terms: list[Term] = []
+        for sign in (1.0, -1.0):
+            shift = -c / r - sign * d / p
+            terms += new.segments([(a, 1 / r), (b, sign / p)], shift, found, sign * r * p / 4)
+        terms += [(x, factor) for x, factor in ((a, d), (b, c)) if factor]
+        return new.total(terms, -c * d)
+
+
+def _range(operand: Operand, node: Node) -> Range:
+    bounds = operand.type.range if isinstance(operand.type, Tensor) else None
+    if bounds is None:
+        message = f"%{operand.name} has no range"
+        raise InvalidGraph(
+            Diagnostic(message, node.origin, "run normalize before lower-activations")
+        )
+    low, high = bounds
+    return (low, high) if high - low > 1e-6 * max(1.0, abs(low)) else (low - 0.5, low + 0.5)
+
+
+def _width(node: Node) -> float:
+    low, high = _range(node.result, node)
+    return high - low
+
+
+def _centre(bounds: Range) -> float:
+    return (bounds[0] + bounds[1]) / 2
+
+
+def _radius(bounds: Range) -> float:
+    return (bounds[1] - bounds[0]) / 2

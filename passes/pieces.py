@@ -1,0 +1,83 @@
+"""The new nodes of a sum of clips, in place of one node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+
+from qcompiler.ir import Constant, Graph, Node, Op, Operand, Range, Tensor, Value, infer
+from qcompiler.ir.ann import Add, Affine, Clip
+
+from .fit import Fit
+
+Term: TypeAlias = tuple[Operand, float]  # a value and its factor
+
+_FLAT = 1e-6  # slopes below this share of the steepest add nothing
+
+
+class Pieces:
+    """Nodes that together give what one node gave."""
+
+    def __init__(self, graph: Graph, node: Node) -> None:
+        self.node = node
+        self.nodes: list[Node] = []
+        self.ones = (1,) * len(node.result.type.shape)
+
+    def segments(self, terms: Sequence[Term], shift: float, fit: Fit, gain: float) -> list[Term]:
+        """What every segment adds to ``gain fit(sum(factor x) + shift)`` beyond its first knot."""
+        slopes = np.diff(fit.values) / np.diff(fit.knots) * gain
+        found: list[Term] = []
+        for begin, end, slope in zip(fit.knots, fit.knots[1:], slopes, strict=False):
+            if abs(slope) <= _FLAT * np.abs(slopes).max():
+                continue
+            width = float(np.float32(end - begin))
+            moved = shift - float(begin)
+            parts = [
+                self.affine(x, factor, 0.0 if index else moved)
+                for index, (x, factor) in enumerate(terms)
+            ]
+            inner = parts[0] if len(parts) == 1 else self.add(Add(), *parts)
+            clip = self.add(Clip(0.0, width), inner, bounds=(0.0, width))
+            found.append((clip, float(slope)))
+        return found
+
+    def total(self, terms: Sequence[Term], shift: float) -> tuple[Node, ...]:
+        """The sum of all, which is the node's result."""
+        last = self.node.result
+        if len(terms) < 2:
+            x, factor = terms[0] if terms else (self.node.operands[0], 0.0)
+            operands = (x, *self._constants(factor, shift))
+            return (*self.nodes, Node(Affine(), operands, last, self.node.origin))
+        rest = tuple(
+            self.affine(x, factor, 0.0 if index else shift)
+            for index, (x, factor) in enumerate(terms)
+        )
+        return (*self.nodes, Node(Add(), rest, last, self.node.origin))
+
+    def affine(self, x: Operand, scale: float, shift: float) -> Operand:
+        """``x scale + shift``, if that is not x itself."""
+        if scale == 1 and not shift:
+            return x
+        return self._append(Affine(), (x, *self._constants(scale, shift)))
+
+    def add(self, op: Op, *operands: Operand, bounds: Range | None = None) -> Value:
+        """Append a node; its range may be known."""
+        return self._append(op, operands, bounds)
+
+    def _constants(self, *numbers: float) -> tuple[Constant, ...]:
+        name = f"{self.node.result.name}:{len(self.nodes) + 1}"
+        return tuple(
+            Constant(f"{name}:{role}", np.full(self.ones, number, np.float32))
+            for role, number in zip(("scale", "shift"), numbers, strict=True)
+        )
+
+    def _append(self, op: Op, operands: tuple[Operand, ...], bounds: Range | None = None) -> Value:
+        name = f"{self.node.result.name}:piece{len(self.nodes) + 1}"
+        type_ = infer(op, operands, self.node.origin)
+        assert isinstance(type_, Tensor)
+        value = Value(name, replace(type_, range=bounds))
+        self.nodes.append(Node(op, operands, value, self.node.origin))
+        return value

@@ -1,0 +1,111 @@
+"""Where clips of one value stand: behind copies of its layer, or behind a population of its own.
+
+A value that only clips read can be computed again for each of them, with full precision and
+without a window of its own; that takes the synapses of its layer once more for each clip. Or it
+is a population, rounded to levels, of which every clip takes one synapse a neuron. The first is
+done for two clips, and for layers of few synapses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from qcompiler.ir import Constant, Graph, Node, Operand, Rule, Value, drop_dead, rewrite
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, SumPool
+
+from .groups import Group, groups
+
+_FEW_CLIPS = 2
+_FEW_SYNAPSES = 16  # of one neuron
+
+
+def repeat(graph: Graph) -> Graph:
+    """Copy every layer that only clips read, where that is worth it."""
+    copies: dict[str, list[Node]] = {}  # by the node that reads them
+    for group in groups(graph):
+        readers = graph.users(group.result)
+        if group.clip or graph.is_output(group.result) or len(readers) < 2:
+            continue
+        if not all(_is_clip(graph, reader) for reader in readers):
+            continue
+        if len(readers) <= _FEW_CLIPS or _synapses(group) <= _FEW_SYNAPSES:
+            for index, reader in enumerate(readers[1:], 1):
+                copies[reader.result.name] = _copied(graph, group, reader, index)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        nodes += copies.get(node.result.name, [node])
+    return drop_dead(replace(graph, nodes=tuple(nodes)))
+
+
+def _is_clip(graph: Graph, node: Node) -> bool:
+    if isinstance(node.op, Affine):
+        user = graph.only_user(node.result)
+        return user is not None and isinstance(user.op, Clip)
+    return isinstance(node.op, Clip)
+
+
+def _synapses(group: Group) -> int:
+    """Synapses of a neuron of a group, borders aside."""
+    return sum(_fan_in(branch.linear) for branch in group.branches)
+
+
+def _fan_in(node: Node | None) -> int:
+    match node and node.op:
+        case Conv() | Dense():
+            assert node is not None
+            return prod(node.operands[1].type.shape[1:])
+        case SumPool(kernel=kernel):
+            return prod(kernel)
+    return 1
+
+
+def _copied(graph: Graph, group: Group, reader: Node, index: int) -> list[Node]:
+    """A copy of a group's nodes and the reader, which reads the copy."""
+    renamed: dict[str, Value] = {}
+    made: list[Node] = []
+    for node in (*group.nodes, reader):
+        operands = tuple(renamed.get(operand.name, operand) for operand in node.operands)
+        result = node.result
+        if node is not reader:
+            result = replace(result, name=graph.fresh(f"{result.name}:copy{index}"))
+            renamed[node.result.name] = result
+        made.append(replace(node, operands=operands, result=result))
+    return made
+
+
+def split_readers(graph: Graph, rules: tuple[Rule, ...]) -> Graph:
+    """A layer of a sum of two clips is a sum of layers of one clip each; ``rules`` clean up."""
+    return rewrite(graph, _split, *rules)
+
+
+def _split(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+    if not isinstance(node.op, Conv | Dense):
+        return None
+    inner = graph.producer(node.operands[0])
+    if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:
+        return None
+    if len(inner.operands) > _FEW_CLIPS or not all(_scaled_clip(graph, o) for o in inner.operands):
+        return None
+    weight, bias = node.operands[1:]
+    assert isinstance(bias, Constant)
+    none = Constant(f"{node.result.name}:nothing", np.zeros_like(bias.data))
+    layers = [
+        Node(
+            node.op,
+            (operand, weight, none if index else bias),
+            Value(graph.fresh(f"{node.result.name}:clip{index}"), node.result.type.layout),
+            node.origin,
+        )
+        for index, operand in enumerate(inner.operands)
+    ]
+    return (*layers, replace(node, op=Add(), operands=tuple(layer.result for layer in layers)))
+
+
+def _scaled_clip(graph: Graph, operand: Operand) -> bool:
+    node = graph.producer(operand)
+    if node is not None and isinstance(node.op, Affine):
+        node = graph.producer(node.operands[0])
+    return node is not None and isinstance(node.op, Clip)

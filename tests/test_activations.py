@@ -1,0 +1,107 @@
+"""Functions, products and recurrent cells: compiled, against onnxruntime and between engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+import qcompiler
+from qcompiler.ir.formula import compose, values
+from qcompiler.passes.fit import fit
+from tests.onnx_models import model
+
+LAYERS = "h = MatMul(x, w) {} y = MatMul(t, v)"
+# The nodes between two layers, and the largest error as a share of the output's range.
+FUNCTIONS = {
+    "leaky": ("t = LeakyRelu<alpha=0.1>(h)", 0.02),
+    "prelu": ("t = PRelu(h, c)", 0.02),
+    "abs": ("t = Abs(h)", 0.02),
+    "hard sigmoid": ("t = HardSigmoid(h)", 0.02),
+    "max": ("t = Max(h, c)", 0.02),
+    "min": ("t = Min(c, h)", 0.02),
+    "max of two": ("k = MatMul(x, v) t = Max(h, k)", 0.03),
+    "sigmoid": ("t = Sigmoid(h)", 0.02),
+    "tanh": ("t = Tanh(h)", 0.02),
+    "silu": ("s = Sigmoid(h) t = Mul(h, s)", 0.03),
+    "elu": ("t = Elu(h)", 0.03),
+    "softplus": ("t = Softplus(h)", 0.03),
+    "hard swish": ("t = HardSwish(h)", 0.03),
+    "mish": ("a = Softplus(h) b = Tanh(a) t = Mul(h, b)", 0.03),
+    "square": ("t = Mul(h, h)", 0.03),
+    "product": ("k = MatMul(x, v) t = Mul(h, k)", 0.06),
+    "gate": ("k = MatMul(x, v) s = Sigmoid(k) t = Mul(h, s)", 0.06),
+}
+
+
+def compiled(proto: Any, batch: Any, **options: Any) -> Any:
+    chosen = {"target": "reference", "t_max": 256, "weight_bits": 16, **options}
+    return qcompiler.compile(proto, calibration=batch, allow_products=True, **chosen)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_against_onnxruntime(name: str) -> None:
+    nodes, bound = FUNCTIONS[name]
+    rng = np.random.default_rng(3)
+    weights: dict[str, Any] = {
+        n: (rng.standard_normal((6, 6)) / 2).astype(np.float32) for n in "wv"
+    }
+    if "c)" in nodes or "(c" in nodes:
+        weights["c"] = rng.standard_normal(6).astype(np.float32) / 4
+    proto = model("float[N,6] x", LAYERS.format(nodes), **weights)
+    batch = rng.uniform(-2, 2, (200, 6)).astype(np.float32)
+    (wanted,) = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"x": batch})
+    program = compiled(proto, batch)
+    found = program.run(batch)
+    assert np.abs(found - wanted).max() <= bound * np.ptp(wanted)
+    np.testing.assert_array_equal(found[:10], program.run(batch[:10], engine="steps"))
+
+
+def test_functions_for_loihi() -> None:
+    rng = np.random.default_rng(4)
+    weights: dict[str, Any] = {n: rng.standard_normal((6, 6)).astype(np.float32) for n in "wv"}
+    batch = rng.standard_normal((40, 6)).astype(np.float32)
+    for nodes in ("t = LeakyRelu(h)", "t = Sigmoid(h)"):
+        proto = model("float[N,6] x", LAYERS.format(nodes), **weights)
+        program = compiled(proto, batch, target="loihi", t_max=16, weight_bits=8)
+        np.testing.assert_array_equal(program.run(batch), program.run(batch, engine="steps"))
+
+
+CELLS = {
+    "relu": ("RNN", 1, ', activations=["Relu"]', 1),
+    "rnn": ("RNN", 1, ', direction="bidirectional"', 2),
+    "gru": ("GRU", 3, ", linear_before_reset=1", 1),
+    "lstm": ("LSTM", 4, "", 1),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_cell_against_onnxruntime(name: str) -> None:
+    kind, gates, attributes, ways = CELLS[name]
+    rng, size = np.random.default_rng(5), 2
+    shapes = {"w": (ways, gates * size, 2), "r": (ways, gates * size, size)}
+    weights: dict[str, Any] = {
+        n: rng.standard_normal(s).astype(np.float32) for n, s in shapes.items()
+    }
+    body = f"t = Transpose<perm=[1,0,2]>(x) a, h = {kind}<hidden_size={size}{attributes}>(t, w, r)"
+    proto = model("float[N,3,2] x", f"{body} y = Transpose<perm=[1,0,2]>(h)", **weights)
+    batch = rng.uniform(-1, 1, (64, 3, 2)).astype(np.float32)
+    (wanted,) = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"x": batch})
+    program = compiled(proto, batch, t_max=64)
+    found = program.run(batch)
+    assert np.abs(found - wanted).max() <= 0.1 * np.ptp(wanted)
+    np.testing.assert_array_equal(found[:3], program.run(batch[:3], engine="steps"))
+
+
+def test_fit_keeps_its_bound() -> None:
+    for formula in ("x sigmoid", "x tanh", "x x *", "x x softplus tanh *"):
+        for bound in (0.1, 0.01):
+            found = fit(formula, (-4.0, 3.0), bound)
+            x = np.linspace(-4, 3, 5000)
+            error = np.abs(np.interp(x, found.knots, found.values) - values(formula, x)).max()
+            assert error <= bound * 1.01
+    with pytest.raises(ValueError, match="not finite"):
+        fit("x log", (-1.0, 1.0), 0.1)
+    assert compose("x x *", "x exp") == "x exp x exp *"
