@@ -71,18 +71,6 @@ class Interrupts:
                 self.before(*pending)
 
 
-def kill(runtime: Any) -> None:
-    """End a runtime whose processes may no longer answer."""
-    if runtime is None or runtime._messaging_infrastructure is None:
-        return
-    for actor in runtime._messaging_infrastructure.actors:
-        if not actor._is_done:
-            actor.terminate()
-    runtime._is_started = runtime._is_running = False
-    runtime.join()
-    runtime.stop()
-
-
 def forget(processes: list[Any]) -> None:
     """Drop processes from Lava's register, which would keep their weights forever."""
     from lava.magma.core.process.process import ProcessServer

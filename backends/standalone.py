@@ -154,6 +154,8 @@ class Feed:
         if [n for n in shape if n != 1] != [n for n in source.shape if n != 1]:
             raise NetworkError(f"{source.input} takes frames of {source.shape}, not {shape}")
         x = np.reshape(x, (len(x), *source.shape))
+        if np.asarray(x).dtype.kind not in "uibf" or not np.isfinite(x).all():
+            raise NetworkError(f"the data for {source.input} hold other than finite real numbers")
         self.start, self.interval = source.start, interval
         self.steps = source.start + source.t_max - 1 - levels(source, x)
 
@@ -473,14 +475,28 @@ class Runner:
 
         first = self.processes[0]
         first.create_runtime(self.run_config)
-        first.run(RunSteps(num_steps=steps, blocking=False))
-        yield
-        first.wait()
-        first.stop()
+        try:
+            first.run(RunSteps(num_steps=steps, blocking=False))
+            yield
+            first.wait()
+        finally:
+            kill(first.runtime)
 
     def received(self, extractor: Any) -> Any:
         """Spikes of a population's next step."""
         return extractor.receive()
+
+
+def kill(runtime: Any) -> None:
+    """End a runtime whose processes may no longer answer."""
+    if runtime is None or runtime._messaging_infrastructure is None:
+        return
+    for actor in runtime._messaging_infrastructure.actors:
+        if not actor._is_done:
+            actor.terminate()
+    runtime._is_started = runtime._is_running = False
+    runtime.join()
+    runtime.stop()
 
 
 def run(inputs: Mapping[str, Any], run_config: Any) -> dict[str, Any]:

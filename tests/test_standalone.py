@@ -175,7 +175,8 @@ def test_adapters_take_the_place_of_the_ends(folder: Path) -> None:
 
 def test_bad_input_is_one_sentence(folder: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((2, 5)))
-    for path in ("x.npy", "nothing.npy"):
+    np.save(tmp_path / "nan.npy", np.full((2, 8, 8), np.nan))
+    for path in ("x.npy", "nan.npy", "nothing.npy"):
         ran = alone(folder, str(tmp_path / path))
         assert ran.returncode == 1
         assert ran.stderr.splitlines()[-1].startswith("error: ")
