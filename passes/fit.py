@@ -1,0 +1,170 @@
+"""Fit a layer to the quantised layers before it, on calibration data.
+
+The weights w of a layer become those that bring its sums over the quantised inputs x closest to
+the sums Y of the real network:
+
+    minimise  |x w + b - Y|^2 + ridge |w - w0|^2
+
+first over real numbers, then over the integers that the slopes allow (layer-wise reconstruction,
+as in AdaRound, arXiv 2004.10568, and GPTQ, arXiv 2210.17323; here the rounding is coordinate
+descent). What a ReLU cuts off on both sides is no error: there Y follows the present sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qcompiler.ir import Spikes
+from qcompiler.ir.ann import Clip
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Convolve, Relay
+
+from .columns import Places, columns, places_of, real_values, through
+from .descent import conjugate, whole
+from .groups import Group
+from .integers import Weights
+from .real import Linear, Real
+from .slopes import Ratio
+from .trace import Trace
+
+_ENTRIES = 1 << 26  # of all rows, and of all Gram matrices, of one layer
+_RIDGE = 0.01  # of the mean square of an input
+_ROUNDS, _STEPS, _SWEEPS = 4, 12, 3
+
+
+class Fit:
+    """A layer's inputs and targets on the calibration data, and its weights as they are fitted.
+
+    ``seen`` are the centred inputs of the branches that are fitted, ``groups x rows x inputs``;
+    ``target`` and ``first``, ``rows x outputs``, are what the layer should sum up and what it
+    does with its first weights. Weights in fitting are ``groups x outputs x inputs``.
+    """
+
+    def __init__(
+        self, group: Group, real: Real, values: Sequence[Array], before: Array, places: Places
+    ) -> None:
+        self.real, self.fitted = real, _fitted(real)
+        clip = group.clip.op if group.clip else None
+        self.low = clip.low if isinstance(clip, Clip) else None
+        self.target = places.of(before)
+        self.first = places.of(real.bias.astype(np.float32)[None]) + sum(
+            through(branch, branch.weight, x, places)
+            for branch, x in zip(real.branches, values, strict=True)
+        )
+        seen = [columns(real.branches[index], values[index], places) for index in self.fitted]
+        joined = np.concatenate(seen, axis=2)
+        self.seen = joined - joined.mean(axis=1, keepdims=True)
+        self.blocks = len(joined)
+        self.start = self._joined([branch.weight for branch in real.branches])
+        self.free = self.start != 0
+        self.gram = _with_ridge(self.seen.transpose(0, 2, 1) @ self.seen / joined.shape[1])
+        self.bias = np.zeros(self.target.shape[1], np.float32)
+        self.moved = np.zeros_like(self.start)
+
+    def refitted(self) -> Real:
+        """The layer with real weights fitted to its quantised inputs."""
+        for _ in range(_ROUNDS):
+            product = self._product(self._lack(self.moved, self.bias))
+            self.moved = conjugate(self.gram, product, self.moved, self.free, _STEPS)
+            self.bias = self._lack(self.moved, self.bias).mean(axis=0)
+        weights = self._split(self.start + self.moved)
+        branches = tuple(
+            branch._replace(weight=weights.get(index, branch.weight))
+            for index, branch in enumerate(self.real.branches)
+        )
+        return Real(branches, self.real.bias + self._spread(self.bias), self.real.gain)
+
+    def rounded(self, ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
+        """Integer weights, and what to add to the refitted bias: a `Rounding`."""
+        nearest = [ratio.rounded(slope) for ratio in ratios]
+        unit = self._joined([_like(1 / (r.factor * slope), r.weight) for r in ratios])
+        most = self._joined([np.full(r.weight.shape, limit * r.parts) for r in ratios])
+        start = self._joined(nearest)
+        lack = self._product(self._lack(self.moved, self.bias))
+        gradient = (start * unit - self.start) @ self.gram - lack
+        found = whole(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
+        weights = self._split(found)
+        moved, bias = found * unit - self.start, self.bias
+        for _ in range(_ROUNDS):
+            bias = self._lack(moved, bias).mean(axis=0)
+        integers = (
+            weights[index].astype(np.int32) if index in weights else weight
+            for index, weight in enumerate(nearest)
+        )
+        return tuple(integers), self._spread(bias - self.bias)
+
+    def _lack(self, moved: Array, bias: Array) -> Array:
+        """What is missing at the first weights and biases, seen from the present ones."""
+        sums = self.seen @ moved.transpose(0, 2, 1)
+        present = self.first + sums.transpose(1, 0, 2).reshape(self.first.shape) + bias
+        target = self.target
+        if self.low is not None:
+            low = np.float32(self.low)
+            target = np.where(target <= low, np.minimum(present, low), target)
+        return target - self.first
+
+    def _product(self, lack: Array) -> Array:
+        rows = len(lack)
+        blocks = lack.reshape(rows, self.blocks, -1).transpose(1, 2, 0)
+        result: Array = blocks @ self.seen / np.float32(rows)
+        return result
+
+    def _joined(self, weights: Sequence[Array]) -> Array:
+        """Weights of all branches as those of the fitted ones, side by side."""
+        parts = [weights[index].astype(np.float32) for index in self.fitted]
+        outputs = len(parts[0]) // self.blocks
+        return np.concatenate([p.reshape(self.blocks, outputs, -1) for p in parts], axis=2)
+
+    def _split(self, joined: Array) -> dict[int, Array]:
+        """The inverse of `_joined`, by branch."""
+        shapes = [self.real.branches[index].weight.shape for index in self.fitted]
+        ends = np.cumsum([int(np.prod(shape[1:])) for shape in shapes])
+        parts = np.split(joined, ends[:-1], axis=2)
+        return {i: p.reshape(s) for i, p, s in zip(self.fitted, parts, shapes, strict=True)}
+
+    def _spread(self, bias: Array) -> Array:
+        return bias.astype(np.float64).reshape(-1, *(1,) * (self.real.bias.ndim - 1))
+
+
+def fit_of(
+    group: Group, real: Real, codes: Sequence[Spikes], trace: Trace, before: Array
+) -> Fit | None:
+    """A fit of a group whose sums in the real network are ``before``; None if none is apt."""
+    fitted = [real.branches[index] for index in _fitted(real)]
+    if not fitted or group.gain is not None:
+        return None
+    inputs, blocks = sum(branch.weight[0].size for branch in fitted), _blocks(fitted[0])
+    if blocks * inputs**2 > _ENTRIES:
+        return None
+    levels = [trace.levels[branch.source.name] for branch in group.branches]
+    values = [real_values(q, code) for q, code in zip(levels, codes, strict=True)]
+    places = places_of(before.shape[1:], len(before), inputs, _ENTRIES // (inputs * blocks))
+    return Fit(group, real, values, before, places)
+
+
+def _fitted(real: Real) -> tuple[int, ...]:
+    """The branches whose weights are fitted: those whose outputs share their inputs."""
+    alone = len(real.branches) == 1
+    return tuple(
+        index
+        for index, branch in enumerate(real.branches)
+        if not isinstance(branch.synapse, Relay) and (alone or _blocks(branch) == 1)
+    )
+
+
+def _blocks(branch: Linear) -> int:
+    return branch.synapse.groups if isinstance(branch.synapse, Convolve) else 1
+
+
+def _with_ridge(gram: Array) -> Array:
+    power = np.trace(gram, axis1=1, axis2=2) / gram.shape[1]
+    eye = np.eye(gram.shape[1], dtype=np.float32)
+    result: Array = gram + ((_RIDGE * power + 1e-20)[:, None, None] * eye).astype(np.float32)
+    return result
+
+
+def _like(array: Array, weight: Array) -> Array:
+    """One number an output, spread over a weight."""
+    return np.broadcast_to(array.reshape(-1, *(1,) * (weight.ndim - 1)), weight.shape)
