@@ -16,7 +16,7 @@ from .emitter import emit
 from .fit import findings
 from .netlist import build
 
-_PIPELINE = "fold-batchnorm,fold-linear,normalize,{quantize},{windows},insert-readout"
+_PIPELINE = "fold-batchnorm,fold-linear,equalize,normalize,{quantize},{windows},insert-readout"
 
 Emitter: TypeAlias = Callable[[Graph, Path], None]
 

@@ -17,6 +17,12 @@ Progress: TypeAlias = "Callable[[float], None] | None"
 _BATCH_BYTES = 1 << 26
 
 
+def check_effort(effort: int) -> None:
+    """Raise ValueError unless this is an effort that repairing accuracy may take."""
+    if effort not in (0, 1, 2):
+        raise ValueError(f"effort must be 0, 1 or 2, not {effort}")
+
+
 def check(graph: Graph, data: Images) -> None:
     """Raise DataError unless there is one batch of finite numbers for each input."""
     if len(data) != len(graph.inputs):

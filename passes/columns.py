@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,8 @@ class Places:
         """``rows x channels`` of ``images x channels x space``, or of what spreads over it."""
         image = self.image if len(array) > 1 else 0 * self.image
         axes = (at if n > 1 else 0 * at for at, n in zip(self.at, array.shape[2:], strict=True))
-        result: Array = array[(image, slice(None), *axes)]
+        chosen: Any = (image, slice(None), *axes)
+        result: Array = array[chosen]
         return result
 
 
@@ -56,7 +58,8 @@ def columns(branch: Linear, values: Array, places: Places) -> Array:
     if not isinstance(synapse, Convolve):
         return values.reshape(1, len(values), -1)[:, places.image]
     view = windows(values, synapse, branch.weight.shape[2:], 0)
-    rows = view[(places.image, slice(None), *places.at)]
+    chosen: Any = (places.image, slice(None), *places.at)
+    rows: Array = view[chosen]
     return rows.reshape(len(rows), synapse.groups, -1).transpose(1, 0, 2)
 
 

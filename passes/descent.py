@@ -5,8 +5,8 @@ For each group of outputs, of which all have the same inputs, the unknown weight
     (w - w0)' H (w - w0) / 2 - c' (w - w0)
 
 with the Gram matrix H of the inputs and c their products with what is missing at w0. Weights that
-are zero stay zero, so that no synapse is added (``free`` marks the others; a ``limit`` of 0). Arrays are ``groups x outputs x inputs``, and
-``groups x inputs x inputs`` for H.
+are zero stay zero (``free`` is 0 there, or their ``limit``), so that no synapse is added. Arrays
+are ``groups x outputs x inputs``, and ``groups x inputs x inputs`` for H.
 """
 
 from __future__ import annotations

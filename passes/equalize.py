@@ -20,7 +20,7 @@ from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.ir.kernels import Array
 
 from .base import HIDDEN, Pass
-from .calibration import check, run
+from .calibration import check, check_effort, run
 from .fold_linear import FoldLinear
 from .groups import Group, groups
 from .normalize import as_read
@@ -44,6 +44,11 @@ class Equalize(Pass):
     effort: int = 1
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
+
+    def __post_init__(self) -> None:
+        check_effort(self.effort)
+        if not 2 <= self.t_max <= 1024:
+            raise ValueError(f"t_max must be between 2 and 1024, not {self.t_max}")
 
     def __call__(self, graph: Graph) -> Graph:
         """Measure, then scale what every reader can scale back."""
@@ -80,14 +85,15 @@ def _can_scale(graph: Graph, group: Group) -> bool:
     if not isinstance(clip, Clip) or clip.low != 0 or clip.high is not None or group.gain:
         return False
     makers = {type(node.op) for node in group.nodes} - {Clip}
-    return bool(makers) and makers <= {Conv, Dense, Add} and _scales_back(graph, group.result)
+    return bool(makers) and makers <= {Conv, Dense, Add} and scales_back(graph, group.result)
 
 
-def _scales_back(graph: Graph, value: Value) -> bool:
+def scales_back(graph: Graph, value: Value) -> bool:
+    """Whether everything that reads a value can take in a scale of each channel."""
     users = graph.users(value)
     return not graph.is_output(value) and all(
         isinstance(user.op, Conv | Dense | Add)
-        or (isinstance(user.op, MaxPool) and _scales_back(graph, user.result))
+        or (isinstance(user.op, MaxPool) and scales_back(graph, user.result))
         for user in users
     )
 
@@ -96,7 +102,7 @@ def scaled(graph: Graph, scales: dict[str, Array]) -> Graph:
     """The same function with each of these values divided by a positive scale of each channel."""
     nodes: list[Node] = []
     for node in graph.nodes:
-        name, shape = node.result.name, node.result.type.shape
+        name = node.result.name
         operands = list(node.operands)
         for index, operand in enumerate(operands):
             if isinstance(operand, Value) and operand.name in scales:
@@ -107,7 +113,6 @@ def scaled(graph: Graph, scales: dict[str, Array]) -> Graph:
             made = Value(f"{name}:equal", node.result.type)
             nodes.append(_times(operands[0], 1 / scales[name], made, node.origin))
             operands[0] = made
-        assert shape is not None
         nodes.append(replace(node, operands=tuple(operands)))
     return FoldLinear()(replace(graph, nodes=tuple(nodes)))
 

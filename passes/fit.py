@@ -12,7 +12,7 @@ descent). What a ReLU cuts off on both sides is no error: there Y follows the pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -30,7 +30,8 @@ from .slopes import Ratio
 from .trace import Trace
 
 _ENTRIES = 1 << 26  # of all rows, and of all Gram matrices, of one layer
-_RIDGE = 0.01  # of the mean square of an input
+_RIDGE = 0.3  # of the mean square of an input, where rows are many
+_FEWEST = 32  # rows that say anything
 _ROUNDS, _STEPS, _SWEEPS = 4, 12, 3
 
 
@@ -59,7 +60,8 @@ class Fit:
         self.blocks = len(joined)
         self.start = self._joined([branch.weight for branch in real.branches])
         self.free = self.start != 0
-        self.gram = _with_ridge(self.seen.transpose(0, 2, 1) @ self.seen / joined.shape[1])
+        ridge = _RIDGE * (1 + joined.shape[2] / joined.shape[1])
+        self.gram = _ridged(self.seen.transpose(0, 2, 1) @ self.seen / joined.shape[1], ridge)
         self.bias = np.zeros(self.target.shape[1], np.float32)
         self.moved = np.zeros_like(self.start)
 
@@ -79,14 +81,16 @@ class Fit:
     def rounded(self, ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
         """Integer weights, and what to add to the refitted bias: a `Rounding`."""
         nearest = [ratio.rounded(slope) for ratio in ratios]
-        unit = self._joined([_like(1 / (r.factor * slope), r.weight) for r in ratios])
+        units = {i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i in self.fitted}
+        unit = self._joined(units)
         most = self._joined([np.full(r.weight.shape, limit * r.parts) for r in ratios])
         start = self._joined(nearest)
         lack = self._product(self._lack(self.moved, self.bias))
-        gradient = (start * unit - self.start) @ self.gram - lack
+        gradient: Array = (start * unit - self.start) @ self.gram - lack
         found = whole(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
         weights = self._split(found)
-        moved, bias = found * unit - self.start, self.bias
+        moved: Array = found * unit - self.start
+        bias = self.bias
         for _ in range(_ROUNDS):
             bias = self._lack(moved, bias).mean(axis=0)
         integers = (
@@ -103,7 +107,8 @@ class Fit:
         if self.low is not None:
             low = np.float32(self.low)
             target = np.where(target <= low, np.minimum(present, low), target)
-        return target - self.first
+        lack: Array = target - self.first
+        return lack
 
     def _product(self, lack: Array) -> Array:
         rows = len(lack)
@@ -111,7 +116,7 @@ class Fit:
         result: Array = blocks @ self.seen / np.float32(rows)
         return result
 
-    def _joined(self, weights: Sequence[Array]) -> Array:
+    def _joined(self, weights: Sequence[Array] | Mapping[int, Array]) -> Array:
         """Weights of all branches as those of the fitted ones, side by side."""
         parts = [weights[index].astype(np.float32) for index in self.fitted]
         outputs = len(parts[0]) // self.blocks
@@ -141,7 +146,7 @@ def fit_of(
     levels = [trace.levels[branch.source.name] for branch in group.branches]
     values = [real_values(q, code) for q, code in zip(levels, codes, strict=True)]
     places = places_of(before.shape[1:], len(before), inputs, _ENTRIES // (inputs * blocks))
-    return Fit(group, real, values, before, places)
+    return Fit(group, real, values, before, places) if len(places.image) >= _FEWEST else None
 
 
 def _fitted(real: Real) -> tuple[int, ...]:
@@ -158,10 +163,10 @@ def _blocks(branch: Linear) -> int:
     return branch.synapse.groups if isinstance(branch.synapse, Convolve) else 1
 
 
-def _with_ridge(gram: Array) -> Array:
+def _ridged(gram: Array, ridge: float) -> Array:
     power = np.trace(gram, axis1=1, axis2=2) / gram.shape[1]
     eye = np.eye(gram.shape[1], dtype=np.float32)
-    result: Array = gram + ((_RIDGE * power + 1e-20)[:, None, None] * eye).astype(np.float32)
+    result: Array = gram + ((ridge * power + 1e-20)[:, None, None] * eye).astype(np.float32)
     return result
 
 

@@ -100,9 +100,10 @@ def integers_of(
     limits: Limits,
     rounding: Rounding = nearest,
 ) -> Integers:
-    """Quantise one group, given in real numbers; ``sources`` are the codes of its branches' sources.
+    """Quantise one group, given in real numbers.
 
-    Raises UnsupportedModel if a weight needs more bits than there are.
+    ``sources`` are the codes of its branches' sources, in order. Raises UnsupportedModel if a
+    weight needs more bits than there are.
     """
     ratios = ratios_of(real, sources, code)
     slope = _slope(ratios, real, limits, group, code.t_max)

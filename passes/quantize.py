@@ -42,14 +42,12 @@ from qcompiler.ir.snn import Decode, Encode, First, Neuron
 from qcompiler.ir.view import Reshape, Take, Transpose
 
 from .base import HIDDEN, Pass
-from .calibration import check
+from .calibration import check, check_effort
 from .fit import fit_of
 from .groups import Group, groups, is_last
 from .integers import Integers, Limits, code_of, integers_of, output_levels
 from .real import real_of
 from .trace import Trace
-
-_IMAGES = (0, 256, 1024)  # for each effort
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,9 @@ class Quantize(Pass):
     ``output_t_max`` counts the levels of outputs (0: t_max, but at least 64, so that the largest
     of them stands out); ``even`` doubles weights, slopes and biases, as targets with even weights
     want it; ``potential`` bounds the membrane, and ``input`` what reaches a neuron in one step, in
-    units of weights. Raises UnsupportedModel for what has no spiking form.
+    units of weights. With ``calibration``, one batch an input, ``images x shape``, and ``effort``
+    1 or 2 (four times the images) every layer is fitted to the quantised layers before it; without,
+    weights are rounded to nearest. Raises UnsupportedModel for what has no spiking form.
     """
 
     name: ClassVar[str] = "quantize"
@@ -80,6 +80,7 @@ class Quantize(Pass):
             raise ValueError(f"t_max must be between 2 and 1024, not {self.t_max}")
         if not 2 <= self.weight_bits <= 16:
             raise ValueError(f"weight_bits must be between 2 and 16, not {self.weight_bits}")
+        check_effort(self.effort)
         if self.even and self.weight_bits > 8:
             raise ValueError(f"even weights have at most 8 weight_bits, not {self.weight_bits}")
 
@@ -110,7 +111,9 @@ class _Lowering:
     def run(self) -> Graph:
         for value in self.graph.inputs:
             self.encode(value)
-        for node in self.graph.nodes:
+        for index, node in enumerate(self.graph.nodes):
+            if self.trace and self.options.progress:
+                self.options.progress((index + 1) / len(self.graph.nodes))
             if node.result.name not in self.inner and self.lowered(node):
                 try:
                     self.lower(node)
@@ -155,7 +158,11 @@ class _Lowering:
             return
         source = node.operands[0]
         assert isinstance(source, Value)
-        if self.trace and source.name in self.spikes and not isinstance(node.op, Softmax | ArgMax | Concat):
+        if (
+            self.trace
+            and source.name in self.spikes
+            and not isinstance(node.op, Softmax | ArgMax | Concat)
+        ):
             self.trace.follow(node)
         match node.op:
             case MaxPool() as op:
@@ -228,7 +235,7 @@ def _trace(graph: Graph, options: Quantize) -> Trace | None:
     if options.calibration is None or options.effort == 0:
         return None
     check(graph, options.calibration)
-    return Trace(graph, options.calibration, _IMAGES[options.effort])
+    return Trace(graph, options.calibration, options.effort)
 
 
 def _narrow(array: Array) -> Array:

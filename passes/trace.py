@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Spikes
-from qcompiler.ir.ann import MaxPool
+from qcompiler.ir.ann import Conv, Dense, MaxPool
 from qcompiler.ir.evaluate import apply
 from qcompiler.ir.kernels import Array, convolve, pool_max
 from qcompiler.ir.snn import Convolve, Relay, Synapse
@@ -16,16 +16,15 @@ from .integers import Integers
 
 _BYTES = 24  # a neuron and image, while its layer is worked on
 _MEMORY = 1 << 30
+_WORK = 4e10  # products that run all images through a network once
 
 
 class Trace:
     """Real values and levels of every tensor that is still to be read, ``images x shape``."""
 
-    def __init__(self, graph: Graph, data: tuple[Array, ...], images: int) -> None:
-        self.graph = graph
-        largest = max(int(np.prod(node.result.type.shape)) for node in graph.nodes)
-        self.images = max(1, min(images, len(data[0]), _MEMORY // (_BYTES * largest)))
-        picked = np.linspace(0, len(data[0]) - 1, self.images).astype(int)
+    def __init__(self, graph: Graph, data: tuple[Array, ...], effort: int) -> None:
+        images = images_for(graph, len(data[0]), effort)
+        picked = np.linspace(0, len(data[0]) - 1, images).astype(int)
         self.real = {
             value.name: array[picked].astype(np.float32)
             for value, array in zip(graph.inputs, data, strict=True)
@@ -73,8 +72,8 @@ class Trace:
         name = group.result.name
         self.real[name] = apply(group.clip.op, before) if group.clip else before
         total = found.bias.astype(np.float32) + np.float32(0.5)
-        for branch, synapse, weight in found.synapses:
-            source = self.levels[group.branches[branch].source.name]
+        for index, synapse, weight in found.synapses:
+            source = self.levels[group.branches[index].source.name]
             total = total + _current(synapse, source, weight)
         self.levels[name] = _levels(total / found.slope.astype(np.float32), code)
         for branch in group.branches:
@@ -86,6 +85,19 @@ class Trace:
         if self._unread[name] <= 0:
             self.real.pop(name, None)
             self.levels.pop(name, None)
+
+
+def images_for(graph: Graph, given: int, effort: int) -> int:
+    """How many images to work with: as many as time (of the effort) and memory allow."""
+    largest = max((int(np.prod(node.result.type.shape)) for node in graph.nodes), default=1)
+    products = 1.0
+    for node in graph.nodes:
+        if isinstance(node.op, Conv | Dense):
+            fan = int(np.prod(node.operands[1].type.shape[1:]))
+            products += float(np.prod(node.result.type.shape)) * fan
+    share = 4 ** (effort - 1)
+    most = min(_WORK * share / products, _MEMORY * share / (_BYTES * max(1, largest)))
+    return int(max(1, min(given, most)))
 
 
 def _levels(quotient: Array, code: Spikes) -> Array:
@@ -102,5 +114,3 @@ def _current(synapse: Synapse, levels: Array, weight: Array) -> Array:
         return x * w
     product: Array = x.reshape(len(x), -1) @ w.T
     return product
-
-

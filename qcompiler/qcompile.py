@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--calibration", metavar="DATA", type=Path, help="typical inputs, to find value ranges")
     add("--t-max", metavar="N", type=int, default=16, help="spike times a value can take (16)")
     add("--weight-bits", metavar="N", type=int, default=8, help="bits of a weight (8)")
+    add("--effort", type=int, choices=(0, 1, 2), default=1, help="repairing accuracy (1); 0: none")
     what = parser.add_argument_group("preprocessing, compiled into the network: (x - mean) / scale")
     add = what.add_argument
     add("--layout", choices=("nhwc", "nchw"), help="where the model has its channels")
@@ -166,6 +167,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             calibration=given.calibration,
             t_max=given.t_max,
             weight_bits=given.weight_bits,
+            effort=given.effort,
             passes=given.passes,
             progress=bar,
             watch=watcher,
