@@ -8,14 +8,14 @@ The equalisation of Nagel et al., arXiv 1906.04721, with ranges from data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Invariant, Node, Operand, Value
-from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool, SumPool
 from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.ir.kernels import Array
 
@@ -92,7 +92,7 @@ def scales_back(graph: Graph, value: Value) -> bool:
     """Whether everything that reads a value can take in a scale of each channel."""
     users = graph.users(value)
     return not graph.is_output(value) and all(
-        isinstance(user.op, Conv | Dense | Add)
+        isinstance(user.op, Conv | Dense | Add | SumPool)
         or (isinstance(user.op, MaxPool) and scales_back(graph, user.result))
         for user in users
     )
@@ -100,21 +100,27 @@ def scales_back(graph: Graph, value: Value) -> bool:
 
 def scaled(graph: Graph, scales: dict[str, Array]) -> Graph:
     """The same function with each of these values divided by a positive scale of each channel."""
-    nodes: list[Node] = []
-    for node in graph.nodes:
-        name = node.result.name
-        operands = list(node.operands)
-        for index, operand in enumerate(operands):
-            if isinstance(operand, Value) and operand.name in scales:
-                made = Value(f"{name}:scaled{index}", operand.type)
-                nodes.append(_times(operand, scales[operand.name], made, node.origin))
-                operands[index] = made
-        if name in scales:
-            made = Value(f"{name}:equal", node.result.type)
-            nodes.append(_times(operands[0], 1 / scales[name], made, node.origin))
-            operands[0] = made
-        nodes.append(replace(node, operands=tuple(operands)))
+    nodes = [made for node in graph.nodes for made in _scaled(node, scales)]
     return FoldLinear()(replace(graph, nodes=tuple(nodes)))
+
+
+def _scaled(node: Node, scales: dict[str, Array]) -> Iterator[Node]:
+    """A node with factors before it, and behind it where it sums over space."""
+    name, operands = node.result.name, list(node.operands)
+    if isinstance(node.op, SumPool) and operands[0].name in scales:
+        made = Value(f"{name}:equal", node.result.type.layout)
+        yield replace(node, result=made)
+        yield _times(made, scales[operands[0].name], node.result, node.origin)
+        return
+    for index, operand in enumerate(operands):
+        if isinstance(operand, Value) and operand.name in scales:
+            operands[index] = made = Value(f"{name}:scaled{index}", operand.type)
+            yield _times(operand, scales[operand.name], made, node.origin)
+    if name in scales:
+        made = Value(f"{name}:equal", node.result.type.layout)
+        yield _times(operands[0], 1 / scales[name], made, node.origin)
+        operands[0] = made
+    yield replace(node, operands=tuple(operands))
 
 
 def _times(source: Operand, scale: Array, result: Value, origin: tuple[str, ...]) -> Node:

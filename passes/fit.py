@@ -22,55 +22,47 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
 
 from .columns import Places, columns, places_of, real_values, through
-from .descent import conjugate, whole
+from .descent import whole
 from .groups import Group
 from .integers import Weights
 from .real import Linear, Real
+from .rows import Rows
 from .slopes import Ratio
 from .trace import Trace
 
 _ENTRIES = 1 << 26  # of all rows, and of all Gram matrices, of one layer
-_RIDGE = 0.3  # of the mean square of an input, where rows are many
 _FEWEST = 32  # rows that say anything
-_ROUNDS, _STEPS, _SWEEPS = 4, 12, 3
+_SWEEPS = 3
 
 
 class Fit:
-    """A layer's inputs and targets on the calibration data, and its weights as they are fitted.
+    """A layer on the calibration data, and its weights as they are fitted.
 
-    ``seen`` are the centred inputs of the branches that are fitted, ``groups x rows x inputs``;
-    ``target`` and ``first``, ``rows x outputs``, are what the layer should sum up and what it
-    does with its first weights. Weights in fitting are ``groups x outputs x inputs``.
+    Weights in fitting are those of the branches ``fitted``, ``groups x outputs x inputs``.
     """
 
     def __init__(
         self, group: Group, real: Real, values: Sequence[Array], before: Array, places: Places
     ) -> None:
         self.real, self.fitted = real, _fitted(real)
-        clip = group.clip.op if group.clip else None
-        self.low = clip.low if isinstance(clip, Clip) else None
-        self.target = places.of(before)
-        self.first = places.of(real.bias.astype(np.float32)[None]) + sum(
+        first = places.of(real.bias.astype(np.float32)[None]) + sum(
             through(branch, branch.weight, x, places)
             for branch, x in zip(real.branches, values, strict=True)
         )
         seen = [columns(real.branches[index], values[index], places) for index in self.fitted]
         joined = np.concatenate(seen, axis=2)
-        self.seen = joined - joined.mean(axis=1, keepdims=True)
         self.blocks = len(joined)
+        centred = joined - joined.mean(axis=1, keepdims=True)
+        clip = group.clip.op if group.clip else None
+        low = clip.low if isinstance(clip, Clip) else None
+        self.rows = Rows(centred, first, places.of(before), low)
         self.start = self._joined([branch.weight for branch in real.branches])
         self.free = self.start != 0
-        ridge = _RIDGE * (1 + joined.shape[2] / joined.shape[1])
-        self.gram = _ridged(self.seen.transpose(0, 2, 1) @ self.seen / joined.shape[1], ridge)
-        self.bias = np.zeros(self.target.shape[1], np.float32)
-        self.moved = np.zeros_like(self.start)
+        self.gram = self.rows.gram(self.rows.ridge(self.free))
+        self.moved, self.bias = self.rows.solved(self.gram, self.free)
 
     def refitted(self) -> Real:
         """The layer with real weights fitted to its quantised inputs."""
-        for _ in range(_ROUNDS):
-            product = self._product(self._lack(self.moved, self.bias))
-            self.moved = conjugate(self.gram, product, self.moved, self.free, _STEPS)
-            self.bias = self._lack(self.moved, self.bias).mean(axis=0)
         weights = self._split(self.start + self.moved)
         branches = tuple(
             branch._replace(weight=weights.get(index, branch.weight))
@@ -82,39 +74,18 @@ class Fit:
         """Integer weights, and what to add to the refitted bias: a `Rounding`."""
         nearest = [ratio.rounded(slope) for ratio in ratios]
         units = {i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i in self.fitted}
-        unit = self._joined(units)
         most = self._joined([np.full(r.weight.shape, limit * r.parts) for r in ratios])
-        start = self._joined(nearest)
-        lack = self._product(self._lack(self.moved, self.bias))
-        gradient: Array = (start * unit - self.start) @ self.gram - lack
+        unit, start = self._joined(units), self._joined(nearest)
+        product = self.rows.product(self.rows.lack(self.moved, self.bias) - self.bias)
+        gradient: Array = (start * unit - self.start) @ self.gram - product
         found = whole(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
+        bias = self.rows.level(found * unit - self.start, self.bias)
         weights = self._split(found)
-        moved: Array = found * unit - self.start
-        bias = self.bias
-        for _ in range(_ROUNDS):
-            bias = self._lack(moved, bias).mean(axis=0)
         integers = (
             weights[index].astype(np.int32) if index in weights else weight
             for index, weight in enumerate(nearest)
         )
         return tuple(integers), self._spread(bias - self.bias)
-
-    def _lack(self, moved: Array, bias: Array) -> Array:
-        """What is missing at the first weights and biases, seen from the present ones."""
-        sums = self.seen @ moved.transpose(0, 2, 1)
-        present = self.first + sums.transpose(1, 0, 2).reshape(self.first.shape) + bias
-        target = self.target
-        if self.low is not None:
-            low = np.float32(self.low)
-            target = np.where(target <= low, np.minimum(present, low), target)
-        lack: Array = target - self.first
-        return lack
-
-    def _product(self, lack: Array) -> Array:
-        rows = len(lack)
-        blocks = lack.reshape(rows, self.blocks, -1).transpose(1, 2, 0)
-        result: Array = blocks @ self.seen / np.float32(rows)
-        return result
 
     def _joined(self, weights: Sequence[Array] | Mapping[int, Array]) -> Array:
         """Weights of all branches as those of the fitted ones, side by side."""
@@ -161,13 +132,6 @@ def _fitted(real: Real) -> tuple[int, ...]:
 
 def _blocks(branch: Linear) -> int:
     return branch.synapse.groups if isinstance(branch.synapse, Convolve) else 1
-
-
-def _ridged(gram: Array, ridge: float) -> Array:
-    power = np.trace(gram, axis1=1, axis2=2) / gram.shape[1]
-    eye = np.eye(gram.shape[1], dtype=np.float32)
-    result: Array = gram + ((ridge * power + 1e-20)[:, None, None] * eye).astype(np.float32)
-    return result
 
 
 def _like(array: Array, weight: Array) -> Array:

@@ -15,8 +15,8 @@ from .groups import Group
 from .integers import Integers
 
 _BYTES = 24  # a neuron and image, while its layer is worked on
-_MEMORY = 1 << 30
-_WORK = 4e10  # products that run all images through a network once
+_MEMORY = 1 << 31
+_WORK = 6e10  # products that run all images through a network once
 
 
 class Trace:
