@@ -100,22 +100,29 @@ def scales_back(graph: Graph, value: Value) -> bool:
 
 def scaled(graph: Graph, scales: dict[str, Array]) -> Graph:
     """The same function with each of these values divided by a positive scale of each channel."""
-    nodes = [made for node in graph.nodes for made in _scaled(node, scales)]
+    read = dict(scales)  # max pools pass a scale on to their readers
+    for node in graph.nodes:
+        if isinstance(node.op, MaxPool) and node.operands[0].name in read:
+            read[node.result.name] = read[node.operands[0].name]
+    nodes = [made for node in graph.nodes for made in _scaled(node, scales, read)]
     return FoldLinear()(replace(graph, nodes=tuple(nodes)))
 
 
-def _scaled(node: Node, scales: dict[str, Array]) -> Iterator[Node]:
+def _scaled(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Iterator[Node]:
     """A node with factors before it, and behind it where it sums over space."""
     name, operands = node.result.name, list(node.operands)
-    if isinstance(node.op, SumPool) and operands[0].name in scales:
+    if isinstance(node.op, MaxPool):
+        yield node
+        return
+    if isinstance(node.op, SumPool) and operands[0].name in read:
         made = Value(f"{name}:equal", node.result.type.layout)
         yield replace(node, result=made)
-        yield _times(made, scales[operands[0].name], node.result, node.origin)
+        yield _times(made, read[operands[0].name], node.result, node.origin)
         return
     for index, operand in enumerate(operands):
-        if isinstance(operand, Value) and operand.name in scales:
+        if isinstance(operand, Value) and operand.name in read:
             operands[index] = made = Value(f"{name}:scaled{index}", operand.type)
-            yield _times(operand, scales[operand.name], made, node.origin)
+            yield _times(operand, read[operand.name], made, node.origin)
     if name in scales:
         made = Value(f"{name}:equal", node.result.type.layout)
         yield _times(operands[0], 1 / scales[name], made, node.origin)
