@@ -26,7 +26,7 @@ from .groups import Group, groups
 from .normalize import as_read
 from .ranges import Sample
 
-_QUIET = 0.05  # of the median scale: what almost never speaks gets no finer levels
+_QUIET = 0.25  # of the median scale: what almost never speaks gets no finer levels
 
 
 @dataclass(frozen=True)
