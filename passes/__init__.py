@@ -18,6 +18,12 @@ def _fold_linear() -> type[Pass]:
     return FoldLinear
 
 
+def _equalize() -> type[Pass]:
+    from .equalize import Equalize
+
+    return Equalize
+
+
 def _normalize() -> type[Pass]:
     from .normalize import Normalize
 
@@ -52,6 +58,7 @@ def _insert_readout() -> type[Pass]:
 BUILT_IN: Mapping[str, Callable[[], type[Pass]]] = {
     "fold-batchnorm": _fold_batchnorm,
     "fold-linear": _fold_linear,
+    "equalize": _equalize,
     "normalize": _normalize,
     "lower-activations": _lower_activations,
     "quantize": _quantize,

@@ -1,57 +1,139 @@
-"""Functions of one variable as line segments, as few as an error allows.
+"""Fit a layer to the quantised layers before it, on calibration data.
 
-The error of a segment of width h is about h^2 |f''| / 8, so the knots that share it evenly lie at
-equal steps of the integral of sqrt(|f''|) (C. de Boor, A Practical Guide to Splines, chapter XII).
-The values at the knots are those with the least squared error.
+The weights w of a layer become those that bring its sums over the quantised inputs x closest to
+the sums Y of the real network:
+
+    minimise  |x w + b - Y|^2 + ridge |w - w0|^2
+
+first over real numbers, then over the integers that the slopes allow (layer-wise reconstruction,
+as in AdaRound, arXiv 2004.10568, and GPTQ, arXiv 2210.17323; here the rounding is coordinate
+descent). What a ReLU cuts off on both sides is no error: there Y follows the present sum.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from qcompiler.ir import Range
-from qcompiler.ir.formula import values
+from qcompiler.ir import Spikes
+from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Convolve, Relay
 
-_SAMPLES = 2049
-_MOST = 64  # segments
-_EVEN = 1e-3  # share of the knots' density that is the same everywhere
+from .columns import Places, columns, places_of, real_values, through
+from .descent import whole
+from .groups import Group
+from .integers import Weights
+from .real import Linear, Real
+from .rows import Rows
+from .slopes import Ratio
+from .trace import Trace
+
+_ENTRIES = 1 << 26  # of all rows, and of all Gram matrices, of one layer
+_FEWEST = 32  # rows that say anything
+_SWEEPS = 3
 
 
-class Fit(NamedTuple):
-    """Knots, the values there, and the largest error between them."""
+class Fit:
+    """A layer on the calibration data, and its weights as they are fitted.
 
-    knots: Array
-    values: Array
-    error: float
-
-
-def fit(formula: str, domain: Range, bound: float) -> Fit:
-    """The fewest segments whose error stays within the bound, or 64 of them.
-
-    ValueError if the function is not finite on the domain.
+    Weights in fitting are those of the branches ``fitted``, ``groups x outputs x inputs``.
     """
-    x = np.linspace(*domain, _SAMPLES)
-    y = values(formula, x)
-    if not np.isfinite(y).all():
-        raise ValueError(f"is not finite for all values from {domain[0]:g} to {domain[1]:g}")
-    bend = np.sqrt(np.abs(np.diff(y, 2)))
-    bend = np.concatenate((bend[:1], bend, bend[-1:]))
-    density = bend + _EVEN * bend.mean() + 1e-30
-    total = np.concatenate(([0.0], np.cumsum((density[1:] + density[:-1]) / 2)))
-    for count in range(1, _MOST + 1):
-        knots = np.interp(np.linspace(0, total[-1], count + 1), total, x)
-        found = _best(knots, x, y)
-        if found.error <= bound:
-            break
-    return found
+
+    def __init__(
+        self, group: Group, real: Real, values: Sequence[Array], before: Array, places: Places
+    ) -> None:
+        self.real, self.fitted = real, _fitted(real)
+        first = places.of(real.bias.astype(np.float32)[None]) + sum(
+            through(branch, branch.weight, x, places)
+            for branch, x in zip(real.branches, values, strict=True)
+        )
+        seen = [columns(real.branches[index], values[index], places) for index in self.fitted]
+        joined = np.concatenate(seen, axis=2)
+        self.blocks = len(joined)
+        centred = joined - joined.mean(axis=1, keepdims=True)
+        clip = group.clip.op if group.clip else None
+        low = clip.low if isinstance(clip, Clip) else None
+        self.rows = Rows(centred, first, places.of(before), low)
+        self.start = self._joined([branch.weight for branch in real.branches])
+        self.free = self.start != 0
+        self.gram = self.rows.gram(self.rows.ridge(self.free))
+        self.moved, self.bias = self.rows.solved(self.gram, self.free)
+
+    def refitted(self) -> Real:
+        """The layer with real weights fitted to its quantised inputs."""
+        weights = self._split(self.start + self.moved)
+        branches = tuple(
+            branch._replace(weight=weights.get(index, branch.weight))
+            for index, branch in enumerate(self.real.branches)
+        )
+        return Real(branches, self.real.bias + self._spread(self.bias), self.real.gain)
+
+    def rounded(self, ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
+        """Integer weights, and what to add to the refitted bias: a `Rounding`."""
+        nearest = [ratio.rounded(slope) for ratio in ratios]
+        units = {i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i in self.fitted}
+        most = self._joined([np.full(r.weight.shape, limit * r.parts) for r in ratios])
+        unit, start = self._joined(units), self._joined(nearest)
+        product = self.rows.product(self.rows.lack(self.moved, self.bias) - self.bias)
+        gradient: Array = (start * unit - self.start) @ self.gram - product
+        found = whole(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
+        bias = self.rows.level(found * unit - self.start, self.bias)
+        weights = self._split(found)
+        integers = (
+            weights[index].astype(np.int32) if index in weights else weight
+            for index, weight in enumerate(nearest)
+        )
+        return tuple(integers), self._spread(bias - self.bias)
+
+    def _joined(self, weights: Sequence[Array] | Mapping[int, Array]) -> Array:
+        """Weights of all branches as those of the fitted ones, side by side."""
+        parts = [weights[index].astype(np.float32) for index in self.fitted]
+        outputs = len(parts[0]) // self.blocks
+        return np.concatenate([p.reshape(self.blocks, outputs, -1) for p in parts], axis=2)
+
+    def _split(self, joined: Array) -> dict[int, Array]:
+        """The inverse of `_joined`, by branch."""
+        shapes = [self.real.branches[index].weight.shape for index in self.fitted]
+        ends = np.cumsum([int(np.prod(shape[1:])) for shape in shapes])
+        parts = np.split(joined, ends[:-1], axis=2)
+        return {i: p.reshape(s) for i, p, s in zip(self.fitted, parts, shapes, strict=True)}
+
+    def _spread(self, bias: Array) -> Array:
+        return bias.astype(np.float64).reshape(-1, *(1,) * (self.real.bias.ndim - 1))
 
 
-def _best(knots: Array, x: Array, y: Array) -> Fit:
-    hats = np.stack([np.interp(x, knots, row) for row in np.eye(len(knots))], axis=1)
-    fitted = np.linalg.lstsq(hats, y, rcond=None)[0]
-    through = np.interp(knots, x, y)
-    found = [Fit(knots, v, float(np.abs(hats @ v - y).max())) for v in (fitted, through)]
-    return min(found, key=lambda one: one.error)
+def fit_of(
+    group: Group, real: Real, codes: Sequence[Spikes], trace: Trace, before: Array
+) -> Fit | None:
+    """A fit of a group whose sums in the real network are ``before``; None if none is apt."""
+    fitted = [real.branches[index] for index in _fitted(real)]
+    if not fitted or group.gain is not None:
+        return None
+    inputs, blocks = sum(branch.weight[0].size for branch in fitted), _blocks(fitted[0])
+    if blocks * inputs**2 > _ENTRIES:
+        return None
+    levels = [trace.levels[branch.source.name] for branch in group.branches]
+    values = [real_values(q, code) for q, code in zip(levels, codes, strict=True)]
+    places = places_of(before.shape[1:], len(before), inputs, _ENTRIES // (inputs * blocks))
+    return Fit(group, real, values, before, places) if len(places.image) >= _FEWEST else None
+
+
+def _fitted(real: Real) -> tuple[int, ...]:
+    """The branches whose weights are fitted: those whose outputs share their inputs."""
+    alone = len(real.branches) == 1
+    return tuple(
+        index
+        for index, branch in enumerate(real.branches)
+        if not isinstance(branch.synapse, Relay) and (alone or _blocks(branch) == 1)
+    )
+
+
+def _blocks(branch: Linear) -> int:
+    return branch.synapse.groups if isinstance(branch.synapse, Convolve) else 1
+
+
+def _like(array: Array, weight: Array) -> Array:
+    """One number an output, spread over a weight."""
+    return np.broadcast_to(array.reshape(-1, *(1,) * (weight.ndim - 1)), weight.shape)

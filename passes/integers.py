@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import floor
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,8 +16,10 @@ from qcompiler.ir.snn import Synapse, Window
 from qcompiler.ir.synapse import fan_in
 
 from .groups import Group
-from .real import Linear, Real, real_of
+from .real import Linear, Real
 from .slopes import Ratio, best_slopes, ratios_of
+
+Weights: TypeAlias = tuple[Array, ...]
 
 _MAX_SLOPE = 1 << 15
 _UNFIT = float(1 << 60)  # stands for any bias beyond all limits
@@ -77,19 +79,37 @@ def output_levels(t_max: int, chosen: int) -> int:
     return chosen or max(t_max, 64)
 
 
-def integers_of(
-    group: Group, sources: tuple[Spikes, ...], code: Spikes, limits: Limits
-) -> Integers:
-    """Quantise one group; UnsupportedModel if a weight needs more bits than there are.
+class Rounding(Protocol):
+    """How weights become integers."""
 
-    ``sources`` are the codes of its branches' sources, in order.
+    def __call__(self, ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
+        """Integer weights of every branch, and what to add to the real bias."""
+        ...
+
+
+def nearest(ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
+    """Round every weight to the nearest integer."""
+    return tuple(ratio.rounded(slope) for ratio in ratios), np.zeros(())
+
+
+def integers_of(
+    group: Group,
+    real: Real,
+    sources: tuple[Spikes, ...],
+    code: Spikes,
+    limits: Limits,
+    rounding: Rounding = nearest,
+) -> Integers:
+    """Quantise one group, given in real numbers.
+
+    ``sources`` are the codes of its branches' sources, in order. Raises UnsupportedModel if a
+    weight needs more bits than there are.
     """
-    real = real_of(group, sources)
     ratios = ratios_of(real, sources, code)
-    offset = (real.bias / code.scale).astype(np.float64)
     slope = _slope(ratios, real, limits, group, code.t_max)
     for attempt in range(12):
-        weights = tuple(ratio.rounded(slope) for ratio in ratios)
+        weights, shift = rounding(ratios, slope, limits.weight)
+        offset = ((real.bias + shift) / code.scale).astype(np.float64)
         neuron = np.maximum(np.rint(slope / real.gain), 1)
         bias = np.rint(neuron * (offset + code.zero)) + neuron // 2
         for branch, weight, source in zip(real.branches, weights, sources, strict=True):

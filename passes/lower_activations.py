@@ -32,12 +32,12 @@ from qcompiler.ir import (
 from qcompiler.ir.ann import Function, Multiply
 
 from .base import Pass
-from .fit import Fit, fit
 from .fold_linear import SUMS
 from .groups import is_last
 from .integers import output_levels
 from .pieces import Pieces, Term
 from .repeat import repeat, split_readers
+from .segments import Fit, fit
 
 
 class Fitted(NamedTuple):

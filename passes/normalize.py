@@ -7,25 +7,21 @@ squared error. Without data the range is the widest that the weights allow (inte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import numpy as np
-
-from qcompiler.ir import DataError, Graph, Invariant, Range, Tensor, Value
+from qcompiler.ir import Graph, Invariant, Range, Tensor, Value
 from qcompiler.ir.ann import Clip, Function, MaxPool, Multiply
 from qcompiler.ir.invariants import NO_BATCHNORM
-from qcompiler.ir.kernels import Array, is_single
-from qcompiler.ir.session import OnnxWriter, write_tensor_level
+from qcompiler.ir.kernels import Array
 
 from .base import HIDDEN, Pass
+from .calibration import check, run
 from .groups import Group, groups, is_last
 from .histogram import Histogram
 from .integers import output_levels
 from .intervals import interval_ranges
-
-_BATCH_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ class Normalize(Pass):
         return _with_ranges(graph, ranges)
 
     def _calibrated(self, graph: Graph, data: tuple[Array, ...]) -> dict[str, Range]:
-        _check(graph, data)
+        check(graph, data)
         found = {group.result.name: group for group in groups(graph)}
         fitted = [node for node in graph.nodes if isinstance(node.op, Function | Multiply)]
         domains = {o.name for node in fitted for o in node.operands}
@@ -73,7 +69,7 @@ class Normalize(Pass):
         names += [node.result.name for node in fitted] + sorted(domains)
         known = {value.name: value for value in graph.inputs}
         known |= {node.result.name: node.result for node in graph.nodes}
-        seen = {n: n if n in domains else _as_read(graph, known[n]) for n in dict.fromkeys(names)}
+        seen = {n: n if n in domains else as_read(graph, known[n]) for n in dict.fromkeys(names)}
         histograms = self._measure(graph, data, list(dict.fromkeys(seen.values())))
         return {
             name: self._domain(histograms[seen[name]])
@@ -85,30 +81,11 @@ class Normalize(Pass):
     def _measure(
         self, graph: Graph, data: tuple[Array, ...], names: list[str]
     ) -> dict[str, Histogram]:
-        writer = OnnxWriter()
-        written = write_tensor_level(writer, graph)
-        inputs = [written[value.name] for value in graph.inputs]
-        behind = {name: written[name] for name in names if written[name] not in inputs}
-        session = writer.session(dict.fromkeys(behind.values(), np.float32)) if behind else None
         histograms = {name: Histogram() for name in names}
-        for part in self._batches(graph, data):
-            for value, array in zip(graph.inputs, part, strict=True):
-                if value.name in histograms:
-                    histograms[value.name].add(array)
-            results = session.run(None, dict(zip(inputs, part, strict=True))) if session else []
-            for name, array in zip(behind, results, strict=True):
-                if not np.isfinite(array).all():
-                    raise DataError(f"%{name} becomes NaN or infinite on the calibration data")
+        for values in run(graph, data, names, self.progress):
+            for name, array in values.items():
                 histograms[name].add(array)
         return histograms
-
-    def _batches(self, graph: Graph, data: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
-        largest = sum(np.prod(node.result.type.shape) for node in graph.nodes)
-        step = int(max(1, min(256, _BATCH_BYTES // (4 * max(1, largest)))))
-        for begin in range(0, len(data[0]), step):
-            yield tuple(array[begin : begin + step].astype(np.float32) for array in data)
-            if self.progress:
-                self.progress(min(1.0, (begin + step) / len(data[0])))
 
     def _domain(self, histogram: Histogram) -> Range:
         """Where line segments are fitted: tails cost a segment, so they are kept by mse."""
@@ -128,27 +105,12 @@ class Normalize(Pass):
         return histogram.least_squares(levels, low)
 
 
-def _as_read(graph: Graph, value: Value) -> str:
+def as_read(graph: Graph, value: Value) -> str:
     """The value whose distribution counts: behind a max pool, if nothing else reads this one."""
     user = graph.only_user(value)
     if user is not None and isinstance(user.op, MaxPool):
-        return _as_read(graph, user.result)
+        return as_read(graph, user.result)
     return value.name
-
-
-def _check(graph: Graph, data: tuple[Array, ...]) -> None:
-    if len(data) != len(graph.inputs):
-        raise DataError(f"{len(data)} calibration arrays for {len(graph.inputs)} inputs")
-    for value, array in zip(graph.inputs, data, strict=True):
-        if len(array) == 0:
-            raise DataError("the calibration data are empty")
-        if array.shape[1:] != value.type.shape:
-            raise DataError(
-                f"calibration data of shape {array.shape[1:]} do not fit the input "
-                f"{value.name} of shape {value.type.shape}"
-            )
-        if not is_single(array):
-            raise DataError("the calibration data hold NaN, infinite or other than real numbers")
 
 
 def _with_ranges(graph: Graph, ranges: dict[str, Range]) -> Graph:

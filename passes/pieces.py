@@ -11,7 +11,7 @@ import numpy as np
 from qcompiler.ir import Constant, Graph, Node, Op, Operand, Range, Tensor, Value, infer
 from qcompiler.ir.ann import Add, Affine, Clip
 
-from .fit import Fit
+from .segments import Fit
 
 Term: TypeAlias = tuple[Operand, float]  # a value and its factor
 

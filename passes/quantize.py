@@ -15,7 +15,8 @@ bits of its weights. The zero point is subtracted per neuron: borders see fewer 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -40,9 +41,13 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, First, Neuron
 from qcompiler.ir.view import View
 
-from .base import Pass
+from .base import HIDDEN, Pass
+from .calibration import check, check_effort
+from .fit import fit_of
 from .groups import Group, groups, is_last
 from .integers import Integers, Limits, code_of, integers_of, output_levels
+from .real import real_of
+from .trace import Trace
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,9 @@ class Quantize(Pass):
     ``output_t_max`` counts the levels of outputs (0: t_max, but at least 64, so that the largest
     of them stands out); ``even`` doubles weights, slopes and biases, as targets with even weights
     want it; ``potential`` bounds the membrane, and ``input`` what reaches a neuron in one step, in
-    units of weights. Raises UnsupportedModel for what has no spiking form.
+    units of weights. With ``calibration``, one batch an input, ``images x shape``, and ``effort``
+    1 or 2 (four times the images) every layer is fitted to the quantised layers before it; without,
+    weights are rounded to nearest. Raises UnsupportedModel for what has no spiking form.
     """
 
     name: ClassVar[str] = "quantize"
@@ -64,12 +71,16 @@ class Quantize(Pass):
     even: bool = False
     potential: int = (1 << 23) - 1
     input: int = (1 << 23) - 1
+    effort: int = 1
+    calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
+    progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         if not 2 <= self.t_max <= 1024:
             raise ValueError(f"t_max must be between 2 and 1024, not {self.t_max}")
         if not 2 <= self.weight_bits <= 16:
             raise ValueError(f"weight_bits must be between 2 and 16, not {self.weight_bits}")
+        check_effort(self.effort)
         if self.even and self.weight_bits > 8:
             raise ValueError(f"even weights have at most 8 weight_bits, not {self.weight_bits}")
 
@@ -95,11 +106,14 @@ class _Lowering:
         self.groups = {group.result.name: group for group in groups(graph)}
         self.inner = {n.result.name for g in self.groups.values() for n in g.nodes[:-1]}
         self.faults: list[Diagnostic] = []
+        self.trace = _trace(graph, options)
 
     def run(self) -> Graph:
         for value in self.graph.inputs:
             self.encode(value)
-        for node in self.graph.nodes:
+        for index, node in enumerate(self.graph.nodes):
+            if self.trace and self.options.progress:
+                self.options.progress((index + 1) / len(self.graph.nodes))
             if node.result.name not in self.inner and self.lowered(node):
                 try:
                     self.lower(node)
@@ -122,6 +136,8 @@ class _Lowering:
         code = self.code(value, ())
         op = Encode(code.t_max, code.scale, code.zero)
         self.spikes[value.name] = self.builder.add(op, raw, name=f"{value.name}:spikes")
+        if self.trace:
+            self.trace.encode(value.name, code)
 
     def code(self, value: Value, origin: tuple[str, ...]) -> Spikes:
         bounds = value.type.range if isinstance(value.type, Tensor) else None
@@ -143,6 +159,12 @@ class _Lowering:
             return
         source = node.operands[0]
         assert isinstance(source, Value)
+        if (
+            self.trace
+            and source.name in self.spikes
+            and not isinstance(node.op, Softmax | ArgMax | Concat)
+        ):
+            self.trace.follow(node)
         match node.op:
             case MaxPool() as op:
                 first = First(op.strides, op.pads, op.dilations, op.kernel)
@@ -176,8 +198,21 @@ class _Lowering:
         sources = [self.spikes[name] for name in names]
         code = self.code(group.result, group.origin)
         codes = tuple(spikes_of(source) for source in sources)
-        found = integers_of(group, codes, code, self.options.limits)
+        found = self.integers(group, codes, code)
         return self.neurons(group, sources, code, found)
+
+    def integers(self, group: Group, codes: tuple[Spikes, ...], code: Spikes) -> Integers:
+        real, limits = real_of(group, codes), self.options.limits
+        if self.trace is None:
+            return integers_of(group, real, codes, code, limits)
+        before = self.trace.before_clip(group)
+        fit = fit_of(group, real, codes, self.trace, before)
+        if fit is None:
+            found = integers_of(group, real, codes, code, limits)
+        else:
+            found = integers_of(group, fit.refitted(), codes, code, limits, fit.rounded)
+        self.trace.add(group, before, found, code)
+        return found
 
     def neurons(self, group: Group, sources: list[Value], code: Spikes, found: Integers) -> Value:
         name, origin, add = group.result.name, group.origin, self.builder.add
@@ -195,6 +230,13 @@ class _Lowering:
 
     def constant(self, name: str, array: Array) -> Constant:
         return Constant(name, _narrow(array * (2 if self.options.even else 1)))
+
+
+def _trace(graph: Graph, options: Quantize) -> Trace | None:
+    if options.calibration is None or options.effort == 0:
+        return None
+    check(graph, options.calibration)
+    return Trace(graph, options.calibration, options.effort)
 
 
 def _narrow(array: Array) -> Array:

@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     error = "error of fitted functions, as a share of their range (half a level)"
     add("--activation-error", metavar="E", type=float, default=0.0, help=error)
     add("--weight-bits", metavar="N", type=int, default=8, help="bits of a weight (8)")
+    add("--effort", type=int, choices=(0, 1, 2), default=1, help="repairing accuracy (1); 0: none")
     what = parser.add_argument_group("preprocessing, compiled into the network: (x - mean) / scale")
     add = what.add_argument
     add("--layout", choices=("nhwc", "nchw"), help="where the model has its channels")
@@ -179,6 +180,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             calibration=given.calibration,
             t_max=given.t_max,
             weight_bits=given.weight_bits,
+            effort=given.effort,
             passes=given.passes,
             allow_products=given.allow_products,
             activation_error=given.activation_error,

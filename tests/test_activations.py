@@ -10,7 +10,7 @@ import pytest
 
 import qcompiler
 from qcompiler.ir.formula import compose, values
-from qcompiler.passes.fit import fit
+from qcompiler.passes.segments import fit
 from tests.onnx_models import model
 
 LAYERS = "h = MatMul(x, w) {} y = MatMul(t, v)"

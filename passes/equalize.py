@@ -1,0 +1,140 @@
+"""Give every channel its own scale, at no cost.
+
+All channels of a tensor are coded by the same levels. Divided by s_c behind the layer that makes
+it, and multiplied by s_c in front of every layer that reads it, channel c is coded with a scale of
+its own; both factors fold into weights, so that the network computes the same real function.
+The equalisation of Nagel et al., arXiv 1906.04721, with ranges from data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from qcompiler.ir import Constant, Graph, Invariant, Node, Operand, Value
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool, SumPool
+from qcompiler.ir.invariants import NO_BATCHNORM
+from qcompiler.ir.kernels import Array
+
+from .base import HIDDEN, Pass
+from .calibration import check, check_effort, run
+from .fold_linear import FoldLinear
+from .groups import Group, groups
+from .normalize import as_read
+from .ranges import Sample
+
+_QUIET = 0.25  # of the median scale: what almost never speaks gets no finer levels
+
+
+@dataclass(frozen=True)
+class Equalize(Pass):
+    """Scale channels so that one range of levels suits them all.
+
+    Of every channel behind a ReLU the range of least squared error in ``t_max`` levels is found on
+    ``calibration``, one batch an input, ``images x shape``. Without data, or with ``effort`` 0,
+    nothing changes. Raises DataError if the data do not fit, are empty or not finite.
+    """
+
+    name: ClassVar[str] = "equalize"
+    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    t_max: int = 16
+    effort: int = 1
+    calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
+    progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
+
+    def __post_init__(self) -> None:
+        check_effort(self.effort)
+        if not 2 <= self.t_max <= 1024:
+            raise ValueError(f"t_max must be between 2 and 1024, not {self.t_max}")
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Measure, then scale what every reader can scale back."""
+        chosen = {g.result.name: g for g in groups(graph) if _can_scale(graph, g)}
+        if self.calibration is None or self.effort == 0 or not chosen:
+            return graph
+        check(graph, self.calibration)
+        return scaled(graph, self._scales(graph, chosen, self.calibration))
+
+    def _scales(
+        self, graph: Graph, chosen: dict[str, Group], data: tuple[Array, ...]
+    ) -> dict[str, Array]:
+        seen = {name: as_read(graph, group.result) for name, group in chosen.items()}
+        samples = {name: Sample(len(data[0])) for name in seen.values()}
+        for values in run(graph, data, list(samples), self.progress):
+            for name, array in values.items():
+                samples[name].add(array)
+        return {name: relative(samples[seen[name]].tops(self.t_max)) for name in chosen}
+
+
+def relative(tops: Array) -> Array:
+    """Scales of channels from the upper ends of their ranges; their median is 1."""
+    speaking = tops[tops > 0]
+    if not len(speaking):
+        return np.ones_like(tops)
+    middle = np.median(speaking)
+    scales: Array = np.maximum(np.where(tops > 0, tops, middle) / middle, _QUIET)
+    return scales
+
+
+def _can_scale(graph: Graph, group: Group) -> bool:
+    """Whether a value is a plain ReLU's, and all that is around it can take a scale in."""
+    clip = group.clip.op if group.clip else None
+    if not isinstance(clip, Clip) or clip.low != 0 or clip.high is not None or group.gain:
+        return False
+    makers = {type(node.op) for node in group.nodes} - {Clip}
+    return bool(makers) and makers <= {Conv, Dense, Add} and scales_back(graph, group.result)
+
+
+def scales_back(graph: Graph, value: Value) -> bool:
+    """Whether everything that reads a value can take in a scale of each channel."""
+    users = graph.users(value)
+    return not graph.is_output(value) and all(
+        isinstance(user.op, Conv | Dense | Add | SumPool)
+        or (isinstance(user.op, MaxPool) and scales_back(graph, user.result))
+        for user in users
+    )
+
+
+def scaled(graph: Graph, scales: dict[str, Array]) -> Graph:
+    """The same function with each of these values divided by a positive scale of each channel."""
+    read = dict(scales)  # max pools pass a scale on to their readers
+    for node in graph.nodes:
+        if isinstance(node.op, MaxPool) and node.operands[0].name in read:
+            read[node.result.name] = read[node.operands[0].name]
+    nodes = [made for node in graph.nodes for made in _scaled(node, scales, read)]
+    return FoldLinear()(replace(graph, nodes=tuple(nodes)))
+
+
+def _scaled(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Iterator[Node]:
+    """A node with factors before it, and behind it where it sums over space."""
+    name, operands = node.result.name, list(node.operands)
+    if isinstance(node.op, MaxPool):
+        yield node
+        return
+    if isinstance(node.op, SumPool) and operands[0].name in read:
+        made = Value(f"{name}:equal", node.result.type.layout)
+        yield replace(node, result=made)
+        yield _times(made, read[operands[0].name], node.result, node.origin)
+        return
+    for index, operand in enumerate(operands):
+        if isinstance(operand, Value) and operand.name in read:
+            operands[index] = made = Value(f"{name}:scaled{index}", operand.type)
+            yield _times(operand, read[operand.name], made, node.origin)
+    if name in scales:
+        made = Value(f"{name}:equal", node.result.type.layout)
+        yield _times(operands[0], 1 / scales[name], made, node.origin)
+        operands[0] = made
+    yield replace(node, operands=tuple(operands))
+
+
+def _times(source: Operand, scale: Array, result: Value, origin: tuple[str, ...]) -> Node:
+    """A node that multiplies every channel."""
+    full = scale.reshape(-1, *(1,) * (len(result.type.shape) - 1)).astype(np.float32)
+    constants = (
+        Constant(f"{result.name}:scale", full),
+        Constant(f"{result.name}:shift", np.zeros_like(full)),
+    )
+    return Node(Affine(), (source, *constants), result, origin)

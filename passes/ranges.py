@@ -1,0 +1,40 @@
+"""Samples of channels, and the range of levels that suits each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qcompiler.ir.kernels import Array
+
+_KEPT = 4096  # values of a channel
+_SHARES = np.linspace(1, 0.025, 40)
+
+
+class Sample:
+    """Some values of every channel, spread evenly over images and places."""
+
+    def __init__(self, images: int) -> None:
+        self.each = max(1, _KEPT // images)
+        self.parts: list[Array] = []
+
+    def add(self, batch: Array) -> None:
+        """Take some values of ``images x channels x ..``."""
+        flat = batch.reshape(*batch.shape[:2], -1)
+        places = np.random.default_rng(len(self.parts)).integers(
+            0, flat.shape[2], (len(flat), min(self.each, flat.shape[2]))
+        )
+        picked = np.take_along_axis(flat, places[:, None, :], axis=2)
+        self.parts.append(picked.transpose(1, 0, 2).reshape(flat.shape[1], -1))
+
+    def tops(self, levels: int) -> Array:
+        """Upper end of each channel's range with the least squared error of rounding to levels."""
+        values = np.concatenate(self.parts, axis=1).astype(np.float32)
+        highest = values.max(axis=1, keepdims=True).clip(0)
+        best, least = highest, np.full_like(highest, np.inf)
+        for share in _SHARES:
+            step = np.maximum(highest * np.float32(share), np.float32(1e-30)) / (levels - 1)
+            rounded = np.rint(values / step).clip(0, levels - 1) * step
+            error = ((rounded - values) ** 2).sum(axis=1, keepdims=True)
+            best = np.where(error < least, step * (levels - 1), best)
+            least = np.minimum(error, least)
+        return np.where(highest > 0, best, 0)[:, 0].astype(np.float64)
