@@ -26,8 +26,8 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
     ]
     if coarse and not given.quiet:
         warn(
-            f"potentials leave few bits to the weights of {', '.join(coarse)}: a smaller --t-max "
-            "leaves more, or accuracy may suffer"
+            f"the target's limits leave few bits to the weights of {', '.join(coarse)}: a smaller "
+            "--t-max leaves more, or accuracy may suffer"
         )
     if given.json:
         print(json.dumps({"output": str(output), **report.to_dict()}))
@@ -70,7 +70,8 @@ def _chip(report: Report) -> str:
     if report.chips is None:
         return ""
     chips = "1 chip" if report.chips == 1 else f"{report.chips:,} chips"
-    return f"about {report.cores:,} cores, {chips} of {report.chip}"
+    cores = "1 core" if report.cores == 1 else f"{report.cores:,} cores"
+    return f"about {cores}, {chips} of {report.chip}"
 
 
 def _row(p: PopulationReport) -> tuple[Any, ...]:
