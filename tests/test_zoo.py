@@ -49,7 +49,7 @@ def test_network_keeps_its_metric(name: str) -> None:
     assert network.metric(found[0]) >= wanted - LOST
     for one, other in zip(found, exact, strict=True):
         missed = np.square(one - other).sum() / np.square(other - other.mean()).sum()
-        assert missed <= 0.02  # of the variance, in real units
+        assert missed <= 0.05  # of the variance, in real units
     equal(program, "fast", [x[:4] for x in network.held_out])
 
 

@@ -35,6 +35,7 @@ class Recipe:
     weights: Shapes
     task: str = "classes"
     products: bool = False
+    share: float = 0.05  # of the ridge
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,13 @@ def _resized(mode: str) -> Recipe:
     return _unet(f'Resize<mode="{mode}"{rest}>(br, , s)', {"s": np.array([1, 1, 2, 2], np.float32)})
 
 
-def _mlp(activation: str) -> Recipe:
+def _mlp(activation: str, share: float = 0.05) -> Recipe:
     body = f"""
         h = Gemm<transB=1>(x, w1, b1) {activation.format("h", "g")}
         k = Gemm<transB=1>(g, w2, b2) {activation.format("k", "f")}
     """
-    return Recipe(_FLAT, body, {"w1": (64, 64), "b1": (64,), "w2": (96, 64), "b2": (96,)})
+    weights = {"w1": (64, 64), "b1": (64,), "w2": (96, 64), "b2": (96,)}
+    return Recipe(_FLAT, body, weights, share=share)
 
 
 def _cell(kind: str, gates: int, size: int, steps: int = 8, attributes: str = "") -> Recipe:
@@ -195,7 +197,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "LeakyRelu": _mlp("{1} = LeakyRelu<alpha=0.1>({0})"),
     "SiLU": _mlp("s{0} = Sigmoid({0}) {1} = Mul({0}, s{0})"),
-    "Sigmoid": _mlp("{1} = Sigmoid({0})"),
+    "Sigmoid": _mlp("{1} = Sigmoid({0})", 0.3),
 }
 
 
@@ -219,7 +221,7 @@ def trained(name: str, smaller: bool = False) -> Trained:
         model(recipe.inputs, recipe.body, outputs="f", **weights), _feeds(inputs)
     )
     answers = labels if recipe.task == "classes" else clean.reshape(len(clean), -1)
-    last, more = _last(features[:-_HELD_OUT], answers[:-_HELD_OUT])
+    last, more = _last(features[:-_HELD_OUT], answers[:-_HELD_OUT], recipe.share)
     outputs = "y y2" if "y2" in recipe.body else "y"
     proto = model(recipe.inputs, f"{recipe.body} {last}", outputs=outputs, **weights, **more)
     seen, unseen = ([x[part] for x in inputs] for part in (slice(200), slice(-_HELD_OUT, None)))
@@ -255,14 +257,14 @@ def _filled(rng: np.random.Generator, name: str, weight: Any) -> Any:
     )
 
 
-def _last(features: Array, answers: Array) -> tuple[str, Shapes]:
+def _last(features: Array, answers: Array, share: float) -> tuple[str, Shapes]:
     """The node of the last layer, and its weights: a convolution of images, else a dense layer."""
     if features.ndim == 4:
         x = features.transpose(0, 2, 3, 1).reshape(-1, features.shape[1])
         weight, bias = _ridge(x, answers.reshape(-1, 1), 1e-3)
         return "y = Conv(f, wy, by)", {"wy": weight[:, :, None, None], "by": bias}
     wanted = np.eye(10, dtype=np.float32)[answers] if answers.ndim == 1 else answers
-    weight, bias = _ridge(features, wanted, 0.05)
+    weight, bias = _ridge(features, wanted, share)
     return "y = Gemm<transB=1>(f, wy, by)", {"wy": weight, "by": bias}
 
 
