@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qcompiler.backends.program import Program
 from qcompiler.backends.report import PopulationReport, Report
+from qcompiler.passes.lower_activations import Fitted
 
 from .console import screen, table, warn
 
@@ -64,6 +66,23 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
     ):
         if value:
             console.print(f"{name:<11}{value}", soft_wrap=True, markup=False)
+
+
+def tell_fits(fits: Sequence[Fitted], verbose: bool) -> None:
+    """Warn of functions whose segments are too few; with ``verbose`` list the segments of all."""
+    for found in fits:
+        low, high = found.domain
+        text = (
+            f"%{found.node.result.name}: {found.segments} segments from {low:.4g} to {high:.4g}, "
+            f"error {found.error:.2%} of the output's range"
+        )
+        if found.misses:
+            warn(
+                f"{text}; asked for is {found.bound:.2%}, but there are never more segments: a "
+                "larger --activation-error accepts it, a narrower range needs fewer"
+            )
+        elif verbose:
+            print(text, file=sys.stderr)
 
 
 def _chip(report: Report) -> str:
