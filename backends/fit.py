@@ -13,6 +13,7 @@ from .netlist import dynamics, received
 from .standalone import CLOCK, Netlist, Population, Synapses
 
 _SHRINK = "use a smaller --t-max or fewer --weight-bits"
+_STAGES = "pool in two stages, with smaller windows"
 _RECOMPILE = "compile with --target loihi"
 
 
@@ -58,7 +59,8 @@ def _ranges(
         (*names, "the threshold"), (*peaks, group.threshold), (*limits, chip.threshold), strict=True
     ):
         if value > limit:
-            yield _beyond(group, chip, what, int(value), limit, _SHRINK)
+            help_ = _SHRINK if group.persistent else _STAGES
+            yield _beyond(group, chip, what, int(value), limit, help_)
 
 
 def _beyond(

@@ -114,7 +114,7 @@ def _synapses(
     """Everything that reaches a population: data, clocks, and the inhibition by its own spikes."""
     rows = list(_data(graph, node))
     if group.persistent:
-        rows.append(_clocks(graph, node, group))
+        rows += _clocks(graph, node, group)
         inhibition = _inhibition(dynamics(group, rows, tops).silence())
     else:
         (row,) = rows
@@ -123,15 +123,17 @@ def _synapses(
     return rows
 
 
-def _clocks(graph: Graph, node: Node, group: plain.Population) -> Synapses:
+def _clocks(graph: Graph, node: Node, group: plain.Population) -> list[Synapses]:
     lines = control_lines(graph, node)
+    if not lines:  # what clocks send can cancel altogether
+        return []
     rank = len(group.shape)
     full = [w.reshape((1,) * (rank - w.ndim) + w.shape) for w in lines.values()]
     spread = np.broadcast_shapes((1,) * rank, *(weight.shape for weight in full))
     weights = np.zeros((len(full), *spread), np.int32)
     for line, weight in zip(weights, full, strict=True):
         line[...] = weight
-    return Synapses(CLOCK, group.name, "clock", weights, ticks=tuple(lines))
+    return [Synapses(CLOCK, group.name, "clock", weights, ticks=tuple(lines))]
 
 
 def _data(graph: Graph, node: Node) -> Iterator[Synapses]:

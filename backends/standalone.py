@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -146,7 +147,9 @@ class NetworkError(Exception):
 class Feed:
     """What a source sends when frames follow each other every ``interval`` steps.
 
-    ``steps`` holds the steps of its spikes, ``frames x shape``, from each frame's start.
+    ``steps`` holds the steps of its spikes, ``frames x shape``, from each frame's start. The last
+    frame is sent over and over: clocks tick on, and without the spikes that they count on, the
+    first layers would disturb what is still under way behind them.
     """
 
     def __init__(self, source: Source, x: Any, interval: int) -> None:
@@ -162,9 +165,10 @@ class Feed:
     def at(self, now: int) -> Any:
         """Spikes that leave at a step of the run, one number 0.0 or 1.0 a neuron."""
         frame = (now - self.start) // self.interval
-        if not 0 <= frame < len(self.steps):
+        if frame < 0:
             return np.zeros(self.steps[:1].size)
-        return (self.steps[frame].ravel() == now - frame * self.interval).astype(float)
+        sent = self.steps[min(frame, len(self.steps) - 1)]
+        return (sent.ravel() == now - frame * self.interval).astype(float)
 
     def train(self, begin: int, end: int) -> Any:
         """Spikes that leave at steps of the run, ``neurons x steps``."""
@@ -386,7 +390,8 @@ def build(
     ``network.processes[0].run(RunSteps(network.steps), run_config)`` runs them. ``source(name,
     spikes)`` returns the port that sends ``neurons x steps`` of spikes, ``sink(name, neurons,
     steps)`` the one that takes a population's; by default they are RingBuffers of Lava's, kept in
-    ``network.ends``. On the chip they are where the extension's spike adapters go.
+    ``network.ends``. On the chip they are where the extension's spike adapters go; a frame must
+    enter at every interval until the run ends, as clocks count on it.
     """
     from lava.proc.io.sink import RingBuffer as Sink
     from lava.proc.io.source import RingBuffer as Sender
@@ -545,34 +550,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--floating", action="store_true", help="Lava's floating-point models")
     parser.add_argument("--limit", type=int, help="run the first frames only")
     given = parser.parse_args(arguments)
+    if given.limit is not None and given.limit < 1:
+        parser.error("--limit must be at least 1")
     try:
+        if given.output and given.output.exists() and given.output.samefile(given.inputs):
+            raise NetworkError(f"{given.output} holds the inputs: choose another -o")
         inputs = {name: x[: given.limit] for name, x in _read(given.inputs).items()}
         config, where = chosen_config(given.floating)
         print(where, file=sys.stderr)
         found = run(inputs, config)
+        if given.output:
+            save_arrays(given.output, found)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 1
     except ImportError as error:
         print(f"error: {error}; this needs Python 3.10, numpy and lava-nc 0.10.0", file=sys.stderr)
         return 1
-    except (NetworkError, OSError, ValueError) as error:
+    except (NetworkError, OSError, ValueError, EOFError, LookupError, BadZipFile) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for output in NETWORK.outputs:
         _tell(output, found[output.population])
-    if given.output:
-        np.savez(given.output, **found)
     return 0
 
 
+def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write an .npz file; unlike `numpy.savez`, whatever the arrays are called."""
+    with ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                write: Any = np.lib.format.write_array
+                write(file, np.asarray(array), allow_pickle=False)
+
+
 def _read(path: Path) -> dict[str, Any]:
-    """Frames by input from a file; an .npz with labels besides may hold them under any name."""
+    """Frames by input from a file; one input may be called images, x, inputs or come first."""
     names = list(dict.fromkeys(row.input for row in NETWORK.sources))
     found = np.load(path, allow_pickle=False)
     if isinstance(found, np.ndarray):
+        if not found.ndim:
+            raise NetworkError(f"{path} holds a single number")
         return {names[0]: found}
     with found:
         if set(names) <= set(found.files):
             return {name: found[name] for name in names}
-        return {names[0]: found[found.files[0]]}
+        usual = [name for name in ("images", "x", "inputs", *found.files) if name in found.files]
+        if len(names) > 1 or not usual:
+            raise NetworkError(f"{path} holds no arrays called {', '.join(names)}")
+        return {names[0]: found[usual[0]]}
 
 
 def _tell(output: Output, steps: Any) -> None:

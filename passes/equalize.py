@@ -41,7 +41,7 @@ class Equalize(Pass):
     name: ClassVar[str] = "equalize"
     requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
     t_max: int = 16
-    effort: int = 1
+    effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
 

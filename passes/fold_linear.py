@@ -149,4 +149,4 @@ def _same_filling(node: Node, pad: Node, graph: Graph) -> bool:
 
 
 # What keeps layers, and sums of layers, in the form that `groups` looks for.
-SUMS = (_merge_affines, _affine_before_linear, sum_rules)
+SUMS = (_merge_affines, _affine_behind_linear, _affine_before_linear, sum_rules)

@@ -129,7 +129,7 @@ def integers_of(
         slope = np.where(lower < slope, best_slopes(ratios, lower), slope)
     raise UnsupportedModel(
         Diagnostic(
-            f"potentials of a population do not fit into +-{limits.potential}",
+            "the potentials, or the inputs of one step, of a population do not fit the target",
             group.origin,
             "use a smaller --t-max or fewer --weight-bits",
         )

@@ -41,12 +41,36 @@ from .segments import Fit, fit
 
 
 class Fitted(NamedTuple):
-    """A node, the range of its variable, its segments, and their error as a share of the output."""
+    """A node, the range of its variable, its segments, and their error.
+
+    ``error`` and ``bound``, which the error exceeds if 64 segments are too few, are shares of the
+    output's range.
+    """
 
     node: Node
     domain: Range
     segments: int
     error: float
+    bound: float
+
+    @property
+    def misses(self) -> bool:
+        """Whether the segments that there may be are too few for the bound."""
+        return self.error > self.bound * (1 + 1e-6)
+
+
+def product_neurons(t_max: int) -> int:
+    """About how many neurons a product takes: two for each segment of a square, and the sum.
+
+    This is so if the product uses the range that its operands allow; one that uses less of it
+    takes more segments, one of operands far from zero fewer.
+    """
+    found = fit("x x *", (-2.0, 2.0), 4 * _half_level(t_max))
+    return 2 * (len(found.knots) - 1) + 1
+
+
+def _half_level(levels: int) -> float:
+    return 0.5 / (levels - 1)
 
 
 @dataclass(frozen=True)
@@ -92,19 +116,25 @@ class LowerActivations(Pass):
             if isinstance(node.op, Function):
                 domain = _range(node.operands[0], node)
                 found = self._fit(graph, node, node.op.formula, domain)
-                yield Fitted(node, domain, len(found.knots) - 1, found.error / _width(node))
+                error = found.error / _width(node)
+                yield self._fitted(graph, node, domain, len(found.knots) - 1, error)
             if isinstance(node.op, Multiply):
                 radii = [_radius(_range(operand, node)) for operand in node.operands]
                 found = self._square(graph, node, radii)
                 error = found.error * radii[0] * radii[1] / 2 / _width(node)
-                yield Fitted(node, (-2.0, 2.0), len(found.knots) - 1, error)
+                yield self._fitted(graph, node, (-2.0, 2.0), len(found.knots) - 1, error)
+
+    def _fitted(
+        self, graph: Graph, node: Node, domain: Range, segments: int, error: float
+    ) -> Fitted:
+        return Fitted(node, domain, segments, error, self._share(graph, node))
 
     def _share(self, graph: Graph, node: Node) -> float:
         if self.activation_error:
             return self.activation_error
         last = is_last(graph, node.result)
         levels = output_levels(self.t_max, self.output_t_max) if last else self.t_max
-        return 0.5 / (levels - 1)
+        return _half_level(levels)
 
     def _fit(self, graph: Graph, node: Node, formula: str, domain: Range) -> Fit:
         return fit(formula, domain, self._share(graph, node) * _width(node))

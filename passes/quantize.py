@@ -71,7 +71,7 @@ class Quantize(Pass):
     even: bool = False
     potential: int = (1 << 23) - 1
     input: int = (1 << 23) - 1
-    effort: int = 1
+    effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
 

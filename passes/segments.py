@@ -7,6 +7,7 @@ The values at the knots are those with the least squared error.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +29,9 @@ class Fit(NamedTuple):
     error: float
 
 
+@lru_cache(maxsize=1024)
 def fit(formula: str, domain: Range, bound: float) -> Fit:
-    """The fewest segments whose error stays within the bound, or 64 of them.
+    """The fewest segments whose error stays within the bound, or 64 of them with a larger one.
 
     ValueError if the function is not finite on the domain.
     """

@@ -30,7 +30,7 @@ def compile(
     calibration: Any = None,
     t_max: int = 16,
     weight_bits: int = 8,
-    effort: int = 1,
+    effort: int = 0,
     passes: str | Pipeline | None = None,
     layout: str | None = None,
     mean_values: Sequence[float] = (),

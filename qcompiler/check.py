@@ -12,6 +12,7 @@ from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
 from qcompiler.passes.groups import groups
+from qcompiler.passes.lower_activations import product_neurons
 
 from .console import screen, table
 from .frontend import Fate, Preprocessing, check_model, import_model
@@ -22,6 +23,11 @@ _MEANING = {
     "host": "done on the decoded outputs",
     "compiled": "folded away",
 }
+
+_PRODUCT = (
+    "squares of a sum and a difference, of line segments; how many depends on calibration, about "
+    f"{product_neurons(16)} neurons a product at 16 levels: qcompile -v lists them"
+)
 
 
 def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) -> int:
@@ -60,9 +66,9 @@ def _places(graph: Graph) -> dict[str, str]:
             case op if isinstance(op, View):
                 text = "rearranges spikes, costs nothing"
             case Function():
-                text = "line segments, fitted to the range of calibration"
+                text = "line segments; how many depends on calibration: qcompile -v lists them"
             case Multiply():
-                text = "squares of a sum and a difference, of line segments"
+                text = _PRODUCT
             case Concat():
                 text = _MEANING["host"]
             case _:

@@ -8,6 +8,7 @@ import numpy as np
 
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip, Function, Multiply
+from qcompiler.passes.lower_activations import product_neurons
 
 from .importers_branch import affine, spread
 from .importers_scalar import affine_by, pair, sample
@@ -164,5 +165,6 @@ def _no_product(step: Step, size: int) -> Refused:
     return Refused(
         f"{step.op_type} of two values that depend on the data is not supported",
         "only products with constants are; --allow-products makes it of squares, which takes about "
-        f"{17 * size:,} neurons here, or cut the model before it",
+        f"{product_neurons(16) * size:,} neurons here at 16 levels and "
+        f"{product_neurons(64) * size:,} at 64, or cut the model before it",
     )

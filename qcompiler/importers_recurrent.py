@@ -31,6 +31,7 @@ def recurrent(step: Step) -> tuple[Value, ...]:
     if position(step, x) != 1 - layout or len(x.type.shape) != 2:
         raise Refused(f"{kind} of a batch that is not axis {1 - layout} is not supported")
     _plain_only(step)
+    _whole_only(step, x.type.shape[0])
     directions = {"forward": [1], "reverse": [-1], "bidirectional": [1, -1]}
     ways = directions[step.text("direction", "forward")]
     cells = [_Cell(step, index, len(ways)) for index in range(len(ways))]
@@ -61,6 +62,15 @@ def _plain_only(step: Step) -> None:
             raise Refused(f"{kind} with {name} is not supported")
     if step.item(7) is not None and kind == "LSTM":
         raise Refused("LSTM with peepholes is not supported")
+
+
+def _whole_only(step: Step, length: int) -> None:
+    known = step.known(4, "sequence_lens")
+    if known is not None and any(np.any(array != length) for array in known.arrays):
+        raise Refused(
+            f"{step.op_type} over a part of the {length} steps is not supported",
+            "leave sequence_lens away, and cut or pad the sequences before the network",
+        )
 
 
 def _row(step: Step, h: State, size: int) -> Value:

@@ -17,7 +17,7 @@ from qcompiler.passes.lower_activations import LowerActivations
 from . import api, registry
 from .check import check
 from .console import add_verbosity, guarded, progress, warn
-from .summary import tell
+from .summary import tell, tell_fits
 
 _EPILOG = """\
 examples:
@@ -59,7 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     error = "error of fitted functions, as a share of their range (half a level)"
     add("--activation-error", metavar="E", type=float, default=0.0, help=error)
     add("--weight-bits", metavar="N", type=int, default=8, help="bits of a weight (8)")
-    add("--effort", type=int, choices=(0, 1, 2), default=1, help="repairing accuracy (1); 0: none")
+    add(
+        "--effort",
+        type=int,
+        choices=(0, 1, 2),
+        default=0,
+        help="repairing accuracy on calibration data (0: none)",
+    )
     what = parser.add_argument_group("preprocessing, compiled into the network: (x - mean) / scale")
     add = what.add_argument
     add("--layout", choices=("nhwc", "nchw"), help="where the model has its channels")
@@ -130,7 +136,7 @@ class _Watcher:
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.wanted = given.print_after
-        self.verbose = given.verbose
+        self.verbose, self.quiet = given.verbose, given.quiet
         self.tensor_level: Graph | None = None
         self.last: Graph | None = None
         names = [_name(step) for step in api.pipeline(given.target, given.passes).passes]
@@ -145,14 +151,8 @@ class _Watcher:
         return self._left == 0
 
     def __call__(self, step: Pass, graph: Graph) -> None:
-        if isinstance(step, LowerActivations) and self.verbose and self.last is not None:
-            for found in step.fits(self.last):
-                print(
-                    f"%{found.node.result.name}: {found.segments} segments from "
-                    f"{found.domain[0]:.4g} to {found.domain[1]:.4g}, error {found.error:.2%} of "
-                    "the output's range",
-                    file=sys.stderr,
-                )
+        if isinstance(step, LowerActivations) and not self.quiet and self.last is not None:
+            tell_fits(list(step.fits(self.last)), self.verbose)
         self._left -= 1
         self.last = graph
         if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):

@@ -13,6 +13,7 @@ import numpy as np
 
 from qcompiler.backends.netlist import frame_interval
 from qcompiler.backends.program import ENGINES, Measured, Program
+from qcompiler.backends.standalone import save_arrays
 from qcompiler.ir import ProgramError
 from qcompiler.ir.integer import neuron_count
 
@@ -131,8 +132,7 @@ def _write(path: Path, outputs: Mapping[str, np.ndarray[Any, Any]]) -> None:
         raise ProgramError(f"{given} is no regular file: choose another -o")
     staged = path.with_name(f".{path.name}.part")
     try:
-        with open(staged, "wb") as file:
-            np.savez(file, **{name: outputs[name] for name in outputs})
+        save_arrays(staged, outputs)
         staged.replace(path)
     except OSError as error:
         raise ProgramError(f"cannot write {given}: {error.strerror or error}") from error

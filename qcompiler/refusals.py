@@ -54,13 +54,17 @@ _REASONS = {
         And BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal Greater GreaterOrEqual
         IsInf IsNaN Less LessOrEqual Not Or Xor
     """,
-    "its result jumps where its input does not": "Ceil Floor Round Mod",
+    "its result jumps where its input does not": (
+        "Ceil Floor Mod Round Shrink Sign ThresholdedRelu"
+    ),
+    "it oscillates, which would take line segments without end": "Cos Sin Tan",
+    "no line segments are made for it": "Acos Acosh Asin Asinh Atan Atanh Cosh Sinh",
     "where it looks depends on the data": """
         DeformConv GridSample MaxRoiPool MaxUnpool RoiAlign TensorScatter
     """,
     "how much it gives depends on the data": "NonZero Unique NonMaxSuppression",
     "it multiplies values that depend on the data": """
-        Attention CausalConvWithState CumProd Det LinearAttention ReduceProd RotaryEmbedding
+        SwiGLU Attention CausalConvWithState CumProd Det LinearAttention ReduceProd RotaryEmbedding
     """,
     "it sums functions of its inputs, not the inputs themselves": """
         GlobalLpPool LpPool ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare

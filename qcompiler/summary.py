@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qcompiler.backends.program import Program
 from qcompiler.backends.report import PopulationReport, Report
+from qcompiler.passes.lower_activations import Fitted
 
 from .console import screen, table, warn
 
@@ -26,8 +28,8 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
     ]
     if coarse and not given.quiet:
         warn(
-            f"potentials leave few bits to the weights of {', '.join(coarse)}: a smaller --t-max "
-            "leaves more, or accuracy may suffer"
+            f"the target's limits leave few bits to the weights of {', '.join(coarse)}: a smaller "
+            "--t-max leaves more, or accuracy may suffer"
         )
     if given.json:
         print(json.dumps({"output": str(output), **report.to_dict()}))
@@ -66,11 +68,29 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
             console.print(f"{name:<11}{value}", soft_wrap=True, markup=False)
 
 
+def tell_fits(fits: Sequence[Fitted], verbose: bool) -> None:
+    """Warn of functions whose segments are too few; with ``verbose`` list the segments of all."""
+    for found in fits:
+        low, high = found.domain
+        text = (
+            f"%{found.node.result.name}: {found.segments} segments from {low:.4g} to {high:.4g}, "
+            f"error {found.error:.2%} of the output's range"
+        )
+        if found.misses:
+            warn(
+                f"{text}; asked for is {found.bound:.2%}, but there are never more segments: a "
+                "larger --activation-error accepts it, a narrower range needs fewer"
+            )
+        elif verbose:
+            print(text, file=sys.stderr)
+
+
 def _chip(report: Report) -> str:
     if report.chips is None:
         return ""
     chips = "1 chip" if report.chips == 1 else f"{report.chips:,} chips"
-    return f"about {report.cores:,} cores, {chips} of {report.chip}"
+    cores = "1 core" if report.cores == 1 else f"{report.cores:,} cores"
+    return f"about {cores}, {chips} of {report.chip}"
 
 
 def _row(p: PopulationReport) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ class Random:
         self.builder = Builder("random")
         self.count = 0
 
-    def network(self, depth: int, branches: bool) -> Graph:
+    def network(self, depth: int, branches: bool, functions: bool = False) -> Graph:
         rng = self.rng
         space = tuple(int(n) for n in rng.integers(5, 9, rng.integers(1, 3)))
         value = self.builder.input("input", Tensor((int(rng.integers(1, 5)), *space)))
@@ -37,6 +37,8 @@ class Random:
         joins: tuple[Callable[[Value], Value], ...] = ()
         if branches:
             joins = (self.residual, self.residual, self.concat, self.halves, self.embedded)
+        if functions:
+            joins = (*joins, self.function, self.product)
         for _ in range(depth):
             chosen = joins if joins and rng.random() < 0.5 else layers
             value = chosen[rng.integers(len(chosen))](value)
@@ -142,6 +144,23 @@ class Random:
         op = ann.Conv((1,) * rank, pads, (1,) * rank, groups)
         return self.add(op, x, weight, bias)
 
+    def function(self, x: Value) -> Value:
+        """Smooth, with a kink, or the same for all values."""
+        formulas = ("x sigmoid", "x tanh", "x x *", "x x sigmoid *", "x abs", "x 0 * 0.5 +")
+        return self.add(ann.Function(formulas[self.rng.integers(len(formulas))]), x)
+
+    def product(self, x: Value) -> Value:
+        """Of a value and its convolution, its function, or itself."""
+        kind = self.rng.integers(3)
+        other = self.function(x) if kind else x
+        if kind == 2:
+            channels, *space = x.type.shape
+            ones = (1,) * len(space)
+            weight = self.constant(channels, channels, *ones, scale=0.5)
+            op = ann.Conv(ones, (0,) * 2 * len(space), ones)
+            other = self.add(op, x, weight, self.constant(channels, *ones, scale=0.3))
+        return self.add(ann.Multiply(), x, other)
+
     def residual(self, x: Value) -> Value:
         """A sum of one to three branches and their source, which may have another reader."""
         operands = [x] if self.rng.random() < 0.7 else []
@@ -207,9 +226,11 @@ class Random:
         return self.add(ann.Dense(), x, weight, self.constant(outputs))
 
 
-def random_network(seed: int, depth: int = 5, branches: bool = False) -> Graph:
+def random_network(
+    seed: int, depth: int = 5, branches: bool = False, functions: bool = False
+) -> Graph:
     """A network of about this many layers, always the same for a seed."""
-    return Random(seed).network(depth, branches)
+    return Random(seed).network(depth, branches, functions)
 
 
 def random_batch(graph: Graph, seed: int, frames: int = 6) -> Array:

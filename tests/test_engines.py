@@ -74,6 +74,20 @@ def test_engines_agree_on_branches(seed: int, t_max: int, delay: int) -> None:
     assert max(delays) <= delay
 
 
+@given(seed=seeds, t_max=st.integers(2, 32))
+@settings(max_examples=25, deadline=None, phases=PHASES)
+def test_engines_agree_on_functions_and_products(seed: int, t_max: int) -> None:
+    graph = random_network(seed, depth=3, branches=bool(seed % 3), functions=True)
+    batch = random_batch(graph, seed)
+    pipelines = (p.replace("normalize", "normalize,lower-activations") for p in (REFERENCE, LOIHI))
+    try:
+        found = [compiled(graph, p, calibration=(batch[:4],), t_max=t_max) for p in pipelines]
+    except UnsupportedModel:
+        assume(False)
+    for spiking in found:
+        same(spiking, 2 * batch)
+
+
 @given(seed=seeds)
 @settings(max_examples=20, deadline=None, phases=PHASES)
 def test_engines_agree_without_calibration(seed: int) -> None:

@@ -1,0 +1,69 @@
+"""Trained networks of many architectures: compiled, they do their task as well as before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.backends.program import Program
+from tests.zoo import RECIPES, Trained, float_outputs, trained
+
+LOST = 0.02  # of the metric, at most
+USEFUL = {"classes": 0.85, "pixels": 0.65}
+LEVELS = {"reference": 64, "loihi": 16}
+
+
+def compiled(network: Trained, target: str, name: str) -> Program:
+    return qcompiler.compile(
+        network.proto,
+        target=target,
+        calibration=dict(zip(("x", "x2"), network.calibration, strict=False)),
+        t_max=LEVELS[target],
+        allow_products=RECIPES[name].products,
+    )
+
+
+def outputs(program: Program, network: Trained) -> list[Any]:
+    return list(program.measure(*network.held_out, count=False).outputs.values())
+
+
+def equal(program: Program, engine: str, frames: list[Any]) -> None:
+    """Hold an engine to the golden model, in the spike of every neuron."""
+    expected, found = (program.spikes(*frames, engine=e) for e in ("steps", engine))
+    assert expected.keys() == found.keys()
+    for population, steps in expected.items():
+        np.testing.assert_array_equal(found[population], steps, err_msg=population)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_network_keeps_its_metric(name: str) -> None:
+    network = trained(name)
+    exact = float_outputs(network)
+    wanted = network.metric(exact[0])
+    assert wanted >= USEFUL[network.task]
+    program = compiled(network, "reference", name)
+    found = outputs(program, network)
+    assert network.metric(found[0]) >= wanted - LOST
+    for one, other in zip(found, exact, strict=True):
+        missed = np.square(one - other).sum() / np.square(other - other.mean()).sum()
+        assert missed <= 0.05  # of the variance, in real units
+    equal(program, "fast", [x[:4] for x in network.held_out])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_network_fits_loihi(name: str) -> None:
+    network = trained(name, smaller=True)
+    program = compiled(network, "loihi", name)
+    assert program.report().chips == 1
+    equal(program, "fast", [x[:2] for x in network.held_out])
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("name", RECIPES)
+def test_network_on_lava(name: str) -> None:
+    network = trained(name, smaller=True)
+    program = compiled(network, "loihi", name)
+    equal(program, "lava-single", [x[:2] for x in network.held_out])
