@@ -14,15 +14,18 @@ from tests.zoo import RECIPES, Trained, float_outputs, trained
 LOST = 0.02  # of the metric, at most
 USEFUL = {"classes": 0.85, "pixels": 0.65}
 LEVELS = {"reference": 64, "loihi": 16}
+FEW_LEVELS = 8  # for Loihi if there are products, of many populations
 
 
 def compiled(network: Trained, target: str, name: str) -> Program:
+    products = RECIPES[name].products
+    t_max = FEW_LEVELS if products and target == "loihi" else LEVELS[target]
     return qcompiler.compile(
         network.proto,
         target=target,
         calibration=dict(zip(("x", "x2"), network.calibration, strict=False)),
-        t_max=LEVELS[target],
-        allow_products=RECIPES[name].products,
+        t_max=t_max,
+        allow_products=products,
     )
 
 
@@ -50,7 +53,7 @@ def test_network_keeps_its_metric(name: str) -> None:
     for one, other in zip(found, exact, strict=True):
         missed = np.square(one - other).sum() / np.square(other - other.mean()).sum()
         assert missed <= 0.05  # of the variance, in real units
-    equal(program, "fast", [x[:4] for x in network.held_out])
+    equal(program, "fast", [x[:2] for x in network.held_out])
 
 
 @pytest.mark.parametrize("name", RECIPES)
