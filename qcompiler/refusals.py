@@ -57,7 +57,7 @@ _REASONS = {
     "its result jumps where its input does not": (
         "Ceil Floor Mod Round Shrink Sign ThresholdedRelu"
     ),
-    "it oscillates, which would take line segments without end": "Cos Sin Tan",
+    "it oscillates": "Cos Sin Tan",
     "no line segments are made for it": "Acos Acosh Asin Asinh Atan Atanh Cosh Sinh",
     "where it looks depends on the data": """
         DeformConv GridSample MaxRoiPool MaxUnpool RoiAlign TensorScatter

@@ -9,10 +9,23 @@ import onnxruntime
 import pytest
 
 import qcompiler
+from qcompiler.frontend import import_model
+from qcompiler.ir import evaluate, parse
 from qcompiler.ir.formula import compose, values
+from qcompiler.passes import Pipeline
+from qcompiler.passes.lower_activations import LowerActivations, product_neurons
 from qcompiler.passes.segments import fit
-from tests.onnx_models import model
+from tests.onnx_models import model, run_onnx
 
+LOWERED = (
+    "lower-activations{output_t_max=TMAX},quantize{output_t_max=TMAX},assign-windows,insert-readout"
+)
+FUNCTION = """
+graph @function(%x: f32[4]) {
+  %y: f32[4] = ann.function(%x) {formula='x tanh'} from "Tanh"
+  return %y
+}
+"""
 LAYERS = "h = MatMul(x, w) {} y = MatMul(t, v)"
 # The nodes between two layers, and the largest error as a share of the output's range.
 FUNCTIONS = {
@@ -105,3 +118,36 @@ def test_fit_keeps_its_bound() -> None:
     with pytest.raises(ValueError, match="not finite"):
         fit("x log", (-1.0, 1.0), 0.1)
     assert compose("x x *", "x exp") == "x exp x exp *"
+
+
+def test_lengths_of_all_steps_are_no_lengths() -> None:
+    body = "t = Transpose<perm=[1,0,2]>(x) a, y = RNN<hidden_size=3>(t, w, r, , l)"
+    body += " z = Transpose<perm=[1,0,2]>(y)"
+    lengths = np.array([5, 5], np.int32)
+    proto = model("float[2,5,4] x", body, outputs="z", w=(1, 3, 4), r=(1, 3, 3), l=lengths)
+    batch = np.random.default_rng(6).standard_normal((2, 5, 4)).astype(np.float32)
+    (wanted,) = run_onnx(proto, {"x": batch})
+    (found,) = evaluate(import_model(proto).graph, batch)
+    np.testing.assert_allclose(found, wanted, 1e-5, 1e-5)
+
+
+def test_a_product_takes_about_as_many_neurons_as_is_said() -> None:
+    """Of operands around zero whose product uses its range."""
+    rng = np.random.default_rng(8)
+    batch = rng.uniform(-1, 1, (4000, 2)).astype(np.float32)
+    proto = model("float[N,2] x", "a, b = Split<axis=1>(x) y = Mul(a, b)")
+    for t_max in (16, 64):
+        text = f"normalize{{output_t_max={t_max}}},{LOWERED.replace('TMAX', str(t_max))}"
+        program = compiled(proto, batch, t_max=t_max, passes=text)
+        assert program.report().neurons - 2 == pytest.approx(product_neurons(t_max), abs=4)
+
+
+def test_segments_that_are_too_few() -> None:
+    graph = parse(FUNCTION, {})
+    ranged = Pipeline.parse("normalize{low=-8 high=8}").run(graph)
+    (far,) = LowerActivations(activation_error=1e-6).fits(ranged)
+    (near,) = LowerActivations(activation_error=1e-2).fits(ranged)
+    assert far.misses
+    assert far.segments == 64
+    assert far.error > far.bound == 1e-6
+    assert not near.misses

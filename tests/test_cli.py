@@ -198,6 +198,20 @@ def test_check_names_every_node(run: Any) -> None:
     assert json.loads(out)["refused"] == 0
 
 
+def test_functions_say_their_segments(run: Any, folder: Path) -> None:
+    onnx.save(model(MODEL.replace("Relu (hidden)", "Sigmoid (hidden)")), folder / "smooth.onnx")
+    status, out, _ = run("qcompile smooth.onnx --check")
+    assert status == 0
+    assert "line segments; how many depends on calibration" in out
+    compiled = "qcompile smooth.onnx --calibration data.npz"
+    assert run(compiled)[2] == ""
+    assert "segments from" in run(f"{compiled} -v")[2]
+    status, _, err = run(f"{compiled} --activation-error 1e-7")
+    assert status == 0
+    assert "warning: %active: 64 segments" in err
+    assert run(f"{compiled} --activation-error 1e-7 -q")[2] == ""
+
+
 def test_check_and_compile_refuse_all_nodes_at_once(run: Any, folder: Path) -> None:
     text = MODEL.replace("Relu (hidden)", "Sin (hidden)").replace("Flatten", "Det")
     onnx.save(model(text), folder / "odd.onnx")

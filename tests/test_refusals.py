@@ -63,6 +63,17 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "extrapolation_value",
         "",
     ),
+    "threshold": (FLAT, "y = ThresholdedRelu(x)", 17, {}, "its result jumps", "retrain"),
+    "shrink": (FLAT, "y = Shrink(x)", 17, {}, "its result jumps", "retrain"),
+    "arc tangent": (FLAT, "y = Atan(x)", 17, {}, "no line segments are made for it", "retrain"),
+    "part of a sequence": (
+        "float[2,5,4] x",
+        "t = Transpose<perm=[1,0,2]>(x) y = RNN<hidden_size=3>(t, w, r, , l)",
+        17,
+        {"w": (1, 3, 4), "r": (1, 3, 3), "l": np.array([5, 4], np.int32)},
+        "RNN over a part of the 5 steps",
+        "pad",
+    ),
     "slice": (FLAT, "y = Slice(x, a, b)", 17, {"a": ints(0), "b": ints(2)}, "mixes the batch", ""),
     "slice nothing": (
         FLAT,
@@ -205,13 +216,15 @@ def test_all_refusals_at_once() -> None:
         import_model(proto)
     found = {d.message: d.nodes for d in caught.value.diagnostics}
     assert found == {
-        "operator Sin is not supported (2 nodes)": ("a_node", "c_node"),
+        "operator Sin is not supported: it oscillates (2 nodes)": ("a_node", "c_node"),
         "operator Det is not supported: it multiplies values that depend on the data": ("d_node",),
         "Mul of two values that depend on the data is not supported": ("e_node",),
         "operator com.example.Fused is not supported": ("f_node",),
     }
     text = str(caught.value)
-    assert text.startswith('error: operator Sin is not supported (2 nodes)\n  --> nodes "a_node"')
+    assert text.startswith(
+        'error: operator Sin is not supported: it oscillates (2 nodes)\n  --> nodes "a_node"'
+    )
     fates = {fate.name: fate for fate in check_model(proto)}
     assert fates["b_node"].kind == "compiled"
     assert "as far as can be told" in (fates["b_node"].reason or "")

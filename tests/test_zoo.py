@@ -9,19 +9,21 @@ import pytest
 
 import qcompiler
 from qcompiler.backends.program import Program
-from tests.zoo import RECIPES, Trained, float_outputs, trained
+from tests.zoo import RECIPES, SMALLER, Trained, float_outputs, trained
 
 LOST = 0.02  # of the metric, at most
 USEFUL = {"classes": 0.85, "pixels": 0.65}
-LEVELS = {"reference": 64, "loihi": 16}
+LEVELS = 64
+FEW_LEVELS = {"GRU": 4, "LSTM": 4, "squeeze and excitation": 8}  # on Lava populations take time
 
 
 def compiled(network: Trained, target: str, name: str) -> Program:
+    t_max = FEW_LEVELS.get(name, 16) if target == "loihi" else LEVELS
     return qcompiler.compile(
         network.proto,
         target=target,
         calibration=dict(zip(("x", "x2"), network.calibration, strict=False)),
-        t_max=LEVELS[target],
+        t_max=t_max,
         allow_products=RECIPES[name].products,
     )
 
@@ -50,7 +52,10 @@ def test_network_keeps_its_metric(name: str) -> None:
     for one, other in zip(found, exact, strict=True):
         missed = np.square(one - other).sum() / np.square(other - other.mean()).sum()
         assert missed <= 0.05  # of the variance, in real units
-    equal(program, "fast", [x[:4] for x in network.held_out])
+    if name in SMALLER:  # step by step the large one takes a minute
+        network = trained(name, smaller=True)
+        program = compiled(network, "reference", name)
+    equal(program, "fast", [x[:2] for x in network.held_out])
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -201,8 +201,8 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-# What stands for a network where it would take too long: on Lava.
-SMALLER = {"GRU": _cell("GRU", 3, 3, 2), "LSTM": _cell("LSTM", 4, 3, 2)}
+# What stands for a network where it would take too long: step by step.
+SMALLER = {"GRU": _cell("GRU", 3, 2, 2), "LSTM": _cell("LSTM", 4, 2, 2)}
 
 
 @cache
