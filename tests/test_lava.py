@@ -19,7 +19,8 @@ from qcompiler.backends.chips import LOIHI_2
 from qcompiler.backends.lava import LavaEngine, Runtime
 from qcompiler.backends.netlist import build
 from qcompiler.backends.program import Program
-from qcompiler.ir import DataError, Graph, ProgramError, verify
+from qcompiler.ir import Builder, Constant, DataError, Graph, ProgramError, Tensor, verify
+from qcompiler.ir.ann import Clip, Dense
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
 from qcompiler.ir.view import Reshape, Transpose
@@ -108,6 +109,45 @@ def test_compiled_networks_with_branches(seed: int, delay: int) -> None:
         found = LavaEngine(ran, runtime=runtime).spikes(x)
         for name, steps in expected.items():
             np.testing.assert_array_equal(found[name], steps, err_msg=name)
+
+
+def drained(seed: int = 582) -> Graph:
+    """Dense layers of which the first are silent but for their weights: clocks alone drive them."""
+    rng, build = np.random.default_rng(seed), Builder("drained")
+    inputs = int(rng.integers(4, 40))
+    value, size = build.input("x", Tensor((inputs,))), inputs
+    depth, levels_ = int(rng.integers(3, 5)), int(rng.choice([8, 16, 32]))
+    for k in range(depth):
+        outputs = int(rng.integers(3, 16))
+        shift = (-1.5, 1.0, 0, 0)[k] * rng.uniform(0.3, 1.6)
+        weight = rng.standard_normal((outputs, size)) * rng.choice([0.2, 1]) + shift
+        weight /= np.sqrt(size)
+        bias = -weight.sum(1) * rng.uniform(0.2, 0.8)
+        constants = Constant(f"w{k}", weight.astype("f4")), Constant(f"b{k}", bias.astype("f4"))
+        value = build.add(Dense(), value, *constants, name=f"d{k}")
+        value, size = build.add(Clip(0.0), value, name=f"r{k}"), outputs
+    pipeline = LOIHI.replace("normalize", f"normalize{{output_t_max={levels_}}}")
+    pipeline = pipeline.replace("quantize{", f"quantize{{output_t_max={levels_} ")
+    batch = rng.random((30, inputs)).astype(np.float32)
+    return compiled(build.build([value]), pipeline, calibration=(batch,), t_max=levels_)
+
+
+def test_the_last_frame_ends_undisturbed() -> None:
+    graph = drained()
+    x = np.random.default_rng(1).random((3, *graph.inputs[0].type.shape)).astype(np.float32)
+    expected = Program(graph, backend.LOIHI, {}).spikes(x)
+    for name, steps in LavaEngine(graph, runtime="single").spikes(x).items():
+        np.testing.assert_array_equal(steps, expected[name], err_msg=name)
+
+
+def test_clocks_may_have_nothing_to_send() -> None:
+    build = Builder("relay")
+    value = build.add(Clip(0.0), build.input("x", Tensor((3,))), name="y")
+    x = np.random.default_rng(1).random((4, 3)).astype(np.float32)
+    options = {"t_max": 64, "weight_bits": 2}
+    graph = compiled(build.build([value]), LOIHI, calibration=(x,), **options)
+    found = LavaEngine(graph, runtime="single").spikes(x)
+    np.testing.assert_array_equal(found["y"], Program(graph, backend.LOIHI, {}).spikes(x)["y"])
 
 
 def test_large_pool_needs_a_large_inhibition() -> None:
