@@ -28,7 +28,7 @@ from qcompiler.ir.kernels import Array
 
 from .chips import Chip
 from .fan import Fan, Grid, fan, least_memory, plane, table
-from .standalone import CLOCK, Netlist, Population, Synapses
+from .plain import CLOCK, Netlist, Population, Synapses
 
 _GROWTH = 1.2  # from one length of runs to the next
 

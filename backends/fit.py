@@ -10,7 +10,7 @@ from qcompiler.ir import Diagnostic
 
 from .chips import Chip
 from .netlist import dynamics, received
-from .standalone import CLOCK, Netlist, Population, Synapses
+from .plain import CLOCK, Netlist, Population, Synapses
 
 _SHRINK = "use a smaller --t-max or fewer --weight-bits"
 _STAGES = "pool in two stages, with smaller windows"

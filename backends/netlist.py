@@ -36,8 +36,9 @@ from qcompiler.ir.snn import (
 from qcompiler.ir.synapse import fan_in
 from qcompiler.ir.view import View, arrange
 
-from . import standalone as plain
-from .standalone import CLOCK, Netlist, Source, Synapses
+from . import plain
+from .plain import CLOCK, Netlist, Source, Synapses
+from .wires import WEIGHT
 
 _GATE_THRESHOLD = 1
 _GATE_WEIGHT = 2
@@ -208,7 +209,7 @@ def dynamics(
 
 
 def _inhibition(needed: Array) -> Array:
-    """At least this much, in as few 8-bit weights as possible; see `standalone.split`."""
-    unit = np.where(needed <= plain.WEIGHT, 2, 256)
+    """At least this much, in as few 8-bit weights as possible; see `wires.split`."""
+    unit = np.where(needed <= WEIGHT, 2, 256)
     rounded: Array = (np.ceil(needed / unit) * unit).astype(np.int64)
     return rounded

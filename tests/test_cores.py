@@ -17,14 +17,8 @@ from qcompiler.backends.chips import LOIHI_1, LOIHI_2, Chip
 from qcompiler.backends.cores import Layout, Use, place
 from qcompiler.backends.fan import Grid, Load, fan, memory, plane
 from qcompiler.backends.netlist import build
-from qcompiler.backends.standalone import (
-    CLOCK,
-    Netlist,
-    Population,
-    Synapses,
-    pairs,
-    split,
-)
+from qcompiler.backends.plain import CLOCK, Netlist, Population, Synapses
+from qcompiler.backends.wires import pairs, split
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay

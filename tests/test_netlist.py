@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qcompiler.backends import standalone
+from qcompiler.backends import plain
 from qcompiler.backends.chips import LOIHI_2
 from qcompiler.backends.fit import findings
 from qcompiler.backends.netlist import build, frame_interval
-from qcompiler.backends.standalone import CLOCK, Feed, Netlist, Synapses, pairs, split
+from qcompiler.backends.plain import CLOCK, Netlist, Synapses
+from qcompiler.backends.stream import Feed
+from qcompiler.backends.wires import pairs, split
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.integer import connection, layer_of, spiking_nodes, weight_of
 from qcompiler.ir.kernels import Array, pool_sum
@@ -21,7 +23,7 @@ from qcompiler.ir.view import Reshape, Take, Transpose, View, arrange
 from tests.spiking import Net, final, levels
 
 
-def sent(row: Synapses, spikes: Array, group: standalone.Population) -> Array:
+def sent(row: Synapses, spikes: Array, group: plain.Population) -> Array:
     """What a batch of spikes sends through synapses, ``batch x neurons``."""
     flat = spikes.reshape(len(spikes), -1)
     result = np.zeros((len(spikes), group.size), np.int64)
@@ -32,7 +34,7 @@ def sent(row: Synapses, spikes: Array, group: standalone.Population) -> Array:
     return result
 
 
-def data_rows(netlist: Netlist, group: standalone.Population) -> list[Synapses]:
+def data_rows(netlist: Netlist, group: plain.Population) -> list[Synapses]:
     return [
         row
         for row in netlist.synapses
@@ -40,14 +42,14 @@ def data_rows(netlist: Netlist, group: standalone.Population) -> list[Synapses]:
     ]
 
 
-def clock_lines(netlist: Netlist, group: standalone.Population) -> dict[int, Array]:
+def clock_lines(netlist: Netlist, group: plain.Population) -> dict[int, Array]:
     for row in netlist.synapses:
         if row.target == group.name and row.kind == "clock":
             return dict(zip(row.ticks, row.weights, strict=True))
     return {}
 
 
-def inhibition(netlist: Netlist, group: standalone.Population) -> Array:
+def inhibition(netlist: Netlist, group: plain.Population) -> Array:
     (row,) = (r for r in netlist.synapses if r.target == r.source == group.name)
     found: Array = -np.broadcast_to(row.weights, group.shape).ravel()
     return found

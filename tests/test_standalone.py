@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import shutil
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.backends import emitter, standalone
+from qcompiler.backends import emitter, plain, standalone
 from qcompiler.backends.netlist import build
 from qcompiler.backends.program import Program
 from qcompiler.ir import Graph
@@ -102,7 +103,31 @@ def test_names_of_onnx_nodes_are_in_the_module(folder: Path) -> None:
     )
 
 
-def hostile(graph: Graph, mark: Path) -> standalone.Netlist:
+def test_its_text_is_in_the_form_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "network.py"
+    path.write_text(standalone.source(), encoding="utf-8")
+    for command in (["check"], ["format", "--check"]):
+        options = ["--config", str(Path(__file__).parent.parent / "pyproject.toml")]
+        ran = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *options, str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_its_parts_share_no_name() -> None:
+    defined = []
+    for node in ast.parse(standalone.source()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            defined.append(node.name)
+        elif isinstance(node, ast.Assign):
+            defined += map(ast.unparse, node.targets)
+    assert "NETWORK" in defined and len(defined) == len(set(defined))
+
+
+def hostile(graph: Graph, mark: Path) -> plain.Netlist:
     name = f"x\"\"\"'),) or __import__('os').mkdir({str(mark)!r}) #\n\\"
     netlist = build(graph)
     groups = tuple(replace(g, name=name, origin=(name,)) for g in netlist.populations)
@@ -111,7 +136,7 @@ def hostile(graph: Graph, mark: Path) -> standalone.Netlist:
 
 def test_names_cannot_carry_code(program: Program, tmp_path: Path) -> None:
     netlist = hostile(program.graph, tmp_path / "mark")
-    space = dict(vars(standalone))
+    space = dict(vars(plain))
     exec(emitter.table(netlist), space)
     assert space["NETWORK"].populations == netlist.populations
     assert not (tmp_path / "mark").exists()
