@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .plain import CLOCK, Netlist, Population, Synapses
-from .wires import pairs, split
+from .wires import matrices
 
 Connect = Callable[[str, int], Any]  # from a population's name and size to a port
 
@@ -37,17 +38,19 @@ class Network:
         self.links: list[tuple[Any, Any]] = []
         cells = {group.name: self._neurons(group) for group in netlist.populations}
         self.senders = {name: cell.s_out for name, cell in cells.items()}
-        if netlist.ticks:
+        self.ticks = netlist.ticks
+        if self.ticks:
             self.senders[CLOCK] = self._clocks().s_out
         heard = {row.source for row in netlist.synapses}
         for row in netlist.sources:
             if row.name in heard:
                 size = int(np.prod(row.shape, dtype=np.int64))
                 self.senders[row.name] = source(row.name, size)
-        for group in netlist.populations:
-            for synapses in netlist.synapses:
-                if synapses.target == group.name:
-                    self._connect(synapses, group, cells[group.name].a_in)
+        groups = {group.name: group for group in netlist.populations}
+        self.labels = {CLOCK: "clock", **{row.name: row.input for row in netlist.sources}}
+        self.labels |= {name: group.label for name, group in groups.items()}
+        for synapses in netlist.synapses:
+            self._connect(synapses, groups[synapses.target], cells[synapses.target].a_in)
         for name in record:
             self._link(self.senders[name], sink(name, self.senders[name].shape[0]))
 
@@ -80,7 +83,7 @@ class Network:
         from lava.proc.lif.process import LIF
 
         interval, unit = self.netlist.interval, 64 if self.fixed else 1
-        start = unit * (interval - np.array(self.netlist.ticks, np.int64))
+        start = unit * (interval - np.array(self.ticks, np.int64))
         process = LIF(
             shape=start.shape, name="clock", v=start, dv=0, bias_mant=unit, vth=interval - 1
         )
@@ -92,11 +95,12 @@ class Network:
         from lava.proc.sparse.process import DelaySparse, Sparse
 
         sender = self.senders[row.source]
-        labels = {one.name: one.label for one in self.netlist.populations}
-        labels |= {one.name: one.input for one in self.netlist.sources}
+        weights, order = self._array(row.weights).astype(np.int32), self._array(row.order)
         shape = (group.size, sender.shape[0])
-        for index, (matrix, exponent) in enumerate(self._matrices(row, group, shape)):
-            name = f"{labels.get(row.source, 'clock')} -> {group.label}"
+        held = replace(row, weights=weights, order=order)
+        parts = matrices(held, self.ticks, shape, group, self.fixed)
+        for index, (matrix, exponent) in enumerate(parts):
+            name = f"{self.labels[row.source]} -> {group.label}"
             name += f" ({index})" if index else ""
             full = 2 * matrix.nnz > shape[0] * shape[1] and shape[0] * shape[1] <= 1 << 22
             options = {"name": name, "weight_exp": exponent}
@@ -111,25 +115,3 @@ class Network:
             self.processes.append(process)
             self._link(sender, process.s_in)
             self._link(process.a_out, receiver)
-
-    def _matrices(
-        self, row: Synapses, group: Population, shape: tuple[int, int]
-    ) -> Iterator[tuple[Any, int]]:
-        """Matrices ``receivers x senders``, each with the binary exponent of its weights."""
-        from scipy.sparse import csr_matrix  # type: ignore[import, unused-ignore]
-
-        weights = self._array(row.weights).astype(np.int32)
-        if row.kind == "clock":
-            dense = np.zeros(shape, np.int32)
-            for tick, line in zip(row.ticks, weights, strict=True):
-                column = self.netlist.ticks.index(tick)
-                dense[:, column] = np.broadcast_to(line, group.shape).ravel()
-            whole = csr_matrix(dense)
-        else:
-            pre, post, each = pairs(row, weights, self._array(row.order), group.shape)
-            whole = csr_matrix((each, (post, pre)), shape)
-        parts = split(whole.data) if self.fixed else [(whole.data.astype(float), 0)]
-        for part, exponent in parts:
-            matrix = csr_matrix((part, whole.indices, whole.indptr), shape, copy=True)
-            matrix.eliminate_zeros()
-            yield matrix, exponent

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .plain import Synapses
+from .plain import Population, Synapses
 
 WEIGHT = 254  # largest weight of one synapse: 8 bits, of which mixed signs leave the even numbers
 EXPONENT = 7  # of a synapse's coarse part
 
 
-def pairs(row: Synapses, weights: Any, order: Any, receivers: tuple[int, ...]) -> Any:
+def matrices(
+    row: Synapses, ticks: Sequence[int], shape: tuple[int, int], group: Population, fixed: bool
+) -> Iterator[tuple[Any, int]]:
+    """Matrices of this shape, ``receivers x senders``, and the exponents of their weights.
+
+    The row holds arrays; their sum is one matrix, unless ``fixed`` asks for 8-bit weights (see
+    `split`). The clock's neurons send at these ticks.
+    """
+    from scipy.sparse import csr_matrix  # type: ignore[import, unused-ignore]
+
+    if row.kind == "clock":
+        dense = np.zeros(shape, np.int32)
+        for tick, line in zip(row.ticks, row.weights, strict=True):
+            dense[:, ticks.index(tick)] = np.broadcast_to(line, group.shape).ravel()
+        whole = csr_matrix(dense)
+    else:
+        pre, post, weights = pairs(row, group.shape)
+        whole = csr_matrix((weights, (post, pre)), shape)
+    parts = split(whole.data) if fixed else [(whole.data.astype(float), 0)]
+    for part, exponent in parts:
+        matrix = csr_matrix((part, whole.indices, whole.indptr), shape, copy=True)
+        matrix.eliminate_zeros()
+        yield matrix, exponent
+
+
+def pairs(row: Synapses, receivers: tuple[int, ...]) -> Any:
     """Sending neuron, receiving neuron and weight of every synapse but clocks', as three arrays."""
-    numbers = (
-        np.arange(np.prod(row.senders, dtype=np.int64)) if order is None else np.asarray(order)
-    )
-    pre = numbers.reshape(row.senders)
+    weights, count = row.weights, np.prod(row.senders, dtype=np.int64)
+    pre = (np.arange(count) if row.order is None else row.order).reshape(row.senders)
     if row.kind == "matrix":
         post, column = np.nonzero(weights)
         return pre.ravel()[column], post, weights[post, column]

@@ -95,11 +95,11 @@ def unrolled(row: Synapses, group: Population, grid: Grid, senders: int) -> tupl
         pre, post = (x.ravel() for x in np.indices((len(ticks), group.size)))
         synapses = [(pre, post)]
     elif row.kind == "kernel":
-        whole = np.ones_like(row.weights)
-        synapses = [pairs(row, whole, row.order, shape)[:2]] * len(split(row.weights))
+        whole = replace(row, weights=np.ones_like(row.weights))
+        synapses = [pairs(whole, shape)[:2]] * len(split(row.weights))
     else:
-        parts = [np.asarray(part) for part, _ in split(row.weights)]
-        synapses = [pairs(row, part, row.order, shape)[:2] for part in parts]
+        parts = [replace(row, weights=part) for part, _ in split(row.weights)]
+        synapses = [pairs(part, shape)[:2] for part in parts]
     core = cores_of(grid)
     width = max(senders, 1 + max(int(pre.max(initial=0)) for pre, _ in synapses))
     sent, totals = np.zeros(width, np.int64), np.zeros((2, grid.cores), np.int64)

@@ -27,7 +27,7 @@ def sent(row: Synapses, spikes: Array, group: plain.Population) -> Array:
     """What a batch of spikes sends through synapses, ``batch x neurons``."""
     flat = spikes.reshape(len(spikes), -1)
     result = np.zeros((len(spikes), group.size), np.int64)
-    pre, post, weight = pairs(row, row.weights, row.order, group.shape)
+    pre, post, weight = pairs(row, group.shape)
     assert weight.all()
     for frame, fired in zip(result, flat, strict=True):
         np.add.at(frame, post, weight * fired[pre])
