@@ -19,8 +19,7 @@ _RECOMPILE = "compile with --target loihi"
 
 def findings(netlist: Netlist, chip: Chip) -> Iterator[Diagnostic]:
     """Everything about a network's numbers that the chip cannot do."""
-    tops = {source.name: source.t_max - 1 for source in netlist.sources}
-    tops |= {group.name: group.close - group.read for group in netlist.populations}
+    tops = netlist.tops
     for group in netlist.populations:
         rows = [row for row in netlist.synapses if row.target == group.name]
         for row in rows:

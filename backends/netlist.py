@@ -7,6 +7,7 @@ shape; convolutions stay kernels; views have become other numbers of the sending
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -48,19 +49,16 @@ def build(graph: Graph) -> Netlist:
     """The netlist of a compiled graph; ProgramError if it is not compiled to the end."""
     nodes = spiking_nodes(graph)
     spans = [_window(node) for node in nodes]
-    tops = {node.result.name: spikes_of(node.result).top for node in nodes}
-    sources, populations = [], []
-    synapses: list[Synapses] = []
-    for node in nodes:
-        if isinstance(node.op, Encode):
-            sources.append(_source(node, node.op))
-            continue
-        populations.append(_population(node))
-        synapses += _synapses(graph, node, populations[-1], tops)
     latency = max((close for _, _, close in spans), default=-1) + 1
     interval = frame_interval(graph)
     outputs = tuple(_outputs(graph))
-    return Netlist(tuple(sources), tuple(populations), tuple(synapses), outputs, interval, latency)
+    sources = tuple(_source(node, node.op) for node in nodes if isinstance(node.op, Encode))
+    cells = [node for node in nodes if not isinstance(node.op, Encode)]
+    populations = tuple(map(_population, cells))
+    found = Netlist(sources, populations, (), outputs, interval, latency)
+    pairs, tops = zip(cells, populations, strict=True), found.tops
+    rows = (row for node, group in pairs for row in _synapses(graph, node, group, tops))
+    return replace(found, synapses=tuple(rows))
 
 
 def frame_interval(graph: Graph) -> int:
