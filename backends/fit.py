@@ -1,4 +1,4 @@
-"""Whether a netlist fits a chip's numbers: weights, inputs, currents, membranes, delays."""
+"""Whether a netlist fits a chip's numbers: weights, inputs, states, thresholds and delays."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from qcompiler.ir import Diagnostic
 from .chips import Chip
 from .netlist import dynamics, received
 from .plain import CLOCK, Netlist, Population, Synapses
+from .wires import EXPONENT, WEIGHT
 
 _SHRINK = "use a smaller --t-max or fewer --weight-bits"
 _STAGES = "pool in two stages, with smaller windows"
@@ -34,7 +35,10 @@ def _weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Diagnosti
     if np.any(weights & 1):
         yield Diagnostic(f"{what} are odd, {chip.name} takes even ones", group.origin, _RECOMPILE)
     peak = int(np.abs(weights).max(initial=0))
-    if row.source not in (CLOCK, row.target) and peak > chip.weight:  # the others are split
+    if row.source in (CLOCK, row.target):  # split in parts of 8 bits
+        if peak > WEIGHT and chip.exponent < EXPONENT:
+            yield _beyond(group, chip, f"the exponent of {what}", EXPONENT, chip.exponent, _SHRINK)
+    elif peak > chip.weight:
         yield _beyond(group, chip, what, peak, chip.weight, "fewer --weight-bits")
     if row.delay > chip.delay:
         help_ = f"assign-windows{{delay={chip.delay}}}"

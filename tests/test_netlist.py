@@ -235,6 +235,18 @@ def test_what_does_not_fit_is_listed_by_name() -> None:
     assert any("the membrane of %neurons can reach" in text for text in found)
 
 
+def test_split_weights_need_the_exponent_of_their_coarse_part() -> None:
+    net = Net(9)
+    netlist = build(final(net.graph(net.dense(net.input((8,)), 3))))
+    wide = replace(LOIHI_2, input=LOIHI_2.state)
+    assert not list(findings(netlist, wide))
+    found = [str(finding) for finding in findings(netlist, replace(wide, exponent=6))]
+    assert len(found) == 2
+    assert "the exponent of weights from the clock to %neurons" in found[0]
+    assert "the exponent of weights from %neurons to %neurons" in found[1]
+    assert all("can reach 7, Loihi 2 allows 6" in text for text in found)
+
+
 def test_populations_carry_their_windows() -> None:
     net = Net(10)
     graph = final(net.graph(net.dense(net.pool(net.input((1, 4), 5), 2, 2), 3, 7)))
