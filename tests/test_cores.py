@@ -60,9 +60,7 @@ def pools() -> Graph:
 
 def branches() -> Graph:
     net = Net(6)
-    x = net.input((3, 5, 5), 4)
-    a = net.conv(x, 3, (3, 3), pad=1, t_max=4)
-    b = net.neurons(net.synapse(Relay(), x, (3, 1, 1)), t_max=4)
+    a, b = net.branches()
     op = Convolve((1, 1), (1, 1, 1, 1), (1, 1))
     return net.graph(net.neurons(net.synapse(op, a, (3, 3, 3, 3)), net.synapse(Relay(), b, (1,))))
 

@@ -130,12 +130,7 @@ def test_pool_and_relay() -> None:
 
 def test_addition_has_wires_from_both() -> None:
     net = Net(6)
-    x = net.input((3, 5, 5), 4)
-    a = net.conv(x, 3, (3, 3), pad=1, t_max=4)
-    b = net.neurons(net.synapse(Relay(), x, (3, 1, 1)), t_max=4)
-    op = Convolve((1, 1), (0, 0, 0, 0), (1, 1))
-    y = net.neurons(net.synapse(op, a, (2, 3, 1, 1)), net.synapse(op, b, (2, 3, 1, 1)))
-    netlist = check_wires(final(net.graph(y)))
+    netlist = check_wires(final(net.graph(net.addition())))
     assert len(data_rows(netlist, netlist.populations[-1])) == 2
 
 
