@@ -17,6 +17,8 @@ from .plain import NETWORK, Output
 from .runner import Runner
 from .stream import Feed, NetworkError, Tap
 
+NEEDS = "this needs Python 3.10, numpy and lava-nc 0.10.0"
+
 
 def build(
     inputs: Mapping[str, Any],
@@ -136,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 1
     except ImportError as error:
-        print(f"error: {error}; this needs Python 3.10, numpy and lava-nc 0.10.0", file=sys.stderr)
+        print(f"error: {error}; {NEEDS}", file=sys.stderr)
         return 1
     except (NetworkError, OSError, ValueError, EOFError, LookupError, BadZipFile) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -29,6 +29,12 @@ counted from its frame's first step. Of Python's packages this needs numpy and l
 take the place of the host's source and sinks.
 """
 '''
+_PACKAGES = f"""try:
+{{imports}}
+except ImportError as error:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"error: {{{{error}}}}; {command.NEEDS}")"""
 
 
 def source(table: str = TABLE) -> str:
@@ -54,7 +60,10 @@ def _cut(part: ModuleType) -> tuple[list[ast.stmt], str]:
 
 
 def _merged(imports: Sequence[ast.stmt]) -> str:
-    """Every import once, Python's own library first; none of what one part has of another."""
+    """Every import once, Python's own library first; none of what one part has of another.
+
+    As a command the module says in one sentence what it misses of the rest.
+    """
     whole: set[str] = set()
     taken: dict[str, set[str]] = {}
     for node in imports:
@@ -67,4 +76,5 @@ def _merged(imports: Sequence[ast.stmt]) -> str:
         f"from {module} import {', '.join(sorted(taken[module]))}" for module in sorted(taken)
     ]
     own = [line for line in lines if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
-    return "\n".join([*own, "", *(line for line in lines if line not in own)])
+    others = "\n".join(f"    {line}" for line in lines if line not in own)
+    return "\n".join([*own, "", _PACKAGES.format(imports=others)])

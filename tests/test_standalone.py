@@ -24,13 +24,15 @@ from qcompiler.ir import Graph
 
 DIGITS = Path(__file__).parent.parent / "examples" / "digits"
 
-# Runs the module as a user does, where nothing but numpy and Lava (with what it needs) exists.
+# Runs the module as a user does, where some packages do not exist: but for numpy and Lava (with
+# what it needs), all that we have.
+OTHERS = ("qcompiler", "onnx", "onnxruntime", "rich")
 ALONE = """
 import runpy, sys
 
 class Nothing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("qcompiler", "onnx", "onnxruntime", "rich"):
+        if name.partition(".")[0] in MISSING:
             raise ImportError(name)
 
 sys.meta_path.insert(0, Nothing())
@@ -142,8 +144,11 @@ def test_names_cannot_carry_code(program: Program, tmp_path: Path) -> None:
     assert not (tmp_path / "mark").exists()
 
 
-def alone(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", ALONE, str(folder / "network.py"), *arguments]
+def alone(
+    folder: Path, *arguments: str, missing: tuple[str, ...] = OTHERS
+) -> subprocess.CompletedProcess[str]:
+    code = ALONE.replace("MISSING", repr(missing))
+    command = [sys.executable, "-c", code, str(folder / "network.py"), *arguments]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -206,3 +211,12 @@ def test_bad_input_is_one_sentence(folder: Path, tmp_path: Path) -> None:
         assert ran.returncode == 1
         assert ran.stderr.splitlines()[-1].startswith("error: ")
         assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("missing", ["numpy", "lava"])
+def test_what_is_missing_is_one_sentence(folder: Path, tmp_path: Path, missing: str) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 8, 8)))
+    ran = alone(folder, str(tmp_path / "x.npy"), missing=(missing,))
+    needs = "this needs Python 3.10, numpy and lava-nc 0.10.0"
+    assert ran.returncode == 1
+    assert ran.stderr == f"error: {missing}; {needs}\n"
