@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 
 from qcompiler.ir import Graph, Node, Spikes
+from qcompiler.ir.coding import affine
 from qcompiler.ir.integer import Layer, connection, layer_of, spikes_of, spiking_nodes, weight_of
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.session import (
@@ -77,8 +78,9 @@ class ClosedForm:
             return
         source = node.operands[0].name
         match node.op:
-            case Encode() as op:
-                self._keep(node, Levels(op.t_max - 1, real=self._encode(op, self._real(source))))
+            case Encode():
+                code = spikes_of(node.result)
+                self._keep(node, Levels(code.top, real=self._encode(code, self._real(source))))
             case op if isinstance(op, View) and isinstance(node.result.type, Spikes):
                 self._keep(node, self._view(node, self.values[source]))
             case First() as op:
@@ -92,11 +94,10 @@ class ClosedForm:
     def _keep(self, node: Node, levels: Levels) -> None:
         self.values[node.result.name] = levels
 
-    def _encode(self, op: Encode, x: str) -> str:
-        add, number = self.writer.add, self._number
-        scaled = add("Mul", x, number(np.float32(1 / op.scale)))
-        moved = add("Add", scaled, number(np.float32(op.zero + 0.5)))
-        return write_clip(self.writer, add("Floor", moved), 0, op.t_max - 1)
+    def _encode(self, code: Spikes, x: str) -> str:
+        add, (factor, summand) = self.writer.add, map(self._number, affine(code))
+        moved = add("Add", add("Mul", x, factor), summand)
+        return write_clip(self.writer, add("Floor", moved), 0, code.top)
 
     def _number(self, value: Any) -> str:
         return self.writer.constant(np.asarray(value, np.float32))

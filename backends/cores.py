@@ -17,8 +17,8 @@ and are copied as often as their output axons demand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import astuple, dataclass
 from math import inf
 
 import numpy as np
@@ -28,9 +28,11 @@ from qcompiler.ir.kernels import Array
 
 from .chips import Chip
 from .fan import Fan, Grid, fan, least_memory, plane, table
-from .standalone import CLOCK, Netlist, Population, Synapses
+from .plain import CLOCK, Netlist, Population, Synapses
 
 _GROWTH = 1.2  # from one length of runs to the next
+_RESOURCES = ("neurons", "input axons", "output axons", "bits of synapses")
+_ENDLESS = 1 << 62  # more of a resource than any network takes
 
 Axons = dict[str, Array]  # output axons of every neuron, by population
 
@@ -50,12 +52,17 @@ class Use:
 
     def against(self, chip: Chip) -> tuple[tuple[str, int, int], ...]:
         """Name, use and limit of each resource."""
-        return (
-            ("neurons", self.neurons, chip.neurons_per_core),
-            ("input axons", self.input_axons, chip.input_axons_per_core),
-            ("output axons", self.output_axons, chip.output_axons_per_core),
-            ("bits of synapses", self.synapse_bits, chip.synapse_bits_per_core),
-        )
+        return tuple(zip(_RESOURCES, astuple(self), astuple(limits(chip)), strict=True))
+
+
+def limits(chip: Chip) -> Use:
+    """What a core of the chip has of each resource."""
+    return Use(
+        chip.neurons_per_core,
+        chip.input_axons_per_core,
+        chip.output_axons_per_core,
+        chip.synapse_bits_per_core,
+    )
 
 
 @dataclass(frozen=True)
@@ -106,9 +113,7 @@ def place(netlist: Netlist, chip: Chip) -> tuple[Layout, tuple[Diagnostic, ...]]
             single = crowd.most(Grid(*crowd.plane, *crowd.plane))
             findings[:0] = _findings(group, single, chip)
             # What one neuron has too much of must not make its senders look guilty, too.
-            grid = crowd.cheapest(
-                Use(*(_ANY if n > most else 0 for _, n, most in single.against(chip)))
-            )
+            grid = crowd.cheapest({what for what, n, most in single.against(chip) if n > most})
             assert grid is not None
         placements.insert(0, crowd.placed(grid))
         ticking += _send(crowd.fans, grid, axons)
@@ -133,10 +138,6 @@ def _send(fans: list[Fan], grid: Grid, axons: Axons) -> int:
             numbers = np.arange(count.size) if row.order is None else np.ravel(row.order)
             np.add.at(total, numbers, count)
     return ticking
-
-
-_NOTHING = Use(0, 0, 0, 0)
-_ANY = 1 << 62
 
 
 class _Crowd:
@@ -170,10 +171,10 @@ class _Crowd:
         total = np.broadcast_to(axons, sent.shape).sum()
         return most, grid.cores + float(total) / self.chip.output_axons_per_core
 
-    def cheapest(self, least: Use = _NOTHING) -> Grid | None:
-        """A grid that fits, on cores that hold at least so much; None if there is none."""
-        limits = [(used, limit) for _, used, limit in least.against(self.chip)]
-        allowed = Use(*(max(pair) for pair in limits))
+    def cheapest(self, endless: Collection[str] = ()) -> Grid | None:
+        """A grid that fits, if these resources of a core had no end; None if there is none."""
+        had = zip(_RESOURCES, astuple(limits(self.chip)), strict=True)
+        allowed = Use(*(_ENDLESS if name in endless else most for name, most in had))
         channels, places = self.plane
         best, price = None, inf
         for columns in _columns(places, allowed.neurons):

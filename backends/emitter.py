@@ -1,12 +1,11 @@
 """Write a network as a Python module that runs it on Lava, with nothing of ours.
 
-The module is `standalone` with the network's own table in it; arrays that the program does not
-hold anyway go into a file beside it.
+The module is that of `standalone` with the network's own table in it; arrays that the program does
+not hold anyway go into a file beside it.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
@@ -17,21 +16,18 @@ import numpy as np
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 
-from . import standalone
+from . import files, standalone
 from .netlist import build
-from .standalone import Netlist, Synapses
+from .plain import Netlist, Synapses
 
-MODULE, ARRAYS = "network.py", standalone.ARRAYS[1]
-_TABLE = "\nNETWORK = Netlist()\n"
+MODULE, ARRAYS = "network.py", files.ARRAYS[1]
 
 
 def emit(graph: Graph, folder: Path) -> None:
     """Write module and arrays of a compiled graph into a folder."""
     known = {id(constant.data): f"#{constant.name}" for constant in graph.constants}
     netlist, arrays = stored(build(graph), known)
-    text = inspect.getsource(standalone)
-    assert text.count(_TABLE) == 1
-    (folder / MODULE).write_text(text.replace(_TABLE, f"\n{table(netlist)}\n"), encoding="utf-8")
+    (folder / MODULE).write_text(standalone.source(table(netlist)), encoding="utf-8")
     np.savez_compressed(folder / ARRAYS, **arrays)
 
 

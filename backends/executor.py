@@ -17,8 +17,8 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
+from .lava_network import Network
 from .runtime import forget
-from .standalone import Network
 
 
 class _Slot:

@@ -27,7 +27,8 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-from .standalone import Population, Synapses, split, windows
+from .plain import Population, Synapses
+from .wires import split, windows
 
 _WEIGHT, _DELAY = 8, 6  # bits of a synapse
 _INDEX = 6  # and of its neuron's number: as many as it takes, but no less than these, or none

@@ -1,4 +1,4 @@
-"""Whether a netlist fits a chip's numbers: weights, inputs, currents, membranes, delays."""
+"""Whether a netlist fits a chip's numbers: weights, inputs, states, thresholds and delays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from qcompiler.ir import Diagnostic
 
 from .chips import Chip
 from .netlist import dynamics, received
-from .standalone import CLOCK, Netlist, Population, Synapses
+from .plain import CLOCK, Netlist, Population, Synapses
+from .wires import EXPONENT, WEIGHT
 
 _SHRINK = "use a smaller --t-max or fewer --weight-bits"
 _STAGES = "pool in two stages, with smaller windows"
@@ -19,8 +20,7 @@ _RECOMPILE = "compile with --target loihi"
 
 def findings(netlist: Netlist, chip: Chip) -> Iterator[Diagnostic]:
     """Everything about a network's numbers that the chip cannot do."""
-    tops = {source.name: source.t_max - 1 for source in netlist.sources}
-    tops |= {group.name: group.close - group.read for group in netlist.populations}
+    tops = netlist.tops
     for group in netlist.populations:
         rows = [row for row in netlist.synapses if row.target == group.name]
         for row in rows:
@@ -35,7 +35,10 @@ def _weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Diagnosti
     if np.any(weights & 1):
         yield Diagnostic(f"{what} are odd, {chip.name} takes even ones", group.origin, _RECOMPILE)
     peak = int(np.abs(weights).max(initial=0))
-    if row.source not in (CLOCK, row.target) and peak > chip.weight:  # the others are split
+    if row.source in (CLOCK, row.target):  # split in parts of 8 bits
+        if peak > WEIGHT and chip.exponent < EXPONENT:
+            yield _beyond(group, chip, f"the exponent of {what}", EXPONENT, chip.exponent, _SHRINK)
+    elif peak > chip.weight:
         yield _beyond(group, chip, what, peak, chip.weight, "fewer --weight-bits")
     if row.delay > chip.delay:
         help_ = f"assign-windows{{delay={chip.delay}}}"

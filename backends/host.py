@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Value
+from qcompiler.ir.coding import decode, saturated, step_of
 from qcompiler.ir.evaluate import apply
 from qcompiler.ir.integer import (
     neuron_count,
@@ -22,8 +23,6 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, Population
 from qcompiler.ir.types import size
 from qcompiler.ir.view import View, arrange
-
-from .coding import decode, saturated
 
 
 @dataclass
@@ -96,7 +95,7 @@ def output_steps(graph: Graph, levels: Mapping[str, Array]) -> tuple[int, int]:
     for node in output_nodes(graph):
         code, begin = spikes_of(node.result), start(graph, node.result)
         assert begin is not None
-        steps = begin + code.top - levels[node.result.name]
+        steps = step_of(code, begin, levels[node.result.name])
         firsts.append(steps.reshape(len(steps), -1).min(axis=1))
         last = max(last, int(steps.max()))
     return int(np.min(firsts, axis=0).sum()), last
@@ -115,7 +114,7 @@ def static_counters(graph: Graph) -> Counters:
 def saturated_inputs(graph: Graph, inputs: tuple[Array, ...]) -> int:
     """Number of inputs beyond the range of their code."""
     return sum(
-        saturated(node.op, x)
+        saturated(spikes_of(node.result), x)
         for value, x in zip(graph.inputs, inputs, strict=True)
         for node in graph.users(value)
         if isinstance(node.op, Encode)

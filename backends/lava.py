@@ -1,7 +1,7 @@
 """Compiled networks on Lava's simulation of Loihi.
 
 Lava 0.10.0 is imported only when an engine is made: it runs on Python 3.10 alone. The processes
-are those of `standalone`, as in the program that a user can take along.
+are those of `lava_network`, as in the program that a user can take along.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from qcompiler.ir.kernels import Array
 from .chips import LOIHI_2, Chip
 from .executor import Executor
 from .fit import findings
+from .lava_network import Network
 from .netlist import build
 from .processes import Processes
 from .runtime import Interrupts, quiet
-from .standalone import Feed, Network, NetworkError, Tap
+from .stream import Feed, NetworkError, Tap
 
 Runtime: TypeAlias = Literal["auto", "processes", "single"]
 _LARGE = 1 << 24  # synapses from which two cores were measured to outrun one

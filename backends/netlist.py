@@ -7,6 +7,7 @@ shape; convolutions stay kernels; views have become other numbers of the sending
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -36,8 +37,9 @@ from qcompiler.ir.snn import (
 from qcompiler.ir.synapse import fan_in
 from qcompiler.ir.view import View, arrange
 
-from . import standalone as plain
-from .standalone import CLOCK, Netlist, Source, Synapses
+from . import plain
+from .plain import CLOCK, Netlist, Source, Synapses
+from .wires import WEIGHT
 
 _GATE_THRESHOLD = 1
 _GATE_WEIGHT = 2
@@ -47,19 +49,16 @@ def build(graph: Graph) -> Netlist:
     """The netlist of a compiled graph; ProgramError if it is not compiled to the end."""
     nodes = spiking_nodes(graph)
     spans = [_window(node) for node in nodes]
-    tops = {node.result.name: spikes_of(node.result).top for node in nodes}
-    sources, populations = [], []
-    synapses: list[Synapses] = []
-    for node in nodes:
-        if isinstance(node.op, Encode):
-            sources.append(_source(node, node.op))
-            continue
-        populations.append(_population(node))
-        synapses += _synapses(graph, node, populations[-1], tops)
     latency = max((close for _, _, close in spans), default=-1) + 1
     interval = frame_interval(graph)
     outputs = tuple(_outputs(graph))
-    return Netlist(tuple(sources), tuple(populations), tuple(synapses), outputs, interval, latency)
+    sources = tuple(_source(node, node.op) for node in nodes if isinstance(node.op, Encode))
+    cells = [node for node in nodes if not isinstance(node.op, Encode)]
+    populations = tuple(map(_population, cells))
+    found = Netlist(sources, populations, (), outputs, interval, latency)
+    pairs, tops = zip(cells, populations, strict=True), found.tops
+    rows = (row for node, group in pairs for row in _synapses(graph, node, group, tops))
+    return replace(found, synapses=tuple(rows))
 
 
 def frame_interval(graph: Graph) -> int:
@@ -208,7 +207,7 @@ def dynamics(
 
 
 def _inhibition(needed: Array) -> Array:
-    """At least this much, in as few 8-bit weights as possible; see `standalone.split`."""
-    unit = np.where(needed <= plain.WEIGHT, 2, 256)
+    """At least this much, in as few 8-bit weights as possible; see `wires.split`."""
+    unit = np.where(needed <= WEIGHT, 2, 256)
     rounded: Array = (np.ceil(needed / unit) * unit).astype(np.int64)
     return rounded

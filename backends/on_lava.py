@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qcompiler.ir import Graph, ProgramError
+from qcompiler.ir.coding import step_of
 from qcompiler.ir.integer import spikes_of, spiking_nodes, start
 from qcompiler.ir.kernels import Array
 
-from .coding import step_of
 from .host import (
     Outcome,
     finish,

@@ -11,8 +11,8 @@ from typing import Any
 from qcompiler.ir import ProgramError
 from qcompiler.ir.kernels import Array
 
+from .runner import Runner, kill
 from .runtime import Interrupts, forget, quiet
-from .standalone import Runner, kill
 
 _POLL = 0.001  # seconds between looks at a network that has not answered yet
 

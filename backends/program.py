@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from qcompiler.ir import DataError, Graph, ProgramError, verify
+from qcompiler.ir.coding import step_of
 from qcompiler.ir.integer import spikes_of, spiking_nodes, start
 from qcompiler.ir.kernels import Array, is_single
 
 from . import storage
 from .backend import Backend
-from .coding import step_of
 from .host import Counters, Outcome, frame_step
 from .lava import Runtime
 from .report import Report, report_of

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from qcompiler.ir import Graph, Node, ProgramError, Value
+from qcompiler.ir.coding import encode, step_of
 from qcompiler.ir.integer import (
     connection,
     control_lines,
@@ -27,7 +28,6 @@ from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population, Relay
 from qcompiler.ir.synapse import current
 from qcompiler.ir.view import View, arrange
 
-from .coding import encode, step_of
 from .host import Outcome, finish, output_steps, saturated_inputs, static_counters
 
 # Spikes of every population that sent any: of the step before this one, of the one before that, ..
@@ -70,7 +70,8 @@ class StepsEngine:
             assert isinstance(node.op, Encode)
             source = cells[node.result.name]
             assert isinstance(source, Source)
-            source.times = step_of(spikes_of(node.result), node.op.start or 0, encode(node.op, x))
+            code = spikes_of(node.result)
+            source.times = step_of(code, node.op.start or 0, encode(code, x))
 
     def _cell(self, node: Node, batch: int) -> Cell:
         match node.op:

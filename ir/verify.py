@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -28,6 +29,7 @@ def verify(graph: Graph, *invariants: Invariant) -> None:
 
 def well_formed(graph: Graph) -> Iterator[Diagnostic]:
     """Every operand is defined before it is read, names and types hold, constants are finite."""
+    yield from _cut_names(graph)
     known: dict[str, Value] = {value.name: value for value in graph.inputs}
     constants: dict[str, Constant] = {}
     for node in graph.nodes:
@@ -60,3 +62,19 @@ def well_formed(graph: Graph) -> Iterator[Diagnostic]:
             yield Diagnostic(f"the output %{value.name} is not defined")
     if len(graph.output_names) != len(graph.outputs):
         yield Diagnostic("outputs and their names differ in number")
+
+
+def _cut_names(graph: Graph) -> Iterator[Diagnostic]:
+    """Whether archives of arrays would cut names short: one finding for all that they would."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in graph.nodes:
+        for one in (*node.operands, node.result):
+            found.setdefault(one.name, node.origin)
+    for name in graph.output_names:
+        found.setdefault(name, ())
+    cut = {name: nodes for name, nodes in found.items() if "\0" in name}
+    if cut:
+        count = f" ({len(cut)} names)" if len(cut) > 1 else ""
+        message = f"the name {next(iter(cut))!r} has a NUL character{count}"
+        nodes = tuple(dict.fromkeys(chain.from_iterable(cut.values())))
+        yield Diagnostic(message, nodes, "rename it in the model, then compile again")

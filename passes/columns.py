@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array, windows
 from qcompiler.ir.snn import Convolve, Relay
 
@@ -43,12 +42,6 @@ def places_of(shape: tuple[int, ...], images: int, inputs: int, most: int) -> Pl
         flat = np.sort(np.random.default_rng(inputs).choice(everywhere, rows, replace=False))
     image, *at = np.unravel_index(flat, (images, *space))
     return Places(image, tuple(at))
-
-
-def real_values(levels: Array, code: Spikes) -> Array:
-    """The real numbers that levels stand for, in single precision."""
-    result: Array = (levels.astype(np.float32) - np.float32(code.zero)) * np.float32(code.scale)
-    return result
 
 
 def columns(branch: Linear, values: Array, places: Places) -> Array:

@@ -18,10 +18,11 @@ import numpy as np
 
 from qcompiler.ir import Spikes
 from qcompiler.ir.ann import Clip
+from qcompiler.ir.coding import decode
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
 
-from .columns import Places, columns, places_of, real_values, through
+from .columns import Places, columns, places_of, through
 from .descent import whole
 from .groups import Group
 from .integers import Weights
@@ -115,7 +116,7 @@ def fit_of(
     if blocks * inputs**2 > _ENTRIES:
         return None
     levels = [trace.levels[branch.source.name] for branch in group.branches]
-    values = [real_values(q, code) for q, code in zip(levels, codes, strict=True)]
+    values = [decode(code, q, np.float32) for q, code in zip(levels, codes, strict=True)]
     places = places_of(before.shape[1:], len(before), inputs, _ENTRIES // (inputs * blocks))
     return Fit(group, real, values, before, places) if len(places.image) >= _FEWEST else None
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Spikes
 from qcompiler.ir.ann import Conv, Dense, MaxPool
+from qcompiler.ir.coding import unrounded
 from qcompiler.ir.evaluate import apply
 from qcompiler.ir.kernels import Array, convolve, pool_max
 from qcompiler.ir.snn import Convolve, Relay, Synapse
@@ -38,8 +39,7 @@ class Trace:
 
     def encode(self, name: str, code: Spikes) -> None:
         """Add the levels of an input."""
-        scaled = self.real[name] * np.float32(1 / code.scale) + np.float32(code.zero + 0.5)
-        self.levels[name] = _levels(scaled, code)
+        self.levels[name] = _levels(unrounded(code, self.real[name]), code)
 
     def follow(self, node: Node) -> None:
         """Add what a max pool or a view makes of its source."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from qcompiler.backends.files import save_arrays
 from qcompiler.backends.netlist import frame_interval
 from qcompiler.backends.program import ENGINES, Measured, Program
-from qcompiler.backends.standalone import save_arrays
 from qcompiler.ir import ProgramError
 from qcompiler.ir.integer import neuron_count
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import onnx
@@ -16,16 +17,16 @@ from qcompiler.ir import Tensor, evaluate, verify
 
 Array = np.ndarray[Any, Any]
 
-_RNG = np.random.default_rng(1)
-
 
 def model(
     inputs: str, body: str, opset: int = 17, outputs: str = "y", functions: str = "", **weights: Any
 ) -> onnx.ModelProto:
     """A model from the text of its inputs and nodes; ``weights`` become initialisers.
 
-    A weight given as a tuple is a shape to be filled with random numbers.
+    A weight given as a tuple is a shape to be filled with random numbers, which are the same for
+    the same inputs and nodes, whatever else a test session runs.
     """
+    rng = np.random.default_rng(crc32(f"{inputs} {body}".encode()))
     given = ", ".join(f"float {name}" for name in outputs.split())
     header = f'<ir_version: 8, opset_import: ["" : {opset}, "local" : 1]>'
     found = onnx.parser.parse_model(
@@ -38,7 +39,7 @@ def model(
     for name, weight in weights.items():
         array = weight
         if isinstance(weight, tuple):
-            array = _RNG.standard_normal(weight).astype(np.float32)
+            array = rng.standard_normal(weight).astype(np.float32)
         found.graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
     for node in found.graph.node:
         node.name = node.name or f"{node.output[0]}_node"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,433 +12,310 @@ IMAGE = "float[N,3,9,8] x"
 FLAT = "float[N,6] x"
 ROWS = "float[N,4,5] x"
 
-CASES: dict[str, tuple[str, str, int, int, dict[str, Any]]] = {
-    "conv": (IMAGE, "y = Conv(x, w, b)", 7, 99, {"w": (4, 3, 3, 2), "b": (4,)}),
-    "conv no bias": (IMAGE, "y = Conv(x, w)", 7, 99, {"w": (4, 3, 1, 1)}),
-    "conv all attributes": (
+
+class Case(NamedTuple):
+    """A model of one operator, for opsets from the oldest to the newest."""
+
+    inputs: str
+    body: str
+    oldest: int
+    newest: int
+    weights: dict[str, Any]
+
+
+def case(inputs: str, body: str, *, oldest: int = 7, newest: int = 99, **weights: Any) -> Case:
+    """A case of all opsets but those it leaves out."""
+    return Case(inputs, body, oldest, newest, weights)
+
+
+CASES = {
+    "conv": case(IMAGE, "y = Conv(x, w, b)", w=(4, 3, 3, 2), b=(4,)),
+    "conv no bias": case(IMAGE, "y = Conv(x, w)", w=(4, 3, 1, 1)),
+    "conv all attributes": case(
         "float[N,4,9,8] x",
         "y = Conv<kernel_shape=[3,2], group=2, dilations=[2,1], strides=[1,3], pads=[0,1,2,3]>"
         "(x, w, b)",
-        7,
-        99,
-        {"w": (6, 2, 3, 2), "b": (6,)},
+        w=(6, 2, 3, 2),
+        b=(6,),
     ),
-    "conv depthwise": (IMAGE, "y = Conv<group=3>(x, w)", 7, 99, {"w": (6, 1, 3, 3)}),
-    "conv same upper": (
-        IMAGE,
-        'y = Conv<auto_pad="SAME_UPPER", strides=[2,2]>(x, w)',
-        7,
-        99,
-        {"w": (2, 3, 4, 3)},
+    "conv depthwise": case(IMAGE, "y = Conv<group=3>(x, w)", w=(6, 1, 3, 3)),
+    "conv same upper": case(
+        IMAGE, 'y = Conv<auto_pad="SAME_UPPER", strides=[2,2]>(x, w)', w=(2, 3, 4, 3)
     ),
-    "conv same lower": (IMAGE, 'y = Conv<auto_pad="SAME_LOWER">(x, w)', 7, 99, {"w": (2, 3, 4, 2)}),
-    "conv valid": (IMAGE, 'y = Conv<auto_pad="VALID">(x, w)', 7, 99, {"w": (2, 3, 4, 2)}),
-    "conv 1d": ("float[N,2,9] x", "y = Conv<pads=[1,2]>(x, w)", 7, 99, {"w": (3, 2, 4)}),
-    "conv 3d": (
-        "float[N,2,4,5,6] x",
-        "y = Conv<strides=[1,2,1]>(x, w)",
-        7,
-        99,
-        {"w": (3, 2, 2, 3, 2)},
+    "conv same lower": case(IMAGE, 'y = Conv<auto_pad="SAME_LOWER">(x, w)', w=(2, 3, 4, 2)),
+    "conv valid": case(IMAGE, 'y = Conv<auto_pad="VALID">(x, w)', w=(2, 3, 4, 2)),
+    "conv 1d": case("float[N,2,9] x", "y = Conv<pads=[1,2]>(x, w)", w=(3, 2, 4)),
+    "conv 3d": case("float[N,2,4,5,6] x", "y = Conv<strides=[1,2,1]>(x, w)", w=(3, 2, 2, 3, 2)),
+    "gemm": case(FLAT, "y = Gemm(x, w, b)", w=(6, 3), b=(3,)),
+    "gemm factors": case(
+        FLAT, "y = Gemm<alpha=0.5, beta=2.0, transB=1>(x, w, b)", w=(3, 6), b=(1, 3)
     ),
-    "gemm": (FLAT, "y = Gemm(x, w, b)", 7, 99, {"w": (6, 3), "b": (3,)}),
-    "gemm factors": (
-        FLAT,
-        "y = Gemm<alpha=0.5, beta=2.0, transB=1>(x, w, b)",
-        7,
-        99,
-        {"w": (3, 6), "b": (1, 3)},
-    ),
-    "gemm scalar": (FLAT, "y = Gemm<transB=1>(x, w, b)", 7, 99, {"w": (3, 6), "b": (1,)}),
-    "gemm no bias": (FLAT, "y = Gemm<transB=1>(x, w)", 11, 99, {"w": (3, 6)}),
-    "matmul": (FLAT, "t = MatMul(x, w) y = Add(t, b)", 7, 99, {"w": (6, 3), "b": (3,)}),
-    "matmul vector": (FLAT, "y = MatMul(x, w)", 7, 99, {"w": (6,)}),
-    "matmul rows": (ROWS, "y = MatMul(x, w)", 7, 99, {"w": (5, 3)}),
-    "matmul rows vector": (ROWS, "y = MatMul(x, w)", 7, 99, {"w": (5,)}),
-    "matmul image": (IMAGE, "y = MatMul(x, w)", 7, 99, {"w": (8, 3)}),
-    "matmul stacked": (IMAGE, "y = MatMul(x, w)", 7, 99, {"w": (1, 1, 8, 3)}),
-    "matmul first": (ROWS, "y = MatMul(w, x)", 7, 99, {"w": (3, 4)}),
-    "batchnorm": (
+    "gemm scalar": case(FLAT, "y = Gemm<transB=1>(x, w, b)", w=(3, 6), b=(1,)),
+    "gemm no bias": case(FLAT, "y = Gemm<transB=1>(x, w)", oldest=11, w=(3, 6)),
+    "matmul": case(FLAT, "t = MatMul(x, w) y = Add(t, b)", w=(6, 3), b=(3,)),
+    "matmul vector": case(FLAT, "y = MatMul(x, w)", w=(6,)),
+    "matmul rows": case(ROWS, "y = MatMul(x, w)", w=(5, 3)),
+    "matmul rows vector": case(ROWS, "y = MatMul(x, w)", w=(5,)),
+    "matmul image": case(IMAGE, "y = MatMul(x, w)", w=(8, 3)),
+    "matmul stacked": case(IMAGE, "y = MatMul(x, w)", w=(1, 1, 8, 3)),
+    "matmul first": case(ROWS, "y = MatMul(w, x)", w=(3, 4)),
+    "batchnorm": case(
         IMAGE,
         "y = BatchNormalization<epsilon=0.01>(x, s, b, m, v)",
-        9,
-        99,
-        {"s": (3,), "b": (3,), "m": (3,), "v": np.array([0.5, 1, 2], np.float32)},
+        oldest=9,
+        s=(3,),
+        b=(3,),
+        m=(3,),
+        v=np.array([0.5, 1, 2], np.float32),
     ),
-    "batchnorm flat": (
+    "batchnorm flat": case(
         FLAT,
         "y = BatchNormalization(x, s, b, m, v)",
-        9,
-        99,
-        {"s": (6,), "b": (6,), "m": (6,), "v": np.arange(1, 7, dtype=np.float32)},
+        oldest=9,
+        s=(6,),
+        b=(6,),
+        m=(6,),
+        v=np.arange(1, 7, dtype=np.float32),
     ),
-    "relu": (IMAGE, "y = Relu(x)", 7, 99, {}),
-    "neg": (IMAGE, "y = Neg(x)", 7, 99, {}),
-    "clip attributes": (IMAGE, "y = Clip<min=-0.5, max=0.7>(x)", 7, 10, {}),
-    "clip attribute": (IMAGE, "y = Clip<max=0.7>(x)", 7, 10, {}),
-    "clip inputs": (
-        IMAGE,
-        "y = Clip(x, l, h)",
-        11,
-        99,
-        {"l": np.float32(-0.5), "h": np.float32(0.7)},
+    "relu": case(IMAGE, "y = Relu(x)"),
+    "neg": case(IMAGE, "y = Neg(x)"),
+    "clip attributes": case(IMAGE, "y = Clip<min=-0.5, max=0.7>(x)", newest=10),
+    "clip attribute": case(IMAGE, "y = Clip<max=0.7>(x)", newest=10),
+    "clip inputs": case(
+        IMAGE, "y = Clip(x, l, h)", oldest=11, l=np.float32(-0.5), h=np.float32(0.7)
     ),
-    "clip max": (IMAGE, "y = Clip(x, , h)", 11, 99, {"h": np.float32(0.7)}),
-    "clip nothing": (IMAGE, "y = Clip(x)", 11, 99, {}),
-    "clip reversed": (
-        IMAGE,
-        "y = Clip(x, l, h)",
-        12,
-        99,
-        {"l": np.float32(0.5), "h": np.float32(-0.5)},
+    "clip max": case(IMAGE, "y = Clip(x, , h)", oldest=11, h=np.float32(0.7)),
+    "clip nothing": case(IMAGE, "y = Clip(x)", oldest=11),
+    "clip reversed": case(
+        IMAGE, "y = Clip(x, l, h)", oldest=12, l=np.float32(0.5), h=np.float32(-0.5)
     ),
-    "max pool": (
-        IMAGE,
-        "y = MaxPool<kernel_shape=[3,2], strides=[2,1], pads=[1,0,2,1]>(x)",
-        7,
-        99,
-        {},
-    ),
-    "max pool ceil": (
+    "max pool": case(IMAGE, "y = MaxPool<kernel_shape=[3,2], strides=[2,1], pads=[1,0,2,1]>(x)"),
+    "max pool ceil": case(
         IMAGE,
         "y = MaxPool<kernel_shape=[3,3], strides=[2,3], ceil_mode=1, dilations=[1,2]>(x)",
-        11,
-        99,
-        {},
+        oldest=11,
     ),
-    "max pool ceil padded": (
+    "max pool ceil padded": case(
         IMAGE,
         "y = MaxPool<kernel_shape=[2,2], strides=[3,3], ceil_mode=1, pads=[0,1,1,1]>(x)",
-        11,
-        99,
-        {},
+        oldest=11,
     ),
-    "max pool same": (
-        IMAGE,
-        'y = MaxPool<kernel_shape=[2,3], strides=[2,2], auto_pad="SAME_LOWER">(x)',
-        7,
-        99,
-        {},
+    "max pool same": case(
+        IMAGE, 'y = MaxPool<kernel_shape=[2,3], strides=[2,2], auto_pad="SAME_LOWER">(x)'
     ),
-    "average pool": (IMAGE, "y = AveragePool<kernel_shape=[3,2], strides=[2,2]>(x)", 7, 99, {}),
-    "average pool excluding": (
-        IMAGE,
-        "y = AveragePool<kernel_shape=[3,2], pads=[1,0,2,1]>(x)",
-        7,
-        99,
-        {},
+    "average pool": case(IMAGE, "y = AveragePool<kernel_shape=[3,2], strides=[2,2]>(x)"),
+    "average pool excluding": case(IMAGE, "y = AveragePool<kernel_shape=[3,2], pads=[1,0,2,1]>(x)"),
+    "average pool including": case(
+        IMAGE, "y = AveragePool<kernel_shape=[3,2], pads=[1,0,2,1], count_include_pad=1>(x)"
     ),
-    "average pool including": (
-        IMAGE,
-        "y = AveragePool<kernel_shape=[3,2], pads=[1,0,2,1], count_include_pad=1>(x)",
-        7,
-        99,
-        {},
-    ),
-    "average pool ceil": (
+    "average pool ceil": case(
         IMAGE,
         "y = AveragePool<kernel_shape=[2,3], strides=[2,2], ceil_mode=1, pads=[1,1,1,1]>(x)",
-        11,
-        99,
-        {},
+        oldest=11,
     ),
-    "average pool ceil including": (
+    "average pool ceil including": case(
         IMAGE,
         "y = AveragePool<kernel_shape=[2,3], strides=[2,2], ceil_mode=1, pads=[0,1,0,1],"
         " count_include_pad=1>(x)",
-        19,
-        99,
-        {},
+        oldest=19,
     ),
-    "average pool dilated": (
-        IMAGE,
-        "y = AveragePool<kernel_shape=[2,3], dilations=[3,2], pads=[1,1,1,1]>(x)",
-        19,
-        99,
-        {},
+    "average pool dilated": case(
+        IMAGE, "y = AveragePool<kernel_shape=[2,3], dilations=[3,2], pads=[1,1,1,1]>(x)", oldest=19
     ),
-    "average pool same": (
-        IMAGE,
-        'y = AveragePool<kernel_shape=[2,3], strides=[2,2], auto_pad="SAME_UPPER">(x)',
-        7,
-        99,
-        {},
+    "average pool same": case(
+        IMAGE, 'y = AveragePool<kernel_shape=[2,3], strides=[2,2], auto_pad="SAME_UPPER">(x)'
     ),
-    "global average": (IMAGE, "y = GlobalAveragePool(x)", 7, 99, {}),
-    "global max": (IMAGE, "y = GlobalMaxPool(x)", 7, 99, {}),
-    "mean of pixels": (IMAGE, "y = ReduceMean<axes=[2,3], keepdims=0>(x)", 7, 17, {}),
-    "mean of pixels 18": (
-        IMAGE,
-        "y = ReduceMean<keepdims=0>(x, a)",
-        18,
-        99,
-        {"a": ints(-1, -2)},
+    "global average": case(IMAGE, "y = GlobalAveragePool(x)"),
+    "global max": case(IMAGE, "y = GlobalMaxPool(x)"),
+    "mean of pixels": case(IMAGE, "y = ReduceMean<axes=[2,3], keepdims=0>(x)", newest=17),
+    "mean of pixels 18": case(IMAGE, "y = ReduceMean<keepdims=0>(x, a)", oldest=18, a=ints(-1, -2)),
+    "mean of channels": case(IMAGE, "y = ReduceMean<axes=[1]>(x)", newest=17),
+    "mean of all": case(IMAGE, "y = ReduceMean<axes=[1,2,3], keepdims=0>(x)", newest=17),
+    "mean of features": case(FLAT, "y = ReduceMean<axes=[1]>(x)", newest=17),
+    "max of some": case(IMAGE, "y = ReduceMax<axes=[1,3], keepdims=0>(x)", newest=17),
+    "max of columns": case(IMAGE, "y = ReduceMax(x, a)", oldest=18, a=ints(3)),
+    "sum of rows": case(ROWS, "y = ReduceSum(x, a)", oldest=13, a=ints(1)),
+    "sum of rows 7": case(ROWS, "y = ReduceSum<axes=[1]>(x)", newest=12),
+    "sum of nothing": case(ROWS, "y = ReduceSum<noop_with_empty_axes=1>(x)", oldest=13),
+    "flatten": case(IMAGE, "y = Flatten(x)"),
+    "flatten negative": case(IMAGE, "y = Flatten<axis=-3>(x)", oldest=11),
+    "reshape": case(IMAGE, "y = Reshape(x, s)", s=ints(0, -1, 8)),
+    "reshape batch": case(IMAGE, "y = Reshape(x, s)", s=ints(-1, 8, 27)),
+    "squeeze": case("float[N,1,3,1] x", "y = Squeeze<axes=[1,3]>(x)", newest=12),
+    "squeeze 13": case("float[N,1,3,1] x", "y = Squeeze(x, a)", oldest=13, a=ints(-1)),
+    "squeeze all": case("float[N,1,3,1] x", "y = Squeeze(x)"),
+    "unsqueeze": case(FLAT, "y = Unsqueeze<axes=[1,3]>(x)", newest=12),
+    "unsqueeze 13": case(FLAT, "y = Unsqueeze(x, a)", oldest=13, a=ints(-1, 1)),
+    "transpose": case(IMAGE, "y = Transpose<perm=[0,2,3,1]>(x)"),
+    "identity": case(IMAGE, "t = Relu(x) y = Identity(t)"),
+    "dropout": case(IMAGE, "y = Dropout<ratio=0.5>(x)", newest=11),
+    "dropout 12": case(IMAGE, "y = Dropout(x, r)", oldest=12, r=np.float32(0.5)),
+    "cast": case(IMAGE, "y = Cast<to=1>(x)", oldest=9),
+    "pad": case(IMAGE, "y = Pad<pads=[0,1,0,2,0,0,3,1], value=0.5>(x)", newest=10),
+    "pad 11": case(
+        IMAGE, "y = Pad(x, p, v)", oldest=11, p=ints(0, 1, 0, 2, 0, 0, 3, 1), v=np.float32(0.5)
     ),
-    "mean of channels": (IMAGE, "y = ReduceMean<axes=[1]>(x)", 7, 17, {}),
-    "mean of all": (IMAGE, "y = ReduceMean<axes=[1,2,3], keepdims=0>(x)", 7, 17, {}),
-    "mean of features": (FLAT, "y = ReduceMean<axes=[1]>(x)", 7, 17, {}),
-    "max of some": (IMAGE, "y = ReduceMax<axes=[1,3], keepdims=0>(x)", 7, 17, {}),
-    "max of columns": (IMAGE, "y = ReduceMax(x, a)", 18, 99, {"a": ints(3)}),
-    "sum of rows": (ROWS, "y = ReduceSum(x, a)", 13, 99, {"a": ints(1)}),
-    "sum of rows 7": (ROWS, "y = ReduceSum<axes=[1]>(x)", 7, 12, {}),
-    "sum of nothing": (ROWS, "y = ReduceSum<noop_with_empty_axes=1>(x)", 13, 99, {}),
-    "flatten": (IMAGE, "y = Flatten(x)", 7, 99, {}),
-    "flatten negative": (IMAGE, "y = Flatten<axis=-3>(x)", 11, 99, {}),
-    "reshape": (IMAGE, "y = Reshape(x, s)", 7, 99, {"s": ints(0, -1, 8)}),
-    "reshape batch": (IMAGE, "y = Reshape(x, s)", 7, 99, {"s": ints(-1, 8, 27)}),
-    "squeeze": ("float[N,1,3,1] x", "y = Squeeze<axes=[1,3]>(x)", 7, 12, {}),
-    "squeeze 13": ("float[N,1,3,1] x", "y = Squeeze(x, a)", 13, 99, {"a": ints(-1)}),
-    "squeeze all": ("float[N,1,3,1] x", "y = Squeeze(x)", 7, 99, {}),
-    "unsqueeze": (FLAT, "y = Unsqueeze<axes=[1,3]>(x)", 7, 12, {}),
-    "unsqueeze 13": (FLAT, "y = Unsqueeze(x, a)", 13, 99, {"a": ints(-1, 1)}),
-    "transpose": (IMAGE, "y = Transpose<perm=[0,2,3,1]>(x)", 7, 99, {}),
-    "identity": (IMAGE, "t = Relu(x) y = Identity(t)", 7, 99, {}),
-    "dropout": (IMAGE, "y = Dropout<ratio=0.5>(x)", 7, 11, {}),
-    "dropout 12": (IMAGE, "y = Dropout(x, r)", 12, 99, {"r": np.float32(0.5)}),
-    "cast": (IMAGE, "y = Cast<to=1>(x)", 9, 99, {}),
-    "pad": (IMAGE, "y = Pad<pads=[0,1,0,2,0,0,3,1], value=0.5>(x)", 7, 10, {}),
-    "pad 11": (
-        IMAGE,
-        "y = Pad(x, p, v)",
-        11,
-        99,
-        {"p": ints(0, 1, 0, 2, 0, 0, 3, 1), "v": np.float32(0.5)},
+    "pad axes": case(IMAGE, "y = Pad(x, p, , a)", oldest=18, p=ints(1, 2, 3, 4), a=ints(3, -2)),
+    "add": case(IMAGE, "y = Add(x, c)", c=(3, 1, 1)),
+    "add full": case(IMAGE, "y = Add(c, x)", c=(1, 3, 9, 8)),
+    "sub": case(IMAGE, "y = Sub(x, c)", c=(8,)),
+    "sub from": case(IMAGE, "y = Sub(c, x)", c=(9, 1)),
+    "mul": case(IMAGE, "y = Mul(x, c)", c=np.float32(2)),
+    "div": case(IMAGE, "y = Div(x, c)", c=np.array([[[1]], [[-2]], [[3]]], np.float32)),
+    "add spreading": case(
+        ROWS, "v = ReduceMean<axes=[1]>(x) y = Add(v, c)", newest=17, c=(1, 4, 5)
     ),
-    "pad axes": (IMAGE, "y = Pad(x, p, , a)", 18, 99, {"p": ints(1, 2, 3, 4), "a": ints(3, -2)}),
-    "add": (IMAGE, "y = Add(x, c)", 7, 99, {"c": (3, 1, 1)}),
-    "add full": (IMAGE, "y = Add(c, x)", 7, 99, {"c": (1, 3, 9, 8)}),
-    "sub": (IMAGE, "y = Sub(x, c)", 7, 99, {"c": (8,)}),
-    "sub from": (IMAGE, "y = Sub(c, x)", 7, 99, {"c": (9, 1)}),
-    "mul": (IMAGE, "y = Mul(x, c)", 7, 99, {"c": np.float32(2)}),
-    "div": (IMAGE, "y = Div(x, c)", 7, 99, {"c": np.array([[[1]], [[-2]], [[3]]], np.float32)}),
-    "add spreading": (ROWS, "v = ReduceMean<axes=[1]>(x) y = Add(v, c)", 7, 17, {"c": (1, 4, 5)}),
-    "add branches": (IMAGE, "v = Relu(x) y = Add(v, x)", 7, 99, {}),
-    "add twice": (IMAGE, "y = Add(x, x)", 7, 99, {}),
-    "add spread": (IMAGE, "v = GlobalAveragePool(x) y = Add(v, x)", 7, 99, {}),
-    "sub branches": (IMAGE, "v = Relu(x) y = Sub(v, x)", 7, 99, {}),
-    "sub itself": (IMAGE, "y = Sub(x, x)", 7, 99, {}),
-    "sum": (IMAGE, "v = Relu(x) w = Neg(x) y = Sum(v, c, w, v)", 8, 99, {"c": (3, 1, 1)}),
-    "sum of one": (IMAGE, "y = Sum(x)", 8, 99, {}),
-    "mean of branches": (IMAGE, "v = Relu(x) y = Mean(v, x, x)", 8, 99, {}),
-    "concat": (IMAGE, "v = Relu(x) y = Concat<axis=1>(v, x, v)", 7, 99, {}),
-    "concat in space": (IMAGE, "v = Relu(x) y = Concat<axis=-1>(v, x)", 11, 99, {}),
-    "concat flat": (FLAT, "v = Relu(x) y = Concat<axis=1>(v, x)", 7, 99, {}),
-    "concat constants": (
+    "add branches": case(IMAGE, "v = Relu(x) y = Add(v, x)"),
+    "add twice": case(IMAGE, "y = Add(x, x)"),
+    "add spread": case(IMAGE, "v = GlobalAveragePool(x) y = Add(v, x)"),
+    "sub branches": case(IMAGE, "v = Relu(x) y = Sub(v, x)"),
+    "sub itself": case(IMAGE, "y = Sub(x, x)"),
+    "sum": case(IMAGE, "v = Relu(x) w = Neg(x) y = Sum(v, c, w, v)", oldest=8, c=(3, 1, 1)),
+    "sum of one": case(IMAGE, "y = Sum(x)", oldest=8),
+    "mean of branches": case(IMAGE, "v = Relu(x) y = Mean(v, x, x)", oldest=8),
+    "concat": case(IMAGE, "v = Relu(x) y = Concat<axis=1>(v, x, v)"),
+    "concat in space": case(IMAGE, "v = Relu(x) y = Concat<axis=-1>(v, x)", oldest=11),
+    "concat flat": case(FLAT, "v = Relu(x) y = Concat<axis=1>(v, x)"),
+    "concat constants": case(
         FLAT,
         "s = Shape(x) i = Constant<value_int=0>() n = Gather<axis=0>(s, i) z = Constant<value ="
         " int64[1] {0}>() m = Unsqueeze(n, z) k = Constant<value = int64[1] {2}>() t = Concat"
         "<axis=0>(m, k) e = Expand(c, t) v = Relu(x) y = Concat<axis=1>(e, v, e, x, e)",
-        13,
-        99,
-        {"c": (1, 2)},
+        oldest=13,
+        c=(1, 2),
     ),
-    "slice attributes": (IMAGE, "y = Slice<axes=[1,3], starts=[1,-5], ends=[9,7]>(x)", 7, 9, {}),
-    "slice": (
+    "slice attributes": case(
+        IMAGE, "y = Slice<axes=[1,3], starts=[1,-5], ends=[9,7]>(x)", newest=9
+    ),
+    "slice": case(
         IMAGE,
         "y = Slice(x, s, e, a, t)",
-        10,
-        99,
-        {"s": ints(0, 1, -1), "e": ints(99, 9, -99), "a": ints(0, 2, 3), "t": ints(1, 3, -2)},
+        oldest=10,
+        s=ints(0, 1, -1),
+        e=ints(99, 9, -99),
+        a=ints(0, 2, 3),
+        t=ints(1, 3, -2),
     ),
-    "slice axes": (IMAGE, "y = Slice(x, s, e)", 10, 99, {"s": ints(0, 1), "e": ints(2**62, 3)}),
-    "split": (IMAGE, "a, b = Split<axis=2, split=[4,5]>(x) y = ReduceSum<axes=[2]>(b)", 7, 12, {}),
-    "split equal": (IMAGE, "a, b = Split<axis=-1>(x) y = Sub(b, a)", 7, 17, {}),
-    "split 13": (
+    "slice axes": case(IMAGE, "y = Slice(x, s, e)", oldest=10, s=ints(0, 1), e=ints(2**62, 3)),
+    "split": case(
+        IMAGE, "a, b = Split<axis=2, split=[4,5]>(x) y = ReduceSum<axes=[2]>(b)", newest=12
+    ),
+    "split equal": case(IMAGE, "a, b = Split<axis=-1>(x) y = Sub(b, a)", newest=17),
+    "split 13": case(
         IMAGE,
         "a, b, c = Split<axis=1>(x, s) d = Add(a, b) y = Add(d, c)",
-        13,
-        99,
-        {"s": ints(1, 1, 1)},
+        oldest=13,
+        s=ints(1, 1, 1),
     ),
-    "gather": (IMAGE, "y = Gather<axis=2>(x, i)", 7, 99, {"i": ints(3, 0, 3)}),
-    "gather scalar": (IMAGE, "y = Gather<axis=1>(x, i)", 7, 99, {"i": np.array(2)}),
-    "gather matrix": (
-        IMAGE,
-        "y = Gather<axis=-1>(x, i)",
-        11,
-        99,
-        {"i": np.array([[0, -1], [2, 3], [1, 1]])},
+    "gather": case(IMAGE, "y = Gather<axis=2>(x, i)", i=ints(3, 0, 3)),
+    "gather scalar": case(IMAGE, "y = Gather<axis=1>(x, i)", i=np.array(2)),
+    "gather matrix": case(
+        IMAGE, "y = Gather<axis=-1>(x, i)", oldest=11, i=np.array([[0, -1], [2, 3], [1, 1]])
     ),
-    "pad crops": (IMAGE, "y = Pad<pads=[0,-1,2,-3,0,0,-4,1], value=0.5>(x)", 7, 10, {}),
-    "softmax": (ROWS, "y = Softmax<axis=1>(x)", 7, 99, {}),
-    "softmax last": (ROWS, "y = Softmax<axis=-1>(x)", 11, 99, {}),
-    "softmax default": (ROWS, "y = Softmax(x)", 7, 99, {}),
-    "log softmax": (ROWS, "y = LogSoftmax<axis=2>(x)", 7, 99, {}),
-    "arg max": (ROWS, "y = ArgMax<axis=2, keepdims=0>(x)", 7, 99, {}),
-    "arg max last": (ROWS, "y = ArgMax<axis=-2, select_last_index=1>(x)", 12, 99, {}),
-    "depth to space": (
-        "float[N,8,3,2] x",
-        "y = DepthToSpace<blocksize=2>(x)",
-        7,
-        99,
-        {},
+    "pad crops": case(IMAGE, "y = Pad<pads=[0,-1,2,-3,0,0,-4,1], value=0.5>(x)", newest=10),
+    "softmax": case(ROWS, "y = Softmax<axis=1>(x)"),
+    "softmax last": case(ROWS, "y = Softmax<axis=-1>(x)", oldest=11),
+    "softmax default": case(ROWS, "y = Softmax(x)"),
+    "log softmax": case(ROWS, "y = LogSoftmax<axis=2>(x)"),
+    "arg max": case(ROWS, "y = ArgMax<axis=2, keepdims=0>(x)"),
+    "arg max last": case(ROWS, "y = ArgMax<axis=-2, select_last_index=1>(x)", oldest=12),
+    "depth to space": case("float[N,8,3,2] x", "y = DepthToSpace<blocksize=2>(x)"),
+    "depth to space columns": case(
+        "float[N,8,3,2] x", 'y = DepthToSpace<blocksize=2, mode="CRD">(x)', oldest=11
     ),
-    "depth to space columns": (
-        "float[N,8,3,2] x",
-        'y = DepthToSpace<blocksize=2, mode="CRD">(x)',
-        11,
-        99,
-        {},
-    ),
-    "space to depth": ("float[N,3,4,6] x", "y = SpaceToDepth<blocksize=2>(x)", 7, 99, {}),
-    "tile": (IMAGE, "y = Tile(x, r)", 7, 99, {"r": ints(1, 2, 1, 3)}),
-    "expand": ("float[N,3,1,4] x", "y = Expand(x, s)", 8, 99, {"s": ints(3, 5, 1)}),
-    "gather elements": (
+    "space to depth": case("float[N,3,4,6] x", "y = SpaceToDepth<blocksize=2>(x)"),
+    "tile": case(IMAGE, "y = Tile(x, r)", r=ints(1, 2, 1, 3)),
+    "expand": case("float[N,3,1,4] x", "y = Expand(x, s)", oldest=8, s=ints(3, 5, 1)),
+    "gather elements": case(
         "float[3,3] x",
         "y = GatherElements<axis=1>(x, i)",
-        11,
-        99,
-        {"i": np.array([[2, 0], [2, 0], [2, 0]])},
+        oldest=11,
+        i=np.array([[2, 0], [2, 0], [2, 0]]),
     ),
-    "pad reflect": (
-        IMAGE,
-        'y = Pad<mode="reflect">(x, p)',
-        11,
-        99,
-        {"p": ints(0, 0, 1, 2, 0, 0, 3, 1)},
+    "pad reflect": case(
+        IMAGE, 'y = Pad<mode="reflect">(x, p)', oldest=11, p=ints(0, 0, 1, 2, 0, 0, 3, 1)
     ),
-    "pad edge": (
-        IMAGE,
-        'y = Pad<mode="edge", pads=[0,0,1,2,0,0,3,1]>(x)',
-        7,
-        10,
-        {},
+    "pad edge": case(IMAGE, 'y = Pad<mode="edge", pads=[0,0,1,2,0,0,3,1]>(x)', newest=10),
+    "pad wrap": case(
+        IMAGE, 'y = Pad<mode="wrap">(x, p)', oldest=19, p=ints(0, 0, 1, 2, 0, 0, 3, 1)
     ),
-    "pad wrap": (IMAGE, 'y = Pad<mode="wrap">(x, p)', 19, 99, {"p": ints(0, 0, 1, 2, 0, 0, 3, 1)}),
-    "compress": (
-        IMAGE,
-        "y = Compress<axis=3>(x, c)",
-        11,
-        99,
-        {"c": np.array([True, False, True, True, False])},
+    "compress": case(
+        IMAGE, "y = Compress<axis=3>(x, c)", oldest=11, c=np.array([True, False, True, True, False])
     ),
-    "where": (
-        ROWS,
-        "y = Where(c, x, v)",
-        9,
-        99,
-        {"c": np.arange(20).reshape(4, 5) % 3 > 0, "v": (5,)},
+    "where": case(
+        ROWS, "y = Where(c, x, v)", oldest=9, c=np.arange(20).reshape(4, 5) % 3 > 0, v=(5,)
     ),
-    "where not": (ROWS, "y = Where(c, v, x)", 9, 99, {"c": np.eye(4, 5) > 0, "v": (1, 4, 5)}),
-    "scatter elements": (
+    "where not": case(ROWS, "y = Where(c, v, x)", oldest=9, c=np.eye(4, 5) > 0, v=(1, 4, 5)),
+    "scatter elements": case(
         "float[3,6] x",
         "y = ScatterElements<axis=1>(x, i, u)",
-        11,
-        99,
-        {"i": np.tile([4, 1], (3, 1)), "u": np.tile(np.array([0.5, 2], np.float32), (3, 1))},
+        oldest=11,
+        i=np.tile([4, 1], (3, 1)),
+        u=np.tile(np.array([0.5, 2], np.float32), (3, 1)),
     ),
-    "lower triangle": (IMAGE, "y = Trilu<upper=0>(x, k)", 14, 99, {"k": np.array(1)}),
-    "crop": (IMAGE, "y = CenterCropPad<axes=[2,3]>(x, s)", 18, 99, {"s": ints(12, 5)}),
-    "upsample": (
-        IMAGE,
-        "y = Upsample(x, s)",
-        9,
-        9,
-        {"s": np.array([1, 1, 2, 3], np.float32)},
+    "lower triangle": case(IMAGE, "y = Trilu<upper=0>(x, k)", oldest=14, k=np.array(1)),
+    "crop": case(IMAGE, "y = CenterCropPad<axes=[2,3]>(x, s)", oldest=18, s=ints(12, 5)),
+    "upsample": case(
+        IMAGE, "y = Upsample(x, s)", oldest=9, newest=9, s=np.array([1, 1, 2, 3], np.float32)
     ),
-    "upsample linear": (
-        IMAGE,
-        'y = Upsample<mode="linear", scales=[1.0,1.0,2.0,2.0]>(x)',
-        7,
-        8,
-        {},
+    "upsample linear": case(
+        IMAGE, 'y = Upsample<mode="linear", scales=[1.0,1.0,2.0,2.0]>(x)', newest=8
     ),
-    "resize nearest": (
+    "resize nearest": case(
         IMAGE,
         'y = Resize<mode="nearest", coordinate_transformation_mode="asymmetric",'
         ' nearest_mode="floor">(x, , s)',
-        13,
-        99,
-        {"s": np.array([1, 1, 2, 1.5], np.float32)},
+        oldest=13,
+        s=np.array([1, 1, 2, 1.5], np.float32),
     ),
-    "resize to sizes": (
-        "float[3,3,9,8] x",
-        'y = Resize<mode="linear">(x, , , s)',
-        13,
-        99,
-        {"s": ints(3, 3, 18, 5)},
+    "resize to sizes": case(
+        "float[3,3,9,8] x", 'y = Resize<mode="linear">(x, , , s)', oldest=13, s=ints(3, 3, 18, 5)
     ),
-    "resize aligned": (
+    "resize aligned": case(
         IMAGE,
         'y = Resize<mode="linear", coordinate_transformation_mode="align_corners">(x, , s)',
-        13,
-        99,
-        {"s": np.array([1, 1, 2, 3], np.float32)},
+        oldest=13,
+        s=np.array([1, 1, 2, 3], np.float32),
     ),
-    "resize cubic": (
+    "resize cubic": case(
         IMAGE,
         'y = Resize<mode="cubic", cubic_coeff_a=-0.5>(x, , s)',
-        13,
-        99,
-        {"s": np.array([1, 1, 2, 0.5], np.float32)},
+        oldest=13,
+        s=np.array([1, 1, 2, 0.5], np.float32),
     ),
-    "conv transpose": (IMAGE, "y = ConvTranspose(x, w, b)", 7, 99, {"w": (3, 4, 3, 2), "b": (4,)}),
-    "conv transpose strides": (
+    "conv transpose": case(IMAGE, "y = ConvTranspose(x, w, b)", w=(3, 4, 3, 2), b=(4,)),
+    "conv transpose strides": case(
         IMAGE,
         "y = ConvTranspose<strides=[2,3], pads=[1,0,2,1], output_padding=[1,0]>(x, w)",
-        7,
-        99,
-        {"w": (3, 4, 4, 3)},
+        w=(3, 4, 4, 3),
     ),
-    "conv transpose groups": (
+    "conv transpose groups": case(
         "float[N,4,5,6] x",
         "y = ConvTranspose<strides=[2,2], group=2, dilations=[2,3]>(x, w)",
-        7,
-        99,
-        {"w": (4, 3, 3, 2)},
+        w=(4, 3, 3, 2),
     ),
-    "conv transpose gaps": (
-        IMAGE,
-        "y = ConvTranspose<strides=[3,3]>(x, w)",
-        7,
-        99,
-        {"w": (3, 2, 2, 1)},
+    "conv transpose gaps": case(IMAGE, "y = ConvTranspose<strides=[3,3]>(x, w)", w=(3, 2, 2, 1)),
+    "conv transpose same": case(
+        IMAGE, 'y = ConvTranspose<strides=[2,2], auto_pad="SAME_UPPER">(x, w)', w=(3, 2, 3, 3)
     ),
-    "conv transpose same": (
-        IMAGE,
-        'y = ConvTranspose<strides=[2,2], auto_pad="SAME_UPPER">(x, w)',
-        7,
-        99,
-        {"w": (3, 2, 3, 3)},
+    "conv transpose shape": case(
+        IMAGE, "y = ConvTranspose<strides=[2,2], output_shape=[18,17]>(x, w)", w=(3, 2, 3, 3)
     ),
-    "conv transpose shape": (
-        IMAGE,
-        "y = ConvTranspose<strides=[2,2], output_shape=[18,17]>(x, w)",
-        7,
-        99,
-        {"w": (3, 2, 3, 3)},
+    "conv transpose 1d": case(
+        "float[N,2,9] x", "y = ConvTranspose<strides=[2], pads=[3,2]>(x, w)", w=(2, 3, 5)
     ),
-    "conv transpose 1d": (
-        "float[N,2,9] x",
-        "y = ConvTranspose<strides=[2], pads=[3,2]>(x, w)",
-        7,
-        99,
-        {"w": (2, 3, 5)},
+    "running sum": case(IMAGE, "y = CumSum(x, a)", oldest=11, a=np.array(2)),
+    "running sum backwards": case(
+        IMAGE, "y = CumSum<exclusive=1, reverse=1>(x, a)", oldest=11, a=np.array(-1)
     ),
-    "running sum": (IMAGE, "y = CumSum(x, a)", 11, 99, {"a": np.array(2)}),
-    "running sum backwards": (
-        IMAGE,
-        "y = CumSum<exclusive=1, reverse=1>(x, a)",
-        11,
-        99,
-        {"a": np.array(-1)},
+    "einsum": case(IMAGE, 'y = Einsum<equation="nchw,dc->ndhw">(x, w)', oldest=12, w=(5, 3)),
+    "einsum heads": case(
+        "float[N,4,3,5] x", 'y = Einsum<equation="bihd,hde->bihe">(x, w)', oldest=12, w=(3, 5, 2)
     ),
-    "einsum": (IMAGE, 'y = Einsum<equation="nchw,dc->ndhw">(x, w)', 12, 99, {"w": (5, 3)}),
-    "einsum heads": (
-        "float[N,4,3,5] x",
-        'y = Einsum<equation="bihd,hde->bihe">(x, w)',
-        12,
-        99,
-        {"w": (3, 5, 2)},
+    "einsum constant first": case(
+        ROWS, 'y = Einsum<equation="ij,bjk->bki">(w, x)', oldest=12, w=(3, 4)
     ),
-    "einsum constant first": (
-        ROWS,
-        'y = Einsum<equation="ij,bjk->bki">(w, x)',
-        12,
-        99,
-        {"w": (3, 4)},
-    ),
-    "einsum alone": (ROWS, 'y = Einsum<equation="bij->bj">(x)', 12, 99, {}),
-    "matmul batch": (IMAGE, "y = MatMul(x, w)", 7, 99, {"w": (3, 8, 2)}),
-    "matmul batch first": (IMAGE, "y = MatMul(w, x)", 7, 99, {"w": (1, 3, 2, 9)}),
+    "einsum alone": case(ROWS, 'y = Einsum<equation="bij->bj">(x)', oldest=12),
+    "matmul batch": case(IMAGE, "y = MatMul(x, w)", w=(3, 8, 2)),
+    "matmul batch first": case(IMAGE, "y = MatMul(w, x)", w=(1, 3, 2, 9)),
 }

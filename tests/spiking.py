@@ -95,6 +95,18 @@ class Net:
         op = First((stride,) * rank, (pad,) * 2 * rank, (1,) * rank, (kernel,) * rank)
         return self.view(op, source)
 
+    def branches(self) -> tuple[Value, Value]:
+        """A convolution of the input and a relay of it, both 3x5x5 with 4 levels."""
+        x = self.input((3, 5, 5), 4)
+        a = self.conv(x, 3, (3, 3), pad=1, t_max=4)
+        return a, self.neurons(self.synapse(Relay(), x, (3, 1, 1)), t_max=4)
+
+    def addition(self, t_max: int = 16) -> Value:
+        """A population that both `branches` reach, through one synapse from every channel."""
+        op = Convolve((1, 1), (0, 0, 0, 0), (1, 1))
+        currents = [self.synapse(op, branch, (2, 3, 1, 1)) for branch in self.branches()]
+        return self.neurons(*currents, t_max=t_max)
+
     def view(self, op: Op, source: Value) -> Value:
         return self.builder.add(op, source, name="value")
 

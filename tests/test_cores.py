@@ -17,14 +17,8 @@ from qcompiler.backends.chips import LOIHI_1, LOIHI_2, Chip
 from qcompiler.backends.cores import Layout, Use, place
 from qcompiler.backends.fan import Grid, Load, fan, memory, plane
 from qcompiler.backends.netlist import build
-from qcompiler.backends.standalone import (
-    CLOCK,
-    Netlist,
-    Population,
-    Synapses,
-    pairs,
-    split,
-)
+from qcompiler.backends.plain import CLOCK, Netlist, Population, Synapses
+from qcompiler.backends.wires import pairs, split
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
@@ -66,9 +60,7 @@ def pools() -> Graph:
 
 def branches() -> Graph:
     net = Net(6)
-    x = net.input((3, 5, 5), 4)
-    a = net.conv(x, 3, (3, 3), pad=1, t_max=4)
-    b = net.neurons(net.synapse(Relay(), x, (3, 1, 1)), t_max=4)
+    a, b = net.branches()
     op = Convolve((1, 1), (1, 1, 1, 1), (1, 1))
     return net.graph(net.neurons(net.synapse(op, a, (3, 3, 3, 3)), net.synapse(Relay(), b, (1,))))
 
@@ -101,11 +93,11 @@ def unrolled(row: Synapses, group: Population, grid: Grid, senders: int) -> tupl
         pre, post = (x.ravel() for x in np.indices((len(ticks), group.size)))
         synapses = [(pre, post)]
     elif row.kind == "kernel":
-        whole = np.ones_like(row.weights)
-        synapses = [pairs(row, whole, row.order, shape)[:2]] * len(split(row.weights))
+        whole = replace(row, weights=np.ones_like(row.weights))
+        synapses = [pairs(whole, shape)[:2]] * len(split(row.weights))
     else:
-        parts = [np.asarray(part) for part, _ in split(row.weights)]
-        synapses = [pairs(row, part, row.order, shape)[:2] for part in parts]
+        parts = [replace(row, weights=part) for part, _ in split(row.weights)]
+        synapses = [pairs(part, shape)[:2] for part in parts]
     core = cores_of(grid)
     width = max(senders, 1 + max(int(pre.max(initial=0)) for pre, _ in synapses))
     sent, totals = np.zeros(width, np.int64), np.zeros((2, grid.cores), np.int64)

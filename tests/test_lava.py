@@ -22,7 +22,7 @@ from qcompiler.backends.program import Program
 from qcompiler.ir import Builder, Constant, DataError, Graph, ProgramError, Tensor, verify
 from qcompiler.ir.ann import Clip, Dense
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Convolve, Relay
+from qcompiler.ir.snn import Relay
 from qcompiler.ir.view import Reshape, Transpose
 from tests.random_networks import LOIHI, compiled, random_network
 from tests.spiking import Net, final, levels
@@ -86,12 +86,7 @@ def test_very_negative_and_saturated_potentials(bias: float, tag: str) -> None:
 @pytest.mark.parametrize("tag", TAGS)
 def test_addition_with_a_relay_as_delay(tag: str) -> None:
     net = Net(12)
-    x = net.input((3, 5, 5), 4)
-    a = net.conv(x, 3, (3, 3), pad=1, t_max=4)
-    b = net.neurons(net.synapse(Relay(), x, (3, 1, 1)), t_max=4)
-    op = Convolve((1, 1), (0, 0, 0, 0), (1, 1))
-    y = net.neurons(net.synapse(op, a, (2, 3, 1, 1)), net.synapse(op, b, (2, 3, 1, 1)), t_max=8)
-    check(net.graph(y), net.rng.integers(0, 4, (FRAMES, 3, 5, 5)), tag)
+    check(net.graph(net.addition(t_max=8)), net.rng.integers(0, 4, (FRAMES, 3, 5, 5)), tag)
 
 
 @pytest.mark.parametrize("delay", [0, 5, 63])

@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qcompiler.backends import standalone
+from qcompiler.backends import plain
 from qcompiler.backends.chips import LOIHI_2
 from qcompiler.backends.fit import findings
 from qcompiler.backends.netlist import build, frame_interval
-from qcompiler.backends.standalone import CLOCK, Feed, Netlist, Synapses, pairs, split
+from qcompiler.backends.plain import CLOCK, Netlist, Synapses
+from qcompiler.backends.stream import Feed
+from qcompiler.backends.wires import pairs, split
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.integer import connection, layer_of, spiking_nodes, weight_of
 from qcompiler.ir.kernels import Array, pool_sum
@@ -21,18 +23,18 @@ from qcompiler.ir.view import Reshape, Take, Transpose, View, arrange
 from tests.spiking import Net, final, levels
 
 
-def sent(row: Synapses, spikes: Array, group: standalone.Population) -> Array:
+def sent(row: Synapses, spikes: Array, group: plain.Population) -> Array:
     """What a batch of spikes sends through synapses, ``batch x neurons``."""
     flat = spikes.reshape(len(spikes), -1)
     result = np.zeros((len(spikes), group.size), np.int64)
-    pre, post, weight = pairs(row, row.weights, row.order, group.shape)
+    pre, post, weight = pairs(row, group.shape)
     assert weight.all()
     for frame, fired in zip(result, flat, strict=True):
         np.add.at(frame, post, weight * fired[pre])
     return result
 
 
-def data_rows(netlist: Netlist, group: standalone.Population) -> list[Synapses]:
+def data_rows(netlist: Netlist, group: plain.Population) -> list[Synapses]:
     return [
         row
         for row in netlist.synapses
@@ -40,14 +42,14 @@ def data_rows(netlist: Netlist, group: standalone.Population) -> list[Synapses]:
     ]
 
 
-def clock_lines(netlist: Netlist, group: standalone.Population) -> dict[int, Array]:
+def clock_lines(netlist: Netlist, group: plain.Population) -> dict[int, Array]:
     for row in netlist.synapses:
         if row.target == group.name and row.kind == "clock":
             return dict(zip(row.ticks, row.weights, strict=True))
     return {}
 
 
-def inhibition(netlist: Netlist, group: standalone.Population) -> Array:
+def inhibition(netlist: Netlist, group: plain.Population) -> Array:
     (row,) = (r for r in netlist.synapses if r.target == r.source == group.name)
     found: Array = -np.broadcast_to(row.weights, group.shape).ravel()
     return found
@@ -128,12 +130,7 @@ def test_pool_and_relay() -> None:
 
 def test_addition_has_wires_from_both() -> None:
     net = Net(6)
-    x = net.input((3, 5, 5), 4)
-    a = net.conv(x, 3, (3, 3), pad=1, t_max=4)
-    b = net.neurons(net.synapse(Relay(), x, (3, 1, 1)), t_max=4)
-    op = Convolve((1, 1), (0, 0, 0, 0), (1, 1))
-    y = net.neurons(net.synapse(op, a, (2, 3, 1, 1)), net.synapse(op, b, (2, 3, 1, 1)))
-    netlist = check_wires(final(net.graph(y)))
+    netlist = check_wires(final(net.graph(net.addition())))
     assert len(data_rows(netlist, netlist.populations[-1])) == 2
 
 
@@ -231,6 +228,18 @@ def test_what_does_not_fit_is_listed_by_name() -> None:
     assert any("weights from %encoded to %neurons" in text for text in found)
     assert any("the current of %neurons can reach" in text for text in found)
     assert any("the membrane of %neurons can reach" in text for text in found)
+
+
+def test_split_weights_need_the_exponent_of_their_coarse_part() -> None:
+    net = Net(9)
+    netlist = build(final(net.graph(net.dense(net.input((8,)), 3))))
+    wide = replace(LOIHI_2, input=LOIHI_2.state)
+    assert not list(findings(netlist, wide))
+    found = [str(finding) for finding in findings(netlist, replace(wide, exponent=6))]
+    assert len(found) == 2
+    assert "the exponent of weights from the clock to %neurons" in found[0]
+    assert "the exponent of weights from %neurons to %neurons" in found[1]
+    assert all("can reach 7, Loihi 2 allows 6" in text for text in found)
 
 
 def test_populations_carry_their_windows() -> None:

@@ -15,6 +15,7 @@ from qcompiler.backends.host import frame_step
 from qcompiler.backends.program import Program
 from qcompiler.ir import CompileError, DataError, ProgramError
 from qcompiler.ir.integer import spiking_nodes, synapse_count
+from tests.onnx_models import model
 from tests.random_networks import random_batch, random_network
 
 GRAPH = random_network(11, depth=4)
@@ -34,6 +35,22 @@ def test_saved_and_loaded_programs_are_the_same(program: Program, tmp_path: Path
     loaded.save(tmp_path / "two")
     for name in ("manifest.json", "network.qir"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["n", "h", "y", "x"])
+def test_names_that_could_not_be_saved_are_refused(name: str) -> None:
+    named = {old: old for old in "nhyx"} | {name: f"{name}\0a"}
+    proto = model("float[N,6] x", "h = Gemm(x, w) y = Relu(h)", w=(6, 3))
+    first, last = proto.graph.node
+    first.name, first.input[0], proto.graph.input[0].name = named["n"], named["x"], named["x"]
+    first.output[0] = last.input[0] = named["h"]
+    last.output[0] = proto.graph.output[0].name = named["y"]
+    with pytest.raises(CompileError) as caught:
+        qcompiler.compile(proto)
+    (finding,) = caught.value.diagnostics
+    assert f"the name '{name}\\x00a" in finding.message and "NUL character" in finding.message
+    assert finding.nodes == (last.name if name == "y" else first.name,)
+    assert finding.help
 
 
 def test_the_same_program_replaces_itself(program: Program, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import shutil
@@ -16,20 +17,22 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.backends import emitter, standalone
+from qcompiler.backends import emitter, plain, standalone
 from qcompiler.backends.netlist import build
 from qcompiler.backends.program import Program
 from qcompiler.ir import Graph
 
 DIGITS = Path(__file__).parent.parent / "examples" / "digits"
 
-# Runs the module as a user does, where nothing but numpy and Lava (with what it needs) exists.
+# Runs the module as a user does, where some packages do not exist: but for numpy and Lava (with
+# what it needs), all that we have.
+OTHERS = ("qcompiler", "onnx", "onnxruntime", "rich")
 ALONE = """
 import runpy, sys
 
 class Nothing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("qcompiler", "onnx", "onnxruntime", "rich"):
+        if name.partition(".")[0] in MISSING:
             raise ImportError(name)
 
 sys.meta_path.insert(0, Nothing())
@@ -102,7 +105,31 @@ def test_names_of_onnx_nodes_are_in_the_module(folder: Path) -> None:
     )
 
 
-def hostile(graph: Graph, mark: Path) -> standalone.Netlist:
+def test_its_text_is_in_the_form_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "network.py"
+    path.write_text(standalone.source(), encoding="utf-8")
+    for command in (["check"], ["format", "--check"]):
+        options = ["--config", str(Path(__file__).parent.parent / "pyproject.toml")]
+        ran = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *options, str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_its_parts_share_no_name() -> None:
+    defined = []
+    for node in ast.parse(standalone.source()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            defined.append(node.name)
+        elif isinstance(node, ast.Assign):
+            defined += map(ast.unparse, node.targets)
+    assert "NETWORK" in defined and len(defined) == len(set(defined))
+
+
+def hostile(graph: Graph, mark: Path) -> plain.Netlist:
     name = f"x\"\"\"'),) or __import__('os').mkdir({str(mark)!r}) #\n\\"
     netlist = build(graph)
     groups = tuple(replace(g, name=name, origin=(name,)) for g in netlist.populations)
@@ -111,14 +138,17 @@ def hostile(graph: Graph, mark: Path) -> standalone.Netlist:
 
 def test_names_cannot_carry_code(program: Program, tmp_path: Path) -> None:
     netlist = hostile(program.graph, tmp_path / "mark")
-    space = dict(vars(standalone))
+    space = dict(vars(plain))
     exec(emitter.table(netlist), space)
     assert space["NETWORK"].populations == netlist.populations
     assert not (tmp_path / "mark").exists()
 
 
-def alone(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", ALONE, str(folder / "network.py"), *arguments]
+def alone(
+    folder: Path, *arguments: str, missing: tuple[str, ...] = OTHERS
+) -> subprocess.CompletedProcess[str]:
+    code = ALONE.replace("MISSING", repr(missing))
+    command = [sys.executable, "-c", code, str(folder / "network.py"), *arguments]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -181,3 +211,12 @@ def test_bad_input_is_one_sentence(folder: Path, tmp_path: Path) -> None:
         assert ran.returncode == 1
         assert ran.stderr.splitlines()[-1].startswith("error: ")
         assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("missing", ["numpy", "lava"])
+def test_what_is_missing_is_one_sentence(folder: Path, tmp_path: Path, missing: str) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 8, 8)))
+    ran = alone(folder, str(tmp_path / "x.npy"), missing=(missing,))
+    needs = "this needs Python 3.10, numpy and lava-nc 0.10.0"
+    assert ran.returncode == 1
+    assert ran.stderr == f"error: {missing}; {needs}\n"

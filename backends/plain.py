@@ -1,0 +1,120 @@
+"""A spiking network as plain data: what `netlist` makes of a graph, and Lava's processes of that.
+
+Arrays stand in the rows themselves or, in the module that a program takes along, by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+CLOCK = ""  # the sender of clock synapses; no population has this name
+
+
+@dataclass(frozen=True)
+class Source:
+    """Input neurons, which the host drives: level q leaves at step ``start + t_max - 1 - q``.
+
+    ``q = clip(floor(x / scale + zero + 1/2), 0, t_max - 1)``; x is the ONNX input ``input``.
+    """
+
+    name: str
+    input: str
+    shape: tuple[int, ...]
+    t_max: int
+    scale: float
+    zero: int
+    start: int
+
+
+@dataclass(frozen=True)
+class Population:
+    """Neurons: ``u += input; v += u``, a spike where ``v > threshold``, then ``v = 0``.
+
+    The current u stays from step to step, or, if not ``persistent``, is forgotten. Both are reset
+    at step ``open`` of every frame, before that step's input. Spikes leave at steps ``read`` to
+    ``close``. ``origin`` names the ONNX nodes that the neurons compute.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    persistent: bool
+    threshold: int
+    open: int
+    read: int
+    close: int
+    origin: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def label(self) -> str:
+        """The names of the ONNX nodes, or, if there are none, its own."""
+        return " + ".join(self.origin) or self.name
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """Synapses from one population to another; a spike arrives ``delay + 1`` steps later.
+
+    Senders stand in an array, of shape ``senders``: in order, or as ``order`` numbers them.
+    ``weights`` are integers; beyond 8 bits they take several synapses (see `split`).
+
+        kernel   a convolution over the senders, ``O x C/groups x kernel``, as in ONNX
+        matrix   ``receivers x senders``
+        each     from every sender to its counterpart, spread over them
+        clock    ``ticks x receivers``, spread over the receivers; ``ticks`` are steps of arrival
+    """
+
+    source: str
+    target: str
+    kind: Literal["kernel", "matrix", "each", "clock"]
+    weights: Any
+    senders: tuple[int, ...] = ()
+    order: Any = None
+    delay: int = 0
+    strides: tuple[int, ...] = ()
+    pads: tuple[int, ...] = ()
+    dilations: tuple[int, ...] = ()
+    groups: int = 1
+    ticks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Output:
+    """A decoded population: level q stands for ``scale (q - zero)``."""
+
+    population: str
+    scale: float
+    zero: int
+
+
+@dataclass(frozen=True, eq=False)
+class Netlist:
+    """A spiking network. A frame enters every ``interval`` steps and stays ``latency`` steps."""
+
+    sources: tuple[Source, ...] = ()
+    populations: tuple[Population, ...] = ()
+    synapses: tuple[Synapses, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    interval: int = 1
+    latency: int = 0
+
+    @property
+    def ticks(self) -> tuple[int, ...]:
+        """The steps at which a clock's spikes arrive: one clock neuron each."""
+        return tuple(sorted({tick for row in self.synapses for tick in row.ticks}))
+
+    @property
+    def tops(self) -> dict[str, int]:
+        """The highest level of every source and population, by name."""
+        tops = {source.name: source.t_max - 1 for source in self.sources}
+        return tops | {group.name: group.close - group.read for group in self.populations}
+
+
+NETWORK = Netlist()
