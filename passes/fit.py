@@ -53,7 +53,8 @@ class Fit:
         seen = [columns(real.branches[index], values[index], places) for index in self.fitted]
         joined = np.concatenate(seen, axis=2)
         self.blocks = len(joined)
-        centred = joined - joined.mean(axis=1, keepdims=True)
+        self.middle = joined.mean(axis=1, keepdims=True)
+        centred = joined - self.middle
         clip = group.clip.op if group.clip else None
         low = clip.low if isinstance(clip, Clip) else None
         self.rows = Rows(centred, first, places.of(before), low)
@@ -69,7 +70,8 @@ class Fit:
             branch._replace(weight=weights.get(index, branch.weight))
             for index, branch in enumerate(self.real.branches)
         )
-        return Real(branches, self.real.bias + self._spread(self.bias), self.real.gain)
+        bias = self._spread(self.bias - self._at_middle(self.moved))
+        return Real(branches, self.real.bias + bias, self.real.gain)
 
     def rounded(self, ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
         """Integer weights, and what to add to the refitted bias: a `Rounding`."""
@@ -80,7 +82,8 @@ class Fit:
         product = self.rows.product(self.rows.lack(self.moved, self.bias) - self.bias)
         gradient: Array = (start * unit - self.start) @ self.gram - product
         found = whole(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
-        bias = self.rows.level(found * unit - self.start, self.bias)
+        moved = found * unit - self.start
+        bias = self.rows.level(moved, self.bias) - self._at_middle(moved - self.moved)
         weights = self._split(found)
         integers = (
             weights[index].astype(np.int32) if index in weights else weight
@@ -100,6 +103,11 @@ class Fit:
         ends = np.cumsum([int(np.prod(shape[1:])) for shape in shapes])
         parts = np.split(joined, ends[:-1], axis=2)
         return {i: p.reshape(s) for i, p, s in zip(self.fitted, parts, shapes, strict=True)}
+
+    def _at_middle(self, moved: Array) -> Array:
+        """What moves of the weights add to each output where all inputs are average."""
+        found: Array = (moved @ self.middle.transpose(0, 2, 1)).reshape(-1)
+        return found
 
     def _spread(self, bias: Array) -> Array:
         return bias.astype(np.float64).reshape(-1, *(1,) * (self.real.bias.ndim - 1))

@@ -16,6 +16,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.places import Arrangement, inverse, places_of, shorter, simple_views
 from qcompiler.ir.view import Pick, Reshape, Transpose, View, arrange
 
+from .groups import is_last
 from .linear import parameters, per_channel, relinear
 from .neighbours import affine, between, scale_and_shift, sole
 
@@ -137,7 +138,7 @@ def _pad_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 def _affine_behind(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """``view(affine(x))`` is ``affine'(view(x))``: brings the affine map to the next layer."""
     inner = sole(node, graph, Affine)
-    if inner is None:
+    if inner is None or (sole(inner, graph, SumPool) and is_last(graph, node.result)):
         return None
     scale, shift = (_arranged(node, array, inner.result.type) for array in scale_and_shift(inner))
     seen = between(graph, node, node.result.type)
@@ -156,10 +157,15 @@ def _arranged(view: Node, array: Array, type_: Type) -> Array:
 
 
 def _affine_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """``affine(view(layer))`` is ``view(affine'(layer))``, if the layer can take that in."""
+    """``affine(view(layer))`` is ``view(affine'(layer))``, if the layer can take that in.
+
+    A sum pool takes it in as a gain, but the next layer, if there is one, does so for nothing.
+    """
     inner = sole(node, graph, View)
     views, layer = chain_above(graph, inner) if inner else ([], None)
-    if inner is None or layer is None or isinstance(layer.op, SumPool):
+    if inner is None or layer is None:
+        return None
+    if isinstance(layer.op, SumPool) and not is_last(graph, node.result):
         return None
     if isinstance(layer.op, Add) and len(set(layer.operands)) < len(layer.operands):
         return None

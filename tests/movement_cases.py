@@ -146,4 +146,10 @@ NETWORKS: dict[str, tuple[str, str, dict[str, Any], list[str]]] = {
         {"w1": (4, 2, 3), "w2": (4, 3, 4), "w3": (3, 2)},
         ["r", "p.sum", "v", "y"],
     ),
+    "average at the end": (
+        _IMAGE,
+        "a = Conv(x, w1) r = Relu(a) m = GlobalAveragePool(r) y = Flatten(m)",
+        {"w1": (4, 3, 3, 3)},
+        ["r", "m"],
+    ),
 }

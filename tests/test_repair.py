@@ -10,12 +10,17 @@ from hypothesis import strategies as st
 import qcompiler
 from qcompiler.ir import Builder, Constant, DataError, Graph, PipelineError, Tensor, evaluate, show
 from qcompiler.ir.ann import Clip, Conv, Dense
+from qcompiler.ir.coding import decode
 from qcompiler.ir.integer import layers, weight_of
-from qcompiler.ir.kernels import Array
+from qcompiler.ir.kernels import Array, convolve
+from qcompiler.ir.snn import Convolve
 from qcompiler.passes.descent import conjugate, whole
 from qcompiler.passes.equalize import relative, scaled
+from qcompiler.passes.fit import fit_of
 from qcompiler.passes.groups import groups
-from qcompiler.passes.trace import images_for
+from qcompiler.passes.integers import code_of
+from qcompiler.passes.real import Real, real_of
+from qcompiler.passes.trace import Trace, images_for
 from tests.random_networks import PHASES, compiled, random_batch, random_network
 
 EQUAL = "fold-batchnorm,fold-linear,equalize{effort=1}"
@@ -132,6 +137,28 @@ def test_integers_stay_within_their_bits_and_zeros_stay_zero(bits: int) -> None:
         found = weight_of(synapse)
         assert np.abs(found).max() < 1 << (bits - 1)
         assert not found[weight.data == 0].any()
+
+
+def test_a_fitted_layer_is_closer_to_the_real_one() -> None:
+    graph, data = network(), 0.6 + 0.4 * images(40)
+    ranged = compiled(graph, NORMAL, calibration=(data,), t_max=4)
+    code = code_of((2, 8, 8), 4, (0.0, 1.0))
+    trace = Trace(ranged, (data,), 1)
+    trace.encode("x", code)
+    group = next(groups(ranged))
+    before, real = trace.before_clip(group), real_of(group, (code,))
+    fit = fit_of(group, real, (code,), trace, before)
+    assert fit is not None
+
+    def missed(layer: Real) -> float:
+        (branch,) = layer.branches
+        assert isinstance(branch.synapse, Convolve)
+        sums = convolve(decode(code, trace.levels["x"]), branch.weight, branch.synapse, 1)
+        clipped = np.maximum(sums + layer.bias, 0) - np.maximum(before, 0)
+        return float((clipped**2).sum())
+
+    print(missed(fit.refitted()), missed(real))
+    assert missed(fit.refitted()) < missed(real)
 
 
 def problem(seed: int) -> tuple[Array, Array, Array]:
