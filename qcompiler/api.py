@@ -73,7 +73,7 @@ def compile(
     compiled = steps.run(graph, watch)
     _check(compiled, backend)
     manifest = {
-        "model": _identity(model),
+        "model": identity(model),
         "pipeline": str(steps),
         "preprocessing": asdict(before),
         "calibration_images": len(options["calibration"][0]) if calibration is not None else 0,
@@ -155,7 +155,8 @@ def _check(graph: Graph, backend: Backend) -> None:
         raise InvalidGraph(heading, *error.diagnostics) from error
 
 
-def _identity(model: Any) -> dict[str, str]:
+def identity(model: Any) -> dict[str, str]:
+    """What a manifest says of a model: its file's name and hash, or what kind of object it is."""
     if isinstance(model, str | Path):
         with open(model, "rb") as file:
             digest = hashlib.sha256()

@@ -1,0 +1,78 @@
+"""What `qrun --explain` says on the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .causes import Verdict
+from .console import screen, table
+from .explain import Explanation, LayerLoss
+from .ladder import RUNGS
+
+
+def sentences(found: Explanation) -> list[tuple[str, str]]:
+    """The result in words: pairs of what a line is about, and the line."""
+    what = "of the frames" if found.classes else "of the scores' variance"
+    part = (
+        f"{found.frames:,}"
+        if found.frames == found.given
+        else (f"the first {found.frames:,} of {found.given:,}")
+    )
+    lines = [("explained", f"on {part} frames")]
+    if found.first is None:
+        largest = found.largest
+        lines += [
+            ("agree", f"yes, but for {found.apart:.2%} {what} (1 % is tolerated)"),
+            (
+                "largest",
+                f"error {largest.error:.1%} of the spread of the values, at {largest.name}",
+            ),
+        ]
+    else:
+        lines += [("agree", f"no: they differ in {found.apart:.2%} {what} (1 % is tolerated)")]
+        lines += _verdict("first at", found.first)
+    if found.worst is not None:
+        lines += _verdict(
+            "also at" if not found.first or not found.first.lost else "most at", found.worst
+        )
+    return lines + [("note", note) for note in found.notes]
+
+
+def _verdict(where: str, found: Verdict) -> list[tuple[str, str]]:
+    origin = f" ({', '.join(found.origin)})" if found.origin else ""
+    return [
+        (where, f"{found.layer}{origin}"),
+        ("cause", f"{found.cause}: {found.detail}"),
+        ("remedy", found.remedy),
+    ]
+
+
+def columns(found: Explanation) -> tuple[str, ...]:
+    """Headings of the table of layers."""
+    return ("layer", "t_max", "apart", "error", "own", *_rungs(found))
+
+
+def rows(found: Explanation) -> list[tuple[Any, ...]]:
+    """The table of layers."""
+    return [_row(layer, _rungs(found)) for layer in found.layers]
+
+
+def _rungs(found: Explanation) -> tuple[str, ...]:
+    """Rungs at which any layer loses anything."""
+    return tuple(r for r in RUNGS if any(layer.parts[r] for layer in found.layers))
+
+
+def _row(layer: LayerLoss, rungs: tuple[str, ...]) -> tuple[Any, ...]:
+    parts = (f"{layer.parts[rung]:.1%}" if layer.parts[rung] else "" for rung in rungs)
+    shares = (f"{share:.1%}" for share in (layer.error, layer.own))
+    return (layer.name, layer.t_max, f"{layer.apart:.2%}", *shares, *parts)
+
+
+def tell(found: Explanation) -> None:
+    """Print the table of layers, then the result in words."""
+    console = screen()
+    console.print()
+    console.print(table(columns(found), rows(found)))
+    console.print()
+    for name, line in sentences(found):
+        console.print(f"{name:<12}{line}", markup=False, soft_wrap=True)

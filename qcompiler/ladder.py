@@ -1,0 +1,151 @@
+"""What one layer of a compiled network loses by itself, and by what.
+
+Between what the real network would give, for the same inputs, and what the levels stand for lies a
+ladder of values. Each rung has one more of the things that a spiking layer does:
+
+    dead        channels that do not change though they should are replaced by what they are
+    bias        the bias is a whole number: what is added where all inputs are zero
+    weights     the weights are whole numbers: the rest of what is added
+    function    instead of both, where several populations make up the layer
+    saturated   values that round to beyond the highest level, or below the lowest, are cut
+    levels      values are rounded to levels
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qcompiler.ir.evaluate import apply
+from qcompiler.ir.integer import spikes_of
+from qcompiler.ir.kernels import Array
+
+from .twin import Place, Twin, channel
+
+RUNGS = ("dead", "bias", "weights", "function", "saturated", "levels")
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The rungs of one layer: ``base`` is without any loss, the last step is what it gives.
+
+    ``exact`` is what the layer cuts and rounds, in levels, with zero at 0.
+    Beside them how many channels are dead, the largest offset of a channel that rounding its bias
+    makes, and the shares of values beyond the highest level and below the lowest.
+    """
+
+    base: Array
+    exact: Array
+    steps: tuple[tuple[str, Array], ...]
+    dead: tuple[int, ...]
+    channels: int
+    offset: float
+    above: float
+    below: float
+    highest: float
+
+    def losses(self) -> dict[str, float]:
+        """Mean squared change of every rung."""
+        found = dict.fromkeys(RUNGS, 0.0)
+        before = self.base
+        for name, value in self.steps:
+            found[name] = _energy(value - before)
+            before = value
+        return found
+
+
+def ladder(twin: Twin, index: int) -> Ladder:
+    """The ladder of one place; its factors become known on the way."""
+    place = twin.places[index]
+    if place.is_input:
+        base = twin.values[place.name]
+        return _with_range(twin, place, base, base, ())
+    group = twin.linear(index)
+    clip = group.clip if group else None
+    target = clip.operands[0].name if clip else place.name
+    before = twin.local(index, target)
+    if clip:
+        twin.factors[place.name] = _factor(twin, place, before)
+    potential = twin.potential(place)
+
+    def clipped(x: Array) -> Array:
+        return x if clip is None else apply(clip.op, x)
+
+    if group is None:
+        return _with_range(twin, place, before, potential, (("function", potential),))
+    offset = twin.potential(place, zero=True) - twin.local(index, target, zero=True)
+    base, exact = clipped(before), clipped(potential)
+    steps: tuple[tuple[str, Array], ...] = (("weights", exact),)
+    if _energy(clipped(potential - offset) - base) < _energy(exact - base):
+        steps = (("bias", clipped(before + offset)), *steps)  # else it makes up for the weights
+    return _with_range(twin, place, base, exact, steps, offset)
+
+
+def _energy(array: Array) -> float:
+    return float(np.mean(np.square(array, dtype=np.float64)))
+
+
+def _factor(twin: Twin, place: Place, before: Array) -> Array:
+    """How much larger than what the levels stand for each channel is: 1 unless equalised.
+
+    The slope of the real sums over the integer ones, both before anything is cut or rounded.
+    """
+    shape = before.shape[1:]
+    if not equalised(str(twin.program.manifest.get("pipeline", ""))):
+        return np.ones((), np.float32)
+    axes = tuple(axis for axis in range(before.ndim) if axis != 1)
+    real = before - before.mean(axis=axes, keepdims=True)
+    ours = twin.potential(place)
+    ours -= ours.mean(axis=axes, keepdims=True)
+    power = np.square(ours).sum(axis=axes)
+    slope = (real * ours).sum(axis=axes) / np.where(power > 0, power, 1)
+    return channel(np.where(slope > 0, slope, 1).astype(np.float32), shape)
+
+
+def equalised(pipeline: str) -> bool:
+    """Whether channels may have scales of their own: ``equalize`` ran with some effort."""
+    _, _, rest = pipeline.partition("equalize{")
+    return "effort=" in rest.partition("}")[0]
+
+
+def _with_range(
+    twin: Twin,
+    place: Place,
+    base: Array,
+    exact: Array,
+    steps: tuple[tuple[str, Array], ...],
+    offset: Array | None = None,
+) -> Ladder:
+    """The ladder with its last rungs, ``exact`` being the value before it is cut and rounded."""
+    code, ours = spikes_of(place.node.result), twin.spiking(place)
+    step = twin.step(place)
+    low, high = -code.zero * step, (code.top - code.zero) * step
+    above, below = exact > high + step / 2, exact < low - step / 2
+    cut = np.where(above, high, np.where(below, low, exact))
+    dead = _dead(np.clip(base, low, high), ours, step) if steps else np.zeros(0, bool)
+    spread = channel(dead, ours.shape[1:]) if dead.any() else np.zeros((), bool)
+    rungs = [("dead", base), *steps, ("saturated", cut), ("levels", ours)]
+    return Ladder(
+        base,
+        exact / step,
+        tuple((name, np.where(spread, ours, value).astype(np.float32)) for name, value in rungs),
+        tuple(int(n) for n in np.flatnonzero(dead)),
+        ours.shape[1] if ours.ndim > 1 else 1,
+        float(np.max(np.abs(offset / step))) if offset is not None else 0.0,
+        float(np.mean(above)),
+        float(np.mean(below)),
+        float(np.max(high)),
+    )
+
+
+def _dead(base: Array, ours: Array, step: Array) -> Array:
+    """Which channels are constant, and further from what they should be than rounding explains.
+
+    Rounding is off by half a level at most.
+    """
+    axes = tuple(axis for axis in range(ours.ndim) if axis != 1)
+    constant = np.ptp(ours, axis=axes) == 0
+    lost = np.square((base - ours) / step, dtype=np.float64).mean(axis=axes)
+    found: Array = constant & (lost > 0.5**2)
+    return found

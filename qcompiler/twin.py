@@ -1,0 +1,262 @@
+"""A compiled program beside the real network that it came from, layer for layer.
+
+The model is read again as when it was compiled, up to the point where ranges and integers come in.
+A population codes the value of the same name there. What lies between two such values, a slice of
+the real network, can be run on what the spiking network has in front of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qcompiler.backends.host import frame_step, output_nodes
+from qcompiler.backends.program import Program
+from qcompiler.ir import Graph, Node, ProgramError, Value
+from qcompiler.ir.integer import connection, layer_of, spikes_of, spiking_nodes, weight_of
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Encode, Population
+from qcompiler.ir.synapse import current
+from qcompiler.ir.types import size
+from qcompiler.ir.view import Pick, Reshape, Take, Transpose, View, arrange
+from qcompiler.passes.calibration import run
+from qcompiler.passes.fold_batchnorm import FoldBatchNorm
+from qcompiler.passes.fold_linear import FoldLinear
+from qcompiler.passes.groups import Group, groups
+from qcompiler.passes.trace import images_for
+
+from .frontend import Preprocessing, import_model
+
+_MEMORY = 1 << 30
+_BYTES = 16  # a neuron and frame: the real value, the level, and what is made of both
+_RUNGS = 4  # times as many bytes for the layer that is looked at
+_MOST = 1000  # frames
+_PART = 1 << 24  # neurons, times frames, whose potentials are computed at once
+
+
+def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
+    """The model at the tensor level, folded as before it was quantised.
+
+    Takes the raw input of the program. Raises a CompileError if the model cannot be compiled.
+    """
+    before = Preprocessing(**manifest.get("preprocessing", {}))
+    found = import_model(model, before, allow_products=True).graph
+    return FoldLinear()(FoldBatchNorm()(found))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A population or encoder, and the name of the real value that it codes."""
+
+    name: str
+    node: Node
+
+    @property
+    def is_input(self) -> bool:
+        """Whether this is an encoder."""
+        return isinstance(self.node.op, Encode)
+
+
+def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
+    """Encoders and populations that code a value of the real network, in order.
+
+    Others, such as relays and segments of functions, belong to the next one that does. Raises
+    ProgramError if inputs or outputs have no counterpart.
+    """
+    shapes = {v.name: v.type.shape for v in (*real.inputs, *(n.result for n in real.nodes))}
+    last = {node.result.name for node in output_nodes(program.graph)}
+    found: list[Place] = []
+    for node in spiking_nodes(program.graph):
+        encodes = isinstance(node.op, Encode)
+        value = node.operands[0] if encodes else node.result
+        matches = shapes.get(value.name) == value.type.shape
+        if not matches and (encodes or value.name in last):
+            raise ProgramError(
+                f"{model} does not match the program: it has no value %{value.name} of shape "
+                f"{value.type.shape}\n   = help: give the model that was compiled"
+            )
+        if matches and isinstance(node.op, Encode | Population):
+            found.append(Place(value.name, node))
+    return tuple(found)
+
+
+def slice_of(graph: Graph, given: Sequence[str], targets: Sequence[str]) -> Graph:
+    """The part of a graph that computes targets from given values; these are its inputs."""
+    values = {v.name: v for v in (*graph.inputs, *(n.result for n in graph.nodes))}
+    needed, nodes, inputs = set(targets), [], {}
+    for node in reversed(graph.nodes):
+        if node.result.name in needed and node.result.name not in given:
+            nodes.append(node)
+            needed |= {o.name for o in node.operands if isinstance(o, Value)}
+    made = {node.result.name for node in nodes}
+    inputs = {name: values[name] for name in values if name in needed and name not in made}
+    outputs = tuple(values[name] for name in targets)
+    return Graph(graph.name, tuple(inputs.values()), tuple(reversed(nodes)), outputs)
+
+
+@dataclass
+class Twin:
+    """A program and its real network on the same frames.
+
+    ``factors`` holds, for each name, the positive factor of every channel by which the real
+    network's values are larger than what the levels stand for (see `equalize`); shaped to spread.
+    """
+
+    program: Program
+    real: Graph
+    places: tuple[Place, ...]
+    data: tuple[Array, ...]
+    levels: dict[str, Array] = field(default_factory=dict)
+    factors: dict[str, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.levels = _levels(self.program, self.data)
+
+    def __len__(self) -> int:
+        return len(self.data[0])
+
+    @cached_property
+    def groups(self) -> dict[str, Group]:
+        """The groups of the real network by result."""
+        return {group.result.name: group for group in groups(self.real)}
+
+    @cached_property
+    def scores(self) -> tuple[str, ...]:
+        """Names of the values that are decoded, in front of what the host does."""
+        return tuple(node.result.name for node in output_nodes(self.program.graph))
+
+    @cached_property
+    def values(self) -> dict[str, Array]:
+        """What the real network has at every place and in its scores."""
+        names = list(dict.fromkeys((*(place.name for place in self.places), *self.scores)))
+        given = {v.name: x for v, x in zip(self.real.inputs, self.data, strict=True)}
+        return self._run(names, given)
+
+    def spiking(self, place: Place) -> Array:
+        """What the levels of a place stand for, in the real network's units, as float32."""
+        code, q = spikes_of(place.node.result), self.levels[place.node.result.name]
+        step = self.step(place)
+        return np.multiply(q - np.float32(code.zero), step, dtype=np.float32)
+
+    def step(self, place: Place) -> Array:
+        """What one level of a place stands for, a channel; shaped to spread."""
+        scale = np.float32(spikes_of(place.node.result).scale)
+        found: Array = scale * self.factors.get(place.name, np.ones((), np.float32))
+        return found
+
+    def answers(self, index: int, value: Array | None = None) -> tuple[Array, ...]:
+        """The scores if every place up to this one spikes and the rest is real.
+
+        ``value`` stands for what this place gives.
+        """
+        given = {place.name: self.spiking(place) for place in self.places[:index]}
+        place = self.places[index]
+        given[place.name] = self.spiking(place) if value is None else value
+        found = self._run(list(self.scores), given | self._missing(given))
+        return tuple(found[name] for name in self.scores)
+
+    def local(self, index: int, target: str, zero: bool = False) -> Array:
+        """A real value near this place, computed from what the spiking network has before it.
+
+        With ``zero`` one frame of it for sources that are zero.
+        """
+        given = {}
+        part = slice_of(self.real, [place.name for place in self.places[:index]], [target])
+        known = {place.name: place for place in self.places[:index]}
+        for value in part.inputs:
+            if zero:
+                given[value.name] = np.zeros((1, *value.type.shape), np.float32)
+            else:
+                given[value.name] = self.spiking(known[value.name])
+        return self._run([target], given)[target]
+
+    def linear(self, index: int) -> Group | None:
+        """The group behind this place, if all that is between it and the places before is it.
+
+        Max pools and views may stand in between: they leave zero what it is.
+        """
+        name = self.places[index].name
+        group = self.groups.get(name)
+        if group is None:
+            return None
+        part = slice_of(self.real, [place.name for place in self.places[:index]], [name])
+        own = {node.result.name for node in group.nodes}
+        between = [node for node in part.nodes if node.result.name not in own]
+        plain = all(isinstance(n.op, View) or n.op.mnemonic == "ann.maxpool" for n in between)
+        return group if plain else None
+
+    def potential(self, place: Place, zero: bool = False) -> Array:
+        """The real number that a population would code if it had endless levels, as float32.
+
+        In units of its scale times the factor of its channel; with ``zero`` one frame of it for
+        sources that stand for zero.
+        """
+        node = place.node
+        layer = layer_of(self.program.graph, node)
+        code, frames = layer.spikes, 1 if zero else len(self)
+        found = np.empty((frames, *code.shape), np.float32)
+        step = max(1, _PART // max(1, size(node.result.type)))
+        for begin in range(0, frames, step):
+            chosen = slice(begin, begin + step)
+            total: Any = layer.bias - layer.slope // 2
+            for synapse in layer.synapses:
+                source = self._sent(synapse.operands[0], chosen, zero)
+                total = total + current(connection(synapse), source, weight_of(synapse))
+            found[chosen] = (total / layer.slope - code.zero) * code.scale
+        return found * self.factors.get(place.name, np.ones((), np.float32))
+
+    def _sent(self, operand: Any, chosen: slice, zero: bool) -> Array:
+        """Levels that a synapse reads, behind views."""
+        if zero:
+            code = spikes_of(operand)
+            return np.full((1, *code.shape), code.zero, np.int64)
+        if operand.name in self.levels:
+            return self.levels[operand.name][chosen]
+        node = self.program.graph.producer(operand)
+        assert node is not None and isinstance(node.op, Reshape | Transpose | Take | Pick)
+        return arrange(node.op, self._sent(node.operands[0], chosen, zero), *node.arrays)
+
+    def _missing(self, given: Mapping[str, Array]) -> dict[str, Array]:
+        """Inputs of the real network that are read beside what is given."""
+        return {
+            value.name: array
+            for value, array in zip(self.real.inputs, self.data, strict=True)
+            if value.name not in given
+        }
+
+    def _run(self, names: list[str], given: Mapping[str, Array]) -> dict[str, Array]:
+        part = slice_of(self.real, list(given), names)
+        found: dict[str, list[Array]] = {name: [] for name in names}
+        arrays = tuple(given[value.name] for value in part.inputs)
+        for piece in run(part, arrays, names):
+            for name, array in piece.items():
+                found[name].append(array)
+        return {name: np.concatenate(pieces) for name, pieces in found.items()}
+
+
+def frames_for(program: Program, real: Graph, given: int) -> int:
+    """How many frames to work with: as many as time and memory allow."""
+    sizes = [size(node.result.type) for node in spiking_nodes(program.graph)]
+    most = min(_MOST, _MEMORY // (_BYTES * (sum(sizes) + _RUNGS * max(sizes))))
+    return max(1, min(images_for(real, given, 1), most))
+
+
+def _levels(program: Program, data: tuple[Array, ...]) -> dict[str, Array]:
+    """Levels of all populations, encoders and gates, in the fewest bytes that hold them."""
+    found: dict[str, list[Array]] = {}
+    step, engine = frame_step(program.graph), program.engine("fast")
+    for begin in range(0, len(data[0]), step):
+        part = (array[begin : begin + step] for array in data)
+        for name, q in engine(*part, record=True, count=False).levels.items():
+            found.setdefault(name, []).append(q.astype(np.min_scalar_type(int(q.max()))))
+    return {name: np.concatenate(pieces) for name, pieces in found.items()}
+
+
+def channel(array: Array, shape: tuple[int, ...]) -> Array:
+    """One number a channel, shaped to spread over ``frames x shape``."""
+    return array.reshape(-1, *(1,) * (len(shape) - 1))
