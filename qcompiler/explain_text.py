@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .causes import Verdict
+import numpy as np
+
+from .causes import INPUT, Verdict
 from .console import screen, table
-from .explain import Explanation, LayerLoss
+from .explain import TOLERATED, Explanation, LayerLoss
 from .ladder import RUNGS
 
 
@@ -22,26 +24,32 @@ def sentences(found: Explanation) -> list[tuple[str, str]]:
     if found.first is None:
         largest = found.largest
         lines += [
-            ("agree", f"yes, but for {found.apart:.2%} {what} (1 % is tolerated)"),
+            ("agree", f"yes, but for {found.apart:.2%} {what} ({TOLERATED:.0%} is tolerated)"),
             (
                 "largest",
                 f"error {largest.error:.1%} of the spread of the values, at {largest.name}",
             ),
         ]
     else:
-        lines += [("agree", f"no: they differ in {found.apart:.2%} {what} (1 % is tolerated)")]
-        lines += _verdict("first at", found.first)
+        apart = f"they differ in {found.apart:.2%} {what} ({TOLERATED:.0%} is tolerated)"
+        wrong = found.first.cause == INPUT
+        lines += [("agree", "no: the input is wrong" if wrong else f"no: {apart}")]
+        lines += _verdict("first at", found.first, found)
     if found.worst is not None:
-        lines += _verdict(
-            "also at" if not found.first or not found.first.lost else "most at", found.worst
-        )
+        also = found.first is not None and found.first.cause == INPUT
+        lines += _verdict("also at" if also else "most at", found.worst, found)
     return lines + [("note", note) for note in found.notes]
 
 
-def _verdict(where: str, found: Verdict) -> list[tuple[str, str]]:
+def _verdict(where: str, found: Verdict, whole: Explanation) -> list[tuple[str, str]]:
     origin = f" ({', '.join(found.origin)})" if found.origin else ""
+    share = ""
+    if found.cause != INPUT:
+        names = [layer.name for layer in whole.layers]
+        apart = np.diff([layer.apart for layer in whole.layers], prepend=0.0)
+        share = f", where {apart[names.index(found.layer)]:.2%} more come to differ"
     return [
-        (where, f"{found.layer}{origin}"),
+        (where, f"{found.layer}{origin}{share}"),
         ("cause", f"{found.cause}: {found.detail}"),
         ("remedy", found.remedy),
     ]

@@ -140,12 +140,12 @@ def _with_range(
 
 
 def _dead(base: Array, ours: Array, step: Array) -> Array:
-    """Which channels are constant, and further from what they should be than rounding explains.
+    """Which channels are the same in every frame, though rounding does not explain it.
 
-    Rounding is off by half a level at most.
+    What rounds to one level stays within one, so its standard deviation is half a level at most.
     """
-    axes = tuple(axis for axis in range(ours.ndim) if axis != 1)
-    constant = np.ptp(ours, axis=axes) == 0
-    lost = np.square((base - ours) / step, dtype=np.float64).mean(axis=axes)
-    found: Array = constant & (lost > 0.5**2)
+    axes = tuple(range(1, base.ndim - 1))  # places, once frames are gone
+    still = (np.ptp(ours, axis=0) == 0).all(axis=axes)
+    spread = np.var(base / step, axis=0, dtype=np.float64).mean(axis=axes)
+    found: Array = still & (spread > 0.5**2)
     return found

@@ -77,8 +77,10 @@ def _run(given: argparse.Namespace) -> int:
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
     found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
-    if given.output is not None and given.output.exists() and given.output.samefile(given.data):
-        raise ProgramError(f"{given.output} holds the data: choose another -o")
+    for option, path in (("-o", given.output), ("--page", given.page)):
+        for read, what in ((given.data, "the data"), (given.against, "the model")):
+            if path and read and path.exists() and path.samefile(read):
+                raise ProgramError(f"{path} holds {what}: choose another {option}")
     with progress(f"running on {given.engine}", given.quiet) as bar:
         measured = program.measure(
             *found.arrays,

@@ -83,7 +83,7 @@ def changes(shape: tuple[int, ...], before: Preprocessing) -> Iterator[Change]:
         lambda x: x.max() + x.min() - x,
         f"{data}: the model was trained on negatives of them",
     )
-    if before.active:
+    if before.mean or before.scale:
         yield Change(
             "brought back to what they were before the preprocessing that is compiled in",
             lambda x: _undone(x, before),
