@@ -105,7 +105,7 @@ def explain(
     """
     real = real_network(model, program.manifest)
     found = places(program, real, model)
-    chosen = data.head(frames_for(program, real, len(data)))
+    chosen = data.spread(frames_for(program, real, len(data)))
     twin = Twin(program, real, found, tuple(x.astype(np.float32) for x in chosen.arrays))
     judge = Judge.of(twin)
     layers: list[LayerLoss] = []

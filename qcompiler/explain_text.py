@@ -15,12 +15,9 @@ from .ladder import RUNGS
 def sentences(found: Explanation) -> list[tuple[str, str]]:
     """The result in words: pairs of what a line is about, and the line."""
     what = "of the frames" if found.classes else "of the scores' variance"
-    part = (
-        f"{found.frames:,}"
-        if found.frames == found.given
-        else (f"the first {found.frames:,} of {found.given:,}")
-    )
-    lines = [("explained", f"on {part} frames")]
+    all_ = found.frames == found.given
+    part = f"{found.frames:,}" if all_ else f"{found.frames:,} of {found.given:,}"
+    lines = [("explained", f"on {part} frames" + ("" if all_ else ", evenly spread"))]
     if found.first is None:
         largest = found.largest
         lines += [

@@ -122,7 +122,7 @@ def coloured(folder: Path) -> tuple[Path, Array, Array]:
 @pytest.mark.parametrize(
     ("change", "options", "remedy"),
     [
-        (lambda x: x[:, ::-1], {}, "with --reverse-input-channels"),
+        (lambda x: x[:, ::-1], {}, "compile with --reverse-input-channels"),
         (lambda x: x, {"reverse_input_channels": True}, "without --reverse-input-channels"),
         (lambda x: x * 255, {}, "--scale-values 255"),
         (lambda x: x, {"scale_values": (255,)}, "without --scale-values 255"),
@@ -131,11 +131,19 @@ def coloured(folder: Path) -> tuple[Path, Array, Array]:
             {},
             "--mean-values 0.485,0.456,0.406 --scale-values 0.229,0.224,0.225",
         ),
+        (
+            lambda x: (
+                255 * (x * [[[0.229]], [[0.224]], [[0.225]]])
+                + [[[123.675]], [[116.28]], [[103.53]]]
+            ),
+            {"scale_values": (255,)},
+            "--mean-values 123.675,116.28,103.53 --scale-values 58.395,57.12,57.375",
+        ),
         (lambda x: 127.5 * (x + 1), {}, "--mean-values 127.5 --scale-values 127.5"),
         (
             lambda x: x.transpose(0, 2, 3, 1).reshape(x.shape),
             {},
-            "compile with --layout",
+            "--layout says",
         ),
         (lambda x: 1 - x, {}, "negatives"),
     ],
@@ -298,7 +306,7 @@ def test_the_command_explains(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     status, out, err = run(capsys, program, TEST, "--against", MODEL, "--explain")
     assert (status, err) == (0, "")
     lines = {line[:12].strip(): line[12:] for line in out.splitlines()}
-    assert lines["first at"] == "image"
+    assert lines["first at"].startswith("image, where 6.")
     assert "too few levels: 2 levels" in out
     assert "remedy      compile with more levels, --t-max 4" in out
     where = tmp_path / "why.html"
