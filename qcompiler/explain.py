@@ -196,13 +196,13 @@ def _loss(twin: Twin, index: int, place: Place, judge: Judge) -> LayerLoss:
 
 
 def _where(apart: list[float]) -> tuple[int | None, int | None]:
-    """The layer from which on the networks stay apart, and the one that loses the most."""
+    """The layer from which on the networks stay apart, and a later one that loses more."""
     if apart[-1] <= TOLERATED:
         return None, None
     within = [index for index, share in enumerate(apart) if share <= TOLERATED]
     first = within[-1] + 1 if within else 0
     steps = np.diff(apart, prepend=0.0)
-    worst = int(np.argmax(steps))
+    worst = first + int(np.argmax(steps[first:]))
     return first, worst if worst != first and steps[worst] > TOLERATED else None
 
 

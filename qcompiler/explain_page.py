@@ -173,6 +173,6 @@ def _bar(layer: LayerLoss) -> str:
         pieces.append(
             f'<rect x="{at:.1f}" width="{share * width:.1f}" height="10" fill="{_COLOURS[rung]}"/>'
         )
-        names.append(f"{rung} {share:.0%}")
+        names.append(f'<b style="color:{_COLOURS[rung]}">{rung}</b> {share:.0%}')
         at += share * width
     return f'<p class="parts">own error: {", ".join(names)}</p>{_svg(width, 10, "".join(pieces))}'

@@ -32,8 +32,8 @@ FIRST, SECOND = "/relu1/Relu_output_0", "/relu2/Relu_output_0"
 
 def compiled(**options: Any) -> Program:
     calibration = DIGITS / "digits_calibration.npz"
-    options = {"target": "reference", "scale_values": (16,), **options}
-    return qcompiler.compile(MODEL, calibration=calibration, **options)
+    given = {"target": "reference", "scale_values": (16,), "calibration": calibration}
+    return qcompiler.compile(MODEL, **{**given, **options})
 
 
 def digits(program: Program, change: Callable[[Array], Array] = lambda x: x) -> data.Data:
@@ -63,6 +63,7 @@ def test_a_healthy_network_agrees(options: dict[str, Any]) -> None:
         (SECOND, causes.SATURATED, {"passes": pipeline(CutRange(SECOND))}, "--calibration"),
         ("image", causes.LEVELS, {"t_max": 2}, "--t-max 4"),
         (FIRST, causes.LEVELS, {"passes": pipeline(CutRange(FIRST, 30.0))}, "--calibration"),
+        (SECOND, causes.LEVELS, {"calibration": None}, "--calibration on typical data"),
         (FIRST, causes.WEIGHTS, {"weight_bits": 3}, "--weight-bits 8"),
         (SECOND, causes.WEIGHTS, {"passes": pipeline(Spoil(SECOND, "weights", 1))}, "--effort 1"),
         (FIRST, causes.BIAS, {"passes": pipeline(Spoil(FIRST, "bias", 8))}, "passes of your own"),
