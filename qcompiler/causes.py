@@ -32,7 +32,7 @@ INPUT = "wrong input"
 TIES = "ties at the output"
 FUNCTION = "approximated function"
 
-_CALIBRATE = "compile again with --calibration on {} data, such as these"
+_CALIBRATE = "compile again with --calibration on {} data, like these"
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def _lost(x: Array, code: Spikes) -> float:
 
 def _rescaled(twin: Twin, x: Array, code: Spikes) -> str:
     """The remedy: the change of the data that the encoder's range suits best, if one does."""
-    other = "give data of that range, or compile again with --calibration on data such as these"
+    other = "give data of that range, or compile again with --calibration on data like these"
     if len(twin.data) != 1:
         return other
     given = preprocessing_of(twin)
