@@ -32,9 +32,9 @@ from qcompiler.passes.trace import images_for
 
 from .frontend import Preprocessing, import_model
 
-_MEMORY = 1 << 30
-_BYTES = 16  # a neuron and frame: the real value, the level, and what is made of both
-_RUNGS = 4  # times as many bytes for the layer that is looked at
+_MEMORY = 1 << 31
+_BYTES = 6  # a neuron and frame: the real value, the level, and what is made of them
+_LADDER = 64  # a neuron and frame of the layer that is looked at
 _MOST = 1000  # frames
 _PART = 1 << 24  # neurons, times frames, whose potentials are computed at once
 
@@ -134,8 +134,7 @@ class Twin:
     def values(self) -> dict[str, Array]:
         """What the real network has at every place and in its scores."""
         names = list(dict.fromkeys((*(place.name for place in self.places), *self.scores)))
-        given = {v.name: x for v, x in zip(self.real.inputs, self.data, strict=True)}
-        return self._run(names, given)
+        return self._run(0, names)
 
     def spiking(self, place: Place) -> Array:
         """What the levels of a place stand for, in the real network's units, as float32."""
@@ -154,10 +153,8 @@ class Twin:
 
         ``value`` stands for what this place gives.
         """
-        given = {place.name: self.spiking(place) for place in self.places[:index]}
-        place = self.places[index]
-        given[place.name] = self.spiking(place) if value is None else value
-        found = self._run(list(self.scores), given | self._missing(given))
+        given = {} if value is None else {self.places[index].name: value}
+        found = self._run(index + 1, list(self.scores), given)
         return tuple(found[name] for name in self.scores)
 
     def local(self, index: int, target: str, zero: bool = False) -> Array:
@@ -165,15 +162,11 @@ class Twin:
 
         With ``zero`` one frame of it for sources that are zero.
         """
-        given = {}
-        part = slice_of(self.real, [place.name for place in self.places[:index]], [target])
-        known = {place.name: place for place in self.places[:index]}
-        for value in part.inputs:
-            if zero:
-                given[value.name] = np.zeros((1, *value.type.shape), np.float32)
-            else:
-                given[value.name] = self.spiking(known[value.name])
-        return self._run([target], given)[target]
+        zeros = {}
+        if zero:
+            part = self._behind(index, [target])
+            zeros = {v.name: np.zeros((1, *v.type.shape), np.float32) for v in part.inputs}
+        return self._run(index, [target], zeros)[target]
 
     def linear(self, index: int) -> Group | None:
         """The group behind this place, if all that is between it and the places before is it.
@@ -184,7 +177,7 @@ class Twin:
         group = self.groups.get(name)
         if group is None:
             return None
-        part = slice_of(self.real, [place.name for place in self.places[:index]], [name])
+        part = self._behind(index, [name])
         own = {node.result.name for node in group.nodes}
         between = [node for node in part.nodes if node.result.name not in own]
         plain = all(isinstance(n.op, View) or n.op.mnemonic == "ann.maxpool" for n in between)
@@ -221,19 +214,22 @@ class Twin:
         assert node is not None and isinstance(node.op, Reshape | Transpose | Take | Pick)
         return arrange(node.op, self._sent(node.operands[0], chosen, zero), *node.arrays)
 
-    def _missing(self, given: Mapping[str, Array]) -> dict[str, Array]:
-        """Inputs of the real network that are read beside what is given."""
-        return {
-            value.name: array
-            for value, array in zip(self.real.inputs, self.data, strict=True)
-            if value.name not in given
-        }
+    def _behind(self, index: int, targets: list[str]) -> Graph:
+        """The real network from the places before this one to some values."""
+        return slice_of(self.real, [place.name for place in self.places[:index]], targets)
 
-    def _run(self, names: list[str], given: Mapping[str, Array]) -> dict[str, Array]:
-        part = slice_of(self.real, list(given), names)
-        found: dict[str, list[Array]] = {name: [] for name in names}
-        arrays = tuple(given[value.name] for value in part.inputs)
-        for piece in run(part, arrays, names):
+    def _run(
+        self, index: int, targets: list[str], given: Mapping[str, Array] | None = None
+    ) -> dict[str, Array]:
+        """Real values from what places before this one give, or what is given in their stead."""
+        part, known = self._behind(index, targets), dict(given or {})
+        spiking = {place.name: place for place in self.places[:index]}
+        raw = {v.name: x for v, x in zip(self.real.inputs, self.data, strict=True)}
+        for name in (value.name for value in part.inputs):
+            if name not in known:
+                known[name] = self.spiking(spiking[name]) if name in spiking else raw[name]
+        found: dict[str, list[Array]] = {name: [] for name in targets}
+        for piece in run(part, tuple(known[value.name] for value in part.inputs), targets):
             for name, array in piece.items():
                 found[name].append(array)
         return {name: np.concatenate(pieces) for name, pieces in found.items()}
@@ -242,7 +238,7 @@ class Twin:
 def frames_for(program: Program, real: Graph, given: int) -> int:
     """How many frames to work with: as many as time and memory allow."""
     sizes = [size(node.result.type) for node in spiking_nodes(program.graph)]
-    most = min(_MOST, _MEMORY // (_BYTES * (sum(sizes) + _RUNGS * max(sizes))))
+    most = min(_MOST, _MEMORY // (_BYTES * sum(sizes) + _LADDER * max(sizes)))
     return max(1, min(images_for(real, given, 1), most))
 
 

@@ -220,7 +220,7 @@ def test_pixels_are_compared_by_their_variance(tmp_path: Path) -> None:
 
 
 def test_large_networks_get_fewer_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twin, "_MEMORY", 1 << 21)
+    monkeypatch.setattr(twin, "_MEMORY", 1 << 22)
     found = explained(compiled())
     assert 1 < found.frames < found.given == 540
 
