@@ -17,16 +17,18 @@ import numpy as np
 
 from qcompiler.backends.program import Program
 from qcompiler.ir.integer import spikes_of
-from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
 
 from . import causes, wrong_input
-from .causes import Verdict, other_model
+from .causes import other_model
+from .counterpart import Place, places, real_network
 from .data import Data
+from .judge import Judge, relative
 from .ladder import ladder
 from .reference import run_onnx
 from .sketch import Sketch, sketch
-from .twin import Place, Twin, frames_for, places, real_network
+from .twin import Twin, frames_for
+from .verdict import BIAS, WEIGHTS, Verdict
 
 TOLERATED = 0.01  # share of frames, or of the variance of what is no class
 _SAME = 1e-3  # of the spread of scores: two runs in single precision differ by less
@@ -132,49 +134,6 @@ def explain(
     )
 
 
-@dataclass(frozen=True)
-class Judge:
-    """Compares scores with those of the real network."""
-
-    scores: tuple[Array, ...]
-    classes: bool
-
-    @classmethod
-    def of(cls, twin: Twin) -> Judge:
-        """Scores are classes if there is one vector of them a frame."""
-        scores = tuple(twin.values[name] for name in twin.scores)
-        flat = len(scores) == 1 and scores[0][0].size == scores[0].shape[1] > 1
-        return cls(scores, flat)
-
-    def chosen(self, scores: tuple[Array, ...]) -> Array:
-        """The class of every frame."""
-        found: Array = scores[0].reshape(len(scores[0]), -1).argmax(axis=1)
-        return found
-
-    def apart(self, scores: tuple[Array, ...]) -> float:
-        """Share of frames of another class, or what `distance` is where there are no classes."""
-        if self.classes:
-            return float(np.mean(self.chosen(scores) != self.chosen(self.scores)))
-        return self.distance(scores)
-
-    def distance(self, scores: tuple[Array, ...]) -> float:
-        """Squared error of the scores as a share of their variance; of classes without mean."""
-        pairs = zip(scores, self.scores, strict=True)
-        found = [
-            relative(self._centred(ours - theirs), self._centred(theirs)) for ours, theirs in pairs
-        ]
-        return float(np.mean(np.square(found)))
-
-    def _centred(self, scores: Array) -> Array:
-        return scores - scores.mean(axis=1, keepdims=True) if self.classes else scores
-
-
-def relative(error: Array, values: Array) -> float:
-    """Root mean square of an error as a share of the standard deviation of values."""
-    spread = float(np.std(values, dtype=np.float64)) or 1.0
-    return float(np.sqrt(np.mean(np.square(error, dtype=np.float64)))) / spread
-
-
 def _loss(twin: Twin, index: int, place: Place, judge: Judge) -> LayerLoss:
     steps = ladder(twin, index)
     theirs, ours = twin.values[place.name], twin.spiking(place)
@@ -221,7 +180,7 @@ def _cause(twin: Twin, index: int, judge: Judge, model: Path) -> Verdict:
         order = np.argsort(-np.diff([judge.distance(one) for one in scores]))
     decided = dict(zip(names, map(float, lost), strict=True))
     found = causes.verdict(twin, index, names[order[0]], steps, decided, judge.classes)
-    if found.cause in (causes.WEIGHTS, causes.BIAS) and other_model(twin.program, model):
+    if found.cause in (WEIGHTS, BIAS) and other_model(twin.program, model):
         return replace(found, remedy=f"compile {model.name}: the program was made from another")
     return found
 

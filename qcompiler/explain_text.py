@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .causes import INPUT, Verdict
 from .console import screen, table
 from .explain import TOLERATED, Explanation, LayerLoss
 from .ladder import RUNGS
+from .verdict import INPUT, Verdict
 
 
 def sentences(found: Explanation) -> list[tuple[str, str]]:

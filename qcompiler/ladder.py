@@ -21,7 +21,8 @@ from qcompiler.ir.evaluate import apply
 from qcompiler.ir.integer import spikes_of
 from qcompiler.ir.kernels import Array
 
-from .twin import Place, Twin, channel
+from .counterpart import Place
+from .twin import Twin, channel
 
 RUNGS = ("dead", "bias", "weights", "function", "saturated", "levels")
 

@@ -1,102 +1,37 @@
 """A compiled program beside the real network that it came from, layer for layer.
 
-The model is read again as when it was compiled, up to the point where ranges and integers come in.
-A population codes the value of the same name there. What lies between two such values, a slice of
-the real network, can be run on what the spiking network has in front of it.
+What lies between two values that populations code, a slice of the real network, can be run on what
+the spiking network has in front of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qcompiler.backends.host import frame_step, output_nodes
 from qcompiler.backends.program import Program
-from qcompiler.ir import Graph, Node, ProgramError, Value
+from qcompiler.ir import Graph
 from qcompiler.ir.integer import connection, layer_of, spikes_of, spiking_nodes, weight_of
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Encode, Population
 from qcompiler.ir.synapse import current
 from qcompiler.ir.types import size
 from qcompiler.ir.view import Pick, Reshape, Take, Transpose, View, arrange
 from qcompiler.passes.calibration import run
-from qcompiler.passes.fold_batchnorm import FoldBatchNorm
-from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.groups import Group, groups
 from qcompiler.passes.trace import images_for
 
-from .frontend import Preprocessing, import_model
+from .counterpart import Place, slice_of
 
 _MEMORY = 1 << 31
 _BYTES = 6  # a neuron and frame: the real value, the level, and what is made of them
 _LADDER = 64  # a neuron and frame of the layer that is looked at
 _MOST = 1000  # frames
 _PART = 1 << 24  # neurons, times frames, whose potentials are computed at once
-
-
-def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
-    """The model at the tensor level, folded as before it was quantised.
-
-    Takes the raw input of the program. Raises a CompileError if the model cannot be compiled.
-    """
-    before = Preprocessing(**manifest.get("preprocessing", {}))
-    found = import_model(model, before, allow_products=True).graph
-    return FoldLinear()(FoldBatchNorm()(found))
-
-
-@dataclass(frozen=True)
-class Place:
-    """A population or encoder, and the name of the real value that it codes."""
-
-    name: str
-    node: Node
-
-    @property
-    def is_input(self) -> bool:
-        """Whether this is an encoder."""
-        return isinstance(self.node.op, Encode)
-
-
-def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
-    """Encoders and populations that code a value of the real network, in order.
-
-    Others, such as relays and segments of functions, belong to the next one that does. Raises
-    ProgramError if inputs or outputs have no counterpart.
-    """
-    shapes = {v.name: v.type.shape for v in (*real.inputs, *(n.result for n in real.nodes))}
-    last = {node.result.name for node in output_nodes(program.graph)}
-    found: list[Place] = []
-    for node in spiking_nodes(program.graph):
-        encodes = isinstance(node.op, Encode)
-        value = node.operands[0] if encodes else node.result
-        matches = shapes.get(value.name) == value.type.shape
-        if not matches and (encodes or value.name in last):
-            raise ProgramError(
-                f"{model} does not match the program: it has no value %{value.name} of shape "
-                f"{value.type.shape}\n   = help: give the model that was compiled"
-            )
-        if matches and isinstance(node.op, Encode | Population):
-            found.append(Place(value.name, node))
-    return tuple(found)
-
-
-def slice_of(graph: Graph, given: Sequence[str], targets: Sequence[str]) -> Graph:
-    """The part of a graph that computes targets from given values; these are its inputs."""
-    values = {v.name: v for v in (*graph.inputs, *(n.result for n in graph.nodes))}
-    needed, nodes, inputs = set(targets), [], {}
-    for node in reversed(graph.nodes):
-        if node.result.name in needed and node.result.name not in given:
-            nodes.append(node)
-            needed |= {o.name for o in node.operands if isinstance(o, Value)}
-    made = {node.result.name for node in nodes}
-    inputs = {name: values[name] for name in values if name in needed and name not in made}
-    outputs = tuple(values[name] for name in targets)
-    return Graph(graph.name, tuple(inputs.values()), tuple(reversed(nodes)), outputs)
 
 
 @dataclass

@@ -21,12 +21,14 @@ from qcompiler.ir import InvalidModel, Spikes
 from qcompiler.ir.integer import spikes_of
 from qcompiler.ir.kernels import Array
 
-from .causes import INPUT, Verdict, best_range, rounding_error
+from .cause_range import best_range, rounding_error
+from .counterpart import Place
 from .data import Data
 from .frontend import Preprocessing
 from .mistakes import Change, changes, options_of, undone
 from .reference import run_onnx
-from .twin import Place, Twin
+from .twin import Twin
+from .verdict import INPUT, Verdict
 
 _FRAMES = 200
 _SIGMAS = 4

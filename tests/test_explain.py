@@ -13,8 +13,10 @@ import onnx
 import pytest
 
 import qcompiler
-from qcompiler import api, causes, data, qrun, twin
+from qcompiler import api, data, qrun, twin, verdict
 from qcompiler.backends.program import Program
+from qcompiler.counterpart import places as places_of
+from qcompiler.counterpart import real_network
 from qcompiler.explain import TOLERATED, Explanation, explain
 from qcompiler.explain_page import page
 from qcompiler.ir import ProgramError
@@ -59,17 +61,17 @@ def test_a_healthy_network_agrees(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("layer", "cause", "options", "remedy"),
     [
-        (FIRST, causes.SATURATED, {"passes": pipeline(CutRange(FIRST))}, "--calibration"),
-        (SECOND, causes.SATURATED, {"passes": pipeline(CutRange(SECOND))}, "--calibration"),
-        ("image", causes.LEVELS, {"t_max": 2}, "--t-max 4"),
-        (FIRST, causes.LEVELS, {"passes": pipeline(CutRange(FIRST, 30.0))}, "--calibration"),
-        (SECOND, causes.LEVELS, {"calibration": None}, "--calibration on typical data"),
-        (FIRST, causes.WEIGHTS, {"weight_bits": 3}, "--weight-bits 8"),
-        (SECOND, causes.WEIGHTS, {"passes": pipeline(Spoil(SECOND, "weights", 1))}, "--effort 1"),
-        (FIRST, causes.BIAS, {"passes": pipeline(Spoil(FIRST, "bias", 8))}, "passes of your own"),
-        (FIRST, causes.DEAD, {"passes": pipeline(Spoil(FIRST, "dead", 3))}, "prunes"),
-        (SECOND, causes.DEAD, {"passes": pipeline(Spoil(SECOND, "dead", 8))}, "prunes"),
-        ("scores", causes.TIES, {"passes": pipeline(output_t_max=4)}, "output_t_max=64"),
+        (FIRST, verdict.SATURATED, {"passes": pipeline(CutRange(FIRST))}, "--calibration"),
+        (SECOND, verdict.SATURATED, {"passes": pipeline(CutRange(SECOND))}, "--calibration"),
+        ("image", verdict.LEVELS, {"t_max": 2}, "--t-max 4"),
+        (FIRST, verdict.LEVELS, {"passes": pipeline(CutRange(FIRST, 30.0))}, "--calibration"),
+        (SECOND, verdict.LEVELS, {"calibration": None}, "--calibration on typical data"),
+        (FIRST, verdict.WEIGHTS, {"weight_bits": 3}, "--weight-bits 8"),
+        (SECOND, verdict.WEIGHTS, {"passes": pipeline(Spoil(SECOND, "weights", 1))}, "--effort 1"),
+        (FIRST, verdict.BIAS, {"passes": pipeline(Spoil(FIRST, "bias", 8))}, "passes of your own"),
+        (FIRST, verdict.DEAD, {"passes": pipeline(Spoil(FIRST, "dead", 3))}, "prunes"),
+        (SECOND, verdict.DEAD, {"passes": pipeline(Spoil(SECOND, "dead", 8))}, "prunes"),
+        ("scores", verdict.TIES, {"passes": pipeline(output_t_max=4)}, "output_t_max=64"),
     ],
 )
 def test_a_planted_fault_is_found(
@@ -94,7 +96,7 @@ def test_a_planted_fault_is_found(
 def test_wrong_input_is_found_without_labels(change: Callable[[Array], Array], words: str) -> None:
     found = explained(compiled(), change).first
     assert found is not None
-    assert (found.layer, found.cause) == ("image", causes.INPUT)
+    assert (found.layer, found.cause) == ("image", verdict.INPUT)
     assert words in f"{found.detail}; {found.remedy}"
 
 
@@ -158,7 +160,7 @@ def test_wrong_input_is_found_by_labels(
     program = qcompiler.compile(path, target="reference", calibration=images, t_max=64, **options)
     found = explain(program, path, data.Data((images,), labels)).first
     assert found is not None
-    assert (found.layer, found.cause) == ("x", causes.INPUT)
+    assert (found.layer, found.cause) == ("x", verdict.INPUT)
     assert remedy in found.remedy
 
 
@@ -167,7 +169,7 @@ def test_right_input_is_not_called_wrong(tmp_path: Path) -> None:
     labels = np.where(np.arange(len(labels)) % 3, labels, (labels + 1) % 5)  # a third are wrong
     program = qcompiler.compile(path, target="reference", calibration=images, t_max=64)
     found = explain(program, path, data.Data((images,), labels)).first
-    assert found is None or found.cause != causes.INPUT
+    assert found is None or found.cause != verdict.INPUT
 
 
 @pytest.mark.parametrize(
@@ -189,8 +191,8 @@ def test_ladders_lead_from_the_real_layer_to_the_levels(
         effort=effort,
         allow_products=True,
     )
-    real = twin.real_network(path, program.manifest)
-    places = twin.places(program, real, path)
+    real = real_network(path, program.manifest)
+    places = places_of(program, real, path)
     both = twin.Twin(program, real, places, tuple(x[:40] for x in network.held_out))
     feeds = dict(zip(names, both.data, strict=False))
     for found, score in zip(run_onnx(network.proto, feeds), both.scores, strict=True):
@@ -315,7 +317,7 @@ def test_the_command_explains(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     found = json.loads(out)["explain"]
     assert status == 0
     assert not found["agree"]
-    assert found["first"]["cause"] == causes.LEVELS
+    assert found["first"]["cause"] == verdict.LEVELS
     assert [layer["name"] for layer in found["layers"]] == ["image", FIRST, SECOND, "scores"]
     assert where.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "why.html"]
