@@ -22,7 +22,8 @@ from qcompiler.ir.integer import spikes_of
 from qcompiler.ir.kernels import Array
 
 from .counterpart import Place
-from .twin import Twin, channel
+from .scales import spread
+from .twin import Twin
 
 RUNGS = ("dead", "bias", "weights", "function", "saturated", "levels")
 
@@ -57,7 +58,7 @@ class Ladder:
 
 
 def ladder(twin: Twin, index: int) -> Ladder:
-    """The ladder of one place; its factors become known on the way."""
+    """The ladder of one place."""
     place = twin.places[index]
     if place.is_input:
         base = twin.values[place.name]
@@ -66,8 +67,6 @@ def ladder(twin: Twin, index: int) -> Ladder:
     clip = group.clip if group else None
     target = clip.operands[0].name if clip else place.name
     before = twin.local(index, target)
-    if clip:
-        twin.factors[place.name] = _factor(twin, place, before)
     potential = twin.potential(place)
 
     def clipped(x: Array) -> Array:
@@ -87,29 +86,6 @@ def _energy(array: Array) -> float:
     return float(np.mean(np.square(array, dtype=np.float64)))
 
 
-def _factor(twin: Twin, place: Place, before: Array) -> Array:
-    """How much larger than what the levels stand for each channel is: 1 unless equalised.
-
-    The slope of the real sums over the integer ones, both before anything is cut or rounded.
-    """
-    shape = before.shape[1:]
-    if not equalised(str(twin.program.manifest.get("pipeline", ""))):
-        return np.ones((), np.float32)
-    axes = tuple(axis for axis in range(before.ndim) if axis != 1)
-    real = before - before.mean(axis=axes, keepdims=True)
-    ours = twin.potential(place)
-    ours -= ours.mean(axis=axes, keepdims=True)
-    power = np.square(ours).sum(axis=axes)
-    slope = (real * ours).sum(axis=axes) / np.where(power > 0, power, 1)
-    return channel(np.where(slope > 0, slope, 1).astype(np.float32), shape)
-
-
-def equalised(pipeline: str) -> bool:
-    """Whether channels may have scales of their own: ``equalize`` ran with some effort."""
-    _, _, rest = pipeline.partition("equalize{")
-    return "effort=" in rest.partition("}")[0]
-
-
 def _with_range(
     twin: Twin,
     place: Place,
@@ -125,12 +101,12 @@ def _with_range(
     above, below = exact > high + step / 2, exact < low - step / 2
     cut = np.where(above, high, np.where(below, low, exact))
     dead = _dead(np.clip(base, low, high), ours, step) if steps else np.zeros(0, bool)
-    spread = channel(dead, ours.shape[1:]) if dead.any() else np.zeros((), bool)
+    where = spread(dead, ours.shape[1:]) if dead.any() else np.zeros((), bool)
     rungs = [("dead", base), *steps, ("saturated", cut), ("levels", ours)]
     return Ladder(
         base,
         exact / step,
-        tuple((name, np.where(spread, ours, value).astype(np.float32)) for name, value in rungs),
+        tuple((name, np.where(where, ours, value).astype(np.float32)) for name, value in rungs),
         tuple(int(n) for n in np.flatnonzero(dead)),
         ours.shape[1] if ours.ndim > 1 else 1,
         float(np.max(np.abs(offset / step))) if offset is not None else 0.0,
@@ -147,6 +123,6 @@ def _dead(base: Array, ours: Array, step: Array) -> Array:
     """
     axes = tuple(range(1, base.ndim - 1))  # places, once frames are gone
     still = (np.ptp(ours, axis=0) == 0).all(axis=axes)
-    spread = np.var(base / step, axis=0, dtype=np.float64).mean(axis=axes)
-    found: Array = still & (spread > 0.5**2)
+    varies = np.var(base / step, axis=0, dtype=np.float64).mean(axis=axes)
+    found: Array = still & (varies > 0.5**2)
     return found

@@ -26,6 +26,7 @@ from qcompiler.passes.groups import Group, groups
 from qcompiler.passes.trace import images_for
 
 from .counterpart import Place, slice_of
+from .scales import scale_of
 
 _MEMORY = 1 << 31
 _BYTES = 6  # a neuron and frame: the real value, the level, and what is made of them
@@ -36,18 +37,13 @@ _PART = 1 << 24  # neurons, times frames, whose potentials are computed at once
 
 @dataclass
 class Twin:
-    """A program and its real network on the same frames.
-
-    ``factors`` holds, for each name, the positive factor of every channel by which the real
-    network's values are larger than what the levels stand for (see `equalize`); shaped to spread.
-    """
+    """A program and its real network on the same frames; arrays are ``frames x shape``."""
 
     program: Program
     real: Graph
     places: tuple[Place, ...]
     data: tuple[Array, ...]
     levels: dict[str, Array] = field(default_factory=dict)
-    factors: dict[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.levels = _levels(self.program, self.data)
@@ -79,8 +75,10 @@ class Twin:
 
     def step(self, place: Place) -> Array:
         """What one level of a place stands for, a channel; shaped to spread."""
-        scale = np.float32(spikes_of(place.node.result).scale)
-        found: Array = scale * self.factors.get(place.name, np.ones((), np.float32))
+        code = spikes_of(place.node.result)
+        found: Array = np.float32(code.scale) * scale_of(
+            self.program.manifest, place.name, code.shape
+        )
         return found
 
     def answers(self, index: int, value: Array | None = None) -> tuple[Array, ...]:
@@ -121,8 +119,7 @@ class Twin:
     def potential(self, place: Place, zero: bool = False) -> Array:
         """The real number that a population would code if it had endless levels, as float32.
 
-        In units of its scale times the factor of its channel; with ``zero`` one frame of it for
-        sources that stand for zero.
+        In the real network's units; with ``zero`` one frame of it for sources that stand for zero.
         """
         node = place.node
         layer = layer_of(self.program.graph, node)
@@ -135,8 +132,9 @@ class Twin:
             for synapse in layer.synapses:
                 source = self._sent(synapse.operands[0], chosen, zero)
                 total = total + current(connection(synapse), source, weight_of(synapse))
-            found[chosen] = (total / layer.slope - code.zero) * code.scale
-        return found * self.factors.get(place.name, np.ones((), np.float32))
+            found[chosen] = total / layer.slope - code.zero
+        found *= self.step(place)
+        return found
 
     def _sent(self, operand: Any, chosen: slice, zero: bool) -> Array:
         """Levels that a synapse reads, behind views."""
@@ -186,8 +184,3 @@ def _levels(program: Program, data: tuple[Array, ...]) -> dict[str, Array]:
         for name, q in engine(*part, record=True, count=False).levels.items():
             found.setdefault(name, []).append(q.astype(np.min_scalar_type(int(q.max()))))
     return {name: np.concatenate(pieces) for name, pieces in found.items()}
-
-
-def channel(array: Array, shape: tuple[int, ...]) -> Array:
-    """One number a channel, shaped to spread over ``frames x shape``."""
-    return array.reshape(-1, *(1,) * (len(shape) - 1))

@@ -24,6 +24,7 @@ from qcompiler.ir.integer import spikes_of
 from qcompiler.ladder import ladder
 from tests.onnx_models import model, run_onnx
 from tests.planted import CutRange, Spoil, pipeline
+from tests.random_networks import REFERENCE
 from tests.zoo import trained
 
 Array = np.ndarray[Any, Any]
@@ -208,6 +209,25 @@ def test_ladders_lead_from_the_real_layer_to_the_levels(
         far = np.abs(cut - ours) / both.step(place)
         assert far[:, living].max() <= 0.5 + 1e-3
     assert both.answers(len(places) - 1)[-1].shape == both.values[both.scores[-1]].shape
+
+
+def test_scales_of_channels_are_remembered(tmp_path: Path) -> None:
+    """Equalised, but with weights rounded to nearest, so that layers are what they were."""
+    text = REFERENCE.replace("normalize", "equalize{effort=1},normalize")
+    compiled(passes=text, weight_bits=12).save(tmp_path / "p")
+    program = qcompiler.load(tmp_path / "p")
+    scales = program.manifest["channel_scales"]
+    assert {FIRST, SECOND} <= scales.keys()  # and the pools behind them
+    assert max(scales[FIRST]) > 1.2 * min(scales[FIRST])
+    found = explained(program)
+    assert found.first is None
+    assert all(layer.parts["weights"] < 0.01 for layer in found.layers)
+    program.manifest["channel_scales"] = {FIRST: scales[FIRST][1:]}
+    with pytest.raises(ProgramError, match="do not fit"):
+        explained(program)
+    program.manifest["channel_scales"] = [1]
+    with pytest.raises(ProgramError, match="damaged"):
+        explained(program)
 
 
 def test_pixels_are_compared_by_their_variance(tmp_path: Path) -> None:
