@@ -22,6 +22,7 @@ from qcompiler.explain_page import page
 from qcompiler.ir import ProgramError
 from qcompiler.ir.integer import spikes_of
 from qcompiler.ladder import ladder
+from qcompiler.reference import run_onnx as run_model
 from tests.onnx_models import model, run_onnx
 from tests.planted import CutRange, Spoil, pipeline
 from tests.random_networks import REFERENCE
@@ -239,6 +240,41 @@ def test_pixels_are_compared_by_their_variance(tmp_path: Path) -> None:
         found = explain(program, path, data.Data(network.held_out))
         assert not found.classes
         assert (found.first is None) == agree
+
+
+@pytest.mark.parametrize("last", ["Softmax", "ArgMax", "Identity"])
+@pytest.mark.parametrize("frames", [1, 100])
+def test_what_the_host_does_is_left_out(last: str, frames: int, tmp_path: Path) -> None:
+    proto = onnx.load(MODEL)
+    proto.graph.node.append(onnx.helper.make_node(last, ["scores"], ["last"], name="last"))
+    kind = onnx.TensorProto.INT64 if last == "ArgMax" else onnx.TensorProto.FLOAT
+    del proto.graph.output[:]
+    proto.graph.output.append(onnx.helper.make_tensor_value_info("last", kind, None))
+    if last == "ArgMax":
+        proto.graph.node[-1].attribute.append(onnx.helper.make_attribute("axis", 1))
+    onnx.save(proto, tmp_path / "net.onnx")
+    program = qcompiler.compile(
+        tmp_path / "net.onnx",
+        target="reference",
+        scale_values=(16,),
+        calibration=DIGITS / "digits_calibration.npz",
+    )
+    given = data.read(TEST, api.inputs_of(program.graph)).head(frames)
+    found = explain(program, tmp_path / "net.onnx", given)
+    assert found.first is None
+    assert found.notes == ()
+
+
+def test_a_model_that_is_read_otherwise_than_it_runs_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run_wrongly(*given: Any) -> Array:
+        scores: Array = run_model(*given)
+        return 1.1 * scores
+
+    monkeypatch.setattr("qcompiler.explain.run_onnx", run_wrongly)
+    (note,) = explained(compiled()).notes
+    assert "a fault of qcompiler" in note
 
 
 def test_large_networks_get_fewer_frames(monkeypatch: pytest.MonkeyPatch) -> None:
