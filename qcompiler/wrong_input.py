@@ -12,7 +12,6 @@ Two signs, each by itself enough:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -134,17 +133,15 @@ def _rescaled(twin: Twin, x: Array, code: Spikes) -> str:
     if len(twin.data) != 1:
         return other
     given = preprocessing_of(twin)
-    raw = "without the preprocessing that is compiled in"
-    tried: dict[str, Callable[[Array], Array]] = {
-        "divided by 255": lambda x: x / 255,
-        "multiplied by 255": lambda x: x * 255,
-        raw: lambda x: undone(x, given),
-    }
-    lost = {what: _lost(change(x).astype(np.float32), code) for what, change in tried.items()}
+    tried = {"divided by 255": x / 255, "multiplied by 255": x * 255}
+    raw = "brought back"
+    if given.active:
+        tried[raw] = undone(x, given)
+    lost = {what: _lost(changed.astype(np.float32), code) for what, changed in tried.items()}
     what = min(lost, key=lambda one: lost[one])
     if lost[what] > min(_LOST, _lost(x, code)) / _FACTOR:
         return other
-    if what == raw and given.active:
+    if what == raw:
         return (
             "they fit if they are preprocessed already, as it is compiled in: give raw data, or "
             f"compile without {options_of(given)}"
