@@ -18,17 +18,17 @@ def sentences(found: Explanation) -> list[tuple[str, str]]:
     all_ = found.frames == found.given
     part = f"{found.frames:,}" if all_ else f"{found.frames:,} of {found.given:,}"
     lines = [("explained", f"on {part} frames" + ("" if all_ else ", evenly spread"))]
+    apart = f"they differ in {found.apart:.2%} {what} ({TOLERATED:.0%} is tolerated)"
     if found.first is None:
         largest = found.largest
         lines += [
-            ("agree", f"yes, but for {found.apart:.2%} {what} ({TOLERATED:.0%} is tolerated)"),
+            ("agree", f"yes: {apart}"),
             (
                 "largest",
                 f"error {largest.error:.1%} of the spread of the values, at {largest.name}",
             ),
         ]
     else:
-        apart = f"they differ in {found.apart:.2%} {what} ({TOLERATED:.0%} is tolerated)"
         wrong = found.first.cause == INPUT
         lines += [("agree", "no: the input is wrong" if wrong else f"no: {apart}")]
         lines += _verdict("first at", found.first, found)

@@ -51,7 +51,7 @@ def changes(shape: tuple[int, ...], given: Preprocessing) -> Iterator[Change]:
         axis = given.channel_axis(shape)
         space = [a + 1 for a in range(3) if a != axis]
         if shape[space[0] - 1] == shape[space[1] - 1] > 1:
-            swapped = "with height and width swapped"
+            swapped = "transposed, height for width"
             yield Change(swapped, lambda x: np.swapaxes(x, *space), given, "give the data so")
     if colours:
         yield Change(
