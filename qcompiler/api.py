@@ -16,6 +16,7 @@ from qcompiler.passes import Pipeline, Watcher
 
 from . import data, registry
 from .frontend import Preprocessing, import_model
+from .scales import ScaleRecorder
 
 if TYPE_CHECKING:
     import onnx
@@ -70,13 +71,15 @@ def compile(
     if calibration is not None:
         options["calibration"] = data.read(calibration, inputs_of(graph), layout).arrays
     steps = pipeline(target, passes, options)
-    compiled = steps.run(graph, watch)
+    recorder = ScaleRecorder(graph, options.get("calibration"), watch)
+    compiled = steps.run(graph, recorder)
     _check(compiled, backend)
     manifest = {
-        "model": _identity(model),
+        "model": identity(model),
         "pipeline": str(steps),
         "preprocessing": asdict(before),
         "calibration_images": len(options["calibration"][0]) if calibration is not None else 0,
+        **recorder.manifest,
     }
     return Program(compiled, backend, manifest)
 
@@ -155,7 +158,8 @@ def _check(graph: Graph, backend: Backend) -> None:
         raise InvalidGraph(heading, *error.diagnostics) from error
 
 
-def _identity(model: Any) -> dict[str, str]:
+def identity(model: Any) -> dict[str, str]:
+    """What a manifest says of a model: its file's name and hash, or what kind of object it is."""
     if isinstance(model, str | Path):
         with open(model, "rb") as file:
             digest = hashlib.sha256()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from qcompiler.ir.integer import neuron_count
 
 from . import api, data
 from .console import add_verbosity, guarded, progress, screen
+from .explain import Explanation, explain
+from .explain_page import page
+from .explain_text import tell
 from .reference import run_onnx
 
 _EPILOG = """\
@@ -26,6 +29,7 @@ examples:
   qrun model.loihi test.npz --against model.onnx
   qrun model.loihi test.npz --engine steps --limit 200 --json
   qrun model.loihi test.npz -o outputs.npz          decoded outputs, in real units
+  qrun model.loihi test.npz --against model.onnx --explain --page why.html
 
 Accuracies and agreement are shares between 0 and 1 in JSON. Steps count from 0, the first step of
 a frame's input. Exit status: 0 done, 1 failed with a message, 2 wrong usage.
@@ -34,7 +38,12 @@ a frame's input. Exit status: 0 done, 1 failed with a message, 2 wrong usage.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return guarded(_run, _parser().parse_args(arguments))
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    given.explain = given.explain or given.page is not None
+    if given.explain and given.against is None:
+        parser.error("--explain needs a model to compare with: --against MODEL.onnx")
+    return guarded(_run, given)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     add("data", metavar="DATA", type=Path, help=".npz with images and maybe labels, or .npy")
     add("--engine", choices=ENGINES, default="fast", help="fast is the default")
     add("--against", metavar="MODEL.onnx", type=Path, help="compare with this ONNX model")
+    add("--explain", action="store_true", help="with --against: where they part, and why")
+    add("--page", metavar="PAGE.html", type=Path, help="explain, and draw every layer on a page")
     add("--limit", metavar="N", type=_positive, help="run the first N frames only")
     add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
     add_verbosity(parser)
@@ -66,8 +77,10 @@ def _run(given: argparse.Namespace) -> int:
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
     found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
-    if given.output is not None and given.output.exists() and given.output.samefile(given.data):
-        raise ProgramError(f"{given.output} holds the data: choose another -o")
+    for option, path in (("-o", given.output), ("--page", given.page)):
+        for read, what in ((given.data, "the data"), (given.against, "the model")):
+            if path and read and path.exists() and path.samefile(read):
+                raise ProgramError(f"{path} holds {what}: choose another {option}")
     with progress(f"running on {given.engine}", given.quiet) as bar:
         measured = program.measure(
             *found.arrays,
@@ -79,10 +92,29 @@ def _run(given: argparse.Namespace) -> int:
         with progress("running the ONNX model", given.quiet) as bar:
             reference = run_onnx(given.against, found, preprocessing, bar)
     if given.output is not None:
-        _write(given.output, measured.outputs)
+        _write(given.output, "-o", lambda path: save_arrays(path, measured.outputs))
     figures = _figures(program, measured, found, reference, given.engine)
-    print(json.dumps(figures)) if given.json else _tell(figures)
+    explanation = _explained(program, found, given) if given.explain else None
+    if given.json:
+        print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
+        return 0
+    _tell(figures)
+    if explanation is not None:
+        tell(explanation)
     return 0
+
+
+def _explained(program: Program, found: data.Data, given: argparse.Namespace) -> Explanation:
+    with progress("explaining", given.quiet) as bar:
+        explanation = explain(program, given.against, found, bar)
+    if given.page is not None:
+        text = page(explanation, given.program.name, given.against.name)
+        _write(given.page, "--page", lambda path: _save_text(path, text))
+    return explanation
+
+
+def _save_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", errors="xmlcharrefreplace")
 
 
 def _figures(
@@ -126,13 +158,13 @@ def _share(one: np.ndarray[Any, Any] | None, other: np.ndarray[Any, Any] | None)
     return float(np.mean(one == other))
 
 
-def _write(path: Path, outputs: Mapping[str, np.ndarray[Any, Any]]) -> None:
+def _write(path: Path, option: str, save: Callable[[Path], None]) -> None:
     given, path = path, path.resolve()
     if path.exists() and not path.is_file():
-        raise ProgramError(f"{given} is no regular file: choose another -o")
+        raise ProgramError(f"{given} is no regular file: choose another {option}")
     staged = path.with_name(f".{path.name}.part")
     try:
-        save_arrays(staged, outputs)
+        save(staged)
         staged.replace(path)
     except OSError as error:
         raise ProgramError(f"cannot write {given}: {error.strerror or error}") from error

@@ -1,0 +1,82 @@
+"""The real network that a program came from, and which of its values the populations code.
+
+The model is read again as when it was compiled, up to the point where ranges and integers come in.
+A population codes the value of the same name there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qcompiler.backends.host import output_nodes
+from qcompiler.backends.program import Program
+from qcompiler.ir import Graph, Node, ProgramError, Value
+from qcompiler.ir.integer import spiking_nodes
+from qcompiler.ir.snn import Encode, Population
+from qcompiler.passes.fold_batchnorm import FoldBatchNorm
+from qcompiler.passes.fold_linear import FoldLinear
+
+from .frontend import Preprocessing, import_model
+
+
+def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
+    """The model at the tensor level, folded as before it was quantised.
+
+    Takes the raw input of the program. Raises a CompileError if the model cannot be compiled.
+    """
+    before = Preprocessing(**manifest.get("preprocessing", {}))
+    found = import_model(model, before, allow_products=True).graph
+    return FoldLinear()(FoldBatchNorm()(found))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A population or encoder, and the name of the real value that it codes."""
+
+    name: str
+    node: Node
+
+    @property
+    def is_input(self) -> bool:
+        """Whether this is an encoder."""
+        return isinstance(self.node.op, Encode)
+
+
+def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
+    """Encoders and populations that code a value of the real network, in order.
+
+    Others, such as relays and segments of functions, belong to the next one that does. Raises
+    ProgramError if inputs or outputs have no counterpart.
+    """
+    shapes = {v.name: v.type.shape for v in (*real.inputs, *(n.result for n in real.nodes))}
+    last = {node.result.name for node in output_nodes(program.graph)}
+    found: list[Place] = []
+    for node in spiking_nodes(program.graph):
+        encodes = isinstance(node.op, Encode)
+        value = node.operands[0] if encodes else node.result
+        matches = shapes.get(value.name) == value.type.shape
+        if not matches and (encodes or value.name in last):
+            raise ProgramError(
+                f"{model} does not match the program: it has no value %{value.name} of shape "
+                f"{value.type.shape}\n   = help: give the model that was compiled"
+            )
+        if matches and isinstance(node.op, Encode | Population):
+            found.append(Place(value.name, node))
+    return tuple(found)
+
+
+def slice_of(graph: Graph, given: Sequence[str], targets: Sequence[str]) -> Graph:
+    """The part of a graph that computes targets from given values; these are its inputs."""
+    values = {v.name: v for v in (*graph.inputs, *(n.result for n in graph.nodes))}
+    needed, nodes, inputs = set(targets), [], {}
+    for node in reversed(graph.nodes):
+        if node.result.name in needed and node.result.name not in given:
+            nodes.append(node)
+            needed |= {o.name for o in node.operands if isinstance(o, Value)}
+    made = {node.result.name for node in nodes}
+    inputs = {name: values[name] for name in values if name in needed and name not in made}
+    outputs = tuple(values[name] for name in targets)
+    return Graph(graph.name, tuple(inputs.values()), tuple(reversed(nodes)), outputs)

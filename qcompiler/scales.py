@@ -1,0 +1,85 @@
+"""By how much `equalize` divided every channel: what a manifest remembers of it.
+
+The factors are in the weights of a compiled program and cannot be told from them; whoever compares
+its values with those of the real network needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from qcompiler.ir import Graph, ProgramError
+from qcompiler.ir.kernels import Array
+from qcompiler.passes import Pass, Watcher
+from qcompiler.passes.calibration import run
+from qcompiler.passes.equalize import Equalize
+
+_FRAMES = 32
+_KEY = "channel_scales"
+
+
+class ScaleRecorder:
+    """Watches a pipeline, and hands on what it sees; ``manifest`` is what there is to remember."""
+
+    def __init__(self, graph: Graph, data: tuple[Array, ...] | None, watch: Watcher | None) -> None:
+        self.before = graph
+        self.data = data
+        self.watch = watch
+        self.manifest: dict[str, Any] = {}
+
+    def __call__(self, step: Pass, graph: Graph) -> None:
+        """Called behind every pass."""
+        if isinstance(step, Equalize) and self.data and graph is not self.before:
+            self.manifest[_KEY] = _ratios(self.before, graph, self.data)
+        self.before = graph
+        if self.watch:
+            self.watch(step, graph)
+
+
+def _ratios(before: Graph, after: Graph, data: tuple[Array, ...]) -> dict[str, list[float]]:
+    """The root mean square of every channel before, by that after, where they differ.
+
+    Both graphs compute the same function, so this is exact but for single precision.
+    """
+    picked = np.linspace(0, len(data[0]) - 1, min(_FRAMES, len(data[0]))).astype(int)
+    part = tuple(array[picked] for array in data)
+    shapes = {node.result.name: node.result.type.shape for node in before.nodes}
+    names = [n.result.name for n in after.nodes if shapes.get(n.result.name) == n.result.type.shape]
+    one, other = (_power(graph, part, names) for graph in (before, after))
+    found = {}
+    for name in names:
+        ratio = np.sqrt(one[name] / np.where(other[name] > 0, other[name], 1))
+        ratio = np.where((one[name] > 0) & (other[name] > 0), ratio, 1)
+        if np.abs(ratio - 1).max() > 1e-4:
+            found[name] = [float(f"{value:.6g}") for value in ratio]
+    return found
+
+
+def _power(graph: Graph, data: tuple[Array, ...], names: list[str]) -> dict[str, Array]:
+    """Sum of squares of every channel."""
+    found: dict[str, Array] = {}
+    for values in run(graph, data, names):
+        for name, array in values.items():
+            axes = tuple(axis for axis in range(array.ndim) if axis != 1)
+            found[name] = found.get(name, 0) + np.square(array, dtype=np.float64).sum(axis=axes)
+    return found
+
+
+def scale_of(manifest: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Array:
+    """The factor of every channel of a value, shaped to spread; ProgramError if it does not fit."""
+    try:
+        given = manifest.get(_KEY, {}).get(name)
+        found = np.ones(shape[:1], np.float32) if given is None else np.asarray(given, np.float32)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ProgramError(f"the manifest's {_KEY} are damaged: compile the model again") from error
+    if found.shape != shape[:1] or not (np.isfinite(found).all() and (found > 0).all()):
+        raise ProgramError(f"the manifest's {_KEY} do not fit %{name}: compile the model again")
+    return spread(found, shape)
+
+
+def spread(array: Array, shape: tuple[int, ...]) -> Array:
+    """One number a channel, shaped to spread over ``frames x shape``."""
+    return array.reshape(-1, *(1,) * (len(shape) - 1))
