@@ -82,7 +82,7 @@ class Fit:
         product = self.rows.product(self.rows.lack(self.moved, self.bias) - self.bias)
         gradient: Array = (start * unit - self.start) @ self.gram - product
         found = whole(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
-        moved = found * unit - self.start
+        moved: Array = found * unit - self.start
         bias = self.rows.level(moved, self.bias) - self._at_middle(moved - self.moved)
         weights = self._split(found)
         integers = (
