@@ -123,6 +123,9 @@ def _run(given: argparse.Namespace) -> int:
     api.pipeline(given.target, given.passes)  # before anything else is read
     if given.check:
         return check(given.model, api.preprocessing(**_preprocessing(given)), given)
+    for path in given.sweep:
+        if not path.resolve().parent.is_dir():
+            raise PipelineError(f"there is no folder {path.parent} for --sweep")
     watcher = _Watcher(given)
     if given.emit:
         return _emit(given, watcher)
