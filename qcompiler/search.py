@@ -44,7 +44,7 @@ from .windows import Windows
 
 _FEWEST_IMAGES = 40
 _TRIALS = 5
-_FINE, _COARSE = 1 / 16, 4.0  # squared errors of the first trials, of what the budget allows
+_FINE, _COARSE = 1 / 16, 4.0  # squared errors of first trials, of what the budget allows
 _CLOSE = 0.01  # of the latency: schedules closer than that are not told apart
 _TAIL = 0.1  # percent of images whose winner, or runner-up, may lie beyond the clipped outputs
 _AWAY = 2.0  # of the errors that the budget allows: how far they may carry a winner or runner-up
@@ -103,8 +103,9 @@ class Search:
         """Measure until the shortest is known; CompileError if none keeps within the budget."""
         self.tell(f"measuring how sensitive {len(self.windows.values)} values are to few levels")
         schedules = self._family()
-        if self._finest(schedules):
-            self._narrow(schedules)
+        fails, fits = self._bracket(schedules)
+        if fits < len(schedules):
+            self._narrow(schedules, fails, fits)
             self._uniform()
         fitting = [point for point in self.points if point.fits]
         if not fitting:
@@ -124,46 +125,50 @@ class Search:
             graph = step(graph)
         return family(self.windows, errors(graph, self.data, logits(graph, graph.outputs[0])))
 
-    def _finest(self, schedules: list[Schedule]) -> bool:
-        """Measure a schedule whose levels cost next to nothing; whether the budget allows it.
+    def _bracket(self, schedules: list[Schedule]) -> tuple[int, int]:
+        """The last that fails and the first that fits of a few schedules, finer and finer.
 
-        What accuracy it loses, within one standard error, is put down to chance.
+        What accuracy the last one loses, within one standard error, is put down to chance.
         """
-        at = at_error(schedules, self.noise**2 * _FINE)
-        judged = self._measured(schedules[at].levels)[0].judged
-        if judged is None:
-            return True
-        if judged.drop is not None:
-            self.chance = max(0.0, min(judged.drop, judged.doubt))
+        error, fails = self.noise**2, -1
+        while fails < len(schedules) - 1:
+            error *= _FINE
+            at = max(fails + 1, at_error(schedules, error))
+            judged = self._measured(schedules[at].levels)[0].judged
+            if judged is None:
+                return fails, at  # too fine for the target: the search goes on below
+            self.chance = max(0.0, min(judged.drop or 0.0, judged.doubt))
             self.points = [replace(p, fits=self._fits(p.judged)) for p in self.points]
-            self.tell(f"of that, {self.chance:.2f} % are put down to chance, here and below")
-        return self._fits(judged)
+            if self._fits(judged):
+                if self.chance:
+                    self.tell(
+                        f"of that, {self.chance:.2f} % are put down to chance, here and below"
+                    )
+                return fails, at
+            fails = at
+        return fails, len(schedules)
 
     def _fits(self, judged: Judgement | None) -> bool:
         if judged is None:
             return False
         return self.budget.counted(judged) - self.chance <= self.budget.percent
 
-    def _narrow(self, schedules: list[Schedule]) -> None:
-        """Bisect along a family, with the next trial where the errors seen so far suggest it."""
-        fails, fits = -1, len(schedules)
+    def _narrow(self, schedules: list[Schedule], fails: int, fits: int) -> None:
+        """Bisect between two schedules; the next trial is where the errors so far suggest it."""
         at = at_error(schedules, self.noise**2 * _COARSE)
         for trial in range(_TRIALS):
-            point, scale = self._measured(schedules[at].levels)
-            fails, fits = (fails, at) if point.fits else (at, fits)
+            at = min(max(at, fails + 1), fits - 1)
             if fits - fails <= 1 or self._close(schedules, fails, fits):
                 return
+            point, scale = self._measured(schedules[at].levels)
+            fails, fits = (fails, at) if point.fits else (at, fits)
             at = at_error(schedules, schedules[at].error * scale**2)
-            if trial >= _TRIALS // 2 and fits < len(schedules):
+            if trial >= _TRIALS // 2:
                 at = (fails + fits) // 2
-            at = min(max(at, fails + 1), fits - 1)
 
     def _close(self, schedules: list[Schedule], fails: int, fits: int) -> bool:
-        if fails < 0 or fits == len(schedules):
-            return False
-        return (
-            schedules[fits].latency - schedules[fails].latency <= _CLOSE * schedules[fits].latency
-        )
+        long = schedules[fits].latency
+        return fails >= 0 and long - schedules[fails].latency <= _CLOSE * long
 
     def _uniform(self) -> None:
         """Shorter schedules of one t_max for all, as long as they keep within the budget."""
