@@ -94,9 +94,11 @@ def compile(
         if budget.kind == "drop" and known is None:
             message = "max-drop needs labels of the calibration data; max-drift needs none"
             raise DataError(message)
-        from .search import Search
+        from .search import search
+        from .trials import Trials
 
-        found = Search(graph, steps, backend, given.arrays, known, budget, tell or _silent).run()
+        images = given.arrays
+        found = search(Trials(graph, steps, backend, images, known, budget, tell or _silent))
         steps = found.pipeline
     compiled = steps.run(graph, watch)
     _check(compiled, backend)

@@ -23,8 +23,9 @@ from qcompiler.ir.kernels import Array
 from qcompiler.judge import judge
 from qcompiler.passes.levels import coded
 from qcompiler.schedules import Budget, Found
-from qcompiler.search import Search
+from qcompiler.search import search
 from qcompiler.sensitivity import LEVELS, MOST, errors
+from qcompiler.trials import Trials
 from qcompiler.windows import Windows
 from tests.random_networks import random_batch, random_network
 
@@ -121,14 +122,14 @@ def test_sensitivity_is_that_of_rounding() -> None:
     assert (table[:, LEVELS[-1]] < 0.1 * size).all()
 
 
-def search(kind: str, percent: float, **change: Any) -> Search:
-    """A search on the digits network."""
+def trials(kind: str, percent: float, **change: Any) -> Trials:
+    """Trials on the digits network."""
     graph = change.get("graph") or imported()
     found = data.read(change.get("images", CALIBRATION), api.inputs_of(graph))
     options = {"t_max": 16, "effort": 0, "calibration": found.arrays}
     steps = api.pipeline("reference", None, options)
     told: Callable[[str], None] = lambda text: None  # noqa: E731
-    return Search(graph, steps, REFERENCE, found.arrays, found.labels, Budget(kind, percent), told)
+    return Trials(graph, steps, REFERENCE, found.arrays, found.labels, Budget(kind, percent), told)
 
 
 def imported() -> Graph:
@@ -139,23 +140,23 @@ def imported() -> Graph:
 
 
 @pytest.fixture(scope="module")
-def found() -> tuple[Search, Found]:
-    one = search("drift", 2.0)
-    return one, one.run()
+def found() -> tuple[Trials, Found]:
+    one = trials("drift", 2.0)
+    return one, search(one)
 
 
-def test_the_schedule_keeps_within_its_budget(found: tuple[Search, Found]) -> None:
+def test_the_schedule_keeps_within_its_budget(found: tuple[Trials, Found]) -> None:
     _, result = found
     judged = result.chosen.judged
     assert result.chosen.fits and judged is not None and judged.drift + judged.doubt <= 2
     assert result.chosen.latency == min(p.latency for p in result.points if p.fits)
 
 
-def test_no_uniform_schedule_within_the_budget_is_shorter(found: tuple[Search, Found]) -> None:
+def test_no_uniform_schedule_within_the_budget_is_shorter(found: tuple[Trials, Found]) -> None:
     one, result = found
     for t_max in range(2, 9):
-        levels = one._uniform_levels(t_max)
-        point, _ = one._measured(levels, t_max)
+        levels = one.uniform_levels(t_max)
+        point, _ = one.measure(levels, t_max)
         assert point.latency == one.windows.latency(levels)
         assert not point.fits or point.latency >= result.chosen.latency
 
@@ -165,12 +166,12 @@ def test_a_shorter_uniform_schedule_is_taken(monkeypatch: pytest.MonkeyPatch) ->
         return square(*(1e-6,) * (len(coded(graph)) - 1), 1e6)  # outputs seem to be all
 
     monkeypatch.setattr("qcompiler.search.errors", misled)
-    result = search("drift", 5.0).run()
+    result = search(trials("drift", 5.0))
     assert result.chosen.uniform is not None
     assert "allot" not in str(result.pipeline) and "t_max" in str(result.pipeline)
 
 
-def test_the_same_program_every_time(found: tuple[Search, Found], tmp_path: Path) -> None:
+def test_the_same_program_every_time(found: tuple[Trials, Found], tmp_path: Path) -> None:
     _, result = found
     options: dict[str, Any] = {"target": "reference", "scale_values": (16,)}
     options["calibration"] = CALIBRATION
@@ -300,12 +301,12 @@ def test_networks_that_name_no_class() -> None:
     graph = layers(1)
     twice = Graph("two", graph.inputs, graph.nodes, (graph.outputs[0], graph.nodes[1].result))
     with pytest.raises(UnsupportedModel, match="one output, which names a class, not 2"):
-        search("drift", 1.0, graph=twice, images=batch)
+        trials("drift", 1.0, graph=twice, images=batch)
     cut = Builder()
     x = cut.input("x", Tensor((4,)))
     weight, bias = Constant("w", np.ones((1, 4), np.float32)), Constant("b", np.ones(1, np.float32))
     one = cut.build([cut.add(Dense(), x, weight, bias, name="y")])
     with pytest.raises(UnsupportedModel, match="several elements, one for each class"):
-        search("drift", 1.0, graph=one, images=batch)
+        trials("drift", 1.0, graph=one, images=batch)
     with pytest.raises(DataError, match="40 calibration images or more, not 30"):
-        search("drift", 1.0, graph=graph, images=batch[:30])
+        trials("drift", 1.0, graph=graph, images=batch[:30])
