@@ -16,6 +16,11 @@ _FARTHEST = 1 << 40  # levels from the lowest to zero
 _FINEST, _COARSEST = 1e-30, 1e30  # scales whose inverse single precision can hold
 
 
+def _check_levels(t_max: int) -> None:
+    if not 2 <= t_max <= _MOST_LEVELS:
+        raise ValueError(f"t_max must be at least 2, and {_MOST_LEVELS} at most")
+
+
 def show_shape(shape: tuple[int, ...]) -> str:
     """Write a shape as ``6x24x24``; the empty string is a scalar."""
     return "x".join(map(str, shape))
@@ -23,20 +28,29 @@ def show_shape(shape: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class Tensor:
-    """Real numbers (``f32``) or indices (``i64``), with the range they are coded in if known."""
+    """Real numbers (``f32``) or indices (``i64``), and the range they are coded in if known.
+
+    ``t_max`` is the number of levels that code them, if it is not that of the whole network.
+    """
 
     shape: tuple[int, ...]
     dtype: str = "f32"
     range: Range | None = None
+    t_max: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.t_max is not None:
+            _check_levels(self.t_max)
 
     def __str__(self) -> str:
         bounds = f" in {self.range[0]!r}:{self.range[1]!r}" if self.range else ""
-        return f"{self.dtype}[{show_shape(self.shape)}{bounds}]"
+        levels = f" t={self.t_max}" if self.t_max else ""
+        return f"{self.dtype}[{show_shape(self.shape)}{bounds}{levels}]"
 
     @property
     def layout(self) -> Tensor:
-        """The type without its range: what an operation can infer."""
-        return replace(self, range=None)
+        """The type without its range and levels: what an operation can infer."""
+        return replace(self, range=None, t_max=None)
 
 
 @dataclass(frozen=True)
@@ -53,8 +67,7 @@ class Spikes:
     zero: int = 0
 
     def __post_init__(self) -> None:
-        if not 2 <= self.t_max <= _MOST_LEVELS:
-            raise ValueError(f"t_max must be at least 2, and {_MOST_LEVELS} at most")
+        _check_levels(self.t_max)
         if not _FINEST <= self.scale <= _COARSEST:
             raise ValueError(f"scale must be positive and finite, not {self.scale}")
         if abs(self.zero) > _FARTHEST:

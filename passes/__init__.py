@@ -18,6 +18,18 @@ def _fold_linear() -> type[Pass]:
     return FoldLinear
 
 
+def _allot() -> type[Pass]:
+    from .allot import Allot
+
+    return Allot
+
+
+def _clip_outputs() -> type[Pass]:
+    from .clip_outputs import ClipOutputs
+
+    return ClipOutputs
+
+
 def _equalize() -> type[Pass]:
     from .equalize import Equalize
 
@@ -58,6 +70,8 @@ def _insert_readout() -> type[Pass]:
 BUILT_IN: Mapping[str, Callable[[], type[Pass]]] = {
     "fold-batchnorm": _fold_batchnorm,
     "fold-linear": _fold_linear,
+    "allot": _allot,
+    "clip-outputs": _clip_outputs,
     "equalize": _equalize,
     "normalize": _normalize,
     "lower-activations": _lower_activations,

@@ -23,6 +23,7 @@ from .base import HIDDEN, Pass
 from .calibration import check, check_effort, run
 from .fold_linear import FoldLinear
 from .groups import Group, groups
+from .levels import levels_of
 from .normalize import as_read
 from .ranges import Sample
 
@@ -66,7 +67,8 @@ class Equalize(Pass):
         for values in run(graph, data, list(samples), self.progress):
             for name, array in values.items():
                 samples[name].add(array)
-        return {name: relative(samples[seen[name]].tops(self.t_max)) for name in chosen}
+        levels = {n: levels_of(graph, g.result, self.t_max, 0) for n, g in chosen.items()}
+        return {name: relative(samples[seen[name]].tops(levels[name])) for name in chosen}
 
 
 def relative(tops: Array) -> Array:

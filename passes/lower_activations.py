@@ -33,8 +33,7 @@ from qcompiler.ir.ann import Function, Multiply
 
 from .base import Pass
 from .fold_linear import SUMS
-from .groups import is_last
-from .integers import output_levels
+from .levels import levels_of
 from .pieces import Pieces, Term
 from .repeat import repeat, split_readers
 from .segments import Fit, fit
@@ -132,9 +131,7 @@ class LowerActivations(Pass):
     def _share(self, graph: Graph, node: Node) -> float:
         if self.activation_error:
             return self.activation_error
-        last = is_last(graph, node.result)
-        levels = output_levels(self.t_max, self.output_t_max) if last else self.t_max
-        return _half_level(levels)
+        return _half_level(levels_of(graph, node.result, self.t_max, self.output_t_max))
 
     def _fit(self, graph: Graph, node: Node, formula: str, domain: Range) -> Fit:
         return fit(formula, domain, self._share(graph, node) * _width(node))

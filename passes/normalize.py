@@ -8,7 +8,7 @@ squared error. Without data the range is the widest that the weights allow (inte
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from qcompiler.ir import Graph, Invariant, Range, Tensor, Value
@@ -18,10 +18,10 @@ from qcompiler.ir.kernels import Array
 
 from .base import HIDDEN, Pass
 from .calibration import check, run
-from .groups import Group, groups, is_last
+from .groups import Group, groups
 from .histogram import Histogram
-from .integers import output_levels
 from .intervals import interval_ranges
+from .levels import levels_of, retyped
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,7 @@ class Normalize(Pass):
         if self.method == "percentile":
             bottom, top = histogram.percentile(self.percentile)
             return (min(bottom, 0.0) if low is None else low, top)
-        levels = self.t_max
-        if value not in graph.inputs and is_last(graph, value):
-            levels = output_levels(levels, self.output_t_max)
+        levels = levels_of(graph, value, self.t_max, self.output_t_max)
         return histogram.least_squares(levels, low)
 
 
@@ -120,13 +118,4 @@ def _with_ranges(graph: Graph, ranges: dict[str, Range]) -> Graph:
         known = ranges.get(value.name)
         return value.ranged(known) if known and isinstance(value.type, Tensor) else value
 
-    nodes = tuple(
-        replace(
-            node,
-            operands=tuple(ranged(o) if isinstance(o, Value) else o for o in node.operands),
-            result=ranged(node.result),
-        )
-        for node in graph.nodes
-    )
-    inputs, outputs = tuple(map(ranged, graph.inputs)), tuple(map(ranged, graph.outputs))
-    return replace(graph, inputs=inputs, nodes=nodes, outputs=outputs)
+    return retyped(graph, ranged)

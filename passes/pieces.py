@@ -78,6 +78,8 @@ class Pieces:
         name = f"{self.node.result.name}:piece{len(self.nodes) + 1}"
         type_ = infer(op, operands, self.node.origin)
         assert isinstance(type_, Tensor)
-        value = Value(name, replace(type_, range=bounds))
+        last = self.node.result.type
+        assert isinstance(last, Tensor)
+        value = Value(name, replace(type_, range=bounds, t_max=last.t_max))
         self.nodes.append(Node(op, operands, value, self.node.origin))
         return value

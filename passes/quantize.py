@@ -44,8 +44,9 @@ from qcompiler.ir.view import View
 from .base import HIDDEN, Pass
 from .calibration import check, check_effort
 from .fit import fit_of
-from .groups import Group, groups, is_last
-from .integers import Integers, Limits, code_of, integers_of, output_levels
+from .groups import Group, groups
+from .integers import Integers, Limits, code_of, integers_of
+from .levels import levels_of
 from .real import real_of
 from .trace import Trace
 
@@ -145,9 +146,7 @@ class _Lowering:
             raise InvalidGraph(
                 Diagnostic(f"%{value.name} has no range", origin, "run normalize before quantize")
             )
-        levels = self.options.t_max
-        if is_last(self.graph, value):
-            levels = output_levels(levels, self.options.output_t_max)
+        levels = levels_of(self.graph, value, self.options.t_max, self.options.output_t_max)
         producer = self.graph.producer(value)
         highest = producer.op.high if producer and isinstance(producer.op, Clip) else None
         return code_of(value.type.shape, levels, bounds, highest)

@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.program import Program
-from qcompiler.ir import Graph, InvalidGraph, PipelineError, UnsupportedModel, verify
+from qcompiler.ir import (
+    DataError,
+    Graph,
+    InvalidGraph,
+    PipelineError,
+    UnsupportedModel,
+    verify,
+)
 from qcompiler.passes import Pipeline, Watcher
 
 from . import data, registry
 from .frontend import Preprocessing, import_model
 from .scales import ScaleRecorder
+from .schedules import Budget
 
 if TYPE_CHECKING:
     import onnx
@@ -41,6 +49,10 @@ def compile(
     activation_error: float = 0.0,
     progress: Callable[[float], None] | None = None,
     watch: Watcher | None = None,
+    max_drop: float | None = None,
+    max_drift: float | None = None,
+    labels: Any = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Program:
     """Compile a trained network into a spiking one.
 
@@ -53,6 +65,10 @@ def compile(
     in: ``(x - mean) / scale`` for each channel of the raw input. ``allow_products`` compiles
     products of two values that depend on the data; ``activation_error`` bounds the error of
     functions that become line segments, as a share of their range (0: half of a level).
+    ``max_drop`` (percentage points of accuracy, which needs ``labels`` of the calibration data: in
+    their file, or a path or array of its own) or ``max_drift`` (percent of answers that change)
+    searches the shortest schedule that keeps within it, in place of ``t_max``; ``tell`` hears of
+    every schedule that is tried, and the manifest keeps them all under ``search``.
     ``progress`` is told the share of the calibration data that has run, ``watch`` every pass and
     its graph.
 
@@ -68,9 +84,23 @@ def compile(
     options["activation_error"] = activation_error
     options["effort"] = _whole(effort, "effort")
     options["low"], options["high"] = 0.0, assumed_high(mean_values, scale_values)
+    found = None
+    budget = _budget(max_drop, max_drift, calibration)
     if calibration is not None:
-        options["calibration"] = data.read(calibration, inputs_of(graph), layout).arrays
+        given = data.read(calibration, inputs_of(graph), layout)
+        options["calibration"] = given.arrays
     steps = pipeline(target, passes, options)
+    if budget is not None:
+        known = given.labels if labels is None else data.labels_of(labels, len(given))
+        if budget.kind == "drop" and known is None:
+            message = "max-drop needs labels of the calibration data; max-drift needs none"
+            raise DataError(message)
+        from .search import search
+        from .trials import Trials
+
+        images = given.arrays
+        found = search(Trials(graph, steps, backend, images, known, budget, tell or _silent))
+        steps = found.pipeline
     recorder = ScaleRecorder(graph, options.get("calibration"), watch)
     compiled = steps.run(graph, recorder)
     _check(compiled, backend)
@@ -81,7 +111,28 @@ def compile(
         "calibration_images": len(options["calibration"][0]) if calibration is not None else 0,
         **recorder.manifest,
     }
+    if found is not None:
+        manifest["search"] = found.to_dict()
     return Program(compiled, backend, manifest)
+
+
+def _budget(max_drop: float | None, max_drift: float | None, calibration: Any) -> Budget | None:
+    given = {"drop": max_drop, "drift": max_drift}
+    asked = {kind: percent for kind, percent in given.items() if percent is not None}
+    if not asked:
+        return None
+    if len(asked) > 1:
+        raise PipelineError("max-drop and max-drift exclude each other")
+    ((kind, percent),) = asked.items()
+    if not 0 <= percent <= 100:
+        raise PipelineError(f"max-{kind} must be from 0 to 100 percent, not {percent:g}")
+    if calibration is None:
+        raise PipelineError(f"max-{kind} needs calibration data to measure on")
+    return Budget(kind, float(percent))
+
+
+def _silent(text: str) -> None:
+    """Hear nothing."""
 
 
 def preprocessing(

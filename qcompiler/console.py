@@ -69,6 +69,11 @@ def fail(message: str) -> None:
     screen(err=True).print(text, soft_wrap=True)
 
 
+def say(message: str) -> None:
+    """Print what is going on, beside the results."""
+    screen(err=True).print(Text(message), soft_wrap=True)
+
+
 def warn(message: str) -> None:
     """Print a warning."""
     text = Text(f"warning: {message}")

@@ -63,6 +63,19 @@ def read(source: Any, inputs: Inputs, layout: str | None = None) -> Data:
     return _fit(found, inputs, layout)
 
 
+def labels_of(source: Any, count: int) -> Array:
+    """Labels from a path or array, one integer for each of this many frames; else DataError."""
+    if isinstance(source, str | Path):
+        named = _from_file(Path(source))
+        source = next((named[key] for key in (*_LABELS, *named) if key in named), None)
+    labels = np.asarray(source)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DataError("labels must be one integer a frame")
+    if len(labels) != count:
+        raise DataError(f"there are {len(labels)} labels for {count} calibration inputs")
+    return labels
+
+
 def _from_file(path: Path) -> dict[str, Array]:
     try:
         if path.suffix == ".npy":

@@ -14,21 +14,23 @@ from qcompiler.ir import Graph, InvalidGraph, PipelineError, show
 from qcompiler.passes import Pass
 from qcompiler.passes.lower_activations import LowerActivations
 
-from . import api, registry
+from . import api, registry, sweep
 from .check import check
-from .console import add_verbosity, guarded, progress, warn
+from .console import add_verbosity, guarded, progress, say, warn
 from .summary import tell, tell_fits
 
 _EPILOG = """\
 examples:
   qcompile model.onnx --calibration images.npz --scale-values 255
   qcompile model.onnx --target reference --t-max 32 -o model.out
+  qcompile model.onnx --calibration images.npz --max-drift 1 --sweep front.svg
   qcompile model.onnx --check                      what becomes of every node
   qcompile model.onnx --emit snn                   print the spiking network, write nothing
   qcompile model.onnx --passes "fold-batchnorm,my_package.passes:Mine{depth=2},normalize,\\
       quantize,assign-windows,insert-readout"
 
-DATA is an .npz (images, x, inputs or the model's input names; labels are ignored here) or an .npy.
+DATA is an .npz (images, x, inputs or the model's input names; labels or y, which only --max-drop
+reads) or an .npy.
 Exit status: 0 done, 1 refused or failed with a message, 2 wrong usage.
 """
 
@@ -39,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.model is None and not given.list:
         parser.error("the following arguments are required: MODEL.onnx")
+    if (given.sweep or given.labels) and not _searches(given):
+        parser.error("--sweep and --labels belong to --max-drop or --max-drift")
     return guarded(_run, given)
 
 
@@ -66,6 +70,18 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         help="repairing accuracy on calibration data (0: none)",
     )
+    found = parser.add_argument_group(
+        "search of the shortest schedule, in place of --t-max, on the calibration data"
+    )
+    add = found.add_argument
+    most = found.add_mutually_exclusive_group()
+    drop = "percentage points of accuracy that may be lost; needs labels"
+    most.add_argument("--max-drop", metavar="P", type=float, help=drop)
+    drift = "percent of answers that may become others"
+    most.add_argument("--max-drift", metavar="P", type=float, help=drift)
+    add("--labels", metavar="FILE", type=Path, help="labels, if they are not with the data")
+    sweep = "write what was tried: .csv or .json is a table, .svg a plot; may be repeated"
+    add("--sweep", metavar="FILE", type=_sweep, action="append", default=[], help=sweep)
     what = parser.add_argument_group("preprocessing, compiled into the network: (x - mean) / scale")
     add = what.add_argument
     add("--layout", choices=("nhwc", "nchw"), help="where the model has its channels")
@@ -90,12 +106,26 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise argparse.ArgumentTypeError(f"expected numbers such as 1,2,3, not {text!r}") from None
 
 
+def _sweep(text: str) -> Path:
+    if Path(text).suffix not in sweep.WRITERS:
+        known = ", ".join(sweep.WRITERS)
+        raise argparse.ArgumentTypeError(f"{text!r} should end in one of {known}")
+    return Path(text)
+
+
+def _searches(given: argparse.Namespace) -> bool:
+    return given.max_drop is not None or given.max_drift is not None
+
+
 def _run(given: argparse.Namespace) -> int:
     if given.list:
         return _list(given)
     api.pipeline(given.target, given.passes)  # before anything else is read
     if given.check:
         return check(given.model, api.preprocessing(**_preprocessing(given)), given)
+    for path in given.sweep:
+        if not path.resolve().parent.is_dir():
+            raise PipelineError(f"there is no folder {path.parent} for --sweep")
     watcher = _Watcher(given)
     if given.emit:
         return _emit(given, watcher)
@@ -104,6 +134,8 @@ def _run(given: argparse.Namespace) -> int:
         f"{given.model.stem}.{given.target}"
     )
     program.save(output)
+    for path in given.sweep:
+        sweep.write(path, program.manifest["search"])
     tell(given, program, output)
     return 0
 
@@ -140,8 +172,9 @@ class _Watcher:
         self.tensor_level: Graph | None = None
         self.last: Graph | None = None
         names = [_name(step) for step in api.pipeline(given.target, given.passes).passes]
-        if self.wanted not in (None, "all", *names):
-            known = ", ".join(names)
+        searched = ["clip-outputs", "allot"] if _searches(given) else []
+        if self.wanted not in (None, "all", *names, *searched):
+            known = ", ".join(names + searched)
             raise PipelineError(f"--print-after knows no pass {self.wanted}: all, or {known}")
         self._left = len(names)
 
@@ -186,6 +219,10 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             activation_error=given.activation_error,
             progress=bar,
             watch=watcher,
+            max_drop=given.max_drop,
+            max_drift=given.max_drift,
+            labels=given.labels,
+            tell=None if given.quiet else say,
             **_preprocessing(given),
         )
 

@@ -98,7 +98,7 @@ def _run(given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
         return 0
-    _tell(figures)
+    _tell(figures, _ties(measured))
     if explanation is not None:
         tell(explanation)
     return 0
@@ -152,6 +152,15 @@ def _classes(output: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
     return flat.argmax(axis=1) if flat.shape[1] > 1 else None
 
 
+def _ties(measured: Measured) -> float | None:
+    """Share of frames whose largest output is not the only one, so that its index decides."""
+    output = next(iter(measured.outputs.values()))
+    if output.dtype.kind == "i" or output[0].size < 2:
+        return None
+    flat = output.reshape(len(output), -1)
+    return float(np.mean((flat == flat.max(axis=1, keepdims=True)).sum(axis=1) > 1))
+
+
 def _share(one: np.ndarray[Any, Any] | None, other: np.ndarray[Any, Any] | None) -> float | None:
     if one is None or other is None:
         return None
@@ -172,7 +181,7 @@ def _write(path: Path, option: str, save: Callable[[Path], None]) -> None:
         staged.unlink(missing_ok=True)
 
 
-def _tell(figures: dict[str, Any]) -> None:
+def _tell(figures: dict[str, Any], ties: float | None) -> None:
     def percent(value: float | None) -> str:
         return "unknown" if value is None else f"{100 * value:.2f} %"
 
@@ -182,6 +191,7 @@ def _tell(figures: dict[str, Any]) -> None:
         ("accuracy", percent(figures["accuracy"])),
         ("ANN", percent(figures["ann_accuracy"])),
         ("agreement", percent(figures["agreement"])),
+        ("ties", "unknown" if ties is None else f"{percent(ties)} of frames"),
         ("spikes", f"{figures['spikes_per_neuron']:.2f} a neuron a frame"),
         ("events", f"{figures['synaptic_events_per_frame']:,.0f} synaptic events a frame"),
         (

@@ -13,6 +13,7 @@ from qcompiler.backends.program import Program
 from qcompiler.backends.report import PopulationReport, Report
 from qcompiler.passes.lower_activations import Fitted
 
+from . import sweep
 from .console import screen, table, warn
 
 _ENOUGH_BITS = 6  # below which rounded weights are known to cost accuracy
@@ -31,8 +32,10 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
             f"the target's limits leave few bits to the weights of {', '.join(coarse)}: a smaller "
             "--t-max leaves more, or accuracy may suffer"
         )
+    searched = program.manifest.get("search")
     if given.json:
-        print(json.dumps({"output": str(output), **report.to_dict()}))
+        search = {"search": searched} if searched else {}
+        print(json.dumps({"output": str(output), **report.to_dict(), **search}))
         return
     if given.quiet:
         return
@@ -53,9 +56,12 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
         )
         console.print(table(columns, [_row(p) for p in report.populations]))
         console.print(f"\npipeline  {program.manifest['pipeline']}", soft_wrap=True)
+    if searched:
+        console.print(table(*sweep.front(searched)))
+        console.print()
     unproved = ", ".join(report.unproved_checks) or "none, all are proved from the weights"
     for name, value in (
-        ("compiled", f"{given.model.name} for {report.target}, t_max {program.t_max}"),
+        ("compiled", f"{given.model.name} for {report.target}, t_max {_t_max(report)}"),
         ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
         ("synapses", f"{report.synapses:,}, each reached by one spike a frame"),
         ("latency", f"last output spike at step {report.latency_steps}"),
@@ -66,6 +72,13 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
     ):
         if value:
             console.print(f"{name:<11}{value}", soft_wrap=True, markup=False)
+
+
+def _t_max(report: Report) -> str:
+    """Levels of the values that are no outputs; outputs have more, as a rule."""
+    levels = [population.t_max for population in report.populations[:-1]]
+    low, high = min(levels), max(levels)
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def tell_fits(fits: Sequence[Fitted], verbose: bool) -> None:

@@ -1,0 +1,71 @@
+"""Clip the outputs of which only the largest counts, so that fewer levels tell it from the others.
+
+What is below every winner need not be known, and neither how far a winner is above every runner-up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from qcompiler.ir import Graph, Node, Value
+from qcompiler.ir.ann import Add, Affine, ArgMax, Clip, Conv, Dense, Softmax, SumPool
+from qcompiler.ir.view import Reshape
+
+from .base import Pass
+
+
+@dataclass(frozen=True)
+class ClipOutputs(Pass):
+    """Clip outputs to ``low .. high``, before softmax and argmax; without a range change nothing.
+
+    Outputs that no linear layer or clip makes stay as they are.
+    """
+
+    name: ClassVar[str] = "clip-outputs"
+    low: float = 0.0
+    high: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError("low must not be above high")
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Put a clip behind the layer that makes each output."""
+        if self.low == self.high:
+            return graph
+        made = {logits(graph, value, Reshape).name for value in graph.outputs}
+        nodes: list[Node] = []
+        for node in graph.nodes:
+            clips = node.result.name in made and _only_output(graph, node.result)
+            nodes += self._clipped(graph, node) if clips else [node]
+        return replace(graph, nodes=tuple(nodes))
+
+    def _clipped(self, graph: Graph, node: Node) -> list[Node]:
+        match node.op:
+            case Clip(low, high):
+                lowest = self.low if low is None else max(low, self.low)
+                highest = self.high if high is None else min(high, self.high)
+                kept = lowest < highest
+                return [replace(node, op=Clip(lowest, highest))] if kept else [node]
+            case Conv() | Dense() | Add() | Affine() | SumPool():
+                whole = Value(graph.fresh(f"{node.result.name}:whole"), node.result.type.layout)
+                clip = Node(Clip(self.low, self.high), (whole,), node.result, node.origin)
+                return [replace(node, result=whole), clip]
+        return [node]
+
+
+def logits(graph: Graph, value: Value, *views: type) -> Value:
+    """What a softmax, an argmax, or one of these views was made of; else the value itself."""
+    node = graph.producer(value)
+    while node is not None and isinstance(node.op, (Softmax, ArgMax, *views)):
+        value = node.operands[0]  # type: ignore[assignment]
+        node = graph.producer(value)
+    return value
+
+
+def _only_output(graph: Graph, value: Value) -> bool:
+    return all(
+        isinstance(user.op, Softmax | ArgMax | Reshape) and _only_output(graph, user.result)
+        for user in graph.users(value)
+    )

@@ -1,0 +1,40 @@
+"""How many levels code each value: its own number, else that of the whole network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from qcompiler.ir import Graph, Tensor, Value
+from qcompiler.ir.ann import Function, Multiply
+
+from .groups import groups, is_last
+from .integers import output_levels
+
+
+def levels_of(graph: Graph, value: Value, t_max: int, output_t_max: int) -> int:
+    """Levels of a value of the tensor level, where no number of its own says otherwise."""
+    if isinstance(value.type, Tensor) and value.type.t_max:
+        return value.type.t_max
+    return output_levels(t_max, output_t_max) if is_last(graph, value) else t_max
+
+
+def coded(graph: Graph) -> tuple[Value, ...]:
+    """The values that will be spikes, in order: inputs, populations-to-be, fitted functions."""
+    known = {group.result.name for group in groups(graph)}
+    known |= {n.result.name for n in graph.nodes if isinstance(n.op, Function | Multiply)}
+    return (*graph.inputs, *(n.result for n in graph.nodes if n.result.name in known))
+
+
+def retyped(graph: Graph, change: Callable[[Value], Value]) -> Graph:
+    """The graph with every value changed, wherever it stands; names must stay."""
+    nodes = tuple(
+        replace(
+            node,
+            operands=tuple(change(o) if isinstance(o, Value) else o for o in node.operands),
+            result=change(node.result),
+        )
+        for node in graph.nodes
+    )
+    inputs, outputs = tuple(map(change, graph.inputs)), tuple(map(change, graph.outputs))
+    return replace(graph, inputs=inputs, nodes=nodes, outputs=outputs)

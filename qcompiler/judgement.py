@@ -1,0 +1,77 @@
+"""How often a compiled network answers otherwise than the real one, from a few hundred images.
+
+To count changed answers needs many images: most are far from any change. Here every image is
+judged with the errors that the outputs have on other images as well: those where the real network
+is about as sure. Errors go by rank, as the largest output of all images has much in common.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from qcompiler.ir.kernels import Array
+
+_RANKS = 10  # largest outputs that are looked at
+_NEAR = 40  # images whose errors each image is judged with
+
+
+class Judgement(NamedTuple):
+    """Percentages. ``accuracy`` is counted, ``drop`` and ``drift`` are estimated.
+
+    ``drop`` is accuracy lost, ``drift`` the share of images whose largest output is another one;
+    what needs labels is None without. ``doubt`` is the standard error of counting what is asked
+    for: the estimates have less, if their model holds.
+    """
+
+    drift: float
+    doubt: float
+    accuracy: float | None = None
+    drop: float | None = None
+
+
+def judge(real: Array, found: Array, labels: Array | None) -> Judgement:
+    """Compare outputs, ``images x classes``, of the real and of the compiled network."""
+    order = np.argsort(-real, axis=1, kind="stable")
+    top = order[:, :_RANKS]
+    outputs = np.take_along_axis(real, top, 1)
+    errors = np.take_along_axis(found - real, top, 1)
+    changed = real.argmax(axis=1) != found.argmax(axis=1)
+    if labels is None:
+        ranks = np.zeros(len(real), int)
+    else:
+        ranks = (order == labels[:, None]).argmax(axis=1)
+    answers = _answers(outputs, errors, np.minimum(ranks, 2))
+    drift = 100 * float(np.mean(answers != 0))
+    if labels is None:
+        return Judgement(drift, _doubt(changed))
+    lost = (real.argmax(axis=1) == labels).astype(int) - (found.argmax(axis=1) == labels)
+    right = np.mean(answers == ranks[:, None])
+    return Judgement(
+        drift,
+        _doubt(lost),
+        100 * float(np.mean(found.argmax(axis=1) == labels)),
+        100 * float(np.mean(ranks == 0) - right),
+    )
+
+
+def _doubt(counted: Array) -> float:
+    """Standard error of a count, with one more either way: none seen is not none at all."""
+    more = np.append(counted, (1, 0))
+    return 100 * float(np.std(more) / np.sqrt(len(more)))
+
+
+def _answers(outputs: Array, errors: Array, kinds: Array) -> Array:
+    """Rank of the largest output of each image, with errors of images of its kind near it."""
+    found = np.zeros((len(outputs), _NEAR), int)
+    margin = outputs[:, 0] - outputs[:, min(1, outputs.shape[1] - 1)]
+    for kind in np.unique(kinds):
+        members = np.flatnonzero(kinds == kind)
+        members = members[np.argsort(margin[members], kind="stable")]
+        first = np.clip(np.arange(len(members)) - _NEAR // 2, 0, max(0, len(members) - _NEAR))
+        near = members[(first[:, None] + np.arange(_NEAR)) % len(members)]
+        disturbed = outputs[members, None] + errors[near]
+        # of equal outputs the one that was smaller counts, to be on the safe side
+        found[members] = disturbed.shape[2] - 1 - disturbed[:, :, ::-1].argmax(axis=2)
+    return found

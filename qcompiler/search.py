@@ -1,0 +1,114 @@
+"""The shortest schedule that keeps the answers of a classifier.
+
+Schedules come from a family with one parameter (`family`), ordered by the error that the levels of
+each value add to the outputs (`sensitivity`). The search measures a few of them (`trials`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qcompiler.ir import CompileError
+from qcompiler.passes.clip_outputs import logits
+from qcompiler.passes.equalize import Equalize
+
+from .family import Schedule, at_error, family
+from .schedules import Found
+from .sensitivity import MOST, errors
+from .trials import Trials
+
+_TRIALS = 5
+_CLOSE = 0.01  # of the latency: schedules closer than that are not told apart
+_FINE, _COARSE = 1 / 16, 4.0  # squared errors of first trials, of what noise may have
+
+
+def search(trials: Trials) -> Found:
+    """Measure until the shortest is known; CompileError if none keeps within the budget."""
+    trials.tell(f"measuring how sensitive {len(trials.windows.values)} values are to few levels")
+    schedules = _family(trials)
+    fails, fits = _bracket(trials, schedules)
+    if fits < len(schedules):
+        _narrow(trials, schedules, fails, fits)
+        _uniform(trials)
+    fitting = [point for point in trials.points if point.fits]
+    if not fitting:
+        raise _none(trials)
+    chosen = min(fitting, key=lambda point: point.length)
+    accuracy = None
+    if trials.labels is not None:
+        accuracy = 100 * float(np.mean(trials.real.argmax(axis=1) == trials.labels))
+    names = tuple(value.name for value in trials.windows.values)
+    return Found(
+        trials.budget, names, tuple(trials.points), chosen, accuracy, trials.pipeline(chosen)
+    )
+
+
+def _family(trials: Trials) -> list[Schedule]:
+    graph = trials.clipped
+    if isinstance(trials.rest[0], Equalize):
+        graph = trials.rest[0](graph)
+    output = logits(graph, graph.outputs[0])
+    return family(trials.windows, errors(graph, trials.data, output))
+
+
+def _bracket(trials: Trials, schedules: list[Schedule]) -> tuple[int, int]:
+    """The last that fails and the first that fits of a few schedules, finer and finer.
+
+    What accuracy the finest loses, within one standard error, is put down to chance.
+    """
+    error, fails = trials.noise**2, -1
+    while fails < len(schedules) - 1:
+        error *= _FINE
+        at = max(fails + 1, at_error(schedules, error))
+        judged = trials.measure(schedules[at].levels)[0].judged
+        if judged is None:
+            return fails, at  # too fine for the target: the search goes on below
+        trials.forgive(judged)
+        if trials.fits(judged):
+            if trials.chance:
+                trials.tell(
+                    f"of that, {trials.chance:.2f} % are put down to chance, here and below"
+                )
+            return fails, at
+        fails = at
+    return fails, len(schedules)
+
+
+def _narrow(trials: Trials, schedules: list[Schedule], fails: int, fits: int) -> None:
+    """Bisect between two schedules; the next trial is where the errors so far suggest it."""
+    at = at_error(schedules, trials.noise**2 * _COARSE)
+    for trial in range(_TRIALS):
+        at = min(max(at, fails + 1), fits - 1)
+        if fits - fails <= 1 or _close(schedules, fails, fits):
+            return
+        point, scale = trials.measure(schedules[at].levels)
+        fails, fits = (fails, at) if point.fits else (at, fits)
+        at = at_error(schedules, schedules[at].error * scale**2)
+        if trial >= _TRIALS // 2:
+            at = (fails + fits) // 2
+
+
+def _close(schedules: list[Schedule], fails: int, fits: int) -> bool:
+    long = schedules[fits].latency
+    return fails >= 0 and long - schedules[fails].latency <= _CLOSE * long
+
+
+def _uniform(trials: Trials) -> None:
+    """Shorter schedules of one t_max for all, as long as they keep within the budget."""
+    best = min((point.latency for point in trials.points if point.fits), default=0)
+    for t_max in range(MOST, 1, -1):
+        levels = trials.uniform_levels(t_max)
+        if trials.windows.latency(levels) < best and not trials.measure(levels, t_max)[0].fits:
+            return
+
+
+def _none(trials: Trials) -> CompileError:
+    """Why no schedule is within the budget."""
+    budget, judged = trials.budget, [point.judged for point in trials.points if point.judged]
+    if not judged and trials.refusal is not None:
+        return trials.refusal
+    best = min(judged, key=budget.loss)
+    return CompileError(
+        f"no schedule keeps within --max-{budget.kind} {budget.percent:g}: "
+        f"the least loss was {budget.loss(best):.2f} % (+-{best.doubt:.2f})"
+    )

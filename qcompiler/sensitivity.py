@@ -1,0 +1,120 @@
+"""How much the outputs of a network suffer if one of its values has few levels.
+
+Each value in turn is clipped and rounded to levels while everything else stays real; the error
+of the outputs is measured on calibration images. To first order, the errors of several values add
+up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from qcompiler.backends.coding import decode, encode
+from qcompiler.ir import Graph, Spikes, Tensor, Value, drop_dead, substitute
+from qcompiler.ir.ann import Clip, Conv, Dense
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Encode
+from qcompiler.passes.calibration import run
+from qcompiler.passes.integers import code_of
+from qcompiler.passes.levels import coded
+from qcompiler.passes.normalize import Normalize
+
+LEVELS = (2, 3, 4, 6, 8, 12, 16, 32)  # that are tried; between and beyond is interpolated
+MOST = 128  # levels of a value
+_NOTHING = 1e-30  # an error that is none
+_WORK = 2e12  # products, of all trials
+_FEWEST, _MOST_IMAGES = 32, 128
+_MEMORY, _BYTES = 1 << 31, 40  # of an element of the largest value, while it is rounded
+
+Images = tuple[Array, ...]
+
+
+def errors(
+    graph: Graph, data: Images, output: Value, progress: Callable[[float], None] | None = None
+) -> Array:
+    """Mean squared error of an output, for each of `coded` values (row) and 0 to `MOST` levels.
+
+    What all elements of an output have in common does not count: it changes no class. Columns
+    0 and 1 are infinite.
+    """
+    cut = drop_dead(replace(graph, outputs=(output,), output_names=()))
+    data = _some(cut, data)
+    codes = _codes(cut, data)
+    total = np.zeros((len(coded(graph)), len(LEVELS)))
+    rows = {value.name: row for row, value in enumerate(coded(graph))}
+    for done, value in enumerate(codes):
+        for column, error in enumerate(_value_errors(cut, data, value, codes[value])):
+            total[rows[value.name], column] = error
+        if progress:
+            progress((done + 1) / len(codes))
+    return np.stack([_interpolated(row) for row in total])
+
+
+def _some(graph: Graph, data: Images) -> Images:
+    """As many images as the work allows."""
+    products = 1.0
+    for node in graph.nodes:
+        if isinstance(node.op, Conv | Dense):
+            fan = float(np.prod(node.operands[1].type.shape[1:]))
+            products += float(np.prod(node.result.type.shape)) * fan
+    largest = max((float(np.prod(node.result.type.shape)) for node in graph.nodes), default=1.0)
+    trials = len(coded(graph)) * len(LEVELS)
+    most = int(np.clip(_WORK / products / trials, _FEWEST, _MOST_IMAGES))
+    most = int(max(1, min(most, _MEMORY / _BYTES / largest)))
+    picked = np.linspace(0, len(data[0]) - 1, min(most, len(data[0]))).astype(int)
+    return tuple(array[picked] for array in data)
+
+
+def _codes(graph: Graph, data: Images) -> dict[Value, list[Spikes]]:
+    """The code of every value that will be spikes, for each of `LEVELS`."""
+    found: dict[Value, list[Spikes]] = {value: [] for value in coded(graph)}
+    for levels in LEVELS:
+        step = Normalize(t_max=levels, output_t_max=levels, calibration=data)
+        ranged = step(graph)
+        for value, typed in zip(found, coded(ranged), strict=True):
+            assert isinstance(typed.type, Tensor) and typed.type.range is not None
+            producer = graph.producer(value)
+            high = producer.op.high if producer and isinstance(producer.op, Clip) else None
+            found[value].append(code_of(value.type.shape, levels, typed.type.range, high))
+    return found
+
+
+def _value_errors(
+    graph: Graph, data: Images, value: Value, codes: Sequence[Spikes]
+) -> Iterator[float]:
+    """Error of the outputs with one value rounded, for each code."""
+    output = graph.outputs[0]
+    given = Value(f"{value.name}:coded", value.type)
+    rest = substitute(graph, {value.name: given})
+    rest = drop_dead(replace(rest, inputs=(*graph.inputs, given)))
+    parts = list(run(graph, data, list(dict.fromkeys((value.name, output.name)))))
+    real = np.concatenate([part[value.name] for part in parts])
+    exact = np.concatenate([part[output.name] for part in parts])
+    for code in codes:
+        levels = encode(Encode(code.t_max, code.scale, code.zero), real)
+        yield spread(_outputs(rest, (*data, decode(code, levels))) - exact)
+
+
+def _outputs(graph: Graph, data: Images) -> Array:
+    name = graph.outputs[0].name
+    return np.concatenate([part[name] for part in run(graph, data, [name])])
+
+
+def spread(difference: Array) -> float:
+    """Mean square of what the elements of each image do not have in common."""
+    flat = difference.reshape(len(difference), -1).astype(np.float64)
+    return float(np.mean((flat - flat.mean(axis=1, keepdims=True)) ** 2))
+
+
+def _interpolated(tried: Array) -> Array:
+    """Errors of 0 to `MOST` levels from those of `LEVELS`: powers of the step between."""
+    steps = np.log(np.maximum(np.arange(MOST + 1), 2) - 1)
+    known = np.log(np.maximum(np.minimum.accumulate(tried), _NOTHING))
+    at = np.log(np.array(LEVELS) - 1)
+    found = np.interp(steps, at, known) - 2 * np.maximum(steps - at[-1], 0)
+    result: Array = np.exp(found)
+    result[:2] = np.inf
+    return result
