@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.backends.coding import decode, encode
 from qcompiler.ir import Spikes
+from qcompiler.ir.coding import decode, encode
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Encode
 from qcompiler.passes.histogram import Histogram
 from qcompiler.passes.integers import code_of
 
@@ -27,8 +26,7 @@ def best_range(x: Array, code: Spikes) -> tuple[float, float]:
 
 def rounding_error(x: Array, code: Spikes) -> float:
     """Mean squared error of encoding values."""
-    encoder = Encode(code.t_max, code.scale, code.zero)
-    error = decode(code, encode(encoder, x)) - x
+    error = decode(code, encode(code, x)) - x
     return float(np.mean(np.square(error, dtype=np.float64)))
 
 

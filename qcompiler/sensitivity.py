@@ -12,11 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.backends.coding import decode, encode
 from qcompiler.ir import Graph, Spikes, Tensor, Value, drop_dead, substitute
 from qcompiler.ir.ann import Clip, Conv, Dense
+from qcompiler.ir.coding import decode, encode
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Encode
 from qcompiler.passes.calibration import run
 from qcompiler.passes.integers import code_of
 from qcompiler.passes.levels import coded
@@ -94,7 +93,7 @@ def _value_errors(
     real = np.concatenate([part[value.name] for part in parts])
     exact = np.concatenate([part[output.name] for part in parts])
     for code in codes:
-        levels = encode(Encode(code.t_max, code.scale, code.zero), real)
+        levels = encode(code, real)
         yield spread(_outputs(rest, (*data, decode(code, levels))) - exact)
 
 
