@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeAlias
 
 from qcompiler.ir import Value
 
+from . import moved
 from .importers_branch import add, concat, mean, sub, total
 from .importers_function import (
     absolute,
@@ -38,7 +40,6 @@ from .importers_scalar import arg_max, clip, div, neg, relu, softmax
 from .importers_sums import cumulative, einsum
 from .importers_transposed import conv_transpose
 from .importers_view import flatten, mixes_batch, reshape, squeeze, unsqueeze
-from .moved import MOVED, transpose
 from .step import Step
 
 Importer: TypeAlias = Callable[[Step], "Value | tuple[Value, ...]"]
@@ -72,7 +73,7 @@ VIEWS: Mapping[str, Importer] = {
     "Split": split,
     "Squeeze": squeeze,
     "Tile": move,
-    "Transpose": transpose,
+    "Transpose": moved.transpose,
     "Unsqueeze": unsqueeze,
     "ai.onnx.ml.ArrayFeatureExtractor": array_feature_extractor,
 }
@@ -143,15 +144,57 @@ LAYERS: Mapping[str, Importer] = {
 
 IMPORTERS: Mapping[str, Importer] = {**FUNCTIONS, **LAYERS, **VIEWS, **HOST}
 
-_CELLS = frozenset({"GRU", "LSTM", "RNN"})
+_ELEMENTWISE = [
+    "Add",
+    "Cast",
+    "CastLike",
+    "Clip",
+    "Div",
+    "Max",
+    "Mean",
+    "Min",
+    "Mul",
+    "Neg",
+    "Relu",
+    "Sub",
+    "Sum",
+]
+
+# How what is read is rearranged if its batch axis does not stand first.
+_MOVED: Mapping[str, Callable[[Importer, Step], moved.Results]] = {
+    **dict.fromkeys(FUNCTIONS, moved.elementwise),
+    **dict.fromkeys(_ELEMENTWISE, moved.elementwise),
+    **dict.fromkeys((name for name, found in VIEWS.items() if found is move), moved.arranged),
+    "Concat": moved.concat,
+    "Dropout": moved.arranged,
+    "Flatten": moved.anywhere,
+    "GRU": moved.anywhere,
+    "Gather": moved.gather,
+    "Identity": moved.arranged,
+    "LSTM": moved.anywhere,
+    "MatMul": moved.matmul,
+    "RNN": moved.anywhere,
+    "ReduceMax": moved.reduce,
+    "ReduceMean": moved.reduce,
+    "ReduceSum": moved.reduce,
+    "Reshape": moved.anywhere,
+    "Slice": moved.slice_,
+    "Split": moved.split,
+    "Squeeze": moved.anywhere,
+    "Transpose": moved.anywhere,
+    "Unsqueeze": moved.anywhere,
+}
 
 
-def importer(op_type: str, moved: bool) -> Importer:
-    """The importer of an operator; ``moved`` says that the batch axis of an input is not first."""
-    if not moved or op_type in _CELLS:
+def importer(op_type: str, elsewhere: bool) -> Importer:
+    """The importer of an operator.
+
+    ``elsewhere`` says that the batch axis of an input does not stand first.
+    """
+    if not elsewhere:
         return IMPORTERS[op_type]
-    return MOVED.get(op_type, _mixes)
+    return partial(_MOVED.get(op_type, _mixes), IMPORTERS[op_type])
 
 
-def _mixes(step: Step) -> Value:
+def _mixes(inner: Importer, step: Step) -> Value:
     raise mixes_batch(step)

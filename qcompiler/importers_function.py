@@ -11,11 +11,11 @@ from qcompiler.ir.ann import Add, Clip, Function, Multiply
 from qcompiler.passes.lower_activations import product_neurons
 
 from .importers_branch import affine, spread
-from .importers_scalar import affine_by, pair, sample
+from .importers_scalar import affine_by, constant_for, pair
 from .known import Known
 from .onnx_tensor import Array
 from .scalar import applied, formulas
-from .step import Broken, Refused, Step, fixed, float32
+from .step import Broken, Refused, Step
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
 _GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
@@ -81,11 +81,12 @@ def leaky_relu(step: Step) -> Value:
     """LeakyRelu and PRelu: ``max(x, 0) + slope min(x, 0)``."""
     x = step.activation()
     if step.op_type == "PRelu":
-        _, array = step.weight(1, "slope")
+        known, array = step.weight(1, "slope")
         channels, *space = x.type.shape
         if array.shape == (channels,) and space and space[-1] != channels:
             array = array.reshape(-1, *(1 for _ in space))  # as PRelu had it before opset 7
-        slope = sample(step, array, x)
+            known = Known((array,) * len(known.arrays), known.name)
+        slope = constant_for(step, known, x)
     else:
         slope = np.asarray(step.real("alpha", 0.01), np.float32)
     return _two_slopes(step, x, slope)
@@ -121,8 +122,7 @@ def extreme(step: Step) -> Value:
     grown = list(dict.fromkeys(spread(step, value, shape) for value in values))
     found = reduce(lambda a, b: _larger(step, a, b), grown)
     for item in known:
-        array = float32(fixed(item, step.op_type, "constant"), item.name)
-        found = _bounded(step, found, sample(step, array, found))
+        found = _bounded(step, found, constant_for(step, item, found))
     return found
 
 

@@ -83,10 +83,15 @@ def _spatial(step: Step) -> frozenset[int]:
     return frozenset(range(1, len(step.activation().type.shape)))
 
 
+def axes_of_reduction(step: Step) -> tuple[int, ...] | None:
+    """The axes that are reduced, None if that is left open."""
+    return axes_given(step, _AXES_INPUT.get(step.op_type, 18))
+
+
 def reduce(step: Step) -> Value:
     """ReduceMean, ReduceMax and ReduceSum over any axes but that of the batch."""
     x = step.activation()
-    axes = axes_given(step, _AXES_INPUT.get(step.op_type, 18))
+    axes = axes_of_reduction(step)
     if not axes:
         if step.integer("noop_with_empty_axes", 0):
             return x

@@ -174,9 +174,7 @@ class Walk:
         if op_type in KNOWING:
             self._note(entry, "constant")
             return {
-                entry.node.output[0]: KNOWING[op_type](
-                    self.model, entry.node, inputs, self.scope.probes
-                )
+                entry.node.output[0]: KNOWING[op_type](self.model, entry.node, inputs, self.scope)
             }
         if not any(isinstance(item, Value) for item in inputs):
             return self._computed(entry, [i for i in inputs if not isinstance(i, Value | Unknown)])
