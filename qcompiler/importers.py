@@ -12,6 +12,7 @@ from . import moved
 from .importers_branch import add, concat, mean, sub, total
 from .importers_function import (
     absolute,
+    div,
     elu,
     extreme,
     gelu,
@@ -36,7 +37,7 @@ from .importers_pool import (
 )
 from .importers_recurrent import recurrent
 from .importers_resize import resize
-from .importers_scalar import arg_max, clip, div, neg, relu, softmax
+from .importers_scalar import arg_max, clip, neg, relu, softmax
 from .importers_sums import cumulative, einsum
 from .importers_transposed import conv_transpose
 from .importers_view import flatten, mixes_batch, reshape, squeeze, unsqueeze
@@ -81,7 +82,14 @@ VIEWS: Mapping[str, Importer] = {
 # Functions of one variable.
 FUNCTIONS: Mapping[str, Importer] = {
     "Abs": absolute,
+    "Acos": plain,
+    "Acosh": plain,
+    "Asin": plain,
+    "Asinh": plain,
+    "Atan": plain,
+    "Atanh": plain,
     "Celu": elu,
+    "Cosh": plain,
     "Elu": elu,
     "Erf": plain,
     "Exp": plain,
@@ -96,6 +104,7 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Reciprocal": plain,
     "Selu": elu,
     "Sigmoid": plain,
+    "Sinh": plain,
     "Softplus": plain,
     "Softsign": plain,
     "Sqrt": plain,
@@ -129,6 +138,7 @@ LAYERS: Mapping[str, Importer] = {
     "RNN": recurrent,
     "ReduceMax": reduce,
     "ReduceMean": reduce,
+    "ReduceMin": reduce,
     "ReduceSum": reduce,
     "Relu": relu,
     "Resize": resize,
@@ -141,6 +151,8 @@ LAYERS: Mapping[str, Importer] = {
     "Where": put,
     "ai.onnx.ml.Scaler": scaler,
 }
+
+UNROLLED = frozenset({"If", "Loop", "Scan"})  # whose bodies are imported
 
 IMPORTERS: Mapping[str, Importer] = {**FUNCTIONS, **LAYERS, **VIEWS, **HOST}
 
@@ -176,6 +188,7 @@ _MOVED: Mapping[str, Callable[[Importer, Step], moved.Results]] = {
     "RNN": moved.anywhere,
     "ReduceMax": moved.reduce,
     "ReduceMean": moved.reduce,
+    "ReduceMin": moved.reduce,
     "ReduceSum": moved.reduce,
     "Reshape": moved.anywhere,
     "Slice": moved.slice_,
@@ -186,14 +199,15 @@ _MOVED: Mapping[str, Callable[[Importer, Step], moved.Results]] = {
 }
 
 
-def importer(op_type: str, elsewhere: bool) -> Importer:
-    """The importer of an operator.
-
-    ``elsewhere`` says that the batch axis of an input does not stand first.
-    """
-    if not elsewhere:
-        return IMPORTERS[op_type]
-    return partial(_MOVED.get(op_type, _mixes), IMPORTERS[op_type])
+def importer(op_type: str, step: Step) -> Importer:
+    """The importer of an operator, wherever the batch axis of its inputs stands."""
+    found = IMPORTERS[op_type]
+    values = [item for item in step.inputs if isinstance(item, Value)]
+    elsewhere = any(map(step.position, values))
+    wrapper = _MOVED.get(op_type, _mixes)
+    if wrapper is moved.elementwise:
+        elsewhere = elsewhere or moved.enlarged(step)
+    return partial(wrapper, found) if elsewhere else found
 
 
 def _mixes(inner: Importer, step: Step) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from math import pi
 
 import numpy as np
 
@@ -14,15 +15,24 @@ from .importers_branch import affine, spread
 from .importers_scalar import affine_by, constant_for, pair
 from .known import Known
 from .onnx_tensor import Array
+from .refusals import TWO
 from .scalar import applied, formulas
 from .step import Broken, Refused, Step
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
 _GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
+_ONE_NUMBER = "use one number for all elements"
 _EXP = "x 0 min {} exp 1 - {} * x 0 max + {} *"
 
 # Functions without attributes that matter.
 _PLAIN = {
+    "Acos": f"{pi / 2!r} x asin -",
+    "Acosh": "x x x * 1 - sqrt + log",
+    "Asin": "x asin",
+    "Asinh": "x asinh",
+    "Atan": "x atan",
+    "Atanh": "1 x + 1 x - / log 0.5 *",
+    "Cosh": "x exp 0 x - exp + 0.5 *",
     "Erf": "x erf",
     "Exp": "x exp",
     "HardSwish": "x x 6 / 0.5 + 0 max 1 min *",
@@ -30,6 +40,7 @@ _PLAIN = {
     "Mish": "x x softplus tanh *",
     "Reciprocal": "1 x /",
     "Sigmoid": "x sigmoid",
+    "Sinh": "x exp 0 x - exp - 0.5 *",
     "Softplus": "x softplus",
     "Softsign": "x x abs 1 + /",
     "Sqrt": "x sqrt",
@@ -159,6 +170,24 @@ def mul(step: Step) -> Value:
     if len(a.type.shape) != len(shape) or len(b.type.shape) != len(shape):
         raise Refused("Mul of values of different rank is not supported")
     return step.add(Multiply(), spread(step, a, shape), spread(step, b, shape))
+
+
+def div(step: Step) -> Value:
+    """Div by a constant, of a constant by a value, or of two functions of one value."""
+    a, b = step.item(0), step.item(1)
+    if isinstance(a, Value) and isinstance(b, Value):
+        (root, first), (other, second) = formulas(step, a), formulas(step, b)
+        if root != other:
+            raise Refused(*TWO["Div"])
+        return step.add(Function(f"{first} {second} /"), root)
+    first_is_constant, array, x = pair(step)
+    if first_is_constant:
+        if array.size != 1:
+            raise Refused("Div of several constants by a value is not supported", _ONE_NUMBER)
+        return applied(step, f"{float(array.reshape(-1)[0])!r} x /", 1)
+    if not array.all():
+        raise Broken("divides by zero")
+    return affine_by(step, x, 1 / array.astype(np.float64))
 
 
 def _no_product(step: Step, size: int) -> Refused:

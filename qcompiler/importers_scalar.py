@@ -46,16 +46,6 @@ def _bound(step: Step, index: int, name: str, default: float) -> float:
     return default if abs(bound) >= np.finfo(np.float32).max and bound * default > 0 else bound
 
 
-def div(step: Step) -> Value:
-    """Div by a constant."""
-    first, array, x = pair(step)
-    if first:
-        raise Refused("Div by a value that depends on the data is not supported")
-    if not array.all():
-        raise Broken("divides by zero")
-    return affine_by(step, x, 1 / array.astype(np.float64))
-
-
 def neg(step: Step) -> Value:
     """Neg: a scale of -1."""
     minus = np.asarray(-1, np.float32)

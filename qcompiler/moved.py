@@ -25,6 +25,16 @@ Results: TypeAlias = "Value | tuple[Value, ...]"
 Importer: TypeAlias = Callable[[Step], Results]
 
 
+def enlarged(step: Step) -> bool:
+    """Whether a constant has more axes than the values, so that the batch axis moves behind."""
+    rank = max(_rank(item) for item in step.inputs if isinstance(item, Value))
+    for item in step.inputs:
+        if isinstance(item, Known) and item.arrays[0].ndim > rank:
+            pairs = zip(item.arrays, step.scope.probes, strict=True)
+            return all(array.shape[-rank] in (1, probe) for array, probe in pairs)
+    return False
+
+
 def transpose(step: Step) -> Value:
     """Transpose of all axes, that of the batch included."""
     x = step.activation()
