@@ -24,7 +24,13 @@ from .importers_function import (
     swish,
 )
 from .importers_linear import batchnorm, conv, gemm, matmul
-from .importers_ml import array_feature_extractor, scaler
+from .importers_ml import (
+    array_feature_extractor,
+    linear_classifier,
+    linear_regressor,
+    normalizer,
+    scaler,
+)
 from .importers_move import move, put
 from .importers_part import gather, slice_, split
 from .importers_plain import cast, cast_like, dropout, identity, pad
@@ -50,6 +56,7 @@ HOST: Mapping[str, Importer] = {
     "ArgMax": arg_max,
     "LogSoftmax": softmax,
     "Softmax": softmax,
+    "ai.onnx.ml.LinearClassifier": linear_classifier,
 }
 
 # What may follow them.
@@ -77,6 +84,7 @@ VIEWS: Mapping[str, Importer] = {
     "Transpose": moved.transpose,
     "Unsqueeze": unsqueeze,
     "ai.onnx.ml.ArrayFeatureExtractor": array_feature_extractor,
+    "ai.onnx.ml.Normalizer": normalizer,
 }
 
 # Functions of one variable.
@@ -149,6 +157,7 @@ LAYERS: Mapping[str, Importer] = {
     "Trilu": move,
     "Upsample": resize,
     "Where": put,
+    "ai.onnx.ml.LinearRegressor": linear_regressor,
     "ai.onnx.ml.Scaler": scaler,
 }
 

@@ -115,8 +115,6 @@ FOLD = (
 
 _ONE = {
     "ai.onnx.ml.ZipMap": "export with options={'zipmap': False}: probabilities in one tensor",
-    "ai.onnx.ml.LinearClassifier": "export it as a network: MatMul, Add and Softmax",
-    "ai.onnx.ml.LinearRegressor": "export it as a network: MatMul and Add",
 }
 
 _DOMAINS = {

@@ -73,7 +73,8 @@ class Unroller:
 
     def _loop(self, entry: Entry, inputs: Sequence[Item]) -> tuple[list[Item], str]:
         body = self._body(entry, "body")
-        count, go, *states = [*inputs, *(None,) * (2 - len(inputs))]
+        padded = [*inputs, None, None]
+        count, go, states = padded[0], padded[1], list(inputs[2:])
         most = None if count is None else int(_constant(count, "trip count", "Loop"))
         running = go is None or _flag(go, "Loop")
         rows: list[list[Item]] = [[] for _ in range(len(body.outputs) - 1 - len(states))]
