@@ -212,7 +212,7 @@ class Unroller:
             raise Broken(f"gives {len(given)} values to a body that takes {len(body.inputs)}")
         known = {**body.constants, **dict(zip(body.inputs, given, strict=True))}
         walk.items, walk.suffix = ChainMap(known, *outer.maps), suffix + label
-        self.nodes -= 1
+        self._spend(entry, ())
         try:
             for inner in body.order:
                 self._spend(entry, walk.visit(inner))
