@@ -60,3 +60,28 @@ def test_compiled(name: str) -> None:
     fast, steps = program.spikes(batch[:4]), program.spikes(batch[:4], engine="steps")
     assert fast.keys() == steps.keys()
     assert all(np.array_equal(fast[key], steps[key]) for key in fast)
+
+
+def test_branches_that_wait_are_in_the_report() -> None:
+    """By delays of synapses, or behind relays where these are too short."""
+    path = FOLDER / "keras_unet.onnx"
+    batch = data(onnx.load(path), 40)
+    passes = (
+        "fold-batchnorm,fold-linear,normalize,quantize,assign-windows{{delay={}}},insert-readout"
+    )
+    for delay in (63, 4):
+        program = qcompiler.compile(
+            path, calibration=batch, target="reference", passes=passes.format(delay)
+        )
+        rows = program.report().populations
+        skipped, joined = rows[1].name, rows[-1]
+        (other,) = (row for row in rows if row.name.endswith("conv2d_6_1/Relu:0"))
+        relays = [row for row in rows if row.kind == "relay"]
+        wait = other.first_step - rows[1].first_step
+        assert wait == 17
+        if delay == 63:
+            assert not relays and joined.delays == {skipped: wait}
+        else:
+            (relay,) = relays
+            assert relay.delays == {skipped: wait - 16} and relay.weight_bits is None
+            assert not joined.delays and relay.first_step == other.first_step
