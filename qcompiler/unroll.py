@@ -99,6 +99,8 @@ class Unroller:
             raise Refused("Scan as opset 8 has it is not supported", "export with opset 9 or newer")
         body, attributes = self._body(entry, "body"), attributes_of(entry.node)
         count = attributes.get("num_scan_inputs", 0)
+        if not isinstance(count, int):
+            raise Broken("has num_scan_inputs of the wrong type")
         given = len(inputs) - count
         if not 0 < count <= len(inputs) or None in inputs or len(body.inputs) != len(inputs):
             raise Broken(f"scans {count} of {len(inputs)} inputs")
@@ -237,6 +239,8 @@ def _steps(count: int) -> str:
 
 def _constant(item: Item, what: str, op_type: str) -> Any:
     """The one element of a known value."""
+    if item is None:
+        raise Broken(f"has no {what}")
     if not isinstance(item, Known):
         raise Refused(f"the {what} of {op_type} depends on the data", _FIXED)
     array = fixed(item, op_type, what)
@@ -253,6 +257,8 @@ def _listed(attributes: dict[str, Any], what: str, count: int) -> list[tuple[int
     """The axis of every scanned value, and whether it is scanned backwards."""
     axes = attributes.get(f"{what}_axes") or [0] * count
     directions = attributes.get(f"{what}_directions") or [0] * count
+    if not isinstance(axes, list) or not isinstance(directions, list):
+        raise Broken(f"has {what}_axes or {what}_directions of the wrong type")
     if not len(axes) == len(directions) == count:
         raise Broken(f"has {len(axes)} {what}_axes for {count} values")
     return [(int(axis), bool(back)) for axis, back in zip(axes, directions, strict=True)]

@@ -218,17 +218,22 @@ class Walk:
             return {entry.node.output[0]: inputs[0]}
         if op_type not in EVALUATED:
             raise Refused(f"{op_type} applied to constants is not supported", FOLD)
+        found = self._evaluated(entry.node, self.opset, inputs)
+        self.note(entry, "constant")
+        return {known.name: replace(known, name=known.name + self.suffix) for known in found}
+
+    def _evaluated(
+        self, node: onnx.NodeProto, opset: int, inputs: Sequence[Known | None]
+    ) -> tuple[Known, ...]:
         try:
-            found = compute(entry.node, self.opset, inputs, len(self.scope.probes))
+            return compute(node, opset, inputs, len(self.scope.probes))
         except TooLarge as error:
-            reason = f"{op_type} would compute a constant of more than {LIMIT} elements"
+            reason = f"{node.op_type} would compute a constant of more than {LIMIT} elements"
             raise Refused(reason) from error
         except Exception as error:  # whatever onnx finds wrong with the node
             if any(known is not None and known.fixed is None for known in inputs):
-                raise fixes_batch(op_type) from error
+                raise fixes_batch(node.op_type) from error
             raise Broken(f"cannot be computed ({_line(error)})") from error
-        self.note(entry, "constant")
-        return {known.name: replace(known, name=known.name + self.suffix) for known in found}
 
     def _imported(self, entry: Entry, inputs: tuple[Item, ...]) -> dict[str, Item]:
         """A node that reads what depends on the data."""
@@ -273,7 +278,7 @@ class Walk:
             names = [f"operand{index}" for index in range(len(inputs))]
             node = onnx.helper.make_node(op_type, names, [name], **attributes)
             known = [item if isinstance(item, Known) else None for item in inputs]
-            return compute(node, _VIEWS_OF, known, len(self.scope.probes))[0]
+            return self._evaluated(node, _VIEWS_OF, known)[0]
         given = (self.scope, entry.name, entry.op_type, _VIEWS_OF)
         (found,) = self._results_of(Step(*given, tuple(inputs), (name,), attributes), op_type)
         if sources := self._sources(inputs):

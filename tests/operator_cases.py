@@ -13,6 +13,52 @@ FLAT = "float[N,6] x"
 ROWS = "float[N,4,5] x"
 
 CASES: dict[str, tuple[str, str, int, int, dict[str, Any]]] = {
+    "minimum": (IMAGE, "y = ReduceMin<axes=[2,3]>(x)", 11, 17, {}),
+    "minimum of one axis": (ROWS, "y = ReduceMin<axes=[1], keepdims=0>(x)", 11, 17, {}),
+    "arc tangent": (FLAT, "a = Atan(x) b = Asinh(a) y = Cosh(b)", 9, 99, {}),
+    "quotient": (FLAT, "a = Abs(x) b = Add(a, o) y = Div(x, b)", 14, 99, {"o": np.float32(1)}),
+    "divided by the data": (
+        FLAT,
+        "a = Exp(x) y = Div(o, a)",
+        14,
+        99,
+        {"o": np.array([2], np.float32)},
+    ),
+    "time first": (
+        ROWS,
+        "t = Transpose<perm=[1,0,2]>(x) a = Add(t, b) r = Relu(a) m = MatMul(r, w)"
+        " s = Slice(m, f, l, z) p, q = Split<axis=0>(s) v = Sub(p, q) u = Squeeze(v, z)"
+        " n = Unsqueeze(u, z) c = Concat<axis=0>(n, n, m) d = ReduceMean<axes=[0], keepdims=0>(c)"
+        " y = Mul(d, k)",
+        13,
+        17,
+        {
+            **{"b": (4, 1, 5), "w": (5, 3), "f": ints(1), "l": ints(3), "z": ints(0)},
+            "k": (1, 3),
+        },
+    ),
+    "sizes of time first": (
+        ROWS,
+        "t = Transpose<perm=[1,0,2]>(x) s = Shape(t) i = Gather(s, o) c = Concat<axis=0>(i, m)"
+        " y = Reshape(x, c)",
+        13,
+        99,
+        {"o": ints(1), "m": ints(20)},
+    ),
+    "a constant of more axes": (
+        FLAT,
+        "a = Add(x, c) y = Squeeze(a, z)",
+        13,
+        99,
+        {"c": (1, 1, 6), "z": ints(0)},
+    ),
+    "zero state": (
+        FLAT,
+        "s = Shape(x) e = Expand(o, s) a = MatMul(e, w) y = Add(x, a)",
+        9,
+        99,
+        {"o": np.zeros(1, np.float32), "w": (6, 6)},
+    ),
     "conv": (IMAGE, "y = Conv(x, w, b)", 7, 99, {"w": (4, 3, 3, 2), "b": (4,)}),
     "conv no bias": (IMAGE, "y = Conv(x, w)", 7, 99, {"w": (4, 3, 1, 1)}),
     "conv all attributes": (

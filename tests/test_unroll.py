@@ -223,3 +223,28 @@ def test_bodies_that_are_not_valid(name: str) -> None:
     proto = model(FLAT, f"y = Loop<body = steps {head} {nodes}>(m, c, x)", m=ints(2), c=TRUE)
     with pytest.raises(InvalidModel, match=reason):
         import_model(proto)
+
+
+SCANS: dict[str, tuple[dict[str, Any], str]] = {
+    "axis": ({"scan_input_axes": [7]}, "scans axis 7"),
+    "axes": ({"scan_input_axes": [1, 1]}, "2 scan_input_axes for 1 values"),
+    "type": ({"scan_input_axes": 1}, "of the wrong type"),
+    "result": ({"scan_output_axes": [9]}, "has axis 9"),
+    "none": ({"num_scan_inputs": 0}, "scans 0 of 2 inputs"),
+    "many": ({"num_scan_inputs": 9}, "scans 9 of 2 inputs"),
+    "text": ({"num_scan_inputs": "one"}, "of the wrong type"),
+    "direction": ({"scan_input_directions": [1, 0]}, "scan_input_axes for 1 values"),
+}
+
+
+@pytest.mark.parametrize("name", SCANS)
+def test_scans_that_are_not_valid(name: str) -> None:
+    attributes, reason = SCANS[name]
+    proto = spelt(ROWS, SUM + "q, y = " + SCAN.format(""), w=(4, 4), i=ints(1))
+    node = proto.graph.node[-1]
+    for key, value in attributes.items():
+        held = [a for a in node.attribute if a.name != key]
+        del node.attribute[:]
+        node.attribute.extend([*held, onnx.helper.make_attribute(key, value)])
+    with pytest.raises(InvalidModel, match=reason):
+        import_model(proto)
