@@ -54,7 +54,8 @@ class Scope:
     """The graph being built, its constants by name, and the batch sizes to probe.
 
     ``allow_products`` says whether two values that depend on the data may be multiplied,
-    ``batch_axis`` where the batch axis of a value stands that has it not first.
+    ``batch_axis`` where the batch axis of a value stands that has it not first, ``formulas`` which
+    function of which other value a value is.
     """
 
     builder: Builder
@@ -62,6 +63,7 @@ class Scope:
     allow_products: bool = False
     batch_axis: dict[str, int] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
+    formulas: dict[str, tuple[Value, str]] = field(default_factory=dict)
 
     def full_shapes(self, value: Value) -> tuple[Shape, ...]:
         """Shape of a value with its batch axis, under each probe."""

@@ -248,3 +248,17 @@ def test_scans_that_are_not_valid(name: str) -> None:
         node.attribute.extend([*held, onnx.helper.make_attribute(key, value)])
     with pytest.raises(InvalidModel, match=reason):
         import_model(proto)
+
+
+def test_values_that_are_functions_of_each_other_many_times() -> None:
+    """Sums of two functions of one value, one behind the other: every node is looked at once."""
+    steps = "a = Relu(s) b = Tanh(s) d = Add(a, b) r = Sub(d, s)"
+    proto = spelt(
+        FLAT,
+        f"y = Loop<body = steps {HEAD} {{ go = Identity(g) {steps} }}>(m, c, x)",
+        m=ints(400),
+        c=TRUE,
+    )
+    begin = time.process_time()
+    assert len(import_model(proto).graph.nodes) > 800
+    assert time.process_time() - begin < 60
