@@ -18,7 +18,7 @@ import onnx
 from qcompiler.ir import Value
 
 from .known import Known
-from .model_graph import Entry, entries, needed
+from .model_graph import Entry, entries, needed, reads
 from .onnx_file import initializers
 from .step import Broken, Item, Refused, Unknown, attributes_of, fixed
 
@@ -68,7 +68,9 @@ class Unroller:
         chosen = _flag(inputs[0] if inputs else None, entry.op_type)
         taken = "then_branch" if chosen else "else_branch"
         other = "else_branch" if chosen else "then_branch"
-        self._body(entry, other, "its branch is never taken")
+        key, graph = _graph(entry, other)
+        for inner in entries(graph, key, f"{entry.name}/"):
+            self.walk.note(inner, "removed", "its branch is not taken")
         return self._run(entry, self._body(entry, taken), (), ""), f"its {taken}"
 
     def _loop(self, entry: Entry, inputs: Sequence[Item]) -> tuple[list[Item], str]:
@@ -166,23 +168,16 @@ class Unroller:
         array = np.asarray(number)
         return Known((array,) * len(self.walk.scope.probes), "number")
 
-    def _body(self, entry: Entry, name: str, never: str = "") -> Body:
-        """A body by the name of its attribute; ``never`` says why none of its nodes is needed."""
-        found = next((a for a in entry.node.attribute if a.name == name and a.HasField("g")), None)
-        if found is None:
-            raise Broken(f"has no {name}")
-        key = (*entry.key, list(entry.node.attribute).index(found))
+    def _body(self, entry: Entry, name: str) -> Body:
+        """A body by the name of its attribute."""
+        key, graph = _graph(entry, name)
         if key not in self.bodies:
-            self.bodies[key] = self._read(found.g, key, entry, never)
+            self.bodies[key] = self._read(graph, key, entry)
         return self.bodies[key]
 
-    def _read(self, graph: onnx.GraphProto, key: tuple[int, ...], entry: Entry, never: str) -> Body:
+    def _read(self, graph: onnx.GraphProto, key: tuple[int, ...], entry: Entry) -> Body:
         walk = self.walk
         nodes = entries(graph, key, f"{entry.name}/")
-        if never:
-            for inner in nodes:
-                walk.note(inner, "removed", never)
-            return Body((), {}, (), ())
         if graph.sparse_initializer:
             raise Refused(f"{entry.op_type} with a sparse tensor is not supported")
         model = replace(walk.model, graph=graph, arrays=initializers(graph, walk.model.tensors))
@@ -191,7 +186,7 @@ class Unroller:
         for inner in nodes:
             if inner.key not in alive:
                 walk.note(inner, "removed", "no output needs it")
-        walk.used |= {name for inner in order for name in inner.node.input}
+        walk.used |= {name for inner in order for name in reads(inner.node)}
         walk.used |= {output.name for output in graph.output}
         constants: dict[str, Item] = {n: walk.known(a, n) for n, a in model.arrays.items()}
         walk.items = walk.items.new_child(constants)
@@ -214,8 +209,8 @@ class Unroller:
             raise Broken(f"gives {len(given)} values to a body that takes {len(body.inputs)}")
         known = {**body.constants, **dict(zip(body.inputs, given, strict=True))}
         walk.items, walk.suffix = ChainMap(known, *outer.maps), suffix + label
-        self._spend(entry, ())
         try:
+            self._spend(entry, ())
             for inner in body.order:
                 self._spend(entry, walk.visit(inner))
             return [walk.items[name] for name in body.outputs]
@@ -231,6 +226,14 @@ class Unroller:
             raise Refused(f"{entry.op_type} unrolls to more than {_MOST_NODES:,} nodes", _SHORTER)
         if self.numbers < 0:
             raise Refused(f"{entry.op_type} computes too many constants", _SHORTER)
+
+
+def _graph(entry: Entry, name: str) -> tuple[tuple[int, ...], onnx.GraphProto]:
+    """A graph that a node holds, and its place in the model."""
+    for index, attribute in enumerate(entry.node.attribute):
+        if attribute.name == name and attribute.HasField("g"):
+            return (*entry.key, index), attribute.g
+    raise Broken(f"has no {name}")
 
 
 def _steps(count: int) -> str:

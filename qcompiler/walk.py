@@ -24,7 +24,7 @@ from .fate import Fate
 from .importers import HOST, IMPORTERS, UNROLLED, VIEWS, importer
 from .importers_known import KNOWING
 from .known import EVALUATED, LIMIT, PROBES, Known, TooLarge, compute
-from .model_graph import Entry, entries, input_shape, needed
+from .model_graph import Entry, entries, input_shape, needed, reads
 from .onnx_file import Model
 from .onnx_tensor import Array
 from .preprocessing import Preprocessing
@@ -69,7 +69,7 @@ class Walk:
         order = needed(self.model, nodes)
         self.opset = self._opset()
         self._inputs()
-        self.used = {name for entry in order for name in entry.node.input}
+        self.used = {name for entry in order for name in reads(entry.node)}
         self.used |= {output.name for output in self.model.graph.output}
         alive = {entry.key for entry in order}
         for entry in nodes:
@@ -82,6 +82,9 @@ class Walk:
                 reason = f'output "{output.name}" is a constant'
                 self.about.append(Fate(output.name, "(output)", "refused", reason))
             item = self.items.get(output.name)
+            if isinstance(item, Unknown) and not any(f.kind == "refused" for f in self.fates):
+                reason = f'output "{output.name}" is not computed'
+                self.about.append(Fate(output.name, "(output)", "refused", reason))
             if isinstance(item, Value) and self.scope.batch_axis.get(item.name):
                 reason = f'the batch axis of output "{output.name}" does not stand first'
                 self.about.append(Fate(output.name, "(output)", "refused", reason))

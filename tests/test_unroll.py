@@ -107,6 +107,13 @@ EXACT: dict[str, tuple[str, str, dict[str, Any]]] = {
         " { go = Identity(g) r = Concat<axis=1>(s, x) }>(m, c, x) y = MatMul(z, v)",
         {"m": ints(2), "v": (12, 3)},
     ),
+    "a branch that changes": (
+        FLAT,
+        "y = Loop<body = steps (int64 t, bool g, float s) => (bool go, float r) { go = Identity(g)"
+        " k = Cast<to=9>(t) r = If<then_branch = one () => (float p) { p = Neg(s) },"
+        " else_branch = two () => (float q) { q = Add(s, x) }>(k) }>(m, c, x)",
+        {"m": ints(4)},
+    ),
     "if": (
         FLAT,
         "y = If<then_branch = one () => (float p) { p = Neg(x) },"
@@ -205,6 +212,15 @@ def test_what_is_refused_is_refused_soon(name: str) -> None:
     with pytest.raises(UnsupportedModel, match=reason):
         import_model(model(FLAT, body, 17, c=TRUE, **weights))
     assert time.process_time() - begin < 60
+
+
+def test_second_results_that_only_a_body_reads() -> None:
+    body = (
+        "a, i = MaxPool<kernel_shape=[2]>(x) y = Loop<body = steps (int64 t, bool g, float s)"
+        " => (bool go, float r) { go = Identity(g) k = Cast<to=1>(i) r = Add(s, k) }>(m, c, a)"
+    )
+    with pytest.raises(UnsupportedModel, match="MaxPool with a second output"):
+        import_model(model(ROWS, body, 17, m=ints(2), c=TRUE))
 
 
 INVALID = {
