@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,17 @@ import numpy as np
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.integer import (
     Layer,
+    connection,
     layer_of,
     neuron_count,
     node_synapses,
+    sender,
     spikes_of,
     spiking_nodes,
     start,
     weight_of,
 )
-from qcompiler.ir.snn import Population
+from qcompiler.ir.snn import Population, Relay
 from qcompiler.ir.types import size
 
 from .chips import Chip
@@ -35,7 +37,9 @@ class PopulationReport:
     ``weight_bits`` are the bits that the weights of its middling output channel make use of, sign
     included: fewer than were asked for where potentials would not fit. ``cores`` is how many cores
     of the target's chip it takes, ``core_use`` the share that it uses of each resource on its
-    fullest core; both are unknown for a target without a chip.
+    fullest core; both are unknown for a target without a chip. ``delays`` are the steps that the
+    spikes of a source wait for those of others, by the name of the source, if they do; what no
+    synapse can delay waits in a population of kind "relay".
     """
 
     name: str
@@ -49,6 +53,7 @@ class PopulationReport:
     origin: tuple[str, ...]
     cores: int | None = None
     core_use: Mapping[str, float] | None = None
+    delays: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,14 @@ def _placed(report: Report, layout: Layout) -> Report:
 def _population(graph: Graph, node: Node) -> PopulationReport:
     code, begin = spikes_of(node.result), start(graph, node.result) or 0
     kind = {"Encode": "input", "First": "first spike"}.get(type(node.op).__name__, "integrate")
-    bits = _weight_bits(layer_of(graph, node)) if isinstance(node.op, Population) else None
+    bits, delays = None, dict[str, int]()
+    if isinstance(node.op, Population):
+        layer = layer_of(graph, node)
+        delays = _delays(graph, layer)
+        if not node.origin and isinstance(connection(layer.synapses[0]), Relay):
+            kind = "relay"
+        else:
+            bits = _weight_bits(layer)
     return PopulationReport(
         node.result.name,
         kind,
@@ -117,7 +129,17 @@ def _population(graph: Graph, node: Node) -> PopulationReport:
         begin + code.top,
         bits,
         node.origin,
+        delays=delays,
     )
+
+
+def _delays(graph: Graph, layer: Layer) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for synapse in layer.synapses:
+        name, delay = sender(graph, synapse.operands[0]).result.name, connection(synapse).delay
+        if delay:
+            found[name] = max(delay, found.get(name, 0))
+    return found
 
 
 def _weight_bits(layer: Layer) -> int:

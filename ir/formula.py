@@ -16,6 +16,9 @@ _erf = np.vectorize(math.erf, otypes=[np.float64])
 # Name of a function: its ONNX operator, and what it does to arrays.
 UNARY: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "abs": ("Abs", np.abs),
+    "asin": ("Asin", np.arcsin),
+    "asinh": ("Asinh", np.arcsinh),
+    "atan": ("Atan", np.arctan),
     "erf": ("Erf", _erf),
     "exp": ("Exp", np.exp),
     "log": ("Log", np.log),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeAlias
 
 from qcompiler.ir import Value
 
+from . import moved
 from .importers_branch import add, concat, mean, sub, total
 from .importers_function import (
     absolute,
+    div,
     elu,
     extreme,
     gelu,
@@ -21,7 +24,13 @@ from .importers_function import (
     swish,
 )
 from .importers_linear import batchnorm, conv, gemm, matmul
-from .importers_ml import array_feature_extractor, scaler
+from .importers_ml import (
+    array_feature_extractor,
+    linear_classifier,
+    linear_regressor,
+    normalizer,
+    scaler,
+)
 from .importers_move import move, put
 from .importers_part import gather, slice_, split
 from .importers_plain import cast, cast_like, dropout, identity, pad
@@ -34,11 +43,10 @@ from .importers_pool import (
 )
 from .importers_recurrent import recurrent
 from .importers_resize import resize
-from .importers_scalar import arg_max, clip, div, neg, relu, softmax
+from .importers_scalar import arg_max, clip, neg, relu, softmax
 from .importers_sums import cumulative, einsum
 from .importers_transposed import conv_transpose
 from .importers_view import flatten, mixes_batch, reshape, squeeze, unsqueeze
-from .moved import MOVED, transpose
 from .step import Step
 
 Importer: TypeAlias = Callable[[Step], "Value | tuple[Value, ...]"]
@@ -48,6 +56,7 @@ HOST: Mapping[str, Importer] = {
     "ArgMax": arg_max,
     "LogSoftmax": softmax,
     "Softmax": softmax,
+    "ai.onnx.ml.LinearClassifier": linear_classifier,
 }
 
 # What may follow them.
@@ -72,15 +81,23 @@ VIEWS: Mapping[str, Importer] = {
     "Split": split,
     "Squeeze": squeeze,
     "Tile": move,
-    "Transpose": transpose,
+    "Transpose": moved.transpose,
     "Unsqueeze": unsqueeze,
     "ai.onnx.ml.ArrayFeatureExtractor": array_feature_extractor,
+    "ai.onnx.ml.Normalizer": normalizer,
 }
 
 # Functions of one variable.
 FUNCTIONS: Mapping[str, Importer] = {
     "Abs": absolute,
+    "Acos": plain,
+    "Acosh": plain,
+    "Asin": plain,
+    "Asinh": plain,
+    "Atan": plain,
+    "Atanh": plain,
     "Celu": elu,
+    "Cosh": plain,
     "Elu": elu,
     "Erf": plain,
     "Exp": plain,
@@ -95,6 +112,7 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Reciprocal": plain,
     "Selu": elu,
     "Sigmoid": plain,
+    "Sinh": plain,
     "Softplus": plain,
     "Softsign": plain,
     "Sqrt": plain,
@@ -128,6 +146,7 @@ LAYERS: Mapping[str, Importer] = {
     "RNN": recurrent,
     "ReduceMax": reduce,
     "ReduceMean": reduce,
+    "ReduceMin": reduce,
     "ReduceSum": reduce,
     "Relu": relu,
     "Resize": resize,
@@ -138,20 +157,67 @@ LAYERS: Mapping[str, Importer] = {
     "Trilu": move,
     "Upsample": resize,
     "Where": put,
+    "ai.onnx.ml.LinearRegressor": linear_regressor,
     "ai.onnx.ml.Scaler": scaler,
 }
 
+UNROLLED = frozenset({"If", "Loop", "Scan"})  # whose bodies are imported
+
 IMPORTERS: Mapping[str, Importer] = {**FUNCTIONS, **LAYERS, **VIEWS, **HOST}
 
-_CELLS = frozenset({"GRU", "LSTM", "RNN"})
+_ELEMENTWISE = [
+    "Add",
+    "Cast",
+    "CastLike",
+    "Clip",
+    "Div",
+    "Max",
+    "Mean",
+    "Min",
+    "Mul",
+    "Neg",
+    "Relu",
+    "Sub",
+    "Sum",
+]
+
+# How what is read is rearranged if its batch axis does not stand first.
+_MOVED: Mapping[str, Callable[[Importer, Step], moved.Results]] = {
+    **dict.fromkeys(FUNCTIONS, moved.elementwise),
+    **dict.fromkeys(_ELEMENTWISE, moved.elementwise),
+    **dict.fromkeys((name for name, found in VIEWS.items() if found is move), moved.arranged),
+    "Concat": moved.concat,
+    "Dropout": moved.arranged,
+    "Flatten": moved.anywhere,
+    "GRU": moved.anywhere,
+    "Gather": moved.gather,
+    "Identity": moved.arranged,
+    "LSTM": moved.anywhere,
+    "MatMul": moved.matmul,
+    "RNN": moved.anywhere,
+    "ReduceMax": moved.reduce,
+    "ReduceMean": moved.reduce,
+    "ReduceMin": moved.reduce,
+    "ReduceSum": moved.reduce,
+    "Reshape": moved.anywhere,
+    "Slice": moved.slice_,
+    "Split": moved.split,
+    "Squeeze": moved.anywhere,
+    "Transpose": moved.anywhere,
+    "Unsqueeze": moved.anywhere,
+}
 
 
-def importer(op_type: str, moved: bool) -> Importer:
-    """The importer of an operator; ``moved`` says that the batch axis of an input is not first."""
-    if not moved or op_type in _CELLS:
-        return IMPORTERS[op_type]
-    return MOVED.get(op_type, _mixes)
+def importer(op_type: str, step: Step) -> Importer:
+    """The importer of an operator, wherever the batch axis of its inputs stands."""
+    found = IMPORTERS[op_type]
+    values = [item for item in step.inputs if isinstance(item, Value)]
+    elsewhere = any(map(step.position, values))
+    wrapper = _MOVED.get(op_type, _mixes)
+    if wrapper is moved.elementwise:
+        elsewhere = elsewhere or moved.enlarged(step)
+    return partial(wrapper, found) if elsewhere else found
 
 
-def _mixes(step: Step) -> Value:
+def _mixes(inner: Importer, step: Step) -> Value:
     raise mixes_batch(step)

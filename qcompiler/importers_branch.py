@@ -13,7 +13,7 @@ from qcompiler.ir.view import Take
 from .importers_view import axis_of, mixes_batch
 from .known import Known
 from .onnx_tensor import Array
-from .step import Broken, Refused, Shape, Step, fixed, float32
+from .step import Broken, Refused, Shape, Step, float32, per_sample
 
 _NOTHING = np.zeros((), np.float32)
 
@@ -44,12 +44,14 @@ def _sum(step: Step, factors: tuple[float, ...]) -> Value:
         raise Broken(f"has {len(step.inputs)} inputs")
     terms: dict[str, tuple[Value, float]] = {}
     shifts: list[Array] = []
+    rank = max(len(item.type.shape) for item in step.inputs if isinstance(item, Value))
     for item, factor in zip(step.inputs, factors, strict=True):
         if isinstance(item, Value):
             terms[item.name] = (item, terms.get(item.name, (item, 0.0))[1] + factor)
         elif isinstance(item, Known):
-            shifts.append(float32(fixed(item, step.op_type, "constant"), item.name) * factor)
-    shift = _shift(step, shifts, max(len(value.type.shape) for value, _ in terms.values()))
+            array = per_sample(step, item, rank)
+            shifts.append(float32(array, item.name) * factor)
+    shift = _shift(shifts)
     shape = _common(step, [value.type.shape for value, _ in terms.values()], shift)
     grown = [(spread(step, value, shape), factor) for value, factor in terms.values()]
     if len(grown) == 1:
@@ -60,18 +62,12 @@ def _sum(step: Step, factors: tuple[float, ...]) -> Value:
     return affine(step, step.part("sum", Add(), *scaled), 1.0, shift)
 
 
-def _shift(step: Step, arrays: Sequence[Array], rank: int) -> Array:
-    """The sum of some constants for one sample, which has ``rank`` axes."""
+def _shift(arrays: Sequence[Array]) -> Array:
+    """The sum of some constants for one sample."""
     total = _NOTHING
     for array in arrays:
-        if array.ndim > rank + 1:
-            raise Refused(
-                f"{step.op_type} with a constant that enlarges the value is not supported"
-            )
-        if array.ndim == rank + 1 and array.shape[0] != 1:
-            raise Refused(f"the constant of {step.op_type} differs between samples of a batch")
         try:
-            total = total + (array[0] if array.ndim == rank + 1 else array)
+            total = total + array
         except ValueError as error:
             raise Broken(f"combines constants of shape {total.shape} and {array.shape}") from error
     return total.astype(np.float32)

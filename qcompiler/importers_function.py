@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from math import pi
 
 import numpy as np
 
@@ -11,18 +12,27 @@ from qcompiler.ir.ann import Add, Clip, Function, Multiply
 from qcompiler.passes.lower_activations import product_neurons
 
 from .importers_branch import affine, spread
-from .importers_scalar import affine_by, pair, sample
+from .importers_scalar import affine_by, constant_for, pair
 from .known import Known
 from .onnx_tensor import Array
+from .refusals import TWO
 from .scalar import applied, formulas
-from .step import Broken, Refused, Step, fixed, float32
+from .step import Broken, Refused, Step
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
 _GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
+_ONE_NUMBER = "use one number for all elements"
 _EXP = "x 0 min {} exp 1 - {} * x 0 max + {} *"
 
 # Functions without attributes that matter.
 _PLAIN = {
+    "Acos": f"{pi / 2!r} x asin -",
+    "Acosh": "x x x * 1 - sqrt + log",
+    "Asin": "x asin",
+    "Asinh": "x asinh",
+    "Atan": "x atan",
+    "Atanh": "1 x + 1 x - / log 0.5 *",
+    "Cosh": "x exp 0 x - exp + 0.5 *",
     "Erf": "x erf",
     "Exp": "x exp",
     "HardSwish": "x x 6 / 0.5 + 0 max 1 min *",
@@ -30,6 +40,7 @@ _PLAIN = {
     "Mish": "x x softplus tanh *",
     "Reciprocal": "1 x /",
     "Sigmoid": "x sigmoid",
+    "Sinh": "x exp 0 x - exp - 0.5 *",
     "Softplus": "x softplus",
     "Softsign": "x x abs 1 + /",
     "Sqrt": "x sqrt",
@@ -81,11 +92,12 @@ def leaky_relu(step: Step) -> Value:
     """LeakyRelu and PRelu: ``max(x, 0) + slope min(x, 0)``."""
     x = step.activation()
     if step.op_type == "PRelu":
-        _, array = step.weight(1, "slope")
+        known, array = step.weight(1, "slope")
         channels, *space = x.type.shape
         if array.shape == (channels,) and space and space[-1] != channels:
             array = array.reshape(-1, *(1 for _ in space))  # as PRelu had it before opset 7
-        slope = sample(step, array, x)
+            known = Known((array,) * len(known.arrays), known.name)
+        slope = constant_for(step, known, x)
     else:
         slope = np.asarray(step.real("alpha", 0.01), np.float32)
     return _two_slopes(step, x, slope)
@@ -121,8 +133,7 @@ def extreme(step: Step) -> Value:
     grown = list(dict.fromkeys(spread(step, value, shape) for value in values))
     found = reduce(lambda a, b: _larger(step, a, b), grown)
     for item in known:
-        array = float32(fixed(item, step.op_type, "constant"), item.name)
-        found = _bounded(step, found, sample(step, array, found))
+        found = _bounded(step, found, constant_for(step, item, found))
     return found
 
 
@@ -159,6 +170,24 @@ def mul(step: Step) -> Value:
     if len(a.type.shape) != len(shape) or len(b.type.shape) != len(shape):
         raise Refused("Mul of values of different rank is not supported")
     return step.add(Multiply(), spread(step, a, shape), spread(step, b, shape))
+
+
+def div(step: Step) -> Value:
+    """Div by a constant, of a constant by a value, or of two functions of one value."""
+    a, b = step.item(0), step.item(1)
+    if isinstance(a, Value) and isinstance(b, Value):
+        (root, first), (other, second) = formulas(step, a), formulas(step, b)
+        if root != other:
+            raise Refused(*TWO["Div"])
+        return step.add(Function(f"{first} {second} /"), root)
+    first_is_constant, array, x = pair(step)
+    if first_is_constant:
+        if array.size != 1:
+            raise Refused("Div of several constants by a value is not supported", _ONE_NUMBER)
+        return applied(step, f"{float(array.reshape(-1)[0])!r} x /", 1)
+    if not array.all():
+        raise Broken("divides by zero")
+    return affine_by(step, x, 1 / array.astype(np.float64))
 
 
 def _no_product(step: Step, size: int) -> Refused:

@@ -13,9 +13,9 @@ from qcompiler.ir import Value
 
 from .known import Known, merge
 from .onnx_file import Model
-from .step import Broken, Item, Refused, Shape, attributes_of
+from .step import Broken, Item, Refused, Scope, Shape, attributes_of
 
-Knowing: TypeAlias = Callable[[Model, onnx.NodeProto, Sequence[Item], Shape], Known]
+Knowing: TypeAlias = Callable[[Model, onnx.NodeProto, Sequence[Item], Scope], Known]
 
 _KINDS: Mapping[str, Any] = {
     "value_float": np.float32,
@@ -25,7 +25,7 @@ _KINDS: Mapping[str, Any] = {
 }
 
 
-def constant(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], probes: Shape) -> Known:
+def constant(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope) -> Known:
     """Constant, with any attribute but strings and sparse tensors."""
     if len(node.attribute) != 1:
         raise Broken(f"has {len(node.attribute)} attributes")
@@ -36,27 +36,27 @@ def constant(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], probes:
         array = np.asarray(attributes_of(node)[attribute.name], _KINDS[attribute.name])
     else:
         raise Refused(f"Constant with {attribute.name} is not supported")
-    return Known((array,) * len(probes), node.output[0])
+    return Known((array,) * len(scope.probes), node.output[0])
 
 
-def shape(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], probes: Shape) -> Known:
+def shape(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope) -> Known:
     """Shape, whole or from ``start`` to ``end``."""
     attributes = attributes_of(node)
     part = slice(attributes.get("start"), attributes.get("end"))
-    shapes = _shapes(inputs, probes)
+    shapes = _shapes(inputs, scope)
     return merge([np.asarray(full[part], np.int64) for full in shapes], node.output[0])
 
 
-def size(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], probes: Shape) -> Known:
+def size(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope) -> Known:
     """Size: the number of elements."""
-    shapes = _shapes(inputs, probes)
+    shapes = _shapes(inputs, scope)
     return merge([np.asarray(prod(full), np.int64) for full in shapes], node.output[0])
 
 
-def _shapes(inputs: Sequence[Item], probes: Shape) -> list[Shape]:
+def _shapes(inputs: Sequence[Item], scope: Scope) -> Sequence[Shape]:
     match inputs:
         case [Value() as value]:
-            return [(probe, *value.type.shape) for probe in probes]
+            return scope.full_shapes(value)
         case [Known(arrays=arrays)]:
             return [array.shape for array in arrays]
     raise Broken("takes one input")

@@ -85,11 +85,13 @@ def _run(
     probes = step.scope.probes
     if probes == PROBES and all(known is None or known.fixed is not None for known in others):
         probes = _FEW
+    place = step.position(x)
     names = [f"i{n}" if item is not None else "" for n, item in enumerate(step.inputs)]
     node = helper.make_node(step.op_type, names, ["y"], **step.attributes)
     found = []
     for index, probe in enumerate(probes):
-        fed = [Known((data(probe),), "x") if item is x else None for item in step.inputs]
+        given = np.moveaxis(data(probe), 0, place)
+        fed = [Known((given,), "x") if item is x else None for item in step.inputs]
         for at, known in enumerate(others):
             if known is not None:
                 array = known.arrays[index]
@@ -97,7 +99,8 @@ def _run(
                     array = array.astype(float) if constants else np.zeros(array.shape)
                 fed[at] = Known((array,), known.name)
         try:
-            found.append(compute(node, step.opset, fed, 1)[0].arrays[0])
+            result = compute(node, step.opset, fed, 1)[0].arrays[0]
+            found.append(np.moveaxis(result, place, 0) if place else result)
         except TooLarge as error:
             raise Refused(f"{step.op_type} would make too large a value") from error
         except Exception as error:  # whatever onnx finds wrong with the node

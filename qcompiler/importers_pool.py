@@ -11,12 +11,14 @@ from qcompiler.ir import InvalidGraph, Value
 from qcompiler.ir.ann import Affine, MaxPool, SumPool
 from qcompiler.ir.view import Reshape
 
+from .importers_scalar import affine_by
 from .importers_view import axes_given, axis_of, mixes_batch
 from .onnx_tensor import Array
 from .sliding import Window, window
 from .step import Broken, Refused, Shape, Step
 
 _AXES_INPUT = {"ReduceSum": 13}  # the others have it since opset 18
+_MINUS = np.asarray(-1, np.float32)
 _DIRECT = 4  # axes of a sample that are pooled as they are
 
 
@@ -71,22 +73,27 @@ def _scaled(step: Step, x: Value, scale: Array) -> Value:
 
 def global_average_pool(step: Step) -> Value:
     """GlobalAveragePool: the mean of each channel."""
-    return _reduce(step, _spatial(step), keep=True)
+    return _reduce(step, step.activation(), _spatial(step), keep=True)
 
 
 def global_max_pool(step: Step) -> Value:
     """GlobalMaxPool: the maximum of each channel."""
-    return _reduce(step, _spatial(step), keep=True)
+    return _reduce(step, step.activation(), _spatial(step), keep=True)
 
 
 def _spatial(step: Step) -> frozenset[int]:
     return frozenset(range(1, len(step.activation().type.shape)))
 
 
+def axes_of_reduction(step: Step) -> tuple[int, ...] | None:
+    """The axes that are reduced, None if that is left open."""
+    return axes_given(step, _AXES_INPUT.get(step.op_type, 18))
+
+
 def reduce(step: Step) -> Value:
-    """ReduceMean, ReduceMax and ReduceSum over any axes but that of the batch."""
+    """ReduceMean, ReduceMax, ReduceMin and ReduceSum over any axes but that of the batch."""
     x = step.activation()
-    axes = axes_given(step, _AXES_INPUT.get(step.op_type, 18))
+    axes = axes_of_reduction(step)
     if not axes:
         if step.integer("noop_with_empty_axes", 0):
             return x
@@ -95,12 +102,16 @@ def reduce(step: Step) -> Value:
     chosen = frozenset(axis_of(axis, rank) - 1 for axis in axes)
     if -1 in chosen:
         raise mixes_batch(step)
-    return _reduce(step, chosen, bool(step.integer("keepdims", 1)))
+    keep = bool(step.integer("keepdims", 1))
+    if step.op_type == "ReduceMin":  # the minimum of x is the largest of -x, negated
+        return affine_by(
+            step, _reduce(step, affine_by(step, x, _MINUS, "minus"), chosen, keep), _MINUS
+        )
+    return _reduce(step, x, chosen, keep)
 
 
-def _reduce(step: Step, axes: frozenset[int], keep: bool) -> Value:
+def _reduce(step: Step, x: Value, axes: frozenset[int], keep: bool) -> Value:
     """Reduce axes of a sample, as a pool over an image that they are the spatial axes of."""
-    x = step.activation()
     shape = x.type.shape
     kept = tuple(1 if a in axes else n for a, n in enumerate(shape))
     final = kept if keep else tuple(n for a, n in enumerate(shape) if a not in axes)
@@ -111,7 +122,7 @@ def _reduce(step: Step, axes: frozenset[int], keep: bool) -> Value:
     pooled = tuple(n // k for n, k in zip(image, kernel, strict=True))
     mean = "Mean" in step.op_type or "Average" in step.op_type
     ones, none = (1,) * (len(kernel) - 1), (0,) * (2 * len(kernel) - 2)
-    kind = MaxPool if "Max" in step.op_type else SumPool
+    kind = SumPool if mean or "Sum" in step.op_type else MaxPool
     op = kind(ones, none, ones, kernel[1:])
     if not mean:
         if pooled == final:

@@ -13,7 +13,7 @@ from qcompiler.ir.view import Reshape, Take
 
 from .importers_branch import affine
 from .importers_scalar import affine_by
-from .moved import marked, position
+from .importers_view import marked
 from .onnx_tensor import Array
 from .scalar import formulas
 from .step import Broken, Refused, Step
@@ -28,7 +28,7 @@ def recurrent(step: Step) -> tuple[Value, ...]:
     """RNN, GRU and LSTM in any direction; states start as constants."""
     kind, layout = step.op_type, step.integer("layout", 0)
     x = step.activation()
-    if position(step, x) != 1 - layout or len(x.type.shape) != 2:
+    if step.position(x) != 1 - layout or len(x.type.shape) != 2:
         raise Refused(f"{kind} of a batch that is not axis {1 - layout} is not supported")
     _plain_only(step)
     _whole_only(step, x.type.shape[0])

@@ -55,7 +55,7 @@ def _axes(step: Step, x: Value) -> list[tuple[int, Axis]]:
     roi = step.fixed(1, "region") if step.op_type == "Resize" and step.opset >= 11 else None
     found = []
     for index, axis in enumerate(at):
-        out = sizes[index] if sizes else int(np.floor(lengths[index] * scales[index]))
+        out = sizes[index] if sizes else int(np.float32(lengths[index]) * np.float32(scales[index]))
         if axis < 0:
             if abs(scales[index] - 1) > 1e-9:
                 raise mixes_batch(step)

@@ -13,7 +13,7 @@ from qcompiler.ir.view import Reshape
 from .importers_view import axis_of, mixes_batch
 from .known import Known
 from .onnx_tensor import Array
-from .step import Broken, Refused, Step, fixed, float32
+from .step import Broken, Refused, Step, float32, per_sample
 
 
 def relu(step: Step) -> Value:
@@ -46,16 +46,6 @@ def _bound(step: Step, index: int, name: str, default: float) -> float:
     return default if abs(bound) >= np.finfo(np.float32).max and bound * default > 0 else bound
 
 
-def div(step: Step) -> Value:
-    """Div by a constant."""
-    first, array, x = pair(step)
-    if first:
-        raise Refused("Div by a value that depends on the data is not supported")
-    if not array.all():
-        raise Broken("divides by zero")
-    return affine_by(step, x, 1 / array.astype(np.float64))
-
-
 def neg(step: Step) -> Value:
     """Neg: a scale of -1."""
     minus = np.asarray(-1, np.float32)
@@ -67,28 +57,21 @@ def pair(step: Step) -> tuple[bool, Array, Value]:
     items = step.item(0), step.item(1)
     for first, known, x in ((False, items[1], items[0]), (True, items[0], items[1])):
         if isinstance(known, Known) and isinstance(x, Value):
-            array = float32(fixed(known, step.op_type, "constant"), known.name)
-            return first, sample(step, array, x), x
+            return first, constant_for(step, known, x), x
     raise Broken("has one input only")
 
 
-def sample(step: Step, array: Array, x: Value) -> Array:
-    """A constant that spreads over every sample alike."""
+def constant_for(step: Step, known: Known, x: Value) -> Array:
+    """A constant that spreads over every sample alike, without its batch axis."""
     shape = x.type.shape
-    grows = Refused(f"{step.op_type} with a constant that enlarges the value is not supported")
-    if array.ndim > len(shape) + 1:
-        raise grows
-    if array.ndim == len(shape) + 1:
-        if array.shape[0] != 1:
-            raise Refused(f"the constant of {step.op_type} differs between samples of a batch")
-        array = array[0]
+    array = float32(per_sample(step, known, len(shape)), known.name)
     try:
         result = np.broadcast_shapes(array.shape, shape)
     except ValueError as error:
         wrong = f"combines samples of shape {shape} with a constant of {array.shape}"
         raise Broken(wrong) from error
     if result != shape:
-        raise grows
+        raise Refused(f"{step.op_type} with a constant that enlarges the value is not supported")
     return array
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 
 from qcompiler.ir import Value
-from qcompiler.ir.view import Reshape
+from qcompiler.ir.view import Reshape, Transpose
 
 from .step import Broken, Refused, Shape, Step, fixes_batch
 
@@ -25,14 +25,42 @@ def mixes_batch(step: Step) -> Refused:
     return Refused(f"{step.op_type} mixes the batch axis with others", _BATCH)
 
 
-def viewed(step: Step, x: Value, shapes: Sequence[Shape]) -> Value:
-    """The value under another shape, given with its batch axis under each probe."""
-    samples = {shape[1:] for shape in shapes}
-    probes = step.scope.probes
-    if len(samples) > 1 or any(s[:1] != (p,) for s, p in zip(shapes, probes, strict=True)):
+def marked(step: Step, value: Value, at: int) -> Value:
+    """The same value with its batch axis at a place."""
+    if step.position(value) == at:
+        return value
+    found = step.part("moved", Transpose(tuple(range(len(value.type.shape)))), value)
+    if at:
+        step.scope.batch_axis[found.name] = at
+    return found
+
+
+def viewed(step: Step, x: Value, shapes: Sequence[Shape], at: int | None = None) -> Value:
+    """The value under another shape, given with its batch axis under each probe.
+
+    ``at`` says where the batch axis stands then; without it, it is where as many elements are
+    behind it as before.
+    """
+    fulls, probes, start = step.full_shapes(x), step.scope.probes, step.position(x)
+    places = [
+        q
+        for q in range(min(map(len, shapes)))
+        if all(
+            shape[q] == probe and prod(shape[q + 1 :]) == prod(full[start + 1 :])
+            for shape, full, probe in zip(shapes, fulls, probes, strict=True)
+        )
+        and len({shape[:q] + shape[q + 1 :] for shape in shapes}) == 1
+    ]
+    if not places or (at is not None and at not in places):
         raise mixes_batch(step)
-    sample = samples.pop()
-    return x if sample == x.type.shape else step.add(Reshape(sample), x)
+    at = at if at is not None else start if start in places else places[0]
+    sample = shapes[0][:at] + shapes[0][at + 1 :]
+    if sample == x.type.shape and at == start:
+        return x
+    found = step.add(Reshape(sample), x)
+    if at:
+        step.scope.batch_axis[found.name] = at
+    return found
 
 
 def reshape(step: Step) -> Value:
@@ -92,19 +120,20 @@ def axes_given(step: Step, since: int) -> tuple[int, ...] | None:
 def squeeze(step: Step) -> Value:
     """Squeeze: drops axes of length 1."""
     x = step.activation()
-    given = axes_given(step, 13)
+    given, at = axes_given(step, 13), step.position(x)
     shapes = []
     for full in step.full_shapes(x):
         if given is None:
             dropped = {axis for axis, length in enumerate(full) if length == 1}
         else:
             dropped = {axis_of(axis, len(full)) for axis in given}
-        if any(full[axis] != 1 for axis in dropped - {0}):
+        if any(full[axis] != 1 for axis in dropped - {at}):
             raise Broken(f"drops an axis of {full} that is longer than 1")
-        if full[0] != 1 and 0 in dropped:
+        if at in dropped and full[at] != 1:
             raise mixes_batch(step)
         shapes.append(tuple(n for axis, n in enumerate(full) if axis not in dropped))
-    return viewed(step, x, shapes)
+    left = None if at in dropped else at - sum(axis < at for axis in dropped)
+    return viewed(step, x, shapes, left)
 
 
 def unsqueeze(step: Step) -> Value:
@@ -121,4 +150,5 @@ def unsqueeze(step: Step) -> Value:
             raise Broken(f"inserts an axis twice: {given}")
         rest = iter(full)
         shapes.append(tuple(1 if axis in inserted else next(rest) for axis in range(rank)))
-    return viewed(step, x, shapes)
+    kept = [axis for axis in range(rank) if axis not in inserted]
+    return viewed(step, x, shapes, kept[step.position(x)])

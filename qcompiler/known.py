@@ -88,6 +88,10 @@ def compute(
 
 
 def _run(node: onnx.NodeProto, opset: int, feeds: dict[str, Array]) -> list[Array]:
+    if node.op_type == "Range":  # for which ONNX's own functions give vectors of one number
+        feeds = {
+            name: array.reshape(()) if array.size == 1 else array for name, array in feeds.items()
+        }
     _check_size(node, opset, feeds)
     model = _model(node, opset, feeds, {})
     with warnings.catch_warnings(), np.errstate(all="ignore"):

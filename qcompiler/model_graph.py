@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from math import prod
@@ -26,31 +26,52 @@ _FIX = (
 
 @dataclass(frozen=True)
 class Entry:
-    """A node with its name; its place in the file gives it one if it has none."""
+    """A node with its name; its place in the file gives it one if it has none.
+
+    ``path`` leads to the graph that holds it: indices of nodes and of their attributes.
+    """
 
     index: int
     name: str
     op_type: str
     node: onnx.NodeProto
+    path: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """The place of the node in the model."""
+        return (*self.path, self.index)
 
 
-def entries(graph: onnx.GraphProto) -> tuple[Entry, ...]:
-    """All nodes; operators of other domains are named with the domain."""
+def entries(
+    graph: onnx.GraphProto, path: tuple[int, ...] = (), prefix: str = ""
+) -> tuple[Entry, ...]:
+    """All nodes; operators of other domains are named with the domain.
+
+    ``prefix`` is put in front of the names that are made up.
+    """
     found = []
     for index, node in enumerate(graph.node):
         domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}."
         op_type = f"{domain}{node.op_type}"
-        found.append(Entry(index, node.name or f"{node.op_type}_{index}", op_type, node))
+        name = node.name or f"{prefix}{node.op_type}_{index}"
+        found.append(Entry(index, name, op_type, node, path))
     return tuple(found)
 
 
-def needed(model: Model, nodes: tuple[Entry, ...]) -> tuple[Entry, ...]:
+def needed(
+    model: Model, nodes: tuple[Entry, ...], outer: Collection[str] = ()
+) -> tuple[Entry, ...]:
     """The nodes that outputs need, in an order in which they can run.
 
-    Raises InvalidModel if a name is undefined or defined twice, or the graph has a cycle.
+    ``outer`` holds the names that are defined around the graph. Raises InvalidModel if a name is
+    undefined or defined twice, or the graph has a cycle.
     """
     given = {value.name for value in model.graph.input} | set(model.arrays)
     given |= {sparse.values.name for sparse in model.graph.sparse_initializer}
+    if again := [name for name in given if name in outer]:
+        raise _fail(model, f'value "{again[0]}" is defined twice')
+    given.update(outer)
     producers: dict[str, Entry] = {}
     for entry in nodes:
         for name in filter(None, entry.node.output):
@@ -100,11 +121,14 @@ def _sorted(model: Model, alive: list[Entry], producers: dict[str, Entry]) -> tu
 
 
 def reads(node: onnx.NodeProto) -> Iterator[str]:
-    """Names that a node reads, in its subgraphs too."""
+    """Names that a node reads, those that its subgraphs read from around them too."""
     yield from filter(None, node.input)
     for graph in subgraphs(node):
-        for inner in graph.node:
-            yield from reads(inner)
+        held = {name for inner in graph.node for name in inner.output}
+        held |= {value.name for value in graph.input} | {t.name for t in graph.initializer}
+        read = [name for inner in graph.node for name in reads(inner)]
+        read += [output.name for output in graph.output]
+        yield from (name for name in read if name not in held)
 
 
 def input_shape(value: onnx.ValueInfoProto) -> tuple[int | None, Shape]:

@@ -1,43 +1,44 @@
 """Values whose batch axis does not stand first, as recurrent networks have them.
 
-Such a value is one sample like any other; `Scope.batch_axis` notes where its batch axis stands.
-Only what moves, drops or keeps axes may read it, and recurrent cells.
+Such a value is one sample like any other; `Scope.batch_axis` notes where its batch axis stands. An
+operator that reads one is imported as if that axis stood first, with its axes counted and its
+constants arranged accordingly; then its results are noted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 
 from qcompiler.ir import Value
-from qcompiler.ir.view import Reshape, Take, Transpose
+from qcompiler.ir.view import Reshape, Transpose
 
-from .importers_view import axis_of, mixes_batch
-from .step import Broken, Step
+from .importers_pool import axes_of_reduction
+from .importers_view import axis_of, marked, mixes_batch
+from .known import Known
+from .step import Broken, Item, Step
 
-Importer: TypeAlias = Callable[[Step], Value]
-
-
-def position(step: Step, value: Value) -> int:
-    """Where the batch axis of a value stands."""
-    return step.scope.batch_axis.get(value.name, 0)
+Results: TypeAlias = "Value | tuple[Value, ...]"
+Importer: TypeAlias = Callable[[Step], Results]
 
 
-def marked(step: Step, value: Value, at: int) -> Value:
-    """The same value with its batch axis elsewhere."""
-    rank = tuple(range(len(value.type.shape)))
-    found = step.part("moved", Transpose(rank), value)
-    if at:
-        step.scope.batch_axis[found.name] = at
-    return found
+def enlarged(step: Step) -> bool:
+    """Whether a constant has more axes than the values, so that the batch axis moves behind."""
+    rank = max(_rank(item) for item in step.inputs if isinstance(item, Value))
+    for item in step.inputs:
+        if isinstance(item, Known) and item.arrays[0].ndim > rank:
+            pairs = zip(item.arrays, step.scope.probes, strict=True)
+            return all(array.shape[-rank] in (1, probe) for array, probe in pairs)
+    return False
 
 
 def transpose(step: Step) -> Value:
     """Transpose of all axes, that of the batch included."""
     x = step.activation()
-    rank, at = len(x.type.shape) + 1, position(step, x)
+    rank, at = _rank(x), step.position(x)
     perm = step.integers("perm") or tuple(reversed(range(rank)))
     if sorted(perm) != list(range(rank)):
         raise Broken(f"has perm {perm}, but its input has {rank} axes")
@@ -47,56 +48,128 @@ def transpose(step: Step) -> Value:
     return marked(step, step.part("perm", Transpose(inner), x), perm.index(at))
 
 
-def squeeze(step: Step) -> Value:
-    """Squeeze of axes that are not the batch's."""
-    x = step.activation()
-    rank, at = len(x.type.shape) + 1, position(step, x)
-    axes = step.integers("axes") if step.opset < 13 else step.fixed_integers(1, "axes")
-    full = [*x.type.shape[:at], 0, *x.type.shape[at:]]
-    dropped = {axis_of(a, rank) for a in axes} if axes else {i for i in range(rank) if full[i] == 1}
-    if at in dropped or any(full[axis] != 1 for axis in dropped):
+def elementwise(importer: Importer, step: Step) -> Results:
+    """What treats every element by itself, and spreads its operands over each other."""
+    rank = max(map(_rank, step.inputs))
+    places = {step.position(i) + rank - _rank(i) for i in step.inputs if isinstance(i, Value)}
+    if len(places) > 1:
         raise mixes_batch(step)
-    shape = tuple(n for i, n in enumerate(full) if i != at and i not in dropped)
-    found = step.part("squeezed", Reshape(shape), x)
-    return marked(step, found, at - sum(axis < at for axis in dropped))
+    at = places.pop()
+    inputs = tuple(_in_front(step, item, rank, at) for item in step.inputs)
+    return _noted(step, importer(replace(step, inputs=inputs)), at)
 
 
-def gather(step: Step) -> Value:
-    """Gather of one index of an axis that is not the batch's."""
-    x = step.activation()
-    at, indices = position(step, x), step.fixed(1, "indices")
-    axis = axis_of(step.integer("axis", 0), len(x.type.shape) + 1)
-    if indices is None or indices.size != 1 or indices.ndim or axis == at:
+def concat(importer: Importer, step: Step) -> Results:
+    """Concat along an axis that is not the batch's."""
+    values = [item for item in step.inputs if isinstance(item, Value)]
+    rank, at = _rank(values[0]), step.position(values[0])
+    if any(_rank(value) != rank or step.position(value) != at for value in values):
         raise mixes_batch(step)
-    inner = axis - (axis > at)
-    index = int(indices) % x.type.shape[inner]
-    taken = step.part("taken", Take(inner, (index,)), x)
-    shape = (*x.type.shape[:inner], *x.type.shape[inner + 1 :])
-    return marked(step, step.part("gathered", Reshape(shape), taken), at - (axis < at))
+    inputs = tuple(_in_front(step, item, rank, at) for item in step.inputs)
+    axis = _counted(step, step.integer("axis", 1), rank, at)
+    return _noted(step, importer(_with(replace(step, inputs=inputs), axis)), at)
 
 
-def reshape(step: Step) -> Value:
-    """Reshape behind the batch axis, with zeros for the axes up to it."""
-    x = step.activation()
-    at, target = position(step, x), step.fixed_integers(1, "shape")
-    if target is None or any(n != 0 for n in target[: at + 1]) or len(target) <= at + 1:
+def split(importer: Importer, step: Step) -> Results:
+    """Split along an axis that is not the batch's."""
+    rank, at = _rank(step.activation()), step.position(step.activation())
+    axis = _counted(step, step.integer("axis", 0), rank, at)
+    return _noted(step, importer(_with(step, axis)), at)
+
+
+def gather(importer: Importer, step: Step) -> Results:
+    """Gather along an axis that is not the batch's."""
+    x, indices = step.activation(), step.fixed(1, "indices")
+    at, given = step.position(x), axis_of(step.integer("axis", 0), _rank(x))
+    grown = indices.ndim - 1 if indices is not None and given < at else 0
+    return _noted(step, importer(_with(step, _counted(step, given, _rank(x), at))), at + grown)
+
+
+def slice_(importer: Importer, step: Step) -> Results:
+    """Slice along any axes."""
+    rank, at = _rank(step.activation()), step.position(step.activation())
+    old = step.opset < 10
+    starts = step.integers("starts") if old else step.fixed_integers(1, "start")
+    given = step.integers("axes") if old else step.fixed_integers(3, "axes")
+    given = tuple(range(len(starts or ()))) if given is None else given
+    axes = [_counted(step, axis, rank, at) for axis in given]
+    if old:
+        step = replace(step, attributes={**step.attributes, "axes": axes})
+    else:
+        inputs = (*step.inputs[:3], _known(step, axes), *step.inputs[4:])
+        step = replace(step, inputs=inputs)
+    return _noted(step, importer(step), at)
+
+
+def reduce(importer: Importer, step: Step) -> Results:
+    """Reductions over axes that are not the batch's."""
+    rank, at = _rank(step.activation()), step.position(step.activation())
+    dropped = [axis_of(axis, rank) for axis in axes_of_reduction(step) or ()]
+    axes = [_counted(step, axis, rank, at) for axis in dropped]
+    left = at if step.integer("keepdims", 1) else at - sum(axis < at for axis in dropped)
+    inputs = (step.inputs[0], _known(step, axes))
+    attributes = {**step.attributes, "axes": axes}
+    return _noted(step, importer(replace(step, inputs=inputs, attributes=attributes)), left)
+
+
+def matmul(importer: Importer, step: Step) -> Results:
+    """MatMul with one constant matrix behind the data."""
+    x, weight = step.item(0), step.item(1)
+    if not isinstance(x, Value) or not isinstance(weight, Known):
         raise mixes_batch(step)
-    wanted = tuple(target[at + 1 :])
-    behind = np.empty(x.type.shape[at:]).reshape(wanted).shape
-    return marked(step, step.part("shaped", Reshape((*x.type.shape[:at], *behind)), x), at)
+    at = step.position(x)
+    if weight.arrays[0].ndim > 2 or at == _rank(x) - 1:
+        raise mixes_batch(step)
+    return _noted(step, importer(step), at)
 
 
-def same(step: Step) -> Value:
-    """What does nothing."""
-    return step.activation()
+def arranged(importer: Importer, step: Step) -> Results:
+    """What its importer arranges wherever the batch axis stands."""
+    (at,) = {step.position(item) for item in step.inputs if isinstance(item, Value)}
+    return _noted(step, importer(step), at)
 
 
-# What may read a value whose batch axis does not stand first, beside recurrent cells.
-MOVED: Mapping[str, Importer] = {
-    "Dropout": same,
-    "Gather": gather,
-    "Identity": same,
-    "Reshape": reshape,
-    "Squeeze": squeeze,
-    "Transpose": transpose,
-}
+def anywhere(importer: Importer, step: Step) -> Results:
+    """What knows by itself where the batch axis stands."""
+    return importer(step)
+
+
+def _rank(item: Item) -> int:
+    if isinstance(item, Value):
+        return len(item.type.shape) + 1
+    return item.arrays[0].ndim if isinstance(item, Known) else 0
+
+
+def _counted(step: Step, axis: int, rank: int, at: int) -> int:
+    """The number of an axis once the batch axis stands first."""
+    axis = axis_of(axis, rank)
+    if axis == at:
+        return 0
+    return axis + 1 if axis < at else axis
+
+
+def _in_front(step: Step, item: Item, rank: int, at: int) -> Item:
+    """An operand of ``rank`` axes whose batch axis stands first; scalars stay as they are."""
+    if isinstance(item, Value):
+        ones = (1,) * (rank - _rank(item))
+        return step.part("grown", Reshape((*ones, *item.type.shape)), item) if ones else item
+    if not isinstance(item, Known) or not item.arrays[0].ndim:
+        return item
+    grown = [a.reshape((1,) * (rank - a.ndim) + a.shape) for a in item.arrays]
+    moved = [np.moveaxis(array, at, 0) for array in grown]
+    same = item.fixed is not None
+    return Known((moved[0],) * len(moved) if same else tuple(moved), item.name)
+
+
+def _known(step: Step, numbers: list[int]) -> Known:
+    return Known((np.array(numbers, np.int64),) * len(step.scope.probes), "axes")
+
+
+def _with(step: Step, axis: int) -> Step:
+    return replace(step, attributes={**step.attributes, "axis": axis})
+
+
+def _noted(step: Step, found: Results, at: int) -> Results:
+    if isinstance(found, Value):
+        return marked(step, found, at)
+    return tuple(marked(step, value, at) for value in found)

@@ -48,7 +48,7 @@ def read_model(source: Source) -> Model:
         raise InvalidModel(f"{file} is not an ONNX file")
     if not proto.graph.output:
         raise InvalidModel(f"{file}: the model has no outputs")
-    arrays = _initializers(proto.graph, tensors)
+    arrays = initializers(proto.graph, tensors)
     if proto.functions:
         proto = _inline(proto, file)
     versions = {entry.domain: entry.version for entry in proto.opset_import}
@@ -91,7 +91,8 @@ def _parse(data: bytes, file: str) -> onnx.ModelProto:
     return model
 
 
-def _initializers(graph: onnx.GraphProto, tensors: TensorReader) -> dict[str, Array]:
+def initializers(graph: onnx.GraphProto, tensors: TensorReader) -> dict[str, Array]:
+    """The initialisers of a graph by name; InvalidModel if one is not intact."""
     arrays: dict[str, Array] = {}
     for tensor in graph.initializer:
         if tensor.name in arrays:

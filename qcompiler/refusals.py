@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 _RETRAIN = "replace it by Relu or Clip and retrain, or cut the model before it"
-_STATE = "networks with state or control flow are not supported"
+_STATE = "export the model without sequences"
 _FLOAT = "compile the model in floating point: qcompiler quantises it by itself"
 _STATISTICS = "it takes statistics of the data: use BatchNormalization instead and retrain"
-_LATER = "not supported yet: cut the model before it, or do without"
 _HOST = "cut the model before it, and do it on the decoded outputs"
 _BEFORE = "cut the model before it, and do it on the decoded values"
 
 _GROUPS = {
     _RETRAIN: """
-        Acos Acosh Asin Asinh Atan Atanh Cos Cosh Shrink Sign Sin Sinh SwiGLU Tan ThresholdedRelu
+        Cos Shrink Sign Sin SwiGLU Tan ThresholdedRelu
     """,
-    _STATE: "If Loop Scan SequenceMap",
+    _STATE: "SequenceMap",
     _FLOAT: """
         ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul
         QuantizeLinear
@@ -23,7 +22,6 @@ _GROUPS = {
         GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization
         MeanVarianceNormalization RMSNormalization
     """,
-    _LATER: "ReduceMin",
     "convert the model to opset 11 or newer, with onnx.version_converter": "Scatter",
     _HOST: """
         ArgMin Hardmax NonMaxSuppression TopK NonZero Unique And Equal Greater GreaterOrEqual IsInf
@@ -58,7 +56,6 @@ _REASONS = {
         "Ceil Floor Mod Round Shrink Sign ThresholdedRelu"
     ),
     "it oscillates": "Cos Sin Tan",
-    "no line segments are made for it": "Acos Acosh Asin Asinh Atan Atanh Cosh Sinh",
     "where it looks depends on the data": """
         DeformConv GridSample MaxRoiPool MaxUnpool RoiAlign TensorScatter
     """,
@@ -74,7 +71,7 @@ _REASONS = {
         GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization
         MeanVarianceNormalization RMSNormalization
     """,
-    "which nodes run depends on the data": "If Loop Scan SequenceMap",
+    "which nodes run depends on the data": "SequenceMap",
     "there are only tensors of numbers": """
         ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
         RegexFullMatch SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert
@@ -118,8 +115,6 @@ FOLD = (
 
 _ONE = {
     "ai.onnx.ml.ZipMap": "export with options={'zipmap': False}: probabilities in one tensor",
-    "ai.onnx.ml.LinearClassifier": "export it as a network: MatMul, Add and Softmax",
-    "ai.onnx.ml.LinearRegressor": "export it as a network: MatMul and Add",
 }
 
 _DOMAINS = {

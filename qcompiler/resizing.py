@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,9 +39,15 @@ def weights_of(line: Axis) -> Array:
     return _matrix(line, at)
 
 
-def _coordinates(line: Axis) -> Array:
-    """Where in the source each result lies."""
-    at, scale = np.arange(line.out, dtype=np.float64), line.scale
+def _coordinates(line: Axis) -> Any:
+    """Where in the source each result lies.
+
+    The nearest elements are found in single precision, as onnxruntime and the exporters do: there
+    a third of 9 is 3.
+    """
+    real = np.float32 if line.mode == "nearest" else np.float64
+    scale: Any = real(line.scale)
+    at: Any = np.arange(line.out, dtype=real)
     match line.coordinates:
         case "half_pixel":
             return (at + 0.5) / scale - 0.5
@@ -53,6 +59,7 @@ def _coordinates(line: Axis) -> Array:
             return offset + (at + 0.5) / scale - 0.5
         case "align_corners":
             width = scale * line.length
+            width = line.out if abs(width - line.out) < 1e-4 else width
             return at * (line.length - 1) / (width - 1) if width != 1 else at * 0
         case "asymmetric":
             return at / scale

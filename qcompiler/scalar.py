@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from qcompiler.ir import Constant, Node, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Function
 from qcompiler.ir.formula import compose
@@ -19,23 +21,24 @@ def applied(step: Step, formula: str, index: int = 0) -> Value:
 
 def formulas(step: Step, value: Value) -> tuple[Value, str]:
     """The value that this one is a function of, and the formula; at worst itself and ``x``."""
-    return _climb({node.result.name: node for node in step.scope.builder.nodes}, value)
+    found, nodes = step.scope.formulas, step.scope.builder.nodes
+    for node in nodes[len(found) :]:  # every node once, behind those that it reads
+        found[node.result.name] = _formula(node, found)
+    return found.get(value.name, (value, "x"))
 
 
-def _climb(producers: dict[str, Node], value: Value) -> tuple[Value, str]:
-    node = producers.get(value.name)
-    if node is None:
-        return value, "x"
+def _formula(node: Node, known: Mapping[str, tuple[Value, str]]) -> tuple[Value, str]:
+    alone = node.result, "x"
     sources = [operand for operand in node.operands if isinstance(operand, Value)]
     constants = [operand for operand in node.operands if isinstance(operand, Constant)]
     if not isinstance(node.op, Function | Clip | Affine | Add) or any(
         constant.data.size != 1 for constant in constants
     ):
-        return value, "x"
-    found = [_climb(producers, source) for source in sources]
+        return alone
+    found = [known.get(source.name, (source, "x")) for source in sources]
     root, inner = found[0]
     if any(other != root for other, _ in found):
-        return value, "x"
+        return alone
     numbers = [repr(float(constant.data.reshape(-1)[0])) for constant in constants]
     match node.op:
         case Function(formula):
@@ -47,4 +50,4 @@ def _climb(producers: dict[str, Node], value: Value) -> tuple[Value, str]:
             inner = f"{inner} {numbers[0]} * {numbers[1]} +"
         case Add():
             inner = " ".join([inner, *(f"{formula} +" for _, formula in found[1:])])
-    return (root, inner) if len(inner.split()) <= _LONGEST else (value, "x")
+    return (root, inner) if len(inner.split()) <= _LONGEST else alone

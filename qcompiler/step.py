@@ -54,7 +54,8 @@ class Scope:
     """The graph being built, its constants by name, and the batch sizes to probe.
 
     ``allow_products`` says whether two values that depend on the data may be multiplied,
-    ``batch_axis`` where the batch axis of a value stands that has it not first.
+    ``batch_axis`` where the batch axis of a value stands that has it not first, ``formulas`` which
+    function of which other value a value is.
     """
 
     builder: Builder
@@ -62,6 +63,12 @@ class Scope:
     allow_products: bool = False
     batch_axis: dict[str, int] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
+    formulas: dict[str, tuple[Value, str]] = field(default_factory=dict)
+
+    def full_shapes(self, value: Value) -> tuple[Shape, ...]:
+        """Shape of a value with its batch axis, under each probe."""
+        at, shape = self.batch_axis.get(value.name, 0), value.type.shape
+        return tuple((*shape[:at], probe, *shape[at:]) for probe in self.probes)
 
     def constant(self, name: str, data: Array) -> Constant:
         """A constant; one name has one content, so the name may get a number."""
@@ -157,9 +164,13 @@ class Step:
             raise Broken(f"has an attribute {name} of the wrong type")
         return found
 
+    def position(self, value: Value) -> int:
+        """Where the batch axis of a value stands."""
+        return self.scope.batch_axis.get(value.name, 0)
+
     def full_shapes(self, value: Value) -> tuple[Shape, ...]:
         """Shape of a value with its batch axis, under each probe."""
-        return tuple((probe, *value.type.shape) for probe in self.scope.probes)
+        return self.scope.full_shapes(value)
 
     def add(self, op: Op, *operands: Operand) -> Value:
         """Append the operation that gives the node's result."""
@@ -192,6 +203,26 @@ def fixed(known: Known, op_type: str, what: str) -> Array:
     if known.fixed is None:
         raise Refused(f"the {what} of {op_type} depends on the batch size")
     return known.fixed
+
+
+def per_sample(step: Step, known: Known, rank: int) -> Array:
+    """A constant operand without its batch axis, if it has ``rank`` axes beside that.
+
+    Arrays with fewer axes are given as they are. Refused if they are of more, or samples differ.
+    """
+    array = known.arrays[0]
+    if array.ndim > rank + 1:
+        grows = f"{step.op_type} with a constant that enlarges the value is not supported"
+        raise Refused(grows)
+    if array.ndim <= rank:
+        return fixed(known, step.op_type, "constant")
+    for found, probe in zip(known.arrays, step.scope.probes, strict=True):
+        if len(found) not in (1, probe) or not np.array_equal(
+            found, np.broadcast_to(array[:1], found.shape)
+        ):
+            raise Refused(f"the constant of {step.op_type} differs between samples of a batch")
+    first: Array = array[0]
+    return first
 
 
 def float32(data: Array, name: str) -> Array:

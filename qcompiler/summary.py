@@ -41,6 +41,7 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
         return
     console = screen()
     if given.verbose:
+        waiting = any(p.delays for p in report.populations)
         columns = (
             "population",
             "kind",
@@ -50,11 +51,12 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
             "bits",
             "first",
             "last",
+            *(("waits",) if waiting else ()),
             "cores",
             "fullest core",
             "from",
         )
-        console.print(table(columns, [_row(p) for p in report.populations]))
+        console.print(table(columns, [_row(p, waiting) for p in report.populations]))
         console.print(f"\npipeline  {program.manifest['pipeline']}", soft_wrap=True)
     if searched:
         console.print(table(*sweep.front(searched)))
@@ -106,7 +108,8 @@ def _chip(report: Report) -> str:
     return f"about {cores}, {chips} of {report.chip}"
 
 
-def _row(p: PopulationReport) -> tuple[Any, ...]:
+def _row(p: PopulationReport, waiting: bool) -> tuple[Any, ...]:
+    """One line of the table; ``waiting`` adds what is delayed on its way, and by how many steps."""
     bits = "" if p.weight_bits is None else str(p.weight_bits)
     source = ", ".join(p.origin)
     return (
@@ -118,6 +121,7 @@ def _row(p: PopulationReport) -> tuple[Any, ...]:
         bits,
         p.first_step,
         p.last_step,
+        *((", ".join(f"{n} by {delay}" for n, delay in p.delays.items()),) if waiting else ()),
         "" if p.cores is None else p.cores,
         _fullest(p.core_use),
         source,

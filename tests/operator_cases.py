@@ -29,6 +29,48 @@ def case(inputs: str, body: str, *, oldest: int = 7, newest: int = 99, **weights
 
 
 CASES = {
+    "minimum": case(IMAGE, "y = ReduceMin<axes=[2,3]>(x)", oldest=11, newest=17),
+    "minimum of one axis": case(
+        ROWS, "y = ReduceMin<axes=[1], keepdims=0>(x)", oldest=11, newest=17
+    ),
+    "arc tangent": case(FLAT, "a = Atan(x) b = Asinh(a) y = Cosh(b)", oldest=9),
+    "quotient": case(FLAT, "a = Abs(x) b = Add(a, o) y = Div(x, b)", oldest=14, o=np.float32(1)),
+    "divided by the data": case(
+        FLAT, "a = Exp(x) y = Div(o, a)", oldest=14, o=np.array([2], np.float32)
+    ),
+    "time first": case(
+        ROWS,
+        "t = Transpose<perm=[1,0,2]>(x) a = Add(t, b) r = Relu(a) m = MatMul(r, w)"
+        " s = Slice(m, f, l, z) p, q = Split<axis=0>(s) v = Sub(p, q) u = Squeeze(v, z)"
+        " n = Unsqueeze(u, z) c = Concat<axis=0>(n, n, m) d = ReduceMean<axes=[0], keepdims=0>(c)"
+        " y = Mul(d, k)",
+        oldest=13,
+        newest=17,
+        b=(4, 1, 5),
+        w=(5, 3),
+        f=ints(1),
+        l=ints(3),
+        z=ints(0),
+        k=(1, 3),
+    ),
+    "sizes of time first": case(
+        ROWS,
+        "t = Transpose<perm=[1,0,2]>(x) s = Shape(t) i = Gather(s, o) c = Concat<axis=0>(i, m)"
+        " y = Reshape(x, c)",
+        oldest=13,
+        o=ints(1),
+        m=ints(20),
+    ),
+    "a constant of more axes": case(
+        FLAT, "a = Add(x, c) y = Squeeze(a, z)", oldest=13, c=(1, 1, 6), z=ints(0)
+    ),
+    "zero state": case(
+        FLAT,
+        "s = Shape(x) e = Expand(o, s) a = MatMul(e, w) y = Add(x, a)",
+        oldest=9,
+        o=np.zeros(1, np.float32),
+        w=(6, 6),
+    ),
     "conv": case(IMAGE, "y = Conv(x, w, b)", w=(4, 3, 3, 2), b=(4,)),
     "conv no bias": case(IMAGE, "y = Conv(x, w)", w=(4, 3, 1, 1)),
     "conv all attributes": case(

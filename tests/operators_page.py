@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from qcompiler.importers import HOST, IMPORTERS, LAYERS
+from qcompiler.importers import FUNCTIONS, HOST, IMPORTERS, LAYERS, UNROLLED
 from qcompiler.importers_known import KNOWING
 from qcompiler.ir import InvalidModel, UnsupportedModel
 from qcompiler.known import EVALUATED
@@ -40,8 +40,11 @@ def table() -> str:
 def _fate(name: str) -> tuple[str, str]:
     if name in KNOWING:
         return "constant", ""
+    if name in UNROLLED:
+        return "its bodies are compiled", ""
     if name in IMPORTERS:
-        kind = "host" if name in HOST else "compiled" if name in LAYERS else "rearranged"
+        kind = "lowered" if name in FUNCTIONS else "compiled" if name in LAYERS else "rearranged"
+        kind = "host" if name in HOST else kind
         return kind, "; ".join(TWO[name]) if name in TWO else ""
     reason, help_ = refusal(name)
     why = "; ".join(part for part in (reason.partition(": ")[2], help_) if part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -202,8 +203,16 @@ def test_functions_say_their_segments(run: Any, folder: Path) -> None:
     onnx.save(model(MODEL.replace("Relu (hidden)", "Sigmoid (hidden)")), folder / "smooth.onnx")
     status, out, _ = run("qcompile smooth.onnx --check")
     assert status == 0
-    assert "line segments; how many depends on calibration" in out
+    assert "line segments; --calibration tells how many and their error" in out
     compiled = "qcompile smooth.onnx --calibration data.npz"
+    status, out, _ = run(f"{compiled} --check --json")
+    (how,) = [node["how"] for node in json.loads(out)["nodes"] if node["becomes"] == "lowered"]
+    told = re.match(r"(\d+) line segments, ([\d,]+) neurons, error up to ([\d.]+)%", how)
+    assert told is not None
+    segments, neurons, error = told.groups()
+    fit = re.search(r"(\d+) segments from .* error ([\d.]+)%", run(f"{compiled} -v")[2])
+    assert fit is not None and fit.groups() == (segments, error)
+    assert int(neurons.replace(",", "")) % int(segments) == 0
     assert run(compiled)[2] == ""
     assert "segments from" in run(f"{compiled} -v")[2]
     status, _, err = run(f"{compiled} --activation-error 1e-7")

@@ -106,7 +106,7 @@ def joins(case: Case) -> bool:
 
 @pytest.mark.parametrize("free", [False, True], ids=["batch fixed", "batch free"])
 @pytest.mark.parametrize(
-    ("cases", "least"), [(node_cases, (320, 307)), (model_cases, (105, 103))], ids=["node", "model"]
+    ("cases", "least"), [(node_cases, (334, 321)), (model_cases, (106, 104))], ids=["node", "model"]
 )
 def test_onnx_backend_cases(
     cases: Any, least: tuple[int, int], free: bool, capsys: pytest.CaptureFixture[str]
