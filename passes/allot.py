@@ -13,7 +13,7 @@ from .levels import coded, retyped
 
 @dataclass(frozen=True)
 class Allot(Pass):
-    """Write a t_max of its own into the type of every value that will be spikes.
+    """Give every value that will be spikes a t_max of its own.
 
     ``levels`` are numbers with colons between, one for each value of `levels.coded`, in order;
     0 leaves a value to the t_max of the network. Without any, nothing changes. Raises

@@ -17,8 +17,9 @@ from .base import Pass
 
 @dataclass(frozen=True)
 class ClipOutputs(Pass):
-    """Clip outputs to ``low .. high``, before softmax and argmax; without a range change nothing.
+    """Clip outputs of which only the largest counts.
 
+    They are clipped to ``low .. high``, before softmax and argmax; without a range nothing changes.
     Outputs that no linear layer or clip makes stay as they are.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,14 +24,14 @@ class Schedule(NamedTuple):
     error: float
 
 
-def family(windows: Windows, errors: Array) -> list[Schedule]:
-    """From the fewest levels on, always give one more to the value that gains most for a step.
+def family(windows: Windows, errors: Array, fewest: Sequence[int]) -> list[Schedule]:
+    """From the ``fewest`` levels on, always give one more to the value that gains most for a step.
 
     ``errors`` holds a row a value, a column a number of levels. Of values side by side, those that
     finish early get levels for nothing. With errors that are convex in the levels and no branches,
     no schedule of the same latency has a smaller sum of errors.
     """
-    levels = [_FEWEST] * len(errors)
+    levels = list(fewest)
     smooth = np.stack([_envelope(row) for row in errors])
     found: list[Schedule] = []
     while True:

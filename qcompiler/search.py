@@ -11,14 +11,17 @@ import numpy as np
 from qcompiler.ir import CompileError
 from qcompiler.passes.clip_outputs import logits
 from qcompiler.passes.equalize import Equalize
+from qcompiler.passes.groups import is_last
+from qcompiler.passes.levels import coded
 
 from .family import Schedule, at_error, family
 from .schedules import Found
 from .sensitivity import MOST, errors
 from .trials import Trials
 
-_TRIALS = 5
-_CLOSE = 0.01  # of the latency: schedules closer than that are not told apart
+_TRIALS = 6
+_OUTPUT = 8  # levels that an output has at least: with few of them, many share the largest
+_CLOSE = 0.025  # of the latency: schedules closer than that are not told apart
 _FINE, _COARSE = 1 / 16, 4.0  # squared errors of first trials, of what noise may have
 
 
@@ -47,8 +50,9 @@ def _family(trials: Trials) -> list[Schedule]:
     graph = trials.clipped
     if isinstance(trials.rest[0], Equalize):
         graph = trials.rest[0](graph)
+    fewest = [_OUTPUT if is_last(graph, value) else 2 for value in coded(graph)]
     output = logits(graph, graph.outputs[0])
-    return family(trials.windows, errors(graph, trials.data, output))
+    return family(trials.windows, errors(graph, trials.data, output), fewest)
 
 
 def _bracket(trials: Trials, schedules: list[Schedule]) -> tuple[int, int]:

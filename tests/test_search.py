@@ -54,7 +54,7 @@ def layers(*branches: int) -> Graph:
 
 def test_a_family_gives_levels_where_they_are_worth_most() -> None:
     windows = Windows(layers(2))
-    found = family(windows, square(1, 64, 8, 1))
+    found = family(windows, square(1, 64, 8, 1), [2] * 4)
     assert found[0].levels == (2, 2, 2, 2) and found[-1].levels == (MOST,) * 4
     assert all(a.latency < b.latency and a.error > b.error for a, b in pairwise(found))
     some = found[at_error(found, 0.5)]
@@ -67,7 +67,7 @@ def test_a_family_gives_levels_where_they_are_worth_most() -> None:
 
 def test_what_is_early_gets_levels_for_nothing() -> None:
     windows = Windows(layers(1, 3))
-    for schedule in family(windows, square(1, 1, 1, 1, 1, 1))[:200]:
+    for schedule in family(windows, square(1, 1, 1, 1, 1, 1), [2] * 6)[:200]:
         assert not any(windows.slack(schedule.levels)) or max(schedule.levels) == MOST
 
 
