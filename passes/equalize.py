@@ -67,7 +67,7 @@ class Equalize(Pass):
         for values in run(graph, data, list(samples), self.progress):
             for name, array in values.items():
                 samples[name].add(array)
-        levels = {n: levels_of(graph, g.result, self.t_max, 0) for n, g in chosen.items()}
+        levels = {n: levels_of(graph, g.result, self.t_max) for n, g in chosen.items()}
         return {name: relative(samples[seen[name]].tops(levels[name])) for name in chosen}
 
 

@@ -12,10 +12,14 @@ from .groups import groups, is_last
 from .integers import output_levels
 
 
-def levels_of(graph: Graph, value: Value, t_max: int, output_t_max: int) -> int:
+def levels_of(
+    graph: Graph, value: Value, t_max: int, input_t_max: int = 0, output_t_max: int = 0
+) -> int:
     """Levels of a value of the tensor level, where no number of its own says otherwise."""
     if isinstance(value.type, Tensor) and value.type.t_max:
         return value.type.t_max
+    if value in graph.inputs:
+        return input_t_max or t_max
     return output_levels(t_max, output_t_max) if is_last(graph, value) else t_max
 
 

@@ -8,8 +8,10 @@ squared error. Without data the range is the widest that the weights allow (inte
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
+
+import numpy as np
 
 from qcompiler.ir import Graph, Invariant, Range, Tensor, Value
 from qcompiler.ir.ann import Clip, Function, MaxPool, Multiply
@@ -29,8 +31,9 @@ class Normalize(Pass):
     """Give every tensor that will be spikes a range.
 
     ``calibration`` holds one batch an input, ``images x shape``; without it, ``low`` and ``high``
-    bound the inputs. ``t_max`` and ``output_t_max`` are those of `quantize`. Raises DataError
-    if the data do not fit, are empty or not finite.
+    bound the inputs. ``t_max``, ``input_t_max`` and ``output_t_max`` are those of `quantize`; an
+    input that holds fewer different whole numbers than it has levels gets one level for each.
+    Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "normalize"
@@ -38,6 +41,7 @@ class Normalize(Pass):
     method: str = "mse"
     percentile: float = 99.9
     t_max: int = 16
+    input_t_max: int = 0
     output_t_max: int = 0
     low: float = 0.0
     high: float = 1.0
@@ -55,13 +59,27 @@ class Normalize(Pass):
     def __call__(self, graph: Graph) -> Graph:
         """Measure or bound, then write the ranges into the types."""
         if self.calibration is None:
-            ranges = interval_ranges(graph, (self.low, self.high))
-        else:
-            ranges = self._calibrated(graph, self.calibration)
-        return _with_ranges(graph, ranges)
+            return _with_ranges(graph, interval_ranges(graph, (self.low, self.high)))
+        check(graph, self.calibration)
+        ranges = self._calibrated(graph, self.calibration)
+        few = {}
+        for value, array in zip(graph.inputs, self.calibration, strict=True):
+            low, high = float(array.min()), float(array.max())
+            if self._is_few(graph, value, array, high - low):
+                few[value.name] = int(high - low) + 1
+                ranges[value.name] = low, high
+        return _with_ranges(graph, ranges, few)
+
+    def _is_few(self, graph: Graph, value: Value, array: Array, span: float) -> bool:
+        """Whether an input has levels of the ends' number, more than whole numbers between."""
+        own = isinstance(value.type, Tensor) and value.type.t_max
+        room = self._levels(graph, value)
+        return self.input_t_max > 0 and not own and 1 <= span < room and bool(is_whole(array))
+
+    def _levels(self, graph: Graph, value: Value) -> int:
+        return levels_of(graph, value, self.t_max, self.input_t_max, self.output_t_max)
 
     def _calibrated(self, graph: Graph, data: tuple[Array, ...]) -> dict[str, Range]:
-        check(graph, data)
         found = {group.result.name: group for group in groups(graph)}
         fitted = [node for node in graph.nodes if isinstance(node.op, Function | Multiply)]
         domains = {o.name for node in fitted for o in node.operands}
@@ -99,8 +117,7 @@ class Normalize(Pass):
         if self.method == "percentile":
             bottom, top = histogram.percentile(self.percentile)
             return (min(bottom, 0.0) if low is None else low, top)
-        levels = levels_of(graph, value, self.t_max, self.output_t_max)
-        return histogram.least_squares(levels, low)
+        return histogram.least_squares(self._levels(graph, value), low)
 
 
 def as_read(graph: Graph, value: Value) -> str:
@@ -111,11 +128,21 @@ def as_read(graph: Graph, value: Value) -> str:
     return value.name
 
 
-def _with_ranges(graph: Graph, ranges: dict[str, Range]) -> Graph:
-    """Write ranges into the types of inputs and results; ones not named stay as they are."""
+def is_whole(array: Array) -> bool:
+    """Whether real numbers are whole ones."""
+    return array.dtype.kind in "iub" or bool((array == np.rint(array)).all())
+
+
+def _with_ranges(
+    graph: Graph, ranges: dict[str, Range], levels: dict[str, int] | None = None
+) -> Graph:
+    """Write ranges and levels into the types of values; ones not named stay as they are."""
 
     def ranged(value: Value) -> Value:
         known = ranges.get(value.name)
-        return value.ranged(known) if known and isinstance(value.type, Tensor) else value
+        if not known or not isinstance(value.type, Tensor):
+            return value
+        count = (levels or {}).get(value.name, value.type.t_max)
+        return Value(value.name, replace(value.type, range=known, t_max=count))
 
     return retyped(graph, ranged)

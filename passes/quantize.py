@@ -55,10 +55,10 @@ from .trace import Trace
 class Quantize(Pass):
     """Turn ranged tensors into spikes and layers into integer synapses and neurons.
 
-    ``output_t_max`` counts the levels of outputs (0: t_max, but at least 64, so that the largest
-    of them stands out); ``even`` doubles weights, slopes and biases, as targets with even weights
-    want it; ``potential`` bounds the membrane, and ``input`` what reaches a neuron in one step, in
-    units of weights. With ``calibration``, one batch an input, ``images x shape``, and ``effort``
+    ``input_t_max`` counts the levels of inputs (0: t_max), ``output_t_max`` those of outputs (0:
+    t_max, but at least 64, so that the largest of them stands out); ``even`` doubles weights,
+    slopes and biases, as targets with even weights want it; ``potential`` bounds the membrane, and
+    ``input`` what reaches a neuron in one step, in units of weights. With ``calibration``, one batch an input, ``images x shape``, and ``effort``
     1 or 2 (four times the images) every layer is fitted to the quantised layers before it; without,
     weights are rounded to nearest. Raises UnsupportedModel for what has no spiking form.
     """
@@ -67,6 +67,7 @@ class Quantize(Pass):
     requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
     establishes: ClassVar[tuple[Invariant, ...]] = (SPIKING,)
     t_max: int = 16
+    input_t_max: int = 0
     output_t_max: int = 0
     weight_bits: int = 8
     even: bool = False
@@ -146,7 +147,8 @@ class _Lowering:
             raise InvalidGraph(
                 Diagnostic(f"%{value.name} has no range", origin, "run normalize before quantize")
             )
-        levels = levels_of(self.graph, value, self.options.t_max, self.options.output_t_max)
+        given = self.options
+        levels = levels_of(self.graph, value, given.t_max, given.input_t_max, given.output_t_max)
         producer = self.graph.producer(value)
         highest = producer.op.high if producer and isinstance(producer.op, Clip) else None
         return code_of(value.type.shape, levels, bounds, highest)
