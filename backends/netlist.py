@@ -12,7 +12,7 @@ from math import prod
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Operand, ProgramError, Spikes, Value
-from qcompiler.ir.dynamics import Dynamics
+from qcompiler.ir.dynamics import Drive, Dynamics, Incoming
 from qcompiler.ir.integer import (
     connection,
     control_lines,
@@ -193,18 +193,16 @@ def dynamics(
     group: plain.Population, rows: Iterable[Synapses], tops: Mapping[str, int]
 ) -> Dynamics:
     """The worst case of a persistent population; ``tops`` are the senders' highest levels."""
-    excite = inhibit = depth = np.zeros((1,) * len(group.shape))
+    incoming = []
     lines: dict[int, Array] = {}
     for row in rows:
         if row.kind == "clock":
             lines = dict(zip(row.ticks, row.weights.astype(np.float64), strict=True))
         elif row.source != group.name:
-            up = received(row, np.maximum(row.weights, 0))
-            down = up - received(row, row.weights)
-            excite, inhibit = excite + up, inhibit + down
-            depth = depth + tops[row.source] * down
+            top = tops[row.source]
+            incoming.append(Incoming(operation(row), row.weights, row.senders, top))
     window = Window(group.open, group.read, group.close)
-    return Dynamics(excite, inhibit, depth, lines, window, group.threshold)
+    return Dynamics(Drive.of(incoming, len(group.shape)), lines, window, group.threshold)
 
 
 def _inhibition(needed: Array) -> Array:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from .dynamics import Drive, Incoming, lines_of
 from .graph import Constant, Graph, Node, Operand, Value
 from .kernels import Array, pool_sum
 from .snn import (
@@ -45,27 +47,10 @@ class Layer:
         """The population's shape and code."""
         return spikes_of(self.node.result)
 
-    def weighted(self, positive: bool) -> Array:
-        """Most that the excitatory (or, negated, the inhibitory) synapses can add up to.
-
-        Every input at its highest level; spreads over the neurons.
-        """
-        total: Array = np.zeros((1,) * len(self.spikes.shape))
-        for synapse in self.synapses:
-            source, weight = spikes_of(synapse.operands[0]), weight_of(synapse)
-            reach = fan_in(connection(synapse), np.maximum(weight, 0), source.shape)
-            if not positive:  # without a negated copy of the weights, which could overflow
-                reach = reach - fan_in(connection(synapse), weight, source.shape)
-            total = total + source.top * reach
-        return total
-
-    def net(self) -> Array:
-        """Sum of all weights into each neuron; spreads over them."""
-        total: Array = np.zeros((1,) * len(self.spikes.shape))
-        for synapse in self.synapses:
-            source = spikes_of(synapse.operands[0]).shape
-            total = total + fan_in(connection(synapse), weight_of(synapse), source)
-        return total
+    @cached_property
+    def drive(self) -> Drive:
+        """What the synapses can do to the neurons."""
+        return Drive.of(map(incoming, self.synapses), len(self.spikes.shape))
 
 
 def layers(graph: Graph) -> Iterator[Layer]:
@@ -112,17 +97,14 @@ def arrival(graph: Graph, fanout: Node) -> int:
 def control_lines(graph: Graph, node: Node) -> dict[int, Array]:
     """What all clocks together send to each neuron, by step of arrival.
 
-    Synapses that share a step are one synapse; a weight of 0 is none. Arrays spread over the
-    neurons.
+    See `lines_of`; arrays spread over the neurons.
     """
-    lines: dict[int, Array] = {}
-    for fanout in fanouts(graph, node).values():
-        assert isinstance(fanout.op, Fanout)
-        at, weight = arrival(graph, fanout), weight_of(fanout).astype(np.int64)
-        lines[at] = lines.get(at, 0) + weight
-        if fanout.op.pulse:
-            lines[at + 1] = lines.get(at + 1, 0) - weight
-    return {at: weight for at, weight in sorted(lines.items()) if weight.any()}
+    return lines_of(_sent(graph, fanout) for fanout in fanouts(graph, node).values())
+
+
+def _sent(graph: Graph, fanout: Node) -> tuple[int, bool, Array]:
+    assert isinstance(fanout.op, Fanout)
+    return arrival(graph, fanout), fanout.op.pulse, weight_of(fanout).astype(np.int64)
 
 
 def weight_of(node: Node) -> Array:
@@ -130,6 +112,12 @@ def weight_of(node: Node) -> Array:
     weight = node.operands[1]
     assert isinstance(weight, Constant)
     return weight.data
+
+
+def incoming(synapse: Node) -> Incoming:
+    """A data synapse with all that says what it can do to its population."""
+    source = spikes_of(synapse.operands[0])
+    return Incoming(connection(synapse), weight_of(synapse), source.shape, source.top)
 
 
 def connection(node: Node) -> Convolve | Connect | Relay:

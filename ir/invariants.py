@@ -8,8 +8,7 @@ import numpy as np
 
 from .ann import ArgMax, BatchNorm, Concat, Softmax
 from .diagnostics import Diagnostic
-from .dynamics import PULSES, ROLES
-from .dynamics import arrival as due
+from .dynamics import PULSES, ROLES, due
 from .graph import Graph, Node
 from .integer import (
     Layer,
@@ -146,17 +145,15 @@ def _readout_of(graph: Graph, node: Node, op: Population) -> Iterator[Diagnostic
 
 
 def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Diagnostic]:
-    excite, inhibit = layer.weighted(positive=True), layer.weighted(positive=False)
-    bias, slope = layer.bias, layer.slope
+    drive, bias, slope = layer.drive, layer.bias, layer.slope
     name, origin = layer.node.result.name, layer.node.origin
-    total = layer.net()
-    if np.any(line["counterweight"].astype(np.float64) + total):
+    if np.any(line["counterweight"].astype(np.float64) + drive.net):
         yield Diagnostic(f"the counterweight of %{name} does not cancel its weights", origin)
     if np.any(slope < 1) or np.any(line["align"] + slope * op.t_max != op.threshold + 1):
         yield Diagnostic(f"slope and threshold of %{name} do not span its window", origin)
     if np.any(line["hold"].astype(np.float64) + line["release"]):
         yield Diagnostic(f"the release of %{name} does not undo its hold", origin)
-    peak = np.max(excite + bias + line["align"] + line["hold"])
+    peak = np.max(drive.lift + bias + line["align"] + line["hold"])
     if peak > op.threshold:
         yield Diagnostic(
             f"%{name} could fire before its read step: its membrane reaches {peak:.0f}, "
@@ -164,7 +161,7 @@ def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Dia
             origin,
             "run insert-readout, which holds the membrane down far enough",
         )
-    lowest = float(np.min(bias - inhibit + line["force"]))
+    lowest = float(np.min(bias - drive.depth + line["force"]))
     if lowest < 0:
         yield Diagnostic(
             f"the forced spike of %{name} misses potentials by {-lowest:.0f}",
@@ -185,7 +182,7 @@ def within(limit: int, name: str) -> Invariant:
     def check(graph: Graph) -> Iterator[Diagnostic]:
         for layer in layers(graph):
             reach = np.abs(layer.bias) + layer.slope * (layer.spikes.t_max + 1)
-            span = layer.weighted(True) + layer.weighted(False) + reach
+            span = layer.drive.lift + layer.drive.depth + reach
             if (worst := np.max(span)) > limit:
                 yield Diagnostic(
                     f"potentials of %{layer.node.result.name} can reach {worst:.0f}, "

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from qcompiler.ir import Diagnostic, Range, Spikes, UnsupportedModel
-from qcompiler.ir.dynamics import Dynamics, clock_weights, lines_of
+from qcompiler.ir.dynamics import PULSES, Drive, Dynamics, Incoming, clock_weights, due, lines_of
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Synapse, Window
 from qcompiler.ir.synapse import fan_in
@@ -107,6 +107,7 @@ def integers_of(
     """
     ratios = ratios_of(real, sources, code)
     slope = _slope(ratios, real, limits, group, code.t_max)
+    top = max(source.top for source in sources)
     for attempt in range(12):
         weights, shift = rounding(ratios, slope, limits.weight)
         offset = ((real.bias + shift) / code.scale).astype(np.float64)
@@ -115,8 +116,8 @@ def integers_of(
         for branch, weight, source in zip(real.branches, weights, sources, strict=True):
             if source.zero:
                 bias = bias - source.zero * fan_in(branch.synapse, weight, source.shape)
-        drive = _Drive.of(real, weights, sources)
-        excess = drive.excess(bias, neuron, code.t_max, limits)
+        drive = Drive.of(map(_incoming, real.branches, weights, sources))
+        excess = _excess(drive, top, bias, neuron, code.t_max, limits)
         if np.all(excess <= 1):
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
             parts = _parts(real.branches, weights, limits.weight)
@@ -169,6 +170,10 @@ def _slope(ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels
     return best_slopes(ratios, np.clip(np.floor(room), 1, highest))
 
 
+def _incoming(branch: Linear, weight: Array, source: Spikes) -> Incoming:
+    return Incoming(branch.synapse, weight, source.shape, source.top)
+
+
 def _per_slope(array: Array, slope: Array) -> Array:
     """Largest over the neurons that share a slope, but at least 1; shaped as the slopes are."""
     axes = tuple(axis for axis, length in enumerate(slope.shape) if length == 1)
@@ -176,39 +181,14 @@ def _per_slope(array: Array, slope: Array) -> Array:
     return np.maximum(worst, 1)
 
 
-class _Drive(NamedTuple):
-    """What a population's inputs can do to its neurons; arrays that spread over them.
-
-    ``excite`` and ``inhibit`` are sums of positive and of (negated) negative weights, ``lift`` and
-    ``depth`` what these can add up to until the read step ``top`` steps after the first input.
-    """
-
-    excite: Array
-    inhibit: Array
-    lift: Array
-    depth: Array
-    top: int
-
-    @classmethod
-    def of(cls, real: Real, weights: tuple[Array, ...], sources: tuple[Spikes, ...]) -> _Drive:
-        excite = inhibit = lift = depth = np.zeros(())
-        for branch, weight, source in zip(real.branches, weights, sources, strict=True):
-            up = fan_in(branch.synapse, np.maximum(weight, 0), source.shape)
-            down = up - fan_in(branch.synapse, weight, source.shape)
-            excite, inhibit = excite + up, inhibit + down
-            lift, depth = lift + source.top * up, depth + source.top * down
-        return cls(excite, inhibit, lift, depth, max(source.top for source in sources))
-
-    def excess(self, bias: Array, slope: Array, t_max: int, limits: Limits) -> Array:
-        """How far neurons go beyond their limits, as a factor."""
-        reach = self.lift + self.depth + np.abs(bias) + slope * (t_max + 1)
-        potential: Array = reach / limits.potential
-        if limits.input >= limits.potential:
-            return potential
-        net = self.excite - self.inhibit
-        weights = clock_weights(self.lift, self.depth, net, bias, slope, t_max)
-        window = Window(0, self.top, self.top + t_max - 1)
-        threshold = int(slope.max()) * t_max - 1
-        lines = lines_of(weights, window)
-        worst = Dynamics(self.excite, self.inhibit, self.depth, lines, window, threshold)
-        return np.maximum(potential, worst.extremes(worst.silence()).input / limits.input)
+def _excess(drive: Drive, top: int, bias: Array, slope: Array, t_max: int, limits: Limits) -> Array:
+    """How far neurons go beyond their limits, as a factor; ``top`` is the inputs' highest level."""
+    reach = drive.lift + drive.depth + np.abs(bias) + slope * (t_max + 1)
+    potential: Array = reach / limits.potential
+    if limits.input >= limits.potential:
+        return potential
+    window = Window(0, top, top + t_max - 1)
+    weights = clock_weights(drive, bias, slope, t_max).items()
+    lines = lines_of((due(role, window), role in PULSES, weight) for role, weight in weights)
+    worst = Dynamics(drive, lines, window, int(slope.max()) * t_max - 1)
+    return np.maximum(potential, worst.extremes(worst.silence()).input / limits.input)
