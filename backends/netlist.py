@@ -12,7 +12,8 @@ from math import prod
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Operand, ProgramError, Spikes, Value
-from qcompiler.ir.dynamics import Drive, Dynamics, Incoming
+from qcompiler.ir.drive import Bounds, Drive, Incoming
+from qcompiler.ir.dynamics import Dynamics
 from qcompiler.ir.integer import (
     connection,
     control_lines,
@@ -190,9 +191,15 @@ def received(row: Synapses, weights: Array) -> Array:
 
 
 def dynamics(
-    group: plain.Population, rows: Iterable[Synapses], tops: Mapping[str, int]
+    group: plain.Population,
+    rows: Iterable[Synapses],
+    tops: Mapping[str, int],
+    calibrated: Bounds | None = None,
 ) -> Dynamics:
-    """The worst case of a persistent population; ``tops`` are the senders' highest levels."""
+    """The worst case of a persistent population, or the worst that its calibrated bounds allow.
+
+    ``tops`` are the senders' highest levels.
+    """
     incoming = []
     lines: dict[int, Array] = {}
     for row in rows:
@@ -202,7 +209,8 @@ def dynamics(
             top = tops[row.source]
             incoming.append(Incoming(operation(row), row.weights, row.senders, top))
     window = Window(group.open, group.read, group.close)
-    return Dynamics(Drive.of(incoming, len(group.shape)), lines, window, group.threshold)
+    drive = Drive.of(incoming, len(group.shape), calibrated)
+    return Dynamics(drive, lines, window, group.threshold)
 
 
 def _inhibition(needed: Array) -> Array:

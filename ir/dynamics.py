@@ -12,52 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .drive import Drive
 from .kernels import Array
-from .snn import Role, Synapse, Window
-from .synapse import fan_in
+from .snn import Role, Window
 
 PULSES: tuple[Role, ...] = ("bias", "align", "hold", "release", "force")
 ROLES: tuple[Role, ...] = (*PULSES, "counterweight", "readout")
-
-
-class Incoming(NamedTuple):
-    """Synapses with their weights, and shape and highest level of the population that sends."""
-
-    synapse: Synapse
-    weight: Array
-    source: tuple[int, ...]
-    top: int
-
-
-@dataclass(frozen=True)
-class Drive:
-    """What a population's synapses can do to its neurons; arrays that spread over them.
-
-    ``excite`` and ``inhibit`` are sums of positive and of (negated) negative weights, ``lift`` and
-    ``depth`` the most that each of them alone can add to, or take from, the membrane.
-    """
-
-    excite: Array
-    inhibit: Array
-    lift: Array
-    depth: Array
-
-    @classmethod
-    def of(cls, incoming: Iterable[Incoming], rank: int = 0) -> Drive:
-        """The sum over all synapses into a population of this rank."""
-        excite = inhibit = lift = depth = np.zeros((1,) * rank)
-        for synapse, weight, source, top in incoming:
-            up = fan_in(synapse, np.maximum(weight, 0), source)
-            # not from a negated copy of the weights, which could overflow
-            down = up - fan_in(synapse, weight, source)
-            excite, inhibit = excite + up, inhibit + down
-            lift, depth = lift + top * up, depth + top * down
-        return cls(excite, inhibit, lift, depth)
-
-    @property
-    def net(self) -> Array:
-        """Sum of all weights."""
-        return self.excite - self.inhibit
 
 
 class Extremes(NamedTuple):
@@ -73,13 +33,13 @@ def clock_weights(drive: Drive, bias: Array, slope: Array, t_max: int) -> dict[R
 
     With ``threshold = max(D) t_max - 1``:
 
-        align = threshold + 1 - D t_max    hold = -max(0, lift + B + align - threshold)
-        counterweight = -net               force = max(0, depth - B)
+        align = threshold + 1 - D t_max    hold = -max(0, highest + B + align - threshold)
+        counterweight = -net               force = max(0, -final - B)
         readout = D                        release = -hold
     """
     threshold = slope.max() * t_max - 1
     align = threshold + 1 - slope * t_max
-    hold = _even(drive.lift + bias + align - threshold)
+    hold = _even(drive.bounds.highest + bias + align - threshold)
     return {
         "bias": bias,
         "align": align,
@@ -87,7 +47,7 @@ def clock_weights(drive: Drive, bias: Array, slope: Array, t_max: int) -> dict[R
         "release": hold,
         "counterweight": -drive.net,
         "readout": slope,
-        "force": _even(drive.depth - bias),
+        "force": _even(-drive.bounds.final - bias),
     }
 
 
@@ -143,28 +103,32 @@ class Dynamics:
         return needed
 
     def extremes(self, inhibition: Array) -> Extremes:
-        """Bounds over all inputs.
+        """Bounds over all inputs, or over those that its drive reckons with.
 
         After its own spike a neuron may sink to the membrane's lower limit, where it stays until
         its reset; above its threshold it spikes. Neither does harm, so neither is counted.
         """
-        window, drive, zero = self.window, self.drive, 0 * self.drive.depth
-        given = current = deepest = zero
-        steady, depth = zero, -drive.depth
+        window, drive, bounds = self.window, self.drive, self.drive.bounds
+        given = current = deepest = steady = zero = 0 * drive.depth
+        depth = bounds.lowest
         # Between these steps nothing changes but the membrane, which moves evenly.
         events = sorted({window.open, window.read, window.read + 1, window.close, *self.lines})
         for step, following in zip(events, [*events[1:], window.close + 2], strict=True):
             line = self.lines.get(step, zero)
-            up, down = (drive.excite, drive.inhibit) if step <= window.read else (zero, zero)
-            down = down + (inhibition if step > window.read else 0)
-            given = _farthest(given, line - down, line + up)
+            fall, rise, below, above = zero, zero, zero, zero
+            if step < window.read:
+                fall, rise, below, above = bounds.fall, bounds.rise, drive.inhibit, drive.excite
+            elif step == window.read:  # what had not come yet
+                fall, rise = drive.net - bounds.most, drive.net - bounds.least
+            else:
+                fall, below = -inhibition, inhibition
+            given = _farthest(given, line + fall, line + rise)
             if following > step + 1:
-                given = _farthest(given, down, up)
+                given = _farthest(given, fall, rise)
             steady = steady + line
             if step == window.read:  # every input has come
                 steady = steady + drive.net
-                up = down = zero
-            current = _farthest(current, steady - down, steady + up)
+            current = _farthest(current, steady - below, steady + above)
             first, depth = depth + steady, depth + (following - step) * steady
             if step <= window.close:
                 last = depth if following <= window.close + 1 else first

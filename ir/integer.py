@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from .dynamics import Drive, Incoming, lines_of
+from .drive import Bounds, Drive, Incoming
+from .dynamics import lines_of
 from .graph import Constant, Graph, Node, Operand, Value
 from .kernels import Array, pool_sum
 from .snn import (
@@ -34,13 +35,15 @@ from .view import View
 class Layer:
     """A population as ``q = clip(floor((sum W q + B) / D), 0, T)``.
 
-    ``bias`` (B) and ``slope`` (D), whole numbers in float64, spread over the neurons.
+    ``bias`` (B) and ``slope`` (D), whole numbers in float64, spread over the neurons; so do the
+    ``bounds`` of its inputs that calibration data have shown, if it rests on any.
     """
 
     node: Node
     synapses: tuple[Node, ...]
     bias: Array
     slope: Array
+    bounds: Bounds | None = None
 
     @property
     def spikes(self) -> Spikes:
@@ -50,7 +53,7 @@ class Layer:
     @cached_property
     def drive(self) -> Drive:
         """What the synapses can do to the neurons."""
-        return Drive.of(map(incoming, self.synapses), len(self.spikes.shape))
+        return Drive.of(map(incoming, self.synapses), len(self.spikes.shape), self.bounds)
 
 
 def layers(graph: Graph) -> Iterator[Layer]:
@@ -63,22 +66,32 @@ def layers(graph: Graph) -> Iterator[Layer]:
 def layer_of(graph: Graph, node: Node) -> Layer:
     """The integer layer behind one neuron or population; KeyError if its readout is incomplete."""
     if isinstance(node.op, Neuron):
-        *currents, bias, slope = node.operands
-        assert isinstance(bias, Constant) and isinstance(slope, Constant)
-        return _layer(node, _synapses(graph, currents), bias.data, slope.data)
+        bias, slope, *_ = node.arrays
+        return _layer(graph, node, bias, slope)
     lines = fanouts(graph, node)
     bias_line, slope_line = weight_of(lines["bias"]), weight_of(lines["readout"])
-    return _layer(node, _synapses(graph, node.operands), bias_line, slope_line)
+    return _layer(graph, node, bias_line, slope_line)
 
 
-def _layer(node: Node, synapses: tuple[Node, ...], bias: Array, slope: Array) -> Layer:
+def _layer(graph: Graph, node: Node, bias: Array, slope: Array) -> Layer:
     """A layer whose numbers are wide enough that no sum or product of a few of them wraps."""
-    return Layer(node, synapses, bias.astype(np.float64), slope.astype(np.float64))
+    producers = map(graph.producer, node.operands)
+    synapses = tuple(n for n in producers if n and isinstance(n.op, Convolve | Connect | Relay))
+    wide = bias.astype(np.float64), slope.astype(np.float64)
+    return Layer(node, synapses, *wide, bounds_of(node))
 
 
-def _synapses(graph: Graph, currents: tuple[Operand, ...] | list[Operand]) -> tuple[Node, ...]:
-    producers = (graph.producer(current) for current in currents)
-    return tuple(n for n in producers if n and isinstance(n.op, Convolve | Connect | Relay))
+def bounds_of(node: Node) -> Bounds | None:
+    """The calibrated bounds of a neuron or population; None if it rests on none."""
+    if not isinstance(node.op, Neuron | Population) or not node.op.images:
+        return None
+    return Bounds(*node.arrays[-1].astype(np.float64))
+
+
+def calibrated(graph: Graph) -> dict[str, Bounds]:
+    """The bounds of every population that rests on calibration data, by name."""
+    found = ((node.result.name, bounds_of(node)) for node in graph.nodes)
+    return {name: bounds for name, bounds in found if bounds is not None}
 
 
 def fanouts(graph: Graph, node: Node) -> dict[Role, Node]:

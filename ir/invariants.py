@@ -8,6 +8,7 @@ import numpy as np
 
 from .ann import ArgMax, BatchNorm, Concat, Softmax
 from .diagnostics import Diagnostic
+from .drive import Bounds
 from .dynamics import PULSES, ROLES, due
 from .graph import Graph, Node
 from .integer import (
@@ -61,11 +62,27 @@ def _spiking(graph: Graph) -> Iterator[Diagnostic]:
             yield Diagnostic("bias and slope must be integers", layer.node.origin)
         elif np.min(layer.slope) < 1:
             yield Diagnostic("every slope must be at least 1", layer.node.origin)
+        if layer.bounds is not None and not _around_zero(layer.bounds):
+            yield Diagnostic(
+                f"the calibrated bounds of %{layer.node.result.name} leave out a resting membrane",
+                layer.node.origin,
+            )
         if not layer.synapses:
             yield Diagnostic("a population has no data synapse", layer.node.origin)
         for synapse in layer.synapses:
             if weight_of(synapse).dtype.kind != "i":
                 yield Diagnostic("weights of synapses must be integers", synapse.origin)
+
+
+def _around_zero(bounds: Bounds) -> bool:
+    """Whether bounds let a neuron be as it is before any input, and do not contradict."""
+    low, high = (bounds.lowest, bounds.fall), (bounds.highest, bounds.rise)
+    return (
+        all(np.all(part <= 0) for part in low)
+        and all(np.all(part >= 0) for part in high)
+        and bool(np.all(bounds.lowest <= bounds.final) and np.all(bounds.least <= bounds.most))
+        and bool(np.all(bounds.final <= bounds.highest))
+    )
 
 
 def _complete(graph: Graph) -> bool:
@@ -139,7 +156,7 @@ def _readout_of(graph: Graph, node: Node, op: Population) -> Iterator[Diagnostic
             yield Diagnostic(f"the {role} of %{node.result.name} comes at the wrong step")
         if fanout.op.pulse != (role in PULSES):
             yield Diagnostic(f"the {role} of %{node.result.name} is not of the right kind")
-    if len(node.operands) != len(ROLES) + len(layer_of(graph, node).synapses):
+    if len(node.operands) != len(ROLES) + len(layer_of(graph, node).synapses) + bool(op.images):
         yield Diagnostic(f"%{node.result.name} has a synapse of no known kind", node.origin)
     yield from _sums(layer_of(graph, node), {r: weight_of(n) for r, n in lines.items()}, op)
 
@@ -153,7 +170,7 @@ def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Dia
         yield Diagnostic(f"slope and threshold of %{name} do not span its window", origin)
     if np.any(line["hold"].astype(np.float64) + line["release"]):
         yield Diagnostic(f"the release of %{name} does not undo its hold", origin)
-    peak = np.max(drive.lift + bias + line["align"] + line["hold"])
+    peak = np.max(drive.bounds.highest + bias + line["align"] + line["hold"])
     if peak > op.threshold:
         yield Diagnostic(
             f"%{name} could fire before its read step: its membrane reaches {peak:.0f}, "
@@ -161,7 +178,7 @@ def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Dia
             origin,
             "run insert-readout, which holds the membrane down far enough",
         )
-    lowest = float(np.min(bias - drive.depth + line["force"]))
+    lowest = float(np.min(bias + drive.bounds.final + line["force"]))
     if lowest < 0:
         yield Diagnostic(
             f"the forced spike of %{name} misses potentials by {-lowest:.0f}",

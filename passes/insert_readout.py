@@ -4,9 +4,9 @@ For a neuron with slope D, bias B and a window (open, read, close), all from qua
 
     threshold = max(D) t_max - 1            counterweight = -sum(W)       readout = D
 
-while hold, release and force come from the most that excitation and inhibition alone can reach;
-see `ir.dynamics`. At the read step the input current is cancelled and the membrane rises by D a
-step; it crosses ``T - q`` steps later.
+while hold, release and force come from the most that excitation and inhibition alone can reach,
+or from what they reached on calibration data; see `ir.dynamics`. At the read step the input current
+is cancelled and the membrane rises by D a step; it crosses ``T - q`` steps later.
 """
 
 from __future__ import annotations
@@ -56,8 +56,11 @@ def _population(graph: Graph, node: Node, clocks: dict[int, Node]) -> list[Node]
         _fanout(graph, node, role, weight, _clock(graph, clocks, due(role, window)))
         for role, weight in weights.items()
     ]
-    population = Population(op.t_max, op.scale, op.zero, threshold, op.window)
-    operands = (*node.operands[:-2], *(fanout.result for fanout in fanouts))
+    code = op.t_max, op.scale, op.zero
+    population = Population(*code, threshold, op.window, op.images, op.margin)
+    currents = [operand for operand in node.operands if isinstance(operand, Value)]
+    bounds = node.operands[-1:] if op.images else ()
+    operands = (*currents, *(fanout.result for fanout in fanouts), *bounds)
     return [*fanouts, replace(node, op=population, operands=operands)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import floor
 from typing import NamedTuple, Protocol, TypeAlias
@@ -10,16 +10,18 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from qcompiler.ir import Diagnostic, Range, Spikes, UnsupportedModel
-from qcompiler.ir.dynamics import PULSES, Drive, Dynamics, Incoming, clock_weights, due, lines_of
+from qcompiler.ir.drive import Bounds, Drive, Incoming
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Synapse, Window
+from qcompiler.ir.snn import Synapse
 from qcompiler.ir.synapse import fan_in
 
 from .groups import Group
+from .limits import Calibrated, Limits, Load, per_slope
 from .real import Linear, Real
 from .slopes import Ratio, best_slopes, ratios_of
 
 Weights: TypeAlias = tuple[Array, ...]
+Observe: TypeAlias = Callable[[Sequence[Incoming]], Bounds]
 
 _MAX_SLOPE = 1 << 15
 _UNFIT = float(1 << 60)  # stands for any bias beyond all limits
@@ -27,15 +29,8 @@ _MAX_SPAN = 1 << 22  # slope times levels: what single-precision engines divide 
 _NARROW = 1e-25  # ranges narrower than this count as one value
 _NO_WEIGHT = 1e-300  # smaller weights are none
 _FAR_OFF = 1 << 30  # levels that a range may lie from zero
+_COSTLY = 4  # factor between slopes from which a proof costs more than it is worth
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
-
-
-class Limits(NamedTuple):
-    """What a weight, a potential, and the input of one step may reach in absolute value."""
-
-    weight: int
-    potential: int
-    input: int
 
 
 class Synapses(NamedTuple):
@@ -48,11 +43,15 @@ class Synapses(NamedTuple):
 
 @dataclass(frozen=True)
 class Integers:
-    """Synapses, bias B and slope D of a population; B and D, int64, spread over it."""
+    """Synapses, bias B and slope D of a population; B and D, int64, spread over it.
+
+    It fits its target for inputs that are ``calibrated``, or for all.
+    """
 
     synapses: tuple[Synapses, ...]
     bias: Array
     slope: Array
+    calibrated: Calibrated | None = None
 
 
 def code_of(
@@ -99,15 +98,18 @@ def integers_of(
     code: Spikes,
     limits: Limits,
     rounding: Rounding = nearest,
+    observe: Observe | None = None,
 ) -> Integers:
     """Quantise one group, given in real numbers.
 
-    ``sources`` are the codes of its branches' sources, in order. Raises UnsupportedModel if a
-    weight needs more bits than there are.
+    ``sources`` are the codes of its branches' sources, in order. Where a proof for all inputs would
+    cost bits of weights, ``observe`` says what calibration data do with given weights. Raises
+    UnsupportedModel if a weight needs more bits than there are.
     """
     ratios = ratios_of(real, sources, code)
     slope = _slope(ratios, real, limits, group, code.t_max)
     top = max(source.top for source in sources)
+    look: Observe | None = None
     for attempt in range(12):
         weights, shift = rounding(ratios, slope, limits.weight)
         offset = ((real.bias + shift) / code.scale).astype(np.float64)
@@ -116,15 +118,22 @@ def integers_of(
         for branch, weight, source in zip(real.branches, weights, sources, strict=True):
             if source.zero:
                 bias = bias - source.zero * fan_in(branch.synapse, weight, source.shape)
-        drive = Drive.of(map(_incoming, real.branches, weights, sources))
-        excess = _excess(drive, top, bias, neuron, code.t_max, limits)
+        incoming = tuple(map(_incoming, real.branches, weights, sources))
+        load = Load(Drive.of(incoming), top, bias, neuron, code.t_max, limits)
+        excess = load.excess()
+        if attempt == 0 and np.median(per_slope(excess, slope.shape)) > _COSTLY:
+            look = observe
+        calibrated = None
+        if look is not None and np.any(excess > 1):
+            calibrated = Calibrated.of(look(incoming), load, slope.shape)
+            excess = calibrated.excess
         if np.all(excess <= 1):
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
             parts = _parts(real.branches, weights, limits.weight)
-            return Integers(tuple(parts), bias, neuron.astype(np.int64))
+            return Integers(tuple(parts), bias, neuron.astype(np.int64), calibrated)
         if attempt >= _TOGETHER:
             excess = np.maximum(excess, excess.max())
-        lower = np.floor(slope / _per_slope(excess, slope))
+        lower = np.floor(slope / np.maximum(per_slope(excess, slope.shape), 1))
         if np.any(lower < 1):
             break
         slope = np.where(lower < slope, best_slopes(ratios, lower), slope)
@@ -172,23 +181,3 @@ def _slope(ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels
 
 def _incoming(branch: Linear, weight: Array, source: Spikes) -> Incoming:
     return Incoming(branch.synapse, weight, source.shape, source.top)
-
-
-def _per_slope(array: Array, slope: Array) -> Array:
-    """Largest over the neurons that share a slope, but at least 1; shaped as the slopes are."""
-    axes = tuple(axis for axis, length in enumerate(slope.shape) if length == 1)
-    worst: Array = array.max(axis=axes, keepdims=True)
-    return np.maximum(worst, 1)
-
-
-def _excess(drive: Drive, top: int, bias: Array, slope: Array, t_max: int, limits: Limits) -> Array:
-    """How far neurons go beyond their limits, as a factor; ``top`` is the inputs' highest level."""
-    reach = drive.lift + drive.depth + np.abs(bias) + slope * (t_max + 1)
-    potential: Array = reach / limits.potential
-    if limits.input >= limits.potential:
-        return potential
-    window = Window(0, top, top + t_max - 1)
-    weights = clock_weights(drive, bias, slope, t_max).items()
-    lines = lines_of((due(role, window), role in PULSES, weight) for role, weight in weights)
-    worst = Dynamics(drive, lines, window, int(slope.max()) * t_max - 1)
-    return np.maximum(potential, worst.extremes(worst.silence()).input / limits.input)
