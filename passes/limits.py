@@ -12,8 +12,8 @@ from qcompiler.ir.dynamics import PULSES, Dynamics, clock_weights, due, lines_of
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Window
 
-_MARGIN = 1.5  # least that bounds are wider than what was seen
-_WIDER = (2.0, 3.0, 4.0, 6.0)  # tried as well: what room is left costs nothing
+_MARGIN = 2.0  # least factor by which bounds are wider than what was seen
+_WIDER = (3.0, 4.0, 6.0)  # tried as well: what room is left costs nothing
 
 
 class Limits(NamedTuple):

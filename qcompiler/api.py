@@ -31,6 +31,7 @@ def compile(
     t_max: int = 16,
     weight_bits: int = 8,
     effort: int = 0,
+    proved: bool = False,
     passes: str | Pipeline | None = None,
     layout: str | None = None,
     mean_values: Sequence[float] = (),
@@ -46,14 +47,15 @@ def compile(
     ``calibration`` is a path, an array ``images x shape``, or arrays by input name; without it
     ranges come from the weights alone. ``t_max`` is the number of spike times a value can take.
     ``effort`` 1 repairs accuracy on the calibration data, 2 on more of them, 0 not at all.
-    ``passes`` replaces the target's pipeline; ``t_max``, ``weight_bits`` and ``effort`` fill what
-    its text leaves open, and do nothing to a `Pipeline`. ``mean_values``, ``scale_values``,
-    ``reverse_input_channels`` and ``layout`` describe preprocessing that the network shall take
-    in: ``(x - mean) / scale`` for each channel of the raw input. ``allow_products`` compiles
-    products of two values that depend on the data; ``activation_error`` bounds the error of
-    functions that become line segments, as a share of their range (0: half of a level).
-    ``progress`` is told the share of the calibration data that has run, ``watch`` every pass and
-    its graph.
+    ``proved`` insists on proofs from the weights where calibration data would leave the weights
+    more bits. ``passes`` replaces the target's pipeline; ``t_max``, ``weight_bits``, ``effort`` and
+    ``proved`` fill what its text leaves open, and do nothing to a `Pipeline`. ``mean_values``,
+    ``scale_values``, ``reverse_input_channels`` and ``layout`` describe preprocessing that the
+    network shall take in: ``(x - mean) / scale`` for each channel of the raw input.
+    ``allow_products`` compiles products of two values that depend on the data;
+    ``activation_error`` bounds the error of functions that become line segments, as a share of
+    their range (0: half of a level). ``progress`` is told the share of the calibration data that
+    has run, ``watch`` every pass and its graph.
 
     Raises a `CompileError` that lists everything that is wrong.
     """
@@ -66,6 +68,7 @@ def compile(
     options |= {"t_max": _whole(t_max, "t_max"), "weight_bits": _whole(weight_bits, "weight_bits")}
     options["activation_error"] = activation_error
     options["effort"] = _whole(effort, "effort")
+    options["proved"] = proved
     options["low"], options["high"] = 0.0, assumed_high(mean_values, scale_values)
     if calibration is not None:
         options["calibration"] = data.read(calibration, inputs_of(graph), layout).arrays

@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         help="repairing accuracy on calibration data (0: none)",
     )
+    add("--proved", action="store_true", help="no limits from calibration data, proofs only")
     what = parser.add_argument_group("preprocessing, compiled into the network: (x - mean) / scale")
     add = what.add_argument
     add("--layout", choices=("nhwc", "nchw"), help="where the model has its channels")
@@ -181,6 +182,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             t_max=given.t_max,
             weight_bits=given.weight_bits,
             effort=given.effort,
+            proved=given.proved,
             passes=given.passes,
             allow_products=given.allow_products,
             activation_error=given.activation_error,

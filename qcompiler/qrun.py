@@ -14,6 +14,7 @@ import numpy as np
 from qcompiler.backends.netlist import frame_interval
 from qcompiler.backends.program import ENGINES, Measured, Program
 from qcompiler.backends.standalone import save_arrays
+from qcompiler.backends.unproved import unproved, unproved_in_short
 from qcompiler.ir import ProgramError
 from qcompiler.ir.integer import neuron_count
 
@@ -81,7 +82,11 @@ def _run(given: argparse.Namespace) -> int:
     if given.output is not None:
         _write(given.output, measured.outputs)
     figures = _figures(program, measured, found, reference, given.engine)
-    print(json.dumps(figures)) if given.json else _tell(figures)
+    if given.json:
+        print(json.dumps(figures))
+    else:
+        short = unproved_in_short(program.graph, measured.counters, given.engine)
+        _tell(figures, figures["unproved_checks"] if given.verbose else [short])
     return 0
 
 
@@ -108,7 +113,7 @@ def _figures(
         "engine": engine,
         "t_max": program.t_max,
         "saturated_fraction": counters.saturated / counters.coded if counters.coded else None,
-        "unproved_checks": list(program.unproved_checks),
+        "unproved_checks": list(unproved(program.graph, counters, engine)),
     }
 
 
@@ -140,7 +145,7 @@ def _write(path: Path, outputs: Mapping[str, np.ndarray[Any, Any]]) -> None:
         staged.unlink(missing_ok=True)
 
 
-def _tell(figures: dict[str, Any]) -> None:
+def _tell(figures: dict[str, Any], unproved: list[str]) -> None:
     def percent(value: float | None) -> str:
         return "unknown" if value is None else f"{100 * value:.2f} %"
 
@@ -159,10 +164,10 @@ def _tell(figures: dict[str, Any]) -> None:
         ),
         ("throughput", f"a frame every {figures['frame_interval_steps']} steps"),
         ("saturated", percent(figures["saturated_fraction"])),
-        ("unproved", ", ".join(figures["unproved_checks"]) or "none"),
+        ("unproved", "\n            ".join(filter(None, unproved)) or "none"),
     ):
         if value != "unknown":
-            console.print(f"{name:<12}{value}", markup=False)
+            console.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":
