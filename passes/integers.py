@@ -107,7 +107,8 @@ def integers_of(
     UnsupportedModel if a weight needs more bits than there are.
     """
     ratios = ratios_of(real, sources, code)
-    slope = _slope(ratios, real, limits, group, code.t_max)
+    steepest = ratios, real, limits, group, code.t_max
+    slope = _slope(*steepest, False)
     top = max(source.top for source in sources)
     look: Observe | None = None
     for attempt in range(12):
@@ -123,6 +124,9 @@ def integers_of(
         excess = load.excess()
         if attempt == 0 and np.median(per_slope(excess, slope.shape)) > _COSTLY:
             look = observe
+            if look is not None and np.any((steeper := _slope(*steepest, True)) > slope):
+                slope = steeper
+                continue
         calibrated = None
         if look is not None and np.any(excess > 1):
             calibrated = Calibrated.of(look(incoming), load, slope.shape)
@@ -159,8 +163,15 @@ def _parts(
         yield Synapses(index, branch.synapse, rest)
 
 
-def _slope(ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels: int) -> Array:
-    """Largest slope of each output, or neuron, that keeps its weights within their bits."""
+def _slope(
+    ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels: int, calibrated: bool
+) -> Array:
+    """Largest slope of each output, or neuron, that keeps its weights within their bits.
+
+    Clocks lift neurons to the threshold of the steepest, so with a slope of their own they differ
+    by no more than the input of one step. A common one may be larger: it pays only if bounds are
+    calibrated.
+    """
     if (worst := max(r.largest.max() / r.parts for r in ratios)) * (
         gain := real.gain.max()
     ) > limits.weight + 0.5:
@@ -175,7 +186,9 @@ def _slope(ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels
     largest = np.max(np.broadcast_arrays(*(r.largest / r.parts for r in ratios)), axis=0)
     room = np.full_like(largest, np.inf)
     np.divide(limits.weight, largest, out=room, where=largest > _NO_WEIGHT)
-    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.input // levels)
+    apart, common = limits.input // levels, limits.potential // levels
+    spread = int(np.clip(room.min(), apart, common)) if calibrated else apart
+    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), spread)
     return best_slopes(ratios, np.clip(np.floor(room), 1, highest))
 
 

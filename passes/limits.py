@@ -13,7 +13,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Window
 
 _MARGIN = 2.0  # least factor by which bounds are wider than what was seen
-_WIDER = (3.0, 4.0, 6.0)  # tried as well: what room is left costs nothing
+_WIDER = (2.5, 3.0, 4.0)  # tried as well: what room is left costs nothing
 
 
 class Limits(NamedTuple):
