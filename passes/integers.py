@@ -29,7 +29,7 @@ _MAX_SPAN = 1 << 22  # slope times levels: what single-precision engines divide 
 _NARROW = 1e-25  # ranges narrower than this count as one value
 _NO_WEIGHT = 1e-300  # smaller weights are none
 _FAR_OFF = 1 << 30  # levels that a range may lie from zero
-_COSTLY = 4  # factor between slopes from which a proof costs more than it is worth
+_COSTLY = 12  # factor that a proof may cost weights: it leaves 4 bits of 8, as a rule 5
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
 
 
@@ -107,10 +107,10 @@ def integers_of(
     UnsupportedModel if a weight needs more bits than there are.
     """
     ratios = ratios_of(real, sources, code)
-    steepest = ratios, real, limits, group, code.t_max
-    slope = _slope(*steepest, False)
+    slope = _slope(ratios, real, limits, group, code.t_max)
     top = max(source.top for source in sources)
     look: Observe | None = None
+    common = False
     for attempt in range(12):
         weights, shift = rounding(ratios, slope, limits.weight)
         offset = ((real.bias + shift) / code.scale).astype(np.float64)
@@ -122,10 +122,10 @@ def integers_of(
         incoming = tuple(map(_incoming, real.branches, weights, sources))
         load = Load(Drive.of(incoming), top, bias, neuron, code.t_max, limits)
         excess = load.excess()
-        if attempt == 0 and np.median(per_slope(excess, slope.shape)) > _COSTLY:
+        if attempt == 0 and _cost(ratios, slope, excess, limits) > _COSTLY:
             look = observe
-            if look is not None and np.any((steeper := _slope(*steepest, True)) > slope):
-                slope = steeper
+            if look is not None and (steeper := _common_slope(ratios, code.t_max, limits)):
+                common, slope = True, np.full_like(slope, steeper)
                 continue
         calibrated = None
         if look is not None and np.any(excess > 1):
@@ -135,12 +135,13 @@ def integers_of(
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
             parts = _parts(real.branches, weights, limits.weight)
             return Integers(tuple(parts), bias, neuron.astype(np.int64), calibrated)
-        if attempt >= _TOGETHER:
+        if common or attempt >= _TOGETHER:
             excess = np.maximum(excess, excess.max())
         lower = np.floor(slope / np.maximum(per_slope(excess, slope.shape), 1))
         if np.any(lower < 1):
             break
-        slope = np.where(lower < slope, best_slopes(ratios, lower), slope)
+        best = lower if common else best_slopes(ratios, lower)
+        slope = np.where(lower < slope, best, slope)
     raise UnsupportedModel(
         Diagnostic(
             "the potentials, or the inputs of one step, of a population do not fit the target",
@@ -163,14 +164,11 @@ def _parts(
         yield Synapses(index, branch.synapse, rest)
 
 
-def _slope(
-    ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels: int, calibrated: bool
-) -> Array:
+def _slope(ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels: int) -> Array:
     """Largest slope of each output, or neuron, that keeps its weights within their bits.
 
-    Clocks lift neurons to the threshold of the steepest, so with a slope of their own they differ
-    by no more than the input of one step. A common one may be larger: it pays only if bounds are
-    calibrated.
+    In one step clocks lift neurons of smaller slopes to the threshold of the steepest: none is
+    steeper than that allows.
     """
     if (worst := max(r.largest.max() / r.parts for r in ratios)) * (
         gain := real.gain.max()
@@ -183,13 +181,32 @@ def _slope(
                 "use a larger --t-max or more --weight-bits, or calibrate with more typical data",
             )
         )
+    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.input // levels)
+    return best_slopes(ratios, np.clip(np.floor(_room(ratios, limits)), 1, highest))
+
+
+def _common_slope(ratios: list[Ratio], levels: int, limits: Limits) -> int:
+    """One slope for all, where the weights of all leave room for more than `_slope` allows; or 0.
+
+    It pays only if bounds are calibrated: those of a proof would shrink it.
+    """
+    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.potential // levels)
+    found = int(np.clip(_room(ratios, limits).min(), 0, highest))
+    return found if found > limits.input // levels else 0
+
+
+def _cost(ratios: list[Ratio], slope: Array, excess: Array, limits: Limits) -> float:
+    """The factor by which weights stay below their limit if slopes shrink; of most outputs."""
+    left = slope / np.maximum(per_slope(excess, slope.shape), 1)
+    return float(np.median(_room(ratios, limits) / left))
+
+
+def _room(ratios: list[Ratio], limits: Limits) -> Array:
+    """Largest real slope of each output, or neuron, that keeps its weights within their bits."""
     largest = np.max(np.broadcast_arrays(*(r.largest / r.parts for r in ratios)), axis=0)
-    room = np.full_like(largest, np.inf)
+    room: Array = np.full_like(largest, np.inf)
     np.divide(limits.weight, largest, out=room, where=largest > _NO_WEIGHT)
-    apart, common = limits.input // levels, limits.potential // levels
-    spread = int(np.clip(room.min(), apart, common)) if calibrated else apart
-    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), spread)
-    return best_slopes(ratios, np.clip(np.floor(room), 1, highest))
+    return room
 
 
 def _incoming(branch: Linear, weight: Array, source: Spikes) -> Incoming:
