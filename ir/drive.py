@@ -22,7 +22,7 @@ class Incoming(NamedTuple):
     top: int
 
 
-_ABOVE = ("highest", "rise", "most")  # of `Bounds`; the others bound from below
+ABOVE = ("highest", "rise", "most")  # of `Bounds`; the others bound from below
 
 
 class Bounds(NamedTuple):
@@ -45,7 +45,7 @@ class Bounds(NamedTuple):
         """The tighter of both."""
         return Bounds(
             *(
-                np.minimum(own, other) if name in _ABOVE else np.maximum(own, other)
+                np.minimum(own, other) if name in ABOVE else np.maximum(own, other)
                 for name, own, other in zip(self._fields, self, proved, strict=True)
             )
         )
@@ -54,7 +54,7 @@ class Bounds(NamedTuple):
         """What both of them allow."""
         return Bounds(
             *(
-                np.maximum(one, two) if name in _ABOVE else np.minimum(one, two)
+                np.maximum(one, two) if name in ABOVE else np.minimum(one, two)
                 for name, one, two in zip(self._fields, self, other, strict=True)
             )
         )

@@ -21,7 +21,7 @@ from .real import Linear, Real
 from .slopes import Ratio, best_slopes, ratios_of
 
 Weights: TypeAlias = tuple[Array, ...]
-Observe: TypeAlias = Callable[[Sequence[Incoming]], Bounds]
+Observe: TypeAlias = Callable[[Sequence[Incoming]], tuple[Bounds, int]]
 
 _MAX_SLOPE = 1 << 15
 _UNFIT = float(1 << 60)  # stands for any bias beyond all limits
@@ -112,24 +112,17 @@ def integers_of(
     look: Observe | None = None
     common = False
     for attempt in range(12):
-        weights, shift = rounding(ratios, slope, limits.weight)
-        offset = ((real.bias + shift) / code.scale).astype(np.float64)
-        neuron = np.maximum(np.rint(slope / real.gain), 1)
-        bias = np.rint(neuron * (offset + code.zero)) + neuron // 2
-        for branch, weight, source in zip(real.branches, weights, sources, strict=True):
-            if source.zero:
-                bias = bias - source.zero * fan_in(branch.synapse, weight, source.shape)
+        weights, bias, neuron = _rounded(ratios, real, sources, code, slope, rounding, limits)
         incoming = tuple(map(_incoming, real.branches, weights, sources))
         load = Load(Drive.of(incoming), top, bias, neuron, code.t_max, limits)
-        excess = load.excess()
-        if attempt == 0 and _cost(ratios, slope, excess, limits) > _COSTLY:
+        excess, calibrated = load.excess(), None
+        if attempt == 0 and observe and _cost(ratios, slope, excess, limits) > _COSTLY:
             look = observe
-            if look is not None and (steeper := _common_slope(ratios, code.t_max, limits)):
+            if steeper := _common_slope(ratios, code.t_max, limits):
                 common, slope = True, np.full_like(slope, steeper)
                 continue
-        calibrated = None
-        if look is not None and np.any(excess > 1):
-            calibrated = Calibrated.of(look(incoming), load, slope.shape)
+        if look and np.any(excess > 1):
+            calibrated = Calibrated.of(*look(incoming), load, slope.shape)
             excess = calibrated.excess
         if np.all(excess <= 1):
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
@@ -149,6 +142,26 @@ def integers_of(
             "use a smaller --t-max or fewer --weight-bits",
         )
     )
+
+
+def _rounded(
+    ratios: list[Ratio],
+    real: Real,
+    sources: tuple[Spikes, ...],
+    code: Spikes,
+    slope: Array,
+    rounding: Rounding,
+    limits: Limits,
+) -> tuple[Weights, Array, Array]:
+    """Integer weights of every branch, and bias and slope of the neurons, with given slopes."""
+    weights, shift = rounding(ratios, slope, limits.weight)
+    offset = ((real.bias + shift) / code.scale).astype(np.float64)
+    neuron = np.maximum(np.rint(slope / real.gain), 1)
+    bias = np.rint(neuron * (offset + code.zero)) + neuron // 2
+    for branch, weight, source in zip(real.branches, weights, sources, strict=True):
+        if source.zero:
+            bias = bias - source.zero * fan_in(branch.synapse, weight, source.shape)
+    return weights, bias, neuron
 
 
 def _parts(

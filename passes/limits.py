@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qcompiler.ir.drive import Bounds, Drive
+from qcompiler.ir.drive import ABOVE, Bounds, Drive
 from qcompiler.ir.dynamics import PULSES, Dynamics, clock_weights, due, lines_of
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Window
 
 _MARGIN = 2.0  # least factor by which bounds are wider than what was seen
-_WIDER = (2.5, 3.0, 4.0)  # tried as well: what room is left costs nothing
+_ALL = float(1 << 24)  # makes any range as wide as a proof says that it can be
+_WIDER = (2.5, 3.0, 4.0, _ALL)  # tried as well: what room is left costs nothing
 
 
 class Limits(NamedTuple):
@@ -74,28 +75,39 @@ class Load:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """Bounds of what inputs do to a population: ``margin`` times what was seen, or more.
+    """Bounds of what inputs do to a population: ``margin`` times what ``images`` did, or more.
 
     ``excess`` says how far neurons go beyond their limits for inputs that keep to the bounds.
     """
 
     bounds: Bounds
+    images: int
     margin: float
     excess: Array
 
     @classmethod
-    def of(cls, seen: Bounds, load: Load, shape: tuple[int, ...]) -> Calibrated:
-        """Bounds around what was seen, as wide as limits allow; one factor for each slope.
+    def of(cls, seen: Bounds, images: int, load: Load, shape: tuple[int, ...]) -> Calibrated:
+        """Bounds around what images have shown, as wide as limits allow; a factor for each slope.
 
         ``shape`` is that of the slopes.
         """
+        proved = Bounds(
+            *(
+                per_slope(row, shape) if name in ABOVE else -per_slope(-row, shape)
+                for name, row in zip(Bounds._fields, load.drive.bounds, strict=True)
+            )
+        )
+
+        def bounds(factor: Array | float) -> Bounds:
+            return _widened(seen, factor).within(proved)
+
         factor = np.full(shape, _MARGIN)
-        excess = load.excess_within(_widened(seen, factor))
+        excess = load.excess_within(bounds(factor))
         if np.all(excess <= 1):
             for wider in _WIDER:
-                fits = per_slope(load.excess_within(_widened(seen, wider)), shape) <= 1
+                fits = per_slope(load.excess_within(bounds(wider)), shape) <= 1
                 factor = np.where(fits, wider, factor)
-        return cls(_widened(seen, factor), float(factor.min()), excess)
+        return cls(bounds(factor), images, float(factor.min()), excess)
 
     @property
     def rows(self) -> Array:
@@ -105,9 +117,9 @@ class Calibrated:
 
 
 def _widened(seen: Bounds, factor: Array | float) -> Bounds:
-    """Bounds whose ranges are wider by a factor, by as much at either end."""
+    """Bounds whose ranges are wider by a factor, by as much at either end, and never empty."""
     membrane, step, current = (
-        (high - low) * (factor - 1) / 2
+        (high - low + 1) * (factor - 1) / 2
         for low, high in (
             (seen.lowest, seen.highest),
             (seen.fall, seen.rise),

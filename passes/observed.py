@@ -21,14 +21,16 @@ from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.drive import Bounds, Incoming
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.session import OnnxWriter, write_synapse
-from qcompiler.ir.snn import Synapse
+from qcompiler.ir.snn import Relay, Synapse
 from qcompiler.ir.view import View, arrange
 
 from .groups import Group
 from .integers import Integers
 from .trace import size_of
 
-_WORK = 2e11  # products to spend on one look at all populations
+_WORK = 2e11  # products that run all images through a network once
+_LOOK = 4e10  # products of one look at a population
+_MOST = 400  # images; more tell little
 _MEMORY = 1 << 29  # bytes of the levels of one tensor, and of what is worked on at once
 _BYTES = 16  # an element, while it is worked on
 
@@ -39,9 +41,9 @@ class Levels:
     Nothing is computed before someone asks for them; what all have read is forgotten.
     """
 
-    def __init__(self, graph: Graph, data: tuple[Array, ...], t_max: int) -> None:
-        self.images = images_for(graph, len(data[0]), t_max)
-        picked = np.linspace(0, len(data[0]) - 1, self.images).astype(int)
+    def __init__(self, graph: Graph, data: tuple[Array, ...]) -> None:
+        images = images_for(graph, len(data[0]))
+        picked = np.linspace(0, len(data[0]) - 1, images).astype(int)
         self._inputs = {
             value.name: array[picked] for value, array in zip(graph.inputs, data, strict=True)
         }
@@ -106,24 +108,25 @@ class Levels:
             self._known.pop(name, None)
 
 
-def images_for(graph: Graph, given: int, t_max: int) -> int:
-    """How many images to look at, for time and memory to stay bounded."""
+def images_for(graph: Graph, given: int) -> int:
+    """How many images to run through the network, for time and memory to stay bounded."""
     products, largest = size_of(graph)
-    most = min(_WORK / (products * t_max), _MEMORY / largest)
-    return int(max(1, min(given, most)))
+    return int(max(1, min(given, _MOST, _WORK / products, _MEMORY / largest)))
 
 
-def seen(incoming: Sequence[Incoming], levels: Sequence[Array]) -> Bounds:
+def seen(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tuple[Bounds, int]:
     """The bounds that levels of the sources, in order, keep to; over the images and over space.
 
-    Whole numbers in float64, ``outputs x 1 x ..``.
+    Whole numbers in float64, ``outputs x 1 x ..``; and of how many images: as many as time allows.
     """
     top = max(part.top for part in incoming)
     summed, found = _Sum([part[:2] for part in incoming], levels), []
-    for part in summed.parts(levels, top):
+    images = int(max(1, min(len(levels[0]), _LOOK / (top * summed.products))))
+    picked = np.linspace(0, len(levels[0]) - 1, images).astype(int)
+    for part in summed.parts([array[picked] for array in levels], top):
         arrived = summed([_spikes(q, top) for q in part])
         found.append(_extremes(arrived.reshape(top, -1, *arrived.shape[1:])))
-    return reduce(Bounds.joined, found)
+    return reduce(Bounds.joined, found), images
 
 
 def _spikes(levels: Array, top: int) -> Array:
@@ -161,6 +164,9 @@ class _Sum:
             self.names.append(writer.input(writer.name("levels"), array.shape[1:]))
             sums.append(write_synapse(writer, synapse, self.names[-1], weight))
         self.session = writer.session({writer.add("Sum", *sums): np.float32})
+        self.neurons = self([array[:1] for array in arrays]).size
+        fans = (1 if isinstance(s, Relay) else w[0].size for s, w in synapses)
+        self.products = self.neurons * sum(fans)
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
         given = {n: a.astype(np.float32) for n, a in zip(self.names, arrays, strict=True)}
@@ -170,7 +176,7 @@ class _Sum:
 
     def parts(self, arrays: Sequence[Array], copies: int) -> Iterator[list[Array]]:
         """Runs of images of which so many copies, and what they add up to, fit into memory."""
-        one = sum(array[0].size for array in arrays) + self([a[:1] for a in arrays]).size
+        one = sum(array[0].size for array in arrays) + self.neurons
         step = max(1, _MEMORY // (_BYTES * copies * one))
         for begin in range(0, len(arrays[0]), step):
             yield [array[begin : begin + step] for array in arrays]

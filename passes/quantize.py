@@ -240,8 +240,8 @@ class _Lowering:
             self.constant(f"{name}:D", found.slope),
         )
         op, bounds = Neuron(code.t_max, code.scale, code.zero), []
-        if (calibrated := found.calibrated) and self.levels:
-            op = replace(op, images=self.levels.images, margin=calibrated.margin)
+        if calibrated := found.calibrated:
+            op = replace(op, images=calibrated.images, margin=calibrated.margin)
             bounds.append(self.constant(f"{name}:bounds", calibrated.rows))
         return add(op, *currents, bias, slope, *bounds, name=name, origin=origin)
 
@@ -260,7 +260,7 @@ def _levels(graph: Graph, options: Quantize) -> Levels | None:
     if options.calibration is None or options.proved or options.input >= options.potential:
         return None
     check(graph, options.calibration)
-    return Levels(graph, options.calibration, options.t_max)
+    return Levels(graph, options.calibration)
 
 
 def _narrow(array: Array) -> Array:

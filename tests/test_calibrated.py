@@ -258,7 +258,8 @@ def test_bounds_are_those_of_every_step() -> None:
     w = rng.integers(-9, 9, (2, 4, 2, 2)), rng.integers(-9, 9, (2, 4, 2, 2))
     op = Convolve((1, 1), (0,) * 4, (1, 1))
     incoming = [Incoming(op, w[0], (4, 3, 3), 5), Incoming(op, w[1], (4, 3, 3), 3)]
-    found = seen(incoming, q)
+    found, images = seen(incoming, q)
+    assert images == len(q[0])
     u = v = np.zeros((5, 2, 2, 2))
     lowest = highest = fall = rise = np.zeros((2, 1, 1))
 
