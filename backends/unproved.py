@@ -29,7 +29,7 @@ def unproved_in_short(graph: Graph, counters: Counters | None = None, engine: st
     what = (
         "the limits of 1 population" if len(ops) == 1 else f"the limits of {len(ops)} populations"
     )
-    seen = f"seen on at least {min(op.images for op in ops)} calibration images"
+    seen = f"seen on {max(op.images for op in ops)} calibration images"
     margin = f"with a margin of {min(op.margin for op in ops):g}"
     return f"{what}, {seen} {margin}{_told(counters, engine, None)}"
 

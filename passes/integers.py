@@ -119,8 +119,7 @@ def integers_of(
         if attempt == 0 and observe and _cost(ratios, slope, excess, limits) > _COSTLY:
             look = observe
             if steeper := _common_slope(ratios, code.t_max, limits):
-                common = True
-                slope = best_slopes(ratios, np.full_like(slope, steeper), common)
+                common, slope = True, np.full_like(slope, steeper)
                 continue
         if look and np.any(excess > 1):
             calibrated = Calibrated.of(*look(incoming), load, slope.shape)
@@ -134,7 +133,8 @@ def integers_of(
         lower = np.floor(slope / np.maximum(per_slope(excess, slope.shape), 1))
         if np.any(lower < 1):
             break
-        slope = np.where(lower < slope, best_slopes(ratios, lower, common), slope)
+        best = lower if common else best_slopes(ratios, lower)
+        slope = np.where(lower < slope, best, slope)
     raise UnsupportedModel(
         Diagnostic(
             "the potentials, or the inputs of one step, of a population do not fit the target",

@@ -95,18 +95,12 @@ def _blocks(array: Array) -> Iterator[Any]:
     yield from (slice(begin, begin + step) for begin in range(0, len(array), step))
 
 
-def best_slopes(ratios: list[Ratio], steepest: Array, common: bool = False) -> Array:
-    """Of slopes up to the given ones, those with the least rounding; relays take the largest.
-
-    With ``common`` one slope for all outputs, where those given are equal.
-    """
+def best_slopes(ratios: list[Ratio], steepest: Array) -> Array:
+    """Of slopes up to the given ones, those with the least rounding; relays take the largest."""
     if all(ratio.relay for ratio in ratios):
         return steepest
     samples = [ratio.sample(len(steepest)) for ratio in ratios]
     sample, start = np.concatenate(samples, axis=1), steepest.reshape(-1, 1)
-    if common:
-        best_of_all = _closest(sample.reshape(1, -1), start[:1])
-        return np.broadcast_to(best_of_all.reshape(()), steepest.shape)
     best = [_closest(sample[at], start[at]) for at in _blocks(sample)]
     return np.concatenate(best).reshape(steepest.shape)
 
