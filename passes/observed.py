@@ -29,7 +29,7 @@ from .integers import Integers
 from .trace import size_of
 
 _WORK = 2e11  # products that run all images through a network once
-_LOOK = 4e10  # products of one look at a population
+_LOOK = 8e10  # products of one look at a population
 _MOST = 400  # images; more tell little
 _MEMORY = 1 << 29  # bytes of the levels of one tensor, and of what is worked on at once
 _BYTES = 16  # an element, while it is worked on
