@@ -37,10 +37,10 @@ from qcompiler.ir.snn import Convolve
 from qcompiler.ir.synapse import current
 from qcompiler.passes import Pipeline
 from qcompiler.passes.observed import seen
-from tests.random_networks import LOIHI, PHASES, compiled, random_batch, random_network
+from tests.random_networks import CALIBRATED, PHASES, compiled, random_batch, random_network
 
 T_MAX = 16
-NARROW = LOIHI.replace("input=32512", "input=1200")  # no proof for a neuron of a few synapses
+NARROW = CALIBRATED.replace("input=32512", "input=1200")  # no proof for a neuron of a few synapses
 
 
 def wide(channels: int = 96) -> Graph:
@@ -138,7 +138,7 @@ def test_what_goes_beyond_is_counted_by_frame(program: Program) -> None:
 
 def test_neurons_that_fire_early_or_never_have_an_end_of_the_range() -> None:
     """Hold and force are made for bounds that leave nothing to the inputs."""
-    passes = LOIHI.replace(",insert-readout", "")
+    passes = CALIBRATED.replace(",insert-readout", "")
     graph = compiled(wide(), passes, calibration=(images(12),), t_max=T_MAX)
     for row in Bounds._fields:
         graph = with_bounds(graph, row, 0, 0)
