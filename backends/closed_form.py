@@ -19,6 +19,7 @@ from qcompiler.ir.session import (
     write_clip,
     write_max_pool,
     write_reshape,
+    write_synapse,
     write_view,
 )
 from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population, Relay
@@ -181,18 +182,7 @@ class ClosedForm:
 
     def _synapse(self, synapse: Node, weight: Array, bias: Array | None) -> str:
         source = self._real(synapse.operands[0].name)
-        matrix = self.writer.constant(weight.astype(np.float32), "W")
-        biases = [] if bias is None else [self._number(bias)]
-        match connection(synapse):
-            case Convolve() as op:
-                return self.writer.add(
-                    "Conv", source, matrix, *biases, group=op.groups, **sliding(op)
-                )
-            case Connect():
-                flat = write_reshape(self.writer, (weight.shape[1],), source)
-                return self.writer.add("Gemm", flat, matrix, *biases, transB=1)
-            case _:
-                return self.writer.add("Mul", source, matrix)
+        return write_synapse(self.writer, connection(synapse), source, weight, bias)
 
     def _fits_bytes(self, layer: Layer) -> bool:
         if len(layer.synapses) != 1:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from qcompiler.ir import Diagnostic
+from qcompiler.ir.drive import Bounds
 
 from .chips import Chip
 from .netlist import dynamics, received
@@ -18,14 +19,19 @@ _STAGES = "pool in two stages, with smaller windows"
 _RECOMPILE = "compile with --target loihi"
 
 
-def findings(netlist: Netlist, chip: Chip) -> Iterator[Diagnostic]:
-    """Everything about a network's numbers that the chip cannot do."""
+def findings(
+    netlist: Netlist, chip: Chip, calibrated: Mapping[str, Bounds] | None = None
+) -> Iterator[Diagnostic]:
+    """Everything about a network's numbers that the chip cannot do.
+
+    ``calibrated`` bounds the inputs of those populations that rest on calibration data.
+    """
     tops = netlist.tops
     for group in netlist.populations:
         rows = [row for row in netlist.synapses if row.target == group.name]
         for row in rows:
             yield from _weights(row, group, chip)
-        yield from _ranges(group, rows, tops, chip)
+        yield from _ranges(group, rows, tops, chip, (calibrated or {}).get(group.name))
 
 
 def _weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Diagnostic]:
@@ -46,11 +52,15 @@ def _weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Diagnosti
 
 
 def _ranges(
-    group: Population, rows: list[Synapses], tops: dict[str, int], chip: Chip
+    group: Population,
+    rows: list[Synapses],
+    tops: dict[str, int],
+    chip: Chip,
+    calibrated: Bounds | None,
 ) -> Iterator[Diagnostic]:
     (itself,) = (row for row in rows if row.source == group.name)
     if group.persistent:
-        found = dynamics(group, rows, tops).extremes(-itself.weights)
+        found = dynamics(group, rows, tops, calibrated).extremes(-itself.weights)
         peaks = found.input.max(), found.current.max(), -found.membrane.min()
     else:  # all that comes in one step, or its own inhibition
         sent = (received(row, row.weights).max() for row in rows if row is not itself)

@@ -32,6 +32,8 @@ class Counters:
     ``saturated`` counts inputs beyond either end of their range and potentials above theirs, of
     ``coded`` that have one (0: not counted).
     ``first`` sums the step of each frame's first output spike; ``last`` is the latest of all.
+    ``beyond`` counts, by population, the frames that did not keep to its calibrated bounds (None:
+    not counted), ``exceeded`` those that did not keep to all.
     """
 
     frames: int = 0
@@ -41,12 +43,17 @@ class Counters:
     coded: int = 0
     first: int = 0
     last: int = 0
+    exceeded: int = 0
+    beyond: dict[str, int] | None = None
 
     def add(self, other: Counters) -> None:
         """Take the counts of further frames in."""
         self.last = max(self.last, other.last)
-        for name in ("frames", "spikes", "events", "saturated", "coded", "first"):
+        for name in ("frames", "spikes", "events", "saturated", "coded", "first", "exceeded"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        if other.beyond is not None:
+            known = self.beyond or {}
+            self.beyond = {name: known.get(name, 0) + n for name, n in other.beyond.items()}
 
     def times(self, frames: int) -> Counters:
         """The counters of this many frames like the one counted here."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Literal, TypeAlias, get_args
 
 from qcompiler.ir import DataError, Graph, ProgramError
-from qcompiler.ir.integer import synapse_count
+from qcompiler.ir.integer import calibrated, synapse_count
 from qcompiler.ir.kernels import Array
 
 from .chips import LOIHI_2, Chip
@@ -86,7 +86,7 @@ class LavaEngine:
         self.tag = tag
         self.netlist = build(graph)
         self.runtime = _faster(graph) if runtime == "auto" else runtime
-        if tag == "fixed_pt" and (found := tuple(findings(self.netlist, chip))):
+        if tag == "fixed_pt" and (found := tuple(findings(self.netlist, chip, calibrated(graph)))):
             raise ProgramError(*found)
 
     def spikes(

@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Operand, ProgramError, Spikes, Value
+from qcompiler.ir.drive import Bounds, Drive, Incoming
 from qcompiler.ir.dynamics import Dynamics
 from qcompiler.ir.integer import (
     connection,
@@ -189,21 +190,26 @@ def received(row: Synapses, weights: Array) -> Array:
 
 
 def dynamics(
-    group: plain.Population, rows: Iterable[Synapses], tops: Mapping[str, int]
+    group: plain.Population,
+    rows: Iterable[Synapses],
+    tops: Mapping[str, int],
+    calibrated: Bounds | None = None,
 ) -> Dynamics:
-    """The worst case of a persistent population; ``tops`` are the senders' highest levels."""
-    excite = inhibit = depth = np.zeros((1,) * len(group.shape))
+    """The worst case of a persistent population, or the worst that its calibrated bounds allow.
+
+    ``tops`` are the senders' highest levels.
+    """
+    incoming = []
     lines: dict[int, Array] = {}
     for row in rows:
         if row.kind == "clock":
             lines = dict(zip(row.ticks, row.weights.astype(np.float64), strict=True))
         elif row.source != group.name:
-            up = received(row, np.maximum(row.weights, 0))
-            down = up - received(row, row.weights)
-            excite, inhibit = excite + up, inhibit + down
-            depth = depth + tops[row.source] * down
+            top = tops[row.source]
+            incoming.append(Incoming(operation(row), row.weights, row.senders, top))
     window = Window(group.open, group.read, group.close)
-    return Dynamics(excite, inhibit, depth, lines, window, group.threshold)
+    drive = Drive.of(incoming, len(group.shape), calibrated)
+    return Dynamics(drive, lines, window, group.threshold)
 
 
 def _inhibition(needed: Array) -> Array:

@@ -19,6 +19,7 @@ from .backend import Backend
 from .host import Counters, Outcome, frame_step
 from .lava import Runtime
 from .report import Report, report_of
+from .unproved import unproved
 
 ENGINES = ("fast", "steps", "lava", "lava-single", "lava-processes")
 _RUNTIMES: dict[str, Runtime] = {
@@ -54,8 +55,8 @@ class Program:
 
     @property
     def unproved_checks(self) -> tuple[str, ...]:
-        """Checks that rest on calibration data. None do: all are proved from the weights."""
-        return ()
+        """Checks that rest on calibration data, a sentence each; all others are proved."""
+        return unproved(self.graph)
 
     def run(self, *inputs: Array, engine: str = "fast") -> Array | tuple[Array, ...]:
         """Outputs in real units for a batch an input, ``frames x shape``; a tuple if several.

@@ -144,6 +144,10 @@ def _delays(graph: Graph, layer: Layer) -> dict[str, int]:
 
 def _weight_bits(layer: Layer) -> int:
     factor = 1 if any(np.any(weight_of(s) & 1) for s in layer.synapses) else 2
-    rows = (weight_of(s).reshape(len(weight_of(s)), -1) for s in layer.synapses)
-    reach = np.median(np.concatenate([np.maximum(r.max(axis=1), -r.min(axis=1)) for r in rows]))
+    outputs = layer.spikes.shape[0] if layer.spikes.shape else 1
+    found = np.zeros(outputs)
+    for synapse in layer.synapses:
+        rows = weight_of(synapse).reshape(len(weight_of(synapse)), -1).astype(np.float64)
+        found = np.maximum(found, np.abs(rows).max(axis=1))
+    reach = np.median(found)
     return int(np.ceil(np.log2(reach / factor + 1))) + 1

@@ -24,11 +24,12 @@ from qcompiler.ir.integer import (
     weight_of,
 )
 from qcompiler.ir.kernels import Array, pool_max
-from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population, Relay
+from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population, Relay, Window
 from qcompiler.ir.synapse import current
 from qcompiler.ir.view import View, arrange
 
 from .host import Outcome, finish, output_steps, saturated_inputs, static_counters
+from .watch import Watch
 
 # Spikes of every population that sent any: of the step before this one, of the one before that, ..
 Flying: TypeAlias = "deque[dict[str, Array]]"
@@ -47,7 +48,10 @@ class StepsEngine:
     def __call__(self, *inputs: Array, record: bool = False) -> Outcome:
         """Run a batch; ``record`` keeps the levels of every population.
 
-        Raises ProgramError if a neuron spikes outside its window or not at all.
+        Frames that go beyond calibrated bounds are counted. There, a neuron may spike early (its
+        recorded level is above the highest), or not at all (recorded as of a spike at step -1); to
+        the host these are the highest level and 0. Raises ProgramError if that happens to a neuron
+        in any other frame.
         """
         cells = {node.result.name: self._cell(node, len(inputs[0])) for node in self.nodes}
         counters = self.static.times(len(inputs[0]))
@@ -57,12 +61,18 @@ class StepsEngine:
         for step in range(self.end):
             fired = {name: cell.step(step, flying) for name, cell in cells.items()}
             flying.appendleft({n: spikes for n, spikes in fired.items() if spikes is not None})
-        levels = {name: cell.levels() for name, cell in cells.items()}
+        beyond = {n: cell.watch.beyond for n, cell in cells.items() if cell.watch}
+        exceeded = np.any([np.zeros(len(inputs[0]), bool), *beyond.values()], axis=0)
+        levels = {name: cell.levels(exceeded) for name, cell in cells.items()}
+        clipped = {name: cell.clipped(levels[name]) for name, cell in cells.items()}
+        if beyond:
+            counters.beyond = {name: int(frames.sum()) for name, frames in beyond.items()}
+            counters.exceeded = int(exceeded.sum())
         counters.spikes = sum(int((cell.fired >= 0).sum()) for cell in cells.values())
         counters.saturated = saturated_inputs(self.graph, inputs)
         counters.saturated += sum(cell.saturated for cell in cells.values())
-        counters.first, counters.last = output_steps(self.graph, levels)
-        outputs = finish(self.graph, levels)
+        counters.first, counters.last = output_steps(self.graph, clipped)
+        outputs = finish(self.graph, clipped)
         return Outcome(outputs, levels if record else {}, counters)
 
     def _load(self, cells: dict[str, Cell], value: Value, x: Array) -> None:
@@ -106,6 +116,7 @@ class Cell:
     batch: int
     fired: Array = field(init=False)
     saturated: int = 0
+    watch: Watch | None = None
 
     def __post_init__(self) -> None:
         self.fired = np.full((self.batch, *spikes_of(self.node.result).shape), -1, np.int64)
@@ -122,12 +133,22 @@ class Cell:
         self.fired[spikes] = step
         return spikes
 
-    def levels(self) -> Array:
-        """Levels of all neurons; ProgramError if one is outside the window."""
+    def levels(self, exceeded: Array) -> Array:
+        """Levels of all neurons; ProgramError if one is outside the window in a frame not listed.
+
+        ``exceeded`` lists the frames that went beyond calibrated bounds, as one truth value each.
+        """
         code, begin = spikes_of(self.node.result), self.begin
-        if (self.fired < begin).any() or (self.fired > begin + code.top).any():
+        fired = self.fired[~exceeded]
+        if (fired < begin).any() or (fired > begin + code.top).any():
             raise ProgramError(f"neurons of %{self.node.result.name} spike outside their window")
         return step_of(code, begin, self.fired)
+
+    def clipped(self, levels: Array) -> Array:
+        """Levels as the host takes them: early spikes are the highest, missing ones the lowest."""
+        code = spikes_of(self.node.result)
+        result: Array = np.where(self.fired < 0, 0, levels.clip(0, code.top))
+        return result
 
     @property
     def begin(self) -> int:
@@ -186,15 +207,21 @@ class Integrator(Cell):
         self.layer = layer_of(self.graph, self.node)
         self.u = np.zeros(self.fired.shape)
         self.v = np.zeros(self.fired.shape)
+        if self.layer.bounds is not None:
+            self.watch = Watch(self.layer.bounds, Window(*op.window), self.fired.shape)
 
     def step(self, step: int, flying: Flying) -> Array | None:
         """``u += input; v += u``; fire above the threshold, once."""
+        arrived: Array | float = 0.0
         for synapse in self.layer.synapses:
             source = synapse.operands[0]
             assert isinstance(source, Value)
             kind = connection(synapse)
             if (spikes := self.arrived(flying, source, kind.delay)) is not None:
-                self.u += current(kind, spikes, weight_of(synapse))
+                arrived = arrived + current(kind, spikes, weight_of(synapse))
+        self.u += arrived
+        if self.watch:
+            self.watch.take(step, arrived)
         if step in self.lines:
             self.u += self.lines[step]
         if step < self.op.window[0] or step > self.op.window[2]:

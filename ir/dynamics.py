@@ -6,12 +6,13 @@ step from ``open`` to ``read``, and after its own spike a neuron inhibits itself
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from .drive import Drive
 from .kernels import Array
 from .snn import Role, Window
 
@@ -27,29 +28,26 @@ class Extremes(NamedTuple):
     membrane: Array
 
 
-def clock_weights(
-    excite: Array, inhibit: Array, net: Array, bias: Array, slope: Array, t_max: int
-) -> dict[Role, Array]:
+def clock_weights(drive: Drive, bias: Array, slope: Array, t_max: int) -> dict[Role, Array]:
     """What clocks must send to a neuron of bias B and slope D for it to compute its level.
 
-    ``excite`` and ``inhibit`` are the most that excitation, or inhibition, alone can add to the
-    membrane; ``net`` is the sum of all weights. With ``threshold = max(D) t_max - 1``:
+    With ``threshold = max(D) t_max - 1``:
 
-        align = threshold + 1 - D t_max    hold = -max(0, excite + B + align - threshold)
-        counterweight = -net               force = max(0, inhibit - B)
+        align = threshold + 1 - D t_max    hold = -max(0, highest + B + align - threshold)
+        counterweight = -net               force = max(0, -final - B)
         readout = D                        release = -hold
     """
     threshold = slope.max() * t_max - 1
     align = threshold + 1 - slope * t_max
-    hold = _even(excite + bias + align - threshold)
+    hold = _even(drive.bounds.highest + bias + align - threshold)
     return {
         "bias": bias,
         "align": align,
         "hold": -hold,
         "release": hold,
-        "counterweight": -net,
+        "counterweight": -drive.net,
         "readout": slope,
-        "force": _even(inhibit - bias),
+        "force": _even(-drive.bounds.final - bias),
     }
 
 
@@ -59,38 +57,32 @@ def _even(needed: Array) -> Array:
     return result
 
 
-def arrival(role: Role, window: Window) -> int:
-    """The step at which a clock's spike of this role arrives."""
+def due(role: Role, window: Window) -> int:
+    """The step at which a clock's spike of this role must arrive."""
     if role in ("release", "counterweight", "readout"):
         return window.read
     return window.close if role == "force" else window.open
 
 
-def lines_of(weights: Mapping[Role, Array], window: Window) -> dict[int, Array]:
+def lines_of(sent: Iterable[tuple[int, bool, Array]]) -> dict[int, Array]:
     """What all clocks together send to each neuron, by step of arrival.
 
-    Synapses that share a step are one synapse; a weight of 0 is none.
+    Each is given by the step of its arrival, whether it is a pulse, and its weights. Synapses that
+    share a step are one synapse; a weight of 0 is none.
     """
     lines: dict[int, Array] = {}
-    for role, weight in weights.items():
-        at = arrival(role, window)
+    for at, pulse, weight in sent:
         lines[at] = lines.get(at, 0) + weight
-        if role in PULSES:
+        if pulse:
             lines[at + 1] = lines.get(at + 1, 0) - weight
     return {at: weight for at, weight in sorted(lines.items()) if weight.any()}
 
 
 @dataclass(frozen=True)
 class Dynamics:
-    """A population that integrates.
+    """A population that integrates what its synapses and clocks send."""
 
-    ``excite`` and ``inhibit`` are the sums of its positive and of its (negated) negative weights,
-    ``depth`` is how far inhibition alone can pull the membrane down until the read step.
-    """
-
-    excite: Array
-    inhibit: Array
-    depth: Array
+    drive: Drive
     lines: Mapping[int, Array]
     window: Window
     threshold: int
@@ -102,7 +94,7 @@ class Dynamics:
         step v falls, but for the forcing step (close), where it must stay below the threshold.
         """
         read, close = self.window.read, self.window.close
-        net = self.excite - self.inhibit
+        net = self.drive.net
         needed = 0 * net
         for step in sorted({read + 1, close + 1, *self.lines}):
             if step > read:
@@ -111,28 +103,32 @@ class Dynamics:
         return needed
 
     def extremes(self, inhibition: Array) -> Extremes:
-        """Bounds over all inputs.
+        """Bounds over all inputs, or over those that its drive reckons with.
 
         After its own spike a neuron may sink to the membrane's lower limit, where it stays until
         its reset; above its threshold it spikes. Neither does harm, so neither is counted.
         """
-        window, zero = self.window, 0 * self.depth
-        given = current = deepest = zero
-        steady, depth = zero, -self.depth
+        window, drive, bounds = self.window, self.drive, self.drive.bounds
+        given = current = deepest = steady = zero = 0 * drive.depth
+        depth = bounds.lowest
         # Between these steps nothing changes but the membrane, which moves evenly.
         events = sorted({window.open, window.read, window.read + 1, window.close, *self.lines})
         for step, following in zip(events, [*events[1:], window.close + 2], strict=True):
             line = self.lines.get(step, zero)
-            up, down = (self.excite, self.inhibit) if step <= window.read else (zero, zero)
-            down = down + (inhibition if step > window.read else 0)
-            given = _farthest(given, line - down, line + up)
+            fall, rise, below, above = zero, zero, zero, zero
+            if step < window.read:
+                fall, rise, below, above = bounds.fall, bounds.rise, drive.inhibit, drive.excite
+            elif step == window.read:  # what had not come yet
+                fall, rise = drive.net - bounds.most, drive.net - bounds.least
+            else:
+                fall, below = -inhibition, inhibition
+            given = _farthest(given, line + fall, line + rise)
             if following > step + 1:
-                given = _farthest(given, down, up)
+                given = _farthest(given, fall, rise)
             steady = steady + line
             if step == window.read:  # every input has come
-                steady = steady + self.excite - self.inhibit
-                up = down = zero
-            current = _farthest(current, steady - down, steady + up)
+                steady = steady + drive.net
+            current = _farthest(current, steady - below, steady + above)
             first, depth = depth + steady, depth + (following - step) * steady
             if step <= window.close:
                 last = depth if following <= window.close + 1 else first

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from .drive import Bounds, Drive, Incoming
+from .dynamics import lines_of
 from .graph import Constant, Graph, Node, Operand, Value
 from .kernels import Array, pool_sum
 from .snn import (
@@ -32,40 +35,25 @@ from .view import View
 class Layer:
     """A population as ``q = clip(floor((sum W q + B) / D), 0, T)``.
 
-    ``bias`` (B) and ``slope`` (D), whole numbers in float64, spread over the neurons.
+    ``bias`` (B) and ``slope`` (D), whole numbers in float64, spread over the neurons; so do the
+    ``bounds`` of its inputs that calibration data have shown, if it rests on any.
     """
 
     node: Node
     synapses: tuple[Node, ...]
     bias: Array
     slope: Array
+    bounds: Bounds | None = None
 
     @property
     def spikes(self) -> Spikes:
         """The population's shape and code."""
         return spikes_of(self.node.result)
 
-    def weighted(self, positive: bool) -> Array:
-        """Most that the excitatory (or, negated, the inhibitory) synapses can add up to.
-
-        Every input at its highest level; spreads over the neurons.
-        """
-        total: Array = np.zeros((1,) * len(self.spikes.shape))
-        for synapse in self.synapses:
-            source, weight = spikes_of(synapse.operands[0]), weight_of(synapse)
-            reach = fan_in(connection(synapse), np.maximum(weight, 0), source.shape)
-            if not positive:  # without a negated copy of the weights, which could overflow
-                reach = reach - fan_in(connection(synapse), weight, source.shape)
-            total = total + source.top * reach
-        return total
-
-    def net(self) -> Array:
-        """Sum of all weights into each neuron; spreads over them."""
-        total: Array = np.zeros((1,) * len(self.spikes.shape))
-        for synapse in self.synapses:
-            source = spikes_of(synapse.operands[0]).shape
-            total = total + fan_in(connection(synapse), weight_of(synapse), source)
-        return total
+    @cached_property
+    def drive(self) -> Drive:
+        """What the synapses can do to the neurons."""
+        return Drive.of(map(incoming, self.synapses), len(self.spikes.shape), self.bounds)
 
 
 def layers(graph: Graph) -> Iterator[Layer]:
@@ -78,22 +66,32 @@ def layers(graph: Graph) -> Iterator[Layer]:
 def layer_of(graph: Graph, node: Node) -> Layer:
     """The integer layer behind one neuron or population; KeyError if its readout is incomplete."""
     if isinstance(node.op, Neuron):
-        *currents, bias, slope = node.operands
-        assert isinstance(bias, Constant) and isinstance(slope, Constant)
-        return _layer(node, _synapses(graph, currents), bias.data, slope.data)
+        bias, slope, *_ = node.arrays
+        return _layer(graph, node, bias, slope)
     lines = fanouts(graph, node)
     bias_line, slope_line = weight_of(lines["bias"]), weight_of(lines["readout"])
-    return _layer(node, _synapses(graph, node.operands), bias_line, slope_line)
+    return _layer(graph, node, bias_line, slope_line)
 
 
-def _layer(node: Node, synapses: tuple[Node, ...], bias: Array, slope: Array) -> Layer:
+def _layer(graph: Graph, node: Node, bias: Array, slope: Array) -> Layer:
     """A layer whose numbers are wide enough that no sum or product of a few of them wraps."""
-    return Layer(node, synapses, bias.astype(np.float64), slope.astype(np.float64))
+    producers = map(graph.producer, node.operands)
+    synapses = tuple(n for n in producers if n and isinstance(n.op, Convolve | Connect | Relay))
+    wide = bias.astype(np.float64), slope.astype(np.float64)
+    return Layer(node, synapses, *wide, bounds_of(node))
 
 
-def _synapses(graph: Graph, currents: tuple[Operand, ...] | list[Operand]) -> tuple[Node, ...]:
-    producers = (graph.producer(current) for current in currents)
-    return tuple(n for n in producers if n and isinstance(n.op, Convolve | Connect | Relay))
+def bounds_of(node: Node) -> Bounds | None:
+    """The calibrated bounds of a neuron or population; None if it rests on none."""
+    if not isinstance(node.op, Neuron | Population) or not node.op.images:
+        return None
+    return Bounds(*node.arrays[-1].astype(np.float64))
+
+
+def calibrated(graph: Graph) -> dict[str, Bounds]:
+    """The bounds of every population that rests on calibration data, by name."""
+    found = ((node.result.name, bounds_of(node)) for node in graph.nodes)
+    return {name: bounds for name, bounds in found if bounds is not None}
 
 
 def fanouts(graph: Graph, node: Node) -> dict[Role, Node]:
@@ -112,17 +110,14 @@ def arrival(graph: Graph, fanout: Node) -> int:
 def control_lines(graph: Graph, node: Node) -> dict[int, Array]:
     """What all clocks together send to each neuron, by step of arrival.
 
-    Synapses that share a step are one synapse; a weight of 0 is none. Arrays spread over the
-    neurons.
+    See `lines_of`; arrays spread over the neurons.
     """
-    lines: dict[int, Array] = {}
-    for fanout in fanouts(graph, node).values():
-        assert isinstance(fanout.op, Fanout)
-        at, weight = arrival(graph, fanout), weight_of(fanout).astype(np.int64)
-        lines[at] = lines.get(at, 0) + weight
-        if fanout.op.pulse:
-            lines[at + 1] = lines.get(at + 1, 0) - weight
-    return {at: weight for at, weight in sorted(lines.items()) if weight.any()}
+    return lines_of(_sent(graph, fanout) for fanout in fanouts(graph, node).values())
+
+
+def _sent(graph: Graph, fanout: Node) -> tuple[int, bool, Array]:
+    assert isinstance(fanout.op, Fanout)
+    return arrival(graph, fanout), fanout.op.pulse, weight_of(fanout).astype(np.int64)
 
 
 def weight_of(node: Node) -> Array:
@@ -130,6 +125,12 @@ def weight_of(node: Node) -> Array:
     weight = node.operands[1]
     assert isinstance(weight, Constant)
     return weight.data
+
+
+def incoming(synapse: Node) -> Incoming:
+    """A data synapse with all that says what it can do to its population."""
+    source = spikes_of(synapse.operands[0])
+    return Incoming(connection(synapse), weight_of(synapse), source.shape, source.top)
 
 
 def connection(node: Node) -> Convolve | Connect | Relay:

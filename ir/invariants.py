@@ -8,8 +8,8 @@ import numpy as np
 
 from .ann import ArgMax, BatchNorm, Concat, Softmax
 from .diagnostics import Diagnostic
-from .dynamics import PULSES, ROLES
-from .dynamics import arrival as due
+from .drive import Bounds
+from .dynamics import PULSES, ROLES, due
 from .graph import Graph, Node
 from .integer import (
     Layer,
@@ -62,11 +62,27 @@ def _spiking(graph: Graph) -> Iterator[Diagnostic]:
             yield Diagnostic("bias and slope must be integers", layer.node.origin)
         elif np.min(layer.slope) < 1:
             yield Diagnostic("every slope must be at least 1", layer.node.origin)
+        if layer.bounds is not None and not _around_zero(layer.bounds):
+            yield Diagnostic(
+                f"the calibrated bounds of %{layer.node.result.name} leave out a resting membrane",
+                layer.node.origin,
+            )
         if not layer.synapses:
             yield Diagnostic("a population has no data synapse", layer.node.origin)
         for synapse in layer.synapses:
             if weight_of(synapse).dtype.kind != "i":
                 yield Diagnostic("weights of synapses must be integers", synapse.origin)
+
+
+def _around_zero(bounds: Bounds) -> bool:
+    """Whether bounds let a neuron be as it is before any input, and do not contradict."""
+    low, high = (bounds.lowest, bounds.fall), (bounds.highest, bounds.rise)
+    return (
+        all(np.all(part <= 0) for part in low)
+        and all(np.all(part >= 0) for part in high)
+        and bool(np.all(bounds.lowest <= bounds.final) and np.all(bounds.least <= bounds.most))
+        and bool(np.all(bounds.final <= bounds.highest))
+    )
 
 
 def _complete(graph: Graph) -> bool:
@@ -140,23 +156,21 @@ def _readout_of(graph: Graph, node: Node, op: Population) -> Iterator[Diagnostic
             yield Diagnostic(f"the {role} of %{node.result.name} comes at the wrong step")
         if fanout.op.pulse != (role in PULSES):
             yield Diagnostic(f"the {role} of %{node.result.name} is not of the right kind")
-    if len(node.operands) != len(ROLES) + len(layer_of(graph, node).synapses):
+    if len(node.operands) != len(ROLES) + len(layer_of(graph, node).synapses) + bool(op.images):
         yield Diagnostic(f"%{node.result.name} has a synapse of no known kind", node.origin)
     yield from _sums(layer_of(graph, node), {r: weight_of(n) for r, n in lines.items()}, op)
 
 
 def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Diagnostic]:
-    excite, inhibit = layer.weighted(positive=True), layer.weighted(positive=False)
-    bias, slope = layer.bias, layer.slope
+    drive, bias, slope = layer.drive, layer.bias, layer.slope
     name, origin = layer.node.result.name, layer.node.origin
-    total = layer.net()
-    if np.any(line["counterweight"].astype(np.float64) + total):
+    if np.any(line["counterweight"].astype(np.float64) + drive.net):
         yield Diagnostic(f"the counterweight of %{name} does not cancel its weights", origin)
     if np.any(slope < 1) or np.any(line["align"] + slope * op.t_max != op.threshold + 1):
         yield Diagnostic(f"slope and threshold of %{name} do not span its window", origin)
     if np.any(line["hold"].astype(np.float64) + line["release"]):
         yield Diagnostic(f"the release of %{name} does not undo its hold", origin)
-    peak = np.max(excite + bias + line["align"] + line["hold"])
+    peak = np.max(drive.bounds.highest + bias + line["align"] + line["hold"])
     if peak > op.threshold:
         yield Diagnostic(
             f"%{name} could fire before its read step: its membrane reaches {peak:.0f}, "
@@ -164,7 +178,7 @@ def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Dia
             origin,
             "run insert-readout, which holds the membrane down far enough",
         )
-    lowest = float(np.min(bias - inhibit + line["force"]))
+    lowest = float(np.min(bias + drive.bounds.final + line["force"]))
     if lowest < 0:
         yield Diagnostic(
             f"the forced spike of %{name} misses potentials by {-lowest:.0f}",
@@ -185,7 +199,7 @@ def within(limit: int, name: str) -> Invariant:
     def check(graph: Graph) -> Iterator[Diagnostic]:
         for layer in layers(graph):
             reach = np.abs(layer.bias) + layer.slope * (layer.spikes.t_max + 1)
-            span = layer.weighted(True) + layer.weighted(False) + reach
+            span = layer.drive.lift + layer.drive.depth + reach
             if (worst := np.max(span)) > limit:
                 yield Diagnostic(
                     f"potentials of %{layer.node.result.name} can reach {worst:.0f}, "

@@ -15,6 +15,7 @@ from .formula import BINARY, UNARY, run
 from .graph import Constant, Graph, Node, Operand, Value
 from .kernels import Array
 from .ops import Sliding
+from .snn import Connect, Convolve, Relay, Synapse
 from .types import size
 from .view import Pick, Reshape, Take, Transpose, View
 
@@ -227,6 +228,25 @@ def write_max_pool(writer: OnnxWriter, op: Sliding, kernel: tuple[int, ...], x: 
         x = writer.add("Pad", x, writer.constant(pads), lowest)
         attributes["pads"] = (0,) * len(op.pads)
     return writer.add("MaxPool", x, kernel_shape=kernel, **attributes)
+
+
+def write_synapse(
+    writer: OnnxWriter, op: Synapse, x: str, weight: Array, bias: Array | None = None
+) -> str:
+    """Write what float32 levels or spikes send through a synapse.
+
+    A bias takes one number an output; relays have none.
+    """
+    matrix = writer.constant(weight.astype(np.float32), "W")
+    biases = [] if bias is None else [writer.constant(np.asarray(bias, np.float32))]
+    match op:
+        case Convolve():
+            return writer.add("Conv", x, matrix, *biases, group=op.groups, **sliding(op))
+        case Connect():
+            flat = write_reshape(writer, (weight.shape[1],), x)
+            return writer.add("Gemm", flat, matrix, *biases, transB=1)
+        case Relay():
+            return writer.add("Mul", x, matrix)
 
 
 def write_reshape(writer: OnnxWriter, shape: tuple[int, ...], x: str) -> str:

@@ -162,6 +162,8 @@ class Neuron(Op):
 
     Operands are its currents, then the constants B (bias) and D (slope, positive), both spread
     over the neurons. `insert-readout` turns it into a `Population` that does this with spikes.
+    With ``images`` a third constant bounds what inputs do to its membranes, as `Bounds` of
+    `ir.drive` in integers: ``margin`` times what so many calibration images did.
     """
 
     mnemonic: ClassVar[str] = "snn.neuron"
@@ -169,13 +171,16 @@ class Neuron(Op):
     scale: float = 1.0
     zero: int = 0
     window: tuple[int, int, int] | None = None
+    images: int = 0
+    margin: float = 0.0
 
     def infer(self, *operands: Type) -> Spikes:
-        """Currents, bias, slope to spikes."""
-        if len(operands) < 3:
+        """Currents, bias, slope, bounds if calibrated to spikes."""
+        rest, bounds = _bounds(self, operands)
+        if len(rest) < 3:
             raise ValueError("takes currents, a bias and a slope")
-        shape = _common_shape(operands[:-2])
-        for constant, what in zip(operands[-2:], ("bias", "slope"), strict=True):
+        shape = _common_shape(rest[:-2])
+        for constant, what in zip((*rest[-2:], *bounds), _CONSTANTS, strict=False):
             expect_broadcast(constant.shape, shape, what)
         return Spikes(shape, self.t_max, self.scale, self.zero)
 
@@ -185,7 +190,8 @@ class Population(Op):
     """Neurons that integrate: ``u += input; v += u``; the first step with ``v > threshold`` fires.
 
     After its spike a neuron is silent until the next frame. The window says which steps listen
-    and which answer; the spike at ``window.read`` is the highest level.
+    and which answer; the spike at ``window.read`` is the highest level. ``images`` and ``margin``
+    as for `Neuron`.
     """
 
     mnemonic: ClassVar[str] = "snn.population"
@@ -194,10 +200,16 @@ class Population(Op):
     zero: int = 0
     threshold: int = 1
     window: tuple[int, int, int] = (0, 0, 0)
+    images: int = 0
+    margin: float = 0.0
 
     def infer(self, *operands: Type) -> Spikes:
-        """Currents to spikes."""
-        return Spikes(_common_shape(operands), self.t_max, self.scale, self.zero)
+        """Currents, bounds if calibrated, to spikes."""
+        currents, bounds = _bounds(self, operands)
+        shape = _common_shape(currents)
+        for constant in bounds:
+            expect_broadcast(constant.shape, shape, "bounds")
+        return Spikes(shape, self.t_max, self.scale, self.zero)
 
 
 @dataclass(frozen=True)
@@ -214,6 +226,22 @@ class First(Sliding):
         spikes = expect_spikes(operands[0])
         shape = maximum_shape(self, spikes.shape, self.kernel)
         return Spikes(shape, spikes.t_max, spikes.scale, spikes.zero)
+
+
+_CONSTANTS = ("bias", "slope", "bounds")
+BOUNDS = 7  # rows of calibrated bounds: see `ir.drive`
+
+
+def _bounds(op: Neuron | Population, operands: tuple[Type, ...]) -> tuple[tuple[Type, ...], ...]:
+    """The operands without calibrated bounds, and the type of each row of these, if any."""
+    if not op.images:
+        return operands, ()
+    if op.images < 0 or not op.margin >= 1:
+        raise ValueError("calibrated bounds take at least one image and a margin of 1 or more")
+    *rest, last = operands or (Tick(),)
+    if not isinstance(last, Tensor) or last.dtype[0] != "i" or last.shape[:1] != (BOUNDS,):
+        raise ValueError(f"takes calibrated bounds, {BOUNDS} rows of integers, got {last}")
+    return tuple(rest), (Tensor(last.shape[1:], last.dtype),)
 
 
 def _common_shape(currents: tuple[Type, ...]) -> tuple[int, ...]:

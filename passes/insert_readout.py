@@ -4,9 +4,9 @@ For a neuron with slope D, bias B and a window (open, read, close), all from qua
 
     threshold = max(D) t_max - 1            counterweight = -sum(W)       readout = D
 
-while hold, release and force come from the most that excitation and inhibition alone can reach;
-see `ir.dynamics`. At the read step the input current is cancelled and the membrane rises by D a
-step; it crosses ``T - q`` steps later.
+while hold, release and force come from the most that excitation and inhibition alone can reach,
+or from what they reached on calibration data; see `ir.dynamics`. At the read step the input current
+is cancelled and the membrane rises by D a step; it crosses ``T - q`` steps later.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Invariant, Node, Tick, Value
-from qcompiler.ir.dynamics import PULSES, arrival, clock_weights
+from qcompiler.ir.dynamics import PULSES, clock_weights, due
 from qcompiler.ir.integer import layer_of
 from qcompiler.ir.invariants import READ_OUT, SCHEDULED, SPIKING
 from qcompiler.ir.kernels import Array
@@ -51,19 +51,21 @@ def _population(graph: Graph, node: Node, clocks: dict[int, Node]) -> list[Node]
     assert isinstance(op, Neuron) and op.window is not None
     layer, window = layer_of(graph, node), Window(*op.window)
     threshold = int(layer.slope.max()) * op.t_max - 1
-    reach = layer.weighted(positive=True), layer.weighted(positive=False)
-    weights = clock_weights(*reach, layer.net(), layer.bias, layer.slope, op.t_max)
+    weights = clock_weights(layer.drive, layer.bias, layer.slope, op.t_max)
     fanouts = [
-        _fanout(graph, node, role, weight, _clock(graph, clocks, arrival(role, window)))
+        _fanout(graph, node, role, weight, _clock(graph, clocks, due(role, window)))
         for role, weight in weights.items()
     ]
-    population = Population(op.t_max, op.scale, op.zero, threshold, op.window)
-    operands = (*node.operands[:-2], *(fanout.result for fanout in fanouts))
+    code = op.t_max, op.scale, op.zero
+    population = Population(*code, threshold, op.window, op.images, op.margin)
+    currents = [operand for operand in node.operands if isinstance(operand, Value)]
+    bounds = node.operands[-1:] if op.images else ()
+    operands = (*currents, *(fanout.result for fanout in fanouts), *bounds)
     return [*fanouts, replace(node, op=population, operands=operands)]
 
 
-def _clock(graph: Graph, clocks: dict[int, Node], due: int) -> Value:
-    at = due - 1
+def _clock(graph: Graph, clocks: dict[int, Node], arrival: int) -> Value:
+    at = arrival - 1
     if at not in clocks:
         clocks[at] = Node(Clock(at), (), Value(graph.fresh(f"clock:{at}"), Tick()))
     return clocks[at].result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import floor
 from typing import NamedTuple, Protocol, TypeAlias
@@ -10,16 +10,18 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from qcompiler.ir import Diagnostic, Range, Spikes, UnsupportedModel
-from qcompiler.ir.dynamics import Dynamics, clock_weights, lines_of
+from qcompiler.ir.drive import Bounds, Drive, Incoming
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Synapse, Window
+from qcompiler.ir.snn import Synapse
 from qcompiler.ir.synapse import fan_in
 
 from .groups import Group
+from .limits import Calibrated, Limits, Load, per_slope
 from .real import Linear, Real
 from .slopes import Ratio, best_slopes, ratios_of
 
 Weights: TypeAlias = tuple[Array, ...]
+Observe: TypeAlias = Callable[[Sequence[Incoming]], tuple[Bounds, int]]
 
 _MAX_SLOPE = 1 << 15
 _UNFIT = float(1 << 60)  # stands for any bias beyond all limits
@@ -27,15 +29,8 @@ _MAX_SPAN = 1 << 22  # slope times levels: what single-precision engines divide 
 _NARROW = 1e-25  # ranges narrower than this count as one value
 _NO_WEIGHT = 1e-300  # smaller weights are none
 _FAR_OFF = 1 << 30  # levels that a range may lie from zero
+_COSTLY = 12  # factor that a proof may cost weights: it leaves 4 bits of 8, as a rule 5
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
-
-
-class Limits(NamedTuple):
-    """What a weight, a potential, and the input of one step may reach in absolute value."""
-
-    weight: int
-    potential: int
-    input: int
 
 
 class Synapses(NamedTuple):
@@ -48,11 +43,15 @@ class Synapses(NamedTuple):
 
 @dataclass(frozen=True)
 class Integers:
-    """Synapses, bias B and slope D of a population; B and D, int64, spread over it."""
+    """Synapses, bias B and slope D of a population; B and D, int64, spread over it.
+
+    It fits its target for inputs that are ``calibrated``, or for all.
+    """
 
     synapses: tuple[Synapses, ...]
     bias: Array
     slope: Array
+    calibrated: Calibrated | None = None
 
 
 def code_of(
@@ -99,34 +98,43 @@ def integers_of(
     code: Spikes,
     limits: Limits,
     rounding: Rounding = nearest,
+    observe: Observe | None = None,
 ) -> Integers:
     """Quantise one group, given in real numbers.
 
-    ``sources`` are the codes of its branches' sources, in order. Raises UnsupportedModel if a
-    weight needs more bits than there are.
+    ``sources`` are the codes of its branches' sources, in order. Where a proof for all inputs would
+    cost bits of weights, ``observe`` says what calibration data do with given weights. Raises
+    UnsupportedModel if a weight needs more bits than there are.
     """
     ratios = ratios_of(real, sources, code)
     slope = _slope(ratios, real, limits, group, code.t_max)
+    top = max(source.top for source in sources)
+    look: Observe | None = None
+    common = False
     for attempt in range(12):
-        weights, shift = rounding(ratios, slope, limits.weight)
-        offset = ((real.bias + shift) / code.scale).astype(np.float64)
-        neuron = np.maximum(np.rint(slope / real.gain), 1)
-        bias = np.rint(neuron * (offset + code.zero)) + neuron // 2
-        for branch, weight, source in zip(real.branches, weights, sources, strict=True):
-            if source.zero:
-                bias = bias - source.zero * fan_in(branch.synapse, weight, source.shape)
-        drive = _Drive.of(real, weights, sources)
-        excess = drive.excess(bias, neuron, code.t_max, limits)
+        weights, bias, neuron = _rounded(ratios, real, sources, code, slope, rounding, limits)
+        incoming = tuple(map(_incoming, real.branches, weights, sources))
+        load = Load(Drive.of(incoming), top, bias, neuron, code.t_max, limits)
+        excess, calibrated = load.excess(), None
+        if attempt == 0 and observe and _cost(ratios, slope, excess, limits) > _COSTLY:
+            look = observe
+            if steeper := _common_slope(ratios, code.t_max, limits):
+                common, slope = True, np.full_like(slope, steeper)
+                continue
+        if look and np.any(excess > 1):
+            calibrated = Calibrated.of(*look(incoming), load, slope.shape)
+            excess = calibrated.excess
         if np.all(excess <= 1):
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
             parts = _parts(real.branches, weights, limits.weight)
-            return Integers(tuple(parts), bias, neuron.astype(np.int64))
-        if attempt >= _TOGETHER:
+            return Integers(tuple(parts), bias, neuron.astype(np.int64), calibrated)
+        if common or attempt >= _TOGETHER:
             excess = np.maximum(excess, excess.max())
-        lower = np.floor(slope / _per_slope(excess, slope))
+        lower = np.floor(slope / np.maximum(per_slope(excess, slope.shape), 1))
         if np.any(lower < 1):
             break
-        slope = np.where(lower < slope, best_slopes(ratios, lower), slope)
+        best = lower if common else best_slopes(ratios, lower)
+        slope = np.where(lower < slope, best, slope)
     raise UnsupportedModel(
         Diagnostic(
             "the potentials, or the inputs of one step, of a population do not fit the target",
@@ -134,6 +142,26 @@ def integers_of(
             "use a smaller --t-max or fewer --weight-bits",
         )
     )
+
+
+def _rounded(
+    ratios: list[Ratio],
+    real: Real,
+    sources: tuple[Spikes, ...],
+    code: Spikes,
+    slope: Array,
+    rounding: Rounding,
+    limits: Limits,
+) -> tuple[Weights, Array, Array]:
+    """Integer weights of every branch, and bias and slope of the neurons, with given slopes."""
+    weights, shift = rounding(ratios, slope, limits.weight)
+    offset = ((real.bias + shift) / code.scale).astype(np.float64)
+    neuron = np.maximum(np.rint(slope / real.gain), 1)
+    bias = np.rint(neuron * (offset + code.zero)) + neuron // 2
+    for branch, weight, source in zip(real.branches, weights, sources, strict=True):
+        if source.zero:
+            bias = bias - source.zero * fan_in(branch.synapse, weight, source.shape)
+    return weights, bias, neuron
 
 
 def _parts(
@@ -150,7 +178,11 @@ def _parts(
 
 
 def _slope(ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels: int) -> Array:
-    """Largest slope of each output, or neuron, that keeps its weights within their bits."""
+    """Largest slope of each output, or neuron, that keeps its weights within their bits.
+
+    In one step clocks lift neurons of smaller slopes to the threshold of the steepest: none is
+    steeper than that allows.
+    """
     if (worst := max(r.largest.max() / r.parts for r in ratios)) * (
         gain := real.gain.max()
     ) > limits.weight + 0.5:
@@ -162,53 +194,33 @@ def _slope(ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels
                 "use a larger --t-max or more --weight-bits, or calibrate with more typical data",
             )
         )
-    largest = np.max(np.broadcast_arrays(*(r.largest / r.parts for r in ratios)), axis=0)
-    room = np.full_like(largest, np.inf)
-    np.divide(limits.weight, largest, out=room, where=largest > _NO_WEIGHT)
     highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.input // levels)
-    return best_slopes(ratios, np.clip(np.floor(room), 1, highest))
+    return best_slopes(ratios, np.clip(np.floor(_room(ratios, limits)), 1, highest))
 
 
-def _per_slope(array: Array, slope: Array) -> Array:
-    """Largest over the neurons that share a slope, but at least 1; shaped as the slopes are."""
-    axes = tuple(axis for axis, length in enumerate(slope.shape) if length == 1)
-    worst: Array = array.max(axis=axes, keepdims=True)
-    return np.maximum(worst, 1)
+def _common_slope(ratios: list[Ratio], levels: int, limits: Limits) -> int:
+    """One slope for all, where the weights of all leave room for more than `_slope` allows; or 0.
 
-
-class _Drive(NamedTuple):
-    """What a population's inputs can do to its neurons; arrays that spread over them.
-
-    ``excite`` and ``inhibit`` are sums of positive and of (negated) negative weights, ``lift`` and
-    ``depth`` what these can add up to until the read step ``top`` steps after the first input.
+    It pays only if bounds are calibrated: those of a proof would shrink it.
     """
+    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.potential // levels)
+    found = int(np.clip(_room(ratios, limits).min(), 0, highest))
+    return found if found > limits.input // levels else 0
 
-    excite: Array
-    inhibit: Array
-    lift: Array
-    depth: Array
-    top: int
 
-    @classmethod
-    def of(cls, real: Real, weights: tuple[Array, ...], sources: tuple[Spikes, ...]) -> _Drive:
-        excite = inhibit = lift = depth = np.zeros(())
-        for branch, weight, source in zip(real.branches, weights, sources, strict=True):
-            up = fan_in(branch.synapse, np.maximum(weight, 0), source.shape)
-            down = up - fan_in(branch.synapse, weight, source.shape)
-            excite, inhibit = excite + up, inhibit + down
-            lift, depth = lift + source.top * up, depth + source.top * down
-        return cls(excite, inhibit, lift, depth, max(source.top for source in sources))
+def _cost(ratios: list[Ratio], slope: Array, excess: Array, limits: Limits) -> float:
+    """The factor by which weights stay below their limit if slopes shrink; of most outputs."""
+    left = slope / np.maximum(per_slope(excess, slope.shape), 1)
+    return float(np.median(_room(ratios, limits) / left))
 
-    def excess(self, bias: Array, slope: Array, t_max: int, limits: Limits) -> Array:
-        """How far neurons go beyond their limits, as a factor."""
-        reach = self.lift + self.depth + np.abs(bias) + slope * (t_max + 1)
-        potential: Array = reach / limits.potential
-        if limits.input >= limits.potential:
-            return potential
-        net = self.excite - self.inhibit
-        weights = clock_weights(self.lift, self.depth, net, bias, slope, t_max)
-        window = Window(0, self.top, self.top + t_max - 1)
-        threshold = int(slope.max()) * t_max - 1
-        lines = lines_of(weights, window)
-        worst = Dynamics(self.excite, self.inhibit, self.depth, lines, window, threshold)
-        return np.maximum(potential, worst.extremes(worst.silence()).input / limits.input)
+
+def _room(ratios: list[Ratio], limits: Limits) -> Array:
+    """Largest real slope of each output, or neuron, that keeps its weights within their bits."""
+    largest = np.max(np.broadcast_arrays(*(r.largest / r.parts for r in ratios)), axis=0)
+    room: Array = np.full_like(largest, np.inf)
+    np.divide(limits.weight, largest, out=room, where=largest > _NO_WEIGHT)
+    return room
+
+
+def _incoming(branch: Linear, weight: Array, source: Spikes) -> Incoming:
+    return Incoming(branch.synapse, weight, source.shape, source.top)

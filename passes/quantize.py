@@ -16,7 +16,7 @@ bits of its weights. The zero point is subtracted per neuron: borders see fewer 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -45,10 +45,14 @@ from .base import HIDDEN, Pass
 from .calibration import check, check_effort
 from .fit import fit_of
 from .groups import Group, groups
-from .integers import Integers, Limits, code_of, integers_of
+from .integers import Integers, Observe, code_of, integers_of
 from .levels import levels_of
+from .limits import Limits
+from .observed import Levels, seen
 from .real import real_of
 from .trace import Trace
+
+_EXACT = (1 << 23) - 1
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,12 @@ class Quantize(Pass):
     ``input_t_max`` counts the levels of inputs (0: t_max), ``output_t_max`` those of outputs (0:
     t_max, but at least 64, so that the largest of them stands out); ``even`` doubles weights,
     slopes and biases, as targets with even weights want it; ``potential`` bounds the membrane, and
-    ``input`` what reaches a neuron in one step, in units of weights. With ``calibration``, one batch an input, ``images x shape``, and ``effort``
-    1 or 2 (four times the images) every layer is fitted to the quantised layers before it; without,
-    weights are rounded to nearest. Raises UnsupportedModel for what has no spiking form.
+    ``input`` what reaches a neuron in one step, in units of weights. With ``calibration``, one
+    batch an input, ``images x shape``, and ``effort`` 1 or 2 (four times the images) every layer is
+    fitted to the quantised layers before it; without, weights are rounded to nearest. Where a proof
+    that these bounds hold for all inputs would cost bits of weights, they hold with a margin for
+    what the calibration data do, unless ``proved`` insists. Raises UnsupportedModel for what has no
+    spiking form.
     """
 
     name: ClassVar[str] = "quantize"
@@ -71,8 +78,9 @@ class Quantize(Pass):
     output_t_max: int = 0
     weight_bits: int = 8
     even: bool = False
-    potential: int = (1 << 23) - 1
-    input: int = (1 << 23) - 1
+    potential: int = _EXACT
+    input: int = _EXACT
+    proved: bool = False
     effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
@@ -95,7 +103,7 @@ class Quantize(Pass):
         """What weights, potentials and inputs may reach, before they are doubled."""
         weight = (1 << (self.weight_bits - 1)) - 1
         factor = 2 if self.even else 1
-        return Limits(weight, self.potential // factor, self.input // factor)
+        return Limits(weight, *(n // factor for n in (self.potential, self.input, _EXACT)))
 
 
 class _Lowering:
@@ -109,6 +117,7 @@ class _Lowering:
         self.inner = {n.result.name for g in self.groups.values() for n in g.nodes[:-1]}
         self.faults: list[Diagnostic] = []
         self.trace = _trace(graph, options)
+        self.levels = _levels(graph, options)
 
     def run(self) -> Graph:
         for value in self.graph.inputs:
@@ -138,8 +147,9 @@ class _Lowering:
         code = self.code(value, ())
         op = Encode(code.t_max, code.scale, code.zero)
         self.spikes[value.name] = self.builder.add(op, raw, name=f"{value.name}:spikes")
-        if self.trace:
-            self.trace.encode(value.name, code)
+        for record in (self.trace, self.levels):
+            if record:
+                record.encode(value.name, code)
 
     def code(self, value: Value, origin: tuple[str, ...]) -> Spikes:
         bounds = value.type.range if isinstance(value.type, Tensor) else None
@@ -160,12 +170,10 @@ class _Lowering:
             return
         source = node.operands[0]
         assert isinstance(source, Value)
-        if (
-            self.trace
-            and source.name in self.spikes
-            and not isinstance(node.op, Softmax | ArgMax | Concat)
-        ):
-            self.trace.follow(node)
+        if source.name in self.spikes and not isinstance(node.op, Softmax | ArgMax | Concat):
+            for record in (self.trace, self.levels):
+                if record:
+                    record.follow(node)
         match node.op:
             case MaxPool() as op:
                 first = First(op.strides, op.pads, op.dilations, op.kernel)
@@ -200,20 +208,27 @@ class _Lowering:
         code = self.code(group.result, group.origin)
         codes = tuple(spikes_of(source) for source in sources)
         found = self.integers(group, codes, code)
+        if self.levels:
+            self.levels.add(group, found, code)
         return self.neurons(group, sources, code, found)
 
     def integers(self, group: Group, codes: tuple[Spikes, ...], code: Spikes) -> Integers:
-        real, limits = real_of(group, codes), self.options.limits
+        real, limits, observe = real_of(group, codes), self.options.limits, self.observe(group)
         if self.trace is None:
-            return integers_of(group, real, codes, code, limits)
+            return integers_of(group, real, codes, code, limits, observe=observe)
         before = self.trace.before_clip(group)
         fit = fit_of(group, real, codes, self.trace, before)
         if fit is None:
-            found = integers_of(group, real, codes, code, limits)
+            found = integers_of(group, real, codes, code, limits, observe=observe)
         else:
-            found = integers_of(group, fit.refitted(), codes, code, limits, fit.rounded)
+            real = fit.refitted()
+            found = integers_of(group, real, codes, code, limits, fit.rounded, observe)
         self.trace.add(group, before, found, code)
         return found
+
+    def observe(self, group: Group) -> Observe | None:
+        levels = self.levels
+        return (lambda incoming: seen(incoming, levels.of(group))) if levels else None
 
     def neurons(self, group: Group, sources: list[Value], code: Spikes, found: Integers) -> Value:
         name, origin, add = group.result.name, group.origin, self.builder.add
@@ -226,8 +241,11 @@ class _Lowering:
             self.constant(f"{name}:B", found.bias),
             self.constant(f"{name}:D", found.slope),
         )
-        op = Neuron(code.t_max, code.scale, code.zero)
-        return add(op, *currents, bias, slope, name=name, origin=origin)
+        op, bounds = Neuron(code.t_max, code.scale, code.zero), []
+        if calibrated := found.calibrated:
+            op = replace(op, images=calibrated.images, margin=calibrated.margin)
+            bounds.append(self.constant(f"{name}:bounds", calibrated.rows))
+        return add(op, *currents, bias, slope, *bounds, name=name, origin=origin)
 
     def constant(self, name: str, array: Array) -> Constant:
         return Constant(name, _narrow(array * (2 if self.options.even else 1)))
@@ -238,6 +256,13 @@ def _trace(graph: Graph, options: Quantize) -> Trace | None:
         return None
     check(graph, options.calibration)
     return Trace(graph, options.calibration, options.effort)
+
+
+def _levels(graph: Graph, options: Quantize) -> Levels | None:
+    if options.calibration is None or options.proved or options.input >= options.potential:
+        return None
+    check(graph, options.calibration)
+    return Levels(graph, options.calibration)
 
 
 def _narrow(array: Array) -> Array:

@@ -73,9 +73,10 @@ class Relays:
         """The synapses of all neurons; notes the steps that their spikes have to spare."""
         for node in self.graph.nodes:
             if isinstance(node.op, Neuron):
-                for operand in node.operands[:-2]:
+                for operand in node.operands:
                     synapse = self.graph.producer(operand)
-                    assert synapse is not None
+                    if synapse is None:  # a constant
+                        continue
                     arrival = self._start(synapse) + 1 + spikes_of(synapse.operands[0]).top
                     self.waits[operand.name] = self.starts[node.result.name] - arrival
                     yield synapse

@@ -89,15 +89,21 @@ class Trace:
 
 def images_for(graph: Graph, given: int, effort: int) -> int:
     """How many images to work with: as many as time (of the effort) and memory allow."""
+    products, largest = size_of(graph)
+    share = 4 ** (effort - 1)
+    most = min(_WORK * share / products, _MEMORY * share / (_BYTES * largest))
+    return int(max(1, min(given, most)))
+
+
+def size_of(graph: Graph) -> tuple[float, int]:
+    """Products that run an image through a network, and elements of its largest tensor."""
     largest = max((int(np.prod(node.result.type.shape)) for node in graph.nodes), default=1)
     products = 1.0
     for node in graph.nodes:
         if isinstance(node.op, Conv | Dense):
             fan = int(np.prod(node.operands[1].type.shape[1:]))
             products += float(np.prod(node.result.type.shape)) * fan
-    share = 4 ** (effort - 1)
-    most = min(_WORK * share / products, _MEMORY * share / (_BYTES * max(1, largest)))
-    return int(max(1, min(given, most)))
+    return products, max(1, largest)
 
 
 def _levels(quotient: Array, code: Spikes) -> Array:

@@ -41,6 +41,7 @@ def compile(
     t_max: int = 16,
     weight_bits: int = 8,
     effort: int = 1,
+    proved: bool = False,
     passes: str | Pipeline | None = None,
     layout: str | None = None,
     mean_values: Sequence[float] = (),
@@ -60,12 +61,14 @@ def compile(
     ``calibration`` is a path, an array ``images x shape``, or arrays by input name; without it
     ranges come from the weights alone. ``t_max`` is the number of spike times a value can take.
     ``effort`` 1 repairs accuracy on the calibration data, 2 on more of them, 0 not at all.
-    ``passes`` replaces the target's pipeline; ``t_max``, ``weight_bits`` and ``effort`` fill what
-    its text leaves open, and do nothing to a `Pipeline`. ``mean_values``, ``scale_values``,
-    ``reverse_input_channels`` and ``layout`` describe preprocessing that the network shall take
-    in: ``(x - mean) / scale`` for each channel of the raw input. ``allow_products`` compiles
-    products of two values that depend on the data; ``activation_error`` bounds the error of
-    functions that become line segments, as a share of their range (0: half of a level).
+    ``proved`` insists on proofs from the weights where calibration data would leave the weights
+    more bits. ``passes`` replaces the target's pipeline; ``t_max``, ``weight_bits``, ``effort`` and
+    ``proved`` fill what its text leaves open, and do nothing to a `Pipeline`. ``mean_values``,
+    ``scale_values``, ``reverse_input_channels`` and ``layout`` describe preprocessing that the
+    network shall take in: ``(x - mean) / scale`` for each channel of the raw input.
+    ``allow_products`` compiles products of two values that depend on the data;
+    ``activation_error`` bounds the error of functions that become line segments, as a share of
+    their range (0: half of a level).
     ``max_drop`` (percentage points of accuracy, which needs ``labels`` of the calibration data: in
     their file, or a path or array of its own) or ``max_drift`` (percent of answers that change)
     searches the shortest schedule that keeps within it, in place of ``t_max``; ``tell`` hears of
@@ -85,6 +88,7 @@ def compile(
     options["input_t_max"] = max(t_max, min(4 * t_max, _INPUT_LEVELS))
     options["activation_error"] = activation_error
     options["effort"] = _whole(effort, "effort")
+    options["proved"] = proved
     options["low"], options["high"] = 0.0, assumed_high(mean_values, scale_values)
     found = None
     budget = _budget(max_drop, max_drift, calibration)

@@ -67,9 +67,10 @@ def _parser() -> argparse.ArgumentParser:
         "--effort",
         type=int,
         choices=(0, 1, 2),
-        default=0,
-        help="repairing accuracy on calibration data (0: none)",
+        default=1,
+        help="repairing accuracy on calibration data: none, some (1), more",
     )
+    add("--proved", action="store_true", help="no limits from calibration data, proofs only")
     found = parser.add_argument_group(
         "search of the shortest schedule, in place of --t-max, on the calibration data"
     )
@@ -214,6 +215,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             t_max=given.t_max,
             weight_bits=given.weight_bits,
             effort=given.effort,
+            proved=given.proved,
             passes=given.passes,
             allow_products=given.allow_products,
             activation_error=given.activation_error,

@@ -14,6 +14,7 @@ import numpy as np
 from qcompiler.backends.files import save_arrays
 from qcompiler.backends.netlist import frame_interval
 from qcompiler.backends.program import ENGINES, Measured, Program
+from qcompiler.backends.unproved import unproved, unproved_in_short
 from qcompiler.ir import ProgramError
 from qcompiler.ir.integer import neuron_count
 
@@ -98,7 +99,9 @@ def _run(given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
         return 0
-    _tell(figures, _ties(measured))
+    short = unproved_in_short(program.graph, measured.counters, given.engine)
+    checks = figures["unproved_checks"] if given.verbose else [short]
+    _tell(figures, checks, _ties(measured))
     if explanation is not None:
         tell(explanation)
     return 0
@@ -140,7 +143,7 @@ def _figures(
         "engine": engine,
         "t_max": program.t_max,
         "saturated_fraction": counters.saturated / counters.coded if counters.coded else None,
-        "unproved_checks": list(program.unproved_checks),
+        "unproved_checks": list(unproved(program.graph, counters, engine)),
     }
 
 
@@ -181,7 +184,7 @@ def _write(path: Path, option: str, save: Callable[[Path], None]) -> None:
         staged.unlink(missing_ok=True)
 
 
-def _tell(figures: dict[str, Any], ties: float | None) -> None:
+def _tell(figures: dict[str, Any], unproved: list[str], ties: float | None) -> None:
     def percent(value: float | None) -> str:
         return "unknown" if value is None else f"{100 * value:.2f} %"
 
@@ -201,10 +204,10 @@ def _tell(figures: dict[str, Any], ties: float | None) -> None:
         ),
         ("throughput", f"a frame every {figures['frame_interval_steps']} steps"),
         ("saturated", percent(figures["saturated_fraction"])),
-        ("unproved", ", ".join(figures["unproved_checks"]) or "none"),
+        ("unproved", "\n            ".join(filter(None, unproved)) or "none"),
     ):
         if value != "unknown":
-            console.print(f"{name:<12}{value}", markup=False)
+            console.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 from qcompiler.backends.program import Program
 from qcompiler.backends.report import PopulationReport, Report
+from qcompiler.backends.unproved import unproved_in_short
 from qcompiler.passes.lower_activations import Fitted
 
 from . import sweep
@@ -61,7 +62,8 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
     if searched:
         console.print(table(*sweep.front(searched)))
         console.print()
-    unproved = ", ".join(report.unproved_checks) or "none, all are proved from the weights"
+    unproved = "\n           ".join(report.unproved_checks) if given.verbose else ""
+    unproved = unproved or unproved_in_short(program.graph)
     for name, value in (
         ("compiled", f"{given.model.name} for {report.target}, t_max {_t_max(report)}"),
         ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
@@ -69,7 +71,7 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
         ("latency", f"last output spike at step {report.latency_steps}"),
         ("throughput", f"a frame every {report.frame_interval_steps} steps"),
         ("chip", _chip(report)),
-        ("unproved", unproved),
+        ("unproved", unproved or "none, all are proved from the weights"),
         ("written", str(output)),
     ):
         if value:

@@ -15,7 +15,8 @@ from qcompiler.passes import Pipeline
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller seed is no smaller network
 Array = np.ndarray[Any, Any]
 REFERENCE = "fold-batchnorm,fold-linear,normalize,quantize,assign-windows,insert-readout"
-LOIHI = REFERENCE.replace("quantize", "quantize{even=true potential=131071 input=32512}")
+CALIBRATED = REFERENCE.replace("quantize", "quantize{even=true potential=131071 input=32512}")
+LOIHI = CALIBRATED.replace("input=32512", "input=32512 proved=true")  # holds for every input
 
 
 class Random:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx.utils
 import pytest
 
 import qcompiler
@@ -14,10 +16,17 @@ from qcompiler.backends.program import Program
 BOUNDS = {32: 0.785, 64: 0.803}  # 2000 images, of which the trained network gets 80.85 %
 
 
-def resnet20(data_dir: Path, **options: Any) -> Program:
+NARROW = (
+    "fold-batchnorm,fold-linear,normalize{output_t_max=4},"
+    "quantize{output_t_max=4 even=true potential=131071 input=900},"
+    "assign-windows{delay=63},insert-readout"
+)
+
+
+def resnet20(data_dir: Path, model: Any = None, **options: Any) -> Program:
     folder = data_dir / "cifar10"
     return qcompiler.compile(
-        folder / "resnet20.onnx",
+        folder / "resnet20.onnx" if model is None else model,
         calibration=folder / "cifar10_train_calib_1000.npz",
         mean_values=(123.675, 116.28, 103.53),
         scale_values=(58.395, 57.12, 57.375),
@@ -47,5 +56,20 @@ def test_resnet20_engines_agree_on_every_neuron(data_dir: Path, target: str) -> 
     program = resnet20(data_dir, target=target, t_max=16)
     golden, found = program.spikes(batch), program.spikes(batch, engine="fast")
     assert golden.keys() == found.keys()
+    for name, steps in golden.items():
+        np.testing.assert_array_equal(steps, found[name], err_msg=name)
+
+
+@pytest.mark.data
+@pytest.mark.lava
+def test_calibrated_bounds_hold_on_lava(data_dir: Path) -> None:
+    """The first residual block, on a chip so narrow that its proofs would cost many bits."""
+    whole = onnx.load(data_dir / "cifar10" / "resnet20.onnx")
+    block = onnx.utils.Extractor(whole).extract_model([whole.graph.input[0].name], ["relu_2"])
+    program = resnet20(data_dir, block, t_max=4, passes=NARROW)
+    batch, _ = images(data_dir, 3)
+    measured = program.measure(batch, engine="steps")
+    assert measured.counters.beyond == dict.fromkeys(("relu_1", "relu_2"), 0)
+    golden, found = program.spikes(batch), program.spikes(batch, engine="lava-single")
     for name, steps in golden.items():
         np.testing.assert_array_equal(steps, found[name], err_msg=name)

@@ -18,12 +18,13 @@ from qcompiler.ir.kernels import Array
 from qcompiler.passes import Pipeline
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.qir"))
-_CONST = re.compile(r"const #(\S+): f32\[([\dx]*)\] = fill (\S+)")
+_CONST = re.compile(r"const #(\S+): ([fi]32)\[([\dx]*)\] = fill (\S+)")
 
 
 def constant(found: re.Match[str]) -> Constant:
-    shape = tuple(map(int, found[2].split("x"))) if found[2] else ()
-    return Constant(found[1], np.full(shape, float(found[3]), np.float32))
+    shape = tuple(map(int, found[3].split("x"))) if found[3] else ()
+    kind = np.float32 if found[2] == "f32" else np.int32
+    return Constant(found[1], np.full(shape, float(found[4]), kind))
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)

@@ -1,0 +1,56 @@
+"""What rests on calibration data instead of a proof, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from qcompiler.ir import Graph, Node
+from qcompiler.ir.integer import spiking_nodes
+from qcompiler.ir.snn import Population
+
+from .host import Counters
+
+
+def unproved(graph: Graph, counters: Counters | None = None, engine: str = "") -> tuple[str, ...]:
+    """One sentence for each population with calibrated bounds, and what a run has seen of them."""
+    return tuple(
+        _sentence(node, node.op) + _told(counters, engine, node.result.name)
+        for node in _calibrated(graph)
+        if isinstance(node.op, Population)
+    )
+
+
+def unproved_in_short(graph: Graph, counters: Counters | None = None, engine: str = "") -> str:
+    """The same in one line; empty if all is proved."""
+    nodes = list(_calibrated(graph))
+    if not nodes:
+        return ""
+    ops = [node.op for node in nodes if isinstance(node.op, Population)]
+    what = (
+        "the limits of 1 population" if len(ops) == 1 else f"the limits of {len(ops)} populations"
+    )
+    seen = f"seen on {max(op.images for op in ops)} calibration images"
+    margin = f"with a margin of {min(op.margin for op in ops):g}"
+    return f"{what}, {seen} {margin}{_told(counters, engine, None)}"
+
+
+def _calibrated(graph: Graph) -> Iterator[Node]:
+    for node in spiking_nodes(graph):
+        if isinstance(node.op, Population) and node.op.images:
+            yield node
+
+
+def _sentence(node: Node, op: Population) -> str:
+    return (
+        f"membranes and inputs of %{node.result.name} stay within their limits, as seen on "
+        f"{op.images} calibration images with a margin of {op.margin:g}"
+    )
+
+
+def _told(counters: Counters | None, engine: str, name: str | None) -> str:
+    if counters is None:
+        return ""
+    if counters.beyond is None:
+        return f": not counted by the {engine} engine"
+    found = counters.exceeded if name is None else counters.beyond.get(name, 0)
+    return f": {found:,} of {counters.frames:,} frames beyond"
