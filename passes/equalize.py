@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Invariant, Node, Operand, Value
+from qcompiler.ir import Constant, Graph, Invariant, Node, Operand, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool, SumPool
 from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.ir.kernels import Array
@@ -117,7 +117,9 @@ def _scaled(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Ite
         yield node
         return
     if isinstance(node.op, SumPool) and operands[0].name in read:
-        made = Value(f"{name}:equal", node.result.type.layout)
+        assert isinstance(node.result.type, Tensor)
+        levels = node.result.type.t_max  # its own, as this may be what becomes spikes
+        made = Value(f"{name}:equal", replace(node.result.type.layout, t_max=levels))
         yield replace(node, result=made)
         yield _times(made, read[operands[0].name], node.result, node.origin)
         return

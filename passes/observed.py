@@ -18,6 +18,7 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, Spikes
 from qcompiler.ir.ann import MaxPool
+from qcompiler.ir.coding import unrounded
 from qcompiler.ir.drive import Bounds, Incoming
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.session import OnnxWriter, write_synapse
@@ -63,9 +64,7 @@ class Levels:
         """Add an input."""
 
         def compute() -> None:
-            real = self._inputs.pop(name).astype(np.float32)
-            scaled = real * np.float32(1 / code.scale) + np.float32(code.zero + 0.5)
-            self._known[name] = _whole(scaled, code)
+            self._known[name] = _whole(unrounded(code, self._inputs.pop(name)), code)
 
         self._waiting.append(compute)
 

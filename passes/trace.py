@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Operand, Spikes
+from qcompiler.ir import Constant, Graph, Node, Operand, Spikes, Value
 from qcompiler.ir.ann import Conv, Dense, MaxPool
 from qcompiler.ir.coding import unrounded
 from qcompiler.ir.evaluate import apply
@@ -76,8 +76,9 @@ class Trace:
             source = self.levels[group.branches[index].source.name]
             total = total + _current(synapse, source, weight)
         self.levels[name] = _levels(total / found.slope.astype(np.float32), code)
-        for branch in group.branches:
-            self._read(branch.source.name)
+        for node in group.nodes:
+            for read in {o.name for o in node.operands if isinstance(o, Value)}:
+                self._read(read)
 
     def _read(self, name: str) -> None:
         """Forget a value once all of its readers are done."""

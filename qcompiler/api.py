@@ -29,7 +29,7 @@ from .schedules import Budget
 if TYPE_CHECKING:
     import onnx
 
-_INPUT_LEVELS = 64  # at most, unless t_max is larger: what is lost at the input is lost everywhere
+_INPUT_LEVELS = 64  # at least: what is lost at the input is lost everywhere
 _COARSE = 16  # a mean or scale above it is that of pixels from 0 to 255
 
 
@@ -85,7 +85,7 @@ def compile(
     graph = model if isinstance(model, Graph) else import_model(model, before, allow_products).graph
     options: dict[str, Any] = {"progress": progress}
     options |= {"t_max": _whole(t_max, "t_max"), "weight_bits": _whole(weight_bits, "weight_bits")}
-    options["input_t_max"] = max(t_max, min(4 * t_max, _INPUT_LEVELS))
+    options["input_t_max"] = max(t_max, _INPUT_LEVELS)
     options["activation_error"] = activation_error
     options["effort"] = _whole(effort, "effort")
     options["proved"] = proved

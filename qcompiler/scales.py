@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from qcompiler.ir import Graph, ProgramError
+from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.passes import Pass, Watcher
 from qcompiler.passes.calibration import run
 from qcompiler.passes.equalize import Equalize
+from qcompiler.passes.levels import coded
 
 _FRAMES = 32
 _KEY = "channel_scales"
@@ -47,7 +49,10 @@ def _ratios(before: Graph, after: Graph, data: tuple[Array, ...]) -> dict[str, l
     picked = np.linspace(0, len(data[0]) - 1, min(_FRAMES, len(data[0]))).astype(int)
     part = tuple(array[picked] for array in data)
     shapes = {node.result.name: node.result.type.shape for node in before.nodes}
+    spiking = {value.name for value in coded(after)}
+    spiking |= {node.result.name for node in after.nodes if isinstance(node.op, MaxPool)}
     names = [n.result.name for n in after.nodes if shapes.get(n.result.name) == n.result.type.shape]
+    names = [name for name in names if name in spiking]
     one, other = (_power(graph, part, names) for graph in (before, after))
     found = {}
     for name in names:

@@ -58,8 +58,10 @@ def wide(channels: int = 96) -> Graph:
 
 
 def images(count: int, seed: int = 0, channels: int = 96) -> Array:
-    """Most numbers small, as those of features are."""
-    return np.random.default_rng(seed).random((count, channels, 6, 6), np.float32) ** 4
+    """Whole numbers, one for each level, most of them small, as those of features are."""
+    uniform = np.random.default_rng(seed).random((count, channels, 6, 6), np.float32)
+    whole: Array = np.floor(T_MAX * uniform**4)
+    return whole
 
 
 @pytest.fixture(scope="module")

@@ -174,7 +174,7 @@ def test_a_shorter_uniform_schedule_is_taken(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_same_program_every_time(found: tuple[Trials, Found], tmp_path: Path) -> None:
     _, result = found
     options: dict[str, Any] = {"target": "reference", "scale_values": (16,)}
-    options["calibration"] = CALIBRATION
+    options |= {"calibration": CALIBRATION, "effort": 0}
     program = qcompiler.compile(DIGITS / "digits.onnx", max_drift=2.0, **options)
     again = qcompiler.compile(DIGITS / "digits.onnx", passes=str(result.pipeline), **options)
     assert program.graph == again.graph
