@@ -1,9 +1,12 @@
 """Accuracy of compiled networks by levels and effort, as a table: needs the folder of real data.
 
-    python benchmarks/accuracy.py [mnist] [resnet20] [--t-max 4,8,16]
+    python benchmarks/accuracy.py [mnist] [resnet20] [squeezenet] [--t-max 4,8,16]
 
-Columns: effort 1, effort 0 (ranges of least squared error, weights to the nearest
-integer), and ranges that cut 0.1 % of the values at effort 0. No test image is calibrated with.
+Columns: effort 1, the default; the same for Loihi 2; effort 0 (ranges of least squared error,
+weights to the nearest integer); ranges that cut 0.1 % of the values at effort 0; the last two with
+inputs of t_max levels; and of the first the last output step and the time to compile. No test image
+is calibrated with. SqueezeNet's is the share of answers that are the trained network's; its
+calibration images must be unpacked to imagenet/imagenet_calib_256.npz, or where --packed says.
 """
 
 from __future__ import annotations
@@ -11,24 +14,31 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import qcompiler
+from qcompiler import api
+from qcompiler.data import Data
+from qcompiler.reference import run_onnx
 
 DATA = Path(os.environ.get("QCOMPILER_DATA", Path(__file__).parents[1] / "../shared/data"))
-PERCENTILE = (
-    "fold-batchnorm,fold-linear,normalize{method=percentile},quantize{effort=0},"
-    "assign-windows,insert-readout"
-)
+BEFORE, BEHIND = "fold-batchnorm,fold-linear,normalize", "assign-windows,insert-readout"
 WAYS: dict[str, dict[str, Any]] = {
-    "effort 1": {"effort": 1},
-    "effort 0": {"effort": 0},
-    "percentile": {"passes": PERCENTILE},
+    "effort 1": {},
+    "for Loihi": {"target": "loihi"},
+    "effort 0": {
+        "passes": f"{BEFORE}{{input_t_max=0}},quantize{{effort=0 input_t_max=0}},{BEHIND}"
+    },
+    "percentile": {
+        "passes": f"{BEFORE}{{method=percentile input_t_max=0}},"
+        f"quantize{{effort=0 input_t_max=0}},{BEHIND}"
+    },
 }
-BATCH = 200
+BATCH = 50
 
 
 class Network(NamedTuple):
@@ -39,6 +49,7 @@ class Network(NamedTuple):
     test: str
     options: dict[str, Any]
     t_max: tuple[int, ...]
+    agreement: bool = False
 
 
 NETWORKS = {
@@ -56,6 +67,14 @@ NETWORKS = {
         {"mean_values": (123.675, 116.28, 103.53), "scale_values": (58.395, 57.12, 57.375)},
         (8, 16, 32),
     ),
+    "squeezenet": Network(
+        "imagenet/squeezenet1_0.onnx",
+        "imagenet/imagenet_calib_256.npz",
+        "imagenet/imagenet_samples_100.npz",
+        {"mean_values": (104, 117, 123), "reverse_input_channels": True},
+        (16, 32),
+        agreement=True,
+    ),
 }
 
 
@@ -64,35 +83,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", help=f"out of {', '.join(NETWORKS)} (all)")
     parser.add_argument("--t-max", type=str, default="", help="numbers of levels, with commas")
+    parser.add_argument("--packed", type=Path, help="SqueezeNet's unpacked calibration images")
     given = parser.parse_args()
-    print("| network | t_max |", *(f"{way} |" for way in WAYS), "seconds to compile |")
-    print("|---|---|---|" + "---|" * len(WAYS))
+    print("| network | t_max |", *(f"{way} |" for way in WAYS), "last spike | seconds |")
+    print("|---|---|---|---|" + "---|" * len(WAYS))
     for name in given.networks or NETWORKS:
         network = NETWORKS[name]
+        if network.agreement and given.packed:
+            network = network._replace(calibration=str(given.packed.resolve()))
         levels = map(int, given.t_max.split(",")) if given.t_max else network.t_max
         for t_max in levels:
             print(row(name, network, t_max), flush=True)
 
 
 def row(name: str, network: Network, t_max: int) -> str:
-    """Accuracy in percent each way, and how long compiling with effort 1 takes."""
+    """Percent of right answers each way, and of effort 1 the last step and the time."""
     images, labels = test_set(DATA / network.test)
-    found, seconds = [], []
+    if network.agreement:
+        raw = asdict(api.preprocessing(**network.options))
+        labels = run_onnx(DATA / network.model, Data((images,)), raw).argmax(axis=1)
+    found, steps, seconds = [], [], []
     for way in WAYS.values():
         begin = time.perf_counter()
+        options = {"target": "reference"} | network.options | way
         program = qcompiler.compile(
             DATA / network.model,
-            target="reference",
             calibration=DATA / network.calibration,
             t_max=t_max,
-            **network.options,
-            **way,
+            **options,
         )
         seconds.append(time.perf_counter() - begin)
+        steps.append(program.report().latency_steps)
         parts = [program.run(images[at : at + BATCH]) for at in range(0, len(images), BATCH)]
         answers = np.concatenate([np.asarray(part).argmax(axis=1) for part in parts])
         found.append(f"{100 * np.mean(answers == labels):.2f}")
-    return f"| {name} | {t_max} | {' | '.join(found)} | {seconds[0]:.0f} |"
+    return f"| {name} | {t_max} | {' | '.join(found)} | {steps[0]} | {seconds[0]:.0f} |"
 
 
 def test_set(path: Path) -> tuple[Any, Any]:
