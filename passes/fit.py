@@ -53,11 +53,12 @@ class Fit:
         seen = [columns(real.branches[index], values[index], places) for index in self.fitted]
         joined = np.concatenate(seen, axis=2)
         self.blocks = len(joined)
-        self.middle = joined.mean(axis=1, keepdims=True)
+        self.middle = joined.mean(axis=1, keepdims=True, dtype=np.float64)
         centred = joined - self.middle
         clip = group.clip.op if group.clip else None
         low = clip.low if isinstance(clip, Clip) else None
-        self.rows = Rows(centred, first, places.of(before), low)
+        target = places.of(before).astype(np.float64)
+        self.rows = Rows(centred, first.astype(np.float64), target, low)
         self.start = self._joined([branch.weight for branch in real.branches])
         self.free = self.start != 0
         self.gram = self.rows.gram(self.rows.ridge(self.free))
@@ -93,7 +94,7 @@ class Fit:
 
     def _joined(self, weights: Sequence[Array] | Mapping[int, Array]) -> Array:
         """Weights of all branches as those of the fitted ones, side by side."""
-        parts = [weights[index].astype(np.float32) for index in self.fitted]
+        parts = [weights[index].astype(np.float64) for index in self.fitted]
         outputs = len(parts[0]) // self.blocks
         return np.concatenate([p.reshape(self.blocks, outputs, -1) for p in parts], axis=2)
 

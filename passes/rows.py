@@ -21,7 +21,8 @@ class Rows:
 
     ``seen`` are inputs, ``groups x rows x inputs``; ``target`` and ``first``, ``rows x outputs``,
     are what the layer should sum up and what it does with its first weights. What a clip cuts off
-    below ``low`` is not missing. Moves of weights are ``groups x outputs x inputs``.
+    below ``low`` is not missing. All are of double precision, in which sums hardly depend on the
+    machine. Moves of weights are ``groups x outputs x inputs``.
     """
 
     seen: Array
@@ -34,7 +35,7 @@ class Rows:
         target = self.target
         if self.low is not None:
             present = self.first + self.sums(moved) + bias
-            low = np.float32(self.low)
+            low = self.low
             target = np.where(target <= low, np.minimum(present, low), target)
         lack: Array = target - self.first
         return lack
@@ -47,7 +48,7 @@ class Rows:
     def product(self, lack: Array) -> Array:
         """The inputs' products with what is missing, shaped as a move."""
         blocks = lack.reshape(len(lack), len(self.seen), -1).transpose(1, 2, 0)
-        result: Array = blocks @ self.seen / np.float32(len(lack))
+        result: Array = blocks @ self.seen / len(lack)
         return result
 
     def level(self, moved: Array, bias: Array) -> Array:
@@ -57,16 +58,16 @@ class Rows:
 
     def gram(self, ridge: float) -> Array:
         """The inputs' products with each other, and a ridge: see `descent`."""
-        found = self.seen.transpose(0, 2, 1) @ self.seen / np.float32(self.seen.shape[1])
+        found = self.seen.transpose(0, 2, 1) @ self.seen / self.seen.shape[1]
         power = np.trace(found, axis1=1, axis2=2) / found.shape[1]
-        eye = np.eye(found.shape[1], dtype=np.float32)
-        result: Array = found + ((ridge * power + 1e-20)[:, None, None] * eye).astype(np.float32)
+        eye = np.eye(found.shape[1])
+        result: Array = found + (ridge * power + 1e-20)[:, None, None] * eye
         return result
 
     def solved(self, gram: Array, free: Array) -> tuple[Array, Array]:
         """The moves of weights and biases of least squared error."""
-        moved = np.zeros(free.shape, np.float32)
-        bias = self.level(moved, np.zeros(self.first.shape[1], np.float32))
+        moved = np.zeros(free.shape)
+        bias = self.level(moved, np.zeros(self.first.shape[1]))
         for _ in range(_ROUNDS):
             product = self.product(self.lack(moved, bias) - bias)
             moved = conjugate(gram, product, moved, free, _STEPS)
