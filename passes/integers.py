@@ -73,9 +73,9 @@ def code_of(
     return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
 
 
-def output_levels(t_max: int, chosen: int) -> int:
+def output_levels(t_max: int, chosen: int, channels: int) -> int:
     """Levels of an output: as chosen, else enough to tell the largest from the second largest."""
-    return chosen or max(t_max, 64)
+    return chosen or max(t_max, 64, min(channels, 256))
 
 
 class Rounding(Protocol):

@@ -20,7 +20,9 @@ def levels_of(
         return value.type.t_max
     if value in graph.inputs:
         return input_t_max or t_max
-    return output_levels(t_max, output_t_max) if is_last(graph, value) else t_max
+    if not is_last(graph, value):
+        return t_max
+    return output_levels(t_max, output_t_max, value.type.shape[0] if value.type.shape else 1)
 
 
 def coded(graph: Graph) -> tuple[Value, ...]:

@@ -32,8 +32,7 @@ from qcompiler.passes import Pass, Pipeline
 from qcompiler.passes.allot import Allot
 from qcompiler.passes.calibration import check, run
 from qcompiler.passes.clip_outputs import ClipOutputs, logits
-from qcompiler.passes.groups import is_last
-from qcompiler.passes.integers import output_levels
+from qcompiler.passes.levels import levels_of
 
 from .judgement import Judgement, judge
 from .schedules import Budget, Point
@@ -107,10 +106,7 @@ class Trials:
 
     def uniform_levels(self, t_max: int) -> tuple[int, ...]:
         """What every value has with one t_max for all."""
-        return tuple(
-            output_levels(t_max, 0) if is_last(self.clipped, value) else t_max
-            for value in self.windows.values
-        )
+        return tuple(levels_of(self.clipped, value, t_max) for value in self.windows.values)
 
     def pipeline(self, point: Point) -> Pipeline:
         """The whole pipeline that makes a schedule."""
