@@ -28,8 +28,13 @@ def unrounded(code: Spikes, x: Array) -> Array:
 
 def encode(code: Spikes, x: Array) -> Array:
     """Real numbers to levels in ``0 .. t_max - 1``, as int64."""
-    levels: Array = np.clip(np.floor(unrounded(code, x)), 0, code.top).astype(np.int64)
-    return levels
+    return cut(code, unrounded(code, x)).astype(np.int64)
+
+
+def cut(code: Spikes, quotient: Array) -> Array:
+    """Real numbers of levels, rounded down and clipped to levels, in one byte or two each."""
+    levels: Array = np.floor(quotient).clip(0, code.top)
+    return levels.astype(np.uint8 if code.top < 256 else np.uint16)
 
 
 def saturated(code: Spikes, x: Array) -> int:

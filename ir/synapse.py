@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .kernels import Array, convolve, reach
 from .snn import Connect, Convolve, Relay, Synapse
 
 
-def current(op: Synapse, spikes: Array, weight: Array) -> Array:
+def current(op: Synapse, spikes: Array, weight: Array, precision: Any = np.float64) -> Array:
     """Send a batch of spikes, or of levels, through synapses: ``batch x out``.
 
-    Computed in float64: exact for integers while sums stay below 2**53.
+    Exact for integers while sums stay below 2**53, or below 2**24 in single ``precision``.
     """
-    x, w = spikes.astype(np.float64), weight.astype(np.float64)
+    x, w = spikes.astype(precision), weight.astype(precision)
     match op:
         case Convolve():
             return convolve(x, w, op, op.groups)
@@ -21,7 +23,8 @@ def current(op: Synapse, spikes: Array, weight: Array) -> Array:
             product: Array = x.reshape(len(x), -1) @ w.T
             return product
         case Relay():
-            return x * w
+            relayed: Array = x * w
+            return relayed
 
 
 def fan_in(op: Synapse, weight: Array, source: tuple[int, ...]) -> Array:

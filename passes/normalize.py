@@ -74,7 +74,7 @@ class Normalize(Pass):
         """Whether an input has levels of the ends' number, more than whole numbers between."""
         own = isinstance(value.type, Tensor) and value.type.t_max
         room = self._levels(graph, value)
-        return self.input_t_max > 0 and not own and 1 <= span < room and bool(is_whole(array))
+        return self.input_t_max > 0 and not own and 1 <= span < room and is_whole(array)
 
     def _levels(self, graph: Graph, value: Value) -> int:
         return levels_of(graph, value, self.t_max, self.input_t_max, self.output_t_max)

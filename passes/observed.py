@@ -18,7 +18,7 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, Spikes
 from qcompiler.ir.ann import MaxPool
-from qcompiler.ir.coding import unrounded
+from qcompiler.ir.coding import cut, unrounded
 from qcompiler.ir.drive import Bounds, Incoming
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.session import OnnxWriter, write_synapse
@@ -64,7 +64,7 @@ class Levels:
         """Add an input."""
 
         def compute() -> None:
-            self._known[name] = _whole(unrounded(code, self._inputs.pop(name)), code)
+            self._known[name] = cut(code, unrounded(code, self._inputs.pop(name)))
 
         self._waiting.append(compute)
 
@@ -94,7 +94,7 @@ class Levels:
             summed = _Sum([(part.synapse, part.weight) for part in found.synapses], given)
             total = np.concatenate([summed(part) for part in summed.parts(given, 1)])
             bias, slope = (a.astype(np.float32) for a in (found.bias, found.slope))
-            self._known[group.result.name] = _whole((total + (bias + 0.5)) / slope, code)
+            self._known[group.result.name] = cut(code, (total + (bias + 0.5)) / slope)
             for node in group.nodes:
                 for name in {operand.name for operand in node.operands}:
                     self._read(name)
@@ -179,8 +179,3 @@ class _Sum:
         step = max(1, _MEMORY // (_BYTES * copies * one))
         for begin in range(0, len(arrays[0]), step):
             yield [array[begin : begin + step] for array in arrays]
-
-
-def _whole(quotient: Array, code: Spikes) -> Array:
-    kind = np.uint8 if code.top < 256 else np.uint16
-    return np.floor(quotient).clip(0, code.top).astype(kind)

@@ -6,10 +6,10 @@ import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Spikes, Value
 from qcompiler.ir.ann import Conv, Dense, MaxPool
-from qcompiler.ir.coding import unrounded
+from qcompiler.ir.coding import cut, unrounded
 from qcompiler.ir.evaluate import apply
-from qcompiler.ir.kernels import Array, convolve, pool_max
-from qcompiler.ir.snn import Convolve, Relay, Synapse
+from qcompiler.ir.kernels import Array, pool_max
+from qcompiler.ir.synapse import current
 from qcompiler.ir.view import View, arrange
 
 from .groups import Group
@@ -39,7 +39,7 @@ class Trace:
 
     def encode(self, name: str, code: Spikes) -> None:
         """Add the levels of an input."""
-        self.levels[name] = _levels(unrounded(code, self.real[name]), code)
+        self.levels[name] = cut(code, unrounded(code, self.real[name]))
 
     def follow(self, node: Node) -> None:
         """Add what a max pool or a view makes of its source."""
@@ -74,8 +74,8 @@ class Trace:
         total = found.bias.astype(np.float32) + np.float32(0.5)
         for index, synapse, weight in found.synapses:
             source = self.levels[group.branches[index].source.name]
-            total = total + _current(synapse, source, weight)
-        self.levels[name] = _levels(total / found.slope.astype(np.float32), code)
+            total = total + current(synapse, source, weight, np.float32)
+        self.levels[name] = cut(code, total / found.slope.astype(np.float32))
         for node in group.nodes:
             for read in {o.name for o in node.operands if isinstance(o, Value)}:
                 self._read(read)
@@ -105,19 +105,3 @@ def size_of(graph: Graph) -> tuple[float, int]:
             fan = int(np.prod(node.operands[1].type.shape[1:]))
             products += float(np.prod(node.result.type.shape)) * fan
     return products, max(1, largest)
-
-
-def _levels(quotient: Array, code: Spikes) -> Array:
-    kind = np.uint8 if code.top < 256 else np.uint16
-    return np.floor(quotient).clip(0, code.top).astype(kind)
-
-
-def _current(synapse: Synapse, levels: Array, weight: Array) -> Array:
-    """What levels send through a synapse; in single precision, so nearly exact."""
-    x, w = levels.astype(np.float32), weight.astype(np.float32)
-    if isinstance(synapse, Convolve):
-        return convolve(x, w, synapse, synapse.groups)
-    if isinstance(synapse, Relay):
-        return x * w
-    product: Array = x.reshape(len(x), -1) @ w.T
-    return product
