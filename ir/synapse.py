@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .kernels import Array, convolve, reach
 from .snn import Connect, Convolve, Relay, Synapse
 
 
-def current(op: Synapse, spikes: Array, weight: Array, precision: Any = np.float64) -> Array:
+def current(op: Synapse, spikes: Array, weight: Array) -> Array:
     """Send a batch of spikes, or of levels, through synapses: ``batch x out``.
 
-    Exact for integers while sums stay below 2**53, or below 2**24 in single ``precision``.
+    Computed in float64: exact for integers while sums stay below 2**53.
     """
-    x, w = spikes.astype(precision), weight.astype(precision)
+    x, w = spikes.astype(np.float64), weight.astype(np.float64)
     match op:
         case Convolve():
             return convolve(x, w, op, op.groups)
@@ -23,8 +21,7 @@ def current(op: Synapse, spikes: Array, weight: Array, precision: Any = np.float
             product: Array = x.reshape(len(x), -1) @ w.T
             return product
         case Relay():
-            relayed: Array = x * w
-            return relayed
+            return x * w
 
 
 def fan_in(op: Synapse, weight: Array, source: tuple[int, ...]) -> Array:

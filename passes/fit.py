@@ -29,7 +29,6 @@ from .integers import Weights
 from .real import Linear, Real
 from .rows import Rows
 from .slopes import Ratio
-from .trace import Trace
 
 _ENTRIES = 1 << 26  # of all rows, and of all Gram matrices, of one layer
 _FEWEST = 32  # rows that say anything
@@ -61,8 +60,8 @@ class Fit:
         self.rows = Rows(centred, first.astype(np.float64), target, low)
         self.start = self._joined([branch.weight for branch in real.branches])
         self.free = self.start != 0
-        self.gram = self.rows.gram(self.rows.ridge(self.free))
-        self.moved, self.bias = self.rows.solved(self.gram, self.free)
+        self.gram, found = self.rows.solved(self.free)
+        self.moved, self.sums, self.bias = found
 
     def refitted(self) -> Real:
         """The layer with real weights fitted to its quantised inputs."""
@@ -80,11 +79,13 @@ class Fit:
         units = {i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i in self.fitted}
         most = self._joined([np.full(r.weight.shape, limit * r.parts) for r in ratios])
         unit, start = self._joined(units), self._joined(nearest)
-        product = self.rows.product(self.rows.lack(self.moved, self.bias) - self.bias)
+        product = self.rows.product(self.rows.missing(self.sums, self.bias) + self.sums)
         gradient: Array = (start * unit - self.start) @ self.gram - product
         found = whole(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
         moved: Array = found * unit - self.start
-        bias = self.rows.level(moved, self.bias) - self._at_middle(moved - self.moved)
+        bias = self.rows.level(self.rows.sums(moved), self.bias) - self._at_middle(
+            moved - self.moved
+        )
         weights = self._split(found)
         integers = (
             weights[index].astype(np.int32) if index in weights else weight
@@ -115,16 +116,18 @@ class Fit:
 
 
 def fit_of(
-    group: Group, real: Real, codes: Sequence[Spikes], trace: Trace, before: Array
+    group: Group, real: Real, codes: Sequence[Spikes], levels: Sequence[Array], before: Array
 ) -> Fit | None:
-    """A fit of a group whose sums in the real network are ``before``; None if none is apt."""
+    """A fit of a group to the ``levels`` of its sources; None if none is apt.
+
+    ``before`` are its sums in the real network.
+    """
     fitted = [real.branches[index] for index in _fitted(real)]
     if not fitted or group.gain is not None:
         return None
     inputs, blocks = sum(branch.weight[0].size for branch in fitted), _blocks(fitted[0])
     if blocks * inputs**2 > _ENTRIES:
         return None
-    levels = [trace.levels[branch.source.name] for branch in group.branches]
     values = [decode(code, q, np.float32) for q, code in zip(levels, codes, strict=True)]
     places = places_of(before.shape[1:], len(before), inputs, _ENTRIES // (inputs * blocks))
     return Fit(group, real, values, before, places) if len(places.image) >= _FEWEST else None

@@ -25,9 +25,10 @@ from qcompiler.ir.session import OnnxWriter, write_synapse
 from qcompiler.ir.snn import Relay, Synapse
 from qcompiler.ir.view import View, arrange
 
+from .calibration import Images
 from .groups import Group
 from .integers import Integers
-from .trace import size_of
+from .trace import Unread, picked, size_of
 
 _WORK = 2e11  # products that run all images through a network once
 _LOOK = 8e10  # products of one look at a population
@@ -42,16 +43,11 @@ class Levels:
     Nothing is computed before someone asks for them; what all have read is forgotten.
     """
 
-    def __init__(self, graph: Graph, data: tuple[Array, ...]) -> None:
-        images = images_for(graph, len(data[0]))
-        picked = np.linspace(0, len(data[0]) - 1, images).astype(int)
-        self._inputs = {
-            value.name: array[picked] for value, array in zip(graph.inputs, data, strict=True)
-        }
+    def __init__(self, graph: Graph, data: Images) -> None:
+        self._inputs = {v.name: array for v, array in zip(graph.inputs, data, strict=True)}
         self._known: dict[str, Array] = {}
         self._waiting: list[Callable[[], None]] = []
-        values = [*graph.inputs, *(node.result for node in graph.nodes)]
-        self._unread = {value.name: len(graph.users(value)) for value in values}
+        self._unread = Unread(graph)
 
     def of(self, group: Group) -> list[Array]:
         """The levels of the sources of a group, in order of its branches."""
@@ -80,7 +76,7 @@ class Levels:
                 case op:
                     assert isinstance(op, View)
                     self._known[name] = arrange(op, levels, *node.arrays)
-            self._read(source)
+            self._forget([node])
 
         self._waiting.append(compute)
 
@@ -95,15 +91,12 @@ class Levels:
             total = np.concatenate([summed(part) for part in summed.parts(given, 1)])
             bias, slope = (a.astype(np.float32) for a in (found.bias, found.slope))
             self._known[group.result.name] = cut(code, (total + (bias + 0.5)) / slope)
-            for node in group.nodes:
-                for name in {operand.name for operand in node.operands}:
-                    self._read(name)
+            self._forget(group.nodes)
 
         self._waiting.append(compute)
 
-    def _read(self, name: str) -> None:
-        self._unread[name] = self._unread.get(name, 1) - 1
-        if not self._unread[name]:
+    def _forget(self, nodes: Sequence[Node]) -> None:
+        for name in self._unread.after(nodes):
             self._known.pop(name, None)
 
 
@@ -121,8 +114,7 @@ def seen(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tuple[Bounds,
     top = max(part.top for part in incoming)
     summed, found = _Sum([part[:2] for part in incoming], levels), []
     images = int(max(1, min(len(levels[0]), _LOOK / (top * summed.products))))
-    picked = np.linspace(0, len(levels[0]) - 1, images).astype(int)
-    for part in summed.parts([array[picked] for array in levels], top):
+    for part in summed.parts(picked(tuple(levels), images), top):
         arrived = summed([_spikes(q, top) for q in part])
         found.append(_extremes(arrived.reshape(top, -1, *arrived.shape[1:])))
     return reduce(Bounds.joined, found), images

@@ -41,8 +41,9 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, First, Neuron
 from qcompiler.ir.view import View
 
+from . import observed, trace
 from .base import HIDDEN, Pass
-from .calibration import check, check_effort
+from .calibration import Images, check, check_effort
 from .fit import fit_of
 from .groups import Group, groups
 from .integers import Integers, Observe, code_of, integers_of
@@ -116,8 +117,11 @@ class _Lowering:
         self.groups = {group.result.name: group for group in groups(graph)}
         self.inner = {n.result.name for g in self.groups.values() for n in g.nodes[:-1]}
         self.faults: list[Diagnostic] = []
-        self.trace = _trace(graph, options)
-        self.levels = _levels(graph, options)
+        self.trace: Trace | None = None
+        self.levels: Levels | None = None
+        if data := _data(graph, options):
+            self.levels = Levels(graph, data)
+            self.trace = Trace(graph, data) if options.effort else None
 
     def run(self) -> Graph:
         for value in self.graph.inputs:
@@ -147,9 +151,8 @@ class _Lowering:
         code = self.code(value, ())
         op = Encode(code.t_max, code.scale, code.zero)
         self.spikes[value.name] = self.builder.add(op, raw, name=f"{value.name}:spikes")
-        for record in (self.trace, self.levels):
-            if record:
-                record.encode(value.name, code)
+        if self.levels:
+            self.levels.encode(value.name, code)
 
     def code(self, value: Value, origin: tuple[str, ...]) -> Spikes:
         bounds = value.type.range if isinstance(value.type, Tensor) else None
@@ -214,21 +217,23 @@ class _Lowering:
 
     def integers(self, group: Group, codes: tuple[Spikes, ...], code: Spikes) -> Integers:
         real, limits, observe = real_of(group, codes), self.options.limits, self.observe(group)
-        if self.trace is None:
+        if self.trace is None or self.levels is None:
             return integers_of(group, real, codes, code, limits, observe=observe)
         before = self.trace.before_clip(group)
-        fit = fit_of(group, real, codes, self.trace, before)
+        fit = fit_of(group, real, codes, self.levels.of(group), before)
         if fit is None:
             found = integers_of(group, real, codes, code, limits, observe=observe)
         else:
             real = fit.refitted()
             found = integers_of(group, real, codes, code, limits, fit.rounded, observe)
-        self.trace.add(group, before, found, code)
+        self.trace.add(group, before)
         return found
 
     def observe(self, group: Group) -> Observe | None:
         levels = self.levels
-        return (lambda incoming: seen(incoming, levels.of(group))) if levels else None
+        if levels is None or not _observes(self.options):
+            return None
+        return lambda incoming: seen(incoming, levels.of(group))
 
     def neurons(self, group: Group, sources: list[Value], code: Spikes, found: Integers) -> Value:
         name, origin, add = group.result.name, group.origin, self.builder.add
@@ -251,18 +256,24 @@ class _Lowering:
         return Constant(name, _narrow(array * (2 if self.options.even else 1)))
 
 
-def _trace(graph: Graph, options: Quantize) -> Trace | None:
-    if options.calibration is None or options.effort == 0:
+def _data(graph: Graph, options: Quantize) -> Images | None:
+    """The images that are needed, of as many as time and memory allow."""
+    data = options.calibration
+    if data is None or not (options.effort or _observes(options)):
         return None
-    check(graph, options.calibration)
-    return Trace(graph, options.calibration, options.effort)
+    check(graph, data)
+    given = len(data[0])
+    images = (
+        trace.images_for(graph, given, options.effort)
+        if options.effort
+        else observed.images_for(graph, given)
+    )
+    return trace.picked(data, images)
 
 
-def _levels(graph: Graph, options: Quantize) -> Levels | None:
-    if options.calibration is None or options.proved or options.input >= options.potential:
-        return None
-    check(graph, options.calibration)
-    return Levels(graph, options.calibration)
+def _observes(options: Quantize) -> bool:
+    """Whether limits may be kept on calibration data only."""
+    return not options.proved and options.input < options.potential
 
 
 def _narrow(array: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,9 +11,17 @@ from qcompiler.ir.kernels import Array
 
 from .descent import conjugate
 
-_RIDGES = (0.03, 0.3, 3.0, 30.0)  # of the mean square of an input
+_RIDGES = (30.0, 3.0, 0.3, 0.03)  # of the mean square of an input, each from the last one's end
 _HELD_OUT = 4  # one row in so many chooses among them
 _ROUNDS, _STEPS = 3, 10
+
+
+class Solution(NamedTuple):
+    """Moves of weights, what they add to the sums, and biases."""
+
+    moved: Array
+    sums: Array
+    bias: Array
 
 
 @dataclass(frozen=True)
@@ -30,62 +39,75 @@ class Rows:
     target: Array
     low: float | None
 
-    def lack(self, moved: Array, bias: Array) -> Array:
-        """What is missing at the first weights, seen from the present ones: ``rows x outputs``."""
-        target = self.target
+    def missing(self, sums: Array, bias: Array) -> Array:
+        """What is missing with moves that add ``sums``, and a bias: ``rows x outputs``."""
+        present = self.first + sums
+        present += bias
+        missing: Array = self.target - present
         if self.low is not None:
-            present = self.first + self.sums(moved) + bias
-            low = self.low
-            target = np.where(target <= low, np.minimum(present, low), target)
-        lack: Array = target - self.first
-        return lack
+            np.minimum(self.low - present, 0, out=missing, where=self.target <= self.low)
+        return missing
 
     def sums(self, moved: Array) -> Array:
         """What moves of the weights add to the sums: ``rows x outputs``."""
         found = self.seen @ moved.transpose(0, 2, 1)
         return found.transpose(1, 0, 2).reshape(self.first.shape)
 
-    def product(self, lack: Array) -> Array:
-        """The inputs' products with what is missing, shaped as a move."""
-        blocks = lack.reshape(len(lack), len(self.seen), -1).transpose(1, 2, 0)
-        result: Array = blocks @ self.seen / len(lack)
+    def product(self, wanted: Array) -> Array:
+        """The inputs' products with what moves should add, shaped as a move."""
+        blocks = wanted.reshape(len(wanted), len(self.seen), -1).transpose(1, 2, 0)
+        result: Array = blocks @ self.seen / len(wanted)
         return result
 
-    def level(self, moved: Array, bias: Array) -> Array:
+    def level(self, sums: Array, bias: Array) -> Array:
         """The bias that leaves nothing missing on average."""
-        result: Array = (self.lack(moved, bias) - self.sums(moved)).mean(axis=0)
+        result: Array = bias + self.missing(sums, bias).mean(axis=0)
         return result
 
-    def gram(self, ridge: float) -> Array:
-        """The inputs' products with each other, and a ridge: see `descent`."""
-        found = self.seen.transpose(0, 2, 1) @ self.seen / self.seen.shape[1]
-        power = np.trace(found, axis1=1, axis2=2) / found.shape[1]
-        eye = np.eye(found.shape[1])
-        result: Array = found + (ridge * power + 1e-20)[:, None, None] * eye
+    def gram(self) -> Array:
+        """The inputs' products with each other: see `descent`."""
+        result: Array = self.seen.transpose(0, 2, 1) @ self.seen / self.seen.shape[1]
         return result
 
-    def solved(self, gram: Array, free: Array) -> tuple[Array, Array]:
-        """The moves of weights and biases of least squared error."""
-        moved = np.zeros(free.shape)
-        bias = self.level(moved, np.zeros(self.first.shape[1]))
+    def begin(self, free: Array) -> Solution:
+        """No moves, and the bias that leaves nothing missing on average."""
+        sums = np.zeros_like(self.first)
+        return Solution(np.zeros(free.shape), sums, self.level(sums, np.zeros(sums.shape[1])))
+
+    def better(self, found: Solution, gram: Array, free: Array) -> Solution:
+        """The moves and biases of least squared error, given what a clip hides at the last."""
+        product = self.product(self.missing(found.sums, found.bias) + found.sums)
+        moved = conjugate(gram, product, found.moved, free, _STEPS)
+        sums = self.sums(moved)
+        return Solution(moved, sums, self.level(sums, found.bias))
+
+    def solved(self, free: Array) -> tuple[Array, Solution]:
+        """The Gram matrix with its ridge, and moves and biases of least squared error."""
+        gram = with_ridge(self.gram(), self._ridge(free))
+        found = self.begin(free)
         for _ in range(_ROUNDS):
-            product = self.product(self.lack(moved, bias) - bias)
-            moved = conjugate(gram, product, moved, free, _STEPS)
-            bias = self.level(moved, bias)
-        return moved, bias
+            found = self.better(found, gram, free)
+        return gram, found
 
-    def ridge(self, free: Array) -> float:
+    def _ridge(self, free: Array) -> float:
         """The ridge whose solution on most of the rows is best on the others."""
         cut = self.seen.shape[1] // _HELD_OUT
         others, some = self._part(slice(cut)), self._part(slice(cut, None))
-        errors = []
+        gram, found, errors = some.gram(), some.begin(free), []
         for ridge in _RIDGES:
-            moved, bias = some.solved(some.gram(ridge), free)
-            left = others.lack(moved, bias) - others.sums(moved) - bias
-            errors.append(float((left**2).sum(dtype=np.float64)))
+            found = some.better(found, with_ridge(gram, ridge), free)
+            missing = others.missing(others.sums(found.moved), found.bias)
+            errors.append(float((missing**2).sum()))
         return _RIDGES[int(np.argmin(errors))]
 
     def _part(self, rows: slice) -> Rows:
         return replace(
             self, seen=self.seen[:, rows], first=self.first[rows], target=self.target[rows]
         )
+
+
+def with_ridge(gram: Array, ridge: float) -> Array:
+    """A Gram matrix that holds weights where they were."""
+    power = np.trace(gram, axis1=1, axis2=2) / gram.shape[1]
+    result: Array = gram + (ridge * power + 1e-20)[:, None, None] * np.eye(gram.shape[1])
+    return result

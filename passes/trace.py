@@ -1,19 +1,19 @@
-"""What calibration images make of every value, in the real network and in the integer one."""
+"""What calibration images make of every value in the real network."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Operand, Spikes, Value
-from qcompiler.ir.ann import Conv, Dense, MaxPool
-from qcompiler.ir.coding import cut, unrounded
+from qcompiler.ir import Graph, Node, Value
+from qcompiler.ir.ann import Conv, Dense
 from qcompiler.ir.evaluate import apply
-from qcompiler.ir.kernels import Array, pool_max
-from qcompiler.ir.synapse import current
-from qcompiler.ir.view import View, arrange
+from qcompiler.ir.kernels import Array
 
+from .calibration import Images, run
 from .groups import Group
-from .integers import Integers
 
 _BYTES = 24  # a neuron and image, while its layer is worked on
 _MEMORY = 1 << 31
@@ -21,71 +21,67 @@ _WORK = 6e10  # products that run all images through a network once
 
 
 class Trace:
-    """Real values and levels of every tensor that is still to be read, ``images x shape``."""
+    """Real values of every tensor that is still to be read, ``images x shape``."""
 
-    def __init__(self, graph: Graph, data: tuple[Array, ...], effort: int) -> None:
-        images = images_for(graph, len(data[0]), effort)
-        picked = np.linspace(0, len(data[0]) - 1, images).astype(int)
-        self.real = {
-            value.name: array[picked].astype(np.float32)
+    def __init__(self, graph: Graph, data: Images) -> None:
+        self._graph = graph
+        self._real = {
+            value.name: array.astype(np.float32)
             for value, array in zip(graph.inputs, data, strict=True)
         }
-        self.levels: dict[str, Array] = {}
-        self._unread = {
-            name: len(graph.users(value))
-            for name, value in [(v.name, v) for v in graph.inputs]
-            + [(n.result.name, n.result) for n in graph.nodes]
-        }
-
-    def encode(self, name: str, code: Spikes) -> None:
-        """Add the levels of an input."""
-        self.levels[name] = cut(code, unrounded(code, self.real[name]))
+        self._unread = Unread(graph)
 
     def follow(self, node: Node) -> None:
         """Add what a max pool or a view makes of its source."""
-        source, name = node.operands[0].name, node.result.name
-        self.real[name] = apply(node.op, self.real[source])
-        levels = self.levels[source]
-        if isinstance(node.op, MaxPool):
-            self.levels[name] = pool_max(levels, node.op, node.op.kernel, 0)
-        else:
-            assert isinstance(node.op, View)
-            self.levels[name] = arrange(node.op, levels)
-        self._read(source)
+        self._real[node.result.name] = self._run([node])
+        self._forget([node])
 
     def before_clip(self, group: Group) -> Array:
-        """What the real network has in front of the clip of a group."""
-        known: dict[str, Array] = {}
-
-        def get(operand: Operand) -> Array:
-            if isinstance(operand, Constant):
-                return operand.data
-            return known[operand.name] if operand.name in known else self.real[operand.name]
-
+        """What a group has in front of its clip."""
         nodes = [node for node in group.nodes if node is not group.clip]
-        for node in nodes:
-            known[node.result.name] = apply(node.op, *map(get, node.operands))
-        return known[nodes[-1].result.name] if nodes else self.real[group.branches[0].source.name]
+        return self._run(nodes) if nodes else self._real[group.branches[0].source.name]
 
-    def add(self, group: Group, before: Array, found: Integers, code: Spikes) -> None:
-        """Add what a group makes of its sources: of real ones ``before`` its clip, and levels."""
+    def add(self, group: Group, before: Array) -> None:
+        """Add what a group makes of its sources, given what is ``before`` its clip."""
         name = group.result.name
-        self.real[name] = apply(group.clip.op, before) if group.clip else before
-        total = found.bias.astype(np.float32) + np.float32(0.5)
-        for index, synapse, weight in found.synapses:
-            source = self.levels[group.branches[index].source.name]
-            total = total + current(synapse, source, weight, np.float32)
-        self.levels[name] = cut(code, total / found.slope.astype(np.float32))
-        for node in group.nodes:
-            for read in {o.name for o in node.operands if isinstance(o, Value)}:
-                self._read(read)
+        self._real[name] = apply(group.clip.op, before) if group.clip else before
+        self._forget(group.nodes)
 
-    def _read(self, name: str) -> None:
-        """Forget a value once all of its readers are done."""
-        self._unread[name] -= 1
-        if self._unread[name] <= 0:
-            self.real.pop(name, None)
-            self.levels.pop(name, None)
+    def _run(self, nodes: Sequence[Node]) -> Array:
+        """What nodes make of what is known; the last one's result."""
+        last = nodes[-1].result
+        operands = [o for node in nodes for o in node.operands if isinstance(o, Value)]
+        inputs = tuple({o.name: o for o in operands if o.name in self._real}.values())
+        part = replace(self._graph, inputs=inputs, nodes=tuple(nodes), outputs=(last,))
+        data = tuple(self._real[value.name] for value in inputs)
+        found = [values[last.name] for values in run(part, data, [last.name])]
+        return np.concatenate(found)
+
+    def _forget(self, nodes: Sequence[Node]) -> None:
+        for name in self._unread.after(nodes):
+            self._real.pop(name, None)
+
+
+class Unread:
+    """How many nodes are still to read each value of a graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        values = [*graph.inputs, *(node.result for node in graph.nodes)]
+        self._nodes = {value.name: len(graph.users(value)) for value in values}
+
+    def after(self, nodes: Sequence[Node]) -> Iterator[str]:
+        """Names of the values that nobody reads any more once these nodes are done."""
+        for node in nodes:
+            for name in {o.name for o in node.operands if isinstance(o, Value)}:
+                self._nodes[name] -= 1
+                if self._nodes[name] <= 0:
+                    yield name
+
+
+def picked(data: Images, images: int) -> Images:
+    """So many images, spread over all."""
+    places = np.linspace(0, len(data[0]) - 1, images).astype(int)
+    return tuple(array[places] for array in data)
 
 
 def images_for(graph: Graph, given: int, effort: int) -> int:

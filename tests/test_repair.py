@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import qcompiler
 from qcompiler.ir import Builder, Constant, DataError, Graph, PipelineError, Tensor, evaluate, show
 from qcompiler.ir.ann import Clip, Conv, Dense
-from qcompiler.ir.coding import decode
+from qcompiler.ir.coding import decode, encode
 from qcompiler.ir.integer import layers, weight_of
 from qcompiler.ir.kernels import Array, convolve
 from qcompiler.ir.snn import Convolve
@@ -143,21 +143,19 @@ def test_a_fitted_layer_is_closer_to_the_real_one() -> None:
     graph, data = network(), 0.6 + 0.4 * images(40)
     ranged = compiled(graph, NORMAL, calibration=(data,), t_max=4)
     code = code_of((2, 8, 8), 4, (0.0, 1.0))
-    trace = Trace(ranged, (data,), 1)
-    trace.encode("x", code)
+    trace, levels = Trace(ranged, (data,)), encode(code, data)
     group = next(groups(ranged))
     before, real = trace.before_clip(group), real_of(group, (code,))
-    fit = fit_of(group, real, (code,), trace, before)
+    fit = fit_of(group, real, (code,), [levels], before)
     assert fit is not None
 
     def missed(layer: Real) -> float:
         (branch,) = layer.branches
         assert isinstance(branch.synapse, Convolve)
-        sums = convolve(decode(code, trace.levels["x"]), branch.weight, branch.synapse, 1)
+        sums = convolve(decode(code, levels), branch.weight, branch.synapse, 1)
         clipped = np.maximum(sums + layer.bias, 0) - np.maximum(before, 0)
         return float((clipped**2).sum())
 
-    print(missed(fit.refitted()), missed(real))
     assert missed(fit.refitted()) < missed(real)
 
 
