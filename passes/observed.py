@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
+from itertools import pairwise
 
 import numpy as np
 
@@ -113,7 +114,7 @@ def seen(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tuple[Bounds,
     """
     top = max(part.top for part in incoming)
     summed, found = _Sum([part[:2] for part in incoming], levels), []
-    images = int(max(1, min(len(levels[0]), _LOOK / (top * summed.products))))
+    images = int(max(1, min(len(levels[0]), _MOST, _LOOK / (top * summed.products))))
     for part in summed.parts(picked(tuple(levels), images), top):
         arrived = summed([_spikes(q, top) for q in part])
         found.append(_extremes(arrived.reshape(top, -1, *arrived.shape[1:])))
@@ -136,13 +137,20 @@ def _extremes(arrived: Array) -> Bounds:
         return low[0, 0].astype(np.float64), high[0, 0].astype(np.float64)
 
     fall, rise = ends(arrived)
-    current = np.cumsum(arrived, axis=0, out=arrived)
+    current = _summed_up(arrived)
     least, most = ends(current[-1:])
-    membrane = np.cumsum(current, axis=0, out=current)
+    membrane = _summed_up(current)
     lowest, highest = ends(membrane)
     final, _ = ends(membrane[-1:])
     low, high = np.minimum, np.maximum  # a neuron at rest keeps to them, too
     return Bounds(low(lowest, 0), high(highest, 0), final, low(fall, 0), high(rise, 0), least, most)
+
+
+def _summed_up(steps: Array) -> Array:
+    """Each step and all before it, in place: faster than cumsum, which strides over all steps."""
+    for before, step in pairwise(steps):
+        step += before
+    return steps
 
 
 class _Sum:
