@@ -4,7 +4,8 @@ Lava's own runtime gives every process an operating-system process and spends mo
 messages between them. Here the same models, unmodified and chosen by the same run configuration,
 get slots in memory for ports and are called in turn. Every connection sends what it computed one
 step before, so it is exact to run all neurons first, then all connections, and to hand what those
-computed over to the next step. A connection that no spike reaches adds nothing and is not called.
+computed over to the next step. A connection that no spike reaches adds nothing and is not called;
+what one with delays makes of its constants at every step is made once.
 """
 
 from __future__ import annotations
@@ -33,6 +34,20 @@ class _Slot:
 
     def send(self, value: Array) -> None:
         self.value = value
+
+
+class _Spread:
+    """Weights by delay, as Lava computes them from constants at every step; here once."""
+
+    def __init__(self, spread: Callable[[Any, Any, int], Any]) -> None:
+        self.spread = spread
+        self.weights: Any = None
+        self.found: Any = None
+
+    def __call__(self, weights: Any, delays: Any, longest: int) -> Any:
+        if weights is not self.weights:  # the model replaces them at its first step
+            self.weights, self.found = weights, self.spread(weights, delays, longest)
+        return self.found
 
 
 class Executor:
@@ -71,6 +86,7 @@ class Executor:
         self.connections = [model for process, model in models if hasattr(process, "s_in")]
         targets = {id(sender): slots[id(receiver)] for sender, receiver in network.links}
         self.targets = [targets[id(p.a_out)] for p, _ in models if hasattr(p, "s_in")]
+        self.heard = [_heard(model.weights) for model in self.connections]
 
     def stream(
         self, feeds: Mapping[str, Callable[[int], Array]], steps: int
@@ -83,15 +99,21 @@ class Executor:
                 model.time_step = now + 1
                 model.run_spk()
                 model.a_in.value = 0 * model.a_in.value
-            for model, target in zip(self.connections, self.targets, strict=True):
-                _deliver(model, target)
+            for each in zip(self.connections, self.targets, self.heard, strict=True):
+                _deliver(*each)
             yield {name: slot.sender.value for name, slot in self.outputs.items() if slot.sender}
 
 
-def _deliver(model: Any, target: _Slot) -> None:
+def _heard(weights: Any) -> Any:
+    """An index of the senders that have synapses in a matrix."""
+    senders = np.unique(weights.nonzero()[1])
+    return slice(None) if len(senders) == weights.shape[1] else senders
+
+
+def _deliver(model: Any, target: _Slot, heard: Any) -> None:
     delayed = model.a_buff.ndim > 1
     spikes = model.s_in.sender.value
-    if spikes.any() or (delayed and model.a_buff.any()):
+    if spikes[heard].any() or (delayed and model.a_buff.any()):
         model.s_in.value = spikes
         model.run_spk()
         target.value = target.value + (model.a_buff[:, 0] if delayed else model.a_buff)
@@ -111,4 +133,6 @@ def _model(process: Any, config: Any, slots: dict[int, _Slot]) -> Any:
     for port in (*process.in_ports, *process.out_ports):
         slots[id(port)] = _Slot(port.shape[0])
         setattr(model, port.name, slots[id(port)])
+    if hasattr(model, "get_delay_wgts_mat"):
+        model.get_delay_wgts_mat = _Spread(model.get_delay_wgts_mat)
     return model

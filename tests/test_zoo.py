@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,18 @@ import pytest
 
 import qcompiler
 from qcompiler.backends.program import Program
-from tests.zoo import RECIPES, SMALLER, Trained, float_outputs, trained
+from tests.zoo import RECIPES, Trained, float_outputs, trained
 
 LOST = 0.02  # of the metric, at most
 USEFUL = {"classes": 0.85, "pixels": 0.65}
 LEVELS = 64
 FEW_LEVELS = {"GRU": 4, "LSTM": 4, "squeeze and excitation": 8}  # on Lava populations take time
+CHIPS = {"GRU": 2, "LSTM": 2}  # of all steps, each with populations of its own
 
 
-def compiled(network: Trained, target: str, name: str) -> Program:
+@cache
+def compiled(name: str, target: str) -> Program:
+    network = trained(name)
     t_max = FEW_LEVELS.get(name, 16) if target == "loihi" else LEVELS
     return qcompiler.compile(
         network.proto,
@@ -46,29 +50,24 @@ def test_network_keeps_its_metric(name: str) -> None:
     exact = float_outputs(network)
     wanted = network.metric(exact[0])
     assert wanted >= USEFUL[network.task]
-    program = compiled(network, "reference", name)
+    program = compiled(name, "reference")
     found = outputs(program, network)
     assert network.metric(found[0]) >= wanted - LOST
     for one, other in zip(found, exact, strict=True):
         missed = np.square(one - other).sum() / np.square(other - other.mean()).sum()
         assert missed <= 0.05  # of the variance, in real units
-    if name in SMALLER:  # step by step the large one takes a minute
-        network = trained(name, smaller=True)
-        program = compiled(network, "reference", name)
-    equal(program, "fast", [x[:2] for x in network.held_out])
+    equal(program, "fast", [x[:2] for x in trained(name).held_out])
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_network_fits_loihi(name: str) -> None:
-    network = trained(name, smaller=True)
-    program = compiled(network, "loihi", name)
-    assert program.report().chips == 1
-    equal(program, "fast", [x[:2] for x in network.held_out])
+    program = compiled(name, "loihi")
+    assert program.report().chips == CHIPS.get(name, 1)
+    equal(program, "fast", [x[:2] for x in trained(name).held_out])
 
 
 @pytest.mark.lava
 @pytest.mark.parametrize("name", RECIPES)
 def test_network_on_lava(name: str) -> None:
-    network = trained(name, smaller=True)
-    program = compiled(network, "loihi", name)
-    equal(program, "lava-single", [x[:2] for x in network.held_out])
+    program = compiled(name, "loihi")
+    equal(program, "lava-single", [x[:2] for x in trained(name).held_out])

@@ -201,16 +201,10 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-# What stands for a network where it would take too long: step by step.
-SMALLER = {"GRU": _cell("GRU", 3, 2, 2), "LSTM": _cell("LSTM", 4, 2, 2)}
-
-
 @cache
-def trained(name: str, smaller: bool = False) -> Trained:
+def trained(name: str) -> Trained:
     """Train the last layer of a network; the same for a name, always."""
     recipe, rng = RECIPES[name], np.random.default_rng(7)
-    if smaller:
-        recipe = SMALLER.get(name, recipe)
     images, labels = _digits()
     clean, given = images, images
     if recipe.task == "pixels":
