@@ -181,6 +181,8 @@ _ELEMENTWISE = [
     "Sum",
 ]
 
+ALIKE = frozenset({*FUNCTIONS, *_ELEMENTWISE, "Dropout", "Identity"})
+
 # How what is read is rearranged if its batch axis does not stand first.
 _MOVED: Mapping[str, Callable[[Importer, Step], moved.Results]] = {
     **dict.fromkeys(FUNCTIONS, moved.elementwise),

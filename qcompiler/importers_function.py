@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 from math import pi
 
@@ -13,7 +14,7 @@ from qcompiler.passes.lower_activations import product_neurons
 
 from .importers_branch import affine, spread
 from .importers_scalar import affine_by, constant_for, pair
-from .known import Known
+from .known import Known, merge
 from .onnx_tensor import Array
 from .refusals import TWO
 from .scalar import applied, formulas
@@ -79,6 +80,10 @@ def power(step: Step) -> Value:
     """Pow of the data to a constant exponent, or of a constant to the data."""
     if all(isinstance(step.item(index), Value) for index in (0, 1)):
         raise Refused("Pow of two values that depend on the data is not supported")
+    exponent = step.item(1)
+    if isinstance(exponent, Known) and exponent.arrays[0].dtype.kind in "iu":
+        real = merge([array.astype(np.float32) for array in exponent.arrays], exponent.name)
+        step = replace(step, inputs=(step.item(0), real))
     first, array, _ = pair(step)
     if array.size != 1:
         raise Refused("Pow with several exponents is not supported", "use one exponent for all")

@@ -22,6 +22,7 @@ _FIX = (
     "fix them, for example with "
     "python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {name} --input_shape 1,.."
 )
+_ONE_OPEN = "fix it if it is the size of a sample, or export the model with a batch axis: [N, 1]"
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ def reads(node: onnx.NodeProto) -> Iterator[str]:
 def input_shape(value: onnx.ValueInfoProto) -> tuple[int | None, Shape]:
     """The batch size of an input, if it is fixed, and the shape of one sample.
 
+    A single axis is that of a sample.
+
     Raises Refused if that is no tensor of real numbers, or not of one shape.
     """
     name, tensor = value.name, value.type.tensor_type
@@ -150,14 +153,17 @@ def input_shape(value: onnx.ValueInfoProto) -> tuple[int | None, Shape]:
     written = ", ".join(map(str, dims))
     if 0 in dims:
         raise Refused(f'input "{name}" has the shape [{written}], which has no elements', help_)
-    if len(dims) < 2:
-        raise Refused(f'input "{name}" has no axis beside that of the batch')
-    shape = tuple(n for n in dims[1:] if isinstance(n, int))
-    if len(shape) < len(dims) - 1:
+    if not dims:
+        raise Refused(f'input "{name}" has no axis')
+    sample = dims[1:] or dims
+    if not dims[1:]:
+        help_ = _ONE_OPEN
+    shape = tuple(n for n in sample if isinstance(n, int))
+    if len(shape) < len(sample):
         raise Refused(f'input "{name}" has the shape [{written}], which leaves sizes open', help_)
     if prod(shape) > LIMIT:
         raise Refused(f'input "{name}" has more than {LIMIT} elements')
-    return dims[0] if isinstance(dims[0], int) else None, shape
+    return dims[0] if dims[1:] and isinstance(dims[0], int) else None, shape
 
 
 def _length(dim: onnx.TensorShapeProto.Dimension) -> int | str:

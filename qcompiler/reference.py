@@ -25,7 +25,8 @@ def run_onnx(
 ) -> Array:
     """First output of the model for every frame, after the preprocessing that was compiled in.
 
-    Models with a fixed batch are run that many frames at a time. InvalidModel if it cannot run.
+    Models with a fixed batch are run that many frames at a time, those without a batch axis one by
+    one. InvalidModel if it cannot run.
     """
     try:
         options = onnxruntime.SessionOptions()
@@ -46,7 +47,8 @@ def _batches(
     progress: Callable[[float], None] | None,
 ) -> Any:
     inputs = session.get_inputs()
-    fixed = inputs[0].shape[0]
+    alone = len(inputs[0].shape) == 1  # samples without a batch axis
+    fixed = 1 if alone else inputs[0].shape[0]
     step = fixed if isinstance(fixed, int) and fixed > 0 else _BATCH
     prepare = Preprocessing(**preprocessing)
     for begin in range(0, len(data), step):
@@ -56,9 +58,10 @@ def _batches(
             parts = [np.concatenate([p, np.repeat(p[-1:], step - count, axis=0)]) for p in parts]
         kinds = {"tensor(double)": np.float64, "tensor(float16)": np.float16}
         feed = {
-            given.name: part.astype(kinds.get(given.type, np.float32))
+            given.name: (part[0] if alone else part).astype(kinds.get(given.type, np.float32))
             for given, part in zip(inputs, parts, strict=True)
         }
-        yield session.run(None, feed)[0][:count]
+        found = session.run(None, feed)[0]
+        yield found[None] if alone else found[:count]
         if progress:
             progress(min(1.0, (begin + step) / len(data)))

@@ -54,6 +54,7 @@ class Scope:
     """The graph being built, its constants by name, and the batch sizes to probe.
 
     ``allow_products`` says whether two values that depend on the data may be multiplied,
+    ``unbatched`` whether the model takes samples without a batch axis (see `unbatched`),
     ``batch_axis`` where the batch axis of a value stands that has it not first, ``formulas`` which
     function of which other value a value is.
     """
@@ -61,6 +62,7 @@ class Scope:
     builder: Builder
     probes: tuple[int, ...]
     allow_products: bool = False
+    unbatched: bool = False
     batch_axis: dict[str, int] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
     formulas: dict[str, tuple[Value, str]] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from qcompiler.ir import (
 )
 
 from .fate import Fate
-from .importers import HOST, IMPORTERS, UNROLLED, VIEWS, importer
+from .importers import ALIKE, HOST, IMPORTERS, UNROLLED, VIEWS, importer
 from .importers_known import KNOWING
 from .known import EVALUATED, LIMIT, PROBES, Known, TooLarge, compute
 from .model_graph import Entry, entries, input_shape, needed, reads
@@ -30,6 +30,7 @@ from .onnx_tensor import Array
 from .preprocessing import Preprocessing
 from .refusals import FOLD, TWO, refusal
 from .step import Broken, Item, Refused, Scope, Step, Unknown, attributes_of, fixes_batch
+from .unbatched import aligned, is_unbatched
 from .unroll import Unroller
 
 _OLDEST = 7
@@ -140,6 +141,11 @@ class Walk:
                 found[value.name] = input_shape(value)
             except Refused as refused:
                 self._refuse_input(value.name, refused)
+        try:
+            given = (value for value in self.model.graph.input if value.name in found)
+            self.scope.unbatched = is_unbatched(given)
+        except Refused as refused:
+            self._refuse_input("", refused)
         batches = {batch for batch, _ in found.values() if batch is not None}
         if len(batches) > 1:
             self._refuse_input("", Refused(f"inputs have different batch sizes {sorted(batches)}"))
@@ -196,6 +202,8 @@ class Walk:
         supported = {*IMPORTERS, *KNOWING, *UNROLLED, *(() if data else EVALUATED)}
         if op_type not in supported:
             raise Refused(*refusal(op_type))
+        if self.scope.unbatched and (data or op_type in UNROLLED):
+            inputs = aligned(op_type, inputs, ALIKE)
         told = op_type not in ("Div", "Mul") or any(isinstance(item, Unknown) for item in inputs)
         if data > 1 and op_type in TWO and told:
             raise Refused(*TWO[op_type])

@@ -71,6 +71,7 @@ CASES = {
         o=np.zeros(1, np.float32),
         w=(6, 6),
     ),
+    "power of a whole number": case(FLAT, "y = Pow(x, e)", oldest=12, e=ints(2)),
     "conv": case(IMAGE, "y = Conv(x, w, b)", w=(4, 3, 3, 2), b=(4,)),
     "conv no bias": case(IMAGE, "y = Conv(x, w)", w=(4, 3, 1, 1)),
     "conv all attributes": case(

@@ -246,7 +246,8 @@ INPUTS: dict[str, tuple[str, str, str]] = {
     ),
     "unknown": ("float[N,3,?,8] x", "[N, 3, ?, 8], which leaves sizes open", "--input_name x"),
     "no shape": ("float[] x", 'input "x" has no shape', "make_dynamic_shape_fixed"),
-    "vector": ("float[4] x", 'input "x" has no axis beside that of the batch', ""),
+    "open vector": ("float[N] x", "[N], which leaves sizes open", "with a batch axis: [N, 1]"),
+    "one vector": ("float[4] x, float[N,4] v", "some inputs have one axis", "[1, n] or [N, n]"),
     "empty": ("float[N,0] x", "has the shape [N, 0], which has no elements", ""),
 }
 
