@@ -55,7 +55,9 @@ def test_network_keeps_its_metric(name: str) -> None:
     assert network.metric(found[0]) >= wanted - LOST
     for one, other in zip(found, exact, strict=True):
         missed = np.square(one - other).sum() / np.square(other - other.mean()).sum()
-        assert missed <= 0.05  # of the variance, in real units
+        # of the variance: the bounds of `error_bound` add up the worst of all neurons of wide
+        # layers, to 90 % of the range for SiLU at 256 levels, where 2 % are measured
+        assert missed <= 0.05
     equal(program, "fast", [x[:2] for x in trained(name).held_out])
 
 
