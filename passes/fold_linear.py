@@ -1,4 +1,4 @@
-"""Fold scales, shifts, pads and average pools into the linear layer beside them.
+"""Fold scales, shifts, pads, average pools and resizes into the linear layer beside them.
 
 What remains are convolutions, dense layers, sums of branches, clips and max pools; an affine map, a
 sum pool or a pad that no neighbour can take stays, and becomes a population of its own.
@@ -16,6 +16,7 @@ from qcompiler.ir.ann import Affine, Clip, Conv, Dense, MaxPool, Pad, SumPool
 
 from .base import Pass
 from .concat import concat_as_sum, concat_rules
+from .fold_resize import resize_into_conv
 from .linear import fold_before, fold_behind
 from .margins import margin_rules
 from .neighbours import affine, between, scale_and_shift, sole
@@ -38,7 +39,8 @@ class FoldLinear(Pass):
         moves = (_merge_affines, _merge_clips, view_rules, _affine_behind_pool)
         folds = (_affine_behind_linear, _affine_before_linear, _fill_pad, _pad_into_next)
         rules = (*moves, *folds, pool_into_conv, pool_into_dense, *_BRANCHES)
-        return rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
+        graph = rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
+        return rewrite(rewrite(graph, resize_into_conv), *rules)
 
 
 def _merge_affines(node: Node, graph: Graph) -> tuple[Node, ...] | None:
