@@ -51,6 +51,12 @@ class Network(NamedTuple):
     t_max: tuple[int, ...]
     agreement: bool = False
 
+    def at(self, packed: Path | None) -> Network:
+        """The same with unpacked calibration images, if it needs them."""
+        if not self.agreement or packed is None:
+            return self
+        return self._replace(calibration=str(packed.resolve()))
+
 
 NETWORKS = {
     "mnist": Network(
@@ -88,9 +94,7 @@ def main() -> None:
     print("| network | t_max |", *(f"{way} |" for way in WAYS), "last spike | seconds |")
     print("|---|---|---|---|" + "---|" * len(WAYS))
     for name in given.networks or NETWORKS:
-        network = NETWORKS[name]
-        if network.agreement and given.packed:
-            network = network._replace(calibration=str(given.packed.resolve()))
+        network = NETWORKS[name].at(given.packed)
         levels = map(int, given.t_max.split(",")) if given.t_max else network.t_max
         for t_max in levels:
             print(row(name, network, t_max), flush=True)
@@ -98,34 +102,43 @@ def main() -> None:
 
 def row(name: str, network: Network, t_max: int) -> str:
     """Percent of right answers each way, and of effort 1 the last step and the time."""
-    images, labels = test_set(DATA / network.test)
-    if network.agreement:
-        raw = asdict(api.preprocessing(**network.options))
-        labels = run_onnx(DATA / network.model, Data((images,)), raw).argmax(axis=1)
+    images, answers = known_answers(network)
     found, steps, seconds = [], [], []
     for way in WAYS.values():
-        begin = time.perf_counter()
-        options = {"target": "reference"} | network.options | way
-        program = qcompiler.compile(
-            DATA / network.model,
-            calibration=DATA / network.calibration,
-            t_max=t_max,
-            **options,
-        )
-        seconds.append(time.perf_counter() - begin)
+        program, took = compiled(network, t_max, way)
+        seconds.append(took)
         steps.append(program.report().latency_steps)
-        parts = [program.run(images[at : at + BATCH]) for at in range(0, len(images), BATCH)]
-        answers = np.concatenate([np.asarray(part).argmax(axis=1) for part in parts])
-        found.append(f"{100 * np.mean(answers == labels):.2f}")
+        found.append(f"{answers_right(program, images, answers):.2f}")
     return f"| {name} | {t_max} | {' | '.join(found)} | {steps[0]} | {seconds[0]:.0f} |"
 
 
-def test_set(path: Path) -> tuple[Any, Any]:
-    """Images, channels first, and labels."""
-    with np.load(path) as data:
+def compiled(network: Network, t_max: int, way: dict[str, Any]) -> tuple[qcompiler.Program, float]:
+    """A program, for the reference unless the way says otherwise, and the seconds it took."""
+    begin = time.perf_counter()
+    options = {"target": "reference"} | network.options | way
+    program = qcompiler.compile(
+        DATA / network.model, calibration=DATA / network.calibration, t_max=t_max, **options
+    )
+    return program, time.perf_counter() - begin
+
+
+def answers_right(program: qcompiler.Program, images: Any, answers: Any) -> float:
+    """Percent of images whose largest output is the known answer."""
+    parts = [program.run(images[at : at + BATCH]) for at in range(0, len(images), BATCH)]
+    found = np.concatenate([np.asarray(part).argmax(axis=1) for part in parts])
+    return float(100 * np.mean(found == answers))
+
+
+def known_answers(network: Network) -> tuple[Any, Any]:
+    """Test images, channels first, and their labels, or the trained network's answers."""
+    with np.load(DATA / network.test) as data:
         images = data["images"].astype(np.float32)
         labels = data["labels"]
-    return (images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)), labels
+    images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+    if network.agreement:
+        raw = asdict(api.preprocessing(**network.options))
+        labels = run_onnx(DATA / network.model, Data((images,)), raw).argmax(axis=1)
+    return images, labels
 
 
 if __name__ == "__main__":

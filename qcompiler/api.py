@@ -19,7 +19,10 @@ from qcompiler.ir import (
     UnsupportedModel,
     verify,
 )
+from qcompiler.ir.view import Reshape
 from qcompiler.passes import Pipeline, Watcher
+from qcompiler.passes.clip_outputs import logits
+from qcompiler.passes.integers import output_levels
 
 from . import data, registry
 from .frontend import Preprocessing, import_model
@@ -29,7 +32,6 @@ from .schedules import Budget
 if TYPE_CHECKING:
     import onnx
 
-_INPUT_LEVELS = 64  # at least: what is lost at the input is lost everywhere
 _COARSE = 16  # a mean or scale above it is that of pixels from 0 to 255
 
 
@@ -41,6 +43,7 @@ def compile(
     t_max: int = 16,
     weight_bits: int = 8,
     effort: int = 1,
+    percentile: float | None = None,
     proved: bool = False,
     passes: str | Pipeline | None = None,
     layout: str | None = None,
@@ -61,11 +64,13 @@ def compile(
     ``calibration`` is a path, an array ``images x shape``, or arrays by input name; without it
     ranges come from the weights alone. ``t_max`` is the number of spike times a value can take.
     ``effort`` 1 repairs accuracy on the calibration data, 2 on more of them, 0 not at all.
-    ``proved`` insists on proofs from the weights where calibration data would leave the weights
-    more bits. ``passes`` replaces the target's pipeline; ``t_max``, ``weight_bits``, ``effort`` and
-    ``proved`` fill what its text leaves open, and do nothing to a `Pipeline`. ``mean_values``,
-    ``scale_values``, ``reverse_input_channels`` and ``layout`` describe preprocessing that the
-    network shall take in: ``(x - mean) / scale`` for each channel of the raw input.
+    ``percentile`` cuts ranges there, as the published method does, in place of searching those
+    of least squared error. ``proved`` insists on proofs from the weights where calibration data
+    would leave the weights more bits. ``passes`` replaces the target's pipeline; ``t_max``,
+    ``weight_bits``, ``effort`` and ``proved`` fill what its text leaves open, and do nothing to
+    a `Pipeline`. ``mean_values``, ``scale_values``, ``reverse_input_channels`` and ``layout``
+    describe preprocessing that the network shall take in: ``(x - mean) / scale`` for each
+    channel of the raw input.
     ``allow_products`` compiles products of two values that depend on the data;
     ``activation_error`` bounds the error of functions that become line segments, as a share of
     their range (0: half of a level).
@@ -85,10 +90,12 @@ def compile(
     graph = model if isinstance(model, Graph) else import_model(model, before, allow_products).graph
     options: dict[str, Any] = {"progress": progress}
     options |= {"t_max": _whole(t_max, "t_max"), "weight_bits": _whole(weight_bits, "weight_bits")}
-    options["input_t_max"] = max(t_max, _INPUT_LEVELS)
+    options["input_t_max"] = _input_levels(graph, t_max)
     options["activation_error"] = activation_error
     options["effort"] = _whole(effort, "effort")
     options["proved"] = proved
+    if percentile is not None:
+        options |= {"method": "percentile", "percentile": percentile}
     options["low"], options["high"] = 0.0, assumed_high(mean_values, scale_values)
     found = None
     budget = _budget(max_drop, max_drift, calibration)
@@ -120,6 +127,12 @@ def compile(
     if found is not None:
         manifest["search"] = found.to_dict()
     return Program(compiled, backend, manifest)
+
+
+def _input_levels(graph: Graph, t_max: int) -> int:
+    """As many as the outputs have: what is lost at the input is lost everywhere."""
+    shapes = (logits(graph, value, Reshape).type.shape for value in graph.outputs)
+    return max(output_levels(t_max, 0, shape[0] if shape else 1) for shape in shapes)
 
 
 def _budget(max_drop: float | None, max_drift: float | None, calibration: Any) -> Budget | None:

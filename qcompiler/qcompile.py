@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         help="repairing accuracy on calibration data: none, some (1), more",
     )
+    cut = "cut ranges at a percentile of the calibration data (searched: least squared error)"
+    add("--percentile", metavar="P", type=float, help=cut)
     add("--proved", action="store_true", help="no limits from calibration data, proofs only")
     found = parser.add_argument_group(
         "search of the shortest schedule, in place of --t-max, on the calibration data"
@@ -215,6 +217,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             t_max=given.t_max,
             weight_bits=given.weight_bits,
             effort=given.effort,
+            percentile=given.percentile,
             proved=given.proved,
             passes=given.passes,
             allow_products=given.allow_products,
