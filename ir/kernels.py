@@ -16,7 +16,7 @@ from .ops import Sliding
 
 Array: TypeAlias = NDArray[Any]
 
-_CHUNK = 1 << 25  # elements of unrolled windows held at once
+_CHUNK = 1 << 18  # elements of unrolled windows held at once; so many stay in the cache
 _BLOCK = 1 << 16  # integers summed at once
 
 
@@ -47,20 +47,16 @@ def convolve(image: Array, weight: Array, op: Sliding, groups: int = 1) -> Array
     kernel = weight.shape[2:]
     unrolled = windows(image, op, kernel, 0)
     batch, channels, *rest = unrolled.shape
-    space = tuple(rest[: len(kernel)])
-    fan_in = weight[0].size
-    matrix = weight.reshape(groups, weight.shape[0] // groups, fan_in)
+    rank, space = len(kernel), tuple(rest[: len(kernel)])
+    matrix = weight.reshape(groups, weight.shape[0] // groups, -1)
     result = np.empty((batch, weight.shape[0], *space), np.result_type(image, weight))
     step = max(1, _CHUNK // max(1, channels * int(np.prod(rest))))
-    axes = (0, 1, *range(3, 3 + len(kernel)), 2, *range(3 + len(kernel), 3 + 2 * len(kernel)))
+    # Places come last, so that runs of neighbours are copied at once.
+    unrolled = unrolled.transpose(0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
     for begin in range(0, batch, step):
         part = unrolled[begin : begin + step]
-        part = part.reshape(len(part), groups, channels // groups, *rest).transpose(axes)
-        columns = part.reshape(len(part), groups, -1, fan_in)
-        summed = columns @ matrix.transpose(0, 2, 1)
-        result[begin : begin + step] = summed.transpose(0, 1, 3, 2).reshape(
-            len(part), weight.shape[0], *space
-        )
+        columns = part.reshape(len(part), groups, matrix.shape[2], -1)
+        result[begin : begin + step] = (matrix @ columns).reshape(len(part), -1, *space)
     return result
 
 
