@@ -22,13 +22,12 @@ from qcompiler.ir.session import (
     write_synapse,
     write_view,
 )
-from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population, Relay
-from qcompiler.ir.synapse import fan_in
+from qcompiler.ir.snn import Convolve, Encode, First, Population, Relay
 from qcompiler.ir.view import View
 
+from .exact import by_output, common_factor, fits_bytes, folds, per_output
+
 _HAIR = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see the module docstring of `fast`
-_BYTE_SPAN = 1 << 18  # slope times levels up to which that hair crosses nothing else
-_INTEGER_WORK = 256  # synapses a neuron from which 8-bit kernels are worth their conversions
 
 
 @dataclass
@@ -144,10 +143,10 @@ class ClosedForm:
         return Levels(levels.top, real=pool(self._real_of(levels)))
 
     def _population(self, layer: Layer) -> Levels:
-        if self._fits_bytes(layer):
+        if fits_bytes(layer):
             return self._in_bytes(layer)
         top = layer.spikes.top
-        quotient = self._scaled(layer) if _folds(layer) else self._divided(layer)
+        quotient = self._scaled(layer) if folds(layer) else self._divided(layer)
         if not self.exact:  # a ReLU fuses into the kernel before it, a clip slows it down
             return Levels(top, raw=self.writer.add("Relu", quotient))
         whole = self.writer.add("Floor", write_clip(self.writer, quotient, 0, top + 1.5))
@@ -162,17 +161,17 @@ class ClosedForm:
     def _scaled(self, layer: Layer) -> str:
         """V / D from weights over D in float32, where rounding cannot reach an integer."""
         (synapse,) = layer.synapses
-        slope = _by_output(layer, layer.slope)
+        slope = by_output(layer, layer.slope)
         weight = weight_of(synapse)
         over = slope.reshape(-1, *(1,) * (weight.ndim - 1))
-        bias = (_by_output(layer, layer.bias) + 0.5) / slope
+        bias = (by_output(layer, layer.bias) + 0.5) / slope
         return self._synapse(synapse, weight / over, bias)
 
     def _divided(self, layer: Layer) -> str:
         """V in integers, then (V + 1/2) / D."""
         (first, weight), *others = _merged(layer)
-        flat = not isinstance(connection(first), Relay) and _per_output(layer, layer.bias)
-        bias = _by_output(layer, layer.bias) + 0.5 if flat else None
+        flat = not isinstance(connection(first), Relay) and per_output(layer, layer.bias)
+        bias = by_output(layer, layer.bias) + 0.5 if flat else None
         total = self._synapse(first, weight, bias)
         for synapse, weight in others:
             total = self.writer.add("Add", total, self._synapse(synapse, weight, None))
@@ -184,29 +183,12 @@ class ClosedForm:
         source = self._real(synapse.operands[0].name)
         return write_synapse(self.writer, connection(synapse), source, weight, bias)
 
-    def _fits_bytes(self, layer: Layer) -> bool:
-        if len(layer.synapses) != 1:
-            return False
-        (synapse,) = layer.synapses
-        weight, op = weight_of(synapse), connection(synapse)
-        factor = _common_factor(layer)
-        return (
-            isinstance(op, Convolve | Connect)
-            and weight[0].size >= _INTEGER_WORK
-            and len(weight) >= 16
-            and _per_output(layer, layer.bias)
-            and _per_output(layer, layer.slope)
-            and -128 * factor <= weight.min() <= weight.max() <= 127 * factor
-            and max(layer.spikes.top, spikes_of(synapse.operands[0]).top) <= 127
-            and layer.slope.max() / factor * (layer.spikes.top + 2) <= _BYTE_SPAN
-        )
-
     def _in_bytes(self, layer: Layer) -> Levels:
         (synapse,) = layer.synapses
-        factor, add, constant = _common_factor(layer), self.writer.add, self.writer.constant
+        factor, add, constant = common_factor(layer), self.writer.add, self.writer.constant
         weight = (weight_of(synapse) // factor).astype(np.int8)
-        slope = _by_output(layer, layer.slope) // factor
-        bias = _by_output(layer, layer.bias) // factor - slope // 2
+        slope = by_output(layer, layer.slope) // factor
+        bias = by_output(layer, layer.bias) // factor - slope // 2
         source = self._byte(synapse.operands[0].name)
         op = connection(synapse)
         attributes: dict[str, Any] = {}
@@ -238,39 +220,3 @@ def _merged(layer: Layer) -> list[tuple[Node, Array]]:
             weight = found[key][1].astype(np.int64) + weight
         found[key] = synapse, weight
     return sorted(found.values(), key=lambda pair: isinstance(connection(pair[0]), Relay))
-
-
-def _per_output(layer: Layer, array: Array) -> bool:
-    """Whether an array that spreads over a population has one number an output channel."""
-    return array.ndim == 0 or (
-        all(n == 1 for n in array.shape[1:]) and (len(layer.spikes.shape) == array.ndim)
-    )
-
-
-def _by_output(layer: Layer, array: Array) -> Array:
-    """One number an output channel, of an array that is `_per_output`."""
-    return np.broadcast_to(array.reshape(-1), layer.spikes.shape[:1]).astype(np.int64)
-
-
-def _common_factor(layer: Layer) -> int:
-    """2 if weights and slopes are even, else 1: halved, they make the same levels."""
-    even = not np.any(layer.slope % 2) and not any(np.any(weight_of(s) % 2) for s in layer.synapses)
-    return 2 if even else 1
-
-
-def _folds(layer: Layer) -> bool:
-    """Whether ``sum (W / D) q + (B + 1/2) / D`` in float32 stays within ``1 / (2 D)`` of exact.
-
-    A sum of n products has an error below ``(n + 3) 2**-24`` of the sum of their magnitudes.
-    """
-    if len(layer.synapses) != 1 or not isinstance(
-        connection(layer.synapses[0]), Convolve | Connect
-    ):
-        return False
-    (synapse,) = layer.synapses
-    if not (_per_output(layer, layer.bias) and _per_output(layer, layer.slope)):
-        return False
-    weight, source = np.abs(weight_of(synapse).astype(np.int64)), spikes_of(synapse.operands[0])
-    magnitude = source.top * fan_in(connection(synapse), weight, source.shape)
-    terms = weight[0].size + 3
-    return bool((terms * (magnitude + np.abs(layer.bias) + 0.5)).max() < 1 << 23)

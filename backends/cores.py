@@ -27,7 +27,8 @@ from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
 
 from .chips import Chip
-from .fan import Fan, Grid, fan, least_memory, plane, table
+from .fan import Fan, fan, least_memory
+from .grid import Grid, plane, table
 from .plain import CLOCK, Netlist, Population, Synapses
 
 _GROWTH = 1.2  # from one length of runs to the next

@@ -15,8 +15,9 @@ from .evaluate import evaluate
 from .graph import Builder, Constant, Graph, Node, Operand, Value, infer, origins
 from .netx import to_networkx
 from .ops import Op
+from .parser import parse
 from .rewrite import Rule, drop_dead, rewrite, substitute
-from .text import parse, show, show_node
+from .text import show, show_node
 from .types import Current, Range, Spikes, Tensor, Tick, Type, size
 from .verify import Invariant, verify
 

@@ -16,9 +16,9 @@ from qcompiler.ir.kernels import Array, convolve
 from qcompiler.ir.places import places_of
 from qcompiler.ir.view import Take, View
 
+from .chains import arrangement, chain_above
 from .linear import parameters
 from .neighbours import scale_and_shift, sole
-from .views import arrangement, chain_above
 
 _NOTHING = 1e-6  # what single precision leaves of an exact zero
 _MOST_LINES = 8  # of pixels along an axis that borders are put right for

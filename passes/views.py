@@ -10,17 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Operand, Type, Value, infer, origins
-from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool, Pad, SumPool
+from qcompiler.ir import Graph, Node, Operand, Type, Value, infer, origins
+from qcompiler.ir.ann import Add, Affine, Clip, Dense, MaxPool, Pad, SumPool
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.places import Arrangement, inverse, places_of, shorter, simple_views
-from qcompiler.ir.view import Pick, Reshape, Transpose, View, arrange
+from qcompiler.ir.places import places_of
+from qcompiler.ir.view import Reshape, Transpose, View, arrange
 
+from .chains import LINEAR, arrangement, chain_above, equal_chains, shortened, undone, views_of
 from .groups import is_last
 from .linear import parameters, per_channel, relinear
 from .neighbours import affine, between, scale_and_shift, sole
-
-_LINEAR = Conv | Dense | SumPool | Add
 
 
 def view_rules(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
@@ -37,61 +36,8 @@ def view_rules(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
         case Dense():
             return _into_dense(node, graph)
         case op if isinstance(op, View):
-            return _shortened(node, graph) or _affine_behind(node, graph)
+            return shortened(node, graph) or _affine_behind(node, graph)
     return None
-
-
-def _shortened(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
-    """A chain of views that fewer can replace: those that undo each other are none."""
-    chain = [node]
-    while (inner := graph.producer(chain[0].operands[0])) and isinstance(inner.op, View):
-        chain.insert(0, inner)
-    while chain:
-        found = _replaced(chain, graph)
-        if found is not None:
-            return found
-        chain.pop(0)
-    return None
-
-
-def _replaced(chain: list[Node], graph: Graph) -> tuple[Node, ...] | Value | None:
-    source, last = chain[0].operands[0], chain[-1]
-    assert isinstance(source, Value)
-    shape, picks = source.type.shape, any(isinstance(n.op, Pick) for n in chain)
-    if not picks:
-        ops = shorter(tuple(n.op for n in chain), shape)
-    elif len(chain) == 1:
-        return None
-    else:
-        places = places_of(shape, map(arrangement, chain))
-        ops = simple_views(places, shape)
-        if ops is None or len(ops) > 1:
-            constant = Constant(f"{last.result.name}:places", places)
-            return (Node(Pick(), (source, constant), last.result, origins(*chain)),)
-    if ops is None:
-        return None
-    return _views_of(graph, source, [Arrangement(op) for op in ops], last, origins(*chain))
-
-
-def arrangement(node: Node) -> Arrangement:
-    """The view of a node."""
-    assert isinstance(node.op, View)
-    return Arrangement(node.op, *node.arrays)
-
-
-def _views_of(
-    graph: Graph, source: Value, chain: list[Arrangement], last: Node, origin: tuple[str, ...]
-) -> tuple[Node, ...] | Value:
-    """Nodes of some views of a value, in place of the last node."""
-    nodes: list[Node] = []
-    for index, (op, places) in enumerate(chain):
-        name = graph.fresh(f"{last.result.name}:view{index}")
-        constants = () if places is None else (Constant(f"{name}:places", places),)
-        operands: tuple[Operand, ...] = source, *constants
-        final = index == len(chain) - 1
-        source = last.result if final else Value(name, infer(op, operands, origin))
-        nodes.append(Node(op, operands, source, origin))
-    return tuple(nodes) or source
 
 
 def _into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -176,7 +122,7 @@ def _affine_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     moved = between(graph, node, layer.result.type)
     again = [arrangement(view) for view in views]
-    chain = _views_of(graph, moved, again, node, origins(*views))
+    chain = views_of(graph, moved, again, node, origins(*views))
     assert isinstance(chain, tuple)
     return (affine(layer.result, scale, shift, moved, node.origin), *chain)
 
@@ -202,18 +148,6 @@ def narrowed(array: Array) -> Array:
     return array
 
 
-def chain_above(graph: Graph, node: Node) -> tuple[list[Node], Node | None]:
-    """Views up to this one that nothing else reads, in order, and the layer that they arrange."""
-    views: list[Node] = []
-    while isinstance(node.op, View):
-        views.insert(0, node)
-        inner = sole(node, graph, _LINEAR | View)
-        if inner is None:
-            return views, None
-        node = inner
-    return views, node
-
-
 def _sum_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """``view(layer) + other`` is ``view(layer + inverse view(other))``, if more layers gain."""
     found = [_seen(node, graph, operand) for operand in node.operands]
@@ -221,8 +155,8 @@ def _sum_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     views, layer = max(found, key=lambda way: (way[1] is not None and len(way[0]), len(way[0])))
     if layer is None or not views:
         return None
-    alike = [way[1] is not None and _same(views, way[0]) for way in found]
-    undo = _undone(views)
+    alike = [way[1] is not None and equal_chains(views, way[0]) for way in found]
+    undo = undone(views)
     if sum(alike) <= plain or undo is None:
         return None
     nodes: list[Node] = []
@@ -235,14 +169,14 @@ def _sum_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         suffix = f":term{len(operands)}"
         value = Value(graph.fresh(node.result.name + suffix), layer.result.type.layout)
         holder = replace(node, result=value)
-        made = _views_of(graph, operand, undo, holder, node.origin)
+        made = views_of(graph, operand, undo, holder, node.origin)
         assert isinstance(made, tuple)
         nodes += made
         operands.append(value)
     total = between(graph, node, layer.result.type)
     nodes.append(replace(node, operands=tuple(operands), result=total))
     again = [arrangement(view) for view in views]
-    behind = _views_of(graph, total, again, node, origins(*views))
+    behind = views_of(graph, total, again, node, origins(*views))
     return (*nodes, *behind) if isinstance(behind, tuple) else None
 
 
@@ -251,19 +185,6 @@ def _seen(node: Node, graph: Graph, operand: Operand) -> tuple[list[Node], Node 
     inner = graph.producer(operand)
     if inner is None or graph.only_user(inner.result) is not node:
         return [], None
-    if not isinstance(inner.op, _LINEAR | View):
+    if not isinstance(inner.op, LINEAR | View):
         return [], None
     return chain_above(graph, inner)
-
-
-def _same(views: list[Node], others: list[Node]) -> bool:
-    return len(views) == len(others) and all(
-        one.op == other.op and all(map(np.array_equal, one.arrays, other.arrays))
-        for one, other in zip(views, others, strict=True)
-    )
-
-
-def _undone(views: list[Node]) -> list[Arrangement] | None:
-    found = [inverse(arrangement(view), view.operands[0].type.shape) for view in views]
-    undo = [one for one in reversed(found) if one is not None]
-    return undo if len(undo) == len(found) else None

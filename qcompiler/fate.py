@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from .model_graph import Entry
+
+_WEIGHT = ("removed", "constant", "compiled", "host", "refused")
 
 
 @dataclass(frozen=True)
@@ -23,3 +28,41 @@ class Fate:
     def is_node(self) -> bool:
         """Whether this is about a node, not the model itself."""
         return not self.op_type.startswith("(")
+
+
+class Fates:
+    """The fates of a model's nodes, as they are found."""
+
+    def __init__(self) -> None:
+        self._about: list[Fate] = []  # what is refused of the model itself
+        self._nodes: dict[tuple[int, ...], Fate] = {}
+        self._refused: set[tuple[int, ...]] = set()
+
+    def __iter__(self) -> Iterator[Fate]:
+        """What is refused of the model itself, then the fate of every node in its order."""
+        yield from self._about
+        yield from (self._nodes[key] for key in sorted(self._nodes))
+
+    def refuse(self, name: str, what: str, reason: str, help_: str | None = None) -> None:
+        """Refuse something of the model itself."""
+        self._about.append(Fate(name, what, "refused", reason, help_))
+
+    def note(
+        self, entry: Entry, kind: str, reason: str | None = None, help_: str | None = None
+    ) -> None:
+        """What becomes of a node; in the steps of a loop what weighs most counts."""
+        fate = Fate(entry.name, entry.op_type, kind, reason, help_)
+        held = self._nodes.get(entry.key, fate)
+        self._nodes[entry.key] = max(held, fate, key=lambda one: _WEIGHT.index(one.kind))
+        if kind == "refused":
+            self._refused.add(entry.key)
+
+    @property
+    def refusals(self) -> list[Fate]:
+        """What is refused."""
+        return [fate for fate in self if fate.kind == "refused"]
+
+    def refused_in(self, entry: Entry) -> bool:
+        """Whether something inside a node is refused."""
+        length = len(entry.key)
+        return any(key[:length] == entry.key for key in self._refused)

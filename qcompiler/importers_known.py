@@ -36,7 +36,7 @@ def constant(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: 
         array = np.asarray(attributes_of(node)[attribute.name], _KINDS[attribute.name])
     else:
         raise Refused(f"Constant with {attribute.name} is not supported")
-    return Known((array,) * len(scope.probes), node.output[0])
+    return scope.known(array, node.output[0])
 
 
 def shape(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope) -> Known:

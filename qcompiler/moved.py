@@ -162,7 +162,7 @@ def _in_front(step: Step, item: Item, rank: int, at: int) -> Item:
 
 
 def _known(step: Step, numbers: list[int]) -> Known:
-    return Known((np.array(numbers, np.int64),) * len(step.scope.probes), "axes")
+    return step.scope.known(np.array(numbers, np.int64), "axes")
 
 
 def _with(step: Step, axis: int) -> Step:

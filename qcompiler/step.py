@@ -72,6 +72,10 @@ class Scope:
         at, shape = self.batch_axis.get(value.name, 0), value.type.shape
         return tuple((*shape[:at], probe, *shape[at:]) for probe in self.probes)
 
+    def known(self, array: Array, name: str) -> Known:
+        """A value that is the same under each probe."""
+        return Known((array,) * len(self.probes), name)
+
     def constant(self, name: str, data: Array) -> Constant:
         """A constant; one name has one content, so the name may get a number."""
         found, count = name, 1

@@ -1,61 +1,42 @@
 """Loop and Scan, step by step, and the branch of If that is taken.
 
 The nodes of a body are imported once for every step, each time on other values, as if the model
-had spelt them out. How many steps there are, or which branch is taken, must be known. Files are
-not trusted: the nodes that are imported so are counted, and so are the constants they compute.
+had spelt them out. How many steps there are, or which branch is taken, must be known.
 """
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 
 from qcompiler.ir import Value
 
+from .bodies import Bodies, graph_of
 from .known import Known
-from .model_graph import Entry, entries, needed, reads
-from .onnx_file import initializers
+from .model_graph import Entry, entries
 from .step import Broken, Item, Refused, Unknown, attributes_of, fixed
 
 if TYPE_CHECKING:
     from .walk import Walk
 
-_SHORTER = "shorten the sequence that the model is exported for, or cut the model"
 _FIXED = "export the model for sequences of one length, without control flow that looks at data"
-_MOST_NODES = 1 << 13  # that all bodies of a model are unrolled to
-_MOST_NUMBERS = 1 << 24  # in constants that they compute
-
-
-@dataclass(frozen=True)
-class Body:
-    """A graph inside a node: its nodes in order, its constants, the names it takes and gives."""
-
-    order: tuple[Entry, ...]
-    constants: dict[str, Item]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
 
 
 class Unroller:
-    """Imports the nodes of bodies; bodies are read once."""
+    """Imports the nodes of bodies, once for every step."""
 
     def __init__(self, walk: Walk) -> None:
         self.walk = walk
-        self.bodies: dict[tuple[int, ...], Body] = {}
-        self.nodes = _MOST_NODES
-        self.numbers = _MOST_NUMBERS
+        self.bodies = Bodies(walk)
 
     def __call__(self, entry: Entry, inputs: Sequence[Item]) -> dict[str, Item]:
         """The results of Loop, Scan or If, by their names in the model."""
         run = {"If": self._if, "Loop": self._loop, "Scan": self._scan}[entry.op_type]
         found, how = run(entry, inputs)
         constant = all(item is None or isinstance(item, Known) for item in found)
-        self.walk.note(entry, "constant" if constant else "compiled", how)
+        self.walk.fates.note(entry, "constant" if constant else "compiled", how)
         names = entry.node.output
         if len(names) > len(found):
             raise Broken(f"has {len(names)} outputs, but its body gives {len(found)}")
@@ -68,13 +49,13 @@ class Unroller:
         chosen = _flag(inputs[0] if inputs else None, entry.op_type)
         taken = "then_branch" if chosen else "else_branch"
         other = "else_branch" if chosen else "then_branch"
-        key, graph = _graph(entry, other)
+        key, graph = graph_of(entry, other)
         for inner in entries(graph, key, f"{entry.name}/"):
-            self.walk.note(inner, "removed", "its branch is not taken")
-        return self._run(entry, self._body(entry, taken), (), ""), f"its {taken}"
+            self.walk.fates.note(inner, "removed", "its branch is not taken")
+        return self.bodies.run(entry, self.bodies.of(entry, taken), (), ""), f"its {taken}"
 
     def _loop(self, entry: Entry, inputs: Sequence[Item]) -> tuple[list[Item], str]:
-        body = self._body(entry, "body")
+        body = self.bodies.of(entry, "body")
         padded = [*inputs, None, None]
         count, go, states = padded[0], padded[1], list(inputs[2:])
         most = None if count is None else int(_constant(count, "trip count", "Loop"))
@@ -85,12 +66,12 @@ class Unroller:
         time = 0
         while running and (most is None or time < most):
             given = (self._scalar(time), self._scalar(True), *states)
-            goes_on, *found = self._run(entry, body, given, f".{time}")
+            goes_on, *found = self.bodies.run(entry, body, given, f".{time}")
             states, row = found[: len(states)], found[len(states) :]
             for held, item in zip(rows, row, strict=True):
                 held.append(item)
             time += 1
-            if self.walk.refused_in(entry) or isinstance(goes_on, Unknown):
+            if self.walk.fates.refused_in(entry) or isinstance(goes_on, Unknown):
                 break
             running = _flag(goes_on, "Loop")
         stacks = [self._stack(entry, row, 0, f"stack{n}") for n, row in enumerate(rows)]
@@ -99,7 +80,7 @@ class Unroller:
     def _scan(self, entry: Entry, inputs: Sequence[Item]) -> tuple[list[Item], str]:
         if self.walk.opset < 9:
             raise Refused("Scan as opset 8 has it is not supported", "export with opset 9 or newer")
-        body, attributes = self._body(entry, "body"), attributes_of(entry.node)
+        body, attributes = self.bodies.of(entry, "body"), attributes_of(entry.node)
         count = attributes.get("num_scan_inputs", 0)
         if not isinstance(count, int):
             raise Broken("has num_scan_inputs of the wrong type")
@@ -117,11 +98,11 @@ class Unroller:
                 self._part(entry, source, axis, length - 1 - time if back else time)
                 for source, (axis, back) in zip(sources, taken, strict=True)
             ]
-            found = self._run(entry, body, (*states, *parts), f".{time}")
+            found = self.bodies.run(entry, body, (*states, *parts), f".{time}")
             states = found[:given]
             for held, item in zip(rows, found[given:], strict=True):
                 held.append(item)
-            if self.walk.refused_in(entry):
+            if self.walk.fates.refused_in(entry):
                 break
         made = _listed(attributes, "scan_output", len(rows))
         stacks = [
@@ -165,75 +146,7 @@ class Unroller:
         return self.walk.derived(entry, "Concat", grown, name, axis=axis)
 
     def _scalar(self, number: int | list[int]) -> Known:
-        array = np.asarray(number)
-        return Known((array,) * len(self.walk.scope.probes), "number")
-
-    def _body(self, entry: Entry, name: str) -> Body:
-        """A body by the name of its attribute."""
-        key, graph = _graph(entry, name)
-        if key not in self.bodies:
-            self.bodies[key] = self._read(graph, key, entry)
-        return self.bodies[key]
-
-    def _read(self, graph: onnx.GraphProto, key: tuple[int, ...], entry: Entry) -> Body:
-        walk = self.walk
-        nodes = entries(graph, key, f"{entry.name}/")
-        if graph.sparse_initializer:
-            raise Refused(f"{entry.op_type} with a sparse tensor is not supported")
-        model = replace(walk.model, graph=graph, arrays=initializers(graph, walk.model.tensors))
-        order = needed(model, nodes, walk.items)
-        alive = {inner.key for inner in order}
-        for inner in nodes:
-            if inner.key not in alive:
-                walk.note(inner, "removed", "no output needs it")
-        walk.used |= {name for inner in order for name in reads(inner.node)}
-        walk.used |= {output.name for output in graph.output}
-        constants: dict[str, Item] = {n: walk.known(a, n) for n, a in model.arrays.items()}
-        walk.items = walk.items.new_child(constants)
-        for inner in order:
-            if inner.op_type == "Constant":  # read once, for reading may take their data away
-                walk.visit(inner)
-        walk.items = walk.items.parents
-        return Body(
-            tuple(inner for inner in order if inner.op_type != "Constant"),
-            constants,
-            tuple(value.name for value in graph.input),
-            tuple(value.name for value in graph.output),
-        )
-
-    def _run(self, entry: Entry, body: Body, given: Sequence[Item], label: str) -> list[Item]:
-        """The outputs of a body for these inputs; ``label`` tells the names of this step apart."""
-        walk = self.walk
-        outer, suffix = walk.items, walk.suffix
-        if len(given) != len(body.inputs):
-            raise Broken(f"gives {len(given)} values to a body that takes {len(body.inputs)}")
-        known = {**body.constants, **dict(zip(body.inputs, given, strict=True))}
-        walk.items, walk.suffix = ChainMap(known, *outer.maps), suffix + label
-        try:
-            self._spend(entry, ())
-            for inner in body.order:
-                self._spend(entry, walk.visit(inner))
-            return [walk.items[name] for name in body.outputs]
-        finally:
-            walk.items, walk.suffix = outer, suffix
-
-    def _spend(self, entry: Entry, results: Sequence[Item]) -> None:
-        self.nodes -= 1
-        for item in results:
-            if isinstance(item, Known):
-                self.numbers -= sum(array.size for array in item.arrays)
-        if self.nodes < 0:
-            raise Refused(f"{entry.op_type} unrolls to more than {_MOST_NODES:,} nodes", _SHORTER)
-        if self.numbers < 0:
-            raise Refused(f"{entry.op_type} computes too many constants", _SHORTER)
-
-
-def _graph(entry: Entry, name: str) -> tuple[tuple[int, ...], onnx.GraphProto]:
-    """A graph that a node holds, and its place in the model."""
-    for index, attribute in enumerate(entry.node.attribute):
-        if attribute.name == name and attribute.HasField("g"):
-            return (*entry.key, index), attribute.g
-    raise Broken(f"has no {name}")
+        return self.walk.scope.known(np.asarray(number), "number")
 
 
 def _steps(count: int) -> str:

@@ -16,26 +16,23 @@ from qcompiler.ir import (
     Graph,
     InvalidGraph,
     InvalidModel,
-    Tensor,
     Value,
 )
 
-from .fate import Fate
+from .fate import Fates
 from .importers import ALIKE, HOST, IMPORTERS, UNROLLED, VIEWS, importer
 from .importers_known import KNOWING
 from .known import EVALUATED, LIMIT, PROBES, Known, TooLarge, compute
-from .model_graph import Entry, entries, input_shape, needed, reads
+from .model_graph import Entry, entries, needed, reads
+from .model_inputs import declared, opset_of
 from .onnx_file import Model
-from .onnx_tensor import Array
 from .preprocessing import Preprocessing
 from .refusals import FOLD, TWO, refusal
 from .step import Broken, Item, Refused, Scope, Step, Unknown, attributes_of, fixes_batch
-from .unbatched import aligned, is_unbatched
+from .unbatched import aligned
 from .unroll import Unroller
 
-_OLDEST = 7
 _VIEWS_OF = 17  # the opset whose views are written in place of parts of others
-_WEIGHT = ("removed", "constant", "compiled", "host", "refused")
 _ERRORS = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 _MARKS = re.compile(r"\[\w+Error\] |\(op_type:[^)]*\):? ?|Inference error\(s\): ")
 _UNTOLD = "as far as can be told: it reads what a refused node gives"
@@ -54,41 +51,36 @@ class Walk:
         self.suffix = ""  # tells the values of the steps of a loop apart
         self.hosted: dict[str, Entry] = {}  # values behind a node that the host does
         self.used: set[str] = set()
-        self.about: list[Fate] = []
-        self.nodes: dict[tuple[int, ...], Fate] = {}
-        self.refused: set[tuple[int, ...]] = set()
+        self.fates = Fates()
         self.unroll = Unroller(self)
-
-    @property
-    def fates(self) -> list[Fate]:
-        """What is refused of the model itself, then the fate of every node in its order."""
-        return self.about + [self.nodes[index] for index in sorted(self.nodes)]
 
     def run(self) -> None:
         """Walk over all nodes; InvalidModel if one of them is not valid."""
         nodes = entries(self.model.graph)
         order = needed(self.model, nodes)
-        self.opset = self._opset()
-        self._inputs()
+        self.opset = opset_of(self.model, self.fates)
+        self.items |= declared(self.model, self.preprocessing, self.scope, self.fates)
         self.used = {name for entry in order for name in reads(entry.node)}
         self.used |= {output.name for output in self.model.graph.output}
         alive = {entry.key for entry in order}
         for entry in nodes:
             if entry.key not in alive:
-                self.note(entry, "removed", "no output needs it")
+                self.fates.note(entry, "removed", "no output needs it")
         for entry in order:
             self.visit(entry)
-        for output in self.model.graph.output:
-            if isinstance(self.items.get(output.name), Known):
-                reason = f'output "{output.name}" is a constant'
-                self.about.append(Fate(output.name, "(output)", "refused", reason))
-            item = self.items.get(output.name)
-            if isinstance(item, Unknown) and not any(f.kind == "refused" for f in self.fates):
-                reason = f'output "{output.name}" is not computed'
-                self.about.append(Fate(output.name, "(output)", "refused", reason))
+        self._outputs()
+
+    def _outputs(self) -> None:
+        """Refuse outputs that are no value of the graph, one sample each."""
+        for name in (output.name for output in self.model.graph.output):
+            item = self.items.get(name)
+            if isinstance(item, Known):
+                self.fates.refuse(name, "(output)", f'output "{name}" is a constant')
+            if isinstance(item, Unknown) and not self.fates.refusals:
+                self.fates.refuse(name, "(output)", f'output "{name}" is not computed')
             if isinstance(item, Value) and self.scope.batch_axis.get(item.name):
-                reason = f'the batch axis of output "{output.name}" does not stand first'
-                self.about.append(Fate(output.name, "(output)", "refused", reason))
+                reason = f'the batch axis of output "{name}" does not stand first'
+                self.fates.refuse(name, "(output)", reason)
 
     def graph(self) -> Graph:
         """The graph, if nothing was refused."""
@@ -96,89 +88,13 @@ class Walk:
         values = [item for item in map(self.items.get, names) if isinstance(item, Value)]
         return self.scope.builder.build(values, names)
 
-    def note(
-        self, entry: Entry, kind: str, reason: str | None = None, help_: str | None = None
-    ) -> None:
-        """What becomes of a node; in the steps of a loop what weighs most counts."""
-        fate = Fate(entry.name, entry.op_type, kind, reason, help_)
-        held = self.nodes.get(entry.key, fate)
-        self.nodes[entry.key] = max(held, fate, key=lambda one: _WEIGHT.index(one.kind))
-        if kind == "refused":
-            self.refused.add(entry.key)
-
-    def refused_in(self, entry: Entry) -> bool:
-        """Whether something inside a node is refused."""
-        length = len(entry.key)
-        return any(key[:length] == entry.key for key in self.refused)
-
-    def known(self, array: Array, name: str) -> Known:
-        """A constant."""
-        return Known((array,) * len(self.scope.probes), name)
-
-    def _opset(self) -> int:
-        newest = onnx.defs.onnx_opset_version()
-        if (opset := self.model.opset) is None and self.foreign():
-            return newest
-        if opset is None:
-            raise InvalidModel(f"{self.model.file}: the model does not say which opset it uses")
-        if not _OLDEST <= opset <= newest:
-            reason = f"the model uses opset {opset}; supported are {_OLDEST} to {newest}"
-            help_ = "convert it with onnx.version_converter.convert_version, or export it again"
-            self.about.append(Fate(self.model.file, "(model)", "refused", reason, help_))
-        return min(max(opset, _OLDEST), newest)
-
-    def foreign(self) -> bool:
-        """Whether all nodes are of other domains, which are refused by name."""
-        return bool(self.model.graph.node) and all(n.domain for n in self.model.graph.node)
-
-    def _inputs(self) -> None:
-        """Declare inputs, and what is known from the start."""
-        found: dict[str, tuple[int | None, tuple[int, ...]]] = {}
-        for value in self.model.graph.input:
-            if value.name in self.model.arrays:
-                continue
-            try:
-                found[value.name] = input_shape(value)
-            except Refused as refused:
-                self._refuse_input(value.name, refused)
-        try:
-            given = (value for value in self.model.graph.input if value.name in found)
-            self.scope.unbatched = is_unbatched(given)
-        except Refused as refused:
-            self._refuse_input("", refused)
-        batches = {batch for batch, _ in found.values() if batch is not None}
-        if len(batches) > 1:
-            self._refuse_input("", Refused(f"inputs have different batch sizes {sorted(batches)}"))
-        elif batches:
-            self.scope.probes = tuple(batches)
-        for name, (_, shape) in found.items():
-            self._input(name, shape, len(found) > 1)
-        for name, array in self.model.arrays.items():
-            self.items[name] = self.known(array, name)
-        for sparse in self.model.graph.sparse_initializer:
-            name = sparse.values.name
-            self._refuse_input(name, Refused(f'sparse tensor "{name}" is not supported'))
-
-    def _input(self, name: str, shape: tuple[int, ...], several: bool) -> None:
-        try:
-            if several and self.preprocessing.active:
-                raise Refused("preprocessing is only supported for models with one input")
-            raw = self.scope.builder.input(name, Tensor(shape))
-            self.items[name] = self.preprocessing.compile(self.scope, raw)
-        except Refused as refused:
-            self._refuse_input(name, refused)
-
-    def _refuse_input(self, name: str, refused: Refused) -> None:
-        self.items[name] = Unknown(data=True)
-        self.about.append(Fate(name, "(input)", "refused", refused.reason, refused.help))
-
     def visit(self, entry: Entry) -> list[Item]:
         """Import one node; its results are unknown if it is refused."""
         inputs = tuple(self.items[name] if name else None for name in entry.node.input)
         try:
             results = self._results(entry, inputs)
         except Refused as refused:
-            self.note(entry, "refused", refused.reason, refused.help)
+            self.fates.note(entry, "refused", refused.reason, refused.help)
             results = {}
         except InvalidGraph as error:
             _, _, what = error.diagnostics[0].message.partition(" ")
@@ -208,10 +124,10 @@ class Walk:
         if data > 1 and op_type in TWO and told:
             raise Refused(*TWO[op_type])
         if any(isinstance(item, Unknown) for item in inputs):
-            self.note(entry, "compiled" if data else "constant", _UNTOLD)
+            self.fates.note(entry, "compiled" if data else "constant", _UNTOLD)
             return {}
         if op_type in KNOWING:
-            self.note(entry, "constant")
+            self.fates.note(entry, "constant")
             return {
                 entry.node.output[0]: KNOWING[op_type](self.model, entry.node, inputs, self.scope)
             }
@@ -225,12 +141,12 @@ class Walk:
         """A node that reads only known values."""
         op_type = entry.op_type
         if op_type == "Identity" and inputs and inputs[0]:
-            self.note(entry, "constant")
+            self.fates.note(entry, "constant")
             return {entry.node.output[0]: inputs[0]}
         if op_type not in EVALUATED:
             raise Refused(f"{op_type} applied to constants is not supported", FOLD)
         found = self._evaluated(entry.node, self.opset, inputs)
-        self.note(entry, "constant")
+        self.fates.note(entry, "constant")
         return {known.name: replace(known, name=known.name + self.suffix) for known in found}
 
     def _evaluated(
@@ -254,7 +170,7 @@ class Walk:
         sources = self._sources(inputs)
         if sources and op_type not in VIEWS and op_type not in HOST:
             self._inside(sources)
-            self.note(entry, "compiled", _UNTOLD)
+            self.fates.note(entry, "compiled", _UNTOLD)
             return {}
         names = tuple(name and name + self.suffix for name in outputs)
         attributes = attributes_of(entry.node)
@@ -266,7 +182,7 @@ class Walk:
             self.hosted |= {value.name: sources[0] if sources else entry for value in results}
         removed = all(any(value is item for item in inputs) for value in results)
         kind = "host" if op_type in HOST else "removed" if removed else "compiled"
-        self.note(entry, kind)
+        self.fates.note(entry, kind)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
 
     def _results_of(self, step: Step, op_type: str) -> tuple[Value, ...]:
@@ -300,7 +216,7 @@ class Walk:
         for source in sources:
             reason = f"{source.op_type} inside the network is not supported"
             help_ = "it is only done on the decoded outputs: cut the model behind it"
-            self.note(source, "refused", reason, help_)
+            self.fates.note(source, "refused", reason, help_)
 
 
 def _depends(item: Item) -> bool:

@@ -15,7 +15,8 @@ import pytest
 import qcompiler
 from qcompiler.backends.chips import LOIHI_1, LOIHI_2, Chip
 from qcompiler.backends.cores import Layout, Use, place
-from qcompiler.backends.fan import Grid, Load, fan, memory, plane
+from qcompiler.backends.fan import Load, fan, memory
+from qcompiler.backends.grid import Grid, plane
 from qcompiler.backends.netlist import build
 from qcompiler.backends.plain import CLOCK, Netlist, Population, Synapses
 from qcompiler.backends.wires import pairs, split
