@@ -99,7 +99,9 @@ def test_compiled_networks_with_branches(seed: int, delay: int) -> None:
     verify(ran, *backend.LOIHI.requires)
     x = np.concatenate([batch[:2], 50 * batch[:1], -50 * batch[:1], 0 * batch[:1]])
     expected = Program(ran, backend.LOIHI, {}).spikes(x)
-    runtimes: tuple[Runtime, ...] = ("single", "processes") if seed == 0 else ("single",)
+    # A hundred operating-system processes take long: only at the ends of the delays.
+    both = seed == 0 and delay in (0, 63)
+    runtimes: tuple[Runtime, ...] = ("single", "processes") if both else ("single",)
     for runtime in runtimes:
         found = LavaEngine(ran, runtime=runtime).spikes(x)
         for name, steps in expected.items():

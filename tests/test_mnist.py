@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ DIGITS = Path(__file__).parent.parent / "examples" / "digits"
 BOUNDS = {2: 0.965, 4: 0.985, 8: 0.987, 16: 0.988, 32: 0.9885}
 
 
+@cache
 def mnist(folder: Path, name: str = "mnist_convnet", **options: Any) -> Program:
+    """Compiled once; several tests run the same program."""
     return qcompiler.compile(
         folder / "mnist" / f"{name}.onnx",
         calibration=folder / "mnist" / "mnist_train_2000.npz",
