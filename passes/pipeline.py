@@ -81,7 +81,11 @@ def built_in(name: str) -> type[Pass] | None:
     """The built-in pass of this name."""
     from . import BUILT_IN
 
-    return BUILT_IN[name]() if name in BUILT_IN else None
+    if name not in BUILT_IN:
+        return None
+    module = importlib.import_module(f".{name.replace('-', '_')}", __package__)
+    found: type[Pass] = getattr(module, BUILT_IN[name])
+    return found
 
 
 class _Parser:

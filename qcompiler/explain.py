@@ -23,8 +23,8 @@ from . import causes, wrong_input
 from .causes import other_model
 from .counterpart import Place, places, real_network
 from .data import Data
-from .judge import Judge, relative
 from .ladder import ladder
+from .real_scores import RealScores, relative
 from .reference import run_onnx
 from .sketch import Sketch, sketch
 from .twin import Twin, frames_for
@@ -109,23 +109,23 @@ def explain(
     found = places(program, real, model)
     chosen = data.spread(frames_for(program, real, len(data)))
     twin = Twin(program, real, found, tuple(x.astype(np.float32) for x in chosen.arrays))
-    judge = Judge.of(twin)
+    real_scores = RealScores.of(twin)
     layers: list[LayerLoss] = []
     for index, place in enumerate(found):
-        layers.append(_loss(twin, index, place, judge))
+        layers.append(_loss(twin, index, place, real_scores))
         progress((index + 1) / (len(found) + 2))
     where = _where([layer.apart for layer in layers])
-    first, worst = (None if at is None else _cause(twin, at, judge, model) for at in where)
+    first, worst = (None if at is None else _cause(twin, at, real_scores, model) for at in where)
     progress((len(found) + 1) / (len(found) + 2))
     wrong = wrong_input.find(twin, model, chosen, first)
     if wrong is not None:
         first, worst = wrong, first if first and first.layer != wrong.layer else None
-    notes = _notes(twin, model, chosen, judge)
+    notes = _notes(twin, model, chosen, real_scores)
     progress(1.0)
     return Explanation(
         frames=len(chosen),
         given=len(data),
-        classes=judge.classes,
+        classes=real_scores.classes,
         apart=layers[-1].apart,
         layers=tuple(layers),
         first=first,
@@ -134,7 +134,7 @@ def explain(
     )
 
 
-def _loss(twin: Twin, index: int, place: Place, judge: Judge) -> LayerLoss:
+def _loss(twin: Twin, index: int, place: Place, real: RealScores) -> LayerLoss:
     steps = ladder(twin, index)
     theirs, ours = twin.values[place.name], twin.spiking(place)
     spread = float(np.std(theirs, dtype=np.float64)) or 1.0
@@ -145,7 +145,7 @@ def _loss(twin: Twin, index: int, place: Place, judge: Judge) -> LayerLoss:
         neurons=size(place.node.result.type),
         t_max=code.t_max,
         step=float(np.median(twin.step(place))),
-        apart=judge.apart(twin.answers(index)),
+        apart=real.apart(twin.answers(index)),
         error=relative(ours - theirs, theirs),
         own=relative(ours - steps.base, theirs),
         parts={name: loss**0.5 / spread for name, loss in steps.losses().items()},
@@ -165,7 +165,7 @@ def _where(apart: list[float]) -> tuple[int | None, int | None]:
     return first, worst if worst != first and steps[worst] > TOLERATED else None
 
 
-def _cause(twin: Twin, index: int, judge: Judge, model: Path) -> Verdict:
+def _cause(twin: Twin, index: int, real: RealScores, model: Path) -> Verdict:
     """Run every rung of a layer's ladder through the rest of the network.
 
     Where counts of frames tell no two rungs apart, the distance of the scores does.
@@ -173,26 +173,26 @@ def _cause(twin: Twin, index: int, judge: Judge, model: Path) -> Verdict:
     steps = ladder(twin, index)
     scores = [twin.answers(index, value) for value in (steps.base, *(v for _, v in steps.steps))]
     names = [name for name, _ in steps.steps]
-    lost = np.diff([judge.apart(one) for one in scores])
+    lost = np.diff([real.apart(one) for one in scores])
     order = np.argsort(-lost)
     most, second = lost[order[:2]] * len(twin)
-    if not judge.classes or most - second <= np.sqrt(max(0.0, most)):
-        order = np.argsort(-np.diff([judge.distance(one) for one in scores]))
+    if not real.classes or most - second <= np.sqrt(max(0.0, most)):
+        order = np.argsort(-np.diff([real.distance(one) for one in scores]))
     decided = dict(zip(names, map(float, lost), strict=True))
-    found = causes.verdict(twin, index, names[order[0]], steps, decided, judge.classes)
+    found = causes.verdict(twin, index, names[order[0]], steps, decided, real.classes)
     if found.cause in (WEIGHTS, BIAS) and other_model(twin.program, model):
         return replace(found, remedy=f"compile {model.name}: the program was made from another")
     return found
 
 
-def _notes(twin: Twin, model: Path, data: Data, judge: Judge) -> list[str]:
+def _notes(twin: Twin, model: Path, data: Data, real: RealScores) -> list[str]:
     """What else a reader has to know."""
     found = []
     if other_model(twin.program, model):
         found.append(f"{model.name} is not the file that was compiled")
     if twin.scores == tuple(value.name for value in twin.real.outputs[:1]):
         expected = run_onnx(model, data, twin.program.manifest.get("preprocessing", {}))
-        off = relative(expected - judge.scores[0], expected)
+        off = relative(expected - real.scores[0], expected)
         if off > _SAME:
             found.append(
                 f"qcompiler reads {model.name} otherwise than onnxruntime runs it: scores differ "

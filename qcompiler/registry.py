@@ -15,6 +15,7 @@ from qcompiler.backends.backend import Backend
 from qcompiler.ir import PipelineError
 from qcompiler.passes import BUILT_IN as PASSES
 from qcompiler.passes import Pass
+from qcompiler.passes.pipeline import built_in
 
 
 def pass_names() -> tuple[str, ...]:
@@ -24,8 +25,8 @@ def pass_names() -> tuple[str, ...]:
 
 def find_pass(name: str) -> type[Pass] | None:
     """The pass of this name, or None. PipelineError if its plugin is broken."""
-    if name in PASSES:
-        return PASSES[name]()
+    if (own := built_in(name)) is not None:
+        return own
     found = _load("qcompiler.passes", name)
     if found is not None and not (isinstance(found, type) and issubclass(found, Pass)):
         raise PipelineError(f"the plugin pass {name} is not a subclass of qcompiler.passes.Pass")
@@ -48,11 +49,11 @@ def find_backend(name: str) -> Backend | None:
 
 
 def _plugins(group: str) -> dict[str, EntryPoint]:
-    built_in = PASSES if group == "qcompiler.passes" else BACKENDS
+    ours = PASSES if group == "qcompiler.passes" else BACKENDS
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=group):
         other = found.get(point.name)
-        if point.name in built_in or (other is not None and other != point):
+        if point.name in ours or (other is not None and other != point):
             raise PipelineError(
                 f"{_owner(point)} declares {group} '{point.name}', which "
                 f"{_owner(other) if other else 'qcompiler'} has already"

@@ -1,12 +1,15 @@
-"""Faults to plant in a network while it is compiled: passes that spoil one layer."""
+"""Faults to plant in a network while it is compiled, by passes that spoil one layer, or later."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from qcompiler.backends.program import Program
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value
 from qcompiler.ir.snn import Neuron
 from qcompiler.passes import Pass, Pipeline
@@ -93,3 +96,12 @@ def pipeline(*planted: Pass, **options: Any) -> Pipeline:
         behind = "normalize" if isinstance(fault, CutRange) else "quantize"
         steps.insert([step.name for step in steps].index(behind) + 1, fault)
     return Pipeline(tuple(steps))
+
+
+def spoil_text(program: Program, folder: Path, pattern: str, text: str) -> None:
+    """Save a program, and replace the first match of a pattern in its text."""
+    program.save(folder)
+    path = folder / "network.qir"
+    before = path.read_text()
+    path.write_text(re.sub(pattern, text, before, count=1))
+    assert path.read_text() != before

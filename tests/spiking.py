@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from qcompiler.backends.program import Program
 from qcompiler.ir import Builder, Constant, Graph, Op, Spikes, Tensor, Value, verify
 from qcompiler.ir.integer import layer_of, spiking_nodes
 from qcompiler.ir.invariants import READ_OUT, SCHEDULED, SPIKING
@@ -150,3 +152,15 @@ def levels(graph: Graph, x: Array) -> Mapping[str, Array]:
             case _ if isinstance(op, View):
                 known[name] = arrange(op, operand, *node.arrays)
     return {node.result.name: known[node.result.name] for node in spiking_nodes(graph)}
+
+
+def equal_neurons(expected: Mapping[str, Array], found: Mapping[str, Array]) -> None:
+    """Fail unless every neuron of every population has the same number, spike step or level."""
+    assert expected.keys() == found.keys()
+    for name, numbers in expected.items():
+        np.testing.assert_array_equal(found[name], numbers, err_msg=name)
+
+
+def same_spikes(program: Program, engine: str, *inputs: Any) -> None:
+    """Hold an engine to the golden model, in the spike of every neuron."""
+    equal_neurons(program.spikes(*inputs), program.spikes(*inputs, engine=engine))

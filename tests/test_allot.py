@@ -32,6 +32,7 @@ from qcompiler.passes.allot import Allot
 from qcompiler.passes.levels import coded
 from qcompiler.windows import Windows
 from tests.random_networks import LOIHI, PHASES, compiled, random_batch, random_network
+from tests.spiking import equal_neurons, same_spikes
 
 seeds = st.integers(0, 2**32 - 1)
 FOLDED = "fold-batchnorm,fold-linear"
@@ -56,10 +57,7 @@ def lowered(graph: Graph, batch: Array, text: str) -> Graph:
 
 def same(graph: Graph, batch: Array) -> None:
     golden = StepsEngine(graph)(batch, record=True).levels
-    found = FastEngine(graph)(batch, record=True).levels
-    assert golden.keys() == found.keys()
-    for name, levels in golden.items():
-        np.testing.assert_array_equal(levels, found[name], err_msg=name)
+    equal_neurons(golden, FastEngine(graph)(batch, record=True).levels)
 
 
 @given(seed=seeds, branches=st.booleans())
@@ -92,10 +90,7 @@ def test_lava_agrees_with_a_t_max_for_each_tensor(seed: int) -> None:
     batch = random_batch(graph, seed, frames=3)
     text = LOIHI.replace("assign-windows", "assign-windows{delay=63}")
     program = Program(compiled(graph, text, calibration=(batch,)), TARGET, {})
-    golden, found = program.spikes(batch), program.spikes(batch, engine="lava-single")
-    assert golden.keys() == found.keys()
-    for name, steps in golden.items():
-        np.testing.assert_array_equal(steps, found[name], err_msg=name)
+    same_spikes(program, "lava-single", batch)
 
 
 @given(seed=seeds, branches=st.booleans())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,9 @@ from qcompiler.ir.snn import Convolve
 from qcompiler.ir.synapse import current
 from qcompiler.passes import Pipeline
 from qcompiler.passes.observed import seen
+from tests.planted import spoil_text
 from tests.random_networks import CALIBRATED, PHASES, compiled, random_batch, random_network
+from tests.spiking import same_spikes
 
 T_MAX = 16
 NARROW = CALIBRATED.replace("input=32512", "input=1200")  # no proof for a neuron of a few synapses
@@ -106,19 +107,13 @@ def test_engines_agree_and_nothing_is_beyond(program: Program) -> None:
     assert steps.counters.beyond == {"relu0": 0, "relu1": 0}
     assert steps.counters.exceeded == 0
     assert fast.counters.beyond is None
-    same(program, batch, "fast")
-
-
-def same(program: Program, batch: Array, engine: str) -> None:
-    golden, found = program.spikes(batch), program.spikes(batch, engine=engine)
-    for name, steps in golden.items():
-        np.testing.assert_array_equal(steps, found[name], err_msg=name)
+    same_spikes(program, "fast", batch)
 
 
 @pytest.mark.lava
 @pytest.mark.parametrize("engine", ["lava-single", "lava-processes"])
 def test_lava_shows_the_same_spikes(program: Program, engine: str) -> None:
-    same(program, images(4, seed=2), engine)
+    same_spikes(program, engine, images(4, seed=2))
 
 
 def bright(count: int) -> Array:
@@ -176,11 +171,7 @@ def test_the_program_is_saved_with_its_bounds(program: Program, tmp_path: Path) 
 def test_a_spoilt_text_is_refused(
     program: Program, tmp_path: Path, pattern: str, text: str, message: str
 ) -> None:
-    program.save(tmp_path / "p")
-    path = tmp_path / "p" / "network.qir"
-    before = path.read_text()
-    path.write_text(re.sub(pattern, text, before, count=1))
-    assert path.read_text() != before
+    spoil_text(program, tmp_path / "p", pattern, text)
     with pytest.raises(CompileError, match=message):
         qcompiler.load(tmp_path / "p")
 

@@ -12,6 +12,7 @@ import pytest
 
 import qcompiler
 from qcompiler.backends.program import Program
+from tests.spiking import same_spikes
 
 # t_max and effort: least accuracy on 2000 images, of which the trained network gets 80.85 %
 BOUNDS = {(8, 1): 0.78, (32, 1): 0.805, (64, 0): 0.803}
@@ -54,10 +55,7 @@ def test_resnet20_accuracy(data_dir: Path, t_max: int, effort: int) -> None:
 def test_resnet20_engines_agree_on_every_neuron(data_dir: Path, target: str) -> None:
     batch, _ = images(data_dir, 2)
     program = resnet20(data_dir, target=target, t_max=16, effort=0)
-    golden, found = program.spikes(batch), program.spikes(batch, engine="fast")
-    assert golden.keys() == found.keys()
-    for name, steps in golden.items():
-        np.testing.assert_array_equal(steps, found[name], err_msg=name)
+    same_spikes(program, "fast", batch)
 
 
 @pytest.mark.data
@@ -70,6 +68,4 @@ def test_calibrated_bounds_hold_on_lava(data_dir: Path) -> None:
     batch, _ = images(data_dir, 3)
     measured = program.measure(batch, engine="steps")
     assert measured.counters.beyond == dict.fromkeys(("relu_1", "relu_2"), 0)
-    golden, found = program.spikes(batch), program.spikes(batch, engine="lava-single")
-    for name, steps in golden.items():
-        np.testing.assert_array_equal(steps, found[name], err_msg=name)
+    same_spikes(program, "lava-single", batch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import zipfile
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from qcompiler.backends.program import Program
 from qcompiler.ir import CompileError, DataError, ProgramError
 from qcompiler.ir.integer import spiking_nodes, synapse_count
 from tests.onnx_models import model
+from tests.planted import spoil_text
 from tests.random_networks import random_batch, random_network
 
 GRAPH = random_network(11, depth=4)
@@ -201,11 +201,7 @@ def test_a_tampered_network_is_refused(program: Program, tmp_path: Path) -> None
 def test_a_spoilt_text_is_refused(
     program: Program, tmp_path: Path, pattern: str, text: str
 ) -> None:
-    program.save(tmp_path / "p")
-    path = tmp_path / "p" / "network.qir"
-    before = path.read_text()
-    path.write_text(re.sub(pattern, text, before, count=1))
-    assert path.read_text() != before
+    spoil_text(program, tmp_path / "p", pattern, text)
     with pytest.raises(CompileError):
         qcompiler.load(tmp_path / "p")
 

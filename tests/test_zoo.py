@@ -10,6 +10,7 @@ import pytest
 
 import qcompiler
 from qcompiler.backends.program import Program
+from tests.spiking import same_spikes
 from tests.zoo import RECIPES, Trained, float_outputs, trained
 
 LOST = 0.02  # of the metric, at most
@@ -36,14 +37,6 @@ def outputs(program: Program, network: Trained) -> list[Any]:
     return list(program.measure(*network.held_out, count=False).outputs.values())
 
 
-def equal(program: Program, engine: str, frames: list[Any]) -> None:
-    """Hold an engine to the golden model, in the spike of every neuron."""
-    expected, found = (program.spikes(*frames, engine=e) for e in ("steps", engine))
-    assert expected.keys() == found.keys()
-    for population, steps in expected.items():
-        np.testing.assert_array_equal(found[population], steps, err_msg=population)
-
-
 @pytest.mark.parametrize("name", RECIPES)
 def test_network_keeps_its_metric(name: str) -> None:
     network = trained(name)
@@ -58,18 +51,18 @@ def test_network_keeps_its_metric(name: str) -> None:
         # of the variance: the bounds of `error_bound` add up the worst of all neurons of wide
         # layers, to 90 % of the range for SiLU at 256 levels, where 2 % are measured
         assert missed <= 0.05
-    equal(program, "fast", [x[:2] for x in trained(name).held_out])
+    same_spikes(program, "fast", *(x[:2] for x in trained(name).held_out))
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_network_fits_loihi(name: str) -> None:
     program = compiled(name, "loihi")
     assert program.report().chips == CHIPS.get(name, 1)
-    equal(program, "fast", [x[:2] for x in trained(name).held_out])
+    same_spikes(program, "fast", *(x[:2] for x in trained(name).held_out))
 
 
 @pytest.mark.lava
 @pytest.mark.parametrize("name", RECIPES)
 def test_network_on_lava(name: str) -> None:
     program = compiled(name, "loihi")
-    equal(program, "lava-single", [x[:2] for x in trained(name).held_out])
+    same_spikes(program, "lava-single", *(x[:2] for x in trained(name).held_out))

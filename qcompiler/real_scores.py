@@ -1,4 +1,4 @@
-"""How far scores are from those of the real network."""
+"""The scores of the real network, and how far others are from them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .twin import Twin
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Compares scores with those of the real network."""
+class RealScores:
+    """Scores of the real network; ``classes`` says whether the largest of them names a class."""
 
     scores: tuple[Array, ...]
     classes: bool
 
     @classmethod
-    def of(cls, twin: Twin) -> Judge:
+    def of(cls, twin: Twin) -> RealScores:
         """Scores are classes if there is one vector of them a frame."""
         scores = tuple(twin.values[name] for name in twin.scores)
         flat = len(scores) == 1 and scores[0][0].size == scores[0].shape[1] > 1
