@@ -23,6 +23,7 @@ from .base import HIDDEN, Pass
 from .calibration import check, check_effort, run
 from .fold_linear import FoldLinear
 from .groups import Group, groups
+from .integers import check_levels
 from .levels import levels_of
 from .normalize import as_read
 from .ranges import Sample
@@ -48,8 +49,7 @@ class Equalize(Pass):
 
     def __post_init__(self) -> None:
         check_effort(self.effort)
-        if not 2 <= self.t_max <= 1024:
-            raise ValueError(f"t_max must be between 2 and 1024, not {self.t_max}")
+        check_levels(self.t_max)
 
     def __call__(self, graph: Graph) -> Graph:
         """Measure, then scale what every reader can scale back."""

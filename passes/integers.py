@@ -23,6 +23,7 @@ from .slopes import Ratio, best_slopes, ratios_of
 Weights: TypeAlias = tuple[Array, ...]
 Observe: TypeAlias = Callable[[Sequence[Incoming]], tuple[Bounds, int]]
 
+_MOST_LEVELS, _MOST_AT_ENDS = 1024, 1 << 16  # inputs and outputs may have more
 _MAX_SLOPE = 1 << 15
 _UNFIT = float(1 << 60)  # stands for any bias beyond all limits
 _MAX_SPAN = 1 << 22  # slope times levels: what single-precision engines divide exactly
@@ -71,6 +72,15 @@ def code_of(
     if not (scale < 1 / _NARROW and abs(low) < scale * _FAR_OFF):
         raise UnsupportedModel(f"values from {low:g} to {high:g} cannot be told apart in levels")
     return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
+
+
+def check_levels(t_max: int, input_t_max: int = 0, output_t_max: int = 0) -> None:
+    """Raise ValueError unless values can have so many levels; 0 chooses none for the ends."""
+    if not 2 <= t_max <= _MOST_LEVELS:
+        raise ValueError(f"t_max must be between 2 and {_MOST_LEVELS}, not {t_max}")
+    for name, levels in (("input_t_max", input_t_max), ("output_t_max", output_t_max)):
+        if levels and not 2 <= levels <= _MOST_AT_ENDS:
+            raise ValueError(f"{name} must be 0 or between 2 and {_MOST_AT_ENDS}, not {levels}")
 
 
 def output_levels(t_max: int, chosen: int, channels: int) -> int:

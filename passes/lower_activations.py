@@ -33,6 +33,7 @@ from qcompiler.ir.ann import Function, Multiply
 
 from .base import Pass
 from .fold_linear import SUMS
+from .integers import check_levels
 from .levels import levels_of
 from .pieces import Pieces, Term
 from .repeat import repeat, split_readers
@@ -89,6 +90,7 @@ class LowerActivations(Pass):
     def __post_init__(self) -> None:
         if not 0 <= self.activation_error < 1:
             raise ValueError("activation_error must be at least 0 and below 1")
+        check_levels(self.t_max, output_t_max=self.output_t_max)
 
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node, then put the clips where they save windows."""

@@ -22,6 +22,7 @@ from .base import HIDDEN, Pass
 from .calibration import check, run
 from .groups import Group, groups
 from .histogram import Histogram
+from .integers import check_levels
 from .intervals import interval_ranges
 from .levels import levels_of, retyped
 
@@ -49,6 +50,7 @@ class Normalize(Pass):
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
+        check_levels(self.t_max, self.input_t_max, self.output_t_max)
         if self.method not in ("mse", "percentile"):
             raise ValueError(f"method must be mse or percentile, not {self.method}")
         if not 50 < self.percentile <= 100:

@@ -46,7 +46,7 @@ from .base import HIDDEN, Pass
 from .calibration import Images, check, check_effort
 from .fit import fit_of
 from .groups import Group, groups
-from .integers import Integers, Observe, code_of, integers_of
+from .integers import Integers, Observe, check_levels, code_of, integers_of
 from .levels import levels_of
 from .limits import Limits
 from .observed import Levels, seen
@@ -87,8 +87,7 @@ class Quantize(Pass):
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
-        if not 2 <= self.t_max <= 1024:
-            raise ValueError(f"t_max must be between 2 and 1024, not {self.t_max}")
+        check_levels(self.t_max, self.input_t_max, self.output_t_max)
         if not 2 <= self.weight_bits <= 16:
             raise ValueError(f"weight_bits must be between 2 and 16, not {self.weight_bits}")
         check_effort(self.effort)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qcompiler import qcompile
 from qcompiler.ir import Builder, Constant, Graph, Tensor, UnsupportedModel, ann, evaluate, show
 from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.passes import Pipeline
@@ -129,3 +132,36 @@ def test_percentile_cuts_tails() -> None:
     histogram.add(np.linspace(0, 1, 10001))
     assert histogram.percentile(100)[1] == pytest.approx(1, abs=1e-3)
     assert histogram.percentile(90)[1] == pytest.approx(0.9, abs=2e-3)
+
+
+DIGITS = Path(__file__).parents[1] / "examples" / "digits"
+COMMAND = f"{DIGITS}/digits.onnx --calibration {DIGITS}/digits_calibration.npz --scale-values 16"
+
+
+OPTIONS = {
+    "equalize": ("t_max",),
+    "normalize": ("t_max", "input_t_max", "output_t_max"),
+    "lower-activations": ("t_max", "output_t_max"),
+    "quantize": ("t_max", "input_t_max", "output_t_max"),
+}
+
+
+@pytest.mark.parametrize("number", [1, 0, -3, 5000, 70000])
+@pytest.mark.parametrize(("name", "option"), [(n, o) for n in OPTIONS for o in OPTIONS[n]])
+def test_any_number_of_levels_works_or_is_refused(
+    name: str, option: str, number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback, no division by zero, and no warning, which would be an error here."""
+    steps = "equalize,normalize,lower-activations,quantize,assign-windows,insert-readout"
+    if name == "quantize":  # else the whole numbers of the pixels have a level each
+        steps = steps.replace("normalize", "normalize{input_t_max=0}")
+    steps = steps.replace(name, f"{name}{{{option}={number}}}")
+    passes = f"fold-batchnorm,fold-linear,{steps}"
+    line = f"{COMMAND} --target reference -q -o {tmp_path / 'out'} --passes {passes}"
+    status = qcompile.main(line.split())
+    _, err = capsys.readouterr()
+    most = 1024 if option == "t_max" else 65536
+    if 2 <= number <= most or (number == 0 and option != "t_max"):
+        assert status == 0 or err.startswith("error: one level of an input moves an output by")
+    else:
+        assert status == 1 and f"{option} must be" in err and f"2 and {most}, not {number}" in err
