@@ -1,6 +1,8 @@
 # Every target makes .venv first, once. Python 3.10 is preferred: Lava runs on nothing newer.
 PYTHON ?= $(shell for p in python3.10 python3; do $$p -c '' 2>/dev/null && echo $$p && exit; done; echo python3)
 ARGS ?=
+# Tests that share a compiled network stand together: idle workers take over tests from the end.
+PARALLEL ?= -n auto --maxprocesses 4 --dist worksteal
 
 PY := .venv/bin/python
 FOLDERS := qcompiler ir passes backends
@@ -23,7 +25,7 @@ demo: install
 	$(PY) examples/digits/demo.py
 
 test: install
-	$(PY) -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest $(PARALLEL) $(ARGS)
 
 lint: install
 	$(PY) -m ruff check
