@@ -7,7 +7,7 @@ the sums Y of the real network:
 
 first over real numbers, then over the integers that the slopes allow (layer-wise reconstruction,
 as in AdaRound, arXiv 2004.10568, and GPTQ, arXiv 2210.17323; here the rounding is coordinate
-descent). What a ReLU cuts off on both sides is no error: there Y follows the present sum.
+descent). What the levels of the result cut off of both sums is no error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from qcompiler.ir import Spikes
-from qcompiler.ir.ann import Clip
 from qcompiler.ir.coding import decode
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
@@ -42,7 +41,7 @@ class Fit:
     """
 
     def __init__(
-        self, group: Group, real: Real, values: Sequence[Array], before: Array, places: Places
+        self, real: Real, values: Sequence[Array], before: Array, places: Places, code: Spikes
     ) -> None:
         self.real, self.fitted = real, _fitted(real)
         first = places.of(real.bias.astype(np.float32)[None]) + sum(
@@ -54,10 +53,9 @@ class Fit:
         self.blocks = len(joined)
         self.middle = joined.mean(axis=1, keepdims=True, dtype=np.float64)
         centred = joined - self.middle
-        clip = group.clip.op if group.clip else None
-        low = clip.low if isinstance(clip, Clip) else None
+        low, high = map(float, decode(code, np.array((0, code.top))))
         target = places.of(before).astype(np.float64)
-        self.rows = Rows(centred, first.astype(np.float64), target, low)
+        self.rows = Rows(centred, first.astype(np.float64), target, low, high)
         self.start = self._joined([branch.weight for branch in real.branches])
         self.free = self.start != 0
         self.gram, found = self.rows.solved(self.free)
@@ -116,7 +114,12 @@ class Fit:
 
 
 def fit_of(
-    group: Group, real: Real, codes: Sequence[Spikes], levels: Sequence[Array], before: Array
+    group: Group,
+    real: Real,
+    codes: Sequence[Spikes],
+    code: Spikes,
+    levels: Sequence[Array],
+    before: Array,
 ) -> Fit | None:
     """A fit of a group to the ``levels`` of its sources; None if none is apt.
 
@@ -130,7 +133,7 @@ def fit_of(
         return None
     values = [decode(code, q, np.float32) for q, code in zip(levels, codes, strict=True)]
     places = places_of(before.shape[1:], len(before), inputs, _ENTRIES // (inputs * blocks))
-    return Fit(group, real, values, before, places) if len(places.image) >= _FEWEST else None
+    return Fit(real, values, before, places, code) if len(places.image) >= _FEWEST else None
 
 
 def _fitted(real: Real) -> tuple[int, ...]:

@@ -219,7 +219,7 @@ class _Lowering:
         if self.trace is None or self.levels is None:
             return integers_of(group, real, codes, code, limits, observe=observe)
         before = self.trace.before_clip(group)
-        fit = fit_of(group, real, codes, self.levels.of(group), before)
+        fit = fit_of(group, real, codes, code, self.levels.of(group), before)
         if fit is None:
             found = integers_of(group, real, codes, code, limits, observe=observe)
         else:

@@ -29,23 +29,24 @@ class Rows:
     """Inputs and sums of a layer at a sample of images and places.
 
     ``seen`` are inputs, ``groups x rows x inputs``; ``target`` and ``first``, ``rows x outputs``,
-    are what the layer should sum up and what it does with its first weights. What a clip cuts off
-    below ``low`` is not missing. All are of double precision, in which sums hardly depend on the
-    machine. Moves of weights are ``groups x outputs x inputs``.
+    are what the layer should sum up and what it does with its first weights. What levels cut off,
+    below ``low`` and above ``high``, is not missing. All are of double precision, in which sums
+    hardly depend on the machine. Moves of weights are ``groups x outputs x inputs``.
     """
 
     seen: Array
     first: Array
     target: Array
-    low: float | None
+    low: float
+    high: float
 
     def missing(self, sums: Array, bias: Array) -> Array:
         """What is missing with moves that add ``sums``, and a bias: ``rows x outputs``."""
         present = self.first + sums
         present += bias
         missing: Array = self.target - present
-        if self.low is not None:
-            np.minimum(self.low - present, 0, out=missing, where=self.target <= self.low)
+        np.minimum(self.low - present, 0, out=missing, where=self.target <= self.low)
+        np.maximum(self.high - present, 0, out=missing, where=self.target >= self.high)
         return missing
 
     def sums(self, moved: Array) -> Array:
@@ -75,7 +76,7 @@ class Rows:
         return Solution(np.zeros(free.shape), sums, self.level(sums, np.zeros(sums.shape[1])))
 
     def better(self, found: Solution, gram: Array, free: Array) -> Solution:
-        """The moves and biases of least squared error, given what a clip hides at the last."""
+        """The moves and biases of least squared error, given what levels hide at the last."""
         product = self.product(self.missing(found.sums, found.bias) + found.sums)
         moved = conjugate(gram, product, found.moved, free, _STEPS)
         sums = self.sums(moved)

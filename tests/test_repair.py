@@ -20,6 +20,7 @@ from qcompiler.passes.fit import fit_of
 from qcompiler.passes.groups import groups
 from qcompiler.passes.integers import code_of
 from qcompiler.passes.real import Real, real_of
+from qcompiler.passes.rows import Rows
 from qcompiler.passes.trace import Trace, images_for
 from tests.random_networks import PHASES, compiled, random_batch, random_network
 
@@ -145,8 +146,10 @@ def test_a_fitted_layer_is_closer_to_the_real_one() -> None:
     code = code_of((2, 8, 8), 4, (0.0, 1.0))
     trace, levels = Trace(ranged, (data,)), encode(code, data)
     group = next(groups(ranged))
+    assert isinstance(group.result.type, Tensor) and group.result.type.range is not None
+    behind = code_of(group.result.type.shape, 4, group.result.type.range)
     before, real = trace.before_clip(group), real_of(group, (code,))
-    fit = fit_of(group, real, (code,), [levels], before)
+    fit = fit_of(group, real, (code,), behind, [levels], before)
     assert fit is not None
 
     def missed(layer: Real) -> float:
@@ -157,6 +160,14 @@ def test_a_fitted_layer_is_closer_to_the_real_one() -> None:
         return float((clipped**2).sum())
 
     assert missed(fit.refitted()) < missed(real)
+
+
+def test_what_levels_cut_off_is_not_missing() -> None:
+    target = np.array([[-2.0], [-2], [-2], [0.5], [3], [3], [3]])
+    present = np.array([[-1.0], [0.25], [2], [0.25], [2], [0.5], [-1]])
+    rows = Rows(np.zeros((1, 7, 1)), present, target, low=0.0, high=1.0)
+    missing = rows.missing(np.zeros_like(present), np.zeros(1))
+    np.testing.assert_array_equal(missing[:, 0], [0, -0.25, -2, 0.25, 0, 0.5, 2])
 
 
 def problem(seed: int) -> tuple[Array, Array, Array]:
