@@ -111,9 +111,9 @@ class _New:
         found = parameters(conv)
         assert found is not None
         weight, bias = found[0].astype(np.float64), self._phases(found[1])
-        for chosen in product(*ways):
+        for branch, chosen in enumerate(product(*ways)):
             kernel = _kernel(weight, chosen)
-            if not kernel.any():
+            if branch and not kernel.any():  # the first one has the bias
                 continue
             image = source
             for axis, way in enumerate(chosen, 1):
@@ -132,7 +132,8 @@ class _New:
     def done(self) -> tuple[Node, ...]:
         """Sum up the branches, and bring the phases to their places."""
         outputs, *space = self.node.result.type.shape
-        rank, total = len(self.factor), self._add(Add(), *self.branches)
+        rank, alone = len(self.factor), len(self.branches) == 1
+        total = self.branches[0] if alone else self._add(Add(), *self.branches)
         small = [length // phases for length, phases in zip(space, self.factor, strict=True)]
         split = self._add(Reshape((outputs, *self.factor, *small)), total)
         perm = (0, *(axis for k in range(rank) for axis in (1 + rank + k, 1 + k)))

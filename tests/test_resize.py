@@ -19,12 +19,13 @@ RESIZE = 'u = Resize<mode="{}", coordinate_transformation_mode="{}">(r, , s)'
 FIRST = "a = Conv(x, w0, b0) r = Relu(a) "
 
 
-def folded(proto: Any, shape: tuple[int, ...]) -> Graph:
+def folded(proto: Any, *shapes: tuple[int, ...]) -> Graph:
     """The graph after folding, which gives the same as before."""
     graph = import_model(proto).graph
     found = Pipeline.parse("fold-linear").run(graph)
-    batch = np.random.default_rng(1).standard_normal((3, *shape)).astype(np.float32)
-    for one, other in zip(evaluate(found, batch), evaluate(graph, batch), strict=True):
+    rng = np.random.default_rng(1)
+    batch = [rng.standard_normal((3, *shape)).astype(np.float32) for shape in shapes]
+    for one, other in zip(evaluate(found, *batch), evaluate(graph, *batch), strict=True):
         np.testing.assert_allclose(one, other, 1e-4, 1e-4)
     return found
 
@@ -88,6 +89,30 @@ def test_transposed_convolution_that_interpolates(factor: int, rank: int) -> Non
 def test_what_would_take_more_synapses_stays(kernel: int, way: tuple[str, str]) -> None:
     graph = folded(upsampled((2, 2), kernel, (8, 8), way, 1), (2, 8, 8))
     assert enlarged(graph) == 1
+
+
+@pytest.mark.parametrize("zero", ["w1", "w2", "none"])
+def test_a_convolution_of_zeros_keeps_its_bias(zero: str) -> None:
+    body = (
+        f"{FIRST} {RESIZE.format('linear', 'half_pixel')} c = Conv<pads=[1, 1]>(u, w1, b1)"
+        " h = Conv<pads=[1, 1]>(z, w2, b2) y = Add(c, h)"
+    )
+    weights: dict[str, Any] = {"w0": (3, 2, 1), "b0": (3,), "b1": (4,), "b2": (4,)}
+    weights |= {"w1": (4, 3, 3), "w2": (4, 2, 3)}
+    weights |= {name: np.zeros(weights[name], np.float32) for name in ("w1", "w2") if name == zero}
+    proto = model(
+        "float[N,2,8] x, float[N,2,16] z", body, s=np.array([1, 1, 2], np.float32), **weights
+    )
+    assert not enlarged(folded(proto, (2, 8), (2, 16)))
+
+
+def test_an_image_without_borders_of_its_own() -> None:
+    body = f"{FIRST} u = ConvTranspose<group=3, strides=[2]>(r, k) y = Conv<pads=[1, 1]>(u, w1, b1)"
+    weights: dict[str, Any] = {"w0": (3, 2, 1), "b0": (3,), "w1": (4, 3, 3), "b1": (4,)}
+    proto = model("float[N,2,8] x", body, k=np.ones((3, 1, 2), np.float32), **weights)
+    graph = folded(proto, (2, 8))
+    assert not any(type(n.op) is Add for n in graph.nodes)
+    assert [n.op.groups for n in graph.nodes if isinstance(n.op, Conv)] == [1, 1]
 
 
 def test_stages_of_a_decoder() -> None:
