@@ -64,13 +64,13 @@ def compile(
     ``calibration`` is a path, an array ``images x shape``, or arrays by input name; without it
     ranges come from the weights alone. ``t_max`` is the number of spike times a value can take.
     ``effort`` 1 repairs accuracy on the calibration data, 2 on more of them, 0 not at all.
-    ``percentile`` cuts ranges there, as the published method does, in place of searching those
-    of least squared error. ``proved`` insists on proofs from the weights where calibration data
-    would leave the weights more bits. ``passes`` replaces the target's pipeline; ``t_max``,
-    ``weight_bits``, ``effort`` and ``proved`` fill what its text leaves open, and do nothing to
-    a `Pipeline`. ``mean_values``, ``scale_values``, ``reverse_input_channels`` and ``layout``
-    describe preprocessing that the network shall take in: ``(x - mean) / scale`` for each
-    channel of the raw input.
+    ``percentile`` (above 50, at most 100) cuts ranges there, as the published method does, in
+    place of searching those of least squared error. ``proved`` insists on proofs from the weights
+    where calibration data would leave the weights more bits. ``passes`` replaces the target's
+    pipeline; ``t_max``, ``weight_bits``, ``effort``, ``percentile`` and ``proved`` fill what its
+    text leaves open, and do nothing to a `Pipeline`. ``mean_values``, ``scale_values``,
+    ``reverse_input_channels`` and ``layout`` describe preprocessing that the network shall take
+    in: ``(x - mean) / scale`` for each channel of the raw input.
     ``allow_products`` compiles products of two values that depend on the data;
     ``activation_error`` bounds the error of functions that become line segments, as a share of
     their range (0: half of a level).
@@ -95,6 +95,8 @@ def compile(
     options["effort"] = _whole(effort, "effort")
     options["proved"] = proved
     if percentile is not None:
+        if calibration is None:
+            raise PipelineError("percentile needs calibration data, whose ranges it cuts")
         options |= {"method": "percentile", "percentile": percentile}
     options["low"], options["high"] = 0.0, assumed_high(mean_values, scale_values)
     found = None

@@ -173,6 +173,22 @@ def test_own_pipeline(run: Any) -> None:
     assert "normalize{method=percentile " in out
 
 
+@pytest.mark.parametrize("percent", ["nan", "inf", "-1", "0", "50", "101"])
+def test_percentiles_are_above_50(run: Any, percent: str) -> None:
+    status, _, err = run(f"qcompile net.onnx --calibration data.npz -q --percentile {percent}")
+    assert status == 1
+    assert "percentile must be above 50 and at most 100" in err
+
+
+def test_a_percentile_of_calibration_data(run: Any) -> None:
+    status, out, _ = run("qcompile net.onnx --calibration data.npz -v --percentile 99")
+    assert status == 0
+    assert "normalize{method=percentile percentile=99.0" in out
+    status, _, err = run("qcompile net.onnx -q --percentile 99")
+    assert status == 1
+    assert err == "error: percentile needs calibration data, whose ranges it cuts\n"
+
+
 def test_outputs_go_to_regular_files_only(run: Any, folder: Path) -> None:
     run("qcompile net.onnx --calibration data.npz -q")
     for where in ("/dev/null", ".", "data.npz"):
