@@ -105,7 +105,10 @@ class Program:
         return self._engines[name]
 
     def _parts(self, inputs: tuple[Array, ...], engine: str) -> Iterator[tuple[Array, ...]]:
-        inputs = tuple(map(np.asarray, inputs))
+        try:
+            inputs = tuple(map(np.asarray, inputs))
+        except ValueError as error:
+            raise DataError("inputs go one by one, run(a, b), not in a list") from error
         self._check(inputs)
         frames = len(inputs[0])
         step = frames if engine in _RUNTIMES else frame_step(self.graph)
@@ -116,7 +119,7 @@ class Program:
         expected = [value.type.shape for value in self.graph.inputs]
         given = [array.shape[1:] for array in inputs]
         if given != expected or len({len(array) for array in inputs}) != 1:
-            raise DataError(f"the network takes inputs of shape {expected}, not {given}")
+            raise DataError(f"the network takes frames of shape {expected}, not {given}")
         if not len(inputs[0]):
             raise DataError("the data are empty")
         for array in inputs:

@@ -124,6 +124,11 @@ def fit(array: Array, shape: tuple[int, ...], layout: str | None, name: str = "i
     if np.ndim(array) == 0 or array.dtype.kind not in "uifb":
         raise DataError(f"the array for {name} holds no frames of numbers")
     arranged = _arranged(array, shape, layout)
+    if arranged is None and array.shape == shape:
+        raise DataError(
+            f"the array for {name} is one sample, of shape {shape}: put an axis of frames in "
+            f"front, {(1, *shape)}"
+        )
     if arranged is None:
         raise DataError(
             f"data of shape {array.shape[1:]} a frame do not fit the input {name} of shape "

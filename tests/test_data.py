@@ -52,6 +52,13 @@ def test_unclear_or_wrong_shapes_are_refused(
         fit(images(*given), wanted, None)
 
 
+def test_one_sample_needs_an_axis_of_frames() -> None:
+    with pytest.raises(
+        DataError, match=r"one sample.* put an axis of frames in front, \(1, 3, 4\)"
+    ):
+        fit(images(3, 4), (3, 4), None)
+
+
 INPUT = (("image", (1, 3, 3)),)
 
 

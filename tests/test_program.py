@@ -257,3 +257,10 @@ def test_data_that_do_not_fit_are_refused(program: Program, data: np.ndarray) ->
 def test_an_unknown_engine_is_refused(program: Program) -> None:
     with pytest.raises(ProgramError, match="choose fast, steps, lava"):
         program.run(BATCH, engine="quick")
+
+
+def test_inputs_are_batches_and_no_list(program: Program) -> None:
+    with pytest.raises(DataError, match="takes frames of shape"):
+        program.run(BATCH[0])
+    with pytest.raises(DataError, match="one by one"):
+        program.run([BATCH, BATCH[:3]])  # type: ignore[arg-type]
