@@ -24,7 +24,6 @@ class Way:
     def __init__(self, graph: Graph, node: Node) -> None:
         assert isinstance(node.op, Convolve | Connect | Relay | First)
         self.node, self.op = node, node.op
-        self.node, self.op = node, node.op
         self.delay = 0 if isinstance(node.op, First) else node.op.delay
         self.sender = sender(graph, node.operands[0]).result.name
         self.views: list[tuple[View, tuple[Array, ...]]] = []
