@@ -14,7 +14,7 @@ import onnx
 from qcompiler.ir import Value
 
 from .known import Known
-from .step import Item, Refused
+from .step import Item, Refused, Unknown
 
 _HELP = "export the model with a batch axis in front: [1, n] or [N, n] in place of [n]"
 
@@ -37,6 +37,8 @@ def aligned(op_type: str, inputs: tuple[Item, ...], alike: Collection[str]) -> t
             return inputs
         case "MatMul", (Known(arrays=(array, *others)) as weight, Value() as x) if array.ndim == 2:
             return x, replace(weight, arrays=(array.T,) * (1 + len(others)))
+        case "MatMul", _ if any(isinstance(item, Unknown) for item in inputs):
+            return inputs  # of a node that is refused: it may well be a sample times a matrix
     known = (item for item in inputs if isinstance(item, Known))
     if op_type in alike and all(item.arrays[0].ndim < 2 for item in known):
         return inputs

@@ -281,3 +281,14 @@ def test_axes_are_not_counted_without_a_batch_axis(body: str) -> None:
     used: dict[str, Any] = {name: weight for name, weight in weights.items() if name in body}
     with pytest.raises(UnsupportedModel, match=r"\[1, n\] or \[N, n\] in place of \[n\]"):
         import_model(model("float[5] x", body, **used))
+
+
+def test_without_a_batch_axis_only_the_cause_is_refused() -> None:
+    proto = model("float[5] x", "s = Softmax<axis=0>(x) h = MatMul(s, w) y = Relu(h)", w=(5, 3))
+    fates = {fate.op_type: fate for fate in check_model(proto)}
+    assert {kind: fate.kind for kind, fate in fates.items()} == {
+        "Softmax": "refused",
+        "MatMul": "compiled",
+        "Relu": "compiled",
+    }
+    assert "as far as can be told" in (fates["MatMul"].reason or "")
