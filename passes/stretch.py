@@ -101,21 +101,37 @@ def _transposed(node: Node, graph: Graph) -> Stretch | None:
         return found
 
     assert isinstance(source, Value)
-    matrices = tuple(_response(enlarge, tuple(space), axis) for axis in range(len(space)))
+    windows = [(taps - 1) * d + 1 for taps, d in zip(weight.shape[2:], op.dilations, strict=True)]
+    matrices = tuple(
+        _response(enlarge, (shape[axis + 1], *space), axis, window)
+        for axis, window in enumerate(windows)
+    )
     probe = np.random.default_rng(channels).standard_normal(space)
     alike = np.allclose(enlarge(probe[None])[0], _product(probe, matrices))
     return Stretch(source, matrices, layer) if alike else None
 
 
-def _response(enlarge: Callable[[Array], Array], space: tuple[int, ...], axis: int) -> Array:
-    """What lines of pixels give in the middle, if rows of the other matrices sum up to 1 there."""
-    length = space[axis]
-    lines = np.zeros((length, *space))
-    np.moveaxis(lines, axis + 1, 1)[np.arange(length), np.arange(length)] = 1
-    found = np.moveaxis(enlarge(lines), axis + 1, -1)
-    for _ in range(found.ndim - 2):
-        found = found[:, found.shape[1] // 2]
-    return found.T
+def _response(
+    enlarge: Callable[[Array], Array], shape: tuple[int, ...], axis: int, apart: int
+) -> Array:
+    """What lines of pixels give in the middle, if rows of the other matrices sum up to 1 there.
+
+    ``shape`` is the length afterwards and those of the image. Lines that no window holds two of,
+    ``apart`` from each other, share an image; another one holds their numbers.
+    """
+    out, *space = shape
+    matrix = np.zeros((out, space[axis]))
+    for first in range(min(apart, space[axis])):
+        lines = np.zeros((2, *space))
+        chosen = np.moveaxis(lines, axis + 1, -1)[..., first::apart]
+        chosen[0], chosen[1] = 1, np.arange(first, space[axis], apart)
+        found = np.moveaxis(enlarge(lines), axis + 1, -1)
+        for _ in range(len(space) - 1):
+            found = found[:, found.shape[1] // 2]
+        given, numbers = found
+        rows = np.flatnonzero(np.abs(given) > _NOTHING)
+        matrix[rows, np.rint(numbers[rows] / given[rows]).astype(int)] = given[rows]
+    return matrix
 
 
 def ways_of(matrix: Array, taps: int, pad: int, phases: int) -> list[Way] | None:

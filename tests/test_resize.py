@@ -11,7 +11,8 @@ import qcompiler
 from qcompiler.frontend import import_model
 from qcompiler.ir import Graph, evaluate
 from qcompiler.ir.ann import Add, Conv
-from qcompiler.passes import Pipeline
+from qcompiler.ir.kernels import convolve
+from qcompiler.passes import Pipeline, stretch
 from tests.onnx_models import model
 from tests.test_zoo import compiled
 
@@ -89,6 +90,21 @@ def test_transposed_convolution_that_interpolates(factor: int, rank: int) -> Non
 def test_what_would_take_more_synapses_stays(kernel: int, way: tuple[str, str]) -> None:
     graph = folded(upsampled((2, 2), kernel, (8, 8), way, 1), (2, 8, 8))
     assert enlarged(graph) == 1
+
+
+def test_a_transposed_convolution_is_known_from_few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+
+    def counted(images: Any, *rest: Any) -> Any:
+        counts.append(len(images))
+        return convolve(images, *rest)
+
+    monkeypatch.setattr(stretch, "convolve", counted)
+    body = f"{FIRST} u = ConvTranspose<group=3, strides=[2]>(r, k) y = Conv<pads=[1, 1]>(u, w1, b1)"
+    weights: dict[str, Any] = {"w0": (3, 2, 1), "b0": (3,), "w1": (4, 3, 3), "b1": (4,)}
+    proto = model("float[N,2,500] x", body, k=np.ones((3, 1, 2), np.float32), **weights)
+    folded(proto, (2, 500))
+    assert 0 < sum(counts) < 20
 
 
 @pytest.mark.parametrize("zero", ["w1", "w2", "none"])
