@@ -25,7 +25,7 @@ class Linear(NamedTuple):
 
 
 class Real(NamedTuple):
-    """The synapses of every branch, the sum of their biases, and a positive gain behind both."""
+    """The synapses of every branch, a positive gain behind their sum, and a bias behind that."""
 
     branches: tuple[Linear, ...]
     bias: Array
@@ -43,7 +43,16 @@ def real_of(group: Group, sources: tuple[Spikes, ...]) -> Real:
     if group.gain is None:
         return Real(branches, bias, np.ones((1,) * rank))
     scale, shift = (_full_rank(c.data.astype(np.float64), rank) for c in constants_of(group.gain))
-    return Real(branches, bias * scale + shift, scale)
+    bias = bias * scale + shift
+    if scale.size > len(scale):
+        return Real(branches, bias, scale)
+    return Real(tuple(_times(branch, scale) for branch in branches), bias, np.ones((1,) * rank))
+
+
+def _times(branch: Linear, scale: Array) -> Linear:
+    """A branch with a gain that does not vary over space in its weights."""
+    weight = branch.weight
+    return branch._replace(weight=weight * scale.reshape(-1, *(1,) * (weight.ndim - 1)))
 
 
 def _linear(branch: Branch, source: Spikes, rank: int) -> Linear:

@@ -33,6 +33,7 @@ from qcompiler.passes.allot import Allot
 from qcompiler.passes.calibration import check, run
 from qcompiler.passes.clip_outputs import ClipOutputs, logits
 from qcompiler.passes.levels import levels_of
+from qcompiler.passes.normalize import Normalize
 
 from .judgement import Judgement, judge
 from .schedules import Budget, Point
@@ -105,8 +106,10 @@ class Trials:
         self.points = [replace(point, fits=self.fits(point.judged)) for point in self.points]
 
     def uniform_levels(self, t_max: int) -> tuple[int, ...]:
-        """What every value has with one t_max for all."""
-        return tuple(levels_of(self.clipped, value, t_max) for value in self.windows.values)
+        """What every value has with one t_max for all, and the ends' own numbers."""
+        found = (s for s in self.rest if isinstance(s, Normalize))
+        ends = next(((s.input_t_max, s.output_t_max) for s in found), (0, 0))
+        return tuple(levels_of(self.clipped, value, t_max, *ends) for value in self.windows.values)
 
     def pipeline(self, point: Point) -> Pipeline:
         """The whole pipeline that makes a schedule."""

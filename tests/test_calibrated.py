@@ -24,11 +24,12 @@ from qcompiler.ir import (
     Graph,
     Tensor,
     UnsupportedModel,
+    evaluate,
     parse,
     show,
     verify,
 )
-from qcompiler.ir.ann import Clip, Conv
+from qcompiler.ir.ann import Affine, Clip, Conv, SumPool
 from qcompiler.ir.drive import Bounds, Incoming
 from qcompiler.ir.integer import calibrated, spikes_of
 from qcompiler.ir.kernels import Array
@@ -273,3 +274,25 @@ def test_bounds_are_those_of_every_step() -> None:
     expected = Bounds(lowest, highest, low(v), fall, rise, low(u), high(u))
     for name, one, other in zip(Bounds._fields, found, expected, strict=True):
         np.testing.assert_array_equal(one, other, err_msg=name)
+
+
+@pytest.mark.parametrize("effort", [0, 1])
+def test_the_average_of_a_large_image_fits_for_many_classes(effort: int) -> None:
+    """The slopes of 256 levels are small, and a share of 1/169 is in the weights, not in them."""
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((128, 8, 1, 1)).astype(np.float32)
+    bias = rng.standard_normal(128).astype(np.float32)
+    build = Builder()
+    x = build.input("x", Tensor((8, 13, 13)))
+    plain: dict[str, Any] = {"strides": (1, 1), "pads": (0,) * 4, "dilations": (1, 1)}
+    first = Constant("w", weight), Constant("b", bias.reshape(-1, 1, 1))
+    y = build.add(Clip(0.0), build.add(Conv(**plain), x, *first, name="y"), name="r")
+    total = build.add(SumPool(kernel=(13, 13), **plain), y, name="total")
+    share = Constant("share", np.full((128, 1, 1), 1 / 169, np.float32))
+    shift = Constant("shift", np.zeros((128, 1, 1), np.float32))
+    graph = build.build([build.add(Affine(), total, share, shift, name="z")])
+    data = np.abs(rng.standard_normal((16, 8, 13, 13))).astype(np.float32)
+    program = qcompiler.compile(graph, target="loihi", calibration=data, effort=effort)
+    golden = evaluate(graph, data[:2])[0]
+    np.testing.assert_allclose(program.run(data[:2]), golden, atol=0.1 * np.abs(golden).max())
+    same_spikes(program, "fast", data[:2])

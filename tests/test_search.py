@@ -127,9 +127,15 @@ def trials(kind: str, percent: float, **change: Any) -> Trials:
     graph = change.get("graph") or imported()
     found = data.read(change.get("images", CALIBRATION), api.inputs_of(graph))
     options = {"t_max": 16, "effort": 0, "calibration": found.arrays}
+    options |= change.get("options", {})
     steps = api.pipeline("reference", None, options)
     told: Callable[[str], None] = lambda text: None  # noqa: E731
     return Trials(graph, steps, REFERENCE, found.arrays, found.labels, Budget(kind, percent), told)
+
+
+def test_one_t_max_for_all_leaves_inputs_and_outputs_their_levels() -> None:
+    few = trials("drift", 2.0, options={"input_t_max": 32, "output_t_max": 40}).uniform_levels(5)
+    assert few[0] == 32 and few[-1] == 40 and set(few[1:-1]) == {5}
 
 
 def imported() -> Graph:
