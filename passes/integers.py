@@ -24,6 +24,7 @@ Weights: TypeAlias = tuple[Array, ...]
 Observe: TypeAlias = Callable[[Sequence[Incoming]], tuple[Bounds, int]]
 
 _MOST_LEVELS, _MOST_AT_ENDS = 1024, 1 << 16  # inputs and outputs may have more
+_OUTPUT_LEVELS = (64, 256)  # fewest and most, unless t_max is larger
 _MAX_SLOPE = 1 << 15
 _UNFIT = float(1 << 60)  # stands for any bias beyond all limits
 _MAX_SPAN = 1 << 22  # slope times levels: what single-precision engines divide exactly
@@ -83,9 +84,13 @@ def check_levels(t_max: int, input_t_max: int = 0, output_t_max: int = 0) -> Non
             raise ValueError(f"{name} must be 0 or between 2 and {_MOST_AT_ENDS}, not {levels}")
 
 
-def output_levels(t_max: int, chosen: int, channels: int) -> int:
-    """Levels of an output: as chosen, else enough to tell the largest from the second largest."""
-    return chosen or max(t_max, 64, min(channels, 256))
+def output_levels(t_max: int, chosen: int, shape: tuple[int, ...]) -> int:
+    """Levels of an output: as chosen, else enough to tell the largest from the second largest.
+
+    That takes more, the more channels there are: one for each, from 64 to 256.
+    """
+    fewest, most = _OUTPUT_LEVELS
+    return chosen or max(t_max, fewest, min(shape[0] if shape else 1, most))
 
 
 class Rounding(Protocol):

@@ -22,7 +22,7 @@ def levels_of(
         return input_t_max or t_max
     if not is_last(graph, value):
         return t_max
-    return output_levels(t_max, output_t_max, value.type.shape[0] if value.type.shape else 1)
+    return output_levels(t_max, output_t_max, value.type.shape)
 
 
 def coded(graph: Graph) -> tuple[Value, ...]:

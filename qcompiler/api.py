@@ -133,8 +133,8 @@ def compile(
 
 def _input_levels(graph: Graph, t_max: int) -> int:
     """As many as the outputs have: what is lost at the input is lost everywhere."""
-    shapes = (logits(graph, value, Reshape).type.shape for value in graph.outputs)
-    return max(output_levels(t_max, 0, shape[0] if shape else 1) for shape in shapes)
+    made = (logits(graph, value, Reshape) for value in graph.outputs)
+    return max(output_levels(t_max, 0, value.type.shape) for value in made)
 
 
 def _budget(max_drop: float | None, max_drift: float | None, calibration: Any) -> Budget | None:
