@@ -26,10 +26,10 @@ from qcompiler.ir.session import OnnxWriter, write_synapse
 from qcompiler.ir.snn import Relay, Synapse
 from qcompiler.ir.view import View, arrange
 
-from .calibration import Images
+from .calibration import Images, sample
 from .groups import Group
 from .integers import Integers
-from .trace import Unread, picked, size_of
+from .trace import Unread, size_of
 
 _WORK = 2e11  # products that run all images through a network once
 _LOOK = 8e10  # products of one look at a population
@@ -101,7 +101,7 @@ class Levels:
             self._known.pop(name, None)
 
 
-def images_for(graph: Graph, given: int) -> int:
+def images_to_observe(graph: Graph, given: int) -> int:
     """How many images to run through the network, for time and memory to stay bounded."""
     products, largest = size_of(graph)
     return int(max(1, min(given, _MOST, _WORK / products, _MEMORY / largest)))
@@ -115,7 +115,7 @@ def seen(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tuple[Bounds,
     top = max(part.top for part in incoming)
     summed, found = _Sum([part[:2] for part in incoming], levels), []
     images = int(max(1, min(len(levels[0]), _MOST, _LOOK / (top * summed.products))))
-    for part in summed.parts(picked(tuple(levels), images), top):
+    for part in summed.parts(sample(tuple(levels), images), top):
         arrived = summed([_spikes(q, top) for q in part])
         found.append(_extremes(arrived.reshape(top, -1, *arrived.shape[1:])))
     return reduce(Bounds.joined, found), images

@@ -41,17 +41,16 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, First, Neuron
 from qcompiler.ir.view import View
 
-from . import observed, trace
 from .base import HIDDEN, Pass
-from .calibration import Images, check, check_effort
+from .calibration import Images, check, check_effort, sample
 from .fit import fit_of
 from .groups import Group, groups
 from .integers import Integers, Observe, check_levels, code_of, integers_of
 from .levels import levels_of
 from .limits import Limits
-from .observed import Levels, seen
+from .observed import Levels, images_to_observe, seen
 from .real import real_of
-from .trace import Trace
+from .trace import Trace, images_for
 
 _EXACT = (1 << 23) - 1
 
@@ -261,13 +260,9 @@ def _data(graph: Graph, options: Quantize) -> Images | None:
     if data is None or not (options.effort or _observes(options)):
         return None
     check(graph, data)
-    given = len(data[0])
-    images = (
-        trace.images_for(graph, given, options.effort)
-        if options.effort
-        else observed.images_for(graph, given)
-    )
-    return trace.picked(data, images)
+    given, effort = len(data[0]), options.effort
+    images = images_for(graph, given, effort) if effort else images_to_observe(graph, given)
+    return sample(data, images)
 
 
 def _observes(options: Quantize) -> bool:

@@ -78,12 +78,6 @@ class Unread:
                     yield name
 
 
-def picked(data: Images, images: int) -> Images:
-    """So many images, spread over all."""
-    places = np.linspace(0, len(data[0]) - 1, images).astype(int)
-    return tuple(array[places] for array in data)
-
-
 def images_for(graph: Graph, given: int, effort: int) -> int:
     """How many images to work with: as many as time (of the effort) and memory allow."""
     products, largest = size_of(graph)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qcompiler.ir import DataError
+from qcompiler.passes.calibration import sample
 
 Array: TypeAlias = NDArray[Any]
 Inputs: TypeAlias = Sequence[tuple[str, tuple[int, ...]]]
@@ -37,9 +38,8 @@ class Data:
 
     def spread(self, count: int) -> Data:
         """So many frames, evenly spread: files are often sorted by class."""
-        picked = np.linspace(0, len(self) - 1, min(count, len(self))).astype(int)
-        labels = None if self.labels is None else self.labels[picked]
-        return Data(tuple(array[picked] for array in self.arrays), labels)
+        labels = None if self.labels is None else sample((self.labels,), count)[0]
+        return Data(sample(self.arrays, count), labels)
 
 
 def read(source: Any, inputs: Inputs, layout: str | None = None) -> Data:

@@ -15,7 +15,7 @@ from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.passes import Pass, Watcher
-from qcompiler.passes.calibration import run
+from qcompiler.passes.calibration import run, sample
 from qcompiler.passes.equalize import Equalize
 from qcompiler.passes.levels import coded
 
@@ -46,8 +46,7 @@ def _ratios(before: Graph, after: Graph, data: tuple[Array, ...]) -> dict[str, l
 
     Both graphs compute the same function, so this is exact but for single precision.
     """
-    picked = np.linspace(0, len(data[0]) - 1, min(_FRAMES, len(data[0]))).astype(int)
-    part = tuple(array[picked] for array in data)
+    part = sample(data, _FRAMES)
     shapes = {node.result.name: node.result.type.shape for node in before.nodes}
     spiking = {value.name for value in coded(after)}
     spiking |= {node.result.name for node in after.nodes if isinstance(node.op, MaxPool)}

@@ -13,13 +13,14 @@ from dataclasses import replace
 import numpy as np
 
 from qcompiler.ir import Graph, Spikes, Tensor, Value, drop_dead, substitute
-from qcompiler.ir.ann import Clip, Conv, Dense
+from qcompiler.ir.ann import Clip
 from qcompiler.ir.coding import decode, encode
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.calibration import run
+from qcompiler.passes.calibration import run, sample
 from qcompiler.passes.integers import code_of
 from qcompiler.passes.levels import coded
 from qcompiler.passes.normalize import Normalize
+from qcompiler.passes.trace import size_of
 
 LEVELS = (2, 3, 4, 6, 8, 12, 16, 32)  # that are tried; between and beyond is interpolated
 MOST = 128  # levels of a value
@@ -54,17 +55,11 @@ def errors(
 
 def _some(graph: Graph, data: Images) -> Images:
     """As many images as the work allows."""
-    products = 1.0
-    for node in graph.nodes:
-        if isinstance(node.op, Conv | Dense):
-            fan = float(np.prod(node.operands[1].type.shape[1:]))
-            products += float(np.prod(node.result.type.shape)) * fan
-    largest = max((float(np.prod(node.result.type.shape)) for node in graph.nodes), default=1.0)
+    products, largest = size_of(graph)
     trials = len(coded(graph)) * len(LEVELS)
     most = int(np.clip(_WORK / products / trials, _FEWEST, _MOST_IMAGES))
     most = int(max(1, min(most, _MEMORY / _BYTES / largest)))
-    picked = np.linspace(0, len(data[0]) - 1, min(most, len(data[0]))).astype(int)
-    return tuple(array[picked] for array in data)
+    return sample(data, most)
 
 
 def _codes(graph: Graph, data: Images) -> dict[Value, list[Spikes]]:
