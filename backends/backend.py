@@ -18,8 +18,8 @@ from .fit import findings
 from .netlist import build
 
 _PIPELINE = (
-    "fold-batchnorm,fold-linear,equalize,normalize,lower-activations,{quantize},{windows},"
-    "insert-readout"
+    "fold-batchnorm,fold-linear,equalize,split-ranges,normalize,lower-activations,{quantize},"
+    "{windows},insert-readout"
 )
 
 Emitter: TypeAlias = Callable[[Graph, Path], None]

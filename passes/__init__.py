@@ -12,6 +12,7 @@ BUILT_IN: Mapping[str, str] = {
     "allot": "Allot",
     "clip-outputs": "ClipOutputs",
     "equalize": "Equalize",
+    "split-ranges": "SplitRanges",
     "normalize": "Normalize",
     "lower-activations": "LowerActivations",
     "quantize": "Quantize",

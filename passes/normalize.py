@@ -34,7 +34,8 @@ class Normalize(Pass):
     ``calibration`` holds one batch an input, ``images x shape``; without it, ``low`` and ``high``
     bound the inputs. ``t_max``, ``input_t_max`` and ``output_t_max`` are those of `quantize`; an
     input that holds fewer different whole numbers than it has levels gets one level for each.
-    Raises DataError if the data do not fit, are empty or not finite.
+    Layers whose results have a range already keep it. Raises DataError if the data do not fit, are
+    empty or not finite.
     """
 
     name: ClassVar[str] = "normalize"
@@ -82,7 +83,7 @@ class Normalize(Pass):
         return levels_of(graph, value, self.t_max, self.input_t_max, self.output_t_max)
 
     def _calibrated(self, graph: Graph, data: tuple[Array, ...]) -> dict[str, Range]:
-        found = {group.result.name: group for group in groups(graph)}
+        found = {g.result.name: g for g in groups(graph) if not _is_ranged(g.result)}
         fitted = [node for node in graph.nodes if isinstance(node.op, Function | Multiply)]
         domains = {o.name for node in fitted for o in node.operands}
         names = [value.name for value in graph.inputs] + list(found)
@@ -128,6 +129,10 @@ def as_read(graph: Graph, value: Value) -> str:
     if user is not None and isinstance(user.op, MaxPool):
         return as_read(graph, user.result)
     return value.name
+
+
+def _is_ranged(value: Value) -> bool:
+    return isinstance(value.type, Tensor) and value.type.range is not None
 
 
 def is_whole(array: Array) -> bool:

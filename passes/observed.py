@@ -33,7 +33,7 @@ from .trace import Unread, size_of
 
 _WORK = 2e11  # products that run all images through a network once
 _LOOK = 8e10  # products of one look at a population
-_MOST = 400  # images; more tell little
+_MOST = 200  # images; more tell little
 _MEMORY = 1 << 29  # bytes of the levels of one tensor, and of what is worked on at once
 _BYTES = 16  # an element, while it is worked on
 

@@ -67,7 +67,7 @@ def ratios_of(real: Real, sources: tuple[Spikes, ...], code: Spikes) -> list[Rat
     else:
         shape = (*code.shape[:1], *(1,) * (rank - 1))
     fans = [_fan(branch) for branch in real.branches]
-    room = max(sum(fans), _FEW_SYNAPSES) if len(fans) > 1 else 0
+    room = max(*fans, _FEW_SYNAPSES) if len(fans) > 1 else 0
     return [
         Ratio(branch, source.scale / code.scale, shape, _most_parts(fan, room))
         for branch, source, fan in zip(real.branches, sources, fans, strict=True)
@@ -84,7 +84,7 @@ def _fan(branch: Linear) -> float:
 def _most_parts(fan: float, room: float) -> int:
     """A branch of few synapses may have each of them several times, so that others keep their bits.
 
-    This at most doubles the synapses of the population.
+    It gets no more synapses so than the branch of the most has.
     """
     return int(np.clip(room // max(fan, 1), 1, _MOST_PARTS))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,14 +32,19 @@ class Trace:
         self._unread = Unread(graph)
 
     def follow(self, node: Node) -> None:
-        """Add what a max pool or a view makes of its source."""
-        self._real[node.result.name] = self._run([node])
+        """Add what a single node makes of its sources."""
+        self._real[node.result.name] = self._run([node], self._real)
         self._forget([node])
 
-    def before_clip(self, group: Group) -> Array:
-        """What a group has in front of its clip."""
+    def of(self, name: str) -> Array:
+        """A value that is still to be read."""
+        return self._real[name]
+
+    def before_clip(self, group: Group, given: Mapping[str, Array] | None = None) -> Array:
+        """What a group has in front of its clip, with some sources as ``given`` in their stead."""
+        known = {**self._real, **(given or {})}
         nodes = [node for node in group.nodes if node is not group.clip]
-        return self._run(nodes) if nodes else self._real[group.branches[0].source.name]
+        return self._run(nodes, known) if nodes else known[group.branches[0].source.name]
 
     def add(self, group: Group, before: Array) -> None:
         """Add what a group makes of its sources, given what is ``before`` its clip."""
@@ -47,13 +52,13 @@ class Trace:
         self._real[name] = apply(group.clip.op, before) if group.clip else before
         self._forget(group.nodes)
 
-    def _run(self, nodes: Sequence[Node]) -> Array:
+    def _run(self, nodes: Sequence[Node], known: Mapping[str, Array]) -> Array:
         """What nodes make of what is known; the last one's result."""
         last = nodes[-1].result
         operands = [o for node in nodes for o in node.operands if isinstance(o, Value)]
-        inputs = tuple({o.name: o for o in operands if o.name in self._real}.values())
+        inputs = tuple({o.name: o for o in operands if o.name in known}.values())
         part = replace(self._graph, inputs=inputs, nodes=tuple(nodes), outputs=(last,))
-        data = tuple(self._real[value.name] for value in inputs)
+        data = tuple(known[value.name] for value in inputs)
         found = [values[last.name] for values in run(part, data, [last.name])]
         return np.concatenate(found)
 

@@ -43,6 +43,7 @@ def compile(
     t_max: int = 16,
     weight_bits: int = 8,
     effort: int = 1,
+    slices: int = 4,
     percentile: float | None = None,
     proved: bool = False,
     passes: str | Pipeline | None = None,
@@ -64,11 +65,12 @@ def compile(
     ``calibration`` is a path, an array ``images x shape``, or arrays by input name; without it
     ranges come from the weights alone. ``t_max`` is the number of spike times a value can take.
     ``effort`` 1 repairs accuracy on the calibration data, 2 on more of them, 0 not at all.
+    ``slices`` is the most populations, each with a part of its range, that may code one value.
     ``percentile`` (above 50, at most 100) cuts ranges there, as the published method does, in
     place of searching those of least squared error. ``proved`` insists on proofs from the weights
     where calibration data would leave the weights more bits. ``passes`` replaces the target's
-    pipeline; ``t_max``, ``weight_bits``, ``effort``, ``percentile`` and ``proved`` fill what its
-    text leaves open, and do nothing to a `Pipeline`. ``mean_values``, ``scale_values``,
+    pipeline; ``t_max``, ``weight_bits``, ``effort``, ``slices``, ``percentile`` and ``proved`` fill
+    what its text leaves open, and do nothing to a `Pipeline`. ``mean_values``, ``scale_values``,
     ``reverse_input_channels`` and ``layout`` describe preprocessing that the network shall take
     in: ``(x - mean) / scale`` for each channel of the raw input.
     ``allow_products`` compiles products of two values that depend on the data;
@@ -93,6 +95,7 @@ def compile(
     options["input_t_max"] = _input_levels(graph, t_max)
     options["activation_error"] = activation_error
     options["effort"] = _whole(effort, "effort")
+    options["slices"] = _whole(slices, "slices")
     options["proved"] = proved
     if percentile is not None:
         if calibration is None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from qcompiler.ir import Spikes
 from qcompiler.ir.coding import decode, encode
+from qcompiler.ir.integer import spikes_of
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.histogram import Histogram
 from qcompiler.passes.integers import code_of
@@ -68,7 +69,7 @@ def wide(case: Case) -> tuple[str, str]:
 
 def levels(case: Case) -> tuple[str, str]:
     """Numbers and remedy of too few levels in the best of ranges."""
-    more = min(2 * case.code.t_max, _MOST_LEVELS)
+    more = min(2 * spikes_of(case.place.node.result).t_max, _MOST_LEVELS)
     return _steps(case), f"compile with more levels, --t-max {more}{case.effort}"
 
 
@@ -90,7 +91,7 @@ def _suits(case: Case) -> str:
 def ties(case: Case) -> tuple[str, str]:
     """Numbers and remedy of scores that share a level."""
     code = case.code
-    q = case.twin.levels[case.place.node.result.name].reshape(len(case.twin), -1)
+    q = case.twin.coded(case.place).reshape(len(case.twin), -1)
     real = case.twin.values[case.name].reshape(len(case.twin), -1)
     theirs = real.argmax(axis=1)
     highest = q[np.arange(len(q)), theirs] == q.max(axis=1)

@@ -7,17 +7,19 @@ A population codes the value of the same name there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from qcompiler.backends.host import output_nodes
 from qcompiler.backends.program import Program
-from qcompiler.ir import Graph, Node, ProgramError, Value
-from qcompiler.ir.integer import spiking_nodes
+from qcompiler.ir import Graph, Node, ProgramError, Spikes, Value
+from qcompiler.ir.integer import spikes_of, spiking_nodes
 from qcompiler.ir.snn import Encode, Population
+from qcompiler.ir.types import size
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.fold_linear import FoldLinear
+from qcompiler.passes.slices import whole_name
 
 from .frontend import Preprocessing, import_model
 
@@ -34,10 +36,26 @@ def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
 
 @dataclass(frozen=True)
 class Place:
-    """A population or encoder, and the name of the real value that it codes."""
+    """The name of a real value, and the population or encoder, or the slices, that code it."""
 
     name: str
-    node: Node
+    nodes: tuple[Node, ...]
+
+    @property
+    def node(self) -> Node:
+        """The population, or the one of the lowest slice."""
+        return self.nodes[0]
+
+    @property
+    def code(self) -> Spikes:
+        """The code of the levels; of slices, that of the sum of theirs."""
+        codes = [spikes_of(node.result) for node in self.nodes]
+        return replace(codes[0], t_max=1 + sum(code.top for code in codes))
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of all populations."""
+        return sum(size(node.result.type) for node in self.nodes)
 
     @property
     def is_input(self) -> bool:
@@ -53,19 +71,21 @@ def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
     """
     shapes = {v.name: v.type.shape for v in (*real.inputs, *(n.result for n in real.nodes))}
     last = {node.result.name for node in output_nodes(program.graph)}
-    found: list[Place] = []
+    found: dict[str, Place] = {}
     for node in spiking_nodes(program.graph):
         encodes = isinstance(node.op, Encode)
         value = node.operands[0] if encodes else node.result
-        matches = shapes.get(value.name) == value.type.shape
+        name = next((n for n in (value.name, whole_name(value.name)) if n in shapes), "")
+        matches = shapes.get(name) == value.type.shape
         if not matches and (encodes or value.name in last):
             raise ProgramError(
                 f"{model} does not match the program: it has no value %{value.name} of shape "
                 f"{value.type.shape}\n   = help: give the model that was compiled"
             )
         if matches and isinstance(node.op, Encode | Population):
-            found.append(Place(value.name, node))
-    return tuple(found)
+            before = found[name].nodes if name in found else ()
+            found[name] = Place(name, (*before, node))
+    return tuple(found.values())
 
 
 def slice_of(graph: Graph, given: Sequence[str], targets: Sequence[str]) -> Graph:

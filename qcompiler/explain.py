@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 
 from qcompiler.backends.program import Program
-from qcompiler.ir.integer import spikes_of
-from qcompiler.ir.types import size
 
 from . import causes, wrong_input
 from .causes import other_model
@@ -138,11 +136,11 @@ def _loss(twin: Twin, index: int, place: Place, real: RealScores) -> LayerLoss:
     steps = ladder(twin, index)
     theirs, ours = twin.values[place.name], twin.spiking(place)
     spread = float(np.std(theirs, dtype=np.float64)) or 1.0
-    code = spikes_of(place.node.result)
+    code = place.code
     return LayerLoss(
         name=place.name,
         origin=place.node.origin,
-        neurons=size(place.node.result.type),
+        neurons=place.neurons,
         t_max=code.t_max,
         step=float(np.median(twin.step(place))),
         apart=real.apart(twin.answers(index)),

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcompiler.ir.evaluate import apply
-from qcompiler.ir.integer import spikes_of
 from qcompiler.ir.kernels import Array
 
 from .counterpart import Place
@@ -95,7 +94,7 @@ def _with_range(
     offset: Array | None = None,
 ) -> Ladder:
     """The ladder with its last rungs, ``exact`` being the value before it is cut and rounded."""
-    code, ours = spikes_of(place.node.result), twin.spiking(place)
+    code, ours = place.code, twin.spiking(place)
     step = twin.step(place)
     low, high = -code.zero * step, (code.top - code.zero) * step
     above, below = exact > high + step / 2, exact < low - step / 2

@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         help="repairing accuracy on calibration data: none, some (1), more",
     )
+    parts = "most populations of one value, each a slice of its range: more levels, same time (4)"
+    add("--slices", metavar="N", type=int, default=4, help=parts)
     cut = "cut ranges at a percentile of the calibration data (searched: least squared error)"
     add("--percentile", metavar="P", type=float, help=cut)
     add("--proved", action="store_true", help="no limits from calibration data, proofs only")
@@ -217,6 +219,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             t_max=given.t_max,
             weight_bits=given.weight_bits,
             effort=given.effort,
+            slices=given.slices,
             percentile=given.percentile,
             proved=given.proved,
             passes=given.passes,

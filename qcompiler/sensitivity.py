@@ -7,18 +7,18 @@ up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Graph, Spikes, Tensor, Value, drop_dead, substitute
+from qcompiler.ir import Graph, Spikes, Tensor, Value, drop_dead
 from qcompiler.ir.ann import Clip
-from qcompiler.ir.coding import decode, encode
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.calibration import run, sample
+from qcompiler.passes.calibration import sample
 from qcompiler.passes.integers import code_of
 from qcompiler.passes.levels import coded
+from qcompiler.passes.noise import outputs_if_rounded
 from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.trace import size_of
 
@@ -46,8 +46,9 @@ def errors(
     total = np.zeros((len(coded(graph)), len(LEVELS)))
     rows = {value.name: row for row, value in enumerate(coded(graph))}
     for done, value in enumerate(codes):
-        for column, error in enumerate(_value_errors(cut, data, value, codes[value])):
-            total[rows[value.name], column] = error
+        exact, rounded = outputs_if_rounded(cut, data, value, codes[value])
+        for column, outputs in enumerate(rounded):
+            total[rows[value.name], column] = spread(outputs - exact)
         if progress:
             progress((done + 1) / len(codes))
     return np.stack([_interpolated(row) for row in total])
@@ -74,27 +75,6 @@ def _codes(graph: Graph, data: Images) -> dict[Value, list[Spikes]]:
             high = producer.op.high if producer and isinstance(producer.op, Clip) else None
             found[value].append(code_of(value.type.shape, levels, typed.type.range, high))
     return found
-
-
-def _value_errors(
-    graph: Graph, data: Images, value: Value, codes: Sequence[Spikes]
-) -> Iterator[float]:
-    """Error of the outputs with one value rounded, for each code."""
-    output = graph.outputs[0]
-    given = Value(f"{value.name}:coded", value.type)
-    rest = substitute(graph, {value.name: given})
-    rest = drop_dead(replace(rest, inputs=(*graph.inputs, given)))
-    parts = list(run(graph, data, list(dict.fromkeys((value.name, output.name)))))
-    real = np.concatenate([part[value.name] for part in parts])
-    exact = np.concatenate([part[output.name] for part in parts])
-    for code in codes:
-        levels = encode(code, real)
-        yield spread(_outputs(rest, (*data, decode(code, levels))) - exact)
-
-
-def _outputs(graph: Graph, data: Images) -> Array:
-    name = graph.outputs[0].name
-    return np.concatenate([part[name] for part in run(graph, data, [name])])
 
 
 def spread(difference: Array) -> float:

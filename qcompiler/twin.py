@@ -69,16 +69,18 @@ class Twin:
 
     def spiking(self, place: Place) -> Array:
         """What the levels of a place stand for, in the real network's units, as float32."""
-        code, q = spikes_of(place.node.result), self.levels[place.node.result.name]
-        step = self.step(place)
-        return np.multiply(q - np.float32(code.zero), step, dtype=np.float32)
+        q, step = self.coded(place), self.step(place)
+        return np.multiply(q - np.float32(place.code.zero), step, dtype=np.float32)
+
+    def coded(self, place: Place) -> Array:
+        """The levels of a place, those of slices summed up."""
+        first, *others = (self.levels[node.result.name] for node in place.nodes)
+        return np.sum([first, *others], axis=0, dtype=np.uint16) if others else first
 
     def step(self, place: Place) -> Array:
         """What one level of a place stands for, a channel; shaped to spread."""
-        code = spikes_of(place.node.result)
-        found: Array = np.float32(code.scale) * scale_of(
-            self.program.manifest, place.name, code.shape
-        )
+        code, known = place.code, self.program.manifest
+        found: Array = np.float32(code.scale) * scale_of(known, place.name, code.shape)
         return found
 
     def answers(self, index: int, value: Array | None = None) -> tuple[Array, ...]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcompiler.ir import Spikes
-from qcompiler.ir.integer import spikes_of
 
 from .counterpart import Place
 from .ladder import Ladder
@@ -57,7 +56,7 @@ class Case:
     @property
     def code(self) -> Spikes:
         """The code of the layer's levels."""
-        return spikes_of(self.place.node.result)
+        return self.place.code
 
     @property
     def step(self) -> float:

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from qcompiler.ir import InvalidModel, Spikes
-from qcompiler.ir.integer import spikes_of
 from qcompiler.ir.kernels import Array
 
 from .cause_range import best_range, rounding_error
@@ -102,7 +101,7 @@ def _significance(one: Array, other: Array) -> float:
 
 def _by_range(twin: Twin, place: Place, parted: bool) -> Verdict | None:
     """Whether the encoder's range is that of the data."""
-    x, code = twin.values[place.name], spikes_of(place.node.result)
+    x, code = twin.values[place.name], place.code
     low, high = -code.zero * code.scale, (code.top - code.zero) * code.scale
     seen = f"the data reach from {x.min():.4g} to {x.max():.4g}"
     covered = f"the program was compiled for {low:.4g} to {high:.4g}"

@@ -68,7 +68,7 @@ def images(count: int, seed: int = 0, channels: int = 96) -> Array:
 
 @pytest.fixture(scope="module")
 def program() -> Program:
-    return qcompiler.compile(wide(), calibration=images(12), t_max=T_MAX)
+    return qcompiler.compile(wide(), calibration=images(12), t_max=T_MAX, effort=0)
 
 
 def weights(program: Program) -> list[int]:
@@ -76,7 +76,7 @@ def weights(program: Program) -> list[int]:
 
 
 def test_bounds_are_taken_where_a_proof_costs_bits(program: Program) -> None:
-    proved = qcompiler.compile(wide(), calibration=images(12), t_max=T_MAX, proved=True)
+    proved = qcompiler.compile(wide(), calibration=images(12), t_max=T_MAX, effort=0, proved=True)
     assert proved.unproved_checks == ()
     assert not calibrated(proved.graph)
     assert set(calibrated(program.graph)) == {"relu0", "relu1"}

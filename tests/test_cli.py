@@ -156,7 +156,7 @@ def test_print_after(run: Any) -> None:
     assert err.startswith("// after quantize")
     assert "snn.neuron" in err
     _, _, err = run("qcompile net.onnx --calibration data.npz -q --print-after all")
-    assert err.count("// after") == 8
+    assert err.count("// after") == 9
     status, _, err = run("qcompile net.onnx --print-after nothing -q")
     assert status == 1
     assert "knows no pass nothing" in err

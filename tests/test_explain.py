@@ -20,7 +20,6 @@ from qcompiler.counterpart import real_network
 from qcompiler.explain import TOLERATED, Explanation, explain
 from qcompiler.explain_page import page
 from qcompiler.ir import ProgramError
-from qcompiler.ir.integer import spikes_of
 from qcompiler.ladder import ladder
 from qcompiler.reference import run_onnx as run_model
 from tests.onnx_models import model, run_onnx
@@ -203,12 +202,14 @@ def test_ladders_lead_from_the_real_layer_to_the_levels(
         steps = ladder(both, index)
         (_, cut), (_, ours) = steps.steps[-2:]
         np.testing.assert_array_equal(ours, both.spiking(place))
-        code = spikes_of(place.node.result)
+        code = place.code
         exact = np.clip(steps.exact, -code.zero, code.top - code.zero)
-        assert np.abs(exact - ours / both.step(place)).max() <= 0.5 + 1e-3
+        # the weights of slices are rounded one by one
+        most = (0.5 if len(place.nodes) == 1 else 1.0) + 1e-3
+        assert np.abs(exact - ours / both.step(place)).max() <= most
         living = [n for n in range(cut.shape[1]) if n not in steps.dead]
         far = np.abs(cut - ours) / both.step(place)
-        assert far[:, living].max() <= 0.5 + 1e-3
+        assert far[:, living].max() <= most
     assert both.answers(len(places) - 1)[-1].shape == both.values[both.scores[-1]].shape
 
 

@@ -140,6 +140,7 @@ COMMAND = f"{DIGITS}/digits.onnx --calibration {DIGITS}/digits_calibration.npz -
 
 OPTIONS = {
     "equalize": ("t_max",),
+    "split-ranges": ("t_max", "input_t_max"),
     "normalize": ("t_max", "input_t_max", "output_t_max"),
     "lower-activations": ("t_max", "output_t_max"),
     "quantize": ("t_max", "input_t_max", "output_t_max"),
@@ -152,7 +153,9 @@ def test_any_number_of_levels_works_or_is_refused(
     name: str, option: str, number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No traceback, no division by zero, and no warning, which would be an error here."""
-    steps = "equalize,normalize,lower-activations,quantize,assign-windows,insert-readout"
+    steps = (
+        "equalize,split-ranges,normalize,lower-activations,quantize,assign-windows,insert-readout"
+    )
     if name == "quantize":  # else the whole numbers of the pixels have a level each
         steps = steps.replace("normalize", "normalize{input_t_max=0}")
     steps = steps.replace(name, f"{name}{{{option}={number}}}")

@@ -1,0 +1,180 @@
+"""How much noise rounding brings into a network, value by value.
+
+Rounded to its levels, a value disturbs what the network makes of it. That is measured at two ends:
+
+    in the sums of the layers that read it, over the variance of those sums: what counts if the
+    layers behind are fitted to what they get, and mend some of it;
+    in the outputs, everything behind being as it is: what counts if they mend nothing.
+
+The truth lies between. A value's share of the noise is the mean of its shares at both ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node, Spikes, Value, drop_dead, substitute
+from qcompiler.ir.ann import ArgMax, Clip, MaxPool, Softmax
+from qcompiler.ir.coding import decode, encode
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.view import Reshape, View
+
+from .calibration import Images, run, sample
+from .clip_outputs import logits
+from .groups import Group, groups
+from .histogram import Histogram
+from .integers import code_of
+from .trace import Trace, size_of
+
+_WORK = 1e11  # products of all runs from a rounded value to the outputs
+_FEWEST = 4  # images for that
+
+
+@dataclass
+class Noise:
+    """What a value does to its readers' sums, and (as shares of their power) to the outputs.
+
+    ``histogram`` holds what readers see of the value.
+    """
+
+    histogram: Histogram
+    code: Spikes
+    disturbed: float = 0.0
+    variance: float = 0.0
+    outputs: float = 0.0
+
+    @property
+    def sums(self) -> float:
+        """The noise in the sums, as a share of their variance."""
+        return self.disturbed / self.variance if self.variance else 0.0
+
+
+def noise_of(graph: Graph, data: Images, levels: Callable[[Value], int]) -> dict[str, Noise]:
+    """The noise of every value that a layer reads, given how many levels each has.
+
+    ``data`` hold one batch an input, ``images x shape``.
+    """
+    roots = {value.name: value for value in graph.inputs}
+    found = _Walk(graph, Trace(graph, data), levels, roots).run()
+    values = {v.name: v for v in (*graph.inputs, *(node.result for node in graph.nodes))}
+    few = sample(data, int(max(_FEWEST, _WORK / size_of(graph)[0] / max(1, len(found)))))
+    for output in dict.fromkeys(logits(graph, value, Reshape) for value in graph.outputs):
+        cut = drop_dead(replace(graph, outputs=(output,), output_names=()))
+        for name in (value.name for value in graph.inputs if value.name in found):
+            found[name].outputs += _at_output(cut, few, values[name], found[name].code)
+        for node in cut.nodes:
+            if (noise := found.get(node.result.name)) and node.result != output:
+                noise.outputs += _at_output(cut, few, node.result, noise.code)
+    return found
+
+
+def shares(found: dict[str, Noise]) -> dict[str, float]:
+    """Each value's share of all noise."""
+    sums = sum(noise.sums for noise in found.values()) or 1.0
+    outputs = sum(noise.outputs for noise in found.values()) or 1.0
+    return {n: (noise.sums / sums + noise.outputs / outputs) / 2 for n, noise in found.items()}
+
+
+def _at_output(graph: Graph, data: Images, value: Value, code: Spikes) -> float:
+    exact, (rounded,) = outputs_if_rounded(graph, data, value, (code,))
+    return float(np.mean(np.square(rounded - exact, dtype=np.float64)) / (_variance(exact) or 1.0))
+
+
+def _variance(array: Array) -> float:
+    return float(np.var(array, axis=0, dtype=np.float64).mean())
+
+
+def outputs_if_rounded(
+    graph: Graph, data: Images, value: Value, codes: Sequence[Spikes]
+) -> tuple[Array, Iterator[Array]]:
+    """The first output, and what it is with one value rounded by each code."""
+    output = graph.outputs[0]
+    given = Value(f"{value.name}:coded", value.type)
+    rest = substitute(graph, {value.name: given})
+    rest = drop_dead(replace(rest, inputs=(*graph.inputs, given)))
+    parts = list(run(graph, data, list(dict.fromkeys((value.name, output.name)))))
+    real = np.concatenate([part[value.name] for part in parts])
+    exact = np.concatenate([part[output.name] for part in parts])
+
+    def rounded() -> Iterator[Array]:
+        for code in codes:
+            batches = run(rest, (*data, decode(code, encode(code, real))), [rest.outputs[0].name])
+            yield np.concatenate([found for part in batches for found in part.values()])
+
+    return exact, rounded()
+
+
+@dataclass
+class _Walk:
+    """The layers of a graph in order; ``roots`` are the values behind max pools and views."""
+
+    graph: Graph
+    trace: Trace
+    levels: Callable[[Value], int]
+    roots: dict[str, Value]
+    found: dict[str, Noise] = field(default_factory=dict)
+
+    def run(self) -> dict[str, Noise]:
+        """Go through all layers."""
+        ends = {group.result.name: group for group in groups(self.graph)}
+        inner = {node.result.name for group in ends.values() for node in group.nodes[:-1]}
+        for node in self.graph.nodes:
+            if group := ends.get(node.result.name):
+                if all(branch.source.name in self.roots for branch in group.branches):
+                    self.read(group)
+            elif node.result.name not in inner and self.spikes(node):
+                self.follow(node)
+        return self.found
+
+    def spikes(self, node: Node) -> bool:
+        """Whether this is no node of the host's, nor behind one."""
+        values = (operand for operand in node.operands if isinstance(operand, Value))
+        known = all(value.name in self.roots for value in values)
+        return known and not isinstance(node.op, Softmax | ArgMax)
+
+    def follow(self, node: Node) -> None:
+        """A node that no layer takes in."""
+        root = self.roots.get(node.operands[0].name)
+        passes_on = root is not None and isinstance(node.op, MaxPool | View)
+        self.roots[node.result.name] = root if root is not None and passes_on else node.result
+        self.trace.follow(node)
+
+    def read(self, group: Group) -> None:
+        """Disturb what a layer reads, one value after the other."""
+        sums = self.trace.before_clip(group)
+        variance = _power(sums - sums.mean(axis=(0, *range(2, sums.ndim)), keepdims=True))
+        for root, names in self._sources(group):
+            noise = self._noise(root, names[0])
+            given = {name: self._rounded(noise.code, name) for name in names}
+            noise.disturbed += _power(self.trace.before_clip(group, given) - sums)
+            noise.variance += variance
+        self.trace.add(group, sums)
+        self.roots[group.result.name] = group.result
+
+    def _sources(self, group: Group) -> Iterator[tuple[Value, list[str]]]:
+        """The values that a layer reads, and what it reads of each."""
+        names = dict.fromkeys(branch.source.name for branch in group.branches)
+        roots = {self.roots[name].name: self.roots[name] for name in names}
+        for root in roots.values():
+            yield root, [name for name in names if self.roots[name] is root]
+
+    def _noise(self, root: Value, name: str) -> Noise:
+        if root.name not in self.found:
+            producer = self.graph.producer(root)
+            low = producer.op.low if producer and isinstance(producer.op, Clip) else None
+            histogram, levels = Histogram(), self.levels(root)
+            histogram.add(self.trace.of(name))
+            code = code_of(root.type.shape, levels, histogram.least_squares(levels, low))
+            self.found[root.name] = Noise(histogram, code)
+        return self.found[root.name]
+
+    def _rounded(self, code: Spikes, name: str) -> Array:
+        return decode(code, encode(code, self.trace.of(name)))
+
+
+def _power(array: Array) -> float:
+    """Mean over images and places, sum over channels."""
+    return float(np.square(array, dtype=np.float64).sum() * array.shape[1] / array.size)

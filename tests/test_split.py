@@ -1,0 +1,181 @@
+"""Values coded by several populations: the same function, more levels, and only where it pays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import qcompiler
+from qcompiler.ir import Builder, Constant, Graph, Tensor, UnsupportedModel, evaluate
+from qcompiler.ir.ann import Clip, Conv, Dense, MaxPool
+from qcompiler.ir.kernels import Array
+from qcompiler.passes.groups import groups
+from qcompiler.passes.noise import noise_of, shares
+from qcompiler.passes.slices import can_slice, slice_name, sliced, whole_name
+from qcompiler.passes.split_ranges import SplitRanges
+from tests.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_batch, random_network
+from tests.spiking import same_spikes
+
+seeds = st.integers(0, 2**32 - 1)
+FOLDED = "fold-batchnorm,fold-linear"
+
+
+def all_sliced(graph: Graph, seed: int) -> Graph:
+    """Every value that can be, in two to four slices."""
+    rng = np.random.default_rng(seed)
+    for name in [group.result.name for group in groups(graph) if can_slice(graph, group)]:
+        group = next(group for group in groups(graph) if group.result.name == name)
+        graph = sliced(graph, group, float(rng.uniform(0.1, 2)), int(rng.integers(2, 5)))
+    return graph
+
+
+@pytest.mark.parametrize("branches", [False, True])
+@given(seed=seeds)
+@settings(max_examples=25, deadline=None, phases=PHASES)
+def test_slices_keep_the_numbers(branches: bool, seed: int) -> None:
+    graph = compiled(random_network(seed, 6, branches), FOLDED)
+    batch = random_batch(graph, seed)
+    (one,), (other,) = evaluate(graph, batch), evaluate(all_sliced(graph, seed), batch)
+    size = np.abs(one).max() + 1
+    np.testing.assert_allclose(other, one, 1e-4, 1e-4 * size)
+
+
+@pytest.mark.parametrize("text", [REFERENCE, LOIHI])
+@given(seed=seeds)
+@settings(max_examples=10, deadline=None, phases=PHASES)
+def test_engines_agree(text: str, seed: int) -> None:
+    graph = compiled(random_network(seed, 5, branches=True), FOLDED)
+    batch = random_batch(graph, seed)
+    passes = text.replace(f"{FOLDED},", "").replace("normalize", "normalize,lower-activations")
+    target = "loihi" if text is LOIHI else "reference"
+    try:
+        program = qcompiler.compile(
+            all_sliced(graph, seed), calibration=batch, target=target, passes=passes, t_max=4
+        )
+    except UnsupportedModel:
+        return  # weights of few levels that are too large: nothing to compare
+    same_spikes(program, "fast", batch[:4])
+
+
+def network(narrow: int = 4, wide: int = 32, pooled: bool = True) -> Graph:
+    """A wide layer, a narrow one (through a pool), a wide one and classes."""
+    rng, build = np.random.default_rng(2), Builder("net")
+    value = build.input("x", Tensor((2, 8, 8)))
+    channels = 2
+    for name, outputs in (("first", wide), ("narrow", narrow), ("last", wide)):
+        data = rng.standard_normal((outputs, channels, 1, 1)) / np.sqrt(channels)
+        data -= data.mean(axis=1, keepdims=True)  # or positive inputs silence half of the channels
+        constants = (
+            Constant(f"{name}:w", data.astype(np.float32)),
+            Constant(f"{name}:b", np.zeros((outputs, 1, 1), np.float32)),
+        )
+        op = Conv((1, 1), (0, 0, 0, 0), (1, 1))
+        value = build.add(op, value, *constants, name=f"{name}:conv", origin=[name])
+        value = build.add(Clip(0.0), value, name=name, origin=[name])
+        if name == "narrow" and pooled:
+            value = build.add(
+                MaxPool((2, 2), (0, 0, 0, 0), (1, 1), (2, 2)), value, name="pool", origin=["pool"]
+            )
+        channels = outputs
+    size = int(np.prod(value.type.shape))
+    weight = rng.standard_normal((10, size)) / np.sqrt(size)
+    dense = Constant("w", weight.astype(np.float32)), Constant("b", np.zeros(10, np.float32))
+    return build.build([build.add(Dense(), value, *dense, name="y", origin=["y"])], ["y"])
+
+
+def images(count: int = 60) -> Array:
+    return np.random.default_rng(1).random((count, 2, 8, 8), np.float32)
+
+
+def populations(**options: Any) -> Counter[str]:
+    """How many populations code each hidden value."""
+    program = qcompiler.compile(
+        network(), calibration=images(), target="reference", **{"t_max": 16, **options}
+    )
+    rows = [row for row in program.report().populations if row.kind == "integrate"]
+    return Counter(whole_name(row.name) for row in rows)
+
+
+def test_bottlenecks_are_split_and_others_are_not() -> None:
+    found = populations()
+    assert found["narrow"] > 1
+    assert found["first"] == found["last"] == found["y"] == 1
+    assert populations(slices=2)["narrow"] == 2
+    assert set(populations(slices=1).values()) == {1}
+    assert set(populations(effort=0).values()) == {1}
+    assert set(populations(t_max=256).values()) == {1}  # so little noise needs no neurons
+
+
+def test_with_few_levels_more_is_worth_it() -> None:
+    few, many = populations(t_max=3), populations(t_max=16)
+    assert few.total() > many.total()
+    assert few["first"] > 1
+
+
+def test_without_data_nothing_is_split() -> None:
+    graph = network()
+    assert SplitRanges(effort=1)(graph) is graph
+
+
+def test_slices_of_a_value_make_one_finer_code() -> None:
+    """Two slices of T levels, one upon the other, are 2 T - 1 levels, where weights are exact."""
+    build = Builder("net")
+    value = build.input("x", Tensor((1, 4, 4)))
+    one = Constant("w", np.ones((1, 1, 1, 1), np.float32))
+    none = Constant("b", np.zeros((1, 1, 1), np.float32))
+    op = Conv((1, 1), (0, 0, 0, 0), (1, 1))
+    value = build.add(op, value, one, none, name="conv")
+    value = build.add(Clip(0.0), value, name="relu")
+    data = Constant("v", np.eye(16, dtype=np.float32)), Constant("c", np.zeros(16, np.float32))
+    graph = build.build([build.add(Dense(), value, *data, name="y")])
+    batch = np.linspace(0, 1, 160, dtype=np.float32).reshape(10, 1, 4, 4)
+
+    def levels(graph: Graph, t_max: int) -> list[Array]:
+        text = "normalize{high=1 input_t_max=65},quantize{input_t_max=65},assign-windows"
+        spiking = qcompiler.compile(
+            graph, target="reference", t_max=t_max, passes=f"{text},insert-readout"
+        )
+        found = spiking.engine("fast")(batch, record=True).levels
+        return [q.astype(int) for name, q in found.items() if "relu" in name]
+
+    (group,) = (group for group in groups(graph) if group.clip)
+    low, high = levels(sliced(graph, group, 0.5, 2), 9)
+    (whole,) = levels(graph, 17)
+    np.testing.assert_array_equal(low + high, whole)
+    assert ((low == 8) | (high == 0)).all()
+
+
+def test_noise_is_that_of_rounding() -> None:
+    """Of even values over T - 1 steps: a twelfth of a step squared, over a twelfth of the range."""
+    build = Builder("net")
+    value = build.input("x", Tensor((1, 32, 32)))
+    one = Constant("w", np.ones((1, 1, 1, 1), np.float32))
+    none = Constant("b", np.zeros((1, 1, 1), np.float32))
+    op = Conv((1, 1), (0, 0, 0, 0), (1, 1))
+    for name in ("first", "second"):
+        value = build.add(op, value, one, none, name=f"{name}:conv")
+        value = build.add(Clip(0.0), value, name=name)
+    graph = build.build([build.add(op, value, one, none, name="y")])
+    data = np.random.default_rng(0).random((20, 1, 32, 32), np.float32)
+    found = noise_of(graph, (data,), lambda value: 9 if value.name == "second" else 17)
+    for name, steps in (("x", 16), ("first", 16), ("second", 8)):
+        assert found[name].sums == pytest.approx(1 / steps**2, rel=0.2)
+        assert found[name].outputs == pytest.approx(1 / steps**2, rel=0.2)
+    assert sum(shares(found).values()) == pytest.approx(1)
+    assert shares(found)["second"] == pytest.approx(4 / 6, rel=0.2)
+
+
+def test_names() -> None:
+    assert whole_name(slice_name("a:slice", 3)) == "a:slice"
+    assert whole_name("a:slices") == "a:slices"
+
+
+@pytest.mark.parametrize("number", [0, -1, 17])
+def test_a_number_of_slices_that_makes_no_sense_is_refused(number: int) -> None:
+    with pytest.raises(qcompiler.CompileError, match="slices must be between 1 and 16"):
+        qcompiler.compile(network(), calibration=images(), slices=number)
