@@ -4,9 +4,10 @@
 
 Columns: effort 1, the default; the same for Loihi 2; effort 0 (ranges of least squared error,
 weights to the nearest integer); ranges that cut 0.1 % of the values at effort 0; the last two with
-inputs of t_max levels; and of the first the last output step and the time to compile. No test image
-is calibrated with. SqueezeNet's is the share of answers that are the trained network's; its
-calibration images must be unpacked to imagenet/imagenet_calib_256.npz, or where --packed says.
+inputs of t_max levels; and of the first its neurons, the last output step and the time to compile.
+No test image is calibrated with. SqueezeNet's is the share of answers that are the trained
+network's; its calibration images must be unpacked to imagenet/imagenet_calib_256.npz, or where
+--packed says.
 """
 
 from __future__ import annotations
@@ -91,8 +92,8 @@ def main() -> None:
     parser.add_argument("--t-max", type=str, default="", help="numbers of levels, with commas")
     parser.add_argument("--packed", type=Path, help="SqueezeNet's unpacked calibration images")
     given = parser.parse_args()
-    print("| network | t_max |", *(f"{way} |" for way in WAYS), "last spike | seconds |")
-    print("|---|---|---|---|" + "---|" * len(WAYS))
+    print("| network | t_max |", *(f"{way} |" for way in WAYS), "neurons | last spike | seconds |")
+    print("|---|---|---|---|---|" + "---|" * len(WAYS))
     for name in given.networks or NETWORKS:
         network = NETWORKS[name].at(given.packed)
         levels = map(int, given.t_max.split(",")) if given.t_max else network.t_max
@@ -101,15 +102,16 @@ def main() -> None:
 
 
 def row(name: str, network: Network, t_max: int) -> str:
-    """Percent of right answers each way, and of effort 1 the last step and the time."""
+    """Percent of right answers each way, and of effort 1 neurons, last step and time."""
     images, answers = known_answers(network)
-    found, steps, seconds = [], [], []
+    found, reports, seconds = [], [], []
     for way in WAYS.values():
         program, took = compiled(network, t_max, way)
         seconds.append(took)
-        steps.append(program.report().latency_steps)
+        reports.append(program.report())
         found.append(f"{answers_right(program, images, answers):.2f}")
-    return f"| {name} | {t_max} | {' | '.join(found)} | {steps[0]} | {seconds[0]:.0f} |"
+    costs = f"{reports[0].neurons:,} | {reports[0].latency_steps} | {seconds[0]:.0f}"
+    return f"| {name} | {t_max} | {' | '.join(found)} | {costs} |"
 
 
 def compiled(network: Network, t_max: int, way: dict[str, Any]) -> tuple[qcompiler.Program, float]:

@@ -19,7 +19,7 @@ from .schedules import Found
 from .sensitivity import MOST, errors
 from .trials import Trials
 
-_TRIALS = 6
+_TRIALS = 8
 _OUTPUT = 8  # levels that an output has at least: with few of them, many share the largest
 _CLOSE = 0.025  # of the latency: schedules closer than that are not told apart
 _FINE, _COARSE = 1 / 16, 4.0  # squared errors of first trials, of what noise may have
