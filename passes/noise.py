@@ -31,6 +31,7 @@ from .trace import Trace, size_of
 
 _WORK = 1e11  # products of all runs from a rounded value to the outputs
 _FEWEST = 4  # images for that
+_MOST_VALUES = 64  # of a network, for that: each is a run of all layers behind it
 
 
 @dataclass
@@ -55,10 +56,13 @@ class Noise:
 def noise_of(graph: Graph, data: Images, levels: Callable[[Value], int]) -> dict[str, Noise]:
     """The noise of every value that a layer reads, given how many levels each has.
 
-    ``data`` hold one batch an input, ``images x shape``.
+    ``data`` hold one batch an input, ``images x shape``. Of very deep networks only the noise in
+    the sums is measured.
     """
     roots = {value.name: value for value in graph.inputs}
     found = _Walk(graph, Trace(graph, data), levels, roots).run()
+    if len(found) > _MOST_VALUES:
+        return found
     values = {v.name: v for v in (*graph.inputs, *(node.result for node in graph.nodes))}
     few = sample(data, int(max(_FEWEST, _WORK / size_of(graph)[0] / max(1, len(found)))))
     for output in dict.fromkeys(logits(graph, value, Reshape) for value in graph.outputs):
@@ -73,9 +77,10 @@ def noise_of(graph: Graph, data: Images, levels: Callable[[Value], int]) -> dict
 
 def shares(found: dict[str, Noise]) -> dict[str, float]:
     """Each value's share of all noise."""
-    sums = sum(noise.sums for noise in found.values()) or 1.0
-    outputs = sum(noise.outputs for noise in found.values()) or 1.0
-    return {n: (noise.sums / sums + noise.outputs / outputs) / 2 for n, noise in found.items()}
+    ends = np.array([(noise.sums, noise.outputs) for noise in found.values()]).reshape(-1, 2)
+    known = ends[:, ends.sum(axis=0) > 0]
+    parts = (known / known.sum(axis=0)).sum(axis=1) / max(1, known.shape[1])
+    return dict(zip(found, parts.tolist(), strict=True))
 
 
 def _at_output(graph: Graph, data: Images, value: Value, code: Spikes) -> float:

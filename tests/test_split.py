@@ -14,6 +14,7 @@ import qcompiler
 from qcompiler.ir import Builder, Constant, Graph, Tensor, UnsupportedModel, evaluate
 from qcompiler.ir.ann import Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
+from qcompiler.passes import noise
 from qcompiler.passes.groups import groups
 from qcompiler.passes.noise import noise_of, shares
 from qcompiler.passes.slices import can_slice, slice_name, sliced, whole_name
@@ -168,6 +169,15 @@ def test_noise_is_that_of_rounding() -> None:
         assert found[name].outputs == pytest.approx(1 / steps**2, rel=0.2)
     assert sum(shares(found).values()) == pytest.approx(1)
     assert shares(found)["second"] == pytest.approx(4 / 6, rel=0.2)
+
+
+def test_of_deep_networks_only_the_sums_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, data = compiled(network(), FOLDED), (images(),)
+    monkeypatch.setattr(noise, "_MOST_VALUES", 2)
+    found = noise_of(graph, data, lambda value: 16)
+    assert all(one.sums > 0 and one.outputs == 0 for one in found.values())
+    assert sum(shares(found).values()) == pytest.approx(1)
+    assert shares({}) == {}
 
 
 def test_names() -> None:
