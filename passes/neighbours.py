@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Type, Value
-from qcompiler.ir.ann import Affine
+from qcompiler.ir.ann import Add, Affine
 from qcompiler.ir.kernels import Array
 
 _MOVED = re.compile(r"(:moved(\.\d+)?)+$")
@@ -44,3 +46,43 @@ def affine(
         Constant(f"{name}:shift", shift.astype(np.float32)),
     )
     return Node(Affine(), (source, *constants), result, origin)
+
+
+def copied(nodes: Sequence[Node], rename: Callable[[str], str]) -> list[Node]:
+    """The same nodes once more under other names, reading each other."""
+    renamed: dict[str, Operand] = {}
+    made: list[Node] = []
+    for node in nodes:
+        operands = tuple(renamed.get(operand.name, operand) for operand in node.operands)
+        result = replace(node.result, name=rename(node.result.name))
+        renamed[node.result.name] = result
+        made.append(replace(node, operands=operands, result=result))
+    return made
+
+
+def distributed(
+    node: Node, operands: Sequence[Operand], rename: Callable[[int], str]
+) -> tuple[Node, ...]:
+    """A linear node of a sum, as the sum of what it makes of each operand.
+
+    The first keeps the bias; ``rename`` names the result of each, by index.
+    """
+    parts = []
+    for index, operand in enumerate(operands):
+        result = Value(rename(index), node.result.type.layout)
+        part = replace(node, operands=(operand, *node.operands[1:]), result=result)
+        parts.append(without_bias(part) if index else part)
+    results = tuple(part.result for part in parts)
+    return (*parts, replace(node, op=Add(), operands=results))
+
+
+def without_bias(node: Node) -> Node:
+    """A linear node with a bias, or shift, of zero; one that has none stays."""
+    last = node.operands[-1]
+    return rebiased(node, np.zeros_like(last.data)) if isinstance(last, Constant) else node
+
+
+def rebiased(node: Node, bias: Array) -> Node:
+    """A linear node with another bias, or shift."""
+    constant = Constant(f"{node.result.name}:bias", bias)
+    return replace(node, operands=(*node.operands[:-1], constant))

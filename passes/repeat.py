@@ -11,12 +11,11 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
-import numpy as np
-
-from qcompiler.ir import Constant, Graph, Node, Operand, Rule, Value, drop_dead, rewrite
+from qcompiler.ir import Graph, Node, Operand, Rule, drop_dead, rewrite
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, SumPool
 
 from .groups import Group, groups
+from .neighbours import copied, distributed
 
 _FEW_CLIPS = 2
 _FEW_SYNAPSES = 16  # of one neuron
@@ -64,16 +63,10 @@ def _fan_in(node: Node | None) -> int:
 
 def _copied(graph: Graph, group: Group, reader: Node, index: int) -> list[Node]:
     """A copy of a group's nodes and the reader, which reads the copy."""
-    renamed: dict[str, Value] = {}
-    made: list[Node] = []
-    for node in (*group.nodes, reader):
-        operands = tuple(renamed.get(operand.name, operand) for operand in node.operands)
-        result = node.result
-        if node is not reader:
-            result = replace(result, name=graph.fresh(f"{result.name}:copy{index}"))
-            renamed[node.result.name] = result
-        made.append(replace(node, operands=operands, result=result))
-    return made
+    made = copied(group.nodes, lambda name: graph.fresh(f"{name}:copy{index}"))
+    last = {group.result.name: made[-1].result}
+    operands = tuple(last.get(operand.name, operand) for operand in reader.operands)
+    return [*made, replace(reader, operands=operands)]
 
 
 def split_readers(graph: Graph, rules: tuple[Rule, ...]) -> Graph:
@@ -89,19 +82,8 @@ def _split(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     if len(inner.operands) > _FEW_CLIPS or not all(_scaled_clip(graph, o) for o in inner.operands):
         return None
-    weight, bias = node.operands[1:]
-    assert isinstance(bias, Constant)
-    none = Constant(f"{node.result.name}:nothing", np.zeros_like(bias.data))
-    layers = [
-        Node(
-            node.op,
-            (operand, weight, none if index else bias),
-            Value(graph.fresh(f"{node.result.name}:clip{index}"), node.result.type.layout),
-            node.origin,
-        )
-        for index, operand in enumerate(inner.operands)
-    ]
-    return (*layers, replace(node, op=Add(), operands=tuple(layer.result for layer in layers)))
+    name = node.result.name
+    return distributed(node, inner.operands, lambda index: graph.fresh(f"{name}:clip{index}"))
 
 
 def _scaled_clip(graph: Graph, operand: Operand) -> bool:

@@ -14,14 +14,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, rewrite
+from qcompiler.ir import Constant, Graph, Node, Tensor, Value, rewrite
 from qcompiler.ir.ann import Add, Affine, Clip, MaxPool, SumPool
-from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import View
 
 from .fold_linear import SUMS
 from .groups import Group
 from .linear import parameters
+from .neighbours import copied, distributed, rebiased
 
 _SLICE = re.compile(r":slice\d+$")
 
@@ -99,14 +99,18 @@ class _Slices:
 
     def copies(self, index: int) -> list[Node]:
         """The nodes before the clip once more, their sum less by so many widths."""
-        renamed: dict[str, Operand] = {}
-        made, shifted = [], _shifted(self.group)
-        for node in self.group.nodes[:-1]:
-            operands = tuple(renamed.get(operand.name, operand) for operand in node.operands)
-            copy = replace(node, operands=operands, result=self.part(node, index))
-            renamed[node.result.name] = copy.result
-            made.append(_lessened(copy, index * self.width) if node is shifted else copy)
-        return made
+        before, shifted = self.group.nodes[:-1], _shifted(self.group)
+        copies = copied(before, lambda name: self.name(name, index))
+        return [
+            self.lessened(copy, index) if node is shifted else copy
+            for node, copy in zip(before, copies, strict=True)
+        ]
+
+    def lessened(self, node: Node, index: int) -> Node:
+        """A layer whose bias is less by so many widths."""
+        bias = node.operands[-1]
+        assert isinstance(bias, Constant)
+        return rebiased(node, bias.data - np.float32(index * self.width))
 
     def reader(self, node: Node) -> Iterator[Node]:
         """What reads the slices in place of what read the whole."""
@@ -114,30 +118,22 @@ class _Slices:
             both = (self.slices.get(operand.name, (operand,)) for operand in node.operands)
             yield replace(node, operands=tuple(one for some in both for one in some))
             return
-        copies = [
-            replace(node, operands=(source, *node.operands[1:]), result=self.part(node, index))
-            for index, source in enumerate(self.slices[node.operands[0].name])
-        ]
-        results = tuple(copy.result for copy in copies)
+        sources, name = self.slices[node.operands[0].name], node.result.name
         if isinstance(node.op, MaxPool | View):
-            self.slices[node.result.name] = results
-            yield from copies
+            others = node.operands[1:]
+            made = [
+                replace(node, operands=(source, *others), result=self.part(node, index))
+                for index, source in enumerate(sources)
+            ]
+            self.slices[name] = tuple(copy.result for copy in made)
+            yield from made
         else:
-            yield from (
-                _lessened(copy, None) if index else copy for index, copy in enumerate(copies)
-            )
-            yield replace(node, op=Add(), operands=results)
+            yield from distributed(node, sources, lambda index: self.name(name, index))
 
     def part(self, node: Node, index: int) -> Value:
         """A fresh value like a node's result."""
-        return replace(node.result, name=self.graph.fresh(slice_name(node.result.name, index)))
+        return replace(node.result, name=self.name(node.result.name, index))
 
-
-def _lessened(node: Node, amount: float | None) -> Node:
-    """A layer whose bias, if it has one, is less by an amount, or by all of itself."""
-    *others, bias = node.operands
-    if not others:
-        return node
-    assert isinstance(bias, Constant)
-    found: Array = np.zeros_like(bias.data) if amount is None else bias.data - np.float32(amount)
-    return replace(node, operands=(*others, Constant(f"{node.result.name}:bias", found)))
+    def name(self, name: str, index: int) -> str:
+        """A fresh name for a slice."""
+        return self.graph.fresh(slice_name(name, index))
