@@ -22,7 +22,7 @@ from qcompiler.ir.coding import decode, encode
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Reshape, View
 
-from .calibration import Images, run, sample
+from .calibration import Images, Progress, run, sample
 from .clip_outputs import logits
 from .groups import Group, groups
 from .histogram import Histogram
@@ -53,25 +53,28 @@ class Noise:
         return self.disturbed / self.variance if self.variance else 0.0
 
 
-def noise_of(graph: Graph, data: Images, levels: Callable[[Value], int]) -> dict[str, Noise]:
+def noise_of(
+    graph: Graph, data: Images, levels: Callable[[Value], int], progress: Progress = None
+) -> dict[str, Noise]:
     """The noise of every value that a layer reads, given how many levels each has.
 
-    ``data`` hold one batch an input, ``images x shape``. Of very deep networks only the noise in
-    the sums is measured.
+    ``data`` hold one batch an input, ``images x shape``. Of networks of more than 64 such values
+    only the noise in the sums is measured. ``progress`` is told the share of the values that have
+    been followed to an output. Raises DataError for a value that becomes NaN or infinite.
     """
     roots = {value.name: value for value in graph.inputs}
     found = _Walk(graph, Trace(graph, data), levels, roots).run()
     if len(found) > _MOST_VALUES:
         return found
-    values = {v.name: v for v in (*graph.inputs, *(node.result for node in graph.nodes))}
     few = sample(data, int(max(_FEWEST, _WORK / size_of(graph)[0] / max(1, len(found)))))
     for output in dict.fromkeys(logits(graph, value, Reshape) for value in graph.outputs):
         cut = drop_dead(replace(graph, outputs=(output,), output_names=()))
-        for name in (value.name for value in graph.inputs if value.name in found):
-            found[name].outputs += _at_output(cut, few, values[name], found[name].code)
-        for node in cut.nodes:
-            if (noise := found.get(node.result.name)) and node.result != output:
-                noise.outputs += _at_output(cut, few, node.result, noise.code)
+        values = (*cut.inputs, *(node.result for node in cut.nodes))
+        read = [value for value in values if value.name in found and value != output]
+        for done, value in enumerate(read, 1):
+            found[value.name].outputs += _at_output(cut, few, value, found[value.name].code)
+            if progress:
+                progress(done / len(read))
     return found
 
 

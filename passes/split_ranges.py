@@ -8,14 +8,15 @@ they have. (Zhao et al., arXiv 1901.09504, split single channels, for the sake o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from math import prod
 from typing import ClassVar
 
 from qcompiler.ir import Graph, Invariant
 from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.types import size
 
 from .base import HIDDEN, Pass
 from .calibration import check, check_effort, sample
@@ -28,7 +29,7 @@ from .trace import images_for
 
 _QUIET = 1 / 400  # noise of a whole network, relative to its sums, that needs no mending
 _WORTH = 2.0  # share of the noise saved over share of the neurons added: what longer windows save
-_FEW = 10  # levels of a network below which neurons are worth more, as the square
+_FEW = 10  # with fewer levels less is asked for, by (t_max / 10)^2: the noise grows like this
 _MOST = 16  # slices
 _IMAGES = 256  # more tell little
 
@@ -50,6 +51,7 @@ class SplitRanges(Pass):
     slices: int = 4
     effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
+    progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_effort(self.effort)
@@ -66,7 +68,7 @@ class SplitRanges(Pass):
         images = images_for(graph, len(self.calibration[0]), 1)
         data = sample(self.calibration, min(images, _IMAGES))
         levels = partial(levels_of, graph, t_max=self.t_max, input_t_max=self.input_t_max)
-        found = noise_of(graph, data, levels)
+        found = noise_of(graph, data, levels, self.progress)
         for name, count in self._counts(graph, names, found).items():
             group = next(group for group in groups(graph) if group.result.name == name)
             steps = count * (levels(group.result) - 1)
@@ -79,7 +81,7 @@ class SplitRanges(Pass):
         """How many populations are worth it: one slice more is as long as it saves enough."""
         if sum(noise.sums for noise in found.values()) < _QUIET:
             return {}
-        sizes = {value.name: prod(value.type.shape) for value in coded(graph)}
+        sizes = {value.name: size(value.type) for value in coded(graph)}
         least = _WORTH * min(1.0, (self.t_max / _FEW) ** 2) / sum(sizes.values())
         noise, counts = shares(found), {}
         for name in names:
