@@ -29,11 +29,12 @@ def search(trials: Trials) -> Found:
     """Measure until the shortest is known; CompileError if none keeps within the budget."""
     trials.tell(f"measuring how sensitive {len(trials.windows.values)} values are to few levels")
     schedules = _family(trials)
-    fails, fits = _bracket(trials, schedules)
-    if fits < len(schedules):
-        _narrow(trials, schedules, fails, fits)
+    tried = _bracket(trials, schedules)
+    if _between(trials, schedules, tried)[1] < len(schedules):
+        _narrow(trials, schedules, tried)
         _uniform(trials)
-    fitting = [point for point in trials.points if point.fits]
+    points = tuple(trials.points)
+    fitting = [point for point in points if point.fits]
     if not fitting:
         raise _none(trials)
     chosen = min(fitting, key=lambda point: point.length)
@@ -41,9 +42,7 @@ def search(trials: Trials) -> Found:
     if trials.labels is not None:
         accuracy = 100 * float(np.mean(trials.real.argmax(axis=1) == trials.labels))
     names = tuple(value.name for value in trials.windows.values)
-    return Found(
-        trials.budget, names, tuple(trials.points), chosen, accuracy, trials.pipeline(chosen)
-    )
+    return Found(trials.budget, names, points, chosen, accuracy, trials.pipeline(chosen))
 
 
 def _family(trials: Trials) -> list[Schedule]:
@@ -55,41 +54,44 @@ def _family(trials: Trials) -> list[Schedule]:
     return family(trials.windows, errors(graph, trials.data, output), fewest)
 
 
-def _bracket(trials: Trials, schedules: list[Schedule]) -> tuple[int, int]:
-    """The last that fails and the first that fits of a few schedules, finer and finer.
-
-    What accuracy the finest loses, within one standard error, is put down to chance.
-    """
-    error, fails = trials.noise**2, -1
-    while fails < len(schedules) - 1:
+def _bracket(trials: Trials, schedules: list[Schedule]) -> list[int]:
+    """Try a few schedules, finer and finer, until one fits or is too fine for the target."""
+    error, tried = trials.noise**2, list[int]()
+    while not tried or tried[-1] < len(schedules) - 1:
         error *= _FINE
-        at = max(fails + 1, at_error(schedules, error))
-        judged = trials.measure(schedules[at].levels)[0].judged
-        if judged is None:
-            return fails, at  # too fine for the target: the search goes on below
-        trials.forgive(judged)
-        if trials.fits(judged):
-            if trials.chance:
-                trials.tell(
-                    f"of that, {trials.chance:.2f} % are put down to chance, here and below"
-                )
-            return fails, at
-        fails = at
-    return fails, len(schedules)
+        at = max(tried[-1] + 1 if tried else 0, at_error(schedules, error))
+        tried.append(at)
+        point, _ = trials.measure(schedules[at].levels)
+        if point.judged is None or point.fits:
+            break
+    return tried
 
 
-def _narrow(trials: Trials, schedules: list[Schedule], fails: int, fits: int) -> None:
-    """Bisect between two schedules; the next trial is where the errors so far suggest it."""
+def _between(trials: Trials, schedules: list[Schedule], tried: list[int]) -> tuple[int, int]:
+    """The last that fails, and behind it the first that fits or is too fine for the target."""
+    ends = {
+        point.levels
+        for point in trials.points
+        if not point.uniform and (point.fits or point.judged is None)
+    }
+    fits = min((at for at in tried if schedules[at].levels in ends), default=len(schedules))
+    return max((at for at in tried if at < fits), default=-1), fits
+
+
+def _narrow(trials: Trials, schedules: list[Schedule], tried: list[int]) -> None:
+    """Bisect between two schedules; the next trial is where the errors so far suggest it.
+
+    Where they lie changes with what every trial teaches about all.
+    """
     at = at_error(schedules, trials.noise**2 * _COARSE)
     for trial in range(_TRIALS):
-        at = min(max(at, fails + 1), fits - 1)
+        fails, fits = _between(trials, schedules, tried)
         if fits - fails <= 1 or _close(schedules, fails, fits):
             return
-        point, scale = trials.measure(schedules[at].levels)
-        fails, fits = (fails, at) if point.fits else (at, fits)
+        at = (fails + fits) // 2 if trial > _TRIALS // 2 else min(max(at, fails + 1), fits - 1)
+        tried.append(at)
+        _, scale = trials.measure(schedules[at].levels)
         at = at_error(schedules, schedules[at].error * scale**2)
-        if trial >= _TRIALS // 2:
-            at = (fails + fits) // 2
 
 
 def _close(schedules: list[Schedule], fails: int, fits: int) -> bool:

@@ -35,6 +35,7 @@ from qcompiler.passes.clip_outputs import ClipOutputs, logits
 from qcompiler.passes.levels import levels_of
 from qcompiler.passes.normalize import Normalize
 
+from .costs import Costs
 from .judgement import Judgement, judge
 from .schedules import Budget, Point
 from .windows import Windows
@@ -48,10 +49,10 @@ _SCALES = np.geomspace(0.5, 2, 33)  # of errors, from one trial to the next
 class Trials:
     """The schedules of a network that were tried, as ``points``; ``tell`` hears of each.
 
-    ``steps`` is a pipeline that holds the calibration ``data``; ``labels`` are theirs. ``chance``
-    is a loss, in percent, that does not count. Raises UnsupportedModel for a network that names no
-    class, DataError for too few images or labels that do not fit, PipelineError for a pipeline
-    without levels.
+    ``steps`` is a pipeline that holds the calibration ``data``; ``labels`` are theirs. ``noise`` is
+    the size of errors of all outputs that would use up the budget, were they just noise. Raises
+    UnsupportedModel for a network that names no class, DataError for too few images or labels that
+    do not fit, PipelineError for a pipeline without levels.
     """
 
     def __init__(
@@ -72,13 +73,25 @@ class Trials:
         self.real = _real(self.before, data)
         if self.labels is not None:
             _check_labels(self.labels, self.real.shape[1])
-        self.noise = self._noise()
+        self.costs = Costs(self.real, self.labels)
+        self.noise = float(self.costs.sizes[self._last_within(self.costs.noise, 1.0)])
         self.clip = _clip(self.real, _AWAY * self.noise)
         self.clipped = self.clip(self.before)
         self.windows = Windows(self.clipped)
-        self.points: list[Point] = []
+        self._tried: list[Point] = []
         self.refusal: CompileError | None = None
-        self.chance = 0.0
+
+    @property
+    def points(self) -> list[Point]:
+        """All that were measured; what they lost is judged by all of them together."""
+        factor = self._factor
+        judged = [
+            point.judged and self.costs.expected(point.judged, factor) for point in self._tried
+        ]
+        return [
+            replace(point, judged=found, fits=found is not None and self._within(found))
+            for point, found in zip(self._tried, judged, strict=True)
+        ]
 
     def measure(self, levels: tuple[int, ...], uniform: int | None = None) -> tuple[Point, float]:
         """A schedule's point, and the factor of its errors that the budget would allow."""
@@ -86,24 +99,14 @@ class Trials:
             found, latency, interval = self._outputs(self._lowering(levels, uniform))
         except (UnsupportedModel, InvalidGraph) as error:
             self.refusal = error
-            return self._note(Point(levels, self.windows.latency(levels), 0, uniform=uniform)), 0.5
+            point = Point(levels, self.windows.latency(levels), 0, uniform=uniform)
+            return self._noted(point), 0.5
         bounded = not uniform and self.clipped is not self.before
         real = self.real.clip(self.clip.low, self.clip.high) if bounded else self.real
         judged = judge(real, found, self.labels)
-        point = self._note(Point(levels, latency, interval, judged, self.fits(judged), uniform))
-        losses = [self._loss(real, real + scale * (found - real)) for scale in _SCALES]
-        return point, float(_SCALES[_last_within(losses, self.budget.percent + self.chance)])
-
-    def fits(self, judged: Judgement | None) -> bool:
-        """Whether this is within the budget."""
-        if judged is None:
-            return False
-        return self.budget.counted(judged) - self.chance <= self.budget.percent
-
-    def forgive(self, judged: Judgement) -> None:
-        """Put what accuracy was lost, within one standard error, down to chance."""
-        self.chance = max(0.0, min(judged.drop or 0.0, judged.doubt))
-        self.points = [replace(point, fits=self.fits(point.judged)) for point in self.points]
+        point = self._noted(Point(levels, latency, interval, judged, uniform=uniform))
+        scaled = [judge(real, real + scale * (found - real), self.labels) for scale in _SCALES]
+        return point, float(_SCALES[self._last_within(scaled, self._factor)])
 
     def uniform_levels(self, t_max: int) -> tuple[int, ...]:
         """What every value has with one t_max for all, and the ends' own numbers."""
@@ -135,20 +138,24 @@ class Trials:
             found[half::2] = outputs.reshape(len(outputs), -1)
         return found, _last_step(graph), frame_interval(graph)
 
-    def _note(self, point: Point) -> Point:
-        self.points.append(point)
+    def _noted(self, tried: Point) -> Point:
+        self._tried.append(tried)
+        point = self.points[-1]
         self.tell(self.budget.told(point))
         return point
 
-    def _noise(self) -> float:
-        """Size of the errors of all outputs that would use up the budget, were they just noise."""
-        noise = np.random.default_rng(0).standard_normal(self.real.shape)
-        sizes = np.ptp(self.real) * np.geomspace(1e-3, 1, 49)
-        losses = [self._loss(self.real, self.real + size * noise) for size in sizes]
-        return float(sizes[_last_within(losses, self.budget.percent)])
+    @property
+    def _factor(self) -> float:
+        seen = [point.judged for point in self._tried if point.judged]
+        return self.costs.factor(seen, self.budget.percent)
 
-    def _loss(self, real: Array, found: Array) -> float:
-        return self.budget.counted(judge(real, found, self.labels))
+    def _within(self, judged: Judgement) -> bool:
+        return self.budget.counted(judged) <= self.budget.percent
+
+    def _last_within(self, growing: Sequence[Judgement], factor: float) -> int:
+        """The last of growing losses that is within the budget; 0 if none is."""
+        expected = [self.costs.expected(judged, factor) for judged in growing]
+        return max((at for at, judged in enumerate(expected) if self._within(judged)), default=0)
 
 
 def _first(steps: Pipeline) -> int:
@@ -163,11 +170,6 @@ def _with(step: Pass, option: str, value: Any) -> Pass:
     known = {field.name for field in fields(step)}
     changed: dict[str, Any] = {option: value}
     return replace(step, **changed) if option in known else step
-
-
-def _last_within(losses: Sequence[float], most: float) -> int:
-    """The last of growing losses that is within a budget; 0 if none is."""
-    return max((index for index, loss in enumerate(losses) if loss <= most), default=0)
 
 
 def _real(graph: Graph, data: tuple[Array, ...]) -> Array:

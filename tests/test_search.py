@@ -16,6 +16,7 @@ import pytest
 import qcompiler
 from qcompiler import api, data, qcompile
 from qcompiler.backends.backend import REFERENCE
+from qcompiler.costs import Costs
 from qcompiler.family import Schedule, at_error, family
 from qcompiler.ir import Builder, Constant, DataError, Graph, Tensor, UnsupportedModel, evaluate
 from qcompiler.ir.ann import Add, Clip, Dense
@@ -108,6 +109,46 @@ def test_estimates_are_near_what_many_images_show(size: float) -> None:
         guesses = np.array([getattr(one, name) for one in found])
         assert abs(guesses.mean() - expected) < 4 * found[0].doubt / np.sqrt(len(few)) + 0.5
         assert guesses.std() < 1.5 * found[0].doubt
+
+
+def test_accuracy_lost_is_known_better_from_answers_changed() -> None:
+    many, truth = outputs(40000, 1)
+    few, labels = outputs(1000, 3)
+    costs, size = Costs(few, labels), 1.0
+    disturbed = many + size * np.random.default_rng(2).standard_normal(many.shape)
+    right = many.argmax(axis=1) == truth
+    drop = 100 * (np.mean(right) - np.mean(disturbed.argmax(axis=1) == truth))
+    seen = [
+        judge(few, few + size * np.random.default_rng(seed).standard_normal(few.shape), labels)
+        for seed in range(4, 24)
+    ]
+    found = np.array([(costs.expected(one).drop, one.drop) for one in seen])
+    assert found[:, 0].std() < 0.7 * found[:, 1].std()
+    assert abs(found[:, 0].mean() - drop) < 2 * seen[0].doubt
+
+
+def test_trials_that_lose_less_than_noise_make_all_of_them_cheaper() -> None:
+    real, labels = outputs(1000)
+    costs = Costs(real, labels)
+    one = next(judged for judged in costs.noise if (judged.drop or 0) > 2)
+    half = one._replace(drop=(costs.expected(one).drop or 0) / 2)
+    assert costs.factor([], 1.0) == 1
+    factors = [costs.factor([half] * count, 1.0) for count in (1, 4, 16)]
+    assert factors == sorted(factors, reverse=True) and 0.5 < factors[-1] < 0.55
+    assert costs.factor([half._replace(drop=-9.0)] * 9, 1.0) == 0.25
+    assert costs.factor([half._replace(drop=99.0, drift=99.0)], 1.0) == 1  # far from the budget
+    cheaper = costs.expected(half, 0.5).drop
+    assert cheaper == pytest.approx((costs.expected(half).drop or 0) / 2)
+
+
+def test_a_loss_that_is_sure_counts() -> None:
+    real, labels = outputs(1000)
+    costs = Costs(real, labels)
+    wrong = judge(real, -real, labels)
+    assert wrong.drop is not None and wrong.drop > 50
+    assert costs.expected(wrong, 0.25).drop == pytest.approx(wrong.drop - 2 * wrong.doubt)
+    alone = judge(real, real + 0.5, None)
+    assert costs.expected(alone) == alone
 
 
 def test_sensitivity_is_that_of_rounding() -> None:
