@@ -34,7 +34,8 @@ class Budget(NamedTuple):
             return f"{head}, which the target does not hold"
         lost = "of accuracy lost" if self.kind == "drop" else "of answers changed"
         loss, doubt = self.loss(point.judged), point.judged.doubt
-        return f"{head}, {loss:.2f} % {lost} (+-{doubt:.2f})"
+        changed = f", {point.judged.drift:.2f} % of answers changed" if self.kind == "drop" else ""
+        return f"{head}, {loss:.2f} % {lost} (+-{doubt:.2f}){changed}"
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ def write(path: Path, search: Mapping[str, Any]) -> None:
 def front(search: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
     """Columns and rows to print, the shortest first."""
     kind = _kind(search)
-    columns = ("last spike", "frame every", f"{kind} %", "+-", "schedule", "")
+    counted = {kind: f"{kind} %", "doubt": "+-", "drift": "drift %"}
+    columns = ("last spike", "frame every", *counted.values(), "schedule", "")
     rows = [
         (
             point["latency_steps"],
             point["frame_interval_steps"],
-            _number(point, kind),
-            _number(point, "doubt"),
+            *(_number(point, name) for name in counted),
             _name(point),
             "chosen" if point["chosen"] else "" if point["pareto"] else "beaten",
         )
