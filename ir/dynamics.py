@@ -28,16 +28,26 @@ class Extremes(NamedTuple):
     membrane: Array
 
 
+def threshold_of(drive: Drive, bias: Array, slope: Array, t_max: int) -> int:
+    """The threshold of a population of biases B and slopes D.
+
+    It leaves room for ``t_max`` steps of the steepest neuron, and is above the hardest push
+    (``force``): so those that have spiked need no more than D of self-inhibition to bear it. Odd,
+    if all weights are even, so that ``align`` is even.
+    """
+    return int(max(slope.max() * t_max, _force(drive, bias).max() + 2)) - 1
+
+
 def clock_weights(drive: Drive, bias: Array, slope: Array, t_max: int) -> dict[Role, Array]:
     """What clocks must send to a neuron of bias B and slope D for it to compute its level.
 
-    With ``threshold = max(D) t_max - 1``:
+    With the `threshold_of` the population:
 
         align = threshold + 1 - D t_max    hold = -max(0, highest + B + align - threshold)
         counterweight = -net               force = max(0, -final - B)
         readout = D                        release = -hold
     """
-    threshold = slope.max() * t_max - 1
+    threshold = threshold_of(drive, bias, slope, t_max)
     align = threshold + 1 - slope * t_max
     hold = _even(drive.bounds.highest + bias + align - threshold)
     return {
@@ -47,8 +57,12 @@ def clock_weights(drive: Drive, bias: Array, slope: Array, t_max: int) -> dict[R
         "release": hold,
         "counterweight": -drive.net,
         "readout": slope,
-        "force": _even(-drive.bounds.final - bias),
+        "force": _force(drive, bias),
     }
+
+
+def _force(drive: Drive, bias: Array) -> Array:
+    return _even(-drive.bounds.final - bias)
 
 
 def _even(needed: Array) -> Array:

@@ -2,11 +2,11 @@
 
 For a neuron with slope D, bias B and a window (open, read, close), all from quantised weights:
 
-    threshold = max(D) t_max - 1            counterweight = -sum(W)       readout = D
+    counterweight = -sum(W)       readout = D
 
-while hold, release and force come from the most that excitation and inhibition alone can reach,
-or from what they reached on calibration data; see `ir.dynamics`. At the read step the input current
-is cancelled and the membrane rises by D a step; it crosses ``T - q`` steps later.
+while threshold, hold, release and force come from the most that excitation and inhibition alone
+can reach, or from what they reached on calibration data; see `ir.dynamics`. At the read step the
+input current is cancelled and the membrane rises by D a step; it crosses ``T - q`` steps later.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Invariant, Node, Tick, Value
-from qcompiler.ir.dynamics import PULSES, clock_weights, due
+from qcompiler.ir.dynamics import PULSES, clock_weights, due, threshold_of
 from qcompiler.ir.integer import layer_of
 from qcompiler.ir.invariants import READ_OUT, SCHEDULED, SPIKING
 from qcompiler.ir.kernels import Array
@@ -50,8 +50,8 @@ def _population(graph: Graph, node: Node, clocks: dict[int, Node]) -> list[Node]
     op = node.op
     assert isinstance(op, Neuron) and op.window is not None
     layer, window = layer_of(graph, node), Window(*op.window)
-    threshold = int(layer.slope.max()) * op.t_max - 1
-    weights = clock_weights(layer.drive, layer.bias, layer.slope, op.t_max)
+    neurons = layer.drive, layer.bias, layer.slope, op.t_max
+    threshold, weights = threshold_of(*neurons), clock_weights(*neurons)
     fanouts = [
         _fanout(graph, node, role, weight, _clock(graph, clocks, due(role, window)))
         for role, weight in weights.items()

@@ -31,7 +31,7 @@ _MAX_SPAN = 1 << 22  # slope times levels: what single-precision engines divide 
 _NARROW = 1e-25  # ranges narrower than this count as one value
 _NO_WEIGHT = 1e-300  # smaller weights are none
 _FAR_OFF = 1 << 30  # levels that a range may lie from zero
-_COSTLY = 3.0  # factor by which a proof may keep weights below what their bits allow
+_COSTLY = 2.0  # factor by which a proof may keep weights below what their bits allow: one bit
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
 
 

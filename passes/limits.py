@@ -8,7 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from qcompiler.ir.drive import ABOVE, Bounds, Drive
-from qcompiler.ir.dynamics import PULSES, Dynamics, clock_weights, due, lines_of
+from qcompiler.ir.dynamics import (
+    PULSES,
+    Dynamics,
+    clock_weights,
+    due,
+    lines_of,
+    threshold_of,
+)
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Window
 
@@ -52,9 +59,10 @@ class Load:
 
     def excess_within(self, calibrated: Bounds) -> Array:
         """The same for inputs that keep to bounds."""
-        given, state = self._extremes(self.drive.bounded(calibrated))
+        drive = self.drive.bounded(calibrated)
+        given, state = self._extremes(drive)
         exact: Array = self._reach / self.limits.exact
-        state = np.maximum(state, self.slope.max() * self.t_max) / self.limits.potential
+        state = np.maximum(state, self._threshold(drive)) / self.limits.potential
         return np.maximum(np.maximum(given / self.limits.input, state), exact)
 
     @property
@@ -63,12 +71,15 @@ class Load:
         reach: Array = drive.lift + drive.depth + np.abs(self.bias) + self.slope * (self.t_max + 1)
         return reach
 
+    def _threshold(self, drive: Drive) -> int:
+        return threshold_of(drive, self.bias, self.slope, self.t_max)
+
     def _extremes(self, drive: Drive) -> tuple[Array, Array]:
         """The largest input of one step, and the largest current or depth of the membrane."""
         window = Window(0, self.top, self.top + self.t_max - 1)
         weights = clock_weights(drive, self.bias, self.slope, self.t_max).items()
         lines = lines_of((due(role, window), role in PULSES, weight) for role, weight in weights)
-        worst = Dynamics(drive, lines, window, int(self.slope.max()) * self.t_max - 1)
+        worst = Dynamics(drive, lines, window, self._threshold(drive))
         found = worst.extremes(worst.silence())
         return found.input, np.maximum(found.current, -found.membrane)
 
@@ -106,7 +117,9 @@ class Calibrated:
         if np.all(excess <= 1):
             for wider in _WIDER:
                 fits = per_slope(load.excess_within(bounds(wider)), shape) <= 1
-                factor = np.where(fits, wider, factor)
+                tried = np.where(fits, wider, factor)
+                if np.all(load.excess_within(bounds(tried)) <= 1):  # all share a threshold
+                    factor = tried
         return cls(bounds(factor), images, float(factor.min()), excess)
 
     @property

@@ -30,12 +30,13 @@ from qcompiler.ir import (
     verify,
 )
 from qcompiler.ir.ann import Affine, Clip, Conv, SumPool
-from qcompiler.ir.drive import Bounds, Incoming
+from qcompiler.ir.drive import Bounds, Drive, Incoming
 from qcompiler.ir.integer import calibrated, spikes_of
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve
 from qcompiler.ir.synapse import current
 from qcompiler.passes import Pipeline
+from qcompiler.passes.limits import Calibrated, Limits, Load
 from qcompiler.passes.observed import seen
 from tests.planted import spoil_text
 from tests.random_networks import CALIBRATED, PHASES, compiled, random_batch, random_network
@@ -175,6 +176,19 @@ def test_a_spoilt_text_is_refused(
     spoil_text(program, tmp_path / "p", pattern, text)
     with pytest.raises(CompileError, match=message):
         qcompiler.load(tmp_path / "p")
+
+
+def test_margins_of_channels_fit_together() -> None:
+    """Each could be wide by itself, but the hardest push raises the threshold of both."""
+    bias, slope = np.array([1825.0, 3729.0]), np.array([539.0, 343.0])
+    zero, far = np.zeros(2), np.array([59540.0, 46909.0])
+    drive = Drive(far, far, far, far, Bounds(-far, far, -far, -far, far, -far, far))
+    low, high = np.array([2580.0, -8403.0]), np.array([9834.0, 2890.0])
+    seen = Bounds(low, high, low, zero, zero, zero, zero)
+    load = Load(drive, 15, bias, slope, 16, Limits(127, 65535, 16000, 1 << 23))
+    found = Calibrated.of(seen, 10, load, (2,))
+    assert found.margin == 2.5
+    assert np.all(found.excess <= 1) and np.all(load.excess_within(found.bounds) <= 1)
 
 
 @pytest.mark.parametrize(

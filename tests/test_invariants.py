@@ -10,8 +10,10 @@ import pytest
 from qcompiler.backends.backend import LOIHI, REFERENCE
 from qcompiler.backends.steps import StepsEngine
 from qcompiler.ir import Constant, Graph, InvalidGraph, Node, ProgramError, verify
+from qcompiler.ir.dynamics import Dynamics
+from qcompiler.ir.integer import control_lines, layers
 from qcompiler.ir.invariants import READ_OUT, SCHEDULED, SPIKING
-from qcompiler.ir.snn import Fanout, Population
+from qcompiler.ir.snn import Fanout, Population, Window
 from tests import random_networks as networks
 
 
@@ -107,3 +109,21 @@ def test_the_most_negative_bias_does_not_wrap_into_a_small_one(spiking: Graph) -
     wrapped = changed(spiking, "bias", 0, lowest)
     with pytest.raises(InvalidGraph, match="allow"):
         verify(wrapped, LOIHI.requires[-1])
+
+
+@pytest.mark.parametrize("pipeline", [networks.LOIHI, networks.CALIBRATED])
+def test_what_has_spiked_bears_the_forced_pulse(pipeline: str) -> None:
+    """However hard a population is pushed, its slope is all that a spike has to inhibit."""
+    pushed = 0
+    for seed in range(6):
+        graph = networks.random_network(seed, depth=3)
+        batch = networks.random_batch(graph, seed)
+        found = networks.compiled(graph, pipeline, calibration=(batch,), t_max=4)
+        for layer in layers(found):
+            op = layer.node.op
+            assert isinstance(op, Population)
+            lines = control_lines(found, layer.node)
+            worst = Dynamics(layer.drive, lines, Window(*op.window), op.threshold)
+            assert np.all(worst.silence() <= layer.slope)
+            pushed += op.threshold >= layer.slope.max() * op.t_max
+    assert pushed
