@@ -22,6 +22,7 @@ _NEAR = 3.0  # times the answers that may change: farther trials teach nothing a
 _TRUST = 4.0  # factor by which errors may differ from noise
 _SURELY = 2.0  # standard errors
 _NOTHING = 1e-9  # percent
+_RIDGE = 0.01  # squared spread of drifts, of their mean, that gives a slope no meaning
 
 
 class Costs:
@@ -31,7 +32,7 @@ class Costs:
     """
 
     def __init__(self, real: Array, labels: Array | None) -> None:
-        rng, self._labels = np.random.default_rng(0), labels
+        rng = np.random.default_rng(0)
         self.sizes = np.ptp(real) * _SIZES
         self.noise = [
             judge(real, real + size * rng.standard_normal(real.shape), labels)
@@ -67,8 +68,11 @@ class Costs:
         Their cost is taken as linear in ``drift`` nearby.
         """
         drop, drifts = self._known
-        if drift <= 0 or len(drifts) < 2:
+        if drift <= 0 or not len(drifts):
             return 0.0
-        alike = np.exp(-((np.log(drifts / drift) / _ALIKE) ** 2) / 2)
-        line = np.polyfit(drifts, drop / drifts, 1, w=np.sqrt(alike * drifts))
-        return max(0.0, drift * float(np.polyval(line, drift)))
+        alike = drifts * np.exp(-((np.log(drifts / drift) / _ALIKE) ** 2) / 2)
+        cost, middle = np.average((drop / drifts, drifts), axis=1, weights=alike)
+        away = drifts - middle
+        spread = alike @ away**2 + _RIDGE * alike.sum() * middle**2
+        steep = (alike @ (away * drop / drifts)) / spread
+        return max(0.0, drift * float(cost + steep * (drift - middle)))

@@ -20,9 +20,10 @@ from .sensitivity import MOST, errors
 from .trials import Trials
 
 _TRIALS = 8
+_ROUNDS = 2  # what later trials teach may reopen what was closed
 _OUTPUT = 8  # levels that an output has at least: with few of them, many share the largest
 _CLOSE = 0.025  # of the latency: schedules closer than that are not told apart
-_FINE, _COARSE = 1 / 16, 4.0  # squared errors of first trials, of what noise may have
+_FINE = 1 / 16  # squared error of the first trial, of what noise may have; that of the second is 1
 
 
 def search(trials: Trials) -> Found:
@@ -30,9 +31,11 @@ def search(trials: Trials) -> Found:
     trials.tell(f"measuring how sensitive {len(trials.windows.values)} values are to few levels")
     schedules = _family(trials)
     tried = _bracket(trials, schedules)
+    most = len(tried) + _TRIALS
     if _between(trials, schedules, tried)[1] < len(schedules):
-        _narrow(trials, schedules, tried)
-        _uniform(trials)
+        for _ in range(_ROUNDS):
+            _narrow(trials, schedules, tried, most)
+            _uniform(trials)
     points = tuple(trials.points)
     fitting = [point for point in points if point.fits]
     if not fitting:
@@ -68,27 +71,23 @@ def _bracket(trials: Trials, schedules: list[Schedule]) -> list[int]:
 
 
 def _between(trials: Trials, schedules: list[Schedule], tried: list[int]) -> tuple[int, int]:
-    """The last that fails, and behind it the first that fits or is too fine for the target."""
-    ends = {
-        point.levels
-        for point in trials.points
-        if not point.uniform and (point.fits or point.judged is None)
-    }
-    fits = min((at for at in tried if schedules[at].levels in ends), default=len(schedules))
+    """The last that fails, and behind it the first as long as what fits, or too fine."""
+    best = min((point.latency for point in trials.points if point.fits), default=np.inf)
+    fine = {point.levels for point in trials.points if point.judged is None}
+    ends = (at for at, s in enumerate(schedules) if s.latency >= best or s.levels in fine)
+    fits = next(ends, len(schedules))
     return max((at for at in tried if at < fits), default=-1), fits
 
 
-def _narrow(trials: Trials, schedules: list[Schedule], tried: list[int]) -> None:
-    """Bisect between two schedules; the next trial is where the errors so far suggest it.
-
-    Where they lie changes with what every trial teaches about all.
-    """
-    at = at_error(schedules, trials.noise**2 * _COARSE)
-    for trial in range(_TRIALS):
+def _narrow(trials: Trials, schedules: list[Schedule], tried: list[int], most: int) -> None:
+    """Try up to so ``most`` schedules: where the errors so far suggest it, or by bisection."""
+    at, half = at_error(schedules, trials.noise**2), most - _TRIALS // 2
+    while len(tried) < most:
         fails, fits = _between(trials, schedules, tried)
         if fits - fails <= 1 or _close(schedules, fails, fits):
             return
-        at = (fails + fits) // 2 if trial > _TRIALS // 2 else min(max(at, fails + 1), fits - 1)
+        if len(tried) > half or not fails < at < fits:
+            at = (fails + fits) // 2
         tried.append(at)
         _, scale = trials.measure(schedules[at].levels)
         at = at_error(schedules, schedules[at].error * scale**2)
@@ -101,11 +100,14 @@ def _close(schedules: list[Schedule], fails: int, fits: int) -> bool:
 
 def _uniform(trials: Trials) -> None:
     """Shorter schedules of one t_max for all, as long as they keep within the budget."""
-    best = min((point.latency for point in trials.points if point.fits), default=0)
     for t_max in range(MOST, 1, -1):
+        best = min((point.latency for point in trials.points if point.fits), default=0)
         levels = trials.uniform_levels(t_max)
-        if trials.windows.latency(levels) < best and not trials.measure(levels, t_max)[0].fits:
-            return
+        if trials.windows.latency(levels) < best:
+            tried = (point for point in trials.points if point.uniform == t_max)
+            point = next(tried, None) or trials.measure(levels, t_max)[0]
+            if not point.fits:
+                return
 
 
 def _none(trials: Trials) -> CompileError:
