@@ -29,7 +29,7 @@ class Extremes(NamedTuple):
 
 
 def threshold_of(drive: Drive, bias: Array, slope: Array, t_max: int) -> int:
-    """The threshold of a population of biases B and slopes D.
+    """The threshold of a population, in units of weights; B and D spread over its neurons.
 
     It leaves room for ``t_max`` steps of the steepest neuron, and is above the hardest push
     (``force``): so those that have spiked need no more than D of self-inhibition to bear it. Odd,

@@ -26,12 +26,15 @@ _RIDGE = 0.01  # squared spread of drifts, of their mean, that gives a slope no 
 
 
 class Costs:
-    """Judges by answers changed, given outputs ``real`` of all images and their ``labels``.
+    """What accuracy changed answers cost on some images, to judge schedules by.
 
-    Without labels there is nothing to reckon: judgements stay as they are.
+    ``real`` holds the outputs of the trained network, ``images x classes``, ``labels`` a class for
+    each image; without, there is nothing to reckon and judgements stay as they are. ``percent`` is
+    the budget, in points of accuracy. ``noise`` judges noise of standard deviations ``sizes`` at
+    all outputs.
     """
 
-    def __init__(self, real: Array, labels: Array | None) -> None:
+    def __init__(self, real: Array, labels: Array | None, percent: float) -> None:
         rng = np.random.default_rng(0)
         self.sizes = np.ptp(real) * _SIZES
         self.noise = [
@@ -40,6 +43,8 @@ class Costs:
         ]
         changing = [one for one in self.noise if one.drift > 0]
         self._known = np.array([(one.drop or 0.0, one.drift) for one in changing]).reshape(-1, 2).T
+        within = (one.drift for one in self.noise if self._noisy_drop(one.drift) <= percent)
+        self._percent, self._near = percent, _NEAR * max(within, default=0.0)
 
     def expected(self, found: Judgement, factor: float = 1.0) -> Judgement:
         """The same with the ``drop`` that is to be expected, but no less than it surely has."""
@@ -48,18 +53,15 @@ class Costs:
         least = found.drop - _SURELY * found.doubt
         return found._replace(drop=max(factor * self._noisy_drop(found.drift), least))
 
-    def factor(self, found: Sequence[Judgement], percent: float) -> float:
+    def factor(self, found: Sequence[Judgement]) -> float:
         """How much more trials lose than noise that changes as many answers.
 
-        Those count that change a few times as many as would cost ``percent``, and as one more of
+        Those count that change a few times as many as would use up the budget, and as one more of
         them noise itself.
         """
-        most = _NEAR * max(
-            (one.drift for one in self.noise if self._noisy_drop(one.drift) <= percent), default=0.0
-        )
-        near = [one for one in found if one.drop is not None and one.drift <= most]
-        lost = percent + sum(one.drop or 0.0 for one in near)
-        noisy = percent + sum(self._noisy_drop(one.drift) for one in near)
+        near = [one for one in found if one.drop is not None and one.drift <= self._near]
+        lost = self._percent + sum(one.drop or 0.0 for one in near)
+        noisy = self._percent + sum(self._noisy_drop(one.drift) for one in near)
         return float(np.clip(lost / max(noisy, _NOTHING), 1 / _TRUST, _TRUST))
 
     def _noisy_drop(self, drift: float) -> float:

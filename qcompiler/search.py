@@ -71,7 +71,10 @@ def _bracket(trials: Trials, schedules: list[Schedule]) -> list[int]:
 
 
 def _between(trials: Trials, schedules: list[Schedule], tried: list[int]) -> tuple[int, int]:
-    """The last that fails, and behind it the first as long as what fits, or too fine."""
+    """Indices: the last that fails, and behind it the first that need not be tried.
+
+    That is one as long as a schedule that fits, or one too fine for the target.
+    """
     best = min((point.latency for point in trials.points if point.fits), default=np.inf)
     fine = {point.levels for point in trials.points if point.judged is None}
     ends = (at for at, s in enumerate(schedules) if s.latency >= best or s.levels in fine)
@@ -80,7 +83,7 @@ def _between(trials: Trials, schedules: list[Schedule], tried: list[int]) -> tup
 
 
 def _narrow(trials: Trials, schedules: list[Schedule], tried: list[int], most: int) -> None:
-    """Try up to so ``most`` schedules: where the errors so far suggest it, or by bisection."""
+    """Try schedules until ``most`` were: where the errors so far suggest it, or by bisection."""
     at, half = at_error(schedules, trials.noise**2), most - _TRIALS // 2
     while len(tried) < most:
         fails, fits = _between(trials, schedules, tried)

@@ -73,7 +73,7 @@ class Trials:
         self.real = _real(self.before, data)
         if self.labels is not None:
             _check_labels(self.labels, self.real.shape[1])
-        self.costs = Costs(self.real, self.labels)
+        self.costs = Costs(self.real, self.labels, budget.percent)
         self.noise = float(self.costs.sizes[self._last_within(self.costs.noise, 1.0)])
         self.clip = _clip(self.real, _AWAY * self.noise)
         self.clipped = self.clip(self.before)
@@ -146,8 +146,7 @@ class Trials:
 
     @property
     def _factor(self) -> float:
-        seen = [point.judged for point in self._tried if point.judged]
-        return self.costs.factor(seen, self.budget.percent)
+        return self.costs.factor([point.judged for point in self._tried if point.judged])
 
     def _within(self, judged: Judgement) -> bool:
         return self.budget.counted(judged) <= self.budget.percent

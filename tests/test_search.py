@@ -114,7 +114,7 @@ def test_estimates_are_near_what_many_images_show(size: float) -> None:
 def test_accuracy_lost_is_known_better_from_answers_changed() -> None:
     many, truth = outputs(40000, 1)
     few, labels = outputs(1000, 3)
-    costs, size = Costs(few, labels), 1.0
+    costs, size = Costs(few, labels, 1.0), 1.0
     disturbed = many + size * np.random.default_rng(2).standard_normal(many.shape)
     right = many.argmax(axis=1) == truth
     drop = 100 * (np.mean(right) - np.mean(disturbed.argmax(axis=1) == truth))
@@ -129,21 +129,21 @@ def test_accuracy_lost_is_known_better_from_answers_changed() -> None:
 
 def test_trials_that_lose_less_than_noise_make_all_of_them_cheaper() -> None:
     real, labels = outputs(1000)
-    costs = Costs(real, labels)
+    costs = Costs(real, labels, 1.0)
     one = next(judged for judged in costs.noise if (judged.drop or 0) > 2)
     half = one._replace(drop=(costs.expected(one).drop or 0) / 2)
-    assert costs.factor([], 1.0) == 1
-    factors = [costs.factor([half] * count, 1.0) for count in (1, 4, 16)]
+    assert costs.factor([]) == 1
+    factors = [costs.factor([half] * count) for count in (1, 4, 16)]
     assert factors == sorted(factors, reverse=True) and 0.5 < factors[-1] < 0.55
-    assert costs.factor([half._replace(drop=-9.0)] * 9, 1.0) == 0.25
-    assert costs.factor([half._replace(drop=99.0, drift=99.0)], 1.0) == 1  # far from the budget
+    assert costs.factor([half._replace(drop=-9.0)] * 9) == 0.25
+    assert costs.factor([half._replace(drop=99.0, drift=99.0)]) == 1  # far from the budget
     cheaper = costs.expected(half, 0.5).drop
     assert cheaper == pytest.approx((costs.expected(half).drop or 0) / 2)
 
 
 def test_a_loss_that_is_sure_counts() -> None:
     real, labels = outputs(1000)
-    costs = Costs(real, labels)
+    costs = Costs(real, labels, 1.0)
     wrong = judge(real, -real, labels)
     assert wrong.drop is not None and wrong.drop > 50
     assert costs.expected(wrong, 0.25).drop == pytest.approx(wrong.drop - 2 * wrong.doubt)
