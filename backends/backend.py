@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from qcompiler.ir import Diagnostic, Graph, Invariant
+from qcompiler.ir.dynamics import PULSES, ROLES
 from qcompiler.ir.integer import calibrated
 from qcompiler.ir.invariants import READ_OUT, SCHEDULED, SPIKING, within
 
@@ -18,9 +19,10 @@ from .fit import findings
 from .netlist import build
 
 _PIPELINE = (
-    "fold-batchnorm,fold-linear,equalize,split-ranges,normalize,lower-activations,{quantize},"
-    "{windows},insert-readout"
+    "fold-batchnorm,fold-linear,{inputs},equalize,split-ranges,normalize,lower-activations,"
+    "{quantize},{windows},insert-readout"
 )
+_CLOCK_AXONS = len(ROLES) + len(PULSES) + 1  # of a neuron: pulses take two, its own spike one
 
 Emitter: TypeAlias = Callable[[Graph, Path], None]
 
@@ -59,7 +61,7 @@ _EXACT = within((1 << 23) - 1, "sums within 24 bits")
 REFERENCE = Backend(
     "reference",
     "the integer network, run by the steps and fast engines",
-    _PIPELINE.format(quantize="quantize", windows="assign-windows"),
+    _PIPELINE.format(inputs="split-inputs", quantize="quantize", windows="assign-windows"),
     (SPIKING, SCHEDULED, READ_OUT, _EXACT),
 )
 
@@ -68,10 +70,13 @@ def _loihi(name: str, chip: Chip) -> Backend:
     # Membranes: 24 bits, of which weights count from the seventh, as Lava's LIF shifts its input
     # by 6. Input of one step: 16 bits, less what the self-inhibition is rounded up by.
     quantize = f"quantize{{even=true potential={chip.state} input={chip.input - 255}}}"
+    inputs = f"split-inputs{{fan_in={chip.input_axons_per_core - _CLOCK_AXONS}}}"
     return Backend(
         name,
         f"Intel's {chip.name}, as a graph of stock Lava processes",
-        _PIPELINE.format(quantize=quantize, windows=f"assign-windows{{delay={chip.delay}}}"),
+        _PIPELINE.format(
+            inputs=inputs, quantize=quantize, windows=f"assign-windows{{delay={chip.delay}}}"
+        ),
         (SPIKING, SCHEDULED, READ_OUT, _EXACT, fits(chip)),
         emit,
         chip,

@@ -10,7 +10,7 @@ import onnxruntime
 
 from qcompiler.ir import Graph, Node, Spikes
 from qcompiler.ir.coding import affine
-from qcompiler.ir.integer import Layer, connection, layer_of, spikes_of, spiking_nodes, weight_of
+from qcompiler.ir.integer import Layer, connection, layer_of, spiking_nodes, weight_of
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.session import (
     OnnxWriter,
@@ -49,6 +49,7 @@ class ClosedForm:
         self.count = count
         self.writer = OnnxWriter()
         self.values: dict[str, Levels] = {}
+        self.encoded: dict[tuple[str, Spikes], str] = {}
         self.beyond: list[str] = []
         for value in graph.inputs:
             name = self.writer.input(self.writer.name("input"), value.type.shape)
@@ -78,9 +79,9 @@ class ClosedForm:
             return
         source = node.operands[0].name
         match node.op:
-            case Encode():
-                code = spikes_of(node.result)
-                self._keep(node, Levels(code.top, real=self._encode(code, self._real(source))))
+            case Encode() as op:
+                digit = self._digit(op, self._encoded(op.code, source))
+                self._keep(node, Levels(op.t_max - 1, real=digit))
             case op if isinstance(op, View) and isinstance(node.result.type, Spikes):
                 self._keep(node, self._view(node, self.values[source]))
             case First() as op:
@@ -94,10 +95,27 @@ class ClosedForm:
     def _keep(self, node: Node, levels: Levels) -> None:
         self.values[node.result.name] = levels
 
-    def _encode(self, code: Spikes, x: str) -> str:
-        add, (factor, summand) = self.writer.add, map(self._number, affine(code))
-        moved = add("Add", add("Mul", x, factor), summand)
-        return write_clip(self.writer, add("Floor", moved), 0, code.top)
+    def _encoded(self, code: Spikes, source: str) -> str:
+        """The levels of an input, of which each of several digits reads the same."""
+        if (source, code) not in self.encoded:
+            add, (factor, summand) = self.writer.add, map(self._number, affine(code))
+            moved = add("Add", add("Mul", self._real(source), factor), summand)
+            levels = write_clip(self.writer, add("Floor", moved), 0, code.top)
+            self.encoded[source, code] = levels
+        return self.encoded[source, code]
+
+    def _digit(self, op: Encode, levels: str) -> str:
+        """Quotients of whole numbers below 2**16 are never rounded up to the next whole one."""
+
+        def shifted(place: int) -> str:
+            if place == 1:
+                return levels
+            return self.writer.add("Floor", self.writer.add("Div", levels, self._number(place)))
+
+        if op.digit == op.digits - 1:
+            return shifted(op.place)
+        higher = self.writer.add("Mul", shifted(op.place * op.t_max), self._number(op.t_max))
+        return self.writer.add("Sub", shifted(op.place), higher)
 
     def _number(self, value: Any) -> str:
         return self.writer.constant(np.asarray(value, np.float32))

@@ -96,6 +96,13 @@ def output_nodes(graph: Graph) -> tuple[Node, ...]:
     return tuple(found.values())
 
 
+def inner_nodes(graph: Graph) -> tuple[Node, ...]:
+    """The populations that neither encode inputs nor are decoded; if there are none, the latter."""
+    ends = output_nodes(graph)
+    found = (node for node in spiking_nodes(graph) if not isinstance(node.op, Encode))
+    return tuple(node for node in found if node not in ends) or ends
+
+
 def output_steps(graph: Graph, levels: Mapping[str, Array]) -> tuple[int, int]:
     """Sum over frames of the first output spike's step, and the latest step of all."""
     firsts, last = [], 0
@@ -113,7 +120,7 @@ def static_counters(graph: Graph) -> Counters:
     coded = sum(
         size(node.result.type)
         for node in spiking_nodes(graph)
-        if isinstance(node.op, Encode | Population)
+        if isinstance(node.op, Population) or _is_last_digit(node)
     )
     return Counters(1, neuron_count(graph), synapse_count(graph), coded=coded)
 
@@ -121,11 +128,16 @@ def static_counters(graph: Graph) -> Counters:
 def saturated_inputs(graph: Graph, inputs: tuple[Array, ...]) -> int:
     """Number of inputs beyond the range of their code."""
     return sum(
-        saturated(spikes_of(node.result), x)
+        saturated(node.op.code, x)
         for value, x in zip(graph.inputs, inputs, strict=True)
         for node in graph.users(value)
-        if isinstance(node.op, Encode)
+        if isinstance(node.op, Encode) and _is_last_digit(node)
     )
+
+
+def _is_last_digit(node: Node) -> bool:
+    """Whether this encodes an input, which it may do together with encoders of higher digits."""
+    return isinstance(node.op, Encode) and node.op.digit == 0
 
 
 def frame_step(graph: Graph, budget: int = 1 << 26) -> int:

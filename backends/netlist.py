@@ -91,7 +91,8 @@ def _source(node: Node, op: Encode) -> Source:
     assert op.start is not None
     (operand,) = node.operands
     name, shape = node.result.name, node.result.type.shape
-    return Source(name, operand.name, shape, op.t_max, op.scale, op.zero, op.start)
+    code = op.t_max, op.scale, op.zero
+    return Source(name, operand.name, shape, *code, op.start, op.digits, op.digit)
 
 
 def _population(node: Node) -> plain.Population:

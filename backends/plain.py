@@ -15,9 +15,10 @@ CLOCK = ""  # the sender of clock synapses; no population has this name
 
 @dataclass(frozen=True)
 class Source:
-    """Input neurons, which the host drives: level q leaves at step ``start + t_max - 1 - q``.
+    """Input neurons, which the host drives: digit d leaves at step ``start + t_max - 1 - d``.
 
-    ``q = clip(floor(x / scale + zero + 1/2), 0, t_max - 1)``; x is the ONNX input ``input``.
+    Digits, to base t_max, are those of ``q = clip(floor(x / scale + zero + 1/2), 0, t_max ** digits
+    - 1)``, of which ``digit`` 0 is the lowest; x is the ONNX input ``input``.
     """
 
     name: str
@@ -27,6 +28,8 @@ class Source:
     scale: float
     zero: int
     start: int
+    digits: int = 1
+    digit: int = 0
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from qcompiler.ir.kernels import Array, is_single
 
 from . import storage
 from .backend import Backend
-from .host import Counters, Outcome, frame_step
+from .host import Counters, Outcome, frame_step, inner_nodes
 from .lava import Runtime
 from .report import Report, report_of
 from .unproved import unproved
@@ -50,8 +50,8 @@ class Program:
 
     @property
     def t_max(self) -> int:
-        """Spike times that a value of the input can take."""
-        return spikes_of(spiking_nodes(self.graph)[0].result).t_max
+        """Spike times that a value can take, the most of all that are no inputs or outputs."""
+        return max(spikes_of(node.result).t_max for node in inner_nodes(self.graph))
 
     @property
     def unproved_checks(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections import defaultdict
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Value
-from qcompiler.ir.coding import encode, step_of
+from qcompiler.ir.coding import digit_of, encode, step_of
 from qcompiler.ir.integer import layer_of, spikes_of, spiking_nodes
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, First
@@ -69,8 +69,8 @@ class StepsEngine:
             assert isinstance(node.op, Encode)
             source = cells[node.result.name]
             assert isinstance(source, Source)
-            code = spikes_of(node.result)
-            source.times = step_of(code, node.op.start or 0, encode(code, x))
+            levels = digit_of(node.op, encode(node.op.code, x))
+            source.times = step_of(spikes_of(node.result), node.op.start or 0, levels)
 
     def _cell(self, node: Node, batch: int) -> Cell:
         match node.op:

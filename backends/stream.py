@@ -10,10 +10,11 @@ from .plain import Population, Source
 
 
 def levels(source: Source, x: Any) -> Any:
-    """Real numbers to levels, ``frames x shape``, as int64."""
+    """Real numbers to a source's levels, or digits of them, ``frames x shape``, as int64."""
     x = np.asarray(x).astype(np.float32)
     rounded = np.floor(x * np.float32(1 / source.scale) + np.float32(source.zero + 0.5))
-    return np.clip(rounded, 0, source.t_max - 1).astype(np.int64)
+    whole = np.clip(rounded, 0, source.t_max**source.digits - 1).astype(np.int64)
+    return whole // source.t_max**source.digit % source.t_max
 
 
 class NetworkError(Exception):

@@ -31,13 +31,8 @@ BEFORE, BEHIND = "fold-batchnorm,fold-linear,normalize", "assign-windows,insert-
 WAYS: dict[str, dict[str, Any]] = {
     "effort 1": {},
     "for Loihi": {"target": "loihi"},
-    "effort 0": {
-        "passes": f"{BEFORE}{{input_t_max=0}},quantize{{effort=0 input_t_max=0}},{BEHIND}"
-    },
-    "percentile": {
-        "passes": f"{BEFORE}{{method=percentile input_t_max=0}},"
-        f"quantize{{effort=0 input_t_max=0}},{BEHIND}"
-    },
+    "effort 0": {"passes": f"{BEFORE},quantize{{effort=0}},{BEHIND}"},
+    "percentile": {"passes": f"{BEFORE}{{method=percentile}},quantize{{effort=0}},{BEHIND}"},
 }
 BATCH = 50
 

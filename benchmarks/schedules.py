@@ -44,7 +44,7 @@ def main() -> None:
 def trials_of(graph: Graph, network: Network, percent: float) -> Trials:
     """Trials as `qcompile --max-drop` makes them."""
     found = data.read(DATA / network.calibration, api.inputs_of(graph))
-    options = {"t_max": 16, "input_t_max": 64, "effort": 1, "calibration": found.arrays}
+    options = {"t_max": 16, "effort": 1, "calibration": found.arrays}
     steps = api.pipeline("reference", None, options)
     budget = Budget("drop", percent)
     return Trials(graph, steps, REFERENCE, found.arrays, found.labels, budget, print)

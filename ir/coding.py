@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .kernels import Array
+from .snn import Encode
 from .types import Spikes
 
 
@@ -29,6 +30,12 @@ def unrounded(code: Spikes, x: Array) -> Array:
 def encode(code: Spikes, x: Array) -> Array:
     """Real numbers to levels in ``0 .. t_max - 1``, as int64."""
     return cut(code, unrounded(code, x)).astype(np.int64)
+
+
+def digit_of(op: Encode, levels: Array) -> Array:
+    """The digit that an encoder sends of the levels of its whole code."""
+    digit: Array = levels // op.place % op.t_max
+    return digit
 
 
 def cut(code: Spikes, quotient: Array) -> Array:

@@ -28,7 +28,9 @@ _NODE = re.compile(
 _OPERAND = re.compile(rf"([%#])({_NAME})(?:, )?")
 _RETURN = re.compile(r"return (.*)")
 _OUTPUT = re.compile(rf"%({_NAME})(?: as ({_STRING}))?(?:, )?")
-_TENSOR = re.compile(r"([a-z]\d+)\[([\dx]*)(?: in ([^\s:]+):([^\s:]+))?(?: t=(\d{1,6}))?\]")
+_TENSOR = re.compile(
+    r"([a-z]\d+)\[([\dx]*)(?: in ([^\s:]+):([^\s:]+))?(?: t=(\d{1,6}))?(?: digits=(\d\d?))?\]"
+)
 _SPIKES = re.compile(r"spikes\[([\dx]*) t=(\d+) scale=(\S+?)(?: zero=(-?\d+))?\]")
 _CURRENT = re.compile(r"current\[([\dx]*)\]")
 _LINE_LIMIT = 1 << 16
@@ -190,7 +192,7 @@ class _Parser:
                 if bounds and not -_LARGEST_REAL <= bounds[0] <= bounds[1] <= _LARGEST_REAL:
                     self.fail(f"no range goes from {found[3]} to {found[4]}")
                 levels = int(found[5]) if found[5] else None
-                return Tensor(_shape(found[2]), found[1], bounds, levels)
+                return Tensor(_shape(found[2]), found[1], bounds, levels, int(found[6] or 1))
             if found := _SPIKES.fullmatch(text):
                 zero = int(found[4] or 0)
                 return Spikes(_shape(found[1]), int(found[2]), float(found[3]), zero)

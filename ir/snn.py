@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 from .ann import conv_shape, maximum_shape
 from .ops import Op, Sliding, expect, expect_broadcast, expect_current, expect_spikes, expect_tensor
-from .types import Current, Spikes, Tensor, Tick, Type
+from .types import Current, Spikes, Tensor, Tick, Type, check_digits
 
 
 class Window(NamedTuple):
@@ -26,22 +26,44 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Encode(Op):
-    """Real numbers to spikes: ``q = clip(floor(x / scale + zero + 1/2), 0, t_max - 1)``.
+    """Real numbers to spikes, one of several digits of a level each.
 
-    The quotient is ``float32(x) * float32(1 / scale)``, rounded after each operation, so that
-    every engine encodes alike.
+        q = clip(floor(x / scale + zero + 1/2), 0, t_max ** digits - 1)
+
+    Of ``digits`` to base t_max this is number ``digit``, 0 being the lowest. The quotient is
+    ``float32(x) * float32(1 / scale)``, rounded after each operation, so that every engine encodes
+    alike. What all digits stand for adds up to ``scale * (q - zero)``.
     """
 
     mnemonic: ClassVar[str] = "snn.encode"
     t_max: int = 16
     scale: float = 1.0
     zero: int = 0
+    digits: int = 1
+    digit: int = 0
     start: int | None = None
+
+    @property
+    def code(self) -> Spikes:
+        """The code of q, whose digits are sent; its shape is that of one number."""
+        return Spikes((), self.t_max**self.digits, self.scale, self.zero)
+
+    @property
+    def place(self) -> int:
+        """What the digit counts for in q."""
+        return int(self.t_max**self.digit)
 
     def infer(self, *operands: Type) -> Spikes:
         """Tensor to spikes."""
         expect(1, operands)
-        return Spikes(expect_tensor(operands[0]).shape, self.t_max, self.scale, self.zero)
+        check_digits(self.digits)
+        if not 0 <= self.digit < self.digits:
+            raise ValueError(f"digit must be from 0 to {self.digits - 1}, not {self.digit}")
+        shape, whole = expect_tensor(operands[0]).shape, self.code
+        zero = whole.zero // self.place
+        if self.digit < self.digits - 1:
+            zero %= self.t_max
+        return Spikes(shape, self.t_max, whole.scale * self.place, zero)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TypeAlias
 Range: TypeAlias = tuple[float, float]
 
 _MOST_LEVELS = 1 << 16
+_MOST_DIGITS = 16
 _FARTHEST = 1 << 40  # levels from the lowest to zero
 _FINEST, _COARSEST = 1e-30, 1e30  # scales whose inverse single precision can hold
 
@@ -19,6 +20,12 @@ _FINEST, _COARSEST = 1e-30, 1e30  # scales whose inverse single precision can ho
 def _check_levels(t_max: int) -> None:
     if not 2 <= t_max <= _MOST_LEVELS:
         raise ValueError(f"t_max must be at least 2, and {_MOST_LEVELS} at most")
+
+
+def check_digits(digits: int) -> None:
+    """Raise ValueError unless a value can have so many digits."""
+    if not 1 <= digits <= _MOST_DIGITS:
+        raise ValueError(f"digits must be between 1 and {_MOST_DIGITS}, not {digits}")
 
 
 def show_shape(shape: tuple[int, ...]) -> str:
@@ -30,27 +37,32 @@ def show_shape(shape: tuple[int, ...]) -> str:
 class Tensor:
     """Real numbers (``f32``) or indices (``i64``), and the range they are coded in if known.
 
-    ``t_max`` is the number of levels that code them, if it is not that of the whole network.
+    ``t_max`` is the number of spike times that code them, if it is not that of the whole network;
+    with several ``digits`` each of them has so many, as a spike of its own.
     """
 
     shape: tuple[int, ...]
     dtype: str = "f32"
     range: Range | None = None
     t_max: int | None = None
+    digits: int = 1
 
     def __post_init__(self) -> None:
+        check_digits(self.digits)
         if self.t_max is not None:
             _check_levels(self.t_max)
+            _check_levels(self.t_max**self.digits)
 
     def __str__(self) -> str:
         bounds = f" in {self.range[0]!r}:{self.range[1]!r}" if self.range else ""
         levels = f" t={self.t_max}" if self.t_max else ""
-        return f"{self.dtype}[{show_shape(self.shape)}{bounds}{levels}]"
+        digits = f" digits={self.digits}" if self.digits > 1 else ""
+        return f"{self.dtype}[{show_shape(self.shape)}{bounds}{levels}{digits}]"
 
     @property
     def layout(self) -> Tensor:
         """The type without its range and levels: what an operation can infer."""
-        return replace(self, range=None, t_max=None)
+        return replace(self, range=None, t_max=None, digits=1)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ BUILT_IN: Mapping[str, str] = {
     "fold-linear": "FoldLinear",
     "allot": "Allot",
     "clip-outputs": "ClipOutputs",
+    "split-inputs": "SplitInputs",
     "equalize": "Equalize",
     "split-ranges": "SplitRanges",
     "normalize": "Normalize",

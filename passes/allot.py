@@ -1,4 +1,4 @@
-"""Give every value its own number of levels."""
+"""Give every value its own number of spike times."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .levels import coded, retyped
 class Allot(Pass):
     """Give every value that will be spikes a t_max of its own.
 
-    ``levels`` are numbers with colons between, one for each value of `levels.coded`, in order;
-    0 leaves a value to the t_max of the network. Without any, nothing changes. Raises
-    PipelineError if there are more or fewer values.
+    ``levels`` are numbers with colons between, one for each value of `levels.coded`, in order, for
+    each digit of a value that has several; 0 leaves a value to the t_max of the network. Without
+    any, nothing changes. Raises PipelineError if there are more or fewer values.
     """
 
     name: ClassVar[str] = "allot"

@@ -137,13 +137,14 @@ def fit_of(
 
 
 def _fitted(real: Real) -> tuple[int, ...]:
-    """The branches whose weights are fitted: those whose outputs share their inputs."""
-    alone = len(real.branches) == 1
-    return tuple(
-        index
-        for index, branch in enumerate(real.branches)
-        if not isinstance(branch.synapse, Relay) and (alone or _blocks(branch) == 1)
-    )
+    """The branches whose weights are fitted: those whose outputs share their inputs.
+
+    These are the layers without groups, or, if all have as many, those with groups.
+    """
+    layers = {i: b for i, b in enumerate(real.branches) if not isinstance(b.synapse, Relay)}
+    blocks = {index: _blocks(branch) for index, branch in layers.items()}
+    alike = len(set(blocks.values())) == 1
+    return tuple(index for index, count in blocks.items() if alike or count == 1)
 
 
 def _blocks(branch: Linear) -> int:

@@ -32,6 +32,7 @@ _NARROW = 1e-25  # ranges narrower than this count as one value
 _NO_WEIGHT = 1e-300  # smaller weights are none
 _FAR_OFF = 1 << 30  # levels that a range may lie from zero
 _COSTLY = 2.0  # factor by which a proof may keep weights below what their bits allow: one bit
+_ALIKE = 0.9  # share of the steepest slope that others have at least, where one suits them all
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
 
 
@@ -75,11 +76,11 @@ def code_of(
     return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
 
 
-def check_levels(t_max: int, input_t_max: int = 0, output_t_max: int = 0) -> None:
-    """Raise ValueError unless values can have so many levels; 0 chooses none for the ends."""
+def check_levels(t_max: int, **ends: int) -> None:
+    """Raise ValueError unless values, and the ends, can have so many levels; 0 is no choice."""
     if not 2 <= t_max <= _MOST_LEVELS:
         raise ValueError(f"t_max must be between 2 and {_MOST_LEVELS}, not {t_max}")
-    for name, levels in (("input_t_max", input_t_max), ("output_t_max", output_t_max)):
+    for name, levels in ends.items():
         if levels and not 2 <= levels <= _MOST_AT_ENDS:
             raise ValueError(f"{name} must be 0 or between 2 and {_MOST_AT_ENDS}, not {levels}")
 
@@ -121,11 +122,11 @@ def integers_of(
     cost bits of weights, ``observe`` says what calibration data do with given weights. Raises
     UnsupportedModel if a weight needs more bits than there are.
     """
-    ratios = ratios_of(real, sources, code)
+    ratios = ratios_of(real, sources, code, limits.weight)
     slope = _slope(ratios, real, limits, group, code.t_max)
     top = max(source.top for source in sources)
     look: Observe | None = None
-    common = False
+    common, steepest = False, slope
     for attempt in range(12):
         weights, bias, neuron = _rounded(ratios, real, sources, code, slope, rounding, limits)
         incoming = tuple(map(_incoming, real.branches, weights, sources))
@@ -134,7 +135,8 @@ def integers_of(
         if attempt == 0 and observe and _cost(ratios, slope, excess, limits) > _COSTLY:
             look = observe
             if steeper := _common_slope(ratios, code.t_max, limits):
-                common, slope = True, np.full_like(slope, steeper)
+                common, steepest = True, np.full_like(slope, steeper)
+                slope = best_slopes(ratios, steepest, _ALIKE)
                 continue
         if look and np.any(excess > 1):
             calibrated = Calibrated.of(*look(incoming), load, slope.shape)
@@ -145,11 +147,12 @@ def integers_of(
             return Integers(tuple(parts), bias, neuron.astype(np.int64), calibrated)
         if common or attempt >= _TOGETHER:
             excess = np.maximum(excess, excess.max())
-        lower = np.floor(slope / np.maximum(per_slope(excess, slope.shape), 1))
+        lower = np.floor(steepest / np.maximum(per_slope(excess, slope.shape), 1))
         if np.any(lower < 1):
             break
-        best = lower if common else best_slopes(ratios, lower)
+        best = best_slopes(ratios, lower, _ALIKE) if common else best_slopes(ratios, lower)
         slope = np.where(lower < slope, best, slope)
+        steepest = lower if common else slope
     raise UnsupportedModel(
         Diagnostic(
             "the potentials, or the inputs of one step, of a population do not fit the target",
@@ -214,9 +217,9 @@ def _slope(ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels
 
 
 def _common_slope(ratios: list[Ratio], levels: int, limits: Limits) -> int:
-    """One slope for all, where the weights of all leave room for more than `_slope` allows; or 0.
+    """One slope, or nearly, for all, where their weights leave room for more than `_slope` allows.
 
-    It pays only if bounds are calibrated: those of a proof would shrink it.
+    0 if they do not. It pays only if bounds are calibrated: those of a proof would shrink it.
     """
     highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.potential // levels)
     found = int(np.clip(_room(ratios, limits).min(), 0, highest))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
 from qcompiler.ir import Constant, Node, Operand, origins
-from qcompiler.ir.ann import Conv, Dense
+from qcompiler.ir.ann import Conv, Dense, SumPool
 from qcompiler.ir.kernels import Array, convolve, reach
 
 
@@ -19,6 +20,16 @@ def parameters(node: Node) -> tuple[Array, Array] | None:
     if isinstance(weight, Constant) and isinstance(bias, Constant):
         return weight.data, bias.data
     return None
+
+
+def fan_in(node: Node) -> int:
+    """Elements of its source that each element of a linear node's result sums, borders aside."""
+    match node.op:
+        case Conv() | Dense():
+            return prod(node.operands[1].type.shape[1:])
+        case SumPool(kernel=kernel):
+            return prod(kernel)
+    return 1
 
 
 def relinear(node: Node, source: Operand, weight: Array, bias: Array, *merged: Node) -> Node:

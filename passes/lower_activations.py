@@ -133,7 +133,7 @@ class LowerActivations(Pass):
     def _share(self, graph: Graph, node: Node) -> float:
         if self.activation_error:
             return self.activation_error
-        return _half_level(levels_of(graph, node.result, self.t_max, 0, self.output_t_max))
+        return _half_level(levels_of(graph, node.result, self.t_max, self.output_t_max))
 
     def _fit(self, graph: Graph, node: Node, formula: str, domain: Range) -> Fit:
         return fit(formula, domain, self._share(graph, node) * _width(node))

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import numpy as np
-
 from qcompiler.ir import Graph, Invariant, Range, Tensor, Value
 from qcompiler.ir.ann import Clip, Function, MaxPool, Multiply
 from qcompiler.ir.invariants import NO_BATCHNORM
@@ -24,7 +22,7 @@ from .groups import Group, groups
 from .histogram import Histogram
 from .integers import check_levels
 from .intervals import interval_ranges
-from .levels import levels_of, retyped
+from .levels import levels_of, retyped, whole_span
 
 
 @dataclass(frozen=True)
@@ -32,10 +30,10 @@ class Normalize(Pass):
     """Give every tensor that will be spikes a range.
 
     ``calibration`` holds one batch an input, ``images x shape``; without it, ``low`` and ``high``
-    bound the inputs. ``t_max``, ``input_t_max`` and ``output_t_max`` are those of `quantize`; an
-    input that holds fewer different whole numbers than it has levels gets one level for each.
-    Layers whose results have a range already keep it. Raises DataError if the data do not fit, are
-    empty or not finite.
+    bound the inputs. ``t_max`` and ``output_t_max`` are those of `quantize`; the levels of an input
+    that holds whole numbers, fewer than there are levels, stand for whole numbers. Layers whose
+    results have a range already keep it. Raises DataError if the data do not fit, are empty or not
+    finite.
     """
 
     name: ClassVar[str] = "normalize"
@@ -43,7 +41,6 @@ class Normalize(Pass):
     method: str = "mse"
     percentile: float = 99.9
     t_max: int = 16
-    input_t_max: int = 0
     output_t_max: int = 0
     low: float = 0.0
     high: float = 1.0
@@ -51,7 +48,7 @@ class Normalize(Pass):
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
-        check_levels(self.t_max, self.input_t_max, self.output_t_max)
+        check_levels(self.t_max, output_t_max=self.output_t_max)
         if self.method not in ("mse", "percentile"):
             raise ValueError(f"method must be mse or percentile, not {self.method}")
         if not 50 < self.percentile <= 100:
@@ -65,22 +62,14 @@ class Normalize(Pass):
             return _with_ranges(graph, interval_ranges(graph, (self.low, self.high)))
         check(graph, self.calibration)
         ranges = self._calibrated(graph, self.calibration)
-        few = {}
         for value, array in zip(graph.inputs, self.calibration, strict=True):
-            low, high = float(array.min()), float(array.max())
-            if self._is_few(graph, value, array, high - low):
-                few[value.name] = int(high - low) + 1
-                ranges[value.name] = low, high
-        return _with_ranges(graph, ranges, few)
-
-    def _is_few(self, graph: Graph, value: Value, array: Array, span: float) -> bool:
-        """Whether an input has levels of the ends' number, more than whole numbers between."""
-        own = isinstance(value.type, Tensor) and value.type.t_max
-        room = self._levels(graph, value)
-        return self.input_t_max > 0 and not own and 1 <= span < room and is_whole(array)
+            levels, low = self._levels(graph, value), float(array.min())
+            if 0 < whole_span(array) < levels:
+                ranges[value.name] = low, low + levels - 1
+        return _with_ranges(graph, ranges)
 
     def _levels(self, graph: Graph, value: Value) -> int:
-        return levels_of(graph, value, self.t_max, self.input_t_max, self.output_t_max)
+        return levels_of(graph, value, self.t_max, self.output_t_max)
 
     def _calibrated(self, graph: Graph, data: tuple[Array, ...]) -> dict[str, Range]:
         found = {g.result.name: g for g in groups(graph) if not _is_ranged(g.result)}
@@ -135,21 +124,13 @@ def _is_ranged(value: Value) -> bool:
     return isinstance(value.type, Tensor) and value.type.range is not None
 
 
-def is_whole(array: Array) -> bool:
-    """Whether real numbers are whole ones."""
-    return array.dtype.kind in "iub" or bool((array == np.rint(array)).all())
-
-
-def _with_ranges(
-    graph: Graph, ranges: dict[str, Range], levels: dict[str, int] | None = None
-) -> Graph:
-    """Write ranges and levels into the types of values; ones not named stay as they are."""
+def _with_ranges(graph: Graph, ranges: dict[str, Range]) -> Graph:
+    """Write ranges into the types of values; ones not named stay as they are."""
 
     def ranged(value: Value) -> Value:
         known = ranges.get(value.name)
         if not known or not isinstance(value.type, Tensor):
             return value
-        count = (levels or {}).get(value.name, value.type.t_max)
-        return Value(value.name, replace(value.type, range=known, t_max=count))
+        return Value(value.name, replace(value.type, range=known))
 
     return retyped(graph, ranged)

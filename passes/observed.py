@@ -19,11 +19,11 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, Spikes
 from qcompiler.ir.ann import MaxPool
-from qcompiler.ir.coding import cut, unrounded
+from qcompiler.ir.coding import cut, digit_of, unrounded
 from qcompiler.ir.drive import Bounds, Incoming
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.session import OnnxWriter, write_synapse
-from qcompiler.ir.snn import Relay, Synapse
+from qcompiler.ir.snn import Encode, Relay, Synapse
 from qcompiler.ir.view import View, arrange
 
 from .calibration import Images, sample
@@ -46,22 +46,27 @@ class Levels:
 
     def __init__(self, graph: Graph, data: Images) -> None:
         self._inputs = {v.name: array for v, array in zip(graph.inputs, data, strict=True)}
-        self._known: dict[str, Array] = {}
+        self._known: dict[str, tuple[Array, ...]] = {}  # digits, or one number for all
         self._waiting: list[Callable[[], None]] = []
         self._unread = Unread(graph)
 
     def of(self, group: Group) -> list[Array]:
-        """The levels of the sources of a group, in order of its branches."""
+        """The levels, or digits of levels, of a group's sources, in order of its branches."""
         for compute in self._waiting:
             compute()
         self._waiting.clear()
-        return [self._known[branch.source.name] for branch in group.branches]
+        return self._read_by(group)
 
-    def encode(self, name: str, code: Spikes) -> None:
-        """Add an input."""
+    def _read_by(self, group: Group) -> list[Array]:
+        return [q for branch in group.branches for q in self._known[branch.source.name]]
+
+    def encode(self, name: str, ops: Sequence[Encode]) -> None:
+        """Add an input, given the encoders of all its digits."""
 
         def compute() -> None:
-            self._known[name] = cut(code, unrounded(code, self._inputs.pop(name)))
+            code = ops[0].code
+            levels = cut(code, unrounded(code, self._inputs.pop(name)))
+            self._known[name] = tuple(digit_of(op, levels) for op in ops)
 
         self._waiting.append(compute)
 
@@ -70,28 +75,21 @@ class Levels:
         source, name = node.operands[0].name, node.result.name
 
         def compute() -> None:
-            levels = self._known[source]
-            match node.op:
-                case MaxPool() as op:
-                    self._known[name] = pool_max(levels, op, op.kernel, 0)
-                case op:
-                    assert isinstance(op, View)
-                    self._known[name] = arrange(op, levels, *node.arrays)
+            self._known[name] = tuple(_followed(node, levels) for levels in self._known[source])
             self._forget([node])
 
         self._waiting.append(compute)
 
     def add(self, group: Group, found: Integers, code: Spikes) -> None:
         """Add what a group makes of its sources."""
-        sources = [branch.source.name for branch in group.branches]
 
         def compute() -> None:
-            levels = [self._known[name] for name in sources]
+            levels = self._read_by(group)
             given = [levels[part.branch] for part in found.synapses]
             summed = _Sum([(part.synapse, part.weight) for part in found.synapses], given)
             total = np.concatenate([summed(part) for part in summed.parts(given, 1)])
             bias, slope = (a.astype(np.float32) for a in (found.bias, found.slope))
-            self._known[group.result.name] = cut(code, (total + (bias + 0.5)) / slope)
+            self._known[group.result.name] = (cut(code, (total + (bias + 0.5)) / slope),)
             self._forget(group.nodes)
 
         self._waiting.append(compute)
@@ -99,6 +97,15 @@ class Levels:
     def _forget(self, nodes: Sequence[Node]) -> None:
         for name in self._unread.after(nodes):
             self._known.pop(name, None)
+
+
+def _followed(node: Node, levels: Array) -> Array:
+    match node.op:
+        case MaxPool() as op:
+            return pool_max(levels, op, op.kernel, 0)
+        case op:
+            assert isinstance(op, View)
+            return arrange(op, levels, *node.arrays)
 
 
 def images_to_observe(graph: Graph, given: int) -> int:

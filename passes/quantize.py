@@ -15,7 +15,7 @@ bits of its weights. The zero point is subtracted per neuron: borders see fewer 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -46,7 +46,7 @@ from .calibration import Images, check, check_effort, sample
 from .fit import fit_of
 from .groups import Group, groups
 from .integers import Integers, Observe, check_levels, code_of, integers_of
-from .levels import levels_of
+from .levels import levels_of, times_of
 from .limits import Limits
 from .observed import Levels, images_to_observe, seen
 from .real import real_of
@@ -59,9 +59,9 @@ _EXACT = (1 << 23) - 1
 class Quantize(Pass):
     """Turn ranged tensors into spikes and layers into integer synapses and neurons.
 
-    ``input_t_max`` counts the levels of inputs (0: t_max), ``output_t_max`` those of outputs (0:
-    t_max, but at least 64, so that the largest of them stands out); ``even`` doubles weights,
-    slopes and biases, as targets with even weights want it; ``potential`` bounds the membrane, and
+    ``output_t_max`` counts the levels of outputs (0: t_max, but at least 64, so that the largest of
+    them stands out), types those of inputs (see `split-inputs`); ``even`` doubles weights, slopes
+    and biases, as targets with even weights want it; ``potential`` bounds the membrane, and
     ``input`` what reaches a neuron in one step, in units of weights. With ``calibration``, one
     batch an input, ``images x shape``, and ``effort`` 1 or 2 (four times the images) every layer is
     fitted to the quantised layers before it; without, weights are rounded to nearest. Where a proof
@@ -74,7 +74,6 @@ class Quantize(Pass):
     requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
     establishes: ClassVar[tuple[Invariant, ...]] = (SPIKING,)
     t_max: int = 16
-    input_t_max: int = 0
     output_t_max: int = 0
     weight_bits: int = 8
     even: bool = False
@@ -86,7 +85,7 @@ class Quantize(Pass):
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
-        check_levels(self.t_max, self.input_t_max, self.output_t_max)
+        check_levels(self.t_max, output_t_max=self.output_t_max)
         if not 2 <= self.weight_bits <= 16:
             raise ValueError(f"weight_bits must be between 2 and 16, not {self.weight_bits}")
         check_effort(self.effort)
@@ -110,7 +109,7 @@ class _Lowering:
         self.graph = graph
         self.options = options
         self.builder = Builder(graph.name)
-        self.spikes: dict[str, Value] = {}
+        self.spikes: dict[str, tuple[Value, ...]] = {}  # digits, or one population for all
         self.tensors: dict[str, Value] = {}
         self.groups = {group.result.name: group for group in groups(graph)}
         self.inner = {n.result.name for g in self.groups.values() for n in g.nodes[:-1]}
@@ -146,11 +145,17 @@ class _Lowering:
 
     def encode(self, value: Value) -> None:
         raw = self.builder.input(value.name, value.type)
-        code = self.code(value, ())
-        op = Encode(code.t_max, code.scale, code.zero)
-        self.spikes[value.name] = self.builder.add(op, raw, name=f"{value.name}:spikes")
+        assert isinstance(value.type, Tensor)
+        digits, code = value.type.digits, self.code(value, ())
+        t_max = times_of(self.graph, value, self.options.t_max)
+        ops = [Encode(t_max, code.scale, code.zero, digits, at) for at in reversed(range(digits))]
+        suffixes = [f"digit{op.digit}" for op in ops] if digits > 1 else ["spikes"]
+        self.spikes[value.name] = tuple(
+            self.builder.add(op, raw, name=f"{value.name}:{suffix}")
+            for op, suffix in zip(ops, suffixes, strict=True)
+        )
         if self.levels:
-            self.levels.encode(value.name, code)
+            self.levels.encode(value.name, ops)
 
     def code(self, value: Value, origin: tuple[str, ...]) -> Spikes:
         bounds = value.type.range if isinstance(value.type, Tensor) else None
@@ -159,7 +164,7 @@ class _Lowering:
                 Diagnostic(f"%{value.name} has no range", origin, "run normalize before quantize")
             )
         given = self.options
-        levels = levels_of(self.graph, value, given.t_max, given.input_t_max, given.output_t_max)
+        levels = levels_of(self.graph, value, given.t_max, given.output_t_max)
         producer = self.graph.producer(value)
         highest = producer.op.high if producer and isinstance(producer.op, Clip) else None
         return code_of(value.type.shape, levels, bounds, highest)
@@ -167,7 +172,7 @@ class _Lowering:
     def lower(self, node: Node) -> None:
         name, origin = node.result.name, node.origin
         if group := self.groups.get(name):
-            self.spikes[name] = self.population(group)
+            self.spikes[name] = (self.population(group),)
             return
         source = node.operands[0]
         assert isinstance(source, Value)
@@ -178,11 +183,10 @@ class _Lowering:
         match node.op:
             case MaxPool() as op:
                 first = First(op.strides, op.pads, op.dilations, op.kernel)
-                spikes = self.builder.add(first, self.spikes[source.name], name=name, origin=origin)
-                self.spikes[name] = spikes
+                self.spikes[name] = (self.follow(node, first, self.whole(source)),)
             case op if isinstance(op, View) and source.name in self.spikes:
-                operands = self.spikes[source.name], *node.operands[1:]
-                self.spikes[name] = self.builder.add(op, *operands, name=name, origin=origin)
+                digits = self.spikes[source.name]
+                self.spikes[name] = tuple(self.follow(node, op, digit) for digit in digits)
             case op if isinstance(op, Softmax | ArgMax | Concat | View):
                 host = (self.tensor(o) if isinstance(o, Value) else o for o in node.operands)
                 self.tensors[name] = self.builder.add(node.op, *host, name=name, origin=origin)
@@ -191,10 +195,24 @@ class _Lowering:
                     Diagnostic(f"{node.op.mnemonic} has no spiking form", origin)
                 )
 
+    def follow(self, node: Node, op: First | View, spikes: Value) -> Value:
+        """What a gate or a view makes of spikes."""
+        name, operands = node.result.name, (spikes, *node.operands[1:])
+        return self.builder.add(op, *operands, name=name, origin=node.origin)
+
+    def whole(self, value: Value) -> Value:
+        """The spikes of a value that must not be in digits."""
+        first, *others = self.spikes[value.name]
+        if others:
+            raise UnsupportedModel(
+                f"only sums can read %{value.name} by its digits: use split-inputs{{digits=1}}"
+            )
+        return first
+
     def tensor(self, value: Value) -> Value:
         """The value on the host: decoded, if it is spikes."""
         if value.name not in self.tensors:
-            spikes = self.spikes[value.name]
+            spikes = self.whole(value)
             decoded = self.builder.add(Decode(), spikes, name=f"{value.name}:value")
             self.tensors[value.name] = decoded
         return self.tensors[value.name]
@@ -207,14 +225,15 @@ class _Lowering:
             )
         sources = [self.spikes[name] for name in names]
         code = self.code(group.result, group.origin)
-        codes = tuple(spikes_of(source) for source in sources)
-        found = self.integers(group, codes, code)
+        found = self.integers(group, sources, code)
         if self.levels:
             self.levels.add(group, found, code)
-        return self.neurons(group, sources, code, found)
+        return self.neurons(group, [digit for source in sources for digit in source], code, found)
 
-    def integers(self, group: Group, codes: tuple[Spikes, ...], code: Spikes) -> Integers:
-        real, limits, observe = real_of(group, codes), self.options.limits, self.observe(group)
+    def integers(self, group: Group, sources: Sequence[Sequence[Value]], code: Spikes) -> Integers:
+        by_branch = [tuple(map(spikes_of, digits)) for digits in sources]
+        codes = tuple(digit for digits in by_branch for digit in digits)
+        real, limits, observe = real_of(group, by_branch), self.options.limits, self.observe(group)
         if self.trace is None or self.levels is None:
             return integers_of(group, real, codes, code, limits, observe=observe)
         before = self.trace.before_clip(group)

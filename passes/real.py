@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,14 +33,17 @@ class Real(NamedTuple):
     gain: Array
 
 
-def real_of(group: Group, sources: tuple[Spikes, ...]) -> Real:
-    """A group in real numbers; UnsupportedModel for padding that has no spiking form."""
+def real_of(group: Group, sources: Sequence[Sequence[Spikes]]) -> Real:
+    """A group in real numbers; UnsupportedModel for padding that has no spiking form.
+
+    ``sources`` are the codes of every branch's source: of all its digits, each of which becomes a
+    branch.
+    """
     rank = len(group.result.type.shape)
-    branches = tuple(
-        _linear(branch, source, rank)
-        for branch, source in zip(group.branches, sources, strict=True)
-    )
-    bias = sum((branch.bias for branch in branches), np.zeros((1,) * rank))
+    pairs = list(zip(group.branches, sources, strict=True))
+    maps = [_linear(branch, codes[0], rank) for branch, codes in pairs]
+    bias = sum((linear.bias for linear in maps), np.zeros((1,) * rank))
+    branches = tuple(linear for linear, codes in zip(maps, sources, strict=True) for _ in codes)
     if group.gain is None:
         return Real(branches, bias, np.ones((1,) * rank))
     scale, shift = (_full_rank(c.data.astype(np.float64), rank) for c in constants_of(group.gain))

@@ -9,12 +9,12 @@ done for two clips, and for layers of few synapses.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
 
 from qcompiler.ir import Graph, Node, Operand, Rule, drop_dead, rewrite
-from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, SumPool
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
 
 from .groups import Group, groups
+from .linear import fan_in
 from .neighbours import copied, distributed
 
 _FEW_CLIPS = 2
@@ -48,17 +48,7 @@ def _is_clip(graph: Graph, node: Node) -> bool:
 
 def _synapses(group: Group) -> int:
     """Synapses of a neuron of a group, borders aside."""
-    return sum(_fan_in(branch.linear) for branch in group.branches)
-
-
-def _fan_in(node: Node | None) -> int:
-    match node and node.op:
-        case Conv() | Dense():
-            assert node is not None
-            return prod(node.operands[1].type.shape[1:])
-        case SumPool(kernel=kernel):
-            return prod(kernel)
-    return 1
+    return sum(fan_in(branch.linear) if branch.linear else 1 for branch in group.branches)
 
 
 def _copied(graph: Graph, group: Group, reader: Node, index: int) -> list[Node]:

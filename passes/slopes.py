@@ -38,6 +38,12 @@ class Ratio:
         largest = np.maximum(*ends).astype(np.float64) * factor
         self.largest: Array = largest if self.relay else largest.reshape(shape)
 
+    def split(self, limit: float) -> None:
+        """Into as many synapses as no weight of one level for each input exceeds a limit with."""
+        needed = int(np.ceil(self.largest.max() / (limit + 0.5)))
+        if needed <= _MOST_PARTS:
+            self.parts = max(self.parts, needed)
+
     def sample(self, outputs: int) -> Array:
         """Some weights of each output, ``outputs x count``."""
         spread = np.broadcast_to(self.weight, (outputs, *self.weight.shape[1:]))
@@ -59,8 +65,11 @@ class Ratio:
         return found
 
 
-def ratios_of(real: Real, sources: tuple[Spikes, ...], code: Spikes) -> list[Ratio]:
-    """The weights of each branch in levels of the population that they lead to."""
+def ratios_of(real: Real, sources: tuple[Spikes, ...], code: Spikes, limit: int) -> list[Ratio]:
+    """The weights of each branch in levels of the population that they lead to.
+
+    ``limit`` is the largest integer weight.
+    """
     rank = len(code.shape)
     if all(isinstance(branch.synapse, Relay) for branch in real.branches):
         shape = np.broadcast_shapes(*(branch.weight.shape for branch in real.branches))
@@ -68,10 +77,14 @@ def ratios_of(real: Real, sources: tuple[Spikes, ...], code: Spikes) -> list[Rat
         shape = (*code.shape[:1], *(1,) * (rank - 1))
     fans = [_fan(branch) for branch in real.branches]
     room = max(*fans, _FEW_SYNAPSES) if len(fans) > 1 else 0
-    return [
+    found = [
         Ratio(branch, source.scale / code.scale, shape, _most_parts(fan, room))
         for branch, source, fan in zip(real.branches, sources, fans, strict=True)
     ]
+    if len(found) > 1:
+        for ratio in found:
+            ratio.split(limit / real.gain.max())
+    return found
 
 
 def _fan(branch: Linear) -> float:
@@ -95,20 +108,23 @@ def _blocks(array: Array) -> Iterator[Any]:
     yield from (slice(begin, begin + step) for begin in range(0, len(array), step))
 
 
-def best_slopes(ratios: list[Ratio], steepest: Array) -> Array:
-    """Of slopes up to the given ones, those with the least rounding; relays take the largest."""
+def best_slopes(ratios: list[Ratio], steepest: Array, least: float = _SHARES[-1]) -> Array:
+    """Of slopes up to the given ones, those with the least rounding; relays take the largest.
+
+    None is less than that share of the given one.
+    """
     if all(ratio.relay for ratio in ratios):
         return steepest
     samples = [ratio.sample(len(steepest)) for ratio in ratios]
     sample, start = np.concatenate(samples, axis=1), steepest.reshape(-1, 1)
-    best = [_closest(sample[at], start[at]) for at in _blocks(sample)]
+    best = [_closest(sample[at], start[at], least) for at in _blocks(sample)]
     return np.concatenate(best).reshape(steepest.shape)
 
 
-def _closest(ratio: Array, slope: Array) -> Array:
+def _closest(ratio: Array, slope: Array, alike: float) -> Array:
     """Of some slopes up to the largest, the one whose rounded weights are closest to the real."""
     best, least = slope, _error(ratio, slope)
-    for share in _SHARES:
+    for share in _SHARES[alike <= _SHARES]:
         tried = np.maximum(np.floor(slope * share), 1)
         error = _error(ratio, tried)
         best, least = np.where(error < least, tried, best), np.minimum(error, least)

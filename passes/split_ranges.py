@@ -39,15 +39,14 @@ class SplitRanges(Pass):
     """Split the range of values that bring in much noise for their neurons.
 
     The noise that rounding to ``t_max`` levels brings in is measured on ``calibration``, one batch
-    an input, ``images x shape``; ``input_t_max`` is that of `quantize`. A value has so many
-    ``slices`` at most, each a population. Without data, or with ``effort`` 0, nothing changes.
-    Raises DataError if the data do not fit, are empty or not finite.
+    an input, ``images x shape``. A value has so many ``slices`` at most, each a population. Without
+    data, or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty
+    or not finite.
     """
 
     name: ClassVar[str] = "split-ranges"
     requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
     t_max: int = 16
-    input_t_max: int = 0
     slices: int = 4
     effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
@@ -55,7 +54,7 @@ class SplitRanges(Pass):
 
     def __post_init__(self) -> None:
         check_effort(self.effort)
-        check_levels(self.t_max, self.input_t_max)
+        check_levels(self.t_max)
         if not 1 <= self.slices <= _MOST:
             raise ValueError(f"slices must be between 1 and {_MOST}, not {self.slices}")
 
@@ -67,7 +66,7 @@ class SplitRanges(Pass):
         check(graph, self.calibration)
         images = images_for(graph, len(self.calibration[0]), 1)
         data = sample(self.calibration, min(images, _IMAGES))
-        levels = partial(levels_of, graph, t_max=self.t_max, input_t_max=self.input_t_max)
+        levels = partial(levels_of, graph, t_max=self.t_max)
         found = noise_of(graph, data, levels, self.progress)
         for name, count in self._counts(graph, names, found).items():
             group = next(group for group in groups(graph) if group.result.name == name)

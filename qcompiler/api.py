@@ -19,10 +19,7 @@ from qcompiler.ir import (
     UnsupportedModel,
     verify,
 )
-from qcompiler.ir.view import Reshape
 from qcompiler.passes import Pipeline, Watcher
-from qcompiler.passes.clip_outputs import logits
-from qcompiler.passes.integers import output_levels
 
 from . import data, registry
 from .frontend import Preprocessing, import_model
@@ -92,7 +89,6 @@ def compile(
     graph = model if isinstance(model, Graph) else import_model(model, before, allow_products).graph
     options: dict[str, Any] = {"progress": progress}
     options |= {"t_max": _whole(t_max, "t_max"), "weight_bits": _whole(weight_bits, "weight_bits")}
-    options["input_t_max"] = _input_levels(graph, t_max)
     options["activation_error"] = activation_error
     options["effort"] = _whole(effort, "effort")
     options["slices"] = _whole(slices, "slices")
@@ -132,12 +128,6 @@ def compile(
     if found is not None:
         manifest["search"] = found.to_dict()
     return Program(compiled, backend, manifest)
-
-
-def _input_levels(graph: Graph, t_max: int) -> int:
-    """As many as the outputs have: what is lost at the input is lost everywhere."""
-    made = (logits(graph, value, Reshape) for value in graph.outputs)
-    return max(output_levels(t_max, 0, value.type.shape) for value in made)
 
 
 def _budget(max_drop: float | None, max_drift: float | None, calibration: Any) -> Budget | None:

@@ -69,8 +69,13 @@ def wide(case: Case) -> tuple[str, str]:
 
 def levels(case: Case) -> tuple[str, str]:
     """Numbers and remedy of too few levels in the best of ranges."""
-    more = min(2 * spikes_of(case.place.node.result).t_max, _MOST_LEVELS)
-    return _steps(case), f"compile with more levels, --t-max {more}{case.effort}"
+    if case.place.is_input:
+        more = 2 * case.code.t_max
+        remedy = f"split-inputs{{levels={more}}} in --passes, or --t-max {more}"
+    else:
+        more = min(2 * spikes_of(case.place.node.result).t_max, _MOST_LEVELS)
+        remedy = f"--t-max {more}"
+    return _steps(case), f"compile with more levels, {remedy}{case.effort}"
 
 
 def _steps(case: Case) -> str:

@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from qcompiler.backends.host import output_nodes
 from qcompiler.backends.program import Program
 from qcompiler.ir import Graph, Node, ProgramError, Spikes, Value
 from qcompiler.ir.integer import spikes_of, spiking_nodes
+from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, Population
 from qcompiler.ir.types import size
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
@@ -36,7 +39,7 @@ def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
 
 @dataclass(frozen=True)
 class Place:
-    """The name of a real value, and the population or encoder, or the slices, that code it."""
+    """The name of a real value, and what codes it: a population or several slices, or encoders."""
 
     name: str
     nodes: tuple[Node, ...]
@@ -48,9 +51,21 @@ class Place:
 
     @property
     def code(self) -> Spikes:
-        """The code of the levels; of slices, that of the sum of theirs."""
+        """The code of the levels: of slices, that of the sum of theirs, of digits, of the whole."""
         codes = [spikes_of(node.result) for node in self.nodes]
+        if isinstance(self.node.op, Encode):
+            return replace(self.node.op.code, shape=codes[0].shape)
         return replace(codes[0], t_max=1 + sum(code.top for code in codes))
+
+    def whole(self, levels: Mapping[str, Array]) -> Array:
+        """The levels of the value, of those of its populations by name."""
+        if len(self.nodes) == 1:
+            return levels[self.node.result.name]
+        found = np.zeros_like(levels[self.node.result.name], np.uint16)
+        for node in self.nodes:
+            place = node.op.place if isinstance(node.op, Encode) else 1
+            found += levels[node.result.name].astype(np.uint16) * np.uint16(place)
+        return found
 
     @property
     def neurons(self) -> int:

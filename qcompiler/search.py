@@ -13,6 +13,7 @@ from qcompiler.passes.clip_outputs import logits
 from qcompiler.passes.equalize import Equalize
 from qcompiler.passes.groups import is_last
 from qcompiler.passes.levels import coded
+from qcompiler.passes.split_inputs import SplitInputs
 
 from .family import Schedule, at_error, family
 from .schedules import Found
@@ -50,8 +51,9 @@ def search(trials: Trials) -> Found:
 
 def _family(trials: Trials) -> list[Schedule]:
     graph = trials.clipped
-    if isinstance(trials.rest[0], Equalize):
-        graph = trials.rest[0](graph)
+    for step in trials.rest:
+        if isinstance(step, SplitInputs | Equalize):
+            graph = step(graph)
     fewest = [_OUTPUT if is_last(graph, value) else 2 for value in coded(graph)]
     output = logits(graph, graph.outputs[0])
     return family(trials.windows, errors(graph, trials.data, output), fewest)

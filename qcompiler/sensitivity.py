@@ -15,15 +15,16 @@ import numpy as np
 from qcompiler.ir import Graph, Spikes, Tensor, Value, drop_dead
 from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
+from qcompiler.passes.allot import Allot
 from qcompiler.passes.calibration import sample
 from qcompiler.passes.integers import code_of
-from qcompiler.passes.levels import coded
+from qcompiler.passes.levels import coded, levels_of
 from qcompiler.passes.noise import outputs_if_rounded
 from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.trace import size_of
 
 LEVELS = (2, 3, 4, 6, 8, 12, 16, 32)  # that are tried; between and beyond is interpolated
-MOST = 128  # levels of a value
+MOST = 128  # levels of a value, or of each of its digits
 _NOTHING = 1e-30  # an error that is none
 _WORK = 2e12  # products, of all trials
 _FEWEST, _MOST_IMAGES = 32, 128
@@ -35,10 +36,10 @@ Images = tuple[Array, ...]
 def errors(
     graph: Graph, data: Images, output: Value, progress: Callable[[float], None] | None = None
 ) -> Array:
-    """Mean squared error of an output, for each of `coded` values (row) and 0 to `MOST` levels.
+    """Mean squared error of an output, for each of `coded` values (row) and 0 to `MOST` times.
 
-    What all elements of an output have in common does not count: it changes no class. Columns
-    0 and 1 are infinite.
+    Times are those of spikes, of which digits make many levels. What all elements of an output have
+    in common does not count: it changes no class. Columns 0 and 1 are infinite.
     """
     cut = drop_dead(replace(graph, outputs=(output,), output_names=()))
     data = _some(cut, data)
@@ -64,15 +65,16 @@ def _some(graph: Graph, data: Images) -> Images:
 
 
 def _codes(graph: Graph, data: Images) -> dict[Value, list[Spikes]]:
-    """The code of every value that will be spikes, for each of `LEVELS`."""
+    """The code of every value that will be spikes, for each of `LEVELS` as spike times."""
     found: dict[Value, list[Spikes]] = {value: [] for value in coded(graph)}
-    for levels in LEVELS:
-        step = Normalize(t_max=levels, output_t_max=levels, calibration=data)
-        ranged = step(graph)
+    for times in LEVELS:
+        allotted = Allot(":".join(map(str, [times] * len(found))))(graph)
+        ranged = Normalize(calibration=data)(allotted)
         for value, typed in zip(found, coded(ranged), strict=True):
             assert isinstance(typed.type, Tensor) and typed.type.range is not None
             producer = graph.producer(value)
             high = producer.op.high if producer and isinstance(producer.op, Clip) else None
+            levels = levels_of(ranged, typed, times)
             found[value].append(code_of(value.type.shape, levels, typed.type.range, high))
     return found
 

@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from qcompiler.backends.host import inner_nodes
 from qcompiler.backends.program import Program
 from qcompiler.backends.report import PopulationReport, Report
 from qcompiler.backends.unproved import unproved_in_short
+from qcompiler.ir import Graph
+from qcompiler.ir.integer import spikes_of
 from qcompiler.passes.lower_activations import Fitted
 
 from . import sweep
@@ -65,7 +68,7 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
     unproved = "\n           ".join(report.unproved_checks) if given.verbose else ""
     unproved = unproved or unproved_in_short(program.graph)
     for name, value in (
-        ("compiled", f"{given.model.name} for {report.target}, t_max {_t_max(report)}"),
+        ("compiled", f"{given.model.name} for {report.target}, t_max {_t_max(program.graph)}"),
         ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
         ("synapses", f"{report.synapses:,}, each reached by one spike a frame"),
         ("latency", f"last output spike at step {report.latency_steps}"),
@@ -78,9 +81,9 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
             console.print(f"{name:<11}{value}", soft_wrap=True, markup=False)
 
 
-def _t_max(report: Report) -> str:
-    """Levels of the values that are no outputs; outputs have more, as a rule."""
-    levels = [population.t_max for population in report.populations[:-1]]
+def _t_max(graph: Graph) -> str:
+    """Spike times of the values that are no inputs or outputs."""
+    levels = [spikes_of(node.result).t_max for node in inner_nodes(graph)]
     low, high = min(levels), max(levels)
     return str(low) if low == high else f"{low} to {high}"
 

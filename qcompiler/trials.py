@@ -32,8 +32,9 @@ from qcompiler.passes import Pass, Pipeline
 from qcompiler.passes.allot import Allot
 from qcompiler.passes.calibration import check, run
 from qcompiler.passes.clip_outputs import ClipOutputs, logits
-from qcompiler.passes.levels import levels_of
+from qcompiler.passes.levels import coded, times_of
 from qcompiler.passes.normalize import Normalize
+from qcompiler.passes.split_inputs import SplitInputs
 
 from .costs import Costs
 from .judgement import Judgement, judge
@@ -110,9 +111,10 @@ class Trials:
 
     def uniform_levels(self, t_max: int) -> tuple[int, ...]:
         """What every value has with one t_max for all, and the ends' own numbers."""
-        found = (s for s in self.rest if isinstance(s, Normalize))
-        ends = next(((s.input_t_max, s.output_t_max) for s in found), (0, 0))
-        return tuple(levels_of(self.clipped, value, t_max, *ends) for value in self.windows.values)
+        splits = (s for s in self.rest if isinstance(s, SplitInputs))
+        graph = Pipeline(tuple(_with(s, "t_max", t_max) for s in splits)).run(self.clipped)
+        outputs = next((s.output_t_max for s in self.rest if isinstance(s, Normalize)), 0)
+        return tuple(times_of(graph, value, t_max, outputs) for value in coded(graph))
 
     def pipeline(self, point: Point) -> Pipeline:
         """The whole pipeline that makes a schedule."""

@@ -73,9 +73,8 @@ class Twin:
         return np.multiply(q - np.float32(place.code.zero), step, dtype=np.float32)
 
     def coded(self, place: Place) -> Array:
-        """The levels of a place, those of slices summed up."""
-        first, *others = (self.levels[node.result.name] for node in place.nodes)
-        return np.sum([first, *others], axis=0, dtype=np.uint16) if others else first
+        """The levels of a place, those of slices or digits summed up."""
+        return place.whole(self.levels)
 
     def step(self, place: Place) -> Array:
         """What one level of a place stands for, a channel; shaped to spread."""

@@ -69,7 +69,7 @@ class Spoil(Pass):
         if node is spoiled and self.fault == "bias":
             *currents, bias, slope = node.operands
             assert isinstance(bias, Constant) and isinstance(slope, Constant)
-            unit = self.size * slope.data
+            unit = self.size * slope.data.astype(np.float64)
             offset = np.floor(slope.data / 2)  # what rounds to nearest is no part of the bias
             data = np.rint((bias.data - offset) / unit) * unit + offset
             return replace(node, operands=(*currents, self.constant(bias, data), slope))

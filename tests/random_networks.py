@@ -14,7 +14,9 @@ from qcompiler.passes import Pipeline
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller seed is no smaller network
 Array = np.ndarray[Any, Any]
-REFERENCE = "fold-batchnorm,fold-linear,normalize,quantize,assign-windows,insert-readout"
+REFERENCE = (
+    "fold-batchnorm,fold-linear,split-inputs,normalize,quantize,assign-windows,insert-readout"
+)
 CALIBRATED = REFERENCE.replace("quantize", "quantize{even=true potential=131071 input=32512}")
 LOIHI = CALIBRATED.replace("input=32512", "input=32512 proved=true")  # holds for every input
 

@@ -64,7 +64,7 @@ def test_a_healthy_network_agrees(options: dict[str, Any]) -> None:
     [
         (FIRST, verdict.SATURATED, {"passes": pipeline(CutRange(FIRST))}, "--calibration"),
         (SECOND, verdict.SATURATED, {"passes": pipeline(CutRange(SECOND))}, "--calibration"),
-        ("image", verdict.LEVELS, {"passes": pipeline(t_max=2)}, "--t-max 4"),
+        ("image", verdict.LEVELS, {"passes": pipeline(t_max=2, levels=2)}, "--t-max 4"),
         (FIRST, verdict.LEVELS, {"passes": pipeline(CutRange(FIRST, 30.0))}, "--calibration"),
         (SECOND, verdict.LEVELS, {"calibration": None}, "--calibration on typical data"),
         (FIRST, verdict.WEIGHTS, {"passes": pipeline(weight_bits=3)}, "--weight-bits 8"),
@@ -362,7 +362,7 @@ def run(capsys: pytest.CaptureFixture[str], *line: Any) -> tuple[int, str, str]:
 
 def test_the_command_explains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     program = tmp_path / "p"
-    compiled(passes=pipeline(t_max=2)).save(program)
+    compiled(passes=pipeline(t_max=2, levels=2)).save(program)
     status, out, err = run(capsys, program, TEST, "--against", MODEL, "--explain")
     assert (status, err) == (0, "")
     lines = {line[:12].strip(): line[12:] for line in out.splitlines()}

@@ -141,7 +141,7 @@ def test_clocks_may_have_nothing_to_send() -> None:
     build = Builder("relay")
     value = build.add(Clip(0.0), build.input("x", Tensor((3,))), name="y")
     x = np.random.default_rng(1).random((4, 3)).astype(np.float32)
-    options = {"t_max": 64, "weight_bits": 2}
+    options = {"t_max": 64, "weight_bits": 2, "digits": 1}
     graph = compiled(build.build([value]), LOIHI, calibration=(x,), **options)
     found = LavaEngine(graph, runtime="single").spikes(x)
     np.testing.assert_array_equal(found["y"], Program(graph, backend.LOIHI, {}).spikes(x)["y"])

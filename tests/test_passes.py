@@ -140,10 +140,11 @@ COMMAND = f"{DIGITS}/digits.onnx --calibration {DIGITS}/digits_calibration.npz -
 
 OPTIONS = {
     "equalize": ("t_max",),
-    "split-ranges": ("t_max", "input_t_max"),
-    "normalize": ("t_max", "input_t_max", "output_t_max"),
+    "split-inputs": ("t_max", "levels"),
+    "split-ranges": ("t_max",),
+    "normalize": ("t_max", "output_t_max"),
     "lower-activations": ("t_max", "output_t_max"),
-    "quantize": ("t_max", "input_t_max", "output_t_max"),
+    "quantize": ("t_max", "output_t_max"),
 }
 
 
@@ -154,10 +155,9 @@ def test_any_number_of_levels_works_or_is_refused(
 ) -> None:
     """No traceback, no division by zero, and no warning, which would be an error here."""
     steps = (
-        "equalize,split-ranges,normalize,lower-activations,quantize,assign-windows,insert-readout"
+        "split-inputs,equalize,split-ranges,normalize,lower-activations,quantize,assign-windows,"
+        "insert-readout"
     )
-    if name == "quantize":  # else the whole numbers of the pixels have a level each
-        steps = steps.replace("normalize", "normalize{input_t_max=0}")
     steps = steps.replace(name, f"{name}{{{option}={number}}}")
     passes = f"fold-batchnorm,fold-linear,{steps}"
     line = f"{COMMAND} --target reference -q -o {tmp_path / 'out'} --passes {passes}"

@@ -148,7 +148,7 @@ def test_a_fitted_layer_is_closer_to_the_real_one() -> None:
     group = next(groups(ranged))
     assert isinstance(group.result.type, Tensor) and group.result.type.range is not None
     behind = code_of(group.result.type.shape, 4, group.result.type.range)
-    before, real = trace.before_clip(group), real_of(group, (code,))
+    before, real = trace.before_clip(group), real_of(group, [(code,)])
     fit = fit_of(group, real, (code,), behind, [levels], before)
     assert fit is not None
 

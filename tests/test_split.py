@@ -141,7 +141,7 @@ def test_slices_of_a_value_make_one_finer_code() -> None:
     batch = np.linspace(0, 1, 160, dtype=np.float32).reshape(10, 1, 4, 4)
 
     def levels(graph: Graph, t_max: int) -> list[Array]:
-        text = "normalize{high=1 input_t_max=65},quantize{input_t_max=65},assign-windows"
+        text = "split-inputs{levels=65},normalize{high=1},quantize,assign-windows"
         spiking = qcompiler.compile(
             graph, target="reference", t_max=t_max, passes=f"{text},insert-readout"
         )

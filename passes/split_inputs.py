@@ -1,0 +1,104 @@
+"""Code inputs by digits, each of which is a spike.
+
+An input has one level for each whole number, or many, as what is lost there is lost everywhere.
+Sent as one spike, it would take the longest window of the network. Two digits to base b, each with
+a spike of its own, have b * b levels in a window of b steps; readers have synapses from both, those
+from the higher digit b times as strong. The host that encodes knows whole levels, so that costs
+nothing but the synapses. Values inside the network have no digits: a neuron finds one level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from qcompiler.ir import Graph, Invariant, Node, Tensor, Value
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply, Pad, SumPool
+from qcompiler.ir.invariants import NO_BATCHNORM
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.types import check_digits
+from qcompiler.ir.view import Reshape, View
+
+from .base import HIDDEN, Pass
+from .calibration import check
+from .clip_outputs import logits
+from .integers import check_levels, output_levels
+from .levels import retyped, whole_span
+from .linear import fan_in
+
+_ADDS = Conv | Dense | SumPool | Pad | Affine | Add | Clip | Function | Multiply
+
+
+@dataclass(frozen=True)
+class SplitInputs(Pass):
+    """Give every input its number of levels, and of digits that code them.
+
+    ``levels`` 0 are as many as outputs have: ``t_max``, but at least 64, and up to 256 for many
+    classes. An input whose ``calibration``, one batch an input, ``images x shape``, holds fewer
+    different whole numbers has one level for each. A t_max that an input has already stays. What
+    reads an input must be a sum, and of no more spikes than ``fan_in`` (0: of any number), or the
+    input has one digit. Raises DataError if the data do not fit, are empty or not finite.
+    """
+
+    name: ClassVar[str] = "split-inputs"
+    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    t_max: int = 16
+    levels: int = 0
+    digits: int = 2
+    fan_in: int = 0
+    calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
+
+    def __post_init__(self) -> None:
+        check_levels(self.t_max, levels=self.levels)
+        check_digits(self.digits)
+        if self.fan_in < 0:
+            raise ValueError(f"fan_in must be 0 or more, not {self.fan_in}")
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Write levels and digits into the types of inputs."""
+        if self.calibration is not None:
+            check(graph, self.calibration)
+        data = self.calibration or (None,) * len(graph.inputs)
+        found = {
+            value.name: self._split(graph, value, array)
+            for value, array in zip(graph.inputs, data, strict=True)
+        }
+        return retyped(graph, lambda value: found.get(value.name, value))
+
+    def _split(self, graph: Graph, value: Value, data: Array | None) -> Value:
+        assert isinstance(value.type, Tensor)
+        digits = self.digits if self._can_split(graph, value) else 1
+        if value.type.t_max:
+            return replace(value, type=replace(value.type, digits=digits))
+        levels = self.levels or most_output_levels(graph, self.t_max)
+        span = None if data is None else whole_span(data)
+        if span:
+            levels = min(levels, span + 1)
+        t_max = _root(levels, digits)
+        if 2 * t_max > levels:
+            t_max, digits = levels, 1
+        return replace(value, type=replace(value.type, t_max=t_max, digits=digits))
+
+    def _can_split(self, graph: Graph, value: Value) -> bool:
+        """Whether all that reads a value, or a view of it, can read several digits."""
+        return not graph.is_output(value) and all(
+            self._can_split(graph, user.result) if isinstance(user.op, View) else self._adds(user)
+            for user in graph.users(value)
+        )
+
+    def _adds(self, node: Node) -> bool:
+        """Whether a node sums what it reads, and not too much."""
+        spikes = fan_in(node) * self.digits
+        return isinstance(node.op, _ADDS) and (not self.fan_in or spikes <= self.fan_in)
+
+
+def most_output_levels(graph: Graph, t_max: int) -> int:
+    """Levels of the output that has most, where nothing else is chosen."""
+    made = (logits(graph, value, Reshape) for value in graph.outputs)
+    return max(output_levels(t_max, 0, value.type.shape) for value in made)
+
+
+def _root(levels: int, digits: int) -> int:
+    """The smallest base in which numbers of so many digits have so many levels."""
+    base = max(2, int(levels ** (1 / digits)))
+    return base if base**digits >= levels else base + 1
