@@ -34,7 +34,9 @@ def encode(code: Spikes, x: Array) -> Array:
 
 def digit_of(op: Encode, levels: Array) -> Array:
     """The digit that an encoder sends of the levels of its whole code."""
-    digit: Array = levels // op.place % op.t_max
+    if op.digits == 1:
+        return levels
+    digit: Array = levels // np.uint16(op.place) % np.uint16(op.t_max)  # levels may be bytes
     return digit
 
 
