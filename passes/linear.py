@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from qcompiler.ir import Constant, Node, Operand, origins
-from qcompiler.ir.ann import Conv, Dense, SumPool
+from qcompiler.ir.ann import Affine, Conv, Dense, SumPool
 from qcompiler.ir.kernels import Array, convolve, reach
 
 
@@ -20,6 +20,26 @@ def parameters(node: Node) -> tuple[Array, Array] | None:
     if isinstance(weight, Constant) and isinstance(bias, Constant):
         return weight.data, bias.data
     return None
+
+
+def columns(node: Node) -> Array | None:
+    """Weights of a linear node by channel of its source, ``O x C ..``; None if it has none.
+
+    Groups of channels have none, and neither has a vector of all elements of an image.
+    """
+    shape = node.operands[0].type.shape
+    if isinstance(node.op, Affine):
+        scale = per_channel(node.arrays[0], shape)
+        return (
+            None
+            if scale is None
+            else np.diag(scale).reshape(*shape[:1] * 2, *(1,) * len(shape[1:]))
+        )
+    found = parameters(node)
+    flat = isinstance(node.op, Dense) and len(shape) > 1
+    if found is None or flat or (isinstance(node.op, Conv) and node.op.groups > 1):
+        return None
+    return found[0]
 
 
 def fan_in(node: Node) -> int:

@@ -9,21 +9,21 @@ of its results.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Tensor, Value, rewrite
+from qcompiler.ir import Constant, Graph, Node, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, MaxPool, SumPool
 from qcompiler.ir.view import View
 
-from .fold_linear import SUMS
 from .groups import Group
 from .linear import parameters
 from .neighbours import copied, distributed, rebiased
+from .several import Several
 
-_SLICE = re.compile(r":slice\d+$")
+_SLICE, _CHANNELS = re.compile(r":slice\d+$"), re.compile(r":channels\d+$")
 
 
 def can_slice(graph: Graph, group: Group) -> bool:
@@ -54,9 +54,14 @@ def slice_name(name: str, index: int) -> str:
     return f"{name}:slice{index}"
 
 
-def whole_name(name: str) -> str:
+def part_name(name: str) -> str:
     """Name of the value that something of this name is a slice of; else the name itself."""
     return _SLICE.sub("", name)
+
+
+def whole_name(name: str) -> str:
+    """Name of the value that it is some channels of, or a slice of these; else the name itself."""
+    return _CHANNELS.sub("", part_name(name))
 
 
 def sliced(graph: Graph, group: Group, width: float, count: int) -> Graph:
@@ -64,38 +69,26 @@ def sliced(graph: Graph, group: Group, width: float, count: int) -> Graph:
 
     All have the range ``0 .. width``; the values of the last one may go beyond.
     """
-    nodes = tuple(_Slices(graph, group, width, count).nodes())
-    return rewrite(replace(graph, nodes=nodes), *SUMS)
+    return _Slices(graph, group, width, count).done()
 
 
-class _Slices:
+class _Slices(Several):
     def __init__(self, graph: Graph, group: Group, width: float, count: int) -> None:
-        self.graph, self.group, self.count = graph, group, count
-        self.width = float(np.float32(width))
-        self.slices: dict[str, tuple[Value, ...]] = {}
+        super().__init__(graph, group)
+        self.count, self.width = count, float(np.float32(width))
 
-    def nodes(self) -> Iterator[Node]:
-        """The nodes of the graph, with what takes the place of the value and its readers."""
-        for node in self.graph.nodes:
-            if node is self.group.clip:
-                yield from self.clips(node)
-            elif any(operand.name in self.slices for operand in node.operands):
-                yield from self.reader(node)
-            else:
-                yield node
-
-    def clips(self, node: Node) -> Iterator[Node]:
+    def makers(self, clip: Node) -> Iterator[Node]:
         """The slices, each but the first behind a copy of the layer."""
-        assert isinstance(node.result.type, Tensor)
-        type_ = replace(node.result.type, range=(0.0, self.width))
-        made = tuple(replace(self.part(node, i), type=type_) for i in range(self.count))
-        self.slices[node.result.name] = made
+        assert isinstance(clip.result.type, Tensor)
+        type_ = replace(clip.result.type, range=(0.0, self.width))
+        made = tuple(replace(self.part(clip, i), type=type_) for i in range(self.count))
+        self.values[clip.result.name] = made
         for index, result in enumerate(made):
             copies = self.copies(index) if index else []
             yield from copies
-            op = Clip(0.0, self.width) if result is not made[-1] else node.op
-            operands = (copies[-1].result,) if copies else node.operands
-            yield replace(node, op=op, operands=operands, result=result)
+            op = Clip(0.0, self.width) if result is not made[-1] else clip.op
+            operands = (copies[-1].result,) if copies else clip.operands
+            yield replace(clip, op=op, operands=operands, result=result)
 
     def copies(self, index: int) -> list[Node]:
         """The nodes before the clip once more, their sum less by so many widths."""
@@ -112,23 +105,18 @@ class _Slices:
         assert isinstance(bias, Constant)
         return rebiased(node, bias.data - np.float32(index * self.width))
 
-    def reader(self, node: Node) -> Iterator[Node]:
-        """What reads the slices in place of what read the whole."""
-        if isinstance(node.op, Add):
-            both = (self.slices.get(operand.name, (operand,)) for operand in node.operands)
-            yield replace(node, operands=tuple(one for some in both for one in some))
-            return
-        sources, name = self.slices[node.operands[0].name], node.result.name
-        if isinstance(node.op, MaxPool | View):
-            others = node.operands[1:]
-            made = [
-                replace(node, operands=(source, *others), result=self.part(node, index))
-                for index, source in enumerate(sources)
-            ]
-            self.slices[name] = tuple(copy.result for copy in made)
-            yield from made
-        else:
-            yield from distributed(node, sources, lambda index: self.name(name, index))
+    def like(self, node: Node, source: Value, index: int) -> Value:
+        """All slices are alike."""
+        return self.part(node, index)
+
+    def added(self, node: Node) -> Iterator[Node]:
+        """A sum takes all of them in."""
+        both = (self.values.get(operand.name, (operand,)) for operand in node.operands)
+        yield replace(node, operands=tuple(one for some in both for one in some))
+
+    def summed(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
+        """A linear layer is the sum of what it makes of each."""
+        yield from distributed(node, sources, lambda index: self.name(node.result.name, index))
 
     def part(self, node: Node, index: int) -> Value:
         """A fresh value like a node's result."""

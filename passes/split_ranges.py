@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
+
+import numpy as np
 
 from qcompiler.ir import Graph, Invariant
 from qcompiler.ir.invariants import NO_BATCHNORM
@@ -19,17 +21,22 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
 
 from .base import HIDDEN, Pass
+from .bottlenecks import Bottleneck, widen
 from .calibration import check, check_effort, sample
-from .groups import groups
+from .channels import can_part, channels_name, parted
+from .groups import Group, groups
+from .histogram import Histogram
 from .integers import check_levels
 from .levels import coded, levels_of
 from .noise import Noise, noise_of, shares
 from .slices import can_slice, sliced
 from .trace import images_for
 
+Note: TypeAlias = "Callable[[str, list[int]], None] | None"
+
 _QUIET = 1 / 400  # noise of a whole network, relative to its sums, that needs no mending
-_WORTH = 2.0  # share of the noise saved over share of the neurons added: what longer windows save
-_FEW = 10  # with fewer levels less is asked for, by (t_max / 10)^2: the noise grows like this
+_WORTH = 2.5  # share of the noise saved over share of the neurons added; longer windows save 2
+_FEW = 10  # with fewer levels shares are those of (t_max / 10)^2 of the noise: it grows like this
 _MOST = 16  # slices
 _IMAGES = 256  # more tell little
 
@@ -39,9 +46,10 @@ class SplitRanges(Pass):
     """Split the range of values that bring in much noise for their neurons.
 
     The noise that rounding to ``t_max`` levels brings in is measured on ``calibration``, one batch
-    an input, ``images x shape``. A value has so many ``slices`` at most, each a population. Without
-    data, or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty
-    or not finite.
+    an input, ``images x shape``. A value, or some channels of it, has so many ``slices`` at most,
+    each a population. Without data, or with ``effort`` 0, nothing changes. ``note`` is told the
+    name of every value that holds some channels of another, and which these are. Raises DataError
+    if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "split-ranges"
@@ -51,6 +59,7 @@ class SplitRanges(Pass):
     effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
+    note: Note = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_effort(self.effort)
@@ -68,23 +77,58 @@ class SplitRanges(Pass):
         data = sample(self.calibration, min(images, _IMAGES))
         levels = partial(levels_of, graph, t_max=self.t_max)
         found = noise_of(graph, data, levels, self.progress)
-        for name, count in self._counts(graph, names, found).items():
-            group = next(group for group in groups(graph) if group.result.name == name)
-            steps = count * (levels(group.result) - 1)
-            _, top = found[name].histogram.least_squares(steps + 1, 0.0)
-            if top > 0:
-                graph = sliced(graph, group, top / count, count)
+        for name, value in self._bottlenecks(graph, names, found).items():
+            width = partial(_width, found[name].histogram, levels(_group(graph, name).result))
+            graph = self._split(graph, name, value, width)
         return graph
 
-    def _counts(self, graph: Graph, names: list[str], found: dict[str, Noise]) -> dict[str, int]:
-        """How many populations are worth it: one slice more is as long as it saves enough."""
-        if sum(noise.sums for noise in found.values()) < _QUIET:
-            return {}
-        sizes = {value.name: size(value.type) for value in coded(graph)}
-        least = _WORTH * min(1.0, (self.t_max / _FEW) ** 2) / sum(sizes.values())
-        noise, counts = shares(found), {}
-        for name in names:
-            saved = (1 / n**2 - 1 / (n + 1) ** 2 for n in range(1, self.slices))
-            worth = noise.get(name, 0.0) / sizes[name]
-            counts[name] = 1 + sum(worth * share >= least for share in saved)
-        return {name: count for name, count in counts.items() if count > 1}
+    def _bottlenecks(
+        self, graph: Graph, names: list[str], found: dict[str, Noise]
+    ) -> dict[str, Bottleneck]:
+        """The values with the slices that are worth it."""
+        power, noise = sum(one.sums for one in found.values()), shares(found)
+        sizes = {value.name: float(size(value.type)) for value in coded(graph)}
+        values = {
+            name: _bottleneck(graph, name, found[name], noise[name], sizes[name])
+            for name in names
+            if noise.get(name, 0.0) > 0
+        }
+        if power >= _QUIET:
+            most, loud = self.slices, (self.t_max / _FEW) ** 2
+            widen(values, sum(noise.values()), sum(sizes.values()), most, _WORTH, loud)
+        return values
+
+    def _split(
+        self, graph: Graph, name: str, value: Bottleneck, width: Callable[[int], float]
+    ) -> Graph:
+        """A value in slices, those of some channels apart from those of the others."""
+        parts = [(name, value.count)]
+        if value.ahead:
+            chosen = value.others, value.some
+            graph = parted(graph, _group(graph, name), chosen)
+            parts = [(channels_name(name, at), value.count + at) for at in range(len(chosen))]
+            for (part, _), channels in zip(parts, chosen, strict=True):
+                if self.note:
+                    self.note(part, channels.tolist())
+        for part, count in parts:
+            if count > 1 and width(count) > 0:
+                graph = sliced(graph, _group(graph, part), width(count), count)
+        return graph
+
+
+def _width(histogram: Histogram, levels: int, count: int) -> float:
+    """The range of each of so many slices."""
+    return histogram.least_squares(count * (levels - 1) + 1, 0.0)[1] / count
+
+
+def _bottleneck(graph: Graph, name: str, found: Noise, noise: float, neurons: float) -> Bottleneck:
+    """A value of which each channel has a choice, if it can be parted."""
+    by_channel = np.asarray(found.channels)
+    if not can_part(graph, _group(graph, name)) or not by_channel.sum() > 0:
+        return Bottleneck(np.array([noise]), neurons)
+    shared = noise * by_channel / by_channel.sum()
+    return Bottleneck(shared, neurons / len(shared))
+
+
+def _group(graph: Graph, name: str) -> Group:
+    return next(group for group in groups(graph) if group.result.name == name)

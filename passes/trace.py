@@ -17,7 +17,7 @@ from .groups import Group
 
 _BYTES = 24  # a neuron and image, while its layer is worked on
 _MEMORY = 1 << 31
-_WORK = 6e10  # products that run all images through a network once
+_WORK = 1.2e11  # products that run all images through a network once
 
 
 class Trace:

@@ -87,7 +87,8 @@ def compile(
     if isinstance(model, Graph) and before.active:
         raise UnsupportedModel("preprocessing is compiled into ONNX models, not into graphs")
     graph = model if isinstance(model, Graph) else import_model(model, before, allow_products).graph
-    options: dict[str, Any] = {"progress": progress}
+    parts: dict[str, list[int]] = {}
+    options: dict[str, Any] = {"progress": progress, "note": parts.__setitem__}
     options |= {"t_max": _whole(t_max, "t_max"), "weight_bits": _whole(weight_bits, "weight_bits")}
     options["activation_error"] = activation_error
     options["effort"] = _whole(effort, "effort")
@@ -115,7 +116,8 @@ def compile(
         images = given.arrays
         found = search(Trials(graph, steps, backend, images, known, budget, tell or _silent))
         steps = found.pipeline
-    recorder = ScaleRecorder(graph, options.get("calibration"), watch)
+    parts.clear()
+    recorder = ScaleRecorder(graph, options.get("calibration"), watch, parts)
     compiled = steps.run(graph, recorder)
     _check(compiled, backend)
     manifest = {

@@ -36,7 +36,7 @@ def range_or_levels(case: Case, answers: bool) -> str:
 
     Few levels want a range that cuts: what saturates there is the price of the levels.
     """
-    x, code = case.ladder.exact, replace(case.code, scale=1.0)
+    x, code = case.exact, replace(case.code, scale=1.0)
     best = code_of(code.shape, code.t_max, best_range(x, code))
     if 2 * rounding_error(x, best) < rounding_error(x, code):
         return "saturated" if best.top * best.scale > code.top else "wide"
@@ -88,7 +88,7 @@ def _steps(case: Case) -> str:
 
 def _suits(case: Case) -> str:
     code = replace(case.code, scale=1.0)
-    low, high = best_range(case.ladder.exact, code)
+    low, high = best_range(case.exact, code)
     ratio = (high - low) / code.top
     return f"the range that suits these data best is {ratio:.2g} times as wide"
 

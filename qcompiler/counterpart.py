@@ -6,7 +6,7 @@ A population codes the value of the same name there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ from qcompiler.ir.snn import Encode, Population
 from qcompiler.ir.types import size
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.fold_linear import FoldLinear
-from qcompiler.passes.slices import whole_name
+from qcompiler.passes.slices import part_name, whole_name
 
 from .frontend import Preprocessing, import_model
+from .scales import channels_of
 
 
 def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
@@ -38,15 +39,15 @@ def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
 
 
 @dataclass(frozen=True)
-class Place:
-    """The name of a real value, and what codes it: a population or several slices, or encoders."""
+class Part:
+    """What codes a value, or the given channels of one: a population, several slices, or digits."""
 
-    name: str
     nodes: tuple[Node, ...]
+    channels: tuple[int, ...] | None = None
 
     @property
     def node(self) -> Node:
-        """The population, or the one of the lowest slice."""
+        """The population, or the one of the lowest slice or the highest digit."""
         return self.nodes[0]
 
     @property
@@ -67,15 +68,69 @@ class Place:
             found += levels[node.result.name].astype(np.uint16) * np.uint16(place)
         return found
 
+
+@dataclass(frozen=True)
+class Place:
+    """The name of a real value, and what codes it: one part, or several of some channels each."""
+
+    name: str
+    shape: tuple[int, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def main(self) -> Part:
+        """The part of most channels."""
+        return max(self.parts, key=lambda part: size(part.node.result.type))
+
+    @property
+    def node(self) -> Node:
+        """The first population of this part."""
+        return self.main.node
+
+    @property
+    def code(self) -> Spikes:
+        """The code of this part; others differ in scale and number of levels."""
+        return replace(self.main.code, shape=self.shape)
+
+    def of_main(self, array: Array) -> Array:
+        """This part's channels of ``frames x shape``."""
+        return array if self.main.channels is None else array[:, list(self.main.channels)]
+
+    @property
+    def scales(self) -> Array:
+        """The scale of each channel, shaped to spread."""
+        return self.joined(lambda part: _by_channel(part, part.code.scale))
+
+    @property
+    def tops(self) -> Array:
+        """The highest level of each channel, shaped to spread."""
+        return self.joined(lambda part: _by_channel(part, part.code.top))
+
+    def joined(self, found: Callable[[Part], Array]) -> Array:
+        """An array of all channels, ``frames x shape`` or what spreads over it, from the parts'."""
+        arrays = [found(part) for part in self.parts]
+        if len(arrays) == 1:
+            return arrays[0]
+        frames, _, *space = arrays[0].shape
+        result = np.empty((frames, self.shape[0], *space), np.result_type(*arrays))
+        for part, array in zip(self.parts, arrays, strict=True):
+            result[:, list(part.channels or ())] = array
+        return result
+
     @property
     def neurons(self) -> int:
         """Neurons of all populations."""
-        return sum(size(node.result.type) for node in self.nodes)
+        return sum(size(node.result.type) for part in self.parts for node in part.nodes)
 
     @property
     def is_input(self) -> bool:
         """Whether this is an encoder."""
         return isinstance(self.node.op, Encode)
+
+
+def _by_channel(part: Part, number: float) -> Array:
+    shape = part.code.shape
+    return np.full((1, *shape[:1], *(1,) * len(shape[1:])), number, np.float32)
 
 
 def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
@@ -86,21 +141,32 @@ def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
     """
     shapes = {v.name: v.type.shape for v in (*real.inputs, *(n.result for n in real.nodes))}
     last = {node.result.name for node in output_nodes(program.graph)}
-    found: dict[str, Place] = {}
+    found: dict[str, dict[str, Part]] = {}
     for node in spiking_nodes(program.graph):
         encodes = isinstance(node.op, Encode)
         value = node.operands[0] if encodes else node.result
         name = next((n for n in (value.name, whole_name(value.name)) if n in shapes), "")
-        matches = shapes.get(name) == value.type.shape
+        part, whole, shape = part_name(value.name), shapes.get(name), value.type.shape
+        channels = channels_of(program.manifest, part, shape, whole) if whole else None
+        matches = channels is not None or shape == whole
         if not matches and (encodes or value.name in last):
             raise ProgramError(
                 f"{model} does not match the program: it has no value %{value.name} of shape "
-                f"{value.type.shape}\n   = help: give the model that was compiled"
+                f"{shape}\n   = help: give the model that was compiled"
             )
         if matches and isinstance(node.op, Encode | Population):
-            before = found[name].nodes if name in found else ()
-            found[name] = Place(name, (*before, node))
-    return tuple(found.values())
+            parts = found.setdefault(name, {})
+            before = parts[part].nodes if part in parts else ()
+            parts[part] = Part((*before, node), channels)
+    coded = (Place(name, shapes[name], tuple(parts.values())) for name, parts in found.items())
+    return tuple(filter(_is_complete, coded))
+
+
+def _is_complete(place: Place) -> bool:
+    """Whether its parts have all channels, and each once."""
+    first, *others = place.parts
+    channels = [channel for part in place.parts for channel in part.channels or ()]
+    return not (first.channels or others) or sorted(channels) == list(range(*place.shape[:1]))
 
 
 def slice_of(graph: Graph, given: Sequence[str], targets: Sequence[str]) -> Graph:

@@ -136,19 +136,20 @@ def _loss(twin: Twin, index: int, place: Place, real: RealScores) -> LayerLoss:
     steps = ladder(twin, index)
     theirs, ours = twin.values[place.name], twin.spiking(place)
     spread = float(np.std(theirs, dtype=np.float64)) or 1.0
-    code = place.code
+    code, step = place.code, twin.step(place)
+    bottom, top = np.min(-code.zero * step), np.max((place.tops - code.zero) * step)
     return LayerLoss(
         name=place.name,
         origin=place.node.origin,
         neurons=place.neurons,
         t_max=code.t_max,
-        step=float(np.median(twin.step(place))),
+        step=float(np.median(step)),
         apart=real.apart(twin.answers(index)),
         error=relative(ours - theirs, theirs),
         own=relative(ours - steps.base, theirs),
         parts={name: loss**0.5 / spread for name, loss in steps.losses().items()},
         dead=steps.dead,
-        sketch=sketch(theirs, ours, twin.step(place), code),
+        sketch=sketch(theirs, ours, float(bottom), float(top)),
     )
 
 

@@ -94,9 +94,9 @@ def _with_range(
     offset: Array | None = None,
 ) -> Ladder:
     """The ladder with its last rungs, ``exact`` being the value before it is cut and rounded."""
-    code, ours = place.code, twin.spiking(place)
+    zero, ours = place.code.zero, twin.spiking(place)
     step = twin.step(place)
-    low, high = -code.zero * step, (code.top - code.zero) * step
+    low, high = -zero * step, (place.tops - zero) * step
     above, below = exact > high + step / 2, exact < low - step / 2
     cut = np.where(above, high, np.where(below, low, exact))
     dead = _dead(np.clip(base, low, high), ours, step) if steps else np.zeros(0, bool)

@@ -1,12 +1,14 @@
-"""By how much `equalize` divided every channel: what a manifest remembers of it.
+"""What a manifest remembers of channels.
 
-The factors are in the weights of a compiled program and cannot be told from them; whoever compares
-its values with those of the real network needs them.
+`equalize` divides channels by factors, `split-ranges` parts them. A compiled program has both in
+its weights, from which they cannot be told; whoever compares its values with those of the real
+network needs them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -20,22 +22,34 @@ from qcompiler.passes.equalize import Equalize
 from qcompiler.passes.levels import coded
 
 _FRAMES = 32
-_KEY = "channel_scales"
+_KEY, _PARTS = "channel_scales", "channel_parts"
 
 
 class ScaleRecorder:
-    """Watches a pipeline, and hands on what it sees; ``manifest`` is what there is to remember."""
+    """Watches a pipeline, and hands on what it sees; ``manifest`` is what there is to remember.
 
-    def __init__(self, graph: Graph, data: tuple[Array, ...] | None, watch: Watcher | None) -> None:
+    ``parts`` is where `split-ranges` notes which channels of a value are values of their own.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        data: tuple[Array, ...] | None,
+        watch: Watcher | None,
+        parts: dict[str, list[int]],
+    ) -> None:
         self.before = graph
         self.data = data
         self.watch = watch
         self.manifest: dict[str, Any] = {}
+        self.parts = parts
 
     def __call__(self, step: Pass, graph: Graph) -> None:
         """Called behind every pass."""
         if isinstance(step, Equalize) and self.data and graph is not self.before:
             self.manifest[_KEY] = _ratios(self.before, graph, self.data)
+        if self.parts:
+            self.manifest[_PARTS] = self.parts
         self.before = graph
         if self.watch:
             self.watch(step, graph)
@@ -82,6 +96,28 @@ def scale_of(manifest: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> 
     if found.shape != shape[:1] or not (np.isfinite(found).all() and (found > 0).all()):
         raise ProgramError(f"the manifest's {_KEY} do not fit %{name}: compile the model again")
     return spread(found, shape)
+
+
+def channels_of(
+    manifest: Mapping[str, Any], name: str, shape: tuple[int, ...], whole: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    """The channels of a value that one of this name holds; None if that is not one of its parts.
+
+    ``shape`` is that of the part, ``whole`` that of the value. ProgramError if a manifest names
+    channels that these cannot be.
+    """
+    try:
+        given = manifest.get(_PARTS, {}).get(name)
+        found = None if given is None else tuple(map(index, given))
+    except (AttributeError, TypeError) as error:
+        raise ProgramError(
+            f"the manifest's {_PARTS} are damaged: compile the model again"
+        ) from error
+    if found is None:
+        return None
+    if shape != (len(found), *whole[1:]) or not set(found) <= set(range(*whole[:1])):
+        raise ProgramError(f"the manifest's {_PARTS} do not fit %{name}: compile the model again")
+    return found
 
 
 def spread(array: Array, shape: tuple[int, ...]) -> Array:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
 
 BINS = 48
@@ -27,7 +26,7 @@ class Sketch:
     top: float
 
 
-def sketch(real: Array, ours: Array, step: Array, code: Spikes) -> Sketch:
+def sketch(real: Array, ours: Array, bottom: float, top: float) -> Sketch:
     """Count the values of one layer, ``frames x shape`` of both networks."""
     low = float(min(real.min(), ours.min()))
     high = float(max(real.max(), ours.max()))
@@ -38,11 +37,4 @@ def sketch(real: Array, ours: Array, step: Array, code: Spikes) -> Sketch:
         places = [((x.reshape(-1) - low) * (BINS / (high - low))).astype(int) for x in (one, other)]
         across, up = (np.minimum(place, BINS - 1) for place in places)
         pairs += np.bincount(across * BINS + up, minlength=BINS * BINS)
-    widest = float(np.max(step))
-    return Sketch(
-        low,
-        high,
-        pairs.reshape(BINS, BINS),
-        -code.zero * widest,
-        (code.top - code.zero) * widest,
-    )
+    return Sketch(low, high, pairs.reshape(BINS, BINS), bottom, top)

@@ -15,7 +15,7 @@ import numpy as np
 
 from qcompiler.backends.host import frame_step, output_nodes
 from qcompiler.backends.program import Program
-from qcompiler.ir import Graph
+from qcompiler.ir import Graph, Node
 from qcompiler.ir.integer import connection, layer_of, spikes_of, spiking_nodes, weight_of
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.synapse import current
@@ -74,13 +74,11 @@ class Twin:
 
     def coded(self, place: Place) -> Array:
         """The levels of a place, those of slices or digits summed up."""
-        return place.whole(self.levels)
+        return place.joined(lambda part: part.whole(self.levels))
 
     def step(self, place: Place) -> Array:
         """What one level of a place stands for, a channel; shaped to spread."""
-        code, known = place.code, self.program.manifest
-        found: Array = np.float32(code.scale) * scale_of(known, place.name, code.shape)
-        return found
+        return place.scales * scale_of(self.program.manifest, place.name, place.shape)
 
     def answers(self, index: int, value: Array | None = None) -> tuple[Array, ...]:
         """The scores if every place up to this one spikes and the rest is real.
@@ -122,7 +120,12 @@ class Twin:
 
         In the real network's units; with ``zero`` one frame of it for sources that stand for zero.
         """
-        node = place.node
+        found = place.joined(lambda part: self._potential(part.node, zero))
+        found *= self.step(place)
+        return found
+
+    def _potential(self, node: Node, zero: bool) -> Array:
+        """The same of one population, in levels."""
         layer = layer_of(self.program.graph, node)
         code, frames = layer.spikes, 1 if zero else len(self)
         found = np.empty((frames, *code.shape), np.float32)
@@ -134,7 +137,6 @@ class Twin:
                 source = self._sent(synapse.operands[0], chosen, zero)
                 total = total + current(connection(synapse), source, weight_of(synapse))
             found[chosen] = total / layer.slope - code.zero
-        found *= self.step(place)
         return found
 
     def _sent(self, operand: Any, chosen: slice, zero: bool) -> Array:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcompiler.ir import Spikes
+from qcompiler.ir.kernels import Array
 
 from .counterpart import Place
 from .ladder import Ladder
@@ -57,6 +58,11 @@ class Case:
     def code(self) -> Spikes:
         """The code of the layer's levels."""
         return self.place.code
+
+    @property
+    def exact(self) -> Array:
+        """What that code is of, in levels before they are cut and rounded, with zero at 0."""
+        return self.place.of_main(self.ladder.exact)
 
     @property
     def step(self) -> float:

@@ -21,6 +21,7 @@ from qcompiler.explain import TOLERATED, Explanation, explain
 from qcompiler.explain_page import page
 from qcompiler.ir import ProgramError
 from qcompiler.ladder import ladder
+from qcompiler.passes.slices import whole_name
 from qcompiler.reference import run_onnx as run_model
 from tests.onnx_models import model, run_onnx
 from tests.planted import CutRange, Spoil, pipeline
@@ -202,10 +203,10 @@ def test_ladders_lead_from_the_real_layer_to_the_levels(
         steps = ladder(both, index)
         (_, cut), (_, ours) = steps.steps[-2:]
         np.testing.assert_array_equal(ours, both.spiking(place))
-        code = place.code
-        exact = np.clip(steps.exact, -code.zero, code.top - code.zero)
+        zero = place.code.zero
+        exact = np.clip(steps.exact, -zero, place.tops - zero)
         # the weights of slices are rounded one by one
-        most = (0.5 if len(place.nodes) == 1 else 1.0) + 1e-3
+        most = (0.5 if all(len(part.nodes) == 1 for part in place.parts) else 1.0) + 1e-3
         assert np.abs(exact - ours / both.step(place)).max() <= most
         living = [n for n in range(cut.shape[1]) if n not in steps.dead]
         far = np.abs(cut - ours) / both.step(place)
@@ -230,6 +231,36 @@ def test_scales_of_channels_are_remembered(tmp_path: Path) -> None:
     program.manifest["channel_scales"] = [1]
     with pytest.raises(ProgramError, match="damaged"):
         explained(program)
+
+
+def test_channels_of_parts_are_remembered(tmp_path: Path) -> None:
+    """A value of which some channels are apart is one layer, whose neurons are all of theirs."""
+    compiled(t_max=6).save(tmp_path / "p")
+    program = qcompiler.load(tmp_path / "p")
+    parts = program.manifest["channel_parts"]
+    apart = {whole_name(name) for name in parts}
+    found = explained(program)
+    assert found.first is None
+    assert apart <= {layer.name for layer in found.layers}
+    rows = program.report().populations
+    total = sum(row.neurons for row in rows if row.kind != "first spike")
+    assert sum(layer.neurons for layer in found.layers) == total
+    name = next(iter(parts))
+    for wrong, message in (
+        ([9999], "do not fit"),
+        ([-1], "do not fit"),
+        (["0"], "damaged"),
+        (5, "damaged"),
+        (parts[name][:-1], "do not fit"),
+    ):
+        program.manifest["channel_parts"] = {**parts, name: wrong}
+        with pytest.raises(ProgramError, match=message):
+            explained(program)
+    program.manifest["channel_parts"] = [1]
+    with pytest.raises(ProgramError, match="damaged"):
+        explained(program)
+    del program.manifest["channel_parts"]
+    assert not apart & {layer.name for layer in explained(program).layers}
 
 
 def test_pixels_are_compared_by_their_variance(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.passes import noise
 from qcompiler.passes.groups import groups
 from qcompiler.passes.noise import noise_of, shares
-from qcompiler.passes.slices import can_slice, slice_name, sliced, whole_name
+from qcompiler.passes.slices import can_slice, part_name, slice_name, sliced, whole_name
 from qcompiler.passes.split_ranges import SplitRanges
 from tests.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_batch, random_network
 from tests.spiking import same_spikes
@@ -95,28 +96,61 @@ def images(count: int = 60) -> Array:
 
 
 def populations(**options: Any) -> Counter[str]:
-    """How many populations code each hidden value."""
+    """How many neurons code each hidden value, of those that one population has."""
     program = qcompiler.compile(
         network(), calibration=images(), target="reference", **{"t_max": 16, **options}
     )
     rows = [row for row in program.report().populations if row.kind == "integrate"]
-    return Counter(whole_name(row.name) for row in rows)
+    found = Counter[str]()
+    for row in rows:
+        found[whole_name(row.name)] += row.neurons
+    return found
+
+
+WHOLE = {"first": 32 * 64, "narrow": 4 * 64, "last": 32 * 16, "y": 10}
 
 
 def test_bottlenecks_are_split_and_others_are_not() -> None:
-    found = populations()
-    assert found["narrow"] > 1
-    assert found["first"] == found["last"] == found["y"] == 1
-    assert populations(slices=2)["narrow"] == 2
-    assert set(populations(slices=1).values()) == {1}
-    assert set(populations(effort=0).values()) == {1}
-    assert set(populations(t_max=256).values()) == {1}  # so little noise needs no neurons
+    found = populations(slices=8)
+    assert found["narrow"] >= 1.25 * WHOLE["narrow"]
+    assert found["first"] < 1.1 * WHOLE["first"]  # single channels
+    assert {name: found[name] for name in ("last", "y")} == {"last": 32 * 16, "y": 10}
+    assert populations(slices=1) == WHOLE
+    assert populations(effort=0) == WHOLE
+    assert populations(t_max=256) == WHOLE  # so little noise needs no neurons
 
 
 def test_with_few_levels_more_is_worth_it() -> None:
     few, many = populations(t_max=3), populations(t_max=16)
-    assert few.total() > many.total()
-    assert few["first"] > 1
+    assert few["first"] > 1.2 * many["first"]
+    assert few["last"] > 2 * many["last"]
+    assert populations(t_max=3, slices=2)["last"] == 2 * WHOLE["last"]
+
+
+def test_what_some_channels_are_is_noted() -> None:
+    """A manifest holds the channels of every part that the program has, and no others."""
+    program = qcompiler.compile(network(), calibration=images(), target="reference", t_max=16)
+    parts = program.manifest["channel_parts"]
+    assert sorted(parts["narrow:channels0"] + parts["narrow:channels1"]) == [0, 1, 2, 3]
+    rows = {part_name(row.name): row for row in program.report().populations}
+    assert parts.keys() == {name for name in rows if "narrow:" in name or "first:" in name}
+    assert "channel_parts" not in qcompiler.compile(network(), target="reference").manifest
+
+
+def test_noise_is_told_by_channel() -> None:
+    """One channel that is read with ten times the weights does a hundred times as much."""
+    graph = compiled(network(), FOLDED)
+    (reader,) = (node for node in graph.nodes if node.result.name == "last:conv")
+    loud = reader.arrays[0].copy()
+    loud[:, 2] = 10 * loud[:, 1]
+    constants = Constant("loud", loud), *reader.operands[2:]
+    changed = replace(reader, operands=(reader.operands[0], *constants))
+    nodes = tuple(changed if node is reader else node for node in graph.nodes)
+    found = noise_of(replace(graph, nodes=nodes), (images(),), lambda value: 16)
+    by_channel = np.asarray(found["narrow"].channels)
+    assert by_channel.shape == (4,)
+    assert 20 < by_channel[2] / by_channel[1] < 500
+    assert np.isnan(found["last"].channels).all()  # a vector of all its elements is read
 
 
 def test_without_data_nothing_is_split() -> None:
