@@ -1,72 +1,77 @@
 """How many populations are worth it for each value, or for some of its channels.
 
-One slice more of a channel cuts its noise from ``1 / n^2`` to ``1 / (n + 1)^2``, and takes its
-neurons once more. The best such step is taken again and again, as long as it saves a larger share
-of the noise that is left than it adds to the neurons that are there.
+With ``n`` slices a channel has ``1 / n^2`` of its noise, and ``n`` times its neurons. Each value
+takes what makes the sum of noise and of the price of neurons least: so many slices for all of its
+channels, or more for those of most noise.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-_FEW, _MANY = 0.005, 0.8  # share of the noise below which some channels, of channels above which
-# the others are not worth populations of their own
+_APART = 0.005  # share of the noise that channels must save to be values of their own
+_ROUNDS = 64  # more than it takes
 
 
-@dataclass
+@dataclass(frozen=True)
+class Slicing:
+    """``slices`` for the channels of a value, and ``more`` for as many of most noise as ``loud``.
+
+    ``noise`` and ``neurons`` are what the value then has.
+    """
+
+    noise: float
+    neurons: float
+    slices: int = 1
+    loud: int = 0
+    more: int = 1
+
+
+@dataclass(frozen=True, eq=False)
 class Bottleneck:
     """A value that can be coded by several populations.
 
     ``noise`` is that of each channel that has a choice of its own, ``neurons`` what one takes.
-    ``count`` slices code each of them, and ``ahead`` of them, those of most noise, one more.
     """
 
     noise: Array
     neurons: float
-    count: int = 1
-    ahead: int = 0
-    order: Array = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.order = np.argsort(-self.noise, kind="stable")
+    @cached_property
+    def order(self) -> Array:
+        """The channels, those of most noise first."""
+        return np.argsort(-self.noise, kind="stable")
 
-    @property
-    def gain(self) -> float:
-        """The noise that the next step saves."""
-        return float(self.noise[self.order[self.ahead]]) * self._saved
+    def best(self, price: float, apart: float, most: int) -> Slicing:
+        """Its slices, up to ``most``, where a neuron is worth so much noise.
 
-    @property
-    def _saved(self) -> float:
-        return 1 / self.count**2 - 1 / (self.count + 1) ** 2
-
-    @property
-    def some(self) -> Array:
-        """The channels with a slice more than the others, in order."""
-        return np.sort(self.order[: self.ahead])
-
-    @property
-    def others(self) -> Array:
-        """The channels without."""
-        return np.sort(self.order[self.ahead :])
-
-    def step(self) -> None:
-        """One slice more for the next channel."""
-        self.ahead += 1
-        if self.ahead == len(self.noise):
-            self.count, self.ahead = self.count + 1, 0
-
-    def settle(self, left: float) -> None:
-        """Let all channels have as many slices, unless the difference is worth it."""
-        if self.noise[self.some].sum() * self._saved < _FEW * left:
-            self.ahead = 0
-        elif self.ahead >= _MANY * len(self.noise):
-            self.count, self.ahead = self.count + 1, 0
+        Channels are not taken apart for less than ``apart``, in noise.
+        """
+        counts, total = np.arange(1, most + 1), float(self.noise.sum())
+        loud = np.arange(len(self.noise))
+        above = np.concatenate([[0.0], np.cumsum(self.noise[self.order[:-1]])])
+        costs = [
+            noise[:, None] / counts**2 + price * self.neurons * channels[:, None] * counts
+            for noise, channels in ((above, loud), (total - above, loud[::-1] + 1))
+        ]
+        both = sum(cost.min(axis=1) for cost in costs)
+        some = int(np.argmin(both))
+        if both[some] >= both[0] - apart:
+            some = 0
+        more, slices = (int(counts[np.argmin(cost[some])]) for cost in costs)
+        return Slicing(
+            above[some] / more**2 + (total - above[some]) / slices**2,
+            self.neurons * (some * more + (len(loud) - some) * slices),
+            slices,
+            some,
+            more if some else slices,
+        )
 
 
 def widen(
@@ -76,23 +81,21 @@ def widen(
     most: int,
     worth: float,
     loud: float = 1.0,
-) -> None:
-    """Give the values as many slices, up to ``most``, as are worth it.
+) -> dict[str, Slicing]:
+    """The slices, up to ``most``, that are worth it for each value.
 
-    Each step saves at least ``worth`` times the share of the network's noise, of what is left, that
-    it adds to its neurons; or of ``loud`` times the noise that there was, if that is less.
+    The last of them saves at least ``worth`` times the share of the network's noise, of what is
+    left, that it adds to its neurons; or of ``loud`` times the noise that there was, if that is
+    less. Both are found by turns, from no slices on: the less is left, the less a neuron may save.
     """
-    heap = [(-v.gain / v.neurons, name) for name, v in values.items() if most > 1]
-    heapq.heapify(heap)
-    left = noise
-    while heap:
-        ratio, name = heapq.heappop(heap)
-        value = values[name]
-        if -ratio * neurons < worth * min(left, loud * noise):
+    found: dict[str, Slicing] = {}
+    left, total = noise, neurons
+    for _ in range(_ROUNDS):
+        price = worth * min(left, loud * noise) / total
+        before, found = found, {n: v.best(price, _APART * left, most) for n, v in values.items()}
+        if found == before:
             break
-        left, neurons = left - value.gain, neurons + value.neurons
-        value.step()
-        if value.count < most:
-            heapq.heappush(heap, (-value.gain / value.neurons, name))
-    for value in values.values():
-        value.settle(left)
+        left = noise - sum(v.noise.sum() - found[name].noise for name, v in values.items())
+        alone = sum(v.neurons * len(v.noise) for v in values.values())
+        total = neurons - alone + sum(slicing.neurons for slicing in found.values())
+    return found

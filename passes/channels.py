@@ -17,16 +17,23 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Take
 
 from .groups import Group
-from .linear import columns, parameters, relinear
+from .linear import columns, parameters, relinear, with_rows
 from .several import Several
+from .slices import whole_name
 
 
 def can_part(graph: Graph, group: Group) -> bool:
-    """Whether a group's layers have rows of their own for each channel, and its readers columns."""
+    """Whether a group's layers have rows of their own for each channel, and its readers columns.
+
+    What holds some channels, or a slice, of another already is not taken apart again.
+    """
+    name = group.result.name
     layers = (branch.linear for branch in group.branches if branch.linear)
     return (
         group.clip is not None
         and group.gain is None
+        and whole_name(name) == name
+        and all(graph.fresh(part) == part for part in (channels_name(name, i) for i in (0, 1)))
         and all(_has_rows(layer) for layer in layers)
         and _reads_channels(graph, group.result)
     )
@@ -80,10 +87,10 @@ class _Channels(Several):
             sources = [renamed[o.name] for o in node.operands if isinstance(o, Value)]
         else:
             sources = [node.operands[0]]
-        channels, chosen = node.result.type.shape[:1], self.chosen[index]
+        shape, chosen = node.result.type.shape, self.chosen[index]
         constants = (
-            Constant(f"{result.name}:{number}", np.broadcast_to(a, channels + a.shape[1:])[chosen])
-            for number, a in enumerate(node.arrays)
+            Constant(f"{result.name}:{number}", with_rows(array, shape)[chosen])
+            for number, array in enumerate(node.arrays)
         )
         yield replace(node, operands=(*sources, *constants), result=result)
 
@@ -103,12 +110,12 @@ class _Channels(Several):
 
     def added(self, node: Node) -> Iterator[Node]:
         """What a sum reads has all channels, where the others are zero."""
-        channels = node.result.type.shape[0]
-        one, none = np.eye(channels), np.zeros(channels)
+        one, none = np.eye(node.result.type.shape[0]), np.zeros(())
         operands: list[Operand] = []
-        for operand in node.operands:
+        for number, operand in enumerate(node.operands):
             sources = self.values.get(operand.name, ())
-            made = list(self.read(node, f"{operand.name}:whole", sources, one, none))
+            name = f"{node.result.name}:operand{number}"
+            made = list(self.read(node, name, sources, one, none))
             yield from made
             operands += [part.result for part in made] or [operand]
         yield replace(node, operands=tuple(operands))
@@ -132,7 +139,7 @@ class _Channels(Several):
         for index, (source, chosen) in enumerate(zip(sources, self.chosen, strict=False)):
             result = Value(self.graph.fresh(channels_name(name, index)), type_)
             some = weight.reshape(*weight.shape, *ones[weight.ndim - 2 :])[:, chosen]
-            full = bias.reshape(*bias.shape, *ones[bias.ndim - 1 :])
+            full = with_rows(bias, node.result.type.shape)
             part = Node(op, (), result, node.origin)
             yield relinear(part, source, some, np.zeros_like(full) if index else full)
 

@@ -65,9 +65,20 @@ def relinear(node: Node, source: Operand, weight: Array, bias: Array, *merged: N
     return replace(node, operands=operands, result=last.result, origin=origins(node, *merged))
 
 
+def of_rank(array: Array, rank: int) -> Array:
+    """An array that spreads over others of a rank, with that many axes."""
+    return array.reshape((1,) * (rank - array.ndim) + array.shape)
+
+
+def with_rows(array: Array, shape: tuple[int, ...]) -> Array:
+    """An array that spreads over a shape, with a row for each index of its first axis."""
+    full = of_rank(array, len(shape))
+    return np.broadcast_to(full, (shape[0], *full.shape[1:]))
+
+
 def per_channel(array: Array, shape: tuple[int, ...]) -> Array | None:
     """One number for each index of the first axis of ``shape``, if the array has no more."""
-    full = array.reshape((1,) * (len(shape) - array.ndim) + array.shape)
+    full = of_rank(array, len(shape))
     if any(n > 1 for n in full.shape[1:]):
         return None
     return np.broadcast_to(full.reshape(-1), shape[:1])
@@ -130,7 +141,7 @@ def _shifted(op: Conv, weight: Array, shift: Array, shape: tuple[int, ...]) -> A
 
 def _trim(bias: Array, shape: tuple[int, ...]) -> Array:
     """Write a bias as one number a channel where all of its pixels agree."""
-    full = bias.reshape((1,) * (len(shape) - bias.ndim) + bias.shape)
+    full = of_rank(bias, len(shape))
     first = full[(slice(None),) + (slice(0, 1),) * (len(shape) - 1)]
     kept = first if np.array_equal(np.broadcast_to(first, full.shape), full) else full
-    return np.broadcast_to(kept, (shape[0], *kept.shape[1:]))
+    return with_rows(kept, shape)

@@ -41,16 +41,16 @@ _MOST_VALUES = 64  # of a network, for that: each is a run of all layers behind 
 class Noise:
     """What a value does to its readers' sums, and (as shares of their power) to the outputs.
 
-    ``histogram`` holds what readers see of the value; ``channels`` its channels' parts in what it
-    does to the sums, where all its readers are layers without groups.
+    ``histogram`` holds what readers see of the value; ``channels`` what each of its channels does
+    to the sums, or NaN where a reader does not tell channels apart.
     """
 
     histogram: Histogram
     code: Spikes
+    channels: Array
     disturbed: float = 0.0
     variance: float = 0.0
     outputs: float = 0.0
-    channels: Array | float = 0.0
 
     @property
     def sums(self) -> float:
@@ -123,12 +123,16 @@ def outputs_if_rounded(
 
 @dataclass
 class _Walk:
-    """The layers of a graph in order; ``roots`` are the values behind max pools and views."""
+    """The layers of a graph in order; ``roots`` are the values behind max pools and views.
+
+    Behind views, channels are not those of the root: these are ``arranged``.
+    """
 
     graph: Graph
     trace: Trace
     levels: Callable[[Value], int]
     roots: dict[str, Value]
+    arranged: set[str] = field(default_factory=set)
     found: dict[str, Noise] = field(default_factory=dict)
 
     def run(self) -> dict[str, Noise]:
@@ -154,6 +158,8 @@ class _Walk:
         root = self.roots.get(node.operands[0].name)
         passes_on = root is not None and isinstance(node.op, MaxPool | View)
         self.roots[node.result.name] = root if root is not None and passes_on else node.result
+        if isinstance(node.op, View) or (passes_on and node.operands[0].name in self.arranged):
+            self.arranged.add(node.result.name)
         self.trace.follow(node)
 
     def read(self, group: Group) -> None:
@@ -166,7 +172,8 @@ class _Walk:
             noise.disturbed += _power(self.trace.before_clip(group, given) - sums)
             noise.variance += variance
             errors = {name: given[name] - self.trace.of(name) for name in names}
-            noise.channels = noise.channels + _by_channel(group, errors) / (variance or 1.0)
+            told = self.arranged.isdisjoint(names)
+            noise.channels += _by_channel(group, errors) / (variance or 1.0) if told else np.nan
         self.trace.add(group, sums)
         self.roots[group.result.name] = group.result
 
@@ -184,7 +191,7 @@ class _Walk:
             histogram, levels = Histogram(), self.levels(root)
             histogram.add(self.trace.of(name))
             code = code_of(root.type.shape, levels, histogram.least_squares(levels, low))
-            self.found[root.name] = Noise(histogram, code)
+            self.found[root.name] = Noise(histogram, code, np.zeros(root.type.shape[:1]))
         return self.found[root.name]
 
     def _rounded(self, code: Spikes, name: str) -> Array:
@@ -204,7 +211,7 @@ def _powers(array: Array) -> Array:
 
 
 def _by_channel(group: Group, errors: Mapping[str, Array]) -> Array | float:
-    """What errors of some sources do to a group's sums, channel by channel; NaN if none can say."""
+    """What errors of some sources do to a group's sums, channel by channel."""
     total: Array | float = 0.0
     for branch in group.branches:
         if branch.source.name in errors:
@@ -214,7 +221,7 @@ def _by_channel(group: Group, errors: Mapping[str, Array]) -> Array | float:
 
 
 def _gains(node: Node) -> Array | float:
-    """By how much more power a layer's results have than each channel that it reads."""
+    """Power of a layer's results by that of each channel it reads; NaN if it has no columns."""
     weight = columns(node)
     if weight is None:
         return np.nan

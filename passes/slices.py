@@ -23,7 +23,7 @@ from .linear import parameters
 from .neighbours import copied, distributed, rebiased
 from .several import Several
 
-_SLICE, _CHANNELS = re.compile(r":slice\d+$"), re.compile(r":channels\d+$")
+_SLICE, _CHANNELS = re.compile(r"(:slice\d+)+$"), re.compile(r":channels\d+$")
 
 
 def can_slice(graph: Graph, group: Group) -> bool:
@@ -93,6 +93,7 @@ class _Slices(Several):
     def copies(self, index: int) -> list[Node]:
         """The nodes before the clip once more, their sum less by so many widths."""
         before, shifted = self.group.nodes[:-1], _shifted(self.group)
+        assert shifted is not None
         copies = copied(before, lambda name: self.name(name, index))
         return [
             self.lessened(copy, index) if node is shifted else copy

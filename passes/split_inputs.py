@@ -34,8 +34,8 @@ class SplitInputs(Pass):
     """Give every input its number of levels, and of digits that code them.
 
     ``levels`` 0 are as many as outputs have: ``t_max``, but at least 64, and up to 256 for many
-    classes. An input whose ``calibration``, one batch an input, ``images x shape``, holds fewer
-    different whole numbers has one level for each. A t_max that an input has already stays. What
+    classes. An input whose ``calibration``, one batch an input, ``images x shape``, holds whole
+    numbers that span fewer has one level for each. A t_max that an input has already stays. What
     reads an input must be a sum, and of no more spikes than ``fan_in`` (0: of any number), or the
     input has one digit. Raises DataError if the data do not fit, are empty or not finite.
     """
@@ -75,6 +75,7 @@ class SplitInputs(Pass):
         if span:
             levels = min(levels, span + 1)
         t_max = _root(levels, digits)
+        digits = next(fewer for fewer in range(1, digits + 1) if _root(levels, fewer) <= t_max)
         if 2 * t_max > levels:
             t_max, digits = levels, 1
         return replace(value, type=replace(value.type, t_max=t_max, digits=digits))

@@ -21,7 +21,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
 
 from .base import HIDDEN, Pass
-from .bottlenecks import Bottleneck, widen
+from .bottlenecks import Bottleneck, Slicing, widen
 from .calibration import check, check_effort, sample
 from .channels import can_part, channels_name, parted
 from .groups import Group, groups
@@ -77,43 +77,61 @@ class SplitRanges(Pass):
         data = sample(self.calibration, min(images, _IMAGES))
         levels = partial(levels_of, graph, t_max=self.t_max)
         found = noise_of(graph, data, levels, self.progress)
-        for name, value in self._bottlenecks(graph, names, found).items():
+        values = self._bottlenecks(graph, names, found)
+        for name, slicing in self._slicings(graph, values, found).items():
             width = partial(_width, found[name].histogram, levels(_group(graph, name).result))
-            graph = self._split(graph, name, value, width)
+            loud = values[name].order[: slicing.loud]
+            graph = self._split(graph, name, slicing, loud, width)
         return graph
 
     def _bottlenecks(
         self, graph: Graph, names: list[str], found: dict[str, Noise]
     ) -> dict[str, Bottleneck]:
-        """The values with the slices that are worth it."""
-        power, noise = sum(one.sums for one in found.values()), shares(found)
-        sizes = {value.name: float(size(value.type)) for value in coded(graph)}
-        values = {
+        """The values that can be split and bring in noise."""
+        noise, sizes = shares(found), _sizes(graph)
+        return {
             name: _bottleneck(graph, name, found[name], noise[name], sizes[name])
             for name in names
             if noise.get(name, 0.0) > 0
         }
-        if power >= _QUIET:
-            most, loud = self.slices, (self.t_max / _FEW) ** 2
-            widen(values, sum(noise.values()), sum(sizes.values()), most, _WORTH, loud)
-        return values
+
+    def _slicings(
+        self, graph: Graph, values: dict[str, Bottleneck], found: dict[str, Noise]
+    ) -> dict[str, Slicing]:
+        """The slices of each that are worth it."""
+        if sum(one.sums for one in found.values()) < _QUIET:
+            return {}
+        loud = (self.t_max / _FEW) ** 2
+        neurons = sum(_sizes(graph).values())
+        return widen(values, sum(shares(found).values()), neurons, self.slices, _WORTH, loud)
 
     def _split(
-        self, graph: Graph, name: str, value: Bottleneck, width: Callable[[int], float]
+        self,
+        graph: Graph,
+        name: str,
+        slicing: Slicing,
+        loud: Array,
+        width: Callable[[int], float],
     ) -> Graph:
-        """A value in slices, those of some channels apart from those of the others."""
-        parts = [(name, value.count)]
-        if value.ahead:
-            chosen = value.others, value.some
+        """A value in slices, its loud channels apart from the others."""
+        parts = [(name, slicing.slices)]
+        if slicing.loud:
+            channels = np.arange(_group(graph, name).result.type.shape[0])
+            chosen = np.setdiff1d(channels, loud), np.sort(loud)
             graph = parted(graph, _group(graph, name), chosen)
-            parts = [(channels_name(name, at), value.count + at) for at in range(len(chosen))]
-            for (part, _), channels in zip(parts, chosen, strict=True):
+            counts = slicing.slices, slicing.more
+            parts = [(channels_name(name, at), count) for at, count in enumerate(counts)]
+            for (part, _), some in zip(parts, chosen, strict=True):
                 if self.note:
-                    self.note(part, channels.tolist())
+                    self.note(part, some.tolist())
         for part, count in parts:
             if count > 1 and width(count) > 0:
                 graph = sliced(graph, _group(graph, part), width(count), count)
         return graph
+
+
+def _sizes(graph: Graph) -> dict[str, float]:
+    return {value.name: float(size(value.type)) for value in coded(graph)}
 
 
 def _width(histogram: Histogram, levels: int, count: int) -> float:
@@ -123,10 +141,10 @@ def _width(histogram: Histogram, levels: int, count: int) -> float:
 
 def _bottleneck(graph: Graph, name: str, found: Noise, noise: float, neurons: float) -> Bottleneck:
     """A value of which each channel has a choice, if it can be parted."""
-    by_channel = np.asarray(found.channels)
-    if not can_part(graph, _group(graph, name)) or not by_channel.sum() > 0:
+    total = found.channels.sum()
+    if not can_part(graph, _group(graph, name)) or not total > 0:
         return Bottleneck(np.array([noise]), neurons)
-    shared = noise * by_channel / by_channel.sum()
+    shared = noise * found.channels / total
     return Bottleneck(shared, neurons / len(shared))
 
 

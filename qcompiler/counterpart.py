@@ -25,7 +25,7 @@ from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.slices import part_name, whole_name
 
 from .frontend import Preprocessing, import_model
-from .scales import channels_of
+from .scales import channels_of, check_channels
 
 
 def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
@@ -137,7 +137,7 @@ def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
     """Encoders and populations that code a value of the real network, in order.
 
     Others, such as relays and segments of functions, belong to the next one that does. Raises
-    ProgramError if inputs or outputs have no counterpart.
+    ProgramError if inputs or outputs have no counterpart, or a value not all of its channels.
     """
     shapes = {v.name: v.type.shape for v in (*real.inputs, *(n.result for n in real.nodes))}
     last = {node.result.name for node in output_nodes(program.graph)}
@@ -145,8 +145,9 @@ def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
     for node in spiking_nodes(program.graph):
         encodes = isinstance(node.op, Encode)
         value = node.operands[0] if encodes else node.result
-        name = next((n for n in (value.name, whole_name(value.name)) if n in shapes), "")
-        part, whole, shape = part_name(value.name), shapes.get(name), value.type.shape
+        part, shape = part_name(value.name), value.type.shape
+        name = next((n for n in (value.name, part, whole_name(part)) if n in shapes), "")
+        whole = shapes.get(name)
         channels = channels_of(program.manifest, part, shape, whole) if whole else None
         matches = channels is not None or shape == whole
         if not matches and (encodes or value.name in last):
@@ -158,15 +159,9 @@ def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
             parts = found.setdefault(name, {})
             before = parts[part].nodes if part in parts else ()
             parts[part] = Part((*before, node), channels)
-    coded = (Place(name, shapes[name], tuple(parts.values())) for name, parts in found.items())
-    return tuple(filter(_is_complete, coded))
-
-
-def _is_complete(place: Place) -> bool:
-    """Whether its parts have all channels, and each once."""
-    first, *others = place.parts
-    channels = [channel for part in place.parts for channel in part.channels or ()]
-    return not (first.channels or others) or sorted(channels) == list(range(*place.shape[:1]))
+    for name, parts in found.items():
+        check_channels(name, [part.channels for part in parts.values()], shapes[name])
+    return tuple(Place(name, shapes[name], tuple(parts.values())) for name, parts in found.items())
 
 
 def slice_of(graph: Graph, given: Sequence[str], targets: Sequence[str]) -> Graph:

@@ -7,7 +7,7 @@ network needs them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import index
 from typing import Any
 
@@ -115,9 +115,22 @@ def channels_of(
         ) from error
     if found is None:
         return None
-    if shape != (len(found), *whole[1:]) or not set(found) <= set(range(*whole[:1])):
-        raise ProgramError(f"the manifest's {_PARTS} do not fit %{name}: compile the model again")
+    if shape != (len(found), *whole[1:]):
+        raise _does_not_fit(name)
     return found
+
+
+def check_channels(
+    name: str, parts: Sequence[tuple[int, ...] | None], whole: tuple[int, ...]
+) -> None:
+    """ProgramError unless the parts of a value, of this shape, have each of its channels once."""
+    channels = [channel for part in parts for channel in part or ()]
+    if parts != [None] and sorted(channels) != list(range(*whole[:1])):
+        raise _does_not_fit(name)
+
+
+def _does_not_fit(name: str) -> ProgramError:
+    return ProgramError(f"the manifest's {_PARTS} do not fit %{name}: compile the model again")
 
 
 def spread(array: Array, shape: tuple[int, ...]) -> Array:

@@ -10,12 +10,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import qcompiler
-from qcompiler.ir import Builder, Constant, Graph, Op, Tensor, UnsupportedModel, evaluate
+from qcompiler.ir import Builder, Constant, Graph, Op, Tensor, UnsupportedModel, evaluate, verify
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.view import Take
 from qcompiler.passes.channels import can_part, channels_name, parted
 from qcompiler.passes.groups import groups
 from qcompiler.passes.linear import columns
+from qcompiler.passes.noise import noise_of
 from qcompiler.passes.slices import can_slice, part_name, slice_name, sliced, whole_name
 from tests.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_batch, random_network
 from tests.spiking import same_spikes
@@ -54,7 +56,9 @@ def test_channels_keep_the_numbers(branches: bool, before: str, seed: int) -> No
     network = random_network(seed, 6, branches)
     batch = random_batch(network, seed)
     graph = compiled(network, before, calibration=(batch,), t_max=8)
-    (one,), (other,) = evaluate(graph, batch), evaluate(all_parted(graph, seed, 3), batch)
+    split = all_parted(graph, seed, 3)
+    verify(split)
+    (one,), (other,) = evaluate(graph, batch), evaluate(split, batch)
     size = np.abs(one).max() + 1
     np.testing.assert_allclose(other, one, 1e-4, 1e-4 * size)
 
@@ -77,8 +81,25 @@ def test_engines_agree(text: str, seed: int) -> None:
     same_spikes(program, "fast", batch[:4])
 
 
-def residual() -> Graph:
-    """A pooled value that a convolution and, past it, a sum read."""
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+@given(seed=seeds)
+@settings(max_examples=10, deadline=None, phases=PHASES)
+def test_engines_agree_on_what_targets_make(target: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = random_network(seed, 6, branches=True)
+    batch = random_batch(graph, seed)
+    try:
+        program = qcompiler.compile(
+            graph, calibration=batch, target=target, t_max=int(rng.integers(2, 9))
+        )
+    except UnsupportedModel:
+        assume(False)
+        raise
+    same_spikes(program, "fast", batch[:4])
+
+
+def residual(pooled: str = "pool") -> Graph:
+    """A pooled value that a convolution and, past it, two sums read."""
     build, rng = Builder("net"), np.random.default_rng(0)
 
     def convolution(size: int, *channels: int) -> tuple[Op, Constant, Constant]:
@@ -93,10 +114,11 @@ def residual() -> Graph:
 
     value = layer(build.input("x", Tensor((2, 6, 6))), "in", 3, 4, 2)
     value = build.add(Clip(0.0), value, name="relu")
-    pool = build.add(MaxPool((2, 2), (0, 0, 0, 0), (1, 1), (2, 2)), value, name="pool")
+    pool = build.add(MaxPool((2, 2), (0, 0, 0, 0), (1, 1), (2, 2)), value, name=pooled)
     value = build.add(Add(), layer(pool, "past", 3, 4, 4), pool, name="sum")
     value = build.add(Clip(0.0), value, name="last")
-    return build.build([layer(value, "y", 1, 3, 4)])
+    value = build.add(Add(), layer(value, "again", 1, 4, 4), pool, name="second sum")
+    return build.build([value])
 
 
 def test_each_part_has_its_rows_and_its_columns() -> None:
@@ -111,8 +133,38 @@ def test_each_part_has_its_rows_and_its_columns() -> None:
     assert weights["in:channels0"] == (3, 2, 3, 3)
     assert weights["past:channels0"] == (4, 3, 3, 3)
     assert weights["past:channels1"] == (4, 1, 3, 3)
+    verify(found)
     batch = np.random.default_rng(1).random((5, 2, 6, 6), np.float32)
     np.testing.assert_allclose(evaluate(found, batch), evaluate(graph, batch), 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("name", ["relu:channels0", "relu:channels1"])
+def test_names_that_are_taken_leave_a_value_whole(name: str) -> None:
+    graph, clashing = residual(), residual(name)
+    assert can_part(graph, of(graph, "relu"))
+    assert not can_part(clashing, of(clashing, "relu"))
+
+
+def test_channels_are_told_apart_only_where_they_stay_in_place() -> None:
+    """Two layers read two channels and six of one value: its noise is told as a whole."""
+    build, rng = Builder("net"), np.random.default_rng(0)
+
+    def layer(value: Any, name: str, *channels: int) -> Any:
+        weight = rng.standard_normal((*channels, 1, 1)).astype(np.float32)
+        bias = np.zeros((channels[0], 1, 1), np.float32)
+        constants = Constant(f"{name}:w", weight), Constant(f"{name}:b", bias)
+        return build.add(Conv((1, 1), (0, 0, 0, 0), (1, 1)), value, *constants, name=name)
+
+    value = build.add(Clip(0.0), layer(build.input("x", Tensor((3, 4, 4))), "in", 8, 3), name="v")
+    some = build.add(Take(0, (0, 1)), value, name="some")
+    others = build.add(Take(0, tuple(range(2, 8))), value, name="others")
+    total = build.add(Add(), layer(some, "a", 4, 2), layer(others, "b", 4, 6), name="sum")
+    graph = build.build([layer(build.add(Clip(0.0), total, name="w"), "y", 4, 4)])
+    data = rng.random((6, 3, 4, 4), np.float32)
+    found = noise_of(graph, (data,), lambda value: 4)
+    assert np.isnan(found["v"].channels).all()
+    assert (found["w"].channels > 0).all()
+    qcompiler.compile(graph, calibration=data, target="reference", t_max=4)
 
 
 def test_what_has_no_columns_cannot_be_parted() -> None:
