@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from qcompiler.ir.kernels import Array
+from qcompiler.ir.kernels import Array, of_rank
 
 from .grid import Grid, plane, table
 from .plain import Population, Synapses
@@ -183,7 +183,7 @@ class Each:
     def __init__(self, row: Synapses, group: Population) -> None:
         self.row = row
         weights = np.asarray(row.weights)
-        weights = weights.reshape((1,) * (len(group.shape) - weights.ndim) + weights.shape)
+        weights = of_rank(weights, len(group.shape))
         if any(n > 1 for n in weights.shape[1:]):
             weights = np.broadcast_to(weights, (*weights.shape[:1], *group.shape[1:]))
         weights = weights.reshape(weights.shape[0] if weights.ndim else 1, -1)

@@ -23,7 +23,7 @@ from qcompiler.ir.integer import (
     spiking_nodes,
     weight_of,
 )
-from qcompiler.ir.kernels import Array
+from qcompiler.ir.kernels import Array, of_rank
 from qcompiler.ir.snn import (
     Connect,
     Convolve,
@@ -129,7 +129,7 @@ def _clocks(graph: Graph, node: Node, group: plain.Population) -> list[Synapses]
     if not lines:  # what clocks send can cancel altogether
         return []
     rank = len(group.shape)
-    full = [w.reshape((1,) * (rank - w.ndim) + w.shape) for w in lines.values()]
+    full = [of_rank(weight, rank) for weight in lines.values()]
     spread = np.broadcast_shapes((1,) * rank, *(weight.shape for weight in full))
     weights = np.zeros((len(full), *spread), np.int32)
     for line, weight in zip(weights, full, strict=True):

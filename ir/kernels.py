@@ -28,6 +28,11 @@ def is_single(array: Array) -> bool:
         return bool(np.isfinite(array.astype(np.float32, copy=False)).all())
 
 
+def of_rank(array: Array, rank: int) -> Array:
+    """An array that spreads over others of a rank, with that many axes."""
+    return array.reshape((1,) * (rank - array.ndim) + array.shape)
+
+
 def windows(image: Array, op: Sliding, kernel: tuple[int, ...], fill: float) -> Array:
     """View of every window: ``batch x channel x out x kernel``, padded with ``fill``."""
     rank = len(kernel)

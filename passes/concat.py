@@ -28,9 +28,10 @@ from qcompiler.ir.ann import (
     Softmax,
     SumPool,
 )
-from qcompiler.ir.kernels import Array
+from qcompiler.ir.kernels import of_rank
 from qcompiler.ir.view import Reshape, Take, Transpose
 
+from .linear import with_rows
 from .parts import Parts
 
 _MOST_RUNS = 4  # parts of a concatenation of takes, for each part that is taken from
@@ -111,8 +112,7 @@ def _by_groups(new: Parts, op: Conv) -> tuple[Node, ...]:
     weight, bias = new.node.operands[1:]
     assert isinstance(weight, Constant) and isinstance(bias, Constant)
     width, outputs = new.shape[0] // op.groups, len(weight.data) // op.groups
-    biases = _full_rank(bias.data, len(new.shape))
-    biases = np.broadcast_to(biases, (len(weight.data), *biases.shape[1:]))
+    biases = with_rows(bias.data, new.node.result.type.shape)
     layers = []
     for index, part in enumerate(new.parts):
         rows = slice(new.begins[index] // width * outputs, new.ends[index] // width * outputs)
@@ -155,7 +155,7 @@ def _affine(new: Parts) -> tuple[Node, ...]:
         constants = []
         for role, operand in zip(("scale", "shift"), new.node.operands[1:], strict=True):
             assert isinstance(operand, Constant)
-            array = _full_rank(operand.data, len(new.shape))
+            array = of_rank(operand.data, len(new.shape))
             if array.shape[new.axis] > 1:
                 at = (slice(None),) * new.axis + (slice(new.begins[index], new.ends[index]),)
                 constants.append(Constant(f"{operand.name}:{role}{index}", array[at]))
@@ -163,10 +163,6 @@ def _affine(new: Parts) -> tuple[Node, ...]:
                 constants.append(operand)
         layers.append(new.add(new.node.op, part, *constants))
     return new.done(Concat(new.axis), *layers)
-
-
-def _full_rank(array: Array, rank: int) -> Array:
-    return array.reshape((1,) * (rank - array.ndim) + array.shape)
 
 
 def _taken(new: Parts, op: Take) -> tuple[Node, ...] | None:

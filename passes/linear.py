@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.ir import Constant, Node, Operand, origins
 from qcompiler.ir.ann import Affine, Conv, Dense, SumPool
-from qcompiler.ir.kernels import Array, convolve, reach
+from qcompiler.ir.kernels import Array, convolve, of_rank, reach
 
 
 def parameters(node: Node) -> tuple[Array, Array] | None:
@@ -63,11 +63,6 @@ def relinear(node: Node, source: Operand, weight: Array, bias: Array, *merged: N
         Constant(f"{name}:bias", bias.astype(np.float32)),
     )
     return replace(node, operands=operands, result=last.result, origin=origins(node, *merged))
-
-
-def of_rank(array: Array, rank: int) -> Array:
-    """An array that spreads over others of a rank, with that many axes."""
-    return array.reshape((1,) * (rank - array.ndim) + array.shape)
 
 
 def with_rows(array: Array, shape: tuple[int, ...]) -> Array:

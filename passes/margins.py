@@ -11,7 +11,7 @@ from qcompiler.ir.ann import Add, Concat, Conv, Dense, Pad
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Take
 
-from .linear import parameters, relinear
+from .linear import parameters, relinear, with_rows
 
 
 def margin_rules(node: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -97,9 +97,7 @@ def _padded_rows(node: Node, inner: Node) -> tuple[Node, ...] | None:
     if isinstance(inner.op, Conv):
         weight = _without_groups(weight, inner.op.groups)
         inner = replace(inner, op=replace(inner.op, groups=1))
-    channels = inner.result.type.shape[:1]
-    bias = bias.reshape((1,) * (rank - bias.ndim) + bias.shape)
-    bias = np.broadcast_to(bias, (*channels, *bias.shape[1:]))
+    bias = with_rows(bias, inner.result.type.shape)
     weight, bias = (
         np.pad(array, [(begin, end), *[(0, 0)] * (array.ndim - 1)]) for array in (weight, bias)
     )

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from qcompiler.ir import Value
+from qcompiler.ir.kernels import of_rank
 from qcompiler.ir.view import Reshape, Transpose
 
 from .importers_pool import axes_of_reduction
@@ -155,7 +156,7 @@ def _in_front(step: Step, item: Item, rank: int, at: int) -> Item:
         return step.part("grown", Reshape((*ones, *item.type.shape)), item) if ones else item
     if not isinstance(item, Known) or not item.arrays[0].ndim:
         return item
-    grown = [a.reshape((1,) * (rank - a.ndim) + a.shape) for a in item.arrays]
+    grown = [of_rank(array, rank) for array in item.arrays]
     moved = [np.moveaxis(array, at, 0) for array in grown]
     same = item.fixed is not None
     return Known((moved[0],) * len(moved) if same else tuple(moved), item.name)
