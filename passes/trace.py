@@ -16,7 +16,7 @@ from .calibration import Images, run
 from .groups import Group
 
 _BYTES = 24  # a neuron and image, while its layer is worked on
-_MEMORY = 1 << 31
+_MEMORY = 3 << 30
 _WORK = 1.2e11  # products that run all images through a network once
 
 

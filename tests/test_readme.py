@@ -1,4 +1,4 @@
-"""The README shows what its commands print."""
+"""The README, and the pages of the documentation, show what their commands print."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ import pytest
 from tests.shown import alike
 
 ROOT = Path(__file__).parent.parent
+CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 BLOCKS = [
-    block
-    for block in re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    if "make " not in block
+    block for block in CONSOLE.findall((ROOT / "README.md").read_text()) if "make " not in block
 ]
 SCRIPTS = Path(sys.executable).parent
 
 
 def commands(block: str) -> list[tuple[str, str]]:
-    """The commands of a block, each with what the README shows of its output."""
+    """The commands of a block, each with what is shown of its output."""
     parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
@@ -44,28 +43,53 @@ def parameter(block: str) -> Any:
 @pytest.mark.skipif(not (SCRIPTS / "qcompile").exists(), reason="the commands are not installed")
 @pytest.mark.parametrize("block", [parameter(block) for block in BLOCKS])
 def test_readme(block: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    for path in (ROOT / "examples" / "digits").glob("digits*"):
-        shutil.copy(path, tmp_path)
-    if "mnist" in block:
-        for path in (request.getfixturevalue("data_dir") / "mnist").iterdir():
-            shutil.copy(path, tmp_path)
+    copy_inputs(block, tmp_path, request)
+    if "digits.loihi" in block and "qcompile" not in block:
+        ran(commands(BLOCKS[0])[0][0], tmp_path).check_returncode()
+    for command, shown in commands(block):
+        found = ran(command, tmp_path)
+        check(command, found.stdout + found.stderr, shown)
+
+
+@pytest.mark.skipif(not (SCRIPTS / "qcompile").exists(), reason="the commands are not installed")
+@pytest.mark.parametrize("page", ["explain", pytest.param("schedules", marks=pytest.mark.data)])
+def test_page(page: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """One block after the other, in one folder; they show no progress."""
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    copy_inputs(text, tmp_path, request)
+    for block in CONSOLE.findall(text):
+        for command, shown in commands(block):
+            check(command, ran(command, tmp_path).stdout, shown)
+
+
+def copy_inputs(text: str, folder: Path, request: pytest.FixtureRequest) -> None:
+    """What commands find in their folder."""
+    paths = list((ROOT / "examples" / "digits").glob("digits*"))
+    if "mnist" in text:
+        paths += (request.getfixturevalue("data_dir") / "mnist").iterdir()
+    for path in paths:
+        shutil.copy(path, folder)
+
+
+def ran(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """What a command does, typed in a folder."""
     environment = os.environ | {
         "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT / "examples"),
         "COLUMNS": "100",
     }
-    if "digits.loihi" in block and "qcompile" not in block:
-        compile_first = commands(BLOCKS[0])[0][0]
-        subprocess.run(compile_first, shell=True, cwd=tmp_path, env=environment, check=True)
-    for command, shown in commands(block):
-        ran = subprocess.run(
-            command,
-            shell=True,
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        printed = "".join(f"{line.rstrip()}\n" for line in (ran.stdout + ran.stderr).splitlines())
-        assert printed == shown or alike(printed, shown), f"{command}\n{printed}"
+    return subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def check(command: str, output: str, shown: str) -> None:
+    """That a command prints what is shown."""
+    printed = "".join(f"{line.rstrip()}\n" for line in output.splitlines())
+    assert printed == shown or alike(printed, shown), f"{command}\n{printed}"

@@ -112,9 +112,9 @@ WHOLE = {"first": 32 * 64, "narrow": 4 * 64, "last": 32 * 16, "y": 10}
 
 def test_bottlenecks_are_split_and_others_are_not() -> None:
     found = populations(slices=8)
-    assert found["narrow"] >= 1.25 * WHOLE["narrow"]
-    assert found["first"] < 1.1 * WHOLE["first"]  # single channels
-    assert {name: found[name] for name in ("last", "y")} == {"last": 32 * 16, "y": 10}
+    assert found["narrow"] > 1.5 * WHOLE["narrow"]
+    assert found["first"] < 1.25 * WHOLE["first"]  # single channels
+    assert found["y"] == WHOLE["y"]
     assert populations(slices=1) == WHOLE
     assert populations(effort=0) == WHOLE
     assert populations(t_max=256) == WHOLE  # so little noise needs no neurons
@@ -123,7 +123,7 @@ def test_bottlenecks_are_split_and_others_are_not() -> None:
 def test_with_few_levels_more_is_worth_it() -> None:
     few, many = populations(t_max=3), populations(t_max=16)
     assert few["first"] > 1.2 * many["first"]
-    assert few["last"] > 2 * many["last"]
+    assert few["last"] >= 2 * many["last"]
     assert populations(t_max=3, slices=2)["last"] == 2 * WHOLE["last"]
 
 
