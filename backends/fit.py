@@ -16,7 +16,7 @@ from .wires import EXPONENT, WEIGHT
 
 _SHRINK = "use a smaller --t-max or fewer --weight-bits"
 _STAGES = "pool in two stages, with smaller windows"
-_RECOMPILE = "compile with --target loihi"
+_RECOMPILE = "compile with --target loihi; in --passes, quantize{even=true}"
 
 
 def findings(

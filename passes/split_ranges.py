@@ -35,7 +35,7 @@ from .trace import images_for
 Note: TypeAlias = "Callable[[str, list[int]], None] | None"
 
 _QUIET = 1 / 400  # noise of a whole network, relative to its sums, that needs no mending
-_WORTH = 2.0  # share of the noise saved over share of the neurons added: as longer windows save
+_WORTH = 2.5  # share of the noise saved over share of the neurons added; longer windows save 2
 _FEW = 10  # with fewer levels shares are those of (t_max / 10)^2 of the noise: it grows like this
 _MOST = 16  # slices
 _IMAGES = 256  # more tell little

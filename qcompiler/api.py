@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from numbers import Real
 from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,8 @@ def _budget(max_drop: float | None, max_drift: float | None, calibration: Any) -
     if len(asked) > 1:
         raise PipelineError("max-drop and max-drift exclude each other")
     ((kind, percent),) = asked.items()
+    if not isinstance(percent, Real):
+        raise PipelineError(f"max-{kind} must be a number, not {percent!r}")
     if not 0 <= percent <= 100:
         raise PipelineError(f"max-{kind} must be from 0 to 100 percent, not {percent:g}")
     if calibration is None:

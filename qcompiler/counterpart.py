@@ -25,7 +25,7 @@ from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.slices import part_name, whole_name
 
 from .frontend import Preprocessing, import_model
-from .scales import channels_of, check_channels
+from .scales import channels_of, check_channels, does_not_fit
 
 
 def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
@@ -155,7 +155,10 @@ def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
                 f"{model} does not match the program: it has no value %{value.name} of shape "
                 f"{shape}\n   = help: give the model that was compiled"
             )
-        if matches and isinstance(node.op, Encode | Population):
+        coded = isinstance(node.op, Encode | Population)
+        if coded and not matches and name == whole_name(part) != part:
+            raise does_not_fit(part)
+        if matches and coded:
             parts = found.setdefault(name, {})
             before = parts[part].nodes if part in parts else ()
             parts[part] = Part((*before, node), channels)

@@ -108,15 +108,22 @@ def _fit(data: Data, inputs: Inputs, layout: str | None) -> Data:
     pairs = zip(data.arrays, inputs, strict=True)
     arrays = tuple(fit(array, shape, layout, name) for array, (name, shape) in pairs)
     lengths = {len(array) for array in arrays}
+    if len(lengths) > 1:
+        raise DataError(f"the inputs differ in length: {sorted(lengths)}")
     if data.labels is not None:
         if np.ndim(data.labels) != 1 or np.asarray(data.labels).dtype.kind not in "iu":
             raise DataError("labels must be one integer a frame")
-        lengths.add(len(data.labels))
-    if len(lengths) > 1:
-        raise DataError(f"inputs and labels differ in length: {sorted(lengths)}")
+        if len(data.labels) not in lengths:
+            raise DataError(f"there are {len(data.labels)} labels for {len(arrays[0])} inputs")
     if not lengths or not min(lengths):
         raise DataError("the data are empty")
     return Data(arrays, data.labels)
+
+
+def check_labels(labels: Array, classes: int) -> None:
+    """DataError unless all labels are classes of an output of so many elements."""
+    if not 0 <= labels.min() <= labels.max() < classes:
+        raise DataError(f"labels must be from 0 to {classes - 1}, the classes of the output")
 
 
 def fit(array: Array, shape: tuple[int, ...], layout: str | None, name: str = "input") -> Array:
@@ -130,9 +137,10 @@ def fit(array: Array, shape: tuple[int, ...], layout: str | None, name: str = "i
             f"front, {(1, *shape)}"
         )
     if arranged is None:
+        told = ", or give qcompile --layout nhwc or nchw" if len(array.shape) == 4 else ""
         raise DataError(
             f"data of shape {array.shape[1:]} a frame do not fit the input {name} of shape "
-            f"{shape}; arrange them so, or give --layout nhwc or nchw if that tells how"
+            f"{shape}: arrange them so{told}"
         )
     return arranged.reshape(len(array), *shape)
 

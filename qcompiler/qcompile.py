@@ -131,6 +131,8 @@ def _run(given: argparse.Namespace) -> int:
     for path in given.sweep:
         if not path.resolve().parent.is_dir():
             raise PipelineError(f"there is no folder {path.parent} for --sweep")
+        if path.exists() and not path.is_file():
+            raise PipelineError(f"{path} is no regular file: choose another --sweep")
     watcher = _Watcher(given)
     if given.emit:
         return _emit(given, watcher)

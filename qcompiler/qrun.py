@@ -82,6 +82,8 @@ def _run(given: argparse.Namespace) -> int:
         for read, what in ((given.data, "the data"), (given.against, "the model")):
             if path and read and path.exists() and path.samefile(read):
                 raise ProgramError(f"{path} holds {what}: choose another {option}")
+        if path and path.resolve().is_relative_to(given.program.resolve()):
+            raise ProgramError(f"{path} is in the program's folder: choose another {option}")
     with progress(f"running on {given.engine}", given.quiet) as bar:
         measured = program.measure(
             *found.arrays,
@@ -129,6 +131,9 @@ def _figures(
 ) -> dict[str, Any]:
     counters, neurons = measured.counters, neuron_count(program.graph)
     ours = _classes(next(iter(measured.outputs.values())))
+    scores = next(iter(measured.outputs.values()))
+    if found.labels is not None and ours is not None and scores.dtype.kind != "i":
+        data.check_labels(found.labels, scores[0].size)
     theirs = None if reference is None else _classes(reference)
     return {
         "frames": counters.frames,

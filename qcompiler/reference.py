@@ -28,6 +28,8 @@ def run_onnx(
     Models with a fixed batch are run that many frames at a time, those without a batch axis one by
     one. InvalidModel if it cannot run.
     """
+    if not Path(model).is_file():
+        raise InvalidModel(f"there is no file {model}")
     try:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3

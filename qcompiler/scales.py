@@ -90,7 +90,8 @@ def scale_of(manifest: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> 
     """The factor of every channel of a value, shaped to spread; ProgramError if it does not fit."""
     try:
         given = manifest.get(_KEY, {}).get(name)
-        found = np.ones(shape[:1], np.float32) if given is None else np.asarray(given, np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite
+            found = np.asarray(np.ones(shape[:1]) if given is None else given, np.float32)
     except (AttributeError, TypeError, ValueError) as error:
         raise ProgramError(f"the manifest's {_KEY} are damaged: compile the model again") from error
     if found.shape != shape[:1] or not (np.isfinite(found).all() and (found > 0).all()):
@@ -115,8 +116,8 @@ def channels_of(
         ) from error
     if found is None:
         return None
-    if shape != (len(found), *whole[1:]):
-        raise _does_not_fit(name)
+    if shape != (len(found), *whole[1:]) or list(found) != sorted(set(found)):
+        raise does_not_fit(name)
     return found
 
 
@@ -126,10 +127,11 @@ def check_channels(
     """ProgramError unless the parts of a value, of this shape, have each of its channels once."""
     channels = [channel for part in parts for channel in part or ()]
     if parts != [None] and sorted(channels) != list(range(*whole[:1])):
-        raise _does_not_fit(name)
+        raise does_not_fit(name)
 
 
-def _does_not_fit(name: str) -> ProgramError:
+def does_not_fit(name: str) -> ProgramError:
+    """For a part of a value that a manifest does not tell right."""
     return ProgramError(f"the manifest's {_PARTS} do not fit %{name}: compile the model again")
 
 

@@ -123,5 +123,6 @@ def _none(trials: Trials) -> CompileError:
     best = min(judged, key=budget.loss)
     return CompileError(
         f"no schedule keeps within --max-{budget.kind} {budget.percent:g}: "
-        f"the least loss was {budget.loss(best):.2f} % (+-{best.doubt:.2f})"
+        f"the least loss was {budget.loss(best):.2f} % (+-{best.doubt:.2f})\n"
+        "   = help: give a larger budget, or more calibration images to be surer"
     )

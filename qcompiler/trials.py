@@ -37,6 +37,7 @@ from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.split_inputs import SplitInputs
 
 from .costs import Costs
+from .data import check_labels
 from .judgement import Judgement, judge
 from .schedules import Budget, Point
 from .windows import Windows
@@ -71,9 +72,10 @@ class Trials:
         self.done, self.rest = steps.passes[:at], steps.passes[at:]
         self.labels = labels if budget.kind == "drop" else None
         self.before = Pipeline(self.done).run(graph)
+        verify(self.before, *self.rest[0].requires)
         self.real = _real(self.before, data)
         if self.labels is not None:
-            _check_labels(self.labels, self.real.shape[1])
+            check_labels(self.labels, self.real.shape[1])
         self.costs = Costs(self.real, self.labels, budget.percent)
         self.noise = float(self.costs.sizes[self._last_within(self.costs.noise, 1.0)])
         self.clip = _clip(self.real, _AWAY * self.noise)
@@ -190,11 +192,6 @@ def _real(graph: Graph, data: tuple[Array, ...]) -> Array:
     if found[0].size < 2:
         raise UnsupportedModel("a search needs an output of several elements, one for each class")
     return found.reshape(len(found), -1)
-
-
-def _check_labels(labels: Array, classes: int) -> None:
-    if not 0 <= labels.min() <= labels.max() < classes:
-        raise DataError(f"labels must be from 0 to {classes - 1}, the classes of the output")
 
 
 def _clip(real: Array, away: float) -> ClipOutputs:

@@ -106,6 +106,22 @@ def test_engines_give_the_same_figures(run: Any) -> None:
     assert fast | {"engine": ""} == steps | {"engine": ""}
 
 
+def test_labels_of_other_classes_are_refused(run: Any, folder: Path) -> None:
+    run("qcompile net.onnx --calibration data.npz -q")
+    with np.load("data.npz") as found:
+        arrays = dict(found)
+    name = next(name for name in arrays if name in ("labels", "y"))
+    np.savez("other.npz", **{**arrays, name: arrays[name] + 3})
+    status, _, err = run("qrun net.loihi other.npz")
+    assert (status, err) == (1, "error: labels must be from 0 to 2, the classes of the output\n")
+    np.savez("fewer.npz", **{**arrays, name: arrays[name][:7]})
+    status, _, err = run("qrun net.loihi fewer.npz")
+    assert status == 1
+    assert "there are 7 labels for 20 inputs" in err
+    status, _, err = run("qrun net.loihi data.npz --against none.onnx")
+    assert (status, err) == (1, "error: there is no file none.onnx\n")
+
+
 def test_figures_for_people(run: Any) -> None:
     run("qcompile net.onnx --calibration data.npz -q")
     status, out, err = run("qrun net.loihi data.npz --against net.onnx --limit 5")

@@ -168,10 +168,11 @@ def test_wrong_input_is_found_by_labels(
 
 def test_right_input_is_not_called_wrong(tmp_path: Path) -> None:
     path, images, labels = coloured(tmp_path)
-    labels = np.where(np.arange(len(labels)) % 3, labels, (labels + 1) % 5)  # a third are wrong
     program = qcompiler.compile(path, target="reference", calibration=images, t_max=64)
-    found = explain(program, path, data.Data((images,), labels)).first
-    assert found is None or found.cause != verdict.INPUT
+    wrong = (labels + 1) % 5
+    for given in (np.where(np.arange(len(labels)) % 3, labels, wrong), wrong):  # a third are, all
+        found = explain(program, path, data.Data((images,), given)).first
+        assert found is None or found.cause != verdict.INPUT
 
 
 @pytest.mark.parametrize(
@@ -259,8 +260,10 @@ def test_channels_of_parts_are_remembered(tmp_path: Path) -> None:
     program.manifest["channel_parts"] = [1]
     with pytest.raises(ProgramError, match="damaged"):
         explained(program)
-    del program.manifest["channel_parts"]
-    assert not apart & {layer.name for layer in explained(program).layers}
+    for wrong in ({}, {name: [*parts[name][1:], parts[name][0]]}):
+        program.manifest["channel_parts"] = wrong
+        with pytest.raises(ProgramError, match="do not fit"):
+            explained(program)
 
 
 def test_pixels_are_compared_by_their_variance(tmp_path: Path) -> None:
@@ -272,6 +275,14 @@ def test_pixels_are_compared_by_their_variance(tmp_path: Path) -> None:
         found = explain(program, path, data.Data(network.held_out))
         assert not found.classes
         assert (found.first is None) == agree
+
+
+@pytest.mark.parametrize("damaged", [None, 5, "x"])
+def test_a_damaged_model_entry_is_named(damaged: Any) -> None:
+    program = compiled(t_max=2, effort=0)
+    program.manifest["model"] = damaged
+    with pytest.raises(ProgramError, match="the manifest's model is damaged"):
+        explained(program)
 
 
 @pytest.mark.parametrize("last", ["Softmax", "ArgMax", "Identity"])
@@ -427,6 +438,11 @@ def test_the_command_refuses_what_makes_no_sense(
     status, _, err = run(capsys, program, TEST, "--against", mine, "--page", mine)
     assert status == 1
     assert "holds the model: choose another --page" in err
+    inside = program / "manifest.json"
+    status, _, err = run(capsys, program, TEST, "--against", MODEL, "--page", inside)
+    assert status == 1
+    assert "is in the program's folder: choose another --page" in err
+    assert inside.read_text().startswith("{")
     mine.write_bytes(MODEL.read_bytes()[:1000])
     status, _, err = run(capsys, program, TEST, "--against", mine, "--explain")
     assert status == 1

@@ -305,6 +305,14 @@ def test_the_command(
             "--max-drift 1 --calibration CALIBRATION --sweep no/such/file.csv",
             "error: there is no folder no/such for --sweep",
         ),
+        (
+            "--max-drift 1 --calibration CALIBRATION --sweep folder.csv",
+            "error: folder.csv is no regular file: choose another --sweep",
+        ),
+        (
+            "--max-drift 1 --calibration CALIBRATION --passes normalize,quantize,assign-windows",
+            "error: batch normalisation is left in the graph",
+        ),
     ],
 )
 def test_faults_are_one_sentence(
@@ -317,6 +325,7 @@ def test_faults_are_one_sentence(
     monkeypatch.chdir(tmp_path)
     with np.load(CALIBRATION) as given:
         images = given["images"]
+    Path("folder.csv").mkdir()
     np.save("unlabelled.npy", images)
     np.save("few.npy", images[:20])
     np.save("short.npy", np.arange(3))
@@ -326,7 +335,7 @@ def test_faults_are_one_sentence(
         f"{COMMAND} -q {options.replace('CALIBRATION', str(CALIBRATION))}", capsys
     )
     assert (status, out) == (1, "")
-    assert err.startswith(message) and err.count("\n") <= 2
+    assert err.startswith(message) and err.count("\n") <= 3
     assert not Path("out").exists()
 
 
