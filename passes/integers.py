@@ -145,6 +145,8 @@ def integers_of(
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
             parts = _parts(real.branches, weights, limits.weight)
             return Integers(tuple(parts), bias, neuron.astype(np.int64), calibrated)
+        if common and attempt >= _TOGETHER:  # the best slopes, which exceed, lie below the steepest
+            steepest = np.minimum(steepest, slope.min())
         if common or attempt >= _TOGETHER:
             excess = np.maximum(excess, excess.max())
         lower = np.floor(steepest / np.maximum(per_slope(excess, slope.shape), 1))
