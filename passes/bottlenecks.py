@@ -90,12 +90,12 @@ def widen(
     """
     found: dict[str, Slicing] = {}
     left, total = noise, neurons
+    alone = sum(value.neurons * len(value.noise) for value in values.values())
     for _ in range(_ROUNDS):
         price = worth * min(left, loud * noise) / total
         before, found = found, {n: v.best(price, _APART * left, most) for n, v in values.items()}
         if found == before:
             break
         left = noise - sum(v.noise.sum() - found[name].noise for name, v in values.items())
-        alone = sum(v.neurons * len(v.noise) for v in values.values())
         total = neurons - alone + sum(slicing.neurons for slicing in found.values())
     return found

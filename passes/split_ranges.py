@@ -77,33 +77,28 @@ class SplitRanges(Pass):
         data = sample(self.calibration, min(images, _IMAGES))
         levels = partial(levels_of, graph, t_max=self.t_max)
         found = noise_of(graph, data, levels, self.progress)
-        values = self._bottlenecks(graph, names, found)
-        for name, slicing in self._slicings(graph, values, found).items():
+        for name, slicing, loud in self._slicings(graph, names, found):
             width = partial(_width, found[name].histogram, levels(_group(graph, name).result))
-            loud = values[name].order[: slicing.loud]
             graph = self._split(graph, name, slicing, loud, width)
         return graph
 
-    def _bottlenecks(
+    def _slicings(
         self, graph: Graph, names: list[str], found: dict[str, Noise]
-    ) -> dict[str, Bottleneck]:
-        """The values that can be split and bring in noise."""
-        noise, sizes = shares(found), _sizes(graph)
-        return {
+    ) -> list[tuple[str, Slicing, Array]]:
+        """The values that can be split and bring in noise, their slices, and the loud channels."""
+        if sum(one.sums for one in found.values()) < _QUIET:
+            return []
+        noise = shares(found)
+        sizes = {value.name: float(size(value.type)) for value in coded(graph)}
+        values = {
             name: _bottleneck(graph, name, found[name], noise[name], sizes[name])
             for name in names
             if noise.get(name, 0.0) > 0
         }
-
-    def _slicings(
-        self, graph: Graph, values: dict[str, Bottleneck], found: dict[str, Noise]
-    ) -> dict[str, Slicing]:
-        """The slices of each that are worth it."""
-        if sum(one.sums for one in found.values()) < _QUIET:
-            return {}
+        total, neurons = sum(noise.values()), sum(sizes.values())
         loud = (self.t_max / _FEW) ** 2
-        neurons = sum(_sizes(graph).values())
-        return widen(values, sum(shares(found).values()), neurons, self.slices, _WORTH, loud)
+        chosen = widen(values, total, neurons, self.slices, _WORTH, loud)
+        return [(name, one, values[name].order[: one.loud]) for name, one in chosen.items()]
 
     def _split(
         self,
@@ -128,10 +123,6 @@ class SplitRanges(Pass):
             if count > 1 and width(count) > 0:
                 graph = sliced(graph, _group(graph, part), width(count), count)
         return graph
-
-
-def _sizes(graph: Graph) -> dict[str, float]:
-    return {value.name: float(size(value.type)) for value in coded(graph)}
 
 
 def _width(histogram: Histogram, levels: int, count: int) -> float:

@@ -94,9 +94,9 @@ def _run(given: argparse.Namespace) -> int:
     if given.against is not None:
         with progress("running the ONNX model", given.quiet) as bar:
             reference = run_onnx(given.against, found, preprocessing, bar)
+    figures = _figures(program, measured, found, reference, given.engine)
     if given.output is not None:
         _write(given.output, "-o", lambda path: save_arrays(path, measured.outputs))
-    figures = _figures(program, measured, found, reference, given.engine)
     explanation = _explained(program, found, given) if given.explain else None
     if given.json:
         print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
@@ -130,8 +130,8 @@ def _figures(
     engine: str,
 ) -> dict[str, Any]:
     counters, neurons = measured.counters, neuron_count(program.graph)
-    ours = _classes(next(iter(measured.outputs.values())))
     scores = next(iter(measured.outputs.values()))
+    ours = _classes(scores)
     if found.labels is not None and ours is not None and scores.dtype.kind != "i":
         data.check_labels(found.labels, scores[0].size)
     theirs = None if reference is None else _classes(reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,14 @@ from qcompiler.passes.linear import columns
 from qcompiler.passes.noise import noise_of
 from qcompiler.passes.slices import can_slice, part_name, slice_name, sliced, whole_name
 from tests.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_batch, random_network
+from tests.rewrites import FOLDED, engines_agree, keeps_the_numbers
 from tests.spiking import same_spikes
 
 seeds = st.integers(0, 2**32 - 1)
-FOLDED = "fold-batchnorm,fold-linear"
 EQUALIZED = f"{FOLDED},equalize{{effort=1}}"
 
 
-def all_parted(graph: Graph, seed: int, most: int = 1) -> Graph:
+def all_parted(graph: Graph, seed: int, most: int) -> Graph:
     """Every value that can be, as two or three of some channels, and these in slices or not."""
     rng = np.random.default_rng(seed)
     for name in [group.result.name for group in groups(graph) if can_part(graph, group)]:
@@ -54,31 +55,16 @@ def of(graph: Graph, name: str) -> Any:
 @settings(max_examples=20, deadline=None, phases=PHASES)
 def test_channels_keep_the_numbers(branches: bool, before: str, seed: int) -> None:
     network = random_network(seed, 6, branches)
-    batch = random_batch(network, seed)
-    graph = compiled(network, before, calibration=(batch,), t_max=8)
-    split = all_parted(graph, seed, 3)
-    verify(split)
-    (one,), (other,) = evaluate(graph, batch), evaluate(split, batch)
-    size = np.abs(one).max() + 1
-    np.testing.assert_allclose(other, one, 1e-4, 1e-4 * size)
+    data = random_batch(network, seed)
+    graph = compiled(network, before, calibration=(data,), t_max=8)
+    keeps_the_numbers(graph, all_parted(graph, seed, 3), seed)
 
 
 @pytest.mark.parametrize("text", [REFERENCE, LOIHI])
 @given(seed=seeds)
 @settings(max_examples=10, deadline=None, phases=PHASES)
 def test_engines_agree(text: str, seed: int) -> None:
-    graph = compiled(random_network(seed, 5, branches=True), FOLDED)
-    batch = random_batch(graph, seed)
-    passes = text.replace(f"{FOLDED},", "").replace("normalize", "normalize,lower-activations")
-    target = "loihi" if text is LOIHI else "reference"
-    try:
-        program = qcompiler.compile(
-            all_parted(graph, seed, 2), calibration=batch, target=target, passes=passes, t_max=4
-        )
-    except UnsupportedModel:
-        assume(False)  # weights of few levels that are too large: nothing to compare
-        raise
-    same_spikes(program, "fast", batch[:4])
+    engines_agree(lambda graph: all_parted(graph, seed, 2), text, seed)
 
 
 @pytest.mark.parametrize("target", ["reference", "loihi"])
@@ -169,23 +155,22 @@ def test_channels_are_told_apart_only_where_they_stay_in_place() -> None:
 
 def test_what_has_no_columns_cannot_be_parted() -> None:
     """Neither groups of channels have any, nor does a vector of all elements of an image."""
-    ones = {name: np.ones((2, 2, 3, 3), np.float32) for name in ("conv", "flat")}
 
-    def made(op: Op, weight: Array, size: int) -> Graph:
+    def made(op: Op, weight: Array) -> Graph:
         build = Builder("net")
         one, none = np.ones((4, 1, 1, 1), np.float32), np.zeros((4, 1, 1), np.float32)
         value = build.input("x", Tensor((1, 3, 3)))
         pixel = Conv((1, 1), (0, 0, 0, 0), (1, 1))
         value = build.add(pixel, value, Constant("a", one), Constant("b", none), name="first")
         value = build.add(Clip(0.0), value, name="relu")
-        bias = np.zeros((size, *(1,) * (weight.ndim - 2)), np.float32)
+        bias = np.zeros((2, *(1,) * (weight.ndim - 2)), np.float32)
         value = build.add(op, value, Constant("w", weight), Constant("c", bias), name="y")
         return build.build([value])
 
     pixel = Conv((1, 1), (0, 0, 0, 0), (1, 1))
-    whole = made(pixel, np.ones((2, 4, 1, 1), np.float32), 2)
-    grouped = made(Conv((1, 1), (0, 0, 0, 0), (1, 1), groups=2), ones["conv"][..., :1, :1], 2)
-    flat = made(Dense(), np.ones((2, 36), np.float32), 2)
+    whole = made(pixel, np.ones((2, 4, 1, 1), np.float32))
+    grouped = made(replace(pixel, groups=2), np.ones((2, 2, 1, 1), np.float32))
+    flat = made(Dense(), np.ones((2, 36), np.float32))
     assert [can_part(graph, of(graph, "relu")) for graph in (whole, grouped, flat)] == [
         True,
         False,

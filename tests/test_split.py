@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qcompiler
-from qcompiler.ir import Builder, Constant, Graph, Tensor, UnsupportedModel, Value, evaluate
+from qcompiler.ir import Builder, Constant, Graph, Tensor, Value
 from qcompiler.ir.ann import Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.passes import noise
@@ -20,11 +20,10 @@ from qcompiler.passes.groups import groups
 from qcompiler.passes.noise import noise_of, shares
 from qcompiler.passes.slices import can_slice, part_name, slice_name, sliced, whole_name
 from qcompiler.passes.split_ranges import SplitRanges
-from tests.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_batch, random_network
-from tests.spiking import same_spikes
+from tests.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_network
+from tests.rewrites import FOLDED, engines_agree, keeps_the_numbers
 
 seeds = st.integers(0, 2**32 - 1)
-FOLDED = "fold-batchnorm,fold-linear"
 
 
 def all_sliced(graph: Graph, seed: int) -> Graph:
@@ -41,28 +40,14 @@ def all_sliced(graph: Graph, seed: int) -> Graph:
 @settings(max_examples=25, deadline=None, phases=PHASES)
 def test_slices_keep_the_numbers(branches: bool, seed: int) -> None:
     graph = compiled(random_network(seed, 6, branches), FOLDED)
-    batch = random_batch(graph, seed)
-    (one,), (other,) = evaluate(graph, batch), evaluate(all_sliced(graph, seed), batch)
-    size = np.abs(one).max() + 1
-    np.testing.assert_allclose(other, one, 1e-4, 1e-4 * size)
+    keeps_the_numbers(graph, all_sliced(graph, seed), seed)
 
 
 @pytest.mark.parametrize("text", [REFERENCE, LOIHI])
 @given(seed=seeds)
 @settings(max_examples=10, deadline=None, phases=PHASES)
 def test_engines_agree(text: str, seed: int) -> None:
-    graph = compiled(random_network(seed, 5, branches=True), FOLDED)
-    batch = random_batch(graph, seed)
-    passes = text.replace(f"{FOLDED},", "").replace("normalize", "normalize,lower-activations")
-    target = "loihi" if text is LOIHI else "reference"
-    try:
-        program = qcompiler.compile(
-            all_sliced(graph, seed), calibration=batch, target=target, passes=passes, t_max=4
-        )
-    except UnsupportedModel:
-        assume(False)  # weights of few levels that are too large: nothing to compare
-        raise
-    same_spikes(program, "fast", batch[:4])
+    engines_agree(lambda graph: all_sliced(graph, seed), text, seed)
 
 
 def network(narrow: int = 4, wide: int = 32, pooled: bool = True) -> Graph:
@@ -112,9 +97,8 @@ WHOLE = {"first": 32 * 64, "narrow": 4 * 64, "last": 32 * 16, "y": 10}
 
 def test_bottlenecks_are_split_and_others_are_not() -> None:
     found = populations(slices=8)
-    assert found["narrow"] > 1.2 * WHOLE["narrow"]
-    assert found["first"] < 1.25 * WHOLE["first"]  # single channels
-    assert found["y"] == WHOLE["y"]
+    assert found["narrow"] >= 1.25 * WHOLE["narrow"]
+    assert found == WHOLE | {"narrow": found["narrow"]}
     assert populations(slices=1) == WHOLE
     assert populations(effort=0) == WHOLE
     assert populations(t_max=256) == WHOLE  # so little noise needs no neurons
@@ -123,7 +107,7 @@ def test_bottlenecks_are_split_and_others_are_not() -> None:
 def test_with_few_levels_more_is_worth_it() -> None:
     few, many = populations(t_max=3), populations(t_max=16)
     assert few["first"] > 1.2 * many["first"]
-    assert few["last"] >= 2 * many["last"]
+    assert few["last"] > 2 * many["last"]
     assert populations(t_max=3, slices=2)["last"] == 2 * WHOLE["last"]
 
 
