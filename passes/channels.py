@@ -59,7 +59,11 @@ def channels_name(name: str, index: int) -> str:
 
 
 def parted(graph: Graph, group: Group, chosen: Sequence[Array]) -> Graph:
-    """The same function with a group's result as several values, of these channels each."""
+    """The same function with a group's result as several values, of these channels each.
+
+    ``chosen`` holds ascending indices for each of them, and every channel once. The group must be
+    one that `can_part` allows.
+    """
     return _Channels(graph, group, chosen).done()
 
 

@@ -30,16 +30,12 @@ def columns(node: Node) -> Array | None:
     shape = node.operands[0].type.shape
     if isinstance(node.op, Affine):
         scale = per_channel(node.arrays[0], shape)
-        return (
-            None
-            if scale is None
-            else np.diag(scale).reshape(*shape[:1] * 2, *(1,) * len(shape[1:]))
-        )
+        pixel = (1,) * len(shape[1:])
+        return None if scale is None else np.diag(scale).reshape(*shape[:1] * 2, *pixel)
     found = parameters(node)
     flat = isinstance(node.op, Dense) and len(shape) > 1
-    if found is None or flat or (isinstance(node.op, Conv) and node.op.groups > 1):
-        return None
-    return found[0]
+    grouped = isinstance(node.op, Conv) and node.op.groups > 1
+    return None if found is None or flat or grouped else found[0]
 
 
 def fan_in(node: Node) -> int:

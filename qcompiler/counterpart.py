@@ -155,13 +155,13 @@ def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
                 f"{model} does not match the program: it has no value %{value.name} of shape "
                 f"{shape}\n   = help: give the model that was compiled"
             )
-        coded = isinstance(node.op, Encode | Population)
-        if coded and not matches and name == whole_name(part) != part:
+        if not isinstance(node.op, Encode | Population):
+            continue
+        if matches:
+            known = found.setdefault(name, {}).get(part, Part((), channels))
+            found[name][part] = replace(known, nodes=(*known.nodes, node))
+        elif name == whole_name(part) != part:
             raise does_not_fit(part)
-        if matches and coded:
-            parts = found.setdefault(name, {})
-            before = parts[part].nodes if part in parts else ()
-            parts[part] = Part((*before, node), channels)
     for name, parts in found.items():
         check_channels(name, [part.channels for part in parts.values()], shapes[name])
     return tuple(Place(name, shapes[name], tuple(parts.values())) for name, parts in found.items())
