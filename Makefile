@@ -7,7 +7,7 @@ PARALLEL ?= -n auto --maxprocesses 4 --dist worksteal
 PY := .venv/bin/python
 FOLDERS := qcompiler ir passes backends
 # The install links file by file, so the stamp carries a checksum of the list of files.
-FILES := $(sort $(foreach folder,$(FOLDERS),$(wildcard $(folder)/*.py)))
+FILES := $(sort $(shell find $(FOLDERS) -name '*.py'))
 STAMP := .venv/installed-$(shell echo '$(FILES)' | cksum | cut -d' ' -f1)
 
 .PHONY: install demo test lint bench clean
@@ -31,6 +31,7 @@ lint: install
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
+	cd .venv && bin/python -m mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache -p qcompiler
 
 bench: install
 	$(PY) benchmarks/bench.py $(ARGS)

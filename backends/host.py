@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Value
-from qcompiler.ir.coding import decode, saturated, step_of
-from qcompiler.ir.evaluate import apply
-from qcompiler.ir.integer import (
+from qcompiler.ir.execution.evaluate import apply
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Decode, Encode, Population
+from qcompiler.ir.spiking.coding import decode, saturated, step_of
+from qcompiler.ir.spiking.integer_network import (
     neuron_count,
     outputs,
     sender,
@@ -19,8 +21,6 @@ from qcompiler.ir.integer import (
     start,
     synapse_count,
 )
-from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Decode, Encode, Population
 from qcompiler.ir.types import size
 from qcompiler.ir.view import View, arrange
 

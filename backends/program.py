@@ -5,30 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
+from qcompiler.backends.reference.target import ENGINES
 from qcompiler.ir import DataError, Graph, ProgramError, verify
-from qcompiler.ir.coding import step_of
-from qcompiler.ir.integer import spikes_of, spiking_nodes, start
 from qcompiler.ir.kernels import Array, is_single
+from qcompiler.ir.spiking.coding import step_of
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
 
 from . import storage
-from .backend import Backend
-from .host import Counters, Outcome, frame_step, inner_nodes
-from .lava import Runtime
+from .backend import Backend, Engine, EngineFactory, Progress
+from .host import Counters, frame_step, inner_nodes
 from .report import Report, report_of
 from .unproved import unproved
-
-ENGINES = ("fast", "steps", "lava", "lava-single", "lava-processes")
-_RUNTIMES: dict[str, Runtime] = {
-    "lava": "auto",
-    "lava-single": "single",
-    "lava-processes": "processes",
-}
-Progress: TypeAlias = Callable[[int], None]
-Engine: TypeAlias = Callable[..., Outcome]  # one array an input; options as the engine has them
 
 
 @dataclass(frozen=True)
@@ -54,6 +45,11 @@ class Program:
         return max(spikes_of(node.result).t_max for node in inner_nodes(self.graph))
 
     @property
+    def engines(self) -> tuple[EngineFactory, ...]:
+        """The engines that run this program: the reference engines, and those of its target."""
+        return (*ENGINES, *self.backend.engines)
+
+    @property
     def unproved_checks(self) -> tuple[str, ...]:
         """Checks that rest on calibration data, a sentence each; all others are proved."""
         return unproved(self.graph)
@@ -75,11 +71,8 @@ class Program:
     ) -> Measured:
         """Run a data set in pieces that fit into memory; outputs and counters of all of it."""
         counters, pieces = Counters(), []
-        options: dict[str, Any] = {"count": count} if engine == "fast" else {}
-        if engine in _RUNTIMES:  # streams all frames through one start of the processes
-            options["progress"] = progress
         for part in self._parts(inputs, engine):
-            outcome = self.engine(engine)(*part, **options)
+            outcome = self.engine(engine)(*part, count=count, progress=progress)
             pieces.append(outcome.outputs)
             counters.add(outcome.counters)
             if progress:
@@ -101,8 +94,17 @@ class Program:
     def engine(self, name: str) -> Engine:
         """The engine of this name, made on first use."""
         if name not in self._engines:
-            self._engines[name] = _make(name, self.graph)
+            self._engines[name] = self._factory(name).make(self.graph)
         return self._engines[name]
+
+    def _factory(self, name: str) -> EngineFactory:
+        known = {factory.name: factory for factory in self.engines}
+        if name not in known:
+            target = self.backend.name
+            raise ProgramError(
+                f"no engine named {name} runs programs for {target}: choose {', '.join(known)}"
+            )
+        return known[name]
 
     def _parts(self, inputs: tuple[Array, ...], engine: str) -> Iterator[tuple[Array, ...]]:
         try:
@@ -111,7 +113,7 @@ class Program:
             raise DataError("inputs go one by one, run(a, b), not in a list") from error
         self._check(inputs)
         frames = len(inputs[0])
-        step = frames if engine in _RUNTIMES else frame_step(self.graph)
+        step = frames if self._factory(engine).streams else frame_step(self.graph)
         for begin in range(0, frames, step):
             yield tuple(array[begin : begin + step] for array in inputs)
 
@@ -155,19 +157,3 @@ class Program:
             manifest.pop(own, None)
         verify(graph, *backend.requires)
         return Program(graph, backend, manifest)
-
-
-def _make(name: str, graph: Graph) -> Engine:
-    if name == "fast":
-        from .fast import FastEngine
-
-        return FastEngine(graph)
-    if name == "steps":
-        from .steps import StepsEngine
-
-        return StepsEngine(graph)
-    if name in _RUNTIMES:
-        from .on_lava import OnLava
-
-        return OnLava(graph, _RUNTIMES[name])
-    raise ProgramError(f"no engine is named {name}: choose {', '.join(ENGINES)}")

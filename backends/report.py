@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from qcompiler.backends.loihi.mapping.core_map import Layout, place
+from qcompiler.backends.loihi.netlist.build import build, frame_interval
 from qcompiler.ir import Graph, Node
-from qcompiler.ir.integer import (
+from qcompiler.ir.snn import Population, Relay
+from qcompiler.ir.spiking.integer_network import (
     Layer,
     connection,
     layer_of,
@@ -21,13 +24,10 @@ from qcompiler.ir.integer import (
     start,
     weight_of,
 )
-from qcompiler.ir.snn import Population, Relay
 from qcompiler.ir.types import size
 
-from .chips import Chip
-from .cores import Layout, place
+from .chip import Chip
 from .host import output_nodes
-from .netlist import build, frame_interval
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qcompiler.ir import Graph, Node
-from qcompiler.ir.integer import spiking_nodes
 from qcompiler.ir.snn import Population
+from qcompiler.ir.spiking.integer_network import spiking_nodes
 
 from .host import Counters
 

@@ -24,7 +24,7 @@ import numpy as np
 import qcompiler
 from qcompiler import api
 from qcompiler.data import Data
-from qcompiler.reference import run_onnx
+from qcompiler.explain.measure.onnx_reference import run_onnx
 
 DATA = Path(os.environ.get("QCOMPILER_DATA", Path(__file__).parents[1] / "../shared/data"))
 BEFORE, BEHIND = "fold-batchnorm,fold-linear,normalize", "assign-windows,insert-readout"

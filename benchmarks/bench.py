@@ -31,8 +31,8 @@ import numpy as np
 import onnxruntime
 
 import qcompiler
-from qcompiler.backends.fast import FastEngine
-from qcompiler.backends.lava import LavaEngine, Runtime, available
+from qcompiler.backends.loihi.lava.engine import LavaEngine, Runtime, available
+from qcompiler.backends.reference.fast import FastEngine
 
 _HERE = Path(__file__).parent
 _DIGITS = _HERE.parent / "examples" / "digits"

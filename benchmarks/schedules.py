@@ -13,12 +13,12 @@ import argparse
 from accuracy import DATA, NETWORKS, Network, answers_right, known_answers
 
 from qcompiler import Program, api, data
-from qcompiler.backends.backend import REFERENCE
-from qcompiler.frontend import import_model
+from qcompiler.backends import REFERENCE
+from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Graph
-from qcompiler.schedules import Budget, Point
-from qcompiler.search import search
-from qcompiler.trials import Trials
+from qcompiler.search.pareto import Budget, Point
+from qcompiler.search.search import search
+from qcompiler.search.trials import Trials
 
 
 def main() -> None:

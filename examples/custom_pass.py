@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from qcompiler.ir import Constant, Graph, Invariant, Node, Operand, Tensor, Value, infer
 from qcompiler.ir.ann import Clip, Conv, Dense, MaxPool
-from qcompiler.ir.invariants import NO_BATCHNORM
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.view import Reshape
 from qcompiler.passes import Pass
 

@@ -11,13 +11,13 @@ from .diagnostics import (
     UnsupportedModel,
     raise_if_any,
 )
-from .evaluate import evaluate
+from .execution.evaluate import evaluate
+from .formats.networkx_graph import to_networkx
+from .formats.parser import parse
+from .formats.text import show, show_node
 from .graph import Builder, Constant, Graph, Node, Operand, Value, infer, origins
-from .netx import to_networkx
 from .ops import Op
-from .parser import parse
 from .rewrite import Rule, drop_dead, rewrite, substitute
-from .text import show, show_node
 from .types import Current, Range, Spikes, Tensor, Tick, Type, size
 from .verify import Invariant, verify
 

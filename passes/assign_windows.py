@@ -13,12 +13,12 @@ from typing import ClassVar
 import networkx
 
 from qcompiler.ir import Diagnostic, Graph, Invariant, Node, UnsupportedModel
-from qcompiler.ir.integer import sender, spikes_of, spiking_nodes
-from qcompiler.ir.invariants import SCHEDULED, SPIKING
 from qcompiler.ir.snn import Connect, Convolve, Encode, First, Neuron, Relay
+from qcompiler.ir.spiking.integer_network import sender, spikes_of, spiking_nodes
+from qcompiler.ir.spiking.invariants import SCHEDULED, SPIKING
+from qcompiler.passes.scheduling.relays import Relays, lags
 
 from .base import Pass
-from .relays import Relays, lags
 
 _PATIENCE = 1 << 12  # steps that a window may be put off until all branches can meet
 

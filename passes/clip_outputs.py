@@ -11,6 +11,7 @@ from typing import ClassVar
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.ann import Add, Affine, ArgMax, Clip, Conv, Dense, Softmax, SumPool
 from qcompiler.ir.view import Reshape
+from qcompiler.passes.quantization.logits import logits
 
 from .base import Pass
 
@@ -54,15 +55,6 @@ class ClipOutputs(Pass):
                 clip = Node(Clip(self.low, self.high), (whole,), node.result, node.origin)
                 return [replace(node, result=whole), clip]
         return [node]
-
-
-def logits(graph: Graph, value: Value, *views: type) -> Value:
-    """What a softmax, an argmax, or one of these views was made of; else the value itself."""
-    node = graph.producer(value)
-    while node is not None and isinstance(node.op, (Softmax, ArgMax, *views)):
-        value = node.operands[0]  # type: ignore[assignment]
-        node = graph.producer(value)
-    return value
 
 
 def _only_output(graph: Graph, value: Value) -> bool:

@@ -16,17 +16,17 @@ import numpy as np
 
 from qcompiler.ir import Constant, Graph, Invariant, Node, Operand, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool, SumPool
-from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM
+from qcompiler.passes.calibration.channel_ranges import Sample
+from qcompiler.passes.calibration.data import check, check_effort, run
+from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.integer_layer import check_levels
+from qcompiler.passes.quantization.levels import levels_of
 
 from .base import HIDDEN, Pass
-from .calibration import check, check_effort, run
 from .fold_linear import FoldLinear
-from .groups import Group, groups
-from .integers import check_levels
-from .levels import levels_of
 from .normalize import as_read
-from .ranges import Sample
 
 _QUIET = 0.25  # of the median scale: what almost never speaks gets no finer levels
 

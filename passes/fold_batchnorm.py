@@ -16,11 +16,11 @@ import numpy as np
 
 from qcompiler.ir import Constant, Graph, Invariant, Node, rewrite
 from qcompiler.ir.ann import Affine, BatchNorm
-from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM
+from qcompiler.passes.folding.linear import fold_before, fold_behind
 
 from .base import Pass
-from .linear import fold_before, fold_behind
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,22 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Graph, Node, origins, rewrite
-from qcompiler.ir.ann import Affine, Clip, Conv, Dense, MaxPool, Pad, SumPool
+from qcompiler.ir.ann import Affine, Clip, Conv, MaxPool, Pad, SumPool
 from qcompiler.ir.kernels import of_rank
+from qcompiler.passes.folding.affine import (
+    affine_before_linear,
+    affine_behind_linear,
+    merge_affines,
+)
+from qcompiler.passes.folding.concat import concat_as_sum, concat_rules
+from qcompiler.passes.folding.neighbours import affine, between, scale_and_shift, sole
+from qcompiler.passes.folding.padding import margin_rules
+from qcompiler.passes.folding.pooling import pool_into_conv, pool_into_dense
+from qcompiler.passes.folding.resize import resize_into_conv
+from qcompiler.passes.folding.sums import sum_rules
+from qcompiler.passes.folding.views import view_rules
 
 from .base import Pass
-from .concat import concat_as_sum, concat_rules
-from .fold_resize import resize_into_conv
-from .linear import fold_before, fold_behind
-from .margins import margin_rules
-from .neighbours import affine, between, scale_and_shift, sole
-from .pooling import pool_into_conv, pool_into_dense
-from .sums import sum_rules
-from .views import view_rules
 
 _BRANCHES = (sum_rules, margin_rules, concat_rules)
 _LOWEST = -1e38  # what exporters write for minus infinity
@@ -37,33 +41,11 @@ class FoldLinear(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Apply the rules of this module until none matches."""
-        moves = (_merge_affines, _merge_clips, view_rules, _affine_behind_pool)
-        folds = (_affine_behind_linear, _affine_before_linear, _fill_pad, _pad_into_next)
+        moves = (merge_affines, _merge_clips, view_rules, _affine_behind_pool)
+        folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
         rules = (*moves, *folds, pool_into_conv, pool_into_dense, *_BRANCHES)
         graph = rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
         return rewrite(rewrite(graph, resize_into_conv), *rules)
-
-
-def _merge_affines(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    if not isinstance(node.op, Affine) or not (inner := sole(node, graph, Affine)):
-        return None
-    (first, offset), (second, shift) = scale_and_shift(inner), scale_and_shift(node)
-    moved = offset.astype(np.float64) * second + shift
-    gain = first.astype(np.float64) * second
-    return (affine(inner.operands[0], gain, moved, node.result, origins(inner, node)),)
-
-
-def _affine_behind_linear(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    if not isinstance(node.op, Affine) or not (inner := sole(node, graph, Conv | Dense)):
-        return None
-    found = fold_behind(inner, node, *scale_and_shift(node))
-    return (found,) if found else None
-
-
-def _affine_before_linear(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    inner = sole(node, graph, Affine)
-    found = fold_before(node, inner, *scale_and_shift(inner)) if inner else None
-    return (found,) if found else None
 
 
 def _affine_behind_pool(node: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -149,7 +131,3 @@ def _same_filling(node: Node, pad: Node, graph: Graph) -> bool:
     inside = all(max(b, e) < k for b, e, k in zip(begins, ends, node.op.kernel, strict=True))
     low = source.op.low if source is not None and isinstance(source.op, Clip) else None
     return pad.op.value == 0 and inside and low is not None and low >= 0
-
-
-# What keeps layers, and sums of layers, in the form that `groups` looks for.
-SUMS = (_merge_affines, _affine_behind_linear, _affine_before_linear, sum_rules)

@@ -17,11 +17,11 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Invariant, Node, Tick, Value
-from qcompiler.ir.dynamics import PULSES, clock_weights, due, threshold_of
-from qcompiler.ir.integer import layer_of
-from qcompiler.ir.invariants import READ_OUT, SCHEDULED, SPIKING
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Clock, Fanout, Neuron, Population, Role, Window
+from qcompiler.ir.spiking.dynamics import PULSES, clock_weights, due, threshold_of
+from qcompiler.ir.spiking.integer_network import layer_of
+from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING
 from qcompiler.ir.types import Current
 
 from .base import Pass

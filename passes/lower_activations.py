@@ -30,14 +30,14 @@ from qcompiler.ir import (
     raise_if_any,
 )
 from qcompiler.ir.ann import Function, Multiply
+from qcompiler.passes.activations.clip_sums import Pieces, Term
+from qcompiler.passes.activations.duplication import repeat, split_readers
+from qcompiler.passes.activations.segments import Fit, fit
+from qcompiler.passes.folding.affine import SUMS
+from qcompiler.passes.quantization.integer_layer import check_levels
+from qcompiler.passes.quantization.levels import levels_of
 
 from .base import Pass
-from .fold_linear import SUMS
-from .integers import check_levels
-from .levels import levels_of
-from .pieces import Pieces, Term
-from .repeat import repeat, split_readers
-from .segments import Fit, fit
 
 
 class Fitted(NamedTuple):

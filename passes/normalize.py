@@ -13,16 +13,16 @@ from typing import ClassVar
 
 from qcompiler.ir import Graph, Invariant, Range, Tensor, Value
 from qcompiler.ir.ann import Clip, Function, MaxPool, Multiply
-from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM
+from qcompiler.passes.calibration.data import check, run
+from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.calibration.intervals import interval_ranges
+from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.integer_layer import check_levels
+from qcompiler.passes.quantization.levels import levels_of, retyped, whole_span
 
 from .base import HIDDEN, Pass
-from .calibration import check, run
-from .groups import Group, groups
-from .histogram import Histogram
-from .integers import check_levels
-from .intervals import interval_ranges
-from .levels import levels_of, retyped, whole_span
 
 
 @dataclass(frozen=True)

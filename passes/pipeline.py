@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeAlias
 from qcompiler.ir import Graph, InvalidGraph, PipelineError, verify
 
 from .base import Pass
+from .built_in import BUILT_IN
 
 Watcher: TypeAlias = Callable[[Pass, Graph], None]
 Finder: TypeAlias = Callable[[str], "type[Pass] | None"]
@@ -79,8 +80,6 @@ def _check(step: Pass, verb: str, graph: Graph, invariants: Iterable[Any]) -> No
 
 def built_in(name: str) -> type[Pass] | None:
     """The built-in pass of this name."""
-    from . import BUILT_IN
-
     if name not in BUILT_IN:
         return None
     module = importlib.import_module(f".{name.replace('-', '_')}", __package__)
@@ -125,9 +124,8 @@ class _Parser:
     def lookup(self, name: str, at: int) -> type[Pass]:
         kind = self.imported(name, at) if ":" in name else self.find(name)
         if kind is None:
-            from . import BUILT_IN
-
-            self.fail(f"no pass is named '{name}'", at, f"known: {', '.join(sorted(BUILT_IN))}")
+            known = ", ".join(sorted(BUILT_IN))
+            self.fail(f"no pass is named '{name}'", at, f"known: {known}")
         return kind
 
     def imported(self, name: str, at: int) -> type[Pass]:

@@ -35,22 +35,28 @@ from qcompiler.ir import (
     Value,
 )
 from qcompiler.ir.ann import ArgMax, Clip, Concat, MaxPool, Softmax
-from qcompiler.ir.integer import spikes_of
-from qcompiler.ir.invariants import NO_BATCHNORM, SPIKING
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, First, Neuron
+from qcompiler.ir.spiking.integer_network import spikes_of
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM, SPIKING
 from qcompiler.ir.view import View
+from qcompiler.passes.calibration.data import Images, check, check_effort, sample
+from qcompiler.passes.calibration.observed_membranes import Levels, images_to_observe, seen
+from qcompiler.passes.calibration.trace import Trace, images_for
+from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.integer_layer import (
+    Integers,
+    Observe,
+    check_levels,
+    code_of,
+    integers_of,
+)
+from qcompiler.passes.quantization.layer_fit import fit_of
+from qcompiler.passes.quantization.levels import levels_of, times_of
+from qcompiler.passes.quantization.membrane_limits import Limits
+from qcompiler.passes.quantization.real_layer import real_of
 
 from .base import HIDDEN, Pass
-from .calibration import Images, check, check_effort, sample
-from .fit import fit_of
-from .groups import Group, groups
-from .integers import Integers, Observe, check_levels, code_of, integers_of
-from .levels import levels_of, times_of
-from .limits import Limits
-from .observed import Levels, images_to_observe, seen
-from .real import real_of
-from .trace import Trace, images_for
 
 _EXACT = (1 << 23) - 1
 

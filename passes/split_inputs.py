@@ -14,17 +14,17 @@ from typing import ClassVar
 
 from qcompiler.ir import Graph, Invariant, Node, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply, Pad, SumPool
-from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import check_digits
 from qcompiler.ir.view import Reshape, View
+from qcompiler.passes.calibration.data import check
+from qcompiler.passes.folding.linear import fan_in
+from qcompiler.passes.quantization.integer_layer import check_levels, output_levels
+from qcompiler.passes.quantization.levels import retyped, whole_span
+from qcompiler.passes.quantization.logits import logits
 
 from .base import HIDDEN, Pass
-from .calibration import check
-from .clip_outputs import logits
-from .integers import check_levels, output_levels
-from .levels import retyped, whole_span
-from .linear import fan_in
 
 _ADDS = Conv | Dense | SumPool | Pad | Affine | Add | Clip | Function | Multiply
 

@@ -16,21 +16,21 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 
 from qcompiler.ir import Graph, Invariant
-from qcompiler.ir.invariants import NO_BATCHNORM
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
+from qcompiler.passes.calibration.data import check, check_effort, sample
+from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.calibration.trace import images_for
+from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.integer_layer import check_levels
+from qcompiler.passes.quantization.levels import coded, levels_of
+from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, widen
+from qcompiler.passes.slicing.channel_slices import can_part, channels_name, parted
+from qcompiler.passes.slicing.noise import Noise, noise_of, shares
+from qcompiler.passes.slicing.slices import can_slice, sliced
 
 from .base import HIDDEN, Pass
-from .bottlenecks import Bottleneck, Slicing, widen
-from .calibration import check, check_effort, sample
-from .channels import can_part, channels_name, parted
-from .groups import Group, groups
-from .histogram import Histogram
-from .integers import check_levels
-from .levels import coded, levels_of
-from .noise import Noise, noise_of, shares
-from .slices import can_slice, sliced
-from .trace import images_for
 
 Note: TypeAlias = "Callable[[str, list[int]], None] | None"
 

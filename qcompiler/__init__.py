@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qcompiler.ir import CompileError
-    from qcompiler.passes import Pipeline
-
     from .api import Program, compile, load, passes_, targets
+    from .ir import CompileError
+    from .passes import Pipeline
 
     __version__: str
 

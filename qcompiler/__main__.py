@@ -1,6 +1,6 @@
 """`python -m qcompiler` is `qcompile`."""
 
-from .qcompile import main
+from qcompiler.cli.qcompile import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

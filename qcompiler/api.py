@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from numbers import Real
@@ -12,20 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.program import Program
-from qcompiler.ir import (
-    DataError,
-    Graph,
-    InvalidGraph,
-    PipelineError,
-    UnsupportedModel,
-    verify,
-)
-from qcompiler.passes import Pipeline, Watcher
+from qcompiler.frontend.import_model import Preprocessing, import_model
+from qcompiler.frontend.model.onnx_file import identity
+from qcompiler.search.pareto import Budget
 
 from . import data, registry
-from .frontend import Preprocessing, import_model
-from .scales import ScaleRecorder
-from .schedules import Budget
+from .channel_scales import ScaleRecorder
+from .ir import DataError, Graph, InvalidGraph, PipelineError, UnsupportedModel, verify
+from .passes import Pipeline, Watcher
 
 if TYPE_CHECKING:
     import onnx
@@ -111,8 +104,8 @@ def compile(
         if budget.kind == "drop" and known is None:
             message = "max-drop needs labels of the calibration data; max-drift needs none"
             raise DataError(message)
-        from .search import search
-        from .trials import Trials
+        from qcompiler.search.search import search
+        from qcompiler.search.trials import Trials
 
         images = given.arrays
         found = search(Trials(graph, steps, backend, images, known, budget, tell or _silent))
@@ -226,17 +219,6 @@ def _check(graph: Graph, backend: Backend) -> None:
     except InvalidGraph as error:
         heading = f"the pipeline's result is no program for {backend.name}"
         raise InvalidGraph(heading, *error.diagnostics) from error
-
-
-def identity(model: Any) -> dict[str, str]:
-    """What a manifest says of a model: its file's name and hash, or what kind of object it is."""
-    if isinstance(model, str | Path):
-        with open(model, "rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return {"file": Path(model).name, "sha256": digest.hexdigest()}
-    return {"file": type(model).__name__}
 
 
 __all__ = ["Program", "compile", "load", "passes_", "targets"]

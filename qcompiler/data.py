@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from qcompiler.ir import DataError
-from qcompiler.passes.calibration import sample
+from qcompiler.passes.calibration.data import sample
+
+from .ir import DataError
 
 Array: TypeAlias = NDArray[Any]
 Inputs: TypeAlias = Sequence[tuple[str, tuple[int, ...]]]

@@ -10,12 +10,14 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from qcompiler.backends.backend import BUILT_IN as BACKENDS
-from qcompiler.backends.backend import Backend
-from qcompiler.ir import PipelineError
-from qcompiler.passes import BUILT_IN as PASSES
-from qcompiler.passes import Pass
+from qcompiler.backends.backend import Backend, EngineFactory
+from qcompiler.backends.reference.target import ENGINES
+from qcompiler.backends.targets import BUILT_IN as BACKENDS
 from qcompiler.passes.pipeline import built_in
+
+from .ir import PipelineError
+from .passes import BUILT_IN as PASSES
+from .passes import Pass
 
 
 def pass_names() -> tuple[str, ...]:
@@ -46,6 +48,13 @@ def find_backend(name: str) -> Backend | None:
     if found is not None and not isinstance(found, Backend):
         raise PipelineError(f"the plugin target {name} is not a qcompiler Backend")
     return found
+
+
+def engines() -> tuple[EngineFactory, ...]:
+    """The reference engines, and those that targets bring, each once."""
+    targets = [find_backend(name) for name in backend_names()]
+    brought = [engine for target in targets if target is not None for engine in target.engines]
+    return tuple({engine.name: engine for engine in (*ENGINES, *brought)}.values())
 
 
 def _plugins(group: str) -> dict[str, EntryPoint]:

@@ -22,7 +22,7 @@ COMPILED = "build/digits.loihi"
 def show(command: str, *arguments: str) -> None:
     """Run one of the two commands and let its output through."""
     print(f"\n$ {command} {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, "-m", f"qcompiler.{command}", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", f"qcompiler.cli.{command}", *arguments], check=True)
 
 
 def measure(engine: str, *arguments: str) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def measure(engine: str, *arguments: str) -> dict[str, Any]:
     arguments = (COMPILED, "digits_test.npz", "--engine", engine, *arguments, "--json")
     arguments = (*arguments, "-o", f"build/{engine}.npz")
     print(f"\n$ qrun {' '.join(arguments)}", flush=True)
-    command = [sys.executable, "-m", "qcompiler.qrun", *arguments]
+    command = [sys.executable, "-m", "qcompiler.cli.qrun", *arguments]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     print(output, end="", flush=True)
     report: dict[str, Any] = json.loads(output)

@@ -1,0 +1,1 @@
+"""Compiled networks on Lava's simulation of Loihi."""

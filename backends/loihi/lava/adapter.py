@@ -1,0 +1,76 @@
+"""The Lava engine as engines are used: batches in, decoded outputs, levels and counters out."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from qcompiler.backends.backend import EngineFactory, Progress
+from qcompiler.backends.host import Outcome, finish, output_nodes, output_steps, static_counters
+from qcompiler.ir import Graph, ProgramError
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.coding import step_of
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
+
+from .engine import LavaEngine, Runtime
+
+
+class OnLava:
+    """Runs a compiled graph on Lava's fixed-point simulation of Loihi, in one of its runtimes."""
+
+    def __init__(self, graph: Graph, runtime: Runtime = "auto") -> None:
+        self.graph = graph
+        self.engine = LavaEngine(graph, runtime=runtime)
+        self.static = static_counters(graph)
+
+    def __call__(
+        self,
+        *inputs: Array,
+        record: bool = False,
+        count: bool = True,
+        progress: Progress | None = None,
+    ) -> Outcome:
+        """Run a batch; ``record`` keeps every population's levels, which slows Lava down.
+
+        Potentials stay inside Lava: what saturates is not counted. Raises ProgramError if a neuron
+        does not spike in its window.
+        """
+        nodes = spiking_nodes(self.graph) if record else output_nodes(self.graph)
+        names = [node.result.name for node in nodes]
+        steps = self.engine.spikes(*inputs, record=names, progress=progress)
+        levels = {}
+        for node in nodes:
+            name, code, begin = (
+                node.result.name,
+                spikes_of(node.result),
+                start(self.graph, node.result),
+            )
+            assert begin is not None
+            levels[name] = step_of(code, begin, steps[name])
+            if (levels[name] < 0).any() or (levels[name] > code.top).any():
+                raise ProgramError(f"neurons of %{name} spike outside their window on Lava")
+        counters = self.static.times(len(inputs[0]))
+        counters.first, counters.last = output_steps(self.graph, levels)
+        counters.saturated = counters.coded = 0  # unknown
+        return Outcome(finish(self.graph, levels), levels if record else {}, counters)
+
+
+ENGINES = (
+    EngineFactory(
+        "lava",
+        "stock processes of Lava, simulated in fixed point (Python 3.10), the faster way",
+        OnLava,
+        streams=True,
+    ),
+    EngineFactory(
+        "lava-single",
+        "the same, all in one operating-system process",
+        partial(OnLava, runtime="single"),
+        streams=True,
+    ),
+    EngineFactory(
+        "lava-processes",
+        "the same, in Lava's own runtime: an operating-system process each",
+        partial(OnLava, runtime="processes"),
+        streams=True,
+    ),
+)

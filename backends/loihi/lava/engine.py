@@ -1,0 +1,165 @@
+"""Compiled networks on Lava's simulation of Loihi.
+
+Lava 0.10.0 is imported only when an engine is made: it runs on Python 3.10 alone. The processes
+are those of `lava_network`, as in the program that a user can take along.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Collection
+from typing import Any, Literal, TypeAlias, get_args
+
+from qcompiler.backends.chip import Chip
+from qcompiler.backends.loihi.mapping.chip_limits import findings
+from qcompiler.backends.loihi.mapping.chips import LOIHI_2
+from qcompiler.backends.loihi.netlist.build import build
+from qcompiler.ir import DataError, Graph, ProgramError
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.integer_network import calibrated, synapse_count
+
+from .lifecycle import Processes
+from .network import Network
+from .runtime import Interrupts, quiet
+from .single_process import Executor
+from .stream import Feed, NetworkError, Tap
+
+Runtime: TypeAlias = Literal["auto", "processes", "single"]
+_LARGE = 1 << 24  # synapses from which two cores were measured to outrun one
+_TAGS = ("fixed_pt", "floating_pt")
+
+
+def available() -> str | None:
+    """None if Lava can be imported, else one sentence that says what it needs."""
+    method = multiprocessing.get_start_method(allow_none=True)
+    if method not in (None, "fork"):
+        return f"Lava starts processes by fork, this program by {method}"
+    reason = f"this is Python {sys.version_info[0]}.{sys.version_info[1]}"
+    if sys.version_info < (3, 11):
+        try:
+            _import(method)
+            return None
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+    return (
+        "running on Lava needs Python 3.10 and qcompiler[loihi], compiling for Loihi does not "
+        f"({reason})"
+    )
+
+
+def _import(method: str | None) -> None:
+    if method and "lava.magma.runtime" not in sys.modules:
+        multiprocessing.set_start_method(None, force=True)  # Lava sets fork, and only once
+    with Interrupts() as interrupts, interrupts.delayed():  # numpy would turn one into an error
+        import lava.proc.lif.process  # noqa: F401
+
+
+def _faster(graph: Graph) -> Runtime:
+    """Small networks spend more time on messages than two processor cores could save."""
+    return "single" if synapse_count(graph) < _LARGE else "processes"
+
+
+class LavaEngine:
+    """Runs a compiled graph on Lava.
+
+    ``tag`` selects Lava's models: ``fixed_pt`` computes as the chip does, ``floating_pt`` has no
+    limits on weights and potentials. ``runtime`` is Lava's own, one operating-system
+    process for each of Lava's (``processes``), or this one alone (``single``); ``auto`` takes
+    what is faster. Raises ProgramError if Lava is missing or the network's numbers do not fit the
+    chip.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        tag: str = "fixed_pt",
+        runtime: Runtime = "auto",
+        chip: Chip = LOIHI_2,
+    ) -> None:
+        if tag not in _TAGS:
+            raise ProgramError(f"Lava's models are {' and '.join(_TAGS)}, not {tag}")
+        if runtime not in get_args(Runtime):
+            raise ProgramError(f"runtime is {', '.join(get_args(Runtime))}, not {runtime}")
+        if reason := available():
+            raise ProgramError(reason)
+        self.graph = graph
+        self.tag = tag
+        self.netlist = build(graph)
+        self.runtime = _faster(graph) if runtime == "auto" else runtime
+        if tag == "fixed_pt" and (found := tuple(findings(self.netlist, chip, calibrated(graph)))):
+            raise ProgramError(*found)
+
+    def spikes(
+        self,
+        *inputs: Array,
+        record: Collection[str] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> dict[str, Array]:
+        """Run a batch, one frame every ``netlist.interval`` steps.
+
+        Args:
+            inputs: one array of real numbers for each graph input, ``frames x shape``.
+            record: names of the sources and populations to observe; all, if None. The network
+                runs faster with less.
+            progress: called with the number of frames that are done.
+
+        Returns:
+            For each name the steps of the spikes, ``frames x shape``, int64, counted from the
+            frame's own start; -1 where a neuron did not spike.
+
+        Raises:
+            DataError: if the inputs do not fit.
+            ProgramError: if a neuron spikes twice in a frame, or a Lava process fails.
+        """
+        feeds, frames = self._feeds(inputs), len(inputs[0])
+        interval, groups = self.netlist.interval, self.netlist.populations
+        wanted = {*feeds, *(g.name for g in groups)} if record is None else set(record)
+        taps = {g.name: Tap(g, frames, interval) for g in groups if g.name in wanted}
+        if missing := wanted - feeds.keys() - taps.keys():
+            raise ProgramError(f"the network has no %{', %'.join(sorted(missing))} to record")
+        if frames and taps:
+            self._run(feeds, taps, frames, progress)
+        ends: dict[str, Feed | Tap] = {**feeds, **taps}
+        return {name: end.steps for name, end in ends.items() if name in wanted}
+
+    def _feeds(self, inputs: tuple[Array, ...]) -> dict[str, Feed]:
+        values = self.graph.inputs
+        if len(inputs) != len(values) or len({len(x) for x in inputs}) > 1:
+            raise DataError(f"takes {len(values)} inputs with the same number of frames")
+        for value, x in zip(values, inputs, strict=True):
+            if x.shape[1:] != value.type.shape:
+                raise DataError(f"%{value.name} takes {value.type.shape}, not {x.shape[1:]}")
+        batch = {value.name: x for value, x in zip(values, inputs, strict=True)}
+        interval = self.netlist.interval
+        return {s.name: Feed(s, batch[s.input], interval) for s in self.netlist.sources}
+
+    def _run(
+        self,
+        feeds: dict[str, Feed],
+        taps: dict[str, Tap],
+        frames: int,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        interval, latency = self.netlist.interval, self.netlist.latency
+        steps = (frames - 1) * interval + latency
+        sending = {name: feed.at for name, feed in feeds.items()}
+        for now, fired in enumerate(self._runner(list(taps)).stream(sending, steps)):
+            try:
+                for name, tap in taps.items():
+                    tap.take(fired[name], now)
+            except NetworkError as error:
+                raise ProgramError(str(error)) from error
+            done, left = divmod(now + 1 - latency, interval)
+            if progress and done >= 0 and not left:
+                progress(done + 1)
+
+    def _runner(self, record: list[str]) -> Executor | Processes:
+        from lava.magma.core.run_configs import Loihi2SimCfg
+
+        def make(source: Any, sink: Any) -> Network:
+            return Network(self.netlist, {}, source, sink, record, self.tag == "fixed_pt")
+
+        kind = Executor if self.runtime == "single" else Processes
+        with quiet():
+            return kind(make, Loihi2SimCfg(select_tag=self.tag))

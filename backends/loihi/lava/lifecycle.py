@@ -1,0 +1,70 @@
+"""Lava's own runtime, with good manners: interrupts, failures and an end in any case."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from qcompiler.ir import ProgramError
+from qcompiler.ir.kernels import Array
+
+from .multi_process import Runner, kill
+from .runtime import Interrupts, forget, quiet
+
+_POLL = 0.001  # seconds between looks at a network that has not answered yet
+
+
+class Processes(Runner):
+    """A runner whose processes end whatever happens; ProgramError if one of them fails."""
+
+    @contextmanager
+    def running(self, steps: int) -> Iterator[None]:
+        """Start all processes for a number of steps; stop them in any case."""
+        from lava.magma.core.run_conditions import RunSteps
+
+        first = self.processes[0]
+        with Interrupts() as interrupts:
+            try:
+                with interrupts.delayed(), quiet(), _untouched():
+                    first.create_runtime(self.run_config)
+                if any(process.runtime is not first.runtime for process in self.processes):
+                    raise ProgramError(
+                        "Lava runs one connected network, and this one has parts that nothing links"
+                    )
+                first.run(RunSteps(num_steps=steps, blocking=False))
+                yield
+                first.wait()
+            finally:
+                # Nothing is left to be received. Lava's own end waits for every process to end by
+                # itself, which now and then one does not.
+                with interrupts.delayed():
+                    kill(first.runtime)
+                forget(self.processes)
+
+    def received(self, extractor: Any) -> Array:
+        """Spikes of a population's next step; ProgramError if a Lava process has ended."""
+        port = extractor.out_port.external_pipe_csp_recv_port
+        while not port.probe():
+            time.sleep(_POLL)
+            for actor in extractor.runtime._messaging_infrastructure.actors:
+                if not actor.is_alive() and not port.probe():
+                    error = actor.exception or ("it was killed",)
+                    raise ProgramError(f"a Lava process has ended: {error[0]}")
+        spikes: Array = extractor.receive()
+        return spikes
+
+
+@contextmanager
+def _untouched() -> Iterator[None]:
+    """Keep forked processes from collecting what only this one can destroy.
+
+    A session of onnxruntime waits, when it is destroyed, for threads that a fork has not copied.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -1,0 +1,117 @@
+"""A netlist as stock Lava processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
+from qcompiler.backends.loihi.netlist.synapse_lists import matrices
+
+Connect = Callable[[str, int], Any]  # from a population's name and size to a port
+
+
+class Network:
+    """The Lava processes of a netlist, connected; ``links`` are pairs of connected ports.
+
+    ``source`` makes the port that sends an input's spikes, ``sink`` the one that takes a
+    population's; it is asked for the populations named in ``record``. ``fixed`` chooses the
+    numbers of the chip and of its bit-accurate simulation, else those of the floating-point one.
+    """
+
+    def __init__(
+        self,
+        netlist: Netlist,
+        arrays: Mapping[str, Any],
+        source: Connect,
+        sink: Connect,
+        record: Sequence[str],
+        fixed: bool = True,
+    ) -> None:
+        self.netlist, self.arrays, self.fixed = netlist, arrays, fixed
+        self.processes: list[Any] = []
+        self.ends: dict[str, Any] = {}
+        self.steps = 0
+        self.links: list[tuple[Any, Any]] = []
+        cells = {group.name: self._neurons(group) for group in netlist.populations}
+        self.senders = {name: cell.s_out for name, cell in cells.items()}
+        self.ticks = netlist.ticks
+        if self.ticks:
+            self.senders[CLOCK] = self._clocks().s_out
+        heard = {row.source for row in netlist.synapses}
+        for row in netlist.sources:
+            if row.name in heard:
+                size = int(np.prod(row.shape, dtype=np.int64))
+                self.senders[row.name] = source(row.name, size)
+        groups = {group.name: group for group in netlist.populations}
+        self.labels = {CLOCK: "clock", **{row.name: row.input for row in netlist.sources}}
+        self.labels |= {name: group.label for name, group in groups.items()}
+        for synapses in netlist.synapses:
+            self._connect(synapses, groups[synapses.target], cells[synapses.target].a_in)
+        for name in record:
+            self._link(self.senders[name], sink(name, self.senders[name].shape[0]))
+
+    def _array(self, given: Any) -> Any:
+        return self.arrays[given] if isinstance(given, str) else given
+
+    def _link(self, sender: Any, receiver: Any) -> None:
+        sender.connect(receiver)
+        self.links.append((sender, receiver))
+
+    def _neurons(self, group: Population) -> Any:
+        from lava.proc.lif.process import LIFReset
+
+        keep, forget = (-1, 4095) if self.fixed else (0, 1)  # the chip adds 1 to du
+        interval = self.netlist.interval
+        process = LIFReset(
+            shape=(group.size,),
+            name=group.label,
+            du=keep if group.persistent else forget,
+            dv=0,
+            vth=group.threshold,
+            reset_interval=interval,
+            reset_offset=(group.open + 1) % interval,  # Lava counts steps from 1
+        )
+        self.processes.append(process)
+        return process
+
+    def _clocks(self) -> Any:
+        """A neuron for each tick; its bias makes it spike once a frame, one step before."""
+        from lava.proc.lif.process import LIF
+
+        interval, unit = self.netlist.interval, 64 if self.fixed else 1
+        start = unit * (interval - np.array(self.ticks, np.int64))
+        process = LIF(
+            shape=start.shape, name="clock", v=start, dv=0, bias_mant=unit, vth=interval - 1
+        )
+        self.processes.append(process)
+        return process
+
+    def _connect(self, row: Synapses, group: Population, receiver: Any) -> None:
+        from lava.proc.dense.process import Dense
+        from lava.proc.sparse.process import DelaySparse, Sparse
+
+        sender = self.senders[row.source]
+        weights, order = self._array(row.weights).astype(np.int32), self._array(row.order)
+        shape = (group.size, sender.shape[0])
+        held = replace(row, weights=weights, order=order)
+        parts = matrices(held, self.ticks, shape, group, self.fixed)
+        for index, (matrix, exponent) in enumerate(parts):
+            name = f"{self.labels[row.source]} -> {group.label}"
+            name += f" ({index})" if index else ""
+            full = 2 * matrix.nnz > shape[0] * shape[1] and shape[0] * shape[1] <= 1 << 22
+            options = {"name": name, "weight_exp": exponent}
+            if row.delay:
+                delays = matrix.copy()
+                delays.data = np.full(matrix.nnz, row.delay)
+                process = DelaySparse(weights=matrix, delays=delays, **options)
+            elif full:
+                process = Dense(weights=matrix.toarray(), **options)
+            else:
+                process = Sparse(weights=matrix, **options)
+            self.processes.append(process)
+            self._link(sender, process.s_in)
+            self._link(process.a_out, receiver)

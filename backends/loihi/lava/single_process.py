@@ -1,0 +1,138 @@
+"""Lava's stock process models in one operating-system process.
+
+Lava's own runtime gives every process an operating-system process and spends most of its time on
+messages between them. Here the same models, unmodified and chosen by the same run configuration,
+get slots in memory for ports and are called in turn. Every connection sends what it computed one
+step before, so it is exact to run all neurons first, then all connections, and to hand what those
+computed over to the next step. A connection that no spike reaches adds nothing and is not called;
+what one with delays makes of its constants at every step is made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from qcompiler.ir.kernels import Array
+
+from .network import Network
+from .runtime import forget
+
+
+class _Slot:
+    """Stands for a port of a process model; an input knows the last slot that sends to it."""
+
+    def __init__(self, size: int) -> None:
+        self.value: Array = np.zeros(size, np.int32)
+        self.sender: _Slot | None = None
+
+    def recv(self) -> Array:
+        return self.value
+
+    def send(self, value: Array) -> None:
+        self.value = value
+
+
+class _Spread:
+    """Weights by delay, as Lava computes them from constants at every step; here once."""
+
+    def __init__(self, spread: Callable[[Any, Any, int], Any]) -> None:
+        self.spread = spread
+        self.weights: Any = None
+        self.found: Any = None
+
+    def __call__(self, weights: Any, delays: Any, longest: int) -> Any:
+        if weights is not self.weights:  # the model replaces them at its first step
+            self.weights, self.found = weights, self.spread(weights, delays, longest)
+        return self.found
+
+
+class Executor:
+    """Runs a network that `make` builds from the host's two kinds of ports."""
+
+    def __init__(
+        self, make: Callable[[Callable[..., Any], Callable[..., Any]], Network], config: Any
+    ) -> None:
+        from lava.proc.io.sink import RingBuffer as Sink
+        from lava.proc.io.source import RingBuffer as Source
+
+        ends: list[Any] = []  # never run: this class sends and receives in their place
+        self.inputs: dict[str, _Slot] = {}
+        self.outputs: dict[str, _Slot] = {}
+        slots: dict[int, _Slot] = {}
+
+        def end(process: Any, port: Any, made: dict[str, _Slot], name: str) -> Any:
+            ends.append(process)
+            made[name] = slots[id(port)] = _Slot(port.shape[0])
+            return port
+
+        def source(name: str, size: int) -> Any:
+            process = Source(data=np.zeros((size, 1)))
+            return end(process, process.s_out, self.inputs, name)
+
+        def sink(name: str, size: int) -> Any:
+            process = Sink(shape=(size,), buffer=1)
+            return end(process, process.a_in, self.outputs, name)
+
+        network = make(source, sink)
+        models = [(process, _model(process, config, slots)) for process in network.processes]
+        forget([*network.processes, *ends])
+        for sender, receiver in network.links:  # several neurons' inputs, but one sender each
+            slots[id(receiver)].sender = slots[id(sender)]
+        self.neurons = [model for process, model in models if hasattr(process, "s_out")]
+        self.connections = [model for process, model in models if hasattr(process, "s_in")]
+        targets = {id(sender): slots[id(receiver)] for sender, receiver in network.links}
+        self.targets = [targets[id(p.a_out)] for p, _ in models if hasattr(p, "s_in")]
+        self.heard = [_heard(model.weights) for model in self.connections]
+
+    def stream(
+        self, feeds: Mapping[str, Callable[[int], Array]], steps: int
+    ) -> Iterator[dict[str, Array]]:
+        """Run a number of steps; yields the spikes of each step by recorded population."""
+        for now in range(steps):
+            for name, slot in self.inputs.items():
+                slot.value = feeds[name](now)
+            for model in self.neurons:
+                model.time_step = now + 1
+                model.run_spk()
+                model.a_in.value = 0 * model.a_in.value
+            for each in zip(self.connections, self.targets, self.heard, strict=True):
+                _deliver(*each)
+            yield {name: slot.sender.value for name, slot in self.outputs.items() if slot.sender}
+
+
+def _heard(weights: Any) -> Any:
+    """An index of the senders that have synapses in a matrix."""
+    senders = np.unique(weights.nonzero()[1])
+    return slice(None) if len(senders) == weights.shape[1] else senders
+
+
+def _deliver(model: Any, target: _Slot, heard: Any) -> None:
+    delayed = model.a_buff.ndim > 1
+    spikes = model.s_in.sender.value
+    if spikes[heard].any() or (delayed and model.a_buff.any()):
+        model.s_in.value = spikes
+        model.run_spk()
+        target.value = target.value + (model.a_buff[:, 0] if delayed else model.a_buff)
+
+
+def _model(process: Any, config: Any, slots: dict[int, _Slot]) -> Any:
+    """The process model that Lava would run, with its variables set and slots for its ports."""
+    from lava.magma.compiler.builders.py_builder import PyProcessBuilder
+    from lava.magma.compiler.utils import VarInitializer
+
+    kind = type(process)
+    module = import_module(kind.__module__.rpartition(".")[0] + ".models")
+    found = [m for m in vars(module).values() if getattr(m, "implements_process", None) is kind]
+    builder = PyProcessBuilder(config.select(process, found), 0, process.proc_params)
+    builder.set_variables([VarInitializer(v.name, v.shape, v.init, v.id) for v in process.vars])
+    model = builder.build()
+    for port in (*process.in_ports, *process.out_ports):
+        slots[id(port)] = _Slot(port.shape[0])
+        setattr(model, port.name, slots[id(port)])
+    if hasattr(model, "get_delay_wgts_mat"):
+        model.get_delay_wgts_mat = _Spread(model.get_delay_wgts_mat)
+    return model

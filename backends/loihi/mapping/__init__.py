@@ -1,0 +1,1 @@
+"""Chips, their limits, and how many cores a network takes."""

@@ -1,0 +1,249 @@
+"""A netlist on the cores of a chip: how many it takes, and what stands in the way.
+
+An estimate from public numbers (see `chips` for their sources); Intel's compiler decides. A core
+holds neurons of one population, a run of its channels at a run of its places, and has
+
+- neurons,
+- input axons and synapse memory: synapses are stored where they arrive (see `fan`),
+- output axons: every neuron takes one for each core it sends to and each list of synapses there,
+  its own inhibition included.
+
+All the cores of a population are alike, up to one channel and one place. Runs of places are tried
+in lengths that grow by a fifth, each with the longest run of channels that fits. The cheapest wins:
+its cores count, and as parts of cores the output axons that it demands from its senders.
+Two populations never share a core. Inputs live off the chip. The clock's neurons have no inputs
+and are copied as often as their output axons demand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import astuple, dataclass
+from math import inf
+
+import numpy as np
+
+from qcompiler.backends.chip import Chip
+from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
+from qcompiler.ir import Diagnostic
+from qcompiler.ir.kernels import Array
+
+from .core_grid import Grid, plane, table
+from .core_load import Fan, fan, least_memory
+
+_GROWTH = 1.2  # from one length of runs to the next
+_RESOURCES = ("neurons", "input axons", "output axons", "bits of synapses")
+_ENDLESS = 1 << 62  # more of a resource than any network takes
+
+Axons = dict[str, Array]  # output axons of every neuron, by population
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one core spends of each resource, or the most that any of several does."""
+
+    neurons: int
+    input_axons: int
+    output_axons: int
+    synapse_bits: int
+
+    def shares(self, chip: Chip) -> dict[str, float]:
+        """Parts of what a core of the chip has, by the name of the resource."""
+        return {name: used / allowed for name, used, allowed in self.against(chip)}
+
+    def against(self, chip: Chip) -> tuple[tuple[str, int, int], ...]:
+        """Name, use and limit of each resource."""
+        return tuple(zip(_RESOURCES, astuple(self), astuple(limits(chip)), strict=True))
+
+
+def limits(chip: Chip) -> Use:
+    """What a core of the chip has of each resource."""
+    return Use(
+        chip.neurons_per_core,
+        chip.input_axons_per_core,
+        chip.output_axons_per_core,
+        chip.synapse_bits_per_core,
+    )
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A population on its cores; ``most`` is the largest use of each resource on any of them."""
+
+    population: str
+    grid: Grid
+    most: Use
+    synapses: int
+
+    @property
+    def cores(self) -> int:
+        return self.grid.cores
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All populations on cores; ``clocks`` are cores with clock neurons."""
+
+    chip: Chip
+    placements: tuple[Placement, ...]
+    clocks: int
+
+    @property
+    def cores(self) -> int:
+        return self.clocks + sum(placement.cores for placement in self.placements)
+
+    @property
+    def chips(self) -> int:
+        return -(-self.cores // self.chip.cores)
+
+
+def place(netlist: Netlist, chip: Chip) -> tuple[Layout, tuple[Diagnostic, ...]]:
+    """Cores for every population, and all neurons that are too large for a core of their own.
+
+    Where there are such neurons the layout does without that limit for their population.
+    """
+    sizes = {group.name: group.size for group in netlist.populations}
+    axons: Axons = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
+    placements: list[Placement] = []
+    findings: list[Diagnostic] = []
+    ticking = 0
+    for group in reversed(netlist.populations):  # what a neuron reaches is known before it is
+        crowd = _Crowd(group, netlist.synapses, axons[group.name], chip)
+        grid = crowd.cheapest()
+        if grid is None:
+            single = crowd.most(Grid(*crowd.plane, *crowd.plane))
+            findings[:0] = _findings(group, single, chip)
+            # What one neuron has too much of must not make its senders look guilty, too.
+            grid = crowd.cheapest({what for what, n, most in single.against(chip) if n > most})
+            assert grid is not None
+        placements.insert(0, crowd.placed(grid))
+        ticking += _send(crowd.fans, grid, axons)
+    return Layout(chip, tuple(placements), _clocks(netlist, chip, ticking)), tuple(findings)
+
+
+def _clocks(netlist: Netlist, chip: Chip, axons: int) -> int:
+    """Cores for the clock's neurons, whose output axons are these."""
+    neurons = -(-len(netlist.ticks) // chip.neurons_per_core)
+    return max(neurons, -(-axons // chip.output_axons_per_core))
+
+
+def _send(fans: list[Fan], grid: Grid, axons: Axons) -> int:
+    """Add the output axons that lead to the cores of a grid; return the number of the clock's."""
+    ticking = 0
+    for one in fans:
+        row, count = one.row, one.reach(grid)
+        if row.source == CLOCK:
+            ticking += int(count.sum())
+        elif row.source in axons and row.source != row.target:
+            total = axons[row.source]
+            numbers = np.arange(count.size) if row.order is None else np.ravel(row.order)
+            np.add.at(total, numbers, count)
+    return ticking
+
+
+class _Crowd:
+    """A population that is to be cut into cores; ``axons`` are its neurons' output axons."""
+
+    def __init__(
+        self, group: Population, rows: tuple[Synapses, ...], axons: Array, chip: Chip
+    ) -> None:
+        self.name, self.plane, self.chip = group.name, plane(group), chip
+        self.fans = [fan(row, group) for row in rows if row.target == group.name]
+        own = Grid(*self.plane)
+        for one in self.fans:
+            if one.row.source == self.name:
+                axons = axons + one.reach(own)
+        self.axons = table(axons.reshape(self.plane), self.plane)
+
+    def placed(self, grid: Grid) -> Placement:
+        """The population on this grid."""
+        return Placement(self.name, grid, self.most(grid), sum(one.synapses for one in self.fans))
+
+    def most(self, grid: Grid) -> Use:
+        """The largest use of any core."""
+        return self._use(grid)[0]
+
+    def _use(self, grid: Grid) -> tuple[Use, float]:
+        """The largest use of any core, and the price of all, in cores."""
+        loads = [one.load(grid) for one in self.fans]
+        axons, bits = sum(load.axons for load in loads), sum(load.bits for load in loads)
+        sent = grid.sums(self.axons)
+        most = Use(grid.neurons, *(int(np.max(found)) for found in (axons, sent, bits)))
+        total = np.broadcast_to(axons, sent.shape).sum()
+        return most, grid.cores + float(total) / self.chip.output_axons_per_core
+
+    def cheapest(self, endless: Collection[str] = ()) -> Grid | None:
+        """A grid that fits, if these resources of a core had no end; None if there is none."""
+        had = zip(_RESOURCES, astuple(limits(self.chip)), strict=True)
+        allowed = Use(*(_ENDLESS if name in endless else most for name, most in had))
+        channels, places = self.plane
+        best, price = None, inf
+        for columns in _columns(places, allowed.neurons):
+            rows = channels if best is None else min(channels, int(price // columns))
+            found = self._coarsest(columns, rows, allowed) if rows else None
+            if found and found[1] < price:
+                best, price = found
+            elif not found and rows == channels:
+                break
+        return best
+
+    def _coarsest(self, columns: int, rows: int, allowed: Use) -> tuple[Grid, float] | None:
+        """The fewest rows up to a number that fit, and their price; None if not even that fits."""
+        best, low, high = None, 0, max(1, min(rows, self._least(allowed) // columns))
+        while low < rows:
+            grid = Grid(*self.plane, high, columns)
+            if found := self._price(grid, allowed):
+                best, rows = (grid, found), high - 1
+            else:
+                low = high
+            high = min(rows, 2 * high) if best is None else (low + rows + 1) // 2
+        return best
+
+    def _least(self, allowed: Use) -> int:
+        """About as many cores as any grid has at least: a number to start from."""
+        bits = least_memory(sum(one.synapses for one in self.fans))
+        return max(
+            self.plane[0] * self.plane[1] // allowed.neurons,
+            int(self.axons[-1, -1]) // allowed.output_axons,
+            bits // allowed.synapse_bits,
+        )
+
+    def _price(self, grid: Grid, allowed: Use) -> float | None:
+        """What a grid costs, in cores; None if a core would hold too much."""
+        if grid.neurons > allowed.neurons:
+            return None
+        most, price = self._use(grid)
+        fits = (
+            most.input_axons <= allowed.input_axons
+            and most.output_axons <= allowed.output_axons
+            and most.synapse_bits <= allowed.synapse_bits
+        )
+        return price if fits else None
+
+
+def _columns(places: int, longest: int) -> Iterator[int]:
+    """Numbers of runs of places, of rising length up to ``longest``."""
+    length, longest = 1, min(places, longest)
+    while True:
+        yield -(-places // length)
+        if length == longest:
+            return
+        length = min(longest, max(length + 1, int(length * _GROWTH)))
+
+
+_CURES: Mapping[str, str] = {
+    "input axons": "prune the layer or split it: every neuron that one reads takes an axon",
+    "output axons": "prune or narrow the layers that read it: every core they lie on takes an axon",
+    "bits of synapses": "prune the layer or split it: one neuron's weights fill the memory",
+}
+
+
+def _findings(group: Population, single: Use, chip: Chip) -> Iterator[Diagnostic]:
+    """What one neuron needs and a core of the chip has not."""
+    for what, used, allowed in single.against(chip):
+        if used > allowed:
+            message = (
+                f"one neuron of %{group.name} needs {used} {what}, "
+                f"a core of {chip.name} has {allowed}"
+            )
+            yield Diagnostic(message, group.origin, _CURES[what])

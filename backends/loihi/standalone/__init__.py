@@ -1,0 +1,1 @@
+"""The Python module that a program carries with it, in need of nothing of ours."""

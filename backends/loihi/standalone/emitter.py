@@ -1,0 +1,77 @@
+"""Write a network as a Python module that runs it on Lava, with nothing of ours.
+
+The module is that of `standalone` with the network's own table in it; arrays that the program does
+not hold anyway go into a file beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qcompiler.backends.loihi.netlist.build import build
+from qcompiler.backends.loihi.netlist.netlist import Netlist, Synapses
+from qcompiler.ir import Graph
+from qcompiler.ir.kernels import Array
+
+from . import files, template
+
+MODULE, ARRAYS = "network.py", files.ARRAYS[1]
+
+
+def emit(graph: Graph, folder: Path) -> None:
+    """Write module and arrays of a compiled graph into a folder."""
+    known = {id(constant.data): f"#{constant.name}" for constant in graph.constants}
+    netlist, arrays = stored(build(graph), known)
+    (folder / MODULE).write_text(template.source(table(netlist)), encoding="utf-8")
+    np.savez_compressed(folder / ARRAYS, **arrays)
+
+
+def stored(netlist: Netlist, known: Mapping[int, str]) -> tuple[Netlist, dict[str, Any]]:
+    """The netlist with names in place of its arrays, and the arrays that no file has yet.
+
+    ``known`` are names of arrays that one has, by `id`.
+    """
+    arrays: dict[str, Array] = {}
+
+    def name(array: Array, wanted: str) -> str:
+        if id(array) in known:
+            return known[id(array)]
+        arrays[wanted] = array
+        return wanted
+
+    rows = []
+    for index, row in enumerate(netlist.synapses):
+        order = row.order if row.order is None else name(row.order, f"{index}:order")
+        rows.append(replace(row, weights=name(row.weights, f"{index}:weights"), order=order))
+    return replace(netlist, synapses=tuple(rows)), arrays
+
+
+def table(netlist: Netlist) -> str:
+    """A netlist as Python source, one line a row."""
+    parts = (
+        f"    {field.name}={_rows(getattr(netlist, field.name))},\n" for field in fields(Netlist)
+    )
+    return f"NETWORK = Netlist(\n{''.join(parts)})"
+
+
+def _rows(value: int | Iterable[Any]) -> str:
+    if isinstance(value, int):
+        return repr(value)
+    return "(\n" + "".join(f"        {_row(row)},\n" for row in value) + "    )"
+
+
+def _row(row: Any) -> str:
+    """A row as the call that makes it, without what it has by default."""
+    given = []
+    for field in fields(row):
+        value = getattr(row, field.name)
+        if field.default is MISSING:
+            given.append(repr(value) if isinstance(row, Synapses) else f"{field.name}={value!r}")
+        elif value != field.default:
+            given.append(f"{field.name}={value!r}")
+    return f"{type(row).__name__}({', '.join(given)})"

@@ -1,0 +1,89 @@
+"""The text of the module that a program takes along: several modules of ours, joined to one.
+
+It runs where this package is not. So its parts import Python's own library, numpy and each other,
+and Lava inside of functions only.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from qcompiler.backends.loihi.lava import multi_process, network, stream
+from qcompiler.backends.loihi.netlist import netlist, synapse_lists
+
+from . import command, files
+
+PARTS = (netlist, stream, synapse_lists, network, multi_process, files, command)
+TABLE = "NETWORK = Netlist()"  # the line of `netlist` whose place the network's own table takes
+
+_DOCSTRING = '''"""A spiking network as stock Lava processes.
+
+    python network.py inputs.npy [-o spikes.npz]
+
+runs it on frames of raw input, ``frames x shape``, and writes the step of every neuron's spike,
+counted from its frame's first step. Of Python's packages this needs numpy and lava-nc 0.10.0.
+
+`NETWORK` says what there is: plain numbers, and names of arrays in the .npz files beside this one.
+`build` makes the processes, for Lava's simulation as well as for Loihi 2, where hardware adapters
+take the place of the host's source and sinks.
+"""
+'''
+_PACKAGES = f"""try:
+{{imports}}
+except ImportError as error:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"error: {{{{error}}}}; {command.NEEDS}")"""
+
+
+def source(table: str = TABLE) -> str:
+    """The module, as Python source, with this assignment of a netlist to `NETWORK`."""
+    imports: list[ast.stmt] = []
+    bodies = []
+    for part in PARTS:
+        header, body = _cut(part)
+        imports += header
+        bodies.append(body)
+    text = "\n\n\n".join(bodies)
+    assert text.count(f"\n{TABLE}\n") == 1
+    head = f"{_DOCSTRING}\nfrom __future__ import annotations\n\n{_merged(imports)}\n\n"
+    return head + text.replace(f"\n{TABLE}\n", f"\n{table}\n") + "\n"
+
+
+def _cut(part: ModuleType) -> tuple[list[ast.stmt], str]:
+    """The imports of a module, and the text of all that follows them, comments and all."""
+    text = inspect.getsource(part)
+    imports = [n for n in ast.parse(text).body if isinstance(n, ast.Import | ast.ImportFrom)]
+    lines = text.splitlines(keepends=True)
+    return list(imports), "".join(lines[imports[-1].end_lineno :]).strip()
+
+
+def _merged(imports: Sequence[ast.stmt]) -> str:
+    """Every import once, Python's own library first; none of what one part has of another.
+
+    As a command the module says in one sentence what it misses of the rest.
+    """
+    whole: set[str] = set()
+    taken: dict[str, set[str]] = {}
+    for node in imports:
+        if isinstance(node, ast.Import):
+            whole.update(map(ast.unparse, node.names))
+        elif isinstance(node, ast.ImportFrom) and _foreign(node):
+            taken.setdefault(str(node.module), set()).update(map(ast.unparse, node.names))
+    lines = [f"import {name}" for name in sorted(whole)]
+    lines += [
+        f"from {module} import {', '.join(sorted(taken[module]))}" for module in sorted(taken)
+    ]
+    own = [line for line in lines if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
+    others = "\n".join(f"    {line}" for line in lines if line not in own)
+    return "\n".join([*own, "", _PACKAGES.format(imports=others)])
+
+
+def _foreign(node: ast.ImportFrom) -> bool:
+    """Whether it imports from a package of others."""
+    top = (node.module or "").partition(".")[0]
+    return not node.level and top not in ("__future__", "qcompiler")

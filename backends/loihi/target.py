@@ -1,0 +1,54 @@
+"""The targets for Intel's Loihi chips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from qcompiler.backends.backend import Backend
+from qcompiler.backends.chip import Chip
+from qcompiler.backends.loihi.lava.adapter import ENGINES
+from qcompiler.backends.loihi.mapping.chip_limits import findings
+from qcompiler.backends.loihi.mapping.chips import LOIHI_1, LOIHI_2
+from qcompiler.backends.loihi.mapping.core_map import place
+from qcompiler.backends.loihi.netlist.build import build
+from qcompiler.backends.loihi.standalone.emitter import emit
+from qcompiler.backends.reference.target import EXACT, PIPELINE
+from qcompiler.ir import Diagnostic, Graph, Invariant
+from qcompiler.ir.spiking.dynamics import PULSES, ROLES
+from qcompiler.ir.spiking.integer_network import calibrated
+from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING
+
+_CLOCK_AXONS = len(ROLES) + len(PULSES) + 1  # of a neuron: pulses take two, its own spike one
+
+
+def fits(chip: Chip) -> Invariant:
+    """The network's numbers fit the chip, and every neuron fits on one of its cores."""
+
+    def check(graph: Graph) -> Iterator[Diagnostic]:
+        netlist = build(graph)
+        yield from findings(netlist, chip, calibrated(graph))
+        yield from place(netlist, chip)[1]
+
+    return Invariant(f"fits {chip.name}", check)
+
+
+def _loihi(name: str, chip: Chip) -> Backend:
+    # Membranes: 24 bits, of which weights count from the seventh, as Lava's LIF shifts its input
+    # by 6. Input of one step: 16 bits, less what the self-inhibition is rounded up by.
+    quantize = f"quantize{{even=true potential={chip.state} input={chip.input - 255}}}"
+    inputs = f"split-inputs{{fan_in={chip.input_axons_per_core - _CLOCK_AXONS}}}"
+    return Backend(
+        name,
+        f"Intel's {chip.name}, as a graph of stock Lava processes",
+        PIPELINE.format(
+            inputs=inputs, quantize=quantize, windows=f"assign-windows{{delay={chip.delay}}}"
+        ),
+        (SPIKING, SCHEDULED, READ_OUT, EXACT, fits(chip)),
+        emit,
+        chip,
+        ENGINES,
+    )
+
+
+LOIHI = _loihi("loihi", LOIHI_2)
+LOIHI1 = _loihi("loihi1", LOIHI_1)

@@ -1,0 +1,246 @@
+"""Writing the closed form of a spiking graph as an ONNX model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from qcompiler.ir import Graph, Node, Spikes
+from qcompiler.ir.execution.session import (
+    OnnxWriter,
+    pads_within,
+    sliding,
+    write_clip,
+    write_max_pool,
+    write_reshape,
+    write_synapse,
+    write_view,
+)
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Convolve, Encode, First, Population, Relay
+from qcompiler.ir.spiking.coding import affine
+from qcompiler.ir.spiking.integer_network import (
+    Layer,
+    connection,
+    layer_of,
+    spiking_nodes,
+    weight_of,
+)
+from qcompiler.ir.view import View
+
+from .exact_arithmetic import by_output, common_factor, fits_bytes, folds, per_output
+
+_HAIR = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see the module docstring of `fast`
+
+
+@dataclass
+class Levels:
+    """One value in up to three forms: float32 not yet clipped and floored, float32, uint8."""
+
+    top: int
+    raw: str | None = None
+    real: str | None = None
+    byte: str | None = None
+
+
+class ClosedForm:
+    """The ONNX model of a graph; ``record`` and ``count`` as for `FastEngine`."""
+
+    def __init__(self, graph: Graph, record: bool, count: bool) -> None:
+        self.graph = graph
+        self.exact = record or count  # floors at once, so that levels and saturation show
+        self.count = count
+        self.writer = OnnxWriter()
+        self.values: dict[str, Levels] = {}
+        self.encoded: dict[tuple[str, Spikes], str] = {}
+        self.beyond: list[str] = []
+        for value in graph.inputs:
+            name = self.writer.input(self.writer.name("input"), value.type.shape)
+            self.values[value.name] = Levels(0, real=name)
+        for node in graph.nodes:
+            self._write(node)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of all populations, in order."""
+        return tuple(node.result.name for node in spiking_nodes(self.graph))
+
+    def session(self, names: list[str], threads: int) -> onnxruntime.InferenceSession:
+        """A session that returns these populations' levels, then the saturation counts."""
+        kinds: dict[str, Any] = {}
+        for name in names:
+            levels = self.values[name]
+            if levels.byte:
+                kinds[self.writer.add("Identity", levels.byte)] = np.uint8
+            else:
+                kinds[self.writer.add("Identity", self._real(name))] = np.float32
+        kinds |= dict.fromkeys(self.beyond, np.int32)
+        return self.writer.session(kinds, threads)
+
+    def _write(self, node: Node) -> None:
+        if not node.operands:
+            return
+        source = node.operands[0].name
+        match node.op:
+            case Encode() as op:
+                digit = self._digit(op, self._encoded(op.code, source))
+                self._keep(node, Levels(op.t_max - 1, real=digit))
+            case op if isinstance(op, View) and isinstance(node.result.type, Spikes):
+                self._keep(node, self._view(node, self.values[source]))
+            case First() as op:
+                self._keep(node, self._first(op, self.values[source]))
+            case Population():
+                layer = layer_of(self.graph, node)
+                self._keep(node, self._population(layer))
+            case _:
+                return
+
+    def _keep(self, node: Node, levels: Levels) -> None:
+        self.values[node.result.name] = levels
+
+    def _encoded(self, code: Spikes, source: str) -> str:
+        """The levels of an input, of which each of several digits reads the same."""
+        if (source, code) not in self.encoded:
+            add, (factor, summand) = self.writer.add, map(self._number, affine(code))
+            moved = add("Add", add("Mul", self._real(source), factor), summand)
+            levels = write_clip(self.writer, add("Floor", moved), 0, code.top)
+            self.encoded[source, code] = levels
+        return self.encoded[source, code]
+
+    def _digit(self, op: Encode, levels: str) -> str:
+        """Quotients of whole numbers below 2**16 are never rounded up to the next whole one."""
+
+        def shifted(place: int) -> str:
+            if place == 1:
+                return levels
+            return self.writer.add("Floor", self.writer.add("Div", levels, self._number(place)))
+
+        if op.digit == op.digits - 1:
+            return shifted(op.place)
+        higher = self.writer.add("Mul", shifted(op.place * op.t_max), self._number(op.t_max))
+        return self.writer.add("Sub", shifted(op.place), higher)
+
+    def _number(self, value: Any) -> str:
+        return self.writer.constant(np.asarray(value, np.float32))
+
+    def _real(self, name: str) -> str:
+        return self._real_of(self.values[name])
+
+    def _real_of(self, levels: Levels) -> str:
+        if levels.real is None:
+            if levels.raw is not None:
+                levels.real = self.writer.add("Floor", self._clipped(levels))
+            else:
+                assert levels.byte is not None
+                levels.real = self.writer.add("Cast", levels.byte, to=1)
+        return levels.real
+
+    def _byte(self, name: str) -> str:
+        levels = self.values[name]
+        if levels.byte is None:
+            # a cast truncates, which floors what is not negative
+            source = self._clipped(levels) if levels.raw else self._real(name)
+            levels.byte = self.writer.add("Cast", source, to=2)
+        return levels.byte
+
+    def _clipped(self, levels: Levels) -> str:
+        assert levels.raw is not None
+        return write_clip(self.writer, levels.raw, 0, levels.top + 0.5)
+
+    def _view(self, node: Node, levels: Levels) -> Levels:
+        forms = (levels.raw, levels.real, levels.byte)
+        return Levels(levels.top, *(form and write_view(self.writer, node, form) for form in forms))
+
+    def _first(self, op: First, levels: Levels) -> Levels:
+        """The maximum commutes with clip and floor, so the smaller image is clipped and floored."""
+
+        def pool(form: str) -> str:
+            return write_max_pool(self.writer, op, op.kernel, form)
+
+        if levels.byte and pads_within(op, op.kernel):
+            return Levels(levels.top, byte=pool(levels.byte))
+        if levels.raw and not levels.real:
+            return Levels(levels.top, raw=pool(levels.raw))
+        return Levels(levels.top, real=pool(self._real_of(levels)))
+
+    def _population(self, layer: Layer) -> Levels:
+        if fits_bytes(layer):
+            return self._in_bytes(layer)
+        top = layer.spikes.top
+        quotient = self._scaled(layer) if folds(layer) else self._divided(layer)
+        if not self.exact:  # a ReLU fuses into the kernel before it, a clip slows it down
+            return Levels(top, raw=self.writer.add("Relu", quotient))
+        whole = self.writer.add("Floor", write_clip(self.writer, quotient, 0, top + 1.5))
+        if self.count:
+            self._count(whole, self._number(top + 0.5))
+        return Levels(top, real=write_clip(self.writer, whole, 0, top))
+
+    def _count(self, levels: str, top: str) -> None:
+        beyond = self.writer.add("Cast", self.writer.add("Greater", levels, top), to=6)
+        self.beyond.append(self.writer.add("ReduceSum", beyond, keepdims=0))
+
+    def _scaled(self, layer: Layer) -> str:
+        """V / D from weights over D in float32, where rounding cannot reach an integer."""
+        (synapse,) = layer.synapses
+        slope = by_output(layer, layer.slope)
+        weight = weight_of(synapse)
+        over = slope.reshape(-1, *(1,) * (weight.ndim - 1))
+        bias = (by_output(layer, layer.bias) + 0.5) / slope
+        return self._synapse(synapse, weight / over, bias)
+
+    def _divided(self, layer: Layer) -> str:
+        """V in integers, then (V + 1/2) / D."""
+        (first, weight), *others = _merged(layer)
+        flat = not isinstance(connection(first), Relay) and per_output(layer, layer.bias)
+        bias = by_output(layer, layer.bias) + 0.5 if flat else None
+        total = self._synapse(first, weight, bias)
+        for synapse, weight in others:
+            total = self.writer.add("Add", total, self._synapse(synapse, weight, None))
+        if bias is None:
+            total = self.writer.add("Add", total, self._number(layer.bias + 0.5))
+        return self.writer.add("Div", total, self._number(layer.slope))
+
+    def _synapse(self, synapse: Node, weight: Array, bias: Array | None) -> str:
+        source = self._real(synapse.operands[0].name)
+        return write_synapse(self.writer, connection(synapse), source, weight, bias)
+
+    def _in_bytes(self, layer: Layer) -> Levels:
+        (synapse,) = layer.synapses
+        factor, add, constant = common_factor(layer), self.writer.add, self.writer.constant
+        weight = (weight_of(synapse) // factor).astype(np.int8)
+        slope = by_output(layer, layer.slope) // factor
+        bias = by_output(layer, layer.bias) // factor - slope // 2
+        source = self._byte(synapse.operands[0].name)
+        op = connection(synapse)
+        attributes: dict[str, Any] = {}
+        if isinstance(op, Convolve):
+            attributes = {"group": op.groups, **sliding(op)}
+        else:
+            weight = weight.reshape(*weight.shape, 1, 1)
+            source = write_reshape(self.writer, (weight.shape[1], 1, 1), source)
+        one, zero = self._number(1), constant(np.zeros((), np.uint8))
+        scale = self._number(_HAIR / slope)
+        zeros = constant(np.zeros(len(slope), np.int8))
+        inputs = (source, one, zero, constant(weight, "W"), scale, zeros, one, zero)
+        whole = add("QLinearConv", *inputs, constant(bias.astype(np.int32)), **attributes)
+        if not isinstance(op, Convolve):
+            whole = write_reshape(self.writer, (len(slope),), whole)
+        top = constant(np.asarray(layer.spikes.top, np.uint8))
+        if self.count:
+            self._count(whole, top)
+        return Levels(layer.spikes.top, byte=add("Clip", whole, "", top))
+
+
+def _merged(layer: Layer) -> list[tuple[Node, Array]]:
+    """Synapses and weights, kernels first; those of one kind from one source are added up."""
+    found: dict[Any, tuple[Node, Array]] = {}
+    for synapse in layer.synapses:
+        key = replace(connection(synapse), delay=0), synapse.operands[0].name
+        weight = weight_of(synapse)
+        if key in found:
+            weight = found[key][1].astype(np.int64) + weight
+        found[key] = synapse, weight
+    return sorted(found.values(), key=lambda pair: isinstance(connection(pair[0]), Relay))

@@ -1,0 +1,164 @@
+"""Populations, neuron by neuron, as the golden engine simulates them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node, ProgramError
+from qcompiler.ir.kernels import Array, pool_max
+from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population, Relay, Window
+from qcompiler.ir.spiking.coding import step_of
+from qcompiler.ir.spiking.integer_network import (
+    control_lines,
+    layer_of,
+    sender,
+    spikes_of,
+    weight_of,
+)
+from qcompiler.ir.spiking.synapse import current
+from qcompiler.ir.view import View, arrange
+
+from .bounds_monitor import Watch
+
+
+class Way:
+    """The way of spikes from a population, behind views, through a synapse or a pool."""
+
+    def __init__(self, graph: Graph, node: Node) -> None:
+        assert isinstance(node.op, Convolve | Connect | Relay | First)
+        self.node, self.op = node, node.op
+        self.delay = 0 if isinstance(node.op, First) else node.op.delay
+        self.sender = sender(graph, node.operands[0]).result.name
+        self.views: list[tuple[View, tuple[Array, ...]]] = []
+        while (before := graph.producer(node.operands[0])) and isinstance(before.op, View):
+            node = before
+            self.views.insert(0, (before.op, before.arrays))
+
+    def through(self, spikes: Array) -> Array:
+        """The currents that spikes bring; behind a pool, the groups in which there is any."""
+        for view, constants in self.views:
+            spikes = arrange(view, spikes, *constants)
+        if isinstance(self.op, First):
+            return pool_max(spikes, self.op, self.op.kernel, False)
+        return current(self.op, spikes, weight_of(self.node))
+
+
+@dataclass
+class Cell:
+    """One population in simulation.
+
+    ``fired`` holds each neuron's spike step, or -1; ``due`` the spikes that arrive at each step.
+    """
+
+    node: Node
+    graph: Graph
+    batch: int
+    fired: Array = field(init=False)
+    due: defaultdict[int, list[tuple[Way, Array]]] = field(init=False)
+    saturated: int = 0
+    watch: Watch | None = None
+
+    def __post_init__(self) -> None:
+        self.fired = np.full((self.batch, *spikes_of(self.node.result).shape), -1, np.int64)
+        self.due = defaultdict(list)
+
+    def step(self, step: int) -> Array | None:
+        """Advance one step, on the spikes that arrive; return which neurons fire now."""
+        raise NotImplementedError
+
+    def fire(self, step: int, spikes: Array) -> Array | None:
+        """Record spikes of neurons that have not fired yet."""
+        spikes = spikes & (self.fired < 0)
+        if not spikes.any():
+            return None
+        self.fired[spikes] = step
+        return spikes
+
+    def levels(self, exceeded: Array) -> Array:
+        """Levels of all neurons; ProgramError if one is outside the window in a frame not listed.
+
+        ``exceeded`` lists the frames that went beyond calibrated bounds, as one truth value each.
+        """
+        code, begin = spikes_of(self.node.result), self.begin
+        fired = self.fired[~exceeded]
+        if (fired < begin).any() or (fired > begin + code.top).any():
+            raise ProgramError(f"neurons of %{self.node.result.name} spike outside their window")
+        return step_of(code, begin, self.fired)
+
+    def clipped(self, levels: Array) -> Array:
+        """Levels as the host takes them: early spikes are the highest, missing ones the lowest."""
+        code = spikes_of(self.node.result)
+        result: Array = np.where(self.fired < 0, 0, levels.clip(0, code.top))
+        return result
+
+    @property
+    def begin(self) -> int:
+        """The step of the highest level."""
+        return last_step(self.node) - spikes_of(self.node.result).top
+
+
+class Source(Cell):
+    """Input spikes, from encoded data."""
+
+    times: Array
+
+    def step(self, step: int) -> Array | None:
+        """Send the neurons whose time has come."""
+        return self.fire(step, self.times == step)
+
+
+class Gate(Cell):
+    """Passes the first spike of each group."""
+
+    def step(self, step: int) -> Array | None:
+        """Fire where any neuron of the group did."""
+        for way, spikes in self.due.pop(step, ()):
+            return self.fire(step, way.through(spikes))
+        return None
+
+
+class Integrator(Cell):
+    """Currents and membranes of a population."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        op = self.node.op
+        assert isinstance(op, Population)
+        self.op = op
+        self.lines = control_lines(self.graph, self.node)
+        self.layer = layer_of(self.graph, self.node)
+        self.u = np.zeros(self.fired.shape)
+        self.v = np.zeros(self.fired.shape)
+        if self.layer.bounds is not None:
+            self.watch = Watch(self.layer.bounds, Window(*op.window), self.fired.shape)
+
+    def step(self, step: int) -> Array | None:
+        """``u += input; v += u``; fire above the threshold, once."""
+        arrived: Array | float = 0.0
+        if step in self.due:
+            arrived = sum(way.through(spikes) for way, spikes in self.due.pop(step))
+            self.u += arrived
+        if self.watch:
+            self.watch.take(step, arrived)
+        if step in self.lines:
+            self.u += self.lines[step]
+        if step < self.op.window[0] or step > self.op.window[2]:
+            return None
+        self.v += self.u
+        if step == self.op.window[1]:
+            beyond = self.v >= self.op.threshold + 1 + self.layer.slope
+            self.saturated = int(beyond.sum())
+        return self.fire(step, self.v > self.op.threshold)
+
+
+def last_step(node: Node) -> int:
+    """The step at which level 0 leaves; ProgramError if there is no window yet."""
+    match node.op:
+        case Population(window=(_, _, close)):
+            return close
+        case Encode(start=int(start)) | First(start=int(start)):
+            return start + spikes_of(node.result).top
+    raise ProgramError(f"%{node.result.name} has no window: run assign-windows and insert-readout")

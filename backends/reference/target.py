@@ -1,0 +1,40 @@
+"""The target that needs no hardware, and the two engines that run every compiled program."""
+
+from __future__ import annotations
+
+from qcompiler.backends.backend import Backend, Engine, EngineFactory
+from qcompiler.ir import Graph
+from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING, within
+
+PIPELINE = (
+    "fold-batchnorm,fold-linear,{inputs},equalize,split-ranges,normalize,lower-activations,"
+    "{quantize},{windows},insert-readout"
+)
+
+# What the fast engine computes with is exact for every input, even one beyond calibrated bounds.
+EXACT = within((1 << 23) - 1, "sums within 24 bits")
+
+REFERENCE = Backend(
+    "reference",
+    "the integer network, run by the steps and fast engines",
+    PIPELINE.format(inputs="split-inputs", quantize="quantize", windows="assign-windows"),
+    (SPIKING, SCHEDULED, READ_OUT, EXACT),
+)
+
+
+def _fast(graph: Graph) -> Engine:
+    from .fast import FastEngine
+
+    return FastEngine(graph)
+
+
+def _steps(graph: Graph) -> Engine:
+    from .steps import StepsEngine
+
+    return StepsEngine(graph)
+
+
+ENGINES = (
+    EngineFactory("fast", "the integer network in closed form, on onnxruntime", _fast),
+    EngineFactory("steps", "currents and membranes step by step: the golden model", _steps),
+)

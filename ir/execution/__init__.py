@@ -1,0 +1,1 @@
+"""What the tensor level means: a reference in numpy, and sessions of onnxruntime."""

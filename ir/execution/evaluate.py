@@ -1,0 +1,108 @@
+"""What the tensor level means, in numpy: the reference for passes and tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qcompiler.ir.ann import (
+    Add,
+    Affine,
+    ArgMax,
+    BatchNorm,
+    Clip,
+    Concat,
+    Conv,
+    Dense,
+    Function,
+    MaxPool,
+    Multiply,
+    Pad,
+    Softmax,
+    SumPool,
+)
+from qcompiler.ir.formula import values
+from qcompiler.ir.graph import Graph, Operand, Value
+from qcompiler.ir.kernels import Array, convolve, pool_max, pool_sum
+from qcompiler.ir.ops import Op
+from qcompiler.ir.view import Pick, Reshape, Take, Transpose, arrange
+
+
+def evaluate(graph: Graph, *inputs: Array) -> tuple[Array, ...]:
+    """Run a graph of tensor-level operations on a batch; arrays are ``batch x shape``.
+
+    Raises TypeError for an operation of the spiking level.
+    """
+    known = {value.name: array for value, array in zip(graph.inputs, inputs, strict=True)}
+
+    def get(operand: Operand) -> Array:
+        return known[operand.name] if isinstance(operand, Value) else operand.data
+
+    for node in graph.nodes:
+        known[node.result.name] = apply(node.op, *map(get, node.operands))
+    return tuple(known[value.name] for value in graph.outputs)
+
+
+def apply(op: Op, x: Array, *constants: Array) -> Array:
+    """Run one tensor-level or view operation; x is a batch, constants have no batch axis.
+
+    What `Add`, `Concat` and `Multiply` take are all batches.
+    """
+    match op:
+        case Conv():
+            return convolve(x, constants[0], op, op.groups) + constants[1]
+        case Dense():
+            product: Array = x.reshape(len(x), -1) @ constants[0].T + constants[1]
+            return product
+        case BatchNorm():
+            scale, shift, mean, variance = (_by_channel(c, x) for c in constants)
+            normal: Array = (x - mean) / np.sqrt(variance + np.float32(op.epsilon))
+            return normal * scale + shift
+        case Affine():
+            return x * constants[0] + constants[1]
+        case Clip():
+            return x if op.low is None and op.high is None else np.clip(x, op.low, op.high)
+        case Function():
+            return values(op.formula, x).astype(x.dtype)
+        case Multiply():
+            return x * constants[0]
+        case MaxPool():
+            return pool_max(x, op, op.kernel, -np.inf)
+        case SumPool():
+            return pool_sum(x, op, op.kernel)
+        case Pad():
+            rank = len(op.pads) // 2
+            pairs = zip(op.pads[:rank], op.pads[rank:], strict=True)
+            return np.pad(x, ((0, 0), *pairs), constant_values=op.value)
+        case Add():
+            return sum(constants, x)
+        case Concat():
+            return np.concatenate((x, *constants), op.axis + 1)
+        case Softmax():
+            return _softmax(x, op)
+        case ArgMax():
+            return _argmax(x, op)
+        case Reshape() | Transpose() | Take() | Pick():
+            return arrange(op, x, *constants)
+    raise TypeError(f"{op.mnemonic} is not an operation on tensors")
+
+
+def _by_channel(parameter: Array, x: Array) -> Array:
+    return parameter.reshape(-1, *(1 for _ in x.shape[2:]))
+
+
+def _softmax(x: Array, op: Softmax) -> Array:
+    axis = op.axis if op.axis < 0 else op.axis + 1
+    shifted = x - x.max(axis=axis, keepdims=True)
+    if op.log:
+        result: Array = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+        return result
+    exponential = np.exp(shifted)
+    result = exponential / exponential.sum(axis=axis, keepdims=True)
+    return result
+
+
+def _argmax(x: Array, op: ArgMax) -> Array:
+    axis = op.axis + 1
+    ahead, behind = x.argmax(axis), x.shape[axis] - 1 - np.flip(x, axis).argmax(axis)
+    found = behind if op.last else ahead
+    return np.expand_dims(found, axis) if op.keepdims else found

@@ -1,0 +1,158 @@
+"""What reaches the neurons of a population in the worst case, step by step.
+
+All arrays spread over the neurons. Steps are those of the frame; an input spike may arrive at any
+step from ``open`` to ``read``, and after its own spike a neuron inhibits itself one step later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Role, Window
+
+from .input_bounds import Drive
+
+PULSES: tuple[Role, ...] = ("bias", "align", "hold", "release", "force")
+ROLES: tuple[Role, ...] = (*PULSES, "counterweight", "readout")
+
+
+class Extremes(NamedTuple):
+    """Largest magnitude of each neuron's input of one step and current, and lowest membrane."""
+
+    input: Array
+    current: Array
+    membrane: Array
+
+
+def threshold_of(drive: Drive, bias: Array, slope: Array, t_max: int) -> int:
+    """The threshold of a population, in units of weights; B and D spread over its neurons.
+
+    It leaves room for ``t_max`` steps of the steepest neuron, and is above the hardest push
+    (``force``): so those that have spiked need no more than D of self-inhibition to bear it. Odd,
+    if all weights are even, so that ``align`` is even.
+    """
+    return int(max(slope.max() * t_max, _force(drive, bias).max() + 2)) - 1
+
+
+def clock_weights(drive: Drive, bias: Array, slope: Array, t_max: int) -> dict[Role, Array]:
+    """What clocks must send to a neuron of bias B and slope D for it to compute its level.
+
+    With the `threshold_of` the population:
+
+        align = threshold + 1 - D t_max    hold = -max(0, highest + B + align - threshold)
+        counterweight = -net               force = max(0, -final - B)
+        readout = D                        release = -hold
+    """
+    threshold = threshold_of(drive, bias, slope, t_max)
+    align = threshold + 1 - slope * t_max
+    hold = _even(drive.bounds.highest + bias + align - threshold)
+    return {
+        "bias": bias,
+        "align": align,
+        "hold": -hold,
+        "release": hold,
+        "counterweight": -drive.net,
+        "readout": slope,
+        "force": _force(drive, bias),
+    }
+
+
+def _force(drive: Drive, bias: Array) -> Array:
+    return _even(-drive.bounds.final - bias)
+
+
+def _even(needed: Array) -> Array:
+    """At least what is needed and never negative, in the even numbers that every chip can add."""
+    result: Array = 2 * np.ceil(np.maximum(needed, 0) / 2)
+    return result
+
+
+def due(role: Role, window: Window) -> int:
+    """The step at which a clock's spike of this role must arrive."""
+    if role in ("release", "counterweight", "readout"):
+        return window.read
+    return window.close if role == "force" else window.open
+
+
+def lines_of(sent: Iterable[tuple[int, bool, Array]]) -> dict[int, Array]:
+    """What all clocks together send to each neuron, by step of arrival.
+
+    Each is given by the step of its arrival, whether it is a pulse, and its weights. Synapses that
+    share a step are one synapse; a weight of 0 is none.
+    """
+    lines: dict[int, Array] = {}
+    for at, pulse, weight in sent:
+        lines[at] = lines.get(at, 0) + weight
+        if pulse:
+            lines[at + 1] = lines.get(at + 1, 0) - weight
+    return {at: weight for at, weight in sorted(lines.items()) if weight.any()}
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """A population that integrates what its synapses and clocks send."""
+
+    drive: Drive
+    lines: Mapping[int, Array]
+    window: Window
+    threshold: int
+
+    def silence(self) -> Array:
+        """The inhibition that keeps a neuron silent after its spike.
+
+        After the spike v is 0 and u is what it was. With ``u - inhibition <= 0`` at every later
+        step v falls, but for the forcing step (close), where it must stay below the threshold.
+        """
+        read, close = self.window.read, self.window.close
+        net = self.drive.net
+        needed = 0 * net
+        for step in sorted({read + 1, close + 1, *self.lines}):
+            if step > read:
+                u = net + sum(weight for at, weight in self.lines.items() if at <= step)
+                needed = np.maximum(needed, u - (self.threshold if step == close else 0))
+        return needed
+
+    def extremes(self, inhibition: Array) -> Extremes:
+        """Bounds over all inputs, or over those that its drive reckons with.
+
+        After its own spike a neuron may sink to the membrane's lower limit, where it stays until
+        its reset; above its threshold it spikes. Neither does harm, so neither is counted.
+        """
+        window, drive, bounds = self.window, self.drive, self.drive.bounds
+        given = current = deepest = steady = zero = 0 * drive.depth
+        depth = bounds.lowest
+        # Between these steps nothing changes but the membrane, which moves evenly.
+        events = sorted({window.open, window.read, window.read + 1, window.close, *self.lines})
+        for step, following in zip(events, [*events[1:], window.close + 2], strict=True):
+            line = self.lines.get(step, zero)
+            fall, rise, below, above = zero, zero, zero, zero
+            if step < window.read:
+                fall, rise, below, above = bounds.fall, bounds.rise, drive.inhibit, drive.excite
+            elif step == window.read:  # what had not come yet
+                fall, rise = drive.net - bounds.most, drive.net - bounds.least
+            else:
+                fall, below = -inhibition, inhibition
+            given = _farthest(given, line + fall, line + rise)
+            if following > step + 1:
+                given = _farthest(given, fall, rise)
+            steady = steady + line
+            if step == window.read:  # every input has come
+                steady = steady + drive.net
+            current = _farthest(current, steady - below, steady + above)
+            first, depth = depth + steady, depth + (following - step) * steady
+            if step <= window.close:
+                last = depth if following <= window.close + 1 else first
+                deepest = np.minimum(deepest, np.minimum(first, last))
+        return Extremes(given, current, deepest)
+
+
+def _farthest(*arrays: Array) -> Array:
+    found = np.abs(arrays[0])
+    for array in arrays[1:]:
+        found = np.maximum(found, np.abs(array))
+    return found

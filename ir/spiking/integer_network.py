@@ -1,0 +1,208 @@
+"""The integer network inside a spiking graph, and the clock lines that make spikes compute it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value
+from qcompiler.ir.kernels import Array, pool_sum
+from qcompiler.ir.snn import (
+    Clock,
+    Connect,
+    Convolve,
+    Decode,
+    Encode,
+    Fanout,
+    First,
+    Neuron,
+    Population,
+    Relay,
+    Role,
+    start_of,
+)
+from qcompiler.ir.types import Spikes, size
+from qcompiler.ir.view import View
+
+from .dynamics import lines_of
+from .input_bounds import Bounds, Drive, Incoming
+from .synapse import fan_in
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A population as ``q = clip(floor((sum W q + B) / D), 0, T)``.
+
+    ``bias`` (B) and ``slope`` (D), whole numbers in float64, spread over the neurons; so do the
+    ``bounds`` of its inputs that calibration data have shown, if it rests on any.
+    """
+
+    node: Node
+    synapses: tuple[Node, ...]
+    bias: Array
+    slope: Array
+    bounds: Bounds | None = None
+
+    @property
+    def spikes(self) -> Spikes:
+        """The population's shape and code."""
+        return spikes_of(self.node.result)
+
+    @cached_property
+    def drive(self) -> Drive:
+        """What the synapses can do to the neurons."""
+        return Drive.of(map(incoming, self.synapses), len(self.spikes.shape), self.bounds)
+
+
+def layers(graph: Graph) -> Iterator[Layer]:
+    """The integer layer behind every neuron or population of a graph, in order."""
+    for node in graph.nodes:
+        if isinstance(node.op, Neuron | Population):
+            yield layer_of(graph, node)
+
+
+def layer_of(graph: Graph, node: Node) -> Layer:
+    """The integer layer behind one neuron or population; KeyError if its readout is incomplete."""
+    if isinstance(node.op, Neuron):
+        bias, slope, *_ = node.arrays
+        return _layer(graph, node, bias, slope)
+    lines = fanouts(graph, node)
+    bias_line, slope_line = weight_of(lines["bias"]), weight_of(lines["readout"])
+    return _layer(graph, node, bias_line, slope_line)
+
+
+def _layer(graph: Graph, node: Node, bias: Array, slope: Array) -> Layer:
+    """A layer whose numbers are wide enough that no sum or product of a few of them wraps."""
+    producers = map(graph.producer, node.operands)
+    synapses = tuple(n for n in producers if n and isinstance(n.op, Convolve | Connect | Relay))
+    wide = bias.astype(np.float64), slope.astype(np.float64)
+    return Layer(node, synapses, *wide, bounds_of(node))
+
+
+def bounds_of(node: Node) -> Bounds | None:
+    """The calibrated bounds of a neuron or population; None if it rests on none."""
+    if not isinstance(node.op, Neuron | Population) or not node.op.images:
+        return None
+    return Bounds(*node.arrays[-1].astype(np.float64))
+
+
+def calibrated(graph: Graph) -> dict[str, Bounds]:
+    """The bounds of every population that rests on calibration data, by name."""
+    found = ((node.result.name, bounds_of(node)) for node in graph.nodes)
+    return {name: bounds for name, bounds in found if bounds is not None}
+
+
+def fanouts(graph: Graph, node: Node) -> dict[Role, Node]:
+    """The clock synapses of a population by role."""
+    producers = (graph.producer(operand) for operand in node.operands)
+    return {n.op.role: n for n in producers if n and isinstance(n.op, Fanout)}
+
+
+def arrival(graph: Graph, fanout: Node) -> int:
+    """The step at which a clock's spike reaches its population."""
+    clock = graph.producer(fanout.operands[0])
+    assert clock is not None and isinstance(clock.op, Clock)
+    return clock.op.at + 1
+
+
+def control_lines(graph: Graph, node: Node) -> dict[int, Array]:
+    """What all clocks together send to each neuron, by step of arrival.
+
+    See `lines_of`; arrays spread over the neurons.
+    """
+    return lines_of(_sent(graph, fanout) for fanout in fanouts(graph, node).values())
+
+
+def _sent(graph: Graph, fanout: Node) -> tuple[int, bool, Array]:
+    assert isinstance(fanout.op, Fanout)
+    return arrival(graph, fanout), fanout.op.pulse, weight_of(fanout).astype(np.int64)
+
+
+def weight_of(node: Node) -> Array:
+    """The weights of a synapse or fanout."""
+    weight = node.operands[1]
+    assert isinstance(weight, Constant)
+    return weight.data
+
+
+def incoming(synapse: Node) -> Incoming:
+    """A data synapse with all that says what it can do to its population."""
+    source = spikes_of(synapse.operands[0])
+    return Incoming(connection(synapse), weight_of(synapse), source.shape, source.top)
+
+
+def connection(node: Node) -> Convolve | Connect | Relay:
+    """The kind of a data synapse."""
+    assert isinstance(node.op, Convolve | Connect | Relay)
+    return node.op
+
+
+def spikes_of(operand: Operand) -> Spikes:
+    """The code of a value that is known to be spikes."""
+    assert isinstance(operand.type, Spikes)
+    return operand.type
+
+
+def sender(graph: Graph, operand: Operand) -> Node:
+    """The node that sends these spikes, behind views."""
+    node = graph.producer(operand)
+    while node is not None and isinstance(node.op, View):
+        node = graph.producer(node.operands[0])
+    if node is None:
+        raise TypeError(f"%{operand.name} comes from no population")
+    return node
+
+
+def start(graph: Graph, operand: Operand) -> int | None:
+    """The step at which the highest level of these spikes leaves; None before the schedule."""
+    return start_of(sender(graph, operand).op)
+
+
+def synapse_count(graph: Graph) -> int:
+    """Synaptic connections of weight other than 0: data, pooling and clock synapses.
+
+    As every neuron and clock spikes once a frame, this is also the number of synaptic events a
+    frame.
+    """
+    return sum(node_synapses(graph, node) for node in spiking_nodes(graph))
+
+
+def node_synapses(graph: Graph, node: Node) -> int:
+    """Synapses into one population; see `synapse_count`."""
+    match node.op:
+        case Population() | Neuron():
+            layer = layer_of(graph, node)
+            data = sum(_connections(synapse) for synapse in layer.synapses)
+            lines = control_lines(graph, node).values()
+            spread = (np.broadcast_to(line, layer.spikes.shape) for line in lines)
+            return data + sum(int(np.count_nonzero(line)) for line in spread)
+        case First() as op:
+            ones = np.ones((1, *node.operands[0].type.shape))
+            return int(pool_sum(ones, op, op.kernel).sum())
+        case _:
+            return 0
+
+
+def _connections(synapse: Node) -> int:
+    source, target = synapse.operands[0].type, synapse.result.type
+    each = fan_in(connection(synapse), weight_of(synapse) != 0, source.shape)
+    return int(np.broadcast_to(each, target.shape).sum())
+
+
+def neuron_count(graph: Graph) -> int:
+    """Neurons that spike: encoders, populations and pooling gates, without clocks."""
+    return sum(size(node.result.type) for node in spiking_nodes(graph))
+
+
+def spiking_nodes(graph: Graph) -> tuple[Node, ...]:
+    """Every node that sends spikes of its own, in order."""
+    return tuple(n for n in graph.nodes if isinstance(n.op, Encode | Neuron | Population | First))
+
+
+def outputs(graph: Graph) -> tuple[Value, ...]:
+    """The spikes that are decoded into tensors."""
+    found = (n.operands[0] for n in graph.nodes if isinstance(n.op, Decode))
+    return tuple(value for value in found if isinstance(value, Value))

@@ -1,0 +1,212 @@
+"""What a compiled network must satisfy to be the integer network bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from qcompiler.ir.ann import ArgMax, BatchNorm, Concat, Softmax
+from qcompiler.ir.diagnostics import Diagnostic
+from qcompiler.ir.graph import Graph, Node
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Clock, Encode, Fanout, First, Neuron, Population, Role, Window
+from qcompiler.ir.types import Tensor
+from qcompiler.ir.verify import Invariant
+
+from .dynamics import PULSES, ROLES, due
+from .input_bounds import Bounds
+from .integer_network import (
+    Layer,
+    arrival,
+    connection,
+    fanouts,
+    layer_of,
+    layers,
+    spikes_of,
+    start,
+    weight_of,
+)
+
+
+def _no_batchnorm(graph: Graph) -> Iterator[Diagnostic]:
+    for node in graph.nodes:
+        if isinstance(node.op, BatchNorm):
+            yield Diagnostic(
+                "batch normalisation is left in the graph",
+                node.origin,
+                "run fold-batchnorm before this pass",
+            )
+
+
+def _spiking(graph: Graph) -> Iterator[Diagnostic]:
+    host = (ArgMax, Concat, Softmax)
+    for node in graph.nodes:
+        if node.op.mnemonic.startswith("ann.") and not isinstance(node.op, host):
+            yield Diagnostic(
+                f"{node.op.mnemonic} is left at the tensor level",
+                node.origin,
+                "run quantize before this pass",
+            )
+    for value in graph.outputs:
+        if graph.producer(value) is None or not isinstance(value.type, Tensor):
+            yield Diagnostic(f"the output %{value.name} is not decoded from spikes")
+    for node in graph.nodes:
+        if isinstance(node.op, Encode) and graph.producer(node.operands[0]) is not None:
+            yield Diagnostic(f"%{node.result.name} encodes what is no input", node.origin)
+        if isinstance(node.op, host) and None in map(graph.producer, node.operands):
+            yield Diagnostic(f"%{node.result.name} reads an input past the spikes", node.origin)
+        if isinstance(node.op, Fanout) and weight_of(node).dtype.kind != "i":
+            yield Diagnostic("weights of clock synapses must be integers", node.origin)
+    for layer in layers(graph) if _complete(graph) else ():
+        if not all(np.all(part == np.rint(part)) for part in (layer.bias, layer.slope)):
+            yield Diagnostic("bias and slope must be integers", layer.node.origin)
+        elif np.min(layer.slope) < 1:
+            yield Diagnostic("every slope must be at least 1", layer.node.origin)
+        if layer.bounds is not None and not _around_zero(layer.bounds):
+            yield Diagnostic(
+                f"the calibrated bounds of %{layer.node.result.name} leave out a resting membrane",
+                layer.node.origin,
+            )
+        if not layer.synapses:
+            yield Diagnostic("a population has no data synapse", layer.node.origin)
+        for synapse in layer.synapses:
+            if weight_of(synapse).dtype.kind != "i":
+                yield Diagnostic("weights of synapses must be integers", synapse.origin)
+
+
+def _around_zero(bounds: Bounds) -> bool:
+    """Whether bounds let a neuron be as it is before any input, and do not contradict."""
+    low, high = (bounds.lowest, bounds.fall), (bounds.highest, bounds.rise)
+    return (
+        all(np.all(part <= 0) for part in low)
+        and all(np.all(part >= 0) for part in high)
+        and bool(np.all(bounds.lowest <= bounds.final) and np.all(bounds.least <= bounds.most))
+        and bool(np.all(bounds.final <= bounds.highest))
+    )
+
+
+def _complete(graph: Graph) -> bool:
+    return all(
+        set(fanouts(graph, n)) == set(ROLES) for n in graph.nodes if isinstance(n.op, Population)
+    )
+
+
+def _scheduled(graph: Graph) -> Iterator[Diagnostic]:
+    for node in graph.nodes:
+        match node.op:
+            case Encode(start=None) | Neuron(window=None) | First(start=None):
+                yield Diagnostic(
+                    f"%{node.result.name} has no window",
+                    node.origin,
+                    "run assign-windows before this pass",
+                )
+            case Encode(start=int(begin)) if begin < 0:
+                yield Diagnostic(f"%{node.result.name} starts before the frame", node.origin)
+            case Neuron() | Population():
+                yield from _balanced(graph, node)
+            case First():
+                expected = (start(graph, node.operands[0]) or 0) + 1
+                if node.op.start != expected:
+                    yield Diagnostic(
+                        f"%{node.result.name} answers at {node.op.start}, its input at {expected}",
+                        node.origin,
+                    )
+
+
+def _balanced(graph: Graph, node: Node) -> Iterator[Diagnostic]:
+    assert isinstance(node.op, Neuron | Population) and node.op.window is not None
+    opens, read, close = node.op.window
+    if close - read != node.op.t_max - 1:
+        yield Diagnostic(f"%{node.result.name} does not answer in t_max steps", node.origin)
+    for current in node.operands:
+        synapse = graph.producer(current)
+        if synapse is None or isinstance(synapse.op, Fanout | Clock):
+            continue
+        begin = start(graph, synapse.operands[0])
+        if begin is None:
+            continue
+        begin += connection(synapse).delay
+        if begin + 1 < opens or begin + 1 + spikes_of(synapse.operands[0]).top != read:
+            yield Diagnostic(
+                f"spikes of %{synapse.operands[0].name} do not arrive in the window of "
+                f"%{node.result.name}",
+                node.origin,
+                "run assign-windows before this pass",
+            )
+
+
+def _read_out(graph: Graph) -> Iterator[Diagnostic]:
+    for node in graph.nodes:
+        if isinstance(node.op, Neuron):
+            yield Diagnostic(
+                f"%{node.result.name} has no readout", node.origin, "run insert-readout"
+            )
+        if isinstance(node.op, Population):
+            yield from _readout_of(graph, node, node.op)
+
+
+def _readout_of(graph: Graph, node: Node, op: Population) -> Iterator[Diagnostic]:
+    lines = fanouts(graph, node)
+    if missing := [role for role in ROLES if role not in lines]:
+        yield Diagnostic(f"%{node.result.name} has no {', '.join(missing)} synapse", node.origin)
+        return
+    for role, fanout in lines.items():
+        assert isinstance(fanout.op, Fanout)
+        if arrival(graph, fanout) != due(role, Window(*op.window)):
+            yield Diagnostic(f"the {role} of %{node.result.name} comes at the wrong step")
+        if fanout.op.pulse != (role in PULSES):
+            yield Diagnostic(f"the {role} of %{node.result.name} is not of the right kind")
+    if len(node.operands) != len(ROLES) + len(layer_of(graph, node).synapses) + bool(op.images):
+        yield Diagnostic(f"%{node.result.name} has a synapse of no known kind", node.origin)
+    yield from _sums(layer_of(graph, node), {r: weight_of(n) for r, n in lines.items()}, op)
+
+
+def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Diagnostic]:
+    drive, bias, slope = layer.drive, layer.bias, layer.slope
+    name, origin = layer.node.result.name, layer.node.origin
+    if np.any(line["counterweight"].astype(np.float64) + drive.net):
+        yield Diagnostic(f"the counterweight of %{name} does not cancel its weights", origin)
+    if np.any(slope < 1) or np.any(line["align"] + slope * op.t_max != op.threshold + 1):
+        yield Diagnostic(f"slope and threshold of %{name} do not span its window", origin)
+    if np.any(line["hold"].astype(np.float64) + line["release"]):
+        yield Diagnostic(f"the release of %{name} does not undo its hold", origin)
+    peak = np.max(drive.bounds.highest + bias + line["align"] + line["hold"])
+    if peak > op.threshold:
+        yield Diagnostic(
+            f"%{name} could fire before its read step: its membrane reaches {peak:.0f}, "
+            f"the threshold is {op.threshold}",
+            origin,
+            "run insert-readout, which holds the membrane down far enough",
+        )
+    lowest = float(np.min(bias + drive.bounds.final + line["force"]))
+    if lowest < 0:
+        yield Diagnostic(
+            f"the forced spike of %{name} misses potentials by {-lowest:.0f}",
+            origin,
+            "run insert-readout, which forces hard enough",
+        )
+
+
+NO_BATCHNORM = Invariant("no-batchnorm", _no_batchnorm)
+SPIKING = Invariant("spiking", _spiking)
+SCHEDULED = Invariant("scheduled", _scheduled)
+READ_OUT = Invariant("read-out", _read_out)
+
+
+def within(limit: int, name: str) -> Invariant:
+    """Potentials and partial sums of every neuron stay within ``+-limit`` in units of weights."""
+
+    def check(graph: Graph) -> Iterator[Diagnostic]:
+        for layer in layers(graph):
+            reach = np.abs(layer.bias) + layer.slope * (layer.spikes.t_max + 1)
+            span = layer.drive.lift + layer.drive.depth + reach
+            if (worst := np.max(span)) > limit:
+                yield Diagnostic(
+                    f"potentials of %{layer.node.result.name} can reach {worst:.0f}, "
+                    f"{limit} are allowed",
+                    layer.node.origin,
+                    "use a smaller t_max or fewer weight bits",
+                )
+
+    return Invariant(name, check)

@@ -1,0 +1,40 @@
+"""Arithmetic of synapses: what arrives, and what at most can arrive."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qcompiler.ir.kernels import Array, convolve, reach
+from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
+
+
+def current(op: Synapse, spikes: Array, weight: Array) -> Array:
+    """Send a batch of spikes, or of levels, through synapses: ``batch x out``.
+
+    Computed in float64: exact for integers while sums stay below 2**53.
+    """
+    x, w = spikes.astype(np.float64), weight.astype(np.float64)
+    match op:
+        case Convolve():
+            return convolve(x, w, op, op.groups)
+        case Connect():
+            product: Array = x.reshape(len(x), -1) @ w.T
+            return product
+        case Relay():
+            return x * w
+
+
+def fan_in(op: Synapse, weight: Array, source: tuple[int, ...]) -> Array:
+    """Sum of the weights into each neuron, as float64 that spreads over the neurons.
+
+    ``source`` is the shape of the sending population. Pass ``np.maximum(weight, 0)`` for the
+    excitatory part, ``weight != 0`` for the number of synapses.
+    """
+    match op:
+        case Convolve():
+            return reach(weight, source[1:], op)
+        case Connect():
+            total: Array = weight.sum(axis=1, dtype=np.float64)
+            return total
+        case Relay():
+            return weight.astype(np.float64)

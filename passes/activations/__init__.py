@@ -1,0 +1,1 @@
+"""How functions of one variable become sums of clips."""

@@ -1,0 +1,82 @@
+"""Where clips of one value stand: behind copies of its layer, or behind a population of its own.
+
+A value that only clips read can be computed again for each of them, with full precision and
+without a window of its own; that takes the synapses of its layer once more for each clip. Or it
+is a population, rounded to levels, of which every clip takes one synapse a neuron. The first is
+done for two clips, and for layers of few synapses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qcompiler.ir import Graph, Node, Operand, Rule, drop_dead, rewrite
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
+from qcompiler.passes.folding.linear import fan_in
+from qcompiler.passes.folding.neighbours import copied, distributed
+from qcompiler.passes.quantization.fusion_groups import Group, groups
+
+_FEW_CLIPS = 2
+_FEW_SYNAPSES = 16  # of one neuron
+
+
+def repeat(graph: Graph) -> Graph:
+    """Copy every layer that only clips read, where that is worth it."""
+    copies: dict[str, list[Node]] = {}  # by the node that reads them
+    for group in groups(graph):
+        readers = graph.users(group.result)
+        if group.clip or graph.is_output(group.result) or len(readers) < 2:
+            continue
+        if not all(_is_clip(graph, reader) for reader in readers):
+            continue
+        if len(readers) <= _FEW_CLIPS or _synapses(group) <= _FEW_SYNAPSES:
+            for index, reader in enumerate(readers[1:], 1):
+                copies[reader.result.name] = _copied(graph, group, reader, index)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        nodes += copies.get(node.result.name, [node])
+    return drop_dead(replace(graph, nodes=tuple(nodes)))
+
+
+def _is_clip(graph: Graph, node: Node) -> bool:
+    if isinstance(node.op, Affine):
+        user = graph.only_user(node.result)
+        return user is not None and isinstance(user.op, Clip)
+    return isinstance(node.op, Clip)
+
+
+def _synapses(group: Group) -> int:
+    """Synapses of a neuron of a group, borders aside."""
+    return sum(fan_in(branch.linear) if branch.linear else 1 for branch in group.branches)
+
+
+def _copied(graph: Graph, group: Group, reader: Node, index: int) -> list[Node]:
+    """A copy of a group's nodes and the reader, which reads the copy."""
+    made = copied(group.nodes, lambda name: graph.fresh(f"{name}:copy{index}"))
+    last = {group.result.name: made[-1].result}
+    operands = tuple(last.get(operand.name, operand) for operand in reader.operands)
+    return [*made, replace(reader, operands=operands)]
+
+
+def split_readers(graph: Graph, rules: tuple[Rule, ...]) -> Graph:
+    """A layer of a sum of two clips is a sum of layers of one clip each; ``rules`` clean up."""
+    return rewrite(graph, _split, *rules)
+
+
+def _split(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+    if not isinstance(node.op, Conv | Dense):
+        return None
+    inner = graph.producer(node.operands[0])
+    if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:
+        return None
+    if len(inner.operands) > _FEW_CLIPS or not all(_scaled_clip(graph, o) for o in inner.operands):
+        return None
+    name = node.result.name
+    return distributed(node, inner.operands, lambda index: graph.fresh(f"{name}:clip{index}"))
+
+
+def _scaled_clip(graph: Graph, operand: Operand) -> bool:
+    node = graph.producer(operand)
+    if node is not None and isinstance(node.op, Affine):
+        node = graph.producer(node.operands[0])
+    return node is not None and isinstance(node.op, Clip)

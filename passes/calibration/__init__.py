@@ -1,0 +1,1 @@
+"""What calibration data say: ranges, histograms, and the levels of every value."""

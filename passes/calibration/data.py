@@ -1,0 +1,77 @@
+"""Calibration data: are they fit for a network, and what does it make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import numpy as np
+
+from qcompiler.ir import DataError, Graph
+from qcompiler.ir.execution.session import OnnxWriter, write_tensor_level
+from qcompiler.ir.kernels import Array, is_single
+
+Images: TypeAlias = "tuple[Array, ...]"
+Progress: TypeAlias = "Callable[[float], None] | None"
+
+_BATCH_BYTES = 1 << 26
+
+
+def check_effort(effort: int) -> None:
+    """Raise ValueError unless this is an effort that repairing accuracy may take."""
+    if effort not in (0, 1, 2):
+        raise ValueError(f"effort must be 0, 1 or 2, not {effort}")
+
+
+def check(graph: Graph, data: Images) -> None:
+    """Raise DataError unless there is one batch of finite numbers for each input."""
+    if len(data) != len(graph.inputs):
+        raise DataError(f"{len(data)} calibration arrays for {len(graph.inputs)} inputs")
+    for value, array in zip(graph.inputs, data, strict=True):
+        if len(array) == 0:
+            raise DataError("the calibration data are empty")
+        if array.shape[1:] != value.type.shape:
+            raise DataError(
+                f"calibration data of shape {array.shape[1:]} do not fit the input "
+                f"{value.name} of shape {value.type.shape}"
+            )
+        if not is_single(array):
+            raise DataError("the calibration data hold NaN, infinite or other than real numbers")
+
+
+def sample(data: Images, count: int) -> Images:
+    """So many frames of each array, or all, evenly spread: files are often sorted by class."""
+    places = np.linspace(0, len(data[0]) - 1, min(count, len(data[0]))).astype(int)
+    return tuple(array[places] for array in data)
+
+
+def run(
+    graph: Graph, data: Images, names: list[str], progress: Progress = None
+) -> Iterator[dict[str, Array]]:
+    """Run a tensor-level graph on onnxruntime, batch by batch; yields the values of these names.
+
+    Raises DataError for a value that becomes NaN or infinite.
+    """
+    writer = OnnxWriter()
+    written = write_tensor_level(writer, graph)
+    inputs = [written[value.name] for value in graph.inputs]
+    behind = {name: written[name] for name in names if written[name] not in inputs}
+    session = writer.session(dict.fromkeys(behind.values(), np.float32)) if behind else None
+    for part in _batches(graph, data, progress):
+        given = {v.name: array for v, array in zip(graph.inputs, part, strict=True)}
+        results = session.run(None, dict(zip(inputs, part, strict=True))) if session else []
+        found = {name: given[name] for name in names if name in given}
+        for name, array in zip(behind, results, strict=True):
+            if not np.isfinite(array).all():
+                raise DataError(f"%{name} becomes NaN or infinite on the calibration data")
+            found[name] = array
+        yield found
+
+
+def _batches(graph: Graph, data: Images, progress: Progress) -> Iterator[Images]:
+    largest = sum(np.prod(node.result.type.shape) for node in graph.nodes)
+    step = int(max(1, min(256, _BATCH_BYTES // (4 * max(1, largest)))))
+    for begin in range(0, len(data[0]), step):
+        yield tuple(array[begin : begin + step].astype(np.float32) for array in data)
+        if progress:
+            progress(min(1.0, (begin + step) / len(data[0])))

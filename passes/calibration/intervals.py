@@ -1,0 +1,145 @@
+"""Bounds of every tensor from the weights alone, by interval arithmetic.
+
+Bounds are kept per channel: a convolution's bound is ``sum(max(w, 0) high + min(w, 0) low) + b``.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+
+from qcompiler.ir import Constant, Graph, Node, Range, Value
+from qcompiler.ir.ann import (
+    Add,
+    Affine,
+    Clip,
+    Concat,
+    Conv,
+    Dense,
+    Function,
+    MaxPool,
+    Multiply,
+    Pad,
+    SumPool,
+)
+from qcompiler.ir.execution.evaluate import apply
+from qcompiler.ir.formula import values
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.view import View, arrange
+from qcompiler.passes.folding.linear import by_group
+
+Bounds = tuple[Array, Array]
+
+_SAMPLES = 257
+
+
+def interval_ranges(graph: Graph, given: Range) -> dict[str, Range]:
+    """Range of every value, if every input lies in the given range."""
+    known: dict[str, Bounds] = {}
+    for value in graph.inputs:
+        low, high = (np.full((1,) * len(value.type.shape), end, np.float64) for end in given)
+        known[value.name] = (low, high)
+    for node in graph.nodes:
+        sources = [operand for operand in node.operands if isinstance(operand, Value)]
+        reaches = [known[source.name] for source in sources if source.name in known]
+        if len(reaches) < max(1, len(sources)):
+            continue
+        bounds = _joined(node, reaches) if len(sources) > 1 else _bounds(node, *reaches[0])
+        if bounds is not None:
+            known[node.result.name] = bounds
+    return {name: (float(low.min()), float(high.max())) for name, (low, high) in known.items()}
+
+
+def _joined(node: Node, reaches: list[Bounds]) -> Bounds | None:
+    """Bounds of what reads several values."""
+    match node.op:
+        case Add():
+            lows, highs = zip(*reaches, strict=True)
+            return sum(lows), sum(highs)
+        case Multiply():
+            ((first, second), (bottom, top)) = reaches
+            products = (first * bottom, first * top, second * bottom, second * top)
+            return reduce(np.minimum, products), reduce(np.maximum, products)
+        case Concat(axis):
+            shapes = [operand.type.shape for operand in node.operands]
+            low, high = (
+                [np.broadcast_to(end, shape) for end, shape in zip(ends, shapes, strict=True)]
+                for ends in zip(*reaches, strict=True)
+            )
+            return np.concatenate(low, axis), np.concatenate(high, axis)
+    return None
+
+
+def _bounds(node: Node, low: Array, high: Array) -> Bounds | None:
+    shape = node.operands[0].type.shape
+    constants = [operand.data for operand in node.operands if isinstance(operand, Constant)]
+    match node.op:
+        case Conv() as op:
+            return _conv(op, constants[0], constants[1], *_channels(low, high, shape))
+        case Dense():
+            flat = (np.broadcast_to(end, shape).reshape(-1) for end in (low, high))
+            return _product(constants[0], constants[1], *flat)
+        case Affine():
+            ends = (low * constants[0] + constants[1], high * constants[0] + constants[1])
+            return np.minimum(*ends), np.maximum(*ends)
+        case Clip() as op:
+            return apply(op, low), apply(op, high)
+        case Function(formula):
+            return _image(formula, low, high)
+        case MaxPool():
+            return _per_channel(*_channels(low, high, shape), len(shape))
+        case SumPool() as op:
+            size = float(np.prod(op.kernel))
+            low, high = _per_channel(*_channels(low, high, shape), len(shape))
+            return _padded(low * size, high * size, any(op.pads) or None)
+        case Pad() as op:
+            low, high = low.min(keepdims=True), high.max(keepdims=True)
+            return np.minimum(low, op.value), np.maximum(high, op.value)
+        case op if isinstance(op, View):
+            if low.size == high.size == 1:
+                rank = (1,) * len(node.result.type.shape)
+                return low.reshape(rank), high.reshape(rank)
+            spread = (np.broadcast_to(end, shape)[None] for end in (low, high))
+            first, second = (arrange(op, end, *node.arrays)[0] for end in spread)
+            return first, second
+        case _:
+            return None
+
+
+def _image(formula: str, low: Array, high: Array) -> Bounds:
+    """What a function of one variable makes of an interval, by sampling."""
+    shares = np.linspace(0, 1, _SAMPLES).reshape(-1, *(1,) * low.ndim)
+    found = values(formula, low + shares * (high - low))
+    return found.min(axis=0), found.max(axis=0)
+
+
+def _channels(low: Array, high: Array, shape: tuple[int, ...]) -> Bounds:
+    space = tuple(range(1, len(shape)))
+    ends = low.min(axis=space), high.max(axis=space)
+    return np.broadcast_to(ends[0], shape[:1]), np.broadcast_to(ends[1], shape[:1])
+
+
+def _per_channel(low: Array, high: Array, rank: int) -> Bounds:
+    axes = (-1, *(1,) * (rank - 1))
+    return low.reshape(axes), high.reshape(axes)
+
+
+def _padded(low: Array, high: Array, padded: bool | None) -> Bounds:
+    return (np.minimum(low, 0), np.maximum(high, 0)) if padded else (low, high)
+
+
+def _conv(op: Conv, weight: Array, bias: Array, low: Array, high: Array) -> Bounds:
+    low, high = _padded(low, high, any(op.pads))
+    lows, highs = (by_group(end, weight, op) for end in (low, high))
+    excite = np.maximum(weight, 0).sum(axis=tuple(range(2, weight.ndim)), dtype=np.float64)
+    inhibit = np.minimum(weight, 0).sum(axis=tuple(range(2, weight.ndim)), dtype=np.float64)
+    smallest = (excite * lows + inhibit * highs).sum(axis=1)
+    largest = (excite * highs + inhibit * lows).sum(axis=1)
+    bottom, top = _per_channel(smallest, largest, weight.ndim - 1)
+    return bottom + bias, top + bias
+
+
+def _product(weight: Array, bias: Array, low: Array, high: Array) -> Bounds:
+    excite, inhibit = np.maximum(weight, 0), np.minimum(weight, 0)
+    return excite @ low + inhibit @ high + bias, excite @ high + inhibit @ low + bias

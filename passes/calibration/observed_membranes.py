@@ -1,0 +1,188 @@
+"""What calibration images do to the membranes of a population, step by step.
+
+With the levels q of its sources, what reaches a neuron k steps before the read step, its current
+then, and what inputs have added to its membrane, are
+
+    A(k) = sum W [q = k]        U(k) = A(k) + A(k + 1) + ..        S(k) = U(k) + U(k + 1) + ..
+
+for k from the highest level down to 1: all spikes of one level arrive together, and branches end
+together. S(1) is ``sum W q``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
+from itertools import pairwise
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node, Spikes
+from qcompiler.ir.ann import MaxPool
+from qcompiler.ir.execution.session import OnnxWriter, write_synapse
+from qcompiler.ir.kernels import Array, pool_max
+from qcompiler.ir.snn import Encode, Relay, Synapse
+from qcompiler.ir.spiking.coding import cut, digit_of, unrounded
+from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
+from qcompiler.ir.view import View, arrange
+from qcompiler.passes.quantization.fusion_groups import Group
+from qcompiler.passes.quantization.integer_layer import Integers
+
+from .data import Images, sample
+from .trace import Unread, size_of
+
+_WORK = 2e11  # products that run all images through a network once
+_LOOK = 8e10  # products of one look at a population
+_MOST = 200  # images; more tell little
+_MEMORY = 1 << 29  # bytes of the levels of one tensor, and of what is worked on at once
+_BYTES = 16  # an element, while it is worked on
+
+
+class Levels:
+    """The levels of calibration images in the integer network, ``images x shape``.
+
+    Nothing is computed before someone asks for them; what all have read is forgotten.
+    """
+
+    def __init__(self, graph: Graph, data: Images) -> None:
+        self._inputs = {v.name: array for v, array in zip(graph.inputs, data, strict=True)}
+        self._known: dict[str, tuple[Array, ...]] = {}  # digits, or one number for all
+        self._waiting: list[Callable[[], None]] = []
+        self._unread = Unread(graph)
+
+    def of(self, group: Group) -> list[Array]:
+        """The levels, or digits of levels, of a group's sources, in order of its branches."""
+        for compute in self._waiting:
+            compute()
+        self._waiting.clear()
+        return self._read_by(group)
+
+    def _read_by(self, group: Group) -> list[Array]:
+        return [q for branch in group.branches for q in self._known[branch.source.name]]
+
+    def encode(self, name: str, ops: Sequence[Encode]) -> None:
+        """Add an input, given the encoders of all its digits."""
+
+        def compute() -> None:
+            code = ops[0].code
+            levels = cut(code, unrounded(code, self._inputs.pop(name)))
+            self._known[name] = tuple(digit_of(op, levels) for op in ops)
+
+        self._waiting.append(compute)
+
+    def follow(self, node: Node) -> None:
+        """Add what a max pool or a view makes of its source."""
+        source, name = node.operands[0].name, node.result.name
+
+        def compute() -> None:
+            self._known[name] = tuple(_followed(node, levels) for levels in self._known[source])
+            self._forget([node])
+
+        self._waiting.append(compute)
+
+    def add(self, group: Group, found: Integers, code: Spikes) -> None:
+        """Add what a group makes of its sources."""
+
+        def compute() -> None:
+            levels = self._read_by(group)
+            given = [levels[part.branch] for part in found.synapses]
+            summed = _Sum([(part.synapse, part.weight) for part in found.synapses], given)
+            total = np.concatenate([summed(part) for part in summed.parts(given, 1)])
+            bias, slope = (a.astype(np.float32) for a in (found.bias, found.slope))
+            self._known[group.result.name] = (cut(code, (total + (bias + 0.5)) / slope),)
+            self._forget(group.nodes)
+
+        self._waiting.append(compute)
+
+    def _forget(self, nodes: Sequence[Node]) -> None:
+        for name in self._unread.after(nodes):
+            self._known.pop(name, None)
+
+
+def _followed(node: Node, levels: Array) -> Array:
+    match node.op:
+        case MaxPool() as op:
+            return pool_max(levels, op, op.kernel, 0)
+        case op:
+            assert isinstance(op, View)
+            return arrange(op, levels, *node.arrays)
+
+
+def images_to_observe(graph: Graph, given: int) -> int:
+    """How many images to run through the network, for time and memory to stay bounded."""
+    products, largest = size_of(graph)
+    return int(max(1, min(given, _MOST, _WORK / products, _MEMORY / largest)))
+
+
+def seen(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tuple[Bounds, int]:
+    """The bounds that levels of the sources, in order, keep to; over the images and over space.
+
+    Whole numbers in float64, ``outputs x 1 x ..``; and of how many images: as many as time allows.
+    """
+    top = max(part.top for part in incoming)
+    summed, found = _Sum([part[:2] for part in incoming], levels), []
+    images = int(max(1, min(len(levels[0]), _MOST, _LOOK / (top * summed.products))))
+    for part in summed.parts(sample(tuple(levels), images), top):
+        arrived = summed([_spikes(q, top) for q in part])
+        found.append(_extremes(arrived.reshape(top, -1, *arrived.shape[1:])))
+    return reduce(Bounds.joined, found), images
+
+
+def _spikes(levels: Array, top: int) -> Array:
+    """Which neurons spike, from the highest level to 1, ``(levels times images) x shape``."""
+    steps = np.arange(top, 0, -1).reshape(-1, *(1,) * levels.ndim)
+    spikes: Array = levels == steps
+    return spikes.reshape(-1, *levels.shape[1:])
+
+
+def _extremes(arrived: Array) -> Bounds:
+    """Bounds of what arrived, ``steps x images x outputs x space``, which is overwritten."""
+    axes = (0, 1, *range(3, arrived.ndim))
+
+    def ends(array: Array) -> tuple[Array, Array]:
+        low, high = array.min(axis=axes, keepdims=True), array.max(axis=axes, keepdims=True)
+        return low[0, 0].astype(np.float64), high[0, 0].astype(np.float64)
+
+    fall, rise = ends(arrived)
+    current = _summed_up(arrived)
+    least, most = ends(current[-1:])
+    membrane = _summed_up(current)
+    lowest, highest = ends(membrane)
+    final, _ = ends(membrane[-1:])
+    low, high = np.minimum, np.maximum  # a neuron at rest keeps to them, too
+    return Bounds(low(lowest, 0), high(highest, 0), final, low(fall, 0), high(rise, 0), least, most)
+
+
+def _summed_up(steps: Array) -> Array:
+    """Each step and all before it, in place: faster than cumsum, which strides over all steps."""
+    for before, step in pairwise(steps):
+        step += before
+    return steps
+
+
+class _Sum:
+    """What arrays, each over the source of a synapse, add up to behind the synapses."""
+
+    def __init__(self, synapses: Sequence[tuple[Synapse, Array]], arrays: Sequence[Array]) -> None:
+        writer = OnnxWriter()
+        self.names, sums = [], []
+        for (synapse, weight), array in zip(synapses, arrays, strict=True):
+            self.names.append(writer.input(writer.name("levels"), array.shape[1:]))
+            sums.append(write_synapse(writer, synapse, self.names[-1], weight))
+        self.session = writer.session({writer.add("Sum", *sums): np.float32})
+        self.neurons = self([array[:1] for array in arrays]).size
+        fans = (1 if isinstance(s, Relay) else w[0].size for s, w in synapses)
+        self.products = self.neurons * sum(fans)
+
+    def __call__(self, arrays: Sequence[Array]) -> Array:
+        given = {n: a.astype(np.float32) for n, a in zip(self.names, arrays, strict=True)}
+        (found,) = self.session.run(None, given)
+        result: Array = found
+        return result
+
+    def parts(self, arrays: Sequence[Array], copies: int) -> Iterator[list[Array]]:
+        """Runs of images of which so many copies, and what they add up to, fit into memory."""
+        one = sum(array[0].size for array in arrays) + self.neurons
+        step = max(1, _MEMORY // (_BYTES * copies * one))
+        for begin in range(0, len(arrays[0]), step):
+            yield [array[begin : begin + step] for array in arrays]

@@ -1,0 +1,1 @@
+"""Rewriting rules that merge neighbouring operations into linear layers."""

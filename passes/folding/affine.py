@@ -1,0 +1,41 @@
+"""Scales and shifts merge with each other, and with the linear layer before or behind them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node, origins
+from qcompiler.ir.ann import Affine, Conv, Dense
+
+from .linear import fold_before, fold_behind
+from .neighbours import affine, scale_and_shift, sole
+from .sums import sum_rules
+
+
+def merge_affines(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+    """Two scales and shifts are one."""
+    if not isinstance(node.op, Affine) or not (inner := sole(node, graph, Affine)):
+        return None
+    (first, offset), (second, shift) = scale_and_shift(inner), scale_and_shift(node)
+    moved = offset.astype(np.float64) * second + shift
+    gain = first.astype(np.float64) * second
+    return (affine(inner.operands[0], gain, moved, node.result, origins(inner, node)),)
+
+
+def affine_behind_linear(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+    """A scale and a shift move into the layer before them."""
+    if not isinstance(node.op, Affine) or not (inner := sole(node, graph, Conv | Dense)):
+        return None
+    found = fold_behind(inner, node, *scale_and_shift(node))
+    return (found,) if found else None
+
+
+def affine_before_linear(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+    """A scale and a shift move into the layer behind them."""
+    inner = sole(node, graph, Affine)
+    found = fold_before(node, inner, *scale_and_shift(inner)) if inner else None
+    return (found,) if found else None
+
+
+# What keeps layers, and sums of layers, in the form that fusion groups look for.
+SUMS = (merge_affines, affine_behind_linear, affine_before_linear, sum_rules)

@@ -1,0 +1,156 @@
+"""Fit a layer to the quantised layers before it, on calibration data.
+
+The weights w of a layer become those that bring its sums over the quantised inputs x closest to
+the sums Y of the real network:
+
+    minimise  |x w + b - Y|^2 + ridge |w - w0|^2
+
+first over real numbers, then over the integers that the slopes allow (layer-wise reconstruction,
+as in AdaRound, arXiv 2004.10568, and GPTQ, arXiv 2210.17323; here the rounding is coordinate
+descent). What the levels of the result cut off of both sums is no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from qcompiler.ir import Spikes
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Convolve, Relay
+from qcompiler.ir.spiking.coding import decode
+
+from .fusion_groups import Group
+from .integer_layer import Weights
+from .least_squares import whole
+from .real_layer import Linear, Real
+from .regression import Rows
+from .samples import Places, columns, places_of, through
+from .slopes import Ratio
+
+_ENTRIES = 1 << 26  # of all rows, and of all Gram matrices, of one layer
+_FEWEST = 32  # rows that say anything
+_SWEEPS = 3
+
+
+class Fit:
+    """A layer on the calibration data, and its weights as they are fitted.
+
+    Weights in fitting are those of the branches ``fitted``, ``groups x outputs x inputs``.
+    """
+
+    def __init__(
+        self, real: Real, values: Sequence[Array], before: Array, places: Places, code: Spikes
+    ) -> None:
+        self.real, self.fitted = real, _fitted(real)
+        first = places.of(real.bias.astype(np.float32)[None]) + sum(
+            through(branch, branch.weight, x, places)
+            for branch, x in zip(real.branches, values, strict=True)
+        )
+        seen = [columns(real.branches[index], values[index], places) for index in self.fitted]
+        joined = np.concatenate(seen, axis=2)
+        self.blocks = len(joined)
+        self.middle = joined.mean(axis=1, keepdims=True, dtype=np.float64)
+        centred = joined - self.middle
+        low, high = map(float, decode(code, np.array((0, code.top))))
+        target = places.of(before).astype(np.float64)
+        self.rows = Rows(centred, first.astype(np.float64), target, low, high)
+        self.start = self._joined([branch.weight for branch in real.branches])
+        self.free = self.start != 0
+        self.gram, found = self.rows.solved(self.free)
+        self.moved, self.sums, self.bias = found
+
+    def refitted(self) -> Real:
+        """The layer with real weights fitted to its quantised inputs."""
+        weights = self._split(self.start + self.moved)
+        branches = tuple(
+            branch._replace(weight=weights.get(index, branch.weight))
+            for index, branch in enumerate(self.real.branches)
+        )
+        bias = self._spread(self.bias - self._at_middle(self.moved))
+        return Real(branches, self.real.bias + bias, self.real.gain)
+
+    def rounded(self, ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
+        """Integer weights, and what to add to the refitted bias: a `Rounding`."""
+        nearest = [ratio.rounded(slope) for ratio in ratios]
+        units = {i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i in self.fitted}
+        most = self._joined([np.full(r.weight.shape, limit * r.parts) for r in ratios])
+        unit, start = self._joined(units), self._joined(nearest)
+        product = self.rows.product(self.rows.missing(self.sums, self.bias) + self.sums)
+        gradient: Array = (start * unit - self.start) @ self.gram - product
+        found = whole(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
+        moved: Array = found * unit - self.start
+        bias = self.rows.level(self.rows.sums(moved), self.bias) - self._at_middle(
+            moved - self.moved
+        )
+        weights = self._split(found)
+        integers = (
+            weights[index].astype(np.int32) if index in weights else weight
+            for index, weight in enumerate(nearest)
+        )
+        return tuple(integers), self._spread(bias - self.bias)
+
+    def _joined(self, weights: Sequence[Array] | Mapping[int, Array]) -> Array:
+        """Weights of all branches as those of the fitted ones, side by side."""
+        parts = [weights[index].astype(np.float64) for index in self.fitted]
+        outputs = len(parts[0]) // self.blocks
+        return np.concatenate([p.reshape(self.blocks, outputs, -1) for p in parts], axis=2)
+
+    def _split(self, joined: Array) -> dict[int, Array]:
+        """The inverse of `_joined`, by branch."""
+        shapes = [self.real.branches[index].weight.shape for index in self.fitted]
+        ends = np.cumsum([int(np.prod(shape[1:])) for shape in shapes])
+        parts = np.split(joined, ends[:-1], axis=2)
+        return {i: p.reshape(s) for i, p, s in zip(self.fitted, parts, shapes, strict=True)}
+
+    def _at_middle(self, moved: Array) -> Array:
+        """What moves of the weights add to each output where all inputs are average."""
+        found: Array = (moved @ self.middle.transpose(0, 2, 1)).reshape(-1)
+        return found
+
+    def _spread(self, bias: Array) -> Array:
+        return bias.astype(np.float64).reshape(-1, *(1,) * (self.real.bias.ndim - 1))
+
+
+def fit_of(
+    group: Group,
+    real: Real,
+    codes: Sequence[Spikes],
+    code: Spikes,
+    levels: Sequence[Array],
+    before: Array,
+) -> Fit | None:
+    """A fit of a group to the ``levels`` of its sources; None if none is apt.
+
+    ``before`` are its sums in the real network.
+    """
+    fitted = [real.branches[index] for index in _fitted(real)]
+    if not fitted or group.gain is not None:
+        return None
+    inputs, blocks = sum(branch.weight[0].size for branch in fitted), _blocks(fitted[0])
+    if blocks * inputs**2 > _ENTRIES:
+        return None
+    values = [decode(code, q, np.float32) for q, code in zip(levels, codes, strict=True)]
+    places = places_of(before.shape[1:], len(before), inputs, _ENTRIES // (inputs * blocks))
+    return Fit(real, values, before, places, code) if len(places.image) >= _FEWEST else None
+
+
+def _fitted(real: Real) -> tuple[int, ...]:
+    """The branches whose weights are fitted: those whose outputs share their inputs.
+
+    These are the layers without groups, or, if all have as many, those with groups.
+    """
+    layers = {i: b for i, b in enumerate(real.branches) if not isinstance(b.synapse, Relay)}
+    blocks = {index: _blocks(branch) for index, branch in layers.items()}
+    alike = len(set(blocks.values())) == 1
+    return tuple(index for index, count in blocks.items() if alike or count == 1)
+
+
+def _blocks(branch: Linear) -> int:
+    return branch.synapse.groups if isinstance(branch.synapse, Convolve) else 1
+
+
+def _like(array: Array, weight: Array) -> Array:
+    """One number an output, spread over a weight."""
+    return np.broadcast_to(array.reshape(-1, *(1,) * (weight.ndim - 1)), weight.shape)

@@ -1,0 +1,57 @@
+"""How many levels code each value: its own number, else that of the whole network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from qcompiler.ir import Graph, Tensor, Value
+from qcompiler.ir.ann import Function, Multiply
+from qcompiler.ir.kernels import Array
+
+from .fusion_groups import groups, is_last
+from .integer_layer import output_levels
+
+
+def levels_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> int:
+    """Levels of a value of the tensor level: all that its digits can tell apart."""
+    assert isinstance(value.type, Tensor)
+    return int(times_of(graph, value, t_max, output_t_max) ** value.type.digits)
+
+
+def times_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> int:
+    """Spike times of a value, or of each of its digits: its own number, if it has one."""
+    if isinstance(value.type, Tensor) and value.type.t_max:
+        return value.type.t_max
+    if value in graph.inputs or not is_last(graph, value):
+        return t_max
+    return output_levels(t_max, output_t_max, value.type.shape)
+
+
+def whole_span(array: Array) -> int:
+    """How far apart the largest and the smallest of whole numbers are; 0 for other numbers."""
+    whole = array.dtype.kind in "iub" or bool((array == np.rint(array)).all())
+    return int(array.max()) - int(array.min()) if whole else 0
+
+
+def coded(graph: Graph) -> tuple[Value, ...]:
+    """The values that will be spikes, in order: inputs, populations-to-be, fitted functions."""
+    known = {group.result.name for group in groups(graph)}
+    known |= {n.result.name for n in graph.nodes if isinstance(n.op, Function | Multiply)}
+    return (*graph.inputs, *(n.result for n in graph.nodes if n.result.name in known))
+
+
+def retyped(graph: Graph, change: Callable[[Value], Value]) -> Graph:
+    """The graph with every value changed, wherever it stands; names must stay."""
+    nodes = tuple(
+        replace(
+            node,
+            operands=tuple(change(o) if isinstance(o, Value) else o for o in node.operands),
+            result=change(node.result),
+        )
+        for node in graph.nodes
+    )
+    inputs, outputs = tuple(map(change, graph.inputs)), tuple(map(change, graph.outputs))
+    return replace(graph, inputs=inputs, nodes=nodes, outputs=outputs)

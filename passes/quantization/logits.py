@@ -1,0 +1,15 @@
+"""The scores behind a network's answers."""
+
+from __future__ import annotations
+
+from qcompiler.ir import Graph, Value
+from qcompiler.ir.ann import ArgMax, Softmax
+
+
+def logits(graph: Graph, value: Value, *views: type) -> Value:
+    """What a softmax, an argmax, or one of these views was made of; else the value itself."""
+    node = graph.producer(value)
+    while node is not None and isinstance(node.op, (Softmax, ArgMax, *views)):
+        value = node.operands[0]  # type: ignore[assignment]
+        node = graph.producer(value)
+    return value

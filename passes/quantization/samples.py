@@ -1,0 +1,65 @@
+"""Rows of inputs and targets of a layer, at a sample of images and places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qcompiler.ir.kernels import Array, windows
+from qcompiler.ir.snn import Convolve, Relay
+
+from .real_layer import Linear
+
+_ROWS = (1 << 13, 1 << 15)  # fewest and most
+_ROWS_AN_INPUT = 24
+
+
+@dataclass(frozen=True)
+class Places:
+    """Which image, and which place of the output, each row is."""
+
+    image: Array
+    at: tuple[Array, ...]
+
+    def of(self, array: Array) -> Array:
+        """``rows x channels`` of ``images x channels x space``, or of what spreads over it."""
+        image = self.image if len(array) > 1 else 0 * self.image
+        axes = (at if n > 1 else 0 * at for at, n in zip(self.at, array.shape[2:], strict=True))
+        chosen: Any = (image, slice(None), *axes)
+        result: Array = array[chosen]
+        return result
+
+
+def places_of(shape: tuple[int, ...], images: int, inputs: int, most: int) -> Places:
+    """Random places, the same in every run, for layers with so many inputs a neuron."""
+    space = shape[1:]
+    everywhere = images * int(np.prod(space))
+    rows = min(most, int(np.clip(_ROWS_AN_INPUT * inputs, *_ROWS)))
+    flat = np.arange(everywhere)
+    if everywhere > rows:
+        flat = np.sort(np.random.default_rng(inputs).choice(everywhere, rows, replace=False))
+    image, *at = np.unravel_index(flat, (images, *space))
+    return Places(image, tuple(at))
+
+
+def columns(branch: Linear, values: Array, places: Places) -> Array:
+    """What each row's neuron sees through its synapses: ``groups x rows x inputs``."""
+    synapse = branch.synapse
+    assert not isinstance(synapse, Relay)
+    if not isinstance(synapse, Convolve):
+        return values.reshape(1, len(values), -1)[:, places.image]
+    view = windows(values, synapse, branch.weight.shape[2:], 0)
+    chosen: Any = (places.image, slice(None), *places.at)
+    rows: Array = view[chosen]
+    return rows.reshape(len(rows), synapse.groups, -1).transpose(1, 0, 2)
+
+
+def through(branch: Linear, weight: Array, values: Array, places: Places) -> Array:
+    """What these weights make of it: ``rows x outputs``."""
+    if isinstance(branch.synapse, Relay):
+        return places.of(values) * places.of(weight[None])
+    seen = columns(branch, values, places)
+    blocks = weight.reshape(len(seen), -1, seen.shape[2]).astype(np.float32)
+    return (seen @ blocks.transpose(0, 2, 1)).transpose(1, 0, 2).reshape(seen.shape[1], -1)

@@ -1,0 +1,136 @@
+"""Slopes of neurons: those that round the weights of all branches least."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from qcompiler.ir import Spikes
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Relay
+
+from .real_layer import Linear, Real
+
+_SHARES = np.linspace(0.99, 0.6, 40)
+_SAMPLE = 512
+_BLOCK = 1 << 15
+_MOST_PARTS, _FEW_SYNAPSES = 8, 4
+
+
+class Ratio:
+    """Weights of a branch times the ratio of two codes' scales, of which few are held at once.
+
+    ``largest`` is their largest magnitude for each slope, of which there is one an output or, if
+    ``shape`` says so, one a neuron; ``parts`` is the number of synapses that one may be split into.
+    """
+
+    def __init__(self, branch: Linear, factor: float, shape: tuple[int, ...], parts: int) -> None:
+        self.weight, self.factor, self.parts = branch.weight, factor, parts
+        self.relay = isinstance(branch.synapse, Relay)
+        weight = branch.weight
+        if self.relay:
+            axes = tuple(axis for axis, length in enumerate(shape) if length == 1)
+        else:
+            axes = tuple(range(1, weight.ndim))
+        ends = weight.max(axis=axes, keepdims=True), -weight.min(axis=axes, keepdims=True)
+        largest = np.maximum(*ends).astype(np.float64) * factor
+        self.largest: Array = largest if self.relay else largest.reshape(shape)
+
+    def split(self, limit: float) -> None:
+        """Into as many synapses as no weight of one level for each input exceeds a limit with."""
+        needed = int(np.ceil(self.largest.max() / (limit + 0.5)))
+        if needed <= _MOST_PARTS:
+            self.parts = max(self.parts, needed)
+
+    def sample(self, outputs: int) -> Array:
+        """Some weights of each output, ``outputs x count``."""
+        spread = np.broadcast_to(self.weight, (outputs, *self.weight.shape[1:]))
+        flat = spread.reshape(outputs, -1)
+        some = flat[:, :: max(1, flat.shape[1] // _SAMPLE)]
+        result: Array = some.astype(np.float64) * self.factor
+        return result
+
+    def rounded(self, slope: Array) -> Array:
+        """The nearest integers to the weights times a slope; their doubles fit their type, too."""
+        if self.relay:
+            whole: Array = np.rint(self.weight * self.factor * slope).astype(np.int64)
+            return whole
+        peak = int(np.max(self.largest * slope)) + 1
+        found = np.empty(self.weight.shape, np.min_scalar_type(-2 * peak - 1))
+        steep = slope.reshape(-1, *(1,) * (self.weight.ndim - 1))
+        for at in _blocks(self.weight):
+            found[at] = np.rint(self.weight[at].astype(np.float64) * self.factor * steep[at])
+        return found
+
+
+def ratios_of(real: Real, sources: tuple[Spikes, ...], code: Spikes, limit: int) -> list[Ratio]:
+    """The weights of each branch in levels of the population that they lead to.
+
+    ``limit`` is the largest integer weight.
+    """
+    rank = len(code.shape)
+    if all(isinstance(branch.synapse, Relay) for branch in real.branches):
+        shape = np.broadcast_shapes(*(branch.weight.shape for branch in real.branches))
+    else:
+        shape = (*code.shape[:1], *(1,) * (rank - 1))
+    fans = [_fan(branch) for branch in real.branches]
+    room = max(*fans, _FEW_SYNAPSES) if len(fans) > 1 else 0
+    found = [
+        Ratio(branch, source.scale / code.scale, shape, _most_parts(fan, room))
+        for branch, source, fan in zip(real.branches, sources, fans, strict=True)
+    ]
+    if len(found) > 1:
+        for ratio in found:
+            ratio.split(limit / real.gain.max())
+    return found
+
+
+def _fan(branch: Linear) -> float:
+    """Synapses of a branch into a neuron."""
+    if isinstance(branch.synapse, Relay):
+        return 1.0
+    return np.count_nonzero(branch.weight) / len(branch.weight)
+
+
+def _most_parts(fan: float, room: float) -> int:
+    """A branch of few synapses may have each of them several times, so that others keep their bits.
+
+    It gets no more synapses so than the branch of the most has.
+    """
+    return int(np.clip(room // max(fan, 1), 1, _MOST_PARTS))
+
+
+def _blocks(array: Array) -> Iterator[Any]:
+    """Indices of runs of outputs that are quick to work through."""
+    step = max(1, _BLOCK // max(1, array[0].size))
+    yield from (slice(begin, begin + step) for begin in range(0, len(array), step))
+
+
+def best_slopes(ratios: list[Ratio], steepest: Array, least: float = _SHARES[-1]) -> Array:
+    """Of slopes up to the given ones, those with the least rounding; relays take the largest.
+
+    None is less than that share of the given one.
+    """
+    if all(ratio.relay for ratio in ratios):
+        return steepest
+    samples = [ratio.sample(len(steepest)) for ratio in ratios]
+    sample, start = np.concatenate(samples, axis=1), steepest.reshape(-1, 1)
+    best = [_closest(sample[at], start[at], least) for at in _blocks(sample)]
+    return np.concatenate(best).reshape(steepest.shape)
+
+
+def _closest(ratio: Array, slope: Array, alike: float) -> Array:
+    """Of some slopes up to the largest, the one whose rounded weights are closest to the real."""
+    best, least = slope, _error(ratio, slope)
+    for share in _SHARES[alike <= _SHARES]:
+        tried = np.maximum(np.floor(slope * share), 1)
+        error = _error(ratio, tried)
+        best, least = np.where(error < least, tried, best), np.minimum(error, least)
+    return best
+
+
+def _error(ratio: Array, slope: Array) -> Array:
+    result: Array = ((np.rint(ratio * slope) / slope - ratio) ** 2).sum(axis=1, keepdims=True)
+    return result

@@ -1,0 +1,1 @@
+"""Delays and relay populations that line up the windows of branches."""

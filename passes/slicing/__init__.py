@@ -1,0 +1,1 @@
+"""One value coded by several populations: where it pays, and the graphs it makes."""

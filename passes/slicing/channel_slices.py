@@ -1,0 +1,155 @@
+"""One value as several, each of them some of its channels.
+
+Each is made by the rows of the layer that belong to its channels, and read by the columns. Where a
+residual sum reads the value, ones bring the channels back to their places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value
+from qcompiler.ir.ann import Add, Conv, Dense, MaxPool
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.view import Take
+from qcompiler.passes.folding.linear import columns, parameters, relinear, with_rows
+from qcompiler.passes.quantization.fusion_groups import Group
+
+from .replicas import Several
+from .slices import whole_name
+
+
+def can_part(graph: Graph, group: Group) -> bool:
+    """Whether a group's layers have rows of their own for each channel, and its readers columns.
+
+    What holds some channels, or a slice, of another already is not taken apart again.
+    """
+    name = group.result.name
+    layers = (branch.linear for branch in group.branches if branch.linear)
+    return (
+        group.clip is not None
+        and group.gain is None
+        and whole_name(name) == name
+        and all(graph.fresh(part) == part for part in (channels_name(name, i) for i in (0, 1)))
+        and all(_has_rows(layer) for layer in layers)
+        and _reads_channels(graph, group.result)
+    )
+
+
+def _has_rows(node: Node) -> bool:
+    grouped = isinstance(node.op, Conv) and node.op.groups > 1
+    return (parameters(node) is not None and not grouped) or columns(node) is not None
+
+
+def _reads_channels(graph: Graph, value: Value) -> bool:
+    return not graph.is_output(value) and all(
+        isinstance(user.op, Add)
+        or (isinstance(user.op, MaxPool) and _reads_channels(graph, user.result))
+        or columns(user) is not None
+        for user in graph.users(value)
+    )
+
+
+def channels_name(name: str, index: int) -> str:
+    """Name of a value that holds some channels of another."""
+    return f"{name}:channels{index}"
+
+
+def parted(graph: Graph, group: Group, chosen: Sequence[Array]) -> Graph:
+    """The same function with a group's result as several values, of these channels each.
+
+    ``chosen`` holds ascending indices for each of them, and every channel once. The group must be
+    one that `can_part` allows.
+    """
+    return _Channels(graph, group, chosen).done()
+
+
+class _Channels(Several):
+    def __init__(self, graph: Graph, group: Group, chosen: Sequence[Array]) -> None:
+        super().__init__(graph, group)
+        self.chosen = chosen
+
+    def makers(self, clip: Node) -> Iterator[Node]:
+        """The rows of the layers for each of them."""
+        made = tuple(self.some(clip.result, index) for index in range(len(self.chosen)))
+        self.values[clip.result.name] = made
+        for index, result in enumerate(made):
+            renamed: dict[str, Operand] = {}
+            for node in self.group.nodes[:-1]:
+                yield from self.rows(node, index, renamed)
+            yield from self.taken(clip.operands, index, renamed)
+            yield replace(clip, operands=(renamed[clip.operands[0].name],), result=result)
+
+    def rows(self, node: Node, index: int, renamed: dict[str, Operand]) -> Iterator[Node]:
+        """A layer or sum with some channels of its result."""
+        renamed[node.result.name] = result = self.some(node.result, index)
+        if parameters(node) is None:
+            yield from self.taken(node.operands, index, renamed)
+            sources = [renamed[o.name] for o in node.operands if isinstance(o, Value)]
+        else:
+            sources = [node.operands[0]]
+        shape, chosen = node.result.type.shape, self.chosen[index]
+        constants = (
+            Constant(f"{result.name}:{number}", with_rows(array, shape)[chosen])
+            for number, array in enumerate(node.arrays)
+        )
+        yield replace(node, operands=(*sources, *constants), result=result)
+
+    def taken(
+        self, operands: Sequence[Operand], index: int, renamed: dict[str, Operand]
+    ) -> Iterator[Node]:
+        """Some channels of what no layer of the group has made."""
+        for operand in operands:
+            if isinstance(operand, Value) and operand.name not in renamed:
+                some = self.some(operand, index)
+                renamed[operand.name] = result = replace(some, type=some.type.layout)
+                yield Node(Take(0, tuple(map(int, self.chosen[index]))), (operand,), result)
+
+    def like(self, node: Node, source: Value, index: int) -> Value:
+        """Pools keep channels apart."""
+        return self.some(node.result, index)
+
+    def added(self, node: Node) -> Iterator[Node]:
+        """What a sum reads has all channels, where the others are zero."""
+        one, none = np.eye(node.result.type.shape[0]), np.zeros(())
+        operands: list[Operand] = []
+        for number, operand in enumerate(node.operands):
+            sources = self.values.get(operand.name, ())
+            name = f"{node.result.name}:operand{number}"
+            made = list(self.read(node, name, sources, one, none))
+            yield from made
+            operands += [part.result for part in made] or [operand]
+        yield replace(node, operands=tuple(operands))
+
+    def summed(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
+        """A linear layer is the sum of what its columns make of each."""
+        weight, bias = columns(node), node.arrays[1]
+        assert weight is not None
+        parts = list(self.read(node, node.result.name, sources, weight, bias))
+        yield from parts
+        yield Node(Add(), tuple(part.result for part in parts), node.result, node.origin)
+
+    def read(
+        self, node: Node, name: str, sources: Sequence[Value], weight: Array, bias: Array
+    ) -> Iterator[Node]:
+        """What columns of weights make of each; the first has the bias."""
+        ones = (1,) * (len(node.result.type.shape) - 1)
+        pixel = Conv(ones, (0,) * 2 * len(ones), ones) if ones else Dense()
+        op = node.op if isinstance(node.op, Conv | Dense) else pixel
+        type_ = node.result.type.layout
+        for index, (source, chosen) in enumerate(zip(sources, self.chosen, strict=False)):
+            result = Value(self.graph.fresh(channels_name(name, index)), type_)
+            some = weight.reshape(*weight.shape, *ones[weight.ndim - 2 :])[:, chosen]
+            full = with_rows(bias, node.result.type.shape)
+            part = Node(op, (), result, node.origin)
+            yield relinear(part, source, some, np.zeros_like(full) if index else full)
+
+    def some(self, value: Value, index: int) -> Value:
+        """A fresh value for some channels of one."""
+        assert isinstance(value.type, Tensor)
+        shape = (len(self.chosen[index]), *value.type.shape[1:])
+        name = self.graph.fresh(channels_name(value.name, index))
+        return Value(name, replace(value.type, shape=shape))

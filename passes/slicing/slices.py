@@ -1,0 +1,128 @@
+"""One value as a sum of several, each of them a slice of its range.
+
+    clip(x, 0, ..) = clip(x, 0, w) + clip(x - w, 0, w) + .. + clip(x - (n - 1) w, 0, ..)
+
+All that reads the value reads every slice: a maximum or a view of each, a linear layer as the sum
+of its results.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from qcompiler.ir import Constant, Graph, Node, Tensor, Value
+from qcompiler.ir.ann import Add, Affine, Clip, MaxPool, SumPool
+from qcompiler.ir.view import View
+from qcompiler.passes.folding.linear import parameters
+from qcompiler.passes.folding.neighbours import copied, distributed, rebiased
+from qcompiler.passes.quantization.fusion_groups import Group
+
+from .replicas import Several
+
+_SLICE, _CHANNELS = re.compile(r"(:slice\d+)+$"), re.compile(r":channels\d+$")
+
+
+def can_slice(graph: Graph, group: Group) -> bool:
+    """Whether a group ends in a ReLU, and everything that reads it can read several values."""
+    clip = group.clip.op if group.clip else None
+    if clip != Clip(0.0) or group.gain is not None:
+        return False
+    return _shifted(group) is not None and _reads_several(graph, group.result)
+
+
+def _reads_several(graph: Graph, value: Value) -> bool:
+    return not graph.is_output(value) and all(
+        isinstance(user.op, Add | SumPool | Affine)
+        or parameters(user) is not None
+        or (isinstance(user.op, MaxPool | View) and _reads_several(graph, user.result))
+        for user in graph.users(value)
+    )
+
+
+def _shifted(group: Group) -> Node | None:
+    """The layer of a group whose bias can take a shift in."""
+    layers = (branch.linear for branch in group.branches)
+    return next((node for node in layers if node and parameters(node) is not None), None)
+
+
+def slice_name(name: str, index: int) -> str:
+    """Name of a slice of a value."""
+    return f"{name}:slice{index}"
+
+
+def part_name(name: str) -> str:
+    """Name of the value that something of this name is a slice of; else the name itself."""
+    return _SLICE.sub("", name)
+
+
+def whole_name(name: str) -> str:
+    """Name of the value that it is some channels of, or a slice of these; else the name itself."""
+    return _CHANNELS.sub("", part_name(name))
+
+
+def sliced(graph: Graph, group: Group, width: float, count: int) -> Graph:
+    """The same function with a group's result in slices.
+
+    All have the range ``0 .. width``; the values of the last one may go beyond.
+    """
+    return _Slices(graph, group, width, count).done()
+
+
+class _Slices(Several):
+    def __init__(self, graph: Graph, group: Group, width: float, count: int) -> None:
+        super().__init__(graph, group)
+        self.count, self.width = count, float(np.float32(width))
+
+    def makers(self, clip: Node) -> Iterator[Node]:
+        """The slices, each but the first behind a copy of the layer."""
+        assert isinstance(clip.result.type, Tensor)
+        type_ = replace(clip.result.type, range=(0.0, self.width))
+        made = tuple(replace(self.part(clip, i), type=type_) for i in range(self.count))
+        self.values[clip.result.name] = made
+        for index, result in enumerate(made):
+            copies = self.copies(index) if index else []
+            yield from copies
+            op = Clip(0.0, self.width) if result is not made[-1] else clip.op
+            operands = (copies[-1].result,) if copies else clip.operands
+            yield replace(clip, op=op, operands=operands, result=result)
+
+    def copies(self, index: int) -> list[Node]:
+        """The nodes before the clip once more, their sum less by so many widths."""
+        before, shifted = self.group.nodes[:-1], _shifted(self.group)
+        assert shifted is not None
+        copies = copied(before, lambda name: self.name(name, index))
+        return [
+            self.lessened(copy, index) if node is shifted else copy
+            for node, copy in zip(before, copies, strict=True)
+        ]
+
+    def lessened(self, node: Node, index: int) -> Node:
+        """A layer whose bias is less by so many widths."""
+        bias = node.operands[-1]
+        assert isinstance(bias, Constant)
+        return rebiased(node, bias.data - np.float32(index * self.width))
+
+    def like(self, node: Node, source: Value, index: int) -> Value:
+        """All slices are alike."""
+        return self.part(node, index)
+
+    def added(self, node: Node) -> Iterator[Node]:
+        """A sum takes all of them in."""
+        both = (self.values.get(operand.name, (operand,)) for operand in node.operands)
+        yield replace(node, operands=tuple(one for some in both for one in some))
+
+    def summed(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
+        """A linear layer is the sum of what it makes of each."""
+        yield from distributed(node, sources, lambda index: self.name(node.result.name, index))
+
+    def part(self, node: Node, index: int) -> Value:
+        """A fresh value like a node's result."""
+        return replace(node.result, name=self.name(node.result.name, index))
+
+    def name(self, name: str, index: int) -> str:
+        """A fresh name for a slice."""
+        return self.graph.fresh(slice_name(name, index))

@@ -1,0 +1,1 @@
+"""The two commands, qcompile and qrun."""

@@ -1,0 +1,160 @@
+"""`qcompile --check`: what becomes of every node of an ONNX model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+
+from qcompiler import api, data
+from qcompiler.console import screen, table
+from qcompiler.frontend.import_model import Fate, Preprocessing, check_model, import_model
+from qcompiler.frontend.importers.table import UNROLLED
+from qcompiler.ir import Graph, Node, size
+from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
+from qcompiler.ir.view import View
+from qcompiler.passes import Pipeline
+from qcompiler.passes.lower_activations import Fitted, LowerActivations, product_neurons
+from qcompiler.passes.quantization.fusion_groups import groups
+
+_MEANING = {
+    "constant": "evaluated at compile time",
+    "removed": "has no effect at inference",
+    "host": "done on the decoded outputs",
+    "compiled": "folded away",
+}
+
+_CELLS = ("GRU", "LSTM", "RNN")
+
+
+def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) -> int:
+    """Print the fate of every node; returns 1 if any is refused.
+
+    With calibration data, functions and products are fitted, so that their cost is known.
+    """
+    fates = check_model(model, preprocessing, given.allow_products)
+    refused = any(fate.kind == "refused" for fate in fates)
+    places: dict[str, str] = {}
+    lowered: dict[str, str] = {}
+    if not refused:
+        graph = import_model(model, preprocessing, given.allow_products).graph
+        folded = Pipeline.parse("fold-batchnorm,fold-linear").run(graph)
+        places = _places(folded)
+        lowered = _estimated(folded)
+        if given.calibration is not None:
+            lowered |= _fitted(_fits(graph, given))
+        cells = [fate.name for fate in fates if fate.op_type in _CELLS]
+        lowered |= _unrolled(folded, cells, lowered)
+    rows = []
+    for fate in fates:
+        rows.append((fate.name, fate.op_type, *_told(fate, places, lowered, refused)))
+    columns = ("node", "operator", "becomes", "how")
+    if given.json:
+        nodes = [dict(zip(columns, row, strict=True)) for row in rows]
+        print(json.dumps({"nodes": nodes, "refused": sum(f.kind == "refused" for f in fates)}))
+    else:
+        counts = Counter(kind for _, _, kind, _ in rows)
+        summary = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        screen().print(table(columns, rows))
+        print(f"\n{len(fates)} nodes: {summary}")
+    return int(refused)
+
+
+def _told(
+    fate: Fate, places: dict[str, str], lowered: dict[str, str], refused: bool
+) -> tuple[str, str]:
+    """What a node becomes, and how."""
+    if fate.kind != "compiled":
+        return fate.kind, _why(fate, places)
+    if fate.op_type in UNROLLED:
+        return "lowered", fate.reason or ""
+    if fate.name in lowered:
+        return "lowered", lowered[fate.name]
+    told = "synapses, populations or gates" if refused else _why(fate, places)
+    return fate.kind, fate.reason or told
+
+
+def _fits(graph: Graph, given: argparse.Namespace) -> list[Fitted]:
+    """The line segments of every function and product, as compiling makes them."""
+    options = {
+        **{"t_max": given.t_max, "activation_error": given.activation_error},
+        **{"low": 0.0, "high": api.assumed_high(given.mean_values, given.scale_values)},
+        "calibration": data.read(given.calibration, api.inputs_of(graph), given.layout).arrays,
+    }
+    steps = api.pipeline(given.target, given.passes, options).passes
+    for index, step in enumerate(steps):
+        if isinstance(step, LowerActivations):
+            return list(step.fits(Pipeline(steps[:index]).run(graph)))
+    return []
+
+
+def _fitted(fits: list[Fitted]) -> dict[str, str]:
+    """By ONNX node: what its functions and products cost, and how far they are off."""
+    found: dict[str, list[Fitted]] = {}
+    for fit in fits:
+        for name in fit.node.origin:
+            found.setdefault(name, []).append(fit)
+    return {name: _cost(group) for name, group in found.items()}
+
+
+def _cost(fits: list[Fitted]) -> str:
+    neurons = sum(f.segments * size(f.node.result.type) * _squares(f.node) for f in fits)
+    error = max(f.error for f in fits)
+    count = fits[0].segments
+    what = f"{count} line segment{'s' * (count != 1)}"
+    if len(fits) > 1:
+        what = f"{len(fits)} functions"
+    return f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output's range"
+
+
+def _estimated(graph: Graph) -> dict[str, str]:
+    """The same without calibration data, which decide how many segments there are."""
+    found: dict[str, str] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, Function | Multiply):
+            each = f"about {product_neurons(16)} neurons a product at 16 levels"
+            what = "line segments" if isinstance(node.op, Function) else f"squares, {each}"
+            text = f"{what}; --calibration tells how many and their error"
+            found.update(dict.fromkeys(node.origin, text))
+    return found
+
+
+def _squares(node: Node) -> int:
+    return 2 if isinstance(node.op, Multiply) else 1
+
+
+def _unrolled(graph: Graph, cells: list[str], lowered: dict[str, str]) -> dict[str, str]:
+    """What recurrent cells become."""
+    found = {}
+    for name in cells:
+        sizes = [size(g.result.type) for g in groups(graph) if name in g.origin]
+        layers = f"unrolled into {len(sizes)} layers of {sum(sizes):,} neurons in all"
+        found[name] = f"{layers}; {lowered[name]}" if name in lowered else layers
+    return found
+
+
+def _why(fate: Fate, places: dict[str, str]) -> str:
+    found = fate.reason or places.get(fate.name) or _MEANING.get(fate.kind, "")
+    return f"{found}; {fate.help}" if fate.help else found
+
+
+def _places(graph: Graph) -> dict[str, str]:
+    """Where each ONNX node is found after folding."""
+    places: dict[str, str] = {}
+    for node in graph.nodes:
+        match node.op:
+            case MaxPool():
+                text = f"first-spike gates %{node.result.name}, {size(node.result.type)} neurons"
+            case op if isinstance(op, View):
+                text = "rearranges spikes, costs nothing"
+            case Concat():
+                text = _MEANING["host"]
+            case _:
+                continue
+        places.update(dict.fromkeys(node.origin, text))
+    for group in groups(graph):
+        neurons = size(group.result.type)
+        text = f"population %{group.result.name}, {neurons} neurons"
+        places.update(dict.fromkeys(group.origin, text))
+    return places

@@ -1,0 +1,265 @@
+"""`qcompile`: from an ONNX file to a compiled program."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qcompiler import api, registry
+from qcompiler.backends.program import Program
+from qcompiler.console import add_verbosity, guarded, progress, say, warn
+from qcompiler.ir import Graph, InvalidGraph, PipelineError, show
+from qcompiler.passes import Pass
+from qcompiler.passes.lower_activations import LowerActivations
+from qcompiler.search import report
+
+from .check import check
+from .summary import tell, tell_fits
+
+_EPILOG = """\
+examples:
+  qcompile model.onnx --calibration images.npz --scale-values 255
+  qcompile model.onnx --target reference --t-max 32 -o model.out
+  qcompile model.onnx --calibration images.npz --max-drift 1 --sweep front.svg
+  qcompile model.onnx --check                      what becomes of every node
+  qcompile model.onnx --emit snn                   print the spiking network, write nothing
+  qcompile model.onnx --passes "fold-batchnorm,my_package.passes:Mine{depth=2},normalize,\\
+      quantize,assign-windows,insert-readout"
+
+DATA is an .npz (images, x, inputs or the model's input names; labels or y, which only --max-drop
+reads) or an .npy.
+Exit status: 0 done, 1 refused or failed with a message, 2 wrong usage.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.model is None and not given.list:
+        parser.error("the following arguments are required: MODEL.onnx")
+    if (given.sweep or given.labels) and not _searches(given):
+        parser.error("--sweep and --labels belong to --max-drop or --max-drift")
+    return guarded(_run, given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="qcompile",
+        description="Compile a trained network (ONNX) into a spiking network, one spike a value.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL.onnx", nargs="?", type=Path, help="the trained network")
+    add("-o", "--output", metavar="DIR", type=Path, help="program directory (MODEL.TARGET)")
+    add("--target", default="loihi", help="loihi (default), loihi1, reference, or a plugin's")
+    add("--calibration", metavar="DATA", type=Path, help="typical inputs, to find value ranges")
+    add("--t-max", metavar="N", type=int, default=16, help="spike times a value can take (16)")
+    add("--allow-products", action="store_true", help="products of two values, of many neurons")
+    error = "error of fitted functions, as a share of their range (half a level)"
+    add("--activation-error", metavar="E", type=float, default=0.0, help=error)
+    add("--weight-bits", metavar="N", type=int, default=8, help="bits of a weight (8)")
+    add(
+        "--effort",
+        type=int,
+        choices=(0, 1, 2),
+        default=1,
+        help="repairing accuracy on calibration data: none, some (1), more",
+    )
+    parts = "most populations of one value, each a slice of its range: more levels, same time (4)"
+    add("--slices", metavar="N", type=int, default=4, help=parts)
+    cut = "cut ranges at a percentile of the calibration data (searched: least squared error)"
+    add("--percentile", metavar="P", type=float, help=cut)
+    add("--proved", action="store_true", help="no limits from calibration data, proofs only")
+    found = parser.add_argument_group(
+        "search of the shortest schedule, in place of --t-max, on the calibration data"
+    )
+    add = found.add_argument
+    most = found.add_mutually_exclusive_group()
+    drop = "percentage points of accuracy that may be lost; needs labels"
+    most.add_argument("--max-drop", metavar="P", type=float, help=drop)
+    drift = "percent of answers that may become others"
+    most.add_argument("--max-drift", metavar="P", type=float, help=drift)
+    add("--labels", metavar="FILE", type=Path, help="labels, if they are not with the data")
+    sweep = "write what was tried: .csv or .json is a table, .svg a plot; may be repeated"
+    add("--sweep", metavar="FILE", type=_sweep, action="append", default=[], help=sweep)
+    what = parser.add_argument_group("preprocessing, compiled into the network: (x - mean) / scale")
+    add = what.add_argument
+    add("--layout", choices=("nhwc", "nchw"), help="where the model has its channels")
+    add("--mean-values", metavar="a,b,c", type=_numbers, default=(), help="one, or one a channel")
+    add("--scale-values", metavar="a,b,c", type=_numbers, default=(), help="one, or one a channel")
+    add("--reverse-input-channels", action="store_true", help="RGB data to a BGR model, and back")
+    seen = parser.add_argument_group("looking inside")
+    add = seen.add_argument
+    add("--passes", metavar="PIPELINE", help="passes to run instead of the target's")
+    add("--emit", choices=("ir", "snn"), help="print tensor or spiking level; write nothing")
+    add("--print-after", metavar="PASS", help="print the graph after a pass, or after all")
+    add("--check", action="store_true", help="what becomes of every node; 1 if any is refused")
+    add("--list", action="store_true", help="list targets, passes and engines")
+    add_verbosity(parser)
+    return parser
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers such as 1,2,3, not {text!r}") from None
+
+
+def _sweep(text: str) -> Path:
+    if Path(text).suffix not in report.WRITERS:
+        known = ", ".join(report.WRITERS)
+        raise argparse.ArgumentTypeError(f"{text!r} should end in one of {known}")
+    return Path(text)
+
+
+def _searches(given: argparse.Namespace) -> bool:
+    return given.max_drop is not None or given.max_drift is not None
+
+
+def _run(given: argparse.Namespace) -> int:
+    if given.list:
+        return _list(given)
+    api.pipeline(given.target, given.passes)  # before anything else is read
+    if given.check:
+        return check(given.model, api.preprocessing(**_preprocessing(given)), given)
+    for path in given.sweep:
+        if not path.resolve().parent.is_dir():
+            raise PipelineError(f"there is no folder {path.parent} for --sweep")
+        if path.exists() and not path.is_file():
+            raise PipelineError(f"{path} is no regular file: choose another --sweep")
+    watcher = _Watcher(given)
+    if given.emit:
+        return _emit(given, watcher)
+    program = _compile(given, watcher)
+    output = given.output or given.model.with_suffix("").with_name(
+        f"{given.model.stem}.{given.target}"
+    )
+    program.save(output)
+    for path in given.sweep:
+        report.write(path, program.manifest["search"])
+    tell(given, program, output)
+    return 0
+
+
+def _emit(given: argparse.Namespace, watcher: _Watcher) -> int:
+    """Print what the pipeline makes, also if it stops short of a program."""
+    try:
+        _compile(given, watcher)
+    except InvalidGraph:
+        if not watcher.finished:
+            raise
+    graph = watcher.tensor_level if given.emit == "ir" else watcher.last
+    if graph is None:
+        raise PipelineError("no pass of the pipeline leaves a graph of the tensor level")
+    print(json.dumps({"graph": show(graph)}) if given.json else show(graph), end="")
+    return 0
+
+
+def _preprocessing(given: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "layout": given.layout,
+        "mean_values": given.mean_values,
+        "scale_values": given.scale_values,
+        "reverse_input_channels": given.reverse_input_channels,
+    }
+
+
+class _Watcher:
+    """Keeps the last graphs of both levels, and prints what --print-after asks for."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.wanted = given.print_after
+        self.verbose, self.quiet = given.verbose, given.quiet
+        self.tensor_level: Graph | None = None
+        self.last: Graph | None = None
+        names = [_name(step) for step in api.pipeline(given.target, given.passes).passes]
+        searched = ["clip-outputs", "assign-levels"] if _searches(given) else []
+        if self.wanted not in (None, "all", *names, *searched):
+            known = ", ".join(names + searched)
+            raise PipelineError(f"--print-after knows no pass {self.wanted}: all, or {known}")
+        self._left = len(names)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last pass has run."""
+        return self._left == 0
+
+    def __call__(self, step: Pass, graph: Graph) -> None:
+        if isinstance(step, LowerActivations) and not self.quiet and self.last is not None:
+            tell_fits(list(step.fits(self.last)), self.verbose)
+        self._left -= 1
+        self.last = graph
+        if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):
+            self.tensor_level = graph
+        if self.wanted in ("all", _name(step)):
+            print(f"// after {step}\n{show(graph)}", file=sys.stderr)
+
+
+def _name(step: Pass) -> str:
+    return str(step).partition("{")[0]
+
+
+def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
+    if given.calibration is None and not given.quiet:
+        high = api.assumed_high(given.mean_values, given.scale_values)
+        warn(
+            "no --calibration: ranges come from the weights alone, for inputs from "
+            f"0 to {high:g}; they are far wider than real values, so expect to need a much larger "
+            "--t-max, or to lose accuracy"
+        )
+    with progress("calibrating" if given.calibration else "compiling", given.quiet) as bar:
+        return api.compile(
+            given.model,
+            target=given.target,
+            calibration=given.calibration,
+            t_max=given.t_max,
+            weight_bits=given.weight_bits,
+            effort=given.effort,
+            slices=given.slices,
+            percentile=given.percentile,
+            proved=given.proved,
+            passes=given.passes,
+            allow_products=given.allow_products,
+            activation_error=given.activation_error,
+            progress=bar,
+            watch=watcher,
+            max_drop=given.max_drop,
+            max_drift=given.max_drift,
+            labels=given.labels,
+            tell=None if given.quiet else say,
+            **_preprocessing(given),
+        )
+
+
+def _list(given: argparse.Namespace) -> int:
+    names = registry.backend_names()
+    backends = [registry.find_backend(name) for name in names]
+    found = {
+        "targets": {b.name: b.description for b in backends if b is not None},
+        "passes": {name: _purpose(name) for name in registry.pass_names()},
+        "engines": {engine.name: engine.description for engine in registry.engines()},
+    }
+    if given.json:
+        print(json.dumps(found))
+        return 0
+    for kind, rows in found.items():
+        print(f"{kind}:")
+        for name, text in rows.items():
+            print(f"  {name:<19}{text}")
+    return 0
+
+
+def _purpose(name: str) -> str:
+    kind = registry.find_pass(name)
+    return (kind.__doc__ or "").strip().splitlines()[0] if kind else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+"""`qrun`: run a compiled program on data, and measure it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qcompiler import api, data
+from qcompiler.backends.loihi.netlist.build import frame_interval
+from qcompiler.backends.loihi.standalone.files import save_arrays
+from qcompiler.backends.program import Measured, Program
+from qcompiler.backends.unproved import unproved, unproved_in_short
+from qcompiler.console import add_verbosity, guarded, progress, screen
+from qcompiler.explain.diagnosis import Explanation, explain
+from qcompiler.explain.measure.onnx_reference import run_onnx
+from qcompiler.explain.page import page
+from qcompiler.explain.text import tell
+from qcompiler.ir import ProgramError
+from qcompiler.ir.spiking.integer_network import neuron_count
+
+_EPILOG = """\
+examples:
+  qrun model.loihi test.npz --against model.onnx
+  qrun model.loihi test.npz --engine steps --limit 200 --json
+  qrun model.loihi test.npz -o outputs.npz          decoded outputs, in real units
+  qrun model.loihi test.npz --against model.onnx --explain --page why.html
+
+Accuracies and agreement are shares between 0 and 1 in JSON. Steps count from 0, the first step of
+a frame's input. Exit status: 0 done, 1 failed with a message, 2 wrong usage.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    given.explain = given.explain or given.page is not None
+    if given.explain and given.against is None:
+        parser.error("--explain needs a model to compare with: --against MODEL.onnx")
+    return guarded(_run, given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="qrun",
+        description="Run a program that qcompile wrote: accuracy, spikes, events and latency.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("program", metavar="DIR", type=Path, help="the compiled program")
+    add("data", metavar="DATA", type=Path, help=".npz with images and maybe labels, or .npy")
+    add(
+        "--engine",
+        metavar="NAME",
+        default="fast",
+        help="fast (default), steps, or see `qcompile --list`",
+    )
+    add("--against", metavar="MODEL.onnx", type=Path, help="compare with this ONNX model")
+    add("--explain", action="store_true", help="with --against: where they part, and why")
+    add("--page", metavar="PAGE.html", type=Path, help="explain, and draw every layer on a page")
+    add("--limit", metavar="N", type=_positive, help="run the first N frames only")
+    add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
+    add_verbosity(parser)
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, not {text!r}")
+    return int(text)
+
+
+def _run(given: argparse.Namespace) -> int:
+    program = api.load(given.program)
+    preprocessing = program.manifest.get("preprocessing", {})
+    layout = preprocessing.get("layout")
+    found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
+    for option, path in (("-o", given.output), ("--page", given.page)):
+        for read, what in ((given.data, "the data"), (given.against, "the model")):
+            if path and read and path.exists() and path.samefile(read):
+                raise ProgramError(f"{path} holds {what}: choose another {option}")
+        if path and path.resolve().is_relative_to(given.program.resolve()):
+            raise ProgramError(f"{path} is in the program's folder: choose another {option}")
+    with progress(f"running on {given.engine}", given.quiet) as bar:
+        measured = program.measure(
+            *found.arrays,
+            engine=given.engine,
+            progress=lambda frames: bar(frames / len(found)),
+        )
+    reference = None
+    if given.against is not None:
+        with progress("running the ONNX model", given.quiet) as bar:
+            reference = run_onnx(given.against, found, preprocessing, bar)
+    figures = _figures(program, measured, found, reference, given.engine)
+    if given.output is not None:
+        _write(given.output, "-o", lambda path: save_arrays(path, measured.outputs))
+    explanation = _explained(program, found, given) if given.explain else None
+    if given.json:
+        print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
+        return 0
+    short = unproved_in_short(program.graph, measured.counters, given.engine)
+    checks = figures["unproved_checks"] if given.verbose else [short]
+    _tell(figures, checks, _ties(measured))
+    if explanation is not None:
+        tell(explanation)
+    return 0
+
+
+def _explained(program: Program, found: data.Data, given: argparse.Namespace) -> Explanation:
+    with progress("explaining", given.quiet) as bar:
+        explanation = explain(program, given.against, found, bar)
+    if given.page is not None:
+        text = page(explanation, given.program.name, given.against.name)
+        _write(given.page, "--page", lambda path: _save_text(path, text))
+    return explanation
+
+
+def _save_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", errors="xmlcharrefreplace")
+
+
+def _figures(
+    program: Program,
+    measured: Measured,
+    found: data.Data,
+    reference: np.ndarray[Any, Any] | None,
+    engine: str,
+) -> dict[str, Any]:
+    counters, neurons = measured.counters, neuron_count(program.graph)
+    scores = next(iter(measured.outputs.values()))
+    ours = _classes(scores)
+    if found.labels is not None and ours is not None and scores.dtype.kind != "i":
+        data.check_labels(found.labels, scores[0].size)
+    theirs = None if reference is None else _classes(reference)
+    return {
+        "frames": counters.frames,
+        "accuracy": _share(ours, found.labels),
+        "ann_accuracy": _share(theirs, found.labels),
+        "agreement": _share(ours, theirs),
+        "spikes_per_neuron": counters.spikes / counters.frames / neurons,
+        "synaptic_events_per_frame": counters.events / counters.frames,
+        "latency_steps": counters.last,
+        "first_spike_steps": counters.first / counters.frames,
+        "frame_interval_steps": frame_interval(program.graph),
+        "engine": engine,
+        "t_max": program.t_max,
+        "saturated_fraction": counters.saturated / counters.coded if counters.coded else None,
+        "unproved_checks": list(unproved(program.graph, counters, engine)),
+    }
+
+
+def _classes(output: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+    """The class that an output names: itself if it is an index, else its largest element."""
+    flat = output.reshape(len(output), -1)
+    if output.dtype.kind == "i":
+        return flat[:, 0] if flat.shape[1] == 1 else None
+    return flat.argmax(axis=1) if flat.shape[1] > 1 else None
+
+
+def _ties(measured: Measured) -> float | None:
+    """Share of frames whose largest output is not the only one, so that its index decides."""
+    output = next(iter(measured.outputs.values()))
+    if output.dtype.kind == "i" or output[0].size < 2:
+        return None
+    flat = output.reshape(len(output), -1)
+    return float(np.mean((flat == flat.max(axis=1, keepdims=True)).sum(axis=1) > 1))
+
+
+def _share(one: np.ndarray[Any, Any] | None, other: np.ndarray[Any, Any] | None) -> float | None:
+    if one is None or other is None:
+        return None
+    return float(np.mean(one == other))
+
+
+def _write(path: Path, option: str, save: Callable[[Path], None]) -> None:
+    given, path = path, path.resolve()
+    if path.exists() and not path.is_file():
+        raise ProgramError(f"{given} is no regular file: choose another {option}")
+    staged = path.with_name(f".{path.name}.part")
+    try:
+        save(staged)
+        staged.replace(path)
+    except OSError as error:
+        raise ProgramError(f"cannot write {given}: {error.strerror or error}") from error
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _tell(figures: dict[str, Any], unproved: list[str], ties: float | None) -> None:
+    def percent(value: float | None) -> str:
+        return "unknown" if value is None else f"{100 * value:.2f} %"
+
+    console = screen()
+    for name, value in (
+        ("frames", f"{figures['frames']:,} on the {figures['engine']} engine"),
+        ("accuracy", percent(figures["accuracy"])),
+        ("ANN", percent(figures["ann_accuracy"])),
+        ("agreement", percent(figures["agreement"])),
+        ("ties", "unknown" if ties is None else f"{percent(ties)} of frames"),
+        ("spikes", f"{figures['spikes_per_neuron']:.2f} a neuron a frame"),
+        ("events", f"{figures['synaptic_events_per_frame']:,.0f} synaptic events a frame"),
+        (
+            "latency",
+            f"first output spike at step {figures['first_spike_steps']:.1f}, "
+            f"last at {figures['latency_steps']}",
+        ),
+        ("throughput", f"a frame every {figures['frame_interval_steps']} steps"),
+        ("saturated", percent(figures["saturated_fraction"])),
+        ("unproved", "\n            ".join(filter(None, unproved)) or "none"),
+    ):
+        if value != "unknown":
+            console.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""What `qcompile` says about the program that it has written."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from qcompiler.backends.host import inner_nodes
+from qcompiler.backends.program import Program
+from qcompiler.backends.report import PopulationReport, Report
+from qcompiler.backends.unproved import unproved_in_short
+from qcompiler.console import screen, table, warn
+from qcompiler.ir import Graph
+from qcompiler.ir.spiking.integer_network import spikes_of
+from qcompiler.passes.lower_activations import Fitted
+from qcompiler.search.report import front
+
+_ENOUGH_BITS = 6  # below which rounded weights are known to cost accuracy
+
+
+def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
+    """Say what was compiled, as the options given want it: a table, a few lines, JSON, nothing."""
+    report = program.report()
+    coarse = [
+        f"{p.name} ({p.weight_bits})"
+        for p in report.populations
+        if p.weight_bits is not None and p.weight_bits < min(_ENOUGH_BITS, given.weight_bits)
+    ]
+    if coarse and not given.quiet:
+        warn(
+            f"the target's limits leave few bits to the weights of {', '.join(coarse)}: a smaller "
+            "--t-max leaves more, or accuracy may suffer"
+        )
+    searched = program.manifest.get("search")
+    if given.json:
+        search = {"search": searched} if searched else {}
+        print(json.dumps({"output": str(output), **report.to_dict(), **search}))
+        return
+    if given.quiet:
+        return
+    console = screen()
+    if given.verbose:
+        waiting = any(p.delays for p in report.populations)
+        columns = (
+            "population",
+            "kind",
+            "neurons",
+            "synapses",
+            "t_max",
+            "bits",
+            "first",
+            "last",
+            *(("waits",) if waiting else ()),
+            "cores",
+            "fullest core",
+            "from",
+        )
+        console.print(table(columns, [_row(p, waiting) for p in report.populations]))
+        console.print(f"\npipeline  {program.manifest['pipeline']}", soft_wrap=True)
+    if searched:
+        console.print(table(*front(searched)))
+        console.print()
+    unproved = "\n           ".join(report.unproved_checks) if given.verbose else ""
+    unproved = unproved or unproved_in_short(program.graph)
+    for name, value in (
+        ("compiled", f"{given.model.name} for {report.target}, t_max {_t_max(program.graph)}"),
+        ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
+        ("synapses", f"{report.synapses:,}, each reached by one spike a frame"),
+        ("latency", f"last output spike at step {report.latency_steps}"),
+        ("throughput", f"a frame every {report.frame_interval_steps} steps"),
+        ("chip", _chip(report)),
+        ("unproved", unproved or "none, all are proved from the weights"),
+        ("written", str(output)),
+    ):
+        if value:
+            console.print(f"{name:<11}{value}", soft_wrap=True, markup=False)
+
+
+def _t_max(graph: Graph) -> str:
+    """Spike times of the values that are no inputs or outputs."""
+    levels = [spikes_of(node.result).t_max for node in inner_nodes(graph)]
+    low, high = min(levels), max(levels)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def tell_fits(fits: Sequence[Fitted], verbose: bool) -> None:
+    """Warn of functions whose segments are too few; with ``verbose`` list the segments of all."""
+    for found in fits:
+        low, high = found.domain
+        text = (
+            f"%{found.node.result.name}: {found.segments} segments from {low:.4g} to {high:.4g}, "
+            f"error {found.error:.2%} of the output's range"
+        )
+        if found.misses:
+            warn(
+                f"{text}; asked for is {found.bound:.2%}, but there are never more segments: a "
+                "larger --activation-error accepts it, a narrower range needs fewer"
+            )
+        elif verbose:
+            print(text, file=sys.stderr)
+
+
+def _chip(report: Report) -> str:
+    if report.chips is None:
+        return ""
+    chips = "1 chip" if report.chips == 1 else f"{report.chips:,} chips"
+    cores = "1 core" if report.cores == 1 else f"{report.cores:,} cores"
+    return f"about {cores}, {chips} of {report.chip}"
+
+
+def _row(p: PopulationReport, waiting: bool) -> tuple[Any, ...]:
+    """One line of the table; ``waiting`` adds what is delayed on its way, and by how many steps."""
+    bits = "" if p.weight_bits is None else str(p.weight_bits)
+    source = ", ".join(p.origin)
+    return (
+        p.name,
+        p.kind,
+        p.neurons,
+        p.synapses,
+        p.t_max,
+        bits,
+        p.first_step,
+        p.last_step,
+        *((", ".join(f"{n} by {delay}" for n, delay in p.delays.items()),) if waiting else ()),
+        "" if p.cores is None else p.cores,
+        _fullest(p.core_use),
+        source,
+    )
+
+
+def _fullest(shares: Mapping[str, float] | None) -> str:
+    """The resource of a core that runs out first."""
+    if not shares:
+        return ""
+    name = max(shares, key=lambda resource: shares[resource])
+    return f"{shares[name]:.0%} {name}"

@@ -1,0 +1,1 @@
+"""Where a compiled program differs from its ONNX model, and why: `qrun --explain`."""

@@ -1,0 +1,1 @@
+"""From what a layer loses to a cause and a remedy."""

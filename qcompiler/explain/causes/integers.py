@@ -1,0 +1,77 @@
+"""Causes that lie in the integers of a layer: weights, biases, dead channels, inner populations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qcompiler.ir.spiking.integer_network import layer_of, weight_of
+
+from .verdict import Case
+
+
+def weights(case: Case) -> tuple[str, str]:
+    """Numbers and remedy of weights that are too coarse."""
+    layer = layer_of(case.twin.program.graph, case.place.node)
+    w = np.concatenate([weight_of(synapse).reshape(-1) for synapse in layer.synapses])
+    losses = case.ladder.losses()
+    detail = (
+        f"the weights are {len(np.unique(w))} different whole numbers from {int(w.min())} to "
+        f"{int(w.max())}; rounding them shifts the values by "
+        f"{losses['weights'] ** 0.5 / case.step:.2g} levels (root mean square), where rounding to "
+        f"levels shifts them by {losses['levels'] ** 0.5 / case.step:.2g}"
+    )
+    if case.weight_bits < 8 or "even=true" not in case.pipeline:
+        return detail, f"compile with {_bits(case)}{case.effort}"
+    return detail, f"compile with a smaller --t-max, which leaves more bits{case.effort}"
+
+
+def bias(case: Case) -> tuple[str, str]:
+    """Numbers and remedy of biases that are too coarse."""
+    detail = (
+        f"where all inputs are zero, neurons are off by up to {case.ladder.offset:.3g} levels, the "
+        "same in every frame; rounding to levels is off by half a level at most"
+    )
+    if case.weight_bits < 8:
+        return detail, f"compile with {_bits(case)}{case.effort}"
+    return detail, "compile again without passes of your own behind quantize" + case.effort
+
+
+def _bits(case: Case) -> str:
+    more = 8 if case.weight_bits < 8 else 16
+    return f"--weight-bits {more} (the program has {case.weight_bits})"
+
+
+def dead(case: Case) -> tuple[str, str]:
+    """Numbers and remedy of channels that never change."""
+    found = case.ladder
+    which = ", ".join(map(str, found.dead[:8])) + (", .." if len(found.dead) > 8 else "")
+    axes = tuple(axis for axis in range(found.base.ndim) if axis != 1)
+    spread = found.base.std(axis=axes)[list(found.dead)].max()
+    detail = (
+        f"{len(found.dead)} of {found.channels} channels always have the same level ({which}), "
+        f"though they should spread by up to {float(spread):.4g} (standard deviation)"
+    )
+    layer = layer_of(case.twin.program.graph, case.place.node)
+    by_channel = [
+        np.abs(weight_of(s)).reshape(len(weight_of(s)), -1).max(axis=1) for s in layer.synapses
+    ]
+    silent = [
+        n for n in found.dead if all(len(w) == found.channels and not w[n] for w in by_channel)
+    ]
+    if silent:
+        return (
+            f"{detail}; the weights of {len(silent)} of them are all zero",
+            "compile again without the pass that prunes them, or with more --weight-bits",
+        )
+    return detail, "compile with more --weight-bits" + case.effort
+
+
+def function(case: Case) -> tuple[str, str]:
+    """Numbers and remedy of a layer of several populations."""
+    losses = case.ladder.losses()
+    return (
+        "several populations make up this layer, such as the segments of a function; what they "
+        f"lose shifts the values by {losses['function'] ** 0.5 / case.step:.2g} levels "
+        "(root mean square)",
+        "compile with a larger --t-max, or a smaller --activation-error",
+    )

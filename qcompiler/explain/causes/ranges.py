@@ -1,0 +1,115 @@
+"""Causes that lie in the levels: a range that cuts, too few of them, ties."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from qcompiler.ir import Spikes
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.coding import decode, encode
+from qcompiler.ir.spiking.integer_network import spikes_of
+from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.quantization.integer_layer import code_of
+
+from .verdict import Case
+
+_MOST_LEVELS = 1024  # that qcompile takes
+
+
+def best_range(x: Array, code: Spikes) -> tuple[float, float]:
+    """The range of least squared error with the levels of a code, as `normalize` finds it."""
+    histogram = Histogram()
+    histogram.add(x)
+    return histogram.least_squares(code.t_max, None if code.zero else 0.0)
+
+
+def rounding_error(x: Array, code: Spikes) -> float:
+    """Mean squared error of encoding values."""
+    error = decode(code, encode(code, x)) - x
+    return float(np.mean(np.square(error, dtype=np.float64)))
+
+
+def range_or_levels(case: Case, answers: bool) -> str:
+    """Whether a better range would halve what cutting and rounding lose, or more levels must.
+
+    Few levels want a range that cuts: what saturates there is the price of the levels.
+    """
+    x, code = case.exact, replace(case.code, scale=1.0)
+    best = code_of(code.shape, code.t_max, best_range(x, code))
+    if 2 * rounding_error(x, best) < rounding_error(x, code):
+        return "saturated" if best.top * best.scale > code.top else "wide"
+    return "ties" if answers else "levels"
+
+
+def saturated(case: Case) -> tuple[str, str]:
+    """Numbers and remedy of a range that cuts too much."""
+    found, real = case.ladder, case.twin.values[case.name]
+    parts = []
+    if found.above:
+        parts.append(
+            f"{found.above:.2%} of the values lie beyond the highest level, which stands for "
+            f"{found.highest:.4g}; the ANN's reach {float(real.max()):.4g}"
+        )
+    if found.below:
+        lowest = -case.code.zero * case.twin.step(case.place)
+        parts.append(
+            f"{found.below:.2%} lie below the lowest level, which stands for "
+            f"{float(np.min(lowest)):.4g}; the ANN's reach {float(real.min()):.4g}"
+        )
+    return f"{'; '.join(parts)}; {_suits(case)}", case.calibrate
+
+
+def wide(case: Case) -> tuple[str, str]:
+    """Numbers and remedy of a range that leaves most levels idle."""
+    detail = f"{_steps(case)}; {_suits(case)}: most levels are hardly used"
+    return detail, case.calibrate
+
+
+def levels(case: Case) -> tuple[str, str]:
+    """Numbers and remedy of too few levels in the best of ranges."""
+    if case.place.is_input:
+        more = 2 * case.code.t_max
+        remedy = f"split-inputs{{levels={more}}} in --passes, or --t-max {more}"
+    else:
+        more = min(2 * spikes_of(case.place.node.result).t_max, _MOST_LEVELS)
+        remedy = f"--t-max {more}"
+    return _steps(case), f"compile with more levels, {remedy}{case.effort}"
+
+
+def _steps(case: Case) -> str:
+    spread = float(np.std(case.twin.values[case.name]))
+    return (
+        f"{case.code.t_max} levels, each of {case.step:.4g}, for values that spread by "
+        f"{spread:.4g} (standard deviation)"
+    )
+
+
+def _suits(case: Case) -> str:
+    code = replace(case.code, scale=1.0)
+    low, high = best_range(case.exact, code)
+    ratio = (high - low) / code.top
+    return f"the range that suits these data best is {ratio:.2g} times as wide"
+
+
+def ties(case: Case) -> tuple[str, str]:
+    """Numbers and remedy of scores that share a level."""
+    code = case.code
+    q = case.twin.coded(case.place).reshape(len(case.twin), -1)
+    real = case.twin.values[case.name].reshape(len(case.twin), -1)
+    theirs = real.argmax(axis=1)
+    highest = q[np.arange(len(q)), theirs] == q.max(axis=1)
+    apart = q.argmax(axis=1) != theirs
+    shared = int(np.count_nonzero(apart & highest))
+    tied = (q == q.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    detail = (
+        f"{code.t_max} levels of {code.scale:.4g}: in {int(tied.sum())} of {len(q)} frames "
+        f"several classes share the highest level; the ANN's is among them in {shared} of the "
+        f"{int(apart.sum())} frames that are answered otherwise"
+    )
+    more = max(64, 2 * code.t_max)
+    return detail, (
+        f"compile with more levels at the output: normalize{{output_t_max={more}}} and "
+        f"quantize{{output_t_max={more}}} in --passes, or --t-max {more}"
+    )

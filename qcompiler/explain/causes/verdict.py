@@ -1,0 +1,92 @@
+"""A verdict: which layer, which cause, and what to do; and the case that it is given on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from qcompiler.explain.measure.layer_error import Ladder
+from qcompiler.explain.measure.pairing import Place
+from qcompiler.explain.measure.side_by_side import Twin
+from qcompiler.ir import Spikes
+from qcompiler.ir.kernels import Array
+
+SATURATED = "saturated range"
+LEVELS = "too few levels"
+WEIGHTS = "weight rounding"
+BIAS = "bias rounding"
+DEAD = "dead neurons"
+INPUT = "wrong input"
+TIES = "ties at the output"
+FUNCTION = "approximated function"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which layer, what is wrong there, the numbers that show it, and the remedy.
+
+    ``lost`` is what each rung of the layer's ladder costs: a share of the frames answered
+    otherwise, or of the variance of scores that are no classes; below zero where it mends some.
+    """
+
+    layer: str
+    origin: tuple[str, ...]
+    cause: str
+    detail: str
+    remedy: str
+    lost: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer that a verdict is wanted on."""
+
+    twin: Twin
+    place: Place
+    ladder: Ladder
+
+    @property
+    def name(self) -> str:
+        """Name of the value."""
+        return self.place.name
+
+    @property
+    def code(self) -> Spikes:
+        """The code of the layer's levels."""
+        return self.place.code
+
+    @property
+    def exact(self) -> Array:
+        """What that code is of, in levels before they are cut and rounded, with zero at 0."""
+        return self.place.of_main(self.ladder.exact)
+
+    @property
+    def step(self) -> float:
+        """What a level stands for, of the middling channel."""
+        return float(np.median(self.twin.step(self.place)))
+
+    @property
+    def calibrate(self) -> str:
+        """The remedy for a range that does not suit the data."""
+        calibrated = self.twin.program.manifest.get("calibration_images")
+        kind = "more typical" if calibrated else "typical"
+        return f"compile again with --calibration on {kind} data, like these"
+
+    @property
+    def pipeline(self) -> str:
+        """The passes that made the program, as text."""
+        return str(self.twin.program.manifest.get("pipeline", ""))
+
+    @property
+    def effort(self) -> str:
+        """What to add to a remedy if no effort was made."""
+        return "" if "effort=" in self.pipeline else ", or --effort 1"
+
+    @property
+    def weight_bits(self) -> int:
+        """How many bits the program was compiled with."""
+        found = re.search(r"quantize\{[^}]*weight_bits=(\d+)", self.pipeline)
+        return int(found[1]) if found else 8

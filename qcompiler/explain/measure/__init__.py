@@ -1,0 +1,1 @@
+"""What each layer of a program loses, measured beside the real network."""

@@ -1,0 +1,180 @@
+"""The real network that a program came from, and which of its values the populations code.
+
+The model is read again as when it was compiled, up to the point where ranges and integers come in.
+A population codes the value of the same name there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qcompiler.backends.host import output_nodes
+from qcompiler.backends.program import Program
+from qcompiler.channel_scales import channels_of, check_channels, does_not_fit
+from qcompiler.frontend.import_model import Preprocessing, import_model
+from qcompiler.ir import Graph, Node, ProgramError, Spikes, Value
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Encode, Population
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
+from qcompiler.ir.types import size
+from qcompiler.passes.fold_batchnorm import FoldBatchNorm
+from qcompiler.passes.fold_linear import FoldLinear
+from qcompiler.passes.slicing.slices import part_name, whole_name
+
+
+def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
+    """The model at the tensor level, folded as before it was quantised.
+
+    Takes the raw input of the program. Raises a CompileError if the model cannot be compiled.
+    """
+    before = Preprocessing(**manifest.get("preprocessing", {}))
+    found = import_model(model, before, allow_products=True).graph
+    return FoldLinear()(FoldBatchNorm()(found))
+
+
+@dataclass(frozen=True)
+class Part:
+    """What codes a value, or the given channels of one: a population, several slices, or digits."""
+
+    nodes: tuple[Node, ...]
+    channels: tuple[int, ...] | None = None
+
+    @property
+    def node(self) -> Node:
+        """The population, or the one of the lowest slice or the highest digit."""
+        return self.nodes[0]
+
+    @property
+    def code(self) -> Spikes:
+        """The code of the levels: of slices, that of the sum of theirs, of digits, of the whole."""
+        codes = [spikes_of(node.result) for node in self.nodes]
+        if isinstance(self.node.op, Encode):
+            return replace(self.node.op.code, shape=codes[0].shape)
+        return replace(codes[0], t_max=1 + sum(code.top for code in codes))
+
+    def whole(self, levels: Mapping[str, Array]) -> Array:
+        """The levels of the value, of those of its populations by name."""
+        if len(self.nodes) == 1:
+            return levels[self.node.result.name]
+        found = np.zeros_like(levels[self.node.result.name], np.uint16)
+        for node in self.nodes:
+            place = node.op.place if isinstance(node.op, Encode) else 1
+            found += levels[node.result.name].astype(np.uint16) * np.uint16(place)
+        return found
+
+
+@dataclass(frozen=True)
+class Place:
+    """The name of a real value, and what codes it: one part, or several of some channels each."""
+
+    name: str
+    shape: tuple[int, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def main(self) -> Part:
+        """The part of most channels."""
+        return max(self.parts, key=lambda part: size(part.node.result.type))
+
+    @property
+    def node(self) -> Node:
+        """The first population of this part."""
+        return self.main.node
+
+    @property
+    def code(self) -> Spikes:
+        """The code of this part; others differ in scale and number of levels."""
+        return replace(self.main.code, shape=self.shape)
+
+    def of_main(self, array: Array) -> Array:
+        """This part's channels of ``frames x shape``."""
+        return array if self.main.channels is None else array[:, list(self.main.channels)]
+
+    @property
+    def scales(self) -> Array:
+        """The scale of each channel, shaped to spread."""
+        return self.joined(lambda part: _by_channel(part, part.code.scale))
+
+    @property
+    def tops(self) -> Array:
+        """The highest level of each channel, shaped to spread."""
+        return self.joined(lambda part: _by_channel(part, part.code.top))
+
+    def joined(self, found: Callable[[Part], Array]) -> Array:
+        """An array of all channels, ``frames x shape`` or what spreads over it, from the parts'."""
+        arrays = [found(part) for part in self.parts]
+        if len(arrays) == 1:
+            return arrays[0]
+        frames, _, *space = arrays[0].shape
+        result = np.empty((frames, self.shape[0], *space), np.result_type(*arrays))
+        for part, array in zip(self.parts, arrays, strict=True):
+            result[:, list(part.channels or ())] = array
+        return result
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of all populations."""
+        return sum(size(node.result.type) for part in self.parts for node in part.nodes)
+
+    @property
+    def is_input(self) -> bool:
+        """Whether this is an encoder."""
+        return isinstance(self.node.op, Encode)
+
+
+def _by_channel(part: Part, number: float) -> Array:
+    shape = part.code.shape
+    return np.full((1, *shape[:1], *(1,) * len(shape[1:])), number, np.float32)
+
+
+def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
+    """Encoders and populations that code a value of the real network, in order.
+
+    Others, such as relays and segments of functions, belong to the next one that does. Raises
+    ProgramError if inputs or outputs have no counterpart, or a value not all of its channels.
+    """
+    shapes = {v.name: v.type.shape for v in (*real.inputs, *(n.result for n in real.nodes))}
+    last = {node.result.name for node in output_nodes(program.graph)}
+    found: dict[str, dict[str, Part]] = {}
+    for node in spiking_nodes(program.graph):
+        encodes = isinstance(node.op, Encode)
+        value = node.operands[0] if encodes else node.result
+        part, shape = part_name(value.name), value.type.shape
+        name = next((n for n in (value.name, part, whole_name(part)) if n in shapes), "")
+        whole = shapes.get(name)
+        channels = channels_of(program.manifest, part, shape, whole) if whole else None
+        matches = channels is not None or shape == whole
+        if not matches and (encodes or value.name in last):
+            raise ProgramError(
+                f"{model} does not match the program: it has no value %{value.name} of shape "
+                f"{shape}\n   = help: give the model that was compiled"
+            )
+        if not isinstance(node.op, Encode | Population):
+            continue
+        if matches:
+            known = found.setdefault(name, {}).get(part, Part((), channels))
+            found[name][part] = replace(known, nodes=(*known.nodes, node))
+        elif name == whole_name(part) != part:
+            raise does_not_fit(part)
+    for name, parts in found.items():
+        check_channels(name, [part.channels for part in parts.values()], shapes[name])
+    return tuple(Place(name, shapes[name], tuple(parts.values())) for name, parts in found.items())
+
+
+def slice_of(graph: Graph, given: Sequence[str], targets: Sequence[str]) -> Graph:
+    """The part of a graph that computes targets from given values; these are its inputs."""
+    values = {v.name: v for v in (*graph.inputs, *(n.result for n in graph.nodes))}
+    needed, nodes, inputs = set(targets), [], {}
+    for node in reversed(graph.nodes):
+        if node.result.name in needed and node.result.name not in given:
+            nodes.append(node)
+            needed |= {o.name for o in node.operands if isinstance(o, Value)}
+    made = {node.result.name for node in nodes}
+    inputs = {name: values[name] for name in values if name in needed and name not in made}
+    outputs = tuple(values[name] for name in targets)
+    return Graph(graph.name, tuple(inputs.values()), tuple(reversed(nodes)), outputs)

@@ -1,0 +1,84 @@
+"""What `qrun --explain` says on the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qcompiler.console import screen, table
+from qcompiler.explain.causes.verdict import INPUT, Verdict
+from qcompiler.explain.measure.layer_error import RUNGS
+
+from .diagnosis import TOLERATED, Explanation, LayerLoss
+
+
+def sentences(found: Explanation) -> list[tuple[str, str]]:
+    """The result in words: pairs of what a line is about, and the line."""
+    what = "of the frames" if found.classes else "of the scores' variance"
+    all_ = found.frames == found.given
+    part = f"{found.frames:,}" if all_ else f"{found.frames:,} of {found.given:,}"
+    lines = [("explained", f"on {part} frames" + ("" if all_ else ", evenly spread"))]
+    apart = f"they differ in {found.apart:.2%} {what} ({TOLERATED:.0%} is tolerated)"
+    if found.first is None:
+        largest = found.largest
+        lines += [
+            ("agree", f"yes: {apart}"),
+            (
+                "largest",
+                f"error {largest.error:.1%} of the spread of the values, at {largest.name}",
+            ),
+        ]
+    else:
+        wrong = found.first.cause == INPUT
+        lines += [("agree", "no: the input is wrong" if wrong else f"no: {apart}")]
+        lines += _verdict("first at", found.first, found)
+    if found.worst is not None:
+        also = found.first is not None and found.first.cause == INPUT
+        lines += _verdict("also at" if also else "most at", found.worst, found)
+    return lines + [("note", note) for note in found.notes]
+
+
+def _verdict(where: str, found: Verdict, whole: Explanation) -> list[tuple[str, str]]:
+    origin = f" ({', '.join(found.origin)})" if found.origin else ""
+    share = ""
+    if found.cause != INPUT:
+        names = [layer.name for layer in whole.layers]
+        apart = np.diff([layer.apart for layer in whole.layers], prepend=0.0)
+        share = f", where {apart[names.index(found.layer)]:.2%} more come to differ"
+    return [
+        (where, f"{found.layer}{origin}{share}"),
+        ("cause", f"{found.cause}: {found.detail}"),
+        ("remedy", found.remedy),
+    ]
+
+
+def columns(found: Explanation) -> tuple[str, ...]:
+    """Headings of the table of layers."""
+    return ("layer", "t_max", "apart", "error", "own", *_rungs(found))
+
+
+def rows(found: Explanation) -> list[tuple[Any, ...]]:
+    """The table of layers."""
+    return [_row(layer, _rungs(found)) for layer in found.layers]
+
+
+def _rungs(found: Explanation) -> tuple[str, ...]:
+    """Rungs at which any layer loses anything."""
+    return tuple(r for r in RUNGS if any(layer.parts[r] for layer in found.layers))
+
+
+def _row(layer: LayerLoss, rungs: tuple[str, ...]) -> tuple[Any, ...]:
+    parts = (f"{layer.parts[rung]:.1%}" if layer.parts[rung] else "" for rung in rungs)
+    shares = (f"{share:.1%}" for share in (layer.error, layer.own))
+    return (layer.name, layer.t_max, f"{layer.apart:.2%}", *shares, *parts)
+
+
+def tell(found: Explanation) -> None:
+    """Print the table of layers, then the result in words."""
+    console = screen()
+    console.print()
+    console.print(table(columns(found), rows(found)))
+    console.print()
+    for name, line in sentences(found):
+        console.print(f"{name:<12}{line}", markup=False, soft_wrap=True)

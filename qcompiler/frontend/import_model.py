@@ -1,0 +1,76 @@
+"""The ONNX frontend: an ONNX model in, a graph of the tensor level out.
+
+The model is interpreted node by node on abstract values: a value of the graph being built, which
+stands for one sample, or a known value (see `known`), or nothing known, behind a refused node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from qcompiler.frontend.model.onnx_file import Source, read_model
+from qcompiler.ir import Diagnostic, Graph, InvalidModel, UnsupportedModel, drop_dead, raise_if_any
+
+from .node_report import Fate
+from .preprocessing import Preprocessing
+from .walk import Walk
+
+__all__ = ["Fate", "Imported", "Preprocessing", "check_model", "import_model"]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A graph, and what became of every node of the model."""
+
+    graph: Graph
+    fates: tuple[Fate, ...]
+
+
+def import_model(
+    model: Source, preprocessing: Preprocessing | None = None, allow_products: bool = False
+) -> Imported:
+    """Import an ONNX model: a path, the bytes of a file, or a protobuf message.
+
+    Raises UnsupportedModel with all nodes that are not supported, or InvalidModel if the model is
+    not intact.
+    """
+    walk = _walk(model, preprocessing, allow_products)
+    raise_if_any(_findings(walk.fates), UnsupportedModel)
+    return Imported(drop_dead(walk.graph()), tuple(walk.fates))
+
+
+def check_model(
+    model: Source, preprocessing: Preprocessing | None = None, allow_products: bool = False
+) -> tuple[Fate, ...]:
+    """What becomes of every node, and what of the model itself is refused.
+
+    Raises InvalidModel if the model is not intact, but never for what is not supported.
+    """
+    return tuple(_walk(model, preprocessing, allow_products).fates)
+
+
+def _walk(source: Source, preprocessing: Preprocessing | None, allow_products: bool) -> Walk:
+    try:
+        walk = Walk(read_model(source), preprocessing or Preprocessing(), allow_products)
+        walk.run()
+        return walk
+    except (RecursionError, MemoryError) as error:
+        raise InvalidModel("the model is nested too deeply or too large to be read") from error
+
+
+def _findings(fates: Iterable[Fate]) -> list[Diagnostic]:
+    """One finding for every operator and reason."""
+    groups: dict[tuple[str, str | None], list[Fate]] = {}
+    for fate in fates:
+        if fate.kind == "refused":
+            groups.setdefault((fate.op_type, fate.reason), []).append(fate)
+    return [_finding(group) for group in groups.values()]
+
+
+def _finding(group: list[Fate]) -> Diagnostic:
+    first = group[0]
+    if not first.is_node:
+        return Diagnostic(first.reason or "", (), first.help)
+    count = f" ({len(group)} nodes)" if len(group) > 1 else ""
+    return Diagnostic(f"{first.reason}{count}", tuple(f.name for f in group), first.help)

@@ -1,0 +1,1 @@
+"""Which function imports which ONNX operator."""

@@ -1,0 +1,64 @@
+"""Importers of what is known whatever it reads: constants and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+
+from qcompiler.frontend.model.constant_folding import Known, merge
+from qcompiler.frontend.model.node_context import Broken, Item, Refused, Scope, Shape, attributes_of
+from qcompiler.frontend.model.onnx_file import Model
+from qcompiler.ir import Value
+
+Knowing: TypeAlias = Callable[[Model, onnx.NodeProto, Sequence[Item], Scope], Known]
+
+_KINDS: Mapping[str, Any] = {
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
+
+
+def constant(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope) -> Known:
+    """Constant, with any attribute but strings and sparse tensors."""
+    if len(node.attribute) != 1:
+        raise Broken(f"has {len(node.attribute)} attributes")
+    attribute = node.attribute[0]
+    if attribute.name == "value":
+        array = model.tensors.read(attribute.t)
+    elif attribute.name in _KINDS:
+        array = np.asarray(attributes_of(node)[attribute.name], _KINDS[attribute.name])
+    else:
+        raise Refused(f"Constant with {attribute.name} is not supported")
+    return scope.known(array, node.output[0])
+
+
+def shape(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope) -> Known:
+    """Shape, whole or from ``start`` to ``end``."""
+    attributes = attributes_of(node)
+    part = slice(attributes.get("start"), attributes.get("end"))
+    shapes = _shapes(inputs, scope)
+    return merge([np.asarray(full[part], np.int64) for full in shapes], node.output[0])
+
+
+def size(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope) -> Known:
+    """Size: the number of elements."""
+    shapes = _shapes(inputs, scope)
+    return merge([np.asarray(prod(full), np.int64) for full in shapes], node.output[0])
+
+
+def _shapes(inputs: Sequence[Item], scope: Scope) -> Sequence[Shape]:
+    match inputs:
+        case [Value() as value]:
+            return scope.full_shapes(value)
+        case [Known(arrays=arrays)]:
+            return [array.shape for array in arrays]
+    raise Broken("takes one input")
+
+
+KNOWING: Mapping[str, Knowing] = {"Constant": constant, "Shape": shape, "Size": size}

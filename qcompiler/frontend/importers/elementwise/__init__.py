@@ -1,0 +1,1 @@
+"""Importers of arithmetic and functions, element by element."""

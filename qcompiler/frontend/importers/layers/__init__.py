@@ -1,0 +1,1 @@
+"""Importers of layers: convolutions, matrix products, pools, resizes, recurrent cells."""

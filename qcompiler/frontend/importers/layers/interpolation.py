@@ -1,0 +1,119 @@
+"""Resizing along one axis as a matrix, as ONNX defines it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qcompiler.frontend.model.node_context import Refused
+from qcompiler.frontend.model.onnx_tensor import Array
+
+
+class Axis(NamedTuple):
+    """One axis of a resize: lengths before and after, and the attributes of the operator."""
+
+    length: int
+    out: int
+    scale: float
+    mode: str
+    coordinates: str
+    nearest: str
+    cubic: float
+    exclude: bool
+    antialias: bool
+    region: tuple[float, float]
+    beyond: float
+
+
+def weights_of(line: Axis) -> Array:
+    """What each element counts for each result, ``out x length``; Refused if that is no matrix."""
+    at = _coordinates(line)
+    outside = (at < 0) | (at > line.length - 1)
+    if line.coordinates == "tf_crop_and_resize" and outside.any():
+        if line.beyond:
+            raise Refused("Resize with an extrapolation_value is not supported")
+        matrix = _matrix(line, at)
+        matrix[outside] = 0
+        return matrix
+    return _matrix(line, at)
+
+
+def _coordinates(line: Axis) -> Any:
+    """Where in the source each result lies.
+
+    The nearest elements are found in single precision, as onnxruntime and the exporters do: there
+    a third of 9 is 3.
+    """
+    real = np.float32 if line.mode == "nearest" else np.float64
+    scale: Any = real(line.scale)
+    at: Any = np.arange(line.out, dtype=real)
+    match line.coordinates:
+        case "half_pixel":
+            return (at + 0.5) / scale - 0.5
+        case "pytorch_half_pixel":
+            return (at + 0.5) / scale - 0.5 if line.out > 1 else at * 0
+        case "half_pixel_symmetric":
+            width = scale * line.length
+            offset = line.length / 2 * (1 - line.out / width)
+            return offset + (at + 0.5) / scale - 0.5
+        case "align_corners":
+            width = scale * line.length
+            width = line.out if abs(width - line.out) < 1e-4 else width
+            return at * (line.length - 1) / (width - 1) if width != 1 else at * 0
+        case "asymmetric":
+            return at / scale
+        case "tf_half_pixel_for_nn":
+            return (at + 0.5) / scale
+        case "tf_crop_and_resize":
+            begin, end = line.region
+            if line.out == 1:
+                return at + 0.5 * (begin + end) * (line.length - 1)
+            step = (end - begin) * (line.length - 1) / (line.out - 1)
+            return begin * (line.length - 1) + at * step
+    raise Refused(f"Resize with the coordinates {line.coordinates} is not supported")
+
+
+def _matrix(line: Axis, at: Array) -> Array:
+    if line.mode == "nearest":
+        return _spread(line, _rounded(line, at)[:, None], np.ones((len(at), 1)))
+    shrink = min(1.0, line.scale) if line.antialias else 1.0
+    reach = 1 if line.mode == "linear" else 2
+    count = int(np.ceil(reach / shrink))
+    taps = np.floor(at).astype(np.int64)[:, None] + np.arange(1 - count, count + 1)
+    distance = np.abs(taps - at[:, None]) * shrink
+    weights = np.maximum(1 - distance, 0) if reach == 1 else _cubic(distance, line.cubic)
+    if line.exclude:
+        weights = np.where((taps >= 0) & (taps < line.length), weights, 0)
+    return _spread(line, taps, weights / weights.sum(axis=1, keepdims=True))
+
+
+def _cubic(distance: Array, a: float) -> Array:
+    near = ((a + 2) * distance - (a + 3)) * distance * distance + 1
+    far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
+    found: Array = np.where(distance <= 1, near, np.where(distance < 2, far, 0))
+    return found
+
+
+def _rounded(line: Axis, at: Array) -> Array:
+    match line.nearest:
+        case "round_prefer_floor":
+            found: Array = np.ceil(at - 0.5)
+        case "round_prefer_ceil":
+            found = np.floor(at + 0.5)
+        case "floor":
+            found = np.floor(at)
+        case "ceil":
+            found = np.ceil(at)
+        case _:
+            raise Refused(f"Resize with nearest_mode {line.nearest} is not supported")
+    whole: Array = found.astype(np.int64)
+    return whole
+
+
+def _spread(line: Axis, taps: Array, weights: Array) -> Array:
+    """A matrix from taps, of which those beyond the borders are at the borders."""
+    matrix = np.zeros((line.out, line.length))
+    rows = np.broadcast_to(np.arange(line.out)[:, None], taps.shape)
+    np.add.at(matrix, (rows, np.clip(taps, 0, line.length - 1)), weights)
+    return matrix

@@ -1,0 +1,1 @@
+"""Importers of operators that move values and compute nothing."""

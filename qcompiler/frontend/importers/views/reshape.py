@@ -1,0 +1,153 @@
+"""Importers of what only arranges values: reshapes and transposes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from qcompiler.frontend.model.node_context import Broken, Refused, Shape, Step, fixes_batch
+from qcompiler.ir import Value
+from qcompiler.ir.view import Reshape, Transpose
+
+_BATCH = "every sample must stay by itself: keep axis 0 as it is"
+
+
+def axis_of(axis: int, rank: int) -> int:
+    """An axis counted from the front; ``rank`` counts the batch axis."""
+    if not -rank <= axis < rank:
+        raise Broken(f"has axis {axis}, but its input has {rank} axes")
+    return axis % rank
+
+
+def mixes_batch(step: Step) -> Refused:
+    """The refusal of what does not keep samples apart."""
+    return Refused(f"{step.op_type} mixes the batch axis with others", _BATCH)
+
+
+def marked(step: Step, value: Value, at: int) -> Value:
+    """The same value with its batch axis at a place."""
+    if step.position(value) == at:
+        return value
+    found = step.part("moved", Transpose(tuple(range(len(value.type.shape)))), value)
+    if at:
+        step.scope.batch_axis[found.name] = at
+    return found
+
+
+def viewed(step: Step, x: Value, shapes: Sequence[Shape], at: int | None = None) -> Value:
+    """The value under another shape, given with its batch axis under each probe.
+
+    ``at`` says where the batch axis stands then; without it, it is where as many elements are
+    behind it as before.
+    """
+    fulls, probes, start = step.full_shapes(x), step.scope.probes, step.position(x)
+    places = [
+        q
+        for q in range(min(map(len, shapes)))
+        if all(
+            shape[q] == probe and prod(shape[q + 1 :]) == prod(full[start + 1 :])
+            for shape, full, probe in zip(shapes, fulls, probes, strict=True)
+        )
+        and len({shape[:q] + shape[q + 1 :] for shape in shapes}) == 1
+    ]
+    if not places or (at is not None and at not in places):
+        raise mixes_batch(step)
+    at = at if at is not None else start if start in places else places[0]
+    sample = shapes[0][:at] + shapes[0][at + 1 :]
+    if sample == x.type.shape and at == start:
+        return x
+    found = step.add(Reshape(sample), x)
+    if at:
+        step.scope.batch_axis[found.name] = at
+    return found
+
+
+def reshape(step: Step) -> Value:
+    """Reshape: the target may hold 0 (the same) and -1 (the rest)."""
+    x, target = step.activation(), step.known(1, "shape")
+    if target is None:
+        raise Broken("has no shape")
+    keep_zeros = step.integer("allowzero", 0) != 0
+    fulls = step.full_shapes(x)
+    wanted = [tuple(int(n) for n in array.reshape(-1)) for array in target.arrays]
+    copied = [_copy(f, w, keep_zeros) for f, w in zip(fulls, wanted, strict=True)]
+    shapes = [_fill(f, c) for f, c in zip(fulls, copied, strict=True)]
+    found = [shape for shape in shapes if shape is not None]
+    if len(found) == len(fulls):
+        return viewed(step, x, found)
+    if len(fulls) > 1 and (-1 in copied[0] or prod(copied[0]) % prod(fulls[0][1:]) == 0):
+        raise fixes_batch("Reshape")
+    raise Broken(f"cannot reshape {fulls[0]} to {wanted[0]}")
+
+
+def _copy(full: Shape, target: Shape, keep_zeros: bool) -> Shape:
+    """The target with its zeros replaced by the lengths that they copy."""
+    if target.count(-1) > 1 or min(target, default=0) < -1:
+        raise Broken(f"has the shape {target}")
+    if keep_zeros:
+        return target
+    if any(length == 0 and axis >= len(full) for axis, length in enumerate(target)):
+        raise Broken(f"copies an axis that {full} has not into {target}")
+    return tuple(length or full[axis] for axis, length in enumerate(target))
+
+
+def _fill(full: Shape, target: Shape) -> Shape | None:
+    """The target with its -1 replaced; None if it has not as many elements."""
+    rest = prod(length for length in target if length != -1)
+    missing = prod(full) // rest if rest else 0
+    shape = tuple(missing if length == -1 else length for length in target)
+    return shape if prod(shape) == prod(full) else None
+
+
+def flatten(step: Step) -> Value:
+    """Flatten: to two axes."""
+    x = step.activation()
+    axis = step.integer("axis", 1)
+    fulls = step.full_shapes(x)
+    rank = len(fulls[0])
+    if not -rank <= axis <= rank:
+        raise Broken(f"has axis {axis}, but its input has {rank} axes")
+    at = axis + rank if axis < 0 else axis
+    return viewed(step, x, [(prod(full[:at]), prod(full[at:])) for full in fulls])
+
+
+def axes_given(step: Step, since: int) -> tuple[int, ...] | None:
+    """The axes of an operator: an attribute, or from opset ``since`` on an input."""
+    return step.integers("axes") if step.opset < since else step.fixed_integers(1, "axes")
+
+
+def squeeze(step: Step) -> Value:
+    """Squeeze: drops axes of length 1."""
+    x = step.activation()
+    given, at = axes_given(step, 13), step.position(x)
+    shapes = []
+    for full in step.full_shapes(x):
+        if given is None:
+            dropped = {axis for axis, length in enumerate(full) if length == 1}
+        else:
+            dropped = {axis_of(axis, len(full)) for axis in given}
+        if any(full[axis] != 1 for axis in dropped - {at}):
+            raise Broken(f"drops an axis of {full} that is longer than 1")
+        if at in dropped and full[at] != 1:
+            raise mixes_batch(step)
+        shapes.append(tuple(n for axis, n in enumerate(full) if axis not in dropped))
+    left = None if at in dropped else at - sum(axis < at for axis in dropped)
+    return viewed(step, x, shapes, left)
+
+
+def unsqueeze(step: Step) -> Value:
+    """Unsqueeze: inserts axes of length 1."""
+    x = step.activation()
+    given = axes_given(step, 13)
+    if given is None:
+        raise Broken("has no axes")
+    shapes = []
+    for full in step.full_shapes(x):
+        rank = len(full) + len(given)
+        inserted = {axis_of(axis, rank) for axis in given}
+        if len(inserted) != len(given):
+            raise Broken(f"inserts an axis twice: {given}")
+        rest = iter(full)
+        shapes.append(tuple(1 if axis in inserted else next(rest) for axis in range(rank)))
+    kept = [axis for axis in range(rank) if axis not in inserted]
+    return viewed(step, x, shapes, kept[step.position(x)])

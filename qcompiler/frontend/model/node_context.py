@@ -1,0 +1,247 @@
+"""What importers see: one ONNX node, its operands and attributes, and the graph being built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from qcompiler.ir import Builder, Constant, Op, Operand, Value, size
+
+from .constant_folding import LIMIT, Known
+from .onnx_tensor import Array
+
+_REAL = ("float32", "float16", "float64", "bfloat16")
+
+
+class Refused(Exception):
+    """The node is not supported: the reason, and what helps."""
+
+    def __init__(self, reason: str, help_: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.help = help_
+
+
+def fixes_batch(op_type: str) -> Refused:
+    """The refusal of what is only right for the batch size that the model was exported with."""
+    return Refused(
+        f"{op_type} fixes the batch size, which the input of the model leaves open",
+        "export the model with -1 in place of the batch size, or with a fixed batch size",
+    )
+
+
+class Broken(Exception):
+    """The node is not valid ONNX."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """What a refused node would have given; ``data`` says whether it depends on the data."""
+
+    data: bool
+
+
+Item: TypeAlias = Value | Known | Unknown | None  # None: an optional input that is not given
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass
+class Scope:
+    """The graph being built, its constants by name, and the batch sizes to probe.
+
+    ``allow_products`` says whether two values that depend on the data may be multiplied,
+    ``unbatched`` whether the model takes samples without a batch axis (see `unbatched`),
+    ``batch_axis`` where the batch axis of a value stands that has it not first, ``formulas`` which
+    function of which other value a value is.
+    """
+
+    builder: Builder
+    probes: tuple[int, ...]
+    allow_products: bool = False
+    unbatched: bool = False
+    batch_axis: dict[str, int] = field(default_factory=dict)
+    constants: dict[str, Constant] = field(default_factory=dict)
+    formulas: dict[str, tuple[Value, str]] = field(default_factory=dict)
+
+    def full_shapes(self, value: Value) -> tuple[Shape, ...]:
+        """Shape of a value with its batch axis, under each probe."""
+        at, shape = self.batch_axis.get(value.name, 0), value.type.shape
+        return tuple((*shape[:at], probe, *shape[at:]) for probe in self.probes)
+
+    def known(self, array: Array, name: str) -> Known:
+        """A value that is the same under each probe."""
+        return Known((array,) * len(self.probes), name)
+
+    def constant(self, name: str, data: Array) -> Constant:
+        """A constant; one name has one content, so the name may get a number."""
+        found, count = name, 1
+        while (held := self.constants.get(found)) is not None:
+            if held.data.shape == data.shape and np.array_equal(held.data, data):
+                return held
+            count += 1
+            found = f"{name}.{count}"
+        return self.constants.setdefault(found, Constant(found, data))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node of the model while it is imported."""
+
+    scope: Scope
+    name: str
+    op_type: str
+    opset: int
+    inputs: tuple[Item, ...]
+    outputs: tuple[str, ...]
+    attributes: dict[str, Any]
+
+    @property
+    def output(self) -> str:
+        """Name of the first result."""
+        return self.outputs[0]
+
+    def item(self, index: int) -> Item:
+        """An input, None if it is not given."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def activation(self, index: int = 0) -> Value:
+        """An input that depends on the data."""
+        match self.item(index):
+            case Value() as value:
+                return value
+            case Known():
+                raise Refused(f"{self.op_type} applied to a constant is not supported")
+        raise Broken(f"has no input {index}")
+
+    def known(self, index: int, what: str) -> Known | None:
+        """An input that must not depend on the data, if it is given."""
+        match self.item(index):
+            case Known() as known:
+                return known
+            case Value():
+                raise Refused(
+                    f"the {what} of {self.op_type} is computed from the network's input",
+                    "only constants are supported there",
+                )
+        return None
+
+    def fixed(self, index: int, what: str) -> Array | None:
+        """The array of a known input, if it is given."""
+        known = self.known(index, what)
+        return None if known is None else fixed(known, self.op_type, what)
+
+    def fixed_integers(self, index: int, what: str) -> tuple[int, ...] | None:
+        """The integers of a known input, if it is given."""
+        array = self.fixed(index, what)
+        return None if array is None else tuple(int(n) for n in array.reshape(-1))
+
+    def weight(self, index: int, what: str) -> tuple[Known, Array]:
+        """A known input of real numbers that must be given, and its array in float32."""
+        known = self.known(index, what)
+        if known is None:
+            raise Broken(f"has no {what}")
+        return known, float32(fixed(known, self.op_type, what), known.name)
+
+    def integer(self, name: str, default: int) -> int:
+        """An integer attribute."""
+        return int(self._attribute(name, default, int))
+
+    def real(self, name: str, default: float) -> float:
+        """A floating-point attribute."""
+        return float(self._attribute(name, default, int | float))
+
+    def text(self, name: str, default: str) -> str:
+        """A string attribute."""
+        found = self._attribute(name, default, str | bytes)
+        return found.decode() if isinstance(found, bytes) else str(found)
+
+    def integers(self, name: str) -> tuple[int, ...] | None:
+        """A list of integers, if it is given."""
+        found = self._attribute(name, None, list | tuple | None)
+        return None if found is None else tuple(int(n) for n in found)
+
+    def _attribute(self, name: str, default: Any, kinds: Any) -> Any:
+        found = self.attributes.get(name, default)
+        if not isinstance(found, kinds):
+            raise Broken(f"has an attribute {name} of the wrong type")
+        return found
+
+    def position(self, value: Value) -> int:
+        """Where the batch axis of a value stands."""
+        return self.scope.batch_axis.get(value.name, 0)
+
+    def full_shapes(self, value: Value) -> tuple[Shape, ...]:
+        """Shape of a value with its batch axis, under each probe."""
+        return self.scope.full_shapes(value)
+
+    def add(self, op: Op, *operands: Operand) -> Value:
+        """Append the operation that gives the node's result."""
+        return self._append(self.output, op, operands)
+
+    def part(self, role: str, op: Op, *operands: Operand) -> Value:
+        """Append an operation on the way to the node's result."""
+        return self._append(f"{self.output}.{role}", op, operands)
+
+    def named(self, name: str, op: Op, *operands: Operand) -> Value:
+        """Append the operation that gives one of several results."""
+        return self._append(name, op, operands)
+
+    def _append(self, name: str, op: Op, operands: tuple[Operand, ...]) -> Value:
+        value = self.scope.builder.add(op, *operands, name=name, origin=(self.name,))
+        if not size(value.type):
+            raise Refused(f"the result of {self.op_type} is empty")
+        if size(value.type) > LIMIT:
+            raise Refused(f"the result of {self.op_type} has more than {LIMIT} elements")
+        return value
+
+    def constant(self, role: str, data: Array, source: Known | None = None) -> Constant:
+        """A constant in float32; it is named after ``source`` if it has the same elements."""
+        name = source.name if source else f"{self.name}.{role}"
+        return self.scope.constant(name, float32(data, name))
+
+
+def fixed(known: Known, op_type: str, what: str) -> Array:
+    """The array of a known value; Refused if it depends on the size of the batch."""
+    if known.fixed is None:
+        raise Refused(f"the {what} of {op_type} depends on the batch size")
+    return known.fixed
+
+
+def per_sample(step: Step, known: Known, rank: int) -> Array:
+    """A constant operand without its batch axis, if it has ``rank`` axes beside that.
+
+    Arrays with fewer axes are given as they are. Refused if they are of more, or samples differ.
+    """
+    array = known.arrays[0]
+    if array.ndim > rank + 1:
+        grows = f"{step.op_type} with a constant that enlarges the value is not supported"
+        raise Refused(grows)
+    if array.ndim <= rank:
+        return fixed(known, step.op_type, "constant")
+    for found, probe in zip(known.arrays, step.scope.probes, strict=True):
+        if len(found) not in (1, probe) or not np.array_equal(
+            found, np.broadcast_to(array[:1], found.shape)
+        ):
+            raise Refused(f"the constant of {step.op_type} differs between samples of a batch")
+    first: Array = array[0]
+    return first
+
+
+def float32(data: Array, name: str) -> Array:
+    """Real numbers as float32; Broken if they are none, or not finite."""
+    if data.dtype.name not in _REAL:
+        raise Broken(f'reads tensor "{name}", which holds {data.dtype}, not real numbers')
+    with np.errstate(all="ignore"):
+        array: Array = np.asarray(data, np.float32)
+        if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
+            raise Broken(f'reads tensor "{name}", which holds NaN or infinite numbers')
+    return array
+
+
+def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """Attributes by name."""
+    return {a.name: helper.get_attribute_value(a) for a in node.attribute}

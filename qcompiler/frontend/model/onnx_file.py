@@ -1,0 +1,160 @@
+"""Reading ONNX models from files, bytes or protobuf messages; nothing in them is trusted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import onnx
+import onnx.inliner
+
+from qcompiler.ir import InvalidModel
+
+from .onnx_tensor import Array, TensorReader
+
+_LARGEST = (1 << 31) - 1  # bytes of a protobuf message
+_MOST_NODES = 1 << 20  # that functions may expand to
+
+Source: TypeAlias = "str | Path | bytes | onnx.ModelProto"
+_Function: TypeAlias = "tuple[str, str, str]"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as it was read: its graph without functions, and its initialisers as arrays.
+
+    ``file`` is what messages call the model; ``opset`` the version of the default domain, None if
+    the model names none.
+    """
+
+    file: str
+    graph: onnx.GraphProto
+    opset: int | None
+    arrays: dict[str, Array]
+    tensors: TensorReader
+
+
+def read_model(source: Source) -> Model:
+    """Read a model and its weights; functions are inlined.
+
+    Raises InvalidModel, naming the file, if it is not an intact ONNX model.
+    """
+    proto, tensors = _open(source)
+    file = tensors.file
+    if not proto.HasField("graph"):
+        raise InvalidModel(f"{file} is not an ONNX file")
+    if not proto.graph.output:
+        raise InvalidModel(f"{file}: the model has no outputs")
+    arrays = initializers(proto.graph, tensors)
+    if proto.functions:
+        proto = _inline(proto, file)
+    versions = {entry.domain: entry.version for entry in proto.opset_import}
+    opset = versions.get("", versions.get("ai.onnx"))
+    return Model(file, proto.graph, opset, arrays, tensors)
+
+
+def _open(source: Source) -> tuple[onnx.ModelProto, TensorReader]:
+    if isinstance(source, onnx.ModelProto):
+        return source, TensorReader("the model", None, owned=False)
+    if isinstance(source, bytes):
+        return _parse(source, "the model"), TensorReader("the model", None, owned=True)
+    path = Path(source)
+    return _parse(_bytes(path), path.name), TensorReader(path.name, path.parent, owned=True)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise InvalidModel(f"{path} is a directory, not an ONNX file")
+        if path.stat().st_size > _LARGEST:
+            raise InvalidModel(
+                f"{path.name} is larger than 2 GB, the limit of ONNX files: "
+                "save its weights as external data"
+            )
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise InvalidModel(f"there is no file {path}") from error
+    except (OSError, ValueError) as error:
+        raise InvalidModel(f"{path} cannot be read: {error}") from error
+
+
+def _parse(data: bytes, file: str) -> onnx.ModelProto:
+    if not data:
+        raise InvalidModel(f"{file} is empty")
+    try:
+        model: onnx.ModelProto = onnx.ModelProto.FromString(data)
+    except Exception as error:  # protobuf's DecodeError
+        raise InvalidModel(f"{file} is not an ONNX file, or it is cut short") from error
+    return model
+
+
+def initializers(graph: onnx.GraphProto, tensors: TensorReader) -> dict[str, Array]:
+    """The initialisers of a graph by name; InvalidModel if one is not intact."""
+    arrays: dict[str, Array] = {}
+    for tensor in graph.initializer:
+        if tensor.name in arrays:
+            raise InvalidModel(f'{tensors.file}: tensor "{tensor.name}" is defined twice')
+        arrays[tensor.name] = tensors.read(tensor)
+    return arrays
+
+
+def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs that a node holds, such as the body of a loop."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """All nodes, those of subgraphs included."""
+    for node in nodes:
+        yield node
+        for graph in subgraphs(node):
+            yield from _nodes(graph.node)
+
+
+def _inline(proto: onnx.ModelProto, file: str) -> onnx.ModelProto:
+    if _expanded(proto, file) > _MOST_NODES:
+        raise InvalidModel(f"{file}: the functions of the model expand to too many nodes")
+    try:
+        return onnx.inliner.inline_local_functions(proto)
+    except Exception as error:  # whatever the C++ code throws
+        raise InvalidModel(f"{file}: the functions of the model cannot be inlined") from error
+
+
+def _expanded(proto: onnx.ModelProto, file: str) -> int:
+    """Number of nodes that inlining gives; InvalidModel if a function calls itself."""
+    bodies = {_key(f.domain, f.name, f.overload): list(_nodes(f.node)) for f in proto.functions}
+    calls = {key: [c for c in map(_callee, nodes) if c in bodies] for key, nodes in bodies.items()}
+    try:
+        order = list(TopologicalSorter(calls).static_order())
+    except CycleError as error:
+        raise InvalidModel(f"{file}: a function of the model calls itself") from error
+    sizes: dict[_Function, int] = {}
+    for key in order:
+        sizes[key] = sum(sizes.get(_callee(node), 1) for node in bodies[key])
+    return sum(sizes.get(_callee(node), 1) for node in _nodes(proto.graph.node))
+
+
+def _callee(node: onnx.NodeProto) -> _Function:
+    return _key(node.domain, node.op_type, node.overload)
+
+
+def _key(domain: str, name: str, overload: str) -> _Function:
+    return ("" if domain == "ai.onnx" else domain, name, overload)
+
+
+def identity(model: Any) -> dict[str, str]:
+    """What a manifest says of a model: its file's name and hash, or what kind of object it is."""
+    if isinstance(model, str | Path):
+        with open(model, "rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return {"file": Path(model).name, "sha256": digest.hexdigest()}
+    return {"file": type(model).__name__}

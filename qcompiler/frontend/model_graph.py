@@ -1,0 +1,171 @@
+"""Questions about the graph of an ONNX model: its inputs, and the order of the nodes it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from math import prod
+
+import onnx
+from onnx import TensorProto
+
+from qcompiler.frontend.model.constant_folding import LIMIT
+from qcompiler.frontend.model.node_context import Refused, Shape
+from qcompiler.frontend.model.onnx_file import Model, subgraphs
+from qcompiler.ir import Diagnostic, InvalidModel
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
+_INTEGER = "compile the model in floating point, without embeddings or preprocessing of integers"
+_FIX = (
+    "fix them, for example with "
+    "python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {name} --input_shape 1,.."
+)
+_ONE_OPEN = "fix it if it is the size of a sample, or export the model with a batch axis: [N, 1]"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A node with its name; its place in the file gives it one if it has none.
+
+    ``path`` leads to the graph that holds it: indices of nodes and of their attributes.
+    """
+
+    index: int
+    name: str
+    op_type: str
+    node: onnx.NodeProto
+    path: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """The place of the node in the model."""
+        return (*self.path, self.index)
+
+
+def entries(
+    graph: onnx.GraphProto, path: tuple[int, ...] = (), prefix: str = ""
+) -> tuple[Entry, ...]:
+    """All nodes; operators of other domains are named with the domain.
+
+    ``prefix`` is put in front of the names that are made up.
+    """
+    found = []
+    for index, node in enumerate(graph.node):
+        domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}."
+        op_type = f"{domain}{node.op_type}"
+        name = node.name or f"{prefix}{node.op_type}_{index}"
+        found.append(Entry(index, name, op_type, node, path))
+    return tuple(found)
+
+
+def needed(
+    model: Model, nodes: tuple[Entry, ...], outer: Collection[str] = ()
+) -> tuple[Entry, ...]:
+    """The nodes that outputs need, in an order in which they can run.
+
+    ``outer`` holds the names that are defined around the graph. Raises InvalidModel if a name is
+    undefined or defined twice, or the graph has a cycle.
+    """
+    given = {value.name for value in model.graph.input} | set(model.arrays)
+    given |= {sparse.values.name for sparse in model.graph.sparse_initializer}
+    if again := [name for name in given if name in outer]:
+        raise _fail(model, f'value "{again[0]}" is defined twice')
+    given.update(outer)
+    producers: dict[str, Entry] = {}
+    for entry in nodes:
+        for name in filter(None, entry.node.output):
+            if name in producers or name in given:
+                raise _fail(model, f'value "{name}" is defined twice', entry)
+            producers[name] = entry
+    for output in model.graph.output:
+        if output.name not in producers and output.name not in given:
+            raise _fail(model, f'output "{output.name}" is not defined')
+    alive = _alive(model, producers)
+    for entry in alive:
+        for name in filter(None, entry.node.input):
+            if name not in producers and name not in given:
+                raise _fail(model, f'value "{name}" is not defined', entry)
+    return _sorted(model, alive, producers)
+
+
+def _fail(model: Model, what: str, entry: Entry | None = None) -> InvalidModel:
+    nodes = (entry.name,) if entry else ()
+    return InvalidModel(Diagnostic(f"{model.file}: {what}", nodes))
+
+
+def _alive(model: Model, producers: dict[str, Entry]) -> list[Entry]:
+    found: dict[int, Entry] = {}
+    names = [output.name for output in model.graph.output]
+    while names:
+        entry = producers.get(names.pop())
+        if entry is not None and entry.index not in found:
+            found[entry.index] = entry
+            names.extend(reads(entry.node))
+    return [found[index] for index in sorted(found)]
+
+
+def _sorted(model: Model, alive: list[Entry], producers: dict[str, Entry]) -> tuple[Entry, ...]:
+    by_index = {entry.index: entry for entry in alive}
+    sources = {
+        entry.index: [producers[n].index for n in reads(entry.node) if n in producers]
+        for entry in alive
+    }
+    if all(source < index for index, found in sources.items() for source in found):
+        return tuple(alive)
+    try:
+        return tuple(by_index[index] for index in TopologicalSorter(sources).static_order())
+    except CycleError as error:
+        entry = by_index[error.args[1][0]]
+        raise _fail(model, "the graph has a cycle: a node needs its own result", entry) from error
+
+
+def reads(node: onnx.NodeProto) -> Iterator[str]:
+    """Names that a node reads, those that its subgraphs read from around them too."""
+    yield from filter(None, node.input)
+    for graph in subgraphs(node):
+        held = {name for inner in graph.node for name in inner.output}
+        held |= {value.name for value in graph.input} | {t.name for t in graph.initializer}
+        read = [name for inner in graph.node for name in reads(inner)]
+        read += [output.name for output in graph.output]
+        yield from (name for name in read if name not in held)
+
+
+def input_shape(value: onnx.ValueInfoProto) -> tuple[int | None, Shape]:
+    """The batch size of an input, if it is fixed, and the shape of one sample.
+
+    A single axis is that of a sample.
+
+    Raises Refused if that is no tensor of real numbers, or not of one shape.
+    """
+    name, tensor = value.name, value.type.tensor_type
+    if not value.type.HasField("tensor_type"):
+        raise Refused(f'input "{name}" is not a tensor')
+    if tensor.elem_type not in _FLOATS:
+        known = tensor.elem_type in TensorProto.DataType.values()
+        kind = TensorProto.DataType.Name(tensor.elem_type).lower() if known else "unknown"
+        raise Refused(f'input "{name}" holds {kind}, not real numbers', _INTEGER)
+    help_ = _FIX.format(name=name)
+    if not tensor.HasField("shape"):
+        raise Refused(f'input "{name}" has no shape', help_)
+    dims = [_length(dim) for dim in tensor.shape.dim]
+    written = ", ".join(map(str, dims))
+    if 0 in dims:
+        raise Refused(f'input "{name}" has the shape [{written}], which has no elements', help_)
+    if not dims:
+        raise Refused(f'input "{name}" has no axis')
+    sample = dims[1:] or dims
+    if not dims[1:]:
+        help_ = _ONE_OPEN
+    shape = tuple(n for n in sample if isinstance(n, int))
+    if len(shape) < len(sample):
+        raise Refused(f'input "{name}" has the shape [{written}], which leaves sizes open', help_)
+    if prod(shape) > LIMIT:
+        raise Refused(f'input "{name}" has more than {LIMIT} elements')
+    return dims[0] if dims[1:] and isinstance(dims[0], int) else None, shape
+
+
+def _length(dim: onnx.TensorShapeProto.Dimension) -> int | str:
+    """Length of an axis, or what is written in its place."""
+    fixed = dim.HasField("dim_value") and dim.dim_value >= 0
+    return dim.dim_value if fixed else dim.dim_param or "?"

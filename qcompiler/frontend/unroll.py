@@ -1,0 +1,185 @@
+"""Loop and Scan, step by step, and the branch of If that is taken.
+
+The nodes of a body are imported once for every step, each time on other values, as if the model
+had spelt them out. How many steps there are, or which branch is taken, must be known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from qcompiler.frontend.model.constant_folding import Known
+from qcompiler.frontend.model.node_context import (
+    Broken,
+    Item,
+    Refused,
+    Unknown,
+    attributes_of,
+    fixed,
+)
+from qcompiler.ir import Value
+
+from .model_graph import Entry, entries
+from .subgraphs import Bodies, graph_of
+from .walker import Walker
+
+_FIXED = "export the model for sequences of one length, without control flow that looks at data"
+
+
+class Unroller:
+    """Imports the nodes of bodies, once for every step."""
+
+    def __init__(self, walk: Walker) -> None:
+        self.walk = walk
+        self.bodies = Bodies(walk)
+
+    def __call__(self, entry: Entry, inputs: Sequence[Item]) -> dict[str, Item]:
+        """The results of Loop, Scan or If, by their names in the model."""
+        run = {"If": self._if, "Loop": self._loop, "Scan": self._scan}[entry.op_type]
+        found, how = run(entry, inputs)
+        constant = all(item is None or isinstance(item, Known) for item in found)
+        self.walk.fates.note(entry, "constant" if constant else "compiled", how)
+        names = entry.node.output
+        if len(names) > len(found):
+            raise Broken(f"has {len(names)} outputs, but its body gives {len(found)}")
+        for name, item in zip(names, found, strict=False):
+            if item is None and name in self.walk.used:
+                raise Refused(f"{entry.op_type} over no steps gives a value without elements")
+        return {n: i for n, i in zip(names, found, strict=False) if n and i is not None}
+
+    def _if(self, entry: Entry, inputs: Sequence[Item]) -> tuple[list[Item], str]:
+        chosen = _flag(inputs[0] if inputs else None, entry.op_type)
+        taken = "then_branch" if chosen else "else_branch"
+        other = "else_branch" if chosen else "then_branch"
+        key, graph = graph_of(entry, other)
+        for inner in entries(graph, key, f"{entry.name}/"):
+            self.walk.fates.note(inner, "removed", "its branch is not taken")
+        return self.bodies.run(entry, self.bodies.of(entry, taken), (), ""), f"its {taken}"
+
+    def _loop(self, entry: Entry, inputs: Sequence[Item]) -> tuple[list[Item], str]:
+        body = self.bodies.of(entry, "body")
+        padded = [*inputs, None, None]
+        count, go, states = padded[0], padded[1], list(inputs[2:])
+        most = None if count is None else int(_constant(count, "trip count", "Loop"))
+        running = go is None or _flag(go, "Loop")
+        rows: list[list[Item]] = [[] for _ in range(len(body.outputs) - 1 - len(states))]
+        if len(body.inputs) != len(states) + 2 or len(body.outputs) <= len(states):
+            raise Broken(f"carries {len(states)} values, but its body takes or gives others")
+        time = 0
+        while running and (most is None or time < most):
+            given = (self._scalar(time), self._scalar(True), *states)
+            goes_on, *found = self.bodies.run(entry, body, given, f".{time}")
+            states, row = found[: len(states)], found[len(states) :]
+            for held, item in zip(rows, row, strict=True):
+                held.append(item)
+            time += 1
+            if self.walk.fates.refused_in(entry) or isinstance(goes_on, Unknown):
+                break
+            running = _flag(goes_on, "Loop")
+        stacks = [self._stack(entry, row, 0, f"stack{n}") for n, row in enumerate(rows)]
+        return [*states, *stacks], _steps(time)
+
+    def _scan(self, entry: Entry, inputs: Sequence[Item]) -> tuple[list[Item], str]:
+        if self.walk.opset < 9:
+            raise Refused("Scan as opset 8 has it is not supported", "export with opset 9 or newer")
+        body, attributes = self.bodies.of(entry, "body"), attributes_of(entry.node)
+        count = attributes.get("num_scan_inputs", 0)
+        if not isinstance(count, int):
+            raise Broken("has num_scan_inputs of the wrong type")
+        given = len(inputs) - count
+        if not 0 < count <= len(inputs) or None in inputs or len(body.inputs) != len(inputs):
+            raise Broken(f"scans {count} of {len(inputs)} inputs")
+        if len(body.outputs) < given:
+            raise Broken(f"carries {given} values, but its body gives fewer")
+        states, sources = list(inputs[:given]), inputs[given:]
+        rows: list[list[Item]] = [[] for _ in body.outputs[given:]]
+        taken = _listed(attributes, "scan_input", count)
+        length = self._length(sources, [axis for axis, _ in taken])
+        for time in range(length):
+            parts = [
+                self._part(entry, source, axis, length - 1 - time if back else time)
+                for source, (axis, back) in zip(sources, taken, strict=True)
+            ]
+            found = self.bodies.run(entry, body, (*states, *parts), f".{time}")
+            states = found[:given]
+            for held, item in zip(rows, found[given:], strict=True):
+                held.append(item)
+            if self.walk.fates.refused_in(entry):
+                break
+        made = _listed(attributes, "scan_output", len(rows))
+        stacks = [
+            self._stack(entry, row[::-1] if back else row, axis, f"stack{n}")
+            for n, (row, (axis, back)) in enumerate(zip(rows, made, strict=True))
+        ]
+        return [*states, *stacks], _steps(length)
+
+    def _length(self, sources: Sequence[Item], axes: Sequence[int]) -> int:
+        """How many slices all scanned values have."""
+        lengths = set()
+        for item, axis in zip(sources, axes, strict=True):
+            if isinstance(item, Value):
+                shapes = self.walk.scope.full_shapes(item)
+            else:
+                assert isinstance(item, Known)
+                shapes = tuple(array.shape for array in item.arrays)
+            if not -len(shapes[0]) <= axis < len(shapes[0]):
+                raise Broken(f"scans axis {axis} of a value of shape {shapes[0]}")
+            lengths |= {shape[axis] for shape in shapes}
+        if len(lengths) > 1:
+            if {*lengths} >= {*self.walk.scope.probes}:
+                raise Refused("Scan along the batch axis mixes samples")
+            raise Broken(f"scans values of different lengths {sorted(lengths)}")
+        return lengths.pop()
+
+    def _part(self, entry: Entry, source: Item, axis: int, index: int) -> Item:
+        return self.walk.derived(
+            entry, "Gather", [source, self._scalar(index)], f"part{index}", axis=axis
+        )
+
+    def _stack(self, entry: Entry, row: Sequence[Item], axis: int, name: str) -> Item:
+        """The values of all steps along a new axis; None if there are none."""
+        place = self._scalar([axis])
+        grown = [
+            self.walk.derived(entry, "Unsqueeze", [item, place], f"{name}.{time}")
+            for time, item in enumerate(row)
+        ]
+        if len(grown) < 2:
+            return grown[0] if grown else None
+        return self.walk.derived(entry, "Concat", grown, name, axis=axis)
+
+    def _scalar(self, number: int | list[int]) -> Known:
+        return self.walk.scope.known(np.asarray(number), "number")
+
+
+def _steps(count: int) -> str:
+    return f"unrolled, {count} step{'s' * (count != 1)}"
+
+
+def _constant(item: Item, what: str, op_type: str) -> Any:
+    """The one element of a known value."""
+    if item is None:
+        raise Broken(f"has no {what}")
+    if not isinstance(item, Known):
+        raise Refused(f"the {what} of {op_type} depends on the data", _FIXED)
+    array = fixed(item, op_type, what)
+    if array.size != 1:
+        raise Broken(f"has a {what} of shape {array.shape}")
+    return array.reshape(-1)[0]
+
+
+def _flag(item: Item, op_type: str) -> bool:
+    return bool(_constant(item, "condition", op_type))
+
+
+def _listed(attributes: dict[str, Any], what: str, count: int) -> list[tuple[int, bool]]:
+    """The axis of every scanned value, and whether it is scanned backwards."""
+    axes = attributes.get(f"{what}_axes") or [0] * count
+    directions = attributes.get(f"{what}_directions") or [0] * count
+    if not isinstance(axes, list) or not isinstance(directions, list):
+        raise Broken(f"has {what}_axes or {what}_directions of the wrong type")
+    if not len(axes) == len(directions) == count:
+        raise Broken(f"has {len(axes)} {what}_axes for {count} values")
+    return [(int(axis), bool(back)) for axis, back in zip(axes, directions, strict=True)]

@@ -1,0 +1,1 @@
+"""The search for the shortest schedule that keeps the answers of a classifier."""

@@ -1,0 +1,111 @@
+"""Schedules that were measured, and which of them is the shortest that keeps within a budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from qcompiler.passes import Pipeline
+
+from .drift import Judgement
+
+
+class Budget(NamedTuple):
+    """Percentage points of accuracy (``drop``), or percent of answers that change (``drift``)."""
+
+    kind: str
+    percent: float
+
+    def loss(self, found: Judgement) -> float:
+        """What was lost, in percent."""
+        value = found.drop if self.kind == "drop" else found.drift
+        assert value is not None
+        return value
+
+    def counted(self, found: Judgement) -> float:
+        """What counts against the budget: of changed answers a standard error more than seen."""
+        return self.loss(found) + (found.doubt if self.kind == "drift" else 0.0)
+
+    def told(self, point: Point) -> str:
+        """A point in words."""
+        name = f"t_max {point.uniform} everywhere" if point.uniform else "schedule"
+        head = f"{name}: last output spike at step {point.latency}"
+        if point.judged is None:
+            return f"{head}, which the target does not hold"
+        lost = "of accuracy lost" if self.kind == "drop" else "of answers changed"
+        loss, doubt = self.loss(point.judged), point.judged.doubt
+        changed = f", {point.judged.drift:.2f} % of answers changed" if self.kind == "drop" else ""
+        return f"{head}, {loss:.2f} % {lost} (+-{doubt:.2f}){changed}"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A schedule that was measured: ``levels`` by value, or the one t_max of a uniform one.
+
+    ``latency`` is the step of the last output spike, ``interval`` that between frames; ``judged``
+    is None if the target cannot hold the network.
+    """
+
+    levels: tuple[int, ...]
+    latency: int
+    interval: int
+    judged: Judgement | None = None
+    fits: bool = False
+    uniform: int | None = None
+
+    @property
+    def length(self) -> tuple[int, int]:
+        """What is to be short."""
+        return self.latency, self.interval
+
+
+@dataclass(frozen=True)
+class Found:
+    """All schedules that were measured, the one that is chosen, and the pipeline that makes it."""
+
+    budget: Budget
+    values: tuple[str, ...]
+    points: tuple[Point, ...]
+    chosen: Point
+    reference: float | None
+    pipeline: Pipeline
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        levels = dict(zip(self.values, self.chosen.levels, strict=True))
+        return {
+            "budget": {self.budget.kind: self.budget.percent},
+            "ann_accuracy_percent": self.reference,
+            "schedule": levels,
+            "points": [
+                _row(point, point is self.chosen, self.pareto(point)) for point in self.front
+            ],
+        }
+
+    @property
+    def front(self) -> list[Point]:
+        """The points by latency."""
+        return sorted(self.points, key=lambda point: (*point.length, point.uniform or 0))
+
+    def pareto(self, point: Point) -> bool:
+        """Whether no other point is as short with less loss."""
+        return point.judged is not None and not any(
+            other.judged is not None
+            and other.latency <= point.latency
+            and self.budget.loss(other.judged) < self.budget.loss(point.judged)
+            for other in self.points
+        )
+
+
+def _row(point: Point, chosen: bool, pareto: bool) -> dict[str, Any]:
+    judged = point.judged._asdict() if point.judged else {}
+    return {
+        "latency_steps": point.latency,
+        "frame_interval_steps": point.interval,
+        **{f"{name}_percent": value for name, value in judged.items()},
+        "fits_budget": point.fits,
+        "uniform_t_max": point.uniform,
+        "chosen": chosen,
+        "pareto": pareto,
+        "levels": list(point.levels),
+    }

@@ -1,0 +1,217 @@
+"""Compiling schedules of one network, and measuring each on calibration images.
+
+One half of the images is measured with a network compiled with the other half, and the other way
+round: no image is judged by a network that has seen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from qcompiler.backends.backend import Backend
+from qcompiler.backends.host import output_nodes
+from qcompiler.backends.loihi.netlist.build import frame_interval
+from qcompiler.backends.program import Program
+from qcompiler.data import check_labels
+from qcompiler.ir import (
+    CompileError,
+    DataError,
+    Graph,
+    InvalidGraph,
+    PipelineError,
+    UnsupportedModel,
+    drop_dead,
+    verify,
+)
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.integer_network import spikes_of, start
+from qcompiler.passes import Pass, Pipeline
+from qcompiler.passes.assign_levels import AssignLevels
+from qcompiler.passes.calibration.data import check, run
+from qcompiler.passes.clip_outputs import ClipOutputs
+from qcompiler.passes.normalize import Normalize
+from qcompiler.passes.quantization.levels import coded, times_of
+from qcompiler.passes.quantization.logits import logits
+from qcompiler.passes.split_inputs import SplitInputs
+
+from .accuracy_cost import Costs
+from .drift import Judgement, judge
+from .latency import Windows
+from .pareto import Budget, Point
+
+_FEWEST_IMAGES = 40
+_TAIL = 0.1  # percent of images whose winner, or runner-up, may lie beyond the clipped outputs
+_AWAY = 2.0  # of the errors that the budget allows: how far they may carry a winner or runner-up
+_SCALES = np.geomspace(0.5, 2, 33)  # of errors, from one trial to the next
+
+
+class Trials:
+    """The schedules of a network that were tried, as ``points``; ``tell`` hears of each.
+
+    ``steps`` is a pipeline that holds the calibration ``data``; ``labels`` are theirs. ``noise`` is
+    the size of errors of all outputs that would use up the budget, were they just noise. Raises
+    UnsupportedModel for a network that names no class, DataError for too few images or labels that
+    do not fit, PipelineError for a pipeline without levels.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        steps: Pipeline,
+        backend: Backend,
+        data: tuple[Array, ...],
+        labels: Array | None,
+        budget: Budget,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.backend, self.data, self.budget, self.tell = backend, data, budget, tell
+        at = _first(steps)
+        self.done, self.rest = steps.passes[:at], steps.passes[at:]
+        self.labels = labels if budget.kind == "drop" else None
+        self.before = Pipeline(self.done).run(graph)
+        verify(self.before, *self.rest[0].requires)
+        self.real = _real(self.before, data)
+        if self.labels is not None:
+            check_labels(self.labels, self.real.shape[1])
+        self.costs = Costs(self.real, self.labels, budget.percent)
+        self.noise = float(self.costs.sizes[self._last_within(self.costs.noise, 1.0)])
+        self.clip = _clip(self.real, _AWAY * self.noise)
+        self.clipped = self.clip(self.before)
+        self.windows = Windows(self.clipped)
+        self._tried: list[Point] = []
+        self.refusal: CompileError | None = None
+
+    @property
+    def points(self) -> list[Point]:
+        """All that were measured; what they lost is judged by all of them together."""
+        factor = self._factor
+        judged = [
+            point.judged and self.costs.expected(point.judged, factor) for point in self._tried
+        ]
+        return [
+            replace(point, judged=found, fits=found is not None and self._within(found))
+            for point, found in zip(self._tried, judged, strict=True)
+        ]
+
+    def measure(self, levels: tuple[int, ...], uniform: int | None = None) -> tuple[Point, float]:
+        """A schedule's point, and the factor of its errors that the budget would allow."""
+        try:
+            found, latency, interval = self._outputs(self._lowering(levels, uniform))
+        except (UnsupportedModel, InvalidGraph) as error:
+            self.refusal = error
+            point = Point(levels, self.windows.latency(levels), 0, uniform=uniform)
+            return self._noted(point), 0.5
+        bounded = not uniform and self.clipped is not self.before
+        real = self.real.clip(self.clip.low, self.clip.high) if bounded else self.real
+        judged = judge(real, found, self.labels)
+        point = self._noted(Point(levels, latency, interval, judged, uniform=uniform))
+        scaled = [judge(real, real + scale * (found - real), self.labels) for scale in _SCALES]
+        return point, float(_SCALES[self._last_within(scaled, self._factor)])
+
+    def uniform_levels(self, t_max: int) -> tuple[int, ...]:
+        """What every value has with one t_max for all, and the ends' own numbers."""
+        splits = (s for s in self.rest if isinstance(s, SplitInputs))
+        graph = Pipeline(tuple(_with(s, "t_max", t_max) for s in splits)).run(self.clipped)
+        outputs = next((s.output_t_max for s in self.rest if isinstance(s, Normalize)), 0)
+        return tuple(times_of(graph, value, t_max, outputs) for value in coded(graph))
+
+    def pipeline(self, point: Point) -> Pipeline:
+        """The whole pipeline that makes a schedule."""
+        return Pipeline((*self.done, *self._lowering(point.levels, point.uniform).passes))
+
+    def _lowering(self, levels: tuple[int, ...], uniform: int | None) -> Pipeline:
+        """The passes behind those that are done."""
+        if uniform:
+            return Pipeline(tuple(_with(step, "t_max", uniform) for step in self.rest))
+        return Pipeline((self.clip, AssignLevels(":".join(map(str, levels))), *self.rest))
+
+    def _outputs(self, steps: Pipeline) -> tuple[Array, int, int]:
+        """Outputs of all images, the step of the last output spike, the interval of frames."""
+        found = np.zeros_like(self.real)
+        for half in (0, 1):
+            given = tuple(array[1 - half :: 2] for array in self.data)
+            passes = tuple(_with(step, "calibration", given) for step in steps.passes)
+            graph = Pipeline(passes).run(self.before)
+            verify(graph, *self.backend.requires)
+            program = Program(_until_logits(graph), self.backend, {})
+            outputs = program.run(*(array[half::2] for array in self.data))
+            assert isinstance(outputs, np.ndarray)
+            found[half::2] = outputs.reshape(len(outputs), -1)
+        return found, _last_step(graph), frame_interval(graph)
+
+    def _noted(self, tried: Point) -> Point:
+        self._tried.append(tried)
+        point = self.points[-1]
+        self.tell(self.budget.told(point))
+        return point
+
+    @property
+    def _factor(self) -> float:
+        return self.costs.factor([point.judged for point in self._tried if point.judged])
+
+    def _within(self, judged: Judgement) -> bool:
+        return self.budget.counted(judged) <= self.budget.percent
+
+    def _last_within(self, growing: Sequence[Judgement], factor: float) -> int:
+        """The last of growing losses that is within the budget; 0 if none is."""
+        expected = [self.costs.expected(judged, factor) for judged in growing]
+        return max((at for at, judged in enumerate(expected) if self._within(judged)), default=0)
+
+
+def _first(steps: Pipeline) -> int:
+    """Where schedules are written: in front of the first pass that asks for a t_max."""
+    for index, step in enumerate(steps.passes):
+        if "t_max" in {field.name for field in fields(step)}:
+            return index
+    raise PipelineError("the search needs a pipeline with a pass that takes a t_max")
+
+
+def _with(step: Pass, option: str, value: Any) -> Pass:
+    known = {field.name for field in fields(step)}
+    changed: dict[str, Any] = {option: value}
+    return replace(step, **changed) if option in known else step
+
+
+def _real(graph: Graph, data: tuple[Array, ...]) -> Array:
+    """Outputs of the real network, ``images x classes``."""
+    check(graph, data)
+    if len(graph.outputs) != 1:
+        raise UnsupportedModel(
+            f"a search needs a model with one output, which names a class, not {len(graph.outputs)}"
+        )
+    if len(data[0]) < _FEWEST_IMAGES:
+        raise DataError(
+            f"a search needs {_FEWEST_IMAGES} calibration images or more, not {len(data[0])}"
+        )
+    cut = _until_logits(graph)
+    name = cut.outputs[0].name
+    found = np.concatenate([part[name] for part in run(cut, data, [name])])
+    if found[0].size < 2:
+        raise UnsupportedModel("a search needs an output of several elements, one for each class")
+    return found.reshape(len(found), -1)
+
+
+def _clip(real: Array, away: float) -> ClipOutputs:
+    """Outputs from the smallest winner to the largest runner-up: beyond, nothing is decided."""
+    ordered = np.sort(real, axis=1)
+    ends = np.percentile(ordered[:, -1], _TAIL), np.percentile(ordered[:, -2], 100 - _TAIL)
+    return ClipOutputs(float(min(ends)) - away, float(max(ends)) + away)
+
+
+def _until_logits(graph: Graph) -> Graph:
+    """A graph without the softmax or argmax at its end."""
+    outputs = (logits(graph, graph.outputs[0]),)
+    return drop_dead(replace(graph, outputs=outputs, output_names=()))
+
+
+def _last_step(graph: Graph) -> int:
+    last = 0
+    for node in output_nodes(graph):
+        begin = start(graph, node.result)
+        assert begin is not None
+        last = max(last, begin + spikes_of(node.result).top)
+    return last

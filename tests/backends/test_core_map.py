@@ -1,0 +1,320 @@
+"""Populations on cores: counts against unrolled synapses, limits, and what does not fit."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.backends.chip import Chip
+from qcompiler.backends.loihi.mapping.chips import LOIHI_1, LOIHI_2
+from qcompiler.backends.loihi.mapping.core_grid import Grid, plane
+from qcompiler.backends.loihi.mapping.core_load import Load, fan, memory
+from qcompiler.backends.loihi.mapping.core_map import Layout, Use, place
+from qcompiler.backends.loihi.netlist.build import build
+from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
+from qcompiler.backends.loihi.netlist.synapse_lists import pairs, split
+from qcompiler.ir import Graph
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Convolve, Relay
+from qcompiler.ir.view import Reshape, Take, Transpose
+from tests.support.spiking import Net, final
+
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+GRIDS = ((1, 1), (2, 1), (1, 3), (3, 4), (2, 5), (5, 2))
+
+
+def convolution(seed: int) -> Graph:
+    net = Net(seed)
+    x = net.input((4, 7, 6))
+    a = net.conv(x, 8, (3, 2), stride=1 + seed % 3, pad=1, groups=(1, 2, 4)[seed % 3])
+    return net.graph(net.dense(a, 5))
+
+
+def dilated(rank: int) -> Graph:
+    net = Net(rank)
+    x = net.input((2, *(7, 6, 5)[:rank]))
+    op = Convolve((1,) * rank, (0, 1, 2)[:rank] * 2, (2, 1, 3)[:rank])
+    return net.graph(net.neurons(net.synapse(op, x, (3, 2, *(2,) * rank))))
+
+
+def views() -> Graph:
+    net = Net(4)
+    a = net.conv(net.input((3, 4, 5)), 3, (1, 1))
+    b = net.view(Transpose((2, 0, 1)), a)
+    c = net.conv(b, 4, (2, 2), groups=1)
+    return net.graph(net.dense(net.view(Reshape((24,)), c), 7))
+
+
+def pools() -> Graph:
+    net = Net(5)
+    a = net.pool(net.input((2, 9, 9)), kernel=3, stride=2, pad=1)
+    b = net.pool(a, kernel=2, stride=1)
+    return net.graph(net.neurons(net.synapse(Relay(), b, (2, 1, 4))))
+
+
+def branches() -> Graph:
+    net = Net(6)
+    a, b = net.branches()
+    op = Convolve((1, 1), (1, 1, 1, 1), (1, 1))
+    return net.graph(net.neurons(net.synapse(op, a, (3, 3, 3, 3)), net.synapse(Relay(), b, (1,))))
+
+
+NETWORKS: tuple[Callable[[], Graph], ...] = (
+    *(partial(convolution, seed) for seed in range(6)),
+    *(partial(dilated, rank) for rank in (1, 2, 3)),
+    *(views, pools, branches),
+)
+
+
+def cores_of(grid: Grid) -> Array:
+    """The core of every neuron."""
+    numbers = np.full((grid.channels, grid.places), -1)
+    for i in range(grid.rows):
+        for j in range(grid.columns):
+            here = numbers[grid.tops[i] : grid.tops[i + 1], grid.lefts[j] : grid.lefts[j + 1]]
+            assert here.size
+            assert (here == -1).all()
+            here[...] = i * grid.columns + j
+    assert (numbers >= 0).all()
+    return numbers.ravel()
+
+
+def unrolled(row: Synapses, group: Population, grid: Grid, senders: int) -> tuple[Load, Array, int]:
+    """What `Fan` counts, synapse by synapse; zero weights of kernels and clocks included."""
+    shape = group.shape
+    if row.kind == "clock":
+        ticks = [line for line in row.weights for _ in split(line)]
+        pre, post = (x.ravel() for x in np.indices((len(ticks), group.size)))
+        synapses = [(pre, post)]
+    elif row.kind == "kernel":
+        whole = replace(row, weights=np.ones_like(row.weights))
+        synapses = [pairs(whole, shape)[:2]] * len(split(row.weights))
+    else:
+        parts = [replace(row, weights=part) for part, _ in split(row.weights)]
+        synapses = [pairs(part, shape)[:2] for part in parts]
+    core = cores_of(grid)
+    width = max(senders, 1 + max(int(pre.max(initial=0)) for pre, _ in synapses))
+    sent, totals = np.zeros(width, np.int64), np.zeros((2, grid.cores), np.int64)
+    for pre, post in synapses:
+        keys, counts = np.unique(core[post] * width + pre, return_counts=True)
+        sent += np.bincount(keys % width, minlength=width)
+        bits = [expected_bits(int(n), grid.neurons, row.delay) for n in counts]
+        for line, each in zip(totals, (np.ones_like(counts), bits), strict=True):
+            np.add.at(line, keys // width, each)
+    counted = sum(len(pre) for pre, _ in synapses)
+    return Load(*totals.reshape(2, grid.rows, grid.columns)), sent, counted
+
+
+def expected_bits(synapses: int, neurons: int, delay: int) -> int:
+    """As a loop over blocks."""
+    index = min(b for b in (0, 6, 7, 8, 9, 10, 11, 12, 13) if 2**b >= neurons)
+    found = 0
+    for begin in range(0, synapses, 64):
+        used = min(64, synapses - begin) * (8 + index + 6 * (delay > 0)) + 10
+        found += (used + 63) // 64 * 64
+    return found
+
+
+@pytest.mark.parametrize("delay", [0, 3])
+def test_memory(delay: int) -> None:
+    for neurons in (1, 2, 64, 65, 4096, 8192):
+        counts = np.arange(200)
+        expected = [expected_bits(n, neurons, delay) for n in counts]
+        np.testing.assert_array_equal(memory(counts, neurons, delay), expected)
+
+
+def grids(group: Population) -> list[Grid]:
+    channels, places = plane(group)
+    found = [Grid(channels, places, channels, places)]
+    return found + [Grid(channels, places, min(r, channels), min(c, places)) for r, c in GRIDS]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_counts_are_those_of_unrolled_synapses(network: Callable[[], Graph]) -> None:
+    netlist = build(final(network()))
+    groups = {group.name: group for group in netlist.populations}
+    sizes = {s.name: int(np.prod(s.shape)) for s in netlist.sources}
+    sizes |= {group.name: group.size for group in groups.values()}
+    for row in netlist.synapses:
+        row = replace(row, delay=len(row.target) % 2)
+        group, senders = groups[row.target], sizes.get(row.source, 0)
+        counted = fan(row, group)
+        for grid in grids(group):
+            expected, sent, synapses = unrolled(row, group, grid, senders)
+            load = counted.load(grid)
+            for name in ("axons", "bits"):
+                found = np.broadcast_to(getattr(load, name), (grid.rows, grid.columns))
+                np.testing.assert_array_equal(found, getattr(expected, name), err_msg=name)
+            assert counted.synapses == synapses
+            reach = counted.reach(grid)
+            if row.source == CLOCK:
+                assert reach.sum() == sent.sum()
+                continue
+            order = np.arange(senders) if row.order is None else row.order.ravel()
+            reached = np.bincount(order, reach, senders)
+            np.testing.assert_array_equal(reached, sent)
+
+
+def test_wide_weights_take_a_second_axon() -> None:
+    group = Population("b", (2,), True, 10, 0, 1, 2)
+    weights = np.array([[2, 400, 0], [4, 512, 0]])
+    found = fan(Synapses("a", "b", "matrix", weights, (3,)), group)
+    assert found.load(Grid(2, 1)).axons.item() == 3  # 512 has no fine part, 400 has both
+    assert found.synapses == 5
+    for inhibition, axons in ((-254, 2), (-512, 2), (-400, 4)):
+        row = Synapses("b", "b", "each", np.array([inhibition]), (2,))
+        assert fan(row, group).load(Grid(2, 1)).axons.item() == axons
+
+
+def test_a_view_that_repeats_senders_is_bounded_from_above() -> None:
+    net = Net(3)
+    x = net.view(Take(0, (1, 1, 0, 1)), net.input((2, 4, 4)))
+    netlist = build(final(net.graph(net.conv(x, 3, (2, 2)))))
+    (group,), row = netlist.populations, netlist.synapses[0]
+    for grid in grids(group):
+        expected, _, synapses = unrolled(row, group, grid, 32)
+        assert (fan(row, group).load(grid).axons >= expected.axons).all()
+        assert fan(row, group).synapses == synapses
+
+
+def used(netlist: Netlist, layout: Layout) -> dict[str, Use]:
+    """The largest uses of cores, from unrolled synapses."""
+    grids = {p.population: p.grid for p in layout.placements}
+    groups = {group.name: group for group in netlist.populations}
+    senders = {group.name: group.size for group in netlist.populations}
+    senders |= {s.name: int(np.prod(s.shape)) for s in netlist.sources}
+    axons, bits = ({n: np.zeros(g.cores) for n, g in grids.items()} for _ in range(2))
+    out = {name: np.zeros(size) for name, size in senders.items()}
+    for row in netlist.synapses:
+        load, sent, _ = unrolled(
+            row, groups[row.target], grids[row.target], senders.get(row.source, 0)
+        )
+        axons[row.target] += load.axons.ravel()
+        bits[row.target] += load.bits.ravel()
+        if row.source != CLOCK:
+            out[row.source] += sent
+    found = {}
+    for name, grid in grids.items():
+        core = cores_of(grid)
+        sending = np.bincount(core, out[name]).max()
+        neurons = np.bincount(core).max()
+        peaks = neurons, axons[name].max(), sending, bits[name].max()
+        found[name] = Use(*(int(peak) for peak in peaks))
+    return found
+
+
+SMALL = replace(
+    LOIHI_2,
+    neurons_per_core=40,
+    input_axons_per_core=480,
+    output_axons_per_core=150,
+    synapse_bits_per_core=40_000,
+)
+TIGHT = (
+    SMALL,
+    replace(SMALL, neurons_per_core=7),
+    replace(SMALL, input_axons_per_core=460),
+    replace(SMALL, output_axons_per_core=60),
+    replace(SMALL, synapse_bits_per_core=30_000),
+)
+
+
+@pytest.mark.parametrize("chip", TIGHT)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_no_core_is_overfull(network: Callable[[], Graph], chip: Chip) -> None:
+    netlist = build(final(network()))
+    layout, findings = place(netlist, chip)
+    assert [p.population for p in layout.placements] == [g.name for g in netlist.populations]
+    assert layout.cores > len(netlist.populations)
+    found = used(netlist, layout)
+    for placement in layout.placements:
+        assert placement.most == found[placement.population]
+        assert max(placement.most.shares(chip).values()) <= 1
+    assert not findings, findings
+
+
+def test_a_larger_chip_takes_fewer_cores() -> None:
+    netlist = build(final(convolution(1)))
+    counts = [place(netlist, chip)[0].cores for chip in (*TIGHT[1:], SMALL, LOIHI_2)]
+    assert counts[-1] == len(netlist.populations) + 1  # and the clock's
+    assert min(counts[:-2]) >= counts[-2] > counts[-1]
+    tiny = replace(SMALL, cores=3)
+    layout, _ = place(netlist, tiny)
+    assert layout.chips == -(-layout.cores // 3) > 1
+
+
+def test_what_does_not_fit_is_listed_with_remedies() -> None:
+    netlist = build(final(convolution(0)))
+    groups = [replace(g, origin=(f"node of {g.name}",)) for g in netlist.populations]
+    netlist = replace(netlist, populations=tuple(groups))
+    chip = replace(
+        SMALL, input_axons_per_core=80, output_axons_per_core=1, synapse_bits_per_core=1000
+    )
+    layout, findings = place(netlist, chip)
+    told = [(f.message, f.nodes, f.help) for f in findings]
+    messages = [message for message, _, _ in told]
+    for group in groups:  # every neuron sends to itself and, in the first layer, to others
+        assert any(f"%{group.name} needs" in message for message in messages)
+    order = [m.split("%")[1].split()[0] for m in messages]
+    assert order == sorted(order, key=[g.name for g in groups].index)
+    for what in ("input axons", "output axons", "bits of synapses"):
+        assert any(what in message for message in messages)
+    assert all(nodes and help_ for _, nodes, help_ in told)
+    assert layout.cores >= len(groups)
+
+
+def test_digits() -> None:
+    program = qcompiler.compile(
+        DIGITS / "digits.onnx",
+        calibration=DIGITS / "digits_calibration.npz",
+        scale_values=(16,),
+    )
+    for chip in (LOIHI_1, LOIHI_2):
+        layout, findings = place(build(program.graph), chip)
+        assert not findings
+        assert len(layout.placements) < layout.cores < 40
+        assert layout.chips == 1
+
+
+@pytest.mark.data
+def test_mnist(data_dir: Path) -> None:
+    program = qcompiler.compile(
+        data_dir / "mnist" / "mnist_convnet.onnx",
+        calibration=data_dir / "mnist" / "mnist_train_2000.npz",
+        scale_values=(255,),
+    )
+    netlist = build(program.graph)
+    begin = perf_counter()
+    layout, findings = place(netlist, LOIHI_2)
+    assert perf_counter() - begin < 5  # 0.1 s
+    assert not findings
+    bits = sum(p.synapses for p in layout.placements) * 16
+    assert bits / LOIHI_2.synapse_bits_per_core < layout.cores < 128
+
+
+def test_a_large_layer_is_never_unrolled() -> None:
+    group = Population("b", (64, 54, 54), True, 10, 0, 1, 2, ("conv",))
+    weights = np.full((64, 256, 3, 3), 2)
+    geometry = (1, 1), (1, 1, 1, 1), (1, 1)
+    row = Synapses("a", "b", "kernel", weights, (256, 54, 54), None, 0, *geometry)
+    netlist = Netlist(populations=(group,), synapses=(row,))
+    tracemalloc.start()
+    begin = perf_counter()
+    layout, findings = place(netlist, LOIHI_2)
+    seconds, memory = perf_counter() - begin, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert not findings
+    (placement,) = layout.placements
+    assert placement.synapses == 64 * 256 * (54 * 3 - 2) ** 2
+    assert placement.synapses * 14 / LOIHI_2.synapse_bits_per_core < layout.cores
+    assert layout.cores < 1.2 * placement.synapses * 16 / LOIHI_2.synapse_bits_per_core
+    assert seconds < 10  # 0.2 s
+    assert memory < 200 << 20

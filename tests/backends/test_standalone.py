@@ -1,0 +1,223 @@
+"""The module that a program for Loihi takes along: what it says, and that it runs on its own."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.backends.loihi.netlist import netlist
+from qcompiler.backends.loihi.netlist.build import build
+from qcompiler.backends.loihi.standalone import emitter, template
+from qcompiler.backends.program import Program
+from qcompiler.ir import Graph
+
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+
+# Runs the module as a user does, where some packages do not exist: but for numpy and Lava (with
+# what it needs), all that we have.
+OTHERS = ("qcompiler", "onnx", "onnxruntime", "rich")
+ALONE = """
+import runpy, sys
+
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in MISSING:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Nothing())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    return qcompiler.compile(
+        DIGITS / "digits.onnx",
+        calibration=DIGITS / "digits_calibration.npz",
+        scale_values=(16,),
+        t_max=4,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("programs") / "digits.loihi"
+    program.save(path)
+    return path
+
+
+def imported(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("network", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["network"] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules["network"]
+    return module
+
+
+def same_rows(ours: Any, theirs: Any, arrays: dict[str, Any]) -> None:
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        for name, value in vars(one).items():
+            written = getattr(other, name)
+            if isinstance(value, np.ndarray):
+                np.testing.assert_array_equal(arrays[written], value)
+            else:
+                assert written == value
+
+
+def test_the_table_is_the_netlist(program: Program, folder: Path) -> None:
+    netlist, module = build(program.graph), imported(folder / "network.py")
+    arrays = module.read_arrays(folder)
+    for part in ("sources", "populations", "synapses", "outputs"):
+        same_rows(getattr(netlist, part), getattr(module.NETWORK, part), arrays)
+    assert (netlist.interval, netlist.latency) == (module.NETWORK.interval, module.NETWORK.latency)
+
+
+def test_weights_are_stored_once(program: Program, folder: Path) -> None:
+    with np.load(folder / "netlist.npz") as own, np.load(folder / "arrays.npz") as shared:
+        assert not any(name in shared for name in own.files)
+    text = (folder / "network.py").read_text()
+    for constant in program.graph.constants:
+        if constant.name.endswith(":W"):
+            assert repr(f"#{constant.name}") in text
+
+
+def test_names_of_onnx_nodes_are_in_the_module(folder: Path) -> None:
+    (population, *_) = imported(folder / "network.py").NETWORK.populations
+    assert (
+        population.label == "preprocessing + /conv1/Conv + /norm1/BatchNormalization + /relu1/Relu"
+    )
+
+
+def test_its_text_is_in_the_form_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "network.py"
+    path.write_text(template.source(), encoding="utf-8")
+    for command in (["check"], ["format", "--check"]):
+        options = ["--config", str(Path(__file__).parents[2] / "pyproject.toml")]
+        ran = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *options, str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_its_parts_share_no_name() -> None:
+    defined = []
+    for node in ast.parse(template.source()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            defined.append(node.name)
+        elif isinstance(node, ast.Assign):
+            defined += map(ast.unparse, node.targets)
+    assert "NETWORK" in defined and len(defined) == len(set(defined))
+
+
+def hostile(graph: Graph, mark: Path) -> netlist.Netlist:
+    name = f"x\"\"\"'),) or __import__('os').mkdir({str(mark)!r}) #\n\\"
+    netlist = build(graph)
+    groups = tuple(replace(g, name=name, origin=(name,)) for g in netlist.populations)
+    return replace(netlist, populations=groups, synapses=())
+
+
+def test_names_cannot_carry_code(program: Program, tmp_path: Path) -> None:
+    netlist = hostile(program.graph, tmp_path / "mark")
+    space = dict(vars(netlist))
+    exec(emitter.table(netlist), space)
+    assert space["NETWORK"].populations == netlist.populations
+    assert not (tmp_path / "mark").exists()
+
+
+def alone(
+    folder: Path, *arguments: str, missing: tuple[str, ...] = OTHERS
+) -> subprocess.CompletedProcess[str]:
+    code = ALONE.replace("MISSING", repr(missing))
+    command = [sys.executable, "-c", code, str(folder / "network.py"), *arguments]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("options", [(), ("--floating",)], ids=["fixed", "floating"])
+def test_it_runs_alone_and_elsewhere(
+    program: Program, folder: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    copy = tmp_path / "else where"
+    shutil.copytree(folder, copy)
+    images = np.load(DIGITS / "digits_test.npz")["images"][:4]
+    np.save(tmp_path / "x.npy", images)
+    ran = alone(copy, str(tmp_path / "x.npy"), "-o", str(tmp_path / "out.npz"), *options)
+    assert ran.returncode == 0, ran.stderr
+    expected = program.spikes(images[:, None].astype(np.float32))
+    with np.load(tmp_path / "out.npz") as found:
+        assert set(found.files) == {name for name in expected if ":digit" not in name}
+        for name in found.files:
+            np.testing.assert_array_equal(found[name], expected[name])
+    assert "is largest" in ran.stdout
+
+
+@pytest.mark.lava
+def test_adapters_take_the_place_of_the_ends(folder: Path) -> None:
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc.io.sink import RingBuffer as Sink
+    from lava.proc.io.source import RingBuffer as Source
+
+    module = imported(folder / "network.py")
+    made: dict[str, Any] = {}
+
+    def source(name: str, spikes: Any) -> Any:
+        made[name] = Source(data=spikes)
+        return made[name].s_out
+
+    def sink(name: str, neurons: int, steps: int) -> Any:
+        made[name] = Sink(shape=(neurons,), buffer=steps)
+        return made[name].a_in
+
+    images = np.load(DIGITS / "digits_test.npz")["images"][:1]
+    config = Loihi2SimCfg(select_tag="fixed_pt")
+    network = module.build({"image": images}, config, source, sink)
+    assert set(made) == {row.name for row in (*module.NETWORK.sources, *module.NETWORK.populations)}
+    network.processes[0].run(RunSteps(num_steps=network.steps), config)
+    try:
+        assert made["scores"].data.get().sum() == 10
+    finally:
+        network.processes[0].stop()
+
+
+def test_bad_input_is_one_sentence(folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 5)))
+    np.save(tmp_path / "nan.npy", np.full((2, 8, 8), np.nan))
+    for path in ("x.npy", "nan.npy", "nothing.npy"):
+        ran = alone(folder, str(tmp_path / path))
+        assert ran.returncode == 1
+        assert ran.stderr.splitlines()[-1].startswith("error: ")
+        assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("missing", ["numpy", "lava"])
+def test_what_is_missing_is_one_sentence(folder: Path, tmp_path: Path, missing: str) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 8, 8)))
+    ran = alone(folder, str(tmp_path / "x.npy"), missing=(missing,))
+    needs = "this needs Python 3.10, numpy and lava-nc 0.10.0"
+    assert ran.returncode == 1
+    assert ran.stderr == f"error: {missing}; {needs}\n"

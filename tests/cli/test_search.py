@@ -1,0 +1,369 @@
+"""The search for the shortest schedule: its parts, and a small network from end to end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler import api, data
+from qcompiler.backends import REFERENCE
+from qcompiler.cli import qcompile
+from qcompiler.ir import Builder, Constant, DataError, Graph, Tensor, UnsupportedModel, evaluate
+from qcompiler.ir.ann import Add, Clip, Dense
+from qcompiler.ir.kernels import Array
+from qcompiler.passes.quantization.levels import coded
+from qcompiler.search.accuracy_cost import Costs
+from qcompiler.search.drift import judge
+from qcompiler.search.latency import Windows
+from qcompiler.search.pareto import Budget, Found
+from qcompiler.search.schedule_family import Schedule, at_error, family
+from qcompiler.search.search import search
+from qcompiler.search.sensitivity import LEVELS, MOST, errors
+from qcompiler.search.trials import Trials
+from tests.support.random_networks import random_batch, random_network
+
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+CALIBRATION = DIGITS / "digits_calibration.npz"
+
+
+def square(*sizes: float) -> Array:
+    """Errors that fall with the square of the step, of values that differ in size."""
+    steps = np.maximum(np.arange(MOST + 1), 2) - 1
+    return np.stack([size / steps**2.0 for size in sizes])
+
+
+def layers(*branches: int) -> Graph:
+    """Dense layers and ReLUs side by side, so many one behind the other each, and their sum."""
+    build, ends = Builder(), []
+    x = build.input("x", Tensor((4,)))
+    eye, zero = Constant("w", np.eye(4, dtype=np.float32)), Constant("b", np.zeros(4, np.float32))
+    for depth in branches:
+        y = x
+        for _ in range(depth):
+            y = build.add(Clip(0.0), build.add(Dense(), y, eye, zero, name="d"), name="r")
+        ends.append(build.add(Dense(), y, eye, zero, name="e"))
+    return build.build([build.add(Add(), *ends, name="y") if len(ends) > 1 else ends[0]])
+
+
+def test_a_family_gives_levels_where_they_are_worth_most() -> None:
+    windows = Windows(layers(2))
+    found = family(windows, square(1, 64, 8, 1), [2] * 4)
+    assert found[0].levels == (2, 2, 2, 2) and found[-1].levels == (MOST,) * 4
+    assert all(a.latency < b.latency and a.error > b.error for a, b in pairwise(found))
+    some = found[at_error(found, 0.5)]
+    # the best step is as the third root of the size: 1, 4, 2, 1
+    steps = [n - 1 for n in some.levels]
+    np.testing.assert_allclose(np.array(steps) / steps[0], [1, 4, 2, 1], atol=0.5)
+    uniform = next(t for t in range(2, MOST) if square(1, 64, 8, 1)[:, t].sum() <= 0.5)
+    assert some.latency < windows.latency([uniform] * 4)
+
+
+def test_what_is_early_gets_levels_for_nothing() -> None:
+    windows = Windows(layers(1, 3))
+    for schedule in family(windows, square(1, 1, 1, 1, 1, 1), [2] * 6)[:200]:
+        assert not any(windows.slack(schedule.levels)) or max(schedule.levels) == MOST
+
+
+def test_no_schedule_has_so_small_an_error() -> None:
+    schedules = [Schedule((2,), 3, 1.0), Schedule((3,), 4, 0.5)]
+    assert [at_error(schedules, error) for error in (2, 1, 0.7, 0.1)] == [0, 0, 1, 1]
+
+
+def outputs(count: int, seed: int = 0) -> tuple[Array, Array]:
+    """Outputs of ten classes, and labels of which most are the largest."""
+    rng = np.random.default_rng(seed)
+    real = rng.standard_normal((count, 10)) * 3
+    return real, (real + rng.standard_normal(real.shape)).argmax(axis=1)
+
+
+def test_equal_outputs_lose_nothing() -> None:
+    real, labels = outputs(300)
+    found = judge(real, real, labels)
+    assert (found.drift, found.drop) == (0, 0)
+    assert found.accuracy == pytest.approx(100 * np.mean(real.argmax(axis=1) == labels))
+    assert 0 < found.doubt < 1
+    assert judge(real, real, None).drop is None
+
+
+@pytest.mark.parametrize("size", [0.3, 1.0, 3.0])
+def test_estimates_are_near_what_many_images_show(size: float) -> None:
+    def noisy(real: Array, seed: int) -> Array:
+        found: Array = real + size * np.random.default_rng(seed).standard_normal(real.shape)
+        return found
+
+    many, truth = outputs(40000, 1)
+    disturbed = noisy(many, 2).argmax(axis=1)
+    drift = 100 * np.mean(disturbed != many.argmax(axis=1))
+    drop = 100 * (np.mean(many.argmax(axis=1) == truth) - np.mean(disturbed == truth))
+    few = [outputs(400, seed) for seed in range(3, 15)]
+    found = [judge(real, noisy(real, 99), labels) for real, labels in few]
+    for name, expected in (("drift", drift), ("drop", drop)):
+        guesses = np.array([getattr(one, name) for one in found])
+        assert abs(guesses.mean() - expected) < 4 * found[0].doubt / np.sqrt(len(few)) + 0.5
+        assert guesses.std() < 1.5 * found[0].doubt
+
+
+def test_accuracy_lost_is_known_better_from_answers_changed() -> None:
+    many, truth = outputs(40000, 1)
+    few, labels = outputs(1000, 3)
+    costs, size = Costs(few, labels, 1.0), 1.0
+    disturbed = many + size * np.random.default_rng(2).standard_normal(many.shape)
+    right = many.argmax(axis=1) == truth
+    drop = 100 * (np.mean(right) - np.mean(disturbed.argmax(axis=1) == truth))
+    seen = [
+        judge(few, few + size * np.random.default_rng(seed).standard_normal(few.shape), labels)
+        for seed in range(4, 24)
+    ]
+    found = np.array([(costs.expected(one).drop, one.drop) for one in seen])
+    assert found[:, 0].std() < 0.7 * found[:, 1].std()
+    assert abs(found[:, 0].mean() - drop) < 2 * seen[0].doubt
+
+
+def test_trials_that_lose_less_than_noise_make_all_of_them_cheaper() -> None:
+    real, labels = outputs(1000)
+    costs = Costs(real, labels, 1.0)
+    one = next(judged for judged in costs.noise if (judged.drop or 0) > 2)
+    half = one._replace(drop=(costs.expected(one).drop or 0) / 2)
+    assert costs.factor([]) == 1
+    factors = [costs.factor([half] * count) for count in (1, 4, 16)]
+    assert factors == sorted(factors, reverse=True) and 0.5 < factors[-1] < 0.55
+    assert costs.factor([half._replace(drop=-9.0)] * 9) == 0.25
+    assert costs.factor([half._replace(drop=99.0, drift=99.0)]) == 1  # far from the budget
+    cheaper = costs.expected(half, 0.5).drop
+    assert cheaper == pytest.approx((costs.expected(half).drop or 0) / 2)
+
+
+def test_a_loss_that_is_sure_counts() -> None:
+    real, labels = outputs(1000)
+    costs = Costs(real, labels, 1.0)
+    wrong = judge(real, -real, labels)
+    assert wrong.drop is not None and wrong.drop > 50
+    assert costs.expected(wrong, 0.25).drop == pytest.approx(wrong.drop - 2 * wrong.doubt)
+    alone = judge(real, real + 0.5, None)
+    assert costs.expected(alone) == alone
+
+
+def test_sensitivity_is_that_of_rounding() -> None:
+    graph = random_network(8, depth=4)
+    batch = random_batch(graph, 8, frames=40)
+    table = errors(graph, (batch,), graph.outputs[0])
+    assert table.shape == (len(coded(graph)), MOST + 1)
+    assert np.isinf(table[:, :2]).all()
+    assert (np.diff(table[:, 2:], axis=1) <= 0).all()
+    (real,) = evaluate(graph, batch)
+    size = float(np.var(real.reshape(len(real), -1), axis=1).mean())
+    assert (table[:, LEVELS[-1]] < 0.1 * size).all()
+
+
+def trials(kind: str, percent: float, **change: Any) -> Trials:
+    """Trials on the digits network."""
+    graph = change.get("graph") or imported()
+    found = data.read(change.get("images", CALIBRATION), api.inputs_of(graph))
+    options = {"t_max": 16, "effort": 0, "calibration": found.arrays}
+    options |= change.get("options", {})
+    steps = api.pipeline("reference", None, options)
+    told: Callable[[str], None] = lambda text: None  # noqa: E731
+    return Trials(graph, steps, REFERENCE, found.arrays, found.labels, Budget(kind, percent), told)
+
+
+def test_one_t_max_for_all_leaves_inputs_and_outputs_their_levels() -> None:
+    few = trials("drift", 2.0, options={"output_t_max": 40}).uniform_levels(7)
+    assert few[0] == 5 and few[-1] == 40 and set(few[1:-1]) == {7}  # two digits of 17 levels
+
+
+def imported() -> Graph:
+    from qcompiler.frontend.import_model import import_model
+
+    before = api.preprocessing(scale_values=(16,))
+    return import_model(DIGITS / "digits.onnx", before).graph
+
+
+@pytest.fixture(scope="module")
+def found() -> tuple[Trials, Found]:
+    one = trials("drift", 2.0)
+    return one, search(one)
+
+
+def test_the_schedule_keeps_within_its_budget(found: tuple[Trials, Found]) -> None:
+    _, result = found
+    judged = result.chosen.judged
+    assert result.chosen.fits and judged is not None and judged.drift + judged.doubt <= 2
+    assert result.chosen.latency == min(p.latency for p in result.points if p.fits)
+
+
+def test_no_uniform_schedule_within_the_budget_is_shorter(found: tuple[Trials, Found]) -> None:
+    one, result = found
+    for t_max in range(2, 9):
+        levels = one.uniform_levels(t_max)
+        point, _ = one.measure(levels, t_max)
+        assert point.latency == one.windows.latency(levels)
+        assert not point.fits or point.latency >= result.chosen.latency
+
+
+def test_a_shorter_uniform_schedule_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def misled(graph: Graph, *_: Any) -> Array:
+        return square(*(1e-6,) * (len(coded(graph)) - 1), 1e6)  # outputs seem to be all
+
+    monkeypatch.setattr("qcompiler.search.search.errors", misled)
+    result = search(trials("drift", 5.0))
+    assert result.chosen.uniform is not None
+    assert "assign-levels" not in str(result.pipeline) and "t_max" in str(result.pipeline)
+
+
+def test_the_same_program_every_time(found: tuple[Trials, Found], tmp_path: Path) -> None:
+    _, result = found
+    options: dict[str, Any] = {"target": "reference", "scale_values": (16,)}
+    options |= {"calibration": CALIBRATION, "effort": 0}
+    program = qcompiler.compile(DIGITS / "digits.onnx", max_drift=2.0, **options)
+    again = qcompiler.compile(DIGITS / "digits.onnx", passes=str(result.pipeline), **options)
+    assert program.graph == again.graph
+    program.save(tmp_path / "program")
+    loaded = qcompiler.load(tmp_path / "program")
+    assert loaded.manifest["search"] == json.loads(json.dumps(result.to_dict()))
+    report = program.report()
+    chosen = result.chosen
+    assert (report.latency_steps, report.frame_interval_steps) == chosen.length
+
+
+def run(line: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    try:
+        status = qcompile.main(line.split())
+    except SystemExit as stopped:
+        status = int(stopped.code or 0)
+    return status, *capsys.readouterr()
+
+
+COMMAND = f"{DIGITS}/digits.onnx --scale-values 16 --target reference -o out"
+
+
+def test_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = f"{COMMAND} --calibration {CALIBRATION} --max-drop 2"
+    status, out, err = run(f"{line} --json --sweep a.csv --sweep a.json --sweep a.svg", capsys)
+    assert status == 0 and err.startswith("measuring how sensitive 4 values")
+    printed = json.loads(out)
+    chosen = [point for point in printed["search"]["points"] if point["chosen"]]
+    assert len(chosen) == 1 and chosen[0]["fits_budget"]
+    assert list(printed["search"]["schedule"].values()) == chosen[0]["levels"]
+    assert json.loads(Path("a.json").read_text()) == printed["search"]
+    with open("a.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["latency_steps"]) for row in rows] == [
+        point["latency_steps"] for point in printed["search"]["points"]
+    ]
+    circles = ElementTree.parse("a.svg").getroot().findall("{http://www.w3.org/2000/svg}circle")
+    assert len(circles) == len(rows)
+    status, out, err = run(line + " -q", capsys)
+    assert (status, out, err) == (0, "", "")
+    status, out, _ = run(line, capsys)
+    assert "chosen" in out and "drop %" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--max-drop 1", "error: max-drop needs calibration data to measure on"),
+        ("--max-drift -1 --calibration CALIBRATION", "error: max-drift must be from 0 to 100"),
+        ("--max-drift nan --calibration CALIBRATION", "error: max-drift must be from 0 to 100"),
+        ("--max-drop 1 --calibration unlabelled.npy", "error: max-drop needs labels"),
+        (
+            "--max-drop 1 --calibration CALIBRATION --labels short.npy",
+            "error: there are 3 labels for 200 calibration inputs",
+        ),
+        (
+            "--max-drop 1 --calibration CALIBRATION --labels high.npy",
+            "error: labels must be from 0 to 9, the classes of the output",
+        ),
+        (
+            "--max-drop 1 --calibration CALIBRATION --labels real.npy",
+            "error: labels must be one integer a frame",
+        ),
+        (
+            "--max-drop 1 --calibration CALIBRATION --labels no.npy",
+            "error: there is no file no.npy",
+        ),
+        ("--max-drift 1 --calibration few.npy", "error: a search needs 40 calibration images"),
+        (
+            "--max-drift 0 --calibration CALIBRATION",
+            "error: no schedule keeps within --max-drift 0",
+        ),
+        (
+            "--max-drift 1 --calibration CALIBRATION --passes fold-linear,assign-windows",
+            "error: the search needs a pipeline with a pass that takes a t_max",
+        ),
+        (
+            "--max-drift 1 --calibration CALIBRATION --sweep no/such/file.csv",
+            "error: there is no folder no/such for --sweep",
+        ),
+        (
+            "--max-drift 1 --calibration CALIBRATION --sweep folder.csv",
+            "error: folder.csv is no regular file: choose another --sweep",
+        ),
+        (
+            "--max-drift 1 --calibration CALIBRATION --passes normalize,quantize,assign-windows",
+            "error: batch normalisation is left in the graph",
+        ),
+    ],
+)
+def test_faults_are_one_sentence(
+    options: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with np.load(CALIBRATION) as given:
+        images = given["images"]
+    Path("folder.csv").mkdir()
+    np.save("unlabelled.npy", images)
+    np.save("few.npy", images[:20])
+    np.save("short.npy", np.arange(3))
+    np.save("high.npy", np.arange(len(images)))
+    np.save("real.npy", np.ones(len(images)))
+    status, out, err = run(
+        f"{COMMAND} -q {options.replace('CALIBRATION', str(CALIBRATION))}", capsys
+    )
+    assert (status, out) == (1, "")
+    assert err.startswith(message) and err.count("\n") <= 2 + err.count("-->")
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--sweep a.csv", "--sweep and --labels belong to --max-drop or --max-drift"),
+        ("--max-drift 1 --sweep a.txt", "'a.txt' should end in one of .csv, .json, .svg"),
+        ("--max-drift 1 --max-drop 1", "not allowed with"),
+    ],
+)
+def test_wrong_usage(options: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(f"{COMMAND} {options}", capsys)
+    assert status == 2 and message in err
+
+
+def test_networks_that_name_no_class() -> None:
+    batch = np.random.default_rng(0).random((50, 4), np.float32)
+    graph = layers(1)
+    twice = Graph("two", graph.inputs, graph.nodes, (graph.outputs[0], graph.nodes[1].result))
+    with pytest.raises(UnsupportedModel, match="one output, which names a class, not 2"):
+        trials("drift", 1.0, graph=twice, images=batch)
+    cut = Builder()
+    x = cut.input("x", Tensor((4,)))
+    weight, bias = Constant("w", np.ones((1, 4), np.float32)), Constant("b", np.ones(1, np.float32))
+    one = cut.build([cut.add(Dense(), x, weight, bias, name="y")])
+    with pytest.raises(UnsupportedModel, match="several elements, one for each class"):
+        trials("drift", 1.0, graph=one, images=batch)
+    with pytest.raises(DataError, match="40 calibration images or more, not 30"):
+        trials("drift", 1.0, graph=graph, images=batch[:30])

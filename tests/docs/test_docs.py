@@ -1,0 +1,37 @@
+"""The Python of the documentation runs, page by page, and prints what the pages show."""
+
+from __future__ import annotations
+
+import io
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.shown import alike
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+_BLOCK = re.compile(r"```(python|text)\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("examples", "docs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.syspath_prepend(tmp_path)
+    known: dict[str, Any] = {"__name__": "__main__"}
+    printed = ""
+    for kind, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        if kind == "text":
+            if printed:
+                assert printed == block or alike(printed, block), printed
+            printed = ""
+        else:
+            output = io.StringIO()
+            with redirect_stdout(output):
+                exec(compile(block, page.name, "exec", dont_inherit=True), known)
+            printed = output.getvalue()

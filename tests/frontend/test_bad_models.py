@@ -1,0 +1,288 @@
+"""Files that are no intact models: one sentence each, and never another exception."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from qcompiler.frontend.import_model import check_model, import_model
+from qcompiler.ir import CompileError, InvalidModel, UnsupportedModel
+from tests.support.onnx_models import ints, model
+from tests.support.operator_cases import FLAT, IMAGE
+
+GOOD = model(
+    IMAGE,
+    """
+    c = Conv<pads=[1,1,1,1]>(x, w, b) r = Relu(c) p = MaxPool<kernel_shape=[2,2]>(r)
+    s = Shape(p) n = Gather(s, z) u = Unsqueeze(n, z) t = Concat<axis=0>(n, m)
+    f = Reshape(p, t) y = Gemm(f, v)
+    """,
+    w=(4, 3, 3, 3),
+    b=(4,),
+    v=(224, 5),
+    z=ints(0),
+    m=ints(-1),
+)
+
+
+def refuses(source: str | Path | bytes | onnx.ModelProto, *parts: str) -> str:
+    """The one sentence of the InvalidModel that importing raises; it has these parts."""
+    for entry in (import_model, check_model):
+        with pytest.raises(InvalidModel) as caught:
+            entry(source)
+        (finding,) = caught.value.diagnostics
+        assert "\n" not in finding.message and "Traceback" not in finding.message
+        for part in parts:
+            assert part in finding.message
+    return finding.message
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "net.onnx is empty"),
+        (b"hello, this is text\n", "net.onnx is not an ONNX file"),
+        (b'{"graph": {}}', "net.onnx is not an ONNX file"),
+        (b'ir_version: 8\ngraph { name: "g" }', "net.onnx is not an ONNX file"),
+        (b"\x08\x08", "net.onnx is not an ONNX file"),
+        (b"PK\x03\x04" + bytes(100), "net.onnx is not an ONNX file"),
+        (b"\x80\x04\x95" + bytes(range(100)), "net.onnx is not an ONNX file"),
+    ],
+)
+def test_other_files(tmp_path: Path, content: bytes, what: str) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(content)
+    refuses(path, what)
+
+
+def test_text_forms_of_onnx_are_not_read(tmp_path: Path) -> None:
+    for suffix in ("json", "textproto", "onnxtxt"):
+        path = tmp_path / f"net.{suffix}"
+        onnx.save(GOOD, path)
+        refuses(path, path.name, "is not an ONNX file")
+
+
+def test_missing_files_and_directories(tmp_path: Path) -> None:
+    refuses(tmp_path / "none.onnx", "there is no file", "none.onnx")
+    refuses(tmp_path, "is a directory, not an ONNX file")
+    refuses("a\0b", "cannot be read")
+
+
+def test_every_way_to_cut_a_file_short() -> None:
+    data = GOOD.SerializeToString()
+    import_model(data)
+    for length in range(0, len(data), 37):
+        refuses(data[:length], "the model ")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_bytes_in_a_model(seed: int) -> None:
+    rng, data = random.Random(seed), GOOD.SerializeToString()
+    names = [i for i in range(len(data)) if i < 900 or i > len(data) - 300]
+    for _ in range(150):
+        broken = bytearray(data)
+        for _ in range(rng.choice((1, 2, 8))):
+            broken[rng.choice(names)] = rng.randrange(256)
+        with contextlib.suppress(CompileError):
+            import_model(bytes(broken))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite(value: float) -> None:
+    weight = np.ones((6, 2), np.float32)
+    weight[3, 1] = value
+    for body in ("y = Gemm(x, layer)", "y = MatMul(x, layer)", "y = Mul(x, layer)"):
+        proto = model("float[N,6,6] x" if "M" in body else FLAT, body, layer=weight)
+        refuses(proto, 'node "y_node"', 'tensor "layer"', "NaN or infinite")
+
+
+def test_weights_beyond_float32() -> None:
+    refuses(model(FLAT, "y = Mul(x, c)", c=np.float64(1e300)), "NaN or infinite")
+    refuses(model(FLAT, "y = Div(x, c)", c=np.float32(0)), "divides by zero")
+
+
+def test_integer_weights() -> None:
+    proto = model(FLAT, "y = MatMul(x, w)", w=np.ones((6, 2), np.int8))
+    refuses(proto, "y_node", "holds int8, not real numbers")
+
+
+# What is wrong with the graph: nodes, part of the sentence.
+GRAPHS = {
+    "undefined": ("y = Relu(missing)", 'value "missing" is not defined'),
+    "cycle": ("a = Relu(b) b = Relu(a) y = Relu(b)", "the graph has a cycle"),
+    "itself": ("y = Relu(y)", "the graph has a cycle"),
+    "twice": ("y = Relu(x) y = Neg(x)", 'value "y" is defined twice'),
+    "output": ("z = Relu(x)", 'output "y" is not defined'),
+    "no input": ("y = Relu()", "y_node"),
+    "attribute": ('y = Softmax<axis="one">(x)', "attribute axis of the wrong type"),
+    "axis": ("y = Softmax<axis=5>(x)", "axis 5"),
+    "shape": ("y = Reshape(x, i)", "cannot reshape"),
+    "kernel": ("y = MaxPool<kernel_shape=[2,2]>(x)", "kernel_shape (2, 2)"),
+    "weight": ("y = Gemm(x, w)", "does not fit"),
+    "fold": ("i2 = Concat<axis=3>(i, i) y = Reshape(x, i2)", "Concat cannot be computed"),
+    "expand": ("c = Expand(w, i) y = Add(x, c)", "Expand cannot be computed"),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_broken_graphs(name: str) -> None:
+    body, what = GRAPHS[name]
+    refuses(model(FLAT, body, w=(5, 2), i=ints(7, 7)), "the model: ", what)
+
+
+def test_models_without_what_they_need() -> None:
+    proto = model(FLAT, "y = Relu(x)")
+    del proto.opset_import[:]
+    refuses(proto, "which opset")
+    del proto.graph.output[:]
+    refuses(proto, "no outputs")
+    proto.ClearField("graph")
+    refuses(proto, "is not an ONNX file")
+
+
+def test_tensors_that_are_not_intact() -> None:
+    for dims in ((6, 3), (-1, 2), (1 << 40, 1 << 40)):
+        proto = model(FLAT, "y = MatMul(x, w)", w=(6, 2))
+        proto.graph.initializer[0].dims[:] = dims
+        refuses(proto, 'tensor "w" cannot be read')
+    proto.graph.initializer[0].dims[:] = (6, 2)
+    proto.graph.initializer[0].data_type = 77
+    refuses(proto, 'tensor "w" cannot be read')
+    proto.graph.initializer.append(proto.graph.initializer[0])
+    proto.graph.initializer[0].data_type = TensorProto.FLOAT
+    refuses(proto, 'tensor "w" is defined twice')
+
+
+def test_arrays_of_absurd_size() -> None:
+    many = ints(1 << 20, 1 << 20)
+    for body in (
+        "c = ConstantOfShape(i) y = Add(x, c)",
+        "c = Expand(one, i) y = Add(x, c)",
+        "s = Unsqueeze(one, z) c = Tile(s, i) y = Add(x, c)",
+        "c = ConstantOfShape(i) d = Shape(c) e = ConstantOfShape(d) y = Add(x, e)",
+        "a = Reshape(wide, r) c = MatMul(a, wide) y = Add(x, c)",
+    ):
+        wide = np.ones((1, 1 << 15), np.float32)
+        weights: dict[str, Any] = {
+            "one": np.ones(1, np.float32),
+            "z": ints(0),
+            "wide": wide,
+            "r": ints(-1, 1),
+        }
+        with pytest.raises(UnsupportedModel, match="more than 268435456 elements"):
+            import_model(model(FLAT, body, i=many, **weights))
+    with pytest.raises(UnsupportedModel, match="more than"):
+        import_model(model(FLAT, "y = Pad(x, p)", p=ints(0, 1 << 40, 0, 0)))
+    with pytest.raises(UnsupportedModel, match="more than"):
+        import_model(model("float[N,1099511627776] x", "y = Relu(x)"))
+    body = "y = AveragePool<kernel_shape=[1000000000]>(x)"
+    with pytest.raises(CompileError):
+        import_model(model("float[N,1,100000000] x", body))
+
+
+def _external(folder: Path, change: Callable[[onnx.TensorProto], None]) -> Path:
+    """A model with one external tensor of 48 bytes in data.bin, changed."""
+    proto = model(FLAT, "y = MatMul(x, w)", w=(6, 2))
+    tensor = proto.graph.initializer[0]
+    folder.mkdir()
+    (folder / "data.bin").write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    _entry(tensor, "location", "data.bin")
+    change(tensor)
+    path = folder / "net.onnx"
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def _entry(tensor: onnx.TensorProto, key: str, value: str) -> None:
+    kept = [entry for entry in tensor.external_data if entry.key != key]
+    del tensor.external_data[:]
+    tensor.external_data.extend([*kept, onnx.StringStringEntryProto(key=key, value=value)])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        ("location", "none.bin", "a file that is missing"),
+        ("location", "../secret.bin", "outside the model's folder"),
+        ("location", "{tmp}/secret.bin", "outside the model's folder"),
+        ("location", "{tmp}/models/data.bin", "outside the model's folder"),
+        ("location", "link.bin", "outside the model's folder"),
+        ("location", "round.bin", 'tensor "w"'),
+        ("location", ".", "a file that is missing"),
+        ("location", "a\0b", "cannot be opened"),
+        ("location", "", "a file that is missing"),
+        ("offset", "4", "lies at bytes 4 to 52 of data.bin, which has 48"),
+        ("offset", "-4", "lies at bytes"),
+        ("offset", "many", "cannot be read"),
+        ("length", "12", "has 12 bytes of external data, not 48"),
+    ],
+)
+def test_external_data_that_is_not_there(tmp_path: Path, key: str, value: str, what: str) -> None:
+    tmp_path.joinpath("secret.bin").write_bytes(bytes(48))
+    location = value.format(tmp=tmp_path)
+    path = _external(tmp_path / "models", lambda tensor: _entry(tensor, key, location))
+    path.with_name("link.bin").symlink_to(tmp_path / "secret.bin")
+    path.with_name("round.bin").symlink_to("round.bin")
+    refuses(path, "net.onnx: tensor", what)
+
+
+def test_external_data_needs_a_folder(tmp_path: Path) -> None:
+    path = _external(tmp_path / "models", lambda tensor: None)
+    import_model(path)
+    refuses(path.read_bytes(), "which only a model given by path can have")
+
+
+def test_functions_that_never_end() -> None:
+    head = '<opset_import: ["" : 17, "local" : 1], domain: "local">'
+    functions = f"{head} f (a) => (b) {{ b = local.g(a) }} {head} g (a) => (b) {{ b = local.f(a) }}"
+    refuses(model(FLAT, "y = local.f(x)", functions=functions), "calls itself")
+
+
+def test_functions_that_explode() -> None:
+    head = '<opset_import: ["" : 17, "local" : 1], domain: "local">'
+    doubled = [
+        f"{head} f{i + 1} (a) => (b) {{ t = local.f{i}(a) b = local.f{i}(t) }}" for i in range(40)
+    ]
+    functions = "\n".join([f"{head} f0 (a) => (b) {{ b = Relu(a) }}", *doubled])
+    refuses(model(FLAT, "y = local.f40(x)", functions=functions), "expand to too many nodes")
+
+
+def test_graphs_nested_deeply() -> None:
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [], [output])
+    for _ in range(20):
+        node = helper.make_node(
+            "If", ["c"], ["y"], then_branch=graph, else_branch=graph.__class__()
+        )
+        graph = helper.make_graph([node], "g", [], [output])
+    proto = model(FLAT, "y = Relu(x)")
+    del proto.graph.node[:]
+    proto.graph.node.extend(graph.node)
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "c"))
+    assert [fate.kind for fate in check_model(proto)] == ["compiled"] * 21
+    nested = b""
+    for _ in range(5000):  # field 7 of a model: its graph; 1: a node; 5: an attribute; 6: a graph
+        for tag in (b"\x32", b"\x2a", b"\x0a"):
+            nested = tag + _varint(len(nested)) + nested
+    refuses(b"\x3a" + _varint(len(nested)) + nested, "is not an ONNX file")
+
+
+def _varint(value: int) -> bytes:
+    low, rest = value & 127, value >> 7
+    return bytes([low | 128]) + _varint(rest) if rest else bytes([low])
+
+
+def test_a_long_chain_is_no_problem() -> None:
+    nodes = "".join(f"v{i + 1} = Neg(v{i}) " for i in range(3000))
+    proto = model(FLAT.replace("x", "v0"), f"{nodes} y = Relu(v3000)")
+    assert len(import_model(proto).graph.nodes) == 3001

@@ -1,0 +1,142 @@
+"""ONNX's own test cases: each is exact, or refused with a reason.
+
+The first input of a case is the data; the others become initialisers, as in a trained model. What
+joins values is tried with data in all of its inputs as well.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.version_converter
+import pytest
+from onnx import numpy_helper
+
+from qcompiler.frontend.import_model import import_model
+from qcompiler.ir import InvalidModel, UnsupportedModel, evaluate, verify
+
+Array = np.ndarray[Any, Any]
+Case = tuple[str, onnx.ModelProto, list[Any], list[Any], float, float]
+
+_JOINS = {"Add", "Concat", "Mean", "Sub", "Sum"}
+_INFINITE = "holds NaN or infinite numbers"  # as masks of attention do
+_BF16 = 2.0**-8  # what a cast to bfloat16 rounds, which is removed here
+
+
+def node_cases() -> Iterator[Case]:
+    """Cases of single operators, and of the functions that they are defined by."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        package: Any = importlib.import_module("onnx.backend.test.case.node")
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+    for case in package._NodeTestCases:
+        for inputs, outputs in case.data_sets or ():
+            yield case.name, case.model, inputs, outputs, case.rtol, case.atol
+
+
+def model_cases() -> Iterator[Case]:
+    """Cases that were exported from PyTorch, converted to an opset that is supported."""
+    package = importlib.import_module("onnx.backend.test").__file__
+    assert package is not None
+    for kind in ("pytorch-operator", "pytorch-converted", "simple"):
+        for path in sorted(Path(package).parent.glob(f"data/{kind}/*/model.onnx")):
+            proto = onnx.load(path)
+            if proto.opset_import[0].version < 7:
+                proto = onnx.version_converter.convert_version(proto, 13)
+            for folder in sorted(path.parent.glob("test_data_set_*")):
+                try:
+                    inputs, outputs = (_tensors(folder, what) for what in ("input", "output"))
+                except Exception:  # sequences, which nothing here takes
+                    continue
+                yield path.parent.name, proto, inputs, outputs, 1e-3, 1e-7
+
+
+def _tensors(folder: Path, what: str) -> list[onnx.TensorProto]:
+    paths = sorted(folder.glob(f"{what}_*.pb"))
+    return [onnx.TensorProto.FromString(path.read_bytes()) for path in paths]
+
+
+def array(value: Any) -> Array:
+    """A tensor of a case, however it is given."""
+    if isinstance(value, onnx.TensorProto):
+        value = numpy_helper.to_array(value)
+    return np.asarray(value)
+
+
+def run(case: Case, free: bool, data: int = 1) -> None:
+    """Import a case, run it and compare.
+
+    ``free`` leaves the batch size open, ``data`` is the number of inputs that are no constants.
+    """
+    _, original, inputs, outputs, rtol, atol = case
+    proto = onnx.ModelProto()
+    proto.CopyFrom(original)
+    bound = {tensor.name for tensor in proto.graph.initializer}
+    names = [value.name for value in proto.graph.input if value.name not in bound]
+    for name, value in list(zip(names, inputs, strict=False))[data:]:
+        if isinstance(value, np.ndarray | np.generic | onnx.TensorProto):
+            proto.graph.initializer.append(numpy_helper.from_array(array(value), name))
+    if free:
+        for given in proto.graph.input[:data]:
+            for dim in given.type.tensor_type.shape.dim[:1]:
+                dim.dim_param = "batch"
+    graph = import_model(proto, allow_products=True).graph
+    verify(graph)
+    single = len(original.graph.input[0].type.tensor_type.shape.dim) == 1  # no batch axis
+    feeds = [array(value)[None] if single else array(value) for value in inputs[:data]]
+    found = [one[0] if single else one for one in evaluate(graph, *feeds)]
+    for one, value in zip(found, map(array, outputs), strict=True):
+        rounding = max(rtol, _BF16) if value.dtype.name == "bfloat16" else rtol
+        assert one.shape == value.shape
+        np.testing.assert_allclose(one.astype(np.float64), value.astype(np.float64), rounding, atol)
+
+
+def joins(case: Case) -> bool:
+    """Whether a case is tried with data in all of its inputs as well."""
+    graph = case[1].graph
+    return len(graph.input) > 1 and graph.node[0].op_type in _JOINS
+
+
+@pytest.mark.parametrize("free", [False, True], ids=["batch fixed", "batch free"])
+@pytest.mark.parametrize(
+    ("cases", "least"), [(node_cases, (397, 321)), (model_cases, (109, 104))], ids=["node", "model"]
+)
+def test_onnx_backend_cases(
+    cases: Any, least: tuple[int, int], free: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts: Counter[str] = Counter()
+    refusals: Counter[str] = Counter()
+    failures = []
+    for case in cases():
+        given = len(case[1].graph.input)
+        for data in [1, given] if joins(case) else [1] if given else []:
+            try:
+                run(case, free, data)
+                counts["passed"] += 1
+            except (UnsupportedModel, InvalidModel) as error:
+                first = error.diagnostics[0]
+                if isinstance(error, InvalidModel) and _INFINITE not in first.message:
+                    counts["failed"] += 1
+                    failures.append(f"{case[0]}: {first.message}")
+                    continue
+                counts["refused"] += 1
+                refusals[first.message] += 1
+            except Exception as error:
+                counts["failed"] += 1
+                failures.append(f"{case[0]}: {type(error).__name__}: {str(error)[:400]}")
+    with capsys.disabled():
+        numbers = ", ".join(f"{counts[kind]} {kind}" for kind in ("passed", "refused", "failed"))
+        print(f"\nONNX {cases.__name__}, batch {'free' if free else 'fixed'}: {numbers}")
+    for reason, count in refusals.most_common():
+        print(f"{count:5} refused: {reason}")
+    assert not failures, "\n".join(failures)
+    assert counts["passed"] >= least[free]

@@ -1,0 +1,343 @@
+"""What is not supported is refused by the name of the node, with a reason, all at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from qcompiler.frontend.import_model import Preprocessing, check_model, import_model
+from qcompiler.ir import UnsupportedModel
+from tests.support.onnx_models import agrees, ints, model
+from tests.support.operator_cases import FLAT, IMAGE, ROWS
+
+SCALE = {"s": (3,), "b": (3,), "m": (3,), "v": np.ones(3, np.float32)}
+BRANCHES = "v = Relu(x) y = {}(v, x)"
+EMPTY = "s = Constant<value = int64[2] {1073741824, 4}>() c = ConstantOfShape(s)"
+
+# name: input, nodes, opset, weights, the reason, part of the help
+REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
+    "unknown": (IMAGE, "y = Det(x)", 17, {}, "operator Det is not", ""),
+    "einsum": (ROWS, 'y = Einsum<equation="bii->bi">(x)', 17, {}, "takes a diagonal", ""),
+    "einsum samples": (ROWS, 'y = Einsum<equation="bij->ij">(x)', 17, {}, "mixes the batch", ""),
+    "tile": (FLAT, "y = Tile(x, r)", 17, {"r": ints(2, 1)}, "Tile mixes the batch", ""),
+    "expand": (FLAT, "y = Expand(x, s)", 17, {"s": ints(5, 1, 1)}, "Expand mixes the batch", ""),
+    "expand fixed": (FLAT, "y = Expand(x, s)", 17, {"s": ints(5, 6)}, "batch size", "-1"),
+    "running sum": (ROWS, "y = CumSum(x, a)", 17, {"a": np.array(0)}, "mixes the batch", ""),
+    "sine": (FLAT, "y = Sin(x)", 17, {}, "operator Sin is not supported", "retrain"),
+    "concat": (FLAT, "v = Neg(x) y = Concat<axis=0>(x, v)", 17, {}, "Concat mixes the batch", ""),
+    "concat samples": (
+        FLAT,
+        "y = Concat<axis=1>(x, c)",
+        17,
+        {"c": (23, 6)},
+        "the constant of Concat differs between samples",
+        "",
+    ),
+    "lstm": (
+        ROWS,
+        "y = LSTM<hidden_size=2, layout=1>(x, w, w)",
+        17,
+        {"w": (1, 8, 5)},
+        "LSTM multiplies",
+        "--allow-products",
+    ),
+    "rnn": (ROWS, "y = RNN<hidden_size=2>(x, w, w)", 17, {"w": (1, 2, 5)}, "RNN of a batch", ""),
+    "resize": (
+        FLAT,
+        "y = Resize(x, , s)",
+        17,
+        {"s": np.array([2, 1], np.float32)},
+        "Resize mixes the batch",
+        "",
+    ),
+    "resize cropping": (
+        FLAT,
+        'y = Resize<coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=1.0>'
+        "(x, r, s)",
+        17,
+        {"r": np.array([0, 0.5, 1, 2], np.float32), "s": np.array([1, 2], np.float32)},
+        "extrapolation_value",
+        "",
+    ),
+    "threshold": (FLAT, "y = ThresholdedRelu(x)", 17, {}, "its result jumps", "retrain"),
+    "shrink": (FLAT, "y = Shrink(x)", 17, {}, "its result jumps", "retrain"),
+    "part of a sequence": (
+        "float[2,5,4] x",
+        "t = Transpose<perm=[1,0,2]>(x) y = RNN<hidden_size=3>(t, w, r, , l)",
+        17,
+        {"w": (1, 3, 4), "r": (1, 3, 3), "l": np.array([5, 4], np.int32)},
+        "RNN over a part of the 5 steps",
+        "pad",
+    ),
+    "slice": (FLAT, "y = Slice(x, a, b)", 17, {"a": ints(0), "b": ints(2)}, "mixes the batch", ""),
+    "slice nothing": (
+        FLAT,
+        "y = Slice(x, a, a, a)",
+        17,
+        {"a": ints(1)},
+        "the result of Slice is empty",
+        "",
+    ),
+    "split": (FLAT, "y, z = Split<axis=0>(x)", 11, {}, "Split mixes the batch", ""),
+    "gather": (FLAT, "y = Gather<axis=0>(x, a)", 17, {"a": ints(0)}, "mixes the batch", ""),
+    "quantised": (
+        FLAT,
+        "y = QuantizeLinear(x, s)",
+        17,
+        {"s": np.float32(1)},
+        "operator QuantizeLinear is not supported",
+        "floating point",
+    ),
+    "add": (FLAT, "v = Unsqueeze(x, a) y = Add(v, x)", 17, {"a": ints(1)}, "mixes the batch", ""),
+    "mul": (
+        IMAGE,
+        "v = Conv(x, w) y = Mul(v, x)",
+        17,
+        {"w": (3, 3, 1, 1)},
+        "Mul of two values",
+        "neurons",
+    ),
+    "div": (
+        IMAGE,
+        "v = Conv(x, w) y = Div(v, x)",
+        17,
+        {"w": (3, 3, 1, 1)},
+        "Div of two values",
+        "constants",
+    ),
+    "div by": (FLAT, "y = Div(c, x)", 17, {"c": (6,)}, "Div of several constants", "one number"),
+    "matmul": (ROWS, "v = Neg(x) y = MatMul(x, v)", 17, {}, "MatMul of two values", "constants"),
+    "matmul batch": (ROWS, "y = MatMul(x, w)", 17, {"w": (2, 5, 5)}, "mixes the batch", ""),
+    "matmul first": (FLAT, "y = MatMul(w, x)", 17, {"w": (2, 3)}, "mixes the batch", ""),
+    "gemm transposed": (FLAT, "y = Gemm<transA=1>(x, w)", 17, {"w": (3, 2)}, "mixes the batch", ""),
+    "gemm first": (FLAT, "y = Gemm(w, x)", 17, {"w": (2, 3)}, "mixes the batch", ""),
+    "gemm samples": (FLAT, "y = Gemm(x, w, c)", 17, {"w": (6, 2), "c": (3, 2)}, "each sample", ""),
+    "weight": (
+        f"{IMAGE}, float[4,3,2,2] w",
+        "y = Conv(x, w)",
+        17,
+        {},
+        "the weight of Conv is computed from the network's input",
+        "only constants",
+    ),
+    "conv of constants": (
+        IMAGE,
+        "c = Conv(w, w) y = Add(x, c)",
+        17,
+        {"w": (1, 3, 1, 1)},
+        "Conv applied to constants is not supported",
+        "fold",
+    ),
+    "training": (
+        IMAGE,
+        "y = BatchNormalization<training_mode=1>(x, s, b, m, v)",
+        17,
+        SCALE,
+        "BatchNormalization in training mode",
+        "export for inference",
+    ),
+    "spatial": (
+        IMAGE,
+        "y = BatchNormalization<spatial=0>(x, s, b, m, v)",
+        7,
+        SCALE,
+        "spatial=0",
+        "",
+    ),
+    "dropout": (
+        FLAT,
+        "y = Dropout(x, r, t)",
+        13,
+        {"r": np.float32(0.5), "t": np.bool_(True)},
+        "Dropout in training mode",
+        "",
+    ),
+    "indices": (
+        IMAGE,
+        "y, z = MaxPool<kernel_shape=[2,2]>(x)",
+        17,
+        {},
+        "MaxPool with a second output",
+        "",
+    ),
+    "padding only": (
+        IMAGE,
+        "y = MaxPool<kernel_shape=[2,2], pads=[2,2,0,0]>(x)",
+        17,
+        {},
+        "window that sees only padding",
+        "",
+    ),
+    "reshape": (IMAGE, "y = Reshape(x, s)", 17, {"s": ints(-1, 8)}, "mixes the batch axis", ""),
+    "reshape fixed": (FLAT, "y = Reshape(x, s)", 17, {"s": ints(1, 6)}, "batch size", "-1"),
+    "flatten": (IMAGE, "y = Flatten<axis=2>(x)", 17, {}, "Flatten mixes the batch axis", ""),
+    "transpose": (FLAT, "t = Transpose(x) y = Trilu(t)", 17, {}, "Trilu mixes the batch", ""),
+    "mean": (FLAT, "y = ReduceMean(x)", 17, {}, "ReduceMean mixes the batch axis", ""),
+    "reflect": (FLAT, 'y = Pad<mode="edge">(x, p)', 17, {"p": ints(1, 0, 0, 0)}, "batch", ""),
+    "pad batch": (FLAT, "y = Pad(x, p)", 17, {"p": ints(1, 0, 0, 0)}, "mixes the batch", ""),
+    "cast": (FLAT, "y = Cast<to=7>(x)", 17, {}, "Cast to int64 is not supported", ""),
+    "enlarges": (FLAT, "y = Add(x, c)", 17, {"c": (1, 4, 6)}, "enlarges the value", ""),
+    "samples": (FLAT, "y = Add(x, c)", 17, {"c": (4, 6)}, "between samples of a batch", ""),
+    "softmax": (
+        ROWS,
+        "v = Softmax(x) y = Relu(v)",
+        17,
+        {},
+        "Softmax inside the network",
+        "decoded",
+    ),
+    "arg max": (ROWS, "y = ArgMax(x)", 17, {}, "ArgMax mixes the batch axis", ""),
+    "huge": (FLAT, f"{EMPTY} y = Add(x, c)", 17, {}, "more than 268435456 elements", ""),
+    "loop": (FLAT, "c = RandomNormal<shape=[6]>() y = Add(x, c)", 17, {}, "RandomNormal", "random"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusal_names_node_and_reason(name: str) -> None:
+    inputs, body, opset, weights, reason, help_ = REFUSED[name]
+    proto = model(inputs, body, opset, outputs="y z" if "z =" in body else "y", **weights)
+    with pytest.raises(UnsupportedModel) as caught:
+        import_model(proto)
+    (finding,) = caught.value.diagnostics
+    assert reason in finding.message
+    assert help_ in (finding.help or "")
+    assert set(finding.nodes) & {node.name for node in proto.graph.node}
+    refused = [fate for fate in check_model(proto) if fate.kind == "refused"]
+    assert [(f.name, f.reason) for f in refused] == [(finding.nodes[0], finding.message)]
+
+
+def test_all_refusals_at_once() -> None:
+    body = """
+        a = Sin(x) b = Conv(a, w) c = Sin(b) d = Det(c) e = Mul(d, c)
+        f = com.example.Fused(e) g = Relu(f) h = Shape(g) j = Gather(h, i) y = Neg(g)
+    """
+    proto = model(IMAGE, body, w=(3, 3, 1, 1), i=ints(1))
+    proto.opset_import.append(helper.make_opsetid("com.example", 1))
+    with pytest.raises(UnsupportedModel) as caught:
+        import_model(proto)
+    found = {d.message: d.nodes for d in caught.value.diagnostics}
+    assert found == {
+        "operator Sin is not supported: it oscillates (2 nodes)": ("a_node", "c_node"),
+        "operator Det is not supported: it multiplies values that depend on the data": ("d_node",),
+        "Mul of two values that depend on the data is not supported": ("e_node",),
+        "operator com.example.Fused is not supported": ("f_node",),
+    }
+    text = str(caught.value)
+    assert text.startswith(
+        'error: operator Sin is not supported: it oscillates (2 nodes)\n  --> nodes "a_node"'
+    )
+    fates = {fate.name: fate for fate in check_model(proto)}
+    assert fates["b_node"].kind == "compiled"
+    assert "as far as can be told" in (fates["b_node"].reason or "")
+
+
+# name: input, the reason, part of the help
+INPUTS: dict[str, tuple[str, str, str]] = {
+    "integers": ("int64[N,4] x", 'input "x" holds int64, not real numbers', "floating point"),
+    "bytes": ("uint8[N,3,8,8] x", 'input "x" holds uint8', "floating point"),
+    "open": (
+        "float[N,3,H,W] x",
+        'input "x" has the shape [N, 3, H, W]',
+        "make_dynamic_shape_fixed",
+    ),
+    "unknown": ("float[N,3,?,8] x", "[N, 3, ?, 8], which leaves sizes open", "--input_name x"),
+    "no shape": ("float[] x", 'input "x" has no shape', "make_dynamic_shape_fixed"),
+    "open vector": ("float[N] x", "[N], which leaves sizes open", "with a batch axis: [N, 1]"),
+    "one vector": ("float[4] x, float[N,4] v", "some inputs have one axis", "[1, n] or [N, n]"),
+    "empty": ("float[N,0] x", "has the shape [N, 0], which has no elements", ""),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_inputs_that_are_refused(name: str) -> None:
+    inputs, reason, help_ = INPUTS[name]
+    with pytest.raises(UnsupportedModel) as caught:
+        import_model(model(inputs, "y = Relu(x)"))
+    (finding,) = caught.value.diagnostics
+    assert reason in finding.message
+    assert help_ in (finding.help or "")
+
+
+def test_input_that_is_no_tensor() -> None:
+    proto = model(FLAT, "y = Relu(x)")
+    kind = helper.make_tensor_type_proto(TensorProto.FLOAT, None)
+    proto.graph.input[0].type.CopyFrom(helper.make_sequence_type_proto(kind))
+    with pytest.raises(UnsupportedModel, match="is not a tensor"):
+        import_model(proto)
+
+
+@pytest.mark.parametrize("opset", [1, 6, 999])
+def test_opset_out_of_range(opset: int) -> None:
+    proto = model(FLAT, "y = Relu(x)")
+    proto.opset_import[0].version = opset
+    with pytest.raises(UnsupportedModel, match=f"opset {opset}; supported are 7 to"):
+        import_model(proto)
+    (refused, node) = check_model(proto)
+    assert (refused.kind, node.kind) == ("refused", "compiled")
+    assert "version_converter" in (refused.help or "")
+
+
+@pytest.mark.parametrize("body", ["t = Transpose(x) y = Neg(t)", "y = Unsqueeze(x, a)"])
+def test_output_whose_batch_axis_is_not_first(body: str) -> None:
+    with pytest.raises(UnsupportedModel, match='batch axis of output "y" does not stand first'):
+        import_model(model(FLAT, body, a=ints(0)))
+
+
+def test_output_that_is_constant() -> None:
+    with pytest.raises(UnsupportedModel, match='output "y" is a constant'):
+        import_model(model(FLAT, "y = Identity(w)", w=(3,)))
+
+
+def test_inputs_of_different_batch_sizes() -> None:
+    proto = model("float[2,3] x, float[4,3] v", "y = Relu(x) z = Relu(v)", outputs="y z")
+    with pytest.raises(UnsupportedModel, match=r"different batch sizes \[2, 4\]"):
+        import_model(proto)
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "reason"),
+    [
+        (Preprocessing(mean=(1, 2)), "2 mean values, but the input of shape .* has 3 channels"),
+        (Preprocessing(scale=(1, 2, 3), layout="nhwc"), "3 scale values, .* has 8 channels"),
+        (Preprocessing(scale=(1, 0, 3)), "zero or out of range"),
+        (Preprocessing(mean=(float("nan"),)), "zero or out of range"),
+        (Preprocessing(mean=(1,), layout="chwn"), "layout chwn is not known"),
+    ],
+)
+def test_preprocessing_that_does_not_fit(preprocessing: Preprocessing, reason: str) -> None:
+    proto = model(IMAGE, "y = Relu(x)")
+    with pytest.raises(UnsupportedModel, match=reason):
+        import_model(proto, preprocessing)
+    assert check_model(proto, preprocessing)[0].kind == "refused"
+
+
+def test_preprocessing_of_vectors_and_of_several_inputs() -> None:
+    with pytest.raises(UnsupportedModel, match="no channel axis"):
+        import_model(model(FLAT, "y = Relu(x)"), Preprocessing(reverse_channels=True))
+    proto = model("float[N,3] x, float[N,3] v", "y = Relu(x) z = Relu(v)", outputs="y z")
+    with pytest.raises(UnsupportedModel, match="models with one input"):
+        import_model(proto, Preprocessing(scale=(255,)))
+
+
+def test_subgraphs_and_what_they_read() -> None:
+    proto = model(FLAT, "r = Relu(x)", outputs="y")
+    branch = helper.make_graph(
+        [helper.make_node("Neg", ["r"], ["z"])],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)],
+    )
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array(True), "choice"))
+    attributes = {"then_branch": branch, "else_branch": branch}
+    proto.graph.node.append(helper.make_node("If", ["choice"], ["y"], "choose", **attributes))
+    graph = agrees(proto).graph
+    assert [node.origin for node in graph.nodes] == [("r_node",), ("choose/Neg_0",)]
+    del proto.graph.initializer[:]
+    proto.graph.input.append(helper.make_tensor_value_info("choice", TensorProto.FLOAT, ["N", 1]))
+    with pytest.raises(UnsupportedModel, match="the condition of If depends on the data"):
+        import_model(proto)
+    assert [fate.kind for fate in check_model(proto)] == ["compiled", "refused"]

@@ -1,0 +1,104 @@
+"""Real networks on real images: accuracy, engines against each other, and Lava."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.backends.loihi.lava.engine import LavaEngine
+from qcompiler.backends.program import Program
+from tests.support.spiking import equal_neurons, same_spikes
+
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+BOUNDS = {2: 0.965, 4: 0.985, 8: 0.987, 16: 0.988, 32: 0.9885}
+
+
+@cache
+def mnist(folder: Path, name: str = "mnist_convnet", **options: Any) -> Program:
+    """Compiled once; several tests run the same program."""
+    return qcompiler.compile(
+        folder / "mnist" / f"{name}.onnx",
+        calibration=folder / "mnist" / "mnist_train_2000.npz",
+        scale_values=(255,),
+        **options,
+    )
+
+
+def images(path: Path, count: int | None = None) -> tuple[Any, Any]:
+    with np.load(path) as data:
+        return data["images"][:count, None].astype(np.float32), data["labels"][:count]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("t_max", BOUNDS)
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+def test_mnist_accuracy(data_dir: Path, t_max: int, target: str) -> None:
+    batch, labels = images(data_dir / "mnist" / "mnist_test_first5000.npz")
+    outputs = mnist(data_dir, target=target, t_max=t_max).run(batch)
+    assert isinstance(outputs, np.ndarray)
+    assert np.mean(outputs.argmax(axis=1) == labels) >= BOUNDS[t_max]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("t_max", [2, 16])
+def test_mnist_engines_agree_on_every_neuron(data_dir: Path, t_max: int) -> None:
+    batch, _ = images(data_dir / "mnist" / "mnist_test_first5000.npz", 200)
+    same_spikes(mnist(data_dir, target="loihi", t_max=t_max), "fast", batch)
+
+
+@pytest.mark.data
+def test_exporters_make_the_same_network(data_dir: Path) -> None:
+    batch, _ = images(data_dir / "mnist" / "mnist_test_first5000.npz", 500)
+    one, other = (
+        mnist(data_dir, name, target="reference").run(batch)
+        for name in ("mnist_convnet", "mnist_convnet_dynamo")
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.data
+@pytest.mark.lava
+@pytest.mark.parametrize("t_max", [8, 16])
+@pytest.mark.parametrize(("engine", "frames"), [("lava-single", 60), ("lava-processes", 5)])
+def test_mnist_on_lava(data_dir: Path, engine: str, frames: int, t_max: int) -> None:
+    batch, _ = images(data_dir / "mnist" / "mnist_test_first5000.npz", frames)
+    same_spikes(mnist(data_dir, target="loihi", t_max=t_max), engine, batch)
+
+
+def digits(**options: Any) -> Program:
+    return qcompiler.compile(
+        DIGITS / "digits.onnx",
+        calibration=DIGITS / "digits_calibration.npz",
+        scale_values=(16,),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("t_max", [4, 16])
+def test_digits(t_max: int) -> None:
+    batch, labels = images(DIGITS / "digits_test.npz")
+    program = digits(t_max=t_max)
+    outputs = program.run(batch)
+    assert isinstance(outputs, np.ndarray)
+    assert np.mean(outputs.argmax(axis=1) == labels) >= 0.95
+    same_spikes(program, "fast", batch[:100])
+
+
+@pytest.mark.lava
+def test_digits_on_lava() -> None:
+    batch, _ = images(DIGITS / "digits_test.npz", 100)
+    same_spikes(digits(), "lava-single", batch)
+    same_spikes(digits(t_max=8), "lava-processes", batch[:5])
+
+
+@pytest.mark.lava
+def test_digits_on_lava_in_floating_point() -> None:
+    batch, _ = images(DIGITS / "digits_test.npz", 200)
+    program = digits()
+    found = LavaEngine(program.graph, "floating_pt", "single").spikes(batch)
+    equal_neurons(program.spikes(batch), found)

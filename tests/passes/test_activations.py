@@ -1,0 +1,176 @@
+"""Functions, products and recurrent cells: compiled, against onnxruntime and between engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.frontend.import_model import import_model
+from qcompiler.ir import evaluate, parse
+from qcompiler.ir.formula import compose, values
+from qcompiler.passes import Pipeline
+from qcompiler.passes.activations.segments import fit
+from qcompiler.passes.lower_activations import LowerActivations, product_neurons
+from tests.support.error_bound import PASSES, bounds
+from tests.support.onnx_models import model, run_onnx
+from tests.support.zoo import trained
+
+LOWERED = (
+    "lower-activations{output_t_max=TMAX},quantize{output_t_max=TMAX},assign-windows,insert-readout"
+)
+FUNCTION = """
+graph @function(%x: f32[4]) {
+  %y: f32[4] = ann.function(%x) {formula='x tanh'} from "Tanh"
+  return %y
+}
+"""
+LAYERS = "h = MatMul(x, w) {} y = MatMul(t, v)"
+USEFUL = 0.04  # of the output's range: what the bounds of functions stay below
+FUNCTIONS = {  # the nodes between two layers
+    "leaky": "t = LeakyRelu<alpha=0.1>(h)",
+    "prelu": "t = PRelu(h, c)",
+    "abs": "t = Abs(h)",
+    "hard sigmoid": "t = HardSigmoid(h)",
+    "max": "t = Max(h, c)",
+    "min": "t = Min(c, h)",
+    "max of two": "k = MatMul(x, v) t = Max(h, k)",
+    "sigmoid": "t = Sigmoid(h)",
+    "tanh": "t = Tanh(h)",
+    "silu": "s = Sigmoid(h) t = Mul(h, s)",
+    "elu": "t = Elu(h)",
+    "softplus": "t = Softplus(h)",
+    "hard swish": "t = HardSwish(h)",
+    "mish": "a = Softplus(h) b = Tanh(a) t = Mul(h, b)",
+    "square": "t = Mul(h, h)",
+    "product": "k = MatMul(x, v) t = Mul(h, k)",
+    "atan": "t = Atan(h)",
+    "asinh": "t = Asinh(h)",
+    "sinh": "t = Sinh(h)",
+    "cosh": "t = Cosh(h)",
+    "quotient": "a = Abs(h) o = Add(a, e) t = Div(h, o)",
+    "gate": "k = MatMul(x, v) s = Sigmoid(k) t = Mul(h, s)",
+}
+
+
+def compiled(proto: Any, batch: Any, **options: Any) -> Any:
+    chosen = {"target": "reference", "t_max": 256, "weight_bits": 16, **options}
+    return qcompiler.compile(proto, calibration=batch, allow_products=True, **chosen)
+
+
+def within(proto: Any, batch: Any, share: float) -> Any:
+    """Hold a program to the bound derived for every output, which is a share of their range."""
+    program = compiled(proto, batch, passes=PASSES, effort=0)
+    (derived,) = bounds(proto, program, (batch,))
+    (wanted,) = run_onnx(proto, {"x": batch})
+    assert derived.max() <= share * np.ptp(wanted)
+    assert (np.abs(program.run(batch) - wanted) <= derived + 1e-5).all()
+    repaired = compiled(proto, batch, passes=PASSES)  # its weights are not rounded to nearest
+    assert np.abs(repaired.run(batch) - wanted).max() <= derived.max()
+    return repaired
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_against_onnxruntime(name: str) -> None:
+    nodes = FUNCTIONS[name]
+    rng = np.random.default_rng(3)
+    weights: dict[str, Any] = {
+        n: (rng.standard_normal((6, 6)) / 2).astype(np.float32) for n in "wv"
+    }
+    if "c)" in nodes or "(c" in nodes:
+        weights["c"] = rng.standard_normal(6).astype(np.float32) / 4
+    weights["e"] = np.float32(1)
+    proto = model("float[N,6] x", LAYERS.format(nodes), **weights)
+    batch = rng.uniform(-2, 2, (200, 6)).astype(np.float32)
+    program = within(proto, batch, USEFUL)
+    np.testing.assert_array_equal(program.run(batch[:10]), program.run(batch[:10], engine="steps"))
+
+
+def test_functions_for_loihi() -> None:
+    rng = np.random.default_rng(4)
+    weights: dict[str, Any] = {n: rng.standard_normal((6, 6)).astype(np.float32) for n in "wv"}
+    batch = rng.standard_normal((40, 6)).astype(np.float32)
+    for nodes in ("t = LeakyRelu(h)", "t = Sigmoid(h)"):
+        proto = model("float[N,6] x", LAYERS.format(nodes), **weights)
+        program = compiled(proto, batch, target="loihi", t_max=16, weight_bits=8)
+        np.testing.assert_array_equal(program.run(batch), program.run(batch, engine="steps"))
+
+
+# and what the bound stays below, as a share of the output's range
+CELLS = {
+    "relu": ("RNN", 1, ', activations=["Relu"]', 1, 0.02),
+    "rnn": ("RNN", 1, ', direction="bidirectional"', 2, 0.05),
+    "gru": ("GRU", 3, ", linear_before_reset=1", 1, 0.2),
+    "lstm": ("LSTM", 4, "", 1, 0.06),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_cell_against_onnxruntime(name: str) -> None:
+    kind, gates, attributes, ways, share = CELLS[name]
+    rng, size = np.random.default_rng(5), 2
+    shapes = {"w": (ways, gates * size, 2), "r": (ways, gates * size, size)}
+    weights: dict[str, Any] = {
+        n: rng.standard_normal(s).astype(np.float32) for n, s in shapes.items()
+    }
+    body = f"t = Transpose<perm=[1,0,2]>(x) a, h = {kind}<hidden_size={size}{attributes}>(t, w, r)"
+    proto = model("float[N,3,2] x", f"{body} y = Transpose<perm=[1,0,2]>(h)", **weights)
+    batch = rng.uniform(-1, 1, (64, 3, 2)).astype(np.float32)
+    within(proto, batch, share)
+    (wanted,) = run_onnx(proto, {"x": batch})
+    program = compiled(proto, batch, t_max=64)  # as it is compiled by default
+    found = program.run(batch)
+    assert np.abs(found - wanted).max() <= 0.1 * np.ptp(wanted)
+    np.testing.assert_array_equal(found[:3], program.run(batch[:3], engine="steps"))
+
+
+def test_squeeze_and_excitation_against_onnxruntime() -> None:
+    network = trained("squeeze and excitation")
+    within(network.proto, network.calibration[0][:50], 0.3)
+
+
+def test_fit_keeps_its_bound() -> None:
+    for formula in ("x sigmoid", "x tanh", "x x *", "x x softplus tanh *"):
+        for bound in (0.1, 0.01):
+            found = fit(formula, (-4.0, 3.0), bound)
+            x = np.linspace(-4, 3, 5000)
+            error = np.abs(np.interp(x, found.knots, found.values) - values(formula, x)).max()
+            assert error <= bound * 1.01
+    with pytest.raises(ValueError, match="not finite"):
+        fit("x log", (-1.0, 1.0), 0.1)
+    assert compose("x x *", "x exp") == "x exp x exp *"
+
+
+def test_lengths_of_all_steps_are_no_lengths() -> None:
+    body = "t = Transpose<perm=[1,0,2]>(x) a, y = RNN<hidden_size=3>(t, w, r, , l)"
+    body += " z = Transpose<perm=[1,0,2]>(y)"
+    lengths = np.array([5, 5], np.int32)
+    proto = model("float[2,5,4] x", body, outputs="z", w=(1, 3, 4), r=(1, 3, 3), l=lengths)
+    batch = np.random.default_rng(6).standard_normal((2, 5, 4)).astype(np.float32)
+    (wanted,) = run_onnx(proto, {"x": batch})
+    (found,) = evaluate(import_model(proto).graph, batch)
+    np.testing.assert_allclose(found, wanted, 1e-5, 1e-5)
+
+
+def test_a_product_takes_about_as_many_neurons_as_is_said() -> None:
+    """Of operands around zero whose product uses its range."""
+    rng = np.random.default_rng(8)
+    batch = rng.uniform(-1, 1, (4000, 2)).astype(np.float32)
+    proto = model("float[N,2] x", "a, b = Split<axis=1>(x) y = Mul(a, b)")
+    for t_max in (16, 64):
+        text = f"normalize{{output_t_max={t_max}}},{LOWERED.replace('TMAX', str(t_max))}"
+        program = compiled(proto, batch, t_max=t_max, passes=text)
+        assert program.report().neurons - 2 == pytest.approx(product_neurons(t_max), abs=4)
+
+
+def test_segments_that_are_too_few() -> None:
+    graph = parse(FUNCTION, {})
+    ranged = Pipeline.parse("normalize{low=-8 high=8}").run(graph)
+    (far,) = LowerActivations(activation_error=1e-6).fits(ranged)
+    (near,) = LowerActivations(activation_error=1e-2).fits(ranged)
+    assert far.misses
+    assert far.segments == 64
+    assert far.error > far.bound == 1e-6
+    assert not near.misses

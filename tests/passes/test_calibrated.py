@@ -1,0 +1,315 @@
+"""Bounds from calibration data: where they are taken, what holds within, what is told beyond."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import qcompiler
+from qcompiler.backends import LOIHI as TARGET
+from qcompiler.backends.program import Program
+from qcompiler.backends.reference.fast import FastEngine
+from qcompiler.backends.reference.steps import StepsEngine
+from qcompiler.cli import qrun
+from qcompiler.ir import (
+    Builder,
+    CompileError,
+    Constant,
+    Graph,
+    Tensor,
+    UnsupportedModel,
+    evaluate,
+    parse,
+    show,
+    verify,
+)
+from qcompiler.ir.ann import Affine, Clip, Conv, SumPool
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Convolve
+from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
+from qcompiler.ir.spiking.integer_network import calibrated, spikes_of
+from qcompiler.ir.spiking.synapse import current
+from qcompiler.passes import Pipeline
+from qcompiler.passes.calibration.observed_membranes import seen
+from qcompiler.passes.quantization.membrane_limits import Calibrated, Limits, Load
+from tests.support.planted_faults import spoil_text
+from tests.support.random_networks import CALIBRATED, PHASES, compiled, random_batch, random_network
+from tests.support.spiking import same_spikes
+
+T_MAX = 16
+NARROW = CALIBRATED.replace("input=32512", "input=1200")  # no proof for a neuron of a few synapses
+
+
+def wide(channels: int = 96) -> Graph:
+    """Two convolutions whose proofs leave few bits, and a pool of their difference."""
+    rng, build = np.random.default_rng(3), Builder("wide")
+    value = build.input("x", Tensor((channels, 6, 6)))
+    for index in range(2):
+        data = rng.standard_normal((channels, channels, 3, 3)) / np.sqrt(9 * channels)
+        weight = Constant(f"w{index}", data.astype(np.float32))
+        bias = Constant(f"b{index}", np.zeros((channels, 1, 1), np.float32))
+        op = Conv((1, 1), (1, 1, 1, 1), (1, 1))
+        value = build.add(op, value, weight, bias, name=f"conv{index}", origin=[f"Conv_{index}"])
+        value = build.add(Clip(0.0), value, name=f"relu{index}", origin=[f"Relu_{index}"])
+    return build.build([value], ["y"])
+
+
+def images(count: int, seed: int = 0, channels: int = 96) -> Array:
+    """Whole numbers, one for each level, most of them small, as those of features are."""
+    uniform = np.random.default_rng(seed).random((count, channels, 6, 6), np.float32)
+    whole: Array = np.floor(T_MAX * uniform**4)
+    return whole
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    return qcompiler.compile(wide(), calibration=images(12), t_max=T_MAX, effort=0)
+
+
+def weights(program: Program) -> list[int]:
+    return [row.weight_bits for row in program.report().populations if row.weight_bits]
+
+
+def test_bounds_are_taken_where_a_proof_costs_bits(program: Program) -> None:
+    proved = qcompiler.compile(wide(), calibration=images(12), t_max=T_MAX, effort=0, proved=True)
+    assert proved.unproved_checks == ()
+    assert not calibrated(proved.graph)
+    assert set(calibrated(program.graph)) == {"relu0", "relu1"}
+    assert weights(program) > weights(proved)
+    assert min(weights(program)) >= 7
+    assert max(weights(proved)) <= 7
+    first, _ = program.unproved_checks
+    assert "membranes and inputs of %relu0" in first
+    assert "12 calibration images with a margin of" in first
+    assert program.report().unproved_checks == program.unproved_checks
+
+
+def test_without_calibration_data_all_is_proved() -> None:
+    assert qcompiler.compile(wide(), t_max=T_MAX).unproved_checks == ()
+
+
+def test_the_reference_has_no_need_of_them() -> None:
+    program = qcompiler.compile(
+        wide(), target="reference", calibration=images(4), t_max=T_MAX, weight_bits=6
+    )
+    assert program.unproved_checks == ()
+
+
+def test_engines_agree_and_nothing_is_beyond(program: Program) -> None:
+    batch = np.concatenate([images(12), images(12, seed=1)])
+    steps = program.measure(batch, engine="steps")
+    fast = program.measure(batch, engine="fast")
+    np.testing.assert_array_equal(steps.outputs["y"], fast.outputs["y"])
+    assert steps.counters.beyond == {"relu0": 0, "relu1": 0}
+    assert steps.counters.exceeded == 0
+    assert fast.counters.beyond is None
+    same_spikes(program, "fast", batch)
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("engine", ["lava-single", "lava-processes"])
+def test_lava_shows_the_same_spikes(program: Program, engine: str) -> None:
+    same_spikes(program, engine, images(4, seed=2))
+
+
+def bright(count: int) -> Array:
+    """Images within the range of levels that excite one neuron as much as any can."""
+    kernel = wide().constants[0].data[0]
+    found = np.zeros((count, 96, 6, 6), np.float32)
+    found[:, :, 1:4, 1:4] = (T_MAX - 1) * (kernel > 0)
+    return found
+
+
+def test_what_goes_beyond_is_counted_by_frame(program: Program) -> None:
+    batch = np.concatenate([images(3, seed=5), bright(2)])
+    found = program.measure(batch, engine="steps")
+    assert found.counters.exceeded == 2
+    assert found.counters.beyond is not None
+    assert found.counters.beyond["relu0"] == 2
+    expected = program.measure(batch).outputs["y"]
+    np.testing.assert_array_equal(found.outputs["y"][:3], expected[:3])
+    levels = StepsEngine(program.graph)(batch, record=True).levels["relu0"]
+    assert levels[:3].max() < T_MAX
+
+
+def test_neurons_that_fire_early_or_never_have_an_end_of_the_range() -> None:
+    """Hold and force are made for bounds that leave nothing to the inputs."""
+    passes = CALIBRATED.replace(",insert-readout", "")
+    graph = compiled(wide(), passes, calibration=(images(12),), t_max=T_MAX)
+    for row in Bounds._fields:
+        graph = with_bounds(graph, row, 0, 0)
+    graph = Pipeline.parse("insert-readout").run(graph)
+    outcome = StepsEngine(graph)(images(3), record=True)
+    assert outcome.counters.exceeded == 3
+    fired = outcome.levels["relu0"]
+    assert (fired > T_MAX - 1).any()  # early
+    code = spikes_of(next(n for n in graph.nodes if n.result.name == "relu1").result)
+    assert 0 <= outcome.outputs[0].min() <= outcome.outputs[0].max()
+    assert outcome.outputs[0].max() <= np.float32(code.scale * (code.top - code.zero))
+
+
+def test_the_program_is_saved_with_its_bounds(program: Program, tmp_path: Path) -> None:
+    program.save(tmp_path / "p")
+    loaded = qcompiler.load(tmp_path / "p")
+    assert loaded.graph == program.graph
+    assert loaded.unproved_checks == program.unproved_checks
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "message"),
+    [
+        (r"images=12", "images=-3", "at least one image"),
+        (r"margin=[\d.]+", "margin=0.5", "margin of 1 or more"),
+        (r"images=12 margin=[\d.]+", "", "takes a current"),
+        (r", #relu0:bounds\)", ")", "calibrated bounds, 7 rows"),
+        (r", #relu0:bounds\)", ", #relu0:W)", "calibrated bounds, 7 rows"),
+        (r", #relu0:bounds\)", ", #relu0:bounds, #relu0:bounds)", "takes a current"),
+        (r"images=12", "images='many'", "images cannot be"),
+    ],
+)
+def test_a_spoilt_text_is_refused(
+    program: Program, tmp_path: Path, pattern: str, text: str, message: str
+) -> None:
+    spoil_text(program, tmp_path / "p", pattern, text)
+    with pytest.raises(CompileError, match=message):
+        qcompiler.load(tmp_path / "p")
+
+
+def test_margins_of_channels_fit_together() -> None:
+    """Each could be wide by itself, but the hardest push raises the threshold of both."""
+    bias, slope = np.array([1825.0, 3729.0]), np.array([539.0, 343.0])
+    zero, far = np.zeros(2), np.array([59540.0, 46909.0])
+    drive = Drive(far, far, far, far, Bounds(-far, far, -far, -far, far, -far, far))
+    low, high = np.array([2580.0, -8403.0]), np.array([9834.0, 2890.0])
+    seen = Bounds(low, high, low, zero, zero, zero, zero)
+    load = Load(drive, 15, bias, slope, 16, Limits(127, 65535, 16000, 1 << 23))
+    found = Calibrated.of(seen, 10, load, (2,))
+    assert found.margin == 2.5
+    assert np.all(found.excess <= 1) and np.all(load.excess_within(found.bounds) <= 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "factor", "more", "message"),
+    [
+        ("highest", 4, 0, "could fire before its read step"),
+        ("final", 4, 0, "misses potentials|contradict|resting"),
+        ("lowest", 50, 0, "the membrane of"),
+        ("rise", 50, 1 << 20, "the current|the input of one step|inputs"),
+        ("least", 50, -(1 << 14), "the input of one step"),
+        ("highest", 0, -1, "resting membrane"),
+        ("fall", 0, 1, "resting membrane"),
+    ],
+)
+def test_spoilt_bounds_are_refused(
+    program: Program, row: str, factor: int, more: int, message: str
+) -> None:
+    graph = with_bounds(program.graph, row, factor, more)
+    with pytest.raises(CompileError, match=message):
+        verify(graph, *TARGET.requires)
+
+
+def with_bounds(graph: Graph, row: str, factor: int, more: int) -> Graph:
+    """One row of the bounds of all populations changed."""
+    arrays: dict[str, Any] = {c.name: c.data for c in graph.constants}
+    for name in arrays:
+        if name.endswith(":bounds"):
+            arrays[name] = changed = arrays[name].astype(np.int64)
+            at = Bounds._fields.index(row)
+            changed[at] = changed[at] * factor + more
+    text = show(graph)
+    for constant in graph.constants:
+        made = Constant(constant.name, arrays[constant.name])
+        old, new = (f"{c.type} = {c.digest}" for c in (constant, made))
+        text = text.replace(f"const #{made.name}: {old}", f"const #{made.name}: {new}")
+    return parse(text, arrays)
+
+
+def test_qrun_and_reports_tell(
+    program: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program.save(tmp_path / "p")
+    np.savez(tmp_path / "d.npz", images=np.concatenate([images(3, seed=7), bright(1)]))
+    arguments = [str(tmp_path / "p"), str(tmp_path / "d.npz")]
+    assert qrun.main([*arguments, "--engine", "steps", "--json"]) == 0
+    first, _ = json.loads(capsys.readouterr().out)["unproved_checks"]
+    assert first.endswith(": 1 of 4 frames beyond")
+    assert qrun.main([*arguments, "--engine", "steps"]) == 0
+    assert "limits of 2 populations" in (told := capsys.readouterr().out)
+    assert "1 of 4 frames beyond" in told
+    assert qrun.main([*arguments]) == 0
+    assert "not counted by the fast engine" in capsys.readouterr().out
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None, phases=PHASES)
+def test_random_networks_keep_to_bounds_of_their_calibration_data(seed: int) -> None:
+    graph = random_network(seed, depth=4, branches=bool(seed % 2))
+    batch = random_batch(graph, seed)
+    try:
+        spiking = compiled(graph, NARROW, calibration=(batch,), t_max=8)
+    except UnsupportedModel:
+        assume(False)
+    assume(calibrated(spiking))
+    steps, fast = StepsEngine(spiking)(batch, record=True), FastEngine(spiking)(batch, record=True)
+    assert steps.counters.exceeded == 0
+    for name, levels in fast.levels.items():
+        np.testing.assert_array_equal(steps.levels[name], levels, err_msg=name)
+
+
+def test_bounds_are_those_of_every_step() -> None:
+    """Against a simulation of one dense and one convolutional synapse group, spike by spike."""
+    rng = np.random.default_rng(0)
+    q = rng.integers(0, 6, (5, 4, 3, 3)), rng.integers(0, 4, (5, 4, 3, 3))
+    w = rng.integers(-9, 9, (2, 4, 2, 2)), rng.integers(-9, 9, (2, 4, 2, 2))
+    op = Convolve((1, 1), (0,) * 4, (1, 1))
+    incoming = [Incoming(op, w[0], (4, 3, 3), 5), Incoming(op, w[1], (4, 3, 3), 3)]
+    found, images = seen(incoming, q)
+    assert images == len(q[0])
+    u = v = np.zeros((5, 2, 2, 2))
+    lowest = highest = fall = rise = np.zeros((2, 1, 1))
+
+    def low(array: Array) -> Array:
+        found: Array = array.min(axis=(0, 2, 3), keepdims=True)[0]
+        return found
+
+    def high(array: Array) -> Array:
+        found: Array = array.max(axis=(0, 2, 3), keepdims=True)[0]
+        return found
+
+    for k in range(5, 0, -1):
+        a = current(op, q[0] == k, w[0]) + current(op, q[1] == k, w[1])
+        u = u + a
+        v = v + u
+        fall, rise = np.minimum(fall, low(a)), np.maximum(rise, high(a))
+        lowest, highest = np.minimum(lowest, low(v)), np.maximum(highest, high(v))
+    expected = Bounds(lowest, highest, low(v), fall, rise, low(u), high(u))
+    for name, one, other in zip(Bounds._fields, found, expected, strict=True):
+        np.testing.assert_array_equal(one, other, err_msg=name)
+
+
+@pytest.mark.parametrize("effort", [0, 1])
+def test_the_average_of_a_large_image_fits_for_many_classes(effort: int) -> None:
+    """The slopes of 256 levels are small, and a share of 1/169 is in the weights, not in them."""
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((128, 8, 1, 1)).astype(np.float32)
+    bias = rng.standard_normal(128).astype(np.float32)
+    build = Builder()
+    x = build.input("x", Tensor((8, 13, 13)))
+    plain: dict[str, Any] = {"strides": (1, 1), "pads": (0,) * 4, "dilations": (1, 1)}
+    first = Constant("w", weight), Constant("b", bias.reshape(-1, 1, 1))
+    y = build.add(Clip(0.0), build.add(Conv(**plain), x, *first, name="y"), name="r")
+    total = build.add(SumPool(kernel=(13, 13), **plain), y, name="total")
+    share = Constant("share", np.full((128, 1, 1), 1 / 169, np.float32))
+    shift = Constant("shift", np.zeros((128, 1, 1), np.float32))
+    graph = build.build([build.add(Affine(), total, share, shift, name="z")])
+    data = np.abs(rng.standard_normal((16, 8, 13, 13))).astype(np.float32)
+    program = qcompiler.compile(graph, target="loihi", calibration=data, effort=effort)
+    golden = evaluate(graph, data[:2])[0]
+    np.testing.assert_allclose(program.run(data[:2]), golden, atol=0.1 * np.abs(golden).max())
+    same_spikes(program, "fast", data[:2])

@@ -1,0 +1,221 @@
+"""Repairing accuracy on calibration data: each piece, and that it pays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import qcompiler
+from qcompiler.ir import Builder, Constant, DataError, Graph, PipelineError, Tensor, evaluate, show
+from qcompiler.ir.ann import Clip, Conv, Dense
+from qcompiler.ir.kernels import Array, convolve
+from qcompiler.ir.snn import Convolve
+from qcompiler.ir.spiking.coding import decode, encode
+from qcompiler.ir.spiking.integer_network import layers, weight_of
+from qcompiler.passes.calibration.trace import Trace, images_for
+from qcompiler.passes.equalize import relative, scaled
+from qcompiler.passes.quantization.fusion_groups import groups
+from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.layer_fit import fit_of
+from qcompiler.passes.quantization.least_squares import conjugate, whole
+from qcompiler.passes.quantization.real_layer import Real, real_of
+from qcompiler.passes.quantization.regression import Rows
+from tests.support.random_networks import PHASES, compiled, random_batch, random_network
+
+EQUAL = "fold-batchnorm,fold-linear,equalize{effort=1}"
+NORMAL = f"{EQUAL},normalize"
+
+
+def network(seed: int = 0, sparse: bool = False) -> Graph:
+    """Two convolutions and a dense layer; channels differ widely in size."""
+    rng, build = np.random.default_rng(seed), Builder("net")
+
+    def constant(name: str, *shape: int, scale: float = 1.0) -> Constant:
+        data = rng.standard_normal(shape) * scale
+        if sparse and len(shape) > 1:
+            data *= rng.random(shape) < 0.5
+        if len(shape) == 4:
+            data *= np.exp(rng.uniform(-2, 2, (shape[0], 1, 1, 1)))
+        return Constant(name, data.astype(np.float32))
+
+    value = build.input("x", Tensor((2, 8, 8)))
+    for index, (inputs, outputs) in enumerate(((2, 8), (8, 8))):
+        weight = constant(f"w{index}", outputs, inputs, 3, 3, scale=0.3)
+        bias = constant(f"b{index}", outputs, 1, 1, scale=0.1)
+        op = Conv((1, 1), (1, 1, 1, 1), (1, 1))
+        value = build.add(op, value, weight, bias, name=f"conv{index}")
+        value = build.add(Clip(0.0), value, name=f"relu{index}")
+    dense = constant("wd", 10, 512, scale=0.05), constant("bd", 10)
+    return build.build([build.add(Dense(), value, *dense, name="y")])
+
+
+def images(count: int, seed: int = 1) -> Array:
+    return np.random.default_rng(seed).random((count, 2, 8, 8), np.float32)
+
+
+def error(graph: Graph, effort: int = 1, **options: object) -> float:
+    """Squared error of the outputs on images that were not calibrated with, relative."""
+    data = images(200)
+    program = qcompiler.compile(
+        graph,
+        target="reference",
+        calibration=data,
+        effort=effort,
+        **options,  # type: ignore[arg-type]
+    )
+    batch = images(100, 2)
+    (real,), found = evaluate(graph, batch), program.run(batch)
+    assert isinstance(found, np.ndarray)
+    return float(((found - real) ** 2).sum() / ((real - real.mean(axis=0)) ** 2).sum())
+
+
+@pytest.mark.parametrize("branches", [False, True])
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None, phases=PHASES)
+def test_equalising_keeps_the_numbers(branches: bool, seed: int) -> None:
+    graph = compiled(random_network(seed, 6, branches), "fold-batchnorm,fold-linear")
+    batch = random_batch(graph, seed)
+    equal = compiled(graph, "equalize{effort=1}", calibration=(batch,), t_max=8)
+    (expected,), (found,) = evaluate(graph, batch), evaluate(equal, batch)
+    size = max(1.0, float(np.abs(expected).max()))
+    np.testing.assert_allclose(found, expected, atol=2e-4 * size)
+    assert len(list(groups(equal))) == len(list(groups(graph)))
+
+
+def spread(graph: Graph) -> float:
+    """How much farther the first layer's largest channel reaches than its smallest."""
+    node = next(node for node in graph.nodes if node.result.name == "relu0")
+    cut = Graph("cut", graph.inputs, graph.nodes[: graph.nodes.index(node) + 1], (node.result,))
+    highest = evaluate(cut, images(100))[0].max(axis=(0, 2, 3))
+    return float(highest.max() / highest.min())
+
+
+def test_equalised_channels_are_nearer_to_each_other() -> None:
+    graph = network()
+    equal = compiled(graph, EQUAL, calibration=(images(100),), t_max=16)
+    assert spread(equal) < spread(graph) / 2
+
+
+def test_scales_are_those_asked_for() -> None:
+    graph = network()
+    scales = np.array([1, 2, 4, 8, 1, 2, 4, 8], float)
+    changed = scaled(graph, {"relu0": scales})
+    before, after = (g.nodes[0].operands[1] for g in (graph, changed))
+    assert isinstance(before, Constant) and isinstance(after, Constant)
+    ratio = before.data / after.data
+    np.testing.assert_allclose(ratio[:, 0, 0, 0], scales, rtol=1e-5)
+
+
+def test_silent_channels_get_a_middling_scale_and_quiet_ones_a_small_one() -> None:
+    np.testing.assert_allclose(relative(np.array([0.0, 1, 2, 2, 4, 1e-4])), [1, 0.5, 1, 1, 2, 0.25])
+
+
+@pytest.mark.parametrize("options", [{"effort": 0}, {"calibration": None, "effort": 1}])
+def test_without_effort_or_data_nothing_is_repaired(options: dict[str, object]) -> None:
+    given = {"calibration": (images(50),)} | options
+    plain = compiled(network(), "fold-linear,normalize,quantize{effort=0}", **given)
+    pipeline = "fold-batchnorm,fold-linear,equalize,normalize,quantize"
+    assert show(compiled(network(), pipeline, **given)) == show(plain)
+
+
+@pytest.mark.parametrize("t_max", [4, 8, 16])
+def test_repair_reduces_the_error(t_max: int) -> None:
+    graph = network()
+    assert error(graph, t_max=t_max) < 0.8 * error(graph, t_max=t_max, effort=0)
+
+
+@pytest.mark.parametrize("bits", [3, 8])
+def test_integers_stay_within_their_bits_and_zeros_stay_zero(bits: int) -> None:
+    graph = network(sparse=True)
+    pipeline = f"{NORMAL},quantize{{weight_bits={bits}}}"
+    spiking = compiled(graph, pipeline, calibration=(images(100),), t_max=8)
+    real = [node.operands[1] for node in graph.nodes if isinstance(node.op, Conv | Dense)]
+    for layer, weight in zip(layers(spiking), real, strict=True):
+        assert isinstance(weight, Constant)
+        (synapse,) = layer.synapses
+        found = weight_of(synapse)
+        assert np.abs(found).max() < 1 << (bits - 1)
+        assert not found[weight.data == 0].any()
+
+
+def test_a_fitted_layer_is_closer_to_the_real_one() -> None:
+    graph, data = network(), 0.6 + 0.4 * images(40)
+    ranged = compiled(graph, NORMAL, calibration=(data,), t_max=4)
+    code = code_of((2, 8, 8), 4, (0.0, 1.0))
+    trace, levels = Trace(ranged, (data,)), encode(code, data)
+    group = next(groups(ranged))
+    assert isinstance(group.result.type, Tensor) and group.result.type.range is not None
+    behind = code_of(group.result.type.shape, 4, group.result.type.range)
+    before, real = trace.before_clip(group), real_of(group, [(code,)])
+    fit = fit_of(group, real, (code,), behind, [levels], before)
+    assert fit is not None
+
+    def missed(layer: Real) -> float:
+        (branch,) = layer.branches
+        assert isinstance(branch.synapse, Convolve)
+        sums = convolve(decode(code, levels), branch.weight, branch.synapse, 1)
+        clipped = np.maximum(sums + layer.bias, 0) - np.maximum(before, 0)
+        return float((clipped**2).sum())
+
+    assert missed(fit.refitted()) < missed(real)
+
+
+def test_what_levels_cut_off_is_not_missing() -> None:
+    target = np.array([[-2.0], [-2], [-2], [0.5], [3], [3], [3]])
+    present = np.array([[-1.0], [0.25], [2], [0.25], [2], [0.5], [-1]])
+    rows = Rows(np.zeros((1, 7, 1)), present, target, low=0.0, high=1.0)
+    missing = rows.missing(np.zeros_like(present), np.zeros(1))
+    np.testing.assert_array_equal(missing[:, 0], [0, -0.25, -2, 0.25, 0, 0.5, 2])
+
+
+def problem(seed: int) -> tuple[Array, Array, Array]:
+    rng = np.random.default_rng(seed)
+    inputs = rng.standard_normal((400, 90)) @ rng.standard_normal((90, 90)) / 9
+    gram = (inputs.T @ inputs / 400)[None].astype(np.float32)
+    weights = rng.standard_normal((1, 7, 90)).astype(np.float32)
+    free = rng.random(weights.shape) < 0.7
+    return gram + 0.01 * np.eye(90, dtype=np.float32), weights * free, free
+
+
+def test_conjugate_gradients_solve_least_squares() -> None:
+    gram, weights, free = problem(0)
+    product = weights @ gram
+    found = conjugate(gram, product, np.zeros_like(weights), free, 200)
+    np.testing.assert_allclose(found, weights, atol=1e-2)
+    assert not found[~free].any()
+
+
+def test_rounding_with_feedback_beats_the_nearest_integers() -> None:
+    gram, weights, free = problem(1)
+    unit, limit = np.full_like(weights, 0.5), np.full_like(weights, 3) * free
+    nearest = np.rint(weights / unit).clip(-limit, limit)
+
+    def loss(integers: Array) -> float:
+        apart: Array = integers * unit - weights
+        return float((apart @ gram * apart).sum())
+
+    gradient = (nearest * unit - weights) @ gram
+    found = whole(gram, gradient, nearest, unit, limit, 4)
+    assert np.array_equal(found, np.rint(found)) and (np.abs(found) <= limit).all()
+    assert loss(found) < 0.7 * loss(nearest)
+
+
+def test_images_are_as_many_as_work_and_memory_allow() -> None:
+    graph = network()
+    assert images_for(graph, 500, 1) == 500
+    assert images_for(graph, 10**9, 1) < images_for(graph, 10**9, 2) < 10**9
+
+
+def test_repair_is_deterministic() -> None:
+    pipeline = f"{NORMAL},quantize{{effort=1}}"
+    texts = {show(compiled(network(), pipeline, calibration=(images(60),))) for _ in range(2)}
+    assert len(texts) == 1
+
+
+def test_faults_are_named() -> None:
+    with pytest.raises(PipelineError, match="effort must be 0, 1 or 2, not 3"):
+        qcompiler.compile(network(), effort=3)
+    with pytest.raises(DataError, match="do not fit"):
+        compiled(network(), "equalize{effort=1}", calibration=(images(4)[:, :1],))

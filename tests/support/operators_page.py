@@ -1,0 +1,84 @@
+"""Writes the table of all operators in docs/operators.md; run it with ``python -m``."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from qcompiler.frontend.importers.constants import KNOWING
+from qcompiler.frontend.importers.table import FUNCTIONS, HOST, IMPORTERS, LAYERS, UNROLLED
+from qcompiler.frontend.model.constant_folding import EVALUATED
+from qcompiler.frontend.model.refusals import TWO, refusal
+from qcompiler.ir import InvalidModel, UnsupportedModel
+from tests.frontend.test_onnx_backend import array, joins, model_cases, node_cases, run
+
+PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
+BEGIN, END = "<!-- begin of the table of all operators -->", "<!-- end of the table -->"
+
+
+def table() -> str:
+    """What becomes of every operator of ai.onnx, and of ONNX's test cases for it."""
+    counts = _counts()
+    lines = [
+        f"{BEGIN}\n",
+        f"Operators of onnx {onnx.__version__}. The numbers are those of ONNX's own test cases",
+        "that read real numbers: compiled with the right result, and refused with a reason,",
+        "many of them because they reduce or move the batch axis. No case is wrong.\n",
+        "| operator | becomes | right | refused | reason; remedy |",
+        "|---|---|---:|---:|---|",
+    ]
+    for name in sorted({s.name for s in onnx.defs.get_all_schemas() if s.domain == ""}):
+        kind, why = _fate(name)
+        right, refused = counts[name]["right"], counts[name]["refused"]
+        lines.append(f"| `{name}` | {kind} | {right or ''} | {refused or ''} | {why} |")
+    return "\n".join([*lines, f"\n{END}"])
+
+
+def _fate(name: str) -> tuple[str, str]:
+    if name in KNOWING:
+        return "constant", ""
+    if name in UNROLLED:
+        return "its bodies are compiled", ""
+    if name in IMPORTERS:
+        kind = "lowered" if name in FUNCTIONS else "compiled" if name in LAYERS else "rearranged"
+        kind = "host" if name in HOST else kind
+        return kind, "; ".join(TWO[name]) if name in TWO else ""
+    reason, help_ = refusal(name)
+    why = "; ".join(part for part in (reason.partition(": ")[2], help_) if part)
+    return ("refused, unless it reads constants" if name in EVALUATED else "refused"), why
+
+
+def _counts() -> dict[str, Counter[str]]:
+    """Right and refused cases of every operator."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for case in [*node_cases(), *model_cases()]:
+        graph, inputs = case[1].graph, case[2]
+        if len(graph.node) == 1 and inputs and _real(inputs[0]):
+            for data in {1, len(graph.input)} if joins(case) else {1}:
+                found[graph.node[0].op_type][_outcome(case, data)] += 1
+    return found
+
+
+def _real(value: Any) -> bool:
+    return not isinstance(value, list) and value is not None and array(value).dtype.kind == "f"
+
+
+def _outcome(case: Any, data: int) -> str:
+    try:
+        run(case, False, data)
+    except (UnsupportedModel, InvalidModel):
+        return "refused"
+    return "right"
+
+
+def updated(page: str) -> str:
+    """The page with a table that is current."""
+    head, _, rest = page.partition(BEGIN)
+    return head + table() + rest.partition(END)[2]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
