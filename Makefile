@@ -8,9 +8,10 @@ PY := .venv/bin/python
 FOLDERS := qcompiler ir passes backends
 # The install links file by file, so the stamp carries a checksum of the list of files.
 FILES := $(sort $(shell find $(FOLDERS) -name '*.py'))
+DOCS := .venv/docs-installed
 STAMP := .venv/installed-$(shell echo '$(FILES)' | cksum | cut -d' ' -f1)
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test lint docs bench clean
 
 install: $(STAMP)
 
@@ -33,9 +34,17 @@ lint: install
 	$(PY) -m mypy
 	cd .venv && bin/python -m mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache -p qcompiler
 
+docs: install $(DOCS) ## build the documentation into site/; warnings and broken links are errors
+	$(PY) -m sphinx --fail-on-warning --keep-going --quiet -b html -d .venv/doctrees docs site
+	@echo 'Open site/index.html.'
+
+$(DOCS): pyproject.toml | $(STAMP)
+	$(PY) -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict -e '.[docs]'
+	@touch $@
+
 bench: install
 	$(PY) benchmarks/bench.py $(ARGS)
 
 clean:
-	rm -rf .venv build dist *.egg-info examples/digits/build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info examples/digits/build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
