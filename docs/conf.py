@@ -4,32 +4,76 @@ Sphinx with MyST reads the same Markdown files that a code host shows. Nothing i
 building, and the pages load nothing from other hosts: no fonts, no scripts.
 """
 
+from typing import Any
+
 from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
+from sphinx.ext.napoleon import Config, GoogleDocstring
 from sphinx.highlighting import lexer_classes
 
 project = "qcompiler"
 copyright = "the qcompiler authors, Apache-2.0"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 
 html_theme = "furo"
 html_title = "qcompiler"
+html_static_path: list[str] = []
 html_copy_source = False
 html_show_sphinx = False
 pygments_style = "friendly"
 
-# Anchors of headings are those that a code host gives them; -W makes a broken link an error.
+# Anchors of headings are those that a code host gives them; a broken link is an error.
 myst_heading_anchors = 4
-suppress_warnings = ["myst.header"]  # pages may begin at any level
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_typehints_format = "fully-qualified"
+autodoc_default_options = {"members": True}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 default_role = "code"  # docstrings write names in single backticks
 
+# The menu of the site. It stands here, because a code host would show its directives as text.
+MENU = {
+    "Tutorial": ("tutorial/*",),
+    "How-to guides": ("howto/*",),
+    "Reference": (
+        "reference/cli",
+        "reference/operators",
+        "reference/passes",
+        "reference/ir",
+        "reference/program-format",
+        "reference/python-api",
+        "glossary",
+    ),
+    "Explanation": (
+        "explanation/method",
+        "explanation/accuracy",
+        "explanation/schedule",
+        "explanation/loihi",
+        "architecture",
+    ),
+}
 
-def setup(_app: Sphinx) -> None:
-    """Show what a code host draws from Mermaid as its text, which a site can do offline."""
+
+def add_menu(app: Sphinx, page: str, source: list[str]) -> None:
+    """Append the menu to the source of the first page."""
+    if page == app.config.root_doc:
+        for caption, pages in MENU.items():
+            options = f":caption: {caption}\n:maxdepth: 1\n:hidden:\n:glob:\n"
+            listed = "\n".join(pages)
+            source[0] += f"\n```{{toctree}}\n{options}\n{listed}\n```\n"
+
+
+def read_sections(
+    app: Sphinx, what: str, name: str, found: object, options: Any, lines: list[str]
+) -> None:
+    """Read Args, Returns and Raises; of a property they would take the text before a colon."""
+    if what != "property":
+        lines[:] = GoogleDocstring(lines, Config(), app, what, name, found, options).lines()
+
+
+def setup(app: Sphinx) -> None:
+    """Add the menu, and show Mermaid diagrams as text: drawing them takes a script from a host."""
+    app.connect("source-read", add_menu)
+    app.connect("autodoc-process-docstring", read_sections)
     lexer_classes["mermaid"] = TextLexer
