@@ -4,6 +4,8 @@ Sphinx with MyST reads the same Markdown files that a code host shows. Nothing i
 building, and the pages load nothing from other hosts: no fonts, no scripts.
 """
 
+import fnmatch
+from itertools import chain
 from typing import Any
 
 from pygments.lexers.special import TextLexer
@@ -32,36 +34,26 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 default_role = "code"  # docstrings write names in single backticks
 
-# The menu of the site. It stands here, because a code host would show its directives as text.
+# The menu of the site: pages in order, and patterns for the others of a folder. It stands here,
+# because a code host would show its directives as text.
 MENU = {
-    "Tutorial": ("tutorial/*",),
-    "How-to guides": ("howto/*",),
-    "Reference": (
-        "reference/cli",
-        "reference/operators",
-        "reference/passes",
-        "reference/ir",
-        "reference/program-format",
-        "reference/python-api",
-        "glossary",
-    ),
-    "Explanation": (
-        "explanation/method",
-        "explanation/accuracy",
-        "explanation/schedule",
-        "explanation/loihi",
-        "architecture",
-    ),
+    "Tutorial": "tutorial/*",
+    "How-to guides": "howto/*",
+    "Reference": "reference/cli reference/operators reference/passes reference/* glossary",
+    "Explanation": "explanation/method explanation/accuracy explanation/* architecture",
 }
 
 
 def add_menu(app: Sphinx, page: str, source: list[str]) -> None:
     """Append the menu to the source of the first page."""
-    if page == app.config.root_doc:
-        for caption, pages in MENU.items():
-            options = f":caption: {caption}\n:maxdepth: 1\n:hidden:\n:glob:\n"
-            listed = "\n".join(pages)
-            source[0] += f"\n```{{toctree}}\n{options}\n{listed}\n```\n"
+    if page != app.config.root_doc:
+        return
+    for caption, patterns in MENU.items():
+        found = [sorted(fnmatch.filter(app.env.found_docs, one)) for one in patterns.split()]
+        pages = "\n".join(dict.fromkeys(chain.from_iterable(found)))
+        source[0] += (
+            f"\n```{{toctree}}\n:caption: {caption}\n:maxdepth: 1\n:hidden:\n\n{pages}\n```\n"
+        )
 
 
 def read_sections(
