@@ -126,7 +126,7 @@ def compared(known: dict[str, Any], found: dict[str, Any]) -> list[str]:
 def different(one: Any, other: Any) -> int:
     """How many elements differ: all, if an array is missing or has another shape."""
     if one is None or other is None or one.shape != other.shape:
-        return max(array.size for array in (one, other) if array is not None)
+        return int(max(array.size for array in (one, other) if array is not None))
     return int(np.count_nonzero(one != other))
 
 

@@ -14,6 +14,8 @@ import pytest
 
 import qcompiler
 from qcompiler.ir import show
+from qcompiler.ir.execution.evaluate import evaluate
+from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.calibration import data
 from qcompiler.passes.calibration.snap import less, snapped
@@ -38,7 +40,7 @@ class Noise:
 
 def disturb(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Disturb what all passes see of the real network."""
-    noise, writer, evaluate = Noise(seed), data.OnnxWriter, data.evaluate
+    noise = Noise(seed)
 
     class Session:
         def __init__(self, inner: Any) -> None:
@@ -47,7 +49,7 @@ def disturb(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
         def run(self, *given: Any) -> list[Array]:
             return [noise.on(array, 2.0**-23) for array in self.inner.run(*given)]
 
-    class Writer(writer):
+    class Writer(OnnxWriter):
         def session(self, *given: Any) -> Any:
             return Session(super().session(*given))
 
