@@ -22,7 +22,7 @@ html_title = "qcompiler"
 html_static_path: list[str] = []
 html_copy_source = False
 html_show_sphinx = False
-pygments_style = "friendly"
+pygments_style = "xcode"
 
 # Anchors of headings are those that a code host gives them; a broken link is an error.
 myst_heading_anchors = 4
@@ -37,10 +37,22 @@ default_role = "code"  # docstrings write names in single backticks
 # The menu of the site: pages in order, and patterns for the others of a folder. It stands here,
 # because a code host would show its directives as text.
 MENU = {
-    "Tutorial": "tutorial/*",
-    "How-to guides": "howto/*",
-    "Reference": "reference/cli reference/operators reference/passes reference/* glossary",
-    "Explanation": "explanation/method explanation/accuracy explanation/* architecture",
+    "Tutorial": ("tutorial/your-network", "tutorial/*"),
+    "How-to guides": ("howto/*",),
+    "Reference": (
+        "reference/cli",
+        "reference/operators",
+        "reference/passes",
+        "reference/*",
+        "glossary",
+    ),
+    "Explanation": (
+        "explanation/method",
+        "explanation/accuracy",
+        "explanation/schedule",
+        "explanation/*",
+    ),
+    "Development": ("architecture",),
 }
 
 
@@ -49,7 +61,7 @@ def add_menu(app: Sphinx, page: str, source: list[str]) -> None:
     if page != app.config.root_doc:
         return
     for caption, patterns in MENU.items():
-        found = [sorted(fnmatch.filter(app.env.found_docs, one)) for one in patterns.split()]
+        found = [sorted(fnmatch.filter(app.env.found_docs, one)) for one in patterns]
         pages = "\n".join(dict.fromkeys(chain.from_iterable(found)))
         source[0] += (
             f"\n```{{toctree}}\n:caption: {caption}\n:maxdepth: 1\n:hidden:\n\n{pages}\n```\n"

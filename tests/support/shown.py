@@ -1,10 +1,10 @@
 """Whether commands and examples print what the documentation shows.
 
-The same model and data make the same program nearly everywhere (docs/explanation/portability.md), and what a
-program answers is exact. So figures may differ for two reasons only. Real numbers come from single
-precision: their last digit may round the other way, and numbers that are shown in full differ by a
-millionth. And where the trained network is compared with, a frame may be another one's, if its two
-largest outputs are as close as that.
+The same model and data make the same program nearly everywhere, as said in
+docs/explanation/portability.md, and what a program answers is exact. So figures may differ for two
+reasons only. Real numbers come from single precision: their last digit may round the other way, and
+numbers that are shown in full differ by a millionth. And where the trained network is compared
+with, a frame may be another one's, if its two largest outputs are as close as that.
 """
 
 from __future__ import annotations
