@@ -10,7 +10,7 @@ FOLDERS := qcompiler ir passes backends
 FILES := $(sort $(shell find $(FOLDERS) -name '*.py'))
 STAMP := .venv/installed-$(shell echo '$(FILES)' | cksum | cut -d' ' -f1)
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test lint bench pictures clean
 
 install: $(STAMP)
 
@@ -35,6 +35,10 @@ lint: install
 
 bench: install
 	$(PY) benchmarks/bench.py $(ARGS)
+
+pictures: install
+	$(PY) -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict -e '.[docs]'
+	for name in raster window frames slices dataflow; do $(PY) docs/pictures/$$name.py || exit 1; done
 
 clean:
 	rm -rf .venv build dist *.egg-info examples/digits/build .mypy_cache .pytest_cache .ruff_cache .hypothesis
