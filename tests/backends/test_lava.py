@@ -206,13 +206,10 @@ def test_an_error_while_running_stops_all_processes() -> None:
 SCRIPT = """
 import sys
 import numpy as np
-from qcompiler.backends import backend
-from qcompiler.backends.chips import LOIHI_2
-from qcompiler.backends.lava import LavaEngine, Runtime
-from qcompiler.backends.netlist import build
+from qcompiler.backends.loihi.lava.engine import LavaEngine
 
-sys.path.insert(0, "tests")
-from spiking import Net, final
+sys.path.insert(0, ".")
+from tests.support.spiking import Net, final
 
 net = Net(14)
 graph = final(net.graph(net.dense(net.input((6,), 4), 5, 4)))

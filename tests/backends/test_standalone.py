@@ -132,16 +132,16 @@ def test_its_parts_share_no_name() -> None:
 
 def hostile(graph: Graph, mark: Path) -> netlist.Netlist:
     name = f"x\"\"\"'),) or __import__('os').mkdir({str(mark)!r}) #\n\\"
-    netlist = build(graph)
-    groups = tuple(replace(g, name=name, origin=(name,)) for g in netlist.populations)
-    return replace(netlist, populations=groups, synapses=())
+    network = build(graph)
+    groups = tuple(replace(g, name=name, origin=(name,)) for g in network.populations)
+    return replace(network, populations=groups, synapses=())
 
 
 def test_names_cannot_carry_code(program: Program, tmp_path: Path) -> None:
-    netlist = hostile(program.graph, tmp_path / "mark")
+    network = hostile(program.graph, tmp_path / "mark")
     space = dict(vars(netlist))
-    exec(emitter.table(netlist), space)
-    assert space["NETWORK"].populations == netlist.populations
+    exec(emitter.table(network), space)
+    assert space["NETWORK"].populations == network.populations
     assert not (tmp_path / "mark").exists()
 
 
