@@ -13,4 +13,4 @@ def test_table_is_current() -> None:
     page = PAGE.read_text(encoding="utf-8")
     if f"Operators of onnx {onnx.__version__}." not in page:
         pytest.skip("the page is about another version of onnx")
-    assert updated(page) == page, "run python -m tests.operators_page"
+    assert updated(page) == page, "run python -m tests.support.operators_page"

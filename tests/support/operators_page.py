@@ -1,4 +1,4 @@
-"""Writes the table of all operators in docs/operators.md; run it with ``python -m``."""
+"""Writes the table of all operators in docs/reference/operators.md; run it with ``python -m``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qcompiler.frontend.model.refusals import TWO, refusal
 from qcompiler.ir import InvalidModel, UnsupportedModel
 from tests.frontend.test_onnx_backend import array, joins, model_cases, node_cases, run
 
-PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "operators.md"
 BEGIN, END = "<!-- begin of the table of all operators -->", "<!-- end of the table -->"
 
 
@@ -25,8 +25,8 @@ def table() -> str:
     lines = [
         f"{BEGIN}\n",
         f"Operators of onnx {onnx.__version__}. The numbers are those of ONNX's own test cases",
-        "that read real numbers: compiled with the right result, and refused with a reason,",
-        "many of them because they reduce or move the batch axis. No case is wrong.\n",
+        "that read real numbers: compiled with the right result, and refused with a reason. Many",
+        "are refused because they reduce or move the batch axis. No case is wrong.\n",
         "| operator | becomes | right | refused | reason; remedy |",
         "|---|---|---:|---:|---|",
     ]
