@@ -32,8 +32,8 @@ class Counters:
     ``saturated`` counts inputs beyond either end of their range and potentials above theirs, of
     ``coded`` that have one (0: not counted).
     ``first`` sums the step of each frame's first output spike; ``last`` is the latest of all.
-    ``beyond`` counts, by population, the frames that did not keep to its calibrated bounds (None:
-    not counted), ``exceeded`` those that did not keep to all.
+    ``exceeded`` counts frames in which any population left its calibrated bounds;
+    ``exceeded_by_population`` counts them by population (None: not counted).
     """
 
     frames: int = 0
@@ -44,16 +44,19 @@ class Counters:
     first: int = 0
     last: int = 0
     exceeded: int = 0
-    beyond: dict[str, int] | None = None
+    exceeded_by_population: dict[str, int] | None = None
 
     def add(self, other: Counters) -> None:
         """Take the counts of further frames in."""
         self.last = max(self.last, other.last)
         for name in ("frames", "spikes", "events", "saturated", "coded", "first", "exceeded"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        if other.beyond is not None:
-            known = self.beyond or {}
-            self.beyond = {name: known.get(name, 0) + n for name, n in other.beyond.items()}
+        if other.exceeded_by_population is not None:
+            known = self.exceeded_by_population or {}
+            self.exceeded_by_population = {
+                name: known.get(name, 0) + count
+                for name, count in other.exceeded_by_population.items()
+            }
 
     def times(self, frames: int) -> Counters:
         """The counters of this many frames like the one counted here."""
@@ -72,7 +75,7 @@ class Outcome:
     counters: Counters
 
 
-def finish(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ...]:
+def decode_outputs(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ...]:
     """Decode the output populations' levels and do what the host does behind them."""
     known = dict(levels)
     for node in graph.nodes:
@@ -96,7 +99,7 @@ def output_nodes(graph: Graph) -> tuple[Node, ...]:
     return tuple(found.values())
 
 
-def inner_nodes(graph: Graph) -> tuple[Node, ...]:
+def hidden_nodes(graph: Graph) -> tuple[Node, ...]:
     """The populations that neither encode inputs nor are decoded; if there are none, the latter."""
     ends = output_nodes(graph)
     found = (node for node in spiking_nodes(graph) if not isinstance(node.op, Encode))
@@ -140,7 +143,7 @@ def _is_last_digit(node: Node) -> bool:
     return isinstance(node.op, Encode) and node.op.digit == 0
 
 
-def frame_step(graph: Graph, budget: int = 1 << 26) -> int:
+def frames_per_batch(graph: Graph, budget: int = 1 << 26) -> int:
     """Frames to run at once, so that the largest population stays within a budget of bytes."""
     largest = max((size(node.result.type) for node in graph.nodes), default=1)
     return int(max(1, min(256, budget // (32 * largest))))

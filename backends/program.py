@@ -17,9 +17,9 @@ from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
 
 from . import storage
 from .backend import Backend, Engine, EngineFactory, Progress
-from .host import Counters, frame_step, inner_nodes
-from .report import Report, report_of
-from .unproved import unproved
+from .calibrated_limits import describe_calibrated_limits
+from .host import Counters, frames_per_batch, hidden_nodes
+from .report import Report, build_report
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Program:
     @property
     def t_max(self) -> int:
         """Spike times that a value can take, the most of all that are no inputs or outputs."""
-        return max(spikes_of(node.result).t_max for node in inner_nodes(self.graph))
+        return max(spikes_of(node.result).t_max for node in hidden_nodes(self.graph))
 
     @property
     def engines(self) -> tuple[EngineFactory, ...]:
@@ -52,7 +52,7 @@ class Program:
     @property
     def unproved_checks(self) -> tuple[str, ...]:
         """Checks that rest on calibration data, a sentence each; all others are proved."""
-        return unproved(self.graph)
+        return describe_calibrated_limits(self.graph)
 
     def run(self, *inputs: Array, engine: str = "fast") -> Array | tuple[Array, ...]:
         """Outputs in real units for a batch an input, ``frames x shape``; a tuple if several.
@@ -113,7 +113,7 @@ class Program:
             raise DataError("inputs go one by one, run(a, b), not in a list") from error
         self._check(inputs)
         frames = len(inputs[0])
-        step = frames if self._factory(engine).streams else frame_step(self.graph)
+        step = frames if self._factory(engine).streams else frames_per_batch(self.graph)
         for begin in range(0, frames, step):
             yield tuple(array[begin : begin + step] for array in inputs)
 
@@ -131,7 +131,7 @@ class Program:
     def report(self) -> Report:
         """What the network consists of, and when what happens."""
         backend = self.backend
-        return report_of(self.graph, backend.name, backend.chip, self.unproved_checks)
+        return build_report(self.graph, backend.name, backend.chip, self.unproved_checks)
 
     def save(self, directory: str | Path) -> None:
         """Write the program, whole or not at all; ProgramError if that fails."""

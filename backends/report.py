@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.loihi.mapping.core_map import Layout, place
-from qcompiler.backends.loihi.netlist.build import build, frame_interval
+from qcompiler.backends.loihi.mapping.core_map import CoreMapping, map_to_cores
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist, frame_interval
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.snn import Population, Relay
 from qcompiler.ir.spiking.integer_network import (
@@ -80,7 +80,7 @@ class Report:
         return asdict(self)
 
 
-def report_of(graph: Graph, target: str, chip: Chip | None, unproved: tuple[str, ...]) -> Report:
+def build_report(graph: Graph, target: str, chip: Chip | None, unproved: tuple[str, ...]) -> Report:
     """Gather a report from a scheduled graph."""
     rows = tuple(_population(graph, node) for node in spiking_nodes(graph))
     outputs = {node.result.name for node in output_nodes(graph)}
@@ -93,19 +93,23 @@ def report_of(graph: Graph, target: str, chip: Chip | None, unproved: tuple[str,
         unproved,
         rows,
     )
-    return _placed(report, place(build(graph), chip)[0]) if chip else report
+    return (
+        _with_core_mapping(report, map_to_cores(build_netlist(graph), chip)[0]) if chip else report
+    )
 
 
-def _placed(report: Report, layout: Layout) -> Report:
-    on = {placement.population: placement for placement in layout.placements}
+def _with_core_mapping(report: Report, mapping: CoreMapping) -> Report:
+    on = {placement.population: placement for placement in mapping.placements}
     rows = tuple(
-        replace(row, cores=on[row.name].cores, core_use=on[row.name].most.shares(layout.chip))
+        replace(
+            row, cores=on[row.name].cores, core_use=on[row.name].peak_usage.shares(mapping.chip)
+        )
         if row.name in on
         else row
         for row in report.populations
     )
-    chip = layout.chip.name
-    return replace(report, populations=rows, chip=chip, cores=layout.cores, chips=layout.chips)
+    chip = mapping.chip.name
+    return replace(report, populations=rows, chip=chip, cores=mapping.cores, chips=mapping.chips)
 
 
 def _population(graph: Graph, node: Node) -> PopulationReport:

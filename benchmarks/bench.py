@@ -31,8 +31,8 @@ import numpy as np
 import onnxruntime
 
 import qcompiler
-from qcompiler.backends.loihi.lava.engine import LavaEngine, Runtime, available
-from qcompiler.backends.reference.fast import FastEngine
+from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime, why_unavailable
+from qcompiler.backends.reference.fast_engine import FastEngine
 
 _HERE = Path(__file__).parent
 _DIGITS = _HERE.parent / "examples" / "digits"
@@ -72,7 +72,7 @@ def main() -> int:
         plans = prepare(Path(folder))
         compiling = list(told(costs(plans), cost_line, given.json))
         running = list(told(speeds(plans, 5 if given.quick else 31), speed_line, given.json))
-        if (missing := available()) and not given.json:
+        if (missing := why_unavailable()) and not given.json:
             print(f"lava: left out, {missing}")
         found = iter(()) if missing else simulations(plans, 1 if given.quick else 4)
         simulating = list(told(found, lava_line, given.json))

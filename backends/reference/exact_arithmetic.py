@@ -9,18 +9,18 @@ from qcompiler.ir.snn import Connect, Convolve
 from qcompiler.ir.spiking.integer_network import Layer, connection, spikes_of, weight_of
 from qcompiler.ir.spiking.synapse import fan_in
 
-_BYTE_SPAN = 1 << 18  # slope times levels up to which rounding ties up crosses nothing else
-_INTEGER_WORK = 256  # synapses a neuron from which 8-bit kernels are worth their conversions
+_INT8_LIMIT = 1 << 18  # slope times levels up to which rounding ties up crosses nothing else
+_MIN_INT8_FAN_IN = 256  # synapses a neuron from which 8-bit kernels are worth their conversions
 
 
-def per_output(layer: Layer, array: Array) -> bool:
+def is_per_channel(layer: Layer, array: Array) -> bool:
     """Whether an array that spreads over a population has one number an output channel."""
     return array.ndim == 0 or (
         all(n == 1 for n in array.shape[1:]) and (len(layer.spikes.shape) == array.ndim)
     )
 
 
-def by_output(layer: Layer, array: Array) -> Array:
+def per_channel(layer: Layer, array: Array) -> Array:
     """One number an output channel, of an array that is `per_output`."""
     return np.broadcast_to(array.reshape(-1), layer.spikes.shape[:1]).astype(np.int64)
 
@@ -31,7 +31,7 @@ def common_factor(layer: Layer) -> int:
     return 2 if even else 1
 
 
-def folds(layer: Layer) -> bool:
+def fits_float32(layer: Layer) -> bool:
     """Whether ``sum (W / D) q + (B + 1/2) / D`` in float32 stays within ``1 / (2 D)`` of exact.
 
     A sum of n products has an error below ``(n + 3) 2**-24`` of the sum of their magnitudes.
@@ -41,7 +41,7 @@ def folds(layer: Layer) -> bool:
     ):
         return False
     (synapse,) = layer.synapses
-    if not (per_output(layer, layer.bias) and per_output(layer, layer.slope)):
+    if not (is_per_channel(layer, layer.bias) and is_per_channel(layer, layer.slope)):
         return False
     weight, source = np.abs(weight_of(synapse).astype(np.int64)), spikes_of(synapse.operands[0])
     magnitude = source.top * fan_in(connection(synapse), weight, source.shape)
@@ -49,7 +49,7 @@ def folds(layer: Layer) -> bool:
     return bool((terms * (magnitude + np.abs(layer.bias) + 0.5)).max() < 1 << 23)
 
 
-def fits_bytes(layer: Layer) -> bool:
+def fits_int8(layer: Layer) -> bool:
     """Whether 8-bit kernels make exact levels of it, and are faster."""
     if len(layer.synapses) != 1:
         return False
@@ -58,11 +58,11 @@ def fits_bytes(layer: Layer) -> bool:
     factor = common_factor(layer)
     return (
         isinstance(op, Convolve | Connect)
-        and weight[0].size >= _INTEGER_WORK
+        and weight[0].size >= _MIN_INT8_FAN_IN
         and len(weight) >= 16
-        and per_output(layer, layer.bias)
-        and per_output(layer, layer.slope)
+        and is_per_channel(layer, layer.bias)
+        and is_per_channel(layer, layer.slope)
         and -128 * factor <= weight.min() <= weight.max() <= 127 * factor
         and max(layer.spikes.top, spikes_of(synapse.operands[0]).top) <= 127
-        and layer.slope.max() / factor * (layer.spikes.top + 2) <= _BYTE_SPAN
+        and layer.slope.max() / factor * (layer.spikes.top + 2) <= _INT8_LIMIT
     )

@@ -23,13 +23,13 @@ REFERENCE = Backend(
 
 
 def _fast(graph: Graph) -> Engine:
-    from .fast import FastEngine
+    from .fast_engine import FastEngine
 
     return FastEngine(graph)
 
 
 def _steps(graph: Graph) -> Engine:
-    from .steps import StepsEngine
+    from .steps_engine import StepsEngine
 
     return StepsEngine(graph)
 

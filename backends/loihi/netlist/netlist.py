@@ -114,10 +114,10 @@ class Netlist:
         return tuple(sorted({tick for row in self.synapses for tick in row.ticks}))
 
     @property
-    def tops(self) -> dict[str, int]:
+    def max_levels(self) -> dict[str, int]:
         """The highest level of every source and population, by name."""
-        tops = {source.name: source.t_max - 1 for source in self.sources}
-        return tops | {group.name: group.close - group.read for group in self.populations}
+        max_levels = {source.name: source.t_max - 1 for source in self.sources}
+        return max_levels | {group.name: group.close - group.read for group in self.populations}
 
 
 NETWORK = Netlist()

@@ -13,7 +13,7 @@ from typing import Any
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet_logging() -> Iterator[None]:
     """Keep the handlers that every Lava process adds to the root logger off it."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -24,7 +24,7 @@ def quiet() -> Iterator[None]:
         root.setLevel(level)
 
 
-class Interrupts:
+class InterruptGuard:
     """Keeps interrupts from child processes, which the parent ends, and delays them here.
 
     Children that are forked inside of the context ignore interrupts. In this process they wait
@@ -34,10 +34,10 @@ class Interrupts:
     def __init__(self) -> None:
         self.before: Any = None
         self.parent = os.getpid()
-        self.waiting = False
+        self.delaying = False
         self.pending: tuple[int, FrameType | None] | None = None
 
-    def __enter__(self) -> Interrupts:
+    def __enter__(self) -> InterruptGuard:
         """Take over; nothing happens outside of the main thread, where no interrupt arrives."""
         if threading.current_thread() is threading.main_thread():
             self.before = signal.getsignal(signal.SIGINT)
@@ -53,7 +53,7 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self.parent:
             return
-        if self.waiting:
+        if self.delaying:
             self.pending = (number, frame)
         else:
             self.before(number, frame)
@@ -61,17 +61,17 @@ class Interrupts:
     @contextmanager
     def delayed(self) -> Iterator[None]:
         """Let interrupts wait until the end of the block."""
-        self.waiting = True
+        self.delaying = True
         try:
             yield
         finally:
-            self.waiting = False
+            self.delaying = False
             if pending := self.pending:
                 self.pending = None
                 self.before(*pending)
 
 
-def forget(processes: list[Any]) -> None:
+def unregister(processes: list[Any]) -> None:
     """Drop processes from Lava's register, which would keep their weights forever."""
     from lava.magma.core.process.process import ProcessServer
 

@@ -21,10 +21,10 @@ from qcompiler.ir.spiking.integer_network import (
 from qcompiler.ir.spiking.synapse import current
 from qcompiler.ir.view import View, arrange
 
-from .bounds_monitor import Watch
+from .bounds_monitor import BoundsMonitor
 
 
-class Way:
+class SynapsePath:
     """The way of spikes from a population, behind views, through a synapse or a pool."""
 
     def __init__(self, graph: Graph, node: Node) -> None:
@@ -37,7 +37,7 @@ class Way:
             node = before
             self.views.insert(0, (before.op, before.arrays))
 
-    def through(self, spikes: Array) -> Array:
+    def propagate(self, spikes: Array) -> Array:
         """The currents that spikes bring; behind a pool, the groups in which there is any."""
         for view, constants in self.views:
             spikes = arrange(view, spikes, *constants)
@@ -47,7 +47,7 @@ class Way:
 
 
 @dataclass
-class Cell:
+class SimulatedPopulation:
     """One population in simulation.
 
     ``fired`` holds each neuron's spike step, or -1; ``due`` the spikes that arrive at each step.
@@ -56,14 +56,14 @@ class Cell:
     node: Node
     graph: Graph
     batch: int
-    fired: Array = field(init=False)
-    due: defaultdict[int, list[tuple[Way, Array]]] = field(init=False)
+    spike_steps: Array = field(init=False)
+    arrivals: defaultdict[int, list[tuple[SynapsePath, Array]]] = field(init=False)
     saturated: int = 0
-    watch: Watch | None = None
+    monitor: BoundsMonitor | None = None
 
     def __post_init__(self) -> None:
-        self.fired = np.full((self.batch, *spikes_of(self.node.result).shape), -1, np.int64)
-        self.due = defaultdict(list)
+        self.spike_steps = np.full((self.batch, *spikes_of(self.node.result).shape), -1, np.int64)
+        self.arrivals = defaultdict(list)
 
     def step(self, step: int) -> Array | None:
         """Advance one step, on the spikes that arrive; return which neurons fire now."""
@@ -71,10 +71,10 @@ class Cell:
 
     def fire(self, step: int, spikes: Array) -> Array | None:
         """Record spikes of neurons that have not fired yet."""
-        spikes = spikes & (self.fired < 0)
+        spikes = spikes & (self.spike_steps < 0)
         if not spikes.any():
             return None
-        self.fired[spikes] = step
+        self.spike_steps[spikes] = step
         return spikes
 
     def levels(self, exceeded: Array) -> Array:
@@ -83,15 +83,15 @@ class Cell:
         ``exceeded`` lists the frames that went beyond calibrated bounds, as one truth value each.
         """
         code, begin = spikes_of(self.node.result), self.begin
-        fired = self.fired[~exceeded]
-        if (fired < begin).any() or (fired > begin + code.top).any():
+        spike_steps = self.spike_steps[~exceeded]
+        if (spike_steps < begin).any() or (spike_steps > begin + code.top).any():
             raise ProgramError(f"neurons of %{self.node.result.name} spike outside their window")
-        return step_of(code, begin, self.fired)
+        return step_of(code, begin, self.spike_steps)
 
-    def clipped(self, levels: Array) -> Array:
+    def clipped_levels(self, levels: Array) -> Array:
         """Levels as the host takes them: early spikes are the highest, missing ones the lowest."""
         code = spikes_of(self.node.result)
-        result: Array = np.where(self.fired < 0, 0, levels.clip(0, code.top))
+        result: Array = np.where(self.spike_steps < 0, 0, levels.clip(0, code.top))
         return result
 
     @property
@@ -100,7 +100,7 @@ class Cell:
         return last_step(self.node) - spikes_of(self.node.result).top
 
 
-class Source(Cell):
+class InputPopulation(SimulatedPopulation):
     """Input spikes, from encoded data."""
 
     times: Array
@@ -110,17 +110,17 @@ class Source(Cell):
         return self.fire(step, self.times == step)
 
 
-class Gate(Cell):
+class FirstSpikePopulation(SimulatedPopulation):
     """Passes the first spike of each group."""
 
     def step(self, step: int) -> Array | None:
         """Fire where any neuron of the group did."""
-        for way, spikes in self.due.pop(step, ()):
-            return self.fire(step, way.through(spikes))
+        for path, spikes in self.arrivals.pop(step, ()):
+            return self.fire(step, path.propagate(spikes))
         return None
 
 
-class Integrator(Cell):
+class IntegratingPopulation(SimulatedPopulation):
     """Currents and membranes of a population."""
 
     def __post_init__(self) -> None:
@@ -128,23 +128,25 @@ class Integrator(Cell):
         op = self.node.op
         assert isinstance(op, Population)
         self.op = op
-        self.lines = control_lines(self.graph, self.node)
+        self.control_currents = control_lines(self.graph, self.node)
         self.layer = layer_of(self.graph, self.node)
-        self.u = np.zeros(self.fired.shape)
-        self.v = np.zeros(self.fired.shape)
+        self.u = np.zeros(self.spike_steps.shape)
+        self.v = np.zeros(self.spike_steps.shape)
         if self.layer.bounds is not None:
-            self.watch = Watch(self.layer.bounds, Window(*op.window), self.fired.shape)
+            self.monitor = BoundsMonitor(
+                self.layer.bounds, Window(*op.window), self.spike_steps.shape
+            )
 
     def step(self, step: int) -> Array | None:
         """``u += input; v += u``; fire above the threshold, once."""
         arrived: Array | float = 0.0
-        if step in self.due:
-            arrived = sum(way.through(spikes) for way, spikes in self.due.pop(step))
+        if step in self.arrivals:
+            arrived = sum(path.propagate(spikes) for path, spikes in self.arrivals.pop(step))
             self.u += arrived
-        if self.watch:
-            self.watch.take(step, arrived)
-        if step in self.lines:
-            self.u += self.lines[step]
+        if self.monitor:
+            self.monitor.observe(step, arrived)
+        if step in self.control_currents:
+            self.u += self.control_currents[step]
         if step < self.op.window[0] or step > self.op.window[2]:
             return None
         self.v += self.u

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
-from qcompiler.backends.loihi.netlist.synapse_lists import matrices
+from qcompiler.backends.loihi.netlist.synapse_matrices import weight_matrices
 
-Connect = Callable[[str, int], Any]  # from a population's name and size to a port
+PortFactory = Callable[[str, int], Any]  # from a population's name and size to a port
 
 
 class Network:
@@ -26,8 +26,8 @@ class Network:
         self,
         netlist: Netlist,
         arrays: Mapping[str, Any],
-        source: Connect,
-        sink: Connect,
+        source: PortFactory,
+        sink: PortFactory,
         record: Sequence[str],
         fixed: bool = True,
     ) -> None:
@@ -35,22 +35,22 @@ class Network:
         self.processes: list[Any] = []
         self.ends: dict[str, Any] = {}
         self.steps = 0
-        self.links: list[tuple[Any, Any]] = []
-        cells = {group.name: self._neurons(group) for group in netlist.populations}
-        self.senders = {name: cell.s_out for name, cell in cells.items()}
+        self.connections: list[tuple[Any, Any]] = []
+        neurons = {group.name: self._neurons(group) for group in netlist.populations}
+        self.senders = {name: process.s_out for name, process in neurons.items()}
         self.ticks = netlist.ticks
         if self.ticks:
             self.senders[CLOCK] = self._clocks().s_out
-        heard = {row.source for row in netlist.synapses}
+        connected = {row.source for row in netlist.synapses}
         for row in netlist.sources:
-            if row.name in heard:
+            if row.name in connected:
                 size = int(np.prod(row.shape, dtype=np.int64))
                 self.senders[row.name] = source(row.name, size)
         groups = {group.name: group for group in netlist.populations}
         self.labels = {CLOCK: "clock", **{row.name: row.input for row in netlist.sources}}
         self.labels |= {name: group.label for name, group in groups.items()}
         for synapses in netlist.synapses:
-            self._connect(synapses, groups[synapses.target], cells[synapses.target].a_in)
+            self._connect(synapses, groups[synapses.target], neurons[synapses.target].a_in)
         for name in record:
             self._link(self.senders[name], sink(name, self.senders[name].shape[0]))
 
@@ -59,17 +59,17 @@ class Network:
 
     def _link(self, sender: Any, receiver: Any) -> None:
         sender.connect(receiver)
-        self.links.append((sender, receiver))
+        self.connections.append((sender, receiver))
 
     def _neurons(self, group: Population) -> Any:
         from lava.proc.lif.process import LIFReset
 
-        keep, forget = (-1, 4095) if self.fixed else (0, 1)  # the chip adds 1 to du
+        no_decay, full_decay = (-1, 4095) if self.fixed else (0, 1)  # the chip adds 1 to du
         interval = self.netlist.interval
         process = LIFReset(
             shape=(group.size,),
             name=group.label,
-            du=keep if group.persistent else forget,
+            du=no_decay if group.persistent else full_decay,
             dv=0,
             vth=group.threshold,
             reset_interval=interval,
@@ -98,7 +98,7 @@ class Network:
         weights, order = self._array(row.weights).astype(np.int32), self._array(row.order)
         shape = (group.size, sender.shape[0])
         held = replace(row, weights=weights, order=order)
-        parts = matrices(held, self.ticks, shape, group, self.fixed)
+        parts = weight_matrices(held, self.ticks, shape, group, self.fixed)
         for index, (matrix, exponent) in enumerate(parts):
             name = f"{self.labels[row.source]} -> {group.label}"
             name += f" ({index})" if index else ""

@@ -22,7 +22,7 @@ from qcompiler.backends.backend import Progress
 from qcompiler.backends.host import (
     Counters,
     Outcome,
-    finish,
+    decode_outputs,
     output_nodes,
     output_steps,
     saturated_inputs,
@@ -61,9 +61,9 @@ class FastEngine:
 
         Without ``count`` the counters are left at 0, and nothing is spent on them.
         """
-        levels, beyond = self._levels(inputs, record, count)
-        outputs = finish(self._tail, levels)
-        counters = self._counters(inputs, levels, beyond) if count else Counters(len(inputs[0]))
+        levels, saturated = self._levels(inputs, record, count)
+        outputs = decode_outputs(self._tail, levels)
+        counters = self._counters(inputs, levels, saturated) if count else Counters(len(inputs[0]))
         return Outcome(outputs, levels if record else {}, counters)
 
     def _levels(
@@ -73,8 +73,8 @@ class FastEngine:
         arrays = (x.astype(np.float32, copy=False) for x in inputs)
         results = session.run(None, dict(zip(given, arrays, strict=True)))
         levels = dict(zip(names, results, strict=False))
-        beyond = sum(int(found) for found in results[len(names) :])
-        return {name: q.astype(np.int64) for name, q in levels.items()}, beyond
+        saturated = sum(int(found) for found in results[len(names) :])
+        return {name: q.astype(np.int64) for name, q in levels.items()}, saturated
 
     def _session(self, record: bool, count: bool) -> _Session:
         if (record, count) not in self._sessions:
@@ -86,11 +86,11 @@ class FastEngine:
         return self._sessions[record, count]
 
     def _counters(
-        self, inputs: tuple[Array, ...], levels: Mapping[str, Array], beyond: int
+        self, inputs: tuple[Array, ...], levels: Mapping[str, Array], saturated: int
     ) -> Counters:
         found = self.static.times(len(inputs[0]))
         found.first, found.last = output_steps(self.graph, levels)
-        found.saturated = beyond + saturated_inputs(self.graph, inputs)
+        found.saturated = saturated + saturated_inputs(self.graph, inputs)
         return found
 
 

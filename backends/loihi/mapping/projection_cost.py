@@ -26,10 +26,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from qcompiler.backends.loihi.netlist.netlist import Population, Synapses
-from qcompiler.backends.loihi.netlist.synapse_lists import split, windows
+from qcompiler.backends.loihi.netlist.synapse_matrices import receptive_fields, split_weights
 from qcompiler.ir.kernels import Array, of_rank
 
-from .core_grid import Grid, plane, table
+from .core_grid import CoreGrid, channels_and_positions, summed_area_table
 
 _WEIGHT, _DELAY = 8, 6  # bits of a synapse
 _INDEX = 6  # and of its neuron's number: as many as it takes, but no less than these, or none
@@ -37,32 +37,32 @@ _HEADER, _BLOCK, _UNIT = 4 + 6, 64, 64  # bits of a block, its synapses, bits of
 
 
 @dataclass(frozen=True)
-class Load:
+class CoreLoad:
     """What cores spend, ``rows x columns`` of a grid or arrays that spread over them."""
 
     axons: Array
     bits: Array
 
 
-class Fan(Protocol):
+class ProjectionCost(Protocol):
     """One row of synapses onto a population."""
 
     row: Synapses
     synapses: int  # that all cores store
 
-    def load(self, grid: Grid) -> Load:
+    def load(self, grid: CoreGrid) -> CoreLoad:
         """What the row takes on each core of its receivers."""
 
-    def reach(self, grid: Grid) -> Array:
+    def output_axons(self, grid: CoreGrid) -> Array:
         """Output axons of every place of the view of its senders, flat."""
 
 
-def least_memory(synapses: int) -> int:
+def min_synapse_bits(synapses: int) -> int:
     """Bits that so many synapses store at least, on cores of several neurons."""
     return (_WEIGHT + _INDEX) * synapses
 
 
-def memory(synapses: Array, neurons: int, delay: int) -> Array:
+def synapse_bits(synapses: Array, neurons: int, delay: int) -> Array:
     """Bits that axons with these numbers of synapses store on a core of so many neurons.
 
     A block has up to 64 synapses: for each 8 bits of weight, its neuron's number, and 6 bits if
@@ -81,17 +81,19 @@ def _units(bits: Array | int) -> Array:
     return found
 
 
-class Kernel:
+class ConvolutionCost:
     """A convolution: senders reach as many channels as are of their group, in all their windows."""
 
     def __init__(self, row: Synapses, group: Population) -> None:
-        self.row, self.lists = row, len(split(row.weights))
+        self.row, self.weight_parts = row, len(split_weights(row.weights))
         outs, self.ins, *kernel = row.weights.shape
         self.outs, self.area = outs // row.groups, prod(row.senders[1:])
         image = np.arange(self.area, dtype=np.int32).reshape(1, *row.senders[1:])
-        self.seen = windows(row, image, tuple(kernel)).reshape(plane(group)[1], -1)
-        seen = np.count_nonzero(self.seen >= 0)
-        self.synapses = self.lists * row.weights.shape[0] * self.ins * int(seen)
+        self.fields = receptive_fields(row, image, tuple(kernel)).reshape(
+            channels_and_positions(group)[1], -1
+        )
+        fields = np.count_nonzero(self.fields >= 0)
+        self.synapses = self.weight_parts * row.weights.shape[0] * self.ins * int(fields)
         self._windows = lru_cache(maxsize=1)(self._count)
 
     def _count(self, columns: int) -> tuple[Array, Array, Array]:
@@ -100,84 +102,86 @@ class Kernel:
         Returns numbers of windows; how many places each run sees in so many windows,
         ``columns x numbers``; and for each place the number of runs that see it.
         """
-        lengths = np.diff(Grid(1, len(self.seen), 1, columns).lefts)
+        lengths = np.diff(CoreGrid(1, len(self.fields), 1, columns).position_starts)
         kind: Any = np.int32 if columns * self.area < 1 << 31 else np.int64
         begin = np.repeat(np.arange(columns, dtype=kind) * kind(self.area), lengths)
-        keys: Array = (begin[:, None] + self.seen)[self.seen >= 0]
+        keys: Array = (begin[:, None] + self.fields)[self.fields >= 0]
         keys.sort(kind="stable")  # which uses that parts are in order
         starts = np.flatnonzero(np.diff(keys, prepend=-1))
-        often = np.diff(starts, append=len(keys))
-        run, place = np.divmod(keys[starts], self.area)
-        most = int(often.max(initial=0)) + 1
-        found = np.bincount(run * np.int64(most) + often, minlength=columns * most)
+        multiplicity = np.diff(starts, append=len(keys))
+        run, position = np.divmod(keys[starts], self.area)
+        most = int(multiplicity.max(initial=0)) + 1
+        found = np.bincount(run * np.int64(most) + multiplicity, minlength=columns * most)
         found = found.reshape(columns, most)
         used = np.flatnonzero(found.any(axis=0))
-        return used, found[:, used], np.bincount(place, minlength=self.area)
+        return used, found[:, used], np.bincount(position, minlength=self.area)
 
-    def _channels(self, grid: Grid) -> tuple[Array, Array, Array]:
+    def _channels(self, grid: CoreGrid) -> tuple[Array, Array, Array]:
         """Of a run's channels: how many in its first, last and other groups; how many such groups.
 
         Returns both for all kinds of runs, ``kinds x 3``, and the kind of each run.
         """
-        begin, end = grid.tops[:-1], grid.tops[1:]
+        begin, end = grid.channel_starts[:-1], grid.channel_starts[1:]
         first, last = begin // self.outs, (end - 1) // self.outs
-        one, between = first == last, np.maximum(last - first - 1, 0)
-        head = np.where(one, end, (first + 1) * self.outs) - begin
-        tail = np.where(one, 0, end - last * self.outs)
+        projection, between = first == last, np.maximum(last - first - 1, 0)
+        head = np.where(projection, end, (first + 1) * self.outs) - begin
+        tail = np.where(projection, 0, end - last * self.outs)
         keys = (head * (self.outs + 1) + tail) * self.row.groups + between
         _, kinds, which = np.unique(keys, return_index=True, return_inverse=True)
         reached = np.stack([head, tail, np.full_like(head, self.outs)], axis=1)
-        groups = np.stack([np.ones_like(head), ~one, between], axis=1)
+        groups = np.stack([np.ones_like(head), ~projection, between], axis=1)
         return reached[kinds], groups[kinds], which
 
-    def load(self, grid: Grid) -> Load:
+    def load(self, grid: CoreGrid) -> CoreLoad:
         """See `Fan`."""
-        often, places, _ = self._windows(grid.columns)
+        multiplicity, positions, _ = self._windows(grid.columns)
         reached, groups, which = self._channels(grid)
-        bits = memory(reached[..., None] * often, grid.neurons, self.row.delay)
-        senders = self.lists * self.ins * groups  # channels at a place
-        stored = (senders[..., None] * bits).sum(axis=1) @ places.T.astype(float)
-        axons = senders.sum(axis=1)[:, None] * places.sum(axis=1)
-        return Load(axons[which], stored[which])
+        bits = synapse_bits(reached[..., None] * multiplicity, grid.neurons, self.row.delay)
+        senders = self.weight_parts * self.ins * groups  # channels at a place
+        stored = (senders[..., None] * bits).sum(axis=1) @ positions.T.astype(float)
+        axons = senders.sum(axis=1)[:, None] * positions.sum(axis=1)
+        return CoreLoad(axons[which], stored[which])
 
-    def reach(self, grid: Grid) -> Array:
+    def output_axons(self, grid: CoreGrid) -> Array:
         """See `Fan`."""
         edges = np.arange(self.row.groups + 1) * self.outs
-        last = np.searchsorted(grid.tops, edges[1:], "left")
-        runs = last - np.searchsorted(grid.tops, edges[:-1], "right") + 1
+        last = np.searchsorted(grid.channel_starts, edges[1:], "left")
+        runs = last - np.searchsorted(grid.channel_starts, edges[:-1], "right") + 1
         found: Array = np.outer(np.repeat(runs, self.ins), self._windows(grid.columns)[2]).ravel()
-        return self.lists * found
+        return self.weight_parts * found
 
 
-class Matrix:
+class DenseCost:
     """Weights ``receivers x senders``; the receivers are channels of one place."""
 
     def __init__(self, row: Synapses, group: Population) -> None:
         self.row = row
-        self.lists = [part != 0 for part, _ in split(row.weights)]
-        self.synapses = sum(int(np.count_nonzero(there)) for there in self.lists)
+        self.weight_parts = [part != 0 for part, _ in split_weights(row.weights)]
+        self.synapses = sum(int(np.count_nonzero(nonzero)) for nonzero in self.weight_parts)
 
-    def load(self, grid: Grid) -> Load:
+    def load(self, grid: CoreGrid) -> CoreLoad:
         """See `Fan`."""
         axons, bits = np.zeros((2, grid.rows, 1), np.int64)
-        for there in self.lists:
-            for index, (a, b) in enumerate(zip(grid.tops[:-1], grid.tops[1:], strict=True)):
-                count = np.bincount(there[a:b].sum(axis=0, dtype=np.int32))
-                stored = memory(np.arange(len(count)), grid.neurons, self.row.delay)
+        for nonzero in self.weight_parts:
+            for index, (a, b) in enumerate(
+                zip(grid.channel_starts[:-1], grid.channel_starts[1:], strict=True)
+            ):
+                count = np.bincount(nonzero[a:b].sum(axis=0, dtype=np.int32))
+                stored = synapse_bits(np.arange(len(count)), grid.neurons, self.row.delay)
                 axons[index] += count[1:].sum()
                 bits[index] += count @ stored
-        return Load(axons, bits)
+        return CoreLoad(axons, bits)
 
-    def reach(self, grid: Grid) -> Array:
+    def output_axons(self, grid: CoreGrid) -> Array:
         """See `Fan`."""
         found = np.zeros(self.row.weights.shape[1], np.int64)
-        for there in self.lists:
-            for a, b in zip(grid.tops[:-1], grid.tops[1:], strict=True):
-                found += there[a:b].any(axis=0)
+        for nonzero in self.weight_parts:
+            for a, b in zip(grid.channel_starts[:-1], grid.channel_starts[1:], strict=True):
+                found += nonzero[a:b].any(axis=0)
         return found
 
 
-class Each:
+class OneToOneCost:
     """From every sender to its counterpart: one synapse a list."""
 
     def __init__(self, row: Synapses, group: Population) -> None:
@@ -187,48 +191,50 @@ class Each:
         if any(n > 1 for n in weights.shape[1:]):
             weights = np.broadcast_to(weights, (*weights.shape[:1], *group.shape[1:]))
         weights = weights.reshape(weights.shape[0] if weights.ndim else 1, -1)
-        count = sum((part != 0).astype(np.int64) for part, _ in split(weights))
-        self.count = np.broadcast_to(count, plane(group))
-        self.table = table(self.count, plane(group))
-        self.synapses = int(self.table[-1, -1])
+        count = sum((part != 0).astype(np.int64) for part, _ in split_weights(weights))
+        self.count = np.broadcast_to(count, channels_and_positions(group))
+        self.summed_area_table = summed_area_table(self.count, channels_and_positions(group))
+        self.synapses = int(self.summed_area_table[-1, -1])
 
-    def load(self, grid: Grid) -> Load:
+    def load(self, grid: CoreGrid) -> CoreLoad:
         """See `Fan`."""
-        synapses = grid.sums(self.table)
-        return Load(synapses, synapses * memory(np.array(1), grid.neurons, self.row.delay))
+        synapses = grid.sums(self.summed_area_table)
+        return CoreLoad(
+            synapses, synapses * synapse_bits(np.array(1), grid.neurons, self.row.delay)
+        )
 
-    def reach(self, grid: Grid) -> Array:
+    def output_axons(self, grid: CoreGrid) -> Array:
         """See `Fan`."""
         return self.count.ravel()
 
 
-class Clock:
+class ClockCost:
     """From every tick of a row to every neuron."""
 
     def __init__(self, row: Synapses, group: Population) -> None:
         self.row = row
-        self.axons = sum(len(split(line)) for line in row.weights)
+        self.axons = sum(len(split_weights(line)) for line in row.weights)
         self.synapses = self.axons * group.size
 
-    def load(self, grid: Grid) -> Load:
+    def load(self, grid: CoreGrid) -> CoreLoad:
         """See `Fan`."""
-        neurons = np.diff(grid.tops)[:, None] * np.diff(grid.lefts)
-        bits = memory(neurons, grid.neurons, self.row.delay)
-        return Load(np.full((1, 1), self.axons), self.axons * bits)
+        neurons = np.diff(grid.channel_starts)[:, None] * np.diff(grid.position_starts)
+        bits = synapse_bits(neurons, grid.neurons, self.row.delay)
+        return CoreLoad(np.full((1, 1), self.axons), self.axons * bits)
 
-    def reach(self, grid: Grid) -> Array:
+    def output_axons(self, grid: CoreGrid) -> Array:
         """Output axons of all of the row's ticks together."""
         return np.array([self.axons * grid.cores])
 
 
-_KINDS: dict[str, Callable[[Synapses, Population], Fan]] = {
-    "kernel": Kernel,
-    "matrix": Matrix,
-    "each": Each,
-    "clock": Clock,
+_KINDS: dict[str, Callable[[Synapses, Population], ProjectionCost]] = {
+    "kernel": ConvolutionCost,
+    "matrix": DenseCost,
+    "each": OneToOneCost,
+    "clock": ClockCost,
 }
 
 
-def fan(row: Synapses, group: Population) -> Fan:
+def cost_of(row: Synapses, group: Population) -> ProjectionCost:
     """The counts of a row onto this population."""
     return _KINDS[row.kind](row, group)

@@ -9,7 +9,7 @@ import numpy as np
 from qcompiler.backends.loihi.netlist.netlist import Population, Source
 
 
-def levels(source: Source, x: Any) -> Any:
+def encode_levels(source: Source, x: Any) -> Any:
     """Real numbers to a source's levels, or digits of them, ``frames x shape``, as int64."""
     x = np.asarray(x).astype(np.float32)
     rounded = np.floor(x * np.float32(1 / source.scale) + np.float32(source.zero + 0.5))
@@ -21,7 +21,7 @@ class NetworkError(Exception):
     """The network does not do what it was compiled to do, or was given what does not fit."""
 
 
-class Feed:
+class InputEncoder:
     """What a source sends when frames follow each other every ``interval`` steps.
 
     ``steps`` holds the steps of its spikes, ``frames x shape``, from each frame's start. The last
@@ -37,9 +37,9 @@ class Feed:
         if np.asarray(x).dtype.kind not in "uibf" or not np.isfinite(x).all():
             raise NetworkError(f"the data for {source.input} hold other than finite real numbers")
         self.start, self.interval = source.start, interval
-        self.steps = source.start + source.t_max - 1 - levels(source, x)
+        self.steps = source.start + source.t_max - 1 - encode_levels(source, x)
 
-    def at(self, now: int) -> Any:
+    def spikes_at(self, now: int) -> Any:
         """Spikes that leave at a step of the run, one number 0.0 or 1.0 a neuron."""
         frame = (now - self.start) // self.interval
         if frame < 0:
@@ -47,19 +47,19 @@ class Feed:
         sent = self.steps[min(frame, len(self.steps) - 1)]
         return (sent.ravel() == now - frame * self.interval).astype(float)
 
-    def train(self, begin: int, end: int) -> Any:
+    def spike_train(self, begin: int, end: int) -> Any:
         """Spikes that leave at steps of the run, ``neurons x steps``."""
-        return np.stack([self.at(now) for now in range(begin, end)], axis=-1)
+        return np.stack([self.spikes_at(now) for now in range(begin, end)], axis=-1)
 
 
-class Tap:
+class SpikeRecorder:
     """Collects the spikes of a population; ``steps`` is ``frames x shape``, -1 without a spike."""
 
     def __init__(self, group: Population, frames: int, interval: int) -> None:
         self.group, self.interval = group, interval
         self.steps = np.full((frames, *group.shape), -1, np.int64)
 
-    def take(self, spikes: Any, now: int) -> None:
+    def record(self, spikes: Any, now: int) -> None:
         """Note the spikes of one step; NetworkError if one of the neurons has spiked before."""
         frame = (now - self.group.open) // self.interval
         if not 0 <= frame < len(self.steps):

@@ -11,13 +11,13 @@ from typing import Any
 from qcompiler.ir import ProgramError
 from qcompiler.ir.kernels import Array
 
-from .multi_process import Runner, kill
-from .runtime import Interrupts, forget, quiet
+from .multi_process_runner import MultiProcessRunner, kill
+from .process_guards import InterruptGuard, quiet_logging, unregister
 
 _POLL = 0.001  # seconds between looks at a network that has not answered yet
 
 
-class Processes(Runner):
+class SupervisedRunner(MultiProcessRunner):
     """A runner whose processes end whatever happens; ProgramError if one of them fails."""
 
     @contextmanager
@@ -26,9 +26,9 @@ class Processes(Runner):
         from lava.magma.core.run_conditions import RunSteps
 
         first = self.processes[0]
-        with Interrupts() as interrupts:
+        with InterruptGuard() as interrupts:
             try:
-                with interrupts.delayed(), quiet(), _untouched():
+                with interrupts.delayed(), quiet_logging(), _frozen_garbage():
                     first.create_runtime(self.run_config)
                 if any(process.runtime is not first.runtime for process in self.processes):
                     raise ProgramError(
@@ -42,7 +42,7 @@ class Processes(Runner):
                 # itself, which now and then one does not.
                 with interrupts.delayed():
                     kill(first.runtime)
-                forget(self.processes)
+                unregister(self.processes)
 
     def received(self, extractor: Any) -> Array:
         """Spikes of a population's next step; ProgramError if a Lava process has ended."""
@@ -58,7 +58,7 @@ class Processes(Runner):
 
 
 @contextmanager
-def _untouched() -> Iterator[None]:
+def _frozen_garbage() -> Iterator[None]:
     """Keep forked processes from collecting what only this one can destroy.
 
     A session of onnxruntime waits, when it is destroyed, for threads that a fork has not copied.

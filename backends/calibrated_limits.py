@@ -11,18 +11,22 @@ from qcompiler.ir.spiking.integer_network import spiking_nodes
 from .host import Counters
 
 
-def unproved(graph: Graph, counters: Counters | None = None, engine: str = "") -> tuple[str, ...]:
+def describe_calibrated_limits(
+    graph: Graph, counters: Counters | None = None, engine: str = ""
+) -> tuple[str, ...]:
     """One sentence for each population with calibrated bounds, and what a run has seen of them."""
     return tuple(
-        _sentence(node, node.op) + _told(counters, engine, node.result.name)
-        for node in _calibrated(graph)
+        _limit_sentence(node, node.op) + _exceeded_clause(counters, engine, node.result.name)
+        for node in _calibrated_populations(graph)
         if isinstance(node.op, Population)
     )
 
 
-def unproved_in_short(graph: Graph, counters: Counters | None = None, engine: str = "") -> str:
+def summarize_calibrated_limits(
+    graph: Graph, counters: Counters | None = None, engine: str = ""
+) -> str:
     """The same in one line; empty if all is proved."""
-    nodes = list(_calibrated(graph))
+    nodes = list(_calibrated_populations(graph))
     if not nodes:
         return ""
     ops = [node.op for node in nodes if isinstance(node.op, Population)]
@@ -31,26 +35,26 @@ def unproved_in_short(graph: Graph, counters: Counters | None = None, engine: st
     )
     seen = f"seen on {max(op.images for op in ops)} calibration images"
     margin = f"with a margin of {min(op.margin for op in ops):g}"
-    return f"{what}, {seen} {margin}{_told(counters, engine, None)}"
+    return f"{what}, {seen} {margin}{_exceeded_clause(counters, engine, None)}"
 
 
-def _calibrated(graph: Graph) -> Iterator[Node]:
+def _calibrated_populations(graph: Graph) -> Iterator[Node]:
     for node in spiking_nodes(graph):
         if isinstance(node.op, Population) and node.op.images:
             yield node
 
 
-def _sentence(node: Node, op: Population) -> str:
+def _limit_sentence(node: Node, op: Population) -> str:
     return (
         f"membranes and inputs of %{node.result.name} stay within their limits, as seen on "
         f"{op.images} calibration images with a margin of {op.margin:g}"
     )
 
 
-def _told(counters: Counters | None, engine: str, name: str | None) -> str:
+def _exceeded_clause(counters: Counters | None, engine: str, name: str | None) -> str:
     if counters is None:
         return ""
-    if counters.beyond is None:
+    if counters.exceeded_by_population is None:
         return f": not counted by the {engine} engine"
-    found = counters.exceeded if name is None else counters.beyond.get(name, 0)
+    found = counters.exceeded if name is None else counters.exceeded_by_population.get(name, 0)
     return f": {found:,} of {counters.frames:,} frames beyond"
