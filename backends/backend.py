@@ -56,7 +56,7 @@ class Backend:
     ``pipeline`` is text for `Pipeline.parse`; ``requires`` is checked on the final graph. ``emit``
     writes files of the target's own into the folder of a program that is being saved. ``chip``,
     if there is one, is what the report maps the network onto. ``engines`` run programs of this
-    target, beside the reference engines, which run every program.
+    target; those of the built-in targets run programs of every target, if they fit.
     """
 
     name: str

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.reference.target import ENGINES
 from qcompiler.ir import DataError, Graph, ProgramError, verify
 from qcompiler.ir.kernels import Array, is_single
 from qcompiler.ir.spiking.coding import step_of
@@ -20,6 +19,7 @@ from .backend import Backend, Engine, EngineFactory, Progress
 from .calibrated_limits import describe_calibrated_limits
 from .host import Counters, frames_per_batch, hidden_nodes
 from .report import Report, build_report
+from .targets import ENGINES
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,9 @@ class Program:
 
     @property
     def engines(self) -> tuple[EngineFactory, ...]:
-        """The engines that run this program: the reference engines, and those of its target."""
-        return (*ENGINES, *self.backend.engines)
+        """The engines that may run this program: the built-in ones, and those of its target."""
+        own = {engine.name: engine for engine in self.backend.engines}
+        return tuple(({**ENGINES} | own).values())
 
     @property
     def unproved_checks(self) -> tuple[str, ...]:
@@ -100,9 +101,9 @@ class Program:
     def _factory(self, name: str) -> EngineFactory:
         known = {factory.name: factory for factory in self.engines}
         if name not in known:
-            target = self.backend.name
             raise ProgramError(
-                f"no engine named {name} runs programs for {target}: choose {', '.join(known)}"
+                f"no engine named {name} runs a program for target {self.backend.name}: "
+                f"choose {', '.join(known)}"
             )
         return known[name]
 

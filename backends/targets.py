@@ -1,4 +1,4 @@
-"""The built-in targets, by name."""
+"""The built-in targets and engines, by name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from qcompiler.backends.loihi.target import LOIHI, LOIHI1
 from qcompiler.backends.reference.target import REFERENCE
 
-from .backend import Backend
+from .backend import Backend, EngineFactory
 
 BUILT_IN: Mapping[str, Backend] = {backend.name: backend for backend in (LOIHI, LOIHI1, REFERENCE)}
+
+# The reference engines come first. Every one runs the programs of all targets, if they fit it.
+ENGINES: Mapping[str, EngineFactory] = {
+    engine.name: engine for backend in (REFERENCE, *BUILT_IN.values()) for engine in backend.engines
+}

@@ -18,6 +18,7 @@ from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.calibration.data import check, run
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.intervals import interval_ranges
+from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.quantization.fusion_groups import Group, groups
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of, retyped, whole_span
@@ -81,12 +82,14 @@ class Normalize(Pass):
         known |= {node.result.name: node.result for node in graph.nodes}
         seen = {n: n if n in domains else as_read(graph, known[n]) for n in dict.fromkeys(names)}
         histograms = self._measure(graph, data, list(dict.fromkeys(seen.values())))
-        return {
+        ranges = {
             name: self._domain(histograms[seen[name]])
             if name in domains
             else self._cut(graph, found.get(name), histograms[seen[name]], known[name])
             for name in seen
         }
+        given = {value.name for value in graph.inputs}  # as they are, not computed
+        return {n: r if n in given else snapped_range(r) for n, r in ranges.items()}
 
     def _measure(
         self, graph: Graph, data: tuple[Array, ...], names: list[str]

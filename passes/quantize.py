@@ -124,7 +124,7 @@ class _Lowering:
         self.levels: Levels | None = None
         if data := _data(graph, options):
             self.levels = Levels(graph, data)
-            self.trace = Trace(graph, data) if options.effort else None
+            self.trace = Trace(graph, data, precise=True) if options.effort else None
 
     def run(self) -> Graph:
         for value in self.graph.inputs:

@@ -21,6 +21,7 @@ from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
 from qcompiler.passes.calibration.data import check, check_effort, sample
 from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.quantization.fusion_groups import Group, groups
 from qcompiler.passes.quantization.integer_layer import check_levels
@@ -127,7 +128,7 @@ class SplitRanges(Pass):
 
 def _width(histogram: Histogram, levels: int, count: int) -> float:
     """The range of each of so many slices."""
-    return histogram.least_squares(count * (levels - 1) + 1, 0.0)[1] / count
+    return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0))[1] / count
 
 
 def _bottleneck(graph: Graph, name: str, found: Noise, noise: float, neurons: float) -> Bottleneck:

@@ -65,6 +65,6 @@ def _version() -> str:
     from importlib import metadata
 
     try:
-        return metadata.version("qcompiler")
+        return metadata.version("qcompiler-snn")
     except metadata.PackageNotFoundError:
         return "0+uninstalled"

@@ -11,8 +11,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from qcompiler.backends.backend import Backend, EngineFactory
-from qcompiler.backends.reference.target import ENGINES
 from qcompiler.backends.targets import BUILT_IN as BACKENDS
+from qcompiler.backends.targets import ENGINES
 from qcompiler.passes.pipeline import built_in
 
 from .ir import PipelineError
@@ -51,10 +51,10 @@ def find_backend(name: str) -> Backend | None:
 
 
 def engines() -> tuple[EngineFactory, ...]:
-    """The reference engines, and those that targets bring, each once."""
+    """The built-in engines, and those that plugin targets bring. PipelineError if one is broken."""
     targets = [find_backend(name) for name in backend_names()]
-    brought = [engine for target in targets if target is not None for engine in target.engines]
-    return tuple({engine.name: engine for engine in (*ENGINES, *brought)}.values())
+    brought = {e.name: e for target in targets if target is not None for e in target.engines}
+    return tuple(({**ENGINES} | brought).values())
 
 
 def _plugins(group: str) -> dict[str, EntryPoint]:

@@ -14,13 +14,6 @@ PIPELINE = (
 # What the fast engine computes with is exact for every input, even one beyond calibrated bounds.
 EXACT = within((1 << 23) - 1, "sums within 24 bits")
 
-REFERENCE = Backend(
-    "reference",
-    "the integer network, run by the steps and fast engines",
-    PIPELINE.format(inputs="split-inputs", quantize="quantize", windows="assign-windows"),
-    (SPIKING, SCHEDULED, READ_OUT, EXACT),
-)
-
 
 def _fast(graph: Graph) -> Engine:
     from .fast_engine import FastEngine
@@ -37,4 +30,12 @@ def _steps(graph: Graph) -> Engine:
 ENGINES = (
     EngineFactory("fast", "the integer network in closed form, on onnxruntime", _fast),
     EngineFactory("steps", "currents and membranes step by step: the golden model", _steps),
+)
+
+REFERENCE = Backend(
+    "reference",
+    "the integer network, run by the steps and fast engines",
+    PIPELINE.format(inputs="split-inputs", quantize="quantize", windows="assign-windows"),
+    (SPIKING, SCHEDULED, READ_OUT, EXACT),
+    engines=ENGINES,
 )

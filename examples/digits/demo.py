@@ -59,7 +59,7 @@ def why_no_lava() -> str | None:
     if sys.version_info >= (3, 11):
         return f"Lava 0.10.0 needs Python 3.10, and this is {sys.version.split()[0]}"
     if find_spec("lava") is None:
-        return "lava-nc is not installed: pip install 'qcompiler[loihi]'"
+        return "lava-nc is not installed: run pip install '.[loihi]' in the repository"
     return None
 
 

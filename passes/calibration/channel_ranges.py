@@ -6,6 +6,8 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
+from .snap import less, snapped
+
 _KEPT = 4096  # values of a channel
 _SHARES = np.linspace(1, 0.025, 40)
 
@@ -30,11 +32,12 @@ class Sample:
         """Upper end of each channel's range with the least squared error of rounding to levels."""
         values = np.concatenate(self.parts, axis=1).astype(np.float32)
         highest = values.max(axis=1, keepdims=True).clip(0)
-        best, least = highest, np.full_like(highest, np.inf)
+        best, least = highest, np.full(highest.shape, np.inf)
         for share in _SHARES:
             step = np.maximum(highest * np.float32(share), np.float32(1e-30)) / (levels - 1)
             rounded = np.rint(values / step).clip(0, levels - 1) * step
-            error = ((rounded - values) ** 2).sum(axis=1, keepdims=True)
-            best = np.where(error < least, step * (levels - 1), best)
-            least = np.minimum(error, least)
-        return np.where(highest > 0, best, 0)[:, 0].astype(np.float64)
+            error = np.square(rounded - values, dtype=np.float64).sum(axis=1, keepdims=True)
+            better = less(error, least)
+            best = np.where(better, step * (levels - 1), best)
+            least = np.where(better, error, least)
+        return snapped(np.where(highest > 0, best, 0)[:, 0])

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from qcompiler.ir import DataError, Graph
+from qcompiler.ir.execution.evaluate import evaluate
 from qcompiler.ir.execution.session import OnnxWriter, write_tensor_level
 from qcompiler.ir.kernels import Array, is_single
 
@@ -62,10 +63,27 @@ def run(
         results = session.run(None, dict(zip(inputs, part, strict=True))) if session else []
         found = {name: given[name] for name in names if name in given}
         for name, array in zip(behind, results, strict=True):
-            if not np.isfinite(array).all():
-                raise DataError(f"%{name} becomes NaN or infinite on the calibration data")
-            found[name] = array
+            found[name] = _finite(name, array)
         yield found
+
+
+def run_precisely(graph: Graph, data: Images) -> Array:
+    """The output of a tensor-level graph, computed in double precision and kept in single.
+
+    It is the same number on nearly every machine, as what `run` finds is not: the last bits of
+    single-precision sums depend on the kernels that a processor has.
+    """
+    found: list[Array] = []
+    for part in _batches(graph, data, None):
+        (array,) = evaluate(graph, *(one.astype(np.float64) for one in part))
+        found.append(_finite(graph.outputs[0].name, array.astype(np.float32)))
+    return np.concatenate(found)
+
+
+def _finite(name: str, array: Array) -> Array:
+    if not np.isfinite(array).all():
+        raise DataError(f"%{name} becomes NaN or infinite on the calibration data")
+    return array
 
 
 def _batches(graph: Graph, data: Images, progress: Progress) -> Iterator[Images]:

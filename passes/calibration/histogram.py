@@ -7,6 +7,8 @@ import numpy as np
 from qcompiler.ir import DataError, Range
 from qcompiler.ir.kernels import Array
 
+from .snap import less
+
 _BINS = 4096
 _STEPS = 80
 _TINY = 1e-30  # smaller values count as 0
@@ -73,7 +75,7 @@ class Histogram:
                     continue
                 step = (top - bottom) / (levels - 1)
                 error = float(n @ (x - _rounded(x, bottom, top, step)) ** 2)
-                if error < least:
+                if less(error, least):
                     best, least = (float(bottom), float(top)), error
         return best
 

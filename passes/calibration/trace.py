@@ -13,7 +13,7 @@ from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import Group
 
-from .data import Images, run
+from .data import Images, run, run_precisely
 
 _BYTES = 24  # a neuron and image, while its layer is worked on
 _MEMORY = 3 << 30
@@ -21,10 +21,13 @@ _WORK = 1.2e11  # products that run all images through a network once
 
 
 class Trace:
-    """Real values of every tensor that is still to be read, ``images x shape``."""
+    """Real values of every tensor that is still to be read, ``images x shape``.
 
-    def __init__(self, graph: Graph, data: Images) -> None:
-        self._graph = graph
+    Sums that integers are fitted to are ``precise``: see `run_precisely`, which takes longer.
+    """
+
+    def __init__(self, graph: Graph, data: Images, precise: bool = False) -> None:
+        self._graph, self._precise = graph, precise
         self._real = {
             value.name: array.astype(np.float32)
             for value, array in zip(graph.inputs, data, strict=True)
@@ -59,6 +62,8 @@ class Trace:
         inputs = tuple({o.name: o for o in operands if o.name in known}.values())
         part = replace(self._graph, inputs=inputs, nodes=tuple(nodes), outputs=(last,))
         data = tuple(known[value.name] for value in inputs)
+        if self._precise:
+            return run_precisely(part, data)
         found = [values[last.name] for values in run(part, data, [last.name])]
         return np.concatenate(found)
 

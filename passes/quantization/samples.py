@@ -57,9 +57,9 @@ def columns(branch: Linear, values: Array, places: Places) -> Array:
 
 
 def through(branch: Linear, weight: Array, values: Array, places: Places) -> Array:
-    """What these weights make of it: ``rows x outputs``."""
+    """What these weights make of it, in double precision: ``rows x outputs``."""
     if isinstance(branch.synapse, Relay):
-        return places.of(values) * places.of(weight[None])
-    seen = columns(branch, values, places)
-    blocks = weight.reshape(len(seen), -1, seen.shape[2]).astype(np.float32)
+        return places.of(values).astype(np.float64) * places.of(weight[None])
+    seen = columns(branch, values, places).astype(np.float64)
+    blocks = weight.reshape(len(seen), -1, seen.shape[2]).astype(np.float64)
     return (seen @ blocks.transpose(0, 2, 1)).transpose(1, 0, 2).reshape(seen.shape[1], -1)

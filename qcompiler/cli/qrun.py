@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler import api, data
+from qcompiler import api, data, registry
 from qcompiler.backends.calibrated_limits import (
     describe_calibrated_limits,
     summarize_calibrated_limits,
@@ -19,12 +19,13 @@ from qcompiler.backends.calibrated_limits import (
 from qcompiler.backends.loihi.netlist.build_netlist import frame_interval
 from qcompiler.backends.loihi.standalone.files import save_arrays
 from qcompiler.backends.program import Measured, Program
+from qcompiler.backends.targets import ENGINES
 from qcompiler.console import add_verbosity, guarded, progress, screen
 from qcompiler.explain.diagnosis import Explanation, explain
 from qcompiler.explain.measure.onnx_reference import run_onnx
 from qcompiler.explain.page import page
 from qcompiler.explain.text import tell
-from qcompiler.ir import ProgramError
+from qcompiler.ir import CompileError, ProgramError
 from qcompiler.ir.spiking.integer_network import neuron_count
 
 _EPILOG = """\
@@ -62,8 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--engine",
         metavar="NAME",
+        type=_engine,
         default="fast",
-        help="fast (default), steps, or see `qcompile --list`",
+        help="fast (the default), steps, lava, or another of `qcompile --list`",
     )
     add("--against", metavar="MODEL.onnx", type=Path, help="compare with this ONNX model")
     add("--explain", action="store_true", help="with --against: where they part, and why")
@@ -72,6 +74,19 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
     add_verbosity(parser)
     return parser
+
+
+def _engine(text: str) -> str:
+    """The name of an engine; plugins are loaded only for a name that is not built in."""
+    if text in ENGINES:
+        return text
+    try:
+        names = [engine.name for engine in registry.engines()]
+    except CompileError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"no engine is named {text!r}: choose {', '.join(names)}")
+    return text
 
 
 def _positive(text: str) -> int:

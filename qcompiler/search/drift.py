@@ -14,6 +14,7 @@ import numpy as np
 from qcompiler.ir.kernels import Array
 
 _RANKS = 10  # largest outputs that are looked at
+_DIGITS = 24  # binary, of the largest output
 _NEAR = 40  # images whose errors each image is judged with
 
 
@@ -32,7 +33,12 @@ class Judgement(NamedTuple):
 
 
 def judge(real: Array, found: Array, labels: Array | None) -> Judgement:
-    """Compare outputs, ``images x classes``, of the real and of the compiled network."""
+    """Compare outputs, ``images x classes``, of the real and of the compiled network.
+
+    Outputs that are equal stay equal when errors are taken from the one and added to the other:
+    all are multiples of one power of two, of which sums in double precision are exact.
+    """
+    real, found = _gridded(real, found)
     order = np.argsort(-real, axis=1, kind="stable")
     top = order[:, :_RANKS]
     outputs = np.take_along_axis(real, top, 1)
@@ -54,6 +60,13 @@ def judge(real: Array, found: Array, labels: Array | None) -> Judgement:
         100 * float(np.mean(found.argmax(axis=1) == labels)),
         100 * float(np.mean(ranks == 0) - right),
     )
+
+
+def _gridded(real: Array, found: Array) -> tuple[Array, Array]:
+    """Outputs in double precision, but with no more digits than single precision has."""
+    largest = max(float(np.abs(real).max()), float(np.abs(found).max()))
+    step = 2.0 ** (np.frexp(largest)[1] - _DIGITS)
+    return np.rint(real / step) * step, np.rint(found / step) * step
 
 
 def _doubt(counted: Array) -> float:

@@ -31,7 +31,8 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import spikes_of, start
 from qcompiler.passes import Pass, Pipeline
 from qcompiler.passes.assign_levels import AssignLevels
-from qcompiler.passes.calibration.data import check, run
+from qcompiler.passes.calibration.data import check, run_precisely
+from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.clip_outputs import ClipOutputs
 from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.quantization.levels import coded, times_of
@@ -188,8 +189,7 @@ def _real(graph: Graph, data: tuple[Array, ...]) -> Array:
             f"a search needs {_FEWEST_IMAGES} calibration images or more, not {len(data[0])}"
         )
     cut = _until_logits(graph)
-    name = cut.outputs[0].name
-    found = np.concatenate([part[name] for part in run(cut, data, [name])])
+    found = run_precisely(cut, data)
     if found[0].size < 2:
         raise UnsupportedModel("a search needs an output of several elements, one for each class")
     return found.reshape(len(found), -1)
@@ -199,7 +199,7 @@ def _clip(real: Array, away: float) -> ClipOutputs:
     """Outputs from the smallest winner to the largest runner-up: beyond, nothing is decided."""
     ordered = np.sort(real, axis=1)
     ends = np.percentile(ordered[:, -1], _TAIL), np.percentile(ordered[:, -2], 100 - _TAIL)
-    return ClipOutputs(float(min(ends)) - away, float(max(ends)) + away)
+    return ClipOutputs(*snapped_range((float(min(ends)) - away, float(max(ends)) + away)))
 
 
 def _until_logits(graph: Graph) -> Graph:

@@ -43,7 +43,7 @@ def why_unavailable() -> str | None:
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
     return (
-        "running on Lava needs Python 3.10 and qcompiler[loihi], compiling for Loihi does not "
+        "running on Lava needs Python 3.10 and lava-nc 0.10.0, compiling for Loihi does not "
         f"({reason})"
     )
 
