@@ -1,4 +1,4 @@
-"""What rests on calibration data instead of a proof, in sentences."""
+"""Sentences about the limits that rest on calibration data instead of a proof."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .host import Counters
 def describe_calibrated_limits(
     graph: Graph, counters: Counters | None = None, engine: str = ""
 ) -> tuple[str, ...]:
-    """One sentence for each population with calibrated bounds, and what a run has seen of them."""
+    """One sentence per population with calibrated bounds; with counters, how often they failed."""
     return tuple(
         _limit_sentence(node, node.op) + _exceeded_clause(counters, engine, node.result.name)
         for node in _calibrated_populations(graph)
@@ -25,7 +25,7 @@ def describe_calibrated_limits(
 def summarize_calibrated_limits(
     graph: Graph, counters: Counters | None = None, engine: str = ""
 ) -> str:
-    """The same in one line; empty if all is proved."""
+    """The same as `describe_calibrated_limits` in one line; empty if all limits are proven."""
     nodes = list(_calibrated_populations(graph))
     if not nodes:
         return ""
@@ -57,4 +57,4 @@ def _exceeded_clause(counters: Counters | None, engine: str, name: str | None) -
     if counters.exceeded_by_population is None:
         return f": not counted by the {engine} engine"
     found = counters.exceeded if name is None else counters.exceeded_by_population.get(name, 0)
-    return f": {found:,} of {counters.frames:,} frames beyond"
+    return f": {found:,} of {counters.frames:,} frames exceeded them"

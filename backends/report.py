@@ -1,4 +1,4 @@
-"""What a compiled network consists of, and when what happens in it."""
+"""The report on a compiled network: populations, synapses, latency and cores."""
 
 from __future__ import annotations
 
@@ -34,12 +34,11 @@ from .host import output_nodes
 class PopulationReport:
     """One population; steps count from the start of the frame.
 
-    ``weight_bits`` are the bits that the weights of its middling output channel make use of, sign
-    included: fewer than were asked for where potentials would not fit. ``cores`` is how many cores
-    of the target's chip it takes, ``core_use`` the share that it uses of each resource on its
-    fullest core; both are unknown for a target without a chip. ``delays`` are the steps that the
-    spikes of a source wait for those of others, by the name of the source, if they do; what no
-    synapse can delay waits in a population of kind "relay".
+    ``weight_bits`` is the width, sign included, that the weights of the median output channel use:
+    less than requested where potentials would exceed their limit. ``cores`` is the number of cores
+    of the target's chip, ``core_use`` the used share of each resource on the fullest core; both
+    are None for a target without a chip. ``delays`` holds the synaptic delays in steps, by source,
+    without those of 0. Where a synapse cannot delay enough, a population of kind "relay" does.
     """
 
     name: str
@@ -58,10 +57,10 @@ class PopulationReport:
 
 @dataclass(frozen=True)
 class Report:
-    """Totals and populations of a program. ``synapses`` counts those of clocks, too.
+    """Totals and populations of a program. ``synapses`` includes those of the clock.
 
-    As every neuron spikes once, ``synapses`` is also the number of synaptic events a frame.
-    ``cores`` and ``chips`` are an estimate, unknown for a target without a chip.
+    Every neuron spikes once per frame, so ``synapses`` is also the number of synaptic events per
+    frame. ``cores`` and ``chips`` are estimates, and None for a target without a chip.
     """
 
     target: str
@@ -76,12 +75,12 @@ class Report:
     chips: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain data for JSON."""
+        """The report as data for JSON."""
         return asdict(self)
 
 
 def build_report(graph: Graph, target: str, chip: Chip | None, unproved: tuple[str, ...]) -> Report:
-    """Gather a report from a scheduled graph."""
+    """The report on a scheduled graph; ``unproved`` are sentences on calibrated limits."""
     rows = tuple(_population(graph, node) for node in spiking_nodes(graph))
     outputs = {node.result.name for node in output_nodes(graph)}
     report = Report(

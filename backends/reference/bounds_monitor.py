@@ -1,4 +1,4 @@
-"""Calibrated bounds at run time: which frames keep to them."""
+"""Monitors at run time whether frames stay within calibrated bounds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from qcompiler.ir.spiking.input_bounds import Bounds
 
 
 class BoundsMonitor:
-    """Follows what inputs do to a population, and notes the frames in which it is too much.
+    """Tracks the input of a population and marks the frames in which it exceeds its bounds.
 
-    ``beyond`` holds a truth value a frame. Within the bounds everything is as if proved.
+    ``exceeded`` has one boolean per frame. Frames within the bounds are as safe as proven ones.
     """
 
     def __init__(self, bounds: Bounds, window: Window, shape: tuple[int, ...]) -> None:
@@ -21,7 +21,7 @@ class BoundsMonitor:
         self.exceeded = np.zeros(shape[0], bool)
 
     def observe(self, step: int, arrived: Array | float) -> None:
-        """Note what arrives at a step; in order of steps, up to the one before the read step."""
+        """Check the input of one step, in order of steps; ignores the read step and later ones."""
         if step >= self.window.read:
             return
         bounds = self.bounds
@@ -36,5 +36,5 @@ class BoundsMonitor:
 
     def _check(self, found: Array | float, low: Array, high: Array) -> None:
         out = np.asarray((found < low) | (found > high))
-        if out.any():  # rest is always within, so this has an axis of frames
+        if out.any():  # the resting state is always within bounds, so this has a frame axis
             self.exceeded |= out.reshape(len(self.exceeded), -1).any(axis=1)

@@ -1,4 +1,4 @@
-"""Writing the closed form of a spiking graph as an ONNX model."""
+"""Writes the closed form of a spiking graph as an ONNX model."""
 
 from __future__ import annotations
 
@@ -33,14 +33,12 @@ from qcompiler.ir.view import View
 
 from .exact_arithmetic import common_factor, fits_float32, fits_int8, is_per_channel, per_channel
 
-_TIE_BREAK = (
-    1 + 2.0**-20
-)  # scale above 1 / D that rounds ties up; see the module docstring of `fast`
+_TIE_BREAK = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see `fast_engine`
 
 
 @dataclass
 class LevelForms:
-    """One value in up to three forms: float32 not yet clipped and floored, float32, uint8."""
+    """Levels in up to three forms: float32 before clip and floor (``raw``), float32, uint8."""
 
     top: int
     raw: str | None = None
@@ -53,7 +51,7 @@ class ClosedForm:
 
     def __init__(self, graph: Graph, record: bool, count: bool) -> None:
         self.graph = graph
-        self.exact = record or count  # floors at once, so that levels and saturation show
+        self.exact = record or count  # floors every layer, to show levels and saturation
         self.count = count
         self.writer = OnnxWriter()
         self.values: dict[str, LevelForms] = {}
@@ -104,7 +102,7 @@ class ClosedForm:
         self.values[node.result.name] = levels
 
     def _encoded(self, code: Spikes, source: str) -> str:
-        """The levels of an input, of which each of several digits reads the same."""
+        """The levels of an input; all digits of the input share them."""
         if (source, code) not in self.encoded:
             add, (factor, summand) = self.writer.add, map(self._number, affine(code))
             moved = add("Add", add("Mul", self._real(source), factor), summand)
@@ -113,7 +111,7 @@ class ClosedForm:
         return self.encoded[source, code]
 
     def _digit(self, op: Encode, levels: str) -> str:
-        """Quotients of whole numbers below 2**16 are never rounded up to the next whole one."""
+        """One digit of input levels. Float32 quotients of integers below 2**16 floor exactly."""
 
         def shifted(place: int) -> str:
             if place == 1:

@@ -2,11 +2,11 @@
 
     q = clip(floor((sum W q + B) / D), 0, T)
 
-Two kinds of kernel compute it exactly. In float32 all sums are integers below 2**23, so any order
-of summation is exact; the quotient (V + 1/2) / D is at least 1 / (2 D) away from any integer, and
-rounded by less while D (T + 2) stays below 2**23. In 8-bit integers (`QLinearConv`) onnxruntime
-rounds V / D to nearest, so V - D // 2 goes in, with a scale a hair above 1 / D that breaks ties
-upwards.
+Two kinds of kernels compute this exactly. In float32 all sums are integers below 2**23, so the
+order of summation does not matter. The quotient (V + 1/2) / D is at least 1 / (2 D) away from any
+integer, and its rounding error is smaller while D (T + 2) stays below 2**23. In 8-bit integers
+(`QLinearConv`) onnxruntime rounds V / D to the nearest integer. The model therefore passes
+V - D // 2, with a scale slightly above 1 / D that rounds ties up.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Session(NamedTuple):
 
 
 class FastEngine:
-    """Evaluates a compiled graph; ``threads`` 0 means all cores."""
+    """Evaluates a compiled graph; ``threads`` 0 uses all CPU cores."""
 
     def __init__(self, graph: Graph, threads: int = 0) -> None:
         self.graph = graph
@@ -59,7 +59,7 @@ class FastEngine:
     ) -> Outcome:
         """Run a batch; ``record`` keeps the levels of every population.
 
-        Without ``count`` the counters are left at 0, and nothing is spent on them.
+        Without ``count`` the counters stay at 0 and cost no time.
         """
         levels, saturated = self._levels(inputs, record, count)
         outputs = decode_outputs(self._tail, levels)
@@ -95,7 +95,7 @@ class FastEngine:
 
 
 def _tail(graph: Graph) -> Graph:
-    """The graph without what comes before its output populations: all that the host looks at."""
+    """The part of the graph that the host runs: everything behind the output populations."""
     known = {node.result.name for node in output_nodes(graph)}
     kept: list[Node] = []
     for node in graph.nodes:

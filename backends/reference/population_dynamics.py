@@ -1,4 +1,4 @@
-"""Populations, neuron by neuron, as the golden engine simulates them."""
+"""Populations as the steps engine simulates them, neuron by neuron."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .bounds_monitor import BoundsMonitor
 
 
 class SynapsePath:
-    """The way of spikes from a population, behind views, through a synapse or a pool."""
+    """The path of spikes from a population through views and a synapse or a pool."""
 
     def __init__(self, graph: Graph, node: Node) -> None:
         assert isinstance(node.op, Convolve | Connect | Relay | First)
@@ -38,7 +38,7 @@ class SynapsePath:
             self.views.insert(0, (before.op, before.arrays))
 
     def propagate(self, spikes: Array) -> Array:
-        """The currents that spikes bring; behind a pool, the groups in which there is any."""
+        """The currents that spikes cause; for a pool, which groups contain a spike."""
         for view, constants in self.views:
             spikes = arrange(view, spikes, *constants)
         if isinstance(self.op, First):
@@ -50,7 +50,7 @@ class SynapsePath:
 class SimulatedPopulation:
     """One population in simulation.
 
-    ``fired`` holds each neuron's spike step, or -1; ``due`` the spikes that arrive at each step.
+    ``spike_steps`` holds each neuron's spike step, or -1; ``arrivals`` the spikes by arrival step.
     """
 
     node: Node
@@ -66,7 +66,7 @@ class SimulatedPopulation:
         self.arrivals = defaultdict(list)
 
     def step(self, step: int) -> Array | None:
-        """Advance one step, on the spikes that arrive; return which neurons fire now."""
+        """Advance by one step; return a mask of the neurons that fire, or None if none does."""
         raise NotImplementedError
 
     def fire(self, step: int, spikes: Array) -> Array | None:
@@ -78,9 +78,10 @@ class SimulatedPopulation:
         return spikes
 
     def levels(self, exceeded: Array) -> Array:
-        """Levels of all neurons; ProgramError if one is outside the window in a frame not listed.
+        """Levels of all neurons, ``frames x shape``.
 
-        ``exceeded`` lists the frames that went beyond calibrated bounds, as one truth value each.
+        ``exceeded`` has one boolean per frame, true where calibrated bounds were exceeded. Raises
+        ProgramError if a neuron spikes outside its window in any other frame.
         """
         code, begin = spikes_of(self.node.result), self.begin
         spike_steps = self.spike_steps[~exceeded]
@@ -89,7 +90,7 @@ class SimulatedPopulation:
         return step_of(code, begin, self.spike_steps)
 
     def clipped_levels(self, levels: Array) -> Array:
-        """Levels as the host takes them: early spikes are the highest, missing ones the lowest."""
+        """Levels as the host decodes them: early spikes give the highest level, missing ones 0."""
         code = spikes_of(self.node.result)
         result: Array = np.where(self.spike_steps < 0, 0, levels.clip(0, code.top))
         return result
@@ -106,7 +107,7 @@ class InputPopulation(SimulatedPopulation):
     times: Array
 
     def step(self, step: int) -> Array | None:
-        """Send the neurons whose time has come."""
+        """Fire the neurons whose spike time is this step."""
         return self.fire(step, self.times == step)
 
 
@@ -157,7 +158,7 @@ class IntegratingPopulation(SimulatedPopulation):
 
 
 def last_step(node: Node) -> int:
-    """The step at which level 0 leaves; ProgramError if there is no window yet."""
+    """The step of the spike for level 0. Raises ProgramError if the node has no window yet."""
     match node.op:
         case Population(window=(_, _, close)):
             return close

@@ -1,7 +1,7 @@
-"""The golden engine: currents and membranes, step by step.
+"""The reference model: currents and membranes, step by step.
 
-Nothing here knows what the network is meant to compute: spikes leave, arrive one step later, add
-their weights to persistent currents, and membranes cross thresholds.
+The simulation does not use what the network computes: spikes arrive one step after they leave and
+add their weights to persistent currents, and neurons fire when membranes cross their thresholds.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class StepsEngine:
     ) -> Outcome:
         """Run a batch; ``record`` keeps the levels of every population.
 
-        Frames that go beyond calibrated bounds are counted. There, a neuron may spike early (its
-        recorded level is above the highest), or not at all (recorded as of a spike at step -1); to
-        the host these are the highest level and 0. Raises ProgramError if that happens to a neuron
-        in any other frame.
+        Counts the frames that exceed calibrated bounds. In these frames a neuron may spike early:
+        its recorded level is then above the highest level, and the host decodes the highest level.
+        It may also not spike: the recorded spike step is then -1, and the host decodes 0. Raises
+        ProgramError if a neuron spikes outside its window in any other frame.
         """
         populations = {
             node.result.name: self._simulated_population(node, len(inputs[0]))
@@ -119,7 +119,7 @@ class StepsEngine:
 
 
 def _synapse_paths(graph: Graph, node: Node) -> list[SynapsePath]:
-    """All ways into a population."""
+    """The paths of all spikes that reach a population."""
     match node.op:
         case Encode():
             return []

@@ -1,9 +1,9 @@
 """Compile the digits network for Loihi, run it on every engine, and compare the results.
 
 The demo calls the commands `qcompile` and `qrun` as a user types them. Only the comparison of
-single spikes calls the library. The first results appear within seconds; the simulation of all
-test images on Lava follows and takes one to four minutes. The demo writes to ``build`` only, and every run
-compiles the program again: it never runs a program that another command wrote.
+single spikes calls the library. The first results appear within seconds. The simulation of all
+test images on Lava follows and takes one to four minutes. The demo writes to ``build`` only and
+always compiles first, so it never runs a program that another command wrote.
 """
 
 import json

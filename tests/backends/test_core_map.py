@@ -93,7 +93,7 @@ def cores_of(grid: CoreGrid) -> Array:
 def unrolled(
     row: Synapses, group: Population, grid: CoreGrid, senders: int
 ) -> tuple[CoreLoad, Array, int]:
-    """What `Fan` counts, synapse by synapse; zero weights of kernels and clocks included."""
+    """What `ProjectionCost` counts, by single synapses; zero weights of kernels and clocks count."""
     shape = group.shape
     if row.kind == "clock":
         ticks = [line for line in row.weights for _ in split_weights(line)]

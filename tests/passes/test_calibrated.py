@@ -1,4 +1,4 @@
-"""Bounds from calibration data: where they are taken, what holds within, what is told beyond."""
+"""Bounds from calibration data: where they are taken, what holds within, what is reported."""
 
 from __future__ import annotations
 
@@ -238,10 +238,10 @@ def test_qrun_and_reports_tell(
     arguments = [str(tmp_path / "p"), str(tmp_path / "d.npz")]
     assert qrun.main([*arguments, "--engine", "steps", "--json"]) == 0
     first, _ = json.loads(capsys.readouterr().out)["unproved_checks"]
-    assert first.endswith(": 1 of 4 frames beyond")
+    assert first.endswith(": 1 of 4 frames exceeded them")
     assert qrun.main([*arguments, "--engine", "steps"]) == 0
     assert "limits of 2 populations" in (told := capsys.readouterr().out)
-    assert "1 of 4 frames beyond" in told
+    assert "1 of 4 frames exceeded them" in told
     assert qrun.main([*arguments]) == 0
     assert "not counted by the fast engine" in capsys.readouterr().out
 

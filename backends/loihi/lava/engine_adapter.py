@@ -1,4 +1,4 @@
-"""The Lava engine as engines are used: batches in, decoded outputs, levels and counters out."""
+"""Adapts `LavaEngine` to the `Engine` protocol: decoded outputs, levels and counters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .lava_engine import LavaEngine, Runtime
 
 
 class LavaEngineAdapter:
-    """Runs a compiled graph on Lava's fixed-point simulation of Loihi, in one of its runtimes."""
+    """An `Engine` on Lava's fixed-point simulation of Loihi, in the given runtime."""
 
     def __init__(self, graph: Graph, runtime: Runtime = "auto") -> None:
         self.graph = graph
@@ -37,8 +37,8 @@ class LavaEngineAdapter:
     ) -> Outcome:
         """Run a batch; ``record`` keeps every population's levels, which slows Lava down.
 
-        Potentials stay inside Lava: what saturates is not counted. Raises ProgramError if a neuron
-        does not spike in its window.
+        Membrane potentials are not observed, so saturation is not counted. Raises ProgramError if
+        a neuron does not spike in its window.
         """
         nodes = spiking_nodes(self.graph) if record else output_nodes(self.graph)
         names = [node.result.name for node in nodes]
@@ -63,19 +63,19 @@ class LavaEngineAdapter:
 ENGINES = (
     EngineFactory(
         "lava",
-        "stock processes of Lava, simulated in fixed point (Python 3.10), the faster way",
+        "stock Lava processes in fixed point (Python 3.10), in the faster runtime",
         LavaEngineAdapter,
         streams=True,
     ),
     EngineFactory(
         "lava-single",
-        "the same, all in one operating-system process",
+        "stock Lava processes in one operating-system process",
         partial(LavaEngineAdapter, runtime="single"),
         streams=True,
     ),
     EngineFactory(
         "lava-processes",
-        "the same, in Lava's own runtime: an operating-system process each",
+        "stock Lava processes in Lava's runtime, one operating-system process each",
         partial(LavaEngineAdapter, runtime="processes"),
         streams=True,
     ),

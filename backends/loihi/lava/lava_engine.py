@@ -1,7 +1,7 @@
-"""Compiled networks on Lava's simulation of Loihi.
+"""Runs compiled networks on Lava's simulation of Loihi and returns spike steps.
 
-Lava 0.10.0 is imported only when an engine is made: it runs on Python 3.10 alone. The processes
-are those of `lava_network`, as in the program that a user can take along.
+Lava 0.10.0 is imported only when an engine is created: it requires Python 3.10. The Lava processes
+are those of `lava_network`, which the standalone module also contains.
 """
 
 from __future__ import annotations
@@ -26,15 +26,17 @@ from .spike_io import InputEncoder, NetworkError, SpikeRecorder
 from .supervised_runner import SupervisedRunner
 
 Runtime: TypeAlias = Literal["auto", "processes", "single"]
-_MULTI_PROCESS_SYNAPSES = 1 << 24  # synapses from which two cores were measured to outrun one
+_MULTI_PROCESS_SYNAPSES = (
+    1 << 24
+)  # synapses from which two CPU cores were measured to be faster than one
 _TAGS = ("fixed_pt", "floating_pt")
 
 
 def why_unavailable() -> str | None:
-    """None if Lava can be imported, else one sentence that says what it needs."""
+    """One sentence on why Lava cannot run here; None if it can."""
     method = multiprocessing.get_start_method(allow_none=True)
     if method not in (None, "fork"):
-        return f"Lava starts processes by fork, this program by {method}"
+        return f"Lava starts processes with fork, this program uses {method}"
     reason = f"this is Python {sys.version_info[0]}.{sys.version_info[1]}"
     if sys.version_info < (3, 11):
         try:
@@ -51,12 +53,15 @@ def why_unavailable() -> str | None:
 def _import(method: str | None) -> None:
     if method and "lava.magma.runtime" not in sys.modules:
         multiprocessing.set_start_method(None, force=True)  # Lava sets fork, and only once
-    with InterruptGuard() as interrupts, interrupts.delayed():  # numpy would turn one into an error
+    with (
+        InterruptGuard() as interrupts,
+        interrupts.delayed(),
+    ):  # an interrupt would make numpy raise an error
         import lava.proc.lif.process  # noqa: F401
 
 
 def _faster_runtime(graph: Graph) -> Runtime:
-    """Small networks spend more time on messages than two processor cores could save."""
+    """The faster runtime: for small networks, messages cost more than a second core saves."""
     return "single" if synapse_count(graph) < _MULTI_PROCESS_SYNAPSES else "processes"
 
 
@@ -64,9 +69,9 @@ class LavaEngine:
     """Runs a compiled graph on Lava.
 
     ``tag`` selects Lava's models: ``fixed_pt`` computes as the chip does, ``floating_pt`` has no
-    limits on weights and potentials. ``runtime`` is Lava's own, one operating-system
-    process for each of Lava's (``processes``), or this one alone (``single``); ``auto`` takes
-    what is faster. Raises ProgramError if Lava is missing or the network's numbers do not fit the
+    limits on weights and potentials. ``runtime`` is ``processes`` (Lava's runtime, one
+    operating-system process per Lava process), ``single`` (this process only) or ``auto`` (the
+    faster one). Raises ProgramError if Lava is missing or the network exceeds limits of the
     chip.
     """
 
@@ -102,9 +107,9 @@ class LavaEngine:
 
         Args:
             inputs: one array of real numbers for each graph input, ``frames x shape``.
-            record: names of the sources and populations to observe; all, if None. The network
-                runs faster with less.
-            progress: called with the number of frames that are done.
+            record: names of the inputs and populations to record; all if None. Recording fewer
+                is faster.
+            progress: called with the number of finished frames.
 
         Returns:
             For each name the steps of the spikes, ``frames x shape``, int64, counted from the

@@ -11,15 +11,15 @@ import numpy as np
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
 from qcompiler.backends.loihi.netlist.synapse_matrices import weight_matrices
 
-PortFactory = Callable[[str, int], Any]  # from a population's name and size to a port
+PortFactory = Callable[[str, int], Any]  # a port for a population's name and size
 
 
 class Network:
-    """The Lava processes of a netlist, connected; ``links`` are pairs of connected ports.
+    """The Lava processes of a netlist, connected; ``connections`` are pairs of connected ports.
 
-    ``source`` makes the port that sends an input's spikes, ``sink`` the one that takes a
-    population's; it is asked for the populations named in ``record``. ``fixed`` chooses the
-    numbers of the chip and of its bit-accurate simulation, else those of the floating-point one.
+    ``source`` returns the port that sends the spikes of an input, ``sink`` the port that receives
+    those of a population; it is called for the populations named in ``record``. ``fixed`` selects
+    the parameters of the chip and its bit-accurate simulation, otherwise floating point.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Network:
         return process
 
     def _clocks(self) -> Any:
-        """A neuron for each tick; its bias makes it spike once a frame, one step before."""
+        """One neuron per clock tick; its bias makes it spike once per frame, one step earlier."""
         from lava.proc.lif.process import LIF
 
         interval, unit = self.netlist.interval, 64 if self.fixed else 1

@@ -1,4 +1,4 @@
-"""Networks in Lava's own runtime."""
+"""Runs networks in Lava's own runtime."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from .lava_network import Network, PortFactory
 
-_AHEAD = 16  # steps of input that are on their way while the host waits for output
-_BUFFER = 64  # room for more steps than that at both ends
+_AHEAD = 16  # input steps sent ahead of the output step that the host receives
+_BUFFER = 64  # capacity of the ports in steps, larger than _AHEAD
 
 
 class MultiProcessRunner:
-    """Runs a network in Lava's own runtime, spikes coming and going step by step.
+    """Runs a network in Lava's runtime; spikes enter and leave step by step.
 
-    ``make`` builds the network from the ends' ports: see `Network`.
+    ``make`` builds the network from the factories of input and output ports: see `Network`.
     """
 
     def __init__(

@@ -1,11 +1,11 @@
 """Lava's stock process models in one operating-system process.
 
-Lava's own runtime gives every process an operating-system process and spends most of its time on
-messages between them. Here the same models, unmodified and chosen by the same run configuration,
-get slots in memory for ports and are called in turn. Every connection sends what it computed one
-step before, so it is exact to run all neurons first, then all connections, and to hand what those
-computed over to the next step. A connection that no spike reaches adds nothing and is not called;
-what one with delays makes of its constants at every step is made once.
+Lava's own runtime starts one operating-system process per Lava process and spends most of its time
+on messages between them. Here the same unmodified models, chosen by the same run configuration,
+get in-memory ports and are called in turn. A connection sends what it computed one step before.
+Running all neurons first and then all connections, whose results enter the next step, is therefore
+exact. Connections that no spike reaches add nothing and are skipped. Delay matrices, which Lava
+computes from constants at every step, are computed once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .process_guards import unregister
 
 
 class _Port:
-    """Stands for a port of a process model; an input knows the last slot that sends to it."""
+    """In-memory port of a process model; an input port knows the last port that sends to it."""
 
     def __init__(self, size: int) -> None:
         self.value: Array = np.zeros(size, np.int32)
@@ -37,7 +37,7 @@ class _Port:
 
 
 class _CachedDelayWeights:
-    """Weights by delay, as Lava computes them from constants at every step; here once."""
+    """Caches the weights by delay, which Lava computes from constants at every step."""
 
     def __init__(self, compute: Callable[[Any, Any, int], Any]) -> None:
         self.compute = compute
@@ -51,7 +51,7 @@ class _CachedDelayWeights:
 
 
 class SingleProcessRunner:
-    """Runs a network that `make` builds from the host's two kinds of ports."""
+    """Runs a network that ``make`` builds from factories of input and output ports."""
 
     def __init__(
         self, make: Callable[[Callable[..., Any], Callable[..., Any]], Network], config: Any
@@ -107,7 +107,7 @@ class SingleProcessRunner:
 
 
 def _presynaptic(weights: Any) -> Any:
-    """An index of the senders that have synapses in a matrix."""
+    """An index of the presynaptic neurons that have synapses in a matrix."""
     senders = np.unique(weights.nonzero()[1])
     return slice(None) if len(senders) == weights.shape[1] else senders
 
@@ -122,7 +122,7 @@ def _propagate(model: Any, target: _Port, presynaptic: Any) -> None:
 
 
 def _process_model(process: Any, config: Any, ports: dict[int, _Port]) -> Any:
-    """The process model that Lava would run, with its variables set and slots for its ports."""
+    """The process model that Lava would run, with initialized variables and in-memory ports."""
     from lava.magma.compiler.builders.py_builder import PyProcessBuilder
     from lava.magma.compiler.utils import VarInitializer
 

@@ -1,4 +1,4 @@
-"""Lava's own runtime, with good manners: interrupts, failures and an end in any case."""
+"""Lava's runtime with error handling for interrupts and failed processes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from qcompiler.ir.kernels import Array
 from .multi_process_runner import MultiProcessRunner, kill
 from .process_guards import InterruptGuard, quiet_logging, unregister
 
-_POLL = 0.001  # seconds between looks at a network that has not answered yet
+_POLL = 0.001  # seconds between polls of a network that has not answered yet
 
 
 class SupervisedRunner(MultiProcessRunner):
-    """A runner whose processes end whatever happens; ProgramError if one of them fails."""
+    """A runner that always stops its processes. Raises ProgramError if one of them fails."""
 
     @contextmanager
     def running(self, steps: int) -> Iterator[None]:
@@ -32,14 +32,14 @@ class SupervisedRunner(MultiProcessRunner):
                     first.create_runtime(self.run_config)
                 if any(process.runtime is not first.runtime for process in self.processes):
                     raise ProgramError(
-                        "Lava runs one connected network, and this one has parts that nothing links"
+                        "Lava runs only connected networks, and this one has unconnected parts"
                     )
                 first.run(RunSteps(num_steps=steps, blocking=False))
                 yield
                 first.wait()
             finally:
-                # Nothing is left to be received. Lava's own end waits for every process to end by
-                # itself, which now and then one does not.
+                # All spikes are received. Lava's own stop waits for every process to end by itself,
+                # and occasionally one does not.
                 with interrupts.delayed():
                     kill(first.runtime)
                 unregister(self.processes)
@@ -59,9 +59,9 @@ class SupervisedRunner(MultiProcessRunner):
 
 @contextmanager
 def _frozen_garbage() -> Iterator[None]:
-    """Keep forked processes from collecting what only this one can destroy.
+    """Keep forked processes from destroying objects that only this process can destroy.
 
-    A session of onnxruntime waits, when it is destroyed, for threads that a fork has not copied.
+    The destructor of an onnxruntime session joins threads, which a fork does not copy.
     """
     gc.freeze()
     try:

@@ -1,4 +1,4 @@
-"""Whether a netlist fits a chip's numbers: weights, inputs, states, thresholds and delays."""
+"""Checks a netlist against a chip's limits: weights, inputs, potentials, thresholds, delays."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _RECOMPILE = "compile with --target loihi; in --passes, quantize{even=true}"
 def check_chip_limits(
     netlist: Netlist, chip: Chip, calibrated: Mapping[str, Bounds] | None = None
 ) -> Iterator[Diagnostic]:
-    """Everything about a network's numbers that the chip cannot do.
+    """One diagnostic per limit of the chip that the network exceeds.
 
-    ``calibrated`` bounds the inputs of those populations that rest on calibration data.
+    ``calibrated`` holds input bounds of the populations that rest on calibration data.
     """
     max_levels = netlist.max_levels
     for group in netlist.populations:

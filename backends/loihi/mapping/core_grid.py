@@ -1,4 +1,4 @@
-"""A population cut into a grid of cores: runs of its channels times runs of its places."""
+"""A population divided among a grid of cores: ranges of channels times ranges of positions."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from qcompiler.ir.kernels import Array
 
 
 def channels_and_positions(group: Population) -> tuple[int, int]:
-    """Channels and places of a population, whose neurons are numbered channel by channel."""
+    """Number of channels and of positions; neurons are numbered channel by channel."""
     channels = group.shape[0] if group.shape else 1
     return channels, prod(group.shape[1:])
 
 
 @dataclass(frozen=True)
 class CoreGrid:
-    """A population cut into ``rows`` runs of channels times ``columns`` runs of places.
+    """A population divided into ``rows`` ranges of channels times ``columns`` of positions.
 
-    Runs of one kind differ by one at most. A core holds one run's channels at one run's places.
+    Lengths of ranges differ by at most one. A core holds one channel range at one position range.
     """
 
     channels: int
@@ -41,22 +41,22 @@ class CoreGrid:
 
     @cached_property
     def channel_starts(self) -> Array:
-        """First channel of every run, and the number of channels."""
+        """First channel of every range, then the number of channels."""
         return np.arange(self.rows + 1) * self.channels // self.rows
 
     @cached_property
     def position_starts(self) -> Array:
-        """First place of every run, and the number of places."""
+        """First position of every range, then the number of positions."""
         return np.arange(self.columns + 1) * self.positions // self.columns
 
     def sums(self, summed_area_table: Array) -> Array:
-        """Sums over every core, ``rows x columns``; see `table`."""
+        """Sums over every core, ``rows x columns``; see `summed_area_table`."""
         found: Array = summed_area_table[self.channel_starts][:, self.position_starts]
         return np.diff(np.diff(found, axis=0), axis=1)
 
 
 def summed_area_table(values: Array, shape: tuple[int, int]) -> Array:
-    """Sums of ``values[:i, :j]``, from which those of any rectangle follow; spreads to a shape."""
+    """Sums of ``values[:i, :j]``, broadcast to ``shape``; they give the sum of any rectangle."""
     found = np.zeros((shape[0] + 1, shape[1] + 1), np.int64)
     np.broadcast_to(values, shape).cumsum(axis=0, out=found[1:, 1:])
     np.cumsum(found, axis=1, out=found)

@@ -1,10 +1,10 @@
-"""A netlist on the cores of a chip: how many it takes, and what stands in the way.
+"""Maps a netlist onto the cores of a chip: number of cores, and neurons that do not fit.
 
 An estimate from public numbers (see `chips` for their sources); Intel's compiler decides. A core
 holds neurons of one population, a run of its channels at a run of its places, and has
 
 - neurons,
-- input axons and synapse memory: synapses are stored where they arrive (see `fan`),
+- input axons and synapse memory: synapses are stored where they arrive (see `projection_cost`),
 - output axons: every neuron takes one for each core it sends to and each list of synapses there,
   its own inhibition included.
 
@@ -40,7 +40,7 @@ Axons = dict[str, Array]  # output axons of every neuron, by population
 
 @dataclass(frozen=True)
 class CoreUsage:
-    """What one core spends of each resource, or the most that any of several does."""
+    """Usage of each resource on one core, or the maximum over several cores."""
 
     neurons: int
     input_axons: int
@@ -68,7 +68,7 @@ def limits(chip: Chip) -> CoreUsage:
 
 @dataclass(frozen=True)
 class Placement:
-    """A population on its cores; ``most`` is the largest use of each resource on any of them."""
+    """A population on its cores; ``peak_usage`` is the largest use of each resource on a core."""
 
     population: str
     grid: CoreGrid
@@ -98,9 +98,9 @@ class CoreMapping:
 
 
 def map_to_cores(netlist: Netlist, chip: Chip) -> tuple[CoreMapping, tuple[Diagnostic, ...]]:
-    """Cores for every population, and all neurons that are too large for a core of their own.
+    """Map every population to cores; also list the neurons that do not fit on one core.
 
-    Where there are such neurons the layout does without that limit for their population.
+    The mapping of a population with such neurons ignores the limit that they exceed.
     """
     sizes = {group.name: group.size for group in netlist.populations}
     axons: Axons = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
@@ -113,7 +113,7 @@ def map_to_cores(netlist: Netlist, chip: Chip) -> tuple[CoreMapping, tuple[Diagn
         if grid is None:
             single = mapper.peak_usage(CoreGrid(*mapper.extent, *mapper.extent))
             findings[:0] = _oversized_neuron(group, single, chip)
-            # What one neuron has too much of must not make its senders look guilty, too.
+            # Ignore the exceeded resources, so that the layers before are not reported as well.
             grid = mapper.cheapest({what for what, n, most in single.against(chip) if n > most})
             assert grid is not None
         placements.insert(0, mapper.placement(grid))

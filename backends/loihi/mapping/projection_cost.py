@@ -1,11 +1,11 @@
-"""What a row of synapses takes on the cores of its receivers, from its geometry alone.
+"""Axons and synapse memory of one projection on the cores of its target population.
 
-The receivers lie on a `grid.Grid` of cores. A sender that reaches a core takes one input axon there
-and the memory of its synapses, for each of the lists that `split` makes of the row's weights, and
-for every row apart: two rows from one population share no axons.
+The target lies on a `core_grid.CoreGrid`. A presynaptic neuron that reaches a core takes one input
+axon there, and the memory of its synapses, for each part that `split_weights` makes of the weights.
+Two projections from one population share no axons.
 
 Memory is that of nengo-loihi 1.0, block.py, ``SynapseConfig.bits_per_axon``, with the indices that
-``Synapse.idx_bits`` chooses: see `memory`. Weights that repeat are stored again.
+``Synapse.idx_bits`` chooses: see `synapse_bits`. Repeated weights are stored repeatedly.
 
 These counts are exact but for the following, where they are upper bounds:
 
@@ -38,27 +38,27 @@ _HEADER, _BLOCK, _UNIT = 4 + 6, 64, 64  # bits of a block, its synapses, bits of
 
 @dataclass(frozen=True)
 class CoreLoad:
-    """What cores spend, ``rows x columns`` of a grid or arrays that spread over them."""
+    """Input axons and memory bits per core, arrays that broadcast to ``rows x columns``."""
 
     axons: Array
     bits: Array
 
 
 class ProjectionCost(Protocol):
-    """One row of synapses onto a population."""
+    """The cost of one projection: a row of synapses onto a population."""
 
     row: Synapses
     synapses: int  # that all cores store
 
     def load(self, grid: CoreGrid) -> CoreLoad:
-        """What the row takes on each core of its receivers."""
+        """Input axons and memory on each core of the target."""
 
     def output_axons(self, grid: CoreGrid) -> Array:
-        """Output axons of every place of the view of its senders, flat."""
+        """Output axons of every presynaptic neuron, flat, in the order of the row's senders."""
 
 
 def min_synapse_bits(synapses: int) -> int:
-    """Bits that so many synapses store at least, on cores of several neurons."""
+    """Lower bound of the memory of synapses in bits, on cores with several neurons."""
     return (_WEIGHT + _INDEX) * synapses
 
 
@@ -133,7 +133,7 @@ class ConvolutionCost:
         return reached[kinds], groups[kinds], which
 
     def load(self, grid: CoreGrid) -> CoreLoad:
-        """See `Fan`."""
+        """See `ProjectionCost`."""
         multiplicity, positions, _ = self._windows(grid.columns)
         reached, groups, which = self._channels(grid)
         bits = synapse_bits(reached[..., None] * multiplicity, grid.neurons, self.row.delay)
@@ -143,7 +143,7 @@ class ConvolutionCost:
         return CoreLoad(axons[which], stored[which])
 
     def output_axons(self, grid: CoreGrid) -> Array:
-        """See `Fan`."""
+        """See `ProjectionCost`."""
         edges = np.arange(self.row.groups + 1) * self.outs
         last = np.searchsorted(grid.channel_starts, edges[1:], "left")
         runs = last - np.searchsorted(grid.channel_starts, edges[:-1], "right") + 1
@@ -160,7 +160,7 @@ class DenseCost:
         self.synapses = sum(int(np.count_nonzero(nonzero)) for nonzero in self.weight_parts)
 
     def load(self, grid: CoreGrid) -> CoreLoad:
-        """See `Fan`."""
+        """See `ProjectionCost`."""
         axons, bits = np.zeros((2, grid.rows, 1), np.int64)
         for nonzero in self.weight_parts:
             for index, (a, b) in enumerate(
@@ -173,7 +173,7 @@ class DenseCost:
         return CoreLoad(axons, bits)
 
     def output_axons(self, grid: CoreGrid) -> Array:
-        """See `Fan`."""
+        """See `ProjectionCost`."""
         found = np.zeros(self.row.weights.shape[1], np.int64)
         for nonzero in self.weight_parts:
             for a, b in zip(grid.channel_starts[:-1], grid.channel_starts[1:], strict=True):
@@ -197,14 +197,14 @@ class OneToOneCost:
         self.synapses = int(self.summed_area_table[-1, -1])
 
     def load(self, grid: CoreGrid) -> CoreLoad:
-        """See `Fan`."""
+        """See `ProjectionCost`."""
         synapses = grid.sums(self.summed_area_table)
         return CoreLoad(
             synapses, synapses * synapse_bits(np.array(1), grid.neurons, self.row.delay)
         )
 
     def output_axons(self, grid: CoreGrid) -> Array:
-        """See `Fan`."""
+        """See `ProjectionCost`."""
         return self.count.ravel()
 
 
@@ -217,7 +217,7 @@ class ClockCost:
         self.synapses = self.axons * group.size
 
     def load(self, grid: CoreGrid) -> CoreLoad:
-        """See `Fan`."""
+        """See `ProjectionCost`."""
         neurons = np.diff(grid.channel_starts)[:, None] * np.diff(grid.position_starts)
         bits = synapse_bits(neurons, grid.neurons, self.row.delay)
         return CoreLoad(np.full((1, 1), self.axons), self.axons * bits)
@@ -236,5 +236,5 @@ _KINDS: dict[str, Callable[[Synapses, Population], ProjectionCost]] = {
 
 
 def cost_of(row: Synapses, group: Population) -> ProjectionCost:
-    """The counts of a row onto this population."""
+    """The cost of a row of synapses onto a population."""
     return _KINDS[row.kind](row, group)

@@ -1,4 +1,4 @@
-"""From a compiled graph to its netlist: all that a simulator or a chip needs to know.
+"""Builds the netlist of a compiled graph: all data that a simulator or a chip needs.
 
 Nothing in a netlist refers to the graph. Neurons are numbered in C order of their population's
 shape; convolutions stay kernels; views have become other numbers of the sending neurons.
@@ -47,7 +47,7 @@ _GATE_WEIGHT = 2
 
 
 def build_netlist(graph: Graph) -> Netlist:
-    """The netlist of a compiled graph; ProgramError if it is not compiled to the end."""
+    """The netlist of a compiled graph; ProgramError if it has no windows yet."""
     nodes = spiking_nodes(graph)
     spans = [_window(node) for node in nodes]
     latency = max((close for _, _, close in spans), default=-1) + 1
@@ -218,7 +218,7 @@ def population_dynamics(
 
 
 def _inhibition(needed: Array) -> Array:
-    """At least this much, in as few 8-bit weights as possible; see `wires.split`."""
+    """At least this much, in as few 8-bit weights as possible; see `split_weights`."""
     unit = np.where(needed <= MAX_WEIGHT, 2, 256)
     rounded: Array = (np.ceil(needed / unit) * unit).astype(np.int64)
     return rounded

@@ -1,4 +1,4 @@
-"""Rows of synapses, one synapse at a time: which neurons they link, and 8-bit weights for them."""
+"""Projections as single synapses and as matrices of 8-bit weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def weight_matrices(
     """Matrices of this shape, ``receivers x senders``, and the exponents of their weights.
 
     The row holds arrays; their sum is one matrix, unless ``fixed`` asks for 8-bit weights (see
-    `split`). The clock's neurons send at these ticks.
+    `split_weights`). The clock's neurons send at these ticks.
     """
     from scipy.sparse import csr_matrix  # type: ignore[import, unused-ignore]
 
@@ -63,7 +63,7 @@ def synapse_triples(row: Synapses, receivers: tuple[int, ...]) -> Any:
 
 
 def receptive_fields(row: Synapses, senders: Any, kernel: tuple[int, ...]) -> Any:
-    """What a kernel sees at every place, ``C x out x kernel``; -1 is padding."""
+    """Presynaptic neurons of a kernel at every position, ``C x out x kernel``; -1 is padding."""
     rank = len(kernel)
     pads = tuple(zip(row.pads[:rank], row.pads[rank:], strict=True))
     padded = np.pad(senders, ((0, 0), *pads), constant_values=-1)

@@ -1,4 +1,4 @@
-"""What a user calls of a module that runs one network: `build`, `run`, and its command line."""
+"""Functions of the standalone module that a user calls: `build`, `run` and the command line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Write a network as a Python module that runs it on Lava, with nothing of ours.
+"""Writes a network as a Python module that runs it on Lava without qcompiler.
 
-The module is that of `standalone` with the network's own table in it; arrays that the program does
-not hold anyway go into a file beside it.
+The module is that of `module_template` with the netlist of the network. Arrays that the program
+directory does not contain yet go into a second file.
 """
 
 from __future__ import annotations

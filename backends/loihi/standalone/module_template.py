@@ -1,7 +1,7 @@
-"""The text of the module that a program takes along: several modules of ours, joined to one.
+"""The source of the standalone module: several modules of this package, joined to one.
 
-It runs where this package is not. So its parts import Python's own library, numpy and each other,
-and Lava inside of functions only.
+The module runs without this package. Its parts therefore import only the standard library, numpy
+and each other; they import Lava inside functions.
 """
 
 from __future__ import annotations
@@ -18,20 +18,18 @@ from qcompiler.backends.loihi.netlist import netlist, synapse_matrices
 from . import command, files
 
 PARTS = (netlist, spike_io, synapse_matrices, lava_network, multi_process_runner, files, command)
-PLACEHOLDER = (
-    "NETWORK = Netlist()"  # the line of `netlist` whose place the network's own table takes
-)
+PLACEHOLDER = "NETWORK = Netlist()"  # the line of `netlist` that the network's netlist replaces
 
 _DOCSTRING = '''"""A spiking network as stock Lava processes.
 
     python network.py inputs.npy [-o spikes.npz]
 
 runs it on frames of raw input, ``frames x shape``, and writes the step of every neuron's spike,
-counted from its frame's first step. Of Python's packages this needs numpy and lava-nc 0.10.0.
+counted from its frame's first step. It needs Python 3.10, numpy and lava-nc 0.10.0.
 
-`NETWORK` says what there is: plain numbers, and names of arrays in the .npz files beside this one.
-`build` makes the processes, for Lava's simulation as well as for Loihi 2, where hardware adapters
-take the place of the host's source and sinks.
+`NETWORK` is the network: numbers, and names of arrays in the .npz files beside this module. `build`
+creates the Lava processes, for simulation and for Loihi 2. On Loihi 2, hardware adapters replace
+the sources and sinks of the host.
 """
 '''
 _PACKAGES = f"""try:
