@@ -6,8 +6,8 @@ Columns: effort 1, the default; the same for Loihi 2; effort 0 (ranges of least 
 weights to the nearest integer); ranges that clip 0.1 % of the values at effort 0. The last two use
 inputs of t_max levels. Further columns: neurons, last output step and compile time of the first.
 Calibration uses no test images. For SqueezeNet the accuracy is the share of predictions that equal
-those of the trained network; its calibration images must be unpacked to imagenet/imagenet_calib_256.npz or
-to the path given by --packed.
+those of the trained network; its calibration images must be unpacked to
+imagenet/imagenet_calib_256.npz or to the path given by --packed.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def main() -> None:
     searched = search(trials).chosen
     best = uniform(trials)
     print(
-        "\n| schedule | last spike | frame interval | accuracy lost | changed | accuracy on test images |"
+        "\n| schedule | last spike | frame interval | lost | changed | accuracy on test images |"
     )
     print("|---|---|---|---|---|---|")
     for point in (searched, best):

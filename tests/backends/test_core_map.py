@@ -93,7 +93,7 @@ def cores_of(grid: CoreGrid) -> Array:
 def unrolled(
     row: Synapses, group: Population, grid: CoreGrid, senders: int
 ) -> tuple[CoreLoad, Array, int]:
-    """What `ProjectionCost` counts, by single synapses; includes zero weights of kernels, clocks."""
+    """What `ProjectionCost` counts, by single synapses; with zero weights of kernels, clocks."""
     shape = group.shape
     if row.kind == "clock":
         ticks = [line for line in row.weights for _ in split_weights(line)]
