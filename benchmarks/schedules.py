@@ -33,9 +33,7 @@ def main() -> None:
     trials = trials_of(graph, network, given.max_drop)
     searched = search(trials).chosen
     best = uniform(trials)
-    print(
-        "\n| schedule | last spike | frame interval | lost | changed | accuracy on test images |"
-    )
+    print("\n| schedule | last spike | frame interval | lost | changed | accuracy on test images |")
     print("|---|---|---|---|---|---|")
     for point in (searched, best):
         program = Program(trials.pipeline(point).run(graph), REFERENCE, {})
