@@ -1,7 +1,7 @@
-# Every target makes .venv first, once. Python 3.10 is preferred: Lava runs on nothing newer.
+# Every target that needs .venv creates it once. Python 3.10 is preferred: Lava runs on nothing newer.
 PYTHON ?= $(shell for p in python3.10 python3; do $$p -c '' 2>/dev/null && echo $$p && exit; done; echo python3)
 ARGS ?=
-# Tests that share a compiled network stand together: idle workers take over tests from the end.
+# Tests that share a compiled network are adjacent; idle workers take tests from the end of the queue.
 PARALLEL ?= -n auto --maxprocesses 4 --dist worksteal
 
 PY := .venv/bin/python
@@ -11,9 +11,13 @@ FILES := $(sort $(shell find $(FOLDERS) -name '*.py'))
 DOCS := .venv/docs-installed
 STAMP := .venv/installed-$(shell echo '$(FILES)' | cksum | cut -d' ' -f1)
 
-.PHONY: install demo test lint docs bench clean
+.PHONY: help install demo test lint docs bench pictures clean
+.DEFAULT_GOAL := help
 
-install: $(STAMP)
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-14s%s\n' "$$target" "$$text"; done
+
+install: $(STAMP) ## Install the package and its development tools into .venv
 
 $(STAMP): pyproject.toml
 	@echo 'Installing into .venv; the first time takes a minute or two.'
@@ -22,19 +26,19 @@ $(STAMP): pyproject.toml
 	@rm -f .venv/installed-*
 	@touch $@
 
-demo: install
+demo: install ## Compile and run the digits network; first results within seconds
 	$(PY) examples/digits/demo.py
 
-test: install
+test: install ## Run the tests; ARGS=... passes options to pytest
 	OMP_NUM_THREADS=1 $(PY) -m pytest $(PARALLEL) $(ARGS)
 
-lint: install
+lint: install ## Run ruff and mypy
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	cd .venv && bin/python -m mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache -p qcompiler
 
-docs: install $(DOCS) ## build the documentation into site/; warnings and broken links are errors
+docs: install $(DOCS) ## Build the documentation into site/; warnings and broken links are errors
 	$(PY) -m sphinx --fail-on-warning --keep-going --quiet -b html -d .venv/doctrees docs site
 	@echo 'Open site/index.html.'
 
@@ -42,9 +46,12 @@ $(DOCS): pyproject.toml | $(STAMP)
 	$(PY) -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict -e '.[docs]'
 	@touch $@
 
-bench: install
+pictures: install $(DOCS) ## Draw the pictures of the documentation again
+	for name in raster window frames slices dataflow; do $(PY) docs/pictures/$$name.py || exit 1; done
+
+bench: install ## Measure compile times and speeds; ARGS=--quick is faster
 	$(PY) benchmarks/bench.py $(ARGS)
 
-clean:
+clean: ## Remove .venv, build products and caches
 	rm -rf .venv build dist site *.egg-info examples/digits/build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,24 @@
-"""Backends: what runs or emits a compiled graph."""
+"""Targets, the engines that run compiled networks, and what a compiled program can do.
+
+Read in this order:
+
+1. `backend`: `Backend` (a target) and `EngineFactory` (an engine), the two things that a plugin
+   defines, and the `Engine` protocol.
+2. `program`: `Program`, a compiled network that runs on engines, reports on itself and is saved.
+3. `host`: `Outcome` and `Counters` of a run, and the work of the host computer: decoding spikes.
+4. `report` (populations, synapses, latency, cores), `calibrated_limits` (limits that rest on
+   calibration data), `storage` (program directories), `chip` (limits of a chip).
+5. `reference`: the engines that run on any computer. `loihi`: Intel's Loihi, simulated by Lava.
+
+To add a target, define a `Backend`: its pass pipeline, the invariants that the final graph must
+satisfy, and optionally a function that writes files, a chip, and engines. A plugin exposes it as
+an entry point of the group ``qcompiler.backends``; no file of this package changes. To add a
+target to this package, put it into a new folder with a ``target.py``, list it in
+``targets.BUILT_IN``, and list the folder in ``pyproject.toml`` and ``tests/test_layering.py``.
+
+To add an engine, write a class that follows `backend.Engine`, wrap it in an `EngineFactory` and
+add that to ``Backend.engines`` of its target. ``tests/backends/test_plugin_target.py`` shows both.
+"""
 
 from .backend import Backend, Engine, EngineFactory
 from .host import Counters, Outcome

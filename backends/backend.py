@@ -1,4 +1,4 @@
-"""What a backend is, and what an engine is: the two things that a plugin for a target provides."""
+"""The interfaces of a target (`Backend`) and of an engine (`Engine`), which plugins implement."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .chip import Chip
 from .host import Outcome
 
 Emitter: TypeAlias = Callable[[Graph, Path], None]
-Progress: TypeAlias = Callable[[int], None]  # takes the number of frames done
+Progress: TypeAlias = Callable[[int], None]  # called with the number of finished frames
 
 
 class Engine(Protocol):
-    """Something that runs one compiled graph."""
+    """Runs one compiled graph."""
 
     def __call__(
         self,
@@ -27,20 +27,20 @@ class Engine(Protocol):
         count: bool = True,
         progress: Progress | None = None,
     ) -> Outcome:
-        """Run a batch: one array an input, ``frames x shape``, in the units of the model.
+        """Run a batch: one array per graph input, ``frames x shape``, in the units of the model.
 
-        ``record`` asks for the levels of every population. Without ``count`` the counters may stay
-        at 0. An engine that streams calls ``progress`` itself.
+        With ``record`` the outcome holds the levels of every population. Without ``count`` the
+        counters may stay at 0. A streaming engine calls ``progress`` itself.
         """
 
 
 @dataclass(frozen=True)
 class EngineFactory:
-    """An engine by name. ``make`` builds it for a graph, and raises ProgramError if it cannot.
+    """The name and description of an engine, and the function that creates it for a graph.
 
-    ``make`` imports what it needs when it is called, so that listing engines stays quick. An engine
-    that ``streams`` gets all frames of a data set in one call, others get batches that fit into
-    memory.
+    ``make`` raises ProgramError if the engine cannot run the graph. It imports its dependencies
+    when it is called, so that listing engines stays fast. An engine that ``streams`` receives all
+    frames of a data set in one call; others receive batches that fit into memory.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Backend:
     """A target: the passes that lower a network to it, and what the result must satisfy.
 
     ``pipeline`` is text for `Pipeline.parse`; ``requires`` is checked on the final graph. ``emit``
-    writes files of the target's own into the folder of a program that is being saved. ``chip``,
+    writes additional files into the directory of a program that is being saved. ``chip``,
     if there is one, is what the report maps the network onto. ``engines`` run programs of this
     target; those of the built-in targets run programs of every target, if they fit.
     """

@@ -1,4 +1,4 @@
-"""What a chip, and one of its cores, can hold."""
+"""Limits of a chip and of its cores."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Chip:
-    """Limits of one chip and of one of its cores.
+    """Limits of one chip and of each of its cores.
 
-    ``weight`` is the largest weight of a synapse, in steps of 2, as synapses of both signs share
-    a sign bit; ``exponent`` the largest power of two that scales synapses. A neuron's input of one
-    step, its current and membrane, and its threshold lie within ``input``, ``state`` and
-    ``threshold``; a spike travels at most ``delay`` extra steps. Memory counts bits.
+    ``weight`` is the largest weight of a synapse, in steps of 2, because mixed signs take a
+    bit. ``exponent`` is the largest binary exponent that scales weights.
+    ``input`` limits a neuron's input per step, ``state`` its current and membrane potential,
+    ``threshold`` its threshold. ``delay`` is the largest synaptic delay in steps, in addition to
+    the one step of every spike. Memory is in bits.
     """
 
     name: str

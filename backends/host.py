@@ -1,4 +1,4 @@
-"""What engines share: counters, and what the host does with the last spikes."""
+"""What engines share: counters, and the decoding of output spikes on the host computer."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from qcompiler.ir.view import View, arrange
 
 @dataclass
 class Counters:
-    """Sums over frames. ``events`` counts every synapse that a spike reached once.
+    """Sums over frames. ``events`` counts synaptic events: one per synapse that a spike reaches.
 
-    ``saturated`` counts inputs beyond either end of their range and potentials above theirs, of
-    ``coded`` that have one (0: not counted).
-    ``first`` sums the step of each frame's first output spike; ``last`` is the latest of all.
-    ``beyond`` counts, by population, the frames that did not keep to its calibrated bounds (None:
-    not counted), ``exceeded`` those that did not keep to all.
+    ``saturated`` counts inputs outside their range and potentials above it, out of ``coded`` inputs
+    and neurons (0: not counted). ``first`` is the sum over frames of the step of the first output
+    spike, ``last`` the latest output step of all frames.
+    ``exceeded`` counts frames in which any population left its calibrated bounds;
+    ``exceeded_by_population`` counts them by population (None: not counted).
     """
 
     frames: int = 0
@@ -44,19 +44,22 @@ class Counters:
     first: int = 0
     last: int = 0
     exceeded: int = 0
-    beyond: dict[str, int] | None = None
+    exceeded_by_population: dict[str, int] | None = None
 
     def add(self, other: Counters) -> None:
-        """Take the counts of further frames in."""
+        """Add the counters of further frames."""
         self.last = max(self.last, other.last)
         for name in ("frames", "spikes", "events", "saturated", "coded", "first", "exceeded"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        if other.beyond is not None:
-            known = self.beyond or {}
-            self.beyond = {name: known.get(name, 0) + n for name, n in other.beyond.items()}
+        if other.exceeded_by_population is not None:
+            known = self.exceeded_by_population or {}
+            self.exceeded_by_population = {
+                name: known.get(name, 0) + count
+                for name, count in other.exceeded_by_population.items()
+            }
 
     def times(self, frames: int) -> Counters:
-        """The counters of this many frames like the one counted here."""
+        """The counters of this many frames, each with the counts of the one frame counted here."""
         found = Counters(frames=frames, first=self.first * frames, last=self.last)
         for name in ("spikes", "events", "saturated", "coded"):
             setattr(found, name, getattr(self, name) * frames)
@@ -65,15 +68,15 @@ class Counters:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One batch: decoded outputs, the levels that were asked for, and counters."""
+    """Result of one batch: decoded outputs, requested levels by population, and counters."""
 
     outputs: tuple[Array, ...]
     levels: Mapping[str, Array]
     counters: Counters
 
 
-def finish(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ...]:
-    """Decode the output populations' levels and do what the host does behind them."""
+def decode_outputs(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ...]:
+    """Decode the levels of the output populations and apply the operations that the host runs."""
     known = dict(levels)
     for node in graph.nodes:
         sources = [operand.name for operand in node.operands if isinstance(operand, Value)]
@@ -96,15 +99,15 @@ def output_nodes(graph: Graph) -> tuple[Node, ...]:
     return tuple(found.values())
 
 
-def inner_nodes(graph: Graph) -> tuple[Node, ...]:
-    """The populations that neither encode inputs nor are decoded; if there are none, the latter."""
+def hidden_nodes(graph: Graph) -> tuple[Node, ...]:
+    """Populations between inputs and outputs; the output populations if there are no others."""
     ends = output_nodes(graph)
     found = (node for node in spiking_nodes(graph) if not isinstance(node.op, Encode))
     return tuple(node for node in found if node not in ends) or ends
 
 
 def output_steps(graph: Graph, levels: Mapping[str, Array]) -> tuple[int, int]:
-    """Sum over frames of the first output spike's step, and the latest step of all."""
+    """Sum over frames of the step of the first output spike, and the latest output step."""
     firsts, last = [], 0
     for node in output_nodes(graph):
         code, begin = spikes_of(node.result), start(graph, node.result)
@@ -116,7 +119,7 @@ def output_steps(graph: Graph, levels: Mapping[str, Array]) -> tuple[int, int]:
 
 
 def static_counters(graph: Graph) -> Counters:
-    """Counters of one frame of a network in which every neuron spikes once a frame."""
+    """Counters of one frame; every neuron spikes once per frame."""
     coded = sum(
         size(node.result.type)
         for node in spiking_nodes(graph)
@@ -126,7 +129,7 @@ def static_counters(graph: Graph) -> Counters:
 
 
 def saturated_inputs(graph: Graph, inputs: tuple[Array, ...]) -> int:
-    """Number of inputs beyond the range of their code."""
+    """Number of input values outside the range of their code."""
     return sum(
         saturated(node.op.code, x)
         for value, x in zip(graph.inputs, inputs, strict=True)
@@ -136,11 +139,11 @@ def saturated_inputs(graph: Graph, inputs: tuple[Array, ...]) -> int:
 
 
 def _is_last_digit(node: Node) -> bool:
-    """Whether this encodes an input, which it may do together with encoders of higher digits."""
+    """Whether this encodes the lowest digit of an input; higher digits have other encoders."""
     return isinstance(node.op, Encode) and node.op.digit == 0
 
 
-def frame_step(graph: Graph, budget: int = 1 << 26) -> int:
-    """Frames to run at once, so that the largest population stays within a budget of bytes."""
+def frames_per_batch(graph: Graph, budget: int = 1 << 26) -> int:
+    """Number of frames per batch that keeps the largest population within ``budget`` bytes."""
     largest = max((size(node.result.type) for node in graph.nodes), default=1)
     return int(max(1, min(256, budget // (32 * largest))))

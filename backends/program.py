@@ -1,4 +1,4 @@
-"""A compiled program: runs on engines, saves itself, reports on itself."""
+"""A compiled program: it runs on engines, reports on itself and is saved."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
 
 from . import storage
 from .backend import Backend, Engine, EngineFactory, Progress
-from .host import Counters, frame_step, inner_nodes
-from .report import Report, report_of
+from .calibrated_limits import describe_calibrated_limits
+from .host import Counters, frames_per_batch, hidden_nodes
+from .report import Report, build_report
 from .targets import ENGINES
-from .unproved import unproved
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Outputs in real units by ONNX name, and counters, of a whole data set."""
+    """Result for a whole data set: outputs in real units by ONNX name, and counters."""
 
     outputs: Mapping[str, Array]
     counters: Counters
@@ -32,7 +32,7 @@ class Measured:
 
 @dataclass
 class Program:
-    """A network compiled for a target. ``manifest`` says how it came to be; it is plain JSON."""
+    """A network compiled for a target; ``manifest`` records how, as JSON data."""
 
     graph: Graph
     backend: Backend
@@ -41,8 +41,8 @@ class Program:
 
     @property
     def t_max(self) -> int:
-        """Spike times that a value can take, the most of all that are no inputs or outputs."""
-        return max(spikes_of(node.result).t_max for node in inner_nodes(self.graph))
+        """Largest number of spike times of a population, inputs and outputs excluded."""
+        return max(spikes_of(node.result).t_max for node in hidden_nodes(self.graph))
 
     @property
     def engines(self) -> tuple[EngineFactory, ...]:
@@ -52,11 +52,11 @@ class Program:
 
     @property
     def unproved_checks(self) -> tuple[str, ...]:
-        """Checks that rest on calibration data, a sentence each; all others are proved."""
-        return unproved(self.graph)
+        """Limits that rest on calibration data, one sentence each; all others are proven."""
+        return describe_calibrated_limits(self.graph)
 
     def run(self, *inputs: Array, engine: str = "fast") -> Array | tuple[Array, ...]:
-        """Outputs in real units for a batch an input, ``frames x shape``; a tuple if several.
+        """Outputs in real units for one batch per input, ``frames x shape``; a tuple if several.
 
         Raises DataError for inputs that do not fit, ProgramError for an unknown engine.
         """
@@ -70,7 +70,7 @@ class Program:
         count: bool = True,
         progress: Progress | None = None,
     ) -> Measured:
-        """Run a data set in pieces that fit into memory; outputs and counters of all of it."""
+        """Run a data set in batches that fit into memory; return all outputs and the counters."""
         counters, pieces = Counters(), []
         for part in self._parts(inputs, engine):
             outcome = self.engine(engine)(*part, count=count, progress=progress)
@@ -82,7 +82,7 @@ class Program:
         return Measured(dict(zip(self.graph.output_names, joined, strict=True)), counters)
 
     def spikes(self, *inputs: Array, engine: str = "steps") -> dict[str, Array]:
-        """The step of every neuron's spike, by population: ``frames x shape``, from frame start."""
+        """Step of every neuron's spike from frame start, by population: ``frames x shape``."""
         found: dict[str, list[Array]] = {node.result.name: [] for node in spiking_nodes(self.graph)}
         for part in self._parts(inputs, engine):
             levels = self.engine(engine)(*part, record=True).levels
@@ -111,10 +111,10 @@ class Program:
         try:
             inputs = tuple(map(np.asarray, inputs))
         except ValueError as error:
-            raise DataError("inputs go one by one, run(a, b), not in a list") from error
+            raise DataError("pass inputs one by one, run(a, b), not in a list") from error
         self._check(inputs)
         frames = len(inputs[0])
-        step = frames if self._factory(engine).streams else frame_step(self.graph)
+        step = frames if self._factory(engine).streams else frames_per_batch(self.graph)
         for begin in range(0, frames, step):
             yield tuple(array[begin : begin + step] for array in inputs)
 
@@ -127,12 +127,12 @@ class Program:
             raise DataError("the data are empty")
         for array in inputs:
             if not is_single(array):
-                raise DataError("the data hold NaN, infinite or other than real numbers")
+                raise DataError("the data contain NaN, infinite or non-real values")
 
     def report(self) -> Report:
-        """What the network consists of, and when what happens."""
+        """Populations, synapses, latency and cores of the network."""
         backend = self.backend
-        return report_of(self.graph, backend.name, backend.chip, self.unproved_checks)
+        return build_report(self.graph, backend.name, backend.chip, self.unproved_checks)
 
     def save(self, directory: str | Path) -> None:
         """Write the program, whole or not at all; ProgramError if that fails."""

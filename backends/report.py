@@ -1,4 +1,4 @@
-"""What a compiled network consists of, and when what happens in it."""
+"""The report on a compiled network: populations, synapses, latency and cores."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.loihi.mapping.core_map import Layout, place
-from qcompiler.backends.loihi.netlist.build import build, frame_interval
+from qcompiler.backends.loihi.mapping.core_map import CoreMapping, map_to_cores
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist, frame_interval
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.snn import Population, Relay
 from qcompiler.ir.spiking.integer_network import (
@@ -34,12 +34,11 @@ from .host import output_nodes
 class PopulationReport:
     """One population; steps count from the start of the frame.
 
-    ``weight_bits`` are the bits that the weights of its middling output channel make use of, sign
-    included: fewer than were asked for where potentials would not fit. ``cores`` is how many cores
-    of the target's chip it takes, ``core_use`` the share that it uses of each resource on its
-    fullest core; both are unknown for a target without a chip. ``delays`` are the steps that the
-    spikes of a source wait for those of others, by the name of the source, if they do; what no
-    synapse can delay waits in a population of kind "relay".
+    ``weight_bits`` is the width, sign included, that the weights of the median output channel use:
+    less than requested where potentials would exceed their limit. ``cores`` is the number of cores
+    of the target's chip, ``core_use`` the used share of each resource on the fullest core; both
+    are None for a target without a chip. ``delays`` holds the synaptic delays in steps, by source,
+    without those of 0. Where a synapse cannot delay enough, a population of kind "relay" does.
     """
 
     name: str
@@ -58,10 +57,10 @@ class PopulationReport:
 
 @dataclass(frozen=True)
 class Report:
-    """Totals and populations of a program. ``synapses`` counts those of clocks, too.
+    """Totals and populations of a program. ``synapses`` includes those of the clock.
 
-    As every neuron spikes once, ``synapses`` is also the number of synaptic events a frame.
-    ``cores`` and ``chips`` are an estimate, unknown for a target without a chip.
+    Every neuron spikes once per frame, so ``synapses`` is also the number of synaptic events per
+    frame. ``cores`` and ``chips`` are estimates, and None for a target without a chip.
     """
 
     target: str
@@ -76,12 +75,12 @@ class Report:
     chips: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain data for JSON."""
+        """The report as data for JSON."""
         return asdict(self)
 
 
-def report_of(graph: Graph, target: str, chip: Chip | None, unproved: tuple[str, ...]) -> Report:
-    """Gather a report from a scheduled graph."""
+def build_report(graph: Graph, target: str, chip: Chip | None, unproved: tuple[str, ...]) -> Report:
+    """The report on a scheduled graph; ``unproved`` are sentences on calibrated limits."""
     rows = tuple(_population(graph, node) for node in spiking_nodes(graph))
     outputs = {node.result.name for node in output_nodes(graph)}
     report = Report(
@@ -93,19 +92,23 @@ def report_of(graph: Graph, target: str, chip: Chip | None, unproved: tuple[str,
         unproved,
         rows,
     )
-    return _placed(report, place(build(graph), chip)[0]) if chip else report
+    return (
+        _with_core_mapping(report, map_to_cores(build_netlist(graph), chip)[0]) if chip else report
+    )
 
 
-def _placed(report: Report, layout: Layout) -> Report:
-    on = {placement.population: placement for placement in layout.placements}
+def _with_core_mapping(report: Report, mapping: CoreMapping) -> Report:
+    on = {placement.population: placement for placement in mapping.placements}
     rows = tuple(
-        replace(row, cores=on[row.name].cores, core_use=on[row.name].most.shares(layout.chip))
+        replace(
+            row, cores=on[row.name].cores, core_use=on[row.name].peak_usage.shares(mapping.chip)
+        )
         if row.name in on
         else row
         for row in report.populations
     )
-    chip = layout.chip.name
-    return replace(report, populations=rows, chip=chip, cores=layout.cores, chips=layout.chips)
+    chip = mapping.chip.name
+    return replace(report, populations=rows, chip=chip, cores=mapping.cores, chips=mapping.chips)
 
 
 def _population(graph: Graph, node: Node) -> PopulationReport:

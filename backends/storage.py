@@ -1,4 +1,4 @@
-"""A compiled program as a directory: manifest, text, arrays. Reading one runs no code from it."""
+"""A compiled program as a directory: manifest, graph as text, arrays. Loading executes no code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from qcompiler.ir.kernels import Array
 
 FORMAT = 1
 _MANIFEST, _TEXT, _ARRAYS = "manifest.json", "network.qir", "arrays.npz"
-_CACHE = "__pycache__"  # where Python leaves what it made of a target's modules
+_CACHE = "__pycache__"  # Python's bytecode of emitted modules
 _MOST_NEURONS = 1 << 28
 
 
@@ -29,14 +29,14 @@ def save(
     graph: Graph,
     emit: Callable[[Graph, Path], None] | None = None,
 ) -> None:
-    """Write a program, whole or not at all; ``emit`` adds a target's own files.
+    """Write a program atomically; ``emit`` adds the files of the target.
 
-    An existing directory is replaced only if it is empty or a program. Raises ProgramError if it
-    cannot be written.
+    An existing directory is replaced only if it is empty or contains a program. Raises
+    ProgramError if the directory cannot be written.
     """
-    given, directory = directory, directory.resolve()  # a link stays, what it points to changes
+    given, directory = directory, directory.resolve()  # keeps a symbolic link
     if directory == Path.cwd() or directory in Path.cwd().parents:
-        raise ProgramError(f"{given} holds the current folder: choose another directory")
+        raise ProgramError(f"{given} contains the current folder: choose another directory")
     if directory.exists() and not _replaceable(directory):
         raise ProgramError(f"{given} exists and is no compiled program: choose another directory")
     try:
@@ -66,7 +66,7 @@ def _write(staged: Path, manifest: Mapping[str, Any], graph: Graph) -> None:
 
 
 def _replaceable(directory: Path) -> bool:
-    """Whether a directory holds nothing, or nothing but a program of ours."""
+    """Whether a directory is empty or contains only the files of a compiled program."""
     if not directory.is_dir():
         return False
     names = {path.name for path in directory.iterdir()}
@@ -109,7 +109,7 @@ def _swap(staged: Path, directory: Path) -> None:
 
 
 def load(directory: Path) -> tuple[dict[str, Any], Graph]:
-    """Read manifest and graph; ProgramError if the directory is not an intact program."""
+    """Read manifest and graph. Raises ProgramError if the directory is no valid program."""
     try:
         manifest = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
         text = (directory / _TEXT).read_text(encoding="utf-8")
@@ -119,22 +119,22 @@ def load(directory: Path) -> tuple[dict[str, Any], Graph]:
     except (OSError, ValueError, RecursionError) as error:
         raise ProgramError(f"cannot read the program {directory}: {error}") from error
     if not isinstance(manifest, dict) or repr(manifest.get("format")) != repr(FORMAT):
-        raise ProgramError(
-            f"{directory} is not of program format {FORMAT}: compile the model again"
-        )
+        raise ProgramError(f"{directory} is not in program format {FORMAT}: compile again")
     try:
         graph = parse(text, _arrays(directory / _ARRAYS), str(directory / _TEXT))
     except InvalidGraph as error:
         raise ProgramError(*error.diagnostics) from error
     if any(size(node.result.type) > _MOST_NEURONS for node in graph.nodes):
-        raise ProgramError(f"{directory} holds a population of more than {_MOST_NEURONS} neurons")
+        raise ProgramError(
+            f"{directory} contains a population of more than {_MOST_NEURONS} neurons"
+        )
     if not isinstance(manifest.get("preprocessing", {}), dict):
         raise ProgramError(f"{directory} has a damaged {_MANIFEST}: compile the model again")
     return manifest, graph
 
 
 def _arrays(path: Path) -> dict[str, Array]:
-    with suppress(Exception):  # a hostile file can make zipfile and numpy raise almost anything
+    with suppress(Exception):  # zipfile and numpy raise many kinds of errors for damaged files
         with zipfile.ZipFile(path) as archive:
             stored = all(i.compress_type == zipfile.ZIP_STORED for i in archive.infolist())
         if stored:

@@ -1,13 +1,13 @@
-"""Accuracy of compiled networks by levels and effort, as a table: needs the folder of real data.
+"""Accuracy of compiled networks by t_max and effort, as a table. Needs the data folder.
 
     python benchmarks/accuracy.py [mnist] [resnet20] [squeezenet] [--t-max 4,8,16]
 
 Columns: effort 1, the default; the same for Loihi 2; effort 0 (ranges of least squared error,
-weights to the nearest integer); ranges that cut 0.1 % of the values at effort 0; the last two with
-inputs of t_max levels; and of the first its neurons, the last output step and the time to compile.
-No test image is calibrated with. SqueezeNet's is the share of answers that are the trained
-network's; its calibration images must be unpacked to imagenet/imagenet_calib_256.npz, or where
---packed says.
+weights to the nearest integer); ranges that clip 0.1 % of the values at effort 0. The last two use
+inputs of t_max levels. Further columns: neurons, last output step and compile time of the first.
+Calibration uses no test images. For SqueezeNet the accuracy is the share of predictions that equal
+those of the trained network; its calibration images must be unpacked to
+imagenet/imagenet_calib_256.npz or to the path given by --packed.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ NETWORKS = {
 
 
 def main() -> None:
-    """Print one row a network and t_max."""
+    """Print one row per network and t_max."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", help=f"out of {', '.join(NETWORKS)} (all)")
     parser.add_argument("--t-max", type=str, default="", help="numbers of levels, with commas")
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def row(name: str, network: Network, t_max: int) -> str:
-    """Percent of right answers each way, and of effort 1 neurons, last step and time."""
+    """A row: accuracy in percent per variant; neurons, last step and time of effort 1."""
     images, answers = known_answers(network)
     found, reports, seconds = [], [], []
     for way in WAYS.values():

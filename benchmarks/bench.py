@@ -1,12 +1,12 @@
-"""What compiling and running cost, beside onnxruntime on the float network.
+"""Cost of compiling and running, compared with onnxruntime on the float network.
 
     make bench          or: python benchmarks/bench.py [--quick] [--json]
 
 Speeds are medians over interleaved repetitions on one thread. A ratio is the median of the
-repetitions' ratios, so that whatever else the machine does falls on both; absolute figures still
-wander. The fast engine computes wide layers in 8-bit integers, the float network does not. Every
-compilation has a process of its own. The bounds are what the project stands by, but the exit
-status does not depend on them.
+repetitions' ratios, so that other load affects both sides; absolute figures still
+vary. The fast engine computes wide layers in 8-bit integers, the float network does not. Every
+compilation runs in a separate process. The bounds are the project's goals; the exit status does not
+depend on them.
 
 Small networks are compiled for Loihi 2, large ones, which no core of it can hold, for reference.
 On Lava a step is the median over frames that follow each other, with only the output recorded.
@@ -31,8 +31,8 @@ import numpy as np
 import onnxruntime
 
 import qcompiler
-from qcompiler.backends.loihi.lava.engine import LavaEngine, Runtime, available
-from qcompiler.backends.reference.fast import FastEngine
+from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime, why_unavailable
+from qcompiler.backends.reference.fast_engine import FastEngine
 
 _HERE = Path(__file__).parent
 _DIGITS = _HERE.parent / "examples" / "digits"
@@ -72,8 +72,8 @@ def main() -> int:
         plans = prepare(Path(folder))
         compiling = list(told(costs(plans), cost_line, given.json))
         running = list(told(speeds(plans, 5 if given.quick else 31), speed_line, given.json))
-        if (missing := available()) and not given.json:
-            print(f"lava: left out, {missing}")
+        if (missing := why_unavailable()) and not given.json:
+            print(f"lava: skipped, {missing}")
         found = iter(()) if missing else simulations(plans, 1 if given.quick else 4)
         simulating = list(told(found, lava_line, given.json))
     if given.json:
@@ -246,7 +246,7 @@ def lava_line(row: Row) -> str:
     many = "process" if row["processes"] == 1 else "processes"
     return (
         f"lava {row['network']} ({row['weights']}), {row['runtime']}, {row['images']} images: "
-        f"{1e3 * row['step_seconds']:.2f} ms a step, {row['image_seconds']:.3f} s an image, "
+        f"{1e3 * row['step_seconds']:.2f} ms per step, {row['image_seconds']:.3f} s per image, "
         f"the first after {row['first_seconds']:.2f} s and {row['first_steps']} steps; "
         f"{row['processes']} {many}"
     )

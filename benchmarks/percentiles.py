@@ -1,9 +1,9 @@
-"""Accuracy by the percentile at which ranges are cut, as a table: needs the folder of real data.
+"""Accuracy by the percentile at which ranges are clipped, as a table. Needs the data folder.
 
     python benchmarks/percentiles.py [mnist] [resnet20] [squeezenet] [--t-max N]
 
-Columns: ranges searched, the default, then cut at percentiles from 99 to 100; rows: the default
-effort, and effort 0. Calibration and test images are those of accuracy.py.
+Columns: searched ranges (the default), then ranges clipped at percentiles from 99 to 100. Rows: the
+default effort and effort 0. Calibration and test images are those of accuracy.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PERCENTILES = (99.0, 99.5, 99.9, 99.95, 99.99, 100.0)
 
 
 def main() -> None:
-    """Print two rows a network."""
+    """Print two rows per network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", help=f"out of {', '.join(NETWORKS)} (all)")
     parser.add_argument("--t-max", type=int, default=16, help="number of levels (16)")

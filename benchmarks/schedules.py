@@ -1,9 +1,9 @@
-"""A searched schedule beside the best of one t_max for all: needs the folder of real data.
+"""A searched schedule and the best uniform t_max, compared. Needs the data folder.
 
     python benchmarks/schedules.py [mnist|resnet20] [--max-drop 0.5]
 
-Prints every schedule that the search measures, then t_max by t_max until one keeps within the same
-budget, judged by the same estimate; and of both how they do on test images, which took no part.
+Prints every schedule that the search measures, then uniform values of t_max until one stays within
+the same budget by the same estimate. A table shows the accuracy of both on separate test images.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
     trials = trials_of(graph, network, given.max_drop)
     searched = search(trials).chosen
     best = uniform(trials)
-    print("\n| schedule | last spike | a frame every | lost | changed | accuracy on test images |")
+    print("\n| schedule | last spike | frame interval | lost | changed | accuracy on test images |")
     print("|---|---|---|---|---|---|")
     for point in (searched, best):
         program = Program(trials.pipeline(point).run(graph), REFERENCE, {})
@@ -51,7 +51,7 @@ def trials_of(graph: Graph, network: Network, percent: float) -> Trials:
 
 
 def uniform(trials: Trials) -> Point:
-    """The least t_max for all values that keeps within the budget."""
+    """The smallest uniform t_max within the budget. Raises SystemExit if none up to 128 is."""
     tried = [point.uniform for point in trials.points if point.uniform and not point.fits]
     for t_max in range(max(tried, default=1) + 1, 129):
         point, _ = trials.measure(trials.uniform_levels(t_max), t_max)

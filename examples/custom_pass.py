@@ -1,15 +1,24 @@
-"""A pass of one's own: drop channels that can never be active, or that nothing listens to.
+"""A pass defined outside the package: it removes channels that do not affect the outputs.
 
-Pruning leaves such channels behind, and so does training with weight decay. On a chip each of
-their neurons costs a spike a frame, and an event at every synapse. Passes are named in a pipeline
-as ``module:Class``, and need no installation; put this one behind ``fold-linear``:
+Pruning and training with weight decay leave such channels behind. On a chip each of their neurons
+still costs one spike per frame, and each synapse one synaptic event.
 
-    PYTHONPATH=examples qcompile model.onnx --calibration images.npz --passes "fold-batchnorm,\
-fold-linear,custom_pass:DropDeadChannels{threshold=0.001},normalize,\
-quantize{even=true potential=131071},assign-windows,insert-readout"
+A pipeline names such a pass as ``module:Class``; Python must be able to import the module. Run
+this file as a command: it passes all arguments to `qcompile`, and Python puts its folder on the
+import path. That works from every folder, for example from the repository root:
 
-That is the pipeline of ``--target loihi`` with one more pass; ``--target reference`` wants
-``quantize`` without options. ``--emit ir`` shows what the pass has left.
+    python examples/custom_pass.py examples/digits/digits.onnx --target loihi \
+--calibration examples/digits/digits_calibration.npz --scale-values 16 -o pruned.loihi \
+--passes "fold-batchnorm,fold-linear,custom_pass:DropDeadChannels{threshold=0.001},\
+split-inputs{fan_in=4083},equalize,split-ranges,normalize,lower-activations,\
+quantize{even=true potential=131071 input=32512},assign-windows{delay=63},insert-readout"
+
+From examples/digits, write ``python ../custom_pass.py digits.onnx`` and so on. `qcompile` itself
+also finds a pass whose module is installed in its environment.
+
+This pipeline is that of ``--target loihi`` with the pass added behind ``fold-linear``. For
+``--target reference``, remove the options of ``split-inputs``, ``quantize`` and
+``assign-windows``. With ``--emit ir`` the command prints the graph that the passes leave.
 """
 
 from __future__ import annotations
@@ -32,12 +41,13 @@ Array: TypeAlias = NDArray[Any]
 
 @dataclass(frozen=True)
 class DropDeadChannels(Pass):
-    """Drop output channels of convolutions and dense layers that make no difference.
+    """Remove output channels of convolutions and dense layers that do not affect the outputs.
 
-    A channel is dropped, and with it the weights that read it, if it is 0 behind its ReLU
-    whatever the input, or if no weight that reads it exceeds ``threshold``. With the default of 0
-    the network computes the same as before. Dropping one channel may orphan others: the pass goes
-    on until nothing is left to drop.
+    A channel is removed, with the weights that read it, if its ReLU outputs 0 for every input, or
+    if no weight that reads it exceeds ``threshold`` in absolute value. With the default of 0 the
+    network computes the same function as before. Removing one channel can make another one
+    unused, so the pass repeats until nothing changes. Raises ValueError for a negative or
+    infinite ``threshold``.
     """
 
     name: ClassVar[str] = "drop-dead-channels"
@@ -49,7 +59,7 @@ class DropDeadChannels(Pass):
             raise ValueError(f"threshold must be 0 or more, not {self.threshold}")
 
     def __call__(self, graph: Graph) -> Graph:
-        """Shrink one layer after the other until none can be shrunk."""
+        """Remove channels layer by layer until no layer changes."""
         while (smaller := self._shrink_one(graph)) is not None:
             graph = smaller
         return graph
@@ -59,7 +69,7 @@ class DropDeadChannels(Pass):
             chain = _chain(graph, node)
             if chain is None:
                 continue
-            alive = ~_silent(graph, chain) & (_loudest(chain) > self.threshold)
+            alive = ~_always_zero(graph, chain) & (_largest_reading_weight(chain) > self.threshold)
             alive[0] |= not alive.any()  # a layer has at least one channel
             if not alive.all():
                 smaller = {new.result.name: new for new in _shrunk(chain, alive)}
@@ -69,7 +79,7 @@ class DropDeadChannels(Pass):
 
 
 class Chain(NamedTuple):
-    """A linear layer, what works on each of its channels alone, and the only layer behind."""
+    """A linear layer, the channel-wise operations behind it, and the only layer that reads them."""
 
     writer: Node
     between: tuple[Node, ...]
@@ -77,17 +87,17 @@ class Chain(NamedTuple):
 
 
 def _chain(graph: Graph, writer: Node) -> Chain | None:
-    if not _is_plain(writer):
+    if not _is_linear(writer):
         return None
     between: list[Node] = []
     node = graph.only_user(writer.result)
     while node is not None and _keeps_channels(node):
         between.append(node)
         node = graph.only_user(node.result)
-    return None if node is None or not _is_plain(node) else Chain(writer, tuple(between), node)
+    return None if node is None or not _is_linear(node) else Chain(writer, tuple(between), node)
 
 
-def _is_plain(node: Node) -> bool:
+def _is_linear(node: Node) -> bool:
     """Whether every output of a node reads every channel of its input through constant weights."""
     linear = isinstance(node.op, Dense) or (isinstance(node.op, Conv) and node.op.groups == 1)
     return linear and all(isinstance(operand, Constant) for operand in node.operands[1:])
@@ -99,15 +109,15 @@ def _keeps_channels(node: Node) -> bool:
 
 
 def _parameters(node: Node) -> tuple[Array, Array]:
-    """Weight, and bias with a first axis of one entry a channel."""
+    """Weight, and bias with one entry per channel along the first axis."""
     weight, bias = (operand.data for operand in node.operands if isinstance(operand, Constant))
     shape = node.result.type.shape
     full = bias.reshape((1,) * (len(shape) - bias.ndim) + bias.shape)
     return weight, np.broadcast_to(full, (shape[0], *full.shape[1:]))
 
 
-def _silent(graph: Graph, chain: Chain) -> Array:
-    """Which channels are 0 behind a ReLU, whatever the input."""
+def _always_zero(graph: Graph, chain: Chain) -> Array:
+    """Mask of the channels whose ReLU outputs 0 for every input, shape ``(channels,)``."""
     weight, bias = _parameters(chain.writer)
     source = graph.producer(chain.writer.operands[0])
     while source is not None and isinstance(source.op, MaxPool | Reshape):
@@ -125,8 +135,8 @@ def _low(node: Node) -> float | None:
     return node.op.low if isinstance(node.op, Clip) else None
 
 
-def _loudest(chain: Chain) -> Array:
-    """The largest weight, in absolute value, that reads each channel."""
+def _largest_reading_weight(chain: Chain) -> Array:
+    """Largest absolute weight that reads each channel, shape ``(channels,)``."""
     weight, channels = _parameters(chain.reader)[0], chain.writer.result.type.shape[0]
     by_channel = np.abs(weight).reshape(len(weight), channels, -1)
     result: Array = by_channel.max(axis=(0, 2))
@@ -134,7 +144,7 @@ def _loudest(chain: Chain) -> Array:
 
 
 def _shrunk(chain: Chain, alive: Array) -> list[Node]:
-    """The chain with the channels that are alive, under the same names."""
+    """Nodes of the chain with only the channels that ``alive`` selects, under the same names."""
     weight, bias = _parameters(chain.writer)
     nodes = [_linear(chain.writer, chain.writer.operands[0], weight[alive], bias[alive])]
     for node in chain.between:
@@ -157,8 +167,14 @@ def _linear(node: Node, source: Operand, weight: Array, bias: Array) -> Node:
 
 
 def _retyped(node: Node) -> Node:
-    """The node with the type that its operands ask for, and its range if it had one."""
+    """The node with its type inferred from its operands; it keeps its value range."""
     old, new = node.result, infer(node.op, node.operands, node.origin)
     value = Value(old.name, new)
     known = old.type.range if isinstance(old.type, Tensor) else None
     return replace(node, result=value.ranged(known) if known else value)
+
+
+if __name__ == "__main__":
+    from qcompiler.cli.commands import qcompile
+
+    raise SystemExit(qcompile())

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.chip import Chip
-from qcompiler.backends.loihi.lava.adapter import ENGINES
-from qcompiler.backends.loihi.mapping.chip_limits import findings
+from qcompiler.backends.loihi.lava.engine_adapter import ENGINES
+from qcompiler.backends.loihi.mapping.chip_limits import check_chip_limits
 from qcompiler.backends.loihi.mapping.chips import LOIHI_1, LOIHI_2
-from qcompiler.backends.loihi.mapping.core_map import place
-from qcompiler.backends.loihi.netlist.build import build
+from qcompiler.backends.loihi.mapping.core_map import map_to_cores
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.standalone.emitter import emit
 from qcompiler.backends.reference.target import EXACT, PIPELINE
 from qcompiler.ir import Diagnostic, Graph, Invariant
@@ -25,9 +25,9 @@ def fits(chip: Chip) -> Invariant:
     """The network's numbers fit the chip, and every neuron fits on one of its cores."""
 
     def check(graph: Graph) -> Iterator[Diagnostic]:
-        netlist = build(graph)
-        yield from findings(netlist, chip, calibrated(graph))
-        yield from place(netlist, chip)[1]
+        netlist = build_netlist(graph)
+        yield from check_chip_limits(netlist, chip, calibrated(graph))
+        yield from map_to_cores(netlist, chip)[1]
 
     return Invariant(f"fits {chip.name}", check)
 

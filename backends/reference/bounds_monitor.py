@@ -1,4 +1,4 @@
-"""Calibrated bounds at run time: which frames keep to them."""
+"""Monitors at run time whether frames stay within calibrated bounds."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from qcompiler.ir.snn import Window
 from qcompiler.ir.spiking.input_bounds import Bounds
 
 
-class Watch:
-    """Follows what inputs do to a population, and notes the frames in which it is too much.
+class BoundsMonitor:
+    """Tracks the input of a population and marks the frames in which it exceeds its bounds.
 
-    ``beyond`` holds a truth value a frame. Within the bounds everything is as if proved.
+    ``exceeded`` has one boolean per frame. Frames within the bounds are as safe as proven ones.
     """
 
     def __init__(self, bounds: Bounds, window: Window, shape: tuple[int, ...]) -> None:
         self.bounds, self.window = bounds, window
         self.current, self.membrane = np.zeros(shape), np.zeros(shape)
-        self.beyond = np.zeros(shape[0], bool)
+        self.exceeded = np.zeros(shape[0], bool)
 
-    def take(self, step: int, arrived: Array | float) -> None:
-        """Note what arrives at a step; in order of steps, up to the one before the read step."""
+    def observe(self, step: int, arrived: Array | float) -> None:
+        """Check the input of one step, in order of steps; ignores the read step and later ones."""
         if step >= self.window.read:
             return
         bounds = self.bounds
         self.current += arrived
-        self._expect(arrived, bounds.fall, bounds.rise)
+        self._check(arrived, bounds.fall, bounds.rise)
         if step >= self.window.open:
             self.membrane += self.current
-            self._expect(self.membrane, bounds.lowest, bounds.highest)
+            self._check(self.membrane, bounds.lowest, bounds.highest)
         if step == self.window.read - 1:
-            self._expect(self.membrane, bounds.final, bounds.highest)
-            self._expect(self.current, bounds.least, bounds.most)
+            self._check(self.membrane, bounds.final, bounds.highest)
+            self._check(self.current, bounds.least, bounds.most)
 
-    def _expect(self, found: Array | float, low: Array, high: Array) -> None:
+    def _check(self, found: Array | float, low: Array, high: Array) -> None:
         out = np.asarray((found < low) | (found > high))
-        if out.any():  # rest is always within, so this has an axis of frames
-            self.beyond |= out.reshape(len(self.beyond), -1).any(axis=1)
+        if out.any():  # the resting state is always within bounds, so this has a frame axis
+            self.exceeded |= out.reshape(len(self.exceeded), -1).any(axis=1)

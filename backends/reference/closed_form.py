@@ -1,4 +1,4 @@
-"""Writing the closed form of a spiking graph as an ONNX model."""
+"""Writes the closed form of a spiking graph as an ONNX model."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from qcompiler.ir.spiking.integer_network import (
 )
 from qcompiler.ir.view import View
 
-from .exact_arithmetic import by_output, common_factor, fits_bytes, folds, per_output
+from .exact_arithmetic import common_factor, fits_float32, fits_int8, is_per_channel, per_channel
 
-_HAIR = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see the module docstring of `fast`
+_TIE_BREAK = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see `fast_engine`
 
 
 @dataclass
-class Levels:
-    """One value in up to three forms: float32 not yet clipped and floored, float32, uint8."""
+class LevelForms:
+    """Levels in up to three forms: float32 before clip and floor (``raw``), float32, uint8."""
 
     top: int
     raw: str | None = None
@@ -51,15 +51,15 @@ class ClosedForm:
 
     def __init__(self, graph: Graph, record: bool, count: bool) -> None:
         self.graph = graph
-        self.exact = record or count  # floors at once, so that levels and saturation show
+        self.exact = record or count  # floors every layer, to show levels and saturation
         self.count = count
         self.writer = OnnxWriter()
-        self.values: dict[str, Levels] = {}
+        self.values: dict[str, LevelForms] = {}
         self.encoded: dict[tuple[str, Spikes], str] = {}
-        self.beyond: list[str] = []
+        self.saturation_counts: list[str] = []
         for value in graph.inputs:
             name = self.writer.input(self.writer.name("input"), value.type.shape)
-            self.values[value.name] = Levels(0, real=name)
+            self.values[value.name] = LevelForms(0, real=name)
         for node in graph.nodes:
             self._write(node)
 
@@ -77,7 +77,7 @@ class ClosedForm:
                 kinds[self.writer.add("Identity", levels.byte)] = np.uint8
             else:
                 kinds[self.writer.add("Identity", self._real(name))] = np.float32
-        kinds |= dict.fromkeys(self.beyond, np.int32)
+        kinds |= dict.fromkeys(self.saturation_counts, np.int32)
         return self.writer.session(kinds, threads)
 
     def _write(self, node: Node) -> None:
@@ -87,22 +87,22 @@ class ClosedForm:
         match node.op:
             case Encode() as op:
                 digit = self._digit(op, self._encoded(op.code, source))
-                self._keep(node, Levels(op.t_max - 1, real=digit))
+                self._store(node, LevelForms(op.t_max - 1, real=digit))
             case op if isinstance(op, View) and isinstance(node.result.type, Spikes):
-                self._keep(node, self._view(node, self.values[source]))
+                self._store(node, self._view(node, self.values[source]))
             case First() as op:
-                self._keep(node, self._first(op, self.values[source]))
+                self._store(node, self._first_spike(op, self.values[source]))
             case Population():
                 layer = layer_of(self.graph, node)
-                self._keep(node, self._population(layer))
+                self._store(node, self._population(layer))
             case _:
                 return
 
-    def _keep(self, node: Node, levels: Levels) -> None:
+    def _store(self, node: Node, levels: LevelForms) -> None:
         self.values[node.result.name] = levels
 
     def _encoded(self, code: Spikes, source: str) -> str:
-        """The levels of an input, of which each of several digits reads the same."""
+        """The levels of an input; all digits of the input share them."""
         if (source, code) not in self.encoded:
             add, (factor, summand) = self.writer.add, map(self._number, affine(code))
             moved = add("Add", add("Mul", self._real(source), factor), summand)
@@ -111,7 +111,7 @@ class ClosedForm:
         return self.encoded[source, code]
 
     def _digit(self, op: Encode, levels: str) -> str:
-        """Quotients of whole numbers below 2**16 are never rounded up to the next whole one."""
+        """One digit of input levels. Float32 quotients of integers below 2**16 floor exactly."""
 
         def shifted(place: int) -> str:
             if place == 1:
@@ -129,7 +129,7 @@ class ClosedForm:
     def _real(self, name: str) -> str:
         return self._real_of(self.values[name])
 
-    def _real_of(self, levels: Levels) -> str:
+    def _real_of(self, levels: LevelForms) -> str:
         if levels.real is None:
             if levels.raw is not None:
                 levels.real = self.writer.add("Floor", self._clipped(levels))
@@ -146,56 +146,62 @@ class ClosedForm:
             levels.byte = self.writer.add("Cast", source, to=2)
         return levels.byte
 
-    def _clipped(self, levels: Levels) -> str:
+    def _clipped(self, levels: LevelForms) -> str:
         assert levels.raw is not None
         return write_clip(self.writer, levels.raw, 0, levels.top + 0.5)
 
-    def _view(self, node: Node, levels: Levels) -> Levels:
+    def _view(self, node: Node, levels: LevelForms) -> LevelForms:
         forms = (levels.raw, levels.real, levels.byte)
-        return Levels(levels.top, *(form and write_view(self.writer, node, form) for form in forms))
+        return LevelForms(
+            levels.top, *(form and write_view(self.writer, node, form) for form in forms)
+        )
 
-    def _first(self, op: First, levels: Levels) -> Levels:
+    def _first_spike(self, op: First, levels: LevelForms) -> LevelForms:
         """The maximum commutes with clip and floor, so the smaller image is clipped and floored."""
 
         def pool(form: str) -> str:
             return write_max_pool(self.writer, op, op.kernel, form)
 
         if levels.byte and pads_within(op, op.kernel):
-            return Levels(levels.top, byte=pool(levels.byte))
+            return LevelForms(levels.top, byte=pool(levels.byte))
         if levels.raw and not levels.real:
-            return Levels(levels.top, raw=pool(levels.raw))
-        return Levels(levels.top, real=pool(self._real_of(levels)))
+            return LevelForms(levels.top, raw=pool(levels.raw))
+        return LevelForms(levels.top, real=pool(self._real_of(levels)))
 
-    def _population(self, layer: Layer) -> Levels:
-        if fits_bytes(layer):
-            return self._in_bytes(layer)
+    def _population(self, layer: Layer) -> LevelForms:
+        if fits_int8(layer):
+            return self._int8_population(layer)
         top = layer.spikes.top
-        quotient = self._scaled(layer) if folds(layer) else self._divided(layer)
+        quotient = (
+            self._scaled_population(layer)
+            if fits_float32(layer)
+            else self._divided_population(layer)
+        )
         if not self.exact:  # a ReLU fuses into the kernel before it, a clip slows it down
-            return Levels(top, raw=self.writer.add("Relu", quotient))
+            return LevelForms(top, raw=self.writer.add("Relu", quotient))
         whole = self.writer.add("Floor", write_clip(self.writer, quotient, 0, top + 1.5))
         if self.count:
             self._count(whole, self._number(top + 0.5))
-        return Levels(top, real=write_clip(self.writer, whole, 0, top))
+        return LevelForms(top, real=write_clip(self.writer, whole, 0, top))
 
     def _count(self, levels: str, top: str) -> None:
-        beyond = self.writer.add("Cast", self.writer.add("Greater", levels, top), to=6)
-        self.beyond.append(self.writer.add("ReduceSum", beyond, keepdims=0))
+        saturated = self.writer.add("Cast", self.writer.add("Greater", levels, top), to=6)
+        self.saturation_counts.append(self.writer.add("ReduceSum", saturated, keepdims=0))
 
-    def _scaled(self, layer: Layer) -> str:
+    def _scaled_population(self, layer: Layer) -> str:
         """V / D from weights over D in float32, where rounding cannot reach an integer."""
         (synapse,) = layer.synapses
-        slope = by_output(layer, layer.slope)
+        slope = per_channel(layer, layer.slope)
         weight = weight_of(synapse)
         over = slope.reshape(-1, *(1,) * (weight.ndim - 1))
-        bias = (by_output(layer, layer.bias) + 0.5) / slope
+        bias = (per_channel(layer, layer.bias) + 0.5) / slope
         return self._synapse(synapse, weight / over, bias)
 
-    def _divided(self, layer: Layer) -> str:
+    def _divided_population(self, layer: Layer) -> str:
         """V in integers, then (V + 1/2) / D."""
         (first, weight), *others = _merged(layer)
-        flat = not isinstance(connection(first), Relay) and per_output(layer, layer.bias)
-        bias = by_output(layer, layer.bias) + 0.5 if flat else None
+        flat = not isinstance(connection(first), Relay) and is_per_channel(layer, layer.bias)
+        bias = per_channel(layer, layer.bias) + 0.5 if flat else None
         total = self._synapse(first, weight, bias)
         for synapse, weight in others:
             total = self.writer.add("Add", total, self._synapse(synapse, weight, None))
@@ -207,12 +213,12 @@ class ClosedForm:
         source = self._real(synapse.operands[0].name)
         return write_synapse(self.writer, connection(synapse), source, weight, bias)
 
-    def _in_bytes(self, layer: Layer) -> Levels:
+    def _int8_population(self, layer: Layer) -> LevelForms:
         (synapse,) = layer.synapses
         factor, add, constant = common_factor(layer), self.writer.add, self.writer.constant
         weight = (weight_of(synapse) // factor).astype(np.int8)
-        slope = by_output(layer, layer.slope) // factor
-        bias = by_output(layer, layer.bias) // factor - slope // 2
+        slope = per_channel(layer, layer.slope) // factor
+        bias = per_channel(layer, layer.bias) // factor - slope // 2
         source = self._byte(synapse.operands[0].name)
         op = connection(synapse)
         attributes: dict[str, Any] = {}
@@ -222,7 +228,7 @@ class ClosedForm:
             weight = weight.reshape(*weight.shape, 1, 1)
             source = write_reshape(self.writer, (weight.shape[1], 1, 1), source)
         one, zero = self._number(1), constant(np.zeros((), np.uint8))
-        scale = self._number(_HAIR / slope)
+        scale = self._number(_TIE_BREAK / slope)
         zeros = constant(np.zeros(len(slope), np.int8))
         inputs = (source, one, zero, constant(weight, "W"), scale, zeros, one, zero)
         whole = add("QLinearConv", *inputs, constant(bias.astype(np.int32)), **attributes)
@@ -231,7 +237,7 @@ class ClosedForm:
         top = constant(np.asarray(layer.spikes.top, np.uint8))
         if self.count:
             self._count(whole, top)
-        return Levels(layer.spikes.top, byte=add("Clip", whole, "", top))
+        return LevelForms(layer.spikes.top, byte=add("Clip", whole, "", top))
 
 
 def _merged(layer: Layer) -> list[tuple[Node, Array]]:

@@ -1,4 +1,4 @@
-"""The target that needs no hardware, and the two engines that run every compiled program."""
+"""The reference target, which needs no hardware, and its two engines."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ PIPELINE = (
     "{quantize},{windows},insert-readout"
 )
 
-# What the fast engine computes with is exact for every input, even one beyond calibrated bounds.
+# The arithmetic of the fast engine is exact for every input, even outside calibrated bounds.
 EXACT = within((1 << 23) - 1, "sums within 24 bits")
 
 
 def _fast(graph: Graph) -> Engine:
-    from .fast import FastEngine
+    from .fast_engine import FastEngine
 
     return FastEngine(graph)
 
 
 def _steps(graph: Graph) -> Engine:
-    from .steps import StepsEngine
+    from .steps_engine import StepsEngine
 
     return StepsEngine(graph)
 
 
 ENGINES = (
     EngineFactory("fast", "the integer network in closed form, on onnxruntime", _fast),
-    EngineFactory("steps", "currents and membranes step by step: the golden model", _steps),
+    EngineFactory("steps", "currents and membranes step by step: the reference model", _steps),
 )
 
 REFERENCE = Backend(

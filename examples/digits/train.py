@@ -3,8 +3,9 @@
     pip install torch==2.13.0 scikit-learn onnx onnxruntime
     python train.py
 
-Only this script needs PyTorch and scikit-learn; the three files it writes are in the repository.
-The network is trained on pixels divided by 16, and qcompile is told so (`--scale-values 16`).
+Only this script needs PyTorch and scikit-learn; the repository contains the three files it writes.
+Training divides the pixels by 16; `qcompile --scale-values 16` makes the compiled network do the
+same.
 """
 
 from collections import OrderedDict
@@ -61,7 +62,7 @@ def train(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> Any:
 
 
 def export(model: Any, path: Path) -> None:
-    """Write the model with its BatchNormalization left in, for the compiler to fold."""
+    """Write the model; BatchNormalization stays a separate node, which the compiler folds."""
     torch.onnx.export(
         model,
         (torch.zeros(1, 1, 8, 8),),

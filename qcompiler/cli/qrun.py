@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from qcompiler import api, data, registry
-from qcompiler.backends.loihi.netlist.build import frame_interval
+from qcompiler.backends.calibrated_limits import (
+    describe_calibrated_limits,
+    summarize_calibrated_limits,
+)
+from qcompiler.backends.loihi.netlist.build_netlist import frame_interval
 from qcompiler.backends.loihi.standalone.files import save_arrays
 from qcompiler.backends.program import Measured, Program
 from qcompiler.backends.targets import ENGINES
-from qcompiler.backends.unproved import unproved, unproved_in_short
 from qcompiler.console import add_verbosity, guarded, progress, screen
 from qcompiler.explain.diagnosis import Explanation, explain
 from qcompiler.explain.measure.onnx_reference import run_onnx
@@ -120,7 +123,7 @@ def _run(given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
         return 0
-    short = unproved_in_short(program.graph, measured.counters, given.engine)
+    short = summarize_calibrated_limits(program.graph, measured.counters, given.engine)
     checks = figures["unproved_checks"] if given.verbose else [short]
     _tell(figures, checks, _ties(measured))
     if explanation is not None:
@@ -167,7 +170,7 @@ def _figures(
         "engine": engine,
         "t_max": program.t_max,
         "saturated_fraction": counters.saturated / counters.coded if counters.coded else None,
-        "unproved_checks": list(unproved(program.graph, counters, engine)),
+        "unproved_checks": list(describe_calibrated_limits(program.graph, counters, engine)),
     }
 
 

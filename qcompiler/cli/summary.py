@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qcompiler.backends.host import inner_nodes
+from qcompiler.backends.calibrated_limits import summarize_calibrated_limits
+from qcompiler.backends.host import hidden_nodes
 from qcompiler.backends.program import Program
 from qcompiler.backends.report import PopulationReport, Report
-from qcompiler.backends.unproved import unproved_in_short
 from qcompiler.console import screen, table, warn
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spikes_of
@@ -65,7 +65,7 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
         console.print(table(*front(searched)))
         console.print()
     unproved = "\n           ".join(report.unproved_checks) if given.verbose else ""
-    unproved = unproved or unproved_in_short(program.graph)
+    unproved = unproved or summarize_calibrated_limits(program.graph)
     for name, value in (
         ("compiled", f"{given.model.name} for {report.target}, t_max {_t_max(program.graph)}"),
         ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
@@ -82,7 +82,7 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
 
 def _t_max(graph: Graph) -> str:
     """Spike times of the values that are no inputs or outputs."""
-    levels = [spikes_of(node.result).t_max for node in inner_nodes(graph)]
+    levels = [spikes_of(node.result).t_max for node in hidden_nodes(graph)]
     low, high = min(levels), max(levels)
     return str(low) if low == high else f"{low} to {high}"
 

@@ -15,12 +15,12 @@ import pytest
 import qcompiler
 from qcompiler.backends.chip import Chip
 from qcompiler.backends.loihi.mapping.chips import LOIHI_1, LOIHI_2
-from qcompiler.backends.loihi.mapping.core_grid import Grid, plane
-from qcompiler.backends.loihi.mapping.core_load import Load, fan, memory
-from qcompiler.backends.loihi.mapping.core_map import Layout, Use, place
-from qcompiler.backends.loihi.netlist.build import build
+from qcompiler.backends.loihi.mapping.core_grid import CoreGrid, channels_and_positions
+from qcompiler.backends.loihi.mapping.core_map import CoreMapping, CoreUsage, map_to_cores
+from qcompiler.backends.loihi.mapping.projection_cost import CoreLoad, cost_of, synapse_bits
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
-from qcompiler.backends.loihi.netlist.synapse_lists import pairs, split
+from qcompiler.backends.loihi.netlist.synapse_matrices import split_weights, synapse_triples
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
@@ -74,12 +74,15 @@ NETWORKS: tuple[Callable[[], Graph], ...] = (
 )
 
 
-def cores_of(grid: Grid) -> Array:
+def cores_of(grid: CoreGrid) -> Array:
     """The core of every neuron."""
-    numbers = np.full((grid.channels, grid.places), -1)
+    numbers = np.full((grid.channels, grid.positions), -1)
     for i in range(grid.rows):
         for j in range(grid.columns):
-            here = numbers[grid.tops[i] : grid.tops[i + 1], grid.lefts[j] : grid.lefts[j + 1]]
+            here = numbers[
+                grid.channel_starts[i] : grid.channel_starts[i + 1],
+                grid.position_starts[j] : grid.position_starts[j + 1],
+            ]
             assert here.size
             assert (here == -1).all()
             here[...] = i * grid.columns + j
@@ -87,19 +90,21 @@ def cores_of(grid: Grid) -> Array:
     return numbers.ravel()
 
 
-def unrolled(row: Synapses, group: Population, grid: Grid, senders: int) -> tuple[Load, Array, int]:
-    """What `Fan` counts, synapse by synapse; zero weights of kernels and clocks included."""
+def unrolled(
+    row: Synapses, group: Population, grid: CoreGrid, senders: int
+) -> tuple[CoreLoad, Array, int]:
+    """What `ProjectionCost` counts, by single synapses; with zero weights of kernels, clocks."""
     shape = group.shape
     if row.kind == "clock":
-        ticks = [line for line in row.weights for _ in split(line)]
+        ticks = [line for line in row.weights for _ in split_weights(line)]
         pre, post = (x.ravel() for x in np.indices((len(ticks), group.size)))
         synapses = [(pre, post)]
     elif row.kind == "kernel":
         whole = replace(row, weights=np.ones_like(row.weights))
-        synapses = [pairs(whole, shape)[:2]] * len(split(row.weights))
+        synapses = [synapse_triples(whole, shape)[:2]] * len(split_weights(row.weights))
     else:
-        parts = [replace(row, weights=part) for part, _ in split(row.weights)]
-        synapses = [pairs(part, shape)[:2] for part in parts]
+        parts = [replace(row, weights=part) for part, _ in split_weights(row.weights)]
+        synapses = [synapse_triples(part, shape)[:2] for part in parts]
     core = cores_of(grid)
     width = max(senders, 1 + max(int(pre.max(initial=0)) for pre, _ in synapses))
     sent, totals = np.zeros(width, np.int64), np.zeros((2, grid.cores), np.int64)
@@ -110,7 +115,7 @@ def unrolled(row: Synapses, group: Population, grid: Grid, senders: int) -> tupl
         for line, each in zip(totals, (np.ones_like(counts), bits), strict=True):
             np.add.at(line, keys // width, each)
     counted = sum(len(pre) for pre, _ in synapses)
-    return Load(*totals.reshape(2, grid.rows, grid.columns)), sent, counted
+    return CoreLoad(*totals.reshape(2, grid.rows, grid.columns)), sent, counted
 
 
 def expected_bits(synapses: int, neurons: int, delay: int) -> int:
@@ -128,25 +133,27 @@ def test_memory(delay: int) -> None:
     for neurons in (1, 2, 64, 65, 4096, 8192):
         counts = np.arange(200)
         expected = [expected_bits(n, neurons, delay) for n in counts]
-        np.testing.assert_array_equal(memory(counts, neurons, delay), expected)
+        np.testing.assert_array_equal(synapse_bits(counts, neurons, delay), expected)
 
 
-def grids(group: Population) -> list[Grid]:
-    channels, places = plane(group)
-    found = [Grid(channels, places, channels, places)]
-    return found + [Grid(channels, places, min(r, channels), min(c, places)) for r, c in GRIDS]
+def grids(group: Population) -> list[CoreGrid]:
+    channels, positions = channels_and_positions(group)
+    found = [CoreGrid(channels, positions, channels, positions)]
+    return found + [
+        CoreGrid(channels, positions, min(r, channels), min(c, positions)) for r, c in GRIDS
+    ]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_counts_are_those_of_unrolled_synapses(network: Callable[[], Graph]) -> None:
-    netlist = build(final(network()))
+    netlist = build_netlist(final(network()))
     groups = {group.name: group for group in netlist.populations}
     sizes = {s.name: int(np.prod(s.shape)) for s in netlist.sources}
     sizes |= {group.name: group.size for group in groups.values()}
     for row in netlist.synapses:
         row = replace(row, delay=len(row.target) % 2)
         group, senders = groups[row.target], sizes.get(row.source, 0)
-        counted = fan(row, group)
+        counted = cost_of(row, group)
         for grid in grids(group):
             expected, sent, synapses = unrolled(row, group, grid, senders)
             load = counted.load(grid)
@@ -154,40 +161,40 @@ def test_counts_are_those_of_unrolled_synapses(network: Callable[[], Graph]) -> 
                 found = np.broadcast_to(getattr(load, name), (grid.rows, grid.columns))
                 np.testing.assert_array_equal(found, getattr(expected, name), err_msg=name)
             assert counted.synapses == synapses
-            reach = counted.reach(grid)
+            output_axons = counted.output_axons(grid)
             if row.source == CLOCK:
-                assert reach.sum() == sent.sum()
+                assert output_axons.sum() == sent.sum()
                 continue
             order = np.arange(senders) if row.order is None else row.order.ravel()
-            reached = np.bincount(order, reach, senders)
+            reached = np.bincount(order, output_axons, senders)
             np.testing.assert_array_equal(reached, sent)
 
 
 def test_wide_weights_take_a_second_axon() -> None:
     group = Population("b", (2,), True, 10, 0, 1, 2)
     weights = np.array([[2, 400, 0], [4, 512, 0]])
-    found = fan(Synapses("a", "b", "matrix", weights, (3,)), group)
-    assert found.load(Grid(2, 1)).axons.item() == 3  # 512 has no fine part, 400 has both
+    found = cost_of(Synapses("a", "b", "matrix", weights, (3,)), group)
+    assert found.load(CoreGrid(2, 1)).axons.item() == 3  # 512 has no fine part, 400 has both
     assert found.synapses == 5
     for inhibition, axons in ((-254, 2), (-512, 2), (-400, 4)):
         row = Synapses("b", "b", "each", np.array([inhibition]), (2,))
-        assert fan(row, group).load(Grid(2, 1)).axons.item() == axons
+        assert cost_of(row, group).load(CoreGrid(2, 1)).axons.item() == axons
 
 
 def test_a_view_that_repeats_senders_is_bounded_from_above() -> None:
     net = Net(3)
     x = net.view(Take(0, (1, 1, 0, 1)), net.input((2, 4, 4)))
-    netlist = build(final(net.graph(net.conv(x, 3, (2, 2)))))
+    netlist = build_netlist(final(net.graph(net.conv(x, 3, (2, 2)))))
     (group,), row = netlist.populations, netlist.synapses[0]
     for grid in grids(group):
         expected, _, synapses = unrolled(row, group, grid, 32)
-        assert (fan(row, group).load(grid).axons >= expected.axons).all()
-        assert fan(row, group).synapses == synapses
+        assert (cost_of(row, group).load(grid).axons >= expected.axons).all()
+        assert cost_of(row, group).synapses == synapses
 
 
-def used(netlist: Netlist, layout: Layout) -> dict[str, Use]:
+def used(netlist: Netlist, mapping: CoreMapping) -> dict[str, CoreUsage]:
     """The largest uses of cores, from unrolled synapses."""
-    grids = {p.population: p.grid for p in layout.placements}
+    grids = {p.population: p.grid for p in mapping.placements}
     groups = {group.name: group for group in netlist.populations}
     senders = {group.name: group.size for group in netlist.populations}
     senders |= {s.name: int(np.prod(s.shape)) for s in netlist.sources}
@@ -207,7 +214,7 @@ def used(netlist: Netlist, layout: Layout) -> dict[str, Use]:
         sending = np.bincount(core, out[name]).max()
         neurons = np.bincount(core).max()
         peaks = neurons, axons[name].max(), sending, bits[name].max()
-        found[name] = Use(*(int(peak) for peak in peaks))
+        found[name] = CoreUsage(*(int(peak) for peak in peaks))
     return found
 
 
@@ -230,35 +237,35 @@ TIGHT = (
 @pytest.mark.parametrize("chip", TIGHT)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_no_core_is_overfull(network: Callable[[], Graph], chip: Chip) -> None:
-    netlist = build(final(network()))
-    layout, findings = place(netlist, chip)
-    assert [p.population for p in layout.placements] == [g.name for g in netlist.populations]
-    assert layout.cores > len(netlist.populations)
-    found = used(netlist, layout)
-    for placement in layout.placements:
-        assert placement.most == found[placement.population]
-        assert max(placement.most.shares(chip).values()) <= 1
+    netlist = build_netlist(final(network()))
+    mapping, findings = map_to_cores(netlist, chip)
+    assert [p.population for p in mapping.placements] == [g.name for g in netlist.populations]
+    assert mapping.cores > len(netlist.populations)
+    found = used(netlist, mapping)
+    for placement in mapping.placements:
+        assert placement.peak_usage == found[placement.population]
+        assert max(placement.peak_usage.shares(chip).values()) <= 1
     assert not findings, findings
 
 
 def test_a_larger_chip_takes_fewer_cores() -> None:
-    netlist = build(final(convolution(1)))
-    counts = [place(netlist, chip)[0].cores for chip in (*TIGHT[1:], SMALL, LOIHI_2)]
+    netlist = build_netlist(final(convolution(1)))
+    counts = [map_to_cores(netlist, chip)[0].cores for chip in (*TIGHT[1:], SMALL, LOIHI_2)]
     assert counts[-1] == len(netlist.populations) + 1  # and the clock's
     assert min(counts[:-2]) >= counts[-2] > counts[-1]
     tiny = replace(SMALL, cores=3)
-    layout, _ = place(netlist, tiny)
-    assert layout.chips == -(-layout.cores // 3) > 1
+    mapping, _ = map_to_cores(netlist, tiny)
+    assert mapping.chips == -(-mapping.cores // 3) > 1
 
 
 def test_what_does_not_fit_is_listed_with_remedies() -> None:
-    netlist = build(final(convolution(0)))
+    netlist = build_netlist(final(convolution(0)))
     groups = [replace(g, origin=(f"node of {g.name}",)) for g in netlist.populations]
     netlist = replace(netlist, populations=tuple(groups))
     chip = replace(
         SMALL, input_axons_per_core=80, output_axons_per_core=1, synapse_bits_per_core=1000
     )
-    layout, findings = place(netlist, chip)
+    mapping, findings = map_to_cores(netlist, chip)
     told = [(f.message, f.nodes, f.help) for f in findings]
     messages = [message for message, _, _ in told]
     for group in groups:  # every neuron sends to itself and, in the first layer, to others
@@ -268,7 +275,7 @@ def test_what_does_not_fit_is_listed_with_remedies() -> None:
     for what in ("input axons", "output axons", "bits of synapses"):
         assert any(what in message for message in messages)
     assert all(nodes and help_ for _, nodes, help_ in told)
-    assert layout.cores >= len(groups)
+    assert mapping.cores >= len(groups)
 
 
 def test_digits() -> None:
@@ -278,10 +285,10 @@ def test_digits() -> None:
         scale_values=(16,),
     )
     for chip in (LOIHI_1, LOIHI_2):
-        layout, findings = place(build(program.graph), chip)
+        mapping, findings = map_to_cores(build_netlist(program.graph), chip)
         assert not findings
-        assert len(layout.placements) < layout.cores < 40
-        assert layout.chips == 1
+        assert len(mapping.placements) < mapping.cores < 40
+        assert mapping.chips == 1
 
 
 @pytest.mark.data
@@ -291,13 +298,13 @@ def test_mnist(data_dir: Path) -> None:
         calibration=data_dir / "mnist" / "mnist_train_2000.npz",
         scale_values=(255,),
     )
-    netlist = build(program.graph)
+    netlist = build_netlist(program.graph)
     begin = perf_counter()
-    layout, findings = place(netlist, LOIHI_2)
+    mapping, findings = map_to_cores(netlist, LOIHI_2)
     assert perf_counter() - begin < 5  # 0.1 s
     assert not findings
-    bits = sum(p.synapses for p in layout.placements) * 16
-    assert bits / LOIHI_2.synapse_bits_per_core < layout.cores < 128
+    bits = sum(p.synapses for p in mapping.placements) * 16
+    assert bits / LOIHI_2.synapse_bits_per_core < mapping.cores < 128
 
 
 def test_a_large_layer_is_never_unrolled() -> None:
@@ -308,13 +315,13 @@ def test_a_large_layer_is_never_unrolled() -> None:
     netlist = Netlist(populations=(group,), synapses=(row,))
     tracemalloc.start()
     begin = perf_counter()
-    layout, findings = place(netlist, LOIHI_2)
-    seconds, memory = perf_counter() - begin, tracemalloc.get_traced_memory()[1]
+    mapping, findings = map_to_cores(netlist, LOIHI_2)
+    seconds, synapse_bits = perf_counter() - begin, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert not findings
-    (placement,) = layout.placements
+    (placement,) = mapping.placements
     assert placement.synapses == 64 * 256 * (54 * 3 - 2) ** 2
-    assert placement.synapses * 14 / LOIHI_2.synapse_bits_per_core < layout.cores
-    assert layout.cores < 1.2 * placement.synapses * 16 / LOIHI_2.synapse_bits_per_core
+    assert placement.synapses * 14 / LOIHI_2.synapse_bits_per_core < mapping.cores
+    assert mapping.cores < 1.2 * placement.synapses * 16 / LOIHI_2.synapse_bits_per_core
     assert seconds < 10  # 0.2 s
-    assert memory < 200 << 20
+    assert synapse_bits < 200 << 20

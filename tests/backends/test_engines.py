@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from qcompiler.backends.host import Counters
 from qcompiler.backends.reference.closed_form import ClosedForm
-from qcompiler.backends.reference.fast import FastEngine
-from qcompiler.backends.reference.steps import StepsEngine
+from qcompiler.backends.reference.fast_engine import FastEngine
+from qcompiler.backends.reference.steps_engine import StepsEngine
 from qcompiler.ir import Builder, Constant, Graph, Tensor, UnsupportedModel, ann, evaluate
 from qcompiler.ir.snn import Connect, Convolve, Decode, Encode, Neuron, Synapse
 from tests.support.random_networks import (

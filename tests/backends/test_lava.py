@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from qcompiler.backends.loihi import target
-from qcompiler.backends.loihi.lava.engine import LavaEngine, Runtime
+from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
-from qcompiler.backends.loihi.netlist.build import build
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.program import Program
 from qcompiler.ir import Builder, Constant, DataError, Graph, ProgramError, Tensor, verify
 from qcompiler.ir.ann import Clip, Dense
@@ -150,7 +150,7 @@ def test_clocks_may_have_nothing_to_send() -> None:
 def test_large_pool_needs_a_large_inhibition() -> None:
     net = Net(13)
     x = net.pool(net.input((1, 13, 13), 8), kernel=13, stride=1)
-    netlist = build(final(net.graph(net.dense(x, 2, 4))))
+    netlist = build_netlist(final(net.graph(net.dense(x, 2, 4))))
     (itself,) = (row for row in netlist.synapses if row.source == row.target != "neurons")
     assert -itself.weights.min() == 512 >= 2 * 13 * 13
     net = Net(13)
@@ -206,7 +206,7 @@ def test_an_error_while_running_stops_all_processes() -> None:
 SCRIPT = """
 import sys
 import numpy as np
-from qcompiler.backends.loihi.lava.engine import LavaEngine
+from qcompiler.backends.loihi.lava.lava_engine import LavaEngine
 
 sys.path.insert(0, ".")
 from tests.support.spiking import Net, final
@@ -214,12 +214,12 @@ from tests.support.spiking import Net, final
 net = Net(14)
 graph = final(net.graph(net.dense(net.input((6,), 4), 5, 4)))
 
-def tell(done):
+def show_progress(done):
     print(done, flush=True)
 
 frames = int(sys.argv[1])
 engine = LavaEngine(graph, runtime="processes")
-found = engine.spikes(np.zeros((frames, 6), np.float32), progress=tell)
+found = engine.spikes(np.zeros((frames, 6), np.float32), progress=show_progress)
 print("shape", found["neurons"].shape)
 """
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qcompiler.backends.loihi.lava.stream import Feed
-from qcompiler.backends.loihi.mapping.chip_limits import findings
+from qcompiler.backends.loihi.lava.spike_io import InputEncoder
+from qcompiler.backends.loihi.mapping.chip_limits import check_chip_limits
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.netlist import netlist
-from qcompiler.backends.loihi.netlist.build import build, frame_interval
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist, frame_interval
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Synapses
-from qcompiler.backends.loihi.netlist.synapse_lists import pairs, split
+from qcompiler.backends.loihi.netlist.synapse_matrices import split_weights, synapse_triples
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array, pool_sum
 from qcompiler.ir.snn import Convolve, First, Population, Relay
@@ -27,7 +27,7 @@ def sent(row: Synapses, spikes: Array, group: netlist.Population) -> Array:
     """What a batch of spikes sends through synapses, ``batch x neurons``."""
     flat = spikes.reshape(len(spikes), -1)
     result = np.zeros((len(spikes), group.size), np.int64)
-    pre, post, weight = pairs(row, group.shape)
+    pre, post, weight = synapse_triples(row, group.shape)
     assert weight.all()
     for frame, fired in zip(result, flat, strict=True):
         np.add.at(frame, post, weight * fired[pre])
@@ -78,8 +78,8 @@ def expected(graph: Graph, node: Node, spikes: dict[str, Array]) -> list[Array]:
     return found
 
 
-def check_wires(graph: Graph) -> Netlist:
-    netlist = build(graph)
+def check_synapses(graph: Graph) -> Netlist:
+    netlist = build_netlist(graph)
     rng = np.random.default_rng(1)
     nodes = spiking_nodes(graph)
     spikes = {n.result.name: rng.integers(0, 2, (3, *n.result.type.shape)) for n in nodes}
@@ -100,7 +100,7 @@ def test_convolution(stride: int, pad: int, groups: int, kernel: tuple[int, int]
     net = Net(2)
     x = net.input((4, 7, 6))
     y = net.conv(x, 8, kernel, stride=stride, pad=pad, groups=groups)
-    check_wires(final(net.graph(y)))
+    check_synapses(final(net.graph(y)))
 
 
 def test_dilated_convolution_in_one_and_three_dimensions() -> None:
@@ -109,7 +109,7 @@ def test_dilated_convolution_in_one_and_three_dimensions() -> None:
         x = net.input((2, *(7, 6, 5)[:rank]))
         op = Convolve((1,) * rank, (0, 1, 2)[:rank] * 2, (2, 1, 3)[:rank])
         y = net.neurons(net.synapse(op, x, (3, 2, *(2,) * rank)))
-        check_wires(final(net.graph(y)))
+        check_synapses(final(net.graph(y)))
 
 
 def test_dense_behind_views() -> None:
@@ -117,7 +117,7 @@ def test_dense_behind_views() -> None:
     x = net.view(Transpose((1, 2, 0)), net.input((3, 4, 5)))
     x = net.view(Take(0, (3, 1, 1)), x)
     y = net.dense(net.view(Reshape((45,)), x), 7)
-    check_wires(final(net.graph(y)))
+    check_synapses(final(net.graph(y)))
 
 
 def test_pool_and_relay() -> None:
@@ -125,12 +125,12 @@ def test_pool_and_relay() -> None:
     x = net.input((2, 7, 7))
     a = net.pool(x, kernel=3, stride=2, pad=1)
     b = net.pool(a, kernel=2, stride=1)
-    check_wires(final(net.graph(net.neurons(net.synapse(Relay(), b, (2, 1, 3))))))
+    check_synapses(final(net.graph(net.neurons(net.synapse(Relay(), b, (2, 1, 3))))))
 
 
-def test_addition_has_wires_from_both() -> None:
+def test_addition_has_synapses_from_both() -> None:
     net = Net(6)
-    netlist = check_wires(final(net.graph(net.addition())))
+    netlist = check_synapses(final(net.graph(net.addition())))
     assert len(data_rows(netlist, netlist.populations[-1])) == 2
 
 
@@ -138,7 +138,7 @@ def test_interval_is_that_of_the_longest_windows() -> None:
     net = Net(7)
     x = net.input((6,), 9)
     graph = final(net.graph(net.dense(net.dense(x, 5, 9), 4, 9)))
-    assert frame_interval(graph) == build(graph).interval == 2 * 8 + 2
+    assert frame_interval(graph) == build_netlist(graph).interval == 2 * 8 + 2
     net = Net(7)
     x = net.input((6,), 4)
     graph = final(net.graph(net.dense(net.dense(x, 5, 16), 4, 2)))
@@ -150,12 +150,15 @@ def test_interval_is_that_of_the_longest_windows() -> None:
 
 def simulate(netlist: Netlist, x: Array) -> dict[str, Array]:
     """Spike steps of pipelined frames, by the netlist's own rules, ``frames x neurons``."""
-    feeds = {s.name: Feed(s, x, netlist.interval) for s in netlist.sources}
+    encoders = {s.name: InputEncoder(s, x, netlist.interval) for s in netlist.sources}
     states = {g.name: np.zeros((2, g.size), np.int64) for g in netlist.populations}
     found = {g.name: np.full((len(x), g.size), -1) for g in netlist.populations}
     out: dict[str, Array] = {}
     for now in range(len(x) * netlist.interval + netlist.latency):
-        arrived, out = out, {name: feed.at(now)[None] for name, feed in feeds.items()}
+        arrived, out = (
+            out,
+            {name: encoder.spikes_at(now)[None] for name, encoder in encoders.items()},
+        )
         for g in netlist.populations:
             u, v = states[g.name]
             if now % netlist.interval == g.open % netlist.interval:
@@ -190,8 +193,8 @@ def test_frames_at_the_smallest_interval_compute_the_closed_form(
     graph = net.graph(net.dense(a, 6, t[2], bias=3.0))
     data = net.rng.integers(0, t[0], (4, 2, 5, 5))
     ran = final(graph)
-    netlist = build(ran)
-    assert not list(findings(netlist, replace(LOIHI_2, input=LOIHI_2.state)))
+    netlist = build_netlist(ran)
+    assert not list(check_chip_limits(netlist, replace(LOIHI_2, input=LOIHI_2.state)))
     found = simulate(netlist, data)
     for group in netlist.populations:
         q = levels(graph, data)[group.name].reshape(4, -1)
@@ -202,7 +205,7 @@ def test_a_smaller_interval_loses_spikes() -> None:
     net = Net(1)
     graph = net.graph(net.dense(net.input((8,), 4), 20, 4, bias=3.0))
     data = net.rng.integers(0, 4, (4, 8))
-    netlist = build(final(graph))
+    netlist = build_netlist(final(graph))
     (group,) = netlist.populations
     right = group.close - levels(graph, data)[group.name]
     np.testing.assert_array_equal(simulate(netlist, data)[group.name], right)
@@ -214,17 +217,19 @@ def test_split_adds_up_to_even_8_bit_weights() -> None:
     rng = np.random.default_rng(8)
     for size in (100, 254, 256, 32000, 200000):
         weights = 2 * rng.integers(-size // 2, size // 2, 500, endpoint=True)
-        parts = split(weights)
+        parts = split_weights(weights)
         np.testing.assert_array_equal(sum(part << exponent for part, exponent in parts), weights)
         assert all(np.abs(part).max() <= 254 for part, _ in parts)
         assert all(not np.any(part % 2) for part, _ in parts)
-    assert split(np.zeros(3, np.int64)) == []
+    assert split_weights(np.zeros(3, np.int64)) == []
 
 
 def test_what_does_not_fit_is_listed_by_name() -> None:
     net = Net(9, largest=3001)
     y = net.dense(net.input((300,)), 3)
-    found = [str(finding) for finding in findings(build(final(net.graph(y))), LOIHI_2)]
+    found = [
+        str(finding) for finding in check_chip_limits(build_netlist(final(net.graph(y))), LOIHI_2)
+    ]
     assert any("weights from %encoded to %neurons" in text for text in found)
     assert any("the current of %neurons can reach" in text for text in found)
     assert any("the membrane of %neurons can reach" in text for text in found)
@@ -232,10 +237,10 @@ def test_what_does_not_fit_is_listed_by_name() -> None:
 
 def test_split_weights_need_the_exponent_of_their_coarse_part() -> None:
     net = Net(9, drive=4.0)  # slopes, and with them inhibition, beyond one weight
-    netlist = build(final(net.graph(net.dense(net.input((8,)), 3))))
+    netlist = build_netlist(final(net.graph(net.dense(net.input((8,)), 3))))
     wide = replace(LOIHI_2, input=LOIHI_2.state)
-    assert not list(findings(netlist, wide))
-    found = [str(finding) for finding in findings(netlist, replace(wide, exponent=6))]
+    assert not list(check_chip_limits(netlist, wide))
+    found = [str(finding) for finding in check_chip_limits(netlist, replace(wide, exponent=6))]
     assert len(found) == 2
     assert "the exponent of weights from the clock to %neurons" in found[0]
     assert "the exponent of weights from %neurons to %neurons" in found[1]
@@ -245,7 +250,7 @@ def test_split_weights_need_the_exponent_of_their_coarse_part() -> None:
 def test_populations_carry_their_windows() -> None:
     net = Net(10)
     graph = final(net.graph(net.dense(net.pool(net.input((1, 4), 5), 2, 2), 3, 7)))
-    netlist = build(graph)
+    netlist = build_netlist(graph)
     gate, cells = netlist.populations
     assert (gate.persistent, gate.open, gate.read, gate.close) == (False, 1, 1, 5)
     node = next(n for n in graph.nodes if isinstance(n.op, Population))

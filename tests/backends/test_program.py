@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.backends.host import frame_step
+from qcompiler.backends.host import frames_per_batch
 from qcompiler.backends.program import Program
 from qcompiler.ir import CompileError, DataError, ProgramError
 from qcompiler.ir.spiking.integer_network import spiking_nodes, synapse_count
@@ -219,7 +219,7 @@ def test_engines_are_the_same_through_the_program(program: Program) -> None:
 
 def test_pieces_make_the_whole(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = program.measure(BATCH)
-    monkeypatch.setattr("qcompiler.backends.program.frame_step", lambda graph: 2)
+    monkeypatch.setattr("qcompiler.backends.program.frames_per_batch", lambda graph: 2)
     seen: list[int] = []
     pieces = program.measure(BATCH, progress=seen.append)
     assert seen == [2, 4, 6, 8, 9]
@@ -228,7 +228,7 @@ def test_pieces_make_the_whole(program: Program, monkeypatch: pytest.MonkeyPatch
 
 
 def test_memory_of_a_batch_is_bounded(program: Program) -> None:
-    assert 1 <= frame_step(program.graph, budget=1) <= frame_step(program.graph) <= 256
+    assert 1 <= frames_per_batch(program.graph, budget=1) <= frames_per_batch(program.graph) <= 256
 
 
 def test_counters_mean_what_they_say(program: Program) -> None:

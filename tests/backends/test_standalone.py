@@ -18,8 +18,8 @@ import pytest
 
 import qcompiler
 from qcompiler.backends.loihi.netlist import netlist
-from qcompiler.backends.loihi.netlist.build import build
-from qcompiler.backends.loihi.standalone import emitter, template
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
+from qcompiler.backends.loihi.standalone import emitter, module_template
 from qcompiler.backends.program import Program
 from qcompiler.ir import Graph
 
@@ -83,7 +83,7 @@ def same_rows(ours: Any, theirs: Any, arrays: dict[str, Any]) -> None:
 
 
 def test_the_table_is_the_netlist(program: Program, folder: Path) -> None:
-    netlist, module = build(program.graph), imported(folder / "network.py")
+    netlist, module = build_netlist(program.graph), imported(folder / "network.py")
     arrays = module.read_arrays(folder)
     for part in ("sources", "populations", "synapses", "outputs"):
         same_rows(getattr(netlist, part), getattr(module.NETWORK, part), arrays)
@@ -108,7 +108,7 @@ def test_names_of_onnx_nodes_are_in_the_module(folder: Path) -> None:
 
 def test_its_text_is_in_the_form_of_ours(tmp_path: Path) -> None:
     path = tmp_path / "network.py"
-    path.write_text(template.source(), encoding="utf-8")
+    path.write_text(module_template.source(), encoding="utf-8")
     for command in (["check"], ["format", "--check"]):
         options = ["--config", str(Path(__file__).parents[2] / "pyproject.toml")]
         ran = subprocess.run(
@@ -122,7 +122,7 @@ def test_its_text_is_in_the_form_of_ours(tmp_path: Path) -> None:
 
 def test_its_parts_share_no_name() -> None:
     defined = []
-    for node in ast.parse(template.source()).body:
+    for node in ast.parse(module_template.source()).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             defined.append(node.name)
         elif isinstance(node, ast.Assign):
@@ -132,16 +132,16 @@ def test_its_parts_share_no_name() -> None:
 
 def hostile(graph: Graph, mark: Path) -> netlist.Netlist:
     name = f"x\"\"\"'),) or __import__('os').mkdir({str(mark)!r}) #\n\\"
-    network = build(graph)
-    groups = tuple(replace(g, name=name, origin=(name,)) for g in network.populations)
-    return replace(network, populations=groups, synapses=())
+    given = build_netlist(graph)
+    groups = tuple(replace(g, name=name, origin=(name,)) for g in given.populations)
+    return replace(given, populations=groups, synapses=())
 
 
 def test_names_cannot_carry_code(program: Program, tmp_path: Path) -> None:
-    network = hostile(program.graph, tmp_path / "mark")
+    malicious = hostile(program.graph, tmp_path / "mark")
     space = dict(vars(netlist))
-    exec(emitter.table(network), space)
-    assert space["NETWORK"].populations == network.populations
+    exec(emitter.netlist_source(malicious), space)
+    assert space["NETWORK"].populations == malicious.populations
     assert not (tmp_path / "mark").exists()
 
 

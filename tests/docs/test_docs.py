@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.pages import is_guide, workplace
 from tests.support.shown import alike
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,8 @@ def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for name in ("examples", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.syspath_prepend(tmp_path)
+    if is_guide(page):
+        monkeypatch.chdir(workplace(tmp_path / "guide"))
     known: dict[str, Any] = {"__name__": "__main__"}
     printed = ""
     for kind, block in _BLOCK.findall(page.read_text(encoding="utf-8")):

@@ -2,102 +2,63 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
+from tests.support.pages import ROOT, SCRIPTS, Walk, blocks, commands, examples, runs, workplace
 from tests.support.shown import alike
 
-ROOT = Path(__file__).parents[2]
-CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
-BLOCKS = [
-    block for block in CONSOLE.findall((ROOT / "README.md").read_text()) if "make " not in block
-]
-SCRIPTS = Path(sys.executable).parent
-PAGES = [
-    "explain",
-    "reference/cli",
-    pytest.param("reference/ir", marks=pytest.mark.data),
-    pytest.param("explanation/schedule", marks=pytest.mark.data),
-]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+
+Walks: TypeAlias = Callable[[Path, int], Walk]
 
 
-def commands(block: str) -> list[tuple[str, str]]:
-    """The commands of a block, each with what is shown of its output."""
-    parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
-    return list(zip(parts[1::2], parts[2::2], strict=True))
+def parameters() -> list[Any]:
+    """Each console block of each page, with what it needs."""
+    found = []
+    for page in PAGES:
+        shown = blocks(page.read_text(encoding="utf-8"))
+        for index in (index for index, block in enumerate(shown) if runs(block)):
+            block, marks = shown[index].text, []
+            if "mnist" in block:
+                marks.append(pytest.mark.data)
+            if "--engine lava" in block or "network.py" in block:
+                marks.append(pytest.mark.lava)
+            if "--help" in block and sys.version_info[:2] != (3, 10):
+                marks.append(pytest.mark.skip(reason="argparse words its help differently"))
+            name = " ".join(commands(block)[0].line.split()[:2])
+            found.append(pytest.param(page, index, marks=marks, id=f"{page.stem}: {name}"))
+    return found
 
 
-def parameter(block: str) -> Any:
-    marks = []
-    if "mnist" in block:
-        marks.append(pytest.mark.data)
-    if "--engine lava" in block or "network.py" in block:
-        marks.append(pytest.mark.lava)
-    if "--help" in block and sys.version_info[:2] != (3, 10):
-        marks.append(pytest.mark.skip(reason="argparse words its help differently"))
-    name = " ".join(commands(block)[0][0].split()[:2])
-    return pytest.param(block, marks=marks, id=name)
+@pytest.fixture(scope="module")
+def walks(tmp_path_factory: pytest.TempPathFactory) -> Walks:
+    """The walk through a page that has not come to a block yet."""
+    known: dict[Path, Walk] = {}
 
+    def walk(page: Path, index: int) -> Walk:
+        if page not in known or known[page].done > index:
+            known[page] = Walk(page, tmp_path_factory.mktemp(page.stem))
+        return known[page]
 
-@pytest.mark.skipif(not (SCRIPTS / "qcompile").exists(), reason="the commands are not installed")
-@pytest.mark.parametrize("block", [parameter(block) for block in BLOCKS])
-def test_readme(block: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    copy_inputs(block, tmp_path, request)
-    if "digits.loihi" in block and "qcompile" not in block:
-        ran(commands(BLOCKS[0])[0][0], tmp_path).check_returncode()
-    for command, shown in commands(block):
-        found = ran(command, tmp_path)
-        check(command, found.stdout + found.stderr, shown)
+    return walk
 
 
 @pytest.mark.skipif(not (SCRIPTS / "qcompile").exists(), reason="the commands are not installed")
-@pytest.mark.parametrize("page", PAGES)
-def test_page(page: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """One block after the other, in one folder; they show no progress."""
-    text = (ROOT / "docs" / f"{page}.md").read_text()
-    copy_inputs(text, tmp_path, request)
-    for block in CONSOLE.findall(text):
-        if "--help" in block and sys.version_info[:2] != (3, 10):
-            continue  # argparse words its help differently
-        for command, shown in commands(block):
-            check(command, ran(command, tmp_path).stdout, shown)
+@pytest.mark.parametrize(("page", "index"), parameters())
+def test_console(page: Path, index: int, walks: Walks) -> None:
+    """Blocks run one after the other, in one folder, as a reader types them."""
+    for command, printed in walks(page, index).outputs(index):
+        same = any(text == command.shown or alike(text, command.shown) for text in printed)
+        assert same, f"{command.line}\n{printed[-1]}"
 
 
-def copy_inputs(text: str, folder: Path, request: pytest.FixtureRequest) -> None:
-    """What commands find in their folder."""
-    paths = list((ROOT / "examples" / "digits").glob("digits*"))
-    if "mnist" in text:
-        paths += (request.getfixturevalue("data_dir") / "mnist").iterdir()
-    for path in paths:
-        shutil.copy(path, folder)
-
-
-def ran(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """What a command does, typed in a folder."""
-    environment = os.environ | {
-        "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT / "examples"),
-        "COLUMNS": "100",
-    }
-    return subprocess.run(
-        command,
-        shell=True,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def check(command: str, output: str, shown: str) -> None:
-    """That a command prints what is shown."""
-    printed = "".join(f"{line.rstrip()}\n" for line in output.splitlines())
-    assert printed == shown or alike(printed, shown), f"{command}\n{printed}"
+def test_python_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace(tmp_path))
+    for block, printed in examples(blocks(README.read_text(encoding="utf-8"))):
+        assert printed == block.text or alike(printed, block.text), printed

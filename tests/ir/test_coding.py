@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qcompiler.backends.loihi.lava import stream
+from qcompiler.backends.loihi.lava import spike_io
 from qcompiler.backends.loihi.netlist.netlist import Source
 from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
@@ -34,7 +34,7 @@ def test_programs_encode_as_we_do(dtype: str) -> None:
         source = Source("s", "x", code.shape, code.t_max, code.scale, code.zero, 0)
         found = encode(code, x)
         assert found.dtype == np.int64
-        np.testing.assert_array_equal(stream.levels(source, x), found, err_msg=str(code))
+        np.testing.assert_array_equal(spike_io.encode_levels(source, x), found, err_msg=str(code))
 
 
 def test_levels_round_down_and_stay_in_range() -> None:

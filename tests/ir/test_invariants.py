@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qcompiler.backends import LOIHI, REFERENCE
-from qcompiler.backends.reference.steps import StepsEngine
+from qcompiler.backends.reference.steps_engine import StepsEngine
 from qcompiler.ir import Constant, Graph, InvalidGraph, Node, ProgramError, verify
 from qcompiler.ir.snn import Fanout, Population, Window
 from qcompiler.ir.spiking.dynamics import Dynamics

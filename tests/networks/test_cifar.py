@@ -67,7 +67,7 @@ def test_calibrated_bounds_hold_on_lava(data_dir: Path) -> None:
     program = resnet20(data_dir, block, t_max=4, passes=NARROW)
     batch, _ = images(data_dir, 3)
     measured = program.measure(batch, engine="steps")
-    assert measured.counters.beyond == dict.fromkeys(("relu_1", "relu_2"), 0)
+    assert measured.counters.exceeded_by_population == dict.fromkeys(("relu_1", "relu_2"), 0)
     same_spikes(program, "lava-single", batch)
 
 

@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import qcompiler
-from qcompiler.backends.loihi.lava import stream
-from qcompiler.backends.loihi.netlist.build import build as netlist_of
+from qcompiler.backends.loihi.lava import spike_io
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist as netlist_of
 from qcompiler.backends.program import Program
 from qcompiler.ir import (
     Builder,
@@ -86,7 +86,7 @@ def test_engines_agree(text: str, seed: int, digits: int, levels: int) -> None:
     for source in netlist_of(spiking).sources:  # as the module that is taken along has it
         op = next(op for op, _ in encoders(spiking) if op.digit == source.digit)
         expected = digit_of(op, encode(op.code, batch))
-        np.testing.assert_array_equal(stream.levels(source, batch), expected)
+        np.testing.assert_array_equal(spike_io.encode_levels(source, batch), expected)
 
 
 def network(*ops: Any, shape: tuple[int, ...] = (2, 4, 4)) -> Graph:

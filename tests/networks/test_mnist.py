@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.backends.loihi.lava.engine import LavaEngine
+from qcompiler.backends.loihi.lava.lava_engine import LavaEngine
 from qcompiler.backends.program import Program
 from tests.support.spiking import equal_neurons, same_spikes
 

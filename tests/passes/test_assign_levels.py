@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from qcompiler.backends import REFERENCE as TARGET
 from qcompiler.backends.program import Program
-from qcompiler.backends.reference.fast import FastEngine
-from qcompiler.backends.reference.steps import StepsEngine
+from qcompiler.backends.reference.fast_engine import FastEngine
+from qcompiler.backends.reference.steps_engine import StepsEngine
 from qcompiler.ir import (
     Builder,
     Constant,

@@ -1,4 +1,4 @@
-"""Bounds from calibration data: where they are taken, what holds within, what is told beyond."""
+"""Bounds from calibration data: where they are taken, what holds within, what is reported."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import qcompiler
 from qcompiler.backends import LOIHI as TARGET
 from qcompiler.backends.program import Program
-from qcompiler.backends.reference.fast import FastEngine
-from qcompiler.backends.reference.steps import StepsEngine
+from qcompiler.backends.reference.fast_engine import FastEngine
+from qcompiler.backends.reference.steps_engine import StepsEngine
 from qcompiler.cli import qrun
 from qcompiler.ir import (
     Builder,
@@ -106,9 +106,9 @@ def test_engines_agree_and_nothing_is_beyond(program: Program) -> None:
     steps = program.measure(batch, engine="steps")
     fast = program.measure(batch, engine="fast")
     np.testing.assert_array_equal(steps.outputs["y"], fast.outputs["y"])
-    assert steps.counters.beyond == {"relu0": 0, "relu1": 0}
+    assert steps.counters.exceeded_by_population == {"relu0": 0, "relu1": 0}
     assert steps.counters.exceeded == 0
-    assert fast.counters.beyond is None
+    assert fast.counters.exceeded_by_population is None
     same_spikes(program, "fast", batch)
 
 
@@ -130,8 +130,8 @@ def test_what_goes_beyond_is_counted_by_frame(program: Program) -> None:
     batch = np.concatenate([images(3, seed=5), bright(2)])
     found = program.measure(batch, engine="steps")
     assert found.counters.exceeded == 2
-    assert found.counters.beyond is not None
-    assert found.counters.beyond["relu0"] == 2
+    assert found.counters.exceeded_by_population is not None
+    assert found.counters.exceeded_by_population["relu0"] == 2
     expected = program.measure(batch).outputs["y"]
     np.testing.assert_array_equal(found.outputs["y"][:3], expected[:3])
     levels = StepsEngine(program.graph)(batch, record=True).levels["relu0"]
@@ -238,10 +238,10 @@ def test_qrun_and_reports_tell(
     arguments = [str(tmp_path / "p"), str(tmp_path / "d.npz")]
     assert qrun.main([*arguments, "--engine", "steps", "--json"]) == 0
     first, _ = json.loads(capsys.readouterr().out)["unproved_checks"]
-    assert first.endswith(": 1 of 4 frames beyond")
+    assert first.endswith(": 1 of 4 frames exceeded them")
     assert qrun.main([*arguments, "--engine", "steps"]) == 0
     assert "limits of 2 populations" in (told := capsys.readouterr().out)
-    assert "1 of 4 frames beyond" in told
+    assert "1 of 4 frames exceeded them" in told
     assert qrun.main([*arguments]) == 0
     assert "not counted by the fast engine" in capsys.readouterr().out
 

@@ -1,11 +1,15 @@
-"""The example of a user's pass: examples/custom_pass.py."""
+"""The example of a pass outside the package: examples/custom_pass.py."""
 
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from qcompiler.backends import LOIHI
 from qcompiler.ir import Builder, Constant, Graph, PipelineError, Tensor, Value, evaluate, verify
 from qcompiler.ir.ann import Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
@@ -234,3 +238,19 @@ def test_the_command_in_its_docstring_names_a_pipeline() -> None:
     documented = importlib.import_module("custom_pass").__doc__ or ""
     text = documented.split('--passes "')[1].split('"')[0].replace("\n", "")
     assert f"{NAME}{{threshold=0.001}}" in str(Pipeline.parse(text))
+    assert text.replace(f"{NAME}{{threshold=0.001}},", "") == LOIHI.pipeline
+
+
+@pytest.mark.parametrize("folder", [".", "examples", "examples/digits"])
+def test_runs_as_a_command_from_every_folder(folder: str, tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    here = root / folder
+    script = os.path.relpath(root / "examples" / "custom_pass.py", here)
+    model = os.path.relpath(root / "examples" / "digits" / "digits.onnx", here)
+    passes = f"fold-batchnorm,fold-linear,{NAME},{TO_SPIKES.partition(',')[2]}"
+    arguments = ["--target", "reference", "--passes", passes, "-q", "-o", str(tmp_path / "net")]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    subprocess.run(
+        [sys.executable, script, model, *arguments], cwd=here, env=environment, check=True
+    )
+    assert NAME in (tmp_path / "net" / "manifest.json").read_text(encoding="utf-8")

@@ -1,1 +1,6 @@
-"""Chips, their limits, and how many cores a network takes."""
+"""Limits of the chips, and the mapping of a netlist onto cores.
+
+Read in this order: `chips` (limits of Loihi 1 and 2, with sources), `chip_limits` (the check of
+weights, inputs, potentials and delays), `core_grid` (a population divided among cores),
+`projection_cost` (axons and memory of one projection), `core_map` (the mapping itself).
+"""

@@ -1,4 +1,4 @@
-"""Whether a netlist fits a chip's numbers: weights, inputs, states, thresholds and delays."""
+"""Checks a netlist against a chip's limits: weights, inputs, potentials, thresholds, delays."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from qcompiler.backends.chip import Chip
-from qcompiler.backends.loihi.netlist.build import dynamics, received
+from qcompiler.backends.loihi.netlist.build_netlist import population_dynamics, summed_weights
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
-from qcompiler.backends.loihi.netlist.synapse_lists import EXPONENT, WEIGHT
+from qcompiler.backends.loihi.netlist.synapse_matrices import COARSE_EXPONENT, MAX_WEIGHT
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.spiking.input_bounds import Bounds
 
@@ -18,22 +18,22 @@ _STAGES = "pool in two stages, with smaller windows"
 _RECOMPILE = "compile with --target loihi; in --passes, quantize{even=true}"
 
 
-def findings(
+def check_chip_limits(
     netlist: Netlist, chip: Chip, calibrated: Mapping[str, Bounds] | None = None
 ) -> Iterator[Diagnostic]:
-    """Everything about a network's numbers that the chip cannot do.
+    """One diagnostic per limit of the chip that the network exceeds.
 
-    ``calibrated`` bounds the inputs of those populations that rest on calibration data.
+    ``calibrated`` holds input bounds of the populations that rest on calibration data.
     """
-    tops = netlist.tops
+    max_levels = netlist.max_levels
     for group in netlist.populations:
         rows = [row for row in netlist.synapses if row.target == group.name]
         for row in rows:
-            yield from _weights(row, group, chip)
-        yield from _ranges(group, rows, tops, chip, (calibrated or {}).get(group.name))
+            yield from _check_weights(row, group, chip)
+        yield from _check_ranges(group, rows, max_levels, chip, (calibrated or {}).get(group.name))
 
 
-def _weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Diagnostic]:
+def _check_weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Diagnostic]:
     name = "the clock" if row.source == CLOCK else f"%{row.source}"
     what = f"weights from {name} to %{row.target}"
     weights = row.weights
@@ -41,28 +41,32 @@ def _weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Diagnosti
         yield Diagnostic(f"{what} are odd, {chip.name} takes even ones", group.origin, _RECOMPILE)
     peak = int(np.abs(weights).max(initial=0))
     if row.source in (CLOCK, row.target):  # split in parts of 8 bits
-        if peak > WEIGHT and chip.exponent < EXPONENT:
-            yield _beyond(group, chip, f"the exponent of {what}", EXPONENT, chip.exponent, _SHRINK)
+        if peak > MAX_WEIGHT and chip.exponent < COARSE_EXPONENT:
+            yield _limit_exceeded(
+                group, chip, f"the exponent of {what}", COARSE_EXPONENT, chip.exponent, _SHRINK
+            )
     elif peak > chip.weight:
-        yield _beyond(group, chip, what, peak, chip.weight, "fewer --weight-bits")
+        yield _limit_exceeded(group, chip, what, peak, chip.weight, "fewer --weight-bits")
     if row.delay > chip.delay:
         help_ = f"assign-windows{{delay={chip.delay}}}"
-        yield _beyond(group, chip, f"the delay from %{row.source}", row.delay, chip.delay, help_)
+        yield _limit_exceeded(
+            group, chip, f"the delay from %{row.source}", row.delay, chip.delay, help_
+        )
 
 
-def _ranges(
+def _check_ranges(
     group: Population,
     rows: list[Synapses],
-    tops: dict[str, int],
+    max_levels: dict[str, int],
     chip: Chip,
     calibrated: Bounds | None,
 ) -> Iterator[Diagnostic]:
     (itself,) = (row for row in rows if row.source == group.name)
     if group.persistent:
-        found = dynamics(group, rows, tops, calibrated).extremes(-itself.weights)
+        found = population_dynamics(group, rows, max_levels, calibrated).extremes(-itself.weights)
         peaks = found.input.max(), found.current.max(), -found.membrane.min()
     else:  # all that comes in one step, or its own inhibition
-        sent = (received(row, row.weights).max() for row in rows if row is not itself)
+        sent = (summed_weights(row, row.weights).max() for row in rows if row is not itself)
         inhibition = -itself.weights.min()
         peaks = (max(*sent, inhibition),) * 2 + (inhibition,)
     names = "the input of one step", "the current", "the membrane"
@@ -72,10 +76,10 @@ def _ranges(
     ):
         if value > limit:
             help_ = _SHRINK if group.persistent else _STAGES
-            yield _beyond(group, chip, what, int(value), limit, help_)
+            yield _limit_exceeded(group, chip, what, int(value), limit, help_)
 
 
-def _beyond(
+def _limit_exceeded(
     group: Population, chip: Chip, what: str, used: int, allowed: int, help_: str
 ) -> Diagnostic:
     message = f"{what} of %{group.name} can reach {used:,}, {chip.name} allows {allowed:,}"

@@ -1,13 +1,13 @@
-"""What Loihi's chips can hold. Units of weights and membranes are those of an 8-bit weight.
+"""Limits of the Loihi chips. Weights and membranes are in units of an 8-bit weight.
 
-Sources, in the fields' order of trust:
+Sources, the most reliable first:
 
 [Lava]   lava-nc 0.10.0: docstrings and fixed-point models of lava.proc.lif, dense and sparse.
 [nengo]  nengo-loihi 1.0, block.py, builder/discretize.py: constants used on Loihi 1 boards.
 [2018]   M. Davies et al., "Loihi: a neuromorphic manycore processor with on-chip learning",
          IEEE Micro 38(1), 2018, abstract.
 [2021]   Intel, "Taking neuromorphic computing to the next level with Loihi 2", technology brief.
-[taken]  Nothing public says; a cautious value is taken, mostly that of the other chip.
+[taken]  No public source; a cautious value, mostly that of the other chip.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A population cut into a grid of cores: runs of its channels times runs of its places."""
+"""A population divided among a grid of cores: ranges of channels times ranges of positions."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from qcompiler.backends.loihi.netlist.netlist import Population
 from qcompiler.ir.kernels import Array
 
 
-def plane(group: Population) -> tuple[int, int]:
-    """Channels and places of a population, whose neurons are numbered channel by channel."""
+def channels_and_positions(group: Population) -> tuple[int, int]:
+    """Number of channels and of positions; neurons are numbered channel by channel."""
     channels = group.shape[0] if group.shape else 1
     return channels, prod(group.shape[1:])
 
 
 @dataclass(frozen=True)
-class Grid:
-    """A population cut into ``rows`` runs of channels times ``columns`` runs of places.
+class CoreGrid:
+    """A population divided into ``rows`` ranges of channels times ``columns`` of positions.
 
-    Runs of one kind differ by one at most. A core holds one run's channels at one run's places.
+    Lengths of ranges differ by at most one. A core holds one channel range at one position range.
     """
 
     channels: int
-    places: int
+    positions: int
     rows: int = 1
     columns: int = 1
 
@@ -37,26 +37,26 @@ class Grid:
     @property
     def neurons(self) -> int:
         """Neurons of the largest core."""
-        return -(-self.channels // self.rows) * -(-self.places // self.columns)
+        return -(-self.channels // self.rows) * -(-self.positions // self.columns)
 
     @cached_property
-    def tops(self) -> Array:
-        """First channel of every run, and the number of channels."""
+    def channel_starts(self) -> Array:
+        """First channel of every range, then the number of channels."""
         return np.arange(self.rows + 1) * self.channels // self.rows
 
     @cached_property
-    def lefts(self) -> Array:
-        """First place of every run, and the number of places."""
-        return np.arange(self.columns + 1) * self.places // self.columns
+    def position_starts(self) -> Array:
+        """First position of every range, then the number of positions."""
+        return np.arange(self.columns + 1) * self.positions // self.columns
 
-    def sums(self, table: Array) -> Array:
-        """Sums over every core, ``rows x columns``; see `table`."""
-        found: Array = table[self.tops][:, self.lefts]
+    def sums(self, summed_area_table: Array) -> Array:
+        """Sums over every core, ``rows x columns``; see `summed_area_table`."""
+        found: Array = summed_area_table[self.channel_starts][:, self.position_starts]
         return np.diff(np.diff(found, axis=0), axis=1)
 
 
-def table(values: Array, shape: tuple[int, int]) -> Array:
-    """Sums of ``values[:i, :j]``, from which those of any rectangle follow; spreads to a shape."""
+def summed_area_table(values: Array, shape: tuple[int, int]) -> Array:
+    """Sums of ``values[:i, :j]``, broadcast to ``shape``; they give the sum of any rectangle."""
     found = np.zeros((shape[0] + 1, shape[1] + 1), np.int64)
     np.broadcast_to(values, shape).cumsum(axis=0, out=found[1:, 1:])
     np.cumsum(found, axis=1, out=found)

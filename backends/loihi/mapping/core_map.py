@@ -1,10 +1,10 @@
-"""A netlist on the cores of a chip: how many it takes, and what stands in the way.
+"""Maps a netlist onto the cores of a chip: number of cores, and neurons that do not fit.
 
 An estimate from public numbers (see `chips` for their sources); Intel's compiler decides. A core
 holds neurons of one population, a run of its channels at a run of its places, and has
 
 - neurons,
-- input axons and synapse memory: synapses are stored where they arrive (see `fan`),
+- input axons and synapse memory: synapses are stored where they arrive (see `projection_cost`),
 - output axons: every neuron takes one for each core it sends to and each list of synapses there,
   its own inhibition included.
 
@@ -28,19 +28,19 @@ from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population,
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
 
-from .core_grid import Grid, plane, table
-from .core_load import Fan, fan, least_memory
+from .core_grid import CoreGrid, channels_and_positions, summed_area_table
+from .projection_cost import ProjectionCost, cost_of, min_synapse_bits
 
 _GROWTH = 1.2  # from one length of runs to the next
 _RESOURCES = ("neurons", "input axons", "output axons", "bits of synapses")
-_ENDLESS = 1 << 62  # more of a resource than any network takes
+_UNLIMITED = 1 << 62  # more of a resource than any network takes
 
 Axons = dict[str, Array]  # output axons of every neuron, by population
 
 
 @dataclass(frozen=True)
-class Use:
-    """What one core spends of each resource, or the most that any of several does."""
+class CoreUsage:
+    """Usage of each resource on one core, or the maximum over several cores."""
 
     neurons: int
     input_axons: int
@@ -56,9 +56,9 @@ class Use:
         return tuple(zip(_RESOURCES, astuple(self), astuple(limits(chip)), strict=True))
 
 
-def limits(chip: Chip) -> Use:
+def limits(chip: Chip) -> CoreUsage:
     """What a core of the chip has of each resource."""
-    return Use(
+    return CoreUsage(
         chip.neurons_per_core,
         chip.input_axons_per_core,
         chip.output_axons_per_core,
@@ -68,11 +68,11 @@ def limits(chip: Chip) -> Use:
 
 @dataclass(frozen=True)
 class Placement:
-    """A population on its cores; ``most`` is the largest use of each resource on any of them."""
+    """A population on its cores; ``peak_usage`` is the largest use of each resource on a core."""
 
     population: str
-    grid: Grid
-    most: Use
+    grid: CoreGrid
+    peak_usage: CoreUsage
     synapses: int
 
     @property
@@ -81,7 +81,7 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class Layout:
+class CoreMapping:
     """All populations on cores; ``clocks`` are cores with clock neurons."""
 
     chip: Chip
@@ -97,88 +97,95 @@ class Layout:
         return -(-self.cores // self.chip.cores)
 
 
-def place(netlist: Netlist, chip: Chip) -> tuple[Layout, tuple[Diagnostic, ...]]:
-    """Cores for every population, and all neurons that are too large for a core of their own.
+def map_to_cores(netlist: Netlist, chip: Chip) -> tuple[CoreMapping, tuple[Diagnostic, ...]]:
+    """Map every population to cores; also list the neurons that do not fit on one core.
 
-    Where there are such neurons the layout does without that limit for their population.
+    The mapping of a population with such neurons ignores the limit that they exceed.
     """
     sizes = {group.name: group.size for group in netlist.populations}
     axons: Axons = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
     placements: list[Placement] = []
     findings: list[Diagnostic] = []
-    ticking = 0
+    clock_axons = 0
     for group in reversed(netlist.populations):  # what a neuron reaches is known before it is
-        crowd = _Crowd(group, netlist.synapses, axons[group.name], chip)
-        grid = crowd.cheapest()
+        mapper = _PopulationMapper(group, netlist.synapses, axons[group.name], chip)
+        grid = mapper.cheapest()
         if grid is None:
-            single = crowd.most(Grid(*crowd.plane, *crowd.plane))
-            findings[:0] = _findings(group, single, chip)
-            # What one neuron has too much of must not make its senders look guilty, too.
-            grid = crowd.cheapest({what for what, n, most in single.against(chip) if n > most})
+            single = mapper.peak_usage(CoreGrid(*mapper.extent, *mapper.extent))
+            findings[:0] = _oversized_neuron(group, single, chip)
+            # Ignore the exceeded resources, so that the layers before are not reported as well.
+            grid = mapper.cheapest({what for what, n, most in single.against(chip) if n > most})
             assert grid is not None
-        placements.insert(0, crowd.placed(grid))
-        ticking += _send(crowd.fans, grid, axons)
-    return Layout(chip, tuple(placements), _clocks(netlist, chip, ticking)), tuple(findings)
+        placements.insert(0, mapper.placement(grid))
+        clock_axons += _add_output_axons(mapper.projections, grid, axons)
+    return CoreMapping(chip, tuple(placements), _clock_cores(netlist, chip, clock_axons)), tuple(
+        findings
+    )
 
 
-def _clocks(netlist: Netlist, chip: Chip, axons: int) -> int:
+def _clock_cores(netlist: Netlist, chip: Chip, axons: int) -> int:
     """Cores for the clock's neurons, whose output axons are these."""
     neurons = -(-len(netlist.ticks) // chip.neurons_per_core)
     return max(neurons, -(-axons // chip.output_axons_per_core))
 
 
-def _send(fans: list[Fan], grid: Grid, axons: Axons) -> int:
+def _add_output_axons(projections: list[ProjectionCost], grid: CoreGrid, axons: Axons) -> int:
     """Add the output axons that lead to the cores of a grid; return the number of the clock's."""
-    ticking = 0
-    for one in fans:
-        row, count = one.row, one.reach(grid)
+    clock_axons = 0
+    for projection in projections:
+        row, count = projection.row, projection.output_axons(grid)
         if row.source == CLOCK:
-            ticking += int(count.sum())
+            clock_axons += int(count.sum())
         elif row.source in axons and row.source != row.target:
             total = axons[row.source]
             numbers = np.arange(count.size) if row.order is None else np.ravel(row.order)
             np.add.at(total, numbers, count)
-    return ticking
+    return clock_axons
 
 
-class _Crowd:
+class _PopulationMapper:
     """A population that is to be cut into cores; ``axons`` are its neurons' output axons."""
 
     def __init__(
         self, group: Population, rows: tuple[Synapses, ...], axons: Array, chip: Chip
     ) -> None:
-        self.name, self.plane, self.chip = group.name, plane(group), chip
-        self.fans = [fan(row, group) for row in rows if row.target == group.name]
-        own = Grid(*self.plane)
-        for one in self.fans:
-            if one.row.source == self.name:
-                axons = axons + one.reach(own)
-        self.axons = table(axons.reshape(self.plane), self.plane)
+        self.name, self.extent, self.chip = group.name, channels_and_positions(group), chip
+        self.projections = [cost_of(row, group) for row in rows if row.target == group.name]
+        own = CoreGrid(*self.extent)
+        for projection in self.projections:
+            if projection.row.source == self.name:
+                axons = axons + projection.output_axons(own)
+        self.axons = summed_area_table(axons.reshape(self.extent), self.extent)
 
-    def placed(self, grid: Grid) -> Placement:
+    def placement(self, grid: CoreGrid) -> Placement:
         """The population on this grid."""
-        return Placement(self.name, grid, self.most(grid), sum(one.synapses for one in self.fans))
+        return Placement(
+            self.name,
+            grid,
+            self.peak_usage(grid),
+            sum(projection.synapses for projection in self.projections),
+        )
 
-    def most(self, grid: Grid) -> Use:
+    def peak_usage(self, grid: CoreGrid) -> CoreUsage:
         """The largest use of any core."""
         return self._use(grid)[0]
 
-    def _use(self, grid: Grid) -> tuple[Use, float]:
+    def _use(self, grid: CoreGrid) -> tuple[CoreUsage, float]:
         """The largest use of any core, and the price of all, in cores."""
-        loads = [one.load(grid) for one in self.fans]
+        loads = [projection.load(grid) for projection in self.projections]
         axons, bits = sum(load.axons for load in loads), sum(load.bits for load in loads)
         sent = grid.sums(self.axons)
-        most = Use(grid.neurons, *(int(np.max(found)) for found in (axons, sent, bits)))
+        peak = CoreUsage(grid.neurons, *(int(np.max(found)) for found in (axons, sent, bits)))
         total = np.broadcast_to(axons, sent.shape).sum()
-        return most, grid.cores + float(total) / self.chip.output_axons_per_core
+        return peak, grid.cores + float(total) / self.chip.output_axons_per_core
 
-    def cheapest(self, endless: Collection[str] = ()) -> Grid | None:
+    def cheapest(self, unlimited: Collection[str] = ()) -> CoreGrid | None:
         """A grid that fits, if these resources of a core had no end; None if there is none."""
         had = zip(_RESOURCES, astuple(limits(self.chip)), strict=True)
-        allowed = Use(*(_ENDLESS if name in endless else most for name, most in had))
-        channels, places = self.plane
+        allowed = CoreUsage(*(_UNLIMITED if name in unlimited else most for name, most in had))
+        channels, positions = self.extent
         best, price = None, inf
-        for columns in _columns(places, allowed.neurons):
+        for columns in _column_counts(positions, allowed.neurons):
             rows = channels if best is None else min(channels, int(price // columns))
             found = self._coarsest(columns, rows, allowed) if rows else None
             if found and found[1] < price:
@@ -187,11 +194,13 @@ class _Crowd:
                 break
         return best
 
-    def _coarsest(self, columns: int, rows: int, allowed: Use) -> tuple[Grid, float] | None:
+    def _coarsest(
+        self, columns: int, rows: int, allowed: CoreUsage
+    ) -> tuple[CoreGrid, float] | None:
         """The fewest rows up to a number that fit, and their price; None if not even that fits."""
         best, low, high = None, 0, max(1, min(rows, self._least(allowed) // columns))
         while low < rows:
-            grid = Grid(*self.plane, high, columns)
+            grid = CoreGrid(*self.extent, high, columns)
             if found := self._price(grid, allowed):
                 best, rows = (grid, found), high - 1
             else:
@@ -199,46 +208,46 @@ class _Crowd:
             high = min(rows, 2 * high) if best is None else (low + rows + 1) // 2
         return best
 
-    def _least(self, allowed: Use) -> int:
+    def _least(self, allowed: CoreUsage) -> int:
         """About as many cores as any grid has at least: a number to start from."""
-        bits = least_memory(sum(one.synapses for one in self.fans))
+        bits = min_synapse_bits(sum(projection.synapses for projection in self.projections))
         return max(
-            self.plane[0] * self.plane[1] // allowed.neurons,
+            self.extent[0] * self.extent[1] // allowed.neurons,
             int(self.axons[-1, -1]) // allowed.output_axons,
             bits // allowed.synapse_bits,
         )
 
-    def _price(self, grid: Grid, allowed: Use) -> float | None:
+    def _price(self, grid: CoreGrid, allowed: CoreUsage) -> float | None:
         """What a grid costs, in cores; None if a core would hold too much."""
         if grid.neurons > allowed.neurons:
             return None
-        most, price = self._use(grid)
+        peak, price = self._use(grid)
         fits = (
-            most.input_axons <= allowed.input_axons
-            and most.output_axons <= allowed.output_axons
-            and most.synapse_bits <= allowed.synapse_bits
+            peak.input_axons <= allowed.input_axons
+            and peak.output_axons <= allowed.output_axons
+            and peak.synapse_bits <= allowed.synapse_bits
         )
         return price if fits else None
 
 
-def _columns(places: int, longest: int) -> Iterator[int]:
+def _column_counts(positions: int, longest: int) -> Iterator[int]:
     """Numbers of runs of places, of rising length up to ``longest``."""
-    length, longest = 1, min(places, longest)
+    length, longest = 1, min(positions, longest)
     while True:
-        yield -(-places // length)
+        yield -(-positions // length)
         if length == longest:
             return
         length = min(longest, max(length + 1, int(length * _GROWTH)))
 
 
-_CURES: Mapping[str, str] = {
+_HINTS: Mapping[str, str] = {
     "input axons": "prune the layer or split it: every neuron that one reads takes an axon",
     "output axons": "prune or narrow the layers that read it: every core they lie on takes an axon",
     "bits of synapses": "prune the layer or split it: one neuron's weights fill the memory",
 }
 
 
-def _findings(group: Population, single: Use, chip: Chip) -> Iterator[Diagnostic]:
+def _oversized_neuron(group: Population, single: CoreUsage, chip: Chip) -> Iterator[Diagnostic]:
     """What one neuron needs and a core of the chip has not."""
     for what, used, allowed in single.against(chip):
         if used > allowed:
@@ -246,4 +255,4 @@ def _findings(group: Population, single: Use, chip: Chip) -> Iterator[Diagnostic
                 f"one neuron of %{group.name} needs {used} {what}, "
                 f"a core of {chip.name} has {allowed}"
             )
-            yield Diagnostic(message, group.origin, _CURES[what])
+            yield Diagnostic(message, group.origin, _HINTS[what])

@@ -1,6 +1,6 @@
-"""A spiking network as plain data: what `netlist` makes of a graph, and Lava's processes of that.
+"""A spiking network as plain data.
 
-Arrays stand in the rows themselves or, in the module that a program takes along, by name.
+Rows hold their arrays or, in the standalone module, the names of arrays in files.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Synapses:
     """Synapses from one population to another; a spike arrives ``delay + 1`` steps later.
 
     Senders stand in an array, of shape ``senders``: in order, or as ``order`` numbers them.
-    ``weights`` are integers; beyond 8 bits they take several synapses (see `split`).
+    ``weights`` are integers; beyond 8 bits they take several synapses (see `split_weights`).
 
         kernel   a convolution over the senders, ``O x C/groups x kernel``, as in ONNX
         matrix   ``receivers x senders``
@@ -114,10 +114,10 @@ class Netlist:
         return tuple(sorted({tick for row in self.synapses for tick in row.ticks}))
 
     @property
-    def tops(self) -> dict[str, int]:
+    def max_levels(self) -> dict[str, int]:
         """The highest level of every source and population, by name."""
-        tops = {source.name: source.t_max - 1 for source in self.sources}
-        return tops | {group.name: group.close - group.read for group in self.populations}
+        max_levels = {source.name: source.t_max - 1 for source in self.sources}
+        return max_levels | {group.name: group.close - group.read for group in self.populations}
 
 
 NETWORK = Netlist()

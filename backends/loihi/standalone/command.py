@@ -1,4 +1,4 @@
-"""What a user calls of a module that runs one network: `build`, `run`, and its command line."""
+"""Functions of the standalone module that a user calls: `build`, `run` and the command line."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from qcompiler.backends.loihi.lava.multi_process import Runner
-from qcompiler.backends.loihi.lava.network import Connect, Network
-from qcompiler.backends.loihi.lava.stream import Feed, NetworkError, Tap
+from qcompiler.backends.loihi.lava.lava_network import Network, PortFactory
+from qcompiler.backends.loihi.lava.multi_process_runner import MultiProcessRunner
+from qcompiler.backends.loihi.lava.spike_io import InputEncoder, NetworkError, SpikeRecorder
 from qcompiler.backends.loihi.netlist.netlist import NETWORK, Output
 
 from .files import read_arrays, read_inputs, save_arrays
 
-NEEDS = "this needs Python 3.10, numpy and lava-nc 0.10.0"
+REQUIREMENTS = "this needs Python 3.10, numpy and lava-nc 0.10.0"
 
 
 def build(
@@ -38,11 +38,11 @@ def build(
     from lava.proc.io.sink import RingBuffer as Sink
     from lava.proc.io.source import RingBuffer as Sender
 
-    feeds, steps = _feeds(inputs)
+    encoders, steps = _encoders(inputs)
     ends: dict[str, Any] = {}
 
     def send(name: str, size: int) -> Any:
-        spikes = feeds[name].train(0, steps)
+        spikes = encoders[name].spike_train(0, steps)
         if source is not None:
             return source(name, spikes)
         ends[name] = Sender(data=spikes)
@@ -59,21 +59,23 @@ def build(
     return network
 
 
-def _network(run_config: Any, source: Connect, sink: Connect) -> Network:
+def _network(run_config: Any, source: PortFactory, sink: PortFactory) -> Network:
     fixed = getattr(run_config, "select_tag", None) != "floating_pt"
     names = [group.name for group in NETWORK.populations]
     return Network(NETWORK, read_arrays(Path(__file__).parent), source, sink, names, fixed)
 
 
-def _feeds(inputs: Mapping[str, Any]) -> tuple[dict[str, Feed], int]:
+def _encoders(inputs: Mapping[str, Any]) -> tuple[dict[str, InputEncoder], int]:
     """What the sources send, and the number of steps until the last frame has left."""
     if missing := {row.input for row in NETWORK.sources} - inputs.keys():
         raise NetworkError(f"no data for the input {', '.join(sorted(missing))}")
-    feeds = {row.name: Feed(row, inputs[row.input], NETWORK.interval) for row in NETWORK.sources}
-    frames = {len(feed.steps) for feed in feeds.values()}
+    encoders = {
+        row.name: InputEncoder(row, inputs[row.input], NETWORK.interval) for row in NETWORK.sources
+    }
+    frames = {len(encoder.steps) for encoder in encoders.values()}
     if len(frames) != 1 or 0 in frames:
         raise NetworkError("every input needs the same number of frames, and at least one")
-    return feeds, (frames.pop() - 1) * NETWORK.interval + NETWORK.latency
+    return encoders, (frames.pop() - 1) * NETWORK.interval + NETWORK.latency
 
 
 def run(inputs: Mapping[str, Any], run_config: Any) -> dict[str, Any]:
@@ -81,15 +83,17 @@ def run(inputs: Mapping[str, Any], run_config: Any) -> dict[str, Any]:
 
     Steps count from the frame's first; -1 stands for no spike.
     """
-    feeds, steps = _feeds(inputs)
+    encoders, steps = _encoders(inputs)
     frames = len(next(iter(inputs.values())))
-    taps = {group.name: Tap(group, frames, NETWORK.interval) for group in NETWORK.populations}
-    runner = Runner(lambda source, sink: _network(run_config, source, sink), run_config)
-    sending = {name: feed.at for name, feed in feeds.items()}
-    for now, spikes in enumerate(runner.stream(sending, steps)):
-        for name, tap in taps.items():
-            tap.take(spikes[name], now)
-    return {name: tap.steps for name, tap in taps.items()}
+    recorders = {
+        group.name: SpikeRecorder(group, frames, NETWORK.interval) for group in NETWORK.populations
+    }
+    runner = MultiProcessRunner(lambda source, sink: _network(run_config, source, sink), run_config)
+    spikes_at = {name: encoder.spikes_at for name, encoder in encoders.items()}
+    for now, spikes in enumerate(runner.stream(spikes_at, steps)):
+        for name, recorder in recorders.items():
+            recorder.record(spikes[name], now)
+    return {name: recorder.steps for name, recorder in recorders.items()}
 
 
 def chosen_config(floating: bool = False) -> tuple[Any, str]:
@@ -139,17 +143,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 1
     except ImportError as error:
-        print(f"error: {error}; {NEEDS}", file=sys.stderr)
+        print(f"error: {error}; {REQUIREMENTS}", file=sys.stderr)
         return 1
     except (NetworkError, OSError, ValueError, EOFError, LookupError, BadZipFile) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for output in NETWORK.outputs:
-        _tell(output, found[output.population])
+        _print_result(output, found[output.population])
     return 0
 
 
-def _tell(output: Output, steps: Any) -> None:
+def _print_result(output: Output, steps: Any) -> None:
     group = next(row for row in NETWORK.populations if row.name == output.population)
     values = output.scale * (group.close - steps - output.zero)
     for frame, (value, step) in enumerate(zip(values, steps, strict=True)):

@@ -1,7 +1,7 @@
-"""Write a network as a Python module that runs it on Lava, with nothing of ours.
+"""Writes a network as a Python module that runs it on Lava without qcompiler.
 
-The module is that of `standalone` with the network's own table in it; arrays that the program does
-not hold anyway go into a file beside it.
+The module is that of `module_template` with the netlist of the network. Arrays that the program
+directory does not contain yet go into a second file.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.loihi.netlist.build import build
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import Netlist, Synapses
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 
-from . import files, template
+from . import files, module_template
 
 MODULE, ARRAYS = "network.py", files.ARRAYS[1]
 
@@ -26,12 +26,12 @@ MODULE, ARRAYS = "network.py", files.ARRAYS[1]
 def emit(graph: Graph, folder: Path) -> None:
     """Write module and arrays of a compiled graph into a folder."""
     known = {id(constant.data): f"#{constant.name}" for constant in graph.constants}
-    netlist, arrays = stored(build(graph), known)
-    (folder / MODULE).write_text(template.source(table(netlist)), encoding="utf-8")
+    netlist, arrays = with_named_arrays(build_netlist(graph), known)
+    (folder / MODULE).write_text(module_template.source(netlist_source(netlist)), encoding="utf-8")
     np.savez_compressed(folder / ARRAYS, **arrays)
 
 
-def stored(netlist: Netlist, known: Mapping[int, str]) -> tuple[Netlist, dict[str, Any]]:
+def with_named_arrays(netlist: Netlist, known: Mapping[int, str]) -> tuple[Netlist, dict[str, Any]]:
     """The netlist with names in place of its arrays, and the arrays that no file has yet.
 
     ``known`` are names of arrays that one has, by `id`.
@@ -51,7 +51,7 @@ def stored(netlist: Netlist, known: Mapping[int, str]) -> tuple[Netlist, dict[st
     return replace(netlist, synapses=tuple(rows)), arrays
 
 
-def table(netlist: Netlist) -> str:
+def netlist_source(netlist: Netlist) -> str:
     """A netlist as Python source, one line a row."""
     parts = (
         f"    {field.name}={_rows(getattr(netlist, field.name))},\n" for field in fields(Netlist)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.host import frame_step, output_nodes
+from qcompiler.backends.host import frames_per_batch, output_nodes
 from qcompiler.backends.program import Program
 from qcompiler.channel_scales import scale_of
 from qcompiler.ir import Graph, Node
@@ -187,7 +187,7 @@ def frames_for(program: Program, real: Graph, given: int) -> int:
 def _levels(program: Program, data: tuple[Array, ...]) -> dict[str, Array]:
     """Levels of all populations, encoders and gates, in the fewest bytes that hold them."""
     found: dict[str, list[Array]] = {}
-    step, engine = frame_step(program.graph), program.engine("fast")
+    step, engine = frames_per_batch(program.graph), program.engine("fast")
     for begin in range(0, len(data[0]), step):
         part = (array[begin : begin + step] for array in data)
         for name, q in engine(*part, record=True, count=False).levels.items():

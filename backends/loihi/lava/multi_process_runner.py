@@ -1,4 +1,4 @@
-"""Networks in Lava's own runtime."""
+"""Runs networks in Lava's own runtime."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from .network import Connect, Network
+from .lava_network import Network, PortFactory
 
-_AHEAD = 16  # steps of input that are on their way while the host waits for output
-_BUFFER = 64  # room for more steps than that at both ends
+_AHEAD = 16  # input steps sent ahead of the output step that the host receives
+_BUFFER = 64  # capacity of the ports in steps, larger than _AHEAD
 
 
-class Runner:
-    """Runs a network in Lava's own runtime, spikes coming and going step by step.
+class MultiProcessRunner:
+    """Runs a network in Lava's runtime; spikes enter and leave step by step.
 
-    ``make`` builds the network from the ends' ports: see `Network`.
+    ``make`` builds the network from the factories of input and output ports: see `Network`.
     """
 
-    def __init__(self, make: Callable[[Connect, Connect], Network], run_config: Any) -> None:
+    def __init__(
+        self, make: Callable[[PortFactory, PortFactory], Network], run_config: Any
+    ) -> None:
         from lava.proc.io.extractor import Extractor, PyLoihiExtractorModel
         from lava.proc.io.injector import Injector, PyLoihiInjectorModel
 
@@ -40,14 +42,14 @@ class Runner:
         self.processes = [*network.processes, *self.inputs.values(), *self.outputs.values()]
 
     def stream(
-        self, feeds: Mapping[str, Callable[[int], Any]], steps: int
+        self, spikes_at: Mapping[str, Callable[[int], Any]], steps: int
     ) -> Iterator[dict[str, Any]]:
         """Run a number of steps; yields the spikes of each by recorded population."""
         with self.running(steps):
             for ahead in range(steps + _AHEAD):
                 if ahead < steps:
                     for name, injector in self.inputs.items():
-                        injector.send(feeds[name](ahead))
+                        injector.send(spikes_at[name](ahead))
                 if ahead >= _AHEAD:
                     yield {name: self.received(end) for name, end in self.outputs.items()}
 

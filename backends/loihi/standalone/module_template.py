@@ -1,7 +1,7 @@
-"""The text of the module that a program takes along: several modules of ours, joined to one.
+"""The source of the standalone module: several modules of this package, joined to one.
 
-It runs where this package is not. So its parts import Python's own library, numpy and each other,
-and Lava inside of functions only.
+The module runs without this package. Its parts therefore import only the standard library, numpy
+and each other; they import Lava inside functions.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from qcompiler.backends.loihi.lava import multi_process, network, stream
-from qcompiler.backends.loihi.netlist import netlist, synapse_lists
+from qcompiler.backends.loihi.lava import lava_network, multi_process_runner, spike_io
+from qcompiler.backends.loihi.netlist import netlist, synapse_matrices
 
 from . import command, files
 
-PARTS = (netlist, stream, synapse_lists, network, multi_process, files, command)
-TABLE = "NETWORK = Netlist()"  # the line of `netlist` whose place the network's own table takes
+PARTS = (netlist, spike_io, synapse_matrices, lava_network, multi_process_runner, files, command)
+PLACEHOLDER = "NETWORK = Netlist()"  # the line of `netlist` that the network's netlist replaces
 
 _DOCSTRING = '''"""A spiking network as stock Lava processes.
 
     python network.py inputs.npy [-o spikes.npz]
 
 runs it on frames of raw input, ``frames x shape``, and writes the step of every neuron's spike,
-counted from its frame's first step. Of Python's packages this needs numpy and lava-nc 0.10.0.
+counted from its frame's first step. It needs Python 3.10, numpy and lava-nc 0.10.0.
 
-`NETWORK` says what there is: plain numbers, and names of arrays in the .npz files beside this one.
-`build` makes the processes, for Lava's simulation as well as for Loihi 2, where hardware adapters
-take the place of the host's source and sinks.
+`NETWORK` is the network: numbers, and names of arrays in the .npz files beside this module. `build`
+creates the Lava processes, for simulation and for Loihi 2. On Loihi 2, hardware adapters replace
+the sources and sinks of the host.
 """
 '''
 _PACKAGES = f"""try:
@@ -37,24 +37,24 @@ _PACKAGES = f"""try:
 except ImportError as error:
     if __name__ != "__main__":
         raise
-    sys.exit(f"error: {{{{error}}}}; {command.NEEDS}")"""
+    sys.exit(f"error: {{{{error}}}}; {command.REQUIREMENTS}")"""
 
 
-def source(table: str = TABLE) -> str:
+def source(netlist_source: str = PLACEHOLDER) -> str:
     """The module, as Python source, with this assignment of a netlist to `NETWORK`."""
     imports: list[ast.stmt] = []
     bodies = []
     for part in PARTS:
-        header, body = _cut(part)
+        header, body = _split_module(part)
         imports += header
         bodies.append(body)
     text = "\n\n\n".join(bodies)
-    assert text.count(f"\n{TABLE}\n") == 1
-    head = f"{_DOCSTRING}\nfrom __future__ import annotations\n\n{_merged(imports)}\n\n"
-    return head + text.replace(f"\n{TABLE}\n", f"\n{table}\n") + "\n"
+    assert text.count(f"\n{PLACEHOLDER}\n") == 1
+    head = f"{_DOCSTRING}\nfrom __future__ import annotations\n\n{_merged_imports(imports)}\n\n"
+    return head + text.replace(f"\n{PLACEHOLDER}\n", f"\n{netlist_source}\n") + "\n"
 
 
-def _cut(part: ModuleType) -> tuple[list[ast.stmt], str]:
+def _split_module(part: ModuleType) -> tuple[list[ast.stmt], str]:
     """The imports of a module, and the text of all that follows them, comments and all."""
     text = inspect.getsource(part)
     imports = [n for n in ast.parse(text).body if isinstance(n, ast.Import | ast.ImportFrom)]
@@ -62,7 +62,7 @@ def _cut(part: ModuleType) -> tuple[list[ast.stmt], str]:
     return list(imports), "".join(lines[imports[-1].end_lineno :]).strip()
 
 
-def _merged(imports: Sequence[ast.stmt]) -> str:
+def _merged_imports(imports: Sequence[ast.stmt]) -> str:
     """Every import once, Python's own library first; none of what one part has of another.
 
     As a command the module says in one sentence what it misses of the rest.
@@ -72,7 +72,7 @@ def _merged(imports: Sequence[ast.stmt]) -> str:
     for node in imports:
         if isinstance(node, ast.Import):
             whole.update(map(ast.unparse, node.names))
-        elif isinstance(node, ast.ImportFrom) and _foreign(node):
+        elif isinstance(node, ast.ImportFrom) and _is_external(node):
             taken.setdefault(str(node.module), set()).update(map(ast.unparse, node.names))
     lines = [f"import {name}" for name in sorted(whole)]
     lines += [
@@ -83,7 +83,7 @@ def _merged(imports: Sequence[ast.stmt]) -> str:
     return "\n".join([*own, "", _PACKAGES.format(imports=others)])
 
 
-def _foreign(node: ast.ImportFrom) -> bool:
+def _is_external(node: ast.ImportFrom) -> bool:
     """Whether it imports from a package of others."""
     top = (node.module or "").partition(".")[0]
     return not node.level and top not in ("__future__", "qcompiler")

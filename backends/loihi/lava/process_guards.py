@@ -1,4 +1,4 @@
-"""Good manners around Lava's runtime: logging, interrupts, and an end in any case."""
+"""Guards around Lava: logging, interrupts, and the release of processes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the handlers that every Lava process adds to the root logger off it."""
+def quiet_logging() -> Iterator[None]:
+    """Remove the handlers that Lava processes add to the root logger."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
@@ -24,21 +24,21 @@ def quiet() -> Iterator[None]:
         root.setLevel(level)
 
 
-class Interrupts:
-    """Keeps interrupts from child processes, which the parent ends, and delays them here.
+class InterruptGuard:
+    """Hides interrupts from child processes, which the parent stops, and delays them here.
 
-    Children that are forked inside of the context ignore interrupts. In this process they wait
-    while a block of `delayed` runs, so that what starts or ends processes is never cut short.
+    Children forked inside the context ignore interrupts. In this process an interrupt is delayed
+    until a block of `delayed` ends, so that starting and stopping processes is not interrupted.
     """
 
     def __init__(self) -> None:
         self.before: Any = None
         self.parent = os.getpid()
-        self.waiting = False
+        self.delaying = False
         self.pending: tuple[int, FrameType | None] | None = None
 
-    def __enter__(self) -> Interrupts:
-        """Take over; nothing happens outside of the main thread, where no interrupt arrives."""
+    def __enter__(self) -> InterruptGuard:
+        """Install the handler in the main thread; other threads receive no interrupts."""
         if threading.current_thread() is threading.main_thread():
             self.before = signal.getsignal(signal.SIGINT)
             if callable(self.before):
@@ -46,33 +46,33 @@ class Interrupts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give back."""
+        """Restore the previous handler."""
         if callable(self.before):
             signal.signal(signal.SIGINT, self.before)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self.parent:
             return
-        if self.waiting:
+        if self.delaying:
             self.pending = (number, frame)
         else:
             self.before(number, frame)
 
     @contextmanager
     def delayed(self) -> Iterator[None]:
-        """Let interrupts wait until the end of the block."""
-        self.waiting = True
+        """Delay interrupts until the end of the block."""
+        self.delaying = True
         try:
             yield
         finally:
-            self.waiting = False
+            self.delaying = False
             if pending := self.pending:
                 self.pending = None
                 self.before(*pending)
 
 
-def forget(processes: list[Any]) -> None:
-    """Drop processes from Lava's register, which would keep their weights forever."""
+def unregister(processes: list[Any]) -> None:
+    """Remove processes from Lava's global registry, which would keep their weights alive."""
     from lava.magma.core.process.process import ProcessServer
 
     server, gone = ProcessServer(), {id(process) for process in processes}

@@ -1,4 +1,4 @@
-"""What goes into a network and what comes out when frames follow each other."""
+"""Input spikes and recorded spikes of frames that follow each other."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from qcompiler.backends.loihi.netlist.netlist import Population, Source
 
 
-def levels(source: Source, x: Any) -> Any:
-    """Real numbers to a source's levels, or digits of them, ``frames x shape``, as int64."""
+def encode_levels(source: Source, x: Any) -> Any:
+    """Levels of real inputs, or one digit of them: ``frames x shape``, int64."""
     x = np.asarray(x).astype(np.float32)
     rounded = np.floor(x * np.float32(1 / source.scale) + np.float32(source.zero + 0.5))
     whole = np.clip(rounded, 0, source.t_max**source.digits - 1).astype(np.int64)
@@ -18,49 +18,51 @@ def levels(source: Source, x: Any) -> Any:
 
 
 class NetworkError(Exception):
-    """The network does not do what it was compiled to do, or was given what does not fit."""
+    """The inputs do not fit the network, or a neuron spikes where it must not."""
 
 
-class Feed:
-    """What a source sends when frames follow each other every ``interval`` steps.
+class InputEncoder:
+    """Encodes frames as the spikes of one input; a frame starts every ``interval`` steps.
 
-    ``steps`` holds the steps of its spikes, ``frames x shape``, from each frame's start. The last
-    frame is sent over and over: clocks tick on, and without the spikes that they count on, the
-    first layers would disturb what is still under way behind them.
+    ``steps`` holds spike steps from the start of each frame, ``frames x shape``. The last frame is
+    repeated until the run ends: the clock keeps ticking, and without input spikes the first layers
+    would disturb the layers that still compute. Raises NetworkError for data that do not fit.
     """
 
     def __init__(self, source: Source, x: Any, interval: int) -> None:
         shape = np.shape(x)[1:]
         if [n for n in shape if n != 1] != [n for n in source.shape if n != 1]:
-            raise NetworkError(f"{source.input} takes frames of {source.shape}, not {shape}")
+            raise NetworkError(f"{source.input} takes frames of shape {source.shape}, not {shape}")
         x = np.reshape(x, (len(x), *source.shape))
         if np.asarray(x).dtype.kind not in "uibf" or not np.isfinite(x).all():
-            raise NetworkError(f"the data for {source.input} hold other than finite real numbers")
+            raise NetworkError(
+                f"the data for {source.input} contain NaN, infinite or non-real values"
+            )
         self.start, self.interval = source.start, interval
-        self.steps = source.start + source.t_max - 1 - levels(source, x)
+        self.steps = source.start + source.t_max - 1 - encode_levels(source, x)
 
-    def at(self, now: int) -> Any:
-        """Spikes that leave at a step of the run, one number 0.0 or 1.0 a neuron."""
+    def spikes_at(self, now: int) -> Any:
+        """Spikes at a step of the run: 0.0 or 1.0 per neuron, flat."""
         frame = (now - self.start) // self.interval
         if frame < 0:
             return np.zeros(self.steps[:1].size)
         sent = self.steps[min(frame, len(self.steps) - 1)]
         return (sent.ravel() == now - frame * self.interval).astype(float)
 
-    def train(self, begin: int, end: int) -> Any:
-        """Spikes that leave at steps of the run, ``neurons x steps``."""
-        return np.stack([self.at(now) for now in range(begin, end)], axis=-1)
+    def spike_train(self, begin: int, end: int) -> Any:
+        """Spikes at the steps ``begin`` to ``end - 1`` of the run, ``neurons x steps``."""
+        return np.stack([self.spikes_at(now) for now in range(begin, end)], axis=-1)
 
 
-class Tap:
-    """Collects the spikes of a population; ``steps`` is ``frames x shape``, -1 without a spike."""
+class SpikeRecorder:
+    """Records the spikes of a population; ``steps`` is ``frames x shape``, -1 for no spike."""
 
     def __init__(self, group: Population, frames: int, interval: int) -> None:
         self.group, self.interval = group, interval
         self.steps = np.full((frames, *group.shape), -1, np.int64)
 
-    def take(self, spikes: Any, now: int) -> None:
-        """Note the spikes of one step; NetworkError if one of the neurons has spiked before."""
+    def record(self, spikes: Any, now: int) -> None:
+        """Record the spikes of one step; NetworkError if a neuron spikes twice in a frame."""
         frame = (now - self.group.open) // self.interval
         if not 0 <= frame < len(self.steps):
             return

@@ -1,7 +1,7 @@
-"""Compiled networks on Lava's simulation of Loihi.
+"""Runs compiled networks on Lava's simulation of Loihi and returns spike steps.
 
-Lava 0.10.0 is imported only when an engine is made: it runs on Python 3.10 alone. The processes
-are those of `lava_network`, as in the program that a user can take along.
+Lava 0.10.0 is imported only when an engine is created: it requires Python 3.10. The Lava processes
+are those of `lava_network`, which the standalone module also contains.
 """
 
 from __future__ import annotations
@@ -12,29 +12,31 @@ from collections.abc import Callable, Collection
 from typing import Any, Literal, TypeAlias, get_args
 
 from qcompiler.backends.chip import Chip
-from qcompiler.backends.loihi.mapping.chip_limits import findings
+from qcompiler.backends.loihi.mapping.chip_limits import check_chip_limits
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
-from qcompiler.backends.loihi.netlist.build import build
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.ir import DataError, Graph, ProgramError
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import calibrated, synapse_count
 
-from .lifecycle import Processes
-from .network import Network
-from .runtime import Interrupts, quiet
-from .single_process import Executor
-from .stream import Feed, NetworkError, Tap
+from .lava_network import Network
+from .process_guards import InterruptGuard, quiet_logging
+from .single_process_runner import SingleProcessRunner
+from .spike_io import InputEncoder, NetworkError, SpikeRecorder
+from .supervised_runner import SupervisedRunner
 
 Runtime: TypeAlias = Literal["auto", "processes", "single"]
-_LARGE = 1 << 24  # synapses from which two cores were measured to outrun one
+_MULTI_PROCESS_SYNAPSES = (
+    1 << 24
+)  # synapses from which two CPU cores were measured to be faster than one
 _TAGS = ("fixed_pt", "floating_pt")
 
 
-def available() -> str | None:
-    """None if Lava can be imported, else one sentence that says what it needs."""
+def why_unavailable() -> str | None:
+    """One sentence on why Lava cannot run here; None if it can."""
     method = multiprocessing.get_start_method(allow_none=True)
     if method not in (None, "fork"):
-        return f"Lava starts processes by fork, this program by {method}"
+        return f"Lava starts processes with fork, this program uses {method}"
     reason = f"this is Python {sys.version_info[0]}.{sys.version_info[1]}"
     if sys.version_info < (3, 11):
         try:
@@ -51,22 +53,25 @@ def available() -> str | None:
 def _import(method: str | None) -> None:
     if method and "lava.magma.runtime" not in sys.modules:
         multiprocessing.set_start_method(None, force=True)  # Lava sets fork, and only once
-    with Interrupts() as interrupts, interrupts.delayed():  # numpy would turn one into an error
+    with (
+        InterruptGuard() as interrupts,
+        interrupts.delayed(),
+    ):  # an interrupt would make numpy raise an error
         import lava.proc.lif.process  # noqa: F401
 
 
-def _faster(graph: Graph) -> Runtime:
-    """Small networks spend more time on messages than two processor cores could save."""
-    return "single" if synapse_count(graph) < _LARGE else "processes"
+def _faster_runtime(graph: Graph) -> Runtime:
+    """The faster runtime: for small networks, messages cost more than a second core saves."""
+    return "single" if synapse_count(graph) < _MULTI_PROCESS_SYNAPSES else "processes"
 
 
 class LavaEngine:
     """Runs a compiled graph on Lava.
 
     ``tag`` selects Lava's models: ``fixed_pt`` computes as the chip does, ``floating_pt`` has no
-    limits on weights and potentials. ``runtime`` is Lava's own, one operating-system
-    process for each of Lava's (``processes``), or this one alone (``single``); ``auto`` takes
-    what is faster. Raises ProgramError if Lava is missing or the network's numbers do not fit the
+    limits on weights and potentials. ``runtime`` is ``processes`` (Lava's runtime, one
+    operating-system process per Lava process), ``single`` (this process only) or ``auto`` (the
+    faster one). Raises ProgramError if Lava is missing or the network exceeds limits of the
     chip.
     """
 
@@ -81,13 +86,15 @@ class LavaEngine:
             raise ProgramError(f"Lava's models are {' and '.join(_TAGS)}, not {tag}")
         if runtime not in get_args(Runtime):
             raise ProgramError(f"runtime is {', '.join(get_args(Runtime))}, not {runtime}")
-        if reason := available():
+        if reason := why_unavailable():
             raise ProgramError(reason)
         self.graph = graph
         self.tag = tag
-        self.netlist = build(graph)
-        self.runtime = _faster(graph) if runtime == "auto" else runtime
-        if tag == "fixed_pt" and (found := tuple(findings(self.netlist, chip, calibrated(graph)))):
+        self.netlist = build_netlist(graph)
+        self.runtime = _faster_runtime(graph) if runtime == "auto" else runtime
+        if tag == "fixed_pt" and (
+            found := tuple(check_chip_limits(self.netlist, chip, calibrated(graph)))
+        ):
             raise ProgramError(*found)
 
     def spikes(
@@ -100,9 +107,9 @@ class LavaEngine:
 
         Args:
             inputs: one array of real numbers for each graph input, ``frames x shape``.
-            record: names of the sources and populations to observe; all, if None. The network
-                runs faster with less.
-            progress: called with the number of frames that are done.
+            record: names of the inputs and populations to record; all if None. Recording fewer
+                is faster.
+            progress: called with the number of finished frames.
 
         Returns:
             For each name the steps of the spikes, ``frames x shape``, int64, counted from the
@@ -112,18 +119,18 @@ class LavaEngine:
             DataError: if the inputs do not fit.
             ProgramError: if a neuron spikes twice in a frame, or a Lava process fails.
         """
-        feeds, frames = self._feeds(inputs), len(inputs[0])
+        encoders, frames = self._encoders(inputs), len(inputs[0])
         interval, groups = self.netlist.interval, self.netlist.populations
-        wanted = {*feeds, *(g.name for g in groups)} if record is None else set(record)
-        taps = {g.name: Tap(g, frames, interval) for g in groups if g.name in wanted}
-        if missing := wanted - feeds.keys() - taps.keys():
+        wanted = {*encoders, *(g.name for g in groups)} if record is None else set(record)
+        recorders = {g.name: SpikeRecorder(g, frames, interval) for g in groups if g.name in wanted}
+        if missing := wanted - encoders.keys() - recorders.keys():
             raise ProgramError(f"the network has no %{', %'.join(sorted(missing))} to record")
-        if frames and taps:
-            self._run(feeds, taps, frames, progress)
-        ends: dict[str, Feed | Tap] = {**feeds, **taps}
+        if frames and recorders:
+            self._record(encoders, recorders, frames, progress)
+        ends: dict[str, InputEncoder | SpikeRecorder] = {**encoders, **recorders}
         return {name: end.steps for name, end in ends.items() if name in wanted}
 
-    def _feeds(self, inputs: tuple[Array, ...]) -> dict[str, Feed]:
+    def _encoders(self, inputs: tuple[Array, ...]) -> dict[str, InputEncoder]:
         values = self.graph.inputs
         if len(inputs) != len(values) or len({len(x) for x in inputs}) > 1:
             raise DataError(f"takes {len(values)} inputs with the same number of frames")
@@ -132,34 +139,34 @@ class LavaEngine:
                 raise DataError(f"%{value.name} takes {value.type.shape}, not {x.shape[1:]}")
         batch = {value.name: x for value, x in zip(values, inputs, strict=True)}
         interval = self.netlist.interval
-        return {s.name: Feed(s, batch[s.input], interval) for s in self.netlist.sources}
+        return {s.name: InputEncoder(s, batch[s.input], interval) for s in self.netlist.sources}
 
-    def _run(
+    def _record(
         self,
-        feeds: dict[str, Feed],
-        taps: dict[str, Tap],
+        encoders: dict[str, InputEncoder],
+        recorders: dict[str, SpikeRecorder],
         frames: int,
         progress: Callable[[int], None] | None,
     ) -> None:
         interval, latency = self.netlist.interval, self.netlist.latency
         steps = (frames - 1) * interval + latency
-        sending = {name: feed.at for name, feed in feeds.items()}
-        for now, fired in enumerate(self._runner(list(taps)).stream(sending, steps)):
+        spikes_at = {name: encoder.spikes_at for name, encoder in encoders.items()}
+        for now, fired in enumerate(self._make_runner(list(recorders)).stream(spikes_at, steps)):
             try:
-                for name, tap in taps.items():
-                    tap.take(fired[name], now)
+                for name, recorder in recorders.items():
+                    recorder.record(fired[name], now)
             except NetworkError as error:
                 raise ProgramError(str(error)) from error
             done, left = divmod(now + 1 - latency, interval)
             if progress and done >= 0 and not left:
                 progress(done + 1)
 
-    def _runner(self, record: list[str]) -> Executor | Processes:
+    def _make_runner(self, record: list[str]) -> SingleProcessRunner | SupervisedRunner:
         from lava.magma.core.run_configs import Loihi2SimCfg
 
         def make(source: Any, sink: Any) -> Network:
             return Network(self.netlist, {}, source, sink, record, self.tag == "fixed_pt")
 
-        kind = Executor if self.runtime == "single" else Processes
-        with quiet():
+        kind = SingleProcessRunner if self.runtime == "single" else SupervisedRunner
+        with quiet_logging():
             return kind(make, Loihi2SimCfg(select_tag=self.tag))

@@ -1,4 +1,4 @@
-"""Rows of synapses, one synapse at a time: which neurons they link, and 8-bit weights for them."""
+"""Projections as single synapses and as matrices of 8-bit weights."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .netlist import Population, Synapses
 
-WEIGHT = 254  # largest weight of one synapse: 8 bits, of which mixed signs leave the even numbers
-EXPONENT = 7  # of a synapse's coarse part
+MAX_WEIGHT = (
+    254  # largest weight of one synapse: 8 bits, of which mixed signs leave the even numbers
+)
+COARSE_EXPONENT = 7  # of a synapse's coarse part
 
 
-def matrices(
+def weight_matrices(
     row: Synapses, ticks: Sequence[int], shape: tuple[int, int], group: Population, fixed: bool
 ) -> Iterator[tuple[Any, int]]:
     """Matrices of this shape, ``receivers x senders``, and the exponents of their weights.
 
     The row holds arrays; their sum is one matrix, unless ``fixed`` asks for 8-bit weights (see
-    `split`). The clock's neurons send at these ticks.
+    `split_weights`). The clock's neurons send at these ticks.
     """
     from scipy.sparse import csr_matrix  # type: ignore[import, unused-ignore]
 
@@ -30,16 +32,16 @@ def matrices(
             dense[:, ticks.index(tick)] = np.broadcast_to(line, group.shape).ravel()
         whole = csr_matrix(dense)
     else:
-        pre, post, weights = pairs(row, group.shape)
+        pre, post, weights = synapse_triples(row, group.shape)
         whole = csr_matrix((weights, (post, pre)), shape)
-    parts = split(whole.data) if fixed else [(whole.data.astype(float), 0)]
+    parts = split_weights(whole.data) if fixed else [(whole.data.astype(float), 0)]
     for part, exponent in parts:
         matrix = csr_matrix((part, whole.indices, whole.indptr), shape, copy=True)
         matrix.eliminate_zeros()
         yield matrix, exponent
 
 
-def pairs(row: Synapses, receivers: tuple[int, ...]) -> Any:
+def synapse_triples(row: Synapses, receivers: tuple[int, ...]) -> Any:
     """Sending neuron, receiving neuron and weight of every synapse but clocks', as three arrays."""
     weights, count = row.weights, np.prod(row.senders, dtype=np.int64)
     pre = (np.arange(count) if row.order is None else row.order).reshape(row.senders)
@@ -50,7 +52,7 @@ def pairs(row: Synapses, receivers: tuple[int, ...]) -> Any:
     if row.kind == "kernel":
         outs, ins, *kernel = weights.shape
         rank, ones = len(kernel), (1,) * len(kernel)
-        pre = windows(row, pre, tuple(kernel))
+        pre = receptive_fields(row, pre, tuple(kernel))
         space = pre.shape[1 : 1 + rank]
         pre = pre.reshape(row.groups, 1, ins, *space, *kernel)
         post = post.reshape(row.groups, outs // row.groups, 1, *space, *ones)
@@ -60,8 +62,8 @@ def pairs(row: Synapses, receivers: tuple[int, ...]) -> Any:
     return pre[there], post[there], weights[there]
 
 
-def windows(row: Synapses, senders: Any, kernel: tuple[int, ...]) -> Any:
-    """What a kernel sees at every place, ``C x out x kernel``; -1 is padding."""
+def receptive_fields(row: Synapses, senders: Any, kernel: tuple[int, ...]) -> Any:
+    """Presynaptic neurons of a kernel at every position, ``C x out x kernel``; -1 is padding."""
     rank = len(kernel)
     pads = tuple(zip(row.pads[:rank], row.pads[rank:], strict=True))
     padded = np.pad(senders, ((0, 0), *pads), constant_values=-1)
@@ -71,19 +73,19 @@ def windows(row: Synapses, senders: Any, kernel: tuple[int, ...]) -> Any:
     return sliding_window_view(padded, spans, axis=axes)[tuple(steps)]
 
 
-def split(weights: Any) -> list[tuple[Any, int]]:
+def split_weights(weights: Any) -> list[tuple[Any, int]]:
     """Write integers as sums of 8-bit weights: arrays and their binary exponents.
 
     ``sum(part << exponent)`` is the array again; parts of even numbers are even and within +-254.
     Parts that are 0 everywhere are left out.
     """
-    if not np.any(np.abs(weights) > WEIGHT):
+    if not np.any(np.abs(weights) > MAX_WEIGHT):
         return [(weights, 0)] if weights.any() else []
     low = (weights + 128) % 256 - 128
     parts = [(low, 0)] if low.any() else []
     coarse = (weights - low) // 256
     while coarse.any():
         part = np.clip(coarse, -127, 127)
-        parts.append((2 * part, EXPONENT))
+        parts.append((2 * part, COARSE_EXPONENT))
         coarse = coarse - part
     return parts

@@ -1,4 +1,4 @@
-"""From a compiled graph to its netlist: all that a simulator or a chip needs to know.
+"""Builds the netlist of a compiled graph: all data that a simulator or a chip needs.
 
 Nothing in a netlist refers to the graph. Neurons are numbered in C order of their population's
 shape; convolutions stay kernels; views have become other numbers of the sending neurons.
@@ -40,25 +40,25 @@ from qcompiler.ir.view import View, arrange
 
 from . import netlist
 from .netlist import CLOCK, Netlist, Source, Synapses
-from .synapse_lists import WEIGHT
+from .synapse_matrices import MAX_WEIGHT
 
 _GATE_THRESHOLD = 1
 _GATE_WEIGHT = 2
 
 
-def build(graph: Graph) -> Netlist:
-    """The netlist of a compiled graph; ProgramError if it is not compiled to the end."""
+def build_netlist(graph: Graph) -> Netlist:
+    """The netlist of a compiled graph; ProgramError if it has no windows yet."""
     nodes = spiking_nodes(graph)
     spans = [_window(node) for node in nodes]
     latency = max((close for _, _, close in spans), default=-1) + 1
     interval = frame_interval(graph)
     outputs = tuple(_outputs(graph))
-    sources = tuple(_source(node, node.op) for node in nodes if isinstance(node.op, Encode))
-    cells = [node for node in nodes if not isinstance(node.op, Encode)]
-    populations = tuple(map(_population, cells))
+    sources = tuple(_input_source(node, node.op) for node in nodes if isinstance(node.op, Encode))
+    driven = [node for node in nodes if not isinstance(node.op, Encode)]
+    populations = tuple(map(_population, driven))
     found = Netlist(sources, populations, (), outputs, interval, latency)
-    pairs, tops = zip(cells, populations, strict=True), found.tops
-    rows = (row for node, group in pairs for row in _synapses(graph, node, group, tops))
+    pairs, max_levels = zip(driven, populations, strict=True), found.max_levels
+    rows = (row for node, group in pairs for row in _synapses(graph, node, group, max_levels))
     return replace(found, synapses=tuple(rows))
 
 
@@ -87,7 +87,7 @@ def _window(node: Node) -> tuple[int, int, int]:
     raise ProgramError(f"%{node.result.name} has no window: run assign-windows and insert-readout")
 
 
-def _source(node: Node, op: Encode) -> Source:
+def _input_source(node: Node, op: Encode) -> Source:
     assert op.start is not None
     (operand,) = node.operands
     name, shape = node.result.name, node.result.type.shape
@@ -106,25 +106,25 @@ def _outputs(graph: Graph) -> Iterator[netlist.Output]:
     for node in graph.nodes:
         if isinstance(node.op, Decode):
             code = spikes_of(node.operands[0])
-            yield netlist.Output(_image(graph, node.operands[0])[0], code.scale, code.zero)
+            yield netlist.Output(_sender_indices(graph, node.operands[0])[0], code.scale, code.zero)
 
 
 def _synapses(
-    graph: Graph, node: Node, group: netlist.Population, tops: Mapping[str, int]
+    graph: Graph, node: Node, group: netlist.Population, max_levels: Mapping[str, int]
 ) -> list[Synapses]:
     """Everything that reaches a population: data, clocks, and the inhibition by its own spikes."""
-    rows = list(_data(graph, node))
+    rows = list(_data_synapses(graph, node))
     if group.persistent:
-        rows += _clocks(graph, node, group)
-        inhibition = _inhibition(dynamics(group, rows, tops).silence())
+        rows += _clock_synapses(graph, node, group)
+        inhibition = _inhibition(population_dynamics(group, rows, max_levels).silence())
     else:
         (row,) = rows
-        inhibition = _inhibition(received(row, row.weights).max(keepdims=True))
+        inhibition = _inhibition(summed_weights(row, row.weights).max(keepdims=True))
     rows.append(Synapses(group.name, group.name, "each", -inhibition, group.shape))
     return rows
 
 
-def _clocks(graph: Graph, node: Node, group: netlist.Population) -> list[Synapses]:
+def _clock_synapses(graph: Graph, node: Node, group: netlist.Population) -> list[Synapses]:
     lines = control_lines(graph, node)
     if not lines:  # what clocks send can cancel altogether
         return []
@@ -137,21 +137,25 @@ def _clocks(graph: Graph, node: Node, group: netlist.Population) -> list[Synapse
     return [Synapses(CLOCK, group.name, "clock", weights, ticks=tuple(lines))]
 
 
-def _data(graph: Graph, node: Node) -> Iterator[Synapses]:
+def _data_synapses(graph: Graph, node: Node) -> Iterator[Synapses]:
     target = node.result.name
     if isinstance(node.op, First):
         op = node.op
         channels = node.operands[0].type.shape[0]
         weights = np.full((channels, 1, *op.kernel), _GATE_WEIGHT)
         pool = Convolve(op.strides, op.pads, op.dilations, channels)
-        yield _row(graph, pool, node.operands[0], weights, target)
+        yield _synapses_of(graph, pool, node.operands[0], weights, target)
         return
     for synapse in layer_of(graph, node).synapses:
-        yield _row(graph, connection(synapse), synapse.operands[0], weight_of(synapse), target)
+        yield _synapses_of(
+            graph, connection(synapse), synapse.operands[0], weight_of(synapse), target
+        )
 
 
-def _row(graph: Graph, op: Synapse, operand: Operand, weights: Array, target: str) -> Synapses:
-    name, image = _image(graph, operand)
+def _synapses_of(
+    graph: Graph, op: Synapse, operand: Operand, weights: Array, target: str
+) -> Synapses:
+    name, image = _sender_indices(graph, operand)
     order = None if np.array_equal(image.ravel(), np.arange(image.size)) else image.astype(np.int32)
     match op:
         case Connect():
@@ -163,18 +167,18 @@ def _row(graph: Graph, op: Synapse, operand: Operand, weights: Array, target: st
             return Synapses(name, target, "kernel", weights, image.shape, order, *rest)
 
 
-def _image(graph: Graph, operand: Operand) -> tuple[str, Array]:
+def _sender_indices(graph: Graph, operand: Operand) -> tuple[str, Array]:
     """Sending population behind views, and which of its neurons is where."""
     node = graph.producer(operand)
     assert node is not None
     if not isinstance(node.op, View):
         assert isinstance(operand, Value)
         return operand.name, np.arange(prod(operand.type.shape)).reshape(operand.type.shape)
-    name, image = _image(graph, node.operands[0])
+    name, image = _sender_indices(graph, node.operands[0])
     return name, arrange(node.op, image[None], *node.arrays)[0]
 
 
-def operation(row: Synapses) -> Synapse:
+def synapse_op(row: Synapses) -> Synapse:
     """The spiking level's operation behind a row of data synapses."""
     match row.kind:
         case "matrix":
@@ -185,15 +189,15 @@ def operation(row: Synapses) -> Synapse:
             return Relay()
 
 
-def received(row: Synapses, weights: Array) -> Array:
+def summed_weights(row: Synapses, weights: Array) -> Array:
     """Sum of weights like a row's into each neuron; spreads over the neurons."""
-    return fan_in(operation(row), weights, row.senders)
+    return fan_in(synapse_op(row), weights, row.senders)
 
 
-def dynamics(
+def population_dynamics(
     group: netlist.Population,
     rows: Iterable[Synapses],
-    tops: Mapping[str, int],
+    max_levels: Mapping[str, int],
     calibrated: Bounds | None = None,
 ) -> Dynamics:
     """The worst case of a persistent population, or the worst that its calibrated bounds allow.
@@ -206,15 +210,15 @@ def dynamics(
         if row.kind == "clock":
             lines = dict(zip(row.ticks, row.weights.astype(np.float64), strict=True))
         elif row.source != group.name:
-            top = tops[row.source]
-            incoming.append(Incoming(operation(row), row.weights, row.senders, top))
+            top = max_levels[row.source]
+            incoming.append(Incoming(synapse_op(row), row.weights, row.senders, top))
     window = Window(group.open, group.read, group.close)
     drive = Drive.of(incoming, len(group.shape), calibrated)
     return Dynamics(drive, lines, window, group.threshold)
 
 
 def _inhibition(needed: Array) -> Array:
-    """At least this much, in as few 8-bit weights as possible; see `wires.split`."""
-    unit = np.where(needed <= WEIGHT, 2, 256)
+    """At least this much, in as few 8-bit weights as possible; see `split_weights`."""
+    unit = np.where(needed <= MAX_WEIGHT, 2, 256)
     rounded: Array = (np.ceil(needed / unit) * unit).astype(np.int64)
     return rounded

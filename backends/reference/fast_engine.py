@@ -2,11 +2,11 @@
 
     q = clip(floor((sum W q + B) / D), 0, T)
 
-Two kinds of kernel compute it exactly. In float32 all sums are integers below 2**23, so any order
-of summation is exact; the quotient (V + 1/2) / D is at least 1 / (2 D) away from any integer, and
-rounded by less while D (T + 2) stays below 2**23. In 8-bit integers (`QLinearConv`) onnxruntime
-rounds V / D to nearest, so V - D // 2 goes in, with a scale a hair above 1 / D that breaks ties
-upwards.
+Two kinds of kernels compute this exactly. In float32 all sums are integers below 2**23, so the
+order of summation does not matter. The quotient (V + 1/2) / D is at least 1 / (2 D) away from any
+integer, and its rounding error is smaller while D (T + 2) stays below 2**23. In 8-bit integers
+(`QLinearConv`) onnxruntime rounds V / D to the nearest integer. The model therefore passes
+V - D // 2, with a scale slightly above 1 / D that rounds ties up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from qcompiler.backends.backend import Progress
 from qcompiler.backends.host import (
     Counters,
     Outcome,
-    finish,
+    decode_outputs,
     output_nodes,
     output_steps,
     saturated_inputs,
@@ -41,7 +41,7 @@ class _Session(NamedTuple):
 
 
 class FastEngine:
-    """Evaluates a compiled graph; ``threads`` 0 means all cores."""
+    """Evaluates a compiled graph; ``threads`` 0 uses all CPU cores."""
 
     def __init__(self, graph: Graph, threads: int = 0) -> None:
         self.graph = graph
@@ -59,11 +59,11 @@ class FastEngine:
     ) -> Outcome:
         """Run a batch; ``record`` keeps the levels of every population.
 
-        Without ``count`` the counters are left at 0, and nothing is spent on them.
+        Without ``count`` the counters stay at 0 and cost no time.
         """
-        levels, beyond = self._levels(inputs, record, count)
-        outputs = finish(self._tail, levels)
-        counters = self._counters(inputs, levels, beyond) if count else Counters(len(inputs[0]))
+        levels, saturated = self._levels(inputs, record, count)
+        outputs = decode_outputs(self._tail, levels)
+        counters = self._counters(inputs, levels, saturated) if count else Counters(len(inputs[0]))
         return Outcome(outputs, levels if record else {}, counters)
 
     def _levels(
@@ -73,8 +73,8 @@ class FastEngine:
         arrays = (x.astype(np.float32, copy=False) for x in inputs)
         results = session.run(None, dict(zip(given, arrays, strict=True)))
         levels = dict(zip(names, results, strict=False))
-        beyond = sum(int(found) for found in results[len(names) :])
-        return {name: q.astype(np.int64) for name, q in levels.items()}, beyond
+        saturated = sum(int(found) for found in results[len(names) :])
+        return {name: q.astype(np.int64) for name, q in levels.items()}, saturated
 
     def _session(self, record: bool, count: bool) -> _Session:
         if (record, count) not in self._sessions:
@@ -86,16 +86,16 @@ class FastEngine:
         return self._sessions[record, count]
 
     def _counters(
-        self, inputs: tuple[Array, ...], levels: Mapping[str, Array], beyond: int
+        self, inputs: tuple[Array, ...], levels: Mapping[str, Array], saturated: int
     ) -> Counters:
         found = self.static.times(len(inputs[0]))
         found.first, found.last = output_steps(self.graph, levels)
-        found.saturated = beyond + saturated_inputs(self.graph, inputs)
+        found.saturated = saturated + saturated_inputs(self.graph, inputs)
         return found
 
 
 def _tail(graph: Graph) -> Graph:
-    """The graph without what comes before its output populations: all that the host looks at."""
+    """The part of the graph that the host runs: everything behind the output populations."""
     known = {node.result.name for node in output_nodes(graph)}
     kept: list[Node] = []
     for node in graph.nodes:

@@ -1,4 +1,4 @@
-"""Populations, neuron by neuron, as the golden engine simulates them."""
+"""Populations as the steps engine simulates them, neuron by neuron."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from qcompiler.ir.spiking.integer_network import (
 from qcompiler.ir.spiking.synapse import current
 from qcompiler.ir.view import View, arrange
 
-from .bounds_monitor import Watch
+from .bounds_monitor import BoundsMonitor
 
 
-class Way:
-    """The way of spikes from a population, behind views, through a synapse or a pool."""
+class SynapsePath:
+    """The path of spikes from a population through views and a synapse or a pool."""
 
     def __init__(self, graph: Graph, node: Node) -> None:
         assert isinstance(node.op, Convolve | Connect | Relay | First)
@@ -37,8 +37,8 @@ class Way:
             node = before
             self.views.insert(0, (before.op, before.arrays))
 
-    def through(self, spikes: Array) -> Array:
-        """The currents that spikes bring; behind a pool, the groups in which there is any."""
+    def propagate(self, spikes: Array) -> Array:
+        """The currents that spikes cause; for a pool, which groups contain a spike."""
         for view, constants in self.views:
             spikes = arrange(view, spikes, *constants)
         if isinstance(self.op, First):
@@ -47,51 +47,52 @@ class Way:
 
 
 @dataclass
-class Cell:
+class SimulatedPopulation:
     """One population in simulation.
 
-    ``fired`` holds each neuron's spike step, or -1; ``due`` the spikes that arrive at each step.
+    ``spike_steps`` holds each neuron's spike step, or -1; ``arrivals`` the spikes by arrival step.
     """
 
     node: Node
     graph: Graph
     batch: int
-    fired: Array = field(init=False)
-    due: defaultdict[int, list[tuple[Way, Array]]] = field(init=False)
+    spike_steps: Array = field(init=False)
+    arrivals: defaultdict[int, list[tuple[SynapsePath, Array]]] = field(init=False)
     saturated: int = 0
-    watch: Watch | None = None
+    monitor: BoundsMonitor | None = None
 
     def __post_init__(self) -> None:
-        self.fired = np.full((self.batch, *spikes_of(self.node.result).shape), -1, np.int64)
-        self.due = defaultdict(list)
+        self.spike_steps = np.full((self.batch, *spikes_of(self.node.result).shape), -1, np.int64)
+        self.arrivals = defaultdict(list)
 
     def step(self, step: int) -> Array | None:
-        """Advance one step, on the spikes that arrive; return which neurons fire now."""
+        """Advance by one step; return a mask of the neurons that fire, or None if none does."""
         raise NotImplementedError
 
     def fire(self, step: int, spikes: Array) -> Array | None:
         """Record spikes of neurons that have not fired yet."""
-        spikes = spikes & (self.fired < 0)
+        spikes = spikes & (self.spike_steps < 0)
         if not spikes.any():
             return None
-        self.fired[spikes] = step
+        self.spike_steps[spikes] = step
         return spikes
 
     def levels(self, exceeded: Array) -> Array:
-        """Levels of all neurons; ProgramError if one is outside the window in a frame not listed.
+        """Levels of all neurons, ``frames x shape``.
 
-        ``exceeded`` lists the frames that went beyond calibrated bounds, as one truth value each.
+        ``exceeded`` has one boolean per frame, true where calibrated bounds were exceeded. Raises
+        ProgramError if a neuron spikes outside its window in any other frame.
         """
         code, begin = spikes_of(self.node.result), self.begin
-        fired = self.fired[~exceeded]
-        if (fired < begin).any() or (fired > begin + code.top).any():
+        spike_steps = self.spike_steps[~exceeded]
+        if (spike_steps < begin).any() or (spike_steps > begin + code.top).any():
             raise ProgramError(f"neurons of %{self.node.result.name} spike outside their window")
-        return step_of(code, begin, self.fired)
+        return step_of(code, begin, self.spike_steps)
 
-    def clipped(self, levels: Array) -> Array:
-        """Levels as the host takes them: early spikes are the highest, missing ones the lowest."""
+    def clipped_levels(self, levels: Array) -> Array:
+        """Levels as the host decodes them: early spikes give the highest level, missing ones 0."""
         code = spikes_of(self.node.result)
-        result: Array = np.where(self.fired < 0, 0, levels.clip(0, code.top))
+        result: Array = np.where(self.spike_steps < 0, 0, levels.clip(0, code.top))
         return result
 
     @property
@@ -100,27 +101,27 @@ class Cell:
         return last_step(self.node) - spikes_of(self.node.result).top
 
 
-class Source(Cell):
+class InputPopulation(SimulatedPopulation):
     """Input spikes, from encoded data."""
 
     times: Array
 
     def step(self, step: int) -> Array | None:
-        """Send the neurons whose time has come."""
+        """Fire the neurons whose spike time is this step."""
         return self.fire(step, self.times == step)
 
 
-class Gate(Cell):
+class FirstSpikePopulation(SimulatedPopulation):
     """Passes the first spike of each group."""
 
     def step(self, step: int) -> Array | None:
         """Fire where any neuron of the group did."""
-        for way, spikes in self.due.pop(step, ()):
-            return self.fire(step, way.through(spikes))
+        for path, spikes in self.arrivals.pop(step, ()):
+            return self.fire(step, path.propagate(spikes))
         return None
 
 
-class Integrator(Cell):
+class IntegratingPopulation(SimulatedPopulation):
     """Currents and membranes of a population."""
 
     def __post_init__(self) -> None:
@@ -128,23 +129,25 @@ class Integrator(Cell):
         op = self.node.op
         assert isinstance(op, Population)
         self.op = op
-        self.lines = control_lines(self.graph, self.node)
+        self.control_currents = control_lines(self.graph, self.node)
         self.layer = layer_of(self.graph, self.node)
-        self.u = np.zeros(self.fired.shape)
-        self.v = np.zeros(self.fired.shape)
+        self.u = np.zeros(self.spike_steps.shape)
+        self.v = np.zeros(self.spike_steps.shape)
         if self.layer.bounds is not None:
-            self.watch = Watch(self.layer.bounds, Window(*op.window), self.fired.shape)
+            self.monitor = BoundsMonitor(
+                self.layer.bounds, Window(*op.window), self.spike_steps.shape
+            )
 
     def step(self, step: int) -> Array | None:
         """``u += input; v += u``; fire above the threshold, once."""
         arrived: Array | float = 0.0
-        if step in self.due:
-            arrived = sum(way.through(spikes) for way, spikes in self.due.pop(step))
+        if step in self.arrivals:
+            arrived = sum(path.propagate(spikes) for path, spikes in self.arrivals.pop(step))
             self.u += arrived
-        if self.watch:
-            self.watch.take(step, arrived)
-        if step in self.lines:
-            self.u += self.lines[step]
+        if self.monitor:
+            self.monitor.observe(step, arrived)
+        if step in self.control_currents:
+            self.u += self.control_currents[step]
         if step < self.op.window[0] or step > self.op.window[2]:
             return None
         self.v += self.u
@@ -155,7 +158,7 @@ class Integrator(Cell):
 
 
 def last_step(node: Node) -> int:
-    """The step at which level 0 leaves; ProgramError if there is no window yet."""
+    """The step of the spike for level 0. Raises ProgramError if the node has no window yet."""
     match node.op:
         case Population(window=(_, _, close)):
             return close

@@ -1,21 +1,27 @@
-"""The Lava engine as engines are used: batches in, decoded outputs, levels and counters out."""
+"""Adapts `LavaEngine` to the `Engine` protocol: decoded outputs, levels and counters."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from qcompiler.backends.backend import EngineFactory, Progress
-from qcompiler.backends.host import Outcome, finish, output_nodes, output_steps, static_counters
+from qcompiler.backends.host import (
+    Outcome,
+    decode_outputs,
+    output_nodes,
+    output_steps,
+    static_counters,
+)
 from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import step_of
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
 
-from .engine import LavaEngine, Runtime
+from .lava_engine import LavaEngine, Runtime
 
 
-class OnLava:
-    """Runs a compiled graph on Lava's fixed-point simulation of Loihi, in one of its runtimes."""
+class LavaEngineAdapter:
+    """An `Engine` on Lava's fixed-point simulation of Loihi, in the given runtime."""
 
     def __init__(self, graph: Graph, runtime: Runtime = "auto") -> None:
         self.graph = graph
@@ -31,8 +37,8 @@ class OnLava:
     ) -> Outcome:
         """Run a batch; ``record`` keeps every population's levels, which slows Lava down.
 
-        Potentials stay inside Lava: what saturates is not counted. Raises ProgramError if a neuron
-        does not spike in its window.
+        Membrane potentials are not observed, so saturation is not counted. Raises ProgramError if
+        a neuron does not spike in its window.
         """
         nodes = spiking_nodes(self.graph) if record else output_nodes(self.graph)
         names = [node.result.name for node in nodes]
@@ -51,26 +57,26 @@ class OnLava:
         counters = self.static.times(len(inputs[0]))
         counters.first, counters.last = output_steps(self.graph, levels)
         counters.saturated = counters.coded = 0  # unknown
-        return Outcome(finish(self.graph, levels), levels if record else {}, counters)
+        return Outcome(decode_outputs(self.graph, levels), levels if record else {}, counters)
 
 
 ENGINES = (
     EngineFactory(
         "lava",
-        "stock processes of Lava, simulated in fixed point (Python 3.10), the faster way",
-        OnLava,
+        "stock Lava processes in fixed point (Python 3.10), in the faster runtime",
+        LavaEngineAdapter,
         streams=True,
     ),
     EngineFactory(
         "lava-single",
-        "the same, all in one operating-system process",
-        partial(OnLava, runtime="single"),
+        "stock Lava processes in one operating-system process",
+        partial(LavaEngineAdapter, runtime="single"),
         streams=True,
     ),
     EngineFactory(
         "lava-processes",
-        "the same, in Lava's own runtime: an operating-system process each",
-        partial(OnLava, runtime="processes"),
+        "stock Lava processes in Lava's runtime, one operating-system process each",
+        partial(LavaEngineAdapter, runtime="processes"),
         streams=True,
     ),
 )

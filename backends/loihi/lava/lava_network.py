@@ -9,25 +9,25 @@ from typing import Any
 import numpy as np
 
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
-from qcompiler.backends.loihi.netlist.synapse_lists import matrices
+from qcompiler.backends.loihi.netlist.synapse_matrices import weight_matrices
 
-Connect = Callable[[str, int], Any]  # from a population's name and size to a port
+PortFactory = Callable[[str, int], Any]  # a port for a population's name and size
 
 
 class Network:
-    """The Lava processes of a netlist, connected; ``links`` are pairs of connected ports.
+    """The Lava processes of a netlist, connected; ``connections`` are pairs of connected ports.
 
-    ``source`` makes the port that sends an input's spikes, ``sink`` the one that takes a
-    population's; it is asked for the populations named in ``record``. ``fixed`` chooses the
-    numbers of the chip and of its bit-accurate simulation, else those of the floating-point one.
+    ``source`` returns the port that sends the spikes of an input, ``sink`` the port that receives
+    those of a population; it is called for the populations named in ``record``. ``fixed`` selects
+    the parameters of the chip and its bit-accurate simulation, otherwise floating point.
     """
 
     def __init__(
         self,
         netlist: Netlist,
         arrays: Mapping[str, Any],
-        source: Connect,
-        sink: Connect,
+        source: PortFactory,
+        sink: PortFactory,
         record: Sequence[str],
         fixed: bool = True,
     ) -> None:
@@ -35,22 +35,22 @@ class Network:
         self.processes: list[Any] = []
         self.ends: dict[str, Any] = {}
         self.steps = 0
-        self.links: list[tuple[Any, Any]] = []
-        cells = {group.name: self._neurons(group) for group in netlist.populations}
-        self.senders = {name: cell.s_out for name, cell in cells.items()}
+        self.connections: list[tuple[Any, Any]] = []
+        neurons = {group.name: self._neurons(group) for group in netlist.populations}
+        self.senders = {name: process.s_out for name, process in neurons.items()}
         self.ticks = netlist.ticks
         if self.ticks:
             self.senders[CLOCK] = self._clocks().s_out
-        heard = {row.source for row in netlist.synapses}
+        connected = {row.source for row in netlist.synapses}
         for row in netlist.sources:
-            if row.name in heard:
+            if row.name in connected:
                 size = int(np.prod(row.shape, dtype=np.int64))
                 self.senders[row.name] = source(row.name, size)
         groups = {group.name: group for group in netlist.populations}
         self.labels = {CLOCK: "clock", **{row.name: row.input for row in netlist.sources}}
         self.labels |= {name: group.label for name, group in groups.items()}
         for synapses in netlist.synapses:
-            self._connect(synapses, groups[synapses.target], cells[synapses.target].a_in)
+            self._connect(synapses, groups[synapses.target], neurons[synapses.target].a_in)
         for name in record:
             self._link(self.senders[name], sink(name, self.senders[name].shape[0]))
 
@@ -59,17 +59,17 @@ class Network:
 
     def _link(self, sender: Any, receiver: Any) -> None:
         sender.connect(receiver)
-        self.links.append((sender, receiver))
+        self.connections.append((sender, receiver))
 
     def _neurons(self, group: Population) -> Any:
         from lava.proc.lif.process import LIFReset
 
-        keep, forget = (-1, 4095) if self.fixed else (0, 1)  # the chip adds 1 to du
+        no_decay, full_decay = (-1, 4095) if self.fixed else (0, 1)  # the chip adds 1 to du
         interval = self.netlist.interval
         process = LIFReset(
             shape=(group.size,),
             name=group.label,
-            du=keep if group.persistent else forget,
+            du=no_decay if group.persistent else full_decay,
             dv=0,
             vth=group.threshold,
             reset_interval=interval,
@@ -79,7 +79,7 @@ class Network:
         return process
 
     def _clocks(self) -> Any:
-        """A neuron for each tick; its bias makes it spike once a frame, one step before."""
+        """One neuron per clock tick; its bias makes it spike once per frame, one step earlier."""
         from lava.proc.lif.process import LIF
 
         interval, unit = self.netlist.interval, 64 if self.fixed else 1
@@ -98,7 +98,7 @@ class Network:
         weights, order = self._array(row.weights).astype(np.int32), self._array(row.order)
         shape = (group.size, sender.shape[0])
         held = replace(row, weights=weights, order=order)
-        parts = matrices(held, self.ticks, shape, group, self.fixed)
+        parts = weight_matrices(held, self.ticks, shape, group, self.fixed)
         for index, (matrix, exponent) in enumerate(parts):
             name = f"{self.labels[row.source]} -> {group.label}"
             name += f" ({index})" if index else ""

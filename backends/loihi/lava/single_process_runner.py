@@ -1,11 +1,11 @@
 """Lava's stock process models in one operating-system process.
 
-Lava's own runtime gives every process an operating-system process and spends most of its time on
-messages between them. Here the same models, unmodified and chosen by the same run configuration,
-get slots in memory for ports and are called in turn. Every connection sends what it computed one
-step before, so it is exact to run all neurons first, then all connections, and to hand what those
-computed over to the next step. A connection that no spike reaches adds nothing and is not called;
-what one with delays makes of its constants at every step is made once.
+Lava's own runtime starts one operating-system process per Lava process and spends most of its time
+on messages between them. Here the same unmodified models, chosen by the same run configuration,
+get in-memory ports and are called in turn. A connection sends what it computed one step before.
+Running all neurons first and then all connections, whose results enter the next step, is therefore
+exact. Connections that no spike reaches add nothing and are skipped. Delay matrices, which Lava
+computes from constants at every step, are computed once.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-from .network import Network
-from .runtime import forget
+from .lava_network import Network
+from .process_guards import unregister
 
 
-class _Slot:
-    """Stands for a port of a process model; an input knows the last slot that sends to it."""
+class _Port:
+    """In-memory port of a process model; an input port knows the last port that sends to it."""
 
     def __init__(self, size: int) -> None:
         self.value: Array = np.zeros(size, np.int32)
-        self.sender: _Slot | None = None
+        self.sender: _Port | None = None
 
     def recv(self) -> Array:
         return self.value
@@ -36,22 +36,22 @@ class _Slot:
         self.value = value
 
 
-class _Spread:
-    """Weights by delay, as Lava computes them from constants at every step; here once."""
+class _CachedDelayWeights:
+    """Caches the weights by delay, which Lava computes from constants at every step."""
 
-    def __init__(self, spread: Callable[[Any, Any, int], Any]) -> None:
-        self.spread = spread
+    def __init__(self, compute: Callable[[Any, Any, int], Any]) -> None:
+        self.compute = compute
         self.weights: Any = None
         self.found: Any = None
 
     def __call__(self, weights: Any, delays: Any, longest: int) -> Any:
         if weights is not self.weights:  # the model replaces them at its first step
-            self.weights, self.found = weights, self.spread(weights, delays, longest)
+            self.weights, self.found = weights, self.compute(weights, delays, longest)
         return self.found
 
 
-class Executor:
-    """Runs a network that `make` builds from the host's two kinds of ports."""
+class SingleProcessRunner:
+    """Runs a network that ``make`` builds from factories of input and output ports."""
 
     def __init__(
         self, make: Callable[[Callable[..., Any], Callable[..., Any]], Network], config: Any
@@ -60,13 +60,13 @@ class Executor:
         from lava.proc.io.source import RingBuffer as Source
 
         ends: list[Any] = []  # never run: this class sends and receives in their place
-        self.inputs: dict[str, _Slot] = {}
-        self.outputs: dict[str, _Slot] = {}
-        slots: dict[int, _Slot] = {}
+        self.inputs: dict[str, _Port] = {}
+        self.outputs: dict[str, _Port] = {}
+        ports: dict[int, _Port] = {}
 
-        def end(process: Any, port: Any, made: dict[str, _Slot], name: str) -> Any:
+        def end(process: Any, port: Any, made: dict[str, _Port], name: str) -> Any:
             ends.append(process)
-            made[name] = slots[id(port)] = _Slot(port.shape[0])
+            made[name] = ports[id(port)] = _Port(port.shape[0])
             return port
 
         def source(name: str, size: int) -> Any:
@@ -78,49 +78,51 @@ class Executor:
             return end(process, process.a_in, self.outputs, name)
 
         network = make(source, sink)
-        models = [(process, _model(process, config, slots)) for process in network.processes]
-        forget([*network.processes, *ends])
-        for sender, receiver in network.links:  # several neurons' inputs, but one sender each
-            slots[id(receiver)].sender = slots[id(sender)]
+        models = [
+            (process, _process_model(process, config, ports)) for process in network.processes
+        ]
+        unregister([*network.processes, *ends])
+        for sender, receiver in network.connections:  # several neurons' inputs, but one sender each
+            ports[id(receiver)].sender = ports[id(sender)]
         self.neurons = [model for process, model in models if hasattr(process, "s_out")]
         self.connections = [model for process, model in models if hasattr(process, "s_in")]
-        targets = {id(sender): slots[id(receiver)] for sender, receiver in network.links}
+        targets = {id(sender): ports[id(receiver)] for sender, receiver in network.connections}
         self.targets = [targets[id(p.a_out)] for p, _ in models if hasattr(p, "s_in")]
-        self.heard = [_heard(model.weights) for model in self.connections]
+        self.presynaptic = [_presynaptic(model.weights) for model in self.connections]
 
     def stream(
-        self, feeds: Mapping[str, Callable[[int], Array]], steps: int
+        self, spikes_at: Mapping[str, Callable[[int], Array]], steps: int
     ) -> Iterator[dict[str, Array]]:
         """Run a number of steps; yields the spikes of each step by recorded population."""
         for now in range(steps):
-            for name, slot in self.inputs.items():
-                slot.value = feeds[name](now)
+            for name, port in self.inputs.items():
+                port.value = spikes_at[name](now)
             for model in self.neurons:
                 model.time_step = now + 1
                 model.run_spk()
                 model.a_in.value = 0 * model.a_in.value
-            for each in zip(self.connections, self.targets, self.heard, strict=True):
-                _deliver(*each)
-            yield {name: slot.sender.value for name, slot in self.outputs.items() if slot.sender}
+            for each in zip(self.connections, self.targets, self.presynaptic, strict=True):
+                _propagate(*each)
+            yield {name: port.sender.value for name, port in self.outputs.items() if port.sender}
 
 
-def _heard(weights: Any) -> Any:
-    """An index of the senders that have synapses in a matrix."""
+def _presynaptic(weights: Any) -> Any:
+    """An index of the presynaptic neurons that have synapses in a matrix."""
     senders = np.unique(weights.nonzero()[1])
     return slice(None) if len(senders) == weights.shape[1] else senders
 
 
-def _deliver(model: Any, target: _Slot, heard: Any) -> None:
+def _propagate(model: Any, target: _Port, presynaptic: Any) -> None:
     delayed = model.a_buff.ndim > 1
     spikes = model.s_in.sender.value
-    if spikes[heard].any() or (delayed and model.a_buff.any()):
+    if spikes[presynaptic].any() or (delayed and model.a_buff.any()):
         model.s_in.value = spikes
         model.run_spk()
         target.value = target.value + (model.a_buff[:, 0] if delayed else model.a_buff)
 
 
-def _model(process: Any, config: Any, slots: dict[int, _Slot]) -> Any:
-    """The process model that Lava would run, with its variables set and slots for its ports."""
+def _process_model(process: Any, config: Any, ports: dict[int, _Port]) -> Any:
+    """The process model that Lava would run, with initialized variables and in-memory ports."""
     from lava.magma.compiler.builders.py_builder import PyProcessBuilder
     from lava.magma.compiler.utils import VarInitializer
 
@@ -131,8 +133,8 @@ def _model(process: Any, config: Any, slots: dict[int, _Slot]) -> Any:
     builder.set_variables([VarInitializer(v.name, v.shape, v.init, v.id) for v in process.vars])
     model = builder.build()
     for port in (*process.in_ports, *process.out_ports):
-        slots[id(port)] = _Slot(port.shape[0])
-        setattr(model, port.name, slots[id(port)])
+        ports[id(port)] = _Port(port.shape[0])
+        setattr(model, port.name, ports[id(port)])
     if hasattr(model, "get_delay_wgts_mat"):
-        model.get_delay_wgts_mat = _Spread(model.get_delay_wgts_mat)
+        model.get_delay_wgts_mat = _CachedDelayWeights(model.get_delay_wgts_mat)
     return model

@@ -1,4 +1,4 @@
-"""Lava's own runtime, with good manners: interrupts, failures and an end in any case."""
+"""Lava's runtime with error handling for interrupts and failed processes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from qcompiler.ir import ProgramError
 from qcompiler.ir.kernels import Array
 
-from .multi_process import Runner, kill
-from .runtime import Interrupts, forget, quiet
+from .multi_process_runner import MultiProcessRunner, kill
+from .process_guards import InterruptGuard, quiet_logging, unregister
 
-_POLL = 0.001  # seconds between looks at a network that has not answered yet
+_POLL = 0.001  # seconds between polls of a network that has not answered yet
 
 
-class Processes(Runner):
-    """A runner whose processes end whatever happens; ProgramError if one of them fails."""
+class SupervisedRunner(MultiProcessRunner):
+    """A runner that always stops its processes. Raises ProgramError if one of them fails."""
 
     @contextmanager
     def running(self, steps: int) -> Iterator[None]:
@@ -26,23 +26,23 @@ class Processes(Runner):
         from lava.magma.core.run_conditions import RunSteps
 
         first = self.processes[0]
-        with Interrupts() as interrupts:
+        with InterruptGuard() as interrupts:
             try:
-                with interrupts.delayed(), quiet(), _untouched():
+                with interrupts.delayed(), quiet_logging(), _frozen_garbage():
                     first.create_runtime(self.run_config)
                 if any(process.runtime is not first.runtime for process in self.processes):
                     raise ProgramError(
-                        "Lava runs one connected network, and this one has parts that nothing links"
+                        "Lava runs only connected networks, and this one has unconnected parts"
                     )
                 first.run(RunSteps(num_steps=steps, blocking=False))
                 yield
                 first.wait()
             finally:
-                # Nothing is left to be received. Lava's own end waits for every process to end by
-                # itself, which now and then one does not.
+                # All spikes are received. Lava's own stop waits for every process to end by itself,
+                # and occasionally one does not.
                 with interrupts.delayed():
                     kill(first.runtime)
-                forget(self.processes)
+                unregister(self.processes)
 
     def received(self, extractor: Any) -> Array:
         """Spikes of a population's next step; ProgramError if a Lava process has ended."""
@@ -58,10 +58,10 @@ class Processes(Runner):
 
 
 @contextmanager
-def _untouched() -> Iterator[None]:
-    """Keep forked processes from collecting what only this one can destroy.
+def _frozen_garbage() -> Iterator[None]:
+    """Keep forked processes from destroying objects that only this process can destroy.
 
-    A session of onnxruntime waits, when it is destroyed, for threads that a fork has not copied.
+    The destructor of an onnxruntime session joins threads, which a fork does not copy.
     """
     gc.freeze()
     try:

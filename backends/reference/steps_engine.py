@@ -1,0 +1,129 @@
+"""The reference model: currents and membranes, step by step.
+
+The simulation does not use what the network computes: spikes arrive one step after they leave and
+add their weights to persistent currents, and neurons fire when membranes cross their thresholds.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from qcompiler.backends.backend import Progress
+from qcompiler.backends.host import (
+    Outcome,
+    decode_outputs,
+    output_steps,
+    saturated_inputs,
+    static_counters,
+)
+from qcompiler.ir import Graph, Node, Value
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Encode, First
+from qcompiler.ir.spiking.coding import digit_of, encode, step_of
+from qcompiler.ir.spiking.integer_network import layer_of, spikes_of, spiking_nodes
+
+from .population_dynamics import (
+    FirstSpikePopulation,
+    InputPopulation,
+    IntegratingPopulation,
+    SimulatedPopulation,
+    SynapsePath,
+    last_step,
+)
+
+
+class StepsEngine:
+    """Simulates a compiled graph, every population at every step."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes = spiking_nodes(graph)
+        self.static = static_counters(graph)
+        self.readers: dict[str, list[tuple[str, SynapsePath]]] = defaultdict(list)
+        for node in self.nodes:
+            for path in _synapse_paths(graph, node):
+                self.readers[path.sender].append((node.result.name, path))
+        self.end = max(last_step(node) for node in self.nodes) + 2
+
+    def __call__(
+        self,
+        *inputs: Array,
+        record: bool = False,
+        count: bool = True,
+        progress: Progress | None = None,
+    ) -> Outcome:
+        """Run a batch; ``record`` keeps the levels of every population.
+
+        Counts the frames that exceed calibrated bounds. In these frames a neuron may spike early:
+        its recorded level is then above the highest level, and the host decodes the highest level.
+        It may also not spike: the recorded spike step is then -1, and the host decodes 0. Raises
+        ProgramError if a neuron spikes outside its window in any other frame.
+        """
+        populations = {
+            node.result.name: self._simulated_population(node, len(inputs[0]))
+            for node in self.nodes
+        }
+        counters = self.static.times(len(inputs[0]))
+        for value, x in zip(self.graph.inputs, inputs, strict=True):
+            self._load_input(populations, value, x)
+        for step in range(self.end):
+            for name, population in populations.items():
+                if (spikes := population.step(step)) is not None:
+                    for reader, path in self.readers[name]:
+                        populations[reader].arrivals[step + 1 + path.delay].append((path, spikes))
+        exceeded_by_name = {
+            n: population.monitor.exceeded
+            for n, population in populations.items()
+            if population.monitor
+        }
+        exceeded = np.any([np.zeros(len(inputs[0]), bool), *exceeded_by_name.values()], axis=0)
+        levels = {name: population.levels(exceeded) for name, population in populations.items()}
+        clipped_levels = {
+            name: population.clipped_levels(levels[name])
+            for name, population in populations.items()
+        }
+        if exceeded_by_name:
+            counters.exceeded_by_population = {
+                name: int(frames.sum()) for name, frames in exceeded_by_name.items()
+            }
+            counters.exceeded = int(exceeded.sum())
+        counters.spikes = sum(
+            int((population.spike_steps >= 0).sum()) for population in populations.values()
+        )
+        counters.saturated = saturated_inputs(self.graph, inputs)
+        counters.saturated += sum(population.saturated for population in populations.values())
+        counters.first, counters.last = output_steps(self.graph, clipped_levels)
+        outputs = decode_outputs(self.graph, clipped_levels)
+        return Outcome(outputs, levels if record else {}, counters)
+
+    def _load_input(
+        self, populations: dict[str, SimulatedPopulation], value: Value, x: Array
+    ) -> None:
+        for node in self.graph.users(value):
+            assert isinstance(node.op, Encode)
+            source = populations[node.result.name]
+            assert isinstance(source, InputPopulation)
+            levels = digit_of(node.op, encode(node.op.code, x))
+            source.times = step_of(spikes_of(node.result), node.op.start or 0, levels)
+
+    def _simulated_population(self, node: Node, batch: int) -> SimulatedPopulation:
+        match node.op:
+            case Encode():
+                return InputPopulation(node, self.graph, batch)
+            case First():
+                return FirstSpikePopulation(node, self.graph, batch)
+            case _:
+                return IntegratingPopulation(node, self.graph, batch)
+
+
+def _synapse_paths(graph: Graph, node: Node) -> list[SynapsePath]:
+    """The paths of all spikes that reach a population."""
+    match node.op:
+        case Encode():
+            return []
+        case First():
+            return [SynapsePath(graph, node)]
+        case _:
+            return [SynapsePath(graph, synapse) for synapse in layer_of(graph, node).synapses]
