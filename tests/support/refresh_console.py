@@ -2,12 +2,14 @@
 
     python tests/support/refresh_console.py README.md docs/tutorial/*.md docs/howto/*.md
 
-Look at the difference before you commit it: this accepts whatever is printed.
+Look at the difference before you commit it: this accepts whatever is printed, but for tracebacks
+and commands that are not found.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +17,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.support.pages import Block, Walk, blocks, examples, is_guide, runs, workplace
+
+_FAULT = re.compile(r"^Traceback \(most recent|: not found$", re.MULTILINE)
 
 
 def main(pages: list[str]) -> None:
@@ -49,6 +53,8 @@ def consoles(page: Path, found: list[Block]) -> dict[Block, str]:
                     hidden = len(printed) > 1 and command.shown in printed
                     parts.append(f"$ {command.line}\n{command.shown if hidden else printed[0]}")
                 new[block] = "".join(parts)
+                if _FAULT.search(new[block]):
+                    sys.exit(f"{page}: a command fails\n{new[block]}")
     return new
 
 
