@@ -79,7 +79,7 @@ def compile(
     backend = _backend(target)
     before = preprocessing(mean_values, scale_values, reverse_input_channels, layout)
     if isinstance(model, Graph) and before.active:
-        raise UnsupportedModel("preprocessing is compiled into ONNX models, not into graphs")
+        raise UnsupportedModel("only ONNX models take preprocessing; a Graph must include its own")
     graph = model if isinstance(model, Graph) else import_model(model, before, allow_products).graph
     parts: dict[str, list[int]] = {}
     options: dict[str, Any] = {"progress": progress, "note": parts.__setitem__}
@@ -90,7 +90,7 @@ def compile(
     options["proved"] = proved
     if percentile is not None:
         if calibration is None:
-            raise PipelineError("percentile needs calibration data, whose ranges it cuts")
+            raise PipelineError("percentile needs calibration data: give --calibration")
         options |= {"method": "percentile", "percentile": percentile}
     options["low"], options["high"] = 0.0, assumed_high(mean_values, scale_values)
     found = None
@@ -102,7 +102,7 @@ def compile(
     if budget is not None:
         known = given.labels if labels is None else data.labels_of(labels, len(given))
         if budget.kind == "drop" and known is None:
-            message = "max-drop needs labels of the calibration data; max-drift needs none"
+            message = "max-drop needs labels of the calibration data: give --labels"
             raise DataError(message)
         from qcompiler.search.search import search
         from qcompiler.search.trials import Trials
@@ -139,7 +139,7 @@ def _budget(max_drop: float | None, max_drift: float | None, calibration: Any) -
     if not 0 <= percent <= 100:
         raise PipelineError(f"max-{kind} must be from 0 to 100 percent, not {percent:g}")
     if calibration is None:
-        raise PipelineError(f"max-{kind} needs calibration data to measure on")
+        raise PipelineError(f"max-{kind} needs calibration data: give --calibration")
     return Budget(kind, float(percent))
 
 
@@ -169,7 +169,7 @@ def _whole(number: Any, name: str) -> int:
     try:
         return index(number)
     except TypeError:
-        raise PipelineError(f"{name} must be a whole number, not {number!r}") from None
+        raise PipelineError(f"{name} must be an integer, not {number!r}") from None
 
 
 def load(directory: str | Path) -> Program:
@@ -217,7 +217,7 @@ def _check(graph: Graph, backend: Backend) -> None:
     try:
         verify(graph, *backend.requires)
     except InvalidGraph as error:
-        heading = f"the pipeline's result is no program for {backend.name}"
+        heading = f"the pipeline does not produce a valid program for {backend.name}"
         raise InvalidGraph(heading, *error.diagnostics) from error
 
 

@@ -21,8 +21,8 @@ from qcompiler.passes.quantization.fusion_groups import groups
 _MEANING = {
     "constant": "evaluated at compile time",
     "removed": "has no effect at inference",
-    "host": "done on the decoded outputs",
-    "compiled": "folded away",
+    "host": "computed on the decoded outputs",
+    "compiled": "folded into another layer",
 }
 
 _CELLS = ("GRU", "LSTM", "RNN")
@@ -105,7 +105,7 @@ def _cost(fits: list[Fitted]) -> str:
     what = f"{count} line segment{'s' * (count != 1)}"
     if len(fits) > 1:
         what = f"{len(fits)} functions"
-    return f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output's range"
+    return f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output range"
 
 
 def _estimated(graph: Graph) -> dict[str, str]:
@@ -113,9 +113,9 @@ def _estimated(graph: Graph) -> dict[str, str]:
     found: dict[str, str] = {}
     for node in graph.nodes:
         if isinstance(node.op, Function | Multiply):
-            each = f"about {product_neurons(16)} neurons a product at 16 levels"
+            each = f"about {product_neurons(16)} neurons per product at 16 levels"
             what = "line segments" if isinstance(node.op, Function) else f"squares, {each}"
-            text = f"{what}; --calibration tells how many and their error"
+            text = f"{what}; their number and error need --calibration"
             found.update(dict.fromkeys(node.origin, text))
     return found
 
@@ -129,7 +129,7 @@ def _unrolled(graph: Graph, cells: list[str], lowered: dict[str, str]) -> dict[s
     found = {}
     for name in cells:
         sizes = [size(g.result.type) for g in groups(graph) if name in g.origin]
-        layers = f"unrolled into {len(sizes)} layers of {sum(sizes):,} neurons in all"
+        layers = f"unrolled into {len(sizes)} layers with {sum(sizes):,} neurons in total"
         found[name] = f"{layers}; {lowered[name]}" if name in lowered else layers
     return found
 
@@ -147,7 +147,7 @@ def _places(graph: Graph) -> dict[str, str]:
             case MaxPool():
                 text = f"first-spike gates %{node.result.name}, {size(node.result.type)} neurons"
             case op if isinstance(op, View):
-                text = "rearranges spikes, costs nothing"
+                text = "rearranges spikes, needs no neurons"
             case Concat():
                 text = _MEANING["host"]
             case _:

@@ -180,7 +180,9 @@ def _cause(twin: Twin, index: int, real: RealScores, model: Path) -> Verdict:
     decided = dict(zip(names, map(float, lost), strict=True))
     found = verdict(twin, index, names[order[0]], steps, decided, real.classes)
     if found.cause in (WEIGHTS, BIAS) and other_model(twin.program, model):
-        return replace(found, remedy=f"compile {model.name}: the program was made from another")
+        return replace(
+            found, remedy=f"compile {model.name}: the program was compiled from another model"
+        )
     return found
 
 
@@ -194,7 +196,8 @@ def _notes(twin: Twin, model: Path, data: Data, real: RealScores) -> list[str]:
         off = relative(expected - real.scores[0], expected)
         if off > _SAME:
             found.append(
-                f"qcompiler reads {model.name} otherwise than onnxruntime runs it: scores differ "
-                f"by {off:.2%} of their spread; this is a fault of qcompiler, please report it"
+                f"qcompiler and onnxruntime compute different scores for {model.name}: the error "
+                f"is {off:.2%} of their standard deviation; this is a bug in qcompiler, please "
+                "report it"
             )
     return found

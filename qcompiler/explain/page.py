@@ -41,10 +41,11 @@ _HEAD = """<!DOCTYPE html>
 <title>{title}</title><style>{style}</style></head><body>
 """
 _READING = """
-<p><b>apart</b>: the share of frames that are answered otherwise than by the ANN (of the variance of
-scores that are no classes) if everything up to this layer spikes and the rest of the network is
-real. <b>error</b>: root mean square of what the layer's values are off, as a share of the spread of
-the ANN's values; <b>own</b>: what the layer adds to what it inherits, and beside it, by what.</p>
+<p>All layers up to this one spike; the rest of the network computes real numbers.
+<b>changed</b>: share of frames whose prediction differs from the ANN's (without classes: squared
+error of the scores, relative to their variance). <b>error</b>: root-mean-square error of the
+layer's values, relative to the standard deviation of the ANN's values. <b>own</b>: the part of the
+error that the layer adds to the error of its inputs, split by cause in the columns beside it.</p>
 """
 
 
@@ -80,18 +81,19 @@ def _table(found: Explanation) -> str:
 
 def _section(layer: LayerLoss) -> str:
     origin = f" ({', '.join(layer.origin)})" if layer.origin else ""
-    text = f"{layer.neurons:,} neurons, {layer.t_max} levels of {layer.step:.4g}"
+    text = f"{layer.neurons:,} neurons, {layer.t_max} levels, step {layer.step:.4g}"
     if layer.dead:
-        text += f", {len(layer.dead)} channels that never change"
+        text += f", {len(layer.dead)} dead channels, which never change"
     pictures = ""
     if layer.sketch is not None:
         pictures = _figure(
             _scatter(layer.sketch),
-            "across: the ANN's value, up: that of the spiking network; darker is more, by "
-            "logarithm; dashed: the lowest and the highest level",
+            "x: value in the ANN, y: value in the spiking network; darker: more values "
+            "(logarithmic); dashed: the lowest and the highest level",
         ) + _figure(
             _histograms(layer.sketch),
-            "how often the ANN (grey) and the spiking network (orange) have a value, by logarithm",
+            "histogram of the values in the ANN (grey) and the spiking network (orange), "
+            "logarithmic",
         )
     return (
         f"<section><h2>{escape(layer.name + origin)}</h2>"
@@ -175,4 +177,5 @@ def _bar(layer: LayerLoss) -> str:
         )
         names.append(f'<b style="color:{_COLOURS[rung]}">{rung}</b> {share:.0%}')
         at += share * width
-    return f'<p class="parts">own error: {", ".join(names)}</p>{_svg(width, 10, "".join(pieces))}'
+    causes = ", ".join(names)
+    return f'<p class="parts">own error by cause: {causes}</p>{_svg(width, 10, "".join(pieces))}'

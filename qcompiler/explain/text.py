@@ -19,14 +19,15 @@ def sentences(found: Explanation) -> list[tuple[str, str]]:
     all_ = found.frames == found.given
     part = f"{found.frames:,}" if all_ else f"{found.frames:,} of {found.given:,}"
     lines = [("explained", f"on {part} frames" + ("" if all_ else ", evenly spread"))]
-    apart = f"they differ in {found.apart:.2%} {what} ({TOLERATED:.0%} is tolerated)"
+    changed = "predictions differ in" if found.classes else "scores differ by"
+    apart = f"{changed} {found.apart:.2%} {what} (tolerance {TOLERATED:.0%})"
     if found.first is None:
         largest = found.largest
         lines += [
             ("agree", f"yes: {apart}"),
             (
                 "largest",
-                f"error {largest.error:.1%} of the spread of the values, at {largest.name}",
+                f"error {largest.error:.1%} of the standard deviation, at {largest.name}",
             ),
         ]
     else:
@@ -45,7 +46,10 @@ def _verdict(where: str, found: Verdict, whole: Explanation) -> list[tuple[str, 
     if found.cause != INPUT:
         names = [layer.name for layer in whole.layers]
         apart = np.diff([layer.apart for layer in whole.layers], prepend=0.0)
-        share = f", where {apart[names.index(found.layer)]:.2%} more come to differ"
+        added = f"{apart[names.index(found.layer)]:.2%}"
+        share = f", which changes the scores by a further {added} of their variance"
+        if whole.classes:
+            share = f", which changes the prediction for a further {added} of the frames"
     return [
         (where, f"{found.layer}{origin}{share}"),
         ("cause", f"{found.cause}: {found.detail}"),
@@ -55,7 +59,7 @@ def _verdict(where: str, found: Verdict, whole: Explanation) -> list[tuple[str, 
 
 def columns(found: Explanation) -> tuple[str, ...]:
     """Headings of the table of layers."""
-    return ("layer", "t_max", "apart", "error", "own", *_rungs(found))
+    return ("layer", "t_max", "changed", "error", "own", *_rungs(found))
 
 
 def rows(found: Explanation) -> list[tuple[Any, ...]]:

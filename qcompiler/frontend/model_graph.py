@@ -16,7 +16,7 @@ from qcompiler.frontend.model.onnx_file import Model, subgraphs
 from qcompiler.ir import Diagnostic, InvalidModel
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
-_INTEGER = "compile the model in floating point, without embeddings or preprocessing of integers"
+_INTEGER = "export the model in floating point, without embeddings or integer preprocessing"
 _FIX = (
     "fix them, for example with "
     "python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {name} --input_shape 1,.."
@@ -117,7 +117,9 @@ def _sorted(model: Model, alive: list[Entry], producers: dict[str, Entry]) -> tu
         return tuple(by_index[index] for index in TopologicalSorter(sources).static_order())
     except CycleError as error:
         entry = by_index[error.args[1][0]]
-        raise _fail(model, "the graph has a cycle: a node needs its own result", entry) from error
+        raise _fail(
+            model, "the graph has a cycle: a node depends on its own result", entry
+        ) from error
 
 
 def reads(node: onnx.NodeProto) -> Iterator[str]:
@@ -151,15 +153,17 @@ def input_shape(value: onnx.ValueInfoProto) -> tuple[int | None, Shape]:
     dims = [_length(dim) for dim in tensor.shape.dim]
     written = ", ".join(map(str, dims))
     if 0 in dims:
-        raise Refused(f'input "{name}" has the shape [{written}], which has no elements', help_)
+        raise Refused(f'input "{name}" has the shape [{written}], which is empty', help_)
     if not dims:
-        raise Refused(f'input "{name}" has no axis')
+        raise Refused(f'input "{name}" is a scalar')
     sample = dims[1:] or dims
     if not dims[1:]:
         help_ = _ONE_OPEN
     shape = tuple(n for n in sample if isinstance(n, int))
     if len(shape) < len(sample):
-        raise Refused(f'input "{name}" has the shape [{written}], which leaves sizes open', help_)
+        raise Refused(
+            f'input "{name}" has the shape [{written}], which has variable dimensions', help_
+        )
     if prod(shape) > LIMIT:
         raise Refused(f'input "{name}" has more than {LIMIT} elements')
     return dims[0] if dims[1:] and isinstance(dims[0], int) else None, shape

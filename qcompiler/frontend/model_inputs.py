@@ -22,7 +22,7 @@ def opset_of(model: Model, fates: Fates) -> int:
     if (opset := model.opset) is None and _foreign(model):
         return newest
     if opset is None:
-        raise InvalidModel(f"{model.file}: the model does not say which opset it uses")
+        raise InvalidModel(f"{model.file}: the model states no opset")
     if not _OLDEST <= opset <= newest:
         reason = f"the model uses opset {opset}; supported are {_OLDEST} to {newest}"
         help_ = "convert it with onnx.version_converter.convert_version, or export it again"

@@ -19,7 +19,7 @@ from qcompiler.frontend.model.onnx_file import initializers
 from .model_graph import Entry, entries, needed, reads
 from .walker import Walker
 
-_SHORTER = "shorten the sequence that the model is exported for, or cut the model"
+_SHORTER = "export the model for a shorter sequence, or cut the model"
 _MOST_NODES = 1 << 13  # that all bodies of a model are unrolled to
 _MOST_NUMBERS = 1 << 24  # in constants that they compute
 
@@ -81,7 +81,7 @@ class Bodies:
         walk = self.walk
         outer, suffix = walk.items, walk.suffix
         if len(given) != len(body.inputs):
-            raise Broken(f"gives {len(given)} values to a body that takes {len(body.inputs)}")
+            raise Broken(f"passes {len(given)} values to a body that takes {len(body.inputs)}")
         known = {**body.constants, **dict(zip(body.inputs, given, strict=True))}
         walk.items, walk.suffix = ChainMap(known, *outer.maps), suffix + label
         try:

@@ -22,7 +22,7 @@ def is_unbatched(inputs: Iterable[onnx.ValueInfoProto]) -> bool:
     """Whether a model takes samples without a batch axis; Refused if only some inputs are so."""
     vectors = {len(value.type.tensor_type.shape.dim) == 1 for value in inputs}
     if len(vectors) > 1:
-        raise Refused("some inputs have one axis, others a batch axis", _HELP)
+        raise Refused("some inputs have a batch axis, others do not", _HELP)
     return True in vectors
 
 

@@ -26,7 +26,7 @@ from .model_graph import Entry, entries
 from .subgraphs import Bodies, graph_of
 from .walker import Walker
 
-_FIXED = "export the model for sequences of one length, without control flow that looks at data"
+_FIXED = "export the model for a fixed sequence length, without data-dependent control flow"
 
 
 class Unroller:
@@ -44,10 +44,10 @@ class Unroller:
         self.walk.fates.note(entry, "constant" if constant else "compiled", how)
         names = entry.node.output
         if len(names) > len(found):
-            raise Broken(f"has {len(names)} outputs, but its body gives {len(found)}")
+            raise Broken(f"has {len(names)} outputs, but its body returns {len(found)}")
         for name, item in zip(names, found, strict=False):
             if item is None and name in self.walk.used:
-                raise Refused(f"{entry.op_type} over no steps gives a value without elements")
+                raise Refused(f"{entry.op_type} with zero iterations gives an empty result")
         return {n: i for n, i in zip(names, found, strict=False) if n and i is not None}
 
     def _if(self, entry: Entry, inputs: Sequence[Item]) -> tuple[list[Item], str]:
@@ -67,7 +67,7 @@ class Unroller:
         running = go is None or _flag(go, "Loop")
         rows: list[list[Item]] = [[] for _ in range(len(body.outputs) - 1 - len(states))]
         if len(body.inputs) != len(states) + 2 or len(body.outputs) <= len(states):
-            raise Broken(f"carries {len(states)} values, but its body takes or gives others")
+            raise Broken(f"carries {len(states)} values, but its body has a different number")
         time = 0
         while running and (most is None or time < most):
             given = (self._scalar(time), self._scalar(True), *states)
@@ -84,7 +84,7 @@ class Unroller:
 
     def _scan(self, entry: Entry, inputs: Sequence[Item]) -> tuple[list[Item], str]:
         if self.walk.opset < 9:
-            raise Refused("Scan as opset 8 has it is not supported", "export with opset 9 or newer")
+            raise Refused("Scan of opset 8 is not supported", "export with opset 9 or newer")
         body, attributes = self.bodies.of(entry, "body"), attributes_of(entry.node)
         count = attributes.get("num_scan_inputs", 0)
         if not isinstance(count, int):
@@ -93,7 +93,7 @@ class Unroller:
         if not 0 < count <= len(inputs) or None in inputs or len(body.inputs) != len(inputs):
             raise Broken(f"scans {count} of {len(inputs)} inputs")
         if len(body.outputs) < given:
-            raise Broken(f"carries {given} values, but its body gives fewer")
+            raise Broken(f"carries {given} values, but its body returns fewer")
         states, sources = list(inputs[:given]), inputs[given:]
         rows: list[list[Item]] = [[] for _ in body.outputs[given:]]
         taken = _listed(attributes, "scan_input", count)

@@ -44,7 +44,7 @@ from .unroll import Unroller
 _VIEWS_OF = 17  # the opset whose views are written in place of parts of others
 _ERRORS = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 _MARKS = re.compile(r"\[\w+Error\] |\(op_type:[^)]*\):? ?|Inference error\(s\): ")
-_UNTOLD = "as far as can be told: it reads what a refused node gives"
+_UNTOLD = "not fully checked: its input comes from a refused node"
 
 
 class Walk:

@@ -28,13 +28,13 @@ class Budget(NamedTuple):
 
     def told(self, point: Point) -> str:
         """A point in words."""
-        name = f"t_max {point.uniform} everywhere" if point.uniform else "schedule"
+        name = f"uniform t_max {point.uniform}" if point.uniform else "schedule"
         head = f"{name}: last output spike at step {point.latency}"
         if point.judged is None:
-            return f"{head}, which the target does not hold"
-        lost = "of accuracy lost" if self.kind == "drop" else "of answers changed"
+            return f"{head}, exceeds the target's limits"
+        lost = "accuracy lost" if self.kind == "drop" else "changed predictions"
         loss, doubt = self.loss(point.judged), point.judged.doubt
-        changed = f", {point.judged.drift:.2f} % of answers changed" if self.kind == "drop" else ""
+        changed = f", {point.judged.drift:.2f} % changed predictions" if self.kind == "drop" else ""
         return f"{head}, {loss:.2f} % {lost} (+-{doubt:.2f}){changed}"
 
 

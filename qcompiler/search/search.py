@@ -29,7 +29,8 @@ _FINE = 1 / 16  # squared error of the first trial, of what noise may have; that
 
 def search(trials: Trials) -> Found:
     """Measure until the shortest is known; CompileError if none keeps within the budget."""
-    trials.tell(f"measuring how sensitive {len(trials.windows.values)} values are to few levels")
+    count = len(trials.windows.values)
+    trials.tell(f"measuring how the error of the outputs depends on the levels of {count} layers")
     schedules = _family(trials)
     tried = _bracket(trials, schedules)
     most = len(tried) + _TRIALS
@@ -122,7 +123,7 @@ def _none(trials: Trials) -> CompileError:
         return trials.refusal
     best = min(judged, key=budget.loss)
     return CompileError(
-        f"no schedule keeps within --max-{budget.kind} {budget.percent:g}: "
-        f"the least loss was {budget.loss(best):.2f} % (+-{best.doubt:.2f})\n"
-        "   = help: give a larger budget, or more calibration images to be surer"
+        f"no schedule meets --max-{budget.kind} {budget.percent:g}: "
+        f"the lowest loss is {budget.loss(best):.2f} % (+-{best.doubt:.2f})\n"
+        "   = help: allow a larger loss, or give more calibration images for smaller error bounds"
     )

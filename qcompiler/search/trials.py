@@ -168,7 +168,7 @@ def _first(steps: Pipeline) -> int:
     for index, step in enumerate(steps.passes):
         if "t_max" in {field.name for field in fields(step)}:
             return index
-    raise PipelineError("the search needs a pipeline with a pass that takes a t_max")
+    raise PipelineError("the search needs a pipeline with a pass that has the option t_max")
 
 
 def _with(step: Pass, option: str, value: Any) -> Pass:
@@ -182,16 +182,16 @@ def _real(graph: Graph, data: tuple[Array, ...]) -> Array:
     check(graph, data)
     if len(graph.outputs) != 1:
         raise UnsupportedModel(
-            f"a search needs a model with one output, which names a class, not {len(graph.outputs)}"
+            f"the search needs a classifier with one output; this model has {len(graph.outputs)}"
         )
     if len(data[0]) < _FEWEST_IMAGES:
         raise DataError(
-            f"a search needs {_FEWEST_IMAGES} calibration images or more, not {len(data[0])}"
+            f"the search needs at least {_FEWEST_IMAGES} calibration images, not {len(data[0])}"
         )
     cut = _until_logits(graph)
     found = run_precisely(cut, data)
     if found[0].size < 2:
-        raise UnsupportedModel("a search needs an output of several elements, one for each class")
+        raise UnsupportedModel("the search needs an output with several elements, one per class")
     return found.reshape(len(found), -1)
 
 

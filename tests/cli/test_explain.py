@@ -72,7 +72,7 @@ def test_a_healthy_network_agrees(options: dict[str, Any]) -> None:
         (FIRST, verdict.LEVELS, {"passes": pipeline(CutRange(FIRST, 30.0))}, "--calibration"),
         (SECOND, verdict.LEVELS, {"calibration": None}, "--calibration on typical data"),
         (SECOND, verdict.WEIGHTS, {"passes": pipeline(Spoil(SECOND, "weights", 1))}, "--effort 1"),
-        (FIRST, verdict.BIAS, {"passes": pipeline(Spoil(FIRST, "bias", 8))}, "passes of your own"),
+        (FIRST, verdict.BIAS, {"passes": pipeline(Spoil(FIRST, "bias", 8))}, "custom passes"),
         (FIRST, verdict.DEAD, {"passes": pipeline(Spoil(FIRST, "dead", 3))}, "prunes"),
         (SECOND, verdict.DEAD, {"passes": pipeline(Spoil(SECOND, "dead", 8))}, "prunes"),
         ("scores", verdict.TIES, {"passes": pipeline(output_t_max=4)}, "output_t_max=64"),
@@ -163,9 +163,9 @@ def coloured(folder: Path) -> tuple[Path, Array, Array]:
         (
             lambda x: x.transpose(0, 2, 3, 1).reshape(x.shape),
             {},
-            "--layout says",
+            "--layout states",
         ),
-        (lambda x: 1 - x, {}, "negatives"),
+        (lambda x: 1 - x, {}, "inverted images"),
     ],
 )
 def test_wrong_input_is_found_by_labels(
@@ -332,7 +332,7 @@ def test_a_model_that_is_read_otherwise_than_it_runs_is_reported(
 
     monkeypatch.setattr("qcompiler.explain.diagnosis.run_onnx", run_wrongly)
     (note,) = explained(compiled()).notes
-    assert "a fault of qcompiler" in note
+    assert "a bug in qcompiler" in note
 
 
 def test_large_networks_get_fewer_frames(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +353,7 @@ def test_another_model_is_named(tmp_path: Path) -> None:
     found = explain(program, tmp_path / "other.onnx", digits(program))
     assert found.notes == ("other.onnx is not the file that was compiled",)
     assert found.worst is not None and found.worst.layer == SECOND
-    assert found.worst.remedy == "compile other.onnx: the program was made from another"
+    assert found.worst.remedy == "compile other.onnx: the program was compiled from another model"
 
 
 def test_a_model_that_does_not_match_gets_a_sentence(tmp_path: Path) -> None:
@@ -423,7 +423,7 @@ def test_the_command_explains(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     status, out, err = run(capsys, program, TEST, "--against", MODEL, "--explain")
     assert (status, err) == (0, "")
     lines = {line[:12].strip(): line[12:] for line in out.splitlines()}
-    assert lines["first at"].startswith("image, where 6.")
+    assert lines["first at"].startswith("image, which changes the prediction for a further 6.")
     assert "too few levels: 2 levels" in out
     assert "remedy      compile with more levels, --t-max 4" in out
     where = tmp_path / "why.html"
@@ -447,7 +447,7 @@ def test_the_command_refuses_what_makes_no_sense(
     assert "--against MODEL.onnx" in err
     status, _, err = run(capsys, program, TEST, "--against", MODEL, "--page", tmp_path)
     assert status == 1
-    assert "no regular file: choose another --page" in err
+    assert "not a regular file: choose another --page" in err
     mine = tmp_path / "mine.onnx"
     mine.write_bytes(MODEL.read_bytes())
     status, _, err = run(capsys, program, TEST, "--against", mine, "--page", mine)
@@ -456,7 +456,7 @@ def test_the_command_refuses_what_makes_no_sense(
     inside = program / "manifest.json"
     status, _, err = run(capsys, program, TEST, "--against", MODEL, "--page", inside)
     assert status == 1
-    assert "is in the program's folder: choose another --page" in err
+    assert "is in the program directory: choose another --page" in err
     assert inside.read_text().startswith("{")
     mine.write_bytes(MODEL.read_bytes()[:1000])
     status, _, err = run(capsys, program, TEST, "--against", mine, "--explain")

@@ -251,7 +251,9 @@ def test_the_command(
     monkeypatch.chdir(tmp_path)
     line = f"{COMMAND} --calibration {CALIBRATION} --max-drop 2"
     status, out, err = run(f"{line} --json --sweep a.csv --sweep a.json --sweep a.svg", capsys)
-    assert status == 0 and err.startswith("measuring how sensitive 4 values")
+    assert status == 0 and err.startswith(
+        "measuring how the error of the outputs depends on the levels of 4 layers"
+    )
     printed = json.loads(out)
     chosen = [point for point in printed["search"]["points"] if point["chosen"]]
     assert len(chosen) == 1 and chosen[0]["fits_budget"]
@@ -273,7 +275,7 @@ def test_the_command(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--max-drop 1", "error: max-drop needs calibration data to measure on"),
+        ("--max-drop 1", "error: max-drop needs calibration data: give --calibration"),
         ("--max-drift -1 --calibration CALIBRATION", "error: max-drift must be from 0 to 100"),
         ("--max-drift nan --calibration CALIBRATION", "error: max-drift must be from 0 to 100"),
         ("--max-drop 1 --calibration unlabelled.npy", "error: max-drop needs labels"),
@@ -283,24 +285,27 @@ def test_the_command(
         ),
         (
             "--max-drop 1 --calibration CALIBRATION --labels high.npy",
-            "error: labels must be from 0 to 9, the classes of the output",
+            "error: labels must lie between 0 and 9, the classes of the output",
         ),
         (
             "--max-drop 1 --calibration CALIBRATION --labels real.npy",
-            "error: labels must be one integer a frame",
+            "error: labels must be one integer per frame",
         ),
         (
             "--max-drop 1 --calibration CALIBRATION --labels no.npy",
             "error: there is no file no.npy",
         ),
-        ("--max-drift 1 --calibration few.npy", "error: a search needs 40 calibration images"),
+        (
+            "--max-drift 1 --calibration few.npy",
+            "error: the search needs at least 40 calibration images",
+        ),
         (
             "--max-drift 0 --calibration CALIBRATION",
-            "error: no schedule keeps within --max-drift 0",
+            "error: no schedule meets --max-drift 0",
         ),
         (
             "--max-drift 1 --calibration CALIBRATION --passes fold-linear,assign-windows",
-            "error: the search needs a pipeline with a pass that takes a t_max",
+            "error: the search needs a pipeline with a pass that has the option t_max",
         ),
         (
             "--max-drift 1 --calibration CALIBRATION --sweep no/such/file.csv",
@@ -308,7 +313,7 @@ def test_the_command(
         ),
         (
             "--max-drift 1 --calibration CALIBRATION --sweep folder.csv",
-            "error: folder.csv is no regular file: choose another --sweep",
+            "error: folder.csv is not a regular file: choose another --sweep",
         ),
         (
             "--max-drift 1 --calibration CALIBRATION --passes normalize,quantize,assign-windows",
@@ -343,7 +348,7 @@ def test_faults_are_one_sentence(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--sweep a.csv", "--sweep and --labels belong to --max-drop or --max-drift"),
+        ("--sweep a.csv", "--sweep and --labels need --max-drop or --max-drift"),
         ("--max-drift 1 --sweep a.txt", "'a.txt' should end in one of .csv, .json, .svg"),
         ("--max-drift 1 --max-drop 1", "not allowed with"),
     ],
@@ -357,7 +362,7 @@ def test_networks_that_name_no_class() -> None:
     batch = np.random.default_rng(0).random((50, 4), np.float32)
     graph = layers(1)
     twice = Graph("two", graph.inputs, graph.nodes, (graph.outputs[0], graph.nodes[1].result))
-    with pytest.raises(UnsupportedModel, match="one output, which names a class, not 2"):
+    with pytest.raises(UnsupportedModel, match="one output; this model has 2"):
         trials("drift", 1.0, graph=twice, images=batch)
     cut = Builder()
     x = cut.input("x", Tensor((4,)))

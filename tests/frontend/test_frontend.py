@@ -291,4 +291,4 @@ def test_without_a_batch_axis_only_the_cause_is_refused() -> None:
         "MatMul": "compiled",
         "Relu": "compiled",
     }
-    assert "as far as can be told" in (fates["MatMul"].reason or "")
+    assert "not fully checked" in (fates["MatMul"].reason or "")

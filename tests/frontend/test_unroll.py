@@ -194,7 +194,7 @@ BOUNDED: dict[str, tuple[str, dict[str, Any], str]] = {
         "q, y = Loop<body = steps (int64 t, bool g, float s) => (bool go, float r, float e)"
         " { go = Identity(g) r = Relu(s) e = Neg(s) }>(m, c, x)",
         {"m": ints(0)},
-        "over no steps",
+        "with zero iterations",
     ),
     "samples": (
         "q, y = Scan<num_scan_inputs=1, body = steps (float s, float p) => (float r, float e)"

@@ -49,21 +49,21 @@ def saturated(case: Case) -> tuple[str, str]:
     parts = []
     if found.above:
         parts.append(
-            f"{found.above:.2%} of the values lie beyond the highest level, which stands for "
-            f"{found.highest:.4g}; the ANN's reach {float(real.max()):.4g}"
+            f"{found.above:.2%} of the values exceed the highest level, {found.highest:.4g}; the "
+            f"ANN's maximum is {float(real.max()):.4g}"
         )
     if found.below:
         lowest = -case.code.zero * case.twin.step(case.place)
         parts.append(
-            f"{found.below:.2%} lie below the lowest level, which stands for "
-            f"{float(np.min(lowest)):.4g}; the ANN's reach {float(real.min()):.4g}"
+            f"{found.below:.2%} lie below the lowest level, {float(np.min(lowest)):.4g}; the "
+            f"ANN's minimum is {float(real.min()):.4g}"
         )
     return f"{'; '.join(parts)}; {_suits(case)}", case.calibrate
 
 
 def wide(case: Case) -> tuple[str, str]:
     """Numbers and remedy of a range that leaves most levels idle."""
-    detail = f"{_steps(case)}; {_suits(case)}: most levels are hardly used"
+    detail = f"{_steps(case)}; {_suits(case)}: most levels are rarely used"
     return detail, case.calibrate
 
 
@@ -81,8 +81,8 @@ def levels(case: Case) -> tuple[str, str]:
 def _steps(case: Case) -> str:
     spread = float(np.std(case.twin.values[case.name]))
     return (
-        f"{case.code.t_max} levels, each of {case.step:.4g}, for values that spread by "
-        f"{spread:.4g} (standard deviation)"
+        f"{case.code.t_max} levels with step {case.step:.4g}, for values with standard deviation "
+        f"{spread:.4g}"
     )
 
 
@@ -90,7 +90,7 @@ def _suits(case: Case) -> str:
     code = replace(case.code, scale=1.0)
     low, high = best_range(case.exact, code)
     ratio = (high - low) / code.top
-    return f"the range that suits these data best is {ratio:.2g} times as wide"
+    return f"the best range for these data is {ratio:.2g} times as wide"
 
 
 def ties(case: Case) -> tuple[str, str]:
@@ -104,9 +104,9 @@ def ties(case: Case) -> tuple[str, str]:
     shared = int(np.count_nonzero(apart & highest))
     tied = (q == q.max(axis=1, keepdims=True)).sum(axis=1) > 1
     detail = (
-        f"{code.t_max} levels of {code.scale:.4g}: in {int(tied.sum())} of {len(q)} frames "
-        f"several classes share the highest level; the ANN's is among them in {shared} of the "
-        f"{int(apart.sum())} frames that are answered otherwise"
+        f"{code.t_max} levels with step {code.scale:.4g}: in {int(tied.sum())} of {len(q)} frames "
+        "several classes share the highest level; the ANN's class is among them in "
+        f"{shared} of the {int(apart.sum())} frames whose prediction differs"
     )
     more = max(64, 2 * code.t_max)
     return detail, (

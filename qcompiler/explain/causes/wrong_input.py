@@ -77,7 +77,7 @@ def _by_labels(twin: Twin, model: Path, data: Data) -> Verdict | None:
         return None
     place = next(place for place in twin.places if place.is_input)
     detail = (
-        f"the ANN itself answers {right.mean():.2%} of {len(data)} frames right; "
+        f"the ANN itself classifies {right.mean():.2%} of {len(data)} frames correctly; "
         f"{best.mean():.2%} if the data are {change.what}"
     )
     return Verdict(place.name, (), INPUT, detail, change.remedy, {})
@@ -109,8 +109,8 @@ def _by_range(twin: Twin, place: Place, parted: bool) -> Verdict | None:
     """Whether the encoder's range is that of the data."""
     x, code = twin.values[place.name], place.code
     low, high = -code.zero * code.scale, (code.top - code.zero) * code.scale
-    seen = f"the data reach from {x.min():.4g} to {x.max():.4g}"
-    covered = f"the program was compiled for {low:.4g} to {high:.4g}"
+    seen = f"the data range from {x.min():.4g} to {x.max():.4g}"
+    covered = f"the program is compiled for {low:.4g} to {high:.4g}"
     if x.min() == x.max():
         detail = f"every number of the data is {x.min():.4g}"
         return Verdict(place.name, (), INPUT, detail, "give other data", {})
@@ -121,7 +121,7 @@ def _by_range(twin: Twin, place: Place, parted: bool) -> Verdict | None:
     if not unlike or not (parted or lost > _LOST):
         return None
     detail = (
-        f"{seen}, {covered}; the range that suits the data best is {ratio:.3g} times as wide; "
+        f"{seen}, {covered}; the best range for these data is {ratio:.3g} times as wide; "
         f"encoding loses {min(lost, 1.0):.1%} of their variance"
     )
     return Verdict(place.name, (), INPUT, detail, _rescaled(twin, x, code), {})
@@ -148,7 +148,7 @@ def _rescaled(twin: Twin, x: Array, code: Spikes) -> str:
         return other
     if what == raw:
         return (
-            "they fit if they are preprocessed already, as it is compiled in: give raw data, or "
-            f"compile without {options_of(given)}"
+            "the data are preprocessed already, and the program preprocesses them again: give raw "
+            f"data, or compile without {options_of(given)}"
         )
-    return f"they fit if they are {what}: give them so, or {other.partition(', or ')[2]}"
+    return f"the data fit if {what}: give them so, or {other.partition(', or ')[2]}"

@@ -29,8 +29,8 @@ class Refused(Exception):
 def fixes_batch(op_type: str) -> Refused:
     """The refusal of what is only right for the batch size that the model was exported with."""
     return Refused(
-        f"{op_type} fixes the batch size, which the input of the model leaves open",
-        "export the model with -1 in place of the batch size, or with a fixed batch size",
+        f"{op_type} assumes a fixed batch size, but the input of the model has a variable one",
+        "export the model with -1 as the batch size in this shape, or with a fixed batch size",
     )
 
 
@@ -124,8 +124,8 @@ class Step:
                 return known
             case Value():
                 raise Refused(
-                    f"the {what} of {self.op_type} is computed from the network's input",
-                    "only constants are supported there",
+                    f"the {what} of {self.op_type} depends on the data",
+                    "this operand must be a constant",
                 )
         return None
 
@@ -218,7 +218,7 @@ def per_sample(step: Step, known: Known, rank: int) -> Array:
     """
     array = known.arrays[0]
     if array.ndim > rank + 1:
-        grows = f"{step.op_type} with a constant that enlarges the value is not supported"
+        grows = f"{step.op_type} with a constant that adds axes to the value is not supported"
         raise Refused(grows)
     if array.ndim <= rank:
         return fixed(known, step.op_type, "constant")

@@ -86,21 +86,19 @@ class TensorReader:
 
     def _locate(self, tensor: onnx.TensorProto, location: str) -> Path:
         if self.folder is None:
-            raise self._fail(
-                tensor, "has its data in another file, which only a model given by path can have"
-            )
+            raise self._fail(tensor, "has external data, which needs a model given as a path")
         try:
             folder = self.folder.resolve()
             path = folder.joinpath(location).resolve()
             inside, found = path.is_relative_to(folder), path.is_file()
         except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a null byte
             raise self._fail(
-                tensor, f"has an external file that cannot be opened: {location!r}"
+                tensor, f"has an external data file that cannot be opened: {location!r}"
             ) from error
         if not inside or Path(location).is_absolute():
-            raise self._fail(tensor, f"has its data outside the model's folder: {location!r}")
+            raise self._fail(tensor, f"has external data outside the model's folder: {location!r}")
         if not found:
-            raise self._fail(tensor, f"has its data in a file that is missing: {location!r}")
+            raise self._fail(tensor, f"has external data in a missing file: {location!r}")
         return path
 
     def _fail(self, tensor: onnx.TensorProto, what: str) -> InvalidModel:

@@ -70,7 +70,9 @@ def constant_for(step: Step, known: Known, x: Value) -> Array:
         wrong = f"combines samples of shape {shape} with a constant of {array.shape}"
         raise Broken(wrong) from error
     if result != shape:
-        raise Refused(f"{step.op_type} with a constant that enlarges the value is not supported")
+        raise Refused(
+            f"{step.op_type} with a constant that adds axes to the value is not supported"
+        )
     return array
 
 

@@ -22,7 +22,7 @@ from .formulas import applied, formulas
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
 _GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
-_ONE_NUMBER = "use one number for all elements"
+_ONE_NUMBER = "use one constant for all elements"
 _EXP = "x 0 min {} exp 1 - {} * x 0 max + {} *"
 
 # Functions without attributes that matter.
@@ -198,7 +198,7 @@ def div(step: Step) -> Value:
 def _no_product(step: Step, size: int) -> Refused:
     return Refused(
         f"{step.op_type} of two values that depend on the data is not supported",
-        "only products with constants are; --allow-products makes it of squares, which takes about "
-        f"{product_neurons(16) * size:,} neurons here at 16 levels and "
-        f"{product_neurons(64) * size:,} at 64, or cut the model before it",
+        "--allow-products builds the product from squares, which takes about "
+        f"{product_neurons(16) * size:,} neurons for this node at 16 levels and "
+        f"{product_neurons(64) * size:,} at 64; or cut the model before this node",
     )

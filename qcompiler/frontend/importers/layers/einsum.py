@@ -37,7 +37,7 @@ def einsum(step: Step) -> Value:
         weight, other = step.weight(1 - index, "factor")[1], terms[1 - index]
     batch = labels[0]
     if len(set(labels)) < len(labels) or len(set(other)) < len(other):
-        raise Refused("Einsum that takes a diagonal is not supported")
+        raise Refused("Einsum of a diagonal is not supported")
     if result[:1] != batch or batch in labels[1:] + other + result[1:]:
         raise mixes_batch(step)
     return contract(step, x, labels[1:], weight, other, result[1:])
@@ -56,7 +56,7 @@ def batched(step: Step, first: bool) -> Value:
     used = outer[len(outer) - weight.ndim + 2 :]
     for axis, label in enumerate(used):
         if weight.shape[axis] not in (1, shape[outer.index(label)]):
-            raise Refused("MatMul with a constant that enlarges the value is not supported")
+            raise Refused("MatMul with a constant that adds axes to the value is not supported")
     kept = "".join(a for a, n in zip(used, weight.shape, strict=False) if n > 1)
     weight = weight.reshape(*(n for n in weight.shape[:-2] if n > 1), *weight.shape[-2:])
     if first:
@@ -71,7 +71,7 @@ def contract(step: Step, x: Value, labels: str, weight: Array, other: str, resul
         raise Broken(f"multiplies a sample of shape {x.type.shape} with {weight.shape}")
     lengths |= dict(zip(other, weight.shape, strict=True))
     if set(result) - set(lengths):
-        raise Broken(f"has indices in its result that it reads nowhere: {result}")
+        raise Broken(f"has indices in its result that no operand has: {result}")
     groups = [a for a in result if a in labels and a in other]
     space = [a for a in result if a in labels and a not in other]
     made = [a for a in result if a not in labels]

@@ -79,7 +79,7 @@ def _summand(step: Step, length: int, beta: float) -> tuple[Array, Known | None]
         return np.zeros(length, np.float32), None
     given = step.weight(2, "bias")[1]
     if given.ndim == 2 and given.shape[0] != 1:
-        raise Refused("Gemm adds another number to each sample of the batch")
+        raise Refused("Gemm adds a constant that differs between samples of the batch")
     spread: Array = np.broadcast_to(given, (1, length))[0]
     if beta != 1:
         return spread * np.float32(beta), None
@@ -154,7 +154,7 @@ def batchnorm(step: Step) -> Value:
             "BatchNormalization in training mode is not supported", "export for inference"
         )
     if not step.integer("spatial", 1):
-        raise Refused("BatchNormalization of every pixel (spatial=0) is not supported")
+        raise Refused("BatchNormalization per pixel (spatial=0) is not supported")
     roles = ("scale", "shift", "mean", "variance")
     parameters = []
     for index, role in enumerate(roles, 1):

@@ -45,7 +45,7 @@ def average_pool(step: Step) -> Value:
     out, with_padding = summed.type.shape[1:], bool(step.integer("count_include_pad", 0))
     counts = found.counts(x.type.shape[1:], out, with_padding)
     if not counts.all():
-        raise Refused("AveragePool with a window that sees only padding is not supported")
+        raise Refused("AveragePool with a window that covers only padding is not supported")
     return _scaled(step, summed, 1 / counts)
 
 

@@ -28,7 +28,7 @@ def recurrent(step: Step) -> tuple[Value, ...]:
     kind, layout = step.op_type, step.integer("layout", 0)
     x = step.activation()
     if step.position(x) != 1 - layout or len(x.type.shape) != 2:
-        raise Refused(f"{kind} of a batch that is not axis {1 - layout} is not supported")
+        raise Refused(f"{kind} whose batch axis is not axis {1 - layout} is not supported")
     _plain_only(step)
     _whole_only(step, x.type.shape[0])
     directions = {"forward": [1], "reverse": [-1], "bidirectional": [1, -1]}
@@ -53,7 +53,7 @@ def _plain_only(step: Step) -> None:
     if isinstance(step.item(0), Value) and kind != "RNN" and not step.scope.allow_products:
         raise Refused(
             f"{kind} multiplies values that depend on the data",
-            "--allow-products makes products of squares, which takes many neurons; an RNN with "
+            "--allow-products builds products from squares, which takes many neurons; an RNN with "
             "Relu needs none",
         )
     for name in ("clip", "input_forget"):
@@ -67,14 +67,14 @@ def _whole_only(step: Step, length: int) -> None:
     known = step.known(4, "sequence_lens")
     if known is not None and any(np.any(array != length) for array in known.arrays):
         raise Refused(
-            f"{step.op_type} over a part of the {length} steps is not supported",
-            "leave sequence_lens away, and cut or pad the sequences before the network",
+            f"{step.op_type} over only part of the {length} time steps is not supported",
+            "remove sequence_lens, and cut or pad the sequences before the network",
         )
 
 
 def _row(step: Step, h: State, size: int) -> Value:
     if not isinstance(h, Value):
-        raise Refused(f"{step.op_type} over no steps is not supported")
+        raise Refused(f"{step.op_type} over zero time steps is not supported")
     return step.part("row", Reshape((1, 1, size)), h)
 
 

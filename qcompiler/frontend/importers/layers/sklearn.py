@@ -12,7 +12,7 @@ from qcompiler.ir.ann import Affine, ArgMax, Dense, Function, Softmax
 from qcompiler.ir.view import Reshape
 
 _RAW = "export the classifier with options={'raw_scores': True}"
-_LABELS = "export the classifier for labels 0, 1, 2, .., and look its own labels up afterwards"
+_LABELS = "train the classifier on labels 0, 1, 2, .., and map them to yours afterwards"
 
 
 def scaler(step: Step) -> Value:
@@ -26,7 +26,7 @@ def scaler(step: Step) -> Value:
 def _features(step: Step, name: str, x: Value) -> Array:
     given = np.asarray(step.attributes.get(name, ()), np.float32)
     if len(x.type.shape) != 1 or given.size not in (1, x.type.shape[0]):
-        raise Broken(f"has {given.size} numbers as its {name} for samples of {x.type.shape}")
+        raise Broken(f"has {given.size} values of {name} for samples of {x.type.shape}")
     return given
 
 
@@ -43,7 +43,7 @@ def array_feature_extractor(step: Step) -> Value:
         raise Refused("ArrayFeatureExtractor is only supported for labels of a classifier")
     assert isinstance(index.type, Tensor)
     if index.type.dtype != "i64" or not np.array_equal(labels.ravel(), np.arange(labels.size)):
-        raise Refused("labels that are not 0, 1, 2, .. are not supported", _LABELS)
+        raise Refused("labels other than 0, 1, 2, .. are not supported", _LABELS)
     return step.add(Reshape(()), index)
 
 
@@ -59,9 +59,9 @@ def linear_classifier(step: Step) -> tuple[Value, ...]:
     labels = step.integers("classlabels_ints")
     rows = len(step.attributes.get("intercepts", ())) or len(labels or ())
     if rows == 1:
-        raise Refused("LinearClassifier with the scores of one class only is not supported", _RAW)
+        raise Refused("LinearClassifier with the score of only one class is not supported", _RAW)
     if labels is None or list(labels) != list(range(rows)):
-        raise Refused("labels that are not 0, 1, 2, .. are not supported", _LABELS)
+        raise Refused("labels other than 0, 1, 2, .. are not supported", _LABELS)
     scores = _dense(step, rows)
     label = step.add(ArgMax(0, False, False), scores)
     if transform == "SOFTMAX":
@@ -78,7 +78,7 @@ def normalizer(step: Step) -> Value:
     last = Softmax(len(x.type.shape) - 1, False)
     one = any(node.result == x and node.op == last for node in nodes)
     if step.text("norm", "MAX") != "L1" or not one:
-        raise Refused("Normalizer is only supported behind a softmax", _RAW)
+        raise Refused("Normalizer is only supported after a softmax", _RAW)
     return x
 
 

@@ -142,7 +142,7 @@ def _cropped(step: Step, x: Value, axes: list[Axis]) -> Value:
         nearest, farthest = axis.reach
         first, last = max(0, nearest), min(axis.length, axis.steps + farthest)
         if first >= last:
-            raise Refused("ConvTranspose whose result sees only padding is not supported")
+            raise Refused("ConvTranspose whose result depends only on padding is not supported")
         x = taken(step, x, index, range(first, last))
     return x
 

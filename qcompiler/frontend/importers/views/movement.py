@@ -16,7 +16,7 @@ from qcompiler.ir.index_maps import Arrangement, arrangements
 
 from .reshape import mixes_batch
 
-_CHOICE = "write it as a sum of both, each times a constant mask"
+_CHOICE = "write it as a sum of both values, each multiplied by a constant mask"
 _FEW = (2, 3)  # batch sizes that tell samples apart
 
 
@@ -57,7 +57,7 @@ def _numbers(step: Step) -> tuple[Value, Array]:
     """Number of the element, counted from 1, that each element of the result is; 0 is a zero."""
     values = [item for item in step.inputs if isinstance(item, Value)]
     if len(values) > 1 and step.op_type == "Where":
-        raise Refused("Where between two computed values is not supported", _CHOICE)
+        raise Refused("Where with two data-dependent values is not supported", _CHOICE)
     x = values[0]
 
     def count(probe: int) -> Array:
@@ -102,7 +102,7 @@ def _run(
             result = compute(node, step.opset, fed, 1)[0].arrays[0]
             found.append(np.moveaxis(result, place, 0) if place else result)
         except TooLarge as error:
-            raise Refused(f"{step.op_type} would make too large a value") from error
+            raise Refused(f"{step.op_type} exceeds the largest supported size") from error
         except Exception as error:  # whatever onnx finds wrong with the node
             if step.scope.probes == PROBES:
                 raise fixes_batch(step.op_type) from error

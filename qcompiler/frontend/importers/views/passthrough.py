@@ -91,5 +91,8 @@ def _as_type(step: Step, to: int) -> Value:
     allowed = _FLOATS if x.type.dtype == "f32" else (TensorProto.INT64,)
     if to not in allowed:
         name = TensorProto.DataType.Name(to).lower() if to in TensorProto.DataType.values() else to
-        raise Refused(f"{step.op_type} to {name} is not supported", "only floats to floats are")
+        raise Refused(
+            f"{step.op_type} to {name} is not supported",
+            "only conversions between floating-point types are supported",
+        )
     return x

@@ -9,7 +9,7 @@ from qcompiler.frontend.model.node_context import Broken, Refused, Shape, Step, 
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Transpose
 
-_BATCH = "every sample must stay by itself: keep axis 0 as it is"
+_BATCH = "samples must stay independent: keep the batch axis as it is"
 
 
 def axis_of(axis: int, rank: int) -> int:

@@ -79,7 +79,7 @@ def gather(step: Step) -> Value:
     length = x.type.shape[at]
     chosen = [int(index) for index in indices.reshape(-1)]
     if any(not -length <= index < length for index in chosen):
-        raise Broken(f"takes indices from an axis of length {length} that are not there")
+        raise Broken(f"takes indices beyond the length {length} of the axis")
     found = taken(step, x, at, [index % length for index in chosen])
     shape = (*x.type.shape[:at], *indices.shape, *x.type.shape[at + 1 :])
     return found if shape == found.type.shape else step.add(Reshape(shape), found)
