@@ -23,9 +23,9 @@ from qcompiler.frontend.model.constant_folding import (
 from qcompiler.frontend.model.node_context import (
     Broken,
     Item,
+    NodeContext,
     Refused,
     Scope,
-    Step,
     Unknown,
     attributes_of,
     fixes_batch,
@@ -183,8 +183,8 @@ class Walk:
             return {}
         names = tuple(name and name + self.suffix for name in outputs)
         attributes = attributes_of(entry.node)
-        step = Step(self.scope, entry.name, op_type, self.opset, inputs, names, attributes)
-        results = self._results_of(step, op_type)
+        node = NodeContext(self.scope, entry.name, op_type, self.opset, inputs, names, attributes)
+        results = self._results_of(node, op_type)
         if any(name in self.used for name in outputs[len(results) :] if name):
             raise Refused(f"{op_type} with a second output is not supported")
         if op_type in HOST or sources:
@@ -194,8 +194,8 @@ class Walk:
         self.fates.note(entry, kind)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
 
-    def _results_of(self, step: Step, op_type: str) -> tuple[Value, ...]:
-        found = importer(op_type, step)(step)
+    def _results_of(self, node: NodeContext, op_type: str) -> tuple[Value, ...]:
+        found = importer(op_type, node)(node)
         return (found,) if isinstance(found, Value) else found
 
     def _sources(self, inputs: Sequence[Item]) -> list[Entry]:
@@ -216,7 +216,9 @@ class Walk:
             known = [item if isinstance(item, Known) else None for item in inputs]
             return self._evaluated(node, _VIEWS_OF, known)[0]
         given = (self.scope, entry.name, entry.op_type, _VIEWS_OF)
-        (found,) = self._results_of(Step(*given, tuple(inputs), (name,), attributes), op_type)
+        (found,) = self._results_of(
+            NodeContext(*given, tuple(inputs), (name,), attributes), op_type
+        )
         if sources := self._sources(inputs):
             self.hosted[found.name] = sources[0]
         return found

@@ -1,4 +1,4 @@
-"""Which function imports which ONNX operator; every one takes a `Step` and gives its results."""
+"""Which function imports which ONNX operator: each takes a `NodeContext`, returns its results."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ from qcompiler.frontend.importers.views.reshape import (
     unsqueeze,
 )
 from qcompiler.frontend.importers.views.slicing import gather, slice_, split
-from qcompiler.frontend.model.node_context import Step
+from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Value
 
 from . import batch_axis
 
-Importer: TypeAlias = Callable[[Step], "Value | tuple[Value, ...]"]
+Importer: TypeAlias = Callable[[NodeContext], "Value | tuple[Value, ...]"]
 
 # Done on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {
@@ -190,7 +190,7 @@ _ELEMENTWISE = [
 ALIKE = frozenset({*FUNCTIONS, *_ELEMENTWISE, "Dropout", "Identity"})
 
 # How what is read is rearranged if its batch axis does not stand first.
-_MOVED: Mapping[str, Callable[[Importer, Step], batch_axis.Results]] = {
+_MOVED: Mapping[str, Callable[[Importer, NodeContext], batch_axis.Results]] = {
     **dict.fromkeys(FUNCTIONS, batch_axis.elementwise),
     **dict.fromkeys(_ELEMENTWISE, batch_axis.elementwise),
     **dict.fromkeys((name for name, found in VIEWS.items() if found is move), batch_axis.arranged),
@@ -216,16 +216,16 @@ _MOVED: Mapping[str, Callable[[Importer, Step], batch_axis.Results]] = {
 }
 
 
-def importer(op_type: str, step: Step) -> Importer:
+def importer(op_type: str, node: NodeContext) -> Importer:
     """The importer of an operator, wherever the batch axis of its inputs stands."""
     found = IMPORTERS[op_type]
-    values = [item for item in step.inputs if isinstance(item, Value)]
-    elsewhere = any(map(step.position, values))
+    values = [item for item in node.inputs if isinstance(item, Value)]
+    elsewhere = any(map(node.position, values))
     wrapper = _MOVED.get(op_type, _mixes)
     if wrapper is batch_axis.elementwise:
-        elsewhere = elsewhere or batch_axis.enlarged(step)
+        elsewhere = elsewhere or batch_axis.enlarged(node)
     return partial(wrapper, found) if elsewhere else found
 
 
-def _mixes(inner: Importer, step: Step) -> Value:
-    raise mixes_batch(step)
+def _mixes(inner: Importer, node: NodeContext) -> Value:
+    raise mixes_batch(node)

@@ -88,7 +88,7 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Step:
+class NodeContext:
     """One node of the model while it is imported."""
 
     scope: Scope
@@ -211,22 +211,22 @@ def fixed(known: Known, op_type: str, what: str) -> Array:
     return known.fixed
 
 
-def per_sample(step: Step, known: Known, rank: int) -> Array:
+def per_sample(node: NodeContext, known: Known, rank: int) -> Array:
     """A constant operand without its batch axis, if it has ``rank`` axes beside that.
 
     Arrays with fewer axes are given as they are. Refused if they are of more, or samples differ.
     """
     array = known.arrays[0]
     if array.ndim > rank + 1:
-        grows = f"{step.op_type} with a constant that adds axes to the value is not supported"
+        grows = f"{node.op_type} with a constant that adds axes to the value is not supported"
         raise Refused(grows)
     if array.ndim <= rank:
-        return fixed(known, step.op_type, "constant")
-    for found, probe in zip(known.arrays, step.scope.probes, strict=True):
+        return fixed(known, node.op_type, "constant")
+    for found, probe in zip(known.arrays, node.scope.probes, strict=True):
         if len(found) not in (1, probe) or not np.array_equal(
             found, np.broadcast_to(array[:1], found.shape)
         ):
-            raise Refused(f"the constant of {step.op_type} differs between samples of a batch")
+            raise Refused(f"the constant of {node.op_type} differs between samples of a batch")
     first: Array = array[0]
     return first
 
