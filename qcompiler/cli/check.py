@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qcompiler import api, data
 from qcompiler.console import screen, table
-from qcompiler.frontend.import_model import Fate, Preprocessing, check_model, import_model
+from qcompiler.frontend.import_model import NodeOutcome, Preprocessing, check_model, import_model
 from qcompiler.frontend.importers.table import UNROLLED
 from qcompiler.ir import Graph, Node, size
 from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
@@ -29,12 +29,12 @@ _CELLS = ("GRU", "LSTM", "RNN")
 
 
 def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) -> int:
-    """Print the fate of every node; returns 1 if any is refused.
+    """Print what becomes of every node; returns 1 if any is refused.
 
     With calibration data, functions and products are fitted, so that their cost is known.
     """
-    fates = check_model(model, preprocessing, given.allow_products)
-    refused = any(fate.kind == "refused" for fate in fates)
+    outcomes = check_model(model, preprocessing, given.allow_products)
+    refused = any(outcome.kind == "refused" for outcome in outcomes)
     places: dict[str, str] = {}
     lowered: dict[str, str] = {}
     if not refused:
@@ -44,35 +44,35 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
         lowered = _estimated(folded)
         if given.calibration is not None:
             lowered |= _fitted(_fits(graph, given))
-        cells = [fate.name for fate in fates if fate.op_type in _CELLS]
+        cells = [outcome.name for outcome in outcomes if outcome.op_type in _CELLS]
         lowered |= _unrolled(folded, cells, lowered)
     rows = []
-    for fate in fates:
-        rows.append((fate.name, fate.op_type, *_told(fate, places, lowered, refused)))
+    for outcome in outcomes:
+        rows.append((outcome.name, outcome.op_type, *_told(outcome, places, lowered, refused)))
     columns = ("node", "operator", "becomes", "how")
     if given.json:
         nodes = [dict(zip(columns, row, strict=True)) for row in rows]
-        print(json.dumps({"nodes": nodes, "refused": sum(f.kind == "refused" for f in fates)}))
+        print(json.dumps({"nodes": nodes, "refused": sum(f.kind == "refused" for f in outcomes)}))
     else:
         counts = Counter(kind for _, _, kind, _ in rows)
         summary = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         screen().print(table(columns, rows))
-        print(f"\n{len(fates)} nodes: {summary}")
+        print(f"\n{len(outcomes)} nodes: {summary}")
     return int(refused)
 
 
 def _told(
-    fate: Fate, places: dict[str, str], lowered: dict[str, str], refused: bool
+    outcome: NodeOutcome, places: dict[str, str], lowered: dict[str, str], refused: bool
 ) -> tuple[str, str]:
     """What a node becomes, and how."""
-    if fate.kind != "compiled":
-        return fate.kind, _why(fate, places)
-    if fate.op_type in UNROLLED:
-        return "lowered", fate.reason or ""
-    if fate.name in lowered:
-        return "lowered", lowered[fate.name]
-    told = "synapses, populations or gates" if refused else _why(fate, places)
-    return fate.kind, fate.reason or told
+    if outcome.kind != "compiled":
+        return outcome.kind, _why(outcome, places)
+    if outcome.op_type in UNROLLED:
+        return "lowered", outcome.reason or ""
+    if outcome.name in lowered:
+        return "lowered", lowered[outcome.name]
+    told = "synapses, populations or gates" if refused else _why(outcome, places)
+    return outcome.kind, outcome.reason or told
 
 
 def _fits(graph: Graph, given: argparse.Namespace) -> list[Fitted]:
@@ -134,9 +134,9 @@ def _unrolled(graph: Graph, cells: list[str], lowered: dict[str, str]) -> dict[s
     return found
 
 
-def _why(fate: Fate, places: dict[str, str]) -> str:
-    found = fate.reason or places.get(fate.name) or _MEANING.get(fate.kind, "")
-    return f"{found}; {fate.help}" if fate.help else found
+def _why(outcome: NodeOutcome, places: dict[str, str]) -> str:
+    found = outcome.reason or places.get(outcome.name) or _MEANING.get(outcome.kind, "")
+    return f"{found}; {outcome.help}" if outcome.help else found
 
 
 def _places(graph: Graph) -> dict[str, str]:

@@ -10,7 +10,7 @@ from qcompiler.frontend.model.node_context import Item, Scope
 from qcompiler.frontend.model.onnx_file import Model
 
 from .model_graph import Entry
-from .node_report import Fates
+from .node_report import NodeReport
 
 
 class Walker(Protocol):
@@ -21,7 +21,7 @@ class Walker(Protocol):
     items: ChainMap[str, Item]  # by ONNX name; those of a subgraph stand before the outer ones
     suffix: str  # tells the values of the steps of a loop apart
     used: set[str]
-    fates: Fates
+    report: NodeReport
     opset: int
 
     def visit(self, entry: Entry) -> list[Item]:

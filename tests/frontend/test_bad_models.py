@@ -269,7 +269,7 @@ def test_graphs_nested_deeply() -> None:
     del proto.graph.node[:]
     proto.graph.node.extend(graph.node)
     proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "c"))
-    assert [fate.kind for fate in check_model(proto)] == ["compiled"] * 21
+    assert [outcome.kind for outcome in check_model(proto)] == ["compiled"] * 21
     nested = b""
     for _ in range(5000):  # field 7 of a model: its graph; 1: a node; 5: an attribute; 6: a graph
         for tag in (b"\x32", b"\x2a", b"\x0a"):

@@ -220,7 +220,7 @@ def test_refusal_names_node_and_reason(name: str) -> None:
     assert reason in finding.message
     assert help_ in (finding.help or "")
     assert set(finding.nodes) & {node.name for node in proto.graph.node}
-    refused = [fate for fate in check_model(proto) if fate.kind == "refused"]
+    refused = [outcome for outcome in check_model(proto) if outcome.kind == "refused"]
     assert [(f.name, f.reason) for f in refused] == [(finding.nodes[0], finding.message)]
 
 
@@ -244,9 +244,9 @@ def test_all_refusals_at_once() -> None:
     assert text.startswith(
         'error: operator Sin is not supported: it is periodic (2 nodes)\n  --> nodes "a_node"'
     )
-    fates = {fate.name: fate for fate in check_model(proto)}
-    assert fates["b_node"].kind == "compiled"
-    assert "not fully checked" in (fates["b_node"].reason or "")
+    report = {outcome.name: outcome for outcome in check_model(proto)}
+    assert report["b_node"].kind == "compiled"
+    assert "not fully checked" in (report["b_node"].reason or "")
 
 
 # name: input, the reason, part of the help
@@ -362,4 +362,4 @@ def test_subgraphs_and_what_they_read() -> None:
     proto.graph.input.append(helper.make_tensor_value_info("choice", TensorProto.FLOAT, ["N", 1]))
     with pytest.raises(UnsupportedModel, match="the condition of If depends on the data"):
         import_model(proto)
-    assert [fate.kind for fate in check_model(proto)] == ["compiled", "refused"]
+    assert [outcome.kind for outcome in check_model(proto)] == ["compiled", "refused"]

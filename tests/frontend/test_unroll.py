@@ -127,7 +127,7 @@ EXACT: dict[str, tuple[str, str, dict[str, Any]]] = {
 def test_unrolled_is_exact(name: str) -> None:
     inputs, body, given = EXACT[name]
     imported = agrees(spelt(inputs, body, **{"c": TRUE, "w": (4, 4), **given}))
-    assert {fate.kind for fate in imported.fates} <= {"compiled", "constant", "removed"}
+    assert {outcome.kind for outcome in imported.report} <= {"compiled", "constant", "removed"}
 
 
 def test_origin_and_fate_of_nodes_inside() -> None:
@@ -136,9 +136,13 @@ def test_origin_and_fate_of_nodes_inside() -> None:
     )
     proto.graph.node[0].name = "loop"
     proto.graph.node[0].attribute[0].g.node[1].name = "weights"
-    fates = {fate.name: fate for fate in check_model(proto)}
-    assert [fate.kind for fate in fates.values()] == ["compiled", "constant", *["compiled"] * 3]
-    assert fates["loop"].reason == "unrolled, 3 steps"
+    report = {outcome.name: outcome for outcome in check_model(proto)}
+    assert [outcome.kind for outcome in report.values()] == [
+        "compiled",
+        "constant",
+        *["compiled"] * 3,
+    ]
+    assert report["loop"].reason == "unrolled, 3 steps"
     nodes = import_model(proto).graph.nodes
     assert [n.origin[0] for n in nodes[:3]] == ["weights", "loop/Add_2", "loop/Relu_3"]
     assert len(nodes) == 9 and len({node.result.name for node in nodes}) == 9

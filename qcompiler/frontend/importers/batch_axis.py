@@ -14,9 +14,9 @@ from typing import TypeAlias
 import numpy as np
 
 from qcompiler.frontend.importers.layers.pooling import axes_of_reduction
-from qcompiler.frontend.importers.views.reshape import axis_of, marked, mixes_batch
-from qcompiler.frontend.model.constant_folding import Known
-from qcompiler.frontend.model.node_context import Broken, Item, NodeContext
+from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch, with_batch_axis
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import InvalidNode, Item, NodeContext
 from qcompiler.ir import Value
 from qcompiler.ir.kernels import of_rank
 from qcompiler.ir.view import Reshape, Transpose
@@ -25,11 +25,11 @@ Results: TypeAlias = "Value | tuple[Value, ...]"
 Importer: TypeAlias = Callable[[NodeContext], Results]
 
 
-def enlarged(node: NodeContext) -> bool:
+def constant_adds_axes(node: NodeContext) -> bool:
     """Whether a constant has more axes than the values, so that the batch axis moves behind."""
     rank = max(_rank(item) for item in node.inputs if isinstance(item, Value))
     for item in node.inputs:
-        if isinstance(item, Known) and item.arrays[0].ndim > rank:
+        if isinstance(item, KnownArray) and item.arrays[0].ndim > rank:
             pairs = zip(item.arrays, node.scope.probes, strict=True)
             return all(array.shape[-rank] in (1, probe) for array, probe in pairs)
     return False
@@ -41,11 +41,11 @@ def transpose(node: NodeContext) -> Value:
     rank, at = _rank(x), node.position(x)
     perm = node.integers("perm") or tuple(reversed(range(rank)))
     if sorted(perm) != list(range(rank)):
-        raise Broken(f"has perm {perm}, but its input has {rank} axes")
+        raise InvalidNode(f"has perm {perm}, but its input has {rank} axes")
     inner = tuple(axis - (axis > at) for axis in perm if axis != at)
     if not at and not perm[0]:
         return x if inner == tuple(range(rank - 1)) else node.add(Transpose(inner), x)
-    return marked(node, node.part("perm", Transpose(inner), x), perm.index(at))
+    return with_batch_axis(node, node.part("perm", Transpose(inner), x), perm.index(at))
 
 
 def elementwise(importer: Importer, node: NodeContext) -> Results:
@@ -115,7 +115,7 @@ def reduce(importer: Importer, node: NodeContext) -> Results:
 def matmul(importer: Importer, node: NodeContext) -> Results:
     """MatMul with one constant matrix behind the data."""
     x, weight = node.item(0), node.item(1)
-    if not isinstance(x, Value) or not isinstance(weight, Known):
+    if not isinstance(x, Value) or not isinstance(weight, KnownArray):
         raise mixes_batch(node)
     at = node.position(x)
     if weight.arrays[0].ndim > 2 or at == _rank(x) - 1:
@@ -123,13 +123,13 @@ def matmul(importer: Importer, node: NodeContext) -> Results:
     return _noted(node, importer(node), at)
 
 
-def arranged(importer: Importer, node: NodeContext) -> Results:
+def same_batch_axis(importer: Importer, node: NodeContext) -> Results:
     """What its importer arranges wherever the batch axis stands."""
     (at,) = {node.position(item) for item in node.inputs if isinstance(item, Value)}
     return _noted(node, importer(node), at)
 
 
-def anywhere(importer: Importer, node: NodeContext) -> Results:
+def any_batch_axis(importer: Importer, node: NodeContext) -> Results:
     """What knows by itself where the batch axis stands."""
     return importer(node)
 
@@ -137,7 +137,7 @@ def anywhere(importer: Importer, node: NodeContext) -> Results:
 def _rank(item: Item) -> int:
     if isinstance(item, Value):
         return len(item.type.shape) + 1
-    return item.arrays[0].ndim if isinstance(item, Known) else 0
+    return item.arrays[0].ndim if isinstance(item, KnownArray) else 0
 
 
 def _counted(node: NodeContext, axis: int, rank: int, at: int) -> int:
@@ -153,15 +153,15 @@ def _in_front(node: NodeContext, item: Item, rank: int, at: int) -> Item:
     if isinstance(item, Value):
         ones = (1,) * (rank - _rank(item))
         return node.part("grown", Reshape((*ones, *item.type.shape)), item) if ones else item
-    if not isinstance(item, Known) or not item.arrays[0].ndim:
+    if not isinstance(item, KnownArray) or not item.arrays[0].ndim:
         return item
     grown = [of_rank(array, rank) for array in item.arrays]
     moved = [np.moveaxis(array, at, 0) for array in grown]
     same = item.fixed is not None
-    return Known((moved[0],) * len(moved) if same else tuple(moved), item.name)
+    return KnownArray((moved[0],) * len(moved) if same else tuple(moved), item.name)
 
 
-def _known(node: NodeContext, numbers: list[int]) -> Known:
+def _known(node: NodeContext, numbers: list[int]) -> KnownArray:
     return node.scope.known(np.array(numbers, np.int64), "axes")
 
 
@@ -171,5 +171,5 @@ def _with(node: NodeContext, axis: int) -> NodeContext:
 
 def _noted(node: NodeContext, found: Results, at: int) -> Results:
     if isinstance(found, Value):
-        return marked(node, found, at)
-    return tuple(marked(node, value, at) for value in found)
+        return with_batch_axis(node, found, at)
+    return tuple(with_batch_axis(node, value, at) for value in found)

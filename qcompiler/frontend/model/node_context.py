@@ -11,7 +11,7 @@ from onnx import helper
 
 from qcompiler.ir import Builder, Constant, Op, Operand, Value, size
 
-from .constant_folding import LIMIT, Known
+from .constant_folding import LIMIT, KnownArray
 from .onnx_tensor import Array
 
 _REAL = ("float32", "float16", "float64", "bfloat16")
@@ -34,7 +34,7 @@ def fixes_batch(op_type: str) -> Refused:
     )
 
 
-class Broken(Exception):
+class InvalidNode(Exception):
     """The node is not valid ONNX."""
 
 
@@ -45,7 +45,7 @@ class Unknown:
     data: bool
 
 
-Item: TypeAlias = Value | Known | Unknown | None  # None: an optional input that is not given
+Item: TypeAlias = Value | KnownArray | Unknown | None  # None: an optional input that is not given
 Shape: TypeAlias = tuple[int, ...]
 
 
@@ -72,9 +72,9 @@ class Scope:
         at, shape = self.batch_axis.get(value.name, 0), value.type.shape
         return tuple((*shape[:at], probe, *shape[at:]) for probe in self.probes)
 
-    def known(self, array: Array, name: str) -> Known:
+    def known(self, array: Array, name: str) -> KnownArray:
         """A value that is the same under each probe."""
-        return Known((array,) * len(self.probes), name)
+        return KnownArray((array,) * len(self.probes), name)
 
     def constant(self, name: str, data: Array) -> Constant:
         """A constant; one name has one content, so the name may get a number."""
@@ -113,14 +113,14 @@ class NodeContext:
         match self.item(index):
             case Value() as value:
                 return value
-            case Known():
+            case KnownArray():
                 raise Refused(f"{self.op_type} applied to a constant is not supported")
-        raise Broken(f"has no input {index}")
+        raise InvalidNode(f"has no input {index}")
 
-    def known(self, index: int, what: str) -> Known | None:
+    def known(self, index: int, what: str) -> KnownArray | None:
         """An input that must not depend on the data, if it is given."""
         match self.item(index):
-            case Known() as known:
+            case KnownArray() as known:
                 return known
             case Value():
                 raise Refused(
@@ -139,11 +139,11 @@ class NodeContext:
         array = self.fixed(index, what)
         return None if array is None else tuple(int(n) for n in array.reshape(-1))
 
-    def weight(self, index: int, what: str) -> tuple[Known, Array]:
+    def weight(self, index: int, what: str) -> tuple[KnownArray, Array]:
         """A known input of real numbers that must be given, and its array in float32."""
         known = self.known(index, what)
         if known is None:
-            raise Broken(f"has no {what}")
+            raise InvalidNode(f"has no {what}")
         return known, float32(fixed(known, self.op_type, what), known.name)
 
     def integer(self, name: str, default: int) -> int:
@@ -167,7 +167,7 @@ class NodeContext:
     def _attribute(self, name: str, default: Any, kinds: Any) -> Any:
         found = self.attributes.get(name, default)
         if not isinstance(found, kinds):
-            raise Broken(f"has an attribute {name} of the wrong type")
+            raise InvalidNode(f"has an attribute {name} of the wrong type")
         return found
 
     def position(self, value: Value) -> int:
@@ -198,20 +198,20 @@ class NodeContext:
             raise Refused(f"the result of {self.op_type} has more than {LIMIT} elements")
         return value
 
-    def constant(self, role: str, data: Array, source: Known | None = None) -> Constant:
+    def constant(self, role: str, data: Array, source: KnownArray | None = None) -> Constant:
         """A constant in float32; it is named after ``source`` if it has the same elements."""
         name = source.name if source else f"{self.name}.{role}"
         return self.scope.constant(name, float32(data, name))
 
 
-def fixed(known: Known, op_type: str, what: str) -> Array:
+def fixed(known: KnownArray, op_type: str, what: str) -> Array:
     """The array of a known value; Refused if it depends on the size of the batch."""
     if known.fixed is None:
         raise Refused(f"the {what} of {op_type} depends on the batch size")
     return known.fixed
 
 
-def per_sample(node: NodeContext, known: Known, rank: int) -> Array:
+def per_sample(node: NodeContext, known: KnownArray, rank: int) -> Array:
     """A constant operand without its batch axis, if it has ``rank`` axes beside that.
 
     Arrays with fewer axes are given as they are. Refused if they are of more, or samples differ.
@@ -234,11 +234,11 @@ def per_sample(node: NodeContext, known: Known, rank: int) -> Array:
 def float32(data: Array, name: str) -> Array:
     """Real numbers as float32; Broken if they are none, or not finite."""
     if data.dtype.name not in _REAL:
-        raise Broken(f'reads tensor "{name}", which holds {data.dtype}, not real numbers')
+        raise InvalidNode(f'reads tensor "{name}", which holds {data.dtype}, not real numbers')
     with np.errstate(all="ignore"):
         array: Array = np.asarray(data, np.float32)
         if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
-            raise Broken(f'reads tensor "{name}", which holds NaN or infinite numbers')
+            raise InvalidNode(f'reads tensor "{name}", which holds NaN or infinite numbers')
     return array
 
 

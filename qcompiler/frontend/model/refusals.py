@@ -98,14 +98,14 @@ _PRODUCT = "only products with constants are supported: cut the model before thi
 _MUL = f"{_PRODUCT}; or use --allow-products"
 
 # What these are refused for if two of their operands depend on the data, and what helps.
-TWO = {
+DATA_PRODUCTS = {
     "Mul": ("Mul of two values that depend on the data is not supported", _MUL),
     "Div": ("Div of two values that depend on the data is not supported", _PRODUCT),
     "MatMul": ("MatMul of two values that depend on the data is not supported", _PRODUCT),
     "Gemm": ("Gemm of two values that depend on the data is not supported", _PRODUCT),
 }
 
-FOLD = (
+FOLD_CONSTANTS = (
     "fold the constants of the model first, for example with onnxruntime's offline optimisation "
     "or onnxsim"
 )

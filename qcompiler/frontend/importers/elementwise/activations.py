@@ -7,8 +7,14 @@ from math import inf, isnan, prod
 import numpy as np
 
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
-from qcompiler.frontend.model.constant_folding import Known
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused, float32, per_sample
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import (
+    InvalidNode,
+    NodeContext,
+    Refused,
+    float32,
+    per_sample,
+)
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine, ArgMax, Clip, Softmax
@@ -36,10 +42,10 @@ def _bound(node: NodeContext, index: int, name: str, default: float) -> float:
     else:
         given = node.fixed(index, name)
         if given is not None and given.size != 1:
-            raise Broken(f"has a {name} of shape {given.shape}")
+            raise InvalidNode(f"has a {name} of shape {given.shape}")
         value = default if given is None else float(given.reshape(-1)[0])
     if isnan(value):
-        raise Broken(f"has NaN as its {name}")
+        raise InvalidNode(f"has NaN as its {name}")
     with np.errstate(over="ignore"):
         bound = float(np.float32(value))
     return default if abs(bound) >= np.finfo(np.float32).max and bound * default > 0 else bound
@@ -48,19 +54,19 @@ def _bound(node: NodeContext, index: int, name: str, default: float) -> float:
 def neg(node: NodeContext) -> Value:
     """Neg: a scale of -1."""
     minus = np.asarray(-1, np.float32)
-    return affine_by(node, node.activation(), minus)
+    return scaled_by(node, node.activation(), minus)
 
 
-def pair(node: NodeContext) -> tuple[bool, Array, Value]:
+def constant_and_value(node: NodeContext) -> tuple[bool, Array, Value]:
     """Whether the constant is first, the constant without batch axis, and the other operand."""
     items = node.item(0), node.item(1)
     for first, known, x in ((False, items[1], items[0]), (True, items[0], items[1])):
-        if isinstance(known, Known) and isinstance(x, Value):
+        if isinstance(known, KnownArray) and isinstance(x, Value):
             return first, constant_for(node, known, x), x
-    raise Broken("has one input only")
+    raise InvalidNode("has one input only")
 
 
-def constant_for(node: NodeContext, known: Known, x: Value) -> Array:
+def constant_for(node: NodeContext, known: KnownArray, x: Value) -> Array:
     """A constant that spreads over every sample alike, without its batch axis."""
     shape = x.type.shape
     array = float32(per_sample(node, known, len(shape)), known.name)
@@ -68,7 +74,7 @@ def constant_for(node: NodeContext, known: Known, x: Value) -> Array:
         result = np.broadcast_shapes(array.shape, shape)
     except ValueError as error:
         wrong = f"combines samples of shape {shape} with a constant of {array.shape}"
-        raise Broken(wrong) from error
+        raise InvalidNode(wrong) from error
     if result != shape:
         raise Refused(
             f"{node.op_type} with a constant that adds axes to the value is not supported"
@@ -76,7 +82,7 @@ def constant_for(node: NodeContext, known: Known, x: Value) -> Array:
     return array
 
 
-def affine_by(node: NodeContext, x: Value, scale: Array, role: str = "") -> Value:
+def scaled_by(node: NodeContext, x: Value, scale: Array, role: str = "") -> Value:
     """A value times a constant; the node's result, or a part of it that has a role."""
     if (scale == 1).all():
         return x

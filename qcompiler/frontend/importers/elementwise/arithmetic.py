@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
-from qcompiler.frontend.model.constant_folding import Known
+from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import (
-    Broken,
+    InvalidNode,
     NodeContext,
     Refused,
     Shape,
@@ -47,14 +47,14 @@ def mean(node: NodeContext) -> Value:
 def _sum(node: NodeContext, factors: tuple[float, ...]) -> Value:
     """Sum of what depends on the data, each times a factor, and a shift for what does not."""
     if len(node.inputs) != len(factors) or None in node.inputs:
-        raise Broken(f"has {len(node.inputs)} inputs")
+        raise InvalidNode(f"has {len(node.inputs)} inputs")
     terms: dict[str, tuple[Value, float]] = {}
     shifts: list[Array] = []
     rank = max(len(item.type.shape) for item in node.inputs if isinstance(item, Value))
     for item, factor in zip(node.inputs, factors, strict=True):
         if isinstance(item, Value):
             terms[item.name] = (item, terms.get(item.name, (item, 0.0))[1] + factor)
-        elif isinstance(item, Known):
+        elif isinstance(item, KnownArray):
             array = per_sample(node, item, rank)
             shifts.append(float32(array, item.name) * factor)
     shift = _shift(shifts)
@@ -75,7 +75,9 @@ def _shift(arrays: Sequence[Array]) -> Array:
         try:
             total = total + array
         except ValueError as error:
-            raise Broken(f"combines constants of shape {total.shape} and {array.shape}") from error
+            raise InvalidNode(
+                f"combines constants of shape {total.shape} and {array.shape}"
+            ) from error
     return total.astype(np.float32)
 
 
@@ -87,7 +89,7 @@ def _common(node: NodeContext, shapes: Sequence[Shape], shift: Array) -> Shape:
     except ValueError as error:
         found = ", ".join(map(str, shapes))
         constant = f" with a constant of {shift.shape}" if shift.ndim else ""
-        raise Broken(f"combines samples of shape {found}{constant}") from error
+        raise InvalidNode(f"combines samples of shape {found}{constant}") from error
 
 
 def spread(node: NodeContext, value: Value, shape: Shape) -> Value:
@@ -123,7 +125,7 @@ def concat(node: NodeContext) -> Value:
             values.append(item)
             around.append(0)
             length += item.type.shape[axis] if len(item.type.shape) > axis else 0
-        elif isinstance(item, Known):
+        elif isinstance(item, KnownArray):
             array = _row(node, item, rank)
             filling.append((length, array))
             around[-1] += array.shape[axis]
@@ -141,11 +143,13 @@ def concat(node: NodeContext) -> Value:
     return affine(node, joined, 1.0, shift)
 
 
-def _row(node: NodeContext, known: Known, rank: int) -> Array:
+def _row(node: NodeContext, known: KnownArray, rank: int) -> Array:
     """A constant of which every sample of the batch has the same."""
     rows = [float32(array, known.name) for array in known.arrays]
     if any(row.ndim != rank or not len(row) for row in rows):
-        raise Broken(f"joins samples of {rank - 1} axes with a constant of shape {rows[0].shape}")
+        raise InvalidNode(
+            f"joins samples of {rank - 1} axes with a constant of shape {rows[0].shape}"
+        )
     first: Array = rows[0][0]
     if any(not np.array_equal(row, np.broadcast_to(first, row.shape)) for row in rows):
         raise Refused(f"the constant of {node.op_type} differs between samples of a batch")

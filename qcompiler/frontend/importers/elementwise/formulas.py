@@ -12,7 +12,7 @@ from qcompiler.ir.formula import compose
 _LONGEST = 100  # words of a formula that is taken apart further
 
 
-def applied(node: NodeContext, formula: str, index: int = 0) -> Value:
+def apply_formula(node: NodeContext, formula: str, index: int = 0) -> Value:
     """A function of an input, composed with the function that made it."""
     root, inner = formulas(node, node.activation(index))
     return node.add(Function(compose(formula, inner)), root)

@@ -8,17 +8,17 @@ from math import pi
 
 import numpy as np
 
-from qcompiler.frontend.model.constant_folding import Known, merge
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused
+from qcompiler.frontend.model.constant_folding import KnownArray, merge
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
-from qcompiler.frontend.model.refusals import TWO
+from qcompiler.frontend.model.refusals import DATA_PRODUCTS
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip, Function, Multiply
 from qcompiler.passes.lower_activations import product_neurons
 
-from .activations import affine_by, constant_for, pair
+from .activations import constant_and_value, constant_for, scaled_by
 from .arithmetic import affine, spread
-from .formulas import applied, formulas
+from .formulas import apply_formula, formulas
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
 _GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
@@ -26,7 +26,7 @@ _ONE_NUMBER = "use one constant for all elements"
 _EXP = "x 0 min {} exp 1 - {} * x 0 max + {} *"
 
 # Functions without attributes that matter.
-_PLAIN = {
+_UNARY = {
     "Acos": f"{pi / 2!r} x asin -",
     "Acosh": "x x x * 1 - sqrt + log",
     "Asin": "x asin",
@@ -49,9 +49,9 @@ _PLAIN = {
 }
 
 
-def plain(node: NodeContext) -> Value:
+def unary_function(node: NodeContext) -> Value:
     """A function without attributes."""
-    return applied(node, _PLAIN[node.op_type])
+    return apply_formula(node, _UNARY[node.op_type])
 
 
 def elu(node: NodeContext) -> Value:
@@ -61,19 +61,19 @@ def elu(node: NodeContext) -> Value:
     else:
         alpha, gamma = node.real("alpha", 1.0), 1.0
     inner = f"{alpha!r} /" if node.op_type == "Celu" else ""
-    return applied(node, _EXP.format(inner, repr(alpha), repr(gamma)))
+    return apply_formula(node, _EXP.format(inner, repr(alpha), repr(gamma)))
 
 
 def gelu(node: NodeContext) -> Value:
     """Gelu, exact or approximated by tanh."""
     if node.text("approximate", "none") == "tanh":
-        return applied(node, _GELU_TANH)
-    return applied(node, _GELU.format(repr(0.5**0.5)))
+        return apply_formula(node, _GELU_TANH)
+    return apply_formula(node, _GELU.format(repr(0.5**0.5)))
 
 
 def swish(node: NodeContext) -> Value:
     """Swish: ``x sigmoid(alpha x)``."""
-    return applied(node, f"x x {node.real('alpha', 1.0)!r} * sigmoid *")
+    return apply_formula(node, f"x x {node.real('alpha', 1.0)!r} * sigmoid *")
 
 
 def power(node: NodeContext) -> Value:
@@ -81,16 +81,16 @@ def power(node: NodeContext) -> Value:
     if all(isinstance(node.item(index), Value) for index in (0, 1)):
         raise Refused("Pow of two values that depend on the data is not supported")
     exponent = node.item(1)
-    if isinstance(exponent, Known) and exponent.arrays[0].dtype.kind in "iu":
+    if isinstance(exponent, KnownArray) and exponent.arrays[0].dtype.kind in "iu":
         real = merge([array.astype(np.float32) for array in exponent.arrays], exponent.name)
         node = replace(node, inputs=(node.item(0), real))
-    first, array, _ = pair(node)
+    first, array, _ = constant_and_value(node)
     if array.size != 1:
         raise Refused("Pow with several exponents is not supported", "use one exponent for all")
     number = float(array.reshape(-1)[0])
     if not first and number == 2:
-        return applied(node, "x x *", 0)
-    return applied(node, f"{number!r} x ^" if first else f"x {number!r} ^", int(first))
+        return apply_formula(node, "x x *", 0)
+    return apply_formula(node, f"{number!r} x ^" if first else f"x {number!r} ^", int(first))
 
 
 def leaky_relu(node: NodeContext) -> Value:
@@ -101,7 +101,7 @@ def leaky_relu(node: NodeContext) -> Value:
         channels, *space = x.type.shape
         if array.shape == (channels,) and space and space[-1] != channels:
             array = array.reshape(-1, *(1 for _ in space))  # as PRelu had it before opset 7
-            known = Known((array,) * len(known.arrays), known.name)
+            known = KnownArray((array,) * len(known.arrays), known.name)
         slope = constant_for(node, known, x)
     else:
         slope = np.asarray(node.real("alpha", 0.01), np.float32)
@@ -116,7 +116,7 @@ def absolute(node: NodeContext) -> Value:
 def _two_slopes(node: NodeContext, x: Value, slope: Array) -> Value:
     above = node.part("above", Clip(0.0), x)
     below = node.part("below", Clip(None, 0.0), x)
-    return node.add(Add(), above, affine_by(node, below, slope, "slope"))
+    return node.add(Add(), above, scaled_by(node, below, slope, "slope"))
 
 
 def hard_sigmoid(node: NodeContext) -> Value:
@@ -126,12 +126,12 @@ def hard_sigmoid(node: NodeContext) -> Value:
     return node.add(Clip(0.0, 1.0), x)
 
 
-def extreme(node: NodeContext) -> Value:
+def minimum_maximum(node: NodeContext) -> Value:
     """Max and Min of values and constants: ``max(a, b) = b + max(a - b, 0)``."""
     values = [item for item in node.inputs if isinstance(item, Value)]
-    known = [item for item in node.inputs if isinstance(item, Known)]
+    known = [item for item in node.inputs if isinstance(item, KnownArray)]
     if len(values) + len(known) != len(node.inputs):
-        raise Broken("has an input that is not given")
+        raise InvalidNode("has an input that is not given")
     shape = np.broadcast_shapes(*(value.type.shape for value in values))
     if any(len(value.type.shape) != len(shape) for value in values):
         raise Refused(f"{node.op_type} of values of different rank is not supported")
@@ -164,8 +164,8 @@ def mul(node: NodeContext) -> Value:
     """Mul by a constant, of two functions of one variable, or of two values if allowed."""
     a, b = node.item(0), node.item(1)
     if not (isinstance(a, Value) and isinstance(b, Value)):
-        _, array, x = pair(node)
-        return affine_by(node, x, array)
+        _, array, x = constant_and_value(node)
+        return scaled_by(node, x, array)
     (root, first), (other, second) = formulas(node, a), formulas(node, b)
     if root == other:
         return node.add(Function(f"{first} {second} *"), root)
@@ -183,16 +183,16 @@ def div(node: NodeContext) -> Value:
     if isinstance(a, Value) and isinstance(b, Value):
         (root, first), (other, second) = formulas(node, a), formulas(node, b)
         if root != other:
-            raise Refused(*TWO["Div"])
+            raise Refused(*DATA_PRODUCTS["Div"])
         return node.add(Function(f"{first} {second} /"), root)
-    first_is_constant, array, x = pair(node)
+    first_is_constant, array, x = constant_and_value(node)
     if first_is_constant:
         if array.size != 1:
             raise Refused("Div of several constants by a value is not supported", _ONE_NUMBER)
-        return applied(node, f"{float(array.reshape(-1)[0])!r} x /", 1)
+        return apply_formula(node, f"{float(array.reshape(-1)[0])!r} x /", 1)
     if not array.all():
-        raise Broken("divides by zero")
-    return affine_by(node, x, 1 / array.astype(np.float64))
+        raise InvalidNode("divides by zero")
+    return scaled_by(node, x, 1 / array.astype(np.float64))
 
 
 def _no_product(node: NodeContext, size: int) -> Refused:

@@ -7,9 +7,9 @@ from math import prod
 import numpy as np
 
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
-from qcompiler.frontend.importers.views.slicing import taken
-from qcompiler.frontend.model.constant_folding import Known
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused
+from qcompiler.frontend.importers.views.slicing import take_indices
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Conv, SumPool
@@ -31,7 +31,9 @@ def einsum(node: NodeContext) -> Value:
     index = next(i for i, item in enumerate(node.inputs) if isinstance(item, Value))
     x, labels = node.activation(index), terms[index]
     if len(labels) != len(x.type.shape) + 1:
-        raise Broken(f"has the equation {equation} for an operand of {len(x.type.shape) + 1} axes")
+        raise InvalidNode(
+            f"has the equation {equation} for an operand of {len(x.type.shape) + 1} axes"
+        )
     weight, other = np.ones((), np.float32), ""
     if len(terms) == 2:
         weight, other = node.weight(1 - index, "factor")[1], terms[1 - index]
@@ -70,10 +72,10 @@ def contract(
     """Products of a sample and a constant, summed over what the result has not."""
     lengths = dict(zip(labels, x.type.shape, strict=True))
     if any(lengths.get(a, n) != n for a, n in zip(other, weight.shape, strict=True)):
-        raise Broken(f"multiplies a sample of shape {x.type.shape} with {weight.shape}")
+        raise InvalidNode(f"multiplies a sample of shape {x.type.shape} with {weight.shape}")
     lengths |= dict(zip(other, weight.shape, strict=True))
     if set(result) - set(lengths):
-        raise Broken(f"has indices in its result that no operand has: {result}")
+        raise InvalidNode(f"has indices in its result that no operand has: {result}")
     groups = [a for a in result if a in labels and a in other]
     space = [a for a in result if a in labels and a not in other]
     made = [a for a in result if a not in labels]
@@ -97,12 +99,12 @@ def contract(
     return node.add(Transpose(tuple(found.index(a) for a in result)), x)
 
 
-def cumulative(node: NodeContext) -> Value:
+def cumsum(node: NodeContext) -> Value:
     """CumSum along an axis of the sample: a sum of windows that begin in the padding."""
     x, given = node.activation(), node.fixed_integers(1, "axis")
     shape = x.type.shape
-    if given is None or isinstance(node.item(0), Known):
-        raise Broken("has no axis")
+    if given is None or isinstance(node.item(0), KnownArray):
+        raise InvalidNode("has no axis")
     axis = axis_of(given[0], len(shape) + 1) - 1
     if axis < 0:
         raise mixes_batch(node)
@@ -114,5 +116,5 @@ def cumulative(node: NodeContext) -> Value:
     pads = (0, 0, wide, 0) if backward else (wide, 0, 0, 0)
     x = node.part("sums", SumPool((1, 1), pads, (1, 1), (length, 1)), x)
     first = x.type.shape[1] - length if backward else 0
-    x = taken(node, x, 1, range(first, first + length))
+    x = take_indices(node, x, 1, range(first, first + length))
     return node.add(Reshape(shape), x)

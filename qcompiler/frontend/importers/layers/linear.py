@@ -6,8 +6,8 @@ from math import prod
 
 import numpy as np
 
-from qcompiler.frontend.model.constant_folding import Known
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused, Shape
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import BatchNorm, Conv, Dense
@@ -25,10 +25,10 @@ def conv(node: NodeContext) -> Value:
     source, weight = node.weight(1, "weight")
     space = x.type.shape[1:]
     if not space or weight.ndim != len(space) + 2:
-        raise Broken(f"has a weight of shape {weight.shape} for an input of {x.type.shape}")
+        raise InvalidNode(f"has a weight of shape {weight.shape} for an input of {x.type.shape}")
     kernel = node.integers("kernel_shape") or weight.shape[2:]
     if kernel != weight.shape[2:]:
-        raise Broken(f"has kernel_shape {kernel}, but a weight of shape {weight.shape}")
+        raise InvalidNode(f"has kernel_shape {kernel}, but a weight of shape {weight.shape}")
     found = window(node, space, kernel)
     op = Conv(found.strides, found.pads, found.dilations, node.integer("group", 1))
     shape = (weight.shape[0], *(1 for _ in space))
@@ -37,27 +37,27 @@ def conv(node: NodeContext) -> Value:
     return node.add(op, x, node.constant("weight", weight, source), summand)
 
 
-def bias_of(node: NodeContext, index: int, length: int) -> tuple[Array, Known | None]:
+def bias_of(node: NodeContext, index: int, length: int) -> tuple[Array, KnownArray | None]:
     """A bias of the right length, and the value it is the same as."""
     known = node.known(index, "bias")
     if known is None:
         return np.zeros(length, np.float32), None
     bias = node.weight(index, "bias")[1]
     if bias.shape != (length,):
-        raise Broken(f"has a bias of shape {bias.shape}, not {(length,)}")
+        raise InvalidNode(f"has a bias of shape {bias.shape}, not {(length,)}")
     return bias, known
 
 
 def gemm(node: NodeContext) -> Value:
     """Gemm with the data as its first factor: ``alpha A B + beta C``."""
-    if isinstance(node.item(0), Known) and isinstance(node.item(1), Value):
+    if isinstance(node.item(0), KnownArray) and isinstance(node.item(1), Value):
         raise Refused("Gemm with a constant first factor mixes the batch axis with others")
     x = node.activation()
     source, weight = node.weight(1, "weight")
     if node.integer("transA", 0):
         raise Refused("Gemm with transA mixes the batch axis with others")
     if len(x.type.shape) != 1 or weight.ndim != 2:
-        raise Broken(f"multiplies samples of shape {x.type.shape} with {weight.shape}")
+        raise InvalidNode(f"multiplies samples of shape {x.type.shape} with {weight.shape}")
     alpha, beta = node.real("alpha", 1.0), node.real("beta", 1.0)
     transposed = bool(node.integer("transB", 0))
     matrix = weight if transposed else weight.T
@@ -73,7 +73,7 @@ def gemm(node: NodeContext) -> Value:
     )
 
 
-def _summand(node: NodeContext, length: int, beta: float) -> tuple[Array, Known | None]:
+def _summand(node: NodeContext, length: int, beta: float) -> tuple[Array, KnownArray | None]:
     known = node.known(2, "bias")
     if known is None:
         return np.zeros(length, np.float32), None
@@ -88,7 +88,7 @@ def _summand(node: NodeContext, length: int, beta: float) -> tuple[Array, Known 
 
 def matmul(node: NodeContext) -> Value:
     """MatMul with a constant factor: a dense layer, or a convolution of one pixel."""
-    constant_first = isinstance(node.item(0), Known)
+    constant_first = isinstance(node.item(0), KnownArray)
     return _matrix_first(node) if constant_first else _matrix_second(node)
 
 
@@ -113,7 +113,7 @@ def _matrix_second(node: NodeContext) -> Value:
         return batched(node, first=False)
     matrix: Array = weight.reshape(weight.shape[-2:] if weight.ndim > 1 else (-1, 1))
     if matrix.shape[0] != shape[-1]:
-        raise Broken(f"multiplies samples of shape {shape} with {weight.shape}")
+        raise InvalidNode(f"multiplies samples of shape {shape} with {weight.shape}")
     result: Shape = shape[:-1] + weight.shape[1:][-1:]
     outputs: int = matrix.shape[1]
     if len(shape) == 1:
@@ -161,5 +161,5 @@ def batchnorm(node: NodeContext) -> Value:
         source, array = node.weight(index, role)
         parameters.append(node.constant(role, array, source))
     if np.min(parameters[3].data, initial=0) < 0:
-        raise Broken("has a negative variance")
+        raise InvalidNode("has a negative variance")
     return node.add(BatchNorm(node.real("epsilon", 1e-5)), x, *parameters)

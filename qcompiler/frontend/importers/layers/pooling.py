@@ -7,9 +7,9 @@ from math import prod
 
 import numpy as np
 
-from qcompiler.frontend.importers.elementwise.activations import affine_by
+from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.views.reshape import axes_given, axis_of, mixes_batch
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused, Shape
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import InvalidGraph, Value
 from qcompiler.ir.ann import Affine, MaxPool, SumPool
@@ -57,7 +57,7 @@ def _misfit(node: NodeContext, error: InvalidGraph) -> Refused:
 def _window(node: NodeContext, x: Value) -> Window:
     kernel = node.integers("kernel_shape")
     if kernel is None or len(x.type.shape) < 2:
-        raise Broken(f"has kernel_shape {kernel} for samples of shape {x.type.shape}")
+        raise InvalidNode(f"has kernel_shape {kernel} for samples of shape {x.type.shape}")
     return window(node, x.type.shape[1:], kernel, bool(node.integer("ceil_mode", 0)))
 
 
@@ -104,8 +104,8 @@ def reduce(node: NodeContext) -> Value:
         raise mixes_batch(node)
     keep = bool(node.integer("keepdims", 1))
     if node.op_type == "ReduceMin":  # the minimum of x is the largest of -x, negated
-        return affine_by(
-            node, _reduce(node, affine_by(node, x, _MINUS, "minus"), chosen, keep), _MINUS
+        return scaled_by(
+            node, _reduce(node, scaled_by(node, x, _MINUS, "minus"), chosen, keep), _MINUS
         )
     return _reduce(node, x, chosen, keep)
 

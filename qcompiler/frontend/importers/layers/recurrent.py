@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from qcompiler.frontend.importers.elementwise.activations import affine_by
+from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.elementwise.arithmetic import affine
 from qcompiler.frontend.importers.elementwise.formulas import formulas
-from qcompiler.frontend.importers.views.reshape import marked
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused
+from qcompiler.frontend.importers.views.reshape import with_batch_axis
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip, Concat, Dense, Function, Multiply
@@ -45,7 +45,7 @@ def recurrent(node: NodeContext) -> tuple[Value, ...]:
     if kind == "LSTM":
         last = [_row(node, cell.cell, cell.size) for cell in cells]
         found.append((_flat(node, _joined(node, last, 1)), 1))
-    return tuple(marked(node, value, 0 if layout else at) for value, at in found)
+    return tuple(with_batch_axis(node, value, 0 if layout else at) for value, at in found)
 
 
 def _plain_only(node: NodeContext) -> None:
@@ -169,7 +169,7 @@ class _Cell:
 
     def _apply(self, index: int, x: State) -> State:
         if not isinstance(x, Value):
-            raise Broken("has no data")
+            raise InvalidNode("has no data")
         name = self.functions[index]
         if name == "Relu":
             return self.node.part("relu", Clip(0.0), x)
@@ -194,5 +194,5 @@ class _Cell:
             x, scale = (a, b) if isinstance(a, Value) else (b, a)
             assert isinstance(x, Value) and not isinstance(scale, Value)
             zero = np.zeros(x.type.shape, np.float32)
-            return zero if not scale.any() else affine_by(self.node, x, scale, "scaled")
+            return zero if not scale.any() else scaled_by(self.node, x, scale, "scaled")
         return a * b

@@ -8,8 +8,8 @@ from math import prod
 import numpy as np
 
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
-from qcompiler.frontend.importers.views.slicing import taken
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused, Shape
+from qcompiler.frontend.importers.views.slicing import take_indices
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine
@@ -36,7 +36,7 @@ def _along(node: NodeContext, x: Value, axis: int, line: Axis) -> Value:
     matrix = weights_of(line)
     if not (matrix.max(axis=1) == 1).all():
         raise Refused(f"{node.op_type} beyond the borders of the image is not supported")
-    return taken(node, x, axis, matrix.argmax(axis=1).tolist())
+    return take_indices(node, x, axis, matrix.argmax(axis=1).tolist())
 
 
 def _axes(node: NodeContext, x: Value) -> list[tuple[int, Axis]]:
@@ -76,14 +76,14 @@ def _targets(node: NodeContext, rank: int) -> tuple[list[float] | None, list[int
         given = node.fixed(1 if node.opset < 11 else 2, "scales")
     if given is not None and len(given):
         if len(given) != rank:
-            raise Broken(f"has {len(given)} scales for {rank} axes")
+            raise InvalidNode(f"has {len(given)} scales for {rank} axes")
         return [float(scale) for scale in given], None
     known = node.known(3, "sizes") if node.op_type == "Resize" else None
     if known is None:
-        raise Broken("has neither scales nor sizes")
+        raise InvalidNode("has neither scales nor sizes")
     rows = [[int(n) for n in array] for array in known.arrays]
     if any(row[1:] != rows[0][1:] for row in rows) or len(rows[0]) != rank:
-        raise Broken(f"has the sizes {rows[0]} for {rank} axes")
+        raise InvalidNode(f"has the sizes {rows[0]} for {rank} axes")
     batches = [row[0] for row in rows]
     if not node.attributes.get("axes") and batches == list(node.scope.probes):
         return None, [1, *rows[0][1:]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qcompiler.frontend.importers.views.slicing import taken
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused
+from qcompiler.frontend.importers.views.slicing import take_indices
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Tensor, Value, size
 from qcompiler.ir.ann import Affine, ArgMax, Dense, Function, Softmax
@@ -26,7 +26,7 @@ def scaler(node: NodeContext) -> Value:
 def _features(node: NodeContext, name: str, x: Value) -> Array:
     given = np.asarray(node.attributes.get(name, ()), np.float32)
     if len(x.type.shape) != 1 or given.size not in (1, x.type.shape[0]):
-        raise Broken(f"has {given.size} values of {name} for samples of {x.type.shape}")
+        raise InvalidNode(f"has {given.size} values of {name} for samples of {x.type.shape}")
     return given
 
 
@@ -36,8 +36,8 @@ def array_feature_extractor(node: NodeContext) -> Value:
         places = node.fixed_integers(1, "indices") or ()
         x, length = node.activation(), node.activation().type.shape[-1]
         if not all(0 <= place < length for place in places):
-            raise Broken(f"takes columns {places} of {length}")
-        return taken(node, x, len(x.type.shape) - 1, places)
+            raise InvalidNode(f"takes columns {places} of {length}")
+        return take_indices(node, x, len(x.type.shape) - 1, places)
     labels, index = node.fixed(0, "labels"), node.item(1)
     if labels is None or not isinstance(index, Value) or size(index.type) != 1:
         raise Refused("ArrayFeatureExtractor is only supported for labels of a classifier")
@@ -94,6 +94,6 @@ def _dense(node: NodeContext, rows: int) -> Value:
     given = np.asarray(node.attributes.get("coefficients", ()), np.float32)
     bias = np.asarray(node.attributes.get("intercepts") or (0.0,) * rows, np.float32)
     if len(x.type.shape) != 1 or given.size != rows * x.type.shape[0] or bias.size != rows:
-        raise Broken(f"has {given.size} coefficients for samples of {x.type.shape}")
+        raise InvalidNode(f"has {given.size} coefficients for samples of {x.type.shape}")
     operands = node.constant("weight", given.reshape(rows, -1)), node.constant("bias", bias)
     return node.part("scores", Dense(), x, *operands)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qcompiler.frontend.importers.views.slicing import taken
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused, Shape
+from qcompiler.frontend.importers.views.slicing import take_indices
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Conv
@@ -65,9 +65,9 @@ def conv_transpose(node: NodeContext) -> Value:
     _, weight = node.weight(1, "weight")
     groups, space = node.integer("group", 1), x.type.shape[1:]
     if not space or weight.ndim != len(space) + 2 or len(weight) != x.type.shape[0]:
-        raise Broken(f"has a weight of shape {weight.shape} for an input of {x.type.shape}")
+        raise InvalidNode(f"has a weight of shape {weight.shape} for an input of {x.type.shape}")
     if groups < 1 or len(weight) % groups:
-        raise Broken(f"has {groups} groups for {len(weight)} channels")
+        raise InvalidNode(f"has {groups} groups for {len(weight)} channels")
     axes = _axes(node, space, weight.shape[2:])
     outputs = weight.shape[1] * groups
     bias, _ = bias_of(node, 2, outputs)
@@ -87,9 +87,9 @@ def _axes(node: NodeContext, space: Shape, kernel: Shape) -> list[Axis]:
     more = node.integers("output_padding") or (0,) * rank
     pads = node.integers("pads") or (0,) * (2 * rank)
     if given != kernel or len(pads) != 2 * rank:
-        raise Broken(f"has kernel_shape {given} and pads {pads} for a weight of {kernel}")
+        raise InvalidNode(f"has kernel_shape {given} and pads {pads} for a weight of {kernel}")
     if not len(strides) == len(dilations) == len(more) == rank or min(*strides, *dilations) < 1:
-        raise Broken(f"has strides or dilations that do not fit {rank} spatial axes")
+        raise InvalidNode(f"has strides or dilations that do not fit {rank} spatial axes")
     full = [
         s * (n - 1) + m + (k - 1) * d + 1
         for n, k, s, d, m in zip(space, kernel, strides, dilations, more, strict=True)
@@ -143,7 +143,7 @@ def _cropped(node: NodeContext, x: Value, axes: list[Axis]) -> Value:
         first, last = max(0, nearest), min(axis.length, axis.steps + farthest)
         if first >= last:
             raise Refused("ConvTranspose whose result depends only on padding is not supported")
-        x = taken(node, x, index, range(first, last))
+        x = take_indices(node, x, index, range(first, last))
     return x
 
 
@@ -158,7 +158,7 @@ def _shuffled(node: NodeContext, x: Value, axes: list[Axis], outputs: int) -> Va
         lengths = (axis.steps * axis.stride for axis in axes)
         x = node.part("shuffled", Reshape((outputs, *lengths)), x)
     for index, axis in enumerate(axes, 1):
-        x = taken(node, x, index, range(axis.out))
+        x = take_indices(node, x, index, range(axis.out))
     return x
 
 

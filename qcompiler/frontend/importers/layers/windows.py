@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcompiler.frontend.model.constant_folding import LIMIT
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused, Shape
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 
 _LONGEST = 1 << 24
@@ -54,9 +54,9 @@ def window(node: NodeContext, space: Shape, kernel: Shape, ceil: bool = False) -
     strides = node.integers("strides") or (1,) * rank
     dilations = node.integers("dilations") or (1,) * rank
     if not len(kernel) == len(strides) == len(dilations) == rank:
-        raise Broken(f"has a kernel, strides or dilations that do not fit {rank} spatial axes")
+        raise InvalidNode(f"has a kernel, strides or dilations that do not fit {rank} spatial axes")
     if min((*kernel, *strides, *dilations), default=1) < 1:
-        raise Broken("has a kernel, stride or dilation below 1")
+        raise InvalidNode("has a kernel, stride or dilation below 1")
     if max((*kernel, *strides, *dilations), default=1) > _LONGEST:
         raise Refused(f"{node.op_type} with a kernel longer than {_LONGEST} is not supported")
     plain = Window(kernel, strides, dilations, (0,) * (2 * rank), (0,) * (2 * rank))
@@ -84,10 +84,10 @@ def _pads(node: NodeContext, space: Shape, plain: Window) -> Shape:
         less, more = [n // 2 for n in total], [n - n // 2 for n in total]
         return (*less, *more) if mode == "SAME_UPPER" else (*more, *less)
     if not _explicit(node):
-        raise Broken(f"has auto_pad {mode}")
+        raise InvalidNode(f"has auto_pad {mode}")
     pads = node.integers("pads") or (0,) * (2 * rank)
     if len(pads) != 2 * rank:
-        raise Broken(f"has {len(pads)} pads for {rank} spatial axes")
+        raise InvalidNode(f"has {len(pads)} pads for {rank} spatial axes")
     if min(pads, default=0) < 0:
         raise Refused(f"{node.op_type} with negative pads is not supported")
     if max(pads, default=0) > _LONGEST:

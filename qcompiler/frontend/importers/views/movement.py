@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from onnx import helper
 
-from qcompiler.frontend.model.constant_folding import PROBES, Known, TooLarge, compute
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused, fixes_batch
+from qcompiler.frontend.model.constant_folding import PROBES, KnownArray, TooLarge, compute
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, fixes_batch
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value, size
 from qcompiler.ir.ann import Affine, Pad
@@ -35,12 +35,12 @@ def viewed_as(node: NodeContext, x: Value, chain: Sequence[Arrangement]) -> Valu
     return x
 
 
-def move(node: NodeContext) -> Value:
+def rearrange(node: NodeContext) -> Value:
     """An operator that only moves values and fills with zeros, whatever its other operands say."""
     return _placed(node, *_numbers(node))
 
 
-def put(node: NodeContext) -> Value:
+def scatter_or_where(node: NodeContext) -> Value:
     """ScatterElements, ScatterND and Where: constants take the place of some values."""
     if (reduction := node.text("reduction", "none")) not in ("none", "add"):
         raise Refused(f"{node.op_type} with reduction {reduction} is not supported")
@@ -91,13 +91,13 @@ def _run(
     found = []
     for index, probe in enumerate(probes):
         given = np.moveaxis(data(probe), 0, place)
-        fed = [Known((given,), "x") if item is x else None for item in node.inputs]
+        fed = [KnownArray((given,), "x") if item is x else None for item in node.inputs]
         for at, known in enumerate(others):
             if known is not None:
                 array = known.arrays[index]
                 if array.dtype.kind == "f":
                     array = array.astype(float) if constants else np.zeros(array.shape)
-                fed[at] = Known((array,), known.name)
+                fed[at] = KnownArray((array,), known.name)
         try:
             result = compute(proto, node.opset, fed, 1)[0].arrays[0]
             found.append(np.moveaxis(result, place, 0) if place else result)
@@ -106,7 +106,7 @@ def _run(
         except Exception as error:  # whatever onnx finds wrong with the node
             if node.scope.probes == PROBES:
                 raise fixes_batch(node.op_type) from error
-            raise Broken(f"cannot be computed ({error})") from error
+            raise InvalidNode(f"cannot be computed ({error})") from error
     return found, probes
 
 

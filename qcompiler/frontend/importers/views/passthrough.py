@@ -7,14 +7,14 @@ from math import isnan
 import numpy as np
 from onnx import TensorProto, helper
 
-from qcompiler.frontend.model.constant_folding import Known
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Pad
 
-from .movement import move
+from .movement import rearrange
 from .reshape import axis_of, mixes_batch
-from .slicing import taken
+from .slicing import take_indices
 
 _LARGEST = float(np.finfo(np.float32).max)
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
@@ -24,13 +24,13 @@ def pad(node: NodeContext) -> Value:
     """Pad with a constant."""
     x = node.activation()
     if node.text("mode", "constant") != "constant":
-        return move(node)
+        return rearrange(node)
     pads = node.integers("pads") if node.opset < 11 else node.fixed_integers(1, "pads")
     rank = len(x.type.shape) + 1
     axes = node.fixed_integers(3, "axes")
     chosen = range(rank) if axes is None else [axis_of(axis, rank) for axis in axes]
     if pads is None or len(pads) != 2 * len(chosen):
-        raise Broken(f"has pads {pads} for {len(chosen)} axes")
+        raise InvalidNode(f"has pads {pads} for {len(chosen)} axes")
     ends = [0] * (2 * rank)
     for index, axis in enumerate(chosen):
         ends[axis], ends[rank + axis] = pads[index], pads[len(chosen) + index]
@@ -39,7 +39,7 @@ def pad(node: NodeContext) -> Value:
     value, begins, after = _pad_value(node), ends[1:rank], ends[rank + 1 :]
     for at, (before, behind) in enumerate(zip(begins, after, strict=True)):
         if before < 0 or behind < 0:
-            x = taken(
+            x = take_indices(
                 node, x, at, range(x.type.shape[at])[max(0, -before) : min(0, behind) or None]
             )
     grown = tuple(max(0, n) for n in (*begins, *after))
@@ -80,7 +80,7 @@ def cast_like(node: NodeContext) -> Value:
     match node.item(1):
         case Value(type=Tensor(dtype="i64")):
             return _as_type(node, TensorProto.INT64)
-        case Known(arrays=arrays):
+        case KnownArray(arrays=arrays):
             return _as_type(node, helper.np_dtype_to_tensor_dtype(arrays[0].dtype))
     return _as_type(node, TensorProto.FLOAT)
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused, Shape, fixes_batch
+from qcompiler.frontend.model.node_context import (
+    InvalidNode,
+    NodeContext,
+    Refused,
+    Shape,
+    fixes_batch,
+)
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Transpose
 
@@ -15,7 +21,7 @@ _BATCH = "samples must stay independent: keep the batch axis as it is"
 def axis_of(axis: int, rank: int) -> int:
     """An axis counted from the front; ``rank`` counts the batch axis."""
     if not -rank <= axis < rank:
-        raise Broken(f"has axis {axis}, but its input has {rank} axes")
+        raise InvalidNode(f"has axis {axis}, but its input has {rank} axes")
     return axis % rank
 
 
@@ -24,7 +30,7 @@ def mixes_batch(node: NodeContext) -> Refused:
     return Refused(f"{node.op_type} mixes the batch axis with others", _BATCH)
 
 
-def marked(node: NodeContext, value: Value, at: int) -> Value:
+def with_batch_axis(node: NodeContext, value: Value, at: int) -> Value:
     """The same value with its batch axis at a place."""
     if node.position(value) == at:
         return value
@@ -34,7 +40,9 @@ def marked(node: NodeContext, value: Value, at: int) -> Value:
     return found
 
 
-def viewed(node: NodeContext, x: Value, shapes: Sequence[Shape], at: int | None = None) -> Value:
+def reshaped_view(
+    node: NodeContext, x: Value, shapes: Sequence[Shape], at: int | None = None
+) -> Value:
     """The value under another shape, given with its batch axis under each probe.
 
     ``at`` says where the batch axis stands then; without it, it is where as many elements are
@@ -66,7 +74,7 @@ def reshape(node: NodeContext) -> Value:
     """Reshape: the target may hold 0 (the same) and -1 (the rest)."""
     x, target = node.activation(), node.known(1, "shape")
     if target is None:
-        raise Broken("has no shape")
+        raise InvalidNode("has no shape")
     keep_zeros = node.integer("allowzero", 0) != 0
     fulls = node.full_shapes(x)
     wanted = [tuple(int(n) for n in array.reshape(-1)) for array in target.arrays]
@@ -74,20 +82,20 @@ def reshape(node: NodeContext) -> Value:
     shapes = [_fill(f, c) for f, c in zip(fulls, copied, strict=True)]
     found = [shape for shape in shapes if shape is not None]
     if len(found) == len(fulls):
-        return viewed(node, x, found)
+        return reshaped_view(node, x, found)
     if len(fulls) > 1 and (-1 in copied[0] or prod(copied[0]) % prod(fulls[0][1:]) == 0):
         raise fixes_batch("Reshape")
-    raise Broken(f"cannot reshape {fulls[0]} to {wanted[0]}")
+    raise InvalidNode(f"cannot reshape {fulls[0]} to {wanted[0]}")
 
 
 def _copy(full: Shape, target: Shape, keep_zeros: bool) -> Shape:
     """The target with its zeros replaced by the lengths that they copy."""
     if target.count(-1) > 1 or min(target, default=0) < -1:
-        raise Broken(f"has the shape {target}")
+        raise InvalidNode(f"has the shape {target}")
     if keep_zeros:
         return target
     if any(length == 0 and axis >= len(full) for axis, length in enumerate(target)):
-        raise Broken(f"copies an axis that {full} has not into {target}")
+        raise InvalidNode(f"copies an axis that {full} has not into {target}")
     return tuple(length or full[axis] for axis, length in enumerate(target))
 
 
@@ -106,9 +114,9 @@ def flatten(node: NodeContext) -> Value:
     fulls = node.full_shapes(x)
     rank = len(fulls[0])
     if not -rank <= axis <= rank:
-        raise Broken(f"has axis {axis}, but its input has {rank} axes")
+        raise InvalidNode(f"has axis {axis}, but its input has {rank} axes")
     at = axis + rank if axis < 0 else axis
-    return viewed(node, x, [(prod(full[:at]), prod(full[at:])) for full in fulls])
+    return reshaped_view(node, x, [(prod(full[:at]), prod(full[at:])) for full in fulls])
 
 
 def axes_given(node: NodeContext, since: int) -> tuple[int, ...] | None:
@@ -127,12 +135,12 @@ def squeeze(node: NodeContext) -> Value:
         else:
             dropped = {axis_of(axis, len(full)) for axis in given}
         if any(full[axis] != 1 for axis in dropped - {at}):
-            raise Broken(f"drops an axis of {full} that is longer than 1")
+            raise InvalidNode(f"drops an axis of {full} that is longer than 1")
         if at in dropped and full[at] != 1:
             raise mixes_batch(node)
         shapes.append(tuple(n for axis, n in enumerate(full) if axis not in dropped))
     left = None if at in dropped else at - sum(axis < at for axis in dropped)
-    return viewed(node, x, shapes, left)
+    return reshaped_view(node, x, shapes, left)
 
 
 def unsqueeze(node: NodeContext) -> Value:
@@ -140,14 +148,14 @@ def unsqueeze(node: NodeContext) -> Value:
     x = node.activation()
     given = axes_given(node, 13)
     if given is None:
-        raise Broken("has no axes")
+        raise InvalidNode("has no axes")
     shapes = []
     for full in node.full_shapes(x):
         rank = len(full) + len(given)
         inserted = {axis_of(axis, rank) for axis in given}
         if len(inserted) != len(given):
-            raise Broken(f"inserts an axis twice: {given}")
+            raise InvalidNode(f"inserts an axis twice: {given}")
         rest = iter(full)
         shapes.append(tuple(1 if axis in inserted else next(rest) for axis in range(rank)))
     kept = [axis for axis in range(rank) if axis not in inserted]
-    return viewed(node, x, shapes, kept[node.position(x)])
+    return reshaped_view(node, x, shapes, kept[node.position(x)])

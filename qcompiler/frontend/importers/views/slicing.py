@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qcompiler.frontend.model.node_context import Broken, NodeContext, Refused
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Take
 
 from .reshape import axis_of, mixes_batch
 
 
-def taken(node: NodeContext, x: Value, axis: int, indices: Sequence[int], name: str = "") -> Value:
+def take_indices(
+    node: NodeContext, x: Value, axis: int, indices: Sequence[int], name: str = ""
+) -> Value:
     """Chosen slices of one axis of a sample; the value itself if they are all, in order."""
     if list(indices) == list(range(x.type.shape[axis])):
         return x
@@ -31,11 +33,11 @@ def slice_(node: NodeContext) -> Value:
         roles = ("start", "end", "axes", "steps")
         starts, ends, axes, strides = (node.fixed_integers(i, r) for i, r in enumerate(roles, 1))
     if starts is None or ends is None:
-        raise Broken("has no bounds")
+        raise InvalidNode("has no bounds")
     axes = tuple(range(len(starts))) if axes is None else axes
     strides = (1,) * len(starts) if strides is None else strides
     if not len(starts) == len(ends) == len(axes) == len(strides) or 0 in strides:
-        raise Broken(f"has bounds {starts} to {ends} in steps {strides} for axes {axes}")
+        raise InvalidNode(f"has bounds {starts} to {ends} in steps {strides} for axes {axes}")
     for start, end, axis, stride in zip(starts, ends, axes, strides, strict=True):
         at = axis_of(axis, len(x.type.shape) + 1) - 1
         bounds = slice(start, end, stride)
@@ -43,7 +45,7 @@ def slice_(node: NodeContext) -> Value:
             if any(range(n)[bounds] != range(n) for n in node.scope.probes):
                 raise mixes_batch(node)
             continue
-        x = taken(node, x, at, range(x.type.shape[at])[bounds])
+        x = take_indices(node, x, at, range(x.type.shape[at])[bounds])
     return x
 
 
@@ -58,10 +60,10 @@ def split(node: NodeContext) -> tuple[Value, ...]:
     each = -(-length // count)
     lengths = given or (*(each,) * (count - 1), length - each * (count - 1))
     if len(lengths) != count or sum(lengths) != length or min(lengths) < 0:
-        raise Broken(f"splits an axis of length {length} into {lengths}")
+        raise InvalidNode(f"splits an axis of length {length} into {lengths}")
     ends = [sum(lengths[: index + 1]) for index in range(count)]
     return tuple(
-        taken(node, x, axis, range(end - n, end), name or "rest")
+        take_indices(node, x, axis, range(end - n, end), name or "rest")
         for name, n, end in zip(node.outputs, lengths, ends, strict=True)
     )
 
@@ -73,13 +75,13 @@ def gather(node: NodeContext) -> Value:
     rank = len(x.type.shape) + 1
     at = axis_of(node.integer("axis", 0), rank) - 1
     if indices is None or indices.dtype.kind != "i":
-        raise Broken("has no indices")
+        raise InvalidNode("has no indices")
     if at < 0:
         raise mixes_batch(node)
     length = x.type.shape[at]
     chosen = [int(index) for index in indices.reshape(-1)]
     if any(not -length <= index < length for index in chosen):
-        raise Broken(f"takes indices beyond the length {length} of the axis")
-    found = taken(node, x, at, [index % length for index in chosen])
+        raise InvalidNode(f"takes indices beyond the length {length} of the axis")
+    found = take_indices(node, x, at, [index % length for index in chosen])
     shape = (*x.type.shape[:at], *indices.shape, *x.type.shape[at + 1 :])
     return found if shape == found.type.shape else node.add(Reshape(shape), found)
