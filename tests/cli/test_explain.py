@@ -19,10 +19,9 @@ from qcompiler.cli import qrun
 from qcompiler.explain.causes import verdict
 from qcompiler.explain.diagnosis import TOLERATED, Explanation, explain
 from qcompiler.explain.measure import side_by_side
-from qcompiler.explain.measure.layer_error import ladder
+from qcompiler.explain.measure.layer_error import decompose
 from qcompiler.explain.measure.onnx_reference import run_onnx as run_model
-from qcompiler.explain.measure.pairing import places as places_of
-from qcompiler.explain.measure.pairing import real_network
+from qcompiler.explain.measure.pairing import match_layers, real_network
 from qcompiler.explain.page import page
 from qcompiler.ir import ProgramError
 from qcompiler.passes.slicing.slices import whole_name
@@ -57,7 +56,7 @@ def explained(program: Program, change: Callable[[Array], Array] = lambda x: x) 
 def test_a_healthy_network_agrees(options: dict[str, Any]) -> None:
     found = explained(compiled(**options))
     assert found.first is found.worst is None
-    assert found.apart <= TOLERATED
+    assert found.changed <= TOLERATED
     assert found.notes == ()
     assert found.largest.error < 0.2
     assert [layer.name for layer in found.layers] == ["image", FIRST, SECOND, "scores"]
@@ -85,7 +84,7 @@ def test_a_planted_fault_is_found(
     assert found.first is not None
     assert (found.first.layer, found.first.cause) == (layer, cause)
     assert remedy in found.first.remedy
-    assert found.apart > TOLERATED
+    assert found.changed > TOLERATED
 
 
 def test_few_weight_bits_are_found() -> None:
@@ -98,7 +97,7 @@ def test_few_weight_bits_are_found() -> None:
     assert found.first is not None
     assert found.first.layer in (FIRST, SECOND) and found.first.cause == verdict.WEIGHTS
     assert "--weight-bits 8" in found.first.remedy
-    assert found.apart > TOLERATED
+    assert found.changed > TOLERATED
 
 
 @pytest.mark.parametrize(
@@ -195,7 +194,7 @@ def test_right_input_is_not_called_wrong(tmp_path: Path) -> None:
     ["linear bottleneck", "residual MLP", "U-Net, linear", "two inputs, two outputs", "SiLU"],
 )
 @pytest.mark.parametrize("effort", [0, 1])
-def test_ladders_lead_from_the_real_layer_to_the_levels(
+def test_decompositions_lead_from_the_real_layer_to_the_levels(
     name: str, effort: int, tmp_path: Path
 ) -> None:
     """Before it is cut and rounded a value is within half a level of what it becomes."""
@@ -210,24 +209,24 @@ def test_ladders_lead_from_the_real_layer_to_the_levels(
         allow_products=True,
     )
     real = real_network(path, program.manifest)
-    places = places_of(program, real, path)
-    both = side_by_side.Twin(program, real, places, tuple(x[:40] for x in network.held_out))
+    layers = match_layers(program, real, path)
+    both = side_by_side.SideBySide(program, real, layers, tuple(x[:40] for x in network.held_out))
     feeds = dict(zip(names, both.data, strict=False))
     for found, score in zip(run_onnx(network.proto, feeds), both.scores, strict=True):
         np.testing.assert_allclose(both.values[score].reshape(found.shape), found, 1e-3, 1e-4)
-    for index, place in enumerate(places):
-        steps = ladder(both, index)
+    for index, layer in enumerate(layers):
+        steps = decompose(both, index)
         (_, cut), (_, ours) = steps.steps[-2:]
-        np.testing.assert_array_equal(ours, both.spiking(place))
-        zero = place.code.zero
-        exact = np.clip(steps.exact, -zero, place.tops - zero)
+        np.testing.assert_array_equal(ours, both.spiking(layer))
+        zero = layer.code.zero
+        exact = np.clip(steps.exact, -zero, layer.tops - zero)
         # the weights of slices are rounded one by one
-        most = (0.5 if all(len(part.nodes) == 1 for part in place.parts) else 1.0) + 1e-3
-        assert np.abs(exact - ours / both.step(place)).max() <= most
+        most = (0.5 if all(len(part.nodes) == 1 for part in layer.parts) else 1.0) + 1e-3
+        assert np.abs(exact - ours / both.step(layer)).max() <= most
         living = [n for n in range(cut.shape[1]) if n not in steps.dead]
-        far = np.abs(cut - ours) / both.step(place)
+        far = np.abs(cut - ours) / both.step(layer)
         assert far[:, living].max() <= most
-    assert both.answers(len(places) - 1)[-1].shape == both.values[both.scores[-1]].shape
+    assert both.hybrid_scores(len(layers) - 1)[-1].shape == both.values[both.scores[-1]].shape
 
 
 def test_scales_of_channels_are_remembered(tmp_path: Path) -> None:
@@ -254,10 +253,10 @@ def test_channels_of_parts_are_remembered(tmp_path: Path) -> None:
     compiled(t_max=6).save(tmp_path / "p")
     program = qcompiler.load(tmp_path / "p")
     parts = program.manifest["channel_parts"]
-    apart = {whole_name(name) for name in parts}
+    changed = {whole_name(name) for name in parts}
     found = explained(program)
     assert found.first is None
-    assert apart <= {layer.name for layer in found.layers}
+    assert changed <= {layer.name for layer in found.layers}
     rows = program.report().populations
     total = sum(row.neurons for row in rows if row.kind != "first spike")
     assert sum(layer.neurons for layer in found.layers) == total
@@ -433,6 +432,7 @@ def test_the_command_explains(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert not found["agree"]
     assert found["first"]["cause"] == verdict.LEVELS
     assert [layer["name"] for layer in found["layers"]] == ["image", FIRST, SECOND, "scores"]
+    assert found["apart"] == found["layers"][-1]["apart"]
     assert where.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "why.html"]
 

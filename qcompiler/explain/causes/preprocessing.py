@@ -110,7 +110,7 @@ def _relaid(x: Array, axis: int) -> Array:
     return x.reshape(frames, channels, height, width).transpose(0, 2, 3, 1)
 
 
-def undone(x: Array, given: Preprocessing) -> Array:
+def invert_preprocessing(x: Array, given: Preprocessing) -> Array:
     """Raw data that a preprocessing brings to these."""
     shape = x.shape[1:]
     scale, shift = given.affine(shape)
