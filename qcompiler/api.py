@@ -23,7 +23,7 @@ from .passes import Pipeline, Watcher
 if TYPE_CHECKING:
     import onnx
 
-_COARSE = 16  # a mean or scale above it is that of pixels from 0 to 255
+_PIXEL_THRESHOLD = 16  # a mean or scale above it is that of pixels from 0 to 255
 
 
 def compile(
@@ -83,10 +83,13 @@ def compile(
     graph = model if isinstance(model, Graph) else import_model(model, before, allow_products).graph
     parts: dict[str, list[int]] = {}
     options: dict[str, Any] = {"progress": progress, "note": parts.__setitem__}
-    options |= {"t_max": _whole(t_max, "t_max"), "weight_bits": _whole(weight_bits, "weight_bits")}
+    options |= {
+        "t_max": _integer(t_max, "t_max"),
+        "weight_bits": _integer(weight_bits, "weight_bits"),
+    }
     options["activation_error"] = activation_error
-    options["effort"] = _whole(effort, "effort")
-    options["slices"] = _whole(slices, "slices")
+    options["effort"] = _integer(effort, "effort")
+    options["slices"] = _integer(slices, "slices")
     options["proved"] = proved
     if percentile is not None:
         if calibration is None:
@@ -108,7 +111,7 @@ def compile(
         from qcompiler.search.trials import Trials
 
         images = given.arrays
-        found = search(Trials(graph, steps, backend, images, known, budget, tell or _silent))
+        found = search(Trials(graph, steps, backend, images, known, budget, tell or _ignore))
         steps = found.pipeline
     parts.clear()
     recorder = ScaleRecorder(graph, options.get("calibration"), watch, parts)
@@ -143,7 +146,7 @@ def _budget(max_drop: float | None, max_drift: float | None, calibration: Any) -
     return Budget(kind, float(percent))
 
 
-def _silent(text: str) -> None:
+def _ignore(text: str) -> None:
     """Hear nothing."""
 
 
@@ -162,10 +165,10 @@ def preprocessing(
 def assumed_high(mean_values: Sequence[float], scale_values: Sequence[float]) -> float:
     """The largest input that is assumed without calibration data; the smallest is 0."""
     largest = max((*mean_values, *scale_values), default=1.0)
-    return 255.0 if largest > _COARSE else max(1.0, largest)
+    return 255.0 if largest > _PIXEL_THRESHOLD else max(1.0, largest)
 
 
-def _whole(number: Any, name: str) -> int:
+def _integer(number: Any, name: str) -> int:
     try:
         return index(number)
     except TypeError:

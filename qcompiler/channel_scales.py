@@ -67,7 +67,7 @@ def _ratios(before: Graph, after: Graph, data: tuple[Array, ...]) -> dict[str, l
     spiking |= {node.result.name for node in after.nodes if isinstance(node.op, MaxPool)}
     names = [n.result.name for n in after.nodes if shapes.get(n.result.name) == n.result.type.shape]
     names = [name for name in names if name in spiking]
-    one, other = (_power(graph, part, names) for graph in (before, after))
+    one, other = (_channel_energy(graph, part, names) for graph in (before, after))
     found = {}
     for name in names:
         ratio = np.sqrt(one[name] / np.where(other[name] > 0, other[name], 1))
@@ -77,7 +77,7 @@ def _ratios(before: Graph, after: Graph, data: tuple[Array, ...]) -> dict[str, l
     return found
 
 
-def _power(graph: Graph, data: tuple[Array, ...], names: list[str]) -> dict[str, Array]:
+def _channel_energy(graph: Graph, data: tuple[Array, ...], names: list[str]) -> dict[str, Array]:
     """Sum of squares of every channel."""
     found: dict[str, Array] = {}
     for values in run(graph, data, names):

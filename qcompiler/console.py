@@ -34,11 +34,11 @@ def guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Na
     except (Exception, KeyboardInterrupt) as error:
         if arguments.verbose:
             screen(err=True).print_exception()
-        fail(_sentence(error))
+        fail(_message(error))
         return 1
 
 
-def _sentence(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     match error:
         case CompileError():
             return str(error)

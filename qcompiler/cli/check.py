@@ -18,7 +18,7 @@ from qcompiler.passes import Pipeline
 from qcompiler.passes.lower_activations import Fitted, LowerActivations, product_neurons
 from qcompiler.passes.quantization.fusion_groups import groups
 
-_MEANING = {
+_OUTCOME_TEXTS = {
     "constant": "evaluated at compile time",
     "removed": "has no effect at inference",
     "host": "computed on the decoded outputs",
@@ -48,7 +48,9 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
         lowered |= _unrolled(folded, cells, lowered)
     rows = []
     for outcome in outcomes:
-        rows.append((outcome.name, outcome.op_type, *_told(outcome, places, lowered, refused)))
+        rows.append(
+            (outcome.name, outcome.op_type, *_outcome_text(outcome, places, lowered, refused))
+        )
     columns = ("node", "operator", "becomes", "how")
     if given.json:
         nodes = [dict(zip(columns, row, strict=True)) for row in rows]
@@ -61,7 +63,7 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
     return int(refused)
 
 
-def _told(
+def _outcome_text(
     outcome: NodeOutcome, places: dict[str, str], lowered: dict[str, str], refused: bool
 ) -> tuple[str, str]:
     """What a node becomes, and how."""
@@ -135,7 +137,7 @@ def _unrolled(graph: Graph, cells: list[str], lowered: dict[str, str]) -> dict[s
 
 
 def _why(outcome: NodeOutcome, places: dict[str, str]) -> str:
-    found = outcome.reason or places.get(outcome.name) or _MEANING.get(outcome.kind, "")
+    found = outcome.reason or places.get(outcome.name) or _OUTCOME_TEXTS.get(outcome.kind, "")
     return f"{found}; {outcome.help}" if outcome.help else found
 
 
@@ -149,7 +151,7 @@ def _places(graph: Graph) -> dict[str, str]:
             case op if isinstance(op, View):
                 text = "rearranges spikes, needs no neurons"
             case Concat():
-                text = _MEANING["host"]
+                text = _OUTCOME_TEXTS["host"]
             case _:
                 continue
         places.update(dict.fromkeys(node.origin, text))

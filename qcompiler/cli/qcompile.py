@@ -18,7 +18,7 @@ from qcompiler.passes.lower_activations import LowerActivations
 from qcompiler.search import report
 
 from .check import check
-from .summary import tell, tell_fits
+from .summary import print_fits, print_summary
 
 _EPILOG = """\
 examples:
@@ -153,7 +153,7 @@ def _run(given: argparse.Namespace) -> int:
     program.save(output)
     for path in given.sweep:
         report.write(path, program.manifest["search"])
-    tell(given, program, output)
+    print_summary(given, program, output)
     return 0
 
 
@@ -202,7 +202,7 @@ class _Watcher:
 
     def __call__(self, step: Pass, graph: Graph) -> None:
         if isinstance(step, LowerActivations) and not self.quiet and self.last is not None:
-            tell_fits(list(step.fits(self.last)), self.verbose)
+            print_fits(list(step.fits(self.last)), self.verbose)
         self._left -= 1
         self.last = graph
         if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):

@@ -21,7 +21,7 @@ from qcompiler.console import add_verbosity, guarded, progress, screen
 from qcompiler.explain.diagnosis import Explanation, explain
 from qcompiler.explain.measure.onnx_reference import run_onnx
 from qcompiler.explain.page import page
-from qcompiler.explain.text import tell
+from qcompiler.explain.text import print_explanation
 from qcompiler.ir import CompileError, ProgramError
 from qcompiler.ir.spiking.integer_network import neuron_count
 
@@ -126,9 +126,9 @@ def _run(given: argparse.Namespace) -> int:
         return 0
     short = unproved_in_short(program.graph, measured.counters, given.engine)
     checks = figures["unproved_checks"] if given.verbose else [short]
-    _tell(figures, checks, _ties(measured))
+    _print_figures(figures, checks, _ties(measured))
     if explanation is not None:
-        tell(explanation)
+        print_explanation(explanation)
     return 0
 
 
@@ -212,7 +212,7 @@ def _write(path: Path, option: str, save: Callable[[Path], None]) -> None:
         staged.unlink(missing_ok=True)
 
 
-def _tell(figures: dict[str, Any], unproved: list[str], ties: float | None) -> None:
+def _print_figures(figures: dict[str, Any], unproved: list[str], ties: float | None) -> None:
     def percent(value: float | None) -> str:
         return "unknown" if value is None else f"{100 * value:.2f} %"
 

@@ -17,12 +17,12 @@ from qcompiler.console import screen, table, warn
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes.lower_activations import Fitted
-from qcompiler.search.report import front
+from qcompiler.search.report import schedule_table
 
 _ENOUGH_BITS = 6  # below which rounded weights are known to cost accuracy
 
 
-def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
+def print_summary(given: argparse.Namespace, program: Program, output: Path) -> None:
     """Say what was compiled, as the options given want it: a table, a few lines, JSON, nothing."""
     report = program.report()
     coarse = [
@@ -62,7 +62,7 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
         console.print(table(columns, [_row(p, waiting) for p in report.populations]))
         console.print(f"\npipeline  {program.manifest['pipeline']}", soft_wrap=True)
     if searched:
-        console.print(table(*front(searched)))
+        console.print(table(*schedule_table(searched)))
         console.print()
     unproved = "\n            ".join(report.unproved_checks) if given.verbose else ""
     unproved = unproved or unproved_in_short(program.graph)
@@ -92,7 +92,7 @@ def _t_max(graph: Graph) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def tell_fits(fits: Sequence[Fitted], verbose: bool) -> None:
+def print_fits(fits: Sequence[Fitted], verbose: bool) -> None:
     """Warn of functions whose segments are too few; with ``verbose`` list the segments of all."""
     for found in fits:
         low, high = found.domain

@@ -78,7 +78,7 @@ def _row(layer: LayerLoss, sources: tuple[str, ...]) -> tuple[Any, ...]:
     return (layer.name, layer.t_max, f"{layer.changed:.2%}", *shares, *parts)
 
 
-def tell(found: Explanation) -> None:
+def print_explanation(found: Explanation) -> None:
     """Print the table of layers, then the result in words."""
     console = screen()
     console.print()

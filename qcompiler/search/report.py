@@ -19,7 +19,7 @@ def write(path: Path, search: Mapping[str, Any]) -> None:
     path.write_text(WRITERS[path.suffix](search), encoding="utf-8")
 
 
-def front(search: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+def schedule_table(search: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
     """Columns and rows to print, the shortest first."""
     kind = _kind(search)
     counted = {kind: f"{kind} %", "doubt": "+-", "drift": "drift %"}

@@ -42,7 +42,7 @@ def errors(
     in common does not count: it changes no class. Columns 0 and 1 are infinite.
     """
     cut = drop_dead(replace(graph, outputs=(output,), output_names=()))
-    data = _some(cut, data)
+    data = _subset(cut, data)
     codes = _codes(cut, data)
     total = np.zeros((len(coded(graph)), len(LEVELS)))
     rows = {value.name: row for row, value in enumerate(coded(graph))}
@@ -55,7 +55,7 @@ def errors(
     return np.stack([_interpolated(row) for row in total])
 
 
-def _some(graph: Graph, data: Images) -> Images:
+def _subset(graph: Graph, data: Images) -> Images:
     """As many images as the work allows."""
     products, largest = size_of(graph)
     trials = len(coded(graph)) * len(LEVELS)
