@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from qcompiler.frontend.model.onnx_file import Source, read_model
 from qcompiler.ir import Diagnostic, Graph, InvalidModel, UnsupportedModel, drop_dead, raise_if_any
 
+from .interpreter import ModelInterpreter
 from .node_report import NodeOutcome
 from .preprocessing import Preprocessing
-from .walk import Walk
 
 __all__ = ["Imported", "NodeOutcome", "Preprocessing", "check_model", "import_model"]
 
@@ -35,9 +35,9 @@ def import_model(
     Raises UnsupportedModel with all nodes that are not supported, or InvalidModel if the model is
     not intact.
     """
-    walk = _walk(model, preprocessing, allow_products)
-    raise_if_any(_findings(walk.report), UnsupportedModel)
-    return Imported(drop_dead(walk.graph()), tuple(walk.report))
+    interpreter = _interpret(model, preprocessing, allow_products)
+    raise_if_any(_findings(interpreter.report), UnsupportedModel)
+    return Imported(drop_dead(interpreter.graph()), tuple(interpreter.report))
 
 
 def check_model(
@@ -47,14 +47,18 @@ def check_model(
 
     Raises InvalidModel if the model is not intact, but never for what is not supported.
     """
-    return tuple(_walk(model, preprocessing, allow_products).report)
+    return tuple(_interpret(model, preprocessing, allow_products).report)
 
 
-def _walk(source: Source, preprocessing: Preprocessing | None, allow_products: bool) -> Walk:
+def _interpret(
+    source: Source, preprocessing: Preprocessing | None, allow_products: bool
+) -> ModelInterpreter:
     try:
-        walk = Walk(read_model(source), preprocessing or Preprocessing(), allow_products)
-        walk.run()
-        return walk
+        interpreter = ModelInterpreter(
+            read_model(source), preprocessing or Preprocessing(), allow_products
+        )
+        interpreter.run()
+        return interpreter
     except (RecursionError, MemoryError) as error:
         raise InvalidModel("the model is nested too deeply or too large to be read") from error
 

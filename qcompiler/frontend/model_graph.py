@@ -59,7 +59,7 @@ def entries(
     return tuple(found)
 
 
-def needed(
+def live_nodes(
     model: Model, nodes: tuple[Entry, ...], outer: Collection[str] = ()
 ) -> tuple[Entry, ...]:
     """The nodes that outputs need, in an order in which they can run.
@@ -101,14 +101,14 @@ def _alive(model: Model, producers: dict[str, Entry]) -> list[Entry]:
         entry = producers.get(names.pop())
         if entry is not None and entry.index not in found:
             found[entry.index] = entry
-            names.extend(reads(entry.node))
+            names.extend(names_read(entry.node))
     return [found[index] for index in sorted(found)]
 
 
 def _sorted(model: Model, alive: list[Entry], producers: dict[str, Entry]) -> tuple[Entry, ...]:
     by_index = {entry.index: entry for entry in alive}
     sources = {
-        entry.index: [producers[n].index for n in reads(entry.node) if n in producers]
+        entry.index: [producers[n].index for n in names_read(entry.node) if n in producers]
         for entry in alive
     }
     if all(source < index for index, found in sources.items() for source in found):
@@ -122,13 +122,13 @@ def _sorted(model: Model, alive: list[Entry], producers: dict[str, Entry]) -> tu
         ) from error
 
 
-def reads(node: onnx.NodeProto) -> Iterator[str]:
+def names_read(node: onnx.NodeProto) -> Iterator[str]:
     """Names that a node reads, those that its subgraphs read from around them too."""
     yield from filter(None, node.input)
     for graph in subgraphs(node):
         held = {name for inner in graph.node for name in inner.output}
         held |= {value.name for value in graph.input} | {t.name for t in graph.initializer}
-        read = [name for inner in graph.node for name in reads(inner)]
+        read = [name for inner in graph.node for name in names_read(inner)]
         read += [output.name for output in graph.output]
         yield from (name for name in read if name not in held)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-from qcompiler.frontend.model.node_context import Item, Refused, Scope, Unknown
+from qcompiler.frontend.model.node_context import AbstractValue, Refused, Scope, Unknown
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.ir import InvalidModel, Tensor
 
@@ -35,11 +35,11 @@ def _foreign(model: Model) -> bool:
     return bool(model.graph.node) and all(node.domain for node in model.graph.node)
 
 
-def declared(
+def declare_inputs(
     model: Model, preprocessing: Preprocessing, scope: Scope, report: NodeReport
-) -> dict[str, Item]:
+) -> dict[str, AbstractValue]:
     """Declare inputs, behind preprocessing, and add what is known from the start."""
-    shapes, items = _shapes(model, scope, report), dict[str, Item]()
+    shapes, items = _shapes(model, scope, report), dict[str, AbstractValue]()
     for value in model.graph.input:
         if value.name not in model.arrays:
             items[value.name] = Unknown(data=True)

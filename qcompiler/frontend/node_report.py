@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .model_graph import Entry
 
-_WEIGHT = ("removed", "constant", "compiled", "host", "refused")
+_PRECEDENCE = ("removed", "constant", "compiled", "host", "refused")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class NodeReport:
         """What becomes of a node; in the steps of a loop what weighs most counts."""
         outcome = NodeOutcome(entry.name, entry.op_type, kind, reason, help_)
         held = self._nodes.get(entry.key, outcome)
-        self._nodes[entry.key] = max(held, outcome, key=lambda one: _WEIGHT.index(one.kind))
+        self._nodes[entry.key] = max(held, outcome, key=lambda one: _PRECEDENCE.index(one.kind))
         if kind == "refused":
             self._refused.add(entry.key)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import onnx
 
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import Item, Refused, Unknown
+from qcompiler.frontend.model.node_context import AbstractValue, Refused, Unknown
 from qcompiler.ir import Value
 
 _HELP = "export the model with a batch axis in front: [1, n] or [N, n] in place of [n]"
@@ -27,8 +27,8 @@ def is_unbatched(inputs: Iterable[onnx.ValueInfoProto]) -> bool:
 
 
 def aligned(
-    op_type: str, inputs: tuple[Item, ...], elementwise: Collection[str]
-) -> tuple[Item, ...]:
+    op_type: str, inputs: tuple[AbstractValue, ...], elementwise: Collection[str]
+) -> tuple[AbstractValue, ...]:
     """The operands of a node for batches of samples; Refused if axes would have to be counted.
 
     ``alike`` names the operators that treat every element alike.

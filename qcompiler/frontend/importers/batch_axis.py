@@ -16,7 +16,7 @@ import numpy as np
 from qcompiler.frontend.importers.layers.pooling import axes_of_reduction
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch, with_batch_axis
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import InvalidNode, Item, NodeContext
+from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, NodeContext
 from qcompiler.ir import Value
 from qcompiler.ir.kernels import of_rank
 from qcompiler.ir.view import Reshape, Transpose
@@ -134,7 +134,7 @@ def any_batch_axis(importer: Importer, node: NodeContext) -> Results:
     return importer(node)
 
 
-def _rank(item: Item) -> int:
+def _rank(item: AbstractValue) -> int:
     if isinstance(item, Value):
         return len(item.type.shape) + 1
     return item.arrays[0].ndim if isinstance(item, KnownArray) else 0
@@ -148,7 +148,7 @@ def _counted(node: NodeContext, axis: int, rank: int, at: int) -> int:
     return axis + 1 if axis < at else axis
 
 
-def _in_front(node: NodeContext, item: Item, rank: int, at: int) -> Item:
+def _in_front(node: NodeContext, item: AbstractValue, rank: int, at: int) -> AbstractValue:
     """An operand of ``rank`` axes whose batch axis stands first; scalars stay as they are."""
     if isinstance(item, Value):
         ones = (1,) * (rank - _rank(item))

@@ -11,8 +11,8 @@ import onnx
 
 from qcompiler.frontend.model.constant_folding import KnownArray, merge
 from qcompiler.frontend.model.node_context import (
+    AbstractValue,
     InvalidNode,
-    Item,
     Refused,
     Scope,
     Shape,
@@ -21,7 +21,9 @@ from qcompiler.frontend.model.node_context import (
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.ir import Value
 
-ConstantImporter: TypeAlias = Callable[[Model, onnx.NodeProto, Sequence[Item], Scope], KnownArray]
+ConstantImporter: TypeAlias = Callable[
+    [Model, onnx.NodeProto, Sequence[AbstractValue], Scope], KnownArray
+]
 
 _KINDS: Mapping[str, Any] = {
     "value_float": np.float32,
@@ -32,7 +34,7 @@ _KINDS: Mapping[str, Any] = {
 
 
 def constant(
-    model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope
+    model: Model, node: onnx.NodeProto, inputs: Sequence[AbstractValue], scope: Scope
 ) -> KnownArray:
     """Constant, with any attribute but strings and sparse tensors."""
     if len(node.attribute) != 1:
@@ -47,7 +49,9 @@ def constant(
     return scope.known(array, node.output[0])
 
 
-def shape(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope) -> KnownArray:
+def shape(
+    model: Model, node: onnx.NodeProto, inputs: Sequence[AbstractValue], scope: Scope
+) -> KnownArray:
     """Shape, whole or from ``start`` to ``end``."""
     attributes = attributes_of(node)
     part = slice(attributes.get("start"), attributes.get("end"))
@@ -55,13 +59,15 @@ def shape(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Sco
     return merge([np.asarray(full[part], np.int64) for full in shapes], node.output[0])
 
 
-def size(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope) -> KnownArray:
+def size(
+    model: Model, node: onnx.NodeProto, inputs: Sequence[AbstractValue], scope: Scope
+) -> KnownArray:
     """Size: the number of elements."""
     shapes = _shapes(inputs, scope)
     return merge([np.asarray(prod(full), np.int64) for full in shapes], node.output[0])
 
 
-def _shapes(inputs: Sequence[Item], scope: Scope) -> Sequence[Shape]:
+def _shapes(inputs: Sequence[AbstractValue], scope: Scope) -> Sequence[Shape]:
     match inputs:
         case [Value() as value]:
             return scope.full_shapes(value)

@@ -14,7 +14,7 @@ from qcompiler.ir import Builder, Constant, Op, Operand, Value, size
 from .constant_folding import LIMIT, KnownArray
 from .onnx_tensor import Array
 
-_REAL = ("float32", "float16", "float64", "bfloat16")
+_FLOATS = ("float32", "float16", "float64", "bfloat16")
 
 
 class Refused(Exception):
@@ -45,7 +45,9 @@ class Unknown:
     data: bool
 
 
-Item: TypeAlias = Value | KnownArray | Unknown | None  # None: an optional input that is not given
+AbstractValue: TypeAlias = (
+    Value | KnownArray | Unknown | None
+)  # None: an optional input that is not given
 Shape: TypeAlias = tuple[int, ...]
 
 
@@ -95,7 +97,7 @@ class NodeContext:
     name: str
     op_type: str
     opset: int
-    inputs: tuple[Item, ...]
+    inputs: tuple[AbstractValue, ...]
     outputs: tuple[str, ...]
     attributes: dict[str, Any]
 
@@ -104,7 +106,7 @@ class NodeContext:
         """Name of the first result."""
         return self.outputs[0]
 
-    def item(self, index: int) -> Item:
+    def item(self, index: int) -> AbstractValue:
         """An input, None if it is not given."""
         return self.inputs[index] if index < len(self.inputs) else None
 
@@ -233,7 +235,7 @@ def per_sample(node: NodeContext, known: KnownArray, rank: int) -> Array:
 
 def float32(data: Array, name: str) -> Array:
     """Real numbers as float32; Broken if they are none, or not finite."""
-    if data.dtype.name not in _REAL:
+    if data.dtype.name not in _FLOATS:
         raise InvalidNode(f'reads tensor "{name}", which holds {data.dtype}, not real numbers')
     with np.errstate(all="ignore"):
         array: Array = np.asarray(data, np.float32)

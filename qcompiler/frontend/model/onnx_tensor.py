@@ -15,7 +15,7 @@ from qcompiler.ir import InvalidModel
 
 Array: TypeAlias = NDArray[Any]
 
-_PLAIN: dict[int, str] = {
+_DTYPES: dict[int, str] = {
     TensorProto.FLOAT: "<f4",
     TensorProto.DOUBLE: "<f8",
     TensorProto.FLOAT16: "<f2",
@@ -48,8 +48,8 @@ class TensorReader:
         try:
             if tensor.data_location == TensorProto.EXTERNAL:
                 return self._external(tensor)
-            if tensor.HasField("raw_data") and tensor.data_type in _PLAIN:
-                data = np.frombuffer(tensor.raw_data, _PLAIN[tensor.data_type])
+            if tensor.HasField("raw_data") and tensor.data_type in _DTYPES:
+                data = np.frombuffer(tensor.raw_data, _DTYPES[tensor.data_type])
                 array = data.reshape(_shape(tensor))
             else:
                 array = _packed(tensor)
@@ -63,7 +63,7 @@ class TensorReader:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         path = self._locate(tensor, entries.get("location", ""))
         offset, shape = int(entries.get("offset") or 0), _shape(tensor)
-        dtype = _PLAIN.get(tensor.data_type)
+        dtype = _DTYPES.get(tensor.data_type)
         length = int(entries.get("length") or -1)
         if dtype is not None:
             needed = prod(shape) * np.dtype(dtype).itemsize

@@ -111,7 +111,7 @@ FOLD_CONSTANTS = (
 )
 
 
-_ONE = {
+_BY_NAME = {
     "ai.onnx.ml.ZipMap": "export with options={'zipmap': False}: all probabilities in one tensor",
 }
 
@@ -131,8 +131,8 @@ def refusal(op_type: str) -> tuple[str, str | None]:
 def _help(op_type: str) -> str | None:
     if "." not in op_type:
         return _HELP.get(op_type)
-    if op_type in _ONE:
-        return _ONE[op_type]
+    if op_type in _BY_NAME:
+        return _BY_NAME[op_type]
     for domain, help_ in _DOMAINS.items():
         if op_type.startswith(domain):
             return help_
