@@ -51,27 +51,38 @@ def compile(
     labels: Any = None,
     tell: Callable[[str], None] | None = None,
 ) -> Program:
-    """Compile a trained network into a spiking one.
+    """Compile a trained network into a spiking network.
 
-    ``calibration`` is a path, an array ``images x shape``, or arrays by input name; without it
-    ranges come from the weights alone. ``t_max`` is the number of spike times a value can take.
-    ``effort`` 1 repairs accuracy on the calibration data, 2 on more of them, 0 not at all.
-    ``slices`` is the most populations, each with a part of its range, that may code one value.
-    ``percentile`` (above 50, at most 100) cuts ranges there, as the published method does, in
-    place of searching those of least squared error. ``proved`` insists on proofs from the weights
-    where calibration data would leave the weights more bits. ``passes`` replaces the target's
-    pipeline; ``t_max``, ``weight_bits``, ``effort``, ``slices``, ``percentile`` and ``proved`` fill
-    what its text leaves open, and do nothing to a `Pipeline`. ``mean_values``, ``scale_values``,
-    ``reverse_input_channels`` and ``layout`` describe preprocessing that the network shall take
-    in: ``(x - mean) / scale`` for each channel of the raw input.
-    ``allow_products`` compiles products of two values that depend on the data;
-    ``activation_error`` bounds the error of functions that become line segments, as a share of
-    their range (0: half of a level).
-    ``max_drop`` (percentage points of accuracy, which needs ``labels`` of the calibration data: in
-    their file, or a path or array of its own) or ``max_drift`` (percent of answers that change)
-    searches the shortest schedule that keeps within it, in place of ``t_max``; ``tell`` hears of
-    every schedule that is tried, and the manifest keeps them all under ``search``.
-    ``progress`` is told the share of the calibration data that has run, ``watch`` every pass and
+    Data:
+
+    - ``calibration`` is a path, an array ``images x shape``, or arrays by input name. Without it,
+      ranges come from the weights alone.
+    - ``mean_values``, ``scale_values``, ``reverse_input_channels`` and ``layout`` describe
+      preprocessing that becomes part of the network: ``(x - mean) / scale`` per channel of the raw
+      input.
+
+    Coding and accuracy:
+
+    - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per weight.
+    - ``effort`` 0 does not optimize accuracy on the calibration data, 1 does, 2 uses more data.
+    - ``slices`` is the largest number of populations that share the range of one value.
+    - ``percentile`` (above 50, at most 100) clips ranges there. By default, ranges minimize the
+      squared error.
+    - ``proved`` uses only limits that are proven from the weights, even where limits from
+      calibration data would allow more weight bits.
+    - ``allow_products`` compiles products of two values that depend on the data.
+    - ``activation_error`` bounds the error of functions that become line segments, relative to
+      their output range (0: half a level).
+
+    ``passes`` replaces the target's pipeline. The options above fill what its text leaves open;
+    they do not change a `Pipeline`.
+
+    ``max_drop`` (percentage points of accuracy) or ``max_drift`` (percent of changed predictions)
+    searches the schedule of lowest latency within this loss, in place of ``t_max``. ``max_drop``
+    needs ``labels`` of the calibration data: in the data file, or as a path or array. ``tell``
+    receives a line for each measured schedule; the manifest keeps all of them under ``search``.
+
+    ``progress`` receives the fraction of the calibration data that is done, ``watch`` each pass and
     its graph.
 
     Raises a `CompileError` that lists everything that is wrong.

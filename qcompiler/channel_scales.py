@@ -1,7 +1,7 @@
 """What a manifest remembers of channels.
 
 `equalize` divides channels by factors, `split-ranges` parts them. A compiled program has both in
-its weights, from which they cannot be told; whoever compares its values with those of the real
+its weights, where they cannot be recognized; whoever compares its values with those of the real
 network needs them.
 """
 
@@ -132,10 +132,10 @@ def check_channels(
 
 
 def does_not_fit(name: str) -> ProgramError:
-    """For a part of a value that a manifest does not tell right."""
+    """The error for channels that do not fit the manifest."""
     return ProgramError(f"the manifest's {_PARTS} do not fit %{name}: compile the model again")
 
 
 def spread(array: Array, shape: tuple[int, ...]) -> Array:
-    """One number a channel, shaped to spread over ``frames x shape``."""
+    """One number per channel, shaped to broadcast over ``frames x shape``."""
     return array.reshape(-1, *(1,) * (len(shape) - 1))

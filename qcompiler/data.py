@@ -24,7 +24,7 @@ _LABELS = ("labels", "y")
 
 @dataclass(frozen=True)
 class Data:
-    """One array an input, ``frames x shape``, and labels if there are any."""
+    """One array per input, ``frames x shape``, and labels if there are any."""
 
     arrays: tuple[Array, ...]
     labels: Array | None = None
@@ -38,13 +38,13 @@ class Data:
         return Data(tuple(array[:count] for array in self.arrays), labels)
 
     def spread(self, count: int) -> Data:
-        """So many frames, evenly spread: files are often sorted by class."""
+        """This many frames, evenly spread: files are often sorted by class."""
         labels = None if self.labels is None else sample((self.labels,), count)[0]
         return Data(sample(self.arrays, count), labels)
 
 
 def read(source: Any, inputs: Inputs, layout: str | None = None) -> Data:
-    """Read data from a path, an array, arrays by name or a sequence of arrays, one an input.
+    """Read data from a path, an array, arrays by name or a sequence of arrays, one per input.
 
     Arrays are rearranged to ``frames x shape`` where only one way to do so makes sense, or
     ``layout`` (what the network takes) decides. Raises DataError for anything else.
@@ -122,7 +122,7 @@ def _fit(data: Data, inputs: Inputs, layout: str | None) -> Data:
 
 
 def check_labels(labels: Array, classes: int) -> None:
-    """DataError unless all labels are classes of an output of so many elements."""
+    """DataError unless all labels are classes of an output with this many elements."""
     if not 0 <= labels.min() <= labels.max() < classes:
         raise DataError(f"labels must lie between 0 and {classes - 1}, the classes of the output")
 

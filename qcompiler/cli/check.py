@@ -73,8 +73,8 @@ def _outcome_text(
         return "lowered", outcome.reason or ""
     if outcome.name in lowered:
         return "lowered", lowered[outcome.name]
-    told = "synapses, populations or gates" if refused else _why(outcome, places)
-    return outcome.kind, outcome.reason or told
+    text = "synapses, populations or gates" if refused else _why(outcome, places)
+    return outcome.kind, outcome.reason or text
 
 
 def _fits(graph: Graph, given: argparse.Namespace) -> list[Fitted]:

@@ -1,7 +1,8 @@
 """The ONNX frontend: an ONNX model in, a graph of the tensor level out.
 
 The model is interpreted node by node on abstract values: a value of the graph being built, which
-stands for one sample, or a known value (see `known`), or nothing known, behind a refused node.
+stands for one sample; an array known at compile time (`KnownArray`); or unknown, after a refused
+node.
 """
 
 from __future__ import annotations

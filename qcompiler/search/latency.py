@@ -1,4 +1,4 @@
-"""When populations speak, given how many levels each value has: longest paths, before compiling."""
+"""Predicts the latency of a schedule without compiling it: longest paths over spike windows."""
 
 from __future__ import annotations
 

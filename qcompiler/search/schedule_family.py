@@ -25,11 +25,11 @@ class Schedule(NamedTuple):
 
 
 def family(latency_model: LatencyModel, errors: Array, fewest: Sequence[int]) -> list[Schedule]:
-    """From the ``fewest`` levels on, always give one more to the value that gains most for a step.
+    """Schedules from the ``fewest`` levels on: each adds one level where it gains most per step.
 
-    ``errors`` holds a row a value, a column a number of levels. Of values side by side, those that
-    finish early get levels for nothing. With errors that are convex in the levels and no branches,
-    no schedule of the same latency has a smaller sum of errors.
+    ``errors`` has one row per value and one column per number of levels. Among parallel values,
+    those that finish early get levels without extra latency. With errors that are convex in the
+    levels and no branches, no schedule of the same latency has a smaller sum of errors.
     """
     levels = list(fewest)
     smooth = np.stack([_envelope(row) for row in errors])

@@ -24,7 +24,7 @@ from qcompiler.passes.quantization.levels import coded, levels_of
 from qcompiler.passes.slicing.noise import outputs_if_rounded
 
 LEVELS = (2, 3, 4, 6, 8, 12, 16, 32)  # that are tried; between and beyond is interpolated
-MOST = 128  # levels of a value, or of each of its digits
+MOST = 128  # levels per value, or per digit of it
 _NOTHING = 1e-30  # an error that is none
 _WORK = 2e12  # products, of all trials
 _FEWEST, _MOST_IMAGES = 32, 128

@@ -26,7 +26,7 @@ from qcompiler.explain.page import page
 from qcompiler.ir import ProgramError
 from qcompiler.passes.slicing.slices import whole_name
 from tests.support.onnx_models import model, run_onnx
-from tests.support.planted_faults import CutRange, Spoil, pipeline
+from tests.support.planted_faults import CorruptIntegers, ShrinkRange, pipeline
 from tests.support.random_networks import REFERENCE
 from tests.support.zoo import trained
 
@@ -65,15 +65,25 @@ def test_a_healthy_network_agrees(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("layer", "cause", "options", "remedy"),
     [
-        (FIRST, verdict.SATURATED, {"passes": pipeline(CutRange(FIRST))}, "--calibration"),
-        (SECOND, verdict.SATURATED, {"passes": pipeline(CutRange(SECOND))}, "--calibration"),
+        (FIRST, verdict.SATURATED, {"passes": pipeline(ShrinkRange(FIRST))}, "--calibration"),
+        (SECOND, verdict.SATURATED, {"passes": pipeline(ShrinkRange(SECOND))}, "--calibration"),
         ("image", verdict.LEVELS, {"passes": pipeline(t_max=2, levels=2)}, "--t-max 4"),
-        (FIRST, verdict.LEVELS, {"passes": pipeline(CutRange(FIRST, 30.0))}, "--calibration"),
+        (FIRST, verdict.LEVELS, {"passes": pipeline(ShrinkRange(FIRST, 30.0))}, "--calibration"),
         (SECOND, verdict.LEVELS, {"calibration": None}, "--calibration on typical data"),
-        (SECOND, verdict.WEIGHTS, {"passes": pipeline(Spoil(SECOND, "weights", 1))}, "--effort 1"),
-        (FIRST, verdict.BIAS, {"passes": pipeline(Spoil(FIRST, "bias", 8))}, "custom passes"),
-        (FIRST, verdict.DEAD, {"passes": pipeline(Spoil(FIRST, "dead", 3))}, "prunes"),
-        (SECOND, verdict.DEAD, {"passes": pipeline(Spoil(SECOND, "dead", 8))}, "prunes"),
+        (
+            SECOND,
+            verdict.WEIGHTS,
+            {"passes": pipeline(CorruptIntegers(SECOND, "weights", 1))},
+            "--effort 1",
+        ),
+        (
+            FIRST,
+            verdict.BIAS,
+            {"passes": pipeline(CorruptIntegers(FIRST, "bias", 8))},
+            "custom passes",
+        ),
+        (FIRST, verdict.DEAD, {"passes": pipeline(CorruptIntegers(FIRST, "dead", 3))}, "prunes"),
+        (SECOND, verdict.DEAD, {"passes": pipeline(CorruptIntegers(SECOND, "dead", 8))}, "prunes"),
         ("scores", verdict.TIES, {"passes": pipeline(output_t_max=4)}, "output_t_max=64"),
     ],
 )

@@ -177,8 +177,8 @@ def trials(kind: str, percent: float, **change: Any) -> Trials:
     options = {"t_max": 16, "effort": 0, "calibration": found.arrays}
     options |= change.get("options", {})
     steps = api.pipeline("reference", None, options)
-    told: Callable[[str], None] = lambda text: None  # noqa: E731
-    return Trials(graph, steps, REFERENCE, found.arrays, found.labels, Budget(kind, percent), told)
+    log: Callable[[str], None] = lambda text: None  # noqa: E731
+    return Trials(graph, steps, REFERENCE, found.arrays, found.labels, Budget(kind, percent), log)
 
 
 def test_one_t_max_for_all_leaves_inputs_and_outputs_their_levels() -> None:

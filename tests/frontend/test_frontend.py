@@ -168,7 +168,7 @@ def test_initialisers_that_are_inputs_are_constants() -> None:
     assert [value.name for value in import_model(proto).graph.inputs] == ["x"]
 
 
-def test_fates() -> None:
+def test_outcomes() -> None:
     body = """
         r = Relu(x) d = Dropout(r) dead = Sigmoid(r) s = Shape(d) e = ConstantOfShape(s)
         m = Identity(w) c = MatMul(d, m) z = Softmax<axis=1>(c) y = Flatten(z)

@@ -130,7 +130,7 @@ def test_unrolled_is_exact(name: str) -> None:
     assert {outcome.kind for outcome in imported.report} <= {"compiled", "constant", "removed"}
 
 
-def test_origin_and_fate_of_nodes_inside() -> None:
+def test_origin_and_outcome_of_nodes_inside() -> None:
     proto = model(
         FLAT, f"y = Loop<body = steps {HEAD} {STEP}>(m, c, x)", m=ints(3), c=TRUE, w=(4, 4)
     )

@@ -29,7 +29,7 @@ class Verdict:
     """Which layer, what is wrong there, the numbers that show it, and the remedy.
 
     ``lost`` is what each source of the layer's error costs: a share of the frames answered
-    otherwise, or of the variance of scores that are no classes; below zero where it mends some.
+    otherwise, or of the variance of scores that are no classes; negative where it corrects some.
     """
 
     layer: str

@@ -20,7 +20,7 @@ class RealScores:
 
     @classmethod
     def of(cls, networks: SideBySide) -> RealScores:
-        """Scores are classes if there is one vector of them a frame."""
+        """Scores are classes if there is one vector of them per frame."""
         scores = tuple(networks.values[name] for name in networks.scores)
         flat = len(scores) == 1 and scores[0][0].size == scores[0].shape[1] > 1
         return cls(scores, flat)

@@ -35,8 +35,8 @@ from qcompiler.passes.quantization.fusion_groups import Group, groups
 from .pairing import MatchedLayer, slice_of
 
 _MEMORY = 1 << 31
-_BYTES_PER_VALUE = 6  # a neuron and frame: the real value, the level, and what is made of them
-_DECOMPOSITION_BYTES = 64  # a neuron and frame of the layer that is looked at
+_BYTES_PER_VALUE = 6  # per neuron and frame: the real value, the level, and what is made of them
+_DECOMPOSITION_BYTES = 64  # per neuron and frame of the layer under analysis
 _MOST = 1000  # frames
 _CHUNK = 1 << 24  # neurons, times frames, whose potentials are computed at once
 
