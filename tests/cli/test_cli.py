@@ -378,7 +378,7 @@ def test_bad_input_gets_one_clear_sentence(run: Any, folder: Path, what: str) ->
     assert messages[0].startswith("error: "), err
     assert sum(text.startswith("error: ") for text in messages) == 1
     assert "Traceback" not in err
-    assert "fault of qcompiler" not in err
+    assert "bug in qcompiler" not in err
     assert sorted(folder.iterdir()) == before
 
 
