@@ -62,12 +62,12 @@ def uniform(trials: Trials) -> Point:
 
 def row(trials: Trials, point: Point, accuracy: float) -> str:
     """A schedule, as estimated with all trials known, and its accuracy on test images."""
-    judged = next(p.judged for p in trials.points if p.levels == point.levels)
-    assert judged is not None
+    estimate = next(p.estimate for p in trials.points if p.levels == point.levels)
+    assert estimate is not None
     name = f"`--t-max {point.uniform}`" if point.uniform else "searched"
     return (
-        f"| {name} | {point.latency} | {point.interval} | {judged.drop:.2f} | {judged.drift:.2f} | "
-        f"{accuracy:.2f} |"
+        f"| {name} | {point.latency} | {point.interval} | {estimate.drop:.2f} | "
+        f"{estimate.drift:.2f} | {accuracy:.2f} |"
     )
 
 

@@ -23,7 +23,7 @@ from .passes import Pipeline, Watcher
 if TYPE_CHECKING:
     import onnx
 
-_COARSE = 16  # a mean or scale above it is that of pixels from 0 to 255
+_PIXEL_THRESHOLD = 16  # a mean or scale above it is that of pixels from 0 to 255
 
 
 def compile(
@@ -51,27 +51,38 @@ def compile(
     labels: Any = None,
     tell: Callable[[str], None] | None = None,
 ) -> Program:
-    """Compile a trained network into a spiking one.
+    """Compile a trained network into a spiking network.
 
-    ``calibration`` is a path, an array ``images x shape``, or arrays by input name; without it
-    ranges come from the weights alone. ``t_max`` is the number of spike times a value can take.
-    ``effort`` 1 repairs accuracy on the calibration data, 2 on more of them, 0 not at all.
-    ``slices`` is the most populations, each with a part of its range, that may code one value.
-    ``percentile`` (above 50, at most 100) cuts ranges there, as the published method does, in
-    place of searching those of least squared error. ``proved`` insists on proofs from the weights
-    where calibration data would leave the weights more bits. ``passes`` replaces the target's
-    pipeline; ``t_max``, ``weight_bits``, ``effort``, ``slices``, ``percentile`` and ``proved`` fill
-    what its text leaves open, and do nothing to a `Pipeline`. ``mean_values``, ``scale_values``,
-    ``reverse_input_channels`` and ``layout`` describe preprocessing that the network shall take
-    in: ``(x - mean) / scale`` for each channel of the raw input.
-    ``allow_products`` compiles products of two values that depend on the data;
-    ``activation_error`` bounds the error of functions that become line segments, as a share of
-    their range (0: half of a level).
-    ``max_drop`` (percentage points of accuracy, which needs ``labels`` of the calibration data: in
-    their file, or a path or array of its own) or ``max_drift`` (percent of answers that change)
-    searches the shortest schedule that keeps within it, in place of ``t_max``; ``tell`` hears of
-    every schedule that is tried, and the manifest keeps them all under ``search``.
-    ``progress`` is told the share of the calibration data that has run, ``watch`` every pass and
+    Data:
+
+    - ``calibration`` is a path, an array ``images x shape``, or arrays by input name. Without it,
+      ranges come from the weights alone.
+    - ``mean_values``, ``scale_values``, ``reverse_input_channels`` and ``layout`` describe
+      preprocessing that becomes part of the network: ``(x - mean) / scale`` per channel of the raw
+      input.
+
+    Coding and accuracy:
+
+    - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per weight.
+    - ``effort`` 0 does not optimize accuracy on the calibration data, 1 does, 2 uses more data.
+    - ``slices`` is the largest number of populations that share the range of one value.
+    - ``percentile`` (above 50, at most 100) clips ranges there. By default, ranges minimize the
+      squared error.
+    - ``proved`` uses only limits that are proven from the weights, even where limits from
+      calibration data would allow more weight bits.
+    - ``allow_products`` compiles products of two values that depend on the data.
+    - ``activation_error`` bounds the error of functions that become line segments, relative to
+      their output range (0: half a level).
+
+    ``passes`` replaces the target's pipeline. The options above fill what its text leaves open;
+    they do not change a `Pipeline`.
+
+    ``max_drop`` (percentage points of accuracy) or ``max_drift`` (percent of changed predictions)
+    searches the schedule of lowest latency within this loss, in place of ``t_max``. ``max_drop``
+    needs ``labels`` of the calibration data: in the data file, or as a path or array. ``tell``
+    receives a line for each measured schedule; the manifest keeps all of them under ``search``.
+
+    ``progress`` receives the fraction of the calibration data that is done, ``watch`` each pass and
     its graph.
 
     Raises a `CompileError` that lists everything that is wrong.
@@ -79,18 +90,21 @@ def compile(
     backend = _backend(target)
     before = preprocessing(mean_values, scale_values, reverse_input_channels, layout)
     if isinstance(model, Graph) and before.active:
-        raise UnsupportedModel("preprocessing is compiled into ONNX models, not into graphs")
+        raise UnsupportedModel("only ONNX models take preprocessing; a Graph must include its own")
     graph = model if isinstance(model, Graph) else import_model(model, before, allow_products).graph
     parts: dict[str, list[int]] = {}
     options: dict[str, Any] = {"progress": progress, "note": parts.__setitem__}
-    options |= {"t_max": _whole(t_max, "t_max"), "weight_bits": _whole(weight_bits, "weight_bits")}
+    options |= {
+        "t_max": _integer(t_max, "t_max"),
+        "weight_bits": _integer(weight_bits, "weight_bits"),
+    }
     options["activation_error"] = activation_error
-    options["effort"] = _whole(effort, "effort")
-    options["slices"] = _whole(slices, "slices")
+    options["effort"] = _integer(effort, "effort")
+    options["slices"] = _integer(slices, "slices")
     options["proved"] = proved
     if percentile is not None:
         if calibration is None:
-            raise PipelineError("percentile needs calibration data, whose ranges it cuts")
+            raise PipelineError("percentile needs calibration data: give --calibration")
         options |= {"method": "percentile", "percentile": percentile}
     options["low"], options["high"] = 0.0, assumed_high(mean_values, scale_values)
     found = None
@@ -102,13 +116,13 @@ def compile(
     if budget is not None:
         known = given.labels if labels is None else data.labels_of(labels, len(given))
         if budget.kind == "drop" and known is None:
-            message = "max-drop needs labels of the calibration data; max-drift needs none"
+            message = "max-drop needs labels of the calibration data: give --labels"
             raise DataError(message)
         from qcompiler.search.search import search
         from qcompiler.search.trials import Trials
 
         images = given.arrays
-        found = search(Trials(graph, steps, backend, images, known, budget, tell or _silent))
+        found = search(Trials(graph, steps, backend, images, known, budget, tell or _ignore))
         steps = found.pipeline
     parts.clear()
     recorder = ScaleRecorder(graph, options.get("calibration"), watch, parts)
@@ -139,11 +153,11 @@ def _budget(max_drop: float | None, max_drift: float | None, calibration: Any) -
     if not 0 <= percent <= 100:
         raise PipelineError(f"max-{kind} must be from 0 to 100 percent, not {percent:g}")
     if calibration is None:
-        raise PipelineError(f"max-{kind} needs calibration data to measure on")
+        raise PipelineError(f"max-{kind} needs calibration data: give --calibration")
     return Budget(kind, float(percent))
 
 
-def _silent(text: str) -> None:
+def _ignore(text: str) -> None:
     """Hear nothing."""
 
 
@@ -162,14 +176,14 @@ def preprocessing(
 def assumed_high(mean_values: Sequence[float], scale_values: Sequence[float]) -> float:
     """The largest input that is assumed without calibration data; the smallest is 0."""
     largest = max((*mean_values, *scale_values), default=1.0)
-    return 255.0 if largest > _COARSE else max(1.0, largest)
+    return 255.0 if largest > _PIXEL_THRESHOLD else max(1.0, largest)
 
 
-def _whole(number: Any, name: str) -> int:
+def _integer(number: Any, name: str) -> int:
     try:
         return index(number)
     except TypeError:
-        raise PipelineError(f"{name} must be a whole number, not {number!r}") from None
+        raise PipelineError(f"{name} must be an integer, not {number!r}") from None
 
 
 def load(directory: str | Path) -> Program:
@@ -217,7 +231,7 @@ def _check(graph: Graph, backend: Backend) -> None:
     try:
         verify(graph, *backend.requires)
     except InvalidGraph as error:
-        heading = f"the pipeline's result is no program for {backend.name}"
+        heading = f"the pipeline does not produce a valid program for {backend.name}"
         raise InvalidGraph(heading, *error.diagnostics) from error
 
 

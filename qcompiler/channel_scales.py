@@ -1,7 +1,7 @@
 """What a manifest remembers of channels.
 
 `equalize` divides channels by factors, `split-ranges` parts them. A compiled program has both in
-its weights, from which they cannot be told; whoever compares its values with those of the real
+its weights, where they cannot be recognized; whoever compares its values with those of the real
 network needs them.
 """
 
@@ -67,7 +67,7 @@ def _ratios(before: Graph, after: Graph, data: tuple[Array, ...]) -> dict[str, l
     spiking |= {node.result.name for node in after.nodes if isinstance(node.op, MaxPool)}
     names = [n.result.name for n in after.nodes if shapes.get(n.result.name) == n.result.type.shape]
     names = [name for name in names if name in spiking]
-    one, other = (_power(graph, part, names) for graph in (before, after))
+    one, other = (_channel_energy(graph, part, names) for graph in (before, after))
     found = {}
     for name in names:
         ratio = np.sqrt(one[name] / np.where(other[name] > 0, other[name], 1))
@@ -77,7 +77,7 @@ def _ratios(before: Graph, after: Graph, data: tuple[Array, ...]) -> dict[str, l
     return found
 
 
-def _power(graph: Graph, data: tuple[Array, ...], names: list[str]) -> dict[str, Array]:
+def _channel_energy(graph: Graph, data: tuple[Array, ...], names: list[str]) -> dict[str, Array]:
     """Sum of squares of every channel."""
     found: dict[str, Array] = {}
     for values in run(graph, data, names):
@@ -132,10 +132,10 @@ def check_channels(
 
 
 def does_not_fit(name: str) -> ProgramError:
-    """For a part of a value that a manifest does not tell right."""
+    """The error for channels that do not fit the manifest."""
     return ProgramError(f"the manifest's {_PARTS} do not fit %{name}: compile the model again")
 
 
 def spread(array: Array, shape: tuple[int, ...]) -> Array:
-    """One number a channel, shaped to spread over ``frames x shape``."""
+    """One number per channel, shaped to broadcast over ``frames x shape``."""
     return array.reshape(-1, *(1,) * (len(shape) - 1))

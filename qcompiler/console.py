@@ -34,11 +34,11 @@ def guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Na
     except (Exception, KeyboardInterrupt) as error:
         if arguments.verbose:
             screen(err=True).print_exception()
-        fail(_sentence(error))
+        fail(_message(error))
         return 1
 
 
-def _sentence(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     match error:
         case CompileError():
             return str(error)
@@ -51,7 +51,7 @@ def _sentence(error: BaseException) -> str:
         case _:
             return (
                 f"error: {type(error).__name__}: {error}\n"
-                "   = help: this is a fault of qcompiler; run with -v and report what it prints"
+                "   = help: this is a bug in qcompiler: run with -v and report the output"
             )
 
 
@@ -111,9 +111,10 @@ def add_verbosity(parser: argparse.ArgumentParser) -> None:
     """Add -v, -q, --json and --version."""
     import qcompiler
 
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
     loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-v", "--verbose", action="store_true", help="tell more; show tracebacks")
+    details = "print more details; show tracebacks"
+    loudness.add_argument("-v", "--verbose", action="store_true", help=details)
     loudness.add_argument("-q", "--quiet", action="store_true", help="print results only")
     version = f"%(prog)s {qcompiler.__version__}"
     parser.add_argument("--version", action="version", version=version)

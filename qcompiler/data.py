@@ -24,7 +24,7 @@ _LABELS = ("labels", "y")
 
 @dataclass(frozen=True)
 class Data:
-    """One array an input, ``frames x shape``, and labels if there are any."""
+    """One array per input, ``frames x shape``, and labels if there are any."""
 
     arrays: tuple[Array, ...]
     labels: Array | None = None
@@ -38,13 +38,13 @@ class Data:
         return Data(tuple(array[:count] for array in self.arrays), labels)
 
     def spread(self, count: int) -> Data:
-        """So many frames, evenly spread: files are often sorted by class."""
+        """This many frames, evenly spread: files are often sorted by class."""
         labels = None if self.labels is None else sample((self.labels,), count)[0]
         return Data(sample(self.arrays, count), labels)
 
 
 def read(source: Any, inputs: Inputs, layout: str | None = None) -> Data:
-    """Read data from a path, an array, arrays by name or a sequence of arrays, one an input.
+    """Read data from a path, an array, arrays by name or a sequence of arrays, one per input.
 
     Arrays are rearranged to ``frames x shape`` where only one way to do so makes sense, or
     ``layout`` (what the network takes) decides. Raises DataError for anything else.
@@ -55,7 +55,7 @@ def read(source: Any, inputs: Inputs, layout: str | None = None) -> Data:
         found = Data(_choose(named, inputs, str(source)), label)
     elif isinstance(source, Mapping):
         if missing := [name for name, _ in inputs if name not in source]:
-            raise DataError(f"the data have no array for {', '.join(missing)}")
+            raise DataError(f"the data hold no array for the input {', '.join(missing)}")
         found = Data(tuple(np.asarray(source[name]) for name, _ in inputs))
     elif isinstance(source, Sequence):
         found = Data(tuple(map(np.asarray, source)))
@@ -71,7 +71,7 @@ def labels_of(source: Any, count: int) -> Array:
         source = next((named[key] for key in (*_LABELS, *named) if key in named), None)
     labels = np.asarray(source)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError("labels must be one integer a frame")
+        raise DataError("labels must be one integer per frame")
     if len(labels) != count:
         raise DataError(f"there are {len(labels)} labels for {count} calibration inputs")
     return labels
@@ -96,7 +96,7 @@ def _choose(named: dict[str, Array], inputs: Inputs, where: str) -> tuple[Array,
         return tuple(named[name] for name, _ in inputs)
     if len(inputs) > 1:
         names = ", ".join(name for name, _ in inputs)
-        raise DataError(f"{where} needs one array an input: {names}")
+        raise DataError(f"{where} needs one array per input: {names}")
     for key in (*_IMAGES, *(key for key in named if key not in _LABELS)):
         if key in named:
             return (named[key],)
@@ -110,10 +110,10 @@ def _fit(data: Data, inputs: Inputs, layout: str | None) -> Data:
     arrays = tuple(fit(array, shape, layout, name) for array, (name, shape) in pairs)
     lengths = {len(array) for array in arrays}
     if len(lengths) > 1:
-        raise DataError(f"the inputs differ in length: {sorted(lengths)}")
+        raise DataError(f"the inputs differ in their number of samples: {sorted(lengths)}")
     if data.labels is not None:
         if np.ndim(data.labels) != 1 or np.asarray(data.labels).dtype.kind not in "iu":
-            raise DataError("labels must be one integer a frame")
+            raise DataError("labels must be one integer per frame")
         if len(data.labels) not in lengths:
             raise DataError(f"there are {len(data.labels)} labels for {len(arrays[0])} inputs")
     if not lengths or not min(lengths):
@@ -122,28 +122,39 @@ def _fit(data: Data, inputs: Inputs, layout: str | None) -> Data:
 
 
 def check_labels(labels: Array, classes: int) -> None:
-    """DataError unless all labels are classes of an output of so many elements."""
+    """DataError unless all labels are classes of an output with this many elements."""
     if not 0 <= labels.min() <= labels.max() < classes:
-        raise DataError(f"labels must be from 0 to {classes - 1}, the classes of the output")
+        raise DataError(f"labels must lie between 0 and {classes - 1}, the classes of the output")
 
 
 def fit(array: Array, shape: tuple[int, ...], layout: str | None, name: str = "input") -> Array:
     """Arrange ``frames x ..`` as ``frames x shape``; DataError if that is unclear or impossible."""
     if np.ndim(array) == 0 or array.dtype.kind not in "uifb":
-        raise DataError(f"the array for {name} holds no frames of numbers")
+        raise DataError(f"the array for {name} must hold numbers, one sample per row")
     arranged = _arranged(array, shape, layout)
     if arranged is None and array.shape == shape:
         raise DataError(
-            f"the array for {name} is one sample, of shape {shape}: put an axis of frames in "
-            f"front, {(1, *shape)}"
+            f"the array for {name} is a single sample of shape {shape}: add a batch axis, "
+            f"{(1, *shape)}"
         )
     if arranged is None:
-        told = ", or give qcompile --layout nhwc or nchw" if len(array.shape) == 4 else ""
-        raise DataError(
-            f"data of shape {array.shape[1:]} a frame do not fit the input {name} of shape "
-            f"{shape}: arrange them so{told}"
-        )
+        raise DataError(_mismatch(array.shape[1:], shape, name))
     return arranged.reshape(len(array), *shape)
+
+
+def _mismatch(sample: tuple[int, ...], shape: tuple[int, ...], name: str) -> str:
+    """Why samples of a shape cannot be arranged as an input, and what to do."""
+    if sample == shape:
+        return (
+            f'each sample for input "{name}" has shape {sample}, which leaves open which axis '
+            "holds the channels: compile with --layout nhwc or nchw"
+        )
+    text = f'each sample has shape {sample}, but input "{name}" expects {shape}'
+    wanted = f"({', '.join(('N', *map(str, shape)))})"
+    if prod(sample) != prod(shape):
+        return f"{text}: give data of shape {wanted}"
+    hint = ", or compile with --layout nhwc or nchw" if len(sample) == 3 else ""
+    return f"{text}: reshape the data to {wanted}{hint}"
 
 
 def _arranged(array: Array, shape: tuple[int, ...], layout: str | None) -> Array | None:

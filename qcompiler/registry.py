@@ -65,7 +65,7 @@ def _plugins(group: str) -> dict[str, EntryPoint]:
         if point.name in ours or (other is not None and other != point):
             raise PipelineError(
                 f"{_owner(point)} declares {group} '{point.name}', which "
-                f"{_owner(other) if other else 'qcompiler'} has already"
+                f"{_owner(other) if other else 'qcompiler'} declares already"
             )
         found[point.name] = point
     return found
@@ -78,7 +78,7 @@ def _load(group: str, name: str) -> Any:
     try:
         return point.load()
     except Exception as error:
-        raise PipelineError(f"the plugin {name} of {_owner(point)} fails: {error}") from error
+        raise PipelineError(f"the plugin {name} of {_owner(point)} cannot load: {error}") from error
 
 
 def _owner(point: EntryPoint) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qcompiler import api, data
 from qcompiler.console import screen, table
-from qcompiler.frontend.import_model import Fate, Preprocessing, check_model, import_model
+from qcompiler.frontend.import_model import NodeOutcome, Preprocessing, check_model, import_model
 from qcompiler.frontend.importers.table import UNROLLED
 from qcompiler.ir import Graph, Node, size
 from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
@@ -18,23 +18,23 @@ from qcompiler.passes import Pipeline
 from qcompiler.passes.lower_activations import Fitted, LowerActivations, product_neurons
 from qcompiler.passes.quantization.fusion_groups import groups
 
-_MEANING = {
+_OUTCOME_TEXTS = {
     "constant": "evaluated at compile time",
     "removed": "has no effect at inference",
-    "host": "done on the decoded outputs",
-    "compiled": "folded away",
+    "host": "computed on the decoded outputs",
+    "compiled": "folded into another layer",
 }
 
 _CELLS = ("GRU", "LSTM", "RNN")
 
 
 def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) -> int:
-    """Print the fate of every node; returns 1 if any is refused.
+    """Print what becomes of every node; returns 1 if any is refused.
 
     With calibration data, functions and products are fitted, so that their cost is known.
     """
-    fates = check_model(model, preprocessing, given.allow_products)
-    refused = any(fate.kind == "refused" for fate in fates)
+    outcomes = check_model(model, preprocessing, given.allow_products)
+    refused = any(outcome.kind == "refused" for outcome in outcomes)
     places: dict[str, str] = {}
     lowered: dict[str, str] = {}
     if not refused:
@@ -44,35 +44,37 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
         lowered = _estimated(folded)
         if given.calibration is not None:
             lowered |= _fitted(_fits(graph, given))
-        cells = [fate.name for fate in fates if fate.op_type in _CELLS]
+        cells = [outcome.name for outcome in outcomes if outcome.op_type in _CELLS]
         lowered |= _unrolled(folded, cells, lowered)
     rows = []
-    for fate in fates:
-        rows.append((fate.name, fate.op_type, *_told(fate, places, lowered, refused)))
+    for outcome in outcomes:
+        rows.append(
+            (outcome.name, outcome.op_type, *_outcome_text(outcome, places, lowered, refused))
+        )
     columns = ("node", "operator", "becomes", "how")
     if given.json:
         nodes = [dict(zip(columns, row, strict=True)) for row in rows]
-        print(json.dumps({"nodes": nodes, "refused": sum(f.kind == "refused" for f in fates)}))
+        print(json.dumps({"nodes": nodes, "refused": sum(f.kind == "refused" for f in outcomes)}))
     else:
         counts = Counter(kind for _, _, kind, _ in rows)
         summary = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         screen().print(table(columns, rows))
-        print(f"\n{len(fates)} nodes: {summary}")
+        print(f"\n{len(outcomes)} nodes: {summary}")
     return int(refused)
 
 
-def _told(
-    fate: Fate, places: dict[str, str], lowered: dict[str, str], refused: bool
+def _outcome_text(
+    outcome: NodeOutcome, places: dict[str, str], lowered: dict[str, str], refused: bool
 ) -> tuple[str, str]:
     """What a node becomes, and how."""
-    if fate.kind != "compiled":
-        return fate.kind, _why(fate, places)
-    if fate.op_type in UNROLLED:
-        return "lowered", fate.reason or ""
-    if fate.name in lowered:
-        return "lowered", lowered[fate.name]
-    told = "synapses, populations or gates" if refused else _why(fate, places)
-    return fate.kind, fate.reason or told
+    if outcome.kind != "compiled":
+        return outcome.kind, _why(outcome, places)
+    if outcome.op_type in UNROLLED:
+        return "lowered", outcome.reason or ""
+    if outcome.name in lowered:
+        return "lowered", lowered[outcome.name]
+    text = "synapses, populations or gates" if refused else _why(outcome, places)
+    return outcome.kind, outcome.reason or text
 
 
 def _fits(graph: Graph, given: argparse.Namespace) -> list[Fitted]:
@@ -105,7 +107,7 @@ def _cost(fits: list[Fitted]) -> str:
     what = f"{count} line segment{'s' * (count != 1)}"
     if len(fits) > 1:
         what = f"{len(fits)} functions"
-    return f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output's range"
+    return f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output range"
 
 
 def _estimated(graph: Graph) -> dict[str, str]:
@@ -113,9 +115,9 @@ def _estimated(graph: Graph) -> dict[str, str]:
     found: dict[str, str] = {}
     for node in graph.nodes:
         if isinstance(node.op, Function | Multiply):
-            each = f"about {product_neurons(16)} neurons a product at 16 levels"
+            each = f"about {product_neurons(16)} neurons per product at 16 levels"
             what = "line segments" if isinstance(node.op, Function) else f"squares, {each}"
-            text = f"{what}; --calibration tells how many and their error"
+            text = f"{what}; their number and error need --calibration"
             found.update(dict.fromkeys(node.origin, text))
     return found
 
@@ -129,14 +131,14 @@ def _unrolled(graph: Graph, cells: list[str], lowered: dict[str, str]) -> dict[s
     found = {}
     for name in cells:
         sizes = [size(g.result.type) for g in groups(graph) if name in g.origin]
-        layers = f"unrolled into {len(sizes)} layers of {sum(sizes):,} neurons in all"
+        layers = f"unrolled into {len(sizes)} layers with {sum(sizes):,} neurons in total"
         found[name] = f"{layers}; {lowered[name]}" if name in lowered else layers
     return found
 
 
-def _why(fate: Fate, places: dict[str, str]) -> str:
-    found = fate.reason or places.get(fate.name) or _MEANING.get(fate.kind, "")
-    return f"{found}; {fate.help}" if fate.help else found
+def _why(outcome: NodeOutcome, places: dict[str, str]) -> str:
+    found = outcome.reason or places.get(outcome.name) or _OUTCOME_TEXTS.get(outcome.kind, "")
+    return f"{found}; {outcome.help}" if outcome.help else found
 
 
 def _places(graph: Graph) -> dict[str, str]:
@@ -147,9 +149,9 @@ def _places(graph: Graph) -> dict[str, str]:
             case MaxPool():
                 text = f"first-spike gates %{node.result.name}, {size(node.result.type)} neurons"
             case op if isinstance(op, View):
-                text = "rearranges spikes, costs nothing"
+                text = "rearranges spikes, needs no neurons"
             case Concat():
-                text = _MEANING["host"]
+                text = _OUTCOME_TEXTS["host"]
             case _:
                 continue
         places.update(dict.fromkeys(node.origin, text))

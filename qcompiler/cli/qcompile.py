@@ -18,21 +18,21 @@ from qcompiler.passes.lower_activations import LowerActivations
 from qcompiler.search import report
 
 from .check import check
-from .summary import tell, tell_fits
+from .summary import print_fits, print_summary
 
 _EPILOG = """\
 examples:
   qcompile model.onnx --calibration images.npz --scale-values 255
   qcompile model.onnx --target reference --t-max 32 -o model.out
   qcompile model.onnx --calibration images.npz --max-drift 1 --sweep front.svg
-  qcompile model.onnx --check                      what becomes of every node
+  qcompile model.onnx --check                      how each node is compiled
   qcompile model.onnx --emit snn                   print the spiking network, write nothing
   qcompile model.onnx --passes "fold-batchnorm,my_package.passes:Mine{depth=2},normalize,\\
       quantize,assign-windows,insert-readout"
 
-DATA is an .npz (images, x, inputs or the model's input names; labels or y, which only --max-drop
-reads) or an .npy.
-Exit status: 0 done, 1 refused or failed with a message, 2 wrong usage.
+DATA is an .npy file, or an .npz file with arrays named images, x, inputs or as the model's inputs.
+Labels are an array named labels or y; only --max-drop reads them.
+Exit status: 0 success, 1 model refused or error, 2 wrong usage.
 """
 
 
@@ -43,14 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.model is None and not given.list:
         parser.error("the following arguments are required: MODEL.onnx")
     if (given.sweep or given.labels) and not _searches(given):
-        parser.error("--sweep and --labels belong to --max-drop or --max-drift")
+        parser.error("--sweep and --labels need --max-drop or --max-drift")
     return guarded(_run, given)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="qcompile",
-        description="Compile a trained network (ONNX) into a spiking network, one spike a value.",
+        description="Compile a trained ONNX network into a spiking network: one spike per value.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -58,48 +58,57 @@ def _parser() -> argparse.ArgumentParser:
     add("model", metavar="MODEL.onnx", nargs="?", type=Path, help="the trained network")
     add("-o", "--output", metavar="DIR", type=Path, help="program directory (MODEL.TARGET)")
     add("--target", default="loihi", help="loihi (default), loihi1, reference, or a plugin's")
-    add("--calibration", metavar="DATA", type=Path, help="typical inputs, to find value ranges")
-    add("--t-max", metavar="N", type=int, default=16, help="spike times a value can take (16)")
-    add("--allow-products", action="store_true", help="products of two values, of many neurons")
-    error = "error of fitted functions, as a share of their range (half a level)"
+    add("--calibration", metavar="DATA", type=Path, help="typical inputs, to measure value ranges")
+    add("--t-max", metavar="N", type=int, default=16, help="number of spike times per value (16)")
+    products = "compile products of two data-dependent values; this takes many neurons"
+    add("--allow-products", action="store_true", help=products)
+    error = "largest error of fitted functions, relative to their output range (half a level)"
     add("--activation-error", metavar="E", type=float, default=0.0, help=error)
-    add("--weight-bits", metavar="N", type=int, default=8, help="bits of a weight (8)")
+    add("--weight-bits", metavar="N", type=int, default=8, help="bits per weight (8)")
     add(
         "--effort",
         type=int,
         choices=(0, 1, 2),
         default=1,
-        help="repairing accuracy on calibration data: none, some (1), more",
+        help="accuracy optimization on calibration data: 0 none, 1 some (default), 2 more",
     )
-    parts = "most populations of one value, each a slice of its range: more levels, same time (4)"
+    parts = "largest number of populations that share the range of one value (4): more levels, "
+    parts += "same latency"
     add("--slices", metavar="N", type=int, default=4, help=parts)
-    cut = "cut ranges at a percentile of the calibration data (searched: least squared error)"
+    cut = "clip ranges at this percentile of the calibration data (default: least squared error)"
     add("--percentile", metavar="P", type=float, help=cut)
-    add("--proved", action="store_true", help="no limits from calibration data, proofs only")
+    proofs = "use only limits that are proven from the weights, none from calibration data"
+    add("--proved", action="store_true", help=proofs)
     found = parser.add_argument_group(
-        "search of the shortest schedule, in place of --t-max, on the calibration data"
+        "search for the schedule of lowest latency on the calibration data, in place of --t-max"
     )
     add = found.add_argument
     most = found.add_mutually_exclusive_group()
-    drop = "percentage points of accuracy that may be lost; needs labels"
+    drop = "largest loss of accuracy in percentage points; needs labels"
     most.add_argument("--max-drop", metavar="P", type=float, help=drop)
-    drift = "percent of answers that may become others"
+    drift = "largest share of changed predictions in percent"
     most.add_argument("--max-drift", metavar="P", type=float, help=drift)
-    add("--labels", metavar="FILE", type=Path, help="labels, if they are not with the data")
-    sweep = "write what was tried: .csv or .json is a table, .svg a plot; may be repeated"
+    add("--labels", metavar="FILE", type=Path, help="labels, if DATA does not hold them")
+    sweep = "write all measured schedules: a table (.csv, .json) or a plot (.svg); repeatable"
     add("--sweep", metavar="FILE", type=_sweep, action="append", default=[], help=sweep)
-    what = parser.add_argument_group("preprocessing, compiled into the network: (x - mean) / scale")
+    what = parser.add_argument_group(
+        "preprocessing that becomes part of the network: (x - mean) / scale"
+    )
     add = what.add_argument
-    add("--layout", choices=("nhwc", "nchw"), help="where the model has its channels")
-    add("--mean-values", metavar="a,b,c", type=_numbers, default=(), help="one, or one a channel")
-    add("--scale-values", metavar="a,b,c", type=_numbers, default=(), help="one, or one a channel")
-    add("--reverse-input-channels", action="store_true", help="RGB data to a BGR model, and back")
-    seen = parser.add_argument_group("looking inside")
+    add("--layout", choices=("nhwc", "nchw"), help="the model's input layout")
+    each = "one number, or one per channel"
+    add("--mean-values", metavar="a,b,c", type=_numbers, default=(), help=each)
+    add("--scale-values", metavar="a,b,c", type=_numbers, default=(), help=each)
+    swap = "swap RGB and BGR"
+    add("--reverse-input-channels", action="store_true", help=swap)
+    seen = parser.add_argument_group("inspection")
     add = seen.add_argument
     add("--passes", metavar="PIPELINE", help="passes to run instead of the target's")
-    add("--emit", choices=("ir", "snn"), help="print tensor or spiking level; write nothing")
-    add("--print-after", metavar="PASS", help="print the graph after a pass, or after all")
-    add("--check", action="store_true", help="what becomes of every node; 1 if any is refused")
+    emit = "print the tensor graph (ir) or the spiking network (snn); write nothing"
+    add("--emit", choices=("ir", "snn"), help=emit)
+    add("--print-after", metavar="PASS", help="print the graph after this pass, or after all")
+    how = "show how each node is compiled; exit status 1 if any is refused"
+    add("--check", action="store_true", help=how)
     add("--list", action="store_true", help="list targets, passes and engines")
     add_verbosity(parser)
     return parser
@@ -133,7 +142,7 @@ def _run(given: argparse.Namespace) -> int:
         if not path.resolve().parent.is_dir():
             raise PipelineError(f"there is no folder {path.parent} for --sweep")
         if path.exists() and not path.is_file():
-            raise PipelineError(f"{path} is no regular file: choose another --sweep")
+            raise PipelineError(f"{path} is not a regular file: choose another --sweep")
     watcher = _Watcher(given)
     if given.emit:
         return _emit(given, watcher)
@@ -144,7 +153,7 @@ def _run(given: argparse.Namespace) -> int:
     program.save(output)
     for path in given.sweep:
         report.write(path, program.manifest["search"])
-    tell(given, program, output)
+    print_summary(given, program, output)
     return 0
 
 
@@ -157,7 +166,7 @@ def _emit(given: argparse.Namespace, watcher: _Watcher) -> int:
             raise
     graph = watcher.tensor_level if given.emit == "ir" else watcher.last
     if graph is None:
-        raise PipelineError("no pass of the pipeline leaves a graph of the tensor level")
+        raise PipelineError("the pipeline leaves no graph at the tensor level")
     print(json.dumps({"graph": show(graph)}) if given.json else show(graph), end="")
     return 0
 
@@ -183,7 +192,7 @@ class _Watcher:
         searched = ["clip-outputs", "assign-levels"] if _searches(given) else []
         if self.wanted not in (None, "all", *names, *searched):
             known = ", ".join(names + searched)
-            raise PipelineError(f"--print-after knows no pass {self.wanted}: all, or {known}")
+            raise PipelineError(f"no pass is named {self.wanted}: choose all, or one of {known}")
         self._left = len(names)
 
     @property
@@ -193,7 +202,7 @@ class _Watcher:
 
     def __call__(self, step: Pass, graph: Graph) -> None:
         if isinstance(step, LowerActivations) and not self.quiet and self.last is not None:
-            tell_fits(list(step.fits(self.last)), self.verbose)
+            print_fits(list(step.fits(self.last)), self.verbose)
         self._left -= 1
         self.last = graph
         if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):
@@ -211,8 +220,8 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
         high = api.assumed_high(given.mean_values, given.scale_values)
         warn(
             "no --calibration: ranges come from the weights alone, for inputs from "
-            f"0 to {high:g}; they are far wider than real values, so expect to need a much larger "
-            "--t-max, or to lose accuracy"
+            f"0 to {high:g}. They are much wider than the real values: expect to need a much "
+            "larger --t-max, or to lose accuracy"
         )
     with progress("calibrating" if given.calibration else "compiling", given.quiet) as bar:
         return api.compile(

@@ -24,9 +24,11 @@ from qcompiler.console import add_verbosity, guarded, progress, screen
 from qcompiler.explain.diagnosis import Explanation, explain
 from qcompiler.explain.measure.onnx_reference import run_onnx
 from qcompiler.explain.page import page
-from qcompiler.explain.text import tell
+from qcompiler.explain.text import print_explanation
 from qcompiler.ir import CompileError, ProgramError
 from qcompiler.ir.spiking.integer_network import neuron_count
+
+from .summary import guarantees
 
 _EPILOG = """\
 examples:
@@ -35,8 +37,8 @@ examples:
   qrun model.loihi test.npz -o outputs.npz          decoded outputs, in real units
   qrun model.loihi test.npz --against model.onnx --explain --page why.html
 
-Accuracies and agreement are shares between 0 and 1 in JSON. Steps count from 0, the first step of
-a frame's input. Exit status: 0 done, 1 failed with a message, 2 wrong usage.
+In JSON, accuracies and agreement are fractions from 0 to 1. Step 0 is the first step of a frame's
+input. Exit status: 0 success, 1 error, 2 wrong usage.
 """
 
 
@@ -53,24 +55,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="qrun",
-        description="Run a program that qcompile wrote: accuracy, spikes, events and latency.",
+        description="Run a compiled program; measure accuracy, spikes, synaptic events, latency.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("program", metavar="DIR", type=Path, help="the compiled program")
-    add("data", metavar="DATA", type=Path, help=".npz with images and maybe labels, or .npy")
+    add("data", metavar="DATA", type=Path, help=".npz with images and optional labels, or .npy")
     add(
         "--engine",
         metavar="NAME",
         type=_engine,
         default="fast",
-        help="fast (the default), steps, lava, or another of `qcompile --list`",
+        help="fast (default), steps, lava, or another engine from `qcompile --list`",
     )
     add("--against", metavar="MODEL.onnx", type=Path, help="compare with this ONNX model")
-    add("--explain", action="store_true", help="with --against: where they part, and why")
-    add("--page", metavar="PAGE.html", type=Path, help="explain, and draw every layer on a page")
-    add("--limit", metavar="N", type=_positive, help="run the first N frames only")
+    why = "with --against: find the layer and the cause of differing predictions"
+    add("--explain", action="store_true", help=why)
+    plots = "as --explain, and write an HTML page with plots of every layer"
+    add("--page", metavar="PAGE.html", type=Path, help=plots)
+    add("--limit", metavar="N", type=_positive, help="run only the first N frames")
     add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
     add_verbosity(parser)
     return parser
@@ -105,7 +109,7 @@ def _run(given: argparse.Namespace) -> int:
             if path and read and path.exists() and path.samefile(read):
                 raise ProgramError(f"{path} holds {what}: choose another {option}")
         if path and path.resolve().is_relative_to(given.program.resolve()):
-            raise ProgramError(f"{path} is in the program's folder: choose another {option}")
+            raise ProgramError(f"{path} is in the program directory: choose another {option}")
     with progress(f"running on {given.engine}", given.quiet) as bar:
         measured = program.measure(
             *found.arrays,
@@ -125,9 +129,9 @@ def _run(given: argparse.Namespace) -> int:
         return 0
     short = summarize_calibrated_limits(program.graph, measured.counters, given.engine)
     checks = figures["unproved_checks"] if given.verbose else [short]
-    _tell(figures, checks, _ties(measured))
+    _print_figures(figures, checks, _ties(measured))
     if explanation is not None:
-        tell(explanation)
+        print_explanation(explanation)
     return 0
 
 
@@ -200,7 +204,7 @@ def _share(one: np.ndarray[Any, Any] | None, other: np.ndarray[Any, Any] | None)
 def _write(path: Path, option: str, save: Callable[[Path], None]) -> None:
     given, path = path, path.resolve()
     if path.exists() and not path.is_file():
-        raise ProgramError(f"{given} is no regular file: choose another {option}")
+        raise ProgramError(f"{given} is not a regular file: choose another {option}")
     staged = path.with_name(f".{path.name}.part")
     try:
         save(staged)
@@ -211,7 +215,7 @@ def _write(path: Path, option: str, save: Callable[[Path], None]) -> None:
         staged.unlink(missing_ok=True)
 
 
-def _tell(figures: dict[str, Any], unproved: list[str], ties: float | None) -> None:
+def _print_figures(figures: dict[str, Any], unproved: list[str], ties: float | None) -> None:
     def percent(value: float | None) -> str:
         return "unknown" if value is None else f"{100 * value:.2f} %"
 
@@ -222,16 +226,16 @@ def _tell(figures: dict[str, Any], unproved: list[str], ties: float | None) -> N
         ("ANN", percent(figures["ann_accuracy"])),
         ("agreement", percent(figures["agreement"])),
         ("ties", "unknown" if ties is None else f"{percent(ties)} of frames"),
-        ("spikes", f"{figures['spikes_per_neuron']:.2f} a neuron a frame"),
-        ("events", f"{figures['synaptic_events_per_frame']:,.0f} synaptic events a frame"),
+        ("spikes", f"{figures['spikes_per_neuron']:.2f} per neuron and frame"),
+        ("events", f"{figures['synaptic_events_per_frame']:,.0f} synaptic events per frame"),
         (
             "latency",
             f"first output spike at step {figures['first_spike_steps']:.1f}, "
             f"last at {figures['latency_steps']}",
         ),
-        ("throughput", f"a frame every {figures['frame_interval_steps']} steps"),
+        ("throughput", f"one frame every {figures['frame_interval_steps']} steps"),
         ("saturated", percent(figures["saturated_fraction"])),
-        ("unproved", "\n            ".join(filter(None, unproved)) or "none"),
+        ("guarantees", guarantees("\n            ".join(filter(None, unproved)))),
     ):
         if value != "unknown":
             console.print(f"{name:<12}{value}", soft_wrap=True, markup=False)

@@ -17,12 +17,12 @@ from qcompiler.console import screen, table, warn
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes.lower_activations import Fitted
-from qcompiler.search.report import front
+from qcompiler.search.report import schedule_table
 
 _ENOUGH_BITS = 6  # below which rounded weights are known to cost accuracy
 
 
-def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
+def print_summary(given: argparse.Namespace, program: Program, output: Path) -> None:
     """Say what was compiled, as the options given want it: a table, a few lines, JSON, nothing."""
     report = program.report()
     coarse = [
@@ -32,8 +32,8 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
     ]
     if coarse and not given.quiet:
         warn(
-            f"the target's limits leave few bits to the weights of {', '.join(coarse)}: a smaller "
-            "--t-max leaves more, or accuracy may suffer"
+            f"the target's limits leave few weight bits in {', '.join(coarse)}: accuracy may "
+            "suffer; a smaller --t-max leaves more bits"
         )
     searched = program.manifest.get("search")
     if given.json:
@@ -54,30 +54,35 @@ def tell(given: argparse.Namespace, program: Program, output: Path) -> None:
             "bits",
             "first",
             "last",
-            *(("waits",) if waiting else ()),
+            *(("delays",) if waiting else ()),
             "cores",
             "fullest core",
-            "from",
+            "nodes",
         )
         console.print(table(columns, [_row(p, waiting) for p in report.populations]))
         console.print(f"\npipeline  {program.manifest['pipeline']}", soft_wrap=True)
     if searched:
-        console.print(table(*front(searched)))
+        console.print(table(*schedule_table(searched)))
         console.print()
-    unproved = "\n           ".join(report.unproved_checks) if given.verbose else ""
+    unproved = "\n            ".join(report.unproved_checks) if given.verbose else ""
     unproved = unproved or summarize_calibrated_limits(program.graph)
     for name, value in (
         ("compiled", f"{given.model.name} for {report.target}, t_max {_t_max(program.graph)}"),
         ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
-        ("synapses", f"{report.synapses:,}, each reached by one spike a frame"),
+        ("synapses", f"{report.synapses:,} ({report.synapses:,} synaptic events per frame)"),
         ("latency", f"last output spike at step {report.latency_steps}"),
-        ("throughput", f"a frame every {report.frame_interval_steps} steps"),
+        ("throughput", f"one frame every {report.frame_interval_steps} steps"),
         ("chip", _chip(report)),
-        ("unproved", unproved or "none, all are proved from the weights"),
+        ("guarantees", guarantees(unproved)),
         ("written", str(output)),
     ):
         if value:
-            console.print(f"{name:<11}{value}", soft_wrap=True, markup=False)
+            console.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
+
+
+def guarantees(unproved: str) -> str:
+    """What is said of the limits: ``unproved`` are those that rest on calibration data."""
+    return f"not proven: {unproved}" if unproved else "all limits proven from the weights"
 
 
 def _t_max(graph: Graph) -> str:
@@ -87,18 +92,19 @@ def _t_max(graph: Graph) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def tell_fits(fits: Sequence[Fitted], verbose: bool) -> None:
+def print_fits(fits: Sequence[Fitted], verbose: bool) -> None:
     """Warn of functions whose segments are too few; with ``verbose`` list the segments of all."""
     for found in fits:
         low, high = found.domain
         text = (
             f"%{found.node.result.name}: {found.segments} segments from {low:.4g} to {high:.4g}, "
-            f"error {found.error:.2%} of the output's range"
+            f"error {found.error:.2%} of the output range"
         )
         if found.misses:
             warn(
-                f"{text}; asked for is {found.bound:.2%}, but there are never more segments: a "
-                "larger --activation-error accepts it, a narrower range needs fewer"
+                f"{text}; the bound is {found.bound:.2%}, but this is the largest number of "
+                "segments: accept the error with a larger --activation-error, or narrow the "
+                "function's input range"
             )
         elif verbose:
             print(text, file=sys.stderr)
@@ -109,7 +115,7 @@ def _chip(report: Report) -> str:
         return ""
     chips = "1 chip" if report.chips == 1 else f"{report.chips:,} chips"
     cores = "1 core" if report.cores == 1 else f"{report.cores:,} cores"
-    return f"about {cores}, {chips} of {report.chip}"
+    return f"about {cores} on {chips} of {report.chip}"
 
 
 def _row(p: PopulationReport, waiting: bool) -> tuple[Any, ...]:

@@ -1,9 +1,9 @@
-"""Where a compiled program and its ONNX model part, and why: `qrun --explain`.
+"""Where the predictions of a compiled program and its ONNX model differ, and why: `qrun --explain`.
 
-All places up to a layer spike, the rest of the network is real: the share of frames that are then
-answered otherwise than by the real network belongs to what is lost up to that layer. The networks
-part at the first layer from which on it stays above 1 %. There each rung of the layer's `ladder`
-is run through the rest of the network, and the one that costs the most frames is the cause.
+For each layer, all layers up to it spike and the rest of the network is real; the changed
+predictions are then due to the loss up to that layer. The networks differ from the first layer
+after which this share stays above 1 %. There each stage of the error decomposition (`decompose`)
+is run through the rest of the network; the one that changes the most predictions is the cause.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from qcompiler.backends.program import Program
 from qcompiler.data import Data
 from qcompiler.explain.causes.layer import other_model, verdict
 from qcompiler.explain.causes.verdict import BIAS, WEIGHTS, Verdict
-from qcompiler.explain.measure.histograms import Sketch, sketch
-from qcompiler.explain.measure.layer_error import ladder
+from qcompiler.explain.measure.histograms import JointHistogram, joint_histogram
+from qcompiler.explain.measure.layer_error import decompose
 from qcompiler.explain.measure.onnx_reference import run_onnx
-from qcompiler.explain.measure.pairing import Place, places, real_network
+from qcompiler.explain.measure.pairing import MatchedLayer, match_layers, real_network
 from qcompiler.explain.measure.scores import RealScores, relative
-from qcompiler.explain.measure.side_by_side import Twin, frames_for
+from qcompiler.explain.measure.side_by_side import SideBySide, frames_for
 
 from .causes import wrong_input
 
@@ -36,9 +36,9 @@ _SAME = 1e-3  # of the spread of scores: two runs in single precision differ by 
 class LayerLoss:
     """One layer; errors are root mean squares as shares of the spread of the real values.
 
-    ``apart`` is the share of frames answered otherwise (of the scores' variance, if these are no
+    ``changed`` is the share of frames answered otherwise (of the scores' variance, if these are no
     classes) if everything up to here spikes and the rest is real. ``error`` is that of the values,
-    ``own`` what the layer adds to what it inherits, ``parts`` that by the rungs of its ladder.
+    ``own`` what the layer adds to what it inherits, ``parts`` that by source of error.
     """
 
     name: str
@@ -46,26 +46,26 @@ class LayerLoss:
     neurons: int
     t_max: int
     step: float
-    apart: float
+    changed: float
     error: float
     own: float
     parts: dict[str, float]
     dead: tuple[int, ...]
-    sketch: Sketch | None = field(repr=False)
+    histogram: JointHistogram | None = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Explanation:
     """What was found on some frames; ``first`` is None if the networks agree.
 
-    ``apart`` is the share of frames that the program answers otherwise than the model, or of the
+    ``changed`` is the share of frames that the program answers otherwise than the model, or of the
     variance of scores that are no ``classes``. ``worst`` is where the most is lost, if elsewhere.
     """
 
     frames: int
     given: int
     classes: bool
-    apart: float
+    changed: float
     layers: tuple[LayerLoss, ...]
     first: Verdict | None
     worst: Verdict | None
@@ -78,13 +78,14 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """What is known as plain JSON, without pictures."""
-        layers = [asdict(replace(layer, sketch=None)) for layer in self.layers]
+        layers = [asdict(replace(layer, histogram=None)) for layer in self.layers]
         for layer in layers:
-            del layer["sketch"]
+            del layer["histogram"]
+            layer["apart"] = layer.pop("changed")
         return {
             "frames": self.frames,
             "agree": self.first is None,
-            "apart": self.apart,
+            "apart": self.changed,
             "first": None if self.first is None else asdict(self.first),
             "worst": None if self.worst is None else asdict(self.worst),
             "notes": list(self.notes),
@@ -104,27 +105,29 @@ def explain(
     the program, other CompileErrors for one that cannot be read or run.
     """
     real = real_network(model, program.manifest)
-    found = places(program, real, model)
+    found = match_layers(program, real, model)
     chosen = data.spread(frames_for(program, real, len(data)))
-    twin = Twin(program, real, found, tuple(x.astype(np.float32) for x in chosen.arrays))
-    real_scores = RealScores.of(twin)
+    networks = SideBySide(program, real, found, tuple(x.astype(np.float32) for x in chosen.arrays))
+    real_scores = RealScores.of(networks)
     layers: list[LayerLoss] = []
-    for index, place in enumerate(found):
-        layers.append(_loss(twin, index, place, real_scores))
+    for index, layer in enumerate(found):
+        layers.append(_loss(networks, index, layer, real_scores))
         progress((index + 1) / (len(found) + 2))
-    where = _where([layer.apart for layer in layers])
-    first, worst = (None if at is None else _cause(twin, at, real_scores, model) for at in where)
+    where = _where([layer.changed for layer in layers])
+    first, worst = (
+        None if at is None else _cause(networks, at, real_scores, model) for at in where
+    )
     progress((len(found) + 1) / (len(found) + 2))
-    wrong = wrong_input.find(twin, model, chosen, first)
+    wrong = wrong_input.find(networks, model, chosen, first)
     if wrong is not None:
         first, worst = wrong, first if first and first.layer != wrong.layer else None
-    notes = _notes(twin, model, chosen, real_scores)
+    notes = _notes(networks, model, chosen, real_scores)
     progress(1.0)
     return Explanation(
         frames=len(chosen),
         given=len(data),
         classes=real_scores.classes,
-        apart=layers[-1].apart,
+        changed=layers[-1].changed,
         layers=tuple(layers),
         first=first,
         worst=worst,
@@ -132,69 +135,74 @@ def explain(
     )
 
 
-def _loss(twin: Twin, index: int, place: Place, real: RealScores) -> LayerLoss:
-    steps = ladder(twin, index)
-    theirs, ours = twin.values[place.name], twin.spiking(place)
+def _loss(networks: SideBySide, index: int, layer: MatchedLayer, real: RealScores) -> LayerLoss:
+    steps = decompose(networks, index)
+    theirs, ours = networks.values[layer.name], networks.spiking(layer)
     spread = float(np.std(theirs, dtype=np.float64)) or 1.0
-    code, step = place.code, twin.step(place)
-    bottom, top = np.min(-code.zero * step), np.max((place.tops - code.zero) * step)
+    code, step = layer.code, networks.step(layer)
+    bottom, top = np.min(-code.zero * step), np.max((layer.tops - code.zero) * step)
     return LayerLoss(
-        name=place.name,
-        origin=place.node.origin,
-        neurons=place.neurons,
+        name=layer.name,
+        origin=layer.node.origin,
+        neurons=layer.neurons,
         t_max=code.t_max,
         step=float(np.median(step)),
-        apart=real.apart(twin.answers(index)),
+        changed=real.changed_share(networks.hybrid_scores(index)),
         error=relative(ours - theirs, theirs),
         own=relative(ours - steps.base, theirs),
         parts={name: loss**0.5 / spread for name, loss in steps.losses().items()},
         dead=steps.dead,
-        sketch=sketch(theirs, ours, float(bottom), float(top)),
+        histogram=joint_histogram(theirs, ours, float(bottom), float(top)),
     )
 
 
-def _where(apart: list[float]) -> tuple[int | None, int | None]:
-    """The layer from which on the networks stay apart, and a later one that loses more."""
-    if apart[-1] <= TOLERATED:
+def _where(changed: list[float]) -> tuple[int | None, int | None]:
+    """The layer from which on the predictions differ, and a later one that loses more."""
+    if changed[-1] <= TOLERATED:
         return None, None
-    within = [index for index, share in enumerate(apart) if share <= TOLERATED]
+    within = [index for index, share in enumerate(changed) if share <= TOLERATED]
     first = within[-1] + 1 if within else 0
-    steps = np.diff(apart, prepend=0.0)
+    steps = np.diff(changed, prepend=0.0)
     worst = first + int(np.argmax(steps[first:]))
     return first, worst if worst != first and steps[worst] > TOLERATED else None
 
 
-def _cause(twin: Twin, index: int, real: RealScores, model: Path) -> Verdict:
-    """Run every rung of a layer's ladder through the rest of the network.
+def _cause(networks: SideBySide, index: int, real: RealScores, model: Path) -> Verdict:
+    """Run every stage of a layer's error decomposition through the rest of the network.
 
-    Where counts of frames tell no two rungs apart, the distance of the scores does.
+    Where counts of frames do not separate two stages, the distance of the scores does.
     """
-    steps = ladder(twin, index)
-    scores = [twin.answers(index, value) for value in (steps.base, *(v for _, v in steps.steps))]
+    steps = decompose(networks, index)
+    scores = [
+        networks.hybrid_scores(index, value) for value in (steps.base, *(v for _, v in steps.steps))
+    ]
     names = [name for name, _ in steps.steps]
-    lost = np.diff([real.apart(one) for one in scores])
+    lost = np.diff([real.changed_share(one) for one in scores])
     order = np.argsort(-lost)
-    most, second = lost[order[:2]] * len(twin)
+    most, second = lost[order[:2]] * len(networks)
     if not real.classes or most - second <= np.sqrt(max(0.0, most)):
         order = np.argsort(-np.diff([real.distance(one) for one in scores]))
     decided = dict(zip(names, map(float, lost), strict=True))
-    found = verdict(twin, index, names[order[0]], steps, decided, real.classes)
-    if found.cause in (WEIGHTS, BIAS) and other_model(twin.program, model):
-        return replace(found, remedy=f"compile {model.name}: the program was made from another")
+    found = verdict(networks, index, names[order[0]], steps, decided, real.classes)
+    if found.cause in (WEIGHTS, BIAS) and other_model(networks.program, model):
+        return replace(
+            found, remedy=f"compile {model.name}: the program was compiled from another model"
+        )
     return found
 
 
-def _notes(twin: Twin, model: Path, data: Data, real: RealScores) -> list[str]:
+def _notes(networks: SideBySide, model: Path, data: Data, real: RealScores) -> list[str]:
     """What else a reader has to know."""
     found = []
-    if other_model(twin.program, model):
+    if other_model(networks.program, model):
         found.append(f"{model.name} is not the file that was compiled")
-    if twin.scores == tuple(value.name for value in twin.real.outputs[:1]):
-        expected = run_onnx(model, data, twin.program.manifest.get("preprocessing", {}))
+    if networks.scores == tuple(value.name for value in networks.real.outputs[:1]):
+        expected = run_onnx(model, data, networks.program.manifest.get("preprocessing", {}))
         off = relative(expected - real.scores[0], expected)
         if off > _SAME:
             found.append(
-                f"qcompiler reads {model.name} otherwise than onnxruntime runs it: scores differ "
-                f"by {off:.2%} of their spread; this is a fault of qcompiler, please report it"
+                f"qcompiler and onnxruntime compute different scores for {model.name}: the error "
+                f"is {off:.2%} of their standard deviation; this is a bug in qcompiler, please "
+                "report it"
             )
     return found

@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 
-from qcompiler.explain.measure.histograms import BINS, Sketch
-from qcompiler.explain.measure.layer_error import RUNGS
+from qcompiler.explain.measure.histograms import BINS, JointHistogram
+from qcompiler.explain.measure.layer_error import ERROR_SOURCES
 from qcompiler.ir.kernels import Array
 
 from .diagnosis import Explanation, LayerLoss
@@ -18,7 +18,7 @@ _SIDE = 5  # pixels a bin
 _SIZE = BINS * _SIDE
 _SHADES = 5
 _FIRST = ' class="first"'
-_COLOURS = dict(zip(RUNGS, ("#444", "#8a5", "#38a", "#a5a", "#d73", "#cb5"), strict=True))
+_COLOURS = dict(zip(ERROR_SOURCES, ("#444", "#8a5", "#38a", "#a5a", "#d73", "#cb5"), strict=True))
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
   color: #222; background: #fff }
@@ -41,10 +41,11 @@ _HEAD = """<!DOCTYPE html>
 <title>{title}</title><style>{style}</style></head><body>
 """
 _READING = """
-<p><b>apart</b>: the share of frames that are answered otherwise than by the ANN (of the variance of
-scores that are no classes) if everything up to this layer spikes and the rest of the network is
-real. <b>error</b>: root mean square of what the layer's values are off, as a share of the spread of
-the ANN's values; <b>own</b>: what the layer adds to what it inherits, and beside it, by what.</p>
+<p>All layers up to this one spike; the rest of the network computes real numbers.
+<b>changed</b>: share of frames whose prediction differs from the ANN's (without classes: squared
+error of the scores, relative to their variance). <b>error</b>: root-mean-square error of the
+layer's values, relative to the standard deviation of the ANN's values. <b>own</b>: the part of the
+error that the layer adds to the error of its inputs, split by cause in the columns beside it.</p>
 """
 
 
@@ -80,18 +81,19 @@ def _table(found: Explanation) -> str:
 
 def _section(layer: LayerLoss) -> str:
     origin = f" ({', '.join(layer.origin)})" if layer.origin else ""
-    text = f"{layer.neurons:,} neurons, {layer.t_max} levels of {layer.step:.4g}"
+    text = f"{layer.neurons:,} neurons, {layer.t_max} levels, step {layer.step:.4g}"
     if layer.dead:
-        text += f", {len(layer.dead)} channels that never change"
+        text += f", {len(layer.dead)} dead channels, which never change"
     pictures = ""
-    if layer.sketch is not None:
+    if layer.histogram is not None:
         pictures = _figure(
-            _scatter(layer.sketch),
-            "across: the ANN's value, up: that of the spiking network; darker is more, by "
-            "logarithm; dashed: the lowest and the highest level",
+            _scatter(layer.histogram),
+            "x: value in the ANN, y: value in the spiking network; darker: more values "
+            "(logarithmic); dashed: the lowest and the highest level",
         ) + _figure(
-            _histograms(layer.sketch),
-            "how often the ANN (grey) and the spiking network (orange) have a value, by logarithm",
+            _histograms(layer.histogram),
+            "histogram of the values in the ANN (grey) and the spiking network (orange), "
+            "logarithmic",
         )
     return (
         f"<section><h2>{escape(layer.name + origin)}</h2>"
@@ -107,10 +109,10 @@ def _svg(width: int, height: int, content: str) -> str:
     return f'<svg width="{width}" height="{height}" role="img">{content}</svg>'
 
 
-def _scatter(sketch: Sketch) -> str:
+def _scatter(histogram: JointHistogram) -> str:
     """Bins of pairs as squares, those of one shade as one path."""
-    most = np.log1p(sketch.pairs.max())
-    shade = np.ceil(np.log1p(sketch.pairs) / most * _SHADES).astype(int)
+    most = np.log1p(histogram.pairs.max())
+    shade = np.ceil(np.log1p(histogram.pairs) / most * _SHADES).astype(int)
     paths = []
     for level in range(1, _SHADES + 1):
         squares = "".join(
@@ -121,16 +123,16 @@ def _scatter(sketch: Sketch) -> str:
             paths.append(f'<path d="{squares}" fill="#246" fill-opacity="{level / _SHADES:.2g}"/>')
     lines = "".join(
         f'<path d="M0 {at:.1f}H{_SIZE}" stroke="#d73" stroke-dasharray="3 3"/>'
-        for at in (_SIZE - _place(sketch, v) for v in (sketch.bottom, sketch.top))
+        for at in (_SIZE - _place(histogram, v) for v in (histogram.bottom, histogram.top))
         if 0 <= at <= _SIZE
     )
     frame = f'<path d="M0 {_SIZE}L{_SIZE} 0M0 0V{_SIZE}H{_SIZE}" fill="none" stroke="#ccc"/>'
-    return _svg(_SIZE, _SIZE + 14, f"{frame}{''.join(paths)}{lines}{_ends(sketch)}")
+    return _svg(_SIZE, _SIZE + 14, f"{frame}{''.join(paths)}{lines}{_ends(histogram)}")
 
 
-def _histograms(sketch: Sketch) -> str:
+def _histograms(histogram: JointHistogram) -> str:
     """The ANN's counts as bars, those of levels as a line."""
-    real, ours = (np.log1p(sketch.pairs.sum(axis=axis)) for axis in (1, 0))
+    real, ours = (np.log1p(histogram.pairs.sum(axis=axis)) for axis in (1, 0))
     unit = (_SIZE - 4) / max(real.max(), ours.max())
     bars = "".join(
         f"M{n * _SIDE} {_SIZE}v-{height:.1f}h{_SIDE}v{height:.1f}z"
@@ -140,7 +142,7 @@ def _histograms(sketch: Sketch) -> str:
     content = (
         f'<path d="{bars}" fill="#bbb"/>'
         f'<path d="M0 {_SIZE}{_steps(unit * ours)}" fill="none" stroke="#d73" stroke-width="1.5"/>'
-        f'<path d="M0 {_SIZE}H{_SIZE}" stroke="#ccc"/>{_ends(sketch)}'
+        f'<path d="M0 {_SIZE}H{_SIZE}" stroke="#ccc"/>{_ends(histogram)}'
     )
     return _svg(_SIZE, _SIZE + 14, content)
 
@@ -149,30 +151,32 @@ def _steps(heights: Array) -> str:
     return "".join(f"V{_SIZE - height:.1f}h{_SIDE}" for height in heights)
 
 
-def _ends(sketch: Sketch) -> str:
+def _ends(histogram: JointHistogram) -> str:
     """What the ends of the axis stand for."""
     return (
-        f'<text x="0" y="{_SIZE + 12}">{sketch.low:.4g}</text>'
-        f'<text x="{_SIZE}" y="{_SIZE + 12}" text-anchor="end">{sketch.high:.4g}</text>'
+        f'<text x="0" y="{_SIZE + 12}">{histogram.low:.4g}</text>'
+        f'<text x="{_SIZE}" y="{_SIZE + 12}" text-anchor="end">{histogram.high:.4g}</text>'
     )
 
 
-def _place(sketch: Sketch, value: float) -> float:
-    return (value - sketch.low) / (sketch.high - sketch.low) * _SIZE
+def _place(histogram: JointHistogram, value: float) -> float:
+    return (value - histogram.low) / (histogram.high - histogram.low) * _SIZE
 
 
 def _bar(layer: LayerLoss) -> str:
-    """What the layer loses by itself, by the rungs of its ladder, as shares of squared error."""
-    squares = {rung: part**2 for rung, part in layer.parts.items() if part}
+    """What the layer loses by itself, by cause, as shares of squared error."""
+    squares = {source: part**2 for source, part in layer.parts.items() if part}
     total = sum(squares.values())
     if not total:
         return ""
     at, width, pieces, names = 0.0, 2 * _SIZE, [], []
-    for rung, square in squares.items():
+    for source, square in squares.items():
         share = square / total
+        colour = _COLOURS[source]
         pieces.append(
-            f'<rect x="{at:.1f}" width="{share * width:.1f}" height="10" fill="{_COLOURS[rung]}"/>'
+            f'<rect x="{at:.1f}" width="{share * width:.1f}" height="10" fill="{colour}"/>'
         )
-        names.append(f'<b style="color:{_COLOURS[rung]}">{rung}</b> {share:.0%}')
+        names.append(f'<b style="color:{colour}">{source}</b> {share:.0%}')
         at += share * width
-    return f'<p class="parts">own error: {", ".join(names)}</p>{_svg(width, 10, "".join(pieces))}'
+    causes = ", ".join(names)
+    return f'<p class="parts">own error by cause: {causes}</p>{_svg(width, 10, "".join(pieces))}'

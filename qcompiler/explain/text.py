@@ -8,7 +8,7 @@ import numpy as np
 
 from qcompiler.console import screen, table
 from qcompiler.explain.causes.verdict import INPUT, Verdict
-from qcompiler.explain.measure.layer_error import RUNGS
+from qcompiler.explain.measure.layer_error import ERROR_SOURCES
 
 from .diagnosis import TOLERATED, Explanation, LayerLoss
 
@@ -19,19 +19,20 @@ def sentences(found: Explanation) -> list[tuple[str, str]]:
     all_ = found.frames == found.given
     part = f"{found.frames:,}" if all_ else f"{found.frames:,} of {found.given:,}"
     lines = [("explained", f"on {part} frames" + ("" if all_ else ", evenly spread"))]
-    apart = f"they differ in {found.apart:.2%} {what} ({TOLERATED:.0%} is tolerated)"
+    verb = "predictions differ in" if found.classes else "scores differ by"
+    changed = f"{verb} {found.changed:.2%} {what} (tolerance {TOLERATED:.0%})"
     if found.first is None:
         largest = found.largest
         lines += [
-            ("agree", f"yes: {apart}"),
+            ("agree", f"yes: {changed}"),
             (
                 "largest",
-                f"error {largest.error:.1%} of the spread of the values, at {largest.name}",
+                f"error {largest.error:.1%} of the standard deviation, at {largest.name}",
             ),
         ]
     else:
         wrong = found.first.cause == INPUT
-        lines += [("agree", "no: the input is wrong" if wrong else f"no: {apart}")]
+        lines += [("agree", "no: the input is wrong" if wrong else f"no: {changed}")]
         lines += _verdict("first at", found.first, found)
     if found.worst is not None:
         also = found.first is not None and found.first.cause == INPUT
@@ -44,8 +45,11 @@ def _verdict(where: str, found: Verdict, whole: Explanation) -> list[tuple[str, 
     share = ""
     if found.cause != INPUT:
         names = [layer.name for layer in whole.layers]
-        apart = np.diff([layer.apart for layer in whole.layers], prepend=0.0)
-        share = f", where {apart[names.index(found.layer)]:.2%} more come to differ"
+        changed = np.diff([layer.changed for layer in whole.layers], prepend=0.0)
+        added = f"{changed[names.index(found.layer)]:.2%}"
+        share = f", which changes the scores by a further {added} of their variance"
+        if whole.classes:
+            share = f", which changes the prediction for a further {added} of the frames"
     return [
         (where, f"{found.layer}{origin}{share}"),
         ("cause", f"{found.cause}: {found.detail}"),
@@ -55,26 +59,26 @@ def _verdict(where: str, found: Verdict, whole: Explanation) -> list[tuple[str, 
 
 def columns(found: Explanation) -> tuple[str, ...]:
     """Headings of the table of layers."""
-    return ("layer", "t_max", "apart", "error", "own", *_rungs(found))
+    return ("layer", "t_max", "changed", "error", "own", *_sources(found))
 
 
 def rows(found: Explanation) -> list[tuple[Any, ...]]:
     """The table of layers."""
-    return [_row(layer, _rungs(found)) for layer in found.layers]
+    return [_row(layer, _sources(found)) for layer in found.layers]
 
 
-def _rungs(found: Explanation) -> tuple[str, ...]:
+def _sources(found: Explanation) -> tuple[str, ...]:
     """Rungs at which any layer loses anything."""
-    return tuple(r for r in RUNGS if any(layer.parts[r] for layer in found.layers))
+    return tuple(r for r in ERROR_SOURCES if any(layer.parts[r] for layer in found.layers))
 
 
-def _row(layer: LayerLoss, rungs: tuple[str, ...]) -> tuple[Any, ...]:
-    parts = (f"{layer.parts[rung]:.1%}" if layer.parts[rung] else "" for rung in rungs)
+def _row(layer: LayerLoss, sources: tuple[str, ...]) -> tuple[Any, ...]:
+    parts = (f"{layer.parts[source]:.1%}" if layer.parts[source] else "" for source in sources)
     shares = (f"{share:.1%}" for share in (layer.error, layer.own))
-    return (layer.name, layer.t_max, f"{layer.apart:.2%}", *shares, *parts)
+    return (layer.name, layer.t_max, f"{layer.changed:.2%}", *shares, *parts)
 
 
-def tell(found: Explanation) -> None:
+def print_explanation(found: Explanation) -> None:
     """Print the table of layers, then the result in words."""
     console = screen()
     console.print()

@@ -1,7 +1,8 @@
 """The ONNX frontend: an ONNX model in, a graph of the tensor level out.
 
 The model is interpreted node by node on abstract values: a value of the graph being built, which
-stands for one sample, or a known value (see `known`), or nothing known, behind a refused node.
+stands for one sample; an array known at compile time (`KnownArray`); or unknown, after a refused
+node.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from dataclasses import dataclass
 from qcompiler.frontend.model.onnx_file import Source, read_model
 from qcompiler.ir import Diagnostic, Graph, InvalidModel, UnsupportedModel, drop_dead, raise_if_any
 
-from .node_report import Fate
+from .interpreter import ModelInterpreter
+from .node_report import NodeOutcome
 from .preprocessing import Preprocessing
-from .walk import Walk
 
-__all__ = ["Fate", "Imported", "Preprocessing", "check_model", "import_model"]
+__all__ = ["Imported", "NodeOutcome", "Preprocessing", "check_model", "import_model"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Imported:
     """A graph, and what became of every node of the model."""
 
     graph: Graph
-    fates: tuple[Fate, ...]
+    report: tuple[NodeOutcome, ...]
 
 
 def import_model(
@@ -35,40 +36,44 @@ def import_model(
     Raises UnsupportedModel with all nodes that are not supported, or InvalidModel if the model is
     not intact.
     """
-    walk = _walk(model, preprocessing, allow_products)
-    raise_if_any(_findings(walk.fates), UnsupportedModel)
-    return Imported(drop_dead(walk.graph()), tuple(walk.fates))
+    interpreter = _interpret(model, preprocessing, allow_products)
+    raise_if_any(_findings(interpreter.report), UnsupportedModel)
+    return Imported(drop_dead(interpreter.graph()), tuple(interpreter.report))
 
 
 def check_model(
     model: Source, preprocessing: Preprocessing | None = None, allow_products: bool = False
-) -> tuple[Fate, ...]:
+) -> tuple[NodeOutcome, ...]:
     """What becomes of every node, and what of the model itself is refused.
 
     Raises InvalidModel if the model is not intact, but never for what is not supported.
     """
-    return tuple(_walk(model, preprocessing, allow_products).fates)
+    return tuple(_interpret(model, preprocessing, allow_products).report)
 
 
-def _walk(source: Source, preprocessing: Preprocessing | None, allow_products: bool) -> Walk:
+def _interpret(
+    source: Source, preprocessing: Preprocessing | None, allow_products: bool
+) -> ModelInterpreter:
     try:
-        walk = Walk(read_model(source), preprocessing or Preprocessing(), allow_products)
-        walk.run()
-        return walk
+        interpreter = ModelInterpreter(
+            read_model(source), preprocessing or Preprocessing(), allow_products
+        )
+        interpreter.run()
+        return interpreter
     except (RecursionError, MemoryError) as error:
         raise InvalidModel("the model is nested too deeply or too large to be read") from error
 
 
-def _findings(fates: Iterable[Fate]) -> list[Diagnostic]:
+def _findings(report: Iterable[NodeOutcome]) -> list[Diagnostic]:
     """One finding for every operator and reason."""
-    groups: dict[tuple[str, str | None], list[Fate]] = {}
-    for fate in fates:
-        if fate.kind == "refused":
-            groups.setdefault((fate.op_type, fate.reason), []).append(fate)
+    groups: dict[tuple[str, str | None], list[NodeOutcome]] = {}
+    for outcome in report:
+        if outcome.kind == "refused":
+            groups.setdefault((outcome.op_type, outcome.reason), []).append(outcome)
     return [_finding(group) for group in groups.values()]
 
 
-def _finding(group: list[Fate]) -> Diagnostic:
+def _finding(group: list[NodeOutcome]) -> Diagnostic:
     first = group[0]
     if not first.is_node:
         return Diagnostic(first.reason or "", (), first.help)

@@ -16,7 +16,7 @@ from qcompiler.frontend.model.onnx_file import Model, subgraphs
 from qcompiler.ir import Diagnostic, InvalidModel
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
-_INTEGER = "compile the model in floating point, without embeddings or preprocessing of integers"
+_INTEGER = "export the model in floating point, without embeddings or integer preprocessing"
 _FIX = (
     "fix them, for example with "
     "python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {name} --input_shape 1,.."
@@ -59,7 +59,7 @@ def entries(
     return tuple(found)
 
 
-def needed(
+def live_nodes(
     model: Model, nodes: tuple[Entry, ...], outer: Collection[str] = ()
 ) -> tuple[Entry, ...]:
     """The nodes that outputs need, in an order in which they can run.
@@ -101,14 +101,14 @@ def _alive(model: Model, producers: dict[str, Entry]) -> list[Entry]:
         entry = producers.get(names.pop())
         if entry is not None and entry.index not in found:
             found[entry.index] = entry
-            names.extend(reads(entry.node))
+            names.extend(names_read(entry.node))
     return [found[index] for index in sorted(found)]
 
 
 def _sorted(model: Model, alive: list[Entry], producers: dict[str, Entry]) -> tuple[Entry, ...]:
     by_index = {entry.index: entry for entry in alive}
     sources = {
-        entry.index: [producers[n].index for n in reads(entry.node) if n in producers]
+        entry.index: [producers[n].index for n in names_read(entry.node) if n in producers]
         for entry in alive
     }
     if all(source < index for index, found in sources.items() for source in found):
@@ -117,16 +117,18 @@ def _sorted(model: Model, alive: list[Entry], producers: dict[str, Entry]) -> tu
         return tuple(by_index[index] for index in TopologicalSorter(sources).static_order())
     except CycleError as error:
         entry = by_index[error.args[1][0]]
-        raise _fail(model, "the graph has a cycle: a node needs its own result", entry) from error
+        raise _fail(
+            model, "the graph has a cycle: a node depends on its own result", entry
+        ) from error
 
 
-def reads(node: onnx.NodeProto) -> Iterator[str]:
+def names_read(node: onnx.NodeProto) -> Iterator[str]:
     """Names that a node reads, those that its subgraphs read from around them too."""
     yield from filter(None, node.input)
     for graph in subgraphs(node):
         held = {name for inner in graph.node for name in inner.output}
         held |= {value.name for value in graph.input} | {t.name for t in graph.initializer}
-        read = [name for inner in graph.node for name in reads(inner)]
+        read = [name for inner in graph.node for name in names_read(inner)]
         read += [output.name for output in graph.output]
         yield from (name for name in read if name not in held)
 
@@ -151,15 +153,17 @@ def input_shape(value: onnx.ValueInfoProto) -> tuple[int | None, Shape]:
     dims = [_length(dim) for dim in tensor.shape.dim]
     written = ", ".join(map(str, dims))
     if 0 in dims:
-        raise Refused(f'input "{name}" has the shape [{written}], which has no elements', help_)
+        raise Refused(f'input "{name}" has the shape [{written}], which is empty', help_)
     if not dims:
-        raise Refused(f'input "{name}" has no axis')
+        raise Refused(f'input "{name}" is a scalar')
     sample = dims[1:] or dims
     if not dims[1:]:
         help_ = _ONE_OPEN
     shape = tuple(n for n in sample if isinstance(n, int))
     if len(shape) < len(sample):
-        raise Refused(f'input "{name}" has the shape [{written}], which leaves sizes open', help_)
+        raise Refused(
+            f'input "{name}" has the shape [{written}], which has variable dimensions', help_
+        )
     if prod(shape) > LIMIT:
         raise Refused(f'input "{name}" has more than {LIMIT} elements')
     return dims[0] if dims[1:] and isinstance(dims[0], int) else None, shape

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import onnx
 
-from qcompiler.frontend.model.node_context import Item, Refused, Scope, Unknown
+from qcompiler.frontend.model.node_context import AbstractValue, Refused, Scope, Unknown
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.ir import InvalidModel, Tensor
 
 from .model_graph import input_shape
-from .node_report import Fates
+from .node_report import NodeReport
 from .preprocessing import Preprocessing
 from .unbatched import is_unbatched
 
 _OLDEST = 7
 
 
-def opset_of(model: Model, fates: Fates) -> int:
+def opset_of(model: Model, report: NodeReport) -> int:
     """The opset to read a model by; InvalidModel if it names none."""
     newest = onnx.defs.onnx_opset_version()
     if (opset := model.opset) is None and _foreign(model):
         return newest
     if opset is None:
-        raise InvalidModel(f"{model.file}: the model does not say which opset it uses")
+        raise InvalidModel(f"{model.file}: the model states no opset")
     if not _OLDEST <= opset <= newest:
         reason = f"the model uses opset {opset}; supported are {_OLDEST} to {newest}"
         help_ = "convert it with onnx.version_converter.convert_version, or export it again"
-        fates.refuse(model.file, "(model)", reason, help_)
+        report.refuse(model.file, "(model)", reason, help_)
     return min(max(opset, _OLDEST), newest)
 
 
@@ -35,11 +35,11 @@ def _foreign(model: Model) -> bool:
     return bool(model.graph.node) and all(node.domain for node in model.graph.node)
 
 
-def declared(
-    model: Model, preprocessing: Preprocessing, scope: Scope, fates: Fates
-) -> dict[str, Item]:
+def declare_inputs(
+    model: Model, preprocessing: Preprocessing, scope: Scope, report: NodeReport
+) -> dict[str, AbstractValue]:
     """Declare inputs, behind preprocessing, and add what is known from the start."""
-    shapes, items = _shapes(model, scope, fates), dict[str, Item]()
+    shapes, items = _shapes(model, scope, report), dict[str, AbstractValue]()
     for value in model.graph.input:
         if value.name not in model.arrays:
             items[value.name] = Unknown(data=True)
@@ -49,17 +49,17 @@ def declared(
                 raise Refused("preprocessing is only supported for models with one input")
             items[name] = preprocessing.compile(scope, scope.builder.input(name, Tensor(shape)))
         except Refused as refused:
-            _refuse(fates, name, refused)
+            _refuse(report, name, refused)
     for name, array in model.arrays.items():
         items[name] = scope.known(array, name)
     for sparse in model.graph.sparse_initializer:
         name = sparse.values.name
         items[name] = Unknown(data=True)
-        _refuse(fates, name, Refused(f'sparse tensor "{name}" is not supported'))
+        _refuse(report, name, Refused(f'sparse tensor "{name}" is not supported'))
     return items
 
 
-def _shapes(model: Model, scope: Scope, fates: Fates) -> dict[str, tuple[int, ...]]:
+def _shapes(model: Model, scope: Scope, report: NodeReport) -> dict[str, tuple[int, ...]]:
     """The shape of one sample of every input; what is known of the batch goes to the scope."""
     found: dict[str, tuple[int | None, tuple[int, ...]]] = {}
     for value in model.graph.input:
@@ -68,19 +68,19 @@ def _shapes(model: Model, scope: Scope, fates: Fates) -> dict[str, tuple[int, ..
         try:
             found[value.name] = input_shape(value)
         except Refused as refused:
-            _refuse(fates, value.name, refused)
+            _refuse(report, value.name, refused)
     try:
         given = (value for value in model.graph.input if value.name in found)
         scope.unbatched = is_unbatched(given)
     except Refused as refused:
-        _refuse(fates, "", refused)
+        _refuse(report, "", refused)
     batches = {batch for batch, _ in found.values() if batch is not None}
     if len(batches) > 1:
-        _refuse(fates, "", Refused(f"inputs have different batch sizes {sorted(batches)}"))
+        _refuse(report, "", Refused(f"inputs have different batch sizes {sorted(batches)}"))
     elif batches:
         scope.probes = tuple(batches)
     return {name: shape for name, (_, shape) in found.items()}
 
 
-def _refuse(fates: Fates, name: str, refused: Refused) -> None:
-    fates.refuse(name, "(input)", refused.reason, refused.help)
+def _refuse(report: NodeReport, name: str, refused: Refused) -> None:
+    report.refuse(name, "(input)", refused.reason, refused.help)

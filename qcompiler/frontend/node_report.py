@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from .model_graph import Entry
 
-_WEIGHT = ("removed", "constant", "compiled", "host", "refused")
+_PRECEDENCE = ("removed", "constant", "compiled", "host", "refused")
 
 
 @dataclass(frozen=True)
-class Fate:
+class NodeOutcome:
     """What becomes of a node: compiled, constant, removed, host or refused, and why.
 
-    Inputs, outputs and preprocessing that are refused have a fate as well; their ``op_type`` is
+    Inputs, outputs and preprocessing that are refused have an outcome as well; their ``op_type`` is
     in parentheses.
     """
 
@@ -30,37 +30,37 @@ class Fate:
         return not self.op_type.startswith("(")
 
 
-class Fates:
-    """The fates of a model's nodes, as they are found."""
+class NodeReport:
+    """The outcomes of a model's nodes, as they are found."""
 
     def __init__(self) -> None:
-        self._about: list[Fate] = []  # what is refused of the model itself
-        self._nodes: dict[tuple[int, ...], Fate] = {}
+        self._about: list[NodeOutcome] = []  # what is refused of the model itself
+        self._nodes: dict[tuple[int, ...], NodeOutcome] = {}
         self._refused: set[tuple[int, ...]] = set()
 
-    def __iter__(self) -> Iterator[Fate]:
-        """What is refused of the model itself, then the fate of every node in its order."""
+    def __iter__(self) -> Iterator[NodeOutcome]:
+        """What is refused of the model itself, then the outcome of every node in its order."""
         yield from self._about
         yield from (self._nodes[key] for key in sorted(self._nodes))
 
     def refuse(self, name: str, what: str, reason: str, help_: str | None = None) -> None:
         """Refuse something of the model itself."""
-        self._about.append(Fate(name, what, "refused", reason, help_))
+        self._about.append(NodeOutcome(name, what, "refused", reason, help_))
 
     def note(
         self, entry: Entry, kind: str, reason: str | None = None, help_: str | None = None
     ) -> None:
         """What becomes of a node; in the steps of a loop what weighs most counts."""
-        fate = Fate(entry.name, entry.op_type, kind, reason, help_)
-        held = self._nodes.get(entry.key, fate)
-        self._nodes[entry.key] = max(held, fate, key=lambda one: _WEIGHT.index(one.kind))
+        outcome = NodeOutcome(entry.name, entry.op_type, kind, reason, help_)
+        held = self._nodes.get(entry.key, outcome)
+        self._nodes[entry.key] = max(held, outcome, key=lambda one: _PRECEDENCE.index(one.kind))
         if kind == "refused":
             self._refused.add(entry.key)
 
     @property
-    def refusals(self) -> list[Fate]:
+    def refusals(self) -> list[NodeOutcome]:
         """What is refused."""
-        return [fate for fate in self if fate.kind == "refused"]
+        return [outcome for outcome in self if outcome.kind == "refused"]
 
     def refused_in(self, entry: Entry) -> bool:
         """Whether something inside a node is refused."""

@@ -81,14 +81,14 @@ class Preprocessing:
         if self.reverse_channels and channels != 3:
             raise Refused(
                 f"channels cannot be reversed: the input of shape {shape} has {channels}, not 3",
-                "the layout says which axis counts the channels",
+                "--layout states which axis holds the channels",
             )
         for what, values in (("mean", self.mean), ("scale", self.scale)):
             if len(values) not in (0, 1, channels):
                 raise Refused(
                     f"preprocessing has {len(values)} {what} values, but the input of shape "
                     f"{shape} has {channels} channels",
-                    "give one value, or one a channel; the layout says which axis counts them",
+                    "give one value, or one per channel; --layout states the channel axis",
                 )
             smallest = _SMALLEST if what == "scale" else 0.0
             if not all(smallest <= abs(value) <= _LARGEST for value in values):

@@ -12,94 +12,100 @@ from dataclasses import dataclass, replace
 
 import onnx
 
-from qcompiler.frontend.model.constant_folding import Known
-from qcompiler.frontend.model.node_context import Broken, Item, Refused
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, Refused
 from qcompiler.frontend.model.onnx_file import initializers
 
-from .model_graph import Entry, entries, needed, reads
-from .walker import Walker
+from .interpreter_state import InterpreterState
+from .model_graph import Entry, entries, live_nodes, names_read
 
-_SHORTER = "shorten the sequence that the model is exported for, or cut the model"
+_SHORTER = "export the model for a shorter sequence, or cut the model"
 _MOST_NODES = 1 << 13  # that all bodies of a model are unrolled to
-_MOST_NUMBERS = 1 << 24  # in constants that they compute
+_MOST_ELEMENTS = 1 << 24  # in constants that they compute
 
 
 @dataclass(frozen=True)
-class Body:
+class Subgraph:
     """A graph inside a node: its nodes in order, its constants, the names it takes and gives."""
 
     order: tuple[Entry, ...]
-    constants: dict[str, Item]
+    constants: dict[str, AbstractValue]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
 
-class Bodies:
+class Subgraphs:
     """The bodies of a model, and how much more they may unroll to."""
 
-    def __init__(self, walk: Walker) -> None:
-        self.walk = walk
+    def __init__(self, interpreter: InterpreterState) -> None:
+        self.interpreter = interpreter
         self.nodes = _MOST_NODES
-        self.numbers = _MOST_NUMBERS
-        self._known: dict[tuple[int, ...], Body] = {}
+        self.constant_elements = _MOST_ELEMENTS
+        self._known: dict[tuple[int, ...], Subgraph] = {}
 
-    def of(self, entry: Entry, name: str) -> Body:
+    def of(self, entry: Entry, name: str) -> Subgraph:
         """A body by the name of its attribute."""
         key, graph = graph_of(entry, name)
         if key not in self._known:
             self._known[key] = self._read(graph, key, entry)
         return self._known[key]
 
-    def _read(self, graph: onnx.GraphProto, key: tuple[int, ...], entry: Entry) -> Body:
-        walk = self.walk
+    def _read(self, graph: onnx.GraphProto, key: tuple[int, ...], entry: Entry) -> Subgraph:
+        interpreter = self.interpreter
         nodes = entries(graph, key, f"{entry.name}/")
         if graph.sparse_initializer:
             raise Refused(f"{entry.op_type} with a sparse tensor is not supported")
-        model = replace(walk.model, graph=graph, arrays=initializers(graph, walk.model.tensors))
-        order = needed(model, nodes, walk.items)
+        model = replace(
+            interpreter.model, graph=graph, arrays=initializers(graph, interpreter.model.tensors)
+        )
+        order = live_nodes(model, nodes, interpreter.items)
         alive = {inner.key for inner in order}
         for inner in nodes:
             if inner.key not in alive:
-                walk.fates.note(inner, "removed", "no output needs it")
-        walk.used |= {name for inner in order for name in reads(inner.node)}
-        walk.used |= {output.name for output in graph.output}
-        constants: dict[str, Item] = {n: walk.scope.known(a, n) for n, a in model.arrays.items()}
-        walk.items = walk.items.new_child(constants)
+                interpreter.report.note(inner, "removed", "no output needs it")
+        interpreter.used |= {name for inner in order for name in names_read(inner.node)}
+        interpreter.used |= {output.name for output in graph.output}
+        constants: dict[str, AbstractValue] = {
+            n: interpreter.scope.known(a, n) for n, a in model.arrays.items()
+        }
+        interpreter.items = interpreter.items.new_child(constants)
         for inner in order:
             if inner.op_type == "Constant":  # read once, for reading may take their data away
-                walk.visit(inner)
-        walk.items = walk.items.parents
-        return Body(
+                interpreter.visit(inner)
+        interpreter.items = interpreter.items.parents
+        return Subgraph(
             tuple(inner for inner in order if inner.op_type != "Constant"),
             constants,
             tuple(value.name for value in graph.input),
             tuple(value.name for value in graph.output),
         )
 
-    def run(self, entry: Entry, body: Body, given: Sequence[Item], label: str) -> list[Item]:
+    def run(
+        self, entry: Entry, body: Subgraph, given: Sequence[AbstractValue], label: str
+    ) -> list[AbstractValue]:
         """The outputs of a body for these inputs; ``label`` tells the names of this step apart."""
-        walk = self.walk
-        outer, suffix = walk.items, walk.suffix
+        interpreter = self.interpreter
+        outer, suffix = interpreter.items, interpreter.suffix
         if len(given) != len(body.inputs):
-            raise Broken(f"gives {len(given)} values to a body that takes {len(body.inputs)}")
+            raise InvalidNode(f"passes {len(given)} values to a body that takes {len(body.inputs)}")
         known = {**body.constants, **dict(zip(body.inputs, given, strict=True))}
-        walk.items, walk.suffix = ChainMap(known, *outer.maps), suffix + label
+        interpreter.items, interpreter.suffix = ChainMap(known, *outer.maps), suffix + label
         try:
-            self._spend(entry, ())
+            self._count(entry, ())
             for inner in body.order:
-                self._spend(entry, walk.visit(inner))
-            return [walk.items[name] for name in body.outputs]
+                self._count(entry, interpreter.visit(inner))
+            return [interpreter.items[name] for name in body.outputs]
         finally:
-            walk.items, walk.suffix = outer, suffix
+            interpreter.items, interpreter.suffix = outer, suffix
 
-    def _spend(self, entry: Entry, results: Sequence[Item]) -> None:
+    def _count(self, entry: Entry, results: Sequence[AbstractValue]) -> None:
         self.nodes -= 1
         for item in results:
-            if isinstance(item, Known):
-                self.numbers -= sum(array.size for array in item.arrays)
+            if isinstance(item, KnownArray):
+                self.constant_elements -= sum(array.size for array in item.arrays)
         if self.nodes < 0:
             raise Refused(f"{entry.op_type} unrolls to more than {_MOST_NODES:,} nodes", _SHORTER)
-        if self.numbers < 0:
+        if self.constant_elements < 0:
             raise Refused(f"{entry.op_type} computes too many constants", _SHORTER)
 
 
@@ -108,4 +114,4 @@ def graph_of(entry: Entry, name: str) -> tuple[tuple[int, ...], onnx.GraphProto]
     for index, attribute in enumerate(entry.node.attribute):
         if attribute.name == name and attribute.HasField("g"):
             return (*entry.key, index), attribute.g
-    raise Broken(f"has no {name}")
+    raise InvalidNode(f"has no {name}")

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.frontend.model.constant_folding import Known
+from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import (
-    Broken,
-    Item,
+    AbstractValue,
+    InvalidNode,
     Refused,
     Unknown,
     attributes_of,
@@ -22,80 +22,84 @@ from qcompiler.frontend.model.node_context import (
 )
 from qcompiler.ir import Value
 
+from .interpreter_state import InterpreterState
 from .model_graph import Entry, entries
-from .subgraphs import Bodies, graph_of
-from .walker import Walker
+from .subgraphs import Subgraphs, graph_of
 
-_FIXED = "export the model for sequences of one length, without control flow that looks at data"
+_FIXED = "export the model for a fixed sequence length, without data-dependent control flow"
 
 
 class Unroller:
     """Imports the nodes of bodies, once for every step."""
 
-    def __init__(self, walk: Walker) -> None:
-        self.walk = walk
-        self.bodies = Bodies(walk)
+    def __init__(self, interpreter: InterpreterState) -> None:
+        self.interpreter = interpreter
+        self.subgraphs = Subgraphs(interpreter)
 
-    def __call__(self, entry: Entry, inputs: Sequence[Item]) -> dict[str, Item]:
+    def __call__(self, entry: Entry, inputs: Sequence[AbstractValue]) -> dict[str, AbstractValue]:
         """The results of Loop, Scan or If, by their names in the model."""
         run = {"If": self._if, "Loop": self._loop, "Scan": self._scan}[entry.op_type]
         found, how = run(entry, inputs)
-        constant = all(item is None or isinstance(item, Known) for item in found)
-        self.walk.fates.note(entry, "constant" if constant else "compiled", how)
+        constant = all(item is None or isinstance(item, KnownArray) for item in found)
+        self.interpreter.report.note(entry, "constant" if constant else "compiled", how)
         names = entry.node.output
         if len(names) > len(found):
-            raise Broken(f"has {len(names)} outputs, but its body gives {len(found)}")
+            raise InvalidNode(f"has {len(names)} outputs, but its body returns {len(found)}")
         for name, item in zip(names, found, strict=False):
-            if item is None and name in self.walk.used:
-                raise Refused(f"{entry.op_type} over no steps gives a value without elements")
+            if item is None and name in self.interpreter.used:
+                raise Refused(f"{entry.op_type} with zero iterations gives an empty result")
         return {n: i for n, i in zip(names, found, strict=False) if n and i is not None}
 
-    def _if(self, entry: Entry, inputs: Sequence[Item]) -> tuple[list[Item], str]:
+    def _if(self, entry: Entry, inputs: Sequence[AbstractValue]) -> tuple[list[AbstractValue], str]:
         chosen = _flag(inputs[0] if inputs else None, entry.op_type)
         taken = "then_branch" if chosen else "else_branch"
         other = "else_branch" if chosen else "then_branch"
         key, graph = graph_of(entry, other)
         for inner in entries(graph, key, f"{entry.name}/"):
-            self.walk.fates.note(inner, "removed", "its branch is not taken")
-        return self.bodies.run(entry, self.bodies.of(entry, taken), (), ""), f"its {taken}"
+            self.interpreter.report.note(inner, "removed", "its branch is not taken")
+        return self.subgraphs.run(entry, self.subgraphs.of(entry, taken), (), ""), f"its {taken}"
 
-    def _loop(self, entry: Entry, inputs: Sequence[Item]) -> tuple[list[Item], str]:
-        body = self.bodies.of(entry, "body")
+    def _loop(
+        self, entry: Entry, inputs: Sequence[AbstractValue]
+    ) -> tuple[list[AbstractValue], str]:
+        body = self.subgraphs.of(entry, "body")
         padded = [*inputs, None, None]
         count, go, states = padded[0], padded[1], list(inputs[2:])
         most = None if count is None else int(_constant(count, "trip count", "Loop"))
         running = go is None or _flag(go, "Loop")
-        rows: list[list[Item]] = [[] for _ in range(len(body.outputs) - 1 - len(states))]
+        rows: list[list[AbstractValue]] = [[] for _ in range(len(body.outputs) - 1 - len(states))]
         if len(body.inputs) != len(states) + 2 or len(body.outputs) <= len(states):
-            raise Broken(f"carries {len(states)} values, but its body takes or gives others")
+            raise InvalidNode(f"carries {len(states)} values, but its body has a different number")
         time = 0
         while running and (most is None or time < most):
             given = (self._scalar(time), self._scalar(True), *states)
-            goes_on, *found = self.bodies.run(entry, body, given, f".{time}")
+            goes_on, *found = self.subgraphs.run(entry, body, given, f".{time}")
             states, row = found[: len(states)], found[len(states) :]
             for held, item in zip(rows, row, strict=True):
                 held.append(item)
             time += 1
-            if self.walk.fates.refused_in(entry) or isinstance(goes_on, Unknown):
+            if self.interpreter.report.refused_in(entry) or isinstance(goes_on, Unknown):
                 break
             running = _flag(goes_on, "Loop")
         stacks = [self._stack(entry, row, 0, f"stack{n}") for n, row in enumerate(rows)]
         return [*states, *stacks], _steps(time)
 
-    def _scan(self, entry: Entry, inputs: Sequence[Item]) -> tuple[list[Item], str]:
-        if self.walk.opset < 9:
-            raise Refused("Scan as opset 8 has it is not supported", "export with opset 9 or newer")
-        body, attributes = self.bodies.of(entry, "body"), attributes_of(entry.node)
+    def _scan(
+        self, entry: Entry, inputs: Sequence[AbstractValue]
+    ) -> tuple[list[AbstractValue], str]:
+        if self.interpreter.opset < 9:
+            raise Refused("Scan of opset 8 is not supported", "export with opset 9 or newer")
+        body, attributes = self.subgraphs.of(entry, "body"), attributes_of(entry.node)
         count = attributes.get("num_scan_inputs", 0)
         if not isinstance(count, int):
-            raise Broken("has num_scan_inputs of the wrong type")
+            raise InvalidNode("has num_scan_inputs of the wrong type")
         given = len(inputs) - count
         if not 0 < count <= len(inputs) or None in inputs or len(body.inputs) != len(inputs):
-            raise Broken(f"scans {count} of {len(inputs)} inputs")
+            raise InvalidNode(f"scans {count} of {len(inputs)} inputs")
         if len(body.outputs) < given:
-            raise Broken(f"carries {given} values, but its body gives fewer")
+            raise InvalidNode(f"carries {given} values, but its body returns fewer")
         states, sources = list(inputs[:given]), inputs[given:]
-        rows: list[list[Item]] = [[] for _ in body.outputs[given:]]
+        rows: list[list[AbstractValue]] = [[] for _ in body.outputs[given:]]
         taken = _listed(attributes, "scan_input", count)
         length = self._length(sources, [axis for axis, _ in taken])
         for time in range(length):
@@ -103,11 +107,11 @@ class Unroller:
                 self._part(entry, source, axis, length - 1 - time if back else time)
                 for source, (axis, back) in zip(sources, taken, strict=True)
             ]
-            found = self.bodies.run(entry, body, (*states, *parts), f".{time}")
+            found = self.subgraphs.run(entry, body, (*states, *parts), f".{time}")
             states = found[:given]
             for held, item in zip(rows, found[given:], strict=True):
                 held.append(item)
-            if self.walk.fates.refused_in(entry):
+            if self.interpreter.report.refused_in(entry):
                 break
         made = _listed(attributes, "scan_output", len(rows))
         stacks = [
@@ -116,61 +120,63 @@ class Unroller:
         ]
         return [*states, *stacks], _steps(length)
 
-    def _length(self, sources: Sequence[Item], axes: Sequence[int]) -> int:
+    def _length(self, sources: Sequence[AbstractValue], axes: Sequence[int]) -> int:
         """How many slices all scanned values have."""
         lengths = set()
         for item, axis in zip(sources, axes, strict=True):
             if isinstance(item, Value):
-                shapes = self.walk.scope.full_shapes(item)
+                shapes = self.interpreter.scope.full_shapes(item)
             else:
-                assert isinstance(item, Known)
+                assert isinstance(item, KnownArray)
                 shapes = tuple(array.shape for array in item.arrays)
             if not -len(shapes[0]) <= axis < len(shapes[0]):
-                raise Broken(f"scans axis {axis} of a value of shape {shapes[0]}")
+                raise InvalidNode(f"scans axis {axis} of a value of shape {shapes[0]}")
             lengths |= {shape[axis] for shape in shapes}
         if len(lengths) > 1:
-            if {*lengths} >= {*self.walk.scope.probes}:
+            if {*lengths} >= {*self.interpreter.scope.probes}:
                 raise Refused("Scan along the batch axis mixes samples")
-            raise Broken(f"scans values of different lengths {sorted(lengths)}")
+            raise InvalidNode(f"scans values of different lengths {sorted(lengths)}")
         return lengths.pop()
 
-    def _part(self, entry: Entry, source: Item, axis: int, index: int) -> Item:
-        return self.walk.derived(
+    def _part(self, entry: Entry, source: AbstractValue, axis: int, index: int) -> AbstractValue:
+        return self.interpreter.derived(
             entry, "Gather", [source, self._scalar(index)], f"part{index}", axis=axis
         )
 
-    def _stack(self, entry: Entry, row: Sequence[Item], axis: int, name: str) -> Item:
+    def _stack(
+        self, entry: Entry, row: Sequence[AbstractValue], axis: int, name: str
+    ) -> AbstractValue:
         """The values of all steps along a new axis; None if there are none."""
         place = self._scalar([axis])
         grown = [
-            self.walk.derived(entry, "Unsqueeze", [item, place], f"{name}.{time}")
+            self.interpreter.derived(entry, "Unsqueeze", [item, place], f"{name}.{time}")
             for time, item in enumerate(row)
         ]
         if len(grown) < 2:
             return grown[0] if grown else None
-        return self.walk.derived(entry, "Concat", grown, name, axis=axis)
+        return self.interpreter.derived(entry, "Concat", grown, name, axis=axis)
 
-    def _scalar(self, number: int | list[int]) -> Known:
-        return self.walk.scope.known(np.asarray(number), "number")
+    def _scalar(self, number: int | list[int]) -> KnownArray:
+        return self.interpreter.scope.known(np.asarray(number), "number")
 
 
 def _steps(count: int) -> str:
     return f"unrolled, {count} step{'s' * (count != 1)}"
 
 
-def _constant(item: Item, what: str, op_type: str) -> Any:
+def _constant(item: AbstractValue, what: str, op_type: str) -> Any:
     """The one element of a known value."""
     if item is None:
-        raise Broken(f"has no {what}")
-    if not isinstance(item, Known):
+        raise InvalidNode(f"has no {what}")
+    if not isinstance(item, KnownArray):
         raise Refused(f"the {what} of {op_type} depends on the data", _FIXED)
     array = fixed(item, op_type, what)
     if array.size != 1:
-        raise Broken(f"has a {what} of shape {array.shape}")
+        raise InvalidNode(f"has a {what} of shape {array.shape}")
     return array.reshape(-1)[0]
 
 
-def _flag(item: Item, op_type: str) -> bool:
+def _flag(item: AbstractValue, op_type: str) -> bool:
     return bool(_constant(item, "condition", op_type))
 
 
@@ -179,7 +185,7 @@ def _listed(attributes: dict[str, Any], what: str, count: int) -> list[tuple[int
     axes = attributes.get(f"{what}_axes") or [0] * count
     directions = attributes.get(f"{what}_directions") or [0] * count
     if not isinstance(axes, list) or not isinstance(directions, list):
-        raise Broken(f"has {what}_axes or {what}_directions of the wrong type")
+        raise InvalidNode(f"has {what}_axes or {what}_directions of the wrong type")
     if not len(axes) == len(directions) == count:
-        raise Broken(f"has {len(axes)} {what}_axes for {count} values")
+        raise InvalidNode(f"has {len(axes)} {what}_axes for {count} values")
     return [(int(axis), bool(back)) for axis, back in zip(axes, directions, strict=True)]

@@ -1,8 +1,8 @@
-"""How often a compiled network answers otherwise than the real one, from a few hundred images.
+"""How many predictions a compiled network changes, estimated from a few hundred images.
 
-To count changed answers needs many images: most are far from any change. Here every image is
-judged with the errors that the outputs have on other images as well: those where the real network
-is about as sure. Errors go by rank, as the largest output of all images has much in common.
+Counting changed predictions needs many images: most are far from any change. Here each image is
+combined with the output errors of other images too: those where the real network has a similar
+margin. Errors are matched by rank of the output, because the largest outputs behave alike.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from qcompiler.ir.kernels import Array
 
 _RANKS = 10  # largest outputs that are looked at
 _DIGITS = 24  # binary, of the largest output
-_NEAR = 40  # images whose errors each image is judged with
+_NEAR = 40  # images whose errors each image is combined with
 
 
-class Judgement(NamedTuple):
+class LossEstimate(NamedTuple):
     """Percentages. ``accuracy`` is counted, ``drop`` and ``drift`` are estimated.
 
     ``drop`` is accuracy lost, ``drift`` the share of images whose largest output is another one;
-    what needs labels is None without. ``doubt`` is the standard error of counting what is asked
-    for: the estimates have less, if their model holds.
+    what needs labels is None without. ``standard_error`` is that of counting changed predictions
+    or lost accuracy: the estimates have less, if their model holds.
     """
 
     drift: float
-    doubt: float
+    standard_error: float
     accuracy: float | None = None
     drop: float | None = None
 
 
-def judge(real: Array, found: Array, labels: Array | None) -> Judgement:
+def estimate_loss(real: Array, found: Array, labels: Array | None) -> LossEstimate:
     """Compare outputs, ``images x classes``, of the real and of the compiled network.
 
     Outputs that are equal stay equal when errors are taken from the one and added to the other:
     all are multiples of one power of two, of which sums in double precision are exact.
     """
-    real, found = _gridded(real, found)
+    real, found = _exact_sums(real, found)
     order = np.argsort(-real, axis=1, kind="stable")
     top = order[:, :_RANKS]
     outputs = np.take_along_axis(real, top, 1)
@@ -48,34 +48,34 @@ def judge(real: Array, found: Array, labels: Array | None) -> Judgement:
         ranks = np.zeros(len(real), int)
     else:
         ranks = (order == labels[:, None]).argmax(axis=1)
-    answers = _answers(outputs, errors, np.minimum(ranks, 2))
+    answers = _ranks_of_largest(outputs, errors, np.minimum(ranks, 2))
     drift = 100 * float(np.mean(answers != 0))
     if labels is None:
-        return Judgement(drift, _doubt(changed))
+        return LossEstimate(drift, _standard_error(changed))
     lost = (real.argmax(axis=1) == labels).astype(int) - (found.argmax(axis=1) == labels)
     right = np.mean(answers == ranks[:, None])
-    return Judgement(
+    return LossEstimate(
         drift,
-        _doubt(lost),
+        _standard_error(lost),
         100 * float(np.mean(found.argmax(axis=1) == labels)),
         100 * float(np.mean(ranks == 0) - right),
     )
 
 
-def _gridded(real: Array, found: Array) -> tuple[Array, Array]:
+def _exact_sums(real: Array, found: Array) -> tuple[Array, Array]:
     """Outputs in double precision, but with no more digits than single precision has."""
     largest = max(float(np.abs(real).max()), float(np.abs(found).max()))
     step = 2.0 ** (np.frexp(largest)[1] - _DIGITS)
     return np.rint(real / step) * step, np.rint(found / step) * step
 
 
-def _doubt(counted: Array) -> float:
+def _standard_error(counted: Array) -> float:
     """Standard error of a count, with one more either way: none seen is not none at all."""
     more = np.append(counted, (1, 0))
     return 100 * float(np.std(more) / np.sqrt(len(more)))
 
 
-def _answers(outputs: Array, errors: Array, kinds: Array) -> Array:
+def _ranks_of_largest(outputs: Array, errors: Array, kinds: Array) -> Array:
     """Rank of the largest output of each image, with errors of images of its kind near it."""
     found = np.zeros((len(outputs), _NEAR), int)
     margin = outputs[:, 0] - outputs[:, min(1, outputs.shape[1] - 1)]

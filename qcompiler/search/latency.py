@@ -1,4 +1,4 @@
-"""When populations speak, given how many levels each value has: longest paths, before compiling."""
+"""Predicts the latency of a schedule without compiling it: longest paths over spike windows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from qcompiler.ir.ann import Function, MaxPool, Multiply
 from qcompiler.passes.quantization.levels import coded
 
 
-class Windows:
+class LatencyModel:
     """The values of a tensor-level graph that will be spikes, and which follows which.
 
-    Delays that a target limits are left out: branches may have to wait longer than told here.
+    Delays that a target limits are left out: branches may take longer than this model says.
     """
 
     def __init__(self, graph: Graph) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from qcompiler.passes import Pipeline
 
-from .drift import Judgement
+from .drift import LossEstimate
 
 
 class Budget(NamedTuple):
@@ -16,40 +16,42 @@ class Budget(NamedTuple):
     kind: str
     percent: float
 
-    def loss(self, found: Judgement) -> float:
+    def loss(self, found: LossEstimate) -> float:
         """What was lost, in percent."""
         value = found.drop if self.kind == "drop" else found.drift
         assert value is not None
         return value
 
-    def counted(self, found: Judgement) -> float:
+    def counted(self, found: LossEstimate) -> float:
         """What counts against the budget: of changed answers a standard error more than seen."""
-        return self.loss(found) + (found.doubt if self.kind == "drift" else 0.0)
+        return self.loss(found) + (found.standard_error if self.kind == "drift" else 0.0)
 
-    def told(self, point: Point) -> str:
+    def describe(self, point: Point) -> str:
         """A point in words."""
-        name = f"t_max {point.uniform} everywhere" if point.uniform else "schedule"
+        name = f"uniform t_max {point.uniform}" if point.uniform else "schedule"
         head = f"{name}: last output spike at step {point.latency}"
-        if point.judged is None:
-            return f"{head}, which the target does not hold"
-        lost = "of accuracy lost" if self.kind == "drop" else "of answers changed"
-        loss, doubt = self.loss(point.judged), point.judged.doubt
-        changed = f", {point.judged.drift:.2f} % of answers changed" if self.kind == "drop" else ""
-        return f"{head}, {loss:.2f} % {lost} (+-{doubt:.2f}){changed}"
+        if point.estimate is None:
+            return f"{head}, exceeds the target's limits"
+        lost = "accuracy lost" if self.kind == "drop" else "changed predictions"
+        loss, error = self.loss(point.estimate), point.estimate.standard_error
+        changed = (
+            f", {point.estimate.drift:.2f} % changed predictions" if self.kind == "drop" else ""
+        )
+        return f"{head}, {loss:.2f} % {lost} (+-{error:.2f}){changed}"
 
 
 @dataclass(frozen=True)
 class Point:
     """A schedule that was measured: ``levels`` by value, or the one t_max of a uniform one.
 
-    ``latency`` is the step of the last output spike, ``interval`` that between frames; ``judged``
+    ``latency`` is the step of the last output spike, ``interval`` that between frames; ``estimate``
     is None if the target cannot hold the network.
     """
 
     levels: tuple[int, ...]
     latency: int
     interval: int
-    judged: Judgement | None = None
+    estimate: LossEstimate | None = None
     fits: bool = False
     uniform: int | None = None
 
@@ -60,7 +62,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """All schedules that were measured, the one that is chosen, and the pipeline that makes it."""
 
     budget: Budget
@@ -78,31 +80,32 @@ class Found:
             "ann_accuracy_percent": self.reference,
             "schedule": levels,
             "points": [
-                _row(point, point is self.chosen, self.pareto(point)) for point in self.front
+                _row(point, point is self.chosen, self.pareto(point)) for point in self.by_latency
             ],
         }
 
     @property
-    def front(self) -> list[Point]:
+    def by_latency(self) -> list[Point]:
         """The points by latency."""
         return sorted(self.points, key=lambda point: (*point.length, point.uniform or 0))
 
     def pareto(self, point: Point) -> bool:
         """Whether no other point is as short with less loss."""
-        return point.judged is not None and not any(
-            other.judged is not None
+        return point.estimate is not None and not any(
+            other.estimate is not None
             and other.latency <= point.latency
-            and self.budget.loss(other.judged) < self.budget.loss(point.judged)
+            and self.budget.loss(other.estimate) < self.budget.loss(point.estimate)
             for other in self.points
         )
 
 
 def _row(point: Point, chosen: bool, pareto: bool) -> dict[str, Any]:
-    judged = point.judged._asdict() if point.judged else {}
+    estimate = point.estimate._asdict() if point.estimate else {}
+    names = {"standard_error": "doubt"}
     return {
         "latency_steps": point.latency,
         "frame_interval_steps": point.interval,
-        **{f"{name}_percent": value for name, value in judged.items()},
+        **{f"{names.get(name, name)}_percent": value for name, value in estimate.items()},
         "fits_budget": point.fits,
         "uniform_t_max": point.uniform,
         "chosen": chosen,

@@ -19,18 +19,18 @@ def write(path: Path, search: Mapping[str, Any]) -> None:
     path.write_text(WRITERS[path.suffix](search), encoding="utf-8")
 
 
-def front(search: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+def schedule_table(search: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
     """Columns and rows to print, the shortest first."""
     kind = _kind(search)
     counted = {kind: f"{kind} %", "doubt": "+-", "drift": "drift %"}
-    columns = ("last spike", "frame every", *counted.values(), "schedule", "")
+    columns = ("last spike", "interval", *counted.values(), "schedule", "")
     rows = [
         (
             point["latency_steps"],
             point["frame_interval_steps"],
             *(_number(point, name) for name in counted),
             _name(point),
-            "chosen" if point["chosen"] else "" if point["pareto"] else "beaten",
+            "chosen" if point["chosen"] else "" if point["pareto"] else "dominated",
         )
         for point in search["points"]
     ]
@@ -81,7 +81,7 @@ def _svg(search: Mapping[str, Any]) -> str:
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
     ]
     parts += _axis(across, "x", "step of the last output spike")
-    parts += _axis(up, "y", "accuracy lost, %" if kind == "drop" else "answers changed, %")
+    parts += _axis(up, "y", "accuracy lost, %" if kind == "drop" else "changed predictions, %")
     level = up.at(budget)
     parts.append(
         f'<line x1="{_MARGIN}" x2="{_WIDTH - _MARGIN}" y1="{level:.1f}" y2="{level:.1f}" '

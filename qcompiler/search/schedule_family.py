@@ -9,11 +9,11 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-from .latency import Windows
+from .latency import LatencyModel
 from .sensitivity import MOST
 
 _FEWEST = 2
-_FREE = 1e9  # how much better a step is that delays nothing
+_FREE_GAIN = 1e9  # how much better a step is that delays nothing
 
 
 class Schedule(NamedTuple):
@@ -24,33 +24,33 @@ class Schedule(NamedTuple):
     error: float
 
 
-def family(windows: Windows, errors: Array, fewest: Sequence[int]) -> list[Schedule]:
-    """From the ``fewest`` levels on, always give one more to the value that gains most for a step.
+def family(latency_model: LatencyModel, errors: Array, fewest: Sequence[int]) -> list[Schedule]:
+    """Schedules from the ``fewest`` levels on: each adds one level where it gains most per step.
 
-    ``errors`` holds a row a value, a column a number of levels. Of values side by side, those that
-    finish early get levels for nothing. With errors that are convex in the levels and no branches,
-    no schedule of the same latency has a smaller sum of errors.
+    ``errors`` has one row per value and one column per number of levels. Among parallel values,
+    those that finish early get levels without extra latency. With errors that are convex in the
+    levels and no branches, no schedule of the same latency has a smaller sum of errors.
     """
     levels = list(fewest)
     smooth = np.stack([_envelope(row) for row in errors])
     found: list[Schedule] = []
     while True:
         error = float(errors[np.arange(len(levels)), levels].sum())
-        found.append(Schedule(tuple(levels), windows.latency(levels), error))
-        best = _most_worth(windows, smooth, levels)
+        found.append(Schedule(tuple(levels), latency_model.latency(levels), error))
+        best = _best_increment(latency_model, smooth, levels)
         if best is None:
-            return _kept(found)
+            return _best_per_latency(found)
         levels[best] += 1
 
 
-def _most_worth(windows: Windows, errors: Array, levels: list[int]) -> int | None:
+def _best_increment(latency_model: LatencyModel, errors: Array, levels: list[int]) -> int | None:
     best, most = None, 0.0
-    for at, (now, spare) in enumerate(zip(levels, windows.slack(levels), strict=True)):
+    for at, (now, spare) in enumerate(zip(levels, latency_model.slack(levels), strict=True)):
         if now < MOST:
             gain = float(errors[at, now] - errors[at, now + 1])
-            worth = gain if spare < 1 else gain * _FREE
-            if worth > most * windows.repeats[at]:
-                best, most = at, worth / windows.repeats[at]
+            worth = gain if spare < 1 else gain * _FREE_GAIN
+            if worth > most * latency_model.repeats[at]:
+                best, most = at, worth / latency_model.repeats[at]
     return best
 
 
@@ -70,7 +70,7 @@ def _above(row: Array, before: int, corner: int, behind: int) -> bool:
     return bool(row[corner] >= row[before] + slope * (corner - before))
 
 
-def _kept(found: list[Schedule]) -> list[Schedule]:
+def _best_per_latency(found: list[Schedule]) -> list[Schedule]:
     """The last of every latency, which is the best."""
     return list({schedule.latency: schedule for schedule in found}.values())
 

@@ -24,7 +24,7 @@ from qcompiler.passes.quantization.levels import coded, levels_of
 from qcompiler.passes.slicing.noise import outputs_if_rounded
 
 LEVELS = (2, 3, 4, 6, 8, 12, 16, 32)  # that are tried; between and beyond is interpolated
-MOST = 128  # levels of a value, or of each of its digits
+MOST = 128  # levels per value, or per digit of it
 _NOTHING = 1e-30  # an error that is none
 _WORK = 2e12  # products, of all trials
 _FEWEST, _MOST_IMAGES = 32, 128
@@ -42,7 +42,7 @@ def errors(
     in common does not count: it changes no class. Columns 0 and 1 are infinite.
     """
     cut = drop_dead(replace(graph, outputs=(output,), output_names=()))
-    data = _some(cut, data)
+    data = _subset(cut, data)
     codes = _codes(cut, data)
     total = np.zeros((len(coded(graph)), len(LEVELS)))
     rows = {value.name: row for row, value in enumerate(coded(graph))}
@@ -55,7 +55,7 @@ def errors(
     return np.stack([_interpolated(row) for row in total])
 
 
-def _some(graph: Graph, data: Images) -> Images:
+def _subset(graph: Graph, data: Images) -> Images:
     """As many images as the work allows."""
     products, largest = size_of(graph)
     trials = len(coded(graph)) * len(LEVELS)

@@ -1,7 +1,7 @@
 """Compiling schedules of one network, and measuring each on calibration images.
 
 One half of the images is measured with a network compiled with the other half, and the other way
-round: no image is judged by a network that has seen it.
+round: no image is measured on a network that has seen it.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ from qcompiler.passes.quantization.levels import coded, times_of
 from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.split_inputs import SplitInputs
 
-from .accuracy_cost import Costs
-from .drift import Judgement, judge
-from .latency import Windows
+from .accuracy_cost import AccuracyCost
+from .drift import LossEstimate, estimate_loss
+from .latency import LatencyModel
 from .pareto import Budget, Point
 
 _FEWEST_IMAGES = 40
 _TAIL = 0.1  # percent of images whose winner, or runner-up, may lie beyond the clipped outputs
-_AWAY = 2.0  # of the errors that the budget allows: how far they may carry a winner or runner-up
+_MARGIN = 2.0  # of the errors that the budget allows: how far they may carry a winner or runner-up
 _SCALES = np.geomspace(0.5, 2, 33)  # of errors, from one trial to the next
 
 
 class Trials:
-    """The schedules of a network that were tried, as ``points``; ``tell`` hears of each.
+    """The measured schedules of a network, as ``points``; ``log`` receives a line for each.
 
     ``steps`` is a pipeline that holds the calibration ``data``; ``labels`` are theirs. ``noise`` is
     the size of errors of all outputs that would use up the budget, were they just noise. Raises
@@ -67,35 +67,38 @@ class Trials:
         data: tuple[Array, ...],
         labels: Array | None,
         budget: Budget,
-        tell: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
-        self.backend, self.data, self.budget, self.tell = backend, data, budget, tell
-        at = _first(steps)
+        self.backend, self.data, self.budget, self.log = backend, data, budget, log
+        at = _schedule_position(steps)
         self.done, self.rest = steps.passes[:at], steps.passes[at:]
         self.labels = labels if budget.kind == "drop" else None
         self.before = Pipeline(self.done).run(graph)
         verify(self.before, *self.rest[0].requires)
-        self.real = _real(self.before, data)
+        self.real = _reference_outputs(self.before, data)
         if self.labels is not None:
             check_labels(self.labels, self.real.shape[1])
-        self.costs = Costs(self.real, self.labels, budget.percent)
-        self.noise = float(self.costs.sizes[self._last_within(self.costs.noise, 1.0)])
-        self.clip = _clip(self.real, _AWAY * self.noise)
+        self.accuracy_cost = AccuracyCost(self.real, self.labels, budget.percent)
+        self.noise = float(
+            self.accuracy_cost.sizes[self._last_within(self.accuracy_cost.noise, 1.0)]
+        )
+        self.clip = _clip(self.real, _MARGIN * self.noise)
         self.clipped = self.clip(self.before)
-        self.windows = Windows(self.clipped)
+        self.latency_model = LatencyModel(self.clipped)
         self._tried: list[Point] = []
         self.refusal: CompileError | None = None
 
     @property
     def points(self) -> list[Point]:
-        """All that were measured; what they lost is judged by all of them together."""
+        """All that were measured; their loss is estimated jointly."""
         factor = self._factor
-        judged = [
-            point.judged and self.costs.expected(point.judged, factor) for point in self._tried
+        estimate = [
+            point.estimate and self.accuracy_cost.expected(point.estimate, factor)
+            for point in self._tried
         ]
         return [
-            replace(point, judged=found, fits=found is not None and self._within(found))
-            for point, found in zip(self._tried, judged, strict=True)
+            replace(point, estimate=found, fits=found is not None and self._within(found))
+            for point, found in zip(self._tried, estimate, strict=True)
         ]
 
     def measure(self, levels: tuple[int, ...], uniform: int | None = None) -> tuple[Point, float]:
@@ -104,19 +107,21 @@ class Trials:
             found, latency, interval = self._outputs(self._lowering(levels, uniform))
         except (UnsupportedModel, InvalidGraph) as error:
             self.refusal = error
-            point = Point(levels, self.windows.latency(levels), 0, uniform=uniform)
+            point = Point(levels, self.latency_model.latency(levels), 0, uniform=uniform)
             return self._noted(point), 0.5
         bounded = not uniform and self.clipped is not self.before
         real = self.real.clip(self.clip.low, self.clip.high) if bounded else self.real
-        judged = judge(real, found, self.labels)
-        point = self._noted(Point(levels, latency, interval, judged, uniform=uniform))
-        scaled = [judge(real, real + scale * (found - real), self.labels) for scale in _SCALES]
+        estimate = estimate_loss(real, found, self.labels)
+        point = self._noted(Point(levels, latency, interval, estimate, uniform=uniform))
+        scaled = [
+            estimate_loss(real, real + scale * (found - real), self.labels) for scale in _SCALES
+        ]
         return point, float(_SCALES[self._last_within(scaled, self._factor)])
 
     def uniform_levels(self, t_max: int) -> tuple[int, ...]:
         """What every value has with one t_max for all, and the ends' own numbers."""
         splits = (s for s in self.rest if isinstance(s, SplitInputs))
-        graph = Pipeline(tuple(_with(s, "t_max", t_max) for s in splits)).run(self.clipped)
+        graph = Pipeline(tuple(_with_option(s, "t_max", t_max) for s in splits)).run(self.clipped)
         outputs = next((s.output_t_max for s in self.rest if isinstance(s, Normalize)), 0)
         return tuple(times_of(graph, value, t_max, outputs) for value in coded(graph))
 
@@ -127,7 +132,7 @@ class Trials:
     def _lowering(self, levels: tuple[int, ...], uniform: int | None) -> Pipeline:
         """The passes behind those that are done."""
         if uniform:
-            return Pipeline(tuple(_with(step, "t_max", uniform) for step in self.rest))
+            return Pipeline(tuple(_with_option(step, "t_max", uniform) for step in self.rest))
         return Pipeline((self.clip, AssignLevels(":".join(map(str, levels))), *self.rest))
 
     def _outputs(self, steps: Pipeline) -> tuple[Array, int, int]:
@@ -135,7 +140,7 @@ class Trials:
         found = np.zeros_like(self.real)
         for half in (0, 1):
             given = tuple(array[1 - half :: 2] for array in self.data)
-            passes = tuple(_with(step, "calibration", given) for step in steps.passes)
+            passes = tuple(_with_option(step, "calibration", given) for step in steps.passes)
             graph = Pipeline(passes).run(self.before)
             verify(graph, *self.backend.requires)
             program = Program(_until_logits(graph), self.backend, {})
@@ -147,51 +152,55 @@ class Trials:
     def _noted(self, tried: Point) -> Point:
         self._tried.append(tried)
         point = self.points[-1]
-        self.tell(self.budget.told(point))
+        self.log(self.budget.describe(point))
         return point
 
     @property
     def _factor(self) -> float:
-        return self.costs.factor([point.judged for point in self._tried if point.judged])
+        return self.accuracy_cost.factor(
+            [point.estimate for point in self._tried if point.estimate]
+        )
 
-    def _within(self, judged: Judgement) -> bool:
-        return self.budget.counted(judged) <= self.budget.percent
+    def _within(self, estimate: LossEstimate) -> bool:
+        return self.budget.counted(estimate) <= self.budget.percent
 
-    def _last_within(self, growing: Sequence[Judgement], factor: float) -> int:
+    def _last_within(self, growing: Sequence[LossEstimate], factor: float) -> int:
         """The last of growing losses that is within the budget; 0 if none is."""
-        expected = [self.costs.expected(judged, factor) for judged in growing]
-        return max((at for at, judged in enumerate(expected) if self._within(judged)), default=0)
+        expected = [self.accuracy_cost.expected(estimate, factor) for estimate in growing]
+        return max(
+            (at for at, estimate in enumerate(expected) if self._within(estimate)), default=0
+        )
 
 
-def _first(steps: Pipeline) -> int:
+def _schedule_position(steps: Pipeline) -> int:
     """Where schedules are written: in front of the first pass that asks for a t_max."""
     for index, step in enumerate(steps.passes):
         if "t_max" in {field.name for field in fields(step)}:
             return index
-    raise PipelineError("the search needs a pipeline with a pass that takes a t_max")
+    raise PipelineError("the search needs a pipeline with a pass that has the option t_max")
 
 
-def _with(step: Pass, option: str, value: Any) -> Pass:
+def _with_option(step: Pass, option: str, value: Any) -> Pass:
     known = {field.name for field in fields(step)}
     changed: dict[str, Any] = {option: value}
     return replace(step, **changed) if option in known else step
 
 
-def _real(graph: Graph, data: tuple[Array, ...]) -> Array:
+def _reference_outputs(graph: Graph, data: tuple[Array, ...]) -> Array:
     """Outputs of the real network, ``images x classes``."""
     check(graph, data)
     if len(graph.outputs) != 1:
         raise UnsupportedModel(
-            f"a search needs a model with one output, which names a class, not {len(graph.outputs)}"
+            f"the search needs a classifier with one output; this model has {len(graph.outputs)}"
         )
     if len(data[0]) < _FEWEST_IMAGES:
         raise DataError(
-            f"a search needs {_FEWEST_IMAGES} calibration images or more, not {len(data[0])}"
+            f"the search needs at least {_FEWEST_IMAGES} calibration images, not {len(data[0])}"
         )
     cut = _until_logits(graph)
     found = run_precisely(cut, data)
     if found[0].size < 2:
-        raise UnsupportedModel("a search needs an output of several elements, one for each class")
+        raise UnsupportedModel("the search needs an output with several elements, one per class")
     return found.reshape(len(found), -1)
 
 

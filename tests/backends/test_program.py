@@ -15,7 +15,7 @@ from qcompiler.backends.program import Program
 from qcompiler.ir import CompileError, DataError, ProgramError
 from qcompiler.ir.spiking.integer_network import spiking_nodes, synapse_count
 from tests.support.onnx_models import model
-from tests.support.planted_faults import spoil_text
+from tests.support.planted_faults import corrupt_text
 from tests.support.random_networks import random_batch, random_network
 
 GRAPH = random_network(11, depth=4)
@@ -201,7 +201,7 @@ def test_a_tampered_network_is_refused(program: Program, tmp_path: Path) -> None
 def test_a_spoilt_text_is_refused(
     program: Program, tmp_path: Path, pattern: str, text: str
 ) -> None:
-    spoil_text(program, tmp_path / "p", pattern, text)
+    corrupt_text(program, tmp_path / "p", pattern, text)
     with pytest.raises(CompileError):
         qcompiler.load(tmp_path / "p")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +43,24 @@ def test_one_sensible_way_is_taken(
 
 
 @pytest.mark.parametrize(
-    ("given", "wanted"),
-    [((4, 5, 6, 3), (90,)), ((4, 5, 6), (6, 5)), ((4, 7), (2, 3)), ((4, 6, 6, 6), (6, 6, 6))],
+    ("given", "wanted", "remedy"),
+    [
+        ((4, 5, 6, 3), (90,), "reshape the data to (N, 90), or compile with --layout nhwc or nchw"),
+        ((4, 5, 6), (6, 5), "reshape the data to (N, 6, 5)"),
+        ((4, 7), (2, 3), "give data of shape (N, 2, 3)"),
+        ((4, 6, 6, 6), (6, 6, 6), "which axis holds the channels: compile with --layout nhwc"),
+    ],
 )
 def test_unclear_or_wrong_shapes_are_refused(
-    given: tuple[int, ...], wanted: tuple[int, ...]
+    given: tuple[int, ...], wanted: tuple[int, ...], remedy: str
 ) -> None:
-    with pytest.raises(DataError, match="do not fit"):
+    with pytest.raises(DataError, match=rf"each sample .*{re.escape(remedy)}") as refused:
         fit(images(*given), wanted, None)
+    assert 'input "input"' in str(refused.value)
 
 
-def test_one_sample_needs_an_axis_of_frames() -> None:
-    with pytest.raises(
-        DataError, match=r"one sample.* put an axis of frames in front, \(1, 3, 4\)"
-    ):
+def test_one_sample_needs_a_batch_axis() -> None:
+    with pytest.raises(DataError, match=r"a single sample.* add a batch axis, \(1, 3, 4\)"):
         fit(images(3, 4), (3, 4), None)
 
 

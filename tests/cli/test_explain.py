@@ -19,15 +19,14 @@ from qcompiler.cli import qrun
 from qcompiler.explain.causes import verdict
 from qcompiler.explain.diagnosis import TOLERATED, Explanation, explain
 from qcompiler.explain.measure import side_by_side
-from qcompiler.explain.measure.layer_error import ladder
+from qcompiler.explain.measure.layer_error import decompose
 from qcompiler.explain.measure.onnx_reference import run_onnx as run_model
-from qcompiler.explain.measure.pairing import places as places_of
-from qcompiler.explain.measure.pairing import real_network
+from qcompiler.explain.measure.pairing import match_layers, real_network
 from qcompiler.explain.page import page
 from qcompiler.ir import ProgramError
 from qcompiler.passes.slicing.slices import whole_name
 from tests.support.onnx_models import model, run_onnx
-from tests.support.planted_faults import CutRange, Spoil, pipeline
+from tests.support.planted_faults import CorruptIntegers, ShrinkRange, pipeline
 from tests.support.random_networks import REFERENCE
 from tests.support.zoo import trained
 
@@ -57,7 +56,7 @@ def explained(program: Program, change: Callable[[Array], Array] = lambda x: x) 
 def test_a_healthy_network_agrees(options: dict[str, Any]) -> None:
     found = explained(compiled(**options))
     assert found.first is found.worst is None
-    assert found.apart <= TOLERATED
+    assert found.changed <= TOLERATED
     assert found.notes == ()
     assert found.largest.error < 0.2
     assert [layer.name for layer in found.layers] == ["image", FIRST, SECOND, "scores"]
@@ -66,15 +65,25 @@ def test_a_healthy_network_agrees(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("layer", "cause", "options", "remedy"),
     [
-        (FIRST, verdict.SATURATED, {"passes": pipeline(CutRange(FIRST))}, "--calibration"),
-        (SECOND, verdict.SATURATED, {"passes": pipeline(CutRange(SECOND))}, "--calibration"),
+        (FIRST, verdict.SATURATED, {"passes": pipeline(ShrinkRange(FIRST))}, "--calibration"),
+        (SECOND, verdict.SATURATED, {"passes": pipeline(ShrinkRange(SECOND))}, "--calibration"),
         ("image", verdict.LEVELS, {"passes": pipeline(t_max=2, levels=2)}, "--t-max 4"),
-        (FIRST, verdict.LEVELS, {"passes": pipeline(CutRange(FIRST, 30.0))}, "--calibration"),
+        (FIRST, verdict.LEVELS, {"passes": pipeline(ShrinkRange(FIRST, 30.0))}, "--calibration"),
         (SECOND, verdict.LEVELS, {"calibration": None}, "--calibration on typical data"),
-        (SECOND, verdict.WEIGHTS, {"passes": pipeline(Spoil(SECOND, "weights", 1))}, "--effort 1"),
-        (FIRST, verdict.BIAS, {"passes": pipeline(Spoil(FIRST, "bias", 8))}, "passes of your own"),
-        (FIRST, verdict.DEAD, {"passes": pipeline(Spoil(FIRST, "dead", 3))}, "prunes"),
-        (SECOND, verdict.DEAD, {"passes": pipeline(Spoil(SECOND, "dead", 8))}, "prunes"),
+        (
+            SECOND,
+            verdict.WEIGHTS,
+            {"passes": pipeline(CorruptIntegers(SECOND, "weights", 1))},
+            "--effort 1",
+        ),
+        (
+            FIRST,
+            verdict.BIAS,
+            {"passes": pipeline(CorruptIntegers(FIRST, "bias", 8))},
+            "custom passes",
+        ),
+        (FIRST, verdict.DEAD, {"passes": pipeline(CorruptIntegers(FIRST, "dead", 3))}, "prunes"),
+        (SECOND, verdict.DEAD, {"passes": pipeline(CorruptIntegers(SECOND, "dead", 8))}, "prunes"),
         ("scores", verdict.TIES, {"passes": pipeline(output_t_max=4)}, "output_t_max=64"),
     ],
 )
@@ -85,7 +94,7 @@ def test_a_planted_fault_is_found(
     assert found.first is not None
     assert (found.first.layer, found.first.cause) == (layer, cause)
     assert remedy in found.first.remedy
-    assert found.apart > TOLERATED
+    assert found.changed > TOLERATED
 
 
 def test_few_weight_bits_are_found() -> None:
@@ -98,7 +107,7 @@ def test_few_weight_bits_are_found() -> None:
     assert found.first is not None
     assert found.first.layer in (FIRST, SECOND) and found.first.cause == verdict.WEIGHTS
     assert "--weight-bits 8" in found.first.remedy
-    assert found.apart > TOLERATED
+    assert found.changed > TOLERATED
 
 
 @pytest.mark.parametrize(
@@ -163,9 +172,9 @@ def coloured(folder: Path) -> tuple[Path, Array, Array]:
         (
             lambda x: x.transpose(0, 2, 3, 1).reshape(x.shape),
             {},
-            "--layout says",
+            "--layout states",
         ),
-        (lambda x: 1 - x, {}, "negatives"),
+        (lambda x: 1 - x, {}, "inverted images"),
     ],
 )
 def test_wrong_input_is_found_by_labels(
@@ -195,7 +204,7 @@ def test_right_input_is_not_called_wrong(tmp_path: Path) -> None:
     ["linear bottleneck", "residual MLP", "U-Net, linear", "two inputs, two outputs", "SiLU"],
 )
 @pytest.mark.parametrize("effort", [0, 1])
-def test_ladders_lead_from_the_real_layer_to_the_levels(
+def test_decompositions_lead_from_the_real_layer_to_the_levels(
     name: str, effort: int, tmp_path: Path
 ) -> None:
     """Before it is cut and rounded a value is within half a level of what it becomes."""
@@ -210,24 +219,24 @@ def test_ladders_lead_from_the_real_layer_to_the_levels(
         allow_products=True,
     )
     real = real_network(path, program.manifest)
-    places = places_of(program, real, path)
-    both = side_by_side.Twin(program, real, places, tuple(x[:40] for x in network.held_out))
+    layers = match_layers(program, real, path)
+    both = side_by_side.SideBySide(program, real, layers, tuple(x[:40] for x in network.held_out))
     feeds = dict(zip(names, both.data, strict=False))
     for found, score in zip(run_onnx(network.proto, feeds), both.scores, strict=True):
         np.testing.assert_allclose(both.values[score].reshape(found.shape), found, 1e-3, 1e-4)
-    for index, place in enumerate(places):
-        steps = ladder(both, index)
+    for index, layer in enumerate(layers):
+        steps = decompose(both, index)
         (_, cut), (_, ours) = steps.steps[-2:]
-        np.testing.assert_array_equal(ours, both.spiking(place))
-        zero = place.code.zero
-        exact = np.clip(steps.exact, -zero, place.tops - zero)
+        np.testing.assert_array_equal(ours, both.spiking(layer))
+        zero = layer.code.zero
+        exact = np.clip(steps.exact, -zero, layer.tops - zero)
         # the weights of slices are rounded one by one
-        most = (0.5 if all(len(part.nodes) == 1 for part in place.parts) else 1.0) + 1e-3
-        assert np.abs(exact - ours / both.step(place)).max() <= most
+        most = (0.5 if all(len(part.nodes) == 1 for part in layer.parts) else 1.0) + 1e-3
+        assert np.abs(exact - ours / both.step(layer)).max() <= most
         living = [n for n in range(cut.shape[1]) if n not in steps.dead]
-        far = np.abs(cut - ours) / both.step(place)
+        far = np.abs(cut - ours) / both.step(layer)
         assert far[:, living].max() <= most
-    assert both.answers(len(places) - 1)[-1].shape == both.values[both.scores[-1]].shape
+    assert both.hybrid_scores(len(layers) - 1)[-1].shape == both.values[both.scores[-1]].shape
 
 
 def test_scales_of_channels_are_remembered(tmp_path: Path) -> None:
@@ -254,10 +263,10 @@ def test_channels_of_parts_are_remembered(tmp_path: Path) -> None:
     compiled(t_max=6).save(tmp_path / "p")
     program = qcompiler.load(tmp_path / "p")
     parts = program.manifest["channel_parts"]
-    apart = {whole_name(name) for name in parts}
+    changed = {whole_name(name) for name in parts}
     found = explained(program)
     assert found.first is None
-    assert apart <= {layer.name for layer in found.layers}
+    assert changed <= {layer.name for layer in found.layers}
     rows = program.report().populations
     total = sum(row.neurons for row in rows if row.kind != "first spike")
     assert sum(layer.neurons for layer in found.layers) == total
@@ -332,7 +341,7 @@ def test_a_model_that_is_read_otherwise_than_it_runs_is_reported(
 
     monkeypatch.setattr("qcompiler.explain.diagnosis.run_onnx", run_wrongly)
     (note,) = explained(compiled()).notes
-    assert "a fault of qcompiler" in note
+    assert "a bug in qcompiler" in note
 
 
 def test_large_networks_get_fewer_frames(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +362,7 @@ def test_another_model_is_named(tmp_path: Path) -> None:
     found = explain(program, tmp_path / "other.onnx", digits(program))
     assert found.notes == ("other.onnx is not the file that was compiled",)
     assert found.worst is not None and found.worst.layer == SECOND
-    assert found.worst.remedy == "compile other.onnx: the program was made from another"
+    assert found.worst.remedy == "compile other.onnx: the program was compiled from another model"
 
 
 def test_a_model_that_does_not_match_gets_a_sentence(tmp_path: Path) -> None:
@@ -423,7 +432,7 @@ def test_the_command_explains(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     status, out, err = run(capsys, program, TEST, "--against", MODEL, "--explain")
     assert (status, err) == (0, "")
     lines = {line[:12].strip(): line[12:] for line in out.splitlines()}
-    assert lines["first at"].startswith("image, where 6.")
+    assert lines["first at"].startswith("image, which changes the prediction for a further 6.")
     assert "too few levels: 2 levels" in out
     assert "remedy      compile with more levels, --t-max 4" in out
     where = tmp_path / "why.html"
@@ -433,6 +442,7 @@ def test_the_command_explains(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert not found["agree"]
     assert found["first"]["cause"] == verdict.LEVELS
     assert [layer["name"] for layer in found["layers"]] == ["image", FIRST, SECOND, "scores"]
+    assert found["apart"] == found["layers"][-1]["apart"]
     assert where.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "why.html"]
 
@@ -447,7 +457,7 @@ def test_the_command_refuses_what_makes_no_sense(
     assert "--against MODEL.onnx" in err
     status, _, err = run(capsys, program, TEST, "--against", MODEL, "--page", tmp_path)
     assert status == 1
-    assert "no regular file: choose another --page" in err
+    assert "not a regular file: choose another --page" in err
     mine = tmp_path / "mine.onnx"
     mine.write_bytes(MODEL.read_bytes())
     status, _, err = run(capsys, program, TEST, "--against", mine, "--page", mine)
@@ -456,7 +466,7 @@ def test_the_command_refuses_what_makes_no_sense(
     inside = program / "manifest.json"
     status, _, err = run(capsys, program, TEST, "--against", MODEL, "--page", inside)
     assert status == 1
-    assert "is in the program's folder: choose another --page" in err
+    assert "is in the program directory: choose another --page" in err
     assert inside.read_text().startswith("{")
     mine.write_bytes(MODEL.read_bytes()[:1000])
     status, _, err = run(capsys, program, TEST, "--against", mine, "--explain")

@@ -21,10 +21,10 @@ from qcompiler.ir import Builder, Constant, DataError, Graph, Tensor, Unsupporte
 from qcompiler.ir.ann import Add, Clip, Dense
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.levels import coded
-from qcompiler.search.accuracy_cost import Costs
-from qcompiler.search.drift import judge
-from qcompiler.search.latency import Windows
-from qcompiler.search.pareto import Budget, Found
+from qcompiler.search.accuracy_cost import AccuracyCost
+from qcompiler.search.drift import estimate_loss
+from qcompiler.search.latency import LatencyModel
+from qcompiler.search.pareto import Budget, SearchResult
 from qcompiler.search.schedule_family import Schedule, at_error, family
 from qcompiler.search.search import search
 from qcompiler.search.sensitivity import LEVELS, MOST, errors
@@ -55,8 +55,8 @@ def layers(*branches: int) -> Graph:
 
 
 def test_a_family_gives_levels_where_they_are_worth_most() -> None:
-    windows = Windows(layers(2))
-    found = family(windows, square(1, 64, 8, 1), [2] * 4)
+    latency_model = LatencyModel(layers(2))
+    found = family(latency_model, square(1, 64, 8, 1), [2] * 4)
     assert found[0].levels == (2, 2, 2, 2) and found[-1].levels == (MOST,) * 4
     assert all(a.latency < b.latency and a.error > b.error for a, b in pairwise(found))
     some = found[at_error(found, 0.5)]
@@ -64,13 +64,13 @@ def test_a_family_gives_levels_where_they_are_worth_most() -> None:
     steps = [n - 1 for n in some.levels]
     np.testing.assert_allclose(np.array(steps) / steps[0], [1, 4, 2, 1], atol=0.5)
     uniform = next(t for t in range(2, MOST) if square(1, 64, 8, 1)[:, t].sum() <= 0.5)
-    assert some.latency < windows.latency([uniform] * 4)
+    assert some.latency < latency_model.latency([uniform] * 4)
 
 
 def test_what_is_early_gets_levels_for_nothing() -> None:
-    windows = Windows(layers(1, 3))
-    for schedule in family(windows, square(1, 1, 1, 1, 1, 1), [2] * 6)[:200]:
-        assert not any(windows.slack(schedule.levels)) or max(schedule.levels) == MOST
+    latency_model = LatencyModel(layers(1, 3))
+    for schedule in family(latency_model, square(1, 1, 1, 1, 1, 1), [2] * 6)[:200]:
+        assert not any(latency_model.slack(schedule.levels)) or max(schedule.levels) == MOST
 
 
 def test_no_schedule_has_so_small_an_error() -> None:
@@ -87,11 +87,11 @@ def outputs(count: int, seed: int = 0) -> tuple[Array, Array]:
 
 def test_equal_outputs_lose_nothing() -> None:
     real, labels = outputs(300)
-    found = judge(real, real, labels)
+    found = estimate_loss(real, real, labels)
     assert (found.drift, found.drop) == (0, 0)
     assert found.accuracy == pytest.approx(100 * np.mean(real.argmax(axis=1) == labels))
-    assert 0 < found.doubt < 1
-    assert judge(real, real, None).drop is None
+    assert 0 < found.standard_error < 1
+    assert estimate_loss(real, real, None).drop is None
 
 
 @pytest.mark.parametrize("size", [0.3, 1.0, 3.0])
@@ -105,51 +105,57 @@ def test_estimates_are_near_what_many_images_show(size: float) -> None:
     drift = 100 * np.mean(disturbed != many.argmax(axis=1))
     drop = 100 * (np.mean(many.argmax(axis=1) == truth) - np.mean(disturbed == truth))
     few = [outputs(400, seed) for seed in range(3, 15)]
-    found = [judge(real, noisy(real, 99), labels) for real, labels in few]
+    found = [estimate_loss(real, noisy(real, 99), labels) for real, labels in few]
     for name, expected in (("drift", drift), ("drop", drop)):
         guesses = np.array([getattr(one, name) for one in found])
-        assert abs(guesses.mean() - expected) < 4 * found[0].doubt / np.sqrt(len(few)) + 0.5
-        assert guesses.std() < 1.5 * found[0].doubt
+        assert (
+            abs(guesses.mean() - expected) < 4 * found[0].standard_error / np.sqrt(len(few)) + 0.5
+        )
+        assert guesses.std() < 1.5 * found[0].standard_error
 
 
 def test_accuracy_lost_is_known_better_from_answers_changed() -> None:
     many, truth = outputs(40000, 1)
     few, labels = outputs(1000, 3)
-    costs, size = Costs(few, labels, 1.0), 1.0
+    accuracy_cost, size = AccuracyCost(few, labels, 1.0), 1.0
     disturbed = many + size * np.random.default_rng(2).standard_normal(many.shape)
     right = many.argmax(axis=1) == truth
     drop = 100 * (np.mean(right) - np.mean(disturbed.argmax(axis=1) == truth))
     seen = [
-        judge(few, few + size * np.random.default_rng(seed).standard_normal(few.shape), labels)
+        estimate_loss(
+            few, few + size * np.random.default_rng(seed).standard_normal(few.shape), labels
+        )
         for seed in range(4, 24)
     ]
-    found = np.array([(costs.expected(one).drop, one.drop) for one in seen])
+    found = np.array([(accuracy_cost.expected(one).drop, one.drop) for one in seen])
     assert found[:, 0].std() < 0.7 * found[:, 1].std()
-    assert abs(found[:, 0].mean() - drop) < 2 * seen[0].doubt
+    assert abs(found[:, 0].mean() - drop) < 2 * seen[0].standard_error
 
 
 def test_trials_that_lose_less_than_noise_make_all_of_them_cheaper() -> None:
     real, labels = outputs(1000)
-    costs = Costs(real, labels, 1.0)
-    one = next(judged for judged in costs.noise if (judged.drop or 0) > 2)
-    half = one._replace(drop=(costs.expected(one).drop or 0) / 2)
-    assert costs.factor([]) == 1
-    factors = [costs.factor([half] * count) for count in (1, 4, 16)]
+    accuracy_cost = AccuracyCost(real, labels, 1.0)
+    one = next(estimate for estimate in accuracy_cost.noise if (estimate.drop or 0) > 2)
+    half = one._replace(drop=(accuracy_cost.expected(one).drop or 0) / 2)
+    assert accuracy_cost.factor([]) == 1
+    factors = [accuracy_cost.factor([half] * count) for count in (1, 4, 16)]
     assert factors == sorted(factors, reverse=True) and 0.5 < factors[-1] < 0.55
-    assert costs.factor([half._replace(drop=-9.0)] * 9) == 0.25
-    assert costs.factor([half._replace(drop=99.0, drift=99.0)]) == 1  # far from the budget
-    cheaper = costs.expected(half, 0.5).drop
-    assert cheaper == pytest.approx((costs.expected(half).drop or 0) / 2)
+    assert accuracy_cost.factor([half._replace(drop=-9.0)] * 9) == 0.25
+    assert accuracy_cost.factor([half._replace(drop=99.0, drift=99.0)]) == 1  # far from the budget
+    cheaper = accuracy_cost.expected(half, 0.5).drop
+    assert cheaper == pytest.approx((accuracy_cost.expected(half).drop or 0) / 2)
 
 
 def test_a_loss_that_is_sure_counts() -> None:
     real, labels = outputs(1000)
-    costs = Costs(real, labels, 1.0)
-    wrong = judge(real, -real, labels)
+    accuracy_cost = AccuracyCost(real, labels, 1.0)
+    wrong = estimate_loss(real, -real, labels)
     assert wrong.drop is not None and wrong.drop > 50
-    assert costs.expected(wrong, 0.25).drop == pytest.approx(wrong.drop - 2 * wrong.doubt)
-    alone = judge(real, real + 0.5, None)
-    assert costs.expected(alone) == alone
+    assert accuracy_cost.expected(wrong, 0.25).drop == pytest.approx(
+        wrong.drop - 2 * wrong.standard_error
+    )
+    alone = estimate_loss(real, real + 0.5, None)
+    assert accuracy_cost.expected(alone) == alone
 
 
 def test_sensitivity_is_that_of_rounding() -> None:
@@ -171,8 +177,8 @@ def trials(kind: str, percent: float, **change: Any) -> Trials:
     options = {"t_max": 16, "effort": 0, "calibration": found.arrays}
     options |= change.get("options", {})
     steps = api.pipeline("reference", None, options)
-    told: Callable[[str], None] = lambda text: None  # noqa: E731
-    return Trials(graph, steps, REFERENCE, found.arrays, found.labels, Budget(kind, percent), told)
+    log: Callable[[str], None] = lambda text: None  # noqa: E731
+    return Trials(graph, steps, REFERENCE, found.arrays, found.labels, Budget(kind, percent), log)
 
 
 def test_one_t_max_for_all_leaves_inputs_and_outputs_their_levels() -> None:
@@ -188,24 +194,30 @@ def imported() -> Graph:
 
 
 @pytest.fixture(scope="module")
-def found() -> tuple[Trials, Found]:
+def found() -> tuple[Trials, SearchResult]:
     one = trials("drift", 2.0)
     return one, search(one)
 
 
-def test_the_schedule_keeps_within_its_budget(found: tuple[Trials, Found]) -> None:
+def test_the_schedule_keeps_within_its_budget(found: tuple[Trials, SearchResult]) -> None:
     _, result = found
-    judged = result.chosen.judged
-    assert result.chosen.fits and judged is not None and judged.drift + judged.doubt <= 2
+    estimate = result.chosen.estimate
+    assert (
+        result.chosen.fits
+        and estimate is not None
+        and estimate.drift + estimate.standard_error <= 2
+    )
     assert result.chosen.latency == min(p.latency for p in result.points if p.fits)
 
 
-def test_no_uniform_schedule_within_the_budget_is_shorter(found: tuple[Trials, Found]) -> None:
+def test_no_uniform_schedule_within_the_budget_is_shorter(
+    found: tuple[Trials, SearchResult],
+) -> None:
     one, result = found
     for t_max in range(2, 9):
         levels = one.uniform_levels(t_max)
         point, _ = one.measure(levels, t_max)
-        assert point.latency == one.windows.latency(levels)
+        assert point.latency == one.latency_model.latency(levels)
         assert not point.fits or point.latency >= result.chosen.latency
 
 
@@ -219,7 +231,7 @@ def test_a_shorter_uniform_schedule_is_taken(monkeypatch: pytest.MonkeyPatch) ->
     assert "assign-levels" not in str(result.pipeline) and "t_max" in str(result.pipeline)
 
 
-def test_the_same_program_every_time(found: tuple[Trials, Found], tmp_path: Path) -> None:
+def test_the_same_program_every_time(found: tuple[Trials, SearchResult], tmp_path: Path) -> None:
     _, result = found
     options: dict[str, Any] = {"target": "reference", "scale_values": (16,)}
     options |= {"calibration": CALIBRATION, "effort": 0}
@@ -251,7 +263,9 @@ def test_the_command(
     monkeypatch.chdir(tmp_path)
     line = f"{COMMAND} --calibration {CALIBRATION} --max-drop 2"
     status, out, err = run(f"{line} --json --sweep a.csv --sweep a.json --sweep a.svg", capsys)
-    assert status == 0 and err.startswith("measuring how sensitive 4 values")
+    assert status == 0 and err.startswith(
+        "measuring how the error of the outputs depends on the levels of 4 layers"
+    )
     printed = json.loads(out)
     chosen = [point for point in printed["search"]["points"] if point["chosen"]]
     assert len(chosen) == 1 and chosen[0]["fits_budget"]
@@ -273,7 +287,7 @@ def test_the_command(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--max-drop 1", "error: max-drop needs calibration data to measure on"),
+        ("--max-drop 1", "error: max-drop needs calibration data: give --calibration"),
         ("--max-drift -1 --calibration CALIBRATION", "error: max-drift must be from 0 to 100"),
         ("--max-drift nan --calibration CALIBRATION", "error: max-drift must be from 0 to 100"),
         ("--max-drop 1 --calibration unlabelled.npy", "error: max-drop needs labels"),
@@ -283,24 +297,27 @@ def test_the_command(
         ),
         (
             "--max-drop 1 --calibration CALIBRATION --labels high.npy",
-            "error: labels must be from 0 to 9, the classes of the output",
+            "error: labels must lie between 0 and 9, the classes of the output",
         ),
         (
             "--max-drop 1 --calibration CALIBRATION --labels real.npy",
-            "error: labels must be one integer a frame",
+            "error: labels must be one integer per frame",
         ),
         (
             "--max-drop 1 --calibration CALIBRATION --labels no.npy",
             "error: there is no file no.npy",
         ),
-        ("--max-drift 1 --calibration few.npy", "error: a search needs 40 calibration images"),
+        (
+            "--max-drift 1 --calibration few.npy",
+            "error: the search needs at least 40 calibration images",
+        ),
         (
             "--max-drift 0 --calibration CALIBRATION",
-            "error: no schedule keeps within --max-drift 0",
+            "error: no schedule meets --max-drift 0",
         ),
         (
             "--max-drift 1 --calibration CALIBRATION --passes fold-linear,assign-windows",
-            "error: the search needs a pipeline with a pass that takes a t_max",
+            "error: the search needs a pipeline with a pass that has the option t_max",
         ),
         (
             "--max-drift 1 --calibration CALIBRATION --sweep no/such/file.csv",
@@ -308,7 +325,7 @@ def test_the_command(
         ),
         (
             "--max-drift 1 --calibration CALIBRATION --sweep folder.csv",
-            "error: folder.csv is no regular file: choose another --sweep",
+            "error: folder.csv is not a regular file: choose another --sweep",
         ),
         (
             "--max-drift 1 --calibration CALIBRATION --passes normalize,quantize,assign-windows",
@@ -343,7 +360,7 @@ def test_faults_are_one_sentence(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--sweep a.csv", "--sweep and --labels belong to --max-drop or --max-drift"),
+        ("--sweep a.csv", "--sweep and --labels need --max-drop or --max-drift"),
         ("--max-drift 1 --sweep a.txt", "'a.txt' should end in one of .csv, .json, .svg"),
         ("--max-drift 1 --max-drop 1", "not allowed with"),
     ],
@@ -357,13 +374,13 @@ def test_networks_that_name_no_class() -> None:
     batch = np.random.default_rng(0).random((50, 4), np.float32)
     graph = layers(1)
     twice = Graph("two", graph.inputs, graph.nodes, (graph.outputs[0], graph.nodes[1].result))
-    with pytest.raises(UnsupportedModel, match="one output, which names a class, not 2"):
+    with pytest.raises(UnsupportedModel, match="one output; this model has 2"):
         trials("drift", 1.0, graph=twice, images=batch)
     cut = Builder()
     x = cut.input("x", Tensor((4,)))
     weight, bias = Constant("w", np.ones((1, 4), np.float32)), Constant("b", np.ones(1, np.float32))
     one = cut.build([cut.add(Dense(), x, weight, bias, name="y")])
-    with pytest.raises(UnsupportedModel, match="several elements, one for each class"):
+    with pytest.raises(UnsupportedModel, match="several elements, one per class"):
         trials("drift", 1.0, graph=one, images=batch)
-    with pytest.raises(DataError, match="40 calibration images or more, not 30"):
+    with pytest.raises(DataError, match="at least 40 calibration images, not 30"):
         trials("drift", 1.0, graph=graph, images=batch[:30])

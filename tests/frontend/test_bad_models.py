@@ -141,7 +141,7 @@ def test_broken_graphs(name: str) -> None:
 def test_models_without_what_they_need() -> None:
     proto = model(FLAT, "y = Relu(x)")
     del proto.opset_import[:]
-    refuses(proto, "which opset")
+    refuses(proto, "the model states no opset")
     del proto.graph.output[:]
     refuses(proto, "no outputs")
     proto.ClearField("graph")
@@ -212,15 +212,15 @@ def _entry(tensor: onnx.TensorProto, key: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "what"),
     [
-        ("location", "none.bin", "a file that is missing"),
+        ("location", "none.bin", "external data in a missing file"),
         ("location", "../secret.bin", "outside the model's folder"),
         ("location", "{tmp}/secret.bin", "outside the model's folder"),
         ("location", "{tmp}/models/data.bin", "outside the model's folder"),
         ("location", "link.bin", "outside the model's folder"),
         ("location", "round.bin", 'tensor "w"'),
-        ("location", ".", "a file that is missing"),
+        ("location", ".", "external data in a missing file"),
         ("location", "a\0b", "cannot be opened"),
-        ("location", "", "a file that is missing"),
+        ("location", "", "external data in a missing file"),
         ("offset", "4", "lies at bytes 4 to 52 of data.bin, which has 48"),
         ("offset", "-4", "lies at bytes"),
         ("offset", "many", "cannot be read"),
@@ -239,7 +239,7 @@ def test_external_data_that_is_not_there(tmp_path: Path, key: str, value: str, w
 def test_external_data_needs_a_folder(tmp_path: Path) -> None:
     path = _external(tmp_path / "models", lambda tensor: None)
     import_model(path)
-    refuses(path.read_bytes(), "which only a model given by path can have")
+    refuses(path.read_bytes(), "which needs a model given as a path")
 
 
 def test_functions_that_never_end() -> None:
@@ -269,7 +269,7 @@ def test_graphs_nested_deeply() -> None:
     del proto.graph.node[:]
     proto.graph.node.extend(graph.node)
     proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "c"))
-    assert [fate.kind for fate in check_model(proto)] == ["compiled"] * 21
+    assert [outcome.kind for outcome in check_model(proto)] == ["compiled"] * 21
     nested = b""
     for _ in range(5000):  # field 7 of a model: its graph; 1: a node; 5: an attribute; 6: a graph
         for tag in (b"\x32", b"\x2a", b"\x0a"):

@@ -48,7 +48,7 @@ def test_import_is_exact(name: str) -> None:
     for found, expected in zip(evaluate(graph, batch), wanted, strict=True):
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, 1e-5, 1e-5)
-    assert not [fate for fate in check_model(path, None, True) if fate.kind == "refused"]
+    assert not [outcome for outcome in check_model(path, None, True) if outcome.kind == "refused"]
 
 
 @pytest.mark.parametrize("name", [name for name, count in POPULATIONS.items() if count])

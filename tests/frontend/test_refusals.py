@@ -21,7 +21,7 @@ EMPTY = "s = Constant<value = int64[2] {1073741824, 4}>() c = ConstantOfShape(s)
 # name: input, nodes, opset, weights, the reason, part of the help
 REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "unknown": (IMAGE, "y = Det(x)", 17, {}, "operator Det is not", ""),
-    "einsum": (ROWS, 'y = Einsum<equation="bii->bi">(x)', 17, {}, "takes a diagonal", ""),
+    "einsum": (ROWS, 'y = Einsum<equation="bii->bi">(x)', 17, {}, "of a diagonal", ""),
     "einsum samples": (ROWS, 'y = Einsum<equation="bij->ij">(x)', 17, {}, "mixes the batch", ""),
     "tile": (FLAT, "y = Tile(x, r)", 17, {"r": ints(2, 1)}, "Tile mixes the batch", ""),
     "expand": (FLAT, "y = Expand(x, s)", 17, {"s": ints(5, 1, 1)}, "Expand mixes the batch", ""),
@@ -45,7 +45,14 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "LSTM multiplies",
         "--allow-products",
     ),
-    "rnn": (ROWS, "y = RNN<hidden_size=2>(x, w, w)", 17, {"w": (1, 2, 5)}, "RNN of a batch", ""),
+    "rnn": (
+        ROWS,
+        "y = RNN<hidden_size=2>(x, w, w)",
+        17,
+        {"w": (1, 2, 5)},
+        "RNN whose batch axis",
+        "",
+    ),
     "resize": (
         FLAT,
         "y = Resize(x, , s)",
@@ -63,14 +70,14 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "extrapolation_value",
         "",
     ),
-    "threshold": (FLAT, "y = ThresholdedRelu(x)", 17, {}, "its result jumps", "retrain"),
-    "shrink": (FLAT, "y = Shrink(x)", 17, {}, "its result jumps", "retrain"),
+    "threshold": (FLAT, "y = ThresholdedRelu(x)", 17, {}, "its result is discontinuous", "retrain"),
+    "shrink": (FLAT, "y = Shrink(x)", 17, {}, "its result is discontinuous", "retrain"),
     "part of a sequence": (
         "float[2,5,4] x",
         "t = Transpose<perm=[1,0,2]>(x) y = RNN<hidden_size=3>(t, w, r, , l)",
         17,
         {"w": (1, 3, 4), "r": (1, 3, 3), "l": np.array([5, 4], np.int32)},
-        "RNN over a part of the 5 steps",
+        "RNN over only part of the 5 time steps",
         "pad",
     ),
     "slice": (FLAT, "y = Slice(x, a, b)", 17, {"a": ints(0), "b": ints(2)}, "mixes the batch", ""),
@@ -109,20 +116,27 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "Div of two values",
         "constants",
     ),
-    "div by": (FLAT, "y = Div(c, x)", 17, {"c": (6,)}, "Div of several constants", "one number"),
+    "div by": (FLAT, "y = Div(c, x)", 17, {"c": (6,)}, "Div of several constants", "one constant"),
     "matmul": (ROWS, "v = Neg(x) y = MatMul(x, v)", 17, {}, "MatMul of two values", "constants"),
     "matmul batch": (ROWS, "y = MatMul(x, w)", 17, {"w": (2, 5, 5)}, "mixes the batch", ""),
     "matmul first": (FLAT, "y = MatMul(w, x)", 17, {"w": (2, 3)}, "mixes the batch", ""),
     "gemm transposed": (FLAT, "y = Gemm<transA=1>(x, w)", 17, {"w": (3, 2)}, "mixes the batch", ""),
     "gemm first": (FLAT, "y = Gemm(w, x)", 17, {"w": (2, 3)}, "mixes the batch", ""),
-    "gemm samples": (FLAT, "y = Gemm(x, w, c)", 17, {"w": (6, 2), "c": (3, 2)}, "each sample", ""),
+    "gemm samples": (
+        FLAT,
+        "y = Gemm(x, w, c)",
+        17,
+        {"w": (6, 2), "c": (3, 2)},
+        "differs between samples",
+        "",
+    ),
     "weight": (
         f"{IMAGE}, float[4,3,2,2] w",
         "y = Conv(x, w)",
         17,
         {},
-        "the weight of Conv is computed from the network's input",
-        "only constants",
+        "the weight of Conv depends on the data",
+        "must be a constant",
     ),
     "conv of constants": (
         IMAGE,
@@ -180,7 +194,7 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "reflect": (FLAT, 'y = Pad<mode="edge">(x, p)', 17, {"p": ints(1, 0, 0, 0)}, "batch", ""),
     "pad batch": (FLAT, "y = Pad(x, p)", 17, {"p": ints(1, 0, 0, 0)}, "mixes the batch", ""),
     "cast": (FLAT, "y = Cast<to=7>(x)", 17, {}, "Cast to int64 is not supported", ""),
-    "enlarges": (FLAT, "y = Add(x, c)", 17, {"c": (1, 4, 6)}, "enlarges the value", ""),
+    "enlarges": (FLAT, "y = Add(x, c)", 17, {"c": (1, 4, 6)}, "adds axes to the value", ""),
     "samples": (FLAT, "y = Add(x, c)", 17, {"c": (4, 6)}, "between samples of a batch", ""),
     "softmax": (
         ROWS,
@@ -206,7 +220,7 @@ def test_refusal_names_node_and_reason(name: str) -> None:
     assert reason in finding.message
     assert help_ in (finding.help or "")
     assert set(finding.nodes) & {node.name for node in proto.graph.node}
-    refused = [fate for fate in check_model(proto) if fate.kind == "refused"]
+    refused = [outcome for outcome in check_model(proto) if outcome.kind == "refused"]
     assert [(f.name, f.reason) for f in refused] == [(finding.nodes[0], finding.message)]
 
 
@@ -221,18 +235,18 @@ def test_all_refusals_at_once() -> None:
         import_model(proto)
     found = {d.message: d.nodes for d in caught.value.diagnostics}
     assert found == {
-        "operator Sin is not supported: it oscillates (2 nodes)": ("a_node", "c_node"),
+        "operator Sin is not supported: it is periodic (2 nodes)": ("a_node", "c_node"),
         "operator Det is not supported: it multiplies values that depend on the data": ("d_node",),
         "Mul of two values that depend on the data is not supported": ("e_node",),
         "operator com.example.Fused is not supported": ("f_node",),
     }
     text = str(caught.value)
     assert text.startswith(
-        'error: operator Sin is not supported: it oscillates (2 nodes)\n  --> nodes "a_node"'
+        'error: operator Sin is not supported: it is periodic (2 nodes)\n  --> nodes "a_node"'
     )
-    fates = {fate.name: fate for fate in check_model(proto)}
-    assert fates["b_node"].kind == "compiled"
-    assert "as far as can be told" in (fates["b_node"].reason or "")
+    report = {outcome.name: outcome for outcome in check_model(proto)}
+    assert report["b_node"].kind == "compiled"
+    assert "not fully checked" in (report["b_node"].reason or "")
 
 
 # name: input, the reason, part of the help
@@ -244,11 +258,19 @@ INPUTS: dict[str, tuple[str, str, str]] = {
         'input "x" has the shape [N, 3, H, W]',
         "make_dynamic_shape_fixed",
     ),
-    "unknown": ("float[N,3,?,8] x", "[N, 3, ?, 8], which leaves sizes open", "--input_name x"),
+    "unknown": (
+        "float[N,3,?,8] x",
+        "[N, 3, ?, 8], which has variable dimensions",
+        "--input_name x",
+    ),
     "no shape": ("float[] x", 'input "x" has no shape', "make_dynamic_shape_fixed"),
-    "open vector": ("float[N] x", "[N], which leaves sizes open", "with a batch axis: [N, 1]"),
-    "one vector": ("float[4] x, float[N,4] v", "some inputs have one axis", "[1, n] or [N, n]"),
-    "empty": ("float[N,0] x", "has the shape [N, 0], which has no elements", ""),
+    "open vector": (
+        "float[N] x",
+        "[N], which has variable dimensions",
+        "with a batch axis: [N, 1]",
+    ),
+    "one vector": ("float[4] x, float[N,4] v", "some inputs have a batch axis", "[1, n] or [N, n]"),
+    "empty": ("float[N,0] x", "has the shape [N, 0], which is empty", ""),
 }
 
 
@@ -340,4 +362,4 @@ def test_subgraphs_and_what_they_read() -> None:
     proto.graph.input.append(helper.make_tensor_value_info("choice", TensorProto.FLOAT, ["N", 1]))
     with pytest.raises(UnsupportedModel, match="the condition of If depends on the data"):
         import_model(proto)
-    assert [fate.kind for fate in check_model(proto)] == ["compiled", "refused"]
+    assert [outcome.kind for outcome in check_model(proto)] == ["compiled", "refused"]

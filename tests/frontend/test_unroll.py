@@ -127,18 +127,22 @@ EXACT: dict[str, tuple[str, str, dict[str, Any]]] = {
 def test_unrolled_is_exact(name: str) -> None:
     inputs, body, given = EXACT[name]
     imported = agrees(spelt(inputs, body, **{"c": TRUE, "w": (4, 4), **given}))
-    assert {fate.kind for fate in imported.fates} <= {"compiled", "constant", "removed"}
+    assert {outcome.kind for outcome in imported.report} <= {"compiled", "constant", "removed"}
 
 
-def test_origin_and_fate_of_nodes_inside() -> None:
+def test_origin_and_outcome_of_nodes_inside() -> None:
     proto = model(
         FLAT, f"y = Loop<body = steps {HEAD} {STEP}>(m, c, x)", m=ints(3), c=TRUE, w=(4, 4)
     )
     proto.graph.node[0].name = "loop"
     proto.graph.node[0].attribute[0].g.node[1].name = "weights"
-    fates = {fate.name: fate for fate in check_model(proto)}
-    assert [fate.kind for fate in fates.values()] == ["compiled", "constant", *["compiled"] * 3]
-    assert fates["loop"].reason == "unrolled, 3 steps"
+    report = {outcome.name: outcome for outcome in check_model(proto)}
+    assert [outcome.kind for outcome in report.values()] == [
+        "compiled",
+        "constant",
+        *["compiled"] * 3,
+    ]
+    assert report["loop"].reason == "unrolled, 3 steps"
     nodes = import_model(proto).graph.nodes
     assert [n.origin[0] for n in nodes[:3]] == ["weights", "loop/Add_2", "loop/Relu_3"]
     assert len(nodes) == 9 and len({node.result.name for node in nodes}) == 9
@@ -194,7 +198,7 @@ BOUNDED: dict[str, tuple[str, dict[str, Any], str]] = {
         "q, y = Loop<body = steps (int64 t, bool g, float s) => (bool go, float r, float e)"
         " { go = Identity(g) r = Relu(s) e = Neg(s) }>(m, c, x)",
         {"m": ints(0)},
-        "over no steps",
+        "with zero iterations",
     ),
     "samples": (
         "q, y = Scan<num_scan_inputs=1, body = steps (float s, float p) => (float r, float e)"

@@ -30,7 +30,7 @@ from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes import Pipeline
 from qcompiler.passes.assign_levels import AssignLevels
 from qcompiler.passes.quantization.levels import coded
-from qcompiler.search.latency import Windows
+from qcompiler.search.latency import LatencyModel
 from tests.support.random_networks import LOIHI, PHASES, compiled, random_batch, random_network
 from tests.support.spiking import equal_neurons, same_spikes
 
@@ -98,15 +98,15 @@ def test_lava_agrees_with_a_t_max_for_each_tensor(seed: int) -> None:
 @settings(max_examples=60, deadline=None, phases=PHASES)
 def test_windows_tell_the_latency_before_compiling(seed: int, branches: bool) -> None:
     graph, numbers = allotted(random_network(seed, branches=branches), seed)
-    windows = Windows(graph)
+    latency_model = LatencyModel(graph)
     spiking = lowered(graph, random_batch(graph, seed)[:4], LOIHI)
     told = Program(spiking, TARGET, {}).report().latency_steps
-    assert windows.latency(numbers) == told
-    more = [n + spare for n, spare in zip(numbers, windows.slack(numbers), strict=True)]
+    assert latency_model.latency(numbers) == told
+    more = [n + spare for n, spare in zip(numbers, latency_model.slack(numbers), strict=True)]
     for at, number in enumerate(more):
-        assert windows.latency([*numbers[:at], number, *numbers[at + 1 :]]) == told
+        assert latency_model.latency([*numbers[:at], number, *numbers[at + 1 :]]) == told
         if number - numbers[at] < 100:  # what no output needs could have any number
-            assert windows.latency([*numbers[:at], number + 1, *numbers[at + 1 :]]) > told
+            assert latency_model.latency([*numbers[:at], number + 1, *numbers[at + 1 :]]) > told
 
 
 @given(seed=seeds)

@@ -38,7 +38,7 @@ from qcompiler.ir.spiking.synapse import current
 from qcompiler.passes import Pipeline
 from qcompiler.passes.calibration.observed_membranes import seen
 from qcompiler.passes.quantization.membrane_limits import Calibrated, Limits, Load
-from tests.support.planted_faults import spoil_text
+from tests.support.planted_faults import corrupt_text
 from tests.support.random_networks import CALIBRATED, PHASES, compiled, random_batch, random_network
 from tests.support.spiking import same_spikes
 
@@ -176,7 +176,7 @@ def test_the_program_is_saved_with_its_bounds(program: Program, tmp_path: Path) 
 def test_a_spoilt_text_is_refused(
     program: Program, tmp_path: Path, pattern: str, text: str, message: str
 ) -> None:
-    spoil_text(program, tmp_path / "p", pattern, text)
+    corrupt_text(program, tmp_path / "p", pattern, text)
     with pytest.raises(CompileError, match=message):
         qcompiler.load(tmp_path / "p")
 

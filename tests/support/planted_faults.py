@@ -1,4 +1,4 @@
-"""Faults to plant in a network while it is compiled, by passes that spoil one layer, or later."""
+"""Faults to plant in a network while it is compiled, by passes that corrupt one layer, or later."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class CutRange(Pass):
+class ShrinkRange(Pass):
     """Leave a share of one value's range: the rest saturates."""
 
     name: ClassVar[str] = "cut-range"
@@ -48,8 +48,8 @@ class CutRange(Pass):
 
 
 @dataclass(frozen=True)
-class Spoil(Pass):
-    """Spoil the integers of one population; behind `quantize`.
+class CorruptIntegers(Pass):
+    """Corrupt the integers of one population; behind `quantize`.
 
     ``fault`` is "bias" (whole multiples of some levels), "weights" (few different ones) or "dead"
     (some channels without weights); ``size`` says how many.
@@ -61,19 +61,19 @@ class Spoil(Pass):
     size: float = 4
 
     def __call__(self, graph: Graph) -> Graph:
-        spoiled = graph.producer(Value(self.population, Tensor(())))
-        assert spoiled is not None and isinstance(spoiled.op, Neuron)
-        return replace(graph, nodes=tuple(self.node(node, spoiled) for node in graph.nodes))
+        corrupted = graph.producer(Value(self.population, Tensor(())))
+        assert corrupted is not None and isinstance(corrupted.op, Neuron)
+        return replace(graph, nodes=tuple(self.node(node, corrupted) for node in graph.nodes))
 
-    def node(self, node: Node, spoiled: Node) -> Node:
-        if node is spoiled and self.fault == "bias":
+    def node(self, node: Node, corrupted: Node) -> Node:
+        if node is corrupted and self.fault == "bias":
             *currents, bias, slope = node.operands
             assert isinstance(bias, Constant) and isinstance(slope, Constant)
             unit = self.size * slope.data.astype(np.float64)
             offset = np.floor(slope.data / 2)  # what rounds to nearest is no part of the bias
             data = np.rint((bias.data - offset) / unit) * unit + offset
             return replace(node, operands=(*currents, self.constant(bias, data), slope))
-        if self.fault != "bias" and node.result in spoiled.operands:
+        if self.fault != "bias" and node.result in corrupted.operands:
             source, weight = node.operands
             assert isinstance(weight, Constant)
             data = weight.data.astype(np.float64)
@@ -93,12 +93,12 @@ def pipeline(*planted: Pass, **options: Any) -> Pipeline:
     """The pipeline of the target reference with faults in it."""
     steps = list(Pipeline.parse(REFERENCE, defaults=options).passes)
     for fault in planted:
-        behind = "normalize" if isinstance(fault, CutRange) else "quantize"
+        behind = "normalize" if isinstance(fault, ShrinkRange) else "quantize"
         steps.insert([step.name for step in steps].index(behind) + 1, fault)
     return Pipeline(tuple(steps))
 
 
-def spoil_text(program: Program, folder: Path, pattern: str, text: str) -> None:
+def corrupt_text(program: Program, folder: Path, pattern: str, text: str) -> None:
     """Save a program, and replace the first match of a pattern in its text."""
     program.save(folder)
     path = folder / "network.qir"

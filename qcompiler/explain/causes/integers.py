@@ -11,14 +11,14 @@ from .verdict import Case
 
 def weights(case: Case) -> tuple[str, str]:
     """Numbers and remedy of weights that are too coarse."""
-    layer = layer_of(case.twin.program.graph, case.place.node)
+    layer = layer_of(case.networks.program.graph, case.layer.node)
     w = np.concatenate([weight_of(synapse).reshape(-1) for synapse in layer.synapses])
-    losses = case.ladder.losses()
+    losses = case.errors.losses()
     detail = (
-        f"the weights are {len(np.unique(w))} different whole numbers from {int(w.min())} to "
-        f"{int(w.max())}; rounding them shifts the values by "
-        f"{losses['weights'] ** 0.5 / case.step:.2g} levels (root mean square), where rounding to "
-        f"levels shifts them by {losses['levels'] ** 0.5 / case.step:.2g}"
+        f"the weights take {len(np.unique(w))} different integers from {int(w.min())} to "
+        f"{int(w.max())}; the root-mean-square error of their rounding is "
+        f"{losses['weights'] ** 0.5 / case.step:.2g} levels, that of rounding to levels "
+        f"{losses['levels'] ** 0.5 / case.step:.2g}"
     )
     if case.weight_bits < 8 or "even=true" not in case.pipeline:
         return detail, f"compile with {_bits(case)}{case.effort}"
@@ -28,12 +28,12 @@ def weights(case: Case) -> tuple[str, str]:
 def bias(case: Case) -> tuple[str, str]:
     """Numbers and remedy of biases that are too coarse."""
     detail = (
-        f"where all inputs are zero, neurons are off by up to {case.ladder.offset:.3g} levels, the "
-        "same in every frame; rounding to levels is off by half a level at most"
+        f"for zero inputs, neurons have an offset of up to {case.errors.offset:.3g} levels, the "
+        "same in every frame; rounding to levels costs at most half a level"
     )
     if case.weight_bits < 8:
         return detail, f"compile with {_bits(case)}{case.effort}"
-    return detail, "compile again without passes of your own behind quantize" + case.effort
+    return detail, "compile again without custom passes after quantize" + case.effort
 
 
 def _bits(case: Case) -> str:
@@ -43,15 +43,15 @@ def _bits(case: Case) -> str:
 
 def dead(case: Case) -> tuple[str, str]:
     """Numbers and remedy of channels that never change."""
-    found = case.ladder
+    found = case.errors
     which = ", ".join(map(str, found.dead[:8])) + (", .." if len(found.dead) > 8 else "")
     axes = tuple(axis for axis in range(found.base.ndim) if axis != 1)
     spread = found.base.std(axis=axes)[list(found.dead)].max()
     detail = (
         f"{len(found.dead)} of {found.channels} channels always have the same level ({which}), "
-        f"though they should spread by up to {float(spread):.4g} (standard deviation)"
+        f"but in the ANN their standard deviation is up to {float(spread):.4g}"
     )
-    layer = layer_of(case.twin.program.graph, case.place.node)
+    layer = layer_of(case.networks.program.graph, case.layer.node)
     by_channel = [
         np.abs(weight_of(s)).reshape(len(weight_of(s)), -1).max(axis=1) for s in layer.synapses
     ]
@@ -68,10 +68,9 @@ def dead(case: Case) -> tuple[str, str]:
 
 def function(case: Case) -> tuple[str, str]:
     """Numbers and remedy of a layer of several populations."""
-    losses = case.ladder.losses()
+    losses = case.errors.losses()
     return (
-        "several populations make up this layer, such as the segments of a function; what they "
-        f"lose shifts the values by {losses['function'] ** 0.5 / case.step:.2g} levels "
-        "(root mean square)",
+        "this layer consists of several populations, such as the line segments of a function; "
+        f"their root-mean-square error is {losses['function'] ** 0.5 / case.step:.2g} levels",
         "compile with a larger --t-max, or a smaller --activation-error",
     )

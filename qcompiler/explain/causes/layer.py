@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from qcompiler.backends.program import Program
-from qcompiler.explain.measure.layer_error import Ladder
-from qcompiler.explain.measure.side_by_side import Twin
+from qcompiler.explain.measure.layer_error import ErrorDecomposition
+from qcompiler.explain.measure.side_by_side import SideBySide
 from qcompiler.frontend.model.onnx_file import identity
 from qcompiler.ir import ProgramError
 
@@ -27,25 +27,25 @@ _KINDS: Mapping[str, tuple[str, Callable[[Case], tuple[str, str]]]] = {
 
 
 def verdict(
-    twin: Twin,
+    networks: SideBySide,
     index: int,
-    rung: str,
-    ladder: Ladder,
+    source: str,
+    errors: ErrorDecomposition,
     lost: Mapping[str, float],
     classes: bool,
 ) -> Verdict:
-    """The verdict if this rung of a layer's ladder costs the most.
+    """The verdict if this source of a layer's error costs the most.
 
     Rounding and cutting keep the order of values of one code: behind the last layer they cannot
     make a smaller score the largest, only equal to it.
     """
-    place = twin.places[index]
-    case = Case(twin, place, ladder)
-    if rung in ("saturated", "levels"):
-        rung = ranges.range_or_levels(case, classes and place.name in twin.scores)
-    cause, describe = _KINDS[rung]
+    layer = networks.layers[index]
+    case = Case(networks, layer, errors)
+    if source in ("saturated", "levels"):
+        source = ranges.range_or_levels(case, classes and layer.name in networks.scores)
+    cause, describe = _KINDS[source]
     detail, remedy = describe(case)
-    return Verdict(place.name, place.node.origin, cause, detail, remedy, dict(lost))
+    return Verdict(layer.name, layer.node.origin, cause, detail, remedy, dict(lost))
 
 
 def other_model(program: Program, model: Path) -> bool:

@@ -35,29 +35,30 @@ def changes(shape: tuple[int, ...], given: Preprocessing) -> Iterator[Change]:
         if _key(before) not in seen:
             seen.add(_key(before))
             options = options_of(before)
-            what = f"preprocessed with {options}" if options else "taken as they are"
+            what = f"preprocessed with {options}" if options else "not preprocessed"
             remedy = f"compile with {options}"
             if not options:
                 remedy = f"compile without {options_of(given)}, or give raw data"
             yield Change(what, _same, before, remedy)
     yield Change(
-        "turned dark for light",
+        "inverted, dark for light",
         lambda x: x.max() + x.min() - x,
         given,
-        "give the data so: the model was trained on negatives of them",
+        "invert the data: the model is trained on inverted images",
     )
     if len(shape) == 3:
         axis = given.channel_axis(shape)
         space = [a + 1 for a in range(3) if a != axis]
         if shape[space[0] - 1] == shape[space[1] - 1] > 1:
             swapped = "transposed, height for width"
-            yield Change(swapped, lambda x: np.swapaxes(x, *space), given, "give the data so")
+            remedy = "transpose height and width of the data"
+            yield Change(swapped, lambda x: np.swapaxes(x, *space), given, remedy)
     if colours:
         yield Change(
             f"read with channels {'first' if axis else 'last'}",
             lambda x: _relaid(x, axis),
             given,
-            "arrange the data as the model takes them; --layout says how that is",
+            "arrange the data in the model's layout, which --layout states",
         )
 
 
@@ -109,7 +110,7 @@ def _relaid(x: Array, axis: int) -> Array:
     return x.reshape(frames, channels, height, width).transpose(0, 2, 3, 1)
 
 
-def undone(x: Array, given: Preprocessing) -> Array:
+def invert_preprocessing(x: Array, given: Preprocessing) -> Array:
     """Raw data that a preprocessing brings to these."""
     shape = x.shape[1:]
     scale, shift = given.affine(shape)

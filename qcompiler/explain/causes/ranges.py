@@ -45,68 +45,68 @@ def range_or_levels(case: Case, answers: bool) -> str:
 
 def saturated(case: Case) -> tuple[str, str]:
     """Numbers and remedy of a range that cuts too much."""
-    found, real = case.ladder, case.twin.values[case.name]
+    found, real = case.errors, case.networks.values[case.name]
     parts = []
     if found.above:
         parts.append(
-            f"{found.above:.2%} of the values lie beyond the highest level, which stands for "
-            f"{found.highest:.4g}; the ANN's reach {float(real.max()):.4g}"
+            f"{found.above:.2%} of the values exceed the highest level, {found.highest:.4g}; the "
+            f"ANN's maximum is {float(real.max()):.4g}"
         )
     if found.below:
-        lowest = -case.code.zero * case.twin.step(case.place)
+        lowest = -case.code.zero * case.networks.step(case.layer)
         parts.append(
-            f"{found.below:.2%} lie below the lowest level, which stands for "
-            f"{float(np.min(lowest)):.4g}; the ANN's reach {float(real.min()):.4g}"
+            f"{found.below:.2%} lie below the lowest level, {float(np.min(lowest)):.4g}; the "
+            f"ANN's minimum is {float(real.min()):.4g}"
         )
-    return f"{'; '.join(parts)}; {_suits(case)}", case.calibrate
+    return f"{'; '.join(parts)}; {_best_range_text(case)}", case.calibrate
 
 
 def wide(case: Case) -> tuple[str, str]:
     """Numbers and remedy of a range that leaves most levels idle."""
-    detail = f"{_steps(case)}; {_suits(case)}: most levels are hardly used"
+    detail = f"{_levels_text(case)}; {_best_range_text(case)}: most levels are rarely used"
     return detail, case.calibrate
 
 
 def levels(case: Case) -> tuple[str, str]:
     """Numbers and remedy of too few levels in the best of ranges."""
-    if case.place.is_input:
+    if case.layer.is_input:
         more = 2 * case.code.t_max
         remedy = f"split-inputs{{levels={more}}} in --passes, or --t-max {more}"
     else:
-        more = min(2 * spikes_of(case.place.node.result).t_max, _MOST_LEVELS)
+        more = min(2 * spikes_of(case.layer.node.result).t_max, _MOST_LEVELS)
         remedy = f"--t-max {more}"
-    return _steps(case), f"compile with more levels, {remedy}{case.effort}"
+    return _levels_text(case), f"compile with more levels, {remedy}{case.effort}"
 
 
-def _steps(case: Case) -> str:
-    spread = float(np.std(case.twin.values[case.name]))
+def _levels_text(case: Case) -> str:
+    spread = float(np.std(case.networks.values[case.name]))
     return (
-        f"{case.code.t_max} levels, each of {case.step:.4g}, for values that spread by "
-        f"{spread:.4g} (standard deviation)"
+        f"{case.code.t_max} levels with step {case.step:.4g}, for values with standard deviation "
+        f"{spread:.4g}"
     )
 
 
-def _suits(case: Case) -> str:
+def _best_range_text(case: Case) -> str:
     code = replace(case.code, scale=1.0)
     low, high = best_range(case.exact, code)
     ratio = (high - low) / code.top
-    return f"the range that suits these data best is {ratio:.2g} times as wide"
+    return f"the best range for these data is {ratio:.2g} times as wide"
 
 
 def ties(case: Case) -> tuple[str, str]:
     """Numbers and remedy of scores that share a level."""
     code = case.code
-    q = case.twin.coded(case.place).reshape(len(case.twin), -1)
-    real = case.twin.values[case.name].reshape(len(case.twin), -1)
+    q = case.networks.coded(case.layer).reshape(len(case.networks), -1)
+    real = case.networks.values[case.name].reshape(len(case.networks), -1)
     theirs = real.argmax(axis=1)
     highest = q[np.arange(len(q)), theirs] == q.max(axis=1)
-    apart = q.argmax(axis=1) != theirs
-    shared = int(np.count_nonzero(apart & highest))
+    differs = q.argmax(axis=1) != theirs
+    shared = int(np.count_nonzero(differs & highest))
     tied = (q == q.max(axis=1, keepdims=True)).sum(axis=1) > 1
     detail = (
-        f"{code.t_max} levels of {code.scale:.4g}: in {int(tied.sum())} of {len(q)} frames "
-        f"several classes share the highest level; the ANN's is among them in {shared} of the "
-        f"{int(apart.sum())} frames that are answered otherwise"
+        f"{code.t_max} levels with step {code.scale:.4g}: in {int(tied.sum())} of {len(q)} frames "
+        "several classes share the highest level; the ANN's class is among them in "
+        f"{shared} of the {int(differs.sum())} frames whose prediction differs"
     )
     more = max(64, 2 * code.t_max)
     return detail, (

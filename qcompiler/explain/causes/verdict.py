@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qcompiler.explain.measure.layer_error import Ladder
-from qcompiler.explain.measure.pairing import Place
-from qcompiler.explain.measure.side_by_side import Twin
+from qcompiler.explain.measure.layer_error import ErrorDecomposition
+from qcompiler.explain.measure.pairing import MatchedLayer
+from qcompiler.explain.measure.side_by_side import SideBySide
 from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
 
@@ -28,8 +28,8 @@ FUNCTION = "approximated function"
 class Verdict:
     """Which layer, what is wrong there, the numbers that show it, and the remedy.
 
-    ``lost`` is what each rung of the layer's ladder costs: a share of the frames answered
-    otherwise, or of the variance of scores that are no classes; below zero where it mends some.
+    ``lost`` is what each source of the layer's error costs: a share of the frames answered
+    otherwise, or of the variance of scores that are no classes; negative where it corrects some.
     """
 
     layer: str
@@ -44,41 +44,41 @@ class Verdict:
 class Case:
     """A layer that a verdict is wanted on."""
 
-    twin: Twin
-    place: Place
-    ladder: Ladder
+    networks: SideBySide
+    layer: MatchedLayer
+    errors: ErrorDecomposition
 
     @property
     def name(self) -> str:
         """Name of the value."""
-        return self.place.name
+        return self.layer.name
 
     @property
     def code(self) -> Spikes:
         """The code of the layer's levels."""
-        return self.place.code
+        return self.layer.code
 
     @property
     def exact(self) -> Array:
         """What that code is of, in levels before they are cut and rounded, with zero at 0."""
-        return self.place.of_main(self.ladder.exact)
+        return self.layer.of_main(self.errors.exact)
 
     @property
     def step(self) -> float:
         """What a level stands for, of the middling channel."""
-        return float(np.median(self.twin.step(self.place)))
+        return float(np.median(self.networks.step(self.layer)))
 
     @property
     def calibrate(self) -> str:
         """The remedy for a range that does not suit the data."""
-        calibrated = self.twin.program.manifest.get("calibration_images")
+        calibrated = self.networks.program.manifest.get("calibration_images")
         kind = "more typical" if calibrated else "typical"
         return f"compile again with --calibration on {kind} data, like these"
 
     @property
     def pipeline(self) -> str:
         """The passes that made the program, as text."""
-        return str(self.twin.program.manifest.get("pipeline", ""))
+        return str(self.networks.program.manifest.get("pipeline", ""))
 
     @property
     def effort(self) -> str:

@@ -19,13 +19,13 @@ import numpy as np
 
 from qcompiler.data import Data
 from qcompiler.explain.measure.onnx_reference import run_onnx
-from qcompiler.explain.measure.pairing import Place
-from qcompiler.explain.measure.side_by_side import Twin
+from qcompiler.explain.measure.pairing import MatchedLayer
+from qcompiler.explain.measure.side_by_side import SideBySide
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import InvalidModel, Spikes
 from qcompiler.ir.kernels import Array
 
-from .preprocessing import Change, changes, options_of, undone
+from .preprocessing import Change, changes, invert_preprocessing, options_of
 from .ranges import best_range, rounding_error
 from .verdict import INPUT, Verdict
 
@@ -35,27 +35,29 @@ _FACTOR = 2
 _LOST = 0.5  # of the variance of the data: a program that sees less cannot be said to agree
 
 
-def find(twin: Twin, model: Path, data: Data, parted: Verdict | None) -> Verdict | None:
-    """The verdict on the data, if they are wrong; ``parted`` is that on the layers."""
-    by_labels = _by_labels(twin, model, data)
+def find(
+    networks: SideBySide, model: Path, data: Data, differing: Verdict | None
+) -> Verdict | None:
+    """The verdict on the data, if they are wrong; ``differing`` is that on the layers."""
+    by_labels = _by_labels(networks, model, data)
     if by_labels is not None:
         return by_labels
-    for place in twin.places:
-        if place.is_input:
-            found = _by_range(twin, place, parted is not None)
+    for layer in networks.layers:
+        if layer.is_input:
+            found = _by_range(networks, layer, differing is not None)
             if found is not None:
                 return found
     return None
 
 
-def preprocessing_of(twin: Twin) -> Preprocessing:
+def preprocessing_of(networks: SideBySide) -> Preprocessing:
     """What is compiled in."""
-    return Preprocessing(**twin.program.manifest.get("preprocessing", {}))
+    return Preprocessing(**networks.program.manifest.get("preprocessing", {}))
 
 
-def _by_labels(twin: Twin, model: Path, data: Data) -> Verdict | None:
+def _by_labels(networks: SideBySide, model: Path, data: Data) -> Verdict | None:
     """The change that lets the model answer most frames right, if that is significant."""
-    given, data = preprocessing_of(twin), data.spread(_FRAMES)
+    given, data = preprocessing_of(networks), data.spread(_FRAMES)
     if data.labels is None or len(data.arrays) != 1:
         return None
     right = _right(model, data, data.labels, given)
@@ -75,12 +77,12 @@ def _by_labels(twin: Twin, model: Path, data: Data) -> Verdict | None:
             best, most, change = found, sign, tried
     if change is None or most < _SIGMAS:
         return None
-    place = next(place for place in twin.places if place.is_input)
+    layer = next(layer for layer in networks.layers if layer.is_input)
     detail = (
-        f"the ANN itself answers {right.mean():.2%} of {len(data)} frames right; "
+        f"the ANN itself classifies {right.mean():.2%} of {len(data)} frames correctly; "
         f"{best.mean():.2%} if the data are {change.what}"
     )
-    return Verdict(place.name, (), INPUT, detail, change.remedy, {})
+    return Verdict(layer.name, (), INPUT, detail, change.remedy, {})
 
 
 def _right(model: Path, data: Data, labels: Array, before: Preprocessing) -> Array | None:
@@ -105,26 +107,26 @@ def _significance(one: Array, other: Array) -> float:
     return float((gained - lost) / np.sqrt(max(1, gained + lost)))
 
 
-def _by_range(twin: Twin, place: Place, parted: bool) -> Verdict | None:
+def _by_range(networks: SideBySide, layer: MatchedLayer, differing: bool) -> Verdict | None:
     """Whether the encoder's range is that of the data."""
-    x, code = twin.values[place.name], place.code
+    x, code = networks.values[layer.name], layer.code
     low, high = -code.zero * code.scale, (code.top - code.zero) * code.scale
-    seen = f"the data reach from {x.min():.4g} to {x.max():.4g}"
-    covered = f"the program was compiled for {low:.4g} to {high:.4g}"
+    seen = f"the data range from {x.min():.4g} to {x.max():.4g}"
+    covered = f"the program is compiled for {low:.4g} to {high:.4g}"
     if x.min() == x.max():
         detail = f"every number of the data is {x.min():.4g}"
-        return Verdict(place.name, (), INPUT, detail, "give other data", {})
+        return Verdict(layer.name, (), INPUT, detail, "give other data", {})
     best = best_range(x, code)
     ratio = (best[1] - best[0]) / (high - low)
     lost = _lost(x, code)
     unlike = not 1 / _FACTOR <= ratio <= _FACTOR
-    if not unlike or not (parted or lost > _LOST):
+    if not unlike or not (differing or lost > _LOST):
         return None
     detail = (
-        f"{seen}, {covered}; the range that suits the data best is {ratio:.3g} times as wide; "
+        f"{seen}, {covered}; the best range for these data is {ratio:.3g} times as wide; "
         f"encoding loses {min(lost, 1.0):.1%} of their variance"
     )
-    return Verdict(place.name, (), INPUT, detail, _rescaled(twin, x, code), {})
+    return Verdict(layer.name, (), INPUT, detail, _rescaled(networks, x, code), {})
 
 
 def _lost(x: Array, code: Spikes) -> float:
@@ -132,23 +134,23 @@ def _lost(x: Array, code: Spikes) -> float:
     return rounding_error(x, code) / (float(np.var(x, dtype=np.float64)) or 1.0)
 
 
-def _rescaled(twin: Twin, x: Array, code: Spikes) -> str:
+def _rescaled(networks: SideBySide, x: Array, code: Spikes) -> str:
     """The remedy: the change of the data that the encoder's range suits best, if one does."""
     other = "give data of that range, or compile again with --calibration on data like these"
-    if len(twin.data) != 1:
+    if len(networks.data) != 1:
         return other
-    given = preprocessing_of(twin)
+    given = preprocessing_of(networks)
     tried = {"divided by 255": x / 255, "multiplied by 255": x * 255}
     raw = "brought back"
     if given.active:
-        tried[raw] = undone(x, given)
+        tried[raw] = invert_preprocessing(x, given)
     lost = {what: _lost(changed.astype(np.float32), code) for what, changed in tried.items()}
     what = min(lost, key=lambda one: lost[one])
     if lost[what] > min(_LOST, _lost(x, code)) / _FACTOR:
         return other
     if what == raw:
         return (
-            "they fit if they are preprocessed already, as it is compiled in: give raw data, or "
-            f"compile without {options_of(given)}"
+            "the data are preprocessed already, and the program preprocesses them again: give raw "
+            f"data, or compile without {options_of(given)}"
         )
-    return f"they fit if they are {what}: give them so, or {other.partition(', or ')[2]}"
+    return f"the data fit if {what}: give them so, or {other.partition(', or ')[2]}"

@@ -12,7 +12,7 @@ BINS = 48
 
 
 @dataclass(frozen=True)
-class Sketch:
+class JointHistogram:
     """Counts in equal bins from ``low`` to ``high``, the same for both networks.
 
     ``pairs`` is real values x values of levels; its sums are the histograms. ``bottom`` and ``top``
@@ -26,7 +26,7 @@ class Sketch:
     top: float
 
 
-def sketch(real: Array, ours: Array, bottom: float, top: float) -> Sketch:
+def joint_histogram(real: Array, ours: Array, bottom: float, top: float) -> JointHistogram:
     """Count the values of one layer, ``frames x shape`` of both networks."""
     low = float(min(real.min(), ours.min()))
     high = float(max(real.max(), ours.max()))
@@ -37,4 +37,4 @@ def sketch(real: Array, ours: Array, bottom: float, top: float) -> Sketch:
         places = [((x.reshape(-1) - low) * (BINS / (high - low))).astype(int) for x in (one, other)]
         across, up = (np.minimum(place, BINS - 1) for place in places)
         pairs += np.bincount(across * BINS + up, minlength=BINS * BINS)
-    return Sketch(low, high, pairs.reshape(BINS, BINS), bottom, top)
+    return JointHistogram(low, high, pairs.reshape(BINS, BINS), bottom, top)

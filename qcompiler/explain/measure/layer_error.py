@@ -1,7 +1,7 @@
 """What one layer of a compiled network loses by itself, and by what.
 
 Between what the real network would give, for the same inputs, and what the levels stand for lies a
-ladder of values. Each rung has one more of the things that a spiking layer does:
+series of values. Each has one more of the approximations that a spiking layer makes:
 
     dead        channels that do not change though they should are replaced by what they are
     bias        the bias is a whole number: what is added where all inputs are zero
@@ -21,15 +21,15 @@ from qcompiler.channel_scales import spread
 from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
 
-from .pairing import Place
-from .side_by_side import Twin
+from .pairing import MatchedLayer
+from .side_by_side import SideBySide
 
-RUNGS = ("dead", "bias", "weights", "function", "saturated", "levels")
+ERROR_SOURCES = ("dead", "bias", "weights", "function", "saturated", "levels")
 
 
 @dataclass(frozen=True)
-class Ladder:
-    """The rungs of one layer: ``base`` is without any loss, the last step is what it gives.
+class ErrorDecomposition:
+    """The error of one layer by source: ``base`` is exact, the last step is the layer's result.
 
     ``exact`` is what the layer cuts and rounds, in levels, with zero at 0.
     Beside them how many channels are dead, the largest offset of a channel that rounding its bias
@@ -47,8 +47,8 @@ class Ladder:
     highest: float
 
     def losses(self) -> dict[str, float]:
-        """Mean squared change of every rung."""
-        found = dict.fromkeys(RUNGS, 0.0)
+        """Mean squared error of every source."""
+        found = dict.fromkeys(ERROR_SOURCES, 0.0)
         before = self.base
         for name, value in self.steps:
             found[name] = _energy(value - before)
@@ -56,29 +56,29 @@ class Ladder:
         return found
 
 
-def ladder(twin: Twin, index: int) -> Ladder:
-    """The ladder of one place."""
-    place = twin.places[index]
-    if place.is_input:
-        base = twin.values[place.name]
-        return _with_range(twin, place, base, base, ())
-    group = twin.linear(index)
+def decompose(networks: SideBySide, index: int) -> ErrorDecomposition:
+    """The error decomposition of one layer."""
+    layer = networks.layers[index]
+    if layer.is_input:
+        base = networks.values[layer.name]
+        return _with_range(networks, layer, base, base, ())
+    group = networks.linear(index)
     clip = group.clip if group else None
-    target = clip.operands[0].name if clip else place.name
-    before = twin.local(index, target)
-    potential = twin.potential(place)
+    target = clip.operands[0].name if clip else layer.name
+    before = networks.local(index, target)
+    potential = networks.potential(layer)
 
     def clipped(x: Array) -> Array:
         return x if clip is None else apply(clip.op, x)
 
     if group is None:
-        return _with_range(twin, place, before, potential, (("function", potential),))
-    offset = twin.potential(place, zero=True) - twin.local(index, target, zero=True)
+        return _with_range(networks, layer, before, potential, (("function", potential),))
+    offset = networks.potential(layer, zero=True) - networks.local(index, target, zero=True)
     base, exact = clipped(before), clipped(potential)
     steps: tuple[tuple[str, Array], ...] = (("weights", exact),)
     if _energy(clipped(potential - offset) - base) < _energy(exact - base):
         steps = (("bias", clipped(before + offset)), *steps)  # else it makes up for the weights
-    return _with_range(twin, place, base, exact, steps, offset)
+    return _with_range(networks, layer, base, exact, steps, offset)
 
 
 def _energy(array: Array) -> float:
@@ -86,26 +86,26 @@ def _energy(array: Array) -> float:
 
 
 def _with_range(
-    twin: Twin,
-    place: Place,
+    networks: SideBySide,
+    layer: MatchedLayer,
     base: Array,
     exact: Array,
     steps: tuple[tuple[str, Array], ...],
     offset: Array | None = None,
-) -> Ladder:
-    """The ladder with its last rungs, ``exact`` being the value before it is cut and rounded."""
-    zero, ours = place.code.zero, twin.spiking(place)
-    step = twin.step(place)
-    low, high = -zero * step, (place.tops - zero) * step
+) -> ErrorDecomposition:
+    """Add the last two sources; ``exact`` is the value before it is cut and rounded."""
+    zero, ours = layer.code.zero, networks.spiking(layer)
+    step = networks.step(layer)
+    low, high = -zero * step, (layer.tops - zero) * step
     above, below = exact > high + step / 2, exact < low - step / 2
     cut = np.where(above, high, np.where(below, low, exact))
     dead = _dead(np.clip(base, low, high), ours, step) if steps else np.zeros(0, bool)
     where = spread(dead, ours.shape[1:]) if dead.any() else np.zeros((), bool)
-    rungs = [("dead", base), *steps, ("saturated", cut), ("levels", ours)]
-    return Ladder(
+    sources = [("dead", base), *steps, ("saturated", cut), ("levels", ours)]
+    return ErrorDecomposition(
         base,
         exact / step,
-        tuple((name, np.where(where, ours, value).astype(np.float32)) for name, value in rungs),
+        tuple((name, np.where(where, ours, value).astype(np.float32)) for name, value in sources),
         tuple(int(n) for n in np.flatnonzero(dead)),
         ours.shape[1] if ours.ndim > 1 else 1,
         float(np.max(np.abs(offset / step))) if offset is not None else 0.0,

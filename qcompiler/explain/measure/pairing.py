@@ -69,7 +69,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Place:
+class MatchedLayer:
     """The name of a real value, and what codes it: one part, or several of some channels each."""
 
     name: str
@@ -132,7 +132,7 @@ def _by_channel(part: Part, number: float) -> Array:
     return np.full((1, *shape[:1], *(1,) * len(shape[1:])), number, np.float32)
 
 
-def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
+def match_layers(program: Program, real: Graph, model: Path) -> tuple[MatchedLayer, ...]:
     """Encoders and populations that code a value of the real network, in order.
 
     Others, such as relays and segments of functions, belong to the next one that does. Raises
@@ -163,7 +163,9 @@ def places(program: Program, real: Graph, model: Path) -> tuple[Place, ...]:
             raise does_not_fit(part)
     for name, parts in found.items():
         check_channels(name, [part.channels for part in parts.values()], shapes[name])
-    return tuple(Place(name, shapes[name], tuple(parts.values())) for name, parts in found.items())
+    return tuple(
+        MatchedLayer(name, shapes[name], tuple(parts.values())) for name, parts in found.items()
+    )
 
 
 def slice_of(graph: Graph, given: Sequence[str], targets: Sequence[str]) -> Graph:

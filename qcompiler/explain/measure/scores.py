@@ -8,7 +8,7 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-from .side_by_side import Twin
+from .side_by_side import SideBySide
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class RealScores:
     classes: bool
 
     @classmethod
-    def of(cls, twin: Twin) -> RealScores:
-        """Scores are classes if there is one vector of them a frame."""
-        scores = tuple(twin.values[name] for name in twin.scores)
+    def of(cls, networks: SideBySide) -> RealScores:
+        """Scores are classes if there is one vector of them per frame."""
+        scores = tuple(networks.values[name] for name in networks.scores)
         flat = len(scores) == 1 and scores[0][0].size == scores[0].shape[1] > 1
         return cls(scores, flat)
 
@@ -30,7 +30,7 @@ class RealScores:
         found: Array = scores[0].reshape(len(scores[0]), -1).argmax(axis=1)
         return found
 
-    def apart(self, scores: tuple[Array, ...]) -> float:
+    def changed_share(self, scores: tuple[Array, ...]) -> float:
         """Share of frames of another class, or what `distance` is where there are no classes."""
         if self.classes:
             return float(np.mean(self.chosen(scores) != self.chosen(self.scores)))

@@ -32,22 +32,22 @@ from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.quantization.fusion_groups import Group, groups
 
-from .pairing import Place, slice_of
+from .pairing import MatchedLayer, slice_of
 
 _MEMORY = 1 << 31
-_BYTES = 6  # a neuron and frame: the real value, the level, and what is made of them
-_LADDER = 64  # a neuron and frame of the layer that is looked at
+_BYTES_PER_VALUE = 6  # per neuron and frame: the real value, the level, and what is made of them
+_DECOMPOSITION_BYTES = 64  # per neuron and frame of the layer under analysis
 _MOST = 1000  # frames
-_PART = 1 << 24  # neurons, times frames, whose potentials are computed at once
+_CHUNK = 1 << 24  # neurons, times frames, whose potentials are computed at once
 
 
 @dataclass
-class Twin:
+class SideBySide:
     """A program and its real network on the same frames; arrays are ``frames x shape``."""
 
     program: Program
     real: Graph
-    places: tuple[Place, ...]
+    layers: tuple[MatchedLayer, ...]
     data: tuple[Array, ...]
     levels: dict[str, Array] = field(default_factory=dict)
 
@@ -70,28 +70,28 @@ class Twin:
     @cached_property
     def values(self) -> dict[str, Array]:
         """What the real network has at every place and in its scores."""
-        names = list(dict.fromkeys((*(place.name for place in self.places), *self.scores)))
+        names = list(dict.fromkeys((*(layer.name for layer in self.layers), *self.scores)))
         return self._run(0, names)
 
-    def spiking(self, place: Place) -> Array:
+    def spiking(self, layer: MatchedLayer) -> Array:
         """What the levels of a place stand for, in the real network's units, as float32."""
-        q, step = self.coded(place), self.step(place)
-        return np.multiply(q - np.float32(place.code.zero), step, dtype=np.float32)
+        q, step = self.coded(layer), self.step(layer)
+        return np.multiply(q - np.float32(layer.code.zero), step, dtype=np.float32)
 
-    def coded(self, place: Place) -> Array:
+    def coded(self, layer: MatchedLayer) -> Array:
         """The levels of a place, those of slices or digits summed up."""
-        return place.joined(lambda part: part.whole(self.levels))
+        return layer.joined(lambda part: part.whole(self.levels))
 
-    def step(self, place: Place) -> Array:
+    def step(self, layer: MatchedLayer) -> Array:
         """What one level of a place stands for, a channel; shaped to spread."""
-        return place.scales * scale_of(self.program.manifest, place.name, place.shape)
+        return layer.scales * scale_of(self.program.manifest, layer.name, layer.shape)
 
-    def answers(self, index: int, value: Array | None = None) -> tuple[Array, ...]:
+    def hybrid_scores(self, index: int, value: Array | None = None) -> tuple[Array, ...]:
         """The scores if every place up to this one spikes and the rest is real.
 
         ``value`` stands for what this place gives.
         """
-        given = {} if value is None else {self.places[index].name: value}
+        given = {} if value is None else {self.layers[index].name: value}
         found = self._run(index + 1, list(self.scores), given)
         return tuple(found[name] for name in self.scores)
 
@@ -111,7 +111,7 @@ class Twin:
 
         Max pools and views may stand in between: they leave zero what it is.
         """
-        name = self.places[index].name
+        name = self.layers[index].name
         group = self.groups.get(name)
         if group is None:
             return None
@@ -121,13 +121,13 @@ class Twin:
         plain = all(isinstance(n.op, View) or n.op.mnemonic == "ann.maxpool" for n in between)
         return group if plain else None
 
-    def potential(self, place: Place, zero: bool = False) -> Array:
+    def potential(self, layer: MatchedLayer, zero: bool = False) -> Array:
         """The real number that a population would code if it had endless levels, as float32.
 
         In the real network's units; with ``zero`` one frame of it for sources that stand for zero.
         """
-        found = place.joined(lambda part: self._potential(part.node, zero))
-        found *= self.step(place)
+        found = layer.joined(lambda part: self._potential(part.node, zero))
+        found *= self.step(layer)
         return found
 
     def _potential(self, node: Node, zero: bool) -> Array:
@@ -135,7 +135,7 @@ class Twin:
         layer = layer_of(self.program.graph, node)
         code, frames = layer.spikes, 1 if zero else len(self)
         found = np.empty((frames, *code.shape), np.float32)
-        step = max(1, _PART // max(1, size(node.result.type)))
+        step = max(1, _CHUNK // max(1, size(node.result.type)))
         for begin in range(0, frames, step):
             chosen = slice(begin, begin + step)
             total: Any = layer.bias - layer.slope // 2
@@ -158,14 +158,14 @@ class Twin:
 
     def _behind(self, index: int, targets: list[str]) -> Graph:
         """The real network from the places before this one to some values."""
-        return slice_of(self.real, [place.name for place in self.places[:index]], targets)
+        return slice_of(self.real, [layer.name for layer in self.layers[:index]], targets)
 
     def _run(
         self, index: int, targets: list[str], given: Mapping[str, Array] | None = None
     ) -> dict[str, Array]:
         """Real values from what places before this one give, or what is given in their stead."""
         part, known = self._behind(index, targets), dict(given or {})
-        spiking = {place.name: place for place in self.places[:index]}
+        spiking = {layer.name: layer for layer in self.layers[:index]}
         raw = {v.name: x for v, x in zip(self.real.inputs, self.data, strict=True)}
         for name in (value.name for value in part.inputs):
             if name not in known:
@@ -180,7 +180,9 @@ class Twin:
 def frames_for(program: Program, real: Graph, given: int) -> int:
     """How many frames to work with: as many as time and memory allow."""
     sizes = [size(node.result.type) for node in spiking_nodes(program.graph)]
-    most = min(_MOST, _MEMORY // (_BYTES * sum(sizes) + _LADDER * max(sizes)))
+    most = min(
+        _MOST, _MEMORY // (_BYTES_PER_VALUE * sum(sizes) + _DECOMPOSITION_BYTES * max(sizes))
+    )
     return max(1, min(images_for(real, given, 1), most))
 
 

@@ -9,12 +9,21 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx
 
-from qcompiler.frontend.model.constant_folding import Known, merge
-from qcompiler.frontend.model.node_context import Broken, Item, Refused, Scope, Shape, attributes_of
+from qcompiler.frontend.model.constant_folding import KnownArray, merge
+from qcompiler.frontend.model.node_context import (
+    AbstractValue,
+    InvalidNode,
+    Refused,
+    Scope,
+    Shape,
+    attributes_of,
+)
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.ir import Value
 
-Knowing: TypeAlias = Callable[[Model, onnx.NodeProto, Sequence[Item], Scope], Known]
+ConstantImporter: TypeAlias = Callable[
+    [Model, onnx.NodeProto, Sequence[AbstractValue], Scope], KnownArray
+]
 
 _KINDS: Mapping[str, Any] = {
     "value_float": np.float32,
@@ -24,10 +33,12 @@ _KINDS: Mapping[str, Any] = {
 }
 
 
-def constant(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope) -> Known:
+def constant(
+    model: Model, node: onnx.NodeProto, inputs: Sequence[AbstractValue], scope: Scope
+) -> KnownArray:
     """Constant, with any attribute but strings and sparse tensors."""
     if len(node.attribute) != 1:
-        raise Broken(f"has {len(node.attribute)} attributes")
+        raise InvalidNode(f"has {len(node.attribute)} attributes")
     attribute = node.attribute[0]
     if attribute.name == "value":
         array = model.tensors.read(attribute.t)
@@ -38,7 +49,9 @@ def constant(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: 
     return scope.known(array, node.output[0])
 
 
-def shape(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope) -> Known:
+def shape(
+    model: Model, node: onnx.NodeProto, inputs: Sequence[AbstractValue], scope: Scope
+) -> KnownArray:
     """Shape, whole or from ``start`` to ``end``."""
     attributes = attributes_of(node)
     part = slice(attributes.get("start"), attributes.get("end"))
@@ -46,19 +59,25 @@ def shape(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Sco
     return merge([np.asarray(full[part], np.int64) for full in shapes], node.output[0])
 
 
-def size(model: Model, node: onnx.NodeProto, inputs: Sequence[Item], scope: Scope) -> Known:
+def size(
+    model: Model, node: onnx.NodeProto, inputs: Sequence[AbstractValue], scope: Scope
+) -> KnownArray:
     """Size: the number of elements."""
     shapes = _shapes(inputs, scope)
     return merge([np.asarray(prod(full), np.int64) for full in shapes], node.output[0])
 
 
-def _shapes(inputs: Sequence[Item], scope: Scope) -> Sequence[Shape]:
+def _shapes(inputs: Sequence[AbstractValue], scope: Scope) -> Sequence[Shape]:
     match inputs:
         case [Value() as value]:
             return scope.full_shapes(value)
-        case [Known(arrays=arrays)]:
+        case [KnownArray(arrays=arrays)]:
             return [array.shape for array in arrays]
-    raise Broken("takes one input")
+    raise InvalidNode("takes one input")
 
 
-KNOWING: Mapping[str, Knowing] = {"Constant": constant, "Shape": shape, "Size": size}
+CONSTANT_IMPORTERS: Mapping[str, ConstantImporter] = {
+    "Constant": constant,
+    "Shape": shape,
+    "Size": size,
+}

@@ -1,4 +1,4 @@
-"""Which function imports which ONNX operator; every one takes a `Step` and gives its results."""
+"""Which function imports which ONNX operator: each takes a `NodeContext`, returns its results."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from qcompiler.frontend.importers.elementwise.functions import (
     absolute,
     div,
     elu,
-    extreme,
     gelu,
     hard_sigmoid,
     leaky_relu,
+    minimum_maximum,
     mul,
-    plain,
     power,
     swish,
+    unary_function,
 )
-from qcompiler.frontend.importers.layers.einsum import cumulative, einsum
+from qcompiler.frontend.importers.layers.einsum import cumsum, einsum
 from qcompiler.frontend.importers.layers.linear import batchnorm, conv, gemm, matmul
 from qcompiler.frontend.importers.layers.pooling import (
     average_pool,
@@ -40,7 +40,7 @@ from qcompiler.frontend.importers.layers.sklearn import (
     scaler,
 )
 from qcompiler.frontend.importers.layers.transposed_conv import conv_transpose
-from qcompiler.frontend.importers.views.movement import move, put
+from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_where
 from qcompiler.frontend.importers.views.passthrough import cast, cast_like, dropout, identity, pad
 from qcompiler.frontend.importers.views.reshape import (
     flatten,
@@ -50,12 +50,12 @@ from qcompiler.frontend.importers.views.reshape import (
     unsqueeze,
 )
 from qcompiler.frontend.importers.views.slicing import gather, slice_, split
-from qcompiler.frontend.model.node_context import Step
+from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Value
 
 from . import batch_axis
 
-Importer: TypeAlias = Callable[[Step], "Value | tuple[Value, ...]"]
+Importer: TypeAlias = Callable[[NodeContext], "Value | tuple[Value, ...]"]
 
 # Done on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {
@@ -69,24 +69,24 @@ HOST: Mapping[str, Importer] = {
 VIEWS: Mapping[str, Importer] = {
     "Cast": cast,
     "CastLike": cast_like,
-    "CenterCropPad": move,
-    "Compress": move,
+    "CenterCropPad": rearrange,
+    "Compress": rearrange,
     "Concat": concat,
-    "DepthToSpace": move,
+    "DepthToSpace": rearrange,
     "Dropout": dropout,
-    "Expand": move,
+    "Expand": rearrange,
     "Flatten": flatten,
     "Gather": gather,
-    "GatherElements": move,
-    "GatherND": move,
+    "GatherElements": rearrange,
+    "GatherND": rearrange,
     "Identity": identity,
     "Reshape": reshape,
-    "ReverseSequence": move,
+    "ReverseSequence": rearrange,
     "Slice": slice_,
-    "SpaceToDepth": move,
+    "SpaceToDepth": rearrange,
     "Split": split,
     "Squeeze": squeeze,
-    "Tile": move,
+    "Tile": rearrange,
     "Transpose": batch_axis.transpose,
     "Unsqueeze": unsqueeze,
     "ai.onnx.ml.ArrayFeatureExtractor": array_feature_extractor,
@@ -96,34 +96,34 @@ VIEWS: Mapping[str, Importer] = {
 # Functions of one variable.
 FUNCTIONS: Mapping[str, Importer] = {
     "Abs": absolute,
-    "Acos": plain,
-    "Acosh": plain,
-    "Asin": plain,
-    "Asinh": plain,
-    "Atan": plain,
-    "Atanh": plain,
+    "Acos": unary_function,
+    "Acosh": unary_function,
+    "Asin": unary_function,
+    "Asinh": unary_function,
+    "Atan": unary_function,
+    "Atanh": unary_function,
     "Celu": elu,
-    "Cosh": plain,
+    "Cosh": unary_function,
     "Elu": elu,
-    "Erf": plain,
-    "Exp": plain,
+    "Erf": unary_function,
+    "Exp": unary_function,
     "Gelu": gelu,
     "HardSigmoid": hard_sigmoid,
-    "HardSwish": plain,
+    "HardSwish": unary_function,
     "LeakyRelu": leaky_relu,
-    "Log": plain,
-    "Mish": plain,
+    "Log": unary_function,
+    "Mish": unary_function,
     "PRelu": leaky_relu,
     "Pow": power,
-    "Reciprocal": plain,
+    "Reciprocal": unary_function,
     "Selu": elu,
-    "Sigmoid": plain,
-    "Sinh": plain,
-    "Softplus": plain,
-    "Softsign": plain,
-    "Sqrt": plain,
+    "Sigmoid": unary_function,
+    "Sinh": unary_function,
+    "Softplus": unary_function,
+    "Softsign": unary_function,
+    "Sqrt": unary_function,
     "Swish": swish,
-    "Tanh": plain,
+    "Tanh": unary_function,
 }
 
 LAYERS: Mapping[str, Importer] = {
@@ -133,7 +133,7 @@ LAYERS: Mapping[str, Importer] = {
     "Clip": clip,
     "Conv": conv,
     "ConvTranspose": conv_transpose,
-    "CumSum": cumulative,
+    "CumSum": cumsum,
     "Div": div,
     "Einsum": einsum,
     "Gemm": gemm,
@@ -143,9 +143,9 @@ LAYERS: Mapping[str, Importer] = {
     "LSTM": recurrent,
     "MatMul": matmul,
     "MaxPool": max_pool,
-    "Max": extreme,
+    "Max": minimum_maximum,
     "Mean": mean,
-    "Min": extreme,
+    "Min": minimum_maximum,
     "Mul": mul,
     "Neg": neg,
     "Pad": pad,
@@ -156,13 +156,13 @@ LAYERS: Mapping[str, Importer] = {
     "ReduceSum": reduce,
     "Relu": relu,
     "Resize": resize,
-    "ScatterElements": put,
-    "ScatterND": put,
+    "ScatterElements": scatter_or_where,
+    "ScatterND": scatter_or_where,
     "Sub": sub,
     "Sum": total,
-    "Trilu": move,
+    "Trilu": rearrange,
     "Upsample": resize,
-    "Where": put,
+    "Where": scatter_or_where,
     "ai.onnx.ml.LinearRegressor": linear_regressor,
     "ai.onnx.ml.Scaler": scaler,
 }
@@ -171,7 +171,7 @@ UNROLLED = frozenset({"If", "Loop", "Scan"})  # whose bodies are imported
 
 IMPORTERS: Mapping[str, Importer] = {**FUNCTIONS, **LAYERS, **VIEWS, **HOST}
 
-_ELEMENTWISE = [
+_ELEMENTWISE_LAYERS = [
     "Add",
     "Cast",
     "CastLike",
@@ -187,45 +187,47 @@ _ELEMENTWISE = [
     "Sum",
 ]
 
-ALIKE = frozenset({*FUNCTIONS, *_ELEMENTWISE, "Dropout", "Identity"})
+ELEMENTWISE = frozenset({*FUNCTIONS, *_ELEMENTWISE_LAYERS, "Dropout", "Identity"})
 
 # How what is read is rearranged if its batch axis does not stand first.
-_MOVED: Mapping[str, Callable[[Importer, Step], batch_axis.Results]] = {
+_BATCH_AXIS_ADAPTERS: Mapping[str, Callable[[Importer, NodeContext], batch_axis.Results]] = {
     **dict.fromkeys(FUNCTIONS, batch_axis.elementwise),
-    **dict.fromkeys(_ELEMENTWISE, batch_axis.elementwise),
-    **dict.fromkeys((name for name, found in VIEWS.items() if found is move), batch_axis.arranged),
+    **dict.fromkeys(_ELEMENTWISE_LAYERS, batch_axis.elementwise),
+    **dict.fromkeys(
+        (name for name, found in VIEWS.items() if found is rearrange), batch_axis.same_batch_axis
+    ),
     "Concat": batch_axis.concat,
-    "Dropout": batch_axis.arranged,
-    "Flatten": batch_axis.anywhere,
-    "GRU": batch_axis.anywhere,
+    "Dropout": batch_axis.same_batch_axis,
+    "Flatten": batch_axis.any_batch_axis,
+    "GRU": batch_axis.any_batch_axis,
     "Gather": batch_axis.gather,
-    "Identity": batch_axis.arranged,
-    "LSTM": batch_axis.anywhere,
+    "Identity": batch_axis.same_batch_axis,
+    "LSTM": batch_axis.any_batch_axis,
     "MatMul": batch_axis.matmul,
-    "RNN": batch_axis.anywhere,
+    "RNN": batch_axis.any_batch_axis,
     "ReduceMax": batch_axis.reduce,
     "ReduceMean": batch_axis.reduce,
     "ReduceMin": batch_axis.reduce,
     "ReduceSum": batch_axis.reduce,
-    "Reshape": batch_axis.anywhere,
+    "Reshape": batch_axis.any_batch_axis,
     "Slice": batch_axis.slice_,
     "Split": batch_axis.split,
-    "Squeeze": batch_axis.anywhere,
-    "Transpose": batch_axis.anywhere,
-    "Unsqueeze": batch_axis.anywhere,
+    "Squeeze": batch_axis.any_batch_axis,
+    "Transpose": batch_axis.any_batch_axis,
+    "Unsqueeze": batch_axis.any_batch_axis,
 }
 
 
-def importer(op_type: str, step: Step) -> Importer:
+def importer(op_type: str, node: NodeContext) -> Importer:
     """The importer of an operator, wherever the batch axis of its inputs stands."""
     found = IMPORTERS[op_type]
-    values = [item for item in step.inputs if isinstance(item, Value)]
-    elsewhere = any(map(step.position, values))
-    wrapper = _MOVED.get(op_type, _mixes)
+    values = [item for item in node.inputs if isinstance(item, Value)]
+    elsewhere = any(map(node.position, values))
+    wrapper = _BATCH_AXIS_ADAPTERS.get(op_type, _mixes)
     if wrapper is batch_axis.elementwise:
-        elsewhere = elsewhere or batch_axis.enlarged(step)
+        elsewhere = elsewhere or batch_axis.constant_adds_axes(node)
     return partial(wrapper, found) if elsewhere else found
 
 
-def _mixes(inner: Importer, step: Step) -> Value:
-    raise mixes_batch(step)
+def _mixes(inner: Importer, node: NodeContext) -> Value:
+    raise mixes_batch(node)

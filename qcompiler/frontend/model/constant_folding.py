@@ -45,7 +45,7 @@ class TooLarge(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class KnownArray:
     """A value under each probe, and the name it has in the model."""
 
     arrays: tuple[Array, ...]
@@ -57,16 +57,16 @@ class Known:
         return self.arrays[0] if all(a is self.arrays[0] for a in self.arrays) else None
 
 
-def merge(arrays: Sequence[Array], name: str) -> Known:
+def merge(arrays: Sequence[Array], name: str) -> KnownArray:
     """A known value; arrays that are equal become one."""
     first = arrays[0]
     same = all(a.dtype == first.dtype and np.array_equal(a, first) for a in arrays[1:])
-    return Known((first,) * len(arrays) if same else tuple(arrays), name)
+    return KnownArray((first,) * len(arrays) if same else tuple(arrays), name)
 
 
 def compute(
-    node: onnx.NodeProto, opset: int, inputs: Sequence[Known | None], probes: int
-) -> tuple[Known, ...]:
+    node: onnx.NodeProto, opset: int, inputs: Sequence[KnownArray | None], probes: int
+) -> tuple[KnownArray, ...]:
     """The outputs of a node whose inputs are all known.
 
     Raises TooLarge, or whatever the reference evaluator raises for a node that makes no sense.
@@ -82,7 +82,7 @@ def compute(
         found.append(_run(node, opset, feeds))
     results = zip((name for name in node.output if name), *found, strict=True)
     return tuple(
-        Known((arrays[0],) * probes, name) if once else merge(arrays, name)
+        KnownArray((arrays[0],) * probes, name) if once else merge(arrays, name)
         for name, *arrays in results
     )
 

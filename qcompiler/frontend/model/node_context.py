@@ -11,10 +11,10 @@ from onnx import helper
 
 from qcompiler.ir import Builder, Constant, Op, Operand, Value, size
 
-from .constant_folding import LIMIT, Known
+from .constant_folding import LIMIT, KnownArray
 from .onnx_tensor import Array
 
-_REAL = ("float32", "float16", "float64", "bfloat16")
+_FLOATS = ("float32", "float16", "float64", "bfloat16")
 
 
 class Refused(Exception):
@@ -29,12 +29,12 @@ class Refused(Exception):
 def fixes_batch(op_type: str) -> Refused:
     """The refusal of what is only right for the batch size that the model was exported with."""
     return Refused(
-        f"{op_type} fixes the batch size, which the input of the model leaves open",
-        "export the model with -1 in place of the batch size, or with a fixed batch size",
+        f"{op_type} assumes a fixed batch size, but the input of the model has a variable one",
+        "export the model with -1 as the batch size in this shape, or with a fixed batch size",
     )
 
 
-class Broken(Exception):
+class InvalidNode(Exception):
     """The node is not valid ONNX."""
 
 
@@ -45,7 +45,9 @@ class Unknown:
     data: bool
 
 
-Item: TypeAlias = Value | Known | Unknown | None  # None: an optional input that is not given
+AbstractValue: TypeAlias = (
+    Value | KnownArray | Unknown | None
+)  # None: an optional input that is not given
 Shape: TypeAlias = tuple[int, ...]
 
 
@@ -72,9 +74,9 @@ class Scope:
         at, shape = self.batch_axis.get(value.name, 0), value.type.shape
         return tuple((*shape[:at], probe, *shape[at:]) for probe in self.probes)
 
-    def known(self, array: Array, name: str) -> Known:
+    def known(self, array: Array, name: str) -> KnownArray:
         """A value that is the same under each probe."""
-        return Known((array,) * len(self.probes), name)
+        return KnownArray((array,) * len(self.probes), name)
 
     def constant(self, name: str, data: Array) -> Constant:
         """A constant; one name has one content, so the name may get a number."""
@@ -88,14 +90,14 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Step:
+class NodeContext:
     """One node of the model while it is imported."""
 
     scope: Scope
     name: str
     op_type: str
     opset: int
-    inputs: tuple[Item, ...]
+    inputs: tuple[AbstractValue, ...]
     outputs: tuple[str, ...]
     attributes: dict[str, Any]
 
@@ -104,7 +106,7 @@ class Step:
         """Name of the first result."""
         return self.outputs[0]
 
-    def item(self, index: int) -> Item:
+    def item(self, index: int) -> AbstractValue:
         """An input, None if it is not given."""
         return self.inputs[index] if index < len(self.inputs) else None
 
@@ -113,19 +115,19 @@ class Step:
         match self.item(index):
             case Value() as value:
                 return value
-            case Known():
+            case KnownArray():
                 raise Refused(f"{self.op_type} applied to a constant is not supported")
-        raise Broken(f"has no input {index}")
+        raise InvalidNode(f"has no input {index}")
 
-    def known(self, index: int, what: str) -> Known | None:
+    def known(self, index: int, what: str) -> KnownArray | None:
         """An input that must not depend on the data, if it is given."""
         match self.item(index):
-            case Known() as known:
+            case KnownArray() as known:
                 return known
             case Value():
                 raise Refused(
-                    f"the {what} of {self.op_type} is computed from the network's input",
-                    "only constants are supported there",
+                    f"the {what} of {self.op_type} depends on the data",
+                    "this operand must be a constant",
                 )
         return None
 
@@ -139,11 +141,11 @@ class Step:
         array = self.fixed(index, what)
         return None if array is None else tuple(int(n) for n in array.reshape(-1))
 
-    def weight(self, index: int, what: str) -> tuple[Known, Array]:
+    def weight(self, index: int, what: str) -> tuple[KnownArray, Array]:
         """A known input of real numbers that must be given, and its array in float32."""
         known = self.known(index, what)
         if known is None:
-            raise Broken(f"has no {what}")
+            raise InvalidNode(f"has no {what}")
         return known, float32(fixed(known, self.op_type, what), known.name)
 
     def integer(self, name: str, default: int) -> int:
@@ -167,7 +169,7 @@ class Step:
     def _attribute(self, name: str, default: Any, kinds: Any) -> Any:
         found = self.attributes.get(name, default)
         if not isinstance(found, kinds):
-            raise Broken(f"has an attribute {name} of the wrong type")
+            raise InvalidNode(f"has an attribute {name} of the wrong type")
         return found
 
     def position(self, value: Value) -> int:
@@ -198,47 +200,47 @@ class Step:
             raise Refused(f"the result of {self.op_type} has more than {LIMIT} elements")
         return value
 
-    def constant(self, role: str, data: Array, source: Known | None = None) -> Constant:
+    def constant(self, role: str, data: Array, source: KnownArray | None = None) -> Constant:
         """A constant in float32; it is named after ``source`` if it has the same elements."""
         name = source.name if source else f"{self.name}.{role}"
         return self.scope.constant(name, float32(data, name))
 
 
-def fixed(known: Known, op_type: str, what: str) -> Array:
+def fixed(known: KnownArray, op_type: str, what: str) -> Array:
     """The array of a known value; Refused if it depends on the size of the batch."""
     if known.fixed is None:
         raise Refused(f"the {what} of {op_type} depends on the batch size")
     return known.fixed
 
 
-def per_sample(step: Step, known: Known, rank: int) -> Array:
+def per_sample(node: NodeContext, known: KnownArray, rank: int) -> Array:
     """A constant operand without its batch axis, if it has ``rank`` axes beside that.
 
     Arrays with fewer axes are given as they are. Refused if they are of more, or samples differ.
     """
     array = known.arrays[0]
     if array.ndim > rank + 1:
-        grows = f"{step.op_type} with a constant that enlarges the value is not supported"
+        grows = f"{node.op_type} with a constant that adds axes to the value is not supported"
         raise Refused(grows)
     if array.ndim <= rank:
-        return fixed(known, step.op_type, "constant")
-    for found, probe in zip(known.arrays, step.scope.probes, strict=True):
+        return fixed(known, node.op_type, "constant")
+    for found, probe in zip(known.arrays, node.scope.probes, strict=True):
         if len(found) not in (1, probe) or not np.array_equal(
             found, np.broadcast_to(array[:1], found.shape)
         ):
-            raise Refused(f"the constant of {step.op_type} differs between samples of a batch")
+            raise Refused(f"the constant of {node.op_type} differs between samples of a batch")
     first: Array = array[0]
     return first
 
 
 def float32(data: Array, name: str) -> Array:
     """Real numbers as float32; Broken if they are none, or not finite."""
-    if data.dtype.name not in _REAL:
-        raise Broken(f'reads tensor "{name}", which holds {data.dtype}, not real numbers')
+    if data.dtype.name not in _FLOATS:
+        raise InvalidNode(f'reads tensor "{name}", which holds {data.dtype}, not real numbers')
     with np.errstate(all="ignore"):
         array: Array = np.asarray(data, np.float32)
         if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
-            raise Broken(f'reads tensor "{name}", which holds NaN or infinite numbers')
+            raise InvalidNode(f'reads tensor "{name}", which holds NaN or infinite numbers')
     return array
 
 

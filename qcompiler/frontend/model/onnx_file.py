@@ -88,7 +88,7 @@ def _parse(data: bytes, file: str) -> onnx.ModelProto:
     try:
         model: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except Exception as error:  # protobuf's DecodeError
-        raise InvalidModel(f"{file} is not an ONNX file, or it is cut short") from error
+        raise InvalidModel(f"{file} is not an ONNX file, or is truncated") from error
     return model
 
 
@@ -120,7 +120,7 @@ def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
 
 def _inline(proto: onnx.ModelProto, file: str) -> onnx.ModelProto:
     if _expanded(proto, file) > _MOST_NODES:
-        raise InvalidModel(f"{file}: the functions of the model expand to too many nodes")
+        raise InvalidModel(f"{file}: the model's functions expand to too many nodes")
     try:
         return onnx.inliner.inline_local_functions(proto)
     except Exception as error:  # whatever the C++ code throws

@@ -15,7 +15,7 @@ from qcompiler.ir import InvalidModel
 
 Array: TypeAlias = NDArray[Any]
 
-_PLAIN: dict[int, str] = {
+_DTYPES: dict[int, str] = {
     TensorProto.FLOAT: "<f4",
     TensorProto.DOUBLE: "<f8",
     TensorProto.FLOAT16: "<f2",
@@ -48,8 +48,8 @@ class TensorReader:
         try:
             if tensor.data_location == TensorProto.EXTERNAL:
                 return self._external(tensor)
-            if tensor.HasField("raw_data") and tensor.data_type in _PLAIN:
-                data = np.frombuffer(tensor.raw_data, _PLAIN[tensor.data_type])
+            if tensor.HasField("raw_data") and tensor.data_type in _DTYPES:
+                data = np.frombuffer(tensor.raw_data, _DTYPES[tensor.data_type])
                 array = data.reshape(_shape(tensor))
             else:
                 array = _packed(tensor)
@@ -63,7 +63,7 @@ class TensorReader:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         path = self._locate(tensor, entries.get("location", ""))
         offset, shape = int(entries.get("offset") or 0), _shape(tensor)
-        dtype = _PLAIN.get(tensor.data_type)
+        dtype = _DTYPES.get(tensor.data_type)
         length = int(entries.get("length") or -1)
         if dtype is not None:
             needed = prod(shape) * np.dtype(dtype).itemsize
@@ -86,21 +86,19 @@ class TensorReader:
 
     def _locate(self, tensor: onnx.TensorProto, location: str) -> Path:
         if self.folder is None:
-            raise self._fail(
-                tensor, "has its data in another file, which only a model given by path can have"
-            )
+            raise self._fail(tensor, "has external data, which needs a model given as a path")
         try:
             folder = self.folder.resolve()
             path = folder.joinpath(location).resolve()
             inside, found = path.is_relative_to(folder), path.is_file()
         except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a null byte
             raise self._fail(
-                tensor, f"has an external file that cannot be opened: {location!r}"
+                tensor, f"has an external data file that cannot be opened: {location!r}"
             ) from error
         if not inside or Path(location).is_absolute():
-            raise self._fail(tensor, f"has its data outside the model's folder: {location!r}")
+            raise self._fail(tensor, f"has external data outside the model's folder: {location!r}")
         if not found:
-            raise self._fail(tensor, f"has its data in a file that is missing: {location!r}")
+            raise self._fail(tensor, f"has external data in a missing file: {location!r}")
         return path
 
     def _fail(self, tensor: onnx.TensorProto, what: str) -> InvalidModel:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-_RETRAIN = "replace it by Relu or Clip and retrain, or cut the model before it"
+_RETRAIN = "replace it by Relu or Clip and retrain, or cut the model before this node"
 _STATE = "export the model without sequences"
-_FLOAT = "compile the model in floating point: qcompiler quantises it by itself"
-_STATISTICS = "it takes statistics of the data: use BatchNormalization instead and retrain"
-_HOST = "cut the model before it, and do it on the decoded outputs"
-_BEFORE = "cut the model before it, and do it on the decoded values"
+_FLOAT = "export the model in floating point: qcompiler quantizes it itself"
+_STATISTICS = "use BatchNormalization instead and retrain"
+_HOST = "cut the model before this node, and compute it on the decoded outputs"
+_BEFORE = "cut the model before this node, and compute it on the decoded outputs"
 
 _GROUPS = {
     _RETRAIN: """
@@ -34,7 +34,7 @@ _GROUPS = {
         LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceL1 ReduceL2 ReduceLogSum
         ReduceLogSumExp ReduceProd ReduceSumSquare RoiAlign RotaryEmbedding STFT TensorScatter
     """,
-    "remove what is not about tensors of numbers, and do it before or behind the network": """
+    "remove these nodes from the model, and compute them before or after the network": """
         ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
         RegexFullMatch SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert
         SequenceLength SplitToSequence StringConcat StringNormalizer StringSplit TfIdfVectorizer
@@ -42,84 +42,82 @@ _GROUPS = {
     "export the model for inference, without its loss": """
         NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss
     """,
-    "compile the model for inference, without its random parts": """
+    "export the model for inference, without random operators": """
         Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike
     """,
 }
 
 _REASONS = {
-    "it asks whether or which, which is no number that grows with its input": """
+    "it returns booleans or indices, which spike times cannot represent": """
         And BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal Greater GreaterOrEqual
         IsInf IsNaN Less LessOrEqual Not Or Xor
     """,
-    "its result jumps where its input does not": (
-        "Ceil Floor Mod Round Shrink Sign ThresholdedRelu"
-    ),
-    "it oscillates": "Cos Sin Tan",
-    "where it looks depends on the data": """
+    "its result is discontinuous": ("Ceil Floor Mod Round Shrink Sign ThresholdedRelu"),
+    "it is periodic": "Cos Sin Tan",
+    "the positions that it reads depend on the data": """
         DeformConv GridSample MaxRoiPool MaxUnpool RoiAlign TensorScatter
     """,
-    "how much it gives depends on the data": "NonZero Unique NonMaxSuppression",
+    "the size of its result depends on the data": "NonZero Unique NonMaxSuppression",
     "it multiplies values that depend on the data": """
         SwiGLU Attention CausalConvWithState CumProd Det LinearAttention ReduceProd RotaryEmbedding
     """,
-    "it sums functions of its inputs, not the inputs themselves": """
+    "it sums nonlinear functions of its inputs": """
         GlobalLpPool LpPool ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare
     """,
     "it computes with complex numbers": "DFT MelWeightMatrix STFT",
-    "it takes statistics of the data": """
+    "it normalizes with statistics of the data": """
         GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization
         MeanVarianceNormalization RMSNormalization
     """,
     "which nodes run depends on the data": "SequenceMap",
-    "there are only tensors of numbers": """
+    "only tensors of numbers are supported": """
         ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
         RegexFullMatch SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert
         SequenceLength SplitToSequence StringConcat StringNormalizer StringSplit TfIdfVectorizer
     """,
     "it is a loss, which only training needs": "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss",
-    "it makes a constant, which must not depend on the data": """
+    "it creates a constant, which must not depend on the data": """
         AffineGrid BlackmanWindow ConstantOfShape EyeLike HammingWindow HannWindow OneHot Range
     """,
-    "it gives other numbers each time": """
+    "its result is random": """
         Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike
     """,
     "it is quantised already": """
         ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul
         QuantizeLinear
     """,
-    "it sums windows into an image": "Col2Im",
-    "it is of an opset that nothing runs any more": "Scatter",
+    "it sums overlapping windows into an image": "Col2Im",
+    "it is deprecated since opset 11": "Scatter",
 }
 
 _REASON = {op: reason for reason, names in _REASONS.items() for op in names.split()}
 
 _HELP = {op: help_ for help_, names in _GROUPS.items() for op in names.split()}
 
-_PRODUCT = "only products with constants are: cut the model before it"
-_MUL = f"{_PRODUCT}, or see --allow-products"
+_PRODUCT = "only products with constants are supported: cut the model before this node"
+_MUL = f"{_PRODUCT}; or use --allow-products"
 
 # What these are refused for if two of their operands depend on the data, and what helps.
-TWO = {
+DATA_PRODUCTS = {
     "Mul": ("Mul of two values that depend on the data is not supported", _MUL),
     "Div": ("Div of two values that depend on the data is not supported", _PRODUCT),
     "MatMul": ("MatMul of two values that depend on the data is not supported", _PRODUCT),
     "Gemm": ("Gemm of two values that depend on the data is not supported", _PRODUCT),
 }
 
-FOLD = (
+FOLD_CONSTANTS = (
     "fold the constants of the model first, for example with onnxruntime's offline optimisation "
     "or onnxsim"
 )
 
 
-_ONE = {
-    "ai.onnx.ml.ZipMap": "export with options={'zipmap': False}: probabilities in one tensor",
+_BY_NAME = {
+    "ai.onnx.ml.ZipMap": "export with options={'zipmap': False}: all probabilities in one tensor",
 }
 
 _DOMAINS = {
-    "ai.onnx.ml.": "compile the network alone, without scalers and labels: do those around it",
-    "ai.onnx.preview.training.": "export the model for inference, without what trains it",
+    "ai.onnx.ml.": "export the network alone: compute scalers and labels outside it",
+    "ai.onnx.preview.training.": "export the model for inference, without training operators",
 }
 
 
@@ -133,9 +131,9 @@ def refusal(op_type: str) -> tuple[str, str | None]:
 def _help(op_type: str) -> str | None:
     if "." not in op_type:
         return _HELP.get(op_type)
-    if op_type in _ONE:
-        return _ONE[op_type]
+    if op_type in _BY_NAME:
+        return _BY_NAME[op_type]
     for domain, help_ in _DOMAINS.items():
         if op_type.startswith(domain):
             return help_
-    return "export the model with standard ONNX operators only, before it is optimised"
+    return "export the model with standard ONNX operators, without graph optimisation"

@@ -7,8 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
-from qcompiler.frontend.model.constant_folding import Known
-from qcompiler.frontend.model.node_context import Broken, Refused, Shape, Step, float32, per_sample
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import (
+    InvalidNode,
+    NodeContext,
+    Refused,
+    Shape,
+    float32,
+    per_sample,
+)
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Concat, Pad
@@ -17,48 +24,48 @@ from qcompiler.ir.view import Take
 _NOTHING = np.zeros((), np.float32)
 
 
-def add(step: Step) -> Value:
+def add(node: NodeContext) -> Value:
     """Add of a value to another or to a constant."""
-    return _sum(step, (1.0, 1.0))
+    return _sum(node, (1.0, 1.0))
 
 
-def sub(step: Step) -> Value:
+def sub(node: NodeContext) -> Value:
     """Sub of a value from another, of a constant, or from one."""
-    return _sum(step, (1.0, -1.0))
+    return _sum(node, (1.0, -1.0))
 
 
-def total(step: Step) -> Value:
+def total(node: NodeContext) -> Value:
     """Sum of any number of values."""
-    return _sum(step, (1.0,) * len(step.inputs))
+    return _sum(node, (1.0,) * len(node.inputs))
 
 
-def mean(step: Step) -> Value:
+def mean(node: NodeContext) -> Value:
     """Mean of any number of values, element by element."""
-    return _sum(step, (1 / max(1, len(step.inputs)),) * len(step.inputs))
+    return _sum(node, (1 / max(1, len(node.inputs)),) * len(node.inputs))
 
 
-def _sum(step: Step, factors: tuple[float, ...]) -> Value:
+def _sum(node: NodeContext, factors: tuple[float, ...]) -> Value:
     """Sum of what depends on the data, each times a factor, and a shift for what does not."""
-    if len(step.inputs) != len(factors) or None in step.inputs:
-        raise Broken(f"has {len(step.inputs)} inputs")
+    if len(node.inputs) != len(factors) or None in node.inputs:
+        raise InvalidNode(f"has {len(node.inputs)} inputs")
     terms: dict[str, tuple[Value, float]] = {}
     shifts: list[Array] = []
-    rank = max(len(item.type.shape) for item in step.inputs if isinstance(item, Value))
-    for item, factor in zip(step.inputs, factors, strict=True):
+    rank = max(len(item.type.shape) for item in node.inputs if isinstance(item, Value))
+    for item, factor in zip(node.inputs, factors, strict=True):
         if isinstance(item, Value):
             terms[item.name] = (item, terms.get(item.name, (item, 0.0))[1] + factor)
-        elif isinstance(item, Known):
-            array = per_sample(step, item, rank)
+        elif isinstance(item, KnownArray):
+            array = per_sample(node, item, rank)
             shifts.append(float32(array, item.name) * factor)
     shift = _shift(shifts)
-    shape = _common(step, [value.type.shape for value, _ in terms.values()], shift)
-    grown = [(spread(step, value, shape), factor) for value, factor in terms.values()]
+    shape = _common(node, [value.type.shape for value, _ in terms.values()], shift)
+    grown = [(spread(node, value, shape), factor) for value, factor in terms.values()]
     if len(grown) == 1:
-        return affine(step, *grown[0], shift)
-    scaled = [affine(step, value, factor, _NOTHING, "term") for value, factor in grown]
+        return affine(node, *grown[0], shift)
+    scaled = [affine(node, value, factor, _NOTHING, "term") for value, factor in grown]
     if not shift.any():
-        return step.add(Add(), *scaled)
-    return affine(step, step.part("sum", Add(), *scaled), 1.0, shift)
+        return node.add(Add(), *scaled)
+    return affine(node, node.part("sum", Add(), *scaled), 1.0, shift)
 
 
 def _shift(arrays: Sequence[Array]) -> Array:
@@ -68,87 +75,91 @@ def _shift(arrays: Sequence[Array]) -> Array:
         try:
             total = total + array
         except ValueError as error:
-            raise Broken(f"combines constants of shape {total.shape} and {array.shape}") from error
+            raise InvalidNode(
+                f"combines constants of shape {total.shape} and {array.shape}"
+            ) from error
     return total.astype(np.float32)
 
 
-def _common(step: Step, shapes: Sequence[Shape], shift: Array) -> Shape:
+def _common(node: NodeContext, shapes: Sequence[Shape], shift: Array) -> Shape:
     if len({len(shape) for shape in shapes}) > 1:
-        raise mixes_batch(step)
+        raise mixes_batch(node)
     try:
         return np.broadcast_shapes(*shapes, shift.shape)
     except ValueError as error:
         found = ", ".join(map(str, shapes))
         constant = f" with a constant of {shift.shape}" if shift.ndim else ""
-        raise Broken(f"combines samples of shape {found}{constant}") from error
+        raise InvalidNode(f"combines samples of shape {found}{constant}") from error
 
 
-def spread(step: Step, value: Value, shape: Shape) -> Value:
+def spread(node: NodeContext, value: Value, shape: Shape) -> Value:
     """A value whose axes of length 1 are repeated."""
     for axis, length in enumerate(shape):
         if value.type.shape[axis] != length:
-            value = step.part("spread", Take(axis, (0,) * length), value)
+            value = node.part("spread", Take(axis, (0,) * length), value)
     return value
 
 
-def affine(step: Step, x: Value, factor: float, shift: Array, role: str = "") -> Value:
+def affine(node: NodeContext, x: Value, factor: float, shift: Array, role: str = "") -> Value:
     """``x * factor + shift``; the node's result, or a part of it that has a role."""
     if factor == 1 and not shift.any():
         return x
     rank = (1,) * len(x.type.shape)
-    scale = step.constant("scale", np.full(rank, factor, np.float32))
-    operands = x, scale, step.constant("shift", shift.reshape(shift.shape or rank))
-    return step.part(role, Affine(), *operands) if role else step.add(Affine(), *operands)
+    scale = node.constant("scale", np.full(rank, factor, np.float32))
+    operands = x, scale, node.constant("shift", shift.reshape(shift.shape or rank))
+    return node.part(role, Affine(), *operands) if role else node.add(Affine(), *operands)
 
 
-def concat(step: Step) -> Value:
+def concat(node: NodeContext) -> Value:
     """Concat along an axis of the sample; constants among the inputs are a shift of padding."""
-    rank = max(len(item.type.shape) for item in step.inputs if isinstance(item, Value)) + 1
-    axis = axis_of(step.integer("axis", 1), rank) - 1
+    rank = max(len(item.type.shape) for item in node.inputs if isinstance(item, Value)) + 1
+    axis = axis_of(node.integer("axis", 1), rank) - 1
     if axis < 0:
-        raise mixes_batch(step)
+        raise mixes_batch(node)
     values: list[Value] = []
     around: list[int] = [0]  # lengths of the constants before, between and behind them
     filling: list[tuple[int, Array]] = []
     length = 0
-    for item in step.inputs:
+    for item in node.inputs:
         if isinstance(item, Value):
             values.append(item)
             around.append(0)
             length += item.type.shape[axis] if len(item.type.shape) > axis else 0
-        elif isinstance(item, Known):
-            array = _row(step, item, rank)
+        elif isinstance(item, KnownArray):
+            array = _row(node, item, rank)
             filling.append((length, array))
             around[-1] += array.shape[axis]
             length += array.shape[axis]
     if not filling:
-        return values[0] if len(values) == 1 else step.add(Concat(axis), *values)
+        return values[0] if len(values) == 1 else node.add(Concat(axis), *values)
     padded = [
-        _padded(step, value, axis, around[0] if index == 0 else 0, around[index + 1])
+        _padded(node, value, axis, around[0] if index == 0 else 0, around[index + 1])
         for index, value in enumerate(values)
     ]
-    joined = step.part("joined", Concat(axis), *padded) if len(padded) > 1 else padded[0]
+    joined = node.part("joined", Concat(axis), *padded) if len(padded) > 1 else padded[0]
     shift = np.zeros(joined.type.shape, np.float32)
     for begin, array in filling:
         shift[(slice(None),) * axis + (slice(begin, begin + array.shape[axis]),)] = array
-    return affine(step, joined, 1.0, shift)
+    return affine(node, joined, 1.0, shift)
 
 
-def _row(step: Step, known: Known, rank: int) -> Array:
+def _row(node: NodeContext, known: KnownArray, rank: int) -> Array:
     """A constant of which every sample of the batch has the same."""
     rows = [float32(array, known.name) for array in known.arrays]
     if any(row.ndim != rank or not len(row) for row in rows):
-        raise Broken(f"joins samples of {rank - 1} axes with a constant of shape {rows[0].shape}")
+        raise InvalidNode(
+            f"joins samples of {rank - 1} axes with a constant of shape {rows[0].shape}"
+        )
     first: Array = rows[0][0]
     if any(not np.array_equal(row, np.broadcast_to(first, row.shape)) for row in rows):
-        raise Refused(f"the constant of {step.op_type} differs between samples of a batch")
+        raise Refused(f"the constant of {node.op_type} differs between samples of a batch")
     return first
 
 
-def _padded(step: Step, value: Value, axis: int, before: int, behind: int) -> Value:
+def _padded(node: NodeContext, value: Value, axis: int, before: int, behind: int) -> Value:
     if not before and not behind:
         return value
     rank = len(value.type.shape)
     pads = [0] * (2 * rank)
     pads[axis], pads[rank + axis] = before, behind
-    return step.part("padded", Pad(tuple(pads)), value)
+    return node.part("padded", Pad(tuple(pads)), value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qcompiler.frontend.model.node_context import Step
+from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Constant, Node, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Function
 from qcompiler.ir.formula import compose
@@ -12,25 +12,25 @@ from qcompiler.ir.formula import compose
 _LONGEST = 100  # words of a formula that is taken apart further
 
 
-def applied(step: Step, formula: str, index: int = 0) -> Value:
+def apply_formula(node: NodeContext, formula: str, index: int = 0) -> Value:
     """A function of an input, composed with the function that made it."""
-    root, inner = formulas(step, step.activation(index))
-    return step.add(Function(compose(formula, inner)), root)
+    root, inner = formulas(node, node.activation(index))
+    return node.add(Function(compose(formula, inner)), root)
 
 
-def formulas(step: Step, value: Value) -> tuple[Value, str]:
+def formulas(node: NodeContext, value: Value) -> tuple[Value, str]:
     """The value that this one is a function of, and the formula; at worst itself and ``x``."""
-    found, nodes = step.scope.formulas, step.scope.builder.nodes
-    for node in nodes[len(found) :]:  # every node once, behind those that it reads
-        found[node.result.name] = _formula(node, found)
+    found, nodes = node.scope.formulas, node.scope.builder.nodes
+    for producer in nodes[len(found) :]:  # every node once, behind those that it reads
+        found[producer.result.name] = _formula(producer, found)
     return found.get(value.name, (value, "x"))
 
 
-def _formula(node: Node, known: Mapping[str, tuple[Value, str]]) -> tuple[Value, str]:
-    alone = node.result, "x"
-    sources = [operand for operand in node.operands if isinstance(operand, Value)]
-    constants = [operand for operand in node.operands if isinstance(operand, Constant)]
-    if not isinstance(node.op, Function | Clip | Affine | Add) or any(
+def _formula(producer: Node, known: Mapping[str, tuple[Value, str]]) -> tuple[Value, str]:
+    alone = producer.result, "x"
+    sources = [operand for operand in producer.operands if isinstance(operand, Value)]
+    constants = [operand for operand in producer.operands if isinstance(operand, Constant)]
+    if not isinstance(producer.op, Function | Clip | Affine | Add) or any(
         constant.data.size != 1 for constant in constants
     ):
         return alone
@@ -39,7 +39,7 @@ def _formula(node: Node, known: Mapping[str, tuple[Value, str]]) -> tuple[Value,
     if any(other != root for other, _ in found):
         return alone
     numbers = [repr(float(constant.data.reshape(-1)[0])) for constant in constants]
-    match node.op:
+    match producer.op:
         case Function(formula):
             inner = compose(formula, inner)
         case Clip(low, high):

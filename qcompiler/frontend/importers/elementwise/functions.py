@@ -8,25 +8,25 @@ from math import pi
 
 import numpy as np
 
-from qcompiler.frontend.model.constant_folding import Known, merge
-from qcompiler.frontend.model.node_context import Broken, Refused, Step
+from qcompiler.frontend.model.constant_folding import KnownArray, merge
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
-from qcompiler.frontend.model.refusals import TWO
+from qcompiler.frontend.model.refusals import DATA_PRODUCTS
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip, Function, Multiply
 from qcompiler.passes.lower_activations import product_neurons
 
-from .activations import affine_by, constant_for, pair
+from .activations import constant_and_value, constant_for, scaled_by
 from .arithmetic import affine, spread
-from .formulas import applied, formulas
+from .formulas import apply_formula, formulas
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
 _GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
-_ONE_NUMBER = "use one number for all elements"
+_ONE_NUMBER = "use one constant for all elements"
 _EXP = "x 0 min {} exp 1 - {} * x 0 max + {} *"
 
 # Functions without attributes that matter.
-_PLAIN = {
+_UNARY = {
     "Acos": f"{pi / 2!r} x asin -",
     "Acosh": "x x x * 1 - sqrt + log",
     "Asin": "x asin",
@@ -49,156 +49,156 @@ _PLAIN = {
 }
 
 
-def plain(step: Step) -> Value:
+def unary_function(node: NodeContext) -> Value:
     """A function without attributes."""
-    return applied(step, _PLAIN[step.op_type])
+    return apply_formula(node, _UNARY[node.op_type])
 
 
-def elu(step: Step) -> Value:
+def elu(node: NodeContext) -> Value:
     """Elu, Selu and Celu: ``gamma (max(x, 0) + alpha (exp(min(x, 0)) - 1))``."""
-    if step.op_type == "Selu":
-        alpha, gamma = step.real("alpha", 1.67326319), step.real("gamma", 1.05070102)
+    if node.op_type == "Selu":
+        alpha, gamma = node.real("alpha", 1.67326319), node.real("gamma", 1.05070102)
     else:
-        alpha, gamma = step.real("alpha", 1.0), 1.0
-    inner = f"{alpha!r} /" if step.op_type == "Celu" else ""
-    return applied(step, _EXP.format(inner, repr(alpha), repr(gamma)))
+        alpha, gamma = node.real("alpha", 1.0), 1.0
+    inner = f"{alpha!r} /" if node.op_type == "Celu" else ""
+    return apply_formula(node, _EXP.format(inner, repr(alpha), repr(gamma)))
 
 
-def gelu(step: Step) -> Value:
+def gelu(node: NodeContext) -> Value:
     """Gelu, exact or approximated by tanh."""
-    if step.text("approximate", "none") == "tanh":
-        return applied(step, _GELU_TANH)
-    return applied(step, _GELU.format(repr(0.5**0.5)))
+    if node.text("approximate", "none") == "tanh":
+        return apply_formula(node, _GELU_TANH)
+    return apply_formula(node, _GELU.format(repr(0.5**0.5)))
 
 
-def swish(step: Step) -> Value:
+def swish(node: NodeContext) -> Value:
     """Swish: ``x sigmoid(alpha x)``."""
-    return applied(step, f"x x {step.real('alpha', 1.0)!r} * sigmoid *")
+    return apply_formula(node, f"x x {node.real('alpha', 1.0)!r} * sigmoid *")
 
 
-def power(step: Step) -> Value:
+def power(node: NodeContext) -> Value:
     """Pow of the data to a constant exponent, or of a constant to the data."""
-    if all(isinstance(step.item(index), Value) for index in (0, 1)):
+    if all(isinstance(node.item(index), Value) for index in (0, 1)):
         raise Refused("Pow of two values that depend on the data is not supported")
-    exponent = step.item(1)
-    if isinstance(exponent, Known) and exponent.arrays[0].dtype.kind in "iu":
+    exponent = node.item(1)
+    if isinstance(exponent, KnownArray) and exponent.arrays[0].dtype.kind in "iu":
         real = merge([array.astype(np.float32) for array in exponent.arrays], exponent.name)
-        step = replace(step, inputs=(step.item(0), real))
-    first, array, _ = pair(step)
+        node = replace(node, inputs=(node.item(0), real))
+    first, array, _ = constant_and_value(node)
     if array.size != 1:
         raise Refused("Pow with several exponents is not supported", "use one exponent for all")
     number = float(array.reshape(-1)[0])
     if not first and number == 2:
-        return applied(step, "x x *", 0)
-    return applied(step, f"{number!r} x ^" if first else f"x {number!r} ^", int(first))
+        return apply_formula(node, "x x *", 0)
+    return apply_formula(node, f"{number!r} x ^" if first else f"x {number!r} ^", int(first))
 
 
-def leaky_relu(step: Step) -> Value:
+def leaky_relu(node: NodeContext) -> Value:
     """LeakyRelu and PRelu: ``max(x, 0) + slope min(x, 0)``."""
-    x = step.activation()
-    if step.op_type == "PRelu":
-        known, array = step.weight(1, "slope")
+    x = node.activation()
+    if node.op_type == "PRelu":
+        known, array = node.weight(1, "slope")
         channels, *space = x.type.shape
         if array.shape == (channels,) and space and space[-1] != channels:
             array = array.reshape(-1, *(1 for _ in space))  # as PRelu had it before opset 7
-            known = Known((array,) * len(known.arrays), known.name)
-        slope = constant_for(step, known, x)
+            known = KnownArray((array,) * len(known.arrays), known.name)
+        slope = constant_for(node, known, x)
     else:
-        slope = np.asarray(step.real("alpha", 0.01), np.float32)
-    return _two_slopes(step, x, slope)
+        slope = np.asarray(node.real("alpha", 0.01), np.float32)
+    return _two_slopes(node, x, slope)
 
 
-def absolute(step: Step) -> Value:
+def absolute(node: NodeContext) -> Value:
     """Abs: ``max(x, 0) - min(x, 0)``."""
-    return _two_slopes(step, step.activation(), np.asarray(-1, np.float32))
+    return _two_slopes(node, node.activation(), np.asarray(-1, np.float32))
 
 
-def _two_slopes(step: Step, x: Value, slope: Array) -> Value:
-    above = step.part("above", Clip(0.0), x)
-    below = step.part("below", Clip(None, 0.0), x)
-    return step.add(Add(), above, affine_by(step, below, slope, "slope"))
+def _two_slopes(node: NodeContext, x: Value, slope: Array) -> Value:
+    above = node.part("above", Clip(0.0), x)
+    below = node.part("below", Clip(None, 0.0), x)
+    return node.add(Add(), above, scaled_by(node, below, slope, "slope"))
 
 
-def hard_sigmoid(step: Step) -> Value:
+def hard_sigmoid(node: NodeContext) -> Value:
     """HardSigmoid: a clip between an affine map and the next layer."""
-    alpha, beta = step.real("alpha", 0.2), step.real("beta", 0.5)
-    x = affine(step, step.activation(), alpha, np.asarray(beta, np.float32), "line")
-    return step.add(Clip(0.0, 1.0), x)
+    alpha, beta = node.real("alpha", 0.2), node.real("beta", 0.5)
+    x = affine(node, node.activation(), alpha, np.asarray(beta, np.float32), "line")
+    return node.add(Clip(0.0, 1.0), x)
 
 
-def extreme(step: Step) -> Value:
+def minimum_maximum(node: NodeContext) -> Value:
     """Max and Min of values and constants: ``max(a, b) = b + max(a - b, 0)``."""
-    values = [item for item in step.inputs if isinstance(item, Value)]
-    known = [item for item in step.inputs if isinstance(item, Known)]
-    if len(values) + len(known) != len(step.inputs):
-        raise Broken("has an input that is not given")
+    values = [item for item in node.inputs if isinstance(item, Value)]
+    known = [item for item in node.inputs if isinstance(item, KnownArray)]
+    if len(values) + len(known) != len(node.inputs):
+        raise InvalidNode("has an input that is not given")
     shape = np.broadcast_shapes(*(value.type.shape for value in values))
     if any(len(value.type.shape) != len(shape) for value in values):
-        raise Refused(f"{step.op_type} of values of different rank is not supported")
-    grown = list(dict.fromkeys(spread(step, value, shape) for value in values))
-    found = reduce(lambda a, b: _larger(step, a, b), grown)
+        raise Refused(f"{node.op_type} of values of different rank is not supported")
+    grown = list(dict.fromkeys(spread(node, value, shape) for value in values))
+    found = reduce(lambda a, b: _larger(node, a, b), grown)
     for item in known:
-        found = _bounded(step, found, constant_for(step, item, found))
+        found = _bounded(node, found, constant_for(node, item, found))
     return found
 
 
-def _half(step: Step) -> Clip:
-    return Clip(0.0) if step.op_type == "Max" else Clip(None, 0.0)
+def _half(node: NodeContext) -> Clip:
+    return Clip(0.0) if node.op_type == "Max" else Clip(None, 0.0)
 
 
-def _larger(step: Step, a: Value, b: Value) -> Value:
-    minus = affine(step, b, -1.0, np.zeros((), np.float32), "minus")
-    clipped = step.part("beyond", _half(step), step.part("difference", Add(), a, minus))
-    return step.part("chosen", Add(), b, clipped)
+def _larger(node: NodeContext, a: Value, b: Value) -> Value:
+    minus = affine(node, b, -1.0, np.zeros((), np.float32), "minus")
+    clipped = node.part("beyond", _half(node), node.part("difference", Add(), a, minus))
+    return node.part("chosen", Add(), b, clipped)
 
 
-def _bounded(step: Step, x: Value, bound: Array) -> Value:
+def _bounded(node: NodeContext, x: Value, bound: Array) -> Value:
     if bound.size == 1:
         number = float(bound.reshape(-1)[0])
-        return step.part("bound", Clip(number) if step.op_type == "Max" else Clip(None, number), x)
-    below = affine(step, x, 1.0, -bound, "below")
-    return affine(step, step.part("clip", _half(step), below), 1.0, bound, "bounded")
+        return node.part("bound", Clip(number) if node.op_type == "Max" else Clip(None, number), x)
+    below = affine(node, x, 1.0, -bound, "below")
+    return affine(node, node.part("clip", _half(node), below), 1.0, bound, "bounded")
 
 
-def mul(step: Step) -> Value:
+def mul(node: NodeContext) -> Value:
     """Mul by a constant, of two functions of one variable, or of two values if allowed."""
-    a, b = step.item(0), step.item(1)
+    a, b = node.item(0), node.item(1)
     if not (isinstance(a, Value) and isinstance(b, Value)):
-        _, array, x = pair(step)
-        return affine_by(step, x, array)
-    (root, first), (other, second) = formulas(step, a), formulas(step, b)
+        _, array, x = constant_and_value(node)
+        return scaled_by(node, x, array)
+    (root, first), (other, second) = formulas(node, a), formulas(node, b)
     if root == other:
-        return step.add(Function(f"{first} {second} *"), root)
+        return node.add(Function(f"{first} {second} *"), root)
     shape = np.broadcast_shapes(a.type.shape, b.type.shape)
-    if not step.scope.allow_products:
-        raise _no_product(step, int(np.prod(shape)))
+    if not node.scope.allow_products:
+        raise _no_product(node, int(np.prod(shape)))
     if len(a.type.shape) != len(shape) or len(b.type.shape) != len(shape):
         raise Refused("Mul of values of different rank is not supported")
-    return step.add(Multiply(), spread(step, a, shape), spread(step, b, shape))
+    return node.add(Multiply(), spread(node, a, shape), spread(node, b, shape))
 
 
-def div(step: Step) -> Value:
+def div(node: NodeContext) -> Value:
     """Div by a constant, of a constant by a value, or of two functions of one value."""
-    a, b = step.item(0), step.item(1)
+    a, b = node.item(0), node.item(1)
     if isinstance(a, Value) and isinstance(b, Value):
-        (root, first), (other, second) = formulas(step, a), formulas(step, b)
+        (root, first), (other, second) = formulas(node, a), formulas(node, b)
         if root != other:
-            raise Refused(*TWO["Div"])
-        return step.add(Function(f"{first} {second} /"), root)
-    first_is_constant, array, x = pair(step)
+            raise Refused(*DATA_PRODUCTS["Div"])
+        return node.add(Function(f"{first} {second} /"), root)
+    first_is_constant, array, x = constant_and_value(node)
     if first_is_constant:
         if array.size != 1:
             raise Refused("Div of several constants by a value is not supported", _ONE_NUMBER)
-        return applied(step, f"{float(array.reshape(-1)[0])!r} x /", 1)
+        return apply_formula(node, f"{float(array.reshape(-1)[0])!r} x /", 1)
     if not array.all():
-        raise Broken("divides by zero")
-    return affine_by(step, x, 1 / array.astype(np.float64))
+        raise InvalidNode("divides by zero")
+    return scaled_by(node, x, 1 / array.astype(np.float64))
 
 
-def _no_product(step: Step, size: int) -> Refused:
+def _no_product(node: NodeContext, size: int) -> Refused:
     return Refused(
-        f"{step.op_type} of two values that depend on the data is not supported",
-        "only products with constants are; --allow-products makes it of squares, which takes about "
-        f"{product_neurons(16) * size:,} neurons here at 16 levels and "
-        f"{product_neurons(64) * size:,} at 64, or cut the model before it",
+        f"{node.op_type} of two values that depend on the data is not supported",
+        "--allow-products builds the product from squares, which takes about "
+        f"{product_neurons(16) * size:,} neurons for this node at 16 levels and "
+        f"{product_neurons(64) * size:,} at 64; or cut the model before this node",
     )

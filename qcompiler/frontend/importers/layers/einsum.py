@@ -7,18 +7,18 @@ from math import prod
 import numpy as np
 
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
-from qcompiler.frontend.importers.views.slicing import taken
-from qcompiler.frontend.model.constant_folding import Known
-from qcompiler.frontend.model.node_context import Broken, Refused, Step
+from qcompiler.frontend.importers.views.slicing import take_indices
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Conv, SumPool
 from qcompiler.ir.view import Reshape, Transpose
 
 
-def einsum(step: Step) -> Value:
+def einsum(node: NodeContext) -> Value:
     """Einsum of a value and a constant, or of a value alone."""
-    equation = step.text("equation", "").replace(" ", "")
+    equation = node.text("equation", "").replace(" ", "")
     if "." in equation:
         raise Refused("Einsum with an ellipsis is not supported", "write all of its indices")
     given, _, result = equation.partition("->")
@@ -26,52 +26,56 @@ def einsum(step: Step) -> Value:
     if "->" not in equation:
         once = (label for label in sorted(set(given) - {","}) if given.count(label) == 1)
         result = "".join(once)
-    if len(terms) != len(step.inputs) or len(terms) > 2:
+    if len(terms) != len(node.inputs) or len(terms) > 2:
         raise Refused("Einsum of more than two operands is not supported", "split it in two")
-    index = next(i for i, item in enumerate(step.inputs) if isinstance(item, Value))
-    x, labels = step.activation(index), terms[index]
+    index = next(i for i, item in enumerate(node.inputs) if isinstance(item, Value))
+    x, labels = node.activation(index), terms[index]
     if len(labels) != len(x.type.shape) + 1:
-        raise Broken(f"has the equation {equation} for an operand of {len(x.type.shape) + 1} axes")
+        raise InvalidNode(
+            f"has the equation {equation} for an operand of {len(x.type.shape) + 1} axes"
+        )
     weight, other = np.ones((), np.float32), ""
     if len(terms) == 2:
-        weight, other = step.weight(1 - index, "factor")[1], terms[1 - index]
+        weight, other = node.weight(1 - index, "factor")[1], terms[1 - index]
     batch = labels[0]
     if len(set(labels)) < len(labels) or len(set(other)) < len(other):
-        raise Refused("Einsum that takes a diagonal is not supported")
+        raise Refused("Einsum of a diagonal is not supported")
     if result[:1] != batch or batch in labels[1:] + other + result[1:]:
-        raise mixes_batch(step)
-    return contract(step, x, labels[1:], weight, other, result[1:])
+        raise mixes_batch(node)
+    return contract(node, x, labels[1:], weight, other, result[1:])
 
 
-def batched(step: Step, first: bool) -> Value:
+def batched(node: NodeContext, first: bool) -> Value:
     """MatMul with a batch of constant matrices, which each sample meets alike."""
-    x = step.activation(1 if first else 0)
-    weight = step.weight(0 if first else 1, "weight")[1]
+    x = node.activation(1 if first else 0)
+    weight = node.weight(0 if first else 1, "weight")[1]
     shape = x.type.shape
     if weight.ndim == len(shape) + 1 and len(weight) == 1:
         weight = weight[0]
     if weight.ndim > len(shape) or len(shape) < 2 or weight.ndim < 2:
-        raise mixes_batch(step)
+        raise mixes_batch(node)
     outer = "abcdefghijkl"[: len(shape) - 2]
     used = outer[len(outer) - weight.ndim + 2 :]
     for axis, label in enumerate(used):
         if weight.shape[axis] not in (1, shape[outer.index(label)]):
-            raise Refused("MatMul with a constant that enlarges the value is not supported")
+            raise Refused("MatMul with a constant that adds axes to the value is not supported")
     kept = "".join(a for a, n in zip(used, weight.shape, strict=False) if n > 1)
     weight = weight.reshape(*(n for n in weight.shape[:-2] if n > 1), *weight.shape[-2:])
     if first:
-        return contract(step, x, outer + "yz", weight, kept + "xy", outer + "xz")
-    return contract(step, x, outer + "xy", weight, kept + "yz", outer + "xz")
+        return contract(node, x, outer + "yz", weight, kept + "xy", outer + "xz")
+    return contract(node, x, outer + "xy", weight, kept + "yz", outer + "xz")
 
 
-def contract(step: Step, x: Value, labels: str, weight: Array, other: str, result: str) -> Value:
+def contract(
+    node: NodeContext, x: Value, labels: str, weight: Array, other: str, result: str
+) -> Value:
     """Products of a sample and a constant, summed over what the result has not."""
     lengths = dict(zip(labels, x.type.shape, strict=True))
     if any(lengths.get(a, n) != n for a, n in zip(other, weight.shape, strict=True)):
-        raise Broken(f"multiplies a sample of shape {x.type.shape} with {weight.shape}")
+        raise InvalidNode(f"multiplies a sample of shape {x.type.shape} with {weight.shape}")
     lengths |= dict(zip(other, weight.shape, strict=True))
     if set(result) - set(lengths):
-        raise Broken(f"has indices in its result that it reads nowhere: {result}")
+        raise InvalidNode(f"has indices in its result that no operand has: {result}")
     groups = [a for a in result if a in labels and a in other]
     space = [a for a in result if a in labels and a not in other]
     made = [a for a in result if a not in labels]
@@ -85,32 +89,32 @@ def contract(step: Step, x: Value, labels: str, weight: Array, other: str, resul
     sizes = [prod(lengths[a] for a in part) for part in (groups, made, summed, space)]
     kernel = weight.transpose(order).reshape(sizes[0] * sizes[1], sizes[2], 1)
     perm = tuple(labels.index(a) for a in (*groups, *summed, *space))
-    x = step.part("turned", Transpose(perm), x)
-    x = step.part("rows", Reshape((sizes[0] * sizes[2], sizes[3])), x)
-    bias = step.constant("bias", np.zeros((len(kernel), 1), np.float32))
+    x = node.part("turned", Transpose(perm), x)
+    x = node.part("rows", Reshape((sizes[0] * sizes[2], sizes[3])), x)
+    bias = node.constant("bias", np.zeros((len(kernel), 1), np.float32))
     conv = Conv((1,), (0, 0), (1,), sizes[0])
-    x = step.part("product", conv, x, step.constant("weight", kernel), bias)
+    x = node.part("product", conv, x, node.constant("weight", kernel), bias)
     found = (*groups, *made, *space)
-    x = step.part("axes", Reshape(tuple(lengths[a] for a in found)), x)
-    return step.add(Transpose(tuple(found.index(a) for a in result)), x)
+    x = node.part("axes", Reshape(tuple(lengths[a] for a in found)), x)
+    return node.add(Transpose(tuple(found.index(a) for a in result)), x)
 
 
-def cumulative(step: Step) -> Value:
+def cumsum(node: NodeContext) -> Value:
     """CumSum along an axis of the sample: a sum of windows that begin in the padding."""
-    x, given = step.activation(), step.fixed_integers(1, "axis")
+    x, given = node.activation(), node.fixed_integers(1, "axis")
     shape = x.type.shape
-    if given is None or isinstance(step.item(0), Known):
-        raise Broken("has no axis")
+    if given is None or isinstance(node.item(0), KnownArray):
+        raise InvalidNode("has no axis")
     axis = axis_of(given[0], len(shape) + 1) - 1
     if axis < 0:
-        raise mixes_batch(step)
-    length, exclusive = shape[axis], step.integer("exclusive", 0)
-    backward = bool(step.integer("reverse", 0))
+        raise mixes_batch(node)
+    length, exclusive = shape[axis], node.integer("exclusive", 0)
+    backward = bool(node.integer("reverse", 0))
     wide = length - 1 + (1 if exclusive else 0)
     image = prod(shape[:axis]), length, prod(shape[axis + 1 :])
-    x = step.part("image", Reshape(image), x)
+    x = node.part("image", Reshape(image), x)
     pads = (0, 0, wide, 0) if backward else (wide, 0, 0, 0)
-    x = step.part("sums", SumPool((1, 1), pads, (1, 1), (length, 1)), x)
+    x = node.part("sums", SumPool((1, 1), pads, (1, 1), (length, 1)), x)
     first = x.type.shape[1] - length if backward else 0
-    x = taken(step, x, 1, range(first, first + length))
-    return step.add(Reshape(shape), x)
+    x = take_indices(node, x, 1, range(first, first + length))
+    return node.add(Reshape(shape), x)

@@ -7,9 +7,9 @@ from math import prod
 
 import numpy as np
 
-from qcompiler.frontend.importers.elementwise.activations import affine_by
+from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.views.reshape import axes_given, axis_of, mixes_batch
-from qcompiler.frontend.model.node_context import Broken, Refused, Shape, Step
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import InvalidGraph, Value
 from qcompiler.ir.ann import Affine, MaxPool, SumPool
@@ -22,95 +22,95 @@ _MINUS = np.asarray(-1, np.float32)
 _DIRECT = 4  # axes of a sample that are pooled as they are
 
 
-def max_pool(step: Step) -> Value:
+def max_pool(node: NodeContext) -> Value:
     """MaxPool; its indices are not supported."""
-    x = step.activation()
-    found = _window(step, x)
+    x = node.activation()
+    found = _window(node, x)
     op = MaxPool(found.strides, found.pads, found.dilations, found.kernel)
     try:
-        return step.add(op, x)
+        return node.add(op, x)
     except InvalidGraph as error:
-        raise _misfit(step, error) from error
+        raise _misfit(node, error) from error
 
 
-def average_pool(step: Step) -> Value:
+def average_pool(node: NodeContext) -> Value:
     """AveragePool: a sum, divided by the number of pixels that each window sees."""
-    x = step.activation()
-    found = _window(step, x)
+    x = node.activation()
+    found = _window(node, x)
     op = SumPool(found.strides, found.pads, found.dilations, found.kernel)
     try:
-        summed = step.part("sum", op, x)
+        summed = node.part("sum", op, x)
     except InvalidGraph as error:
-        raise _misfit(step, error) from error
-    out, with_padding = summed.type.shape[1:], bool(step.integer("count_include_pad", 0))
+        raise _misfit(node, error) from error
+    out, with_padding = summed.type.shape[1:], bool(node.integer("count_include_pad", 0))
     counts = found.counts(x.type.shape[1:], out, with_padding)
     if not counts.all():
-        raise Refused("AveragePool with a window that sees only padding is not supported")
-    return _scaled(step, summed, 1 / counts)
+        raise Refused("AveragePool with a window that covers only padding is not supported")
+    return _scaled(node, summed, 1 / counts)
 
 
-def _misfit(step: Step, error: InvalidGraph) -> Refused:
+def _misfit(node: NodeContext, error: InvalidGraph) -> Refused:
     _, _, what = error.diagnostics[0].message.partition(" ")
-    return Refused(f"{step.op_type} {what}")
+    return Refused(f"{node.op_type} {what}")
 
 
-def _window(step: Step, x: Value) -> Window:
-    kernel = step.integers("kernel_shape")
+def _window(node: NodeContext, x: Value) -> Window:
+    kernel = node.integers("kernel_shape")
     if kernel is None or len(x.type.shape) < 2:
-        raise Broken(f"has kernel_shape {kernel} for samples of shape {x.type.shape}")
-    return window(step, x.type.shape[1:], kernel, bool(step.integer("ceil_mode", 0)))
+        raise InvalidNode(f"has kernel_shape {kernel} for samples of shape {x.type.shape}")
+    return window(node, x.type.shape[1:], kernel, bool(node.integer("ceil_mode", 0)))
 
 
-def _scaled(step: Step, x: Value, scale: Array) -> Value:
+def _scaled(node: NodeContext, x: Value, scale: Array) -> Value:
     """Multiply every pixel by its scale, given without the channel axis."""
     rank = len(x.type.shape)
     uniform = scale.min() == scale.max()
     shape = (1,) * rank if uniform else (1, *scale.shape)
     factor = (scale.reshape(-1)[:1] if uniform else scale).astype(np.float32).reshape(shape)
     shift = np.zeros((1,) * rank, np.float32)
-    return step.add(Affine(), x, step.constant("scale", factor), step.constant("shift", shift))
+    return node.add(Affine(), x, node.constant("scale", factor), node.constant("shift", shift))
 
 
-def global_average_pool(step: Step) -> Value:
+def global_average_pool(node: NodeContext) -> Value:
     """GlobalAveragePool: the mean of each channel."""
-    return _reduce(step, step.activation(), _spatial(step), keep=True)
+    return _reduce(node, node.activation(), _spatial(node), keep=True)
 
 
-def global_max_pool(step: Step) -> Value:
+def global_max_pool(node: NodeContext) -> Value:
     """GlobalMaxPool: the maximum of each channel."""
-    return _reduce(step, step.activation(), _spatial(step), keep=True)
+    return _reduce(node, node.activation(), _spatial(node), keep=True)
 
 
-def _spatial(step: Step) -> frozenset[int]:
-    return frozenset(range(1, len(step.activation().type.shape)))
+def _spatial(node: NodeContext) -> frozenset[int]:
+    return frozenset(range(1, len(node.activation().type.shape)))
 
 
-def axes_of_reduction(step: Step) -> tuple[int, ...] | None:
+def axes_of_reduction(node: NodeContext) -> tuple[int, ...] | None:
     """The axes that are reduced, None if that is left open."""
-    return axes_given(step, _AXES_INPUT.get(step.op_type, 18))
+    return axes_given(node, _AXES_INPUT.get(node.op_type, 18))
 
 
-def reduce(step: Step) -> Value:
+def reduce(node: NodeContext) -> Value:
     """ReduceMean, ReduceMax, ReduceMin and ReduceSum over any axes but that of the batch."""
-    x = step.activation()
-    axes = axes_of_reduction(step)
+    x = node.activation()
+    axes = axes_of_reduction(node)
     if not axes:
-        if step.integer("noop_with_empty_axes", 0):
+        if node.integer("noop_with_empty_axes", 0):
             return x
-        raise mixes_batch(step)
+        raise mixes_batch(node)
     rank = len(x.type.shape) + 1
     chosen = frozenset(axis_of(axis, rank) - 1 for axis in axes)
     if -1 in chosen:
-        raise mixes_batch(step)
-    keep = bool(step.integer("keepdims", 1))
-    if step.op_type == "ReduceMin":  # the minimum of x is the largest of -x, negated
-        return affine_by(
-            step, _reduce(step, affine_by(step, x, _MINUS, "minus"), chosen, keep), _MINUS
+        raise mixes_batch(node)
+    keep = bool(node.integer("keepdims", 1))
+    if node.op_type == "ReduceMin":  # the minimum of x is the largest of -x, negated
+        return scaled_by(
+            node, _reduce(node, scaled_by(node, x, _MINUS, "minus"), chosen, keep), _MINUS
         )
-    return _reduce(step, x, chosen, keep)
+    return _reduce(node, x, chosen, keep)
 
 
-def _reduce(step: Step, x: Value, axes: frozenset[int], keep: bool) -> Value:
+def _reduce(node: NodeContext, x: Value, axes: frozenset[int], keep: bool) -> Value:
     """Reduce axes of a sample, as a pool over an image that they are the spatial axes of."""
     shape = x.type.shape
     kept = tuple(1 if a in axes else n for a, n in enumerate(shape))
@@ -118,23 +118,23 @@ def _reduce(step: Step, x: Value, axes: frozenset[int], keep: bool) -> Value:
     image, kernel = shape, tuple(n if a in axes else 1 for a, n in enumerate(shape))
     if 0 in axes or not 2 <= len(shape) <= _DIRECT:
         image, kernel = _merged(shape, axes)
-        x = step.part("image", Reshape(image), x)
+        x = node.part("image", Reshape(image), x)
     pooled = tuple(n // k for n, k in zip(image, kernel, strict=True))
-    mean = "Mean" in step.op_type or "Average" in step.op_type
+    mean = "Mean" in node.op_type or "Average" in node.op_type
     ones, none = (1,) * (len(kernel) - 1), (0,) * (2 * len(kernel) - 2)
-    kind = SumPool if mean or "Sum" in step.op_type else MaxPool
+    kind = SumPool if mean or "Sum" in node.op_type else MaxPool
     op = kind(ones, none, ones, kernel[1:])
     if not mean:
         if pooled == final:
-            return step.add(op, x)
-        return step.add(Reshape(final), step.part("pool", op, x))
-    x = step.part("sum", op, x)
+            return node.add(op, x)
+        return node.add(Reshape(final), node.part("pool", op, x))
+    x = node.part("sum", op, x)
     if pooled != final:
-        x = step.part("mean", Reshape(final), x)
+        x = node.part("mean", Reshape(final), x)
     if not final:
-        scale = step.constant("scale", np.asarray(1 / prod(kernel), np.float32))
-        return step.add(Affine(), x, scale, step.constant("shift", np.zeros((), np.float32)))
-    return _scaled(step, x, np.full((1,) * (len(final) - 1), 1 / prod(kernel)))
+        scale = node.constant("scale", np.asarray(1 / prod(kernel), np.float32))
+        return node.add(Affine(), x, scale, node.constant("shift", np.zeros((), np.float32)))
+    return _scaled(node, x, np.full((1,) * (len(final) - 1), 1 / prod(kernel)))
 
 
 def _merged(shape: Shape, axes: frozenset[int]) -> tuple[Shape, Shape]:

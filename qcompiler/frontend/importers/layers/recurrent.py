@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from qcompiler.frontend.importers.elementwise.activations import affine_by
+from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.elementwise.arithmetic import affine
 from qcompiler.frontend.importers.elementwise.formulas import formulas
-from qcompiler.frontend.importers.views.reshape import marked
-from qcompiler.frontend.model.node_context import Broken, Refused, Step
+from qcompiler.frontend.importers.views.reshape import with_batch_axis
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip, Concat, Dense, Function, Multiply
@@ -23,108 +23,108 @@ _DEFAULT = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Ta
 _FORMULAS = {"Tanh": "x tanh", "Sigmoid": "x sigmoid"}
 
 
-def recurrent(step: Step) -> tuple[Value, ...]:
+def recurrent(node: NodeContext) -> tuple[Value, ...]:
     """RNN, GRU and LSTM in any direction; states start as constants."""
-    kind, layout = step.op_type, step.integer("layout", 0)
-    x = step.activation()
-    if step.position(x) != 1 - layout or len(x.type.shape) != 2:
-        raise Refused(f"{kind} of a batch that is not axis {1 - layout} is not supported")
-    _plain_only(step)
-    _whole_only(step, x.type.shape[0])
+    kind, layout = node.op_type, node.integer("layout", 0)
+    x = node.activation()
+    if node.position(x) != 1 - layout or len(x.type.shape) != 2:
+        raise Refused(f"{kind} whose batch axis is not axis {1 - layout} is not supported")
+    _plain_only(node)
+    _whole_only(node, x.type.shape[0])
     directions = {"forward": [1], "reverse": [-1], "bidirectional": [1, -1]}
-    ways = directions[step.text("direction", "forward")]
-    cells = [_Cell(step, index, len(ways)) for index in range(len(ways))]
+    ways = directions[node.text("direction", "forward")]
+    cells = [_Cell(node, index, len(ways)) for index in range(len(ways))]
     runs = [cell.run(x, way) for cell, way in zip(cells, ways, strict=True)]
     hidden = [
-        [_row(step, h, cell.size) for h in run] for run, cell in zip(runs, cells, strict=True)
+        [_row(node, h, cell.size) for h in run] for run, cell in zip(runs, cells, strict=True)
     ]
-    y = _joined(step, [_joined(step, list(times), 1) for times in zip(*hidden, strict=True)], 0)
+    y = _joined(node, [_joined(node, list(times), 1) for times in zip(*hidden, strict=True)], 0)
     found = [(y, 2)]
     ends = [run[-1] if way == 1 else run[0] for run, way in zip(hidden, ways, strict=True)]
-    found.append((_flat(step, _joined(step, ends, 1)), 1))
+    found.append((_flat(node, _joined(node, ends, 1)), 1))
     if kind == "LSTM":
-        last = [_row(step, cell.cell, cell.size) for cell in cells]
-        found.append((_flat(step, _joined(step, last, 1)), 1))
-    return tuple(marked(step, value, 0 if layout else at) for value, at in found)
+        last = [_row(node, cell.cell, cell.size) for cell in cells]
+        found.append((_flat(node, _joined(node, last, 1)), 1))
+    return tuple(with_batch_axis(node, value, 0 if layout else at) for value, at in found)
 
 
-def _plain_only(step: Step) -> None:
-    kind = step.op_type
-    if isinstance(step.item(0), Value) and kind != "RNN" and not step.scope.allow_products:
+def _plain_only(node: NodeContext) -> None:
+    kind = node.op_type
+    if isinstance(node.item(0), Value) and kind != "RNN" and not node.scope.allow_products:
         raise Refused(
             f"{kind} multiplies values that depend on the data",
-            "--allow-products makes products of squares, which takes many neurons; an RNN with "
+            "--allow-products builds products from squares, which takes many neurons; an RNN with "
             "Relu needs none",
         )
     for name in ("clip", "input_forget"):
-        if step.attributes.get(name):
+        if node.attributes.get(name):
             raise Refused(f"{kind} with {name} is not supported")
-    if step.item(7) is not None and kind == "LSTM":
+    if node.item(7) is not None and kind == "LSTM":
         raise Refused("LSTM with peepholes is not supported")
 
 
-def _whole_only(step: Step, length: int) -> None:
-    known = step.known(4, "sequence_lens")
+def _whole_only(node: NodeContext, length: int) -> None:
+    known = node.known(4, "sequence_lens")
     if known is not None and any(np.any(array != length) for array in known.arrays):
         raise Refused(
-            f"{step.op_type} over a part of the {length} steps is not supported",
-            "leave sequence_lens away, and cut or pad the sequences before the network",
+            f"{node.op_type} over only part of the {length} time steps is not supported",
+            "remove sequence_lens, and cut or pad the sequences before the network",
         )
 
 
-def _row(step: Step, h: State, size: int) -> Value:
+def _row(node: NodeContext, h: State, size: int) -> Value:
     if not isinstance(h, Value):
-        raise Refused(f"{step.op_type} over no steps is not supported")
-    return step.part("row", Reshape((1, 1, size)), h)
+        raise Refused(f"{node.op_type} over zero time steps is not supported")
+    return node.part("row", Reshape((1, 1, size)), h)
 
 
-def _joined(step: Step, values: list[Value], axis: int) -> Value:
-    return values[0] if len(values) == 1 else step.part("joined", Concat(axis), *values)
+def _joined(node: NodeContext, values: list[Value], axis: int) -> Value:
+    return values[0] if len(values) == 1 else node.part("joined", Concat(axis), *values)
 
 
-def _flat(step: Step, value: Value) -> Value:
-    return step.part("state", Reshape(value.type.shape[1:]), value)
+def _flat(node: NodeContext, value: Value) -> Value:
+    return node.part("state", Reshape(value.type.shape[1:]), value)
 
 
 class _Cell:
     """One direction of a layer."""
 
-    def __init__(self, step: Step, index: int, count: int) -> None:
-        self.step = step
-        gates = _GATES[step.op_type]
-        self.weight, self.back = (step.weight(i, "weight")[1][index] for i in (1, 2))
+    def __init__(self, node: NodeContext, index: int, count: int) -> None:
+        self.node = node
+        gates = _GATES[node.op_type]
+        self.weight, self.back = (node.weight(i, "weight")[1][index] for i in (1, 2))
         self.size = self.back.shape[1]
-        bias = step.item(3)
-        pair = step.weight(3, "bias")[1][index] if bias is not None else np.zeros(1, np.float32)
+        bias = node.item(3)
+        pair = node.weight(3, "bias")[1][index] if bias is not None else np.zeros(1, np.float32)
         pair = np.broadcast_to(pair, (2 * gates * self.size,))
         self.bias, self.back_bias = pair[: gates * self.size], pair[gates * self.size :]
         self.hidden: State = self._start(5, index)
-        self.cell: State = self._start(6, index) if step.op_type == "LSTM" else self.hidden
-        names = step.attributes.get("activations")
+        self.cell: State = self._start(6, index) if node.op_type == "LSTM" else self.hidden
+        names = node.attributes.get("activations")
         chosen = [n.decode() if isinstance(n, bytes) else n for n in names] if names else None
-        each = len(_DEFAULT[step.op_type])
-        chosen = (chosen or _DEFAULT[step.op_type] * count)[index * each : (index + 1) * each]
+        each = len(_DEFAULT[node.op_type])
+        chosen = (chosen or _DEFAULT[node.op_type] * count)[index * each : (index + 1) * each]
         if any(name not in (*_FORMULAS, "Relu") for name in chosen) or len(chosen) != each:
-            raise Refused(f"{step.op_type} with activations {', '.join(chosen)} is not supported")
+            raise Refused(f"{node.op_type} with activations {', '.join(chosen)} is not supported")
         self.functions = chosen
 
     def _start(self, at: int, index: int) -> Array:
-        known = self.step.known(at, "initial state")
+        known = self.node.known(at, "initial state")
         if known is None:
             return np.zeros(self.size, np.float32)
-        first = np.moveaxis(known.arrays[0], 0, 1 if self.step.integer("layout", 0) else 0)[index]
+        first = np.moveaxis(known.arrays[0], 0, 1 if self.node.integer("layout", 0) else 0)[index]
         if any(not np.array_equal(row, first[0]) for row in first):
-            raise Refused(f"the initial state of {self.step.op_type} differs between samples")
+            raise Refused(f"the initial state of {self.node.op_type} differs between samples")
         return np.asarray(first[0], np.float32)
 
     def run(self, x: Value, way: int) -> list[State]:
-        """The hidden state after each step, in the order of the input."""
+        """The hidden state after each node, in the order of the input."""
         length = x.type.shape[0]
-        advance: Callable[[Value], None] = getattr(self, f"_{self.step.op_type.lower()}")
+        advance: Callable[[Value], None] = getattr(self, f"_{self.node.op_type.lower()}")
         found: list[State] = []
         for time in range(length)[::way]:
-            taken = self.step.part("time", Take(0, (time,)), x)
-            advance(self.step.part("time", Reshape(x.type.shape[1:]), taken))
+            taken = self.node.part("time", Take(0, (time,)), x)
+            advance(self.node.part("time", Reshape(x.type.shape[1:]), taken))
             found.append(self.hidden)
         return found[::way]
 
@@ -136,7 +136,7 @@ class _Cell:
         z, r = (
             self._apply(0, self._sum(self._input(x, g), self._recur(before, g))) for g in (0, 1)
         )
-        if self.step.integer("linear_before_reset", 0):
+        if self.node.integer("linear_before_reset", 0):
             inner = self._times(r, self._recur(before, 2))
         else:
             inner = self._recur(self._times(r, before), 2)
@@ -163,36 +163,36 @@ class _Cell:
         if not isinstance(x, Value):
             found: Array = weight[rows] @ x + bias[rows]
             return found
-        constant = self.step.constant
+        constant = self.node.constant
         operands = constant(f"{role}.W", weight[rows]), constant(f"{role}.B", bias[rows])
-        return self.step.part(role, Dense(), x, *operands)
+        return self.node.part(role, Dense(), x, *operands)
 
     def _apply(self, index: int, x: State) -> State:
         if not isinstance(x, Value):
-            raise Broken("has no data")
+            raise InvalidNode("has no data")
         name = self.functions[index]
         if name == "Relu":
-            return self.step.part("relu", Clip(0.0), x)
-        return self.step.part(name.lower(), Function(_FORMULAS[name]), x)
+            return self.node.part("relu", Clip(0.0), x)
+        return self.node.part(name.lower(), Function(_FORMULAS[name]), x)
 
     def _sum(self, a: State, b: State) -> State:
         if isinstance(a, Value) and isinstance(b, Value):
-            return self.step.part("sum", Add(), a, b)
+            return self.node.part("sum", Add(), a, b)
         if isinstance(a, Value) or isinstance(b, Value):
             x, shift = (a, b) if isinstance(a, Value) else (b, a)
             assert isinstance(x, Value) and not isinstance(shift, Value)
-            return affine(self.step, x, 1.0, shift, "shift")
+            return affine(self.node, x, 1.0, shift, "shift")
         return a + b
 
     def _times(self, a: State, b: State) -> State:
         if isinstance(a, Value) and isinstance(b, Value):
-            (root, first), (other, second) = formulas(self.step, a), formulas(self.step, b)
+            (root, first), (other, second) = formulas(self.node, a), formulas(self.node, b)
             if root == other:
-                return self.step.part("product", Function(f"{first} {second} *"), root)
-            return self.step.part("product", Multiply(), a, b)
+                return self.node.part("product", Function(f"{first} {second} *"), root)
+            return self.node.part("product", Multiply(), a, b)
         if isinstance(a, Value) or isinstance(b, Value):
             x, scale = (a, b) if isinstance(a, Value) else (b, a)
             assert isinstance(x, Value) and not isinstance(scale, Value)
             zero = np.zeros(x.type.shape, np.float32)
-            return zero if not scale.any() else affine_by(self.step, x, scale, "scaled")
+            return zero if not scale.any() else scaled_by(self.node, x, scale, "scaled")
         return a * b

@@ -8,8 +8,8 @@ from math import prod
 import numpy as np
 
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
-from qcompiler.frontend.importers.views.slicing import taken
-from qcompiler.frontend.model.node_context import Broken, Refused, Shape, Step
+from qcompiler.frontend.importers.views.slicing import take_indices
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine
@@ -21,80 +21,80 @@ _MOST_TERMS = 64
 _FEW_MODES = ("nearest", "linear", "cubic")
 
 
-def resize(step: Step) -> Value:
+def resize(node: NodeContext) -> Value:
     """Resize and Upsample along axes of the sample."""
-    x = step.activation()
-    for axis, line in _axes(step, x):
+    x = node.activation()
+    for axis, line in _axes(node, x):
         if abs(line.scale - 1) < 1e-9 and line.out == line.length:
             continue
-        x = _along(step, x, axis, line) if line.mode == "nearest" else x
-    lines = [(a, line) for a, line in _axes(step, step.activation()) if line.mode != "nearest"]
-    return _weighted(step, x, [(a, weights_of(line)) for a, line in lines])
+        x = _along(node, x, axis, line) if line.mode == "nearest" else x
+    lines = [(a, line) for a, line in _axes(node, node.activation()) if line.mode != "nearest"]
+    return _weighted(node, x, [(a, weights_of(line)) for a, line in lines])
 
 
-def _along(step: Step, x: Value, axis: int, line: Axis) -> Value:
+def _along(node: NodeContext, x: Value, axis: int, line: Axis) -> Value:
     matrix = weights_of(line)
     if not (matrix.max(axis=1) == 1).all():
-        raise Refused(f"{step.op_type} beyond the borders of the image is not supported")
-    return taken(step, x, axis, matrix.argmax(axis=1).tolist())
+        raise Refused(f"{node.op_type} beyond the borders of the image is not supported")
+    return take_indices(node, x, axis, matrix.argmax(axis=1).tolist())
 
 
-def _axes(step: Step, x: Value) -> list[tuple[int, Axis]]:
+def _axes(node: NodeContext, x: Value) -> list[tuple[int, Axis]]:
     """The axes of a sample that are resized, and how."""
-    mode = step.text("mode", "nearest")
-    if mode not in _FEW_MODES or (step.integer("antialias", 0) and mode == "nearest"):
-        raise Refused(f"{step.op_type} in mode {mode} is not supported", "use nearest or linear")
+    mode = node.text("mode", "nearest")
+    if mode not in _FEW_MODES or (node.integer("antialias", 0) and mode == "nearest"):
+        raise Refused(f"{node.op_type} in mode {mode} is not supported", "use nearest or linear")
     shape = x.type.shape
-    chosen = step.integers("axes") or tuple(range(len(shape) + 1))
+    chosen = node.integers("axes") or tuple(range(len(shape) + 1))
     at = [axis_of(axis, len(shape) + 1) - 1 for axis in chosen]
-    scales, sizes = _targets(step, len(chosen))
+    scales, sizes = _targets(node, len(chosen))
     lengths = [1 if a < 0 else shape[a] for a in at]
     if scales is None:
         assert sizes is not None
-        sizes, scales = _kept(step, lengths, sizes, at)
-    roi = step.fixed(1, "region") if step.op_type == "Resize" and step.opset >= 11 else None
+        sizes, scales = _kept(node, lengths, sizes, at)
+    roi = node.fixed(1, "region") if node.op_type == "Resize" and node.opset >= 11 else None
     found = []
     for index, axis in enumerate(at):
         out = sizes[index] if sizes else int(np.float32(lengths[index]) * np.float32(scales[index]))
         if axis < 0:
             if abs(scales[index] - 1) > 1e-9:
-                raise mixes_batch(step)
+                raise mixes_batch(node)
             continue
         if out < 1:
-            raise Refused(f"the result of {step.op_type} is empty")
+            raise Refused(f"the result of {node.op_type} is empty")
         ends = (0.0, 1.0) if roi is None or not roi.size else (roi[index], roi[len(at) + index])
-        found.append((axis, _line(step, lengths[index], out, scales[index], ends)))
+        found.append((axis, _line(node, lengths[index], out, scales[index], ends)))
     return found
 
 
-def _targets(step: Step, rank: int) -> tuple[list[float] | None, list[int] | None]:
+def _targets(node: NodeContext, rank: int) -> tuple[list[float] | None, list[int] | None]:
     """Scales or sizes, whichever are given."""
-    if step.op_type == "Upsample":
-        scales = step.fixed(1, "scales") if step.opset >= 9 else None
-        given = step.attributes.get("scales") if scales is None else scales
+    if node.op_type == "Upsample":
+        scales = node.fixed(1, "scales") if node.opset >= 9 else None
+        given = node.attributes.get("scales") if scales is None else scales
     else:
-        given = step.fixed(1 if step.opset < 11 else 2, "scales")
+        given = node.fixed(1 if node.opset < 11 else 2, "scales")
     if given is not None and len(given):
         if len(given) != rank:
-            raise Broken(f"has {len(given)} scales for {rank} axes")
+            raise InvalidNode(f"has {len(given)} scales for {rank} axes")
         return [float(scale) for scale in given], None
-    known = step.known(3, "sizes") if step.op_type == "Resize" else None
+    known = node.known(3, "sizes") if node.op_type == "Resize" else None
     if known is None:
-        raise Broken("has neither scales nor sizes")
+        raise InvalidNode("has neither scales nor sizes")
     rows = [[int(n) for n in array] for array in known.arrays]
     if any(row[1:] != rows[0][1:] for row in rows) or len(rows[0]) != rank:
-        raise Broken(f"has the sizes {rows[0]} for {rank} axes")
+        raise InvalidNode(f"has the sizes {rows[0]} for {rank} axes")
     batches = [row[0] for row in rows]
-    if not step.attributes.get("axes") and batches == list(step.scope.probes):
+    if not node.attributes.get("axes") and batches == list(node.scope.probes):
         return None, [1, *rows[0][1:]]
     return None, rows[0]
 
 
 def _kept(
-    step: Step, lengths: list[int], sizes: list[int], at: list[int]
+    node: NodeContext, lengths: list[int], sizes: list[int], at: list[int]
 ) -> tuple[list[int], list[float]]:
     """Sizes and scales under the policy for the aspect ratio."""
-    policy = step.text("keep_aspect_ratio_policy", "stretch")
+    policy = node.text("keep_aspect_ratio_policy", "stretch")
     scales = [size / length for size, length in zip(sizes, lengths, strict=True)]
     if policy != "stretch":
         one = min(scales) if policy == "not_larger" else max(scales)
@@ -103,31 +103,33 @@ def _kept(
     return sizes, scales
 
 
-def _line(step: Step, length: int, out: int, scale: float, ends: tuple[float, float]) -> Axis:
-    old = step.op_type == "Upsample" or step.opset < 11
+def _line(
+    node: NodeContext, length: int, out: int, scale: float, ends: tuple[float, float]
+) -> Axis:
+    old = node.op_type == "Upsample" or node.opset < 11
     return Axis(
         length,
         out,
         scale,
-        step.text("mode", "nearest"),
-        "asymmetric" if old else step.text("coordinate_transformation_mode", "half_pixel"),
-        "floor" if old else step.text("nearest_mode", "round_prefer_floor"),
-        step.real("cubic_coeff_a", -0.75),
-        bool(step.integer("exclude_outside", 0)),
-        bool(step.integer("antialias", 0)),
+        node.text("mode", "nearest"),
+        "asymmetric" if old else node.text("coordinate_transformation_mode", "half_pixel"),
+        "floor" if old else node.text("nearest_mode", "round_prefer_floor"),
+        node.real("cubic_coeff_a", -0.75),
+        bool(node.integer("exclude_outside", 0)),
+        bool(node.integer("antialias", 0)),
         (float(ends[0]), float(ends[1])),
-        step.real("extrapolation_value", 0.0),
+        node.real("extrapolation_value", 0.0),
     )
 
 
-def _weighted(step: Step, x: Value, matrices: list[tuple[int, Array]]) -> Value:
+def _weighted(node: NodeContext, x: Value, matrices: list[tuple[int, Array]]) -> Value:
     """Sum over all combinations of taps: moved values times what they count at each place."""
     moves = [(axis, _taps(matrix)) for axis, matrix in matrices if not _identity(matrix)]
     if not moves:
         return x
     if prod(len(taps) for _, taps in moves) > _MOST_TERMS:
         raise Refused(
-            f"{step.op_type} that sums more than {_MOST_TERMS} values is not supported",
+            f"{node.op_type} that sums more than {_MOST_TERMS} values is not supported",
             "resize in smaller steps, or without antialiasing",
         )
     rank = len(x.type.shape)
@@ -135,18 +137,18 @@ def _weighted(step: Step, x: Value, matrices: list[tuple[int, Array]]) -> Value:
     for taps in product(*(found for _, found in moves)):
         value, scale = x, np.ones((1,) * rank)
         for (axis, _), (places, weights) in zip(moves, taps, strict=True):
-            value = _take(step, value, axis, places)
+            value = _take(node, value, axis, places)
             scale = scale * weights.reshape(-1, *(1,) * (rank - axis - 1))
         if scale.any():
-            zero = step.constant("zero", np.zeros((1,) * rank))
-            terms.append(step.part("term", Affine(), value, step.constant("scale", scale), zero))
-    return step.part("sum", Add(), *terms) if len(terms) > 1 else terms[0]
+            zero = node.constant("zero", np.zeros((1,) * rank))
+            terms.append(node.part("term", Affine(), value, node.constant("scale", scale), zero))
+    return node.part("sum", Add(), *terms) if len(terms) > 1 else terms[0]
 
 
-def _take(step: Step, x: Value, axis: int, places: Shape) -> Value:
+def _take(node: NodeContext, x: Value, axis: int, places: Shape) -> Value:
     if places == tuple(range(x.type.shape[axis])):
         return x
-    return step.part("moved", Take(axis, places), x)
+    return node.part("moved", Take(axis, places), x)
 
 
 def _identity(matrix: Array) -> bool:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qcompiler.frontend.importers.views.slicing import taken
-from qcompiler.frontend.model.node_context import Broken, Refused, Shape, Step
+from qcompiler.frontend.importers.views.slicing import take_indices
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Conv
@@ -59,42 +59,42 @@ class Axis(NamedTuple):
         return -(-self.out // self.stride)
 
 
-def conv_transpose(step: Step) -> Value:
+def conv_transpose(node: NodeContext) -> Value:
     """ConvTranspose with any strides, pads, dilations, output padding and groups."""
-    x = step.activation()
-    _, weight = step.weight(1, "weight")
-    groups, space = step.integer("group", 1), x.type.shape[1:]
+    x = node.activation()
+    _, weight = node.weight(1, "weight")
+    groups, space = node.integer("group", 1), x.type.shape[1:]
     if not space or weight.ndim != len(space) + 2 or len(weight) != x.type.shape[0]:
-        raise Broken(f"has a weight of shape {weight.shape} for an input of {x.type.shape}")
+        raise InvalidNode(f"has a weight of shape {weight.shape} for an input of {x.type.shape}")
     if groups < 1 or len(weight) % groups:
-        raise Broken(f"has {groups} groups for {len(weight)} channels")
-    axes = _axes(step, space, weight.shape[2:])
+        raise InvalidNode(f"has {groups} groups for {len(weight)} channels")
+    axes = _axes(node, space, weight.shape[2:])
     outputs = weight.shape[1] * groups
-    bias, _ = bias_of(step, 2, outputs)
+    bias, _ = bias_of(node, 2, outputs)
     phases = _phases(_by_output(weight, groups), axes)
-    x = _cropped(step, x, axes)
+    x = _cropped(node, x, axes)
     op = Conv((1,) * len(axes), _pads(axes), (1,) * len(axes), groups)
     spread = np.repeat(bias, prod(axis.stride for axis in axes))
-    constants = step.constant("weight", phases), step.constant("bias", _grown(spread, len(axes)))
-    return _shuffled(step, step.part("phases", op, x, *constants), axes, outputs)
+    constants = node.constant("weight", phases), node.constant("bias", _grown(spread, len(axes)))
+    return _shuffled(node, node.part("phases", op, x, *constants), axes, outputs)
 
 
-def _axes(step: Step, space: Shape, kernel: Shape) -> list[Axis]:
+def _axes(node: NodeContext, space: Shape, kernel: Shape) -> list[Axis]:
     rank = len(space)
-    given = step.integers("kernel_shape") or kernel
-    strides = step.integers("strides") or (1,) * rank
-    dilations = step.integers("dilations") or (1,) * rank
-    more = step.integers("output_padding") or (0,) * rank
-    pads = step.integers("pads") or (0,) * (2 * rank)
+    given = node.integers("kernel_shape") or kernel
+    strides = node.integers("strides") or (1,) * rank
+    dilations = node.integers("dilations") or (1,) * rank
+    more = node.integers("output_padding") or (0,) * rank
+    pads = node.integers("pads") or (0,) * (2 * rank)
     if given != kernel or len(pads) != 2 * rank:
-        raise Broken(f"has kernel_shape {given} and pads {pads} for a weight of {kernel}")
+        raise InvalidNode(f"has kernel_shape {given} and pads {pads} for a weight of {kernel}")
     if not len(strides) == len(dilations) == len(more) == rank or min(*strides, *dilations) < 1:
-        raise Broken(f"has strides or dilations that do not fit {rank} spatial axes")
+        raise InvalidNode(f"has strides or dilations that do not fit {rank} spatial axes")
     full = [
         s * (n - 1) + m + (k - 1) * d + 1
         for n, k, s, d, m in zip(space, kernel, strides, dilations, more, strict=True)
     ]
-    mode, wanted = step.text("auto_pad", "NOTSET"), step.integers("output_shape")
+    mode, wanted = node.text("auto_pad", "NOTSET"), node.integers("output_shape")
     if mode in ("SAME_UPPER", "SAME_LOWER") and wanted is None:
         wanted = tuple(n * s for n, s in zip(space, strides, strict=True))
     if wanted is None:
@@ -136,29 +136,29 @@ def _pads(axes: list[Axis]) -> Shape:
     return (*begins, *ends)
 
 
-def _cropped(step: Step, x: Value, axes: list[Axis]) -> Value:
+def _cropped(node: NodeContext, x: Value, axes: list[Axis]) -> Value:
     """Without the pixels in front of the first and behind the last that any output sees."""
     for index, axis in enumerate(axes, 1):
         nearest, farthest = axis.reach
         first, last = max(0, nearest), min(axis.length, axis.steps + farthest)
         if first >= last:
-            raise Refused("ConvTranspose whose result sees only padding is not supported")
-        x = taken(step, x, index, range(first, last))
+            raise Refused("ConvTranspose whose result depends only on padding is not supported")
+        x = take_indices(node, x, index, range(first, last))
     return x
 
 
-def _shuffled(step: Step, x: Value, axes: list[Axis], outputs: int) -> Value:
+def _shuffled(node: NodeContext, x: Value, axes: list[Axis], outputs: int) -> Value:
     """Interleave the phases, which are channels, and drop what is beyond the output."""
     rank, strides = len(axes), [axis.stride for axis in axes]
     if prod(strides) > 1:
         steps = [axis.steps for axis in axes]
-        x = step.part("split", Reshape((outputs, *strides, *steps)), x)
+        x = node.part("split", Reshape((outputs, *strides, *steps)), x)
         perm = (0, *(a for k in range(rank) for a in (1 + rank + k, 1 + k)))
-        x = step.part("turned", Transpose(perm), x)
+        x = node.part("turned", Transpose(perm), x)
         lengths = (axis.steps * axis.stride for axis in axes)
-        x = step.part("shuffled", Reshape((outputs, *lengths)), x)
+        x = node.part("shuffled", Reshape((outputs, *lengths)), x)
     for index, axis in enumerate(axes, 1):
-        x = taken(step, x, index, range(axis.out))
+        x = take_indices(node, x, index, range(axis.out))
     return x
 
 

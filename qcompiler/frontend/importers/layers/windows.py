@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcompiler.frontend.model.constant_folding import LIMIT
-from qcompiler.frontend.model.node_context import Broken, Refused, Shape, Step
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 
 _LONGEST = 1 << 24
@@ -48,32 +48,32 @@ class Window:
         return total
 
 
-def window(step: Step, space: Shape, kernel: Shape, ceil: bool = False) -> Window:
+def window(node: NodeContext, space: Shape, kernel: Shape, ceil: bool = False) -> Window:
     """The window of a node; ``ceil`` rounds the size of its result up."""
     rank = len(space)
-    strides = step.integers("strides") or (1,) * rank
-    dilations = step.integers("dilations") or (1,) * rank
+    strides = node.integers("strides") or (1,) * rank
+    dilations = node.integers("dilations") or (1,) * rank
     if not len(kernel) == len(strides) == len(dilations) == rank:
-        raise Broken(f"has a kernel, strides or dilations that do not fit {rank} spatial axes")
+        raise InvalidNode(f"has a kernel, strides or dilations that do not fit {rank} spatial axes")
     if min((*kernel, *strides, *dilations), default=1) < 1:
-        raise Broken("has a kernel, stride or dilation below 1")
+        raise InvalidNode("has a kernel, stride or dilation below 1")
     if max((*kernel, *strides, *dilations), default=1) > _LONGEST:
-        raise Refused(f"{step.op_type} with a kernel longer than {_LONGEST} is not supported")
+        raise Refused(f"{node.op_type} with a kernel longer than {_LONGEST} is not supported")
     plain = Window(kernel, strides, dilations, (0,) * (2 * rank), (0,) * (2 * rank))
-    pads = _pads(step, space, plain)
-    ends = _ceiled(space, plain, pads) if ceil and _explicit(step) else pads[rank:]
+    pads = _pads(node, space, plain)
+    ends = _ceiled(space, plain, pads) if ceil and _explicit(node) else pads[rank:]
     for length, begin, end, taps in zip(space, pads, ends, kernel, strict=False):
         if (length + begin + end) * taps > LIMIT:
-            raise Refused(f"{step.op_type} with so large a kernel is not supported")
+            raise Refused(f"{node.op_type} with so large a kernel is not supported")
     return Window(kernel, strides, dilations, (*pads[:rank], *ends), pads)
 
 
-def _explicit(step: Step) -> bool:
-    return step.text("auto_pad", "NOTSET") in ("NOTSET", "")
+def _explicit(node: NodeContext) -> bool:
+    return node.text("auto_pad", "NOTSET") in ("NOTSET", "")
 
 
-def _pads(step: Step, space: Shape, plain: Window) -> Shape:
-    mode, rank = step.text("auto_pad", "NOTSET"), len(space)
+def _pads(node: NodeContext, space: Shape, plain: Window) -> Shape:
+    mode, rank = node.text("auto_pad", "NOTSET"), len(space)
     if mode == "VALID":
         return (0,) * (2 * rank)
     if mode in ("SAME_UPPER", "SAME_LOWER"):
@@ -83,15 +83,15 @@ def _pads(step: Step, space: Shape, plain: Window) -> Shape:
         ]
         less, more = [n // 2 for n in total], [n - n // 2 for n in total]
         return (*less, *more) if mode == "SAME_UPPER" else (*more, *less)
-    if not _explicit(step):
-        raise Broken(f"has auto_pad {mode}")
-    pads = step.integers("pads") or (0,) * (2 * rank)
+    if not _explicit(node):
+        raise InvalidNode(f"has auto_pad {mode}")
+    pads = node.integers("pads") or (0,) * (2 * rank)
     if len(pads) != 2 * rank:
-        raise Broken(f"has {len(pads)} pads for {rank} spatial axes")
+        raise InvalidNode(f"has {len(pads)} pads for {rank} spatial axes")
     if min(pads, default=0) < 0:
-        raise Refused(f"{step.op_type} with negative pads is not supported")
+        raise Refused(f"{node.op_type} with negative pads is not supported")
     if max(pads, default=0) > _LONGEST:
-        raise Refused(f"{step.op_type} with pads beyond {_LONGEST} is not supported")
+        raise Refused(f"{node.op_type} with pads beyond {_LONGEST} is not supported")
     return pads
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from onnx import helper
 
-from qcompiler.frontend.model.constant_folding import PROBES, Known, TooLarge, compute
-from qcompiler.frontend.model.node_context import Broken, Refused, Step, fixes_batch
+from qcompiler.frontend.model.constant_folding import PROBES, KnownArray, TooLarge, compute
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, fixes_batch
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value, size
 from qcompiler.ir.ann import Affine, Pad
@@ -16,97 +16,97 @@ from qcompiler.ir.index_maps import Arrangement, arrangements
 
 from .reshape import mixes_batch
 
-_CHOICE = "write it as a sum of both, each times a constant mask"
+_CHOICE = "write it as a sum of both values, each multiplied by a constant mask"
 _FEW = (2, 3)  # batch sizes that tell samples apart
 
 
-def arrange(step: Step, x: Value, places: Array) -> Value:
+def arrange(node: NodeContext, x: Value, places: Array) -> Value:
     """The elements of a sample at these places, by the simplest views."""
-    return viewed_as(step, x, arrangements(places, x.type.shape))
+    return viewed_as(node, x, arrangements(places, x.type.shape))
 
 
-def viewed_as(step: Step, x: Value, chain: Sequence[Arrangement]) -> Value:
+def viewed_as(node: NodeContext, x: Value, chain: Sequence[Arrangement]) -> Value:
     """Append views, one behind the other."""
     for op, places in chain:
         if places is None:
-            x = step.part("view", op, x)
+            x = node.part("view", op, x)
         else:
-            x = step.part("view", op, x, step.scope.constant(f"{step.output}.places", places))
+            x = node.part("view", op, x, node.scope.constant(f"{node.output}.places", places))
     return x
 
 
-def move(step: Step) -> Value:
+def rearrange(node: NodeContext) -> Value:
     """An operator that only moves values and fills with zeros, whatever its other operands say."""
-    return _placed(step, *_numbers(step))
+    return _placed(node, *_numbers(node))
 
 
-def put(step: Step) -> Value:
+def scatter_or_where(node: NodeContext) -> Value:
     """ScatterElements, ScatterND and Where: constants take the place of some values."""
-    if (reduction := step.text("reduction", "none")) not in ("none", "add"):
-        raise Refused(f"{step.op_type} with reduction {reduction} is not supported")
-    x, numbers = _numbers(step)
-    probes, _ = _run(step, x, lambda probe: np.zeros((probe, *x.type.shape)), constants=True)
+    if (reduction := node.text("reduction", "none")) not in ("none", "add"):
+        raise Refused(f"{node.op_type} with reduction {reduction} is not supported")
+    x, numbers = _numbers(node)
+    probes, _ = _run(node, x, lambda probe: np.zeros((probe, *x.type.shape)), constants=True)
     if not all(np.array_equal(one, np.broadcast_to(probes[0][0], one.shape)) for one in probes):
-        raise mixes_batch(step)
+        raise mixes_batch(node)
     zero, shift = np.ones((1,) * numbers.ndim, np.float32), probes[0][0].astype(np.float32)
-    constants = step.constant("one", zero), step.constant("constants", shift)
-    return step.add(Affine(), _placed(step, x, numbers), *constants)
+    constants = node.constant("one", zero), node.constant("constants", shift)
+    return node.add(Affine(), _placed(node, x, numbers), *constants)
 
 
-def _numbers(step: Step) -> tuple[Value, Array]:
+def _numbers(node: NodeContext) -> tuple[Value, Array]:
     """Number of the element, counted from 1, that each element of the result is; 0 is a zero."""
-    values = [item for item in step.inputs if isinstance(item, Value)]
-    if len(values) > 1 and step.op_type == "Where":
-        raise Refused("Where between two computed values is not supported", _CHOICE)
+    values = [item for item in node.inputs if isinstance(item, Value)]
+    if len(values) > 1 and node.op_type == "Where":
+        raise Refused("Where with two data-dependent values is not supported", _CHOICE)
     x = values[0]
 
     def count(probe: int) -> Array:
         return np.arange(1.0, probe * size(x.type) + 1).reshape(probe, *x.type.shape)
 
-    results, probes = _run(step, x, count, constants=False)
+    results, probes = _run(node, x, count, constants=False)
     found = [_sample(one, count(p)) for one, p in zip(results, probes, strict=True)]
     first = found[0]
     if first is None or any(one is None or not np.array_equal(one, first) for one in found):
-        raise mixes_batch(step)
+        raise mixes_batch(node)
     return x, first
 
 
 def _run(
-    step: Step, x: Value, data: Callable[[int], Array], constants: bool
+    node: NodeContext, x: Value, data: Callable[[int], Array], constants: bool
 ) -> tuple[list[Array], tuple[int, ...]]:
     """The node's result for data under each of some batch sizes.
 
     ``constants`` keeps real numbers among the other operands, which else are 0.
     """
     others = [
-        None if item is x else step.known(index, "operand")
-        for index, item in enumerate(step.inputs)
+        None if item is x else node.known(index, "operand")
+        for index, item in enumerate(node.inputs)
     ]
-    probes = step.scope.probes
+    probes = node.scope.probes
     if probes == PROBES and all(known is None or known.fixed is not None for known in others):
         probes = _FEW
-    place = step.position(x)
-    names = [f"i{n}" if item is not None else "" for n, item in enumerate(step.inputs)]
-    node = helper.make_node(step.op_type, names, ["y"], **step.attributes)
+    place = node.position(x)
+    names = [f"i{n}" if item is not None else "" for n, item in enumerate(node.inputs)]
+    proto = helper.make_node(node.op_type, names, ["y"], **node.attributes)
     found = []
     for index, probe in enumerate(probes):
         given = np.moveaxis(data(probe), 0, place)
-        fed = [Known((given,), "x") if item is x else None for item in step.inputs]
+        fed = [KnownArray((given,), "x") if item is x else None for item in node.inputs]
         for at, known in enumerate(others):
             if known is not None:
                 array = known.arrays[index]
                 if array.dtype.kind == "f":
                     array = array.astype(float) if constants else np.zeros(array.shape)
-                fed[at] = Known((array,), known.name)
+                fed[at] = KnownArray((array,), known.name)
         try:
-            result = compute(node, step.opset, fed, 1)[0].arrays[0]
+            result = compute(proto, node.opset, fed, 1)[0].arrays[0]
             found.append(np.moveaxis(result, place, 0) if place else result)
         except TooLarge as error:
-            raise Refused(f"{step.op_type} would make too large a value") from error
+            raise Refused(f"{node.op_type} exceeds the largest supported size") from error
         except Exception as error:  # whatever onnx finds wrong with the node
-            if step.scope.probes == PROBES:
-                raise fixes_batch(step.op_type) from error
-            raise Broken(f"cannot be computed ({error})") from error
+            if node.scope.probes == PROBES:
+                raise fixes_batch(node.op_type) from error
+            raise InvalidNode(f"cannot be computed ({error})") from error
     return found, probes
 
 
@@ -121,11 +121,11 @@ def _sample(result: Array, full: Array) -> Array | None:
     return first.astype(np.int64) if same and first.max(initial=0) <= length else None
 
 
-def _placed(step: Step, x: Value, numbers: Array) -> Value:
+def _placed(node: NodeContext, x: Value, numbers: Array) -> Value:
     if not numbers.any():
-        raise Refused(f"the result of {step.op_type} does not depend on the data")
+        raise Refused(f"the result of {node.op_type} does not depend on the data")
     if numbers.all():
-        return arrange(step, x, numbers - 1)
+        return arrange(node, x, numbers - 1)
     begins, ends = [], []
     for axis in range(numbers.ndim):
         used = np.flatnonzero(numbers.any(axis=tuple(a for a in range(numbers.ndim) if a != axis)))
@@ -134,15 +134,15 @@ def _placed(step: Step, x: Value, numbers: Array) -> Value:
     pairs = zip(begins, numbers.shape, ends, strict=True)
     inner = numbers[tuple(slice(b, n - e) for b, n, e in pairs)]
     if inner.all():
-        return step.add(Pad((*begins, *ends)), arrange(step, x, inner - 1))
-    return _masked(step, x, numbers)
+        return node.add(Pad((*begins, *ends)), arrange(node, x, inner - 1))
+    return _masked(node, x, numbers)
 
 
-def _masked(step: Step, x: Value, numbers: Array) -> Value:
+def _masked(node: NodeContext, x: Value, numbers: Array) -> Value:
     """Zeros between other values: a scale of 0."""
     same = numbers.shape == x.type.shape
     other = np.arange(numbers.size).reshape(numbers.shape) if same else np.zeros_like(numbers)
-    x = arrange(step, x, np.where(numbers > 0, numbers - 1, other))
-    scale = step.constant("scale", (numbers > 0).astype(np.float32))
-    shift = step.constant("shift", np.zeros((1,) * numbers.ndim, np.float32))
-    return step.add(Affine(), x, scale, shift)
+    x = arrange(node, x, np.where(numbers > 0, numbers - 1, other))
+    scale = node.constant("scale", (numbers > 0).astype(np.float32))
+    shift = node.constant("shift", np.zeros((1,) * numbers.ndim, np.float32))
+    return node.add(Affine(), x, scale, shift)

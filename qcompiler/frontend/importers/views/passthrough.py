@@ -7,89 +7,92 @@ from math import isnan
 import numpy as np
 from onnx import TensorProto, helper
 
-from qcompiler.frontend.model.constant_folding import Known
-from qcompiler.frontend.model.node_context import Broken, Refused, Step
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Pad
 
-from .movement import move
+from .movement import rearrange
 from .reshape import axis_of, mixes_batch
-from .slicing import taken
+from .slicing import take_indices
 
 _LARGEST = float(np.finfo(np.float32).max)
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 
-def pad(step: Step) -> Value:
+def pad(node: NodeContext) -> Value:
     """Pad with a constant."""
-    x = step.activation()
-    if step.text("mode", "constant") != "constant":
-        return move(step)
-    pads = step.integers("pads") if step.opset < 11 else step.fixed_integers(1, "pads")
+    x = node.activation()
+    if node.text("mode", "constant") != "constant":
+        return rearrange(node)
+    pads = node.integers("pads") if node.opset < 11 else node.fixed_integers(1, "pads")
     rank = len(x.type.shape) + 1
-    axes = step.fixed_integers(3, "axes")
+    axes = node.fixed_integers(3, "axes")
     chosen = range(rank) if axes is None else [axis_of(axis, rank) for axis in axes]
     if pads is None or len(pads) != 2 * len(chosen):
-        raise Broken(f"has pads {pads} for {len(chosen)} axes")
+        raise InvalidNode(f"has pads {pads} for {len(chosen)} axes")
     ends = [0] * (2 * rank)
     for index, axis in enumerate(chosen):
         ends[axis], ends[rank + axis] = pads[index], pads[len(chosen) + index]
     if ends[0] or ends[rank]:
-        raise mixes_batch(step)
-    value, begins, after = _pad_value(step), ends[1:rank], ends[rank + 1 :]
+        raise mixes_batch(node)
+    value, begins, after = _pad_value(node), ends[1:rank], ends[rank + 1 :]
     for at, (before, behind) in enumerate(zip(begins, after, strict=True)):
         if before < 0 or behind < 0:
-            x = taken(
-                step, x, at, range(x.type.shape[at])[max(0, -before) : min(0, behind) or None]
+            x = take_indices(
+                node, x, at, range(x.type.shape[at])[max(0, -before) : min(0, behind) or None]
             )
     grown = tuple(max(0, n) for n in (*begins, *after))
-    return step.add(Pad(grown, value), x) if any(grown) else x
+    return node.add(Pad(grown, value), x) if any(grown) else x
 
 
-def _pad_value(step: Step) -> float:
-    if step.opset < 11:
-        value = step.real("value", 0.0)
+def _pad_value(node: NodeContext) -> float:
+    if node.opset < 11:
+        value = node.real("value", 0.0)
     else:
-        given = step.fixed(2, "value")
+        given = node.fixed(2, "value")
         value = 0.0 if given is None or not given.size else float(given.reshape(-1)[0])
     if isnan(value) or value > _LARGEST:
         raise Refused("Pad with a value that is not finite is not supported")
     return max(value, -_LARGEST)  # for minus infinity, which pads what a maximum is taken of
 
 
-def identity(step: Step) -> Value:
+def identity(node: NodeContext) -> Value:
     """Identity: nothing to do."""
-    return step.activation()
+    return node.activation()
 
 
-def dropout(step: Step) -> Value:
+def dropout(node: NodeContext) -> Value:
     """Dropout: nothing to do at inference."""
-    training = step.fixed(2, "training mode")
+    training = node.fixed(2, "training mode")
     if training is not None and training.any():
         raise Refused("Dropout in training mode is not supported", "export for inference")
-    return step.activation()
+    return node.activation()
 
 
-def cast(step: Step) -> Value:
+def cast(node: NodeContext) -> Value:
     """Cast between floating-point types: everything is computed in float32."""
-    return _as_type(step, step.integer("to", TensorProto.FLOAT))
+    return _as_type(node, node.integer("to", TensorProto.FLOAT))
 
 
-def cast_like(step: Step) -> Value:
+def cast_like(node: NodeContext) -> Value:
     """CastLike: to the type of another value."""
-    match step.item(1):
+    match node.item(1):
         case Value(type=Tensor(dtype="i64")):
-            return _as_type(step, TensorProto.INT64)
-        case Known(arrays=arrays):
-            return _as_type(step, helper.np_dtype_to_tensor_dtype(arrays[0].dtype))
-    return _as_type(step, TensorProto.FLOAT)
+            return _as_type(node, TensorProto.INT64)
+        case KnownArray(arrays=arrays):
+            return _as_type(node, helper.np_dtype_to_tensor_dtype(arrays[0].dtype))
+    return _as_type(node, TensorProto.FLOAT)
 
 
-def _as_type(step: Step, to: int) -> Value:
-    x = step.activation()
+def _as_type(node: NodeContext, to: int) -> Value:
+    x = node.activation()
     assert isinstance(x.type, Tensor)
     allowed = _FLOATS if x.type.dtype == "f32" else (TensorProto.INT64,)
     if to not in allowed:
         name = TensorProto.DataType.Name(to).lower() if to in TensorProto.DataType.values() else to
-        raise Refused(f"{step.op_type} to {name} is not supported", "only floats to floats are")
+        raise Refused(
+            f"{node.op_type} to {name} is not supported",
+            "only conversions between floating-point types are supported",
+        )
     return x

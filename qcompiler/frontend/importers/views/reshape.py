@@ -5,42 +5,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from qcompiler.frontend.model.node_context import Broken, Refused, Shape, Step, fixes_batch
+from qcompiler.frontend.model.node_context import (
+    InvalidNode,
+    NodeContext,
+    Refused,
+    Shape,
+    fixes_batch,
+)
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Transpose
 
-_BATCH = "every sample must stay by itself: keep axis 0 as it is"
+_BATCH = "samples must stay independent: keep the batch axis as it is"
 
 
 def axis_of(axis: int, rank: int) -> int:
     """An axis counted from the front; ``rank`` counts the batch axis."""
     if not -rank <= axis < rank:
-        raise Broken(f"has axis {axis}, but its input has {rank} axes")
+        raise InvalidNode(f"has axis {axis}, but its input has {rank} axes")
     return axis % rank
 
 
-def mixes_batch(step: Step) -> Refused:
+def mixes_batch(node: NodeContext) -> Refused:
     """The refusal of what does not keep samples apart."""
-    return Refused(f"{step.op_type} mixes the batch axis with others", _BATCH)
+    return Refused(f"{node.op_type} mixes the batch axis with others", _BATCH)
 
 
-def marked(step: Step, value: Value, at: int) -> Value:
+def with_batch_axis(node: NodeContext, value: Value, at: int) -> Value:
     """The same value with its batch axis at a place."""
-    if step.position(value) == at:
+    if node.position(value) == at:
         return value
-    found = step.part("moved", Transpose(tuple(range(len(value.type.shape)))), value)
+    found = node.part("moved", Transpose(tuple(range(len(value.type.shape)))), value)
     if at:
-        step.scope.batch_axis[found.name] = at
+        node.scope.batch_axis[found.name] = at
     return found
 
 
-def viewed(step: Step, x: Value, shapes: Sequence[Shape], at: int | None = None) -> Value:
+def reshaped_view(
+    node: NodeContext, x: Value, shapes: Sequence[Shape], at: int | None = None
+) -> Value:
     """The value under another shape, given with its batch axis under each probe.
 
     ``at`` says where the batch axis stands then; without it, it is where as many elements are
     behind it as before.
     """
-    fulls, probes, start = step.full_shapes(x), step.scope.probes, step.position(x)
+    fulls, probes, start = node.full_shapes(x), node.scope.probes, node.position(x)
     places = [
         q
         for q in range(min(map(len, shapes)))
@@ -51,43 +59,43 @@ def viewed(step: Step, x: Value, shapes: Sequence[Shape], at: int | None = None)
         and len({shape[:q] + shape[q + 1 :] for shape in shapes}) == 1
     ]
     if not places or (at is not None and at not in places):
-        raise mixes_batch(step)
+        raise mixes_batch(node)
     at = at if at is not None else start if start in places else places[0]
     sample = shapes[0][:at] + shapes[0][at + 1 :]
     if sample == x.type.shape and at == start:
         return x
-    found = step.add(Reshape(sample), x)
+    found = node.add(Reshape(sample), x)
     if at:
-        step.scope.batch_axis[found.name] = at
+        node.scope.batch_axis[found.name] = at
     return found
 
 
-def reshape(step: Step) -> Value:
+def reshape(node: NodeContext) -> Value:
     """Reshape: the target may hold 0 (the same) and -1 (the rest)."""
-    x, target = step.activation(), step.known(1, "shape")
+    x, target = node.activation(), node.known(1, "shape")
     if target is None:
-        raise Broken("has no shape")
-    keep_zeros = step.integer("allowzero", 0) != 0
-    fulls = step.full_shapes(x)
+        raise InvalidNode("has no shape")
+    keep_zeros = node.integer("allowzero", 0) != 0
+    fulls = node.full_shapes(x)
     wanted = [tuple(int(n) for n in array.reshape(-1)) for array in target.arrays]
     copied = [_copy(f, w, keep_zeros) for f, w in zip(fulls, wanted, strict=True)]
     shapes = [_fill(f, c) for f, c in zip(fulls, copied, strict=True)]
     found = [shape for shape in shapes if shape is not None]
     if len(found) == len(fulls):
-        return viewed(step, x, found)
+        return reshaped_view(node, x, found)
     if len(fulls) > 1 and (-1 in copied[0] or prod(copied[0]) % prod(fulls[0][1:]) == 0):
         raise fixes_batch("Reshape")
-    raise Broken(f"cannot reshape {fulls[0]} to {wanted[0]}")
+    raise InvalidNode(f"cannot reshape {fulls[0]} to {wanted[0]}")
 
 
 def _copy(full: Shape, target: Shape, keep_zeros: bool) -> Shape:
     """The target with its zeros replaced by the lengths that they copy."""
     if target.count(-1) > 1 or min(target, default=0) < -1:
-        raise Broken(f"has the shape {target}")
+        raise InvalidNode(f"has the shape {target}")
     if keep_zeros:
         return target
     if any(length == 0 and axis >= len(full) for axis, length in enumerate(target)):
-        raise Broken(f"copies an axis that {full} has not into {target}")
+        raise InvalidNode(f"copies an axis that {full} has not into {target}")
     return tuple(length or full[axis] for axis, length in enumerate(target))
 
 
@@ -99,55 +107,55 @@ def _fill(full: Shape, target: Shape) -> Shape | None:
     return shape if prod(shape) == prod(full) else None
 
 
-def flatten(step: Step) -> Value:
+def flatten(node: NodeContext) -> Value:
     """Flatten: to two axes."""
-    x = step.activation()
-    axis = step.integer("axis", 1)
-    fulls = step.full_shapes(x)
+    x = node.activation()
+    axis = node.integer("axis", 1)
+    fulls = node.full_shapes(x)
     rank = len(fulls[0])
     if not -rank <= axis <= rank:
-        raise Broken(f"has axis {axis}, but its input has {rank} axes")
+        raise InvalidNode(f"has axis {axis}, but its input has {rank} axes")
     at = axis + rank if axis < 0 else axis
-    return viewed(step, x, [(prod(full[:at]), prod(full[at:])) for full in fulls])
+    return reshaped_view(node, x, [(prod(full[:at]), prod(full[at:])) for full in fulls])
 
 
-def axes_given(step: Step, since: int) -> tuple[int, ...] | None:
+def axes_given(node: NodeContext, since: int) -> tuple[int, ...] | None:
     """The axes of an operator: an attribute, or from opset ``since`` on an input."""
-    return step.integers("axes") if step.opset < since else step.fixed_integers(1, "axes")
+    return node.integers("axes") if node.opset < since else node.fixed_integers(1, "axes")
 
 
-def squeeze(step: Step) -> Value:
+def squeeze(node: NodeContext) -> Value:
     """Squeeze: drops axes of length 1."""
-    x = step.activation()
-    given, at = axes_given(step, 13), step.position(x)
+    x = node.activation()
+    given, at = axes_given(node, 13), node.position(x)
     shapes = []
-    for full in step.full_shapes(x):
+    for full in node.full_shapes(x):
         if given is None:
             dropped = {axis for axis, length in enumerate(full) if length == 1}
         else:
             dropped = {axis_of(axis, len(full)) for axis in given}
         if any(full[axis] != 1 for axis in dropped - {at}):
-            raise Broken(f"drops an axis of {full} that is longer than 1")
+            raise InvalidNode(f"drops an axis of {full} that is longer than 1")
         if at in dropped and full[at] != 1:
-            raise mixes_batch(step)
+            raise mixes_batch(node)
         shapes.append(tuple(n for axis, n in enumerate(full) if axis not in dropped))
     left = None if at in dropped else at - sum(axis < at for axis in dropped)
-    return viewed(step, x, shapes, left)
+    return reshaped_view(node, x, shapes, left)
 
 
-def unsqueeze(step: Step) -> Value:
+def unsqueeze(node: NodeContext) -> Value:
     """Unsqueeze: inserts axes of length 1."""
-    x = step.activation()
-    given = axes_given(step, 13)
+    x = node.activation()
+    given = axes_given(node, 13)
     if given is None:
-        raise Broken("has no axes")
+        raise InvalidNode("has no axes")
     shapes = []
-    for full in step.full_shapes(x):
+    for full in node.full_shapes(x):
         rank = len(full) + len(given)
         inserted = {axis_of(axis, rank) for axis in given}
         if len(inserted) != len(given):
-            raise Broken(f"inserts an axis twice: {given}")
+            raise InvalidNode(f"inserts an axis twice: {given}")
         rest = iter(full)
         shapes.append(tuple(1 if axis in inserted else next(rest) for axis in range(rank)))
     kept = [axis for axis in range(rank) if axis not in inserted]
-    return viewed(step, x, shapes, kept[step.position(x)])
+    return reshaped_view(node, x, shapes, kept[node.position(x)])

@@ -4,82 +4,84 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qcompiler.frontend.model.node_context import Broken, Refused, Step
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Take
 
 from .reshape import axis_of, mixes_batch
 
 
-def taken(step: Step, x: Value, axis: int, indices: Sequence[int], name: str = "") -> Value:
+def take_indices(
+    node: NodeContext, x: Value, axis: int, indices: Sequence[int], name: str = ""
+) -> Value:
     """Chosen slices of one axis of a sample; the value itself if they are all, in order."""
     if list(indices) == list(range(x.type.shape[axis])):
         return x
     if not indices:
-        raise Refused(f"the result of {step.op_type} is empty")
+        raise Refused(f"the result of {node.op_type} is empty")
     op = Take(axis, tuple(indices))
-    return step.named(name, op, x) if name else step.part("taken", op, x)
+    return node.named(name, op, x) if name else node.part("taken", op, x)
 
 
-def slice_(step: Step) -> Value:
+def slice_(node: NodeContext) -> Value:
     """Slice with constant bounds: steps may be negative."""
-    x = step.activation()
-    if step.opset < 10:
-        starts, ends, axes = (step.integers(name) for name in ("starts", "ends", "axes"))
+    x = node.activation()
+    if node.opset < 10:
+        starts, ends, axes = (node.integers(name) for name in ("starts", "ends", "axes"))
         strides = None
     else:
         roles = ("start", "end", "axes", "steps")
-        starts, ends, axes, strides = (step.fixed_integers(i, r) for i, r in enumerate(roles, 1))
+        starts, ends, axes, strides = (node.fixed_integers(i, r) for i, r in enumerate(roles, 1))
     if starts is None or ends is None:
-        raise Broken("has no bounds")
+        raise InvalidNode("has no bounds")
     axes = tuple(range(len(starts))) if axes is None else axes
     strides = (1,) * len(starts) if strides is None else strides
     if not len(starts) == len(ends) == len(axes) == len(strides) or 0 in strides:
-        raise Broken(f"has bounds {starts} to {ends} in steps {strides} for axes {axes}")
+        raise InvalidNode(f"has bounds {starts} to {ends} in steps {strides} for axes {axes}")
     for start, end, axis, stride in zip(starts, ends, axes, strides, strict=True):
         at = axis_of(axis, len(x.type.shape) + 1) - 1
         bounds = slice(start, end, stride)
         if at < 0:
-            if any(range(n)[bounds] != range(n) for n in step.scope.probes):
-                raise mixes_batch(step)
+            if any(range(n)[bounds] != range(n) for n in node.scope.probes):
+                raise mixes_batch(node)
             continue
-        x = taken(step, x, at, range(x.type.shape[at])[bounds])
+        x = take_indices(node, x, at, range(x.type.shape[at])[bounds])
     return x
 
 
-def split(step: Step) -> tuple[Value, ...]:
+def split(node: NodeContext) -> tuple[Value, ...]:
     """Split along an axis of the sample, in equal or given parts."""
-    x = step.activation()
-    axis = axis_of(step.integer("axis", 0), len(x.type.shape) + 1) - 1
+    x = node.activation()
+    axis = axis_of(node.integer("axis", 0), len(x.type.shape) + 1) - 1
     if axis < 0:
-        raise mixes_batch(step)
-    length, count = x.type.shape[axis], len(step.outputs)
-    given = step.integers("split") if step.opset < 13 else step.fixed_integers(1, "split")
+        raise mixes_batch(node)
+    length, count = x.type.shape[axis], len(node.outputs)
+    given = node.integers("split") if node.opset < 13 else node.fixed_integers(1, "split")
     each = -(-length // count)
     lengths = given or (*(each,) * (count - 1), length - each * (count - 1))
     if len(lengths) != count or sum(lengths) != length or min(lengths) < 0:
-        raise Broken(f"splits an axis of length {length} into {lengths}")
+        raise InvalidNode(f"splits an axis of length {length} into {lengths}")
     ends = [sum(lengths[: index + 1]) for index in range(count)]
     return tuple(
-        taken(step, x, axis, range(end - n, end), name or "rest")
-        for name, n, end in zip(step.outputs, lengths, ends, strict=True)
+        take_indices(node, x, axis, range(end - n, end), name or "rest")
+        for name, n, end in zip(node.outputs, lengths, ends, strict=True)
     )
 
 
-def gather(step: Step) -> Value:
+def gather(node: NodeContext) -> Value:
     """Gather of constant indices along one axis."""
-    x = step.activation()
-    indices = step.fixed(1, "indices")
+    x = node.activation()
+    indices = node.fixed(1, "indices")
     rank = len(x.type.shape) + 1
-    at = axis_of(step.integer("axis", 0), rank) - 1
+    at = axis_of(node.integer("axis", 0), rank) - 1
     if indices is None or indices.dtype.kind != "i":
-        raise Broken("has no indices")
+        raise InvalidNode("has no indices")
     if at < 0:
-        raise mixes_batch(step)
+        raise mixes_batch(node)
     length = x.type.shape[at]
     chosen = [int(index) for index in indices.reshape(-1)]
     if any(not -length <= index < length for index in chosen):
-        raise Broken(f"takes indices from an axis of length {length} that are not there")
-    found = taken(step, x, at, [index % length for index in chosen])
+        raise InvalidNode(f"takes indices beyond the length {length} of the axis")
+    found = take_indices(node, x, at, [index % length for index in chosen])
     shape = (*x.type.shape[:at], *indices.shape, *x.type.shape[at + 1 :])
-    return found if shape == found.type.shape else step.add(Reshape(shape), found)
+    return found if shape == found.type.shape else node.add(Reshape(shape), found)

@@ -1,4 +1,4 @@
-"""The walk over the nodes of a model that builds the graph and notes each node's fate."""
+"""The frontend's interpreter: builds the graph node by node and records each node's outcome."""
 
 from __future__ import annotations
 
@@ -10,44 +10,51 @@ from typing import Any
 
 import onnx
 
-from qcompiler.frontend.importers.constants import KNOWING
-from qcompiler.frontend.importers.table import ALIKE, HOST, IMPORTERS, UNROLLED, VIEWS, importer
+from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS
+from qcompiler.frontend.importers.table import (
+    ELEMENTWISE,
+    HOST,
+    IMPORTERS,
+    UNROLLED,
+    VIEWS,
+    importer,
+)
 from qcompiler.frontend.model.constant_folding import (
     EVALUATED,
     LIMIT,
     PROBES,
-    Known,
+    KnownArray,
     TooLarge,
     compute,
 )
 from qcompiler.frontend.model.node_context import (
-    Broken,
-    Item,
+    AbstractValue,
+    InvalidNode,
+    NodeContext,
     Refused,
     Scope,
-    Step,
     Unknown,
     attributes_of,
     fixes_batch,
 )
 from qcompiler.frontend.model.onnx_file import Model
-from qcompiler.frontend.model.refusals import FOLD, TWO, refusal
+from qcompiler.frontend.model.refusals import DATA_PRODUCTS, FOLD_CONSTANTS, refusal
 from qcompiler.ir import Builder, Diagnostic, Graph, InvalidGraph, InvalidModel, Value
 
-from .model_graph import Entry, entries, needed, reads
-from .model_inputs import declared, opset_of
-from .node_report import Fates
+from .model_graph import Entry, entries, live_nodes, names_read
+from .model_inputs import declare_inputs, opset_of
+from .node_report import NodeReport
 from .preprocessing import Preprocessing
 from .unbatched import aligned
 from .unroll import Unroller
 
-_VIEWS_OF = 17  # the opset whose views are written in place of parts of others
+_VIEW_OPSET = 17  # the opset whose views are written in place of parts of others
 _ERRORS = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 _MARKS = re.compile(r"\[\w+Error\] |\(op_type:[^)]*\):? ?|Inference error\(s\): ")
-_UNTOLD = "as far as can be told: it reads what a refused node gives"
+_NOT_CHECKED = "not fully checked: its input comes from a refused node"
 
 
-class Walk:
+class ModelInterpreter:
     """Imports one model."""
 
     def __init__(
@@ -56,25 +63,27 @@ class Walk:
         self.model = model
         self.preprocessing = preprocessing
         self.scope = Scope(Builder(model.graph.name or "main"), PROBES, allow_products)
-        self.items: ChainMap[str, Item] = ChainMap()  # that of a body is in front of its outer ones
+        self.items: ChainMap[str, AbstractValue] = (
+            ChainMap()
+        )  # that of a body is in front of its outer ones
         self.suffix = ""  # tells the values of the steps of a loop apart
-        self.hosted: dict[str, Entry] = {}  # values behind a node that the host does
+        self.host_values: dict[str, Entry] = {}  # values behind a node that the host does
         self.used: set[str] = set()
-        self.fates = Fates()
+        self.report = NodeReport()
         self.unroll = Unroller(self)
 
     def run(self) -> None:
-        """Walk over all nodes; InvalidModel if one of them is not valid."""
+        """Import all nodes; InvalidModel if one of them is not valid."""
         nodes = entries(self.model.graph)
-        order = needed(self.model, nodes)
-        self.opset = opset_of(self.model, self.fates)
-        self.items |= declared(self.model, self.preprocessing, self.scope, self.fates)
-        self.used = {name for entry in order for name in reads(entry.node)}
+        order = live_nodes(self.model, nodes)
+        self.opset = opset_of(self.model, self.report)
+        self.items |= declare_inputs(self.model, self.preprocessing, self.scope, self.report)
+        self.used = {name for entry in order for name in names_read(entry.node)}
         self.used |= {output.name for output in self.model.graph.output}
         alive = {entry.key for entry in order}
         for entry in nodes:
             if entry.key not in alive:
-                self.fates.note(entry, "removed", "no output needs it")
+                self.report.note(entry, "removed", "no output needs it")
         for entry in order:
             self.visit(entry)
         self._outputs()
@@ -83,13 +92,13 @@ class Walk:
         """Refuse outputs that are no value of the graph, one sample each."""
         for name in (output.name for output in self.model.graph.output):
             item = self.items.get(name)
-            if isinstance(item, Known):
-                self.fates.refuse(name, "(output)", f'output "{name}" is a constant')
-            if isinstance(item, Unknown) and not self.fates.refusals:
-                self.fates.refuse(name, "(output)", f'output "{name}" is not computed')
+            if isinstance(item, KnownArray):
+                self.report.refuse(name, "(output)", f'output "{name}" is a constant')
+            if isinstance(item, Unknown) and not self.report.refusals:
+                self.report.refuse(name, "(output)", f'output "{name}" is not computed')
             if isinstance(item, Value) and self.scope.batch_axis.get(item.name):
                 reason = f'the batch axis of output "{name}" does not stand first'
-                self.fates.refuse(name, "(output)", reason)
+                self.report.refuse(name, "(output)", reason)
 
     def graph(self) -> Graph:
         """The graph, if nothing was refused."""
@@ -97,21 +106,21 @@ class Walk:
         values = [item for item in map(self.items.get, names) if isinstance(item, Value)]
         return self.scope.builder.build(values, names)
 
-    def visit(self, entry: Entry) -> list[Item]:
+    def visit(self, entry: Entry) -> list[AbstractValue]:
         """Import one node; its results are unknown if it is refused."""
         inputs = tuple(self.items[name] if name else None for name in entry.node.input)
         try:
             results = self._results(entry, inputs)
         except Refused as refused:
-            self.fates.note(entry, "refused", refused.reason, refused.help)
+            self.report.note(entry, "refused", refused.reason, refused.help)
             results = {}
         except InvalidGraph as error:
             _, _, what = error.diagnostics[0].message.partition(" ")
             raise self._broken(entry, what) from error
-        except (Broken, *_ERRORS) as error:
-            raise self._broken(entry, _line(error)) from error
+        except (InvalidNode, *_ERRORS) as error:
+            raise self._broken(entry, _first_line(error)) from error
         data = any(map(_depends, inputs)) or entry.op_type in UNROLLED
-        unknown = Unknown(data and entry.op_type not in KNOWING)
+        unknown = Unknown(data and entry.op_type not in CONSTANT_IMPORTERS)
         names = [name for name in entry.node.output if name]
         for name in names:
             self.items[name] = results.get(name, unknown)
@@ -121,24 +130,28 @@ class Walk:
         message = f'{self.model.file}: node "{entry.name}": {entry.op_type} {what}'
         return InvalidModel(Diagnostic(message, (entry.name,)))
 
-    def _results(self, entry: Entry, inputs: tuple[Item, ...]) -> dict[str, Item]:
+    def _results(self, entry: Entry, inputs: tuple[AbstractValue, ...]) -> dict[str, AbstractValue]:
         op_type = entry.op_type
         data = sum(map(_depends, inputs))
-        supported = {*IMPORTERS, *KNOWING, *UNROLLED, *(() if data else EVALUATED)}
+        supported = {*IMPORTERS, *CONSTANT_IMPORTERS, *UNROLLED, *(() if data else EVALUATED)}
         if op_type not in supported:
             raise Refused(*refusal(op_type))
         if self.scope.unbatched and (data or op_type in UNROLLED):
-            inputs = aligned(op_type, inputs, ALIKE)
-        told = op_type not in ("Div", "Mul") or any(isinstance(item, Unknown) for item in inputs)
-        if data > 1 and op_type in TWO and told:
-            raise Refused(*TWO[op_type])
+            inputs = aligned(op_type, inputs, ELEMENTWISE)
+        refuse_products = op_type not in ("Div", "Mul") or any(
+            isinstance(item, Unknown) for item in inputs
+        )
+        if data > 1 and op_type in DATA_PRODUCTS and refuse_products:
+            raise Refused(*DATA_PRODUCTS[op_type])
         if any(isinstance(item, Unknown) for item in inputs):
-            self.fates.note(entry, "compiled" if data else "constant", _UNTOLD)
+            self.report.note(entry, "compiled" if data else "constant", _NOT_CHECKED)
             return {}
-        if op_type in KNOWING:
-            self.fates.note(entry, "constant")
+        if op_type in CONSTANT_IMPORTERS:
+            self.report.note(entry, "constant")
             return {
-                entry.node.output[0]: KNOWING[op_type](self.model, entry.node, inputs, self.scope)
+                entry.node.output[0]: CONSTANT_IMPORTERS[op_type](
+                    self.model, entry.node, inputs, self.scope
+                )
             }
         if op_type in UNROLLED:
             return self.unroll(entry, inputs)
@@ -146,21 +159,21 @@ class Walk:
             return self._computed(entry, [i for i in inputs if not isinstance(i, Value | Unknown)])
         return self._imported(entry, inputs)
 
-    def _computed(self, entry: Entry, inputs: list[Known | None]) -> dict[str, Item]:
+    def _computed(self, entry: Entry, inputs: list[KnownArray | None]) -> dict[str, AbstractValue]:
         """A node that reads only known values."""
         op_type = entry.op_type
         if op_type == "Identity" and inputs and inputs[0]:
-            self.fates.note(entry, "constant")
+            self.report.note(entry, "constant")
             return {entry.node.output[0]: inputs[0]}
         if op_type not in EVALUATED:
-            raise Refused(f"{op_type} applied to constants is not supported", FOLD)
+            raise Refused(f"{op_type} applied to constants is not supported", FOLD_CONSTANTS)
         found = self._evaluated(entry.node, self.opset, inputs)
-        self.fates.note(entry, "constant")
+        self.report.note(entry, "constant")
         return {known.name: replace(known, name=known.name + self.suffix) for known in found}
 
     def _evaluated(
-        self, node: onnx.NodeProto, opset: int, inputs: Sequence[Known | None]
-    ) -> tuple[Known, ...]:
+        self, node: onnx.NodeProto, opset: int, inputs: Sequence[KnownArray | None]
+    ) -> tuple[KnownArray, ...]:
         try:
             return compute(node, opset, inputs, len(self.scope.probes))
         except TooLarge as error:
@@ -169,43 +182,50 @@ class Walk:
         except Exception as error:  # whatever onnx finds wrong with the node
             if any(known is not None and known.fixed is None for known in inputs):
                 raise fixes_batch(node.op_type) from error
-            raise Broken(f"cannot be computed ({_line(error)})") from error
+            raise InvalidNode(f"cannot be computed ({_first_line(error)})") from error
 
-    def _imported(self, entry: Entry, inputs: tuple[Item, ...]) -> dict[str, Item]:
+    def _imported(
+        self, entry: Entry, inputs: tuple[AbstractValue, ...]
+    ) -> dict[str, AbstractValue]:
         """A node that reads what depends on the data."""
         op_type, outputs = entry.op_type, tuple(entry.node.output)
         if not any(outputs):
-            raise Broken("has no output")
+            raise InvalidNode("has no output")
         sources = self._sources(inputs)
         if sources and op_type not in VIEWS and op_type not in HOST:
-            self._inside(sources)
-            self.fates.note(entry, "compiled", _UNTOLD)
+            self._refuse_inside(sources)
+            self.report.note(entry, "compiled", _NOT_CHECKED)
             return {}
         names = tuple(name and name + self.suffix for name in outputs)
         attributes = attributes_of(entry.node)
-        step = Step(self.scope, entry.name, op_type, self.opset, inputs, names, attributes)
-        results = self._results_of(step, op_type)
+        node = NodeContext(self.scope, entry.name, op_type, self.opset, inputs, names, attributes)
+        results = self._results_of(node, op_type)
         if any(name in self.used for name in outputs[len(results) :] if name):
             raise Refused(f"{op_type} with a second output is not supported")
         if op_type in HOST or sources:
-            self.hosted |= {value.name: sources[0] if sources else entry for value in results}
+            self.host_values |= {value.name: sources[0] if sources else entry for value in results}
         removed = all(any(value is item for item in inputs) for value in results)
         kind = "host" if op_type in HOST else "removed" if removed else "compiled"
-        self.fates.note(entry, kind)
+        self.report.note(entry, kind)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
 
-    def _results_of(self, step: Step, op_type: str) -> tuple[Value, ...]:
-        found = importer(op_type, step)(step)
+    def _results_of(self, node: NodeContext, op_type: str) -> tuple[Value, ...]:
+        found = importer(op_type, node)(node)
         return (found,) if isinstance(found, Value) else found
 
-    def _sources(self, inputs: Sequence[Item]) -> list[Entry]:
+    def _sources(self, inputs: Sequence[AbstractValue]) -> list[Entry]:
         """What the host does on the way to these values."""
         values = [item for item in inputs if isinstance(item, Value)]
-        return [self.hosted[value.name] for value in values if value.name in self.hosted]
+        return [self.host_values[value.name] for value in values if value.name in self.host_values]
 
     def derived(
-        self, entry: Entry, op_type: str, inputs: Sequence[Item], name: str, **attributes: Any
-    ) -> Item:
+        self,
+        entry: Entry,
+        op_type: str,
+        inputs: Sequence[AbstractValue],
+        name: str,
+        **attributes: Any,
+    ) -> AbstractValue:
         """The result of a view that a node stands for, as its newest opset has it."""
         name = f"{entry.name}.{name}{self.suffix}"
         if any(isinstance(item, Unknown) for item in inputs):
@@ -213,27 +233,29 @@ class Walk:
         if not any(isinstance(item, Value) for item in inputs):
             names = [f"operand{index}" for index in range(len(inputs))]
             node = onnx.helper.make_node(op_type, names, [name], **attributes)
-            known = [item if isinstance(item, Known) else None for item in inputs]
-            return self._evaluated(node, _VIEWS_OF, known)[0]
-        given = (self.scope, entry.name, entry.op_type, _VIEWS_OF)
-        (found,) = self._results_of(Step(*given, tuple(inputs), (name,), attributes), op_type)
+            known = [item if isinstance(item, KnownArray) else None for item in inputs]
+            return self._evaluated(node, _VIEW_OPSET, known)[0]
+        given = (self.scope, entry.name, entry.op_type, _VIEW_OPSET)
+        (found,) = self._results_of(
+            NodeContext(*given, tuple(inputs), (name,), attributes), op_type
+        )
         if sources := self._sources(inputs):
-            self.hosted[found.name] = sources[0]
+            self.host_values[found.name] = sources[0]
         return found
 
-    def _inside(self, sources: list[Entry]) -> None:
+    def _refuse_inside(self, sources: list[Entry]) -> None:
         for source in sources:
             reason = f"{source.op_type} inside the network is not supported"
             help_ = "it is only done on the decoded outputs: cut the model behind it"
-            self.fates.note(source, "refused", reason, help_)
+            self.report.note(source, "refused", reason, help_)
 
 
-def _depends(item: Item) -> bool:
+def _depends(item: AbstractValue) -> bool:
     """Whether a value depends on the data."""
     return isinstance(item, Value) or (isinstance(item, Unknown) and item.data)
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """The first line of a message, without onnx's marks in front of it."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return _MARKS.sub("", line)
