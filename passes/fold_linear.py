@@ -13,7 +13,7 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, origins, rewrite
 from qcompiler.ir.ann import Affine, Clip, Conv, MaxPool, Pad, SumPool
-from qcompiler.ir.kernels import of_rank
+from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.passes.folding.affine import (
     affine_before_linear,
     affine_behind_linear,
@@ -55,7 +55,7 @@ def _affine_behind_pool(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     scale, shift = scale_and_shift(inner)
     rank = len(node.result.type.shape)
     if scale.min() <= 0 or any(
-        n > 1 for array in (scale, shift) for n in of_rank(array, rank).shape[1:]
+        n > 1 for array in (scale, shift) for n in expand_to_rank(array, rank).shape[1:]
     ):
         return None
     pooled = between(graph, node, node.result.type)

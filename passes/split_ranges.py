@@ -27,7 +27,7 @@ from qcompiler.passes.quantization.fusion_groups import Group, groups
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import coded, levels_of
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, widen
-from qcompiler.passes.slicing.channel_slices import can_part, channels_name, parted
+from qcompiler.passes.slicing.channel_slices import can_split_channels, channels_name, parted
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
 from qcompiler.passes.slicing.slices import can_slice, sliced
 
@@ -134,7 +134,7 @@ def _width(histogram: Histogram, levels: int, count: int) -> float:
 def _bottleneck(graph: Graph, name: str, found: Noise, noise: float, neurons: float) -> Bottleneck:
     """A value of which each channel has a choice, if it can be parted."""
     total = found.channels.sum()
-    if not can_part(graph, _group(graph, name)) or not total > 0:
+    if not can_split_channels(graph, _group(graph, name)) or not total > 0:
         return Bottleneck(np.array([noise]), neurons)
     shared = noise * found.channels / total
     return Bottleneck(shared, neurons / len(shared))

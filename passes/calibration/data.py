@@ -10,7 +10,7 @@ import numpy as np
 from qcompiler.ir import DataError, Graph
 from qcompiler.ir.execution.evaluate import evaluate
 from qcompiler.ir.execution.session import OnnxWriter, write_tensor_level
-from qcompiler.ir.kernels import Array, is_single
+from qcompiler.ir.kernels import Array, is_finite_float32
 
 Images: TypeAlias = "tuple[Array, ...]"
 Progress: TypeAlias = "Callable[[float], None] | None"
@@ -36,7 +36,7 @@ def check(graph: Graph, data: Images) -> None:
                 f"calibration data of shape {array.shape[1:]} do not fit the input "
                 f"{value.name} of shape {value.type.shape}"
             )
-        if not is_single(array):
+        if not is_finite_float32(array):
             raise DataError("the calibration data hold NaN, infinite or other than real numbers")
 
 

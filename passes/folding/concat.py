@@ -28,7 +28,7 @@ from qcompiler.ir.ann import (
     Softmax,
     SumPool,
 )
-from qcompiler.ir.kernels import of_rank
+from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.ir.view import Reshape, Take, Transpose
 
 from .concat_parts import Parts
@@ -155,7 +155,7 @@ def _affine(new: Parts) -> tuple[Node, ...]:
         constants = []
         for role, operand in zip(("scale", "shift"), new.node.operands[1:], strict=True):
             assert isinstance(operand, Constant)
-            array = of_rank(operand.data, len(new.shape))
+            array = expand_to_rank(operand.data, len(new.shape))
             if array.shape[new.axis] > 1:
                 at = (slice(None),) * new.axis + (slice(new.begins[index], new.ends[index]),)
                 constants.append(Constant(f"{operand.name}:{role}{index}", array[at]))

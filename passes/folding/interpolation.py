@@ -13,7 +13,7 @@ import numpy as np
 from qcompiler.ir import Graph, Node, Operand, Value
 from qcompiler.ir.ann import Add, Affine, Conv
 from qcompiler.ir.index_maps import places_of
-from qcompiler.ir.kernels import Array, convolve, of_rank
+from qcompiler.ir.kernels import Array, convolve, expand_to_rank
 from qcompiler.ir.view import Take, View
 
 from .linear import parameters
@@ -166,7 +166,7 @@ def _term(operand: Operand, graph: Graph) -> _Term | None:
         return None
     scale, shift = scale_and_shift(node)
     shape = node.result.type.shape
-    scale = of_rank(scale, len(shape))
+    scale = expand_to_rank(scale, len(shape))
     if shift.any() or len(scale) > 1:
         return None
     places = [np.arange(length) for length in shape]

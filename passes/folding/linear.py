@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.ir import Constant, Node, Operand, origins
 from qcompiler.ir.ann import Affine, Conv, Dense, SumPool
-from qcompiler.ir.kernels import Array, convolve, of_rank, reach
+from qcompiler.ir.kernels import Array, convolve, expand_to_rank, reach
 
 
 def parameters(node: Node) -> tuple[Array, Array] | None:
@@ -63,13 +63,13 @@ def relinear(node: Node, source: Operand, weight: Array, bias: Array, *merged: N
 
 def with_rows(array: Array, shape: tuple[int, ...]) -> Array:
     """An array that spreads over a shape, with a row for each index of its first axis."""
-    full = of_rank(array, len(shape))
+    full = expand_to_rank(array, len(shape))
     return np.broadcast_to(full, (shape[0], *full.shape[1:]))
 
 
 def per_channel(array: Array, shape: tuple[int, ...]) -> Array | None:
     """One number for each index of the first axis of ``shape``, if the array has no more."""
-    full = of_rank(array, len(shape))
+    full = expand_to_rank(array, len(shape))
     if any(n > 1 for n in full.shape[1:]):
         return None
     return np.broadcast_to(full.reshape(-1), shape[:1])
@@ -132,7 +132,7 @@ def _shifted(op: Conv, weight: Array, shift: Array, shape: tuple[int, ...]) -> A
 
 def _trim(bias: Array, shape: tuple[int, ...]) -> Array:
     """Write a bias as one number a channel where all of its pixels agree."""
-    full = of_rank(bias, len(shape))
+    full = expand_to_rank(bias, len(shape))
     first = full[(slice(None),) + (slice(0, 1),) * (len(shape) - 1)]
     kept = first if np.array_equal(np.broadcast_to(first, full.shape), full) else full
     return with_rows(kept, shape)

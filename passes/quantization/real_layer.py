@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.ir import Constant, Diagnostic, Node, Spikes, UnsupportedModel
 from qcompiler.ir.ann import Affine, Conv, Dense, Pad, SumPool
-from qcompiler.ir.kernels import Array, of_rank
+from qcompiler.ir.kernels import Array, expand_to_rank
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 
 from .fusion_groups import Branch, Group
@@ -46,7 +46,9 @@ def real_of(group: Group, sources: Sequence[Sequence[Spikes]]) -> Real:
     branches = tuple(linear for linear, codes in zip(maps, sources, strict=True) for _ in codes)
     if group.gain is None:
         return Real(branches, bias, np.ones((1,) * rank))
-    scale, shift = (of_rank(c.data.astype(np.float64), rank) for c in constants_of(group.gain))
+    scale, shift = (
+        expand_to_rank(c.data.astype(np.float64), rank) for c in constants_of(group.gain)
+    )
     bias = bias * scale + shift
     if scale.size > len(scale):
         return Real(branches, bias, scale)
@@ -67,13 +69,13 @@ def _linear(branch: Branch, source: Spikes, rank: int) -> Linear:
         case Conv() as op:
             weight, bias = (c.data for c in constants_of(node))
             synapse = Convolve(op.strides, op.pads, op.dilations, op.groups)
-            return Linear(synapse, weight, of_rank(bias, rank))
+            return Linear(synapse, weight, expand_to_rank(bias, rank))
         case Dense():
             weight, bias = (c.data for c in constants_of(node))
             return Linear(Connect(), weight, bias)
         case Affine():
             scale, shift = (c.data for c in constants_of(node))
-            return Linear(Relay(), of_rank(scale, rank), of_rank(shift, rank))
+            return Linear(Relay(), expand_to_rank(scale, rank), expand_to_rank(shift, rank))
         case SumPool() as op:
             channels = source.shape[0]
             synapse = Convolve(op.strides, op.pads, op.dilations, channels)

@@ -18,11 +18,11 @@ from qcompiler.ir.view import Take
 from qcompiler.passes.folding.linear import columns, parameters, relinear, with_rows
 from qcompiler.passes.quantization.fusion_groups import Group
 
-from .replicas import Several
+from .replicas import ReplicaRewriter
 from .slices import whole_name
 
 
-def can_part(graph: Graph, group: Group) -> bool:
+def can_split_channels(graph: Graph, group: Group) -> bool:
     """Whether a group's layers have rows of their own for each channel, and its readers columns.
 
     What holds some channels, or a slice, of another already is not taken apart again.
@@ -62,17 +62,17 @@ def parted(graph: Graph, group: Group, chosen: Sequence[Array]) -> Graph:
     """The same function with a group's result as several values, of these channels each.
 
     ``chosen`` holds ascending indices for each of them, and every channel once. The group must be
-    one that `can_part` allows.
+    one that `can_split_channels` allows.
     """
-    return _Channels(graph, group, chosen).done()
+    return _ChannelRewriter(graph, group, chosen).rewritten()
 
 
-class _Channels(Several):
+class _ChannelRewriter(ReplicaRewriter):
     def __init__(self, graph: Graph, group: Group, chosen: Sequence[Array]) -> None:
         super().__init__(graph, group)
         self.chosen = chosen
 
-    def makers(self, clip: Node) -> Iterator[Node]:
+    def producers(self, clip: Node) -> Iterator[Node]:
         """The rows of the layers for each of them."""
         made = tuple(self.some(clip.result, index) for index in range(len(self.chosen)))
         self.values[clip.result.name] = made
@@ -112,7 +112,7 @@ class _Channels(Several):
         """Pools keep channels apart."""
         return self.some(node.result, index)
 
-    def added(self, node: Node) -> Iterator[Node]:
+    def rewrite_add(self, node: Node) -> Iterator[Node]:
         """What a sum reads has all channels, where the others are zero."""
         one, none = np.eye(node.result.type.shape[0]), np.zeros(())
         operands: list[Operand] = []
@@ -124,7 +124,7 @@ class _Channels(Several):
             operands += [part.result for part in made] or [operand]
         yield replace(node, operands=tuple(operands))
 
-    def summed(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
+    def rewrite_linear(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
         """A linear layer is the sum of what its columns make of each."""
         weight, bias = columns(node), node.arrays[1]
         assert weight is not None

@@ -21,7 +21,7 @@ from qcompiler.passes.folding.linear import parameters
 from qcompiler.passes.folding.neighbours import copied, distributed, rebiased
 from qcompiler.passes.quantization.fusion_groups import Group
 
-from .replicas import Several
+from .replicas import ReplicaRewriter
 
 _SLICE, _CHANNELS = re.compile(r"(:slice\d+)+$"), re.compile(r":channels\d+$")
 
@@ -69,15 +69,15 @@ def sliced(graph: Graph, group: Group, width: float, count: int) -> Graph:
 
     All have the range ``0 .. width``; the values of the last one may go beyond.
     """
-    return _Slices(graph, group, width, count).done()
+    return _SliceRewriter(graph, group, width, count).rewritten()
 
 
-class _Slices(Several):
+class _SliceRewriter(ReplicaRewriter):
     def __init__(self, graph: Graph, group: Group, width: float, count: int) -> None:
         super().__init__(graph, group)
         self.count, self.width = count, float(np.float32(width))
 
-    def makers(self, clip: Node) -> Iterator[Node]:
+    def producers(self, clip: Node) -> Iterator[Node]:
         """The slices, each but the first behind a copy of the layer."""
         assert isinstance(clip.result.type, Tensor)
         type_ = replace(clip.result.type, range=(0.0, self.width))
@@ -96,11 +96,11 @@ class _Slices(Several):
         assert shifted is not None
         copies = copied(before, lambda name: self.name(name, index))
         return [
-            self.lessened(copy, index) if node is shifted else copy
+            self.with_shifted_bias(copy, index) if node is shifted else copy
             for node, copy in zip(before, copies, strict=True)
         ]
 
-    def lessened(self, node: Node, index: int) -> Node:
+    def with_shifted_bias(self, node: Node, index: int) -> Node:
         """A layer whose bias is less by so many widths."""
         bias = node.operands[-1]
         assert isinstance(bias, Constant)
@@ -110,12 +110,12 @@ class _Slices(Several):
         """All slices are alike."""
         return self.part(node, index)
 
-    def added(self, node: Node) -> Iterator[Node]:
+    def rewrite_add(self, node: Node) -> Iterator[Node]:
         """A sum takes all of them in."""
         both = (self.values.get(operand.name, (operand,)) for operand in node.operands)
         yield replace(node, operands=tuple(one for some in both for one in some))
 
-    def summed(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
+    def rewrite_linear(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
         """A linear layer is the sum of what it makes of each."""
         yield from distributed(node, sources, lambda index: self.name(node.result.name, index))
 

@@ -17,7 +17,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Take
 from qcompiler.passes.folding.linear import columns
 from qcompiler.passes.quantization.fusion_groups import groups
-from qcompiler.passes.slicing.channel_slices import can_part, channels_name, parted
+from qcompiler.passes.slicing.channel_slices import can_split_channels, channels_name, parted
 from qcompiler.passes.slicing.noise import noise_of
 from qcompiler.passes.slicing.slices import can_slice, part_name, slice_name, sliced, whole_name
 from tests.support.random_networks import (
@@ -38,7 +38,7 @@ EQUALIZED = f"{FOLDED},equalize{{effort=1}}"
 def all_parted(graph: Graph, seed: int, most: int) -> Graph:
     """Every value that can be, as two or three of some channels, and these in slices or not."""
     rng = np.random.default_rng(seed)
-    for name in [group.result.name for group in groups(graph) if can_part(graph, group)]:
+    for name in [group.result.name for group in groups(graph) if can_split_channels(graph, group)]:
         channels = rng.permutation(of(graph, name).result.type.shape[0])
         cuts = np.sort(rng.integers(0, len(channels) + 1, int(rng.integers(1, 3))))
         chosen = [np.sort(some) for some in np.split(channels, cuts) if len(some)]
@@ -134,8 +134,8 @@ def test_each_part_has_its_rows_and_its_columns() -> None:
 @pytest.mark.parametrize("name", ["relu:channels0", "relu:channels1"])
 def test_names_that_are_taken_leave_a_value_whole(name: str) -> None:
     graph, clashing = residual(), residual(name)
-    assert can_part(graph, of(graph, "relu"))
-    assert not can_part(clashing, of(clashing, "relu"))
+    assert can_split_channels(graph, of(graph, "relu"))
+    assert not can_split_channels(clashing, of(clashing, "relu"))
 
 
 def test_channels_are_told_apart_only_where_they_stay_in_place() -> None:
@@ -178,7 +178,7 @@ def test_what_has_no_columns_cannot_be_parted() -> None:
     whole = made(pixel, np.ones((2, 4, 1, 1), np.float32))
     grouped = made(replace(pixel, groups=2), np.ones((2, 2, 1, 1), np.float32))
     flat = made(Dense(), np.ones((2, 36), np.float32))
-    assert [can_part(graph, of(graph, "relu")) for graph in (whole, grouped, flat)] == [
+    assert [can_split_channels(graph, of(graph, "relu")) for graph in (whole, grouped, flat)] == [
         True,
         False,
         False,

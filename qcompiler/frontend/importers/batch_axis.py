@@ -18,7 +18,7 @@ from qcompiler.frontend.importers.views.reshape import axis_of, marked, mixes_ba
 from qcompiler.frontend.model.constant_folding import Known
 from qcompiler.frontend.model.node_context import Broken, Item, Step
 from qcompiler.ir import Value
-from qcompiler.ir.kernels import of_rank
+from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.ir.view import Reshape, Transpose
 
 Results: TypeAlias = "Value | tuple[Value, ...]"
@@ -155,7 +155,7 @@ def _in_front(step: Step, item: Item, rank: int, at: int) -> Item:
         return step.part("grown", Reshape((*ones, *item.type.shape)), item) if ones else item
     if not isinstance(item, Known) or not item.arrays[0].ndim:
         return item
-    grown = [of_rank(array, rank) for array in item.arrays]
+    grown = [expand_to_rank(array, rank) for array in item.arrays]
     moved = [np.moveaxis(array, at, 0) for array in grown]
     same = item.fixed is not None
     return Known((moved[0],) * len(moved) if same else tuple(moved), item.name)
