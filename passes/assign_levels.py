@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from qcompiler.ir import Graph, PipelineError, Tensor, Value
-from qcompiler.passes.quantization.levels import coded, retyped
+from qcompiler.passes.quantization.levels import coded, map_values
 
 from .base import Pass
 
@@ -51,4 +51,4 @@ class AssignLevels(Pass):
                 return value
             return replace(value, type=replace(value.type, t_max=own[value.name]))
 
-        return retyped(graph, change)
+        return map_values(graph, change)

@@ -20,7 +20,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.calibration.channel_ranges import Sample
 from qcompiler.passes.calibration.data import check, check_effort, run
-from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of
 
@@ -53,14 +53,14 @@ class Equalize(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Measure, then scale what every reader can scale back."""
-        chosen = {g.result.name: g for g in groups(graph) if _can_scale(graph, g)}
+        chosen = {g.result.name: g for g in fusion_groups(graph) if _can_scale(graph, g)}
         if self.calibration is None or self.effort == 0 or not chosen:
             return graph
         check(graph, self.calibration)
         return scaled(graph, self._scales(graph, chosen, self.calibration))
 
     def _scales(
-        self, graph: Graph, chosen: dict[str, Group], data: tuple[Array, ...]
+        self, graph: Graph, chosen: dict[str, FusionGroup], data: tuple[Array, ...]
     ) -> dict[str, Array]:
         seen = {name: as_read(graph, group.result) for name, group in chosen.items()}
         samples = {name: Sample(len(data[0])) for name in seen.values()}
@@ -81,7 +81,7 @@ def relative(tops: Array) -> Array:
     return scales
 
 
-def _can_scale(graph: Graph, group: Group) -> bool:
+def _can_scale(graph: Graph, group: FusionGroup) -> bool:
     """Whether a value is a plain ReLU's, and all that is around it can take a scale in."""
     clip = group.clip.op if group.clip else None
     if not isinstance(clip, Clip) or clip.low != 0 or clip.high is not None or group.gain:

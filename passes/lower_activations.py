@@ -30,7 +30,7 @@ from qcompiler.ir import (
     raise_if_any,
 )
 from qcompiler.ir.ann import Function, Multiply
-from qcompiler.passes.activations.clip_sums import Pieces, Term
+from qcompiler.passes.activations.clip_sums import ClipSumBuilder, Term
 from qcompiler.passes.activations.duplication import repeat, split_readers
 from qcompiler.passes.activations.segments import Fit, fit
 from qcompiler.passes.folding.affine import SUMS
@@ -146,7 +146,7 @@ class LowerActivations(Pass):
         x = node.operands[0]
         domain = _range(x, node)
         found = self._fit(graph, node, formula, domain)
-        new = Pieces(graph, node)
+        new = ClipSumBuilder(graph, node)
         terms = new.segments([(x, 1.0)], 0.0, found, 1.0)
         return new.total(terms, float(found.values[0]))
 
@@ -155,7 +155,7 @@ class LowerActivations(Pass):
         ranges = [_range(operand, node) for operand in (a, b)]
         (c, d), (r, p) = map(_centre, ranges), map(_radius, ranges)
         found = self._square(graph, node, [r, p])
-        new = Pieces(graph, node)
+        new = ClipSumBuilder(graph, node)
         terms: list[Term] = []
         for sign in (1.0, -1.0):
             shift = -c / r - sign * d / p

@@ -19,9 +19,9 @@ from qcompiler.passes.calibration.data import check, run
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
-from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import levels_of, retyped, whole_span
+from qcompiler.passes.quantization.levels import integer_span, levels_of, map_values
 
 from .base import HIDDEN, Pass
 
@@ -65,7 +65,7 @@ class Normalize(Pass):
         ranges = self._calibrated(graph, self.calibration)
         for value, array in zip(graph.inputs, self.calibration, strict=True):
             levels, low = self._levels(graph, value), float(array.min())
-            if 0 < whole_span(array) < levels:
+            if 0 < integer_span(array) < levels:
                 ranges[value.name] = low, low + levels - 1
         return _with_ranges(graph, ranges)
 
@@ -73,7 +73,7 @@ class Normalize(Pass):
         return levels_of(graph, value, self.t_max, self.output_t_max)
 
     def _calibrated(self, graph: Graph, data: tuple[Array, ...]) -> dict[str, Range]:
-        found = {g.result.name: g for g in groups(graph) if not _is_ranged(g.result)}
+        found = {g.result.name: g for g in fusion_groups(graph) if not _is_ranged(g.result)}
         fitted = [node for node in graph.nodes if isinstance(node.op, Function | Multiply)]
         domains = {o.name for node in fitted for o in node.operands}
         names = [value.name for value in graph.inputs] + list(found)
@@ -106,7 +106,9 @@ class Normalize(Pass):
             return histogram.percentile(self.percentile)
         return histogram.low, histogram.high
 
-    def _cut(self, graph: Graph, group: Group | None, histogram: Histogram, value: Value) -> Range:
+    def _cut(
+        self, graph: Graph, group: FusionGroup | None, histogram: Histogram, value: Value
+    ) -> Range:
         clip = group.clip.op if group and group.clip else None
         low = clip.low if isinstance(clip, Clip) else None
         if self.method == "percentile":
@@ -136,4 +138,4 @@ def _with_ranges(graph: Graph, ranges: dict[str, Range]) -> Graph:
             return value
         return Value(value.name, replace(value.type, range=known))
 
-    return retyped(graph, ranged)
+    return map_values(graph, ranged)

@@ -43,7 +43,7 @@ from qcompiler.ir.view import View
 from qcompiler.passes.calibration.data import Images, check, check_effort, sample
 from qcompiler.passes.calibration.observed_membranes import Levels, images_to_observe, seen
 from qcompiler.passes.calibration.trace import Trace, images_for
-from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import (
     Integers,
     Observe,
@@ -100,7 +100,7 @@ class Quantize(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node."""
-        return _Lowering(graph, self).run()
+        return _Quantizer(graph, self).run()
 
     @property
     def limits(self) -> Limits:
@@ -110,14 +110,14 @@ class Quantize(Pass):
         return Limits(weight, *(n // factor for n in (self.potential, self.input, _EXACT)))
 
 
-class _Lowering:
+class _Quantizer:
     def __init__(self, graph: Graph, options: Quantize) -> None:
         self.graph = graph
         self.options = options
         self.builder = Builder(graph.name)
         self.spikes: dict[str, tuple[Value, ...]] = {}  # digits, or one population for all
         self.tensors: dict[str, Value] = {}
-        self.groups = {group.result.name: group for group in groups(graph)}
+        self.groups = {group.result.name: group for group in fusion_groups(graph)}
         self.inner = {n.result.name for g in self.groups.values() for n in g.nodes[:-1]}
         self.faults: list[Diagnostic] = []
         self.trace: Trace | None = None
@@ -223,7 +223,7 @@ class _Lowering:
             self.tensors[value.name] = decoded
         return self.tensors[value.name]
 
-    def population(self, group: Group) -> Value:
+    def population(self, group: FusionGroup) -> Value:
         names = [branch.source.name for branch in group.branches]
         if any(name not in self.spikes for name in names):
             raise UnsupportedModel(
@@ -236,7 +236,9 @@ class _Lowering:
             self.levels.add(group, found, code)
         return self.neurons(group, [digit for source in sources for digit in source], code, found)
 
-    def integers(self, group: Group, sources: Sequence[Sequence[Value]], code: Spikes) -> Integers:
+    def integers(
+        self, group: FusionGroup, sources: Sequence[Sequence[Value]], code: Spikes
+    ) -> Integers:
         by_branch = [tuple(map(spikes_of, digits)) for digits in sources]
         codes = tuple(digit for digits in by_branch for digit in digits)
         real, limits, observe = real_of(group, by_branch), self.options.limits, self.observe(group)
@@ -252,13 +254,15 @@ class _Lowering:
         self.trace.add(group, before)
         return found
 
-    def observe(self, group: Group) -> Observe | None:
+    def observe(self, group: FusionGroup) -> Observe | None:
         levels = self.levels
         if levels is None or not _observes(self.options):
             return None
         return lambda incoming: seen(incoming, levels.of(group))
 
-    def neurons(self, group: Group, sources: list[Value], code: Spikes, found: Integers) -> Value:
+    def neurons(
+        self, group: FusionGroup, sources: list[Value], code: Spikes, found: Integers
+    ) -> Value:
         name, origin, add = group.result.name, group.origin, self.builder.add
         currents = []
         for index, (branch, synapse, weight) in enumerate(found.synapses, 1):

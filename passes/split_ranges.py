@@ -23,10 +23,10 @@ from qcompiler.passes.calibration.data import check, check_effort, sample
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.calibration.trace import images_for
-from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import coded, levels_of
-from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, widen
+from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
 from qcompiler.passes.slicing.channel_slices import can_split_channels, channels_name, parted
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
 from qcompiler.passes.slicing.slices import can_slice, sliced
@@ -70,7 +70,7 @@ class SplitRanges(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Measure, then split."""
-        names = [group.result.name for group in groups(graph) if can_slice(graph, group)]
+        names = [group.result.name for group in fusion_groups(graph) if can_slice(graph, group)]
         if self.calibration is None or self.effort == 0 or self.slices == 1 or not names:
             return graph
         check(graph, self.calibration)
@@ -98,7 +98,7 @@ class SplitRanges(Pass):
         }
         total, neurons = sum(noise.values()), sum(sizes.values())
         loud = (self.t_max / _FEW) ** 2
-        chosen = widen(values, total, neurons, self.slices, _WORTH, loud)
+        chosen = choose_slices(values, total, neurons, self.slices, _WORTH, loud)
         return [(name, one, values[name].order[: one.loud]) for name, one in chosen.items()]
 
     def _split(
@@ -140,5 +140,5 @@ def _bottleneck(graph: Graph, name: str, found: Noise, noise: float, neurons: fl
     return Bottleneck(shared, neurons / len(shared))
 
 
-def _group(graph: Graph, name: str) -> Group:
-    return next(group for group in groups(graph) if group.result.name == name)
+def _group(graph: Graph, name: str) -> FusionGroup:
+    return next(group for group in fusion_groups(graph) if group.result.name == name)

@@ -18,7 +18,7 @@ Term: TypeAlias = tuple[Operand, float]  # a value and its factor
 _FLAT = 1e-6  # slopes below this share of the steepest add nothing
 
 
-class Pieces:
+class ClipSumBuilder:
     """Nodes that together give what one node gave."""
 
     def __init__(self, graph: Graph, node: Node) -> None:

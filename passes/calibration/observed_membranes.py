@@ -25,11 +25,11 @@ from qcompiler.ir.snn import Encode, Relay, Synapse
 from qcompiler.ir.spiking.coding import cut, digit_of, unrounded
 from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
 from qcompiler.ir.view import View, arrange
-from qcompiler.passes.quantization.fusion_groups import Group
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
 from qcompiler.passes.quantization.integer_layer import Integers
 
 from .data import Images, sample
-from .trace import Unread, size_of
+from .trace import PendingReads, size_of
 
 _WORK = 2e11  # products that run all images through a network once
 _LOOK = 8e10  # products of one look at a population
@@ -48,16 +48,16 @@ class Levels:
         self._inputs = {v.name: array for v, array in zip(graph.inputs, data, strict=True)}
         self._known: dict[str, tuple[Array, ...]] = {}  # digits, or one number for all
         self._waiting: list[Callable[[], None]] = []
-        self._unread = Unread(graph)
+        self._unread = PendingReads(graph)
 
-    def of(self, group: Group) -> list[Array]:
+    def of(self, group: FusionGroup) -> list[Array]:
         """The levels, or digits of levels, of a group's sources, in order of its branches."""
         for compute in self._waiting:
             compute()
         self._waiting.clear()
         return self._read_by(group)
 
-    def _read_by(self, group: Group) -> list[Array]:
+    def _read_by(self, group: FusionGroup) -> list[Array]:
         return [q for branch in group.branches for q in self._known[branch.source.name]]
 
     def encode(self, name: str, ops: Sequence[Encode]) -> None:
@@ -80,7 +80,7 @@ class Levels:
 
         self._waiting.append(compute)
 
-    def add(self, group: Group, found: Integers, code: Spikes) -> None:
+    def add(self, group: FusionGroup, found: Integers, code: Spikes) -> None:
         """Add what a group makes of its sources."""
 
         def compute() -> None:

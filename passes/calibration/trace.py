@@ -11,7 +11,7 @@ from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.ann import Conv, Dense
 from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.quantization.fusion_groups import Group
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
 from .data import Images, run, run_precisely
 
@@ -32,7 +32,7 @@ class Trace:
             value.name: array.astype(np.float32)
             for value, array in zip(graph.inputs, data, strict=True)
         }
-        self._unread = Unread(graph)
+        self._unread = PendingReads(graph)
 
     def follow(self, node: Node) -> None:
         """Add what a single node makes of its sources."""
@@ -43,13 +43,13 @@ class Trace:
         """A value that is still to be read."""
         return self._real[name]
 
-    def before_clip(self, group: Group, given: Mapping[str, Array] | None = None) -> Array:
+    def before_clip(self, group: FusionGroup, given: Mapping[str, Array] | None = None) -> Array:
         """What a group has in front of its clip, with some sources as ``given`` in their stead."""
         known = {**self._real, **(given or {})}
         nodes = [node for node in group.nodes if node is not group.clip]
         return self._run(nodes, known) if nodes else known[group.branches[0].source.name]
 
-    def add(self, group: Group, before: Array) -> None:
+    def add(self, group: FusionGroup, before: Array) -> None:
         """Add what a group makes of its sources, given what is ``before`` its clip."""
         name = group.result.name
         self._real[name] = apply(group.clip.op, before) if group.clip else before
@@ -72,7 +72,7 @@ class Trace:
             self._real.pop(name, None)
 
 
-class Unread:
+class PendingReads:
     """How many nodes are still to read each value of a graph."""
 
     def __init__(self, graph: Graph) -> None:

@@ -48,7 +48,7 @@ def fan_in(node: Node) -> int:
     return 1
 
 
-def relinear(node: Node, source: Operand, weight: Array, bias: Array, *merged: Node) -> Node:
+def replace_weights(node: Node, source: Operand, weight: Array, bias: Array, *merged: Node) -> Node:
     """A linear node with new parameters and source, under the result of the last merged node."""
     last = merged[-1] if merged else node
 
@@ -87,7 +87,7 @@ def fold_behind(node: Node, behind: Node, scale: Array, shift: Array) -> Node | 
     np.multiply(weight, spread, out=scaled, dtype=np.float64, casting="same_kind")
     over = gain.reshape(-1, *(1,) * (len(node.result.type.shape) - 1))
     new_bias = _trim(bias.astype(np.float64) * over + shift, node.result.type.shape)
-    return relinear(node, node.operands[0], scaled, new_bias, behind)
+    return replace_weights(node, node.operands[0], scaled, new_bias, behind)
 
 
 def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | None:
@@ -101,7 +101,7 @@ def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | 
     if isinstance(node.op, Dense):
         gain = np.broadcast_to(scale, shape).reshape(-1).astype(np.float64)
         moved = weight @ np.broadcast_to(shift, shape).reshape(-1).astype(np.float64)
-        folded = relinear(node, source, weight * gain, bias + moved)
+        folded = replace_weights(node, source, weight * gain, bias + moved)
     else:
         assert isinstance(node.op, Conv)
         channel_gain = per_channel(scale, shape)
@@ -111,7 +111,7 @@ def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | 
         moved = _shifted(node.op, weight, shift, shape)
         new_bias = _trim(bias + moved, node.result.type.shape)
         spread = grouped.reshape(*grouped.shape, *(1,) * (weight.ndim - 2))
-        folded = relinear(node, source, weight * spread, new_bias)
+        folded = replace_weights(node, source, weight * spread, new_bias)
     return replace(folded, origin=origins(before, node))
 
 

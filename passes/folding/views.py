@@ -17,7 +17,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Reshape, Transpose, View, arrange
 from qcompiler.passes.quantization.fusion_groups import is_last
 
-from .linear import parameters, per_channel, relinear
+from .linear import parameters, per_channel, replace_weights
 from .neighbours import affine, between, scale_and_shift, sole
 from .view_chains import LINEAR, arrangement, chain_above, equal_chains, shortened, undone, views_of
 
@@ -49,7 +49,7 @@ def _into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return (replace(node, operands=(source, *node.operands[1:]), origin=origin),)
     weight = np.empty_like(found[0])
     weight[:, places_of(source.type.shape, [arrangement(inner)]).ravel()] = found[0]
-    return (replace(relinear(node, source, weight, found[1]), origin=origin),)
+    return (replace(replace_weights(node, source, weight, found[1]), origin=origin),)
 
 
 def _clip_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:

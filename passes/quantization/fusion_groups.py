@@ -23,7 +23,7 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class Group:
+class FusionGroup:
     """A sum of branches, a positive gain behind it and a clip behind both.
 
     Sum, gain and clip may be missing. ``nodes`` holds what is there, in order.
@@ -51,7 +51,7 @@ class Group:
         return origins(*self.nodes)
 
 
-def groups(graph: Graph) -> Iterator[Group]:
+def fusion_groups(graph: Graph) -> Iterator[FusionGroup]:
     """The populations-to-be of a graph, in order."""
     taken: set[str] = set()
     for node in graph.nodes:
@@ -63,17 +63,17 @@ def groups(graph: Graph) -> Iterator[Group]:
             yield group
 
 
-def _group(graph: Graph, node: Node) -> Group | None:
+def _group(graph: Graph, node: Node) -> FusionGroup | None:
     match node.op:
         case Clip():
-            return Group((_branch(graph, node, None),), clip=node)
+            return FusionGroup((_branch(graph, node, None),), clip=node)
         case Add():
             branches = (_branch(graph, node, operand) for operand in node.operands)
-            return _behind(graph, Group(tuple(branches), node), node)
+            return _behind(graph, FusionGroup(tuple(branches), node), node)
         case Conv() | Dense() | SumPool() | Pad() | Affine():
             if _next(graph, node, Add):
                 return None  # a branch
-            return _behind(graph, Group((Branch(node, _source(node)),)), node)
+            return _behind(graph, FusionGroup((Branch(node, _source(node)),)), node)
     return None
 
 
@@ -93,7 +93,7 @@ def _source(node: Node) -> Value:
     return source
 
 
-def _behind(graph: Graph, group: Group, node: Node) -> Group:
+def _behind(graph: Graph, group: FusionGroup, node: Node) -> FusionGroup:
     """The group with the gain and the clip that follow its last node."""
     gain = None if isinstance(node.op, Affine) else _next(graph, node, Affine)
     if gain is not None and (not _positive(gain) or _next(graph, gain, Add)):

@@ -15,7 +15,7 @@ from qcompiler.ir.snn import Synapse
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
 from qcompiler.ir.spiking.synapse import fan_in
 
-from .fusion_groups import Group
+from .fusion_groups import FusionGroup
 from .membrane_limits import Calibrated, Limits, Load, per_slope
 from .real_layer import Linear, Real
 from .slopes import Ratio, best_slopes, ratios_of
@@ -108,7 +108,7 @@ def nearest(ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Arr
 
 
 def integers_of(
-    group: Group,
+    group: FusionGroup,
     real: Real,
     sources: tuple[Spikes, ...],
     code: Spikes,
@@ -197,7 +197,9 @@ def _parts(
         yield Synapses(index, branch.synapse, rest)
 
 
-def _slope(ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels: int) -> Array:
+def _slope(
+    ratios: list[Ratio], real: Real, limits: Limits, group: FusionGroup, levels: int
+) -> Array:
     """Largest slope of each output, or neuron, that keeps its weights within their bits.
 
     In one step clocks lift neurons of smaller slopes to the threshold of the steepest: none is

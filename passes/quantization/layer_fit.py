@@ -21,11 +21,11 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
 from qcompiler.ir.spiking.coding import decode
 
-from .fusion_groups import Group
+from .fusion_groups import FusionGroup
 from .integer_layer import Weights
-from .least_squares import whole
+from .least_squares import coordinate_descent
 from .real_layer import Linear, Real
-from .regression import Rows
+from .regression import LayerRegression
 from .samples import Places, columns, places_of, through
 from .slopes import Ratio
 
@@ -55,7 +55,7 @@ class Fit:
         centred = joined - self.middle
         low, high = map(float, decode(code, np.array((0, code.top))))
         target = places.of(before).astype(np.float64)
-        self.rows = Rows(centred, first.astype(np.float64), target, low, high)
+        self.rows = LayerRegression(centred, first.astype(np.float64), target, low, high)
         self.start = self._joined([branch.weight for branch in real.branches])
         self.free = self.start != 0
         self.gram, found = self.rows.solved(self.free)
@@ -79,7 +79,7 @@ class Fit:
         unit, start = self._joined(units), self._joined(nearest)
         product = self.rows.product(self.rows.missing(self.sums, self.bias) + self.sums)
         gradient: Array = (start * unit - self.start) @ self.gram - product
-        found = whole(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
+        found = coordinate_descent(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
         moved: Array = found * unit - self.start
         bias = self.rows.level(self.rows.sums(moved), self.bias) - self._at_middle(
             moved - self.moved
@@ -114,7 +114,7 @@ class Fit:
 
 
 def fit_of(
-    group: Group,
+    group: FusionGroup,
     real: Real,
     codes: Sequence[Spikes],
     code: Spikes,

@@ -11,7 +11,7 @@ from qcompiler.ir import Graph, Tensor, Value
 from qcompiler.ir.ann import Function, Multiply
 from qcompiler.ir.kernels import Array
 
-from .fusion_groups import groups, is_last
+from .fusion_groups import fusion_groups, is_last
 from .integer_layer import output_levels
 
 
@@ -30,7 +30,7 @@ def times_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> i
     return output_levels(t_max, output_t_max, value.type.shape)
 
 
-def whole_span(array: Array) -> int:
+def integer_span(array: Array) -> int:
     """How far apart the largest and the smallest of whole numbers are; 0 for other numbers."""
     whole = array.dtype.kind in "iub" or bool((array == np.rint(array)).all())
     return int(array.max()) - int(array.min()) if whole else 0
@@ -38,12 +38,12 @@ def whole_span(array: Array) -> int:
 
 def coded(graph: Graph) -> tuple[Value, ...]:
     """The values that will be spikes, in order: inputs, populations-to-be, fitted functions."""
-    known = {group.result.name for group in groups(graph)}
+    known = {group.result.name for group in fusion_groups(graph)}
     known |= {n.result.name for n in graph.nodes if isinstance(n.op, Function | Multiply)}
     return (*graph.inputs, *(n.result for n in graph.nodes if n.result.name in known))
 
 
-def retyped(graph: Graph, change: Callable[[Value], Value]) -> Graph:
+def map_values(graph: Graph, change: Callable[[Value], Value]) -> Graph:
     """The graph with every value changed, wherever it stands; names must stay."""
     nodes = tuple(
         replace(

@@ -12,7 +12,7 @@ from qcompiler.ir.ann import Affine, Conv, Dense, Pad, SumPool
 from qcompiler.ir.kernels import Array, expand_to_rank
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 
-from .fusion_groups import Branch, Group
+from .fusion_groups import Branch, FusionGroup
 
 _FAR = 1e37  # beyond it a number stands for infinity
 
@@ -33,7 +33,7 @@ class Real(NamedTuple):
     gain: Array
 
 
-def real_of(group: Group, sources: Sequence[Sequence[Spikes]]) -> Real:
+def real_of(group: FusionGroup, sources: Sequence[Sequence[Spikes]]) -> Real:
     """A group in real numbers; UnsupportedModel for padding that has no spiking form.
 
     ``sources`` are the codes of every branch's source: of all its digits, each of which becomes a

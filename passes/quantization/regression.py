@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-from .least_squares import conjugate
+from .least_squares import conjugate_gradients
 
 _RIDGES = (30.0, 3.0, 0.3, 0.03)  # of the mean square of an input, each from the last one's end
 _HELD_OUT = 4  # one row in so many chooses among them
@@ -26,7 +26,7 @@ class Solution(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rows:
+class LayerRegression:
     """Inputs and sums of a layer at a sample of images and places.
 
     ``seen`` are inputs, ``groups x rows x inputs``; ``target`` and ``first``, ``rows x outputs``,
@@ -79,7 +79,7 @@ class Rows:
     def better(self, found: Solution, gram: Array, free: Array) -> Solution:
         """The moves and biases of least squared error, given what levels hide at the last."""
         product = self.product(self.missing(found.sums, found.bias) + found.sums)
-        moved = conjugate(gram, product, found.moved, free, _STEPS)
+        moved = conjugate_gradients(gram, product, found.moved, free, _STEPS)
         sums = self.sums(moved)
         return Solution(moved, sums, self.level(sums, found.bias))
 
@@ -107,7 +107,7 @@ class Rows:
         alike = np.array(errors) <= min(errors) * (1 + _ROUNDING) + rounding
         return _RIDGES[int(np.argmax(alike))]
 
-    def _part(self, rows: slice) -> Rows:
+    def _part(self, rows: slice) -> LayerRegression:
         return replace(
             self, seen=self.seen[:, rows], first=self.first[rows], target=self.target[rows]
         )

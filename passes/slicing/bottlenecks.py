@@ -74,7 +74,7 @@ class Bottleneck:
         )
 
 
-def widen(
+def choose_slices(
     values: Mapping[str, Bottleneck],
     noise: float,
     neurons: float,

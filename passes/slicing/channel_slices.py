@@ -15,14 +15,14 @@ from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value
 from qcompiler.ir.ann import Add, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Take
-from qcompiler.passes.folding.linear import columns, parameters, relinear, with_rows
-from qcompiler.passes.quantization.fusion_groups import Group
+from qcompiler.passes.folding.linear import columns, parameters, replace_weights, with_rows
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
 from .replicas import ReplicaRewriter
 from .slices import whole_name
 
 
-def can_split_channels(graph: Graph, group: Group) -> bool:
+def can_split_channels(graph: Graph, group: FusionGroup) -> bool:
     """Whether a group's layers have rows of their own for each channel, and its readers columns.
 
     What holds some channels, or a slice, of another already is not taken apart again.
@@ -58,7 +58,7 @@ def channels_name(name: str, index: int) -> str:
     return f"{name}:channels{index}"
 
 
-def parted(graph: Graph, group: Group, chosen: Sequence[Array]) -> Graph:
+def parted(graph: Graph, group: FusionGroup, chosen: Sequence[Array]) -> Graph:
     """The same function with a group's result as several values, of these channels each.
 
     ``chosen`` holds ascending indices for each of them, and every channel once. The group must be
@@ -68,7 +68,7 @@ def parted(graph: Graph, group: Group, chosen: Sequence[Array]) -> Graph:
 
 
 class _ChannelRewriter(ReplicaRewriter):
-    def __init__(self, graph: Graph, group: Group, chosen: Sequence[Array]) -> None:
+    def __init__(self, graph: Graph, group: FusionGroup, chosen: Sequence[Array]) -> None:
         super().__init__(graph, group)
         self.chosen = chosen
 
@@ -145,7 +145,7 @@ class _ChannelRewriter(ReplicaRewriter):
             some = weight.reshape(*weight.shape, *ones[weight.ndim - 2 :])[:, chosen]
             full = with_rows(bias, node.result.type.shape)
             part = Node(op, (), result, node.origin)
-            yield relinear(part, source, some, np.zeros_like(full) if index else full)
+            yield replace_weights(part, source, some, np.zeros_like(full) if index else full)
 
     def some(self, value: Value, index: int) -> Value:
         """A fresh value for some channels of one."""

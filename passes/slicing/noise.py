@@ -26,7 +26,7 @@ from qcompiler.passes.calibration.data import Images, Progress, run, sample
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.trace import Trace, size_of
 from qcompiler.passes.folding.linear import columns
-from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.logits import logits
 
@@ -136,7 +136,7 @@ class _Walk:
 
     def run(self) -> dict[str, Noise]:
         """Go through all layers."""
-        ends = {group.result.name: group for group in groups(self.graph)}
+        ends = {group.result.name: group for group in fusion_groups(self.graph)}
         inner = {node.result.name for group in ends.values() for node in group.nodes[:-1]}
         for node in self.graph.nodes:
             if group := ends.get(node.result.name):
@@ -161,7 +161,7 @@ class _Walk:
             self.arranged.add(node.result.name)
         self.trace.follow(node)
 
-    def read(self, group: Group) -> None:
+    def read(self, group: FusionGroup) -> None:
         """Disturb what a layer reads, one value after the other."""
         sums = self.trace.before_clip(group)
         variance = _power(sums - sums.mean(axis=(0, *range(2, sums.ndim)), keepdims=True))
@@ -176,7 +176,7 @@ class _Walk:
         self.trace.add(group, sums)
         self.roots[group.result.name] = group.result
 
-    def _sources(self, group: Group) -> Iterator[tuple[Value, list[str]]]:
+    def _sources(self, group: FusionGroup) -> Iterator[tuple[Value, list[str]]]:
         """The values that a layer reads, and what it reads of each."""
         names = dict.fromkeys(branch.source.name for branch in group.branches)
         roots = {self.roots[name].name: self.roots[name] for name in names}
@@ -209,7 +209,7 @@ def _powers(array: Array) -> Array:
     return powers
 
 
-def _by_channel(group: Group, errors: Mapping[str, Array]) -> Array | float:
+def _by_channel(group: FusionGroup, errors: Mapping[str, Array]) -> Array | float:
     """What errors of some sources do to a group's sums, channel by channel."""
     total: Array | float = 0.0
     for branch in group.branches:

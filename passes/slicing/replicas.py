@@ -9,7 +9,7 @@ from qcompiler.ir import Graph, Node, Value, drop_dead, rewrite
 from qcompiler.ir.ann import Add, MaxPool
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.affine import SUMS
-from qcompiler.passes.quantization.fusion_groups import Group
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
 
 class ReplicaRewriter:
@@ -21,7 +21,7 @@ class ReplicaRewriter:
     (`rewrite_linear`) read them.
     """
 
-    def __init__(self, graph: Graph, group: Group) -> None:
+    def __init__(self, graph: Graph, group: FusionGroup) -> None:
         self.graph, self.group = graph, group
         self.values: dict[str, tuple[Value, ...]] = {}
 

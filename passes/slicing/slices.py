@@ -19,14 +19,14 @@ from qcompiler.ir.ann import Add, Affine, Clip, MaxPool, SumPool
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.linear import parameters
 from qcompiler.passes.folding.neighbours import copied, distributed, rebiased
-from qcompiler.passes.quantization.fusion_groups import Group
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
 from .replicas import ReplicaRewriter
 
 _SLICE, _CHANNELS = re.compile(r"(:slice\d+)+$"), re.compile(r":channels\d+$")
 
 
-def can_slice(graph: Graph, group: Group) -> bool:
+def can_slice(graph: Graph, group: FusionGroup) -> bool:
     """Whether a group ends in a ReLU, and everything that reads it can read several values."""
     clip = group.clip.op if group.clip else None
     if clip != Clip(0.0) or group.gain is not None:
@@ -43,7 +43,7 @@ def _reads_several(graph: Graph, value: Value) -> bool:
     )
 
 
-def _shifted(group: Group) -> Node | None:
+def _shifted(group: FusionGroup) -> Node | None:
     """The layer of a group whose bias can take a shift in."""
     layers = (branch.linear for branch in group.branches)
     return next((node for node in layers if node and parameters(node) is not None), None)
@@ -64,7 +64,7 @@ def whole_name(name: str) -> str:
     return _CHANNELS.sub("", part_name(name))
 
 
-def sliced(graph: Graph, group: Group, width: float, count: int) -> Graph:
+def sliced(graph: Graph, group: FusionGroup, width: float, count: int) -> Graph:
     """The same function with a group's result in slices.
 
     All have the range ``0 .. width``; the values of the last one may go beyond.
@@ -73,7 +73,7 @@ def sliced(graph: Graph, group: Group, width: float, count: int) -> Graph:
 
 
 class _SliceRewriter(ReplicaRewriter):
-    def __init__(self, graph: Graph, group: Group, width: float, count: int) -> None:
+    def __init__(self, graph: Graph, group: FusionGroup, width: float, count: int) -> None:
         super().__init__(graph, group)
         self.count, self.width = count, float(np.float32(width))
 

@@ -16,7 +16,7 @@ from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
 from qcompiler.passes.lower_activations import Fitted, LowerActivations, product_neurons
-from qcompiler.passes.quantization.fusion_groups import groups
+from qcompiler.passes.quantization.fusion_groups import fusion_groups
 
 _MEANING = {
     "constant": "evaluated at compile time",
@@ -128,7 +128,7 @@ def _unrolled(graph: Graph, cells: list[str], lowered: dict[str, str]) -> dict[s
     """What recurrent cells become."""
     found = {}
     for name in cells:
-        sizes = [size(g.result.type) for g in groups(graph) if name in g.origin]
+        sizes = [size(g.result.type) for g in fusion_groups(graph) if name in g.origin]
         layers = f"unrolled into {len(sizes)} layers of {sum(sizes):,} neurons in all"
         found[name] = f"{layers}; {lowered[name]}" if name in lowered else layers
     return found
@@ -153,7 +153,7 @@ def _places(graph: Graph) -> dict[str, str]:
             case _:
                 continue
         places.update(dict.fromkeys(node.origin, text))
-    for group in groups(graph):
+    for group in fusion_groups(graph):
         neurons = size(group.result.type)
         text = f"population %{group.result.name}, {neurons} neurons"
         places.update(dict.fromkeys(group.origin, text))

@@ -16,7 +16,7 @@ from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Take
 from qcompiler.passes.folding.linear import columns
-from qcompiler.passes.quantization.fusion_groups import groups
+from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.slicing.channel_slices import can_split_channels, channels_name, parted
 from qcompiler.passes.slicing.noise import noise_of
 from qcompiler.passes.slicing.slices import can_slice, part_name, slice_name, sliced, whole_name
@@ -38,7 +38,9 @@ EQUALIZED = f"{FOLDED},equalize{{effort=1}}"
 def all_parted(graph: Graph, seed: int, most: int) -> Graph:
     """Every value that can be, as two or three of some channels, and these in slices or not."""
     rng = np.random.default_rng(seed)
-    for name in [group.result.name for group in groups(graph) if can_split_channels(graph, group)]:
+    for name in [
+        group.result.name for group in fusion_groups(graph) if can_split_channels(graph, group)
+    ]:
         channels = rng.permutation(of(graph, name).result.type.shape[0])
         cuts = np.sort(rng.integers(0, len(channels) + 1, int(rng.integers(1, 3))))
         chosen = [np.sort(some) for some in np.split(channels, cuts) if len(some)]
@@ -53,7 +55,7 @@ def all_parted(graph: Graph, seed: int, most: int) -> Graph:
 
 
 def of(graph: Graph, name: str) -> Any:
-    return next(group for group in groups(graph) if group.result.name == name)
+    return next(group for group in fusion_groups(graph) if group.result.name == name)
 
 
 @pytest.mark.parametrize("branches", [False, True])

@@ -15,7 +15,7 @@ import qcompiler
 from qcompiler.ir import Builder, Constant, Graph, Tensor, Value
 from qcompiler.ir.ann import Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.quantization.fusion_groups import groups
+from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.slicing import noise
 from qcompiler.passes.slicing.noise import noise_of, shares
 from qcompiler.passes.slicing.slices import can_slice, part_name, slice_name, sliced, whole_name
@@ -29,8 +29,8 @@ seeds = st.integers(0, 2**32 - 1)
 def all_sliced(graph: Graph, seed: int) -> Graph:
     """Every value that can be, in two to four slices."""
     rng = np.random.default_rng(seed)
-    for name in [group.result.name for group in groups(graph) if can_slice(graph, group)]:
-        group = next(group for group in groups(graph) if group.result.name == name)
+    for name in [group.result.name for group in fusion_groups(graph) if can_slice(graph, group)]:
+        group = next(group for group in fusion_groups(graph) if group.result.name == name)
         graph = sliced(graph, group, float(rng.uniform(0.1, 2)), int(rng.integers(2, 5)))
     return graph
 
@@ -166,7 +166,7 @@ def test_slices_of_a_value_make_one_finer_code() -> None:
         found = spiking.engine("fast")(batch, record=True).levels
         return [q.astype(int) for name, q in found.items() if "relu" in name]
 
-    (group,) = (group for group in groups(graph) if group.clip)
+    (group,) = (group for group in fusion_groups(graph) if group.clip)
     low, high = levels(sliced(graph, group, 0.5, 2), 9)
     (whole,) = levels(graph, 17)
     np.testing.assert_array_equal(low + high, whole)
