@@ -16,7 +16,7 @@ from qcompiler.ir import Diagnostic, Graph, Invariant, Node, UnsupportedModel
 from qcompiler.ir.snn import Connect, Convolve, Encode, First, Neuron, Relay
 from qcompiler.ir.spiking.integer_network import sender, spikes_of, spiking_nodes
 from qcompiler.ir.spiking.invariants import SCHEDULED, SPIKING
-from qcompiler.passes.scheduling.relays import Relays, lags
+from qcompiler.passes.scheduling.relays import Relays, relays_needed
 
 from .base import Pass
 
@@ -72,7 +72,7 @@ def _meeting(arrivals: list[tuple[int, int]], delay: int, node: Node) -> int:
     """The first step at which all branches can have arrived, given when each does and its T."""
     first = max((step for step, _ in arrivals), default=0)
     for read in range(first, first + _PATIENCE):
-        if all(lags(read - step, top, delay) is not None for step, top in arrivals):
+        if all(relays_needed(read - step, top, delay) is not None for step, top in arrivals):
             return read
     raise UnsupportedModel(
         Diagnostic(

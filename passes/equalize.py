@@ -18,7 +18,7 @@ from qcompiler.ir import Constant, Graph, Invariant, Node, Operand, Tensor, Valu
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
-from qcompiler.passes.calibration.channel_ranges import Sample
+from qcompiler.passes.calibration.channel_ranges import ChannelSample
 from qcompiler.passes.calibration.data import check, check_effort, run
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
@@ -26,7 +26,7 @@ from qcompiler.passes.quantization.levels import levels_of
 
 from .base import HIDDEN, Pass
 from .fold_linear import FoldLinear
-from .normalize import as_read
+from .normalize import measured_name
 
 _QUIET = 0.25  # of the median scale: what almost never speaks gets no finer levels
 
@@ -57,21 +57,21 @@ class Equalize(Pass):
         if self.calibration is None or self.effort == 0 or not chosen:
             return graph
         check(graph, self.calibration)
-        return scaled(graph, self._scales(graph, chosen, self.calibration))
+        return scale_channels(graph, self._scales(graph, chosen, self.calibration))
 
     def _scales(
         self, graph: Graph, chosen: dict[str, FusionGroup], data: tuple[Array, ...]
     ) -> dict[str, Array]:
-        seen = {name: as_read(graph, group.result) for name, group in chosen.items()}
-        samples = {name: Sample(len(data[0])) for name in seen.values()}
+        seen = {name: measured_name(graph, group.result) for name, group in chosen.items()}
+        samples = {name: ChannelSample(len(data[0])) for name in seen.values()}
         for values in run(graph, data, list(samples), self.progress):
             for name, array in values.items():
                 samples[name].add(array)
         levels = {n: levels_of(graph, g.result, self.t_max) for n, g in chosen.items()}
-        return {name: relative(samples[seen[name]].tops(levels[name])) for name in chosen}
+        return {name: relative_scales(samples[seen[name]].tops(levels[name])) for name in chosen}
 
 
-def relative(tops: Array) -> Array:
+def relative_scales(tops: Array) -> Array:
     """Scales of channels from the upper ends of their ranges; their median is 1."""
     speaking = tops[tops > 0]
     if not len(speaking):
@@ -100,7 +100,7 @@ def scales_back(graph: Graph, value: Value) -> bool:
     )
 
 
-def scaled(graph: Graph, scales: dict[str, Array]) -> Graph:
+def scale_channels(graph: Graph, scales: dict[str, Array]) -> Graph:
     """The same function with each of these values divided by a positive scale of each channel."""
     read = dict(scales)  # max pools pass a scale on to their readers
     for node in graph.nodes:

@@ -80,7 +80,9 @@ class Normalize(Pass):
         names += [node.result.name for node in fitted] + sorted(domains)
         known = {value.name: value for value in graph.inputs}
         known |= {node.result.name: node.result for node in graph.nodes}
-        seen = {n: n if n in domains else as_read(graph, known[n]) for n in dict.fromkeys(names)}
+        seen = {
+            n: n if n in domains else measured_name(graph, known[n]) for n in dict.fromkeys(names)
+        }
         histograms = self._measure(graph, data, list(dict.fromkeys(seen.values())))
         ranges = {
             name: self._domain(histograms[seen[name]])
@@ -117,11 +119,11 @@ class Normalize(Pass):
         return histogram.least_squares(self._levels(graph, value), low)
 
 
-def as_read(graph: Graph, value: Value) -> str:
+def measured_name(graph: Graph, value: Value) -> str:
     """The value whose distribution counts: behind a max pool, if nothing else reads this one."""
     user = graph.only_user(value)
     if user is not None and isinstance(user.op, MaxPool):
-        return as_read(graph, user.result)
+        return measured_name(graph, user.result)
     return value.name
 
 

@@ -41,20 +41,24 @@ from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, SPIKING
 from qcompiler.ir.view import View
 from qcompiler.passes.calibration.data import Images, check, check_effort, sample
-from qcompiler.passes.calibration.observed_membranes import Levels, images_to_observe, seen
+from qcompiler.passes.calibration.observed_membranes import (
+    CalibrationLevels,
+    images_to_observe,
+    observed_bounds,
+)
 from qcompiler.passes.calibration.trace import Trace, images_for
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import (
-    Integers,
+    IntegerLayer,
     Observe,
     check_levels,
     code_of,
-    integers_of,
+    integer_layer_of,
 )
-from qcompiler.passes.quantization.layer_fit import fit_of
+from qcompiler.passes.quantization.layer_fit import fit_layer
 from qcompiler.passes.quantization.levels import levels_of, times_of
 from qcompiler.passes.quantization.membrane_limits import Limits
-from qcompiler.passes.quantization.real_layer import real_of
+from qcompiler.passes.quantization.real_layer import real_layer_of
 
 from .base import HIDDEN, Pass
 
@@ -121,9 +125,9 @@ class _Quantizer:
         self.inner = {n.result.name for g in self.groups.values() for n in g.nodes[:-1]}
         self.faults: list[Diagnostic] = []
         self.trace: Trace | None = None
-        self.levels: Levels | None = None
+        self.levels: CalibrationLevels | None = None
         if data := _data(graph, options):
-            self.levels = Levels(graph, data)
+            self.levels = CalibrationLevels(graph, data)
             self.trace = Trace(graph, data, precise=True) if options.effort else None
 
     def run(self) -> Graph:
@@ -238,19 +242,23 @@ class _Quantizer:
 
     def integers(
         self, group: FusionGroup, sources: Sequence[Sequence[Value]], code: Spikes
-    ) -> Integers:
+    ) -> IntegerLayer:
         by_branch = [tuple(map(spikes_of, digits)) for digits in sources]
         codes = tuple(digit for digits in by_branch for digit in digits)
-        real, limits, observe = real_of(group, by_branch), self.options.limits, self.observe(group)
+        real, limits, observe = (
+            real_layer_of(group, by_branch),
+            self.options.limits,
+            self.observe(group),
+        )
         if self.trace is None or self.levels is None:
-            return integers_of(group, real, codes, code, limits, observe=observe)
+            return integer_layer_of(group, real, codes, code, limits, observe=observe)
         before = self.trace.before_clip(group)
-        fit = fit_of(group, real, codes, code, self.levels.of(group), before)
+        fit = fit_layer(group, real, codes, code, self.levels.of(group), before)
         if fit is None:
-            found = integers_of(group, real, codes, code, limits, observe=observe)
+            found = integer_layer_of(group, real, codes, code, limits, observe=observe)
         else:
             real = fit.refitted()
-            found = integers_of(group, real, codes, code, limits, fit.rounded, observe)
+            found = integer_layer_of(group, real, codes, code, limits, fit.rounded, observe)
         self.trace.add(group, before)
         return found
 
@@ -258,10 +266,10 @@ class _Quantizer:
         levels = self.levels
         if levels is None or not _observes(self.options):
             return None
-        return lambda incoming: seen(incoming, levels.of(group))
+        return lambda incoming: observed_bounds(incoming, levels.of(group))
 
     def neurons(
-        self, group: FusionGroup, sources: list[Value], code: Spikes, found: Integers
+        self, group: FusionGroup, sources: list[Value], code: Spikes, found: IntegerLayer
     ) -> Value:
         name, origin, add = group.result.name, group.origin, self.builder.add
         currents = []

@@ -25,15 +25,19 @@ from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import coded, levels_of
+from qcompiler.passes.quantization.levels import levels_of, spiking_values
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
-from qcompiler.passes.slicing.channel_slices import can_split_channels, channels_name, parted
+from qcompiler.passes.slicing.channel_slices import (
+    can_split_channels,
+    channels_name,
+    split_channels,
+)
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
-from qcompiler.passes.slicing.slices import can_slice, sliced
+from qcompiler.passes.slicing.slices import can_slice, split_range
 
 from .base import HIDDEN, Pass
 
-Note: TypeAlias = "Callable[[str, list[int]], None] | None"
+OnChannelSplit: TypeAlias = "Callable[[str, list[int]], None] | None"
 
 _QUIET = 1 / 400  # noise of a whole network, relative to its sums, that needs no mending
 _WORTH = 2.5  # share of the noise saved over share of the neurons added; longer windows save 2
@@ -60,7 +64,7 @@ class SplitRanges(Pass):
     effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
-    note: Note = field(default=None, metadata=HIDDEN, compare=False)
+    note: OnChannelSplit = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_effort(self.effort)
@@ -90,7 +94,7 @@ class SplitRanges(Pass):
         if sum(one.sums for one in found.values()) < _QUIET:
             return []
         noise = shares(found)
-        sizes = {value.name: float(size(value.type)) for value in coded(graph)}
+        sizes = {value.name: float(size(value.type)) for value in spiking_values(graph)}
         values = {
             name: _bottleneck(graph, name, found[name], noise[name], sizes[name])
             for name in names
@@ -114,7 +118,7 @@ class SplitRanges(Pass):
         if slicing.loud:
             channels = np.arange(_group(graph, name).result.type.shape[0])
             chosen = np.setdiff1d(channels, loud), np.sort(loud)
-            graph = parted(graph, _group(graph, name), chosen)
+            graph = split_channels(graph, _group(graph, name), chosen)
             counts = slicing.slices, slicing.more
             parts = [(channels_name(name, at), count) for at, count in enumerate(counts)]
             for (part, _), some in zip(parts, chosen, strict=True):
@@ -122,7 +126,7 @@ class SplitRanges(Pass):
                     self.note(part, some.tolist())
         for part, count in parts:
             if count > 1 and width(count) > 0:
-                graph = sliced(graph, _group(graph, part), width(count), count)
+                graph = split_range(graph, _group(graph, part), width(count), count)
         return graph
 
 

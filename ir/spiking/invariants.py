@@ -14,7 +14,7 @@ from qcompiler.ir.snn import Clock, Encode, Fanout, First, Neuron, Population, R
 from qcompiler.ir.types import Tensor
 from qcompiler.ir.verify import Invariant
 
-from .dynamics import PULSES, ROLES, due
+from .dynamics import PULSES, ROLES, arrival_step
 from .input_bounds import Bounds
 from .integer_network import (
     Layer,
@@ -153,7 +153,7 @@ def _readout_of(graph: Graph, node: Node, op: Population) -> Iterator[Diagnostic
         return
     for role, fanout in lines.items():
         assert isinstance(fanout.op, Fanout)
-        if arrival(graph, fanout) != due(role, Window(*op.window)):
+        if arrival(graph, fanout) != arrival_step(role, Window(*op.window)):
             yield Diagnostic(f"the {role} of %{node.result.name} comes at the wrong step")
         if fanout.op.pulse != (role in PULSES):
             yield Diagnostic(f"the {role} of %{node.result.name} is not of the right kind")

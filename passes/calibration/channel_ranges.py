@@ -6,13 +6,13 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-from .snap import less, snapped
+from .snap import clearly_less, snapped
 
 _KEPT = 4096  # values of a channel
 _SHARES = np.linspace(1, 0.025, 40)
 
 
-class Sample:
+class ChannelSample:
     """Some values of every channel, spread evenly over images and places."""
 
     def __init__(self, images: int) -> None:
@@ -37,7 +37,7 @@ class Sample:
             step = np.maximum(highest * np.float32(share), np.float32(1e-30)) / (levels - 1)
             rounded = np.rint(values / step).clip(0, levels - 1) * step
             error = np.square(rounded - values, dtype=np.float64).sum(axis=1, keepdims=True)
-            better = less(error, least)
+            better = clearly_less(error, least)
             best = np.where(better, step * (levels - 1), best)
             least = np.where(better, error, least)
         return snapped(np.where(highest > 0, best, 0)[:, 0])

@@ -7,7 +7,7 @@ import numpy as np
 from qcompiler.ir import DataError, Range
 from qcompiler.ir.kernels import Array
 
-from .snap import less
+from .snap import clearly_less
 
 _BINS = 4096
 _STEPS = 80
@@ -75,7 +75,7 @@ class Histogram:
                     continue
                 step = (top - bottom) / (levels - 1)
                 error = float(n @ (x - _rounded(x, bottom, top, step)) ** 2)
-                if less(error, least):
+                if clearly_less(error, least):
                     best, least = (float(bottom), float(top)), error
         return best
 

@@ -22,11 +22,11 @@ from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.execution.session import OnnxWriter, write_synapse
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import Encode, Relay, Synapse
-from qcompiler.ir.spiking.coding import cut, digit_of, unrounded
+from qcompiler.ir.spiking.coding import clip_to_levels, digit_of, scale_to_levels
 from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
 from qcompiler.ir.view import View, arrange
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
-from qcompiler.passes.quantization.integer_layer import Integers
+from qcompiler.passes.quantization.integer_layer import IntegerLayer
 
 from .data import Images, sample
 from .trace import PendingReads, size_of
@@ -38,7 +38,7 @@ _MEMORY = 1 << 29  # bytes of the levels of one tensor, and of what is worked on
 _BYTES = 16  # an element, while it is worked on
 
 
-class Levels:
+class CalibrationLevels:
     """The levels of calibration images in the integer network, ``images x shape``.
 
     Nothing is computed before someone asks for them; what all have read is forgotten.
@@ -65,7 +65,7 @@ class Levels:
 
         def compute() -> None:
             code = ops[0].code
-            levels = cut(code, unrounded(code, self._inputs.pop(name)))
+            levels = clip_to_levels(code, scale_to_levels(code, self._inputs.pop(name)))
             self._known[name] = tuple(digit_of(op, levels) for op in ops)
 
         self._waiting.append(compute)
@@ -80,7 +80,7 @@ class Levels:
 
         self._waiting.append(compute)
 
-    def add(self, group: FusionGroup, found: Integers, code: Spikes) -> None:
+    def add(self, group: FusionGroup, found: IntegerLayer, code: Spikes) -> None:
         """Add what a group makes of its sources."""
 
         def compute() -> None:
@@ -89,7 +89,7 @@ class Levels:
             summed = _Sum([(part.synapse, part.weight) for part in found.synapses], given)
             total = np.concatenate([summed(part) for part in summed.parts(given, 1)])
             bias, slope = (a.astype(np.float32) for a in (found.bias, found.slope))
-            self._known[group.result.name] = (cut(code, (total + (bias + 0.5)) / slope),)
+            self._known[group.result.name] = (clip_to_levels(code, (total + (bias + 0.5)) / slope),)
             self._forget(group.nodes)
 
         self._waiting.append(compute)
@@ -114,7 +114,7 @@ def images_to_observe(graph: Graph, given: int) -> int:
     return int(max(1, min(given, _MOST, _WORK / products, _MEMORY / largest)))
 
 
-def seen(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tuple[Bounds, int]:
+def observed_bounds(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tuple[Bounds, int]:
     """The bounds that levels of the sources, in order, keep to; over the images and over space.
 
     Whole numbers in float64, ``outputs x 1 x ..``; and of how many images: as many as time allows.

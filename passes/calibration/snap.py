@@ -29,7 +29,7 @@ def snapped_range(bounds: Range) -> Range:
     return low, high
 
 
-def less(one: Array | float, other: Array | float) -> Array:
+def clearly_less(one: Array | float, other: Array | float) -> Array:
     """Whether a sum is less than another by more than the order of summation can tell."""
     found: Array = np.asarray(one) < np.asarray(other) * (1 - _FAINT)
     return found

@@ -22,7 +22,7 @@ def parameters(node: Node) -> tuple[Array, Array] | None:
     return None
 
 
-def columns(node: Node) -> Array | None:
+def weights_by_channel(node: Node) -> Array | None:
     """Weights of a linear node by channel of its source, ``O x C ..``; None if it has none.
 
     Groups of channels have none, and neither has a vector of all elements of an image.
@@ -61,7 +61,7 @@ def replace_weights(node: Node, source: Operand, weight: Array, bias: Array, *me
     return replace(node, operands=operands, result=last.result, origin=origins(node, *merged))
 
 
-def with_rows(array: Array, shape: tuple[int, ...]) -> Array:
+def expand_rows(array: Array, shape: tuple[int, ...]) -> Array:
     """An array that spreads over a shape, with a row for each index of its first axis."""
     full = expand_to_rank(array, len(shape))
     return np.broadcast_to(full, (shape[0], *full.shape[1:]))
@@ -135,4 +135,4 @@ def _trim(bias: Array, shape: tuple[int, ...]) -> Array:
     full = expand_to_rank(bias, len(shape))
     first = full[(slice(None),) + (slice(0, 1),) * (len(shape) - 1)]
     kept = first if np.array_equal(np.broadcast_to(first, full.shape), full) else full
-    return with_rows(kept, shape)
+    return expand_rows(kept, shape)

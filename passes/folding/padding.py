@@ -11,7 +11,7 @@ from qcompiler.ir.ann import Add, Concat, Conv, Dense, Pad
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Take
 
-from .linear import parameters, replace_weights, with_rows
+from .linear import expand_rows, parameters, replace_weights
 
 
 def margin_rules(node: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -97,7 +97,7 @@ def _padded_rows(node: Node, inner: Node) -> tuple[Node, ...] | None:
     if isinstance(inner.op, Conv):
         weight = _without_groups(weight, inner.op.groups)
         inner = replace(inner, op=replace(inner.op, groups=1))
-    bias = with_rows(bias, inner.result.type.shape)
+    bias = expand_rows(bias, inner.result.type.shape)
     weight, bias = (
         np.pad(array, [(begin, end), *[(0, 0)] * (array.ndim - 1)]) for array in (weight, bias)
     )

@@ -111,12 +111,12 @@ def _positive(gain: Node) -> bool:
     return isinstance(scale, Constant) and bool(np.min(scale.data) > 0)
 
 
-def is_last(graph: Graph, value: Value) -> bool:
+def is_network_output(graph: Graph, value: Value) -> bool:
     """Whether a value, or a mere view of it or its maximum's index, is an output of the graph."""
     if graph.is_output(value):
         return True
     host = Softmax | ArgMax | Concat | View
     users = graph.users(value)
     return bool(users) and all(
-        isinstance(user.op, host) and is_last(graph, user.result) for user in users
+        isinstance(user.op, host) and is_network_output(graph, user.result) for user in users
     )

@@ -16,9 +16,9 @@ from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
 from qcompiler.ir.spiking.synapse import fan_in
 
 from .fusion_groups import FusionGroup
-from .membrane_limits import Calibrated, Limits, Load, per_slope
-from .real_layer import Linear, Real
-from .slopes import Ratio, best_slopes, ratios_of
+from .membrane_limits import CalibratedBounds, Limits, MembraneLoad, per_slope
+from .real_layer import LinearSynapse, RealLayer
+from .slopes import ScaledWeights, best_slopes, ratios_of
 
 Weights: TypeAlias = tuple[Array, ...]
 Observe: TypeAlias = Callable[[Sequence[Incoming]], tuple[Bounds, int]]
@@ -36,7 +36,7 @@ _ALIKE = 0.9  # share of the steepest slope that others have at least, where one
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
 
 
-class Synapses(NamedTuple):
+class BranchSynapses(NamedTuple):
     """Synapses with integer weights W from the source of one of a group's branches."""
 
     branch: int
@@ -45,16 +45,16 @@ class Synapses(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Integers:
+class IntegerLayer:
     """Synapses, bias B and slope D of a population; B and D, int64, spread over it.
 
     It fits its target for inputs that are ``calibrated``, or for all.
     """
 
-    synapses: tuple[Synapses, ...]
+    synapses: tuple[BranchSynapses, ...]
     bias: Array
     slope: Array
-    calibrated: Calibrated | None = None
+    calibrated: CalibratedBounds | None = None
 
 
 def code_of(
@@ -97,25 +97,27 @@ def output_levels(t_max: int, chosen: int, shape: tuple[int, ...]) -> int:
 class Rounding(Protocol):
     """How weights become integers."""
 
-    def __call__(self, ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
+    def __call__(
+        self, ratios: list[ScaledWeights], slope: Array, limit: int
+    ) -> tuple[Weights, Array]:
         """Integer weights of every branch, and what to add to the real bias."""
         ...
 
 
-def nearest(ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
+def nearest(ratios: list[ScaledWeights], slope: Array, limit: int) -> tuple[Weights, Array]:
     """Round every weight to the nearest integer."""
     return tuple(ratio.rounded(slope) for ratio in ratios), np.zeros(())
 
 
-def integers_of(
+def integer_layer_of(
     group: FusionGroup,
-    real: Real,
+    real: RealLayer,
     sources: tuple[Spikes, ...],
     code: Spikes,
     limits: Limits,
     rounding: Rounding = nearest,
     observe: Observe | None = None,
-) -> Integers:
+) -> IntegerLayer:
     """Quantise one group, given in real numbers.
 
     ``sources`` are the codes of its branches' sources, in order. Where a proof for all inputs would
@@ -130,7 +132,7 @@ def integers_of(
     for attempt in range(12):
         weights, bias, neuron = _rounded(ratios, real, sources, code, slope, rounding, limits)
         incoming = tuple(map(_incoming, real.branches, weights, sources))
-        load = Load(Drive.of(incoming), top, bias, neuron, code.t_max, limits)
+        load = MembraneLoad(Drive.of(incoming), top, bias, neuron, code.t_max, limits)
         excess, calibrated = load.excess(), None
         if attempt == 0 and observe and _cost(ratios, slope, excess, limits) > _COSTLY:
             look = observe
@@ -139,12 +141,12 @@ def integers_of(
                 slope = best_slopes(ratios, steepest, _ALIKE)
                 continue
         if look and np.any(excess > 1):
-            calibrated = Calibrated.of(*look(incoming), load, slope.shape)
+            calibrated = CalibratedBounds.of(*look(incoming), load, slope.shape)
             excess = calibrated.excess
         if np.all(excess <= 1):
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
             parts = _parts(real.branches, weights, limits.weight)
-            return Integers(tuple(parts), bias, neuron.astype(np.int64), calibrated)
+            return IntegerLayer(tuple(parts), bias, neuron.astype(np.int64), calibrated)
         if common and attempt >= _TOGETHER:  # the best slopes, which exceed, lie below the steepest
             steepest = np.minimum(steepest, slope.min())
         if common or attempt >= _TOGETHER:
@@ -165,8 +167,8 @@ def integers_of(
 
 
 def _rounded(
-    ratios: list[Ratio],
-    real: Real,
+    ratios: list[ScaledWeights],
+    real: RealLayer,
     sources: tuple[Spikes, ...],
     code: Spikes,
     slope: Array,
@@ -185,20 +187,20 @@ def _rounded(
 
 
 def _parts(
-    branches: tuple[Linear, ...], weights: tuple[Array, ...], limit: int
-) -> Iterator[Synapses]:
+    branches: tuple[LinearSynapse, ...], weights: tuple[Array, ...], limit: int
+) -> Iterator[BranchSynapses]:
     """Weights beyond the limit are split over several synapses."""
     for index, (branch, weight) in enumerate(zip(branches, weights, strict=True)):
         rest = weight
         while rest.max() > limit or rest.min() < -limit:
             part = np.clip(rest, -limit, limit)
-            yield Synapses(index, branch.synapse, part)
+            yield BranchSynapses(index, branch.synapse, part)
             rest = rest - part
-        yield Synapses(index, branch.synapse, rest)
+        yield BranchSynapses(index, branch.synapse, rest)
 
 
 def _slope(
-    ratios: list[Ratio], real: Real, limits: Limits, group: FusionGroup, levels: int
+    ratios: list[ScaledWeights], real: RealLayer, limits: Limits, group: FusionGroup, levels: int
 ) -> Array:
     """Largest slope of each output, or neuron, that keeps its weights within their bits.
 
@@ -220,7 +222,7 @@ def _slope(
     return best_slopes(ratios, np.clip(np.floor(_room(ratios, limits)), 1, highest))
 
 
-def _common_slope(ratios: list[Ratio], levels: int, limits: Limits) -> int:
+def _common_slope(ratios: list[ScaledWeights], levels: int, limits: Limits) -> int:
     """One slope, or nearly, for all, where their weights leave room for more than `_slope` allows.
 
     0 if they do not. It pays only if bounds are calibrated: those of a proof would shrink it.
@@ -230,13 +232,13 @@ def _common_slope(ratios: list[Ratio], levels: int, limits: Limits) -> int:
     return found if found > limits.input // levels else 0
 
 
-def _cost(ratios: list[Ratio], slope: Array, excess: Array, limits: Limits) -> float:
+def _cost(ratios: list[ScaledWeights], slope: Array, excess: Array, limits: Limits) -> float:
     """The factor by which weights stay below their limit if slopes shrink; of most outputs."""
     left = slope / np.maximum(per_slope(excess, slope.shape), 1)
     return float(np.median(_room(ratios, limits) / left))
 
 
-def _room(ratios: list[Ratio], limits: Limits) -> Array:
+def _room(ratios: list[ScaledWeights], limits: Limits) -> Array:
     """Largest real slope of each output, or neuron, that keeps its weights within their bits."""
     largest = np.max(np.broadcast_arrays(*(r.largest / r.parts for r in ratios)), axis=0)
     room: Array = np.full_like(largest, np.inf)
@@ -244,5 +246,5 @@ def _room(ratios: list[Ratio], limits: Limits) -> Array:
     return room
 
 
-def _incoming(branch: Linear, weight: Array, source: Spikes) -> Incoming:
+def _incoming(branch: LinearSynapse, weight: Array, source: Spikes) -> Incoming:
     return Incoming(branch.synapse, weight, source.shape, source.top)

@@ -24,31 +24,36 @@ from qcompiler.ir.spiking.coding import decode
 from .fusion_groups import FusionGroup
 from .integer_layer import Weights
 from .least_squares import coordinate_descent
-from .real_layer import Linear, Real
+from .real_layer import LinearSynapse, RealLayer
 from .regression import LayerRegression
-from .samples import Places, columns, places_of, through
-from .slopes import Ratio
+from .samples import SamplePositions, apply_weights, input_rows, sample_positions
+from .slopes import ScaledWeights
 
 _ENTRIES = 1 << 26  # of all rows, and of all Gram matrices, of one layer
 _FEWEST = 32  # rows that say anything
 _SWEEPS = 3
 
 
-class Fit:
+class LayerFit:
     """A layer on the calibration data, and its weights as they are fitted.
 
     Weights in fitting are those of the branches ``fitted``, ``groups x outputs x inputs``.
     """
 
     def __init__(
-        self, real: Real, values: Sequence[Array], before: Array, places: Places, code: Spikes
+        self,
+        real: RealLayer,
+        values: Sequence[Array],
+        before: Array,
+        places: SamplePositions,
+        code: Spikes,
     ) -> None:
         self.real, self.fitted = real, _fitted(real)
         first = places.of(real.bias.astype(np.float32)[None]) + sum(
-            through(branch, branch.weight, x, places)
+            apply_weights(branch, branch.weight, x, places)
             for branch, x in zip(real.branches, values, strict=True)
         )
-        seen = [columns(real.branches[index], values[index], places) for index in self.fitted]
+        seen = [input_rows(real.branches[index], values[index], places) for index in self.fitted]
         joined = np.concatenate(seen, axis=2)
         self.blocks = len(joined)
         self.middle = joined.mean(axis=1, keepdims=True, dtype=np.float64)
@@ -61,7 +66,7 @@ class Fit:
         self.gram, found = self.rows.solved(self.free)
         self.moved, self.sums, self.bias = found
 
-    def refitted(self) -> Real:
+    def refitted(self) -> RealLayer:
         """The layer with real weights fitted to its quantised inputs."""
         weights = self._split(self.start + self.moved)
         branches = tuple(
@@ -69,9 +74,11 @@ class Fit:
             for index, branch in enumerate(self.real.branches)
         )
         bias = self._spread(self.bias - self._at_middle(self.moved))
-        return Real(branches, self.real.bias + bias, self.real.gain)
+        return RealLayer(branches, self.real.bias + bias, self.real.gain)
 
-    def rounded(self, ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
+    def rounded(
+        self, ratios: list[ScaledWeights], slope: Array, limit: int
+    ) -> tuple[Weights, Array]:
         """Integer weights, and what to add to the refitted bias: a `Rounding`."""
         nearest = [ratio.rounded(slope) for ratio in ratios]
         units = {i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i in self.fitted}
@@ -113,14 +120,14 @@ class Fit:
         return bias.astype(np.float64).reshape(-1, *(1,) * (self.real.bias.ndim - 1))
 
 
-def fit_of(
+def fit_layer(
     group: FusionGroup,
-    real: Real,
+    real: RealLayer,
     codes: Sequence[Spikes],
     code: Spikes,
     levels: Sequence[Array],
     before: Array,
-) -> Fit | None:
+) -> LayerFit | None:
     """A fit of a group to the ``levels`` of its sources; None if none is apt.
 
     ``before`` are its sums in the real network.
@@ -132,11 +139,11 @@ def fit_of(
     if blocks * inputs**2 > _ENTRIES:
         return None
     values = [decode(code, q, np.float32) for q, code in zip(levels, codes, strict=True)]
-    places = places_of(before.shape[1:], len(before), inputs, _ENTRIES // (inputs * blocks))
-    return Fit(real, values, before, places, code) if len(places.image) >= _FEWEST else None
+    places = sample_positions(before.shape[1:], len(before), inputs, _ENTRIES // (inputs * blocks))
+    return LayerFit(real, values, before, places, code) if len(places.image) >= _FEWEST else None
 
 
-def _fitted(real: Real) -> tuple[int, ...]:
+def _fitted(real: RealLayer) -> tuple[int, ...]:
     """The branches whose weights are fitted: those whose outputs share their inputs.
 
     These are the layers without groups, or, if all have as many, those with groups.
@@ -147,7 +154,7 @@ def _fitted(real: Real) -> tuple[int, ...]:
     return tuple(index for index, count in blocks.items() if alike or count == 1)
 
 
-def _blocks(branch: Linear) -> int:
+def _blocks(branch: LinearSynapse) -> int:
     return branch.synapse.groups if isinstance(branch.synapse, Convolve) else 1
 
 

@@ -11,7 +11,7 @@ from qcompiler.ir import Graph, Tensor, Value
 from qcompiler.ir.ann import Function, Multiply
 from qcompiler.ir.kernels import Array
 
-from .fusion_groups import fusion_groups, is_last
+from .fusion_groups import fusion_groups, is_network_output
 from .integer_layer import output_levels
 
 
@@ -25,7 +25,7 @@ def times_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> i
     """Spike times of a value, or of each of its digits: its own number, if it has one."""
     if isinstance(value.type, Tensor) and value.type.t_max:
         return value.type.t_max
-    if value in graph.inputs or not is_last(graph, value):
+    if value in graph.inputs or not is_network_output(graph, value):
         return t_max
     return output_levels(t_max, output_t_max, value.type.shape)
 
@@ -36,7 +36,7 @@ def integer_span(array: Array) -> int:
     return int(array.max()) - int(array.min()) if whole else 0
 
 
-def coded(graph: Graph) -> tuple[Value, ...]:
+def spiking_values(graph: Graph) -> tuple[Value, ...]:
     """The values that will be spikes, in order: inputs, populations-to-be, fitted functions."""
     known = {group.result.name for group in fusion_groups(graph)}
     known |= {n.result.name for n in graph.nodes if isinstance(n.op, Function | Multiply)}

@@ -12,9 +12,9 @@ from qcompiler.ir.snn import Window
 from qcompiler.ir.spiking.dynamics import (
     PULSES,
     Dynamics,
+    arrival_step,
     clock_weights,
-    due,
-    lines_of,
+    merge_control_lines,
     threshold_of,
 )
 from qcompiler.ir.spiking.input_bounds import ABOVE, Bounds, Drive
@@ -37,7 +37,7 @@ class Limits(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Load:
+class MembraneLoad:
     """What a neuron of bias B and slope D, and t_max levels, has to bear of its inputs.
 
     ``top`` is the highest level of the inputs; arrays spread over the population.
@@ -78,14 +78,16 @@ class Load:
         """The largest input of one step, and the largest current or depth of the membrane."""
         window = Window(0, self.top, self.top + self.t_max - 1)
         weights = clock_weights(drive, self.bias, self.slope, self.t_max).items()
-        lines = lines_of((due(role, window), role in PULSES, weight) for role, weight in weights)
+        lines = merge_control_lines(
+            (arrival_step(role, window), role in PULSES, weight) for role, weight in weights
+        )
         worst = Dynamics(drive, lines, window, self._threshold(drive))
         found = worst.extremes(worst.silence())
         return found.input, np.maximum(found.current, -found.membrane)
 
 
 @dataclass(frozen=True)
-class Calibrated:
+class CalibratedBounds:
     """Bounds of what inputs do to a population: ``margin`` times what ``images`` did, or more.
 
     ``excess`` says how far neurons go beyond their limits for inputs that keep to the bounds.
@@ -97,7 +99,9 @@ class Calibrated:
     excess: Array
 
     @classmethod
-    def of(cls, seen: Bounds, images: int, load: Load, shape: tuple[int, ...]) -> Calibrated:
+    def of(
+        cls, seen: Bounds, images: int, load: MembraneLoad, shape: tuple[int, ...]
+    ) -> CalibratedBounds:
         """Bounds around what images have shown, as wide as limits allow; a factor for each slope.
 
         ``shape`` is that of the slopes.

@@ -17,7 +17,7 @@ _ROUNDS, _STEPS = 3, 10
 _ROUNDING = 1e-12  # squared, a millionth: coarser than what targets are kept in, single precision
 
 
-class Solution(NamedTuple):
+class WeightUpdate(NamedTuple):
     """Moves of weights, what they add to the sums, and biases."""
 
     moved: Array
@@ -71,19 +71,19 @@ class LayerRegression:
         result: Array = self.seen.transpose(0, 2, 1) @ self.seen / self.seen.shape[1]
         return result
 
-    def begin(self, free: Array) -> Solution:
+    def begin(self, free: Array) -> WeightUpdate:
         """No moves, and the bias that leaves nothing missing on average."""
         sums = np.zeros_like(self.first)
-        return Solution(np.zeros(free.shape), sums, self.level(sums, np.zeros(sums.shape[1])))
+        return WeightUpdate(np.zeros(free.shape), sums, self.level(sums, np.zeros(sums.shape[1])))
 
-    def better(self, found: Solution, gram: Array, free: Array) -> Solution:
+    def better(self, found: WeightUpdate, gram: Array, free: Array) -> WeightUpdate:
         """The moves and biases of least squared error, given what levels hide at the last."""
         product = self.product(self.missing(found.sums, found.bias) + found.sums)
         moved = conjugate_gradients(gram, product, found.moved, free, _STEPS)
         sums = self.sums(moved)
-        return Solution(moved, sums, self.level(sums, found.bias))
+        return WeightUpdate(moved, sums, self.level(sums, found.bias))
 
-    def solved(self, free: Array) -> tuple[Array, Solution]:
+    def solved(self, free: Array) -> tuple[Array, WeightUpdate]:
         """The Gram matrix with its ridge, and moves and biases of least squared error."""
         gram = with_ridge(self.gram(), self._ridge(free))
         found = self.begin(free)

@@ -10,14 +10,14 @@ import numpy as np
 from qcompiler.ir.kernels import Array, windows
 from qcompiler.ir.snn import Convolve, Relay
 
-from .real_layer import Linear
+from .real_layer import LinearSynapse
 
 _ROWS = (1 << 13, 1 << 15)  # fewest and most
 _ROWS_AN_INPUT = 24
 
 
 @dataclass(frozen=True)
-class Places:
+class SamplePositions:
     """Which image, and which place of the output, each row is."""
 
     image: Array
@@ -32,7 +32,9 @@ class Places:
         return result
 
 
-def places_of(shape: tuple[int, ...], images: int, inputs: int, most: int) -> Places:
+def sample_positions(
+    shape: tuple[int, ...], images: int, inputs: int, most: int
+) -> SamplePositions:
     """Random places, the same in every run, for layers with so many inputs a neuron."""
     space = shape[1:]
     everywhere = images * int(np.prod(space))
@@ -41,10 +43,10 @@ def places_of(shape: tuple[int, ...], images: int, inputs: int, most: int) -> Pl
     if everywhere > rows:
         flat = np.sort(np.random.default_rng(inputs).choice(everywhere, rows, replace=False))
     image, *at = np.unravel_index(flat, (images, *space))
-    return Places(image, tuple(at))
+    return SamplePositions(image, tuple(at))
 
 
-def columns(branch: Linear, values: Array, places: Places) -> Array:
+def input_rows(branch: LinearSynapse, values: Array, places: SamplePositions) -> Array:
     """What each row's neuron sees through its synapses: ``groups x rows x inputs``."""
     synapse = branch.synapse
     assert not isinstance(synapse, Relay)
@@ -56,10 +58,12 @@ def columns(branch: Linear, values: Array, places: Places) -> Array:
     return rows.reshape(len(rows), synapse.groups, -1).transpose(1, 0, 2)
 
 
-def through(branch: Linear, weight: Array, values: Array, places: Places) -> Array:
+def apply_weights(
+    branch: LinearSynapse, weight: Array, values: Array, places: SamplePositions
+) -> Array:
     """What these weights make of it, in double precision: ``rows x outputs``."""
     if isinstance(branch.synapse, Relay):
         return places.of(values).astype(np.float64) * places.of(weight[None])
-    seen = columns(branch, values, places).astype(np.float64)
+    seen = input_rows(branch, values, places).astype(np.float64)
     blocks = weight.reshape(len(seen), -1, seen.shape[2]).astype(np.float64)
     return (seen @ blocks.transpose(0, 2, 1)).transpose(1, 0, 2).reshape(seen.shape[1], -1)

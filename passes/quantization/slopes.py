@@ -11,7 +11,7 @@ from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Relay
 
-from .real_layer import Linear, Real
+from .real_layer import LinearSynapse, RealLayer
 
 _SHARES = np.linspace(0.99, 0.6, 40)
 _SAMPLE = 512
@@ -19,14 +19,16 @@ _BLOCK = 1 << 15
 _MOST_PARTS, _FEW_SYNAPSES = 8, 4
 
 
-class Ratio:
+class ScaledWeights:
     """Weights of a branch times the ratio of two codes' scales, of which few are held at once.
 
     ``largest`` is their largest magnitude for each slope, of which there is one an output or, if
     ``shape`` says so, one a neuron; ``parts`` is the number of synapses that one may be split into.
     """
 
-    def __init__(self, branch: Linear, factor: float, shape: tuple[int, ...], parts: int) -> None:
+    def __init__(
+        self, branch: LinearSynapse, factor: float, shape: tuple[int, ...], parts: int
+    ) -> None:
         self.weight, self.factor, self.parts = branch.weight, factor, parts
         self.relay = isinstance(branch.synapse, Relay)
         weight = branch.weight
@@ -65,7 +67,9 @@ class Ratio:
         return found
 
 
-def ratios_of(real: Real, sources: tuple[Spikes, ...], code: Spikes, limit: int) -> list[Ratio]:
+def ratios_of(
+    real: RealLayer, sources: tuple[Spikes, ...], code: Spikes, limit: int
+) -> list[ScaledWeights]:
     """The weights of each branch in levels of the population that they lead to.
 
     ``limit`` is the largest integer weight.
@@ -78,7 +82,7 @@ def ratios_of(real: Real, sources: tuple[Spikes, ...], code: Spikes, limit: int)
     fans = [_fan(branch) for branch in real.branches]
     room = max(*fans, _FEW_SYNAPSES) if len(fans) > 1 else 0
     found = [
-        Ratio(branch, source.scale / code.scale, shape, _most_parts(fan, room))
+        ScaledWeights(branch, source.scale / code.scale, shape, _most_parts(fan, room))
         for branch, source, fan in zip(real.branches, sources, fans, strict=True)
     ]
     if len(found) > 1:
@@ -87,7 +91,7 @@ def ratios_of(real: Real, sources: tuple[Spikes, ...], code: Spikes, limit: int)
     return found
 
 
-def _fan(branch: Linear) -> float:
+def _fan(branch: LinearSynapse) -> float:
     """Synapses of a branch into a neuron."""
     if isinstance(branch.synapse, Relay):
         return 1.0
@@ -108,7 +112,7 @@ def _blocks(array: Array) -> Iterator[Any]:
     yield from (slice(begin, begin + step) for begin in range(0, len(array), step))
 
 
-def best_slopes(ratios: list[Ratio], steepest: Array, least: float = _SHARES[-1]) -> Array:
+def best_slopes(ratios: list[ScaledWeights], steepest: Array, least: float = _SHARES[-1]) -> Array:
     """Of slopes up to the given ones, those with the least rounding; relays take the largest.
 
     None is less than that share of the given one.

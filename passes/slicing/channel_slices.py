@@ -15,11 +15,16 @@ from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value
 from qcompiler.ir.ann import Add, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Take
-from qcompiler.passes.folding.linear import columns, parameters, replace_weights, with_rows
+from qcompiler.passes.folding.linear import (
+    expand_rows,
+    parameters,
+    replace_weights,
+    weights_by_channel,
+)
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
 from .replicas import ReplicaRewriter
-from .slices import whole_name
+from .slices import unsplit_name
 
 
 def can_split_channels(graph: Graph, group: FusionGroup) -> bool:
@@ -32,7 +37,7 @@ def can_split_channels(graph: Graph, group: FusionGroup) -> bool:
     return (
         group.clip is not None
         and group.gain is None
-        and whole_name(name) == name
+        and unsplit_name(name) == name
         and all(graph.fresh(part) == part for part in (channels_name(name, i) for i in (0, 1)))
         and all(_has_rows(layer) for layer in layers)
         and _reads_channels(graph, group.result)
@@ -41,14 +46,14 @@ def can_split_channels(graph: Graph, group: FusionGroup) -> bool:
 
 def _has_rows(node: Node) -> bool:
     grouped = isinstance(node.op, Conv) and node.op.groups > 1
-    return (parameters(node) is not None and not grouped) or columns(node) is not None
+    return (parameters(node) is not None and not grouped) or weights_by_channel(node) is not None
 
 
 def _reads_channels(graph: Graph, value: Value) -> bool:
     return not graph.is_output(value) and all(
         isinstance(user.op, Add)
         or (isinstance(user.op, MaxPool) and _reads_channels(graph, user.result))
-        or columns(user) is not None
+        or weights_by_channel(user) is not None
         for user in graph.users(value)
     )
 
@@ -58,7 +63,7 @@ def channels_name(name: str, index: int) -> str:
     return f"{name}:channels{index}"
 
 
-def parted(graph: Graph, group: FusionGroup, chosen: Sequence[Array]) -> Graph:
+def split_channels(graph: Graph, group: FusionGroup, chosen: Sequence[Array]) -> Graph:
     """The same function with a group's result as several values, of these channels each.
 
     ``chosen`` holds ascending indices for each of them, and every channel once. The group must be
@@ -93,7 +98,7 @@ class _ChannelRewriter(ReplicaRewriter):
             sources = [node.operands[0]]
         shape, chosen = node.result.type.shape, self.chosen[index]
         constants = (
-            Constant(f"{result.name}:{number}", with_rows(array, shape)[chosen])
+            Constant(f"{result.name}:{number}", expand_rows(array, shape)[chosen])
             for number, array in enumerate(node.arrays)
         )
         yield replace(node, operands=(*sources, *constants), result=result)
@@ -126,7 +131,7 @@ class _ChannelRewriter(ReplicaRewriter):
 
     def rewrite_linear(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
         """A linear layer is the sum of what its columns make of each."""
-        weight, bias = columns(node), node.arrays[1]
+        weight, bias = weights_by_channel(node), node.arrays[1]
         assert weight is not None
         parts = list(self.read(node, node.result.name, sources, weight, bias))
         yield from parts
@@ -143,7 +148,7 @@ class _ChannelRewriter(ReplicaRewriter):
         for index, (source, chosen) in enumerate(zip(sources, self.chosen, strict=False)):
             result = Value(self.graph.fresh(channels_name(name, index)), type_)
             some = weight.reshape(*weight.shape, *ones[weight.ndim - 2 :])[:, chosen]
-            full = with_rows(bias, node.result.type.shape)
+            full = expand_rows(bias, node.result.type.shape)
             part = Node(op, (), result, node.origin)
             yield replace_weights(part, source, some, np.zeros_like(full) if index else full)
 

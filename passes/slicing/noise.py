@@ -25,7 +25,7 @@ from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.calibration.data import Images, Progress, run, sample
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.trace import Trace, size_of
-from qcompiler.passes.folding.linear import columns
+from qcompiler.passes.folding.linear import weights_by_channel
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.logits import logits
@@ -221,7 +221,7 @@ def _by_channel(group: FusionGroup, errors: Mapping[str, Array]) -> Array | floa
 
 def _gains(node: Node) -> Array | float:
     """Power of a layer's results by that of each channel it reads; NaN if it has no columns."""
-    weight = columns(node)
+    weight = weights_by_channel(node)
     if weight is None:
         return np.nan
     gains: Array = np.square(weight, dtype=np.float64).sum(axis=(0, *range(2, weight.ndim)))

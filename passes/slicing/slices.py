@@ -18,7 +18,7 @@ from qcompiler.ir import Constant, Graph, Node, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, MaxPool, SumPool
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.linear import parameters
-from qcompiler.passes.folding.neighbours import copied, distributed, rebiased
+from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum, with_bias
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
 from .replicas import ReplicaRewriter
@@ -54,17 +54,17 @@ def slice_name(name: str, index: int) -> str:
     return f"{name}:slice{index}"
 
 
-def part_name(name: str) -> str:
+def unsliced_name(name: str) -> str:
     """Name of the value that something of this name is a slice of; else the name itself."""
     return _SLICE.sub("", name)
 
 
-def whole_name(name: str) -> str:
+def unsplit_name(name: str) -> str:
     """Name of the value that it is some channels of, or a slice of these; else the name itself."""
-    return _CHANNELS.sub("", part_name(name))
+    return _CHANNELS.sub("", unsliced_name(name))
 
 
-def sliced(graph: Graph, group: FusionGroup, width: float, count: int) -> Graph:
+def split_range(graph: Graph, group: FusionGroup, width: float, count: int) -> Graph:
     """The same function with a group's result in slices.
 
     All have the range ``0 .. width``; the values of the last one may go beyond.
@@ -94,7 +94,7 @@ class _SliceRewriter(ReplicaRewriter):
         """The nodes before the clip once more, their sum less by so many widths."""
         before, shifted = self.group.nodes[:-1], _shifted(self.group)
         assert shifted is not None
-        copies = copied(before, lambda name: self.name(name, index))
+        copies = copy_nodes(before, lambda name: self.name(name, index))
         return [
             self.with_shifted_bias(copy, index) if node is shifted else copy
             for node, copy in zip(before, copies, strict=True)
@@ -104,7 +104,7 @@ class _SliceRewriter(ReplicaRewriter):
         """A layer whose bias is less by so many widths."""
         bias = node.operands[-1]
         assert isinstance(bias, Constant)
-        return rebiased(node, bias.data - np.float32(index * self.width))
+        return with_bias(node, bias.data - np.float32(index * self.width))
 
     def like(self, node: Node, source: Value, index: int) -> Value:
         """All slices are alike."""
@@ -117,7 +117,9 @@ class _SliceRewriter(ReplicaRewriter):
 
     def rewrite_linear(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
         """A linear layer is the sum of what it makes of each."""
-        yield from distributed(node, sources, lambda index: self.name(node.result.name, index))
+        yield from distribute_over_sum(
+            node, sources, lambda index: self.name(node.result.name, index)
+        )
 
     def part(self, node: Node, index: int) -> Value:
         """A fresh value like a node's result."""

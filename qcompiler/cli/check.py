@@ -15,7 +15,7 @@ from qcompiler.ir import Graph, Node, size
 from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
-from qcompiler.passes.lower_activations import Fitted, LowerActivations, product_neurons
+from qcompiler.passes.lower_activations import ActivationFit, LowerActivations, product_neurons
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 
 _MEANING = {
@@ -75,7 +75,7 @@ def _told(
     return fate.kind, fate.reason or told
 
 
-def _fits(graph: Graph, given: argparse.Namespace) -> list[Fitted]:
+def _fits(graph: Graph, given: argparse.Namespace) -> list[ActivationFit]:
     """The line segments of every function and product, as compiling makes them."""
     options = {
         **{"t_max": given.t_max, "activation_error": given.activation_error},
@@ -89,16 +89,16 @@ def _fits(graph: Graph, given: argparse.Namespace) -> list[Fitted]:
     return []
 
 
-def _fitted(fits: list[Fitted]) -> dict[str, str]:
+def _fitted(fits: list[ActivationFit]) -> dict[str, str]:
     """By ONNX node: what its functions and products cost, and how far they are off."""
-    found: dict[str, list[Fitted]] = {}
+    found: dict[str, list[ActivationFit]] = {}
     for fit in fits:
         for name in fit.node.origin:
             found.setdefault(name, []).append(fit)
     return {name: _cost(group) for name, group in found.items()}
 
 
-def _cost(fits: list[Fitted]) -> str:
+def _cost(fits: list[ActivationFit]) -> str:
     neurons = sum(f.segments * size(f.node.result.type) * _squares(f.node) for f in fits)
     error = max(f.error for f in fits)
     count = fits[0].segments

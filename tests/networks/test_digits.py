@@ -26,7 +26,7 @@ from qcompiler.ir import (
 from qcompiler.ir.ann import Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode
-from qcompiler.ir.spiking.coding import decode, digit_of, encode, saturated
+from qcompiler.ir.spiking.coding import count_saturated, decode, digit_of, encode
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.ir.view import Reshape
 from qcompiler.passes.split_inputs import SplitInputs
@@ -82,7 +82,7 @@ def test_engines_agree(text: str, seed: int, digits: int, levels: int) -> None:
     found = program.measure(2 * batch)
     steps = program.measure(2 * batch, engine="steps")
     assert found.counters == steps.counters
-    assert found.counters.saturated >= saturated(first.code, 2 * batch)
+    assert found.counters.saturated >= count_saturated(first.code, 2 * batch)
     for source in netlist_of(spiking).sources:  # as the module that is taken along has it
         op = next(op for op, _ in encoders(spiking) if op.digit == source.digit)
         expected = digit_of(op, encode(op.code, batch))

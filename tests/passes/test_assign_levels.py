@@ -29,7 +29,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes import Pipeline
 from qcompiler.passes.assign_levels import AssignLevels
-from qcompiler.passes.quantization.levels import coded
+from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.search.latency import Windows
 from tests.support.random_networks import LOIHI, PHASES, compiled, random_batch, random_network
 from tests.support.spiking import equal_neurons, same_spikes
@@ -41,7 +41,7 @@ FOLDED = "fold-batchnorm,fold-linear"
 def allotted(graph: Graph, seed: int) -> tuple[Graph, tuple[int, ...]]:
     """A folded network whose values have 2 to 20 levels, at random."""
     graph = compiled(graph, FOLDED)
-    numbers = np.random.default_rng(seed).integers(2, 21, len(coded(graph))).tolist()
+    numbers = np.random.default_rng(seed).integers(2, 21, len(spiking_values(graph))).tolist()
     return AssignLevels(":".join(map(str, numbers)))(graph), tuple(numbers)
 
 
@@ -65,7 +65,7 @@ def same(graph: Graph, batch: Array) -> None:
 def test_engines_agree_with_a_t_max_for_each_tensor(seed: int, branches: bool) -> None:
     graph, numbers = allotted(random_network(seed, branches=branches), seed)
     batch = random_batch(graph, seed)
-    values = coded(graph)
+    values = spiking_values(graph)
     spiking = lowered(graph, batch[:4], LOIHI)
     same(spiking, 2 * batch)
     made = {node.result.name: node.result for node in spiking.nodes}
@@ -179,5 +179,5 @@ def test_clipped_outputs_keep_what_is_inside(softmax: bool) -> None:
     logits = changed.nodes[-2].result if softmax else changed.outputs[0]
     (found,) = evaluate(replace(changed, outputs=(logits,), output_names=()), batch)
     np.testing.assert_array_equal(found, real.clip(-1, 2))
-    assert [value.name for value in coded(changed)] == ["x", "relu", "y"]
+    assert [value.name for value in spiking_values(changed)] == ["x", "relu", "y"]
     assert compiled(small(softmax), "clip-outputs") == small(softmax)

@@ -15,12 +15,12 @@ from qcompiler.ir.snn import Convolve
 from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.spiking.integer_network import layers, weight_of
 from qcompiler.passes.calibration.trace import Trace, images_for
-from qcompiler.passes.equalize import relative, scaled
+from qcompiler.passes.equalize import relative_scales, scale_channels
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.integer_layer import code_of
-from qcompiler.passes.quantization.layer_fit import fit_of
+from qcompiler.passes.quantization.layer_fit import fit_layer
 from qcompiler.passes.quantization.least_squares import conjugate_gradients, coordinate_descent
-from qcompiler.passes.quantization.real_layer import Real, real_of
+from qcompiler.passes.quantization.real_layer import RealLayer, real_layer_of
 from qcompiler.passes.quantization.regression import LayerRegression
 from tests.support.random_networks import PHASES, compiled, random_batch, random_network
 
@@ -101,7 +101,7 @@ def test_equalised_channels_are_nearer_to_each_other() -> None:
 def test_scales_are_those_asked_for() -> None:
     graph = network()
     scales = np.array([1, 2, 4, 8, 1, 2, 4, 8], float)
-    changed = scaled(graph, {"relu0": scales})
+    changed = scale_channels(graph, {"relu0": scales})
     before, after = (g.nodes[0].operands[1] for g in (graph, changed))
     assert isinstance(before, Constant) and isinstance(after, Constant)
     ratio = before.data / after.data
@@ -109,7 +109,9 @@ def test_scales_are_those_asked_for() -> None:
 
 
 def test_silent_channels_get_a_middling_scale_and_quiet_ones_a_small_one() -> None:
-    np.testing.assert_allclose(relative(np.array([0.0, 1, 2, 2, 4, 1e-4])), [1, 0.5, 1, 1, 2, 0.25])
+    np.testing.assert_allclose(
+        relative_scales(np.array([0.0, 1, 2, 2, 4, 1e-4])), [1, 0.5, 1, 1, 2, 0.25]
+    )
 
 
 @pytest.mark.parametrize("options", [{"effort": 0}, {"calibration": None, "effort": 1}])
@@ -148,11 +150,11 @@ def test_a_fitted_layer_is_closer_to_the_real_one() -> None:
     group = next(fusion_groups(ranged))
     assert isinstance(group.result.type, Tensor) and group.result.type.range is not None
     behind = code_of(group.result.type.shape, 4, group.result.type.range)
-    before, real = trace.before_clip(group), real_of(group, [(code,)])
-    fit = fit_of(group, real, (code,), behind, [levels], before)
+    before, real = trace.before_clip(group), real_layer_of(group, [(code,)])
+    fit = fit_layer(group, real, (code,), behind, [levels], before)
     assert fit is not None
 
-    def missed(layer: Real) -> float:
+    def missed(layer: RealLayer) -> float:
         (branch,) = layer.branches
         assert isinstance(branch.synapse, Convolve)
         sums = convolve(decode(code, levels), branch.weight, branch.synapse, 1)
