@@ -42,8 +42,8 @@ class AssignLevels(Pass):
         if len(self.numbers) != len(values):
             found = ", ".join(f"%{value.name}" for value in values)
             raise PipelineError(
-                f"assign-levels has levels for {len(self.numbers)} values, but {len(values)} "
-                f"will be spikes: {found}"
+                f"assign-levels lists levels for {len(self.numbers)} values, but {len(values)} "
+                f"values become spikes: {found}"
             )
         own = {v.name: n or None for v, n in zip(values, self.numbers, strict=True)}
 

@@ -76,9 +76,9 @@ def _meeting(arrivals: list[tuple[int, int]], delay: int, node: Node) -> int:
             return read
     raise UnsupportedModel(
         Diagnostic(
-            f"branches never meet with synapses that delay by {delay} steps at most",
+            f"branches never meet: synapses delay by at most {delay} steps",
             node.origin,
-            "allow longer delays in assign-windows",
+            "raise the option delay of assign-windows",
         )
     )
 

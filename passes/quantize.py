@@ -215,7 +215,7 @@ class _Quantizer:
         first, *others = self.spikes[value.name]
         if others:
             raise UnsupportedModel(
-                f"only sums can read %{value.name} by its digits: use split-inputs{{digits=1}}"
+                f"only sums can read the digits of %{value.name}: use split-inputs{{digits=1}}"
             )
         return first
 
@@ -231,7 +231,11 @@ class _Quantizer:
         names = [branch.source.name for branch in group.branches]
         if any(name not in self.spikes for name in names):
             raise UnsupportedModel(
-                Diagnostic("a layer behind softmax or argmax has no spiking form", group.origin)
+                Diagnostic(
+                    "a layer behind softmax or argmax has no spiking form",
+                    group.origin,
+                    "end the model at softmax or argmax; run the other layers on the host",
+                )
             )
         sources = [self.spikes[name] for name in names]
         code = self.code(group.result, group.origin)

@@ -152,7 +152,9 @@ def sender(graph: Graph, operand: Operand) -> Node:
     while node is not None and isinstance(node.op, View):
         node = graph.producer(node.operands[0])
     if node is None:
-        raise TypeError(f"%{operand.name} comes from no population")
+        raise TypeError(
+            f"%{operand.name} has no sender: it does not come from an encoder, gate or population"
+        )
     return node
 
 

@@ -27,17 +27,21 @@ def check_effort(effort: int) -> None:
 def check(graph: Graph, data: Images) -> None:
     """Raise DataError unless there is one batch of finite numbers for each input."""
     if len(data) != len(graph.inputs):
-        raise DataError(f"{len(data)} calibration arrays for {len(graph.inputs)} inputs")
+        raise DataError(
+            f"{len(data)} calibration arrays are given for {len(graph.inputs)} model inputs"
+        )
     for value, array in zip(graph.inputs, data, strict=True):
         if len(array) == 0:
             raise DataError("the calibration data are empty")
         if array.shape[1:] != value.type.shape:
             raise DataError(
-                f"calibration data of shape {array.shape[1:]} do not fit the input "
-                f"{value.name} of shape {value.type.shape}"
+                f"calibration samples have shape {array.shape[1:]}, but input "
+                f"{value.name} expects {value.type.shape}"
             )
         if not is_finite_float32(array):
-            raise DataError("the calibration data hold NaN, infinite or other than real numbers")
+            raise DataError(
+                "the calibration data contain NaN, infinities or values that are not real numbers"
+            )
 
 
 def sample(data: Images, count: int) -> Images:
@@ -82,7 +86,7 @@ def run_precisely(graph: Graph, data: Images) -> Array:
 
 def _finite(name: str, array: Array) -> Array:
     if not np.isfinite(array).all():
-        raise DataError(f"%{name} becomes NaN or infinite on the calibration data")
+        raise DataError(f"%{name} is NaN or infinite for some calibration samples")
     return array
 
 

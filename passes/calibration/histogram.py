@@ -29,7 +29,9 @@ class Histogram:
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
         largest = max(abs(self.low), abs(self.high))
         if largest > 1 / _TINY:
-            raise DataError(f"values reach {largest:g}, which no code can hold")
+            raise DataError(
+                f"calibration values reach {largest:g}: the largest supported magnitude is 1e30"
+            )
         self._grow(largest if largest > _TINY else 0.0)
         if self.reach:
             bins = ((flat + np.float32(self.reach)) * np.float32(_BINS / 2 / self.reach)).astype(

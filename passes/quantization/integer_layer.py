@@ -72,7 +72,9 @@ def code_of(
         )
     scale = (high - low) / (t_max - 1)
     if not (scale < 1 / _NARROW and abs(low) < scale * _FAR_OFF):
-        raise UnsupportedModel(f"values from {low:g} to {high:g} cannot be told apart in levels")
+        raise UnsupportedModel(
+            f"the range {low:g} to {high:g} is too wide, or too far from zero, for levels"
+        )
     return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
 
 
@@ -159,7 +161,7 @@ def integer_layer_of(
         steepest = lower if common else slope
     raise UnsupportedModel(
         Diagnostic(
-            "the potentials, or the inputs of one step, of a population do not fit the target",
+            "the membrane potentials, or the inputs of one step, exceed the limits of the target",
             group.origin,
             "use a smaller --t-max or fewer --weight-bits",
         )
@@ -212,8 +214,8 @@ def _slope(
     ) > limits.weight + 0.5:
         raise UnsupportedModel(
             Diagnostic(
-                f"one level of an input moves an output by {worst * gain:.0f} levels, "
-                f"weights go to {limits.weight}",
+                f"one input level changes an output by {worst * gain:.0f} levels, "
+                f"but the largest integer weight is {limits.weight}",
                 group.origin,
                 "use a larger --t-max or more --weight-bits, or calibrate with more typical data",
             )

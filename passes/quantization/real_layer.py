@@ -90,7 +90,11 @@ def _linear(branch: Branch, source: Spikes, rank: int) -> LinearSynapse:
 def _pad(node: Node, op: Pad, shape: tuple[int, ...]) -> LinearSynapse:
     if abs(op.value) > _FAR:
         raise UnsupportedModel(
-            Diagnostic("padding with minus infinity stands before no max pool", node.origin)
+            Diagnostic(
+                "only a max pool can read padding with minus infinity",
+                node.origin,
+                "pad with a finite value, or put a max pool behind the pad",
+            )
         )
     rank = len(shape)
     begins, ends = op.pads[:rank], op.pads[rank:]

@@ -141,8 +141,11 @@ def test_pieces_of_a_function_have_its_levels() -> None:
 @pytest.mark.parametrize(
     ("levels", "message"),
     [
-        ("4:4", "assign-levels has levels for 2 values, but 3 will be spikes: %x, %relu, %y"),
-        ("4:1:4", "t_max must be at least 2"),
+        (
+            "4:4",
+            "assign-levels lists levels for 2 values, but 3 values become spikes: %x, %relu, %y",
+        ),
+        ("4:1:4", "t_max must be between 2 and"),
         ("4:a:4", "invalid literal"),
     ],
 )

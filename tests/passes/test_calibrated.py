@@ -198,7 +198,7 @@ def test_margins_of_channels_fit_together() -> None:
     ("row", "factor", "more", "message"),
     [
         ("highest", 4, 0, "could fire before its read step"),
-        ("final", 4, 0, "misses potentials|contradict|resting"),
+        ("final", 4, 0, "misses membrane potentials|contradict|at rest"),
         ("lowest", 50, 0, "the membrane of"),
         ("rise", 50, 1 << 20, "the current|the input of one step|inputs"),
         ("least", 50, -(1 << 14), "the input of one step"),
