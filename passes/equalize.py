@@ -1,9 +1,9 @@
-"""Give every channel its own scale, at no cost.
+"""Cross-layer equalization: give every channel its own scale, without extra neurons or synapses.
 
-All channels of a tensor are coded by the same levels. Divided by s_c behind the layer that makes
-it, and multiplied by s_c in front of every layer that reads it, channel c is coded with a scale of
-its own; both factors fold into weights, so that the network computes the same real function.
-The equalisation of Nagel et al., arXiv 1906.04721, with ranges from data.
+All channels of a tensor share one quantization scale. The pass divides channel c by s_c behind the
+layer that computes it, and multiplies it by s_c before every layer that reads it. Both factors fold
+into weights, so the real function stays the same. The method is that of Nagel et al., arXiv
+1906.04721, with ranges from calibration data.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from .base import HIDDEN, Pass
 from .fold_linear import FoldLinear
 from .normalize import measured_name
 
-_QUIET = 0.25  # of the median scale: what almost never speaks gets no finer levels
+_QUIET = 0.25  # smallest scale, relative to the median: nearly silent channels get no finer levels
 
 
 @dataclass(frozen=True)
 class Equalize(Pass):
     """Scale channels so that one range of levels suits them all.
 
-    Of every channel behind a ReLU the range of least squared error in ``t_max`` levels is found on
-    ``calibration``, one batch an input, ``images x shape``. Without data, or with ``effort`` 0,
-    nothing changes. Raises DataError if the data do not fit, are empty or not finite.
+    For every channel behind a ReLU, the pass finds the range with the least squared error for
+    ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``. Without data, or
+    with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or not
+    finite.
     """
 
     name: ClassVar[str] = "equalize"
@@ -52,7 +53,7 @@ class Equalize(Pass):
         check_levels(self.t_max)
 
     def __call__(self, graph: Graph) -> Graph:
-        """Measure, then scale what every reader can scale back."""
+        """Measure, then scale the channels whose readers can all undo the scale."""
         chosen = {g.result.name: g for g in fusion_groups(graph) if _can_scale(graph, g)}
         if self.calibration is None or self.effort == 0 or not chosen:
             return graph

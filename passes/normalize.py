@@ -1,8 +1,9 @@
-"""Find the range that the levels of every tensor must cover.
+"""Choose the quantization range of every tensor that becomes spikes.
 
-With calibration data the network runs once, on onnxruntime, and a histogram of every tensor is
-kept: ``percentile`` cuts it, ``mse`` takes the range whose rounding to t_max levels has the least
-squared error. Without data the range is the widest that the weights allow (interval bounds).
+With calibration data, the network runs once on onnxruntime and the pass collects a histogram of
+every tensor. The method ``percentile`` cuts the tails of the histogram; ``mse`` takes the range with
+the least squared rounding error for t_max levels. Without data, interval arithmetic over the weights
+gives the widest possible range.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from .base import HIDDEN, Pass
 class Normalize(Pass):
     """Give every tensor that will be spikes a range.
 
-    ``calibration`` holds one batch an input, ``images x shape``; without it, ``low`` and ``high``
-    bound the inputs. ``t_max`` and ``output_t_max`` are those of `quantize`; the levels of an input
-    that holds whole numbers, fewer than there are levels, stand for whole numbers. Layers whose
-    results have a range already keep it. Raises DataError if the data do not fit, are empty or not
-    finite.
+    ``calibration`` holds one array per input, ``images x shape``; without it, ``low`` and ``high``
+    bound the inputs. ``t_max`` and ``output_t_max`` are those of `quantize`. If an input holds
+    integers that span fewer values than there are levels, its scale is 1: one level per integer.
+    Layers whose results already have a range keep it. Raises DataError if the data do not fit, are
+    empty or not finite.
     """
 
     name: ClassVar[str] = "normalize"
@@ -103,7 +104,7 @@ class Normalize(Pass):
         return histograms
 
     def _domain(self, histogram: Histogram) -> Range:
-        """Where line segments are fitted: tails cost a segment, so they are kept by mse."""
+        """The domain of a fitted function: ``mse`` keeps the tails, which cost only a segment."""
         if self.method == "percentile":
             return histogram.percentile(self.percentile)
         return histogram.low, histogram.high
@@ -120,7 +121,7 @@ class Normalize(Pass):
 
 
 def measured_name(graph: Graph, value: Value) -> str:
-    """The value whose distribution counts: behind a max pool, if nothing else reads this one."""
+    """Name of the value to measure: the max pool behind this one, if it is the only reader."""
     user = graph.only_user(value)
     if user is not None and isinstance(user.op, MaxPool):
         return measured_name(graph, user.result)
