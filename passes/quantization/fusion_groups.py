@@ -1,4 +1,7 @@
-"""Which tensor-level nodes one population will do together."""
+"""Operator fusion: the tensor-level nodes that one population of neurons computes.
+
+A group is a sum of linear branches, an optional gain and an optional clip (the activation).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _LINEAR = Conv | Dense | SumPool | Pad | Affine
 
 @dataclass(frozen=True)
 class Branch:
-    """A linear map of a source; without one the source itself."""
+    """A linear operator and its source; ``linear`` is None if the source is added as it is."""
 
     linear: Node | None
     source: Value
@@ -24,9 +27,9 @@ class Branch:
 
 @dataclass(frozen=True)
 class FusionGroup:
-    """A sum of branches, a positive gain behind it and a clip behind both.
+    """A sum of branches, then a positive gain, then a clip.
 
-    Sum, gain and clip may be missing. ``nodes`` holds what is there, in order.
+    Sum, gain and clip are optional. ``nodes`` holds the existing nodes in order.
     """
 
     branches: tuple[Branch, ...]
@@ -42,7 +45,7 @@ class FusionGroup:
 
     @property
     def result(self) -> Value:
-        """The value that the population will code."""
+        """The value that the population represents."""
         return self.nodes[-1].result
 
     @property
@@ -52,7 +55,7 @@ class FusionGroup:
 
 
 def fusion_groups(graph: Graph) -> Iterator[FusionGroup]:
-    """The populations-to-be of a graph, in order."""
+    """The fusion groups of a graph, in order; each becomes one population."""
     taken: set[str] = set()
     for node in graph.nodes:
         if node.result.name in taken:
@@ -78,7 +81,7 @@ def _group(graph: Graph, node: Node) -> FusionGroup | None:
 
 
 def _branch(graph: Graph, node: Node, operand: Operand | None) -> Branch:
-    """What a sum, or (without an operand) a clip, takes in."""
+    """The branch that an operand of a sum, or (``operand`` None) the input of a clip, is."""
     linear = graph.producer(operand) if operand else None
     if linear and isinstance(linear.op, _LINEAR) and graph.only_user(linear.result) is node:
         return Branch(linear, _source(linear))
@@ -112,7 +115,7 @@ def _positive(gain: Node) -> bool:
 
 
 def is_network_output(graph: Graph, value: Value) -> bool:
-    """Whether a value, or a mere view of it or its maximum's index, is an output of the graph."""
+    """Whether a value is an output, possibly behind views, softmax, argmax or concatenation."""
     if graph.is_output(value):
         return True
     host = Softmax | ArgMax | Concat | View

@@ -1,4 +1,9 @@
-"""The integers of one population: weights, bias and slope from real ones."""
+"""Quantize one fusion group: its integer weights W, bias B and slope D.
+
+`integer_layer_of` is the entry point. `code_of` computes scale and zero point, ``_slope`` the slope
+D, and ``_rounded`` the weights W and the bias B. If the membrane or the input of one step exceeds a
+limit of the target, `integer_layer_of` lowers the slopes and tries again.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +42,7 @@ _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the com
 
 
 class BranchSynapses(NamedTuple):
-    """Synapses with integer weights W from the source of one of a group's branches."""
+    """Synapses with integer weights W from the source of the branch with this index."""
 
     branch: int
     synapse: Synapse
@@ -46,9 +51,9 @@ class BranchSynapses(NamedTuple):
 
 @dataclass(frozen=True)
 class IntegerLayer:
-    """Synapses, bias B and slope D of a population; B and D, int64, spread over it.
+    """Synapses, bias B and slope D of a population; B and D are int64 and broadcast over it.
 
-    It fits its target for inputs that are ``calibrated``, or for all.
+    The limits of the target hold within the bounds ``calibrated``; None means for all inputs.
     """
 
     synapses: tuple[BranchSynapses, ...]
@@ -60,9 +65,10 @@ class IntegerLayer:
 def code_of(
     shape: tuple[int, ...], t_max: int, bounds: Range, highest: float | None = None
 ) -> Spikes:
-    """The code whose levels span a range, with a level that is exactly zero if the range has 0.
+    """Scale and zero point whose levels span a range; 0 is a level if the range contains it.
 
-    ``highest`` is the upper bound of the clip that made the values, if there is one.
+    ``highest`` is the upper bound of the clip in front, if any. Raises UnsupportedModel if the range
+    is too wide or too far from zero.
     """
     low, high = bounds
     if not high - low > _NARROW:
@@ -79,7 +85,7 @@ def code_of(
 
 
 def check_levels(t_max: int, **ends: int) -> None:
-    """Raise ValueError unless values, and the ends, can have so many levels; 0 is no choice."""
+    """Raise ValueError unless ``t_max``, and ``ends`` (0: default), are supported level counts."""
     if not 2 <= t_max <= _MOST_LEVELS:
         raise ValueError(f"t_max must be between 2 and {_MOST_LEVELS}, not {t_max}")
     for name, levels in ends.items():
@@ -88,9 +94,10 @@ def check_levels(t_max: int, **ends: int) -> None:
 
 
 def output_levels(t_max: int, chosen: int, shape: tuple[int, ...]) -> int:
-    """Levels of an output: as chosen, else enough to tell the largest from the second largest.
+    """Levels of an output: ``chosen``, or if 0 the default.
 
-    That takes more, the more channels there are: one for each, from 64 to 256.
+    The default is t_max, but at least one level per channel between 64 and 256: the more classes,
+    the more levels it takes to separate the largest logit from the second largest.
     """
     fewest, most = _OUTPUT_LEVELS
     return chosen or max(t_max, fewest, min(shape[0] if shape else 1, most))
@@ -102,7 +109,7 @@ class Rounding(Protocol):
     def __call__(
         self, ratios: list[ScaledWeights], slope: Array, limit: int
     ) -> tuple[Weights, Array]:
-        """Integer weights of every branch, and what to add to the real bias."""
+        """Integer weights of every branch, and a correction of the real bias."""
         ...
 
 
@@ -120,11 +127,12 @@ def integer_layer_of(
     rounding: Rounding = nearest,
     observe: Observe | None = None,
 ) -> IntegerLayer:
-    """Quantise one group, given in real numbers.
+    """Quantize one fusion group.
 
-    ``sources`` are the codes of its branches' sources, in order. Where a proof for all inputs would
-    cost bits of weights, ``observe`` says what calibration data do with given weights. Raises
-    UnsupportedModel if a weight needs more bits than there are.
+    ``real`` holds its weights, bias and gain in real numbers, ``sources`` the codes of the branches'
+    sources in order, ``code`` that of the result. If a proof of the limits for all inputs would cost
+    weight bits, ``observe`` measures the bounds on calibration data. Raises UnsupportedModel, with
+    the ONNX nodes, if weights or membrane potentials do not fit the limits.
     """
     ratios = ratios_of(real, sources, code, limits.weight)
     slope = _slope(ratios, real, limits, group, code.t_max)
@@ -177,7 +185,7 @@ def _rounded(
     rounding: Rounding,
     limits: Limits,
 ) -> tuple[Weights, Array, Array]:
-    """Integer weights of every branch, and bias and slope of the neurons, with given slopes."""
+    """Integer weights W of every branch, bias B and slope of the neurons, for given slopes D."""
     weights, shift = rounding(ratios, slope, limits.weight)
     offset = ((real.bias + shift) / code.scale).astype(np.float64)
     neuron = np.maximum(np.rint(slope / real.gain), 1)
@@ -191,7 +199,7 @@ def _rounded(
 def _parts(
     branches: tuple[LinearSynapse, ...], weights: tuple[Array, ...], limit: int
 ) -> Iterator[BranchSynapses]:
-    """Weights beyond the limit are split over several synapses."""
+    """Split weights beyond the limit over several parallel synapses."""
     for index, (branch, weight) in enumerate(zip(branches, weights, strict=True)):
         rest = weight
         while rest.max() > limit or rest.min() < -limit:
@@ -204,10 +212,10 @@ def _parts(
 def _slope(
     ratios: list[ScaledWeights], real: RealLayer, limits: Limits, group: FusionGroup, levels: int
 ) -> Array:
-    """Largest slope of each output, or neuron, that keeps its weights within their bits.
+    """The largest slope of each output channel, or neuron, that keeps weights within their bits.
 
-    In one step clocks lift neurons of smaller slopes to the threshold of the steepest: none is
-    steeper than that allows.
+    Clocks lift neurons of smaller slopes to the common threshold in one step, so the limit of the
+    input of one step bounds the slope as well.
     """
     if (worst := max(r.largest.max() / r.parts for r in ratios)) * (
         gain := real.gain.max()
@@ -225,9 +233,9 @@ def _slope(
 
 
 def _common_slope(ratios: list[ScaledWeights], levels: int, limits: Limits) -> int:
-    """One slope, or nearly, for all, where their weights leave room for more than `_slope` allows.
+    """One common slope for all channels, if their weights allow more than `_slope` does; else 0.
 
-    0 if they do not. It pays only if bounds are calibrated: those of a proof would shrink it.
+    It pays only with calibrated bounds: the bounds of a proof would lower it again.
     """
     highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.potential // levels)
     found = int(np.clip(_room(ratios, limits).min(), 0, highest))
@@ -235,13 +243,13 @@ def _common_slope(ratios: list[ScaledWeights], levels: int, limits: Limits) -> i
 
 
 def _cost(ratios: list[ScaledWeights], slope: Array, excess: Array, limits: Limits) -> float:
-    """The factor by which weights stay below their limit if slopes shrink; of most outputs."""
+    """Median factor by which weights stay below their limit if slopes shrink by ``excess``."""
     left = slope / np.maximum(per_slope(excess, slope.shape), 1)
     return float(np.median(_room(ratios, limits) / left))
 
 
 def _room(ratios: list[ScaledWeights], limits: Limits) -> Array:
-    """Largest real slope of each output, or neuron, that keeps its weights within their bits."""
+    """Largest real-valued slope of each output channel, or neuron, that its weights allow."""
     largest = np.max(np.broadcast_arrays(*(r.largest / r.parts for r in ratios)), axis=0)
     room: Array = np.full_like(largest, np.inf)
     np.divide(limits.weight, largest, out=room, where=largest > _NO_WEIGHT)
