@@ -36,8 +36,8 @@ class Equalize(Pass):
     """Scale channels so that one range of levels suits them all.
 
     For every channel behind a ReLU, the pass finds the range with the least squared error for
-    ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``. Without data, or
-    with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or not
+    ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``. Without data,
+    or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or not
     finite.
     """
 

@@ -1,9 +1,9 @@
 """Choose the quantization range of every tensor that becomes spikes.
 
 With calibration data, the network runs once on onnxruntime and the pass collects a histogram of
-every tensor. The method ``percentile`` cuts the tails of the histogram; ``mse`` takes the range with
-the least squared rounding error for t_max levels. Without data, interval arithmetic over the weights
-gives the widest possible range.
+every tensor. The method ``percentile`` cuts the tails of the histogram; ``mse`` takes the range
+with the least squared rounding error for t_max levels. Without data, interval arithmetic over the
+weights gives the widest possible range.
 """
 
 from __future__ import annotations

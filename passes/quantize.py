@@ -76,12 +76,13 @@ class Quantize(Pass):
 
     Limits of the target: ``weight_bits``; ``potential`` bounds the membrane and ``input`` the input
     of one step, in units of weights; ``even`` doubles weights, slopes and biases. If a proof of
-    these limits for all inputs would cost weight bits, the limits hold for the calibration data with
-    a margin. ``proved`` asks for the proof in all cases.
+    these limits for all inputs would cost weight bits, the limits hold for the calibration data
+    with a margin. ``proved`` asks for the proof in all cases.
 
-    ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (four times
-    the images) every layer is fitted to the quantized layers before it; with 0, or without data,
-    weights are rounded to nearest. Raises UnsupportedModel for operators without a spiking form.
+    ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (four
+    times the images) every layer is fitted to the quantized layers before it; with 0, or without
+    data, weights are rounded to nearest. Raises UnsupportedModel for operators without a spiking
+    form.
     """
 
     name: ClassVar[str] = "quantize"

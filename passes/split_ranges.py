@@ -1,9 +1,9 @@
-"""Code a value by several populations, each of which has a slice of its range.
+"""Represent a value by several populations, each of which covers a slice of its range.
 
-All have t_max levels and speak in the same window: the value has so many times the levels, and
-nothing takes longer. That costs the neurons of the value once more for each slice, and the synapses
-to and from them, so it is done for bottlenecks: values that bring in much noise for the neurons
-they have. (Zhao et al., arXiv 1901.09504, split single channels, for the sake of outliers.)
+All slices have t_max levels and spike in the same window, so n slices give n times the levels
+without extra latency. Each slice needs another copy of the neurons and of the synapses to and from
+them. So the pass splits only bottlenecks: values whose rounding noise is high for their number of
+neurons. Zhao et al., arXiv 1901.09504, split single channels in a similar way to handle outliers.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ from .base import HIDDEN, Pass
 
 OnChannelSplit: TypeAlias = "Callable[[str, list[int]], None] | None"
 
-_QUIET = 1 / 400  # noise of a whole network, relative to its sums, that needs no mending
-_WORTH = 2.5  # share of the noise saved over share of the neurons added; longer windows save 2
-_FEW = 10  # with fewer levels shares are those of (t_max / 10)^2 of the noise: it grows like this
+_QUIET = 1 / 400  # noise of a network, relative to the variance of its sums, that is low enough
+_WORTH = 2.5  # least ratio of noise saved to neurons added, both as shares
+_FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
 _MOST = 16  # slices
-_IMAGES = 256  # more tell little
+_IMAGES = 256  # more change little
 
 
 @dataclass(frozen=True)
 class SplitRanges(Pass):
-    """Split the range of values that bring in much noise for their neurons.
+    """Split the range of values whose rounding noise is high for their number of neurons.
 
-    The noise that rounding to ``t_max`` levels brings in is measured on ``calibration``, one batch
-    an input, ``images x shape``. A value, or some channels of it, has so many ``slices`` at most,
-    each a population. Without data, or with ``effort`` 0, nothing changes. ``note`` is told the
-    name of every value that holds some channels of another, and which these are. Raises DataError
-    if the data do not fit, are empty or not finite.
+    The pass measures the noise of rounding to ``t_max`` levels on ``calibration``, one array per
+    input, ``images x shape``. A value, or some of its channels, gets at most ``slices``
+    populations. Without data, or with ``effort`` 0, nothing changes. If some channels of a value
+    become a value themselves, ``note`` is called with its name and the indices of the channels.
+    Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "split-ranges"
@@ -90,7 +90,7 @@ class SplitRanges(Pass):
     def _slicings(
         self, graph: Graph, names: list[str], found: dict[str, Noise]
     ) -> list[tuple[str, Slicing, Array]]:
-        """The values that can be split and bring in noise, their slices, and the loud channels."""
+        """The values to split, the slices of each, and the order of its noisiest channels."""
         if sum(one.sums for one in found.values()) < _QUIET:
             return []
         noise = shares(found)
@@ -113,7 +113,7 @@ class SplitRanges(Pass):
         loud: Array,
         width: Callable[[int], float],
     ) -> Graph:
-        """A value in slices, its loud channels apart from the others."""
+        """Split one value into slices, its noisiest channels separately."""
         parts = [(name, slicing.slices)]
         if slicing.loud:
             channels = np.arange(_group(graph, name).result.type.shape[0])
@@ -131,12 +131,12 @@ class SplitRanges(Pass):
 
 
 def _width(histogram: Histogram, levels: int, count: int) -> float:
-    """The range of each of so many slices."""
+    """The range of each slice."""
     return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0))[1] / count
 
 
 def _bottleneck(graph: Graph, name: str, found: Noise, noise: float, neurons: float) -> Bottleneck:
-    """A value of which each channel has a choice, if it can be parted."""
+    """The noise of a value per channel, or in total if its channels cannot be separated."""
     total = found.channels.sum()
     if not can_split_channels(graph, _group(graph, name)) or not total > 0:
         return Bottleneck(np.array([noise]), neurons)

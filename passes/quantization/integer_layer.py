@@ -67,8 +67,8 @@ def code_of(
 ) -> Spikes:
     """Scale and zero point whose levels span a range; 0 is a level if the range contains it.
 
-    ``highest`` is the upper bound of the clip in front, if any. Raises UnsupportedModel if the range
-    is too wide or too far from zero.
+    ``highest`` is the upper bound of the clip in front, if any. Raises UnsupportedModel if the
+    range is too wide or too far from zero.
     """
     low, high = bounds
     if not high - low > _NARROW:
@@ -129,10 +129,10 @@ def integer_layer_of(
 ) -> IntegerLayer:
     """Quantize one fusion group.
 
-    ``real`` holds its weights, bias and gain in real numbers, ``sources`` the codes of the branches'
-    sources in order, ``code`` that of the result. If a proof of the limits for all inputs would cost
-    weight bits, ``observe`` measures the bounds on calibration data. Raises UnsupportedModel, with
-    the ONNX nodes, if weights or membrane potentials do not fit the limits.
+    ``real`` holds its weights, bias and gain in real numbers, ``sources`` the codes of the
+    branches' sources in order, ``code`` that of the result. If a proof of the limits for all inputs
+    would cost weight bits, ``observe`` measures the bounds on calibration data. Raises
+    UnsupportedModel, with the ONNX nodes, if weights or membrane potentials do not fit the limits.
     """
     ratios = ratios_of(real, sources, code, limits.weight)
     slope = _slope(ratios, real, limits, group, code.t_max)

@@ -1,7 +1,8 @@
-"""One value as several, each of them some of its channels.
+"""Channel slices: replace one value by several, each of which holds some of its channels.
 
-Each is made by the rows of the layer that belong to its channels, and read by the columns. Where a
-residual sum reads the value, ones bring the channels back to their places.
+The rows of the layer's weight matrix are distributed over the values that compute the channels; its
+readers distribute their columns. Where a residual sum reads the value, a pointwise convolution with
+ones scatters the channels back to their positions.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from .slices import unsplit_name
 
 
 def can_split_channels(graph: Graph, group: FusionGroup) -> bool:
-    """Whether a group's layers have rows of their own for each channel, and its readers columns.
+    """Whether a group's layers have weight rows per channel, and its readers weight columns.
 
-    What holds some channels, or a slice, of another already is not taken apart again.
+    A value that is itself a slice, or holds some channels of another, is not split again.
     """
     name = group.result.name
     layers = (branch.linear for branch in group.branches if branch.linear)
@@ -64,10 +65,10 @@ def channels_name(name: str, index: int) -> str:
 
 
 def split_channels(graph: Graph, group: FusionGroup, chosen: Sequence[Array]) -> Graph:
-    """The same function with a group's result as several values, of these channels each.
+    """Replace a group's result by one value per entry of ``chosen``; the function stays the same.
 
-    ``chosen`` holds ascending indices for each of them, and every channel once. The group must be
-    one that `can_split_channels` allows.
+    Each entry holds ascending channel indices; every channel occurs once. `can_split_channels` must
+    hold for the group.
     """
     return _ChannelRewriter(graph, group, chosen).rewritten()
 
@@ -78,7 +79,7 @@ class _ChannelRewriter(ReplicaRewriter):
         self.chosen = chosen
 
     def producers(self, clip: Node) -> Iterator[Node]:
-        """The rows of the layers for each of them."""
+        """The layers with the weight rows of each set of channels."""
         made = tuple(self.some(clip.result, index) for index in range(len(self.chosen)))
         self.values[clip.result.name] = made
         for index, result in enumerate(made):
@@ -106,7 +107,7 @@ class _ChannelRewriter(ReplicaRewriter):
     def taken(
         self, operands: Sequence[Operand], index: int, renamed: dict[str, Operand]
     ) -> Iterator[Node]:
-        """Some channels of what no layer of the group has made."""
+        """Select channels of operands that do not come from a layer of the group."""
         for operand in operands:
             if isinstance(operand, Value) and operand.name not in renamed:
                 some = self.some(operand, index)
@@ -114,11 +115,11 @@ class _ChannelRewriter(ReplicaRewriter):
                 yield Node(Take(0, tuple(map(int, self.chosen[index]))), (operand,), result)
 
     def like(self, node: Node, source: Value, index: int) -> Value:
-        """Pools keep channels apart."""
+        """The channels of the pooled value; pools treat channels independently."""
         return self.some(node.result, index)
 
     def rewrite_add(self, node: Node) -> Iterator[Node]:
-        """What a sum reads has all channels, where the others are zero."""
+        """Extend each operand to all channels, with zeros for the missing ones."""
         one, none = np.eye(node.result.type.shape[0]), np.zeros(())
         operands: list[Operand] = []
         for number, operand in enumerate(node.operands):
@@ -130,7 +131,7 @@ class _ChannelRewriter(ReplicaRewriter):
         yield replace(node, operands=tuple(operands))
 
     def rewrite_linear(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
-        """A linear layer is the sum of what its columns make of each."""
+        """Apply the matching weight columns to each value and add the results."""
         weight, bias = weights_by_channel(node), node.arrays[1]
         assert weight is not None
         parts = list(self.read(node, node.result.name, sources, weight, bias))
@@ -140,7 +141,7 @@ class _ChannelRewriter(ReplicaRewriter):
     def read(
         self, node: Node, name: str, sources: Sequence[Value], weight: Array, bias: Array
     ) -> Iterator[Node]:
-        """What columns of weights make of each; the first has the bias."""
+        """One linear node per value with its weight columns; the first has the bias."""
         ones = (1,) * (len(node.result.type.shape) - 1)
         pixel = Conv(ones, (0,) * 2 * len(ones), ones) if ones else Dense()
         op = node.op if isinstance(node.op, Conv | Dense) else pixel
@@ -153,7 +154,7 @@ class _ChannelRewriter(ReplicaRewriter):
             yield replace_weights(part, source, some, np.zeros_like(full) if index else full)
 
     def some(self, value: Value, index: int) -> Value:
-        """A fresh value for some channels of one."""
+        """A fresh value that holds some channels of another."""
         assert isinstance(value.type, Tensor)
         shape = (len(self.chosen[index]), *value.type.shape[1:])
         name = self.graph.fresh(channels_name(value.name, index))
