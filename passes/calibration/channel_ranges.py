@@ -1,4 +1,4 @@
-"""Samples of channels, and the range of levels that suits each."""
+"""Samples of every channel, and the quantization range of each."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _SHARES = np.linspace(1, 0.025, 40)
 
 
 class ChannelSample:
-    """Some values of every channel, spread evenly over images and places."""
+    """A random sample of every channel, spread evenly over images and positions."""
 
     def __init__(self, images: int) -> None:
         self.each = max(1, _KEPT // images)
         self.parts: list[Array] = []
 
     def add(self, batch: Array) -> None:
-        """Take some values of ``images x channels x ..``."""
+        """Add a sample of a batch, ``images x channels x ..``."""
         flat = batch.reshape(*batch.shape[:2], -1)
         places = np.random.default_rng(len(self.parts)).integers(
             0, flat.shape[2], (len(flat), min(self.each, flat.shape[2]))

@@ -1,4 +1,4 @@
-"""Calibration data: are they fit for a network, and what does it make of them."""
+"""Calibration data: check them against the network's inputs, and run the network on them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BATCH_BYTES = 1 << 26
 
 
 def check_effort(effort: int) -> None:
-    """Raise ValueError unless this is an effort that repairing accuracy may take."""
+    """Raise ValueError unless ``effort`` is 0, 1 or 2."""
     if effort not in (0, 1, 2):
         raise ValueError(f"effort must be 0, 1 or 2, not {effort}")
 
@@ -45,7 +45,7 @@ def check(graph: Graph, data: Images) -> None:
 
 
 def sample(data: Images, count: int) -> Images:
-    """So many frames of each array, or all, evenly spread: files are often sorted by class."""
+    """``count`` samples of each array, evenly spread, as files are often sorted by class."""
     places = np.linspace(0, len(data[0]) - 1, min(count, len(data[0]))).astype(int)
     return tuple(array[places] for array in data)
 
@@ -74,8 +74,8 @@ def run(
 def run_precisely(graph: Graph, data: Images) -> Array:
     """The output of a tensor-level graph, computed in double precision and kept in single.
 
-    It is the same number on nearly every machine, as what `run` finds is not: the last bits of
-    single-precision sums depend on the kernels that a processor has.
+    The result is the same on nearly every machine. The results of `run` are not: the last bits of
+    single-precision sums depend on the processor.
     """
     found: list[Array] = []
     for part in _batches(graph, data, None):

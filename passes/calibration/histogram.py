@@ -1,4 +1,4 @@
-"""Histograms that grow with their data, and the ranges they suggest."""
+"""Histograms with a growing range, and the quantization ranges derived from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TINY = 1e-30  # smaller values count as 0
 
 
 class Histogram:
-    """Counts of values in ``-reach .. reach``; reach doubles when data ask for it."""
+    """Counts of values in ``-reach .. reach``; reach doubles when values exceed it."""
 
     def __init__(self) -> None:
         self.counts = np.zeros(_BINS)
@@ -24,7 +24,7 @@ class Histogram:
         self.high = -np.inf
 
     def add(self, values: Array) -> None:
-        """Count a batch of finite values; DataError if they are too large for any code."""
+        """Count a batch of finite values; DataError if one exceeds 1e30 in magnitude."""
         flat = values.reshape(-1)
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
         largest = max(abs(self.low), abs(self.high))
@@ -53,7 +53,7 @@ class Histogram:
         return (np.arange(_BINS) + 0.5) * (2 * self.reach / _BINS) - self.reach
 
     def percentile(self, percent: float) -> Range:
-        """Range that leaves out the same share of values at each end that has any spread."""
+        """Range that cuts the same share of values at each end."""
         total = np.cumsum(self.counts)
         tail = (1 - percent / 100) * total[-1]
         low = self._centres[np.searchsorted(total, tail, side="right").clip(0, _BINS - 1)]

@@ -1,13 +1,13 @@
-"""Fit a layer to the quantised layers before it, on calibration data.
+"""Layer-wise reconstruction: bias correction and adaptive rounding on calibration data.
 
-The weights w of a layer become those that bring its sums over the quantised inputs x closest to
-the sums Y of the real network:
+The weights w of a layer are chosen so that its sums over the quantized inputs x are as close as
+possible to the sums Y of the real network:
 
     minimise  |x w + b - Y|^2 + ridge |w - w0|^2
 
-first over real numbers, then over the integers that the slopes allow (layer-wise reconstruction,
-as in AdaRound, arXiv 2004.10568, and GPTQ, arXiv 2210.17323; here the rounding is coordinate
-descent). What the levels of the result cut off of both sums is no error.
+The minimum is first taken over real numbers, then over integers times the scale of the weights, as
+in AdaRound, arXiv 2004.10568, and GPTQ, arXiv 2210.17323; here the rounding is coordinate descent.
+Differences that clipping to the levels of the result removes anyway are not counted.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from .regression import LayerRegression
 from .samples import SamplePositions, apply_weights, input_rows, sample_positions
 from .slopes import ScaledWeights
 
-_ENTRIES = 1 << 26  # of all rows, and of all Gram matrices, of one layer
-_FEWEST = 32  # rows that say anything
+_ENTRIES = 1 << 26  # most entries of the rows, and of the Gram matrices, of one layer
+_FEWEST = 32  # rows; fewer are too few to fit
 _SWEEPS = 3
 
 
 class LayerFit:
-    """A layer on the calibration data, and its weights as they are fitted.
+    """One layer with its calibration data and the fit of its weights and bias.
 
-    Weights in fitting are those of the branches ``fitted``, ``groups x outputs x inputs``.
+    Only the weights of the branches ``fitted`` change; arrays are ``groups x outputs x inputs``.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class LayerFit:
         self.moved, self.sums, self.bias = found
 
     def refitted(self) -> RealLayer:
-        """The layer with real weights fitted to its quantised inputs."""
+        """The layer with real weights and bias, fitted to its quantized inputs."""
         weights = self._split(self.start + self.moved)
         branches = tuple(
             branch._replace(weight=weights.get(index, branch.weight))
@@ -79,7 +79,7 @@ class LayerFit:
     def rounded(
         self, ratios: list[ScaledWeights], slope: Array, limit: int
     ) -> tuple[Weights, Array]:
-        """Integer weights, and what to add to the refitted bias: a `Rounding`."""
+        """Integer weights and a correction of the refitted bias; implements `Rounding`."""
         nearest = [ratio.rounded(slope) for ratio in ratios]
         units = {i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i in self.fitted}
         most = self._joined([np.full(r.weight.shape, limit * r.parts) for r in ratios])
@@ -99,7 +99,7 @@ class LayerFit:
         return tuple(integers), self._spread(bias - self.bias)
 
     def _joined(self, weights: Sequence[Array] | Mapping[int, Array]) -> Array:
-        """Weights of all branches as those of the fitted ones, side by side."""
+        """The weights of the fitted branches, concatenated along the inputs."""
         parts = [weights[index].astype(np.float64) for index in self.fitted]
         outputs = len(parts[0]) // self.blocks
         return np.concatenate([p.reshape(self.blocks, outputs, -1) for p in parts], axis=2)
@@ -112,7 +112,7 @@ class LayerFit:
         return {i: p.reshape(s) for i, p, s in zip(self.fitted, parts, shapes, strict=True)}
 
     def _at_middle(self, moved: Array) -> Array:
-        """What moves of the weights add to each output where all inputs are average."""
+        """The change of each output at the mean input, for a change of the weights."""
         found: Array = (moved @ self.middle.transpose(0, 2, 1)).reshape(-1)
         return found
 
@@ -128,9 +128,10 @@ def fit_layer(
     levels: Sequence[Array],
     before: Array,
 ) -> LayerFit | None:
-    """A fit of a group to the ``levels`` of its sources; None if none is apt.
+    """Fit a fusion group to the ``levels`` of its sources; None if it has no weights to fit.
 
-    ``before`` are its sums in the real network.
+    ``levels`` holds ``images x shape`` per source; ``before`` holds the sums of the real network,
+    ``images x outputs x space``. None also if the layer is too large or has too little data.
     """
     fitted = [real.branches[index] for index in _fitted(real)]
     if not fitted or group.gain is not None:
@@ -144,9 +145,9 @@ def fit_layer(
 
 
 def _fitted(real: RealLayer) -> tuple[int, ...]:
-    """The branches whose weights are fitted: those whose outputs share their inputs.
+    """Indices of the branches whose weights are fitted.
 
-    These are the layers without groups, or, if all have as many, those with groups.
+    All layers, if they have the same number of groups; else those without groups.
     """
     layers = {i: b for i, b in enumerate(real.branches) if not isinstance(b.synapse, Relay)}
     blocks = {index: _blocks(branch) for index, branch in layers.items()}
@@ -159,5 +160,5 @@ def _blocks(branch: LinearSynapse) -> int:
 
 
 def _like(array: Array, weight: Array) -> Array:
-    """One number an output, spread over a weight."""
+    """One number per output, broadcast to the shape of a weight."""
     return np.broadcast_to(array.reshape(-1, *(1,) * (weight.ndim - 1)), weight.shape)

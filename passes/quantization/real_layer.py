@@ -14,7 +14,7 @@ from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 
 from .fusion_groups import Branch, FusionGroup
 
-_FAR = 1e37  # beyond it a number stands for infinity
+_FAR = 1e37  # larger numbers count as infinite
 
 
 class LinearSynapse(NamedTuple):
@@ -58,7 +58,7 @@ def real_layer_of(group: FusionGroup, sources: Sequence[Sequence[Spikes]]) -> Re
 
 
 def _times(branch: LinearSynapse, scale: Array) -> LinearSynapse:
-    """A branch with a gain that does not vary over space in its weights."""
+    """Fold a gain per channel into the weights of a branch."""
     weight = branch.weight
     return branch._replace(weight=weight * scale.reshape(-1, *(1,) * (weight.ndim - 1)))
 

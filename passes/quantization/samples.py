@@ -1,4 +1,4 @@
-"""Rows of inputs and targets of a layer, at a sample of images and places."""
+"""Samples the rows of a layer's regression: inputs and targets at images and positions."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ROWS_AN_INPUT = 24
 
 @dataclass(frozen=True)
 class SamplePositions:
-    """Which image, and which place of the output, each row is."""
+    """The image and the output position of each row."""
 
     image: Array
     at: tuple[Array, ...]
 
     def of(self, array: Array) -> Array:
-        """``rows x channels`` of ``images x channels x space``, or of what spreads over it."""
+        """``rows x channels`` of an array that broadcasts to ``images x channels x space``."""
         image = self.image if len(array) > 1 else 0 * self.image
         axes = (at if n > 1 else 0 * at for at, n in zip(self.at, array.shape[2:], strict=True))
         chosen: Any = (image, slice(None), *axes)
@@ -35,7 +35,7 @@ class SamplePositions:
 def sample_positions(
     shape: tuple[int, ...], images: int, inputs: int, most: int
 ) -> SamplePositions:
-    """Random places, the same in every run, for layers with so many inputs a neuron."""
+    """Random positions, at most ``most``, the same in every run; ``inputs`` is the fan-in."""
     space = shape[1:]
     everywhere = images * int(np.prod(space))
     rows = min(most, int(np.clip(_ROWS_AN_INPUT * inputs, *_ROWS)))
@@ -47,7 +47,7 @@ def sample_positions(
 
 
 def input_rows(branch: LinearSynapse, values: Array, places: SamplePositions) -> Array:
-    """What each row's neuron sees through its synapses: ``groups x rows x inputs``."""
+    """The inputs of each row's neuron (im2col), ``groups x rows x inputs``."""
     synapse = branch.synapse
     assert not isinstance(synapse, Relay)
     if not isinstance(synapse, Convolve):
@@ -61,7 +61,7 @@ def input_rows(branch: LinearSynapse, values: Array, places: SamplePositions) ->
 def apply_weights(
     branch: LinearSynapse, weight: Array, values: Array, places: SamplePositions
 ) -> Array:
-    """What these weights make of it, in double precision: ``rows x outputs``."""
+    """The sums of a branch with these weights in double precision, ``rows x outputs``."""
     if isinstance(branch.synapse, Relay):
         return places.of(values).astype(np.float64) * places.of(weight[None])
     seen = input_rows(branch, values, places).astype(np.float64)

@@ -21,7 +21,7 @@ _ROUNDS = 64  # iterations; it converges earlier
 
 @dataclass(frozen=True)
 class Slicing:
-    """The slices of a value: ``more`` for its ``loud`` noisiest channels, ``slices`` for the others.
+    """Slices of a value: ``more`` for its ``loud`` noisiest channels, ``slices`` for the others.
 
     ``noise`` and ``neurons`` are those of the value with these slices.
     """
