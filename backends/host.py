@@ -11,7 +11,7 @@ from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, Population
-from qcompiler.ir.spiking.coding import decode, saturated, step_of
+from qcompiler.ir.spiking.coding import count_saturated, decode, step_of
 from qcompiler.ir.spiking.integer_network import (
     neuron_count,
     outputs,
@@ -131,7 +131,7 @@ def static_counters(graph: Graph) -> Counters:
 def saturated_inputs(graph: Graph, inputs: tuple[Array, ...]) -> int:
     """Number of input values outside the range of their code."""
     return sum(
-        saturated(node.op.code, x)
+        count_saturated(node.op.code, x)
         for value, x in zip(graph.inputs, inputs, strict=True)
         for node in graph.users(value)
         if isinstance(node.op, Encode) and _is_last_digit(node)

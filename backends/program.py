@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.ir import DataError, Graph, ProgramError, verify
-from qcompiler.ir.kernels import Array, is_single
+from qcompiler.ir.kernels import Array, is_finite_float32
 from qcompiler.ir.spiking.coding import step_of
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
 
@@ -126,7 +126,7 @@ class Program:
         if not len(inputs[0]):
             raise DataError("the data are empty")
         for array in inputs:
-            if not is_single(array):
+            if not is_finite_float32(array):
                 raise DataError("the data contain NaN, infinite or non-real values")
 
     def report(self) -> Report:

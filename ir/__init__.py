@@ -1,4 +1,9 @@
-"""The intermediate representation: one graph, a tensor level and a spiking level."""
+"""The intermediate representation: one graph type with a tensor level and a spiking level.
+
+Start with `types`, `ops` and `graph`; then `ann` (tensor operators), `view` (index operators) and
+`snn` (spiking operators). `rewrite` and `verify` serve the passes. The folders hold execution,
+text formats, and the arithmetic of spikes.
+"""
 
 from .diagnostics import (
     CompileError,

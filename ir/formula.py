@@ -47,16 +47,18 @@ def run(
     """Evaluate a formula over any kind of value.
 
     ``number`` makes a value of a constant, ``apply`` takes the name of a function and its
-    arguments. ValueError if the formula is none.
+    arguments. Raises ValueError if the formula is malformed.
     """
     stack: list[Any] = []
     tokens = formula.split()
     if len(tokens) > _MOST_TOKENS:
-        raise ValueError(f"a formula of {len(tokens)} words is too long")
+        raise ValueError(
+            f"a formula of {len(tokens)} tokens is too long: the limit is {_MOST_TOKENS}"
+        )
     for token in tokens:
         count = 1 if token in UNARY else 2 if token in BINARY else 0
         if len(stack) < count:
-            raise ValueError(f"{formula!r} is no formula")
+            raise ValueError(f"{formula!r} is not a valid postfix formula")
         if count:
             arguments = stack[-count:]
             del stack[-count:]
@@ -64,7 +66,7 @@ def run(
         else:
             stack.append(variable if token == "x" else number(float(token)))
     if len(stack) != 1:
-        raise ValueError(f"{formula!r} is no formula")
+        raise ValueError(f"{formula!r} is not a valid postfix formula")
     return stack[0]
 
 

@@ -214,6 +214,6 @@ def infer(op: Op, operands: tuple[Operand, ...], origin: Sequence[str] = ()) -> 
 
 def _check_places(value: Operand, places: Operand) -> None:
     if not isinstance(places, Constant) or not places.data.size:
-        raise ValueError("takes places as a constant")
+        raise ValueError("takes the indices as a constant")
     if places.data.min() < 0 or places.data.max() >= size(value.type):
-        raise ValueError(f"has places beyond the elements of {value.type.shape}")
+        raise ValueError(f"has indices beyond the elements of {value.type.shape}")

@@ -20,16 +20,16 @@ _CHUNK = 1 << 18  # elements of unrolled windows held at once; so many stay in t
 _BLOCK = 1 << 16  # integers summed at once
 
 
-def is_single(array: Array) -> bool:
-    """Whether an array holds real numbers that are finite in single precision."""
+def is_finite_float32(array: Array) -> bool:
+    """Whether an array holds integers, booleans, or floats that are finite as float32."""
     if array.dtype.kind != "f":
         return array.dtype.kind in "uib"
     with np.errstate(over="ignore"):
         return bool(np.isfinite(array.astype(np.float32, copy=False)).all())
 
 
-def of_rank(array: Array, rank: int) -> Array:
-    """An array that spreads over others of a rank, with that many axes."""
+def expand_to_rank(array: Array, rank: int) -> Array:
+    """Prepend axes of size 1 up to ``rank`` axes; the array broadcasts as before."""
     return array.reshape((1,) * (rank - array.ndim) + array.shape)
 
 

@@ -68,13 +68,13 @@ def expect_current(type_: Type) -> Current:
 
 
 def expect_broadcast(shape: tuple[int, ...], target: tuple[int, ...], what: str) -> None:
-    """Check that a constant of ``shape`` spreads over ``target`` without growing it."""
+    """Check that a constant of ``shape`` broadcasts to ``target``; ValueError if not."""
     try:
         fits = np.broadcast_shapes(shape, target) == target
     except ValueError:
         fits = False
     if not fits:
-        raise ValueError(f"{what} of shape {shape} does not spread over {target}")
+        raise ValueError(f"{what} of shape {shape} does not broadcast to {target}")
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,11 @@ class Sliding(Op):
         rank = len(space)
         sizes = (len(kernel), len(self.strides), len(self.dilations), len(self.pads) // 2)
         if any(found != rank for found in sizes) or len(self.pads) != 2 * rank:
-            raise ValueError(f"attributes do not fit {rank} spatial axes")
+            raise ValueError(f"kernel, strides, pads and dilations do not fit {rank} spatial axes")
         if min((*kernel, *self.strides, *self.dilations), default=1) < 1:
             raise ValueError("kernel, strides and dilations must be at least 1")
         if min(self.pads, default=0) < 0:
-            raise ValueError("negative padding")
+            raise ValueError("pads must not be negative")
         spans = (
             length + before + after - (k - 1) * dilation - 1
             for length, before, after, k, dilation in zip(
@@ -108,5 +108,5 @@ class Sliding(Op):
         if min(out, default=1) < 1:
             raise ValueError(f"kernel {kernel} is larger than its padded input {space}")
         if rank > _MOST_AXES or prod(out) * prod(kernel) > _MOST_TAPS:
-            raise ValueError(f"kernel {kernel} over {space} is beyond what can be computed")
+            raise ValueError(f"kernel {kernel} over {space} is too large")
         return out

@@ -19,11 +19,11 @@ _FINEST, _COARSEST = 1e-30, 1e30  # scales whose inverse single precision can ho
 
 def _check_levels(t_max: int) -> None:
     if not 2 <= t_max <= _MOST_LEVELS:
-        raise ValueError(f"t_max must be at least 2, and {_MOST_LEVELS} at most")
+        raise ValueError(f"t_max must be between 2 and {_MOST_LEVELS}, not {t_max}")
 
 
 def check_digits(digits: int) -> None:
-    """Raise ValueError unless a value can have so many digits."""
+    """Raise ValueError unless the number of digits is supported."""
     if not 1 <= digits <= _MOST_DIGITS:
         raise ValueError(f"digits must be between 1 and {_MOST_DIGITS}, not {digits}")
 

@@ -1,4 +1,4 @@
-"""Operations of both levels that only say how values are arranged: they cost nothing."""
+"""Index operators (reshape, transpose, gather) of both levels: they need no neurons."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class Reshape(Op):
         """Tensor or spikes to the same under another shape."""
         value = _arranged(operands)
         if prod(value.shape) != prod(self.shape):
-            raise ValueError(f"{value.shape} has not the elements of {self.shape}")
+            raise ValueError(
+                f"cannot reshape {value.shape} to {self.shape}: the numbers of elements differ"
+            )
         return replace(value, shape=self.shape).layout
 
 
@@ -65,9 +67,9 @@ class Take(Op):
 
 @dataclass(frozen=True)
 class Pick(Op):
-    """Elements chosen one by one: places in the operand's C order, as a constant of integers.
+    """Gathers single elements by flat index: a constant of integers counts in C order.
 
-    The general view, for what no chain of the others says in fewer words.
+    The most general view, used where no chain of the other views is shorter.
     """
 
     mnemonic: ClassVar[str] = "view.pick"
@@ -77,7 +79,7 @@ class Pick(Op):
         expect(2, operands)
         value, places = _arranged(operands[:1]), operands[1]
         if not isinstance(places, Tensor) or not places.dtype.startswith("i"):
-            raise ValueError(f"takes places as integers, got {places}")
+            raise ValueError(f"takes integer indices, got {places}")
         return replace(value, shape=places.shape).layout
 
 

@@ -1,4 +1,11 @@
-"""Passes: functions from graph to graph, one file each, named as the pass."""
+"""Passes: functions from graph to graph, one file each, named after the pass.
+
+Start with `base` (what a pass is), `built_in` (the passes and their order) and `pipeline` (how
+they run and what is verified around each). Then read the pass files in the order of `built_in`.
+The folders hold what the passes share: ``folding``, ``activations``, ``calibration``, ``slicing``,
+``scheduling`` and ``quantization``. Start at ``quantization/integer_layer.py`` for the weights,
+biases and thresholds of a layer.
+"""
 
 from .base import Pass
 from .built_in import BUILT_IN

@@ -1,4 +1,4 @@
-"""Give every value its own number of spike times."""
+"""Set the number of spike times of each value, where it differs from the network's t_max."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from qcompiler.ir import Graph, PipelineError, Tensor, Value
-from qcompiler.passes.quantization.levels import coded, retyped
+from qcompiler.passes.quantization.levels import map_values, spiking_values
 
 from .base import Pass
 
 
 @dataclass(frozen=True)
 class AssignLevels(Pass):
-    """Give every value that will be spikes a t_max of its own.
+    """Set the t_max of each value that becomes spikes.
 
-    ``levels`` are numbers with colons between, one for each value of `levels.coded`, in order, for
-    each digit of a value that has several; 0 leaves a value to the t_max of the network. Without
-    any, nothing changes. Raises PipelineError if there are more or fewer values.
+    ``levels`` lists the numbers with colons between them, one per value, in the order of
+    `levels.spiking_values`. For a value in digits, the number counts the levels of each digit. 0
+    keeps the t_max of the network. An empty list changes nothing. Raises PipelineError if the count
+    does not match.
     """
 
     name: ClassVar[str] = "assign-levels"
@@ -35,14 +36,14 @@ class AssignLevels(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Write the numbers into the types."""
-        values = coded(graph)
+        values = spiking_values(graph)
         if not self.numbers:
             return graph
         if len(self.numbers) != len(values):
             found = ", ".join(f"%{value.name}" for value in values)
             raise PipelineError(
-                f"assign-levels has levels for {len(self.numbers)} values, but {len(values)} "
-                f"will be spikes: {found}"
+                f"assign-levels lists levels for {len(self.numbers)} values, but {len(values)} "
+                f"values become spikes: {found}"
             )
         own = {v.name: n or None for v, n in zip(values, self.numbers, strict=True)}
 
@@ -51,4 +52,4 @@ class AssignLevels(Pass):
                 return value
             return replace(value, type=replace(value.type, t_max=own[value.name]))
 
-        return retyped(graph, change)
+        return map_values(graph, change)

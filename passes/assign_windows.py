@@ -1,8 +1,9 @@
-"""Give every population its window: it listens while its sources speak, and answers next.
+"""Schedule the network: set the input and output window of every population.
 
-A spike takes one step to the next population. Windows follow from longest paths over the graph of
-populations. Where branches meet, the spikes of the shorter ones are delayed so that all of them
-end together: by their synapses while these can, else by populations that pass levels on.
+A population integrates its inputs while its sources spike, and spikes right after that. A spike
+takes one step to the next population, so windows follow from longest paths over the graph. Where
+branches meet, the spikes of shorter branches are delayed: by synaptic delays as far as the target
+allows, beyond that by relay populations (see `scheduling.relays`).
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from qcompiler.ir import Diagnostic, Graph, Invariant, Node, UnsupportedModel
 from qcompiler.ir.snn import Connect, Convolve, Encode, First, Neuron, Relay
 from qcompiler.ir.spiking.integer_network import sender, spikes_of, spiking_nodes
 from qcompiler.ir.spiking.invariants import SCHEDULED, SPIKING
-from qcompiler.passes.scheduling.relays import Relays, lags
+from qcompiler.passes.scheduling.relays import Relays, relays_needed
 
 from .base import Pass
 
-_PATIENCE = 1 << 12  # steps that a window may be put off until all branches can meet
+_PATIENCE = 1 << 12  # most steps by which a window moves back so that branches can meet
 
 
 @dataclass(frozen=True)
 class AssignWindows(Pass):
     """Set the window of every neuron and the start of every encoder and first-spike gate.
 
-    ``delay`` is the longest delay of a synapse, in steps; -1 is any. Raises UnsupportedModel if
-    branches can never meet with it.
+    ``delay`` is the longest synaptic delay in steps; -1 means no limit. Raises UnsupportedModel if
+    branches cannot be aligned within this limit.
     """
 
     name: ClassVar[str] = "assign-windows"
@@ -52,7 +53,7 @@ class AssignWindows(Pass):
 
 
 def _starts(graph: Graph, delay: int) -> dict[str, int]:
-    """The step at which the highest level of each population leaves."""
+    """The step at which each population sends its highest level, the first of its window."""
     paths: networkx.DiGraph[str] = networkx.DiGraph()
     nodes = {node.result.name: node for node in spiking_nodes(graph)}
     for name, node in nodes.items():
@@ -69,16 +70,19 @@ def _starts(graph: Graph, delay: int) -> dict[str, int]:
 
 
 def _meeting(arrivals: list[tuple[int, int]], delay: int, node: Node) -> int:
-    """The first step at which all branches can have arrived, given when each does and its T."""
+    """The first step at which all branches can arrive together.
+
+    ``arrivals`` holds the earliest arrival of each branch and the top level of its source.
+    """
     first = max((step for step, _ in arrivals), default=0)
     for read in range(first, first + _PATIENCE):
-        if all(lags(read - step, top, delay) is not None for step, top in arrivals):
+        if all(relays_needed(read - step, top, delay) is not None for step, top in arrivals):
             return read
     raise UnsupportedModel(
         Diagnostic(
-            f"branches never meet with synapses that delay by {delay} steps at most",
+            f"branches never meet: synapses delay by at most {delay} steps",
             node.origin,
-            "allow longer delays in assign-windows",
+            "raise the option delay of assign-windows",
         )
     )
 

@@ -1,4 +1,4 @@
-"""What a pass is."""
+"""The base class of all passes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from qcompiler.ir import Graph, Invariant
 class Pass(ABC):
     """A function from graph to graph; its dataclass fields are its options.
 
-    ``name`` is what messages, and pipelines that know it, call it; as text, a pass from elsewhere
-    is written ``module:Class``, which always reads back. The pipeline checks ``requires`` before
-    it runs and ``establishes`` after it. A pass never changes the graph it is given.
+    ``name`` identifies a built-in pass in pipelines and messages. In the text of a pipeline, a pass
+    from another package is written ``module:Class``. The pipeline verifies ``requires`` before the
+    pass and ``establishes`` after it. A pass never changes the graph it is given.
     """
 
     name: ClassVar[str]
@@ -24,7 +24,7 @@ class Pass(ABC):
 
     @abstractmethod
     def __call__(self, graph: Graph) -> Graph:
-        """Return the new graph; raise a `CompileError` for what cannot be done."""
+        """Return the new graph; raise a `CompileError` if the graph cannot be transformed."""
 
     def __str__(self) -> str:
         options = " ".join(
@@ -38,7 +38,7 @@ class Pass(ABC):
         return f"{name}{{{options}}}" if options else name
 
 
-# Metadata of an option that is given from Python only and has no place in a pipeline's text.
+# Metadata of an option that only Python callers can set: the text of a pipeline omits it.
 HIDDEN = {"text": False}
 
 

@@ -1,6 +1,7 @@
-"""Clip the outputs of which only the largest counts, so that fewer levels tell it from the others.
+"""Clip the logits, so that fewer levels distinguish the largest from the others.
 
-What is below every winner need not be known, and neither how far a winner is above every runner-up.
+Two things do not matter for the predicted class: the exact values of logits below every winning
+one, and by how much a winner exceeds every runner-up.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from .base import Pass
 class ClipOutputs(Pass):
     """Clip outputs of which only the largest counts.
 
-    They are clipped to ``low .. high``, before softmax and argmax; without a range nothing changes.
-    Outputs that no linear layer or clip makes stay as they are.
+    The clip ``low .. high`` goes before softmax and argmax. With ``low == high`` nothing changes.
+    Outputs that do not come from a linear layer or a clip stay as they are.
     """
 
     name: ClassVar[str] = "clip-outputs"
@@ -33,7 +34,7 @@ class ClipOutputs(Pass):
             raise ValueError("low must not be above high")
 
     def __call__(self, graph: Graph) -> Graph:
-        """Put a clip behind the layer that makes each output."""
+        """Insert a clip behind the layer that computes each output."""
         if self.low == self.high:
             return graph
         made = {logits(graph, value, Reshape).name for value in graph.outputs}

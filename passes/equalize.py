@@ -1,9 +1,9 @@
-"""Give every channel its own scale, at no cost.
+"""Cross-layer equalization: give every channel its own scale, without extra neurons or synapses.
 
-All channels of a tensor are coded by the same levels. Divided by s_c behind the layer that makes
-it, and multiplied by s_c in front of every layer that reads it, channel c is coded with a scale of
-its own; both factors fold into weights, so that the network computes the same real function.
-The equalisation of Nagel et al., arXiv 1906.04721, with ranges from data.
+All channels of a tensor share one quantization scale. The pass divides channel c by s_c behind the
+layer that computes it, and multiplies it by s_c before every layer that reads it. Both factors fold
+into weights, so the real function stays the same. The method is that of Nagel et al., arXiv
+1906.04721, with ranges from calibration data.
 """
 
 from __future__ import annotations
@@ -18,26 +18,27 @@ from qcompiler.ir import Constant, Graph, Invariant, Node, Operand, Tensor, Valu
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
-from qcompiler.passes.calibration.channel_ranges import Sample
+from qcompiler.passes.calibration.channel_ranges import ChannelSample
 from qcompiler.passes.calibration.data import check, check_effort, run
-from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of
 
 from .base import HIDDEN, Pass
 from .fold_linear import FoldLinear
-from .normalize import as_read
+from .normalize import measured_name
 
-_QUIET = 0.25  # of the median scale: what almost never speaks gets no finer levels
+_QUIET = 0.25  # smallest scale, relative to the median: nearly silent channels get no finer levels
 
 
 @dataclass(frozen=True)
 class Equalize(Pass):
     """Scale channels so that one range of levels suits them all.
 
-    Of every channel behind a ReLU the range of least squared error in ``t_max`` levels is found on
-    ``calibration``, one batch an input, ``images x shape``. Without data, or with ``effort`` 0,
-    nothing changes. Raises DataError if the data do not fit, are empty or not finite.
+    For every channel behind a ReLU, the pass finds the range with the least squared error for
+    ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``. Without data,
+    or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or not
+    finite.
     """
 
     name: ClassVar[str] = "equalize"
@@ -52,26 +53,26 @@ class Equalize(Pass):
         check_levels(self.t_max)
 
     def __call__(self, graph: Graph) -> Graph:
-        """Measure, then scale what every reader can scale back."""
-        chosen = {g.result.name: g for g in groups(graph) if _can_scale(graph, g)}
+        """Measure, then scale the channels whose readers can all undo the scale."""
+        chosen = {g.result.name: g for g in fusion_groups(graph) if _can_scale(graph, g)}
         if self.calibration is None or self.effort == 0 or not chosen:
             return graph
         check(graph, self.calibration)
-        return scaled(graph, self._scales(graph, chosen, self.calibration))
+        return scale_channels(graph, self._scales(graph, chosen, self.calibration))
 
     def _scales(
-        self, graph: Graph, chosen: dict[str, Group], data: tuple[Array, ...]
+        self, graph: Graph, chosen: dict[str, FusionGroup], data: tuple[Array, ...]
     ) -> dict[str, Array]:
-        seen = {name: as_read(graph, group.result) for name, group in chosen.items()}
-        samples = {name: Sample(len(data[0])) for name in seen.values()}
+        seen = {name: measured_name(graph, group.result) for name, group in chosen.items()}
+        samples = {name: ChannelSample(len(data[0])) for name in seen.values()}
         for values in run(graph, data, list(samples), self.progress):
             for name, array in values.items():
                 samples[name].add(array)
         levels = {n: levels_of(graph, g.result, self.t_max) for n, g in chosen.items()}
-        return {name: relative(samples[seen[name]].tops(levels[name])) for name in chosen}
+        return {name: relative_scales(samples[seen[name]].tops(levels[name])) for name in chosen}
 
 
-def relative(tops: Array) -> Array:
+def relative_scales(tops: Array) -> Array:
     """Scales of channels from the upper ends of their ranges; their median is 1."""
     speaking = tops[tops > 0]
     if not len(speaking):
@@ -81,7 +82,7 @@ def relative(tops: Array) -> Array:
     return scales
 
 
-def _can_scale(graph: Graph, group: Group) -> bool:
+def _can_scale(graph: Graph, group: FusionGroup) -> bool:
     """Whether a value is a plain ReLU's, and all that is around it can take a scale in."""
     clip = group.clip.op if group.clip else None
     if not isinstance(clip, Clip) or clip.low != 0 or clip.high is not None or group.gain:
@@ -100,7 +101,7 @@ def scales_back(graph: Graph, value: Value) -> bool:
     )
 
 
-def scaled(graph: Graph, scales: dict[str, Array]) -> Graph:
+def scale_channels(graph: Graph, scales: dict[str, Array]) -> Graph:
     """The same function with each of these values divided by a positive scale of each channel."""
     read = dict(scales)  # max pools pass a scale on to their readers
     for node in graph.nodes:

@@ -13,14 +13,19 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, origins, rewrite
 from qcompiler.ir.ann import Affine, Clip, Conv, MaxPool, Pad, SumPool
-from qcompiler.ir.kernels import of_rank
+from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.passes.folding.affine import (
     affine_before_linear,
     affine_behind_linear,
     merge_affines,
 )
 from qcompiler.passes.folding.concat import concat_as_sum, concat_rules
-from qcompiler.passes.folding.neighbours import affine, between, scale_and_shift, sole
+from qcompiler.passes.folding.neighbours import (
+    affine,
+    fresh_between,
+    only_producer,
+    scale_and_shift,
+)
 from qcompiler.passes.folding.padding import margin_rules
 from qcompiler.passes.folding.pooling import pool_into_conv, pool_into_dense
 from qcompiler.passes.folding.resize import resize_into_conv
@@ -50,15 +55,15 @@ class FoldLinear(Pass):
 
 def _affine_behind_pool(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """A positive scale and a shift of each channel commute with the maximum."""
-    if not isinstance(node.op, MaxPool) or not (inner := sole(node, graph, Affine)):
+    if not isinstance(node.op, MaxPool) or not (inner := only_producer(node, graph, Affine)):
         return None
     scale, shift = scale_and_shift(inner)
     rank = len(node.result.type.shape)
     if scale.min() <= 0 or any(
-        n > 1 for array in (scale, shift) for n in of_rank(array, rank).shape[1:]
+        n > 1 for array in (scale, shift) for n in expand_to_rank(array, rank).shape[1:]
     ):
         return None
-    pooled = between(graph, node, node.result.type)
+    pooled = fresh_between(graph, node, node.result.type)
     return (
         replace(node, operands=(inner.operands[0],), result=pooled),
         affine(pooled, scale, shift, node.result, inner.origin),
@@ -67,7 +72,7 @@ def _affine_behind_pool(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 
 def _merge_clips(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """Two clips are one."""
-    if not isinstance(node.op, Clip) or not (inner := sole(node, graph, Clip)):
+    if not isinstance(node.op, Clip) or not (inner := only_producer(node, graph, Clip)):
         return None
     assert isinstance(inner.op, Clip)
     if (merged := _both(inner.op, node.op)) is None:
@@ -90,8 +95,8 @@ def _fill_pad(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     if reader is None or not isinstance(reader.op, Conv):
         return None
     one, filling = np.ones((), np.float32), np.asarray(node.op.value, np.float32)
-    shifted = between(graph, node, node.operands[0].type)
-    padded = between(graph, node, node.result.type, ":padded")
+    shifted = fresh_between(graph, node, node.operands[0].type)
+    padded = fresh_between(graph, node, node.result.type, ":padded")
     return (
         affine(node.operands[0], one, -filling, shifted, node.origin),
         Node(replace(node.op, value=0.0), (shifted,), padded, node.origin),
@@ -101,7 +106,7 @@ def _fill_pad(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 
 def _pad_into_next(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """Padding in space moves into the kernel that slides over it."""
-    inner = sole(node, graph, Pad)
+    inner = only_producer(node, graph, Pad)
     if inner is None or not isinstance(node.op, Conv | SumPool | MaxPool):
         return None
     assert isinstance(inner.op, Pad)

@@ -19,7 +19,7 @@ import numpy as np
 from qcompiler.ir import Constant, Graph, Invariant, Node, Tick, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Clock, Fanout, Neuron, Population, Role, Window
-from qcompiler.ir.spiking.dynamics import PULSES, clock_weights, due, threshold_of
+from qcompiler.ir.spiking.dynamics import PULSES, arrival_step, clock_weights, threshold_of
 from qcompiler.ir.spiking.integer_network import layer_of
 from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING
 from qcompiler.ir.types import Current
@@ -53,7 +53,7 @@ def _population(graph: Graph, node: Node, clocks: dict[int, Node]) -> list[Node]
     neurons = layer.drive, layer.bias, layer.slope, op.t_max
     threshold, weights = threshold_of(*neurons), clock_weights(*neurons)
     fanouts = [
-        _fanout(graph, node, role, weight, _clock(graph, clocks, due(role, window)))
+        _fanout(graph, node, role, weight, _clock(graph, clocks, arrival_step(role, window)))
         for role, weight in weights.items()
     ]
     code = op.t_max, op.scale, op.zero

@@ -30,9 +30,9 @@ from qcompiler.ir import (
     raise_if_any,
 )
 from qcompiler.ir.ann import Function, Multiply
-from qcompiler.passes.activations.clip_sums import Pieces, Term
-from qcompiler.passes.activations.duplication import repeat, split_readers
-from qcompiler.passes.activations.segments import Fit, fit
+from qcompiler.passes.activations.clip_sums import ClipSumBuilder, Term
+from qcompiler.passes.activations.duplication import duplicate_layers, split_readers
+from qcompiler.passes.activations.segments import PiecewiseLinear, fit
 from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of
@@ -40,7 +40,7 @@ from qcompiler.passes.quantization.levels import levels_of
 from .base import Pass
 
 
-class Fitted(NamedTuple):
+class ActivationFit(NamedTuple):
     """A node, the range of its variable, its segments, and their error.
 
     ``error`` and ``bound``, which the error exceeds if 64 segments are too few, are shares of the
@@ -109,9 +109,9 @@ class LowerActivations(Pass):
                 case _:
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
-        return repeat(split_readers(replace(graph, nodes=tuple(nodes)), SUMS))
+        return duplicate_layers(split_readers(replace(graph, nodes=tuple(nodes)), SUMS))
 
-    def fits(self, graph: Graph) -> Iterator[Fitted]:
+    def fits(self, graph: Graph) -> Iterator[ActivationFit]:
         """The segments that every function and product of a ranged graph will have."""
         for node in graph.nodes:
             if isinstance(node.op, Function):
@@ -127,18 +127,18 @@ class LowerActivations(Pass):
 
     def _fitted(
         self, graph: Graph, node: Node, domain: Range, segments: int, error: float
-    ) -> Fitted:
-        return Fitted(node, domain, segments, error, self._share(graph, node))
+    ) -> ActivationFit:
+        return ActivationFit(node, domain, segments, error, self._share(graph, node))
 
     def _share(self, graph: Graph, node: Node) -> float:
         if self.activation_error:
             return self.activation_error
         return _half_level(levels_of(graph, node.result, self.t_max, self.output_t_max))
 
-    def _fit(self, graph: Graph, node: Node, formula: str, domain: Range) -> Fit:
+    def _fit(self, graph: Graph, node: Node, formula: str, domain: Range) -> PiecewiseLinear:
         return fit(formula, domain, self._share(graph, node) * _width(node))
 
-    def _square(self, graph: Graph, node: Node, radii: list[float]) -> Fit:
+    def _square(self, graph: Graph, node: Node, radii: list[float]) -> PiecewiseLinear:
         bound = 2 * self._share(graph, node) * _width(node) / (radii[0] * radii[1])
         return fit("x x *", (-2.0, 2.0), bound)
 
@@ -146,7 +146,7 @@ class LowerActivations(Pass):
         x = node.operands[0]
         domain = _range(x, node)
         found = self._fit(graph, node, formula, domain)
-        new = Pieces(graph, node)
+        new = ClipSumBuilder(graph, node)
         terms = new.segments([(x, 1.0)], 0.0, found, 1.0)
         return new.total(terms, float(found.values[0]))
 
@@ -155,7 +155,7 @@ class LowerActivations(Pass):
         ranges = [_range(operand, node) for operand in (a, b)]
         (c, d), (r, p) = map(_centre, ranges), map(_radius, ranges)
         found = self._square(graph, node, [r, p])
-        new = Pieces(graph, node)
+        new = ClipSumBuilder(graph, node)
         terms: list[Term] = []
         for sign in (1.0, -1.0):
             shift = -c / r - sign * d / p

@@ -1,8 +1,9 @@
-"""Find the range that the levels of every tensor must cover.
+"""Choose the quantization range of every tensor that becomes spikes.
 
-With calibration data the network runs once, on onnxruntime, and a histogram of every tensor is
-kept: ``percentile`` cuts it, ``mse`` takes the range whose rounding to t_max levels has the least
-squared error. Without data the range is the widest that the weights allow (interval bounds).
+With calibration data, the network runs once on onnxruntime and the pass collects a histogram of
+every tensor. The method ``percentile`` cuts the tails of the histogram; ``mse`` takes the range
+with the least squared rounding error for t_max levels. Without data, interval arithmetic over the
+weights gives the widest possible range.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from qcompiler.passes.calibration.data import check, run
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
-from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import levels_of, retyped, whole_span
+from qcompiler.passes.quantization.levels import integer_span, levels_of, map_values
 
 from .base import HIDDEN, Pass
 
@@ -30,11 +31,11 @@ from .base import HIDDEN, Pass
 class Normalize(Pass):
     """Give every tensor that will be spikes a range.
 
-    ``calibration`` holds one batch an input, ``images x shape``; without it, ``low`` and ``high``
-    bound the inputs. ``t_max`` and ``output_t_max`` are those of `quantize`; the levels of an input
-    that holds whole numbers, fewer than there are levels, stand for whole numbers. Layers whose
-    results have a range already keep it. Raises DataError if the data do not fit, are empty or not
-    finite.
+    ``calibration`` holds one array per input, ``images x shape``; without it, ``low`` and ``high``
+    bound the inputs. ``t_max`` and ``output_t_max`` are those of `quantize`. If an input holds
+    integers that span fewer values than there are levels, its scale is 1: one level per integer.
+    Layers whose results already have a range keep it. Raises DataError if the data do not fit, are
+    empty or not finite.
     """
 
     name: ClassVar[str] = "normalize"
@@ -65,7 +66,7 @@ class Normalize(Pass):
         ranges = self._calibrated(graph, self.calibration)
         for value, array in zip(graph.inputs, self.calibration, strict=True):
             levels, low = self._levels(graph, value), float(array.min())
-            if 0 < whole_span(array) < levels:
+            if 0 < integer_span(array) < levels:
                 ranges[value.name] = low, low + levels - 1
         return _with_ranges(graph, ranges)
 
@@ -73,14 +74,16 @@ class Normalize(Pass):
         return levels_of(graph, value, self.t_max, self.output_t_max)
 
     def _calibrated(self, graph: Graph, data: tuple[Array, ...]) -> dict[str, Range]:
-        found = {g.result.name: g for g in groups(graph) if not _is_ranged(g.result)}
+        found = {g.result.name: g for g in fusion_groups(graph) if not _is_ranged(g.result)}
         fitted = [node for node in graph.nodes if isinstance(node.op, Function | Multiply)]
         domains = {o.name for node in fitted for o in node.operands}
         names = [value.name for value in graph.inputs] + list(found)
         names += [node.result.name for node in fitted] + sorted(domains)
         known = {value.name: value for value in graph.inputs}
         known |= {node.result.name: node.result for node in graph.nodes}
-        seen = {n: n if n in domains else as_read(graph, known[n]) for n in dict.fromkeys(names)}
+        seen = {
+            n: n if n in domains else measured_name(graph, known[n]) for n in dict.fromkeys(names)
+        }
         histograms = self._measure(graph, data, list(dict.fromkeys(seen.values())))
         ranges = {
             name: self._domain(histograms[seen[name]])
@@ -101,12 +104,14 @@ class Normalize(Pass):
         return histograms
 
     def _domain(self, histogram: Histogram) -> Range:
-        """Where line segments are fitted: tails cost a segment, so they are kept by mse."""
+        """The domain of a fitted function: ``mse`` keeps the tails, which cost only a segment."""
         if self.method == "percentile":
             return histogram.percentile(self.percentile)
         return histogram.low, histogram.high
 
-    def _cut(self, graph: Graph, group: Group | None, histogram: Histogram, value: Value) -> Range:
+    def _cut(
+        self, graph: Graph, group: FusionGroup | None, histogram: Histogram, value: Value
+    ) -> Range:
         clip = group.clip.op if group and group.clip else None
         low = clip.low if isinstance(clip, Clip) else None
         if self.method == "percentile":
@@ -115,11 +120,11 @@ class Normalize(Pass):
         return histogram.least_squares(self._levels(graph, value), low)
 
 
-def as_read(graph: Graph, value: Value) -> str:
-    """The value whose distribution counts: behind a max pool, if nothing else reads this one."""
+def measured_name(graph: Graph, value: Value) -> str:
+    """Name of the value to measure: the max pool behind this one, if it is the only reader."""
     user = graph.only_user(value)
     if user is not None and isinstance(user.op, MaxPool):
-        return as_read(graph, user.result)
+        return measured_name(graph, user.result)
     return value.name
 
 
@@ -136,4 +141,4 @@ def _with_ranges(graph: Graph, ranges: dict[str, Range]) -> Graph:
             return value
         return Value(value.name, replace(value.type, range=known))
 
-    return retyped(graph, ranged)
+    return map_values(graph, ranged)

@@ -1,4 +1,6 @@
-"""Pipelines: passes in order, as text and as a function that checks what passes promise.
+"""A pipeline: passes in order, written as text, with checks before and after each pass.
+
+An example of the text form:
 
 fold-batchnorm,fold-linear,quantize{t_max=16 even=true},my_package.module:MyPass{depth=2}
 """
@@ -45,7 +47,7 @@ class Pipeline:
         return Pipeline(tuple(_Parser(text, find or built_in, defaults or {}).passes()))
 
     def given(self, options: Mapping[str, Any]) -> Pipeline:
-        """The same passes, with what has no place in text: calibration data and such."""
+        """The same passes, with options that text cannot hold, such as calibration data."""
 
         def fill(step: Pass) -> Pass:
             hidden = (f.name for f in fields(step) if not f.metadata.get("text", True))
@@ -55,26 +57,26 @@ class Pipeline:
         return Pipeline(tuple(map(fill, self.passes)))
 
     def run(self, graph: Graph, watch: Watcher | None = None) -> Graph:
-        """Run all passes; verify their invariants between them.
+        """Run all passes and return the last graph.
 
-        ``watch`` is called after each pass. Raises the `CompileError` of a pass, or InvalidGraph
-        naming the pass if it breaks an invariant.
+        Before each pass the pipeline verifies what the pass ``requires``, after it what it
+        ``establishes``. ``watch`` is called with the pass and its result. Raises the `CompileError`
+        of a pass. Raises InvalidGraph, which names the pass, if an invariant is broken.
         """
         verify(graph)
         for step in self.passes:
-            _check(step, "needs", graph, step.requires)
+            _check(graph, step.requires, f"the input of pass {step.name} is invalid")
             graph = step(graph)
-            _check(step, "breaks", graph, step.establishes)
+            _check(graph, step.establishes, f"the result of pass {step.name} is invalid")
             if watch:
                 watch(step, graph)
         return graph
 
 
-def _check(step: Pass, verb: str, graph: Graph, invariants: Iterable[Any]) -> None:
+def _check(graph: Graph, invariants: Iterable[Any], heading: str) -> None:
     try:
         verify(graph, *invariants)
     except InvalidGraph as error:
-        heading = f"pass {step.name} {verb} what does not hold"
         raise InvalidGraph(heading, *error.diagnostics) from error
 
 

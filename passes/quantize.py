@@ -1,16 +1,18 @@
-"""Lower the tensor level to integer neurons.
+"""Lower the tensor level to integer neurons: weights W, bias B and slope D of every population.
 
-A group ``y = clip(gain (w x + b) + c)`` with x and y coded as ``s (q - z)`` becomes
+A fusion group ``y = clip(gain (w x + b) + c)``, with x and y quantized as ``s (q - z)``, becomes
 ``q_y = clip(floor((W q_x + B) / D), 0, T)``:
 
     W = round(D g w s_x / s_y)      B = round(D ((g b + c) / s_y + z_y)) - z_x sum(W) + D // 2
 
-``w x`` and ``z_x sum(W)`` are sums over the branches of the group, each of which has its own x.
+``w x`` and ``z_x sum(W)`` are sums over the branches of the group; each branch has its own x. A
+gain that varies over space divides the slope instead: the slope of the neuron is round(D / g).
 
-A gain that varies over space divides the slope instead: the neuron's is round(D / g).
+The slope D of a channel is as large as its weights and membrane potentials allow, so that every
+channel uses all bits of its weights. The term of the zero point differs between neurons, because
+neurons at padded borders have fewer weights.
 
-The slope D of a channel is as large as its weights and potentials allow, so every channel uses all
-bits of its weights. The zero point is subtracted per neuron: borders see fewer weights.
+The formulas are computed in `quantization.integer_layer`: B in ``_rounded``, D in ``_slope``.
 """
 
 from __future__ import annotations
@@ -41,20 +43,24 @@ from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, SPIKING
 from qcompiler.ir.view import View
 from qcompiler.passes.calibration.data import Images, check, check_effort, sample
-from qcompiler.passes.calibration.observed_membranes import Levels, images_to_observe, seen
+from qcompiler.passes.calibration.observed_membranes import (
+    CalibrationLevels,
+    images_to_observe,
+    observed_bounds,
+)
 from qcompiler.passes.calibration.trace import Trace, images_for
-from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import (
-    Integers,
+    IntegerLayer,
     Observe,
     check_levels,
     code_of,
-    integers_of,
+    integer_layer_of,
 )
-from qcompiler.passes.quantization.layer_fit import fit_of
+from qcompiler.passes.quantization.layer_fit import fit_layer
 from qcompiler.passes.quantization.levels import levels_of, times_of
 from qcompiler.passes.quantization.membrane_limits import Limits
-from qcompiler.passes.quantization.real_layer import real_of
+from qcompiler.passes.quantization.real_layer import real_layer_of
 
 from .base import HIDDEN, Pass
 
@@ -65,15 +71,18 @@ _EXACT = (1 << 23) - 1
 class Quantize(Pass):
     """Turn ranged tensors into spikes and layers into integer synapses and neurons.
 
-    ``output_t_max`` counts the levels of outputs (0: t_max, but at least 64, so that the largest of
-    them stands out), types those of inputs (see `split-inputs`); ``even`` doubles weights, slopes
-    and biases, as targets with even weights want it; ``potential`` bounds the membrane, and
-    ``input`` what reaches a neuron in one step, in units of weights. With ``calibration``, one
-    batch an input, ``images x shape``, and ``effort`` 1 or 2 (four times the images) every layer is
-    fitted to the quantised layers before it; without, weights are rounded to nearest. Where a proof
-    that these bounds hold for all inputs would cost bits of weights, they hold with a margin for
-    what the calibration data do, unless ``proved`` insists. Raises UnsupportedModel for what has no
-    spiking form.
+    Levels: ``t_max`` for inner layers, ``output_t_max`` for outputs (0: t_max, but at least 64, so
+    that the largest logit stays distinguishable). `split-inputs` sets those of inputs.
+
+    Limits of the target: ``weight_bits``; ``potential`` bounds the membrane and ``input`` the input
+    of one step, in units of weights; ``even`` doubles weights, slopes and biases. If a proof of
+    these limits for all inputs would cost weight bits, the limits hold for the calibration data
+    with a margin. ``proved`` asks for the proof in all cases.
+
+    ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (four
+    times the images) every layer is fitted to the quantized layers before it; with 0, or without
+    data, weights are rounded to nearest. Raises UnsupportedModel for operators without a spiking
+    form.
     """
 
     name: ClassVar[str] = "quantize"
@@ -100,30 +109,30 @@ class Quantize(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node."""
-        return _Lowering(graph, self).run()
+        return _Quantizer(graph, self).run()
 
     @property
     def limits(self) -> Limits:
-        """What weights, potentials and inputs may reach, before they are doubled."""
+        """Limits of weights, membrane potentials and inputs, before ``even`` doubles them."""
         weight = (1 << (self.weight_bits - 1)) - 1
         factor = 2 if self.even else 1
         return Limits(weight, *(n // factor for n in (self.potential, self.input, _EXACT)))
 
 
-class _Lowering:
+class _Quantizer:
     def __init__(self, graph: Graph, options: Quantize) -> None:
         self.graph = graph
         self.options = options
         self.builder = Builder(graph.name)
         self.spikes: dict[str, tuple[Value, ...]] = {}  # digits, or one population for all
         self.tensors: dict[str, Value] = {}
-        self.groups = {group.result.name: group for group in groups(graph)}
+        self.groups = {group.result.name: group for group in fusion_groups(graph)}
         self.inner = {n.result.name for g in self.groups.values() for n in g.nodes[:-1]}
         self.faults: list[Diagnostic] = []
         self.trace: Trace | None = None
-        self.levels: Levels | None = None
+        self.levels: CalibrationLevels | None = None
         if data := _data(graph, options):
-            self.levels = Levels(graph, data)
+            self.levels = CalibrationLevels(graph, data)
             self.trace = Trace(graph, data, precise=True) if options.effort else None
 
     def run(self) -> Graph:
@@ -143,7 +152,7 @@ class _Lowering:
         return self.builder.build(outputs, self.graph.output_names)
 
     def lowered(self, node: Node) -> bool:
-        """Whether what a node reads has been lowered; if not, that has been reported already."""
+        """Whether all sources of a node are lowered; if not, an error is already recorded."""
         group = self.groups.get(node.result.name)
         sources = [b.source for b in group.branches] if group else node.operands
         values = [source for source in sources if isinstance(source, Value)]
@@ -202,32 +211,36 @@ class _Lowering:
                 )
 
     def follow(self, node: Node, op: First | View, spikes: Value) -> Value:
-        """What a gate or a view makes of spikes."""
+        """Append a first-spike gate or a view."""
         name, operands = node.result.name, (spikes, *node.operands[1:])
         return self.builder.add(op, *operands, name=name, origin=node.origin)
 
     def whole(self, value: Value) -> Value:
-        """The spikes of a value that must not be in digits."""
+        """The spikes of a value; UnsupportedModel if it is sent as several digits."""
         first, *others = self.spikes[value.name]
         if others:
             raise UnsupportedModel(
-                f"only sums can read %{value.name} by its digits: use split-inputs{{digits=1}}"
+                f"only sums can read the digits of %{value.name}: use split-inputs{{digits=1}}"
             )
         return first
 
     def tensor(self, value: Value) -> Value:
-        """The value on the host: decoded, if it is spikes."""
+        """The value as a tensor on the host; spikes are decoded."""
         if value.name not in self.tensors:
             spikes = self.whole(value)
             decoded = self.builder.add(Decode(), spikes, name=f"{value.name}:value")
             self.tensors[value.name] = decoded
         return self.tensors[value.name]
 
-    def population(self, group: Group) -> Value:
+    def population(self, group: FusionGroup) -> Value:
         names = [branch.source.name for branch in group.branches]
         if any(name not in self.spikes for name in names):
             raise UnsupportedModel(
-                Diagnostic("a layer behind softmax or argmax has no spiking form", group.origin)
+                Diagnostic(
+                    "a layer behind softmax or argmax has no spiking form",
+                    group.origin,
+                    "end the model at softmax or argmax; run the other layers on the host",
+                )
             )
         sources = [self.spikes[name] for name in names]
         code = self.code(group.result, group.origin)
@@ -236,29 +249,37 @@ class _Lowering:
             self.levels.add(group, found, code)
         return self.neurons(group, [digit for source in sources for digit in source], code, found)
 
-    def integers(self, group: Group, sources: Sequence[Sequence[Value]], code: Spikes) -> Integers:
+    def integers(
+        self, group: FusionGroup, sources: Sequence[Sequence[Value]], code: Spikes
+    ) -> IntegerLayer:
         by_branch = [tuple(map(spikes_of, digits)) for digits in sources]
         codes = tuple(digit for digits in by_branch for digit in digits)
-        real, limits, observe = real_of(group, by_branch), self.options.limits, self.observe(group)
+        real, limits, observe = (
+            real_layer_of(group, by_branch),
+            self.options.limits,
+            self.observe(group),
+        )
         if self.trace is None or self.levels is None:
-            return integers_of(group, real, codes, code, limits, observe=observe)
+            return integer_layer_of(group, real, codes, code, limits, observe=observe)
         before = self.trace.before_clip(group)
-        fit = fit_of(group, real, codes, code, self.levels.of(group), before)
+        fit = fit_layer(group, real, codes, code, self.levels.of(group), before)
         if fit is None:
-            found = integers_of(group, real, codes, code, limits, observe=observe)
+            found = integer_layer_of(group, real, codes, code, limits, observe=observe)
         else:
             real = fit.refitted()
-            found = integers_of(group, real, codes, code, limits, fit.rounded, observe)
+            found = integer_layer_of(group, real, codes, code, limits, fit.rounded, observe)
         self.trace.add(group, before)
         return found
 
-    def observe(self, group: Group) -> Observe | None:
+    def observe(self, group: FusionGroup) -> Observe | None:
         levels = self.levels
         if levels is None or not _observes(self.options):
             return None
-        return lambda incoming: seen(incoming, levels.of(group))
+        return lambda incoming: observed_bounds(incoming, levels.of(group))
 
-    def neurons(self, group: Group, sources: list[Value], code: Spikes, found: Integers) -> Value:
+    def neurons(
+        self, group: FusionGroup, sources: list[Value], code: Spikes, found: IntegerLayer
+    ) -> Value:
         name, origin, add = group.result.name, group.origin, self.builder.add
         currents = []
         for index, (branch, synapse, weight) in enumerate(found.synapses, 1):
@@ -280,7 +301,7 @@ class _Lowering:
 
 
 def _data(graph: Graph, options: Quantize) -> Images | None:
-    """The images that are needed, of as many as time and memory allow."""
+    """A sample of the calibration images, as large as time and memory allow; None if unused."""
     data = options.calibration
     if data is None or not (options.effort or _observes(options)):
         return None
@@ -291,12 +312,12 @@ def _data(graph: Graph, options: Quantize) -> Images | None:
 
 
 def _observes(options: Quantize) -> bool:
-    """Whether limits may be kept on calibration data only."""
+    """Whether limits may rest on calibration data instead of a proof."""
     return not options.proved and options.input < options.potential
 
 
 def _narrow(array: Array) -> Array:
-    """The same integers in the fewest bytes that hold them."""
+    """The same integers in the smallest integer type that holds them."""
     largest = np.abs(array).max(initial=0)
     kind = next(k for k in (np.int8, np.int16, np.int32, np.int64) if largest <= np.iinfo(k).max)
     return array.astype(kind)

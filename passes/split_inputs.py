@@ -21,7 +21,7 @@ from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.calibration.data import check
 from qcompiler.passes.folding.linear import fan_in
 from qcompiler.passes.quantization.integer_layer import check_levels, output_levels
-from qcompiler.passes.quantization.levels import retyped, whole_span
+from qcompiler.passes.quantization.levels import integer_span, map_values
 from qcompiler.passes.quantization.logits import logits
 
 from .base import HIDDEN, Pass
@@ -63,7 +63,7 @@ class SplitInputs(Pass):
             value.name: self._split(graph, value, array)
             for value, array in zip(graph.inputs, data, strict=True)
         }
-        return retyped(graph, lambda value: found.get(value.name, value))
+        return map_values(graph, lambda value: found.get(value.name, value))
 
     def _split(self, graph: Graph, value: Value, data: Array | None) -> Value:
         assert isinstance(value.type, Tensor)
@@ -71,7 +71,7 @@ class SplitInputs(Pass):
         if value.type.t_max:
             return replace(value, type=replace(value.type, digits=digits))
         levels = self.levels or most_output_levels(graph, self.t_max)
-        span = None if data is None else whole_span(data)
+        span = None if data is None else integer_span(data)
         if span:
             levels = min(levels, span + 1)
         t_max = _root(levels, digits)

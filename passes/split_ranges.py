@@ -1,9 +1,9 @@
-"""Code a value by several populations, each of which has a slice of its range.
+"""Represent a value by several populations, each of which covers a slice of its range.
 
-All have t_max levels and speak in the same window: the value has so many times the levels, and
-nothing takes longer. That costs the neurons of the value once more for each slice, and the synapses
-to and from them, so it is done for bottlenecks: values that bring in much noise for the neurons
-they have. (Zhao et al., arXiv 1901.09504, split single channels, for the sake of outliers.)
+All slices have t_max levels and spike in the same window, so n slices give n times the levels
+without extra latency. Each slice needs another copy of the neurons and of the synapses to and from
+them. So the pass splits only bottlenecks: values whose rounding noise is high for their number of
+neurons. Zhao et al., arXiv 1901.09504, split single channels in a similar way to handle outliers.
 """
 
 from __future__ import annotations
@@ -23,34 +23,38 @@ from qcompiler.passes.calibration.data import check, check_effort, sample
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.calibration.trace import images_for
-from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import coded, levels_of
-from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, widen
-from qcompiler.passes.slicing.channel_slices import can_part, channels_name, parted
+from qcompiler.passes.quantization.levels import levels_of, spiking_values
+from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
+from qcompiler.passes.slicing.channel_slices import (
+    can_split_channels,
+    channels_name,
+    split_channels,
+)
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
-from qcompiler.passes.slicing.slices import can_slice, sliced
+from qcompiler.passes.slicing.slices import can_slice, split_range
 
 from .base import HIDDEN, Pass
 
-Note: TypeAlias = "Callable[[str, list[int]], None] | None"
+OnChannelSplit: TypeAlias = "Callable[[str, list[int]], None] | None"
 
-_QUIET = 1 / 400  # noise of a whole network, relative to its sums, that needs no mending
-_WORTH = 2.5  # share of the noise saved over share of the neurons added; longer windows save 2
-_FEW = 10  # with fewer levels shares are those of (t_max / 10)^2 of the noise: it grows like this
+_QUIET = 1 / 400  # noise of a network, relative to the variance of its sums, that is low enough
+_WORTH = 2.5  # least ratio of noise saved to neurons added, both as shares
+_FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
 _MOST = 16  # slices
-_IMAGES = 256  # more tell little
+_IMAGES = 256  # more change little
 
 
 @dataclass(frozen=True)
 class SplitRanges(Pass):
-    """Split the range of values that bring in much noise for their neurons.
+    """Split the range of values whose rounding noise is high for their number of neurons.
 
-    The noise that rounding to ``t_max`` levels brings in is measured on ``calibration``, one batch
-    an input, ``images x shape``. A value, or some channels of it, has so many ``slices`` at most,
-    each a population. Without data, or with ``effort`` 0, nothing changes. ``note`` is told the
-    name of every value that holds some channels of another, and which these are. Raises DataError
-    if the data do not fit, are empty or not finite.
+    The pass measures the noise of rounding to ``t_max`` levels on ``calibration``, one array per
+    input, ``images x shape``. A value, or some of its channels, gets at most ``slices``
+    populations. Without data, or with ``effort`` 0, nothing changes. If some channels of a value
+    become a value themselves, ``note`` is called with its name and the indices of the channels.
+    Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "split-ranges"
@@ -60,7 +64,7 @@ class SplitRanges(Pass):
     effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
-    note: Note = field(default=None, metadata=HIDDEN, compare=False)
+    note: OnChannelSplit = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_effort(self.effort)
@@ -70,7 +74,7 @@ class SplitRanges(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Measure, then split."""
-        names = [group.result.name for group in groups(graph) if can_slice(graph, group)]
+        names = [group.result.name for group in fusion_groups(graph) if can_slice(graph, group)]
         if self.calibration is None or self.effort == 0 or self.slices == 1 or not names:
             return graph
         check(graph, self.calibration)
@@ -86,11 +90,11 @@ class SplitRanges(Pass):
     def _slicings(
         self, graph: Graph, names: list[str], found: dict[str, Noise]
     ) -> list[tuple[str, Slicing, Array]]:
-        """The values that can be split and bring in noise, their slices, and the loud channels."""
+        """The values to split, the slices of each, and the order of its noisiest channels."""
         if sum(one.sums for one in found.values()) < _QUIET:
             return []
         noise = shares(found)
-        sizes = {value.name: float(size(value.type)) for value in coded(graph)}
+        sizes = {value.name: float(size(value.type)) for value in spiking_values(graph)}
         values = {
             name: _bottleneck(graph, name, found[name], noise[name], sizes[name])
             for name in names
@@ -98,7 +102,7 @@ class SplitRanges(Pass):
         }
         total, neurons = sum(noise.values()), sum(sizes.values())
         loud = (self.t_max / _FEW) ** 2
-        chosen = widen(values, total, neurons, self.slices, _WORTH, loud)
+        chosen = choose_slices(values, total, neurons, self.slices, _WORTH, loud)
         return [(name, one, values[name].order[: one.loud]) for name, one in chosen.items()]
 
     def _split(
@@ -109,12 +113,12 @@ class SplitRanges(Pass):
         loud: Array,
         width: Callable[[int], float],
     ) -> Graph:
-        """A value in slices, its loud channels apart from the others."""
+        """Split one value into slices, its noisiest channels separately."""
         parts = [(name, slicing.slices)]
         if slicing.loud:
             channels = np.arange(_group(graph, name).result.type.shape[0])
             chosen = np.setdiff1d(channels, loud), np.sort(loud)
-            graph = parted(graph, _group(graph, name), chosen)
+            graph = split_channels(graph, _group(graph, name), chosen)
             counts = slicing.slices, slicing.more
             parts = [(channels_name(name, at), count) for at, count in enumerate(counts)]
             for (part, _), some in zip(parts, chosen, strict=True):
@@ -122,23 +126,23 @@ class SplitRanges(Pass):
                     self.note(part, some.tolist())
         for part, count in parts:
             if count > 1 and width(count) > 0:
-                graph = sliced(graph, _group(graph, part), width(count), count)
+                graph = split_range(graph, _group(graph, part), width(count), count)
         return graph
 
 
 def _width(histogram: Histogram, levels: int, count: int) -> float:
-    """The range of each of so many slices."""
+    """The range of each slice."""
     return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0))[1] / count
 
 
 def _bottleneck(graph: Graph, name: str, found: Noise, noise: float, neurons: float) -> Bottleneck:
-    """A value of which each channel has a choice, if it can be parted."""
+    """The noise of a value per channel, or in total if its channels cannot be separated."""
     total = found.channels.sum()
-    if not can_part(graph, _group(graph, name)) or not total > 0:
+    if not can_split_channels(graph, _group(graph, name)) or not total > 0:
         return Bottleneck(np.array([noise]), neurons)
     shared = noise * found.channels / total
     return Bottleneck(shared, neurons / len(shared))
 
 
-def _group(graph: Graph, name: str) -> Group:
-    return next(group for group in groups(graph) if group.result.name == name)
+def _group(graph: Graph, name: str) -> FusionGroup:
+    return next(group for group in fusion_groups(graph) if group.result.name == name)

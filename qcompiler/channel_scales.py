@@ -17,7 +17,7 @@ from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.calibration.data import run, sample
 from qcompiler.passes.equalize import Equalize
-from qcompiler.passes.quantization.levels import coded
+from qcompiler.passes.quantization.levels import spiking_values
 
 from .ir import Graph, ProgramError
 from .passes import Pass, Watcher
@@ -63,7 +63,7 @@ def _ratios(before: Graph, after: Graph, data: tuple[Array, ...]) -> dict[str, l
     """
     part = sample(data, _FRAMES)
     shapes = {node.result.name: node.result.type.shape for node in before.nodes}
-    spiking = {value.name for value in coded(after)}
+    spiking = {value.name for value in spiking_values(after)}
     spiking |= {node.result.name for node in after.nodes if isinstance(node.op, MaxPool)}
     names = [n.result.name for n in after.nodes if shapes.get(n.result.name) == n.result.type.shape]
     names = [name for name in names if name in spiking]

@@ -1,1 +1,1 @@
-"""What the tensor level means: a reference in numpy, and sessions of onnxruntime."""
+"""Execution of the tensor level: numpy reference evaluation and onnxruntime sessions."""

@@ -282,4 +282,4 @@ def write_view(writer: OnnxWriter, node: Node, x: str) -> str:
             assert isinstance(places, Constant)
             flat = write_reshape(writer, (size(source.type),), x)
             return writer.add("Gather", flat, writer.constant(places.data), axis=1)
-    raise TypeError(f"{node.op.mnemonic} is no view")
+    raise TypeError(f"{node.op.mnemonic} is not a view")

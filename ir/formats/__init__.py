@@ -1,1 +1,1 @@
-"""Graphs in other forms: text that reads back, and networkx graphs."""
+"""Other forms of a graph: text that can be parsed again, and networkx graphs."""

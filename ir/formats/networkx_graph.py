@@ -1,4 +1,4 @@
-"""A graph as a networkx graph, for the tools of others."""
+"""Converts a graph to a networkx graph, for use with other tools."""
 
 from __future__ import annotations
 

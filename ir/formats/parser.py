@@ -1,4 +1,4 @@
-"""Reading the text form, see `text`, from files that are not trusted."""
+"""The parser of the text form (see `text`); it accepts files from untrusted sources."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ class _Parser:
             elif line.startswith("return "):
                 end = self.end(line)
             elif done:
-                self.fail("text behind the graph's end")
+                self.fail("unexpected text after the end of the graph")
             elif line == "}" and end is not None:
                 done = True
             else:
                 nodes.append(self.node(line))
         if head is None or end is None or not done:
-            self.fail("the graph does not end")
+            self.fail("the text ends inside the graph")
         return Graph(*head, tuple(nodes), *end)
 
     def match(self, pattern: re.Pattern[str], line: str, what: str) -> re.Match[str]:
@@ -191,7 +191,7 @@ class _Parser:
             if found := _TENSOR.fullmatch(text):
                 bounds = (float(found[3]), float(found[4])) if found[3] else None
                 if bounds and not -_LARGEST_REAL <= bounds[0] <= bounds[1] <= _LARGEST_REAL:
-                    self.fail(f"no range goes from {found[3]} to {found[4]}")
+                    self.fail(f"invalid range from {found[3]} to {found[4]}")
                 levels = int(found[5]) if found[5] else None
                 return Tensor(_shape(found[2]), found[1], bounds, levels, int(found[6] or 1))
             if found := _SPIKES.fullmatch(text):
@@ -203,7 +203,7 @@ class _Parser:
             self.fail(str(error))
         if text == "tick[]":
             return Tick()
-        self.fail(f"no type is written {text}")
+        self.fail(f"unknown type: {text}")
 
 
 def fits(value: Any, hint: Any) -> bool:

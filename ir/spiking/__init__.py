@@ -1,1 +1,1 @@
-"""The arithmetic of the spiking level: codes, bounds, and what must hold for exactness."""
+"""Arithmetic of the spiking level: spike coding, membrane dynamics, bounds and invariants."""

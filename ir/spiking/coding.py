@@ -16,11 +16,11 @@ from qcompiler.ir.types import Spikes
 
 
 def affine(code: Spikes) -> tuple[Any, Any]:
-    """Factor and summand, in single precision, of `unrounded`."""
+    """Factor and summand, in single precision, of `scale_to_levels`."""
     return np.float32(1 / code.scale), np.float32(code.zero + 0.5)
 
 
-def unrounded(code: Spikes, x: Array) -> Array:
+def scale_to_levels(code: Spikes, x: Array) -> Array:
     """What real numbers are before they are rounded down and clipped to levels, as float32."""
     factor, summand = affine(code)
     found: Array = x.astype(np.float32, copy=False) * factor + summand
@@ -29,7 +29,7 @@ def unrounded(code: Spikes, x: Array) -> Array:
 
 def encode(code: Spikes, x: Array) -> Array:
     """Real numbers to levels in ``0 .. t_max - 1``, as int64."""
-    return cut(code, unrounded(code, x)).astype(np.int64)
+    return clip_to_levels(code, scale_to_levels(code, x)).astype(np.int64)
 
 
 def digit_of(op: Encode, levels: Array) -> Array:
@@ -40,15 +40,15 @@ def digit_of(op: Encode, levels: Array) -> Array:
     return digit
 
 
-def cut(code: Spikes, quotient: Array) -> Array:
+def clip_to_levels(code: Spikes, quotient: Array) -> Array:
     """Real numbers of levels, rounded down and clipped to levels, in one byte or two each."""
     levels: Array = np.floor(quotient).clip(0, code.top)
     return levels.astype(np.uint8 if code.top < 256 else np.uint16)
 
 
-def saturated(code: Spikes, x: Array) -> int:
+def count_saturated(code: Spikes, x: Array) -> int:
     """Number of real numbers beyond the range of their code."""
-    rounded = np.floor(unrounded(code, x))
+    rounded = np.floor(scale_to_levels(code, x))
     return int(((rounded < 0) | (rounded > code.top)).sum())
 
 

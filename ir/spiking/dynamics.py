@@ -72,14 +72,14 @@ def _even(needed: Array) -> Array:
     return result
 
 
-def due(role: Role, window: Window) -> int:
+def arrival_step(role: Role, window: Window) -> int:
     """The step at which a clock's spike of this role must arrive."""
     if role in ("release", "counterweight", "readout"):
         return window.read
     return window.close if role == "force" else window.open
 
 
-def lines_of(sent: Iterable[tuple[int, bool, Array]]) -> dict[int, Array]:
+def merge_control_lines(sent: Iterable[tuple[int, bool, Array]]) -> dict[int, Array]:
     """What all clocks together send to each neuron, by step of arrival.
 
     Each is given by the step of its arrival, whether it is a pulse, and its weights. Synapses that

@@ -27,7 +27,7 @@ from qcompiler.ir.snn import (
 from qcompiler.ir.types import Spikes, size
 from qcompiler.ir.view import View
 
-from .dynamics import lines_of
+from .dynamics import merge_control_lines
 from .input_bounds import Bounds, Drive, Incoming
 from .synapse import fan_in
 
@@ -111,9 +111,9 @@ def arrival(graph: Graph, fanout: Node) -> int:
 def control_lines(graph: Graph, node: Node) -> dict[int, Array]:
     """What all clocks together send to each neuron, by step of arrival.
 
-    See `lines_of`; arrays spread over the neurons.
+    See `merge_control_lines`; arrays spread over the neurons.
     """
-    return lines_of(_sent(graph, fanout) for fanout in fanouts(graph, node).values())
+    return merge_control_lines(_sent(graph, fanout) for fanout in fanouts(graph, node).values())
 
 
 def _sent(graph: Graph, fanout: Node) -> tuple[int, bool, Array]:
@@ -152,7 +152,9 @@ def sender(graph: Graph, operand: Operand) -> Node:
     while node is not None and isinstance(node.op, View):
         node = graph.producer(node.operands[0])
     if node is None:
-        raise TypeError(f"%{operand.name} comes from no population")
+        raise TypeError(
+            f"%{operand.name} has no sender: it does not come from an encoder, gate or population"
+        )
     return node
 
 

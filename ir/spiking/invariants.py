@@ -1,4 +1,7 @@
-"""What a compiled network must satisfy to be the integer network bit for bit."""
+"""Invariants that passes require and establish, from the tensor level to the final network.
+
+Together they ensure that the spikes compute the integer network bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from qcompiler.ir.snn import Clock, Encode, Fanout, First, Neuron, Population, R
 from qcompiler.ir.types import Tensor
 from qcompiler.ir.verify import Invariant
 
-from .dynamics import PULSES, ROLES, due
+from .dynamics import PULSES, ROLES, arrival_step
 from .input_bounds import Bounds
 from .integer_network import (
     Layer,
@@ -53,9 +56,14 @@ def _spiking(graph: Graph) -> Iterator[Diagnostic]:
             yield Diagnostic(f"the output %{value.name} is not decoded from spikes")
     for node in graph.nodes:
         if isinstance(node.op, Encode) and graph.producer(node.operands[0]) is not None:
-            yield Diagnostic(f"%{node.result.name} encodes what is no input", node.origin)
+            yield Diagnostic(
+                f"%{node.result.name} encodes a value that is not a graph input", node.origin
+            )
         if isinstance(node.op, host) and None in map(graph.producer, node.operands):
-            yield Diagnostic(f"%{node.result.name} reads an input past the spikes", node.origin)
+            yield Diagnostic(
+                f"%{node.result.name} reads a graph input directly: it must read decoded spikes",
+                node.origin,
+            )
         if isinstance(node.op, Fanout) and weight_of(node).dtype.kind != "i":
             yield Diagnostic("weights of clock synapses must be integers", node.origin)
     for layer in layers(graph) if _complete(graph) else ():
@@ -65,7 +73,7 @@ def _spiking(graph: Graph) -> Iterator[Diagnostic]:
             yield Diagnostic("every slope must be at least 1", layer.node.origin)
         if layer.bounds is not None and not _around_zero(layer.bounds):
             yield Diagnostic(
-                f"the calibrated bounds of %{layer.node.result.name} leave out a resting membrane",
+                f"the calibrated bounds of %{layer.node.result.name} exclude a membrane at rest",
                 layer.node.origin,
             )
         if not layer.synapses:
@@ -76,7 +84,7 @@ def _spiking(graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _around_zero(bounds: Bounds) -> bool:
-    """Whether bounds let a neuron be as it is before any input, and do not contradict."""
+    """Whether bounds include a neuron without input and no lower bound exceeds its upper one."""
     low, high = (bounds.lowest, bounds.fall), (bounds.highest, bounds.rise)
     return (
         all(np.all(part <= 0) for part in low)
@@ -102,14 +110,14 @@ def _scheduled(graph: Graph) -> Iterator[Diagnostic]:
                     "run assign-windows before this pass",
                 )
             case Encode(start=int(begin)) if begin < 0:
-                yield Diagnostic(f"%{node.result.name} starts before the frame", node.origin)
+                yield Diagnostic(f"%{node.result.name} starts before step 0", node.origin)
             case Neuron() | Population():
                 yield from _balanced(graph, node)
             case First():
                 expected = (start(graph, node.operands[0]) or 0) + 1
                 if node.op.start != expected:
                     yield Diagnostic(
-                        f"%{node.result.name} answers at {node.op.start}, its input at {expected}",
+                        f"%{node.result.name} starts at step {node.op.start}, not at {expected}",
                         node.origin,
                     )
 
@@ -118,7 +126,9 @@ def _balanced(graph: Graph, node: Node) -> Iterator[Diagnostic]:
     assert isinstance(node.op, Neuron | Population) and node.op.window is not None
     opens, read, close = node.op.window
     if close - read != node.op.t_max - 1:
-        yield Diagnostic(f"%{node.result.name} does not answer in t_max steps", node.origin)
+        yield Diagnostic(
+            f"the output window of %{node.result.name} is not t_max steps long", node.origin
+        )
     for current in node.operands:
         synapse = graph.producer(current)
         if synapse is None or isinstance(synapse.op, Fanout | Clock):
@@ -153,12 +163,17 @@ def _readout_of(graph: Graph, node: Node, op: Population) -> Iterator[Diagnostic
         return
     for role, fanout in lines.items():
         assert isinstance(fanout.op, Fanout)
-        if arrival(graph, fanout) != due(role, Window(*op.window)):
-            yield Diagnostic(f"the {role} of %{node.result.name} comes at the wrong step")
+        if arrival(graph, fanout) != arrival_step(role, Window(*op.window)):
+            yield Diagnostic(f"the {role} synapse of %{node.result.name} acts at the wrong step")
         if fanout.op.pulse != (role in PULSES):
-            yield Diagnostic(f"the {role} of %{node.result.name} is not of the right kind")
+            yield Diagnostic(
+                f"the {role} synapse of %{node.result.name} has the wrong kind: pulse or constant"
+            )
     if len(node.operands) != len(ROLES) + len(layer_of(graph, node).synapses) + bool(op.images):
-        yield Diagnostic(f"%{node.result.name} has a synapse of no known kind", node.origin)
+        yield Diagnostic(
+            f"%{node.result.name} has operands other than data synapses, clock synapses and bounds",
+            node.origin,
+        )
     yield from _sums(layer_of(graph, node), {r: weight_of(n) for r, n in lines.items()}, op)
 
 
@@ -182,7 +197,7 @@ def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Dia
     lowest = float(np.min(bias + drive.bounds.final + line["force"]))
     if lowest < 0:
         yield Diagnostic(
-            f"the forced spike of %{name} misses potentials by {-lowest:.0f}",
+            f"the forced spike of %{name} misses membrane potentials by {-lowest:.0f}",
             origin,
             "run insert-readout, which forces hard enough",
         )
@@ -195,7 +210,7 @@ READ_OUT = Invariant("read-out", _read_out)
 
 
 def within(limit: int, name: str) -> Invariant:
-    """Potentials and partial sums of every neuron stay within ``+-limit`` in units of weights."""
+    """The invariant that all membrane potentials and partial sums stay within ``+-limit``."""
 
     def check(graph: Graph) -> Iterator[Diagnostic]:
         for layer in layers(graph):
@@ -203,8 +218,8 @@ def within(limit: int, name: str) -> Invariant:
             span = layer.drive.lift + layer.drive.depth + reach
             if (worst := np.max(span)) > limit:
                 yield Diagnostic(
-                    f"potentials of %{layer.node.result.name} can reach {worst:.0f}, "
-                    f"{limit} are allowed",
+                    f"membrane potentials of %{layer.node.result.name} can reach {worst:.0f}, "
+                    f"the limit is {limit}",
                     layer.node.origin,
                     "use a smaller t_max or fewer weight bits",
                 )

@@ -1,1 +1,1 @@
-"""How functions of one variable become sums of clips."""
+"""Activation functions as piecewise linear segments, written as sums of clips."""

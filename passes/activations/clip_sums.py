@@ -11,14 +11,14 @@ import numpy as np
 from qcompiler.ir import Constant, Graph, Node, Op, Operand, Range, Tensor, Value, infer
 from qcompiler.ir.ann import Add, Affine, Clip
 
-from .segments import Fit
+from .segments import PiecewiseLinear
 
 Term: TypeAlias = tuple[Operand, float]  # a value and its factor
 
 _FLAT = 1e-6  # slopes below this share of the steepest add nothing
 
 
-class Pieces:
+class ClipSumBuilder:
     """Nodes that together give what one node gave."""
 
     def __init__(self, graph: Graph, node: Node) -> None:
@@ -26,7 +26,9 @@ class Pieces:
         self.nodes: list[Node] = []
         self.ones = (1,) * len(node.result.type.shape)
 
-    def segments(self, terms: Sequence[Term], shift: float, fit: Fit, gain: float) -> list[Term]:
+    def segments(
+        self, terms: Sequence[Term], shift: float, fit: PiecewiseLinear, gain: float
+    ) -> list[Term]:
         """What every segment adds to ``gain fit(sum(factor x) + shift)`` beyond its first knot."""
         slopes = np.diff(fit.values) / np.diff(fit.knots) * gain
         found: list[Term] = []

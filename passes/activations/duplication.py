@@ -13,17 +13,17 @@ from dataclasses import replace
 from qcompiler.ir import Graph, Node, Operand, Rule, drop_dead, rewrite
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
 from qcompiler.passes.folding.linear import fan_in
-from qcompiler.passes.folding.neighbours import copied, distributed
-from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 
 _FEW_CLIPS = 2
 _FEW_SYNAPSES = 16  # of one neuron
 
 
-def repeat(graph: Graph) -> Graph:
+def duplicate_layers(graph: Graph) -> Graph:
     """Copy every layer that only clips read, where that is worth it."""
     copies: dict[str, list[Node]] = {}  # by the node that reads them
-    for group in groups(graph):
+    for group in fusion_groups(graph):
         readers = graph.users(group.result)
         if group.clip or graph.is_output(group.result) or len(readers) < 2:
             continue
@@ -45,14 +45,14 @@ def _is_clip(graph: Graph, node: Node) -> bool:
     return isinstance(node.op, Clip)
 
 
-def _synapses(group: Group) -> int:
+def _synapses(group: FusionGroup) -> int:
     """Synapses of a neuron of a group, borders aside."""
     return sum(fan_in(branch.linear) if branch.linear else 1 for branch in group.branches)
 
 
-def _copied(graph: Graph, group: Group, reader: Node, index: int) -> list[Node]:
+def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[Node]:
     """A copy of a group's nodes and the reader, which reads the copy."""
-    made = copied(group.nodes, lambda name: graph.fresh(f"{name}:copy{index}"))
+    made = copy_nodes(group.nodes, lambda name: graph.fresh(f"{name}:copy{index}"))
     last = {group.result.name: made[-1].result}
     operands = tuple(last.get(operand.name, operand) for operand in reader.operands)
     return [*made, replace(reader, operands=operands)]
@@ -72,7 +72,9 @@ def _split(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     if len(inner.operands) > _FEW_CLIPS or not all(_scaled_clip(graph, o) for o in inner.operands):
         return None
     name = node.result.name
-    return distributed(node, inner.operands, lambda index: graph.fresh(f"{name}:clip{index}"))
+    return distribute_over_sum(
+        node, inner.operands, lambda index: graph.fresh(f"{name}:clip{index}")
+    )
 
 
 def _scaled_clip(graph: Graph, operand: Operand) -> bool:

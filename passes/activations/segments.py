@@ -21,7 +21,7 @@ _MOST = 64  # segments
 _EVEN = 1e-3  # share of the knots' density that is the same everywhere
 
 
-class Fit(NamedTuple):
+class PiecewiseLinear(NamedTuple):
     """Knots, the values there, and the largest error between them."""
 
     knots: Array
@@ -30,7 +30,7 @@ class Fit(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def fit(formula: str, domain: Range, bound: float) -> Fit:
+def fit(formula: str, domain: Range, bound: float) -> PiecewiseLinear:
     """The fewest segments whose error stays within the bound, or 64 of them with a larger one.
 
     ValueError if the function is not finite on the domain.
@@ -51,9 +51,11 @@ def fit(formula: str, domain: Range, bound: float) -> Fit:
     return found
 
 
-def _best(knots: Array, x: Array, y: Array) -> Fit:
+def _best(knots: Array, x: Array, y: Array) -> PiecewiseLinear:
     hats = np.stack([np.interp(x, knots, row) for row in np.eye(len(knots))], axis=1)
     fitted = np.linalg.lstsq(hats, y, rcond=None)[0]
     through = np.interp(knots, x, y)
-    found = [Fit(knots, v, float(np.abs(hats @ v - y).max())) for v in (fitted, through)]
+    found = [
+        PiecewiseLinear(knots, v, float(np.abs(hats @ v - y).max())) for v in (fitted, through)
+    ]
     return min(found, key=lambda one: one.error)

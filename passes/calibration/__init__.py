@@ -1,1 +1,1 @@
-"""What calibration data say: ranges, histograms, and the levels of every value."""
+"""Calibration: ranges and histograms measured on data, and the levels derived from them."""

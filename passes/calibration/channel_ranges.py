@@ -1,4 +1,4 @@
-"""Samples of channels, and the range of levels that suits each."""
+"""Samples of every channel, and the quantization range of each."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-from .snap import less, snapped
+from .snap import clearly_less, snapped
 
 _KEPT = 4096  # values of a channel
 _SHARES = np.linspace(1, 0.025, 40)
 
 
-class Sample:
-    """Some values of every channel, spread evenly over images and places."""
+class ChannelSample:
+    """A random sample of every channel, spread evenly over images and positions."""
 
     def __init__(self, images: int) -> None:
         self.each = max(1, _KEPT // images)
         self.parts: list[Array] = []
 
     def add(self, batch: Array) -> None:
-        """Take some values of ``images x channels x ..``."""
+        """Add a sample of a batch, ``images x channels x ..``."""
         flat = batch.reshape(*batch.shape[:2], -1)
         places = np.random.default_rng(len(self.parts)).integers(
             0, flat.shape[2], (len(flat), min(self.each, flat.shape[2]))
@@ -37,7 +37,7 @@ class Sample:
             step = np.maximum(highest * np.float32(share), np.float32(1e-30)) / (levels - 1)
             rounded = np.rint(values / step).clip(0, levels - 1) * step
             error = np.square(rounded - values, dtype=np.float64).sum(axis=1, keepdims=True)
-            better = less(error, least)
+            better = clearly_less(error, least)
             best = np.where(better, step * (levels - 1), best)
             least = np.where(better, error, least)
         return snapped(np.where(highest > 0, best, 0)[:, 0])

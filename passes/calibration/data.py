@@ -1,4 +1,4 @@
-"""Calibration data: are they fit for a network, and what does it make of them."""
+"""Calibration data: check them against the network's inputs, and run the network on them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from qcompiler.ir import DataError, Graph
 from qcompiler.ir.execution.evaluate import evaluate
 from qcompiler.ir.execution.session import OnnxWriter, write_tensor_level
-from qcompiler.ir.kernels import Array, is_single
+from qcompiler.ir.kernels import Array, is_finite_float32
 
 Images: TypeAlias = "tuple[Array, ...]"
 Progress: TypeAlias = "Callable[[float], None] | None"
@@ -19,7 +19,7 @@ _BATCH_BYTES = 1 << 26
 
 
 def check_effort(effort: int) -> None:
-    """Raise ValueError unless this is an effort that repairing accuracy may take."""
+    """Raise ValueError unless ``effort`` is 0, 1 or 2."""
     if effort not in (0, 1, 2):
         raise ValueError(f"effort must be 0, 1 or 2, not {effort}")
 
@@ -27,21 +27,25 @@ def check_effort(effort: int) -> None:
 def check(graph: Graph, data: Images) -> None:
     """Raise DataError unless there is one batch of finite numbers for each input."""
     if len(data) != len(graph.inputs):
-        raise DataError(f"{len(data)} calibration arrays for {len(graph.inputs)} inputs")
+        raise DataError(
+            f"{len(data)} calibration arrays are given for {len(graph.inputs)} model inputs"
+        )
     for value, array in zip(graph.inputs, data, strict=True):
         if len(array) == 0:
             raise DataError("the calibration data are empty")
         if array.shape[1:] != value.type.shape:
             raise DataError(
-                f"calibration data of shape {array.shape[1:]} do not fit the input "
-                f"{value.name} of shape {value.type.shape}"
+                f"calibration samples have shape {array.shape[1:]}, but input "
+                f"{value.name} expects {value.type.shape}"
             )
-        if not is_single(array):
-            raise DataError("the calibration data hold NaN, infinite or other than real numbers")
+        if not is_finite_float32(array):
+            raise DataError(
+                "the calibration data contain NaN, infinities or values that are not real numbers"
+            )
 
 
 def sample(data: Images, count: int) -> Images:
-    """So many frames of each array, or all, evenly spread: files are often sorted by class."""
+    """``count`` samples of each array, evenly spread, as files are often sorted by class."""
     places = np.linspace(0, len(data[0]) - 1, min(count, len(data[0]))).astype(int)
     return tuple(array[places] for array in data)
 
@@ -70,8 +74,8 @@ def run(
 def run_precisely(graph: Graph, data: Images) -> Array:
     """The output of a tensor-level graph, computed in double precision and kept in single.
 
-    It is the same number on nearly every machine, as what `run` finds is not: the last bits of
-    single-precision sums depend on the kernels that a processor has.
+    The result is the same on nearly every machine. The results of `run` are not: the last bits of
+    single-precision sums depend on the processor.
     """
     found: list[Array] = []
     for part in _batches(graph, data, None):
@@ -82,7 +86,7 @@ def run_precisely(graph: Graph, data: Images) -> Array:
 
 def _finite(name: str, array: Array) -> Array:
     if not np.isfinite(array).all():
-        raise DataError(f"%{name} becomes NaN or infinite on the calibration data")
+        raise DataError(f"%{name} is NaN or infinite for some calibration samples")
     return array
 
 

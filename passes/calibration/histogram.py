@@ -1,4 +1,4 @@
-"""Histograms that grow with their data, and the ranges they suggest."""
+"""Histograms with a growing range, and the quantization ranges derived from them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from qcompiler.ir import DataError, Range
 from qcompiler.ir.kernels import Array
 
-from .snap import less
+from .snap import clearly_less
 
 _BINS = 4096
 _STEPS = 80
@@ -15,7 +15,7 @@ _TINY = 1e-30  # smaller values count as 0
 
 
 class Histogram:
-    """Counts of values in ``-reach .. reach``; reach doubles when data ask for it."""
+    """Counts of values in ``-reach .. reach``; reach doubles when values exceed it."""
 
     def __init__(self) -> None:
         self.counts = np.zeros(_BINS)
@@ -24,12 +24,14 @@ class Histogram:
         self.high = -np.inf
 
     def add(self, values: Array) -> None:
-        """Count a batch of finite values; DataError if they are too large for any code."""
+        """Count a batch of finite values; DataError if one exceeds 1e30 in magnitude."""
         flat = values.reshape(-1)
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
         largest = max(abs(self.low), abs(self.high))
         if largest > 1 / _TINY:
-            raise DataError(f"values reach {largest:g}, which no code can hold")
+            raise DataError(
+                f"calibration values reach {largest:g}: the largest supported magnitude is 1e30"
+            )
         self._grow(largest if largest > _TINY else 0.0)
         if self.reach:
             bins = ((flat + np.float32(self.reach)) * np.float32(_BINS / 2 / self.reach)).astype(
@@ -51,7 +53,7 @@ class Histogram:
         return (np.arange(_BINS) + 0.5) * (2 * self.reach / _BINS) - self.reach
 
     def percentile(self, percent: float) -> Range:
-        """Range that leaves out the same share of values at each end that has any spread."""
+        """Range that cuts the same share of values at each end."""
         total = np.cumsum(self.counts)
         tail = (1 - percent / 100) * total[-1]
         low = self._centres[np.searchsorted(total, tail, side="right").clip(0, _BINS - 1)]
@@ -75,7 +77,7 @@ class Histogram:
                     continue
                 step = (top - bottom) / (levels - 1)
                 error = float(n @ (x - _rounded(x, bottom, top, step)) ** 2)
-                if less(error, least):
+                if clearly_less(error, least):
                     best, least = (float(bottom), float(top)), error
         return best
 

@@ -1,12 +1,12 @@
-"""What calibration images do to the membranes of a population, step by step.
+"""Bounds of inputs, currents and membranes of a population, observed on calibration images.
 
-With the levels q of its sources, what reaches a neuron k steps before the read step, its current
-then, and what inputs have added to its membrane, are
+With the levels q of its sources, a neuron's input k steps before the read step, its current and the
+change of its membrane up to then are
 
     A(k) = sum W [q = k]        U(k) = A(k) + A(k + 1) + ..        S(k) = U(k) + U(k + 1) + ..
 
-for k from the highest level down to 1: all spikes of one level arrive together, and branches end
-together. S(1) is ``sum W q``.
+for k from the highest level down to 1: all spikes of one level arrive together, and all branches
+end at the same step. S(1) is ``sum W q``.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.execution.session import OnnxWriter, write_synapse
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import Encode, Relay, Synapse
-from qcompiler.ir.spiking.coding import cut, digit_of, unrounded
+from qcompiler.ir.spiking.coding import clip_to_levels, digit_of, scale_to_levels
 from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
 from qcompiler.ir.view import View, arrange
-from qcompiler.passes.quantization.fusion_groups import Group
-from qcompiler.passes.quantization.integer_layer import Integers
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
+from qcompiler.passes.quantization.integer_layer import IntegerLayer
 
 from .data import Images, sample
-from .trace import Unread, size_of
+from .trace import PendingReads, size_of
 
 _WORK = 2e11  # products that run all images through a network once
-_LOOK = 8e10  # products of one look at a population
-_MOST = 200  # images; more tell little
-_MEMORY = 1 << 29  # bytes of the levels of one tensor, and of what is worked on at once
-_BYTES = 16  # an element, while it is worked on
+_LOOK = 8e10  # products of the observation of one population
+_MOST = 200  # images; more change little
+_MEMORY = 1 << 29  # bytes of the levels of one tensor, and of the arrays in use
+_BYTES = 16  # bytes per element in use
 
 
-class Levels:
+class CalibrationLevels:
     """The levels of calibration images in the integer network, ``images x shape``.
 
-    Nothing is computed before someone asks for them; what all have read is forgotten.
+    Levels are computed on demand and dropped after their last reader.
     """
 
     def __init__(self, graph: Graph, data: Images) -> None:
         self._inputs = {v.name: array for v, array in zip(graph.inputs, data, strict=True)}
         self._known: dict[str, tuple[Array, ...]] = {}  # digits, or one number for all
         self._waiting: list[Callable[[], None]] = []
-        self._unread = Unread(graph)
+        self._unread = PendingReads(graph)
 
-    def of(self, group: Group) -> list[Array]:
-        """The levels, or digits of levels, of a group's sources, in order of its branches."""
+    def of(self, group: FusionGroup) -> list[Array]:
+        """The levels, or their digits, of a group's sources, in the order of its branches."""
         for compute in self._waiting:
             compute()
         self._waiting.clear()
         return self._read_by(group)
 
-    def _read_by(self, group: Group) -> list[Array]:
+    def _read_by(self, group: FusionGroup) -> list[Array]:
         return [q for branch in group.branches for q in self._known[branch.source.name]]
 
     def encode(self, name: str, ops: Sequence[Encode]) -> None:
@@ -65,13 +65,13 @@ class Levels:
 
         def compute() -> None:
             code = ops[0].code
-            levels = cut(code, unrounded(code, self._inputs.pop(name)))
+            levels = clip_to_levels(code, scale_to_levels(code, self._inputs.pop(name)))
             self._known[name] = tuple(digit_of(op, levels) for op in ops)
 
         self._waiting.append(compute)
 
     def follow(self, node: Node) -> None:
-        """Add what a max pool or a view makes of its source."""
+        """Add the result of a max pool or a view."""
         source, name = node.operands[0].name, node.result.name
 
         def compute() -> None:
@@ -80,8 +80,8 @@ class Levels:
 
         self._waiting.append(compute)
 
-    def add(self, group: Group, found: Integers, code: Spikes) -> None:
-        """Add what a group makes of its sources."""
+    def add(self, group: FusionGroup, found: IntegerLayer, code: Spikes) -> None:
+        """Add the result of a group."""
 
         def compute() -> None:
             levels = self._read_by(group)
@@ -89,7 +89,7 @@ class Levels:
             summed = _Sum([(part.synapse, part.weight) for part in found.synapses], given)
             total = np.concatenate([summed(part) for part in summed.parts(given, 1)])
             bias, slope = (a.astype(np.float32) for a in (found.bias, found.slope))
-            self._known[group.result.name] = (cut(code, (total + (bias + 0.5)) / slope),)
+            self._known[group.result.name] = (clip_to_levels(code, (total + (bias + 0.5)) / slope),)
             self._forget(group.nodes)
 
         self._waiting.append(compute)
@@ -114,10 +114,11 @@ def images_to_observe(graph: Graph, given: int) -> int:
     return int(max(1, min(given, _MOST, _WORK / products, _MEMORY / largest)))
 
 
-def seen(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tuple[Bounds, int]:
-    """The bounds that levels of the sources, in order, keep to; over the images and over space.
+def observed_bounds(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tuple[Bounds, int]:
+    """Observed bounds per output channel, over images and positions, and the number of images.
 
-    Whole numbers in float64, ``outputs x 1 x ..``; and of how many images: as many as time allows.
+    ``levels`` holds one array per entry of ``incoming``, ``images x shape``. The bounds are
+    integers in float64, ``outputs x 1 x ..``. As many images are used as time allows.
     """
     top = max(part.top for part in incoming)
     summed, found = _Sum([part[:2] for part in incoming], levels), []
@@ -136,7 +137,7 @@ def _spikes(levels: Array, top: int) -> Array:
 
 
 def _extremes(arrived: Array) -> Bounds:
-    """Bounds of what arrived, ``steps x images x outputs x space``, which is overwritten."""
+    """Bounds of inputs, ``steps x images x outputs x space``; the array is overwritten."""
     axes = (0, 1, *range(3, arrived.ndim))
 
     def ends(array: Array) -> tuple[Array, Array]:
@@ -161,7 +162,7 @@ def _summed_up(steps: Array) -> Array:
 
 
 class _Sum:
-    """What arrays, each over the source of a synapse, add up to behind the synapses."""
+    """The sum of several synapses, run on onnxruntime; arrays are the levels of their sources."""
 
     def __init__(self, synapses: Sequence[tuple[Synapse, Array]], arrays: Sequence[Array]) -> None:
         writer = OnnxWriter()
@@ -181,7 +182,7 @@ class _Sum:
         return result
 
     def parts(self, arrays: Sequence[Array], copies: int) -> Iterator[list[Array]]:
-        """Runs of images of which so many copies, and what they add up to, fit into memory."""
+        """Batches of images that fit into memory ``copies`` times, sums included."""
         one = sum(array[0].size for array in arrays) + self.neurons
         step = max(1, _MEMORY // (_BYTES * copies * one))
         for begin in range(0, len(arrays[0]), step):

@@ -1,7 +1,7 @@
-"""Numbers that follow from single-precision sums, rounded before anything hangs on them.
+"""Round numbers to few bits, so that ranges do not depend on the machine.
 
-The last bits of such sums depend on the kernels that a processor and an onnxruntime have. Rounded
-to a few bits a number is the same everywhere, unless it lies within these last bits of the middle
+The last bits of single-precision sums depend on the processor and on the version of onnxruntime.
+After rounding to 10 bits a number is the same everywhere, except when it lies almost exactly
 between two neighbours.
 """
 
@@ -12,8 +12,8 @@ import numpy as np
 from qcompiler.ir import Range
 from qcompiler.ir.kernels import Array
 
-_BITS = 10  # within 0.1 %: less than a tenth of what ranges that are tried differ by
-_FAINT = 1e-9  # share by which sums of double precision may differ
+_BITS = 10  # 0.1 %, less than a tenth of the distance of candidate ranges
+_FAINT = 1e-9  # relative tolerance of double-precision sums
 
 
 def snapped(numbers: Array) -> Array:
@@ -24,12 +24,12 @@ def snapped(numbers: Array) -> Array:
 
 
 def snapped_range(bounds: Range) -> Range:
-    """A range whose ends are the same everywhere."""
+    """A range with both ends rounded to 10 significant bits."""
     low, high = snapped(np.array(bounds)).tolist()
     return low, high
 
 
-def less(one: Array | float, other: Array | float) -> Array:
-    """Whether a sum is less than another by more than the order of summation can tell."""
+def clearly_less(one: Array | float, other: Array | float) -> Array:
+    """Whether a sum is less than another beyond the error of the order of summation."""
     found: Array = np.asarray(one) < np.asarray(other) * (1 - _FAINT)
     return found

@@ -1,4 +1,4 @@
-"""What calibration images make of every value in the real network."""
+"""Values of the real-valued network on the calibration images."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.ann import Conv, Dense
 from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.quantization.fusion_groups import Group
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
 from .data import Images, run, run_precisely
 
-_BYTES = 24  # a neuron and image, while its layer is worked on
+_BYTES = 24  # bytes per neuron and image, while its layer is processed
 _MEMORY = 3 << 30
 _WORK = 1.2e11  # products that run all images through a network once
 
 
 class Trace:
-    """Real values of every tensor that is still to be read, ``images x shape``.
+    """Real values of every tensor that has readers left, ``images x shape``.
 
-    Sums that integers are fitted to are ``precise``: see `run_precisely`, which takes longer.
+    ``precise`` computes in double precision (see `run_precisely`), which takes longer.
     """
 
     def __init__(self, graph: Graph, data: Images, precise: bool = False) -> None:
@@ -32,31 +32,31 @@ class Trace:
             value.name: array.astype(np.float32)
             for value, array in zip(graph.inputs, data, strict=True)
         }
-        self._unread = Unread(graph)
+        self._unread = PendingReads(graph)
 
     def follow(self, node: Node) -> None:
-        """Add what a single node makes of its sources."""
+        """Compute and keep the result of one node."""
         self._real[node.result.name] = self._run([node], self._real)
         self._forget([node])
 
     def of(self, name: str) -> Array:
-        """A value that is still to be read."""
+        """A value that has readers left."""
         return self._real[name]
 
-    def before_clip(self, group: Group, given: Mapping[str, Array] | None = None) -> Array:
-        """What a group has in front of its clip, with some sources as ``given`` in their stead."""
+    def before_clip(self, group: FusionGroup, given: Mapping[str, Array] | None = None) -> Array:
+        """The sums of a group before its clip; ``given`` replaces the values of some sources."""
         known = {**self._real, **(given or {})}
         nodes = [node for node in group.nodes if node is not group.clip]
         return self._run(nodes, known) if nodes else known[group.branches[0].source.name]
 
-    def add(self, group: Group, before: Array) -> None:
-        """Add what a group makes of its sources, given what is ``before`` its clip."""
+    def add(self, group: FusionGroup, before: Array) -> None:
+        """Keep the result of a group, computed from its sums ``before`` the clip."""
         name = group.result.name
         self._real[name] = apply(group.clip.op, before) if group.clip else before
         self._forget(group.nodes)
 
     def _run(self, nodes: Sequence[Node], known: Mapping[str, Array]) -> Array:
-        """What nodes make of what is known; the last one's result."""
+        """Run nodes on known values; returns the result of the last one."""
         last = nodes[-1].result
         operands = [o for node in nodes for o in node.operands if isinstance(o, Value)]
         inputs = tuple({o.name: o for o in operands if o.name in known}.values())
@@ -72,15 +72,15 @@ class Trace:
             self._real.pop(name, None)
 
 
-class Unread:
-    """How many nodes are still to read each value of a graph."""
+class PendingReads:
+    """Counts the remaining readers of each value of a graph."""
 
     def __init__(self, graph: Graph) -> None:
         values = [*graph.inputs, *(node.result for node in graph.nodes)]
         self._nodes = {value.name: len(graph.users(value)) for value in values}
 
     def after(self, nodes: Sequence[Node]) -> Iterator[str]:
-        """Names of the values that nobody reads any more once these nodes are done."""
+        """Names of the values without readers left after these nodes have run."""
         for node in nodes:
             for name in {o.name for o in node.operands if isinstance(o, Value)}:
                 self._nodes[name] -= 1
@@ -89,7 +89,7 @@ class Unread:
 
 
 def images_for(graph: Graph, given: int, effort: int) -> int:
-    """How many images to work with: as many as time (of the effort) and memory allow."""
+    """Number of images to use: as many as the effort's time and the memory allow."""
     products, largest = size_of(graph)
     share = 4 ** (effort - 1)
     most = min(_WORK * share / products, _MEMORY * share / (_BYTES * largest))
@@ -97,7 +97,7 @@ def images_for(graph: Graph, given: int, effort: int) -> int:
 
 
 def size_of(graph: Graph) -> tuple[float, int]:
-    """Products that run an image through a network, and elements of its largest tensor."""
+    """Multiplications per image, and elements of the largest tensor of a network."""
     largest = max((int(np.prod(node.result.type.shape)) for node in graph.nodes), default=1)
     products = 1.0
     for node in graph.nodes:

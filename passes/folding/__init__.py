@@ -1,1 +1,1 @@
-"""Rewriting rules that merge neighbouring operations into linear layers."""
+"""Rewrite rules that fold operators into neighbouring linear layers."""

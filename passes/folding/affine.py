@@ -8,13 +8,13 @@ from qcompiler.ir import Graph, Node, origins
 from qcompiler.ir.ann import Affine, Conv, Dense
 
 from .linear import fold_before, fold_behind
-from .neighbours import affine, scale_and_shift, sole
+from .neighbours import affine, only_producer, scale_and_shift
 from .sums import sum_rules
 
 
 def merge_affines(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """Two scales and shifts are one."""
-    if not isinstance(node.op, Affine) or not (inner := sole(node, graph, Affine)):
+    if not isinstance(node.op, Affine) or not (inner := only_producer(node, graph, Affine)):
         return None
     (first, offset), (second, shift) = scale_and_shift(inner), scale_and_shift(node)
     moved = offset.astype(np.float64) * second + shift
@@ -24,7 +24,7 @@ def merge_affines(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 
 def affine_behind_linear(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """A scale and a shift move into the layer before them."""
-    if not isinstance(node.op, Affine) or not (inner := sole(node, graph, Conv | Dense)):
+    if not isinstance(node.op, Affine) or not (inner := only_producer(node, graph, Conv | Dense)):
         return None
     found = fold_behind(inner, node, *scale_and_shift(node))
     return (found,) if found else None
@@ -32,7 +32,7 @@ def affine_behind_linear(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 
 def affine_before_linear(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """A scale and a shift move into the layer behind them."""
-    inner = sole(node, graph, Affine)
+    inner = only_producer(node, graph, Affine)
     found = fold_before(node, inner, *scale_and_shift(inner)) if inner else None
     return (found,) if found else None
 

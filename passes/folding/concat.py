@@ -28,11 +28,11 @@ from qcompiler.ir.ann import (
     Softmax,
     SumPool,
 )
-from qcompiler.ir.kernels import of_rank
+from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.ir.view import Reshape, Take, Transpose
 
-from .concat_parts import Parts
-from .linear import with_rows
+from .concat_parts import ConcatRewriter
+from .linear import expand_rows
 
 _MOST_RUNS = 4  # parts of a concatenation of takes, for each part that is taken from
 
@@ -47,7 +47,7 @@ def concat_rules(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
     inner = graph.producer(node.operands[0]) if node.operands else None
     if inner is None or not isinstance(inner.op, Concat) or len(inner.operands) == 1:
         return None
-    new = Parts(graph, node, inner)
+    new = ConcatRewriter(graph, node, inner)
     match node.op:
         case Concat():
             return _flattened(node, graph)
@@ -79,14 +79,14 @@ def concat_as_sum(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     for operand in node.operands:
         inner = graph.producer(operand)
         if inner is not None and isinstance(inner.op, Concat):
-            new = Parts(graph, node, inner)
+            new = ConcatRewriter(graph, node, inner)
             total = new.add(Add(), *new.padded())
             operands = tuple(total if o == operand else o for o in node.operands)
             return (*new.nodes, replace(node, operands=operands))
     return None
 
 
-def _linear(new: Parts) -> tuple[Node, ...]:
+def _linear(new: ConcatRewriter) -> tuple[Node, ...]:
     """A linear layer of the whole is the sum of what it makes of each part among zeros."""
     weights = new.node.operands[1:]
     layers = []
@@ -108,11 +108,11 @@ def _aligned(op: Conv, inner: Node) -> bool:
     return all(part.type.shape[0] % width == 0 for part in inner.operands)
 
 
-def _by_groups(new: Parts, op: Conv) -> tuple[Node, ...]:
+def _by_groups(new: ConcatRewriter, op: Conv) -> tuple[Node, ...]:
     weight, bias = new.node.operands[1:]
     assert isinstance(weight, Constant) and isinstance(bias, Constant)
     width, outputs = new.shape[0] // op.groups, len(weight.data) // op.groups
-    biases = with_rows(bias.data, new.node.result.type.shape)
+    biases = expand_rows(bias.data, new.node.result.type.shape)
     layers = []
     for index, part in enumerate(new.parts):
         rows = slice(new.begins[index] // width * outputs, new.ends[index] // width * outputs)
@@ -125,7 +125,7 @@ def _by_groups(new: Parts, op: Conv) -> tuple[Node, ...]:
     return new.done(Concat(), *layers)
 
 
-def _parts(new: Parts) -> tuple[Node, ...] | None:
+def _parts(new: ConcatRewriter) -> tuple[Node, ...] | None:
     """The concatenation of what the node makes of each part, if it treats them alike."""
     node, axis = new.node, new.axis
     match node.op:
@@ -149,13 +149,13 @@ def _parts(new: Parts) -> tuple[Node, ...] | None:
     return None
 
 
-def _affine(new: Parts) -> tuple[Node, ...]:
+def _affine(new: ConcatRewriter) -> tuple[Node, ...]:
     layers = []
     for index, part in enumerate(new.parts):
         constants = []
         for role, operand in zip(("scale", "shift"), new.node.operands[1:], strict=True):
             assert isinstance(operand, Constant)
-            array = of_rank(operand.data, len(new.shape))
+            array = expand_to_rank(operand.data, len(new.shape))
             if array.shape[new.axis] > 1:
                 at = (slice(None),) * new.axis + (slice(new.begins[index], new.ends[index]),)
                 constants.append(Constant(f"{operand.name}:{role}{index}", array[at]))
@@ -165,7 +165,7 @@ def _affine(new: Parts) -> tuple[Node, ...]:
     return new.done(Concat(new.axis), *layers)
 
 
-def _taken(new: Parts, op: Take) -> tuple[Node, ...] | None:
+def _taken(new: ConcatRewriter, op: Take) -> tuple[Node, ...] | None:
     """Runs of indices that lie in one part are taken from it."""
     places = [int(np.searchsorted(new.ends, index, side="right")) for index in op.indices]
     runs = [
@@ -178,7 +178,7 @@ def _taken(new: Parts, op: Take) -> tuple[Node, ...] | None:
     return new.done(Concat(op.axis), *found)
 
 
-def _reshaped(new: Parts, shape: tuple[int, ...]) -> tuple[Node, ...] | None:
+def _reshaped(new: ConcatRewriter, shape: tuple[int, ...]) -> tuple[Node, ...] | None:
     """A reshape that keeps the parts apart along an axis of its result."""
     before = prod(new.shape[: new.axis])
     sizes = [prod(part.type.shape[new.axis :]) for part in new.parts]
@@ -216,6 +216,6 @@ def _sum_of_concats(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     shapes = {(n.op, tuple(part.type.shape for part in n.operands)) for n in found}
     if len(shapes) > 1:
         return None
-    new = Parts(graph, node, found[0])
+    new = ConcatRewriter(graph, node, found[0])
     columns = zip(*(n.operands for n in found), strict=True)
     return new.done(found[0].op, *(new.add(Add(), *column) for column in columns))

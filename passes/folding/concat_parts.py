@@ -8,7 +8,7 @@ from qcompiler.ir import Graph, Node, Op, Operand, Value, infer, origins
 from qcompiler.ir.ann import Concat, Pad
 
 
-class Parts:
+class ConcatRewriter:
     """New nodes in place of one that reads a concatenation."""
 
     def __init__(self, graph: Graph, node: Node, inner: Node) -> None:

@@ -13,11 +13,11 @@ import numpy as np
 from qcompiler.ir import Graph, Node, Operand, Value
 from qcompiler.ir.ann import Add, Affine, Conv
 from qcompiler.ir.index_maps import places_of
-from qcompiler.ir.kernels import Array, convolve, of_rank
+from qcompiler.ir.kernels import Array, convolve, expand_to_rank
 from qcompiler.ir.view import Take, View
 
 from .linear import parameters
-from .neighbours import scale_and_shift, sole
+from .neighbours import only_producer, scale_and_shift
 from .view_chains import arrangement, chain_above
 
 _NOTHING = 1e-6  # what single precision leaves of an exact zero
@@ -62,7 +62,7 @@ def stretch_of(node: Node, graph: Graph) -> Stretch | None:
 
 
 def _interpolated(node: Node, graph: Graph) -> Stretch | None:
-    inner = sole(node, graph, Add)
+    inner = only_producer(node, graph, Add)
     terms = [_term(operand, graph) for operand in inner.operands] if inner else []
     found = [term for term in terms if term is not None]
     if inner is None or len(found) < len(terms) or len({t.source.name for t in found}) > 1:
@@ -79,7 +79,7 @@ def _interpolated(node: Node, graph: Graph) -> Stretch | None:
 
 def _transposed(node: Node, graph: Graph) -> Stretch | None:
     """What a transposed convolution makes of every channel alike, if it is known axis by axis."""
-    inner = sole(node, graph, View)
+    inner = only_producer(node, graph, View)
     views, layer = chain_above(graph, inner) if inner else ([], None)
     if layer is None or (found := parameters(layer)) is None or not isinstance(layer.op, Conv):
         return None
@@ -166,7 +166,7 @@ def _term(operand: Operand, graph: Graph) -> _Term | None:
         return None
     scale, shift = scale_and_shift(node)
     shape = node.result.type.shape
-    scale = of_rank(scale, len(shape))
+    scale = expand_to_rank(scale, len(shape))
     if shift.any() or len(scale) > 1:
         return None
     places = [np.arange(length) for length in shape]

@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.ir import Constant, Node, Operand, origins
 from qcompiler.ir.ann import Affine, Conv, Dense, SumPool
-from qcompiler.ir.kernels import Array, convolve, of_rank, reach
+from qcompiler.ir.kernels import Array, convolve, expand_to_rank, reach
 
 
 def parameters(node: Node) -> tuple[Array, Array] | None:
@@ -22,7 +22,7 @@ def parameters(node: Node) -> tuple[Array, Array] | None:
     return None
 
 
-def columns(node: Node) -> Array | None:
+def weights_by_channel(node: Node) -> Array | None:
     """Weights of a linear node by channel of its source, ``O x C ..``; None if it has none.
 
     Groups of channels have none, and neither has a vector of all elements of an image.
@@ -48,7 +48,7 @@ def fan_in(node: Node) -> int:
     return 1
 
 
-def relinear(node: Node, source: Operand, weight: Array, bias: Array, *merged: Node) -> Node:
+def replace_weights(node: Node, source: Operand, weight: Array, bias: Array, *merged: Node) -> Node:
     """A linear node with new parameters and source, under the result of the last merged node."""
     last = merged[-1] if merged else node
 
@@ -61,15 +61,15 @@ def relinear(node: Node, source: Operand, weight: Array, bias: Array, *merged: N
     return replace(node, operands=operands, result=last.result, origin=origins(node, *merged))
 
 
-def with_rows(array: Array, shape: tuple[int, ...]) -> Array:
+def expand_rows(array: Array, shape: tuple[int, ...]) -> Array:
     """An array that spreads over a shape, with a row for each index of its first axis."""
-    full = of_rank(array, len(shape))
+    full = expand_to_rank(array, len(shape))
     return np.broadcast_to(full, (shape[0], *full.shape[1:]))
 
 
 def per_channel(array: Array, shape: tuple[int, ...]) -> Array | None:
     """One number for each index of the first axis of ``shape``, if the array has no more."""
-    full = of_rank(array, len(shape))
+    full = expand_to_rank(array, len(shape))
     if any(n > 1 for n in full.shape[1:]):
         return None
     return np.broadcast_to(full.reshape(-1), shape[:1])
@@ -87,7 +87,7 @@ def fold_behind(node: Node, behind: Node, scale: Array, shift: Array) -> Node | 
     np.multiply(weight, spread, out=scaled, dtype=np.float64, casting="same_kind")
     over = gain.reshape(-1, *(1,) * (len(node.result.type.shape) - 1))
     new_bias = _trim(bias.astype(np.float64) * over + shift, node.result.type.shape)
-    return relinear(node, node.operands[0], scaled, new_bias, behind)
+    return replace_weights(node, node.operands[0], scaled, new_bias, behind)
 
 
 def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | None:
@@ -101,7 +101,7 @@ def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | 
     if isinstance(node.op, Dense):
         gain = np.broadcast_to(scale, shape).reshape(-1).astype(np.float64)
         moved = weight @ np.broadcast_to(shift, shape).reshape(-1).astype(np.float64)
-        folded = relinear(node, source, weight * gain, bias + moved)
+        folded = replace_weights(node, source, weight * gain, bias + moved)
     else:
         assert isinstance(node.op, Conv)
         channel_gain = per_channel(scale, shape)
@@ -111,7 +111,7 @@ def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | 
         moved = _shifted(node.op, weight, shift, shape)
         new_bias = _trim(bias + moved, node.result.type.shape)
         spread = grouped.reshape(*grouped.shape, *(1,) * (weight.ndim - 2))
-        folded = relinear(node, source, weight * spread, new_bias)
+        folded = replace_weights(node, source, weight * spread, new_bias)
     return replace(folded, origin=origins(before, node))
 
 
@@ -132,7 +132,7 @@ def _shifted(op: Conv, weight: Array, shift: Array, shape: tuple[int, ...]) -> A
 
 def _trim(bias: Array, shape: tuple[int, ...]) -> Array:
     """Write a bias as one number a channel where all of its pixels agree."""
-    full = of_rank(bias, len(shape))
+    full = expand_to_rank(bias, len(shape))
     first = full[(slice(None),) + (slice(0, 1),) * (len(shape) - 1)]
     kept = first if np.array_equal(np.broadcast_to(first, full.shape), full) else full
-    return with_rows(kept, shape)
+    return expand_rows(kept, shape)

@@ -16,7 +16,7 @@ from qcompiler.ir.kernels import Array
 _MOVED = re.compile(r"(:moved(\.\d+)?)+$")
 
 
-def sole(node: Node, graph: Graph, kinds: Any) -> Node | None:
+def only_producer(node: Node, graph: Graph, kinds: Any) -> Node | None:
     """The producer of the node's first operand, if it is of a kind and only this node reads it."""
     inner = graph.producer(node.operands[0]) if node.operands else None
     if inner is None or not isinstance(inner.op, kinds):
@@ -30,7 +30,7 @@ def scale_and_shift(node: Node) -> tuple[Array, Array]:
     return scale, shift
 
 
-def between(graph: Graph, node: Node, type_: Type, suffix: str = ":moved") -> Value:
+def fresh_between(graph: Graph, node: Node, type_: Type, suffix: str = ":moved") -> Value:
     """A fresh value for what now stands between two exchanged nodes."""
     name = _MOVED.sub("", node.result.name)
     return Value(graph.fresh(name + suffix), type_.layout)
@@ -48,7 +48,7 @@ def affine(
     return Node(Affine(), (source, *constants), result, origin)
 
 
-def copied(nodes: Sequence[Node], rename: Callable[[str], str]) -> list[Node]:
+def copy_nodes(nodes: Sequence[Node], rename: Callable[[str], str]) -> list[Node]:
     """The same nodes once more under other names, reading each other."""
     renamed: dict[str, Operand] = {}
     made: list[Node] = []
@@ -60,7 +60,7 @@ def copied(nodes: Sequence[Node], rename: Callable[[str], str]) -> list[Node]:
     return made
 
 
-def distributed(
+def distribute_over_sum(
     node: Node, operands: Sequence[Operand], rename: Callable[[int], str]
 ) -> tuple[Node, ...]:
     """A linear node of a sum, as the sum of what it makes of each operand.
@@ -79,10 +79,10 @@ def distributed(
 def without_bias(node: Node) -> Node:
     """A linear node with a bias, or shift, of zero; one that has none stays."""
     last = node.operands[-1]
-    return rebiased(node, np.zeros_like(last.data)) if isinstance(last, Constant) else node
+    return with_bias(node, np.zeros_like(last.data)) if isinstance(last, Constant) else node
 
 
-def rebiased(node: Node, bias: Array) -> Node:
+def with_bias(node: Node, bias: Array) -> Node:
     """A linear node with another bias, or shift."""
     constant = Constant(f"{node.result.name}:bias", bias)
     return replace(node, operands=(*node.operands[:-1], constant))

@@ -11,7 +11,7 @@ from qcompiler.ir.ann import Add, Concat, Conv, Dense, Pad
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Take
 
-from .linear import parameters, relinear, with_rows
+from .linear import expand_rows, parameters, replace_weights
 
 
 def margin_rules(node: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -69,7 +69,7 @@ def _columns(node: Node, inner: Node) -> tuple[Node, ...] | None:
         added = begins[1:] + ends[1:]
         pads = tuple(a + b for a, b in zip(node.op.pads, added, strict=True))
         op = replace(node.op, groups=1, pads=pads)
-    folded = relinear(replace(node, op=op), inner.operands[0], cut, bias)
+    folded = replace_weights(replace(node, op=op), inner.operands[0], cut, bias)
     return (replace(folded, origin=origins(inner, node)),)
 
 
@@ -97,11 +97,11 @@ def _padded_rows(node: Node, inner: Node) -> tuple[Node, ...] | None:
     if isinstance(inner.op, Conv):
         weight = _without_groups(weight, inner.op.groups)
         inner = replace(inner, op=replace(inner.op, groups=1))
-    bias = with_rows(bias, inner.result.type.shape)
+    bias = expand_rows(bias, inner.result.type.shape)
     weight, bias = (
         np.pad(array, [(begin, end), *[(0, 0)] * (array.ndim - 1)]) for array in (weight, bias)
     )
-    return (relinear(inner, inner.operands[0], weight, bias, node),)
+    return (replace_weights(inner, inner.operands[0], weight, bias, node),)
 
 
 def _only_added(node: Node, graph: Graph) -> bool:
@@ -120,7 +120,7 @@ def _embedded(node: Node) -> tuple[Node, ...] | None:
     eye = np.eye(begin + channels + end, channels, -begin, np.float32)
     op = Conv(unit, (*node.op.pads[1:rank], *node.op.pads[rank + 1 :]), unit)
     weight, bias = eye.reshape(*eye.shape, *unit), np.zeros((len(eye), *unit))
-    return (relinear(replace(node, op=op), node.operands[0], weight, bias),)
+    return (replace_weights(replace(node, op=op), node.operands[0], weight, bias),)
 
 
 def _only_taken(inner: Node, graph: Graph) -> bool:
@@ -143,7 +143,7 @@ def _taken_rows(node: Node, inner: Node) -> tuple[Node, ...] | None:
     weight, bias = found
     if bias.ndim == len(inner.result.type.shape) and len(bias) > 1:
         bias = bias[list(node.op.indices)]
-    return (relinear(inner, inner.operands[0], weight[list(node.op.indices)], bias, node),)
+    return (replace_weights(inner, inner.operands[0], weight[list(node.op.indices)], bias, node),)
 
 
 def _taken_columns(node: Node, inner: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -155,7 +155,7 @@ def _taken_columns(node: Node, inner: Node, graph: Graph) -> tuple[Node, ...] | 
     weight = np.zeros((len(found[0]), inner.operands[0].type.shape[0], *found[0].shape[2:]))
     for column, index in enumerate(inner.op.indices):
         weight[:, index] += found[0][:, column]
-    folded = relinear(node, inner.operands[0], weight, found[1])
+    folded = replace_weights(node, inner.operands[0], weight, found[1])
     return (replace(folded, origin=origins(inner, node)),)
 
 

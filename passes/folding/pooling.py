@@ -12,7 +12,7 @@ import numpy as np
 from qcompiler.ir import Graph, Node, origins
 from qcompiler.ir.ann import Conv, Dense, SumPool
 
-from .linear import parameters, relinear
+from .linear import parameters, replace_weights
 
 _FREE = 1 << 16  # merged weights up to this size are always worth the population they save
 
@@ -46,7 +46,7 @@ def pool_into_conv(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         dilations=(1,) * len(kernel),
         pads=_merged_pads(node, conv, inner, pool, kernel),
     )
-    folded = relinear(replace(node, op=op), inner.operands[0], merged, bias)
+    folded = replace_weights(replace(node, op=op), inner.operands[0], merged, bias)
     return (replace(folded, origin=origins(inner, node)),)
 
 
@@ -102,7 +102,7 @@ def pool_into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     space = (slice(b, b + n) for b, n in zip(pool.pads[:rank], source[1:], strict=True))
     inside = (slice(None), slice(None), *space)
     cropped = merged[inside].reshape(len(weight), -1)
-    folded = relinear(node, inner.operands[0], cropped, bias)
+    folded = replace_weights(node, inner.operands[0], cropped, bias)
     return (replace(folded, origin=origins(inner, node)),)
 
 

@@ -14,7 +14,7 @@ from .linear import per_channel
 
 
 def sum_rules(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """Bring sums of branches into the form that `groups` looks for."""
+    """Bring sums of branches into the form that `fusion_groups` looks for."""
     match node.op:
         case Add():
             return _flattened(node, graph) or _repeated(node, graph)

@@ -9,12 +9,12 @@ from qcompiler.ir.ann import Add, Conv, Dense, SumPool
 from qcompiler.ir.index_maps import Arrangement, inverse, places_of, shorter, simple_views
 from qcompiler.ir.view import Pick, View
 
-from .neighbours import sole
+from .neighbours import only_producer
 
 LINEAR = Conv | Dense | SumPool | Add
 
 
-def shortened(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
+def shorten_chain(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
     """A chain of views that fewer can replace: those that undo each other are none."""
     chain = [node]
     while (inner := graph.producer(chain[0].operands[0])) and isinstance(inner.op, View):
@@ -72,7 +72,7 @@ def chain_above(graph: Graph, node: Node) -> tuple[list[Node], Node | None]:
     views: list[Node] = []
     while isinstance(node.op, View):
         views.insert(0, node)
-        inner = sole(node, graph, LINEAR | View)
+        inner = only_producer(node, graph, LINEAR | View)
         if inner is None:
             return views, None
         node = inner
@@ -87,7 +87,7 @@ def equal_chains(views: list[Node], others: list[Node]) -> bool:
     )
 
 
-def undone(views: list[Node]) -> list[Arrangement] | None:
+def inverse_chain(views: list[Node]) -> list[Arrangement] | None:
     """The views that undo a chain, in order; None if one loses what it reads."""
     found = [inverse(arrangement(view), view.operands[0].type.shape) for view in views]
     undo = [one for one in reversed(found) if one is not None]

@@ -15,11 +15,19 @@ from qcompiler.ir.ann import Add, Affine, Clip, Dense, MaxPool, Pad, SumPool
 from qcompiler.ir.index_maps import places_of
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Reshape, Transpose, View, arrange
-from qcompiler.passes.quantization.fusion_groups import is_last
+from qcompiler.passes.quantization.fusion_groups import is_network_output
 
-from .linear import parameters, per_channel, relinear
-from .neighbours import affine, between, scale_and_shift, sole
-from .view_chains import LINEAR, arrangement, chain_above, equal_chains, shortened, undone, views_of
+from .linear import parameters, per_channel, replace_weights
+from .neighbours import affine, fresh_between, only_producer, scale_and_shift
+from .view_chains import (
+    LINEAR,
+    arrangement,
+    chain_above,
+    equal_chains,
+    inverse_chain,
+    shorten_chain,
+    views_of,
+)
 
 
 def view_rules(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
@@ -36,7 +44,7 @@ def view_rules(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
         case Dense():
             return _into_dense(node, graph)
         case op if isinstance(op, View):
-            return shortened(node, graph) or _affine_behind(node, graph)
+            return shorten_chain(node, graph) or _affine_behind(node, graph)
     return None
 
 
@@ -49,15 +57,15 @@ def _into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return (replace(node, operands=(source, *node.operands[1:]), origin=origin),)
     weight = np.empty_like(found[0])
     weight[:, places_of(source.type.shape, [arrangement(inner)]).ravel()] = found[0]
-    return (replace(relinear(node, source, weight, found[1]), origin=origin),)
+    return (replace(replace_weights(node, source, weight, found[1]), origin=origin),)
 
 
 def _clip_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """A clip commutes with the maximum and with views."""
-    inner = sole(node, graph, MaxPool | View)
+    inner = only_producer(node, graph, MaxPool | View)
     if inner is None or graph.producer(inner.operands[0]) is None:
         return None
-    clipped = between(graph, node, inner.operands[0].type)
+    clipped = fresh_between(graph, node, inner.operands[0].type)
     return (
         Node(node.op, (inner.operands[0],), clipped, node.origin),
         replace(inner, operands=(clipped, *inner.operands[1:]), result=node.result),
@@ -66,7 +74,7 @@ def _clip_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 
 def _pad_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """A pad behind a transpose pads other axes before it."""
-    inner = sole(node, graph, Transpose)
+    inner = only_producer(node, graph, Transpose)
     if inner is None:
         return None
     assert isinstance(node.op, Pad) and isinstance(inner.op, Transpose)
@@ -74,7 +82,7 @@ def _pad_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     axes = [perm.index(axis) for axis in range(len(perm))]
     pads = tuple(node.op.pads[half + axis] for half in (0, len(perm)) for axis in axes)
     op, source = replace(node.op, pads=pads), inner.operands[0]
-    padded = between(graph, node, infer(op, (source,), node.origin))
+    padded = fresh_between(graph, node, infer(op, (source,), node.origin))
     return (
         Node(op, (source,), padded, node.origin),
         replace(inner, operands=(padded,), result=node.result),
@@ -83,11 +91,13 @@ def _pad_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 
 def _affine_behind(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """``view(affine(x))`` is ``affine'(view(x))``: brings the affine map to the next layer."""
-    inner = sole(node, graph, Affine)
-    if inner is None or (sole(inner, graph, SumPool) and is_last(graph, node.result)):
+    inner = only_producer(node, graph, Affine)
+    if inner is None or (
+        only_producer(inner, graph, SumPool) and is_network_output(graph, node.result)
+    ):
         return None
     scale, shift = (_arranged(node, array, inner.result.type) for array in scale_and_shift(inner))
-    seen = between(graph, node, node.result.type)
+    seen = fresh_between(graph, node, node.result.type)
     return (
         replace(node, operands=(inner.operands[0], *node.operands[1:]), result=seen),
         affine(seen, scale, shift, node.result, inner.origin),
@@ -107,11 +117,11 @@ def _affine_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 
     A sum pool takes it in as a gain, but the next layer, if there is one, does so for nothing.
     """
-    inner = sole(node, graph, View)
+    inner = only_producer(node, graph, View)
     views, layer = chain_above(graph, inner) if inner else ([], None)
     if inner is None or layer is None:
         return None
-    if isinstance(layer.op, SumPool) and not is_last(graph, node.result):
+    if isinstance(layer.op, SumPool) and not is_network_output(graph, node.result):
         return None
     if isinstance(layer.op, Add) and len(set(layer.operands)) < len(layer.operands):
         return None
@@ -120,7 +130,7 @@ def _affine_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     scale, shift = (_before(array, places, shape) for array in scale_and_shift(node))
     if scale is None or shift is None or per_channel(scale, shape) is None:
         return None
-    moved = between(graph, node, layer.result.type)
+    moved = fresh_between(graph, node, layer.result.type)
     again = [arrangement(view) for view in views]
     chain = views_of(graph, moved, again, node, origins(*views))
     assert isinstance(chain, tuple)
@@ -136,10 +146,10 @@ def _before(array: Array, places: Array, shape: tuple[int, ...]) -> Array | None
     found[places] = spread
     if not np.array_equal(found[places], spread):
         return None
-    return narrowed(found.reshape(shape))
+    return squeeze_constant_axes(found.reshape(shape))
 
 
-def narrowed(array: Array) -> Array:
+def squeeze_constant_axes(array: Array) -> Array:
     """Axes along which nothing changes, with length 1."""
     for axis in range(array.ndim):
         first = array.take([0], axis)
@@ -156,7 +166,7 @@ def _sum_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     if layer is None or not views:
         return None
     alike = [way[1] is not None and equal_chains(views, way[0]) for way in found]
-    undo = undone(views)
+    undo = inverse_chain(views)
     if sum(alike) <= plain or undo is None:
         return None
     nodes: list[Node] = []
@@ -173,7 +183,7 @@ def _sum_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         assert isinstance(made, tuple)
         nodes += made
         operands.append(value)
-    total = between(graph, node, layer.result.type)
+    total = fresh_between(graph, node, layer.result.type)
     nodes.append(replace(node, operands=tuple(operands), result=total))
     again = [arrangement(view) for view in views]
     behind = views_of(graph, total, again, node, origins(*views))

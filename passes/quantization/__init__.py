@@ -1,1 +1,5 @@
-"""From real layers to integer layers: fusion groups, slopes, limits, and the layer fit."""
+"""Quantization: real layers become integer layers.
+
+Read `fusion_groups` (the operators that one layer of neurons computes), `real_layer`,
+`integer_layer`, `membrane_limits` and then `layer_fit`, in this order.
+"""

@@ -1,4 +1,7 @@
-"""Which tensor-level nodes one population will do together."""
+"""Operator fusion: the tensor-level nodes that one population of neurons computes.
+
+A group is a sum of linear branches, an optional gain and an optional clip (the activation).
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,17 @@ _LINEAR = Conv | Dense | SumPool | Pad | Affine
 
 @dataclass(frozen=True)
 class Branch:
-    """A linear map of a source; without one the source itself."""
+    """A linear operator and its source; ``linear`` is None if the source is added as it is."""
 
     linear: Node | None
     source: Value
 
 
 @dataclass(frozen=True)
-class Group:
-    """A sum of branches, a positive gain behind it and a clip behind both.
+class FusionGroup:
+    """A sum of branches, then a positive gain, then a clip.
 
-    Sum, gain and clip may be missing. ``nodes`` holds what is there, in order.
+    Sum, gain and clip are optional. ``nodes`` holds the existing nodes in order.
     """
 
     branches: tuple[Branch, ...]
@@ -42,7 +45,7 @@ class Group:
 
     @property
     def result(self) -> Value:
-        """The value that the population will code."""
+        """The value that the population represents."""
         return self.nodes[-1].result
 
     @property
@@ -51,8 +54,8 @@ class Group:
         return origins(*self.nodes)
 
 
-def groups(graph: Graph) -> Iterator[Group]:
-    """The populations-to-be of a graph, in order."""
+def fusion_groups(graph: Graph) -> Iterator[FusionGroup]:
+    """The fusion groups of a graph, in order; each becomes one population."""
     taken: set[str] = set()
     for node in graph.nodes:
         if node.result.name in taken:
@@ -63,22 +66,22 @@ def groups(graph: Graph) -> Iterator[Group]:
             yield group
 
 
-def _group(graph: Graph, node: Node) -> Group | None:
+def _group(graph: Graph, node: Node) -> FusionGroup | None:
     match node.op:
         case Clip():
-            return Group((_branch(graph, node, None),), clip=node)
+            return FusionGroup((_branch(graph, node, None),), clip=node)
         case Add():
             branches = (_branch(graph, node, operand) for operand in node.operands)
-            return _behind(graph, Group(tuple(branches), node), node)
+            return _behind(graph, FusionGroup(tuple(branches), node), node)
         case Conv() | Dense() | SumPool() | Pad() | Affine():
             if _next(graph, node, Add):
                 return None  # a branch
-            return _behind(graph, Group((Branch(node, _source(node)),)), node)
+            return _behind(graph, FusionGroup((Branch(node, _source(node)),)), node)
     return None
 
 
 def _branch(graph: Graph, node: Node, operand: Operand | None) -> Branch:
-    """What a sum, or (without an operand) a clip, takes in."""
+    """The branch that an operand of a sum, or (``operand`` None) the input of a clip, is."""
     linear = graph.producer(operand) if operand else None
     if linear and isinstance(linear.op, _LINEAR) and graph.only_user(linear.result) is node:
         return Branch(linear, _source(linear))
@@ -93,7 +96,7 @@ def _source(node: Node) -> Value:
     return source
 
 
-def _behind(graph: Graph, group: Group, node: Node) -> Group:
+def _behind(graph: Graph, group: FusionGroup, node: Node) -> FusionGroup:
     """The group with the gain and the clip that follow its last node."""
     gain = None if isinstance(node.op, Affine) else _next(graph, node, Affine)
     if gain is not None and (not _positive(gain) or _next(graph, gain, Add)):
@@ -111,12 +114,12 @@ def _positive(gain: Node) -> bool:
     return isinstance(scale, Constant) and bool(np.min(scale.data) > 0)
 
 
-def is_last(graph: Graph, value: Value) -> bool:
-    """Whether a value, or a mere view of it or its maximum's index, is an output of the graph."""
+def is_network_output(graph: Graph, value: Value) -> bool:
+    """Whether a value is an output, possibly behind views, softmax, argmax or concatenation."""
     if graph.is_output(value):
         return True
     host = Softmax | ArgMax | Concat | View
     users = graph.users(value)
     return bool(users) and all(
-        isinstance(user.op, host) and is_last(graph, user.result) for user in users
+        isinstance(user.op, host) and is_network_output(graph, user.result) for user in users
     )

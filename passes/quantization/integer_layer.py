@@ -1,4 +1,9 @@
-"""The integers of one population: weights, bias and slope from real ones."""
+"""Quantize one fusion group: its integer weights W, bias B and slope D.
+
+`integer_layer_of` is the entry point. `code_of` computes scale and zero point, ``_slope`` the slope
+D, and ``_rounded`` the weights W and the bias B. If the membrane or the input of one step exceeds a
+limit of the target, `integer_layer_of` lowers the slopes and tries again.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +20,10 @@ from qcompiler.ir.snn import Synapse
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
 from qcompiler.ir.spiking.synapse import fan_in
 
-from .fusion_groups import Group
-from .membrane_limits import Calibrated, Limits, Load, per_slope
-from .real_layer import Linear, Real
-from .slopes import Ratio, best_slopes, ratios_of
+from .fusion_groups import FusionGroup
+from .membrane_limits import CalibratedBounds, Limits, MembraneLoad, per_slope
+from .real_layer import LinearSynapse, RealLayer
+from .slopes import ScaledWeights, best_slopes, ratios_of
 
 Weights: TypeAlias = tuple[Array, ...]
 Observe: TypeAlias = Callable[[Sequence[Incoming]], tuple[Bounds, int]]
@@ -36,8 +41,8 @@ _ALIKE = 0.9  # share of the steepest slope that others have at least, where one
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
 
 
-class Synapses(NamedTuple):
-    """Synapses with integer weights W from the source of one of a group's branches."""
+class BranchSynapses(NamedTuple):
+    """Synapses with integer weights W from the source of the branch with this index."""
 
     branch: int
     synapse: Synapse
@@ -45,24 +50,25 @@ class Synapses(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Integers:
-    """Synapses, bias B and slope D of a population; B and D, int64, spread over it.
+class IntegerLayer:
+    """Synapses, bias B and slope D of a population; B and D are int64 and broadcast over it.
 
-    It fits its target for inputs that are ``calibrated``, or for all.
+    The limits of the target hold within the bounds ``calibrated``; None means for all inputs.
     """
 
-    synapses: tuple[Synapses, ...]
+    synapses: tuple[BranchSynapses, ...]
     bias: Array
     slope: Array
-    calibrated: Calibrated | None = None
+    calibrated: CalibratedBounds | None = None
 
 
 def code_of(
     shape: tuple[int, ...], t_max: int, bounds: Range, highest: float | None = None
 ) -> Spikes:
-    """The code whose levels span a range, with a level that is exactly zero if the range has 0.
+    """Scale and zero point whose levels span a range; 0 is a level if the range contains it.
 
-    ``highest`` is the upper bound of the clip that made the values, if there is one.
+    ``highest`` is the upper bound of the clip in front, if any. Raises UnsupportedModel if the
+    range is too wide or too far from zero.
     """
     low, high = bounds
     if not high - low > _NARROW:
@@ -72,12 +78,14 @@ def code_of(
         )
     scale = (high - low) / (t_max - 1)
     if not (scale < 1 / _NARROW and abs(low) < scale * _FAR_OFF):
-        raise UnsupportedModel(f"values from {low:g} to {high:g} cannot be told apart in levels")
+        raise UnsupportedModel(
+            f"the range {low:g} to {high:g} is too wide, or too far from zero, for levels"
+        )
     return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
 
 
 def check_levels(t_max: int, **ends: int) -> None:
-    """Raise ValueError unless values, and the ends, can have so many levels; 0 is no choice."""
+    """Raise ValueError unless ``t_max``, and ``ends`` (0: default), are supported level counts."""
     if not 2 <= t_max <= _MOST_LEVELS:
         raise ValueError(f"t_max must be between 2 and {_MOST_LEVELS}, not {t_max}")
     for name, levels in ends.items():
@@ -86,9 +94,10 @@ def check_levels(t_max: int, **ends: int) -> None:
 
 
 def output_levels(t_max: int, chosen: int, shape: tuple[int, ...]) -> int:
-    """Levels of an output: as chosen, else enough to tell the largest from the second largest.
+    """Levels of an output: ``chosen``, or if 0 the default.
 
-    That takes more, the more channels there are: one for each, from 64 to 256.
+    The default is t_max, but at least one level per channel between 64 and 256: the more classes,
+    the more levels it takes to separate the largest logit from the second largest.
     """
     fewest, most = _OUTPUT_LEVELS
     return chosen or max(t_max, fewest, min(shape[0] if shape else 1, most))
@@ -97,30 +106,33 @@ def output_levels(t_max: int, chosen: int, shape: tuple[int, ...]) -> int:
 class Rounding(Protocol):
     """How weights become integers."""
 
-    def __call__(self, ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
-        """Integer weights of every branch, and what to add to the real bias."""
+    def __call__(
+        self, ratios: list[ScaledWeights], slope: Array, limit: int
+    ) -> tuple[Weights, Array]:
+        """Integer weights of every branch, and a correction of the real bias."""
         ...
 
 
-def nearest(ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
+def nearest(ratios: list[ScaledWeights], slope: Array, limit: int) -> tuple[Weights, Array]:
     """Round every weight to the nearest integer."""
     return tuple(ratio.rounded(slope) for ratio in ratios), np.zeros(())
 
 
-def integers_of(
-    group: Group,
-    real: Real,
+def integer_layer_of(
+    group: FusionGroup,
+    real: RealLayer,
     sources: tuple[Spikes, ...],
     code: Spikes,
     limits: Limits,
     rounding: Rounding = nearest,
     observe: Observe | None = None,
-) -> Integers:
-    """Quantise one group, given in real numbers.
+) -> IntegerLayer:
+    """Quantize one fusion group.
 
-    ``sources`` are the codes of its branches' sources, in order. Where a proof for all inputs would
-    cost bits of weights, ``observe`` says what calibration data do with given weights. Raises
-    UnsupportedModel if a weight needs more bits than there are.
+    ``real`` holds its weights, bias and gain in real numbers, ``sources`` the codes of the
+    branches' sources in order, ``code`` that of the result. If a proof of the limits for all inputs
+    would cost weight bits, ``observe`` measures the bounds on calibration data. Raises
+    UnsupportedModel, with the ONNX nodes, if weights or membrane potentials do not fit the limits.
     """
     ratios = ratios_of(real, sources, code, limits.weight)
     slope = _slope(ratios, real, limits, group, code.t_max)
@@ -130,7 +142,7 @@ def integers_of(
     for attempt in range(12):
         weights, bias, neuron = _rounded(ratios, real, sources, code, slope, rounding, limits)
         incoming = tuple(map(_incoming, real.branches, weights, sources))
-        load = Load(Drive.of(incoming), top, bias, neuron, code.t_max, limits)
+        load = MembraneLoad(Drive.of(incoming), top, bias, neuron, code.t_max, limits)
         excess, calibrated = load.excess(), None
         if attempt == 0 and observe and _cost(ratios, slope, excess, limits) > _COSTLY:
             look = observe
@@ -139,12 +151,12 @@ def integers_of(
                 slope = best_slopes(ratios, steepest, _ALIKE)
                 continue
         if look and np.any(excess > 1):
-            calibrated = Calibrated.of(*look(incoming), load, slope.shape)
+            calibrated = CalibratedBounds.of(*look(incoming), load, slope.shape)
             excess = calibrated.excess
         if np.all(excess <= 1):
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
             parts = _parts(real.branches, weights, limits.weight)
-            return Integers(tuple(parts), bias, neuron.astype(np.int64), calibrated)
+            return IntegerLayer(tuple(parts), bias, neuron.astype(np.int64), calibrated)
         if common and attempt >= _TOGETHER:  # the best slopes, which exceed, lie below the steepest
             steepest = np.minimum(steepest, slope.min())
         if common or attempt >= _TOGETHER:
@@ -157,7 +169,7 @@ def integers_of(
         steepest = lower if common else slope
     raise UnsupportedModel(
         Diagnostic(
-            "the potentials, or the inputs of one step, of a population do not fit the target",
+            "the membrane potentials, or the inputs of one step, exceed the limits of the target",
             group.origin,
             "use a smaller --t-max or fewer --weight-bits",
         )
@@ -165,15 +177,15 @@ def integers_of(
 
 
 def _rounded(
-    ratios: list[Ratio],
-    real: Real,
+    ratios: list[ScaledWeights],
+    real: RealLayer,
     sources: tuple[Spikes, ...],
     code: Spikes,
     slope: Array,
     rounding: Rounding,
     limits: Limits,
 ) -> tuple[Weights, Array, Array]:
-    """Integer weights of every branch, and bias and slope of the neurons, with given slopes."""
+    """Integer weights W of every branch, bias B and slope of the neurons, for given slopes D."""
     weights, shift = rounding(ratios, slope, limits.weight)
     offset = ((real.bias + shift) / code.scale).astype(np.float64)
     neuron = np.maximum(np.rint(slope / real.gain), 1)
@@ -185,31 +197,33 @@ def _rounded(
 
 
 def _parts(
-    branches: tuple[Linear, ...], weights: tuple[Array, ...], limit: int
-) -> Iterator[Synapses]:
-    """Weights beyond the limit are split over several synapses."""
+    branches: tuple[LinearSynapse, ...], weights: tuple[Array, ...], limit: int
+) -> Iterator[BranchSynapses]:
+    """Split weights beyond the limit over several parallel synapses."""
     for index, (branch, weight) in enumerate(zip(branches, weights, strict=True)):
         rest = weight
         while rest.max() > limit or rest.min() < -limit:
             part = np.clip(rest, -limit, limit)
-            yield Synapses(index, branch.synapse, part)
+            yield BranchSynapses(index, branch.synapse, part)
             rest = rest - part
-        yield Synapses(index, branch.synapse, rest)
+        yield BranchSynapses(index, branch.synapse, rest)
 
 
-def _slope(ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels: int) -> Array:
-    """Largest slope of each output, or neuron, that keeps its weights within their bits.
+def _slope(
+    ratios: list[ScaledWeights], real: RealLayer, limits: Limits, group: FusionGroup, levels: int
+) -> Array:
+    """The largest slope of each output channel, or neuron, that keeps weights within their bits.
 
-    In one step clocks lift neurons of smaller slopes to the threshold of the steepest: none is
-    steeper than that allows.
+    Clocks lift neurons of smaller slopes to the common threshold in one step, so the limit of the
+    input of one step bounds the slope as well.
     """
     if (worst := max(r.largest.max() / r.parts for r in ratios)) * (
         gain := real.gain.max()
     ) > limits.weight + 0.5:
         raise UnsupportedModel(
             Diagnostic(
-                f"one level of an input moves an output by {worst * gain:.0f} levels, "
-                f"weights go to {limits.weight}",
+                f"one input level changes an output by {worst * gain:.0f} levels, "
+                f"but the largest integer weight is {limits.weight}",
                 group.origin,
                 "use a larger --t-max or more --weight-bits, or calibrate with more typical data",
             )
@@ -218,29 +232,29 @@ def _slope(ratios: list[Ratio], real: Real, limits: Limits, group: Group, levels
     return best_slopes(ratios, np.clip(np.floor(_room(ratios, limits)), 1, highest))
 
 
-def _common_slope(ratios: list[Ratio], levels: int, limits: Limits) -> int:
-    """One slope, or nearly, for all, where their weights leave room for more than `_slope` allows.
+def _common_slope(ratios: list[ScaledWeights], levels: int, limits: Limits) -> int:
+    """One common slope for all channels, if their weights allow more than `_slope` does; else 0.
 
-    0 if they do not. It pays only if bounds are calibrated: those of a proof would shrink it.
+    It pays only with calibrated bounds: the bounds of a proof would lower it again.
     """
     highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.potential // levels)
     found = int(np.clip(_room(ratios, limits).min(), 0, highest))
     return found if found > limits.input // levels else 0
 
 
-def _cost(ratios: list[Ratio], slope: Array, excess: Array, limits: Limits) -> float:
-    """The factor by which weights stay below their limit if slopes shrink; of most outputs."""
+def _cost(ratios: list[ScaledWeights], slope: Array, excess: Array, limits: Limits) -> float:
+    """Median factor by which weights stay below their limit if slopes shrink by ``excess``."""
     left = slope / np.maximum(per_slope(excess, slope.shape), 1)
     return float(np.median(_room(ratios, limits) / left))
 
 
-def _room(ratios: list[Ratio], limits: Limits) -> Array:
-    """Largest real slope of each output, or neuron, that keeps its weights within their bits."""
+def _room(ratios: list[ScaledWeights], limits: Limits) -> Array:
+    """Largest real-valued slope of each output channel, or neuron, that its weights allow."""
     largest = np.max(np.broadcast_arrays(*(r.largest / r.parts for r in ratios)), axis=0)
     room: Array = np.full_like(largest, np.inf)
     np.divide(limits.weight, largest, out=room, where=largest > _NO_WEIGHT)
     return room
 
 
-def _incoming(branch: Linear, weight: Array, source: Spikes) -> Incoming:
+def _incoming(branch: LinearSynapse, weight: Array, source: Spikes) -> Incoming:
     return Incoming(branch.synapse, weight, source.shape, source.top)

@@ -1,13 +1,13 @@
-"""Fit a layer to the quantised layers before it, on calibration data.
+"""Layer-wise reconstruction: bias correction and adaptive rounding on calibration data.
 
-The weights w of a layer become those that bring its sums over the quantised inputs x closest to
-the sums Y of the real network:
+The weights w of a layer are chosen so that its sums over the quantized inputs x are as close as
+possible to the sums Y of the real network:
 
     minimise  |x w + b - Y|^2 + ridge |w - w0|^2
 
-first over real numbers, then over the integers that the slopes allow (layer-wise reconstruction,
-as in AdaRound, arXiv 2004.10568, and GPTQ, arXiv 2210.17323; here the rounding is coordinate
-descent). What the levels of the result cut off of both sums is no error.
+The minimum is first taken over real numbers, then over integers times the scale of the weights, as
+in AdaRound, arXiv 2004.10568, and GPTQ, arXiv 2210.17323; here the rounding is coordinate descent.
+Differences that clipping to the levels of the result removes anyway are not counted.
 """
 
 from __future__ import annotations
@@ -21,65 +21,72 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
 from qcompiler.ir.spiking.coding import decode
 
-from .fusion_groups import Group
+from .fusion_groups import FusionGroup
 from .integer_layer import Weights
-from .least_squares import whole
-from .real_layer import Linear, Real
-from .regression import Rows
-from .samples import Places, columns, places_of, through
-from .slopes import Ratio
+from .least_squares import coordinate_descent
+from .real_layer import LinearSynapse, RealLayer
+from .regression import LayerRegression
+from .samples import SamplePositions, apply_weights, input_rows, sample_positions
+from .slopes import ScaledWeights
 
-_ENTRIES = 1 << 26  # of all rows, and of all Gram matrices, of one layer
-_FEWEST = 32  # rows that say anything
+_ENTRIES = 1 << 26  # most entries of the rows, and of the Gram matrices, of one layer
+_FEWEST = 32  # rows; fewer are too few to fit
 _SWEEPS = 3
 
 
-class Fit:
-    """A layer on the calibration data, and its weights as they are fitted.
+class LayerFit:
+    """One layer with its calibration data and the fit of its weights and bias.
 
-    Weights in fitting are those of the branches ``fitted``, ``groups x outputs x inputs``.
+    Only the weights of the branches ``fitted`` change; arrays are ``groups x outputs x inputs``.
     """
 
     def __init__(
-        self, real: Real, values: Sequence[Array], before: Array, places: Places, code: Spikes
+        self,
+        real: RealLayer,
+        values: Sequence[Array],
+        before: Array,
+        places: SamplePositions,
+        code: Spikes,
     ) -> None:
         self.real, self.fitted = real, _fitted(real)
         first = places.of(real.bias.astype(np.float32)[None]) + sum(
-            through(branch, branch.weight, x, places)
+            apply_weights(branch, branch.weight, x, places)
             for branch, x in zip(real.branches, values, strict=True)
         )
-        seen = [columns(real.branches[index], values[index], places) for index in self.fitted]
+        seen = [input_rows(real.branches[index], values[index], places) for index in self.fitted]
         joined = np.concatenate(seen, axis=2)
         self.blocks = len(joined)
         self.middle = joined.mean(axis=1, keepdims=True, dtype=np.float64)
         centred = joined - self.middle
         low, high = map(float, decode(code, np.array((0, code.top))))
         target = places.of(before).astype(np.float64)
-        self.rows = Rows(centred, first.astype(np.float64), target, low, high)
+        self.rows = LayerRegression(centred, first.astype(np.float64), target, low, high)
         self.start = self._joined([branch.weight for branch in real.branches])
         self.free = self.start != 0
         self.gram, found = self.rows.solved(self.free)
         self.moved, self.sums, self.bias = found
 
-    def refitted(self) -> Real:
-        """The layer with real weights fitted to its quantised inputs."""
+    def refitted(self) -> RealLayer:
+        """The layer with real weights and bias, fitted to its quantized inputs."""
         weights = self._split(self.start + self.moved)
         branches = tuple(
             branch._replace(weight=weights.get(index, branch.weight))
             for index, branch in enumerate(self.real.branches)
         )
         bias = self._spread(self.bias - self._at_middle(self.moved))
-        return Real(branches, self.real.bias + bias, self.real.gain)
+        return RealLayer(branches, self.real.bias + bias, self.real.gain)
 
-    def rounded(self, ratios: list[Ratio], slope: Array, limit: int) -> tuple[Weights, Array]:
-        """Integer weights, and what to add to the refitted bias: a `Rounding`."""
+    def rounded(
+        self, ratios: list[ScaledWeights], slope: Array, limit: int
+    ) -> tuple[Weights, Array]:
+        """Integer weights and a correction of the refitted bias; implements `Rounding`."""
         nearest = [ratio.rounded(slope) for ratio in ratios]
         units = {i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i in self.fitted}
         most = self._joined([np.full(r.weight.shape, limit * r.parts) for r in ratios])
         unit, start = self._joined(units), self._joined(nearest)
         product = self.rows.product(self.rows.missing(self.sums, self.bias) + self.sums)
         gradient: Array = (start * unit - self.start) @ self.gram - product
-        found = whole(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
+        found = coordinate_descent(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
         moved: Array = found * unit - self.start
         bias = self.rows.level(self.rows.sums(moved), self.bias) - self._at_middle(
             moved - self.moved
@@ -92,7 +99,7 @@ class Fit:
         return tuple(integers), self._spread(bias - self.bias)
 
     def _joined(self, weights: Sequence[Array] | Mapping[int, Array]) -> Array:
-        """Weights of all branches as those of the fitted ones, side by side."""
+        """The weights of the fitted branches, concatenated along the inputs."""
         parts = [weights[index].astype(np.float64) for index in self.fitted]
         outputs = len(parts[0]) // self.blocks
         return np.concatenate([p.reshape(self.blocks, outputs, -1) for p in parts], axis=2)
@@ -105,7 +112,7 @@ class Fit:
         return {i: p.reshape(s) for i, p, s in zip(self.fitted, parts, shapes, strict=True)}
 
     def _at_middle(self, moved: Array) -> Array:
-        """What moves of the weights add to each output where all inputs are average."""
+        """The change of each output at the mean input, for a change of the weights."""
         found: Array = (moved @ self.middle.transpose(0, 2, 1)).reshape(-1)
         return found
 
@@ -113,17 +120,18 @@ class Fit:
         return bias.astype(np.float64).reshape(-1, *(1,) * (self.real.bias.ndim - 1))
 
 
-def fit_of(
-    group: Group,
-    real: Real,
+def fit_layer(
+    group: FusionGroup,
+    real: RealLayer,
     codes: Sequence[Spikes],
     code: Spikes,
     levels: Sequence[Array],
     before: Array,
-) -> Fit | None:
-    """A fit of a group to the ``levels`` of its sources; None if none is apt.
+) -> LayerFit | None:
+    """Fit a fusion group to the ``levels`` of its sources; None if it has no weights to fit.
 
-    ``before`` are its sums in the real network.
+    ``levels`` holds ``images x shape`` per source; ``before`` holds the sums of the real network,
+    ``images x outputs x space``. None also if the layer is too large or has too little data.
     """
     fitted = [real.branches[index] for index in _fitted(real)]
     if not fitted or group.gain is not None:
@@ -132,14 +140,14 @@ def fit_of(
     if blocks * inputs**2 > _ENTRIES:
         return None
     values = [decode(code, q, np.float32) for q, code in zip(levels, codes, strict=True)]
-    places = places_of(before.shape[1:], len(before), inputs, _ENTRIES // (inputs * blocks))
-    return Fit(real, values, before, places, code) if len(places.image) >= _FEWEST else None
+    places = sample_positions(before.shape[1:], len(before), inputs, _ENTRIES // (inputs * blocks))
+    return LayerFit(real, values, before, places, code) if len(places.image) >= _FEWEST else None
 
 
-def _fitted(real: Real) -> tuple[int, ...]:
-    """The branches whose weights are fitted: those whose outputs share their inputs.
+def _fitted(real: RealLayer) -> tuple[int, ...]:
+    """Indices of the branches whose weights are fitted.
 
-    These are the layers without groups, or, if all have as many, those with groups.
+    All layers, if they have the same number of groups; else those without groups.
     """
     layers = {i: b for i, b in enumerate(real.branches) if not isinstance(b.synapse, Relay)}
     blocks = {index: _blocks(branch) for index, branch in layers.items()}
@@ -147,10 +155,10 @@ def _fitted(real: Real) -> tuple[int, ...]:
     return tuple(index for index, count in blocks.items() if alike or count == 1)
 
 
-def _blocks(branch: Linear) -> int:
+def _blocks(branch: LinearSynapse) -> int:
     return branch.synapse.groups if isinstance(branch.synapse, Convolve) else 1
 
 
 def _like(array: Array, weight: Array) -> Array:
-    """One number an output, spread over a weight."""
+    """One number per output, broadcast to the shape of a weight."""
     return np.broadcast_to(array.reshape(-1, *(1,) * (weight.ndim - 1)), weight.shape)

@@ -18,7 +18,9 @@ from qcompiler.ir.kernels import Array
 _BLOCK = 64
 
 
-def conjugate(gram: Array, product: Array, start: Array, free: Array, steps: int) -> Array:
+def conjugate_gradients(
+    gram: Array, product: Array, start: Array, free: Array, steps: int
+) -> Array:
     """Minimise over real ``w - w0``, from a start, by preconditioned conjugate gradients."""
     over = 1 / np.maximum(np.diagonal(gram, axis1=1, axis2=2), 1e-20)[:, None]
     found, residual = start, (product - start @ gram) * free
@@ -35,7 +37,7 @@ def conjugate(gram: Array, product: Array, start: Array, free: Array, steps: int
     return found
 
 
-def whole(
+def coordinate_descent(
     gram: Array, gradient: Array, weights: Array, unit: Array, limit: Array, sweeps: int
 ) -> Array:
     """Minimise over integers times ``unit``, one input after the other, from integer weights.

@@ -1,4 +1,4 @@
-"""How many levels code each value: its own number, else that of the whole network."""
+"""Number of levels of each value: its own t_max if it has one, else the network's."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from qcompiler.ir import Graph, Tensor, Value
 from qcompiler.ir.ann import Function, Multiply
 from qcompiler.ir.kernels import Array
 
-from .fusion_groups import groups, is_last
+from .fusion_groups import fusion_groups, is_network_output
 from .integer_layer import output_levels
 
 
 def levels_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> int:
-    """Levels of a value of the tensor level: all that its digits can tell apart."""
+    """Number of levels of a tensor-level value: t_max to the power of its digits."""
     assert isinstance(value.type, Tensor)
     return int(times_of(graph, value, t_max, output_t_max) ** value.type.digits)
 
 
 def times_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> int:
-    """Spike times of a value, or of each of its digits: its own number, if it has one."""
+    """Number of spike times of a value, or of each of its digits."""
     if isinstance(value.type, Tensor) and value.type.t_max:
         return value.type.t_max
-    if value in graph.inputs or not is_last(graph, value):
+    if value in graph.inputs or not is_network_output(graph, value):
         return t_max
     return output_levels(t_max, output_t_max, value.type.shape)
 
 
-def whole_span(array: Array) -> int:
-    """How far apart the largest and the smallest of whole numbers are; 0 for other numbers."""
+def integer_span(array: Array) -> int:
+    """Largest minus smallest number of an array of integers; 0 for other arrays."""
     whole = array.dtype.kind in "iub" or bool((array == np.rint(array)).all())
     return int(array.max()) - int(array.min()) if whole else 0
 
 
-def coded(graph: Graph) -> tuple[Value, ...]:
-    """The values that will be spikes, in order: inputs, populations-to-be, fitted functions."""
-    known = {group.result.name for group in groups(graph)}
+def spiking_values(graph: Graph) -> tuple[Value, ...]:
+    """The values that become spikes, in order: inputs, fusion groups, functions, products."""
+    known = {group.result.name for group in fusion_groups(graph)}
     known |= {n.result.name for n in graph.nodes if isinstance(n.op, Function | Multiply)}
     return (*graph.inputs, *(n.result for n in graph.nodes if n.result.name in known))
 
 
-def retyped(graph: Graph, change: Callable[[Value], Value]) -> Graph:
-    """The graph with every value changed, wherever it stands; names must stay."""
+def map_values(graph: Graph, change: Callable[[Value], Value]) -> Graph:
+    """Replace every value by ``change(value)``, which must keep the name."""
     nodes = tuple(
         replace(
             node,

@@ -1,4 +1,4 @@
-"""The scores behind a network's answers."""
+"""The logits behind a network's predictions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from qcompiler.ir.ann import ArgMax, Softmax
 
 
 def logits(graph: Graph, value: Value, *views: type) -> Value:
-    """What a softmax, an argmax, or one of these views was made of; else the value itself."""
+    """The value before softmax, argmax and the given kinds of views."""
     node = graph.producer(value)
     while node is not None and isinstance(node.op, (Softmax, ArgMax, *views)):
         value = node.operands[0]  # type: ignore[assignment]

@@ -1,4 +1,8 @@
-"""Whether a population keeps to its limits: for all inputs, or for those that were seen."""
+"""Check membranes and inputs of a population against the limits of the target.
+
+`MembraneLoad` does so for all inputs, `CalibratedBounds` for inputs like those of the calibration
+data, with a margin.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +16,22 @@ from qcompiler.ir.snn import Window
 from qcompiler.ir.spiking.dynamics import (
     PULSES,
     Dynamics,
+    arrival_step,
     clock_weights,
-    due,
-    lines_of,
+    merge_control_lines,
     threshold_of,
 )
 from qcompiler.ir.spiking.input_bounds import ABOVE, Bounds, Drive
 
-_MARGIN = 2.0  # least factor by which bounds are wider than what was seen
-_ALL = float(1 << 24)  # makes any range as wide as a proof says that it can be
-_WIDER = (2.5, 3.0, 4.0, _ALL)  # tried as well: what room is left costs nothing
+_MARGIN = 2.0  # least ratio of bounds to observed values
+_ALL = float(1 << 24)  # widens any range to its proved bounds
+_WIDER = (2.5, 3.0, 4.0, _ALL)  # wider margins, taken where the limits allow
 
 
 class Limits(NamedTuple):
-    """What a weight, a potential, and the input of one step may reach in absolute value.
+    """Largest magnitudes of a weight, a membrane potential, and the input of one step.
 
-    ``exact`` bounds sums over all inputs, however unlikely: engines compute up to it exactly.
+    ``exact`` bounds the sums over all inputs, however unlikely: engines are exact up to it.
     """
 
     weight: int
@@ -37,10 +41,10 @@ class Limits(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Load:
-    """What a neuron of bias B and slope D, and t_max levels, has to bear of its inputs.
+class MembraneLoad:
+    """The worst case of neurons with bias B, slope D and t_max levels under their inputs.
 
-    ``top`` is the highest level of the inputs; arrays spread over the population.
+    ``top`` is the highest level of the inputs; arrays broadcast over the population.
     """
 
     drive: Drive
@@ -51,14 +55,14 @@ class Load:
     limits: Limits
 
     def excess(self) -> Array:
-        """How far neurons go beyond their limits for some inputs, as a factor."""
+        """Factor by which each neuron exceeds its limits for the worst input; up to 1 is fine."""
         potential: Array = self._reach / self.limits.potential
         if self.limits.input >= self.limits.potential:
             return potential
         return np.maximum(potential, self._extremes(self.drive)[0] / self.limits.input)
 
     def excess_within(self, calibrated: Bounds) -> Array:
-        """The same for inputs that keep to bounds."""
+        """The same for inputs within calibrated bounds."""
         drive = self.drive.bounded(calibrated)
         given, state = self._extremes(drive)
         exact: Array = self._reach / self.limits.exact
@@ -75,20 +79,22 @@ class Load:
         return threshold_of(drive, self.bias, self.slope, self.t_max)
 
     def _extremes(self, drive: Drive) -> tuple[Array, Array]:
-        """The largest input of one step, and the largest current or depth of the membrane."""
+        """The largest input of one step, and the largest of current and negative membrane."""
         window = Window(0, self.top, self.top + self.t_max - 1)
         weights = clock_weights(drive, self.bias, self.slope, self.t_max).items()
-        lines = lines_of((due(role, window), role in PULSES, weight) for role, weight in weights)
+        lines = merge_control_lines(
+            (arrival_step(role, window), role in PULSES, weight) for role, weight in weights
+        )
         worst = Dynamics(drive, lines, window, self._threshold(drive))
         found = worst.extremes(worst.silence())
         return found.input, np.maximum(found.current, -found.membrane)
 
 
 @dataclass(frozen=True)
-class Calibrated:
-    """Bounds of what inputs do to a population: ``margin`` times what ``images`` did, or more.
+class CalibratedBounds:
+    """Bounds of the inputs of a population, at least ``margin`` times those of ``images`` images.
 
-    ``excess`` says how far neurons go beyond their limits for inputs that keep to the bounds.
+    ``excess`` is the factor by which neurons exceed their limits within the bounds.
     """
 
     bounds: Bounds
@@ -97,10 +103,12 @@ class Calibrated:
     excess: Array
 
     @classmethod
-    def of(cls, seen: Bounds, images: int, load: Load, shape: tuple[int, ...]) -> Calibrated:
-        """Bounds around what images have shown, as wide as limits allow; a factor for each slope.
+    def of(
+        cls, seen: Bounds, images: int, load: MembraneLoad, shape: tuple[int, ...]
+    ) -> CalibratedBounds:
+        """Widen the observed bounds as far as the limits allow, by one factor per slope.
 
-        ``shape`` is that of the slopes.
+        ``shape`` is the shape of the slopes.
         """
         proved = Bounds(
             *(
@@ -124,13 +132,13 @@ class Calibrated:
 
     @property
     def rows(self) -> Array:
-        """The bounds as one array of whole numbers, as nodes hold them."""
+        """The bounds as one integer array, the form that nodes hold."""
         rows: Array = np.stack(np.broadcast_arrays(*self.bounds)).astype(np.int64)
         return rows
 
 
 def _widened(seen: Bounds, factor: Array | float) -> Bounds:
-    """Bounds whose ranges are wider by a factor, by as much at either end, and never empty."""
+    """Bounds with ranges widened by a factor, symmetrically, and never empty."""
     membrane, step, current = (
         (high - low + 1) * (factor - 1) / 2
         for low, high in (
@@ -151,7 +159,7 @@ def _widened(seen: Bounds, factor: Array | float) -> Bounds:
 
 
 def per_slope(array: Array, shape: tuple[int, ...]) -> Array:
-    """Largest over the neurons that share a slope, shaped as the slopes are."""
+    """The maximum over the neurons that share a slope, in the shape of the slopes."""
     axes = tuple(axis for axis, length in enumerate(shape) if length == 1)
     worst: Array = array.max(axis=axes, keepdims=True)
     return worst

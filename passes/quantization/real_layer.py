@@ -9,15 +9,15 @@ import numpy as np
 
 from qcompiler.ir import Constant, Diagnostic, Node, Spikes, UnsupportedModel
 from qcompiler.ir.ann import Affine, Conv, Dense, Pad, SumPool
-from qcompiler.ir.kernels import Array, of_rank
+from qcompiler.ir.kernels import Array, expand_to_rank
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 
-from .fusion_groups import Branch, Group
+from .fusion_groups import Branch, FusionGroup
 
-_FAR = 1e37  # beyond it a number stands for infinity
+_FAR = 1e37  # larger numbers count as infinite
 
 
-class Linear(NamedTuple):
+class LinearSynapse(NamedTuple):
     """A linear map as a synapse: weights, and a bias of full rank."""
 
     synapse: Synapse
@@ -25,15 +25,15 @@ class Linear(NamedTuple):
     bias: Array
 
 
-class Real(NamedTuple):
+class RealLayer(NamedTuple):
     """The synapses of every branch, a positive gain behind their sum, and a bias behind that."""
 
-    branches: tuple[Linear, ...]
+    branches: tuple[LinearSynapse, ...]
     bias: Array
     gain: Array
 
 
-def real_of(group: Group, sources: Sequence[Sequence[Spikes]]) -> Real:
+def real_layer_of(group: FusionGroup, sources: Sequence[Sequence[Spikes]]) -> RealLayer:
     """A group in real numbers; UnsupportedModel for padding that has no spiking form.
 
     ``sources`` are the codes of every branch's source: of all its digits, each of which becomes a
@@ -45,48 +45,56 @@ def real_of(group: Group, sources: Sequence[Sequence[Spikes]]) -> Real:
     bias = sum((linear.bias for linear in maps), np.zeros((1,) * rank))
     branches = tuple(linear for linear, codes in zip(maps, sources, strict=True) for _ in codes)
     if group.gain is None:
-        return Real(branches, bias, np.ones((1,) * rank))
-    scale, shift = (of_rank(c.data.astype(np.float64), rank) for c in constants_of(group.gain))
+        return RealLayer(branches, bias, np.ones((1,) * rank))
+    scale, shift = (
+        expand_to_rank(c.data.astype(np.float64), rank) for c in constants_of(group.gain)
+    )
     bias = bias * scale + shift
     if scale.size > len(scale):
-        return Real(branches, bias, scale)
-    return Real(tuple(_times(branch, scale) for branch in branches), bias, np.ones((1,) * rank))
+        return RealLayer(branches, bias, scale)
+    return RealLayer(
+        tuple(_times(branch, scale) for branch in branches), bias, np.ones((1,) * rank)
+    )
 
 
-def _times(branch: Linear, scale: Array) -> Linear:
-    """A branch with a gain that does not vary over space in its weights."""
+def _times(branch: LinearSynapse, scale: Array) -> LinearSynapse:
+    """Fold a gain per channel into the weights of a branch."""
     weight = branch.weight
     return branch._replace(weight=weight * scale.reshape(-1, *(1,) * (weight.ndim - 1)))
 
 
-def _linear(branch: Branch, source: Spikes, rank: int) -> Linear:
+def _linear(branch: Branch, source: Spikes, rank: int) -> LinearSynapse:
     node, zero = branch.linear, np.zeros((1,) * rank)
     if node is None:
-        return Linear(Relay(), zero + 1, zero)
+        return LinearSynapse(Relay(), zero + 1, zero)
     match node.op:
         case Conv() as op:
             weight, bias = (c.data for c in constants_of(node))
             synapse = Convolve(op.strides, op.pads, op.dilations, op.groups)
-            return Linear(synapse, weight, of_rank(bias, rank))
+            return LinearSynapse(synapse, weight, expand_to_rank(bias, rank))
         case Dense():
             weight, bias = (c.data for c in constants_of(node))
-            return Linear(Connect(), weight, bias)
+            return LinearSynapse(Connect(), weight, bias)
         case Affine():
             scale, shift = (c.data for c in constants_of(node))
-            return Linear(Relay(), of_rank(scale, rank), of_rank(shift, rank))
+            return LinearSynapse(Relay(), expand_to_rank(scale, rank), expand_to_rank(shift, rank))
         case SumPool() as op:
             channels = source.shape[0]
             synapse = Convolve(op.strides, op.pads, op.dilations, channels)
-            return Linear(synapse, np.ones((channels, 1, *op.kernel)), zero)
+            return LinearSynapse(synapse, np.ones((channels, 1, *op.kernel)), zero)
         case Pad() as op:
             return _pad(node, op, source.shape)
     raise UnsupportedModel(Diagnostic(f"{node.op.mnemonic} has no spiking form", node.origin))
 
 
-def _pad(node: Node, op: Pad, shape: tuple[int, ...]) -> Linear:
+def _pad(node: Node, op: Pad, shape: tuple[int, ...]) -> LinearSynapse:
     if abs(op.value) > _FAR:
         raise UnsupportedModel(
-            Diagnostic("padding with minus infinity stands before no max pool", node.origin)
+            Diagnostic(
+                "only a max pool can read padding with minus infinity",
+                node.origin,
+                "pad with a finite value, or put a max pool behind the pad",
+            )
         )
     rank = len(shape)
     begins, ends = op.pads[:rank], op.pads[rank:]
@@ -96,11 +104,15 @@ def _pad(node: Node, op: Pad, shape: tuple[int, ...]) -> Linear:
     bias = filling if op.value else np.zeros((1,) * rank)
     unit, space = (1,) * (rank - 1), (*begins[1:], *ends[1:])
     if rank > 1 and not (begins[0] or ends[0]):
-        return Linear(Convolve(unit, space, unit, shape[0]), np.ones((shape[0], 1, *unit)), bias)
+        return LinearSynapse(
+            Convolve(unit, space, unit, shape[0]), np.ones((shape[0], 1, *unit)), bias
+        )
     embedding = np.eye(shape[0] + begins[0] + ends[0], shape[0], -begins[0], np.float32)
     if rank == 1:
-        return Linear(Connect(), embedding, bias)
-    return Linear(Convolve(unit, space, unit), embedding.reshape(*embedding.shape, *unit), bias)
+        return LinearSynapse(Connect(), embedding, bias)
+    return LinearSynapse(
+        Convolve(unit, space, unit), embedding.reshape(*embedding.shape, *unit), bias
+    )
 
 
 def constants_of(node: Node) -> tuple[Constant, ...]:

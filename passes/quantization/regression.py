@@ -1,4 +1,4 @@
-"""What a layer sees and what it should sum up, row by row, and the weights that fit best."""
+"""Ridge regression of a layer's weights and bias on sampled inputs and target sums."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-from .least_squares import conjugate
+from .least_squares import conjugate_gradients
 
-_RIDGES = (30.0, 3.0, 0.3, 0.03)  # of the mean square of an input, each from the last one's end
-_HELD_OUT = 4  # one row in so many chooses among them
+_RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input
+_HELD_OUT = 4  # one row in four is held out to choose the ridge
 _ROUNDS, _STEPS = 3, 10
-_ROUNDING = 1e-12  # squared, a millionth: coarser than what targets are kept in, single precision
+_ROUNDING = 1e-12  # squared, a millionth: coarser than the single precision of targets
 
 
-class Solution(NamedTuple):
-    """Moves of weights, what they add to the sums, and biases."""
+class WeightUpdate(NamedTuple):
+    """Changes of the weights, the resulting changes of the sums, and biases."""
 
     moved: Array
     sums: Array
@@ -26,13 +26,14 @@ class Solution(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Inputs and sums of a layer at a sample of images and places.
+class LayerRegression:
+    """Inputs and sums of a layer at sampled images and positions, one per row.
 
-    ``seen`` are inputs, ``groups x rows x inputs``; ``target`` and ``first``, ``rows x outputs``,
-    are what the layer should sum up and what it does with its first weights. What levels cut off,
-    below ``low`` and above ``high``, is not missing. All are of double precision, in which sums
-    hardly depend on the machine. Moves of weights are ``groups x outputs x inputs``.
+    ``seen`` holds the inputs, ``groups x rows x inputs``; ``target`` and ``first``, ``rows x
+    outputs``, hold the target sums and the sums with the initial weights. Clipping removes
+    differences below ``low`` and above ``high``, so these are not counted. Arrays are in double
+    precision, where sums hardly depend on the machine. Changes of weights are ``groups x outputs x
+    inputs``.
     """
 
     seen: Array
@@ -42,7 +43,7 @@ class Rows:
     high: float
 
     def missing(self, sums: Array, bias: Array) -> Array:
-        """What is missing with moves that add ``sums``, and a bias: ``rows x outputs``."""
+        """The residual after a change of the sums and a bias, ``rows x outputs``."""
         present = self.first + sums
         present += bias
         missing: Array = self.target - present
@@ -51,40 +52,40 @@ class Rows:
         return missing
 
     def sums(self, moved: Array) -> Array:
-        """What moves of the weights add to the sums: ``rows x outputs``."""
+        """The change of the sums by a change of the weights, ``rows x outputs``."""
         found = self.seen @ moved.transpose(0, 2, 1)
         return found.transpose(1, 0, 2).reshape(self.first.shape)
 
     def product(self, wanted: Array) -> Array:
-        """The inputs' products with what moves should add, shaped as a move."""
+        """Products of the inputs with a residual, in the shape of the weights."""
         blocks = wanted.reshape(len(wanted), len(self.seen), -1).transpose(1, 2, 0)
         result: Array = blocks @ self.seen / len(wanted)
         return result
 
     def level(self, sums: Array, bias: Array) -> Array:
-        """The bias that leaves nothing missing on average."""
+        """The bias that makes the mean residual zero."""
         result: Array = bias + self.missing(sums, bias).mean(axis=0)
         return result
 
     def gram(self) -> Array:
-        """The inputs' products with each other: see `descent`."""
+        """The Gram matrix of the inputs, ``groups x inputs x inputs``."""
         result: Array = self.seen.transpose(0, 2, 1) @ self.seen / self.seen.shape[1]
         return result
 
-    def begin(self, free: Array) -> Solution:
-        """No moves, and the bias that leaves nothing missing on average."""
+    def begin(self, free: Array) -> WeightUpdate:
+        """The initial weights, with the bias that makes the mean residual zero."""
         sums = np.zeros_like(self.first)
-        return Solution(np.zeros(free.shape), sums, self.level(sums, np.zeros(sums.shape[1])))
+        return WeightUpdate(np.zeros(free.shape), sums, self.level(sums, np.zeros(sums.shape[1])))
 
-    def better(self, found: Solution, gram: Array, free: Array) -> Solution:
-        """The moves and biases of least squared error, given what levels hide at the last."""
+    def better(self, found: WeightUpdate, gram: Array, free: Array) -> WeightUpdate:
+        """One step: least squares, with the clipped residuals of the last solution ignored."""
         product = self.product(self.missing(found.sums, found.bias) + found.sums)
-        moved = conjugate(gram, product, found.moved, free, _STEPS)
+        moved = conjugate_gradients(gram, product, found.moved, free, _STEPS)
         sums = self.sums(moved)
-        return Solution(moved, sums, self.level(sums, found.bias))
+        return WeightUpdate(moved, sums, self.level(sums, found.bias))
 
-    def solved(self, free: Array) -> tuple[Array, Solution]:
-        """The Gram matrix with its ridge, and moves and biases of least squared error."""
+    def solved(self, free: Array) -> tuple[Array, WeightUpdate]:
+        """The Gram matrix with its ridge, and the least-squares change of weights and bias."""
         gram = with_ridge(self.gram(), self._ridge(free))
         found = self.begin(free)
         for _ in range(_ROUNDS):
@@ -92,9 +93,9 @@ class Rows:
         return gram, found
 
     def _ridge(self, free: Array) -> float:
-        """The ridge whose solution on most of the rows is best on the others.
+        """The ridge whose solution on three quarters of the rows fits the others best.
 
-        Of those that are as good but for rounding, the firmest: where nothing is missing, all are.
+        Among ridges that are equal up to rounding errors, the largest.
         """
         cut = self.seen.shape[1] // _HELD_OUT
         others, some = self._part(slice(cut)), self._part(slice(cut, None))
@@ -107,14 +108,14 @@ class Rows:
         alike = np.array(errors) <= min(errors) * (1 + _ROUNDING) + rounding
         return _RIDGES[int(np.argmax(alike))]
 
-    def _part(self, rows: slice) -> Rows:
+    def _part(self, rows: slice) -> LayerRegression:
         return replace(
             self, seen=self.seen[:, rows], first=self.first[rows], target=self.target[rows]
         )
 
 
 def with_ridge(gram: Array, ridge: float) -> Array:
-    """A Gram matrix that holds weights where they were."""
+    """The Gram matrix plus a ridge that penalises changes of the weights."""
     power = np.trace(gram, axis1=1, axis2=2) / gram.shape[1]
     result: Array = gram + (ridge * power + 1e-20)[:, None, None] * np.eye(gram.shape[1])
     return result

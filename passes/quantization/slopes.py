@@ -1,4 +1,4 @@
-"""Slopes of neurons: those that round the weights of all branches least."""
+"""Choose the slope D of each neuron so that rounding the weights costs least."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Relay
 
-from .real_layer import Linear, Real
+from .real_layer import LinearSynapse, RealLayer
 
 _SHARES = np.linspace(0.99, 0.6, 40)
 _SAMPLE = 512
@@ -19,14 +19,16 @@ _BLOCK = 1 << 15
 _MOST_PARTS, _FEW_SYNAPSES = 8, 4
 
 
-class Ratio:
-    """Weights of a branch times the ratio of two codes' scales, of which few are held at once.
+class ScaledWeights:
+    """The weights of a branch, times the ratio of input scale to output scale (``factor``).
 
-    ``largest`` is their largest magnitude for each slope, of which there is one an output or, if
-    ``shape`` says so, one a neuron; ``parts`` is the number of synapses that one may be split into.
+    ``largest`` holds the largest magnitude per slope; ``shape`` is the shape of the slopes: one per
+    output channel or per neuron. ``parts`` is the number of parallel synapses per weight.
     """
 
-    def __init__(self, branch: Linear, factor: float, shape: tuple[int, ...], parts: int) -> None:
+    def __init__(
+        self, branch: LinearSynapse, factor: float, shape: tuple[int, ...], parts: int
+    ) -> None:
         self.weight, self.factor, self.parts = branch.weight, factor, parts
         self.relay = isinstance(branch.synapse, Relay)
         weight = branch.weight
@@ -39,7 +41,7 @@ class Ratio:
         self.largest: Array = largest if self.relay else largest.reshape(shape)
 
     def split(self, limit: float) -> None:
-        """Into as many synapses as no weight of one level for each input exceeds a limit with."""
+        """Raise ``parts`` until no weight exceeds the limit at slope 1, if possible."""
         needed = int(np.ceil(self.largest.max() / (limit + 0.5)))
         if needed <= _MOST_PARTS:
             self.parts = max(self.parts, needed)
@@ -53,7 +55,7 @@ class Ratio:
         return result
 
     def rounded(self, slope: Array) -> Array:
-        """The nearest integers to the weights times a slope; their doubles fit their type, too."""
+        """The weights times the slope, rounded to nearest; the type also holds twice the values."""
         if self.relay:
             whole: Array = np.rint(self.weight * self.factor * slope).astype(np.int64)
             return whole
@@ -65,8 +67,10 @@ class Ratio:
         return found
 
 
-def ratios_of(real: Real, sources: tuple[Spikes, ...], code: Spikes, limit: int) -> list[Ratio]:
-    """The weights of each branch in levels of the population that they lead to.
+def ratios_of(
+    real: RealLayer, sources: tuple[Spikes, ...], code: Spikes, limit: int
+) -> list[ScaledWeights]:
+    """The scaled weights of each branch, in levels of the result per level of the source.
 
     ``limit`` is the largest integer weight.
     """
@@ -78,7 +82,7 @@ def ratios_of(real: Real, sources: tuple[Spikes, ...], code: Spikes, limit: int)
     fans = [_fan(branch) for branch in real.branches]
     room = max(*fans, _FEW_SYNAPSES) if len(fans) > 1 else 0
     found = [
-        Ratio(branch, source.scale / code.scale, shape, _most_parts(fan, room))
+        ScaledWeights(branch, source.scale / code.scale, shape, _most_parts(fan, room))
         for branch, source, fan in zip(real.branches, sources, fans, strict=True)
     ]
     if len(found) > 1:
@@ -87,31 +91,32 @@ def ratios_of(real: Real, sources: tuple[Spikes, ...], code: Spikes, limit: int)
     return found
 
 
-def _fan(branch: Linear) -> float:
-    """Synapses of a branch into a neuron."""
+def _fan(branch: LinearSynapse) -> float:
+    """Mean fan-in of a neuron from this branch."""
     if isinstance(branch.synapse, Relay):
         return 1.0
     return np.count_nonzero(branch.weight) / len(branch.weight)
 
 
 def _most_parts(fan: float, room: float) -> int:
-    """A branch of few synapses may have each of them several times, so that others keep their bits.
+    """How many parallel synapses a branch may use per weight.
 
-    It gets no more synapses so than the branch of the most has.
+    A branch of small fan-in may use several, so that the others keep their weight bits. Its fan-in
+    then stays below that of the branch with the largest.
     """
     return int(np.clip(room // max(fan, 1), 1, _MOST_PARTS))
 
 
 def _blocks(array: Array) -> Iterator[Any]:
-    """Indices of runs of outputs that are quick to work through."""
+    """Slices of outputs, sized for speed."""
     step = max(1, _BLOCK // max(1, array[0].size))
     yield from (slice(begin, begin + step) for begin in range(0, len(array), step))
 
 
-def best_slopes(ratios: list[Ratio], steepest: Array, least: float = _SHARES[-1]) -> Array:
-    """Of slopes up to the given ones, those with the least rounding; relays take the largest.
+def best_slopes(ratios: list[ScaledWeights], steepest: Array, least: float = _SHARES[-1]) -> Array:
+    """The slopes with the least rounding error, between ``least`` and 1 times ``steepest``.
 
-    None is less than that share of the given one.
+    If all branches are relays, the steepest slopes.
     """
     if all(ratio.relay for ratio in ratios):
         return steepest
@@ -122,7 +127,7 @@ def best_slopes(ratios: list[Ratio], steepest: Array, least: float = _SHARES[-1]
 
 
 def _closest(ratio: Array, slope: Array, alike: float) -> Array:
-    """Of some slopes up to the largest, the one whose rounded weights are closest to the real."""
+    """Of some slopes up to the largest, the one with the least squared rounding error."""
     best, least = slope, _error(ratio, slope)
     for share in _SHARES[alike <= _SHARES]:
         tried = np.maximum(np.floor(slope * share), 1)

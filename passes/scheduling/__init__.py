@@ -1,1 +1,1 @@
-"""Delays and relay populations that line up the windows of branches."""
+"""Scheduling: delays and relay populations align the spike windows of parallel branches."""

@@ -20,7 +20,7 @@ from qcompiler.ir.types import Current
 _WEIGHT = 2  # even, so that it suits every target
 
 
-def lags(wait: int, top: int, delay: int) -> int | None:
+def relays_needed(wait: int, top: int, delay: int) -> int | None:
     """Fewest relays, each of ``top + 1`` steps, behind which synapses can do the rest of a wait.
 
     None if no number of relays can: every synapse delays by 0 to ``delay`` steps (-1: any).
@@ -91,7 +91,7 @@ class Relays:
         start, top, stops = self._start(synapses[0]), spikes_of(source).top, [_Stop(source, 0)]
         for synapse in synapses:
             wait = self.waits[synapse.result.name]
-            ways = [(lags(wait - stop.after, top, self.delay), stop) for stop in stops]
+            ways = [(relays_needed(wait - stop.after, top, self.delay), stop) for stop in stops]
             count, stop = min(
                 ((count, stop) for count, stop in ways if count is not None),
                 key=lambda way: (way[0], -way[1].after),

@@ -1,1 +1,5 @@
-"""One value coded by several populations: where it pays, and the graphs it makes."""
+"""Slicing: several populations represent one value, to lower its rounding error.
+
+`noise` and `bottlenecks` decide where this pays. `replicas` rewrites the graph; `slices` (by range)
+and `channel_slices` (by channel) are its two forms.
+"""

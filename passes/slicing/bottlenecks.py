@@ -1,8 +1,8 @@
-"""How many populations are worth it for each value, or for some of its channels.
+"""Choose the number of slices of each value, or of its noisiest channels.
 
-With ``n`` slices a channel has ``1 / n^2`` of its noise, and ``n`` times its neurons. Each value
-takes what makes the sum of noise and of the price of neurons least: so many slices for all of its
-channels, or more for those of most noise.
+With ``n`` slices a channel has ``1 / n^2`` of its noise and ``n`` times its neurons. Each value
+gets the slices that minimise noise plus the price of its neurons: one number for all of its
+channels, or a higher one for the noisiest.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-_APART = 0.005  # share of the noise that channels must save to be values of their own
-_ROUNDS = 64  # more than it takes
+_APART = 0.005  # least share of the noise that a separate group of channels must save
+_ROUNDS = 64  # iterations; it converges earlier
 
 
 @dataclass(frozen=True)
 class Slicing:
-    """``slices`` for the channels of a value, and ``more`` for as many of most noise as ``loud``.
+    """Slices of a value: ``more`` for its ``loud`` noisiest channels, ``slices`` for the others.
 
-    ``noise`` and ``neurons`` are what the value then has.
+    ``noise`` and ``neurons`` are those of the value with these slices.
     """
 
     noise: float
@@ -35,9 +35,9 @@ class Slicing:
 
 @dataclass(frozen=True, eq=False)
 class Bottleneck:
-    """A value that can be coded by several populations.
+    """A value that several populations can represent.
 
-    ``noise`` is that of each channel that has a choice of its own, ``neurons`` what one takes.
+    ``noise`` is the noise of each channel, ``neurons`` the number of neurons per channel.
     """
 
     noise: Array
@@ -45,13 +45,13 @@ class Bottleneck:
 
     @cached_property
     def order(self) -> Array:
-        """The channels, those of most noise first."""
+        """Indices of the channels, the noisiest first."""
         return np.argsort(-self.noise, kind="stable")
 
     def best(self, price: float, apart: float, most: int) -> Slicing:
-        """Its slices, up to ``most``, where a neuron is worth so much noise.
+        """The best slices, at most ``most``; ``price`` is the noise that one neuron is worth.
 
-        Channels are not taken apart for less than ``apart``, in noise.
+        Noisy channels get separate slices only if that saves more than ``apart`` of noise.
         """
         counts, total = np.arange(1, most + 1), float(self.noise.sum())
         loud = np.arange(len(self.noise))
@@ -74,7 +74,7 @@ class Bottleneck:
         )
 
 
-def widen(
+def choose_slices(
     values: Mapping[str, Bottleneck],
     noise: float,
     neurons: float,
@@ -82,11 +82,12 @@ def widen(
     worth: float,
     loud: float = 1.0,
 ) -> dict[str, Slicing]:
-    """The slices, up to ``most``, that are worth it for each value.
+    """Choose the slices of each value, at most ``most``.
 
-    The last of them saves at least ``worth`` times the share of the network's noise, of what is
-    left, that it adds to its neurons; or of ``loud`` times the noise that there was, if that is
-    less. Both are found by turns, from no slices on: the less is left, the less a neuron may save.
+    Adding a slice must pay: the share of the remaining noise that it saves is at least ``worth``
+    times the share of the neurons that it adds. Instead of the remaining noise, ``loud`` times the
+    initial noise counts if that is less. Slices and remaining noise depend on each other and are
+    found by fixed-point iteration, starting without slices.
     """
     found: dict[str, Slicing] = {}
     left, total = noise, neurons

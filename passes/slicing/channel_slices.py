@@ -1,7 +1,8 @@
-"""One value as several, each of them some of its channels.
+"""Channel slices: replace one value by several, each of which holds some of its channels.
 
-Each is made by the rows of the layer that belong to its channels, and read by the columns. Where a
-residual sum reads the value, ones bring the channels back to their places.
+The rows of the layer's weight matrix are distributed over the values that compute the channels; its
+readers distribute their columns. Where a residual sum reads the value, a pointwise convolution with
+ones scatters the channels back to their positions.
 """
 
 from __future__ import annotations
@@ -15,24 +16,29 @@ from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value
 from qcompiler.ir.ann import Add, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Take
-from qcompiler.passes.folding.linear import columns, parameters, relinear, with_rows
-from qcompiler.passes.quantization.fusion_groups import Group
+from qcompiler.passes.folding.linear import (
+    expand_rows,
+    parameters,
+    replace_weights,
+    weights_by_channel,
+)
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
-from .replicas import Several
-from .slices import whole_name
+from .replicas import ReplicaRewriter
+from .slices import unsplit_name
 
 
-def can_part(graph: Graph, group: Group) -> bool:
-    """Whether a group's layers have rows of their own for each channel, and its readers columns.
+def can_split_channels(graph: Graph, group: FusionGroup) -> bool:
+    """Whether a group's layers have weight rows per channel, and its readers weight columns.
 
-    What holds some channels, or a slice, of another already is not taken apart again.
+    A value that is itself a slice, or holds some channels of another, is not split again.
     """
     name = group.result.name
     layers = (branch.linear for branch in group.branches if branch.linear)
     return (
         group.clip is not None
         and group.gain is None
-        and whole_name(name) == name
+        and unsplit_name(name) == name
         and all(graph.fresh(part) == part for part in (channels_name(name, i) for i in (0, 1)))
         and all(_has_rows(layer) for layer in layers)
         and _reads_channels(graph, group.result)
@@ -41,14 +47,14 @@ def can_part(graph: Graph, group: Group) -> bool:
 
 def _has_rows(node: Node) -> bool:
     grouped = isinstance(node.op, Conv) and node.op.groups > 1
-    return (parameters(node) is not None and not grouped) or columns(node) is not None
+    return (parameters(node) is not None and not grouped) or weights_by_channel(node) is not None
 
 
 def _reads_channels(graph: Graph, value: Value) -> bool:
     return not graph.is_output(value) and all(
         isinstance(user.op, Add)
         or (isinstance(user.op, MaxPool) and _reads_channels(graph, user.result))
-        or columns(user) is not None
+        or weights_by_channel(user) is not None
         for user in graph.users(value)
     )
 
@@ -58,22 +64,22 @@ def channels_name(name: str, index: int) -> str:
     return f"{name}:channels{index}"
 
 
-def parted(graph: Graph, group: Group, chosen: Sequence[Array]) -> Graph:
-    """The same function with a group's result as several values, of these channels each.
+def split_channels(graph: Graph, group: FusionGroup, chosen: Sequence[Array]) -> Graph:
+    """Replace a group's result by one value per entry of ``chosen``; the function stays the same.
 
-    ``chosen`` holds ascending indices for each of them, and every channel once. The group must be
-    one that `can_part` allows.
+    Each entry holds ascending channel indices; every channel occurs once. `can_split_channels` must
+    hold for the group.
     """
-    return _Channels(graph, group, chosen).done()
+    return _ChannelRewriter(graph, group, chosen).rewritten()
 
 
-class _Channels(Several):
-    def __init__(self, graph: Graph, group: Group, chosen: Sequence[Array]) -> None:
+class _ChannelRewriter(ReplicaRewriter):
+    def __init__(self, graph: Graph, group: FusionGroup, chosen: Sequence[Array]) -> None:
         super().__init__(graph, group)
         self.chosen = chosen
 
-    def makers(self, clip: Node) -> Iterator[Node]:
-        """The rows of the layers for each of them."""
+    def producers(self, clip: Node) -> Iterator[Node]:
+        """The layers with the weight rows of each set of channels."""
         made = tuple(self.some(clip.result, index) for index in range(len(self.chosen)))
         self.values[clip.result.name] = made
         for index, result in enumerate(made):
@@ -93,7 +99,7 @@ class _Channels(Several):
             sources = [node.operands[0]]
         shape, chosen = node.result.type.shape, self.chosen[index]
         constants = (
-            Constant(f"{result.name}:{number}", with_rows(array, shape)[chosen])
+            Constant(f"{result.name}:{number}", expand_rows(array, shape)[chosen])
             for number, array in enumerate(node.arrays)
         )
         yield replace(node, operands=(*sources, *constants), result=result)
@@ -101,7 +107,7 @@ class _Channels(Several):
     def taken(
         self, operands: Sequence[Operand], index: int, renamed: dict[str, Operand]
     ) -> Iterator[Node]:
-        """Some channels of what no layer of the group has made."""
+        """Select channels of operands that do not come from a layer of the group."""
         for operand in operands:
             if isinstance(operand, Value) and operand.name not in renamed:
                 some = self.some(operand, index)
@@ -109,11 +115,11 @@ class _Channels(Several):
                 yield Node(Take(0, tuple(map(int, self.chosen[index]))), (operand,), result)
 
     def like(self, node: Node, source: Value, index: int) -> Value:
-        """Pools keep channels apart."""
+        """The channels of the pooled value; pools treat channels independently."""
         return self.some(node.result, index)
 
-    def added(self, node: Node) -> Iterator[Node]:
-        """What a sum reads has all channels, where the others are zero."""
+    def rewrite_add(self, node: Node) -> Iterator[Node]:
+        """Extend each operand to all channels, with zeros for the missing ones."""
         one, none = np.eye(node.result.type.shape[0]), np.zeros(())
         operands: list[Operand] = []
         for number, operand in enumerate(node.operands):
@@ -124,9 +130,9 @@ class _Channels(Several):
             operands += [part.result for part in made] or [operand]
         yield replace(node, operands=tuple(operands))
 
-    def summed(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
-        """A linear layer is the sum of what its columns make of each."""
-        weight, bias = columns(node), node.arrays[1]
+    def rewrite_linear(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
+        """Apply the matching weight columns to each value and add the results."""
+        weight, bias = weights_by_channel(node), node.arrays[1]
         assert weight is not None
         parts = list(self.read(node, node.result.name, sources, weight, bias))
         yield from parts
@@ -135,7 +141,7 @@ class _Channels(Several):
     def read(
         self, node: Node, name: str, sources: Sequence[Value], weight: Array, bias: Array
     ) -> Iterator[Node]:
-        """What columns of weights make of each; the first has the bias."""
+        """One linear node per value with its weight columns; the first has the bias."""
         ones = (1,) * (len(node.result.type.shape) - 1)
         pixel = Conv(ones, (0,) * 2 * len(ones), ones) if ones else Dense()
         op = node.op if isinstance(node.op, Conv | Dense) else pixel
@@ -143,12 +149,12 @@ class _Channels(Several):
         for index, (source, chosen) in enumerate(zip(sources, self.chosen, strict=False)):
             result = Value(self.graph.fresh(channels_name(name, index)), type_)
             some = weight.reshape(*weight.shape, *ones[weight.ndim - 2 :])[:, chosen]
-            full = with_rows(bias, node.result.type.shape)
+            full = expand_rows(bias, node.result.type.shape)
             part = Node(op, (), result, node.origin)
-            yield relinear(part, source, some, np.zeros_like(full) if index else full)
+            yield replace_weights(part, source, some, np.zeros_like(full) if index else full)
 
     def some(self, value: Value, index: int) -> Value:
-        """A fresh value for some channels of one."""
+        """A fresh value that holds some channels of another."""
         assert isinstance(value.type, Tensor)
         shape = (len(self.chosen[index]), *value.type.shape[1:])
         name = self.graph.fresh(channels_name(value.name, index))

@@ -1,13 +1,13 @@
-"""How much noise rounding brings into a network, value by value.
+"""Measure the noise that rounding each value to its levels causes.
 
-Rounded to its levels, a value disturbs what the network makes of it. That is measured at two ends:
+The noise of a value is measured at two places:
 
-    in the sums of the layers that read it, over the variance of those sums: what counts if the
-    layers behind are fitted to what they get, and mend some of it;
-    in the outputs, everything behind being as it is: what counts if they mend nothing.
+    in the sums of the layers that read it, relative to the variance of these sums. This counts if
+    the layers behind are fitted to their quantized inputs and so correct part of the noise;
+    in the outputs, with all layers behind unchanged. This counts if nothing corrects the noise.
 
-The truth lies between, nearer to the outputs: what ResNet-20 and SqueezeNet gain if some of their
-values have many levels is best told by a mean of a value's shares at both ends, weighed 1 to 3.
+The true effect lies between, nearer to the outputs. On ResNet-20 and SqueezeNet a mean of both
+shares, weighted 1 to 3, predicts best what a value gains from more levels.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.calibration.data import Images, Progress, run, sample
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.trace import Trace, size_of
-from qcompiler.passes.folding.linear import columns
-from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.folding.linear import weights_by_channel
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.logits import logits
 
 _WORK = 1e11  # products of all runs from a rounded value to the outputs
-_FEWEST = 4  # images for that
+_FEWEST = 4  # images of these runs
 _WEIGHTS = (1.0, 3.0)  # of the noise in the sums, and at the outputs
-_MOST_VALUES = 64  # of a network, for that: each is a run of all layers behind it
+_MOST_VALUES = 64  # above it the outputs are not measured: each value takes a run
 
 
 @dataclass
 class Noise:
-    """What a value does to its readers' sums, and (as shares of their power) to the outputs.
+    """The noise of one value in the sums of its readers and in the outputs, as a share of variance.
 
-    ``histogram`` holds what readers see of the value; ``channels`` what each of its channels does
-    to the sums, or NaN where a reader does not tell channels apart.
+    ``histogram`` is the distribution that the readers see. ``channels`` holds the noise of each
+    channel in the sums, or NaN if a reader mixes channels.
     """
 
     histogram: Histogram
@@ -60,11 +60,11 @@ class Noise:
 def noise_of(
     graph: Graph, data: Images, levels: Callable[[Value], int], progress: Progress = None
 ) -> dict[str, Noise]:
-    """The noise of every value that a layer reads, given how many levels each has.
+    """Measure the noise of every value that a layer reads; ``levels`` gives its number of levels.
 
-    ``data`` hold one batch an input, ``images x shape``. Of networks of more than 64 such values
-    only the noise in the sums is measured. ``progress`` is told the share of the values that have
-    been followed to an output. Raises DataError for a value that becomes NaN or infinite.
+    ``data`` holds one array per input, ``images x shape``. For networks with more than 64 such
+    values only the noise in the sums is measured. ``progress`` is called with the share of values
+    whose effect on an output is known. Raises DataError if a value becomes NaN or infinite.
     """
     roots = {value.name: value for value in graph.inputs}
     found = _Walk(graph, Trace(graph, data), levels, roots).run()
@@ -83,7 +83,7 @@ def noise_of(
 
 
 def shares(found: dict[str, Noise]) -> dict[str, float]:
-    """Each value's share of all noise."""
+    """Each value's share of the noise of the whole network."""
     ends = np.array([(noise.sums, noise.outputs) for noise in found.values()]).reshape(-1, 2)
     totals = ends.sum(axis=0)
     weights = np.where(totals > 0, _WEIGHTS, 0)
@@ -103,7 +103,7 @@ def _variance(array: Array) -> float:
 def outputs_if_rounded(
     graph: Graph, data: Images, value: Value, codes: Sequence[Spikes]
 ) -> tuple[Array, Iterator[Array]]:
-    """The first output, and what it is with one value rounded by each code."""
+    """The first output, and the same output with one value rounded by each of the codes."""
     output = graph.outputs[0]
     given = Value(f"{value.name}:coded", value.type)
     rest = substitute(graph, {value.name: given})
@@ -122,9 +122,9 @@ def outputs_if_rounded(
 
 @dataclass
 class _Walk:
-    """The layers of a graph in order; ``roots`` are the values behind max pools and views.
+    """Visits the layers in order; ``roots`` maps each value to its source before pools and views.
 
-    Behind views, channels are not those of the root: these are ``arranged``.
+    ``arranged`` names values behind views, whose channels are not those of their root.
     """
 
     graph: Graph
@@ -136,7 +136,7 @@ class _Walk:
 
     def run(self) -> dict[str, Noise]:
         """Go through all layers."""
-        ends = {group.result.name: group for group in groups(self.graph)}
+        ends = {group.result.name: group for group in fusion_groups(self.graph)}
         inner = {node.result.name for group in ends.values() for node in group.nodes[:-1]}
         for node in self.graph.nodes:
             if group := ends.get(node.result.name):
@@ -147,13 +147,13 @@ class _Walk:
         return self.found
 
     def spikes(self, node: Node) -> bool:
-        """Whether this is no node of the host's, nor behind one."""
+        """Whether the node runs on spikes: not on the host, nor behind a host operation."""
         values = (operand for operand in node.operands if isinstance(operand, Value))
         known = all(value.name in self.roots for value in values)
         return known and not isinstance(node.op, Softmax | ArgMax)
 
     def follow(self, node: Node) -> None:
-        """A node that no layer takes in."""
+        """Visit a node outside all fusion groups."""
         root = self.roots.get(node.operands[0].name)
         passes_on = root is not None and isinstance(node.op, MaxPool | View)
         self.roots[node.result.name] = root if root is not None and passes_on else node.result
@@ -161,8 +161,8 @@ class _Walk:
             self.arranged.add(node.result.name)
         self.trace.follow(node)
 
-    def read(self, group: Group) -> None:
-        """Disturb what a layer reads, one value after the other."""
+    def read(self, group: FusionGroup) -> None:
+        """Round the sources of a layer one after the other and measure the change of its sums."""
         sums = self.trace.before_clip(group)
         variance = _power(sums - sums.mean(axis=(0, *range(2, sums.ndim)), keepdims=True))
         for root, names in self._sources(group):
@@ -176,8 +176,8 @@ class _Walk:
         self.trace.add(group, sums)
         self.roots[group.result.name] = group.result
 
-    def _sources(self, group: Group) -> Iterator[tuple[Value, list[str]]]:
-        """The values that a layer reads, and what it reads of each."""
+    def _sources(self, group: FusionGroup) -> Iterator[tuple[Value, list[str]]]:
+        """The root values of a layer's sources, and the names under which it reads each."""
         names = dict.fromkeys(branch.source.name for branch in group.branches)
         roots = {self.roots[name].name: self.roots[name] for name in names}
         for root in roots.values():
@@ -198,19 +198,19 @@ class _Walk:
 
 
 def _power(array: Array) -> float:
-    """Mean over images and places, sum over channels."""
+    """Mean square over images and positions, summed over channels."""
     return float(_powers(array).sum())
 
 
 def _powers(array: Array) -> Array:
-    """Mean over images and places, of each channel."""
+    """Mean square over images and positions, per channel."""
     axes = (0, *range(2, array.ndim))
     powers: Array = np.square(array, dtype=np.float64).mean(axis=axes)
     return powers
 
 
-def _by_channel(group: Group, errors: Mapping[str, Array]) -> Array | float:
-    """What errors of some sources do to a group's sums, channel by channel."""
+def _by_channel(group: FusionGroup, errors: Mapping[str, Array]) -> Array | float:
+    """Power of the errors of some sources in a group's sums, per source channel."""
     total: Array | float = 0.0
     for branch in group.branches:
         if branch.source.name in errors:
@@ -220,8 +220,8 @@ def _by_channel(group: Group, errors: Mapping[str, Array]) -> Array | float:
 
 
 def _gains(node: Node) -> Array | float:
-    """Power of a layer's results by that of each channel it reads; NaN if it has no columns."""
-    weight = columns(node)
+    """Power gain of a layer per input channel; NaN if it has no weights per channel."""
+    weight = weights_by_channel(node)
     if weight is None:
         return np.nan
     gains: Array = np.square(weight, dtype=np.float64).sum(axis=(0, *range(2, weight.ndim)))

@@ -1,4 +1,4 @@
-"""A value replaced by several, and with it all that reads it."""
+"""Rewrites the graph when several replicas replace one value, and adapts all its readers."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from qcompiler.ir import Graph, Node, Value, drop_dead, rewrite
 from qcompiler.ir.ann import Add, MaxPool
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.affine import SUMS
-from qcompiler.passes.quantization.fusion_groups import Group
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
 
-class Several:
-    """The value of a group as several; ``values`` are these, and what pools make of each.
+class ReplicaRewriter:
+    """Replaces the result of a fusion group by several replicas.
 
-    Subclasses say what they are (`makers`), and how a pool or view, a sum, and a linear layer read
-    them.
+    ``values`` maps the name of each replaced value to its replicas. This covers the group's result
+    and the results of pools and views that read it. Subclasses define the nodes that compute the
+    replicas (`producers`) and how pools and views (`like`), sums (`rewrite_add`) and linear layers
+    (`rewrite_linear`) read them.
     """
 
-    def __init__(self, graph: Graph, group: Group) -> None:
+    def __init__(self, graph: Graph, group: FusionGroup) -> None:
         self.graph, self.group = graph, group
         self.values: dict[str, tuple[Value, ...]] = {}
 
-    def done(self) -> Graph:
-        """The graph with them in it."""
+    def rewritten(self) -> Graph:
+        """The graph after the replacement."""
         return rewrite(drop_dead(replace(self.graph, nodes=tuple(self._nodes()))), *SUMS)
 
     def _nodes(self) -> Iterator[Node]:
         for node in self.graph.nodes:
             if node is self.group.clip:
-                made = list(self.makers(node))
+                made = list(self.producers(node))
                 yield from made
             elif any(operand.name in self.values for operand in node.operands):
                 yield from self._reader(node)
@@ -40,7 +42,7 @@ class Several:
     def _reader(self, node: Node) -> Iterator[Node]:
         name = node.result.name
         if isinstance(node.op, Add):
-            yield from self.added(node)
+            yield from self.rewrite_add(node)
         elif isinstance(node.op, MaxPool | View):
             others, sources = node.operands[1:], self.values[node.operands[0].name]
             made = [
@@ -50,20 +52,23 @@ class Several:
             self.values[name] = tuple(copy.result for copy in made)
             yield from made
         else:
-            yield from self.summed(node, self.values[node.operands[0].name])
+            yield from self.rewrite_linear(node, self.values[node.operands[0].name])
 
-    def makers(self, clip: Node) -> Iterator[Node]:
-        """The nodes that make the values, which they are told, in place of the group's clip."""
+    def producers(self, clip: Node) -> Iterator[Node]:
+        """The nodes that compute the replicas in place of the group's clip.
+
+        They also enter the replicas in ``values``.
+        """
         raise NotImplementedError
 
     def like(self, node: Node, source: Value, index: int) -> Value:
-        """A fresh value for what a pool or view makes of one of them."""
+        """A fresh value for the result of a pool or view that reads one replica."""
         raise NotImplementedError
 
-    def added(self, node: Node) -> Iterator[Node]:
-        """A sum that reads them."""
+    def rewrite_add(self, node: Node) -> Iterator[Node]:
+        """The nodes that replace a sum with replicas among its operands."""
         raise NotImplementedError
 
-    def summed(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
-        """A linear layer that reads them."""
+    def rewrite_linear(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
+        """The nodes that replace a linear layer whose input is now the replicas ``sources``."""
         raise NotImplementedError

@@ -1,9 +1,9 @@
-"""One value as a sum of several, each of them a slice of its range.
+"""Range slices: represent one value as a sum of replicas, each of which covers part of its range.
 
     clip(x, 0, ..) = clip(x, 0, w) + clip(x - w, 0, w) + .. + clip(x - (n - 1) w, 0, ..)
 
-All that reads the value reads every slice: a maximum or a view of each, a linear layer as the sum
-of its results.
+Every reader of the value reads every slice: a max pool or a view handles each slice, a linear layer
+sums the results of all slices.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from qcompiler.ir import Constant, Graph, Node, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, MaxPool, SumPool
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.linear import parameters
-from qcompiler.passes.folding.neighbours import copied, distributed, rebiased
-from qcompiler.passes.quantization.fusion_groups import Group
+from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum, with_bias
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
-from .replicas import Several
+from .replicas import ReplicaRewriter
 
 _SLICE, _CHANNELS = re.compile(r"(:slice\d+)+$"), re.compile(r":channels\d+$")
 
 
-def can_slice(graph: Graph, group: Group) -> bool:
-    """Whether a group ends in a ReLU, and everything that reads it can read several values."""
+def can_slice(graph: Graph, group: FusionGroup) -> bool:
+    """Whether a group ends in a ReLU and all its readers can read several replicas."""
     clip = group.clip.op if group.clip else None
     if clip != Clip(0.0) or group.gain is not None:
         return False
@@ -43,8 +43,8 @@ def _reads_several(graph: Graph, value: Value) -> bool:
     )
 
 
-def _shifted(group: Group) -> Node | None:
-    """The layer of a group whose bias can take a shift in."""
+def _shifted(group: FusionGroup) -> Node | None:
+    """The layer of a group whose bias can absorb a shift."""
     layers = (branch.linear for branch in group.branches)
     return next((node for node in layers if node and parameters(node) is not None), None)
 
@@ -54,31 +54,31 @@ def slice_name(name: str, index: int) -> str:
     return f"{name}:slice{index}"
 
 
-def part_name(name: str) -> str:
-    """Name of the value that something of this name is a slice of; else the name itself."""
+def unsliced_name(name: str) -> str:
+    """The name without its slice suffix."""
     return _SLICE.sub("", name)
 
 
-def whole_name(name: str) -> str:
-    """Name of the value that it is some channels of, or a slice of these; else the name itself."""
-    return _CHANNELS.sub("", part_name(name))
+def unsplit_name(name: str) -> str:
+    """The name without its slice and channel suffixes."""
+    return _CHANNELS.sub("", unsliced_name(name))
 
 
-def sliced(graph: Graph, group: Group, width: float, count: int) -> Graph:
-    """The same function with a group's result in slices.
+def split_range(graph: Graph, group: FusionGroup, width: float, count: int) -> Graph:
+    """Split the range of a group's result into ``count`` slices; the function stays the same.
 
-    All have the range ``0 .. width``; the values of the last one may go beyond.
+    All slices have the range ``0 .. width``; values of the last slice may exceed it.
     """
-    return _Slices(graph, group, width, count).done()
+    return _SliceRewriter(graph, group, width, count).rewritten()
 
 
-class _Slices(Several):
-    def __init__(self, graph: Graph, group: Group, width: float, count: int) -> None:
+class _SliceRewriter(ReplicaRewriter):
+    def __init__(self, graph: Graph, group: FusionGroup, width: float, count: int) -> None:
         super().__init__(graph, group)
         self.count, self.width = count, float(np.float32(width))
 
-    def makers(self, clip: Node) -> Iterator[Node]:
-        """The slices, each but the first behind a copy of the layer."""
+    def producers(self, clip: Node) -> Iterator[Node]:
+        """The slices; each but the first follows a copy of the layer."""
         assert isinstance(clip.result.type, Tensor)
         type_ = replace(clip.result.type, range=(0.0, self.width))
         made = tuple(replace(self.part(clip, i), type=type_) for i in range(self.count))
@@ -91,33 +91,35 @@ class _Slices(Several):
             yield replace(clip, op=op, operands=operands, result=result)
 
     def copies(self, index: int) -> list[Node]:
-        """The nodes before the clip once more, their sum less by so many widths."""
+        """A copy of the nodes before the clip, with ``index * width`` subtracted from the bias."""
         before, shifted = self.group.nodes[:-1], _shifted(self.group)
         assert shifted is not None
-        copies = copied(before, lambda name: self.name(name, index))
+        copies = copy_nodes(before, lambda name: self.name(name, index))
         return [
-            self.lessened(copy, index) if node is shifted else copy
+            self.with_shifted_bias(copy, index) if node is shifted else copy
             for node, copy in zip(before, copies, strict=True)
         ]
 
-    def lessened(self, node: Node, index: int) -> Node:
-        """A layer whose bias is less by so many widths."""
+    def with_shifted_bias(self, node: Node, index: int) -> Node:
+        """A layer with ``index * width`` subtracted from its bias."""
         bias = node.operands[-1]
         assert isinstance(bias, Constant)
-        return rebiased(node, bias.data - np.float32(index * self.width))
+        return with_bias(node, bias.data - np.float32(index * self.width))
 
     def like(self, node: Node, source: Value, index: int) -> Value:
-        """All slices are alike."""
+        """A slice of the result; all slices have the same type."""
         return self.part(node, index)
 
-    def added(self, node: Node) -> Iterator[Node]:
-        """A sum takes all of them in."""
+    def rewrite_add(self, node: Node) -> Iterator[Node]:
+        """Add all slices as operands of the sum."""
         both = (self.values.get(operand.name, (operand,)) for operand in node.operands)
         yield replace(node, operands=tuple(one for some in both for one in some))
 
-    def summed(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
-        """A linear layer is the sum of what it makes of each."""
-        yield from distributed(node, sources, lambda index: self.name(node.result.name, index))
+    def rewrite_linear(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
+        """Apply the linear layer to each slice and add the results."""
+        yield from distribute_over_sum(
+            node, sources, lambda index: self.name(node.result.name, index)
+        )
 
     def part(self, node: Node, index: int) -> Value:
         """A fresh value like a node's result."""

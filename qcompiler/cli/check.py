@@ -15,8 +15,8 @@ from qcompiler.ir import Graph, Node, size
 from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
-from qcompiler.passes.lower_activations import Fitted, LowerActivations, product_neurons
-from qcompiler.passes.quantization.fusion_groups import groups
+from qcompiler.passes.lower_activations import ActivationFit, LowerActivations, product_neurons
+from qcompiler.passes.quantization.fusion_groups import fusion_groups
 
 _OUTCOME_TEXTS = {
     "constant": "evaluated at compile time",
@@ -77,7 +77,7 @@ def _outcome_text(
     return outcome.kind, outcome.reason or text
 
 
-def _fits(graph: Graph, given: argparse.Namespace) -> list[Fitted]:
+def _fits(graph: Graph, given: argparse.Namespace) -> list[ActivationFit]:
     """The line segments of every function and product, as compiling makes them."""
     options = {
         **{"t_max": given.t_max, "activation_error": given.activation_error},
@@ -91,16 +91,16 @@ def _fits(graph: Graph, given: argparse.Namespace) -> list[Fitted]:
     return []
 
 
-def _fitted(fits: list[Fitted]) -> dict[str, str]:
+def _fitted(fits: list[ActivationFit]) -> dict[str, str]:
     """By ONNX node: what its functions and products cost, and how far they are off."""
-    found: dict[str, list[Fitted]] = {}
+    found: dict[str, list[ActivationFit]] = {}
     for fit in fits:
         for name in fit.node.origin:
             found.setdefault(name, []).append(fit)
     return {name: _cost(group) for name, group in found.items()}
 
 
-def _cost(fits: list[Fitted]) -> str:
+def _cost(fits: list[ActivationFit]) -> str:
     neurons = sum(f.segments * size(f.node.result.type) * _squares(f.node) for f in fits)
     error = max(f.error for f in fits)
     count = fits[0].segments
@@ -130,7 +130,7 @@ def _unrolled(graph: Graph, cells: list[str], lowered: dict[str, str]) -> dict[s
     """What recurrent cells become."""
     found = {}
     for name in cells:
-        sizes = [size(g.result.type) for g in groups(graph) if name in g.origin]
+        sizes = [size(g.result.type) for g in fusion_groups(graph) if name in g.origin]
         layers = f"unrolled into {len(sizes)} layers with {sum(sizes):,} neurons in total"
         found[name] = f"{layers}; {lowered[name]}" if name in lowered else layers
     return found
@@ -155,7 +155,7 @@ def _places(graph: Graph) -> dict[str, str]:
             case _:
                 continue
         places.update(dict.fromkeys(node.origin, text))
-    for group in groups(graph):
+    for group in fusion_groups(graph):
         neurons = size(group.result.type)
         text = f"population %{group.result.name}, {neurons} neurons"
         places.update(dict.fromkeys(group.origin, text))

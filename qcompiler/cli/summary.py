@@ -16,7 +16,7 @@ from qcompiler.backends.report import PopulationReport, Report
 from qcompiler.console import screen, table, warn
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spikes_of
-from qcompiler.passes.lower_activations import Fitted
+from qcompiler.passes.lower_activations import ActivationFit
 from qcompiler.search.report import schedule_table
 
 _ENOUGH_BITS = 6  # below which rounded weights are known to cost accuracy
@@ -92,7 +92,7 @@ def _t_max(graph: Graph) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def print_fits(fits: Sequence[Fitted], verbose: bool) -> None:
+def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
     """Warn of functions whose segments are too few; with ``verbose`` list the segments of all."""
     for found in fits:
         low, high = found.domain

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from qcompiler.ir import Graph
 from qcompiler.ir.ann import Function, MaxPool, Multiply
-from qcompiler.passes.quantization.levels import coded
+from qcompiler.passes.quantization.levels import spiking_values
 
 
 class LatencyModel:
@@ -16,7 +16,7 @@ class LatencyModel:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.values = coded(graph)
+        self.values = spiking_values(graph)
         index = {value.name: at for at, value in enumerate(self.values)}
         # a fitted function is a row of clips and their sum, one window behind the other
         producers = [graph.producer(value) for value in self.values]

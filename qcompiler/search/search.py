@@ -10,8 +10,8 @@ import numpy as np
 
 from qcompiler.ir import CompileError
 from qcompiler.passes.equalize import Equalize
-from qcompiler.passes.quantization.fusion_groups import is_last
-from qcompiler.passes.quantization.levels import coded
+from qcompiler.passes.quantization.fusion_groups import is_network_output
+from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.split_inputs import SplitInputs
 
@@ -57,7 +57,7 @@ def _family(trials: Trials) -> list[Schedule]:
     for step in trials.rest:
         if isinstance(step, SplitInputs | Equalize):
             graph = step(graph)
-    fewest = [_OUTPUT if is_last(graph, value) else 2 for value in coded(graph)]
+    fewest = [_OUTPUT if is_network_output(graph, value) else 2 for value in spiking_values(graph)]
     output = logits(graph, graph.outputs[0])
     return family(trials.latency_model, errors(graph, trials.data, output), fewest)
 

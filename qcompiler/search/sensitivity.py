@@ -20,7 +20,7 @@ from qcompiler.passes.calibration.data import sample
 from qcompiler.passes.calibration.trace import size_of
 from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.quantization.integer_layer import code_of
-from qcompiler.passes.quantization.levels import coded, levels_of
+from qcompiler.passes.quantization.levels import levels_of, spiking_values
 from qcompiler.passes.slicing.noise import outputs_if_rounded
 
 LEVELS = (2, 3, 4, 6, 8, 12, 16, 32)  # that are tried; between and beyond is interpolated
@@ -36,7 +36,7 @@ Images = tuple[Array, ...]
 def errors(
     graph: Graph, data: Images, output: Value, progress: Callable[[float], None] | None = None
 ) -> Array:
-    """Mean squared error of an output, for each of `coded` values (row) and 0 to `MOST` times.
+    """Mean squared error of an output: a row per `spiking_values`, a column per t_max up to `MOST`.
 
     Times are those of spikes, of which digits make many levels. What all elements of an output have
     in common does not count: it changes no class. Columns 0 and 1 are infinite.
@@ -44,8 +44,8 @@ def errors(
     cut = drop_dead(replace(graph, outputs=(output,), output_names=()))
     data = _subset(cut, data)
     codes = _codes(cut, data)
-    total = np.zeros((len(coded(graph)), len(LEVELS)))
-    rows = {value.name: row for row, value in enumerate(coded(graph))}
+    total = np.zeros((len(spiking_values(graph)), len(LEVELS)))
+    rows = {value.name: row for row, value in enumerate(spiking_values(graph))}
     for done, value in enumerate(codes):
         exact, rounded = outputs_if_rounded(cut, data, value, codes[value])
         for column, outputs in enumerate(rounded):
@@ -58,7 +58,7 @@ def errors(
 def _subset(graph: Graph, data: Images) -> Images:
     """As many images as the work allows."""
     products, largest = size_of(graph)
-    trials = len(coded(graph)) * len(LEVELS)
+    trials = len(spiking_values(graph)) * len(LEVELS)
     most = int(np.clip(_WORK / products / trials, _FEWEST, _MOST_IMAGES))
     most = int(max(1, min(most, _MEMORY / _BYTES / largest)))
     return sample(data, most)
@@ -66,11 +66,11 @@ def _subset(graph: Graph, data: Images) -> Images:
 
 def _codes(graph: Graph, data: Images) -> dict[Value, list[Spikes]]:
     """The code of every value that will be spikes, for each of `LEVELS` as spike times."""
-    found: dict[Value, list[Spikes]] = {value: [] for value in coded(graph)}
+    found: dict[Value, list[Spikes]] = {value: [] for value in spiking_values(graph)}
     for times in LEVELS:
         allotted = AssignLevels(":".join(map(str, [times] * len(found))))(graph)
         ranged = Normalize(calibration=data)(allotted)
-        for value, typed in zip(found, coded(ranged), strict=True):
+        for value, typed in zip(found, spiking_values(ranged), strict=True):
             assert isinstance(typed.type, Tensor) and typed.type.range is not None
             producer = graph.producer(value)
             high = producer.op.high if producer and isinstance(producer.op, Clip) else None

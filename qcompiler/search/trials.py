@@ -35,7 +35,7 @@ from qcompiler.passes.calibration.data import check, run_precisely
 from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.clip_outputs import ClipOutputs
 from qcompiler.passes.normalize import Normalize
-from qcompiler.passes.quantization.levels import coded, times_of
+from qcompiler.passes.quantization.levels import spiking_values, times_of
 from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.split_inputs import SplitInputs
 
@@ -123,7 +123,7 @@ class Trials:
         splits = (s for s in self.rest if isinstance(s, SplitInputs))
         graph = Pipeline(tuple(_with_option(s, "t_max", t_max) for s in splits)).run(self.clipped)
         outputs = next((s.output_t_max for s in self.rest if isinstance(s, Normalize)), 0)
-        return tuple(times_of(graph, value, t_max, outputs) for value in coded(graph))
+        return tuple(times_of(graph, value, t_max, outputs) for value in spiking_values(graph))
 
     def pipeline(self, point: Point) -> Pipeline:
         """The whole pipeline that makes a schedule."""

@@ -24,7 +24,7 @@ from qcompiler.explain.measure.onnx_reference import run_onnx as run_model
 from qcompiler.explain.measure.pairing import match_layers, real_network
 from qcompiler.explain.page import page
 from qcompiler.ir import ProgramError
-from qcompiler.passes.slicing.slices import whole_name
+from qcompiler.passes.slicing.slices import unsplit_name
 from tests.support.onnx_models import model, run_onnx
 from tests.support.planted_faults import CorruptIntegers, ShrinkRange, pipeline
 from tests.support.random_networks import REFERENCE
@@ -263,7 +263,7 @@ def test_channels_of_parts_are_remembered(tmp_path: Path) -> None:
     compiled(t_max=6).save(tmp_path / "p")
     program = qcompiler.load(tmp_path / "p")
     parts = program.manifest["channel_parts"]
-    changed = {whole_name(name) for name in parts}
+    changed = {unsplit_name(name) for name in parts}
     found = explained(program)
     assert found.first is None
     assert changed <= {layer.name for layer in found.layers}

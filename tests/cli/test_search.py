@@ -20,7 +20,7 @@ from qcompiler.cli import qcompile
 from qcompiler.ir import Builder, Constant, DataError, Graph, Tensor, UnsupportedModel, evaluate
 from qcompiler.ir.ann import Add, Clip, Dense
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.quantization.levels import coded
+from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.search.accuracy_cost import AccuracyCost
 from qcompiler.search.drift import estimate_loss
 from qcompiler.search.latency import LatencyModel
@@ -162,7 +162,7 @@ def test_sensitivity_is_that_of_rounding() -> None:
     graph = random_network(8, depth=4)
     batch = random_batch(graph, 8, frames=40)
     table = errors(graph, (batch,), graph.outputs[0])
-    assert table.shape == (len(coded(graph)), MOST + 1)
+    assert table.shape == (len(spiking_values(graph)), MOST + 1)
     assert np.isinf(table[:, :2]).all()
     assert (np.diff(table[:, 2:], axis=1) <= 0).all()
     (real,) = evaluate(graph, batch)
@@ -223,7 +223,7 @@ def test_no_uniform_schedule_within_the_budget_is_shorter(
 
 def test_a_shorter_uniform_schedule_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     def misled(graph: Graph, *_: Any) -> Array:
-        return square(*(1e-6,) * (len(coded(graph)) - 1), 1e6)  # outputs seem to be all
+        return square(*(1e-6,) * (len(spiking_values(graph)) - 1), 1e6)  # outputs seem to be all
 
     monkeypatch.setattr("qcompiler.search.search.errors", misled)
     result = search(trials("drift", 5.0))

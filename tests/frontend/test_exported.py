@@ -12,7 +12,7 @@ import pytest
 import qcompiler
 from qcompiler.frontend.import_model import check_model, import_model
 from qcompiler.ir import evaluate, verify
-from qcompiler.passes.slicing.slices import whole_name
+from qcompiler.passes.slicing.slices import unsplit_name
 from tests.support.onnx_models import run_onnx
 
 FOLDER = Path(__file__).parent / "exported"
@@ -58,7 +58,7 @@ def test_compiled(name: str) -> None:
     batch = data(onnx.load(path), 40)
     program = qcompiler.compile(path, calibration=batch, target="reference")
     rows = [row for row in program.report().populations if row.kind != "input"]
-    assert len({whole_name(row.name) for row in rows}) == POPULATIONS[name]
+    assert len({unsplit_name(row.name) for row in rows}) == POPULATIONS[name]
     fast, steps = program.spikes(batch[:4]), program.spikes(batch[:4], engine="steps")
     assert fast.keys() == steps.keys()
     assert all(np.array_equal(fast[key], steps[key]) for key in fast)

@@ -9,7 +9,7 @@ from qcompiler.backends.loihi.lava import spike_io
 from qcompiler.backends.loihi.netlist.netlist import Source
 from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.coding import decode, encode, saturated, step_of, unrounded
+from qcompiler.ir.spiking.coding import count_saturated, decode, encode, scale_to_levels, step_of
 
 CODES = [
     Spikes((3, 40), t_max, scale, zero)
@@ -40,12 +40,12 @@ def test_programs_encode_as_we_do(dtype: str) -> None:
 def test_levels_round_down_and_stay_in_range() -> None:
     for code in CODES:
         x = numbers(code)
-        between, levels = unrounded(code, x), encode(code, x)
+        between, levels = scale_to_levels(code, x), encode(code, x)
         assert between.dtype == np.float32
         inside = (between >= 0) & (between < code.t_max)
         np.testing.assert_array_equal(levels[inside], np.floor(between[inside]))
         assert not levels[between < 0].any() and (levels[between >= code.t_max] == code.top).all()
-        assert saturated(code, x) == np.count_nonzero(~inside)
+        assert count_saturated(code, x) == np.count_nonzero(~inside)
 
 
 def test_decoding_is_the_way_back() -> None:

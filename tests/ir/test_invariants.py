@@ -47,7 +47,7 @@ def test_the_compiled_network_holds_them_all(spiking: Graph) -> None:
         ("readout", 1, 2, "do not span its window"),
         ("align", 1, 2, "do not span its window"),
         ("hold", 1, 2, "does not undo its hold"),
-        ("force", 0, -2, "misses potentials"),
+        ("force", 0, -2, "misses membrane potentials"),
         ("bias", 1, 1 << 20, "could fire before its read step"),
     ],
 )
@@ -100,7 +100,7 @@ def test_a_missing_synapse_is_refused(spiking: Graph) -> None:
 def test_potentials_beyond_the_target_are_refused(spiking: Graph) -> None:
     from qcompiler.ir.spiking.invariants import within
 
-    with pytest.raises(InvalidGraph, match="100 are allowed"):
+    with pytest.raises(InvalidGraph, match="the limit is 100"):
         verify(spiking, within(100, "small"))
 
 

@@ -59,7 +59,7 @@ GOOD = """graph @g(%x: f32[2x2]) {
 @pytest.mark.parametrize(
     ("text", "where"),
     [
-        ("", "text:0: the graph does not end"),
+        ("", "text:0: the text ends inside the graph"),
         ("hello", "text:1: expected graph"),
         ("graph @g() {\n  return \n", "text:2"),
         ("graph @g(%x: f32[2]) {\n  %y: f32[2] = ann.clip(%z)\n", "text:2: %z is not defined"),
@@ -69,7 +69,7 @@ GOOD = """graph @g(%x: f32[2x2]) {
         ("graph @g(%x: f32[2]) {\n  %y: f32[2] = ann.clip(%x) {low=x}\n", "not a literal"),
         ("graph @g(%x: f32[2]) {\n  %x: f32[2] = ann.clip(%x)\n", "%x is defined twice"),
         ("graph @g(%x: g32[2 2]) {", "text:1"),
-        ("graph @g(%x: spikes[2 t=1 scale=1.0]) {", "t_max must be at least 2"),
+        ("graph @g(%x: spikes[2 t=1 scale=1.0]) {", "t_max must be between 2 and"),
         ("graph @g(%x: spikes[2 t=4 scale=-1.0]) {", "scale must be positive"),
         (GOOD, "text:2: the array of #w is missing"),
         ("graph @g(%x: f32[2x3x3]) {\n  %y: f32[1] = ann.maxpool(%x) {kernel='a'}\n", "text:2"),

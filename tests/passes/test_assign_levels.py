@@ -29,7 +29,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes import Pipeline
 from qcompiler.passes.assign_levels import AssignLevels
-from qcompiler.passes.quantization.levels import coded
+from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.search.latency import LatencyModel
 from tests.support.random_networks import LOIHI, PHASES, compiled, random_batch, random_network
 from tests.support.spiking import equal_neurons, same_spikes
@@ -41,7 +41,7 @@ FOLDED = "fold-batchnorm,fold-linear"
 def allotted(graph: Graph, seed: int) -> tuple[Graph, tuple[int, ...]]:
     """A folded network whose values have 2 to 20 levels, at random."""
     graph = compiled(graph, FOLDED)
-    numbers = np.random.default_rng(seed).integers(2, 21, len(coded(graph))).tolist()
+    numbers = np.random.default_rng(seed).integers(2, 21, len(spiking_values(graph))).tolist()
     return AssignLevels(":".join(map(str, numbers)))(graph), tuple(numbers)
 
 
@@ -65,7 +65,7 @@ def same(graph: Graph, batch: Array) -> None:
 def test_engines_agree_with_a_t_max_for_each_tensor(seed: int, branches: bool) -> None:
     graph, numbers = allotted(random_network(seed, branches=branches), seed)
     batch = random_batch(graph, seed)
-    values = coded(graph)
+    values = spiking_values(graph)
     spiking = lowered(graph, batch[:4], LOIHI)
     same(spiking, 2 * batch)
     made = {node.result.name: node.result for node in spiking.nodes}
@@ -141,8 +141,11 @@ def test_pieces_of_a_function_have_its_levels() -> None:
 @pytest.mark.parametrize(
     ("levels", "message"),
     [
-        ("4:4", "assign-levels has levels for 2 values, but 3 will be spikes: %x, %relu, %y"),
-        ("4:1:4", "t_max must be at least 2"),
+        (
+            "4:4",
+            "assign-levels lists levels for 2 values, but 3 values become spikes: %x, %relu, %y",
+        ),
+        ("4:1:4", "t_max must be between 2 and"),
         ("4:a:4", "invalid literal"),
     ],
 )
@@ -179,5 +182,5 @@ def test_clipped_outputs_keep_what_is_inside(softmax: bool) -> None:
     logits = changed.nodes[-2].result if softmax else changed.outputs[0]
     (found,) = evaluate(replace(changed, outputs=(logits,), output_names=()), batch)
     np.testing.assert_array_equal(found, real.clip(-1, 2))
-    assert [value.name for value in coded(changed)] == ["x", "relu", "y"]
+    assert [value.name for value in spiking_values(changed)] == ["x", "relu", "y"]
     assert compiled(small(softmax), "clip-outputs") == small(softmax)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, widen
+from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
 
 
 def value(*noise: float, neurons: float = 1.0) -> Bottleneck:
@@ -40,7 +40,7 @@ def test_loud_channels_have_more_than_others() -> None:
 
 def test_channels_without_noise_keep_none_from_the_others() -> None:
     alike, dead = value(*[1.0] * 64), value(*[1.0] * 60, *[0.0] * 4)
-    found = widen({"alike": alike, "dead": dead}, 64.0 + 60.0, 1000.0, most=4, worth=1.0)
+    found = choose_slices({"alike": alike, "dead": dead}, 64.0 + 60.0, 1000.0, most=4, worth=1.0)
     assert found["alike"] == Slicing(64 / 16, 256.0, slices=4, more=4)
     assert found["dead"] == Slicing(60 / 16, 244.0, slices=1, loud=60, more=4)
 
@@ -49,7 +49,7 @@ def test_the_most_noise_for_the_neurons_is_mended_first() -> None:
     values = {"few": value(0.5, neurons=10.0), "many": value(0.5, neurons=100.0)}
 
     def slices(worth: float) -> list[int]:
-        found = widen(values, noise=1.0, neurons=1000.0, most=4, worth=worth)
+        found = choose_slices(values, noise=1.0, neurons=1000.0, most=4, worth=worth)
         return [found[name].slices for name in ("few", "many")]
 
     assert slices(10.0) == [3, 1]
@@ -60,18 +60,18 @@ def test_the_most_noise_for_the_neurons_is_mended_first() -> None:
 def test_what_is_saved_is_held_against_what_is_left() -> None:
     """Once the one value is mended, all noise is the other's."""
     large, small = value(0.9), value(0.1)
-    found = widen({"large": large, "small": small}, 1.0, 10.0, most=16, worth=2.0)
+    found = choose_slices({"large": large, "small": small}, 1.0, 10.0, most=16, worth=2.0)
     assert found["small"].slices > 1
-    assert widen({"small": small}, 1.0, 10.0, most=16, worth=2.0)["small"].slices == 1
+    assert choose_slices({"small": small}, 1.0, 10.0, most=16, worth=2.0)["small"].slices == 1
 
 
 def test_among_much_noise_less_is_worth_it() -> None:
     one = {"one": value(0.1)}
-    assert widen(one, 1.0, 10.0, most=16, worth=2.0)["one"].slices == 1
-    assert widen(one, 1.0, 10.0, most=16, worth=2.0, loud=0.1)["one"].slices == 2
+    assert choose_slices(one, 1.0, 10.0, most=16, worth=2.0)["one"].slices == 1
+    assert choose_slices(one, 1.0, 10.0, most=16, worth=2.0, loud=0.1)["one"].slices == 2
 
 
 @pytest.mark.parametrize("most", [1, 2, 16])
 def test_there_is_a_most(most: int) -> None:
-    found = widen({"one": value(1.0, 1.0)}, 2.0, 1e6, most=most, worth=1.0)
+    found = choose_slices({"one": value(1.0, 1.0)}, 2.0, 1e6, most=most, worth=1.0)
     assert found["one"] == Slicing(2 / most**2, 2.0 * most, most, 0, most)

@@ -36,8 +36,8 @@ from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
 from qcompiler.ir.spiking.integer_network import calibrated, spikes_of
 from qcompiler.ir.spiking.synapse import current
 from qcompiler.passes import Pipeline
-from qcompiler.passes.calibration.observed_membranes import seen
-from qcompiler.passes.quantization.membrane_limits import Calibrated, Limits, Load
+from qcompiler.passes.calibration.observed_membranes import observed_bounds
+from qcompiler.passes.quantization.membrane_limits import CalibratedBounds, Limits, MembraneLoad
 from tests.support.planted_faults import corrupt_text
 from tests.support.random_networks import CALIBRATED, PHASES, compiled, random_batch, random_network
 from tests.support.spiking import same_spikes
@@ -188,8 +188,8 @@ def test_margins_of_channels_fit_together() -> None:
     drive = Drive(far, far, far, far, Bounds(-far, far, -far, -far, far, -far, far))
     low, high = np.array([2580.0, -8403.0]), np.array([9834.0, 2890.0])
     seen = Bounds(low, high, low, zero, zero, zero, zero)
-    load = Load(drive, 15, bias, slope, 16, Limits(127, 65535, 16000, 1 << 23))
-    found = Calibrated.of(seen, 10, load, (2,))
+    load = MembraneLoad(drive, 15, bias, slope, 16, Limits(127, 65535, 16000, 1 << 23))
+    found = CalibratedBounds.of(seen, 10, load, (2,))
     assert found.margin == 2.5
     assert np.all(found.excess <= 1) and np.all(load.excess_within(found.bounds) <= 1)
 
@@ -198,7 +198,7 @@ def test_margins_of_channels_fit_together() -> None:
     ("row", "factor", "more", "message"),
     [
         ("highest", 4, 0, "could fire before its read step"),
-        ("final", 4, 0, "misses potentials|contradict|resting"),
+        ("final", 4, 0, "misses membrane potentials|contradict|at rest"),
         ("lowest", 50, 0, "the membrane of"),
         ("rise", 50, 1 << 20, "the current|the input of one step|inputs"),
         ("least", 50, -(1 << 14), "the input of one step"),
@@ -269,7 +269,7 @@ def test_bounds_are_those_of_every_step() -> None:
     w = rng.integers(-9, 9, (2, 4, 2, 2)), rng.integers(-9, 9, (2, 4, 2, 2))
     op = Convolve((1, 1), (0,) * 4, (1, 1))
     incoming = [Incoming(op, w[0], (4, 3, 3), 5), Incoming(op, w[1], (4, 3, 3), 3)]
-    found, images = seen(incoming, q)
+    found, images = observed_bounds(incoming, q)
     assert images == len(q[0])
     u = v = np.zeros((5, 2, 2, 2))
     lowest = highest = fall = rise = np.zeros((2, 1, 1))

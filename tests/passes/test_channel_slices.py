@@ -15,11 +15,21 @@ from qcompiler.ir import Builder, Constant, Graph, Op, Tensor, UnsupportedModel,
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Take
-from qcompiler.passes.folding.linear import columns
-from qcompiler.passes.quantization.fusion_groups import groups
-from qcompiler.passes.slicing.channel_slices import can_part, channels_name, parted
+from qcompiler.passes.folding.linear import weights_by_channel
+from qcompiler.passes.quantization.fusion_groups import fusion_groups
+from qcompiler.passes.slicing.channel_slices import (
+    can_split_channels,
+    channels_name,
+    split_channels,
+)
 from qcompiler.passes.slicing.noise import noise_of
-from qcompiler.passes.slicing.slices import can_slice, part_name, slice_name, sliced, whole_name
+from qcompiler.passes.slicing.slices import (
+    can_slice,
+    slice_name,
+    split_range,
+    unsliced_name,
+    unsplit_name,
+)
 from tests.support.random_networks import (
     LOIHI,
     PHASES,
@@ -38,22 +48,24 @@ EQUALIZED = f"{FOLDED},equalize{{effort=1}}"
 def all_parted(graph: Graph, seed: int, most: int) -> Graph:
     """Every value that can be, as two or three of some channels, and these in slices or not."""
     rng = np.random.default_rng(seed)
-    for name in [group.result.name for group in groups(graph) if can_part(graph, group)]:
+    for name in [
+        group.result.name for group in fusion_groups(graph) if can_split_channels(graph, group)
+    ]:
         channels = rng.permutation(of(graph, name).result.type.shape[0])
         cuts = np.sort(rng.integers(0, len(channels) + 1, int(rng.integers(1, 3))))
         chosen = [np.sort(some) for some in np.split(channels, cuts) if len(some)]
         if len(chosen) == 1:
             continue
-        graph = parted(graph, of(graph, name), chosen)
+        graph = split_channels(graph, of(graph, name), chosen)
         for part in (channels_name(name, index) for index in range(len(chosen))):
             count = int(rng.integers(1, most + 1))
             if count > 1 and can_slice(graph, of(graph, part)):
-                graph = sliced(graph, of(graph, part), float(rng.uniform(0.1, 2)), count)
+                graph = split_range(graph, of(graph, part), float(rng.uniform(0.1, 2)), count)
     return graph
 
 
 def of(graph: Graph, name: str) -> Any:
-    return next(group for group in groups(graph) if group.result.name == name)
+    return next(group for group in fusion_groups(graph) if group.result.name == name)
 
 
 @pytest.mark.parametrize("branches", [False, True])
@@ -116,7 +128,7 @@ def residual(pooled: str = "pool") -> Graph:
 
 def test_each_part_has_its_rows_and_its_columns() -> None:
     graph = residual()
-    found = parted(graph, of(graph, "relu"), [np.array([0, 2, 3]), np.array([1])])
+    found = split_channels(graph, of(graph, "relu"), [np.array([0, 2, 3]), np.array([1])])
     shapes = {node.result.name: node.result.type.shape for node in found.nodes}
     weights = {
         node.result.name: node.arrays[0].shape for node in found.nodes if isinstance(node.op, Conv)
@@ -134,8 +146,8 @@ def test_each_part_has_its_rows_and_its_columns() -> None:
 @pytest.mark.parametrize("name", ["relu:channels0", "relu:channels1"])
 def test_names_that_are_taken_leave_a_value_whole(name: str) -> None:
     graph, clashing = residual(), residual(name)
-    assert can_part(graph, of(graph, "relu"))
-    assert not can_part(clashing, of(clashing, "relu"))
+    assert can_split_channels(graph, of(graph, "relu"))
+    assert not can_split_channels(clashing, of(clashing, "relu"))
 
 
 def test_channels_are_told_apart_only_where_they_stay_in_place() -> None:
@@ -178,7 +190,7 @@ def test_what_has_no_columns_cannot_be_parted() -> None:
     whole = made(pixel, np.ones((2, 4, 1, 1), np.float32))
     grouped = made(replace(pixel, groups=2), np.ones((2, 2, 1, 1), np.float32))
     flat = made(Dense(), np.ones((2, 36), np.float32))
-    assert [can_part(graph, of(graph, "relu")) for graph in (whole, grouped, flat)] == [
+    assert [can_split_channels(graph, of(graph, "relu")) for graph in (whole, grouped, flat)] == [
         True,
         False,
         False,
@@ -191,13 +203,13 @@ def test_an_affine_layer_has_a_diagonal_of_columns() -> None:
     scale, shift = (np.arange(3, dtype=np.float32).reshape(3, 1, 1) + n for n in (1, 0))
     build.add(Affine(), value, Constant("s", scale), Constant("t", shift), name="y")
     (node,) = build.nodes
-    found = columns(node)
+    found = weights_by_channel(node)
     assert found is not None
     np.testing.assert_array_equal(found[..., 0, 0], np.diag([1, 2, 3]))
 
 
 def test_names() -> None:
     name = slice_name(channels_name("a:channels", 12), 3)
-    assert part_name(name) == "a:channels:channels12"
-    assert whole_name(name) == "a:channels"
-    assert whole_name("a:channelsX") == "a:channelsX"
+    assert unsliced_name(name) == "a:channels:channels12"
+    assert unsplit_name(name) == "a:channels"
+    assert unsplit_name("a:channelsX") == "a:channelsX"

@@ -15,13 +15,13 @@ from qcompiler.ir.snn import Convolve
 from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.spiking.integer_network import layers, weight_of
 from qcompiler.passes.calibration.trace import Trace, images_for
-from qcompiler.passes.equalize import relative, scaled
-from qcompiler.passes.quantization.fusion_groups import groups
+from qcompiler.passes.equalize import relative_scales, scale_channels
+from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.integer_layer import code_of
-from qcompiler.passes.quantization.layer_fit import fit_of
-from qcompiler.passes.quantization.least_squares import conjugate, whole
-from qcompiler.passes.quantization.real_layer import Real, real_of
-from qcompiler.passes.quantization.regression import Rows
+from qcompiler.passes.quantization.layer_fit import fit_layer
+from qcompiler.passes.quantization.least_squares import conjugate_gradients, coordinate_descent
+from qcompiler.passes.quantization.real_layer import RealLayer, real_layer_of
+from qcompiler.passes.quantization.regression import LayerRegression
 from tests.support.random_networks import PHASES, compiled, random_batch, random_network
 
 EQUAL = "fold-batchnorm,fold-linear,equalize{effort=1}"
@@ -81,7 +81,7 @@ def test_equalising_keeps_the_numbers(branches: bool, seed: int) -> None:
     (expected,), (found,) = evaluate(graph, batch), evaluate(equal, batch)
     size = max(1.0, float(np.abs(expected).max()))
     np.testing.assert_allclose(found, expected, atol=2e-4 * size)
-    assert len(list(groups(equal))) == len(list(groups(graph)))
+    assert len(list(fusion_groups(equal))) == len(list(fusion_groups(graph)))
 
 
 def spread(graph: Graph) -> float:
@@ -101,7 +101,7 @@ def test_equalised_channels_are_nearer_to_each_other() -> None:
 def test_scales_are_those_asked_for() -> None:
     graph = network()
     scales = np.array([1, 2, 4, 8, 1, 2, 4, 8], float)
-    changed = scaled(graph, {"relu0": scales})
+    changed = scale_channels(graph, {"relu0": scales})
     before, after = (g.nodes[0].operands[1] for g in (graph, changed))
     assert isinstance(before, Constant) and isinstance(after, Constant)
     ratio = before.data / after.data
@@ -109,7 +109,9 @@ def test_scales_are_those_asked_for() -> None:
 
 
 def test_silent_channels_get_a_middling_scale_and_quiet_ones_a_small_one() -> None:
-    np.testing.assert_allclose(relative(np.array([0.0, 1, 2, 2, 4, 1e-4])), [1, 0.5, 1, 1, 2, 0.25])
+    np.testing.assert_allclose(
+        relative_scales(np.array([0.0, 1, 2, 2, 4, 1e-4])), [1, 0.5, 1, 1, 2, 0.25]
+    )
 
 
 @pytest.mark.parametrize("options", [{"effort": 0}, {"calibration": None, "effort": 1}])
@@ -145,14 +147,14 @@ def test_a_fitted_layer_is_closer_to_the_real_one() -> None:
     ranged = compiled(graph, NORMAL, calibration=(data,), t_max=4)
     code = code_of((2, 8, 8), 4, (0.0, 1.0))
     trace, levels = Trace(ranged, (data,)), encode(code, data)
-    group = next(groups(ranged))
+    group = next(fusion_groups(ranged))
     assert isinstance(group.result.type, Tensor) and group.result.type.range is not None
     behind = code_of(group.result.type.shape, 4, group.result.type.range)
-    before, real = trace.before_clip(group), real_of(group, [(code,)])
-    fit = fit_of(group, real, (code,), behind, [levels], before)
+    before, real = trace.before_clip(group), real_layer_of(group, [(code,)])
+    fit = fit_layer(group, real, (code,), behind, [levels], before)
     assert fit is not None
 
-    def missed(layer: Real) -> float:
+    def missed(layer: RealLayer) -> float:
         (branch,) = layer.branches
         assert isinstance(branch.synapse, Convolve)
         sums = convolve(decode(code, levels), branch.weight, branch.synapse, 1)
@@ -165,7 +167,7 @@ def test_a_fitted_layer_is_closer_to_the_real_one() -> None:
 def test_what_levels_cut_off_is_not_missing() -> None:
     target = np.array([[-2.0], [-2], [-2], [0.5], [3], [3], [3]])
     present = np.array([[-1.0], [0.25], [2], [0.25], [2], [0.5], [-1]])
-    rows = Rows(np.zeros((1, 7, 1)), present, target, low=0.0, high=1.0)
+    rows = LayerRegression(np.zeros((1, 7, 1)), present, target, low=0.0, high=1.0)
     missing = rows.missing(np.zeros_like(present), np.zeros(1))
     np.testing.assert_array_equal(missing[:, 0], [0, -0.25, -2, 0.25, 0, 0.5, 2])
 
@@ -182,7 +184,7 @@ def problem(seed: int) -> tuple[Array, Array, Array]:
 def test_conjugate_gradients_solve_least_squares() -> None:
     gram, weights, free = problem(0)
     product = weights @ gram
-    found = conjugate(gram, product, np.zeros_like(weights), free, 200)
+    found = conjugate_gradients(gram, product, np.zeros_like(weights), free, 200)
     np.testing.assert_allclose(found, weights, atol=1e-2)
     assert not found[~free].any()
 
@@ -197,7 +199,7 @@ def test_rounding_with_feedback_beats_the_nearest_integers() -> None:
         return float((apart @ gram * apart).sum())
 
     gradient = (nearest * unit - weights) @ gram
-    found = whole(gram, gradient, nearest, unit, limit, 4)
+    found = coordinate_descent(gram, gradient, nearest, unit, limit, 4)
     assert np.array_equal(found, np.rint(found)) and (np.abs(found) <= limit).all()
     assert loss(found) < 0.7 * loss(nearest)
 

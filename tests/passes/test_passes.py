@@ -165,6 +165,6 @@ def test_any_number_of_levels_works_or_is_refused(
     _, err = capsys.readouterr()
     most = 1024 if option == "t_max" else 65536
     if 2 <= number <= most or (number == 0 and option != "t_max"):
-        assert status == 0 or err.startswith("error: one level of an input moves an output by")
+        assert status == 0 or err.startswith("error: one input level changes an output by")
     else:
         assert status == 1 and f"{option} must be" in err and f"2 and {most}, not {number}" in err

@@ -15,10 +15,16 @@ import qcompiler
 from qcompiler.ir import Builder, Constant, Graph, Tensor, Value
 from qcompiler.ir.ann import Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.quantization.fusion_groups import groups
+from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.slicing import noise
 from qcompiler.passes.slicing.noise import noise_of, shares
-from qcompiler.passes.slicing.slices import can_slice, part_name, slice_name, sliced, whole_name
+from qcompiler.passes.slicing.slices import (
+    can_slice,
+    slice_name,
+    split_range,
+    unsliced_name,
+    unsplit_name,
+)
 from qcompiler.passes.split_ranges import SplitRanges
 from tests.support.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_network
 from tests.support.rewrites import FOLDED, engines_agree, keeps_the_numbers
@@ -29,9 +35,9 @@ seeds = st.integers(0, 2**32 - 1)
 def all_sliced(graph: Graph, seed: int) -> Graph:
     """Every value that can be, in two to four slices."""
     rng = np.random.default_rng(seed)
-    for name in [group.result.name for group in groups(graph) if can_slice(graph, group)]:
-        group = next(group for group in groups(graph) if group.result.name == name)
-        graph = sliced(graph, group, float(rng.uniform(0.1, 2)), int(rng.integers(2, 5)))
+    for name in [group.result.name for group in fusion_groups(graph) if can_slice(graph, group)]:
+        group = next(group for group in fusion_groups(graph) if group.result.name == name)
+        graph = split_range(graph, group, float(rng.uniform(0.1, 2)), int(rng.integers(2, 5)))
     return graph
 
 
@@ -88,7 +94,7 @@ def populations(**options: Any) -> Counter[str]:
     rows = [row for row in program.report().populations if row.kind == "integrate"]
     found = Counter[str]()
     for row in rows:
-        found[whole_name(row.name)] += row.neurons
+        found[unsplit_name(row.name)] += row.neurons
     return found
 
 
@@ -116,7 +122,7 @@ def test_what_some_channels_are_is_noted() -> None:
     program = qcompiler.compile(network(), calibration=images(), target="reference", t_max=16)
     parts = program.manifest["channel_parts"]
     assert sorted(parts["narrow:channels0"] + parts["narrow:channels1"]) == [0, 1, 2, 3]
-    rows = {part_name(row.name): row for row in program.report().populations}
+    rows = {unsliced_name(row.name): row for row in program.report().populations}
     assert parts.keys() == {name for name in rows if "narrow:" in name or "first:" in name}
     assert "channel_parts" not in qcompiler.compile(network(), target="reference").manifest
 
@@ -166,8 +172,8 @@ def test_slices_of_a_value_make_one_finer_code() -> None:
         found = spiking.engine("fast")(batch, record=True).levels
         return [q.astype(int) for name, q in found.items() if "relu" in name]
 
-    (group,) = (group for group in groups(graph) if group.clip)
-    low, high = levels(sliced(graph, group, 0.5, 2), 9)
+    (group,) = (group for group in fusion_groups(graph) if group.clip)
+    low, high = levels(split_range(graph, group, 0.5, 2), 9)
     (whole,) = levels(graph, 17)
     np.testing.assert_array_equal(low + high, whole)
     assert ((low == 8) | (high == 0)).all()
@@ -199,8 +205,8 @@ def test_of_deep_networks_only_the_sums_are_measured(monkeypatch: pytest.MonkeyP
 
 
 def test_names() -> None:
-    assert whole_name(slice_name("a:slice", 3)) == "a:slice"
-    assert whole_name("a:slices") == "a:slices"
+    assert unsplit_name(slice_name("a:slice", 3)) == "a:slice"
+    assert unsplit_name("a:slices") == "a:slices"
 
 
 @pytest.mark.parametrize("number", [0, -1, 17])

@@ -38,7 +38,7 @@ from qcompiler.ir.spiking.integer_network import connection, layer_of, spikes_of
 from qcompiler.ir.spiking.synapse import current
 from qcompiler.ir.view import View, arrange
 from qcompiler.passes import Pipeline
-from qcompiler.passes.lower_activations import Fitted, LowerActivations
+from qcompiler.passes.lower_activations import ActivationFit, LowerActivations
 
 Array = np.ndarray[Any, Any]
 RANGES = "fold-batchnorm,fold-linear,normalize{method=percentile percentile=100}"
@@ -129,7 +129,9 @@ def segments(graph: Graph, t_max: int, data: tuple[Array, ...]) -> list[Array]:
     return [errors[value.name] for value in graph.outputs]
 
 
-def _passed_on(node: Node, given: list[Array], exact: list[Array], fit: Fitted | None) -> Array:
+def _passed_on(
+    node: Node, given: list[Array], exact: list[Array], fit: ActivationFit | None
+) -> Array:
     match node.op:
         case Function(formula) if fit:
             sloped: Array = _steepest(formula, fit.domain, exact[0], given[0].max()) * given[0]

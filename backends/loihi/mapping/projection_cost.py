@@ -27,7 +27,7 @@ import numpy as np
 
 from qcompiler.backends.loihi.netlist.netlist import Population, Synapses
 from qcompiler.backends.loihi.netlist.synapse_matrices import receptive_fields, split_weights
-from qcompiler.ir.kernels import Array, of_rank
+from qcompiler.ir.kernels import Array, expand_to_rank
 
 from .core_grid import CoreGrid, channels_and_positions, summed_area_table
 
@@ -187,7 +187,7 @@ class OneToOneCost:
     def __init__(self, row: Synapses, group: Population) -> None:
         self.row = row
         weights = np.asarray(row.weights)
-        weights = of_rank(weights, len(group.shape))
+        weights = expand_to_rank(weights, len(group.shape))
         if any(n > 1 for n in weights.shape[1:]):
             weights = np.broadcast_to(weights, (*weights.shape[:1], *group.shape[1:]))
         weights = weights.reshape(weights.shape[0] if weights.ndim else 1, -1)

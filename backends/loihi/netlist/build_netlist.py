@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Operand, ProgramError, Spikes, Value
-from qcompiler.ir.kernels import Array, of_rank
+from qcompiler.ir.kernels import Array, expand_to_rank
 from qcompiler.ir.snn import (
     Connect,
     Convolve,
@@ -129,7 +129,7 @@ def _clock_synapses(graph: Graph, node: Node, group: netlist.Population) -> list
     if not lines:  # what clocks send can cancel altogether
         return []
     rank = len(group.shape)
-    full = [of_rank(weight, rank) for weight in lines.values()]
+    full = [expand_to_rank(weight, rank) for weight in lines.values()]
     spread = np.broadcast_shapes((1,) * rank, *(weight.shape for weight in full))
     weights = np.zeros((len(full), *spread), np.int32)
     for line, weight in zip(weights, full, strict=True):

@@ -24,7 +24,7 @@ from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 from qcompiler.ir.types import size
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.fold_linear import FoldLinear
-from qcompiler.passes.slicing.slices import part_name, whole_name
+from qcompiler.passes.slicing.slices import unsliced_name, unsplit_name
 
 
 def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
@@ -144,8 +144,8 @@ def match_layers(program: Program, real: Graph, model: Path) -> tuple[MatchedLay
     for node in spiking_nodes(program.graph):
         encodes = isinstance(node.op, Encode)
         value = node.operands[0] if encodes else node.result
-        part, shape = part_name(value.name), value.type.shape
-        name = next((n for n in (value.name, part, whole_name(part)) if n in shapes), "")
+        part, shape = unsliced_name(value.name), value.type.shape
+        name = next((n for n in (value.name, part, unsplit_name(part)) if n in shapes), "")
         whole = shapes.get(name)
         channels = channels_of(program.manifest, part, shape, whole) if whole else None
         matches = channels is not None or shape == whole
@@ -159,7 +159,7 @@ def match_layers(program: Program, real: Graph, model: Path) -> tuple[MatchedLay
         if matches:
             known = found.setdefault(name, {}).get(part, Part((), channels))
             found[name][part] = replace(known, nodes=(*known.nodes, node))
-        elif name == whole_name(part) != part:
+        elif name == unsplit_name(part) != part:
             raise does_not_fit(part)
     for name, parts in found.items():
         check_channels(name, [part.channels for part in parts.values()], shapes[name])

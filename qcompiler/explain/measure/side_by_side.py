@@ -30,7 +30,7 @@ from qcompiler.ir.types import size
 from qcompiler.ir.view import Pick, Reshape, Take, Transpose, View, arrange
 from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import images_for
-from qcompiler.passes.quantization.fusion_groups import Group, groups
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 
 from .pairing import MatchedLayer, slice_of
 
@@ -58,9 +58,9 @@ class SideBySide:
         return len(self.data[0])
 
     @cached_property
-    def groups(self) -> dict[str, Group]:
+    def groups(self) -> dict[str, FusionGroup]:
         """The groups of the real network by result."""
-        return {group.result.name: group for group in groups(self.real)}
+        return {group.result.name: group for group in fusion_groups(self.real)}
 
     @cached_property
     def scores(self) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class SideBySide:
             zeros = {v.name: np.zeros((1, *v.type.shape), np.float32) for v in part.inputs}
         return self._run(index, [target], zeros)[target]
 
-    def linear(self, index: int) -> Group | None:
+    def linear(self, index: int) -> FusionGroup | None:
         """The group behind this place, if all that is between it and the places before is it.
 
         Max pools and views may stand in between: they leave zero what it is.

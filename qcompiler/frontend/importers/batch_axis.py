@@ -18,7 +18,7 @@ from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch, wit
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, NodeContext
 from qcompiler.ir import Value
-from qcompiler.ir.kernels import of_rank
+from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.ir.view import Reshape, Transpose
 
 Results: TypeAlias = "Value | tuple[Value, ...]"
@@ -155,7 +155,7 @@ def _in_front(node: NodeContext, item: AbstractValue, rank: int, at: int) -> Abs
         return node.part("grown", Reshape((*ones, *item.type.shape)), item) if ones else item
     if not isinstance(item, KnownArray) or not item.arrays[0].ndim:
         return item
-    grown = [of_rank(array, rank) for array in item.arrays]
+    grown = [expand_to_rank(array, rank) for array in item.arrays]
     moved = [np.moveaxis(array, at, 0) for array in grown]
     same = item.fixed is not None
     return KnownArray((moved[0],) * len(moved) if same else tuple(moved), item.name)
