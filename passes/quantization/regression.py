@@ -11,10 +11,10 @@ from qcompiler.ir.kernels import Array
 
 from .least_squares import conjugate_gradients
 
-_RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input; each starts from the
-last solution _HELD_OUT = 4  # one row in four is held out to choose the ridge _ROUNDS, _STEPS = 3,
-10 _ROUNDING = 1e-12  # squared, a millionth: coarser than what targets are kept in, single
-precision
+_RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input
+_HELD_OUT = 4  # one row in four is held out to choose the ridge
+_ROUNDS, _STEPS = 3, 10
+_ROUNDING = 1e-12  # squared, a millionth: coarser than the single precision of targets
 
 
 class WeightUpdate(NamedTuple):
