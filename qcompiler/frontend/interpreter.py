@@ -83,7 +83,7 @@ class ModelInterpreter:
         alive = {entry.key for entry in order}
         for entry in nodes:
             if entry.key not in alive:
-                self.report.note(entry, "removed", "no output needs it")
+                self.report.note(entry, "removed", "no output depends on it")
         for entry in order:
             self.visit(entry)
         self._outputs()
@@ -97,7 +97,7 @@ class ModelInterpreter:
             if isinstance(item, Unknown) and not self.report.refusals:
                 self.report.refuse(name, "(output)", f'output "{name}" is not computed')
             if isinstance(item, Value) and self.scope.batch_axis.get(item.name):
-                reason = f'the batch axis of output "{name}" does not stand first'
+                reason = f'the batch axis of output "{name}" is not axis 0'
                 self.report.refuse(name, "(output)", reason)
 
     def graph(self) -> Graph:
@@ -246,7 +246,7 @@ class ModelInterpreter:
     def _refuse_inside(self, sources: list[Entry]) -> None:
         for source in sources:
             reason = f"{source.op_type} inside the network is not supported"
-            help_ = "it is only done on the decoded outputs: cut the model behind it"
+            help_ = "it is only supported on the decoded outputs: cut the model after this node"
             self.report.note(source, "refused", reason, help_)
 
 

@@ -62,7 +62,7 @@ class Subgraphs:
         alive = {inner.key for inner in order}
         for inner in nodes:
             if inner.key not in alive:
-                interpreter.report.note(inner, "removed", "no output needs it")
+                interpreter.report.note(inner, "removed", "no output depends on it")
         interpreter.used |= {name for inner in order for name in names_read(inner.node)}
         interpreter.used |= {output.name for output in graph.output}
         constants: dict[str, AbstractValue] = {

@@ -56,7 +56,7 @@ class Unroller:
         other = "else_branch" if chosen else "then_branch"
         key, graph = graph_of(entry, other)
         for inner in entries(graph, key, f"{entry.name}/"):
-            self.interpreter.report.note(inner, "removed", "its branch is not taken")
+            self.interpreter.report.note(inner, "removed", "its branch never runs")
         return self.subgraphs.run(entry, self.subgraphs.of(entry, taken), (), ""), f"its {taken}"
 
     def _loop(

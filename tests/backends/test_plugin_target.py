@@ -110,4 +110,4 @@ def test_a_broken_plugin_is_one_sentence(folder: Path) -> None:
     (folder / "site" / "toy_target.py").write_text("1 / 0\n")
     ran = run(folder, "qcompile", "net.onnx", "--target", "toy")
     assert ran.returncode == 1
-    assert "plugin toy of toy fails" in ran.stderr and "Traceback" not in ran.stderr
+    assert "plugin toy of toy cannot load" in ran.stderr and "Traceback" not in ran.stderr

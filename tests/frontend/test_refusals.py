@@ -305,7 +305,7 @@ def test_opset_out_of_range(opset: int) -> None:
 
 @pytest.mark.parametrize("body", ["t = Transpose(x) y = Neg(t)", "y = Unsqueeze(x, a)"])
 def test_output_whose_batch_axis_is_not_first(body: str) -> None:
-    with pytest.raises(UnsupportedModel, match='batch axis of output "y" does not stand first'):
+    with pytest.raises(UnsupportedModel, match='batch axis of output "y" is not axis 0'):
         import_model(model(FLAT, body, a=ints(0)))
 
 

@@ -95,7 +95,7 @@ def _copy(full: Shape, target: Shape, keep_zeros: bool) -> Shape:
     if keep_zeros:
         return target
     if any(length == 0 and axis >= len(full) for axis, length in enumerate(target)):
-        raise InvalidNode(f"copies an axis that {full} has not into {target}")
+        raise InvalidNode(f"has the shape {target}, which copies an axis beyond those of {full}")
     return tuple(length or full[axis] for axis, length in enumerate(target))
 
 
