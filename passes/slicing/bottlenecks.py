@@ -85,9 +85,9 @@ def choose_slices(
     """Choose the slices of each value, at most ``most``.
 
     Adding a slice must pay: the share of the remaining noise that it saves is at least ``worth``
-    times the share of the neurons that it adds. Instead of the remaining noise, ``noise_cap`` times
-    the initial noise counts if that is less. Slices and remaining noise depend on each other and are
-    found by fixed-point iteration, starting without slices.
+    times the share of the neurons that it adds. ``noise_cap`` times the initial noise counts
+    instead of the remaining noise if it is less. Slices and remaining noise depend on each other
+    and are found by fixed-point iteration, starting without slices.
     """
     found: dict[str, Slicing] = {}
     left, total = noise, neurons
