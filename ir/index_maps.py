@@ -1,4 +1,4 @@
-"""Which element of its source each element of an arranged value is, and views that say the same."""
+"""Index maps of views: the source index of each element, and the shortest views for a map."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Arrangement(NamedTuple):
 
 
 def places_of(shape: Shape, chain: Iterable[Arrangement]) -> Array:
-    """Where in a source of this shape each element behind some views, in order, comes from."""
+    """Flat source index of each element after a chain of views."""
     found: Array = np.arange(prod(shape), dtype=np.int32).reshape(1, *shape)
     for arrangement in chain:
         found = arrange(arrangement.view, found, *arrangement.arrays)
@@ -39,7 +39,7 @@ def places_of(shape: Shape, chain: Iterable[Arrangement]) -> Array:
 
 
 def arrangements(places: Array, shape: Shape) -> tuple[Arrangement, ...]:
-    """The fewest views that take these places from a source of this shape."""
+    """The fewest views that gather these flat indices from a source of this shape."""
     found = simple_views(places, shape)
     if found is None:
         return (Arrangement(Pick(), places.astype(np.int32)),)
@@ -56,13 +56,13 @@ def simple_views(places: Array, shape: Shape) -> tuple[Simple, ...] | None:
 
 @lru_cache(maxsize=1 << 12)
 def shorter(chain: tuple[Simple, ...], shape: Shape) -> tuple[Simple, ...] | None:
-    """Fewer views that do what a chain of them does, None if there are none."""
+    """A shorter chain of views with the same effect, or None."""
     found = simple_views(places_of(shape, map(Arrangement, chain)), shape)
     return found if found is not None and len(found) < len(chain) else None
 
 
 def inverse(arrangement: Arrangement, shape: Shape) -> Arrangement | None:
-    """The view that undoes one of a source of this shape; None if that has no inverse."""
+    """The inverse of a view of a source of this shape; None if it has none."""
     match arrangement.view:
         case Reshape():
             return Arrangement(Reshape(shape))

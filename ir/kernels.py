@@ -84,7 +84,7 @@ def _kernel_axes(kernel: tuple[int, ...]) -> tuple[int, ...]:
 def reach(
     weight: Array, space: tuple[int, ...], op: Sliding, per_channel: Array | None = None
 ) -> Array:
-    """What a constant image sums up to behind a kernel, ``O x out``: borders see less of it.
+    """The convolution of a constant image, ``O x out``: padded borders sum fewer weights.
 
     ``per_channel`` is the constant of each input channel (default 1), laid out as
     ``O x C/groups``. Where nothing is padded the answer is the same everywhere and comes as

@@ -12,11 +12,11 @@ Rule: TypeAlias = Callable[[Node, Graph], "tuple[Node, ...] | Value | None"]
 
 
 def rewrite(graph: Graph, *rules: Rule) -> Graph:
-    """Apply rules until none matches, and drop what nothing reads any more.
+    """Apply rules until none matches, and drop nodes without readers.
 
-    A rule returns the nodes that stand in for the one it was given (the last one has its result),
-    or a value that its readers shall read instead, or None. Rules must come to an end; each sweep
-    looks at every node once.
+    A rule gets a node and returns its replacement: nodes, the last of which has its result; or
+    another value for its readers; or None for no match. Rules must terminate; each sweep visits
+    every node once.
     """
     changed = True
     while changed:
@@ -40,7 +40,7 @@ def _replace(graph: Graph, node: Node, found: tuple[Node, ...] | Value) -> Graph
 
 
 def substitute(graph: Graph, names: dict[str, Value]) -> Graph:
-    """Let every reader of a named value read another instead."""
+    """Replace values, given by name, in all their readers."""
 
     def change(value: Value) -> Value:
         return names.get(value.name, value)

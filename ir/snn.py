@@ -17,7 +17,7 @@ from .types import Current, Spikes, Tensor, Tick, Type, check_digits
 
 
 class Window(NamedTuple):
-    """When a population listens (open to read) and answers (read to close), in steps."""
+    """Steps of a population: inputs arrive from open to read, spikes leave from read to close."""
 
     open: int
     read: int
@@ -26,13 +26,13 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Encode(Op):
-    """Real numbers to spikes, one of several digits of a level each.
+    """Encodes real numbers as spikes: each is one digit of a level.
 
         q = clip(floor(x / scale + zero + 1/2), 0, t_max ** digits - 1)
 
-    Of ``digits`` to base t_max this is number ``digit``, 0 being the lowest. The quotient is
+    It sends digit number ``digit`` of ``digits`` to base t_max; 0 is the lowest. The quotient is
     ``float32(x) * float32(1 / scale)``, rounded after each operation, so that every engine encodes
-    alike. What all digits stand for adds up to ``scale * (q - zero)``.
+    alike. The numbers that all digits represent add up to ``scale * (q - zero)``.
     """
 
     mnemonic: ClassVar[str] = "snn.encode"
@@ -50,7 +50,7 @@ class Encode(Op):
 
     @property
     def place(self) -> int:
-        """What the digit counts for in q."""
+        """The place value of the digit in q."""
         return int(self.t_max**self.digit)
 
     def infer(self, *operands: Type) -> Spikes:
@@ -155,11 +155,11 @@ Role: TypeAlias = Literal["bias", "align", "hold", "release", "counterweight", "
 class Fanout(Op):
     """Synapses from a clock to every neuron of a population, with integer weights spread over it.
 
-    A pulse is taken back one step later, so that it moves the membrane by its weight once; what
-    is no pulse stays as a current. Roles: ``bias`` adds B; ``align`` shifts a neuron of slope D
-    to the population's common threshold; ``hold`` keeps the membrane down while spikes come in,
-    ``release`` lets it go; ``counterweight`` cancels the input current; ``readout`` sets the
-    slope D; ``force`` makes the silent fire at the window's end.
+    A pulse is taken back one step later, so that it changes the membrane by its weight once; other
+    inputs stay as a current. Roles: ``bias`` adds B; ``align`` shifts a neuron of slope D to the
+    common threshold of the population; ``hold`` keeps the membrane below the threshold while inputs
+    arrive, ``release`` undoes it; ``counterweight`` cancels the input current; ``readout`` sets the
+    slope D; ``force`` makes neurons that have not spiked fire at the end of the window.
     """
 
     mnemonic: ClassVar[str] = "snn.fanout"
@@ -182,10 +182,10 @@ class Fanout(Op):
 class Neuron(Op):
     """The integer neuron: ``q = clip(floor((sum W q + B) / D), 0, t_max - 1)``.
 
-    Operands are its currents, then the constants B (bias) and D (slope, positive), both spread
-    over the neurons. `insert-readout` turns it into a `Population` that does this with spikes.
-    With ``images`` a third constant bounds what inputs do to its membranes, as `Bounds` of
-    `ir.drive` in integers: ``margin`` times what so many calibration images did.
+    Operands are its currents, then the constants B (bias) and D (slope, positive), which broadcast
+    over the neurons. `insert-readout` turns it into a `Population` that computes this with spikes.
+    If ``images`` is not 0, a third constant holds calibrated bounds of its membranes (`Bounds` of
+    `ir.spiking.input_bounds`, in integers): ``margin`` times those that so many images showed.
     """
 
     mnemonic: ClassVar[str] = "snn.neuron"
@@ -211,9 +211,8 @@ class Neuron(Op):
 class Population(Op):
     """Neurons that integrate: ``u += input; v += u``; the first step with ``v > threshold`` fires.
 
-    After its spike a neuron is silent until the next frame. The window says which steps listen
-    and which answer; the spike at ``window.read`` is the highest level. ``images`` and ``margin``
-    as for `Neuron`.
+    After its spike a neuron is silent until the next frame. A spike at ``window.read`` is the
+    highest level. ``images`` and ``margin`` are as for `Neuron`.
     """
 
     mnemonic: ClassVar[str] = "snn.population"

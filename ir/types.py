@@ -35,10 +35,10 @@ def show_shape(shape: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class Tensor:
-    """Real numbers (``f32``) or indices (``i64``), and the range they are coded in if known.
+    """Real numbers (``f32``) or indices (``i64``), with their quantization range if known.
 
-    ``t_max`` is the number of spike times that code them, if it is not that of the whole network;
-    with several ``digits`` each of them has so many, as a spike of its own.
+    ``t_max`` is the number of levels if it differs from that of the network. With several
+    ``digits``, each digit is one spike with ``t_max`` levels.
     """
 
     shape: tuple[int, ...]
@@ -67,10 +67,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Spikes:
-    """One spike a neuron a frame; its time is a level q in ``0 .. t_max - 1``.
+    """One spike per neuron and frame; its time encodes a level q in ``0 .. t_max - 1``.
 
-    The spike of level q leaves ``t_max - 1 - q`` steps after the window's start, and stands for
-    the real number ``scale * (q - zero)``.
+    The spike of level q leaves ``t_max - 1 - q`` steps after the start of the window: large values
+    spike early. It represents the real number ``scale * (q - zero)``.
     """
 
     shape: tuple[int, ...]

@@ -4,7 +4,7 @@
     BN(W x + b) = (scale' W) x + scale' b + shift'
     W BN(x) + b = (W scale') x + W shift' + b      (at padded borders W reaches less of shift')
 
-What neither neighbour can take becomes ``ann.affine``.
+A batch normalisation that no neighbour can absorb becomes ``ann.affine``.
 """
 
 from __future__ import annotations

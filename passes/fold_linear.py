@@ -1,7 +1,7 @@
 """Fold scales, shifts, pads, average pools and resizes into the linear layer beside them.
 
-What remains are convolutions, dense layers, sums of branches, clips and max pools; an affine map, a
-sum pool or a pad that no neighbour can take stays, and becomes a population of its own.
+What remains are convolutions, dense layers, sums of branches, clips and max pools. An affine map, a
+sum pool or a pad that no neighbour can absorb stays and becomes a separate population.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _affine_behind_pool(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 
 
 def _merge_clips(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """Two clips are one."""
+    """Merge two consecutive clips."""
     if not isinstance(node.op, Clip) or not (inner := only_producer(node, graph, Clip)):
         return None
     assert isinstance(inner.op, Clip)
@@ -88,7 +88,7 @@ def _both(first: Clip, second: Clip) -> Clip | None:
 
 
 def _fill_pad(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """Padding with v is padding with 0 between a shift by -v and one by v."""
+    """Write padding with v as padding with 0 between a shift by -v and one by v."""
     if not isinstance(node.op, Pad) or node.op.value == 0 or not np.isfinite(node.op.value):
         return None
     reader = graph.only_user(node.result)
@@ -105,7 +105,7 @@ def _fill_pad(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 
 
 def _pad_into_next(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """Padding in space moves into the kernel that slides over it."""
+    """Move spatial padding into the kernel that slides over it."""
     inner = only_producer(node, graph, Pad)
     if inner is None or not isinstance(node.op, Conv | SumPool | MaxPool):
         return None

@@ -4,9 +4,10 @@ For a neuron with slope D, bias B and a window (open, read, close), all from qua
 
     counterweight = -sum(W)       readout = D
 
-while threshold, hold, release and force come from the most that excitation and inhibition alone
-can reach, or from what they reached on calibration data; see `ir.dynamics`. At the read step the
-input current is cancelled and the membrane rises by D a step; it crosses ``T - q`` steps later.
+Threshold, hold, release and force follow from the extremes of the membrane: the largest sums of
+excitation and inhibition, or bounds observed on calibration data (see `ir.spiking.dynamics`). At
+the read step the counterweight cancels the input current. Then the membrane rises by D per step and
+crosses the threshold ``T - q`` steps later, where q is the level of the neuron.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class InsertReadout(Pass):
     establishes: ClassVar[tuple[Invariant, ...]] = (SPIKING, SCHEDULED, READ_OUT)
 
     def __call__(self, graph: Graph) -> Graph:
-        """Rewrite neuron by neuron; clocks are shared by all that need their step."""
+        """Rewrite neuron by neuron; all populations share the clocks of each step."""
         clocks: dict[int, Node] = {}
         nodes: list[Node] = []
         for node in graph.nodes:

@@ -1,11 +1,11 @@
-"""Lower functions of one variable, and products of two, to sums of clips.
+"""Lower activation functions, and products of two values, to sums of clips.
 
-A function on the range ``b_0 .. b_K`` that has been measured becomes line segments of slopes a_k:
+A function becomes piecewise linear, with slopes a_k on its measured range ``b_0 .. b_K``:
 
     f(x) = f(b_0) + sum_k a_k clip(x - b_k, 0, b_{k+1} - b_k)
 
-Every clip is a population whose levels span just its segment, with both ends on a level: the
-rounding of one segment only counts, whatever the number of segments.
+Every clip is a population whose levels span exactly its segment, with both ends on a level. So the
+rounding error is that of one segment, whatever their number.
 
 A product is two squares: with ``a = c + r s``, ``b = d + p t`` and s, t within -1 .. 1,
 
@@ -41,10 +41,10 @@ from .base import Pass
 
 
 class ActivationFit(NamedTuple):
-    """A node, the range of its variable, its segments, and their error.
+    """The piecewise linear fit of a function or product: domain, segments and largest error.
 
-    ``error`` and ``bound``, which the error exceeds if 64 segments are too few, are shares of the
-    output's range.
+    ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if 64
+    segments are too few.
     """
 
     node: Node
@@ -55,15 +55,15 @@ class ActivationFit(NamedTuple):
 
     @property
     def misses(self) -> bool:
-        """Whether the segments that there may be are too few for the bound."""
+        """Whether the error exceeds the bound."""
         return self.error > self.bound * (1 + 1e-6)
 
 
 def product_neurons(t_max: int) -> int:
-    """About how many neurons a product takes: two for each segment of a square, and the sum.
+    """Approximate neurons per product: two for each segment of a square, and one for the sum.
 
-    This is so if the product uses the range that its operands allow; one that uses less of it
-    takes more segments, one of operands far from zero fewer.
+    The estimate holds if the product uses the full range that its operands allow. A smaller range
+    needs more segments, operands far from zero need fewer.
     """
     found = fit("x x *", (-2.0, 2.0), 4 * _half_level(t_max))
     return 2 * (len(found.knots) - 1) + 1
@@ -93,7 +93,7 @@ class LowerActivations(Pass):
         check_levels(self.t_max, output_t_max=self.output_t_max)
 
     def __call__(self, graph: Graph) -> Graph:
-        """Lower node by node, then put the clips where they save windows."""
+        """Lower node by node, then move clips to where they need fewer windows."""
         faults: list[Diagnostic] = []
         nodes: list[Node] = []
         for node in graph.nodes:
@@ -112,7 +112,7 @@ class LowerActivations(Pass):
         return duplicate_layers(split_readers(replace(graph, nodes=tuple(nodes)), SUMS))
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:
-        """The segments that every function and product of a ranged graph will have."""
+        """The fit of every function and product of a graph with ranges."""
         for node in graph.nodes:
             if isinstance(node.op, Function):
                 domain = _range(node.operands[0], node)

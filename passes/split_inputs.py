@@ -1,10 +1,10 @@
-"""Code inputs by digits, each of which is a spike.
+"""Encode input levels as digits, one spike per digit, to shorten the input window.
 
-An input has one level for each whole number, or many, as what is lost there is lost everywhere.
-Sent as one spike, it would take the longest window of the network. Two digits to base b, each with
-a spike of its own, have b * b levels in a window of b steps; readers have synapses from both, those
-from the higher digit b times as strong. The host that encodes knows whole levels, so that costs
-nothing but the synapses. Values inside the network have no digits: a neuron finds one level.
+Inputs get many levels, because precision lost at the input cannot be recovered. As a single spike,
+an input would need the longest window of the network. Two digits to base b give b * b levels in a
+window of b steps. Readers have synapses from both digits; weights of the higher digit are b times
+larger. The host computes the digits, so the only cost is in synapses. Values inside the network
+have no digits, because a neuron computes a single level.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ _ADDS = Conv | Dense | SumPool | Pad | Affine | Add | Clip | Function | Multiply
 class SplitInputs(Pass):
     """Give every input its number of levels, and of digits that code them.
 
-    ``levels`` 0 are as many as outputs have: ``t_max``, but at least 64, and up to 256 for many
-    classes. An input whose ``calibration``, one batch an input, ``images x shape``, holds whole
-    numbers that span fewer has one level for each. A t_max that an input has already stays. What
-    reads an input must be a sum, and of no more spikes than ``fan_in`` (0: of any number), or the
-    input has one digit. Raises DataError if the data do not fit, are empty or not finite.
+    ``levels`` is the number of levels; 0 takes that of the outputs: ``t_max``, but at least 64, and
+    up to 256 for many classes. ``calibration`` holds one array per input, ``images x shape``. If it
+    contains integers that span fewer values, each integer gets one level. An input that already has
+    a t_max keeps it. An input has one digit if a reader does not sum it, or if the fan-in of a
+    reader would exceed ``fan_in`` (0: no limit). Raises DataError if the data do not fit, are empty
+    or not finite.
     """
 
     name: ClassVar[str] = "split-inputs"
@@ -81,25 +82,25 @@ class SplitInputs(Pass):
         return replace(value, type=replace(value.type, t_max=t_max, digits=digits))
 
     def _can_split(self, graph: Graph, value: Value) -> bool:
-        """Whether all that reads a value, or a view of it, can read several digits."""
+        """Whether all readers of a value, or of a view of it, can read several digits."""
         return not graph.is_output(value) and all(
             self._can_split(graph, user.result) if isinstance(user.op, View) else self._adds(user)
             for user in graph.users(value)
         )
 
     def _adds(self, node: Node) -> bool:
-        """Whether a node sums what it reads, and not too much."""
+        """Whether a node sums its inputs and its fan-in stays within the limit."""
         spikes = fan_in(node) * self.digits
         return isinstance(node.op, _ADDS) and (not self.fan_in or spikes <= self.fan_in)
 
 
 def most_output_levels(graph: Graph, t_max: int) -> int:
-    """Levels of the output that has most, where nothing else is chosen."""
+    """The largest default number of levels among the outputs."""
     made = (logits(graph, value, Reshape) for value in graph.outputs)
     return max(output_levels(t_max, 0, value.type.shape) for value in made)
 
 
 def _root(levels: int, digits: int) -> int:
-    """The smallest base in which numbers of so many digits have so many levels."""
+    """The smallest base in which ``digits`` digits represent ``levels`` levels."""
     base = max(2, int(levels ** (1 / digits)))
     return base if base**digits >= levels else base + 1

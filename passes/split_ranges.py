@@ -82,9 +82,9 @@ class SplitRanges(Pass):
         data = sample(self.calibration, min(images, _IMAGES))
         levels = partial(levels_of, graph, t_max=self.t_max)
         found = noise_of(graph, data, levels, self.progress)
-        for name, slicing, loud in self._slicings(graph, names, found):
+        for name, slicing, noisy in self._slicings(graph, names, found):
             width = partial(_width, found[name].histogram, levels(_group(graph, name).result))
-            graph = self._split(graph, name, slicing, loud, width)
+            graph = self._split(graph, name, slicing, noisy, width)
         return graph
 
     def _slicings(
@@ -101,25 +101,25 @@ class SplitRanges(Pass):
             if noise.get(name, 0.0) > 0
         }
         total, neurons = sum(noise.values()), sum(sizes.values())
-        loud = (self.t_max / _FEW) ** 2
-        chosen = choose_slices(values, total, neurons, self.slices, _WORTH, loud)
-        return [(name, one, values[name].order[: one.loud]) for name, one in chosen.items()]
+        noise_cap = (self.t_max / _FEW) ** 2
+        chosen = choose_slices(values, total, neurons, self.slices, _WORTH, noise_cap)
+        return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]
 
     def _split(
         self,
         graph: Graph,
         name: str,
         slicing: Slicing,
-        loud: Array,
+        noisy: Array,
         width: Callable[[int], float],
     ) -> Graph:
         """Split one value into slices, its noisiest channels separately."""
         parts = [(name, slicing.slices)]
-        if slicing.loud:
+        if slicing.noisy:
             channels = np.arange(_group(graph, name).result.type.shape[0])
-            chosen = np.setdiff1d(channels, loud), np.sort(loud)
+            chosen = np.setdiff1d(channels, noisy), np.sort(noisy)
             graph = split_channels(graph, _group(graph, name), chosen)
-            counts = slicing.slices, slicing.more
+            counts = slicing.slices, slicing.noisy_slices
             parts = [(channels_name(name, at), count) for at, count in enumerate(counts)]
             for (part, _), some in zip(parts, chosen, strict=True):
                 if self.note:

@@ -1,4 +1,4 @@
-"""What the tensor level means, in numpy: the reference for passes and tests."""
+"""The tensor level in numpy: the reference model for passes and tests."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def evaluate(graph: Graph, *inputs: Array) -> tuple[Array, ...]:
 def apply(op: Op, x: Array, *constants: Array) -> Array:
     """Run one tensor-level or view operation; x is a batch, constants have no batch axis.
 
-    What `Add`, `Concat` and `Multiply` take are all batches.
+    All operands of `Add`, `Concat` and `Multiply` are batches.
     """
     match op:
         case Conv():

@@ -1,7 +1,7 @@
-"""What reaches the neurons of a population in the worst case, step by step.
+"""Worst-case dynamics of a population: threshold, clock weights, and extremes of its membranes.
 
-All arrays spread over the neurons. Steps are those of the frame; an input spike may arrive at any
-step from ``open`` to ``read``, and after its own spike a neuron inhibits itself one step later.
+Arrays broadcast over the neurons; steps count from the start of the frame. Input spikes arrive at
+any step from ``open`` to ``read``. One step after its own spike a neuron inhibits itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROLES: tuple[Role, ...] = (*PULSES, "counterweight", "readout")
 
 
 class Extremes(NamedTuple):
-    """Largest magnitude of each neuron's input of one step and current, and lowest membrane."""
+    """Per neuron: largest magnitudes of the input of one step and the current; lowest membrane."""
 
     input: Array
     current: Array
@@ -30,19 +30,19 @@ class Extremes(NamedTuple):
 
 
 def threshold_of(drive: Drive, bias: Array, slope: Array, t_max: int) -> int:
-    """The threshold of a population, in units of weights; B and D spread over its neurons.
+    """Common threshold of a population, in units of weights; B and D broadcast over its neurons.
 
-    It leaves room for ``t_max`` steps of the steepest neuron, and is above the hardest push
-    (``force``): so those that have spiked need no more than D of self-inhibition to bear it. Odd,
-    if all weights are even, so that ``align`` is even.
+    It leaves room for ``t_max`` steps of the steepest neuron and exceeds the largest ``force``, so
+    that a neuron that has spiked needs at most D of self-inhibition to stay silent. If all weights
+    are even the threshold is odd, so that ``align`` is even.
     """
     return int(max(slope.max() * t_max, _force(drive, bias).max() + 2)) - 1
 
 
 def clock_weights(drive: Drive, bias: Array, slope: Array, t_max: int) -> dict[Role, Array]:
-    """What clocks must send to a neuron of bias B and slope D for it to compute its level.
+    """The clock weights that make a neuron of bias B and slope D compute its level, by role.
 
-    With the `threshold_of` the population:
+    With the threshold of `threshold_of`:
 
         align = threshold + 1 - D t_max    hold = -max(0, highest + B + align - threshold)
         counterweight = -net               force = max(0, -final - B)
@@ -67,7 +67,7 @@ def _force(drive: Drive, bias: Array) -> Array:
 
 
 def _even(needed: Array) -> Array:
-    """At least what is needed and never negative, in the even numbers that every chip can add."""
+    """Round up to an even number, at least 0: some chips add even weights only."""
     result: Array = 2 * np.ceil(np.maximum(needed, 0) / 2)
     return result
 
@@ -80,10 +80,10 @@ def arrival_step(role: Role, window: Window) -> int:
 
 
 def merge_control_lines(sent: Iterable[tuple[int, bool, Array]]) -> dict[int, Array]:
-    """What all clocks together send to each neuron, by step of arrival.
+    """Sum the clock synapses of a population per step of arrival.
 
-    Each is given by the step of its arrival, whether it is a pulse, and its weights. Synapses that
-    share a step are one synapse; a weight of 0 is none.
+    ``sent`` holds the step of arrival, whether the synapse is a pulse, and its weights. A pulse is
+    taken back one step later. Steps at which all weights are 0 are left out.
     """
     lines: dict[int, Array] = {}
     for at, pulse, weight in sent:
@@ -95,7 +95,7 @@ def merge_control_lines(sent: Iterable[tuple[int, bool, Array]]) -> dict[int, Ar
 
 @dataclass(frozen=True)
 class Dynamics:
-    """A population that integrates what its synapses and clocks send."""
+    """A population: its inputs (``drive``), clock currents (``lines``), window and threshold."""
 
     drive: Drive
     lines: Mapping[int, Array]
@@ -118,10 +118,10 @@ class Dynamics:
         return needed
 
     def extremes(self, inhibition: Array) -> Extremes:
-        """Bounds over all inputs, or over those that its drive reckons with.
+        """Extremes over all inputs within the bounds of the drive.
 
-        After its own spike a neuron may sink to the membrane's lower limit, where it stays until
-        its reset; above its threshold it spikes. Neither does harm, so neither is counted.
+        Two cases are harmless and not counted: after its spike a membrane may saturate at its lower
+        limit until the reset, and above the threshold a neuron spikes.
         """
         window, drive, bounds = self.window, self.drive, self.drive.bounds
         given = current = deepest = steady = zero = 0 * drive.depth
@@ -133,7 +133,7 @@ class Dynamics:
             fall, rise, below, above = zero, zero, zero, zero
             if step < window.read:
                 fall, rise, below, above = bounds.fall, bounds.rise, drive.inhibit, drive.excite
-            elif step == window.read:  # what had not come yet
+            elif step == window.read:  # inputs that arrive last
                 fall, rise = drive.net - bounds.most, drive.net - bounds.least
             else:
                 fall, below = -inhibition, inhibition

@@ -1,4 +1,4 @@
-"""What a population's synapses can do to its neurons: for all inputs, or for those seen."""
+"""Bounds of the synaptic input of a population: proved for all inputs, or calibrated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .synapse import fan_in
 
 
 class Incoming(NamedTuple):
-    """Synapses with their weights, and shape and highest level of the population that sends."""
+    """Synapses with their weights, and the shape and highest level of the sending population."""
 
     synapse: Synapse
     weight: Array
@@ -23,15 +23,19 @@ class Incoming(NamedTuple):
     top: int
 
 
-ABOVE = ("highest", "rise", "most")  # of `Bounds`; the others bound from below
+ABOVE = (
+    "highest",
+    "rise",
+    "most",
+)  # the upper bounds among the fields of `Bounds`
 
 
 class Bounds(NamedTuple):
-    """Between what limits inputs move each neuron before its read step; arrays that spread.
+    """Bounds of the effect of inputs on each neuron up to its read step; arrays broadcast.
 
-    ``lowest`` and ``highest`` bound what they have added to the membrane at any step, ``final`` is
-    the lowest of that at the last step; ``fall`` and ``rise`` bound what comes in one step,
-    ``least`` and ``most`` the current of the last step. Nothing of it counts what clocks send.
+    ``lowest`` and ``highest`` bound the change of the membrane at any step; ``final`` is its lower
+    bound at the last step. ``fall`` and ``rise`` bound the input of one step, ``least`` and
+    ``most`` the current at the last step. Clock synapses are not included.
     """
 
     lowest: Array
@@ -43,7 +47,7 @@ class Bounds(NamedTuple):
     most: Array
 
     def within(self, proved: Bounds) -> Bounds:
-        """The tighter of both."""
+        """The intersection of both bounds."""
         return Bounds(
             *(
                 np.minimum(own, other) if name in ABOVE else np.maximum(own, other)
@@ -52,7 +56,7 @@ class Bounds(NamedTuple):
         )
 
     def joined(self, other: Bounds) -> Bounds:
-        """What both of them allow."""
+        """The union of both bounds."""
         return Bounds(
             *(
                 np.maximum(one, two) if name in ABOVE else np.minimum(one, two)
@@ -63,11 +67,11 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True)
 class Drive:
-    """What synapses can do to each neuron; arrays that spread over the population.
+    """The synaptic input of each neuron; arrays broadcast over the population.
 
-    ``excite`` and ``inhibit`` are sums of positive and of (negated) negative weights, ``lift`` and
-    ``depth`` the most that each of them alone can add to, or take from, the membrane. ``bounds``
-    is what to reckon with: what follows from these, unless calibration data say less.
+    ``excite`` and ``inhibit`` are the sums of positive and of (negated) negative weights. ``lift``
+    and ``depth`` are the largest rise and fall of the membrane by either alone. ``bounds`` follows
+    from these, or from calibration data where these are tighter.
     """
 
     excite: Array
@@ -93,7 +97,7 @@ class Drive:
         return found if calibrated is None else found.bounded(calibrated)
 
     def bounded(self, calibrated: Bounds) -> Drive:
-        """The same, reckoning with bounds that calibration data have shown."""
+        """The same with its bounds intersected with calibrated ones."""
         return replace(self, bounds=calibrated.within(self.bounds))
 
     @property

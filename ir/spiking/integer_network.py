@@ -1,4 +1,8 @@
-"""The integer network inside a spiking graph, and the clock lines that make spikes compute it."""
+"""The integer network that a spiking graph computes, and the clock lines of its populations.
+
+`layers` yields each population as weights, bias B and slope D. Other functions count neurons and
+synapses, and find senders and clock synapses.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +40,8 @@ from .synapse import fan_in
 class Layer:
     """A population as ``q = clip(floor((sum W q + B) / D), 0, T)``.
 
-    ``bias`` (B) and ``slope`` (D), whole numbers in float64, spread over the neurons; so do the
-    ``bounds`` of its inputs that calibration data have shown, if it rests on any.
+    ``bias`` (B) and ``slope`` (D), integers in float64, broadcast over the neurons. So do
+    ``bounds``, the calibrated bounds of its inputs; None if its limits are proved for all inputs.
     """
 
     node: Node
@@ -53,7 +57,7 @@ class Layer:
 
     @cached_property
     def drive(self) -> Drive:
-        """What the synapses can do to the neurons."""
+        """The synaptic input of the neurons and its bounds."""
         return Drive.of(map(incoming, self.synapses), len(self.spikes.shape), self.bounds)
 
 
@@ -75,7 +79,7 @@ def layer_of(graph: Graph, node: Node) -> Layer:
 
 
 def _layer(graph: Graph, node: Node, bias: Array, slope: Array) -> Layer:
-    """A layer whose numbers are wide enough that no sum or product of a few of them wraps."""
+    """A layer in float64, so that sums and products do not overflow."""
     producers = map(graph.producer, node.operands)
     synapses = tuple(n for n in producers if n and isinstance(n.op, Convolve | Connect | Relay))
     wide = bias.astype(np.float64), slope.astype(np.float64)
@@ -83,14 +87,14 @@ def _layer(graph: Graph, node: Node, bias: Array, slope: Array) -> Layer:
 
 
 def bounds_of(node: Node) -> Bounds | None:
-    """The calibrated bounds of a neuron or population; None if it rests on none."""
+    """The calibrated bounds of a neuron or population; None if it has none."""
     if not isinstance(node.op, Neuron | Population) or not node.op.images:
         return None
     return Bounds(*node.arrays[-1].astype(np.float64))
 
 
 def calibrated(graph: Graph) -> dict[str, Bounds]:
-    """The bounds of every population that rests on calibration data, by name."""
+    """The calibrated bounds of every population that has some, by name."""
     found = ((node.result.name, bounds_of(node)) for node in graph.nodes)
     return {name: bounds for name, bounds in found if bounds is not None}
 
@@ -109,9 +113,9 @@ def arrival(graph: Graph, fanout: Node) -> int:
 
 
 def control_lines(graph: Graph, node: Node) -> dict[int, Array]:
-    """What all clocks together send to each neuron, by step of arrival.
+    """Sum of the clock synapses of each neuron, per step of arrival.
 
-    See `merge_control_lines`; arrays spread over the neurons.
+    See `merge_control_lines`; arrays broadcast over the neurons.
     """
     return merge_control_lines(_sent(graph, fanout) for fanout in fanouts(graph, node).values())
 
@@ -129,7 +133,7 @@ def weight_of(node: Node) -> Array:
 
 
 def incoming(synapse: Node) -> Incoming:
-    """A data synapse with all that says what it can do to its population."""
+    """A data synapse with its weights and the shape and top level of its source."""
     source = spikes_of(synapse.operands[0])
     return Incoming(connection(synapse), weight_of(synapse), source.shape, source.top)
 
@@ -141,7 +145,7 @@ def connection(node: Node) -> Convolve | Connect | Relay:
 
 
 def spikes_of(operand: Operand) -> Spikes:
-    """The code of a value that is known to be spikes."""
+    """The type of an operand that must be spikes."""
     assert isinstance(operand.type, Spikes)
     return operand.type
 
@@ -159,14 +163,14 @@ def sender(graph: Graph, operand: Operand) -> Node:
 
 
 def start(graph: Graph, operand: Operand) -> int | None:
-    """The step at which the highest level of these spikes leaves; None before the schedule."""
+    """The step at which these spikes start (the highest level); None before scheduling."""
     return start_of(sender(graph, operand).op)
 
 
 def synapse_count(graph: Graph) -> int:
     """Synaptic connections of weight other than 0: data, pooling and clock synapses.
 
-    As every neuron and clock spikes once a frame, this is also the number of synaptic events a
+    Every neuron and clock spikes once per frame, so this is also the number of synaptic events per
     frame.
     """
     return sum(node_synapses(graph, node) for node in spiking_nodes(graph))
@@ -200,7 +204,7 @@ def neuron_count(graph: Graph) -> int:
 
 
 def spiking_nodes(graph: Graph) -> tuple[Node, ...]:
-    """Every node that sends spikes of its own, in order."""
+    """Every node whose neurons send spikes, in order."""
     return tuple(n for n in graph.nodes if isinstance(n.op, Encode | Neuron | Population | First))
 
 

@@ -1,4 +1,4 @@
-"""Arithmetic of synapses: what arrives, and what at most can arrive."""
+"""Arithmetic of synapses: the current they deliver, and the sum of weights per neuron."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def current(op: Synapse, spikes: Array, weight: Array) -> Array:
 
 
 def fan_in(op: Synapse, weight: Array, source: tuple[int, ...]) -> Array:
-    """Sum of the weights into each neuron, as float64 that spreads over the neurons.
+    """Sum of the weights into each neuron, as float64 that broadcasts over the neurons.
 
     ``source`` is the shape of the sending population. Pass ``np.maximum(weight, 0)`` for the
     excitatory part, ``weight != 0`` for the number of synapses.

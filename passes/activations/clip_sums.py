@@ -1,4 +1,4 @@
-"""The new nodes of a sum of clips, in place of one node."""
+"""Builds the sum of clips that replaces a function or product node."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .segments import PiecewiseLinear
 
 Term: TypeAlias = tuple[Operand, float]  # a value and its factor
 
-_FLAT = 1e-6  # slopes below this share of the steepest add nothing
+_FLAT = 1e-6  # segments with a slope below this share of the steepest are dropped
 
 
 class ClipSumBuilder:
-    """Nodes that together give what one node gave."""
+    """Collects the nodes that replace one node."""
 
     def __init__(self, graph: Graph, node: Node) -> None:
         self.node = node
@@ -29,7 +29,7 @@ class ClipSumBuilder:
     def segments(
         self, terms: Sequence[Term], shift: float, fit: PiecewiseLinear, gain: float
     ) -> list[Term]:
-        """What every segment adds to ``gain fit(sum(factor x) + shift)`` beyond its first knot."""
+        """One term per segment of ``gain fit(sum(factor x) + shift)`` beyond its first knot."""
         slopes = np.diff(fit.values) / np.diff(fit.knots) * gain
         found: list[Term] = []
         for begin, end, slope in zip(fit.knots, fit.knots[1:], slopes, strict=False):
@@ -47,7 +47,7 @@ class ClipSumBuilder:
         return found
 
     def total(self, terms: Sequence[Term], shift: float) -> tuple[Node, ...]:
-        """The sum of all, which is the node's result."""
+        """All nodes; the last one adds the terms and has the result of the replaced node."""
         last = self.node.result
         if len(terms) < 2:
             x, factor = terms[0] if terms else (self.node.operands[0], 0.0)

@@ -1,9 +1,9 @@
-"""Where clips of one value stand: behind copies of its layer, or behind a population of its own.
+"""Duplicate layers whose result only clips read, if that is cheaper than another population.
 
-A value that only clips read can be computed again for each of them, with full precision and
-without a window of its own; that takes the synapses of its layer once more for each clip. Or it
-is a population, rounded to levels, of which every clip takes one synapse a neuron. The first is
-done for two clips, and for layers of few synapses.
+There are two ways to feed several clips from one layer. With a copy of the layer per clip, the sums
+keep full precision and need no extra window, but each copy repeats the synapses. With an extra
+population, the sums are rounded to levels, but each clip needs one synapse per neuron. The first
+way is taken for up to two clips, and for layers of small fan-in.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FEW_SYNAPSES = 16  # of one neuron
 
 
 def duplicate_layers(graph: Graph) -> Graph:
-    """Copy every layer that only clips read, where that is worth it."""
+    """Copy every layer that only clips read, if there are few clips or synapses."""
     copies: dict[str, list[Node]] = {}  # by the node that reads them
     for group in fusion_groups(graph):
         readers = graph.users(group.result)
@@ -46,7 +46,7 @@ def _is_clip(graph: Graph, node: Node) -> bool:
 
 
 def _synapses(group: FusionGroup) -> int:
-    """Synapses of a neuron of a group, borders aside."""
+    """Fan-in of a neuron of a group, borders aside."""
     return sum(fan_in(branch.linear) if branch.linear else 1 for branch in group.branches)
 
 
@@ -59,7 +59,7 @@ def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[
 
 
 def split_readers(graph: Graph, rules: tuple[Rule, ...]) -> Graph:
-    """A layer of a sum of two clips is a sum of layers of one clip each; ``rules`` clean up."""
+    """Distribute a layer over a sum of two clips; ``rules`` simplify the result."""
     return rewrite(graph, _split, *rules)
 
 

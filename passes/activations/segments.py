@@ -1,4 +1,4 @@
-"""Functions of one variable as line segments, as few as an error allows.
+"""Piecewise linear approximation with the fewest segments for a given error.
 
 The error of a segment of width h is about h^2 |f''| / 8, so the knots that share it evenly lie at
 equal steps of the integral of sqrt(|f''|) (C. de Boor, A Practical Guide to Splines, chapter XII).
@@ -31,9 +31,9 @@ class PiecewiseLinear(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def fit(formula: str, domain: Range, bound: float) -> PiecewiseLinear:
-    """The fewest segments whose error stays within the bound, or 64 of them with a larger one.
+    """Fit the fewest segments whose error stays within ``bound``, at most 64.
 
-    ValueError if the function is not finite on the domain.
+    Raises ValueError if the function is not finite on the domain.
     """
     x = np.linspace(*domain, _SAMPLES)
     y = values(formula, x)

@@ -1,8 +1,8 @@
-"""Concatenation is never a population: it moves behind its readers, or becomes a sum.
+"""Remove concatenations: move them behind their readers, or turn them into sums.
 
-What treats every part alike is done to the parts; a linear layer of parts is a sum of layers of
-one part each, padded with zeros; where nothing else helps, the parts themselves are padded and
-summed. A concatenation of outputs stays and is done by the host.
+Operators that treat all parts alike are applied to each part. A linear layer of a concatenation
+becomes a sum of layers, one per part. Otherwise the parts are padded with zeros and added. The host
+computes a concatenation of outputs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""New nodes in place of one that reads a concatenation."""
+"""Builds the nodes that replace a reader of a concatenation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qcompiler.ir.ann import Concat, Pad
 
 
 class ConcatRewriter:
-    """New nodes in place of one that reads a concatenation."""
+    """Collects the nodes that replace one reader of a concatenation."""
 
     def __init__(self, graph: Graph, node: Node, inner: Node) -> None:
         assert isinstance(inner.op, Concat)
@@ -31,12 +31,12 @@ class ConcatRewriter:
         return result
 
     def done(self, op: Op, *operands: Operand) -> tuple[Node, ...]:
-        """All nodes, the last of which gives the result."""
+        """Append the last node, which has the result of the replaced node; returns all nodes."""
         last = Node(op, operands, self.node.result, self.origin)
         return (*self.nodes, last)
 
     def padded(self) -> list[Value]:
-        """Every part at its place in the whole, among zeros."""
+        """Every part, padded with zeros to the shape of the concatenation."""
         found = []
         for part, begin, end in zip(self.parts, self.begins, self.ends, strict=True):
             pads = [0] * (2 * len(self.shape))

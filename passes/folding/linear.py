@@ -23,9 +23,9 @@ def parameters(node: Node) -> tuple[Array, Array] | None:
 
 
 def weights_by_channel(node: Node) -> Array | None:
-    """Weights of a linear node by channel of its source, ``O x C ..``; None if it has none.
+    """Weights of a linear node by input channel, ``O x C x ..``; None if not available.
 
-    Groups of channels have none, and neither has a vector of all elements of an image.
+    Grouped convolutions, and dense layers that flatten an image, have none.
     """
     shape = node.operands[0].type.shape
     if isinstance(node.op, Affine):
@@ -62,7 +62,7 @@ def replace_weights(node: Node, source: Operand, weight: Array, bias: Array, *me
 
 
 def expand_rows(array: Array, shape: tuple[int, ...]) -> Array:
-    """An array that spreads over a shape, with a row for each index of its first axis."""
+    """Broadcast an array to the first axis of ``shape``: one row per channel."""
     full = expand_to_rank(array, len(shape))
     return np.broadcast_to(full, (shape[0], *full.shape[1:]))
 
@@ -131,7 +131,7 @@ def _shifted(op: Conv, weight: Array, shift: Array, shape: tuple[int, ...]) -> A
 
 
 def _trim(bias: Array, shape: tuple[int, ...]) -> Array:
-    """Write a bias as one number a channel where all of its pixels agree."""
+    """Reduce a bias to one number per channel where all its pixels are equal."""
     full = expand_to_rank(bias, len(shape))
     first = full[(slice(None),) + (slice(0, 1),) * (len(shape) - 1)]
     kept = first if np.array_equal(np.broadcast_to(first, full.shape), full) else full

@@ -1,4 +1,4 @@
-"""What rules ask about a node's neighbours, and the nodes they put between them."""
+"""Helpers of rewrite rules: query a node's neighbours, build and copy nodes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def scale_and_shift(node: Node) -> tuple[Array, Array]:
 
 
 def fresh_between(graph: Graph, node: Node, type_: Type, suffix: str = ":moved") -> Value:
-    """A fresh value for what now stands between two exchanged nodes."""
+    """A fresh value between two nodes that have swapped places."""
     name = _MOVED.sub("", node.result.name)
     return Value(graph.fresh(name + suffix), type_.layout)
 
@@ -49,7 +49,7 @@ def affine(
 
 
 def copy_nodes(nodes: Sequence[Node], rename: Callable[[str], str]) -> list[Node]:
-    """The same nodes once more under other names, reading each other."""
+    """Copy nodes under other names; copies read each other."""
     renamed: dict[str, Operand] = {}
     made: list[Node] = []
     for node in nodes:
@@ -63,7 +63,7 @@ def copy_nodes(nodes: Sequence[Node], rename: Callable[[str], str]) -> list[Node
 def distribute_over_sum(
     node: Node, operands: Sequence[Operand], rename: Callable[[int], str]
 ) -> tuple[Node, ...]:
-    """A linear node of a sum, as the sum of what it makes of each operand.
+    """Distribute a linear node over a sum: apply it to each operand and add the results.
 
     The first keeps the bias; ``rename`` names the result of each, by index.
     """

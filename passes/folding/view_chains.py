@@ -1,4 +1,4 @@
-"""Chains of views: what they do together, undone, or in fewer views."""
+"""Chains of views: compose, shorten and invert them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LINEAR = Conv | Dense | SumPool | Add
 
 
 def shorten_chain(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
-    """A chain of views that fewer can replace: those that undo each other are none."""
+    """Replace a chain of views by a shorter one; inverse views cancel."""
     chain = [node]
     while (inner := graph.producer(chain[0].operands[0])) and isinstance(inner.op, View):
         chain.insert(0, inner)

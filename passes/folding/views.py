@@ -1,7 +1,7 @@
-"""Views sink: clips, pads, scales and sums are done before them, so that they reach no neuron.
+"""Move clips, pads, scales and sums before views, so that views need no neurons.
 
-What is left of a view stands behind a population, where it costs nothing, or is gone into the
-weights of a dense layer, or has met the view that undoes it.
+A view then stands directly behind a population, where it is free, or folds into the weights of a
+dense layer, or cancels against its inverse.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _before(array: Array, places: Array, shape: tuple[int, ...]) -> Array | None
 
 
 def squeeze_constant_axes(array: Array) -> Array:
-    """Axes along which nothing changes, with length 1."""
+    """Reduce axes along which the array is constant to length 1."""
     for axis in range(array.ndim):
         first = array.take([0], axis)
         if np.array_equal(np.broadcast_to(first, array.shape), array):

@@ -1,7 +1,7 @@
-"""Delays of early branches, and the populations that take over what no synapse can delay.
+"""Align branches: synaptic delays, and relay populations where delays are not long enough.
 
-A relay population is a layer with ``W = D`` and ``B = 0``: it repeats the levels of its source one
-window and one step later. Relays of one source form a chain that all of its readers share.
+A relay population is a layer with ``W = D`` and ``B = 0``. It repeats the levels of its source one
+window and one step later. The relays of one source form a chain, which all its readers share.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _WEIGHT = 2  # even, so that it suits every target
 
 
 def relays_needed(wait: int, top: int, delay: int) -> int | None:
-    """Fewest relays, each of ``top + 1`` steps, behind which synapses can do the rest of a wait.
+    """Fewest relays that, with synaptic delays, delay spikes by ``wait`` steps; None if none do.
 
-    None if no number of relays can: every synapse delays by 0 to ``delay`` steps (-1: any).
+    A relay takes ``top + 1`` steps; each synapse delays by 0 to ``delay`` steps (-1: no limit).
     """
     if wait < 0:
         return None
@@ -34,16 +34,16 @@ def relays_needed(wait: int, top: int, delay: int) -> int | None:
 
 
 class _Stop(NamedTuple):
-    """Where the spikes of a source can be had, and how many steps after they have left it."""
+    """A source or one of its relays, and by how many steps its spikes are later."""
 
     spikes: Value
     after: int
 
 
 class Relays:
-    """The delays of all synapses of a graph whose populations start at known steps.
+    """Delays of all synapses and relay populations, given the first spike step of each population.
 
-    ``behind`` holds the nodes to insert behind the one that gives a value, by its name.
+    ``behind`` maps the name of a value to the nodes to insert behind its producer.
     """
 
     def __init__(self, graph: Graph, starts: dict[str, int], delay: int) -> None:
@@ -59,7 +59,7 @@ class Relays:
             self._plan(sorted(synapses, key=lambda node: self.waits[node.result.name]))
 
     def delayed(self, synapse: Node) -> Node:
-        """A synapse that delays what it reads so that it arrives in its reader's window."""
+        """The synapse with the delay, and the relay as source, that its target's window needs."""
         stop = self.reads[synapse.result.name]
         wait = self.waits[synapse.result.name] - stop.after
         op = replace(connection(synapse), delay=wait)
@@ -70,7 +70,7 @@ class Relays:
         return self._start(synapse) + 1 + self.waits[synapse.result.name]
 
     def _synapses(self) -> Iterator[Node]:
-        """The synapses of all neurons; notes the steps that their spikes have to spare."""
+        """The synapses of all neurons; also records by how many steps each must delay."""
         for node in self.graph.nodes:
             if isinstance(node.op, Neuron):
                 for operand in node.operands:
@@ -85,7 +85,7 @@ class Relays:
         return self.starts[sender(self.graph, synapse.operands[0]).result.name]
 
     def _plan(self, synapses: list[Node]) -> None:
-        """Choose where each reader of one source gets its spikes, the most hurried first."""
+        """Choose the relay that each reader of one source reads, those of least delay first."""
         source = synapses[0].operands[0]
         assert isinstance(source, Value)
         start, top, stops = self._start(synapses[0]), spikes_of(source).top, [_Stop(source, 0)]

@@ -15,13 +15,13 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-_APART = 0.005  # least share of the noise that a separate group of channels must save
+_MIN_SAVING = 0.005  # least share of the noise that a separate group of channels must save
 _ROUNDS = 64  # iterations; it converges earlier
 
 
 @dataclass(frozen=True)
 class Slicing:
-    """Slices of a value: ``more`` for its ``loud`` noisiest channels, ``slices`` for the others.
+    """Slices of a value: ``noisy_slices`` for the ``noisy`` noisiest channels, else ``slices``.
 
     ``noise`` and ``neurons`` are those of the value with these slices.
     """
@@ -29,8 +29,8 @@ class Slicing:
     noise: float
     neurons: float
     slices: int = 1
-    loud: int = 0
-    more: int = 1
+    noisy: int = 0
+    noisy_slices: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,26 +48,26 @@ class Bottleneck:
         """Indices of the channels, the noisiest first."""
         return np.argsort(-self.noise, kind="stable")
 
-    def best(self, price: float, apart: float, most: int) -> Slicing:
+    def best(self, price: float, min_saving: float, most: int) -> Slicing:
         """The best slices, at most ``most``; ``price`` is the noise that one neuron is worth.
 
-        Noisy channels get separate slices only if that saves more than ``apart`` of noise.
+        Noisy channels get separate slices only if that saves more than ``min_saving`` of noise.
         """
         counts, total = np.arange(1, most + 1), float(self.noise.sum())
-        loud = np.arange(len(self.noise))
+        counted = np.arange(len(self.noise))
         above = np.concatenate([[0.0], np.cumsum(self.noise[self.order[:-1]])])
         costs = [
             noise[:, None] / counts**2 + price * self.neurons * channels[:, None] * counts
-            for noise, channels in ((above, loud), (total - above, loud[::-1] + 1))
+            for noise, channels in ((above, counted), (total - above, counted[::-1] + 1))
         ]
         both = sum(cost.min(axis=1) for cost in costs)
         some = int(np.argmin(both))
-        if both[some] >= both[0] - apart:
+        if both[some] >= both[0] - min_saving:
             some = 0
         more, slices = (int(counts[np.argmin(cost[some])]) for cost in costs)
         return Slicing(
             above[some] / more**2 + (total - above[some]) / slices**2,
-            self.neurons * (some * more + (len(loud) - some) * slices),
+            self.neurons * (some * more + (len(counted) - some) * slices),
             slices,
             some,
             more if some else slices,
@@ -80,21 +80,24 @@ def choose_slices(
     neurons: float,
     most: int,
     worth: float,
-    loud: float = 1.0,
+    noise_cap: float = 1.0,
 ) -> dict[str, Slicing]:
     """Choose the slices of each value, at most ``most``.
 
     Adding a slice must pay: the share of the remaining noise that it saves is at least ``worth``
-    times the share of the neurons that it adds. Instead of the remaining noise, ``loud`` times the
-    initial noise counts if that is less. Slices and remaining noise depend on each other and are
-    found by fixed-point iteration, starting without slices.
+    times the share of the neurons that it adds. ``noise_cap`` times the initial noise counts
+    instead of the remaining noise if it is less. Slices and remaining noise depend on each other
+    and are found by fixed-point iteration, starting without slices.
     """
     found: dict[str, Slicing] = {}
     left, total = noise, neurons
     alone = sum(value.neurons * len(value.noise) for value in values.values())
     for _ in range(_ROUNDS):
-        price = worth * min(left, loud * noise) / total
-        before, found = found, {n: v.best(price, _APART * left, most) for n, v in values.items()}
+        price = worth * min(left, noise_cap * noise) / total
+        before, found = (
+            found,
+            {n: v.best(price, _MIN_SAVING * left, most) for n, v in values.items()},
+        )
         if found == before:
             break
         left = noise - sum(v.noise.sum() - found[name].noise for name, v in values.items())

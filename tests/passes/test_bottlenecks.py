@@ -28,21 +28,21 @@ def test_noise_and_the_price_of_neurons_are_least(noise: list[float], price: flo
     ]
     found = value(*noise).best(price, 0.0, most=3)
     assert found.noise + price * found.neurons == pytest.approx(min(costs))
-    assert found.more >= found.slices
+    assert found.noisy_slices >= found.slices
 
 
-def test_loud_channels_have_more_than_others() -> None:
+def test_noisy_channels_have_more_than_others() -> None:
     one = value(1.0, 8.0, 2.0)
     assert one.order.tolist() == [1, 2, 0]
-    assert one.best(1.6, 0.0, 4) == Slicing(1 + 8 / 4 + 2, 4.0, slices=1, loud=1, more=2)
+    assert one.best(1.6, 0.0, 4) == Slicing(1 + 8 / 4 + 2, 4.0, slices=1, noisy=1, noisy_slices=2)
     assert one.best(1.6, 5.0, 4) == Slicing(11 / 4, 6.0, 2, 0, 2)
 
 
 def test_channels_without_noise_keep_none_from_the_others() -> None:
     alike, dead = value(*[1.0] * 64), value(*[1.0] * 60, *[0.0] * 4)
     found = choose_slices({"alike": alike, "dead": dead}, 64.0 + 60.0, 1000.0, most=4, worth=1.0)
-    assert found["alike"] == Slicing(64 / 16, 256.0, slices=4, more=4)
-    assert found["dead"] == Slicing(60 / 16, 244.0, slices=1, loud=60, more=4)
+    assert found["alike"] == Slicing(64 / 16, 256.0, slices=4, noisy_slices=4)
+    assert found["dead"] == Slicing(60 / 16, 244.0, slices=1, noisy=60, noisy_slices=4)
 
 
 def test_the_most_noise_for_the_neurons_is_mended_first() -> None:
@@ -68,7 +68,7 @@ def test_what_is_saved_is_held_against_what_is_left() -> None:
 def test_among_much_noise_less_is_worth_it() -> None:
     one = {"one": value(0.1)}
     assert choose_slices(one, 1.0, 10.0, most=16, worth=2.0)["one"].slices == 1
-    assert choose_slices(one, 1.0, 10.0, most=16, worth=2.0, loud=0.1)["one"].slices == 2
+    assert choose_slices(one, 1.0, 10.0, most=16, worth=2.0, noise_cap=0.1)["one"].slices == 2
 
 
 @pytest.mark.parametrize("most", [1, 2, 16])

@@ -202,8 +202,8 @@ def test_margins_of_channels_fit_together() -> None:
         ("lowest", 50, 0, "the membrane of"),
         ("rise", 50, 1 << 20, "the current|the input of one step|inputs"),
         ("least", 50, -(1 << 14), "the input of one step"),
-        ("highest", 0, -1, "resting membrane"),
-        ("fall", 0, 1, "resting membrane"),
+        ("highest", 0, -1, "exclude a membrane at rest"),
+        ("fall", 0, 1, "exclude a membrane at rest"),
     ],
 )
 def test_spoilt_bounds_are_refused(

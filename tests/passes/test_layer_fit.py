@@ -219,5 +219,5 @@ def test_repair_is_deterministic() -> None:
 def test_faults_are_named() -> None:
     with pytest.raises(PipelineError, match="effort must be 0, 1 or 2, not 3"):
         qcompiler.compile(network(), effort=3)
-    with pytest.raises(DataError, match="do not fit"):
+    with pytest.raises(DataError, match="but input x expects"):
         compiled(network(), "equalize{effort=1}", calibration=(images(4)[:, :1],))
