@@ -198,7 +198,7 @@ def test_a_maximum_of_digits_is_refused() -> None:
         ("t_max=99999999999 digits=16", "t_max must be between 2 and"),
         ("t_max=0 digits=2", "t_max must be between 2 and"),
         ("t_max=-4 digits=2 digit=1", "t_max must be between 2 and"),
-        ("t_max=300 digits=2", "65536 at most"),
+        ("t_max=300 digits=2", "between 2 and 65536"),
     ],
 )
 def test_digits_that_cannot_be_are_refused(attributes: str, message: str) -> None:
