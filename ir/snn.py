@@ -250,7 +250,7 @@ class First(Sliding):
 
 
 _CONSTANTS = ("bias", "slope", "bounds")
-BOUNDS = 7  # rows of calibrated bounds: see `ir.drive`
+BOUNDS = 7  # rows of calibrated bounds: see `ir.spiking.input_bounds`
 
 
 def _bounds(op: Neuron | Population, operands: tuple[Type, ...]) -> tuple[tuple[Type, ...], ...]:

@@ -25,7 +25,7 @@ from .base import Pass
 
 @dataclass(frozen=True)
 class FoldBatchNorm(Pass):
-    """Fold every batch normalisation; nothing is left of them."""
+    """Fold every batch normalisation into a neighbouring layer."""
 
     name: ClassVar[str] = "fold-batchnorm"
     establishes: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)

@@ -29,7 +29,7 @@ from .base import HIDDEN, Pass
 
 @dataclass(frozen=True)
 class Normalize(Pass):
-    """Give every tensor that will be spikes a range.
+    """Set the quantization range of every tensor that becomes spikes.
 
     ``calibration`` holds one array per input, ``images x shape``; without it, ``low`` and ``high``
     bound the inputs. ``t_max`` and ``output_t_max`` are those of `quantize`. If an input holds

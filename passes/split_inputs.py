@@ -31,7 +31,7 @@ _ADDS = Conv | Dense | SumPool | Pad | Affine | Add | Clip | Function | Multiply
 
 @dataclass(frozen=True)
 class SplitInputs(Pass):
-    """Give every input its number of levels, and of digits that code them.
+    """Set the number of levels and digits of every input.
 
     ``levels`` is the number of levels; 0 takes that of the outputs: ``t_max``, but at least 64, and
     up to 256 for many classes. ``calibration`` holds one array per input, ``images x shape``. If it
