@@ -13,7 +13,8 @@ class Chip:
     bit. ``exponent`` is the largest binary exponent that scales weights.
     ``input`` limits a neuron's input per step, ``state`` its current and membrane potential,
     ``threshold`` its threshold. ``delay`` is the largest synaptic delay in steps, in addition to
-    the one step of every spike. Memory is in bits.
+    the one step of every spike. Memory is in bits. ``cores`` only serves to count chips: a network
+    may take several.
     """
 
     name: str

@@ -19,7 +19,7 @@ from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import check_digits
 from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.calibration.data import check
-from qcompiler.passes.folding.linear import fan_in
+from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.quantization.integer_layer import check_levels, output_levels
 from qcompiler.passes.quantization.levels import integer_span, map_values
 from qcompiler.passes.quantization.logits import logits
@@ -90,7 +90,7 @@ class SplitInputs(Pass):
 
     def _adds(self, node: Node) -> bool:
         """Whether a node sums its inputs and its fan-in stays within the limit."""
-        spikes = fan_in(node) * self.digits
+        spikes = elements_summed(node) * self.digits
         return isinstance(node.op, _ADDS) and (not self.fan_in or spikes <= self.fan_in)
 
 

@@ -32,14 +32,15 @@ def fits(chip: Chip) -> Invariant:
     return Invariant(f"fits {chip.name}", check)
 
 
-def _loihi(name: str, chip: Chip) -> Backend:
+def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
+    """A target for a chip that Lava's stock processes describe, with the chip's limits checked."""
     # Membranes: 24 bits, of which weights count from the seventh, as Lava's LIF shifts its input
     # by 6. Input of one step: 16 bits, less what the self-inhibition is rounded up by.
     quantize = f"quantize{{even=true potential={chip.state} input={chip.input - 255}}}"
     inputs = f"split-inputs{{fan_in={chip.input_axons_per_core - _CLOCK_AXONS}}}"
     return Backend(
         name,
-        f"Intel's {chip.name}, as a graph of stock Lava processes",
+        description or f"{chip.name}, as a graph of stock Lava processes",
         PIPELINE.format(
             inputs=inputs, quantize=quantize, windows=f"assign-windows{{delay={chip.delay}}}"
         ),
@@ -50,5 +51,6 @@ def _loihi(name: str, chip: Chip) -> Backend:
     )
 
 
-LOIHI = _loihi("loihi", LOIHI_2)
-LOIHI1 = _loihi("loihi1", LOIHI_1)
+_LAVA = "Intel's {}, as a graph of stock Lava processes"
+LOIHI = lava_target("loihi", LOIHI_2, _LAVA.format("Loihi 2"))
+LOIHI1 = lava_target("loihi1", LOIHI_1, _LAVA.format("Loihi 1"))

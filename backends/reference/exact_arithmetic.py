@@ -7,7 +7,7 @@ import numpy as np
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve
 from qcompiler.ir.spiking.integer_network import Layer, connection, spikes_of, weight_of
-from qcompiler.ir.spiking.synapse import fan_in
+from qcompiler.ir.spiking.synapse import weight_sums
 
 _INT8_LIMIT = 1 << 18  # largest slope times levels for which rounding ties up is exact
 _MIN_INT8_FAN_IN = 256  # synapses per neuron from which 8-bit kernels outweigh their conversions
@@ -44,7 +44,7 @@ def fits_float32(layer: Layer) -> bool:
     if not (is_per_channel(layer, layer.bias) and is_per_channel(layer, layer.slope)):
         return False
     weight, source = np.abs(weight_of(synapse).astype(np.int64)), spikes_of(synapse.operands[0])
-    magnitude = source.top * fan_in(connection(synapse), weight, source.shape)
+    magnitude = source.top * weight_sums(connection(synapse), weight, source.shape)
     terms = weight[0].size + 3
     return bool((terms * (magnitude + np.abs(layer.bias) + 0.5)).max() < 1 << 23)
 

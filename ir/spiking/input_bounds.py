@@ -11,7 +11,7 @@ import numpy as np
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Synapse
 
-from .synapse import fan_in
+from .synapse import weight_sums
 
 
 class Incoming(NamedTuple):
@@ -87,9 +87,9 @@ class Drive:
         """The sum over all synapses into a population of this rank."""
         excite = inhibit = lift = depth = np.zeros((1,) * rank)
         for synapse, weight, source, top in incoming:
-            up = fan_in(synapse, np.maximum(weight, 0), source)
+            up = weight_sums(synapse, np.maximum(weight, 0), source)
             # not from a negated copy of the weights, which could overflow
-            down = up - fan_in(synapse, weight, source)
+            down = up - weight_sums(synapse, weight, source)
             excite, inhibit = excite + up, inhibit + down
             lift, depth = lift + top * up, depth + top * down
         bounds = Bounds(-depth, lift, -depth, *(-inhibit, excite) * 2)

@@ -33,7 +33,7 @@ from qcompiler.ir.view import View
 
 from .dynamics import merge_control_lines
 from .input_bounds import Bounds, Drive, Incoming
-from .synapse import fan_in
+from .synapse import weight_sums
 
 
 @dataclass(frozen=True)
@@ -178,24 +178,32 @@ def synapse_count(graph: Graph) -> int:
 
 def node_synapses(graph: Graph, node: Node) -> int:
     """Synapses into one population; see `synapse_count`."""
+    return int(fan_in(graph, node).sum())
+
+
+def fan_in(graph: Graph, node: Node) -> Array:
+    """Number of synapses into each neuron of a spiking node: ``shape`` of the population.
+
+    Synapses of weight 0 do not count, nor does the self-inhibition. Clock synapses that arrive in
+    the same step count once. Inputs have none. The graph is one that insert-readout has finished.
+    """
+    shape = node.result.type.shape
     match node.op:
         case Population() | Neuron():
-            layer = layer_of(graph, node)
-            data = sum(_connections(synapse) for synapse in layer.synapses)
-            lines = control_lines(graph, node).values()
-            spread = (np.broadcast_to(line, layer.spikes.shape) for line in lines)
-            return data + sum(int(np.count_nonzero(line)) for line in spread)
+            counts = [_data_fan_in(synapse) for synapse in layer_of(graph, node).synapses]
+            counts += [line != 0 for line in control_lines(graph, node).values()]
         case First() as op:
-            ones = np.ones((1, *node.operands[0].type.shape))
-            return int(pool_sum(ones, op, op.kernel).sum())
+            counts = [pool_sum(np.ones((1, *node.operands[0].type.shape)), op, op.kernel)[0]]
         case _:
-            return 0
+            counts = []
+    found = np.zeros(shape, np.int64)
+    for count in counts:
+        found += np.asarray(count).astype(np.int64)
+    return found
 
 
-def _connections(synapse: Node) -> int:
-    source, target = synapse.operands[0].type, synapse.result.type
-    each = fan_in(connection(synapse), weight_of(synapse) != 0, source.shape)
-    return int(np.broadcast_to(each, target.shape).sum())
+def _data_fan_in(synapse: Node) -> Array:
+    return weight_sums(connection(synapse), weight_of(synapse) != 0, synapse.operands[0].type.shape)
 
 
 def neuron_count(graph: Graph) -> int:

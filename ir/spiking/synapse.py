@@ -24,7 +24,7 @@ def current(op: Synapse, spikes: Array, weight: Array) -> Array:
             return x * w
 
 
-def fan_in(op: Synapse, weight: Array, source: tuple[int, ...]) -> Array:
+def weight_sums(op: Synapse, weight: Array, source: tuple[int, ...]) -> Array:
     """Sum of the weights into each neuron, as float64 that broadcasts over the neurons.
 
     ``source`` is the shape of the sending population. Pass ``np.maximum(weight, 0)`` for the

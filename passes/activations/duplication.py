@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from qcompiler.ir import Graph, Node, Operand, Rule, drop_dead, rewrite
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
-from qcompiler.passes.folding.linear import fan_in
+from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 
@@ -47,7 +47,7 @@ def _is_clip(graph: Graph, node: Node) -> bool:
 
 def _synapses(group: FusionGroup) -> int:
     """Fan-in of a neuron of a group, borders aside."""
-    return sum(fan_in(branch.linear) if branch.linear else 1 for branch in group.branches)
+    return sum(elements_summed(branch.linear) if branch.linear else 1 for branch in group.branches)
 
 
 def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[Node]:

@@ -38,7 +38,7 @@ def weights_by_channel(node: Node) -> Array | None:
     return None if found is None or flat or grouped else found[0]
 
 
-def fan_in(node: Node) -> int:
+def elements_summed(node: Node) -> int:
     """Elements of its source that each element of a linear node's result sums, borders aside."""
     match node.op:
         case Conv() | Dense():

@@ -18,7 +18,7 @@ from qcompiler.ir import Diagnostic, Range, Spikes, UnsupportedModel
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Synapse
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
-from qcompiler.ir.spiking.synapse import fan_in
+from qcompiler.ir.spiking.synapse import weight_sums
 
 from .fusion_groups import FusionGroup
 from .membrane_limits import CalibratedBounds, Limits, MembraneLoad, per_slope
@@ -192,7 +192,7 @@ def _rounded(
     bias = np.rint(neuron * (offset + code.zero)) + neuron // 2
     for branch, weight, source in zip(real.branches, weights, sources, strict=True):
         if source.zero:
-            bias = bias - source.zero * fan_in(branch.synapse, weight, source.shape)
+            bias = bias - source.zero * weight_sums(branch.synapse, weight, source.shape)
     return weights, bias, neuron
 
 

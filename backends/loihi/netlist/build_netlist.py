@@ -35,7 +35,7 @@ from qcompiler.ir.spiking.integer_network import (
     spiking_nodes,
     weight_of,
 )
-from qcompiler.ir.spiking.synapse import fan_in
+from qcompiler.ir.spiking.synapse import weight_sums
 from qcompiler.ir.view import View, arrange
 
 from . import netlist
@@ -191,7 +191,7 @@ def synapse_op(row: Synapses) -> Synapse:
 
 def summed_weights(row: Synapses, weights: Array) -> Array:
     """Sum of weights like a row's into each neuron; spreads over the neurons."""
-    return fan_in(synapse_op(row), weights, row.senders)
+    return weight_sums(synapse_op(row), weights, row.senders)
 
 
 def population_dynamics(

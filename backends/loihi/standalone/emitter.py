@@ -20,6 +20,7 @@ from qcompiler.ir.kernels import Array
 
 from . import files, module_template
 
+_UNCHECKED = "# ruff: noqa\n# fmt: off\n"  # a netlist has long lines; tests check the rest
 MODULE, ARRAYS = "network.py", files.ARRAYS[1]
 
 
@@ -27,7 +28,8 @@ def emit(graph: Graph, folder: Path) -> None:
     """Write module and arrays of a compiled graph into a folder."""
     known = {id(constant.data): f"#{constant.name}" for constant in graph.constants}
     netlist, arrays = with_named_arrays(build_netlist(graph), known)
-    (folder / MODULE).write_text(module_template.source(netlist_source(netlist)), encoding="utf-8")
+    text = _UNCHECKED + module_template.source(netlist_source(netlist))
+    (folder / MODULE).write_text(text, encoding="utf-8")
     np.savez_compressed(folder / ARRAYS, **arrays)
 
 
