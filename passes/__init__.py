@@ -3,8 +3,8 @@
 Start with `base` (what a pass is), `built_in` (the passes and their order) and `pipeline` (how
 they run and what is verified around each). Then read the pass files in the order of `built_in`.
 The folders hold what the passes share: ``folding``, ``activations``, ``calibration``, ``slicing``,
-``scheduling`` and ``quantization``. Start at ``quantization/integer_layer.py`` for the weights,
-biases and thresholds of a layer.
+``scheduling`` and ``quantization``. Start at ``quantization/integer_layer.py`` for the weights
+and biases of a layer; thresholds and clock weights are in `qcompiler.ir.spiking.dynamics`.
 """
 
 from .base import Pass

@@ -2,7 +2,7 @@
 
 For a neuron with slope D, bias B and a window (open, read, close), all from quantised weights:
 
-    counterweight = -sum(W)       readout = D
+    bias = B, a pulse at open     counterweight = -sum(W)       readout = D
 
 Threshold, hold, release and force follow from the extremes of the membrane: the largest sums of
 excitation and inhibition, or bounds observed on calibration data (see `ir.spiking.dynamics`). At

@@ -12,7 +12,8 @@ The slope D of a channel is as large as its weights and membrane potentials allo
 channel uses all bits of its weights. The term of the zero point differs between neurons, because
 neurons at padded borders have fewer weights.
 
-The formulas are computed in `quantization.integer_layer`: B in ``_rounded``, D in ``_slope``.
+With ``even``, W, B and D are stored doubled (`_Quantizer.stored`). `quantization.integer_layer`
+computes the formulas: B in ``_rounded``, D in ``_slope``.
 """
 
 from __future__ import annotations
@@ -283,20 +284,20 @@ class _Quantizer:
         name, origin, add = group.result.name, group.origin, self.builder.add
         currents = []
         for index, (branch, synapse, weight) in enumerate(found.synapses, 1):
-            constant = self.constant(f"{name}:W" if index == 1 else f"{name}:W.{index}", weight)
+            constant = self.stored(f"{name}:W" if index == 1 else f"{name}:W.{index}", weight)
             operands = sources[branch], constant
             currents.append(add(synapse, *operands, name=f"{name}:current", origin=origin))
         bias, slope = (
-            self.constant(f"{name}:B", found.bias),
-            self.constant(f"{name}:D", found.slope),
+            self.stored(f"{name}:B", found.bias),
+            self.stored(f"{name}:D", found.slope),
         )
         op, bounds = Neuron(code.t_max, code.scale, code.zero), []
         if calibrated := found.calibrated:
             op = replace(op, images=calibrated.images, margin=calibrated.margin)
-            bounds.append(self.constant(f"{name}:bounds", calibrated.rows))
+            bounds.append(self.stored(f"{name}:bounds", calibrated.rows))
         return add(op, *currents, bias, slope, *bounds, name=name, origin=origin)
 
-    def constant(self, name: str, array: Array) -> Constant:
+    def stored(self, name: str, array: Array) -> Constant:
         return Constant(name, _narrow(array * (2 if self.options.even else 1)))
 
 

@@ -185,15 +185,20 @@ def _rounded(
     rounding: Rounding,
     limits: Limits,
 ) -> tuple[Weights, Array, Array]:
-    """Integer weights W of every branch, bias B and slope of the neurons, for given slopes D."""
-    weights, shift = rounding(ratios, slope, limits.weight)
-    offset = ((real.bias + shift) / code.scale).astype(np.float64)
-    neuron = np.maximum(np.rint(slope / real.gain), 1)
-    bias = np.rint(neuron * (offset + code.zero)) + neuron // 2
+    """Integer weights W of every branch, bias B and slopes of the neurons, for channel slopes D.
+
+    ``B = round(N (b / s_y + z_y)) + N // 2 - sum of z_x W``, where b is the corrected real bias and
+    N the slope of the neuron, ``round(D / gain)``. With half a slope added, the floor of
+    ``(W q + B) / N`` is the nearest level.
+    """
+    weights, bias_correction = rounding(ratios, slope, limits.weight)
+    offset = ((real.bias + bias_correction) / code.scale).astype(np.float64)
+    neuron_slope = np.maximum(np.rint(slope / real.gain), 1)
+    bias = np.rint(neuron_slope * (offset + code.zero)) + neuron_slope // 2
     for branch, weight, source in zip(real.branches, weights, sources, strict=True):
         if source.zero:
             bias = bias - source.zero * weight_sums(branch.synapse, weight, source.shape)
-    return weights, bias, neuron
+    return weights, bias, neuron_slope
 
 
 def _parts(

@@ -57,7 +57,7 @@ from . import batch_axis
 
 Importer: TypeAlias = Callable[[NodeContext], "Value | tuple[Value, ...]"]
 
-# Done on the decoded outputs, so nothing but views may follow.
+# Computed by the host on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {
     "ArgMax": arg_max,
     "LogSoftmax": softmax,
@@ -65,7 +65,7 @@ HOST: Mapping[str, Importer] = {
     "ai.onnx.ml.LinearClassifier": linear_classifier,
 }
 
-# What may follow them.
+# What only moves values: no neurons, and it may follow an operator of `HOST`.
 VIEWS: Mapping[str, Importer] = {
     "Cast": cast,
     "CastLike": cast_like,
@@ -93,7 +93,7 @@ VIEWS: Mapping[str, Importer] = {
     "ai.onnx.ml.Normalizer": normalizer,
 }
 
-# Functions of one variable.
+# Functions of one variable: lowered to line segments, element by element.
 FUNCTIONS: Mapping[str, Importer] = {
     "Abs": absolute,
     "Acos": unary_function,
@@ -126,6 +126,7 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Tanh": unary_function,
 }
 
+# Everything else: it becomes synapses and populations.
 LAYERS: Mapping[str, Importer] = {
     "Add": add,
     "AveragePool": average_pool,
