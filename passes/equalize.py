@@ -22,7 +22,7 @@ from qcompiler.passes.calibration.channel_ranges import ChannelSample
 from qcompiler.passes.calibration.data import check, check_effort, run
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import levels_of
+from qcompiler.passes.quantization.levels import levels_of, map_values
 
 from .base import HIDDEN, Pass
 from .fold_linear import FoldLinear
@@ -108,7 +108,15 @@ def scale_channels(graph: Graph, scales: dict[str, Array]) -> Graph:
         if isinstance(node.op, MaxPool) and node.operands[0].name in read:
             read[node.result.name] = read[node.operands[0].name]
     nodes = [made for node in graph.nodes for made in _scaled(node, scales, read)]
-    return FoldLinear()(replace(graph, nodes=tuple(nodes)))
+    return _with_names(FoldLinear()(replace(graph, nodes=tuple(nodes))), graph)
+
+
+def _with_names(equalized: Graph, graph: Graph) -> Graph:
+    """A value whose factor has moved into its readers has its old name again."""
+    missing = {node.result.name for node in graph.nodes}
+    missing -= {node.result.name for node in equalized.nodes}
+    names = {f"{name}:equal": name for name in missing}
+    return map_values(equalized, lambda v: replace(v, name=names.get(v.name, v.name)))
 
 
 def _scaled(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Iterator[Node]:

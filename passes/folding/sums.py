@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Operand, Value, origins
-from qcompiler.ir.ann import Add, Affine
+from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, origins
+from qcompiler.ir.ann import Add, Affine, Pad
 
 from .linear import per_channel
 
@@ -77,6 +77,11 @@ def _affine_into_branches(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     if len(set(inner.operands)) < len(inner.operands):
         return None  # is made one scaled branch first
     none = Constant(f"{shift.name}:none", np.zeros_like(shift.data))
+    pads, sources = [], []
+    for operand in inner.operands:
+        pad = _ranged_pad(operand, graph)
+        pads += [pad] if pad else []
+        sources.append(pad.result if pad else operand)
     branches = [
         Node(
             Affine(),
@@ -84,10 +89,30 @@ def _affine_into_branches(node: Node, graph: Graph) -> tuple[Node, ...] | None:
             Value(graph.fresh(f"{node.result.name}:branch{index}"), inner.result.type),
             node.origin,
         )
-        for index, operand in enumerate(inner.operands)
+        for index, operand in enumerate(sources)
     ]
     operands = tuple(branch.result for branch in branches)
     return (
+        *pads,
         *branches,
         replace(inner, operands=operands, result=node.result, origin=origins(inner, node)),
     )
+
+
+def _ranged_pad(operand: Operand, graph: Graph) -> Node | None:
+    """A padded branch that a scale follows is a population, so it needs a range if others have one.
+
+    In the sum itself it is none, and has no range: it has that of its source, and the padding's.
+    """
+    pad = graph.producer(operand)
+    if pad is None or not isinstance(pad.op, Pad):
+        return None
+    source, whole = pad.operands[0].type, pad.result.type
+    if not isinstance(source, Tensor) or not isinstance(whole, Tensor):
+        return None
+    if source.range is None or whole.range is not None:
+        return None
+    low, high = source.range
+    bounds = min(low, pad.op.value), max(high, pad.op.value)
+    name = graph.fresh(f"{pad.result.name}:ranged")
+    return replace(pad, result=Value(name, replace(whole, range=bounds)))

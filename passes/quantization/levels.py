@@ -44,7 +44,7 @@ def spiking_values(graph: Graph) -> tuple[Value, ...]:
 
 
 def map_values(graph: Graph, change: Callable[[Value], Value]) -> Graph:
-    """Replace every value by ``change(value)``, which must keep the name."""
+    """Replace every value by ``change(value)``; names must stay unique."""
     nodes = tuple(
         replace(
             node,

@@ -141,9 +141,9 @@ def test_places_must_be_there() -> None:
     assert "view.pick(%x, #p)" in text and "5" not in text.split("return")[0].split("pick")[1]
     assert parse(text, {"p": places.data}) == graph
     for wrong in ([[6]], [[-1]]):
-        with pytest.raises(InvalidGraph, match="places beyond"):
+        with pytest.raises(InvalidGraph, match="indices beyond"):
             build.add(Pick(), x, Constant("q", np.array(wrong, np.int32)), name="z")
-    with pytest.raises(InvalidGraph, match="integers"):
+    with pytest.raises(InvalidGraph, match="integer indices"):
         build.add(Pick(), x, Constant("q", np.ones((1,), np.float32)), name="z")
 
 
