@@ -135,7 +135,8 @@ class _Parser:
         try:
             kind = getattr(importlib.import_module(module), attribute)
         except Exception as error:
-            self.fail(f"cannot import {name}: {error}", at)
+            remedy = "put the folder of the module on PYTHONPATH, as in PYTHONPATH=."
+            self.fail(f"cannot import {name}: {error}", at, remedy)
         if not (isinstance(kind, type) and issubclass(kind, Pass)):
             self.fail(f"{name} is not a subclass of qcompiler.passes.Pass", at)
         return kind

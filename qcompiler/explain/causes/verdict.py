@@ -65,7 +65,7 @@ class Case:
 
     @property
     def step(self) -> float:
-        """What a level stands for, of the middling channel."""
+        """The step between two levels; with several channels, their median."""
         return float(np.median(self.networks.step(self.layer)))
 
     @property
