@@ -36,8 +36,8 @@ _SAME = 1e-3  # of the spread of scores: two runs in single precision differ by 
 class LayerLoss:
     """One layer; errors are root mean squares as shares of the spread of the real values.
 
-    ``changed`` is the share of frames with another prediction (of the scores' variance, if these are no
-    classes) if everything up to here spikes and the rest is real. ``error`` is that of the values,
+    ``changed`` is the share of frames with another prediction (of the scores' variance, if these are
+    no classes) if everything up to here spikes and the rest is real. ``error`` is that of the values,
     ``own`` what the layer adds to what it inherits, ``parts`` that by source of error.
     """
 
@@ -58,8 +58,8 @@ class LayerLoss:
 class Explanation:
     """What was found on some frames; ``first`` is None if the networks agree.
 
-    ``changed`` is the share of frames whose prediction differs from the model's, or of the
-    variance of scores that are no ``classes``. ``worst`` is where the most is lost, if elsewhere.
+    ``changed`` is the share of frames whose prediction differs from the model's, or of the variance
+    of scores that are no ``classes``. ``worst`` is where the most is lost, if elsewhere.
     """
 
     frames: int
