@@ -36,9 +36,9 @@ _SAME = 1e-3  # of the spread of scores: two runs in single precision differ by 
 class LayerLoss:
     """One layer; errors are root mean squares as shares of the spread of the real values.
 
-    ``changed`` is the share of frames with another prediction (of the scores' variance, if these are
-    no classes) if everything up to here spikes and the rest is real. ``error`` is that of the values,
-    ``own`` what the layer adds to what it inherits, ``parts`` that by source of error.
+    ``changed`` is the share of frames with another prediction (of the scores' variance, if these
+    are no classes) if everything up to here spikes and the rest is real. ``error`` is that of the
+    values, ``own`` what the layer adds to what it inherits, ``parts`` that by source of error.
     """
 
     name: str
