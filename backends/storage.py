@@ -116,7 +116,11 @@ def load(directory: Path) -> tuple[dict[str, Any], Graph]:
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         raise ProgramError(f"{directory} is no compiled program: it has no {missing}") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except NotADirectoryError as error:
+        raise ProgramError(f"{directory} is a file: give the directory of a program") from error
+    except (ValueError, RecursionError) as error:
+        raise ProgramError(f"{directory} is damaged ({error}): compile the model again") from error
+    except OSError as error:
         raise ProgramError(f"cannot read the program {directory}: {error}") from error
     if not isinstance(manifest, dict) or repr(manifest.get("format")) != repr(FORMAT):
         raise ProgramError(f"{directory} is not in program format {FORMAT}: compile again")

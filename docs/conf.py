@@ -8,10 +8,8 @@ import fnmatch
 from itertools import chain
 from typing import Any
 
-from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, GoogleDocstring
-from sphinx.highlighting import lexer_classes
 
 project = "qcompiler"
 copyright = "the qcompiler authors, Apache-2.0"
@@ -77,7 +75,6 @@ def read_sections(
 
 
 def setup(app: Sphinx) -> None:
-    """Add the menu, and show Mermaid diagrams as text: drawing them takes a script from a host."""
+    """Add the menu, and read the docstrings' sections."""
     app.connect("source-read", add_menu)
     app.connect("autodoc-process-docstring", read_sections)
-    lexer_classes["mermaid"] = TextLexer

@@ -85,6 +85,8 @@ def _from_file(path: Path) -> dict[str, Array]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path} is a directory, not an .npz or .npy file") from error
     except Exception as error:  # a damaged archive can make zipfile and numpy raise almost anything
         raise DataError(
             f"{path} is not an .npz or .npy file of numbers (object arrays are not read)"

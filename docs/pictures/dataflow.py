@@ -11,15 +11,15 @@ from matplotlib.patches import FancyBboxPatch
 from style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, save, sheet
 
 STAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (  # title, lines, colour
-    ("ONNX model", ("weights and shapes;", "calibration data beside it"), GREY),
+    ("ONNX model", ("weights, shapes;", "calibration data"), GREY),
     ("tensor level", ("real numbers:", "ann.conv, ann.clip, ..."), BLUE),
-    ("spiking level", ("integer synapses, windows,", "clocks, thresholds"), PURPLE),
-    ("program", ("manifest.json, network.qir,", "arrays.npz, network.py"), GREEN),
+    ("spiking level", ("integer synapses,", "windows, clocks"), PURPLE),
+    ("program", ("network.qir, arrays,", "manifest"), GREEN),
 )
 STEPS = (  # what leads from one stage to the next
     ("import", ("every node is", "compiled, folded", "or refused")),
     ("lower", ("normalize", "quantize", "assign-windows", "insert-readout")),
-    ("emit", ("checked against", "the limits of", "the target")),
+    ("emit", ("checked", "against limits", "of the target")),
 )
 RUNS = (
     ("fast", "closed form on onnxruntime"),
@@ -52,7 +52,7 @@ def box(axes: Any, x: float, y: float, title: str, lines: tuple[str, ...], color
         FancyBboxPatch((x, y - HEIGHT / 2), WIDTH, HEIGHT, style, fc="none", ec=color, lw=1.3)
     )
     axes.text(x + WIDTH / 2, y + 0.22, title, ha="center", va="center", weight="bold", color=INK)
-    axes.text(x + WIDTH / 2, y - 0.2, "\n".join(lines), ha="center", va="center", size=7.6)
+    axes.text(x + WIDTH / 2, y - 0.2, "\n".join(lines), ha="center", va="center", size=9)
 
 
 def arrow(axes: Any, x: float, title: str, lines: tuple[str, ...]) -> None:
@@ -62,7 +62,7 @@ def arrow(axes: Any, x: float, title: str, lines: tuple[str, ...]) -> None:
     axes.annotate("", (end - 0.05, MIDDLE), (x + 0.05, MIDDLE), arrowprops=line)
     middle = (x + end) / 2
     axes.text(middle, MIDDLE + 0.12, title, ha="center", va="bottom", size=9, color=ORANGE)
-    axes.text(middle, MIDDLE - 0.14, "\n".join(lines), ha="center", va="top", size=7.2, color=GREY)
+    axes.text(middle, MIDDLE - 0.14, "\n".join(lines), ha="center", va="top", size=8, color=GREY)
 
 
 def loop(axes: Any) -> None:
@@ -71,7 +71,7 @@ def loop(axes: Any) -> None:
     line = {"arrowstyle": "-|>", "color": GREY, "lw": 1.4, "connectionstyle": "arc3,rad=-1.1"}
     axes.annotate("", (left + 0.35, top), (left - 0.35, top), arrowprops=line)
     text = "fold-batchnorm, fold-linear,\nequalize, split-ranges, your own passes"
-    axes.text(left + 0.6, top + 0.22, text, va="center", size=7.6, color=GREY)
+    axes.text(left + 0.6, top + 0.22, text, va="center", size=9, color=GREY)
 
 
 def engines(axes: Any) -> None:
@@ -86,7 +86,7 @@ def engines(axes: Any) -> None:
             )
         )
         axes.text(x + wide / 2, y + 0.13, title, ha="center", va="center", weight="bold", size=9)
-        axes.text(x + wide / 2, y - 0.15, text, ha="center", va="center", size=7.6)
+        axes.text(x + wide / 2, y - 0.15, text, ha="center", va="center", size=9)
     start, middle = right - WIDTH / 2, 1.28
     axes.plot((start, start), (MIDDLE - HEIGHT / 2, middle), color=GREY, lw=1.4)
     axes.plot((right - 2.5 * wide - 2 * gap, start), (middle, middle), color=GREY, lw=1.4)

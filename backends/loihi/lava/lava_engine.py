@@ -45,8 +45,8 @@ def why_unavailable() -> str | None:
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
     return (
-        "running on Lava needs Python 3.10 and lava-nc 0.10.0, compiling for Loihi does not "
-        f"({reason})"
+        "running on Lava needs Python 3.10 and the package lava-nc 0.10.0; compiling for Loihi "
+        f"does not, and the engines fast and steps run without it ({reason})"
     )
 
 

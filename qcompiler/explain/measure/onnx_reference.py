@@ -27,6 +27,8 @@ def run_onnx(
     Models with a fixed batch are run that many frames at a time, those without a batch axis one by
     one. InvalidModel if it cannot run.
     """
+    if Path(model).is_dir():
+        raise InvalidModel(f"{model} is a directory, not an ONNX file")
     if not Path(model).is_file():
         raise InvalidModel(f"there is no file {model}")
     try:
