@@ -7,7 +7,7 @@ limit of the target, `integer_layer_of` lowers the slopes and tries again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import floor
 from typing import NamedTuple, Protocol, TypeAlias
@@ -72,16 +72,20 @@ def code_of(
     """
     low, high = bounds
     if not high - low > _NARROW:
-        # one value; the end of it that is a clip's bound stays
-        low, high = (
-            (low - 1.0, high) if highest is not None and high >= highest else (low, low + 1.0)
-        )
+        low, high = _around(low, t_max - 1, highest is not None and high >= highest)
     scale = (high - low) / (t_max - 1)
     if not (scale < 1 / _NARROW and abs(low) < scale * _FAR_OFF):
         raise UnsupportedModel(
             f"the range {low:g} to {high:g} is too wide, or too far from zero, for levels"
         )
     return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
+
+
+def _around(value: float, top: int, is_bound: bool) -> Range:
+    """A range about 1 wide in which a single value is a level: the lowest, or a clip's bound."""
+    size = abs(value)
+    width = top * size / max(1, round(top * size)) if size > _NARROW else 1.0
+    return (value - width, value) if is_bound else (value, value + width)
 
 
 def check_levels(t_max: int, **ends: int) -> None:
@@ -108,14 +112,19 @@ class Rounding(Protocol):
 
     def __call__(
         self, ratios: list[ScaledWeights], slope: Array, limit: int
-    ) -> tuple[Weights, Array]:
-        """Integer weights of every branch, and a correction of the real bias."""
+    ) -> tuple[Weights, Array, Collection[int]]:
+        """Integer weights of every branch, and a correction of the real bias.
+
+        Also the indices of the branches whose rounding errors the correction makes up for.
+        """
         ...
 
 
-def nearest(ratios: list[ScaledWeights], slope: Array, limit: int) -> tuple[Weights, Array]:
+def nearest(
+    ratios: list[ScaledWeights], slope: Array, limit: int
+) -> tuple[Weights, Array, Collection[int]]:
     """Round every weight to the nearest integer."""
-    return tuple(ratio.rounded(slope) for ratio in ratios), np.zeros(())
+    return tuple(ratio.rounded(slope) for ratio in ratios), np.zeros(()), ()
 
 
 def integer_layer_of(
@@ -189,15 +198,24 @@ def _rounded(
 
     ``B = round(N (b / s_y + z_y)) + N // 2 - sum of z_x W``, where b is the corrected real bias and
     N the slope of the neuron, ``round(D / gain)``. With half a slope added, the floor of
-    ``(W q + B) / N`` is the nearest level.
+    ``(W q + B) / N`` is the nearest level. If no level of a source
+    stands for zero, rounding the weights would shift all sums. B then makes up for that at the
+    middle level, unless the correction already does.
     """
-    weights, bias_correction = rounding(ratios, slope, limits.weight)
+    weights, bias_correction, corrected = rounding(ratios, slope, limits.weight)
     offset = ((real.bias + bias_correction) / code.scale).astype(np.float64)
     neuron_slope = np.maximum(np.rint(slope / real.gain), 1)
     bias = np.rint(neuron_slope * (offset + code.zero)) + neuron_slope // 2
-    for branch, weight, source in zip(real.branches, weights, sources, strict=True):
+    for index, (branch, weight, source) in enumerate(
+        zip(real.branches, weights, sources, strict=True)
+    ):
         if source.zero:
             bias = bias - source.zero * weight_sums(branch.synapse, weight, source.shape)
+        if index not in corrected and not 0 <= source.zero <= source.top:
+            missing = weight_sums(
+                branch.synapse, ratios[index].missing(slope, weight), source.shape
+            )
+            bias = bias + np.rint(missing * (source.top / 2 - source.zero))
     return weights, bias, neuron_slope
 
 

@@ -66,6 +66,13 @@ class ScaledWeights:
             found[at] = np.rint(self.weight[at].astype(np.float64) * self.factor * steep[at])
         return found
 
+    def missing(self, slope: Array, weight: Array) -> Array:
+        """What integer weights fall short of the real ones times the slope."""
+        steep = slope if self.relay else slope.reshape(-1, *(1,) * (self.weight.ndim - 1))
+        exact = self.weight.astype(np.float64) * self.factor * steep
+        found: Array = exact - weight
+        return found
+
 
 def ratios_of(
     real: RealLayer, sources: tuple[Spikes, ...], code: Spikes, limit: int

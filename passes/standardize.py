@@ -1,0 +1,205 @@
+"""Give the features of an input, or of an output, a scale and an offset of their own.
+
+The host encodes inputs and decodes outputs, so each element can have its own code. The pass puts a
+`Rescale` of the host behind an input and folds its inverse into the layers that read it:
+
+    w x + b  =  (w / factor) ((x - offset) factor) + (b + w offset)
+
+In front of an output it does the reverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from qcompiler.ir import Constant, Graph, Invariant, Node, Tensor, Value, substitute
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Pad, Rescale, SumPool
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.coding import decode, encode
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM
+from qcompiler.ir.view import View
+from qcompiler.passes.calibration.data import check, run, sample
+from qcompiler.passes.calibration.feature_ranges import LEVELS, FeatureRanges, feature_ranges
+from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.folding.neighbours import affine
+from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.levels import integer_span, spiking_values
+from qcompiler.passes.quantization.logits import logits
+
+from .base import HIDDEN, Pass
+from .fold_linear import FoldLinear
+
+_UNLIKE_INPUTS, _UNLIKE_OUTPUTS = 2.0, 8.0  # ratios of widths that are worth a look
+_WORTH = 0.25  # of the noise at the outputs that is left
+_NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
+_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class Standardize(Pass):
+    """Rescale inputs and outputs whose features have unlike ranges.
+
+    ``calibration`` holds one array per input, ``images x shape``. An input is rescaled if one code
+    for all features makes outputs noisy and a code for each does not. An output is rescaled if the
+    ranges of its features differ by more than 8. Features are elements, or, where readers share
+    weights, the indices of one axis. Without data nothing changes. Raises DataError if the data do
+    not fit, are empty or not finite.
+    """
+
+    name: ClassVar[str] = "standardize"
+    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Try inputs, then outputs."""
+        if self.calibration is None:
+            return graph
+        check(graph, self.calibration)
+        for index in range(len(graph.inputs)):
+            graph = _with_input(graph, self.calibration, index)
+        for value in dict.fromkeys(graph.outputs):
+            graph = _with_output(graph, self.calibration, value)
+        return graph
+
+
+def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
+    value, array = graph.inputs[index], data[index]
+    if graph.is_output(value) or not graph.users(value) or 0 < integer_span(array) < LEVELS:
+        return graph
+    kinds = {type(user.op) for user in graph.users(value)}
+    for axes in _choices(value, shared=bool(kinds & {Conv, SumPool})):
+        ranges = feature_ranges(array, axes)
+        if ranges.ratio < _UNLIKE_INPUTS:
+            continue
+        made = _rescaled_input(graph, value, ranges)
+        if len(spiking_values(made)) == len(spiking_values(graph)):
+            return made if _is_worth(graph, data, index, ranges) else graph
+    return graph
+
+
+def _choices(value: Value, shared: bool) -> Iterator[Sequence[int]]:
+    """Axes whose indices are features: all, or one; the first if weights are shared."""
+    axes = range(len(value.type.shape))
+    if shared:
+        yield (0,)
+        return
+    yield tuple(axes)
+    if len(axes) > 1:
+        yield from ((axis,) for axis in axes)
+
+
+def _rescaled_input(graph: Graph, value: Value, ranges: FeatureRanges) -> Graph:
+    standard = _standard(graph, value)
+    rescale = _rescale(value, ranges.low, 1 / ranges.width, standard, ())
+    back = Value(graph.fresh(f"{value.name}:raw"), value.type)
+    factor = rescale.arrays[1].astype(np.float64)
+    undo = affine(standard, 1 / factor, ranges.low, back, ())
+    rest = substitute(graph, {value.name: back})
+    return FoldLinear()(replace(rest, nodes=(rescale, undo, *rest.nodes)))
+
+
+def _is_worth(graph: Graph, data: tuple[Array, ...], index: int, ranges: FeatureRanges) -> bool:
+    """Whether rounding to one code for all features makes outputs noisy, and to these does not."""
+    few = sample(data, _IMAGES)
+    names = list(dict.fromkeys(logits(graph, value, View).name for value in graph.outputs))
+    exact = _outputs(graph, few, names)
+
+    def noise(rounded: Array) -> float:
+        found = _outputs(graph, (*few[:index], rounded, *few[index + 1 :]), names)
+        pairs = zip(found, exact, strict=True)
+        return float(
+            np.mean([np.mean((a - b) ** 2) / (b.var(axis=0).mean() or 1) for a, b in pairs])
+        )
+
+    histogram = Histogram()
+    histogram.add(data[index])
+    shape = data[index].shape[1:]
+    one = code_of(shape, LEVELS, histogram.least_squares(LEVELS))
+    each = code_of(shape, LEVELS, (0.0, 1.0))
+    x = few[index].astype(np.float64)
+    together = noise(decode(one, encode(one, x)))
+    apart = decode(each, encode(each, (x - ranges.low) / ranges.width))
+    apart = (apart * ranges.width + ranges.low).astype(np.float32)
+    return together > _NOISY and noise(apart) < _WORTH * together
+
+
+def _outputs(graph: Graph, data: tuple[Array, ...], names: list[str]) -> list[Array]:
+    parts = list(run(graph, data, names))
+    return [np.concatenate([part[name] for part in parts]).astype(np.float64) for name in names]
+
+
+def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
+    made = _linear_root(graph, value)
+    if made is None:
+        return graph
+    (array,) = _outputs(graph, data, [value.name])
+    lowest = made.op.low if isinstance(made.op, Clip) else None
+    for axes in _choices(value, shared=False):
+        if len(axes) > 1:
+            continue  # pixels of an image are one feature
+        ranges = feature_ranges(array, axes, lowest)
+        if ranges.ratio < _UNLIKE_OUTPUTS:
+            continue
+        changed = _rescaled_output(graph, value, made, ranges)
+        if len(spiking_values(changed)) == len(spiking_values(graph)):
+            return changed
+    return graph
+
+
+def _linear_root(graph: Graph, value: Value) -> Node | None:
+    """The layer that computes an output, behind views, if a scale of each feature folds into it."""
+    node = graph.producer(value)
+    if graph.users(value):
+        return None
+    while node is not None and isinstance(node.op, View):
+        source = node.operands[0]
+        assert isinstance(source, Value)
+        if graph.only_user(source) is not node:
+            return None
+        node = graph.producer(source)
+    if node is None or (isinstance(node.op, Clip) and node.result != value):
+        return None
+    is_relu = isinstance(node.op, Clip) and node.op == Clip(0.0)
+    return (
+        node
+        if is_relu or isinstance(node.op, Conv | Dense | Add | Affine | SumPool | Pad)
+        else None
+    )
+
+
+def _rescaled_output(graph: Graph, value: Value, made: Node, ranges: FeatureRanges) -> Graph:
+    standard, width = _standard(graph, value), ranges.width
+    before = Value(graph.fresh(f"{value.name}:raw"), value.type.layout)
+    back = _rescale(standard, -ranges.low / width, width, value, made.origin)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if node.result != value:
+            nodes.append(node)
+        elif isinstance(node.op, Clip):
+            scaled = affine(node.operands[0], 1 / width, np.zeros_like(width), before, node.origin)
+            nodes += [scaled, replace(node, operands=(before,), result=standard), back]
+        else:
+            scaled = affine(before, 1 / width, -ranges.low / width, standard, node.origin)
+            nodes += [replace(node, result=before), scaled, back]
+    return FoldLinear()(replace(graph, nodes=tuple(nodes)))
+
+
+def _standard(graph: Graph, value: Value) -> Value:
+    """What becomes spikes: a value whose features all range from 0 to 1."""
+    assert isinstance(value.type, Tensor)
+    type_ = replace(value.type, range=(0.0, 1.0))
+    return Value(graph.fresh(f"{value.name}:standard"), type_)
+
+
+def _rescale(
+    source: Value, offset: Array, factor: Array, result: Value, origin: tuple[str, ...]
+) -> Node:
+    constants = (
+        Constant(f"{result.name}:offset", offset.astype(np.float32)),
+        Constant(f"{result.name}:factor", factor.astype(np.float32)),
+    )
+    return Node(Rescale(), (source, *constants), result, origin)
