@@ -20,6 +20,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.calibration.channel_ranges import ChannelSample
 from qcompiler.passes.calibration.data import check, check_effort, run
+from qcompiler.passes.folding.linear import weights_by_channel
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of, map_values
@@ -29,6 +30,9 @@ from .fold_linear import FoldLinear
 from .normalize import measured_name
 
 _QUIET = 0.25  # smallest scale, relative to the median: nearly silent channels get no finer levels
+_HEAVY = (
+    8.0  # weights of a channel, by the median, that make it smaller still: others must fit, too
+)
 
 
 @dataclass(frozen=True)
@@ -69,17 +73,37 @@ class Equalize(Pass):
             for name, array in values.items():
                 samples[name].add(array)
         levels = {n: levels_of(graph, g.result, self.t_max) for n, g in chosen.items()}
-        return {name: relative_scales(samples[seen[name]].tops(levels[name])) for name in chosen}
+        return {
+            name: relative_scales(
+                samples[seen[name]].tops(levels[name]), _heaviness(graph, group.result)
+            )
+            for name, group in chosen.items()
+        }
 
 
-def relative_scales(tops: Array) -> Array:
-    """Scales of channels from the upper ends of their ranges; their median is 1."""
+def relative_scales(tops: Array, heaviness: Array) -> Array:
+    """Scales of channels from the upper ends of their ranges; the median of these becomes 1.
+
+    ``heaviness`` holds the largest weight behind each channel, relative to the median: quiet
+    channels of large weights get small scales, as all channels share the bits of weights.
+    """
     speaking = tops[tops > 0]
-    if not len(speaking):
-        return np.ones_like(tops)
-    middle = np.median(speaking)
-    scales: Array = np.maximum(np.where(tops > 0, tops, middle) / middle, _QUIET)
+    middle = np.median(speaking) if len(speaking) else 1.0
+    light = np.minimum(1, _HEAVY / heaviness)
+    scales: Array = np.where(tops > 0, np.maximum(tops / middle, _QUIET * light), light)
     return scales
+
+
+def _heaviness(graph: Graph, value: Value) -> Array:
+    """The largest weight behind each channel, by the median of all; 1 where that is unknown."""
+    found = np.ones(value.type.shape[:1])
+    for user in graph.users(value):
+        if isinstance(user.op, MaxPool):
+            found = np.maximum(found, _heaviness(graph, user.result))
+        elif (weights := weights_by_channel(user)) is not None:
+            largest = np.abs(weights).max(axis=(0, *range(2, weights.ndim)))
+            found = np.maximum(found, largest / (np.median(largest) or 1.0))
+    return found
 
 
 def _can_scale(graph: Graph, group: FusionGroup) -> bool:

@@ -36,9 +36,9 @@ class SplitInputs(Pass):
     ``levels`` is the number of levels; 0 takes that of the outputs: ``t_max``, but at least 64, and
     up to 256 for many classes. ``calibration`` holds one array per input, ``images x shape``. If it
     contains integers that span fewer values, each integer gets one level. An input that already has
-    a t_max keeps it. An input that is rescaled has the result of that split. An input has one digit if a reader does not sum it, or if the fan-in of a
-    reader would exceed ``fan_in`` (0: no limit). Raises DataError if the data do not fit, are empty
-    or not finite.
+    a t_max keeps it. Of an input that is rescaled, the result of that is split. An input has one
+    digit if a reader does not sum it, or if the fan-in of a reader would exceed ``fan_in`` (0: no
+    limit). Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "split-inputs"

@@ -26,14 +26,15 @@ from qcompiler.passes.calibration.data import check, run, sample
 from qcompiler.passes.calibration.feature_ranges import LEVELS, FeatureRanges, feature_ranges
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.folding.neighbours import affine
+from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.levels import integer_span, spiking_values
-from qcompiler.passes.quantization.logits import logits
 
 from .base import HIDDEN, Pass
 from .fold_linear import FoldLinear
 
-_UNLIKE_INPUTS, _UNLIKE_OUTPUTS = 2.0, 8.0  # ratios of widths that are worth a look
+_LINEAR = Conv | Dense | Add | Affine | SumPool | Pad
+_UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
 _WORTH = 0.25  # of the noise at the outputs that is left
 _NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
 _IMAGES = 64
@@ -44,10 +45,10 @@ class Standardize(Pass):
     """Rescale inputs and outputs whose features have unlike ranges.
 
     ``calibration`` holds one array per input, ``images x shape``. An input is rescaled if one code
-    for all features makes outputs noisy and a code for each does not. An output is rescaled if the
-    ranges of its features differ by more than 8. Features are elements, or, where readers share
-    weights, the indices of one axis. Without data nothing changes. Raises DataError if the data do
-    not fit, are empty or not finite.
+    for all features makes outputs noisy and a code for each does not. An output is rescaled if one
+    range for all features is twice as wide as that of any; for scores, of which the largest counts,
+    8 times. Features are elements, or, where readers share weights, the indices of one axis.
+    Without data nothing changes. Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "standardize"
@@ -73,7 +74,7 @@ def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
     kinds = {type(user.op) for user in graph.users(value)}
     for axes in _choices(value, shared=bool(kinds & {Conv, SumPool})):
         ranges = feature_ranges(array, axes)
-        if ranges.ratio < _UNLIKE_INPUTS:
+        if ranges.ratio < _UNLIKE:
             continue
         made = _rescaled_input(graph, value, ranges)
         if len(spiking_values(made)) == len(spiking_values(graph)):
@@ -105,15 +106,12 @@ def _rescaled_input(graph: Graph, value: Value, ranges: FeatureRanges) -> Graph:
 def _is_worth(graph: Graph, data: tuple[Array, ...], index: int, ranges: FeatureRanges) -> bool:
     """Whether rounding to one code for all features makes outputs noisy, and to these does not."""
     few = sample(data, _IMAGES)
-    names = list(dict.fromkeys(logits(graph, value, View).name for value in graph.outputs))
-    exact = _outputs(graph, few, names)
+    names = [v.name for v in spiking_values(graph) if is_network_output(graph, v)]
+    exact = _values(graph, few, names)
 
     def noise(rounded: Array) -> float:
-        found = _outputs(graph, (*few[:index], rounded, *few[index + 1 :]), names)
-        pairs = zip(found, exact, strict=True)
-        return float(
-            np.mean([np.mean((a - b) ** 2) / (b.var(axis=0).mean() or 1) for a, b in pairs])
-        )
+        found = _values(graph, (*few[:index], rounded, *few[index + 1 :]), names)
+        return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
     histogram = Histogram()
     histogram.add(data[index])
@@ -127,7 +125,12 @@ def _is_worth(graph: Graph, data: tuple[Array, ...], index: int, ranges: Feature
     return together > _NOISY and noise(apart) < _WORTH * together
 
 
-def _outputs(graph: Graph, data: tuple[Array, ...], names: list[str]) -> list[Array]:
+def _noise(found: Array, exact: Array) -> float:
+    """Mean squared error relative to the variance."""
+    return float(np.mean((found - exact) ** 2) / (exact.var(axis=0).mean() or 1.0))
+
+
+def _values(graph: Graph, data: tuple[Array, ...], names: list[str]) -> list[Array]:
     parts = list(run(graph, data, names))
     return [np.concatenate([part[name] for part in parts]).astype(np.float64) for name in names]
 
@@ -136,18 +139,25 @@ def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
     made = _linear_root(graph, value)
     if made is None:
         return graph
-    (array,) = _outputs(graph, data, [value.name])
+    (array,) = _values(graph, data, [value.name])
     lowest = made.op.low if isinstance(made.op, Clip) else None
     for axes in _choices(value, shared=False):
         if len(axes) > 1:
             continue  # pixels of an image are one feature
         ranges = feature_ranges(array, axes, lowest)
-        if ranges.ratio < _UNLIKE_OUTPUTS:
+        if ranges.ratio < (_UNLIKE_SCORES if _are_scores(array) else _UNLIKE):
             continue
         changed = _rescaled_output(graph, value, made, ranges)
         if len(spiking_values(changed)) == len(spiking_values(graph)):
             return changed
     return graph
+
+
+def _are_scores(array: Array) -> bool:
+    """Whether many of the features are the largest now and then, as scores of classes are."""
+    rows = array.reshape(len(array), -1)
+    winners = len(np.unique(rows.argmax(axis=1)))
+    return winners >= max(2, min(rows.shape) / 4)
 
 
 def _linear_root(graph: Graph, value: Value) -> Node | None:
@@ -163,12 +173,8 @@ def _linear_root(graph: Graph, value: Value) -> Node | None:
         node = graph.producer(source)
     if node is None or (isinstance(node.op, Clip) and node.result != value):
         return None
-    is_relu = isinstance(node.op, Clip) and node.op == Clip(0.0)
-    return (
-        node
-        if is_relu or isinstance(node.op, Conv | Dense | Add | Affine | SumPool | Pad)
-        else None
-    )
+    takes_scale = node.op == Clip(0.0) or isinstance(node.op, _LINEAR)
+    return node if takes_scale else None
 
 
 def _rescaled_output(graph: Graph, value: Value, made: Node, ranges: FeatureRanges) -> Graph:
@@ -180,7 +186,8 @@ def _rescaled_output(graph: Graph, value: Value, made: Node, ranges: FeatureRang
         if node.result != value:
             nodes.append(node)
         elif isinstance(node.op, Clip):
-            scaled = affine(node.operands[0], 1 / width, np.zeros_like(width), before, node.origin)
+            source = node.operands[0]
+            scaled = affine(source, 1 / width, -ranges.low / width, before, node.origin)
             nodes += [scaled, replace(node, operands=(before,), result=standard), back]
         else:
             scaled = affine(before, 1 / width, -ranges.low / width, standard, node.origin)

@@ -36,7 +36,7 @@ class FeatureRanges:
 def feature_ranges(data: Array, axes: Sequence[int], lowest: float | None = None) -> FeatureRanges:
     """Ranges of all features along these axes of a sample; ``data`` is ``samples x shape``.
 
-    ``lowest`` is the lower bound of a clip in front, where all ranges begin. A feature of integers
+    ``lowest`` is the lower bound of a clip in front, if any. A feature of integers
     that has a level for each gets a whole number of levels an integer. Constant features do not
     count for the ratio.
     """
@@ -45,7 +45,6 @@ def feature_ranges(data: Array, axes: Sequence[int], lowest: float | None = None
     shape = [n if axis in axes else 1 for axis, n in enumerate(data.shape[1:])]
     flat = rows.reshape(-1, int(np.prod(shape, dtype=np.int64)))
     low, high = _extremes(flat) if flat.shape[1] > _SEARCHED else _searched(flat, lowest)
-    low = low if lowest is None else np.full_like(low, lowest)
     varies = flat.max(axis=0) > flat.min(axis=0)
     whole = around_zero(float(flat.min()), float(flat.max()), lowest)
     narrowest = (high - low)[varies].min(initial=np.inf)

@@ -7,7 +7,7 @@ import numpy as np
 from qcompiler.ir import DataError, Range
 from qcompiler.ir.kernels import Array
 
-from .snap import clearly_less, snapped
+from .snap import clearly_less, lies_far, snapped
 
 _BINS = 4096
 _STEPS = 80
@@ -87,8 +87,9 @@ class Histogram:
         bottom_end, top_end = around_zero(self.low, self.high, low, high)
         pivot = 0.0 if bottom_end <= 0 <= top_end else (bottom_end + top_end) / 2
         shares = np.linspace(1, 1 / _STEPS, _STEPS)
-        reached = low is not None and self.low <= low
-        lows = [low] if reached else list(pivot + (bottom_end - pivot) * shares[:: _STEPS // 16])
+        lows = (pivot + (bottom_end - pivot) * shares[:: _STEPS // 16]).tolist()
+        if low is not None and self.low <= low:
+            lows = [low]
         best, least = (self.low, self.high), np.inf
         for bottom in dict.fromkeys(lows):
             for top in pivot + (top_end - pivot) * shares:
@@ -99,11 +100,6 @@ class Histogram:
                 if clearly_less(error, least):
                     best, least = (float(bottom), float(top)), error
         return best
-
-
-def lies_far(low: float, high: float) -> bool:
-    """Whether a range lies farther from zero than it is wide."""
-    return max(low, -high) > high - low
 
 
 def around_zero(

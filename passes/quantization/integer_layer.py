@@ -212,9 +212,8 @@ def _rounded(
         if source.zero:
             bias = bias - source.zero * weight_sums(branch.synapse, weight, source.shape)
         if index not in corrected and not 0 <= source.zero <= source.top:
-            missing = weight_sums(
-                branch.synapse, ratios[index].missing(slope, weight), source.shape
-            )
+            lost = ratios[index].lost(slope, weight)
+            missing = weight_sums(branch.synapse, lost, source.shape)
             bias = bias + np.rint(missing * (source.top / 2 - source.zero))
     return weights, bias, neuron_slope
 
