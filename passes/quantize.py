@@ -53,11 +53,13 @@ from qcompiler.passes.calibration.observed_membranes import (
 from qcompiler.passes.calibration.trace import Trace, images_for
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import (
+    ExceededLimits,
     IntegerLayer,
     Observe,
     check_levels,
     code_of,
     integer_layer_of,
+    widened,
 )
 from qcompiler.passes.quantization.layer_fit import fit_layer
 from qcompiler.passes.quantization.levels import coded_inputs, levels_of, times_of
@@ -67,6 +69,7 @@ from qcompiler.passes.quantization.real_layer import constants_of, real_layer_of
 from .base import HIDDEN, Pass
 
 _EXACT = (1 << 23) - 1
+_COARSER = 3  # times that a step is doubled, so that membranes keep their limits
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ class _Quantizer:
         ops = [Encode(t_max, code.scale, code.zero, digits, at) for at in reversed(range(digits))]
         suffixes = [f"digit{op.digit}" for op in ops] if digits > 1 else ["spikes"]
         self.spikes[value.name] = tuple(
-            self.builder.add(op, given, *rescaling, name=f"{value.name}:{suffix}")
+            self.builder.add(op, given, *rescaling, name=f"{raw.name}:{suffix}")
             for op, suffix in zip(ops, suffixes, strict=True)
         )
         if self.levels:
@@ -263,11 +266,27 @@ class _Quantizer:
                 )
             )
         sources = [self.spikes[name] for name in names]
-        code = self.code(group.result, group.origin)
-        found = self.integers(group, sources, code)
+        code, found = self.coded(group, sources)
         if self.levels:
             self.levels.add(group, found, code)
         return self.neurons(group, [digit for source in sources for digit in source], code, found)
+
+    def coded(
+        self, group: FusionGroup, sources: Sequence[Sequence[Value]]
+    ) -> tuple[Spikes, IntegerLayer]:
+        """The code and integers of a group; the code is coarser if limits ask for it."""
+        clip = group.clip.op if group.clip else Clip()
+        assert isinstance(clip, Clip)
+        code = self.code(group.result, group.origin)
+        for _ in range(_COARSER):
+            try:
+                return code, self.integers(group, sources, code)
+            except ExceededLimits:
+                wider = widened(code, clip)
+                if wider is None:
+                    raise
+                code = wider
+        return code, self.integers(group, sources, code)
 
     def integers(
         self, group: FusionGroup, sources: Sequence[Sequence[Value]], code: Spikes

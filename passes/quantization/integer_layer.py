@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from qcompiler.ir import Diagnostic, Range, Spikes, UnsupportedModel
+from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Synapse
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
@@ -39,6 +40,10 @@ _FAR_OFF = 1 << 30  # levels that a range may lie from zero
 _COSTLY = 2.0  # factor by which a proof may keep weights below what their bits allow: one bit
 _ALIKE = 0.9  # share of the steepest slope that others have at least, where one suits them all
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
+
+
+class ExceededLimits(UnsupportedModel):
+    """Membrane potentials or inputs beyond the limits of a target: with a coarser code they fit."""
 
 
 class BranchSynapses(NamedTuple):
@@ -86,6 +91,19 @@ def _around(value: float, top: int, is_bound: bool) -> Range:
     size = abs(value)
     width = top * size / max(1, round(top * size)) if size > _NARROW else 1.0
     return (value - width, value) if is_bound else (value, value + width)
+
+
+def widened(code: Spikes, clip: Clip) -> Spikes | None:
+    """A code of twice the step; None if the range would exceed the bounds of the clip in front."""
+    low, width = -code.zero * code.scale, code.top * code.scale
+    bottom, top = low - width / 2, low + 1.5 * width
+    if clip.low is not None and bottom < clip.low:
+        bottom, top = max(low, clip.low), max(low, clip.low) + 2 * width
+    if clip.high is not None and top > clip.high:
+        bottom, top = low - width, low + width
+        if clip.low is not None and bottom < clip.low:
+            return None
+    return code_of(code.shape, code.t_max, (bottom, top))
 
 
 def check_levels(t_max: int, **ends: int) -> None:
@@ -141,7 +159,8 @@ def integer_layer_of(
     ``real`` holds its weights, bias and gain in real numbers, ``sources`` the codes of the
     branches' sources in order, ``code`` that of the result. If a proof of the limits for all inputs
     would cost weight bits, ``observe`` measures the bounds on calibration data. Raises
-    UnsupportedModel, with the ONNX nodes, if weights or membrane potentials do not fit the limits.
+    UnsupportedModel, with the ONNX nodes, if weights do not fit the limits, ExceededLimits if
+    membrane potentials or inputs do not.
     """
     ratios = ratios_of(real, sources, code, limits.weight)
     slope = _slope(ratios, real, limits, group, code.t_max)
@@ -176,7 +195,7 @@ def integer_layer_of(
         best = best_slopes(ratios, lower, _ALIKE) if common else best_slopes(ratios, lower)
         slope = np.where(lower < slope, best, slope)
         steepest = lower if common else slope
-    raise UnsupportedModel(
+    raise ExceededLimits(
         Diagnostic(
             "the membrane potentials, or the inputs of one step, exceed the limits of the target",
             group.origin,
