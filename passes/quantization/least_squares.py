@@ -20,10 +20,10 @@ from .gram import Gradient, Gram
 _BLOCK = 64
 
 
-def conjugate_gradients(gram: Gram, product: Array, start: Array, free: Array, steps: int) -> Array:
-    """Minimise over real ``w - w0``, from a start, by preconditioned conjugate gradients."""
+def conjugate_gradients(gram: Gram, product: Array, free: Array, steps: int) -> Array:
+    """Minimise over real ``w - w0``, from zero, by preconditioned conjugate gradients."""
     over = 1 / np.maximum(gram.diagonal, 1e-20)[:, None]
-    found, residual = start, (product - gram.times(start)) * free
+    found, residual = np.zeros_like(product), product * free
     direction = scaled = residual * over
     size = (residual * scaled).sum(axis=2, keepdims=True)
     for _ in range(steps):
@@ -31,7 +31,7 @@ def conjugate_gradients(gram: Gram, product: Array, start: Array, free: Array, s
         image *= free
         bend = (direction * image).sum(axis=2, keepdims=True)
         pace = size / np.maximum(bend, 1e-30)
-        found = found + pace * direction
+        found += pace * direction
         image *= pace
         residual -= image
         scaled, last = residual * over, size

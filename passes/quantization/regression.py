@@ -75,8 +75,9 @@ class LayerRegression:
 
     def better(self, found: WeightUpdate, gram: Gram, free: Array) -> WeightUpdate:
         """One step: least squares, with the clipped residuals of the last solution ignored."""
-        product = self.product(self.missing(found.sums, found.bias) + found.sums)
-        moved = conjugate_gradients(gram, product, found.moved, free, _STEPS)
+        product = self.product(self.missing(found.sums, found.bias))
+        product -= gram.ridge[:, None, None] * found.moved
+        moved = found.moved + conjugate_gradients(gram, product, free, _STEPS)
         sums = self.sums(moved)
         return WeightUpdate(moved, sums, self.level(sums, found.bias))
 
