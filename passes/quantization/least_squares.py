@@ -77,7 +77,7 @@ def _best(gram: Array, gradient: Array, weights: Array, unit: Array, limit: Arra
     Inside, arrays are ``inputs x groups x outputs``, so that a step reads and writes rows.
     """
     slope, found, unit, limit = (
-        np.ascontiguousarray(array.transpose(2, 0, 1)) for array in (gradient, weights, unit, limit)
+        np.array(array.transpose(2, 0, 1), order="C") for array in (gradient, weights, unit, limit)
     )
     gram = np.ascontiguousarray(gram.transpose(1, 2, 0)[..., None])
     curve = np.maximum(gram[range(len(gram)), range(len(gram))], 1e-20) * unit

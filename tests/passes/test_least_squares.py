@@ -12,10 +12,10 @@ from qcompiler.passes.quantization.least_squares import conjugate_gradients, coo
 WIDE, TALL = 40, 400  # rows: fewer than half the inputs, and more
 
 
-def problem(seed: int, rows: int) -> tuple[Gram, Array, Array]:
+def problem(seed: int, rows: int, outputs: int = 7) -> tuple[Gram, Array, Array]:
     rng = np.random.default_rng(seed)
     inputs = rng.standard_normal((1, rows, 90)) @ rng.standard_normal((90, 90)) / 9
-    weights = rng.standard_normal((1, 7, 90))
+    weights = rng.standard_normal((1, outputs, 90))
     free = rng.random(weights.shape) < 0.7
     return Gram.of(inputs).with_ridge(0.01), weights * free, free
 
@@ -62,15 +62,17 @@ def test_rounding_with_feedback_beats_the_nearest_integers(rows: int) -> None:
     assert loss(found) < 0.7 * loss(nearest)
 
 
-def test_coordinate_descent_follows_the_gradient() -> None:
+@pytest.mark.parametrize("outputs", [1, 7])
+@pytest.mark.parametrize("rows", [WIDE, TALL])
+def test_coordinate_descent_follows_the_gradient(rows: int, outputs: int) -> None:
     """As if the gradient were computed anew for every input."""
-    gram, weights, free = problem(4, WIDE)
+    gram, weights, free = problem(4, rows, outputs)
     unit, limit = np.full_like(weights, 0.5), np.full_like(weights, 3) * free
     start = np.rint(weights / unit).clip(-limit, limit)
     product, known = gram.times(0.1 * weights), start.copy()
-    for at in range(90):
+    for at in [*range(90)] * 2:
         slope = (gram.times(known * unit - weights) - product)[..., at]
         step = slope / (gram.diagonal[:, at, None] * unit[..., at])
         known[..., at] = np.rint(known[..., at] - step).clip(-limit[..., at], limit[..., at])
-    found = coordinate_descent(gram, product, weights, start, unit, limit, 1)
+    found = coordinate_descent(gram, product, weights, start, unit, limit, 2)
     np.testing.assert_array_equal(found, known)
