@@ -29,7 +29,7 @@ class Trace:
 
     def __init__(self, graph: Graph, data: Images, precise: bool = False) -> None:
         self._graph = graph
-        self._precise = PreciseSums() if precise else None
+        self._precise = PreciseSums(graph) if precise else None
         self._real = {
             value.name: array.astype(np.float32)
             for value, array in zip(graph.inputs, data, strict=True)
