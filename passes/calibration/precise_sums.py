@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
+from functools import reduce
 
 import numpy as np
 
@@ -49,7 +50,8 @@ class PreciseSums:
                 yield some, known[some]
                 continue
             parts = [source[some].astype(np.float64) for source in sources]
-            sums = sum(_mapped(b, x) for b, x in zip(group.branches, parts, strict=True))
+            mapped = (_mapped(b, x) for b, x in zip(group.branches, parts, strict=True))
+            sums = reduce(np.add, mapped)
             if kept is not None:
                 kept[some] = sums
             yield some, sums

@@ -30,11 +30,12 @@ class Gram:
         groups, rows, inputs = seen.shape
         if 2 * rows < inputs:
             return cls(seen, None, np.zeros(groups))
-        known = last.seen.shape[1] if last and last.whole is not None else 0
-        others = seen[:, : rows - known]
-        whole = others.transpose(0, 2, 1) @ others
-        if last and known:
-            whole += known * last.whole
+        others = seen
+        if last and last.whole is not None:
+            others = seen[:, : rows - last.seen.shape[1]]
+        whole: Array = others.transpose(0, 2, 1) @ others
+        if last and last.whole is not None:
+            whole += last.seen.shape[1] * last.whole
         whole /= rows
         return cls(seen, whole, np.zeros(groups))
 
@@ -88,6 +89,7 @@ class Gradient:
     def at(self, inputs: slice) -> Array:
         """The gradient of some inputs."""
         gram = self._gram
+        found: Array
         if self._sums is not None:
             found = self._sums @ gram.seen[:, :, inputs]
         else:

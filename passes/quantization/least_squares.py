@@ -23,7 +23,8 @@ _BLOCK = 64
 def conjugate_gradients(gram: Gram, product: Array, free: Array, steps: int) -> Array:
     """Minimise over real ``w - w0``, from zero, by preconditioned conjugate gradients."""
     over = 1 / np.maximum(gram.diagonal, 1e-20)[:, None]
-    found, residual = np.zeros_like(product), product * free
+    found: Array = np.zeros_like(product)
+    residual: Array = product * free
     direction = scaled = residual * over
     size = (residual * scaled).sum(axis=2, keepdims=True)
     for _ in range(steps):
