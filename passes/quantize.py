@@ -61,6 +61,7 @@ from qcompiler.passes.quantization.integer_layer import (
     integer_layer_of,
 )
 from qcompiler.passes.quantization.layer_fit import fit_layer
+from qcompiler.passes.quantization.layer_inputs import SharedInputs
 from qcompiler.passes.quantization.levels import coded_inputs, levels_of, times_of
 from qcompiler.passes.quantization.membrane_limits import Limits
 from qcompiler.passes.quantization.real_layer import constants_of, real_layer_of
@@ -134,6 +135,7 @@ class _Quantizer:
         self.faults: list[Diagnostic] = []
         self.trace: Trace | None = None
         self.levels: CalibrationLevels | None = None
+        self.shared = SharedInputs()
         if data := _data(graph, options):
             self.levels = CalibrationLevels(graph, data)
             self.trace = Trace(graph, data, precise=True) if options.effort else None
@@ -298,7 +300,7 @@ class _Quantizer:
         if self.trace is None or self.levels is None:
             return integer_layer_of(group, real, codes, code, limits, observe=observe)
         before = self.trace.before_clip(group)
-        fit = fit_layer(group, real, codes, code, self.levels.of(group), before)
+        fit = fit_layer(group, real, codes, code, self.levels.of(group), before, self.shared)
         if fit is None:
             found = integer_layer_of(group, real, codes, code, limits, observe=observe)
         else:

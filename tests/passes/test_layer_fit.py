@@ -13,7 +13,7 @@ import qcompiler
 from qcompiler.ir import Builder, Constant, DataError, Graph, PipelineError, Tensor, evaluate, show
 from qcompiler.ir.ann import Clip, Conv, Dense
 from qcompiler.ir.kernels import Array, convolve
-from qcompiler.ir.snn import Convolve
+from qcompiler.ir.snn import Connect, Convolve
 from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.spiking.integer_network import layers, weight_of
 from qcompiler.passes.calibration.trace import Trace, images_for
@@ -21,9 +21,10 @@ from qcompiler.passes.equalize import relative_scales, scale_channels
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.layer_fit import fit_layer
-from qcompiler.passes.quantization.least_squares import conjugate_gradients, coordinate_descent
-from qcompiler.passes.quantization.real_layer import RealLayer, real_layer_of
+from qcompiler.passes.quantization.layer_inputs import SharedInputs
+from qcompiler.passes.quantization.real_layer import LinearSynapse, RealLayer, real_layer_of
 from qcompiler.passes.quantization.regression import LayerRegression
+from qcompiler.passes.quantization.samples import sample_positions
 from tests.support.onnx_models import model, run_onnx
 from tests.support.random_networks import PHASES, compiled, random_batch, random_network
 
@@ -165,7 +166,7 @@ def test_a_fitted_layer_is_closer_to_the_real_one() -> None:
     assert isinstance(group.result.type, Tensor) and group.result.type.range is not None
     behind = code_of(group.result.type.shape, 4, group.result.type.range)
     before, real = trace.before_clip(group), real_layer_of(group, [(code,)])
-    fit = fit_layer(group, real, (code,), behind, [levels], before)
+    fit = fit_layer(group, real, (code,), behind, [levels], before, SharedInputs())
     assert fit is not None
 
     def missed(layer: RealLayer) -> float:
@@ -186,36 +187,14 @@ def test_what_levels_cut_off_is_not_missing() -> None:
     np.testing.assert_array_equal(missing[:, 0], [0, -0.25, -2, 0.25, 0, 0.5, 2])
 
 
-def problem(seed: int) -> tuple[Array, Array, Array]:
-    rng = np.random.default_rng(seed)
-    inputs = rng.standard_normal((400, 90)) @ rng.standard_normal((90, 90)) / 9
-    gram = (inputs.T @ inputs / 400)[None].astype(np.float32)
-    weights = rng.standard_normal((1, 7, 90)).astype(np.float32)
-    free = rng.random(weights.shape) < 0.7
-    return gram + 0.01 * np.eye(90, dtype=np.float32), weights * free, free
-
-
-def test_conjugate_gradients_solve_least_squares() -> None:
-    gram, weights, free = problem(0)
-    product = weights @ gram
-    found = conjugate_gradients(gram, product, np.zeros_like(weights), free, 200)
-    np.testing.assert_allclose(found, weights, atol=1e-2)
-    assert not found[~free].any()
-
-
-def test_rounding_with_feedback_beats_the_nearest_integers() -> None:
-    gram, weights, free = problem(1)
-    unit, limit = np.full_like(weights, 0.5), np.full_like(weights, 3) * free
-    nearest = np.rint(weights / unit).clip(-limit, limit)
-
-    def loss(integers: Array) -> float:
-        apart: Array = integers * unit - weights
-        return float((apart @ gram * apart).sum())
-
-    gradient = (nearest * unit - weights) @ gram
-    found = coordinate_descent(gram, gradient, nearest, unit, limit, 4)
-    assert np.array_equal(found, np.rint(found)) and (np.abs(found) <= limit).all()
-    assert loss(found) < 0.7 * loss(nearest)
+def test_layers_with_the_same_inputs_share_them() -> None:
+    rng, code = np.random.default_rng(0), code_of((6,), 4, (0.0, 1.0))
+    levels = [rng.integers(0, 4, (50, 6)) for _ in range(2)]
+    layers = [LinearSynapse(Connect(), rng.random((n, 6)), np.zeros(1)) for n in (3, 5)]
+    places, shared = sample_positions((1,), 50, 6, 100), SharedInputs()
+    first = shared.of(layers[:1], [(levels[0], code)], places)
+    assert shared.of(layers[1:], [(levels[0], code)], places) is first
+    assert shared.of(layers[1:], [(levels[1], code)], places) is not first
 
 
 def test_images_are_as_many_as_work_and_memory_allow() -> None:
