@@ -67,4 +67,5 @@ class _Numbers:
 def _computes_number(node: Node) -> bool:
     """Whether this is an operation on numbers, other than a view."""
     type_ = node.result.type
-    return isinstance(type_, Tensor) and type_.layout == Tensor(()) and not isinstance(node.op, View)
+    number = isinstance(type_, Tensor) and type_.layout == Tensor(())
+    return number and not isinstance(node.op, View)

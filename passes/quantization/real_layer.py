@@ -60,7 +60,7 @@ def real_layer_of(group: FusionGroup, sources: Sequence[Sequence[Spikes]]) -> Re
 def _times(branch: LinearSynapse, scale: Array) -> LinearSynapse:
     """Fold a gain per channel into the weights of a branch."""
     weight = branch.weight
-    return branch._replace(weight=weight * scale.reshape(*scale.shape[:1], *(1,) * (weight.ndim - 1)))
+    return branch._replace(weight=weight * scale.reshape(-1, *(1,) * (weight.ndim - 1)))
 
 
 def _linear(branch: Branch, source: Spikes, rank: int) -> LinearSynapse:

@@ -168,7 +168,7 @@ def test_a_product_takes_about_as_many_neurons_as_is_said() -> None:
 def test_segments_that_are_too_few() -> None:
     graph = parse(FUNCTION, {})
     ranged = Pipeline.parse("normalize{low=-8 high=8}").run(graph)
-    (far,) = LowerActivations(activation_error=1e-6).fits(ranged)
+    (far,) = LowerActivations(activation_error=1e-6, weight_bits=16).fits(ranged)
     (near,) = LowerActivations(activation_error=1e-2).fits(ranged)
     assert far.misses
     assert far.segments == 64
