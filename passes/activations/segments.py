@@ -21,6 +21,7 @@ MOST_SEGMENTS = 64
 _EVEN = 1e-3  # share of the knots' density that is the same everywhere
 _FLAT = 1e-6  # slopes below this share of the steepest are none
 _ALIKE = 1.01  # errors that count as equal
+_PATIENCE = 8  # more segments without a smaller error
 _ROUNDS = 50  # until the density keeps segments from being too narrow
 
 
@@ -58,7 +59,8 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
     tried: list[PiecewiseLinear] = []
     for count in range(1, most + 1):
         tried.append(_best(_knots(x, density, count, narrowest), x, y))
-        if tried[-1].error <= bound:
+        stuck = min(one.error for one in tried[-_PATIENCE:]) > min(one.error for one in tried)
+        if tried[-1].error <= bound or (narrowest and stuck):
             break
     enough = max(bound, _ALIKE * min(one.error for one in tried))
     return next(one for one in tried if one.error <= enough)

@@ -104,6 +104,8 @@ def test_operators_between_layers(part: int) -> None:
         except _DATA:
             continue
         except Exception as error:
-            failures.append(f"{name} for {target}, effort {effort}: {type(error).__name__}: {error}")
+            failures.append(
+                f"{name} for {target}, effort {effort}: {type(error).__name__}: {error}"
+            )
     assert not failures, "\n".join(failures)
     assert compiled >= 0

@@ -67,8 +67,6 @@ def behind_layers(graph: Graph, sizes: list[float]) -> Graph:
 def before_layers(graph: Graph) -> Graph:
     """The network with two dense layers behind each output."""
     layers = _Layers("behind", np.random.default_rng(6))
-    outputs = tuple(
-        layers.dense(layers.relu(value, _HIDDEN), _OUTPUTS) for value in graph.outputs
-    )
+    outputs = tuple(layers.dense(layers.relu(value, _HIDDEN), _OUTPUTS) for value in graph.outputs)
     nodes = (*graph.nodes, *layers.nodes)
     return replace(graph, nodes=nodes, outputs=outputs)
