@@ -67,7 +67,7 @@ class ActivationFit(NamedTuple):
         """Why there are not more segments."""
         if self.segments == MOST_SEGMENTS:
             return "this is the largest number of segments"
-        return "weights, of --weight-bits, hold no steeper segments"
+        return "steeper ones need more --weight-bits"
 
 
 def product_neurons(t_max: int) -> int:
