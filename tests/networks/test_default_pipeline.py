@@ -165,6 +165,7 @@ def test_network(name: str, target: str, effort: int) -> None:
     program = qcompiler.compile(
         proto, target=target, calibration=batch, effort=effort, t_max=64, allow_products=True
     )
+    assert program.report().neurons
     found, (wanted,) = np.asarray(program.run(batch)), run_onnx(proto, {"x": batch})
     assert found.shape == wanted.shape
     missed = np.square(found - wanted).sum() / np.square(wanted - wanted.mean()).sum()
