@@ -9,8 +9,11 @@ import onnx
 import pytest
 
 import qcompiler
+from qcompiler.frontend.import_model import import_model
+from qcompiler.ir import UnsupportedModel
 from tests.support.onnx_models import ints, model, run_onnx
 from tests.support.spiking import same_spikes
+from tests.support.surrounded import before_layers
 
 _LAYER = "c = Conv<pads=[1,1,1,1]>(x, w) h = Relu(c) "
 _DENSE = _LAYER + "f = Flatten(h) z = Gemm(f, v) "
@@ -77,3 +80,15 @@ def test_searched(name: str) -> None:
     (wanted,) = run_onnx(proto, {"x": batch})
     assert np.shape(program.run(batch)) == wanted.shape
     assert program.manifest["search"]
+
+
+@pytest.mark.parametrize("name", ["one class", "some classes", "heads joined behind"])
+def test_layers_behind_are_refused(name: str) -> None:
+    """Importing refuses them already, but graphs can come from elsewhere."""
+    proto, batch = network(name)
+    graph = before_layers(import_model(proto).graph)
+    for effort in (0, 1):
+        with pytest.raises(UnsupportedModel, match="behind softmax"):
+            qcompiler.compile(graph, target="reference", calibration=batch, effort=effort)
+    with pytest.raises(UnsupportedModel, match="behind softmax"):
+        qcompiler.compile(graph, target="reference")
