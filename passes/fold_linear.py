@@ -29,6 +29,7 @@ from qcompiler.passes.folding.neighbours import (
 from qcompiler.passes.folding.padding import margin_rules
 from qcompiler.passes.folding.pooling import pool_into_conv, pool_into_dense
 from qcompiler.passes.folding.resize import resize_into_conv
+from qcompiler.passes.folding.scalars import with_axes
 from qcompiler.passes.folding.sums import sum_rules
 from qcompiler.passes.folding.views import view_rules
 
@@ -50,7 +51,7 @@ class FoldLinear(Pass):
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
         rules = (*moves, *folds, pool_into_conv, pool_into_dense, *_BRANCHES)
         graph = rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
-        return rewrite(rewrite(graph, resize_into_conv), *rules)
+        return with_axes(rewrite(rewrite(graph, resize_into_conv), *rules))
 
 
 def _affine_behind_pool(node: Node, graph: Graph) -> tuple[Node, ...] | None:

@@ -57,6 +57,7 @@ from qcompiler.passes.quantization.integer_layer import (
     IntegerLayer,
     Observe,
     check_levels,
+    check_weight_bits,
     code_of,
     integer_layer_of,
 )
@@ -105,8 +106,7 @@ class Quantize(Pass):
 
     def __post_init__(self) -> None:
         check_levels(self.t_max, output_t_max=self.output_t_max)
-        if not 2 <= self.weight_bits <= 16:
-            raise ValueError(f"weight_bits must be between 2 and 16, not {self.weight_bits}")
+        check_weight_bits(self.weight_bits)
         check_effort(self.effort)
         if self.even and self.weight_bits > 8:
             raise ValueError(f"even weights have at most 8 weight_bits, not {self.weight_bits}")

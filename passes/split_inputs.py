@@ -97,7 +97,7 @@ class SplitInputs(Pass):
 
 def most_output_levels(graph: Graph, t_max: int) -> int:
     """The largest default number of levels among the outputs."""
-    made = (logits(graph, value, Reshape) for value in graph.outputs)
+    made = (end for value in graph.outputs for end in logits(graph, value, Reshape))
     return max(output_levels(t_max, 0, value.type.shape) for value in made)
 
 

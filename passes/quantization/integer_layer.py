@@ -101,6 +101,12 @@ def check_levels(t_max: int, **ends: int) -> None:
             raise ValueError(f"{name} must be 0 or between 2 and {_MOST_AT_ENDS}, not {levels}")
 
 
+def check_weight_bits(bits: int) -> None:
+    """Raise ValueError unless integer weights of this many bits are supported."""
+    if not 2 <= bits <= 16:
+        raise ValueError(f"weight_bits must be between 2 and 16, not {bits}")
+
+
 def output_levels(t_max: int, chosen: int, shape: tuple[int, ...]) -> int:
     """Levels of an output: ``chosen``, or if 0 the default.
 

@@ -16,7 +16,8 @@ from .real_layer import LinearSynapse, RealLayer
 _SHARES = np.linspace(0.99, 0.6, 40)
 _SAMPLE = 512
 _BLOCK = 1 << 15
-_MOST_PARTS, _FEW_SYNAPSES = 8, 4
+MOST_PARTS = 8  # parallel synapses per weight
+_FEW_SYNAPSES = 4
 
 
 class ScaledWeights:
@@ -43,7 +44,7 @@ class ScaledWeights:
     def split(self, limit: float) -> None:
         """Raise ``parts`` until no weight exceeds the limit at slope 1, if possible."""
         needed = int(np.ceil(self.largest.max() / (limit + 0.5)))
-        if needed <= _MOST_PARTS:
+        if needed <= MOST_PARTS:
             self.parts = max(self.parts, needed)
 
     def sample(self, outputs: int) -> Array:
@@ -110,7 +111,7 @@ def _most_parts(fan: float, room: float) -> int:
     A branch of small fan-in may use several, so that the others keep their weight bits. Its fan-in
     then stays below that of the branch with the largest.
     """
-    return int(np.clip(room // max(fan, 1), 1, _MOST_PARTS))
+    return int(np.clip(room // max(fan, 1), 1, MOST_PARTS))
 
 
 def _blocks(array: Array) -> Iterator[Any]:

@@ -71,7 +71,8 @@ def noise_of(
     if len(found) > _MOST_VALUES:
         return found
     few = sample(data, int(max(_FEWEST, _WORK / size_of(graph)[0] / max(1, len(found)))))
-    for output in dict.fromkeys(logits(graph, value, Reshape) for value in graph.outputs):
+    ends = (end for value in graph.outputs for end in logits(graph, value, Reshape))
+    for output in dict.fromkeys(ends):
         cut = drop_dead(replace(graph, outputs=(output,), output_names=()))
         values = (*cut.inputs, *(node.result for node in cut.nodes))
         read = [value for value in values if value.name in found and value != output]

@@ -142,9 +142,7 @@ def _clock_synapses(graph: Graph, node: Node, group: netlist.Population) -> list
     rank = len(group.shape)
     full = [expand_to_rank(weight, rank) for weight in lines.values()]
     spread = np.broadcast_shapes((1,) * rank, *(weight.shape for weight in full))
-    weights = np.zeros((len(full), *spread), np.int32)
-    for line, weight in zip(weights, full, strict=True):
-        line[...] = weight
+    weights = np.stack([np.broadcast_to(weight, spread) for weight in full]).astype(np.int32)
     return [Synapses(CLOCK, group.name, "clock", weights, ticks=tuple(lines))]
 
 
