@@ -114,7 +114,9 @@ def compile(
         options["calibration"] = given.arrays
     steps = pipeline(target, passes, options)
     if budget is not None:
-        known = given.labels if labels is None else data.labels_of(labels, len(given))
+        known = given.labels
+        if labels is not None:
+            known = data.labels_of(labels, len(given), inputs_of(graph))
         if budget.kind == "drop" and known is None:
             message = "max-drop needs labels of the calibration data: give --labels"
             raise DataError(message)
