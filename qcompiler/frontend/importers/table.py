@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TypeAlias
 
 from qcompiler.frontend.importers.elementwise.activations import arg_max, clip, neg, relu, softmax
@@ -44,7 +43,6 @@ from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_wh
 from qcompiler.frontend.importers.views.passthrough import cast, cast_like, dropout, identity, pad
 from qcompiler.frontend.importers.views.reshape import (
     flatten,
-    mixes_batch,
     reshape,
     squeeze,
     unsqueeze,
@@ -190,21 +188,33 @@ _ELEMENTWISE_LAYERS = [
 
 ELEMENTWISE = frozenset({*FUNCTIONS, *_ELEMENTWISE_LAYERS, "Dropout", "Identity"})
 
-# How what is read is rearranged if its batch axis does not stand first.
-_BATCH_AXIS_ADAPTERS: Mapping[str, Callable[[Importer, NodeContext], batch_axis.Results]] = {
+# How a node is read if the batch axis of its inputs does not stand first.
+_ADAPTERS: Mapping[str, batch_axis.Adapter] = {
     **dict.fromkeys(FUNCTIONS, batch_axis.elementwise),
     **dict.fromkeys(_ELEMENTWISE_LAYERS, batch_axis.elementwise),
     **dict.fromkeys(
-        (name for name, found in VIEWS.items() if found is rearrange), batch_axis.same_batch_axis
+        (name for name, found in IMPORTERS.items() if found in (rearrange, scatter_or_where)),
+        batch_axis.same_batch_axis,
     ),
+    "ArgMax": batch_axis.arg_max,
+    "AveragePool": batch_axis.side_by_side,
+    "BatchNormalization": batch_axis.side_by_side,
     "Concat": batch_axis.concat,
+    "Conv": batch_axis.side_by_side,
+    "ConvTranspose": batch_axis.side_by_side,
     "Dropout": batch_axis.same_batch_axis,
     "Flatten": batch_axis.any_batch_axis,
     "GRU": batch_axis.any_batch_axis,
     "Gather": batch_axis.gather,
+    "Gemm": batch_axis.gemm,
+    "GlobalAveragePool": batch_axis.side_by_side,
+    "GlobalMaxPool": batch_axis.side_by_side,
     "Identity": batch_axis.same_batch_axis,
     "LSTM": batch_axis.any_batch_axis,
+    "LogSoftmax": batch_axis.softmax,
     "MatMul": batch_axis.matmul,
+    "MaxPool": batch_axis.side_by_side,
+    "Pad": batch_axis.pad,
     "RNN": batch_axis.any_batch_axis,
     "ReduceMax": batch_axis.reduce,
     "ReduceMean": batch_axis.reduce,
@@ -212,6 +222,7 @@ _BATCH_AXIS_ADAPTERS: Mapping[str, Callable[[Importer, NodeContext], batch_axis.
     "ReduceSum": batch_axis.reduce,
     "Reshape": batch_axis.any_batch_axis,
     "Slice": batch_axis.slice_,
+    "Softmax": batch_axis.softmax,
     "Split": batch_axis.split,
     "Squeeze": batch_axis.any_batch_axis,
     "Transpose": batch_axis.any_batch_axis,
@@ -219,16 +230,7 @@ _BATCH_AXIS_ADAPTERS: Mapping[str, Callable[[Importer, NodeContext], batch_axis.
 }
 
 
-def importer(op_type: str, node: NodeContext) -> Importer:
-    """The importer of an operator, wherever the batch axis of its inputs stands."""
-    found = IMPORTERS[op_type]
-    values = [item for item in node.inputs if isinstance(item, Value)]
-    elsewhere = any(map(node.position, values))
-    wrapper = _BATCH_AXIS_ADAPTERS.get(op_type, _mixes)
-    if wrapper is batch_axis.elementwise:
-        elsewhere = elsewhere or batch_axis.constant_adds_axes(node)
-    return partial(wrapper, found) if elsewhere else found
-
-
-def _mixes(inner: Importer, node: NodeContext) -> Value:
-    raise mixes_batch(node)
+def imported(op_type: str, node: NodeContext) -> batch_axis.Results:
+    """The results of a node, wherever the batch axis of its inputs stands."""
+    adapter = _ADAPTERS.get(op_type, batch_axis.batch_first)
+    return batch_axis.import_with(adapter, IMPORTERS[op_type], node)

@@ -1,0 +1,136 @@
+"""The axes of a model's inputs: their lengths, and which of them is the batch's.
+
+A model says neither. If an axis is open, it takes any number of samples along it. If all are fixed,
+the inputs hold a batch of some size, or they are one sample, with an axis of length 1 or without
+any axis of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from qcompiler.frontend.model.node_context import Refused, Shape
+from qcompiler.frontend.model.placement import FIRST, WHOLE, Placement
+from qcompiler.ir import InvalidModel
+
+Axes: TypeAlias = "tuple[int | str, ...]"  # lengths, and names of those that are open
+_UNKNOWN = "?"
+_VECTORS = "export the model with a batch axis in front: [1, n] or [N, n] in place of [n]"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A size of the batch, None if it is open, and where each input has its axis."""
+
+    batch: int | None
+    places: dict[str, Placement]
+
+
+def with_shapes(
+    found: dict[str, Axes], given: Mapping[str, Sequence[int | str]]
+) -> dict[str, Axes]:
+    """The axes of inputs, some of them stated by the user; InvalidModel if that does not fit."""
+    for name, axes in given.items():
+        if name not in found:
+            known = ", ".join(found)
+            raise InvalidModel(f'the model has no input "{name}": its inputs are {known}')
+        old = found[name] or ("?",) * len(axes)
+        fits = len(axes) == len(old) and all(
+            isinstance(n, str) or n == new for n, new in zip(old, axes, strict=True)
+        )
+        if not fits:
+            raise InvalidModel(
+                f'input "{name}" has the shape {written(old)}: {written(tuple(axes))} does not fit'
+            )
+    return {**found, **{name: tuple(axes) for name, axes in given.items()}}
+
+
+def written(axes: Axes) -> str:
+    """As in ``[N, 3, 8, 8]``."""
+    return f"[{', '.join(map(str, axes))}]"
+
+
+def fixing(name: str, axes: Axes, batch: int | None) -> str:
+    """How to fix the open axes of an input; that of the batch may stay open."""
+    if len(axes) == 1:
+        return (
+            f"fix it if it is the size of a sample, --input-shape {name}=.., or export the model "
+            "with a batch axis: [N, 1]"
+        )
+    kept = [str(n) if at == batch or isinstance(n, int) else ".." for at, n in enumerate(axes)]
+    return f"state their lengths in place of the dots: --input-shape {name}={','.join(kept)}"
+
+
+def sample_shape(name: str, axes: Axes, place: Placement) -> Shape:
+    """The shape of one sample of an input; Refused if it is not fixed."""
+    at = place.at
+    sample = axes if at is None else axes[:at] + axes[at + 1 :]
+    shape = tuple(n for n in sample if isinstance(n, int))
+    if len(shape) < len(sample):
+        raise Refused(
+            f'input "{name}" has the shape {written(axes)}, which has variable dimensions',
+            fixing(name, axes, at),
+        )
+    return shape
+
+
+def readings(inputs: Mapping[str, Axes], stated: Sequence[str] = ()) -> list[Reading]:
+    """The ways to read the inputs of a model, the likeliest first.
+
+    ``stated`` names inputs whose axes the user states: what is open there is the batch's. Raises
+    Refused if no way is consistent.
+    """
+    open_ = {name: axes for name, axes in inputs.items() if not _is_fixed(axes)}
+    fixed = {name: axes for name, axes in inputs.items() if _is_fixed(axes)}
+    vectors = [name for name, axes in inputs.items() if len(axes) == 1]
+    if vectors and open_ and len(vectors) < len(inputs):
+        raise Refused("some inputs have a batch axis, others do not", _VECTORS)
+    whole = Reading(1, dict.fromkeys(inputs, WHOLE))
+    if vectors:
+        return [whole if open_ else _single(inputs)]
+    places = _open_places(open_, stated)
+    if not fixed:
+        return [Reading(None, places)]
+    sizes = list(dict.fromkeys(axes[0] for axes in fixed.values()))
+    common = [n for n in sizes if all(n in axes[:2] for axes in fixed.values())]
+    found = []
+    for size in common[:1]:
+        assert isinstance(size, int)
+        known = {name: Placement(axes.index(size)) for name, axes in fixed.items()}
+        found.append(Reading(size, places | known))
+    if not open_ and common[:1] != [1]:
+        found.append(whole)
+    if not found:
+        raise Refused(f"inputs have different batch sizes {sorted(map(int, sizes))}")
+    return found
+
+
+def _is_fixed(axes: Axes) -> bool:
+    return all(isinstance(length, int) for length in axes)
+
+
+def _single(inputs: Mapping[str, Axes]) -> Reading:
+    """A batch of one, of which some inputs have an axis in front."""
+    places = {name: FIRST if axes[0] == 1 < len(axes) else WHOLE for name, axes in inputs.items()}
+    return Reading(1, places)
+
+
+def _open_places(inputs: Mapping[str, Axes], stated: Sequence[str]) -> dict[str, Placement]:
+    """Which open axis is that of the batch: one that all inputs have, or the first."""
+    if not inputs:
+        return {}
+    names = [[n for n in axes if isinstance(n, str) and n != _UNKNOWN] for axes in inputs.values()]
+    shared = [n for n in names[0] if all(n in others for others in names[1:])] if names[1:] else []
+    firsts = [axes[0] for axes in inputs.values()]
+    shared.sort(key=lambda n: n not in firsts)
+    found = {}
+    for name, axes in inputs.items():
+        opened = [at for at, length in enumerate(axes) if isinstance(length, str)]
+        if shared:
+            at = axes.index(shared[0])
+        else:
+            at = 0 if axes[0] == 1 and name not in stated else opened[0]
+        found[name] = Placement(at)
+    return found
