@@ -6,10 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto
 
-from qcompiler.frontend.import_model import check_model, import_model
-from qcompiler.ir import InvalidModel, UnsupportedModel
 from tests.support.onnx_models import agrees_alone, agrees_in_place, ints, model
 
 Weights = dict[str, Any]
@@ -81,7 +78,8 @@ ALONE: dict[str, tuple[str, str, Weights]] = {
     ),
     "channels first of an unbatched image": (
         "float[8,8,3] x",
-        "t = Transpose<perm=[2,0,1]>(x) u = Unsqueeze(t, z) c = Conv(u, w) f = Reshape(c, m) y = Relu(f)",
+        """t = Transpose<perm=[2,0,1]>(x) u = Unsqueeze(t, z) c = Conv(u, w) f = Reshape(c, m)
+        y = Relu(f)""",
         {"w": (4, 3, 3, 3), "z": ints(0), "m": ints(-1)},
     ),
     "attention heads": (

@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from qcompiler.frontend.import_model import Preprocessing, check_model, import_model
-from qcompiler.ir import Tensor, UnsupportedModel, evaluate, verify
-from tests.support.onnx_models import agrees, batches, ints, model, run_onnx, run_reference
+from qcompiler.ir import Tensor, evaluate, verify
+from tests.support.onnx_models import agrees, batches, model, run_onnx, run_reference
 from tests.support.operator_cases import CASES, FLAT, IMAGE
 
 OPSETS = (7, 9, 11, 13, 18, 21)

@@ -188,7 +188,6 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     ),
     "reshape": (IMAGE, "y = Reshape(x, s)", 17, {"s": ints(8, -1)}, "mixes the batch axis", ""),
     "reshape fixed": (FLAT, "y = Reshape(x, s)", 17, {"s": ints(1, 6)}, "batch size", "-1"),
-    "flatten": (IMAGE, "y = Flatten<axis=0>(x)", 17, {}, 'output "y" is joined', "=1,.."),
     "transpose": (FLAT, "t = Transpose(x) y = Trilu(t)", 17, {}, "Trilu mixes the batch", ""),
     "mean": (FLAT, "y = ReduceMean(x)", 17, {}, "ReduceMean mixes the batch axis", ""),
     "reflect": (FLAT, 'y = Pad<mode="edge">(x, p)', 17, {"p": ints(1, 0, 0, 0)}, "batch", ""),
@@ -301,6 +300,11 @@ def test_opset_out_of_range(opset: int) -> None:
     (refused, node) = check_model(proto)
     assert (refused.kind, node.kind) == ("refused", "compiled")
     assert "version_converter" in (refused.help or "")
+
+
+def test_output_whose_batch_axis_is_joined_with_one_in_front() -> None:
+    with pytest.raises(UnsupportedModel, match='of output "y" is joined'):
+        import_model(model("float[4,N,5] x", "y = Reshape(x, s)", s=ints(-1, 5)))
 
 
 def test_output_that_is_constant() -> None:

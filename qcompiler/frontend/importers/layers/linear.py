@@ -6,8 +6,8 @@ from math import prod
 
 import numpy as np
 
-from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.importers.views.reshape import mixes_batch
+from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
