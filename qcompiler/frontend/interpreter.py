@@ -40,6 +40,7 @@ from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.placement import FIRST, Placement
 from qcompiler.frontend.model.refusals import DATA_PRODUCTS, FOLD_CONSTANTS, refusal
 from qcompiler.ir import Builder, Diagnostic, Graph, InvalidGraph, InvalidModel, Value
+from qcompiler.ir.view import Reshape
 
 from .model_graph import Entry, entries, live_nodes, names_read
 from .model_inputs import InputShapes, declare_inputs, opset_of
@@ -103,11 +104,20 @@ class ModelInterpreter:
                 self.report.refuse(name, "(output)", f'output "{name}" is a constant')
             if isinstance(item, Unknown) and not self.report.refusals:
                 self.report.refuse(name, "(output)", f'output "{name}" is not computed')
+            if isinstance(item, Value):
+                item = self.items[name] = self._batch_first(item)
             place = self.scope.placement(item) if isinstance(item, Value) else FIRST
             if place.joined_axes and place != Placement(0, inner=1):
                 reason = f'the batch axis of output "{name}" is joined with others'
                 help_ = "give it an axis of its own, or fix it at 1: --input-shape NAME=1,.."
                 self.report.refuse(name, "(output)", reason, help_)
+
+    def _batch_first(self, value: Value) -> Value:
+        """An output with its batch axis in front, if a batch of one lets an axis be called so."""
+        (full, *_) = self.scope.full_shapes(value)
+        if self.scope.placement(value) == FIRST or not self.scope.single or full[:1] != (1,):
+            return value
+        return self.scope.builder.add(Reshape(full[1:]), value, name=f"{value.name}.sample")
 
     def graph(self) -> Graph:
         """The graph, if nothing was refused."""

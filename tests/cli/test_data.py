@@ -88,6 +88,7 @@ def test_arrays_named_as_inputs_are_no_labels(tmp_path: Path) -> None:
     np.savez(path, labels=images(5, 4), y=np.arange(5))
     data = read(path, (("labels", (4,)),))
     assert data.arrays[0].shape == (5, 4)
+    assert data.labels is not None
     np.testing.assert_array_equal(data.labels, np.arange(5))
 
 

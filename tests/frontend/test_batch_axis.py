@@ -236,17 +236,19 @@ def test_open_batch(name: str) -> None:
 
 
 def test_states_of_gru_and_lstm() -> None:
+    gru_weights: Weights = {"w": (1, 9, 5), "r": (1, 9, 3), "b": (1, 18), "z": ints(0)}
     gru = model(
         "float[N,5] x, float[N,3] h",
         """u = Unsqueeze(x, z) g = Unsqueeze(h, z)
         o, e = GRU<hidden_size=3, linear_before_reset=1>(u, w, r, b, , g) y = Squeeze(e, z)""",
-        **{"w": (1, 9, 5), "r": (1, 9, 3), "b": (1, 18), "z": ints(0)},
+        **gru_weights,
     )
+    lstm_weights: Weights = {"w": (1, 12, 5), "r": (1, 12, 3)}
     lstm = model(
         "float[2,1,5] x, float[1,1,3] h, float[1,1,3] c",
         "o, y, e = LSTM<hidden_size=3>(x, w, r, , , h, c)",
         outputs="o y e",
-        **{"w": (1, 12, 5), "r": (1, 12, 3)},
+        **lstm_weights,
     )
     for proto in (gru, lstm):
         agrees_alone(proto, allow_products=True)

@@ -33,7 +33,8 @@ def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
     Takes the raw input of the program. Raises a CompileError if the model cannot be compiled.
     """
     before = Preprocessing(**manifest.get("preprocessing", {}))
-    found = import_model(model, before, allow_products=True).graph
+    shapes = manifest.get("input_shapes")
+    found = import_model(model, before, allow_products=True, input_shapes=shapes).graph
     return FoldLinear()(FoldBatchNorm()(found))
 
 

@@ -66,8 +66,8 @@ def reshaped_view(node: NodeContext, x: Value, shapes: Sequence[Shape]) -> Value
     place = node.placement(x)
     begin = 0 if place.at is None else place.at + place.outer
     before = prod(x.type.shape[:begin])
-    found = [_place(shapes, node.scope.probes, before, at) for at in range(len(shapes[0]))]
-    found = [one for one in found if one is not None]
+    places = (_place(shapes, node.scope.probes, before, at) for at in range(len(shapes[0])))
+    found = [one for one in places if one is not None]
     apart = [one for one in found if not one[0].joined_axes]
     if node.scope.single and not apart:
         one = shapes[0][:1] == (1,)
