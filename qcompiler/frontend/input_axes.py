@@ -76,11 +76,14 @@ def sample_shape(name: str, axes: Axes, place: Placement) -> Shape:
     return shape
 
 
-def readings(inputs: Mapping[str, Axes], stated: Sequence[str] = ()) -> list[Reading]:
+def readings(
+    inputs: Mapping[str, Axes], stated: Sequence[str], sequences: Sequence[str]
+) -> list[Reading]:
     """The ways to read the inputs of a model, the likeliest first.
 
-    ``stated`` names inputs whose axes the user states: what is open there is the batch's. Raises
-    Refused if no way is consistent.
+    ``stated`` names inputs whose axes the user states: what is open there is the batch's.
+    ``sequences`` names those that a recurrent cell reads with the batch axis second. Raises Refused
+    if no way is consistent.
     """
     open_ = {name: axes for name, axes in inputs.items() if not _is_fixed(axes)}
     fixed = {name: axes for name, axes in inputs.items() if _is_fixed(axes)}
@@ -90,15 +93,19 @@ def readings(inputs: Mapping[str, Axes], stated: Sequence[str] = ()) -> list[Rea
     whole = Reading(1, dict.fromkeys(inputs, WHOLE))
     if vectors:
         return [whole if open_ else _single(inputs)]
-    places = _open_places(open_, stated)
+    places = _open_places(open_, stated, sequences)
     if not fixed:
         return [Reading(None, places)]
-    sizes = list(dict.fromkeys(axes[0] for axes in fixed.values()))
+    firsts = {name: int(name in sequences and len(axes) > 1) for name, axes in fixed.items()}
+    sizes = list(dict.fromkeys(axes[firsts[name]] for name, axes in fixed.items()))
     common = [n for n in sizes if all(n in axes[:2] for axes in fixed.values())]
     found = []
     for size in common[:1]:
         assert isinstance(size, int)
-        known = {name: Placement(axes.index(size)) for name, axes in fixed.items()}
+        known = {
+            name: Placement(at if axes[at := firsts[name]] == size else axes.index(size))
+            for name, axes in fixed.items()
+        }
         found.append(Reading(size, places | known))
     if not open_ and common[:1] != [1]:
         found.append(whole)
@@ -117,7 +124,9 @@ def _single(inputs: Mapping[str, Axes]) -> Reading:
     return Reading(1, places)
 
 
-def _open_places(inputs: Mapping[str, Axes], stated: Sequence[str]) -> dict[str, Placement]:
+def _open_places(
+    inputs: Mapping[str, Axes], stated: Sequence[str], sequences: Sequence[str]
+) -> dict[str, Placement]:
     """Which open axis is that of the batch: one that all inputs have, or the first."""
     if not inputs:
         return {}
@@ -130,6 +139,8 @@ def _open_places(inputs: Mapping[str, Axes], stated: Sequence[str]) -> dict[str,
         opened = [at for at, length in enumerate(axes) if isinstance(length, str)]
         if shared:
             at = axes.index(shared[0])
+        elif name in sequences and 1 in opened:
+            at = 1
         else:
             at = 0 if axes[0] == 1 and name not in stated else opened[0]
         found[name] = Placement(at)

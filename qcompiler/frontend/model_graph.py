@@ -147,6 +147,17 @@ def input_axes(value: onnx.ValueInfoProto) -> Axes:
     return axes
 
 
+def sequences_of(graph: onnx.GraphProto) -> list[str]:
+    """Names of what recurrent cells read with the batch axis second: sequences, and states."""
+    return [
+        name
+        for node in graph.node
+        if node.op_type in ("RNN", "GRU", "LSTM")
+        and not any(a.name == "layout" and a.i for a in node.attribute)
+        for name in (*node.input[:1], *node.input[5:7])
+    ]
+
+
 def _length(dim: onnx.TensorShapeProto.Dimension) -> int | str:
     """Length of an axis, or what is written in its place."""
     fixed = dim.HasField("dim_value") and dim.dim_value >= 0

@@ -15,7 +15,7 @@ from qcompiler.frontend.model.placement import FIRST, Placement
 from qcompiler.ir import InvalidModel, Tensor, Value
 
 from .input_axes import Axes, Reading, readings, sample_shape, with_shapes
-from .model_graph import input_axes
+from .model_graph import input_axes, sequences_of
 from .node_report import NodeReport
 from .preprocessing import Preprocessing
 
@@ -63,7 +63,7 @@ def declare_inputs(
     names = [value.name for value in model.graph.input if value.name not in model.arrays]
     items: dict[str, AbstractValue] = dict.fromkeys(names, Unknown(data=True))
     axes = _axes(model, shapes, report)
-    ways = _readings(axes, shapes, report)
+    ways = _readings(axes, shapes, sequences_of(model.graph), report)
     reading = ways[min(shapes.attempt, len(ways) - 1)]
     if reading.batch is not None:
         scope.probes = (reading.batch,)
@@ -103,9 +103,11 @@ def _axes(model: Model, shapes: InputShapes, report: NodeReport) -> dict[str, Ax
     return found
 
 
-def _readings(axes: dict[str, Axes], shapes: InputShapes, report: NodeReport) -> list[Reading]:
+def _readings(
+    axes: dict[str, Axes], shapes: InputShapes, sequences: list[str], report: NodeReport
+) -> list[Reading]:
     try:
-        return readings(axes, tuple(shapes.stated))
+        return readings(axes, tuple(shapes.stated), sequences)
     except Refused as refused:
         _refuse(report, "", refused)
         return [Reading(None, dict.fromkeys(axes, FIRST))]

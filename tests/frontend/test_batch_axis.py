@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from qcompiler.frontend.import_model import import_model
+from qcompiler.ir import InvalidModel, UnsupportedModel
 from tests.support.onnx_models import agrees_alone, agrees_in_place, ints, model
 
 Weights = dict[str, Any]
@@ -252,3 +254,76 @@ def test_states_of_gru_and_lstm() -> None:
     )
     for proto in (gru, lstm):
         agrees_alone(proto, allow_products=True)
+
+
+# inputs, what is stated of them, and the shape of samples of the first
+STATED: dict[str, tuple[str, dict[str, tuple[int | str, ...]], tuple[int, ...]]] = {
+    "all": ("float[N,3,H,W] x", {"x": (1, 3, 4, 8)}, (3, 4, 8)),
+    "all but the batch": ("float[N,3,H,W] x", {"x": ("N", 3, 4, 8)}, (3, 4, 8)),
+    "axes of one name": ("float[N,3,?,?] x", {"x": ("?", 3, 4, 8)}, (3, 4, 8)),
+    "time": ("float[T,N,5] x", {"x": (4, "N", 5)}, (4, 5)),
+    "one time step": ("float[T,N,5] x", {"x": (1, "N", 5)}, (1, 5)),
+    "a batch of one behind": ("float[T,N,5] x", {"x": (4, 1, 5)}, (1, 5)),
+    "a vector": ("float[n] x", {"x": (7,)}, (7,)),
+    "one of two": ("float[N,T,5] x, float[N,5] v", {"x": ("N", 4, 5)}, (4, 5)),
+    "no shape": ("float[] x", {"x": ("N", 4)}, (4,)),
+}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_stated_axes(name: str) -> None:
+    inputs, stated, shape = STATED[name]
+    given = "v" if "v" in inputs else "x"
+    proto = model(inputs, f"y = Relu(x) z = Relu({given})", outputs="y z")
+    found = import_model(proto, input_shapes=stated)
+    assert found.graph.inputs[0].type.shape == shape
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({"x": (1, 4, 4, 8)}, r"\[N, 3, H, W\]: \[1, 4, 4, 8\] does not fit"),
+        ({"x": (1, 3, 4)}, "does not fit"),
+        ({"z": (1, 3, 4, 8)}, 'no input "z": its inputs are x'),
+    ],
+)
+def test_stated_axes_that_do_not_fit(stated: Any, message: str) -> None:
+    with pytest.raises(InvalidModel, match=message):
+        import_model(model("float[N,3,H,W] x", "y = Relu(x)"), input_shapes=stated)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "option"),
+    [
+        ("float[N,3,?,?] x", "x=N,3,..,.."),
+        ("float[1,3,H,W] x", "x=1,3,..,.."),
+        ("float[T,N,5] x, float[1,N,3] h", "x=..,N,5"),
+    ],
+)
+def test_the_option_that_is_offered(inputs: str, option: str) -> None:
+    body = "y = Relu(x)" if "h" not in inputs else "o, y = RNN<hidden_size=3>(x, w, r, , , h)"
+    weights: Weights = {"w": (1, 3, 5), "r": (1, 3, 3)} if "h" in inputs else {}
+    with pytest.raises(UnsupportedModel) as caught:
+        import_model(model(inputs, body, **weights))
+    (finding,) = caught.value.diagnostics
+    assert (finding.help or "").endswith(f"--input-shape {option}")
+    axes = option.partition("=")[2].replace("..", "4").split(",")
+    stated = {"x": tuple(int(n) if n.isdecimal() else n for n in axes)}
+    import_model(model(inputs, body, **weights), input_shapes=stated)
+
+
+def test_sequences_that_a_cell_reads_have_their_batch_second() -> None:
+    weights: Weights = {"w": (1, 3, 5), "r": (1, 3, 3)}
+    found = import_model(model("float[4,1,5] x", "o, y = RNN<hidden_size=3>(x, w, r)", **weights))
+    assert found.graph.inputs[0].type.shape == (4, 5)
+    proto = model("float[T,N,5] x", "o, y = RNN<hidden_size=3>(x, w, r)", **weights)
+    with pytest.raises(UnsupportedModel, match=r"--input-shape x=\.\.,N,5"):
+        import_model(proto)
+
+
+def test_a_cell_that_gets_the_batch_first_says_what_it_takes() -> None:
+    body = "a = Relu(x) o, y = RNN<hidden_size=3>(a, w, r)"
+    weights: Weights = {"w": (1, 3, 5), "r": (1, 3, 3)}
+    with pytest.raises(UnsupportedModel, match=r"\[T, N, F\]: --input-shape"):
+        import_model(model("float[T,1,5] x", body, **weights))
+    import_model(model("float[T,1,5] x", body, **weights), input_shapes={"x": (4, 1, 5)})
