@@ -13,8 +13,6 @@ from tests.support.onnx_models import agrees_alone, agrees_in_place, ints, model
 
 Weights = dict[str, Any]
 
-LINEAR: Weights = {"w1": (6, 5), "b1": (6,), "w2": (6, 3), "b2": (1,)}
-
 # inputs, nodes, weights: models of one sample without a batch axis, or with one that is 1
 ALONE: dict[str, tuple[str, str, Weights]] = {
     "matrices as PyTorch writes them": (
@@ -132,6 +130,17 @@ ALONE: dict[str, tuple[str, str, Weights]] = {
         "float[2,3] x, float[4,3] v",
         "c = Concat<axis=0>(x, v) y = Relu(c)",
         {},
+    ),
+    "frames up and down": (
+        "float[1,3,2,4,4] x",
+        """r = Reshape(x, s) u = Resize<mode="linear">(r, , k) d = ConvTranspose(u, w, b)
+        p = AveragePool<kernel_shape=[2,2]>(d) m = GlobalMaxPool(p) y = Squeeze(m)""",
+        {
+            "s": ints(3, 2, 4, 4),
+            "k": np.array([1, 1, 2, 2], np.float32),
+            "w": (2, 3, 2, 2),
+            "b": (3,),
+        },
     ),
     "padded frames": (
         "float[1,6,4] x",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
@@ -224,19 +225,32 @@ def gemm(importer: Importer, node: NodeContext) -> Results:
 
 def side_by_side(importer: Importer, node: NodeContext) -> Results:
     """What takes images, of which every sample holds several: they become channels of one."""
+    return _in_channels(importer, node, True)
+
+
+def resize(importer: Importer, node: NodeContext) -> Results:
+    """The same for a resize; by scales, for sizes state the number of channels."""
+    if node.item(3) is not None:
+        return batch_first(importer, node)
+    return _in_channels(importer, node, False)
+
+
+def _in_channels(importer: Importer, node: NodeContext, repeated: bool) -> Results:
+    """``repeated`` says whether the other operands have something for each channel."""
     x = node.activation()
     place, shape = node.placement(x), x.type.shape
     if _is_first(node, x) or place.at not in (0, None):
         return batch_first(importer, node)
     axes = 1 if place.at is None else place.joined_axes
-    count, channels = int(np.prod(shape[:axes])), shape[axes] if len(shape) > axes else 1
-    image = node.part("images", Reshape((count * channels, *shape[axes + 1 :])), x)
-    repeated = [_repeated(item, count) for item in node.inputs[1:]]
-    attributes = {**node.attributes, "group": node.integer("group", 1) * count}
+    if len(shape) <= axes:
+        raise InvalidNode(f"reads images of shape {shape[axes:]}")
+    count = prod(shape[:axes])
+    image = node.part("images", Reshape((count * shape[axes], *shape[axes + 1 :])), x)
+    others = [_repeated(i, count) if repeated else i for i in node.inputs[1:]]
     inner = replace(
         node,
-        inputs=(image, *repeated),
-        attributes=attributes,
+        inputs=(image, *others),
+        attributes={**node.attributes, "group": node.integer("group", 1) * count},
         outputs=(f"{node.output}.images", *node.outputs[1:]),
     )
     found = importer(inner)

@@ -221,12 +221,14 @@ _ADAPTERS: Mapping[str, batch_axis.Adapter] = {
     "ReduceMin": batch_axis.reduce,
     "ReduceSum": batch_axis.reduce,
     "Reshape": batch_axis.any_batch_axis,
+    "Resize": batch_axis.resize,
     "Slice": batch_axis.slice_,
     "Softmax": batch_axis.softmax,
     "Split": batch_axis.split,
     "Squeeze": batch_axis.any_batch_axis,
     "Transpose": batch_axis.any_batch_axis,
     "Unsqueeze": batch_axis.any_batch_axis,
+    "Upsample": batch_axis.resize,
 }
 
 
