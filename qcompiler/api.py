@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.program import Program
 from qcompiler.frontend.import_model import Imported, Preprocessing, import_model
+from qcompiler.frontend.input_axes import stated_axes
 from qcompiler.frontend.model.onnx_file import identity
 from qcompiler.search.pareto import Budget
 
@@ -44,7 +45,7 @@ def compile(
     reverse_input_channels: bool = False,
     allow_products: bool = False,
     activation_error: float = 0.0,
-    input_shapes: Mapping[str, Sequence[int | str]] | None = None,
+    input_shapes: Mapping[str, Sequence[int | str | None]] | None = None,
     progress: Callable[[float], None] | None = None,
     watch: Watcher | None = None,
     max_drop: float | None = None,
@@ -62,7 +63,7 @@ def compile(
       preprocessing that becomes part of the network: ``(x - mean) / scale`` per channel of the raw
       input.
     - ``input_shapes`` states the axes of inputs that the model leaves open, by input name: lengths,
-      and a name for the batch axis if it stays open, as in ``{"x": ("N", 3, 224, 224)}``.
+      and a name or None for the batch axis if it stays open, as in ``{"x": (None, 3, 224, 224)}``.
 
     Coding and accuracy:
 
@@ -147,7 +148,7 @@ def compile(
         **recorder.manifest,
     }
     if input_shapes:
-        manifest["input_shapes"] = {name: list(axes) for name, axes in input_shapes.items()}
+        manifest["input_shapes"] = {name: list(a) for name, a in stated_axes(input_shapes).items()}
     if imported.batch_axes:
         manifest["batch_axes"] = dict(imported.batch_axes)
     if found is not None:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from qcompiler.frontend.model.onnx_file import Source, read_model
 from qcompiler.ir import Diagnostic, Graph, InvalidModel, UnsupportedModel, drop_dead, raise_if_any
 
+from .input_axes import stated_axes
 from .interpreter import ModelInterpreter
 from .model_inputs import InputShapes
 from .node_report import NodeOutcome
@@ -21,7 +22,7 @@ from .preprocessing import Preprocessing
 
 __all__ = ["Imported", "NodeOutcome", "Preprocessing", "check_model", "import_model"]
 
-Shapes: TypeAlias = "Mapping[str, Sequence[int | str]]"
+Shapes: TypeAlias = "Mapping[str, Sequence[int | str | None]]"
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ def import_model(
 ) -> Imported:
     """Import an ONNX model: a path, the bytes of a file, or a protobuf message.
 
-    ``input_shapes`` states axes of inputs that the model leaves open: a length, or a name for the
-    batch axis. Raises UnsupportedModel with all nodes that are not supported, or InvalidModel if
-    the model is not intact.
+    ``input_shapes`` states axes of inputs that the model leaves open: a length, or a name or None
+    for the batch axis. Raises UnsupportedModel with all nodes that are not supported, or
+    InvalidModel if the model is not intact.
     """
     interpreter = _interpret(model, preprocessing, allow_products, input_shapes)
     raise_if_any(_findings(interpreter.report), UnsupportedModel)
@@ -77,9 +78,9 @@ def _interpret(
     """The model, its inputs read in the way that least of it is refused for."""
     best: ModelInterpreter | None = None
     failed: InvalidModel | None = None
-    ways, attempt = 1, 0
+    ways, attempt, stated = 1, 0, stated_axes(input_shapes or {})
     while attempt < ways and (best is None or best.report.refusals):
-        shapes = InputShapes(input_shapes or {}, attempt)
+        shapes = InputShapes(stated, attempt)
         try:
             interpreter = ModelInterpreter(
                 read_model(source), preprocessing or Preprocessing(), allow_products, shapes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import TypeAlias
 
 from qcompiler.frontend.model.node_context import Refused, Shape
@@ -17,7 +18,10 @@ from qcompiler.ir import InvalidModel
 
 Axes: TypeAlias = "tuple[int | str, ...]"  # lengths, and names of those that are open
 _UNKNOWN = "?"
-_VECTORS = "export the model with a batch axis in front: [1, n] or [N, n] in place of [n]"
+_VECTORS = (
+    "fix the batch at 1, with --input-shape NAME=1,.., or export the model with a batch axis in "
+    "front: [1, n] or [N, n] in place of [n]"
+)
 
 
 @dataclass(frozen=True)
@@ -28,23 +32,34 @@ class Reading:
     places: dict[str, Placement]
 
 
-def with_shapes(
-    found: dict[str, Axes], given: Mapping[str, Sequence[int | str]]
-) -> dict[str, Axes]:
+def stated_axes(given: Mapping[str, Sequence[int | str | None]]) -> dict[str, Axes]:
+    """Axes that the user states; None leaves one open. InvalidModel for what is no length."""
+    return {name: tuple(_stated(name, axis) for axis in axes) for name, axes in given.items()}
+
+
+def _stated(name: str, axis: int | str | None) -> int | str:
+    if axis is None or isinstance(axis, str):
+        return axis or "N"
+    try:
+        length = index(axis)
+    except TypeError:
+        length = 0
+    if length < 1:
+        raise InvalidModel(f'input "{name}": {axis!r} is no length of an axis')
+    return length
+
+
+def with_shapes(found: dict[str, Axes], given: Mapping[str, Axes]) -> dict[str, Axes]:
     """The axes of inputs, some of them stated by the user; InvalidModel if that does not fit."""
     for name, axes in given.items():
-        if name not in found:
-            known = ", ".join(found)
-            raise InvalidModel(f'the model has no input "{name}": its inputs are {known}')
-        old = found[name] or ("?",) * len(axes)
-        fits = len(axes) == len(old) and all(
-            isinstance(n, str) or n == new for n, new in zip(old, axes, strict=True)
-        )
-        if not fits:
+        old = found[name] or (_UNKNOWN,) * len(axes)
+        if len(axes) != len(old) or any(
+            isinstance(n, int) and n != new for n, new in zip(old, axes, strict=True)
+        ):
             raise InvalidModel(
-                f'input "{name}" has the shape {written(old)}: {written(tuple(axes))} does not fit'
+                f'input "{name}" has the shape {written(old)}: {written(axes)} does not fit'
             )
-    return {**found, **{name: tuple(axes) for name, axes in given.items()}}
+    return {**found, **given}
 
 
 def written(axes: Axes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -45,7 +45,7 @@ def _foreign(model: Model) -> bool:
 class InputShapes:
     """How inputs are read: the axes that the user states, and which of the readings is tried."""
 
-    stated: Mapping[str, Sequence[int | str]] = field(default_factory=dict)
+    stated: Mapping[str, Axes] = field(default_factory=dict)
     attempt: int = 0
 
 
@@ -95,7 +95,13 @@ def _axes(model: Model, shapes: InputShapes, report: NodeReport) -> dict[str, Ax
             found[value.name] = input_axes(value)
         except Refused as refused:
             _refuse(report, value.name, refused)
-    found = with_shapes(found, shapes.stated)
+    names = [value.name for value in model.graph.input if value.name not in model.arrays]
+    for name in shapes.stated:
+        if name not in names:
+            known = ", ".join(names)
+            raise InvalidModel(f'the model has no input "{name}": its inputs are {known}')
+    stated = {name: axes for name, axes in shapes.stated.items() if name in found}
+    found = with_shapes(found, stated)
     for name in [name for name, axes in found.items() if not axes]:
         del found[name]
         help_ = f"state it, such as --input-shape {name}=N,3,224,224 for images"

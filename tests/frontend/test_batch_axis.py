@@ -266,10 +266,11 @@ def test_states_of_gru_and_lstm() -> None:
 
 
 # inputs, what is stated of them, and the shape of samples of the first
-STATED: dict[str, tuple[str, dict[str, tuple[int | str, ...]], tuple[int, ...]]] = {
+STATED: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "all": ("float[N,3,H,W] x", {"x": (1, 3, 4, 8)}, (3, 4, 8)),
     "all but the batch": ("float[N,3,H,W] x", {"x": ("N", 3, 4, 8)}, (3, 4, 8)),
     "axes of one name": ("float[N,3,?,?] x", {"x": ("?", 3, 4, 8)}, (3, 4, 8)),
+    "nothing in place of a name": ("float[N,3,H,W] x", {"x": (None, 3, np.int64(4), 8)}, (3, 4, 8)),
     "time": ("float[T,N,5] x", {"x": (4, "N", 5)}, (4, 5)),
     "one time step": ("float[T,N,5] x", {"x": (1, "N", 5)}, (1, 5)),
     "a batch of one behind": ("float[T,N,5] x", {"x": (4, 1, 5)}, (1, 5)),
@@ -293,6 +294,8 @@ def test_stated_axes(name: str) -> None:
     [
         ({"x": (1, 4, 4, 8)}, r"\[N, 3, H, W\]: \[1, 4, 4, 8\] does not fit"),
         ({"x": (1, 3, 4)}, "does not fit"),
+        ({"x": (1, 3, 0, 8)}, "0 is no length"),
+        ({"x": (1, 3, 4.5, 8)}, "4.5 is no length"),
         ({"z": (1, 3, 4, 8)}, 'no input "z": its inputs are x'),
     ],
 )

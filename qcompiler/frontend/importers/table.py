@@ -51,7 +51,7 @@ from qcompiler.frontend.importers.views.slicing import gather, slice_, split
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Value
 
-from . import batch_axis
+from . import batch_along_axes, batch_axis, batch_places, batch_rows_and_images
 
 Importer: TypeAlias = Callable[[NodeContext], "Value | tuple[Value, ...]"]
 
@@ -189,50 +189,50 @@ _ELEMENTWISE_LAYERS = [
 ELEMENTWISE = frozenset({*FUNCTIONS, *_ELEMENTWISE_LAYERS, "Dropout", "Identity"})
 
 # How a node is read if the batch axis of its inputs does not stand first.
-_ADAPTERS: Mapping[str, batch_axis.Adapter] = {
+_ADAPTERS: Mapping[str, batch_places.Adapter] = {
     **dict.fromkeys(FUNCTIONS, batch_axis.elementwise),
     **dict.fromkeys(_ELEMENTWISE_LAYERS, batch_axis.elementwise),
     **dict.fromkeys(
         (name for name, found in IMPORTERS.items() if found in (rearrange, scatter_or_where)),
-        batch_axis.same_batch_axis,
+        batch_places.same_batch_axis,
     ),
-    "ArgMax": batch_axis.arg_max,
-    "AveragePool": batch_axis.side_by_side,
-    "BatchNormalization": batch_axis.side_by_side,
+    "ArgMax": batch_along_axes.arg_max,
+    "AveragePool": batch_rows_and_images.side_by_side,
+    "BatchNormalization": batch_rows_and_images.side_by_side,
     "Concat": batch_axis.concat,
-    "Conv": batch_axis.side_by_side,
-    "ConvTranspose": batch_axis.side_by_side,
-    "Dropout": batch_axis.same_batch_axis,
+    "Conv": batch_rows_and_images.side_by_side,
+    "ConvTranspose": batch_rows_and_images.side_by_side,
+    "Dropout": batch_places.same_batch_axis,
     "Flatten": batch_axis.any_batch_axis,
     "GRU": batch_axis.any_batch_axis,
-    "Gather": batch_axis.gather,
-    "Gemm": batch_axis.gemm,
-    "GlobalAveragePool": batch_axis.side_by_side,
-    "GlobalMaxPool": batch_axis.side_by_side,
-    "Identity": batch_axis.same_batch_axis,
+    "Gather": batch_along_axes.gather,
+    "Gemm": batch_rows_and_images.gemm,
+    "GlobalAveragePool": batch_rows_and_images.side_by_side,
+    "GlobalMaxPool": batch_rows_and_images.side_by_side,
+    "Identity": batch_places.same_batch_axis,
     "LSTM": batch_axis.any_batch_axis,
-    "LogSoftmax": batch_axis.softmax,
-    "MatMul": batch_axis.matmul,
-    "MaxPool": batch_axis.side_by_side,
-    "Pad": batch_axis.pad,
+    "LogSoftmax": batch_along_axes.softmax,
+    "MatMul": batch_rows_and_images.matmul,
+    "MaxPool": batch_rows_and_images.side_by_side,
+    "Pad": batch_along_axes.pad,
     "RNN": batch_axis.any_batch_axis,
-    "ReduceMax": batch_axis.reduce,
-    "ReduceMean": batch_axis.reduce,
-    "ReduceMin": batch_axis.reduce,
-    "ReduceSum": batch_axis.reduce,
+    "ReduceMax": batch_along_axes.reduce,
+    "ReduceMean": batch_along_axes.reduce,
+    "ReduceMin": batch_along_axes.reduce,
+    "ReduceSum": batch_along_axes.reduce,
     "Reshape": batch_axis.any_batch_axis,
-    "Resize": batch_axis.resize,
-    "Slice": batch_axis.slice_,
-    "Softmax": batch_axis.softmax,
-    "Split": batch_axis.split,
+    "Resize": batch_rows_and_images.resize,
+    "Slice": batch_along_axes.slice_,
+    "Softmax": batch_along_axes.softmax,
+    "Split": batch_along_axes.split,
     "Squeeze": batch_axis.any_batch_axis,
     "Transpose": batch_axis.any_batch_axis,
     "Unsqueeze": batch_axis.any_batch_axis,
-    "Upsample": batch_axis.resize,
+    "Upsample": batch_rows_and_images.resize,
 }
 
 
-def imported(op_type: str, node: NodeContext) -> batch_axis.Results:
+def imported(op_type: str, node: NodeContext) -> batch_places.Results:
     """The results of a node, wherever the batch axis of its inputs stands."""
-    adapter = _ADAPTERS.get(op_type, batch_axis.batch_first)
+    adapter = _ADAPTERS.get(op_type, batch_places.batch_first)
     return batch_axis.import_with(adapter, IMPORTERS[op_type], node)
