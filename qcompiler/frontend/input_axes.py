@@ -18,10 +18,6 @@ from qcompiler.ir import InvalidModel
 
 Axes: TypeAlias = "tuple[int | str, ...]"  # lengths, and names of those that are open
 _UNKNOWN = "?"
-_VECTORS = (
-    "fix the batch at 1, with --input-shape NAME=1,.., or export the model with a batch axis in "
-    "front: [1, n] or [N, n] in place of [n]"
-)
 
 
 @dataclass(frozen=True)
@@ -97,46 +93,27 @@ def readings(
     """The ways to read the inputs of a model, the likeliest first.
 
     ``stated`` names inputs whose axes the user states: what is open there is the batch's.
-    ``sequences`` names those that a recurrent cell reads with the batch axis second. Raises Refused
-    if no way is consistent.
+    ``sequences`` names those that a recurrent cell reads with the batch axis second.
     """
-    open_ = {name: axes for name, axes in inputs.items() if not _is_fixed(axes)}
-    fixed = {name: axes for name, axes in inputs.items() if _is_fixed(axes)}
-    vectors = [name for name, axes in inputs.items() if len(axes) == 1]
-    if vectors and open_ and len(vectors) < len(inputs):
-        raise Refused("some inputs have a batch axis, others do not", _VECTORS)
-    whole = Reading(1, dict.fromkeys(inputs, WHOLE))
-    if vectors:
-        return [whole if open_ else _single(inputs)]
+    fixed = {n: axes for n, axes in inputs.items() if all(isinstance(i, int) for i in axes)}
+    open_ = {name: axes for name, axes in inputs.items() if name not in fixed}
     places = _open_places(open_, stated, sequences)
     if not fixed:
         return [Reading(None, places)]
+    found: list[Reading] = []
     firsts = {name: int(name in sequences and len(axes) > 1) for name, axes in fixed.items()}
-    sizes = list(dict.fromkeys(axes[firsts[name]] for name, axes in fixed.items()))
-    common = [n for n in sizes if all(n in axes[:2] for axes in fixed.values())]
-    found = []
-    for size in common[:1]:
-        assert isinstance(size, int)
-        known = {
-            name: Placement(at if axes[at := firsts[name]] == size else axes.index(size))
-            for name, axes in fixed.items()
-        }
-        found.append(Reading(size, places | known))
-    if not open_ and common[:1] != [1]:
-        found.append(whole)
-    if not found:
-        raise Refused(f"inputs have different batch sizes {sorted(map(int, sizes))}")
+    for size in dict.fromkeys(axes[firsts[name]] for name, axes in fixed.items()):
+        if not found and all(len(axes) > 1 and size in axes[:2] for axes in fixed.values()):
+            assert isinstance(size, int)
+            known = {
+                name: Placement(at if axes[at := firsts[name]] == size else axes.index(size))
+                for name, axes in fixed.items()
+            }
+            found.append(Reading(size, places | known))
+    if not found or found[0].batch != 1:
+        alone = {n: FIRST if axes[0] == 1 < len(axes) else WHOLE for n, axes in fixed.items()}
+        found.append(Reading(1, places | alone))
     return found
-
-
-def _is_fixed(axes: Axes) -> bool:
-    return all(isinstance(length, int) for length in axes)
-
-
-def _single(inputs: Mapping[str, Axes]) -> Reading:
-    """A batch of one, of which some inputs have an axis in front."""
-    places = {name: FIRST if axes[0] == 1 < len(axes) else WHOLE for name, axes in inputs.items()}
-    return Reading(1, places)
 
 
 def _open_places(
@@ -152,6 +129,9 @@ def _open_places(
     found = {}
     for name, axes in inputs.items():
         opened = [at for at, length in enumerate(axes) if isinstance(length, str)]
+        if len(inputs) == len(axes) == 1:  # an open vector, which is no batch of numbers
+            found[name] = WHOLE
+            continue
         if shared:
             at = axes.index(shared[0])
         elif name in sequences and 1 in opened:

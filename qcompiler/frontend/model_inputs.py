@@ -11,10 +11,10 @@ import onnx
 from qcompiler.frontend.model.constant_folding import LIMIT
 from qcompiler.frontend.model.node_context import AbstractValue, Refused, Scope, Unknown
 from qcompiler.frontend.model.onnx_file import Model
-from qcompiler.frontend.model.placement import FIRST, Placement
+from qcompiler.frontend.model.placement import Placement
 from qcompiler.ir import InvalidModel, Tensor, Value
 
-from .input_axes import Axes, Reading, readings, sample_shape, with_shapes
+from .input_axes import Axes, readings, sample_shape, with_shapes
 from .model_graph import input_axes, sequences_of
 from .node_report import NodeReport
 from .preprocessing import Preprocessing
@@ -63,7 +63,7 @@ def declare_inputs(
     names = [value.name for value in model.graph.input if value.name not in model.arrays]
     items: dict[str, AbstractValue] = dict.fromkeys(names, Unknown(data=True))
     axes = _axes(model, shapes, report)
-    ways = _readings(axes, shapes, sequences_of(model.graph), report)
+    ways = readings(axes, tuple(shapes.stated), sequences_of(model.graph))
     reading = ways[min(shapes.attempt, len(ways) - 1)]
     if reading.batch is not None:
         scope.probes = (reading.batch,)
@@ -107,16 +107,6 @@ def _axes(model: Model, shapes: InputShapes, report: NodeReport) -> dict[str, Ax
         help_ = f"state it, such as --input-shape {name}=N,3,224,224 for images"
         _refuse(report, name, Refused(f'input "{name}" has no shape', help_))
     return found
-
-
-def _readings(
-    axes: dict[str, Axes], shapes: InputShapes, sequences: list[str], report: NodeReport
-) -> list[Reading]:
-    try:
-        return readings(axes, tuple(shapes.stated), sequences)
-    except Refused as refused:
-        _refuse(report, "", refused)
-        return [Reading(None, dict.fromkeys(axes, FIRST))]
 
 
 def _declared(name: str, axes: Axes, place: Placement, scope: Scope) -> Value:

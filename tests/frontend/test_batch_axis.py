@@ -142,6 +142,17 @@ ALONE: dict[str, tuple[str, str, Weights]] = {
             "b": (3,),
         },
     ),
+    "batch sizes that differ, one open": (
+        "float[2,3] x, float[4,3] v, float[N,3] w",
+        "c = Concat<axis=0>(x, v, w) y = Relu(c)",
+        {},
+    ),
+    "states of layers, open batch elsewhere": (
+        "float[N,6] x, float[2,1,6] h",
+        "a = Gather<axis=0>(h, i) c = Add(x, a) y = Relu(c)",
+        {"i": np.array(1)},
+    ),
+    "vector beside open rows": ("float[N,5] x, float[5] v", "c = Add(x, v) y = Relu(c)", {}),
     "padded frames": (
         "float[1,6,4] x",
         "r = Reshape(x, s) p = Pad(r, n) y = Conv(p, w)",
@@ -234,6 +245,12 @@ OPEN: dict[str, tuple[str, str, str, Weights]] = {
         "s = Squeeze(x, z) y = Add(s, v)",
         "y",
         {"z": ints(0)},
+    ),
+    "a number a sample": (
+        "float[N,5] x, float[N] v",
+        "u = Unsqueeze(v, z) y = Add(x, u)",
+        "y",
+        {"z": ints(1)},
     ),
     "batch behind": ("float[5,N] x", "t = Transpose(x) y = Gemm(t, w)", "y", {"w": (5, 3)}),
     "softmax, batch behind": ("float[4,N,5] x", "y = Softmax<axis=-1>(x)", "y", {}),

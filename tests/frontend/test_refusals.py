@@ -268,7 +268,6 @@ INPUTS: dict[str, tuple[str, str, str]] = {
         "[N], which has variable dimensions",
         "with a batch axis: [N, 1]",
     ),
-    "one vector": ("float[4] x, float[N,4] v", "some inputs have a batch axis", "[1, n] or [N, n]"),
     "empty": ("float[N,0] x", "has the shape [N, 0], which is empty", ""),
 }
 
@@ -310,13 +309,6 @@ def test_output_whose_batch_axis_is_joined_with_one_in_front() -> None:
 def test_output_that_is_constant() -> None:
     with pytest.raises(UnsupportedModel, match='output "y" is a constant'):
         import_model(model(FLAT, "y = Identity(w)", w=(3,)))
-
-
-def test_inputs_of_different_batch_sizes() -> None:
-    inputs = "float[2,3] x, float[4,3] v, float[N,3] w"
-    proto = model(inputs, "y = Relu(x) z = Add(v, w)", outputs="y z")
-    with pytest.raises(UnsupportedModel, match=r"different batch sizes \[2, 4\]"):
-        import_model(proto)
 
 
 @pytest.mark.parametrize(
