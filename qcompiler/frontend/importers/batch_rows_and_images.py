@@ -10,6 +10,7 @@ import numpy as np
 from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, NodeContext
+from qcompiler.frontend.model.placement import FIRST
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape
 
@@ -23,7 +24,8 @@ def matmul(importer: Importer, node: NodeContext) -> Results:
     if not isinstance(x, Value) or not isinstance(weight, KnownArray):
         raise mixes_batch(node)
     place, rank, matrix = node.placement(x), rank_of(node, x), weight.arrays[0]
-    if place.at is not None and (place.at >= rank - 1 - first or (matrix.ndim > 2 and place.at)):
+    several = matrix.ndim > 2 and place != FIRST
+    if place.at is not None and (place.at >= rank - 1 - first or several):
         raise mixes_batch(node)
     if first and rank == 1 and matrix.ndim == 2:  # a matrix times a vector
         turned = tuple(array.T for array in weight.arrays)
