@@ -36,6 +36,12 @@ ALONE: dict[str, tuple[str, str, Weights]] = {
     "sum of all": ("float[5] x", "y = ReduceSum(x)", {}),
     "mean of all": ("float[1,5] x", "y = ReduceMean(x)", {}),
     "vector beside row": ("float[1,5] x, float[5] v", "y = Add(x, v)", {}),
+    "sum of unlike ranks": ("float[1,5] x, float[1,4,5] v", "y = Add(x, v)", {}),
+    "smallest of unlike ranks": (
+        "float[1,5] x",
+        "r = Reshape(x, s) a = Neg(r) y = Add(a, x)",
+        {"s": ints(1, 1, 5)},
+    ),
     "vector beside column": ("float[1,4,5] x, float[4,1] v", "y = Add(x, v)", {}),
     "squeeze": ("float[1,5] x", "h = Gemm(x, w) y = Squeeze(h)", {"w": (5, 3)}),
     "squeeze to a scalar": ("float[1,5] x", "h = Gemm(x, w) y = Squeeze(h)", {"w": (5, 1)}),
@@ -356,3 +362,8 @@ def test_a_cell_that_gets_the_batch_first_says_what_it_takes() -> None:
     with pytest.raises(UnsupportedModel, match=r"\[T, N, F\]: --input-shape"):
         import_model(model("float[T,1,5] x", body, **weights))
     import_model(model("float[T,1,5] x", body, **weights), input_shapes={"x": (4, 1, 5)})
+
+
+def test_products_of_unlike_ranks() -> None:
+    proto = model("float[1,5] x, float[1,4,5] v", "y = Mul(x, v)")
+    agrees_alone(proto, allow_products=True)

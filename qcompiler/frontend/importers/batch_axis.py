@@ -37,7 +37,7 @@ def import_with(adapter: Adapter, importer: Importer, node: NodeContext) -> Resu
     """
     values = [item for item in node.inputs if isinstance(item, Value)]
     elsewhere = any(node.placement(value) != FIRST for value in values)
-    elsewhere = elsewhere or (adapter is elementwise and constant_adds_axes(node))
+    elsewhere = elsewhere or (adapter is elementwise and _adds_axes(node, values))
     try:
         return adapter(importer, node) if elsewhere else importer(node)
     except MixesBatch:
@@ -47,9 +47,12 @@ def import_with(adapter: Adapter, importer: Importer, node: NodeContext) -> Resu
     return adapter(importer, replace(node, inputs=tuple(whole)))
 
 
-def constant_adds_axes(node: NodeContext) -> bool:
-    """Whether a constant has more axes than the values, so that the batch axis moves behind."""
-    rank = max(rank_of(node, item) for item in node.inputs if isinstance(item, Value))
+def _adds_axes(node: NodeContext, values: list[Value]) -> bool:
+    """Whether an operand has more axes than another, so that the batch axis moves behind."""
+    ranks = {rank_of(node, value) for value in values}
+    if len(ranks) > 1:
+        return True
+    (rank,) = ranks
     for item in node.inputs:
         if isinstance(item, KnownArray) and item.arrays[0].ndim > rank:
             pairs = zip(item.arrays, node.scope.probes, strict=True)

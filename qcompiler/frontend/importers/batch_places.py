@@ -34,8 +34,10 @@ def batch_first(importer: Importer, node: NodeContext) -> Results:
 
 def same_batch_axis(importer: Importer, node: NodeContext) -> Results:
     """What its importer arranges wherever the batch axis stands."""
-    (place,) = {node.placement(item) for item in node.inputs if isinstance(item, Value)}
-    return noted(node, importer(node), place)
+    places = {node.placement(item) for item in node.inputs if isinstance(item, Value)}
+    if len(places) > 1:
+        raise mixes_batch(node)
+    return noted(node, importer(node), places.pop())
 
 
 def is_first(node: NodeContext, value: Value) -> bool:
