@@ -15,6 +15,8 @@ from qcompiler import data
 from qcompiler.api import inputs_of
 from qcompiler.explain.diagnosis import explain
 from qcompiler.explain.measure.onnx_reference import run_onnx
+from qcompiler.explain.measure.pairing import real_network
+from qcompiler.ir import ProgramError
 from tests.support.onnx_models import Array, ints, model
 
 FRAMES = 40
@@ -128,3 +130,9 @@ def test_reported_networks(name: str, data_dir: Path) -> None:
     read = data.read(archive, inputs_of(program.graph))
     found = next(iter(program.measure(*read.arrays).outputs.values()))
     assert error(found, run_onnx(path, read, program.manifest)) < FEW_ROUNDINGS
+
+
+@pytest.mark.parametrize("shapes", [3, {"x": 4}])
+def test_a_damaged_manifest_is_told(shapes: Any) -> None:
+    with pytest.raises(ProgramError, match="input_shapes are no shapes"):
+        real_network(Path("net.onnx"), {"input_shapes": shapes})

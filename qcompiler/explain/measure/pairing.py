@@ -33,7 +33,9 @@ def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
     Takes the raw input of the program. Raises a CompileError if the model cannot be compiled.
     """
     before = Preprocessing(**manifest.get("preprocessing", {}))
-    shapes = manifest.get("input_shapes")
+    shapes = manifest.get("input_shapes", {})
+    if not isinstance(shapes, dict) or not all(isinstance(a, list) for a in shapes.values()):
+        raise ProgramError("the manifest's input_shapes are no shapes: compile the model again")
     found = import_model(model, before, allow_products=True, input_shapes=shapes).graph
     return FoldLinear()(FoldBatchNorm()(found))
 
