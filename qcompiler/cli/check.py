@@ -33,12 +33,13 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
 
     With calibration data, functions and products are fitted, so that their cost is known.
     """
-    outcomes = check_model(model, preprocessing, given.allow_products)
+    read = model, preprocessing, given.allow_products, dict(given.input_shape)
+    outcomes = check_model(*read)
     refused = any(outcome.kind == "refused" for outcome in outcomes)
     places: dict[str, str] = {}
     lowered: dict[str, str] = {}
     if not refused:
-        graph = import_model(model, preprocessing, given.allow_products).graph
+        graph = import_model(*read).graph
         folded = Pipeline.parse("fold-batchnorm,fold-linear").run(graph)
         places = _places(folded)
         lowered = _estimated(folded)

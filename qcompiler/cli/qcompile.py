@@ -75,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     parts = "largest number of populations that share the range of one value (4): more levels, "
     parts += "same latency"
     add("--slices", metavar="N", type=int, default=4, help=parts)
+    axes = "lengths of an input's axes that the model leaves open; a name in place of a length "
+    axes += "leaves the batch axis open; repeatable"
+    add("--input-shape", metavar="NAME=N,3,..", type=_shape, action="append", default=[], help=axes)
     cut = "clip ranges at this percentile of the calibration data (default: least squared error)"
     add("--percentile", metavar="P", type=float, help=cut)
     proofs = "use only limits that are proven from the weights, none from calibration data"
@@ -119,6 +122,18 @@ def _numbers(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected numbers such as 1,2,3, not {text!r}") from None
+
+
+def _shape(text: str) -> tuple[str, tuple[int | str, ...]]:
+    name, _, axes = text.rpartition("=")
+    parts = [part.strip() for part in axes.split(",")]
+    if not name or not all(part == "?" or part.isidentifier() or _length(part) for part in parts):
+        raise argparse.ArgumentTypeError(f"expected NAME=N,3,224,224, not {text!r}")
+    return name, tuple(int(part) if _length(part) else part for part in parts)
+
+
+def _length(text: str) -> bool:
+    return text.isdecimal() and int(text) > 0
 
 
 def _sweep(text: str) -> Path:
@@ -237,6 +252,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             passes=given.passes,
             allow_products=given.allow_products,
             activation_error=given.activation_error,
+            input_shapes=dict(given.input_shape),
             progress=bar,
             watch=watcher,
             max_drop=given.max_drop,

@@ -197,7 +197,7 @@ def _notes(networks: SideBySide, model: Path, data: Data, real: RealScores) -> l
     if other_model(networks.program, model):
         found.append(f"{model.name} is not the file that was compiled")
     if networks.scores == tuple(value.name for value in networks.real.outputs[:1]):
-        expected = run_onnx(model, data, networks.program.manifest.get("preprocessing", {}))
+        expected = run_onnx(model, data, networks.program.manifest)
         off = relative(expected - real.scores[0], expected)
         if off > _SAME:
             found.append(

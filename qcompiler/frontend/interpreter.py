@@ -12,12 +12,11 @@ import onnx
 
 from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS
 from qcompiler.frontend.importers.table import (
-    ELEMENTWISE,
     HOST,
     IMPORTERS,
     UNROLLED,
     VIEWS,
-    importer,
+    imported,
 )
 from qcompiler.frontend.model.constant_folding import (
     EVALUATED,
@@ -38,14 +37,15 @@ from qcompiler.frontend.model.node_context import (
     fixes_batch,
 )
 from qcompiler.frontend.model.onnx_file import Model
+from qcompiler.frontend.model.placement import FIRST, Placement
 from qcompiler.frontend.model.refusals import DATA_PRODUCTS, FOLD_CONSTANTS, refusal
 from qcompiler.ir import Builder, Diagnostic, Graph, InvalidGraph, InvalidModel, Value
+from qcompiler.ir.view import Reshape
 
 from .model_graph import Entry, entries, live_nodes, names_read
-from .model_inputs import declare_inputs, opset_of
+from .model_inputs import InputShapes, declare_inputs, opset_of
 from .node_report import NodeReport
 from .preprocessing import Preprocessing
-from .unbatched import aligned
 from .unroll import Unroller
 
 _VIEW_OPSET = 17  # the opset whose views are written in place of parts of others
@@ -58,9 +58,15 @@ class ModelInterpreter:
     """Imports one model."""
 
     def __init__(
-        self, model: Model, preprocessing: Preprocessing, allow_products: bool = False
+        self,
+        model: Model,
+        preprocessing: Preprocessing,
+        allow_products: bool = False,
+        shapes: InputShapes | None = None,
     ) -> None:
         self.model = model
+        self.shapes = shapes or InputShapes()
+        self.ways = 1  # in which the shapes of the inputs may be read
         self.preprocessing = preprocessing
         self.scope = Scope(Builder(model.graph.name or "main"), PROBES, allow_products)
         self.items: ChainMap[str, AbstractValue] = (
@@ -77,7 +83,9 @@ class ModelInterpreter:
         nodes = entries(self.model.graph)
         order = live_nodes(self.model, nodes)
         self.opset = opset_of(self.model, self.report)
-        self.items |= declare_inputs(self.model, self.preprocessing, self.scope, self.report)
+        given = self.model, self.shapes, self.preprocessing, self.scope, self.report
+        items, self.ways = declare_inputs(*given)
+        self.items |= items
         self.used = {name for entry in order for name in names_read(entry.node)}
         self.used |= {output.name for output in self.model.graph.output}
         alive = {entry.key for entry in order}
@@ -96,15 +104,34 @@ class ModelInterpreter:
                 self.report.refuse(name, "(output)", f'output "{name}" is a constant')
             if isinstance(item, Unknown) and not self.report.refusals:
                 self.report.refuse(name, "(output)", f'output "{name}" is not computed')
-            if isinstance(item, Value) and self.scope.batch_axis.get(item.name):
-                reason = f'the batch axis of output "{name}" is not axis 0'
-                self.report.refuse(name, "(output)", reason)
+            if isinstance(item, Value):
+                item = self.items[name] = self._batch_first(item)
+            place = self.scope.placement(item) if isinstance(item, Value) else FIRST
+            if place.joined_axes and place != Placement(0, inner=1):
+                reason = f'the batch axis of output "{name}" is joined with others'
+                help_ = "give it an axis of its own, or fix it at 1: --input-shape NAME=1,.."
+                self.report.refuse(name, "(output)", reason, help_)
+
+    def _batch_first(self, value: Value) -> Value:
+        """An output with its batch axis in front, if a batch of one lets an axis be called so."""
+        (full, *_) = self.scope.full_shapes(value)
+        if self.scope.placement(value) == FIRST or not self.scope.single or full[:1] != (1,):
+            return value
+        return self.scope.builder.add(Reshape(full[1:]), value, name=f"{value.name}.sample")
 
     def graph(self) -> Graph:
         """The graph, if nothing was refused."""
         names = [output.name for output in self.model.graph.output]
         values = [item for item in map(self.items.get, names) if isinstance(item, Value)]
         return self.scope.builder.build(values, names)
+
+    def batch_axes(self, graph: Graph) -> dict[str, int | None]:
+        """The batch axis of inputs and outputs that have it not first, by ONNX name."""
+        named = {value.name: value for value in graph.inputs}
+        outputs = (output.name for output in self.model.graph.output)
+        named |= {name: i for name in outputs if isinstance(i := self.items[name], Value)}
+        places = {name: self.scope.placement(value) for name, value in named.items()}
+        return {name: place.at for name, place in places.items() if place.at != 0}
 
     def visit(self, entry: Entry) -> list[AbstractValue]:
         """Import one node; its results are unknown if it is refused."""
@@ -136,8 +163,6 @@ class ModelInterpreter:
         supported = {*IMPORTERS, *CONSTANT_IMPORTERS, *UNROLLED, *(() if data else EVALUATED)}
         if op_type not in supported:
             raise Refused(*refusal(op_type))
-        if self.scope.unbatched and (data or op_type in UNROLLED):
-            inputs = aligned(op_type, inputs, ELEMENTWISE)
         refuse_products = op_type not in ("Div", "Mul") or any(
             isinstance(item, Unknown) for item in inputs
         )
@@ -210,7 +235,7 @@ class ModelInterpreter:
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
 
     def _results_of(self, node: NodeContext, op_type: str) -> tuple[Value, ...]:
-        found = importer(op_type, node)(node)
+        found = imported(op_type, node)
         return (found,) if isinstance(found, Value) else found
 
     def _sources(self, inputs: Sequence[AbstractValue]) -> list[Entry]:

@@ -34,8 +34,12 @@ def real_network(model: Path, program: Program) -> Graph:
     Takes the raw input of the program, and rescales inputs and outputs as it does. Raises a
     CompileError if the model cannot be compiled.
     """
-    before = Preprocessing(**program.manifest.get("preprocessing", {}))
-    found = import_model(model, before, allow_products=True).graph
+    manifest = program.manifest
+    before = Preprocessing(**manifest.get("preprocessing", {}))
+    shapes = manifest.get("input_shapes", {})
+    if not isinstance(shapes, dict) or not all(isinstance(a, list) for a in shapes.values()):
+        raise ProgramError("the manifest's input_shapes are no shapes: compile the model again")
+    found = import_model(model, before, allow_products=True, input_shapes=shapes).graph
     found = FoldLinear()(FoldBatchNorm()(found))
     for node in program.graph.nodes:
         rescaling = Rescaling.of(node) if isinstance(node.op, Encode | Decode) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TypeAlias
 
 from qcompiler.frontend.importers.elementwise.activations import arg_max, clip, neg, relu, softmax
@@ -44,7 +43,6 @@ from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_wh
 from qcompiler.frontend.importers.views.passthrough import cast, cast_like, dropout, identity, pad
 from qcompiler.frontend.importers.views.reshape import (
     flatten,
-    mixes_batch,
     reshape,
     squeeze,
     unsqueeze,
@@ -53,7 +51,7 @@ from qcompiler.frontend.importers.views.slicing import gather, slice_, split
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Value
 
-from . import batch_axis
+from . import batch_along_axes, batch_axis, batch_places, batch_rows_and_images
 
 Importer: TypeAlias = Callable[[NodeContext], "Value | tuple[Value, ...]"]
 
@@ -190,45 +188,51 @@ _ELEMENTWISE_LAYERS = [
 
 ELEMENTWISE = frozenset({*FUNCTIONS, *_ELEMENTWISE_LAYERS, "Dropout", "Identity"})
 
-# How what is read is rearranged if its batch axis does not stand first.
-_BATCH_AXIS_ADAPTERS: Mapping[str, Callable[[Importer, NodeContext], batch_axis.Results]] = {
+# How a node is read if the batch axis of its inputs does not stand first.
+_ADAPTERS: Mapping[str, batch_places.Adapter] = {
     **dict.fromkeys(FUNCTIONS, batch_axis.elementwise),
     **dict.fromkeys(_ELEMENTWISE_LAYERS, batch_axis.elementwise),
     **dict.fromkeys(
-        (name for name, found in VIEWS.items() if found is rearrange), batch_axis.same_batch_axis
+        (name for name, found in IMPORTERS.items() if found in (rearrange, scatter_or_where)),
+        batch_places.same_batch_axis,
     ),
+    "ArgMax": batch_along_axes.arg_max,
+    "AveragePool": batch_rows_and_images.side_by_side,
+    "BatchNormalization": batch_rows_and_images.side_by_side,
     "Concat": batch_axis.concat,
-    "Dropout": batch_axis.same_batch_axis,
+    "Conv": batch_rows_and_images.side_by_side,
+    "ConvTranspose": batch_rows_and_images.side_by_side,
+    "Dropout": batch_places.same_batch_axis,
     "Flatten": batch_axis.any_batch_axis,
     "GRU": batch_axis.any_batch_axis,
-    "Gather": batch_axis.gather,
-    "Identity": batch_axis.same_batch_axis,
+    "Gather": batch_along_axes.gather,
+    "Gemm": batch_rows_and_images.gemm,
+    "GlobalAveragePool": batch_rows_and_images.side_by_side,
+    "GlobalMaxPool": batch_rows_and_images.side_by_side,
+    "Identity": batch_places.same_batch_axis,
     "LSTM": batch_axis.any_batch_axis,
-    "MatMul": batch_axis.matmul,
+    "LogSoftmax": batch_along_axes.softmax,
+    "MatMul": batch_rows_and_images.matmul,
+    "MaxPool": batch_rows_and_images.side_by_side,
+    "Pad": batch_along_axes.pad,
     "RNN": batch_axis.any_batch_axis,
-    "ReduceMax": batch_axis.reduce,
-    "ReduceMean": batch_axis.reduce,
-    "ReduceMin": batch_axis.reduce,
-    "ReduceSum": batch_axis.reduce,
+    "ReduceMax": batch_along_axes.reduce,
+    "ReduceMean": batch_along_axes.reduce,
+    "ReduceMin": batch_along_axes.reduce,
+    "ReduceSum": batch_along_axes.reduce,
     "Reshape": batch_axis.any_batch_axis,
-    "Slice": batch_axis.slice_,
-    "Split": batch_axis.split,
+    "Resize": batch_rows_and_images.resize,
+    "Slice": batch_along_axes.slice_,
+    "Softmax": batch_along_axes.softmax,
+    "Split": batch_along_axes.split,
     "Squeeze": batch_axis.any_batch_axis,
     "Transpose": batch_axis.any_batch_axis,
     "Unsqueeze": batch_axis.any_batch_axis,
+    "Upsample": batch_rows_and_images.resize,
 }
 
 
-def importer(op_type: str, node: NodeContext) -> Importer:
-    """The importer of an operator, wherever the batch axis of its inputs stands."""
-    found = IMPORTERS[op_type]
-    values = [item for item in node.inputs if isinstance(item, Value)]
-    elsewhere = any(map(node.position, values))
-    wrapper = _BATCH_AXIS_ADAPTERS.get(op_type, _mixes)
-    if wrapper is batch_axis.elementwise:
-        elsewhere = elsewhere or batch_axis.constant_adds_axes(node)
-    return partial(wrapper, found) if elsewhere else found
-
-
-def _mixes(inner: Importer, node: NodeContext) -> Value:
-    raise mixes_batch(node)
+def imported(op_type: str, node: NodeContext) -> batch_places.Results:
+    """The results of a node, wherever the batch axis of its inputs stands."""
+    adapter = _ADAPTERS.get(op_type, batch_places.batch_first)
+    return batch_axis.import_with(adapter, IMPORTERS[op_type], node)
