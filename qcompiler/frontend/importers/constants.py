@@ -19,6 +19,7 @@ from qcompiler.frontend.model.node_context import (
     attributes_of,
 )
 from qcompiler.frontend.model.onnx_file import Model
+from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 
 ConstantImporter: TypeAlias = Callable[
@@ -67,6 +68,26 @@ def size(
     return merge([np.asarray(prod(full), np.int64) for full in shapes], node.output[0])
 
 
+def never(
+    model: Model, node: onnx.NodeProto, inputs: Sequence[AbstractValue], scope: Scope
+) -> KnownArray:
+    """IsNaN and IsInf: false, as what depends on the data is finite or refused."""
+    match inputs:
+        case [KnownArray(arrays=arrays)]:
+            attributes = attributes_of(node)
+            found = [_infinite(array, node.op_type, attributes) for array in arrays]
+            return merge(found, node.output[0])
+    shapes = _shapes(inputs, scope)
+    return merge([np.broadcast_to(False, full) for full in shapes], node.output[0])
+
+
+def _infinite(array: Array, op_type: str, attributes: Mapping[str, Any]) -> Array:
+    if op_type == "IsNaN":
+        return np.isnan(array)
+    above = np.isposinf(array) & bool(attributes.get("detect_positive", 1))
+    return above | (np.isneginf(array) & bool(attributes.get("detect_negative", 1)))
+
+
 def _shapes(inputs: Sequence[AbstractValue], scope: Scope) -> Sequence[Shape]:
     match inputs:
         case [Value() as value]:
@@ -78,6 +99,8 @@ def _shapes(inputs: Sequence[AbstractValue], scope: Scope) -> Sequence[Shape]:
 
 CONSTANT_IMPORTERS: Mapping[str, ConstantImporter] = {
     "Constant": constant,
+    "IsInf": never,
+    "IsNaN": never,
     "Shape": shape,
     "Size": size,
 }
