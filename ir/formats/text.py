@@ -31,6 +31,7 @@ OPS: dict[str, type[Op]] = {
             ann.Multiply,
             ann.Softmax,
             ann.ArgMax,
+            ann.Fill,
             view.Reshape,
             view.Transpose,
             view.Take,

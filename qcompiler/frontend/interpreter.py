@@ -10,7 +10,7 @@ from typing import Any
 
 import onnx
 
-from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS
+from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, filled
 from qcompiler.frontend.importers.table import (
     CASTS,
     ELEMENTWISE,
@@ -41,7 +41,16 @@ from qcompiler.frontend.model.node_context import (
 )
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.refusals import DATA_PRODUCTS, FOLD_CONSTANTS, refusal
-from qcompiler.ir import Builder, Diagnostic, Graph, InvalidGraph, InvalidModel, Value, drop_dead
+from qcompiler.ir import (
+    Builder,
+    Diagnostic,
+    Graph,
+    InvalidGraph,
+    InvalidModel,
+    Tensor,
+    Value,
+    drop_dead,
+)
 
 from .model_graph import Entry, entries, live_nodes, names_read
 from .model_inputs import declare_inputs, opset_of
@@ -94,11 +103,16 @@ class ModelInterpreter:
         self._outputs()
 
     def _outputs(self) -> None:
-        """Refuse outputs that are no value of the graph, one sample each."""
-        for name in (output.name for output in self.model.graph.output):
+        """Refuse outputs that are no value of the graph, one sample each; constants become one."""
+        names = [output.name for output in self.model.graph.output]
+        computed = [item for item in map(self.items.get, names) if isinstance(item, Value)]
+        for name in names:
             item = self.items.get(name)
             if isinstance(item, KnownArray):
-                self.report.refuse(name, "(output)", f'output "{name}" is a constant')
+                try:
+                    self.items[name] = filled(self.scope, name, item, computed)
+                except Refused as refused:
+                    self.report.refuse(name, "(output)", refused.reason, refused.help)
             if isinstance(item, Unknown) and not self.report.refusals:
                 self.report.refuse(name, "(output)", f'output "{name}" is not computed')
             if isinstance(item, Value) and item.name in self.scope.kinds:
@@ -215,10 +229,15 @@ class ModelInterpreter:
             self.scope.kinds |= {value.name: kinds[0] for value in results}
         if any(name in self.used for name in outputs[len(results) :] if name):
             raise Refused(f"{op_type} with a second output is not supported")
-        if op_type in HOST or sources:
-            self.host_values |= {value.name: sources[0] if sources else entry for value in results}
+        hosted = [v for v in results if sources or op_type in HOST or _is_index(v)]
+        self.host_values |= {value.name: sources[0] if sources else entry for value in hosted}
         removed = all(any(value is item for item in inputs) for value in results)
-        kind = "host" if op_type in HOST else "removed" if removed else "compiled"
+        computed = not sources and all(
+            value in hosted
+            for name, value in zip(outputs, results, strict=False)
+            if name in self.used
+        )
+        kind = "host" if computed else "removed" if removed else "compiled"
         self.report.note(entry, kind)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
 
@@ -274,6 +293,10 @@ class ModelInterpreter:
 def _depends(item: AbstractValue) -> bool:
     """Whether a value depends on the data."""
     return isinstance(item, Value) or (isinstance(item, Unknown) and item.data)
+
+
+def _is_index(value: Value) -> bool:
+    return isinstance(value.type, Tensor) and value.type.dtype == "i64"
 
 
 def _first_line(error: Exception) -> str:

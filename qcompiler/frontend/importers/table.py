@@ -30,6 +30,7 @@ from qcompiler.frontend.importers.layers.pooling import (
     global_max_pool,
     max_pool,
     reduce,
+    top_k,
 )
 from qcompiler.frontend.importers.layers.recurrent import recurrent
 from qcompiler.frontend.importers.layers.resize import resize
@@ -61,6 +62,7 @@ Importer: TypeAlias = Callable[[NodeContext], "Value | tuple[Value, ...]"]
 # Computed by the host on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {
     "ArgMax": arg_max,
+    "ArgMin": arg_max,
     "LogSoftmax": softmax,
     "Softmax": softmax,
     "ai.onnx.ml.LinearClassifier": linear_classifier,
@@ -170,6 +172,7 @@ LAYERS: Mapping[str, Importer] = {
     "ScatterND": scatter_or_where,
     "Sub": sub,
     "Sum": total,
+    "TopK": top_k,
     "Trilu": rearrange,
     "Upsample": resize,
     "Where": where,

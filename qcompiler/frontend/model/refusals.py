@@ -24,8 +24,7 @@ _GROUPS = {
     """,
     "convert the model to opset 11 or newer, with onnx.version_converter": "Scatter",
     _HOST: """
-        ArgMin Hardmax NonMaxSuppression TopK NonZero Unique And Equal Greater GreaterOrEqual IsInf
-        IsNaN Less LessOrEqual Not Or Xor BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr
+        Hardmax NonMaxSuppression NonZero Unique Equal BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr
         BitwiseXor Ceil Floor Round Mod
     """,
     _BEFORE: """
@@ -49,8 +48,7 @@ _GROUPS = {
 
 _REASONS = {
     "it returns booleans or indices, which spike times cannot represent": """
-        And BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal Greater GreaterOrEqual
-        IsInf IsNaN Less LessOrEqual Not Or Xor
+        BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal
     """,
     "its result is discontinuous": ("Ceil Floor Mod Round Shrink Sign ThresholdedRelu"),
     "it is periodic": "Cos Sin Tan",
