@@ -276,9 +276,10 @@ class Fill(Op):
     def infer(self, *operands: Type) -> Tensor:
         """Tensor, which tells the number of samples, and the constant to the constant's type."""
         expect(2, operands)
-        expect_tensor(operands[0])
-        found = expect_tensor(operands[1])
-        return Tensor(found.shape, found.dtype)
+        value, constant = operands
+        if not isinstance(value, Tensor) or not isinstance(constant, Tensor):
+            raise ValueError("takes a tensor and a constant")
+        return constant.layout
 
 
 OnHost: TypeAlias = Softmax | ArgMax | Fill  # computed from decoded values

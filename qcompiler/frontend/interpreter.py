@@ -232,12 +232,9 @@ class ModelInterpreter:
         hosted = [v for v in results if sources or op_type in HOST or _is_index(v)]
         self.host_values |= {value.name: sources[0] if sources else entry for value in hosted}
         removed = all(any(value is item for item in inputs) for value in results)
-        computed = not sources and all(
-            value in hosted
-            for name, value in zip(outputs, results, strict=False)
-            if name in self.used
-        )
-        kind = "host" if computed else "removed" if removed else "compiled"
+        kept = [value for n, value in zip(outputs, results, strict=False) if n in self.used]
+        on_host = op_type in HOST or (not sources and all(value in hosted for value in kept))
+        kind = "host" if on_host else "removed" if removed else "compiled"
         self.report.note(entry, kind)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
 

@@ -24,8 +24,8 @@ _GROUPS = {
     """,
     "convert the model to opset 11 or newer, with onnx.version_converter": "Scatter",
     _HOST: """
-        Hardmax NonMaxSuppression NonZero Unique Equal BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr
-        BitwiseXor Ceil Floor Round Mod
+        Hardmax NonMaxSuppression NonZero Unique Equal BitCast BitShift BitwiseAnd BitwiseNot
+        BitwiseOr BitwiseXor Ceil Floor Round Mod
     """,
     _BEFORE: """
         AffineGrid Attention BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
