@@ -205,6 +205,18 @@ CASES = {
     "sub": case(IMAGE, "y = Sub(x, c)", c=(8,)),
     "sub from": case(IMAGE, "y = Sub(c, x)", c=(9, 1)),
     "mul": case(IMAGE, "y = Mul(x, c)", c=np.float32(2)),
+    "mul enlarges": case("float[N,1] x", "y = Mul(x, c)", c=(1, 4)),
+    "mul enlarges some": case("float[N,3,1,8] x", "r = Relu(x) y = Mul(c, r)", c=(5, 1)),
+    "div enlarges": case("float[N,1,8] x", "y = Div(x, c)", c=(1, 4, 1)),
+    "add enlarges": case("float[N,1] x", "y = Add(x, c)", c=(4,)),
+    "max enlarges": case("float[N,1,8] x", "y = Max(x, c)", oldest=8, c=(4, 1)),
+    "prelu enlarges nothing": case("float[N,4,8] x", "y = PRelu(x, c)", oldest=9, c=(4, 1)),
+    "where enlarges": case(
+        "float[N,1] x", "g = Greater(x, z) y = Where(g, c, x)", oldest=9, c=(1, 4), z=np.float32(0)
+    ),
+    "greater enlarges": case(
+        "float[N,1] x", "g = Greater(x, c) y = Cast<to=1>(g)", oldest=9, c=(1, 4)
+    ),
     "div": case(IMAGE, "y = Div(x, c)", c=np.array([[[1]], [[-2]], [[3]]], np.float32)),
     "add spreading": case(
         ROWS, "v = ReduceMean<axes=[1]>(x) y = Add(v, c)", newest=17, c=(1, 4, 5)

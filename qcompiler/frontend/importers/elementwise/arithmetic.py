@@ -19,7 +19,8 @@ from qcompiler.frontend.model.node_context import (
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Concat, Pad
-from qcompiler.ir.view import Take
+
+from .activations import spread
 
 _NOTHING = np.zeros((), np.float32)
 
@@ -90,14 +91,6 @@ def _common(node: NodeContext, shapes: Sequence[Shape], shift: Array) -> Shape:
         found = ", ".join(map(str, shapes))
         constant = f" with a constant of {shift.shape}" if shift.ndim else ""
         raise InvalidNode(f"combines samples of shape {found}{constant}") from error
-
-
-def spread(node: NodeContext, value: Value, shape: Shape) -> Value:
-    """A value whose axes of length 1 are repeated."""
-    for axis, length in enumerate(shape):
-        if value.type.shape[axis] != length:
-            value = node.part("spread", Take(axis, (0,) * length), value)
-    return value
 
 
 def affine(node: NodeContext, x: Value, factor: float, shift: Array, role: str = "") -> Value:

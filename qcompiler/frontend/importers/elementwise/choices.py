@@ -19,8 +19,8 @@ from qcompiler.frontend.model.node_context import (
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Function
 
-from .activations import constant_for
-from .arithmetic import affine, spread
+from .activations import constant_for, spread
+from .arithmetic import affine
 from .formulas import Term, expansion, formulas
 
 # The first operand is the larger one, or the second; and whether they may be equal.
@@ -52,10 +52,11 @@ def comparison(node: NodeContext) -> Value:
         if isinstance(item, Value):
             sides.append(formulas(node, item)[1])
         elif isinstance(item, KnownArray):
-            bound = constant_for(node, _real(item), values[0])
+            bound, shape = constant_for(node, _real(item), values[0])
             if bound.size != 1:
                 sign = -1.0 if first else 1.0
-                moved = affine(node, values[0], sign, -sign * bound, "difference")
+                wide = spread(node, values[0], shape)
+                moved = affine(node, wide, sign, -sign * bound, "difference")
                 return _boolean(node, moved, f"x 0 {word}")
             sides.append(repr(float(bound.reshape(-1)[0])))
         else:
@@ -97,6 +98,8 @@ def where(node: NodeContext) -> Value:
     first, second = _terms(node, a, root), _terms(node, b, root)
     if first is None or second is None:
         return _by_difference(node, root, choice, a, b)
+    factors = [term.factor.shape for term in first + second if term.factor is not None]
+    root = spread(node, root, np.broadcast_shapes(root.type.shape, *factors))
     if all(len(terms) == 1 and terms[0].factor is None for terms in (first, second)):
         formula = f"{choice} {first[0].formula} {second[0].formula} where"
         return node.add(Function(formula), root)
@@ -149,7 +152,7 @@ def _difference(node: NodeContext, a: Value, b: Value) -> Value:
 def _terms(node: NodeContext, item: AbstractValue, root: Value) -> list[Term] | None:
     """A choice as functions of a value, each times a constant; None if it is none of that."""
     if isinstance(item, KnownArray):
-        array = constant_for(node, item, root)
+        array, _ = constant_for(node, item, root)
         if array.size == 1:
             return [Term(repr(float(array.reshape(-1)[0])), None)]
         return [Term("1", array.reshape(array.shape or (1,) * len(root.type.shape)))]

@@ -16,8 +16,8 @@ from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip, Function, Multiply
 from qcompiler.passes.lower_activations import product_neurons
 
-from .activations import constant_and_value, constant_for, scaled_by
-from .arithmetic import affine, spread
+from .activations import constant_and_value, constant_for, scaled_by, spread
+from .arithmetic import affine
 from .formulas import apply_formula, formulas
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
@@ -102,7 +102,8 @@ def leaky_relu(node: NodeContext) -> Value:
         if array.shape == (channels,) and space and space[-1] != channels:
             array = array.reshape(-1, *(1 for _ in space))  # as PRelu had it before opset 7
             known = KnownArray((array,) * len(known.arrays), known.name)
-        slope = constant_for(node, known, x)
+        slope, shape = constant_for(node, known, x)
+        x = spread(node, x, shape)
     else:
         slope = np.asarray(node.real("alpha", 0.01), np.float32)
     return _two_slopes(node, x, slope)
@@ -138,7 +139,8 @@ def minimum_maximum(node: NodeContext) -> Value:
     grown = list(dict.fromkeys(spread(node, value, shape) for value in values))
     found = reduce(lambda a, b: _larger(node, a, b), grown)
     for item in known:
-        found = _bounded(node, found, constant_for(node, item, found))
+        bound, shape = constant_for(node, item, found)
+        found = _bounded(node, spread(node, found, shape), bound)
     return found
 
 
