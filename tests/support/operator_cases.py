@@ -181,6 +181,18 @@ CASES = {
     "sum of rows": case(ROWS, "y = ReduceSum(x, a)", oldest=13, a=ints(1)),
     "sum of rows 7": case(ROWS, "y = ReduceSum<axes=[1]>(x)", newest=12),
     "sum of nothing": case(ROWS, "y = ReduceSum<noop_with_empty_axes=1>(x)", oldest=13),
+    "absolute sum": case(IMAGE, "y = ReduceL1<axes=[1,3]>(x)", newest=17),
+    "absolute sum of all": case(ROWS, "y = ReduceL1<keepdims=0>(x, a)", oldest=18, a=ints(1, -1)),
+    "length": case(ROWS, "y = ReduceL2<axes=[2], keepdims=0>(x)", newest=17),
+    "sum of squares": case(ROWS, "y = ReduceSumSquare<axes=[1]>(x)", newest=17),
+    "log sum": case(ROWS, "e = Exp(x) y = ReduceLogSum<axes=[-1]>(e)", oldest=11, newest=17),
+    "log sum exp": case(ROWS, "y = ReduceLogSumExp<axes=[2]>(x)", newest=17),
+    "log sum exp of all": case(
+        IMAGE, "y = ReduceLogSumExp<keepdims=0>(x, a)", oldest=18, a=ints(1, 3)
+    ),
+    "lengths of time first": case(
+        ROWS, "t = Transpose<perm=[1,0,2]>(x) y = ReduceL2<axes=[0], keepdims=0>(t)", newest=17
+    ),
     "flatten": case(IMAGE, "y = Flatten(x)"),
     "flatten negative": case(IMAGE, "y = Flatten<axis=-3>(x)", oldest=11),
     "reshape": case(IMAGE, "y = Reshape(x, s)", s=ints(0, -1, 8)),

@@ -24,6 +24,7 @@ from qcompiler.frontend.importers.elementwise.functions import (
 )
 from qcompiler.frontend.importers.layers.einsum import cumsum, einsum
 from qcompiler.frontend.importers.layers.linear import batchnorm, conv, gemm, matmul
+from qcompiler.frontend.importers.layers.norms import reduce_function, reduce_log_sum_exp
 from qcompiler.frontend.importers.layers.pooling import (
     average_pool,
     global_average_pool,
@@ -162,10 +163,15 @@ LAYERS: Mapping[str, Importer] = {
     "Neg": neg,
     "Pad": pad,
     "RNN": recurrent,
+    "ReduceL1": reduce_function,
+    "ReduceL2": reduce_function,
+    "ReduceLogSum": reduce_function,
+    "ReduceLogSumExp": reduce_log_sum_exp,
     "ReduceMax": reduce,
     "ReduceMean": reduce,
     "ReduceMin": reduce,
     "ReduceSum": reduce,
+    "ReduceSumSquare": reduce_function,
     "Relu": relu,
     "Resize": resize,
     "ScatterElements": scatter_or_where,
@@ -225,10 +231,7 @@ _BATCH_AXIS_ADAPTERS: Mapping[str, Callable[[Importer, NodeContext], batch_axis.
     "LSTM": batch_axis.any_batch_axis,
     "MatMul": batch_axis.matmul,
     "RNN": batch_axis.any_batch_axis,
-    "ReduceMax": batch_axis.reduce,
-    "ReduceMean": batch_axis.reduce,
-    "ReduceMin": batch_axis.reduce,
-    "ReduceSum": batch_axis.reduce,
+    **{name: batch_axis.reduce for name in LAYERS if name.startswith("Reduce")},
     "Reshape": batch_axis.any_batch_axis,
     "Slice": batch_axis.slice_,
     "Split": batch_axis.split,

@@ -30,8 +30,8 @@ _GROUPS = {
     _BEFORE: """
         AffineGrid Attention BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
         DeformConv Det EyeLike GlobalLpPool GridSample HammingWindow HannWindow LinearAttention
-        LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceL1 ReduceL2 ReduceLogSum
-        ReduceLogSumExp ReduceProd ReduceSumSquare RoiAlign RotaryEmbedding STFT TensorScatter
+        LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceProd RoiAlign
+        RotaryEmbedding STFT TensorScatter
     """,
     "remove these nodes from the model, and compute them before or after the network": """
         ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
@@ -60,7 +60,7 @@ _REASONS = {
         SwiGLU Attention CausalConvWithState CumProd Det LinearAttention ReduceProd RotaryEmbedding
     """,
     "it sums nonlinear functions of its inputs": """
-        GlobalLpPool LpPool ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare
+        GlobalLpPool LpPool
     """,
     "it computes with complex numbers": "DFT MelWeightMatrix STFT",
     "it normalizes with statistics of the data": """

@@ -103,6 +103,11 @@ def affine(node: NodeContext, x: Value, factor: float, shift: Array, role: str =
     return node.part(role, Affine(), *operands) if role else node.add(Affine(), *operands)
 
 
+def difference(node: NodeContext, a: Value, b: Value) -> Value:
+    """One value less another of its shape, as a part of the node's result."""
+    return node.part("difference", Add(), a, affine(node, b, -1.0, _NOTHING, "minus"))
+
+
 def concat(node: NodeContext) -> Value:
     """Concat along an axis of the sample; constants among the inputs are a shift of padding."""
     rank = max(len(item.type.shape) for item in node.inputs if isinstance(item, Value)) + 1

@@ -20,7 +20,7 @@ from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Function
 
 from .activations import constant_for, spread
-from .arithmetic import affine
+from .arithmetic import affine, difference
 from .formulas import Term, expansion, formulas
 
 # The first operand is the larger one, or the second; and whether they may be equal.
@@ -143,8 +143,7 @@ def _difference(node: NodeContext, a: Value, b: Value) -> Value:
     shape = np.broadcast_shapes(a.type.shape, b.type.shape)
     if len(a.type.shape) != len(b.type.shape):
         raise Refused(f"{node.op_type} of values of different rank is not supported")
-    minus = affine(node, spread(node, b, shape), -1.0, np.zeros((), np.float32), "minus")
-    found = node.part("difference", Add(), spread(node, a, shape), minus)
+    found = difference(node, spread(node, a, shape), spread(node, b, shape))
     node.scope.differences[found.name] = (a, b)
     return found
 

@@ -17,7 +17,7 @@ from qcompiler.ir.ann import Add, Clip, Function, Multiply
 from qcompiler.passes.lower_activations import product_neurons
 
 from .activations import constant_and_value, constant_for, scaled_by, spread
-from .arithmetic import affine
+from .arithmetic import affine, difference
 from .formulas import apply_formula, formulas
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
@@ -149,8 +149,7 @@ def _half(node: NodeContext) -> Clip:
 
 
 def _larger(node: NodeContext, a: Value, b: Value) -> Value:
-    minus = affine(node, b, -1.0, np.zeros((), np.float32), "minus")
-    clipped = node.part("beyond", _half(node), node.part("difference", Add(), a, minus))
+    clipped = node.part("beyond", _half(node), difference(node, a, b))
     return node.part("chosen", Add(), b, clipped)
 
 
