@@ -18,6 +18,8 @@ from qcompiler.passes import Pipeline
 from qcompiler.passes.lower_activations import ActivationFit, LowerActivations, product_neurons
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 
+from .summary import beside_jumps
+
 _OUTCOME_TEXTS = {
     "constant": "evaluated at compile time",
     "removed": "has no effect at inference",
@@ -107,7 +109,8 @@ def _cost(fits: list[ActivationFit]) -> str:
     what = f"{count} line segment{'s' * (count != 1)}"
     if len(fits) > 1:
         what = f"{len(fits)} functions"
-    return f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output range"
+    beside = beside_jumps(max(f.ramps for f in fits))
+    return f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output range{beside}"
 
 
 def _estimated(graph: Graph) -> dict[str, str]:

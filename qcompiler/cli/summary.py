@@ -98,7 +98,7 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
         low, high = found.domain
         text = (
             f"%{found.node.result.name}: {found.segments} segments from {low:.4g} to {high:.4g}, "
-            f"error {found.error:.2%} of the output range"
+            f"error {found.error:.2%} of the output range{beside_jumps(found.ramps)}"
         )
         if found.misses:
             warn(
@@ -108,6 +108,11 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
             )
         elif verbose:
             print(text, file=sys.stderr)
+
+
+def beside_jumps(ramps: int) -> str:
+    """What is said of the error of segments that replace a function with jumps."""
+    return f", more beside {ramps} jump{'s' * (ramps != 1)}" if ramps else ""
 
 
 def _chip(report: Report) -> str:

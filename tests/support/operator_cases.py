@@ -357,6 +357,11 @@ CASES = {
         h=np.float32(0.5),
         z=np.float32(0),
     ),
+    "shrink": case(FLAT, "y = Shrink<lambd=0.25>(x)", oldest=9),
+    "shrink softly": case(FLAT, "y = Shrink<lambd=0.25, bias=0.25>(x)", oldest=9),
+    "shrink by more": case(FLAT, "y = Shrink<lambd=-0.25, bias=0.5>(x)", oldest=9),
+    "thresholded relu": case(FLAT, "y = ThresholdedRelu<alpha=0.5>(x)", oldest=10),
+    "sign": case(FLAT, "y = Sign(x)", oldest=9),
     "hard shrink by where": case(
         FLAT,
         "g = Greater(x, h) n = Neg(h) l = Less(x, n) o = Or(g, l) y = Where(o, x, z)",

@@ -19,7 +19,9 @@ from qcompiler.frontend.importers.elementwise.functions import (
     minimum_maximum,
     mul,
     power,
+    shrink,
     swish,
+    thresholded_relu,
     unary_function,
 )
 from qcompiler.frontend.importers.layers.einsum import cumsum, einsum
@@ -128,13 +130,16 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Pow": power,
     "Reciprocal": unary_function,
     "Selu": elu,
+    "Shrink": shrink,
     "Sigmoid": unary_function,
+    "Sign": unary_function,
     "Sinh": unary_function,
     "Softplus": unary_function,
     "Softsign": unary_function,
     "Sqrt": unary_function,
     "Swish": swish,
     "Tanh": unary_function,
+    "ThresholdedRelu": thresholded_relu,
     "Xor": logic,
 }
 

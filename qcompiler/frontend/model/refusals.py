@@ -11,7 +11,7 @@ _BEFORE = "cut the model before this node, and compute it on the decoded outputs
 
 _GROUPS = {
     _RETRAIN: """
-        Cos Shrink Sign Sin SwiGLU Tan ThresholdedRelu
+        Cos Sin SwiGLU Tan
     """,
     _STATE: "SequenceMap",
     _FLOAT: """
@@ -50,7 +50,7 @@ _REASONS = {
     "it returns booleans or indices, which spike times cannot represent": """
         BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal
     """,
-    "its result is discontinuous": ("Ceil Floor Mod Round Shrink Sign ThresholdedRelu"),
+    "its result is discontinuous": "Ceil Floor Mod Round",
     "it is periodic": "Cos Sin Tan",
     "the positions that it reads depend on the data": """
         DeformConv GridSample MaxRoiPool MaxUnpool RoiAlign TensorScatter

@@ -41,6 +41,7 @@ _UNARY = {
     "Mish": "x x softplus tanh *",
     "Reciprocal": "1 x /",
     "Sigmoid": "x sigmoid",
+    "Sign": "x 0 > 0 x > -",
     "Sinh": "x exp 0 x - exp - 0.5 *",
     "Softplus": "x softplus",
     "Softsign": "x x abs 1 + /",
@@ -74,6 +75,20 @@ def gelu(node: NodeContext) -> Value:
 def swish(node: NodeContext) -> Value:
     """Swish: ``x sigmoid(alpha x)``."""
     return apply_formula(node, f"x x {node.real('alpha', 1.0)!r} * sigmoid *")
+
+
+def shrink(node: NodeContext) -> Value:
+    """Shrink: zero within ``lambd`` of zero; beyond it the bias brings values nearer to zero."""
+    edge, bias = node.real("lambd", 0.5), node.real("bias", 0.0)
+    if edge == bias >= 0:  # nothing jumps
+        return apply_formula(node, f"x {edge!r} - 0 max x {edge!r} + 0 min +")
+    above = f"x {edge!r} > x {bias!r} - 0 where"
+    return apply_formula(node, f"{-edge!r} x > x {bias!r} + {above} where")
+
+
+def thresholded_relu(node: NodeContext) -> Value:
+    """ThresholdedRelu: values above ``alpha``, else zero."""
+    return apply_formula(node, f"x {node.real('alpha', 1.0)!r} > x 0 where")
 
 
 def power(node: NodeContext) -> Value:
