@@ -44,7 +44,7 @@ class ActivationFit(NamedTuple):
     """The piecewise linear fit of a function or product: domain, segments and largest error.
 
     ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if 64
-    segments are too few. ``ramps`` of the segments stand for jumps, near which the error is larger.
+    segments are too few. ``jumps`` are steps beside the segments.
     """
 
     node: Node
@@ -52,7 +52,7 @@ class ActivationFit(NamedTuple):
     segments: int
     error: float
     bound: float
-    ramps: int = 0
+    jumps: int = 0
 
     @property
     def misses(self) -> bool:
@@ -130,7 +130,7 @@ class LowerActivations(Pass):
         self, graph: Graph, node: Node, domain: Range, found: PiecewiseLinear, error: float
     ) -> ActivationFit:
         segments, bound = len(found.knots) - 1, self._share(graph, node)
-        return ActivationFit(node, domain, segments, error, bound, found.ramps)
+        return ActivationFit(node, domain, segments, error, bound, len(found.jumps))
 
     def _share(self, graph: Graph, node: Node) -> float:
         if self.activation_error:

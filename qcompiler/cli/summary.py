@@ -97,8 +97,8 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
     for found in fits:
         low, high = found.domain
         text = (
-            f"%{found.node.result.name}: {found.segments} segments from {low:.4g} to {high:.4g}, "
-            f"error {found.error:.2%} of the output range{beside_jumps(found.ramps)}"
+            f"%{found.node.result.name}: {found.segments} segments{jumps(found.jumps)} from "
+            f"{low:.4g} to {high:.4g}, error {found.error:.2%} of the output range"
         )
         if found.misses:
             warn(
@@ -110,9 +110,9 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
             print(text, file=sys.stderr)
 
 
-def beside_jumps(ramps: int) -> str:
-    """What is said of the error of segments that replace a function with jumps."""
-    return f", more beside {ramps} jump{'s' * (ramps != 1)}" if ramps else ""
+def jumps(count: int) -> str:
+    """What is said of jumps beside line segments."""
+    return f" and {count} jump{'s' * (count != 1)}" if count else ""
 
 
 def _chip(report: Report) -> str:
