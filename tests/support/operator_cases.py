@@ -343,6 +343,22 @@ CASES = {
     "relu by product": case(
         FLAT, "g = Greater(x, z) c = Cast<to=1>(g) y = Mul(x, c)", oldest=9, z=np.float32(0)
     ),
+    "prelu by product": case(
+        IMAGE,
+        "g = Greater(x, z) c = Cast<to=1>(g) n = Not(g) d = Cast<to=1>(n) m = Mul(x, s)"
+        " a = Mul(x, c) b = Mul(m, d) y = Add(a, b)",
+        oldest=9,
+        z=np.float32(0),
+        s=(3, 1, 1),
+    ),
+    "leaky behind scales": case(
+        FLAT,
+        "h = Mul(x, s) g = Greater(h, z) m = Mul(h, s) y = Where(g, h, m)",
+        oldest=9,
+        z=np.float32(0),
+        s=(6,),
+    ),
+    "square of elements": case(FLAT, "m = Mul(x, s) a = Add(m, s2) y = Mul(a, m)", s=(6,), s2=(6,)),
     "threshold by where": case(
         FLAT, "g = GreaterOrEqual(x, z) y = Where(g, x, s)", oldest=16, **LEAKY
     ),

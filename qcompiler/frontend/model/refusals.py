@@ -7,7 +7,6 @@ _STATE = "export the model without sequences"
 _FLOAT = "export the model in floating point: qcompiler quantizes it itself"
 _STATISTICS = "use BatchNormalization instead and retrain"
 _HOST = "cut the model before this node, and compute it on the decoded outputs"
-_BEFORE = "cut the model before this node, and compute it on the decoded outputs"
 
 _GROUPS = {
     _RETRAIN: """
@@ -26,8 +25,6 @@ _GROUPS = {
     _HOST: """
         Hardmax NonMaxSuppression NonZero Unique Equal BitCast BitShift BitwiseAnd BitwiseNot
         BitwiseOr BitwiseXor Ceil Floor Round Mod
-    """,
-    _BEFORE: """
         AffineGrid Attention BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
         DeformConv Det EyeLike GlobalLpPool GridSample HammingWindow HannWindow LinearAttention
         LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceProd RoiAlign

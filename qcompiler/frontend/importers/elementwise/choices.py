@@ -21,7 +21,7 @@ from qcompiler.ir.ann import Add, Affine, Function
 
 from .activations import constant_for, spread
 from .arithmetic import affine, difference
-from .formulas import Term, expansion, formulas
+from .formulas import Term, expansion, formulas, summed
 
 # The first operand is the larger one, or the second; and whether they may be equal.
 _COMPARISONS = {
@@ -108,18 +108,6 @@ def where(node: NodeContext) -> Value:
     return summed(node, root, chosen)
 
 
-def summed(node: NodeContext, root: Value, terms: list[Term]) -> Value:
-    """The sum of functions of one value, each times a constant."""
-    found = []
-    for term in terms:
-        x = node.part("term", Function(term.formula), root)
-        if term.factor is not None:
-            shift = node.constant("shift", np.zeros((1,) * len(root.type.shape), np.float32))
-            x = node.part("scaled", Affine(), x, node.constant("factor", term.factor), shift)
-        found.append(x)
-    return found[0] if len(found) == 1 else node.add(Add(), *found)
-
-
 def _is_whole(node: NodeContext, item: AbstractValue) -> bool:
     if isinstance(item, KnownArray):
         return item.arrays[0].dtype.kind in "iub"
@@ -157,8 +145,7 @@ def _terms(node: NodeContext, item: AbstractValue, root: Value) -> list[Term] | 
         return [Term("1", array.reshape(array.shape or (1,) * len(root.type.shape)))]
     if not isinstance(item, Value):
         raise InvalidNode("has two inputs only")
-    found, terms = expansion(node, item)
-    return terms if found == root else None
+    return expansion(node, item, root)
 
 
 def _by_difference(

@@ -18,7 +18,7 @@ from qcompiler.passes.lower_activations import product_neurons
 
 from .activations import constant_and_value, constant_for, scaled_by, spread
 from .arithmetic import affine, difference
-from .formulas import apply_formula, formulas
+from .formulas import apply_formula, expansion, formulas, summed
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
 _GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
@@ -185,6 +185,10 @@ def mul(node: NodeContext) -> Value:
     (root, first), (other, second) = formulas(node, a), formulas(node, b)
     if root == other:
         return node.add(Function(f"{first} {second} *"), root)
+    for base in (root, other):
+        terms, factors = expansion(node, a, base), expansion(node, b, base)
+        if terms and factors:
+            return summed(node, base, [one.times(two) for one in terms for two in factors])
     shape = np.broadcast_shapes(a.type.shape, b.type.shape)
     if not node.scope.allow_products:
         raise _no_product(node, int(np.prod(shape)))
