@@ -55,7 +55,7 @@ FUNCTIONS = {  # the nodes between two layers
     "relu by product": "g = GreaterOrEqual(h, z) m = Cast<to=1>(g) t = Mul(h, m)",
     "larger by where": "k = MatMul(x, v) g = Greater(h, k) t = Where(g, h, k)",
     "softplus by where": (
-        "a = Exp(h) b = Add(a, e) d = Log(b) g = Greater(h, o) t = Where(g, h, d)"
+        "a = Exp(h) b = Add(a, e) d = Log(b) g = Greater(h, far) t = Where(g, h, d)"
     ),
     "soft shrink": "t = Shrink<lambd=0.5, bias=0.5>(h)",
     "quotient": "a = Abs(h) o = Add(a, e) t = Div(h, o)",
@@ -89,7 +89,7 @@ def test_function_against_onnxruntime(name: str) -> None:
     }
     if "c)" in nodes or "(c" in nodes:
         weights["c"] = rng.standard_normal(6).astype(np.float32) / 4
-    weights |= {"e": np.float32(1), "l": np.float32(0.1), "z": np.float32(0), "o": np.float32(20)}
+    weights |= {"e": np.float32(1), "l": np.float32(0.1), "z": np.float32(0), "far": np.float32(20)}
     proto = model("float[N,6] x", LAYERS.format(nodes), **weights)
     batch = rng.uniform(-2, 2, (200, 6)).astype(np.float32)
     program = within(proto, batch, USEFUL)
