@@ -52,6 +52,7 @@ def test_images_of_integers(kind: str) -> None:
         "a = Cast<to=9>(x) y = Cast<to=1>(a)",
         "g = Greater(x, i) y = Cast<to=1>(g)",
         "g = LessOrEqual(x, i) b = Cast<to=1>(x) y = Where(g, b, f)",
+        "g = Greater(x, i) w = Where(g, x, i) y = Cast<to=1>(w)",
         "a, b = Split<axis=1>(x) c = Cast<to=10>(b) d = Cast<to=1>(c) y = Relu(d)",
         "s = Shape(x) a = Flatten(x) b = Reshape(a, s) c = Identity(b) y = Cast<to=1>(c)",
     ],
@@ -71,7 +72,7 @@ def test_what_integers_may_go_through(body: str) -> None:
         ("int8", "y = Cast<to=2>(x)", "Cast to uint8 is not supported"),
         ("uint8", "y = Identity(x)", 'output "y" holds integers or booleans'),
         ("uint8", "g = Greater(x, i) y = Not(g)", 'output "y" holds integers or booleans'),
-        ("uint8", "g = Greater(x, i) y = Where(g, x, i)", "Where of integers or booleans"),
+        ("uint8", "g = Greater(x, i) y = Where(g, x, i)", "holds integers or booleans"),
     ],
 )
 def test_integers_are_not_computed_with(kind: str, body: str, reason: str) -> None:

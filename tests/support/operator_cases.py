@@ -412,6 +412,36 @@ CASES = {
     "infinite": case(
         IMAGE, "n = IsInf(x) m = Not(n) y = Where(m, x, z)", oldest=10, z=np.zeros((1,), np.float32)
     ),
+    "nan to num": case(
+        FLAT,
+        "n = IsNaN(x) a = Where(n, z, x) e = Equal(x, i) b = Where(e, t, a) g = Neg(i)"
+        " f = Equal(x, g) y = Where(f, z, b)",
+        oldest=11,
+        z=np.float32(0),
+        t=np.float32(9),
+        i=np.float32(np.inf),
+    ),
+    "zeros like by where": case(
+        FLAT,
+        "s = Shape(x) o = ConstantOfShape(s) g = Greater(x, o) y = Where(g, x, o)",
+        oldest=9,
+    ),
+    "integers by where": case(
+        FLAT,
+        "g = Greater(x, z) i = Where(g, a, b) y = Cast<to=1>(i)",
+        oldest=9,
+        z=np.float32(0),
+        a=ints(3),
+        b=ints(-2),
+    ),
+    "exponential by masks": case(
+        FLAT,
+        "g = Greater(x, z) m = Cast<to=1>(g) n = Not(g) o = Cast<to=1>(n) e = Exp(x)"
+        " f = Add(x, s) a = Mul(m, f) b = Mul(o, e) y = Add(a, b)",
+        oldest=9,
+        z=np.float32(0),
+        s=np.float32(1),
+    ),
     "lower triangle": case(IMAGE, "y = Trilu<upper=0>(x, k)", oldest=14, k=np.array(1)),
     "crop": case(IMAGE, "y = CenterCropPad<axes=[2,3]>(x, s)", oldest=18, s=ints(12, 5)),
     "upsample": case(

@@ -88,7 +88,15 @@ def constant_for(node: NodeContext, known: KnownArray, x: Value) -> tuple[Array,
         raise Refused(
             f"{node.op_type} with a constant that adds axes to the value is not supported"
         )
-    return array, result
+    return collapsed(array), result
+
+
+def collapsed(array: Array) -> Array:
+    """A constant with one element, if all of its elements are equal."""
+    if array.size < 2 or (array != array.flat[0]).any():
+        return array
+    one: Array = array.reshape(-1)[:1].reshape((1,) * array.ndim)
+    return one
 
 
 def spread(node: NodeContext, value: Value, shape: Shape) -> Value:

@@ -20,7 +20,8 @@ from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Concat, Pad
 
-from .activations import spread
+from .activations import collapsed, spread
+from .formulas import sum_of_choices
 
 _NOTHING = np.zeros((), np.float32)
 
@@ -63,6 +64,8 @@ def _sum(node: NodeContext, factors: tuple[float, ...]) -> Value:
     grown = [(spread(node, value, shape), factor) for value, factor in terms.values()]
     if len(grown) == 1:
         return affine(node, *grown[0], shift)
+    if shift.size == 1 and (choice := sum_of_choices(node, grown, float(shift.reshape(-1)[0]))):
+        return node.add(*choice)
     scaled = [affine(node, value, factor, _NOTHING, "term") for value, factor in grown]
     if not shift.any():
         return node.add(Add(), *scaled)
@@ -97,6 +100,7 @@ def affine(node: NodeContext, x: Value, factor: float, shift: Array, role: str =
     """``x * factor + shift``; the node's result, or a part of it that has a role."""
     if factor == 1 and not shift.any():
         return x
+    shift = collapsed(shift)
     rank = (1,) * len(x.type.shape)
     scale = node.constant("scale", np.full(rank, factor, np.float32))
     operands = x, scale, node.constant("shift", shift.reshape(shift.shape or rank))

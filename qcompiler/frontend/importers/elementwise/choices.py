@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from qcompiler.frontend.importers.views.movement import scatter_or_where
 from qcompiler.frontend.model.constant_folding import KnownArray, merge
@@ -22,6 +23,7 @@ from qcompiler.ir.ann import Add, Affine, Function
 from .activations import constant_for, spread
 from .arithmetic import affine, difference
 from .formulas import Term, expansion, formulas, summed
+from .functions import mul
 
 # The first operand is the larger one, or the second; and whether they may be equal.
 _COMPARISONS = {
@@ -31,10 +33,9 @@ _COMPARISONS = {
     "LessOrEqual": (True, ">="),
 }
 _LOGIC = {"And": "{} {} *", "Or": "{} {} max", "Xor": "{} {} - abs"}
-_REAL = "cast both values to floating point first"
 _HELP = (
     "a choice is supported if the condition and both values depend on one and the same value, "
-    "as in Where(h > 0, h, 0.1 * h): cut the model before this node"
+    "as in Where(h > 0, h, 0.1 * h): cut the model before this node; or use --allow-products"
 )
 
 
@@ -85,9 +86,16 @@ def logic(node: NodeContext) -> Value:
 
 def where(node: NodeContext) -> Value:
     """Where: by a constant mask, or by a condition on the value that both choices depend on."""
+    kinds = [kind for item in node.inputs[1:] if (kind := _kind(node, item)) is not None]
+    inputs = [_real(item) if isinstance(item, KnownArray) else item for item in node.inputs[1:]]
+    found = _chosen(replace(node, inputs=(node.item(0), *inputs)))
+    if kinds:
+        node.scope.kinds[found.name] = kinds[0]
+    return found
+
+
+def _chosen(node: NodeContext) -> Value:
     condition, a, b = (node.item(index) for index in range(3))
-    if any(_is_whole(node, item) for item in (a, b)):
-        raise Refused("Where of integers or booleans is not supported", _REAL)
     if isinstance(condition, KnownArray):
         if isinstance(a, Value) and isinstance(b, Value):
             return _masked(node, condition, a, b)
@@ -97,7 +105,7 @@ def where(node: NodeContext) -> Value:
     root, choice = formulas(node, condition)
     first, second = _terms(node, a, root), _terms(node, b, root)
     if first is None or second is None:
-        return _by_difference(node, root, choice, a, b)
+        return _of_two(node, root, choice, a, b)
     factors = [term.factor.shape for term in first + second if term.factor is not None]
     root = spread(node, root, np.broadcast_shapes(root.type.shape, *factors))
     if all(len(terms) == 1 and terms[0].factor is None for terms in (first, second)):
@@ -108,10 +116,13 @@ def where(node: NodeContext) -> Value:
     return summed(node, root, chosen)
 
 
-def _is_whole(node: NodeContext, item: AbstractValue) -> bool:
-    if isinstance(item, KnownArray):
-        return item.arrays[0].dtype.kind in "iub"
-    return isinstance(item, Value) and item.name in node.scope.kinds
+def _kind(node: NodeContext, item: AbstractValue) -> int | None:
+    """The ONNX type of integers and booleans."""
+    if isinstance(item, Value):
+        return node.scope.kinds.get(item.name)
+    if isinstance(item, KnownArray) and item.arrays[0].dtype.kind in "iub":
+        return int(helper.np_dtype_to_tensor_dtype(item.arrays[0].dtype))
+    return None
 
 
 def _boolean(node: NodeContext, root: Value, formula: str) -> Value:
@@ -122,7 +133,7 @@ def _boolean(node: NodeContext, root: Value, formula: str) -> Value:
 
 def _real(known: KnownArray) -> KnownArray:
     """Integers as real numbers: what they are compared with is one, too."""
-    if known.arrays[0].dtype.kind not in "iu":
+    if known.arrays[0].dtype.kind not in "iub":
         return known
     return merge([array.astype(np.float32) for array in known.arrays], known.name)
 
@@ -148,16 +159,22 @@ def _terms(node: NodeContext, item: AbstractValue, root: Value) -> list[Term] | 
     return expansion(node, item, root)
 
 
-def _by_difference(
+def _of_two(
     node: NodeContext, root: Value, choice: str, a: AbstractValue, b: AbstractValue
 ) -> Value:
-    """The larger or smaller one of the two values that are compared."""
+    """The larger or smaller one of two values that are compared; else a product, if allowed."""
     pair = node.scope.differences.get(root.name)
     if isinstance(b, Value) and pair in ((a, b), (b, a)):
         change = "x" if pair == (a, b) else "0 x -"
         beyond = node.part("beyond", Function(f"{choice} {change} 0 where"), root)
         return node.add(Add(), spread(node, b, root.type.shape), beyond)
-    raise Refused("Where between values that depend on the data is not supported", _HELP)
+    if not node.scope.allow_products:
+        raise Refused("Where between values that depend on the data is not supported", _HELP)
+    parts = []
+    for item, formula in ((a, choice), (b, f"1 {choice} -")):
+        share = node.part("share", Function(formula), root)
+        parts.append(mul(replace(node, inputs=(item, share), outputs=(f"{node.output}.chosen",))))
+    return node.add(Add(), *parts)
 
 
 def _masked(node: NodeContext, mask: KnownArray, a: Value, b: Value) -> Value:

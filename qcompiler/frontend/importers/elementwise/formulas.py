@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Constant, Node, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Function
-from qcompiler.ir.formula import compose
+from qcompiler.ir.formula import COMPARISONS, compose
 from qcompiler.ir.view import Reshape
 
 _LONGEST = 100  # words of a formula that is taken apart further
@@ -63,6 +63,20 @@ def expansion(node: NodeContext, value: Value, root: Value) -> list[Term] | None
         return None
     terms = [term.scaled(scale.data) for term in inner]
     return [*terms, Term("1", shift.data)] if shift.data.any() else terms
+
+
+def sum_of_choices(
+    node: NodeContext, terms: Sequence[tuple[Value, float]], shift: float
+) -> tuple[Function, Value] | None:
+    """A sum as one function, if its terms choose by one value: they may jump where it does not."""
+    found = [(formulas(node, value), factor) for value, factor in terms]
+    (root, _), _ = found[0]
+    words = [f"{formula} {factor!r} * +" for (_, formula), factor in found]
+    formula = " ".join([repr(shift), *words])
+    chooses = COMPARISONS & {*formula.split()} and len(formula.split()) <= _LONGEST
+    if not chooses or any(other != root for (other, _), _ in found):
+        return None
+    return Function(formula), root
 
 
 def summed(node: NodeContext, root: Value, terms: list[Term]) -> Value:
