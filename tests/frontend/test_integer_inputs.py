@@ -92,6 +92,30 @@ def test_the_type_of_bytes_tells_their_range() -> None:
         import_model(proto, Preprocessing(scale=(255,)))
 
 
+@pytest.mark.parametrize(
+    "body", ["y = Where(m, a, b)", "n = Not(m) o = Or(m, n) p = Xor(o, n) y = Where(p, a, b)"]
+)
+def test_masks_as_inputs(body: str) -> None:
+    proto = model("bool[N,6] m", body, a=np.float32(3), b=np.float32(-1))
+    batch = numbers("bool", 20, 6)
+    program = qcompiler.compile(proto, target="reference", calibration=batch)
+    np.testing.assert_allclose(program.run(batch), np.where(batch, 3, -1), atol=0.05)
+
+
+def test_a_mask_and_a_value_are_a_product() -> None:
+    proto = model("bool[N,6] m, float[N,6] x", "y = Where(m, x, z)", z=np.zeros(1, np.float32))
+    with pytest.raises(UnsupportedModel, match="Where between values") as caught:
+        import_model(proto)
+    assert "--allow-products" in (caught.value.diagnostics[0].help or "")
+    mask = numbers("bool", 200, 6)
+    values = np.random.default_rng(1).uniform(-1, 1, (200, 6)).astype(np.float32)
+    program = qcompiler.compile(
+        proto, target="reference", calibration=(mask, values), t_max=64, allow_products=True
+    )
+    found = np.asarray(program.run(mask, values))
+    assert np.abs(found - np.where(mask, values, 0)).max() < 0.1
+
+
 def test_integers_lie_on_no_comparison() -> None:
     proto = model("uint8[N,6] x", "g = Greater(x, i) y = Cast<to=1>(g)", i=np.array(3, np.uint8))
     batch = np.random.default_rng(0).integers(0, 9, (50, 6)).astype(np.uint8)

@@ -19,6 +19,7 @@ from qcompiler.frontend.model.node_context import (
 )
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Function
+from qcompiler.ir.formula import COMPARISONS
 
 from .activations import constant_for, spread
 from .arithmetic import affine, difference
@@ -103,6 +104,8 @@ def _chosen(node: NodeContext) -> Value:
     if not isinstance(condition, Value):
         raise InvalidNode("has no condition")
     root, choice = formulas(node, condition)
+    if not COMPARISONS & {*choice.split()}:  # a boolean input
+        choice = f"{choice} 0.5 >"
     first, second = _terms(node, a, root), _terms(node, b, root)
     if first is None or second is None:
         return _of_two(node, root, choice, a, b)
