@@ -121,6 +121,14 @@ _DOMAINS = {
 }
 
 
+_FUNCTIONS = ("its result is discontinuous", "it is periodic")
+
+
+def is_function(op_type: str) -> bool:
+    """Whether an operator that is not supported is a function of each element by itself."""
+    return _REASON.get(op_type) in _FUNCTIONS and op_type != "Mod"
+
+
 def refusal(op_type: str) -> tuple[str, str | None]:
     """Why an operator is not supported, and what helps."""
     reason = _REASON.get(op_type)
