@@ -135,9 +135,7 @@ class ModelInterpreter:
         self.items.update((name, results[name]) for name in names)
         return [self.items[name] for name in names]
 
-    def _refuse(
-        self, entry: Entry, inputs: tuple[AbstractValue, ...], refused: Refused
-    ) -> None:
+    def _refuse(self, entry: Entry, inputs: tuple[AbstractValue, ...], refused: Refused) -> None:
         """Refuse a node, unless that may be for the sizes that are assumed of its operands."""
         reason, help_ = refused.reason, refused.help
         if self.stand_ins.doubt(inputs).sizes and entry.op_type in IMPORTERS:

@@ -12,10 +12,12 @@ from math import prod
 
 import onnx
 
+from qcompiler.frontend.importers.elementwise.formulas import formula_in
+from qcompiler.frontend.importers.table import ELEMENTWISE
 from qcompiler.frontend.model.constant_folding import LIMIT, PROBES, KnownArray
 from qcompiler.frontend.model.node_context import AbstractValue, Scope, Unknown
 from qcompiler.frontend.model.onnx_tensor import Array
-from qcompiler.frontend.model.refusals import is_function
+from qcompiler.frontend.model.refusals import treats_elements_alone
 from qcompiler.frontend.model.type_inference import (
     FLOATS,
     TensorType,
@@ -92,26 +94,30 @@ class StandIns:
     ) -> dict[str, AbstractValue]:
         """In place of a node's results; ``data`` says whether they depend on the data."""
         runs = [self._types(node, opset, inputs, probe) for probe in range(len(self.scope.probes))]
+        root = self._root(node.op_type, inputs)
         found: dict[str, AbstractValue] = {}
         for name in filter(None, node.output):
             types = [run.get(name) or self._as_declared(name, n) for n, run in enumerate(runs)]
             shapes = [type_.shape for type_ in types if type_]
             known = tuple(shape for shape in shapes if shape is not None)
             if types[0] is None or len(known) < len(runs):
-                found[name] = Unknown(data)
+                found[name] = Unknown(data, root=root)
             else:
-                found[name] = self._stand_in(name, Unknown(data, types[0].kind, known))
-        if is_function(node.op_type) and isinstance(inputs[0], Value):
-            found[node.output[0]] = self._function(node.output[0], inputs[0])
+                found[name] = self._stand_in(name, Unknown(data, types[0].kind, known, root))
         self.mark(found.values(), Doubt(True, self.doubt(inputs).sizes))
         return found
 
-    def _function(self, name: str, x: Value) -> Value:
-        """What is some function of each element, so that a product with it is one, too."""
-        found = self.scope.builder.add(Function("x"), x, name=name)
-        if at := self.scope.batch_axis.get(x.name):
-            self.scope.batch_axis[found.name] = at
-        return found
+    def _root(self, op_type: str, inputs: Sequence[AbstractValue]) -> Value | None:
+        """The value whose elements a node's result is some function of, if there is one."""
+        if op_type not in {*ELEMENTWISE, "Where"} and not treats_elements_alone(op_type):
+            return None
+        roots = []
+        for item in inputs:
+            if isinstance(item, Value):
+                roots.append(formula_in(self.scope, item)[0])
+            elif isinstance(item, Unknown):
+                roots.append(item.root)
+        return roots[0] if len({root and root.name for root in roots}) == 1 else None
 
     def _types(
         self, node: onnx.NodeProto, opset: int, inputs: Sequence[AbstractValue], probe: int
@@ -148,7 +154,11 @@ class StandIns:
         shape = shapes.pop()
         if shapes or (at is None and not self.scope.unbatched) or not 0 < prod(shape) <= LIMIT:
             return unknown
-        value = self.scope.builder.input(name, Tensor(shape))
+        root, builder = unknown.root, self.scope.builder
+        if root is not None and root.type.shape == shape:
+            value = builder.add(Function("x"), root, name=name)  # a function of it, whichever
+        else:
+            value = builder.input(name, Tensor(shape))
         if at:
             self.scope.batch_axis[value.name] = at
         return value

@@ -47,12 +47,13 @@ class Unknown:
     """What a refused node would have given; ``data`` says whether it depends on the data.
 
     Where known, ``kind`` is the ONNX type of its elements, and ``shapes`` its shape with the batch
-    axis under each probe.
+    axis under each probe. ``root`` is the value that it is some function of, element by element.
     """
 
     data: bool
     kind: int | None = None
     shapes: tuple[tuple[int, ...], ...] = ()
+    root: Value | None = None
 
 
 AbstractValue: TypeAlias = (

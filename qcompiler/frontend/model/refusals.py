@@ -47,8 +47,10 @@ _GROUPS = {
     """,
 }
 
+_BOOLEAN = "it returns booleans or indices, which spike times cannot represent"
+
 _REASONS = {
-    "it returns booleans or indices, which spike times cannot represent": """
+    _BOOLEAN: """
         And BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal Greater GreaterOrEqual
         IsInf IsNaN Less LessOrEqual Not Or Xor
     """,
@@ -121,12 +123,12 @@ _DOMAINS = {
 }
 
 
-_FUNCTIONS = ("its result is discontinuous", "it is periodic")
+_BY_ELEMENT = {"its result is discontinuous", "it is periodic", _BOOLEAN}
 
 
-def is_function(op_type: str) -> bool:
-    """Whether an operator that is not supported is a function of each element by itself."""
-    return _REASON.get(op_type) in _FUNCTIONS and op_type != "Mod"
+def treats_elements_alone(op_type: str) -> bool:
+    """Whether an operator that is not supported treats every element by itself."""
+    return _REASON.get(op_type) in _BY_ELEMENT
 
 
 def refusal(op_type: str) -> tuple[str, str | None]:
