@@ -84,7 +84,10 @@ class StandIns:
         for axis in names:
             lengths.setdefault(axis, _ASSUMED[min(len(names), len(_ASSUMED)) - 1])
         shape = tuple(lengths[a] if isinstance(a, str) else a for a in type_.axes[1:])
-        shapes = tuple((probe, *shape) for probe in self.scope.probes)
+        full = [TensorType(type_.kind, (probe, *shape)).shape for probe in self.scope.probes]
+        shapes = tuple(shape for shape in full if shape is not None)
+        if len(shapes) < len(full):
+            return Unknown(True)
         found = self._stand_in(name, Unknown(True, type_.kind, shapes))
         self.mark([found], Doubt(True, bool(names)))
         return found
@@ -111,7 +114,7 @@ class StandIns:
         """The value whose elements a node's result is some function of, if there is one."""
         if op_type not in {*ELEMENTWISE, "Where"} and not treats_elements_alone(op_type):
             return None
-        roots = []
+        roots: list[Value | None] = []
         for item in inputs:
             if isinstance(item, Value):
                 roots.append(formula_in(self.scope, item)[0])
