@@ -24,7 +24,7 @@ from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_grou
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of, map_values
 
-from .base import HIDDEN, Pass
+from .base import HIDDEN, Pass, check_fan_in
 from .fold_linear import FoldLinear
 from .normalize import measured_name
 
@@ -37,19 +37,21 @@ class Equalize(Pass):
 
     For every channel behind a ReLU, the pass finds the range with the least squared error for
     ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``. Without data,
-    or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or not
-    finite.
+    or with ``effort`` 0, nothing changes. ``fan_in`` is that of `fold-linear`. Raises DataError if
+    the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "equalize"
     requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
     t_max: int = 16
     effort: int = 0
+    fan_in: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_effort(self.effort)
+        check_fan_in(self.fan_in)
         check_levels(self.t_max)
 
     def __call__(self, graph: Graph) -> Graph:
@@ -58,7 +60,7 @@ class Equalize(Pass):
         if self.calibration is None or self.effort == 0 or not chosen:
             return graph
         check(graph, self.calibration)
-        return scale_channels(graph, self._scales(graph, chosen, self.calibration))
+        return scale_channels(graph, self._scales(graph, chosen, self.calibration), self.fan_in)
 
     def _scales(
         self, graph: Graph, chosen: dict[str, FusionGroup], data: tuple[Array, ...]
@@ -101,14 +103,17 @@ def scales_back(graph: Graph, value: Value) -> bool:
     )
 
 
-def scale_channels(graph: Graph, scales: dict[str, Array]) -> Graph:
-    """The same function with each of these values divided by a positive scale of each channel."""
+def scale_channels(graph: Graph, scales: dict[str, Array], fan_in: int = 0) -> Graph:
+    """The same function with each of these values divided by a positive scale of each channel.
+
+    ``fan_in`` is that of `fold-linear`, which takes the scales into the layers.
+    """
     read = dict(scales)  # max pools pass a scale on to their readers
     for node in graph.nodes:
         if isinstance(node.op, MaxPool) and node.operands[0].name in read:
             read[node.result.name] = read[node.operands[0].name]
     nodes = [made for node in graph.nodes for made in _scaled(node, scales, read)]
-    return _with_names(FoldLinear()(replace(graph, nodes=tuple(nodes))), graph)
+    return _with_names(FoldLinear(fan_in)(replace(graph, nodes=tuple(nodes))), graph)
 
 
 def _with_names(equalized: Graph, graph: Graph) -> Graph:

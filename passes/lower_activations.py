@@ -37,7 +37,7 @@ from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of
 
-from .base import Pass
+from .base import Pass, check_fan_in
 
 
 class ActivationFit(NamedTuple):
@@ -78,16 +78,20 @@ class LowerActivations(Pass):
     """Turn functions and products of ranged tensors into sums of clips.
 
     ``activation_error`` is the largest error of the segments, as a share of the output's range;
-    0 is half of one of its levels. ``t_max`` and ``output_t_max`` are those of `quantize`. Raises
-    UnsupportedModel for a function that is not finite on the range of its variable.
+    0 is half of one of its levels. ``t_max`` and ``output_t_max`` are those of `quantize`. A sum of
+    clips stays a population if the layer behind it would sum more than ``fan_in`` elements of them
+    (0: no limit). Raises UnsupportedModel for a function that is not finite on the range of its
+    variable.
     """
 
     name: ClassVar[str] = "lower-activations"
     activation_error: float = 0.0
     t_max: int = 16
     output_t_max: int = 0
+    fan_in: int = 0
 
     def __post_init__(self) -> None:
+        check_fan_in(self.fan_in)
         if not 0 <= self.activation_error < 1:
             raise ValueError("activation_error must be at least 0 and below 1")
         check_levels(self.t_max, output_t_max=self.output_t_max)
@@ -109,7 +113,8 @@ class LowerActivations(Pass):
                 case _:
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
-        return duplicate_layers(split_readers(replace(graph, nodes=tuple(nodes)), SUMS))
+        lowered = replace(graph, nodes=tuple(nodes))
+        return duplicate_layers(split_readers(lowered, SUMS, self.fan_in))
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:
         """The fit of every function and product of a graph with ranges."""

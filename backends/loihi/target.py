@@ -37,12 +37,12 @@ def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
     # Membranes: 24 bits, of which weights count from the seventh, as Lava's LIF shifts its input
     # by 6. Input of one step: 16 bits, less what the self-inhibition is rounded up by.
     quantize = f"quantize{{even=true potential={chip.state} input={chip.input - 255}}}"
-    inputs = f"split-inputs{{fan_in={chip.input_axons_per_core - _CLOCK_AXONS}}}"
+    fan_in = f"{{fan_in={chip.input_axons_per_core - _CLOCK_AXONS}}}"
     return Backend(
         name,
         description or f"{chip.name}, as a graph of stock Lava processes",
         PIPELINE.format(
-            inputs=inputs, quantize=quantize, windows=f"assign-windows{{delay={chip.delay}}}"
+            fan_in=fan_in, quantize=quantize, windows=f"assign-windows{{delay={chip.delay}}}"
         ),
         (SPIKING, SCHEDULED, READ_OUT, EXACT, fits(chip)),
         emit,

@@ -12,13 +12,16 @@ import numpy as np
 from qcompiler.ir import Graph, Node, origins
 from qcompiler.ir.ann import Conv, Dense, SumPool
 
-from .linear import parameters, replace_weights
+from .linear import elements_summed, parameters, replace_weights
 
 _FREE = 1 << 16  # merged weights up to this size are always worth the population they save
 
 
-def pool_into_conv(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """Convolution of sums: kernel ``(k-1) s d + span`` with the strides multiplied."""
+def pool_into_conv(node: Node, graph: Graph, fan_in: int = 0) -> tuple[Node, ...] | None:
+    """Convolution of sums: kernel ``(k-1) s d + span`` with the strides multiplied.
+
+    Not if only the merged kernel sums more elements than ``fan_in`` (0: no limit).
+    """
     found = _pooled(node, graph)
     if found is None or not isinstance(node.op, Conv):
         return None
@@ -30,7 +33,8 @@ def pool_into_conv(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     span = [(pool.kernel[a] - 1) * pool.dilations[a] + 1 for a in axes]
     apart = [conv.dilations[a] * pool.strides[a] for a in axes]
     kernel = [(weight.shape[2 + a] - 1) * apart[a] + span[a] for a in axes]
-    if not _affordable(prod(weight.shape[:2]) * prod(kernel), graph):
+    summed = weight.shape[1] * prod(kernel)
+    if not _affordable(len(weight) * summed, graph) or _exceeds(fan_in, summed, node, inner):
         return None
     merged = np.zeros((*weight.shape[:2], *kernel), weight.dtype)
     for offset in _offsets(pool):
@@ -77,8 +81,11 @@ def _separate(conv: Conv, inner: Node, pool: SumPool) -> bool:
     )
 
 
-def pool_into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """A dense layer of sums: every pixel gets the weight of the sums that it is part of."""
+def pool_into_dense(node: Node, graph: Graph, fan_in: int = 0) -> tuple[Node, ...] | None:
+    """A dense layer of sums: every pixel gets the weight of the sums that it is part of.
+
+    Not if only the merged layer sums more elements than ``fan_in`` (0: no limit).
+    """
     found = _pooled(node, graph)
     if found is None or not isinstance(node.op, Dense):
         return None
@@ -87,7 +94,8 @@ def pool_into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     weight, bias = weights
     source, sums = inner.operands[0].type.shape, inner.result.type.shape
-    if not _affordable(len(weight) * prod(source), graph):
+    summed = prod(source)
+    if not _affordable(len(weight) * summed, graph) or _exceeds(fan_in, summed, node, inner):
         return None
     rank = len(pool.kernel)
     ends = zip(pool.pads[:rank], source[1:], pool.pads[rank:], strict=True)
@@ -122,3 +130,8 @@ def _affordable(merged: int, graph: Graph) -> bool:
     """Whether the merged weights are no bigger than the network they come from."""
     held = sum(constant.data.size for constant in graph.constants)
     return merged <= max(_FREE, held)
+
+
+def _exceeds(fan_in: int, merged: int, *apart: Node) -> bool:
+    """Whether a merged layer sums more than ``fan_in`` elements, but the two layers do not."""
+    return 0 < fan_in < merged and all(elements_summed(node) <= fan_in for node in apart)

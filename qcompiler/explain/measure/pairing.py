@@ -6,6 +6,7 @@ A population codes the value of the same name there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.slicing.slices import unsliced_name, unsplit_name
 
+_FAN_IN = re.compile(r"\bfold-linear\{fan_in=(\d{1,9})\}")  # as a pipeline has it
+
 
 def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
     """The model at the tensor level, folded as before it was quantised.
@@ -34,7 +37,8 @@ def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
     """
     before = Preprocessing(**manifest.get("preprocessing", {}))
     found = import_model(model, before, allow_products=True).graph
-    return FoldLinear()(FoldBatchNorm()(found))
+    limit = _FAN_IN.search(str(manifest.get("pipeline", "")))
+    return FoldLinear(int(limit[1]) if limit else 0)(FoldBatchNorm()(found))
 
 
 @dataclass(frozen=True)
