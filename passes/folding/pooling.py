@@ -9,18 +9,20 @@ from math import prod
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, origins
-from qcompiler.ir.ann import Conv, Dense, SumPool
+from qcompiler.ir import Graph, Node, Value, origins
+from qcompiler.ir.ann import Clip, Conv, Dense, SumPool
 
 from .linear import elements_summed, parameters, replace_weights
 
 _FREE = 1 << 16  # merged weights up to this size are always worth the population they save
 
+_ENDS = ("layer", "relu")  # of the names of what a pool by itself becomes
+
 
 def pool_into_conv(node: Node, graph: Graph, fan_in: int = 0) -> tuple[Node, ...] | None:
     """Convolution of sums: kernel ``(k-1) s d + span`` with the strides multiplied.
 
-    Not if only the merged kernel sums more elements than ``fan_in`` (0: no limit).
+    The pool stays if only the merged kernel sums more elements than ``fan_in`` (0: no limit).
     """
     found = _pooled(node, graph)
     if found is None or not isinstance(node.op, Conv):
@@ -34,8 +36,10 @@ def pool_into_conv(node: Node, graph: Graph, fan_in: int = 0) -> tuple[Node, ...
     apart = [conv.dilations[a] * pool.strides[a] for a in axes]
     kernel = [(weight.shape[2 + a] - 1) * apart[a] + span[a] for a in axes]
     summed = weight.shape[1] * prod(kernel)
-    if not _affordable(len(weight) * summed, graph) or _exceeds(fan_in, summed, node, inner):
+    if not _affordable(len(weight) * summed, graph):
         return None
+    if _exceeds(fan_in, summed, node, inner):
+        return _by_itself(node, graph, inner, pool)
     merged = np.zeros((*weight.shape[:2], *kernel), weight.dtype)
     for offset in _offsets(pool):
         taps = (
@@ -84,7 +88,7 @@ def _separate(conv: Conv, inner: Node, pool: SumPool) -> bool:
 def pool_into_dense(node: Node, graph: Graph, fan_in: int = 0) -> tuple[Node, ...] | None:
     """A dense layer of sums: every pixel gets the weight of the sums that it is part of.
 
-    Not if only the merged layer sums more elements than ``fan_in`` (0: no limit).
+    The pool stays if only the merged layer sums more elements than ``fan_in`` (0: no limit).
     """
     found = _pooled(node, graph)
     if found is None or not isinstance(node.op, Dense):
@@ -95,8 +99,10 @@ def pool_into_dense(node: Node, graph: Graph, fan_in: int = 0) -> tuple[Node, ..
     weight, bias = weights
     source, sums = inner.operands[0].type.shape, inner.result.type.shape
     summed = prod(source)
-    if not _affordable(len(weight) * summed, graph) or _exceeds(fan_in, summed, node, inner):
+    if not _affordable(len(weight) * summed, graph):
         return None
+    if _exceeds(fan_in, summed, node, inner):
+        return _by_itself(node, graph, inner, pool)
     rank = len(pool.kernel)
     ends = zip(pool.pads[:rank], source[1:], pool.pads[rank:], strict=True)
     merged = np.zeros((len(weight), source[0], *(b + n + e for b, n, e in ends)), weight.dtype)
@@ -135,3 +141,19 @@ def _affordable(merged: int, graph: Graph) -> bool:
 def _exceeds(fan_in: int, merged: int, *apart: Node) -> bool:
     """Whether a merged layer sums more than ``fan_in`` elements, but the two layers do not."""
     return 0 < fan_in < merged and all(elements_summed(node) <= fan_in for node in apart)
+
+
+def _by_itself(node: Node, graph: Graph, inner: Node, pool: SumPool) -> tuple[Node, ...] | None:
+    """A pool of what a ReLU gives, as a layer with a ReLU: its range can have slices, then."""
+    source = graph.producer(inner.operands[0])
+    low = source.op.low if source is not None and isinstance(source.op, Clip) else None
+    if low is None or low < 0:
+        return None
+    channels = inner.result.type.shape[0]
+    weight = np.ones((channels, 1, *pool.kernel), np.float32)
+    bias = np.zeros((channels, *(1,) * len(pool.kernel)), np.float32)
+    name, op = inner.result.name, Conv(pool.strides, pool.pads, pool.dilations, channels)
+    summed, pooled = (Value(graph.fresh(f"{name}:{end}"), inner.result.type) for end in _ENDS)
+    layer = replace_weights(replace(inner, op=op, result=summed), inner.operands[0], weight, bias)
+    clipped = Node(Clip(0.0), (summed,), pooled, inner.origin)
+    return (layer, clipped, replace(node, operands=(pooled, *node.operands[1:])))
