@@ -18,7 +18,8 @@ From examples/digits, write ``python ../custom_pass.py digits.onnx`` and so on. 
 also finds a pass whose module is installed in its environment.
 
 This pipeline is that of ``--target loihi`` with the pass added behind ``fold-linear``. For
-``--target reference``, remove the options of all passes but this one. With ``--emit ir`` the command prints the graph that the passes leave.
+``--target reference``, remove the options of all passes but this one. With ``--emit ir`` the
+command prints the graph that the passes leave.
 """
 
 from __future__ import annotations
