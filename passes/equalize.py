@@ -20,15 +20,19 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.calibration.channel_ranges import ChannelSample
 from qcompiler.passes.calibration.data import check, check_effort, run
+from qcompiler.passes.folding.linear import weights_by_channel
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of, map_values
 
-from .base import HIDDEN, Pass, check_fan_in
+from .base import HIDDEN, Pass
 from .fold_linear import FoldLinear
 from .normalize import measured_name
 
 _QUIET = 0.25  # smallest scale, relative to the median: nearly silent channels get no finer levels
+_HEAVY = (
+    8.0  # weights of a channel, by the median, that make it smaller still: others must fit, too
+)
 
 
 @dataclass(frozen=True)
@@ -37,21 +41,19 @@ class Equalize(Pass):
 
     For every channel behind a ReLU, the pass finds the range with the least squared error for
     ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``. Without data,
-    or with ``effort`` 0, nothing changes. ``fan_in`` is that of `fold-linear`. Raises DataError if
-    the data do not fit, are empty or not finite.
+    or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or not
+    finite.
     """
 
     name: ClassVar[str] = "equalize"
     requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
     t_max: int = 16
     effort: int = 0
-    fan_in: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_effort(self.effort)
-        check_fan_in(self.fan_in)
         check_levels(self.t_max)
 
     def __call__(self, graph: Graph) -> Graph:
@@ -60,7 +62,7 @@ class Equalize(Pass):
         if self.calibration is None or self.effort == 0 or not chosen:
             return graph
         check(graph, self.calibration)
-        return scale_channels(graph, self._scales(graph, chosen, self.calibration), self.fan_in)
+        return scale_channels(graph, self._scales(graph, chosen, self.calibration))
 
     def _scales(
         self, graph: Graph, chosen: dict[str, FusionGroup], data: tuple[Array, ...]
@@ -71,17 +73,37 @@ class Equalize(Pass):
             for name, array in values.items():
                 samples[name].add(array)
         levels = {n: levels_of(graph, g.result, self.t_max) for n, g in chosen.items()}
-        return {name: relative_scales(samples[seen[name]].tops(levels[name])) for name in chosen}
+        return {
+            name: relative_scales(
+                samples[seen[name]].tops(levels[name]), _heaviness(graph, group.result)
+            )
+            for name, group in chosen.items()
+        }
 
 
-def relative_scales(tops: Array) -> Array:
-    """Scales of channels from the upper ends of their ranges; their median is 1."""
+def relative_scales(tops: Array, heaviness: Array) -> Array:
+    """Scales of channels from the upper ends of their ranges; the median of these becomes 1.
+
+    ``heaviness`` holds the largest weight behind each channel, relative to the median: quiet
+    channels of large weights get small scales, as all channels share the bits of weights.
+    """
     speaking = tops[tops > 0]
-    if not len(speaking):
-        return np.ones_like(tops)
-    middle = np.median(speaking)
-    scales: Array = np.maximum(np.where(tops > 0, tops, middle) / middle, _QUIET)
+    middle = np.median(speaking) if len(speaking) else 1.0
+    light = np.minimum(1, _HEAVY / heaviness)
+    scales: Array = np.where(tops > 0, np.maximum(tops / middle, _QUIET * light), light)
     return scales
+
+
+def _heaviness(graph: Graph, value: Value) -> Array:
+    """The largest weight behind each channel, by the median of all; 1 where that is unknown."""
+    found = np.ones(value.type.shape[:1])
+    for user in graph.users(value):
+        if isinstance(user.op, MaxPool):
+            found = np.maximum(found, _heaviness(graph, user.result))
+        elif (weights := weights_by_channel(user)) is not None:
+            largest = np.abs(weights).max(axis=(0, *range(2, weights.ndim)))
+            found = np.maximum(found, largest / (np.median(largest) or 1.0))
+    return found
 
 
 def _can_scale(graph: Graph, group: FusionGroup) -> bool:
@@ -103,17 +125,14 @@ def scales_back(graph: Graph, value: Value) -> bool:
     )
 
 
-def scale_channels(graph: Graph, scales: dict[str, Array], fan_in: int = 0) -> Graph:
-    """The same function with each of these values divided by a positive scale of each channel.
-
-    ``fan_in`` is that of `fold-linear`, which takes the scales into the layers.
-    """
+def scale_channels(graph: Graph, scales: dict[str, Array]) -> Graph:
+    """The same function with each of these values divided by a positive scale of each channel."""
     read = dict(scales)  # max pools pass a scale on to their readers
     for node in graph.nodes:
         if isinstance(node.op, MaxPool) and node.operands[0].name in read:
             read[node.result.name] = read[node.operands[0].name]
     nodes = [made for node in graph.nodes for made in _scaled(node, scales, read)]
-    return _with_names(FoldLinear(fan_in)(replace(graph, nodes=tuple(nodes))), graph)
+    return _with_names(FoldLinear()(replace(graph, nodes=tuple(nodes))), graph)
 
 
 def _with_names(equalized: Graph, graph: Graph) -> Graph:

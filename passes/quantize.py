@@ -37,9 +37,10 @@ from qcompiler.ir import (
     UnsupportedModel,
     Value,
 )
-from qcompiler.ir.ann import ArgMax, Clip, Concat, MaxPool, Softmax
+from qcompiler.ir.ann import ArgMax, Clip, Concat, MaxPool, Rescale, Softmax
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, First, Neuron
+from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, SPIKING
 from qcompiler.ir.view import View
@@ -52,20 +53,23 @@ from qcompiler.passes.calibration.observed_membranes import (
 from qcompiler.passes.calibration.trace import Trace, images_for
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import (
+    ExceededLimits,
     IntegerLayer,
     Observe,
     check_levels,
     code_of,
     integer_layer_of,
+    widened,
 )
 from qcompiler.passes.quantization.layer_fit import fit_layer
-from qcompiler.passes.quantization.levels import levels_of, times_of
+from qcompiler.passes.quantization.levels import coded_inputs, levels_of, times_of
 from qcompiler.passes.quantization.membrane_limits import Limits
-from qcompiler.passes.quantization.real_layer import real_layer_of
+from qcompiler.passes.quantization.real_layer import constants_of, real_layer_of
 
 from .base import HIDDEN, Pass
 
 _EXACT = (1 << 23) - 1
+_COARSER = 3  # times that a step is doubled, so that membranes keep their limits
 
 
 @dataclass(frozen=True)
@@ -137,8 +141,8 @@ class _Quantizer:
             self.trace = Trace(graph, data, precise=True) if options.effort else None
 
     def run(self) -> Graph:
-        for value in self.graph.inputs:
-            self.encode(value)
+        for raw, value in zip(self.graph.inputs, coded_inputs(self.graph), strict=True):
+            self.encode(raw, value)
         for index, node in enumerate(self.graph.nodes):
             if self.trace and self.options.progress:
                 self.options.progress((index + 1) / len(self.graph.nodes))
@@ -159,19 +163,26 @@ class _Quantizer:
         values = [source for source in sources if isinstance(source, Value)]
         return all(v.name in self.spikes or v.name in self.tensors for v in values)
 
-    def encode(self, value: Value) -> None:
-        raw = self.builder.input(value.name, value.type)
+    def encode(self, raw: Value, value: Value) -> None:
+        """Encode an input; ``value`` is what becomes spikes of it."""
         assert isinstance(value.type, Tensor)
+        rescaling: tuple[Constant, ...] = ()
+        if (node := self.graph.producer(value)) is not None:
+            rescaling = constants_of(node)
+            if self.trace:
+                self.trace.follow(node)
+        given = self.builder.input(raw.name, raw.type)
         digits, code = value.type.digits, self.code(value, ())
         t_max = times_of(self.graph, value, self.options.t_max)
         ops = [Encode(t_max, code.scale, code.zero, digits, at) for at in reversed(range(digits))]
         suffixes = [f"digit{op.digit}" for op in ops] if digits > 1 else ["spikes"]
         self.spikes[value.name] = tuple(
-            self.builder.add(op, raw, name=f"{value.name}:{suffix}")
+            self.builder.add(op, given, *rescaling, name=f"{raw.name}:{suffix}")
             for op, suffix in zip(ops, suffixes, strict=True)
         )
         if self.levels:
-            self.levels.encode(value.name, ops)
+            arrays = Rescaling(*(c.data for c in rescaling)) if rescaling else None
+            self.levels.encode(raw.name, value.name, ops, arrays)
 
     def code(self, value: Value, origin: tuple[str, ...]) -> Spikes:
         bounds = value.type.range if isinstance(value.type, Tensor) else None
@@ -192,11 +203,15 @@ class _Quantizer:
             return
         source = node.operands[0]
         assert isinstance(source, Value)
-        if source.name in self.spikes and not isinstance(node.op, Softmax | ArgMax | Concat):
+        if source.name in self.spikes and not isinstance(
+            node.op, Rescale | Softmax | ArgMax | Concat
+        ):
             for record in (self.trace, self.levels):
                 if record:
                     record.follow(node)
         match node.op:
+            case Rescale():
+                self.rescale(node, source)
             case MaxPool() as op:
                 first = First(op.strides, op.pads, op.dilations, op.kernel)
                 self.spikes[name] = (self.follow(node, first, self.whole(source)),)
@@ -215,6 +230,13 @@ class _Quantizer:
         """Append a first-spike gate or a view."""
         name, operands = node.result.name, (spikes, *node.operands[1:])
         return self.builder.add(op, *operands, name=name, origin=node.origin)
+
+    def rescale(self, node: Node, source: Value) -> None:
+        """Decode an output with a scale for each element; inputs are encoded already."""
+        name = node.result.name
+        if name not in self.spikes:
+            operands = self.whole(source), *node.operands[1:]
+            self.tensors[name] = self.builder.add(Decode(), *operands, name=name)
 
     def whole(self, value: Value) -> Value:
         """The spikes of a value; UnsupportedModel if it is sent as several digits."""
@@ -244,11 +266,27 @@ class _Quantizer:
                 )
             )
         sources = [self.spikes[name] for name in names]
-        code = self.code(group.result, group.origin)
-        found = self.integers(group, sources, code)
+        code, found = self.coded(group, sources)
         if self.levels:
             self.levels.add(group, found, code)
         return self.neurons(group, [digit for source in sources for digit in source], code, found)
+
+    def coded(
+        self, group: FusionGroup, sources: Sequence[Sequence[Value]]
+    ) -> tuple[Spikes, IntegerLayer]:
+        """The code and integers of a group; the code is coarser if limits ask for it."""
+        clip = group.clip.op if group.clip else Clip()
+        assert isinstance(clip, Clip)
+        code = self.code(group.result, group.origin)
+        for _ in range(_COARSER):
+            try:
+                return code, self.integers(group, sources, code)
+            except ExceededLimits:
+                wider = widened(code, clip)
+                if wider is None:
+                    raise
+                code = wider
+        return code, self.integers(group, sources, code)
 
     def integers(
         self, group: FusionGroup, sources: Sequence[Sequence[Value]], code: Spikes

@@ -7,8 +7,8 @@ from qcompiler.ir import Graph
 from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING, within
 
 PIPELINE = (
-    "fold-batchnorm,fold-linear{fan_in},split-inputs{fan_in},equalize{fan_in},split-ranges{fan_in},"
-    "normalize,lower-activations{fan_in},{quantize},{windows},insert-readout"
+    "fold-batchnorm,fold-linear{fan_in},standardize,split-inputs{fan_in},equalize,"
+    "split-ranges{fan_in},normalize,lower-activations{fan_in},{quantize},{windows},insert-readout"
 )
 
 # The arithmetic of the fast engine is exact for every input, even outside calibrated bounds.

@@ -21,6 +21,7 @@ from qcompiler.ir.ann import (
     MaxPool,
     Multiply,
     Pad,
+    Rescale,
     SumPool,
 )
 from qcompiler.ir.formula import BINARY, UNARY, run
@@ -161,6 +162,8 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             return writer.add("Gemm", flat, *rest, transB=1)
         case Affine():
             return writer.add("Add", writer.add("Mul", x, rest[0]), rest[1])
+        case Rescale():
+            return writer.add("Mul", writer.add("Sub", x, rest[0]), rest[1])
         case Clip(low, high):
             if high is None and low == 0:
                 return writer.add("Relu", x)

@@ -16,8 +16,6 @@ from .linear import elements_summed, parameters, replace_weights
 
 _FREE = 1 << 16  # merged weights up to this size are always worth the population they save
 
-_ENDS = ("layer", "relu")  # of the names of what a pool by itself becomes
-
 
 def pool_into_conv(node: Node, graph: Graph, fan_in: int = 0) -> tuple[Node, ...] | None:
     """Convolution of sums: kernel ``(k-1) s d + span`` with the strides multiplied.
@@ -143,17 +141,18 @@ def _exceeds(fan_in: int, merged: int, *apart: Node) -> bool:
     return 0 < fan_in < merged and all(elements_summed(node) <= fan_in for node in apart)
 
 
-def _by_itself(node: Node, graph: Graph, inner: Node, pool: SumPool) -> tuple[Node, ...] | None:
-    """A pool of what a ReLU gives, as a layer with a ReLU: its range can have slices, then."""
+def _by_itself(node: Node, graph: Graph, inner: Node, pool: SumPool) -> tuple[Node, ...]:
+    """A pool as a layer, behind a ReLU with a ReLU: then its range can have slices."""
     source = graph.producer(inner.operands[0])
     low = source.op.low if source is not None and isinstance(source.op, Clip) else None
-    if low is None or low < 0:
-        return None
-    channels = inner.result.type.shape[0]
+    channels, name = inner.result.type.shape[0], inner.result.name
     weight = np.ones((channels, 1, *pool.kernel), np.float32)
     bias = np.zeros((channels, *(1,) * len(pool.kernel)), np.float32)
-    name, op = inner.result.name, Conv(pool.strides, pool.pads, pool.dilations, channels)
-    summed, pooled = (Value(graph.fresh(f"{name}:{end}"), inner.result.type) for end in _ENDS)
-    layer = replace_weights(replace(inner, op=op, result=summed), inner.operands[0], weight, bias)
-    clipped = Node(Clip(0.0), (summed,), pooled, inner.origin)
-    return (layer, clipped, replace(node, operands=(pooled, *node.operands[1:])))
+    pooled = Value(graph.fresh(f"{name}:pooled"), inner.result.type)
+    op = Conv(pool.strides, pool.pads, pool.dilations, channels)
+    layer = replace_weights(replace(inner, op=op, result=pooled), inner.operands[0], weight, bias)
+    made = [layer]
+    if low is not None and low >= 0:
+        pooled = Value(graph.fresh(f"{name}:relu"), inner.result.type)
+        made.append(Node(Clip(0.0), (layer.result,), pooled, inner.origin))
+    return (*made, replace(node, operands=(pooled, *node.operands[1:])))

@@ -12,7 +12,7 @@ Differences that clipping to the levels of the result removes anyway are not cou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class LayerFit:
 
     def rounded(
         self, ratios: list[ScaledWeights], slope: Array, limit: int
-    ) -> tuple[Weights, Array]:
+    ) -> tuple[Weights, Array, Collection[int]]:
         """Integer weights and a correction of the refitted bias; implements `Rounding`."""
         nearest = [ratio.rounded(slope) for ratio in ratios]
         units = {i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i in self.fitted}
@@ -96,7 +96,7 @@ class LayerFit:
             weights[index].astype(np.int32) if index in weights else weight
             for index, weight in enumerate(nearest)
         )
-        return tuple(integers), self._spread(bias - self.bias)
+        return tuple(integers), self._spread(bias - self.bias), self.fitted
 
     def _joined(self, weights: Sequence[Array] | Mapping[int, Array]) -> Array:
         """The weights of the fitted branches, concatenated along the inputs."""

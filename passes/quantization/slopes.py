@@ -66,6 +66,13 @@ class ScaledWeights:
             found[at] = np.rint(self.weight[at].astype(np.float64) * self.factor * steep[at])
         return found
 
+    def lost(self, slope: Array, weight: Array) -> Array:
+        """The real weights times the slope, less these integer weights."""
+        steep = slope if self.relay else slope.reshape(-1, *(1,) * (self.weight.ndim - 1))
+        exact = self.weight.astype(np.float64) * self.factor * steep
+        found: Array = exact - weight
+        return found
+
 
 def ratios_of(
     real: RealLayer, sources: tuple[Spikes, ...], code: Spikes, limit: int
@@ -85,9 +92,8 @@ def ratios_of(
         ScaledWeights(branch, source.scale / code.scale, shape, _most_parts(fan, room))
         for branch, source, fan in zip(real.branches, sources, fans, strict=True)
     ]
-    if len(found) > 1:
-        for ratio in found:
-            ratio.split(limit / real.gain.max())
+    for ratio in found:
+        ratio.split(limit / real.gain.max())
     return found
 
 

@@ -186,10 +186,11 @@ class _Walk:
     def _noise(self, root: Value, name: str) -> Noise:
         if root.name not in self.found:
             producer = self.graph.producer(root)
-            low = producer.op.low if producer and isinstance(producer.op, Clip) else None
+            clip = producer.op if producer and isinstance(producer.op, Clip) else Clip()
             histogram, levels = Histogram(), self.levels(root)
             histogram.add(self.trace.of(name))
-            code = code_of(root.type.shape, levels, histogram.least_squares(levels, low))
+            bounds = histogram.least_squares(levels, clip.low, clip.high)
+            code = code_of(root.type.shape, levels, bounds)
             self.found[root.name] = Noise(histogram, code, np.zeros(root.type.shape[:1]))
         return self.found[root.name]
 

@@ -109,9 +109,13 @@ def test_scales_are_those_asked_for() -> None:
 
 
 def test_silent_channels_get_a_middling_scale_and_quiet_ones_a_small_one() -> None:
-    np.testing.assert_allclose(
-        relative_scales(np.array([0.0, 1, 2, 2, 4, 1e-4])), [1, 0.5, 1, 1, 2, 0.25]
-    )
+    tops = np.array([0.0, 1, 2, 2, 4, 1e-4])
+    np.testing.assert_allclose(relative_scales(tops, np.ones(6)), [1, 0.5, 1, 1, 2, 0.25])
+
+
+def test_large_weights_behind_quiet_channels_make_their_scales_smaller() -> None:
+    tops, heavy = np.array([0.0, 1, 2, 2, 4, 1e-4]), np.array([80.0, 80, 1, 1, 80, 80])
+    np.testing.assert_allclose(relative_scales(tops, heavy), [0.1, 0.5, 1, 1, 2, 0.025])
 
 
 @pytest.mark.parametrize("options", [{"effort": 0}, {"calibration": None, "effort": 1}])
