@@ -43,8 +43,8 @@ _LOWEST = -1e38  # what exporters write for minus infinity
 class FoldLinear(Pass):
     """Fold linear chains into the next, or else the previous, linear layer.
 
-    A pool stays by itself if it fits into ``fan_in`` synapses of a neuron (0: no limit), as the
-    layer behind it does, but not both in one.
+    A pool stays a layer if the one behind it would have more than ``fan_in`` synapses a neuron with
+    it (0: no limit).
     """
 
     name: ClassVar[str] = "fold-linear"

@@ -20,7 +20,7 @@ _FREE = 1 << 16  # merged weights up to this size are always worth the populatio
 def pool_into_conv(node: Node, graph: Graph, fan_in: int = 0) -> tuple[Node, ...] | None:
     """Convolution of sums: kernel ``(k-1) s d + span`` with the strides multiplied.
 
-    The pool stays if only the merged kernel sums more elements than ``fan_in`` (0: no limit).
+    The pool stays a layer if the merged kernel sums more elements than ``fan_in`` (0: no limit).
     """
     found = _pooled(node, graph)
     if found is None or not isinstance(node.op, Conv):
@@ -86,7 +86,7 @@ def _separate(conv: Conv, inner: Node, pool: SumPool) -> bool:
 def pool_into_dense(node: Node, graph: Graph, fan_in: int = 0) -> tuple[Node, ...] | None:
     """A dense layer of sums: every pixel gets the weight of the sums that it is part of.
 
-    The pool stays if only the merged layer sums more elements than ``fan_in`` (0: no limit).
+    The pool stays a layer if the merged one sums more elements than ``fan_in`` (0: no limit).
     """
     found = _pooled(node, graph)
     if found is None or not isinstance(node.op, Dense):
@@ -137,8 +137,8 @@ def _affordable(merged: int, graph: Graph) -> bool:
 
 
 def _exceeds(fan_in: int, merged: int, *apart: Node) -> bool:
-    """Whether a merged layer sums more than ``fan_in`` elements, but the two layers do not."""
-    return 0 < fan_in < merged and all(elements_summed(node) <= fan_in for node in apart)
+    """Whether a merged layer sums more than ``fan_in`` elements, and far more than each of two."""
+    return 0 < fan_in < merged and 2 * max(map(elements_summed, apart)) <= merged
 
 
 def _by_itself(node: Node, graph: Graph, inner: Node, pool: SumPool) -> tuple[Node, ...]:
