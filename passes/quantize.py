@@ -110,7 +110,8 @@ class Quantize(Pass):
             raise ValueError(f"weight_bits must be between 2 and 16, not {self.weight_bits}")
         check_effort(self.effort)
         if self.even and self.weight_bits > 8:
-            raise ValueError(f"even weights have at most 8 weight_bits, not {self.weight_bits}")
+            have = "even weights, as Loihi has them, have at most 8 weight_bits"
+            raise ValueError(f"{have}, not {self.weight_bits}")
 
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node."""

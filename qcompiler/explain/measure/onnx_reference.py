@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import InvalidModel
 
 _BATCH = 256
+_MARKS = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")
 
 
 def run_onnx(
@@ -39,7 +41,9 @@ def run_onnx(
         )
         return np.concatenate(list(_batches(session, data, preprocessing, progress)))
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
+        if type(error).__name__ == "InvalidProtobuf":
+            raise InvalidModel(f"{model} is not an ONNX file, or is truncated") from error
+        reason = _MARKS.sub("", str(error).strip().splitlines()[0])
         raise InvalidModel(f"{model} does not run in onnxruntime: {reason}") from error
 
 
