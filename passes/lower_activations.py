@@ -32,7 +32,7 @@ from qcompiler.ir import (
 from qcompiler.ir.ann import Function, Multiply
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder, Term
 from qcompiler.passes.activations.duplication import duplicate_layers, split_readers
-from qcompiler.passes.activations.segments import PiecewiseLinear, fit
+from qcompiler.passes.activations.segments import PiecewiseLinear, error_between, fit
 from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of
@@ -44,7 +44,8 @@ class ActivationFit(NamedTuple):
     """The piecewise linear fit of a function or product: domain, segments and largest error.
 
     ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if 64
-    segments are too few.
+    segments are too few. ``jump`` is the error where the function jumps, or nearly so; 0 if it does
+    not.
     """
 
     node: Node
@@ -52,6 +53,7 @@ class ActivationFit(NamedTuple):
     segments: int
     error: float
     bound: float
+    jump: float = 0.0
 
     @property
     def misses(self) -> bool:
@@ -122,8 +124,11 @@ class LowerActivations(Pass):
             if isinstance(node.op, Function):
                 domain = _range(node.operands[0], node)
                 found = self._fit(graph, node, node.op.formula, domain)
-                error = found.error / _width(node)
-                yield self._fitted(graph, node, domain, len(found.knots) - 1, error)
+                fitted = self._fitted(
+                    graph, node, domain, len(found.knots) - 1, found.error / _width(node)
+                )
+                jump = error_between(node.op.formula, domain, found) / _width(node)
+                yield fitted._replace(jump=jump if jump > fitted.bound else 0.0)
             if isinstance(node.op, Multiply):
                 radii = [_radius(_range(operand, node)) for operand in node.operands]
                 found = self._square(graph, node, radii)

@@ -18,6 +18,7 @@ from qcompiler.ir.kernels import Array
 
 _SAMPLES = 2049
 _MOST = 64  # segments
+_FINER = 8  # samples between two
 _EVEN = 1e-3  # share of the knots' density that is the same everywhere
 
 
@@ -49,6 +50,13 @@ def fit(formula: str, domain: Range, bound: float) -> PiecewiseLinear:
         if found.error <= bound:
             break
     return found
+
+
+def error_between(formula: str, domain: Range, found: PiecewiseLinear) -> float:
+    """The error of a fit between its samples, where the function jumps or nearly so; else 0."""
+    x = np.linspace(*domain, _FINER * (_SAMPLES - 1) + 1)
+    error = float(np.abs(np.interp(x, found.knots, found.values) - values(formula, x)).max())
+    return error if error > 2 * found.error else 0.0
 
 
 def _best(knots: Array, x: Array, y: Array) -> PiecewiseLinear:

@@ -143,7 +143,9 @@ def _cost(fits: list[ActivationFit]) -> str:
     what = f"{count} line segment{'s' * (count != 1)}"
     if len(fits) > 1:
         what = f"{len(fits)} functions"
-    return f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output range"
+    text = f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output range"
+    jump = max(f.jump for f in fits)
+    return f"{text}, {jump:.2%} where it jumps or nearly so" if jump else text
 
 
 def _estimated(graph: Graph) -> dict[str, str]:
