@@ -33,6 +33,7 @@ from qcompiler.ir.ann import Function, Multiply
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder, Term
 from qcompiler.passes.activations.duplication import duplicate_layers, split_readers
 from qcompiler.passes.activations.segments import PiecewiseLinear, error_between, fit
+from qcompiler.passes.calibration.data import NOT_FINITE
 from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of
@@ -109,7 +110,7 @@ class LowerActivations(Pass):
                         nodes += self._function(graph, node, formula)
                     except ValueError as error:
                         message = f"{formula!r} {error}"
-                        faults.append(Diagnostic(message, node.origin, "calibrate, or clip before"))
+                        faults.append(Diagnostic(message, node.origin, NOT_FINITE))
                 case Multiply():
                     nodes += self._product(graph, node)
                 case _:
