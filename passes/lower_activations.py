@@ -180,7 +180,7 @@ def _range(operand: Operand, node: Node) -> Range:
     if bounds is None:
         message = f"%{operand.name} has no range"
         raise InvalidGraph(
-            Diagnostic(message, node.origin, "run normalize before lower-activations")
+            Diagnostic(message, node.origin, "put normalize before lower-activations in --passes")
         )
     low, high = bounds
     return (low, high) if high - low > 1e-6 * max(1.0, abs(low)) else (low - 0.5, low + 0.5)

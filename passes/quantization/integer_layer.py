@@ -260,6 +260,21 @@ def _slope(
     Clocks lift neurons of smaller slopes to the common threshold in one step, so the limit of the
     input of one step bounds the slope as well.
     """
+    _check_steepness(ratios, real, limits, group)
+    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.input // levels)
+    return best_slopes(ratios, np.clip(np.floor(_room(ratios, limits)), 1, highest))
+
+
+def check_steepness(
+    group: FusionGroup, real: RealLayer, sources: tuple[Spikes, ...], code: Spikes, limits: Limits
+) -> None:
+    """Raise UnsupportedModel if weights of a group exceed their limit at a slope of 1."""
+    _check_steepness(ratios_of(real, sources, code, limits.weight), real, limits, group)
+
+
+def _check_steepness(
+    ratios: list[ScaledWeights], real: RealLayer, limits: Limits, group: FusionGroup
+) -> None:
     if (worst := max(r.largest.max() / r.parts for r in ratios)) * (
         gain := real.gain.max()
     ) > limits.weight + 0.5:
@@ -271,8 +286,6 @@ def _slope(
                 _less_steep(max(float(r.largest.max()) for r in ratios) * gain),
             )
         )
-    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.input // levels)
-    return best_slopes(ratios, np.clip(np.floor(_room(ratios, limits)), 1, highest))
 
 
 def _less_steep(largest: float) -> str:

@@ -118,6 +118,20 @@ def test_steep_layers(target: str, activation: str, scale: float) -> None:
     raise AssertionError("the help does not help")
 
 
+@pytest.mark.parametrize("effort", [0, 1])
+def test_steep_layers_behind_each_other_are_told_at_once(effort: int) -> None:
+    rng = np.random.default_rng(0)
+    weights: dict[str, Any] = {"lo": np.float32(0), "hi": np.float32(1), "v": (16, 3)}
+    for name, scale, rows in (("w", 5e3, 6), ("u", 2e4, 16)):
+        weights[name] = (scale * rng.standard_normal((rows, 16))).astype(np.float32)
+    clips = "h = Gemm(x, w) r = Clip(h, lo, hi) k = Gemm(r, u) q = Clip(k, lo, hi)"
+    proto = model(FLAT, f"{clips} y = Gemm(q, v)", **weights)
+    with pytest.raises(CompileError) as caught:
+        qcompiler.compile(proto, target="reference", calibration=data(6), effort=effort)
+    nodes = [finding.nodes for finding in caught.value.diagnostics]
+    assert nodes == [("h_node", "r_node"), ("k_node", "q_node")]
+
+
 def test_membranes_beyond_a_chip() -> None:
     rng = np.random.default_rng(0)
     weights: dict[str, Any] = {
