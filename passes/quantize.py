@@ -51,16 +51,15 @@ from qcompiler.passes.calibration.observed_membranes import (
     observed_bounds,
 )
 from qcompiler.passes.calibration.trace import Trace, images_for
+from qcompiler.passes.quantization.coarser_codes import coarser_code
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import (
-    ExceededLimits,
     IntegerLayer,
     Observe,
     check_levels,
     check_steepness,
     code_of,
     integer_layer_of,
-    widened,
 )
 from qcompiler.passes.quantization.layer_fit import fit_layer
 from qcompiler.passes.quantization.levels import coded_inputs, levels_of, times_of
@@ -70,7 +69,6 @@ from qcompiler.passes.quantization.real_layer import constants_of, real_layer_of
 from .base import HIDDEN, Pass
 
 _EXACT = (1 << 23) - 1
-_COARSER = 3  # times that a step is doubled, so that membranes keep their limits
 
 
 @dataclass(frozen=True)
@@ -309,16 +307,15 @@ class _Quantizer:
         """The code and integers of a group; the code is coarser if limits ask for it."""
         clip = group.clip.op if group.clip else Clip()
         assert isinstance(clip, Clip)
-        code = self.code(group.result, group.origin)
-        for _ in range(_COARSER):
+        code = first = self.code(group.result, group.origin)
+        while True:
             try:
                 return code, self.integers(group, sources, code)
-            except ExceededLimits:
-                wider = widened(code, clip)
-                if wider is None:
+            except UnsupportedModel as error:
+                coarser = coarser_code(code, first, group.result, clip, error)
+                if coarser is None:
                     raise
-                code = wider
-        return code, self.integers(group, sources, code)
+                code = coarser
 
     def integers(
         self, group: FusionGroup, sources: Sequence[Sequence[Value]], code: Spikes

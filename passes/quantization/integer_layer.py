@@ -15,7 +15,6 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from qcompiler.ir import Diagnostic, Range, Spikes, UnsupportedModel
-from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Synapse
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
@@ -92,19 +91,6 @@ def _around(value: float, top: int, is_bound: bool) -> Range:
     size = abs(value)
     width = top * size / max(1, round(top * size)) if size > _NARROW else 1.0
     return (value - width, value) if is_bound else (value, value + width)
-
-
-def widened(code: Spikes, clip: Clip) -> Spikes | None:
-    """A code of twice the step; None if the range would exceed the bounds of the clip in front."""
-    low, width = -code.zero * code.scale, code.top * code.scale
-    bottom, top = low - width / 2, low + 1.5 * width
-    if clip.low is not None and bottom < clip.low:
-        bottom, top = max(low, clip.low), max(low, clip.low) + 2 * width
-    if clip.high is not None and top > clip.high:
-        bottom, top = low - width, low + width
-        if clip.low is not None and bottom < clip.low:
-            return None
-    return code_of(code.shape, code.t_max, (bottom, top))
 
 
 def check_levels(t_max: int, **ends: int) -> None:
