@@ -9,10 +9,11 @@ way is taken for up to two clips, and for layers of small fan-in.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from qcompiler.ir import Graph, Node, Operand, Rule, drop_dead, rewrite
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
-from qcompiler.passes.folding.linear import elements_summed
+from qcompiler.passes.folding.linear import elements_summed, fan_in_of
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 
@@ -29,7 +30,7 @@ def duplicate_layers(graph: Graph) -> Graph:
             continue
         if not all(_is_clip(graph, reader) for reader in readers):
             continue
-        if len(readers) <= _FEW_CLIPS or _synapses(group) <= _FEW_SYNAPSES:
+        if len(readers) <= _FEW_CLIPS or fan_in_of(group) <= _FEW_SYNAPSES:
             for index, reader in enumerate(readers[1:], 1):
                 copies[reader.result.name] = _copied(graph, group, reader, index)
     nodes: list[Node] = []
@@ -45,11 +46,6 @@ def _is_clip(graph: Graph, node: Node) -> bool:
     return isinstance(node.op, Clip)
 
 
-def _synapses(group: FusionGroup) -> int:
-    """Fan-in of a neuron of a group, borders aside."""
-    return sum(elements_summed(branch.linear) if branch.linear else 1 for branch in group.branches)
-
-
 def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[Node]:
     """A copy of a group's nodes and the reader, which reads the copy."""
     made = copy_nodes(group.nodes, lambda name: graph.fresh(f"{name}:copy{index}"))
@@ -58,13 +54,18 @@ def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[
     return [*made, replace(reader, operands=operands)]
 
 
-def split_readers(graph: Graph, rules: tuple[Rule, ...]) -> Graph:
-    """Distribute a layer over a sum of two clips; ``rules`` simplify the result."""
-    return rewrite(graph, _split, *rules)
+def split_readers(graph: Graph, rules: tuple[Rule, ...], fan_in: int = 0) -> Graph:
+    """Distribute a layer over a sum of two clips; ``rules`` simplify the result.
+
+    Not if the layer would sum more elements than ``fan_in`` (0: no limit).
+    """
+    return rewrite(graph, partial(_split, fan_in=fan_in), *rules)
 
 
-def _split(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+def _split(node: Node, graph: Graph, fan_in: int) -> tuple[Node, ...] | None:
     if not isinstance(node.op, Conv | Dense):
+        return None
+    if 0 < fan_in < _FEW_CLIPS * elements_summed(node):
         return None
     inner = graph.producer(node.operands[0])
     if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:

@@ -28,6 +28,7 @@ _ASIDE = 1 / 8  # of a ramp, by which its step is beside the jump
 _FAINT = 1e-9  # share of the domain within which a place is zero
 _HALVINGS = 40
 _MOST_CHOICES = 16
+_FINER = 8  # samples between two
 _EVEN = 1e-3  # share of the knots' density that is the same everywhere
 
 
@@ -136,6 +137,20 @@ def _continuous(x: Array, y: Array, bound: float, part: bool = False) -> Piecewi
         if found.error <= bound:
             break
     return found
+
+
+def error_between(formula: str, domain: Range, found: PiecewiseLinear) -> float:
+    """The error of a fit between its samples, where the function is nearly a jump; else 0.
+
+    What is written as a jump is exact.
+    """
+    x = np.linspace(*domain, _FINER * (_SAMPLES - 1) + 1)
+    error = np.interp(x, found.knots, found.values) - values(formula, x)
+    for jump in found.jumps:
+        error += jump.height * (x >= jump.begin + jump.width / 2)
+        error[np.abs(x - jump.begin) <= 2 * jump.width] = 0
+    most = float(np.abs(error).max())
+    return most if most > 2 * found.error else 0.0
 
 
 def _best(knots: Array, x: Array, y: Array, part: bool) -> PiecewiseLinear:

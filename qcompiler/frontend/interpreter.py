@@ -34,6 +34,7 @@ from qcompiler.frontend.model.node_context import (
     InvalidNode,
     NodeContext,
     Refused,
+    RefusedProduct,
     Scope,
     Unknown,
     attributes_of,
@@ -56,6 +57,7 @@ from .model_graph import Entry, entries, live_nodes, names_read
 from .model_inputs import declare_inputs, opset_of
 from .node_report import NodeReport
 from .preprocessing import Preprocessing
+from .stand_ins import StandIns
 from .unbatched import aligned
 from .unroll import Unroller
 
@@ -83,6 +85,7 @@ class ModelInterpreter:
         self.host_values: dict[str, Entry] = {}  # values behind a node that the host does
         self.used: set[str] = set()
         self.report = NodeReport()
+        self.stand_ins = StandIns(self.scope, model.graph)
         self.unroll = Unroller(self)
 
     def run(self) -> None:
@@ -94,6 +97,7 @@ class ModelInterpreter:
         self.used |= {output.name for output in self.model.graph.output}
         given = (self.model, self.preprocessing, self.scope, self.report)
         self.items |= declare_inputs(*given, self.used)
+        self.items |= self.stand_ins.of_inputs(self.model.graph.input, self.items)
         alive = {entry.key for entry in order}
         for entry in nodes:
             if entry.key not in alive:
@@ -115,10 +119,12 @@ class ModelInterpreter:
                     self.report.refuse(name, "(output)", refused.reason, refused.help)
             if isinstance(item, Unknown) and not self.report.refusals:
                 self.report.refuse(name, "(output)", f'output "{name}" is not computed')
-            if isinstance(item, Value) and item.name in self.scope.kinds:
+            if not isinstance(item, Value) or self.stand_ins.doubt([item]).any:
+                continue
+            if item.name in self.scope.kinds:
                 reason = f'output "{name}" holds integers or booleans, which are no spike times'
                 self.report.refuse(name, "(output)", reason, _CUT)
-            if isinstance(item, Value) and self.scope.batch_axis.get(item.name):
+            if self.scope.batch_axis.get(item.name):
                 reason = f'the batch axis of output "{name}" is not axis 0'
                 self.report.refuse(name, "(output)", reason)
 
@@ -131,24 +137,40 @@ class ModelInterpreter:
         return replace(found, inputs=tuple(read))
 
     def visit(self, entry: Entry) -> list[AbstractValue]:
-        """Import one node; its results are unknown if it is refused."""
+        """Import one node; stand-ins take the place of its results if it is refused."""
         inputs = tuple(self.items[name] if name else None for name in entry.node.input)
+        doubt = self.stand_ins.doubt(inputs)
         try:
             results = self._results(entry, inputs)
+            self.stand_ins.mark(results.values(), doubt)
         except Refused as refused:
-            self.report.note(entry, "refused", refused.reason, refused.help)
+            self._refuse(entry, inputs, refused)
             results = {}
-        except InvalidGraph as error:
-            _, _, what = error.diagnostics[0].message.partition(" ")
-            raise self._broken(entry, what) from error
-        except (InvalidNode, *_ERRORS) as error:
-            raise self._broken(entry, _first_line(error)) from error
-        data = any(map(_depends, inputs)) or entry.op_type in UNROLLED
-        unknown = Unknown(data and entry.op_type not in CONSTANT_IMPORTERS)
+        except (InvalidGraph, InvalidNode, *_ERRORS) as error:
+            if not (doubt.any or self.report.refused_in(entry)):
+                raise self._broken(entry, _what(error)) from error
+            self.report.note(entry, "compiled", _NOT_CHECKED)
+            results = {}
         names = [name for name in entry.node.output if name]
-        for name in names:
-            self.items[name] = results.get(name, unknown)
+        if any(name not in results for name in names):
+            data = any(map(_depends, inputs)) or entry.op_type in UNROLLED
+            data = data and entry.op_type not in CONSTANT_IMPORTERS
+            made = self.stand_ins.of_results(entry.node, self.opset, inputs, data)
+            results = {**made, **results}
+        self.items.update((name, results[name]) for name in names)
         return [self.items[name] for name in names]
+
+    def _refuse(self, entry: Entry, inputs: tuple[AbstractValue, ...], refused: Refused) -> None:
+        """Refuse a node, unless that may be for the sizes that are assumed of its operands."""
+        reason, help_ = refused.reason, refused.help
+        if self.stand_ins.doubt(inputs).sizes and entry.op_type in IMPORTERS:
+            if not isinstance(refused, RefusedProduct):
+                self.report.note(entry, "compiled", _NOT_CHECKED)
+                return
+            reason, help_ = DATA_PRODUCTS.get(entry.op_type, (reason, help_))
+        self.report.note(entry, "refused", reason, help_)
+        if isinstance(refused, RefusedProduct):
+            self._refuse_inside(self._sources(inputs))
 
     def _broken(self, entry: Entry, what: str) -> InvalidModel:
         message = f'{self.model.file}: node "{entry.name}": {entry.op_type} {what}'
@@ -162,11 +184,8 @@ class ModelInterpreter:
             raise Refused(*refusal(op_type))
         if self.scope.unbatched and (data or op_type in UNROLLED):
             inputs = aligned(op_type, inputs, ELEMENTWISE)
-        refuse_products = op_type not in ("Div", "Mul") or any(
-            isinstance(item, Unknown) for item in inputs
-        )
-        if data > 1 and op_type in DATA_PRODUCTS and refuse_products:
-            raise Refused(*DATA_PRODUCTS[op_type])
+        if data > 1 and op_type in DATA_PRODUCTS and op_type not in ("Div", "Mul"):
+            raise RefusedProduct(*DATA_PRODUCTS[op_type])
         if any(isinstance(item, Unknown) for item in inputs):
             self.report.note(entry, "compiled" if data else "constant", _NOT_CHECKED)
             return {}
@@ -236,7 +255,8 @@ class ModelInterpreter:
         kept = [value for n, value in zip(outputs, results, strict=False) if n in self.used]
         on_host = op_type in HOST or (not sources and all(value in hosted for value in kept))
         kind = "host" if on_host else "removed" if removed else "compiled"
-        self.report.note(entry, kind)
+        doubt = kind == "compiled" and self.stand_ins.doubt(inputs).any
+        self.report.note(entry, kind, _NOT_CHECKED if doubt else None)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
 
     def _kinds(self, op_type: str, inputs: Sequence[AbstractValue]) -> list[int]:
@@ -295,6 +315,13 @@ def _depends(item: AbstractValue) -> bool:
 
 def _is_index(value: Value) -> bool:
     return isinstance(value.type, Tensor) and value.type.dtype == "i64"
+
+
+def _what(error: Exception) -> str:
+    """What is wrong with a node, without its operator's name."""
+    if isinstance(error, InvalidGraph):
+        return error.diagnostics[0].message.partition(" ")[2]
+    return _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

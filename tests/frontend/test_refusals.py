@@ -228,7 +228,7 @@ def test_all_refusals_at_once() -> None:
         a = Sin(x) b = Conv(a, w) c = Sin(b) d = Det(c) e = Mul(d, c)
         f = com.example.Fused(e) g = Relu(f) h = Shape(g) j = Gather(h, i) y = Neg(g)
     """
-    proto = model(IMAGE, body, w=(3, 3, 1, 1), i=ints(1))
+    proto = model("float[N,3,8,8] x", body, w=(3, 3, 1, 1), i=ints(1))
     proto.opset_import.append(helper.make_opsetid("com.example", 1))
     with pytest.raises(UnsupportedModel) as caught:
         import_model(proto)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ _KINDS: Mapping[str, Any] = {
     **{f"tensor({kind})": np.dtype(kind) for kind in ("int8", "int16", "int32", "int64")},
     **{f"tensor({kind})": np.dtype(kind) for kind in ("uint8", "uint16", "uint32", "uint64")},
 }
+_MARKS = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")
 
 
 def run_onnx(
@@ -46,7 +48,9 @@ def run_onnx(
         )
         return np.concatenate(list(_batches(session, data, preprocessing, progress)))
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
+        if type(error).__name__ == "InvalidProtobuf":
+            raise InvalidModel(f"{model} is not an ONNX file, or is truncated") from error
+        reason = _MARKS.sub("", str(error).strip().splitlines()[0])
         raise InvalidModel(f"{model} does not run in onnxruntime: {reason}") from error
 
 

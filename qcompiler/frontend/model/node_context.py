@@ -26,6 +26,10 @@ class Refused(Exception):
         self.help = help_
 
 
+class RefusedProduct(Refused):
+    """The node multiplies values that depend on the data, whatever their size."""
+
+
 def fixes_batch(op_type: str) -> Refused:
     """The refusal of what is only right for the batch size that the model was exported with."""
     return Refused(
@@ -40,9 +44,16 @@ class InvalidNode(Exception):
 
 @dataclass(frozen=True)
 class Unknown:
-    """What a refused node would have given; ``data`` says whether it depends on the data."""
+    """What a refused node would have given; ``data`` says whether it depends on the data.
+
+    Where known, ``kind`` is the ONNX type of its elements, and ``shapes`` its shape with the batch
+    axis under each probe. ``root`` is the value that it is some function of, element by element.
+    """
 
     data: bool
+    kind: int | None = None
+    shapes: tuple[tuple[int, ...], ...] = ()
+    root: Value | None = None
 
 
 AbstractValue: TypeAlias = (

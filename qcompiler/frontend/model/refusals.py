@@ -43,8 +43,10 @@ _GROUPS = {
     """,
 }
 
+_BOOLEAN = "it returns booleans or indices, which spike times cannot represent"
+
 _REASONS = {
-    "it returns booleans or indices, which spike times cannot represent": """
+    _BOOLEAN: """
         BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal
     """,
     "its result is discontinuous": "Ceil Floor Mod Round",
@@ -114,6 +116,14 @@ _DOMAINS = {
     "ai.onnx.ml.": "export the network alone: compute scalers and labels outside it",
     "ai.onnx.preview.training.": "export the model for inference, without training operators",
 }
+
+
+_BY_ELEMENT = {"its result is discontinuous", "it is periodic", _BOOLEAN}
+
+
+def treats_elements_alone(op_type: str) -> bool:
+    """Whether an operator that is not supported treats every element by itself."""
+    return _REASON.get(op_type) in _BY_ELEMENT
 
 
 def refusal(op_type: str) -> tuple[str, str | None]:

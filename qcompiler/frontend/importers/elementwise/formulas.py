@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_context import NodeContext, Scope
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Constant, Node, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Function
@@ -41,7 +41,12 @@ def apply_formula(node: NodeContext, formula: str, index: int = 0) -> Value:
 
 def formulas(node: NodeContext, value: Value) -> tuple[Value, str]:
     """The value that this one is a function of, and the formula; at worst itself and ``x``."""
-    found, nodes = node.scope.formulas, node.scope.builder.nodes
+    return formula_in(node.scope, value)
+
+
+def formula_in(scope: Scope, value: Value) -> tuple[Value, str]:
+    """The same, of a value of the graph being built."""
+    found, nodes = scope.formulas, scope.builder.nodes
     for producer in nodes[len(found) :]:  # every node once, behind those that it reads
         found[producer.result.name] = _formula(producer, found)
     return found.get(value.name, (value, "x"))

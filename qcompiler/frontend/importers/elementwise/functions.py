@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
-from math import pi
+from itertools import zip_longest
+from math import pi, prod
 
 import numpy as np
 
 from qcompiler.frontend.model.constant_folding import KnownArray, merge
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import (
+    InvalidNode,
+    NodeContext,
+    Refused,
+    RefusedProduct,
+)
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.refusals import DATA_PRODUCTS
 from qcompiler.ir import Value
@@ -189,9 +195,9 @@ def mul(node: NodeContext) -> Value:
         terms, factors = expansion(node, a, base), expansion(node, b, base)
         if terms and factors:
             return summed(node, base, [one.times(two) for one in terms for two in factors])
-    shape = np.broadcast_shapes(a.type.shape, b.type.shape)
     if not node.scope.allow_products:
-        raise _no_product(node, int(np.prod(shape)))
+        raise _no_product(node, a, b)
+    shape = np.broadcast_shapes(a.type.shape, b.type.shape)
     if len(a.type.shape) != len(shape) or len(b.type.shape) != len(shape):
         raise Refused("Mul of values of different rank is not supported")
     return node.add(Multiply(), spread(node, a, shape), spread(node, b, shape))
@@ -203,7 +209,7 @@ def div(node: NodeContext) -> Value:
     if isinstance(a, Value) and isinstance(b, Value):
         (root, first), (other, second) = formulas(node, a), formulas(node, b)
         if root != other:
-            raise Refused(*DATA_PRODUCTS["Div"])
+            raise RefusedProduct(*DATA_PRODUCTS["Div"])
         return node.add(Function(f"{first} {second} /"), root)
     first_is_constant, array, x = constant_and_value(node)
     if first_is_constant:
@@ -215,10 +221,12 @@ def div(node: NodeContext) -> Value:
     return scaled_by(node, x, 1 / array.astype(np.float64))
 
 
-def _no_product(node: NodeContext, size: int) -> Refused:
-    return Refused(
+def _no_product(node: NodeContext, a: Value, b: Value) -> RefusedProduct:
+    axes = zip_longest(reversed(a.type.shape), reversed(b.type.shape), fillvalue=1)
+    count = prod(max(pair) for pair in axes)
+    return RefusedProduct(
         f"{node.op_type} of two values that depend on the data is not supported",
         "--allow-products builds the product from squares, which takes about "
-        f"{product_neurons(16) * size:,} neurons for this node at 16 levels and "
-        f"{product_neurons(64) * size:,} at 64; or cut the model before this node",
+        f"{product_neurons(16) * count:,} neurons for this node at 16 levels and "
+        f"{product_neurons(64) * count:,} at 64; or cut the model before this node",
     )

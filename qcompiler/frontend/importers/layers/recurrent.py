@@ -11,7 +11,12 @@ from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.elementwise.arithmetic import affine
 from qcompiler.frontend.importers.elementwise.formulas import formulas
 from qcompiler.frontend.importers.views.reshape import with_batch_axis
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import (
+    InvalidNode,
+    NodeContext,
+    Refused,
+    RefusedProduct,
+)
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip, Concat, Dense, Function, Multiply
@@ -51,7 +56,7 @@ def recurrent(node: NodeContext) -> tuple[Value, ...]:
 def _plain_only(node: NodeContext) -> None:
     kind = node.op_type
     if isinstance(node.item(0), Value) and kind != "RNN" and not node.scope.allow_products:
-        raise Refused(
+        raise RefusedProduct(
             f"{kind} multiplies values that depend on the data",
             "--allow-products builds products from squares, which takes many neurons; an RNN with "
             "Relu needs none",
