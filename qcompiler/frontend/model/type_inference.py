@@ -56,6 +56,8 @@ def infer_types(
     """Types of a node's results as far as ONNX infers them; only small arrays tell it values."""
     if node.domain not in ("", "ai.onnx"):
         return {}
+    if any(node.input) and not operands:  # onnx ends the process for some operators on strings
+        return {}
     small = {n: a for n, a in operands.items() if a.size <= INLINE and all(a.strides)}
     inline = {n: a.astype(np.float32) if a.dtype.kind == "f" else a for n, a in small.items()}
     rest = {n: _without_memory(a) for n, a in operands.items() if n not in small}
