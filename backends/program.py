@@ -143,7 +143,7 @@ class Program:
 
     def save(self, directory: str | Path) -> None:
         """Write the program, whole or not at all; ProgramError if that fails."""
-        manifest = {"target": self.backend.name, **self.manifest}
+        manifest = {"target": self.backend.name, "preprocessing": {}, **self.manifest}
         storage.save(Path(directory), manifest, self.graph, self.backend.emit)
 
     @staticmethod

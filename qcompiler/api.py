@@ -18,7 +18,16 @@ from qcompiler.search.pareto import Budget
 
 from . import data, registry
 from .channel_scales import ScaleRecorder
-from .ir import DataError, Graph, InvalidGraph, PipelineError, UnsupportedModel, verify
+from .core_limits import exceeded_core_limits
+from .ir import (
+    DataError,
+    Graph,
+    InvalidGraph,
+    PipelineError,
+    UnsupportedModel,
+    raise_if_any,
+    verify,
+)
 from .passes import Pipeline, Watcher
 
 if TYPE_CHECKING:
@@ -123,6 +132,7 @@ def compile(
         given = data.read(calibration, inputs_of(graph), layout)
         options["calibration"] = given.arrays
     steps = pipeline(target, passes, options)
+    raise_if_any(exceeded_core_limits(graph, steps, backend), UnsupportedModel)
     if budget is not None:
         known = given.labels
         if labels is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from qcompiler import api, registry
 from qcompiler.backends.program import Program
 from qcompiler.console import add_verbosity, guarded, progress, say, warn
-from qcompiler.ir import Graph, InvalidGraph, PipelineError, show
+from qcompiler.ir import CompileError, Graph, InvalidGraph, PipelineError, show
 from qcompiler.passes import Pass
 from qcompiler.passes.lower_activations import LowerActivations
 from qcompiler.search import report
@@ -57,7 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("model", metavar="MODEL.onnx", nargs="?", type=Path, help="the trained network")
     add("-o", "--output", metavar="DIR", type=Path, help="program directory (MODEL.TARGET)")
-    add("--target", default="loihi", help="loihi (default), loihi1, reference, or a plugin's")
+    add(
+        "--target",
+        type=_target,
+        default="loihi",
+        help="loihi (default), loihi1, reference, or a plugin's",
+    )
     add("--calibration", metavar="DATA", type=Path, help="typical inputs, to measure value ranges")
     add("--t-max", metavar="N", type=int, default=16, help="number of spike times per value (16)")
     products = "compile products of two data-dependent values; this takes many neurons"
@@ -134,6 +139,17 @@ def _shape(text: str) -> tuple[str, tuple[int | str, ...]]:
 
 def _length(text: str) -> bool:
     return text.isdecimal() and int(text) > 0
+
+
+def _target(text: str) -> str:
+    """The name of a target; its plugin is loaded later."""
+    try:
+        names = registry.backend_names()
+    except CompileError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"no target is named {text!r}: choose {', '.join(names)}")
+    return text
 
 
 def _sweep(text: str) -> Path:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from qcompiler.frontend.model.onnx_file import Source, read_model
-from qcompiler.ir import Diagnostic, Graph, InvalidModel, UnsupportedModel, drop_dead, raise_if_any
+from qcompiler.ir import Diagnostic, Graph, InvalidModel, UnsupportedModel, raise_if_any
 
 from .input_axes import stated_axes
 from .interpreter import ModelInterpreter
@@ -52,7 +52,7 @@ def import_model(
     """
     interpreter = _interpret(model, preprocessing, allow_products, input_shapes)
     raise_if_any(_findings(interpreter.report), UnsupportedModel)
-    graph = drop_dead(interpreter.graph())
+    graph = interpreter.graph()
     return Imported(graph, tuple(interpreter.report), interpreter.batch_axes(graph))
 
 

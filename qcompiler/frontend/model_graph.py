@@ -11,12 +11,12 @@ from onnx import TensorProto
 
 from qcompiler.frontend.model.node_context import Refused
 from qcompiler.frontend.model.onnx_file import Model, subgraphs
+from qcompiler.frontend.model.onnx_tensor import FLOATS, INTEGERS
 from qcompiler.ir import Diagnostic, InvalidModel
 
 from .input_axes import Axes, written
 
-_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
-_INTEGER = "export the model in floating point, without embeddings or integer preprocessing"
+_NUMBERS = "export the model with inputs of real numbers or integers"
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,10 @@ def input_axes(value: onnx.ValueInfoProto) -> Axes:
     name, tensor = value.name, value.type.tensor_type
     if not value.type.HasField("tensor_type"):
         raise Refused(f'input "{name}" is not a tensor')
-    if tensor.elem_type not in _FLOATS:
+    if tensor.elem_type not in (*FLOATS, *INTEGERS):
         known = tensor.elem_type in TensorProto.DataType.values()
         kind = TensorProto.DataType.Name(tensor.elem_type).lower() if known else "unknown"
-        raise Refused(f'input "{name}" holds {kind}, not real numbers', _INTEGER)
+        raise Refused(f'input "{name}" holds {kind}, not numbers', _NUMBERS)
     if not tensor.HasField("shape"):
         return ()
     axes = tuple(map(_length, tensor.shape.dim))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -11,8 +11,9 @@ import onnx
 from qcompiler.frontend.model.constant_folding import LIMIT
 from qcompiler.frontend.model.node_context import AbstractValue, Refused, Scope, Unknown
 from qcompiler.frontend.model.onnx_file import Model
+from qcompiler.frontend.model.onnx_tensor import INTEGERS
 from qcompiler.frontend.model.placement import Placement
-from qcompiler.ir import InvalidModel, Tensor, Value
+from qcompiler.ir import InvalidModel, Range, Tensor, Value
 
 from .input_axes import Axes, readings, sample_shape, with_shapes
 from .model_graph import input_axes, sequences_of
@@ -20,6 +21,8 @@ from .node_report import NodeReport
 from .preprocessing import Preprocessing
 
 _OLDEST = 7
+_NARROW = 255  # the largest number of a type whose range is taken for that of the data
+_INTEGERS = "the model takes the raw integers: leave out means and scales"
 
 
 def opset_of(model: Model, report: NodeReport) -> int:
@@ -55,24 +58,28 @@ def declare_inputs(
     preprocessing: Preprocessing,
     scope: Scope,
     report: NodeReport,
+    used: Collection[str],
 ) -> tuple[dict[str, AbstractValue], int]:
-    """Declare inputs, behind preprocessing, and add what is known from the start.
+    """Declare the inputs that are used, behind preprocessing, and add what is known from the start.
 
-    Also returns how many ways there are to read the shapes of the inputs.
+    An input of integers is declared with the range of its type, if that is narrow. Also returns how
+    many ways there are to read the shapes of the inputs.
     """
-    names = [value.name for value in model.graph.input if value.name not in model.arrays]
+    kinds = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
+    names = [name for name in kinds if name not in model.arrays and name in used]
     items: dict[str, AbstractValue] = dict.fromkeys(names, Unknown(data=True))
-    axes = _axes(model, shapes, report)
-    ways = readings(axes, tuple(shapes.stated), sequences_of(model.graph))
+    axes = _axes(model, shapes, report, used)
+    stated = tuple(name for name in shapes.stated if name in axes)
+    ways = readings(axes, stated, sequences_of(model.graph))
     reading = ways[min(shapes.attempt, len(ways) - 1)]
     if reading.batch is not None:
         scope.probes = (reading.batch,)
     for name, place in reading.places.items():
         try:
-            value = items[name] = _declared(name, axes[name], place, scope)
+            value = items[name] = _declared(name, axes[name], place, kinds[name], scope)
             if len(axes) > 1 and preprocessing.active:
                 raise Refused("preprocessing is only supported for models with one input")
-            items[name] = prepared = preprocessing.compile(scope, value)
+            items[name] = prepared = _prepared(kinds[name], value, preprocessing, scope)
             scope.batch_axis |= {found.name: place for found in (value, prepared)}
         except Refused as refused:
             _refuse(report, name, refused)
@@ -85,11 +92,23 @@ def declare_inputs(
     return items, len(ways)
 
 
-def _axes(model: Model, shapes: InputShapes, report: NodeReport) -> dict[str, Axes]:
-    """The axes of every input that is not refused."""
+def _prepared(kind: int, value: Value, preprocessing: Preprocessing, scope: Scope) -> Value:
+    """An input behind preprocessing; one of integers has none."""
+    if kind not in INTEGERS:
+        return preprocessing.compile(scope, value)
+    if preprocessing.active:
+        raise Refused(f'preprocessing of input "{value.name}" gives no integers', _INTEGERS)
+    scope.kinds[value.name] = kind
+    return value
+
+
+def _axes(
+    model: Model, shapes: InputShapes, report: NodeReport, used: Collection[str]
+) -> dict[str, Axes]:
+    """The axes of every used input that is not refused."""
     found: dict[str, Axes] = {}
     for value in model.graph.input:
-        if value.name in model.arrays:
+        if value.name in model.arrays or value.name not in used:
             continue
         try:
             found[value.name] = input_axes(value)
@@ -109,11 +128,17 @@ def _axes(model: Model, shapes: InputShapes, report: NodeReport) -> dict[str, Ax
     return found
 
 
-def _declared(name: str, axes: Axes, place: Placement, scope: Scope) -> Value:
+def _declared(name: str, axes: Axes, place: Placement, kind: int, scope: Scope) -> Value:
     shape = sample_shape(name, axes, place)
     if prod(shape) > LIMIT:
         raise Refused(f'input "{name}" has more than {LIMIT} elements')
-    return scope.builder.input(name, Tensor(shape))
+    return scope.builder.input(name, Tensor(shape, range=_narrow_range(kind)))
+
+
+def _narrow_range(kind: int) -> Range | None:
+    """The range of a type of few integers."""
+    low, high = INTEGERS.get(kind, (0, _NARROW + 1))
+    return (float(low), float(high)) if high <= _NARROW else None
 
 
 def _refuse(report: NodeReport, name: str, refused: Refused) -> None:

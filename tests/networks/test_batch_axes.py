@@ -136,6 +136,6 @@ def test_reported_networks(name: str, data_dir: Path) -> None:
 
 @pytest.mark.parametrize("shapes", [3, {"x": 4}])
 def test_a_damaged_manifest_is_told(shapes: Any) -> None:
+    empty = Program(Graph("g", (), (), ()), REFERENCE, {"input_shapes": shapes})
     with pytest.raises(ProgramError, match="input_shapes are no shapes"):
-        empty = Program(Graph("g", (), (), ()), REFERENCE, {"input_shapes": shapes})
         real_network(Path("net.onnx"), empty)

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from qcompiler.frontend.importers.elementwise.activations import arg_max, clip, neg, relu, softmax
 from qcompiler.frontend.importers.elementwise.arithmetic import add, concat, mean, sub, total
+from qcompiler.frontend.importers.elementwise.choices import comparison, logic, where
 from qcompiler.frontend.importers.elementwise.functions import (
     absolute,
     div,
@@ -17,17 +18,21 @@ from qcompiler.frontend.importers.elementwise.functions import (
     minimum_maximum,
     mul,
     power,
+    shrink,
     swish,
+    thresholded_relu,
     unary_function,
 )
 from qcompiler.frontend.importers.layers.einsum import cumsum, einsum
 from qcompiler.frontend.importers.layers.linear import batchnorm, conv, gemm, matmul
+from qcompiler.frontend.importers.layers.norms import reduce_function, reduce_log_sum_exp
 from qcompiler.frontend.importers.layers.pooling import (
     average_pool,
     global_average_pool,
     global_max_pool,
     max_pool,
     reduce,
+    top_k,
 )
 from qcompiler.frontend.importers.layers.recurrent import recurrent
 from qcompiler.frontend.importers.layers.resize import resize
@@ -58,6 +63,7 @@ Importer: TypeAlias = Callable[[NodeContext], "Value | tuple[Value, ...]"]
 # Computed by the host on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {
     "ArgMax": arg_max,
+    "ArgMin": arg_max,
     "LogSoftmax": softmax,
     "Softmax": softmax,
     "ai.onnx.ml.LinearClassifier": linear_classifier,
@@ -96,6 +102,7 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Abs": absolute,
     "Acos": unary_function,
     "Acosh": unary_function,
+    "And": logic,
     "Asin": unary_function,
     "Asinh": unary_function,
     "Atan": unary_function,
@@ -106,22 +113,32 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Erf": unary_function,
     "Exp": unary_function,
     "Gelu": gelu,
+    "Greater": comparison,
+    "GreaterOrEqual": comparison,
     "HardSigmoid": hard_sigmoid,
     "HardSwish": unary_function,
     "LeakyRelu": leaky_relu,
+    "Less": comparison,
+    "LessOrEqual": comparison,
     "Log": unary_function,
     "Mish": unary_function,
+    "Not": logic,
+    "Or": logic,
     "PRelu": leaky_relu,
     "Pow": power,
     "Reciprocal": unary_function,
     "Selu": elu,
+    "Shrink": shrink,
     "Sigmoid": unary_function,
+    "Sign": unary_function,
     "Sinh": unary_function,
     "Softplus": unary_function,
     "Softsign": unary_function,
     "Sqrt": unary_function,
     "Swish": swish,
     "Tanh": unary_function,
+    "ThresholdedRelu": thresholded_relu,
+    "Xor": logic,
 }
 
 # Everything else: it becomes synapses and populations.
@@ -149,22 +166,35 @@ LAYERS: Mapping[str, Importer] = {
     "Neg": neg,
     "Pad": pad,
     "RNN": recurrent,
+    "ReduceL1": reduce_function,
+    "ReduceL2": reduce_function,
+    "ReduceLogSum": reduce_function,
+    "ReduceLogSumExp": reduce_log_sum_exp,
     "ReduceMax": reduce,
     "ReduceMean": reduce,
     "ReduceMin": reduce,
     "ReduceSum": reduce,
+    "ReduceSumSquare": reduce_function,
     "Relu": relu,
     "Resize": resize,
     "ScatterElements": scatter_or_where,
     "ScatterND": scatter_or_where,
     "Sub": sub,
     "Sum": total,
+    "TopK": top_k,
     "Trilu": rearrange,
     "Upsample": resize,
-    "Where": scatter_or_where,
+    "Where": where,
     "ai.onnx.ml.LinearRegressor": linear_regressor,
     "ai.onnx.ml.Scaler": scaler,
 }
+
+CASTS = frozenset({"Cast", "CastLike"})
+
+# Apart from views, what may read integers and booleans that depend on the data.
+TAKES_INTEGERS = frozenset(
+    {"And", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where", "Xor"}
+)
 
 UNROLLED = frozenset({"If", "Loop", "Scan"})  # whose bodies are imported
 
@@ -216,10 +246,7 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
     "MaxPool": batch_rows_and_images.side_by_side,
     "Pad": batch_along_axes.pad,
     "RNN": batch_axis.any_batch_axis,
-    "ReduceMax": batch_along_axes.reduce,
-    "ReduceMean": batch_along_axes.reduce,
-    "ReduceMin": batch_along_axes.reduce,
-    "ReduceSum": batch_along_axes.reduce,
+    **{name: batch_along_axes.reduce for name in LAYERS if name.startswith("Reduce")},
     "Reshape": batch_axis.any_batch_axis,
     "Resize": batch_rows_and_images.resize,
     "Slice": batch_along_axes.slice_,
@@ -235,4 +262,6 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
 def imported(op_type: str, node: NodeContext) -> batch_places.Results:
     """The results of a node, wherever the batch axis of its inputs stands."""
     adapter = _ADAPTERS.get(op_type, batch_places.batch_first)
+    if op_type == "Where" and isinstance(node.item(0), Value):
+        adapter = batch_axis.elementwise
     return batch_axis.import_with(adapter, IMPORTERS[op_type], node)

@@ -24,7 +24,7 @@ from .onnx_tensor import Array
 LIMIT = 1 << 28  # elements of an array that is computed
 PROBES = (23, 29)
 
-_INLINE = 1 << 16  # elements; larger arrays do not tell shapes
+INLINE = 1 << 16  # elements; larger arrays do not tell shapes
 
 # What is computed of known values: deterministic, and without loops in Python.
 _EVALUATED = """
@@ -93,7 +93,7 @@ def _run(node: onnx.NodeProto, opset: int, feeds: dict[str, Array]) -> list[Arra
             name: array.reshape(()) if array.size == 1 else array for name, array in feeds.items()
         }
     _check_size(node, opset, feeds)
-    model = _model(node, opset, feeds, {})
+    model = model_of_node(node, opset, feeds, {})
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         results: Any = onnx.reference.ReferenceEvaluator(model).run(None, feeds)
@@ -103,8 +103,8 @@ def _run(node: onnx.NodeProto, opset: int, feeds: dict[str, Array]) -> list[Arra
 def _check_size(node: onnx.NodeProto, opset: int, feeds: dict[str, Array]) -> None:
     if node.op_type in _SHRINKING:
         return
-    inline = {name: a for name, a in feeds.items() if a.size <= _INLINE and a.dtype.kind != "O"}
-    model = _model(node, opset, {n: a for n, a in feeds.items() if n not in inline}, inline)
+    inline = {name: a for name, a in feeds.items() if a.size <= INLINE and a.dtype.kind != "O"}
+    model = model_of_node(node, opset, {n: a for n, a in feeds.items() if n not in inline}, inline)
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     for output in inferred.graph.output:
         shape = output.type.tensor_type.shape
@@ -116,7 +116,7 @@ def _check_size(node: onnx.NodeProto, opset: int, feeds: dict[str, Array]) -> No
             raise TooLarge
 
 
-def _model(
+def model_of_node(
     node: onnx.NodeProto, opset: int, given: dict[str, Array], inline: dict[str, Array]
 ) -> onnx.ModelProto:
     """A model of one node; ``inline`` arrays are written into it."""

@@ -31,6 +31,10 @@ class MixesBatch(Refused):
     """The node does not keep samples apart, unless there is only one."""
 
 
+class RefusedProduct(Refused):
+    """The node multiplies values that depend on the data, whatever their size."""
+
+
 def fixes_batch(op_type: str) -> Refused:
     """The refusal of what is only right for the batch size that the model was exported with."""
     return Refused(
@@ -46,9 +50,16 @@ class InvalidNode(Exception):
 
 @dataclass(frozen=True)
 class Unknown:
-    """What a refused node would have given; ``data`` says whether it depends on the data."""
+    """What a refused node would have given; ``data`` says whether it depends on the data.
+
+    Where known, ``kind`` is the ONNX type of its elements, and ``shapes`` its shape with the batch
+    axis under each probe. ``root`` is the value that it is some function of, element by element.
+    """
 
     data: bool
+    kind: int | None = None
+    shapes: tuple[tuple[int, ...], ...] = ()
+    root: Value | None = None
 
 
 AbstractValue: TypeAlias = (
@@ -63,7 +74,9 @@ class Scope:
 
     ``allow_products`` says whether two values that depend on the data may be multiplied,
     ``batch_axis`` where the batch axis of a value stands that has it not first, ``formulas`` which
-    function of which other value a value is.
+    function of which other value a value is, ``differences`` of which two values a value is the
+    difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
+    booleans in the model.
     """
 
     builder: Builder
@@ -72,6 +85,8 @@ class Scope:
     batch_axis: dict[str, Placement] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
     formulas: dict[str, tuple[Value, str]] = field(default_factory=dict)
+    differences: dict[str, tuple[Value, Value]] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
 
     @property
     def single(self) -> bool:

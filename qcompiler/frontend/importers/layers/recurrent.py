@@ -11,7 +11,13 @@ from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.elementwise.arithmetic import affine
 from qcompiler.frontend.importers.elementwise.formulas import formulas
 from qcompiler.frontend.importers.views.reshape import placed, with_placement
-from qcompiler.frontend.model.node_context import InvalidNode, MixesBatch, NodeContext, Refused
+from qcompiler.frontend.model.node_context import (
+    InvalidNode,
+    MixesBatch,
+    NodeContext,
+    Refused,
+    RefusedProduct,
+)
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.placement import Placement
 from qcompiler.ir import Value
@@ -69,7 +75,7 @@ def _with_batch_at(node: NodeContext, value: Value, at: int) -> Value:
 def _plain_only(node: NodeContext) -> None:
     kind = node.op_type
     if isinstance(node.item(0), Value) and kind != "RNN" and not node.scope.allow_products:
-        raise Refused(
+        raise RefusedProduct(
             f"{kind} multiplies values that depend on the data",
             "--allow-products builds products from squares, which takes many neurons; an RNN with "
             "Relu needs none",
