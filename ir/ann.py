@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -279,3 +279,21 @@ class ArgMax(Op):
             raise ValueError(f"axis {self.axis} is not in shape {tuple(shape)}")
         shape[self.axis : self.axis + 1] = [1] if self.keepdims else []
         return Tensor(tuple(shape), "i64")
+
+
+@dataclass(frozen=True)
+class Fill(Op):
+    """A constant for every sample of a batch; on the host, where a model returns it."""
+
+    mnemonic: ClassVar[str] = "ann.fill"
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Tensor, which tells the number of samples, and the constant to the constant's type."""
+        expect(2, operands)
+        value, constant = operands
+        if not isinstance(value, Tensor) or not isinstance(constant, Tensor):
+            raise ValueError("takes a tensor and a constant")
+        return constant.layout
+
+
+OnHost: TypeAlias = Softmax | ArgMax | Fill  # computed from decoded values

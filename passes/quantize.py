@@ -37,7 +37,7 @@ from qcompiler.ir import (
     UnsupportedModel,
     Value,
 )
-from qcompiler.ir.ann import ArgMax, Clip, Concat, MaxPool, Rescale, Softmax
+from qcompiler.ir.ann import Clip, Concat, MaxPool, OnHost, Rescale
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, First, Neuron
 from qcompiler.ir.spiking.coding import Rescaling
@@ -200,9 +200,7 @@ class _Quantizer:
             return
         source = node.operands[0]
         assert isinstance(source, Value)
-        if source.name in self.spikes and not isinstance(
-            node.op, Rescale | Softmax | ArgMax | Concat
-        ):
+        if source.name in self.spikes and not isinstance(node.op, Rescale | OnHost | Concat):
             for record in (self.trace, self.levels):
                 if record:
                     record.follow(node)
@@ -215,7 +213,7 @@ class _Quantizer:
             case op if isinstance(op, View) and source.name in self.spikes:
                 digits = self.spikes[source.name]
                 self.spikes[name] = tuple(self.follow(node, op, digit) for digit in digits)
-            case op if isinstance(op, Softmax | ArgMax | Concat | View):
+            case op if isinstance(op, OnHost | Concat | View):
                 host = (self.tensor(o) if isinstance(o, Value) else o for o in node.operands)
                 self.tensors[name] = self.builder.add(node.op, *host, name=name, origin=origin)
             case _:

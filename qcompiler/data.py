@@ -24,10 +24,14 @@ _LABELS = ("labels", "y")
 
 @dataclass(frozen=True)
 class Data:
-    """One array per input, ``frames x shape``, and labels if there are any."""
+    """One array per input, ``frames x shape``, and labels if there are any.
+
+    ``names`` are those of the inputs, if known: a model may have others, which nothing reads.
+    """
 
     arrays: tuple[Array, ...]
     labels: Array | None = None
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.arrays[0])
@@ -35,12 +39,12 @@ class Data:
     def head(self, count: int | None) -> Data:
         """The first frames only."""
         labels = None if self.labels is None else self.labels[:count]
-        return Data(tuple(array[:count] for array in self.arrays), labels)
+        return Data(tuple(array[:count] for array in self.arrays), labels, self.names)
 
     def spread(self, count: int) -> Data:
         """This many frames, evenly spread: files are often sorted by class."""
         labels = None if self.labels is None else sample((self.labels,), count)[0]
-        return Data(sample(self.arrays, count), labels)
+        return Data(sample(self.arrays, count), labels, self.names)
 
 
 def read(source: Any, inputs: Inputs, layout: str | None = None) -> Data:
@@ -120,7 +124,7 @@ def _fit(data: Data, inputs: Inputs, layout: str | None) -> Data:
             raise DataError(f"there are {len(data.labels)} labels for {len(arrays[0])} inputs")
     if not lengths or not min(lengths):
         raise DataError("the data are empty")
-    return Data(arrays, data.labels)
+    return Data(arrays, data.labels, tuple(name for name, _ in inputs))
 
 
 def check_labels(labels: Array, classes: int) -> None:

@@ -13,6 +13,7 @@ from qcompiler.ir.ann import (
     Concat,
     Conv,
     Dense,
+    Fill,
     Function,
     MaxPool,
     Multiply,
@@ -84,6 +85,8 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             return _softmax(x, op)
         case ArgMax():
             return _argmax(x, op)
+        case Fill():
+            return np.broadcast_to(constants[0], (len(x), *constants[0].shape))
         case Reshape() | Transpose() | Take() | Pick():
             return arrange(op, x, *constants)
     raise TypeError(f"{op.mnemonic} is not an operation on tensors")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from qcompiler.frontend.model.onnx_file import Source, read_model
-from qcompiler.ir import Diagnostic, Graph, InvalidModel, UnsupportedModel, drop_dead, raise_if_any
+from qcompiler.ir import Diagnostic, Graph, InvalidModel, UnsupportedModel, raise_if_any
 
 from .interpreter import ModelInterpreter
 from .node_report import NodeOutcome
@@ -38,7 +38,7 @@ def import_model(
     """
     interpreter = _interpret(model, preprocessing, allow_products)
     raise_if_any(_findings(interpreter.report), UnsupportedModel)
-    return Imported(drop_dead(interpreter.graph()), tuple(interpreter.report))
+    return Imported(interpreter.graph(), tuple(interpreter.report))
 
 
 def check_model(

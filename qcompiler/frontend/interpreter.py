@@ -10,11 +10,13 @@ from typing import Any
 
 import onnx
 
-from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS
+from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, filled
 from qcompiler.frontend.importers.table import (
+    CASTS,
     ELEMENTWISE,
     HOST,
     IMPORTERS,
+    TAKES_INTEGERS,
     UNROLLED,
     VIEWS,
     importer,
@@ -39,7 +41,16 @@ from qcompiler.frontend.model.node_context import (
 )
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.refusals import DATA_PRODUCTS, FOLD_CONSTANTS, refusal
-from qcompiler.ir import Builder, Diagnostic, Graph, InvalidGraph, InvalidModel, Value
+from qcompiler.ir import (
+    Builder,
+    Diagnostic,
+    Graph,
+    InvalidGraph,
+    InvalidModel,
+    Tensor,
+    Value,
+    drop_dead,
+)
 
 from .model_graph import Entry, entries, live_nodes, names_read
 from .model_inputs import declare_inputs, opset_of
@@ -51,6 +62,8 @@ from .unroll import Unroller
 _VIEW_OPSET = 17  # the opset whose views are written in place of parts of others
 _ERRORS = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 _MARKS = re.compile(r"\[\w+Error\] |\(op_type:[^)]*\):? ?|Inference error\(s\): ")
+_CUT = "end the model before the cast or comparison, and compute it on the decoded outputs"
+_CAST = "cast them to floating point first, and compute with real numbers"
 _NOT_CHECKED = "not fully checked: its input comes from a refused node"
 
 
@@ -77,9 +90,10 @@ class ModelInterpreter:
         nodes = entries(self.model.graph)
         order = live_nodes(self.model, nodes)
         self.opset = opset_of(self.model, self.report)
-        self.items |= declare_inputs(self.model, self.preprocessing, self.scope, self.report)
         self.used = {name for entry in order for name in names_read(entry.node)}
         self.used |= {output.name for output in self.model.graph.output}
+        given = (self.model, self.preprocessing, self.scope, self.report)
+        self.items |= declare_inputs(*given, self.used)
         alive = {entry.key for entry in order}
         for entry in nodes:
             if entry.key not in alive:
@@ -89,22 +103,32 @@ class ModelInterpreter:
         self._outputs()
 
     def _outputs(self) -> None:
-        """Refuse outputs that are no value of the graph, one sample each."""
-        for name in (output.name for output in self.model.graph.output):
+        """Refuse outputs that are no value of the graph, one sample each; constants become one."""
+        names = [output.name for output in self.model.graph.output]
+        computed = [item for item in map(self.items.get, names) if isinstance(item, Value)]
+        for name in names:
             item = self.items.get(name)
             if isinstance(item, KnownArray):
-                self.report.refuse(name, "(output)", f'output "{name}" is a constant')
+                try:
+                    self.items[name] = filled(self.scope, name, item, computed)
+                except Refused as refused:
+                    self.report.refuse(name, "(output)", refused.reason, refused.help)
             if isinstance(item, Unknown) and not self.report.refusals:
                 self.report.refuse(name, "(output)", f'output "{name}" is not computed')
+            if isinstance(item, Value) and item.name in self.scope.kinds:
+                reason = f'output "{name}" holds integers or booleans, which are no spike times'
+                self.report.refuse(name, "(output)", reason, _CUT)
             if isinstance(item, Value) and self.scope.batch_axis.get(item.name):
                 reason = f'the batch axis of output "{name}" is not axis 0'
                 self.report.refuse(name, "(output)", reason)
 
     def graph(self) -> Graph:
-        """The graph, if nothing was refused."""
+        """The graph, if nothing was refused; an input whose shape alone is read is left out."""
         names = [output.name for output in self.model.graph.output]
         values = [item for item in map(self.items.get, names) if isinstance(item, Value)]
-        return self.scope.builder.build(values, names)
+        found = drop_dead(self.scope.builder.build(values, names))
+        read = [v for v in found.inputs if found.users(v) or found.is_output(v)]
+        return replace(found, inputs=tuple(read))
 
     def visit(self, entry: Entry) -> list[AbstractValue]:
         """Import one node; its results are unknown if it is refused."""
@@ -196,18 +220,31 @@ class ModelInterpreter:
             self._refuse_inside(sources)
             self.report.note(entry, "compiled", _NOT_CHECKED)
             return {}
+        kinds = self._kinds(op_type, inputs)
         names = tuple(name and name + self.suffix for name in outputs)
         attributes = attributes_of(entry.node)
         node = NodeContext(self.scope, entry.name, op_type, self.opset, inputs, names, attributes)
         results = self._results_of(node, op_type)
+        if kinds and op_type in VIEWS and op_type not in CASTS:
+            self.scope.kinds |= {value.name: kinds[0] for value in results}
         if any(name in self.used for name in outputs[len(results) :] if name):
             raise Refused(f"{op_type} with a second output is not supported")
-        if op_type in HOST or sources:
-            self.host_values |= {value.name: sources[0] if sources else entry for value in results}
+        hosted = [v for v in results if sources or op_type in HOST or _is_index(v)]
+        self.host_values |= {value.name: sources[0] if sources else entry for value in hosted}
         removed = all(any(value is item for item in inputs) for value in results)
-        kind = "host" if op_type in HOST else "removed" if removed else "compiled"
+        kept = [value for n, value in zip(outputs, results, strict=False) if n in self.used]
+        on_host = op_type in HOST or (not sources and all(value in hosted for value in kept))
+        kind = "host" if on_host else "removed" if removed else "compiled"
         self.report.note(entry, kind)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
+
+    def _kinds(self, op_type: str, inputs: Sequence[AbstractValue]) -> list[int]:
+        """The types of operands that are integers; Refused if the operator computes with them."""
+        values = [item for item in inputs if isinstance(item, Value)]
+        kinds = [self.scope.kinds[v.name] for v in values if v.name in self.scope.kinds]
+        if kinds and op_type not in TAKES_INTEGERS and op_type not in VIEWS:
+            raise Refused(f"{op_type} of integers that depend on the data is not supported", _CAST)
+        return kinds
 
     def _results_of(self, node: NodeContext, op_type: str) -> tuple[Value, ...]:
         found = importer(op_type, node)(node)
@@ -253,6 +290,10 @@ class ModelInterpreter:
 def _depends(item: AbstractValue) -> bool:
     """Whether a value depends on the data."""
     return isinstance(item, Value) or (isinstance(item, Unknown) and item.data)
+
+
+def _is_index(value: Value) -> bool:
+    return isinstance(value.type, Tensor) and value.type.dtype == "i64"
 
 
 def _first_line(error: Exception) -> str:

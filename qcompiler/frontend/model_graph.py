@@ -13,10 +13,10 @@ from onnx import TensorProto
 from qcompiler.frontend.model.constant_folding import LIMIT
 from qcompiler.frontend.model.node_context import Refused, Shape
 from qcompiler.frontend.model.onnx_file import Model, subgraphs
+from qcompiler.frontend.model.onnx_tensor import FLOATS, INTEGERS
 from qcompiler.ir import Diagnostic, InvalidModel
 
-_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
-_INTEGER = "export the model in floating point, without embeddings or integer preprocessing"
+_NUMBERS = "export the model with inputs of real numbers or integers"
 _FIX = (
     "fix them, for example with "
     "python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {name} --input_shape 1,.."
@@ -138,15 +138,15 @@ def input_shape(value: onnx.ValueInfoProto) -> tuple[int | None, Shape]:
 
     A single axis is that of a sample.
 
-    Raises Refused if that is no tensor of real numbers, or not of one shape.
+    Raises Refused if that is no tensor of numbers, or not of one shape.
     """
     name, tensor = value.name, value.type.tensor_type
     if not value.type.HasField("tensor_type"):
         raise Refused(f'input "{name}" is not a tensor')
-    if tensor.elem_type not in _FLOATS:
+    if tensor.elem_type not in (*FLOATS, *INTEGERS):
         known = tensor.elem_type in TensorProto.DataType.values()
         kind = TensorProto.DataType.Name(tensor.elem_type).lower() if known else "unknown"
-        raise Refused(f'input "{name}" holds {kind}, not real numbers', _INTEGER)
+        raise Refused(f'input "{name}" holds {kind}, not numbers', _NUMBERS)
     help_ = _FIX.format(name=name)
     if not tensor.HasField("shape"):
         raise Refused(f'input "{name}" has no shape', help_)

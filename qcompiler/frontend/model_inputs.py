@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import onnx
 
 from qcompiler.frontend.model.node_context import AbstractValue, Refused, Scope, Unknown
 from qcompiler.frontend.model.onnx_file import Model
+from qcompiler.frontend.model.onnx_tensor import INTEGERS
 from qcompiler.ir import InvalidModel, Tensor
 
 from .model_graph import input_shape
@@ -14,6 +17,8 @@ from .preprocessing import Preprocessing
 from .unbatched import is_unbatched
 
 _OLDEST = 7
+_NARROW = 255  # the largest number of a type whose range is taken for that of the data
+_INTEGERS = "the model takes the raw integers: leave out means and scales"
 
 
 def opset_of(model: Model, report: NodeReport) -> int:
@@ -36,10 +41,18 @@ def _foreign(model: Model) -> bool:
 
 
 def declare_inputs(
-    model: Model, preprocessing: Preprocessing, scope: Scope, report: NodeReport
+    model: Model,
+    preprocessing: Preprocessing,
+    scope: Scope,
+    report: NodeReport,
+    used: Collection[str],
 ) -> dict[str, AbstractValue]:
-    """Declare inputs, behind preprocessing, and add what is known from the start."""
-    shapes, items = _shapes(model, scope, report), dict[str, AbstractValue]()
+    """Declare the inputs that are used, behind preprocessing, and add what is known from the start.
+
+    An input of integers is declared with the range of its type, if that is narrow.
+    """
+    shapes, items = _shapes(model, scope, report, used), dict[str, AbstractValue]()
+    kinds = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
     for value in model.graph.input:
         if value.name not in model.arrays:
             items[value.name] = Unknown(data=True)
@@ -47,7 +60,17 @@ def declare_inputs(
         try:
             if len(shapes) > 1 and preprocessing.active:
                 raise Refused("preprocessing is only supported for models with one input")
-            items[name] = preprocessing.compile(scope, scope.builder.input(name, Tensor(shape)))
+            if kinds[name] not in INTEGERS:
+                raw = scope.builder.input(name, Tensor(shape))
+                items[name] = preprocessing.compile(scope, raw)
+                continue
+            if preprocessing.active:
+                raise Refused(f'preprocessing of input "{name}" gives no integers', _INTEGERS)
+            low, high = INTEGERS[kinds[name]]
+            bounds = (float(low), float(high)) if high <= _NARROW else None
+            whole = scope.builder.input(name, Tensor(shape, range=bounds))
+            scope.kinds[whole.name] = kinds[name]
+            items[name] = whole
         except Refused as refused:
             _refuse(report, name, refused)
     for name, array in model.arrays.items():
@@ -59,11 +82,13 @@ def declare_inputs(
     return items
 
 
-def _shapes(model: Model, scope: Scope, report: NodeReport) -> dict[str, tuple[int, ...]]:
-    """The shape of one sample of every input; what is known of the batch goes to the scope."""
+def _shapes(
+    model: Model, scope: Scope, report: NodeReport, used: Collection[str]
+) -> dict[str, tuple[int, ...]]:
+    """The shape of one sample of every used input; what is known of the batch goes to the scope."""
     found: dict[str, tuple[int | None, tuple[int, ...]]] = {}
     for value in model.graph.input:
-        if value.name in model.arrays:
+        if value.name in model.arrays or value.name not in used:
             continue
         try:
             found[value.name] = input_shape(value)

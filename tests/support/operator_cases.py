@@ -11,6 +11,7 @@ from tests.support.onnx_models import ints
 IMAGE = "float[N,3,9,8] x"
 FLAT = "float[N,6] x"
 ROWS = "float[N,4,5] x"
+LEAKY: dict[str, Any] = {"z": np.float32(0), "s": np.float32(0.1)}
 
 
 class Case(NamedTuple):
@@ -295,6 +296,76 @@ CASES = {
         oldest=11,
         i=np.tile([4, 1], (3, 1)),
         u=np.tile(np.array([0.5, 2], np.float32), (3, 1)),
+    ),
+    "where both": case(
+        ROWS,
+        "r = Relu(x) y = Where(c, r, x)",
+        oldest=9,
+        c=np.arange(20).reshape(1, 4, 5) % 3 > 0,
+    ),
+    "leaky by where": case(
+        FLAT, "g = Greater(x, z) m = Mul(x, s) y = Where(g, x, m)", oldest=9, **LEAKY
+    ),
+    "leaky by where of one side": case(
+        FLAT, "g = Less(z, x) m = Mul(x, s) n = Not(g) y = Where(n, m, x)", oldest=9, **LEAKY
+    ),
+    "prelu by where": case(
+        IMAGE,
+        "g = Greater(x, z) m = Mul(x, s) y = Where(g, x, m)",
+        oldest=9,
+        z=np.float32(0),
+        s=(3, 1, 1),
+    ),
+    "relu by product": case(
+        FLAT, "g = Greater(x, z) c = Cast<to=1>(g) y = Mul(x, c)", oldest=9, z=np.float32(0)
+    ),
+    "threshold by where": case(
+        FLAT, "g = GreaterOrEqual(x, z) y = Where(g, x, s)", oldest=16, **LEAKY
+    ),
+    "thresholds of elements": case(
+        FLAT, "g = LessOrEqual(x, z) y = Where(g, s, s2)", oldest=16, z=(6,), s=(6,), s2=(6,)
+    ),
+    "soft shrink by where": case(
+        FLAT,
+        "g = Greater(x, h) a = Sub(x, h) u = Where(g, a, z) n = Neg(h) l = Less(x, n)"
+        " b = Add(x, h) v = Where(l, b, z) y = Add(u, v)",
+        oldest=9,
+        h=np.float32(0.5),
+        z=np.float32(0),
+    ),
+    "hard shrink by where": case(
+        FLAT,
+        "g = Greater(x, h) n = Neg(h) l = Less(x, n) o = Or(g, l) y = Where(o, x, z)",
+        oldest=9,
+        h=np.float32(0.5),
+        z=np.float32(0),
+    ),
+    "between": case(
+        FLAT,
+        "n = Neg(h) g = Greater(x, n) l = Less(x, h) o = And(g, l) t = Xor(o, l) e = Or(o, t)"
+        " y = Where(e, x, z)",
+        oldest=9,
+        h=np.float32(0.5),
+        z=np.float32(0),
+    ),
+    "softplus by where": case(
+        FLAT,
+        "e = Exp(x) a = Add(e, o) l = Log(a) g = Greater(x, h) y = Where(g, x, l)",
+        oldest=9,
+        h=np.float32(20),
+        o=np.float32(1),
+    ),
+    "larger by where": case(
+        IMAGE, "k = Conv(x, w) g = Greater(k, x) y = Where(g, k, x)", oldest=9, w=(3, 3, 1, 1)
+    ),
+    "smaller by where": case(
+        IMAGE, "k = Conv(x, w) g = Less(x, k) y = Where(g, x, k)", oldest=9, w=(3, 3, 1, 1)
+    ),
+    "not a number": case(
+        IMAGE, "r = Relu(x) n = IsNaN(r) y = Where(n, z, r)", oldest=9, z=np.float32(0)
+    ),
+    "infinite": case(
+        IMAGE, "n = IsInf(x) m = Not(n) y = Where(m, x, z)", oldest=10, z=np.zeros((1,), np.float32)
     ),
     "lower triangle": case(IMAGE, "y = Trilu<upper=0>(x, k)", oldest=14, k=np.array(1)),
     "crop": case(IMAGE, "y = CenterCropPad<axes=[2,3]>(x, s)", oldest=18, s=ints(12, 5)),

@@ -13,6 +13,7 @@ Two signs, each by itself enough:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,8 @@ def _by_labels(networks: SideBySide, model: Path, data: Data) -> Verdict | None:
     best, most = right, 0.0
     change: Change | None = None
     for tried in changes(data.arrays[0].shape[1:], given):
-        changed = Data((tried.apply(data.arrays[0].astype(np.float32)),))
+        arrays = (tried.apply(data.arrays[0].astype(np.float32)),)
+        changed = replace(data, arrays=arrays)
         found = _right(model, changed, data.labels, tried.before)
         if found is None:
             continue

@@ -14,6 +14,13 @@ from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import InvalidModel
 
 _BATCH = 256
+_KINDS: Mapping[str, Any] = {
+    "tensor(bool)": np.bool_,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    **{f"tensor({kind})": np.dtype(kind) for kind in ("int8", "int16", "int32", "int64")},
+    **{f"tensor({kind})": np.dtype(kind) for kind in ("uint8", "uint16", "uint32", "uint64")},
+}
 
 
 def run_onnx(
@@ -49,9 +56,11 @@ def _batches(
     preprocessing: Mapping[str, Any],
     progress: Callable[[float], None] | None,
 ) -> Any:
-    inputs = session.get_inputs()
-    alone = len(inputs[0].shape) == 1  # samples without a batch axis
-    fixed = 1 if alone else inputs[0].shape[0]
+    inputs = {given.name: given for given in session.get_inputs()}
+    names = data.names if data.names and inputs.keys() >= {*data.names} else tuple(inputs)
+    shape = inputs[names[0]].shape
+    alone = len(shape) == 1  # samples without a batch axis
+    fixed = 1 if alone else shape[0]
     step = fixed if isinstance(fixed, int) and fixed > 0 else _BATCH
     prepare = Preprocessing(**preprocessing)
     for begin in range(0, len(data), step):
@@ -59,12 +68,21 @@ def _batches(
         count = len(parts[0])
         if step == fixed and count < step:
             parts = [np.concatenate([p, np.repeat(p[-1:], step - count, axis=0)]) for p in parts]
-        kinds = {"tensor(double)": np.float64, "tensor(float16)": np.float16}
+        known = dict(zip(names, parts, strict=True))
         feed = {
-            given.name: (part[0] if alone else part).astype(kinds.get(given.type, np.float32))
-            for given, part in zip(inputs, parts, strict=True)
+            name: _fed(given, known.get(name), len(parts[0]), alone)
+            for name, given in inputs.items()
         }
         found = session.run(None, feed)[0]
         yield found[None] if alone else found[:count]
         if progress:
             progress(min(1.0, (begin + step) / len(data)))
+
+
+def _fed(given: onnxruntime.NodeArg, part: Array | None, count: int, alone: bool) -> Array:
+    """A batch as an input takes it; zeros for an input that nothing reads."""
+    kind = _KINDS.get(given.type, np.float32)
+    if part is not None:
+        return (part[0] if alone else part).astype(kind)
+    sizes = [n if isinstance(n, int) else 1 if at else count for at, n in enumerate(given.shape)]
+    return np.zeros(sizes, kind)

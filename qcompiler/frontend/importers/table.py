@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from qcompiler.frontend.importers.elementwise.activations import arg_max, clip, neg, relu, softmax
 from qcompiler.frontend.importers.elementwise.arithmetic import add, concat, mean, sub, total
+from qcompiler.frontend.importers.elementwise.choices import comparison, logic, where
 from qcompiler.frontend.importers.elementwise.functions import (
     absolute,
     div,
@@ -29,6 +30,7 @@ from qcompiler.frontend.importers.layers.pooling import (
     global_max_pool,
     max_pool,
     reduce,
+    top_k,
 )
 from qcompiler.frontend.importers.layers.recurrent import recurrent
 from qcompiler.frontend.importers.layers.resize import resize
@@ -60,6 +62,7 @@ Importer: TypeAlias = Callable[[NodeContext], "Value | tuple[Value, ...]"]
 # Computed by the host on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {
     "ArgMax": arg_max,
+    "ArgMin": arg_max,
     "LogSoftmax": softmax,
     "Softmax": softmax,
     "ai.onnx.ml.LinearClassifier": linear_classifier,
@@ -98,6 +101,7 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Abs": absolute,
     "Acos": unary_function,
     "Acosh": unary_function,
+    "And": logic,
     "Asin": unary_function,
     "Asinh": unary_function,
     "Atan": unary_function,
@@ -108,11 +112,17 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Erf": unary_function,
     "Exp": unary_function,
     "Gelu": gelu,
+    "Greater": comparison,
+    "GreaterOrEqual": comparison,
     "HardSigmoid": hard_sigmoid,
     "HardSwish": unary_function,
     "LeakyRelu": leaky_relu,
+    "Less": comparison,
+    "LessOrEqual": comparison,
     "Log": unary_function,
     "Mish": unary_function,
+    "Not": logic,
+    "Or": logic,
     "PRelu": leaky_relu,
     "Pow": power,
     "Reciprocal": unary_function,
@@ -124,6 +134,7 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Sqrt": unary_function,
     "Swish": swish,
     "Tanh": unary_function,
+    "Xor": logic,
 }
 
 # Everything else: it becomes synapses and populations.
@@ -161,12 +172,20 @@ LAYERS: Mapping[str, Importer] = {
     "ScatterND": scatter_or_where,
     "Sub": sub,
     "Sum": total,
+    "TopK": top_k,
     "Trilu": rearrange,
     "Upsample": resize,
-    "Where": scatter_or_where,
+    "Where": where,
     "ai.onnx.ml.LinearRegressor": linear_regressor,
     "ai.onnx.ml.Scaler": scaler,
 }
+
+CASTS = frozenset({"Cast", "CastLike"})
+
+# Apart from views, what may read integers and booleans that depend on the data.
+TAKES_INTEGERS = frozenset(
+    {"And", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where", "Xor"}
+)
 
 UNROLLED = frozenset({"If", "Loop", "Scan"})  # whose bodies are imported
 
@@ -225,6 +244,8 @@ def importer(op_type: str, node: NodeContext) -> Importer:
     values = [item for item in node.inputs if isinstance(item, Value)]
     elsewhere = any(map(node.position, values))
     wrapper = _BATCH_AXIS_ADAPTERS.get(op_type, _mixes)
+    if op_type == "Where" and isinstance(node.item(0), Value):
+        wrapper = batch_axis.elementwise
     if wrapper is batch_axis.elementwise:
         elsewhere = elsewhere or batch_axis.constant_adds_axes(node)
     return partial(wrapper, found) if elsewhere else found

@@ -58,7 +58,9 @@ class Scope:
     ``allow_products`` says whether two values that depend on the data may be multiplied,
     ``unbatched`` whether the model takes samples without a batch axis (see `unbatched`),
     ``batch_axis`` where the batch axis of a value stands that has it not first, ``formulas`` which
-    function of which other value a value is.
+    function of which other value a value is, ``differences`` of which two values a value is the
+    difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
+    booleans in the model.
     """
 
     builder: Builder
@@ -68,6 +70,8 @@ class Scope:
     batch_axis: dict[str, int] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
     formulas: dict[str, tuple[Value, str]] = field(default_factory=dict)
+    differences: dict[str, tuple[Value, Value]] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
 
     def full_shapes(self, value: Value) -> tuple[Shape, ...]:
         """Shape of a value with its batch axis, under each probe."""

@@ -29,6 +29,21 @@ _DTYPES: dict[int, str] = {
     TensorProto.UINT64: "<u8",
     TensorProto.BOOL: "|b1",
 }
+FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
+
+_WIDE = 1 << 31
+# Integer types, and the numbers that they hold; those of 32 and 64 bits are held to be alike.
+INTEGERS: dict[int, tuple[int, int]] = {
+    TensorProto.BOOL: (0, 1),
+    TensorProto.INT8: (-128, 127),
+    TensorProto.UINT8: (0, 255),
+    TensorProto.INT16: (-32768, 32767),
+    TensorProto.UINT16: (0, 65535),
+    TensorProto.INT32: (-_WIDE, _WIDE),
+    TensorProto.UINT32: (0, _WIDE),
+    TensorProto.INT64: (-_WIDE, _WIDE),
+    TensorProto.UINT64: (0, _WIDE),
+}
 
 
 class TensorReader:

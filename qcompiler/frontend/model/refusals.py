@@ -24,9 +24,8 @@ _GROUPS = {
     """,
     "convert the model to opset 11 or newer, with onnx.version_converter": "Scatter",
     _HOST: """
-        ArgMin Hardmax NonMaxSuppression TopK NonZero Unique And Equal Greater GreaterOrEqual IsInf
-        IsNaN Less LessOrEqual Not Or Xor BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr
-        BitwiseXor Ceil Floor Round Mod
+        Hardmax NonMaxSuppression NonZero Unique Equal BitCast BitShift BitwiseAnd BitwiseNot
+        BitwiseOr BitwiseXor Ceil Floor Round Mod
     """,
     _BEFORE: """
         AffineGrid Attention BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
@@ -49,8 +48,7 @@ _GROUPS = {
 
 _REASONS = {
     "it returns booleans or indices, which spike times cannot represent": """
-        And BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal Greater GreaterOrEqual
-        IsInf IsNaN Less LessOrEqual Not Or Xor
+        BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal
     """,
     "its result is discontinuous": ("Ceil Floor Mod Round Shrink Sign ThresholdedRelu"),
     "it is periodic": "Cos Sin Tan",

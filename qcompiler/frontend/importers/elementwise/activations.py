@@ -20,6 +20,8 @@ from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine, ArgMax, Clip, Softmax
 from qcompiler.ir.view import Reshape
 
+_MINUS = np.asarray(-1, np.float32)
+
 
 def relu(node: NodeContext) -> Value:
     """Relu: a clip at zero."""
@@ -56,8 +58,7 @@ def _bound(node: NodeContext, index: int, name: str, default: float) -> float:
 
 def neg(node: NodeContext) -> Value:
     """Neg: a scale of -1."""
-    minus = np.asarray(-1, np.float32)
-    return scaled_by(node, node.activation(), minus)
+    return scaled_by(node, node.activation(), _MINUS)
 
 
 def constant_and_value(node: NodeContext) -> tuple[bool, Array, Value]:
@@ -111,10 +112,12 @@ def softmax(node: NodeContext) -> Value:
 
 
 def arg_max(node: NodeContext) -> Value:
-    """ArgMax over an axis of a sample."""
+    """ArgMax over an axis of a sample, and ArgMin, which is that of the negated values."""
     x = node.activation()
     axis = axis_of(node.integer("axis", 0), len(x.type.shape) + 1) - 1
     if axis < 0:
         raise mixes_batch(node)
+    if node.op_type == "ArgMin":
+        x = scaled_by(node, x, _MINUS, "minus")
     keep, last = node.integer("keepdims", 1), node.integer("select_last_index", 0)
     return node.add(ArgMax(axis, bool(keep), bool(last)), x)

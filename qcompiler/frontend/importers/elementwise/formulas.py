@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Constant, Node, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Function
 from qcompiler.ir.formula import compose
+from qcompiler.ir.view import Reshape
 
 _LONGEST = 100  # words of a formula that is taken apart further
+
+
+class Term(NamedTuple):
+    """A function of one variable, times a constant that spreads over its value (None: 1)."""
+
+    formula: str
+    factor: Array | None
 
 
 def apply_formula(node: NodeContext, formula: str, index: int = 0) -> Value:
@@ -26,8 +36,27 @@ def formulas(node: NodeContext, value: Value) -> tuple[Value, str]:
     return found.get(value.name, (value, "x"))
 
 
+def expansion(node: NodeContext, value: Value) -> tuple[Value, list[Term]]:
+    """The value that this one is a function of, up to constants that differ between elements."""
+    root, formula = formulas(node, value)
+    made = next((one for one in node.scope.builder.nodes if one.result == value), None)
+    if formula != "x" or made is None or not isinstance(made.op, Affine):
+        return root, [Term(formula, None)]
+    source, scale, shift = made.operands
+    if not isinstance(source, Value) or source.type.shape != value.type.shape:
+        return root, [Term(formula, None)]
+    assert isinstance(scale, Constant) and isinstance(shift, Constant)
+    root, formula = formulas(node, source)
+    terms = [Term(formula, scale.data)]
+    return root, [*terms, Term("1", shift.data)] if shift.data.any() else terms
+
+
 def _formula(producer: Node, known: Mapping[str, tuple[Value, str]]) -> tuple[Value, str]:
     alone = producer.result, "x"
+    if isinstance(producer.op, Reshape) and _changes_nothing(producer):
+        source = producer.operands[0]
+        assert isinstance(source, Value)
+        return known.get(source.name, (source, "x"))
     sources = [operand for operand in producer.operands if isinstance(operand, Value)]
     constants = [operand for operand in producer.operands if isinstance(operand, Constant)]
     if not isinstance(producer.op, Function | Clip | Affine | Add) or any(
@@ -50,3 +79,8 @@ def _formula(producer: Node, known: Mapping[str, tuple[Value, str]]) -> tuple[Va
         case Add():
             inner = " ".join([inner, *(f"{formula} +" for _, formula in found[1:])])
     return (root, inner) if len(inner.split()) <= _LONGEST else alone
+
+
+def _changes_nothing(view: Node) -> bool:
+    """Whether a reshape keeps the shape, as a cast from integers does."""
+    return view.operands[0].type.shape == view.result.type.shape

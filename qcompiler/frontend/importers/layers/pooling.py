@@ -12,7 +12,7 @@ from qcompiler.frontend.importers.views.reshape import axes_given, axis_of, mixe
 from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import InvalidGraph, Value
-from qcompiler.ir.ann import Affine, MaxPool, SumPool
+from qcompiler.ir.ann import Affine, ArgMax, MaxPool, SumPool
 from qcompiler.ir.view import Reshape
 
 from .windows import Window, window
@@ -108,6 +108,28 @@ def reduce(node: NodeContext) -> Value:
             node, _reduce(node, scaled_by(node, x, _MINUS, "minus"), chosen, keep), _MINUS
         )
     return _reduce(node, x, chosen, keep)
+
+
+def top_k(node: NodeContext) -> tuple[Value, Value]:
+    """TopK of one element: the maximum, and its index on the host."""
+    x = node.activation()
+    count = (node.integer("k", 0),) if node.opset < 10 else node.fixed_integers(1, "k")
+    if not count or len(count) != 1:
+        raise InvalidNode(f"has k {count}")
+    if count[0] != 1:
+        raise Refused(
+            f"TopK with k = {count[0]} is not supported",
+            "use k = 1, or cut the model before this node and sort the decoded outputs",
+        )
+    axis = axis_of(node.integer("axis", -1), len(x.type.shape) + 1) - 1
+    if axis < 0:
+        raise mixes_batch(node)
+    largest = bool(node.integer("largest", 1))
+    signed = x if largest else scaled_by(node, x, _MINUS, "minus")
+    indices = node.outputs[1] if len(node.outputs) > 1 and node.outputs[1] else f"{node.name}.index"
+    found = node.named(indices, ArgMax(axis), signed)
+    pooled = _reduce(node, signed, frozenset([axis]), keep=True)
+    return (pooled if largest else scaled_by(node, pooled, _MINUS)), found
 
 
 def _reduce(node: NodeContext, x: Value, axes: frozenset[int], keep: bool) -> Value:

@@ -48,6 +48,8 @@ def scatter_or_where(node: NodeContext) -> Value:
     probes, _ = _run(node, x, lambda probe: np.zeros((probe, *x.type.shape)), constants=True)
     if not all(np.array_equal(one, np.broadcast_to(probes[0][0], one.shape)) for one in probes):
         raise mixes_batch(node)
+    if numbers.all() and not probes[0].any():
+        return _placed(node, x, numbers)
     zero, shift = np.ones((1,) * numbers.ndim, np.float32), probes[0][0].astype(np.float32)
     constants = node.constant("one", zero), node.constant("constants", shift)
     return node.add(Affine(), _placed(node, x, numbers), *constants)
