@@ -20,6 +20,7 @@ from qcompiler.passes.folding.affine import (
     merge_affines,
 )
 from qcompiler.passes.folding.concat import concat_as_sum, concat_rules
+from qcompiler.passes.folding.dense import dense_into_dense
 from qcompiler.passes.folding.neighbours import (
     affine,
     fresh_between,
@@ -49,7 +50,8 @@ class FoldLinear(Pass):
         """Apply the rules of this module until none matches."""
         moves = (merge_affines, _merge_clips, view_rules, _affine_behind_pool)
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
-        rules = (*moves, *folds, pool_into_conv, pool_into_dense, *_BRANCHES)
+        pools = (pool_into_conv, pool_into_dense)
+        rules = (*moves, *folds, dense_into_dense, *pools, *_BRANCHES)
         graph = rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
         return rewrite(rewrite(graph, resize_into_conv), *rules)
 

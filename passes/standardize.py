@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Invariant, Node, Tensor, Value, substitute
+from qcompiler.ir import Constant, Graph, Invariant, Node, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Pad, Rescale, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import decode, encode
@@ -96,11 +96,17 @@ def _choices(value: Value, shared: bool) -> Iterator[Sequence[int]]:
 def _rescaled_input(graph: Graph, value: Value, ranges: FeatureRanges) -> Graph:
     standard = _standard(graph, value)
     rescale = _rescale(value, ranges.low, 1 / ranges.width, standard, ())
-    back = Value(graph.fresh(f"{value.name}:raw"), value.type)
     factor = rescale.arrays[1].astype(np.float64)
-    undo = affine(standard, 1 / factor, ranges.low, back, ())
-    rest = substitute(graph, {value.name: back})
-    return FoldLinear()(replace(rest, nodes=(rescale, undo, *rest.nodes)))
+    nodes: list[Node] = [rescale]
+    for node in graph.nodes:
+        if value not in node.operands:
+            nodes.append(node)
+            continue  # every reader gets an inverse of its own, which folds into it
+        back = Value(graph.fresh(f"{node.result.name}:raw"), value.type)
+        nodes.append(affine(standard, 1 / factor, ranges.low, back, ()))
+        operands = tuple(back if operand == value else operand for operand in node.operands)
+        nodes.append(replace(node, operands=operands))
+    return FoldLinear()(replace(graph, nodes=tuple(nodes)))
 
 
 def _is_worth(graph: Graph, data: tuple[Array, ...], index: int, ranges: FeatureRanges) -> bool:

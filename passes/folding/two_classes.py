@@ -12,6 +12,7 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, Operand, Value, origins
 from qcompiler.ir.ann import Affine, Concat, Dense, Function, Softmax
+from qcompiler.ir.formula import values
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 
@@ -32,16 +33,18 @@ def _as_softmax(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     source, factors = found
     made = graph.producer(source)
-    if made is None or made.op != Function("x sigmoid") or source.type.shape != (1,):
+    line = _line(made.op.formula) if made and isinstance(made.op, Function) else None
+    if made is None or line is None or source.type.shape != (1,):
         return None
+    slope, height = line
     pairs = [(float(scale.max()), float(shift.max())) for scale, shift in factors]
     if pairs not in ([(-1.0, 1.0), (1.0, 0.0)], [(1.0, 0.0), (-1.0, 1.0)]):
         return None
     halves = [
         affine(
             made.operands[0],
-            np.full(1, sign / 2),
-            np.zeros(1),
+            np.full(1, sign / 2 * slope),
+            np.full(1, sign / 2 * height),
             Value(graph.fresh(f"{node.result.name}:half{index}"), source.type.layout),
             made.origin,
         )
@@ -51,6 +54,17 @@ def _as_softmax(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     joined = replace(node, operands=tuple(half.result for half in halves), result=scores)
     origin = origins(made, node)
     return (*halves, joined, Node(Softmax(0), (scores,), node.result, origin))
+
+
+def _line(formula: str) -> tuple[float, float] | None:
+    """Slope and height at zero of the line that a formula takes the sigmoid of, if it does so."""
+    inner = formula.removesuffix(" sigmoid")
+    if inner == formula:
+        return None
+    points = np.array([0.0, 1.0, -1.0, 8.0])
+    height, top, *_ = found = values(inner, points)
+    straight = np.allclose(found, height + (top - height) * points, rtol=1e-9, atol=1e-9)
+    return (float(top - height), float(height)) if straight else None
 
 
 def _one_layer(node: Node, graph: Graph) -> tuple[Node, ...] | None:
