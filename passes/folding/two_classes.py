@@ -1,7 +1,8 @@
 """Scores and probabilities of two classes, which models compute from one number.
 
 The host takes a softmax for nothing, and without rounding: ``1 - sigmoid(x), sigmoid(x)`` is the
-softmax of ``-x / 2, x / 2``.
+softmax of ``-x / 2, x / 2``. Beyond +-4 these change probabilities by less than 0.04 %, so they are
+clipped there: their levels then lie where they matter.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Operand, Value, origins
-from qcompiler.ir.ann import Affine, Concat, Dense, Function, Softmax
+from qcompiler.ir.ann import Affine, Clip, Concat, Dense, Function, Softmax
 from qcompiler.ir.formula import values
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import is_network_output
@@ -19,12 +20,18 @@ from qcompiler.passes.quantization.fusion_groups import is_network_output
 from .linear import expand_rows, parameters, replace_weights
 from .neighbours import affine, fresh_between, scale_and_shift
 
+LARGEST_SCORE = 4.0
+
 
 def two_class_rules(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """Apply the rules of this module that fit a concatenation of outputs."""
-    if node.op != Concat(0) or not is_network_output(graph, node.result):
+    if node.op != Concat(0):
         return None
-    return _as_softmax(node, graph) or _one_layer(node, graph)
+    if is_network_output(graph, node.result):
+        return _as_softmax(node, graph) or _one_layer(node, graph)
+    clip = graph.only_user(node.result)
+    ends = clip and isinstance(clip.op, Clip) and is_network_output(graph, clip.result)
+    return _one_layer(node, graph) if ends else None
 
 
 def _as_softmax(node: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -51,9 +58,11 @@ def _as_softmax(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         for index, (sign, _) in enumerate(pairs)
     ]
     scores = fresh_between(graph, node, node.result.type, ":scores")
+    clipped = fresh_between(graph, node, node.result.type, ":clipped")
     joined = replace(node, operands=tuple(half.result for half in halves), result=scores)
     origin = origins(made, node)
-    return (*halves, joined, Node(Softmax(0), (scores,), node.result, origin))
+    clip = Node(Clip(-LARGEST_SCORE, LARGEST_SCORE), (scores,), clipped, origin)
+    return (*halves, joined, clip, Node(Softmax(0), (clipped,), node.result, origin))
 
 
 def _line(formula: str) -> tuple[float, float] | None:

@@ -8,8 +8,9 @@ from qcompiler.frontend.importers.views.slicing import take_indices
 from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Tensor, Value, size
-from qcompiler.ir.ann import Affine, ArgMax, Dense, Function, Lookup, Softmax
+from qcompiler.ir.ann import Affine, ArgMax, Clip, Dense, Function, Lookup, Softmax
 from qcompiler.ir.view import Reshape
+from qcompiler.passes.folding.two_classes import LARGEST_SCORE
 
 _RAW = "export the classifier with options={'raw_scores': True}"
 _LABELS = "export with options={'nocl': True}: labels are 0, 1, 2, .. in the order of classes_"
@@ -82,6 +83,8 @@ def linear_classifier(node: NodeContext) -> tuple[Value, ...]:
         raise InvalidNode(f"has {len(labels)} labels for {rows} classes")
     opposite = transform == "LOGISTIC" and _are_opposite(node, rows)
     scores = _dense(node, rows, 0.5 if opposite else 1.0)
+    if opposite:
+        scores = node.part("clipped", Clip(-LARGEST_SCORE, LARGEST_SCORE), scores)
     index = node.part("index", ArgMax(0, False, False), scores)
     label = labelled(node, index, np.asarray(labels))
     if transform == "SOFTMAX" or opposite:
