@@ -25,10 +25,11 @@ from qcompiler.ir.view import View
 from qcompiler.passes.calibration.data import check, run, sample
 from qcompiler.passes.calibration.feature_ranges import LEVELS, FeatureRanges, feature_ranges
 from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.folding.linear import parameters, replace_weights
 from qcompiler.passes.folding.neighbours import affine
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.integer_layer import code_of
-from qcompiler.passes.quantization.levels import integer_span, spiking_values
+from qcompiler.passes.quantization.levels import coded_inputs, integer_span, spiking_values
 
 from .base import HIDDEN, Pass
 from .fold_linear import FoldLinear
@@ -37,7 +38,9 @@ _LINEAR = Conv | Dense | Add | Affine | SumPool | Pad
 _UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
 _WORTH = 0.25  # of the noise at the outputs that is left
 _NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
+_NOISY_WEIGHTS = 0.04**2  # where only weights are rounded: integers with a level each
 _IMAGES = 64
+_LARGEST_WEIGHT = 127
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Standardize(Pass):
 
 def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
     value, array = graph.inputs[index], data[index]
-    if graph.is_output(value) or not graph.users(value) or 0 < integer_span(array) < LEVELS:
+    if graph.is_output(value) or not graph.users(value):
         return graph
     kinds = {type(user.op) for user in graph.users(value)}
     for axes in _choices(value, shared=bool(kinds & {Conv, SumPool})):
@@ -78,7 +81,7 @@ def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
             continue
         made = _rescaled_input(graph, value, ranges)
         if len(spiking_values(made)) == len(spiking_values(graph)):
-            return made if _is_worth(graph, data, index, ranges) else graph
+            return made if _is_worth(graph, made, data, index, ranges) else graph
     return graph
 
 
@@ -109,26 +112,59 @@ def _rescaled_input(graph: Graph, value: Value, ranges: FeatureRanges) -> Graph:
     return FoldLinear()(replace(graph, nodes=tuple(nodes)))
 
 
-def _is_worth(graph: Graph, data: tuple[Array, ...], index: int, ranges: FeatureRanges) -> bool:
-    """Whether rounding to one code for all features makes outputs noisy, and to these does not."""
+def _is_worth(
+    graph: Graph, made: Graph, data: tuple[Array, ...], index: int, ranges: FeatureRanges
+) -> bool:
+    """Whether one code for all features makes outputs noisy, and a code for each does not.
+
+    Codes round inputs, and the weights of their readers.
+    """
     few = sample(data, _IMAGES)
     names = [v.name for v in spiking_values(graph) if is_network_output(graph, v)]
     exact = _values(graph, few, names)
 
-    def noise(rounded: Array) -> float:
-        found = _values(graph, (*few[:index], rounded, *few[index + 1 :]), names)
+    def noise(network: Graph, rounded: Array) -> float:
+        given = (*few[:index], rounded.astype(np.float32), *few[index + 1 :])
+        found = _values(_with_rounded_weights(network, coded_inputs(network)[index]), given, names)
         return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
-    histogram = Histogram()
-    histogram.add(data[index])
-    shape = data[index].shape[1:]
-    one = code_of(shape, LEVELS, histogram.least_squares(LEVELS))
-    each = code_of(shape, LEVELS, (0.0, 1.0))
     x = few[index].astype(np.float64)
-    together = noise(decode(one, encode(one, x)))
+    together = noise(graph, _rounded(data[index], x))
+    if together <= (_NOISY_WEIGHTS if 0 < integer_span(data[index]) < LEVELS else _NOISY):
+        return False
+    each = code_of(x.shape[1:], LEVELS, (0.0, 1.0))
     apart = decode(each, encode(each, (x - ranges.low) / ranges.width))
-    apart = (apart * ranges.width + ranges.low).astype(np.float32)
-    return together > _NOISY and noise(apart) < _WORTH * together
+    return noise(made, apart * ranges.width + ranges.low) < _WORTH * together
+
+
+def _rounded(array: Array, x: Array) -> Array:
+    """Some of the numbers of an array in one code for all; integers have a level each, if few."""
+    if 0 < integer_span(array) < LEVELS:
+        return x
+    histogram = Histogram()
+    histogram.add(array)
+    code = code_of(x.shape[1:], LEVELS, histogram.least_squares(LEVELS))
+    return decode(code, encode(code, x))
+
+
+def _with_rounded_weights(graph: Graph, value: Value) -> Graph:
+    """A graph whose layers that read a value, or a view of it, have weights of 8 bits."""
+    found: dict[str, Node] = {}
+    for node in _readers(graph, value):
+        known = parameters(node)
+        if known is None:
+            continue
+        rows = known[0].reshape(len(known[0]), -1)
+        step = np.abs(rows).max(axis=1, keepdims=True) / _LARGEST_WEIGHT
+        weights = np.rint(rows / np.where(step > 0, step, 1)) * step
+        kept = replace_weights(node, node.operands[0], weights.reshape(known[0].shape), known[1])
+        found[node.result.name] = kept
+    return replace(graph, nodes=tuple(found.get(n.result.name, n) for n in graph.nodes))
+
+
+def _readers(graph: Graph, value: Value) -> Iterator[Node]:
+    for user in graph.users(value):
+        yield from _readers(graph, user.result) if isinstance(user.op, View) else (user,)
 
 
 def _noise(found: Array, exact: Array) -> float:
