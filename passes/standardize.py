@@ -39,6 +39,8 @@ _UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
 _WORTH = 0.25  # of the noise at the outputs that is left
 _NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
 _NOISY_WEIGHTS = 0.04**2  # where only weights are rounded: integers with a level each
+_FINER = (256, 1024)  # levels of inputs with more than that noise, as two digits
+_WORTH_FINER = 0.5  # of the noise at the outputs that is left with more levels
 _IMAGES = 64
 _LARGEST_WEIGHT = 127
 
@@ -79,9 +81,9 @@ def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
         ranges = feature_ranges(array, axes)
         if ranges.ratio < _UNLIKE:
             continue
-        made = _rescaled_input(graph, value, ranges)
+        made = _rescaled_input(graph, value, ranges, LEVELS)
         if len(spiking_values(made)) == len(spiking_values(graph)):
-            return made if _is_worth(graph, made, data, index, ranges) else graph
+            return _better(graph, made, data, index, axes, ranges)
     return graph
 
 
@@ -96,8 +98,8 @@ def _choices(value: Value, shared: bool) -> Iterator[Sequence[int]]:
         yield from ((axis,) for axis in axes)
 
 
-def _rescaled_input(graph: Graph, value: Value, ranges: FeatureRanges) -> Graph:
-    standard = _standard(graph, value)
+def _rescaled_input(graph: Graph, value: Value, ranges: FeatureRanges, levels: int) -> Graph:
+    standard = _standard(graph, value, levels)
     rescale = _rescale(value, ranges.low, 1 / ranges.width, standard, ())
     factor = rescale.arrays[1].astype(np.float64)
     nodes: list[Node] = [rescale]
@@ -112,29 +114,49 @@ def _rescaled_input(graph: Graph, value: Value, ranges: FeatureRanges) -> Graph:
     return FoldLinear()(replace(graph, nodes=tuple(nodes)))
 
 
-def _is_worth(
-    graph: Graph, made: Graph, data: tuple[Array, ...], index: int, ranges: FeatureRanges
-) -> bool:
-    """Whether one code for all features makes outputs noisy, and a code for each does not.
+def _better(
+    graph: Graph,
+    made: Graph,
+    data: tuple[Array, ...],
+    index: int,
+    axes: Sequence[int],
+    ranges: FeatureRanges,
+) -> Graph:
+    """The graph as made, with as many levels as its outputs need, if one code for all is noisy.
 
     Codes round inputs, and the weights of their readers.
     """
     few = sample(data, _IMAGES)
     names = [v.name for v in spiking_values(graph) if is_network_output(graph, v)]
     exact = _values(graph, few, names)
+    x = few[index].astype(np.float64)
 
     def noise(network: Graph, rounded: Array) -> float:
         given = (*few[:index], rounded.astype(np.float32), *few[index + 1 :])
         found = _values(_with_rounded_weights(network, coded_inputs(network)[index]), given, names)
         return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
-    x = few[index].astype(np.float64)
     together = noise(graph, _rounded(data[index], x))
     if together <= (_NOISY_WEIGHTS if 0 < integer_span(data[index]) < LEVELS else _NOISY):
-        return False
-    each = code_of(x.shape[1:], LEVELS, (0.0, 1.0))
-    apart = decode(each, encode(each, (x - ranges.low) / ranges.width))
-    return noise(made, apart * ranges.width + ranges.low) < _WORTH * together
+        return graph
+    apart = noise(made, _rounded_apart(x, ranges, LEVELS))
+    for levels in _FINER:
+        if apart <= _NOISY:
+            break
+        finer = feature_ranges(data[index], axes, levels=levels)
+        again = _rescaled_input(graph, graph.inputs[index], finer, levels)
+        less = noise(again, _rounded_apart(x, finer, levels))
+        if less > _WORTH_FINER * apart:
+            break
+        made, apart = again, less
+    return made if apart < _WORTH * together else graph
+
+
+def _rounded_apart(x: Array, ranges: FeatureRanges, levels: int) -> Array:
+    """Numbers in a code of each feature."""
+    code = code_of(x.shape[1:], levels, (0.0, 1.0))
+    found: Array = decode(code, encode(code, (x - ranges.low) / ranges.width))
+    return found * ranges.width + ranges.low
 
 
 def _rounded(array: Array, x: Array) -> Array:
@@ -220,7 +242,7 @@ def _linear_root(graph: Graph, value: Value) -> Node | None:
 
 
 def _rescaled_output(graph: Graph, value: Value, made: Node, ranges: FeatureRanges) -> Graph:
-    standard, width = _standard(graph, value), ranges.width
+    standard, width = _standard(graph, value, LEVELS), ranges.width
     before = Value(graph.fresh(f"{value.name}:raw"), value.type.layout)
     back = _rescale(standard, -ranges.low / width, width, value, made.origin)
     nodes: list[Node] = []
@@ -237,10 +259,10 @@ def _rescaled_output(graph: Graph, value: Value, made: Node, ranges: FeatureRang
     return FoldLinear()(replace(graph, nodes=tuple(nodes)))
 
 
-def _standard(graph: Graph, value: Value) -> Value:
+def _standard(graph: Graph, value: Value, levels: int) -> Value:
     """What becomes spikes: a value whose features all range from 0 to 1."""
     assert isinstance(value.type, Tensor)
-    type_ = replace(value.type, range=(0.0, 1.0))
+    type_ = replace(value.type, range=(0.0, 1.0), t_max=levels if levels > LEVELS else None)
     return Value(graph.fresh(f"{value.name}:standard"), type_)
 
 

@@ -4,7 +4,8 @@ A category is one of a list of keys. Between keys an encoder is linear in what t
 
     step(b) = clip((x - b) / d, 0, 1),   x is the key k:   step(k - d) - step(k)
 
-with d the smallest distance of two keys, at most 1.
+with d the smallest distance of two keys, at most 1: exact for integers, those without a key too.
+Keys that are spread too far for a level each get steps half way between the nearest of them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _ENCODE = (
 )
 _FEWER = "merge rare categories before the network, and train on these"
 _MOST = 1 << 24  # weights
+_MOST_LEVELS = 255  # of an input whose keys have a level each
 
 
 def one_hot_encoder(node: NodeContext) -> Value:
@@ -96,8 +98,6 @@ def _encoded(
         raise InvalidNode("has a key twice")
     width = float(np.diff(np.sort(keys)).min(initial=1.0))
     begins = np.unique(np.concatenate((keys - width, keys)))
-    if rows.shape[1] * len(begins) > _MOST:
-        raise Refused(f"{node.op_type} with {len(keys)} categories is not supported", _FEWER)
     weight = np.zeros((rows.shape[1], len(begins)))
     for sign, places in ((1, keys - width), (-1, keys)):
         weight[:, np.searchsorted(begins, places)] += sign * rows.T
