@@ -51,6 +51,7 @@ from qcompiler.passes.calibration.observed_membranes import (
     observed_bounds,
 )
 from qcompiler.passes.calibration.trace import Trace, images_for
+from qcompiler.passes.quantization.coarser_codes import coarser_code
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import (
     IntegerLayer,
@@ -174,7 +175,7 @@ class _Quantizer:
         ops = [Encode(t_max, code.scale, code.zero, digits, at) for at in reversed(range(digits))]
         suffixes = [f"digit{op.digit}" for op in ops] if digits > 1 else ["spikes"]
         self.spikes[value.name] = tuple(
-            self.builder.add(op, given, *rescaling, name=f"{value.name}:{suffix}")
+            self.builder.add(op, given, *rescaling, name=f"{raw.name}:{suffix}")
             for op, suffix in zip(ops, suffixes, strict=True)
         )
         if self.levels:
@@ -261,11 +262,26 @@ class _Quantizer:
                 )
             )
         sources = [self.spikes[name] for name in names]
-        code = self.code(group.result, group.origin)
-        found = self.integers(group, sources, code)
+        code, found = self.coded(group, sources)
         if self.levels:
             self.levels.add(group, found, code)
         return self.neurons(group, [digit for source in sources for digit in source], code, found)
+
+    def coded(
+        self, group: FusionGroup, sources: Sequence[Sequence[Value]]
+    ) -> tuple[Spikes, IntegerLayer]:
+        """The code and integers of a group; the code is coarser if limits ask for it."""
+        clip = group.clip.op if group.clip else Clip()
+        assert isinstance(clip, Clip)
+        code = first = self.code(group.result, group.origin)
+        while True:
+            try:
+                return code, self.integers(group, sources, code)
+            except UnsupportedModel as error:
+                coarser = coarser_code(code, first, group.result, clip, error)
+                if coarser is None:
+                    raise
+                code = coarser
 
     def integers(
         self, group: FusionGroup, sources: Sequence[Sequence[Value]], code: Spikes

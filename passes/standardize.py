@@ -11,22 +11,22 @@ In front of an output it does the reverse.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Invariant, Node, Tensor, Value
-from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Pad, Rescale, SumPool
+from qcompiler.ir import Graph, Invariant, Node, Value
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Pad, SumPool
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.coding import decode, encode
+from qcompiler.ir.spiking.coding import Rescaling, decode, encode
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.view import View
 from qcompiler.passes.calibration.data import check, run, sample
 from qcompiler.passes.calibration.feature_ranges import LEVELS, FeatureRanges, feature_ranges
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.folding.linear import parameters, replace_weights
-from qcompiler.passes.folding.neighbours import affine
+from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.levels import coded_inputs, integer_span, spiking_values
@@ -99,19 +99,8 @@ def _choices(value: Value, shared: bool) -> Iterator[Sequence[int]]:
 
 
 def _rescaled_input(graph: Graph, value: Value, ranges: FeatureRanges, levels: int) -> Graph:
-    standard = _standard(graph, value, levels)
-    rescale = _rescale(value, ranges.low, 1 / ranges.width, standard, ())
-    factor = rescale.arrays[1].astype(np.float64)
-    nodes: list[Node] = [rescale]
-    for node in graph.nodes:
-        if value not in node.operands:
-            nodes.append(node)
-            continue  # every reader gets an inverse of its own, which folds into it
-        back = Value(graph.fresh(f"{node.result.name}:raw"), value.type)
-        nodes.append(affine(standard, 1 / factor, ranges.low, back, ()))
-        operands = tuple(back if operand == value else operand for operand in node.operands)
-        nodes.append(replace(node, operands=operands))
-    return FoldLinear()(replace(graph, nodes=tuple(nodes)))
+    rescaling = Rescaling(ranges.low, 1 / ranges.width)
+    return FoldLinear()(rescale_input(graph, value, rescaling, levels if levels > LEVELS else None))
 
 
 def _better(
@@ -211,7 +200,8 @@ def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
         ranges = feature_ranges(array, axes, lowest)
         if ranges.ratio < (_UNLIKE_SCORES if _are_scores(array) else _UNLIKE):
             continue
-        changed = _rescaled_output(graph, value, made, ranges)
+        rescaling = Rescaling(-ranges.low / ranges.width, ranges.width)
+        changed = FoldLinear()(rescale_output(graph, value, rescaling))
         if len(spiking_values(changed)) == len(spiking_values(graph)):
             return changed
     return graph
@@ -239,38 +229,3 @@ def _linear_root(graph: Graph, value: Value) -> Node | None:
         return None
     takes_scale = node.op == Clip(0.0) or isinstance(node.op, _LINEAR)
     return node if takes_scale else None
-
-
-def _rescaled_output(graph: Graph, value: Value, made: Node, ranges: FeatureRanges) -> Graph:
-    standard, width = _standard(graph, value, LEVELS), ranges.width
-    before = Value(graph.fresh(f"{value.name}:raw"), value.type.layout)
-    back = _rescale(standard, -ranges.low / width, width, value, made.origin)
-    nodes: list[Node] = []
-    for node in graph.nodes:
-        if node.result != value:
-            nodes.append(node)
-        elif isinstance(node.op, Clip):
-            source = node.operands[0]
-            scaled = affine(source, 1 / width, -ranges.low / width, before, node.origin)
-            nodes += [scaled, replace(node, operands=(before,), result=standard), back]
-        else:
-            scaled = affine(before, 1 / width, -ranges.low / width, standard, node.origin)
-            nodes += [replace(node, result=before), scaled, back]
-    return FoldLinear()(replace(graph, nodes=tuple(nodes)))
-
-
-def _standard(graph: Graph, value: Value, levels: int) -> Value:
-    """What becomes spikes: a value whose features all range from 0 to 1."""
-    assert isinstance(value.type, Tensor)
-    type_ = replace(value.type, range=(0.0, 1.0), t_max=levels if levels > LEVELS else None)
-    return Value(graph.fresh(f"{value.name}:standard"), type_)
-
-
-def _rescale(
-    source: Value, offset: Array, factor: Array, result: Value, origin: tuple[str, ...]
-) -> Node:
-    constants = (
-        Constant(f"{result.name}:offset", offset.astype(np.float32)),
-        Constant(f"{result.name}:factor", factor.astype(np.float32)),
-    )
-    return Node(Rescale(), (source, *constants), result, origin)

@@ -41,6 +41,10 @@ _ALIKE = 0.9  # share of the steepest slope that others have at least, where one
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
 
 
+class ExceededLimits(UnsupportedModel):
+    """Membrane potentials or inputs beyond the limits of a target: with a coarser code they fit."""
+
+
 class BranchSynapses(NamedTuple):
     """Synapses with integer weights W from the source of the branch with this index."""
 
@@ -141,7 +145,8 @@ def integer_layer_of(
     ``real`` holds its weights, bias and gain in real numbers, ``sources`` the codes of the
     branches' sources in order, ``code`` that of the result. If a proof of the limits for all inputs
     would cost weight bits, ``observe`` measures the bounds on calibration data. Raises
-    UnsupportedModel, with the ONNX nodes, if weights or membrane potentials do not fit the limits.
+    UnsupportedModel, with the ONNX nodes, if weights do not fit the limits, ExceededLimits if
+    membrane potentials or inputs do not.
     """
     ratios = ratios_of(real, sources, code, limits.weight)
     slope = _slope(ratios, real, limits, group, code.t_max)
@@ -176,7 +181,7 @@ def integer_layer_of(
         best = best_slopes(ratios, lower, _ALIKE) if common else best_slopes(ratios, lower)
         slope = np.where(lower < slope, best, slope)
         steepest = lower if common else slope
-    raise UnsupportedModel(
+    raise ExceededLimits(
         Diagnostic(
             "the membrane potentials, or the inputs of one step, exceed the limits of the target",
             group.origin,

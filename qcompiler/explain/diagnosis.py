@@ -104,7 +104,7 @@ def explain(
     ``data`` are as `data.read` arranges them. Raises ProgramError for a model that does not match
     the program, other CompileErrors for one that cannot be read or run.
     """
-    real = real_network(model, program.manifest)
+    real = real_network(model, program)
     found = match_layers(program, real, model)
     chosen = data.spread(frames_for(program, real, len(data)))
     networks = SideBySide(program, real, found, tuple(x.astype(np.float32) for x in chosen.arrays))

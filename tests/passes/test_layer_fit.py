@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,6 +24,7 @@ from qcompiler.passes.quantization.layer_fit import fit_layer
 from qcompiler.passes.quantization.least_squares import conjugate_gradients, coordinate_descent
 from qcompiler.passes.quantization.real_layer import RealLayer, real_layer_of
 from qcompiler.passes.quantization.regression import LayerRegression
+from tests.support.onnx_models import model, run_onnx
 from tests.support.random_networks import PHASES, compiled, random_batch, random_network
 
 EQUAL = "fold-batchnorm,fold-linear,equalize{effort=1}"
@@ -110,12 +113,19 @@ def test_scales_are_those_asked_for() -> None:
 
 def test_silent_channels_get_a_middling_scale_and_quiet_ones_a_small_one() -> None:
     tops = np.array([0.0, 1, 2, 2, 4, 1e-4])
-    np.testing.assert_allclose(relative_scales(tops, np.ones(6)), [1, 0.5, 1, 1, 2, 0.25])
+    np.testing.assert_allclose(
+        relative_scales(tops, np.ones(6), np.ones(6)), [1, 0.5, 1, 1, 2, 0.25]
+    )
 
 
 def test_large_weights_behind_quiet_channels_make_their_scales_smaller() -> None:
-    tops, heavy = np.array([0.0, 1, 2, 2, 4, 1e-4]), np.array([80.0, 80, 1, 1, 80, 80])
-    np.testing.assert_allclose(relative_scales(tops, heavy), [0.1, 0.5, 1, 1, 2, 0.025])
+    tops, heavy = np.array([0.0, 1, 2, 2, 4, 1e-4]), np.array([8.0, 8, 1, 1, 8, 8])
+    np.testing.assert_allclose(
+        relative_scales(tops, heavy, np.ones(6)), [0.25, 0.5, 1, 1, 2, 0.0625]
+    )
+    steep = np.array([1.0, 1, 1, 1, 1, 64])  # 16 in front of the quietest is all that weights carry
+    found = relative_scales(tops, heavy, steep)
+    np.testing.assert_allclose(found[-1], 1 / np.median(steep / [0.25, 0.5, 1, 1, 2, 0.0625]))
 
 
 @pytest.mark.parametrize("options", [{"effort": 0}, {"calibration": None, "effort": 1}])
@@ -225,3 +235,30 @@ def test_faults_are_named() -> None:
         qcompiler.compile(network(), effort=3)
     with pytest.raises(DataError, match="but input x expects"):
         compiled(network(), "equalize{effort=1}", calibration=(images(4)[:, :1],))
+
+
+@pytest.mark.parametrize(
+    "activation",
+    ["Relu(a)", "Identity(a)", "LeakyRelu(a)", "PRelu(a, s)", "Abs(a)", "Add(a, a)"],
+)
+def test_channels_of_unlike_scale_are_equalized(activation: str) -> None:
+    """The function is the same as with channels alike; the quietest get fewer levels, by a half."""
+    rng = np.random.default_rng(1)
+    one, other = (rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (4, 2)))
+    x = rng.normal(size=(300, 3)).astype(np.float32)
+    body = f"a = Gemm(x, V) l = {activation} y = Gemm(l, W)"
+
+    def error(*scales: float) -> Array:
+        scale = np.array(scales, np.float32)
+        arrays: dict[str, Any] = {
+            "V": one * scale,
+            "W": other / scale[:, None],
+            "s": np.array([0.1, 0.2, 0.3, 1], np.float32),
+        }
+        proto = model("float[N,3] x", body, **arrays)
+        program = qcompiler.compile(proto, target="loihi", calibration=x, t_max=64)
+        (exact,) = run_onnx(proto, {"x": x})
+        found: Array = np.sqrt(np.mean((program.run(x) - exact) ** 2, axis=0)) / exact.std(axis=0)
+        return found
+
+    assert (error(1, 100, 0.01, 10) < 2 * error(1, 1, 1, 1)).all()
