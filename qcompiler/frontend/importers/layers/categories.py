@@ -35,7 +35,7 @@ def one_hot_encoder(node: NodeContext) -> Value:
     keys = node.attributes.get("cats_int64s")
     if not keys:
         raise _of_strings(node)
-    return _encoded(node, np.asarray(keys, np.float64), np.eye(len(keys)), np.zeros(len(keys)))
+    return _encoded(node, np.asarray(keys), np.eye(len(keys)), np.zeros(len(keys)))
 
 
 def label_encoder(node: NodeContext) -> Value:
@@ -92,14 +92,20 @@ def _encoded(
 
     The numbers are a new last axis, or, if ``keep_axes``, there is only one of them.
     """
-    x = node.activation()
+    x, keys = node.activation(), keys.astype(np.float64)
     shape = x.type.shape
     if len(np.unique(keys)) < len(keys):
         raise InvalidNode("has a key twice")
-    width = float(np.diff(np.sort(keys)).min(initial=1.0))
-    begins = np.unique(np.concatenate((keys - width, keys)))
+    if 2 * len(keys) * rows.shape[1] > _MOST:
+        raise Refused(f"{node.op_type} with {len(keys)} categories is not supported", _FEWER)
+    gap = float(np.diff(np.sort(keys)).min(initial=np.inf))
+    width, ahead = min(1.0, gap), min(1.0, gap)
+    if np.ptp(keys) > _MOST_LEVELS:
+        width, ahead = gap / 2, gap * 3 / 4
+    rising, falling = keys - ahead, keys + ahead - width
+    begins = np.unique(np.concatenate((rising, falling)))
     weight = np.zeros((rows.shape[1], len(begins)))
-    for sign, places in ((1, keys - width), (-1, keys)):
+    for sign, places in ((1, rising), (-1, falling)):
         weight[:, np.searchsorted(begins, places)] += sign * rows.T
     steps = _steps(node, x, begins, width)
     constants = node.constant("weight", weight[..., None]), node.constant("bias", rest[:, None])
