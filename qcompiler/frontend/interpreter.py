@@ -13,8 +13,8 @@ import onnx
 from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, filled
 from qcompiler.frontend.importers.table import (
     CASTS,
-    ENCODERS,
     ELEMENTWISE,
+    ENCODERS,
     HOST,
     IMPORTERS,
     TAKES_INTEGERS,

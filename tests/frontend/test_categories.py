@@ -176,7 +176,7 @@ REFUSED: dict[str, tuple[list[onnx.NodeProto], str, str]] = {
         "labels that are strings",
         "'nocl': True",
     ),
-    "samples": ([node("Normalizer", "x", "y", norm="L2")], "after a softmax", "outside the network"),
+    "samples": ([node("Normalizer", "x", "y", norm="L2")], "after a softmax", "outside the"),
 }
 
 
