@@ -109,8 +109,7 @@ def _multiples(node: Node, graph: Graph) -> tuple[Value, list[tuple[Array, Array
     if len(sources) < 2 or len(set(sources)) > 1 or len(sources[0].type.shape) != 1:
         return None
     (source, *_) = sources
-    readers = {user.result for user in graph.users(source)}
-    own = {node.result, *node.operands}
-    if not isinstance(source, Value) or not readers <= own or graph.is_output(source):
+    if not isinstance(source, Value) or graph.is_output(source):
         return None
-    return source, factors
+    readers = {user.result for user in graph.users(source)}
+    return (source, factors) if readers <= {node.result, *node.operands} else None

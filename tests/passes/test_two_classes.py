@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,10 +17,11 @@ from tests.support.onnx_models import model, run_onnx
 
 ROW = "float[N, 6] x"
 SCORE = "z = Gemm(x, w, b) p = Sigmoid(z) q = Sub(one, p)"
-WEIGHTS = {"w": (6, 1), "b": np.array([0.7], np.float32), "one": np.ones(1, np.float32)}
+ONE = np.ones(1, np.float32)
+WEIGHTS: dict[str, Any] = {"w": (6, 1), "b": np.full(1, 0.7, np.float32), "one": ONE}
 
 
-def folded(body: str, **weights: object) -> tuple[Graph, Graph]:
+def folded(body: str, **weights: Any) -> tuple[Graph, Graph]:
     """A graph as imported, and behind `fold-linear`."""
     graph = import_model(model(ROW, body, **weights)).graph
     return graph, Pipeline.parse("fold-linear", find_pass, {}).run(graph)
@@ -48,7 +51,7 @@ def test_two_probabilities_are_a_softmax(order: str, behind: str) -> None:
     ],
 )
 def test_others_stay(body: str) -> None:
-    extra = {"v": (2, 3), "two": np.full(1, 2, np.float32)}
+    extra: dict[str, Any] = {"v": (2, 3), "two": np.full(1, 2, np.float32)}
     used = {name: extra[name] for name in extra if f" {name}" in body.replace("(", " ")}
     before, after = folded(body, **WEIGHTS | used)
     assert Softmax not in kinds(after) and Function in kinds(after)
@@ -58,7 +61,7 @@ def test_others_stay(body: str) -> None:
 
 def test_scores_and_their_negatives_are_one_layer() -> None:
     body = "z = Gemm(x, w, b) n = Neg(z) y = Concat<axis=1>(n, z)"
-    weights = {name: WEIGHTS[name] for name in ("w", "b")}
+    weights: dict[str, Any] = {name: WEIGHTS[name] for name in ("w", "b")}
     before, after = folded(body, **weights)
     assert kinds(after) == [Dense]
     x = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
@@ -78,7 +81,7 @@ def test_layers_in_a_row_are_one_unless_a_bottleneck_saves_synapses(
     middle: int, layers: int
 ) -> None:
     body = "a = MatMul(x, u) b = Add(a, c) d = MatMul(b, v) y = Relu(d)"
-    weights = {"u": (6, middle), "c": (middle,), "v": (middle, 7)}
+    weights: dict[str, Any] = {"u": (6, middle), "c": (middle,), "v": (middle, 7)}
     before, after = folded(body, **weights)
     assert kinds(after).count(Dense) == layers
     x = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
