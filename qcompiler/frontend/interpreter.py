@@ -226,6 +226,9 @@ class ModelInterpreter:
         attributes = attributes_of(entry.node)
         node = NodeContext(self.scope, entry.name, op_type, self.opset, inputs, names, attributes)
         results = self._results_of(node, op_type)
+        ends = {output.name for output in self.model.graph.output} & {*outputs}
+        if op_type in CASTS and ends and self._truncated(results):
+            raise Refused(f"{op_type} to integers is not supported at an output", _CUT)
         if kinds and op_type in VIEWS and op_type not in CASTS:
             self.scope.kinds |= {value.name: kinds[0] for value in results}
             if self._truncated(inputs):
