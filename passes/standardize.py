@@ -38,7 +38,7 @@ _LINEAR = Conv | Dense | Add | Affine | SumPool | Pad
 _UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
 _WORTH = 0.25  # of the noise at the outputs that is left
 _NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
-_NOISY_WEIGHTS = 0.04**2  # where only weights are rounded: integers with a level each
+_NOISIER = 0.04**2  # that counts for integers with a level each, and for features alike
 _FINER = (256, 1024)  # levels of inputs with more than that noise, as two digits
 _WORTH_FINER = 0.5  # of the noise at the outputs that is left with more levels
 _IMAGES = 64
@@ -50,9 +50,10 @@ class Standardize(Pass):
     """Rescale inputs and outputs whose features have unlike ranges.
 
     ``calibration`` holds one array per input, ``images x shape``. An input is rescaled if one code
-    for all features makes outputs noisy and a code for each does not. An output is rescaled if one
-    range for all features is twice as wide as that of any; for scores, of which the largest counts,
-    8 times. Features are elements, or, where readers share weights, the indices of one axis.
+    for all features makes outputs noisy and a code for each, or more levels, do not. An output is
+    rescaled if one range for all features is twice as wide as that of any; for scores, of which the
+    largest counts, 8 times. Features are elements, or, where readers share weights, the indices of
+    one axis.
     Without data nothing changes. Raises DataError if the data do not fit, are empty or not finite.
     """
 
@@ -77,9 +78,10 @@ def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
     if graph.is_output(value) or not graph.users(value):
         return graph
     kinds = {type(user.op) for user in graph.users(value)}
-    for axes in _choices(value, shared=bool(kinds & {Conv, SumPool})):
+    together: Sequence[int] = ()  # one code, which may get more levels
+    for axes in (*_choices(value, shared=bool(kinds & {Conv, SumPool})), together):
         ranges = feature_ranges(array, axes)
-        if ranges.ratio < _UNLIKE:
+        if axes and ranges.ratio < _UNLIKE:
             continue
         made = _rescaled_input(graph, value, ranges, LEVELS)
         if len(spiking_values(made)) == len(spiking_values(graph)):
@@ -126,7 +128,8 @@ def _better(
         return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
     together = noise(graph, _rounded(data[index], x))
-    if together <= (_NOISY_WEIGHTS if 0 < integer_span(data[index]) < LEVELS else _NOISY):
+    like = not axes or 0 < integer_span(data[index]) < LEVELS
+    if together <= (_NOISIER if like else _NOISY):
         return graph
     apart = noise(made, _rounded_apart(x, ranges, LEVELS))
     for levels in _FINER:
