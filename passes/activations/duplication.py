@@ -3,8 +3,8 @@
 There are two ways to feed several clips from one layer. With a copy of the layer per clip, the sums
 keep full precision and need no extra window, but each copy repeats the synapses. With an extra
 population, the sums are rounded to levels, but each clip needs one synapse per neuron. The first
-way is taken for up to two clips, for layers of small fan-in, and for the functions of outputs, whose
-errors nothing averages, if their copies are a small share of the network.
+way is taken for up to two clips, for layers of small fan-in, and for the functions of outputs,
+whose errors nothing averages, if their copies are a small share of the network.
 """
 
 from __future__ import annotations
