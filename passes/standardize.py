@@ -39,7 +39,8 @@ _UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
 _WORTH = 0.25  # of the noise at the outputs that is left
 _NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
 _NOISIER = 0.04**2  # that counts for integers with a level each, and for features alike
-_FINER = (256, 1024)  # levels of inputs with more than that noise, as two digits
+_NOISE_LEFT = 0.01**2  # noise that is not worth a longer window
+_FINER = (256, 1024)  # levels of inputs with more noise than that, as two digits
 _WORTH_FINER = 0.5  # of the noise at the outputs that is left with more levels
 _IMAGES = 64
 _LARGEST_WEIGHT = 127
@@ -133,7 +134,7 @@ def _better(
         return graph
     apart = noise(made, _rounded_apart(x, ranges, LEVELS))
     for levels in _FINER:
-        if apart <= _NOISY:
+        if apart <= _NOISE_LEFT:
             break
         finer = feature_ranges(data[index], axes, levels=levels)
         again = _rescaled_input(graph, graph.inputs[index], finer, levels)

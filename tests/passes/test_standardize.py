@@ -191,10 +191,9 @@ def test_rescaling_that_does_not_fit_is_refused() -> None:
 def test_every_reader_of_an_input_takes_its_inverse() -> None:
     body = "a = Gather<axis=1>(x, left) b = Gather<axis=1>(x, right) s = Mul(a, m) t = Mul(b, n)"
     body += " c = Concat<axis=1>(s, t) r = Gemm(c, V) y = Relu(r)"
-    scales = {"m": singles([1e-3]), "n": singles([10])}
-    proto = model(
-        "float[N,3] x", body, left=np.array([2, 0]), right=np.array([1]), V=(3, 5), **scales
-    )
+    places: dict[str, Any] = {"left": np.array([2, 0]), "right": np.array([1])}
+    scales: dict[str, Any] = {"m": singles([1e-3]), "n": singles([10])}
+    proto = model("float[N,3] x", body, V=(3, 5), **places, **scales)
     graph = FoldLinear()(import_model(proto).graph)
     found = Standardize(calibration=(FEATURES,))(graph)
     assert found is not graph
