@@ -228,21 +228,25 @@ class Add(Op):
 
 @dataclass(frozen=True)
 class Concat(Op):
-    """Tensors one behind the other along an axis of the sample."""
+    """Tensors one behind the other along an axis of the sample; indices on the host."""
 
     mnemonic: ClassVar[str] = "ann.concat"
     axis: int = 0
 
     def infer(self, *operands: Type) -> Tensor:
         """Tensors that differ along the axis only to a longer one."""
-        shapes = [expect_tensor(operand).shape for operand in operands]
+        kinds = [operand.dtype for operand in operands if isinstance(operand, Tensor)]
+        if len(kinds) < len(operands) or not {"f32", "i64"}.issuperset(kinds):
+            raise ValueError("takes tensors of real numbers or indices")
+        shapes = [operand.shape for operand in operands]
         if not shapes or not 0 <= self.axis < len(shapes[0]):
             raise ValueError(f"axis {self.axis} is not in shapes {shapes}")
         around = {(shape[: self.axis], shape[self.axis + 1 :]) for shape in shapes}
         if len(around) != 1:
             raise ValueError(f"takes tensors that differ along axis {self.axis}, got {shapes}")
         head, tail = around.pop()
-        return Tensor((*head, sum(shape[self.axis] for shape in shapes), *tail))
+        length = sum(shape[self.axis] for shape in shapes)
+        return Tensor((*head, length, *tail), "f32" if "f32" in kinds else "i64")
 
 
 @dataclass(frozen=True)

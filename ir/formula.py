@@ -45,8 +45,7 @@ BINARY: Mapping[str, tuple[str, Callable[[Any, Any], Any]]] = {
 TERNARY: Mapping[str, tuple[str, Callable[[Any, Any, Any], Any]]] = {
     "where": ("Where", lambda choice, a, b: np.where(choice != 0, a, b)),
 }
-BOOLEAN = frozenset({">", ">="})  # whose ONNX operators return booleans
-JUMPS = frozenset({*BOOLEAN, "where"})  # that may make a function jump
+COMPARISONS = frozenset({">", ">="})
 WORDS: Mapping[str, tuple[int, str, Callable[..., Any]]] = {
     word: (count, *meaning)
     for count, table in ((1, UNARY), (2, BINARY), (3, TERNARY))
@@ -88,13 +87,26 @@ def run(
 
 def values(formula: str, x: Array) -> Array:
     """What a formula gives for every element, in double precision; may not be finite."""
+    return _evaluated(formula, x)[0]
+
+
+def comparisons(formula: str, x: Array) -> Array:
+    """The results of the comparisons of a formula, 1 or 0: ``comparisons x elements``."""
+    return np.stack(_evaluated(formula, x)[1])
+
+
+def _evaluated(formula: str, x: Array) -> tuple[Array, list[Array]]:
+    made: list[Array] = []
 
     def apply(name: str, *arguments: Any) -> Any:
-        return WORDS[name][2](*arguments)
+        found = WORDS[name][2](*arguments)
+        if name in COMPARISONS:
+            made.append(np.broadcast_to(found, x.shape))
+        return found
 
     with np.errstate(all="ignore"):
         found = run(formula, x.astype(np.float64), np.float64, apply)
-    return np.broadcast_to(found, x.shape)
+    return np.broadcast_to(found, x.shape), made
 
 
 def compose(outer: str, inner: str) -> str:

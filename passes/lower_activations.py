@@ -44,7 +44,7 @@ class ActivationFit(NamedTuple):
     """The piecewise linear fit of a function or product: domain, segments and largest error.
 
     ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if 64
-    segments are too few.
+    segments are too few. ``jumps`` are steps beside the segments.
     """
 
     node: Node
@@ -52,6 +52,7 @@ class ActivationFit(NamedTuple):
     segments: int
     error: float
     bound: float
+    jumps: int = 0
 
     @property
     def misses(self) -> bool:
@@ -118,17 +119,18 @@ class LowerActivations(Pass):
                 domain = _range(node.operands[0], node)
                 found = self._fit(graph, node, node.op.formula, domain)
                 error = found.error / _width(node)
-                yield self._fitted(graph, node, domain, len(found.knots) - 1, error)
+                yield self._fitted(graph, node, domain, found, error)
             if isinstance(node.op, Multiply):
                 radii = [_radius(_range(operand, node)) for operand in node.operands]
                 found = self._square(graph, node, radii)
                 error = found.error * radii[0] * radii[1] / 2 / _width(node)
-                yield self._fitted(graph, node, (-2.0, 2.0), len(found.knots) - 1, error)
+                yield self._fitted(graph, node, (-2.0, 2.0), found, error)
 
     def _fitted(
-        self, graph: Graph, node: Node, domain: Range, segments: int, error: float
+        self, graph: Graph, node: Node, domain: Range, found: PiecewiseLinear, error: float
     ) -> ActivationFit:
-        return ActivationFit(node, domain, segments, error, self._share(graph, node))
+        segments, bound = len(found.knots) - 1, self._share(graph, node)
+        return ActivationFit(node, domain, segments, error, bound, len(found.jumps))
 
     def _share(self, graph: Graph, node: Node) -> float:
         if self.activation_error:

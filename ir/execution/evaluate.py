@@ -81,7 +81,8 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
         case Add():
             return sum(constants, x)
         case Concat():
-            return np.concatenate((x, *constants), op.axis + 1)
+            kind = {one.dtype for one in (x, *constants) if one.dtype.kind == "f"} or {x.dtype}
+            return np.concatenate((x, *constants), op.axis + 1, dtype=max(kind))
         case Softmax():
             return _softmax(x, op)
         case ArgMax():

@@ -24,7 +24,7 @@ from qcompiler.ir.ann import (
     Rescale,
     SumPool,
 )
-from qcompiler.ir.formula import BOOLEAN, WORDS, run
+from qcompiler.ir.formula import COMPARISONS, WORDS, run
 from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.ops import Sliding
@@ -219,7 +219,7 @@ def write_function(writer: OnnxWriter, formula: str, x: str) -> str:
             choice = writer.add("Cast", arguments[0], to=TensorProto.BOOL)
             return writer.add("Where", choice, *arguments[1:])
         found = writer.add(WORDS[name][1], *arguments)
-        return writer.add("Cast", found, to=TensorProto.FLOAT) if name in BOOLEAN else found
+        return writer.add("Cast", found, to=TensorProto.FLOAT) if name in COMPARISONS else found
 
     return str(run(formula, x, number, apply))
 

@@ -18,6 +18,8 @@ from qcompiler.passes import Pipeline
 from qcompiler.passes.lower_activations import ActivationFit, LowerActivations, product_neurons
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 
+from .summary import jumps
+
 _OUTCOME_TEXTS = {
     "constant": "evaluated at compile time",
     "removed": "has no effect at inference",
@@ -101,10 +103,12 @@ def _fitted(fits: list[ActivationFit]) -> dict[str, str]:
 
 
 def _cost(fits: list[ActivationFit]) -> str:
-    neurons = sum(f.segments * size(f.node.result.type) * _squares(f.node) for f in fits)
+    neurons = sum(
+        (f.segments + f.jumps) * size(f.node.result.type) * _squares(f.node) for f in fits
+    )
     error = max(f.error for f in fits)
     count = fits[0].segments
-    what = f"{count} line segment{'s' * (count != 1)}"
+    what = f"{count} line segment{'s' * (count != 1)}{jumps(fits[0].jumps)}"
     if len(fits) > 1:
         what = f"{len(fits)} functions"
     return f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output range"

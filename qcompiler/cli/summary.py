@@ -97,8 +97,8 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
     for found in fits:
         low, high = found.domain
         text = (
-            f"%{found.node.result.name}: {found.segments} segments from {low:.4g} to {high:.4g}, "
-            f"error {found.error:.2%} of the output range"
+            f"%{found.node.result.name}: {found.segments} segments{jumps(found.jumps)} from "
+            f"{low:.4g} to {high:.4g}, error {found.error:.2%} of the output range"
         )
         if found.misses:
             warn(
@@ -108,6 +108,11 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
             )
         elif verbose:
             print(text, file=sys.stderr)
+
+
+def jumps(count: int) -> str:
+    """What is said of jumps beside line segments."""
+    return f" and {count} jump{'s' * (count != 1)}" if count else ""
 
 
 def _chip(report: Report) -> str:

@@ -217,7 +217,8 @@ class ModelInterpreter:
         if not any(outputs):
             raise InvalidNode("has no output")
         sources = self._sources(inputs)
-        if sources and op_type not in VIEWS and op_type not in HOST:
+        only_index = op_type == "TopK" and outputs[0] not in self.used
+        if sources and op_type not in VIEWS and op_type not in HOST and not only_index:
             self._refuse_inside(sources)
             self.report.note(entry, "compiled", _NOT_CHECKED)
             return {}

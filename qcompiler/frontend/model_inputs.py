@@ -54,7 +54,7 @@ def declare_inputs(
     shapes, items = _shapes(model, scope, report, used), dict[str, AbstractValue]()
     kinds = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
     for value in model.graph.input:
-        if value.name not in model.arrays:
+        if value.name not in model.arrays and value.name in used:
             items[value.name] = Unknown(data=True)
     for name, shape in shapes.items():
         try:

@@ -31,6 +31,17 @@ INDICES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "smallest": ("y = ArgMin<axis=1>(x)", 7, {}),
     "last smallest": ("y = ArgMin<axis=-1, select_last_index=1>(x)", 7, {}),
     "top one": ("v, y = TopK(x, o)", 7, {}),
+    "top one of probabilities": ("s = Softmax(x) v, y = TopK(s, o)", 7, {}),
+    "two indices": (
+        "a = ArgMax<axis=1>(x) n = Neg(x) b = ArgMax<axis=1>(n) y = Concat<axis=1>(a, b)",
+        7,
+        {},
+    ),
+    "an index beside numbers": (
+        "a = ArgMax<axis=1>(x) f = Cast<to=1>(a) y = Concat<axis=1>(f, x)",
+        1,
+        {},
+    ),
     "lowest one": ("v, y = TopK<largest=0, axis=1, sorted=0>(x, o)", 7, {}),
 }
 
@@ -42,7 +53,12 @@ def test_indices(name: str) -> None:
     proto = typed(model(FLAT, body, **given), y=kind)
     imported = agrees(proto)
     assert imported.report[0].kind == "host"
-    assert imported.graph.outputs[0].type.dtype == "i64"  # type: ignore[union-attr]
+    rows = np.tile(np.arange(6, dtype=np.float32), (8, 1))
+    batch = np.random.default_rng(1).permuted(rows, axis=1)  # no two are near each other
+    program = qcompiler.compile(proto, target="reference", calibration=batch, t_max=256)
+    found, (wanted,) = np.asarray(program.run(batch)), run_onnx(proto, {"x": batch})
+    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted, atol=0.05)
 
 
 @pytest.mark.parametrize("largest", [0, 1])

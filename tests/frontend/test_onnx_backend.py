@@ -108,7 +108,7 @@ def joins(case: Case) -> bool:
 
 @pytest.mark.parametrize("free", [False, True], ids=["batch fixed", "batch free"])
 @pytest.mark.parametrize(
-    ("cases", "least"), [(node_cases, (397, 321)), (model_cases, (109, 104))], ids=["node", "model"]
+    ("cases", "least"), [(node_cases, (444, 364)), (model_cases, (112, 104))], ids=["node", "model"]
 )
 def test_onnx_backend_cases(
     cases: Any, least: tuple[int, int], free: bool, capsys: pytest.CaptureFixture[str]

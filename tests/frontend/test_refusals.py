@@ -70,8 +70,7 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "extrapolation_value",
         "",
     ),
-    "threshold": (FLAT, "y = ThresholdedRelu(x)", 17, {}, "its result is discontinuous", "retrain"),
-    "shrink": (FLAT, "y = Shrink(x)", 17, {}, "its result is discontinuous", "retrain"),
+    "round": (FLAT, "y = Round(x)", 17, {}, "its result is discontinuous", "decoded"),
     "part of a sequence": (
         "float[2,5,4] x",
         "t = Transpose<perm=[1,0,2]>(x) y = RNN<hidden_size=3>(t, w, r, , l)",

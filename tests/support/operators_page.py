@@ -38,7 +38,7 @@ def table() -> str:
 
 
 def _fate(name: str) -> tuple[str, str]:
-    if name in CONSTANT_IMPORTERS:
+    if name in CONSTANT_IMPORTERS and name not in EVALUATED:
         return "constant", ""
     if name in UNROLLED:
         return "its bodies are compiled", ""

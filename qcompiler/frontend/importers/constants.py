@@ -20,6 +20,7 @@ from qcompiler.frontend.model.node_context import (
 )
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.refusals import refusal
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Fill
 
@@ -67,6 +68,27 @@ def size(
     """Size: the number of elements."""
     shapes = _shapes(inputs, scope)
     return merge([np.asarray(prod(full), np.int64) for full in shapes], node.output[0])
+
+
+def equal(
+    model: Model, node: onnx.NodeProto, inputs: Sequence[AbstractValue], scope: Scope
+) -> KnownArray:
+    """Equal of constants; of the data and an infinite number it is false."""
+    match inputs:
+        case [KnownArray(arrays=first), KnownArray(arrays=second)]:
+            pairs = zip(first, second, strict=True)
+            return merge([np.equal(one, other) for one, other in pairs], node.output[0])
+    for known in inputs:
+        if isinstance(known, KnownArray) and not np.isfinite(known.arrays[0]).any():
+            shapes = [_broadcast(inputs, scope, probe) for probe in range(len(scope.probes))]
+            return merge([np.broadcast_to(False, full) for full in shapes], node.output[0])
+    raise Refused(*refusal("Equal"))
+
+
+def _broadcast(inputs: Sequence[AbstractValue], scope: Scope, probe: int) -> Shape:
+    known = [item.arrays[probe].shape for item in inputs if isinstance(item, KnownArray)]
+    given = [scope.full_shapes(item)[probe] for item in inputs if isinstance(item, Value)]
+    return np.broadcast_shapes(*known, *given)
 
 
 def never(
@@ -124,6 +146,7 @@ def _of_sample(scope: Scope, known: KnownArray) -> Array | None:
 
 CONSTANT_IMPORTERS: Mapping[str, ConstantImporter] = {
     "Constant": constant,
+    "Equal": equal,
     "IsInf": never,
     "IsNaN": never,
     "Shape": shape,

@@ -19,12 +19,15 @@ from qcompiler.frontend.importers.elementwise.functions import (
     minimum_maximum,
     mul,
     power,
+    shrink,
     swish,
+    thresholded_relu,
     unary_function,
 )
 from qcompiler.frontend.importers.layers.categories import label_encoder, one_hot_encoder
 from qcompiler.frontend.importers.layers.einsum import cumsum, einsum
 from qcompiler.frontend.importers.layers.linear import batchnorm, conv, gemm, matmul
+from qcompiler.frontend.importers.layers.norms import reduce_function, reduce_log_sum_exp
 from qcompiler.frontend.importers.layers.pooling import (
     average_pool,
     global_average_pool,
@@ -129,13 +132,16 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Pow": power,
     "Reciprocal": unary_function,
     "Selu": elu,
+    "Shrink": shrink,
     "Sigmoid": unary_function,
+    "Sign": unary_function,
     "Sinh": unary_function,
     "Softplus": unary_function,
     "Softsign": unary_function,
     "Sqrt": unary_function,
     "Swish": swish,
     "Tanh": unary_function,
+    "ThresholdedRelu": thresholded_relu,
     "Xor": logic,
 }
 
@@ -164,10 +170,15 @@ LAYERS: Mapping[str, Importer] = {
     "Neg": neg,
     "Pad": pad,
     "RNN": recurrent,
+    "ReduceL1": reduce_function,
+    "ReduceL2": reduce_function,
+    "ReduceLogSum": reduce_function,
+    "ReduceLogSumExp": reduce_log_sum_exp,
     "ReduceMax": reduce,
     "ReduceMean": reduce,
     "ReduceMin": reduce,
     "ReduceSum": reduce,
+    "ReduceSumSquare": reduce_function,
     "Relu": relu,
     "Resize": resize,
     "ScatterElements": scatter_or_where,
@@ -237,10 +248,7 @@ _BATCH_AXIS_ADAPTERS: Mapping[str, Callable[[Importer, NodeContext], batch_axis.
     "LSTM": batch_axis.any_batch_axis,
     "MatMul": batch_axis.matmul,
     "RNN": batch_axis.any_batch_axis,
-    "ReduceMax": batch_axis.reduce,
-    "ReduceMean": batch_axis.reduce,
-    "ReduceMin": batch_axis.reduce,
-    "ReduceSum": batch_axis.reduce,
+    **{name: batch_axis.reduce for name in LAYERS if name.startswith("Reduce")},
     "Reshape": batch_axis.any_batch_axis,
     "Slice": batch_axis.slice_,
     "Split": batch_axis.split,

@@ -7,11 +7,10 @@ _STATE = "export the model without sequences"
 _FLOAT = "export the model in floating point: qcompiler quantizes it itself"
 _STATISTICS = "use BatchNormalization instead and retrain"
 _HOST = "cut the model before this node, and compute it on the decoded outputs"
-_BEFORE = "cut the model before this node, and compute it on the decoded outputs"
 
 _GROUPS = {
     _RETRAIN: """
-        Cos Shrink Sign Sin SwiGLU Tan ThresholdedRelu
+        Cos Sin SwiGLU Tan
     """,
     _STATE: "SequenceMap",
     _FLOAT: """
@@ -26,12 +25,10 @@ _GROUPS = {
     _HOST: """
         Hardmax NonMaxSuppression NonZero Unique Equal BitCast BitShift BitwiseAnd BitwiseNot
         BitwiseOr BitwiseXor Ceil Floor Round Mod
-    """,
-    _BEFORE: """
         AffineGrid Attention BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
         DeformConv Det EyeLike GlobalLpPool GridSample HammingWindow HannWindow LinearAttention
-        LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceL1 ReduceL2 ReduceLogSum
-        ReduceLogSumExp ReduceProd ReduceSumSquare RoiAlign RotaryEmbedding STFT TensorScatter
+        LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceProd RoiAlign
+        RotaryEmbedding STFT TensorScatter
     """,
     "remove these nodes from the model, and compute them before or after the network": """
         ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
@@ -50,7 +47,7 @@ _REASONS = {
     "it returns booleans or indices, which spike times cannot represent": """
         BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal
     """,
-    "its result is discontinuous": ("Ceil Floor Mod Round Shrink Sign ThresholdedRelu"),
+    "its result is discontinuous": "Ceil Floor Mod Round",
     "it is periodic": "Cos Sin Tan",
     "the positions that it reads depend on the data": """
         DeformConv GridSample MaxRoiPool MaxUnpool RoiAlign TensorScatter
@@ -60,7 +57,7 @@ _REASONS = {
         SwiGLU Attention CausalConvWithState CumProd Det LinearAttention ReduceProd RotaryEmbedding
     """,
     "it sums nonlinear functions of its inputs": """
-        GlobalLpPool LpPool ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare
+        GlobalLpPool LpPool
     """,
     "it computes with complex numbers": "DFT MelWeightMatrix STFT",
     "it normalizes with statistics of the data": """

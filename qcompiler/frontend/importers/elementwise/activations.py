@@ -12,13 +12,14 @@ from qcompiler.frontend.model.node_context import (
     InvalidNode,
     NodeContext,
     Refused,
+    Shape,
     float32,
     per_sample,
 )
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine, ArgMax, Clip, Softmax
-from qcompiler.ir.view import Reshape
+from qcompiler.ir.view import Reshape, Take
 
 _MINUS = np.asarray(-1, np.float32)
 
@@ -62,16 +63,23 @@ def neg(node: NodeContext) -> Value:
 
 
 def constant_and_value(node: NodeContext) -> tuple[bool, Array, Value]:
-    """Whether the constant is first, the constant without batch axis, and the other operand."""
+    """Whether the constant is first, the constant without batch axis, and the other operand.
+
+    Axes of length 1 of that operand are repeated, if those of the constant are longer.
+    """
     items = node.item(0), node.item(1)
     for first, known, x in ((False, items[1], items[0]), (True, items[0], items[1])):
         if isinstance(known, KnownArray) and isinstance(x, Value):
-            return first, constant_for(node, known, x), x
+            array, shape = constant_for(node, known, x)
+            return first, array, spread(node, x, shape)
     raise InvalidNode("has one input only")
 
 
-def constant_for(node: NodeContext, known: KnownArray, x: Value) -> Array:
-    """A constant that spreads over every sample alike, without its batch axis."""
+def constant_for(node: NodeContext, known: KnownArray, x: Value) -> tuple[Array, Shape]:
+    """A constant that is the same for every sample, without its batch axis.
+
+    Beside it the shape that it and the value have together: of as many axes as the value's.
+    """
     shape = x.type.shape
     array = float32(per_sample(node, known, len(shape)), known.name)
     try:
@@ -79,11 +87,27 @@ def constant_for(node: NodeContext, known: KnownArray, x: Value) -> Array:
     except ValueError as error:
         wrong = f"combines samples of shape {shape} with a constant of {array.shape}"
         raise InvalidNode(wrong) from error
-    if result != shape:
+    if len(result) != len(shape):
         raise Refused(
             f"{node.op_type} with a constant that adds axes to the value is not supported"
         )
-    return array
+    return collapsed(array), result
+
+
+def collapsed(array: Array) -> Array:
+    """A constant with one element, if all of its elements are equal."""
+    if array.size < 2 or (array != array.flat[0]).any():
+        return array
+    one: Array = array.reshape(-1)[:1].reshape((1,) * array.ndim)
+    return one
+
+
+def spread(node: NodeContext, value: Value, shape: Shape) -> Value:
+    """A value whose axes of length 1 are repeated."""
+    for axis, length in enumerate(shape):
+        if value.type.shape[axis] != length:
+            value = node.part("spread", Take(axis, (0,) * length), value)
+    return value
 
 
 def scaled_by(node: NodeContext, x: Value, scale: Array, role: str = "") -> Value:

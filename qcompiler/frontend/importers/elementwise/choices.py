@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from qcompiler.frontend.importers.views.movement import scatter_or_where
 from qcompiler.frontend.model.constant_folding import KnownArray, merge
@@ -18,10 +19,12 @@ from qcompiler.frontend.model.node_context import (
 )
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Function
+from qcompiler.ir.formula import COMPARISONS
 
-from .activations import constant_for
-from .arithmetic import affine, spread
-from .formulas import Term, expansion, formulas
+from .activations import constant_for, spread
+from .arithmetic import affine, difference
+from .formulas import Term, expansion, formulas, summed
+from .functions import mul
 
 # The first operand is the larger one, or the second; and whether they may be equal.
 _COMPARISONS = {
@@ -31,10 +34,9 @@ _COMPARISONS = {
     "LessOrEqual": (True, ">="),
 }
 _LOGIC = {"And": "{} {} *", "Or": "{} {} max", "Xor": "{} {} - abs"}
-_REAL = "cast both values to floating point first"
 _HELP = (
     "a choice is supported if the condition and both values depend on one and the same value, "
-    "as in Where(h > 0, h, 0.1 * h): cut the model before this node"
+    "as in Where(h > 0, h, 0.1 * h): cut the model before this node; or use --allow-products"
 )
 
 
@@ -52,10 +54,11 @@ def comparison(node: NodeContext) -> Value:
         if isinstance(item, Value):
             sides.append(formulas(node, item)[1])
         elif isinstance(item, KnownArray):
-            bound = constant_for(node, _real(item), values[0])
+            bound, shape = constant_for(node, _real(item), values[0])
             if bound.size != 1:
                 sign = -1.0 if first else 1.0
-                moved = affine(node, values[0], sign, -sign * bound, "difference")
+                wide = spread(node, values[0], shape)
+                moved = affine(node, wide, sign, -sign * bound, "difference")
                 return _boolean(node, moved, f"x 0 {word}")
             sides.append(repr(float(bound.reshape(-1)[0])))
         else:
@@ -84,9 +87,16 @@ def logic(node: NodeContext) -> Value:
 
 def where(node: NodeContext) -> Value:
     """Where: by a constant mask, or by a condition on the value that both choices depend on."""
+    kinds = [kind for item in node.inputs[1:] if (kind := _kind(node, item)) is not None]
+    inputs = [_real(item) if isinstance(item, KnownArray) else item for item in node.inputs[1:]]
+    found = _chosen(replace(node, inputs=(node.item(0), *inputs)))
+    if kinds:
+        node.scope.kinds[found.name] = kinds[0]
+    return found
+
+
+def _chosen(node: NodeContext) -> Value:
     condition, a, b = (node.item(index) for index in range(3))
-    if any(_is_whole(node, item) for item in (a, b)):
-        raise Refused("Where of integers or booleans is not supported", _REAL)
     if isinstance(condition, KnownArray):
         if isinstance(a, Value) and isinstance(b, Value):
             return _masked(node, condition, a, b)
@@ -94,9 +104,13 @@ def where(node: NodeContext) -> Value:
     if not isinstance(condition, Value):
         raise InvalidNode("has no condition")
     root, choice = formulas(node, condition)
+    if not COMPARISONS & {*choice.split()}:  # a boolean input
+        choice = f"{choice} 0.5 >"
     first, second = _terms(node, a, root), _terms(node, b, root)
     if first is None or second is None:
-        return _by_difference(node, root, choice, a, b)
+        return _of_two(node, root, choice, a, b)
+    factors = [term.factor.shape for term in first + second if term.factor is not None]
+    root = spread(node, root, np.broadcast_shapes(root.type.shape, *factors))
     if all(len(terms) == 1 and terms[0].factor is None for terms in (first, second)):
         formula = f"{choice} {first[0].formula} {second[0].formula} where"
         return node.add(Function(formula), root)
@@ -105,22 +119,13 @@ def where(node: NodeContext) -> Value:
     return summed(node, root, chosen)
 
 
-def summed(node: NodeContext, root: Value, terms: list[Term]) -> Value:
-    """The sum of functions of one value, each times a constant."""
-    found = []
-    for term in terms:
-        x = node.part("term", Function(term.formula), root)
-        if term.factor is not None:
-            shift = node.constant("shift", np.zeros((1,) * len(root.type.shape), np.float32))
-            x = node.part("scaled", Affine(), x, node.constant("factor", term.factor), shift)
-        found.append(x)
-    return found[0] if len(found) == 1 else node.add(Add(), *found)
-
-
-def _is_whole(node: NodeContext, item: AbstractValue) -> bool:
-    if isinstance(item, KnownArray):
-        return item.arrays[0].dtype.kind in "iub"
-    return isinstance(item, Value) and item.name in node.scope.kinds
+def _kind(node: NodeContext, item: AbstractValue) -> int | None:
+    """The ONNX type of integers and booleans."""
+    if isinstance(item, Value):
+        return node.scope.kinds.get(item.name)
+    if isinstance(item, KnownArray) and item.arrays[0].dtype.kind in "iub":
+        return int(helper.np_dtype_to_tensor_dtype(item.arrays[0].dtype))
+    return None
 
 
 def _boolean(node: NodeContext, root: Value, formula: str) -> Value:
@@ -131,7 +136,7 @@ def _boolean(node: NodeContext, root: Value, formula: str) -> Value:
 
 def _real(known: KnownArray) -> KnownArray:
     """Integers as real numbers: what they are compared with is one, too."""
-    if known.arrays[0].dtype.kind not in "iu":
+    if known.arrays[0].dtype.kind not in "iub":
         return known
     return merge([array.astype(np.float32) for array in known.arrays], known.name)
 
@@ -140,8 +145,7 @@ def _difference(node: NodeContext, a: Value, b: Value) -> Value:
     shape = np.broadcast_shapes(a.type.shape, b.type.shape)
     if len(a.type.shape) != len(b.type.shape):
         raise Refused(f"{node.op_type} of values of different rank is not supported")
-    minus = affine(node, spread(node, b, shape), -1.0, np.zeros((), np.float32), "minus")
-    found = node.part("difference", Add(), spread(node, a, shape), minus)
+    found = difference(node, spread(node, a, shape), spread(node, b, shape))
     node.scope.differences[found.name] = (a, b)
     return found
 
@@ -149,26 +153,31 @@ def _difference(node: NodeContext, a: Value, b: Value) -> Value:
 def _terms(node: NodeContext, item: AbstractValue, root: Value) -> list[Term] | None:
     """A choice as functions of a value, each times a constant; None if it is none of that."""
     if isinstance(item, KnownArray):
-        array = constant_for(node, item, root)
+        array, _ = constant_for(node, item, root)
         if array.size == 1:
             return [Term(repr(float(array.reshape(-1)[0])), None)]
         return [Term("1", array.reshape(array.shape or (1,) * len(root.type.shape)))]
     if not isinstance(item, Value):
         raise InvalidNode("has two inputs only")
-    found, terms = expansion(node, item)
-    return terms if found == root else None
+    return expansion(node, item, root)
 
 
-def _by_difference(
+def _of_two(
     node: NodeContext, root: Value, choice: str, a: AbstractValue, b: AbstractValue
 ) -> Value:
-    """The larger or smaller one of the two values that are compared."""
+    """The larger or smaller one of two values that are compared; else a product, if allowed."""
     pair = node.scope.differences.get(root.name)
     if isinstance(b, Value) and pair in ((a, b), (b, a)):
         change = "x" if pair == (a, b) else "0 x -"
         beyond = node.part("beyond", Function(f"{choice} {change} 0 where"), root)
         return node.add(Add(), spread(node, b, root.type.shape), beyond)
-    raise Refused("Where between values that depend on the data is not supported", _HELP)
+    if not node.scope.allow_products:
+        raise Refused("Where between values that depend on the data is not supported", _HELP)
+    parts = []
+    for item, formula in ((a, choice), (b, f"1 {choice} -")):
+        share = node.part("share", Function(formula), root)
+        parts.append(mul(replace(node, inputs=(item, share), outputs=(f"{node.output}.chosen",))))
+    return node.add(Add(), *parts)
 
 
 def _masked(node: NodeContext, mask: KnownArray, a: Value, b: Value) -> Value:

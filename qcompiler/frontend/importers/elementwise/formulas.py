@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Constant, Node, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Function
-from qcompiler.ir.formula import compose
+from qcompiler.ir.formula import COMPARISONS, compose
 from qcompiler.ir.view import Reshape
 
 _LONGEST = 100  # words of a formula that is taken apart further
@@ -20,6 +22,15 @@ class Term(NamedTuple):
 
     formula: str
     factor: Array | None
+
+    def times(self, other: Term) -> Term:
+        """The product of two terms of the same variable."""
+        product = Term(f"{self.formula} {other.formula} *", self.factor)
+        return product if other.factor is None else product.scaled(other.factor)
+
+    def scaled(self, factor: Array) -> Term:
+        """The term times another constant."""
+        return Term(self.formula, factor if self.factor is None else self.factor * factor)
 
 
 def apply_formula(node: NodeContext, formula: str, index: int = 0) -> Value:
@@ -36,19 +47,48 @@ def formulas(node: NodeContext, value: Value) -> tuple[Value, str]:
     return found.get(value.name, (value, "x"))
 
 
-def expansion(node: NodeContext, value: Value) -> tuple[Value, list[Term]]:
-    """The value that this one is a function of, up to constants that differ between elements."""
-    root, formula = formulas(node, value)
-    made = next((one for one in node.scope.builder.nodes if one.result == value), None)
+def expansion(node: NodeContext, value: Value, root: Value) -> list[Term] | None:
+    """A value as functions of another one, its root, each times a constant; None if it is none."""
+    found, formula = formulas(node, value)
+    if found == root:
+        return [Term(formula, None)]
+    made = next((one for one in node.scope.builder.nodes if one.result == found), None)
     if formula != "x" or made is None or not isinstance(made.op, Affine):
-        return root, [Term(formula, None)]
+        return None
     source, scale, shift = made.operands
-    if not isinstance(source, Value) or source.type.shape != value.type.shape:
-        return root, [Term(formula, None)]
+    assert isinstance(source, Value)
     assert isinstance(scale, Constant) and isinstance(shift, Constant)
-    root, formula = formulas(node, source)
-    terms = [Term(formula, scale.data)]
-    return root, [*terms, Term("1", shift.data)] if shift.data.any() else terms
+    inner = expansion(node, source, root)
+    if inner is None:
+        return None
+    terms = [term.scaled(scale.data) for term in inner]
+    return [*terms, Term("1", shift.data)] if shift.data.any() else terms
+
+
+def sum_of_choices(
+    node: NodeContext, terms: Sequence[tuple[Value, float]], shift: float
+) -> tuple[Function, Value] | None:
+    """A sum as one function, if its terms choose by one value: they may jump where it does not."""
+    found = [(formulas(node, value), factor) for value, factor in terms]
+    (root, _), _ = found[0]
+    words = [f"{formula} {factor!r} * +" for (_, formula), factor in found]
+    formula = " ".join([repr(shift), *words])
+    chooses = COMPARISONS & {*formula.split()} and len(formula.split()) <= _LONGEST
+    if not chooses or any(other != root for (other, _), _ in found):
+        return None
+    return Function(formula), root
+
+
+def summed(node: NodeContext, root: Value, terms: list[Term]) -> Value:
+    """The sum of functions of one value, each times a constant."""
+    found = []
+    for term in terms:
+        x = node.part("term", Function(term.formula), root)
+        if term.factor is not None:
+            shift = node.constant("shift", np.zeros((1,) * len(root.type.shape), np.float32))
+            x = node.part("scaled", Affine(), x, node.constant("factor", term.factor), shift)
+        found.append(x)
+    return found[0] if len(found) == 1 else node.add(Add(), *found)
 
 
 def _formula(producer: Node, known: Mapping[str, tuple[Value, str]]) -> tuple[Value, str]:
