@@ -191,7 +191,7 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "mean": (FLAT, "y = ReduceMean(x)", 17, {}, "ReduceMean mixes the batch axis", ""),
     "reflect": (FLAT, 'y = Pad<mode="edge">(x, p)', 17, {"p": ints(1, 0, 0, 0)}, "batch", ""),
     "pad batch": (FLAT, "y = Pad(x, p)", 17, {"p": ints(1, 0, 0, 0)}, "mixes the batch", ""),
-    "cast": (FLAT, "y = Cast<to=7>(x)", 17, {}, "Cast to int64 is not supported", ""),
+    "cast": (FLAT, "y = Cast<to=7>(x)", 17, {}, "to integers is not supported", ""),
     "enlarges": (FLAT, "y = Add(x, c)", 17, {"c": (1, 4, 6)}, "adds axes to the value", ""),
     "samples": (FLAT, "y = Add(x, c)", 17, {"c": (4, 6)}, "between samples of a batch", ""),
     "softmax": (
