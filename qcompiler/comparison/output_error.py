@@ -59,8 +59,9 @@ class OutputError:
         """What is known as plain JSON."""
         worst = None
         if self.worst is not None:
-            worst = {"element": list(self.worst.index), "error": self.worst.error}
-        return {"error": self.error, "spread": self.spread, "worst": worst}
+            worst = {"element": list(self.worst.index), "error": _three_digits(self.worst.error)}
+        error = None if self.error is None else _three_digits(self.error)
+        return {"error": error, "spread": _three_digits(self.spread), "worst": worst}
 
 
 def output_error(name: str, ours: Array, theirs: Array) -> OutputError:
@@ -78,6 +79,10 @@ def output_error(name: str, ours: Array, theirs: Array) -> OutputError:
     error = float(np.sqrt(errors.mean())) / spread
     parts = _parts(theirs, errors, variance) if frames >= _FEWEST_FRAMES else ()
     return OutputError(name, frames, error, spread, parts)
+
+
+def _three_digits(number: float) -> float:
+    return float(f"{number:.3g}")
 
 
 def _mean_squares(one: Array, other: Array) -> Array:

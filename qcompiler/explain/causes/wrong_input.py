@@ -74,9 +74,7 @@ def _by_labels(networks: SideBySide, model: Path, data: Data) -> Verdict | None:
     return Verdict(layer.name, (), INPUT, detail_of(*found), change.remedy, {})
 
 
-def right_of_model(
-    model: Path, data: Data, labels: Array, before: Preprocessing
-) -> Array | None:
+def right_of_model(model: Path, data: Data, labels: Array, before: Preprocessing) -> Array | None:
     """Which frames the model answers right; None if its output is no classes or not finite."""
     try:
         return right_of(run_onnx(model, data, {**vars(before)}), labels)
