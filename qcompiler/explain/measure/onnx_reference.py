@@ -22,7 +22,17 @@ def run_onnx(
     preprocessing: Mapping[str, Any],
     progress: Callable[[float], None] | None = None,
 ) -> Array:
-    """First output of the model for every frame, after the preprocessing that was compiled in.
+    """First output of the model for every frame; see `run_outputs`."""
+    return next(iter(run_outputs(model, data, preprocessing, progress).values()))
+
+
+def run_outputs(
+    model: Path,
+    data: Data,
+    preprocessing: Mapping[str, Any],
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Array]:
+    """Outputs of the model by name for every frame, after the preprocessing that was compiled in.
 
     Models with a fixed batch are run that many frames at a time, those without a batch axis one by
     one. InvalidModel if it cannot run.
@@ -37,7 +47,12 @@ def run_onnx(
         session = onnxruntime.InferenceSession(
             str(model), options, providers=["CPUExecutionProvider"]
         )
-        return np.concatenate(list(_batches(session, data, preprocessing, progress)))
+        parts = list(_batches(session, data, preprocessing, progress))
+        names = [output.name for output in session.get_outputs()]
+        return {
+            name: np.concatenate(arrays)
+            for name, arrays in zip(names, zip(*parts, strict=True), strict=True)
+        }
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
         raise InvalidModel(f"{model} does not run in onnxruntime: {reason}") from error
@@ -64,7 +79,7 @@ def _batches(
             given.name: (part[0] if alone else part).astype(kinds.get(given.type, np.float32))
             for given, part in zip(inputs, parts, strict=True)
         }
-        found = session.run(None, feed)[0]
-        yield found[None] if alone else found[:count]
+        results = session.run(None, feed)
+        yield [found[None] if alone else found[:count] for found in results]
         if progress:
             progress(min(1.0, (begin + step) / len(data)))
