@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from .output_error import OutputError, output_error
 
 _ENOUGH_BITS = 6
 _DATA = "calibration inputs"
+_FIRST = "see to the calibration data first, as said above"
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,14 @@ def check_calibration(
     scores = next((one for one in compared if one.vector and len(graph.outputs) == 1), None)
     inputs = ModelInputs(graph, folded, before, data, scores.value if scores else None)
     findings = list(inputs.findings(labels, scores.theirs if scores else None))
-    errors = []
+    inputs_wrong, errors = bool(findings), []
     for one in compared:
         errors.append(output_error(one.name, *one.centred()))
         found = constant(errors[-1], _DATA)
         if found is None and outputs:
             found = noise(errors[-1], *one.centred(), _DATA, lambda: _coarse(program))
+            if found and inputs_wrong:
+                found = replace(found, help=_FIRST)
         findings += [found] if found else []
     agreement = scores.agreement() if scores else None
     return CalibrationCheck(len(places), tuple(errors), tuple(findings), agreement)

@@ -10,6 +10,7 @@ import numpy as np
 from qcompiler.backends.program import Program
 from qcompiler.ir import Graph, Value, drop_dead
 from qcompiler.ir.ann import ArgMax, Softmax
+from qcompiler.ir.execution.session import OnnxWriter, write_tensor_level
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
 from qcompiler.ir.view import View
@@ -59,7 +60,7 @@ def compared_outputs(
     """
     theirs = [_in_front_of_host(graph, value) for value in graph.outputs]
     ours = [_in_front_of_host(program.graph, value) for value in program.graph.outputs]
-    made = {node.result.name for node in graph.nodes}
+    made = write_tensor_level(OnnxWriter(), graph).keys()
     names = program.graph.output_names
     same = [
         at

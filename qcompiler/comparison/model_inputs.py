@@ -26,6 +26,9 @@ _NARROW, _WIDE = 0.1, 50.0  # spans of the data, in units of --scale-values
 _TINY = 0.05  # span of an image that nobody trains on
 _VARIANCE = 100.0  # that of training data, and of data like them, are within this factor
 _MARGIN = 50.0  # between the two largest scores; its exponential is the ratio of probabilities
+_IMAGE_AXES = 4
+_FEW_IMAGES, _MANY_CLASSES = 32, 5
+_SAME = 0.95  # of the images: so many of one class are no typical data
 _PIXELS = 15.0  # whole numbers up to here or more are pixels
 
 
@@ -52,6 +55,7 @@ class ModelInputs:
             self._by_statistics(),
             self._by_margin(scores),
             self._by_span(),
+            self._by_one_class(scores),
         ):
             if sign is not None:
                 yield sign
@@ -129,7 +133,7 @@ class ModelInputs:
             f"the calibration data make the values in front of a batch normalisation vary {text} "
             "as much as the training data did",
             node.origin,
-            _scale_help(self.before, times > 1),
+            _scale_help(self.before, float(times), max(float(np.abs(x).max()) for x in self.data)),
         )
 
     def _by_margin(self, scores: Array | None) -> Diagnostic | None:
@@ -146,20 +150,34 @@ class ModelInputs:
             f'the calibration data for input "{self.graph.inputs[0].name}" are whole numbers up to '
             f"{highest:.4g}, and the model's two largest scores lie {_margin(scores):,.0f} apart: "
             "was it trained on scaled data?",
-            help=_scale_help(self.before, True),
+            help=_scale_help(self.before, highest, highest),
         )
 
     def _by_span(self) -> Diagnostic | None:
         """Images of hardly any contrast."""
         for value, x in zip(self.graph.inputs, self.data, strict=True):
             span = float(x.max() - x.min())
-            if len(x.shape) == 4 and 0 < span < _TINY:
+            if x.ndim == _IMAGE_AXES and 0 < span < _TINY:
                 return Diagnostic(
                     f'the calibration data for input "{value.name}" range only from '
                     f"{float(x.min()):.4g} to {float(x.max()):.4g}: are they scaled twice?",
                     help="give data as the model was trained on",
                 )
         return None
+
+    def _by_one_class(self, scores: Array | None) -> Diagnostic | None:
+        """Images that all look the same to a classifier."""
+        if scores is None or len(scores) < _FEW_IMAGES or scores.shape[1] < _MANY_CLASSES:
+            return None
+        if len(self.data) != 1 or self.data[0].ndim != _IMAGE_AXES:
+            return None
+        most = int(np.bincount(scores.argmax(axis=1)).max())
+        if most < _SAME * len(scores):
+            return None
+        return Diagnostic(
+            f"the ANN itself gives {most} of {len(scores)} calibration inputs the same class",
+            help="calibrate with typical data; check --scale-values and --mean-values",
+        )
 
     def _scales_itself(self) -> bool:
         users = self.graph.users(self.graph.inputs[0])
@@ -187,9 +205,13 @@ def _margin(scores: Array) -> float:
     return float(np.median(ordered[:, -1] - ordered[:, -2]))
 
 
-def _scale_help(before: Preprocessing, large: bool) -> str:
+def _scale_help(before: Preprocessing, times: float, highest: float) -> str:
+    """A remedy for data that are this many times too large, up to ``highest``."""
     if before.active:
         return f"check {options_of(before) or 'the preprocessing'} against the training code"
-    if large:
-        return "compile with the --scale-values and --mean-values of the training code"
-    return "give data as the model was trained on: these may be scaled twice"
+    if times < 1:
+        return "give data as the model was trained on: these may be scaled twice"
+    options = "compile with the --scale-values and --mean-values of the training code"
+    if highest / 2 <= times <= 2 * highest:
+        return f"{options}, such as --scale-values {highest:.4g}"
+    return options
