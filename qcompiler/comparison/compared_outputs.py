@@ -15,8 +15,10 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
 from qcompiler.ir.view import View
 from qcompiler.passes.calibration.data import run
+from qcompiler.passes.calibration.trace import size_of
 
-_FRAMES = 64
+_FRAMES = 64, 256
+_PRODUCTS = 1e9  # of all frames together, unless these are the fewest
 _VALUES = 1 << 25  # of an output, in all frames together
 
 
@@ -92,9 +94,14 @@ def values(graph: Graph, data: tuple[Array, ...], names: list[str]) -> dict[str,
 
 
 def spread_frames(graph: Graph, given: int) -> Array:
-    """Which frames to compare: some dozens, spread without the period that classes may have."""
+    """Which frames to compare, spread without the period that classes may have.
+
+    Some dozens; a few hundred of small networks.
+    """
+    fewest, most = _FRAMES
+    frames = int(np.clip(_PRODUCTS / size_of(graph)[0], fewest, most))
     largest = max((size(value.type) for value in graph.outputs), default=1)
-    count = max(1, min(_FRAMES, given, _VALUES // max(1, largest)))
+    count = max(1, min(frames, given, _VALUES // max(1, largest)))
     if count == given:
         return np.arange(given)
     golden = (np.sqrt(5) - 1) / 2

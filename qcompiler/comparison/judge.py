@@ -57,11 +57,12 @@ def noise(
 def noisy_parts(found: OutputError) -> list[Part]:
     """Parts whose error is beyond what is tolerated.
 
-    The share of an error estimated on n frames has a relative standard deviation of 1 / sqrt(n);
-    the largest of k such estimates lies sqrt(2 ln k) of them above.
+    Estimated on n frames, the share of an error has a relative standard deviation of 1 / sqrt(n) if
+    errors and values are Gaussian, and of up to twice that if a few frames hold most of them. The
+    largest of k such estimates lies sqrt(2 ln k) of these above.
     """
     count = max(1, len(found.parts))
-    limit = TOLERATED * (1 + np.sqrt(2 * np.log(count) / max(1, found.frames)))
+    limit = TOLERATED * (1 + 2 * np.sqrt(2 * np.log(count) / max(1, found.frames)))
     return [part for part in found.parts if part.error > limit]
 
 
