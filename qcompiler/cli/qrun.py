@@ -22,7 +22,6 @@ from qcompiler.backends.program import Measured, Program
 from qcompiler.backends.targets import ENGINES
 from qcompiler.comparison.against import OutputAgainst, compare_with_model
 from qcompiler.comparison.program_inputs import guessing, range_findings
-from qcompiler.comparison.scores import predictions
 from qcompiler.console import add_verbosity, guarded, progress, screen, warn
 from qcompiler.explain.diagnosis import Explanation, explain
 from qcompiler.explain.measure.onnx_reference import run_outputs
@@ -30,6 +29,7 @@ from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
 from qcompiler.ir import CompileError, ProgramError
 from qcompiler.ir.spiking.integer_network import neuron_count
+from qcompiler.scores import predictions
 
 from .summary import guarantees
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from qcompiler.ir.kernels import Array
+from qcompiler.scores import predictions
 
 from .judge import TOLERATED, noisy_parts
 from .output_error import OutputError, output_error
-from .scores import predictions
 
 
 @dataclass(frozen=True)

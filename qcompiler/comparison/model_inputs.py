@@ -18,9 +18,9 @@ from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Constant, Diagnostic, Graph, Node
 from qcompiler.ir.ann import Affine, BatchNorm
 from qcompiler.ir.kernels import Array
+from qcompiler.scores import near_guessing
 
 from .compared_outputs import values
-from .scores import near_guessing
 
 _NARROW, _WIDE = 0.1, 50.0  # spans of the data, in units of --scale-values
 _TINY = 0.05  # span of an image that nobody trains on

@@ -22,8 +22,7 @@ from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode
-
-from .scores import near_guessing
+from qcompiler.scores import near_guessing
 
 _FRAMES = 200
 _FEWEST = 8  # frames that tell how far data range

@@ -17,8 +17,8 @@ from qcompiler.cli import qcompile, qrun
 from qcompiler.comparison.against import compare_with_model
 from qcompiler.comparison.judge import TOLERATED, noisy_parts
 from qcompiler.comparison.output_error import output_error
-from qcompiler.comparison.scores import near_guessing, predictions
 from qcompiler.ir import CompileWarning, ProgramError
+from qcompiler.scores import near_guessing, predictions
 from tests.support.onnx_models import model
 from tests.support.planted_faults import CorruptIntegers, pipeline
 
@@ -36,7 +36,8 @@ def compiled(**options: Any) -> Program:
 def regressions(frames: int = 64) -> Array:
     """Values of four outputs in unlike units, far from zero."""
     noise = np.random.default_rng(0).standard_normal((frames, 4))
-    return noise * UNITS + [2880, 44, 0.1, 0.5]
+    found: Array = noise * UNITS + [2880, 44, 0.1, 0.5]
+    return found
 
 
 def test_elements_in_unlike_units_have_errors_of_their_own() -> None:
@@ -204,7 +205,7 @@ def test_agreement_is_of_scores_only() -> None:
     assert predictions(units, labels) is not None
     assert predictions(scores[:, :1], labels) is None
     assert predictions(scores.reshape(64, 2, 2), labels) is None
-    np.testing.assert_array_equal(predictions(labels, None), labels)
+    assert (predictions(labels, None) == labels).all()  # type: ignore[union-attr]
 
 
 def test_every_output_has_its_line() -> None:
