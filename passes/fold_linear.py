@@ -89,16 +89,26 @@ def _merge_clips(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     if not isinstance(node.op, Clip) or not (inner := only_producer(node, graph, Clip)):
         return None
     assert isinstance(inner.op, Clip)
-    if (merged := _both(inner.op, node.op)) is None:
+    merged, source = _both(inner.op, node.op), inner.operands[0]
+    if merged.low is not None and merged.low == merged.high:
+        value = np.full((1,) * len(node.result.type.shape), merged.low)
+        return (affine(source, 0 * value, value, node.result, origins(inner, node)),)
+    return (replace(node, op=merged, operands=(source,), origin=origins(inner, node)),)
+
+
+def _both(first: Clip, second: Clip) -> Clip:
+    """One clip behind another; its bounds are equal if they have no values in common."""
+    ends = [_clipped(bound, second) for bound in (first.low, first.high)]
+    low = second.low if ends[0] is None else ends[0]
+    high = second.high if ends[1] is None else ends[1]
+    return Clip(low, high)
+
+
+def _clipped(bound: float | None, clip: Clip) -> float | None:
+    if bound is None:
         return None
-    return (replace(node, op=merged, operands=inner.operands, origin=origins(inner, node)),)
-
-
-def _both(first: Clip, second: Clip) -> Clip | None:
-    lows = [bound for bound in (first.low, second.low) if bound is not None]
-    highs = [bound for bound in (first.high, second.high) if bound is not None]
-    low, high = max(lows, default=None), min(highs, default=None)
-    return None if low is not None and high is not None and low > high else Clip(low, high)
+    bound = bound if clip.low is None else max(bound, clip.low)
+    return bound if clip.high is None else min(bound, clip.high)
 
 
 def _fill_pad(node: Node, graph: Graph) -> tuple[Node, ...] | None:
