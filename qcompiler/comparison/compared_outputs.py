@@ -60,6 +60,8 @@ def compared_outputs(
 
     What a softmax or argmax gives is left out: the values in front of them are compared.
     """
+    if len(graph.outputs) != len(program.graph.outputs):  # a custom pass has changed them
+        return ()
     theirs = [_in_front_of_host(graph, value) for value in graph.outputs]
     ours = [_in_front_of_host(program.graph, value) for value in program.graph.outputs]
     made = write_tensor_level(OnnxWriter(), graph).keys()
