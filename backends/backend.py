@@ -13,6 +13,8 @@ from qcompiler.ir.kernels import Array
 from .chip import Chip
 from .host import Outcome
 
+_MANY_LEVELS = 64
+
 Emitter: TypeAlias = Callable[[Graph, Path], None]
 Progress: TypeAlias = Callable[[int], None]  # called with the number of finished frames
 
@@ -56,7 +58,8 @@ class Backend:
     ``pipeline`` is text for `Pipeline.parse`; ``requires`` is checked on the final graph. ``emit``
     writes additional files into the directory of a program that is being saved. ``chip``,
     if there is one, is what the report maps the network onto. ``engines`` run programs of this
-    target; those of the built-in targets run programs of every target, if they fit.
+    target; those of the built-in targets run programs of every target, if they fit. Weights have up
+    to ``most_weight_bits`` bits by default.
     """
 
     name: str
@@ -66,3 +69,12 @@ class Backend:
     emit: Emitter | None = None
     chip: Chip | None = None
     engines: tuple[EngineFactory, ...] = ()
+    most_weight_bits: int = 8
+
+    def weight_bits(self, t_max: int) -> int:
+        """The default bits of a weight: 8, and from 64 levels on 4 more than a level has.
+
+        With fewer, the rounding of weights outweighs that of levels.
+        """
+        wanted = 4 + (t_max - 1).bit_length() if t_max >= _MANY_LEVELS else 8
+        return max(8, min(wanted, self.most_weight_bits))

@@ -44,7 +44,7 @@ def compile(
     target: str = "loihi",
     calibration: Any = None,
     t_max: int = 16,
-    weight_bits: int = 8,
+    weight_bits: int | None = None,
     effort: int = 1,
     slices: int = 4,
     percentile: float | None = None,
@@ -78,7 +78,8 @@ def compile(
 
     Coding and accuracy:
 
-    - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per weight.
+    - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per
+      weight (None: `Backend.weight_bits`).
     - ``effort`` 0 does not optimize accuracy on the calibration data, 1 does, 2 uses more data.
     - ``slices`` is the largest number of populations that share the range of one value.
     - ``percentile`` (above 50, at most 100) clips ranges there. By default, ranges minimize the
@@ -119,10 +120,9 @@ def compile(
     graph = imported.graph
     parts: dict[str, list[int]] = {}
     options: dict[str, Any] = {"progress": progress, "note": parts.__setitem__}
-    options |= {
-        "t_max": _integer(t_max, "t_max"),
-        "weight_bits": _integer(weight_bits, "weight_bits"),
-    }
+    options["t_max"] = _integer(t_max, "t_max")
+    bits = backend.weight_bits(options["t_max"]) if weight_bits is None else weight_bits
+    options["weight_bits"] = _integer(bits, "weight_bits")
     options["activation_error"] = activation_error
     options["effort"] = _integer(effort, "effort")
     options["slices"] = _integer(slices, "slices")

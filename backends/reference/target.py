@@ -38,4 +38,5 @@ REFERENCE = Backend(
     PIPELINE.format(pooled="", fan_in="", quantize="quantize", windows="assign-windows"),
     (SPIKING, SCHEDULED, READ_OUT, EXACT),
     engines=ENGINES,
+    most_weight_bits=16,
 )

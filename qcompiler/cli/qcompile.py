@@ -77,7 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--allow-products", action="store_true", help=products)
     error = "largest error of fitted functions, relative to their output range (half a level)"
     add("--activation-error", metavar="E", type=float, default=0.0, help=error)
-    add("--weight-bits", metavar="N", type=int, default=8, help="bits per weight (8)")
+    add(
+        "--weight-bits",
+        metavar="N",
+        type=int,
+        help="bits per weight (8; reference: more from 64 levels on)",
+    )
     add(
         "--effort",
         type=int,

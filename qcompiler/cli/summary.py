@@ -30,7 +30,7 @@ def print_summary(given: argparse.Namespace, program: Program, output: Path) -> 
     coarse = [
         f"{p.name} ({p.weight_bits})"
         for p in report.populations
-        if p.weight_bits is not None and p.weight_bits < min(_ENOUGH_BITS, given.weight_bits)
+        if p.weight_bits is not None and p.weight_bits < min(_ENOUGH_BITS, given.weight_bits or 8)
     ]
     if coarse and not given.quiet:
         warn(

@@ -60,6 +60,8 @@ def compared_outputs(
 
     What a softmax or argmax gives is left out: the values in front of them are compared.
     """
+    if len(graph.outputs) != len(program.graph.outputs):  # a custom pass has changed them
+        return ()
     ends = zip(graph.outputs, program.graph.outputs, strict=True)
     theirs, ours = zip(*(_comparable(graph, program.graph, *pair) for pair in ends), strict=True)
     made = write_tensor_level(OnnxWriter(), graph).keys()

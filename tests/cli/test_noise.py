@@ -120,7 +120,7 @@ def test_too_few_levels_are_told() -> None:
     with pytest.warns(CompileWarning, match='the error of output "scores" is'):
         program = compiled(t_max=2, slices=1, effort=0)
     (text,) = program.warnings
-    share = re.search(r"is (\d+)% of its spread on 64 calibration inputs", text)
+    share = re.search(r"is (\d+)% of its spread on 200 calibration inputs", text)
     assert share is not None and int(share[1]) > 100 * TOLERATED
     assert "\n   = help: " in text
 

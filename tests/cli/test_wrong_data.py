@@ -28,7 +28,7 @@ def compiled(images: Array, scale: float | None = None, **options: Any) -> Progr
 
 def test_a_batch_normalisation_tells_of_a_forgotten_scale() -> None:
     (text, *_) = compiled(IMAGES).warnings
-    assert "vary 15.8 times as much as the training data did" in text
+    assert "vary 16 times as much as the training data did" in text
     assert '--> node "/norm1/BatchNormalization"' in text
     assert "--scale-values 16" in text
 
