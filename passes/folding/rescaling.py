@@ -12,6 +12,8 @@ from qcompiler.ir.spiking.coding import Rescaling
 
 from .neighbours import affine
 
+STANDARD = ":standard"  # behind the name of an input, what becomes spikes of it
+
 
 def rescale_input(
     graph: Graph, value: Value, rescaling: Rescaling, levels: int | None = None
@@ -63,7 +65,7 @@ def rescale_output(graph: Graph, value: Value, rescaling: Rescaling) -> Graph:
 
 def standard_name(name: str) -> str:
     """The name of what becomes spikes of a rescaled input."""
-    return f"{name}:standard"
+    return name + STANDARD
 
 
 def _in_unit_range(value: Value) -> Value:

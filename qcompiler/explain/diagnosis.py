@@ -142,7 +142,7 @@ def _loss(networks: SideBySide, index: int, layer: MatchedLayer, real: RealScore
     code, step = layer.code, networks.step(layer)
     bottom, top = np.min(-code.zero * step), np.max((layer.tops - code.zero) * step)
     return LayerLoss(
-        name=layer.name,
+        name=layer.label,
         origin=layer.node.origin,
         neurons=layer.neurons,
         t_max=code.t_max,

@@ -45,7 +45,7 @@ def verdict(
         source = ranges.range_or_levels(case, classes and layer.name in networks.scores)
     cause, describe = _KINDS[source]
     detail, remedy = describe(case)
-    return Verdict(layer.name, layer.node.origin, cause, detail, remedy, dict(lost))
+    return Verdict(layer.label, layer.node.origin, cause, detail, remedy, dict(lost))
 
 
 def other_model(program: Program, model: Path) -> bool:

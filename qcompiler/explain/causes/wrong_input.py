@@ -74,7 +74,7 @@ def _by_labels(networks: SideBySide, model: Path, data: Data) -> Verdict | None:
         return None
     change = found[0]
     layer = next(layer for layer in networks.layers if layer.is_input)
-    return Verdict(layer.name, (), INPUT, detail_of(*found), change.remedy, {})
+    return Verdict(layer.label, (), INPUT, detail_of(*found), change.remedy, {})
 
 
 def right_of_model(
@@ -96,7 +96,7 @@ def _by_range(networks: SideBySide, layer: MatchedLayer, differing: bool) -> Ver
     covered = f"the program is compiled for {low:.4g} to {high:.4g}"
     if x.min() == x.max():
         detail = f"every number of the data is {x.min():.4g}"
-        return Verdict(layer.name, (), INPUT, detail, "give other data", {})
+        return Verdict(layer.label, (), INPUT, detail, "give other data", {})
     best = best_range(x, code)
     ratio = (best[1] - best[0]) / (high - low)
     lost = lost_variance(x, code)
@@ -107,7 +107,7 @@ def _by_range(networks: SideBySide, layer: MatchedLayer, differing: bool) -> Ver
         f"{seen}, {covered}; the best range for these data is {ratio:.3g} times as wide; "
         f"encoding loses {min(lost, 1.0):.1%} of their variance"
     )
-    return Verdict(layer.name, (), INPUT, detail, _rescaled(networks, x, code), {})
+    return Verdict(layer.label, (), INPUT, detail, _rescaled(networks, x, code), {})
 
 
 def lost_variance(x: Array, code: Spikes) -> float:

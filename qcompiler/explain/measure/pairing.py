@@ -25,7 +25,12 @@ from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 from qcompiler.ir.types import size
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.fold_linear import FoldLinear
-from qcompiler.passes.folding.rescaling import rescale_input, rescale_output, standard_name
+from qcompiler.passes.folding.rescaling import (
+    STANDARD,
+    rescale_input,
+    rescale_output,
+    standard_name,
+)
 from qcompiler.passes.slicing.slices import unsliced_name, unsplit_name
 
 _FAN_IN = re.compile(r"\bfold-linear\{fan_in=(\d{1,9})\}")  # as a pipeline has it
@@ -101,6 +106,11 @@ class MatchedLayer:
     name: str
     shape: tuple[int, ...]
     parts: tuple[Part, ...]
+
+    @property
+    def label(self) -> str:
+        """The name of the value in the model: of a rescaled input, that of the input."""
+        return self.name.removesuffix(STANDARD)
 
     @property
     def main(self) -> Part:
