@@ -20,12 +20,11 @@ from qcompiler.frontend.importers.table import (
     importer,
 )
 from qcompiler.frontend.model.constant_folding import (
-    EVALUATED,
-    LIMIT,
     PROBES,
     KnownArray,
     TooLarge,
     compute,
+    folds,
 )
 from qcompiler.frontend.model.node_context import (
     AbstractValue,
@@ -133,8 +132,8 @@ class ModelInterpreter:
     def _results(self, entry: Entry, inputs: tuple[AbstractValue, ...]) -> dict[str, AbstractValue]:
         op_type = entry.op_type
         data = sum(map(_depends, inputs))
-        supported = {*IMPORTERS, *CONSTANT_IMPORTERS, *UNROLLED, *(() if data else EVALUATED)}
-        if op_type not in supported:
+        supported = {*IMPORTERS, *CONSTANT_IMPORTERS, *UNROLLED}
+        if op_type not in supported and (data or not folds(op_type)):
             raise Refused(*refusal(op_type))
         if self.scope.unbatched and (data or op_type in UNROLLED):
             inputs = aligned(op_type, inputs, ELEMENTWISE)
@@ -165,7 +164,7 @@ class ModelInterpreter:
         if op_type == "Identity" and inputs and inputs[0]:
             self.report.note(entry, "constant")
             return {entry.node.output[0]: inputs[0]}
-        if op_type not in EVALUATED:
+        if not folds(op_type):
             raise Refused(f"{op_type} applied to constants is not supported", FOLD_CONSTANTS)
         found = self._evaluated(entry.node, self.opset, inputs)
         self.report.note(entry, "constant")
@@ -177,8 +176,7 @@ class ModelInterpreter:
         try:
             return compute(node, opset, inputs, len(self.scope.probes))
         except TooLarge as error:
-            reason = f"{node.op_type} would compute a constant of more than {LIMIT} elements"
-            raise Refused(reason) from error
+            raise Refused(f"{node.op_type} would compute {error}", FOLD_CONSTANTS) from error
         except Exception as error:  # whatever onnx finds wrong with the node
             if any(known is not None and known.fixed is None for known in inputs):
                 raise fixes_batch(node.op_type) from error
