@@ -19,6 +19,8 @@ from qcompiler.passes.folding.affine import (
     affine_behind_linear,
     merge_affines,
 )
+from qcompiler.passes.folding.clips import merge_clips, scale_behind_code
+from qcompiler.passes.folding.coded_inputs import coded_inputs
 from qcompiler.passes.folding.concat import concat_as_sum, concat_rules
 from qcompiler.passes.folding.neighbours import (
     affine,
@@ -46,9 +48,10 @@ class FoldLinear(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Apply the rules of this module until none matches."""
-        moves = (merge_affines, _merge_clips, view_rules, _affine_behind_pool)
+        moves = (merge_affines, merge_clips, scale_behind_code, view_rules, _affine_behind_pool)
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
         rules = (*moves, *folds, pool_into_conv, pool_into_dense, *_BRANCHES)
+        graph = coded_inputs(rewrite(graph, *rules))
         graph = rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
         return rewrite(rewrite(graph, resize_into_conv), *rules)
 
@@ -68,23 +71,6 @@ def _affine_behind_pool(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         replace(node, operands=(inner.operands[0],), result=pooled),
         affine(pooled, scale, shift, node.result, inner.origin),
     )
-
-
-def _merge_clips(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """Merge two consecutive clips."""
-    if not isinstance(node.op, Clip) or not (inner := only_producer(node, graph, Clip)):
-        return None
-    assert isinstance(inner.op, Clip)
-    if (merged := _both(inner.op, node.op)) is None:
-        return None
-    return (replace(node, op=merged, operands=inner.operands, origin=origins(inner, node)),)
-
-
-def _both(first: Clip, second: Clip) -> Clip | None:
-    lows = [bound for bound in (first.low, second.low) if bound is not None]
-    highs = [bound for bound in (first.high, second.high) if bound is not None]
-    low, high = max(lows, default=None), min(highs, default=None)
-    return None if low is not None and high is not None and low > high else Clip(low, high)
 
 
 def _fill_pad(node: Node, graph: Graph) -> tuple[Node, ...] | None:

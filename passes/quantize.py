@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -50,6 +50,8 @@ from qcompiler.passes.calibration.observed_membranes import (
     observed_bounds,
 )
 from qcompiler.passes.calibration.trace import Trace, images_for
+from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.quantization.exact_layer import ExactLayer, exact_layer_of
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import (
     IntegerLayer,
@@ -64,6 +66,8 @@ from qcompiler.passes.quantization.membrane_limits import Limits
 from qcompiler.passes.quantization.real_layer import real_layer_of
 
 from .base import HIDDEN, Pass
+
+OnRounding: TypeAlias = "Callable[[str, ExactLayer], None] | None"
 
 _EXACT = (1 << 23) - 1
 
@@ -82,7 +86,8 @@ class Quantize(Pass):
 
     ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (four
     times the images) every layer is fitted to the quantized layers before it; with 0, or without
-    data, weights are rounded to nearest. Raises UnsupportedModel for operators without a spiking
+    data, weights are rounded to nearest. The layers of a quantised model keep its integer weights
+    where these fit; ``rounding`` is called with the name and the rounding of each. Raises UnsupportedModel for operators without a spiking
     form.
     """
 
@@ -99,6 +104,7 @@ class Quantize(Pass):
     effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
+    rounding: OnRounding = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_levels(self.t_max, output_t_max=self.output_t_max)
@@ -260,6 +266,11 @@ class _Quantizer:
             self.options.limits,
             self.observe(group),
         )
+        if is_code(group.result) and (exact := exact_layer_of(real, codes, code, limits, observe)):
+            self.note(group, exact)
+            if self.trace:
+                self.trace.add(group, self.trace.before_clip(group))
+            return exact.layer
         if self.trace is None or self.levels is None:
             return integer_layer_of(group, real, codes, code, limits, observe=observe)
         before = self.trace.before_clip(group)
@@ -271,6 +282,10 @@ class _Quantizer:
             found = integer_layer_of(group, real, codes, code, limits, fit.rounded, observe)
         self.trace.add(group, before)
         return found
+
+    def note(self, group: FusionGroup, exact: ExactLayer) -> None:
+        if self.options.rounding:
+            self.options.rounding(group.result.name, exact)
 
     def observe(self, group: FusionGroup) -> Observe | None:
         levels = self.levels

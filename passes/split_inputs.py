@@ -69,6 +69,11 @@ class SplitInputs(Pass):
     def _split(self, graph: Graph, value: Value, data: Array | None) -> Value:
         assert isinstance(value.type, Tensor)
         digits = self.digits if self._can_split(graph, value) else 1
+        if value.type.range and value.type.t_max:  # a code, whose levels must stay
+            t_max = _root(value.type.t_max, digits)
+            if t_max**digits == value.type.t_max > self.t_max:
+                return replace(value, type=replace(value.type, t_max=t_max, digits=digits))
+            return value
         if value.type.t_max:
             return replace(value, type=replace(value.type, digits=digits))
         levels = self.levels or most_output_levels(graph, self.t_max)

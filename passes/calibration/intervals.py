@@ -9,7 +9,7 @@ from functools import reduce
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Range, Value
+from qcompiler.ir import Constant, Graph, Node, Range, Tensor, Value
 from qcompiler.ir.ann import (
     Add,
     Affine,
@@ -35,10 +35,11 @@ _SAMPLES = 257
 
 
 def interval_ranges(graph: Graph, given: Range) -> dict[str, Range]:
-    """Range of every value, if every input lies in the given range."""
+    """Range of every value, if every input lies in its own range, or else the given."""
     known: dict[str, Bounds] = {}
     for value in graph.inputs:
-        low, high = (np.full((1,) * len(value.type.shape), end, np.float64) for end in given)
+        ends = value.type.range if isinstance(value.type, Tensor) and value.type.range else given
+        low, high = (np.full((1,) * len(value.type.shape), end, np.float64) for end in ends)
         known[value.name] = (low, high)
     for node in graph.nodes:
         sources = [operand for operand in node.operands if isinstance(operand, Value)]

@@ -12,11 +12,11 @@ import onnx
 
 from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS
 from qcompiler.frontend.importers.table import (
+    AFTER_HOST,
     ELEMENTWISE,
     HOST,
     IMPORTERS,
     UNROLLED,
-    VIEWS,
     importer,
 )
 from qcompiler.frontend.model.constant_folding import (
@@ -190,7 +190,7 @@ class ModelInterpreter:
         if not any(outputs):
             raise InvalidNode("has no output")
         sources = self._sources(inputs)
-        if sources and op_type not in VIEWS and op_type not in HOST:
+        if sources and op_type not in AFTER_HOST:
             self._refuse_inside(sources)
             self.report.note(entry, "compiled", _NOT_CHECKED)
             return {}
@@ -207,7 +207,7 @@ class ModelInterpreter:
         self.report.note(entry, kind)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
 
-    def _results_of(self, node: NodeContext, op_type: str) -> tuple[Value, ...]:
+    def _results_of(self, node: NodeContext, op_type: str) -> tuple[Value | KnownArray, ...]:
         found = importer(op_type, node)(node)
         return (found,) if isinstance(found, Value) else found
 

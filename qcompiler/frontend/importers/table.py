@@ -40,6 +40,13 @@ from qcompiler.frontend.importers.layers.sklearn import (
     scaler,
 )
 from qcompiler.frontend.importers.layers.transposed_conv import conv_transpose
+from qcompiler.frontend.importers.quantised.linear import (
+    conv_integer,
+    dequantize_linear,
+    dynamic_quantize_linear,
+    mat_mul_integer,
+    quantize_linear,
+)
 from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_where
 from qcompiler.frontend.importers.views.passthrough import cast, cast_like, dropout, identity, pad
 from qcompiler.frontend.importers.views.reshape import (
@@ -50,12 +57,13 @@ from qcompiler.frontend.importers.views.reshape import (
     unsqueeze,
 )
 from qcompiler.frontend.importers.views.slicing import gather, slice_, split
+from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Value
 
 from . import batch_axis
 
-Importer: TypeAlias = Callable[[NodeContext], "Value | tuple[Value, ...]"]
+Importer: TypeAlias = Callable[[NodeContext], "Value | tuple[Value | KnownArray, ...]"]
 
 # Computed by the host on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {
@@ -168,9 +176,26 @@ LAYERS: Mapping[str, Importer] = {
     "ai.onnx.ml.Scaler": scaler,
 }
 
+# Rounding of a quantised model: the codes of populations.
+QUANTISED: Mapping[str, Importer] = {
+    "ConvInteger": conv_integer,
+    "DequantizeLinear": dequantize_linear,
+    "DynamicQuantizeLinear": dynamic_quantize_linear,
+    "MatMulInteger": mat_mul_integer,
+    "QuantizeLinear": quantize_linear,
+}
+
+AFTER_HOST = frozenset({*VIEWS, *HOST, "DequantizeLinear", "QuantizeLinear"})
+
 UNROLLED = frozenset({"If", "Loop", "Scan"})  # whose bodies are imported
 
-IMPORTERS: Mapping[str, Importer] = {**FUNCTIONS, **LAYERS, **VIEWS, **HOST}
+IMPORTERS: Mapping[str, Importer] = {
+    **FUNCTIONS,
+    **LAYERS,
+    **VIEWS,
+    **HOST,
+    **QUANTISED,
+}
 
 _ELEMENTWISE_LAYERS = [
     "Add",
@@ -188,7 +213,9 @@ _ELEMENTWISE_LAYERS = [
     "Sum",
 ]
 
-ELEMENTWISE = frozenset({*FUNCTIONS, *_ELEMENTWISE_LAYERS, "Dropout", "Identity"})
+_SCALAR = ["DequantizeLinear", "Dropout", "Identity", "QuantizeLinear"]
+
+ELEMENTWISE = frozenset({*FUNCTIONS, *_ELEMENTWISE_LAYERS, *_SCALAR})
 
 # How what is read is rearranged if its batch axis does not stand first.
 _BATCH_AXIS_ADAPTERS: Mapping[str, Callable[[Importer, NodeContext], batch_axis.Results]] = {
@@ -198,11 +225,10 @@ _BATCH_AXIS_ADAPTERS: Mapping[str, Callable[[Importer, NodeContext], batch_axis.
         (name for name, found in VIEWS.items() if found is rearrange), batch_axis.same_batch_axis
     ),
     "Concat": batch_axis.concat,
-    "Dropout": batch_axis.same_batch_axis,
+    **dict.fromkeys(_SCALAR, batch_axis.same_batch_axis),
     "Flatten": batch_axis.any_batch_axis,
     "GRU": batch_axis.any_batch_axis,
     "Gather": batch_axis.gather,
-    "Identity": batch_axis.same_batch_axis,
     "LSTM": batch_axis.any_batch_axis,
     "MatMul": batch_axis.matmul,
     "RNN": batch_axis.any_batch_axis,

@@ -18,8 +18,7 @@ _PRODUCTS = 1 << 36  # multiplications: seconds
 _SMALL = 1 << 20  # elements of all operands of an operator whose work is not known
 _TOO_LONG = "a constant that takes too long"
 
-_CHEAP = frozenset(
-    """
+_CHEAP_NAMES = """
     Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh BatchNormalization BitCast BitShift
     BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Compress Concat
     ConstantOfShape Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout Elu Equal Erf Exp
@@ -30,18 +29,17 @@ _CHEAP = frozenset(
     Reshape Round ScatterElements ScatterND Selu Shape Sigmoid Sign Sin Sinh Size Slice Softmax
     Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh Tile Transpose Trilu Unique
     Unsqueeze Where Xor
-    """.split()
-)
+"""
+_CHEAP = frozenset(_CHEAP_NAMES.split())
 _SHRINKING = frozenset({"Compress", "NonZero", "Unique"})  # sizes depend on the data
 
-_NEVER = frozenset(
-    """
+_NEVER_NAMES = """
     Bernoulli ConcatFromSequence If ImageDecoder Loop Multinomial Optional OptionalGetElement
     OptionalHasElement RandomNormal RandomNormalLike RandomUniform RandomUniformLike RegexFullMatch
     Scan SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength
     SequenceMap SplitToSequence StringConcat StringNormalizer StringSplit TfIdfVectorizer
-    """.split()
-)
+"""
+_NEVER = frozenset(_NEVER_NAMES.split())
 
 
 class TooLarge(Exception):

@@ -12,6 +12,7 @@ from onnx import helper
 from qcompiler.ir import Builder, Constant, Op, Operand, Value, size
 
 from .constant_folding import LIMIT, KnownArray
+from .integer_code import IntegerCode
 from .onnx_tensor import Array
 
 _FLOATS = ("float32", "float16", "float64", "bfloat16")
@@ -58,7 +59,8 @@ class Scope:
     ``allow_products`` says whether two values that depend on the data may be multiplied,
     ``unbatched`` whether the model takes samples without a batch axis (see `unbatched`),
     ``batch_axis`` where the batch axis of a value stands that has it not first, ``formulas`` which
-    function of which other value a value is.
+    function of which other value a value is, ``integers`` which real value, in which code, integers
+    stand for.
     """
 
     builder: Builder
@@ -68,6 +70,7 @@ class Scope:
     batch_axis: dict[str, int] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
     formulas: dict[str, tuple[Value, str]] = field(default_factory=dict)
+    integers: dict[str, tuple[Value, IntegerCode]] = field(default_factory=dict)
 
     def full_shapes(self, value: Value) -> tuple[Shape, ...]:
         """Shape of a value with its batch axis, under each probe."""

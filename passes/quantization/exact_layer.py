@@ -1,0 +1,151 @@
+"""Layers of a quantised model: its own integer weights, and slopes that round as it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from qcompiler.ir import Spikes
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.input_bounds import Drive
+from qcompiler.ir.spiking.synapse import weight_sums
+
+from .integer_layer import (
+    MAX_SLOPE,
+    MAX_SPAN,
+    IntegerLayer,
+    Observe,
+    incoming_of,
+    split_weights,
+)
+from .membrane_limits import CalibratedBounds, Limits, MembraneLoad, per_slope
+from .real_layer import RealLayer
+from .requantization import Requantization, Sums, requantization_of
+from .weight_grids import joint_grid
+
+_MOST_PARTS = 16  # parallel synapses a weight
+_ATTEMPTS = 8
+
+
+class ExactLayer(NamedTuple):
+    """A layer, and of how many attainable sums how many round otherwise than in the model.
+
+    ``apart`` says whether any of these rounds to a level that is not next to the model's.
+    """
+
+    layer: IntegerLayer
+    sums: int
+    otherwise: int
+    apart: bool
+
+
+def exact_layer_of(
+    real: RealLayer,
+    sources: tuple[Spikes, ...],
+    code: Spikes,
+    limits: Limits,
+    observe: Observe | None = None,
+) -> ExactLayer | None:
+    """The integer layer with the weights of a quantised model.
+
+    None if the weights are no integers times one number for each channel, or the layer does not fit
+    the limits with them.
+    """
+    rank = len(code.shape)
+    outputs = max(len(branch.weight) for branch in real.branches)
+    if np.any(real.gain != 1) or real.bias.size not in (1, outputs) or not rank:
+        return None
+    factors = [source.scale / code.scale for source in sources]
+    if (found := joint_grid(real.branches, factors, outputs)) is None:
+        return None
+    integers, unit = found
+    largest = np.max([np.abs(w).reshape(outputs, -1).max(axis=1) for w in integers], axis=0)
+    if largest.max() > limits.weight * _MOST_PARTS:
+        return None
+    search = _Search(real, sources, code, limits, observe, integers, unit)
+    found = search.layer(limits.weight // np.maximum(largest, 1))
+    on_chip = limits.input < limits.potential
+    if found is not None and (found.otherwise == 0 or on_chip):
+        return found
+    split = search.layer(_MOST_PARTS * limits.weight // np.maximum(largest, 1))
+    return split if split is not None and split.otherwise == 0 else found
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The layer with these integer weights, times a factor for each channel."""
+
+    real: RealLayer
+    sources: tuple[Spikes, ...]
+    code: Spikes
+    limits: Limits
+    observe: Observe | None
+    integers: list[Array]
+    unit: Array
+
+    def layer(self, most: Array) -> ExactLayer | None:
+        """The best layer within the limits; ``most`` are the largest factors."""
+        sums = _sums(self.real, self.sources, self.code, self.integers, self.unit)
+        levels = self.code.t_max
+        steepest, most = min(MAX_SLOPE, MAX_SPAN // (levels + 1)), np.maximum(most, 1)
+        for _ in range(_ATTEMPTS):
+            chosen = requantization_of(sums, levels, self.code.zero, most, steepest)
+            if chosen is None:
+                return None
+            layer, excess = self._within(chosen)
+            if layer is not None:
+                total = int((sums.high - sums.low + 1).sum())
+                return ExactLayer(layer, total, int(chosen.otherwise.sum()), chosen.apart)
+            if chosen.times.max() <= 1:
+                return None
+            most = np.maximum(np.floor(np.minimum(most, chosen.times) / np.maximum(excess, 1)), 1)
+        return None
+
+    def _within(self, chosen: Requantization) -> tuple[IntegerLayer | None, Array]:
+        """The layer, None if it exceeds the limits; and by how much each channel exceeds them."""
+        code, sources, branches = self.code, self.sources, self.real.branches
+        shape = (-1, *(1,) * (len(code.shape) - 1))
+        slope, bias = chosen.slope.reshape(shape), chosen.bias.reshape(shape)
+        weights = tuple(_times(w, chosen.times) for w in self.integers)
+        for branch, weight, source in zip(branches, weights, sources, strict=True):
+            if source.zero:
+                bias = bias - source.zero * weight_sums(branch.synapse, weight, source.shape)
+        incoming = tuple(map(incoming_of, branches, weights, sources))
+        top = max(source.top for source in sources)
+        load = MembraneLoad(Drive.of(incoming), top, bias, slope, code.t_max, self.limits)
+        excess, calibrated = load.excess(), None
+        if self.observe and np.any(excess > 1):
+            calibrated = CalibratedBounds.of(*self.observe(incoming), load, slope.shape)
+            excess = calibrated.excess
+        over = per_slope(excess + 0 * slope, slope.shape)
+        if np.any(over > 1):
+            return None, over.reshape(-1)
+        parts = tuple(split_weights(branches, weights, self.limits.weight))
+        layer = IntegerLayer(parts, bias.astype(np.int64), slope.astype(np.int64), calibrated)
+        return layer, over.reshape(-1)
+
+
+def _sums(
+    real: RealLayer,
+    sources: tuple[Spikes, ...],
+    code: Spikes,
+    integers: list[Array],
+    unit: Array,
+) -> Sums:
+    outputs = len(unit)
+    low, high = np.zeros(outputs), np.zeros(outputs)
+    for weight, source in zip(integers, sources, strict=True):
+        rows = weight.reshape(outputs, -1)
+        excite, inhibit = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
+        below, above = min(-source.zero, 0), max(source.top - source.zero, 0)
+        low += excite * below + inhibit * above
+        high += excite * above + inhibit * below
+    offset = real.bias.reshape(-1).astype(np.float64) / code.scale + code.zero
+    return Sums(low, high, unit, np.broadcast_to(offset, (outputs,)))
+
+
+def _times(weight: Array, times: Array) -> Array:
+    found: Array = weight * times.reshape(-1, *(1,) * (weight.ndim - 1))
+    return found.astype(np.int64)
