@@ -14,9 +14,9 @@ Rule: TypeAlias = Callable[[Node, Graph], "tuple[Node, ...] | Value | None"]
 def rewrite(graph: Graph, *rules: Rule) -> Graph:
     """Apply rules until none matches, and drop nodes without readers.
 
-    A rule gets a node and returns its replacement: nodes, the last of which has its result, or
-    one of the same name in a better known range; or another value for its readers; or None for no match. Rules must terminate; each sweep visits
-    every node once.
+    A rule gets a node and returns its replacement: nodes, the last of which has its result, or one
+    of the same name with another range; or another value for its readers; or None for no match.
+    Rules must terminate; each sweep visits every node once.
     """
     changed = True
     while changed:

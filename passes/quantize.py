@@ -67,7 +67,7 @@ from qcompiler.passes.quantization.real_layer import real_layer_of
 
 from .base import HIDDEN, Pass
 
-OnRounding: TypeAlias = "Callable[[str, ExactLayer], None] | None"
+OnRounding: TypeAlias = "Callable[[str, ExactLayer | None], None] | None"
 
 _EXACT = (1 << 23) - 1
 
@@ -87,8 +87,8 @@ class Quantize(Pass):
     ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (four
     times the images) every layer is fitted to the quantized layers before it; with 0, or without
     data, weights are rounded to nearest. The layers of a quantised model keep its integer weights
-    where these fit; ``rounding`` is called with the name and the rounding of each. Raises UnsupportedModel for operators without a spiking
-    form.
+    where these fit; ``rounding`` is called with the name of each, and how it rounds, or None if it
+    keeps them not. Raises UnsupportedModel for operators without a spiking form.
     """
 
     name: ClassVar[str] = "quantize"
@@ -266,11 +266,14 @@ class _Quantizer:
             self.options.limits,
             self.observe(group),
         )
-        if is_code(group.result) and (exact := exact_layer_of(real, codes, code, limits, observe)):
-            self.note(group, exact)
-            if self.trace:
-                self.trace.add(group, self.trace.before_clip(group))
-            return exact.layer
+        if _is_code(group):
+            exact = exact_layer_of(real, codes, code, limits, observe)
+            if self.options.rounding:
+                self.options.rounding(group.result.name, exact)
+            if exact is not None:
+                if self.trace:
+                    self.trace.add(group, self.trace.before_clip(group))
+                return exact.layer
         if self.trace is None or self.levels is None:
             return integer_layer_of(group, real, codes, code, limits, observe=observe)
         before = self.trace.before_clip(group)
@@ -282,10 +285,6 @@ class _Quantizer:
             found = integer_layer_of(group, real, codes, code, limits, fit.rounded, observe)
         self.trace.add(group, before)
         return found
-
-    def note(self, group: FusionGroup, exact: ExactLayer) -> None:
-        if self.options.rounding:
-            self.options.rounding(group.result.name, exact)
 
     def observe(self, group: FusionGroup) -> Observe | None:
         levels = self.levels
@@ -330,6 +329,13 @@ def _data(graph: Graph, options: Quantize) -> Images | None:
 def _observes(options: Quantize) -> bool:
     """Whether limits may rest on calibration data instead of a proof."""
     return not options.proved and options.input < options.potential
+
+
+def _is_code(group: FusionGroup) -> bool:
+    """Whether the result of a group is a code of a quantised model."""
+    type_, clip = group.result.type, group.clip.op if group.clip else None
+    given = isinstance(clip, Clip) and isinstance(type_, Tensor) and is_code(group.result)
+    return given and type_.range == (clip.low, clip.high)
 
 
 def _narrow(array: Array) -> Array:

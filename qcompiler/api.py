@@ -19,10 +19,14 @@ from . import data, registry
 from .channel_scales import ScaleRecorder
 from .ir import DataError, Graph, InvalidGraph, PipelineError, UnsupportedModel, verify
 from .passes import Pipeline, Watcher
+from .passes.folding.coded_inputs import without_codes
+from .passes.quantization.exact_layer import ExactLayer
+from .rounding import rounding_of
 
 if TYPE_CHECKING:
     import onnx
 
+DEFAULT_T_MAX = 16
 _PIXEL_THRESHOLD = 16  # a mean or scale above it is that of pixels from 0 to 255
 
 
@@ -31,7 +35,7 @@ def compile(
     *,
     target: str = "loihi",
     calibration: Any = None,
-    t_max: int = 16,
+    t_max: int | None = None,
     weight_bits: int = 8,
     effort: int = 1,
     slices: int = 4,
@@ -63,7 +67,8 @@ def compile(
 
     Coding and accuracy:
 
-    - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per weight.
+    - ``t_max`` is the number of spike times per value (default: 16, but in a quantised model the
+      levels of each value's code), ``weight_bits`` the bits per weight.
     - ``effort`` 0 does not optimize accuracy on the calibration data, 1 does, 2 uses more data.
     - ``slices`` is the largest number of populations that share the range of one value.
     - ``percentile`` (above 50, at most 100) clips ranges there. By default, ranges minimize the
@@ -92,10 +97,14 @@ def compile(
     if isinstance(model, Graph) and before.active:
         raise UnsupportedModel("only ONNX models take preprocessing; a Graph must include its own")
     graph = model if isinstance(model, Graph) else import_model(model, before, allow_products).graph
+    if t_max is not None or max_drop is not None or max_drift is not None:
+        graph = without_codes(graph, DEFAULT_T_MAX if t_max is None else _integer(t_max, "t_max"))
     parts: dict[str, list[int]] = {}
+    rounding: dict[str, ExactLayer | None] = {}
     options: dict[str, Any] = {"progress": progress, "note": parts.__setitem__}
+    options["rounding"] = rounding.__setitem__
     options |= {
-        "t_max": _integer(t_max, "t_max"),
+        "t_max": DEFAULT_T_MAX if t_max is None else _integer(t_max, "t_max"),
         "weight_bits": _integer(weight_bits, "weight_bits"),
     }
     options["activation_error"] = activation_error
@@ -125,6 +134,7 @@ def compile(
         found = search(Trials(graph, steps, backend, images, known, budget, tell or _ignore))
         steps = found.pipeline
     parts.clear()
+    rounding.clear()
     recorder = ScaleRecorder(graph, options.get("calibration"), watch, parts)
     compiled = steps.run(graph, recorder)
     _check(compiled, backend)
@@ -135,6 +145,8 @@ def compile(
         "calibration_images": len(options["calibration"][0]) if calibration is not None else 0,
         **recorder.manifest,
     }
+    if rounding:
+        manifest["rounding"] = rounding_of(rounding)
     if found is not None:
         manifest["search"] = found.to_dict()
     return Program(compiled, backend, manifest)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from qcompiler.ir import Graph, Node, Tensor, Value, substitute
 from qcompiler.ir.ann import Affine, Clip
+from qcompiler.passes.quantization.levels import map_values
 
 from .clips import is_code
 from .neighbours import affine, scale_and_shift
@@ -17,6 +18,18 @@ def coded_inputs(graph: Graph) -> Graph:
         if not graph.is_output(value) and not is_code(value):
             graph = _coded(graph, value)
     return graph
+
+
+def without_codes(graph: Graph, t_max: int) -> Graph:
+    """The graph in which values of more than ``t_max`` levels have no code, only its bounds."""
+
+    def change(value: Value) -> Value:
+        type_ = value.type
+        if not is_code(value) or not isinstance(type_, Tensor) or (type_.t_max or 0) <= t_max:
+            return value
+        return replace(value, type=type_.layout)
+
+    return map_values(coded_inputs(graph), change)
 
 
 def _coded(graph: Graph, value: Value) -> Graph:
