@@ -27,6 +27,7 @@ from .weight_grids import joint_grid
 
 _MOST_PARTS = 16  # parallel synapses a weight
 _ATTEMPTS = 8
+_FAINT = 0.01  # levels, too few to tell from the rounding of a model in single precision
 
 
 class ExactLayer(NamedTuple):
@@ -60,7 +61,7 @@ def exact_layer_of(
     factors = [source.scale / code.scale for source in sources]
     if (found := joint_grid(real.branches, factors, outputs)) is None:
         return None
-    integers, unit = found
+    integers, unit = _without_faint(*found, sources)
     largest = np.max([np.abs(w).reshape(outputs, -1).max(axis=1) for w in integers], axis=0)
     if largest.max() > limits.weight * _MOST_PARTS:
         return None
@@ -125,6 +126,18 @@ class _Search:
         parts = tuple(split_weights(branches, weights, self.limits.weight))
         layer = IntegerLayer(parts, bias.astype(np.int64), slope.astype(np.int64), calibrated)
         return layer, over.reshape(-1)
+
+
+def _without_faint(
+    integers: list[Array], unit: Array, sources: tuple[Spikes, ...]
+) -> tuple[list[Array], Array]:
+    """Weights whose slopes would be too large are 0, where they hardly move a sum."""
+    reach = np.zeros(len(unit))
+    for weight, source in zip(integers, sources, strict=True):
+        reach += np.abs(weight).reshape(len(unit), -1).sum(axis=1) * source.top
+    heard = (reach * unit > _FAINT) | (unit * MAX_SLOPE > 1)
+    kept = [_times(weight, heard) for weight in integers]
+    return kept, np.where(heard, unit, 1.0)
 
 
 def _sums(
