@@ -13,6 +13,7 @@ import onnx
 from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS
 from qcompiler.frontend.importers.table import (
     AFTER_HOST,
+    CONSTANT_QUANTS,
     ELEMENTWISE,
     HOST,
     IMPORTERS,
@@ -164,11 +165,23 @@ class ModelInterpreter:
         if op_type == "Identity" and inputs and inputs[0]:
             self.report.note(entry, "constant")
             return {entry.node.output[0]: inputs[0]}
+        if op_type in CONSTANT_QUANTS:
+            self.report.note(entry, "constant")
+            return self._constant_quant(entry, inputs)
         if not folds(op_type):
             raise Refused(f"{op_type} applied to constants is not supported", FOLD_CONSTANTS)
         found = self._evaluated(entry.node, self.opset, inputs)
         self.report.note(entry, "constant")
         return {known.name: replace(known, name=known.name + self.suffix) for known in found}
+
+    def _constant_quant(
+        self, entry: Entry, inputs: list[KnownArray | None]
+    ) -> dict[str, AbstractValue]:
+        """A constant that is rounded to a code."""
+        names = tuple(entry.node.output)
+        given = (self.scope, entry.name, entry.op_type, self.opset, tuple(inputs), names)
+        node = NodeContext(*given, attributes_of(entry.node))
+        return dict(zip(names, self._results_of(node, entry.op_type), strict=True))
 
     def _evaluated(
         self, node: onnx.NodeProto, opset: int, inputs: Sequence[KnownArray | None]
@@ -209,7 +222,7 @@ class ModelInterpreter:
 
     def _results_of(self, node: NodeContext, op_type: str) -> tuple[Value | KnownArray, ...]:
         found = importer(op_type, node)(node)
-        return (found,) if isinstance(found, Value) else found
+        return found if isinstance(found, tuple) else (found,)
 
     def _sources(self, inputs: Sequence[AbstractValue]) -> list[Entry]:
         """What the host does on the way to these values."""

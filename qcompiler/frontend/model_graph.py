@@ -21,6 +21,7 @@ _FIX = (
     "fix them, for example with "
     "python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {name} --input_shape 1,.."
 )
+_STANDARD = ("DequantizeLinear", "QuantizeLinear")  # which onnxruntime's domain has as well
 _ONE_OPEN = "fix it if it is the size of a sample, or export the model with a batch axis: [N, 1]"
 
 
@@ -52,6 +53,9 @@ def entries(
     """
     found = []
     for index, node in enumerate(graph.node):
+        if node.domain == "com.microsoft" and node.op_type in _STANDARD:
+            node = onnx.NodeProto.FromString(node.SerializeToString())
+            node.domain = ""
         domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}."
         op_type = f"{domain}{node.op_type}"
         name = node.name or f"{prefix}{node.op_type}_{index}"

@@ -93,11 +93,11 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "gather": (FLAT, "y = Gather<axis=0>(x, a)", 17, {"a": ints(0)}, "mixes the batch", ""),
     "quantised": (
         FLAT,
-        "y = QuantizeLinear(x, s)",
-        17,
-        {"s": np.float32(1)},
-        "operator QuantizeLinear is not supported",
-        "floating point",
+        "y = QuantizeLinear<block_size=2>(x, s)",
+        21,
+        {"s": np.ones((6, 3), np.float32)},
+        "QuantizeLinear in blocks is not supported",
+        "per channel",
     ),
     "add": (FLAT, "v = Unsqueeze(x, a) y = Add(v, x)", 17, {"a": ints(1)}, "mixes the batch", ""),
     "mul": (

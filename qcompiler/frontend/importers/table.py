@@ -47,6 +47,23 @@ from qcompiler.frontend.importers.quantised.linear import (
     mat_mul_integer,
     quantize_linear,
 )
+from qcompiler.frontend.importers.quantised.operators import (
+    dynamic_quantize_matmul,
+    mat_mul_integer_to_float,
+    qgemm,
+    qlinear_add,
+    qlinear_average_pool,
+    qlinear_concat,
+    qlinear_conv,
+    qlinear_global_average_pool,
+    qlinear_leaky_relu,
+    qlinear_matmul,
+    qlinear_mul,
+    qlinear_reduce_mean,
+    qlinear_sigmoid,
+    qlinear_softmax,
+)
+from qcompiler.frontend.importers.quantised.qonnx import bipolar_quant, quant, trunc
 from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_where
 from qcompiler.frontend.importers.views.passthrough import cast, cast_like, dropout, identity, pad
 from qcompiler.frontend.importers.views.reshape import (
@@ -63,7 +80,9 @@ from qcompiler.ir import Value
 
 from . import batch_axis
 
-Importer: TypeAlias = Callable[[NodeContext], "Value | tuple[Value | KnownArray, ...]"]
+Importer: TypeAlias = Callable[
+    [NodeContext], "Value | KnownArray | tuple[Value | KnownArray, ...]"
+]
 
 # Computed by the host on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {
@@ -71,6 +90,7 @@ HOST: Mapping[str, Importer] = {
     "LogSoftmax": softmax,
     "Softmax": softmax,
     "ai.onnx.ml.LinearClassifier": linear_classifier,
+    "com.microsoft.QLinearSoftmax": qlinear_softmax,
 }
 
 # What only moves values: no neurons, and it may follow an operator of `HOST`.
@@ -176,14 +196,40 @@ LAYERS: Mapping[str, Importer] = {
     "ai.onnx.ml.Scaler": scaler,
 }
 
+_QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+_QUANTS: Mapping[str, Importer] = {
+    "BipolarQuant": bipolar_quant,
+    "IntQuant": quant,
+    "Quant": quant,
+    "Trunc": trunc,
+}
+
 # Rounding of a quantised model: the codes of populations.
 QUANTISED: Mapping[str, Importer] = {
     "ConvInteger": conv_integer,
     "DequantizeLinear": dequantize_linear,
     "DynamicQuantizeLinear": dynamic_quantize_linear,
     "MatMulInteger": mat_mul_integer,
+    "QLinearConv": qlinear_conv,
+    "QLinearMatMul": qlinear_matmul,
     "QuantizeLinear": quantize_linear,
+    "com.microsoft.DynamicQuantizeMatMul": dynamic_quantize_matmul,
+    "com.microsoft.MatMulIntegerToFloat": mat_mul_integer_to_float,
+    "com.microsoft.QGemm": qgemm,
+    "com.microsoft.QLinearAdd": qlinear_add,
+    "com.microsoft.QLinearAveragePool": qlinear_average_pool,
+    "com.microsoft.QLinearConcat": qlinear_concat,
+    "com.microsoft.QLinearConv": qlinear_conv,
+    "com.microsoft.QLinearGlobalAveragePool": qlinear_global_average_pool,
+    "com.microsoft.QLinearLeakyRelu": qlinear_leaky_relu,
+    "com.microsoft.QLinearMul": qlinear_mul,
+    "com.microsoft.QLinearReduceMean": qlinear_reduce_mean,
+    "com.microsoft.QLinearSigmoid": qlinear_sigmoid,
+    **{f"{domain}.{name}": found for domain in _QONNX for name, found in _QUANTS.items()},
 }
+
+# Of these a quantised weight is made.
+CONSTANT_QUANTS = frozenset(f"{domain}.{name}" for domain in _QONNX for name in _QUANTS)
 
 AFTER_HOST = frozenset({*VIEWS, *HOST, "DequantizeLinear", "QuantizeLinear"})
 

@@ -7,7 +7,7 @@ constant of a model is likely to meet. What is the same for all of them is a con
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from .single_node import run_node
 __all__ = ["LIMIT", "PROBES", "KnownArray", "TooLarge", "compute", "folds", "merge"]
 
 PROBES = (23, 29)
+_ALL_TYPES = 21  # the opset from which quantisation takes every integer type
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,12 @@ class KnownArray:
     def fixed(self) -> Array | None:
         """The array, if it does not depend on the size of the batch."""
         return self.arrays[0] if all(a is self.arrays[0] for a in self.arrays) else None
+
+    def changed(self, change: Callable[[Array], Array], name: str) -> KnownArray:
+        """What a function makes of the value, under another name."""
+        if self.fixed is not None:
+            return KnownArray((change(self.fixed),) * len(self.arrays), name)
+        return KnownArray(tuple(map(change, self.arrays)), name)
 
 
 def merge(arrays: Sequence[Array], name: str) -> KnownArray:
@@ -70,5 +77,7 @@ def _run(node: onnx.NodeProto, opset: int, feeds: dict[str, Array]) -> list[Arra
         feeds = {
             name: array.reshape(()) if array.size == 1 else array for name, array in feeds.items()
         }
+    if node.op_type in ("DequantizeLinear", "QuantizeLinear"):
+        opset = max(opset, _ALL_TYPES)
     check_size(node, opset, feeds)
     return run_node(node, opset, feeds)

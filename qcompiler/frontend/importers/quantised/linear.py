@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from onnx import TensorProto, helper
@@ -74,11 +75,11 @@ def _beyond_zero(node: NodeContext, op_type: str, axis: int) -> NodeContext:
             plain = not shift.any()
             items.append(item if plain else dequantized(node, item, code, f"{node.output}.real"))
         elif isinstance(item, KnownArray):
-            items.append(KnownArray(tuple(_less(a, shift, axis) for a in item.arrays), item.name))
+            items.append(item.changed(partial(_less, shift, axis), f"{item.name}.real"))
     return replace(node, op_type=op_type, inputs=tuple(items))
 
 
-def _less(array: Array, zero: Array, axis: int) -> Array:
+def _less(zero: Array, axis: int, array: Array) -> Array:
     if zero.ndim == 1 and axis == 0:
         zero = zero.reshape(-1, *(1,) * (array.ndim - 1))
     found: Array = array.astype(np.float64) - zero
