@@ -20,7 +20,7 @@ from qcompiler.passes.folding.affine import (
     merge_affines,
 )
 from qcompiler.passes.folding.clips import merge_clips, scale_behind_code
-from qcompiler.passes.folding.coded_inputs import coded_inputs
+from qcompiler.passes.folding.coded_inputs import coded_inputs, levels_of_functions
 from qcompiler.passes.folding.concat import concat_as_sum, concat_rules
 from qcompiler.passes.folding.neighbours import (
     affine,
@@ -51,7 +51,7 @@ class FoldLinear(Pass):
         moves = (merge_affines, merge_clips, scale_behind_code, view_rules, _affine_behind_pool)
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
         rules = (*moves, *folds, pool_into_conv, pool_into_dense, *_BRANCHES)
-        graph = coded_inputs(rewrite(graph, *rules))
+        graph = levels_of_functions(coded_inputs(rewrite(graph, *rules)))
         graph = rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
         return rewrite(rewrite(graph, resize_into_conv), *rules)
 

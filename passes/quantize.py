@@ -43,6 +43,7 @@ from qcompiler.ir.snn import Decode, Encode, First, Neuron
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, SPIKING
 from qcompiler.ir.view import View
+from qcompiler.passes.activations.clip_sums import is_piece
 from qcompiler.passes.calibration.data import Images, check, check_effort, sample
 from qcompiler.passes.calibration.observed_membranes import (
     CalibrationLevels,
@@ -268,7 +269,7 @@ class _Quantizer:
         )
         if _is_code(group):
             exact = exact_layer_of(real, codes, code, limits, observe)
-            if self.options.rounding:
+            if self.options.rounding and not is_piece(group.result.name):
                 self.options.rounding(group.result.name, exact)
             if exact is not None:
                 if self.trace:

@@ -19,7 +19,7 @@ from . import data, registry
 from .channel_scales import ScaleRecorder
 from .ir import DataError, Graph, InvalidGraph, PipelineError, UnsupportedModel, verify
 from .passes import Pipeline, Watcher
-from .passes.folding.coded_inputs import without_codes
+from .passes.folding.coded_inputs import most_levels, without_codes
 from .passes.quantization.exact_layer import ExactLayer
 from .rounding import rounding_of
 
@@ -67,8 +67,9 @@ def compile(
 
     Coding and accuracy:
 
-    - ``t_max`` is the number of spike times per value (default: 16, but in a quantised model the
-      levels of each value's code), ``weight_bits`` the bits per weight.
+    - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per weight. By
+      default t_max is 16; values of a quantised model have the levels of their codes, the others
+      those of the finest code.
     - ``effort`` 0 does not optimize accuracy on the calibration data, 1 does, 2 uses more data.
     - ``slices`` is the largest number of populations that share the range of one value.
     - ``percentile`` (above 50, at most 100) clips ranges there. By default, ranges minimize the
@@ -97,14 +98,17 @@ def compile(
     if isinstance(model, Graph) and before.active:
         raise UnsupportedModel("only ONNX models take preprocessing; a Graph must include its own")
     graph = model if isinstance(model, Graph) else import_model(model, before, allow_products).graph
+    times = DEFAULT_T_MAX if t_max is None else _integer(t_max, "t_max")
     if t_max is not None or max_drop is not None or max_drift is not None:
-        graph = without_codes(graph, DEFAULT_T_MAX if t_max is None else _integer(t_max, "t_max"))
+        graph = without_codes(graph, times)
+    else:
+        times = max(times, most_levels(graph))
     parts: dict[str, list[int]] = {}
     rounding: dict[str, ExactLayer | None] = {}
     options: dict[str, Any] = {"progress": progress, "note": parts.__setitem__}
     options["rounding"] = rounding.__setitem__
     options |= {
-        "t_max": DEFAULT_T_MAX if t_max is None else _integer(t_max, "t_max"),
+        "t_max": times,
         "weight_bits": _integer(weight_bits, "weight_bits"),
     }
     options["activation_error"] = activation_error

@@ -16,6 +16,12 @@ from .segments import PiecewiseLinear
 Term: TypeAlias = tuple[Operand, float]  # a value and its factor
 
 _FLAT = 1e-6  # segments with a slope below this share of the steepest are dropped
+_PIECE = ":piece"
+
+
+def is_piece(name: str) -> bool:
+    """Whether a value is part of what replaces a function."""
+    return _PIECE in name
 
 
 class ClipSumBuilder:
@@ -77,7 +83,7 @@ class ClipSumBuilder:
         )
 
     def _append(self, op: Op, operands: tuple[Operand, ...], bounds: Range | None = None) -> Value:
-        name = f"{self.node.result.name}:piece{len(self.nodes) + 1}"
+        name = f"{self.node.result.name}{_PIECE}{len(self.nodes) + 1}"
         type_ = infer(op, operands, self.node.origin)
         assert isinstance(type_, Tensor)
         last = self.node.result.type

@@ -1,11 +1,11 @@
-"""Inputs that a quantised model rounds first: their code is the input's."""
+"""Codes of a quantised model move to the values that they are the codes of."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from qcompiler.ir import Graph, Node, Tensor, Value, substitute
-from qcompiler.ir.ann import Affine, Clip
+from qcompiler.ir.ann import Affine, Clip, Function, Multiply
 from qcompiler.passes.quantization.levels import map_values
 
 from .clips import is_code
@@ -18,6 +18,29 @@ def coded_inputs(graph: Graph) -> Graph:
         if not graph.is_output(value) and not is_code(value):
             graph = _coded(graph, value)
     return graph
+
+
+def levels_of_functions(graph: Graph) -> Graph:
+    """Give functions and products the number of levels of the code that they are rounded to."""
+    found: dict[str, int | None] = {}
+    for node in graph.nodes:
+        user = graph.only_user(node.result)
+        if isinstance(node.op, Function | Multiply) and user and _is_code(user):
+            assert isinstance(user.result.type, Tensor)
+            found[node.result.name] = user.result.type.t_max
+
+    def change(value: Value) -> Value:
+        known = value.name in found and isinstance(value.type, Tensor)
+        return replace(value, type=replace(value.type, t_max=found[value.name])) if known else value
+
+    return map_values(graph, change) if found else graph
+
+
+def most_levels(graph: Graph) -> int:
+    """Levels of the finest code of a graph; 0 without codes."""
+    values = [*graph.inputs, *(node.result for node in graph.nodes)]
+    types = [value.type for value in values if is_code(value)]
+    return max((t.t_max or 0 for t in types if isinstance(t, Tensor)), default=0)
 
 
 def without_codes(graph: Graph, t_max: int) -> Graph:

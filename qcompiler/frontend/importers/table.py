@@ -80,9 +80,7 @@ from qcompiler.ir import Value
 
 from . import batch_axis
 
-Importer: TypeAlias = Callable[
-    [NodeContext], "Value | KnownArray | tuple[Value | KnownArray, ...]"
-]
+Importer: TypeAlias = Callable[[NodeContext], "Value | KnownArray | tuple[Value | KnownArray, ...]"]
 
 # Computed by the host on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qcompiler.frontend.model.node_context import NodeContext
-from qcompiler.ir import Constant, Node, Value
+from qcompiler.ir import Constant, Node, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Function
 from qcompiler.ir.formula import compose
 
@@ -30,8 +30,12 @@ def _formula(producer: Node, known: Mapping[str, tuple[Value, str]]) -> tuple[Va
     alone = producer.result, "x"
     sources = [operand for operand in producer.operands if isinstance(operand, Value)]
     constants = [operand for operand in producer.operands if isinstance(operand, Constant)]
-    if not isinstance(producer.op, Function | Clip | Affine | Add) or any(
-        constant.data.size != 1 for constant in constants
+    type_ = producer.result.type
+    rounds = isinstance(type_, Tensor) and type_.range is not None  # a code of a quantised model
+    if (
+        rounds
+        or not isinstance(producer.op, Function | Clip | Affine | Add)
+        or any(constant.data.size != 1 for constant in constants)
     ):
         return alone
     found = [known.get(source.name, (source, "x")) for source in sources]
