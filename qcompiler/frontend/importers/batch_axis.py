@@ -21,7 +21,8 @@ from qcompiler.ir import Value
 from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.ir.view import Reshape, Transpose
 
-Results: TypeAlias = "Value | tuple[Value, ...]"
+Result: TypeAlias = "Value | KnownArray"
+Results: TypeAlias = "Result | tuple[Result, ...]"
 Importer: TypeAlias = Callable[[NodeContext], Results]
 
 
@@ -170,6 +171,10 @@ def _with(node: NodeContext, axis: int) -> NodeContext:
 
 
 def _noted(node: NodeContext, found: Results, at: int) -> Results:
-    if isinstance(found, Value):
-        return with_batch_axis(node, found, at)
-    return tuple(with_batch_axis(node, value, at) for value in found)
+    if isinstance(found, tuple):
+        return tuple(_moved(node, result, at) for result in found)
+    return _moved(node, found, at)
+
+
+def _moved(node: NodeContext, found: Result, at: int) -> Result:
+    return with_batch_axis(node, found, at) if isinstance(found, Value) else found

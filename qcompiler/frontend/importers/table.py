@@ -74,13 +74,12 @@ from qcompiler.frontend.importers.views.reshape import (
     unsqueeze,
 )
 from qcompiler.frontend.importers.views.slicing import gather, slice_, split
-from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Value
 
 from . import batch_axis
 
-Importer: TypeAlias = Callable[[NodeContext], "Value | KnownArray | tuple[Value | KnownArray, ...]"]
+Importer: TypeAlias = batch_axis.Importer
 
 # Computed by the host on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from qcompiler.frontend.importers.layers.linear import conv, matmul
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.integer_code import IntegerCode
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, NodeContext, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 
@@ -51,8 +51,8 @@ def dynamic_quantize_linear(node: NodeContext) -> tuple[Value | KnownArray, ...]
     """DynamicQuantizeLinear: its codes differ between samples; here as if 1 were its scale."""
     x = node.activation()
     names = (*node.outputs, "scale", "zero")[1:3]
-    arrays = np.ones((), np.float32), np.zeros((), np.uint8)
-    return (x, *(node.scope.known(a, name) for a, name in zip(arrays, names, strict=True)))
+    scale, zero = np.asarray(1, np.float32), np.asarray(0, np.uint8)
+    return x, node.scope.known(scale, names[0]), node.scope.known(zero, names[1])
 
 
 def mat_mul_integer(node: NodeContext) -> Value:
@@ -66,7 +66,7 @@ def conv_integer(node: NodeContext) -> Value:
 
 
 def _beyond_zero(node: NodeContext, op_type: str, axis: int) -> NodeContext:
-    items = []
+    items: list[AbstractValue] = []
     for index in (0, 1):
         item, zero = node.item(index), node.fixed(index + 2, "zero point")
         shift = np.zeros(()) if zero is None else zero.astype(np.float64)

@@ -95,8 +95,13 @@ def _shift(node: NodeContext, code: IntegerCode, mode: str) -> float:
 
 
 def _round_constant(code: IntegerCode, mode: str, x: Array) -> Array:
-    rounds = {"FLOOR": np.floor, "CEIL": np.ceil, "DOWN": np.trunc, "ROUND_TO_ZERO": np.trunc}
     level = (x.astype(np.float64) / code.scale + code.zero).clip(code.low, code.high)
+    rounds: dict[str, Callable[[Array], Array]] = {
+        "FLOOR": np.floor,
+        "CEIL": np.ceil,
+        "DOWN": np.trunc,
+        "ROUND_TO_ZERO": np.trunc,
+    }
     return code.real(rounds.get(mode.upper(), np.rint)(level))
 
 
@@ -107,14 +112,9 @@ def _each(node: NodeContext, known: KnownArray, change: Callable[[Array], Array]
 def _times(node: NodeContext, found: Value | KnownArray, factor: Array) -> Value | KnownArray:
     if isinstance(found, KnownArray):
         return _each(node, found, lambda x: x * factor)
-    return scaled(node, found, factor)
-
-
-def scaled(node: NodeContext, x: Value, factor: Array) -> Value:
-    """A value times a factor, as the result of the node."""
-    rank = len(x.type.shape)
+    rank = len(found.type.shape)
     array = factor[0] if factor.ndim > rank else factor
-    return scaled_by(node, x, array.astype(np.float32).reshape(array.shape or (1,) * rank))
+    return scaled_by(node, found, array.astype(np.float32).reshape(array.shape or (1,) * rank))
 
 
 def _number(node: NodeContext, index: int, what: str) -> Array:
