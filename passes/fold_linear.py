@@ -19,7 +19,7 @@ from qcompiler.passes.folding.affine import (
     affine_behind_linear,
     merge_affines,
 )
-from qcompiler.passes.folding.clips import merge_clips, scale_behind_code
+from qcompiler.passes.folding.clips import clip_next_to_code, merge_clips, scale_behind_code
 from qcompiler.passes.folding.coded_inputs import coded_inputs, levels_of_functions
 from qcompiler.passes.folding.concat import concat_as_sum, concat_rules
 from qcompiler.passes.folding.neighbours import (
@@ -48,7 +48,8 @@ class FoldLinear(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Apply the rules of this module until none matches."""
-        moves = (merge_affines, merge_clips, scale_behind_code, view_rules, _affine_behind_pool)
+        clips = (merge_clips, clip_next_to_code, scale_behind_code)
+        moves = (merge_affines, *clips, view_rules, _affine_behind_pool)
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
         rules = (*moves, *folds, pool_into_conv, pool_into_dense, *_BRANCHES)
         graph = levels_of_functions(coded_inputs(rewrite(graph, *rules)))

@@ -76,6 +76,30 @@ def _cut(value: Value, clip: Clip, rounds: bool) -> Tensor | None:
     return replace(type_, range=bounds, t_max=int(last - first) + 1)
 
 
+def clip_next_to_code(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+    """A clip moves behind the scale and shift between it and a code."""
+    if not isinstance(node.op, Affine) or not (inner := only_producer(node, graph, Clip)):
+        return None
+    user = graph.only_user(node.result)
+    if user is None or not isinstance(user.op, Clip) or not is_code(user.result):
+        return None
+    scale, shift = scale_and_shift(node)
+    if is_code(inner.result) or scale.min() <= 0:
+        return None
+    assert isinstance(inner.op, Clip)
+    ends: list[float | None] = []
+    for end in (inner.op.low, inner.op.high):
+        moved = None if end is None else np.asarray(end * scale.astype(np.float64) + shift)
+        if moved is not None and moved.max() - moved.min() > 0:
+            return None  # another bound for each channel
+        ends.append(None if moved is None else float(moved.max()))
+    scaled = fresh_between(graph, node, node.result.type)
+    return (
+        affine(inner.operands[0], scale, shift, scaled, node.origin),
+        Node(Clip(*ends), (scaled,), node.result, inner.origin),
+    )
+
+
 def scale_behind_code(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """A code that is only read scaled is scaled itself."""
     if not isinstance(node.op, Affine) or not (inner := only_producer(node, graph, Clip)):

@@ -159,7 +159,7 @@ def test_codes_are_chosen_anew_for_fewer_levels() -> None:
     program = qcompiler.compile(model, target="reference", t_max=16, calibration=x)
     inner = [node for node in spiking_nodes(program.graph) if "population" in node.op.mnemonic]
     assert {spikes_of(node.result).t_max for node in inner[:-1]} == {16}
-    assert np.abs(program.run(x) - expected).mean() < 0.1 * expected.std()
+    assert np.abs(program.run(x) - expected).mean() < 0.2 * expected.std()
 
 
 def test_dynamic_quantisation_is_a_layer_in_real_numbers() -> None:
@@ -237,7 +237,8 @@ def _quant(*names: str, **attributes: Any) -> onnx.NodeProto:
 
 def _rounded(x: Array, scale: float, low: int, high: int) -> Array:
     """What Quant gives without a zero point."""
-    return np.rint((x / scale).clip(low, high)) * scale
+    found: Array = np.rint((x.astype(np.float64) / scale).clip(low, high)) * scale
+    return found
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def dense_chain(seed: int, weight_bits: int, levels: int) -> onnx.ModelProto:
 
     most, widths = 2 ** (weight_bits - 1) - 1, (12, 16, 10, 5)
     x = code("x", 0, 1 / (levels - 1), 0)
-    for index, (fan, width) in enumerate(zip(widths, widths[1:], strict=False), 1):
+    for index, (fan, width) in enumerate(pairwise(widths), 1):
         weight = rng.integers(-most, most + 1, (fan, width)).astype(np.int8)
         scale = rng.uniform(0.5, 1.5, width) * 1.7 / most / np.sqrt(fan)
         nodes.append(
