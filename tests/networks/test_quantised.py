@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from tests.support.onnx_models import run_onnx
 from tests.support.quantised_models import dense_chain, operator
 
 Array = NDArray[Any]
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 RNG = np.random.default_rng(0)
 FEW = np.float32(0.005)
@@ -74,8 +77,7 @@ OPERATORS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {**SQUARE, **CODE},
     ),
     "maxima": (
-        "p = MaxPool<kernel_shape=[2,2],strides=[2,2]>(q) "
-        "r = QLinearConv(p,xs,xz,w,ws,wz,rs,rz)",
+        "p = MaxPool<kernel_shape=[2,2],strides=[2,2]>(q) r = QLinearConv(p,xs,xz,w,ws,wz,rs,rz)",
         "3,6,6",
         IMAGE,
     ),
@@ -90,8 +92,7 @@ OPERATORS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {**IMAGE, "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1])},
     ),
     "integers": (
-        "a = MatMulInteger(q,w,xz,wz) c = Cast<to=1>(a) d = Mul(c,u) "
-        "r = QuantizeLinear(d,rs,rz)",
+        "a = MatMulInteger(q,w,xz,wz) c = Cast<to=1>(a) d = Mul(c,u) r = QuantizeLinear(d,rs,rz)",
         "8",
         {"w": SQUARE["w"], "wz": np.int8(0), "u": np.float32(0.02) * FEW},
     ),
@@ -203,6 +204,27 @@ def test_requantization_counts_the_sums_that_round_otherwise(seed: int) -> None:
     apart = np.abs(levels - model)
     assert apart.sum() == found.otherwise[0]
     assert found.apart or apart.max() <= 1
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_example_gives_the_same_scores_everywhere(
+    bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train: Any = run_path(str(EXAMPLES / "few_levels" / "train.py"))
+    calibration, test = (
+        np.load(EXAMPLES / "digits" / f"digits_{name}.npz") for name in ("calibration", "test")
+    )
+    network = train["Network"](bits)
+    monkeypatch.setitem(train["Network"].fit.__globals__, "EPOCHS", 10)
+    network.fit(calibration["images"].reshape(-1, 64) / 16, calibration["labels"])
+    x = (test["images"].reshape(-1, 64) / 16).astype(np.float32)
+    model = network.to_onnx()
+    expected = network.forward(x.astype(np.float64))
+    program = qcompiler.compile(model, target="reference")
+    assert [layer["otherwise"] for layer in program.manifest["rounding"]] == [0, 0]
+    np.testing.assert_allclose(program.run(x), expected, 1e-5, 1e-5)
+    np.testing.assert_allclose(run_onnx(model, {"image": x})[0], expected, 1e-5, 1e-5)
+    assert np.mean(expected.argmax(axis=1) == test["labels"]) > 0.7
 
 
 def test_blocks_and_strange_scales_are_refused() -> None:

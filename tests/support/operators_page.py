@@ -43,7 +43,13 @@ def _fate(name: str) -> tuple[str, str]:
     if name in UNROLLED:
         return "its bodies are compiled", ""
     if name in IMPORTERS:
-        kind = "lowered" if name in FUNCTIONS else "compiled" if name in LAYERS else "rearranged"
+        kind = (
+            "lowered"
+            if name in FUNCTIONS
+            else "compiled"
+            if name in {*LAYERS, *QUANTISED}
+            else "rearranged"
+        )
         kind = "host" if name in HOST else kind
         return kind, "; ".join(DATA_PRODUCTS[name]) if name in DATA_PRODUCTS else ""
     reason, help_ = refusal(name)
