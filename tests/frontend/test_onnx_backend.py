@@ -21,13 +21,14 @@ import pytest
 from onnx import numpy_helper
 
 from qcompiler.frontend.import_model import import_model
-from qcompiler.ir import InvalidModel, UnsupportedModel, evaluate, verify
+from qcompiler.ir import InvalidModel, Tensor, UnsupportedModel, evaluate, verify
 
 Array = np.ndarray[Any, Any]
 Case = tuple[str, onnx.ModelProto, list[Any], list[Any], float, float]
 
 _JOINS = {"Add", "Concat", "Mean", "Sub", "Sum"}
 _INFINITE = "holds NaN or infinite numbers"  # as masks of attention do
+_HALF_A_LEVEL = 0.5001
 _BF16 = 2.0**-8  # what a cast to bfloat16 rounds, which is removed here
 
 
@@ -94,6 +95,8 @@ def run(case: Case, free: bool, data: int = 1) -> None:
     single = len(original.graph.input[0].type.tensor_type.shape.dim) == 1  # no batch axis
     feeds = [array(value)[None] if single else array(value) for value in inputs[:data]]
     found = [one[0] if single else one for one in evaluate(graph, *feeds)]
+    if any(isinstance(v.type, Tensor) and v.type.range for v in graph.outputs):
+        atol = max(atol, _HALF_A_LEVEL)  # codes are rounded where they become spikes
     for one, value in zip(found, map(array, outputs), strict=True):
         rounding = max(rtol, _BF16) if value.dtype.name == "bfloat16" else rtol
         assert one.shape == value.shape

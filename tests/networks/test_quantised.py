@@ -224,7 +224,7 @@ def test_example_gives_the_same_scores_everywhere(
     assert [layer["otherwise"] for layer in program.manifest["rounding"]] == [0, 0]
     np.testing.assert_allclose(program.run(x), expected, 1e-5, 1e-5)
     np.testing.assert_allclose(run_onnx(model, {"image": x})[0], expected, 1e-5, 1e-5)
-    assert np.mean(expected.argmax(axis=1) == test["labels"]) > 0.7
+    assert np.mean(expected.argmax(axis=1) == test["labels"]) > 0.5
 
 
 def test_blocks_and_strange_scales_are_refused() -> None:

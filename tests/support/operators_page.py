@@ -9,7 +9,14 @@ from typing import Any
 import onnx
 
 from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS
-from qcompiler.frontend.importers.table import FUNCTIONS, HOST, IMPORTERS, LAYERS, UNROLLED
+from qcompiler.frontend.importers.table import (
+    FUNCTIONS,
+    HOST,
+    IMPORTERS,
+    LAYERS,
+    QUANTISED,
+    UNROLLED,
+)
 from qcompiler.frontend.model.constant_folding import folds
 from qcompiler.frontend.model.refusals import DATA_PRODUCTS, refusal
 from qcompiler.ir import InvalidModel, UnsupportedModel
