@@ -335,8 +335,9 @@ def _observes(options: Quantize) -> bool:
 def _is_code(group: FusionGroup) -> bool:
     """Whether the result of a group is a code of a quantised model."""
     type_, clip = group.result.type, group.clip.op if group.clip else None
-    given = isinstance(clip, Clip) and isinstance(type_, Tensor) and is_code(group.result)
-    return given and type_.range == (clip.low, clip.high)
+    if not isinstance(clip, Clip) or not isinstance(type_, Tensor):
+        return False
+    return is_code(group.result) and type_.range == (clip.low, clip.high)
 
 
 def _narrow(array: Array) -> Array:

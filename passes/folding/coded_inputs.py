@@ -30,8 +30,10 @@ def levels_of_functions(graph: Graph) -> Graph:
             found[node.result.name] = user.result.type.t_max
 
     def change(value: Value) -> Value:
-        known = value.name in found and isinstance(value.type, Tensor)
-        return replace(value, type=replace(value.type, t_max=found[value.name])) if known else value
+        type_ = value.type
+        if value.name not in found or not isinstance(type_, Tensor):
+            return value
+        return replace(value, type=replace(type_, t_max=found[value.name]))
 
     return map_values(graph, change) if found else graph
 

@@ -59,9 +59,9 @@ def exact_layer_of(
     if np.any(real.gain != 1) or real.bias.size not in (1, outputs) or not rank:
         return None
     factors = [source.scale / code.scale for source in sources]
-    if (found := joint_grid(real.branches, factors, outputs)) is None:
+    if (grid := joint_grid(real.branches, factors, outputs)) is None:
         return None
-    integers, unit = _without_faint(*found, sources)
+    integers, unit = _without_faint(*grid, sources)
     largest = np.max([np.abs(w).reshape(outputs, -1).max(axis=1) for w in integers], axis=0)
     if largest.max() > limits.weight * _MOST_PARTS:
         return None

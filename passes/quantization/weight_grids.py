@@ -48,7 +48,8 @@ def grid_of(rows: Array) -> Grid | None:
 
 def _on_grid(share: Array, most: int) -> Array:
     scaled = share * most
-    return np.abs(scaled - np.rint(scaled)).max(axis=1, initial=0.0) <= _TOLERANCE
+    found: Array = np.abs(scaled - np.rint(scaled)).max(axis=1, initial=0.0) <= _TOLERANCE
+    return found
 
 
 def joint_grid(

@@ -210,7 +210,7 @@ def test_requantization_counts_the_sums_that_round_otherwise(seed: int) -> None:
 def test_example_gives_the_same_scores_everywhere(
     bits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train: Any = run_path(str(EXAMPLES / "few_levels" / "train.py"))
+    train: Any = run_path(str(EXAMPLES / "few_levels" / "train_few_levels.py"))
     calibration, test = (
         np.load(EXAMPLES / "digits" / f"digits_{name}.npz") for name in ("calibration", "test")
     )

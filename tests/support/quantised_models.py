@@ -56,11 +56,11 @@ def dense_chain(seed: int, weight_bits: int, levels: int) -> onnx.ModelProto:
         x = code(f"{'g' if last else 'r'}{index}", index, rng.uniform(2, 4) / (levels - 1), zero)
     nodes[-1].output[0] = "y"
     float_ = onnx.TensorProto.FLOAT
-    ends = (
-        [helper.make_tensor_value_info(name, float_, ["N", width])]
+    x_info, y_info = (
+        helper.make_tensor_value_info(name, float_, ["N", width])
         for name, width in (("x", widths[0]), ("y", widths[-1]))
     )
-    graph = helper.make_graph(nodes, "chain", *ends, held)
+    graph = helper.make_graph(nodes, "chain", [x_info], [y_info], held)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 

@@ -1,7 +1,7 @@
 """Train digits networks of 2, 3 and 4 bits, and run each as a framework, on onnxruntime, in spikes.
 
     pip install scikit-learn
-    python train.py
+    python train_few_levels.py
 
 The networks are trained quantised: in the forward pass weights and activations are rounded, in the
 backward pass they are not (the straight-through estimator). Activations of 2, 3 and 4 bits have 4,
@@ -109,7 +109,8 @@ class Network:
         levels, scale = np.rint(images / self.pixel).clip(0, self.levels - 1), self.pixel
         for layer in self.layers:
             levels, scale = layer.forward(levels, scale, learning), layer.scale
-        return levels * scale
+        scores: Array = levels * scale
+        return scores
 
     def fit(self, images: Array, labels: Array) -> None:
         """Train on cross-entropy."""
