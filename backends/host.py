@@ -11,7 +11,7 @@ from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, Population
-from qcompiler.ir.spiking.coding import count_saturated, decode, step_of
+from qcompiler.ir.spiking.coding import Rescaling, count_saturated, decode_output, step_of
 from qcompiler.ir.spiking.integer_network import (
     neuron_count,
     outputs,
@@ -87,7 +87,7 @@ def decode_outputs(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ..
             case op if isinstance(op, View):
                 known[node.result.name] = arrange(op, known[source], *node.arrays)
             case Decode():
-                known[node.result.name] = decode(spikes_of(node.operands[0]), known[source])
+                known[node.result.name] = decode_output(node, known[source])
             case op if op.mnemonic.startswith("ann."):
                 known[node.result.name] = apply(op, *(known[name] for name in sources))
     return tuple(known[value.name] for value in graph.outputs)
@@ -131,7 +131,7 @@ def static_counters(graph: Graph) -> Counters:
 def saturated_inputs(graph: Graph, inputs: tuple[Array, ...]) -> int:
     """Number of input values outside the range of their code."""
     return sum(
-        count_saturated(node.op.code, x)
+        count_saturated(node.op.code, x, Rescaling.of(node))
         for value, x in zip(graph.inputs, inputs, strict=True)
         for node in graph.users(value)
         if isinstance(node.op, Encode) and _is_last_digit(node)

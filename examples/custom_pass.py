@@ -10,7 +10,7 @@ import path. That works from every folder, for example from the repository root:
     python examples/custom_pass.py examples/digits/digits.onnx --target loihi \
 --calibration examples/digits/digits_calibration.npz --scale-values 16 -o pruned.loihi \
 --passes "fold-batchnorm,fold-linear,custom_pass:DropDeadChannels{threshold=0.001},\
-split-inputs{fan_in=4083},equalize,split-ranges,normalize,lower-activations,\
+standardize,split-inputs{fan_in=4083},equalize,split-ranges,normalize,lower-activations,\
 quantize{even=true potential=131071 input=32512},assign-windows{delay=63},insert-readout"
 
 From examples/digits, write ``python ../custom_pass.py digits.onnx`` and so on. `qcompile` itself

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from .formula import run
-from .ops import Op, Sliding, expect, expect_broadcast, expect_tensor
+from .ops import Op, Sliding, expect, expect_broadcast, expect_rescaling, expect_tensor
 from .types import Tensor, Type
 
 
@@ -87,6 +87,20 @@ class Affine(Op):
         value, scale, shift = map(expect_tensor, operands)
         expect_broadcast(scale.shape, value.shape, "scale")
         expect_broadcast(shift.shape, value.shape, "shift")
+        return Tensor(value.shape)
+
+
+@dataclass(frozen=True)
+class Rescale(Op):
+    """``(x - offset) * factor``, both spread over x, on the host: of an input, or of an output."""
+
+    mnemonic: ClassVar[str] = "ann.rescale"
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Tensor, offset, factor to a tensor of the same shape."""
+        expect(3, operands)
+        value = expect_tensor(operands[0])
+        expect_rescaling(value.shape, operands[1:])
         return Tensor(value.shape)
 
 

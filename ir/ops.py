@@ -77,6 +77,14 @@ def expect_broadcast(shape: tuple[int, ...], target: tuple[int, ...], what: str)
         raise ValueError(f"{what} of shape {shape} does not broadcast to {target}")
 
 
+def expect_rescaling(shape: tuple[int, ...], constants: tuple[Type, ...]) -> None:
+    """Check an offset and a factor for raw numbers of a shape; ValueError if they do not fit."""
+    for constant, what in zip(map(expect_tensor, constants), ("offset", "factor"), strict=True):
+        expect_broadcast(constant.shape, shape, what)
+        if constant.dtype != "f32":
+            raise ValueError(f"takes an {what} of real numbers, got {constant}")
+
+
 @dataclass(frozen=True)
 class Sliding(Op):
     """Attributes of operations that slide a kernel over the axes behind the channel.

@@ -12,7 +12,16 @@ from math import prod
 from typing import ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 from .ann import conv_shape, maximum_shape
-from .ops import Op, Sliding, expect, expect_broadcast, expect_current, expect_spikes, expect_tensor
+from .ops import (
+    Op,
+    Sliding,
+    expect,
+    expect_broadcast,
+    expect_current,
+    expect_rescaling,
+    expect_spikes,
+    expect_tensor,
+)
 from .types import Current, Spikes, Tensor, Tick, Type, check_digits
 
 
@@ -33,6 +42,8 @@ class Encode(Op):
     It sends digit number ``digit`` of ``digits`` to base t_max; 0 is the lowest. The quotient is
     ``float32(x) * float32(1 / scale)``, rounded after each operation, so that every engine encodes
     alike. The numbers that all digits represent add up to ``scale * (q - zero)``.
+
+    With two constants, offset and factor, x is ``(raw - offset) * factor``. They spread over it.
     """
 
     mnemonic: ClassVar[str] = "snn.encode"
@@ -54,12 +65,12 @@ class Encode(Op):
         return int(self.t_max**self.digit)
 
     def infer(self, *operands: Type) -> Spikes:
-        """Tensor to spikes."""
-        expect(1, operands)
+        """Tensor, offset and factor if it is rescaled, to spikes."""
+        shape = _expect_rescalable(operands, expect_tensor(operands[0]).shape)
         check_digits(self.digits)
         if not 0 <= self.digit < self.digits:
             raise ValueError(f"digit must be from 0 to {self.digits - 1}, not {self.digit}")
-        shape, whole = expect_tensor(operands[0]).shape, self.code
+        whole = self.code
         zero = whole.zero // self.place
         if self.digit < self.digits - 1:
             zero %= self.t_max
@@ -68,14 +79,24 @@ class Encode(Op):
 
 @dataclass(frozen=True)
 class Decode(Op):
-    """Spikes to the real numbers they stand for, ``scale * (q - zero)``."""
+    """Spikes to the real numbers they stand for, ``x = scale * (q - zero)``.
+
+    With two constants, offset and factor, to ``(x - offset) * factor``.
+    """
 
     mnemonic: ClassVar[str] = "snn.decode"
 
     def infer(self, *operands: Type) -> Tensor:
-        """Spikes to a tensor."""
-        expect(1, operands)
-        return Tensor(expect_spikes(operands[0]).shape)
+        """Spikes, offset and factor if they are rescaled, to a tensor."""
+        return Tensor(_expect_rescalable(operands, expect_spikes(operands[0]).shape))
+
+
+def _expect_rescalable(operands: tuple[Type, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the first operand; the others, if any, are an offset and a factor."""
+    expect(3 if len(operands) > 1 else 1, operands)
+    if len(operands) > 1:
+        expect_rescaling(shape, operands[1:])
+    return shape
 
 
 @dataclass(frozen=True)

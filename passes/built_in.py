@@ -6,6 +6,7 @@ from collections.abc import Mapping
 BUILT_IN: Mapping[str, str] = {
     "fold-batchnorm": "FoldBatchNorm",
     "fold-linear": "FoldLinear",
+    "standardize": "Standardize",
     "assign-levels": "AssignLevels",
     "clip-outputs": "ClipOutputs",
     "split-inputs": "SplitInputs",

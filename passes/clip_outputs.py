@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from qcompiler.ir import Graph, Node, Value
-from qcompiler.ir.ann import Add, Affine, ArgMax, Clip, Conv, Dense, Softmax, SumPool
-from qcompiler.ir.view import Reshape
+from qcompiler.ir.ann import Add, Affine, ArgMax, Clip, Concat, Conv, Dense, Softmax, SumPool
+from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.quantization.logits import logits
 
 from .base import Pass
@@ -37,12 +37,12 @@ class ClipOutputs(Pass):
         """Insert a clip behind the layer that computes each output."""
         if self.low == self.high:
             return graph
-        made = {logits(graph, value, Reshape).name for value in graph.outputs}
+        made = {end.name for value in graph.outputs for end in logits(graph, value, Reshape)}
         nodes: list[Node] = []
         for node in graph.nodes:
             clips = node.result.name in made and _only_output(graph, node.result)
             nodes += self._clipped(graph, node) if clips else [node]
-        return replace(graph, nodes=tuple(nodes))
+        return graph if nodes == list(graph.nodes) else replace(graph, nodes=tuple(nodes))
 
     def _clipped(self, graph: Graph, node: Node) -> list[Node]:
         match node.op:
@@ -60,6 +60,6 @@ class ClipOutputs(Pass):
 
 def _only_output(graph: Graph, value: Value) -> bool:
     return all(
-        isinstance(user.op, Softmax | ArgMax | Reshape) and _only_output(graph, user.result)
+        isinstance(user.op, Softmax | ArgMax | Concat | View) and _only_output(graph, user.result)
         for user in graph.users(value)
     )

@@ -20,6 +20,8 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.calibration.channel_ranges import ChannelSample
 from qcompiler.passes.calibration.data import check, check_effort, run
+from qcompiler.passes.folding.linear import fold_before, fold_behind, parameters, weights_by_channel
+from qcompiler.passes.folding.neighbours import scale_and_shift
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of, map_values
@@ -29,16 +31,18 @@ from .fold_linear import FoldLinear
 from .normalize import measured_name
 
 _QUIET = 0.25  # smallest scale, relative to the median: nearly silent channels get no finer levels
+_HEAVY = 4.0  # weights, by the median, from which quiet channels have smaller scales still
+_STEEPEST = 64.0  # weights over scales, by the median, up to which scales may be small
 
 
 @dataclass(frozen=True)
 class Equalize(Pass):
     """Scale channels so that one range of levels suits them all.
 
-    For every channel behind a ReLU, the pass finds the range with the least squared error for
-    ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``. Without data,
-    or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or not
-    finite.
+    For every channel behind a ReLU, of a sum or in front of a LeakyReLU, the pass finds the range
+    with the least squared error for ``t_max`` levels. ``calibration`` holds one array per input,
+    ``images x shape``. Without data, or with ``effort`` 0, nothing changes. Raises DataError if the
+    data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "equalize"
@@ -67,25 +71,58 @@ class Equalize(Pass):
         samples = {name: ChannelSample(len(data[0])) for name in seen.values()}
         for values in run(graph, data, list(samples), self.progress):
             for name, array in values.items():
-                samples[name].add(array)
+                samples[name].add(np.abs(array) if name in chosen else array)
         levels = {n: levels_of(graph, g.result, self.t_max) for n, g in chosen.items()}
-        return {name: relative_scales(samples[seen[name]].tops(levels[name])) for name in chosen}
+        return {
+            name: relative_scales(
+                samples[seen[name]].tops(levels[name]),
+                _heaviness(graph, group.result),
+                _steepness(group),
+            )
+            for name, group in chosen.items()
+        }
 
 
-def relative_scales(tops: Array) -> Array:
-    """Scales of channels from the upper ends of their ranges; their median is 1."""
+def relative_scales(tops: Array, heaviness: Array, steepness: Array) -> Array:
+    """Scales of channels from the upper ends of their ranges; the median of these becomes 1.
+
+    ``heaviness`` holds the largest weight behind each channel, relative to the median: quiet
+    channels of large weights get small scales, as all channels share the bits of weights.
+    ``steepness`` holds the largest weight in front of each: weights divided by scales have limits.
+    """
     speaking = tops[tops > 0]
-    if not len(speaking):
-        return np.ones_like(tops)
-    middle = np.median(speaking)
-    scales: Array = np.maximum(np.where(tops > 0, tops, middle) / middle, _QUIET)
-    return scales
+    middle = np.median(speaking) if len(speaking) else 1.0
+    light = np.minimum(1, _HEAVY / heaviness) ** 2
+    scales: Array = np.where(tops > 0, np.maximum(tops / middle, _QUIET * light), light)
+    least: Array = steepness / (_STEEPEST * (np.median(steepness / scales) or 1.0))
+    return np.maximum(scales, np.minimum(least, 1))
+
+
+def _heaviness(graph: Graph, value: Value) -> Array:
+    """The largest weight behind each channel, by the median of all; 1 where that is unknown."""
+    found = np.ones(value.type.shape[:1])
+    for user in graph.users(value):
+        if _commutes(user) or isinstance(user.op, Add | Affine):
+            found = np.maximum(found, _heaviness(graph, user.result))
+        elif (weights := weights_by_channel(user)) is not None:
+            largest = np.abs(weights).max(axis=(0, *range(2, weights.ndim)))
+            found = np.maximum(found, largest / (np.median(largest) or 1.0))
+    return found
+
+
+def _steepness(group: FusionGroup) -> Array:
+    """The largest weight in front of each channel."""
+    found = np.zeros(group.result.type.shape[:1])
+    for node in group.nodes:
+        if (known := parameters(node)) is not None:
+            weight = np.abs(known[0])
+            found = np.maximum(found, weight.max(axis=tuple(range(1, weight.ndim))))
+    return found
 
 
 def _can_scale(graph: Graph, group: FusionGroup) -> bool:
-    """Whether a value is a plain ReLU's, and all that is around it can take a scale in."""
-    clip = group.clip.op if group.clip else None
-    if not isinstance(clip, Clip) or clip.low != 0 or clip.high is not None or group.gain:
+    """Whether a value is a plain ReLU's or a sum, and all around it can take a scale in."""
+    if (group.clip and group.clip.op != Clip(0.0)) or group.gain:
         return False
     makers = {type(node.op) for node in group.nodes} - {Clip}
     return bool(makers) and makers <= {Conv, Dense, Add} and scales_back(graph, group.result)
@@ -95,17 +132,22 @@ def scales_back(graph: Graph, value: Value) -> bool:
     """Whether everything that reads a value can take in a scale of each channel."""
     users = graph.users(value)
     return not graph.is_output(value) and all(
-        isinstance(user.op, Conv | Dense | Add | SumPool)
-        or (isinstance(user.op, MaxPool) and scales_back(graph, user.result))
+        isinstance(user.op, Conv | Dense | Add | Affine | SumPool)
+        or (_commutes(user) and scales_back(graph, user.result))
         for user in users
     )
 
 
+def _commutes(node: Node) -> bool:
+    """Whether a positive scale of each channel may as well come behind a node."""
+    return isinstance(node.op, MaxPool) or node.op in (Clip(0.0), Clip(None, 0.0))
+
+
 def scale_channels(graph: Graph, scales: dict[str, Array]) -> Graph:
     """The same function with each of these values divided by a positive scale of each channel."""
-    read = dict(scales)  # max pools pass a scale on to their readers
+    read = dict(scales)  # max pools and halves of a LeakyReLU pass a scale on to their readers
     for node in graph.nodes:
-        if isinstance(node.op, MaxPool) and node.operands[0].name in read:
+        if node.operands and node.operands[0].name in read and _commutes(node):
             read[node.result.name] = read[node.operands[0].name]
     nodes = [made for node in graph.nodes for made in _scaled(node, scales, read)]
     return _with_names(FoldLinear()(replace(graph, nodes=tuple(nodes))), graph)
@@ -122,7 +164,7 @@ def _with_names(equalized: Graph, graph: Graph) -> Graph:
 def _scaled(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Iterator[Node]:
     """A node with factors before it, and behind it where it sums over space."""
     name, operands = node.result.name, list(node.operands)
-    if isinstance(node.op, MaxPool):
+    if operands and operands[0].name in read and _commutes(node):
         yield node
         return
     if isinstance(node.op, SumPool) and operands[0].name in read:
@@ -134,20 +176,42 @@ def _scaled(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Ite
         return
     for index, operand in enumerate(operands):
         if isinstance(operand, Value) and operand.name in read:
-            operands[index] = made = Value(f"{name}:scaled{index}", operand.type)
-            yield _times(operand, read[operand.name], made, node.origin)
-    if name in scales:
-        made = Value(f"{name}:equal", node.result.type.layout)
-        yield _times(operands[0], 1 / scales[name], made, node.origin)
-        operands[0] = made
-    yield replace(node, operands=tuple(operands))
+            made = Value(f"{name}:scaled{index}", operand.type)
+            factor = _times(operand, read[operand.name], made, node.origin)
+            if isinstance(node.op, Conv | Dense):  # folded here, lest it folds into the source
+                node = _folded(fold_before(node, factor, *scale_and_shift(factor)), node)
+                operands = list(node.operands)
+            else:
+                operands[index] = made
+                yield factor
+    if name not in scales:
+        yield replace(node, operands=tuple(operands))
+    elif isinstance(node.op, Conv | Dense):
+        behind = _spread(1 / scales[name], node.result)
+        yield _folded(fold_behind(node, node, behind, 0 * behind), node)
+    else:
+        for index, operand in enumerate(operands):
+            operands[index] = made = Value(f"{name}:equal{index or ''}", node.result.type.layout)
+            yield _times(operand, 1 / scales[name], made, node.origin)
+        yield replace(node, operands=tuple(operands))
+
+
+def _folded(made: Node | None, node: Node) -> Node:
+    """A layer with a factor of each channel in its weights, from the same ONNX nodes."""
+    assert made is not None
+    return replace(made, origin=node.origin)
 
 
 def _times(source: Operand, scale: Array, result: Value, origin: tuple[str, ...]) -> Node:
     """A node that multiplies every channel."""
-    full = scale.reshape(-1, *(1,) * (len(result.type.shape) - 1)).astype(np.float32)
+    full = _spread(scale, result)
     constants = (
         Constant(f"{result.name}:scale", full),
         Constant(f"{result.name}:shift", np.zeros_like(full)),
     )
     return Node(Affine(), (source, *constants), result, origin)
+
+
+def _spread(scale: Array, value: Value) -> Array:
+    """One number for each channel, shaped to spread over a value."""
+    return scale.reshape(-1, *(1,) * (len(value.type.shape) - 1)).astype(np.float32)

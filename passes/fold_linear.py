@@ -20,7 +20,7 @@ from qcompiler.passes.folding.affine import (
     merge_affines,
 )
 from qcompiler.passes.folding.clips import clip_next_to_code, merge_clips, scale_behind_code
-from qcompiler.passes.folding.coded_inputs import coded_inputs, levels_of_functions
+from qcompiler.passes.folding.codes import levels_of_functions, with_input_codes
 from qcompiler.passes.folding.concat import concat_as_sum, concat_rules
 from qcompiler.passes.folding.neighbours import (
     affine,
@@ -31,6 +31,7 @@ from qcompiler.passes.folding.neighbours import (
 from qcompiler.passes.folding.padding import margin_rules
 from qcompiler.passes.folding.pooling import pool_into_conv, pool_into_dense
 from qcompiler.passes.folding.resize import resize_into_conv
+from qcompiler.passes.folding.scalars import with_axes
 from qcompiler.passes.folding.sums import sum_rules
 from qcompiler.passes.folding.views import view_rules
 
@@ -52,9 +53,9 @@ class FoldLinear(Pass):
         moves = (merge_affines, *clips, view_rules, _affine_behind_pool)
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
         rules = (*moves, *folds, pool_into_conv, pool_into_dense, *_BRANCHES)
-        graph = levels_of_functions(coded_inputs(rewrite(graph, *rules)))
+        graph = levels_of_functions(with_input_codes(rewrite(graph, *rules)))
         graph = rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
-        return rewrite(rewrite(graph, resize_into_conv), *rules)
+        return with_axes(rewrite(rewrite(graph, resize_into_conv), *rules))
 
 
 def _affine_behind_pool(node: Node, graph: Graph) -> tuple[Node, ...] | None:

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
+import numpy as np
+
 from qcompiler.ir import (
     Diagnostic,
     Graph,
@@ -27,14 +29,16 @@ from qcompiler.ir import (
     Range,
     Tensor,
     UnsupportedModel,
+    Value,
     raise_if_any,
 )
 from qcompiler.ir.ann import Function, Multiply
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder, Term
-from qcompiler.passes.activations.duplication import duplicate_layers, split_readers
-from qcompiler.passes.activations.segments import PiecewiseLinear, fit
+from qcompiler.passes.activations.duplication import duplicate_layers, is_small, split_readers
+from qcompiler.passes.activations.resolution import Resolution
+from qcompiler.passes.activations.segments import MOST_SEGMENTS, PiecewiseLinear, fit
 from qcompiler.passes.folding.affine import SUMS
-from qcompiler.passes.quantization.integer_layer import check_levels
+from qcompiler.passes.quantization.integer_layer import check_levels, check_weight_bits
 from qcompiler.passes.quantization.levels import levels_of
 
 from .base import Pass
@@ -44,7 +48,7 @@ class ActivationFit(NamedTuple):
     """The piecewise linear fit of a function or product: domain, segments and largest error.
 
     ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if 64
-    segments are too few.
+    segments are too few, or weights too small for narrower ones.
     """
 
     node: Node
@@ -57,6 +61,13 @@ class ActivationFit(NamedTuple):
     def misses(self) -> bool:
         """Whether the error exceeds the bound."""
         return self.error > self.bound * (1 + 1e-6)
+
+    @property
+    def obstacle(self) -> str:
+        """Why there are not more segments."""
+        if self.segments == MOST_SEGMENTS:
+            return "this is the largest number of segments"
+        return "steeper ones need more --weight-bits"
 
 
 def product_neurons(t_max: int) -> int:
@@ -78,19 +89,23 @@ class LowerActivations(Pass):
     """Turn functions and products of ranged tensors into sums of clips.
 
     ``activation_error`` is the largest error of the segments, as a share of the output's range;
-    0 is half of one of its levels. ``t_max`` and ``output_t_max`` are those of `quantize`. Raises
-    UnsupportedModel for a function that is not finite on the range of its variable.
+    0 is half of one of its levels. No segment is so narrow that one level of its input moves it
+    further than a weight can hold, even if the error is larger then. ``t_max``, ``output_t_max``
+    and ``weight_bits`` are those of `quantize`. Raises UnsupportedModel for a function that is not
+    finite on the range of its variable.
     """
 
     name: ClassVar[str] = "lower-activations"
     activation_error: float = 0.0
     t_max: int = 16
     output_t_max: int = 0
+    weight_bits: int = 8
 
     def __post_init__(self) -> None:
         if not 0 <= self.activation_error < 1:
             raise ValueError("activation_error must be at least 0 and below 1")
         check_levels(self.t_max, output_t_max=self.output_t_max)
+        check_weight_bits(self.weight_bits)
 
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node, then move clips to where they need fewer windows."""
@@ -109,7 +124,8 @@ class LowerActivations(Pass):
                 case _:
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
-        return duplicate_layers(split_readers(replace(graph, nodes=tuple(nodes)), SUMS))
+        lowered = split_readers(replace(graph, nodes=tuple(nodes)), SUMS)
+        return duplicate_layers(lowered, self._resolution(lowered))
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:
         """The fit of every function and product of a graph with ranges."""
@@ -136,11 +152,30 @@ class LowerActivations(Pass):
         return _half_level(levels_of(graph, node.result, self.t_max, self.output_t_max))
 
     def _fit(self, graph: Graph, node: Node, formula: str, domain: Range) -> PiecewiseLinear:
-        return fit(formula, domain, self._share(graph, node) * _width(node))
+        bound, resolution = self._share(graph, node) * _width(node), self._resolution(graph)
+        (x,) = (operand for operand in node.operands if isinstance(operand, Value))
+        width = resolution.narrowest(x, node.result)
+        found = fit(formula, domain, bound, width)
+        if (group := resolution.fusable(x)) is None:
+            return found
+        fused = resolution.narrowest_fused(group, node.result)
+        if np.count_nonzero(found.slopes) == 1:  # which is fused in any case
+            return fit(formula, domain, bound, max(width, fused))
+        return fit(formula, domain, bound, min(width, fused)) if is_small(group) else found
 
     def _square(self, graph: Graph, node: Node, radii: list[float]) -> PiecewiseLinear:
         bound = 2 * self._share(graph, node) * _width(node) / (radii[0] * radii[1])
-        return fit("x x *", (-2.0, 2.0), bound)
+        resolution = self._resolution(graph)
+        widths = (
+            resolution.narrowest(operand, node.result) / radius
+            for operand, radius in zip(node.operands, radii, strict=True)
+            if isinstance(operand, Value)
+        )
+        return fit("x x *", (-2.0, 2.0), bound, max(widths))
+
+    def _resolution(self, graph: Graph) -> Resolution:
+        limit = (1 << (self.weight_bits - 1)) - 1
+        return Resolution(graph, self.t_max, self.output_t_max, limit)
 
     def _function(self, graph: Graph, node: Node, formula: str) -> tuple[Node, ...]:
         x = node.operands[0]

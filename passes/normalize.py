@@ -17,12 +17,17 @@ from qcompiler.ir.ann import Clip, Function, MaxPool, Multiply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.calibration.data import check, run
-from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.calibration.histogram import Histogram, around_zero
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import integer_span, levels_of, map_values
+from qcompiler.passes.quantization.levels import (
+    coded_inputs,
+    integer_span,
+    levels_of,
+    map_values,
+)
 
 from .base import HIDDEN, Pass
 
@@ -66,7 +71,7 @@ class Normalize(Pass):
         ranges = self._calibrated(graph, self.calibration)
         for value, array in zip(graph.inputs, self.calibration, strict=True):
             levels, low = self._levels(graph, value), float(array.min())
-            if 0 < integer_span(array) < levels:
+            if value.name in ranges and 0 < integer_span(array) < levels:
                 ranges[value.name] = low, low + levels - 1
         return _with_ranges(graph, ranges)
 
@@ -77,7 +82,7 @@ class Normalize(Pass):
         found = {g.result.name: g for g in fusion_groups(graph) if not _is_ranged(g.result)}
         fitted = [node for node in graph.nodes if isinstance(node.op, Function | Multiply)]
         domains = {o.name for node in fitted for o in node.operands}
-        names = [value.name for value in graph.inputs] + list(found)
+        names = [v.name for v in coded_inputs(graph) if not _is_ranged(v)] + list(found)
         names += [node.result.name for node in fitted] + sorted(domains)
         known = {value.name: value for value in graph.inputs}
         known |= {node.result.name: node.result for node in graph.nodes}
@@ -112,12 +117,14 @@ class Normalize(Pass):
     def _cut(
         self, graph: Graph, group: FusionGroup | None, histogram: Histogram, value: Value
     ) -> Range:
-        clip = group.clip.op if group and group.clip else None
-        low = clip.low if isinstance(clip, Clip) else None
+        clip = group.clip.op if group and group.clip else Clip()
+        assert isinstance(clip, Clip)
         if self.method == "percentile":
             bottom, top = histogram.percentile(self.percentile)
-            return (min(bottom, 0.0) if low is None else low, top)
-        return histogram.least_squares(self._levels(graph, value), low)
+            if clip.low is not None and histogram.low <= clip.low:
+                return clip.low, top
+            return around_zero(bottom, top, clip.low, clip.high)
+        return histogram.least_squares(self._levels(graph, value), clip.low, clip.high)
 
 
 def measured_name(graph: Graph, value: Value) -> str:

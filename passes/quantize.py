@@ -37,9 +37,10 @@ from qcompiler.ir import (
     UnsupportedModel,
     Value,
 )
-from qcompiler.ir.ann import ArgMax, Clip, Concat, MaxPool, Softmax
+from qcompiler.ir.ann import ArgMax, Clip, Concat, MaxPool, Rescale, Softmax
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, First, Neuron
+from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, SPIKING
 from qcompiler.ir.view import View
@@ -52,19 +53,22 @@ from qcompiler.passes.calibration.observed_membranes import (
 )
 from qcompiler.passes.calibration.trace import Trace, images_for
 from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.quantization.coarser_codes import coarser_code
 from qcompiler.passes.quantization.exact_layer import ExactLayer, exact_layer_of
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import (
     IntegerLayer,
     Observe,
     check_levels,
+    check_weight_bits,
     code_of,
     integer_layer_of,
 )
 from qcompiler.passes.quantization.layer_fit import fit_layer
-from qcompiler.passes.quantization.levels import levels_of, times_of
+from qcompiler.passes.quantization.layer_inputs import SharedInputs
+from qcompiler.passes.quantization.levels import coded_inputs, levels_of, times_of
 from qcompiler.passes.quantization.membrane_limits import Limits
-from qcompiler.passes.quantization.real_layer import real_layer_of
+from qcompiler.passes.quantization.real_layer import constants_of, real_layer_of
 
 from .base import HIDDEN, Pass
 
@@ -109,8 +113,7 @@ class Quantize(Pass):
 
     def __post_init__(self) -> None:
         check_levels(self.t_max, output_t_max=self.output_t_max)
-        if not 2 <= self.weight_bits <= 16:
-            raise ValueError(f"weight_bits must be between 2 and 16, not {self.weight_bits}")
+        check_weight_bits(self.weight_bits)
         check_effort(self.effort)
         if self.even and self.weight_bits > 8:
             raise ValueError(f"even weights have at most 8 weight_bits, not {self.weight_bits}")
@@ -139,13 +142,14 @@ class _Quantizer:
         self.faults: list[Diagnostic] = []
         self.trace: Trace | None = None
         self.levels: CalibrationLevels | None = None
+        self.shared = SharedInputs()
         if data := _data(graph, options):
             self.levels = CalibrationLevels(graph, data)
             self.trace = Trace(graph, data, precise=True) if options.effort else None
 
     def run(self) -> Graph:
-        for value in self.graph.inputs:
-            self.encode(value)
+        for raw, value in zip(self.graph.inputs, coded_inputs(self.graph), strict=True):
+            self.encode(raw, value)
         for index, node in enumerate(self.graph.nodes):
             if self.trace and self.options.progress:
                 self.options.progress((index + 1) / len(self.graph.nodes))
@@ -166,19 +170,26 @@ class _Quantizer:
         values = [source for source in sources if isinstance(source, Value)]
         return all(v.name in self.spikes or v.name in self.tensors for v in values)
 
-    def encode(self, value: Value) -> None:
-        raw = self.builder.input(value.name, value.type)
+    def encode(self, raw: Value, value: Value) -> None:
+        """Encode an input; ``value`` is what becomes spikes of it."""
         assert isinstance(value.type, Tensor)
+        rescaling: tuple[Constant, ...] = ()
+        if (node := self.graph.producer(value)) is not None:
+            rescaling = constants_of(node)
+            if self.trace:
+                self.trace.follow(node)
+        given = self.builder.input(raw.name, raw.type)
         digits, code = value.type.digits, self.code(value, ())
         t_max = times_of(self.graph, value, self.options.t_max)
         ops = [Encode(t_max, code.scale, code.zero, digits, at) for at in reversed(range(digits))]
         suffixes = [f"digit{op.digit}" for op in ops] if digits > 1 else ["spikes"]
         self.spikes[value.name] = tuple(
-            self.builder.add(op, raw, name=f"{value.name}:{suffix}")
+            self.builder.add(op, given, *rescaling, name=f"{raw.name}:{suffix}")
             for op, suffix in zip(ops, suffixes, strict=True)
         )
         if self.levels:
-            self.levels.encode(value.name, ops)
+            arrays = Rescaling(*(c.data for c in rescaling)) if rescaling else None
+            self.levels.encode(raw.name, value.name, ops, arrays)
 
     def code(self, value: Value, origin: tuple[str, ...]) -> Spikes:
         bounds = value.type.range if isinstance(value.type, Tensor) else None
@@ -199,11 +210,15 @@ class _Quantizer:
             return
         source = node.operands[0]
         assert isinstance(source, Value)
-        if source.name in self.spikes and not isinstance(node.op, Softmax | ArgMax | Concat):
+        if source.name in self.spikes and not isinstance(
+            node.op, Rescale | Softmax | ArgMax | Concat
+        ):
             for record in (self.trace, self.levels):
                 if record:
                     record.follow(node)
         match node.op:
+            case Rescale():
+                self.rescale(node, source)
             case MaxPool() as op:
                 first = First(op.strides, op.pads, op.dilations, op.kernel)
                 self.spikes[name] = (self.follow(node, first, self.whole(source)),)
@@ -222,6 +237,13 @@ class _Quantizer:
         """Append a first-spike gate or a view."""
         name, operands = node.result.name, (spikes, *node.operands[1:])
         return self.builder.add(op, *operands, name=name, origin=node.origin)
+
+    def rescale(self, node: Node, source: Value) -> None:
+        """Decode an output with a scale for each element; inputs are encoded already."""
+        name = node.result.name
+        if name not in self.spikes:
+            operands = self.whole(source), *node.operands[1:]
+            self.tensors[name] = self.builder.add(Decode(), *operands, name=name)
 
     def whole(self, value: Value) -> Value:
         """The spikes of a value; UnsupportedModel if it is sent as several digits."""
@@ -251,11 +273,26 @@ class _Quantizer:
                 )
             )
         sources = [self.spikes[name] for name in names]
-        code = self.code(group.result, group.origin)
-        found = self.integers(group, sources, code)
+        code, found = self.coded(group, sources)
         if self.levels:
             self.levels.add(group, found, code)
         return self.neurons(group, [digit for source in sources for digit in source], code, found)
+
+    def coded(
+        self, group: FusionGroup, sources: Sequence[Sequence[Value]]
+    ) -> tuple[Spikes, IntegerLayer]:
+        """The code and integers of a group; the code is coarser if limits ask for it."""
+        clip = group.clip.op if group.clip else Clip()
+        assert isinstance(clip, Clip)
+        code = first = self.code(group.result, group.origin)
+        while True:
+            try:
+                return code, self.integers(group, sources, code)
+            except UnsupportedModel as error:
+                coarser = coarser_code(code, first, group.result, clip, error)
+                if coarser is None:
+                    raise
+                code = coarser
 
     def integers(
         self, group: FusionGroup, sources: Sequence[Sequence[Value]], code: Spikes
@@ -278,7 +315,7 @@ class _Quantizer:
         if self.trace is None or self.levels is None:
             return integer_layer_of(group, real, codes, code, limits, observe=observe)
         before = self.trace.before_clip(group)
-        fit = fit_layer(group, real, codes, code, self.levels.of(group), before)
+        fit = fit_layer(group, real, codes, code, self.levels.of(group), before, self.shared)
         if fit is None:
             found = integer_layer_of(group, real, codes, code, limits, observe=observe)
         else:

@@ -21,7 +21,7 @@ from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.calibration.data import check
 from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.quantization.integer_layer import check_levels, output_levels
-from qcompiler.passes.quantization.levels import integer_span, map_values
+from qcompiler.passes.quantization.levels import coded_inputs, integer_span, map_values
 from qcompiler.passes.quantization.logits import logits
 
 from .base import HIDDEN, Pass
@@ -36,9 +36,9 @@ class SplitInputs(Pass):
     ``levels`` is the number of levels; 0 takes that of the outputs: ``t_max``, but at least 64, and
     up to 256 for many classes. ``calibration`` holds one array per input, ``images x shape``. If it
     contains integers that span fewer values, each integer gets one level. An input that already has
-    a t_max keeps it. An input has one digit if a reader does not sum it, or if the fan-in of a
-    reader would exceed ``fan_in`` (0: no limit). Raises DataError if the data do not fit, are empty
-    or not finite.
+    a t_max keeps it. Of an input that is rescaled, the result of that is split. An input has one
+    digit if a reader does not sum it, or if the fan-in of a reader would exceed ``fan_in`` (0: no
+    limit). Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "split-inputs"
@@ -60,9 +60,10 @@ class SplitInputs(Pass):
         if self.calibration is not None:
             check(graph, self.calibration)
         data = self.calibration or (None,) * len(graph.inputs)
+        coded = zip(graph.inputs, coded_inputs(graph), data, strict=True)
         found = {
-            value.name: self._split(graph, value, array)
-            for value, array in zip(graph.inputs, data, strict=True)
+            value.name: self._split(graph, value, array if value is raw else None)
+            for raw, value, array in coded
         }
         return map_values(graph, lambda value: found.get(value.name, value))
 
@@ -101,7 +102,7 @@ class SplitInputs(Pass):
 
 def most_output_levels(graph: Graph, t_max: int) -> int:
     """The largest default number of levels among the outputs."""
-    made = (logits(graph, value, Reshape) for value in graph.outputs)
+    made = (end for value in graph.outputs for end in logits(graph, value, Reshape))
     return max(output_levels(t_max, 0, value.type.shape) for value in made)
 
 

@@ -19,7 +19,7 @@ from . import data, registry
 from .channel_scales import ScaleRecorder
 from .ir import DataError, Graph, InvalidGraph, PipelineError, UnsupportedModel, verify
 from .passes import Pipeline, Watcher
-from .passes.folding.coded_inputs import most_levels, without_codes
+from .passes.folding.codes import most_levels, without_codes
 from .passes.quantization.exact_layer import ExactLayer
 from .rounding import rounding_of
 

@@ -21,7 +21,7 @@ from qcompiler.ir.execution.session import (
 )
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Encode, First, Population, Relay
-from qcompiler.ir.spiking.coding import affine
+from qcompiler.ir.spiking.coding import Rescaling, affine
 from qcompiler.ir.spiking.integer_network import (
     Layer,
     connection,
@@ -86,7 +86,7 @@ class ClosedForm:
         source = node.operands[0].name
         match node.op:
             case Encode() as op:
-                digit = self._digit(op, self._encoded(op.code, source))
+                digit = self._digit(op, self._encoded(op.code, source, Rescaling.of(node)))
                 self._store(node, LevelForms(op.t_max - 1, real=digit))
             case op if isinstance(op, View) and isinstance(node.result.type, Spikes):
                 self._store(node, self._view(node, self.values[source]))
@@ -101,11 +101,14 @@ class ClosedForm:
     def _store(self, node: Node, levels: LevelForms) -> None:
         self.values[node.result.name] = levels
 
-    def _encoded(self, code: Spikes, source: str) -> str:
+    def _encoded(self, code: Spikes, source: str, rescaling: Rescaling | None) -> str:
         """The levels of an input; all digits of the input share them."""
         if (source, code) not in self.encoded:
-            add, (factor, summand) = self.writer.add, map(self._number, affine(code))
-            moved = add("Add", add("Mul", self._real(source), factor), summand)
+            add, raw = self.writer.add, self._real(source)
+            if rescaling is not None:
+                raw = add("Sub", raw, self._number(rescaling.offset))
+            factor, summand = map(self._number, affine(code, rescaling))
+            moved = add("Add", add("Mul", raw, factor), summand)
             levels = write_clip(self.writer, add("Floor", moved), 0, code.top)
             self.encoded[source, code] = levels
         return self.encoded[source, code]

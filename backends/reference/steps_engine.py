@@ -21,7 +21,7 @@ from qcompiler.backends.host import (
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, First
-from qcompiler.ir.spiking.coding import digit_of, encode, step_of
+from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode, step_of
 from qcompiler.ir.spiking.integer_network import layer_of, spikes_of, spiking_nodes
 
 from .population_dynamics import (
@@ -105,7 +105,7 @@ class StepsEngine:
             assert isinstance(node.op, Encode)
             source = populations[node.result.name]
             assert isinstance(source, InputPopulation)
-            levels = digit_of(node.op, encode(node.op.code, x))
+            levels = digit_of(node.op, encode(node.op.code, x, Rescaling.of(node)))
             source.times = step_of(spikes_of(node.result), node.op.start or 0, levels)
 
     def _simulated_population(self, node: Node, batch: int) -> SimulatedPopulation:

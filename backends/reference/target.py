@@ -7,8 +7,8 @@ from qcompiler.ir import Graph
 from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING, within
 
 PIPELINE = (
-    "fold-batchnorm,fold-linear,{inputs},equalize,split-ranges,normalize,lower-activations,"
-    "{quantize},{windows},insert-readout"
+    "fold-batchnorm,fold-linear,standardize,{inputs},equalize,split-ranges,normalize,"
+    "lower-activations,{quantize},{windows},insert-readout"
 )
 
 # The arithmetic of the fast engine is exact for every input, even outside calibrated bounds.

@@ -17,6 +17,7 @@ from qcompiler.ir.ann import (
     MaxPool,
     Multiply,
     Pad,
+    Rescale,
     Softmax,
     SumPool,
 )
@@ -59,6 +60,8 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             return normal * scale + shift
         case Affine():
             return x * constants[0] + constants[1]
+        case Rescale():
+            return (x - constants[0]) * constants[1]
         case Clip():
             return x if op.low is None and op.high is None else np.clip(x, op.low, op.high)
         case Function():

@@ -13,6 +13,7 @@ import numpy as np
 from qcompiler.ir.ann import (
     Add,
     Affine,
+    ArgMax,
     Clip,
     Concat,
     Conv,
@@ -21,6 +22,8 @@ from qcompiler.ir.ann import (
     MaxPool,
     Multiply,
     Pad,
+    Rescale,
+    Softmax,
     SumPool,
 )
 from qcompiler.ir.formula import BINARY, UNARY, run
@@ -132,10 +135,7 @@ def sliding(op: Sliding) -> dict[str, Any]:
 
 
 def write_tensor_level(writer: OnnxWriter, graph: Graph) -> dict[str, str]:
-    """Write a graph of tensor-level operations; returns the ONNX name of every value.
-
-    Operations of the host (softmax, argmax) are left out.
-    """
+    """Write a graph of tensor-level operations; returns the ONNX name of every value."""
     names: dict[str, str] = {}
     for value in graph.inputs:
         names[value.name] = writer.input(writer.name("input"), value.type.shape)
@@ -161,6 +161,8 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             return writer.add("Gemm", flat, *rest, transB=1)
         case Affine():
             return writer.add("Add", writer.add("Mul", x, rest[0]), rest[1])
+        case Rescale():
+            return writer.add("Mul", writer.add("Sub", x, rest[0]), rest[1])
         case Clip(low, high):
             if high is None and low == 0:
                 return writer.add("Relu", x)
@@ -184,6 +186,12 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             return writer.add("Sum", x, *rest)
         case Concat() as op:
             return writer.add("Concat", x, *rest, axis=op.axis + 1)
+        case Softmax() as op:
+            axis = op.axis % len(node.result.type.shape) + 1
+            return writer.add("LogSoftmax" if op.log else "Softmax", x, axis=axis)
+        case ArgMax() as op:
+            attributes = {"keepdims": op.keepdims, "select_last_index": op.last}
+            return writer.add("ArgMax", x, axis=op.axis + 1, **attributes)
         case _:
             return None
 

@@ -29,6 +29,7 @@ OPS: dict[str, type[Op]] = {
             ann.Concat,
             ann.Function,
             ann.Multiply,
+            ann.Rescale,
             ann.Softmax,
             ann.ArgMax,
             view.Reshape,

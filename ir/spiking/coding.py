@@ -7,30 +7,50 @@ runs without this package.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from qcompiler.ir.graph import Node
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.types import Spikes
 
 
-def affine(code: Spikes) -> tuple[Any, Any]:
-    """Factor and offset of `scale_to_levels`, in single precision."""
-    return np.float32(1 / code.scale), np.float32(code.zero + 0.5)
+class Rescaling(NamedTuple):
+    """The offset and the factor of `Rescale`, which spread over a sample."""
+
+    offset: Array
+    factor: Array
+
+    @staticmethod
+    def of(node: Node) -> Rescaling | None:
+        """What an `Encode` or `Decode` does to raw numbers, if anything."""
+        arrays = node.arrays
+        return Rescaling(*arrays) if arrays else None
 
 
-def scale_to_levels(code: Spikes, x: Array) -> Array:
-    """Real numbers in units of levels, before rounding down and clipping, as float32."""
-    factor, summand = affine(code)
-    found: Array = x.astype(np.float32, copy=False) * factor + summand
+def affine(code: Spikes, rescaling: Rescaling | None = None) -> tuple[Any, Any]:
+    """Factor and summand of `scale_to_levels`, in single precision."""
+    if rescaling is None:
+        return np.float32(1 / code.scale), np.float32(code.zero + 0.5)
+    factor = rescaling.factor.astype(np.float64) / code.scale
+    return factor.astype(np.float32), np.float32(code.zero + 0.5)
+
+
+def scale_to_levels(code: Spikes, x: Array, rescaling: Rescaling | None = None) -> Array:
+    """Raw numbers in units of levels, before rounding down and clipping, as float32."""
+    x = x.astype(np.float32, copy=False)
+    if rescaling is not None:
+        x = x - rescaling.offset
+    factor, summand = affine(code, rescaling)
+    found: Array = x * factor + summand
     return found
 
 
-def encode(code: Spikes, x: Array) -> Array:
-    """Real numbers to levels in ``0 .. t_max - 1``, as int64."""
-    return clip_to_levels(code, scale_to_levels(code, x)).astype(np.int64)
+def encode(code: Spikes, x: Array, rescaling: Rescaling | None = None) -> Array:
+    """Raw numbers to levels in ``0 .. t_max - 1``, as int64."""
+    return clip_to_levels(code, scale_to_levels(code, x, rescaling)).astype(np.int64)
 
 
 def digit_of(op: Encode, levels: Array) -> Array:
@@ -47,9 +67,9 @@ def clip_to_levels(code: Spikes, quotient: Array) -> Array:
     return levels.astype(np.uint8 if code.top < 256 else np.uint16)
 
 
-def count_saturated(code: Spikes, x: Array) -> int:
-    """Count the real numbers outside the range of their code."""
-    rounded = np.floor(scale_to_levels(code, x))
+def count_saturated(code: Spikes, x: Array, rescaling: Rescaling | None = None) -> int:
+    """Count the raw numbers outside the range of their code."""
+    rounded = np.floor(scale_to_levels(code, x, rescaling))
     return int(((rounded < 0) | (rounded > code.top)).sum())
 
 
@@ -58,6 +78,17 @@ def decode(code: Spikes, levels: Array, precision: Any = np.float64) -> Array:
     shifted = levels.astype(precision) - precision(code.zero)
     real: Array = (shifted * precision(code.scale)).astype(np.float32, copy=False)
     return real
+
+
+def decode_output(node: Node, levels: Array) -> Array:
+    """Levels to what a `Decode` gives, computed in double precision, as float32."""
+    code, rescaling = node.operands[0].type, Rescaling.of(node)
+    assert isinstance(code, Spikes)
+    if rescaling is None:
+        return decode(code, levels)
+    real = (levels - np.float64(code.zero)) * code.scale
+    found: Array = ((real - rescaling.offset) * rescaling.factor).astype(np.float32)
+    return found
 
 
 def step_of(code: Spikes, start: int, levels: Array) -> Array:

@@ -15,7 +15,6 @@ from .segments import PiecewiseLinear
 
 Term: TypeAlias = tuple[Operand, float]  # a value and its factor
 
-_FLAT = 1e-6  # segments with a slope below this share of the steepest are dropped
 _PIECE = ":piece"
 
 
@@ -36,10 +35,9 @@ class ClipSumBuilder:
         self, terms: Sequence[Term], shift: float, fit: PiecewiseLinear, gain: float
     ) -> list[Term]:
         """One term per segment of ``gain fit(sum(factor x) + shift)`` beyond its first knot."""
-        slopes = np.diff(fit.values) / np.diff(fit.knots) * gain
         found: list[Term] = []
-        for begin, end, slope in zip(fit.knots, fit.knots[1:], slopes, strict=False):
-            if abs(slope) <= _FLAT * np.abs(slopes).max():
+        for begin, end, slope in zip(fit.knots, fit.knots[1:], fit.slopes * gain, strict=False):
+            if slope == 0:
                 continue
             width = float(np.float32(end - begin))
             moved = shift - float(begin)

@@ -16,12 +16,17 @@ from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 
+from .resolution import Resolution
+
 _FEW_CLIPS = 2
 _FEW_SYNAPSES = 16  # of one neuron
 
 
-def duplicate_layers(graph: Graph) -> Graph:
-    """Copy every layer that only clips read, if there are few clips or synapses."""
+def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
+    """Copy every layer that only clips read, if there are few clips or synapses, and weights fit.
+
+    ``resolution`` is that of the graph.
+    """
     copies: dict[str, list[Node]] = {}  # by the node that reads them
     for group in fusion_groups(graph):
         readers = graph.users(group.result)
@@ -29,7 +34,9 @@ def duplicate_layers(graph: Graph) -> Graph:
             continue
         if not all(_is_clip(graph, reader) for reader in readers):
             continue
-        if len(readers) <= _FEW_CLIPS or _synapses(group) <= _FEW_SYNAPSES:
+        if not all(resolution.carries(group, reader) for reader in readers):
+            continue
+        if len(readers) <= _FEW_CLIPS or is_small(group):
             for index, reader in enumerate(readers[1:], 1):
                 copies[reader.result.name] = _copied(graph, group, reader, index)
     nodes: list[Node] = []
@@ -45,9 +52,10 @@ def _is_clip(graph: Graph, node: Node) -> bool:
     return isinstance(node.op, Clip)
 
 
-def _synapses(group: FusionGroup) -> int:
-    """Fan-in of a neuron of a group, borders aside."""
-    return sum(elements_summed(branch.linear) if branch.linear else 1 for branch in group.branches)
+def is_small(group: FusionGroup) -> bool:
+    """Whether a neuron of a group has few synapses, borders aside."""
+    fans = (elements_summed(branch.linear) if branch.linear else 1 for branch in group.branches)
+    return sum(fans) <= _FEW_SYNAPSES
 
 
 def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[Node]:

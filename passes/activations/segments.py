@@ -17,8 +17,12 @@ from qcompiler.ir.formula import values
 from qcompiler.ir.kernels import Array
 
 _SAMPLES = 2049
-_MOST = 64  # segments
+MOST_SEGMENTS = 64
 _EVEN = 1e-3  # share of the knots' density that is the same everywhere
+_FLAT = 1e-6  # slopes below this share of the steepest are none
+_ALIKE = 1.01  # errors that count as equal
+_PATIENCE = 8  # more segments without a smaller error
+_ROUNDS = 50  # until the density keeps segments from being too narrow
 
 
 class PiecewiseLinear(NamedTuple):
@@ -28,12 +32,20 @@ class PiecewiseLinear(NamedTuple):
     values: Array
     error: float
 
+    @property
+    def slopes(self) -> Array:
+        """The slope of every segment; 0 for nearly flat ones."""
+        found: Array = np.diff(self.values) / np.diff(self.knots)
+        steep = np.abs(found) > _FLAT * np.abs(found).max()
+        return np.where(steep, found, 0.0)
+
 
 @lru_cache(maxsize=1024)
-def fit(formula: str, domain: Range, bound: float) -> PiecewiseLinear:
+def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> PiecewiseLinear:
     """Fit the fewest segments whose error stays within ``bound``, at most 64.
 
-    Raises ValueError if the function is not finite on the domain.
+    If segments of at least the width ``narrowest`` do not get there, the error is the least that
+    they reach. Raises ValueError if the function is not finite on the domain.
     """
     x = np.linspace(*domain, _SAMPLES)
     y = values(formula, x)
@@ -42,13 +54,30 @@ def fit(formula: str, domain: Range, bound: float) -> PiecewiseLinear:
     bend = np.sqrt(np.abs(np.diff(y, 2)))
     bend = np.concatenate((bend[:1], bend, bend[-1:]))
     density = bend + _EVEN * bend.mean() + 1e-30
-    total = np.concatenate(([0.0], np.cumsum((density[1:] + density[:-1]) / 2)))
-    for count in range(1, _MOST + 1):
-        knots = np.interp(np.linspace(0, total[-1], count + 1), total, x)
-        found = _best(knots, x, y)
-        if found.error <= bound:
+    fitting = (x[-1] - x[0]) / narrowest if narrowest else np.inf
+    most = int(np.clip(fitting, 1, MOST_SEGMENTS))
+    tried: list[PiecewiseLinear] = []
+    for count in range(1, most + 1):
+        tried.append(_best(_knots(x, density, count, narrowest), x, y))
+        stuck = min(one.error for one in tried[-_PATIENCE:]) > min(one.error for one in tried)
+        if tried[-1].error <= bound or (narrowest and stuck):
             break
-    return found
+    enough = max(bound, _ALIKE * min(one.error for one in tried))
+    return next(one for one in tried if one.error <= enough)
+
+
+def _knots(x: Array, density: Array, count: int, narrowest: float) -> Array:
+    """Ends of segments, each with its share of the density, none narrower than ``narrowest``."""
+    most = np.inf
+    for _ in range(_ROUNDS):
+        capped = np.minimum(density, most)
+        total = np.concatenate(([0.0], np.cumsum((capped[1:] + capped[:-1]) / 2)))
+        if narrowest == 0:
+            break
+        most = total[-1] / count * (x[1] - x[0]) / narrowest
+        if most >= capped.max():
+            break
+    return np.interp(np.linspace(0, total[-1], count + 1), total, x)
 
 
 def _best(knots: Array, x: Array, y: Array) -> PiecewiseLinear:

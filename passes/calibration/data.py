@@ -67,7 +67,7 @@ def run(
         results = session.run(None, dict(zip(inputs, part, strict=True))) if session else []
         found = {name: given[name] for name in names if name in given}
         for name, array in zip(behind, results, strict=True):
-            found[name] = _finite(name, array)
+            found[name] = finite(name, array)
         yield found
 
 
@@ -80,11 +80,12 @@ def run_precisely(graph: Graph, data: Images) -> Array:
     found: list[Array] = []
     for part in _batches(graph, data, None):
         (array,) = evaluate(graph, *(one.astype(np.float64) for one in part))
-        found.append(_finite(graph.outputs[0].name, array.astype(np.float32)))
+        found.append(finite(graph.outputs[0].name, array.astype(np.float32)))
     return np.concatenate(found)
 
 
-def _finite(name: str, array: Array) -> Array:
+def finite(name: str, array: Array) -> Array:
+    """The array; DataError if it holds NaN or infinities."""
     if not np.isfinite(array).all():
         raise DataError(f"%{name} is NaN or infinite for some calibration samples")
     return array

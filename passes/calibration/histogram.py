@@ -7,7 +7,7 @@ import numpy as np
 from qcompiler.ir import DataError, Range
 from qcompiler.ir.kernels import Array
 
-from .snap import clearly_less
+from .snap import clearly_less, lies_far, snapped
 
 _BINS = 4096
 _STEPS = 80
@@ -15,10 +15,14 @@ _TINY = 1e-30  # smaller values count as 0
 
 
 class Histogram:
-    """Counts of values in ``-reach .. reach``; reach doubles when values exceed it."""
+    """Counts of values in ``origin - reach .. origin + reach``; reach doubles when one exceeds it.
+
+    The origin is 0, unless the first values lie farther from it than they spread.
+    """
 
     def __init__(self) -> None:
         self.counts = np.zeros(_BINS)
+        self.origin = 0.0
         self.reach = 0.0
         self.low = np.inf
         self.high = -np.inf
@@ -26,18 +30,26 @@ class Histogram:
     def add(self, values: Array) -> None:
         """Count a batch of finite values; DataError if one exceeds 1e30 in magnitude."""
         flat = values.reshape(-1)
+        first = not np.isfinite(self.low)
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
         largest = max(abs(self.low), abs(self.high))
         if largest > 1 / _TINY:
             raise DataError(
                 f"calibration values reach {largest:g}: the largest supported magnitude is 1e30"
             )
-        self._grow(largest if largest > _TINY else 0.0)
+        if first and lies_far(self.low, self.high):
+            self.origin = float(snapped(np.array((self.low + self.high) / 2)))
+        needed = max(abs(self.low - self.origin), abs(self.high - self.origin))
+        self._grow(needed if needed > _TINY else 0.0)
         if self.reach:
-            bins = ((flat + np.float32(self.reach)) * np.float32(_BINS / 2 / self.reach)).astype(
-                int
-            )
-            self.counts += np.bincount(np.minimum(bins, _BINS - 1), minlength=_BINS)
+            bins = (self._distances(flat) * np.float32(_BINS / 2 / self.reach)).astype(int)
+            self.counts += np.bincount(np.clip(bins, 0, _BINS - 1), minlength=_BINS)
+
+    def _distances(self, flat: Array) -> Array:
+        """How far values lie above the lowest bin."""
+        if not self.origin:
+            return flat + np.float32(self.reach)
+        return flat.astype(np.float64) - (self.origin - self.reach)
 
     def _grow(self, needed: float) -> None:
         if needed and not self.reach:
@@ -50,7 +62,7 @@ class Histogram:
 
     @property
     def _centres(self) -> Array:
-        return (np.arange(_BINS) + 0.5) * (2 * self.reach / _BINS) - self.reach
+        return (np.arange(_BINS) + 0.5) * (2 * self.reach / _BINS) - self.reach + self.origin
 
     def percentile(self, percent: float) -> Range:
         """Range that cuts the same share of values at each end."""
@@ -60,19 +72,27 @@ class Histogram:
         high = self._centres[np.searchsorted(total, total[-1] - tail).clip(0, _BINS - 1)]
         return (max(float(low), self.low), min(float(high), self.high))
 
-    def least_squares(self, levels: int, low: float | None = None) -> Range:
+    def least_squares(
+        self, levels: int, low: float | None = None, high: float | None = None
+    ) -> Range:
         """Range whose rounding to this many levels has the least squared error.
 
-        ``low`` fixes the lower end. Both ends shrink towards zero from the observed range, never
-        past it.
+        ``low`` and ``high`` are the bounds of the clip in front, if any: a lower bound that values
+        reach is the lower end. Other ends shrink from the observed range, never past it: towards
+        zero if it lies inside or near, else towards the middle. A range contains zero if that does
+        not more than double it.
         """
         kept = self.counts > 0
         x, n = self._centres[kept].clip(self.low, self.high), self.counts[kept]
+        bottom_end, top_end = around_zero(self.low, self.high, low, high)
+        pivot = 0.0 if bottom_end <= 0 <= top_end else (bottom_end + top_end) / 2
         shares = np.linspace(1, 1 / _STEPS, _STEPS)
-        lows = [low] if low is not None else list(min(self.low, 0) * shares[:: _STEPS // 16])
+        lows = (pivot + (bottom_end - pivot) * shares[:: _STEPS // 16]).tolist()
+        if low is not None and self.low <= low:
+            lows = [low]
         best, least = (self.low, self.high), np.inf
         for bottom in dict.fromkeys(lows):
-            for top in max(self.high, 0) * shares:
+            for top in pivot + (top_end - pivot) * shares:
                 if top <= bottom:
                     continue
                 step = (top - bottom) / (levels - 1)
@@ -80,6 +100,17 @@ class Histogram:
                 if clearly_less(error, least):
                     best, least = (float(bottom), float(top)), error
         return best
+
+
+def around_zero(
+    low: float, high: float, lowest: float | None = None, highest: float | None = None
+) -> Range:
+    """A range with zero in it, unless it lies far, or beyond the bounds of a clip."""
+    if lies_far(low, high):
+        return low, high
+    reaches_down = lowest is None or lowest <= 0
+    reaches_up = highest is None or highest >= 0
+    return (min(low, 0.0) if reaches_down else low, max(high, 0.0) if reaches_up else high)
 
 
 def _rounded(x: Array, bottom: float, top: float, step: float) -> Array:

@@ -21,6 +21,7 @@ from qcompiler.ir.ann import (
     MaxPool,
     Multiply,
     Pad,
+    Softmax,
     SumPool,
 )
 from qcompiler.ir.execution.evaluate import apply
@@ -94,6 +95,11 @@ def _bounds(node: Node, low: Array, high: Array) -> Bounds | None:
             size = float(np.prod(op.kernel))
             low, high = _per_channel(*_channels(low, high, shape), len(shape))
             return _padded(low * size, high * size, any(op.pads) or None)
+        case Softmax() as op:
+            widest = float(high.max() - low.min()) + np.log(shape[op.axis])
+            bottom, top = (-widest, 0.0) if op.log else (0.0, 1.0)
+            ones = np.ones((1,) * len(shape))
+            return bottom * ones, top * ones
         case Pad() as op:
             low, high = low.min(keepdims=True), high.max(keepdims=True)
             return np.minimum(low, op.value), np.maximum(high, op.value)

@@ -22,7 +22,7 @@ from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.execution.session import OnnxWriter, write_synapse
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import Encode, Relay, Synapse
-from qcompiler.ir.spiking.coding import clip_to_levels, digit_of, scale_to_levels
+from qcompiler.ir.spiking.coding import Rescaling, clip_to_levels, digit_of, scale_to_levels
 from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
 from qcompiler.ir.view import View, arrange
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
@@ -60,12 +60,14 @@ class CalibrationLevels:
     def _read_by(self, group: FusionGroup) -> list[Array]:
         return [q for branch in group.branches for q in self._known[branch.source.name]]
 
-    def encode(self, name: str, ops: Sequence[Encode]) -> None:
-        """Add an input, given the encoders of all its digits."""
+    def encode(
+        self, raw: str, name: str, ops: Sequence[Encode], rescaling: Rescaling | None
+    ) -> None:
+        """Add what becomes spikes of an input, given the encoders of all its digits."""
 
         def compute() -> None:
             code = ops[0].code
-            levels = clip_to_levels(code, scale_to_levels(code, self._inputs.pop(name)))
+            levels = clip_to_levels(code, scale_to_levels(code, self._inputs.pop(raw), rescaling))
             self._known[name] = tuple(digit_of(op, levels) for op in ops)
 
         self._waiting.append(compute)

@@ -24,9 +24,20 @@ def snapped(numbers: Array) -> Array:
 
 
 def snapped_range(bounds: Range) -> Range:
-    """A range with both ends rounded to 10 significant bits."""
-    low, high = snapped(np.array(bounds)).tolist()
+    """A range with ends of 10 significant bits, or, if it lies far, of 10 bits of its width."""
+    low, high = bounds
+    if not lies_far(low, high):
+        low, high = snapped(np.array(bounds)).tolist()
+    elif high > low:
+        width = float(snapped(np.array(high - low)))
+        low = float(np.rint(np.ldexp(low / width, _BITS)) * np.ldexp(width, -_BITS))
+        high = low + width
     return low, high
+
+
+def lies_far(low: float, high: float) -> bool:
+    """Whether a range lies farther from zero than it is wide."""
+    return max(low, -high) > high - low
 
 
 def clearly_less(one: Array | float, other: Array | float) -> Array:

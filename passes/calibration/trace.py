@@ -13,7 +13,8 @@ from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
-from .data import Images, run, run_precisely
+from .data import Images, finite, run
+from .precise_sums import PreciseSums
 
 _BYTES = 24  # bytes per neuron and image, while its layer is processed
 _MEMORY = 3 << 30
@@ -23,11 +24,12 @@ _WORK = 1.2e11  # products that run all images through a network once
 class Trace:
     """Real values of every tensor that has readers left, ``images x shape``.
 
-    ``precise`` computes in double precision (see `run_precisely`), which takes longer.
+    ``precise`` computes sums of groups in double precision (see `PreciseSums`).
     """
 
     def __init__(self, graph: Graph, data: Images, precise: bool = False) -> None:
-        self._graph, self._precise = graph, precise
+        self._graph = graph
+        self._precise = PreciseSums(graph) if precise else None
         self._real = {
             value.name: array.astype(np.float32)
             for value, array in zip(graph.inputs, data, strict=True)
@@ -47,7 +49,12 @@ class Trace:
         """The sums of a group before its clip; ``given`` replaces the values of some sources."""
         known = {**self._real, **(given or {})}
         nodes = [node for node in group.nodes if node is not group.clip]
-        return self._run(nodes, known) if nodes else known[group.branches[0].source.name]
+        if not nodes:
+            return known[group.branches[0].source.name]
+        if self._precise is None:
+            return self._run(nodes, known)
+        sources = [known[branch.source.name] for branch in group.branches]
+        return finite(nodes[-1].result.name, self._precise.of(group, sources))
 
     def add(self, group: FusionGroup, before: Array) -> None:
         """Keep the result of a group, computed from its sums ``before`` the clip."""
@@ -62,8 +69,6 @@ class Trace:
         inputs = tuple({o.name: o for o in operands if o.name in known}.values())
         part = replace(self._graph, inputs=inputs, nodes=tuple(nodes), outputs=(last,))
         data = tuple(known[value.name] for value in inputs)
-        if self._precise:
-            return run_precisely(part, data)
         found = [values[last.name] for values in run(part, data, [last.name])]
         return np.concatenate(found)
 

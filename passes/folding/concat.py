@@ -129,7 +129,7 @@ def _parts(new: ConcatRewriter) -> tuple[Node, ...] | None:
     """The concatenation of what the node makes of each part, if it treats them alike."""
     node, axis = new.node, new.axis
     match node.op:
-        case Clip():
+        case Clip() | Function():
             return new.done(Concat(axis), *(new.add(node.op, part) for part in new.parts))
         case MaxPool() | SumPool() if axis == 0:
             return new.done(Concat(0), *(new.add(node.op, part) for part in new.parts))

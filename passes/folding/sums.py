@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, origins
-from qcompiler.ir.ann import Add, Affine, Pad
+from qcompiler.ir.ann import Add, Affine, Pad, SumPool
 
 from .linear import per_channel
 
@@ -76,12 +76,9 @@ def _affine_into_branches(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     if len(set(inner.operands)) < len(inner.operands):
         return None  # is made one scaled branch first
+    if _needs_range(inner, graph):
+        return None
     none = Constant(f"{shift.name}:none", np.zeros_like(shift.data))
-    pads, sources = [], []
-    for operand in inner.operands:
-        pad = _ranged_pad(operand, graph)
-        pads += [pad] if pad else []
-        sources.append(pad.result if pad else operand)
     branches = [
         Node(
             Affine(),
@@ -89,30 +86,27 @@ def _affine_into_branches(node: Node, graph: Graph) -> tuple[Node, ...] | None:
             Value(graph.fresh(f"{node.result.name}:branch{index}"), inner.result.type),
             node.origin,
         )
-        for index, operand in enumerate(sources)
+        for index, operand in enumerate(inner.operands)
     ]
     operands = tuple(branch.result for branch in branches)
     return (
-        *pads,
         *branches,
         replace(inner, operands=operands, result=node.result, origin=origins(inner, node)),
     )
 
 
-def _ranged_pad(operand: Operand, graph: Graph) -> Node | None:
-    """A padded branch that a scale follows is a population, so it needs a range if others have one.
+def _needs_range(node: Node, graph: Graph) -> bool:
+    """Whether a branch of a ranged sum would become a population, which has no range so far.
 
-    In the sum itself it is none, and has no range: it has that of its source, and the padding's.
+    A branch that pads, or sums up windows, does so if a scale follows it.
     """
-    pad = graph.producer(operand)
-    if pad is None or not isinstance(pad.op, Pad):
-        return None
-    source, whole = pad.operands[0].type, pad.result.type
-    if not isinstance(source, Tensor) or not isinstance(whole, Tensor):
-        return None
-    if source.range is None or whole.range is not None:
-        return None
-    low, high = source.range
-    bounds = min(low, pad.op.value), max(high, pad.op.value)
-    name = graph.fresh(f"{pad.result.name}:ranged")
-    return replace(pad, result=Value(name, replace(whole, range=bounds)))
+    type_ = node.result.type
+    if not isinstance(type_, Tensor) or type_.range is None:
+        return False
+    made = (graph.producer(operand) for operand in node.operands)
+    return any(
+        branch is not None
+        and isinstance(branch.op, Pad | SumPool)
+        and graph.only_user(branch.result) is node
+        for branch in made
+    )

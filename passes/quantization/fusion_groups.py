@@ -11,7 +11,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Value, origins
-from qcompiler.ir.ann import Add, Affine, ArgMax, Clip, Concat, Conv, Dense, Pad, Softmax, SumPool
+from qcompiler.ir.ann import (
+    Add,
+    Affine,
+    ArgMax,
+    Clip,
+    Concat,
+    Conv,
+    Dense,
+    Pad,
+    Rescale,
+    Softmax,
+    SumPool,
+)
 from qcompiler.ir.view import View
 
 _LINEAR = Conv | Dense | SumPool | Pad | Affine
@@ -115,10 +127,10 @@ def _positive(gain: Node) -> bool:
 
 
 def is_network_output(graph: Graph, value: Value) -> bool:
-    """Whether a value is an output, possibly behind views, softmax, argmax or concatenation."""
+    """Whether a value is an output, possibly behind what the host computes."""
     if graph.is_output(value):
         return True
-    host = Softmax | ArgMax | Concat | View
+    host = Rescale | Softmax | ArgMax | Concat | View
     users = graph.users(value)
     return bool(users) and all(
         isinstance(user.op, host) and is_network_output(graph, user.result) for user in users

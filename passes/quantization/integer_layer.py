@@ -7,7 +7,7 @@ limit of the target, `integer_layer_of` lowers the slopes and tries again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import floor
 from typing import NamedTuple, Protocol, TypeAlias
@@ -41,6 +41,10 @@ _ALIKE = 0.9  # share of the steepest slope that others have at least, where one
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
 
 
+class ExceededLimits(UnsupportedModel):
+    """Membrane potentials or inputs beyond the limits of a target: with a coarser code they fit."""
+
+
 class BranchSynapses(NamedTuple):
     """Synapses with integer weights W from the source of the branch with this index."""
 
@@ -72,16 +76,20 @@ def code_of(
     """
     low, high = bounds
     if not high - low > _NARROW:
-        # one value; the end of it that is a clip's bound stays
-        low, high = (
-            (low - 1.0, high) if highest is not None and high >= highest else (low, low + 1.0)
-        )
+        low, high = _around(low, t_max - 1, highest is not None and high >= highest)
     scale = (high - low) / (t_max - 1)
     if not (scale < 1 / _NARROW and abs(low) < scale * _FAR_OFF):
         raise UnsupportedModel(
             f"the range {low:g} to {high:g} is too wide, or too far from zero, for levels"
         )
     return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
+
+
+def _around(value: float, top: int, is_bound: bool) -> Range:
+    """A range about 1 wide in which a single value is a level: the lowest, or a clip's bound."""
+    size = abs(value)
+    width = top * size / max(1, round(top * size)) if size > _NARROW else 1.0
+    return (value - width, value) if is_bound else (value, value + width)
 
 
 def check_levels(t_max: int, **ends: int) -> None:
@@ -91,6 +99,12 @@ def check_levels(t_max: int, **ends: int) -> None:
     for name, levels in ends.items():
         if levels and not 2 <= levels <= _MOST_AT_ENDS:
             raise ValueError(f"{name} must be 0 or between 2 and {_MOST_AT_ENDS}, not {levels}")
+
+
+def check_weight_bits(bits: int) -> None:
+    """Raise ValueError unless integer weights of this many bits are supported."""
+    if not 2 <= bits <= 16:
+        raise ValueError(f"weight_bits must be between 2 and 16, not {bits}")
 
 
 def output_levels(t_max: int, chosen: int, shape: tuple[int, ...]) -> int:
@@ -108,14 +122,19 @@ class Rounding(Protocol):
 
     def __call__(
         self, ratios: list[ScaledWeights], slope: Array, limit: int
-    ) -> tuple[Weights, Array]:
-        """Integer weights of every branch, and a correction of the real bias."""
+    ) -> tuple[Weights, Array, Collection[int]]:
+        """Integer weights of every branch, and a correction of the real bias.
+
+        Also the indices of the branches whose rounding errors the correction makes up for.
+        """
         ...
 
 
-def nearest(ratios: list[ScaledWeights], slope: Array, limit: int) -> tuple[Weights, Array]:
+def nearest(
+    ratios: list[ScaledWeights], slope: Array, limit: int
+) -> tuple[Weights, Array, Collection[int]]:
     """Round every weight to the nearest integer."""
-    return tuple(ratio.rounded(slope) for ratio in ratios), np.zeros(())
+    return tuple(ratio.rounded(slope) for ratio in ratios), np.zeros(()), ()
 
 
 def integer_layer_of(
@@ -132,7 +151,8 @@ def integer_layer_of(
     ``real`` holds its weights, bias and gain in real numbers, ``sources`` the codes of the
     branches' sources in order, ``code`` that of the result. If a proof of the limits for all inputs
     would cost weight bits, ``observe`` measures the bounds on calibration data. Raises
-    UnsupportedModel, with the ONNX nodes, if weights or membrane potentials do not fit the limits.
+    UnsupportedModel, with the ONNX nodes, if weights do not fit the limits, ExceededLimits if
+    membrane potentials or inputs do not.
     """
     ratios = ratios_of(real, sources, code, limits.weight)
     slope = _slope(ratios, real, limits, group, code.t_max)
@@ -167,7 +187,7 @@ def integer_layer_of(
         best = best_slopes(ratios, lower, _ALIKE) if common else best_slopes(ratios, lower)
         slope = np.where(lower < slope, best, slope)
         steepest = lower if common else slope
-    raise UnsupportedModel(
+    raise ExceededLimits(
         Diagnostic(
             "the membrane potentials, or the inputs of one step, exceed the limits of the target",
             group.origin,
@@ -189,15 +209,23 @@ def _rounded(
 
     ``B = round(N (b / s_y + z_y)) + N // 2 - sum of z_x W``, where b is the corrected real bias and
     N the slope of the neuron, ``round(D / gain)``. With half a slope added, the floor of
-    ``(W q + B) / N`` is the nearest level.
+    ``(W q + B) / N`` is the nearest level. If no level of a source
+    stands for zero, rounding the weights would shift all sums. B then makes up for that at the
+    middle level, unless the correction already does.
     """
-    weights, bias_correction = rounding(ratios, slope, limits.weight)
+    weights, bias_correction, corrected = rounding(ratios, slope, limits.weight)
     offset = ((real.bias + bias_correction) / code.scale).astype(np.float64)
     neuron_slope = np.maximum(np.rint(slope / real.gain), 1)
     bias = np.rint(neuron_slope * (offset + code.zero)) + neuron_slope // 2
-    for branch, weight, source in zip(real.branches, weights, sources, strict=True):
+    for index, (branch, weight, source) in enumerate(
+        zip(real.branches, weights, sources, strict=True)
+    ):
         if source.zero:
             bias = bias - source.zero * weight_sums(branch.synapse, weight, source.shape)
+        if index not in corrected and not 0 <= source.zero <= source.top:
+            lost = ratios[index].lost(slope, weight)
+            missing = weight_sums(branch.synapse, lost, source.shape)
+            bias = bias + np.rint(missing * (source.top / 2 - source.zero))
     return weights, bias, neuron_slope
 
 

@@ -12,7 +12,7 @@ Differences that clipping to the levels of the result removes anyway are not cou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -23,10 +23,11 @@ from qcompiler.ir.spiking.coding import decode
 
 from .fusion_groups import FusionGroup
 from .integer_layer import Weights
+from .layer_inputs import LayerInputs, SharedInputs
 from .least_squares import coordinate_descent
 from .real_layer import LinearSynapse, RealLayer
 from .regression import LayerRegression
-from .samples import SamplePositions, apply_weights, input_rows, sample_positions
+from .samples import apply_weights, sample_positions
 from .slopes import ScaledWeights
 
 _ENTRIES = 1 << 26  # most entries of the rows, and of the Gram matrices, of one layer
@@ -38,32 +39,29 @@ class LayerFit:
     """One layer with its calibration data and the fit of its weights and bias.
 
     Only the weights of the branches ``fitted`` change; arrays are ``groups x outputs x inputs``.
+    ``values`` holds the inputs of the other branches.
     """
 
     def __init__(
         self,
         real: RealLayer,
-        values: Sequence[Array],
+        values: Mapping[int, Array],
         before: Array,
-        places: SamplePositions,
+        inputs: LayerInputs,
         code: Spikes,
     ) -> None:
-        self.real, self.fitted = real, _fitted(real)
-        first = places.of(real.bias.astype(np.float32)[None]) + sum(
-            apply_weights(branch, branch.weight, x, places)
-            for branch, x in zip(real.branches, values, strict=True)
-        )
-        seen = [input_rows(real.branches[index], values[index], places) for index in self.fitted]
-        joined = np.concatenate(seen, axis=2)
-        self.blocks = len(joined)
-        self.middle = joined.mean(axis=1, keepdims=True, dtype=np.float64)
-        centred = joined - self.middle
+        self.real, self.fitted, places = real, _fitted(real), inputs.places
+        self.blocks, self.middle = len(inputs.seen), inputs.middle
+        self.start = self._joined([branch.weight for branch in real.branches])
+        first = inputs.sums(self.start) + places.of(real.bias.astype(np.float32)[None])
+        for index, x in values.items():
+            branch = real.branches[index]
+            first += apply_weights(branch, branch.weight, x, places)
         low, high = map(float, decode(code, np.array((0, code.top))))
         target = places.of(before).astype(np.float64)
-        self.rows = LayerRegression(centred, first.astype(np.float64), target, low, high)
-        self.start = self._joined([branch.weight for branch in real.branches])
+        self.rows = LayerRegression(inputs.seen, first, target, low, high)
         self.free = self.start != 0
-        self.gram, found = self.rows.solved(self.free)
+        self.gram, found = self.rows.solved(self.free, inputs.grams)
         self.moved, self.sums, self.bias = found
 
     def refitted(self) -> RealLayer:
@@ -78,15 +76,16 @@ class LayerFit:
 
     def rounded(
         self, ratios: list[ScaledWeights], slope: Array, limit: int
-    ) -> tuple[Weights, Array]:
+    ) -> tuple[Weights, Array, Collection[int]]:
         """Integer weights and a correction of the refitted bias; implements `Rounding`."""
         nearest = [ratio.rounded(slope) for ratio in ratios]
         units = {i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i in self.fitted}
         most = self._joined([np.full(r.weight.shape, limit * r.parts) for r in ratios])
         unit, start = self._joined(units), self._joined(nearest)
         product = self.rows.product(self.rows.missing(self.sums, self.bias) + self.sums)
-        gradient: Array = (start * unit - self.start) @ self.gram - product
-        found = coordinate_descent(self.gram, gradient, start, unit, most * self.free, _SWEEPS)
+        found = coordinate_descent(
+            self.gram, product, self.start, start, unit, most * self.free, _SWEEPS
+        )
         moved: Array = found * unit - self.start
         bias = self.rows.level(self.rows.sums(moved), self.bias) - self._at_middle(
             moved - self.moved
@@ -96,7 +95,7 @@ class LayerFit:
             weights[index].astype(np.int32) if index in weights else weight
             for index, weight in enumerate(nearest)
         )
-        return tuple(integers), self._spread(bias - self.bias)
+        return tuple(integers), self._spread(bias - self.bias), self.fitted
 
     def _joined(self, weights: Sequence[Array] | Mapping[int, Array]) -> Array:
         """The weights of the fitted branches, concatenated along the inputs."""
@@ -127,21 +126,27 @@ def fit_layer(
     code: Spikes,
     levels: Sequence[Array],
     before: Array,
+    shared: SharedInputs,
 ) -> LayerFit | None:
     """Fit a fusion group to the ``levels`` of its sources; None if it has no weights to fit.
 
     ``levels`` holds ``images x shape`` per source; ``before`` holds the sums of the real network,
     ``images x outputs x space``. None also if the layer is too large or has too little data.
     """
-    fitted = [real.branches[index] for index in _fitted(real)]
+    indices = _fitted(real)
+    fitted = [real.branches[index] for index in indices]
     if not fitted or group.gain is not None:
         return None
-    inputs, blocks = sum(branch.weight[0].size for branch in fitted), _blocks(fitted[0])
-    if blocks * inputs**2 > _ENTRIES:
+    size, blocks = sum(branch.weight[0].size for branch in fitted), _blocks(fitted[0])
+    if blocks * size**2 > _ENTRIES:
         return None
-    values = [decode(code, q, np.float32) for q, code in zip(levels, codes, strict=True)]
-    places = sample_positions(before.shape[1:], len(before), inputs, _ENTRIES // (inputs * blocks))
-    return LayerFit(real, values, before, places, code) if len(places.image) >= _FEWEST else None
+    places = sample_positions(before.shape[1:], len(before), size, _ENTRIES // (size * blocks))
+    if len(places.image) < _FEWEST:
+        return None
+    inputs = shared.of(fitted, [(levels[i], codes[i]) for i in indices], places)
+    others = set(range(len(levels))).difference(indices)
+    values = {i: decode(codes[i], levels[i], np.float32) for i in sorted(others)}
+    return LayerFit(real, values, before, inputs, code)
 
 
 def _fitted(real: RealLayer) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ For each group of outputs, of which all have the same inputs, the unknown weight
 
 with the Gram matrix H of the inputs and c their products with what is missing at w0. Weights that
 are zero stay zero (``free`` is 0 there, or their ``limit``), so that no synapse is added. Arrays
-are ``groups x outputs x inputs``, and ``groups x inputs x inputs`` for H.
+are ``groups x outputs x inputs``.
 """
 
 from __future__ import annotations
@@ -15,22 +15,26 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
+from .gram import Gradient, Gram
+
 _BLOCK = 64
 
 
-def conjugate_gradients(
-    gram: Array, product: Array, start: Array, free: Array, steps: int
-) -> Array:
-    """Minimise over real ``w - w0``, from a start, by preconditioned conjugate gradients."""
-    over = 1 / np.maximum(np.diagonal(gram, axis1=1, axis2=2), 1e-20)[:, None]
-    found, residual = start, (product - start @ gram) * free
+def conjugate_gradients(gram: Gram, product: Array, free: Array, steps: int) -> Array:
+    """Minimise over real ``w - w0``, from zero, by preconditioned conjugate gradients."""
+    over = 1 / np.maximum(gram.diagonal, 1e-20)[:, None]
+    found: Array = np.zeros_like(product)
+    residual: Array = product * free
     direction = scaled = residual * over
     size = (residual * scaled).sum(axis=2, keepdims=True)
     for _ in range(steps):
-        image = (direction @ gram) * free
+        image = gram.times(direction)
+        image *= free
         bend = (direction * image).sum(axis=2, keepdims=True)
         pace = size / np.maximum(bend, 1e-30)
-        found, residual = found + pace * direction, residual - pace * image
+        found += pace * direction
+        image *= pace
+        residual -= image
         scaled, last = residual * over, size
         size = (residual * scaled).sum(axis=2, keepdims=True)
         direction = scaled + size / np.maximum(last, 1e-30) * direction
@@ -38,29 +42,49 @@ def conjugate_gradients(
 
 
 def coordinate_descent(
-    gram: Array, gradient: Array, weights: Array, unit: Array, limit: Array, sweeps: int
+    gram: Gram,
+    product: Array,
+    origin: Array,
+    weights: Array,
+    unit: Array,
+    limit: Array,
+    sweeps: int,
 ) -> Array:
     """Minimise over integers times ``unit``, one input after the other, from integer weights.
 
-    ``gradient`` is that of the objective at these weights. Each step takes the best integer in
-    ``+-limit`` for one weight while the others stay, so the objective never grows.
+    ``origin`` is w0. Each step takes the best integer in ``+-limit`` for one weight while the
+    others stay, so the objective never grows.
     """
-    weights, gradient = weights.copy(), gradient.copy()
-    curve = np.maximum(np.diagonal(gram, axis1=1, axis2=2), 1e-20)[:, None]
+    weights = weights.copy()
+    gradient = Gradient(gram, weights * unit - origin, product)
     for _ in range(sweeps):
-        moved = np.zeros_like(gradient)
+        moved = False
         for begin in range(0, weights.shape[2], _BLOCK):
-            block = slice(begin, begin + _BLOCK)
-            slope = gradient[:, :, block].copy()
-            for at in range(slope.shape[2]):
-                column = begin + at
-                steps = slope[..., at] / (curve[..., column] * unit[..., column])
-                best = np.rint(weights[..., column] - steps)
-                best = best.clip(-limit[..., column], limit[..., column])
-                moved[..., column] = (best - weights[..., column]) * unit[..., column]
-                weights[..., column] = best
-                slope += moved[..., column, None] * gram[:, None, column, block]
-            gradient += moved[:, :, block] @ gram[:, block]
-        if not moved.any():
+            some = slice(begin, begin + _BLOCK)
+            old, units = weights[:, :, some], unit[:, :, some]
+            new = _best(gram.block(some), gradient.at(some), old, units, limit[:, :, some])
+            if np.any(change := (new - old) * units):
+                gradient.move(some, change)
+                weights[:, :, some] = new
+                moved = True
+        if not moved:
             break
     return weights
+
+
+def _best(gram: Array, gradient: Array, weights: Array, unit: Array, limit: Array) -> Array:
+    """The weights after one step for each input of a block.
+
+    Inside, arrays are ``inputs x groups x outputs``, so that a step reads and writes rows.
+    """
+    slope, found, unit, limit = (
+        np.array(array.transpose(2, 0, 1), order="C") for array in (gradient, weights, unit, limit)
+    )
+    gram = np.ascontiguousarray(gram.transpose(1, 2, 0)[..., None])
+    curve = np.maximum(gram[range(len(gram)), range(len(gram))], 1e-20) * unit
+    for at in range(len(found)):
+        best = np.rint(found[at] - slope[at] / curve[at])
+        best = np.minimum(np.maximum(best, -limit[at]), limit[at])
+        slope[at + 1 :] += gram[at, at + 1 :] * ((best - found[at]) * unit[at])
+        found[at] = best
+    return found.transpose(1, 2, 0)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from qcompiler.ir import Graph, Tensor, Value
-from qcompiler.ir.ann import Function, Multiply
+from qcompiler.ir.ann import Function, Multiply, Rescale
 from qcompiler.ir.kernels import Array
 
 from .fusion_groups import fusion_groups, is_network_output
@@ -25,7 +25,7 @@ def times_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> i
     """Number of spike times of a value, or of each of its digits."""
     if isinstance(value.type, Tensor) and value.type.t_max:
         return value.type.t_max
-    if value in graph.inputs or not is_network_output(graph, value):
+    if value in coded_inputs(graph) or not is_network_output(graph, value):
         return t_max
     return output_levels(t_max, output_t_max, value.type.shape)
 
@@ -40,7 +40,17 @@ def spiking_values(graph: Graph) -> tuple[Value, ...]:
     """The values that become spikes, in order: inputs, fusion groups, functions, products."""
     known = {group.result.name for group in fusion_groups(graph)}
     known |= {n.result.name for n in graph.nodes if isinstance(n.op, Function | Multiply)}
-    return (*graph.inputs, *(n.result for n in graph.nodes if n.result.name in known))
+    return (*coded_inputs(graph), *(n.result for n in graph.nodes if n.result.name in known))
+
+
+def coded_inputs(graph: Graph) -> tuple[Value, ...]:
+    """What becomes spikes of each input: the input, or, if it is rescaled, the result of that."""
+    return tuple(
+        user.result
+        if (user := graph.only_user(value)) is not None and isinstance(user.op, Rescale)
+        else value
+        for value in graph.inputs
+    )
 
 
 def map_values(graph: Graph, change: Callable[[Value], Value]) -> Graph:

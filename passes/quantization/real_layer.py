@@ -50,7 +50,7 @@ def real_layer_of(group: FusionGroup, sources: Sequence[Sequence[Spikes]]) -> Re
         expand_to_rank(c.data.astype(np.float64), rank) for c in constants_of(group.gain)
     )
     bias = bias * scale + shift
-    if scale.size > len(scale):
+    if any(length > 1 for length in scale.shape[1:]):
         return RealLayer(branches, bias, scale)
     return RealLayer(
         tuple(_times(branch, scale) for branch in branches), bias, np.ones((1,) * rank)

@@ -9,6 +9,7 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
+from .gram import Gram
 from .least_squares import conjugate_gradients
 
 _RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input
@@ -67,41 +68,36 @@ class LayerRegression:
         result: Array = bias + self.missing(sums, bias).mean(axis=0)
         return result
 
-    def gram(self) -> Array:
-        """The Gram matrix of the inputs, ``groups x inputs x inputs``."""
-        result: Array = self.seen.transpose(0, 2, 1) @ self.seen / self.seen.shape[1]
-        return result
-
     def begin(self, free: Array) -> WeightUpdate:
         """The initial weights, with the bias that makes the mean residual zero."""
         sums = np.zeros_like(self.first)
         return WeightUpdate(np.zeros(free.shape), sums, self.level(sums, np.zeros(sums.shape[1])))
 
-    def better(self, found: WeightUpdate, gram: Array, free: Array) -> WeightUpdate:
+    def better(self, found: WeightUpdate, gram: Gram, free: Array) -> WeightUpdate:
         """One step: least squares, with the clipped residuals of the last solution ignored."""
-        product = self.product(self.missing(found.sums, found.bias) + found.sums)
-        moved = conjugate_gradients(gram, product, found.moved, free, _STEPS)
+        product = self.product(self.missing(found.sums, found.bias))
+        product -= gram.ridge[:, None, None] * found.moved
+        moved = found.moved + conjugate_gradients(gram, product, free, _STEPS)
         sums = self.sums(moved)
         return WeightUpdate(moved, sums, self.level(sums, found.bias))
 
-    def solved(self, free: Array) -> tuple[Array, WeightUpdate]:
+    def solved(self, free: Array, grams: SplitGram) -> tuple[Gram, WeightUpdate]:
         """The Gram matrix with its ridge, and the least-squares change of weights and bias."""
-        gram = with_ridge(self.gram(), self._ridge(free))
+        gram = grams.all.with_ridge(self._ridge(free, grams))
         found = self.begin(free)
         for _ in range(_ROUNDS):
             found = self.better(found, gram, free)
         return gram, found
 
-    def _ridge(self, free: Array) -> float:
+    def _ridge(self, free: Array, grams: SplitGram) -> float:
         """The ridge whose solution on three quarters of the rows fits the others best.
 
         Among ridges that are equal up to rounding errors, the largest.
         """
-        cut = self.seen.shape[1] // _HELD_OUT
-        others, some = self._part(slice(cut)), self._part(slice(cut, None))
-        gram, found, errors = some.gram(), some.begin(free), []
+        others, some = self._part(slice(grams.cut)), self._part(slice(grams.cut, None))
+        found, errors = some.begin(free), []
         for ridge in _RIDGES:
-            found = some.better(found, with_ridge(gram, ridge), free)
+            found = some.better(found, grams.some.with_ridge(ridge), free)
             missing = others.missing(others.sums(found.moved), found.bias)
             errors.append(float((missing**2).sum()))
         rounding = _ROUNDING * float(np.square(others.target).sum())
@@ -114,8 +110,10 @@ class LayerRegression:
         )
 
 
-def with_ridge(gram: Array, ridge: float) -> Array:
-    """The Gram matrix plus a ridge that penalises changes of the weights."""
-    power = np.trace(gram, axis1=1, axis2=2) / gram.shape[1]
-    result: Array = gram + (ridge * power + 1e-20)[:, None, None] * np.eye(gram.shape[1])
-    return result
+class SplitGram:
+    """The Gram matrices of all rows, and of those that are not held out."""
+
+    def __init__(self, seen: Array) -> None:
+        self.cut = seen.shape[1] // _HELD_OUT
+        self.some = Gram.of(seen[:, self.cut :])
+        self.all = Gram.of(seen, self.some)

@@ -16,7 +16,8 @@ from .real_layer import LinearSynapse, RealLayer
 _SHARES = np.linspace(0.99, 0.6, 40)
 _SAMPLE = 512
 _BLOCK = 1 << 15
-_MOST_PARTS, _FEW_SYNAPSES = 8, 4
+MOST_PARTS = 8  # parallel synapses per weight
+_FEW_SYNAPSES = 4
 
 
 class ScaledWeights:
@@ -43,7 +44,7 @@ class ScaledWeights:
     def split(self, limit: float) -> None:
         """Raise ``parts`` until no weight exceeds the limit at slope 1, if possible."""
         needed = int(np.ceil(self.largest.max() / (limit + 0.5)))
-        if needed <= _MOST_PARTS:
+        if needed <= MOST_PARTS:
             self.parts = max(self.parts, needed)
 
     def sample(self, outputs: int) -> Array:
@@ -66,6 +67,13 @@ class ScaledWeights:
             found[at] = np.rint(self.weight[at].astype(np.float64) * self.factor * steep[at])
         return found
 
+    def lost(self, slope: Array, weight: Array) -> Array:
+        """The real weights times the slope, less these integer weights."""
+        steep = slope if self.relay else slope.reshape(-1, *(1,) * (self.weight.ndim - 1))
+        exact = self.weight.astype(np.float64) * self.factor * steep
+        found: Array = exact - weight
+        return found
+
 
 def ratios_of(
     real: RealLayer, sources: tuple[Spikes, ...], code: Spikes, limit: int
@@ -85,9 +93,8 @@ def ratios_of(
         ScaledWeights(branch, source.scale / code.scale, shape, _most_parts(fan, room))
         for branch, source, fan in zip(real.branches, sources, fans, strict=True)
     ]
-    if len(found) > 1:
-        for ratio in found:
-            ratio.split(limit / real.gain.max())
+    for ratio in found:
+        ratio.split(limit / real.gain.max())
     return found
 
 
@@ -104,7 +111,7 @@ def _most_parts(fan: float, room: float) -> int:
     A branch of small fan-in may use several, so that the others keep their weight bits. Its fan-in
     then stays below that of the branch with the largest.
     """
-    return int(np.clip(room // max(fan, 1), 1, _MOST_PARTS))
+    return int(np.clip(room // max(fan, 1), 1, MOST_PARTS))
 
 
 def _blocks(array: Array) -> Iterator[Any]:

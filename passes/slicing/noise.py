@@ -71,7 +71,8 @@ def noise_of(
     if len(found) > _MOST_VALUES:
         return found
     few = sample(data, int(max(_FEWEST, _WORK / size_of(graph)[0] / max(1, len(found)))))
-    for output in dict.fromkeys(logits(graph, value, Reshape) for value in graph.outputs):
+    ends = (end for value in graph.outputs for end in logits(graph, value, Reshape))
+    for output in dict.fromkeys(ends):
         cut = drop_dead(replace(graph, outputs=(output,), output_names=()))
         values = (*cut.inputs, *(node.result for node in cut.nodes))
         read = [value for value in values if value.name in found and value != output]
@@ -186,10 +187,11 @@ class _Walk:
     def _noise(self, root: Value, name: str) -> Noise:
         if root.name not in self.found:
             producer = self.graph.producer(root)
-            low = producer.op.low if producer and isinstance(producer.op, Clip) else None
+            clip = producer.op if producer and isinstance(producer.op, Clip) else Clip()
             histogram, levels = Histogram(), self.levels(root)
             histogram.add(self.trace.of(name))
-            code = code_of(root.type.shape, levels, histogram.least_squares(levels, low))
+            bounds = histogram.least_squares(levels, clip.low, clip.high)
+            code = code_of(root.type.shape, levels, bounds)
             self.found[root.name] = Noise(histogram, code, np.zeros(root.type.shape[:1]))
         return self.found[root.name]
 

@@ -81,6 +81,7 @@ def _fits(graph: Graph, given: argparse.Namespace) -> list[ActivationFit]:
     """The line segments of every function and product, as compiling makes them."""
     options = {
         **{"t_max": given.t_max or api.DEFAULT_T_MAX, "activation_error": given.activation_error},
+        "weight_bits": given.weight_bits,
         **{"low": 0.0, "high": api.assumed_high(given.mean_values, given.scale_values)},
         "calibration": data.read(given.calibration, api.inputs_of(graph), given.layout).arrays,
     }

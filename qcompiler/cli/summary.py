@@ -104,9 +104,8 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
         )
         if found.misses:
             warn(
-                f"{text}; the bound is {found.bound:.2%}, but this is the largest number of "
-                "segments: accept the error with a larger --activation-error, or narrow the "
-                "function's input range"
+                f"{text}; the bound is {found.bound:.2%}, but {found.obstacle}: accept the error "
+                "with a larger --activation-error, or narrow the function's input range"
             )
         elif verbose:
             print(text, file=sys.stderr)

@@ -25,7 +25,7 @@ from qcompiler.explain.measure.onnx_reference import run_onnx
 from qcompiler.explain.measure.pairing import MatchedLayer, match_layers, real_network
 from qcompiler.explain.measure.scores import RealScores, relative
 from qcompiler.explain.measure.side_by_side import SideBySide, frames_for
-from qcompiler.passes.folding.coded_inputs import most_levels
+from qcompiler.passes.folding.codes import most_levels
 
 from .causes import wrong_input
 
@@ -105,7 +105,7 @@ def explain(
     ``data`` are as `data.read` arranges them. Raises ProgramError for a model that does not match
     the program, other CompileErrors for one that cannot be read or run.
     """
-    real = real_network(model, program.manifest)
+    real = real_network(model, program)
     found = match_layers(program, real, model)
     chosen = data.spread(frames_for(program, real, len(data)))
     networks = SideBySide(program, real, found, tuple(x.astype(np.float32) for x in chosen.arrays))

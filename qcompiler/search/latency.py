@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from qcompiler.ir import Graph
 from qcompiler.ir.ann import Function, MaxPool, Multiply
-from qcompiler.passes.quantization.levels import spiking_values
+from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
 
 
 class LatencyModel:
@@ -24,7 +24,7 @@ class LatencyModel:
             2 if node and isinstance(node.op, Function | Multiply) else 1 for node in producers
         )
         self._before: list[list[tuple[int, int]]] = [[] for _ in self.values]
-        reached = {value.name: {index[value.name]: 0} for value in graph.inputs}
+        reached = {value.name: {index[value.name]: 0} for value in coded_inputs(graph)}
         for node in graph.nodes:
             hops = int(isinstance(node.op, MaxPool))
             found: dict[int, int] = {}

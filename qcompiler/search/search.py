@@ -12,7 +12,7 @@ from qcompiler.ir import CompileError
 from qcompiler.passes.equalize import Equalize
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.levels import spiking_values
-from qcompiler.passes.quantization.logits import logits
+from qcompiler.passes.quantization.logits import until_logits
 from qcompiler.passes.split_inputs import SplitInputs
 
 from .pareto import SearchResult
@@ -58,8 +58,8 @@ def _family(trials: Trials) -> list[Schedule]:
         if isinstance(step, SplitInputs | Equalize):
             graph = step(graph)
     fewest = [_OUTPUT if is_network_output(graph, value) else 2 for value in spiking_values(graph)]
-    output = logits(graph, graph.outputs[0])
-    return family(trials.latency_model, errors(graph, trials.data, output), fewest)
+    cut = until_logits(graph)
+    return family(trials.latency_model, errors(cut, trials.data, cut.outputs[0]), fewest)
 
 
 def _bracket(trials: Trials, schedules: list[Schedule]) -> list[int]:

@@ -24,7 +24,6 @@ from qcompiler.ir import (
     InvalidGraph,
     PipelineError,
     UnsupportedModel,
-    drop_dead,
     verify,
 )
 from qcompiler.ir.kernels import Array
@@ -36,7 +35,7 @@ from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.clip_outputs import ClipOutputs
 from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.quantization.levels import spiking_values, times_of
-from qcompiler.passes.quantization.logits import logits
+from qcompiler.passes.quantization.logits import until_logits
 from qcompiler.passes.split_inputs import SplitInputs
 
 from .accuracy_cost import AccuracyCost
@@ -143,7 +142,7 @@ class Trials:
             passes = tuple(_with_option(step, "calibration", given) for step in steps.passes)
             graph = Pipeline(passes).run(self.before)
             verify(graph, *self.backend.requires)
-            program = Program(_until_logits(graph), self.backend, {})
+            program = Program(until_logits(graph), self.backend, {})
             outputs = program.run(*(array[half::2] for array in self.data))
             assert isinstance(outputs, np.ndarray)
             found[half::2] = outputs.reshape(len(outputs), -1)
@@ -197,7 +196,7 @@ def _reference_outputs(graph: Graph, data: tuple[Array, ...]) -> Array:
         raise DataError(
             f"the search needs at least {_FEWEST_IMAGES} calibration images, not {len(data[0])}"
         )
-    cut = _until_logits(graph)
+    cut = until_logits(graph)
     found = run_precisely(cut, data)
     if found[0].size < 2:
         raise UnsupportedModel("the search needs an output with several elements, one per class")
@@ -209,12 +208,6 @@ def _clip(real: Array, away: float) -> ClipOutputs:
     ordered = np.sort(real, axis=1)
     ends = np.percentile(ordered[:, -1], _TAIL), np.percentile(ordered[:, -2], 100 - _TAIL)
     return ClipOutputs(*snapped_range((float(min(ends)) - away, float(max(ends)) + away)))
-
-
-def _until_logits(graph: Graph) -> Graph:
-    """A graph without the softmax or argmax at its end."""
-    outputs = (logits(graph, graph.outputs[0]),)
-    return drop_dead(replace(graph, outputs=outputs, output_names=()))
 
 
 def _last_step(graph: Graph) -> int:

@@ -218,7 +218,7 @@ def test_decompositions_lead_from_the_real_layer_to_the_levels(
         effort=effort,
         allow_products=True,
     )
-    real = real_network(path, program.manifest)
+    real = real_network(path, program)
     layers = match_layers(program, real, path)
     both = side_by_side.SideBySide(program, real, layers, tuple(x[:40] for x in network.held_out))
     feeds = dict(zip(names, both.data, strict=False))

@@ -73,12 +73,12 @@ def array(value: Any) -> Array:
     return np.asarray(value)
 
 
-def run(case: Case, free: bool, data: int = 1) -> None:
-    """Import a case, run it and compare.
+def as_trained(case: Case, free: bool, data: int = 1) -> onnx.ModelProto:
+    """The model of a case, with initialisers in place of all but the first ``data`` inputs.
 
-    ``free`` leaves the batch size open, ``data`` is the number of inputs that are no constants.
+    ``free`` leaves the batch size open.
     """
-    _, original, inputs, outputs, rtol, atol = case
+    _, original, inputs, *_ = case
     proto = onnx.ModelProto()
     proto.CopyFrom(original)
     bound = {tensor.name for tensor in proto.graph.initializer}
@@ -90,7 +90,13 @@ def run(case: Case, free: bool, data: int = 1) -> None:
         for given in proto.graph.input[:data]:
             for dim in given.type.tensor_type.shape.dim[:1]:
                 dim.dim_param = "batch"
-    graph = import_model(proto, allow_products=True).graph
+    return proto
+
+
+def run(case: Case, free: bool, data: int = 1) -> None:
+    """Import a case, run it and compare; see `as_trained` for ``free`` and ``data``."""
+    _, original, inputs, outputs, rtol, atol = case
+    graph = import_model(as_trained(case, free, data), allow_products=True).graph
     verify(graph)
     single = len(original.graph.input[0].type.tensor_type.shape.dim) == 1  # no batch axis
     feeds = [array(value)[None] if single else array(value) for value in inputs[:data]]

@@ -168,9 +168,47 @@ def test_a_product_takes_about_as_many_neurons_as_is_said() -> None:
 def test_segments_that_are_too_few() -> None:
     graph = parse(FUNCTION, {})
     ranged = Pipeline.parse("normalize{low=-8 high=8}").run(graph)
-    (far,) = LowerActivations(activation_error=1e-6).fits(ranged)
+    (far,) = LowerActivations(activation_error=1e-6, weight_bits=16).fits(ranged)
     (near,) = LowerActivations(activation_error=1e-2).fits(ranged)
     assert far.misses
     assert far.segments == 64
     assert far.error > far.bound == 1e-6
     assert not near.misses
+
+
+STEEP = {  # the nodes behind a layer, of a factor that makes them steep
+    "many segments": "s = Mul(h, k) t = Tanh(s)",
+    "one segment": "s = Mul(h, k) a = Tanh(s) t = Mul(a, c)",
+    "of the input": "s = Mul(x, k) t = Sigmoid(s)",
+    "of a wide layer": "g = Concat<axis=1>(h, h, h) d = MatMul(g, u) s = Mul(d, k) t = Tanh(s)",
+}
+
+
+@pytest.mark.parametrize("name", STEEP)
+@pytest.mark.parametrize("factor", [20.0, 1e5])
+def test_steep_functions_fit_the_weights(name: str, factor: float) -> None:
+    rng = np.random.default_rng(6)
+    nodes = STEEP[name]
+    weights: dict[str, Any] = {
+        n: (rng.standard_normal((6, 6)) / 2).astype(np.float32) for n in "wv"
+    }
+    weights["u"] = (rng.standard_normal((18, 6)) / 4).astype(np.float32)
+    weights["c"] = rng.standard_normal(6).astype(np.float32)
+    given = {key: value for key, value in weights.items() if f"{key})" in LAYERS + nodes}
+    proto = model("float[N,6] x", LAYERS.format(nodes), k=np.float32(factor), **given)
+    batch = rng.uniform(-2, 2, (80, 6)).astype(np.float32)
+    for t_max, target, bits in ((16, "loihi", 8), (64, "reference", 8), (256, "reference", 6)):
+        program = compiled(proto, batch, target=target, t_max=t_max, weight_bits=bits, effort=0)
+        found = program.run(batch)
+    np.testing.assert_array_equal(found[:2], program.run(batch[:2], engine="steps"))
+
+
+def test_no_segment_is_narrower_than_asked() -> None:
+    domain = (-100.0, 40.0)
+    free = fit("x tanh", domain, 1e-3)
+    assert np.diff(free.knots).min() < 0.5
+    for narrowest in (0.5, 3.0, 30.0, 1000.0):
+        found = fit("x tanh", domain, 1e-3, narrowest)
+        assert np.diff(found.knots).min() >= min(0.99 * narrowest, 140)
+        assert found.error > free.error
+        assert found.knots[0] == domain[0] and found.knots[-1] == domain[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ import qcompiler
 from qcompiler.ir import Builder, Constant, DataError, Graph, PipelineError, Tensor, evaluate, show
 from qcompiler.ir.ann import Clip, Conv, Dense
 from qcompiler.ir.kernels import Array, convolve
-from qcompiler.ir.snn import Convolve
+from qcompiler.ir.snn import Connect, Convolve
 from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.spiking.integer_network import layers, weight_of
 from qcompiler.passes.calibration.trace import Trace, images_for
@@ -19,9 +21,11 @@ from qcompiler.passes.equalize import relative_scales, scale_channels
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.layer_fit import fit_layer
-from qcompiler.passes.quantization.least_squares import conjugate_gradients, coordinate_descent
-from qcompiler.passes.quantization.real_layer import RealLayer, real_layer_of
+from qcompiler.passes.quantization.layer_inputs import SharedInputs
+from qcompiler.passes.quantization.real_layer import LinearSynapse, RealLayer, real_layer_of
 from qcompiler.passes.quantization.regression import LayerRegression
+from qcompiler.passes.quantization.samples import sample_positions
+from tests.support.onnx_models import model, run_onnx
 from tests.support.random_networks import PHASES, compiled, random_batch, random_network
 
 EQUAL = "fold-batchnorm,fold-linear,equalize{effort=1}"
@@ -109,9 +113,20 @@ def test_scales_are_those_asked_for() -> None:
 
 
 def test_silent_channels_get_a_middling_scale_and_quiet_ones_a_small_one() -> None:
+    tops = np.array([0.0, 1, 2, 2, 4, 1e-4])
     np.testing.assert_allclose(
-        relative_scales(np.array([0.0, 1, 2, 2, 4, 1e-4])), [1, 0.5, 1, 1, 2, 0.25]
+        relative_scales(tops, np.ones(6), np.ones(6)), [1, 0.5, 1, 1, 2, 0.25]
     )
+
+
+def test_large_weights_behind_quiet_channels_make_their_scales_smaller() -> None:
+    tops, heavy = np.array([0.0, 1, 2, 2, 4, 1e-4]), np.array([8.0, 8, 1, 1, 8, 8])
+    np.testing.assert_allclose(
+        relative_scales(tops, heavy, np.ones(6)), [0.25, 0.5, 1, 1, 2, 0.0625]
+    )
+    steep = np.array([1.0, 1, 1, 1, 1, 64])  # 16 in front of the quietest is all that weights carry
+    found = relative_scales(tops, heavy, steep)
+    np.testing.assert_allclose(found[-1], 1 / np.median(steep / [0.25, 0.5, 1, 1, 2, 0.0625]))
 
 
 @pytest.mark.parametrize("options", [{"effort": 0}, {"calibration": None, "effort": 1}])
@@ -151,7 +166,7 @@ def test_a_fitted_layer_is_closer_to_the_real_one() -> None:
     assert isinstance(group.result.type, Tensor) and group.result.type.range is not None
     behind = code_of(group.result.type.shape, 4, group.result.type.range)
     before, real = trace.before_clip(group), real_layer_of(group, [(code,)])
-    fit = fit_layer(group, real, (code,), behind, [levels], before)
+    fit = fit_layer(group, real, (code,), behind, [levels], before, SharedInputs())
     assert fit is not None
 
     def missed(layer: RealLayer) -> float:
@@ -172,36 +187,14 @@ def test_what_levels_cut_off_is_not_missing() -> None:
     np.testing.assert_array_equal(missing[:, 0], [0, -0.25, -2, 0.25, 0, 0.5, 2])
 
 
-def problem(seed: int) -> tuple[Array, Array, Array]:
-    rng = np.random.default_rng(seed)
-    inputs = rng.standard_normal((400, 90)) @ rng.standard_normal((90, 90)) / 9
-    gram = (inputs.T @ inputs / 400)[None].astype(np.float32)
-    weights = rng.standard_normal((1, 7, 90)).astype(np.float32)
-    free = rng.random(weights.shape) < 0.7
-    return gram + 0.01 * np.eye(90, dtype=np.float32), weights * free, free
-
-
-def test_conjugate_gradients_solve_least_squares() -> None:
-    gram, weights, free = problem(0)
-    product = weights @ gram
-    found = conjugate_gradients(gram, product, np.zeros_like(weights), free, 200)
-    np.testing.assert_allclose(found, weights, atol=1e-2)
-    assert not found[~free].any()
-
-
-def test_rounding_with_feedback_beats_the_nearest_integers() -> None:
-    gram, weights, free = problem(1)
-    unit, limit = np.full_like(weights, 0.5), np.full_like(weights, 3) * free
-    nearest = np.rint(weights / unit).clip(-limit, limit)
-
-    def loss(integers: Array) -> float:
-        apart: Array = integers * unit - weights
-        return float((apart @ gram * apart).sum())
-
-    gradient = (nearest * unit - weights) @ gram
-    found = coordinate_descent(gram, gradient, nearest, unit, limit, 4)
-    assert np.array_equal(found, np.rint(found)) and (np.abs(found) <= limit).all()
-    assert loss(found) < 0.7 * loss(nearest)
+def test_layers_with_the_same_inputs_share_them() -> None:
+    rng, code = np.random.default_rng(0), code_of((6,), 4, (0.0, 1.0))
+    levels = [rng.integers(0, 4, (50, 6)) for _ in range(2)]
+    layers = [LinearSynapse(Connect(), rng.random((n, 6)), np.zeros(1)) for n in (3, 5)]
+    places, shared = sample_positions((1,), 50, 6, 100), SharedInputs()
+    first = shared.of(layers[:1], [(levels[0], code)], places)
+    assert shared.of(layers[1:], [(levels[0], code)], places) is first
+    assert shared.of(layers[1:], [(levels[1], code)], places) is not first
 
 
 def test_images_are_as_many_as_work_and_memory_allow() -> None:
@@ -221,3 +214,30 @@ def test_faults_are_named() -> None:
         qcompiler.compile(network(), effort=3)
     with pytest.raises(DataError, match="but input x expects"):
         compiled(network(), "equalize{effort=1}", calibration=(images(4)[:, :1],))
+
+
+@pytest.mark.parametrize(
+    "activation",
+    ["Relu(a)", "Identity(a)", "LeakyRelu(a)", "PRelu(a, s)", "Abs(a)", "Add(a, a)"],
+)
+def test_channels_of_unlike_scale_are_equalized(activation: str) -> None:
+    """The function is the same as with channels alike; the quietest get fewer levels, by a half."""
+    rng = np.random.default_rng(1)
+    one, other = (rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (4, 2)))
+    x = rng.normal(size=(300, 3)).astype(np.float32)
+    body = f"a = Gemm(x, V) l = {activation} y = Gemm(l, W)"
+
+    def error(*scales: float) -> Array:
+        scale = np.array(scales, np.float32)
+        arrays: dict[str, Any] = {
+            "V": one * scale,
+            "W": other / scale[:, None],
+            "s": np.array([0.1, 0.2, 0.3, 1], np.float32),
+        }
+        proto = model("float[N,3] x", body, **arrays)
+        program = qcompiler.compile(proto, target="loihi", calibration=x, t_max=64)
+        (exact,) = run_onnx(proto, {"x": x})
+        found: Array = np.sqrt(np.mean((program.run(x) - exact) ** 2, axis=0)) / exact.std(axis=0)
+        return found
+
+    assert (error(1, 100, 0.01, 10) < 2 * error(1, 1, 1, 1)).all()

@@ -14,10 +14,10 @@ import pytest
 
 import qcompiler
 from qcompiler.ir import show
-from qcompiler.ir.execution.evaluate import evaluate
+from qcompiler.ir.execution.evaluate import apply, evaluate
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.calibration import data
+from qcompiler.passes.calibration import data, precise_sums
 from qcompiler.passes.calibration.snap import clearly_less, snapped
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -57,6 +57,7 @@ def disturb(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     monkeypatch.setattr(
         data, "evaluate", lambda *given: tuple(noise.on(x, 2.0**-51) for x in evaluate(*given))
     )
+    monkeypatch.setattr(precise_sums, "apply", lambda *given: noise.on(apply(*given), 2.0**-51))
 
 
 def digits(**options: Any) -> qcompiler.Program:

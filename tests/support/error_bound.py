@@ -50,11 +50,12 @@ PASSES = f"{RANGES},lower-activations,quantize,assign-windows,insert-readout"
 def bounds(proto: onnx.ModelProto, program: Program, data: tuple[Array, ...]) -> list[Array]:
     """The largest error of every output in each frame, in real units, compiled by `PASSES`."""
     graph = import_model(proto, allow_products=True).graph
-    options = {"calibration": data, "t_max": program.t_max}
+    options: dict[str, Any] = {"calibration": data, "t_max": program.t_max}
+    options["weight_bits"] = _lowering(program.manifest["pipeline"]).weight_bits
     ranged = Pipeline.parse(RANGES, defaults=options).run(graph)
     lowered = Pipeline.parse(f"{RANGES},lower-activations", defaults=options).run(graph)
     levels = rounding(program.graph, lowered, data)
-    lines = segments(ranged, program.t_max, data)
+    lines = segments(ranged, _lowering(program.manifest["pipeline"]), data)
     return [one + other for one, other in zip(levels, lines, strict=True)]
 
 
@@ -116,10 +117,15 @@ def _population(
     return least - real, most - real
 
 
-def segments(graph: Graph, t_max: int, data: tuple[Array, ...]) -> list[Array]:
+def _lowering(pipeline: str) -> LowerActivations:
+    steps = Pipeline.parse(pipeline).passes
+    return next(step for step in steps if isinstance(step, LowerActivations))
+
+
+def segments(graph: Graph, lowering: LowerActivations, data: tuple[Array, ...]) -> list[Array]:
     """What line segments can do to each output of each frame of a graph with ranges."""
     exact = values_of(graph, data)
-    fits = {fit.node.result.name: fit for fit in LowerActivations(t_max=t_max).fits(graph)}
+    fits = {fit.node.result.name: fit for fit in lowering.fits(graph)}
     errors = {value.name: np.zeros((1, *value.type.shape), np.float32) for value in graph.inputs}
     for node in graph.nodes:
         read = [operand for operand in node.operands if isinstance(operand, Value)]

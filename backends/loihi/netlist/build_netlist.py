@@ -31,6 +31,7 @@ from qcompiler.ir.spiking.integer_network import (
     connection,
     control_lines,
     layer_of,
+    sender,
     spikes_of,
     spiking_nodes,
     weight_of,
@@ -89,10 +90,10 @@ def _window(node: Node) -> tuple[int, int, int]:
 
 def _input_source(node: Node, op: Encode) -> Source:
     assert op.start is not None
-    (operand,) = node.operands
+    operand = node.operands[0]
     name, shape = node.result.name, node.result.type.shape
     code = op.t_max, op.scale, op.zero
-    return Source(name, operand.name, shape, *code, op.start, op.digits, op.digit)
+    return Source(name, operand.name, shape, *code, op.start, op.digits, op.digit, *node.arrays)
 
 
 def _population(node: Node) -> netlist.Population:
@@ -106,7 +107,17 @@ def _outputs(graph: Graph) -> Iterator[netlist.Output]:
     for node in graph.nodes:
         if isinstance(node.op, Decode):
             code = spikes_of(node.operands[0])
-            yield netlist.Output(_sender_indices(graph, node.operands[0])[0], code.scale, code.zero)
+            name, indices = _sender_indices(graph, node.operands[0])
+            shape = sender(graph, node.operands[0]).result.type.shape
+            arrays = (_by_neuron(array, indices, shape) for array in node.arrays)
+            yield netlist.Output(name, code.scale, code.zero, *arrays)
+
+
+def _by_neuron(array: Array, indices: Array, shape: tuple[int, ...]) -> Array:
+    """One number for each neuron of the sending population; ``indices`` tells which is where."""
+    found = np.ones(shape, np.float32)
+    found.reshape(-1)[indices] = array
+    return found
 
 
 def _synapses(
@@ -131,9 +142,7 @@ def _clock_synapses(graph: Graph, node: Node, group: netlist.Population) -> list
     rank = len(group.shape)
     full = [expand_to_rank(weight, rank) for weight in lines.values()]
     spread = np.broadcast_shapes((1,) * rank, *(weight.shape for weight in full))
-    weights = np.zeros((len(full), *spread), np.int32)
-    for line, weight in zip(weights, full, strict=True):
-        line[...] = weight
+    weights = np.stack([np.broadcast_to(weight, spread) for weight in full]).astype(np.int32)
     return [Synapses(CLOCK, group.name, "clock", weights, ticks=tuple(lines))]
 
 

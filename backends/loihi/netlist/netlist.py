@@ -5,7 +5,8 @@ Rows hold their arrays or, in the standalone module, the names of arrays in file
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,12 +14,13 @@ import numpy as np
 CLOCK = ""  # the sender of clock synapses; no population has this name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """Input neurons, which the host drives: digit d leaves at step ``start + t_max - 1 - d``.
 
     Digits, to base t_max, are those of ``q = clip(floor(x / scale + zero + 1/2), 0, t_max ** digits
-    - 1)``, of which ``digit`` 0 is the lowest; x is the ONNX input ``input``.
+    - 1)``, of which ``digit`` 0 is the lowest; x is the ONNX input ``input``. With arrays it is
+    ``(input - offset) * factor``.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Source:
     start: int
     digits: int = 1
     digit: int = 0
+    offset: Any = None
+    factor: Any = None
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,18 @@ class Synapses:
     ticks: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Output:
-    """A decoded population: level q stands for ``scale (q - zero)``."""
+    """A decoded population: level q stands for x, ``scale (q - zero)``.
+
+    With arrays it stands for ``(x - offset) * factor``.
+    """
 
     population: str
     scale: float
     zero: int
+    offset: Any = None
+    factor: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +127,12 @@ class Netlist:
         """The highest level of every source and population, by name."""
         max_levels = {source.name: source.t_max - 1 for source in self.sources}
         return max_levels | {group.name: group.close - group.read for group in self.populations}
+
+
+def with_rescaling(row: Any, arrays: Mapping[str, Any]) -> Any:
+    """A source or output with its offset and factor in place of their names."""
+    named = {name: getattr(row, name) for name in ("offset", "factor")}
+    return replace(row, **{n: arrays[v] if isinstance(v, str) else v for n, v in named.items()})
 
 
 NETWORK = Netlist()

@@ -50,7 +50,15 @@ def with_named_arrays(netlist: Netlist, known: Mapping[int, str]) -> tuple[Netli
     for index, row in enumerate(netlist.synapses):
         order = row.order if row.order is None else name(row.order, f"{index}:order")
         rows.append(replace(row, weights=name(row.weights, f"{index}:weights"), order=order))
-    return replace(netlist, synapses=tuple(rows)), arrays
+
+    def rescaling(row: Any, stem: str) -> Any:
+        given = {part: getattr(row, part) for part in ("offset", "factor")}
+        named = {p: name(a, f"{stem}:{p}") for p, a in given.items() if a is not None}
+        return replace(row, **named)
+
+    sources = tuple(rescaling(row, f"source{i}") for i, row in enumerate(netlist.sources))
+    outputs = tuple(rescaling(row, f"output{i}") for i, row in enumerate(netlist.outputs))
+    return replace(netlist, sources=sources, synapses=tuple(rows), outputs=outputs), arrays
 
 
 def netlist_source(netlist: Netlist) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,22 +18,40 @@ from qcompiler.channel_scales import channels_of, check_channels, does_not_fit
 from qcompiler.frontend.import_model import Preprocessing, import_model
 from qcompiler.ir import Graph, Node, ProgramError, Spikes, Value
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Encode, Population
+from qcompiler.ir.snn import Decode, Encode, Population
+from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 from qcompiler.ir.types import size
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.fold_linear import FoldLinear
+from qcompiler.passes.folding.rescaling import rescale_input, rescale_output, standard_name
 from qcompiler.passes.slicing.slices import unsliced_name, unsplit_name
 
 
-def real_network(model: Path, manifest: Mapping[str, Any]) -> Graph:
+def real_network(model: Path, program: Program) -> Graph:
     """The model at the tensor level, folded as before it was quantised.
 
-    Takes the raw input of the program. Raises a CompileError if the model cannot be compiled.
+    Takes the raw input of the program, and rescales inputs and outputs as it does. Raises a
+    CompileError if the model cannot be compiled.
     """
-    before = Preprocessing(**manifest.get("preprocessing", {}))
+    before = Preprocessing(**program.manifest.get("preprocessing", {}))
     found = import_model(model, before, allow_products=True).graph
-    return FoldLinear()(FoldBatchNorm()(found))
+    found = FoldLinear()(FoldBatchNorm()(found))
+    for node in program.graph.nodes:
+        rescaling = Rescaling.of(node) if isinstance(node.op, Encode | Decode) else None
+        if rescaling is not None and not (isinstance(node.op, Encode) and node.op.digit):
+            found = _rescaled(found, node, rescaling)
+    return FoldLinear()(found)
+
+
+def _rescaled(graph: Graph, node: Node, rescaling: Rescaling) -> Graph:
+    """The real network with what an encoder or decoder does to raw numbers."""
+    name, rescale = node.operands[0].name, rescale_output
+    values = graph.outputs
+    if isinstance(node.op, Encode):
+        values, rescale = graph.inputs, rescale_input
+    value = next((value for value in values if value.name == name), None)
+    return graph if value is None else rescale(graph, value, rescaling)
 
 
 @dataclass(frozen=True)
@@ -144,8 +161,9 @@ def match_layers(program: Program, real: Graph, model: Path) -> tuple[MatchedLay
     for node in spiking_nodes(program.graph):
         encodes = isinstance(node.op, Encode)
         value = node.operands[0] if encodes else node.result
-        part, shape = unsliced_name(value.name), value.type.shape
-        name = next((n for n in (value.name, part, unsplit_name(part)) if n in shapes), "")
+        coded = standard_name(value.name) if encodes and Rescaling.of(node) else value.name
+        part, shape = unsliced_name(coded), value.type.shape
+        name = next((n for n in (coded, part, unsplit_name(part)) if n in shapes), "")
         whole = shapes.get(name)
         channels = channels_of(program.manifest, part, shape, whole) if whole else None
         matches = channels is not None or shape == whole

@@ -32,7 +32,10 @@ def clip(node: NodeContext) -> Value:
     low, high = _bound(node, 1, "min", -inf), _bound(node, 2, "max", inf)
     if low == -inf and high == inf:
         return x
-    low = min(low, high)
+    if low >= high:  # ONNX takes the minimum last
+        rank = (1,) * len(x.type.shape)
+        constants = (np.zeros(rank, np.float32), np.full(rank, high, np.float32))
+        return node.add(Affine(), x, *map(node.constant, ("scale", "shift"), constants))
     return node.add(Clip(None if low == -inf else low, None if high == inf else high), x)
 
 

@@ -12,7 +12,7 @@ from .clips import is_code
 from .neighbours import affine, scale_and_shift
 
 
-def coded_inputs(graph: Graph) -> Graph:
+def with_input_codes(graph: Graph) -> Graph:
     """Give inputs the codes of the clips that read them, where nothing else does."""
     for value in graph.inputs:
         if not graph.is_output(value) and not is_code(value):
@@ -54,7 +54,7 @@ def without_codes(graph: Graph, t_max: int) -> Graph:
             return value
         return replace(value, type=type_.layout)
 
-    return map_values(coded_inputs(graph), change)
+    return map_values(with_input_codes(graph), change)
 
 
 def _coded(graph: Graph, value: Value) -> Graph:

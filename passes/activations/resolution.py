@@ -1,0 +1,109 @@
+"""How narrow a segment of a function may be, so that integer weights can hold it.
+
+One level of a source moves the input of a clip by some amount. If that is more than the largest
+weight times a level of the clip, the clip does not fit. A narrower segment is pointless, too: the
+input jumps across it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node, Tensor, Value
+from qcompiler.ir.ann import Affine, Conv, Dense, MaxPool
+from qcompiler.ir.view import View
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.levels import levels_of, times_of
+from qcompiler.passes.quantization.slopes import MOST_PARTS
+
+_FITTED = 0.8  # share of the largest weight that weights may take before they are fitted to data
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """The levels of a graph's values, and ``limit``, the largest integer weight."""
+
+    graph: Graph
+    t_max: int
+    output_t_max: int
+    limit: int
+
+    def narrowest(self, source: Value, result: Value) -> float:
+        """The least width of the segments of ``result`` that read ``source`` as a population."""
+        return self._spike(source, 1) * self._top_of_segments(result) / self.limit
+
+    def narrowest_fused(self, group: FusionGroup, result: Value) -> float:
+        """The same for segments that are fused with the layers that compute their source."""
+        return self._moved(group) * self._top_of_segments(result) / (self.limit * _FITTED)
+
+    def fusable(self, source: Value) -> FusionGroup | None:
+        """The layers that compute a value, if segments of one function alone read them."""
+        group = self._groups.get(source.name)
+        alone = self.graph.only_user(source) is not None
+        return group if group and alone and not group.clip else None
+
+    def carries(self, group: FusionGroup, reader: Node) -> bool:
+        """Whether weights can hold a copy of a group in front of a clip, or of a scale and a clip.
+
+        A branch of several may use several synapses per weight.
+        """
+        gain, clip = 1.0, reader
+        if isinstance(reader.op, Affine):
+            gain, (clip,) = _largest(reader), self.graph.users(reader.result)
+        return self._moved(group) * gain <= self._step(clip.result) * (self.limit + 0.5)
+
+    @cached_property
+    def _groups(self) -> dict[str, FusionGroup]:
+        return {group.result.name: group for group in fusion_groups(self.graph)}
+
+    def _moved(self, group: FusionGroup) -> float:
+        """The largest change of a group's sum by one spike time of a source."""
+        branches = len(group.branches)
+        moved = max(
+            self._spike(branch.source, branches) * (_largest(branch.linear) if branch.linear else 1)
+            for branch in group.branches
+        )
+        return moved * (_largest(group.gain) if group.gain else 1.0)
+
+    def _spike(self, source: Value, branches: int) -> float:
+        """The change of a source by one spike time, as far as one synapse must hold it.
+
+        Digits are branches, too, and where there are several each may use parallel synapses.
+        """
+        root = self._root(source)
+        digits = root.type.digits if isinstance(root.type, Tensor) else 1
+        base = float(times_of(self.graph, root, self.t_max, self.output_t_max))
+        place: float = base ** (digits - 1)
+        return self._step(source) * place / (MOST_PARTS if branches * digits > 1 else 1)
+
+    def _step(self, value: Value) -> float:
+        """One level of the population behind views and pools; 0 if it has no range."""
+        for one in (self._root(value), value):
+            if isinstance(one.type, Tensor) and one.type.range is not None:
+                low, high = one.type.range
+                return (high - low) / self._top(one)
+        return 0.0
+
+    def _top_of_segments(self, result: Value) -> int:
+        """They have the levels of their sum, but for those of an output by default."""
+        own = result.type.t_max if isinstance(result.type, Tensor) else None
+        return (own or self.t_max) - 1
+
+    def _top(self, value: Value) -> int:
+        return levels_of(self.graph, value, self.t_max, self.output_t_max) - 1
+
+    def _root(self, value: Value) -> Value:
+        node = self.graph.producer(value)
+        while node is not None and isinstance(node.op, View | MaxPool):
+            (value, *_) = (o for o in node.operands if isinstance(o, Value))
+            node = self.graph.producer(value)
+        return value
+
+
+def _largest(node: Node) -> float:
+    """The largest magnitude of a layer's weights, or of a scale."""
+    weighs = isinstance(node.op, Conv | Dense | Affine)
+    return float(np.abs(node.arrays[0]).max(initial=0.0)) if weighs else 1.0

@@ -1,0 +1,73 @@
+"""The quantization range of every feature: of each element of a value, or each channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qcompiler.ir.kernels import Array
+
+from .histogram import Histogram, around_zero
+from .snap import snapped
+
+LEVELS = 64  # the fewest that inputs and outputs have by default
+_SEARCHED = 64  # features whose ranges are searched; of more, they are the extremes
+
+
+@dataclass(frozen=True)
+class FeatureRanges:
+    """Ends of the ranges of all features, shaped to spread over a sample, and what they save.
+
+    ``ratio`` is the width of one range for all features, by that of the narrowest.
+    """
+
+    low: Array
+    high: Array
+    ratio: float
+
+    @property
+    def width(self) -> Array:
+        """Widths of the ranges; none is zero."""
+        return self.high - self.low
+
+
+def feature_ranges(data: Array, axes: Sequence[int], lowest: float | None = None) -> FeatureRanges:
+    """Ranges of all features along these axes of a sample; ``data`` is ``samples x shape``.
+
+    ``lowest`` is the lower bound of a clip in front, if any. A feature of integers
+    that has a level for each gets a whole number of levels an integer. Constant features do not
+    count for the ratio.
+    """
+    rest = [axis for axis in range(data.ndim) if axis - 1 not in axes]
+    rows = np.moveaxis(data, rest, range(len(rest)))
+    shape = [n if axis in axes else 1 for axis, n in enumerate(data.shape[1:])]
+    flat = rows.reshape(-1, int(np.prod(shape, dtype=np.int64)))
+    low, high = _extremes(flat) if flat.shape[1] > _SEARCHED else _searched(flat, lowest)
+    varies = flat.max(axis=0) > flat.min(axis=0)
+    whole = around_zero(float(flat.min()), float(flat.max()), lowest)
+    narrowest = (high - low)[varies].min(initial=np.inf)
+    ratio = (whole[1] - whole[0]) / narrowest if varies.any() else 1.0
+    high = np.where(high > low, high, low + np.where(low != 0, np.abs(low), 1))
+    return FeatureRanges(low.reshape(shape), high.reshape(shape), float(ratio))
+
+
+def _extremes(flat: Array) -> tuple[Array, Array]:
+    low, high = (end.astype(np.float64) for end in (flat.min(axis=0), flat.max(axis=0)))
+    return low, np.where(high > low, low + snapped(high - low), low)
+
+
+def _searched(flat: Array, lowest: float | None) -> tuple[Array, Array]:
+    found = [_range(column, lowest) for column in flat.T]
+    low, high = np.array(found, np.float64).T
+    return low, np.where(high > low, low + snapped(high - low), low)
+
+
+def _range(column: Array, lowest: float | None) -> tuple[float, float]:
+    low, high = float(column.min()), float(column.max())
+    if 0 < high - low < LEVELS and (column == np.rint(column)).all():
+        return low, low + (LEVELS - 1) / ((LEVELS - 1) // (high - low))
+    histogram = Histogram()
+    histogram.add(column)
+    return histogram.least_squares(LEVELS, lowest)

@@ -1,0 +1,91 @@
+"""Sums of fusion groups in double precision, computed once for slices that differ in their bias."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from functools import reduce
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node
+from qcompiler.ir.ann import Conv, Dense
+from qcompiler.ir.execution.evaluate import apply
+from qcompiler.ir.kernels import Array
+from qcompiler.passes.quantization.fusion_groups import Branch, FusionGroup, fusion_groups
+
+_BATCH = 1 << 20  # sums computed at once
+
+
+class PreciseSums:
+    """Sums of groups before their clip, ``images x shape``, kept in single precision.
+
+    They are the same on nearly every machine: the last bits of single-precision sums depend on the
+    processor. Sums without bias are kept while another slice needs them.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._left = Counter(map(_map_of, fusion_groups(graph)))
+        self._kept: dict[Hashable, Array] = {}
+
+    def of(self, group: FusionGroup, sources: Sequence[Array]) -> Array:
+        """The sums for the values of the source of each branch, ``images x shape``."""
+        found = np.empty((len(sources[0]), *group.result.type.shape), np.float32)
+        bias = sum(_bias_of(branch) for branch in group.branches)
+        for some, sums in self._without_bias(group, sources, found.shape):
+            total, gain = sums + bias, group.gain
+            found[some] = apply(gain.op, total, *gain.arrays) if gain else total
+        return found
+
+    def _without_bias(
+        self, group: FusionGroup, sources: Sequence[Array], shape: tuple[int, ...]
+    ) -> Iterator[tuple[slice, Array]]:
+        """Batches of images, and their sums without bias in double precision."""
+        which = _map_of(group)
+        self._left[which] -= 1
+        known = self._kept.pop(which, None)
+        kept = np.empty(shape) if known is None and self._left[which] > 0 else known
+        for some in _batches(shape):
+            if known is not None:
+                yield some, known[some]
+                continue
+            parts = [source[some].astype(np.float64) for source in sources]
+            mapped = (_mapped(b, x) for b, x in zip(group.branches, parts, strict=True))
+            sums = reduce(np.add, mapped)
+            if kept is not None:
+                kept[some] = sums
+            yield some, sums
+        if kept is not None and self._left[which] > 0:
+            self._kept[which] = kept
+
+
+def _batches(shape: tuple[int, ...]) -> Iterator[slice]:
+    step = max(1, _BATCH // max(1, int(np.prod(shape[1:]))))
+    return (slice(begin, begin + step) for begin in range(0, shape[0], step))
+
+
+def _mapped(branch: Branch, x: Array) -> Array:
+    node = branch.linear
+    if node is None:
+        return x
+    if isinstance(node.op, Conv | Dense):
+        return apply(node.op, x, node.arrays[0], np.zeros(()))
+    return apply(node.op, x, *node.arrays)
+
+
+def _bias_of(branch: Branch) -> Array:
+    node = branch.linear
+    return node.arrays[1] if node and isinstance(node.op, Conv | Dense) else np.zeros(())
+
+
+def _map_of(group: FusionGroup) -> Hashable:
+    """What the sums of a group without bias depend on."""
+    return tuple((branch.source.name, *_operator(branch.linear)) for branch in group.branches)
+
+
+def _operator(node: Node | None) -> Iterator[Hashable]:
+    """The operator of a branch, and its constants except the bias of a layer, by identity."""
+    if node is not None:
+        biased = isinstance(node.op, Conv | Dense)
+        yield node.op
+        yield from map(id, node.arrays[:1] if biased else node.arrays)

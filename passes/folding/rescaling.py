@@ -1,0 +1,72 @@
+"""Rescaling inputs and outputs on the host; the inverse folds into the layers beside them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, substitute
+from qcompiler.ir.ann import Clip, Rescale
+from qcompiler.ir.spiking.coding import Rescaling
+
+from .neighbours import affine
+
+
+def rescale_input(graph: Graph, value: Value, rescaling: Rescaling) -> Graph:
+    """The same function of an input, of which a `Rescale` becomes spikes: numbers from 0 to 1.
+
+    Its readers read an `Affine` that undoes it; `fold-linear` folds that.
+    """
+    standard = replace(_in_unit_range(value), name=graph.fresh(standard_name(value.name)))
+    raw = Value(graph.fresh(f"{value.name}:raw"), value.type)
+    rest = substitute(graph, {value.name: raw})
+    nodes = (_rescale(value, rescaling, standard, ()), _inverse(standard, rescaling, raw, ()))
+    return replace(rest, nodes=(*nodes, *rest.nodes))
+
+
+def rescale_output(graph: Graph, value: Value, rescaling: Rescaling) -> Graph:
+    """The same function with a `Rescale` at an output, in front of which are numbers from 0 to 1.
+
+    The value keeps its name, the output's result gets another one. Behind the layer that computes
+    it, or in front of a ReLU, an `Affine` does the reverse; `fold-linear` folds that.
+    """
+    standard = _in_unit_range(value)
+    decoded = Value(graph.fresh(f"{value.name}:value"), value.type.layout)
+    before = Value(graph.fresh(f"{value.name}:raw"), value.type.layout)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if node.result != value:
+            nodes.append(node)
+        elif isinstance(node.op, Clip):
+            scaled = _inverse(node.operands[0], rescaling, before, node.origin)
+            nodes += [scaled, replace(node, operands=(before,), result=standard)]
+        else:
+            scaled = _inverse(before, rescaling, standard, node.origin)
+            nodes += [replace(node, result=before), scaled]
+    origin = nodes[-1].origin
+    nodes.append(_rescale(standard, rescaling, decoded, origin))
+    outputs = tuple(decoded if output == value else output for output in graph.outputs)
+    return replace(graph, nodes=tuple(nodes), outputs=outputs)
+
+
+def standard_name(name: str) -> str:
+    """The name of what becomes spikes of a rescaled input."""
+    return f"{name}:standard"
+
+
+def _in_unit_range(value: Value) -> Value:
+    assert isinstance(value.type, Tensor)
+    return replace(value, type=replace(value.type, range=(0.0, 1.0)))
+
+
+def _inverse(source: Operand, rescaling: Rescaling, result: Value, origin: tuple[str, ...]) -> Node:
+    scale = 1 / rescaling.factor.astype(np.float64)
+    return affine(source, scale, rescaling.offset, result, origin)
+
+
+def _rescale(source: Value, rescaling: Rescaling, result: Value, origin: tuple[str, ...]) -> Node:
+    offset, factor = (array.astype(np.float32) for array in rescaling)
+    name = result.name
+    constants = Constant(f"{name}:offset", offset), Constant(f"{name}:factor", factor)
+    return Node(Rescale(), (source, *constants), result, origin)

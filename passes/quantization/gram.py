@@ -1,0 +1,106 @@
+"""The Gram matrix of a layer's inputs, formed only where products with it are cheaper than without.
+
+For inputs S, ``groups x rows x inputs``, it is ``S' S / rows`` plus a ridge on the diagonal. With
+few rows, products go through S, and memory stays that of S. Changes of weights, which are
+multiplied with it, are ``groups x outputs x inputs``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qcompiler.ir.kernels import Array
+
+
+@dataclass(frozen=True)
+class Gram:
+    """The inputs, the matrix without its ridge (None: not formed), and the ridge of each group."""
+
+    seen: Array
+    whole: Array | None
+    ridge: Array
+
+    @classmethod
+    def of(cls, seen: Array, last: Gram | None = None) -> Gram:
+        """Without a ridge; ``last`` is the matrix of some last rows, if it is known."""
+        groups, rows, inputs = seen.shape
+        if 2 * rows < inputs:
+            return cls(seen, None, np.zeros(groups))
+        others = seen
+        if last and last.whole is not None:
+            others = seen[:, : rows - last.seen.shape[1]]
+        whole: Array = others.transpose(0, 2, 1) @ others
+        if last and last.whole is not None:
+            whole += last.seen.shape[1] * last.whole
+        whole /= rows
+        return cls(seen, whole, np.zeros(groups))
+
+    def with_ridge(self, share: float) -> Gram:
+        """The same with a ridge that penalises changes, as a share of the mean square input."""
+        return replace(self, ridge=share * self._squares.mean(axis=1) + 1e-20)
+
+    @property
+    def diagonal(self) -> Array:
+        """The diagonal, ``groups x inputs``."""
+        found: Array = self._squares + self.ridge[:, None]
+        return found
+
+    @cached_property
+    def _squares(self) -> Array:
+        if self.whole is not None:
+            return np.diagonal(self.whole, axis1=1, axis2=2)
+        found: Array = np.einsum("gri,gri->gi", self.seen, self.seen) / self.seen.shape[1]
+        return found
+
+    def times(self, moved: Array) -> Array:
+        """The product with a change of the weights."""
+        found = moved @ self.whole if self.whole is not None else self.sums(moved) @ self.seen
+        found += self.ridge[:, None, None] * moved
+        return found
+
+    def sums(self, moved: Array, inputs: Any = slice(None)) -> Array:
+        """The change of the sums by changes of some weights, divided by the number of rows."""
+        found: Array = moved @ self.seen[:, :, inputs].transpose(0, 2, 1)
+        found /= self.seen.shape[1]
+        return found
+
+    def block(self, inputs: slice) -> Array:
+        """The square matrix of some inputs."""
+        if self.whole is not None:
+            found = self.whole[:, inputs, inputs].copy()
+        else:
+            seen = self.seen[:, :, inputs]
+            found = seen.transpose(0, 2, 1) @ seen / seen.shape[1]
+        found[:, range(found.shape[1]), range(found.shape[1])] += self.ridge[:, None]
+        return found
+
+
+class Gradient:
+    """The gradient ``moved @ gram - product`` of a quadratic objective, while ``moved`` changes."""
+
+    def __init__(self, gram: Gram, moved: Array, product: Array) -> None:
+        self._gram, self._moved, self._product = gram, moved, product
+        self._sums = gram.sums(moved) if gram.whole is None else None
+
+    def at(self, inputs: slice) -> Array:
+        """The gradient of some inputs."""
+        gram = self._gram
+        found: Array
+        if self._sums is not None:
+            found = self._sums @ gram.seen[:, :, inputs]
+        else:
+            assert gram.whole is not None
+            found = self._moved @ gram.whole[:, :, inputs]
+        found += gram.ridge[:, None, None] * self._moved[:, :, inputs]
+        found -= self._product[:, :, inputs]
+        return found
+
+    def move(self, inputs: slice, change: Array) -> None:
+        """Change the weights of some inputs."""
+        self._moved[:, :, inputs] += change
+        if self._sums is not None:
+            self._sums += self._gram.sums(change, inputs)

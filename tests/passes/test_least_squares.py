@@ -1,0 +1,78 @@
+"""Least squares with real and with integer unknowns, for few and for many rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qcompiler.ir.kernels import Array
+from qcompiler.passes.quantization.gram import Gram
+from qcompiler.passes.quantization.least_squares import conjugate_gradients, coordinate_descent
+
+WIDE, TALL = 40, 400  # rows: fewer than half the inputs, and more
+
+
+def problem(seed: int, rows: int, outputs: int = 7) -> tuple[Gram, Array, Array]:
+    rng = np.random.default_rng(seed)
+    inputs = rng.standard_normal((1, rows, 90)) @ rng.standard_normal((90, 90)) / 9
+    weights = rng.standard_normal((1, outputs, 90))
+    free = rng.random(weights.shape) < 0.7
+    return Gram.of(inputs).with_ridge(0.01), weights * free, free
+
+
+def test_few_rows_stand_for_their_matrix() -> None:
+    gram, weights, _ = problem(2, WIDE)
+    rows, last = gram.seen, Gram.of(gram.seen[:, 10:])
+    whole = (rows[0].T @ rows[0] / WIDE + np.diag(np.repeat(gram.ridge, 90)))[None]
+    assert gram.whole is None
+    np.testing.assert_allclose(gram.times(weights), weights @ whole)
+    np.testing.assert_allclose(gram.diagonal[0], np.diagonal(whole[0]))
+    np.testing.assert_allclose(gram.block(slice(20, 50)), whole[:, 20:50, 20:50])
+    np.testing.assert_allclose(Gram.of(rows, last).times(weights), Gram.of(rows).times(weights))
+
+
+@pytest.mark.parametrize("known", [300, 30])
+def test_the_matrix_of_some_rows_is_part_of_the_matrix_of_all(known: int) -> None:
+    gram, weights, _ = problem(3, TALL)
+    found = Gram.of(gram.seen, Gram.of(gram.seen[:, -known:]))
+    np.testing.assert_allclose(found.times(weights), Gram.of(gram.seen).times(weights))
+
+
+def test_conjugate_gradients_solve_least_squares() -> None:
+    gram, weights, free = problem(0, TALL)
+    product = gram.times(weights)
+    found = conjugate_gradients(gram, product, free, 200)
+    np.testing.assert_allclose(found, weights, atol=1e-2)
+    assert not found[~free].any()
+
+
+@pytest.mark.parametrize("rows", [WIDE, TALL])
+def test_rounding_with_feedback_beats_the_nearest_integers(rows: int) -> None:
+    gram, weights, free = problem(1, rows)
+    unit, limit = np.full_like(weights, 0.5), np.full_like(weights, 3) * free
+    nearest = np.rint(weights / unit).clip(-limit, limit)
+
+    def loss(integers: Array) -> float:
+        apart: Array = integers * unit - weights
+        return float((gram.times(apart) * apart).sum())
+
+    product = np.zeros_like(weights)
+    found = coordinate_descent(gram, product, weights, nearest, unit, limit, 4)
+    assert np.array_equal(found, np.rint(found)) and (np.abs(found) <= limit).all()
+    assert loss(found) < 0.7 * loss(nearest)
+
+
+@pytest.mark.parametrize("outputs", [1, 7])
+@pytest.mark.parametrize("rows", [WIDE, TALL])
+def test_coordinate_descent_follows_the_gradient(rows: int, outputs: int) -> None:
+    """As if the gradient were computed anew for every input."""
+    gram, weights, free = problem(4, rows, outputs)
+    unit, limit = np.full_like(weights, 0.5), np.full_like(weights, 3) * free
+    start = np.rint(weights / unit).clip(-limit, limit)
+    product, known = gram.times(0.1 * weights), start.copy()
+    for at in [*range(90)] * 2:
+        slope = (gram.times(known * unit - weights) - product)[..., at]
+        step = slope / (gram.diagonal[:, at, None] * unit[..., at])
+        known[..., at] = np.rint(known[..., at] - step).clip(-limit[..., at], limit[..., at])
+    found = coordinate_descent(gram, product, weights, start, unit, limit, 2)
+    np.testing.assert_array_equal(found, known)

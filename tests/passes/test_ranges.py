@@ -1,0 +1,159 @@
+"""Ranges that do not contain zero, bounds that data never reach, and constant parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import qcompiler
+from qcompiler.ir import Spikes
+from qcompiler.ir.ann import Clip
+from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.calibration.snap import snapped_range
+from qcompiler.passes.quantization.coarser_codes import widened
+from qcompiler.passes.quantization.integer_layer import code_of
+from tests.support.onnx_models import model, run_onnx
+
+# Rounding numbers of a normal distribution to 64 levels over their range, about 6.5 standard
+# deviations, has an error of 6.5 / 63 / sqrt(12) = 0.03; inputs, hidden values and outputs are
+# rounded.
+THREE_ROUNDINGS = 0.03 * 3
+
+X = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+MATRIX = np.random.default_rng(1).normal(size=(4, 4)).astype(np.float32)
+
+
+def errors(found: Any, exact: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Root mean square error of every output element, by the spread of all."""
+    result: np.ndarray[Any, Any] = np.sqrt(np.mean((found - exact) ** 2, axis=0)) / exact.std()
+    return result
+
+
+def network(body: str, **numbers: float) -> onnx.ModelProto:
+    arrays: dict[str, Any] = {name: np.float32(number) for name, number in numbers.items()}
+    body = f"h = Gemm(x, W) {body}"
+    return model("float[N,4] x", body, W=MATRIX, **arrays)
+
+
+CASES = {
+    "min": network("y = Min(h, a)", a=-0.5),
+    "clip_below_zero": network("y = Clip(h, a, b)", a=-2.0, b=-1.0),
+    "bounds_in_reverse": network("k = Clip(h, a, b) y = Add(k, x)", a=2.0, b=1.0),
+    "wide_bounds": network("y = Clip(h, a, b)", a=-1000.0, b=1000.0),
+    "wide_bounds_inside": network("k = Clip(h, a, b) y = Gemm(k, W)", a=-10.0, b=10.0),
+    "offset": network("y = Add(h, a)", a=300.0),
+    "negative_offset": network("r = Relu(h) y = Add(r, a)", a=-1000.0),
+    "function_with_offset": network("s = Sigmoid(h) y = Add(s, a)", a=1000.0),
+    "crossed": network("k = Min(h, a) m = Max(k, b) y = Add(m, x)", a=0.5, b=1.5),
+    "far_inside": network("k = Add(h, a) r = Relu(k) y = Sub(r, a)", a=50.0),
+}
+
+
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+@pytest.mark.parametrize("name", CASES)
+def test_outputs_are_as_exact_as_their_levels(name: str, target: str) -> None:
+    program = qcompiler.compile(CASES[name], target=target, calibration=X, t_max=64)
+    (exact,) = run_onnx(CASES[name], {"x": X})
+    assert errors(program.run(X), exact).max() < THREE_ROUNDINGS
+    some = X[:10]
+    np.testing.assert_array_equal(program.run(some), program.run(some, engine="steps"))
+
+
+def test_a_gate_near_one_keeps_its_constant_part() -> None:
+    body = "s = Sigmoid(x) m = Mul(s, c) g = Add(m, one) y = Mul(r, g)"
+    gate = model("float[N,4] x, float[N,4] r", body, c=np.float32(-0.01), one=np.float32(1))
+    data = {"x": X, "r": 1 + X[::-1]}
+    program = qcompiler.compile(
+        gate, target="reference", calibration=data, t_max=64, allow_products=True
+    )
+    (exact,) = run_onnx(gate, data)
+    assert errors(program.run(*data.values()), exact).max() < THREE_ROUNDINGS
+
+
+@pytest.mark.parametrize("effort", [0, 1])
+@pytest.mark.parametrize(("low", "width"), [(1000, 1), (-1e5, 100), (0.4995, 1e-4), (273, 30)])
+def test_inputs_and_outputs_far_from_zero(low: float, width: float, effort: int) -> None:
+    x = (low + width * np.random.default_rng(0).random((200, 3))).astype(np.float32)
+    same = model("float[N,3] x", "y = Mul(x, c)", c=np.ones(3, np.float32))
+    program = qcompiler.compile(same, target="reference", calibration=x, t_max=64, effort=effort)
+    assert errors(program.run(x), x).max() < THREE_ROUNDINGS
+
+
+@pytest.mark.parametrize(
+    ("data", "bounds", "expected"),
+    [
+        ((-1.0, 3.0), (None, None), (-1.0, 3.0)),
+        ((1.0, 3.0), (None, None), (0.0, 3.0)),  # zero is near
+        ((10.0, 11.0), (None, None), (10.0, 11.0)),
+        ((-3.0, -1.0), (None, None), (-3.0, 0.0)),
+        ((-3.0, -1.0), (None, -1.0), (-3.0, -1.0)),  # no value lies above a bound
+        ((0.0, 2.0), (0.0, None), (0.0, 2.0)),
+        ((-1.0, 2.0), (-10.0, 10.0), (-1.0, 2.0)),
+    ],
+)
+def test_range_of_evenly_spread_values(
+    data: tuple[float, float],
+    bounds: tuple[float | None, float | None],
+    expected: tuple[float, float],
+) -> None:
+    histogram = Histogram()
+    for part in np.split(np.linspace(*data, 1000), 4):
+        histogram.add(part)
+    found = histogram.least_squares(16, *bounds)
+    # candidates are a 16th apart, and the error of cutting off a step's share is that of rounding
+    np.testing.assert_allclose(found, expected, atol=2 * (expected[1] - expected[0]) / 16)
+    if bounds[1] is not None:
+        assert found[1] <= bounds[1]
+
+
+def test_far_ranges_are_snapped_by_their_width() -> None:
+    low, high = snapped_range((0.49957, 0.50007))
+    np.testing.assert_allclose((low, high), (0.49957, 0.50007), atol=0.0005 / 512)
+    assert snapped_range((1000.0, 1000.0)) == (1000.0, 1000.0)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.003, -0.003, 5.0, -1000.0, 1e-8])
+@pytest.mark.parametrize("highest", [None, "value"])
+def test_a_single_value_is_a_level(value: float, highest: str | None) -> None:
+    code = code_of((), 16, (value, value), value if highest else None)
+    level = code.top if highest else 0
+    assert code.scale * (level - code.zero) == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("clip", "expected"),
+    [
+        (Clip(), (5.0, 35.0)),
+        (Clip(0.0), (5.0, 35.0)),
+        (Clip(10.0), (10.0, 40.0)),
+        (Clip(None, 25.0), (-5.0, 25.0)),
+    ],
+)
+def test_widened_ranges_keep_to_bounds(clip: Clip, expected: Sequence[float]) -> None:
+    code = code_of((), 16, (12.5, 27.5))
+    if clip != Clip() and clip != Clip(0.0):
+        code = code_of((), 16, (10.0, 25.0))
+    wide = widened(code, clip)
+    assert isinstance(wide, Spikes) and wide.scale == 2 * code.scale
+    low, high = (wide.scale * (level - wide.zero) for level in (0, wide.top))
+    np.testing.assert_allclose((low, high), expected, atol=wide.scale / 2)
+
+
+def test_a_range_between_two_reached_bounds_cannot_widen() -> None:
+    assert widened(code_of((), 16, (0.0, 6.0)), Clip(0.0, 6.0)) is None
+
+
+def test_a_dead_layer_compiles_whatever_its_weights() -> None:
+    proto = model(
+        "float[N,4] x",
+        "h = Gemm(x, W) d = Sub(h, a) r = Relu(d) k = Gemm(r, V) y = Add(k, x)",
+        W=1e4 * MATRIX,
+        V=1e-3 * MATRIX,
+        a=np.float32(1e6),
+    )
+    program = qcompiler.compile(proto, target="loihi", calibration=X, t_max=64)
+    assert errors(program.run(X), X).max() < THREE_ROUNDINGS
