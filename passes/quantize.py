@@ -93,7 +93,8 @@ class Quantize(Pass):
     times the images) every layer is fitted to the quantized layers before it; with 0, or without
     data, weights are rounded to nearest. The layers of a quantised model keep its integer weights
     where these fit; ``rounding`` is called with the name of each, and how it rounds, or None if it
-    keeps them not. Raises UnsupportedModel for operators without a spiking form.
+    keeps them not or does not read codes alone. Raises UnsupportedModel for operators without a
+    spiking form.
     """
 
     name: ClassVar[str] = "quantize"
@@ -307,7 +308,8 @@ class _Quantizer:
         if _is_code(group):
             exact = exact_layer_of(real, codes, code, limits, observe)
             if self.options.rounding and not is_piece(group.result.name):
-                self.options.rounding(group.result.name, exact)
+                told = exact if self.reads_codes(group) else None
+                self.options.rounding(group.result.name, told)
             if exact is not None:
                 if self.trace:
                     self.trace.add(group, self.trace.before_clip(group))
@@ -323,6 +325,20 @@ class _Quantizer:
             found = integer_layer_of(group, real, codes, code, limits, fit.rounded, observe)
         self.trace.add(group, before)
         return found
+
+    def reads_codes(self, group: FusionGroup) -> bool:
+        """Whether all that a group reads are inputs, or codes of a quantised model."""
+        for branch in group.branches:
+            made = self.graph.producer(branch.source)
+            source = branch.source
+            while made is not None and isinstance(made.op, View | MaxPool):
+                assert isinstance(made.operands[0], Value)
+                source = made.operands[0]
+                made = self.graph.producer(source)
+            read = self.groups.get(source.name)
+            if made is not None and (read is None or not _is_code(read) or is_piece(source.name)):
+                return False
+        return True
 
     def observe(self, group: FusionGroup) -> Observe | None:
         levels = self.levels

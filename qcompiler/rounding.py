@@ -13,7 +13,7 @@ def rounding_of(layers: Mapping[str, ExactLayer | None]) -> list[dict[str, Any]]
 
     ``sums`` counts the integer sums that its neurons can attain, ``otherwise`` those that round to
     another level than in the model: to the next, unless ``apart``. A layer whose weights could not
-    be kept has its name only.
+    be kept, or which does not read codes alone, has its name only.
     """
     return [
         {"name": name}
@@ -40,5 +40,5 @@ def describe_rounding(layers: Sequence[Mapping[str, Any]]) -> str:
         step = "" if any(layer["apart"] for layer in near) else " by one level"
         parts.append(f"{len(near)} round up to {share:.2g} of their sums otherwise{step}")
     if left := [f"%{layer['name']}" for layer in layers if "sums" not in layer]:
-        parts.append(f"new weights in {', '.join(left)}")
+        parts.append(f"new weights, or no codes before them, in {', '.join(left)}")
     return "; ".join(parts)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Relay
 from qcompiler.ir.spiking.input_bounds import Drive
 from qcompiler.ir.spiking.synapse import weight_sums
 
@@ -22,6 +23,7 @@ from .integer_layer import (
 )
 from .membrane_limits import CalibratedBounds, Limits, MembraneLoad, per_slope
 from .real_layer import RealLayer
+from .relay_sums import RelaySums
 from .requantization import Requantization, Sums, requantization_of
 from .weight_grids import joint_grid
 
@@ -60,7 +62,7 @@ def exact_layer_of(
         return None
     factors = [source.scale / code.scale for source in sources]
     if (grid := joint_grid(real.branches, factors, outputs)) is None:
-        return None
+        return _relay_layer(_Search(real, sources, code, limits, observe, [], np.ones(1)))
     integers, unit = _without_faint(*grid, sources)
     largest = np.max([np.abs(w).reshape(outputs, -1).max(axis=1) for w in integers], axis=0)
     if largest.max() > limits.weight * _MOST_PARTS:
@@ -95,7 +97,7 @@ class _Search:
             chosen = requantization_of(sums, levels, self.code.zero, most, steepest)
             if chosen is None:
                 return None
-            layer, excess = self._within(chosen)
+            layer, excess = self.within(chosen)
             if layer is not None:
                 total = int((sums.high - sums.low + 1).sum())
                 return ExactLayer(layer, total, int(chosen.otherwise.sum()), chosen.apart)
@@ -104,7 +106,7 @@ class _Search:
             most = np.maximum(np.floor(np.minimum(most, chosen.times) / np.maximum(excess, 1)), 1)
         return None
 
-    def _within(self, chosen: Requantization) -> tuple[IntegerLayer | None, Array]:
+    def within(self, chosen: Requantization) -> tuple[IntegerLayer | None, Array]:
         """The layer, None if it exceeds the limits; and by how much each channel exceeds them."""
         code, sources, branches = self.code, self.sources, self.real.branches
         shape = (-1, *(1,) * (len(code.shape) - 1))
@@ -126,6 +128,32 @@ class _Search:
         parts = tuple(split_weights(branches, weights, self.limits.weight))
         layer = IntegerLayer(parts, bias.astype(np.int64), slope.astype(np.int64), calibrated)
         return layer, over.reshape(-1)
+
+
+def _relay_layer(search: _Search) -> ExactLayer | None:
+    """A sum of values of unlike scales; None if it is none, or does not fit."""
+    real, sources, code, limits = search.real, search.sources, search.code, search.limits
+    weights = [branch.weight for branch in real.branches]
+    alike = all(w.size == 1 for w in weights) and real.bias.size == 1
+    if not alike or not all(isinstance(branch.synapse, Relay) for branch in real.branches):
+        return None
+    scales = [source.scale / code.scale for source in sources]
+    ratios = np.array([float(w.reshape(())) * s for w, s in zip(weights, scales, strict=True)])
+    offset = float(real.bias.reshape(())) / code.scale + code.zero
+    sums = RelaySums(ratios, offset, sources, code)
+    largest = np.abs(ratios).max()
+    if not sums.countable or not largest > 0:
+        return None
+    room = int(_MOST_PARTS * limits.weight / largest)
+    steepest = min(MAX_SLOPE, MAX_SPAN // (code.t_max + 1), room)
+    while steepest >= 1:
+        integers, chosen = sums.best(steepest)
+        shaped = [np.full(w.shape, n) for w, n in zip(weights, integers, strict=True)]
+        layer, _ = replace(search, integers=shaped).within(chosen)
+        if layer is not None:
+            return ExactLayer(layer, sums.count, int(chosen.otherwise[0]), chosen.apart)
+        steepest //= 2
+    return None
 
 
 def _without_faint(

@@ -227,6 +227,23 @@ def test_example_gives_the_same_scores_everywhere(
     assert np.mean(expected.argmax(axis=1) == test["labels"]) > 0.5
 
 
+def test_only_layers_between_codes_are_told_to_be_equal() -> None:
+    for name, known in (("leaky", False), ("add", True), ("pair", True)):
+        body, shape, weights = OPERATORS[name]
+        program = qcompiler.compile(operator(body, shape, **weights), target="reference")
+        *_, last = program.manifest["rounding"]
+        assert ("sums" in last) == known
+
+
+def test_sums_of_unlike_scales_are_counted() -> None:
+    body, shape, weights = OPERATORS["add"]
+    told = qcompiler.compile(operator(body, shape, **weights), target="reference").manifest
+    *_, last = told["rounding"]
+    assert last["sums"] == 256**2
+    assert 0 < last["otherwise"] < 0.03 * last["sums"]
+    assert not last["apart"]
+
+
 def test_blocks_and_strange_scales_are_refused() -> None:
     model = operator("r = QLinearMatMul(q,xs,xz,w,ws,wz,rs,rz)", "8", **SQUARE)
     _set(model, "xs", np.float32(0))
