@@ -62,12 +62,15 @@ def exact_layer_of(
         return None
     factors = [source.scale / code.scale for source in sources]
     if (grid := joint_grid(real.branches, factors, outputs)) is None:
-        return _relay_layer(_Search(real, sources, code, limits, observe, [], np.ones(1)))
-    integers, unit = _without_faint(*grid, sources)
+        return _relay_layer(
+            _Search(real, sources, code, limits, observe, [], np.ones(1), np.zeros(1))
+        )
+    steepest = min(MAX_SLOPE, MAX_SPAN // (code.t_max + 1))
+    integers, unit, missed = _coarser(*grid, sources, steepest)
     largest = np.max([np.abs(w).reshape(outputs, -1).max(axis=1) for w in integers], axis=0)
     if largest.max() > limits.weight * _MOST_PARTS:
         return None
-    search = _Search(real, sources, code, limits, observe, integers, unit)
+    search = _Search(real, sources, code, limits, observe, integers, unit, missed)
     found = search.layer(limits.weight // np.maximum(largest, 1))
     on_chip = limits.input < limits.potential
     if found is not None and (found.otherwise == 0 or on_chip):
@@ -78,7 +81,10 @@ def exact_layer_of(
 
 @dataclass(frozen=True)
 class _Search:
-    """The layer with these integer weights, times a factor for each channel."""
+    """The layer with these integer weights, times a factor for each channel.
+
+    ``missed`` bounds by how many levels these weights change the model's sums.
+    """
 
     real: RealLayer
     sources: tuple[Spikes, ...]
@@ -87,20 +93,24 @@ class _Search:
     observe: Observe | None
     integers: list[Array]
     unit: Array
+    missed: Array
 
     def layer(self, most: Array) -> ExactLayer | None:
         """The best layer within the limits; ``most`` are the largest factors."""
         sums = _sums(self.real, self.sources, self.code, self.integers, self.unit)
         levels = self.code.t_max
         steepest, most = min(MAX_SLOPE, MAX_SPAN // (levels + 1)), np.maximum(most, 1)
+        unsure = self.missed > _FAINT
         for _ in range(_ATTEMPTS):
             chosen = requantization_of(sums, levels, self.code.zero, most, steepest)
             if chosen is None:
                 return None
             layer, excess = self.within(chosen)
             if layer is not None:
-                total = int((sums.high - sums.low + 1).sum())
-                return ExactLayer(layer, total, int(chosen.otherwise.sum()), chosen.apart)
+                every = sums.high - sums.low + 1
+                otherwise = int(np.where(unsure, every, chosen.otherwise).sum())
+                apart = chosen.apart or bool(np.any(self.missed >= 1))
+                return ExactLayer(layer, int(every.sum()), otherwise, apart)
             if chosen.times.max() <= 1:
                 return None
             most = np.maximum(np.floor(np.minimum(most, chosen.times) / np.maximum(excess, 1)), 1)
@@ -156,16 +166,22 @@ def _relay_layer(search: _Search) -> ExactLayer | None:
     return None
 
 
-def _without_faint(
-    integers: list[Array], unit: Array, sources: tuple[Spikes, ...]
-) -> tuple[list[Array], Array]:
-    """Weights whose slopes would be too large are 0, where they hardly move a sum."""
-    reach = np.zeros(len(unit))
+def _coarser(
+    integers: list[Array], unit: Array, sources: tuple[Spikes, ...], steepest: int
+) -> tuple[list[Array], Array, Array]:
+    """Weights whose slope would exceed ``steepest``, in fewer bits; with the unit of each channel.
+
+    The last array bounds what this changes in any sum, in levels: little, as these sums are small.
+    """
+    coarser = np.maximum(1 / (unit * (steepest - 1)), 1)
+    kept, missed = [], np.zeros(len(unit))
     for weight, source in zip(integers, sources, strict=True):
-        reach += np.abs(weight).reshape(len(unit), -1).sum(axis=1) * source.top
-    heard = (reach * unit > _FAINT) | (unit * MAX_SLOPE > 1)
-    kept = [_times(weight, heard) for weight in integers]
-    return kept, np.where(heard, unit, 1.0)
+        rows = weight.reshape(len(unit), -1)
+        rounded = np.rint(rows / coarser[:, None])
+        reach = max(source.zero, source.top - source.zero)
+        missed += np.abs(rows - rounded * coarser[:, None]).sum(axis=1) * reach * unit
+        kept.append(rounded.reshape(weight.shape))
+    return kept, unit * coarser, missed
 
 
 def _sums(

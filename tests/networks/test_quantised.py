@@ -59,6 +59,11 @@ OPERATORS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "8",
         {**ROWS, **BIAS},
     ),
+    "faint channels": (
+        "r = com.microsoft.QGemm<transB=1>(q,xs,xz,w,ws,wz,b,rs,rz)",
+        "8",
+        {**ROWS, **BIAS, "ws": np.array([0.005, 1e-12, 1e-7, 3e-6], np.float32)},
+    ),
     "add": (
         f"{A_AND_C} r = com.microsoft.QLinearAdd(a,as,az,c,cs,cz,rs,rz)",
         "8",
