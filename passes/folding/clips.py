@@ -15,6 +15,7 @@ from qcompiler.ir.ann import Affine, Clip
 
 from .neighbours import affine, fresh_between, only_producer, scale_and_shift
 
+_SAME = 1e-6  # relative difference of scales that counts as none
 _ON_LEVEL = 1e-4  # levels by which a bound may miss one
 
 
@@ -32,11 +33,11 @@ def merge_clips(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     if (merged := _both(inner.op, node.op)) is None:
         return None
     op, result, first = merged, node.result, inner.result
-    if is_code(first) and is_code(result):
-        if first.type != result.type:
+    if is_code(first) or is_code(result):
+        if is_code(first) and is_code(result) and not _same_scale(first, result):
             return None
-    elif is_code(first) or is_code(result):
-        found = _cut(first if is_code(first) else result, merged, rounds=is_code(result))
+        rounds = not is_code(first)
+        found = _cut(result if rounds else first, merged, rounds)
         if found is None:
             return None
         result = replace(result, type=found)
@@ -51,6 +52,15 @@ def _both(first: Clip, second: Clip) -> Clip | None:
     highs = [bound for bound in (first.high, second.high) if bound is not None]
     low, high = max(lows, default=None), min(highs, default=None)
     return None if low is not None and high is not None and low > high else Clip(low, high)
+
+
+def _same_scale(one: Value, other: Value) -> bool:
+    """Whether two codes have the same distance between levels."""
+    scales = []
+    for type_ in (one.type, other.type):
+        assert isinstance(type_, Tensor) and type_.range and type_.t_max
+        scales.append((type_.range[1] - type_.range[0]) / (type_.t_max - 1))
+    return abs(scales[0] / scales[1] - 1) < _SAME
 
 
 def _cut(value: Value, clip: Clip, rounds: bool) -> Tensor | None:

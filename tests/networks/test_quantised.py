@@ -249,6 +249,20 @@ def test_sums_of_unlike_scales_are_counted() -> None:
     assert not last["apart"]
 
 
+def test_codes_behind_a_relu_are_cut_and_merge() -> None:
+    body = (
+        "d = DequantizeLinear(q,xs,xz) e = MatMul(d,wf) f = Relu(e) g = QuantizeLinear(f,rs,rz) "
+        "h = DequantizeLinear(g,rs,rz) i = Relu(h) r = QuantizeLinear(i,rs,rz)"
+    )
+    model = operator(body, "8", **REAL, xz=np.int8(-3), rz=np.int8(0))
+    x = np.random.default_rng(2).uniform(-2.2, 2.9, (200, 8)).astype(np.float32)
+    (expected,) = run_onnx(model, {"x": x})
+    program = qcompiler.compile(model, target="reference")
+    _, made = (spikes_of(node.result) for node in spiking_nodes(program.graph))
+    assert (made.t_max, made.zero) == (128, 0)
+    assert np.abs((program.run(x) - expected) / 0.03).max() < 1.01
+
+
 def test_blocks_and_strange_scales_are_refused() -> None:
     model = operator("r = QLinearMatMul(q,xs,xz,w,ws,wz,rs,rz)", "8", **SQUARE)
     _set(model, "xs", np.float32(0))
