@@ -89,7 +89,8 @@ def decode_outputs(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ..
             case Decode():
                 known[node.result.name] = decode_output(node, known[source])
             case op if op.mnemonic.startswith("ann."):
-                known[node.result.name] = apply(op, *(known[name] for name in sources))
+                given = (known[name] for name in sources)
+                known[node.result.name] = apply(op, *given, *node.arrays)
     return tuple(known[value.name] for value in graph.outputs)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.ir import DataError, Graph, ProgramError, verify
+from qcompiler.ir import DataError, Graph, ProgramError, Value, verify
 from qcompiler.ir.kernels import Array, is_finite_float32
 from qcompiler.ir.spiking.coding import step_of
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
@@ -112,11 +112,18 @@ class Program:
             inputs = tuple(map(np.asarray, inputs))
         except ValueError as error:
             raise DataError("pass inputs one by one, run(a, b), not in a list") from error
+        inputs = tuple(map(self._as_declared, inputs, self.graph.inputs))
         self._check(inputs)
         frames = len(inputs[0])
         step = frames if self._factory(engine).streams else frames_per_batch(self.graph)
         for begin in range(0, frames, step):
             yield tuple(array[begin : begin + step] for array in inputs)
+
+    def _as_declared(self, array: Array, value: Value) -> Array:
+        """The array without axes of length 1 that a sample of the input has not, or with them."""
+        given, shape = array.shape[1:], value.type.shape
+        same = [n for n in given if n != 1] == [n for n in shape if n != 1]
+        return array.reshape(len(array), *shape) if same and given != shape else array
 
     def _check(self, inputs: tuple[Array, ...]) -> None:
         expected = [value.type.shape for value in self.graph.inputs]
@@ -136,7 +143,7 @@ class Program:
 
     def save(self, directory: str | Path) -> None:
         """Write the program, whole or not at all; ProgramError if that fails."""
-        manifest = {"target": self.backend.name, **self.manifest}
+        manifest = {"target": self.backend.name, "preprocessing": {}, **self.manifest}
         storage.save(Path(directory), manifest, self.graph, self.backend.emit)
 
     @staticmethod

@@ -132,9 +132,22 @@ def load(directory: Path) -> tuple[dict[str, Any], Graph]:
         raise ProgramError(
             f"{directory} contains a population of more than {_MOST_NEURONS} neurons"
         )
-    if not isinstance(manifest.get("preprocessing", {}), dict):
-        raise ProgramError(f"{directory} has a damaged {_MANIFEST}: compile the model again")
+    _check_whole(directory, manifest)
     return manifest, graph
+
+
+def _check_whole(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """ProgramError unless the manifest says how inputs are preprocessed, and all files are there.
+
+    A program whose preprocessing is lost would run, and give other results.
+    """
+    files = manifest.get("files")
+    if not isinstance(manifest.get("preprocessing"), dict) or not isinstance(files, list):
+        raise ProgramError(f"{directory} has a damaged {_MANIFEST}: compile the model again")
+    present = {path.name for path in directory.iterdir()}
+    if missing := [str(name) for name in files if name not in present]:
+        names = ", ".join(missing)
+        raise ProgramError(f"{directory} is incomplete, it has no {names}: compile the model again")
 
 
 def _arrays(path: Path) -> dict[str, Array]:

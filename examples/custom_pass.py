@@ -9,16 +9,17 @@ import path. That works from every folder, for example from the repository root:
 
     python examples/custom_pass.py examples/digits/digits.onnx --target loihi \
 --calibration examples/digits/digits_calibration.npz --scale-values 16 -o pruned.loihi \
---passes "fold-batchnorm,fold-linear,custom_pass:DropDeadChannels{threshold=0.001},\
-standardize,split-inputs{fan_in=4083},equalize,split-ranges,normalize,lower-activations,\
+--passes "fold-batchnorm,fold-linear{fan_in=1020},\
+custom_pass:DropDeadChannels{threshold=0.001},standardize,split-inputs{fan_in=4083},equalize,\
+split-ranges{fan_in=4083},normalize,lower-activations{fan_in=4083},\
 quantize{even=true potential=131071 input=32512},assign-windows{delay=63},insert-readout"
 
 From examples/digits, write ``python ../custom_pass.py digits.onnx`` and so on. `qcompile` itself
 also finds a pass whose module is installed in its environment.
 
 This pipeline is that of ``--target loihi`` with the pass added behind ``fold-linear``. For
-``--target reference``, remove the options of ``split-inputs``, ``quantize`` and
-``assign-windows``. With ``--emit ir`` the command prints the graph that the passes leave.
+``--target reference``, remove the options of all passes but this one. With ``--emit ir`` the
+command prints the graph that the passes leave.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -228,21 +228,25 @@ class Add(Op):
 
 @dataclass(frozen=True)
 class Concat(Op):
-    """Tensors one behind the other along an axis of the sample."""
+    """Tensors one behind the other along an axis of the sample; indices on the host."""
 
     mnemonic: ClassVar[str] = "ann.concat"
     axis: int = 0
 
     def infer(self, *operands: Type) -> Tensor:
         """Tensors that differ along the axis only to a longer one."""
-        shapes = [expect_tensor(operand).shape for operand in operands]
+        kinds = [operand.dtype for operand in operands if isinstance(operand, Tensor)]
+        if len(kinds) < len(operands) or not {"f32", "i64"}.issuperset(kinds):
+            raise ValueError("takes tensors of real numbers or indices")
+        shapes = [operand.shape for operand in operands]
         if not shapes or not 0 <= self.axis < len(shapes[0]):
             raise ValueError(f"axis {self.axis} is not in shapes {shapes}")
         around = {(shape[: self.axis], shape[self.axis + 1 :]) for shape in shapes}
         if len(around) != 1:
             raise ValueError(f"takes tensors that differ along axis {self.axis}, got {shapes}")
         head, tail = around.pop()
-        return Tensor((*head, sum(shape[self.axis] for shape in shapes), *tail))
+        length = sum(shape[self.axis] for shape in shapes)
+        return Tensor((*head, length, *tail), "f32" if "f32" in kinds else "i64")
 
 
 @dataclass(frozen=True)
@@ -279,3 +283,21 @@ class ArgMax(Op):
             raise ValueError(f"axis {self.axis} is not in shape {tuple(shape)}")
         shape[self.axis : self.axis + 1] = [1] if self.keepdims else []
         return Tensor(tuple(shape), "i64")
+
+
+@dataclass(frozen=True)
+class Fill(Op):
+    """A constant for every sample of a batch; on the host, where a model returns it."""
+
+    mnemonic: ClassVar[str] = "ann.fill"
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Tensor, which tells the number of samples, and the constant to the constant's type."""
+        expect(2, operands)
+        value, constant = operands
+        if not isinstance(value, Tensor) or not isinstance(constant, Tensor):
+            raise ValueError("takes a tensor and a constant")
+        return constant.layout
+
+
+OnHost: TypeAlias = Softmax | ArgMax | Fill  # computed from decoded values

@@ -1,4 +1,8 @@
-"""Functions of one variable, written in postfix: ``"x x sigmoid *"`` is ``x * sigmoid(x)``."""
+"""Functions of one variable, written in postfix: ``"x x sigmoid *"`` is ``x * sigmoid(x)``.
+
+A comparison gives 1 or 0. ``"x 0 > x 0.1 where"`` is x above zero and else 0.1: the choice comes
+first, and what is not chosen need not be finite.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +39,17 @@ BINARY: Mapping[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "^": ("Pow", np.power),
     "max": ("Max", np.maximum),
     "min": ("Min", np.minimum),
+    ">": ("Greater", lambda a, b: np.greater(a, b).astype(np.float64)),
+    ">=": ("GreaterOrEqual", lambda a, b: np.greater_equal(a, b).astype(np.float64)),
+}
+TERNARY: Mapping[str, tuple[str, Callable[[Any, Any, Any], Any]]] = {
+    "where": ("Where", lambda choice, a, b: np.where(choice != 0, a, b)),
+}
+COMPARISONS = frozenset({">", ">="})
+WORDS: Mapping[str, tuple[int, str, Callable[..., Any]]] = {
+    word: (count, *meaning)
+    for count, table in ((1, UNARY), (2, BINARY), (3, TERNARY))
+    for word, meaning in table.items()
 }
 
 
@@ -56,7 +71,7 @@ def run(
             f"a formula of {len(tokens)} tokens is too long: the limit is {_MOST_TOKENS}"
         )
     for token in tokens:
-        count = 1 if token in UNARY else 2 if token in BINARY else 0
+        count = WORDS[token][0] if token in WORDS else 0
         if len(stack) < count:
             raise ValueError(f"{formula!r} is not a valid postfix formula")
         if count:
@@ -72,13 +87,26 @@ def run(
 
 def values(formula: str, x: Array) -> Array:
     """What a formula gives for every element, in double precision; may not be finite."""
+    return _evaluated(formula, x)[0]
+
+
+def comparisons(formula: str, x: Array) -> Array:
+    """The results of the comparisons of a formula, 1 or 0: ``comparisons x elements``."""
+    return np.stack(_evaluated(formula, x)[1])
+
+
+def _evaluated(formula: str, x: Array) -> tuple[Array, list[Array]]:
+    made: list[Array] = []
 
     def apply(name: str, *arguments: Any) -> Any:
-        return UNARY[name][1](*arguments) if name in UNARY else BINARY[name][1](*arguments)
+        found = WORDS[name][2](*arguments)
+        if name in COMPARISONS:
+            made.append(np.broadcast_to(found, x.shape))
+        return found
 
     with np.errstate(all="ignore"):
         found = run(formula, x.astype(np.float64), np.float64, apply)
-    return np.broadcast_to(found, x.shape)
+    return np.broadcast_to(found, x.shape), made
 
 
 def compose(outer: str, inner: str) -> str:

@@ -42,5 +42,11 @@ class Pass(ABC):
 HIDDEN = {"text": False}
 
 
+def check_fan_in(fan_in: int) -> None:
+    """Raise ValueError unless this is a number of synapses of a neuron, or 0 for no limit."""
+    if fan_in < 0:
+        raise ValueError(f"fan_in must be 0 or more, not {fan_in}")
+
+
 def _show(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

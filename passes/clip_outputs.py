@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from qcompiler.ir import Graph, Node, Value
-from qcompiler.ir.ann import Add, Affine, ArgMax, Clip, Concat, Conv, Dense, Softmax, SumPool
+from qcompiler.ir.ann import Add, Affine, Clip, Concat, Conv, Dense, OnHost, SumPool
 from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.quantization.logits import logits
 
@@ -60,6 +60,6 @@ class ClipOutputs(Pass):
 
 def _only_output(graph: Graph, value: Value) -> bool:
     return all(
-        isinstance(user.op, Softmax | ArgMax | Concat | View) and _only_output(graph, user.result)
+        isinstance(user.op, OnHost | Concat | View) and _only_output(graph, user.result)
         for user in graph.users(value)
     )

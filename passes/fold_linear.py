@@ -7,6 +7,7 @@ sum pool or a pad that no neighbour can absorb stays and becomes a separate popu
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from qcompiler.ir import Graph, Node, origins, rewrite
 from qcompiler.ir.ann import Affine, Clip, Conv, MaxPool, Pad, SumPool
 from qcompiler.ir.kernels import expand_to_rank
+from qcompiler.ir.rewrite import Rule
 from qcompiler.passes.folding.affine import (
     affine_before_linear,
     affine_behind_linear,
@@ -35,7 +37,7 @@ from qcompiler.passes.folding.scalars import with_axes
 from qcompiler.passes.folding.sums import sum_rules
 from qcompiler.passes.folding.views import view_rules
 
-from .base import Pass
+from .base import Pass, check_fan_in
 
 _BRANCHES = (sum_rules, margin_rules, concat_rules)
 _LOWEST = -1e38  # what exporters write for minus infinity
@@ -43,16 +45,25 @@ _LOWEST = -1e38  # what exporters write for minus infinity
 
 @dataclass(frozen=True)
 class FoldLinear(Pass):
-    """Fold linear chains into the next, or else the previous, linear layer."""
+    """Fold linear chains into the next, or else the previous, linear layer.
+
+    A pool stays a layer if the one behind it would have more than ``fan_in`` synapses a neuron with
+    it (0: no limit).
+    """
 
     name: ClassVar[str] = "fold-linear"
+    fan_in: int = 0
+
+    def __post_init__(self) -> None:
+        check_fan_in(self.fan_in)
 
     def __call__(self, graph: Graph) -> Graph:
         """Apply the rules of this module until none matches."""
         clips = (merge_clips, clip_next_to_code, scale_behind_code)
         moves = (merge_affines, *clips, view_rules, _affine_behind_pool)
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
-        rules = (*moves, *folds, pool_into_conv, pool_into_dense, *_BRANCHES)
+        pools = (partial(pool, fan_in=self.fan_in) for pool in (pool_into_conv, pool_into_dense))
+        rules: tuple[Rule, ...] = (*moves, *folds, *pools, *_BRANCHES)
         graph = levels_of_functions(with_input_codes(rewrite(graph, *rules)))
         graph = rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
         return with_axes(rewrite(rewrite(graph, resize_into_conv), *rules))

@@ -36,19 +36,26 @@ from qcompiler.ir.ann import Function, Multiply
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder, Term
 from qcompiler.passes.activations.duplication import duplicate_layers, is_small, split_readers
 from qcompiler.passes.activations.resolution import Resolution
-from qcompiler.passes.activations.segments import MOST_SEGMENTS, PiecewiseLinear, fit
+from qcompiler.passes.activations.segments import (
+    MOST_SEGMENTS,
+    PiecewiseLinear,
+    error_between,
+    fit,
+)
+from qcompiler.passes.calibration.data import NOT_FINITE
 from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.quantization.integer_layer import check_levels, check_weight_bits
 from qcompiler.passes.quantization.levels import levels_of
 
-from .base import Pass
+from .base import Pass, check_fan_in
 
 
 class ActivationFit(NamedTuple):
     """The piecewise linear fit of a function or product: domain, segments and largest error.
 
     ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if 64
-    segments are too few, or weights too small for narrower ones.
+    segments are too few, or weights too small for narrower ones. ``steps`` are jumps of the
+    function beside the segments, ``jump`` is the error where it is nearly a jump; 0 if it is not.
     """
 
     node: Node
@@ -56,6 +63,8 @@ class ActivationFit(NamedTuple):
     segments: int
     error: float
     bound: float
+    steps: int = 0
+    jump: float = 0.0
 
     @property
     def misses(self) -> bool:
@@ -91,8 +100,9 @@ class LowerActivations(Pass):
     ``activation_error`` is the largest error of the segments, as a share of the output's range;
     0 is half of one of its levels. No segment is so narrow that one level of its input moves it
     further than a weight can hold, even if the error is larger then. ``t_max``, ``output_t_max``
-    and ``weight_bits`` are those of `quantize`. Raises UnsupportedModel for a function that is not
-    finite on the range of its variable.
+    and ``weight_bits`` are those of `quantize`. A sum of clips stays a population if the layer
+    behind it would sum more than ``fan_in`` elements of them (0: no limit). Raises UnsupportedModel
+    for a function that is not finite on the range of its variable.
     """
 
     name: ClassVar[str] = "lower-activations"
@@ -100,8 +110,10 @@ class LowerActivations(Pass):
     t_max: int = 16
     output_t_max: int = 0
     weight_bits: int = 8
+    fan_in: int = 0
 
     def __post_init__(self) -> None:
+        check_fan_in(self.fan_in)
         if not 0 <= self.activation_error < 1:
             raise ValueError("activation_error must be at least 0 and below 1")
         check_levels(self.t_max, output_t_max=self.output_t_max)
@@ -118,13 +130,13 @@ class LowerActivations(Pass):
                         nodes += self._function(graph, node, formula)
                     except ValueError as error:
                         message = f"{formula!r} {error}"
-                        faults.append(Diagnostic(message, node.origin, "calibrate, or clip before"))
+                        faults.append(Diagnostic(message, node.origin, NOT_FINITE))
                 case Multiply():
                     nodes += self._product(graph, node)
                 case _:
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
-        lowered = split_readers(replace(graph, nodes=tuple(nodes)), SUMS)
+        lowered = split_readers(replace(graph, nodes=tuple(nodes)), SUMS, self.fan_in)
         return duplicate_layers(lowered, self._resolution(lowered))
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:
@@ -133,18 +145,20 @@ class LowerActivations(Pass):
             if isinstance(node.op, Function):
                 domain = _range(node.operands[0], node)
                 found = self._fit(graph, node, node.op.formula, domain)
-                error = found.error / _width(node)
-                yield self._fitted(graph, node, domain, len(found.knots) - 1, error)
+                fitted = self._fitted(graph, node, domain, found, found.error / _width(node))
+                jump = error_between(node.op.formula, domain, found) / _width(node)
+                yield fitted._replace(jump=jump if jump > fitted.bound else 0.0)
             if isinstance(node.op, Multiply):
                 radii = [_radius(_range(operand, node)) for operand in node.operands]
                 found = self._square(graph, node, radii)
                 error = found.error * radii[0] * radii[1] / 2 / _width(node)
-                yield self._fitted(graph, node, (-2.0, 2.0), len(found.knots) - 1, error)
+                yield self._fitted(graph, node, (-2.0, 2.0), found, error)
 
     def _fitted(
-        self, graph: Graph, node: Node, domain: Range, segments: int, error: float
+        self, graph: Graph, node: Node, domain: Range, found: PiecewiseLinear, error: float
     ) -> ActivationFit:
-        return ActivationFit(node, domain, segments, error, self._share(graph, node))
+        segments, bound = len(found.knots) - 1, self._share(graph, node)
+        return ActivationFit(node, domain, segments, error, bound, len(found.jumps))
 
     def _share(self, graph: Graph, node: Node) -> float:
         if self.activation_error:
@@ -204,7 +218,7 @@ def _range(operand: Operand, node: Node) -> Range:
     if bounds is None:
         message = f"%{operand.name} has no range"
         raise InvalidGraph(
-            Diagnostic(message, node.origin, "run normalize before lower-activations")
+            Diagnostic(message, node.origin, "put normalize before lower-activations in --passes")
         )
     low, high = bounds
     return (low, high) if high - low > 1e-6 * max(1.0, abs(low)) else (low - 0.5, low + 0.5)

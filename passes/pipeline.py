@@ -115,12 +115,13 @@ class _Parser:
 
     def build(self, found: re.Match[str]) -> Pass:
         kind = self.lookup(found[1], found.start(1))
-        options = {f.name: self.defaults[f.name] for f in fields(kind) if f.name in self.defaults}
-        if found[2]:
-            options.update(self.options(kind, found[2], found.start(2)))
+        filled = {f.name: self.defaults[f.name] for f in fields(kind) if f.name in self.defaults}
+        written = self.options(kind, found[2], found.start(2)) if found[2] else {}
         try:
-            return kind(**options)
+            return kind(**{**filled, **written})
         except (ValueError, TypeError) as error:
+            if _accepts(kind, written):  # then what the text leaves out is wrong
+                raise PipelineError(str(error)) from error
             self.fail(f"{found[1]}: {error}", found.start(1))
 
     def lookup(self, name: str, at: int) -> type[Pass]:
@@ -160,6 +161,14 @@ class _Parser:
                 self.fail(f"{name} cannot be '{value}'", offset + option.start(2))
             at = option.end()
         return found
+
+
+def _accepts(kind: type[Pass], options: Mapping[str, Any]) -> bool:
+    try:
+        kind(**options)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _value(text: str, default: Any) -> Any:

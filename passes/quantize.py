@@ -18,7 +18,7 @@ computes the formulas: B in ``_rounded``, D in ``_slope``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeAlias
 
@@ -37,7 +37,7 @@ from qcompiler.ir import (
     UnsupportedModel,
     Value,
 )
-from qcompiler.ir.ann import ArgMax, Clip, Concat, MaxPool, Rescale, Softmax
+from qcompiler.ir.ann import Clip, Concat, MaxPool, OnHost, Rescale
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, First, Neuron
 from qcompiler.ir.spiking.coding import Rescaling
@@ -60,6 +60,7 @@ from qcompiler.passes.quantization.integer_layer import (
     IntegerLayer,
     Observe,
     check_levels,
+    check_steepness,
     check_weight_bits,
     code_of,
     integer_layer_of,
@@ -117,7 +118,8 @@ class Quantize(Pass):
         check_weight_bits(self.weight_bits)
         check_effort(self.effort)
         if self.even and self.weight_bits > 8:
-            raise ValueError(f"even weights have at most 8 weight_bits, not {self.weight_bits}")
+            have = "even weights, as Loihi has them, have at most 8 weight_bits"
+            raise ValueError(f"{have}, not {self.weight_bits}")
 
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node."""
@@ -141,6 +143,7 @@ class _Quantizer:
         self.groups = {group.result.name: group for group in fusion_groups(graph)}
         self.inner = {n.result.name for g in self.groups.values() for n in g.nodes[:-1]}
         self.faults: list[Diagnostic] = []
+        self.failed: set[str] = set()
         self.trace: Trace | None = None
         self.levels: CalibrationLevels | None = None
         self.shared = SharedInputs()
@@ -159,8 +162,9 @@ class _Quantizer:
                     self.lower(node)
                 except UnsupportedModel as error:
                     self.faults.extend(error.diagnostics)
+                    self.failed.add(node.result.name)
         if self.faults:
-            raise UnsupportedModel(*self.faults)
+            raise UnsupportedModel(*self.faults, *self.steep_behind())
         outputs = [self.tensor(value) for value in self.graph.outputs]
         return self.builder.build(outputs, self.graph.output_names)
 
@@ -170,6 +174,30 @@ class _Quantizer:
         sources = [b.source for b in group.branches] if group else node.operands
         values = [source for source in sources if isinstance(source, Value)]
         return all(v.name in self.spikes or v.name in self.tensors for v in values)
+
+    def steep_behind(self) -> Iterator[Diagnostic]:
+        """What is too steep of the layers that are not lowered, being behind another fault."""
+        for name, group in self.groups.items():
+            if name in self.spikes or name in self.failed:
+                continue
+            try:
+                codes = [self.codes_ahead(branch.source) for branch in group.branches]
+                real, code = real_layer_of(group, codes), self.code(group.result, group.origin)
+                flat = tuple(digit for digits in codes for digit in digits)
+                check_steepness(group, real, flat, code, self.options.limits)
+            except UnsupportedModel as error:
+                yield from error.diagnostics
+
+    def codes_ahead(self, value: Value) -> tuple[Spikes, ...]:
+        """The codes of a value, whether it is lowered or not."""
+        if value.name in self.spikes:
+            return tuple(map(spikes_of, self.spikes[value.name]))
+        node = self.graph.producer(value)
+        if node is not None and isinstance(node.op, MaxPool | View):
+            source = node.operands[0]
+            assert isinstance(source, Value)
+            return tuple(replace(c, shape=value.type.shape) for c in self.codes_ahead(source))
+        return (self.code(value, ()),)
 
     def encode(self, raw: Value, value: Value) -> None:
         """Encode an input; ``value`` is what becomes spikes of it."""
@@ -196,7 +224,11 @@ class _Quantizer:
         bounds = value.type.range if isinstance(value.type, Tensor) else None
         if bounds is None:
             raise InvalidGraph(
-                Diagnostic(f"%{value.name} has no range", origin, "run normalize before quantize")
+                Diagnostic(
+                    f"%{value.name} has no range",
+                    origin,
+                    "put normalize before quantize in --passes",
+                )
             )
         given = self.options
         levels = levels_of(self.graph, value, given.t_max, given.output_t_max)
@@ -211,9 +243,7 @@ class _Quantizer:
             return
         source = node.operands[0]
         assert isinstance(source, Value)
-        if source.name in self.spikes and not isinstance(
-            node.op, Rescale | Softmax | ArgMax | Concat
-        ):
+        if source.name in self.spikes and not isinstance(node.op, Rescale | OnHost | Concat):
             for record in (self.trace, self.levels):
                 if record:
                     record.follow(node)
@@ -226,7 +256,7 @@ class _Quantizer:
             case op if isinstance(op, View) and source.name in self.spikes:
                 digits = self.spikes[source.name]
                 self.spikes[name] = tuple(self.follow(node, op, digit) for digit in digits)
-            case op if isinstance(op, Softmax | ArgMax | Concat | View):
+            case op if isinstance(op, OnHost | Concat | View):
                 host = (self.tensor(o) if isinstance(o, Value) else o for o in node.operands)
                 self.tensors[name] = self.builder.add(node.op, *host, name=name, origin=origin)
             case _:

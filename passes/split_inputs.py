@@ -24,7 +24,7 @@ from qcompiler.passes.quantization.integer_layer import check_levels, output_lev
 from qcompiler.passes.quantization.levels import coded_inputs, integer_span, map_values
 from qcompiler.passes.quantization.logits import logits
 
-from .base import HIDDEN, Pass
+from .base import HIDDEN, Pass, check_fan_in
 
 _ADDS = Conv | Dense | SumPool | Pad | Affine | Add | Clip | Function | Multiply
 
@@ -52,8 +52,7 @@ class SplitInputs(Pass):
     def __post_init__(self) -> None:
         check_levels(self.t_max, levels=self.levels)
         check_digits(self.digits)
-        if self.fan_in < 0:
-            raise ValueError(f"fan_in must be 0 or more, not {self.fan_in}")
+        check_fan_in(self.fan_in)
 
     def __call__(self, graph: Graph) -> Graph:
         """Write levels and digits into the types of inputs."""

@@ -23,6 +23,7 @@ from qcompiler.passes.calibration.data import check, check_effort, sample
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.calibration.trace import images_for
+from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of, spiking_values
@@ -33,9 +34,9 @@ from qcompiler.passes.slicing.channel_slices import (
     split_channels,
 )
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
-from qcompiler.passes.slicing.slices import can_slice, split_range
+from qcompiler.passes.slicing.slices import can_slice, readers_of, split_range
 
-from .base import HIDDEN, Pass
+from .base import HIDDEN, Pass, check_fan_in
 
 OnChannelSplit: TypeAlias = "Callable[[str, list[int]], None] | None"
 
@@ -52,7 +53,8 @@ class SplitRanges(Pass):
 
     The pass measures the noise of rounding to ``t_max`` levels on ``calibration``, one array per
     input, ``images x shape``. A value, or some of its channels, gets at most ``slices``
-    populations. Without data, or with ``effort`` 0, nothing changes. If some channels of a value
+    populations, and no more than let its readers sum ``fan_in`` elements of all of them (0: no
+    limit). Without data, or with ``effort`` 0, nothing changes. If some channels of a value
     become a value themselves, ``note`` is called with its name and the indices of the channels.
     Raises DataError if the data do not fit, are empty or not finite.
     """
@@ -62,12 +64,14 @@ class SplitRanges(Pass):
     t_max: int = 16
     slices: int = 4
     effort: int = 0
+    fan_in: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
     note: OnChannelSplit = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_effort(self.effort)
+        check_fan_in(self.fan_in)
         check_levels(self.t_max)
         if not 1 <= self.slices <= _MOST:
             raise ValueError(f"slices must be between 1 and {_MOST}, not {self.slices}")
@@ -96,7 +100,7 @@ class SplitRanges(Pass):
         noise = shares(found)
         sizes = {value.name: float(size(value.type)) for value in spiking_values(graph)}
         values = {
-            name: _bottleneck(graph, name, found[name], noise[name], sizes[name])
+            name: self._bottleneck(graph, name, found[name], noise[name], sizes[name])
             for name in names
             if noise.get(name, 0.0) > 0
         }
@@ -104,6 +108,20 @@ class SplitRanges(Pass):
         noise_cap = (self.t_max / _FEW) ** 2
         chosen = choose_slices(values, total, neurons, self.slices, _WORTH, noise_cap)
         return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]
+
+    def _bottleneck(
+        self, graph: Graph, name: str, found: Noise, noise: float, neurons: float
+    ) -> Bottleneck:
+        """The noise of a value per channel, or in total if its channels cannot be separated."""
+        group, total = _group(graph, name), found.channels.sum()
+        most = self.slices
+        if self.fan_in:
+            summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
+            most = max(1, self.fan_in // summed)
+        if not can_split_channels(graph, group) or not total > 0:
+            return Bottleneck(np.array([noise]), neurons, most)
+        shared = noise * found.channels / total
+        return Bottleneck(shared, neurons / len(shared), most)
 
     def _split(
         self,
@@ -133,15 +151,6 @@ class SplitRanges(Pass):
 def _width(histogram: Histogram, levels: int, count: int) -> float:
     """The range of each slice."""
     return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0))[1] / count
-
-
-def _bottleneck(graph: Graph, name: str, found: Noise, noise: float, neurons: float) -> Bottleneck:
-    """The noise of a value per channel, or in total if its channels cannot be separated."""
-    total = found.channels.sum()
-    if not can_split_channels(graph, _group(graph, name)) or not total > 0:
-        return Bottleneck(np.array([noise]), neurons)
-    shared = noise * found.channels / total
-    return Bottleneck(shared, neurons / len(shared))
 
 
 def _group(graph: Graph, name: str) -> FusionGroup:

@@ -11,13 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.program import Program
-from qcompiler.frontend.import_model import Preprocessing, import_model
+from qcompiler.frontend.import_model import Imported, Preprocessing, import_model
+from qcompiler.frontend.input_axes import stated_axes
 from qcompiler.frontend.model.onnx_file import identity
 from qcompiler.search.pareto import Budget
 
 from . import data, registry
 from .channel_scales import ScaleRecorder
-from .ir import DataError, Graph, InvalidGraph, PipelineError, UnsupportedModel, verify
+from .core_limits import exceeded_core_limits
+from .ir import (
+    DataError,
+    Graph,
+    InvalidGraph,
+    PipelineError,
+    UnsupportedModel,
+    raise_if_any,
+    verify,
+)
 from .passes import Pipeline, Watcher
 from .passes.folding.codes import most_levels, without_codes
 from .passes.quantization.exact_layer import ExactLayer
@@ -48,6 +58,7 @@ def compile(
     reverse_input_channels: bool = False,
     allow_products: bool = False,
     activation_error: float = 0.0,
+    input_shapes: Mapping[str, Sequence[int | str | None]] | None = None,
     progress: Callable[[float], None] | None = None,
     watch: Watcher | None = None,
     max_drop: float | None = None,
@@ -64,6 +75,8 @@ def compile(
     - ``mean_values``, ``scale_values``, ``reverse_input_channels`` and ``layout`` describe
       preprocessing that becomes part of the network: ``(x - mean) / scale`` per channel of the raw
       input.
+    - ``input_shapes`` states the axes of inputs that the model leaves open, by input name: lengths,
+      and a name or None for the batch axis if it stays open, as in ``{"x": (None, 3, 224, 224)}``.
 
     Coding and accuracy:
 
@@ -97,7 +110,13 @@ def compile(
     before = preprocessing(mean_values, scale_values, reverse_input_channels, layout)
     if isinstance(model, Graph) and before.active:
         raise UnsupportedModel("only ONNX models take preprocessing; a Graph must include its own")
-    graph = model if isinstance(model, Graph) else import_model(model, before, allow_products).graph
+    if isinstance(model, Graph):
+        if input_shapes:
+            raise UnsupportedModel("only ONNX models take input_shapes; a Graph has its own")
+        imported = Imported(model, ())
+    else:
+        imported = import_model(model, before, allow_products, input_shapes)
+    graph = imported.graph
     times = DEFAULT_T_MAX if t_max is None else _integer(t_max, "t_max")
     if t_max is not None or max_drop is not None or max_drift is not None:
         graph = without_codes(graph, times)
@@ -126,8 +145,11 @@ def compile(
         given = data.read(calibration, inputs_of(graph), layout)
         options["calibration"] = given.arrays
     steps = pipeline(target, passes, options)
+    raise_if_any(exceeded_core_limits(graph, steps, backend), UnsupportedModel)
     if budget is not None:
-        known = given.labels if labels is None else data.labels_of(labels, len(given))
+        known = given.labels
+        if labels is not None:
+            known = data.labels_of(labels, len(given), inputs_of(graph))
         if budget.kind == "drop" and known is None:
             message = "max-drop needs labels of the calibration data: give --labels"
             raise DataError(message)
@@ -151,6 +173,10 @@ def compile(
     }
     if rounding:
         manifest["rounding"] = rounding_of(rounding)
+    if input_shapes:
+        manifest["input_shapes"] = {name: list(a) for name, a in stated_axes(input_shapes).items()}
+    if imported.batch_axes:
+        manifest["batch_axes"] = dict(imported.batch_axes)
     if found is not None:
         manifest["search"] = found.to_dict()
     return Program(compiled, backend, manifest)

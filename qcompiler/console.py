@@ -92,15 +92,21 @@ def progress(what: str, quiet: bool) -> Iterator[Callable[[float], None]]:
         yield lambda share: bar.update(task, completed=share)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """A plain table; numbers stand to the right."""
+def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a plain table; numbers stand to the right."""
     found = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         numbers = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
         found.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         found.add_row(*(Text(_cell(value)) for value in row))
-    return found
+    if console.is_terminal:
+        console.print(found)
+        return
+    with console.capture() as captured:
+        console.print(found)
+    lines = captured.get().splitlines()
+    console.print(Text("\n".join(map(str.rstrip, lines))), soft_wrap=True)
 
 
 def _cell(value: Any) -> str:

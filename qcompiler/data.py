@@ -24,10 +24,14 @@ _LABELS = ("labels", "y")
 
 @dataclass(frozen=True)
 class Data:
-    """One array per input, ``frames x shape``, and labels if there are any."""
+    """One array per input, ``frames x shape``, and labels if there are any.
+
+    ``names`` are those of the inputs, if known: a model may have others, which nothing reads.
+    """
 
     arrays: tuple[Array, ...]
     labels: Array | None = None
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.arrays[0])
@@ -35,12 +39,12 @@ class Data:
     def head(self, count: int | None) -> Data:
         """The first frames only."""
         labels = None if self.labels is None else self.labels[:count]
-        return Data(tuple(array[:count] for array in self.arrays), labels)
+        return Data(tuple(array[:count] for array in self.arrays), labels, self.names)
 
     def spread(self, count: int) -> Data:
         """This many frames, evenly spread: files are often sorted by class."""
         labels = None if self.labels is None else sample((self.labels,), count)[0]
-        return Data(sample(self.arrays, count), labels)
+        return Data(sample(self.arrays, count), labels, self.names)
 
 
 def read(source: Any, inputs: Inputs, layout: str | None = None) -> Data:
@@ -51,8 +55,8 @@ def read(source: Any, inputs: Inputs, layout: str | None = None) -> Data:
     """
     if isinstance(source, str | Path):
         named = _from_file(Path(source))
-        label = next((named[key] for key in _LABELS if key in named), None)
-        found = Data(_choose(named, inputs, str(source)), label)
+        chosen = _choose(named, inputs, str(source))
+        found = Data(chosen, _labels_among(named, [name for name, _ in inputs]))
     elif isinstance(source, Mapping):
         if missing := [name for name, _ in inputs if name not in source]:
             raise DataError(f"the data hold no array for the input {', '.join(missing)}")
@@ -64,17 +68,34 @@ def read(source: Any, inputs: Inputs, layout: str | None = None) -> Data:
     return _fit(found, inputs, layout)
 
 
-def labels_of(source: Any, count: int) -> Array:
-    """Labels from a path or array, one integer for each of this many frames; else DataError."""
+def labels_of(source: Any, count: int, inputs: Inputs = ()) -> Array:
+    """Labels from a path or array, one integer for each of this many frames; else DataError.
+
+    In a file, arrays named as ``inputs`` are no labels.
+    """
     if isinstance(source, str | Path):
         named = _from_file(Path(source))
+        for name in {name for name, _ in inputs} & {*named} if len(named) > 1 else ():
+            del named[name]
         source = next((named[key] for key in (*_LABELS, *named) if key in named), None)
     labels = np.asarray(source)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+    if not _are_labels(labels):
         raise DataError("labels must be one integer per frame")
     if len(labels) != count:
         raise DataError(f"there are {len(labels)} labels for {count} calibration inputs")
     return labels
+
+
+def _are_labels(array: Array) -> bool:
+    return array.ndim == 1 and array.dtype.kind in "iu"
+
+
+def _labels_among(named: Mapping[str, Array], inputs: Sequence[str]) -> Array | None:
+    """The labels in a file: no input of the model, and none of the targets of a regression."""
+    for key in _LABELS:
+        if key in named and key not in inputs and (key == "labels" or _are_labels(named[key])):
+            return named[key]
+    return None
 
 
 def _from_file(path: Path) -> dict[str, Array]:
@@ -114,13 +135,13 @@ def _fit(data: Data, inputs: Inputs, layout: str | None) -> Data:
     if len(lengths) > 1:
         raise DataError(f"the inputs differ in their number of samples: {sorted(lengths)}")
     if data.labels is not None:
-        if np.ndim(data.labels) != 1 or np.asarray(data.labels).dtype.kind not in "iu":
+        if not _are_labels(np.asarray(data.labels)):
             raise DataError("labels must be one integer per frame")
         if len(data.labels) not in lengths:
             raise DataError(f"there are {len(data.labels)} labels for {len(arrays[0])} inputs")
     if not lengths or not min(lengths):
         raise DataError("the data are empty")
-    return Data(arrays, data.labels)
+    return Data(arrays, data.labels, tuple(name for name, _ in inputs))
 
 
 def check_labels(labels: Array, classes: int) -> None:

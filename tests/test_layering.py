@@ -83,7 +83,11 @@ ROOMS = {
         "qcompiler/frontend/model",
     },
     "qcompiler/explain/measure": {"qcompiler", "qcompiler/frontend"},
-    "qcompiler/frontend": {"qcompiler/frontend/importers", "qcompiler/frontend/model"},
+    "qcompiler/frontend": {
+        "qcompiler/frontend/importers",
+        "qcompiler/frontend/importers/elementwise",
+        "qcompiler/frontend/model",
+    },
     "qcompiler/frontend/importers": {
         "qcompiler/frontend/importers/elementwise",
         "qcompiler/frontend/importers/layers",

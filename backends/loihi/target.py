@@ -18,6 +18,9 @@ from qcompiler.ir.spiking.dynamics import PULSES, ROLES
 from qcompiler.ir.spiking.integer_network import calibrated
 from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING
 
+# Part of the fan-in that a layer with a pool in it may have. Beyond it the limit of the input of
+# one step costs weight bits that are worth more than the time of a population for the pool.
+_POOLED = 4
 _CLOCK_AXONS = len(ROLES) + len(PULSES) + 1  # of a neuron: pulses take two, its own spike one
 
 
@@ -37,12 +40,15 @@ def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
     # Membranes: 24 bits, of which weights count from the seventh, as Lava's LIF shifts its input
     # by 6. Input of one step: 16 bits, less what the self-inhibition is rounded up by.
     quantize = f"quantize{{even=true potential={chip.state} input={chip.input - 255}}}"
-    inputs = f"split-inputs{{fan_in={chip.input_axons_per_core - _CLOCK_AXONS}}}"
+    fan_in = chip.input_axons_per_core - _CLOCK_AXONS
     return Backend(
         name,
         description or f"{chip.name}, as a graph of stock Lava processes",
         PIPELINE.format(
-            inputs=inputs, quantize=quantize, windows=f"assign-windows{{delay={chip.delay}}}"
+            pooled=f"{{fan_in={fan_in // _POOLED}}}",
+            fan_in=f"{{fan_in={fan_in}}}",
+            quantize=quantize,
+            windows=f"assign-windows{{delay={chip.delay}}}",
         ),
         (SPIKING, SCHEDULED, READ_OUT, EXACT, fits(chip)),
         emit,

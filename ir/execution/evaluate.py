@@ -13,6 +13,7 @@ from qcompiler.ir.ann import (
     Concat,
     Conv,
     Dense,
+    Fill,
     Function,
     MaxPool,
     Multiply,
@@ -79,11 +80,14 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
         case Add():
             return sum(constants, x)
         case Concat():
-            return np.concatenate((x, *constants), op.axis + 1)
+            kind = {one.dtype for one in (x, *constants) if one.dtype.kind == "f"} or {x.dtype}
+            return np.concatenate((x, *constants), op.axis + 1, dtype=max(kind))
         case Softmax():
             return _softmax(x, op)
         case ArgMax():
             return _argmax(x, op)
+        case Fill():
+            return np.broadcast_to(constants[0], (len(x), *constants[0].shape))
         case Reshape() | Transpose() | Take() | Pick():
             return arrange(op, x, *constants)
     raise TypeError(f"{op.mnemonic} is not an operation on tensors")

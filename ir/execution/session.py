@@ -26,7 +26,7 @@ from qcompiler.ir.ann import (
     Softmax,
     SumPool,
 )
-from qcompiler.ir.formula import BINARY, UNARY, run
+from qcompiler.ir.formula import COMPARISONS, WORDS, run
 from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.ops import Sliding
@@ -214,12 +214,17 @@ def _conv(writer: OnnxWriter, node: Node, op: Conv, x: str) -> str:
 
 def write_function(writer: OnnxWriter, formula: str, x: str) -> str:
     """Write a function of one variable."""
+    from onnx import TensorProto
 
     def number(value: float) -> str:
         return writer.constant(np.asarray(value, np.float32))
 
     def apply(name: str, *arguments: str) -> str:
-        return writer.add({**UNARY, **BINARY}[name][0], *arguments)
+        if name == "where":
+            choice = writer.add("Cast", arguments[0], to=TensorProto.BOOL)
+            return writer.add("Where", choice, *arguments[1:])
+        found = writer.add(WORDS[name][1], *arguments)
+        return writer.add("Cast", found, to=TensorProto.FLOAT) if name in COMPARISONS else found
 
     return str(run(formula, x, number, apply))
 

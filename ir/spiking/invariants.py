@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from qcompiler.ir.ann import ArgMax, BatchNorm, Concat, Softmax
+from qcompiler.ir.ann import BatchNorm, Concat, OnHost
 from qcompiler.ir.diagnostics import Diagnostic
-from qcompiler.ir.graph import Graph, Node
+from qcompiler.ir.graph import Graph, Node, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Clock, Encode, Fanout, First, Neuron, Population, Role, Window
 from qcompiler.ir.types import Tensor
@@ -43,7 +43,7 @@ def _no_batchnorm(graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _spiking(graph: Graph) -> Iterator[Diagnostic]:
-    host = (ArgMax, Concat, Softmax)
+    host = Concat | OnHost
     for node in graph.nodes:
         if node.op.mnemonic.startswith("ann.") and not isinstance(node.op, host):
             yield Diagnostic(
@@ -59,7 +59,8 @@ def _spiking(graph: Graph) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 f"%{node.result.name} encodes a value that is not a graph input", node.origin
             )
-        if isinstance(node.op, host) and None in map(graph.producer, node.operands):
+        values = [operand for operand in node.operands if isinstance(operand, Value)]
+        if isinstance(node.op, host) and None in map(graph.producer, values):
             yield Diagnostic(
                 f"%{node.result.name} reads a graph input directly: it must read decoded spikes",
                 node.origin,

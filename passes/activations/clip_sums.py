@@ -34,21 +34,27 @@ class ClipSumBuilder:
     def segments(
         self, terms: Sequence[Term], shift: float, fit: PiecewiseLinear, gain: float
     ) -> list[Term]:
-        """One term per segment of ``gain fit(sum(factor x) + shift)`` beyond its first knot."""
+        """One term per segment and jump of ``gain fit(sum(factor x) + shift)`` above its start."""
         found: list[Term] = []
         for begin, end, slope in zip(fit.knots, fit.knots[1:], fit.slopes * gain, strict=False):
             if slope == 0:
                 continue
             width = float(np.float32(end - begin))
-            moved = shift - float(begin)
-            parts = [
-                self.affine(x, factor, 0.0 if index else moved)
-                for index, (x, factor) in enumerate(terms)
-            ]
-            inner = parts[0] if len(parts) == 1 else self.add(Add(), *parts)
-            clip = self.add(Clip(0.0, width), inner, bounds=(0.0, width))
-            found.append((clip, float(slope)))
+            found.append((self._clip(terms, shift - float(begin), width), float(slope)))
+        for jump in fit.jumps:
+            clip = self._clip(terms, shift - jump.begin, jump.width, t_max=2)
+            found.append((clip, jump.height * gain / jump.width))
         return found
+
+    def _clip(
+        self, terms: Sequence[Term], shift: float, width: float, t_max: int | None = None
+    ) -> Value:
+        parts = [
+            self.affine(x, factor, 0.0 if index else shift)
+            for index, (x, factor) in enumerate(terms)
+        ]
+        inner = parts[0] if len(parts) == 1 else self.add(Add(), *parts)
+        return self.add(Clip(0.0, width), inner, bounds=(0.0, width), t_max=t_max)
 
     def total(self, terms: Sequence[Term], shift: float) -> tuple[Node, ...]:
         """All nodes; the last one adds the terms and has the result of the replaced node."""
@@ -69,9 +75,11 @@ class ClipSumBuilder:
             return x
         return self._append(Affine(), (x, *self._constants(scale, shift)))
 
-    def add(self, op: Op, *operands: Operand, bounds: Range | None = None) -> Value:
-        """Append a node; its range may be known."""
-        return self._append(op, operands, bounds)
+    def add(
+        self, op: Op, *operands: Operand, bounds: Range | None = None, t_max: int | None = None
+    ) -> Value:
+        """Append a node; its range and its number of levels may be known."""
+        return self._append(op, operands, bounds, t_max)
 
     def _constants(self, *numbers: float) -> tuple[Constant, ...]:
         name = f"{self.node.result.name}:{len(self.nodes) + 1}"
@@ -80,12 +88,18 @@ class ClipSumBuilder:
             for role, number in zip(("scale", "shift"), numbers, strict=True)
         )
 
-    def _append(self, op: Op, operands: tuple[Operand, ...], bounds: Range | None = None) -> Value:
+    def _append(
+        self,
+        op: Op,
+        operands: tuple[Operand, ...],
+        bounds: Range | None = None,
+        t_max: int | None = None,
+    ) -> Value:
         name = f"{self.node.result.name}{_PIECE}{len(self.nodes) + 1}"
         type_ = infer(op, operands, self.node.origin)
         assert isinstance(type_, Tensor)
         last = self.node.result.type
         assert isinstance(last, Tensor)
-        value = Value(name, replace(type_, range=bounds, t_max=last.t_max))
+        value = Value(name, replace(type_, range=bounds, t_max=t_max or last.t_max))
         self.nodes.append(Node(op, operands, value, self.node.origin))
         return value

@@ -9,10 +9,11 @@ way is taken for up to two clips, and for layers of small fan-in.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from qcompiler.ir import Graph, Node, Operand, Rule, drop_dead, rewrite
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
-from qcompiler.passes.folding.linear import elements_summed
+from qcompiler.passes.folding.linear import elements_summed, fan_in_of
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 
@@ -54,8 +55,7 @@ def _is_clip(graph: Graph, node: Node) -> bool:
 
 def is_small(group: FusionGroup) -> bool:
     """Whether a neuron of a group has few synapses, borders aside."""
-    fans = (elements_summed(branch.linear) if branch.linear else 1 for branch in group.branches)
-    return sum(fans) <= _FEW_SYNAPSES
+    return fan_in_of(group) <= _FEW_SYNAPSES
 
 
 def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[Node]:
@@ -66,13 +66,18 @@ def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[
     return [*made, replace(reader, operands=operands)]
 
 
-def split_readers(graph: Graph, rules: tuple[Rule, ...]) -> Graph:
-    """Distribute a layer over a sum of two clips; ``rules`` simplify the result."""
-    return rewrite(graph, _split, *rules)
+def split_readers(graph: Graph, rules: tuple[Rule, ...], fan_in: int = 0) -> Graph:
+    """Distribute a layer over a sum of two clips; ``rules`` simplify the result.
+
+    Not if the layer would sum more elements than ``fan_in`` (0: no limit).
+    """
+    return rewrite(graph, partial(_split, fan_in=fan_in), *rules)
 
 
-def _split(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+def _split(node: Node, graph: Graph, fan_in: int) -> tuple[Node, ...] | None:
     if not isinstance(node.op, Conv | Dense):
+        return None
+    if 0 < fan_in < _FEW_CLIPS * elements_summed(node):
         return None
     inner = graph.producer(node.operands[0])
     if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:

@@ -3,21 +3,32 @@
 The error of a segment of width h is about h^2 |f''| / 8, so the knots that share it evenly lie at
 equal steps of the integral of sqrt(|f''|) (C. de Boor, A Practical Guide to Splines, chapter XII).
 The values at the knots are those with the least squared error.
+
+A function may jump or bend where it chooses (see `formula`): there are knots. Its jumps are taken
+out of it, which leaves a continuous function. A jump is a clip of two levels: a step in spikes,
+without large weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from qcompiler.ir import Range
-from qcompiler.ir.formula import values
+from qcompiler.ir.formula import COMPARISONS, comparisons, values
 from qcompiler.ir.kernels import Array
 
 _SAMPLES = 2049
 MOST_SEGMENTS = 64
+_RAMP = 1 / 256  # of the domain
+_ASIDE = 1 / 8  # of a ramp, by which its step is beside the jump
+_FAINT = 1e-9  # share of the domain within which a place is zero
+_HALVINGS = 40
+_MOST_CHOICES = 16
+_FINER = 8  # samples between two
 _EVEN = 1e-3  # share of the knots' density that is the same everywhere
 _FLAT = 1e-6  # slopes below this share of the steepest are none
 _ALIKE = 1.01  # errors that count as equal
@@ -25,12 +36,21 @@ _PATIENCE = 8  # more segments without a smaller error
 _ROUNDS = 50  # until the density keeps segments from being too narrow
 
 
+class Jump(NamedTuple):
+    """A step by ``height``, written as a ramp from ``begin`` over ``width``."""
+
+    begin: float
+    width: float
+    height: float
+
+
 class PiecewiseLinear(NamedTuple):
-    """Knots, the values there, and the largest error between them."""
+    """Knots, the values there without all jumps, the largest error between them, and the jumps."""
 
     knots: Array
     values: Array
     error: float
+    jumps: tuple[Jump, ...] = ()
 
     @property
     def slopes(self) -> Array:
@@ -42,15 +62,86 @@ class PiecewiseLinear(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> PiecewiseLinear:
-    """Fit the fewest segments whose error stays within ``bound``, at most 64.
+    """Fit the fewest segments whose error stays within ``bound``, at most 64 between two choices.
 
     If segments of at least the width ``narrowest`` do not get there, the error is the least that
-    they reach. Raises ValueError if the function is not finite on the domain.
+    they reach. Jumps by more than the bound are steps beside them, which have no error. Raises
+    ValueError if the function is not finite on the domain, or chooses too often.
     """
     x = np.linspace(*domain, _SAMPLES)
     y = values(formula, x)
     if not np.isfinite(y).all():
         raise ValueError(f"is not finite for all values from {domain[0]:g} to {domain[1]:g}")
+    left, right = _choices(formula, x)
+    if not len(left):
+        return _continuous(x, y, bound, narrowest)
+    if len(left) > _MOST_CHOICES:
+        text = f"chooses between formulas at {len(left)} places, at most {_MOST_CHOICES}"
+        raise ValueError(f"{text} are supported")
+    heights = values(formula, right) - values(formula, left)
+    heights = np.where(np.abs(heights) > bound, heights, 0.0)
+    jumps = tuple(
+        Jump(_ramp(formula, float(place), domain), (x[-1] - x[0]) * _RAMP, float(height))
+        for place, height in zip(right, heights, strict=True)
+        if height
+    )
+    below = np.concatenate(([0.0], np.cumsum(heights)))
+    begins, ends = np.append(x[0], right), np.append(left, x[-1])
+    parts = zip(begins, ends, below, strict=True)
+    return _joined(formula, parts, bound, narrowest)._replace(jumps=jumps)
+
+
+def _choices(formula: str, x: Array) -> tuple[Array, Array]:
+    """The numbers below and above every place where a comparison changes its result."""
+    if not COMPARISONS & {*formula.split()}:
+        return x[:0], x[:0]
+    found = comparisons(formula, x)
+    at = np.flatnonzero((found[:, 1:] != found[:, :-1]).any(axis=0))
+    left, right = x[at], x[at + 1]
+    for _ in range(_HALVINGS):
+        middle = (left + right) / 2
+        same = (comparisons(formula, middle) == comparisons(formula, left)).all(axis=0)
+        left, right = np.where(same, middle, left), np.where(same, right, middle)
+    return left, right
+
+
+def _joined(
+    formula: str, parts: Iterable[tuple[float, float, float]], bound: float, narrowest: float
+) -> PiecewiseLinear:
+    """The fits of the parts of a domain: where each begins and ends, and what jumps add to it."""
+    knots, heights, error = [np.zeros(0)], [np.zeros(0)], 0.0
+    for begin, end, below in parts:
+        if end - begin <= _FAINT * max(abs(begin), abs(end)):
+            continue
+        x = np.linspace(begin, end, _SAMPLES)
+        found = _continuous(x, values(formula, x) - below, bound, narrowest, part=True)
+        first = 1 if len(knots) > 1 else 0  # the knot between two parts is one
+        knots.append(found.knots[first:])
+        heights.append(found.values[first:])
+        error = max(error, found.error)
+    return PiecewiseLinear(np.concatenate(knots), np.concatenate(heights), error)
+
+
+def _ramp(formula: str, place: float, domain: Range) -> float:
+    """Where the ramp of a jump begins: at half of its height lies the step of the spikes.
+
+    Many values may lie on the jump exactly, as zeros of a ReLU do, at the end of the domain. So the
+    value there is before or behind the step, as it is in the function.
+    """
+    low, high = domain
+    width = (high - low) * _RAMP
+    exact = float(np.float32(place)) if abs(place) > _FAINT * (high - low) else 0.0
+    there, before, behind = values(formula, np.array([exact, exact - width, exact + width]))
+    upwards = abs(there - before) <= abs(there - behind)
+    at_end = not low + width < place < high - width
+    half = width / 2 if at_end else width * _ASIDE
+    return exact - width / 2 + (half if upwards else -half)
+
+
+def _continuous(
+    x: Array, y: Array, bound: float, narrowest: float, part: bool = False
+) -> PiecewiseLinear:
+    """The segments of a continuous function; those of a ``part`` are exact at its ends."""
     bend = np.sqrt(np.abs(np.diff(y, 2)))
     bend = np.concatenate((bend[:1], bend, bend[-1:]))
     density = bend + _EVEN * bend.mean() + 1e-30
@@ -58,7 +149,7 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
     most = int(np.clip(fitting, 1, MOST_SEGMENTS))
     tried: list[PiecewiseLinear] = []
     for count in range(1, most + 1):
-        tried.append(_best(_knots(x, density, count, narrowest), x, y))
+        tried.append(_best(_knots(x, density, count, narrowest), x, y, part))
         stuck = min(one.error for one in tried[-_PATIENCE:]) > min(one.error for one in tried)
         if tried[-1].error <= bound or (narrowest and stuck):
             break
@@ -80,10 +171,27 @@ def _knots(x: Array, density: Array, count: int, narrowest: float) -> Array:
     return np.interp(np.linspace(0, total[-1], count + 1), total, x)
 
 
-def _best(knots: Array, x: Array, y: Array) -> PiecewiseLinear:
+def error_between(formula: str, domain: Range, found: PiecewiseLinear) -> float:
+    """The error of a fit between its samples, where the function is nearly a jump; else 0.
+
+    What is written as a jump is exact.
+    """
+    x = np.linspace(*domain, _FINER * (_SAMPLES - 1) + 1)
+    error = np.interp(x, found.knots, found.values) - values(formula, x)
+    for jump in found.jumps:
+        error += jump.height * (x >= jump.begin + jump.width / 2)
+        error[np.abs(x - jump.begin) <= 2 * jump.width] = 0
+    most = float(np.abs(error).max())
+    return most if most > 2 * found.error else 0.0
+
+
+def _best(knots: Array, x: Array, y: Array, part: bool) -> PiecewiseLinear:
     hats = np.stack([np.interp(x, knots, row) for row in np.eye(len(knots))], axis=1)
-    fitted = np.linalg.lstsq(hats, y, rcond=None)[0]
     through = np.interp(knots, x, y)
+    free = slice(1, -1) if part else slice(None)
+    fitted = through.copy()
+    fitted[free] = 0
+    fitted[free] = np.linalg.lstsq(hats[:, free], y - hats @ fitted, rcond=None)[0]
     found = [
         PiecewiseLinear(knots, v, float(np.abs(hats @ v - y).max())) for v in (fitted, through)
     ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 
-from qcompiler.ir import DataError, Graph
+from qcompiler.ir import DataError, Diagnostic, Graph
 from qcompiler.ir.execution.evaluate import evaluate
 from qcompiler.ir.execution.session import OnnxWriter, write_tensor_level
 from qcompiler.ir.kernels import Array, is_finite_float32
@@ -16,6 +17,8 @@ Images: TypeAlias = "tuple[Array, ...]"
 Progress: TypeAlias = "Callable[[float], None] | None"
 
 _BATCH_BYTES = 1 << 26
+
+NOT_FINITE = "give --calibration data without such values, or clip the values before this node"
 
 
 def check_effort(effort: int) -> None:
@@ -67,7 +70,7 @@ def run(
         results = session.run(None, dict(zip(inputs, part, strict=True))) if session else []
         found = {name: given[name] for name in names if name in given}
         for name, array in zip(behind, results, strict=True):
-            found[name] = finite(name, array)
+            found[name] = finite(graph, part, name, array)
         yield found
 
 
@@ -80,15 +83,27 @@ def run_precisely(graph: Graph, data: Images) -> Array:
     found: list[Array] = []
     for part in _batches(graph, data, None):
         (array,) = evaluate(graph, *(one.astype(np.float64) for one in part))
-        found.append(finite(graph.outputs[0].name, array.astype(np.float32)))
+        found.append(finite(graph, part, graph.outputs[0].name, array.astype(np.float32)))
     return np.concatenate(found)
 
 
-def finite(name: str, array: Array) -> Array:
-    """The array; DataError if it holds NaN or infinities."""
-    if not np.isfinite(array).all():
-        raise DataError(f"%{name} is NaN or infinite for some calibration samples")
-    return array
+def finite(graph: Graph, part: Images, name: str, array: Array) -> Array:
+    """The values of this name; DataError, which names the node where they become infinite."""
+    whole = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    if whole.all():
+        return array
+    sample = tuple(given[~whole][:1] for given in part)
+    values = tuple(node.result for node in graph.nodes)
+    with np.errstate(all="ignore"):
+        found = evaluate(replace(graph, outputs=values, output_names=()), *sample)
+    for node, result in zip(graph.nodes, found, strict=True):
+        if not np.isfinite(result).all():
+            name, origin = node.result.name, node.origin
+            break
+    else:
+        origin = ()
+    message = f"%{name} is NaN or infinite for some calibration samples"
+    raise DataError(Diagnostic(message, origin, NOT_FINITE))
 
 
 def _batches(graph: Graph, data: Images, progress: Progress) -> Iterator[Images]:

@@ -36,10 +36,11 @@ _SAMPLES = 257
 
 
 def interval_ranges(graph: Graph, given: Range) -> dict[str, Range]:
-    """Range of every value, if every input lies in its own range, or else the given."""
+    """Range of every value, if every input lies in its own range, or else in the given one."""
     known: dict[str, Bounds] = {}
     for value in graph.inputs:
-        ends = value.type.range if isinstance(value.type, Tensor) and value.type.range else given
+        assert isinstance(value.type, Tensor)
+        ends = value.type.range or given
         low, high = (np.full((1,) * len(value.type.shape), end, np.float64) for end in ends)
         known[value.name] = (low, high)
     for node in graph.nodes:

@@ -54,7 +54,8 @@ class Trace:
         if self._precise is None:
             return self._run(nodes, known)
         sources = [known[branch.source.name] for branch in group.branches]
-        return finite(nodes[-1].result.name, self._precise.of(group, sources))
+        part, data = self._part(nodes, known)
+        return finite(part, data, part.outputs[0].name, self._precise.of(group, sources))
 
     def add(self, group: FusionGroup, before: Array) -> None:
         """Keep the result of a group, computed from its sums ``before`` the clip."""
@@ -64,13 +65,16 @@ class Trace:
 
     def _run(self, nodes: Sequence[Node], known: Mapping[str, Array]) -> Array:
         """Run nodes on known values; returns the result of the last one."""
-        last = nodes[-1].result
+        part, data = self._part(nodes, known)
+        name = part.outputs[0].name
+        return np.concatenate([values[name] for values in run(part, data, [name])])
+
+    def _part(self, nodes: Sequence[Node], known: Mapping[str, Array]) -> tuple[Graph, Images]:
+        """Nodes as a graph of the last result, and the values of its inputs."""
         operands = [o for node in nodes for o in node.operands if isinstance(o, Value)]
         inputs = tuple({o.name: o for o in operands if o.name in known}.values())
-        part = replace(self._graph, inputs=inputs, nodes=tuple(nodes), outputs=(last,))
-        data = tuple(known[value.name] for value in inputs)
-        found = [values[last.name] for values in run(part, data, [last.name])]
-        return np.concatenate(found)
+        part = replace(self._graph, inputs=inputs, nodes=tuple(nodes), outputs=(nodes[-1].result,))
+        return part, tuple(known[value.name] for value in inputs)
 
     def _forget(self, nodes: Sequence[Node]) -> None:
         for name in self._unread.after(nodes):

@@ -17,15 +17,14 @@ from qcompiler.ir import Constant, Graph, Node, Value
 from qcompiler.ir.ann import (
     Add,
     Affine,
-    ArgMax,
     Clip,
     Concat,
     Conv,
     Dense,
     Function,
     MaxPool,
+    OnHost,
     Pad,
-    Softmax,
     SumPool,
 )
 from qcompiler.ir.kernels import expand_to_rank
@@ -74,7 +73,7 @@ def concat_rules(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
 
 def concat_as_sum(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """Where nothing else helps: padded parts, summed."""
-    if isinstance(node.op, Concat | Softmax | ArgMax):
+    if isinstance(node.op, Concat | OnHost):
         return None
     for operand in node.operands:
         inner = graph.producer(operand)

@@ -10,6 +10,7 @@ import numpy as np
 from qcompiler.ir import Constant, Node, Operand, origins
 from qcompiler.ir.ann import Affine, Conv, Dense, SumPool
 from qcompiler.ir.kernels import Array, convolve, expand_to_rank, reach
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
 
 def parameters(node: Node) -> tuple[Array, Array] | None:
@@ -46,6 +47,11 @@ def elements_summed(node: Node) -> int:
         case SumPool(kernel=kernel):
             return prod(kernel)
     return 1
+
+
+def fan_in_of(group: FusionGroup) -> int:
+    """Elements that each neuron of a group sums, borders aside."""
+    return sum(elements_summed(branch.linear) if branch.linear else 1 for branch in group.branches)
 
 
 def replace_weights(node: Node, source: Operand, weight: Array, bias: Array, *merged: Node) -> Node:

@@ -9,16 +9,19 @@ from math import prod
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, origins
-from qcompiler.ir.ann import Conv, Dense, SumPool
+from qcompiler.ir import Graph, Node, Value, origins
+from qcompiler.ir.ann import Clip, Conv, Dense, SumPool
 
-from .linear import parameters, replace_weights
+from .linear import elements_summed, parameters, replace_weights
 
 _FREE = 1 << 16  # merged weights up to this size are always worth the population they save
 
 
-def pool_into_conv(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """Convolution of sums: kernel ``(k-1) s d + span`` with the strides multiplied."""
+def pool_into_conv(node: Node, graph: Graph, fan_in: int = 0) -> tuple[Node, ...] | None:
+    """Convolution of sums: kernel ``(k-1) s d + span`` with the strides multiplied.
+
+    The pool stays a layer if the merged kernel sums more elements than ``fan_in`` (0: no limit).
+    """
     found = _pooled(node, graph)
     if found is None or not isinstance(node.op, Conv):
         return None
@@ -30,8 +33,11 @@ def pool_into_conv(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     span = [(pool.kernel[a] - 1) * pool.dilations[a] + 1 for a in axes]
     apart = [conv.dilations[a] * pool.strides[a] for a in axes]
     kernel = [(weight.shape[2 + a] - 1) * apart[a] + span[a] for a in axes]
-    if not _affordable(prod(weight.shape[:2]) * prod(kernel), graph):
+    summed = weight.shape[1] * prod(kernel)
+    if not _affordable(len(weight) * summed, graph):
         return None
+    if _exceeds(fan_in, summed, node, inner):
+        return _by_itself(node, graph, inner, pool)
     merged = np.zeros((*weight.shape[:2], *kernel), weight.dtype)
     for offset in _offsets(pool):
         taps = (
@@ -77,8 +83,11 @@ def _separate(conv: Conv, inner: Node, pool: SumPool) -> bool:
     )
 
 
-def pool_into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """A dense layer of sums: every pixel gets the weight of the sums that it is part of."""
+def pool_into_dense(node: Node, graph: Graph, fan_in: int = 0) -> tuple[Node, ...] | None:
+    """A dense layer of sums: every pixel gets the weight of the sums that it is part of.
+
+    The pool stays a layer if the merged one sums more elements than ``fan_in`` (0: no limit).
+    """
     found = _pooled(node, graph)
     if found is None or not isinstance(node.op, Dense):
         return None
@@ -87,8 +96,11 @@ def pool_into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     weight, bias = weights
     source, sums = inner.operands[0].type.shape, inner.result.type.shape
-    if not _affordable(len(weight) * prod(source), graph):
+    summed = prod(source)
+    if not _affordable(len(weight) * summed, graph):
         return None
+    if _exceeds(fan_in, summed, node, inner):
+        return _by_itself(node, graph, inner, pool)
     rank = len(pool.kernel)
     ends = zip(pool.pads[:rank], source[1:], pool.pads[rank:], strict=True)
     merged = np.zeros((len(weight), source[0], *(b + n + e for b, n, e in ends)), weight.dtype)
@@ -122,3 +134,25 @@ def _affordable(merged: int, graph: Graph) -> bool:
     """Whether the merged weights are no bigger than the network they come from."""
     held = sum(constant.data.size for constant in graph.constants)
     return merged <= max(_FREE, held)
+
+
+def _exceeds(fan_in: int, merged: int, *apart: Node) -> bool:
+    """Whether a merged layer sums more than ``fan_in`` elements, and far more than each of two."""
+    return 0 < fan_in < merged and 2 * max(map(elements_summed, apart)) <= merged
+
+
+def _by_itself(node: Node, graph: Graph, inner: Node, pool: SumPool) -> tuple[Node, ...]:
+    """A pool as a layer, behind a ReLU with a ReLU: then its range can have slices."""
+    source = graph.producer(inner.operands[0])
+    low = source.op.low if source is not None and isinstance(source.op, Clip) else None
+    channels, name = inner.result.type.shape[0], inner.result.name
+    weight = np.ones((channels, 1, *pool.kernel), np.float32)
+    bias = np.zeros((channels, *(1,) * len(pool.kernel)), np.float32)
+    pooled = Value(graph.fresh(f"{name}:pooled"), inner.result.type)
+    op = Conv(pool.strides, pool.pads, pool.dilations, channels)
+    layer = replace_weights(replace(inner, op=op, result=pooled), inner.operands[0], weight, bias)
+    made = [layer]
+    if low is not None and low >= 0:
+        pooled = Value(graph.fresh(f"{name}:relu"), inner.result.type)
+        made.append(Node(Clip(0.0), (layer.result,), pooled, inner.origin))
+    return (*made, replace(node, operands=(pooled, *node.operands[1:])))

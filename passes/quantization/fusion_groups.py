@@ -14,14 +14,13 @@ from qcompiler.ir import Constant, Graph, Node, Operand, Value, origins
 from qcompiler.ir.ann import (
     Add,
     Affine,
-    ArgMax,
     Clip,
     Concat,
     Conv,
     Dense,
+    OnHost,
     Pad,
     Rescale,
-    Softmax,
     SumPool,
 )
 from qcompiler.ir.view import View
@@ -130,7 +129,7 @@ def is_network_output(graph: Graph, value: Value) -> bool:
     """Whether a value is an output, possibly behind what the host computes."""
     if graph.is_output(value):
         return True
-    host = Rescale | Softmax | ArgMax | Concat | View
+    host = Rescale | OnHost | Concat | View
     users = graph.users(value)
     return bool(users) and all(
         isinstance(user.op, host) and is_network_output(graph, user.result) for user in users

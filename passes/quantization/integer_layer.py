@@ -23,7 +23,7 @@ from qcompiler.ir.spiking.synapse import weight_sums
 from .fusion_groups import FusionGroup
 from .membrane_limits import CalibratedBounds, Limits, MembraneLoad, per_slope
 from .real_layer import LinearSynapse, RealLayer
-from .slopes import ScaledWeights, best_slopes, ratios_of
+from .slopes import ScaledWeights, best_slopes, bits_for, ratios_of
 
 Weights: TypeAlias = tuple[Array, ...]
 Observe: TypeAlias = Callable[[Sequence[Incoming]], tuple[Bounds, int]]
@@ -38,6 +38,7 @@ _NO_WEIGHT = 1e-300  # smaller weights are none
 _FAR_OFF = 1 << 30  # levels that a range may lie from zero
 _COSTLY = 2.0  # factor by which a proof may keep weights below what their bits allow: one bit
 _ALIKE = 0.9  # share of the steepest slope that others have at least, where one suits them all
+_EVEN_BITS = 8  # most weight bits of Loihi
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
 
 
@@ -191,7 +192,8 @@ def integer_layer_of(
         Diagnostic(
             "the membrane potentials, or the inputs of one step, exceed the limits of the target",
             group.origin,
-            "use a smaller --t-max or fewer --weight-bits",
+            "use a smaller --t-max"
+            + (", or --target reference" if limits.input < limits.potential else ""),
         )
     )
 
@@ -250,6 +252,21 @@ def _slope(
     Clocks lift neurons of smaller slopes to the common threshold in one step, so the limit of the
     input of one step bounds the slope as well.
     """
+    _check_steepness(ratios, real, limits, group)
+    highest = min(MAX_SLOPE, MAX_SPAN // (levels + 1), limits.input // levels)
+    return best_slopes(ratios, np.clip(np.floor(_room(ratios, limits)), 1, highest))
+
+
+def check_steepness(
+    group: FusionGroup, real: RealLayer, sources: tuple[Spikes, ...], code: Spikes, limits: Limits
+) -> None:
+    """Raise UnsupportedModel if weights of a group exceed their limit at a slope of 1."""
+    _check_steepness(ratios_of(real, sources, code, limits.weight), real, limits, group)
+
+
+def _check_steepness(
+    ratios: list[ScaledWeights], real: RealLayer, limits: Limits, group: FusionGroup
+) -> None:
     if (worst := max(r.largest.max() / r.parts for r in ratios)) * (
         gain := real.gain.max()
     ) > limits.weight + 0.5:
@@ -258,11 +275,16 @@ def _slope(
                 f"one input level changes an output by {worst * gain:.0f} levels, "
                 f"but the largest integer weight is {limits.weight}",
                 group.origin,
-                "use a larger --t-max or more --weight-bits, or calibrate with more typical data",
+                _less_steep(max(float(r.largest.max()) for r in ratios) * gain),
             )
         )
-    highest = min(MAX_SLOPE, MAX_SPAN // (levels + 1), limits.input // levels)
-    return best_slopes(ratios, np.clip(np.floor(_room(ratios, limits)), 1, highest))
+
+
+def _less_steep(largest: float) -> str:
+    """What helps against a weight as large as this at a slope of 1."""
+    if (bits := bits_for(largest)) is None:
+        return "give the layer smaller weights, or clip its result to a wider range"
+    return f"use --weight-bits {bits}" + (", and --target reference" if bits > _EVEN_BITS else "")
 
 
 def _common_slope(ratios: list[ScaledWeights], levels: int, limits: Limits) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qcompiler.ir import Graph, Node, Value, drop_dead, infer
-from qcompiler.ir.ann import ArgMax, Concat, Softmax
+from qcompiler.ir.ann import Concat, OnHost
 from qcompiler.ir.types import size
 from qcompiler.ir.view import Reshape, View
 
@@ -25,9 +25,9 @@ def logits(graph: Graph, value: Value, *views: type) -> tuple[Value, ...]:
 def _behind_softmax(graph: Graph, value: Value) -> bool:
     """Whether a value is the result of softmax or argmax, or arranges one."""
     node = graph.producer(value)
-    if node is None or not isinstance(node.op, Softmax | ArgMax | View | Concat):
+    if node is None or not isinstance(node.op, OnHost | View | Concat):
         return False
-    if isinstance(node.op, Softmax | ArgMax):
+    if isinstance(node.op, OnHost):
         return True
     return any(_behind_softmax(graph, o) for o in node.operands if isinstance(o, Value))
 

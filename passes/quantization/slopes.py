@@ -18,6 +18,7 @@ _SAMPLE = 512
 _BLOCK = 1 << 15
 MOST_PARTS = 8  # parallel synapses per weight
 _FEW_SYNAPSES = 4
+_MOST_BITS = 16
 
 
 class ScaledWeights:
@@ -73,6 +74,12 @@ class ScaledWeights:
         exact = self.weight.astype(np.float64) * self.factor * steep
         found: Array = exact - weight
         return found
+
+
+def bits_for(largest: float) -> int | None:
+    """The fewest weight bits that hold a weight in parallel synapses; None if there are none."""
+    bits = (b for b in range(2, _MOST_BITS + 1) if largest <= MOST_PARTS * ((1 << (b - 1)) - 0.5))
+    return next(bits, None)
 
 
 def ratios_of(

@@ -37,11 +37,13 @@ class Slicing:
 class Bottleneck:
     """A value that several populations can represent.
 
-    ``noise`` is the noise of each channel, ``neurons`` the number of neurons per channel.
+    ``noise`` is the noise of each channel, ``neurons`` the number of neurons per channel, and
+    ``most`` the largest number of slices that its readers can take.
     """
 
     noise: Array
     neurons: float
+    most: int = 1 << 16
 
     @cached_property
     def order(self) -> Array:
@@ -53,7 +55,7 @@ class Bottleneck:
 
         Noisy channels get separate slices only if that saves more than ``min_saving`` of noise.
         """
-        counts, total = np.arange(1, most + 1), float(self.noise.sum())
+        counts, total = np.arange(1, min(most, self.most) + 1), float(self.noise.sum())
         counted = np.arange(len(self.noise))
         above = np.concatenate([[0.0], np.cumsum(self.noise[self.order[:-1]])])
         costs = [

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Spikes, Value, drop_dead, substitute
-from qcompiler.ir.ann import ArgMax, Clip, MaxPool, Softmax
+from qcompiler.ir.ann import Clip, MaxPool, OnHost
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.view import Reshape, View
@@ -151,7 +151,7 @@ class _Walk:
         """Whether the node runs on spikes: not on the host, nor behind a host operation."""
         values = (operand for operand in node.operands if isinstance(operand, Value))
         known = all(value.name in self.roots for value in values)
-        return known and not isinstance(node.op, Softmax | ArgMax)
+        return known and not isinstance(node.op, OnHost)
 
     def follow(self, node: Node) -> None:
         """Visit a node outside all fusion groups."""

@@ -19,7 +19,7 @@ from qcompiler.ir.ann import Add, Affine, Clip, MaxPool, SumPool
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.linear import parameters
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum, with_bias
-from qcompiler.passes.quantization.fusion_groups import FusionGroup
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 
 from .replicas import ReplicaRewriter
 
@@ -41,6 +41,19 @@ def _reads_several(graph: Graph, value: Value) -> bool:
         or (isinstance(user.op, MaxPool | View) and _reads_several(graph, user.result))
         for user in graph.users(value)
     )
+
+
+def readers_of(graph: Graph, value: Value) -> Iterator[FusionGroup]:
+    """The groups that read a value, or a pool or view of it."""
+    groups = {node.result.name: group for group in fusion_groups(graph) for node in group.nodes}
+    names, seen = [value], set[str]()
+    while names:
+        for user in graph.users(names.pop()):
+            if isinstance(user.op, MaxPool | View):
+                names.append(user.result)
+            elif user.result.name in groups and user.result.name not in seen:
+                seen.add(user.result.name)
+                yield groups[user.result.name]
 
 
 def _shifted(group: FusionGroup) -> Node | None:

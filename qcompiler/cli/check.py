@@ -5,18 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from qcompiler import api, data
-from qcompiler.console import screen, table
+from qcompiler import api, data, registry
+from qcompiler.console import print_table, screen
+from qcompiler.core_limits import exceeded_core_limits
 from qcompiler.frontend.import_model import NodeOutcome, Preprocessing, check_model, import_model
 from qcompiler.frontend.importers.table import UNROLLED
 from qcompiler.ir import Graph, Node, size
 from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
+from qcompiler.passes.fold_batchnorm import FoldBatchNorm
+from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.lower_activations import ActivationFit, LowerActivations, product_neurons
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
+
+from .summary import jumps
 
 _OUTCOME_TEXTS = {
     "constant": "evaluated at compile time",
@@ -33,24 +40,26 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
 
     With calibration data, functions and products are fitted, so that their cost is known.
     """
-    outcomes = check_model(model, preprocessing, given.allow_products)
-    refused = any(outcome.kind == "refused" for outcome in outcomes)
+    read = model, preprocessing, given.allow_products, dict(given.input_shape)
+    outcomes = check_model(*read)
     places: dict[str, str] = {}
     lowered: dict[str, str] = {}
-    if not refused:
-        graph = import_model(model, preprocessing, given.allow_products).graph
-        folded = Pipeline.parse("fold-batchnorm,fold-linear").run(graph)
+    if not any(outcome.kind == "refused" for outcome in outcomes):
+        graph = import_model(*read).graph
+        steps = api.pipeline(given.target, given.passes, _options(graph, given))
+        folded = _folded(graph, steps)
+        outcomes = _mapped(outcomes, graph, steps, given.target)
         places = _places(folded)
         lowered = _estimated(folded)
         if given.calibration is not None:
-            lowered |= _fitted(_fits(graph, given))
+            lowered |= _fitted(_fits(graph, steps))
         cells = [outcome.name for outcome in outcomes if outcome.op_type in _CELLS]
         lowered |= _unrolled(folded, cells, lowered)
-    rows = []
-    for outcome in outcomes:
-        rows.append(
-            (outcome.name, outcome.op_type, *_outcome_text(outcome, places, lowered, refused))
-        )
+    refused = any(outcome.kind == "refused" for outcome in outcomes)
+    rows = [
+        (outcome.name, outcome.op_type, *_outcome_text(outcome, places, lowered))
+        for outcome in outcomes
+    ]
     columns = ("node", "operator", "becomes", "how")
     if given.json:
         nodes = [dict(zip(columns, row, strict=True)) for row in rows]
@@ -58,13 +67,13 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
     else:
         counts = Counter(kind for _, _, kind, _ in rows)
         summary = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        screen().print(table(columns, rows))
+        print_table(screen(), columns, rows)
         print(f"\n{len(outcomes)} nodes: {summary}")
     return int(refused)
 
 
 def _outcome_text(
-    outcome: NodeOutcome, places: dict[str, str], lowered: dict[str, str], refused: bool
+    outcome: NodeOutcome, places: dict[str, str], lowered: dict[str, str]
 ) -> tuple[str, str]:
     """What a node becomes, and how."""
     if outcome.kind != "compiled":
@@ -73,22 +82,51 @@ def _outcome_text(
         return "lowered", outcome.reason or ""
     if outcome.name in lowered:
         return "lowered", lowered[outcome.name]
-    text = "synapses, populations or gates" if refused else _why(outcome, places)
+    text = _why(outcome, places) if places else "synapses, populations or gates"
     return outcome.kind, outcome.reason or text
 
 
-def _fits(graph: Graph, given: argparse.Namespace) -> list[ActivationFit]:
-    """The line segments of every function and product, as compiling makes them."""
-    options = {
-        **{"t_max": given.t_max or api.DEFAULT_T_MAX, "activation_error": given.activation_error},
-        "weight_bits": given.weight_bits,
-        **{"low": 0.0, "high": api.assumed_high(given.mean_values, given.scale_values)},
-        "calibration": data.read(given.calibration, api.inputs_of(graph), given.layout).arrays,
+def _options(graph: Graph, given: argparse.Namespace) -> dict[str, Any]:
+    """The options of passes that decide which populations there are."""
+    high = api.assumed_high(given.mean_values, given.scale_values)
+    found = {"t_max": given.t_max or api.DEFAULT_T_MAX, "activation_error": given.activation_error}
+    found |= {"weight_bits": given.weight_bits, "low": 0.0, "high": high}
+    if given.calibration is not None:
+        read = data.read(given.calibration, api.inputs_of(graph), given.layout)
+        found["calibration"] = read.arrays
+    return found
+
+
+def _folded(graph: Graph, steps: Pipeline) -> Graph:
+    """The graph whose fusion groups become populations, at least."""
+    fold = next((step for step in steps.passes if isinstance(step, FoldLinear)), FoldLinear())
+    return Pipeline((FoldBatchNorm(), fold)).run(graph)
+
+
+def _mapped(
+    outcomes: tuple[NodeOutcome, ...], graph: Graph, steps: Pipeline, target: str
+) -> tuple[NodeOutcome, ...]:
+    """The outcomes, with the nodes refused that no core of the target's chip can hold."""
+    backend = registry.find_backend(target)
+    assert backend is not None
+    found = {
+        name: finding
+        for finding in exceeded_core_limits(graph, steps, backend)
+        for name in finding.nodes
     }
-    steps = api.pipeline(given.target, given.passes, options).passes
-    for index, step in enumerate(steps):
+    return tuple(
+        replace(one, kind="refused", reason=found[one.name].message, help=found[one.name].help)
+        if one.name in found
+        else one
+        for one in outcomes
+    )
+
+
+def _fits(graph: Graph, steps: Pipeline) -> list[ActivationFit]:
+    """The line segments of every function and product, as compiling makes them."""
+    for index, step in enumerate(steps.passes):
         if isinstance(step, LowerActivations):
-            return list(step.fits(Pipeline(steps[:index]).run(graph)))
+            return list(step.fits(Pipeline(steps.passes[:index]).run(graph)))
     return []
 
 
@@ -102,13 +140,17 @@ def _fitted(fits: list[ActivationFit]) -> dict[str, str]:
 
 
 def _cost(fits: list[ActivationFit]) -> str:
-    neurons = sum(f.segments * size(f.node.result.type) * _squares(f.node) for f in fits)
+    neurons = sum(
+        (f.segments + f.steps) * size(f.node.result.type) * _squares(f.node) for f in fits
+    )
     error = max(f.error for f in fits)
     count = fits[0].segments
-    what = f"{count} line segment{'s' * (count != 1)}"
+    what = f"{count} line segment{'s' * (count != 1)}{jumps(fits[0].steps)}"
     if len(fits) > 1:
         what = f"{len(fits)} functions"
-    return f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output range"
+    text = f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output range"
+    jump = max(f.jump for f in fits)
+    return f"{text}, {jump:.2%} where it jumps or nearly so" if jump else text
 
 
 def _estimated(graph: Graph) -> dict[str, str]:
@@ -156,8 +198,9 @@ def _places(graph: Graph) -> dict[str, str]:
             case _:
                 continue
         places.update(dict.fromkeys(node.origin, text))
+    populations: dict[str, str] = {}
     for group in fusion_groups(graph):
         neurons = size(group.result.type)
-        text = f"population %{group.result.name}, {neurons} neurons"
-        places.update(dict.fromkeys(group.origin, text))
-    return places
+        for name in group.origin:
+            populations.setdefault(name, f"population %{group.result.name}, {neurons} neurons")
+    return places | populations

@@ -12,7 +12,7 @@ from typing import Any
 from qcompiler import api, registry
 from qcompiler.backends.program import Program
 from qcompiler.console import add_verbosity, guarded, progress, say, warn
-from qcompiler.ir import Graph, InvalidGraph, PipelineError, show
+from qcompiler.ir import CompileError, Graph, InvalidGraph, PipelineError, show
 from qcompiler.passes import Pass
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.lower_activations import LowerActivations
@@ -60,7 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("model", metavar="MODEL.onnx", nargs="?", type=Path, help="the trained network")
     add("-o", "--output", metavar="DIR", type=Path, help="program directory (MODEL.TARGET)")
-    add("--target", default="loihi", help="loihi (default), loihi1, reference, or a plugin's")
+    add(
+        "--target",
+        type=_target,
+        default="loihi",
+        help="loihi (default), loihi1, reference, or a plugin's",
+    )
     add("--calibration", metavar="DATA", type=Path, help="typical inputs, to measure value ranges")
     levels = "number of spike times per value (16, or the levels of a quantised model)"
     add("--t-max", metavar="N", type=int, help=levels)
@@ -79,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     parts = "largest number of populations that share the range of one value (4): more levels, "
     parts += "same latency"
     add("--slices", metavar="N", type=int, default=4, help=parts)
+    axes = "lengths of an input's axes that the model leaves open; a name in place of a length "
+    axes += "leaves the batch axis open; repeatable"
+    add("--input-shape", metavar="NAME=N,3,..", type=_shape, action="append", default=[], help=axes)
     cut = "clip ranges at this percentile of the calibration data (default: least squared error)"
     add("--percentile", metavar="P", type=float, help=cut)
     proofs = "use only limits that are proven from the weights, none from calibration data"
@@ -123,6 +131,29 @@ def _numbers(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected numbers such as 1,2,3, not {text!r}") from None
+
+
+def _shape(text: str) -> tuple[str, tuple[int | str, ...]]:
+    name, _, axes = text.rpartition("=")
+    parts = [part.strip() for part in axes.split(",")]
+    if not name or not all(part == "?" or part.isidentifier() or _length(part) for part in parts):
+        raise argparse.ArgumentTypeError(f"expected NAME=N,3,224,224, not {text!r}")
+    return name, tuple(int(part) if _length(part) else part for part in parts)
+
+
+def _length(text: str) -> bool:
+    return text.isdecimal() and int(text) > 0
+
+
+def _target(text: str) -> str:
+    """The name of a target; its plugin is loaded later."""
+    try:
+        names = registry.backend_names()
+    except CompileError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"no target is named {text!r}: choose {', '.join(names)}")
+    return text
 
 
 def _sweep(text: str) -> Path:
@@ -247,6 +278,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             passes=given.passes,
             allow_products=given.allow_products,
             activation_error=given.activation_error,
+            input_shapes=dict(given.input_shape),
             progress=bar,
             watch=watcher,
             max_drop=given.max_drop,

@@ -119,7 +119,7 @@ def _run(given: argparse.Namespace) -> int:
     reference = None
     if given.against is not None:
         with progress("running the ONNX model", given.quiet) as bar:
-            reference = run_onnx(given.against, found, preprocessing, bar)
+            reference = run_onnx(given.against, found, program.manifest, bar)
     figures = _figures(program, measured, found, reference, given.engine)
     if given.output is not None:
         _write(given.output, "-o", lambda path: save_arrays(path, measured.outputs))

@@ -13,7 +13,7 @@ from qcompiler.backends.calibrated_limits import summarize_calibrated_limits
 from qcompiler.backends.host import hidden_nodes
 from qcompiler.backends.program import Program
 from qcompiler.backends.report import PopulationReport, Report
-from qcompiler.console import screen, table, warn
+from qcompiler.console import print_table, screen, warn
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes.lower_activations import ActivationFit
@@ -60,10 +60,10 @@ def print_summary(given: argparse.Namespace, program: Program, output: Path) -> 
             "fullest core",
             "nodes",
         )
-        console.print(table(columns, [_row(p, waiting) for p in report.populations]))
+        print_table(console, columns, [_row(p, waiting) for p in report.populations])
         console.print(f"\npipeline  {program.manifest['pipeline']}", soft_wrap=True)
     if searched:
-        console.print(table(*schedule_table(searched)))
+        print_table(console, *schedule_table(searched))
         console.print()
     unproved = "\n            ".join(report.unproved_checks) if given.verbose else ""
     unproved = unproved or summarize_calibrated_limits(program.graph)
@@ -99,8 +99,8 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
     for found in fits:
         low, high = found.domain
         text = (
-            f"%{found.node.result.name}: {found.segments} segments from {low:.4g} to {high:.4g}, "
-            f"error {found.error:.2%} of the output range"
+            f"%{found.node.result.name}: {found.segments} segments{jumps(found.steps)} from "
+            f"{low:.4g} to {high:.4g}, error {found.error:.2%} of the output range"
         )
         if found.misses:
             warn(
@@ -109,6 +109,11 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
             )
         elif verbose:
             print(text, file=sys.stderr)
+
+
+def jumps(count: int) -> str:
+    """What is said of jumps beside line segments."""
+    return f" and {count} jump{'s' * (count != 1)}" if count else ""
 
 
 def _chip(report: Report) -> str:

@@ -197,11 +197,9 @@ def _notes(networks: SideBySide, model: Path, data: Data, real: RealScores) -> l
     found = []
     if other_model(networks.program, model):
         found.append(f"{model.name} is not the file that was compiled")
-    rounds = (
-        most_levels(networks.real) > 0
-    )  # then onnxruntime rounds, and the real network does not
+    rounds = most_levels(networks.real) > 0  # as onnxruntime does, but not the real network
     if not rounds and networks.scores == tuple(v.name for v in networks.real.outputs[:1]):
-        expected = run_onnx(model, data, networks.program.manifest.get("preprocessing", {}))
+        expected = run_onnx(model, data, networks.program.manifest)
         off = relative(expected - real.scores[0], expected)
         if off > _SAME:
             found.append(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.console import screen, table
+from qcompiler.console import print_table, screen
 from qcompiler.explain.causes.verdict import INPUT, Verdict
 from qcompiler.explain.measure.layer_error import ERROR_SOURCES
 
@@ -82,7 +82,7 @@ def print_explanation(found: Explanation) -> None:
     """Print the table of layers, then the result in words."""
     console = screen()
     console.print()
-    console.print(table(columns(found), rows(found)))
+    print_table(console, columns(found), rows(found))
     console.print()
     for name, line in sentences(found):
         console.print(f"{name:<12}{line}", markup=False, soft_wrap=True)

@@ -7,61 +7,105 @@ node.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from qcompiler.frontend.model.onnx_file import Source, read_model
-from qcompiler.ir import Diagnostic, Graph, InvalidModel, UnsupportedModel, drop_dead, raise_if_any
+from qcompiler.ir import Diagnostic, Graph, InvalidModel, UnsupportedModel, raise_if_any
 
+from .input_axes import stated_axes
 from .interpreter import ModelInterpreter
+from .model_inputs import InputShapes
 from .node_report import NodeOutcome
 from .preprocessing import Preprocessing
 
 __all__ = ["Imported", "NodeOutcome", "Preprocessing", "check_model", "import_model"]
 
+Shapes: TypeAlias = "Mapping[str, Sequence[int | str | None]]"
+
 
 @dataclass(frozen=True)
 class Imported:
-    """A graph, and what became of every node of the model."""
+    """A graph, and what became of every node of the model.
+
+    ``batch_axes`` holds the batch axis, in the model, of inputs and outputs that have it not
+    first; None if they have none.
+    """
 
     graph: Graph
     report: tuple[NodeOutcome, ...]
+    batch_axes: Mapping[str, int | None] = field(default_factory=dict)
 
 
 def import_model(
-    model: Source, preprocessing: Preprocessing | None = None, allow_products: bool = False
+    model: Source,
+    preprocessing: Preprocessing | None = None,
+    allow_products: bool = False,
+    input_shapes: Shapes | None = None,
 ) -> Imported:
     """Import an ONNX model: a path, the bytes of a file, or a protobuf message.
 
-    Raises UnsupportedModel with all nodes that are not supported, or InvalidModel if the model is
-    not intact.
+    ``input_shapes`` states axes of inputs that the model leaves open: a length, or a name or None
+    for the batch axis. Raises UnsupportedModel with all nodes that are not supported, or
+    InvalidModel if the model is not intact.
     """
-    interpreter = _interpret(model, preprocessing, allow_products)
+    interpreter = _interpret(model, preprocessing, allow_products, input_shapes)
     raise_if_any(_findings(interpreter.report), UnsupportedModel)
-    return Imported(drop_dead(interpreter.graph()), tuple(interpreter.report))
+    graph = interpreter.graph()
+    return Imported(graph, tuple(interpreter.report), interpreter.batch_axes(graph))
 
 
 def check_model(
-    model: Source, preprocessing: Preprocessing | None = None, allow_products: bool = False
+    model: Source,
+    preprocessing: Preprocessing | None = None,
+    allow_products: bool = False,
+    input_shapes: Shapes | None = None,
 ) -> tuple[NodeOutcome, ...]:
     """What becomes of every node, and what of the model itself is refused.
 
     Raises InvalidModel if the model is not intact, but never for what is not supported.
     """
-    return tuple(_interpret(model, preprocessing, allow_products).report)
+    return tuple(_interpret(model, preprocessing, allow_products, input_shapes).report)
 
 
 def _interpret(
-    source: Source, preprocessing: Preprocessing | None, allow_products: bool
+    source: Source,
+    preprocessing: Preprocessing | None,
+    allow_products: bool,
+    input_shapes: Shapes | None,
 ) -> ModelInterpreter:
+    """The model, its inputs read in the way that least of it is refused for."""
+    best: ModelInterpreter | None = None
+    failed: InvalidModel | None = None
+    ways, attempt, stated = 1, 0, stated_axes(input_shapes or {})
+    while attempt < ways and (best is None or best.report.refusals):
+        shapes = InputShapes(stated, attempt)
+        try:
+            interpreter = ModelInterpreter(
+                read_model(source), preprocessing or Preprocessing(), allow_products, shapes
+            )
+            error = _run(interpreter)
+        except (RecursionError, MemoryError) as caught:
+            message = "the model is nested too deeply or too large to be read"
+            raise InvalidModel(message) from caught
+        failed = failed or error
+        refused = len(interpreter.report.refusals)
+        if error is None and (best is None or refused < len(best.report.refusals)):
+            best = interpreter
+        ways, attempt = interpreter.ways, attempt + 1
+    if best is None:
+        assert failed is not None
+        raise failed
+    return best
+
+
+def _run(interpreter: ModelInterpreter) -> InvalidModel | None:
     try:
-        interpreter = ModelInterpreter(
-            read_model(source), preprocessing or Preprocessing(), allow_products
-        )
         interpreter.run()
-        return interpreter
-    except (RecursionError, MemoryError) as error:
-        raise InvalidModel("the model is nested too deeply or too large to be read") from error
+    except InvalidModel as error:
+        return error
+    return None
 
 
 def _findings(report: Iterable[NodeOutcome]) -> list[Diagnostic]:

@@ -10,15 +10,17 @@ from typing import Any
 
 import onnx
 
-from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS
+from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, filled
 from qcompiler.frontend.importers.table import (
     AFTER_HOST,
+    CASTS,
     CONSTANT_QUANTS,
-    ELEMENTWISE,
     HOST,
     IMPORTERS,
+    TAKES_INTEGERS,
     UNROLLED,
-    importer,
+    VIEWS,
+    imported,
 )
 from qcompiler.frontend.model.constant_folding import (
     PROBES,
@@ -32,25 +34,39 @@ from qcompiler.frontend.model.node_context import (
     InvalidNode,
     NodeContext,
     Refused,
+    RefusedProduct,
     Scope,
     Unknown,
     attributes_of,
     fixes_batch,
 )
 from qcompiler.frontend.model.onnx_file import Model
+from qcompiler.frontend.model.placement import FIRST, Placement
 from qcompiler.frontend.model.refusals import DATA_PRODUCTS, FOLD_CONSTANTS, refusal
-from qcompiler.ir import Builder, Diagnostic, Graph, InvalidGraph, InvalidModel, Value
+from qcompiler.ir import (
+    Builder,
+    Diagnostic,
+    Graph,
+    InvalidGraph,
+    InvalidModel,
+    Tensor,
+    Value,
+    drop_dead,
+)
+from qcompiler.ir.view import Reshape
 
 from .model_graph import Entry, entries, live_nodes, names_read
-from .model_inputs import declare_inputs, opset_of
+from .model_inputs import InputShapes, declare_inputs, opset_of
 from .node_report import NodeReport
 from .preprocessing import Preprocessing
-from .unbatched import aligned
+from .stand_ins import StandIns
 from .unroll import Unroller
 
 _VIEW_OPSET = 17  # the opset whose views are written in place of parts of others
 _ERRORS = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 _MARKS = re.compile(r"\[\w+Error\] |\(op_type:[^)]*\):? ?|Inference error\(s\): ")
+_CUT = "end the model before the cast or comparison, and compute it on the decoded outputs"
+_CAST = "cast them to floating point first, and compute with real numbers"
 _NOT_CHECKED = "not fully checked: its input comes from a refused node"
 
 
@@ -58,9 +74,15 @@ class ModelInterpreter:
     """Imports one model."""
 
     def __init__(
-        self, model: Model, preprocessing: Preprocessing, allow_products: bool = False
+        self,
+        model: Model,
+        preprocessing: Preprocessing,
+        allow_products: bool = False,
+        shapes: InputShapes | None = None,
     ) -> None:
         self.model = model
+        self.shapes = shapes or InputShapes()
+        self.ways = 1  # in which the shapes of the inputs may be read
         self.preprocessing = preprocessing
         self.scope = Scope(Builder(model.graph.name or "main"), PROBES, allow_products)
         self.items: ChainMap[str, AbstractValue] = (
@@ -70,6 +92,7 @@ class ModelInterpreter:
         self.host_values: dict[str, Entry] = {}  # values behind a node that the host does
         self.used: set[str] = set()
         self.report = NodeReport()
+        self.stand_ins = StandIns(self.scope, model.graph)
         self.unroll = Unroller(self)
 
     def run(self) -> None:
@@ -77,9 +100,12 @@ class ModelInterpreter:
         nodes = entries(self.model.graph)
         order = live_nodes(self.model, nodes)
         self.opset = opset_of(self.model, self.report)
-        self.items |= declare_inputs(self.model, self.preprocessing, self.scope, self.report)
         self.used = {name for entry in order for name in names_read(entry.node)}
         self.used |= {output.name for output in self.model.graph.output}
+        given = self.model, self.shapes, self.preprocessing, self.scope, self.report
+        items, self.ways = declare_inputs(*given, self.used)
+        self.items |= items
+        self.items |= self.stand_ins.of_inputs(self.model.graph.input, self.items)
         alive = {entry.key for entry in order}
         for entry in nodes:
             if entry.key not in alive:
@@ -89,42 +115,88 @@ class ModelInterpreter:
         self._outputs()
 
     def _outputs(self) -> None:
-        """Refuse outputs that are no value of the graph, one sample each."""
-        for name in (output.name for output in self.model.graph.output):
+        """Refuse outputs that are no value of the graph, one sample each; constants become one."""
+        names = [output.name for output in self.model.graph.output]
+        computed = [item for item in map(self.items.get, names) if isinstance(item, Value)]
+        for name in names:
             item = self.items.get(name)
             if isinstance(item, KnownArray):
-                self.report.refuse(name, "(output)", f'output "{name}" is a constant')
+                try:
+                    self.items[name] = filled(self.scope, name, item, computed)
+                except Refused as refused:
+                    self.report.refuse(name, "(output)", refused.reason, refused.help)
             if isinstance(item, Unknown) and not self.report.refusals:
                 self.report.refuse(name, "(output)", f'output "{name}" is not computed')
-            if isinstance(item, Value) and self.scope.batch_axis.get(item.name):
-                reason = f'the batch axis of output "{name}" is not axis 0'
-                self.report.refuse(name, "(output)", reason)
+            if not isinstance(item, Value) or self.stand_ins.doubt([item]).any:
+                continue
+            if item.name in self.scope.kinds:
+                reason = f'output "{name}" holds integers or booleans, which are no spike times'
+                self.report.refuse(name, "(output)", reason, _CUT)
+            item = self.items[name] = self._batch_first(item)
+            place = self.scope.placement(item)
+            if place.joined_axes and place != Placement(0, inner=1):
+                reason = f'the batch axis of output "{name}" is joined with others'
+                help_ = "give it an axis of its own, or fix it at 1: --input-shape NAME=1,.."
+                self.report.refuse(name, "(output)", reason, help_)
+
+    def _batch_first(self, value: Value) -> Value:
+        """An output with its batch axis in front, if a batch of one lets an axis be called so."""
+        (full, *_) = self.scope.full_shapes(value)
+        if self.scope.placement(value) == FIRST or not self.scope.single or full[:1] != (1,):
+            return value
+        return self.scope.builder.add(Reshape(full[1:]), value, name=f"{value.name}.sample")
 
     def graph(self) -> Graph:
-        """The graph, if nothing was refused."""
+        """The graph, if nothing was refused; an input whose shape alone is read is left out."""
         names = [output.name for output in self.model.graph.output]
         values = [item for item in map(self.items.get, names) if isinstance(item, Value)]
-        return self.scope.builder.build(values, names)
+        found = drop_dead(self.scope.builder.build(values, names))
+        read = [v for v in found.inputs if found.users(v) or found.is_output(v)]
+        return replace(found, inputs=tuple(read))
+
+    def batch_axes(self, graph: Graph) -> dict[str, int | None]:
+        """The batch axis of inputs and outputs that have it not first, by ONNX name."""
+        named = {value.name: value for value in graph.inputs}
+        outputs = (output.name for output in self.model.graph.output)
+        named |= {name: i for name in outputs if isinstance(i := self.items[name], Value)}
+        places = {name: self.scope.placement(value) for name, value in named.items()}
+        return {name: place.at for name, place in places.items() if place.at != 0}
 
     def visit(self, entry: Entry) -> list[AbstractValue]:
-        """Import one node; its results are unknown if it is refused."""
+        """Import one node; stand-ins take the place of its results if it is refused."""
         inputs = tuple(self.items[name] if name else None for name in entry.node.input)
+        doubt = self.stand_ins.doubt(inputs)
         try:
             results = self._results(entry, inputs)
+            self.stand_ins.mark(results.values(), doubt)
         except Refused as refused:
-            self.report.note(entry, "refused", refused.reason, refused.help)
+            self._refuse(entry, inputs, refused)
             results = {}
-        except InvalidGraph as error:
-            _, _, what = error.diagnostics[0].message.partition(" ")
-            raise self._broken(entry, what) from error
-        except (InvalidNode, *_ERRORS) as error:
-            raise self._broken(entry, _first_line(error)) from error
-        data = any(map(_depends, inputs)) or entry.op_type in UNROLLED
-        unknown = Unknown(data and entry.op_type not in CONSTANT_IMPORTERS)
+        except (InvalidGraph, InvalidNode, *_ERRORS) as error:
+            if not (doubt.any or self.report.refused_in(entry)):
+                raise self._broken(entry, _what(error)) from error
+            self.report.note(entry, "compiled", _NOT_CHECKED)
+            results = {}
         names = [name for name in entry.node.output if name]
-        for name in names:
-            self.items[name] = results.get(name, unknown)
+        if any(name not in results for name in names):
+            data = any(map(_depends, inputs)) or entry.op_type in UNROLLED
+            data = data and entry.op_type not in CONSTANT_IMPORTERS
+            made = self.stand_ins.of_results(entry.node, self.opset, inputs, data)
+            results = {**made, **results}
+        self.items.update((name, results[name]) for name in names)
         return [self.items[name] for name in names]
+
+    def _refuse(self, entry: Entry, inputs: tuple[AbstractValue, ...], refused: Refused) -> None:
+        """Refuse a node, unless that may be for the sizes that are assumed of its operands."""
+        reason, help_ = refused.reason, refused.help
+        if self.stand_ins.doubt(inputs).sizes and entry.op_type in IMPORTERS:
+            if not isinstance(refused, RefusedProduct):
+                self.report.note(entry, "compiled", _NOT_CHECKED)
+                return
+            reason, help_ = DATA_PRODUCTS.get(entry.op_type, (reason, help_))
+        self.report.note(entry, "refused", reason, help_)
+        if isinstance(refused, RefusedProduct):
+            self._refuse_inside(self._sources(inputs))
 
     def _broken(self, entry: Entry, what: str) -> InvalidModel:
         message = f'{self.model.file}: node "{entry.name}": {entry.op_type} {what}'
@@ -136,13 +208,8 @@ class ModelInterpreter:
         supported = {*IMPORTERS, *CONSTANT_IMPORTERS, *UNROLLED}
         if op_type not in supported and (data or not folds(op_type)):
             raise Refused(*refusal(op_type))
-        if self.scope.unbatched and (data or op_type in UNROLLED):
-            inputs = aligned(op_type, inputs, ELEMENTWISE)
-        refuse_products = op_type not in ("Div", "Mul") or any(
-            isinstance(item, Unknown) for item in inputs
-        )
-        if data > 1 and op_type in DATA_PRODUCTS and refuse_products:
-            raise Refused(*DATA_PRODUCTS[op_type])
+        if data > 1 and op_type in DATA_PRODUCTS and op_type not in ("Div", "Mul"):
+            raise RefusedProduct(*DATA_PRODUCTS[op_type])
         if any(isinstance(item, Unknown) for item in inputs):
             self.report.note(entry, "compiled" if data else "constant", _NOT_CHECKED)
             return {}
@@ -203,25 +270,40 @@ class ModelInterpreter:
         if not any(outputs):
             raise InvalidNode("has no output")
         sources = self._sources(inputs)
-        if sources and op_type not in AFTER_HOST:
+        only_index = op_type == "TopK" and outputs[0] not in self.used
+        if sources and op_type not in AFTER_HOST and not only_index:
             self._refuse_inside(sources)
             self.report.note(entry, "compiled", _NOT_CHECKED)
             return {}
+        kinds = self._kinds(op_type, inputs)
         names = tuple(name and name + self.suffix for name in outputs)
         attributes = attributes_of(entry.node)
         node = NodeContext(self.scope, entry.name, op_type, self.opset, inputs, names, attributes)
         results = self._results_of(node, op_type)
+        if kinds and op_type in VIEWS and op_type not in CASTS:
+            self.scope.kinds |= {value.name: kinds[0] for value in results}
         if any(name in self.used for name in outputs[len(results) :] if name):
             raise Refused(f"{op_type} with a second output is not supported")
-        if op_type in HOST or sources:
-            self.host_values |= {value.name: sources[0] if sources else entry for value in results}
+        hosted = [v for v in results if sources or op_type in HOST or _is_index(v)]
+        self.host_values |= {value.name: sources[0] if sources else entry for value in hosted}
         removed = all(any(value is item for item in inputs) for value in results)
-        kind = "host" if op_type in HOST else "removed" if removed else "compiled"
-        self.report.note(entry, kind)
+        kept = [value for n, value in zip(outputs, results, strict=False) if n in self.used]
+        on_host = op_type in HOST or (not sources and all(value in hosted for value in kept))
+        kind = "host" if on_host else "removed" if removed else "compiled"
+        doubt = kind == "compiled" and self.stand_ins.doubt(inputs).any
+        self.report.note(entry, kind, _NOT_CHECKED if doubt else None)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
 
+    def _kinds(self, op_type: str, inputs: Sequence[AbstractValue]) -> list[int]:
+        """The types of operands that are integers; Refused if the operator computes with them."""
+        values = [item for item in inputs if isinstance(item, Value)]
+        kinds = [self.scope.kinds[v.name] for v in values if v.name in self.scope.kinds]
+        if kinds and op_type not in TAKES_INTEGERS and op_type not in VIEWS:
+            raise Refused(f"{op_type} of integers that depend on the data is not supported", _CAST)
+        return kinds
+
     def _results_of(self, node: NodeContext, op_type: str) -> tuple[Value | KnownArray, ...]:
-        found = importer(op_type, node)(node)
+        found = imported(op_type, node)
         return found if isinstance(found, tuple) else (found,)
 
     def _sources(self, inputs: Sequence[AbstractValue]) -> list[Entry]:
@@ -264,6 +346,18 @@ class ModelInterpreter:
 def _depends(item: AbstractValue) -> bool:
     """Whether a value depends on the data."""
     return isinstance(item, Value) or (isinstance(item, Unknown) and item.data)
+
+
+def _is_index(item: Value | KnownArray) -> bool:
+    type_ = item.type if isinstance(item, Value) else None
+    return isinstance(type_, Tensor) and type_.dtype == "i64"
+
+
+def _what(error: Exception) -> str:
+    """What is wrong with a node, without its operator's name."""
+    if isinstance(error, InvalidGraph):
+        return error.diagnostics[0].message.partition(" ")[2]
+    return _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from math import prod
 
 import onnx
 from onnx import TensorProto
 
-from qcompiler.frontend.model.constant_folding import LIMIT
-from qcompiler.frontend.model.node_context import Refused, Shape
+from qcompiler.frontend.model.node_context import Refused
 from qcompiler.frontend.model.onnx_file import Model, subgraphs
+from qcompiler.frontend.model.onnx_tensor import FLOATS, INTEGERS
 from qcompiler.ir import Diagnostic, InvalidModel
 
-_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
-_INTEGER = "export the model in floating point, without embeddings or integer preprocessing"
-_FIX = (
-    "fix them, for example with "
-    "python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {name} --input_shape 1,.."
-)
+from .input_axes import Axes, written
+
+_NUMBERS = "export the model with inputs of real numbers or integers"
 _STANDARD = ("DequantizeLinear", "QuantizeLinear")  # which onnxruntime's domain has as well
-_ONE_OPEN = "fix it if it is the size of a sample, or export the model with a batch axis: [N, 1]"
 
 
 @dataclass(frozen=True)
@@ -137,43 +132,37 @@ def names_read(node: onnx.NodeProto) -> Iterator[str]:
         yield from (name for name in read if name not in held)
 
 
-def input_shape(value: onnx.ValueInfoProto) -> tuple[int | None, Shape]:
-    """The batch size of an input, if it is fixed, and the shape of one sample.
-
-    A single axis is that of a sample.
-
-    Raises Refused if that is no tensor of real numbers, or not of one shape.
-    """
+def input_axes(value: onnx.ValueInfoProto) -> Axes:
+    """The axes of an input, none if it has no shape; Refused if that is no tensor of numbers."""
     name, tensor = value.name, value.type.tensor_type
     if not value.type.HasField("tensor_type"):
         raise Refused(f'input "{name}" is not a tensor')
-    if tensor.elem_type not in _FLOATS:
+    if tensor.elem_type not in (*FLOATS, *INTEGERS):
         known = tensor.elem_type in TensorProto.DataType.values()
         kind = TensorProto.DataType.Name(tensor.elem_type).lower() if known else "unknown"
-        raise Refused(f'input "{name}" holds {kind}, not real numbers', _INTEGER)
-    help_ = _FIX.format(name=name)
+        raise Refused(f'input "{name}" holds {kind}, not numbers', _NUMBERS)
     if not tensor.HasField("shape"):
-        raise Refused(f'input "{name}" has no shape', help_)
-    dims = [_length(dim) for dim in tensor.shape.dim]
-    written = ", ".join(map(str, dims))
-    if 0 in dims:
-        raise Refused(f'input "{name}" has the shape [{written}], which is empty', help_)
-    if not dims:
+        return ()
+    axes = tuple(map(_length, tensor.shape.dim))
+    if 0 in axes:
+        raise Refused(f'input "{name}" has the shape {written(axes)}, which is empty')
+    if not axes:
         raise Refused(f'input "{name}" is a scalar')
-    sample = dims[1:] or dims
-    if not dims[1:]:
-        help_ = _ONE_OPEN
-    shape = tuple(n for n in sample if isinstance(n, int))
-    if len(shape) < len(sample):
-        raise Refused(
-            f'input "{name}" has the shape [{written}], which has variable dimensions', help_
-        )
-    if prod(shape) > LIMIT:
-        raise Refused(f'input "{name}" has more than {LIMIT} elements')
-    return dims[0] if dims[1:] and isinstance(dims[0], int) else None, shape
+    return axes
+
+
+def sequences_of(graph: onnx.GraphProto) -> list[str]:
+    """Names of what recurrent cells read with the batch axis second: sequences, and states."""
+    return [
+        name
+        for node in graph.node
+        if node.op_type in ("RNN", "GRU", "LSTM")
+        and not any(a.name == "layout" and a.i for a in node.attribute)
+        for name in (*node.input[:1], *node.input[5:7])
+    ]
 
 
 def _length(dim: onnx.TensorShapeProto.Dimension) -> int | str:
     """Length of an axis, or what is written in its place."""
     fixed = dim.HasField("dim_value") and dim.dim_value >= 0
-    return dim.dim_value if fixed else dim.dim_param or "?"
+    return dim.dim_value if fixed else str(dim.dim_param or "?")

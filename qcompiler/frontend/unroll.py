@@ -40,6 +40,9 @@ class Unroller:
         """The results of Loop, Scan or If, by their names in the model."""
         run = {"If": self._if, "Loop": self._loop, "Scan": self._scan}[entry.op_type]
         found, how = run(entry, inputs)
+        if self.interpreter.report.refused_in(entry):
+            self.interpreter.report.note(entry, "compiled", how)
+            return {}
         constant = all(item is None or isinstance(item, KnownArray) for item in found)
         self.interpreter.report.note(entry, "constant" if constant else "compiled", how)
         names = entry.node.output

@@ -67,10 +67,20 @@ def branches() -> Graph:
     return net.graph(net.neurons(net.synapse(op, a, (3, 3, 3, 3)), net.synapse(Relay(), b, (1,))))
 
 
+def spread() -> Graph:
+    """A gate of each channel, as a branch beside its image."""
+    net = Net(7)
+    x = net.input((3, 4, 5))
+    gate = net.conv(x, 3, (4, 5))
+    wide = net.view(Take(2, (0,) * 5), net.view(Take(1, (0,) * 4), gate))
+    image, weights = net.synapse(Relay(), x, (1,)), net.synapse(Relay(), wide, (3, 4, 5))
+    return net.graph(net.neurons(image, weights))
+
+
 NETWORKS: tuple[Callable[[], Graph], ...] = (
     *(partial(convolution, seed) for seed in range(6)),
     *(partial(dilated, rank) for rank in (1, 2, 3)),
-    *(views, pools, branches),
+    *(views, pools, branches, spread),
 )
 
 

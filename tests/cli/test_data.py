@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qcompiler.data import fit, read
+from qcompiler.data import fit, labels_of, read
 from qcompiler.ir import DataError
 
 RNG = np.random.default_rng(0)
@@ -75,6 +75,28 @@ def test_archives_by_name(tmp_path: Path, key: str) -> None:
     assert len(data) == 4
     assert data.labels is not None
     assert len(data.head(2)) == 2
+
+
+def test_arrays_named_as_inputs_are_no_labels(tmp_path: Path) -> None:
+    path, two = tmp_path / "d.npz", (("x", (4,)), ("y", (4,)))
+    np.savez(path, x=images(5, 4), y=images(5, 4))
+    assert read(path, two).labels is None
+    np.savez(path, x=images(5, 4), y=images(5, 4), labels=np.arange(5))
+    data = read(path, two)
+    assert data.labels is not None
+    np.testing.assert_array_equal(labels_of(path, 5, two), np.arange(5))
+    np.savez(path, labels=images(5, 4), y=np.arange(5))
+    data = read(path, (("labels", (4,)),))
+    assert data.arrays[0].shape == (5, 4)
+    assert data.labels is not None
+    np.testing.assert_array_equal(data.labels, np.arange(5))
+
+
+@pytest.mark.parametrize("targets", [np.ones(4), np.ones((4, 3)), np.arange(8).reshape(4, 2)])
+def test_targets_of_a_regression_are_no_labels(tmp_path: Path, targets: Any) -> None:
+    path = tmp_path / "d.npz"
+    np.savez(path, x=images(4, 3, 3), y=targets)
+    assert read(path, INPUT).labels is None
 
 
 def test_plain_arrays(tmp_path: Path) -> None:

@@ -236,6 +236,33 @@ def test_external_data_that_is_not_there(tmp_path: Path, key: str, value: str, w
     refuses(path, "net.onnx: tensor", what)
 
 
+def _linked(tmp_path: Path, target: Path) -> Path:
+    """A link to a model, and beside it one from its data's location to a file."""
+    _external(tmp_path / "blobs", lambda tensor: _entry(tensor, "location", "net.data"))
+    folder = tmp_path / "snapshots" / "main"
+    folder.mkdir(parents=True)
+    (folder / "net.onnx").symlink_to("../../blobs/net.onnx")
+    (folder / "net.data").symlink_to(target)
+    return folder / "net.onnx"
+
+
+def test_external_data_beside_the_file_that_is_linked_to(tmp_path: Path) -> None:
+    path = _linked(tmp_path, Path("../../blobs/data.bin"))
+    (weight, _) = import_model(path).graph.constants
+    assert weight.data.shape == (2, 6)
+    path.with_name("net.data").unlink()
+    refuses(path, "net.onnx: tensor", "external data in a missing file")
+    (tmp_path / "blobs" / "data.bin").rename(tmp_path / "blobs" / "net.data")
+    import_model(path)
+
+
+@pytest.mark.parametrize("name", ["secret.bin", "snapshots/secret.bin"])
+def test_external_data_elsewhere_than_the_file_that_is_linked_to(tmp_path: Path, name: str) -> None:
+    path = _linked(tmp_path, tmp_path / name)
+    (tmp_path / name).write_bytes(bytes(48))
+    refuses(path, "net.onnx: tensor", "outside the model's folder")
+
+
 def test_external_data_needs_a_folder(tmp_path: Path) -> None:
     path = _external(tmp_path / "models", lambda tensor: None)
     import_model(path)

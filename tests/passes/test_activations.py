@@ -50,6 +50,14 @@ FUNCTIONS = {  # the nodes between two layers
     "asinh": "t = Asinh(h)",
     "sinh": "t = Sinh(h)",
     "cosh": "t = Cosh(h)",
+    "leaky by where": "g = Greater(h, z) m = Mul(h, l) t = Where(g, h, m)",
+    "prelu by where": "g = Less(z, h) m = Mul(h, c) t = Where(g, h, m)",
+    "relu by product": "g = GreaterOrEqual(h, z) m = Cast<to=1>(g) t = Mul(h, m)",
+    "larger by where": "k = MatMul(x, v) g = Greater(h, k) t = Where(g, h, k)",
+    "softplus by where": (
+        "a = Exp(h) b = Add(a, e) d = Log(b) g = Greater(h, far) t = Where(g, h, d)"
+    ),
+    "soft shrink": "t = Shrink<lambd=0.5, bias=0.5>(h)",
     "quotient": "a = Abs(h) o = Add(a, e) t = Div(h, o)",
     "gate": "k = MatMul(x, v) s = Sigmoid(k) t = Mul(h, s)",
 }
@@ -81,11 +89,71 @@ def test_function_against_onnxruntime(name: str) -> None:
     }
     if "c)" in nodes or "(c" in nodes:
         weights["c"] = rng.standard_normal(6).astype(np.float32) / 4
-    weights["e"] = np.float32(1)
+    weights |= {"e": np.float32(1), "l": np.float32(0.1), "z": np.float32(0), "far": np.float32(20)}
     proto = model("float[N,6] x", LAYERS.format(nodes), **weights)
     batch = rng.uniform(-2, 2, (200, 6)).astype(np.float32)
     program = within(proto, batch, USEFUL)
     np.testing.assert_array_equal(program.run(batch[:10]), program.run(batch[:10], engine="steps"))
+
+
+JUMPS = {  # and the heights of their jumps
+    "hard shrink": ("t = Shrink<lambd=0.5>(h)", 0.5),
+    "threshold": ("t = ThresholdedRelu<alpha=0.5>(h)", 0.5),
+    "sign": ("t = Sign(h)", 2),
+    "step": ("g = Greater(h, z) t = Cast<to=1>(g)", 1),
+    "not above": ("g = Greater(h, z) n = Not(g) t = Cast<to=1>(n)", 1),
+}
+
+
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+@pytest.mark.parametrize("t_max", [16, 64])
+@pytest.mark.parametrize("name", JUMPS)
+def test_functions_that_jump(name: str, t_max: int, target: str) -> None:
+    """Values beside a jump may fall on its other side; all others are right."""
+    nodes, height = JUMPS[name]
+    rng = np.random.default_rng(3)
+    weights: dict[str, Any] = {"w": np.eye(6, dtype=np.float32), "z": np.float32(0)}
+    proto = model("float[N,6] x", f"h = MatMul(x, w) {nodes} y = Add(t, z)", **weights)
+    batch = rng.uniform(-2, 2, (200, 6)).astype(np.float32)
+    program = compiled(proto, batch, target=target, t_max=t_max, weight_bits=8)
+    (wanted,) = run_onnx(proto, {"x": batch})
+    found = program.run(batch)
+    off = np.abs(found - wanted)
+    level = np.ptp(batch) / 63  # inputs have at least 64 levels
+    place = np.minimum(abs(batch - 0.5), abs(batch + 0.5)) if height == 0.5 else abs(batch)
+    assert off[place > level].max() <= 3 * np.ptp(wanted) / (t_max - 1)
+    assert off.max() <= height + 3 * np.ptp(wanted) / (t_max - 1)
+    np.testing.assert_array_equal(found, program.run(batch, engine="steps"))
+
+
+def test_zeros_of_a_relu_lie_on_a_jump() -> None:
+    proto = model(
+        "float[N,6] x", "r = Relu(x) g = Greater(r, z) y = Cast<to=1>(g)", z=np.float32(0)
+    )
+    batch = np.random.default_rng(5).choice([-1.0, 0.0, 0.5, 1.0], (200, 6)).astype(np.float32)
+    program = compiled(proto, batch, t_max=16, weight_bits=8)
+    np.testing.assert_array_equal(program.run(batch), batch > 0)
+
+
+def test_jumps_are_steps_beside_a_continuous_function() -> None:
+    for formula, heights in (
+        ("x 0 >", [1.0]),
+        ("x 0.5 > -0.5 x > max x 0 where", [0.5, 0.5]),
+        ("x 0 > 0 x > -", [2.0]),
+        ("x 0 > x 0.1 x * where", []),
+        ("x 20 > x x exp 1 + log where", []),
+    ):
+        found = fit(formula, (-3.0, 30.0), 0.05)
+        np.testing.assert_allclose([jump.height for jump in found.jumps], heights, 1e-6)
+        x = np.linspace(-3, 30, 5001)
+        y = np.interp(x, found.knots, found.values)
+        far = np.ones(len(x), bool)
+        for jump in found.jumps:
+            y += np.clip((x - jump.begin) / jump.width, 0, 1) * jump.height
+            far &= (x < jump.begin) | (x > jump.begin + jump.width)
+        assert np.abs(y - values(formula, x))[far].max() <= 0.05 * 1.01
+    with pytest.raises(ValueError, match="chooses between formulas at 30 places"):
+        fit(" ".join(["0", *(f"x {n} > +" for n in range(30))]), (-3.0, 33.0), 0.1)
 
 
 def test_functions_for_loihi() -> None:

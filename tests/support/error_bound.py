@@ -14,7 +14,8 @@ is exact.
 
 *Line segments*, against the model. With F the largest error of each value in real units, a linear
 layer passes ``sum |w| F`` on; a function replaced by segments with an error e gives ``e + L F``
-with its steepest slope L as near as F; a product of a and b ``e + |a| F_b + |b| F_a + F_a F_b``.
+with its steepest slope L as near as F, and L times what a value lies beyond the ends of its domain,
+which are rounded to 10 bits; a product of a and b ``e + |a| F_b + |b| F_a + F_a F_b``.
 
 Signs of errors in real units, and that both squares of a product are off alike, are not used: wide
 layers, one behind the other, have bounds as large as their outputs.
@@ -140,7 +141,9 @@ def _passed_on(
 ) -> Array:
     match node.op:
         case Function(formula) if fit:
-            sloped: Array = _steepest(formula, fit.domain, exact[0], given[0].max()) * given[0]
+            beyond = np.maximum(fit.domain[0] - exact[0], exact[0] - fit.domain[1]).clip(0)
+            reach = given[0] + beyond
+            sloped: Array = _steepest(formula, fit.domain, exact[0], reach.max()) * reach
             return _width(node.result) * fit.error + sloped
         case Multiply() if fit:
             a, b = map(np.abs, exact)

@@ -90,3 +90,39 @@ def agrees(proto: onnx.ModelProto, count: int = 3, runner: Any = run_onnx) -> Im
         assert one.shape == other.shape == (count, *value.type.shape)
         np.testing.assert_allclose(one, other, 1e-5, 1e-5)
     return imported
+
+
+def agrees_alone(proto: onnx.ModelProto, allow_products: bool = False) -> Imported:
+    """The same for a model that takes one sample at a time, wherever its batch axis stands."""
+    parts = [slice(frame, frame + 1) for frame in range(3)]
+    return _agrees_in_parts(import_model(proto, None, allow_products), proto, parts)
+
+
+def agrees_in_place(proto: onnx.ModelProto) -> Imported:
+    """The same for a model of open batch size, wherever its batch axis stands."""
+    return _agrees_in_parts(import_model(proto), proto, [slice(3)])
+
+
+def _agrees_in_parts(imported: Imported, proto: onnx.ModelProto, parts: list[slice]) -> Imported:
+    verify(imported.graph)
+    feeds = batches(imported)
+    found = evaluate(imported.graph, *feeds.values())
+    axes = {name: imported.batch_axes.get(name, 0) for name in (*feeds, *_outputs(proto))}
+    for part in parts:
+        given = {name: _placed(data[part], axes[name]) for name, data in feeds.items()}
+        results = run_onnx(proto, given)
+        for batch, name, wanted in zip(found, _outputs(proto), results, strict=True):
+            one = _placed(batch[part], axes[name])
+            assert one.size == wanted.size and wanted.ndim in (one.ndim, one.ndim - 1)
+            np.testing.assert_allclose(one.reshape(wanted.shape), wanted, 1e-5, 1e-5)
+    return imported
+
+
+def _outputs(proto: onnx.ModelProto) -> list[str]:
+    return [output.name for output in proto.graph.output]
+
+
+def _placed(batch: Array, axis: int | None) -> Array:
+    """A batch of samples as the model has it; None: one sample without a batch axis."""
+    found: Array = batch[0] if axis is None else np.moveaxis(batch, 0, axis)
+    return found

@@ -11,6 +11,7 @@ from tests.support.onnx_models import ints
 IMAGE = "float[N,3,9,8] x"
 FLAT = "float[N,6] x"
 ROWS = "float[N,4,5] x"
+LEAKY: dict[str, Any] = {"z": np.float32(0), "s": np.float32(0.1)}
 
 
 class Case(NamedTuple):
@@ -180,6 +181,18 @@ CASES = {
     "sum of rows": case(ROWS, "y = ReduceSum(x, a)", oldest=13, a=ints(1)),
     "sum of rows 7": case(ROWS, "y = ReduceSum<axes=[1]>(x)", newest=12),
     "sum of nothing": case(ROWS, "y = ReduceSum<noop_with_empty_axes=1>(x)", oldest=13),
+    "absolute sum": case(IMAGE, "y = ReduceL1<axes=[1,3]>(x)", newest=17),
+    "absolute sum of all": case(ROWS, "y = ReduceL1<keepdims=0>(x, a)", oldest=18, a=ints(1, -1)),
+    "length": case(ROWS, "y = ReduceL2<axes=[2], keepdims=0>(x)", newest=17),
+    "sum of squares": case(ROWS, "y = ReduceSumSquare<axes=[1]>(x)", newest=17),
+    "log sum": case(ROWS, "e = Exp(x) y = ReduceLogSum<axes=[-1]>(e)", oldest=11, newest=17),
+    "log sum exp": case(ROWS, "y = ReduceLogSumExp<axes=[2]>(x)", newest=17),
+    "log sum exp of all": case(
+        IMAGE, "y = ReduceLogSumExp<keepdims=0>(x, a)", oldest=18, a=ints(1, 3)
+    ),
+    "lengths of time first": case(
+        ROWS, "t = Transpose<perm=[1,0,2]>(x) y = ReduceL2<axes=[0], keepdims=0>(t)", newest=17
+    ),
     "flatten": case(IMAGE, "y = Flatten(x)"),
     "flatten negative": case(IMAGE, "y = Flatten<axis=-3>(x)", oldest=11),
     "reshape": case(IMAGE, "y = Reshape(x, s)", s=ints(0, -1, 8)),
@@ -204,6 +217,18 @@ CASES = {
     "sub": case(IMAGE, "y = Sub(x, c)", c=(8,)),
     "sub from": case(IMAGE, "y = Sub(c, x)", c=(9, 1)),
     "mul": case(IMAGE, "y = Mul(x, c)", c=np.float32(2)),
+    "mul enlarges": case("float[N,1] x", "y = Mul(x, c)", c=(1, 4)),
+    "mul enlarges some": case("float[N,3,1,8] x", "r = Relu(x) y = Mul(c, r)", c=(5, 1)),
+    "div enlarges": case("float[N,1,8] x", "y = Div(x, c)", c=(1, 4, 1)),
+    "add enlarges": case("float[N,1] x", "y = Add(x, c)", c=(4,)),
+    "max enlarges": case("float[N,1,8] x", "y = Max(x, c)", oldest=8, c=(4, 1)),
+    "prelu enlarges nothing": case("float[N,4,8] x", "y = PRelu(x, c)", oldest=9, c=(4, 1)),
+    "where enlarges": case(
+        "float[N,1] x", "g = Greater(x, z) y = Where(g, c, x)", oldest=9, c=(1, 4), z=np.float32(0)
+    ),
+    "greater enlarges": case(
+        "float[N,1] x", "g = Greater(x, c) y = Cast<to=1>(g)", oldest=9, c=(1, 4)
+    ),
     "div": case(IMAGE, "y = Div(x, c)", c=np.array([[[1]], [[-2]], [[3]]], np.float32)),
     "add spreading": case(
         ROWS, "v = ReduceMean<axes=[1]>(x) y = Add(v, c)", newest=17, c=(1, 4, 5)
@@ -295,6 +320,127 @@ CASES = {
         oldest=11,
         i=np.tile([4, 1], (3, 1)),
         u=np.tile(np.array([0.5, 2], np.float32), (3, 1)),
+    ),
+    "where both": case(
+        ROWS,
+        "r = Relu(x) y = Where(c, r, x)",
+        oldest=9,
+        c=np.arange(20).reshape(1, 4, 5) % 3 > 0,
+    ),
+    "leaky by where": case(
+        FLAT, "g = Greater(x, z) m = Mul(x, s) y = Where(g, x, m)", oldest=9, **LEAKY
+    ),
+    "leaky by where of one side": case(
+        FLAT, "g = Less(z, x) m = Mul(x, s) n = Not(g) y = Where(n, m, x)", oldest=9, **LEAKY
+    ),
+    "prelu by where": case(
+        IMAGE,
+        "g = Greater(x, z) m = Mul(x, s) y = Where(g, x, m)",
+        oldest=9,
+        z=np.float32(0),
+        s=(3, 1, 1),
+    ),
+    "relu by product": case(
+        FLAT, "g = Greater(x, z) c = Cast<to=1>(g) y = Mul(x, c)", oldest=9, z=np.float32(0)
+    ),
+    "prelu by product": case(
+        IMAGE,
+        "g = Greater(x, z) c = Cast<to=1>(g) n = Not(g) d = Cast<to=1>(n) m = Mul(x, s)"
+        " a = Mul(x, c) b = Mul(m, d) y = Add(a, b)",
+        oldest=9,
+        z=np.float32(0),
+        s=(3, 1, 1),
+    ),
+    "leaky behind scales": case(
+        FLAT,
+        "h = Mul(x, s) g = Greater(h, z) m = Mul(h, s) y = Where(g, h, m)",
+        oldest=9,
+        z=np.float32(0),
+        s=(6,),
+    ),
+    "square of elements": case(FLAT, "m = Mul(x, s) a = Add(m, s2) y = Mul(a, m)", s=(6,), s2=(6,)),
+    "threshold by where": case(
+        FLAT, "g = GreaterOrEqual(x, z) y = Where(g, x, s)", oldest=16, **LEAKY
+    ),
+    "thresholds of elements": case(
+        FLAT, "g = LessOrEqual(x, z) y = Where(g, s, s2)", oldest=16, z=(6,), s=(6,), s2=(6,)
+    ),
+    "soft shrink by where": case(
+        FLAT,
+        "g = Greater(x, h) a = Sub(x, h) u = Where(g, a, z) n = Neg(h) l = Less(x, n)"
+        " b = Add(x, h) v = Where(l, b, z) y = Add(u, v)",
+        oldest=9,
+        h=np.float32(0.5),
+        z=np.float32(0),
+    ),
+    "shrink": case(FLAT, "y = Shrink<lambd=0.25>(x)", oldest=9),
+    "shrink softly": case(FLAT, "y = Shrink<lambd=0.25, bias=0.25>(x)", oldest=9),
+    "shrink by more": case(FLAT, "y = Shrink<lambd=-0.25, bias=0.5>(x)", oldest=9),
+    "thresholded relu": case(FLAT, "y = ThresholdedRelu<alpha=0.5>(x)", oldest=10),
+    "sign": case(FLAT, "y = Sign(x)", oldest=9),
+    "hard shrink by where": case(
+        FLAT,
+        "g = Greater(x, h) n = Neg(h) l = Less(x, n) o = Or(g, l) y = Where(o, x, z)",
+        oldest=9,
+        h=np.float32(0.5),
+        z=np.float32(0),
+    ),
+    "between": case(
+        FLAT,
+        "n = Neg(h) g = Greater(x, n) l = Less(x, h) o = And(g, l) t = Xor(o, l) e = Or(o, t)"
+        " y = Where(e, x, z)",
+        oldest=9,
+        h=np.float32(0.5),
+        z=np.float32(0),
+    ),
+    "softplus by where": case(
+        FLAT,
+        "e = Exp(x) a = Add(e, o) l = Log(a) g = Greater(x, h) y = Where(g, x, l)",
+        oldest=9,
+        h=np.float32(20),
+        o=np.float32(1),
+    ),
+    "larger by where": case(
+        IMAGE, "k = Conv(x, w) g = Greater(k, x) y = Where(g, k, x)", oldest=9, w=(3, 3, 1, 1)
+    ),
+    "smaller by where": case(
+        IMAGE, "k = Conv(x, w) g = Less(x, k) y = Where(g, x, k)", oldest=9, w=(3, 3, 1, 1)
+    ),
+    "not a number": case(
+        IMAGE, "r = Relu(x) n = IsNaN(r) y = Where(n, z, r)", oldest=9, z=np.float32(0)
+    ),
+    "infinite": case(
+        IMAGE, "n = IsInf(x) m = Not(n) y = Where(m, x, z)", oldest=10, z=np.zeros((1,), np.float32)
+    ),
+    "nan to num": case(
+        FLAT,
+        "n = IsNaN(x) a = Where(n, z, x) e = Equal(x, i) b = Where(e, t, a) g = Neg(i)"
+        " f = Equal(x, g) y = Where(f, z, b)",
+        oldest=11,
+        z=np.float32(0),
+        t=np.float32(9),
+        i=np.float32(np.inf),
+    ),
+    "zeros like by where": case(
+        FLAT,
+        "s = Shape(x) o = ConstantOfShape(s) g = Greater(x, o) y = Where(g, x, o)",
+        oldest=9,
+    ),
+    "integers by where": case(
+        FLAT,
+        "g = Greater(x, z) i = Where(g, a, b) y = Cast<to=1>(i)",
+        oldest=9,
+        z=np.float32(0),
+        a=ints(3),
+        b=ints(-2),
+    ),
+    "exponential by masks": case(
+        FLAT,
+        "g = Greater(x, z) m = Cast<to=1>(g) n = Not(g) o = Cast<to=1>(n) e = Exp(x)"
+        " f = Add(x, s) a = Mul(m, f) b = Mul(o, e) y = Add(a, b)",
+        oldest=9,
+        z=np.float32(0),
+        s=np.float32(1),
     ),
     "lower triangle": case(IMAGE, "y = Trilu<upper=0>(x, k)", oldest=14, k=np.array(1)),
     "crop": case(IMAGE, "y = CenterCropPad<axes=[2,3]>(x, s)", oldest=18, s=ints(12, 5)),

@@ -241,9 +241,9 @@ def _column_counts(positions: int, longest: int) -> Iterator[int]:
 
 
 _HINTS: Mapping[str, str] = {
-    "input axons": "prune the layer or split it: every neuron that one reads takes an axon",
+    "input axons": "pool before the layer, or prune it: every neuron that one reads takes an axon",
     "output axons": "prune or narrow the layers that read it: every core they lie on takes an axon",
-    "bits of synapses": "prune the layer or split it: one neuron's weights fill the memory",
+    "bits of synapses": "pool before the layer, or prune it: one neuron's weights fill the memory",
 }
 
 

@@ -13,7 +13,10 @@ Two signs, each by itself enough:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,9 +61,10 @@ def preprocessing_of(networks: SideBySide) -> Preprocessing:
 def _by_labels(networks: SideBySide, model: Path, data: Data) -> Verdict | None:
     """The change that lets the model answer most frames right, if that is significant."""
     given, data = preprocessing_of(networks), data.spread(_FRAMES)
+    manifest = networks.program.manifest
     if data.labels is None or len(data.arrays) != 1:
         return None
-    right = _right(model, data, data.labels, given)
+    right = _right(model, data, data.labels, given, manifest)
     if right is None or np.count_nonzero(~right) <= _SIGMAS**2:  # too few for significance
         return None
     names, counts = np.unique(data.labels, return_counts=True)
@@ -68,8 +72,9 @@ def _by_labels(networks: SideBySide, model: Path, data: Data) -> Verdict | None:
     best, most = right, 0.0
     change: Change | None = None
     for tried in changes(data.arrays[0].shape[1:], given):
-        changed = Data((tried.apply(data.arrays[0].astype(np.float32)),))
-        found = _right(model, changed, data.labels, tried.before)
+        arrays = (tried.apply(data.arrays[0].astype(np.float32)),)
+        changed = replace(data, arrays=arrays)
+        found = _right(model, changed, data.labels, tried.before, manifest)
         if found is None:
             continue
         sign = min(_significance(found, other) for other in (right, commonest))
@@ -85,10 +90,12 @@ def _by_labels(networks: SideBySide, model: Path, data: Data) -> Verdict | None:
     return Verdict(layer.name, (), INPUT, detail, change.remedy, {})
 
 
-def _right(model: Path, data: Data, labels: Array, before: Preprocessing) -> Array | None:
+def _right(
+    model: Path, data: Data, labels: Array, before: Preprocessing, manifest: Mapping[str, Any]
+) -> Array | None:
     """Which frames the model answers right; None if its output is no classes or not finite."""
     try:
-        scores = run_onnx(model, data, {**vars(before)})
+        scores = run_onnx(model, data, {**manifest, "preprocessing": vars(before)})
     except InvalidModel:
         return None
     flat = scores.reshape(len(scores), -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,27 @@ from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import InvalidModel
 
 _BATCH = 256
+_KINDS: Mapping[str, Any] = {
+    "tensor(bool)": np.bool_,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    **{f"tensor({kind})": np.dtype(kind) for kind in ("int8", "int16", "int32", "int64")},
+    **{f"tensor({kind})": np.dtype(kind) for kind in ("uint8", "uint16", "uint32", "uint64")},
+}
+_MARKS = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")
 
 
 def run_onnx(
     model: Path,
     data: Data,
-    preprocessing: Mapping[str, Any],
+    manifest: Mapping[str, Any],
     progress: Callable[[float], None] | None = None,
 ) -> Array:
-    """First output of the model for every frame, after the preprocessing that was compiled in.
+    """First output of the model for every frame, ``frames x shape``.
 
-    Models with a fixed batch are run that many frames at a time, those without a batch axis one by
-    one. InvalidModel if it cannot run.
+    ``manifest`` is that of a program: its preprocessing is done first, and it says where inputs and
+    outputs have their batch axis. Models with a fixed batch are run that many frames at a time,
+    those without a batch axis one by one. InvalidModel if it cannot run.
     """
     if Path(model).is_dir():
         raise InvalidModel(f"{model} is a directory, not an ONNX file")
@@ -37,34 +47,55 @@ def run_onnx(
         session = onnxruntime.InferenceSession(
             str(model), options, providers=["CPUExecutionProvider"]
         )
-        return np.concatenate(list(_batches(session, data, preprocessing, progress)))
+        return np.concatenate(list(_batches(session, data, manifest, progress)))
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
+        if type(error).__name__ == "InvalidProtobuf":
+            raise InvalidModel(f"{model} is not an ONNX file, or is truncated") from error
+        reason = _MARKS.sub("", str(error).strip().splitlines()[0])
         raise InvalidModel(f"{model} does not run in onnxruntime: {reason}") from error
 
 
 def _batches(
     session: onnxruntime.InferenceSession,
     data: Data,
-    preprocessing: Mapping[str, Any],
+    manifest: Mapping[str, Any],
     progress: Callable[[float], None] | None,
 ) -> Any:
-    inputs = session.get_inputs()
-    alone = len(inputs[0].shape) == 1  # samples without a batch axis
-    fixed = 1 if alone else inputs[0].shape[0]
+    inputs = {given.name: given for given in session.get_inputs()}
+    axes = manifest.get("batch_axes", {})
+    names = data.names if data.names and inputs.keys() >= {*data.names} else tuple(inputs)
+    at = axes.get(names[0], 0)
+    fixed = 1 if at is None else inputs[names[0]].shape[at]
     step = fixed if isinstance(fixed, int) and fixed > 0 else _BATCH
-    prepare = Preprocessing(**preprocessing)
+    output = axes.get(session.get_outputs()[0].name, 0)
+    prepare = Preprocessing(**manifest.get("preprocessing", {}))
     for begin in range(0, len(data), step):
         parts = [prepare.apply(array[begin : begin + step]) for array in data.arrays]
         count = len(parts[0])
         if step == fixed and count < step:
             parts = [np.concatenate([p, np.repeat(p[-1:], step - count, axis=0)]) for p in parts]
-        kinds = {"tensor(double)": np.float64, "tensor(float16)": np.float16}
+        known = dict(zip(names, parts, strict=True))
         feed = {
-            given.name: (part[0] if alone else part).astype(kinds.get(given.type, np.float32))
-            for given, part in zip(inputs, parts, strict=True)
+            name: _fed(given, known.get(name), len(parts[0]), axes.get(name, 0))
+            for name, given in inputs.items()
         }
         found = session.run(None, feed)[0]
-        yield found[None] if alone else found[:count]
+        found = found[None] if output is None else np.moveaxis(found, output, 0)
+        held = len(parts[0])
+        if len(found) != held:  # the batch axis is joined with the one behind it
+            found = found.reshape(held, -1, *found.shape[1:])
+        yield found[:count]
         if progress:
             progress(min(1.0, (begin + step) / len(data)))
+
+
+def _fed(given: onnxruntime.NodeArg, part: Array | None, count: int, place: int | None) -> Array:
+    """A batch as an input takes it, whose batch axis stands at a place, if it has one.
+
+    Zeros for an input that nothing reads.
+    """
+    kind = _KINDS.get(given.type, np.float32)
+    if part is not None:
+        return (part[0] if place is None else np.moveaxis(part, 0, place)).astype(kind)
+    sizes = [n if isinstance(n, int) else 1 if at else count for at, n in enumerate(given.shape)]
+    return np.zeros(sizes, kind)

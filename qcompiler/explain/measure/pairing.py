@@ -6,6 +6,7 @@ A population codes the value of the same name there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,8 @@ from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output, standard_name
 from qcompiler.passes.slicing.slices import unsliced_name, unsplit_name
 
+_FAN_IN = re.compile(r"\bfold-linear\{fan_in=(\d{1,9})\}")  # as a pipeline has it
+
 
 def real_network(model: Path, program: Program) -> Graph:
     """The model at the tensor level, folded as before it was quantised.
@@ -34,14 +37,20 @@ def real_network(model: Path, program: Program) -> Graph:
     Takes the raw input of the program, and rescales inputs and outputs as it does. Raises a
     CompileError if the model cannot be compiled.
     """
-    before = Preprocessing(**program.manifest.get("preprocessing", {}))
-    found = import_model(model, before, allow_products=True).graph
-    found = FoldLinear()(FoldBatchNorm()(found))
+    manifest = program.manifest
+    before = Preprocessing(**manifest.get("preprocessing", {}))
+    shapes = manifest.get("input_shapes", {})
+    if not isinstance(shapes, dict) or not all(isinstance(a, list) for a in shapes.values()):
+        raise ProgramError("the manifest's input_shapes are no shapes: compile the model again")
+    found = import_model(model, before, allow_products=True, input_shapes=shapes).graph
+    limit = _FAN_IN.search(str(manifest.get("pipeline", "")))
+    fan_in = int(limit[1]) if limit else 0
+    found = FoldLinear(fan_in)(FoldBatchNorm()(found))
     for node in program.graph.nodes:
         rescaling = Rescaling.of(node) if isinstance(node.op, Encode | Decode) else None
         if rescaling is not None and not (isinstance(node.op, Encode) and node.op.digit):
             found = _rescaled(found, node, rescaling)
-    return FoldLinear()(found)
+    return FoldLinear(fan_in)(found)
 
 
 def _rescaled(graph: Graph, node: Node, rescaling: Rescaling) -> Graph:

@@ -19,7 +19,10 @@ from qcompiler.frontend.model.node_context import (
     attributes_of,
 )
 from qcompiler.frontend.model.onnx_file import Model
+from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.refusals import refusal
 from qcompiler.ir import Value
+from qcompiler.ir.ann import Fill
 
 ConstantImporter: TypeAlias = Callable[
     [Model, onnx.NodeProto, Sequence[AbstractValue], Scope], KnownArray
@@ -67,6 +70,47 @@ def size(
     return merge([np.asarray(prod(full), np.int64) for full in shapes], node.output[0])
 
 
+def equal(
+    model: Model, node: onnx.NodeProto, inputs: Sequence[AbstractValue], scope: Scope
+) -> KnownArray:
+    """Equal of constants; of the data and an infinite number it is false."""
+    match inputs:
+        case [KnownArray(arrays=first), KnownArray(arrays=second)]:
+            pairs = zip(first, second, strict=True)
+            return merge([np.equal(one, other) for one, other in pairs], node.output[0])
+    for known in inputs:
+        if isinstance(known, KnownArray) and not np.isfinite(known.arrays[0]).any():
+            shapes = [_broadcast(inputs, scope, probe) for probe in range(len(scope.probes))]
+            return merge([np.broadcast_to(False, full) for full in shapes], node.output[0])
+    raise Refused(*refusal("Equal"))
+
+
+def _broadcast(inputs: Sequence[AbstractValue], scope: Scope, probe: int) -> Shape:
+    known = [item.arrays[probe].shape for item in inputs if isinstance(item, KnownArray)]
+    given = [scope.full_shapes(item)[probe] for item in inputs if isinstance(item, Value)]
+    return np.broadcast_shapes(*known, *given)
+
+
+def never(
+    model: Model, node: onnx.NodeProto, inputs: Sequence[AbstractValue], scope: Scope
+) -> KnownArray:
+    """IsNaN and IsInf: false, as what depends on the data is finite or refused."""
+    match inputs:
+        case [KnownArray(arrays=arrays)]:
+            attributes = attributes_of(node)
+            found = [_infinite(array, node.op_type, attributes) for array in arrays]
+            return merge(found, node.output[0])
+    shapes = _shapes(inputs, scope)
+    return merge([np.broadcast_to(False, full) for full in shapes], node.output[0])
+
+
+def _infinite(array: Array, op_type: str, attributes: Mapping[str, Any]) -> Array:
+    if op_type == "IsNaN":
+        return np.isnan(array)
+    above = np.isposinf(array) & bool(attributes.get("detect_positive", 1))
+    return above | (np.isneginf(array) & bool(attributes.get("detect_negative", 1)))
+
+
 def _shapes(inputs: Sequence[AbstractValue], scope: Scope) -> Sequence[Shape]:
     match inputs:
         case [Value() as value]:
@@ -76,8 +120,40 @@ def _shapes(inputs: Sequence[AbstractValue], scope: Scope) -> Sequence[Shape]:
     raise InvalidNode("takes one input")
 
 
+def filled(scope: Scope, name: str, known: KnownArray, computed: Sequence[Value]) -> Value:
+    """A constant output as a value; Refused if no output is computed, or samples differ."""
+    if not computed:
+        raise Refused("no output of the model depends on its inputs")
+    place = scope.placement(computed[0])
+    array = known.fixed if place.at is None else _of_sample(scope, known)
+    if array is None:
+        raise Refused(f'the constant output "{name}" differs between samples of a batch')
+    array = array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
+    if not np.isfinite(array).all():
+        raise Refused(f'the constant output "{name}" holds NaN or infinite numbers')
+    made = scope.constant(f"{name}.value", array)
+    found = scope.builder.add(Fill(), computed[0], made, name=name)
+    if place.at is None:
+        scope.batch_axis[found.name] = place
+    return found
+
+
+def _of_sample(scope: Scope, known: KnownArray) -> Array | None:
+    """What a constant gives for each sample: a row, or all of it if it has no batch axis."""
+    array = known.arrays[0]
+    pairs = list(zip(known.arrays, scope.probes, strict=True))
+    if not all(one.ndim and len(one) == probe for one, probe in pairs):
+        return known.fixed
+    row: Array = array[0]
+    same = all(np.array_equal(one, np.broadcast_to(row, one.shape)) for one, _ in pairs)
+    return row if same else None
+
+
 CONSTANT_IMPORTERS: Mapping[str, ConstantImporter] = {
     "Constant": constant,
+    "Equal": equal,
+    "IsInf": never,
+    "IsNaN": never,
     "Shape": shape,
     "Size": size,
 }

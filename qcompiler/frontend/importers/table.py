@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from qcompiler.frontend.importers.elementwise.activations import arg_max, clip, neg, relu, softmax
 from qcompiler.frontend.importers.elementwise.arithmetic import add, concat, mean, sub, total
+from qcompiler.frontend.importers.elementwise.choices import comparison, logic, where
 from qcompiler.frontend.importers.elementwise.functions import (
     absolute,
     div,
@@ -18,17 +18,21 @@ from qcompiler.frontend.importers.elementwise.functions import (
     minimum_maximum,
     mul,
     power,
+    shrink,
     swish,
+    thresholded_relu,
     unary_function,
 )
 from qcompiler.frontend.importers.layers.einsum import cumsum, einsum
 from qcompiler.frontend.importers.layers.linear import batchnorm, conv, gemm, matmul
+from qcompiler.frontend.importers.layers.norms import reduce_function, reduce_log_sum_exp
 from qcompiler.frontend.importers.layers.pooling import (
     average_pool,
     global_average_pool,
     global_max_pool,
     max_pool,
     reduce,
+    top_k,
 )
 from qcompiler.frontend.importers.layers.recurrent import recurrent
 from qcompiler.frontend.importers.layers.resize import resize
@@ -68,7 +72,6 @@ from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_wh
 from qcompiler.frontend.importers.views.passthrough import cast, cast_like, dropout, identity, pad
 from qcompiler.frontend.importers.views.reshape import (
     flatten,
-    mixes_batch,
     reshape,
     squeeze,
     unsqueeze,
@@ -77,13 +80,14 @@ from qcompiler.frontend.importers.views.slicing import gather, slice_, split
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.ir import Value
 
-from . import batch_axis
+from . import batch_along_axes, batch_axis, batch_places, batch_rows_and_images
 
-Importer: TypeAlias = batch_axis.Importer
+Importer: TypeAlias = batch_places.Importer
 
 # Computed by the host on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {
     "ArgMax": arg_max,
+    "ArgMin": arg_max,
     "LogSoftmax": softmax,
     "Softmax": softmax,
     "ai.onnx.ml.LinearClassifier": linear_classifier,
@@ -123,6 +127,7 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Abs": absolute,
     "Acos": unary_function,
     "Acosh": unary_function,
+    "And": logic,
     "Asin": unary_function,
     "Asinh": unary_function,
     "Atan": unary_function,
@@ -133,22 +138,32 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Erf": unary_function,
     "Exp": unary_function,
     "Gelu": gelu,
+    "Greater": comparison,
+    "GreaterOrEqual": comparison,
     "HardSigmoid": hard_sigmoid,
     "HardSwish": unary_function,
     "LeakyRelu": leaky_relu,
+    "Less": comparison,
+    "LessOrEqual": comparison,
     "Log": unary_function,
     "Mish": unary_function,
+    "Not": logic,
+    "Or": logic,
     "PRelu": leaky_relu,
     "Pow": power,
     "Reciprocal": unary_function,
     "Selu": elu,
+    "Shrink": shrink,
     "Sigmoid": unary_function,
+    "Sign": unary_function,
     "Sinh": unary_function,
     "Softplus": unary_function,
     "Softsign": unary_function,
     "Sqrt": unary_function,
     "Swish": swish,
     "Tanh": unary_function,
+    "ThresholdedRelu": thresholded_relu,
+    "Xor": logic,
 }
 
 # Everything else: it becomes synapses and populations.
@@ -176,19 +191,25 @@ LAYERS: Mapping[str, Importer] = {
     "Neg": neg,
     "Pad": pad,
     "RNN": recurrent,
+    "ReduceL1": reduce_function,
+    "ReduceL2": reduce_function,
+    "ReduceLogSum": reduce_function,
+    "ReduceLogSumExp": reduce_log_sum_exp,
     "ReduceMax": reduce,
     "ReduceMean": reduce,
     "ReduceMin": reduce,
     "ReduceSum": reduce,
+    "ReduceSumSquare": reduce_function,
     "Relu": relu,
     "Resize": resize,
     "ScatterElements": scatter_or_where,
     "ScatterND": scatter_or_where,
     "Sub": sub,
     "Sum": total,
+    "TopK": top_k,
     "Trilu": rearrange,
     "Upsample": resize,
-    "Where": scatter_or_where,
+    "Where": where,
     "ai.onnx.ml.LinearRegressor": linear_regressor,
     "ai.onnx.ml.Scaler": scaler,
 }
@@ -229,6 +250,15 @@ QUANTISED: Mapping[str, Importer] = {
 CONSTANT_QUANTS = frozenset(f"{domain}.{name}" for domain in _QONNX for name in _QUANTS)
 
 AFTER_HOST = frozenset({*VIEWS, *HOST, "DequantizeLinear", "QuantizeLinear"})
+CASTS = frozenset({"Cast", "CastLike"})
+
+# Apart from views, what may read integers and booleans that depend on the data.
+TAKES_INTEGERS = frozenset(
+    {
+        *("And", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where", "Xor"),
+        *QUANTISED,
+    }
+)
 
 UNROLLED = frozenset({"If", "Loop", "Scan"})  # whose bodies are imported
 
@@ -260,44 +290,49 @@ _SCALAR = ["DequantizeLinear", "Dropout", "Identity", "QuantizeLinear"]
 
 ELEMENTWISE = frozenset({*FUNCTIONS, *_ELEMENTWISE_LAYERS, *_SCALAR})
 
-# How what is read is rearranged if its batch axis does not stand first.
-_BATCH_AXIS_ADAPTERS: Mapping[str, Callable[[Importer, NodeContext], batch_axis.Results]] = {
+# How a node is read if the batch axis of its inputs does not stand first.
+_ADAPTERS: Mapping[str, batch_places.Adapter] = {
     **dict.fromkeys(FUNCTIONS, batch_axis.elementwise),
     **dict.fromkeys(_ELEMENTWISE_LAYERS, batch_axis.elementwise),
     **dict.fromkeys(
-        (name for name, found in VIEWS.items() if found is rearrange), batch_axis.same_batch_axis
+        (name for name, found in IMPORTERS.items() if found in (rearrange, scatter_or_where)),
+        batch_places.same_batch_axis,
     ),
+    "ArgMax": batch_along_axes.arg_max,
+    "AveragePool": batch_rows_and_images.side_by_side,
+    "BatchNormalization": batch_rows_and_images.side_by_side,
     "Concat": batch_axis.concat,
-    **dict.fromkeys(_SCALAR, batch_axis.same_batch_axis),
+    "Conv": batch_rows_and_images.side_by_side,
+    "ConvTranspose": batch_rows_and_images.side_by_side,
+    **dict.fromkeys(_SCALAR, batch_places.same_batch_axis),
     "Flatten": batch_axis.any_batch_axis,
     "GRU": batch_axis.any_batch_axis,
-    "Gather": batch_axis.gather,
+    "Gather": batch_along_axes.gather,
+    "Gemm": batch_rows_and_images.gemm,
+    "GlobalAveragePool": batch_rows_and_images.side_by_side,
+    "GlobalMaxPool": batch_rows_and_images.side_by_side,
     "LSTM": batch_axis.any_batch_axis,
-    "MatMul": batch_axis.matmul,
+    "LogSoftmax": batch_along_axes.softmax,
+    "MatMul": batch_rows_and_images.matmul,
+    "MaxPool": batch_rows_and_images.side_by_side,
+    "Pad": batch_along_axes.pad,
     "RNN": batch_axis.any_batch_axis,
-    "ReduceMax": batch_axis.reduce,
-    "ReduceMean": batch_axis.reduce,
-    "ReduceMin": batch_axis.reduce,
-    "ReduceSum": batch_axis.reduce,
+    **{name: batch_along_axes.reduce for name in LAYERS if name.startswith("Reduce")},
     "Reshape": batch_axis.any_batch_axis,
-    "Slice": batch_axis.slice_,
-    "Split": batch_axis.split,
+    "Resize": batch_rows_and_images.resize,
+    "Slice": batch_along_axes.slice_,
+    "Softmax": batch_along_axes.softmax,
+    "Split": batch_along_axes.split,
     "Squeeze": batch_axis.any_batch_axis,
     "Transpose": batch_axis.any_batch_axis,
     "Unsqueeze": batch_axis.any_batch_axis,
+    "Upsample": batch_rows_and_images.resize,
 }
 
 
-def importer(op_type: str, node: NodeContext) -> Importer:
-    """The importer of an operator, wherever the batch axis of its inputs stands."""
-    found = IMPORTERS[op_type]
-    values = [item for item in node.inputs if isinstance(item, Value)]
-    elsewhere = any(map(node.position, values))
-    wrapper = _BATCH_AXIS_ADAPTERS.get(op_type, _mixes)
-    if wrapper is batch_axis.elementwise:
-        elsewhere = elsewhere or batch_axis.constant_adds_axes(node)
-    return partial(wrapper, found) if elsewhere else found
-
-
-def _mixes(inner: Importer, node: NodeContext) -> Value:
-    raise mixes_batch(node)
+def imported(op_type: str, node: NodeContext) -> batch_places.Results:
+    """The results of a node, wherever the batch axis of its inputs stands."""
+    adapter = _ADAPTERS.get(op_type, batch_places.batch_first)
+    if op_type == "Where" and isinstance(node.item(0), Value):
+        adapter = batch_axis.elementwise
+    return batch_axis.import_with(adapter, IMPORTERS[op_type], node)

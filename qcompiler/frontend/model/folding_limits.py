@@ -13,7 +13,7 @@ from .single_node import node_model
 
 LIMIT = 1 << 28  # elements of an array that is computed
 
-_INLINE = 1 << 16  # elements; larger arrays do not tell shapes
+INLINE = 1 << 16  # elements; larger arrays do not tell shapes
 _PRODUCTS = 1 << 36  # multiplications: seconds
 _SMALL = 1 << 20  # elements of all operands of an operator whose work is not known
 _TOO_LONG = "a constant that takes too long"
@@ -58,7 +58,7 @@ def check_size(node: onnx.NodeProto, opset: int, feeds: Mapping[str, Array]) -> 
     """Raise TooLarge if a node's results would be too large, or take too long to compute."""
     if node.op_type in _SHRINKING:
         return
-    inline = {name: a for name, a in feeds.items() if a.size <= _INLINE and a.dtype.kind != "O"}
+    inline = {name: a for name, a in feeds.items() if a.size <= INLINE and a.dtype.kind != "O"}
     model = node_model(node, opset, {n: a for n, a in feeds.items() if n not in inline}, inline)
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     largest = 1

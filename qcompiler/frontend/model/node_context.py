@@ -14,6 +14,7 @@ from qcompiler.ir import Builder, Constant, Op, Operand, Value, size
 from .constant_folding import LIMIT, KnownArray
 from .integer_code import IntegerCode
 from .onnx_tensor import Array
+from .placement import FIRST, Placement
 
 _FLOATS = ("float32", "float16", "float64", "bfloat16")
 
@@ -27,11 +28,20 @@ class Refused(Exception):
         self.help = help_
 
 
+class MixesBatch(Refused):
+    """The node does not keep samples apart, unless there is only one."""
+
+
+class RefusedProduct(Refused):
+    """The node multiplies values that depend on the data, whatever their size."""
+
+
 def fixes_batch(op_type: str) -> Refused:
     """The refusal of what is only right for the batch size that the model was exported with."""
     return Refused(
         f"{op_type} assumes a fixed batch size, but the input of the model has a variable one",
-        "export the model with -1 as the batch size in this shape, or with a fixed batch size",
+        "fix the batch size, with --input-shape NAME=1,.., or export the model with -1 as the "
+        "batch size in this shape",
     )
 
 
@@ -41,9 +51,16 @@ class InvalidNode(Exception):
 
 @dataclass(frozen=True)
 class Unknown:
-    """What a refused node would have given; ``data`` says whether it depends on the data."""
+    """What a refused node would have given; ``data`` says whether it depends on the data.
+
+    Where known, ``kind`` is the ONNX type of its elements, and ``shapes`` its shape with the batch
+    axis under each probe. ``root`` is the value that it is some function of, element by element.
+    """
 
     data: bool
+    kind: int | None = None
+    shapes: tuple[tuple[int, ...], ...] = ()
+    root: Value | None = None
 
 
 AbstractValue: TypeAlias = (
@@ -57,25 +74,35 @@ class Scope:
     """The graph being built, its constants by name, and the batch sizes to probe.
 
     ``allow_products`` says whether two values that depend on the data may be multiplied,
-    ``unbatched`` whether the model takes samples without a batch axis (see `unbatched`),
     ``batch_axis`` where the batch axis of a value stands that has it not first, ``formulas`` which
-    function of which other value a value is, ``integers`` which real value, in which code, integers
-    stand for.
+    function of which other value a value is, ``differences`` of which two values a value is the
+    difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
+    booleans in the model, ``integers`` which real value, in which code, integers stand for.
     """
 
     builder: Builder
     probes: tuple[int, ...]
     allow_products: bool = False
-    unbatched: bool = False
-    batch_axis: dict[str, int] = field(default_factory=dict)
+    batch_axis: dict[str, Placement] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
     formulas: dict[str, tuple[Value, str]] = field(default_factory=dict)
     integers: dict[str, tuple[Value, IntegerCode]] = field(default_factory=dict)
+    differences: dict[str, tuple[Value, Value]] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def single(self) -> bool:
+        """Whether there is one sample only, so that any axis of length 1 may be the batch's."""
+        return self.probes == (1,)
+
+    def placement(self, value: Value) -> Placement:
+        """Where the batch axis of a value stands."""
+        return self.batch_axis.get(value.name, FIRST)
 
     def full_shapes(self, value: Value) -> tuple[Shape, ...]:
         """Shape of a value with its batch axis, under each probe."""
-        at, shape = self.batch_axis.get(value.name, 0), value.type.shape
-        return tuple((*shape[:at], probe, *shape[at:]) for probe in self.probes)
+        place = self.placement(value)
+        return tuple(place.full(value.type.shape, probe) for probe in self.probes)
 
     def known(self, array: Array, name: str) -> KnownArray:
         """A value that is the same under each probe."""
@@ -175,9 +202,9 @@ class NodeContext:
             raise InvalidNode(f"has an attribute {name} of the wrong type")
         return found
 
-    def position(self, value: Value) -> int:
+    def placement(self, value: Value) -> Placement:
         """Where the batch axis of a value stands."""
-        return self.scope.batch_axis.get(value.name, 0)
+        return self.scope.placement(value)
 
     def full_shapes(self, value: Value) -> tuple[Shape, ...]:
         """Shape of a value with its batch axis, under each probe."""
@@ -224,14 +251,14 @@ def per_sample(node: NodeContext, known: KnownArray, rank: int) -> Array:
     array = known.arrays[0]
     if array.ndim > rank + 1:
         grows = f"{node.op_type} with a constant that adds axes to the value is not supported"
-        raise Refused(grows)
+        raise MixesBatch(grows)
     if array.ndim <= rank:
         return fixed(known, node.op_type, "constant")
     for found, probe in zip(known.arrays, node.scope.probes, strict=True):
         if len(found) not in (1, probe) or not np.array_equal(
             found, np.broadcast_to(array[:1], found.shape)
         ):
-            raise Refused(f"the constant of {node.op_type} differs between samples of a batch")
+            raise MixesBatch(f"the constant of {node.op_type} differs between samples of a batch")
     first: Array = array[0]
     return first
 

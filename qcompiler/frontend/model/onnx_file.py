@@ -63,7 +63,7 @@ def _open(source: Source) -> tuple[onnx.ModelProto, TensorReader]:
     if isinstance(source, bytes):
         return _parse(source, "the model"), TensorReader("the model", None, owned=True)
     path = Path(source)
-    return _parse(_bytes(path), path.name), TensorReader(path.name, path.parent, owned=True)
+    return _parse(_bytes(path), path.name), TensorReader(path.name, path, owned=True)
 
 
 def _bytes(path: Path) -> bytes:

@@ -29,18 +29,35 @@ _DTYPES: dict[int, str] = {
     TensorProto.UINT64: "<u8",
     TensorProto.BOOL: "|b1",
 }
+FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
+
+_WIDE = 1 << 31
+# Integer types, and the numbers that they hold; those of 32 and 64 bits are held to be alike.
+INTEGERS: dict[int, tuple[int, int]] = {
+    TensorProto.BOOL: (0, 1),
+    TensorProto.INT8: (-128, 127),
+    TensorProto.UINT8: (0, 255),
+    TensorProto.INT16: (-32768, 32767),
+    TensorProto.UINT16: (0, 65535),
+    TensorProto.INT32: (-_WIDE, _WIDE),
+    TensorProto.UINT32: (0, _WIDE),
+    TensorProto.INT64: (-_WIDE, _WIDE),
+    TensorProto.UINT64: (0, _WIDE),
+}
 
 
 class TensorReader:
     """Reads the tensors of one model.
 
-    ``folder`` is where external data may lie, None if nowhere. ``owned`` says that the model is
-    ours: raw data are then taken out of it, so that weights are not held twice.
+    ``file`` is what messages call the model. External data may lie in the folder of ``path``, and
+    in that of the file which ``path`` links to, as in the cache of Hugging Face; nowhere without a
+    path. ``owned`` says that the model is ours: raw data are then taken out of it, so that weights
+    are not held twice.
     """
 
-    def __init__(self, file: str, folder: Path | None, owned: bool) -> None:
+    def __init__(self, file: str, path: Path | None, owned: bool) -> None:
         self.file = file
-        self.folder = folder
+        self.path = path
         self.owned = owned
 
     def read(self, tensor: onnx.TensorProto) -> Array:
@@ -85,21 +102,22 @@ class TensorReader:
         return np.asarray(mapped).reshape(shape)
 
     def _locate(self, tensor: onnx.TensorProto, location: str) -> Path:
-        if self.folder is None:
+        if self.path is None:
             raise self._fail(tensor, "has external data, which needs a model given as a path")
         try:
-            folder = self.folder.resolve()
-            path = folder.joinpath(location).resolve()
-            inside, found = path.is_relative_to(folder), path.is_file()
+            folders = [self.path.parent.resolve(), self.path.resolve().parent]
+            paths = [folder.joinpath(location).resolve() for folder in folders]
+            inside = [path for path in paths if any(path.is_relative_to(f) for f in folders)]
+            inside = [] if Path(location).is_absolute() else inside
+            found = [path for path in inside if path.is_file()]
         except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a null byte
             raise self._fail(
                 tensor, f"has an external data file that cannot be opened: {location!r}"
             ) from error
-        if not inside or Path(location).is_absolute():
-            raise self._fail(tensor, f"has external data outside the model's folder: {location!r}")
-        if not found:
-            raise self._fail(tensor, f"has external data in a missing file: {location!r}")
-        return path
+        if found:
+            return found[0]
+        where = "in a missing file" if inside == paths else "outside the model's folder"
+        raise self._fail(tensor, f"has external data {where}: {location!r}")
 
     def _fail(self, tensor: onnx.TensorProto, what: str) -> InvalidModel:
         return InvalidModel(f'{self.file}: tensor "{tensor.name}" {what}')

@@ -6,11 +6,10 @@ _RETRAIN = "replace it by Relu or Clip and retrain, or cut the model before this
 _STATE = "export the model without sequences"
 _STATISTICS = "use BatchNormalization instead and retrain"
 _HOST = "cut the model before this node, and compute it on the decoded outputs"
-_BEFORE = "cut the model before this node, and compute it on the decoded outputs"
 
 _GROUPS = {
     _RETRAIN: """
-        Cos Shrink Sign Sin SwiGLU Tan ThresholdedRelu
+        Cos Sin SwiGLU Tan
     """,
     _STATE: "SequenceMap",
     _STATISTICS: """
@@ -19,15 +18,12 @@ _GROUPS = {
     """,
     "convert the model to opset 11 or newer, with onnx.version_converter": "Scatter",
     _HOST: """
-        ArgMin Hardmax NonMaxSuppression TopK NonZero Unique And Equal Greater GreaterOrEqual IsInf
-        IsNaN Less LessOrEqual Not Or Xor BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr
-        BitwiseXor Ceil Floor Round Mod
-    """,
-    _BEFORE: """
+        Hardmax NonMaxSuppression NonZero Unique Equal BitCast BitShift BitwiseAnd BitwiseNot
+        BitwiseOr BitwiseXor Ceil Floor Round Mod
         AffineGrid Attention BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
         DeformConv Det EyeLike GlobalLpPool GridSample HammingWindow HannWindow LinearAttention
-        LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceL1 ReduceL2 ReduceLogSum
-        ReduceLogSumExp ReduceProd ReduceSumSquare RoiAlign RotaryEmbedding STFT TensorScatter
+        LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceProd RoiAlign
+        RotaryEmbedding STFT TensorScatter
     """,
     "remove these nodes from the model, and compute them before or after the network": """
         ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
@@ -42,12 +38,13 @@ _GROUPS = {
     """,
 }
 
+_BOOLEAN = "it returns booleans or indices, which spike times cannot represent"
+
 _REASONS = {
-    "it returns booleans or indices, which spike times cannot represent": """
-        And BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal Greater GreaterOrEqual
-        IsInf IsNaN Less LessOrEqual Not Or Xor
+    _BOOLEAN: """
+        BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal
     """,
-    "its result is discontinuous": ("Ceil Floor Mod Round Shrink Sign ThresholdedRelu"),
+    "its result is discontinuous": "Ceil Floor Mod Round",
     "it is periodic": "Cos Sin Tan",
     "the positions that it reads depend on the data": """
         DeformConv GridSample MaxRoiPool MaxUnpool RoiAlign TensorScatter
@@ -57,7 +54,7 @@ _REASONS = {
         SwiGLU Attention CausalConvWithState CumProd Det LinearAttention ReduceProd RotaryEmbedding
     """,
     "it sums nonlinear functions of its inputs": """
-        GlobalLpPool LpPool ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare
+        GlobalLpPool LpPool
     """,
     "it computes with complex numbers": "DFT MelWeightMatrix STFT",
     "it normalizes with statistics of the data": """
@@ -110,6 +107,14 @@ _DOMAINS = {
     "ai.onnx.ml.": "export the network alone: compute scalers and labels outside it",
     "ai.onnx.preview.training.": "export the model for inference, without training operators",
 }
+
+
+_BY_ELEMENT = {"its result is discontinuous", "it is periodic", _BOOLEAN}
+
+
+def treats_elements_alone(op_type: str) -> bool:
+    """Whether an operator that is not supported treats every element by itself."""
+    return _REASON.get(op_type) in _BY_ELEMENT
 
 
 def refusal(op_type: str) -> tuple[str, str | None]:

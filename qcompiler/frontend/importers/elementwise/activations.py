@@ -12,13 +12,16 @@ from qcompiler.frontend.model.node_context import (
     InvalidNode,
     NodeContext,
     Refused,
+    Shape,
     float32,
     per_sample,
 )
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine, ArgMax, Clip, Softmax
-from qcompiler.ir.view import Reshape
+from qcompiler.ir.view import Reshape, Take
+
+_MINUS = np.asarray(-1, np.float32)
 
 
 def relu(node: NodeContext) -> Value:
@@ -56,21 +59,27 @@ def _bound(node: NodeContext, index: int, name: str, default: float) -> float:
 
 def neg(node: NodeContext) -> Value:
     """Neg: a scale of -1."""
-    minus = np.asarray(-1, np.float32)
-    return scaled_by(node, node.activation(), minus)
+    return scaled_by(node, node.activation(), _MINUS)
 
 
 def constant_and_value(node: NodeContext) -> tuple[bool, Array, Value]:
-    """Whether the constant is first, the constant without batch axis, and the other operand."""
+    """Whether the constant is first, the constant without batch axis, and the other operand.
+
+    Axes of length 1 of that operand are repeated, if those of the constant are longer.
+    """
     items = node.item(0), node.item(1)
     for first, known, x in ((False, items[1], items[0]), (True, items[0], items[1])):
         if isinstance(known, KnownArray) and isinstance(x, Value):
-            return first, constant_for(node, known, x), x
+            array, shape = constant_for(node, known, x)
+            return first, array, spread(node, x, shape)
     raise InvalidNode("has one input only")
 
 
-def constant_for(node: NodeContext, known: KnownArray, x: Value) -> Array:
-    """A constant that spreads over every sample alike, without its batch axis."""
+def constant_for(node: NodeContext, known: KnownArray, x: Value) -> tuple[Array, Shape]:
+    """A constant that is the same for every sample, without its batch axis.
+
+    Beside it the shape that it and the value have together: of as many axes as the value's.
+    """
     shape = x.type.shape
     array = float32(per_sample(node, known, len(shape)), known.name)
     try:
@@ -78,11 +87,27 @@ def constant_for(node: NodeContext, known: KnownArray, x: Value) -> Array:
     except ValueError as error:
         wrong = f"combines samples of shape {shape} with a constant of {array.shape}"
         raise InvalidNode(wrong) from error
-    if result != shape:
+    if len(result) != len(shape):
         raise Refused(
             f"{node.op_type} with a constant that adds axes to the value is not supported"
         )
-    return array
+    return collapsed(array), result
+
+
+def collapsed(array: Array) -> Array:
+    """A constant with one element, if all of its elements are equal."""
+    if array.size < 2 or (array != array.flat[0]).any():
+        return array
+    one: Array = array.reshape(-1)[:1].reshape((1,) * array.ndim)
+    return one
+
+
+def spread(node: NodeContext, value: Value, shape: Shape) -> Value:
+    """A value whose axes of length 1 are repeated."""
+    for axis, length in enumerate(shape):
+        if value.type.shape[axis] != length:
+            value = node.part("spread", Take(axis, (0,) * length), value)
+    return value
 
 
 def scaled_by(node: NodeContext, x: Value, scale: Array, role: str = "") -> Value:
@@ -111,10 +136,12 @@ def softmax(node: NodeContext) -> Value:
 
 
 def arg_max(node: NodeContext) -> Value:
-    """ArgMax over an axis of a sample."""
+    """ArgMax over an axis of a sample, and ArgMin, which is that of the negated values."""
     x = node.activation()
     axis = axis_of(node.integer("axis", 0), len(x.type.shape) + 1) - 1
     if axis < 0:
         raise mixes_batch(node)
+    if node.op_type == "ArgMin":
+        x = scaled_by(node, x, _MINUS, "minus")
     keep, last = node.integer("keepdims", 1), node.integer("select_last_index", 0)
     return node.add(ArgMax(axis, bool(keep), bool(last)), x)

@@ -19,7 +19,9 @@ from qcompiler.frontend.model.node_context import (
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Concat, Pad
-from qcompiler.ir.view import Take
+
+from .activations import collapsed, spread
+from .formulas import sum_of_choices
 
 _NOTHING = np.zeros((), np.float32)
 
@@ -62,6 +64,8 @@ def _sum(node: NodeContext, factors: tuple[float, ...]) -> Value:
     grown = [(spread(node, value, shape), factor) for value, factor in terms.values()]
     if len(grown) == 1:
         return affine(node, *grown[0], shift)
+    if shift.size == 1 and (choice := sum_of_choices(node, grown, float(shift.reshape(-1)[0]))):
+        return node.add(*choice)
     scaled = [affine(node, value, factor, _NOTHING, "term") for value, factor in grown]
     if not shift.any():
         return node.add(Add(), *scaled)
@@ -92,22 +96,20 @@ def _common(node: NodeContext, shapes: Sequence[Shape], shift: Array) -> Shape:
         raise InvalidNode(f"combines samples of shape {found}{constant}") from error
 
 
-def spread(node: NodeContext, value: Value, shape: Shape) -> Value:
-    """A value whose axes of length 1 are repeated."""
-    for axis, length in enumerate(shape):
-        if value.type.shape[axis] != length:
-            value = node.part("spread", Take(axis, (0,) * length), value)
-    return value
-
-
 def affine(node: NodeContext, x: Value, factor: float, shift: Array, role: str = "") -> Value:
     """``x * factor + shift``; the node's result, or a part of it that has a role."""
     if factor == 1 and not shift.any():
         return x
+    shift = collapsed(shift)
     rank = (1,) * len(x.type.shape)
     scale = node.constant("scale", np.full(rank, factor, np.float32))
     operands = x, scale, node.constant("shift", shift.reshape(shift.shape or rank))
     return node.part(role, Affine(), *operands) if role else node.add(Affine(), *operands)
+
+
+def difference(node: NodeContext, a: Value, b: Value) -> Value:
+    """One value less another of its shape, as a part of the node's result."""
+    return node.part("difference", Add(), a, affine(node, b, -1.0, _NOTHING, "minus"))
 
 
 def concat(node: NodeContext) -> Value:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
-from math import pi
+from itertools import zip_longest
+from math import pi, prod
 
 import numpy as np
 
 from qcompiler.frontend.model.constant_folding import KnownArray, merge
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import (
+    InvalidNode,
+    NodeContext,
+    Refused,
+    RefusedProduct,
+)
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.refusals import DATA_PRODUCTS
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip, Function, Multiply
 from qcompiler.passes.lower_activations import product_neurons
 
-from .activations import constant_and_value, constant_for, scaled_by
-from .arithmetic import affine, spread
-from .formulas import apply_formula, formulas
+from .activations import constant_and_value, constant_for, scaled_by, spread
+from .arithmetic import affine, difference
+from .formulas import apply_formula, expansion, formulas, summed
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
 _GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
@@ -41,6 +47,7 @@ _UNARY = {
     "Mish": "x x softplus tanh *",
     "Reciprocal": "1 x /",
     "Sigmoid": "x sigmoid",
+    "Sign": "x 0 > 0 x > -",
     "Sinh": "x exp 0 x - exp - 0.5 *",
     "Softplus": "x softplus",
     "Softsign": "x x abs 1 + /",
@@ -76,6 +83,20 @@ def swish(node: NodeContext) -> Value:
     return apply_formula(node, f"x x {node.real('alpha', 1.0)!r} * sigmoid *")
 
 
+def shrink(node: NodeContext) -> Value:
+    """Shrink: zero within ``lambd`` of zero; beyond it the bias brings values nearer to zero."""
+    edge, bias = node.real("lambd", 0.5), node.real("bias", 0.0)
+    if edge == bias >= 0:  # nothing jumps
+        return apply_formula(node, f"x {edge!r} - 0 max x {edge!r} + 0 min +")
+    above = f"x {edge!r} > x {bias!r} - 0 where"
+    return apply_formula(node, f"{-edge!r} x > x {bias!r} + {above} where")
+
+
+def thresholded_relu(node: NodeContext) -> Value:
+    """ThresholdedRelu: values above ``alpha``, else zero."""
+    return apply_formula(node, f"x {node.real('alpha', 1.0)!r} > x 0 where")
+
+
 def power(node: NodeContext) -> Value:
     """Pow of the data to a constant exponent, or of a constant to the data."""
     if all(isinstance(node.item(index), Value) for index in (0, 1)):
@@ -102,7 +123,8 @@ def leaky_relu(node: NodeContext) -> Value:
         if array.shape == (channels,) and space and space[-1] != channels:
             array = array.reshape(-1, *(1 for _ in space))  # as PRelu had it before opset 7
             known = KnownArray((array,) * len(known.arrays), known.name)
-        slope = constant_for(node, known, x)
+        slope, shape = constant_for(node, known, x)
+        x = spread(node, x, shape)
     else:
         slope = np.asarray(node.real("alpha", 0.01), np.float32)
     return _two_slopes(node, x, slope)
@@ -138,7 +160,8 @@ def minimum_maximum(node: NodeContext) -> Value:
     grown = list(dict.fromkeys(spread(node, value, shape) for value in values))
     found = reduce(lambda a, b: _larger(node, a, b), grown)
     for item in known:
-        found = _bounded(node, found, constant_for(node, item, found))
+        bound, shape = constant_for(node, item, found)
+        found = _bounded(node, spread(node, found, shape), bound)
     return found
 
 
@@ -147,8 +170,7 @@ def _half(node: NodeContext) -> Clip:
 
 
 def _larger(node: NodeContext, a: Value, b: Value) -> Value:
-    minus = affine(node, b, -1.0, np.zeros((), np.float32), "minus")
-    clipped = node.part("beyond", _half(node), node.part("difference", Add(), a, minus))
+    clipped = node.part("beyond", _half(node), difference(node, a, b))
     return node.part("chosen", Add(), b, clipped)
 
 
@@ -169,9 +191,13 @@ def mul(node: NodeContext) -> Value:
     (root, first), (other, second) = formulas(node, a), formulas(node, b)
     if root == other:
         return node.add(Function(f"{first} {second} *"), root)
-    shape = np.broadcast_shapes(a.type.shape, b.type.shape)
+    for base in (root, other):
+        terms, factors = expansion(node, a, base), expansion(node, b, base)
+        if terms and factors:
+            return summed(node, base, [one.times(two) for one in terms for two in factors])
     if not node.scope.allow_products:
-        raise _no_product(node, int(np.prod(shape)))
+        raise _no_product(node, a, b)
+    shape = np.broadcast_shapes(a.type.shape, b.type.shape)
     if len(a.type.shape) != len(shape) or len(b.type.shape) != len(shape):
         raise Refused("Mul of values of different rank is not supported")
     return node.add(Multiply(), spread(node, a, shape), spread(node, b, shape))
@@ -183,7 +209,7 @@ def div(node: NodeContext) -> Value:
     if isinstance(a, Value) and isinstance(b, Value):
         (root, first), (other, second) = formulas(node, a), formulas(node, b)
         if root != other:
-            raise Refused(*DATA_PRODUCTS["Div"])
+            raise RefusedProduct(*DATA_PRODUCTS["Div"])
         return node.add(Function(f"{first} {second} /"), root)
     first_is_constant, array, x = constant_and_value(node)
     if first_is_constant:
@@ -195,10 +221,12 @@ def div(node: NodeContext) -> Value:
     return scaled_by(node, x, 1 / array.astype(np.float64))
 
 
-def _no_product(node: NodeContext, size: int) -> Refused:
-    return Refused(
+def _no_product(node: NodeContext, a: Value, b: Value) -> RefusedProduct:
+    axes = zip_longest(reversed(a.type.shape), reversed(b.type.shape), fillvalue=1)
+    count = prod(max(pair) for pair in axes)
+    return RefusedProduct(
         f"{node.op_type} of two values that depend on the data is not supported",
         "--allow-products builds the product from squares, which takes about "
-        f"{product_neurons(16) * size:,} neurons for this node at 16 levels and "
-        f"{product_neurons(64) * size:,} at 64; or cut the model before this node",
+        f"{product_neurons(16) * count:,} neurons for this node at 16 levels and "
+        f"{product_neurons(64) * count:,} at 64; or cut the model before this node",
     )

@@ -6,6 +6,7 @@ from math import prod
 
 import numpy as np
 
+from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
@@ -51,12 +52,12 @@ def bias_of(node: NodeContext, index: int, length: int) -> tuple[Array, KnownArr
 def gemm(node: NodeContext) -> Value:
     """Gemm with the data as its first factor: ``alpha A B + beta C``."""
     if isinstance(node.item(0), KnownArray) and isinstance(node.item(1), Value):
-        raise Refused("Gemm with a constant first factor mixes the batch axis with others")
+        raise mixes_batch(node)
     x = node.activation()
     source, weight = node.weight(1, "weight")
     if node.integer("transA", 0):
-        raise Refused("Gemm with transA mixes the batch axis with others")
-    if len(x.type.shape) != 1 or weight.ndim != 2:
+        raise mixes_batch(node)
+    if not x.type.shape or weight.ndim != 2:
         raise InvalidNode(f"multiplies samples of shape {x.type.shape} with {weight.shape}")
     alpha, beta = node.real("alpha", 1.0), node.real("beta", 1.0)
     transposed = bool(node.integer("transB", 0))
@@ -65,6 +66,10 @@ def gemm(node: NodeContext) -> Value:
     if alpha != 1:
         matrix = matrix * np.float32(alpha)
     bias, origin = _summand(node, len(matrix), beta)
+    if len(x.type.shape) > 1:
+        if x.type.shape[-1] != matrix.shape[1]:
+            raise InvalidNode(f"multiplies samples of shape {x.type.shape} with {weight.shape}")
+        return _rows(node, x, matrix.T, (*x.type.shape[:-1], len(matrix)), bias)
     return node.add(
         Dense(),
         x,
@@ -108,7 +113,7 @@ def _matrix_second(node: NodeContext) -> Value:
     weight = node.weight(1, "weight")[1]
     shape = x.type.shape
     if not shape:
-        raise Refused("MatMul mixes the batch axis with others")
+        raise mixes_batch(node)
     if prod(weight.shape[:-2]) != 1 or weight.ndim > len(shape) + 1:
         return batched(node, first=False)
     matrix: Array = weight.reshape(weight.shape[-2:] if weight.ndim > 1 else (-1, 1))
@@ -125,7 +130,13 @@ def _matrix_second(node: NodeContext) -> Value:
     return _rows(node, x, matrix, result)
 
 
-def _rows(node: NodeContext, x: Value, matrix: Array, result: tuple[int, ...]) -> Value:
+def _rows(
+    node: NodeContext,
+    x: Value,
+    matrix: Array,
+    result: tuple[int, ...],
+    shift: Array | None = None,
+) -> Value:
     """Multiply every row: rows become the channels of an image of one spatial axis."""
     shape, outputs = x.type.shape, matrix.shape[1]
     rank = len(shape)
@@ -133,7 +144,8 @@ def _rows(node: NodeContext, x: Value, matrix: Array, result: tuple[int, ...]) -
     if rank > 2:
         front = node.part("flat", Reshape((shape[-1], prod(shape[:-1]))), front)
     kernel = node.constant("weight", matrix.T[:, :, None])
-    bias = node.constant("bias", np.zeros((outputs, 1), np.float32))
+    shift = np.zeros(outputs, np.float32) if shift is None else shift
+    bias = node.constant("bias", shift.reshape(outputs, 1))
     product = node.part("product", _pixelwise(), front, kernel, bias)
     if len(result) < rank:
         return node.add(Reshape(result), product)

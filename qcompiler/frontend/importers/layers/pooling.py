@@ -12,7 +12,7 @@ from qcompiler.frontend.importers.views.reshape import axes_given, axis_of, mixe
 from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import InvalidGraph, Value
-from qcompiler.ir.ann import Affine, MaxPool, SumPool
+from qcompiler.ir.ann import Affine, ArgMax, MaxPool, SumPool
 from qcompiler.ir.view import Reshape
 
 from .windows import Window, window
@@ -73,12 +73,12 @@ def _scaled(node: NodeContext, x: Value, scale: Array) -> Value:
 
 def global_average_pool(node: NodeContext) -> Value:
     """GlobalAveragePool: the mean of each channel."""
-    return _reduce(node, node.activation(), _spatial(node), keep=True)
+    return reduced(node, "mean", node.activation(), _spatial(node), keep=True)
 
 
 def global_max_pool(node: NodeContext) -> Value:
     """GlobalMaxPool: the maximum of each channel."""
-    return _reduce(node, node.activation(), _spatial(node), keep=True)
+    return reduced(node, "max", node.activation(), _spatial(node), keep=True)
 
 
 def _spatial(node: NodeContext) -> frozenset[int]:
@@ -92,26 +92,56 @@ def axes_of_reduction(node: NodeContext) -> tuple[int, ...] | None:
 
 def reduce(node: NodeContext) -> Value:
     """ReduceMean, ReduceMax, ReduceMin and ReduceSum over any axes but that of the batch."""
-    x = node.activation()
+    x, axes, keep = node.activation(), reduced_axes(node), bool(node.integer("keepdims", 1))
+    if not axes:
+        return x
+    if node.op_type == "ReduceMin":  # the minimum of x is the largest of -x, negated
+        minus = scaled_by(node, x, _MINUS, "minus")
+        return scaled_by(node, reduced(node, "max", minus, axes, keep), _MINUS)
+    return reduced(node, node.op_type.removeprefix("Reduce").lower(), x, axes, keep)
+
+
+def reduced_axes(node: NodeContext) -> frozenset[int]:
+    """The axes of a sample that are reduced; none if the node says that none given means none."""
     axes = axes_of_reduction(node)
     if not axes:
         if node.integer("noop_with_empty_axes", 0):
-            return x
+            return frozenset()
         raise mixes_batch(node)
-    rank = len(x.type.shape) + 1
+    rank = len(node.activation().type.shape) + 1
     chosen = frozenset(axis_of(axis, rank) - 1 for axis in axes)
     if -1 in chosen:
         raise mixes_batch(node)
-    keep = bool(node.integer("keepdims", 1))
-    if node.op_type == "ReduceMin":  # the minimum of x is the largest of -x, negated
-        return scaled_by(
-            node, _reduce(node, scaled_by(node, x, _MINUS, "minus"), chosen, keep), _MINUS
+    return chosen
+
+
+def top_k(node: NodeContext) -> tuple[Value, Value]:
+    """TopK of one element: the maximum, and its index on the host."""
+    x = node.activation()
+    count = (node.integer("k", 0),) if node.opset < 10 else node.fixed_integers(1, "k")
+    if not count or len(count) != 1:
+        raise InvalidNode(f"has k {count}")
+    if count[0] != 1:
+        raise Refused(
+            f"TopK with k = {count[0]} is not supported",
+            "use k = 1, or cut the model before this node and sort the decoded outputs",
         )
-    return _reduce(node, x, chosen, keep)
+    axis = axis_of(node.integer("axis", -1), len(x.type.shape) + 1) - 1
+    if axis < 0:
+        raise mixes_batch(node)
+    largest = bool(node.integer("largest", 1))
+    signed = x if largest else scaled_by(node, x, _MINUS, "minus")
+    indices = node.outputs[1] if len(node.outputs) > 1 and node.outputs[1] else f"{node.name}.index"
+    found = node.named(indices, ArgMax(axis), signed)
+    pooled = reduced(node, "max", signed, frozenset([axis]), keep=True)
+    return (pooled if largest else scaled_by(node, pooled, _MINUS)), found
 
 
-def _reduce(node: NodeContext, x: Value, axes: frozenset[int], keep: bool) -> Value:
-    """Reduce axes of a sample, as a pool over an image that they are the spatial axes of."""
+def reduced(node: NodeContext, how: str, x: Value, axes: frozenset[int], keep: bool) -> Value:
+    """The sum, mean or max over axes of a sample: a pool over an image whose spatial axes they are.
+
+    ``keep`` leaves them as axes of length 1.
+    """
     shape = x.type.shape
     kept = tuple(1 if a in axes else n for a, n in enumerate(shape))
     final = kept if keep else tuple(n for a, n in enumerate(shape) if a not in axes)
@@ -120,11 +150,9 @@ def _reduce(node: NodeContext, x: Value, axes: frozenset[int], keep: bool) -> Va
         image, kernel = _merged(shape, axes)
         x = node.part("image", Reshape(image), x)
     pooled = tuple(n // k for n, k in zip(image, kernel, strict=True))
-    mean = "Mean" in node.op_type or "Average" in node.op_type
     ones, none = (1,) * (len(kernel) - 1), (0,) * (2 * len(kernel) - 2)
-    kind = SumPool if mean or "Sum" in node.op_type else MaxPool
-    op = kind(ones, none, ones, kernel[1:])
-    if not mean:
+    op = (MaxPool if how == "max" else SumPool)(ones, none, ones, kernel[1:])
+    if how != "mean":
         if pooled == final:
             return node.add(op, x)
         return node.add(Reshape(final), node.part("pool", op, x))

@@ -10,9 +10,16 @@ import numpy as np
 from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.elementwise.arithmetic import affine
 from qcompiler.frontend.importers.elementwise.formulas import formulas
-from qcompiler.frontend.importers.views.reshape import with_batch_axis
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.importers.views.reshape import placed, with_placement
+from qcompiler.frontend.model.node_context import (
+    InvalidNode,
+    MixesBatch,
+    NodeContext,
+    Refused,
+    RefusedProduct,
+)
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.placement import Placement
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip, Concat, Dense, Function, Multiply
 from qcompiler.ir.view import Reshape, Take
@@ -20,15 +27,19 @@ from qcompiler.ir.view import Reshape, Take
 State: TypeAlias = Value | Array  # an array is the same for all samples
 _GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 _DEFAULT = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}
+_SEQUENCES = (
+    "give it sequences of shape [N, T, F]: --input-shape NAME=.. fixes all axes but that of N",
+    "give it sequences of shape [T, N, F]: --input-shape NAME=.. fixes all axes but that of N",
+)
 _FORMULAS = {"Tanh": "x tanh", "Sigmoid": "x sigmoid"}
 
 
 def recurrent(node: NodeContext) -> tuple[Value, ...]:
-    """RNN, GRU and LSTM in any direction; states start as constants."""
+    """RNN, GRU and LSTM in any direction; states start as constants, or as what depends on data."""
     kind, layout = node.op_type, node.integer("layout", 0)
-    x = node.activation()
-    if node.position(x) != 1 - layout or len(x.type.shape) != 2:
-        raise Refused(f"{kind} whose batch axis is not axis {1 - layout} is not supported")
+    x = _with_batch_at(node, node.activation(), 1 - layout)
+    if len(x.type.shape) != 2:
+        raise InvalidNode(f"reads samples of shape {x.type.shape}, not of two axes")
     _plain_only(node)
     _whole_only(node, x.type.shape[0])
     directions = {"forward": [1], "reverse": [-1], "bidirectional": [1, -1]}
@@ -45,13 +56,26 @@ def recurrent(node: NodeContext) -> tuple[Value, ...]:
     if kind == "LSTM":
         last = [_row(node, cell.cell, cell.size) for cell in cells]
         found.append((_flat(node, _joined(node, last, 1)), 1))
-    return tuple(with_batch_axis(node, value, 0 if layout else at) for value, at in found)
+    places = [Placement(0 if layout else at) for _, at in found]
+    return tuple(
+        with_placement(node, value, p) for (value, _), p in zip(found, places, strict=True)
+    )
+
+
+def _with_batch_at(node: NodeContext, value: Value, at: int) -> Value:
+    try:
+        return placed(node, value, Placement(at))
+    except MixesBatch as error:
+        raise Refused(
+            f"{node.op_type} whose batch axis is not axis {at} is not supported",
+            _SEQUENCES[at],
+        ) from error
 
 
 def _plain_only(node: NodeContext) -> None:
     kind = node.op_type
     if isinstance(node.item(0), Value) and kind != "RNN" and not node.scope.allow_products:
-        raise Refused(
+        raise RefusedProduct(
             f"{kind} multiplies values that depend on the data",
             "--allow-products builds products from squares, which takes many neurons; an RNN with "
             "Relu needs none",
@@ -108,13 +132,18 @@ class _Cell:
             raise Refused(f"{node.op_type} with activations {', '.join(chosen)} is not supported")
         self.functions = chosen
 
-    def _start(self, at: int, index: int) -> Array:
-        known = self.node.known(at, "initial state")
+    def _start(self, at: int, index: int) -> State:
+        node, layout = self.node, self.node.integer("layout", 0)
+        if isinstance(given := node.item(at), Value):
+            states = _with_batch_at(node, given, 1 - layout)
+            taken = node.part("start", Take(0, (index,)), states)
+            return node.part("start", Reshape((self.size,)), taken)
+        known = node.known(at, "initial state")
         if known is None:
             return np.zeros(self.size, np.float32)
-        first = np.moveaxis(known.arrays[0], 0, 1 if self.node.integer("layout", 0) else 0)[index]
+        first = np.moveaxis(known.arrays[0], 0, 1 if layout else 0)[index]
         if any(not np.array_equal(row, first[0]) for row in first):
-            raise Refused(f"the initial state of {self.node.op_type} differs between samples")
+            raise Refused(f"the initial state of {node.op_type} differs between samples")
         return np.asarray(first[0], np.float32)
 
     def run(self, x: Value, way: int) -> list[State]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.frontend.importers.views.reshape import with_batch_axis
+from qcompiler.frontend.importers.views.reshape import with_placement
 from qcompiler.frontend.model.integer_code import IntegerCode
 from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
@@ -133,8 +133,7 @@ def _typed(node: NodeContext, value: Value, ends: tuple[float, float], levels: i
 
 
 def _placed(node: NodeContext, x: Value, found: Value) -> Value:
-    at = node.position(x)
-    return with_batch_axis(node, found, at) if at else found
+    return with_placement(node, found, node.placement(x))
 
 
 def _real(node: NodeContext, q: Value, code: IntegerCode, name: str) -> Value | None:

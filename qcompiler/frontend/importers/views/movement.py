@@ -48,6 +48,8 @@ def scatter_or_where(node: NodeContext) -> Value:
     probes, _ = _run(node, x, lambda probe: np.zeros((probe, *x.type.shape)), constants=True)
     if not all(np.array_equal(one, np.broadcast_to(probes[0][0], one.shape)) for one in probes):
         raise mixes_batch(node)
+    if numbers.all() and not probes[0].any():
+        return _placed(node, x, numbers)
     zero, shift = np.ones((1,) * numbers.ndim, np.float32), probes[0][0].astype(np.float32)
     constants = node.constant("one", zero), node.constant("constants", shift)
     return node.add(Affine(), _placed(node, x, numbers), *constants)
@@ -85,12 +87,13 @@ def _run(
     probes = node.scope.probes
     if probes == PROBES and all(known is None or known.fixed is not None for known in others):
         probes = _FEW
-    place = node.position(x)
+    place = node.placement(x)
+    joined = place.lengths(x.type.shape)
     names = [f"i{n}" if item is not None else "" for n, item in enumerate(node.inputs)]
     proto = helper.make_node(node.op_type, names, ["y"], **node.attributes)
     found = []
     for index, probe in enumerate(probes):
-        given = np.moveaxis(data(probe), 0, place)
+        given = place.to_model(data(probe))
         fed = [KnownArray((given,), "x") if item is x else None for item in node.inputs]
         for at, known in enumerate(others):
             if known is not None:
@@ -100,13 +103,16 @@ def _run(
                 fed[at] = KnownArray((array,), known.name)
         try:
             result = compute(proto, node.opset, fed, 1)[0].arrays[0]
-            found.append(np.moveaxis(result, place, 0) if place else result)
         except TooLarge as error:
             raise Refused(f"{node.op_type} exceeds the largest supported size") from error
         except Exception as error:  # whatever onnx finds wrong with the node
             if node.scope.probes == PROBES:
                 raise fixes_batch(node.op_type) from error
             raise InvalidNode(f"cannot be computed ({error})") from error
+        try:
+            found.append(place.from_model(result, joined, probe))
+        except ValueError as error:  # the batch axis is no longer there
+            raise mixes_batch(node) from error
     return found, probes
 
 

@@ -9,15 +9,16 @@ from onnx import TensorProto, helper
 
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.onnx_tensor import FLOATS, INTEGERS
 from qcompiler.ir import Tensor, Value
-from qcompiler.ir.ann import Pad
+from qcompiler.ir.ann import Function, Pad
+from qcompiler.ir.view import Reshape
 
 from .movement import rearrange
 from .reshape import axis_of, mixes_batch
 from .slicing import take_indices
 
 _LARGEST = float(np.finfo(np.float32).max)
-_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 
 def pad(node: NodeContext) -> Value:
@@ -71,7 +72,7 @@ def dropout(node: NodeContext) -> Value:
 
 
 def cast(node: NodeContext) -> Value:
-    """Cast between floating-point types: everything is computed in float32."""
+    """Cast between floating-point types, of integers to real numbers, and of indices."""
     return _as_type(node, node.integer("to", TensorProto.FLOAT))
 
 
@@ -80,6 +81,8 @@ def cast_like(node: NodeContext) -> Value:
     match node.item(1):
         case Value(type=Tensor(dtype="i64")):
             return _as_type(node, TensorProto.INT64)
+        case Value() as value:
+            return _as_type(node, node.scope.kinds.get(value.name, TensorProto.FLOAT))
         case KnownArray(arrays=arrays):
             return _as_type(node, helper.np_dtype_to_tensor_dtype(arrays[0].dtype))
     return _as_type(node, TensorProto.FLOAT)
@@ -88,11 +91,32 @@ def cast_like(node: NodeContext) -> Value:
 def _as_type(node: NodeContext, to: int) -> Value:
     x = node.activation()
     assert isinstance(x.type, Tensor)
-    allowed = _FLOATS if x.type.dtype == "f32" else (TensorProto.INT64,)
-    if to not in allowed:
-        name = TensorProto.DataType.Name(to).lower() if to in TensorProto.DataType.values() else to
-        raise Refused(
-            f"{node.op_type} to {name} is not supported",
-            "only conversions between floating-point types are supported",
-        )
-    return x
+    kind = node.scope.kinds.get(x.name)
+    if x.type.dtype == "i64" and to != TensorProto.BOOL and (to in FLOATS or to in INTEGERS):
+        return x  # an index, which the host computes
+    if to in FLOATS:
+        return x if kind is None else node.add(Reshape(x.type.shape), x)
+    if kind == to:
+        return x
+    found = None
+    if kind is not None and to == TensorProto.BOOL:
+        found = node.add(Function("x abs 0.5 >"), x)
+    elif kind is not None and _holds(to, kind):
+        found = node.add(Reshape(x.type.shape), x)
+    if found is not None:
+        node.scope.kinds[found.name] = to
+        return found
+    name = TensorProto.DataType.Name(to).lower() if to in TensorProto.DataType.values() else to
+    raise Refused(
+        f"{node.op_type} to {name} is not supported",
+        "only conversions between floating-point types, of integers to wider or real numbers, and "
+        "of indices are supported",
+    )
+
+
+def _holds(to: int, kind: int) -> bool:
+    """Whether an integer type holds all numbers of another."""
+    if to not in INTEGERS:
+        return False
+    (least, most), (low, high) = INTEGERS[to], INTEGERS[kind]
+    return least <= low and high <= most

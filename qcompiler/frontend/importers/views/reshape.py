@@ -7,15 +7,19 @@ from math import prod
 
 from qcompiler.frontend.model.node_context import (
     InvalidNode,
+    MixesBatch,
     NodeContext,
-    Refused,
     Shape,
     fixes_batch,
 )
+from qcompiler.frontend.model.placement import FIRST, WHOLE, Placement
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Transpose
 
-_BATCH = "samples must stay independent: keep the batch axis as it is"
+_BATCH = (
+    "samples must stay independent: keep the batch axis as it is, or fix it at 1 with "
+    "--input-shape NAME=1,.."
+)
 
 
 def axis_of(axis: int, rank: int) -> int:
@@ -25,49 +29,79 @@ def axis_of(axis: int, rank: int) -> int:
     return axis % rank
 
 
-def mixes_batch(node: NodeContext) -> Refused:
+def mixes_batch(node: NodeContext) -> MixesBatch:
     """The refusal of what does not keep samples apart."""
-    return Refused(f"{node.op_type} mixes the batch axis with others", _BATCH)
+    return MixesBatch(f"{node.op_type} mixes the batch axis with others", _BATCH)
 
 
-def with_batch_axis(node: NodeContext, value: Value, at: int) -> Value:
-    """The same value with its batch axis at a place."""
-    if node.position(value) == at:
+def with_placement(node: NodeContext, value: Value, place: Placement) -> Value:
+    """The same sample, called one whose batch axis has this place in the model."""
+    if node.placement(value) == place:
         return value
     found = node.part("moved", Transpose(tuple(range(len(value.type.shape)))), value)
-    if at:
-        node.scope.batch_axis[found.name] = at
+    node.scope.batch_axis[found.name] = place
     return found
 
 
-def reshaped_view(
-    node: NodeContext, x: Value, shapes: Sequence[Shape], at: int | None = None
-) -> Value:
+def placed(node: NodeContext, value: Value, place: Placement) -> Value:
+    """The same value with its batch axis elsewhere; refused unless a batch of one allows that."""
+    at = place.at
+    if node.placement(value) == place:
+        return value
+    (full, *more) = node.full_shapes(value)
+    if more or not node.scope.single or (at is not None and full[at : at + 1] != (1,)):
+        raise mixes_batch(node)
+    sample = full if at is None else full[:at] + full[at + 1 :]
+    if sample != value.type.shape:
+        value = node.part("sample", Reshape(sample), value)
+    return with_placement(node, value, place)
+
+
+def reshaped_view(node: NodeContext, x: Value, shapes: Sequence[Shape]) -> Value:
     """The value under another shape, given with its batch axis under each probe.
 
-    ``at`` says where the batch axis stands then; without it, it is where as many elements are
-    behind it as before.
+    The batch axis is where as many elements are in front of it as before. It may be joined with
+    neighbours there.
     """
-    fulls, probes, start = node.full_shapes(x), node.scope.probes, node.position(x)
-    places = [
-        q
-        for q in range(min(map(len, shapes)))
-        if all(
-            shape[q] == probe and prod(shape[q + 1 :]) == prod(full[start + 1 :])
-            for shape, full, probe in zip(shapes, fulls, probes, strict=True)
-        )
-        and len({shape[:q] + shape[q + 1 :] for shape in shapes}) == 1
-    ]
-    if not places or (at is not None and at not in places):
+    place = node.placement(x)
+    begin = 0 if place.at is None else place.at + place.outer
+    before = prod(x.type.shape[:begin])
+    places = (_place(shapes, node.scope.probes, before, at) for at in range(len(shapes[0])))
+    found = [one for one in places if one is not None]
+    apart = [one for one in found if not one[0].joined_axes]
+    if node.scope.single and not apart:
+        one = shapes[0][:1] == (1,)
+        new, sample = (FIRST, shapes[0][1:]) if one else (WHOLE, shapes[0])
+    elif found:
+        new, sample = next((one for one in apart if one[0] == place), (apart or found)[0])
+    else:
         raise mixes_batch(node)
-    at = at if at is not None else start if start in places else places[0]
-    sample = shapes[0][:at] + shapes[0][at + 1 :]
-    if sample == x.type.shape and at == start:
-        return x
-    found = node.add(Reshape(sample), x)
-    if at:
-        node.scope.batch_axis[found.name] = at
-    return found
+    if sample == x.type.shape:
+        return with_placement(node, x, new)
+    view = node.add(Reshape(sample), x)
+    node.scope.batch_axis[view.name] = new
+    return view
+
+
+def _place(
+    shapes: Sequence[Shape], probes: Sequence[int], before: int, at: int
+) -> tuple[Placement, Shape] | None:
+    """The batch axis at a place of these shapes, and a sample then; None if it cannot be there.
+
+    ``before`` is the number of elements in front of the batch axis.
+    """
+    samples = set()
+    for shape, probe in zip(shapes, probes, strict=True):
+        front = prod(shape[:at])
+        outer, rest = divmod(before, front) if front else (0, 1)
+        if len(shape) <= at or rest or not outer or shape[at] % (outer * probe):
+            return None
+        samples.add((shape[:at], outer, shape[at] // (outer * probe), shape[at + 1 :]))
+    if len(samples) > 1:
+        return None
+    front_axes, outer, inner, behind = samples.pop()
+    joined = [n for n in (outer, inner) if n > 1]
+    return Placement(at, int(outer > 1), int(inner > 1)), (*front_axes, *joined, *behind)
 
 
 def reshape(node: NodeContext) -> Value:
@@ -127,20 +161,20 @@ def axes_given(node: NodeContext, since: int) -> tuple[int, ...] | None:
 def squeeze(node: NodeContext) -> Value:
     """Squeeze: drops axes of length 1."""
     x = node.activation()
-    given, at = axes_given(node, 13), node.position(x)
+    given = axes_given(node, 13)
     shapes = []
     for full in node.full_shapes(x):
         if given is None:
             dropped = {axis for axis, length in enumerate(full) if length == 1}
         else:
             dropped = {axis_of(axis, len(full)) for axis in given}
-        if any(full[axis] != 1 for axis in dropped - {at}):
+        wrong = {axis for axis in dropped if full[axis] != 1}
+        if wrong - {node.placement(x).at}:
             raise InvalidNode(f"drops an axis of {full} that is longer than 1")
-        if at in dropped and full[at] != 1:
+        if wrong:
             raise mixes_batch(node)
         shapes.append(tuple(n for axis, n in enumerate(full) if axis not in dropped))
-    left = None if at in dropped else at - sum(axis < at for axis in dropped)
-    return reshaped_view(node, x, shapes, left)
+    return reshaped_view(node, x, shapes)
 
 
 def unsqueeze(node: NodeContext) -> Value:
@@ -157,5 +191,4 @@ def unsqueeze(node: NodeContext) -> Value:
             raise InvalidNode(f"inserts an axis twice: {given}")
         rest = iter(full)
         shapes.append(tuple(1 if axis in inserted else next(rest) for axis in range(rank)))
-    kept = [axis for axis in range(rank) if axis not in inserted]
-    return reshaped_view(node, x, shapes, kept[node.position(x)])
+    return reshaped_view(node, x, shapes)

@@ -1,0 +1,124 @@
+"""What of a network cannot fit on the cores of a chip, told before calibration and fit.
+
+The populations are those of a folded graph at the tensor level. A program takes no fewer axons and
+no less memory: slices, segments and the clock's synapses come on top, and only weights that surely
+round to an integer other than 0 count here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .backends.backend import Backend
+from .backends.chip import Chip
+from .backends.loihi.mapping.core_map import map_to_cores
+from .backends.loihi.netlist.netlist import Netlist, Population, Synapses
+from .ir import Diagnostic, Graph, Node, Spikes, Tensor, UnsupportedModel, Value
+from .ir.ann import Function, MaxPool, Multiply
+from .ir.kernels import Array
+from .ir.snn import Connect, Convolve, Relay, Synapse
+from .ir.view import View, arrange
+from .passes import Pipeline
+from .passes.equalize import Equalize
+from .passes.normalize import Normalize
+from .passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from .passes.quantization.real_layer import real_layer_of
+from .passes.quantize import Quantize
+from .passes.split_ranges import SplitRanges
+
+_SLOW = (Equalize, Normalize, Quantize, SplitRanges)
+_OWN = "qcompiler.passes."
+_LARGEST = 127  # integer weight of 8 bits: what is smaller than this part of it may become 0
+_ONE = 2  # any weight but 0
+
+
+def exceeded_core_limits(graph: Graph, steps: Pipeline, backend: Backend) -> tuple[Diagnostic, ...]:
+    """A finding for every population that no core of the target's chip can hold.
+
+    The passes before the first slow one run. Other packages' passes behind it could still change
+    the network, so there are no findings, then, nor for a target that may exceed its chip.
+    """
+    first = next((i for i, step in enumerate(steps.passes) if isinstance(step, _SLOW)), 0)
+    foreign = [step for step in steps.passes[first:] if not type(step).__module__.startswith(_OWN)]
+    chip = backend.chip
+    if chip is None or foreign or all(i.name != f"fits {chip.name}" for i in backend.requires):
+        return ()
+    return _oversized(Pipeline(steps.passes[:first]).run(graph), chip)
+
+
+def _oversized(graph: Graph, chip: Chip) -> tuple[Diagnostic, ...]:
+    groups = {group.result.name: group for group in fusion_groups(graph)}
+    known = {value.name for value in graph.inputs}
+    populations: list[Population] = []
+    synapses: list[Synapses] = []
+    for node in graph.nodes:
+        name, group = node.result.name, groups.get(node.result.name)
+        rows = list(_rows(graph, node, group))
+        if rows and all(row.source in known for row in rows):  # else the host computes it
+            known.add(name)
+            synapses += rows
+            origin = group.origin if group else node.origin
+            populations.append(Population(name, node.result.type.shape, True, 0, 0, 0, 0, origin))
+    findings = map_to_cores(Netlist((), tuple(populations), tuple(synapses)), chip)[1]
+    return tuple(
+        replace(finding, message=finding.message.replace(" needs ", " needs at least "))
+        for finding in findings
+    )
+
+
+def _rows(graph: Graph, node: Node, group: FusionGroup | None) -> Iterator[Synapses]:
+    """The data synapses of a population; none if the node is not the last of one."""
+    for value, synapse, weight in _links(node, group):
+        source, image = _senders(graph, value)
+        assert isinstance(source.type, Tensor)
+        given = source.name, node.result.name
+        for _ in range(source.type.digits):
+            match synapse:
+                case Connect():
+                    sure = np.abs(weight) * _LARGEST >= np.abs(weight).max(axis=1, keepdims=True)
+                    nonzero = (sure & (weight != 0)).astype(np.int8)
+                    yield Synapses(*given, "matrix", nonzero * _ONE, image.shape, image)
+                case Relay():
+                    ones = (weight != 0).astype(np.int8)
+                    yield Synapses(*given, "each", ones * _ONE, image.shape, image)
+                case Convolve() as op:
+                    ones = np.full(weight.shape, _ONE, np.int8)
+                    how: tuple[Any, ...] = (op.strides, op.pads, op.dilations, op.groups)
+                    yield Synapses(*given, "kernel", ones, image.shape, image, 0, *how)
+
+
+def _links(node: Node, group: FusionGroup | None) -> Iterator[tuple[Value, Synapse, Array]]:
+    """Source, kind and weights of each projection to a population."""
+    if group is not None:
+        sources = [branch.source for branch in group.branches]
+        try:
+            real = real_layer_of(group, [[Spikes(s.type.shape, 2, 1.0)] for s in sources])
+        except UnsupportedModel:  # the pass that lowers it says why
+            return
+        for source, branch in zip(sources, real.branches, strict=True):
+            yield source, branch.synapse, branch.weight
+        return
+    values = [operand for operand in node.operands if isinstance(operand, Value)]
+    match node.op:
+        case MaxPool() as op:
+            channels = node.result.type.shape[0]
+            pool = Convolve(op.strides, op.pads, op.dilations, channels)
+            yield values[0], pool, np.ones((channels, 1, *op.kernel), np.int8)
+        case Function() | Multiply():
+            for value in values:
+                yield value, Relay(), np.ones((1,) * len(value.type.shape), np.int8)
+
+
+def _senders(graph: Graph, value: Value) -> tuple[Value, Array]:
+    """The value behind views, and which of its elements stands where."""
+    node = graph.producer(value)
+    if node is None or not isinstance(node.op, View):
+        shape = value.type.shape
+        return value, np.arange(np.prod(shape, dtype=np.int64)).reshape(shape)
+    (inner,) = (operand for operand in node.operands if isinstance(operand, Value))
+    source, image = _senders(graph, inner)
+    return source, arrange(node.op, image[None], *node.arrays)[0]

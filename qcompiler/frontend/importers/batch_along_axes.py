@@ -1,0 +1,103 @@
+"""Operators along some axes of values whose batch axis does not stand first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qcompiler.frontend.importers.layers.pooling import axes_of_reduction
+from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
+from qcompiler.frontend.model.node_context import NodeContext
+
+from .batch_places import (
+    Importer,
+    Results,
+    counted,
+    known_integers,
+    noted,
+    rank_of,
+    reduced,
+    same_batch_axis,
+    with_axis,
+)
+
+
+def split(importer: Importer, node: NodeContext) -> Results:
+    """Split along an axis that is not the batch's."""
+    x = node.activation()
+    axis = counted(node, node.integer("axis", 0), x)
+    return noted(node, importer(with_axis(node, axis)), node.placement(x))
+
+
+def softmax(importer: Importer, node: NodeContext) -> Results:
+    """Softmax over an axis that is not the batch's; before opset 13 over all from there on."""
+    x = node.activation()
+    place, rank = node.placement(x), rank_of(node, x)
+    axis = axis_of(node.integer("axis", -1 if node.opset >= 13 else 1), rank)
+    if node.opset < 13 and place.at is not None and place.at >= axis:
+        raise mixes_batch(node)
+    return noted(node, importer(with_axis(node, counted(node, axis, x))), place)
+
+
+def arg_max(importer: Importer, node: NodeContext) -> Results:
+    """ArgMax over an axis that is not the batch's."""
+    x = node.activation()
+    given = axis_of(node.integer("axis", 0), rank_of(node, x))
+    left = reduced(node, x, [given])
+    return noted(node, importer(with_axis(node, counted(node, given, x))), left)
+
+
+def gather(importer: Importer, node: NodeContext) -> Results:
+    """Gather along an axis that is not the batch's."""
+    x, indices = node.activation(), node.fixed(1, "indices")
+    place, given = node.placement(x), axis_of(node.integer("axis", 0), rank_of(node, x))
+    inner = with_axis(node, counted(node, given, x))
+    if indices is not None and place.at is not None and given < place.at:
+        place = place.behind(indices.ndim - 1)
+    return noted(node, importer(inner), place)
+
+
+def slice_(importer: Importer, node: NodeContext) -> Results:
+    """Slice along any axes."""
+    x, old = node.activation(), node.opset < 10
+    starts = node.integers("starts") if old else node.fixed_integers(1, "start")
+    given = node.integers("axes") if old else node.fixed_integers(3, "axes")
+    given = tuple(range(len(starts or ()))) if given is None else given
+    axes = [counted(node, axis, x) for axis in given]
+    if old:
+        node = replace(node, attributes={**node.attributes, "axes": axes})
+    else:
+        inputs = (*node.inputs[:3], known_integers(node, axes), *node.inputs[4:])
+        node = replace(node, inputs=inputs)
+    return noted(node, importer(node), node.placement(x))
+
+
+def pad(importer: Importer, node: NodeContext) -> Results:
+    """Pad along axes that are not the batch's."""
+    if node.text("mode", "constant") != "constant":
+        return same_batch_axis(importer, node)
+    x, old = node.activation(), node.opset < 11
+    pads = (node.integers("pads") if old else node.fixed_integers(1, "pads")) or ()
+    axes = (None if old else node.fixed_integers(3, "axes")) or range(rank_of(node, x))
+    pairs = list(zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True))
+    used = [(counted(node, axis, x), *pair) for axis, *pair in pairs if any(pair)]
+    begins, ends = ([0] * (len(x.type.shape) + 1) for _ in range(2))
+    for axis, begin, end in used:
+        begins[axis], ends[axis] = begin, end
+    inputs = (x, known_integers(node, begins + ends), *node.inputs[2:3])
+    attributes = {**node.attributes, "pads": begins + ends}
+    return noted(
+        node, importer(replace(node, inputs=inputs, attributes=attributes)), node.placement(x)
+    )
+
+
+def reduce(importer: Importer, node: NodeContext) -> Results:
+    """Reductions over axes that are not the batch's."""
+    x, given = node.activation(), axes_of_reduction(node)
+    if not given and not node.integer("noop_with_empty_axes", 0):
+        given = tuple(range(rank_of(node, x)))
+    dropped = [axis_of(axis, rank_of(node, x)) for axis in given or ()]
+    axes = [counted(node, axis, x) for axis in dropped]
+    inputs = (node.inputs[0], known_integers(node, axes))
+    attributes = {**node.attributes, "axes": axes}
+    left = reduced(node, x, dropped)
+    return noted(node, importer(replace(node, inputs=inputs, attributes=attributes)), left)

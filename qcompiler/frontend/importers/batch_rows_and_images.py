@@ -1,0 +1,88 @@
+"""Products and images of which every sample has several, or whose batch axis is not first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from qcompiler.frontend.importers.views.reshape import mixes_batch
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, NodeContext
+from qcompiler.frontend.model.placement import FIRST
+from qcompiler.ir import Value
+from qcompiler.ir.view import Reshape
+
+from .batch_places import Importer, Results, batch_first, is_first, noted, rank_of
+
+
+def matmul(importer: Importer, node: NodeContext) -> Results:
+    """MatMul with constant matrices, along axes that are not the batch's."""
+    first = isinstance(node.item(1), Value)
+    x, weight = (node.item(1), node.item(0)) if first else (node.item(0), node.item(1))
+    if not isinstance(x, Value) or not isinstance(weight, KnownArray):
+        raise mixes_batch(node)
+    place, rank, matrix = node.placement(x), rank_of(node, x), weight.arrays[0]
+    several = matrix.ndim > 2 and place != FIRST
+    if place.at is not None and (place.at >= rank - 1 - first or several):
+        raise mixes_batch(node)
+    if first and rank == 1 and matrix.ndim == 2:  # a matrix times a vector
+        turned = tuple(array.T for array in weight.arrays)
+        same = weight.fixed is not None
+        turned = (turned[0],) * len(turned) if same else turned
+        node = replace(node, inputs=(x, replace(weight, arrays=turned)))
+    return noted(node, importer(node), place)
+
+
+def gemm(importer: Importer, node: NodeContext) -> Results:
+    """Gemm of rows that are not all of different samples."""
+    x = node.item(0)
+    if not isinstance(x, Value) or is_first(node, x):
+        return batch_first(importer, node)
+    if node.placement(x).at not in (0, None) or node.integer("transA", 0):
+        raise mixes_batch(node)
+    return noted(node, importer(node), node.placement(x))
+
+
+def side_by_side(importer: Importer, node: NodeContext) -> Results:
+    """What takes images, of which every sample holds several: they become channels of one."""
+    return _in_channels(importer, node, True)
+
+
+def resize(importer: Importer, node: NodeContext) -> Results:
+    """The same for a resize; by scales, for sizes state the number of channels."""
+    if node.item(3) is not None:
+        return batch_first(importer, node)
+    return _in_channels(importer, node, False)
+
+
+def _in_channels(importer: Importer, node: NodeContext, repeated: bool) -> Results:
+    """``repeated`` says whether the other operands have something for each channel."""
+    x = node.activation()
+    place, shape = node.placement(x), x.type.shape
+    if is_first(node, x) or place.at not in (0, None):
+        return batch_first(importer, node)
+    axes = 1 if place.at is None else place.joined_axes
+    if len(shape) <= axes:
+        raise InvalidNode(f"reads images of shape {shape[axes:]}")
+    count = prod(shape[:axes])
+    image = node.part("images", Reshape((count * shape[axes], *shape[axes + 1 :])), x)
+    others = [_repeated(i, count) if repeated else i for i in node.inputs[1:]]
+    inner = replace(
+        node,
+        inputs=(image, *others),
+        attributes={**node.attributes, "group": node.integer("group", 1) * count},
+        outputs=(f"{node.output}.images", *node.outputs[1:]),
+    )
+    found = importer(inner)
+    assert isinstance(found, Value)
+    apart = found.type.shape[0] // count, *found.type.shape[1:]
+    return noted(node, node.add(Reshape((*shape[:axes], *apart)), found), place)
+
+
+def _repeated(item: AbstractValue, count: int) -> AbstractValue:
+    if not isinstance(item, KnownArray):
+        return item
+    arrays = tuple(np.concatenate([array] * count) for array in item.arrays[:1])
+    return KnownArray(arrays * len(item.arrays), item.name)

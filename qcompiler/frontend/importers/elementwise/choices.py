@@ -1,0 +1,198 @@
+"""Importers of comparisons, logic and `Where`: choices that are functions of one variable."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from qcompiler.frontend.importers.views.movement import scatter_or_where
+from qcompiler.frontend.model.constant_folding import KnownArray, merge
+from qcompiler.frontend.model.node_context import (
+    AbstractValue,
+    InvalidNode,
+    NodeContext,
+    Refused,
+    per_sample,
+)
+from qcompiler.ir import Value
+from qcompiler.ir.ann import Add, Affine, Function
+from qcompiler.ir.formula import COMPARISONS
+
+from .activations import constant_for, spread
+from .arithmetic import affine, difference
+from .formulas import Term, expansion, formulas, summed
+from .functions import mul
+
+# The first operand is the larger one, or the second; and whether they may be equal.
+_COMPARISONS = {
+    "Greater": (False, ">"),
+    "GreaterOrEqual": (False, ">="),
+    "Less": (True, ">"),
+    "LessOrEqual": (True, ">="),
+}
+_LOGIC = {"And": "{} {} *", "Or": "{} {} max", "Xor": "{} {} - abs"}
+_HELP = (
+    "a choice is supported if the condition and both values depend on one and the same value, "
+    "as in Where(h > 0, h, 0.1 * h): cut the model before this node; or use --allow-products"
+)
+
+
+def comparison(node: NodeContext) -> Value:
+    """Greater, Less and the like: 1 or 0, as a function of one variable."""
+    swapped, word = _COMPARISONS[node.op_type]
+    pair = (1, 0) if swapped else (0, 1)
+    items = [node.item(index) for index in pair]
+    values = [item for item in items if isinstance(item, Value)]
+    if len(values) == 2 and formulas(node, values[0])[0] != formulas(node, values[1])[0]:
+        return _boolean(node, _difference(node, *values), f"x 0 {word}")
+    root, _ = formulas(node, values[0])
+    sides = []
+    for first, item in zip((True, False), items, strict=True):
+        if isinstance(item, Value):
+            sides.append(formulas(node, item)[1])
+        elif isinstance(item, KnownArray):
+            bound, shape = constant_for(node, _real(item), values[0])
+            if bound.size != 1:
+                sign = -1.0 if first else 1.0
+                wide = spread(node, values[0], shape)
+                moved = affine(node, wide, sign, -sign * bound, "difference")
+                return _boolean(node, moved, f"x 0 {word}")
+            sides.append(repr(float(bound.reshape(-1)[0])))
+        else:
+            raise InvalidNode("has one input only")
+    return _boolean(node, root, f"{sides[0]} {sides[1]} {word}")
+
+
+def logic(node: NodeContext) -> Value:
+    """And, Or, Xor and Not of functions of the same value."""
+    values = [item for item in node.inputs if isinstance(item, Value)]
+    found = [formulas(node, value) for value in values]
+    root = found[0][0]
+    if any(other != root for other, _ in found):
+        raise Refused(f"{node.op_type} of two values that depend on the data is not supported")
+    if node.op_type == "Not":
+        return _boolean(node, root, f"1 {found[0][1]} -")
+    sides = [formula for _, formula in found]
+    for item in node.inputs:
+        if isinstance(item, KnownArray):
+            array = per_sample(node, item, len(root.type.shape))
+            if array.size != 1:
+                raise Refused(f"{node.op_type} with several constants is not supported")
+            sides.append(repr(float(array.reshape(-1)[0])))
+    return _boolean(node, root, _LOGIC[node.op_type].format(*sides))
+
+
+def where(node: NodeContext) -> Value:
+    """Where: by a constant mask, or by a condition on the value that both choices depend on."""
+    kinds = [kind for item in node.inputs[1:] if (kind := _kind(node, item)) is not None]
+    inputs = [_real(item) if isinstance(item, KnownArray) else item for item in node.inputs[1:]]
+    found = _chosen(replace(node, inputs=(node.item(0), *inputs)))
+    if kinds:
+        node.scope.kinds[found.name] = kinds[0]
+    return found
+
+
+def _chosen(node: NodeContext) -> Value:
+    condition, a, b = (node.item(index) for index in range(3))
+    if isinstance(condition, KnownArray):
+        if isinstance(a, Value) and isinstance(b, Value):
+            return _masked(node, condition, a, b)
+        return scatter_or_where(node)
+    if not isinstance(condition, Value):
+        raise InvalidNode("has no condition")
+    root, choice = formulas(node, condition)
+    if not COMPARISONS & {*choice.split()}:  # a boolean input
+        choice = f"{choice} 0.5 >"
+    first, second = _terms(node, a, root), _terms(node, b, root)
+    if first is None or second is None:
+        return _of_two(node, root, choice, a, b)
+    factors = [term.factor.shape for term in first + second if term.factor is not None]
+    root = spread(node, root, np.broadcast_shapes(root.type.shape, *factors))
+    if all(len(terms) == 1 and terms[0].factor is None for terms in (first, second)):
+        formula = f"{choice} {first[0].formula} {second[0].formula} where"
+        return node.add(Function(formula), root)
+    chosen = [term._replace(formula=f"{choice} {term.formula} 0 where") for term in first]
+    chosen += [term._replace(formula=f"{choice} 0 {term.formula} where") for term in second]
+    return summed(node, root, chosen)
+
+
+def _kind(node: NodeContext, item: AbstractValue) -> int | None:
+    """The ONNX type of integers and booleans."""
+    if isinstance(item, Value):
+        return node.scope.kinds.get(item.name)
+    if isinstance(item, KnownArray) and item.arrays[0].dtype.kind in "iub":
+        return int(helper.np_dtype_to_tensor_dtype(item.arrays[0].dtype))
+    return None
+
+
+def _boolean(node: NodeContext, root: Value, formula: str) -> Value:
+    value = node.add(Function(formula), root)
+    node.scope.kinds[value.name] = TensorProto.BOOL
+    return value
+
+
+def _real(known: KnownArray) -> KnownArray:
+    """Integers as real numbers: what they are compared with is one, too."""
+    if known.arrays[0].dtype.kind not in "iub":
+        return known
+    return merge([array.astype(np.float32) for array in known.arrays], known.name)
+
+
+def _difference(node: NodeContext, a: Value, b: Value) -> Value:
+    shape = np.broadcast_shapes(a.type.shape, b.type.shape)
+    if len(a.type.shape) != len(b.type.shape):
+        raise Refused(f"{node.op_type} of values of different rank is not supported")
+    found = difference(node, spread(node, a, shape), spread(node, b, shape))
+    node.scope.differences[found.name] = (a, b)
+    return found
+
+
+def _terms(node: NodeContext, item: AbstractValue, root: Value) -> list[Term] | None:
+    """A choice as functions of a value, each times a constant; None if it is none of that."""
+    if isinstance(item, KnownArray):
+        array, _ = constant_for(node, item, root)
+        if array.size == 1:
+            return [Term(repr(float(array.reshape(-1)[0])), None)]
+        return [Term("1", array.reshape(array.shape or (1,) * len(root.type.shape)))]
+    if not isinstance(item, Value):
+        raise InvalidNode("has two inputs only")
+    return expansion(node, item, root)
+
+
+def _of_two(
+    node: NodeContext, root: Value, choice: str, a: AbstractValue, b: AbstractValue
+) -> Value:
+    """The larger or smaller one of two values that are compared; else a product, if allowed."""
+    pair = node.scope.differences.get(root.name)
+    if isinstance(b, Value) and pair in ((a, b), (b, a)):
+        change = "x" if pair == (a, b) else "0 x -"
+        beyond = node.part("beyond", Function(f"{choice} {change} 0 where"), root)
+        return node.add(Add(), spread(node, b, root.type.shape), beyond)
+    if not node.scope.allow_products:
+        raise Refused("Where between values that depend on the data is not supported", _HELP)
+    parts = []
+    for item, formula in ((a, choice), (b, f"1 {choice} -")):
+        share = node.part("share", Function(formula), root)
+        parts.append(mul(replace(node, inputs=(item, share), outputs=(f"{node.output}.chosen",))))
+    return node.add(Add(), *parts)
+
+
+def _masked(node: NodeContext, mask: KnownArray, a: Value, b: Value) -> Value:
+    """One value where a constant mask is true, the other one elsewhere."""
+    shapes = a.type.shape, b.type.shape
+    if len(shapes[0]) != len(shapes[1]):
+        raise Refused("Where between values of different rank is not supported")
+    chosen = per_sample(node, mask, len(shapes[0])).astype(np.float32)
+    shape = np.broadcast_shapes(*shapes, chosen.shape)
+    if len(shape) != len(shapes[0]):
+        raise Refused("Where with a constant that adds axes to the value is not supported")
+    zero = node.constant("shift", np.zeros((1,) * len(shape), np.float32))
+    parts = []
+    for x, share in ((a, chosen), (b, 1 - chosen)):
+        factor = node.constant("mask", share.reshape(share.shape or (1,) * len(shape)))
+        if share.any():
+            parts.append(node.part("chosen", Affine(), spread(node, x, shape), factor, zero))
+    return reduce(lambda one, other: node.add(Add(), one, other), parts)

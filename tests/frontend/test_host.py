@@ -1,0 +1,115 @@
+"""What the host computes from decoded values: indices, and outputs that are constant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto
+
+import qcompiler
+from qcompiler.frontend.import_model import check_model, import_model
+from qcompiler.ir import UnsupportedModel, parse, show
+from tests.support.onnx_models import agrees, ints, model, run_onnx
+from tests.support.operator_cases import FLAT, ROWS
+
+
+def typed(proto: onnx.ModelProto, **kinds: int) -> onnx.ModelProto:
+    """A model with the types of some outputs."""
+    for output in proto.graph.output:
+        output.type.tensor_type.elem_type = kinds.get(output.name, TensorProto.FLOAT)
+    return proto
+
+
+INDICES: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "cast to int32": ("a = ArgMax<axis=1>(x) s = Squeeze(a, o) y = Cast<to=6>(s)", 6, {}),
+    "cast to a byte": ("a = ArgMax<axis=1, keepdims=0>(x) y = Cast<to=2>(a)", 2, {}),
+    "cast to real numbers": ("a = ArgMax<axis=1>(x) i = Identity(a) y = Cast<to=1>(i)", 1, {}),
+    "cast twice": ("a = ArgMax<axis=1>(x) b = Cast<to=6>(a) y = Cast<to=7>(b)", 7, {}),
+    "smallest": ("y = ArgMin<axis=1>(x)", 7, {}),
+    "last smallest": ("y = ArgMin<axis=-1, select_last_index=1>(x)", 7, {}),
+    "top one": ("v, y = TopK(x, o)", 7, {}),
+    "top one of probabilities": ("s = Softmax(x) v, y = TopK(s, o)", 7, {}),
+    "two indices": (
+        "a = ArgMax<axis=1>(x) n = Neg(x) b = ArgMax<axis=1>(n) y = Concat<axis=1>(a, b)",
+        7,
+        {},
+    ),
+    "an index beside numbers": (
+        "a = ArgMax<axis=1>(x) f = Cast<to=1>(a) y = Concat<axis=1>(f, x)",
+        1,
+        {},
+    ),
+    "lowest one": ("v, y = TopK<largest=0, axis=1, sorted=0>(x, o)", 7, {}),
+}
+
+
+@pytest.mark.parametrize("name", INDICES)
+def test_indices(name: str) -> None:
+    body, kind, weights = INDICES[name]
+    given = {"o": ints(1)} | weights if " o)" in body else weights
+    proto = typed(model(FLAT, body, **given), y=kind)
+    imported = agrees(proto)
+    assert imported.report[0].kind == "host"
+    rows = np.tile(np.arange(6, dtype=np.float32), (8, 1))
+    batch = np.random.default_rng(1).permuted(rows, axis=1)  # no two are near each other
+    program = qcompiler.compile(proto, target="reference", calibration=batch, t_max=256)
+    found, (wanted,) = np.asarray(program.run(batch)), run_onnx(proto, {"x": batch})
+    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted, atol=0.05)
+
+
+@pytest.mark.parametrize("largest", [0, 1])
+@pytest.mark.parametrize("axis", [1, 2])
+def test_top_one_and_its_value(largest: int, axis: int) -> None:
+    body = f"v, y = TopK<axis={axis}, largest={largest}>(x, o)"
+    agrees(typed(model(ROWS, body, outputs="v y", o=ints(1)), y=TensorProto.INT64))
+
+
+def test_the_value_of_top_one_goes_on() -> None:
+    imported = agrees(model(ROWS, "v, i = TopK(x, o) y = Relu(v)", o=ints(1)))
+    assert [outcome.kind for outcome in imported.report] == ["compiled", "compiled"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "help_"),
+    [
+        ("v, y = TopK(x, k)", "TopK with k = 2", "k = 1"),
+        ("v, i = TopK(x, o) c = Cast<to=1>(i) y = Relu(c)", "TopK inside the network", "decoded"),
+        ("v, y = TopK<axis=0>(x, o)", "TopK mixes the batch axis", "batch axis"),
+        ("i = ArgMin(x) y = Cast<to=1>(i)", "ArgMin mixes the batch axis", "batch axis"),
+    ],
+)
+def test_refused_indices(body: str, reason: str, help_: str) -> None:
+    proto = model(FLAT, body, o=ints(1), k=ints(2))
+    with pytest.raises(UnsupportedModel, match=reason) as caught:
+        import_model(proto)
+    assert help_ in (caught.value.diagnostics[0].help or "")
+    assert "refused" in {outcome.kind for outcome in check_model(proto)}
+
+
+def test_constant_outputs_of_a_fixed_batch() -> None:
+    proto = model("float[1,6] x", "y = Relu(x) k = Identity(w)", outputs="y k", w=(1, 4, 2))
+    graph = import_model(proto).graph
+    assert graph.outputs[1].type.shape == (4, 2)
+
+
+def test_constant_outputs_run(tmp_path: Any) -> None:
+    body = "h = MatMul(x, w) y = Relu(h) k = Identity(c) s = Shape(w) r = Exp(e) b = Expand(r, m)"
+    weights: dict[str, Any] = {"w": (6, 4), "c": (5, 2), "e": (3,), "m": ints(7, 3)}
+    proto = typed(model("float[7,6] x", body, outputs="k y s b", **weights), s=TensorProto.INT64)
+    batch = np.random.default_rng(0).standard_normal((7, 6)).astype(np.float32)
+    wanted = run_onnx(proto, {"x": batch})
+    program = qcompiler.compile(proto, target="reference", calibration=batch)
+    program.save(tmp_path / "program")
+    program = qcompiler.load(tmp_path / "program")
+    assert parse(show(program.graph), {c.name: c.data for c in program.graph.constants})
+    for engine in ("fast", "steps"):
+        k, y, s, b = program.run(batch, engine=engine)
+        np.testing.assert_array_equal(k, np.broadcast_to(wanted[0], (7, 5, 2)))
+        np.testing.assert_array_equal(s, np.broadcast_to(wanted[2], (7, 2)))
+        np.testing.assert_allclose(b, wanted[3], 1e-6)
+        assert s.dtype.kind == "i"
+        assert y.shape == wanted[1].shape

@@ -1,0 +1,148 @@
+"""What helps, as errors say it, leads to a network that compiles."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import version_converter
+
+import qcompiler
+from qcompiler.frontend.import_model import check_model, import_model
+from qcompiler.frontend.model.refusals import _GROUPS
+from qcompiler.ir import CompileError
+from tests.support.onnx_models import ints, model
+
+FLAT, ROWS = "float[N,6] x", "float[N,4,5] x"
+CUT = [op for text, ops in _GROUPS.items() if "cut the model before" in text for op in ops.split()]
+
+
+def help_of(proto: onnx.ModelProto, **options: Any) -> str:
+    """The help of the first finding, of the frontend or behind it."""
+    with pytest.raises(CompileError) as caught:
+        qcompiler.compile(proto, target="reference", **options)
+    return caught.value.diagnostics[0].help or ""
+
+
+def data(*shape: int, low: float = 0.0) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(0).uniform(low, 1, (64, *shape)).astype(np.float32)
+
+
+def cut(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """The model up to a value."""
+    found = onnx.ModelProto()
+    found.CopyFrom(proto)
+    found.graph.output[0].name = name
+    return found
+
+
+@pytest.mark.parametrize("op", CUT)
+def test_cut_before_an_operator(op: str) -> None:
+    node = onnx.helper.make_node(op, ["r"], ["y"], f"{op}_node")
+    proto = model("float[N,3,8,8] x", "r = Relu(x)", outputs="y")
+    proto.graph.node.append(node)
+    refused = [one for one in check_model(proto) if one.kind == "refused"]
+    if not refused:
+        pytest.skip("is supported")
+    assert [one.name for one in refused] == [f"{op}_node"]
+    assert "cut the model before this node" in (refused[0].help or "")
+    assert import_model(cut(proto, "r")).graph.nodes
+
+
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+def test_products_are_allowed_where_the_help_says_so(target: str) -> None:
+    gate = "a = MatMul(x, w) s = Sigmoid(a) y = Mul(x, s)"
+    cells: dict[str, dict[str, Any]] = {
+        gate: {"w": (6, 6)},
+        "r = Reshape(x, s) y = GRU<hidden_size=2, layout=1>(r, i, h)": {
+            **{"s": ints(-1, 2, 3), "i": (1, 6, 3), "h": (1, 6, 2)}
+        },
+    }
+    for body, weights in cells.items():
+        proto = model(FLAT, body, **weights)
+        assert "--allow-products" in help_of(proto)
+        qcompiler.compile(proto, target=target, calibration=data(6), allow_products=True)
+
+
+def test_softmax_inside() -> None:
+    proto = model(ROWS, "s = Softmax(x) y = Relu(s)")
+    assert "cut the model after this node" in help_of(proto)
+    qcompiler.compile(cut(proto, "s"), target="reference")
+
+
+def test_deprecated_scatter() -> None:
+    body = "r = Relu(x) y = Scatter<axis=1>(r, i, u)"
+    proto = model("float[1,6] x", body, 10, i=ints(1, 2).reshape(1, 2), u=np.zeros((1, 2), "f"))
+    assert "onnx.version_converter" in help_of(proto)
+    qcompiler.compile(version_converter.convert_version(proto, 11), target="reference")
+
+
+def test_function_that_is_not_finite() -> None:
+    proto = model(FLAT, "y = Log(x)")
+    text = help_of(proto)
+    assert "give --calibration" in text and "clip the values before this node" in text
+    qcompiler.compile(proto, target="reference", calibration=data(6, low=0.5))
+    zero = data(6)
+    zero[0] = 0
+    assert help_of(proto, calibration=zero) == text
+    clipped = model(FLAT, "c = Clip(x, l) y = Log(c)", l=np.float32(0.05))
+    qcompiler.compile(clipped, target="reference", calibration=zero, weight_bits=12)
+
+
+STEEP = "h = Gemm(x, w) r = {}(h) y = Gemm(r, v)"
+
+
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+@pytest.mark.parametrize(("activation", "scale"), [("Tanh", 400), ("Clip", 60), ("Clip", 5000)])
+def test_steep_layers(target: str, activation: str, scale: float) -> None:
+    rng = np.random.default_rng(0)
+    weight = (scale * rng.standard_normal((6, 16))).astype(np.float32)
+    body = STEEP.format(activation).replace("Clip(h)", "Clip(h, lo, hi)")
+    bounds: dict[str, Any] = (
+        {"lo": np.float32(0), "hi": np.float32(1)} if activation == "Clip" else {}
+    )
+    proto = model(FLAT, body, w=weight, v=(16, 3), **bounds)
+    options: dict[str, Any] = {"target": target, "weight_bits": 8}
+    for _ in range(3):  # one layer after another
+        try:
+            qcompiler.compile(proto, calibration=data(6), **options)
+            return
+        except CompileError as error:
+            asked = [re.search(r"--weight-bits (\d+)", d.help or "") for d in error.diagnostics]
+        bits = max(int(found[1]) for found in asked if found)
+        assert bits > options["weight_bits"]
+        options = {"target": "reference", "weight_bits": bits}
+    raise AssertionError("the help does not help")
+
+
+@pytest.mark.parametrize("effort", [0, 1])
+def test_steep_layers_behind_each_other_are_told_at_once(effort: int) -> None:
+    rng = np.random.default_rng(0)
+    weights: dict[str, Any] = {"lo": np.float32(0), "hi": np.float32(1), "v": (16, 3)}
+    for name, scale, rows in (("w", 5e3, 6), ("u", 2e4, 16)):
+        weights[name] = (scale * rng.standard_normal((rows, 16))).astype(np.float32)
+    clips = "h = Gemm(x, w) r = Clip(h, lo, hi) k = Gemm(r, u) q = Clip(k, lo, hi)"
+    proto = model(FLAT, f"{clips} y = Gemm(q, v)", **weights)
+    with pytest.raises(CompileError) as caught:
+        qcompiler.compile(proto, target="reference", calibration=data(6), effort=effort)
+    nodes = [finding.nodes for finding in caught.value.diagnostics]
+    assert nodes == [("h_node", "r_node"), ("k_node", "q_node")]
+
+
+def test_membranes_beyond_a_chip() -> None:
+    rng = np.random.default_rng(0)
+    weights: dict[str, Any] = {
+        "w": (8, 16),
+        "u": (3000 * rng.standard_normal((16, 8))).astype("f"),
+        "v": (8, 3),
+    }
+    body = "h = Gemm(x, w) r = Relu(h) k = Gemm(r, u) t = Tanh(k) y = Gemm(t, v)"
+    proto = model("float[N,8] x", body, **weights)
+    with pytest.raises(CompileError, match="exceed the limits") as caught:
+        qcompiler.compile(proto, target="loihi", calibration=data(8))
+    assert caught.value.diagnostics[0].help == "use a smaller --t-max, or --target reference"
+    qcompiler.compile(proto, target="loihi", calibration=data(8), t_max=4)
+    qcompiler.compile(proto, target="reference", calibration=data(8))
