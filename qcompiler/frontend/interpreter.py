@@ -67,6 +67,7 @@ _ERRORS = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, Val
 _MARKS = re.compile(r"\[\w+Error\] |\(op_type:[^)]*\):? ?|Inference error\(s\): ")
 _CUT = "end the model before the cast or comparison, and compute it on the decoded outputs"
 _CAST = "cast them to floating point first, and compute with real numbers"
+_REAL_OUTPUT = "end the model before this node: its result in real numbers is that of its input"
 _NOT_CHECKED = "not fully checked: its input comes from a refused node"
 
 
@@ -275,6 +276,9 @@ class ModelInterpreter:
             self._refuse_inside(sources)
             self.report.note(entry, "compiled", _NOT_CHECKED)
             return {}
+        ends = {output.name for output in self.model.graph.output}
+        if op_type == "DynamicQuantizeLinear" and not ends.isdisjoint(outputs):
+            raise Refused(f"{op_type} at an output is not supported", _REAL_OUTPUT)
         kinds = self._kinds(op_type, inputs)
         names = tuple(name and name + self.suffix for name in outputs)
         attributes = attributes_of(entry.node)
