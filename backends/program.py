@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,18 @@ class Program:
     def unproved_checks(self) -> tuple[str, ...]:
         """Limits that rest on calibration data, one sentence each; all others are proven."""
         return describe_calibrated_limits(self.graph)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What looked wrong when the program was compiled: text of one or more lines each.
+
+        Outputs far from the model's, and calibration data that do not suit the model. Raises
+        ProgramError if the manifest is damaged.
+        """
+        found = self.manifest.get("warnings", [])
+        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+            raise ProgramError("the manifest's warnings are damaged: compile the model again")
+        return tuple(found)
 
     def run(self, *inputs: Array, engine: str = "fast") -> Array | tuple[Array, ...]:
         """Outputs in real units for one batch per input, ``frames x shape``; a tuple if several.
@@ -139,7 +151,8 @@ class Program:
     def report(self) -> Report:
         """Populations, synapses, latency and cores of the network."""
         backend = self.backend
-        return build_report(self.graph, backend.name, backend.chip, self.unproved_checks)
+        report = build_report(self.graph, backend.name, backend.chip, self.unproved_checks)
+        return replace(report, warnings=self.warnings)
 
     def save(self, directory: str | Path) -> None:
         """Write the program, whole or not at all; ProgramError if that fails."""

@@ -60,7 +60,8 @@ class Report:
     """Totals and populations of a program. ``synapses`` includes those of the clock.
 
     Every neuron spikes once per frame, so ``synapses`` is also the number of synaptic events per
-    frame. ``cores`` and ``chips`` are estimates, and None for a target without a chip.
+    frame. ``cores`` and ``chips`` are estimates, and None for a target without a chip. ``warnings``
+    are those of `Program`.
     """
 
     target: str
@@ -73,6 +74,7 @@ class Report:
     chip: str | None = None
     cores: int | None = None
     chips: int | None = None
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The report as data for JSON."""

@@ -7,6 +7,7 @@ text formats, and the arithmetic of spikes.
 
 from .diagnostics import (
     CompileError,
+    CompileWarning,
     DataError,
     Diagnostic,
     InvalidGraph,
@@ -29,6 +30,7 @@ from .verify import Invariant, verify
 __all__ = [
     "Builder",
     "CompileError",
+    "CompileWarning",
     "Constant",
     "Current",
     "DataError",

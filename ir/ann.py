@@ -300,4 +300,20 @@ class Fill(Op):
         return constant.layout
 
 
-OnHost: TypeAlias = Softmax | ArgMax | Fill  # computed from decoded values
+@dataclass(frozen=True)
+class Lookup(Op):
+    """Elements of a table of integers, by index; on the host, for labels of classes."""
+
+    mnemonic: ClassVar[str] = "ann.lookup"
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Indices and a table of one axis to integers."""
+        expect(2, operands)
+        if not all(isinstance(operand, Tensor) and operand.dtype == "i64" for operand in operands):
+            raise ValueError("takes indices and a table of integers")
+        if len(operands[1].shape) != 1:
+            raise ValueError(f"takes a table of one axis, got {operands[1]}")
+        return Tensor(operands[0].shape, "i64")
+
+
+OnHost: TypeAlias = Softmax | ArgMax | Fill | Lookup  # computed from decoded values

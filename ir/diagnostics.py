@@ -7,6 +7,8 @@ CompileError
     PipelineError       a pipeline's text, or a pass that failed
     DataError           calibration or input data do not fit the network
     ProgramError        a compiled program cannot be written, read or run
+
+CompileWarning          a program whose outputs, or data, look wrong
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ class Diagnostic:
     nodes: tuple[str, ...] = ()
     help: str | None = None
 
-    def __str__(self) -> str:
-        lines = [f"error: {self.message}"]
+    @property
+    def text(self) -> str:
+        """All of it in lines, the first of which does not say how grave it is."""
+        lines = [self.message]
         if self.nodes:
             names = ", ".join(f'"{name}"' for name in self.nodes[:8])
             more = f" and {len(self.nodes) - 8} more" if len(self.nodes) > 8 else ""
@@ -32,6 +36,13 @@ class Diagnostic:
         if self.help:
             lines.append(f"   = help: {self.help}")
         return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return f"error: {self.text}"
+
+
+class CompileWarning(UserWarning):
+    """A program was compiled, but what it computes may not be what is wanted."""
 
 
 class CompileError(Exception):

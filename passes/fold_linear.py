@@ -24,6 +24,7 @@ from qcompiler.passes.folding.affine import (
 from qcompiler.passes.folding.clips import clip_next_to_code, merge_clips, scale_behind_code
 from qcompiler.passes.folding.codes import levels_of_functions, with_input_codes
 from qcompiler.passes.folding.concat import concat_as_sum, concat_rules
+from qcompiler.passes.folding.dense import dense_into_dense
 from qcompiler.passes.folding.neighbours import (
     affine,
     fresh_between,
@@ -35,11 +36,12 @@ from qcompiler.passes.folding.pooling import pool_into_conv, pool_into_dense
 from qcompiler.passes.folding.resize import resize_into_conv
 from qcompiler.passes.folding.scalars import with_axes
 from qcompiler.passes.folding.sums import sum_rules
+from qcompiler.passes.folding.two_classes import two_class_rules
 from qcompiler.passes.folding.views import view_rules
 
 from .base import Pass, check_fan_in
 
-_BRANCHES = (sum_rules, margin_rules, concat_rules)
+_BRANCHES = (two_class_rules, sum_rules, margin_rules, concat_rules)
 _LOWEST = -1e38  # what exporters write for minus infinity
 
 
@@ -63,7 +65,7 @@ class FoldLinear(Pass):
         moves = (merge_affines, *clips, view_rules, _affine_behind_pool)
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
         pools = (partial(pool, fan_in=self.fan_in) for pool in (pool_into_conv, pool_into_dense))
-        rules: tuple[Rule, ...] = (*moves, *folds, *pools, *_BRANCHES)
+        rules: tuple[Rule, ...] = (*moves, *folds, dense_into_dense, *pools, *_BRANCHES)
         graph = levels_of_functions(with_input_codes(rewrite(graph, *rules)))
         graph = rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
         return with_axes(rewrite(rewrite(graph, resize_into_conv), *rules))

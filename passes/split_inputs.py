@@ -36,7 +36,8 @@ class SplitInputs(Pass):
     ``levels`` is the number of levels; 0 takes that of the outputs: ``t_max``, but at least 64, and
     up to 256 for many classes. ``calibration`` holds one array per input, ``images x shape``. If it
     contains integers that span fewer values, each integer gets one level. An input that already has
-    a t_max keeps it. Of an input that is rescaled, the result of that is split. An input has one
+    a t_max keeps it. Of an input that is rescaled, the result of that is split; if it has a t_max,
+    that is the least number of levels of its digits together. An input has one
     digit if a reader does not sum it, or if the fan-in of a reader would exceed ``fan_in`` (0: no
     limit). Raises DataError if the data do not fit, are empty or not finite.
     """
@@ -61,23 +62,25 @@ class SplitInputs(Pass):
         data = self.calibration or (None,) * len(graph.inputs)
         coded = zip(graph.inputs, coded_inputs(graph), data, strict=True)
         found = {
-            value.name: self._split(graph, value, array if value is raw else None)
+            value.name: self._split(graph, value, array, value is raw)
             for raw, value, array in coded
         }
         return map_values(graph, lambda value: found.get(value.name, value))
 
-    def _split(self, graph: Graph, value: Value, data: Array | None) -> Value:
+    def _split(self, graph: Graph, value: Value, data: Array | None, raw: bool) -> Value:
         assert isinstance(value.type, Tensor)
         digits = self.digits if self._can_split(graph, value) else 1
-        if value.type.range and value.type.t_max:  # a code, whose levels must stay
+        if raw and value.type.range and value.type.t_max:  # a code, whose levels must stay
             t_max = _root(value.type.t_max, digits)
             if t_max**digits == value.type.t_max > _longest(graph, self.t_max):
                 return replace(value, type=replace(value.type, t_max=t_max, digits=digits))
             return value
-        if value.type.t_max:
+        if raw and value.type.t_max:
             return replace(value, type=replace(value.type, digits=digits))
         levels = self.levels or most_output_levels(graph, self.t_max)
-        span = None if data is None else integer_span(data)
+        if digits > 1 and not self.levels:
+            levels = max(levels, value.type.t_max or 0)
+        span = integer_span(data) if raw and data is not None else 0
         if span:
             levels = min(levels, span + 1)
         t_max = _root(levels, digits)

@@ -11,7 +11,7 @@ In front of an output it does the reverse.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -26,10 +26,11 @@ from qcompiler.passes.calibration.data import check, run, sample
 from qcompiler.passes.calibration.feature_ranges import LEVELS, FeatureRanges, feature_ranges
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.folding.linear import parameters, replace_weights
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.integer_layer import code_of
-from qcompiler.passes.quantization.levels import integer_span, spiking_values
+from qcompiler.passes.quantization.levels import coded_inputs, integer_span, spiking_values
 
 from .base import HIDDEN, Pass
 from .fold_linear import FoldLinear
@@ -38,7 +39,12 @@ _LINEAR = Conv | Dense | Add | Affine | SumPool | Pad
 _UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
 _WORTH = 0.25  # of the noise at the outputs that is left
 _NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
+_NOISIER = 0.04**2  # that counts for integers with a level each, and for features alike
+_NOISE_LEFT = 0.01**2  # noise that is not worth a longer window
+_FINER = (256, 1024)  # levels of inputs with more noise than that, as two digits
+_WORTH_FINER = 0.5  # of the noise at the outputs that is left with more levels
 _IMAGES = 64
+_LARGEST_WEIGHT = 127
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,10 @@ class Standardize(Pass):
     """Rescale inputs and outputs whose features have unlike ranges.
 
     ``calibration`` holds one array per input, ``images x shape``. An input is rescaled if one code
-    for all features makes outputs noisy and a code for each does not. An output is rescaled if one
-    range for all features is twice as wide as that of any; for scores, of which the largest counts,
-    8 times. Features are elements, or, where readers share weights, the indices of one axis.
+    for all features makes outputs noisy and a code for each, or more levels, do not. An output is
+    rescaled if one range for all features is twice as wide as that of any; for scores, of which the
+    largest counts, 8 times. Features are elements, or, where readers share weights, the indices of
+    one axis.
     Without data nothing changes. Raises DataError if the data do not fit, are empty or not finite.
     """
 
@@ -72,16 +79,15 @@ def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
     value, array = graph.inputs[index], data[index]
     if is_code(value) or graph.is_output(value) or not graph.users(value):
         return graph
-    if 0 < integer_span(array) < LEVELS:
-        return graph
     kinds = {type(user.op) for user in graph.users(value)}
-    for axes in _choices(value, shared=bool(kinds & {Conv, SumPool})):
+    together: Sequence[int] = ()  # one code, which may get more levels
+    for axes in (*_choices(value, shared=bool(kinds & {Conv, SumPool})), together):
         ranges = feature_ranges(array, axes)
-        if ranges.ratio < _UNLIKE:
+        if axes and ranges.ratio < _UNLIKE:
             continue
-        made = FoldLinear()(rescale_input(graph, value, Rescaling(ranges.low, 1 / ranges.width)))
+        made = _rescaled_input(graph, value, ranges, LEVELS)
         if len(spiking_values(made)) == len(spiking_values(graph)):
-            return made if _is_worth(graph, data, index, ranges) else graph
+            return _better(graph, made, data, index, axes, ranges)
     return graph
 
 
@@ -96,26 +102,85 @@ def _choices(value: Value, shared: bool) -> Iterator[Sequence[int]]:
         yield from ((axis,) for axis in axes)
 
 
-def _is_worth(graph: Graph, data: tuple[Array, ...], index: int, ranges: FeatureRanges) -> bool:
-    """Whether rounding to one code for all features makes outputs noisy, and to these does not."""
+def _rescaled_input(graph: Graph, value: Value, ranges: FeatureRanges, levels: int) -> Graph:
+    rescaling = Rescaling(ranges.low, 1 / ranges.width)
+    return FoldLinear()(rescale_input(graph, value, rescaling, levels if levels > LEVELS else None))
+
+
+def _better(
+    graph: Graph,
+    made: Graph,
+    data: tuple[Array, ...],
+    index: int,
+    axes: Sequence[int],
+    ranges: FeatureRanges,
+) -> Graph:
+    """The graph as made, with as many levels as its outputs need, if one code for all is noisy.
+
+    Codes round inputs, and the weights of their readers.
+    """
     few = sample(data, _IMAGES)
     names = [v.name for v in spiking_values(graph) if is_network_output(graph, v)]
     exact = _values(graph, few, names)
+    x = few[index].astype(np.float64)
 
-    def noise(rounded: Array) -> float:
-        found = _values(graph, (*few[:index], rounded, *few[index + 1 :]), names)
+    def noise(network: Graph, rounded: Array) -> float:
+        given = (*few[:index], rounded.astype(np.float32), *few[index + 1 :])
+        found = _values(_with_rounded_weights(network, coded_inputs(network)[index]), given, names)
         return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
+    together = noise(graph, _rounded(data[index], x))
+    like = not axes or 0 < integer_span(data[index]) < LEVELS
+    if together <= (_NOISIER if like else _NOISY):
+        return graph
+    apart = noise(made, _rounded_apart(x, ranges, LEVELS))
+    for levels in _FINER:
+        if apart <= _NOISE_LEFT:
+            break
+        finer = feature_ranges(data[index], axes, levels=levels)
+        again = _rescaled_input(graph, graph.inputs[index], finer, levels)
+        less = noise(again, _rounded_apart(x, finer, levels))
+        if less > _WORTH_FINER * apart:
+            break
+        made, apart = again, less
+    return made if apart < _WORTH * together else graph
+
+
+def _rounded_apart(x: Array, ranges: FeatureRanges, levels: int) -> Array:
+    """Numbers in a code of each feature."""
+    code = code_of(x.shape[1:], levels, (0.0, 1.0))
+    found: Array = decode(code, encode(code, (x - ranges.low) / ranges.width))
+    return found * ranges.width + ranges.low
+
+
+def _rounded(array: Array, x: Array) -> Array:
+    """Some of the numbers of an array in one code for all; integers have a level each, if few."""
+    if 0 < integer_span(array) < LEVELS:
+        return x
     histogram = Histogram()
-    histogram.add(data[index])
-    shape = data[index].shape[1:]
-    one = code_of(shape, LEVELS, histogram.least_squares(LEVELS))
-    each = code_of(shape, LEVELS, (0.0, 1.0))
-    x = few[index].astype(np.float64)
-    together = noise(decode(one, encode(one, x)))
-    apart = decode(each, encode(each, (x - ranges.low) / ranges.width))
-    apart = (apart * ranges.width + ranges.low).astype(np.float32)
-    return together > _NOISY and noise(apart) < _WORTH * together
+    histogram.add(array)
+    code = code_of(x.shape[1:], LEVELS, histogram.least_squares(LEVELS))
+    return decode(code, encode(code, x))
+
+
+def _with_rounded_weights(graph: Graph, value: Value) -> Graph:
+    """A graph whose layers that read a value, or a view of it, have weights of 8 bits."""
+    found: dict[str, Node] = {}
+    for node in _readers(graph, value):
+        known = parameters(node)
+        if known is None:
+            continue
+        rows = known[0].reshape(len(known[0]), -1)
+        step = np.abs(rows).max(axis=1, keepdims=True) / _LARGEST_WEIGHT
+        weights = np.rint(rows / np.where(step > 0, step, 1)) * step
+        kept = replace_weights(node, node.operands[0], weights.reshape(known[0].shape), known[1])
+        found[node.result.name] = kept
+    return replace(graph, nodes=tuple(found.get(n.result.name, n) for n in graph.nodes))
+
+
+def _readers(graph: Graph, value: Value) -> Iterator[Node]:
+    for user in graph.users(value):
+        yield from _readers(graph, user.result) if isinstance(user.op, View) else (user,)
 
 
 def _noise(found: Array, exact: Array) -> float:

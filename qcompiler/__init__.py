@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import Program, compile, load, passes_, targets
-    from .ir import CompileError
+    from .ir import CompileError, CompileWarning
     from .passes import Pipeline
 
     __version__: str
 
 __all__ = [
     "CompileError",
+    "CompileWarning",
     "Pipeline",
     "Program",
     "__version__",
@@ -31,6 +32,7 @@ __all__ = [
 
 _HOME = {
     "CompileError": "qcompiler.ir",
+    "CompileWarning": "qcompiler.ir",
     "Pipeline": "qcompiler.passes",
     "Program": "qcompiler.api",
     "compile": "qcompiler.api",

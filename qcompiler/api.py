@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from numbers import Real
@@ -20,6 +21,7 @@ from . import data, registry
 from .channel_scales import ScaleRecorder
 from .core_limits import exceeded_core_limits
 from .ir import (
+    CompileWarning,
     DataError,
     Graph,
     InvalidGraph,
@@ -101,6 +103,10 @@ def compile(
     needs ``labels`` of the calibration data: in the data file, or as a path or array. ``tell``
     receives a line for each measured schedule; the manifest keeps all of them under ``search``.
 
+    With calibration data the program is compared with the model on some of them. Outputs that are
+    far from the model's, and data that do not suit the model, are told by a `CompileWarning` each,
+    and by ``Program.warnings``.
+
     ``progress`` receives the fraction of the calibration data that is done, ``watch`` each pass and
     its graph.
 
@@ -179,7 +185,18 @@ def compile(
         manifest["batch_axes"] = dict(imported.batch_axes)
     if found is not None:
         manifest["search"] = found.to_dict()
-    return Program(compiled, backend, manifest)
+    program = Program(compiled, backend, manifest)
+    if calibration is not None:
+        from qcompiler.comparison.calibration_check import check_calibration
+
+        known = given.labels
+        if labels is not None:
+            known = data.labels_of(labels, len(given), inputs_of(graph))
+        checked = data.Data(given.arrays, known)
+        manifest |= check_calibration(graph, program, checked, before, found is None).manifest()
+    for text in program.warnings:
+        warnings.warn(text, CompileWarning, stacklevel=2)
+    return program
 
 
 def _budget(max_drop: float | None, max_drift: float | None, calibration: Any) -> Budget | None:

@@ -78,6 +78,7 @@ def warn(message: str) -> None:
     """Print a warning."""
     text = Text(f"warning: {message}")
     text.highlight_regex(r"^warning:", "bold yellow")
+    text.highlight_regex(r"= help:", "cyan")
     screen(err=True).print(text, soft_wrap=True)
 
 

@@ -63,17 +63,25 @@ ROOMS = {
     "backends/reference": {"backends"},
     "qcompiler": {
         "qcompiler/cli",
+        "qcompiler/comparison",
         "qcompiler/frontend",
         "qcompiler/frontend/model",
         "qcompiler/search",
     },
     "qcompiler/cli": {
         "qcompiler",
+        "qcompiler/comparison",
         "qcompiler/explain",
         "qcompiler/explain/measure",
         "qcompiler/frontend",
         "qcompiler/frontend/importers",
         "qcompiler/search",
+    },
+    "qcompiler/comparison": {
+        "qcompiler",
+        "qcompiler/explain/causes",
+        "qcompiler/explain/measure",
+        "qcompiler/frontend",
     },
     "qcompiler/explain": {"qcompiler", "qcompiler/explain/causes", "qcompiler/explain/measure"},
     "qcompiler/explain/causes": {

@@ -15,6 +15,7 @@ from qcompiler.ir.ann import (
     Dense,
     Fill,
     Function,
+    Lookup,
     MaxPool,
     Multiply,
     Pad,
@@ -88,6 +89,9 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             return _argmax(x, op)
         case Fill():
             return np.broadcast_to(constants[0], (len(x), *constants[0].shape))
+        case Lookup():
+            found: Array = constants[0][np.clip(x, 0, len(constants[0]) - 1)]
+            return found
         case Reshape() | Transpose() | Take() | Pick():
             return arrange(op, x, *constants)
     raise TypeError(f"{op.mnemonic} is not an operation on tensors")

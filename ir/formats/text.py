@@ -33,6 +33,7 @@ OPS: dict[str, type[Op]] = {
             ann.Softmax,
             ann.ArgMax,
             ann.Fill,
+            ann.Lookup,
             view.Reshape,
             view.Transpose,
             view.Take,

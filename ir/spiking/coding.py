@@ -29,6 +29,11 @@ class Rescaling(NamedTuple):
         arrays = node.arrays
         return Rescaling(*arrays) if arrays else None
 
+    def apply(self, raw: Array) -> Array:
+        """Raw numbers, rescaled."""
+        found: Array = (raw - self.offset) * self.factor
+        return found
+
 
 def affine(code: Spikes, rescaling: Rescaling | None = None) -> tuple[Any, Any]:
     """Factor and summand of `scale_to_levels`, in single precision."""

@@ -3,7 +3,8 @@
 There are two ways to feed several clips from one layer. With a copy of the layer per clip, the sums
 keep full precision and need no extra window, but each copy repeats the synapses. With an extra
 population, the sums are rounded to levels, but each clip needs one synapse per neuron. The first
-way is taken for up to two clips, and for layers of small fan-in.
+way is taken for up to two clips, for layers of small fan-in, and for the functions of outputs,
+whose errors nothing averages, if their copies are a small share of the network.
 """
 
 from __future__ import annotations
@@ -11,16 +12,23 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from qcompiler.ir import Graph, Node, Operand, Rule, drop_dead, rewrite
+from qcompiler.ir import Graph, Node, Operand, Rule, Value, drop_dead, rewrite, size
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
 from qcompiler.passes.folding.linear import elements_summed, fan_in_of
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum
-from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.fusion_groups import (
+    FusionGroup,
+    fusion_groups,
+    is_network_output,
+)
 
 from .resolution import Resolution
 
 _FEW_CLIPS = 2
 _FEW_SYNAPSES = 16  # of one neuron
+_FEW_ADDED = 1024  # synapses of all copies
+_SHARE = 0.5  # of the network's synapses
+_HOPS = 4  # a shift, a clip, a slope and their sum
 
 
 def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
@@ -29,7 +37,10 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
     ``resolution`` is that of the graph.
     """
     copies: dict[str, list[Node]] = {}  # by the node that reads them
-    for group in fusion_groups(graph):
+    groups = tuple(fusion_groups(graph))
+    total = sum(fan_in_of(group) * size(group.result.type) for group in groups)
+    some = max(_FEW_ADDED, _SHARE * total)
+    for group in groups:
         readers = graph.users(group.result)
         if group.clip or graph.is_output(group.result) or len(readers) < 2:
             continue
@@ -37,13 +48,23 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
             continue
         if not all(resolution.carries(group, reader) for reader in readers):
             continue
-        if len(readers) <= _FEW_CLIPS or is_small(group):
+        added = fan_in_of(group) * size(group.result.type) * (len(readers) - 1)
+        ends = added <= some and _makes_output(graph, group.result, _HOPS)
+        if len(readers) <= _FEW_CLIPS or is_small(group) or ends:
             for index, reader in enumerate(readers[1:], 1):
                 copies[reader.result.name] = _copied(graph, group, reader, index)
     nodes: list[Node] = []
     for node in graph.nodes:
         nodes += copies.get(node.result.name, [node])
     return drop_dead(replace(graph, nodes=tuple(nodes)))
+
+
+def _makes_output(graph: Graph, value: Value, hops: int) -> bool:
+    """Whether all that reads a value are outputs, within some nodes."""
+    users = graph.users(value)
+    return is_network_output(graph, value) or (
+        bool(users) and hops > 0 and all(_makes_output(graph, u.result, hops - 1) for u in users)
+    )
 
 
 def _is_clip(graph: Graph, node: Node) -> bool:

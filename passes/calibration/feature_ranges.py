@@ -33,18 +33,20 @@ class FeatureRanges:
         return self.high - self.low
 
 
-def feature_ranges(data: Array, axes: Sequence[int], lowest: float | None = None) -> FeatureRanges:
+def feature_ranges(
+    data: Array, axes: Sequence[int], lowest: float | None = None, levels: int = LEVELS
+) -> FeatureRanges:
     """Ranges of all features along these axes of a sample; ``data`` is ``samples x shape``.
 
-    ``lowest`` is the lower bound of a clip in front, if any. A feature of integers
-    that has a level for each gets a whole number of levels an integer. Constant features do not
-    count for the ratio.
+    ``lowest`` is the lower bound of a clip in front, if any. A feature of integers that has one of
+    the ``levels`` for each gets a whole number of levels an integer. Constant features do not count
+    for the ratio.
     """
     rest = [axis for axis in range(data.ndim) if axis - 1 not in axes]
     rows = np.moveaxis(data, rest, range(len(rest)))
     shape = [n if axis in axes else 1 for axis, n in enumerate(data.shape[1:])]
     flat = rows.reshape(-1, int(np.prod(shape, dtype=np.int64)))
-    low, high = _extremes(flat) if flat.shape[1] > _SEARCHED else _searched(flat, lowest)
+    low, high = _extremes(flat) if flat.shape[1] > _SEARCHED else _searched(flat, lowest, levels)
     varies = flat.max(axis=0) > flat.min(axis=0)
     whole = around_zero(float(flat.min()), float(flat.max()), lowest)
     narrowest = (high - low)[varies].min(initial=np.inf)
@@ -58,16 +60,16 @@ def _extremes(flat: Array) -> tuple[Array, Array]:
     return low, np.where(high > low, low + snapped(high - low), low)
 
 
-def _searched(flat: Array, lowest: float | None) -> tuple[Array, Array]:
-    found = [_range(column, lowest) for column in flat.T]
+def _searched(flat: Array, lowest: float | None, levels: int) -> tuple[Array, Array]:
+    found = [_range(column, lowest, levels) for column in flat.T]
     low, high = np.array(found, np.float64).T
     return low, np.where(high > low, low + snapped(high - low), low)
 
 
-def _range(column: Array, lowest: float | None) -> tuple[float, float]:
+def _range(column: Array, lowest: float | None, levels: int) -> tuple[float, float]:
     low, high = float(column.min()), float(column.max())
-    if 0 < high - low < LEVELS and (column == np.rint(column)).all():
-        return low, low + (LEVELS - 1) / ((LEVELS - 1) // (high - low))
+    if 0 < high - low < levels and (column == np.rint(column)).all():
+        return low, low + (levels - 1) / ((levels - 1) // (high - low))
     histogram = Histogram()
     histogram.add(column)
-    return histogram.least_squares(LEVELS, lowest)
+    return histogram.least_squares(levels, lowest)

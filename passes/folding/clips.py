@@ -30,9 +30,13 @@ def merge_clips(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     if not isinstance(node.op, Clip) or not (inner := only_producer(node, graph, Clip)):
         return None
     assert isinstance(inner.op, Clip)
-    if (merged := _both(inner.op, node.op)) is None:
-        return None
+    merged = _both(inner.op, node.op)
     op, result, first = merged, node.result, inner.result
+    if merged.low is not None and merged.low == merged.high:
+        if is_code(first) or is_code(result):
+            return None
+        value = np.full((1,) * len(result.type.shape), merged.low)
+        return (affine(inner.operands[0], 0 * value, value, result, origins(inner, node)),)
     if is_code(first) or is_code(result):
         if is_code(first) and is_code(result) and not _same_scale(first, result):
             return None
@@ -47,11 +51,19 @@ def merge_clips(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     return (replace(node, op=op, operands=inner.operands, result=result, origin=origin),)
 
 
-def _both(first: Clip, second: Clip) -> Clip | None:
-    lows = [bound for bound in (first.low, second.low) if bound is not None]
-    highs = [bound for bound in (first.high, second.high) if bound is not None]
-    low, high = max(lows, default=None), min(highs, default=None)
-    return None if low is not None and high is not None and low > high else Clip(low, high)
+def _both(first: Clip, second: Clip) -> Clip:
+    """One clip behind another; its bounds are equal if they have no values in common."""
+    ends = [_clipped(bound, second) for bound in (first.low, first.high)]
+    low = second.low if ends[0] is None else ends[0]
+    high = second.high if ends[1] is None else ends[1]
+    return Clip(low, high)
+
+
+def _clipped(bound: float | None, clip: Clip) -> float | None:
+    if bound is None:
+        return None
+    bound = bound if clip.low is None else max(bound, clip.low)
+    return bound if clip.high is None else min(bound, clip.high)
 
 
 def _same_scale(one: Value, other: Value) -> bool:

@@ -6,23 +6,34 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, substitute
+from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value
 from qcompiler.ir.ann import Clip, Rescale
 from qcompiler.ir.spiking.coding import Rescaling
 
 from .neighbours import affine
 
 
-def rescale_input(graph: Graph, value: Value, rescaling: Rescaling) -> Graph:
+def rescale_input(
+    graph: Graph, value: Value, rescaling: Rescaling, levels: int | None = None
+) -> Graph:
     """The same function of an input, of which a `Rescale` becomes spikes: numbers from 0 to 1.
 
-    Its readers read an `Affine` that undoes it; `fold-linear` folds that.
+    Each reader reads an `Affine` of its own that undoes it; `fold-linear` folds that. ``levels`` is
+    the least number of levels, if it is not that of other inputs.
     """
-    standard = replace(_in_unit_range(value), name=graph.fresh(standard_name(value.name)))
-    raw = Value(graph.fresh(f"{value.name}:raw"), value.type)
-    rest = substitute(graph, {value.name: raw})
-    nodes = (_rescale(value, rescaling, standard, ()), _inverse(standard, rescaling, raw, ()))
-    return replace(rest, nodes=(*nodes, *rest.nodes))
+    unit = _in_unit_range(value)
+    assert isinstance(unit.type, Tensor)
+    name = graph.fresh(standard_name(value.name))
+    standard = Value(name, replace(unit.type, t_max=levels))
+    nodes = [_rescale(value, rescaling, standard, ())]
+    for node in graph.nodes:
+        if value in node.operands:
+            raw = Value(graph.fresh(f"{node.result.name}:raw"), value.type)
+            nodes.append(_inverse(standard, rescaling, raw, ()))
+            operands = (raw if operand == value else operand for operand in node.operands)
+            node = replace(node, operands=tuple(operands))
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
 
 
 def rescale_output(graph: Graph, value: Value, rescaling: Rescaling) -> Graph:

@@ -253,7 +253,7 @@ def _slope(
     input of one step bounds the slope as well.
     """
     _check_steepness(ratios, real, limits, group)
-    highest = min(MAX_SLOPE, MAX_SPAN // (levels + 1), limits.input // levels)
+    highest = max(1, min(MAX_SLOPE, MAX_SPAN // (levels + 1), limits.input // levels))
     return best_slopes(ratios, np.clip(np.floor(_room(ratios, limits)), 1, highest))
 
 

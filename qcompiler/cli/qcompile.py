@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,14 @@ from typing import Any
 from qcompiler import api, registry
 from qcompiler.backends.program import Program
 from qcompiler.console import add_verbosity, guarded, progress, say, warn
-from qcompiler.ir import CompileError, Graph, InvalidGraph, PipelineError, show
+from qcompiler.ir import (
+    CompileError,
+    CompileWarning,
+    Graph,
+    InvalidGraph,
+    PipelineError,
+    show,
+)
 from qcompiler.passes import Pass
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.lower_activations import LowerActivations
@@ -264,7 +272,9 @@ def _name(step: Pass) -> str:
 
 
 def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
-    with progress("calibrating" if given.calibration else "compiling", given.quiet) as bar:
+    what = "calibrating" if given.calibration else "compiling"
+    with progress(what, given.quiet) as bar, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CompileWarning)  # print_summary tells them
         return api.compile(
             given.model,
             target=given.target,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,16 @@ from qcompiler.backends.loihi.netlist.build_netlist import frame_interval
 from qcompiler.backends.loihi.standalone.files import save_arrays
 from qcompiler.backends.program import Measured, Program
 from qcompiler.backends.targets import ENGINES
-from qcompiler.console import add_verbosity, guarded, progress, screen
+from qcompiler.comparison.against import OutputAgainst, compare_with_model
+from qcompiler.comparison.program_inputs import guessing, range_findings
+from qcompiler.console import add_verbosity, guarded, progress, screen, warn
 from qcompiler.explain.diagnosis import Explanation, explain
-from qcompiler.explain.measure.onnx_reference import run_onnx
+from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
 from qcompiler.ir import CompileError, ProgramError
 from qcompiler.ir.spiking.integer_network import neuron_count
+from qcompiler.scores import predictions
 
 from .summary import guarantees
 
@@ -119,8 +122,13 @@ def _run(given: argparse.Namespace) -> int:
     reference = None
     if given.against is not None:
         with progress("running the ONNX model", given.quiet) as bar:
-            reference = run_onnx(given.against, found, program.manifest, bar)
+            reference = run_outputs(given.against, found, program.manifest, bar)
+    against = (
+        None if reference is None else compare_with_model(measured.outputs, reference, found.labels)
+    )
     figures = _figures(program, measured, found, reference, given.engine)
+    figures["outputs"] = None if against is None else {one.name: one.to_dict() for one in against}
+    _warn(program, found, figures, measured, given.against)
     if given.output is not None:
         _write(given.output, "-o", lambda path: save_arrays(path, measured.outputs))
     explanation = _explained(program, found, given) if given.explain else None
@@ -129,7 +137,7 @@ def _run(given: argparse.Namespace) -> int:
         return 0
     short = summarize_calibrated_limits(program.graph, measured.counters, given.engine)
     checks = figures["unproved_checks"] if given.verbose else [short]
-    _print_figures(figures, checks, _ties(measured))
+    _print_figures(figures, checks, _ties(measured, found.labels), _error_lines(against or ()))
     if explanation is not None:
         print_explanation(explanation)
     return 0
@@ -152,15 +160,17 @@ def _figures(
     program: Program,
     measured: Measured,
     found: data.Data,
-    reference: np.ndarray[Any, Any] | None,
+    reference: Mapping[str, np.ndarray[Any, Any]] | None,
     engine: str,
 ) -> dict[str, Any]:
     counters, neurons = measured.counters, neuron_count(program.graph)
     scores = next(iter(measured.outputs.values()))
-    ours = _classes(scores)
+    ours = predictions(scores, found.labels)
     if found.labels is not None and ours is not None and scores.dtype.kind != "i":
         data.check_labels(found.labels, scores[0].size)
-    theirs = None if reference is None else _classes(reference)
+    theirs = None
+    if reference is not None:
+        theirs = predictions(next(iter(reference.values())), found.labels)
     return {
         "frames": counters.frames,
         "accuracy": _share(ours, found.labels),
@@ -178,18 +188,34 @@ def _figures(
     }
 
 
-def _classes(output: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
-    """The class that an output names: itself if it is an index, else its largest element."""
-    flat = output.reshape(len(output), -1)
-    if output.dtype.kind == "i":
-        return flat[:, 0] if flat.shape[1] == 1 else None
-    return flat.argmax(axis=1) if flat.shape[1] > 1 else None
+def _warn(
+    program: Program,
+    found: data.Data,
+    figures: Mapping[str, Any],
+    measured: Measured,
+    model: Path | None,
+) -> None:
+    """Tell of data that the program, or its model, is not made for."""
+    scores = next(iter(measured.outputs.values()))
+    classes = scores[0].size if scores.dtype.kind == "f" else 0
+    for finding in range_findings(program, found):
+        warn(finding.text)
+    guess = guessing(program, found, figures["accuracy"], classes, model)
+    if guess is not None:
+        warn(guess.text)
 
 
-def _ties(measured: Measured) -> float | None:
+def _error_lines(against: Sequence[OutputAgainst]) -> list[str]:
+    """One line per output, with its name if there are several."""
+    if len(against) == 1:
+        return [str(against[0])] if against[0].error else []
+    return [f"{one.name}: {one}" for one in against]
+
+
+def _ties(measured: Measured, labels: np.ndarray[Any, Any] | None) -> float | None:
     """Share of frames whose largest output is not the only one, so that its index decides."""
     output = next(iter(measured.outputs.values()))
-    if output.dtype.kind == "i" or output[0].size < 2:
+    if output.dtype.kind == "i" or predictions(output, labels) is None:
         return None
     flat = output.reshape(len(output), -1)
     return float(np.mean((flat == flat.max(axis=1, keepdims=True)).sum(axis=1) > 1))
@@ -215,7 +241,9 @@ def _write(path: Path, option: str, save: Callable[[Path], None]) -> None:
         staged.unlink(missing_ok=True)
 
 
-def _print_figures(figures: dict[str, Any], unproved: list[str], ties: float | None) -> None:
+def _print_figures(
+    figures: dict[str, Any], unproved: list[str], ties: float | None, errors: Sequence[str]
+) -> None:
     def percent(value: float | None) -> str:
         return "unknown" if value is None else f"{100 * value:.2f} %"
 
@@ -225,6 +253,7 @@ def _print_figures(figures: dict[str, Any], unproved: list[str], ties: float | N
         ("accuracy", percent(figures["accuracy"])),
         ("ANN", percent(figures["ann_accuracy"])),
         ("agreement", percent(figures["agreement"])),
+        *(("error", line) for line in errors),
         ("ties", "unknown" if ties is None else f"{percent(ties)} of frames"),
         ("spikes", f"{figures['spikes_per_neuron']:.2f} per neuron and frame"),
         ("events", f"{figures['synaptic_events_per_frame']:,.0f} synaptic events per frame"),

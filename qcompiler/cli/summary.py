@@ -26,6 +26,8 @@ _ENOUGH_BITS = 6  # below which rounded weights are known to cost accuracy
 def print_summary(given: argparse.Namespace, program: Program, output: Path) -> None:
     """Say what was compiled, as the options given want it: a table, a few lines, JSON, nothing."""
     report = program.report()
+    for text in report.warnings:
+        warn(text)
     coarse = [
         f"{p.name} ({p.weight_bits})"
         for p in report.populations

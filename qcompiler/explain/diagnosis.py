@@ -109,7 +109,7 @@ def explain(
     found = match_layers(program, real, model)
     chosen = data.spread(frames_for(program, real, len(data)))
     networks = SideBySide(program, real, found, tuple(x.astype(np.float32) for x in chosen.arrays))
-    real_scores = RealScores.of(networks)
+    real_scores = RealScores.of(networks, chosen.labels)
     layers: list[LayerLoss] = []
     for index, layer in enumerate(found):
         layers.append(_loss(networks, index, layer, real_scores))
@@ -171,7 +171,8 @@ def _where(changed: list[float]) -> tuple[int | None, int | None]:
 def _cause(networks: SideBySide, index: int, real: RealScores, model: Path) -> Verdict:
     """Run every stage of a layer's error decomposition through the rest of the network.
 
-    Where counts of frames do not separate two stages, the distance of the scores does.
+    Where counts of frames do not separate two stages, the distance of the scores does. Errors above
+    the spread of the values are more than either can tell: there the largest is the cause.
     """
     steps = decompose(networks, index)
     scores = [
@@ -183,6 +184,10 @@ def _cause(networks: SideBySide, index: int, real: RealScores, model: Path) -> V
     most, second = lost[order[:2]] * len(networks)
     if not real.classes or most - second <= np.sqrt(max(0.0, most)):
         order = np.argsort(-np.diff([real.distance(one) for one in scores]))
+    theirs = networks.values[networks.layers[index].name]
+    if relative(steps.steps[-1][1] - steps.base, theirs) > 1:
+        losses = steps.losses()
+        order = np.argsort([-losses[name] for name in names])
     decided = dict(zip(names, map(float, lost), strict=True))
     found = verdict(networks, index, names[order[0]], steps, decided, real.classes)
     if found.cause in (WEIGHTS, BIAS) and other_model(networks.program, model):

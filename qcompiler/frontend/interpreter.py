@@ -15,6 +15,7 @@ from qcompiler.frontend.importers.table import (
     AFTER_HOST,
     CASTS,
     CONSTANT_QUANTS,
+    ENCODERS,
     HOST,
     IMPORTERS,
     TAKES_INTEGERS,
@@ -284,8 +285,13 @@ class ModelInterpreter:
         attributes = attributes_of(entry.node)
         node = NodeContext(self.scope, entry.name, op_type, self.opset, inputs, names, attributes)
         results = self._results_of(node, op_type)
+        ends = {output.name for output in self.model.graph.output} & {*outputs}
+        if op_type in CASTS and ends and self._truncated(results):
+            raise Refused(f"{op_type} to integers is not supported at an output", _CUT)
         if kinds and op_type in VIEWS and op_type not in CASTS:
             self.scope.kinds |= {value.name: kinds[0] for value in results}
+            if self._truncated(inputs):
+                self.scope.truncated |= {value.name for value in results}
         if any(name in self.used for name in outputs[len(results) :] if name):
             raise Refused(f"{op_type} with a second output is not supported")
         hosted = [v for v in results if sources or op_type in HOST or _is_index(v)]
@@ -304,7 +310,14 @@ class ModelInterpreter:
         kinds = [self.scope.kinds[v.name] for v in values if v.name in self.scope.kinds]
         if kinds and op_type not in TAKES_INTEGERS and op_type not in VIEWS:
             raise Refused(f"{op_type} of integers that depend on the data is not supported", _CAST)
+        casts = op_type in CASTS or op_type not in VIEWS
+        if casts and op_type not in ENCODERS and self._truncated(inputs):
+            raise Refused(f"{op_type} of real numbers cast to integers is not supported", _CUT)
         return kinds
+
+    def _truncated(self, inputs: Sequence[AbstractValue]) -> bool:
+        values = (item for item in inputs if isinstance(item, Value))
+        return any(value.name in self.scope.truncated for value in values)
 
     def _results_of(self, node: NodeContext, op_type: str) -> tuple[Value | KnownArray, ...]:
         found = imported(op_type, node)

@@ -473,3 +473,25 @@ def test_the_command_refuses_what_makes_no_sense(
     assert status == 1
     assert err.count("error:") == 1
     assert "Traceback" not in err
+
+
+def test_outputs_in_unlike_units_do_not_agree_because_the_largest_does(tmp_path: Path) -> None:
+    """Its element is the largest in every frame, whatever happens to the others."""
+    rng = np.random.default_rng(0)
+    proto = model(
+        "float[N,4] x",
+        "y = Gemm <transB = 1> (x, w, b)",
+        w=(rng.standard_normal((3, 4)) * [[300], [0.01], [0.02]]).astype(np.float32),
+        b=np.array([5000, 0.5, 0.1], np.float32),
+    )
+    onnx.save(proto, tmp_path / "net.onnx")
+    x = rng.standard_normal((100, 4)).astype(np.float32)
+    program = qcompiler.compile(
+        tmp_path / "net.onnx",
+        target="reference",
+        calibration=x,
+        passes=pipeline(CorruptIntegers("y", "dead", 2)),
+    )
+    found = explain(program, tmp_path / "net.onnx", data.Data((x,)))
+    assert not found.classes
+    assert found.first is not None and found.first.layer == "y"

@@ -133,16 +133,14 @@ def test_steep_layers_behind_each_other_are_told_at_once(effort: int) -> None:
 
 
 def test_membranes_beyond_a_chip() -> None:
-    rng = np.random.default_rng(0)
-    weights: dict[str, Any] = {
-        "w": (8, 16),
-        "u": (3000 * rng.standard_normal((16, 8))).astype("f"),
-        "v": (8, 3),
-    }
-    body = "h = Gemm(x, w) r = Relu(h) k = Gemm(r, u) t = Tanh(k) y = Gemm(t, v)"
-    proto = model("float[N,8] x", body, **weights)
+    body = "h = Gemm(x, w) r = Relu(h) k = Gemm(r, u) t = Relu(k) y = Gemm(t, v)"
+    proto = model("float[N,8] x", body, w=(8, 16), u=(16, 8), v=(8, 3))
+    pipeline = (
+        "fold-batchnorm,fold-linear,split-inputs,normalize,"
+        "quantize{even=true potential=20 input=20 output_t_max=4},assign-windows,insert-readout"
+    )
     with pytest.raises(CompileError, match="exceed the limits") as caught:
-        qcompiler.compile(proto, target="loihi", calibration=data(8))
+        qcompiler.compile(proto, target="reference", calibration=data(8), passes=pipeline)
     assert caught.value.diagnostics[0].help == "use a smaller --t-max, or --target reference"
-    qcompiler.compile(proto, target="loihi", calibration=data(8), t_max=4)
+    qcompiler.compile(proto, target="reference", calibration=data(8), passes=pipeline, t_max=8)
     qcompiler.compile(proto, target="reference", calibration=data(8))

@@ -45,7 +45,9 @@ def images(data_dir: Path, count: int | None = None) -> tuple[Any, Any]:
 @pytest.mark.parametrize(("t_max", "effort"), BOUNDS)
 def test_resnet20_accuracy(data_dir: Path, t_max: int, effort: int) -> None:
     batch, labels = images(data_dir)
-    outputs = resnet20(data_dir, target="reference", t_max=t_max, effort=effort).run(batch)
+    program = resnet20(data_dir, target="reference", t_max=t_max, effort=effort)
+    assert program.warnings == ()
+    outputs = program.run(batch)
     assert isinstance(outputs, np.ndarray)
     assert np.mean(outputs.argmax(axis=1) == labels) >= BOUNDS[t_max, effort]
 

@@ -27,7 +27,7 @@ from tests.support.surrounded import before_layers, behind_layers
 
 _PARTS = 2  # of the cases, for processes that run tests in parallel
 _SETTINGS = [("reference", 1), ("loihi", 1), ("reference", 0), ("loihi", 0), ("reference", 2)]
-_MOST = 800  # elements of all tensors of a case
+_MOST = 500  # elements of all tensors of a case
 _ORDINARY = 1e4
 _IMAGES = 40
 # What random data may not be: beyond the domain of a logarithm, or too steep for weights.

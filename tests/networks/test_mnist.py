@@ -40,7 +40,9 @@ def images(path: Path, count: int | None = None) -> tuple[Any, Any]:
 @pytest.mark.parametrize("target", ["reference", "loihi"])
 def test_mnist_accuracy(data_dir: Path, t_max: int, target: str) -> None:
     batch, labels = images(data_dir / "mnist" / "mnist_test_first5000.npz")
-    outputs = mnist(data_dir, target=target, t_max=t_max).run(batch)
+    program = mnist(data_dir, target=target, t_max=t_max)
+    assert program.warnings == ()
+    outputs = program.run(batch)
     assert isinstance(outputs, np.ndarray)
     assert np.mean(outputs.argmax(axis=1) == labels) >= BOUNDS[t_max]
 

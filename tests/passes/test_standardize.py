@@ -186,3 +186,40 @@ def test_rescaling_that_does_not_fit_is_refused() -> None:
     digest = Constant("o", arrays["o"]).digest
     with pytest.raises((InvalidGraph, ValueError), match="broadcast"):
         verify(parse(text.format(2, digest), arrays, "g"))
+
+
+def test_every_reader_of_an_input_takes_its_inverse() -> None:
+    body = "a = Gather<axis=1>(x, left) b = Gather<axis=1>(x, right) s = Mul(a, m) t = Mul(b, n)"
+    body += " c = Concat<axis=1>(s, t) r = Gemm(c, V) y = Relu(r)"
+    places: dict[str, Any] = {"left": np.array([2, 0]), "right": np.array([1])}
+    scales: dict[str, Any] = {"m": singles([1e-3]), "n": singles([10])}
+    proto = model("float[N,3] x", body, V=(3, 5), **places, **scales)
+    graph = FoldLinear()(import_model(proto).graph)
+    found = Standardize(calibration=(FEATURES,))(graph)
+    assert found is not graph
+    np.testing.assert_allclose(evaluate(found, FEATURES)[0], evaluate(graph, FEATURES)[0], 1e-2)
+
+
+def test_columns_of_heavy_tails_get_more_levels() -> None:
+    rng = np.random.default_rng(4)
+    tails = singles(np.exp(rng.normal(0, 1.5, (500, 3))) * SPREAD)
+    body = "h = Div(x, spread) a = Gemm(h, V) r = Relu(a) y = Gemm(r, W)"
+    proto = model("float[N,3] x", body, spread=SPREAD, V=(3, 16), W=(16, 2))
+    program = qcompiler.compile(proto, target="reference", calibration=tails, t_max=64)
+    digits = [node for node in program.graph.nodes if isinstance(node.op, Encode)]
+    levels = {node.op.t_max**node.op.digits for node in digits if isinstance(node.op, Encode)}
+    assert levels in ({256}, {1024})
+    (exact,) = run_onnx(proto, {"x": tails})
+    assert errors(program.run(tails), exact).max() < FOUR_ROUNDINGS
+
+
+def test_rare_pixels_of_large_weights_get_a_scale() -> None:
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(0, 17, (400, 8)).astype(np.float32)
+    pixels[:, 5:] = rng.random((400, 3)) < 0.02  # nearly always 0
+    even = np.tile(rng.standard_normal(12), (8, 1))
+    uneven = rng.standard_normal((8, 12)) / np.maximum(pixels.std(axis=0), 0.05)[:, None]
+    for weights, changes in ((even, False), (uneven, True)):
+        proto = model("float[N,8] x", "a = Gemm(x, V) y = Relu(a)", V=singles(weights))
+        graph = Standardize(calibration=(pixels,))(FoldLinear()(import_model(proto).graph))
+        assert ("x:standard" in {node.result.name for node in graph.nodes}) == changes

@@ -20,16 +20,26 @@ def weights(case: Case) -> tuple[str, str]:
         f"{losses['weights'] ** 0.5 / case.step:.2g} levels, that of rounding to levels "
         f"{losses['levels'] ** 0.5 / case.step:.2g}"
     )
+    return detail, _more_bits(case)
+
+
+def _more_bits(case: Case) -> str:
     if case.weight_bits < 8 or "even=true" not in case.pipeline:
-        return detail, f"compile with {_bits(case)}{case.effort}"
-    return detail, f"compile with a smaller --t-max, which leaves more bits{case.effort}"
+        return f"compile with {_bits(case)}{case.effort}"
+    return f"compile with a smaller --t-max, which leaves more bits{case.effort}"
 
 
 def bias(case: Case) -> tuple[str, str]:
     """Numbers and remedy of biases that are too coarse."""
+    offset = f"an offset of up to {case.errors.offset:.3g} levels, the same in every frame"
+    if any(name == "function" for name, _ in case.errors.steps):
+        detail = (
+            "this layer consists of several populations, such as the factors of a product; the "
+            f"rounded weights and biases of these give it {offset}"
+        )
+        return detail, _more_bits(case)
     detail = (
-        f"for zero inputs, neurons have an offset of up to {case.errors.offset:.3g} levels, the "
-        "same in every frame; rounding to levels costs at most half a level"
+        f"for zero inputs, neurons have {offset}; rounding to levels costs at most half a level"
     )
     if case.weight_bits < 8:
         return detail, f"compile with {_bits(case)}{case.effort}"

@@ -6,7 +6,8 @@ series of values. Each has one more of the approximations that a spiking layer m
     dead        channels that do not change though they should are replaced by what they are
     bias        the bias is a whole number: what is added where all inputs are zero
     weights     the weights are whole numbers: the rest of what is added
-    function    instead of both, where several populations make up the layer
+    function    instead of weights, where several populations make up the layer; the bias is then
+                what is the same in all frames, if that is most of the error
     saturated   values that round to beyond the highest level, or below the lowest, are cut
     levels      values are rounded to levels
 """
@@ -72,13 +73,25 @@ def decompose(networks: SideBySide, index: int) -> ErrorDecomposition:
         return x if clip is None else apply(clip.op, x)
 
     if group is None:
-        return _with_range(networks, layer, before, potential, (("function", potential),))
+        return _of_populations(networks, layer, before, potential)
     offset = networks.potential(layer, zero=True) - networks.local(index, target, zero=True)
     base, exact = clipped(before), clipped(potential)
     steps: tuple[tuple[str, Array], ...] = (("weights", exact),)
     if _energy(clipped(potential - offset) - base) < _energy(exact - base):
         steps = (("bias", clipped(before + offset)), *steps)  # else it makes up for the weights
     return _with_range(networks, layer, base, exact, steps, offset)
+
+
+def _of_populations(
+    networks: SideBySide, layer: MatchedLayer, before: Array, potential: Array
+) -> ErrorDecomposition:
+    """Several populations: what is the same in every frame comes from their constant parts."""
+    steps: tuple[tuple[str, Array], ...] = (("function", potential),)
+    offset = (potential - before).mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+    if _energy(potential - before - offset) > _energy(potential - before) / 2:
+        return _with_range(networks, layer, before, potential, steps)
+    steps = (("bias", before + offset), *steps)
+    return _with_range(networks, layer, before, potential, steps, offset)
 
 
 def _energy(array: Array) -> float:

@@ -31,7 +31,17 @@ def run_onnx(
     manifest: Mapping[str, Any],
     progress: Callable[[float], None] | None = None,
 ) -> Array:
-    """First output of the model for every frame, ``frames x shape``.
+    """First output of the model for every frame; see `run_outputs`."""
+    return next(iter(run_outputs(model, data, manifest, progress).values()))
+
+
+def run_outputs(
+    model: Path,
+    data: Data,
+    manifest: Mapping[str, Any],
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Array]:
+    """Outputs of the model by name for every frame, ``frames x shape``.
 
     ``manifest`` is that of a program: its preprocessing is done first, and it says where inputs and
     outputs have their batch axis. Models with a fixed batch are run that many frames at a time,
@@ -47,7 +57,12 @@ def run_onnx(
         session = onnxruntime.InferenceSession(
             str(model), options, providers=["CPUExecutionProvider"]
         )
-        return np.concatenate(list(_batches(session, data, manifest, progress)))
+        parts = list(_batches(session, data, manifest, progress))
+        names = [output.name for output in session.get_outputs()]
+        return {
+            name: np.concatenate(arrays)
+            for name, arrays in zip(names, zip(*parts, strict=True), strict=True)
+        }
     except Exception as error:
         if type(error).__name__ == "InvalidProtobuf":
             raise InvalidModel(f"{model} is not an ONNX file, or is truncated") from error
@@ -67,7 +82,7 @@ def _batches(
     at = axes.get(names[0], 0)
     fixed = 1 if at is None else inputs[names[0]].shape[at]
     step = fixed if isinstance(fixed, int) and fixed > 0 else _BATCH
-    output = axes.get(session.get_outputs()[0].name, 0)
+    outputs = [output.name for output in session.get_outputs()]
     prepare = Preprocessing(**manifest.get("preprocessing", {}))
     for begin in range(0, len(data), step):
         parts = [prepare.apply(array[begin : begin + step]) for array in data.arrays]
@@ -79,14 +94,22 @@ def _batches(
             name: _fed(given, known.get(name), len(parts[0]), axes.get(name, 0))
             for name, given in inputs.items()
         }
-        found = session.run(None, feed)[0]
-        found = found[None] if output is None else np.moveaxis(found, output, 0)
+        results = session.run(None, feed)
         held = len(parts[0])
-        if len(found) != held:  # the batch axis is joined with the one behind it
-            found = found.reshape(held, -1, *found.shape[1:])
-        yield found[:count]
+        yield [
+            _samples(one, axes.get(n, 0), held)[:count]
+            for n, one in zip(outputs, results, strict=True)
+        ]
         if progress:
             progress(min(1.0, (begin + step) / len(data)))
+
+
+def _samples(result: Array, place: int | None, count: int) -> Array:
+    """An output as a batch of samples; its batch axis stands at a place, if it has one."""
+    found = result[None] if place is None else np.moveaxis(result, place, 0)
+    if len(found) != count:  # the batch axis is joined with the one behind it
+        found = found.reshape(count, -1, *found.shape[1:])
+    return found
 
 
 def _fed(given: onnxruntime.NodeArg, part: Array | None, count: int, place: int | None) -> Array:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcompiler.ir.kernels import Array
+from qcompiler.scores import predictions
 
 from .side_by_side import SideBySide
+
+_SINGLE = 1e-5  # of the largest value: what single precision makes of a constant
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,11 @@ class RealScores:
     classes: bool
 
     @classmethod
-    def of(cls, networks: SideBySide) -> RealScores:
-        """Scores are classes if there is one vector of them per frame."""
+    def of(cls, networks: SideBySide, labels: Array | None) -> RealScores:
+        """Scores are classes if there is one vector per frame that names some (`predictions`)."""
         scores = tuple(networks.values[name] for name in networks.scores)
-        flat = len(scores) == 1 and scores[0][0].size == scores[0].shape[1] > 1
-        return cls(scores, flat)
+        vector = len(scores) == 1 and scores[0].ndim == 2
+        return cls(scores, vector and predictions(scores[0], labels) is not None)
 
     def chosen(self, scores: tuple[Array, ...]) -> Array:
         """The class of every frame."""
@@ -37,15 +40,34 @@ class RealScores:
         return self.distance(scores)
 
     def distance(self, scores: tuple[Array, ...]) -> float:
-        """Squared error of the scores as a share of their variance; of classes without mean."""
-        pairs = zip(scores, self.scores, strict=True)
-        found = [
-            relative(self._centred(ours - theirs), self._centred(theirs)) for ours, theirs in pairs
-        ]
+        """Squared error of the scores as a share of their variance; of classes without mean.
+
+        Elements of a vector that is no classes may have unlike units: their shares are averaged.
+        """
+        pairs = list(zip(scores, self.scores, strict=True))
+        if self.classes:
+            pairs = [(_centred(ours), _centred(theirs)) for ours, theirs in pairs]
+        else:
+            pairs = [_in_spreads(ours, theirs) for ours, theirs in pairs]
+        found = [relative(ours - theirs, theirs) for ours, theirs in pairs]
         return float(np.mean(np.square(found)))
 
-    def _centred(self, scores: Array) -> Array:
-        return scores - scores.mean(axis=1, keepdims=True) if self.classes else scores
+
+def _centred(scores: Array) -> Array:
+    found: Array = scores - scores.mean(axis=1, keepdims=True)
+    return found
+
+
+def _in_spreads(ours: Array, theirs: Array) -> tuple[Array, Array]:
+    """Both without the mean, in units of the standard deviation of every element of a vector."""
+    if theirs.ndim != 2 or len(theirs) < 2:
+        return ours, theirs
+    mean, spread = theirs.mean(axis=0), theirs.std(axis=0, dtype=np.float64)
+    moves = spread > _SINGLE * np.abs(theirs).max(axis=0)
+    if not moves.any():
+        return ours, theirs
+    one, other = ((x - mean)[:, moves] / spread[moves] for x in (ours, theirs))
+    return one, other
 
 
 def relative(error: Array, values: Array) -> float:

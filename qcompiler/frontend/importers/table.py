@@ -23,6 +23,7 @@ from qcompiler.frontend.importers.elementwise.functions import (
     thresholded_relu,
     unary_function,
 )
+from qcompiler.frontend.importers.layers.categories import label_encoder, one_hot_encoder
 from qcompiler.frontend.importers.layers.einsum import cumsum, einsum
 from qcompiler.frontend.importers.layers.linear import batchnorm, conv, gemm, matmul
 from qcompiler.frontend.importers.layers.norms import reduce_function, reduce_log_sum_exp
@@ -38,6 +39,7 @@ from qcompiler.frontend.importers.layers.recurrent import recurrent
 from qcompiler.frontend.importers.layers.resize import resize
 from qcompiler.frontend.importers.layers.sklearn import (
     array_feature_extractor,
+    imputer,
     linear_classifier,
     linear_regressor,
     normalizer,
@@ -210,7 +212,10 @@ LAYERS: Mapping[str, Importer] = {
     "Trilu": rearrange,
     "Upsample": resize,
     "Where": where,
+    "ai.onnx.ml.Imputer": imputer,
+    "ai.onnx.ml.LabelEncoder": label_encoder,
     "ai.onnx.ml.LinearRegressor": linear_regressor,
+    "ai.onnx.ml.OneHotEncoder": one_hot_encoder,
     "ai.onnx.ml.Scaler": scaler,
 }
 
@@ -252,11 +257,16 @@ CONSTANT_QUANTS = frozenset(f"{domain}.{name}" for domain in _QONNX for name in 
 AFTER_HOST = frozenset({*VIEWS, *HOST, "DequantizeLinear", "QuantizeLinear"})
 CASTS = frozenset({"Cast", "CastLike"})
 
+# What may read real numbers that were cast to integers, as it tells only a few integers apart.
+ENCODERS = frozenset({"ai.onnx.ml.LabelEncoder", "ai.onnx.ml.OneHotEncoder"})
+
 # Apart from views, what may read integers and booleans that depend on the data.
 TAKES_INTEGERS = frozenset(
     {
         *("And", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where", "Xor"),
         *QUANTISED,
+        *(name for name in LAYERS if name.startswith("ai.onnx.ml.")),
+        "ai.onnx.ml.LinearClassifier",
     }
 )
 

@@ -77,7 +77,8 @@ class Scope:
     ``batch_axis`` where the batch axis of a value stands that has it not first, ``formulas`` which
     function of which other value a value is, ``differences`` of which two values a value is the
     difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
-    booleans in the model, ``integers`` which real value, in which code, integers stand for.
+    booleans in the model, ``truncated`` names those that were cast from real numbers,
+    ``integers`` which real value, in which code, integers stand for.
     """
 
     builder: Builder
@@ -89,6 +90,7 @@ class Scope:
     integers: dict[str, tuple[Value, IntegerCode]] = field(default_factory=dict)
     differences: dict[str, tuple[Value, Value]] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
+    truncated: set[str] = field(default_factory=set)
 
     @property
     def single(self) -> bool:

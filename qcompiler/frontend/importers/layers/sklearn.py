@@ -8,11 +8,18 @@ from qcompiler.frontend.importers.views.slicing import take_indices
 from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Tensor, Value, size
-from qcompiler.ir.ann import Affine, ArgMax, Dense, Function, Softmax
+from qcompiler.ir.ann import Affine, ArgMax, Clip, Dense, Function, Lookup, Softmax
 from qcompiler.ir.view import Reshape
+from qcompiler.passes.folding.two_classes import LARGEST_SCORE
 
 _RAW = "export the classifier with options={'raw_scores': True}"
-_LABELS = "train the classifier on labels 0, 1, 2, .., and map them to yours afterwards"
+_LABELS = "export with options={'nocl': True}: labels are 0, 1, 2, .. in the order of classes_"
+_NORMAL = (
+    "scale samples outside the network; if it scales probabilities, export the classifier with "
+    "options={'raw_scores': True}"
+)
+_IMPUTE = "replace missing values outside the network, and export the rest of the pipeline"
+_STRINGS = "labels that are strings are not supported"
 
 
 def scaler(node: NodeContext) -> Value:
@@ -42,9 +49,19 @@ def array_feature_extractor(node: NodeContext) -> Value:
     if labels is None or not isinstance(index, Value) or size(index.type) != 1:
         raise Refused("ArrayFeatureExtractor is only supported for labels of a classifier")
     assert isinstance(index.type, Tensor)
-    if index.type.dtype != "i64" or not np.array_equal(labels.ravel(), np.arange(labels.size)):
-        raise Refused("labels other than 0, 1, 2, .. are not supported", _LABELS)
-    return node.add(Reshape(()), index)
+    if index.type.dtype != "i64":
+        raise Refused("ArrayFeatureExtractor is only supported for labels of a classifier")
+    if labels.dtype.kind not in "iu":
+        raise Refused(_STRINGS, _LABELS)
+    return labelled(node, node.part("index", Reshape(()), index), labels)
+
+
+def labelled(node: NodeContext, index: Value, labels: Array) -> Value:
+    """The label of a class, by its index, under the node's first result; on the host."""
+    if np.array_equal(labels.ravel(), np.arange(labels.size)):
+        return node.add(Reshape(index.type.shape), index)
+    table = node.scope.constant(f"{node.name}.labels", labels.ravel().astype(np.int64))
+    return node.add(Lookup(), index, table)
 
 
 def linear_regressor(node: NodeContext) -> Value:
@@ -60,15 +77,28 @@ def linear_classifier(node: NodeContext) -> tuple[Value, ...]:
     rows = len(node.attributes.get("intercepts", ())) or len(labels or ())
     if rows == 1:
         raise Refused("LinearClassifier with the score of only one class is not supported", _RAW)
-    if labels is None or list(labels) != list(range(rows)):
-        raise Refused("labels other than 0, 1, 2, .. are not supported", _LABELS)
-    scores = _dense(node, rows)
-    label = node.add(ArgMax(0, False, False), scores)
-    if transform == "SOFTMAX":
+    if labels is None:
+        raise Refused(_STRINGS, _LABELS)
+    if len(labels) != rows:
+        raise InvalidNode(f"has {len(labels)} labels for {rows} classes")
+    opposite = transform == "LOGISTIC" and _are_opposite(node, rows)
+    scores = _dense(node, rows, 0.5 if opposite else 1.0)
+    if opposite:
+        scores = node.part("clipped", Clip(-LARGEST_SCORE, LARGEST_SCORE), scores)
+    index = node.part("index", ArgMax(0, False, False), scores)
+    label = labelled(node, index, np.asarray(labels))
+    if transform == "SOFTMAX" or opposite:
         scores = node.part("softmax", Softmax(0, False), scores)
-    if transform == "LOGISTIC":
+    elif transform == "LOGISTIC":
         scores = node.part("sigmoid", Function("x sigmoid"), scores)
     return label, scores
+
+
+def _are_opposite(node: NodeContext, rows: int) -> bool:
+    """Whether there are two scores, x and -x: their sigmoids are the softmax of their halves."""
+    given = [np.asarray(node.attributes.get(name, ())) for name in ("coefficients", "intercepts")]
+    pairs = [array.reshape(2, -1) for array in given if rows == 2 and array.size % 2 == 0]
+    return len(pairs) == 2 and all(np.array_equal(one, -other) for one, other in pairs)
 
 
 def normalizer(node: NodeContext) -> Value:
@@ -78,8 +108,17 @@ def normalizer(node: NodeContext) -> Value:
     last = Softmax(len(x.type.shape) - 1, False)
     one = any(producer.result == x and producer.op == last for producer in nodes)
     if node.text("norm", "MAX") != "L1" or not one:
-        raise Refused("Normalizer is only supported after a softmax", _RAW)
+        raise Refused("Normalizer is only supported after a softmax", _NORMAL)
     return x
+
+
+def imputer(node: NodeContext) -> Value:
+    """Imputer of ai.onnx.ml: nothing to do, as data without a value are not run."""
+    missing = node.attributes.get("replaced_value_float", 0.0)
+    if "replaced_value_int64" in node.attributes or not np.isnan(missing):
+        raise Refused("Imputer of other values than NaN is not supported", _IMPUTE)
+    x = node.activation()
+    return node.add(Reshape(x.type.shape), x) if x.name in node.scope.kinds else x
 
 
 def _transform(node: NodeContext, allowed: tuple[str, ...]) -> str:
@@ -89,11 +128,12 @@ def _transform(node: NodeContext, allowed: tuple[str, ...]) -> str:
     return found
 
 
-def _dense(node: NodeContext, rows: int) -> Value:
+def _dense(node: NodeContext, rows: int, gain: float = 1.0) -> Value:
     x = node.activation()
     given = np.asarray(node.attributes.get("coefficients", ()), np.float32)
     bias = np.asarray(node.attributes.get("intercepts") or (0.0,) * rows, np.float32)
     if len(x.type.shape) != 1 or given.size != rows * x.type.shape[0] or bias.size != rows:
         raise InvalidNode(f"has {given.size} coefficients for samples of {x.type.shape}")
-    operands = node.constant("weight", given.reshape(rows, -1)), node.constant("bias", bias)
+    weight = given.reshape(rows, -1) * np.float32(gain)
+    operands = node.constant("weight", weight), node.constant("bias", bias * np.float32(gain))
     return node.part("scores", Dense(), x, *operands)

@@ -99,7 +99,10 @@ def _as_type(node: NodeContext, to: int) -> Value:
     if kind == to:
         return x
     found = None
-    if kind is not None and to == TensorProto.BOOL:
+    if kind is None and to in (TensorProto.INT32, TensorProto.INT64):
+        found = node.add(Reshape(x.type.shape), x)
+        node.scope.truncated.add(found.name)  # only encoders of categories may read it
+    elif kind is not None and to == TensorProto.BOOL:
         found = node.add(Function("x abs 0.5 >"), x)
     elif kind is not None and _holds(to, kind):
         found = node.add(Reshape(x.type.shape), x)

@@ -10,6 +10,8 @@ from qcompiler.ir.view import Reshape, Take
 
 from .reshape import axis_of, mixes_batch
 
+_LOOK_UP = "look up embeddings outside the network: export the model with their rows as its input"
+
 
 def take_indices(
     node: NodeContext, x: Value, axis: int, indices: Sequence[int], name: str = ""
@@ -70,6 +72,8 @@ def split(node: NodeContext) -> tuple[Value, ...]:
 
 def gather(node: NodeContext) -> Value:
     """Gather of constant indices along one axis."""
+    if isinstance(node.item(1), Value):
+        raise Refused("Gather at indices that depend on the data is not supported", _LOOK_UP)
     x = node.activation()
     indices = node.fixed(1, "indices")
     rank = len(x.type.shape) + 1

@@ -1,0 +1,1 @@
+"""How far a program's outputs are from its model's, and whether the data suit both."""

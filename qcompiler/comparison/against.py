@@ -1,0 +1,70 @@
+"""Outputs of a program beside those that onnxruntime gives for its model: `qrun --against`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qcompiler.ir.kernels import Array
+from qcompiler.scores import predictions
+
+from .judge import TOLERATED, noisy_parts
+from .output_error import OutputError, output_error
+
+
+@dataclass(frozen=True)
+class OutputAgainst:
+    """One output: its error, None for whole numbers; agreement where it names a class."""
+
+    name: str
+    error: OutputError | None
+    agreement: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is known as plain JSON."""
+        found = self.error.to_dict() if self.error else {}
+        return {"error": None, "spread": None, "worst": None, **found, "agreement": self.agreement}
+
+    def __str__(self) -> str:
+        if self.error is None:
+            return "whole numbers" if self.agreement is None else f"{self.agreement:.2%} are equal"
+        if self.error.error is None:
+            return "unknown: the model's output is the same in all frames"
+        text = f"{_percent(self.error.error)} of the output's spread"
+        if self.error.worst is None:
+            return text
+        text += f"; worst element {self.error.worst}: {_percent(self.error.worst.error)} of its own"
+        noisy = len(noisy_parts(self.error))
+        parts = f"{noisy} of {len(self.error.parts)}"
+        return f"{text}; more than {_percent(TOLERATED)} in {parts}" if noisy > 1 else text
+
+
+def compare_with_model(
+    outputs: Mapping[str, Array], reference: Mapping[str, Array], labels: Array | None
+) -> tuple[OutputAgainst, ...]:
+    """Pair outputs by name, or in order where a model names them otherwise; others are left out."""
+    if not outputs.keys() <= reference.keys():
+        reference = dict(zip(outputs, reference.values(), strict=False))
+    return tuple(
+        _compared(name, ours, reference[name].reshape(ours.shape), labels)
+        for name, ours in outputs.items()
+        if name in reference and reference[name].size == ours.size
+    )
+
+
+def _compared(name: str, ours: Array, theirs: Array, labels: Array | None) -> OutputAgainst:
+    real = ours.dtype.kind == "f" and theirs.dtype.kind == "f"
+    one, other = predictions(ours, labels), predictions(theirs, labels)
+    if other is None and real:
+        one = None  # what the model takes for no scores is none
+    agreement = None if one is None or other is None else float(np.mean(one == other))
+    if not real and agreement is None:
+        agreement = float(np.mean(ours == theirs))
+    return OutputAgainst(name, output_error(name, ours, theirs) if real else None, agreement)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:,.3g} %" if share < 10 else f"{100 * share:,.0f} %"

@@ -1,0 +1,140 @@
+"""The outputs of a model beside those of its program, in front of what the host computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qcompiler.backends.program import Program
+from qcompiler.ir import Graph, Value, drop_dead
+from qcompiler.ir.ann import OnHost
+from qcompiler.ir.execution.session import OnnxWriter, write_tensor_level
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.types import size
+from qcompiler.ir.view import View
+from qcompiler.passes.calibration.data import run
+from qcompiler.passes.calibration.trace import size_of
+
+_FRAMES = 64, 256
+_PRODUCTS = 1e9  # of all frames together, unless these are the fewest
+_VALUES = 1 << 25  # of an output, in all frames together
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One output, ``frames x shape``, and the value of the model's graph that it is.
+
+    ``scores`` says that a softmax or argmax reads it.
+    """
+
+    name: str
+    value: str
+    ours: Array
+    theirs: Array
+    scores: bool
+
+    @property
+    def vector(self) -> bool:
+        """Whether it is one vector of several elements a frame."""
+        return self.theirs.ndim > 1 and self.theirs[0].size == self.theirs.shape[1] > 1
+
+    def agreement(self) -> float:
+        """Share of frames whose largest elements are at one place."""
+        one, other = (x.reshape(len(x), -1).argmax(axis=1) for x in (self.ours, self.theirs))
+        return float(np.mean(one == other))
+
+    def centred(self) -> tuple[Array, Array]:
+        """Both arrays; of a vector of scores without the mean, which changes no probability."""
+        if not (self.scores and self.vector):
+            return self.ours, self.theirs
+        ours, theirs = (x - x.mean(axis=1, keepdims=True) for x in (self.ours, self.theirs))
+        return ours, theirs
+
+
+def compared_outputs(
+    graph: Graph, program: Program, data: tuple[Array, ...]
+) -> tuple[Compared, ...]:
+    """Run a model's graph at the tensor level, without batch normalisations, and its program.
+
+    What a softmax or argmax gives is left out: the values in front of them are compared.
+    """
+    ends = zip(graph.outputs, program.graph.outputs, strict=True)
+    theirs, ours = zip(*(_comparable(graph, program.graph, *pair) for pair in ends), strict=True)
+    made = write_tensor_level(OnnxWriter(), graph).keys()
+    names = program.graph.output_names
+    same = [
+        at
+        for at, (one, other) in enumerate(zip(ours, theirs, strict=True))
+        if one.type.shape == other.type.shape and other.name in made
+    ]
+    if not same:
+        return ()
+    cut = drop_dead(replace(program.graph, outputs=tuple(ours[at] for at in same), output_names=()))
+    found = Program(cut, program.backend, {}).run(*data)
+    arrays = found if isinstance(found, tuple) else (found,)
+    real = values(graph, data, list(dict.fromkeys(theirs[at].name for at in same)))
+    return tuple(
+        Compared(
+            names[at],
+            theirs[at].name,
+            array,
+            real[theirs[at].name],
+            theirs[at].name != graph.outputs[at].name,
+        )
+        for at, array in zip(same, arrays, strict=True)
+    )
+
+
+def values(graph: Graph, data: tuple[Array, ...], names: list[str]) -> dict[str, Array]:
+    """Values of a graph at the tensor level for all frames."""
+    pieces = list(run(graph, data, names))
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
+
+
+def spread_frames(graph: Graph, given: int) -> Array:
+    """Which frames to compare, spread without the period that classes may have.
+
+    Some dozens; a few hundred of small networks.
+    """
+    fewest, most = _FRAMES
+    frames = int(np.clip(_PRODUCTS / size_of(graph)[0], fewest, most))
+    largest = max((size(value.type) for value in graph.outputs), default=1)
+    count = max(1, min(frames, given, _VALUES // max(1, largest)))
+    if count == given:
+        return np.arange(given)
+    golden = (np.sqrt(5) - 1) / 2
+    places: Array = np.unique((np.arange(count) * golden % 1 * given).astype(int))
+    return places
+
+
+def _comparable(real: Graph, spiking: Graph, theirs: Value, ours: Value) -> tuple[Value, Value]:
+    """The values of an output to compare: in front of the host, if both graphs leave it to that.
+
+    A program may leave more to the host than the model's graph says.
+    """
+    before = _in_front_of_host(real, theirs), _in_front_of_host(spiking, ours)
+    both = before[0].name != theirs.name and before[1].name != ours.name
+    return before if both else (theirs, ours)
+
+
+def _in_front_of_host(graph: Graph, value: Value) -> Value:
+    """What the first operation of the host in front of an output reads; or the output."""
+    found = value
+    for at in _chain(graph, value):
+        node = graph.producer(at)
+        if node is not None and isinstance(node.op, OnHost):
+            (found,) = (o for o in node.operands[:1] if isinstance(o, Value))
+    return found
+
+
+def _chain(graph: Graph, value: Value) -> Iterator[Value]:
+    while True:
+        yield value
+        node = graph.producer(value)
+        if node is None or not isinstance(node.op, OnHost | View):
+            return
+        operand = node.operands[0]
+        assert isinstance(operand, Value)
+        value = operand

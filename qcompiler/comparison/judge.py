@@ -1,0 +1,110 @@
+"""Which errors of outputs deserve a warning, and what the outputs themselves say of the cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from qcompiler.ir import Diagnostic
+from qcompiler.ir.kernels import Array
+
+from .output_error import OutputError, Part
+
+TOLERATED = 0.25  # of the spread
+_FEW_VALUES = 4
+_BEYOND = 0.05  # share of frames: what a range of least squared error cuts is less
+_EXPLAIN = (
+    "compile with a larger --t-max or more --weight-bits; qrun with --against MODEL.onnx "
+    "--explain names the layer and the cause"
+)
+
+
+def noise(
+    found: OutputError,
+    ours: Array,
+    theirs: Array,
+    data: str,
+    coarse: Callable[[], Sequence[str]] = tuple,
+) -> Diagnostic | None:
+    """The warning on an output with too large an error, as a whole or in some parts.
+
+    ``data`` is what the frames are called, ``coarse`` finds populations with few weight bits.
+    """
+    if found.error is None:
+        return None
+    parts = noisy_parts(found)
+    if found.error <= TOLERATED and not parts:
+        return None
+    where = f"on {found.frames} {data}"
+    limit = f"more than {TOLERATED:.0%}"
+    if found.error > TOLERATED:
+        text = f'the error of output "{found.name}" is {found.error:,.0%} of its spread {where}'
+        if found.worst is not None:
+            text += f", and {found.worst.error:,.0%} at its element {found.worst}"
+    else:
+        text = (
+            f'the error of output "{found.name}" at its element {parts[0]} is '
+            f"{parts[0].error:,.0%} of the element's spread {where}"
+        )
+    if len(parts) > 1:
+        more = ", ".join(map(str, parts[1:4])) + (", .." if len(parts) > 4 else "")
+        text += f"; {limit} also at {more} ({len(parts)} of {len(found.parts)})"
+    cause, remedy = _cause(parts[0] if parts else found.worst, ours, theirs, coarse)
+    return Diagnostic(f"{text}: {cause}" if cause else text, help=remedy)
+
+
+def noisy_parts(found: OutputError) -> list[Part]:
+    """Parts whose error is beyond what is tolerated.
+
+    Estimated on n frames, the share of an error has a relative standard deviation of 1 / sqrt(n) if
+    errors and values are Gaussian, and of up to twice that if a few frames hold most of them. The
+    largest of k such estimates lies sqrt(2 ln k) of these above.
+    """
+    count = max(1, len(found.parts))
+    limit = TOLERATED * (1 + 2 * np.sqrt(2 * np.log(count) / max(1, found.frames)))
+    return [part for part in found.parts if part.error > limit]
+
+
+def constant(found: OutputError, data: str) -> Diagnostic | None:
+    """The warning on a model whose output does not depend on the data."""
+    if found.error is not None or found.frames < 2:
+        return None
+    return Diagnostic(
+        f'the model\'s own output "{found.name}" is the same for all {found.frames} {data}',
+        help="look at the data: are they all alike, or scaled twice?",
+    )
+
+
+def _cause(
+    part: Part | None, ours: Array, theirs: Array, coarse: Callable[[], Sequence[str]]
+) -> tuple[str, str]:
+    """What makes the error, where the outputs show it, and a remedy."""
+    places = part.index if part else ()
+    index = (slice(None), *(slice(None) if place is None else place for place in places))
+    one, other = (x[index].reshape(len(x), -1) for x in (ours, theirs))
+    at = int(np.square(one - other).mean(axis=0).argmax())
+    one, other = one[:, at], other[:, at]
+    values = np.unique(one)
+    frames = len(one)
+    step = float(np.diff(values).min()) if len(values) > 1 else 0.0
+    offset = float((one - other).mean())
+    beyond = float(np.mean((other > values[-1] + step) | (other < values[0] - step)))
+    levels = "compile with a larger --t-max, or scale the model's outputs to like spreads"
+    if len(values) == 1:
+        return f"the program gives one value, {values[0]:.4g}, in every frame", levels
+    if len(values) <= _FEW_VALUES < frames:
+        text = f"the program gives only {len(values)} different values, {step:.4g} apart"
+        return f"{text}, for values with standard deviation {other.std():.4g}", levels
+    if offset**2 > np.square(one - other).mean() / 2:
+        text = f"the program's values lie {abs(offset):.4g} {'lower' if offset < 0 else 'higher'}"
+        return f"{text} on average, for a standard deviation of {other.std():.4g}", _EXPLAIN
+    if beyond > _BEYOND:
+        text = (
+            f"{beyond:.0%} of the model's values lie beyond the program's, "
+            f"{values[0]:.4g} to {values[-1]:.4g}"
+        )
+        return text, "calibrate with more, or more typical, data"
+    if few := coarse():
+        return f"few weight bits are left in {', '.join(few)}", "compile with a smaller --t-max"
+    return "", _EXPLAIN

@@ -1,0 +1,108 @@
+"""Whether data suit the ranges that a program codes its inputs in, and what is wrong if not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qcompiler.backends.program import Program
+from qcompiler.data import Data
+from qcompiler.explain.causes.answers import better_change, detail_of
+from qcompiler.explain.causes.wrong_input import (
+    LOST,
+    OTHER_DATA,
+    lost_variance,
+    rescaled,
+    right_of_model,
+)
+from qcompiler.frontend.import_model import Preprocessing
+from qcompiler.ir import Diagnostic
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Encode
+from qcompiler.ir.spiking.coding import Rescaling
+from qcompiler.scores import near_guessing
+
+_FRAMES = 200
+_FEWEST = 8  # frames that tell how far data range
+_NARROW = 1 / 8  # of the range that the program codes
+
+
+def range_findings(program: Program, found: Data) -> Iterator[Diagnostic]:
+    """A warning for every input whose code loses most of the data, or that they hardly fill."""
+    given = found.spread(_FRAMES)
+    before = Preprocessing(**program.manifest.get("preprocessing", {}))
+    for value, x in zip(program.graph.inputs, given.arrays, strict=True):
+        for node in program.graph.users(value):
+            if isinstance(node.op, Encode) and node.op.digit == 0:
+                raw = x.astype(np.float32)
+                rescaling = Rescaling.of(node)
+                coded = raw if rescaling is None else rescaling.apply(raw)
+                finding = _range(value.name, coded, node.op, before, len(given.arrays) == 1)
+                yield from [finding] if finding else []
+
+
+def _range(
+    name: str, x: Array, op: Encode, before: Preprocessing, alone: bool
+) -> Diagnostic | None:
+    code = op.code
+    low, high = -code.zero * code.scale, (code.top - code.zero) * code.scale
+    span = float(x.max()) - float(x.min())
+    lost = lost_variance(x, code) if span else 0.0
+    narrow = len(x) >= _FEWEST and 0 < span < _NARROW * (high - low)
+    if lost <= LOST and not narrow:
+        return None
+    text = (
+        f'the data for input "{name}" range from {x.min():.4g} to {x.max():.4g}, but the program '
+        f"is compiled for {low:.4g} to {high:.4g}"
+    )
+    if lost > LOST:
+        text += f"; encoding loses {min(lost, 1.0):.0%} of their variance"
+    return Diagnostic(text, help=rescaled(x, code, before) if alone else OTHER_DATA)
+
+
+def guessing(
+    program: Program,
+    found: Data,
+    accuracy: float | None,
+    classes: int,
+    model: Path | None,
+) -> Diagnostic | None:
+    """The warning on an accuracy that is hardly better than guessing.
+
+    With the ONNX model, the changes of the data that users forget are tried.
+    """
+    if accuracy is None or found.labels is None:
+        return None
+    if not near_guessing(accuracy, classes, found.labels):
+        return None
+    text = f"an accuracy of {accuracy:.2%} is hardly better than guessing one of {classes} classes"
+    given, manifest = found.spread(_FRAMES), program.manifest
+    labels = given.labels
+    if model is not None and labels is not None and len(given.arrays) == 1:
+
+        def right(x: Array, before: Preprocessing) -> Array | None:
+            return right_of_model(model, replace(given, arrays=(x,)), labels, before, manifest)
+
+        before = Preprocessing(**program.manifest.get("preprocessing", {}))
+        better = better_change(right, given.arrays[0], labels, before)
+        if better is not None:
+            return Diagnostic(f"{text}: {detail_of(*better)}", help=better[0].remedy)
+    return Diagnostic(f"{text}{_known(program.manifest)}", help=_remedy(model))
+
+
+def _known(manifest: Mapping[str, Any]) -> str:
+    """What the comparison at compile time says: whether the program itself is to blame."""
+    check = manifest.get("calibration_check")
+    agreement = check.get("agreement") if isinstance(check, Mapping) else None
+    if not isinstance(agreement, float):
+        return ""
+    return f"; on calibration data, {agreement:.0%} of the predictions were those of the model"
+
+
+def _remedy(model: Path | None) -> str:
+    check = "check the data, the labels, and --scale-values and --mean-values of qcompile"
+    return check if model else f"{check}; --against MODEL.onnx tells how the model itself answers"

@@ -1,0 +1,244 @@
+"""Outputs that are noise are told: after compiling, and beside the agreement in `qrun`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import qcompiler
+from qcompiler.backends.program import Program
+from qcompiler.cli import qcompile, qrun
+from qcompiler.comparison.against import compare_with_model
+from qcompiler.comparison.judge import TOLERATED, noisy_parts
+from qcompiler.comparison.output_error import output_error
+from qcompiler.ir import CompileWarning, ProgramError
+from qcompiler.scores import near_guessing, predictions
+from tests.support.onnx_models import model
+from tests.support.planted_faults import CorruptIntegers, pipeline
+
+Array = np.ndarray[Any, Any]
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+MODEL, CALIBRATION = DIGITS / "digits.onnx", DIGITS / "digits_calibration.npz"
+UNITS = np.array([300, 4, 0.01, 0.005])
+
+
+def compiled(**options: Any) -> Program:
+    given = {"target": "reference", "scale_values": (16,), "calibration": CALIBRATION}
+    return qcompiler.compile(MODEL, **{**given, **options})
+
+
+def regressions(frames: int = 64) -> Array:
+    """Values of four outputs in unlike units, far from zero."""
+    noise = np.random.default_rng(0).standard_normal((frames, 4))
+    found: Array = noise * UNITS + [2880, 44, 0.1, 0.5]
+    return found
+
+
+def test_elements_in_unlike_units_have_errors_of_their_own() -> None:
+    theirs = regressions()
+    wrong = np.random.default_rng(1).standard_normal(theirs.shape)
+    found = output_error("y", theirs + wrong * UNITS * [0.07, 0.9, 1, 10], theirs)
+    assert found.error is not None and found.error < 0.1
+    by_element = {part.index: part.error for part in found.parts}
+    for index, expected in enumerate((0.07, 0.9, 1, 10)):
+        assert by_element[index,] == pytest.approx(expected, rel=0.4)
+    assert {part.index for part in noisy_parts(found)} == {(1,), (2,), (3,)}
+
+
+def test_elements_at_rest_are_measured_by_the_others() -> None:
+    """An element of a ReLU that fires once in 64 frames is no noise because it is rounded away."""
+    rng = np.random.default_rng(0)
+    theirs = np.maximum(rng.standard_normal((64, 5)), 0)
+    theirs[:, 0] = 0
+    theirs[7, 0] = 0.02
+    ours = np.rint(theirs * 16) / 16
+    assert ours[7, 0] == 0
+    assert not noisy_parts(output_error("y", ours, theirs))
+    ours[:, 1] = 0.5
+    assert [part.index for part in noisy_parts(output_error("y", ours, theirs))] == [(1,)]
+
+
+def test_probabilities_share_a_unit() -> None:
+    rng = np.random.default_rng(0)
+    theirs = rng.random((64, 4))
+    theirs[:, 2] *= 0.002  # a class that never comes
+    ours = np.rint(theirs * 64) / 64
+    assert not noisy_parts(output_error("y", ours, theirs))
+
+
+def test_parts_of_images_are_channels_rows_and_columns() -> None:
+    rng = np.random.default_rng(0)
+    theirs = rng.standard_normal((20, 3, 8, 9))
+    ours = theirs.copy()
+    ours[:, 1] += 2
+    found = output_error("y", ours, theirs)
+    assert str(found.worst) == "[1, :, :]"
+    assert found.worst is not None and found.worst.error == pytest.approx(2, rel=0.1)
+    assert len(found.parts) == 3 + 8 + 9
+
+
+@pytest.mark.parametrize("frames", [1, 3, 64])
+def test_what_never_changes_has_no_share(frames: int) -> None:
+    theirs = np.full((frames, 2), 5.0)
+    found = output_error("y", theirs + 1, theirs)
+    assert found.error is None
+    assert json.dumps(found.to_dict()) == '{"error": null, "spread": 0.0, "worst": null}'
+
+
+def test_few_frames_have_no_parts() -> None:
+    theirs = regressions(4)
+    assert output_error("y", theirs, theirs).parts == ()
+    assert output_error("y", theirs, theirs).error == 0
+
+
+def test_more_elements_need_more_to_be_told() -> None:
+    """The worst of a thousand estimates is larger than that of ten, by chance alone."""
+    rng = np.random.default_rng(0)
+    theirs = rng.standard_normal((64, 1000))
+    ours = theirs + 0.2 * rng.standard_normal(theirs.shape)
+    found = output_error("y", ours, theirs)
+    assert found.worst is not None and found.worst.error > TOLERATED
+    assert not noisy_parts(found)
+
+
+@pytest.mark.parametrize("options", [{}, {"target": "loihi"}, {"t_max": 8}, {"t_max": 64}])
+def test_digits_deserve_no_warning(options: dict[str, Any]) -> None:
+    program = compiled(**options)
+    assert program.warnings == program.report().warnings == ()
+    check = program.manifest["calibration_check"]
+    assert check["agreement"] > 0.9
+    assert 0 < check["outputs"]["scores"]["error"] < TOLERATED
+
+
+def test_too_few_levels_are_told() -> None:
+    with pytest.warns(CompileWarning, match='the error of output "scores" is'):
+        program = compiled(t_max=2, slices=1, effort=0)
+    (text,) = program.warnings
+    share = re.search(r"is (\d+)% of its spread on 64 calibration inputs", text)
+    assert share is not None and int(share[1]) > 100 * TOLERATED
+    assert "\n   = help: " in text
+
+
+def test_an_element_that_is_dead_is_named() -> None:
+    fault = CorruptIntegers("scores", "dead", 1)
+    with pytest.warns(CompileWarning, match=r"element \[0\]"):
+        program = compiled(passes=pipeline(fault))
+    assert "the program gives one value" in program.warnings[0]
+
+
+def test_the_commands_tell_and_the_program_remembers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "p"
+    line = [str(MODEL), "--target", "reference", "--scale-values", "16", "-o", str(out)]
+    line += ["--calibration", str(CALIBRATION), "--t-max", "2", "--slices", "1", "--effort", "0"]
+    assert qcompile.main([*line, "-q"]) == 0
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith('warning: the error of output "scores" is')
+    assert "\n   = help: " in told.err
+    assert qcompile.main([*line, "--json"]) == 0
+    (text,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert f"warning: {text}\n" in told.err
+    program = qcompiler.load(out)
+    assert program.warnings == (text,)
+    program.manifest["warnings"] = [3]
+    with pytest.raises(ProgramError, match="compile the model again"):
+        program.report()
+
+
+REGRESSION = """
+    h = Gemm <transB = 1> (x, v, b)
+    a = Relu (h)
+    y = Gemm <transB = 1> (a, w, c)
+"""
+
+
+def regression(outputs: int) -> onnx.ModelProto:
+    rng = np.random.default_rng(0)
+    return model(
+        "float[N,4] x",
+        REGRESSION,
+        v=(8, 4),
+        b=(8,),
+        w=(1000 * rng.standard_normal((outputs, 8))).astype(np.float32),
+        c=(20_000 + rng.standard_normal(outputs)).astype(np.float32),
+    )
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_qrun_tells_the_error_of_a_regression(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], outputs: int
+) -> None:
+    onnx.save(regression(outputs), tmp_path / "net.onnx")
+    x = np.random.default_rng(1).standard_normal((100, 4)).astype(np.float32)
+    np.savez(tmp_path / "data.npz", x=x)
+    program = qcompiler.compile(tmp_path / "net.onnx", target="reference", calibration=x, t_max=64)
+    program.save(tmp_path / "p")
+    line = [tmp_path / "p", tmp_path / "data.npz", "--against", tmp_path / "net.onnx"]
+    assert qrun.main([str(word) for word in line]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^error +[\d.]+ % of the output's spread", out, re.MULTILINE)
+    assert ("worst element" in out) == (outputs > 1)
+    if outputs == 1:
+        assert "agreement" not in out
+        assert "ties" not in out
+    assert qrun.main([str(word) for word in [*line, "--json"]]) == 0
+    found = json.loads(capsys.readouterr().out)["outputs"]["y"]
+    assert 0 < found["error"] < TOLERATED
+    assert (found["agreement"] is None) == (outputs == 1)
+
+
+def test_agreement_is_of_scores_only() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 64)
+    scores, units = rng.standard_normal((64, 4)), regressions()
+    assert predictions(scores, None) is not None
+    assert predictions(scores[..., None, None], None) is not None
+    assert predictions(units, None) is None
+    assert predictions(units, labels) is not None
+    assert predictions(scores[:, :1], labels) is None
+    assert predictions(scores.reshape(64, 2, 2), labels) is None
+    assert (predictions(labels, None) == labels).all()  # type: ignore[union-attr]
+
+
+def test_every_output_has_its_line() -> None:
+    rng = np.random.default_rng(0)
+    scores, boxes = rng.standard_normal((64, 4)), rng.random((64, 5, 4))
+    labels = scores.argmax(axis=1)
+    theirs = {"label": labels, "scores": scores, "boxes": boxes}
+    ours = {"scores": scores + 0.01, "boxes": boxes + 0.5, "label": labels}
+    found = {one.name: one for one in compare_with_model(ours, theirs, None)}
+    assert list(found) == ["scores", "boxes", "label"]
+    assert str(found["label"]) == "100.00% are equal"
+    assert found["scores"].agreement == 1
+    assert found["boxes"].agreement is None
+    assert found["boxes"].error is not None
+    assert found["boxes"].error.error == pytest.approx(0.5 / 0.29, rel=0.05)
+    assert "more than 25 % in" in str(found["boxes"])
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "classes", "frames", "near"),
+    [
+        (0.1056, 10, 10_000, True),
+        (0.30, 10, 10_000, False),
+        (0.52, 2, 200, True),
+        (0.70, 2, 200, False),
+        (0.05, 1000, 500, True),
+        (0.57, 1000, 256, False),
+        (0.10, 10, 20, False),
+    ],
+)
+def test_what_is_hardly_better_than_guessing(
+    accuracy: float, classes: int, frames: int, near: bool
+) -> None:
+    labels = np.arange(frames) % classes
+    assert near_guessing(accuracy, classes, labels) == near
+    assert not near_guessing(accuracy, classes, 0 * labels)

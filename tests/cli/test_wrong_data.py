@@ -1,0 +1,138 @@
+"""Data that a model was not trained on are told, where the model or the program shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.backends.program import Program
+from qcompiler.cli import qrun
+from tests.support.onnx_models import model
+
+Array = np.ndarray[Any, Any]
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+MODEL, TEST = DIGITS / "digits.onnx", DIGITS / "digits_test.npz"
+with np.load(DIGITS / "digits_calibration.npz") as _found:
+    IMAGES, LABELS = _found["images"][:, None].astype(np.float32), _found["labels"]
+
+
+def compiled(images: Array, scale: float | None = None, **options: Any) -> Program:
+    scales = () if scale is None else (scale,)
+    given = {"target": "reference", "effort": 0, "calibration": images, "scale_values": scales}
+    return qcompiler.compile(MODEL, **{**given, **options})
+
+
+def test_a_batch_normalisation_tells_of_a_forgotten_scale() -> None:
+    (text, *_) = compiled(IMAGES).warnings
+    assert "vary 15.8 times as much as the training data did" in text
+    assert '--> node "/norm1/BatchNormalization"' in text
+    assert "--scale-values 16" in text
+
+
+def test_options_tell_of_data_that_are_scaled_already() -> None:
+    (text, *others) = compiled(IMAGES / 16, 16).warnings
+    assert text.startswith("the calibration data range from 0 to 1, which does not suit --scale-v")
+    assert "compile without --scale-values 16" in text
+    assert all("see to the calibration data first" in other for other in others)
+
+
+def test_labels_name_the_remedy(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", images=IMAGES[:, 0] / 16, labels=LABELS)
+    (text, *_) = compiled(tmp_path / "d.npz", 16).warnings  # type: ignore[arg-type]
+    assert "frames correctly" in text
+    assert "if the data are not preprocessed" in text
+    assert "compile without --scale-values 16" in text
+
+
+def test_labels_of_other_images_are_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", images=IMAGES[:, 0], labels=np.roll(LABELS, 1))
+    (text,) = compiled(tmp_path / "d.npz", 16).warnings  # type: ignore[arg-type]
+    assert "labelled calibration inputs correctly" in text
+
+
+def test_scores_tell_of_unscaled_pixels() -> None:
+    """Without preprocessing, batch normalisation or labels: probabilities of exp(-1,000)."""
+    rng = np.random.default_rng(0)
+    proto = model(
+        "float[N,1,4,4] x",
+        "f = Flatten (x) y = Gemm <transB = 1> (f, w, b)",
+        w=(8 * rng.standard_normal((6, 16))).astype(np.float32),
+        b=np.zeros(6, np.float32),
+    )
+    images = rng.integers(0, 256, (64, 1, 4, 4)).astype(np.float32)
+    given: dict[str, Any] = {"target": "reference", "t_max": 64}
+    (text, *_) = qcompiler.compile(proto, calibration=images, **given).warnings
+    assert "whole numbers up to 255" in text
+    right = qcompiler.compile(proto, calibration=images, scale_values=(255,), **given)
+    assert right.warnings == ()
+
+
+def test_data_that_are_all_one_number_are_told() -> None:
+    (text, *_) = compiled(np.zeros_like(IMAGES[:20]) + 3, 16).warnings
+    assert text.startswith('every number of the calibration data for input "image" is 3')
+
+
+def test_a_constant_output_is_told() -> None:
+    proto = model(
+        "float[N,4] x",
+        "h = Gemm <transB = 1> (x, v, b) a = Relu (h) y = Gemm <transB = 1> (a, w, c)",
+        v=np.eye(4, dtype=np.float32),
+        b=np.full(4, -100, np.float32),
+        w=np.eye(4, dtype=np.float32),
+        c=np.ones(4, np.float32),
+    )
+    x = np.random.default_rng(0).random((40, 4)).astype(np.float32)
+    program = qcompiler.compile(proto, target="reference", calibration=x)
+    (text,) = program.warnings
+    assert text.startswith('the model\'s own output "y" is the same for all 40 calibration inputs')
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    found = compiled(IMAGES, 16)
+    assert found.warnings == ()
+    found.save(tmp_path / "p")
+    return tmp_path / "p"
+
+
+def run(capsys: pytest.CaptureFixture[str], *line: Any) -> tuple[str, str]:
+    assert qrun.main([str(word) for word in line]) == 0
+    found = capsys.readouterr()
+    return found.out, found.err
+
+
+def test_qrun_is_silent_on_good_data(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, program, TEST)[1] == ""
+
+
+def test_qrun_tells_of_data_outside_its_ranges(
+    program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with np.load(TEST) as found:
+        images, labels = found["images"].astype(np.float32), found["labels"]
+    for name, factor, remedy in (("small", 1 / 16, "give raw data"), ("large", 255, "give")):
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, images=images * np.float32(factor), labels=labels)
+        _, err = run(capsys, program, path)
+        assert err.startswith('warning: the data for input "image" range from 0 to '), name
+        assert "but the program is compiled for 0 to" in err
+        assert remedy in err
+
+
+def test_qrun_tells_of_an_accuracy_like_a_guess(
+    program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with np.load(TEST) as found:
+        images, labels = found["images"], found["labels"]
+    np.savez(tmp_path / "d.npz", images=images, labels=np.roll(labels, 1))
+    out, err = run(capsys, program, tmp_path / "d.npz")
+    assert "accuracy" in out
+    assert "is hardly better than guessing one of 10 classes; on calibration data, 100%" in err
+    assert "--against MODEL.onnx" in err
+    np.savez(tmp_path / "s.npz", images=images / np.float32(16), labels=labels)
+    _, err = run(capsys, program, tmp_path / "s.npz", "--against", MODEL)
+    assert "if the data are not preprocessed" in err
