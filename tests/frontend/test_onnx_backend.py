@@ -117,7 +117,8 @@ def run(case: Case, free: bool, data: int = 1) -> None:
     named = dict(zip(input_names(original), map(array, inputs[:data]), strict=False))
     feeds = [batch_in_front(value, axes.get(name, 0)) for name, value in named.items()]
     found = evaluate(graph, *feeds)
-    if any(isinstance(v.type, Tensor) and v.type.range for v in graph.outputs):
+    types = [node.result.type for node in graph.nodes]
+    if any(isinstance(type_, Tensor) and type_.range for type_ in types):
         atol = max(atol, _HALF_A_LEVEL)  # codes are rounded where they become spikes
     for name, batch, value in zip(graph.output_names, found, map(array, outputs), strict=True):
         one = batch_in_place(batch, axes.get(name, 0))
