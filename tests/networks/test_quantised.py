@@ -263,6 +263,14 @@ def test_codes_behind_a_relu_are_cut_and_merge() -> None:
     assert np.abs((program.run(x) - expected) / 0.03).max() < 1.01
 
 
+def test_rounding_of_the_model_is_no_error_of_the_program() -> None:
+    x = np.random.default_rng(1).uniform(0, 1, (300, 12)).astype(np.float32)
+    model = dense_chain(0, 4, 16)
+    program = qcompiler.compile(model, target="reference", calibration=x)
+    assert not program.warnings
+    np.testing.assert_allclose(program.run(x), run_onnx(model, {"x": x})[0], 1e-5, 1e-6)
+
+
 def test_blocks_and_strange_scales_are_refused() -> None:
     model = operator("r = QLinearMatMul(q,xs,xz,w,ws,wz,rs,rz)", "8", **SQUARE)
     _set(model, "xs", np.float32(0))
