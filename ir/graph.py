@@ -196,6 +196,10 @@ class Builder:
         self.nodes.append(Node(op, operands, result, tuple(origin)))
         return result
 
+    def producer(self, value: Value) -> Node | None:
+        """The node that gives a value; None for an input."""
+        return next((n for n in reversed(self.nodes) if n.result.name == value.name), None)
+
     def build(self, outputs: Iterable[Value], names: Iterable[str] = ()) -> Graph:
         """The graph that returns these values."""
         return Graph(self.name, tuple(self.inputs), tuple(self.nodes), tuple(outputs), tuple(names))

@@ -14,9 +14,9 @@ Rule: TypeAlias = Callable[[Node, Graph], "tuple[Node, ...] | Value | None"]
 def rewrite(graph: Graph, *rules: Rule) -> Graph:
     """Apply rules until none matches, and drop nodes without readers.
 
-    A rule gets a node and returns its replacement: nodes, the last of which has its result; or
-    another value for its readers; or None for no match. Rules must terminate; each sweep visits
-    every node once.
+    A rule gets a node and returns its replacement: nodes, the last of which has its result, or one
+    of the same name with another range; or another value for its readers; or None for no match.
+    Rules must terminate; each sweep visits every node once.
     """
     changed = True
     while changed:
@@ -36,7 +36,9 @@ def _replace(graph: Graph, node: Node, found: tuple[Node, ...] | Value) -> Graph
     if isinstance(found, Value):
         return substitute(graph, {node.result.name: found})
     index = next(i for i, other in enumerate(graph.nodes) if other is node)
-    return replace(graph, nodes=graph.nodes[:index] + found + graph.nodes[index + 1 :])
+    graph = replace(graph, nodes=graph.nodes[:index] + found + graph.nodes[index + 1 :])
+    last = found[-1].result
+    return graph if last == node.result else substitute(graph, {node.result.name: last})
 
 
 def substitute(graph: Graph, names: dict[str, Value]) -> Graph:

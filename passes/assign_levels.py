@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from qcompiler.ir import Graph, PipelineError, Tensor, Value
+from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.levels import map_values, spiking_values
 
 from .base import Pass
@@ -17,8 +18,8 @@ class AssignLevels(Pass):
 
     ``levels`` lists the numbers with colons between them, one per value, in the order of
     `levels.spiking_values`. For a value in digits, the number counts the levels of each digit. 0
-    keeps the t_max of the network. An empty list changes nothing. Raises PipelineError if the count
-    does not match.
+    keeps the t_max of the network, or of a quantised model's code. An empty list changes nothing.
+    Raises PipelineError if the count does not match.
     """
 
     name: ClassVar[str] = "assign-levels"
@@ -45,7 +46,7 @@ class AssignLevels(Pass):
                 f"assign-levels lists levels for {len(self.numbers)} values, but {len(values)} "
                 f"values become spikes: {found}"
             )
-        own = {v.name: n or None for v, n in zip(values, self.numbers, strict=True)}
+        own = {v.name: n or _own(v) for v, n in zip(values, self.numbers, strict=True)}
 
         def change(value: Value) -> Value:
             if value.name not in own or not isinstance(value.type, Tensor):
@@ -53,3 +54,8 @@ class AssignLevels(Pass):
             return replace(value, type=replace(value.type, t_max=own[value.name]))
 
         return map_values(graph, change)
+
+
+def _own(value: Value) -> int | None:
+    type_ = value.type
+    return type_.t_max if isinstance(type_, Tensor) and is_code(value) else None

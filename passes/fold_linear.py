@@ -21,6 +21,8 @@ from qcompiler.passes.folding.affine import (
     affine_behind_linear,
     merge_affines,
 )
+from qcompiler.passes.folding.clips import clip_next_to_code, merge_clips, scale_behind_code
+from qcompiler.passes.folding.codes import levels_of_functions, with_input_codes
 from qcompiler.passes.folding.concat import concat_as_sum, concat_rules
 from qcompiler.passes.folding.dense import dense_into_dense
 from qcompiler.passes.folding.neighbours import (
@@ -59,10 +61,12 @@ class FoldLinear(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Apply the rules of this module until none matches."""
-        moves = (merge_affines, _merge_clips, view_rules, _affine_behind_pool)
+        clips = (merge_clips, clip_next_to_code, scale_behind_code)
+        moves = (merge_affines, *clips, view_rules, _affine_behind_pool)
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
         pools = (partial(pool, fan_in=self.fan_in) for pool in (pool_into_conv, pool_into_dense))
         rules: tuple[Rule, ...] = (*moves, *folds, dense_into_dense, *pools, *_BRANCHES)
+        graph = levels_of_functions(with_input_codes(rewrite(graph, *rules)))
         graph = rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
         return with_axes(rewrite(rewrite(graph, resize_into_conv), *rules))
 
@@ -82,33 +86,6 @@ def _affine_behind_pool(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         replace(node, operands=(inner.operands[0],), result=pooled),
         affine(pooled, scale, shift, node.result, inner.origin),
     )
-
-
-def _merge_clips(node: Node, graph: Graph) -> tuple[Node, ...] | None:
-    """Merge two consecutive clips."""
-    if not isinstance(node.op, Clip) or not (inner := only_producer(node, graph, Clip)):
-        return None
-    assert isinstance(inner.op, Clip)
-    merged, source = _both(inner.op, node.op), inner.operands[0]
-    if merged.low is not None and merged.low == merged.high:
-        value = np.full((1,) * len(node.result.type.shape), merged.low)
-        return (affine(source, 0 * value, value, node.result, origins(inner, node)),)
-    return (replace(node, op=merged, operands=(source,), origin=origins(inner, node)),)
-
-
-def _both(first: Clip, second: Clip) -> Clip:
-    """One clip behind another; its bounds are equal if they have no values in common."""
-    ends = [_clipped(bound, second) for bound in (first.low, first.high)]
-    low = second.low if ends[0] is None else ends[0]
-    high = second.high if ends[1] is None else ends[1]
-    return Clip(low, high)
-
-
-def _clipped(bound: float | None, clip: Clip) -> float | None:
-    if bound is None:
-        return None
-    bound = bound if clip.low is None else max(bound, clip.low)
-    return bound if clip.high is None else min(bound, clip.high)
 
 
 def _fill_pad(node: Node, graph: Graph) -> tuple[Node, ...] | None:

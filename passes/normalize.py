@@ -140,11 +140,11 @@ def _is_ranged(value: Value) -> bool:
 
 
 def _with_ranges(graph: Graph, ranges: dict[str, Range]) -> Graph:
-    """Write ranges into the types of values; ones not named stay as they are."""
+    """Write ranges into the types of values; ones not named, or ranged, stay as they are."""
 
     def ranged(value: Value) -> Value:
         known = ranges.get(value.name)
-        if not known or not isinstance(value.type, Tensor):
+        if not known or not isinstance(value.type, Tensor) or _is_ranged(value):
             return value
         return Value(value.name, replace(value.type, range=known))
 

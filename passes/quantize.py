@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -44,6 +44,7 @@ from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, SPIKING
 from qcompiler.ir.view import View
+from qcompiler.passes.activations.clip_sums import is_piece
 from qcompiler.passes.calibration.data import Images, check, check_effort, sample
 from qcompiler.passes.calibration.observed_membranes import (
     CalibrationLevels,
@@ -51,7 +52,9 @@ from qcompiler.passes.calibration.observed_membranes import (
     observed_bounds,
 )
 from qcompiler.passes.calibration.trace import Trace, images_for
+from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.coarser_codes import coarser_code
+from qcompiler.passes.quantization.exact_layer import ExactLayer, exact_layer_of
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import (
     IntegerLayer,
@@ -70,6 +73,8 @@ from qcompiler.passes.quantization.real_layer import constants_of, real_layer_of
 
 from .base import HIDDEN, Pass
 
+OnRounding: TypeAlias = "Callable[[str, ExactLayer | None], None] | None"
+
 _EXACT = (1 << 23) - 1
 
 
@@ -87,8 +92,10 @@ class Quantize(Pass):
 
     ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (four
     times the images) every layer is fitted to the quantized layers before it; with 0, or without
-    data, weights are rounded to nearest. Raises UnsupportedModel for operators without a spiking
-    form.
+    data, weights are rounded to nearest. The layers of a quantised model keep its integer weights
+    where these fit; ``rounding`` is called with the name of each, and how it rounds, or None if it
+    keeps them not or does not read codes alone. Raises UnsupportedModel for operators without a
+    spiking form.
     """
 
     name: ClassVar[str] = "quantize"
@@ -104,6 +111,7 @@ class Quantize(Pass):
     effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
+    rounding: OnRounding = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_levels(self.t_max, output_t_max=self.output_t_max)
@@ -327,6 +335,15 @@ class _Quantizer:
             self.options.limits,
             self.observe(group),
         )
+        if _is_code(group):
+            exact = exact_layer_of(real, codes, code, limits, observe)
+            if self.options.rounding and not is_piece(group.result.name):
+                told = exact if self.reads_codes(group) else None
+                self.options.rounding(group.result.name, told)
+            if exact is not None:
+                if self.trace:
+                    self.trace.add(group, self.trace.before_clip(group))
+                return exact.layer
         if self.trace is None or self.levels is None:
             return integer_layer_of(group, real, codes, code, limits, observe=observe)
         before = self.trace.before_clip(group)
@@ -338,6 +355,20 @@ class _Quantizer:
             found = integer_layer_of(group, real, codes, code, limits, fit.rounded, observe)
         self.trace.add(group, before)
         return found
+
+    def reads_codes(self, group: FusionGroup) -> bool:
+        """Whether all that a group reads are inputs, or codes of a quantised model."""
+        for branch in group.branches:
+            made = self.graph.producer(branch.source)
+            source = branch.source
+            while made is not None and isinstance(made.op, View | MaxPool):
+                assert isinstance(made.operands[0], Value)
+                source = made.operands[0]
+                made = self.graph.producer(source)
+            read = self.groups.get(source.name)
+            if made is not None and (read is None or not _is_code(read) or is_piece(source.name)):
+                return False
+        return True
 
     def observe(self, group: FusionGroup) -> Observe | None:
         levels = self.levels
@@ -382,6 +413,14 @@ def _data(graph: Graph, options: Quantize) -> Images | None:
 def _observes(options: Quantize) -> bool:
     """Whether limits may rest on calibration data instead of a proof."""
     return not options.proved and options.input < options.potential
+
+
+def _is_code(group: FusionGroup) -> bool:
+    """Whether the result of a group is a code of a quantised model."""
+    type_, clip = group.result.type, group.clip.op if group.clip else None
+    if not isinstance(clip, Clip) or not isinstance(type_, Tensor):
+        return False
+    return is_code(group.result) and type_.range == (clip.low, clip.high)
 
 
 def _narrow(array: Array) -> Array:

@@ -70,6 +70,11 @@ class SplitInputs(Pass):
     def _split(self, graph: Graph, value: Value, data: Array | None, raw: bool) -> Value:
         assert isinstance(value.type, Tensor)
         digits = self.digits if self._can_split(graph, value) else 1
+        if raw and value.type.range and value.type.t_max:  # a code, whose levels must stay
+            t_max = _root(value.type.t_max, digits)
+            if t_max**digits == value.type.t_max > _longest(graph, self.t_max):
+                return replace(value, type=replace(value.type, t_max=t_max, digits=digits))
+            return value
         if raw and value.type.t_max:
             return replace(value, type=replace(value.type, digits=digits))
         levels = self.levels or most_output_levels(graph, self.t_max)
@@ -101,6 +106,12 @@ def most_output_levels(graph: Graph, t_max: int) -> int:
     """The largest default number of levels among the outputs."""
     made = (end for value in graph.outputs for end in logits(graph, value, Reshape))
     return max(output_levels(t_max, 0, value.type.shape) for value in made)
+
+
+def _longest(graph: Graph, t_max: int) -> int:
+    """Spike times of the longest window behind the inputs, as far as types tell."""
+    types = [node.result.type for node in graph.nodes]
+    return max(t_max, *(t.t_max for t in types if isinstance(t, Tensor) and t.t_max), 0)
 
 
 def _root(levels: int, digits: int) -> int:

@@ -25,6 +25,7 @@ from qcompiler.ir.view import View
 from qcompiler.passes.calibration.data import check, run, sample
 from qcompiler.passes.calibration.feature_ranges import LEVELS, FeatureRanges, feature_ranges
 from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import parameters, replace_weights
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
 from qcompiler.passes.quantization.fusion_groups import is_network_output
@@ -76,7 +77,7 @@ class Standardize(Pass):
 
 def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
     value, array = graph.inputs[index], data[index]
-    if graph.is_output(value) or not graph.users(value):
+    if is_code(value) or graph.is_output(value) or not graph.users(value):
         return graph
     kinds = {type(user.op) for user in graph.users(value)}
     together: Sequence[int] = ()  # one code, which may get more levels

@@ -31,10 +31,14 @@ from .ir import (
     verify,
 )
 from .passes import Pipeline, Watcher
+from .passes.folding.codes import most_levels, without_codes
+from .passes.quantization.exact_layer import ExactLayer
+from .rounding import rounding_of
 
 if TYPE_CHECKING:
     import onnx
 
+DEFAULT_T_MAX = 16
 _PIXEL_THRESHOLD = 16  # a mean or scale above it is that of pixels from 0 to 255
 
 
@@ -43,7 +47,7 @@ def compile(
     *,
     target: str = "loihi",
     calibration: Any = None,
-    t_max: int = 16,
+    t_max: int | None = None,
     weight_bits: int | None = None,
     effort: int = 1,
     slices: int = 4,
@@ -78,8 +82,9 @@ def compile(
 
     Coding and accuracy:
 
-    - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per
-      weight (None: `Backend.weight_bits`).
+    - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per weight. By
+      default t_max is 16; values of a quantised model have the levels of their codes, the others
+      those of the finest code. The default bits are those of `Backend.weight_bits`.
     - ``effort`` 0 does not optimize accuracy on the calibration data, 1 does, 2 uses more data.
     - ``slices`` is the largest number of populations that share the range of one value.
     - ``percentile`` (above 50, at most 100) clips ranges there. By default, ranges minimize the
@@ -118,10 +123,17 @@ def compile(
     else:
         imported = import_model(model, before, allow_products, input_shapes)
     graph = imported.graph
+    times = DEFAULT_T_MAX if t_max is None else _integer(t_max, "t_max")
+    if t_max is not None or max_drop is not None or max_drift is not None:
+        graph = without_codes(graph, times)
+    else:
+        times = max(times, most_levels(graph))
     parts: dict[str, list[int]] = {}
+    rounding: dict[str, ExactLayer | None] = {}
     options: dict[str, Any] = {"progress": progress, "note": parts.__setitem__}
-    options["t_max"] = _integer(t_max, "t_max")
-    bits = backend.weight_bits(options["t_max"]) if weight_bits is None else weight_bits
+    options["rounding"] = rounding.__setitem__
+    options["t_max"] = times
+    bits = backend.weight_bits(times) if weight_bits is None else weight_bits
     options["weight_bits"] = _integer(bits, "weight_bits")
     options["activation_error"] = activation_error
     options["effort"] = _integer(effort, "effort")
@@ -153,6 +165,7 @@ def compile(
         found = search(Trials(graph, steps, backend, images, known, budget, tell or _ignore))
         steps = found.pipeline
     parts.clear()
+    rounding.clear()
     recorder = ScaleRecorder(graph, options.get("calibration"), watch, parts)
     compiled = steps.run(graph, recorder)
     _check(compiled, backend)
@@ -163,6 +176,8 @@ def compile(
         "calibration_images": len(options["calibration"][0]) if calibration is not None else 0,
         **recorder.manifest,
     }
+    if rounding:
+        manifest["rounding"] = rounding_of(rounding)
     if input_shapes:
         manifest["input_shapes"] = {name: list(a) for name, a in stated_axes(input_shapes).items()}
     if imported.batch_axes:
@@ -170,7 +185,7 @@ def compile(
     if found is not None:
         manifest["search"] = found.to_dict()
     program = Program(compiled, backend, manifest)
-    if calibration is not None:
+    if calibration is not None and not most_levels(graph):  # which would round, the graph does not
         from qcompiler.comparison.calibration_check import check_calibration
 
         known = given.labels

@@ -99,6 +99,13 @@ ROOMS = {
     "qcompiler/frontend/importers": {
         "qcompiler/frontend/importers/elementwise",
         "qcompiler/frontend/importers/layers",
+        "qcompiler/frontend/importers/quantised",
+        "qcompiler/frontend/importers/views",
+        "qcompiler/frontend/model",
+    },
+    "qcompiler/frontend/importers/quantised": {
+        "qcompiler/frontend/importers/elementwise",
+        "qcompiler/frontend/importers/layers",
         "qcompiler/frontend/importers/views",
         "qcompiler/frontend/model",
     },

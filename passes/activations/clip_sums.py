@@ -15,6 +15,13 @@ from .segments import PiecewiseLinear
 
 Term: TypeAlias = tuple[Operand, float]  # a value and its factor
 
+_PIECE = ":piece"
+
+
+def is_piece(name: str) -> bool:
+    """Whether a value is part of what replaces a function."""
+    return _PIECE in name
+
 
 class ClipSumBuilder:
     """Collects the nodes that replace one node."""
@@ -88,7 +95,7 @@ class ClipSumBuilder:
         bounds: Range | None = None,
         t_max: int | None = None,
     ) -> Value:
-        name = f"{self.node.result.name}:piece{len(self.nodes) + 1}"
+        name = f"{self.node.result.name}{_PIECE}{len(self.nodes) + 1}"
         type_ = infer(op, operands, self.node.origin)
         assert isinstance(type_, Tensor)
         last = self.node.result.type

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import accumulate
 
 from qcompiler.ir import Graph, Node, Op, Operand, Value, infer, origins
-from qcompiler.ir.ann import Concat, Pad
+from qcompiler.ir.ann import Clip, Concat, Pad
+
+from .clips import is_code
 
 
 class ConcatRewriter:
@@ -27,6 +30,9 @@ class ConcatRewriter:
         name = self.graph.fresh(f"{self.node.result.name}:part{len(self.nodes) + 1}")
         found = self.node.origin if origin is None else origin
         result = Value(name, infer(op, operands, found))
+        if isinstance(op, Clip) and is_code(self.node.result):
+            type_ = replace(self.node.result.type, shape=result.type.shape)
+            result = Value(name, type_)
         self.nodes.append(Node(op, operands, result, found))
         return result
 

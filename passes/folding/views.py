@@ -17,6 +17,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import Reshape, Transpose, View, arrange
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 
+from .clips import is_code
 from .linear import parameters, per_channel, replace_weights
 from .neighbours import affine, fresh_between, only_producer, scale_and_shift
 from .view_chains import (
@@ -66,6 +67,8 @@ def _clip_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     if inner is None or graph.producer(inner.operands[0]) is None:
         return None
     clipped = fresh_between(graph, node, inner.operands[0].type)
+    if is_code(node.result):
+        clipped = replace(clipped, type=replace(node.result.type, shape=clipped.type.shape))
     return (
         Node(node.op, (inner.operands[0],), clipped, node.origin),
         replace(inner, operands=(clipped, *inner.operands[1:]), result=node.result),

@@ -30,9 +30,9 @@ Observe: TypeAlias = Callable[[Sequence[Incoming]], tuple[Bounds, int]]
 
 _MOST_LEVELS, _MOST_AT_ENDS = 1024, 1 << 16  # inputs and outputs may have more
 _OUTPUT_LEVELS = (64, 256)  # fewest and most, unless t_max is larger
-_MAX_SLOPE = 1 << 15
+MAX_SLOPE = 1 << 15
 _UNFIT = float(1 << 60)  # stands for any bias beyond all limits
-_MAX_SPAN = 1 << 22  # slope times levels: what single-precision engines divide exactly
+MAX_SPAN = 1 << 22  # slope times levels: what single-precision engines divide exactly
 _NARROW = 1e-25  # ranges narrower than this count as one value
 _NO_WEIGHT = 1e-300  # smaller weights are none
 _FAR_OFF = 1 << 30  # levels that a range may lie from zero
@@ -162,7 +162,7 @@ def integer_layer_of(
     common, steepest = False, slope
     for attempt in range(12):
         weights, bias, neuron = _rounded(ratios, real, sources, code, slope, rounding, limits)
-        incoming = tuple(map(_incoming, real.branches, weights, sources))
+        incoming = tuple(map(incoming_of, real.branches, weights, sources))
         load = MembraneLoad(Drive.of(incoming), top, bias, neuron, code.t_max, limits)
         excess, calibrated = load.excess(), None
         if attempt == 0 and observe and _cost(ratios, slope, excess, limits) > _COSTLY:
@@ -176,7 +176,7 @@ def integer_layer_of(
             excess = calibrated.excess
         if np.all(excess <= 1):
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
-            parts = _parts(real.branches, weights, limits.weight)
+            parts = split_weights(real.branches, weights, limits.weight)
             return IntegerLayer(tuple(parts), bias, neuron.astype(np.int64), calibrated)
         if common and attempt >= _TOGETHER:  # the best slopes, which exceed, lie below the steepest
             steepest = np.minimum(steepest, slope.min())
@@ -231,7 +231,7 @@ def _rounded(
     return weights, bias, neuron_slope
 
 
-def _parts(
+def split_weights(
     branches: tuple[LinearSynapse, ...], weights: tuple[Array, ...], limit: int
 ) -> Iterator[BranchSynapses]:
     """Split weights beyond the limit over several parallel synapses."""
@@ -253,7 +253,7 @@ def _slope(
     input of one step bounds the slope as well.
     """
     _check_steepness(ratios, real, limits, group)
-    highest = max(1, min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.input // levels))
+    highest = max(1, min(MAX_SLOPE, MAX_SPAN // (levels + 1), limits.input // levels))
     return best_slopes(ratios, np.clip(np.floor(_room(ratios, limits)), 1, highest))
 
 
@@ -292,7 +292,7 @@ def _common_slope(ratios: list[ScaledWeights], levels: int, limits: Limits) -> i
 
     It pays only with calibrated bounds: the bounds of a proof would lower it again.
     """
-    highest = min(_MAX_SLOPE, _MAX_SPAN // (levels + 1), limits.potential // levels)
+    highest = min(MAX_SLOPE, MAX_SPAN // (levels + 1), limits.potential // levels)
     found = int(np.clip(_room(ratios, limits).min(), 0, highest))
     return found if found > limits.input // levels else 0
 
@@ -311,5 +311,6 @@ def _room(ratios: list[ScaledWeights], limits: Limits) -> Array:
     return room
 
 
-def _incoming(branch: LinearSynapse, weight: Array, source: Spikes) -> Incoming:
+def incoming_of(branch: LinearSynapse, weight: Array, source: Spikes) -> Incoming:
+    """The weights of a branch with the shape and highest level of its source."""
     return Incoming(branch.synapse, weight, source.shape, source.top)

@@ -89,10 +89,11 @@ def _outcome_text(
 def _options(graph: Graph, given: argparse.Namespace) -> dict[str, Any]:
     """The options of passes that decide which populations there are."""
     high = api.assumed_high(given.mean_values, given.scale_values)
-    found = {"t_max": given.t_max, "activation_error": given.activation_error}
+    times = given.t_max or api.DEFAULT_T_MAX
+    found = {"t_max": times, "activation_error": given.activation_error}
     backend = registry.find_backend(given.target)
     assert backend is not None
-    found["weight_bits"] = given.weight_bits or backend.weight_bits(given.t_max)
+    found["weight_bits"] = given.weight_bits or backend.weight_bits(times)
     found |= {"low": 0.0, "high": high}
     if given.calibration is not None:
         read = data.read(given.calibration, api.inputs_of(graph), given.layout)

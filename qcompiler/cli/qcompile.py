@@ -22,7 +22,10 @@ from qcompiler.ir import (
     show,
 )
 from qcompiler.passes import Pass
+from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.lower_activations import LowerActivations
+from qcompiler.passes.normalize import Normalize
+from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.search import report
 
 from .check import check
@@ -72,7 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         help="loihi (default), loihi1, reference, or a plugin's",
     )
     add("--calibration", metavar="DATA", type=Path, help="typical inputs, to measure value ranges")
-    add("--t-max", metavar="N", type=int, default=16, help="number of spike times per value (16)")
+    levels = "number of spike times per value (16, or the levels of a quantised model)"
+    add("--t-max", metavar="N", type=int, help=levels)
     products = "compile products of two data-dependent values; this takes many neurons"
     add("--allow-products", action="store_true", help=products)
     error = "largest error of fitted functions, relative to their output range (half a level)"
@@ -224,11 +228,20 @@ def _preprocessing(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _warn_uncalibrated(given: argparse.Namespace) -> None:
+    high = api.assumed_high(given.mean_values, given.scale_values)
+    warn(
+        "no --calibration: ranges come from the weights alone, for inputs from "
+        f"0 to {high:g}. They are much wider than the real values: expect to need a much "
+        "larger --t-max, or to lose accuracy"
+    )
+
+
 class _Watcher:
     """Keeps the last graphs of both levels, and prints what --print-after asks for."""
 
     def __init__(self, given: argparse.Namespace) -> None:
-        self.wanted = given.print_after
+        self.given, self.wanted = given, given.print_after
         self.verbose, self.quiet = given.verbose, given.quiet
         self.tensor_level: Graph | None = None
         self.last: Graph | None = None
@@ -247,6 +260,10 @@ class _Watcher:
     def __call__(self, step: Pass, graph: Graph) -> None:
         if isinstance(step, LowerActivations) and not self.quiet and self.last is not None:
             print_fits(list(step.fits(self.last)), self.verbose)
+        if isinstance(step, Normalize) and not self.quiet and self.given.calibration is None:
+            values = spiking_values(self.last) if self.last is not None else ()
+            if any(not is_code(value) for value in values):
+                _warn_uncalibrated(self.given)
         self._left -= 1
         self.last = graph
         if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):
@@ -260,13 +277,6 @@ def _name(step: Pass) -> str:
 
 
 def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
-    if given.calibration is None and not given.quiet:
-        high = api.assumed_high(given.mean_values, given.scale_values)
-        warn(
-            "no --calibration: ranges come from the weights alone, for inputs from "
-            f"0 to {high:g}. They are much wider than the real values: expect to need a much "
-            "larger --t-max, or to lose accuracy"
-        )
     what = "calibrating" if given.calibration else "compiling"
     with progress(what, given.quiet) as bar, warnings.catch_warnings():
         warnings.simplefilter("ignore", CompileWarning)  # print_summary tells them

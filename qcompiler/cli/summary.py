@@ -17,6 +17,7 @@ from qcompiler.console import print_table, screen, warn
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes.lower_activations import ActivationFit
+from qcompiler.rounding import describe_rounding
 from qcompiler.search.report import schedule_table
 
 _ENOUGH_BITS = 6  # below which rounded weights are known to cost accuracy
@@ -75,6 +76,7 @@ def print_summary(given: argparse.Namespace, program: Program, output: Path) -> 
         ("latency", f"last output spike at step {report.latency_steps}"),
         ("throughput", f"one frame every {report.frame_interval_steps} steps"),
         ("chip", _chip(report)),
+        ("rounding", describe_rounding(program.manifest.get("rounding", ()))),
         ("guarantees", guarantees(unproved)),
         ("written", str(output)),
     ):

@@ -12,7 +12,9 @@ import onnx
 
 from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, filled
 from qcompiler.frontend.importers.table import (
+    AFTER_HOST,
     CASTS,
+    CONSTANT_QUANTS,
     ENCODERS,
     HOST,
     IMPORTERS,
@@ -22,12 +24,11 @@ from qcompiler.frontend.importers.table import (
     imported,
 )
 from qcompiler.frontend.model.constant_folding import (
-    EVALUATED,
-    LIMIT,
     PROBES,
     KnownArray,
     TooLarge,
     compute,
+    folds,
 )
 from qcompiler.frontend.model.node_context import (
     AbstractValue,
@@ -67,6 +68,7 @@ _ERRORS = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, Val
 _MARKS = re.compile(r"\[\w+Error\] |\(op_type:[^)]*\):? ?|Inference error\(s\): ")
 _CUT = "end the model before the cast or comparison, and compute it on the decoded outputs"
 _CAST = "cast them to floating point first, and compute with real numbers"
+_REAL_OUTPUT = "end the model before this node: its result in real numbers is that of its input"
 _NOT_CHECKED = "not fully checked: its input comes from a refused node"
 
 
@@ -205,8 +207,8 @@ class ModelInterpreter:
     def _results(self, entry: Entry, inputs: tuple[AbstractValue, ...]) -> dict[str, AbstractValue]:
         op_type = entry.op_type
         data = sum(map(_depends, inputs))
-        supported = {*IMPORTERS, *CONSTANT_IMPORTERS, *UNROLLED, *(() if data else EVALUATED)}
-        if op_type not in supported:
+        supported = {*IMPORTERS, *CONSTANT_IMPORTERS, *UNROLLED}
+        if op_type not in supported and (data or not folds(op_type)):
             raise Refused(*refusal(op_type))
         if data > 1 and op_type in DATA_PRODUCTS and op_type not in ("Div", "Mul"):
             raise RefusedProduct(*DATA_PRODUCTS[op_type])
@@ -232,11 +234,23 @@ class ModelInterpreter:
         if op_type == "Identity" and inputs and inputs[0]:
             self.report.note(entry, "constant")
             return {entry.node.output[0]: inputs[0]}
-        if op_type not in EVALUATED:
+        if op_type in CONSTANT_QUANTS:
+            self.report.note(entry, "constant")
+            return self._constant_quant(entry, inputs)
+        if not folds(op_type):
             raise Refused(f"{op_type} applied to constants is not supported", FOLD_CONSTANTS)
         found = self._evaluated(entry.node, self.opset, inputs)
         self.report.note(entry, "constant")
         return {known.name: replace(known, name=known.name + self.suffix) for known in found}
+
+    def _constant_quant(
+        self, entry: Entry, inputs: list[KnownArray | None]
+    ) -> dict[str, AbstractValue]:
+        """A constant that is rounded to a code."""
+        names = tuple(entry.node.output)
+        given = (self.scope, entry.name, entry.op_type, self.opset, tuple(inputs), names)
+        node = NodeContext(*given, attributes_of(entry.node))
+        return dict(zip(names, self._results_of(node, entry.op_type), strict=True))
 
     def _evaluated(
         self, node: onnx.NodeProto, opset: int, inputs: Sequence[KnownArray | None]
@@ -244,8 +258,7 @@ class ModelInterpreter:
         try:
             return compute(node, opset, inputs, len(self.scope.probes))
         except TooLarge as error:
-            reason = f"{node.op_type} would compute a constant of more than {LIMIT} elements"
-            raise Refused(reason) from error
+            raise Refused(f"{node.op_type} would compute {error}", FOLD_CONSTANTS) from error
         except Exception as error:  # whatever onnx finds wrong with the node
             if any(known is not None and known.fixed is None for known in inputs):
                 raise fixes_batch(node.op_type) from error
@@ -260,10 +273,13 @@ class ModelInterpreter:
             raise InvalidNode("has no output")
         sources = self._sources(inputs)
         only_index = op_type == "TopK" and outputs[0] not in self.used
-        if sources and op_type not in VIEWS and op_type not in HOST and not only_index:
+        if sources and op_type not in AFTER_HOST and not only_index:
             self._refuse_inside(sources)
             self.report.note(entry, "compiled", _NOT_CHECKED)
             return {}
+        ends = {output.name for output in self.model.graph.output}
+        if op_type == "DynamicQuantizeLinear" and not ends.isdisjoint(outputs):
+            raise Refused(f"{op_type} at an output is not supported", _REAL_OUTPUT)
         kinds = self._kinds(op_type, inputs)
         names = tuple(name and name + self.suffix for name in outputs)
         attributes = attributes_of(entry.node)
@@ -303,9 +319,9 @@ class ModelInterpreter:
         values = (item for item in inputs if isinstance(item, Value))
         return any(value.name in self.scope.truncated for value in values)
 
-    def _results_of(self, node: NodeContext, op_type: str) -> tuple[Value, ...]:
+    def _results_of(self, node: NodeContext, op_type: str) -> tuple[Value | KnownArray, ...]:
         found = imported(op_type, node)
-        return (found,) if isinstance(found, Value) else found
+        return found if isinstance(found, tuple) else (found,)
 
     def _sources(self, inputs: Sequence[AbstractValue]) -> list[Entry]:
         """What the host does on the way to these values."""
@@ -349,8 +365,9 @@ def _depends(item: AbstractValue) -> bool:
     return isinstance(item, Value) or (isinstance(item, Unknown) and item.data)
 
 
-def _is_index(value: Value) -> bool:
-    return isinstance(value.type, Tensor) and value.type.dtype == "i64"
+def _is_index(item: Value | KnownArray) -> bool:
+    type_ = item.type if isinstance(item, Value) else None
+    return isinstance(type_, Tensor) and type_.dtype == "i64"
 
 
 def _what(error: Exception) -> str:

@@ -17,6 +17,7 @@ from qcompiler.ir import Diagnostic, InvalidModel
 from .input_axes import Axes, written
 
 _NUMBERS = "export the model with inputs of real numbers or integers"
+_STANDARD = ("DequantizeLinear", "QuantizeLinear")  # which onnxruntime's domain has as well
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ def entries(
     """
     found = []
     for index, node in enumerate(graph.node):
+        if node.domain == "com.microsoft" and node.op_type in _STANDARD:
+            node = onnx.NodeProto.FromString(node.SerializeToString())
+            node.domain = ""
         domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}."
         op_type = f"{domain}{node.op_type}"
         name = node.name or f"{prefix}{node.op_type}_{index}"

@@ -92,11 +92,11 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "gather": (FLAT, "y = Gather<axis=0>(x, a)", 17, {"a": ints(0)}, "mixes the batch", ""),
     "quantised": (
         FLAT,
-        "y = QuantizeLinear(x, s)",
-        17,
-        {"s": np.float32(1)},
-        "operator QuantizeLinear is not supported",
-        "floating point",
+        "y = QuantizeLinear<block_size=2>(x, s)",
+        21,
+        {"s": np.ones((6, 3), np.float32)},
+        "QuantizeLinear in blocks is not supported",
+        "per channel",
     ),
     "add": (FLAT, "v = Unsqueeze(x, a) y = Add(v, x)", 17, {"a": ints(1)}, "mixes the batch", ""),
     "mul": (
@@ -137,12 +137,12 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "the weight of Conv depends on the data",
         "must be a constant",
     ),
-    "conv of constants": (
-        IMAGE,
-        "c = Conv(w, w) y = Add(x, c)",
+    "long fold": (
+        FLAT,
+        "a = ConvInteger(v, w) b = Cast<to=1>(a) c = ReduceSum(b) y = Add(x, c)",
         17,
-        {"w": (1, 3, 1, 1)},
-        "Conv applied to constants is not supported",
+        {"v": np.ones((1, 1, 1500, 1500), np.uint8), "w": np.ones((1, 1, 700, 700), np.uint8)},
+        "ConvInteger would compute a constant that takes too long",
         "fold",
     ),
     "training": (

@@ -12,6 +12,7 @@ import pytest
 import qcompiler
 from qcompiler.backends.loihi.lava.lava_engine import LavaEngine
 from qcompiler.backends.program import Program
+from tests.support.onnx_models import run_onnx
 from tests.support.spiking import equal_neurons, same_spikes
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -104,3 +105,35 @@ def test_digits_on_lava_in_floating_point() -> None:
     program = digits()
     found = LavaEngine(program.graph, "floating_pt", "single").spikes(batch)
     equal_neurons(program.spikes(batch), found)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+def test_mnist_quantised_by_onnxruntime(data_dir: Path, tmp_path: Path, form: str) -> None:
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    given, _ = images(data_dir / "mnist" / "mnist_train_2000.npz", 200)
+    batches = [{"input": part / 255} for part in np.array_split(given, 10)]
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            self.left = iter(batches)
+
+        def get_next(self) -> Any:
+            return next(self.left, None)
+
+    whole, path = data_dir / "mnist" / "mnist_convnet.onnx", tmp_path / "int8.onnx"
+    quantization.quantize_static(
+        whole,
+        path,
+        Reader(),
+        quant_format=quantization.QuantFormat[form],
+        per_channel=form == "QDQ",
+    )
+    batch, labels = images(data_dir / "mnist" / "mnist_test_first5000.npz", 1000)
+    (expected,) = run_onnx(str(path), {"input": batch / 255})
+    program = qcompiler.compile(path, target="reference")
+    found = np.asarray(program.run(batch / 255))
+    assert not any(layer.get("apart") for layer in program.manifest["rounding"])
+    assert np.mean(found.argmax(axis=1) == expected.argmax(axis=1)) >= 0.995
+    few = qcompiler.compile(path, target="reference", t_max=16, calibration=given / 255)
+    assert np.mean(np.asarray(few.run(batch / 255)).argmax(axis=1) == labels) >= BOUNDS[16]

@@ -9,8 +9,15 @@ from typing import Any
 import onnx
 
 from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS
-from qcompiler.frontend.importers.table import FUNCTIONS, HOST, IMPORTERS, LAYERS, UNROLLED
-from qcompiler.frontend.model.constant_folding import EVALUATED
+from qcompiler.frontend.importers.table import (
+    FUNCTIONS,
+    HOST,
+    IMPORTERS,
+    LAYERS,
+    QUANTISED,
+    UNROLLED,
+)
+from qcompiler.frontend.model.constant_folding import folds
 from qcompiler.frontend.model.refusals import DATA_PRODUCTS, refusal
 from qcompiler.ir import InvalidModel, UnsupportedModel
 from tests.frontend.test_onnx_backend import array, joins, model_cases, node_cases, run
@@ -38,17 +45,23 @@ def table() -> str:
 
 
 def _fate(name: str) -> tuple[str, str]:
-    if name in CONSTANT_IMPORTERS and name not in EVALUATED:
+    if name in CONSTANT_IMPORTERS and not folds(name):
         return "constant", ""
     if name in UNROLLED:
         return "its bodies are compiled", ""
     if name in IMPORTERS:
-        kind = "lowered" if name in FUNCTIONS else "compiled" if name in LAYERS else "rearranged"
+        kind = (
+            "lowered"
+            if name in FUNCTIONS
+            else "compiled"
+            if name in {*LAYERS, *QUANTISED}
+            else "rearranged"
+        )
         kind = "host" if name in HOST else kind
         return kind, "; ".join(DATA_PRODUCTS[name]) if name in DATA_PRODUCTS else ""
     reason, help_ = refusal(name)
     why = "; ".join(part for part in (reason.partition(": ")[2], help_) if part)
-    return ("refused, unless it reads constants" if name in EVALUATED else "refused"), why
+    return ("refused, unless it reads constants" if folds(name) else "refused"), why
 
 
 def _counts() -> dict[str, Counter[str]]:

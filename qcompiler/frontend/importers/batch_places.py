@@ -21,7 +21,8 @@ from qcompiler.ir import Value
 from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.ir.view import Reshape
 
-Results: TypeAlias = "Value | tuple[Value, ...]"
+Result: TypeAlias = "Value | KnownArray"
+Results: TypeAlias = "Result | tuple[Result, ...]"
 Importer: TypeAlias = Callable[[NodeContext], Results]
 Adapter: TypeAlias = Callable[[Importer, NodeContext], Results]
 
@@ -118,6 +119,10 @@ def with_axis(node: NodeContext, axis: int) -> NodeContext:
 
 def noted(node: NodeContext, found: Results, place: Placement) -> Results:
     """The results, with a note of where their batch axis stands."""
-    if isinstance(found, Value):
-        return with_placement(node, found, place)
-    return tuple(with_placement(node, value, place) for value in found)
+    if isinstance(found, tuple):
+        return tuple(_placed(node, value, place) for value in found)
+    return _placed(node, found, place)
+
+
+def _placed(node: NodeContext, found: Result, place: Placement) -> Result:
+    return with_placement(node, found, place) if isinstance(found, Value) else found

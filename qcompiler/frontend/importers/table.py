@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from qcompiler.frontend.importers.elementwise.activations import arg_max, clip, neg, relu, softmax
@@ -46,6 +46,30 @@ from qcompiler.frontend.importers.layers.sklearn import (
     scaler,
 )
 from qcompiler.frontend.importers.layers.transposed_conv import conv_transpose
+from qcompiler.frontend.importers.quantised.linear import (
+    conv_integer,
+    dequantize_linear,
+    dynamic_quantize_linear,
+    mat_mul_integer,
+    quantize_linear,
+)
+from qcompiler.frontend.importers.quantised.operators import (
+    dynamic_quantize_matmul,
+    mat_mul_integer_to_float,
+    qgemm,
+    qlinear_add,
+    qlinear_average_pool,
+    qlinear_concat,
+    qlinear_conv,
+    qlinear_global_average_pool,
+    qlinear_leaky_relu,
+    qlinear_matmul,
+    qlinear_mul,
+    qlinear_reduce_mean,
+    qlinear_sigmoid,
+    qlinear_softmax,
+)
+from qcompiler.frontend.importers.quantised.qonnx import bipolar_quant, quant, trunc
 from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_where
 from qcompiler.frontend.importers.views.passthrough import cast, cast_like, dropout, identity, pad
 from qcompiler.frontend.importers.views.reshape import (
@@ -60,7 +84,7 @@ from qcompiler.ir import Value
 
 from . import batch_along_axes, batch_axis, batch_places, batch_rows_and_images
 
-Importer: TypeAlias = Callable[[NodeContext], "Value | tuple[Value, ...]"]
+Importer: TypeAlias = batch_places.Importer
 
 # Computed by the host on the decoded outputs, so nothing but views may follow.
 HOST: Mapping[str, Importer] = {
@@ -69,6 +93,7 @@ HOST: Mapping[str, Importer] = {
     "LogSoftmax": softmax,
     "Softmax": softmax,
     "ai.onnx.ml.LinearClassifier": linear_classifier,
+    "com.microsoft.QLinearSoftmax": qlinear_softmax,
 }
 
 # What only moves values: no neurons, and it may follow an operator of `HOST`.
@@ -194,6 +219,42 @@ LAYERS: Mapping[str, Importer] = {
     "ai.onnx.ml.Scaler": scaler,
 }
 
+_QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+_QUANTS: Mapping[str, Importer] = {
+    "BipolarQuant": bipolar_quant,
+    "IntQuant": quant,
+    "Quant": quant,
+    "Trunc": trunc,
+}
+
+# Rounding of a quantised model: the codes of populations.
+QUANTISED: Mapping[str, Importer] = {
+    "ConvInteger": conv_integer,
+    "DequantizeLinear": dequantize_linear,
+    "DynamicQuantizeLinear": dynamic_quantize_linear,
+    "MatMulInteger": mat_mul_integer,
+    "QLinearConv": qlinear_conv,
+    "QLinearMatMul": qlinear_matmul,
+    "QuantizeLinear": quantize_linear,
+    "com.microsoft.DynamicQuantizeMatMul": dynamic_quantize_matmul,
+    "com.microsoft.MatMulIntegerToFloat": mat_mul_integer_to_float,
+    "com.microsoft.QGemm": qgemm,
+    "com.microsoft.QLinearAdd": qlinear_add,
+    "com.microsoft.QLinearAveragePool": qlinear_average_pool,
+    "com.microsoft.QLinearConcat": qlinear_concat,
+    "com.microsoft.QLinearConv": qlinear_conv,
+    "com.microsoft.QLinearGlobalAveragePool": qlinear_global_average_pool,
+    "com.microsoft.QLinearLeakyRelu": qlinear_leaky_relu,
+    "com.microsoft.QLinearMul": qlinear_mul,
+    "com.microsoft.QLinearReduceMean": qlinear_reduce_mean,
+    "com.microsoft.QLinearSigmoid": qlinear_sigmoid,
+    **{f"{domain}.{name}": found for domain in _QONNX for name, found in _QUANTS.items()},
+}
+
+# Of these a quantised weight is made.
+CONSTANT_QUANTS = frozenset(f"{domain}.{name}" for domain in _QONNX for name in _QUANTS)
+
+AFTER_HOST = frozenset({*VIEWS, *HOST, "DequantizeLinear", "QuantizeLinear"})
 CASTS = frozenset({"Cast", "CastLike"})
 
 # What may read real numbers that were cast to integers, as it tells only a few integers apart.
@@ -203,6 +264,7 @@ ENCODERS = frozenset({"ai.onnx.ml.LabelEncoder", "ai.onnx.ml.OneHotEncoder"})
 TAKES_INTEGERS = frozenset(
     {
         *("And", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where", "Xor"),
+        *QUANTISED,
         *(name for name in LAYERS if name.startswith("ai.onnx.ml.")),
         "ai.onnx.ml.LinearClassifier",
     }
@@ -210,7 +272,13 @@ TAKES_INTEGERS = frozenset(
 
 UNROLLED = frozenset({"If", "Loop", "Scan"})  # whose bodies are imported
 
-IMPORTERS: Mapping[str, Importer] = {**FUNCTIONS, **LAYERS, **VIEWS, **HOST}
+IMPORTERS: Mapping[str, Importer] = {
+    **FUNCTIONS,
+    **LAYERS,
+    **VIEWS,
+    **HOST,
+    **QUANTISED,
+}
 
 _ELEMENTWISE_LAYERS = [
     "Add",
@@ -228,7 +296,9 @@ _ELEMENTWISE_LAYERS = [
     "Sum",
 ]
 
-ELEMENTWISE = frozenset({*FUNCTIONS, *_ELEMENTWISE_LAYERS, "Dropout", "Identity"})
+_SCALAR = ["DequantizeLinear", "Dropout", "Identity", "QuantizeLinear"]
+
+ELEMENTWISE = frozenset({*FUNCTIONS, *_ELEMENTWISE_LAYERS, *_SCALAR})
 
 # How a node is read if the batch axis of its inputs does not stand first.
 _ADAPTERS: Mapping[str, batch_places.Adapter] = {
@@ -244,14 +314,13 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
     "Concat": batch_axis.concat,
     "Conv": batch_rows_and_images.side_by_side,
     "ConvTranspose": batch_rows_and_images.side_by_side,
-    "Dropout": batch_places.same_batch_axis,
+    **dict.fromkeys(_SCALAR, batch_places.same_batch_axis),
     "Flatten": batch_axis.any_batch_axis,
     "GRU": batch_axis.any_batch_axis,
     "Gather": batch_along_axes.gather,
     "Gemm": batch_rows_and_images.gemm,
     "GlobalAveragePool": batch_rows_and_images.side_by_side,
     "GlobalMaxPool": batch_rows_and_images.side_by_side,
-    "Identity": batch_places.same_batch_axis,
     "LSTM": batch_axis.any_batch_axis,
     "LogSoftmax": batch_along_axes.softmax,
     "MatMul": batch_rows_and_images.matmul,

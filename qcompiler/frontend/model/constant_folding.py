@@ -7,41 +7,20 @@ constant of a model is likely to meet. What is the same for all of them is a con
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
-from typing import Any
 
 import numpy as np
 import onnx
-import onnx.reference
-import onnx.shape_inference
-from onnx import helper, numpy_helper
 
+from .folding_limits import LIMIT, TooLarge, check_size, folds
 from .onnx_tensor import Array
+from .single_node import run_node
 
-LIMIT = 1 << 28  # elements of an array that is computed
+__all__ = ["LIMIT", "PROBES", "KnownArray", "TooLarge", "compute", "folds", "merge"]
+
 PROBES = (23, 29)
-
-INLINE = 1 << 16  # elements; larger arrays do not tell shapes
-
-# What is computed of known values: deterministic, and without loops in Python.
-_EVALUATED = """
-    Abs Add And BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil Clip Compress Concat
-    ConstantOfShape Cos CumSum DequantizeLinear Div Equal Exp Expand EyeLike Flatten Floor Gather
-    GatherElements GatherND Gemm Greater GreaterOrEqual Less LessOrEqual Log MatMul Max Mean Min
-    Mod Mul Neg NonZero Not OneHot Or Pad Pow QuantizeLinear Range Reciprocal ReduceL1 ReduceL2
-    ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round
-    ScatterElements ScatterND Sigmoid Sign Sin Slice Softmax Split Sqrt Squeeze Sub Sum Tanh Tile
-    Transpose Trilu Unique Unsqueeze Where Xor
-"""
-EVALUATED = frozenset(_EVALUATED.split())
-_SHRINKING = frozenset({"Compress", "NonZero", "Unique"})  # sizes depend on the data
-
-
-class TooLarge(Exception):
-    """A node would compute an array beyond the limit."""
+_ALL_TYPES = 21  # the opset from which quantisation takes every integer type
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +35,12 @@ class KnownArray:
         """The array, if it does not depend on the size of the batch."""
         return self.arrays[0] if all(a is self.arrays[0] for a in self.arrays) else None
 
+    def changed(self, change: Callable[[Array], Array], name: str) -> KnownArray:
+        """What a function makes of the value, under another name."""
+        if self.fixed is not None:
+            return KnownArray((change(self.fixed),) * len(self.arrays), name)
+        return KnownArray(tuple(map(change, self.arrays)), name)
+
 
 def merge(arrays: Sequence[Array], name: str) -> KnownArray:
     """A known value; arrays that are equal become one."""
@@ -69,7 +54,7 @@ def compute(
 ) -> tuple[KnownArray, ...]:
     """The outputs of a node whose inputs are all known.
 
-    Raises TooLarge, or whatever the reference evaluator raises for a node that makes no sense.
+    Raises TooLarge, or whatever the evaluator raises for a node that makes no sense.
     """
     once = all(known is None or known.fixed is not None for known in inputs)
     found: list[list[Array]] = []
@@ -92,39 +77,7 @@ def _run(node: onnx.NodeProto, opset: int, feeds: dict[str, Array]) -> list[Arra
         feeds = {
             name: array.reshape(()) if array.size == 1 else array for name, array in feeds.items()
         }
-    _check_size(node, opset, feeds)
-    model = model_of_node(node, opset, feeds, {})
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        results: Any = onnx.reference.ReferenceEvaluator(model).run(None, feeds)
-    return [np.asarray(result) for result in results]
-
-
-def _check_size(node: onnx.NodeProto, opset: int, feeds: dict[str, Array]) -> None:
-    if node.op_type in _SHRINKING:
-        return
-    inline = {name: a for name, a in feeds.items() if a.size <= INLINE and a.dtype.kind != "O"}
-    model = model_of_node(node, opset, {n: a for n, a in feeds.items() if n not in inline}, inline)
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    for output in inferred.graph.output:
-        shape = output.type.tensor_type.shape
-        if not output.type.tensor_type.HasField("shape") or not all(
-            dim.HasField("dim_value") for dim in shape.dim
-        ):
-            raise TooLarge
-        if prod(max(1, dim.dim_value) for dim in shape.dim) > LIMIT:
-            raise TooLarge
-
-
-def model_of_node(
-    node: onnx.NodeProto, opset: int, given: dict[str, Array], inline: dict[str, Array]
-) -> onnx.ModelProto:
-    """A model of one node; ``inline`` arrays are written into it."""
-    inputs = [
-        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
-        for name, a in given.items()
-    ]
-    outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
-    initializers = [numpy_helper.from_array(a, name) for name, a in inline.items()]
-    graph = helper.make_graph([node], "node", inputs, outputs, initializers)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    if node.op_type in ("DequantizeLinear", "QuantizeLinear"):
+        opset = max(opset, _ALL_TYPES)
+    check_size(node, opset, feeds)
+    return run_node(node, opset, feeds)

@@ -12,6 +12,7 @@ from onnx import helper
 from qcompiler.ir import Builder, Constant, Op, Operand, Value, size
 
 from .constant_folding import LIMIT, KnownArray
+from .integer_code import IntegerCode
 from .onnx_tensor import Array
 from .placement import FIRST, Placement
 
@@ -76,7 +77,8 @@ class Scope:
     ``batch_axis`` where the batch axis of a value stands that has it not first, ``formulas`` which
     function of which other value a value is, ``differences`` of which two values a value is the
     difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
-    booleans in the model, ``truncated`` names those that were cast from real numbers.
+    booleans in the model, ``truncated`` names those that were cast from real numbers,
+    ``integers`` which real value, in which code, integers stand for.
     """
 
     builder: Builder
@@ -85,6 +87,7 @@ class Scope:
     batch_axis: dict[str, Placement] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
     formulas: dict[str, tuple[Value, str]] = field(default_factory=dict)
+    integers: dict[str, tuple[Value, IntegerCode]] = field(default_factory=dict)
     differences: dict[str, tuple[Value, Value]] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     truncated: set[str] = field(default_factory=set)

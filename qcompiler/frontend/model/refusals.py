@@ -4,7 +4,6 @@ from __future__ import annotations
 
 _RETRAIN = "replace it by Relu or Clip and retrain, or cut the model before this node"
 _STATE = "export the model without sequences"
-_FLOAT = "export the model in floating point: qcompiler quantizes it itself"
 _STATISTICS = "use BatchNormalization instead and retrain"
 _HOST = "cut the model before this node, and compute it on the decoded outputs"
 
@@ -13,10 +12,6 @@ _GROUPS = {
         Cos Sin SwiGLU Tan
     """,
     _STATE: "SequenceMap",
-    _FLOAT: """
-        ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul
-        QuantizeLinear
-    """,
     _STATISTICS: """
         GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization
         MeanVarianceNormalization RMSNormalization
@@ -78,10 +73,6 @@ _REASONS = {
     """,
     "its result is random": """
         Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike
-    """,
-    "it is quantised already": """
-        ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul
-        QuantizeLinear
     """,
     "it sums overlapping windows into an image": "Col2Im",
     "it is deprecated since opset 11": "Scatter",

@@ -11,8 +11,9 @@ import onnx
 import onnx.shape_inference
 from onnx import TensorProto, helper
 
-from .constant_folding import INLINE, model_of_node
+from .folding_limits import INLINE
 from .onnx_tensor import Array
+from .single_node import node_model
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
@@ -62,7 +63,7 @@ def infer_types(
     inline = {n: a.astype(np.float32) if a.dtype.kind == "f" else a for n, a in small.items()}
     rest = {n: _without_memory(a) for n, a in operands.items() if n not in small}
     try:
-        graph = onnx.shape_inference.infer_shapes(model_of_node(node, opset, rest, inline)).graph
+        graph = onnx.shape_inference.infer_shapes(node_model(node, opset, rest, inline)).graph
     except Exception:  # whatever onnx finds wrong with the node
         return {}
     found = {value.name: declared_type(value) for value in graph.output}

@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.frontend.model.node_context import NodeContext, Scope
 from qcompiler.frontend.model.onnx_tensor import Array
-from qcompiler.ir import Constant, Node, Value
+from qcompiler.ir import Constant, Node, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Function
 from qcompiler.ir.formula import COMPARISONS, compose
 from qcompiler.ir.view import Reshape
@@ -104,8 +104,12 @@ def _formula(producer: Node, known: Mapping[str, tuple[Value, str]]) -> tuple[Va
         return known.get(source.name, (source, "x"))
     sources = [operand for operand in producer.operands if isinstance(operand, Value)]
     constants = [operand for operand in producer.operands if isinstance(operand, Constant)]
-    if not isinstance(producer.op, Function | Clip | Affine | Add) or any(
-        constant.data.size != 1 for constant in constants
+    type_ = producer.result.type
+    rounds = isinstance(type_, Tensor) and type_.range is not None  # a code of a quantised model
+    if (
+        rounds
+        or not isinstance(producer.op, Function | Clip | Affine | Add)
+        or any(constant.data.size != 1 for constant in constants)
     ):
         return alone
     found = [known.get(source.name, (source, "x")) for source in sources]

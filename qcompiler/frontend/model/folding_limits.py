@@ -1,0 +1,93 @@
+"""What may be computed of known values, so that no model takes long to fold or much memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+import onnx
+import onnx.shape_inference
+
+from .onnx_tensor import Array
+from .single_node import node_model
+
+LIMIT = 1 << 28  # elements of an array that is computed
+
+INLINE = 1 << 16  # elements; larger arrays do not tell shapes
+_PRODUCTS = 1 << 36  # multiplications: seconds
+_SMALL = 1 << 20  # elements of all operands of an operator whose work is not known
+_TOO_LONG = "a constant that takes too long"
+
+_CHEAP_NAMES = """
+    Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh BatchNormalization BitCast BitShift
+    BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Compress Concat
+    ConstantOfShape Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout Elu Equal Erf Exp
+    Expand EyeLike Flatten Floor Gather GatherElements GatherND Gelu Greater GreaterOrEqual
+    HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log LogSoftmax Max Mean
+    Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow QuantizeLinear Range Reciprocal
+    ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu
+    Reshape Round ScatterElements ScatterND Selu Shape Sigmoid Sign Sin Sinh Size Slice Softmax
+    Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh Tile Transpose Trilu Unique
+    Unsqueeze Where Xor
+"""
+_CHEAP = frozenset(_CHEAP_NAMES.split())
+_SHRINKING = frozenset({"Compress", "NonZero", "Unique"})  # sizes depend on the data
+
+_NEVER_NAMES = """
+    Bernoulli ConcatFromSequence If ImageDecoder Loop Multinomial Optional OptionalGetElement
+    OptionalHasElement RandomNormal RandomNormalLike RandomUniform RandomUniformLike RegexFullMatch
+    Scan SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength
+    SequenceMap SplitToSequence StringConcat StringNormalizer StringSplit TfIdfVectorizer
+"""
+_NEVER = frozenset(_NEVER_NAMES.split())
+
+
+class TooLarge(Exception):
+    """A node would compute an array beyond the limit, or compute too long; says which."""
+
+    def __init__(self, what: str = f"a constant of more than {LIMIT} elements") -> None:
+        super().__init__(what)
+
+
+def folds(op_type: str) -> bool:
+    """Whether an operator is computed if it reads only constants: it always gives the same."""
+    return onnx.defs.has(op_type) and op_type not in _NEVER
+
+
+def check_size(node: onnx.NodeProto, opset: int, feeds: Mapping[str, Array]) -> None:
+    """Raise TooLarge if a node's results would be too large, or take too long to compute."""
+    if node.op_type in _SHRINKING:
+        return
+    inline = {name: a for name, a in feeds.items() if a.size <= INLINE and a.dtype.kind != "O"}
+    model = node_model(node, opset, {n: a for n, a in feeds.items() if n not in inline}, inline)
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    largest = 1
+    for output in inferred.graph.output:
+        shape = output.type.tensor_type.shape
+        if not output.type.tensor_type.HasField("shape") or not all(
+            dim.HasField("dim_value") for dim in shape.dim
+        ):
+            raise TooLarge
+        largest = max(largest, prod(max(1, dim.dim_value) for dim in shape.dim))
+    if largest > LIMIT:
+        raise TooLarge
+    if _products(node, largest, feeds) > _PRODUCTS:
+        raise TooLarge(_TOO_LONG)
+
+
+def _products(node: onnx.NodeProto, result: int, feeds: Mapping[str, Array]) -> float:
+    """About as many multiplications as a node does."""
+    if node.op_type in _CHEAP:
+        return result
+    shapes = [feeds[name].shape if name in feeds else () for name in node.input]
+    sizes = [prod(shape) for shape in shapes]
+    match node.op_type:
+        case "MatMul":
+            return float(result) * (shapes[0] or (1,))[-1]
+        case "Gemm":
+            return float(result) * max(shapes[0])
+        case "Conv" | "ConvTranspose":
+            return float(result) * prod(shapes[1][1:])
+    if sum(sizes) + result > _SMALL:
+        raise TooLarge(_TOO_LONG)
+    return float(result) * max(sizes, default=1)
