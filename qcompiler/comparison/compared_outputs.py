@@ -66,11 +66,12 @@ def compared_outputs(
     theirs, ours = zip(*(_comparable(graph, program.graph, *pair) for pair in ends), strict=True)
     made = write_tensor_level(OnnxWriter(), graph).keys()
     names = program.graph.output_names
-    same = [
-        at
+    alike = {
+        one.name: at  # a label and its probabilities are made of one value
         for at, (one, other) in enumerate(zip(ours, theirs, strict=True))
         if one.type.shape == other.type.shape and other.name in made
-    ]
+    }
+    same = sorted(alike.values())
     if not same:
         return ()
     cut = drop_dead(replace(program.graph, outputs=tuple(ours[at] for at in same), output_names=()))

@@ -23,7 +23,7 @@ from qcompiler.explain.measure.layer_error import decompose
 from qcompiler.explain.measure.onnx_reference import run_onnx as run_model
 from qcompiler.explain.measure.pairing import match_layers, real_network
 from qcompiler.explain.page import page
-from qcompiler.ir import ProgramError
+from qcompiler.ir import ProgramError, evaluate
 from qcompiler.passes.slicing.slices import unsplit_name
 from tests.support.onnx_models import model, run_onnx
 from tests.support.planted_faults import CorruptIntegers, ShrinkRange, pipeline
@@ -222,8 +222,8 @@ def test_decompositions_lead_from_the_real_layer_to_the_levels(
     layers = match_layers(program, real, path)
     both = side_by_side.SideBySide(program, real, layers, tuple(x[:40] for x in network.held_out))
     feeds = dict(zip(names, both.data, strict=False))
-    for found, score in zip(run_onnx(network.proto, feeds), both.scores, strict=True):
-        np.testing.assert_allclose(both.values[score].reshape(found.shape), found, 1e-3, 1e-4)
+    for found, ours in zip(run_onnx(network.proto, feeds), evaluate(real, *both.data), strict=True):
+        np.testing.assert_allclose(ours.reshape(found.shape), found, 1e-3, 1e-4)
     for index, layer in enumerate(layers):
         steps = decompose(both, index)
         (_, cut), (_, ours) = steps.steps[-2:]
