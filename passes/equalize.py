@@ -124,6 +124,8 @@ def _can_scale(graph: Graph, group: FusionGroup) -> bool:
     """Whether a value is a plain ReLU's or a sum, and all around it can take a scale in."""
     if (group.clip and group.clip.op != Clip(0.0)) or group.gain:
         return False
+    if not group.clip and any(isinstance(u.op, Affine) for u in graph.users(group.result)):
+        return False  # with which the layer would take the scale back
     makers = {type(node.op) for node in group.nodes} - {Clip}
     return bool(makers) and makers <= {Conv, Dense, Add} and scales_back(graph, group.result)
 

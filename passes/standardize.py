@@ -28,9 +28,9 @@ from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import parameters, replace_weights
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
-from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.levels import coded_inputs, integer_span, spiking_values
+from qcompiler.passes.quantization.logits import logits
 
 from .base import HIDDEN, Pass
 from .fold_linear import FoldLinear
@@ -120,7 +120,8 @@ def _better(
     Codes round inputs, and the weights of their readers.
     """
     few = sample(data, _IMAGES)
-    names = [v.name for v in spiking_values(graph) if is_network_output(graph, v)]
+    made_of = (one for value in graph.outputs for one in logits(graph, value))
+    names = list(dict.fromkeys(value.name for value in made_of))
     exact = _values(graph, few, names)
     x = few[index].astype(np.float64)
 

@@ -18,6 +18,7 @@ from qcompiler.ir.ann import (
     Concat,
     Conv,
     Dense,
+    Fill,
     Function,
     MaxPool,
     Multiply,
@@ -184,6 +185,10 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             return writer.add("Pad", x, writer.constant(pads), value)
         case Add():
             return writer.add("Sum", x, *rest)
+        case Fill():
+            batch = writer.add("Shape", x, start=0, end=1)
+            shape = writer.constant(np.array(node.result.type.shape, np.int64))
+            return writer.add("Expand", rest[0], writer.add("Concat", batch, shape, axis=0))
         case Concat() as op:
             return writer.add("Concat", x, *rest, axis=op.axis + 1)
         case Softmax() as op:

@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.backends.program import Program
 from qcompiler.ir import Graph, Value, drop_dead
-from qcompiler.ir.ann import OnHost
+from qcompiler.ir.ann import ArgMax, Concat, Fill, Lookup, OnHost, Softmax
 from qcompiler.ir.execution.session import OnnxWriter, write_tensor_level
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
@@ -69,7 +69,7 @@ def compared_outputs(
     alike = {
         one.name: at  # a label and its probabilities are made of one value
         for at, (one, other) in enumerate(zip(ours, theirs, strict=True))
-        if one.type.shape == other.type.shape and other.name in made
+        if one.type.shape == other.type.shape and other.name in made and _is_computed(graph, other)
     }
     same = sorted(alike.values())
     if not same:
@@ -120,6 +120,17 @@ def _comparable(real: Graph, spiking: Graph, theirs: Value, ours: Value) -> tupl
     before = _in_front_of_host(real, theirs), _in_front_of_host(spiking, ours)
     both = before[0].name != theirs.name and before[1].name != ours.name
     return before if both else (theirs, ours)
+
+
+def _is_computed(graph: Graph, value: Value) -> bool:
+    """Whether a value comes from layers, without indices and constants of the host."""
+    node = graph.producer(value)
+    if node is None or isinstance(node.op, ArgMax | Fill | Lookup):
+        return node is None
+    if not isinstance(node.op, Concat | Softmax | View):
+        return True
+    sources = (operand for operand in node.operands if isinstance(operand, Value))
+    return all(_is_computed(graph, source) for source in sources)
 
 
 def _in_front_of_host(graph: Graph, value: Value) -> Value:
