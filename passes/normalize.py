@@ -8,7 +8,7 @@ weights gives the widest possible range.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -73,16 +73,25 @@ class Normalize(Pass):
             levels, low = self._levels(graph, value), float(array.min())
             if value.name in ranges and 0 < integer_span(array) < levels:
                 ranges[value.name] = low, low + levels - 1
-        return _with_ranges(graph, ranges)
+        measured = {v.name for v in graph.inputs if not self._keeps_range(graph, v)}
+        return _with_ranges(graph, ranges, measured)
 
     def _levels(self, graph: Graph, value: Value) -> int:
         return levels_of(graph, value, self.t_max, self.output_t_max)
+
+    def _keeps_range(self, graph: Graph, value: Value) -> bool:
+        """Whether an input keeps its range: not that of a type of more integers than levels."""
+        bounds = value.type.range if isinstance(value.type, Tensor) else None
+        if bounds is None or value not in graph.inputs:
+            return bounds is not None
+        return bounds[1] - bounds[0] < self._levels(graph, value)
 
     def _calibrated(self, graph: Graph, data: tuple[Array, ...]) -> dict[str, Range]:
         found = {g.result.name: g for g in fusion_groups(graph) if not _is_ranged(g.result)}
         fitted = [node for node in graph.nodes if isinstance(node.op, Function | Multiply)]
         domains = {o.name for node in fitted for o in node.operands}
-        names = [v.name for v in coded_inputs(graph) if not _is_ranged(v)] + list(found)
+        names = [v.name for v in coded_inputs(graph) if not self._keeps_range(graph, v)]
+        names += list(found)
         names += [node.result.name for node in fitted] + sorted(domains)
         known = {value.name: value for value in graph.inputs}
         known |= {node.result.name: node.result for node in graph.nodes}
@@ -139,12 +148,17 @@ def _is_ranged(value: Value) -> bool:
     return isinstance(value.type, Tensor) and value.type.range is not None
 
 
-def _with_ranges(graph: Graph, ranges: dict[str, Range]) -> Graph:
-    """Write ranges into the types of values; ones not named, or ranged, stay as they are."""
+def _with_ranges(graph: Graph, ranges: dict[str, Range], measured: Collection[str] = ()) -> Graph:
+    """Write ranges into the types of values; ones not named, or ranged, stay as they are.
+
+    Unless they are ``measured``: inputs that have the range of their type.
+    """
 
     def ranged(value: Value) -> Value:
         known = ranges.get(value.name)
-        if not known or not isinstance(value.type, Tensor) or _is_ranged(value):
+        if not known or not isinstance(value.type, Tensor):
+            return value
+        if _is_ranged(value) and value.name not in measured:
             return value
         return Value(value.name, replace(value.type, range=known))
 
