@@ -12,7 +12,7 @@ class Chip:
     ``weight`` is the largest weight of a synapse, in steps of 2, because mixed signs take a
     bit. ``exponent`` is the largest binary exponent that scales weights.
     ``input`` limits a neuron's input per step, ``state`` its current and membrane potential,
-    ``threshold`` its threshold. ``delay`` is the largest synaptic delay in steps, in addition to
+    ``threshold`` its threshold, ``bias`` what it may add at every step. ``delay`` is the largest synaptic delay in steps, in addition to
     the one step of every spike. Memory is in bits. ``cores`` only serves to count chips: a network
     may take several.
     """
@@ -23,6 +23,7 @@ class Chip:
     input: int
     state: int
     threshold: int
+    bias: int
     delay: int
     neurons_per_core: int
     input_axons_per_core: int

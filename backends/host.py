@@ -11,7 +11,7 @@ from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, Population
-from qcompiler.ir.spiking.coding import Rescaling, count_saturated, decode_output, step_of
+from qcompiler.ir.spiking.coding import Rescaling, count_saturated, decode_output
 from qcompiler.ir.spiking.integer_network import (
     neuron_count,
     outputs,
@@ -113,7 +113,7 @@ def output_steps(graph: Graph, levels: Mapping[str, Array]) -> tuple[int, int]:
     for node in output_nodes(graph):
         code, begin = spikes_of(node.result), start(graph, node.result)
         assert begin is not None
-        steps = step_of(code, begin, levels[node.result.name])
+        steps = begin + code.top - levels[node.result.name]  # of a silent level, as if it spiked
         firsts.append(steps.reshape(len(steps), -1).min(axis=1))
         last = max(last, int(steps.max()))
     return int(np.min(firsts, axis=0).sum()), last

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from qcompiler.backends.loihi.mapping.core_map import CoreMapping, map_to_cores
-from qcompiler.backends.loihi.netlist.build_netlist import build_netlist, frame_interval
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.snn import Population, Relay
+from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import (
     Layer,
     connection,

@@ -7,7 +7,7 @@ first step of the input window.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
@@ -22,7 +22,7 @@ from .ops import (
     expect_spikes,
     expect_tensor,
 )
-from .types import Current, Spikes, Tensor, Tick, Type, check_digits
+from .types import Coding, Current, Spikes, Tensor, Tick, Type, check_digits
 
 
 class Window(NamedTuple):
@@ -53,6 +53,7 @@ class Encode(Op):
     digits: int = 1
     digit: int = 0
     start: int | None = None
+    coding: Coding = "one-spike"
 
     @property
     def code(self) -> Spikes:
@@ -74,7 +75,7 @@ class Encode(Op):
         zero = whole.zero // self.place
         if self.digit < self.digits - 1:
             zero %= self.t_max
-        return Spikes(shape, self.t_max, whole.scale * self.place, zero)
+        return Spikes(shape, self.t_max, whole.scale * self.place, zero, self.coding)
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,9 @@ class Clock(Op):
         return Tick()
 
 
-Role: TypeAlias = Literal["bias", "align", "hold", "release", "counterweight", "readout", "force"]
+Role: TypeAlias = Literal[
+    "bias", "align", "hold", "release", "counterweight", "readout", "force", "stop"
+]
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,8 @@ class Fanout(Op):
     inputs stay as a current. Roles: ``bias`` adds B; ``align`` shifts a neuron of slope D to the
     common threshold of the population; ``hold`` keeps the membrane below the threshold while inputs
     arrive, ``release`` undoes it; ``counterweight`` cancels the input current; ``readout`` sets the
-    slope D; ``force`` makes neurons that have not spiked fire at the end of the window.
+    slope D; ``force`` makes neurons that have not spiked fire at the end of the window; ``stop``
+    ends bursts. Where currents are forgotten at once, every input is a pulse by itself.
     """
 
     mnemonic: ClassVar[str] = "snn.fanout"
@@ -216,6 +220,7 @@ class Neuron(Op):
     window: tuple[int, int, int] | None = None
     images: int = 0
     margin: float = 0.0
+    coding: Coding = "one-spike"
 
     def infer(self, *operands: Type) -> Spikes:
         """Currents, bias, slope, bounds if calibrated to spikes."""
@@ -225,7 +230,7 @@ class Neuron(Op):
         shape = _common_shape(rest[:-2])
         for constant, what in zip((*rest[-2:], *bounds), _CONSTANTS, strict=False):
             expect_broadcast(constant.shape, shape, what)
-        return Spikes(shape, self.t_max, self.scale, self.zero)
+        return Spikes(shape, self.t_max, self.scale, self.zero, self.coding)
 
 
 @dataclass(frozen=True)
@@ -234,6 +239,10 @@ class Population(Op):
 
     After its spike a neuron is silent until the next frame. A spike at ``window.read`` is the
     highest level. ``images`` and ``margin`` are as for `Neuron`.
+
+    With the coding ``burst`` currents are forgotten: ``v += input + D``, where the slope D is a
+    constant behind the currents. After a spike v is 0, and a synapse from the neuron to itself
+    makes it spike at every step up to the end of its window.
     """
 
     mnemonic: ClassVar[str] = "snn.population"
@@ -244,14 +253,20 @@ class Population(Op):
     window: tuple[int, int, int] = (0, 0, 0)
     images: int = 0
     margin: float = 0.0
+    coding: Coding = "one-spike"
 
     def infer(self, *operands: Type) -> Spikes:
-        """Currents, bounds if calibrated, to spikes."""
+        """Currents, slope if they send bursts, bounds if calibrated, to spikes."""
         currents, bounds = _bounds(self, operands)
+        slope: tuple[Type, ...] = ()
+        if self.coding == "burst":
+            currents, slope = currents[:-1], currents[-1:]
         shape = _common_shape(currents)
+        for constant in slope:
+            expect_broadcast(constant.shape, shape, "slope")
         for constant in bounds:
             expect_broadcast(constant.shape, shape, "bounds")
-        return Spikes(shape, self.t_max, self.scale, self.zero)
+        return Spikes(shape, self.t_max, self.scale, self.zero, self.coding)
 
 
 @dataclass(frozen=True)
@@ -266,12 +281,11 @@ class First(Sliding):
         """Spikes to spikes of the same code."""
         expect(1, operands)
         spikes = expect_spikes(operands[0])
-        shape = maximum_shape(self, spikes.shape, self.kernel)
-        return Spikes(shape, spikes.t_max, spikes.scale, spikes.zero)
+        return replace(spikes, shape=maximum_shape(self, spikes.shape, self.kernel))
 
 
 _CONSTANTS = ("bias", "slope", "bounds")
-BOUNDS = 7  # rows of calibrated bounds: see `ir.spiking.input_bounds`
+BOUNDS = 9  # rows of calibrated bounds: see `ir.spiking.input_bounds`
 
 
 def _bounds(op: Neuron | Population, operands: tuple[Type, ...]) -> tuple[tuple[Type, ...], ...]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 Range: TypeAlias = tuple[float, float]
+Coding: TypeAlias = Literal["one-spike", "burst"]  # see `ir.spiking.codes`
 
 _MOST_LEVELS = 1 << 16
 _MOST_DIGITS = 16
@@ -67,16 +68,18 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Spikes:
-    """One spike per neuron and frame; its time encodes a level q in ``0 .. t_max - 1``.
+    """Spikes whose times encode a level q in ``0 .. t_max - 1``, one level per neuron and frame.
 
-    The spike of level q leaves ``t_max - 1 - q`` steps after the start of the window: large values
-    spike early. It represents the real number ``scale * (q - zero)``.
+    The first spike of level q leaves ``t_max - 1 - q`` steps after the start of the window: large
+    values spike early. It represents the real number ``scale * (q - zero)``. What follows it, and
+    what level 0 sends, is up to the ``coding``: see `ir.spiking.codes`.
     """
 
     shape: tuple[int, ...]
     t_max: int
     scale: float
     zero: int = 0
+    coding: Coding = "one-spike"
 
     def __post_init__(self) -> None:
         _check_levels(self.t_max)
@@ -87,7 +90,8 @@ class Spikes:
 
     def __str__(self) -> str:
         zero = f" zero={self.zero}" if self.zero else ""
-        return f"spikes[{show_shape(self.shape)} t={self.t_max} scale={self.scale!r}{zero}]"
+        coding = "" if self.coding == "one-spike" else f" coding={self.coding}"
+        return f"spikes[{show_shape(self.shape)} t={self.t_max} scale={self.scale!r}{zero}{coding}]"
 
     @property
     def top(self) -> int:

@@ -16,5 +16,6 @@ BUILT_IN: Mapping[str, str] = {
     "lower-activations": "LowerActivations",
     "quantize": "Quantize",
     "assign-windows": "AssignWindows",
+    "choose-codes": "ChooseCodes",
     "insert-readout": "InsertReadout",
 }

@@ -20,7 +20,8 @@ import numpy as np
 from qcompiler.ir import Constant, Graph, Invariant, Node, Tick, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Clock, Fanout, Neuron, Population, Role, Window
-from qcompiler.ir.spiking.dynamics import PULSES, arrival_step, clock_weights, threshold_of
+from qcompiler.ir.spiking.codes import CODES, Code
+from qcompiler.ir.spiking.frames import frame_interval, neurons_of
 from qcompiler.ir.spiking.integer_network import layer_of
 from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING
 from qcompiler.ir.types import Current
@@ -40,28 +41,33 @@ class InsertReadout(Pass):
         """Rewrite neuron by neuron; all populations share the clocks of each step."""
         clocks: dict[int, Node] = {}
         nodes: list[Node] = []
+        interval = frame_interval(graph)
         for node in graph.nodes:
             nodes.extend(
-                _population(graph, node, clocks) if isinstance(node.op, Neuron) else [node]
+                _population(graph, node, clocks, interval)
+                if isinstance(node.op, Neuron)
+                else [node]
             )
         return replace(graph, nodes=(*clocks.values(), *nodes))
 
 
-def _population(graph: Graph, node: Node, clocks: dict[int, Node]) -> list[Node]:
+def _population(graph: Graph, node: Node, clocks: dict[int, Node], interval: int) -> list[Node]:
     op = node.op
     assert isinstance(op, Neuron) and op.window is not None
-    layer, window = layer_of(graph, node), Window(*op.window)
-    neurons = layer.drive, layer.bias, layer.slope, op.t_max
-    threshold, weights = threshold_of(*neurons), clock_weights(*neurons)
+    window, code = Window(*op.window), CODES[op.coding]
+    neurons = neurons_of(layer_of(graph, node), window, interval)
     fanouts = [
-        _fanout(graph, node, role, weight, _clock(graph, clocks, arrival_step(role, window)))
-        for role, weight in weights.items()
+        _fanout(
+            graph, node, role, weight, code, _clock(graph, clocks, code.arrival_step(role, window))
+        )
+        for role, weight in code.clock_weights(neurons).items()
     ]
-    code = op.t_max, op.scale, op.zero
-    population = Population(*code, threshold, op.window, op.images, op.margin)
+    kind = op.t_max, op.scale, op.zero, code.threshold(neurons), op.window, op.images, op.margin
+    population = Population(*kind, op.coding)
     currents = [operand for operand in node.operands if isinstance(operand, Value)]
-    bounds = node.operands[-1:] if op.images else ()
-    operands = (*currents, *(fanout.result for fanout in fanouts), *bounds)
+    _, slope, *bounds = (operand for operand in node.operands if not isinstance(operand, Value))
+    constants = bounds if code.keeps_currents else (slope, *bounds)
+    operands = (*currents, *(fanout.result for fanout in fanouts), *constants)
     return [*fanouts, replace(node, op=population, operands=operands)]
 
 
@@ -72,10 +78,10 @@ def _clock(graph: Graph, clocks: dict[int, Node], arrival: int) -> Value:
     return clocks[at].result
 
 
-def _fanout(graph: Graph, node: Node, role: Role, weight: Array, clock: Value) -> Node:
+def _fanout(graph: Graph, node: Node, role: Role, weight: Array, code: Code, clock: Value) -> Node:
     shape, name = node.result.type.shape, node.result.name
     constant = Constant(f"{name}:{role}.weight", weight.astype(np.int32))
-    op = Fanout(shape, role, role in PULSES)
+    op = Fanout(shape, role, role in code.pulses)
     return Node(
         op, (clock, constant), Value(graph.fresh(f"{name}:{role}"), Current(shape)), node.origin
     )

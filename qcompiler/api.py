@@ -49,6 +49,7 @@ def compile(
     calibration: Any = None,
     t_max: int | None = None,
     weight_bits: int | None = None,
+    code: str = "one-spike",
     effort: int = 1,
     slices: int = 4,
     percentile: float | None = None,
@@ -85,6 +86,7 @@ def compile(
     - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per weight. By
       default t_max is 16; values of a quantised model have the levels of their codes, the others
       those of the finest code. The default bits are those of `Backend.weight_bits`.
+    - ``code`` is how levels are sent: ``one-spike`` or ``burst``; see `ChooseCodes`.
     - ``effort`` 0 does not optimize accuracy on the calibration data, 1 does, 2 uses more data.
     - ``slices`` is the largest number of populations that share the range of one value.
     - ``percentile`` (above 50, at most 100) clips ranges there. By default, ranges minimize the
@@ -135,6 +137,7 @@ def compile(
     options["t_max"] = times
     bits = backend.weight_bits(times) if weight_bits is None else weight_bits
     options["weight_bits"] = _integer(bits, "weight_bits")
+    options["code"] = code
     options["activation_error"] = activation_error
     options["effort"] = _integer(effort, "effort")
     options["slices"] = _integer(slices, "slices")

@@ -10,7 +10,9 @@ import numpy as np
 from qcompiler.ir import Graph, Node, ProgramError
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population, Relay, Window
-from qcompiler.ir.spiking.coding import step_of
+from qcompiler.ir.spiking.codes import CODES
+from qcompiler.ir.spiking.coding import level_of
+from qcompiler.ir.spiking.frames import frame_interval, neurons_of
 from qcompiler.ir.spiking.integer_network import (
     control_lines,
     layer_of,
@@ -22,6 +24,8 @@ from qcompiler.ir.spiking.synapse import current
 from qcompiler.ir.view import View, arrange
 
 from .bounds_monitor import BoundsMonitor
+
+_BROKEN = -2  # the first spike of a burst that was interrupted
 
 
 class SynapsePath:
@@ -50,19 +54,23 @@ class SynapsePath:
 class SimulatedPopulation:
     """One population in simulation.
 
-    ``spike_steps`` holds each neuron's spike step, or -1; ``arrivals`` the spikes by arrival step.
+    ``spike_steps`` holds the step of each neuron's first spike, or -1; ``last_steps`` that of its
+    last one; ``arrivals`` the spikes by arrival step.
     """
 
     node: Node
     graph: Graph
     batch: int
     spike_steps: Array = field(init=False)
+    last_steps: Array = field(init=False)
     arrivals: defaultdict[int, list[tuple[SynapsePath, Array]]] = field(init=False)
     saturated: int = 0
     monitor: BoundsMonitor | None = None
 
     def __post_init__(self) -> None:
-        self.spike_steps = np.full((self.batch, *spikes_of(self.node.result).shape), -1, np.int64)
+        self.code = spikes_of(self.node.result)
+        self.spike_steps = np.full((self.batch, *self.code.shape), -1, np.int64)
+        self.last_steps = self.spike_steps.copy()
         self.arrivals = defaultdict(list)
 
     def step(self, step: int) -> Array | None:
@@ -70,45 +78,54 @@ class SimulatedPopulation:
         raise NotImplementedError
 
     def fire(self, step: int, spikes: Array) -> Array | None:
-        """Record spikes of neurons that have not fired yet."""
-        spikes = spikes & (self.spike_steps < 0)
+        """Record spikes; after its first a neuron is silent, unless it sends bursts."""
+        if self.code.coding == "one-spike":
+            spikes = spikes & (self.spike_steps < 0)
         if not spikes.any():
             return None
-        self.spike_steps[spikes] = step
+        again = self.spike_steps >= 0
+        self.spike_steps[spikes & again & (self.last_steps != step - 1)] = _BROKEN
+        self.spike_steps[spikes & ~again] = step
+        self.last_steps[spikes] = step
         return spikes
 
     def levels(self, exceeded: Array) -> Array:
         """Levels of all neurons, ``frames x shape``.
 
         ``exceeded`` has one boolean per frame, true where calibrated bounds were exceeded. Raises
-        ProgramError if a neuron spikes outside its window in any other frame.
+        ProgramError if in any other frame a neuron spikes outside its window, or a burst breaks.
         """
-        code, begin = spikes_of(self.node.result), self.begin
-        spike_steps = self.spike_steps[~exceeded]
-        if (spike_steps < begin).any() or (spike_steps > begin + code.top).any():
+        code, begin = self.code, self.begin
+        first, last = self.spike_steps[~exceeded], self.last_steps[~exceeded]
+        if code.coding == "burst":
+            spiking = first != -1
+            first, last = first[spiking], last[spiking]
+            if (last != begin + code.top - 1).any():
+                raise ProgramError(f"bursts of %{self.node.result.name} miss the end of its window")
+        if (first < begin).any() or (last > begin + code.top).any():
             raise ProgramError(f"neurons of %{self.node.result.name} spike outside their window")
-        return step_of(code, begin, self.spike_steps)
+        return level_of(code, begin, self.spike_steps)
 
     def clipped_levels(self, levels: Array) -> Array:
         """Levels as the host decodes them: early spikes give the highest level, missing ones 0."""
-        code = spikes_of(self.node.result)
-        result: Array = np.where(self.spike_steps < 0, 0, levels.clip(0, code.top))
+        result: Array = np.where(self.spike_steps < 0, 0, levels.clip(0, self.code.top))
         return result
 
     @property
     def begin(self) -> int:
         """The step of the highest level."""
-        return last_step(self.node) - spikes_of(self.node.result).top
+        return last_step(self.node) - self.code.top
 
 
 class InputPopulation(SimulatedPopulation):
-    """Input spikes, from encoded data."""
+    """Input spikes, from encoded data: ``encoded`` are the levels."""
 
-    times: Array
+    encoded: Array
 
     def step(self, step: int) -> Array | None:
-        """Fire the neurons whose spike time is this step."""
-        return self.fire(step, self.times == step)
+        """Fire the neurons whose levels spike at this step."""
+        sends = CODES[self.code.coding].sends
+        return self.fire(step, sends(self.encoded, step - self.begin, self.code.top))
 
 
 class FirstSpikePopulation(SimulatedPopulation):
@@ -131,15 +148,20 @@ class IntegratingPopulation(SimulatedPopulation):
         self.op = op
         self.control_currents = control_lines(self.graph, self.node)
         self.layer = layer_of(self.graph, self.node)
+        self.persistent = CODES[op.coding].keeps_currents
+        interval = frame_interval(self.graph)
+        self.reset = op.window[0] + interval
+        neurons = neurons_of(self.layer, Window(*op.window), interval)
+        self.own = CODES[op.coding].self_weight(neurons, self.control_currents, op.threshold)
         self.u = np.zeros(self.spike_steps.shape)
         self.v = np.zeros(self.spike_steps.shape)
         if self.layer.bounds is not None:
             self.monitor = BoundsMonitor(
-                self.layer.bounds, Window(*op.window), self.spike_steps.shape
+                self.layer.bounds, Window(*op.window), self.spike_steps.shape, self.persistent
             )
 
     def step(self, step: int) -> Array | None:
-        """``u += input; v += u``; fire above the threshold, once."""
+        """``u += input; v += u``; fire above the threshold, once, or as long as bursts go on."""
         arrived: Array | float = 0.0
         if step in self.arrivals:
             arrived = sum(path.propagate(spikes) for path, spikes in self.arrivals.pop(step))
@@ -148,6 +170,8 @@ class IntegratingPopulation(SimulatedPopulation):
             self.monitor.observe(step, arrived)
         if step in self.control_currents:
             self.u += self.control_currents[step]
+        if not self.persistent:
+            return self.burst_step(step)
         if step < self.op.window[0] or step > self.op.window[2]:
             return None
         self.v += self.u
@@ -155,6 +179,20 @@ class IntegratingPopulation(SimulatedPopulation):
             beyond = self.v >= self.op.threshold + 1 + self.layer.slope
             self.saturated = int(beyond.sum())
         return self.fire(step, self.v > self.op.threshold)
+
+    def burst_step(self, step: int) -> Array | None:
+        """``v += input + D``, then forget the input; a spike resets v, and excites its neuron."""
+        arrived, self.u = self.u, np.zeros_like(self.u)
+        if not self.op.window[0] <= step < self.reset:
+            return None
+        self.v += arrived + self.layer.slope
+        if step == self.op.window[1]:
+            beyond = self.v >= self.op.threshold + 1 + self.layer.slope
+            self.saturated = int(beyond.sum())
+        spikes = self.v > self.op.threshold
+        self.v[spikes] = 0
+        self.u += spikes * self.own
+        return self.fire(step, spikes)
 
 
 def last_step(node: Node) -> int:

@@ -21,8 +21,9 @@ from qcompiler.backends.host import (
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, First
-from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode, step_of
-from qcompiler.ir.spiking.integer_network import layer_of, spikes_of, spiking_nodes
+from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode
+from qcompiler.ir.spiking.frames import frame_interval, window_of
+from qcompiler.ir.spiking.integer_network import layer_of, spiking_nodes
 
 from .population_dynamics import (
     FirstSpikePopulation,
@@ -30,7 +31,6 @@ from .population_dynamics import (
     IntegratingPopulation,
     SimulatedPopulation,
     SynapsePath,
-    last_step,
 )
 
 
@@ -45,7 +45,8 @@ class StepsEngine:
         for node in self.nodes:
             for path in _synapse_paths(graph, node):
                 self.readers[path.sender].append((node.result.name, path))
-        self.end = max(last_step(node) for node in self.nodes) + 2
+        interval = frame_interval(graph)
+        self.end = max(window_of(node).open + interval for node in self.nodes)
 
     def __call__(
         self,
@@ -105,8 +106,7 @@ class StepsEngine:
             assert isinstance(node.op, Encode)
             source = populations[node.result.name]
             assert isinstance(source, InputPopulation)
-            levels = digit_of(node.op, encode(node.op.code, x, Rescaling.of(node)))
-            source.times = step_of(spikes_of(node.result), node.op.start or 0, levels)
+            source.encoded = digit_of(node.op, encode(node.op.code, x, Rescaling.of(node)))
 
     def _simulated_population(self, node: Node, batch: int) -> SimulatedPopulation:
         match node.op:

@@ -8,7 +8,7 @@ from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING, within
 
 PIPELINE = (
     "fold-batchnorm,fold-linear{pooled},standardize,split-inputs{fan_in},equalize,"
-    "split-ranges{fan_in},normalize,lower-activations{fan_in},{quantize},{windows},insert-readout"
+    "split-ranges{fan_in},normalize,lower-activations{fan_in},{quantize},{windows},choose-codes,insert-readout"
 )
 
 # The arithmetic of the fast engine is exact for every input, even outside calibrated bounds.

@@ -32,7 +32,9 @@ _OUTPUT = re.compile(rf"%({_NAME})(?: as ({_STRING}))?(?:, )?")
 _TENSOR = re.compile(
     r"([a-z]\d+)\[([\dx]*)(?: in ([^\s:]+):([^\s:]+))?(?: t=(\d{1,6}))?(?: digits=(\d\d?))?\]"
 )
-_SPIKES = re.compile(r"spikes\[([\dx]*) t=(\d+) scale=(\S+?)(?: zero=(-?\d+))?\]")
+_SPIKES = re.compile(
+    r"spikes\[([\dx]*) t=(\d+) scale=(\S+?)(?: zero=(-?\d+))?(?: coding=(burst))?\]"
+)
 _CURRENT = re.compile(r"current\[([\dx]*)\]")
 _LINE_LIMIT = 1 << 16
 _LARGEST_WHOLE = 1 << 40
@@ -196,7 +198,8 @@ class _Parser:
                 return Tensor(_shape(found[2]), found[1], bounds, levels, int(found[6] or 1))
             if found := _SPIKES.fullmatch(text):
                 zero = int(found[4] or 0)
-                return Spikes(_shape(found[1]), int(found[2]), float(found[3]), zero)
+                code = int(found[2]), float(found[3]), zero
+                return Spikes(_shape(found[1]), *code, "burst" if found[5] else "one-spike")
             if found := _CURRENT.fullmatch(text):
                 return Current(_shape(found[1]))
         except ValueError as error:

@@ -97,6 +97,12 @@ def decode_output(node: Node, levels: Array) -> Array:
 
 
 def step_of(code: Spikes, start: int, levels: Array) -> Array:
-    """Levels to spike steps; the function is its own inverse."""
+    """Levels to the steps of their first spikes; -1 for a silent level."""
     steps: Array = start + code.top - levels
-    return steps
+    return np.where(levels == 0, -1, steps) if code.coding == "burst" else steps
+
+
+def level_of(code: Spikes, start: int, steps: Array) -> Array:
+    """The steps of first spikes to levels; the inverse of `step_of`."""
+    levels: Array = start + code.top - steps
+    return np.where(steps < 0, 0, levels) if code.coding == "burst" else levels

@@ -23,11 +23,12 @@ class Incoming(NamedTuple):
     top: int
 
 
-ABOVE = (
+ABOVE = (  # the upper bounds among the fields of `Bounds`
     "highest",
     "rise",
     "most",
-)  # the upper bounds among the fields of `Bounds`
+    "strongest",
+)
 
 
 class Bounds(NamedTuple):
@@ -35,7 +36,9 @@ class Bounds(NamedTuple):
 
     ``lowest`` and ``highest`` bound the change of the membrane at any step; ``final`` is its lower
     bound at the last step. ``fall`` and ``rise`` bound the input of one step, ``least`` and
-    ``most`` the current at the last step. Clock synapses are not included.
+    ``most`` the current at the last step, ``weakest`` and ``strongest`` that at any step. Clock
+    synapses are not included. Inputs that send bursts cause the same membranes, but the input of
+    each step is what is the current here.
     """
 
     lowest: Array
@@ -45,6 +48,8 @@ class Bounds(NamedTuple):
     rise: Array
     least: Array
     most: Array
+    weakest: Array
+    strongest: Array
 
     def within(self, proved: Bounds) -> Bounds:
         """The intersection of both bounds."""
@@ -92,7 +97,7 @@ class Drive:
             down = up - weight_sums(synapse, weight, source)
             excite, inhibit = excite + up, inhibit + down
             lift, depth = lift + top * up, depth + top * down
-        bounds = Bounds(-depth, lift, -depth, *(-inhibit, excite) * 2)
+        bounds = Bounds(-depth, lift, -depth, *(-inhibit, excite) * 3)
         found = cls(excite, inhibit, lift, depth, bounds)
         return found if calibrated is None else found.bounded(calibrated)
 

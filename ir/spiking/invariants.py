@@ -12,15 +12,14 @@ import numpy as np
 from qcompiler.ir.ann import BatchNorm, Concat, OnHost
 from qcompiler.ir.diagnostics import Diagnostic
 from qcompiler.ir.graph import Graph, Node, Value
-from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Clock, Encode, Fanout, First, Neuron, Population, Role, Window
+from qcompiler.ir.snn import Clock, Encode, Fanout, First, Neuron, Population, Window
 from qcompiler.ir.types import Tensor
 from qcompiler.ir.verify import Invariant
 
-from .dynamics import PULSES, ROLES, arrival_step
+from .codes import CODES
+from .frames import frame_interval, neurons_of
 from .input_bounds import Bounds
 from .integer_network import (
-    Layer,
     arrival,
     connection,
     fanouts,
@@ -97,7 +96,9 @@ def _around_zero(bounds: Bounds) -> bool:
 
 def _complete(graph: Graph) -> bool:
     return all(
-        set(fanouts(graph, n)) == set(ROLES) for n in graph.nodes if isinstance(n.op, Population)
+        set(fanouts(graph, n)) == set(CODES[n.op.coding].roles)
+        for n in graph.nodes
+        if isinstance(n.op, Population)
     )
 
 
@@ -158,49 +159,36 @@ def _read_out(graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _readout_of(graph: Graph, node: Node, op: Population) -> Iterator[Diagnostic]:
-    lines = fanouts(graph, node)
-    if missing := [role for role in ROLES if role not in lines]:
+    lines, code = fanouts(graph, node), CODES[op.coding]
+    if missing := [role for role in code.roles if role not in lines]:
         yield Diagnostic(f"%{node.result.name} has no {', '.join(missing)} synapse", node.origin)
         return
     for role, fanout in lines.items():
         assert isinstance(fanout.op, Fanout)
-        if arrival(graph, fanout) != arrival_step(role, Window(*op.window)):
+        if arrival(graph, fanout) != code.arrival_step(role, Window(*op.window)):
             yield Diagnostic(f"the {role} synapse of %{node.result.name} acts at the wrong step")
-        if fanout.op.pulse != (role in PULSES):
+        if fanout.op.pulse != (role in code.pulses):
             yield Diagnostic(
                 f"the {role} synapse of %{node.result.name} has the wrong kind: pulse or constant"
             )
-    if len(node.operands) != len(ROLES) + len(layer_of(graph, node).synapses) + bool(op.images):
+    layer = layer_of(graph, node)
+    constants = bool(op.images) + (not code.keeps_currents)
+    if len(node.operands) != len(code.roles) + len(layer.synapses) + constants:
         yield Diagnostic(
             f"%{node.result.name} has operands other than data synapses, clock synapses and bounds",
             node.origin,
         )
-    yield from _sums(layer_of(graph, node), {r: weight_of(n) for r, n in lines.items()}, op)
-
-
-def _sums(layer: Layer, line: dict[Role, Array], op: Population) -> Iterator[Diagnostic]:
-    drive, bias, slope = layer.drive, layer.bias, layer.slope
-    name, origin = layer.node.result.name, layer.node.origin
-    if np.any(line["counterweight"].astype(np.float64) + drive.net):
-        yield Diagnostic(f"the counterweight of %{name} does not cancel its weights", origin)
-    if np.any(slope < 1) or np.any(line["align"] + slope * op.t_max != op.threshold + 1):
-        yield Diagnostic(f"slope and threshold of %{name} do not span its window", origin)
-    if np.any(line["hold"].astype(np.float64) + line["release"]):
-        yield Diagnostic(f"the release of %{name} does not undo its hold", origin)
-    peak = np.max(drive.bounds.highest + bias + line["align"] + line["hold"])
-    if peak > op.threshold:
+    for synapse in layer.synapses:
+        if (found := spikes_of(synapse.operands[0]).coding) != op.coding:
+            yield Diagnostic(
+                f"%{node.result.name} is a {op.coding} population and reads {found} spikes",
+                node.origin,
+            )
+    neurons = neurons_of(layer, Window(*op.window), frame_interval(graph))
+    weights = {role: weight_of(fanout) for role, fanout in lines.items()}
+    for fault in code.faults(neurons, weights, op.threshold):
         yield Diagnostic(
-            f"%{name} could fire before its read step: its membrane reaches {peak:.0f}, "
-            f"the threshold is {op.threshold}",
-            origin,
-            "run insert-readout, which holds the membrane down far enough",
-        )
-    lowest = float(np.min(bias + drive.bounds.final + line["force"]))
-    if lowest < 0:
-        yield Diagnostic(
-            f"the forced spike of %{name} misses membrane potentials by {-lowest:.0f}",
-            origin,
-            "run insert-readout, which forces hard enough",
+            fault.message.format(name=f"%{node.result.name}"), node.origin, fault.remedy
         )
 
 

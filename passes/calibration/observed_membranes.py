@@ -149,11 +149,13 @@ def _extremes(arrived: Array) -> Bounds:
     fall, rise = ends(arrived)
     current = _summed_up(arrived)
     least, most = ends(current[-1:])
+    weakest, strongest = ends(current)
     membrane = _summed_up(current)
     lowest, highest = ends(membrane)
     final, _ = ends(membrane[-1:])
     low, high = np.minimum, np.maximum  # a neuron at rest keeps to them, too
-    return Bounds(low(lowest, 0), high(highest, 0), final, low(fall, 0), high(rise, 0), least, most)
+    rest = low(fall, 0), high(rise, 0), least, most, low(weakest, 0), high(strongest, 0)
+    return Bounds(low(lowest, 0), high(highest, 0), final, *rest)
 
 
 def _summed_up(steps: Array) -> Array:

@@ -23,7 +23,7 @@ from qcompiler.ir.spiking.dynamics import (
 )
 from qcompiler.ir.spiking.input_bounds import ABOVE, Bounds, Drive
 
-_MARGIN = 2.0  # least ratio of bounds to observed values
+LEAST_MARGIN = 2.0  # least ratio of bounds to observed values
 _ALL = float(1 << 24)  # widens any range to its proved bounds
 _WIDER = (2.5, 3.0, 4.0, _ALL)  # wider margins, taken where the limits allow
 
@@ -120,7 +120,7 @@ class CalibratedBounds:
         def bounds(factor: Array | float) -> Bounds:
             return _widened(seen, factor).within(proved)
 
-        factor = np.full(shape, _MARGIN)
+        factor = np.full(shape, LEAST_MARGIN)
         excess = load.excess_within(bounds(factor))
         if np.all(excess <= 1):
             for wider in _WIDER:
@@ -138,13 +138,17 @@ class CalibratedBounds:
 
 
 def _widened(seen: Bounds, factor: Array | float) -> Bounds:
-    """Bounds with ranges widened by a factor, symmetrically, and never empty."""
-    membrane, step, current = (
-        (high - low + 1) * (factor - 1) / 2
-        for low, high in (
-            (seen.lowest, seen.highest),
-            (seen.fall, seen.rise),
-            (seen.least, seen.most),
+    """Bounds with ranges widened by a factor, symmetrically, and never empty.
+
+    Those of the current at any step, which only bursts need, are widened by the least margin.
+    """
+    membrane, step, last, current = (
+        (high - low + 1) * (wider - 1) / 2
+        for low, high, wider in (
+            (seen.lowest, seen.highest, factor),
+            (seen.fall, seen.rise, factor),
+            (seen.least, seen.most, factor),
+            (seen.weakest, seen.strongest, LEAST_MARGIN),
         )
     )
     return Bounds(
@@ -153,8 +157,10 @@ def _widened(seen: Bounds, factor: Array | float) -> Bounds:
         np.floor(seen.final - membrane),
         np.floor(seen.fall - step),
         np.ceil(seen.rise + step),
-        np.floor(seen.least - current),
-        np.ceil(seen.most + current),
+        np.floor(seen.least - last),
+        np.ceil(seen.most + last),
+        np.floor(seen.weakest - current),
+        np.ceil(seen.strongest + current),
     )
 
 

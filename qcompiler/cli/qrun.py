@@ -16,7 +16,7 @@ from qcompiler.backends.calibrated_limits import (
     describe_calibrated_limits,
     summarize_calibrated_limits,
 )
-from qcompiler.backends.loihi.netlist.build_netlist import frame_interval
+from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.backends.loihi.standalone.files import save_arrays
 from qcompiler.backends.program import Measured, Program
 from qcompiler.backends.targets import ENGINES

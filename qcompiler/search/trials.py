@@ -14,7 +14,7 @@ import numpy as np
 
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.host import output_nodes
-from qcompiler.backends.loihi.netlist.build_netlist import frame_interval
+from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.backends.program import Program
 from qcompiler.data import check_labels
 from qcompiler.ir import (

@@ -11,7 +11,8 @@ from qcompiler.backends.loihi.lava.spike_io import InputEncoder
 from qcompiler.backends.loihi.mapping.chip_limits import check_chip_limits
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.netlist import netlist
-from qcompiler.backends.loihi.netlist.build_netlist import build_netlist, frame_interval
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
+from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Synapses
 from qcompiler.backends.loihi.netlist.synapse_matrices import split_weights, synapse_triples
 from qcompiler.ir import Graph, Node, Value

@@ -14,7 +14,7 @@ from qcompiler.backends.host import (
 )
 from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.coding import step_of
+from qcompiler.ir.spiking.coding import level_of
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
 
 from .lava_engine import LavaEngine, Runtime
@@ -51,7 +51,7 @@ class LavaEngineAdapter:
                 start(self.graph, node.result),
             )
             assert begin is not None
-            levels[name] = step_of(code, begin, steps[name])
+            levels[name] = level_of(code, begin, steps[name])
             if (levels[name] < 0).any() or (levels[name] > code.top).any():
                 raise ProgramError(f"neurons of %{name} spike outside their window on Lava")
         counters = self.static.times(len(inputs[0]))

@@ -12,6 +12,7 @@ from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population,
 from qcompiler.backends.loihi.netlist.synapse_matrices import weight_matrices
 
 PortFactory = Callable[[str, int], Any]  # a port for a population's name and size
+_LOWEST = 1 - (1 << 23)  # of a membrane
 
 
 class Network:
@@ -74,16 +75,32 @@ class Network:
             vth=group.threshold,
             reset_interval=interval,
             reset_offset=(group.open + 1) % interval,  # Lava counts steps from 1
+            **self._bias(group),
         )
         self.processes.append(process)
         return process
 
+    def _bias(self, group: Population) -> dict[str, Any]:
+        """Options of neurons with a bias; their membrane starts too low to spike before a reset."""
+        if group.bias is None:
+            return {}
+        bias = np.broadcast_to(self._array(group.bias), group.shape).ravel().astype(np.int32)
+        if self.fixed:  # the chip shifts synaptic input by 6
+            return {"bias_mant": bias // 2, "bias_exp": 7, "v": _LOWEST}
+        return {"bias_mant": bias, "v": float(_LOWEST)}
+
     def _clocks(self) -> Any:
-        """One neuron per clock tick; its bias makes it spike once per frame, one step earlier."""
+        """One neuron per clock tick; its bias makes it spike once per frame, one step earlier.
+
+        Bursts need their clocks from the first step on: their neurons always have a bias.
+        """
         from lava.proc.lif.process import LIF
 
         interval, unit = self.netlist.interval, 64 if self.fixed else 1
-        start = unit * (interval - np.array(self.ticks, np.int64))
+        ticks = np.array(self.ticks, np.int64)
+        if any(group.bias is not None for group in self.netlist.populations):
+            ticks = (ticks - 1) % interval + 1
+        start = unit * (interval - ticks)
         process = LIF(
             shape=start.shape, name="clock", v=start, dv=0, bias_mant=unit, vth=interval - 1
         )

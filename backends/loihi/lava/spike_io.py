@@ -41,16 +41,25 @@ class InputEncoder:
             raise NetworkError(
                 f"the data for {source.input} contain NaN, infinite or non-real values"
             )
-        self.start, self.interval = source.start, interval
-        self.steps = source.start + source.t_max - 1 - encode_levels(source, x)
+        self.source, self.interval = source, interval
+        levels = encode_levels(source, x)
+        self.steps = source.start + source.t_max - 1 - levels
+        if source.burst:
+            self.steps[levels == 0] = -1
 
     def spikes_at(self, now: int) -> Any:
         """Spikes at a step of the run: 0.0 or 1.0 per neuron, flat."""
-        frame = (now - self.start) // self.interval
+        frame = (now - self.source.start) // self.interval
         if frame < 0:
             return np.zeros(self.steps[:1].size)
-        sent = self.steps[min(frame, len(self.steps) - 1)]
-        return (sent.ravel() == now - frame * self.interval).astype(float)
+        sent, step = (
+            self.steps[min(frame, len(self.steps) - 1)].ravel(),
+            now - frame * self.interval,
+        )
+        if not self.source.burst:
+            return (sent == step).astype(float)
+        last = self.source.start + self.source.t_max - 2
+        return ((sent >= 0) & (sent <= step) & (step <= last)).astype(float)
 
     def spike_train(self, begin: int, end: int) -> Any:
         """Spikes at the steps ``begin`` to ``end - 1`` of the run, ``neurons x steps``."""
@@ -58,18 +67,28 @@ class InputEncoder:
 
 
 class SpikeRecorder:
-    """Records the spikes of a population; ``steps`` is ``frames x shape``, -1 for no spike."""
+    """Records spikes of a population, of a burst the first; ``steps`` is ``frames x shape``.
+
+    A step of -1 stands for no spike.
+    """
 
     def __init__(self, group: Population, frames: int, interval: int) -> None:
         self.group, self.interval = group, interval
         self.steps = np.full((frames, *group.shape), -1, np.int64)
 
     def record(self, spikes: Any, now: int) -> None:
-        """Record the spikes of one step; NetworkError if a neuron spikes twice in a frame."""
+        """Record the spikes of one step.
+
+        Raises NetworkError if a neuron spikes twice in a frame, or if a burst does not last exactly
+        until the end of its window.
+        """
         frame = (now - self.group.open) // self.interval
         if not 0 <= frame < len(self.steps):
             return
-        steps, fired = self.steps[frame].reshape(-1), np.flatnonzero(spikes)
-        if np.any(steps[fired] >= 0):
-            raise NetworkError(f"a neuron of {self.group.name} spikes twice in frame {frame}")
-        steps[fired] = now - frame * self.interval
+        steps, step = self.steps[frame].reshape(-1), now - frame * self.interval
+        spiking, before = np.asarray(spikes).ravel() > 0, steps >= 0
+        goes_on = self.group.burst and step < self.group.close
+        if np.any(spiking[before] != goes_on):
+            what = "a burst breaks off" if goes_on else "a neuron spikes again"
+            raise NetworkError(f"{what} in {self.group.name}, frame {frame}")
+        steps[spiking & ~before] = step

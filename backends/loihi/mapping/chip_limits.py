@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from qcompiler.backends.chip import Chip
-from qcompiler.backends.loihi.netlist.build_netlist import population_dynamics, summed_weights
+from qcompiler.backends.loihi.netlist.build_netlist import extremes, summed_weights
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
 from qcompiler.backends.loihi.netlist.synapse_matrices import COARSE_EXPONENT, MAX_WEIGHT
 from qcompiler.ir import Diagnostic
@@ -61,21 +61,25 @@ def _check_ranges(
     chip: Chip,
     calibrated: Bounds | None,
 ) -> Iterator[Diagnostic]:
-    (itself,) = (row for row in rows if row.source == group.name)
-    if group.persistent:
-        found = population_dynamics(group, rows, max_levels, calibrated).extremes(-itself.weights)
+    integrates = group.persistent or group.bias is not None
+    if integrates:
+        found = extremes(group, rows, max_levels, calibrated)
         peaks = found.input.max(), found.current.max(), -found.membrane.min()
     else:  # all that comes in one step, or its own inhibition
-        sent = (summed_weights(row, row.weights).max() for row in rows if row is not itself)
-        inhibition = -itself.weights.min()
+        sent = [summed_weights(row, row.weights).max() for row in rows if row.source != group.name]
+        inhibition = max(
+            (-row.weights.min() for row in rows if row.source == group.name), default=0
+        )
         peaks = (max(*sent, inhibition),) * 2 + (inhibition,)
+    if group.bias is not None and (steepest := group.bias.max()) > chip.bias:
+        yield _limit_exceeded(group, chip, "the bias", int(steepest), chip.bias, _SHRINK)
     names = "the input of one step", "the current", "the membrane"
     limits = chip.input, chip.state, chip.state
     for what, value, limit in zip(
         (*names, "the threshold"), (*peaks, group.threshold), (*limits, chip.threshold), strict=True
     ):
         if value > limit:
-            help_ = _SHRINK if group.persistent else _STAGES
+            help_ = _SHRINK if integrates else _STAGES
             yield _limit_exceeded(group, chip, what, int(value), limit, help_)
 
 

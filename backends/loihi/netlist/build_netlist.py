@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, Operand, ProgramError, Spikes, Value
+from qcompiler.ir import Graph, Node, Operand, Value
 from qcompiler.ir.kernels import Array, expand_to_rank
 from qcompiler.ir.snn import (
     Connect,
@@ -25,7 +25,9 @@ from qcompiler.ir.snn import (
     Synapse,
     Window,
 )
-from qcompiler.ir.spiking.dynamics import Dynamics
+from qcompiler.ir.spiking.codes import CODES, Neurons
+from qcompiler.ir.spiking.dynamics import Extremes
+from qcompiler.ir.spiking.frames import frame_interval, neurons_of, window_of
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
 from qcompiler.ir.spiking.integer_network import (
     connection,
@@ -50,7 +52,7 @@ _GATE_WEIGHT = 2
 def build_netlist(graph: Graph) -> Netlist:
     """The netlist of a compiled graph; ProgramError if it has no windows yet."""
     nodes = spiking_nodes(graph)
-    spans = [_window(node) for node in nodes]
+    spans = [window_of(node) for node in nodes]
     latency = max((close for _, _, close in spans), default=-1) + 1
     interval = frame_interval(graph)
     outputs = tuple(_outputs(graph))
@@ -58,34 +60,9 @@ def build_netlist(graph: Graph) -> Netlist:
     driven = [node for node in nodes if not isinstance(node.op, Encode)]
     populations = tuple(map(_population, driven))
     found = Netlist(sources, populations, (), outputs, interval, latency)
-    pairs, max_levels = zip(driven, populations, strict=True), found.max_levels
-    rows = (row for node, group in pairs for row in _synapses(graph, node, group, max_levels))
+    pairs = zip(driven, populations, strict=True)
+    rows = (row for node, group in pairs for row in _synapses(graph, node, group, interval))
     return replace(found, synapses=tuple(rows))
-
-
-def frame_interval(graph: Graph) -> int:
-    """The smallest number of steps between two frames.
-
-    A population is reset at its first step (open). The last thing to reach it in a frame is the
-    inhibition by its own spike, one step after its last step (close): that must come before the
-    next frame's reset, so ``open + interval > close + 1``. A source needs its ``t_max`` steps.
-    Raises ProgramError if the graph has no windows yet.
-    """
-    needed = 1
-    for node in spiking_nodes(graph):
-        opens, _, close = _window(node)
-        needed = max(needed, close - opens + (1 if isinstance(node.op, Encode) else 2))
-    return needed
-
-
-def _window(node: Node) -> tuple[int, int, int]:
-    match node.op:
-        case Population(window=window):
-            return window
-        case Encode(start=int(start)) | First(start=int(start)):
-            assert isinstance(node.result.type, Spikes)
-            return start, start, start + node.result.type.top
-    raise ProgramError(f"%{node.result.name} has no window: run assign-windows and insert-readout")
 
 
 def _input_source(node: Node, op: Encode) -> Source:
@@ -93,14 +70,19 @@ def _input_source(node: Node, op: Encode) -> Source:
     operand = node.operands[0]
     name, shape = node.result.name, node.result.type.shape
     code = op.t_max, op.scale, op.zero
-    return Source(name, operand.name, shape, *code, op.start, op.digits, op.digit, *node.arrays)
+    digit = op.digits, op.digit, op.coding == "burst"
+    return Source(name, operand.name, shape, *code, op.start, *digit, *node.arrays)
 
 
 def _population(node: Node) -> netlist.Population:
-    integrate = isinstance(node.op, Population)
-    threshold = node.op.threshold if isinstance(node.op, Population) else _GATE_THRESHOLD
     name, shape = node.result.name, node.result.type.shape
-    return netlist.Population(name, shape, integrate, threshold, *_window(node), node.origin)
+    code, threshold, slope = CODES[spikes_of(node.result).coding], _GATE_THRESHOLD, None
+    keeps = code.keeps_currents and isinstance(node.op, Population)
+    if isinstance(node.op, Population):
+        threshold = node.op.threshold
+        slope = None if keeps else node.arrays[0]
+    rest = node.origin, code.name == "burst", slope
+    return netlist.Population(name, shape, keeps, threshold, *window_of(node), *rest)
 
 
 def _outputs(graph: Graph) -> Iterator[netlist.Output]:
@@ -120,18 +102,20 @@ def _by_neuron(array: Array, indices: Array, shape: tuple[int, ...]) -> Array:
     return found
 
 
-def _synapses(
-    graph: Graph, node: Node, group: netlist.Population, max_levels: Mapping[str, int]
-) -> list[Synapses]:
-    """Everything that reaches a population: data, clocks, and the inhibition by its own spikes."""
+def _synapses(graph: Graph, node: Node, group: netlist.Population, interval: int) -> list[Synapses]:
+    """Everything that reaches a population: data, clocks, and its own spikes."""
     rows = list(_data_synapses(graph, node))
-    if group.persistent:
+    if isinstance(node.op, Population):
         rows += _clock_synapses(graph, node, group)
-        inhibition = _inhibition(population_dynamics(group, rows, max_levels).silence())
+        neurons = neurons_of(layer_of(graph, node), window_of(node), interval)
+        lines = control_lines(graph, node)
+        own = CODES[node.op.coding].self_weight(neurons, lines, group.threshold)
+    elif group.burst:  # a gate passes every spike
+        return rows
     else:
         (row,) = rows
-        inhibition = _inhibition(summed_weights(row, row.weights).max(keepdims=True))
-    rows.append(Synapses(group.name, group.name, "each", -inhibition, group.shape))
+        own = -summed_weights(row, row.weights).max(keepdims=True)
+    rows.append(Synapses(group.name, group.name, "each", _rounded(own), group.shape))
     return rows
 
 
@@ -203,31 +187,37 @@ def summed_weights(row: Synapses, weights: Array) -> Array:
     return weight_sums(synapse_op(row), weights, row.senders)
 
 
-def population_dynamics(
+def extremes(
     group: netlist.Population,
     rows: Iterable[Synapses],
     max_levels: Mapping[str, int],
     calibrated: Bounds | None = None,
-) -> Dynamics:
-    """The worst case of a persistent population, or the worst that its calibrated bounds allow.
+) -> Extremes:
+    """The worst case of a population that integrates, or that within its calibrated bounds.
 
-    ``tops`` are the senders' highest levels.
+    ``max_levels`` are the senders' highest levels.
     """
     incoming = []
     lines: dict[int, Array] = {}
+    own: Array = np.zeros(())
     for row in rows:
         if row.kind == "clock":
             lines = dict(zip(row.ticks, row.weights.astype(np.float64), strict=True))
-        elif row.source != group.name:
+        elif row.source == group.name:
+            own = row.weights
+        else:
             top = max_levels[row.source]
             incoming.append(Incoming(synapse_op(row), row.weights, row.senders, top))
     window = Window(group.open, group.read, group.close)
     drive = Drive.of(incoming, len(group.shape), calibrated)
-    return Dynamics(drive, lines, window, group.threshold)
+    code = CODES["burst" if group.burst else "one-spike"]
+    slope = np.zeros(()) if group.bias is None else group.bias
+    return code.extremes(Neurons(drive, 0 * slope, slope, window, 0), lines, group.threshold, own)
 
 
-def _inhibition(needed: Array) -> Array:
+def _rounded(needed: Array) -> Array:
     """At least this much, in as few 8-bit weights as possible; see `split_weights`."""
-    unit = np.where(needed <= MAX_WEIGHT, 2, 256)
-    rounded: Array = (np.ceil(needed / unit) * unit).astype(np.int64)
-    return rounded
+    amount = np.abs(needed)
+    unit = np.where(amount <= MAX_WEIGHT, 2, 256)
+    found: Array = (np.sign(needed) * np.ceil(amount / unit) * unit).astype(np.int64)
+    return found

@@ -20,7 +20,8 @@ class Source:
 
     Digits, to base t_max, are those of ``q = clip(floor(x / scale + zero + 1/2), 0, t_max ** digits
     - 1)``, of which ``digit`` 0 is the lowest; x is the ONNX input ``input``. With arrays it is
-    ``(input - offset) * factor``.
+    ``(input - offset) * factor``. In a ``burst`` digit d is d spikes, at steps
+    ``start + t_max - 1 - d`` to ``start + t_max - 2``; digit 0 sends none.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Source:
     start: int
     digits: int = 1
     digit: int = 0
+    burst: bool = False
     offset: Any = None
     factor: Any = None
 
@@ -43,6 +45,8 @@ class Population:
     The current u stays from step to step, or, if not ``persistent``, is forgotten. Both are reset
     at step ``open`` of every frame, before that step's input. Spikes leave at steps ``read`` to
     ``close``. ``origin`` names the ONNX nodes that the neurons compute.
+
+    A ``burst`` goes on until the step before ``close``. ``bias`` is added to v at every step.
     """
 
     name: str
@@ -53,6 +57,8 @@ class Population:
     read: int
     close: int
     origin: tuple[str, ...] = ()
+    burst: bool = False
+    bias: Any = None
 
     @property
     def size(self) -> int:
@@ -129,9 +135,16 @@ class Netlist:
         return max_levels | {group.name: group.close - group.read for group in self.populations}
 
 
-def with_rescaling(row: Any, arrays: Mapping[str, Any]) -> Any:
-    """A source or output with its offset and factor in place of their names."""
-    named = {name: getattr(row, name) for name in ("offset", "factor")}
+ARRAY_FIELDS = (
+    "offset",
+    "factor",
+    "bias",
+)  # the fields of sources, outputs and populations for arrays
+
+
+def with_arrays(row: Any, arrays: Mapping[str, Any]) -> Any:
+    """A source, output or population with its arrays in place of their names."""
+    named = {name: getattr(row, name) for name in ARRAY_FIELDS if hasattr(row, name)}
     return replace(row, **{n: arrays[v] if isinstance(v, str) else v for n, v in named.items()})
 
 

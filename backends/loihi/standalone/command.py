@@ -14,7 +14,7 @@ import numpy as np
 from qcompiler.backends.loihi.lava.lava_network import Network, PortFactory
 from qcompiler.backends.loihi.lava.multi_process_runner import MultiProcessRunner
 from qcompiler.backends.loihi.lava.spike_io import InputEncoder, NetworkError, SpikeRecorder
-from qcompiler.backends.loihi.netlist.netlist import NETWORK, Output, with_rescaling
+from qcompiler.backends.loihi.netlist.netlist import NETWORK, Output, with_arrays
 
 from .files import read_arrays, read_inputs, save_arrays
 
@@ -70,7 +70,7 @@ def _encoders(inputs: Mapping[str, Any]) -> tuple[dict[str, InputEncoder], int]:
     if missing := {row.input for row in NETWORK.sources} - inputs.keys():
         raise NetworkError(f"no data for the input {', '.join(sorted(missing))}")
     arrays = read_arrays(Path(__file__).parent)
-    rows = [with_rescaling(row, arrays) for row in NETWORK.sources]
+    rows = [with_arrays(row, arrays) for row in NETWORK.sources]
     encoders = {row.name: InputEncoder(row, inputs[row.input], NETWORK.interval) for row in rows}
     frames = {len(encoder.steps) for encoder in encoders.values()}
     if len(frames) != 1 or 0 in frames:
@@ -149,14 +149,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for output in NETWORK.outputs:
-        output = with_rescaling(output, read_arrays(Path(__file__).parent))
+        output = with_arrays(output, read_arrays(Path(__file__).parent))
         _print_result(output, found[output.population])
     return 0
 
 
 def _print_result(output: Output, steps: Any) -> None:
     group = next(row for row in NETWORK.populations if row.name == output.population)
-    values = output.scale * (group.close - steps - output.zero)
+    silent = steps < 0  # level 0 of a burst
+    values = output.scale * (np.where(silent, 0, group.close - steps) - output.zero)
     if output.factor is not None:
         values = (values - output.offset) * output.factor
     for frame, (value, step) in enumerate(zip(values, steps, strict=True)):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
-from qcompiler.backends.loihi.netlist.netlist import Netlist, Synapses
+from qcompiler.backends.loihi.netlist.netlist import ARRAY_FIELDS, Netlist, Synapses
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 
@@ -51,14 +51,21 @@ def with_named_arrays(netlist: Netlist, known: Mapping[int, str]) -> tuple[Netli
         order = row.order if row.order is None else name(row.order, f"{index}:order")
         rows.append(replace(row, weights=name(row.weights, f"{index}:weights"), order=order))
 
-    def rescaling(row: Any, stem: str) -> Any:
-        given = {part: getattr(row, part) for part in ("offset", "factor")}
-        named = {p: name(a, f"{stem}:{p}") for p, a in given.items() if a is not None}
-        return replace(row, **named)
+    def named(row: Any, stem: str) -> Any:
+        given = {part: getattr(row, part, None) for part in ARRAY_FIELDS}
+        return replace(
+            row, **{p: name(a, f"{stem}:{p}") for p, a in given.items() if a is not None}
+        )
 
-    sources = tuple(rescaling(row, f"source{i}") for i, row in enumerate(netlist.sources))
-    outputs = tuple(rescaling(row, f"output{i}") for i, row in enumerate(netlist.outputs))
-    return replace(netlist, sources=sources, synapses=tuple(rows), outputs=outputs), arrays
+    ends = {
+        f"{kind}s": tuple(named(row, f"{kind}{i}") for i, row in enumerate(of))
+        for kind, of in (
+            ("source", netlist.sources),
+            ("population", netlist.populations),
+            ("output", netlist.outputs),
+        )
+    }
+    return replace(netlist, synapses=tuple(rows), **ends), arrays
 
 
 def netlist_source(netlist: Netlist) -> str:

@@ -1,0 +1,143 @@
+"""Bursts: a level is as many spikes in a row; zero is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Role, Window
+from qcompiler.ir.spiking.dynamics import Extremes
+
+from .code import Code, Fault, Neurons
+
+_COARSE = 256  # unit of weights beyond 8 bits
+_ONE_SYNAPSE = 127 * _COARSE  # largest weight of a single coarse synapse
+_AGAIN = "run insert-readout"
+
+
+class Burst(Code):
+    """Level q is q spikes in a row, up to the end of the window; level 0 sends nothing.
+
+    Readers forget their currents: q spikes of weight W add q W to a membrane by themselves. The
+    slope D is a neuron's constant bias. It acts from the reset at open on. With ``n = read - open``
+    steps of input, T the highest level and ``idle`` steps between close and the next open:
+
+        hold    = -max(0, D n + highest - threshold)        at open
+        bias    = B                                         at read
+        align   = threshold + 1 - D (T + 1) - D n           at read
+        release = -hold                                     at read
+        stop    = -K - max(0, D (idle + 2) - threshold)     at close
+
+    All inputs of the frame come before read. So the membrane k steps after read is
+    ``V + B + D (k + 1) + threshold + 1 - D (T + 1)``. It exceeds the threshold as soon as
+    ``V + B >= D (T - k)``: level q spikes first at ``k = T - q``. Each spike sets the membrane to
+    0, and the synapse K of a neuron to itself lifts it above the threshold a step later, until
+    stop outweighs it.
+    """
+
+    name = "burst"
+    description = "as many spikes as the level in a row, none for level 0"
+    roles = ("bias", "align", "hold", "release", "stop")
+    pulses = ()
+    keeps_currents = False
+
+    def spikes_of(self, levels: Array) -> Array:
+        """As many as the level."""
+        return levels
+
+    def sends(self, levels: Array, step: int, top: int) -> Array:
+        """From ``top - level`` to ``top - 1``."""
+        found: Array = (levels >= top - step) & (0 <= step < top)
+        return found
+
+    def busy_steps(self, window: Window) -> int:
+        """The last input of a frame, stop, comes at close, before the reset at open."""
+        return window.close - window.open + 1
+
+    def threshold(self, neurons: Neurons) -> int:
+        """Room for the window; more, if that saves the hold and K stays a single synapse.
+
+        It is odd, so that even weights keep all others even.
+        """
+        span = (neurons.slope * neurons.t_max).max()
+        free = (neurons.slope * neurons.integration + neurons.drive.bounds.highest).max()
+        found = int(max(span, min(free, _ONE_SYNAPSE - 2)))
+        return found + (found + 1) % 2
+
+    def clock_weights(self, neurons: Neurons) -> dict[Role, Array]:
+        """See the class."""
+        drive, bias, slope, *_ = neurons
+        threshold, waited = self.threshold(neurons), slope * neurons.integration
+        hold = -_even(waited + drive.bounds.highest - threshold)
+        return {
+            "bias": bias,
+            "align": threshold + 1 - slope * neurons.t_max - waited,
+            "hold": hold,
+            "release": -hold,
+            "stop": -_again(threshold) - _even(slope * (neurons.idle + 2) - threshold),
+        }
+
+    def arrival_step(self, role: Role, window: Window) -> int:
+        """Hold arrives at open, stop at close, the others at read."""
+        return {"hold": window.open, "stop": window.close}.get(role, window.read)
+
+    def faults(
+        self, neurons: Neurons, line: Mapping[Role, Array], threshold: int
+    ) -> Iterator[Fault]:
+        """The slope spans the window, nothing spikes before read, and stop ends every burst."""
+        drive, _, slope, *_ = neurons
+        waited = slope * neurons.integration
+        span = line["align"] + slope * neurons.t_max + waited
+        if np.any(slope < 1) or np.any(span != threshold + 1):
+            yield Fault("slope and threshold of {name} do not span its window")
+        if np.any(line["hold"].astype(np.float64) + line["release"]):
+            yield Fault("the release of {name} does not undo its hold")
+        peak = np.max(waited + drive.bounds.highest + line["hold"])
+        if peak > threshold:
+            yield Fault(
+                "{name} could fire before its read step: its membrane reaches "
+                f"{peak:.0f}, the threshold is {threshold}",
+                _AGAIN,
+            )
+        ramp = slope * (neurons.idle + 1) + line["stop"]
+        if np.any(ramp > 0) or np.any(ramp + _again(threshold) > threshold):
+            yield Fault("the bursts of {name} do not stop before the next frame", _AGAIN)
+
+    def self_weight(self, neurons: Neurons, lines: Mapping[int, Array], threshold: int) -> Array:
+        """K, which lifts a membrane of 0 above the threshold."""
+        found: Array = _again(threshold) + 0 * neurons.slope
+        return found
+
+    def extremes(
+        self, neurons: Neurons, lines: Mapping[int, Array], threshold: int, own: Array
+    ) -> Extremes:
+        """Extremes up to close. After it a membrane may saturate until the reset."""
+        drive, bias, slope, window, _ = neurons
+        bounds, zero = drive.bounds, 0 * drive.net
+        first, read, stop = (lines.get(step, zero) for step in (window.open, *window[1:]))
+        given = _farthest(bounds.weakest, bounds.strongest)
+        given = np.maximum(given, _farthest(first + bounds.weakest, first + bounds.strongest))
+        given = np.maximum(given, _farthest(read, stop, own, own + stop))
+        low = np.minimum(first + bounds.lowest, first + bounds.final + read)
+        lowest = np.minimum(low, np.minimum(stop, stop + low))
+        return Extremes(given, given, np.minimum(lowest + 0 * slope, 0))
+
+
+def _again(threshold: int) -> int:
+    """The weight K by which a neuron makes itself spike again: above the threshold."""
+    return _COARSE * -(-(threshold + 1) // _COARSE)
+
+
+def _even(needed: Array) -> Array:
+    """Round up to an even number, at least 0."""
+    found: Array = 2 * np.ceil(np.maximum(needed, 0) / 2)
+    return found
+
+
+def _farthest(*arrays: Array) -> Array:
+    found = np.abs(arrays[0])
+    for array in arrays[1:]:
+        found = np.maximum(found, np.abs(array))
+    return found
