@@ -12,9 +12,9 @@ class Chip:
     ``weight`` is the largest weight of a synapse, in steps of 2, because mixed signs take a
     bit. ``exponent`` is the largest binary exponent that scales weights.
     ``input`` limits a neuron's input per step, ``state`` its current and membrane potential,
-    ``threshold`` its threshold, ``bias`` what it may add at every step. ``delay`` is the largest synaptic delay in steps, in addition to
-    the one step of every spike. Memory is in bits. ``cores`` only serves to count chips: a network
-    may take several.
+    ``threshold`` its threshold, ``bias`` what it adds by itself at every step. ``delay`` is the
+    largest synaptic delay in steps, in addition to the one step of every spike. Memory is in bits.
+    ``cores`` only serves to count chips: a network may take several.
     """
 
     name: str

@@ -16,7 +16,6 @@ from qcompiler.backends.calibrated_limits import (
     describe_calibrated_limits,
     summarize_calibrated_limits,
 )
-from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.backends.loihi.standalone.files import save_arrays
 from qcompiler.backends.program import Measured, Program
 from qcompiler.backends.targets import ENGINES
@@ -28,6 +27,7 @@ from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
 from qcompiler.ir import CompileError, ProgramError
+from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import neuron_count
 from qcompiler.scores import predictions
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.host import output_nodes
-from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.backends.program import Program
 from qcompiler.data import check_labels
 from qcompiler.ir import (
@@ -27,6 +26,7 @@ from qcompiler.ir import (
     verify,
 )
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import spikes_of, start
 from qcompiler.passes import Pass, Pipeline
 from qcompiler.passes.assign_levels import AssignLevels

@@ -12,12 +12,12 @@ from qcompiler.backends.loihi.mapping.chip_limits import check_chip_limits
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.netlist import netlist
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
-from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Synapses
 from qcompiler.backends.loihi.netlist.synapse_matrices import split_weights, synapse_triples
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array, pool_sum
 from qcompiler.ir.snn import Convolve, First, Population, Relay
+from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import connection, layer_of, spiking_nodes, weight_of
 from qcompiler.ir.spiking.synapse import current
 from qcompiler.ir.view import Reshape, Take, Transpose, View, arrange

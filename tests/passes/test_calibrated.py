@@ -167,8 +167,8 @@ def test_the_program_is_saved_with_its_bounds(program: Program, tmp_path: Path) 
         (r"images=12", "images=-3", "at least one image"),
         (r"margin=[\d.]+", "margin=0.5", "margin of 1 or more"),
         (r"images=12 margin=[\d.]+", "", "takes a current"),
-        (r", #relu0:bounds\)", ")", "calibrated bounds, 7 rows"),
-        (r", #relu0:bounds\)", ", #relu0:W)", "calibrated bounds, 7 rows"),
+        (r", #relu0:bounds\)", ")", "calibrated bounds, 9 rows"),
+        (r", #relu0:bounds\)", ", #relu0:W)", "calibrated bounds, 9 rows"),
         (r", #relu0:bounds\)", ", #relu0:bounds, #relu0:bounds)", "takes a current"),
         (r"images=12", "images='many'", "images cannot be"),
     ],
@@ -185,9 +185,9 @@ def test_margins_of_channels_fit_together() -> None:
     """Each could be wide by itself, but the hardest push raises the threshold of both."""
     bias, slope = np.array([1825.0, 3729.0]), np.array([539.0, 343.0])
     zero, far = np.zeros(2), np.array([59540.0, 46909.0])
-    drive = Drive(far, far, far, far, Bounds(-far, far, -far, -far, far, -far, far))
+    drive = Drive(far, far, far, far, Bounds(-far, far, -far, *(-far, far) * 3))
     low, high = np.array([2580.0, -8403.0]), np.array([9834.0, 2890.0])
-    seen = Bounds(low, high, low, zero, zero, zero, zero)
+    seen = Bounds(low, high, low, *(zero,) * 6)
     load = MembraneLoad(drive, 15, bias, slope, 16, Limits(127, 65535, 16000, 1 << 23))
     found = CalibratedBounds.of(seen, 10, load, (2,))
     assert found.margin == 2.5
@@ -272,7 +272,7 @@ def test_bounds_are_those_of_every_step() -> None:
     found, images = observed_bounds(incoming, q)
     assert images == len(q[0])
     u = v = np.zeros((5, 2, 2, 2))
-    lowest = highest = fall = rise = np.zeros((2, 1, 1))
+    lowest = highest = fall = rise = weakest = strongest = np.zeros((2, 1, 1))
 
     def low(array: Array) -> Array:
         found: Array = array.min(axis=(0, 2, 3), keepdims=True)[0]
@@ -286,9 +286,11 @@ def test_bounds_are_those_of_every_step() -> None:
         a = current(op, q[0] == k, w[0]) + current(op, q[1] == k, w[1])
         u = u + a
         v = v + u
+        weakest, strongest = np.minimum(weakest, low(u)), np.maximum(strongest, high(u))
         fall, rise = np.minimum(fall, low(a)), np.maximum(rise, high(a))
         lowest, highest = np.minimum(lowest, low(v)), np.maximum(highest, high(v))
-    expected = Bounds(lowest, highest, low(v), fall, rise, low(u), high(u))
+    ends = fall, rise, low(u), high(u), weakest, strongest
+    expected = Bounds(lowest, highest, low(v), *ends)
     for name, one, other in zip(Bounds._fields, found, expected, strict=True):
         np.testing.assert_array_equal(one, other, err_msg=name)
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Role, Window
-from qcompiler.ir.spiking.dynamics import (
+
+from .code import Code, Fault, Neurons
+from .dynamics import (
     PULSES,
     ROLES,
     Dynamics,
@@ -17,8 +19,6 @@ from qcompiler.ir.spiking.dynamics import (
     clock_weights,
     threshold_of,
 )
-
-from .code import Code, Fault, Neurons
 
 _HOLD = "run insert-readout, which holds the membrane down far enough"
 _FORCE = "run insert-readout, which forces hard enough"

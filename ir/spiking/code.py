@@ -8,9 +8,10 @@ from typing import ClassVar, NamedTuple
 
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Role, Window
-from qcompiler.ir.spiking.dynamics import Extremes
-from qcompiler.ir.spiking.input_bounds import Drive
 from qcompiler.ir.types import Coding
+
+from .dynamics import Extremes
+from .input_bounds import Drive
 
 
 class Neurons(NamedTuple):

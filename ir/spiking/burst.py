@@ -8,9 +8,9 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Role, Window
-from qcompiler.ir.spiking.dynamics import Extremes
 
 from .code import Code, Fault, Neurons
+from .dynamics import Extremes
 
 _COARSE = 256  # unit of weights beyond 8 bits
 _ONE_SYNAPSE = 127 * _COARSE  # largest weight of a single coarse synapse
@@ -39,7 +39,7 @@ class Burst(Code):
 
     name = "burst"
     description = "as many spikes as the level in a row, none for level 0"
-    roles = ("bias", "align", "hold", "release", "stop")
+    roles = ("hold", "bias", "align", "release", "stop")
     pulses = ()
     keeps_currents = False
 
@@ -72,9 +72,9 @@ class Burst(Code):
         threshold, waited = self.threshold(neurons), slope * neurons.integration
         hold = -_even(waited + drive.bounds.highest - threshold)
         return {
+            "hold": hold,
             "bias": bias,
             "align": threshold + 1 - slope * neurons.t_max - waited,
-            "hold": hold,
             "release": -hold,
             "stop": -_again(threshold) - _even(slope * (neurons.idle + 2) - threshold),
         }
@@ -114,7 +114,7 @@ class Burst(Code):
         self, neurons: Neurons, lines: Mapping[int, Array], threshold: int, own: Array
     ) -> Extremes:
         """Extremes up to close. After it a membrane may saturate until the reset."""
-        drive, bias, slope, window, _ = neurons
+        drive, _, slope, window, _ = neurons
         bounds, zero = drive.bounds, 0 * drive.net
         first, read, stop = (lines.get(step, zero) for step in (window.open, *window[1:]))
         given = _farthest(bounds.weakest, bounds.strongest)

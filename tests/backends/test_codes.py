@@ -1,0 +1,197 @@
+"""Every code computes the same integer network, spike for spike, on every engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime
+from qcompiler.backends.loihi.mapping.chips import LOIHI_2
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
+from qcompiler.backends.reference.fast_engine import FastEngine
+from qcompiler.backends.reference.steps_engine import StepsEngine
+from qcompiler.ir import (
+    Constant,
+    Graph,
+    InvalidGraph,
+    PipelineError,
+    ProgramError,
+    UnsupportedModel,
+    parse,
+    show,
+    verify,
+)
+from qcompiler.ir.snn import Convolve, Fanout, Population, Relay
+from qcompiler.ir.spiking.codes import CODES
+from qcompiler.ir.spiking.frames import frame_interval
+from qcompiler.ir.spiking.integer_network import layers
+from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING
+from qcompiler.ir.view import Reshape
+from qcompiler.passes import Pipeline
+from tests.support.random_networks import LOIHI, PHASES, compiled, random_batch, random_network
+from tests.support.spiking import Net, equal_neurons, levels
+
+BURST = LOIHI.replace("insert-readout", "choose-codes{code=burst},insert-readout")
+READOUT = "assign-windows,choose-codes{code=burst},insert-readout"
+WIDE = replace(LOIHI_2, input=LOIHI_2.state)  # random networks take no care of the input's width
+
+
+def bursts(graph: Graph) -> Graph:
+    """A network of integer neurons that send bursts, checked."""
+    result = Pipeline.parse(READOUT).run(graph)
+    verify(result, SPIKING, SCHEDULED, READ_OUT)
+    return result
+
+
+@given(seed=st.integers(0, 2**32 - 1), t_max=st.integers(2, 12), output_t_max=st.integers(2, 12))
+@settings(max_examples=40, deadline=None, phases=PHASES)
+def test_bursts_compute_the_levels_of_single_spikes(
+    seed: int, t_max: int, output_t_max: int
+) -> None:
+    graph = random_network(seed)
+    batch = random_batch(graph, seed)
+    options: dict[str, Any] = {"t_max": t_max, "output_t_max": output_t_max}
+    try:
+        single = compiled(graph, LOIHI, calibration=(batch[:4],), **options)
+    except UnsupportedModel:
+        assume(False)
+    burst = compiled(graph, BURST, calibration=(batch[:4],), **options)
+    golden = StepsEngine(burst)(2 * batch, record=True)
+    fast = FastEngine(burst)(2 * batch, record=True)
+    equal_neurons(FastEngine(single)(2 * batch, record=True).levels, golden.levels)
+    equal_neurons(fast.levels, golden.levels)
+    assert frame_interval(burst) <= frame_interval(single)
+    text = show(burst)
+    arrays = {constant.name: constant.data for constant in burst.constants}
+    assert show(parse(text, arrays)) == text
+
+
+def convnet(seed: int, t: tuple[int, int, int]) -> tuple[Graph, np.ndarray[Any, Any]]:
+    """Convolution, depthwise, pool, a branch that waits for the other, relay, view and dense."""
+    net = Net(seed, largest=60, drive=0.5)
+    x = net.input((2, 6, 5), t[0])
+    a = net.conv(x, 3, (3, 3), pad=1, t_max=t[1])
+    b = net.pool(net.conv(a, 3, (3, 3), pad=1, groups=3, t_max=t[1]), 2, 1, pad=1)
+    c = net.neurons(net.synapse(Relay(), b, (3, 1, 1)), t_max=t[1])
+    ahead = net.conv(a, 3, (2, 2), pad=1, t_max=t[1])
+    op = Convolve((1, 1), (0, 0, 0, 0), (1, 1))
+    d = net.neurons(*(net.synapse(op, one, (2, 3, 1, 1)) for one in (c, ahead)), t_max=t[1])
+    graph = net.graph(net.dense(net.view(Reshape((84,)), d), 5, t[2]))
+    return graph, net.rng.integers(0, t[0], (5, 2, 6, 5))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt"])
+@pytest.mark.parametrize("t", [(2, 2, 2), (5, 5, 5), (5, 3, 8), (3, 6, 2)])
+def test_lava_spikes_in_bursts(t: tuple[int, int, int], tag: str) -> None:
+    graph, data = convnet(sum(t), t)
+    check_on_lava(graph, data, tag, "single")
+
+
+@pytest.mark.lava
+def test_lavas_own_runtime_spikes_in_bursts() -> None:
+    graph, data = convnet(3, (4, 4, 4))
+    check_on_lava(graph, data, "fixed_pt", "processes")
+
+
+def check_on_lava(graph: Graph, data: np.ndarray[Any, Any], tag: str, runtime: Runtime) -> None:
+    """Every first spike is where the closed form says; the engine checks that bursts go on."""
+    engine = LavaEngine(bursts(graph), tag, runtime, WIDE)
+    found = engine.spikes(data.astype(np.float32))
+    closes = {s.name: s.start + s.t_max - 1 for s in engine.netlist.sources}
+    closes |= {group.name: group.close for group in engine.netlist.populations}
+    expected = {
+        name: np.where(q > 0, closes[name] - q, -1) for name, q in levels(graph, data).items()
+    }
+    equal_neurons(expected, found)
+
+
+@pytest.fixture(scope="module")
+def burst() -> Graph:
+    return bursts(convnet(1, (5, 5, 5))[0])
+
+
+def changed(graph: Graph, role: str, more: int) -> Graph:
+    """Spoil the weights of one role in the last population."""
+    nodes = list(graph.nodes)
+    index = max(i for i, n in enumerate(nodes) if isinstance(n.op, Fanout) and n.op.role == role)
+    tick, weight = nodes[index].operands
+    assert isinstance(weight, Constant)
+    spoilt = Constant(weight.name, (weight.data + more).astype(np.int32))
+    nodes[index] = replace(nodes[index], operands=(tick, spoilt))
+    return replace(graph, nodes=tuple(nodes))
+
+
+@pytest.mark.parametrize(
+    ("role", "more", "message"),
+    [
+        ("align", 2, "do not span its window"),
+        ("hold", 2, "does not undo its hold"),
+        ("stop", 1 << 16, "do not stop before the next frame"),
+    ],
+)
+def test_spoilt_bursts_are_refused(burst: Graph, role: str, more: int, message: str) -> None:
+    with pytest.raises(InvalidGraph, match=message):
+        verify(changed(burst, role, more), READ_OUT)
+
+
+def test_a_burst_that_does_not_stop_is_an_error_when_it_runs(burst: Graph) -> None:
+    data = convnet(1, (5, 5, 5))[1]
+    with pytest.raises(ProgramError, match="miss the end of its window"):
+        StepsEngine(changed(burst, "stop", 1 << 16))(data.astype(np.float32))
+
+
+def test_a_lower_threshold_is_refused(burst: Graph) -> None:
+    nodes = tuple(
+        replace(n, op=replace(n.op, threshold=n.op.threshold - 2))
+        if isinstance(n.op, Population)
+        else n
+        for n in burst.nodes
+    )
+    with pytest.raises(InvalidGraph, match="do not span its window"):
+        verify(replace(burst, nodes=nodes), READ_OUT)
+
+
+def test_one_population_cannot_read_the_other_code(burst: Graph) -> None:
+    """Its neurons would keep, or forget, the wrong currents."""
+    text = show(burst)
+    mixed = text.replace(" coding=burst]", "]", 1).replace(" coding='burst'", "", 1)
+    arrays = {constant.name: constant.data for constant in burst.constants}
+    with pytest.raises(InvalidGraph, match="is a burst population and reads one-spike spikes"):
+        verify(parse(mixed, arrays), READ_OUT)
+
+
+def test_membranes_of_bursts_are_those_of_single_spikes() -> None:
+    """So calibrated bounds of single spikes hold for bursts."""
+    graph, _ = convnet(2, (5, 5, 5))
+    both = zip(layers(bursts(graph)), layers(graph), strict=True)
+    for one, other in both:
+        for found, expected in zip(one.drive.bounds, other.drive.bounds, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_the_netlist_says_what_a_burst_is(burst: Graph) -> None:
+    netlist = build_netlist(burst)
+    assert all(source.burst for source in netlist.sources)
+    assert all(group.burst and not group.persistent for group in netlist.populations)
+    gates = [group for group in netlist.populations if group.bias is None]
+    assert len(gates) == 1
+    own = {row.target for row in netlist.synapses if row.source == row.target}
+    assert own == {group.name for group in netlist.populations} - {gates[0].name}
+
+
+def test_spikes_of_levels() -> None:
+    for code in CODES.values():
+        q = np.arange(6)
+        sent = sum(code.sends(q, step, 5).astype(int) for step in range(-2, 9))
+        np.testing.assert_array_equal(sent, code.spikes_of(q))
+
+
+def test_an_unknown_code_is_one_sentence() -> None:
+    with pytest.raises(PipelineError, match="code must be one of one-spike, burst, not x"):
+        Pipeline.parse("choose-codes{code=x}")
