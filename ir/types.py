@@ -10,7 +10,7 @@ from math import prod
 from typing import Literal, TypeAlias
 
 Range: TypeAlias = tuple[float, float]
-Coding: TypeAlias = Literal["one-spike", "burst"]  # see `ir.spiking.codes`
+Coding: TypeAlias = Literal["one-spike", "silent", "burst"]  # see `ir.spiking.codes`
 
 _MOST_LEVELS = 1 << 16
 _MOST_DIGITS = 16

@@ -49,7 +49,7 @@ def compile(
     calibration: Any = None,
     t_max: int | None = None,
     weight_bits: int | None = None,
-    code: str = "one-spike",
+    code: str = "auto",
     effort: int = 1,
     slices: int = 4,
     percentile: float | None = None,
@@ -86,7 +86,7 @@ def compile(
     - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per weight. By
       default t_max is 16; values of a quantised model have the levels of their codes, the others
       those of the finest code. The default bits are those of `Backend.weight_bits`.
-    - ``code`` is how levels are sent: ``one-spike`` or ``burst``; see `ChooseCodes`.
+    - ``code`` is how levels are sent: ``auto``, ``one-spike`` or ``burst``; see `ChooseCodes`.
     - ``effort`` 0 does not optimize accuracy on the calibration data, 1 does, 2 uses more data.
     - ``slices`` is the largest number of populations that share the range of one value.
     - ``percentile`` (above 50, at most 100) clips ranges there. By default, ranges minimize the

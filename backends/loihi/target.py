@@ -39,7 +39,8 @@ def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
     """A target for a chip that Lava's stock processes describe, with the chip's limits checked."""
     # Membranes: 24 bits, of which weights count from the seventh, as Lava's LIF shifts its input
     # by 6. Input of one step: 16 bits, less what the self-inhibition is rounded up by.
-    quantize = f"quantize{{even=true potential={chip.state} input={chip.input - 255}}}"
+    most = chip.input - 255
+    quantize = f"quantize{{even=true potential={chip.state} input={most}}}"
     fan_in = chip.input_axons_per_core - _CLOCK_AXONS
     return Backend(
         name,
@@ -49,6 +50,7 @@ def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
             fan_in=f"{{fan_in={fan_in}}}",
             quantize=quantize,
             windows=f"assign-windows{{delay={chip.delay}}}",
+            codes=f"choose-codes{{fan_in={fan_in} input={most}}}",
         ),
         (SPIKING, SCHEDULED, READ_OUT, EXACT, fits(chip)),
         emit,

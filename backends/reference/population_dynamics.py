@@ -97,11 +97,11 @@ class SimulatedPopulation:
         """
         code, begin = self.code, self.begin
         first, last = self.spike_steps[~exceeded], self.last_steps[~exceeded]
-        if code.coding == "burst":
+        if code.coding != "one-spike":
             spiking = first != -1
             first, last = first[spiking], last[spiking]
-            if (last != begin + code.top - 1).any():
-                raise ProgramError(f"bursts of %{self.node.result.name} miss the end of its window")
+        if code.coding == "burst" and (last != begin + code.top - 1).any():
+            raise ProgramError(f"bursts of %{self.node.result.name} miss the end of its window")
         if (first < begin).any() or (last > begin + code.top).any():
             raise ProgramError(f"neurons of %{self.node.result.name} spike outside their window")
         return level_of(code, begin, self.spike_steps)
@@ -123,9 +123,11 @@ class InputPopulation(SimulatedPopulation):
     encoded: Array
 
     def step(self, step: int) -> Array | None:
-        """Fire the neurons whose levels spike at this step."""
-        sends = CODES[self.code.coding].sends
-        return self.fire(step, sends(self.encoded, step - self.begin, self.code.top))
+        """Fire the neurons whose levels spike at this step; markers count as -1."""
+        code, place = CODES[self.code.coding], (step - self.begin, self.code.top)
+        fired = self.fire(step, code.sends(self.encoded, *place))
+        marks = code.marks(self.encoded, *place)
+        return -marks.astype(np.int64) if marks.any() else fired
 
 
 class FirstSpikePopulation(SimulatedPopulation):

@@ -13,7 +13,7 @@ from qcompiler.ir.diagnostics import CompileError, InvalidGraph
 from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value, infer
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.ops import Op
-from qcompiler.ir.types import Current, Spikes, Tensor, Tick, Type
+from qcompiler.ir.types import Coding, Current, Spikes, Tensor, Tick, Type
 
 from .text import OPS
 
@@ -33,7 +33,7 @@ _TENSOR = re.compile(
     r"([a-z]\d+)\[([\dx]*)(?: in ([^\s:]+):([^\s:]+))?(?: t=(\d{1,6}))?(?: digits=(\d\d?))?\]"
 )
 _SPIKES = re.compile(
-    r"spikes\[([\dx]*) t=(\d+) scale=(\S+?)(?: zero=(-?\d+))?(?: coding=(burst))?\]"
+    r"spikes\[([\dx]*) t=(\d+) scale=(\S+?)(?: zero=(-?\d+))?(?: coding=(silent|burst))?\]"
 )
 _CURRENT = re.compile(r"current\[([\dx]*)\]")
 _LINE_LIMIT = 1 << 16
@@ -199,7 +199,8 @@ class _Parser:
             if found := _SPIKES.fullmatch(text):
                 zero = int(found[4] or 0)
                 code = int(found[2]), float(found[3]), zero
-                return Spikes(_shape(found[1]), *code, "burst" if found[5] else "one-spike")
+                coding: Coding = next((c for c in get_args(Coding) if c == found[5]), "one-spike")
+                return Spikes(_shape(found[1]), *code, coding)
             if found := _CURRENT.fullmatch(text):
                 return Current(_shape(found[1]))
         except ValueError as error:

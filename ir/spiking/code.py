@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, NamedTuple
 
+import numpy as np
+
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Role, Window
 from qcompiler.ir.types import Coding
@@ -73,6 +75,10 @@ class Code(ABC):
     @abstractmethod
     def sends(self, levels: Array, step: int, top: int) -> Array:
         """Whether levels spike at this step, counted from the start of their window."""
+
+    def marks(self, levels: Array, step: int, top: int) -> Array:
+        """Whether levels send a marker at this step, by synapses of negated weights."""
+        return np.zeros(levels.shape, bool)
 
     @abstractmethod
     def busy_steps(self, window: Window) -> int:

@@ -99,10 +99,10 @@ def decode_output(node: Node, levels: Array) -> Array:
 def step_of(code: Spikes, start: int, levels: Array) -> Array:
     """Levels to the steps of their first spikes; -1 for a silent level."""
     steps: Array = start + code.top - levels
-    return np.where(levels == 0, -1, steps) if code.coding == "burst" else steps
+    return np.where(levels == 0, -1, steps) if code.coding != "one-spike" else steps
 
 
 def level_of(code: Spikes, start: int, steps: Array) -> Array:
     """The steps of first spikes to levels; the inverse of `step_of`."""
     levels: Array = start + code.top - steps
-    return np.where(steps < 0, 0, levels) if code.coding == "burst" else levels
+    return np.where(steps < 0, 0, levels) if code.coding != "one-spike" else levels

@@ -15,12 +15,16 @@ from .synapse import weight_sums
 
 
 class Incoming(NamedTuple):
-    """Synapses with their weights, and the shape and highest level of the sending population."""
+    """Synapses with their weights, and the shape and highest level of the sending population.
+
+    If level 0 of the sender is ``silent``, its currents are 0 from the read step on.
+    """
 
     synapse: Synapse
     weight: Array
     source: tuple[int, ...]
     top: int
+    silent: bool = False
 
 
 ABOVE = (  # the upper bounds among the fields of `Bounds`
@@ -75,14 +79,16 @@ class Drive:
     """The synaptic input of each neuron; arrays broadcast over the population.
 
     ``excite`` and ``inhibit`` are the sums of positive and of (negated) negative weights. ``lift``
-    and ``depth`` are the largest rise and fall of the membrane by either alone. ``bounds`` follows
-    from these, or from calibration data where these are tighter.
+    and ``depth`` are the largest rise and fall of the membrane by either alone. ``net`` is the
+    current when all inputs have come. ``bounds`` follows from these, or from calibration data where
+    these are tighter.
     """
 
     excite: Array
     inhibit: Array
     lift: Array
     depth: Array
+    net: Array
     bounds: Bounds
 
     @classmethod
@@ -90,22 +96,18 @@ class Drive:
         cls, incoming: Iterable[Incoming], rank: int = 0, calibrated: Bounds | None = None
     ) -> Drive:
         """The sum over all synapses into a population of this rank."""
-        excite = inhibit = lift = depth = np.zeros((1,) * rank)
-        for synapse, weight, source, top in incoming:
+        excite = inhibit = lift = depth = net = np.zeros((1,) * rank)
+        for synapse, weight, source, top, silent in incoming:
             up = weight_sums(synapse, np.maximum(weight, 0), source)
             # not from a negated copy of the weights, which could overflow
             down = up - weight_sums(synapse, weight, source)
             excite, inhibit = excite + up, inhibit + down
             lift, depth = lift + top * up, depth + top * down
+            net = net if silent else net + (up - down)
         bounds = Bounds(-depth, lift, -depth, *(-inhibit, excite) * 3)
-        found = cls(excite, inhibit, lift, depth, bounds)
+        found = cls(excite, inhibit, lift, depth, net, bounds)
         return found if calibrated is None else found.bounded(calibrated)
 
     def bounded(self, calibrated: Bounds) -> Drive:
         """The same with its bounds intersected with calibrated ones."""
         return replace(self, bounds=calibrated.within(self.bounds))
-
-    @property
-    def net(self) -> Array:
-        """Sum of all weights."""
-        return self.excite - self.inhibit

@@ -140,7 +140,8 @@ def weight_of(node: Node) -> Array:
 def incoming(synapse: Node) -> Incoming:
     """A data synapse with its weights and the shape and top level of its source."""
     source = spikes_of(synapse.operands[0])
-    return Incoming(connection(synapse), weight_of(synapse), source.shape, source.top)
+    silent = source.coding == "silent"
+    return Incoming(connection(synapse), weight_of(synapse), source.shape, source.top, silent)
 
 
 def connection(node: Node) -> Convolve | Connect | Relay:

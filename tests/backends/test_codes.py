@@ -177,7 +177,7 @@ def test_membranes_of_bursts_are_those_of_single_spikes() -> None:
 
 def test_the_netlist_says_what_a_burst_is(burst: Graph) -> None:
     netlist = build_netlist(burst)
-    assert all(source.burst for source in netlist.sources)
+    assert all(source.coding == "burst" for source in netlist.sources)
     assert all(group.burst and not group.persistent for group in netlist.populations)
     gates = [group for group in netlist.populations if group.bias is None]
     assert len(gates) == 1

@@ -185,7 +185,7 @@ def test_margins_of_channels_fit_together() -> None:
     """Each could be wide by itself, but the hardest push raises the threshold of both."""
     bias, slope = np.array([1825.0, 3729.0]), np.array([539.0, 343.0])
     zero, far = np.zeros(2), np.array([59540.0, 46909.0])
-    drive = Drive(far, far, far, far, Bounds(-far, far, -far, *(-far, far) * 3))
+    drive = Drive(far, far, far, far, zero, Bounds(-far, far, -far, *(-far, far) * 3))
     low, high = np.array([2580.0, -8403.0]), np.array([9834.0, 2890.0])
     seen = Bounds(low, high, low, *(zero,) * 6)
     load = MembraneLoad(drive, 15, bias, slope, 16, Limits(127, 65535, 16000, 1 << 23))

@@ -44,7 +44,9 @@ class InputEncoder:
         self.source, self.interval = source, interval
         levels = encode_levels(source, x)
         self.steps = source.start + source.t_max - 1 - levels
-        if source.burst:
+        if source.coding == "marker":
+            self.steps[:] = source.start + source.t_max - 1
+        if source.coding != "one-spike":
             self.steps[levels == 0] = -1
 
     def spikes_at(self, now: int) -> Any:
@@ -56,7 +58,7 @@ class InputEncoder:
             self.steps[min(frame, len(self.steps) - 1)].ravel(),
             now - frame * self.interval,
         )
-        if not self.source.burst:
+        if self.source.coding != "burst":
             return (sent == step).astype(float)
         last = self.source.start + self.source.t_max - 2
         return ((sent >= 0) & (sent <= step) & (step <= last)).astype(float)

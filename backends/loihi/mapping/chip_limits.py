@@ -25,12 +25,11 @@ def check_chip_limits(
 
     ``calibrated`` holds input bounds of the populations that rest on calibration data.
     """
-    max_levels = netlist.max_levels
     for group in netlist.populations:
         rows = [row for row in netlist.synapses if row.target == group.name]
         for row in rows:
             yield from _check_weights(row, group, chip)
-        yield from _check_ranges(group, rows, max_levels, chip, (calibrated or {}).get(group.name))
+        yield from _check_ranges(group, rows, netlist, chip, (calibrated or {}).get(group.name))
 
 
 def _check_weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Diagnostic]:
@@ -57,13 +56,13 @@ def _check_weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Dia
 def _check_ranges(
     group: Population,
     rows: list[Synapses],
-    max_levels: dict[str, int],
+    netlist: Netlist,
     chip: Chip,
     calibrated: Bounds | None,
 ) -> Iterator[Diagnostic]:
     integrates = group.persistent or group.bias is not None
     if integrates:
-        found = extremes(group, rows, max_levels, calibrated)
+        found = extremes(group, rows, netlist, calibrated)
         peaks = found.input.max(), found.current.max(), -found.membrane.min()
     else:  # all that comes in one step, or its own inhibition
         sent = [summed_weights(row, row.weights).max() for row in rows if row.source != group.name]

@@ -6,7 +6,7 @@ shape; convolutions stay kernels; views have become other numbers of the sending
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import prod
 
@@ -56,7 +56,8 @@ def build_netlist(graph: Graph) -> Netlist:
     latency = max((close for _, _, close in spans), default=-1) + 1
     interval = frame_interval(graph)
     outputs = tuple(_outputs(graph))
-    sources = tuple(_input_source(node, node.op) for node in nodes if isinstance(node.op, Encode))
+    encoders = [(node, node.op) for node in nodes if isinstance(node.op, Encode)]
+    sources = tuple(row for node, op in encoders for row in _input_sources(node, op))
     driven = [node for node in nodes if not isinstance(node.op, Encode)]
     populations = tuple(map(_population, driven))
     found = Netlist(sources, populations, (), outputs, interval, latency)
@@ -65,13 +66,17 @@ def build_netlist(graph: Graph) -> Netlist:
     return replace(found, synapses=tuple(rows))
 
 
-def _input_source(node: Node, op: Encode) -> Source:
+def _input_sources(node: Node, op: Encode) -> Iterator[Source]:
+    """The source of a digit, and that of its markers if zeros are silent."""
     assert op.start is not None
     operand = node.operands[0]
     name, shape = node.result.name, node.result.type.shape
     code = op.t_max, op.scale, op.zero
-    digit = op.digits, op.digit, op.coding == "burst"
-    return Source(name, operand.name, shape, *code, op.start, *digit, *node.arrays)
+    digit = op.digits, op.digit, op.coding
+    source = Source(name, operand.name, shape, *code, op.start, *digit, *node.arrays)
+    yield source
+    if op.coding == "silent":
+        yield replace(source, name=netlist.marker_name(name), coding="marker")
 
 
 def _population(node: Node) -> netlist.Population:
@@ -140,9 +145,11 @@ def _data_synapses(graph: Graph, node: Node) -> Iterator[Synapses]:
         yield _synapses_of(graph, pool, node.operands[0], weights, target)
         return
     for synapse in layer_of(graph, node).synapses:
-        yield _synapses_of(
-            graph, connection(synapse), synapse.operands[0], weight_of(synapse), target
-        )
+        source = synapse.operands[0]
+        row = _synapses_of(graph, connection(synapse), source, weight_of(synapse), target)
+        yield row
+        if spikes_of(source).coding == "silent":
+            yield replace(row, source=netlist.marker_name(row.source), weights=-row.weights)
 
 
 def _synapses_of(
@@ -190,13 +197,11 @@ def summed_weights(row: Synapses, weights: Array) -> Array:
 def extremes(
     group: netlist.Population,
     rows: Iterable[Synapses],
-    max_levels: Mapping[str, int],
+    network: Netlist,
     calibrated: Bounds | None = None,
 ) -> Extremes:
-    """The worst case of a population that integrates, or that within its calibrated bounds.
-
-    ``max_levels`` are the senders' highest levels.
-    """
+    """The worst case of a population that integrates, or that within its calibrated bounds."""
+    codings = {source.name: source.coding for source in network.sources}
     incoming = []
     lines: dict[int, Array] = {}
     own: Array = np.zeros(())
@@ -205,9 +210,9 @@ def extremes(
             lines = dict(zip(row.ticks, row.weights.astype(np.float64), strict=True))
         elif row.source == group.name:
             own = row.weights
-        else:
-            top = max_levels[row.source]
-            incoming.append(Incoming(synapse_op(row), row.weights, row.senders, top))
+        elif (coding := codings.get(row.source)) != "marker":  # which only undo others
+            sender = row.senders, network.max_levels[row.source], coding == "silent"
+            incoming.append(Incoming(synapse_op(row), row.weights, *sender))
     window = Window(group.open, group.read, group.close)
     drive = Drive.of(incoming, len(group.shape), calibrated)
     code = CODES["burst" if group.burst else "one-spike"]

@@ -14,14 +14,23 @@ import numpy as np
 CLOCK = ""  # the sender of clock synapses; no population has this name
 
 
+def marker_name(name: str) -> str:
+    """The name of the source of a silent source's markers."""
+    return f"{name}:markers"
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """Input neurons, which the host drives: digit d leaves at step ``start + t_max - 1 - d``.
 
     Digits, to base t_max, are those of ``q = clip(floor(x / scale + zero + 1/2), 0, t_max ** digits
     - 1)``, of which ``digit`` 0 is the lowest; x is the ONNX input ``input``. With arrays it is
-    ``(input - offset) * factor``. In a ``burst`` digit d is d spikes, at steps
-    ``start + t_max - 1 - d`` to ``start + t_max - 2``; digit 0 sends none.
+    ``(input - offset) * factor``. Codings:
+
+        one-spike  every digit is one spike
+        silent     the same, but digit 0 sends none
+        marker     one spike for every digit but 0, at step ``start + t_max - 1``
+        burst      digit d is d spikes, the last at step ``start + t_max - 2``
     """
 
     name: str
@@ -33,7 +42,7 @@ class Source:
     start: int
     digits: int = 1
     digit: int = 0
-    burst: bool = False
+    coding: str = "one-spike"
     offset: Any = None
     factor: Any = None
 
