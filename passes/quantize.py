@@ -67,7 +67,7 @@ from qcompiler.passes.quantization.integer_layer import (
 )
 from qcompiler.passes.quantization.layer_fit import fit_layer
 from qcompiler.passes.quantization.layer_inputs import SharedInputs
-from qcompiler.passes.quantization.levels import coded_inputs, levels_of, times_of
+from qcompiler.passes.quantization.levels import coded_inputs, levels_of, narrow, times_of
 from qcompiler.passes.quantization.membrane_limits import Limits
 from qcompiler.passes.quantization.real_layer import constants_of, real_layer_of
 
@@ -396,7 +396,7 @@ class _Quantizer:
         return add(op, *currents, bias, slope, *bounds, name=name, origin=origin)
 
     def stored(self, name: str, array: Array) -> Constant:
-        return Constant(name, _narrow(array * (2 if self.options.even else 1)))
+        return Constant(name, narrow(array * (2 if self.options.even else 1)))
 
 
 def _data(graph: Graph, options: Quantize) -> Images | None:
@@ -421,10 +421,3 @@ def _is_code(group: FusionGroup) -> bool:
     if not isinstance(clip, Clip) or not isinstance(type_, Tensor):
         return False
     return is_code(group.result) and type_.range == (clip.low, clip.high)
-
-
-def _narrow(array: Array) -> Array:
-    """The same integers in the smallest integer type that holds them."""
-    largest = np.abs(array).max(initial=0)
-    kind = next(k for k in (np.int8, np.int16, np.int32, np.int64) if largest <= np.iinfo(k).max)
-    return array.astype(kind)

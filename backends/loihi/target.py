@@ -39,7 +39,7 @@ def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
     """A target for a chip that Lava's stock processes describe, with the chip's limits checked."""
     # Membranes: 24 bits, of which weights count from the seventh, as Lava's LIF shifts its input
     # by 6. Input of one step: 16 bits, less what the self-inhibition is rounded up by.
-    quantize = f"quantize{{even=true potential={chip.state} input={chip.input - 255}}}"
+    limits = f"potential={chip.state} input={chip.input - 255}"
     fan_in = chip.input_axons_per_core - _CLOCK_AXONS
     return Backend(
         name,
@@ -47,7 +47,8 @@ def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
         PIPELINE.format(
             pooled=f"{{fan_in={fan_in // _POOLED}}}",
             fan_in=f"{{fan_in={fan_in}}}",
-            quantize=quantize,
+            quantize=f"quantize{{even=true {limits}}}",
+            limits=f"{{{limits} delay={chip.delay} fan_in={fan_in}}}",
             windows=f"assign-windows{{delay={chip.delay}}}",
         ),
         (SPIKING, SCHEDULED, READ_OUT, EXACT, fits(chip)),

@@ -218,5 +218,26 @@ def spiking_nodes(graph: Graph) -> tuple[Node, ...]:
 
 def outputs(graph: Graph) -> tuple[Value, ...]:
     """The spikes that are decoded into tensors."""
-    found = (n.operands[0] for n in graph.nodes if isinstance(n.op, Decode))
+    found = (o for n in graph.nodes if isinstance(n.op, Decode) for o in n.operands)
     return tuple(value for value in found if isinstance(value, Value))
+
+
+def lower_pieces(graph: Graph) -> frozenset[str]:
+    """Pieces of outputs whose own saturation does not say that the output saturates.
+
+    The piece of the highest place does, of several the last.
+    """
+    lower: set[str] = set()
+    for node in graph.nodes:
+        if isinstance(node.op, Decode) and (places := node.op.places):
+            pieces = node.operands[: len(places)]
+            names = [_population(graph, operand).result.name for operand in pieces]
+            highest = max(range(len(places)), key=lambda at: (places[at], at))
+            lower.update(name for name in names if name != names[highest])
+    return frozenset(lower)
+
+
+def _population(graph: Graph, operand: Operand) -> Node:
+    """The population behind views and first-spike gates."""
+    node = sender(graph, operand)
+    return _population(graph, node.operands[0]) if isinstance(node.op, First) else node

@@ -36,6 +36,13 @@ def integer_span(array: Array) -> int:
     return int(array.max()) - int(array.min()) if whole else 0
 
 
+def narrow(array: Array) -> Array:
+    """The same integers in the smallest integer type that holds them."""
+    largest = np.abs(array).max(initial=0)
+    kind = next(k for k in (np.int8, np.int16, np.int32, np.int64) if largest <= np.iinfo(k).max)
+    return array.astype(kind)
+
+
 def spiking_values(graph: Graph) -> tuple[Value, ...]:
     """The values that become spikes, in order: inputs, fusion groups, functions, products."""
     known = {group.result.name for group in fusion_groups(graph)}
