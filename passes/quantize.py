@@ -55,7 +55,11 @@ from qcompiler.passes.calibration.trace import Trace, images_for
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.coarser_codes import coarser_code
 from qcompiler.passes.quantization.exact_layer import ExactLayer, exact_layer_of
-from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.fusion_groups import (
+    FusionGroup,
+    fusion_groups,
+    is_network_output,
+)
 from qcompiler.passes.quantization.integer_layer import (
     IntegerLayer,
     Observe,
@@ -67,7 +71,13 @@ from qcompiler.passes.quantization.integer_layer import (
 )
 from qcompiler.passes.quantization.layer_fit import fit_layer
 from qcompiler.passes.quantization.layer_inputs import SharedInputs
-from qcompiler.passes.quantization.levels import coded_inputs, levels_of, narrow, times_of
+from qcompiler.passes.quantization.levels import (
+    coded_inputs,
+    levels_of,
+    longest_window,
+    narrow,
+    times_of,
+)
 from qcompiler.passes.quantization.membrane_limits import Limits
 from qcompiler.passes.quantization.real_layer import constants_of, real_layer_of
 
@@ -88,7 +98,8 @@ class Quantize(Pass):
     Limits of the target: ``weight_bits``; ``potential`` bounds the membrane and ``input`` the input
     of one step, in units of weights; ``even`` doubles weights, slopes and biases. If a proof of
     these limits for all inputs would cost weight bits, the limits hold for the calibration data
-    with a margin. ``proved`` asks for the proof in all cases.
+    with a margin. ``proved`` asks for the proof in all cases. With ``pieces`` the limits hold for
+    the pieces that `split-windows` makes of outputs, too.
 
     ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (four
     times the images) every layer is fitted to the quantized layers before it; with 0, or without
@@ -108,6 +119,7 @@ class Quantize(Pass):
     potential: int = _EXACT
     input: int = _EXACT
     proved: bool = False
+    pieces: bool = False
     effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
@@ -332,7 +344,7 @@ class _Quantizer:
         codes = tuple(digit for digits in by_branch for digit in digits)
         real, limits, observe = (
             real_layer_of(group, by_branch),
-            self.options.limits,
+            self.limits(group),
             self.observe(group),
         )
         if _is_code(group):
@@ -355,6 +367,13 @@ class _Quantizer:
             found = integer_layer_of(group, real, codes, code, limits, fit.rounded, observe)
         self.trace.add(group, before)
         return found
+
+    def limits(self, group: FusionGroup) -> Limits:
+        """The limits of a group: outputs must fit them in pieces, too, if they will be split."""
+        if not self.options.pieces or not is_network_output(self.graph, group.result):
+            return self.options.limits
+        longest = longest_window(self.graph, self.options.t_max)
+        return self.options.limits._replace(longest=max(longest, 2))
 
     def reads_codes(self, group: FusionGroup) -> bool:
         """Whether all that a group reads are inputs, or codes of a quantised model."""

@@ -2,7 +2,7 @@
 
 Outputs have more levels than other layers, so that the largest stays distinguishable. Frames follow
 each other at the pace of the longest window, and at every step every neuron costs energy. What is
-decoded needs no single spike: the host adds up slices, or digits (see `slicing.output_pieces`).
+decoded needs no single spike: the host adds up slices, or digits (`quantization.output_pieces`).
 The levels stay the same, exactly.
 """
 
@@ -15,9 +15,10 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Invariant, Node, Op, Operand, Value, drop_dead, infer
-from qcompiler.ir.kernels import Array
+from qcompiler.ir.kernels import Array, expand_to_rank
 from qcompiler.ir.snn import Decode, Encode, First, Neuron, Relay
 from qcompiler.ir.spiking.integer_network import (
+    Layer,
     fan_in,
     incoming,
     layer_of,
@@ -29,8 +30,9 @@ from qcompiler.ir.spiking.invariants import SPIKING
 from qcompiler.ir.types import size
 from qcompiler.ir.view import View
 from qcompiler.passes.quantization.levels import narrow
-from qcompiler.passes.quantization.membrane_limits import Limits
-from qcompiler.passes.slicing.output_pieces import Piece, delays_of, digits, slices
+from qcompiler.passes.quantization.membrane_limits import Limits, MembraneLoad
+from qcompiler.passes.quantization.output_pieces import Piece, digits, slices
+from qcompiler.passes.slicing.slices import digit_name, slice_name
 
 from .base import Pass, check_fan_in
 
@@ -89,24 +91,26 @@ class SplitWindows(Pass):
     def _pieces(self, graph: Graph, node: Node, longest: int) -> list[Piece]:
         """The pieces of a population; none if neither slices nor digits fit."""
         layer = layer_of(graph, node)
-        sliced = slices(layer, longest)
-        ways = [sliced]
+        given = layer.bias, layer.slope, layer.spikes.t_max, longest
+        ways = [sliced := slices(*given)]
         if not _behind_gate(graph, node.result):
-            ways.append(digits(layer, longest))
-        if self.how == "digits" or (self.how == "auto" and not _few(graph, sliced)):
+            ways.append(digits(*given))
+        if self.how == "digits" or (self.how == "auto" and not _few(graph, layer, sliced)):
             ways.reverse()
-        return next((pieces for pieces in ways if self._fit(graph, pieces)), [])
+        return next((pieces for pieces in ways if self._fit(graph, layer, pieces)), [])
 
-    def _fit(self, graph: Graph, pieces: Sequence[Piece]) -> bool:
-        limits = Limits(_EXACT, self.potential, self.input, _EXACT)
-        inhibitions = len(pieces[-1].inhibitions)
-        if inhibitions and self.fan_in:
-            reached = int(fan_in(graph, pieces[0].layer.node).max())
-            if reached + 2 * inhibitions > self.fan_in:  # a large weight takes two synapses
-                return False
-        if inhibitions and 0 <= self.delay < max(delays_of(pieces)):
+    def _fit(self, graph: Graph, layer: Layer, pieces: Sequence[Piece]) -> bool:
+        higher = pieces[-1].inhibitions
+        reached = int(fan_in(graph, layer.node).max()) + 2 * len(higher)  # large weights take two
+        waiting = sum(inhibition.top + 1 for inhibition in higher)
+        if higher and (0 < self.fan_in < reached or 0 <= self.delay < waiting):
             return False
-        return all(piece.fits(limits) for piece in pieces)
+        limits = Limits(_EXACT, self.potential, self.input, _EXACT)
+        top = max(incoming(synapse).top for synapse in layer.synapses)
+        whole = layer.drive, top, layer.bias, layer.slope, layer.spikes.t_max
+        load = MembraneLoad(*whole, limits)
+        bounds = None if layer.bounds is None else layer.drive.bounds
+        return all(np.all(load.piece_excess(piece, bounds) <= 1) for piece in pieces)
 
 
 def _ends(graph: Graph, node: Node) -> bool:
@@ -134,8 +138,8 @@ def _behind_gate(graph: Graph, value: Value) -> bool:
     )
 
 
-def _few(graph: Graph, pieces: Sequence[Piece]) -> bool:
-    more = (len(pieces) - 1) * size(pieces[0].layer.spikes)
+def _few(graph: Graph, layer: Layer, pieces: Sequence[Piece]) -> bool:
+    more = (len(pieces) - 1) * size(layer.spikes)
     return len(pieces) <= _FEW and more * _SMALL <= neuron_count(graph)
 
 
@@ -183,30 +187,25 @@ class _Splitter:
             yield from self._copied(node, made)
 
     def _split(self, node: Node, pieces: list[Piece]) -> Iterator[Node]:
+        layer, rank = layer_of(self.graph, node), len(node.result.type.shape)
         values: list[Value] = []
-        for piece in pieces:
-            currents = [self._current(piece, s.op, *s.operands) for s in piece.layer.synapses]
-            for inhibition in piece.inhibitions:
-                weight = _constant(f"{piece.name}:W.{inhibition.piece}", inhibition.weight)
-                currents.append(self._current(piece, Relay(), values[inhibition.piece], weight))
+        for name, zero, piece in zip(*_names_and_zeros(layer, pieces), pieces, strict=True):
+            reads = [(synapse.op, synapse.operands) for synapse in layer.synapses]
+            for index, weight, _ in piece.inhibitions:
+                spread = expand_to_rank(-weight, rank)
+                constant = _constant(f"{name}:W.{values[index].name}", spread)
+                reads.append((Relay(), (values[index], constant)))
+            currents = [self._node(*read, f"{name}:current", node.origin) for read in reads]
             yield from currents
-            constants = [
-                _constant(f"{piece.name}:B", piece.bias),
-                _constant(f"{piece.name}:D", piece.slope),
-            ]
-            if piece.bounds is not None:
-                rows = np.stack(np.broadcast_arrays(*piece.bounds))
-                constants.append(_constant(f"{piece.name}:bounds", rows))
+            constants = [_constant(f"{name}:B", piece.bias), _constant(f"{name}:D", piece.slope)]
+            if layer.bounds is not None:
+                rows = np.stack(np.broadcast_arrays(*piece.bounded(layer.bounds)))
+                constants.append(_constant(f"{name}:bounds", rows))
             operands = (*(current.result for current in currents), *constants)
-            made = self._node(piece.op, operands, piece.name, node.origin)
+            yield (made := self._node(_op(node, piece, zero), operands, name, node.origin))
             values.append(made.result)
-            yield made
         self.made[node.result.name] = tuple(values)
         self.of[node.result.name] = pieces
-
-    def _current(self, piece: Piece, op: Op, *operands: Operand) -> Node:
-        name = f"{piece.name}:current"
-        return self._node(op, operands, name, piece.layer.node.origin)
 
     def _copied(self, node: Node, made: tuple[Value, ...]) -> Iterator[Node]:
         """A view or gate of each piece."""
@@ -222,7 +221,7 @@ class _Splitter:
     def _decoded(self, node: Node, made: tuple[Value, ...]) -> Node:
         pieces = self.of[node.operands[0].name]
         levels = 1 + sum(piece.place * (piece.t_max - 1) for piece in pieces)
-        whole = pieces[0].layer.spikes.t_max
+        whole = spikes_of(node.operands[0]).t_max
         op = Decode(tuple(p.place for p in pieces), whole if levels > whole else 0)
         return replace(node, op=op, operands=(*made, *node.operands[1:]))
 
@@ -235,6 +234,21 @@ class _Splitter:
             found = f"{name}.{count}"
         self.taken.add(found)
         return Node(op, operands, Value(found, infer(op, operands, origin)), origin)
+
+
+def _names_and_zeros(layer: Layer, pieces: list[Piece]) -> tuple[list[str], list[int]]:
+    """Names and zero points of pieces: all zero points but that of the lowest are 0."""
+    name, zero = layer.node.result.name, layer.spikes.zero
+    zeros = [0] * (len(pieces) - 1)
+    if pieces[0].place == 1:
+        return [slice_name(name, at) for at in range(len(pieces))], [zero, *zeros]
+    return [digit_name(name, at) for at in reversed(range(len(pieces)))], [*zeros, zero]
+
+
+def _op(node: Node, piece: Piece, zero: int) -> Neuron:
+    assert isinstance(node.op, Neuron)
+    scale = node.op.scale * piece.place
+    return replace(node.op, t_max=piece.t_max, scale=scale, zero=zero, window=None)
 
 
 def _constant(name: str, array: Array) -> Constant:
