@@ -19,10 +19,9 @@ computes the formulas: B in ``_rounded``, D in ``_slope``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeAlias
-
-import numpy as np
 
 from qcompiler.ir import (
     Builder,
@@ -61,13 +60,16 @@ from qcompiler.passes.quantization.fusion_groups import (
     is_network_output,
 )
 from qcompiler.passes.quantization.integer_layer import (
+    ExceededLimits,
     IntegerLayer,
     Observe,
+    Rounding,
     check_levels,
     check_steepness,
     check_weight_bits,
     code_of,
     integer_layer_of,
+    nearest,
 )
 from qcompiler.passes.quantization.layer_fit import fit_layer
 from qcompiler.passes.quantization.layer_inputs import SharedInputs
@@ -79,7 +81,7 @@ from qcompiler.passes.quantization.levels import (
     times_of,
 )
 from qcompiler.passes.quantization.membrane_limits import Limits
-from qcompiler.passes.quantization.real_layer import constants_of, real_layer_of
+from qcompiler.passes.quantization.real_layer import RealLayer, constants_of, real_layer_of
 
 from .base import HIDDEN, Pass
 
@@ -342,13 +344,9 @@ class _Quantizer:
     ) -> IntegerLayer:
         by_branch = [tuple(map(spikes_of, digits)) for digits in sources]
         codes = tuple(digit for digits in by_branch for digit in digits)
-        real, limits, observe = (
-            real_layer_of(group, by_branch),
-            self.limits(group),
-            self.observe(group),
-        )
+        real = real_layer_of(group, by_branch)
         if _is_code(group):
-            exact = exact_layer_of(real, codes, code, limits, observe)
+            exact = exact_layer_of(real, codes, code, self.options.limits, self.observe(group))
             if self.options.rounding and not is_piece(group.result.name):
                 told = exact if self.reads_codes(group) else None
                 self.options.rounding(group.result.name, told)
@@ -357,23 +355,32 @@ class _Quantizer:
                     self.trace.add(group, self.trace.before_clip(group))
                 return exact.layer
         if self.trace is None or self.levels is None:
-            return integer_layer_of(group, real, codes, code, limits, observe=observe)
+            return self.rounded(group, real, codes, code)
         before = self.trace.before_clip(group)
         fit = fit_layer(group, real, codes, code, self.levels.of(group), before, self.shared)
         if fit is None:
-            found = integer_layer_of(group, real, codes, code, limits, observe=observe)
+            found = self.rounded(group, real, codes, code)
         else:
-            real = fit.refitted()
-            found = integer_layer_of(group, real, codes, code, limits, fit.rounded, observe)
+            found = self.rounded(group, fit.refitted(), codes, code, fit.rounded)
         self.trace.add(group, before)
         return found
 
-    def limits(self, group: FusionGroup) -> Limits:
-        """The limits of a group: outputs must fit them in pieces, too, if they will be split."""
-        if not self.options.pieces or not is_network_output(self.graph, group.result):
-            return self.options.limits
-        longest = longest_window(self.graph, self.options.t_max)
-        return self.options.limits._replace(longest=max(longest, 2))
+    def rounded(
+        self,
+        group: FusionGroup,
+        real: RealLayer,
+        codes: tuple[Spikes, ...],
+        code: Spikes,
+        rounding: Rounding = nearest,
+    ) -> IntegerLayer:
+        """The integer layer, which fits in pieces if it will be split and can fit so."""
+        limits, observe = self.options.limits, self.observe(group)
+        if self.options.pieces and is_network_output(self.graph, group.result):
+            longest = max(2, longest_window(self.graph, self.options.t_max))
+            tighter = limits._replace(longest=longest)
+            with suppress(ExceededLimits):
+                return integer_layer_of(group, real, codes, code, tighter, rounding, observe)
+        return integer_layer_of(group, real, codes, code, limits, rounding, observe)
 
     def reads_codes(self, group: FusionGroup) -> bool:
         """Whether all that a group reads are inputs, or codes of a quantised model."""

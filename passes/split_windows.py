@@ -80,9 +80,9 @@ class SplitWindows(Pass):
         longest = self.longest or max((spikes_of(value).t_max for value in others), default=0)
         found: dict[str, list[Piece]] = {}
         for name, node in ends.items():
-            if isinstance(node.op, Neuron) and node.op.t_max > max(longest, 2):
-                if pieces := self._pieces(graph, node, longest):
-                    found[name] = pieces
+            if isinstance(node.op, Neuron) and node.op.t_max > longest >= 2:
+                found[name] = self._pieces(graph, node, longest)
+        found = {name: pieces for name, pieces in found.items() if pieces}
         if not found:
             return graph
         split = drop_dead(_Splitter(graph, found).rewritten())
@@ -190,7 +190,9 @@ class _Splitter:
         layer, rank = layer_of(self.graph, node), len(node.result.type.shape)
         values: list[Value] = []
         for name, zero, piece in zip(*_names_and_zeros(layer, pieces), pieces, strict=True):
-            reads = [(synapse.op, synapse.operands) for synapse in layer.synapses]
+            reads: list[tuple[Op, tuple[Operand, ...]]] = [
+                (s.op, s.operands) for s in layer.synapses
+            ]
             for index, weight, _ in piece.inhibitions:
                 spread = expand_to_rank(-weight, rank)
                 constant = _constant(f"{name}:W.{values[index].name}", spread)
