@@ -13,6 +13,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, Population
 from qcompiler.ir.spiking.coding import Rescaling, count_saturated, decode_output
 from qcompiler.ir.spiking.integer_network import (
+    lower_pieces,
     neuron_count,
     outputs,
     sender,
@@ -87,7 +88,8 @@ def decode_outputs(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ..
             case op if isinstance(op, View):
                 known[node.result.name] = arrange(op, known[source], *node.arrays)
             case Decode():
-                known[node.result.name] = decode_output(node, known[source])
+                pieces = (known[name] for name in sources)
+                known[node.result.name] = decode_output(node, *pieces)
             case op if op.mnemonic.startswith("ann."):
                 given = (known[name] for name in sources)
                 known[node.result.name] = apply(op, *given, *node.arrays)
@@ -121,10 +123,12 @@ def output_steps(graph: Graph, levels: Mapping[str, Array]) -> tuple[int, int]:
 
 def static_counters(graph: Graph) -> Counters:
     """Counters of one frame; every neuron spikes once per frame."""
+    lower = lower_pieces(graph)
     coded = sum(
         size(node.result.type)
         for node in spiking_nodes(graph)
-        if isinstance(node.op, Population) or _is_last_digit(node)
+        if (isinstance(node.op, Population) and node.result.name not in lower)
+        or _is_last_digit(node)
     )
     return Counters(1, neuron_count(graph), synapse_count(graph), coded=coded)
 

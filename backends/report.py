@@ -22,6 +22,7 @@ from qcompiler.ir.spiking.integer_network import (
     sender,
     spikes_of,
     spiking_nodes,
+    split_outputs,
     start,
     weight_of,
 )
@@ -124,7 +125,7 @@ def _population(graph: Graph, node: Node) -> PopulationReport:
         if not node.origin and isinstance(connection(layer.synapses[0]), Relay):
             kind = "relay"
         else:
-            bits = _weight_bits(layer)
+            bits = _weight_bits(graph, layer)
     return PopulationReport(
         node.result.name,
         kind,
@@ -148,11 +149,14 @@ def _delays(graph: Graph, layer: Layer) -> dict[str, int]:
     return found
 
 
-def _weight_bits(layer: Layer) -> int:
-    factor = 1 if any(np.any(weight_of(s) & 1) for s in layer.synapses) else 2
+def _weight_bits(graph: Graph, layer: Layer) -> int:
+    """Of its weights, without those by which higher digits inhibit a digit of an output."""
+    pieces = {piece.result.name for _, found in split_outputs(graph) for piece in found}
+    synapses = [s for s in layer.synapses if sender(graph, s.operands[0]).result.name not in pieces]
+    factor = 1 if any(np.any(weight_of(s) & 1) for s in synapses) else 2
     outputs = layer.spikes.shape[0] if layer.spikes.shape else 1
     found = np.zeros(outputs)
-    for synapse in layer.synapses:
+    for synapse in synapses:
         rows = weight_of(synapse).reshape(len(weight_of(synapse)), -1).astype(np.float64)
         found = np.maximum(found, np.abs(rows).max(axis=1))
     reach = np.median(found)

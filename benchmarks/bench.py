@@ -209,7 +209,9 @@ def simulated(engine: LavaEngine, x: Any) -> Row:
             processes.append(1 + len(multiprocessing.active_children()))
 
     start = perf_counter()
-    engine.spikes(x, record=[output.population for output in netlist.outputs], progress=note)
+    engine.spikes(
+        x, record=[name for output in netlist.outputs for name in output.populations], progress=note
+    )
     image = float(np.median(np.diff(ends)))
     return {
         "step_seconds": image / netlist.interval,

@@ -82,14 +82,35 @@ class Encode(Op):
 class Decode(Op):
     """Spikes to the real numbers they stand for, ``x = scale * (q - zero)``.
 
+    With ``places``, pieces of q come from several populations: ``q = sum(place * level)``, but at
+    most ``t_max - 1`` if that is given. The piece of place 1 has the scale of q.
+
     With two constants, offset and factor, to ``(x - offset) * factor``.
     """
 
     mnemonic: ClassVar[str] = "snn.decode"
+    places: tuple[int, ...] = ()
+    t_max: int = 0
+
+    def code(self, *operands: Type) -> Spikes:
+        """The code of q; ValueError if the pieces, the first operands, do not fit each other."""
+        places = self.places or (1,)
+        codes = [expect_spikes(operand) for operand in operands[: len(places)]]
+        if len(codes) != len(places) or min(places) != 1:
+            raise ValueError("takes spikes for each place, one of which is 1")
+        scale, levels = codes[places.index(1)].scale, 1
+        for place, code in zip(places, codes, strict=True):
+            if code.shape != codes[0].shape or code.scale != scale * place:
+                raise ValueError("takes pieces of one shape, whose scales are those of places")
+            levels += place * code.top
+        zero = sum(place * code.zero for place, code in zip(places, codes, strict=True))
+        return Spikes(codes[0].shape, min(levels, self.t_max or levels), scale, zero)
 
     def infer(self, *operands: Type) -> Tensor:
         """Spikes, offset and factor if they are rescaled, to a tensor."""
-        return Tensor(_expect_rescalable(operands, expect_spikes(operands[0]).shape))
+        shape = self.code(*operands).shape
+        rest = operands[len(self.places or (1,)) :]
+        return Tensor(_expect_rescalable((*operands[:1], *rest), shape))
 
 
 def _expect_rescalable(operands: tuple[Type, ...], shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ BUILT_IN: Mapping[str, str] = {
     "normalize": "Normalize",
     "lower-activations": "LowerActivations",
     "quantize": "Quantize",
+    "split-windows": "SplitWindows",
     "assign-windows": "AssignWindows",
     "choose-codes": "ChooseCodes",
     "insert-readout": "InsertReadout",

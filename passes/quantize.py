@@ -19,10 +19,9 @@ computes the formulas: B in ``_rounded``, D in ``_slope``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeAlias
-
-import numpy as np
 
 from qcompiler.ir import (
     Builder,
@@ -55,21 +54,34 @@ from qcompiler.passes.calibration.trace import Trace, images_for
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.coarser_codes import coarser_code
 from qcompiler.passes.quantization.exact_layer import ExactLayer, exact_layer_of
-from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.fusion_groups import (
+    FusionGroup,
+    fusion_groups,
+    is_network_output,
+)
 from qcompiler.passes.quantization.integer_layer import (
+    ExceededLimits,
     IntegerLayer,
     Observe,
+    Rounding,
     check_levels,
     check_steepness,
     check_weight_bits,
     code_of,
     integer_layer_of,
+    nearest,
 )
 from qcompiler.passes.quantization.layer_fit import fit_layer
 from qcompiler.passes.quantization.layer_inputs import SharedInputs
-from qcompiler.passes.quantization.levels import coded_inputs, levels_of, times_of
+from qcompiler.passes.quantization.levels import (
+    coded_inputs,
+    levels_of,
+    longest_window,
+    narrow,
+    times_of,
+)
 from qcompiler.passes.quantization.membrane_limits import Limits
-from qcompiler.passes.quantization.real_layer import constants_of, real_layer_of
+from qcompiler.passes.quantization.real_layer import RealLayer, constants_of, real_layer_of
 
 from .base import HIDDEN, Pass
 
@@ -88,7 +100,8 @@ class Quantize(Pass):
     Limits of the target: ``weight_bits``; ``potential`` bounds the membrane and ``input`` the input
     of one step, in units of weights; ``even`` doubles weights, slopes and biases. If a proof of
     these limits for all inputs would cost weight bits, the limits hold for the calibration data
-    with a margin. ``proved`` asks for the proof in all cases.
+    with a margin. ``proved`` asks for the proof in all cases. With ``pieces`` the limits hold for
+    the pieces that `split-windows` makes of outputs, too.
 
     ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (four
     times the images) every layer is fitted to the quantized layers before it; with 0, or without
@@ -108,6 +121,7 @@ class Quantize(Pass):
     potential: int = _EXACT
     input: int = _EXACT
     proved: bool = False
+    pieces: bool = False
     effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
@@ -330,13 +344,9 @@ class _Quantizer:
     ) -> IntegerLayer:
         by_branch = [tuple(map(spikes_of, digits)) for digits in sources]
         codes = tuple(digit for digits in by_branch for digit in digits)
-        real, limits, observe = (
-            real_layer_of(group, by_branch),
-            self.options.limits,
-            self.observe(group),
-        )
+        real = real_layer_of(group, by_branch)
         if _is_code(group):
-            exact = exact_layer_of(real, codes, code, limits, observe)
+            exact = exact_layer_of(real, codes, code, self.options.limits, self.observe(group))
             if self.options.rounding and not is_piece(group.result.name):
                 told = exact if self.reads_codes(group) else None
                 self.options.rounding(group.result.name, told)
@@ -345,16 +355,32 @@ class _Quantizer:
                     self.trace.add(group, self.trace.before_clip(group))
                 return exact.layer
         if self.trace is None or self.levels is None:
-            return integer_layer_of(group, real, codes, code, limits, observe=observe)
+            return self.rounded(group, real, codes, code)
         before = self.trace.before_clip(group)
         fit = fit_layer(group, real, codes, code, self.levels.of(group), before, self.shared)
         if fit is None:
-            found = integer_layer_of(group, real, codes, code, limits, observe=observe)
+            found = self.rounded(group, real, codes, code)
         else:
-            real = fit.refitted()
-            found = integer_layer_of(group, real, codes, code, limits, fit.rounded, observe)
+            found = self.rounded(group, fit.refitted(), codes, code, fit.rounded)
         self.trace.add(group, before)
         return found
+
+    def rounded(
+        self,
+        group: FusionGroup,
+        real: RealLayer,
+        codes: tuple[Spikes, ...],
+        code: Spikes,
+        rounding: Rounding = nearest,
+    ) -> IntegerLayer:
+        """The integer layer, which fits in pieces if it will be split and can fit so."""
+        limits, observe = self.options.limits, self.observe(group)
+        if self.options.pieces and is_network_output(self.graph, group.result):
+            longest = max(2, longest_window(self.graph, self.options.t_max))
+            tighter = limits._replace(longest=longest)
+            with suppress(ExceededLimits):
+                return integer_layer_of(group, real, codes, code, tighter, rounding, observe)
+        return integer_layer_of(group, real, codes, code, limits, rounding, observe)
 
     def reads_codes(self, group: FusionGroup) -> bool:
         """Whether all that a group reads are inputs, or codes of a quantised model."""
@@ -396,7 +422,7 @@ class _Quantizer:
         return add(op, *currents, bias, slope, *bounds, name=name, origin=origin)
 
     def stored(self, name: str, array: Array) -> Constant:
-        return Constant(name, _narrow(array * (2 if self.options.even else 1)))
+        return Constant(name, narrow(array * (2 if self.options.even else 1)))
 
 
 def _data(graph: Graph, options: Quantize) -> Images | None:
@@ -421,10 +447,3 @@ def _is_code(group: FusionGroup) -> bool:
     if not isinstance(clip, Clip) or not isinstance(type_, Tensor):
         return False
     return is_code(group.result) and type_.range == (clip.low, clip.high)
-
-
-def _narrow(array: Array) -> Array:
-    """The same integers in the smallest integer type that holds them."""
-    largest = np.abs(array).max(initial=0)
-    kind = next(k for k in (np.int8, np.int16, np.int32, np.int64) if largest <= np.iinfo(k).max)
-    return array.astype(kind)

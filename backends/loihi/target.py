@@ -40,7 +40,7 @@ def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
     # Membranes: 24 bits, of which weights count from the seventh, as Lava's LIF shifts its input
     # by 6. Input of one step: 16 bits, less what the self-inhibition is rounded up by.
     most = chip.input - 255
-    quantize = f"quantize{{even=true potential={chip.state} input={most}}}"
+    limits = f"potential={chip.state} input={most}"
     fan_in = chip.input_axons_per_core - _CLOCK_AXONS
     return Backend(
         name,
@@ -48,7 +48,8 @@ def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
         PIPELINE.format(
             pooled=f"{{fan_in={fan_in // _POOLED}}}",
             fan_in=f"{{fan_in={fan_in}}}",
-            quantize=quantize,
+            quantize=f"quantize{{even=true {limits} pieces=true}}",
+            limits=f"{{{limits} delay={chip.delay} fan_in={fan_in}}}",
             windows=f"assign-windows{{delay={chip.delay}}}",
             codes=f"choose-codes{{fan_in={fan_in} input={most}}}",
         ),

@@ -26,6 +26,7 @@ from qcompiler.ir.spiking.integer_network import (
     Layer,
     connection,
     layer_of,
+    lower_pieces,
     spiking_nodes,
     weight_of,
 )
@@ -53,6 +54,7 @@ class ClosedForm:
         self.graph = graph
         self.exact = record or count  # floors every layer, to show levels and saturation
         self.count = count
+        self.lower = lower_pieces(graph)
         self.writer = OnnxWriter()
         self.values: dict[str, LevelForms] = {}
         self.encoded: dict[tuple[str, Spikes], str] = {}
@@ -183,9 +185,12 @@ class ClosedForm:
         if not self.exact:  # a ReLU fuses into the kernel before it, a clip slows it down
             return LevelForms(top, raw=self.writer.add("Relu", quotient))
         whole = self.writer.add("Floor", write_clip(self.writer, quotient, 0, top + 1.5))
-        if self.count:
+        if self._counts(layer):
             self._count(whole, self._number(top + 0.5))
         return LevelForms(top, real=write_clip(self.writer, whole, 0, top))
+
+    def _counts(self, layer: Layer) -> bool:
+        return self.count and layer.node.result.name not in self.lower
 
     def _count(self, levels: str, top: str) -> None:
         saturated = self.writer.add("Cast", self.writer.add("Greater", levels, top), to=6)
@@ -238,7 +243,7 @@ class ClosedForm:
         if not isinstance(op, Convolve):
             whole = write_reshape(self.writer, (len(slope),), whole)
         top = constant(np.asarray(layer.spikes.top, np.uint8))
-        if self.count:
+        if self._counts(layer):
             self._count(whole, top)
         return LevelForms(layer.spikes.top, byte=add("Clip", whole, "", top))
 

@@ -23,7 +23,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, First
 from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode
 from qcompiler.ir.spiking.frames import frame_interval, window_of
-from qcompiler.ir.spiking.integer_network import layer_of, spiking_nodes
+from qcompiler.ir.spiking.integer_network import layer_of, lower_pieces, spiking_nodes
 
 from .population_dynamics import (
     FirstSpikePopulation,
@@ -41,6 +41,7 @@ class StepsEngine:
         self.graph = graph
         self.nodes = spiking_nodes(graph)
         self.static = static_counters(graph)
+        self.lower = lower_pieces(graph)
         self.readers: dict[str, list[tuple[str, SynapsePath]]] = defaultdict(list)
         for node in self.nodes:
             for path in _synapse_paths(graph, node):
@@ -94,7 +95,11 @@ class StepsEngine:
             int((population.spike_steps >= 0).sum()) for population in populations.values()
         )
         counters.saturated = saturated_inputs(self.graph, inputs)
-        counters.saturated += sum(population.saturated for population in populations.values())
+        counters.saturated += sum(
+            population.saturated
+            for name, population in populations.items()
+            if name not in self.lower
+        )
         counters.first, counters.last = output_steps(self.graph, clipped_levels)
         outputs = decode_outputs(self.graph, clipped_levels)
         return Outcome(outputs, levels if record else {}, counters)

@@ -8,7 +8,8 @@ from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING, within
 
 PIPELINE = (
     "fold-batchnorm,fold-linear{pooled},standardize,split-inputs{fan_in},equalize,"
-    "split-ranges{fan_in},normalize,lower-activations{fan_in},{quantize},{windows},{codes},insert-readout"
+    "split-ranges{fan_in},normalize,lower-activations{fan_in},{quantize},split-windows{limits},"
+    "{windows},{codes},insert-readout"
 )
 
 # The arithmetic of the fast engine is exact for every input, even outside calibrated bounds.
@@ -36,7 +37,12 @@ REFERENCE = Backend(
     "reference",
     "the integer network, run by the steps and fast engines",
     PIPELINE.format(
-        pooled="", fan_in="", quantize="quantize", windows="assign-windows", codes="choose-codes"
+        pooled="",
+        fan_in="",
+        quantize="quantize",
+        limits="",
+        windows="assign-windows",
+        codes="choose-codes",
     ),
     (SPIKING, SCHEDULED, READ_OUT, EXACT),
     engines=ENGINES,

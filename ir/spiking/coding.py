@@ -13,7 +13,7 @@ import numpy as np
 
 from qcompiler.ir.graph import Node
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Encode
+from qcompiler.ir.snn import Decode, Encode
 from qcompiler.ir.types import Spikes
 
 
@@ -85,10 +85,28 @@ def decode(code: Spikes, levels: Array, precision: Any = np.float64) -> Array:
     return real
 
 
-def decode_output(node: Node, levels: Array) -> Array:
+def whole_levels(node: Node, *pieces: Array) -> Array:
+    """The level that a `Decode` makes of the levels of its pieces."""
+    assert isinstance(node.op, Decode)
+    if len(pieces) == 1:
+        return pieces[0]
+    total = sum(
+        levels.astype(np.int64) * place
+        for levels, place in zip(pieces, node.op.places, strict=True)
+    )
+    return np.minimum(total, code_of_output(node).top)
+
+
+def code_of_output(node: Node) -> Spikes:
+    """The code of what a `Decode` decodes, that of all its pieces together."""
+    assert isinstance(node.op, Decode)
+    return node.op.code(*(operand.type for operand in node.operands))
+
+
+def decode_output(node: Node, *pieces: Array) -> Array:
     """Levels to what a `Decode` gives, computed in double precision, as float32."""
-    code, rescaling = node.operands[0].type, Rescaling.of(node)
-    assert isinstance(code, Spikes)
+    code, rescaling = code_of_output(node), Rescaling.of(node)
+    levels = whole_levels(node, *pieces)
     if rescaling is None:
         return decode(code, levels)
     real = (levels - np.float64(code.zero)) * code.scale

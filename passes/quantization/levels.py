@@ -30,10 +30,23 @@ def times_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> i
     return output_levels(t_max, output_t_max, value.type.shape)
 
 
+def longest_window(graph: Graph, t_max: int) -> int:
+    """Most levels that a window has, other than those of outputs that nothing else reads."""
+    values = (v for v in spiking_values(graph) if not is_network_output(graph, v))
+    return max((times_of(graph, value, t_max) for value in values), default=0)
+
+
 def integer_span(array: Array) -> int:
     """Largest minus smallest number of an array of integers; 0 for other arrays."""
     whole = array.dtype.kind in "iub" or bool((array == np.rint(array)).all())
     return int(array.max()) - int(array.min()) if whole else 0
+
+
+def narrow(array: Array) -> Array:
+    """The same integers in the smallest integer type that holds them."""
+    largest = np.abs(array).max(initial=0)
+    kind = next(k for k in (np.int8, np.int16, np.int32, np.int64) if largest <= np.iinfo(k).max)
+    return array.astype(kind)
 
 
 def spiking_values(graph: Graph) -> tuple[Value, ...]:

@@ -6,7 +6,8 @@ data, with a margin.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ from qcompiler.ir.spiking.dynamics import (
 )
 from qcompiler.ir.spiking.input_bounds import ABOVE, Bounds, Drive
 
+from .output_pieces import Piece, digits, slices
+
 LEAST_MARGIN = 2.0  # least ratio of bounds to observed values
 _ALL = float(1 << 24)  # widens any range to its proved bounds
 _WIDER = (2.5, 3.0, 4.0, _ALL)  # wider margins, taken where the limits allow
@@ -31,13 +34,15 @@ _WIDER = (2.5, 3.0, 4.0, _ALL)  # wider margins, taken where the limits allow
 class Limits(NamedTuple):
     """Largest magnitudes of a weight, a membrane potential, and the input of one step.
 
-    ``exact`` bounds the sums over all inputs, however unlikely: engines are exact up to it.
+    ``exact`` bounds the sums over all inputs, however unlikely: engines are exact up to it. A
+    population of more than ``longest`` levels, if that is given, must fit in pieces, too.
     """
 
     weight: int
     potential: int
     input: int
     exact: int
+    longest: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,14 +61,46 @@ class MembraneLoad:
 
     def excess(self) -> Array:
         """Factor by which each neuron exceeds its limits for the worst input; up to 1 is fine."""
+        return self._with_pieces(self._proved(), None)
+
+    def excess_within(self, calibrated: Bounds) -> Array:
+        """The same for inputs within calibrated bounds."""
+        bounds = self.drive.bounded(calibrated).bounds
+        return self._with_pieces(self._within(bounds), bounds)
+
+    def piece_excess(self, piece: Piece, bounds: Bounds | None) -> Array:
+        """The same of a piece of the population, given calibrated bounds of the whole, if any."""
+        top = max((self.top, *(inhibition.top for inhibition in piece.inhibitions)))
+        load = replace(
+            self,
+            drive=piece.driven(self.drive),
+            top=top,
+            bias=piece.bias,
+            slope=piece.slope,
+            t_max=piece.t_max,
+        )
+        return load._proved() if bounds is None else load._within(piece.bounded(bounds))
+
+    def _with_pieces(self, whole: Array, bounds: Bounds | None) -> Array:
+        """What the whole exceeds its limits by, or its pieces if that is more: slices or digits."""
+        longest = self.limits.longest
+        if not longest or self.t_max <= longest:
+            return whole
+        given = self.bias, self.slope, self.t_max, longest
+        ways = (
+            reduce(np.maximum, (self.piece_excess(piece, bounds) for piece in way))
+            for way in (slices(*given), digits(*given))
+        )
+        return np.maximum(whole, min(ways, key=np.max))
+
+    def _proved(self) -> Array:
         potential: Array = self._reach / self.limits.potential
         if self.limits.input >= self.limits.potential:
             return potential
         return np.maximum(potential, self._extremes(self.drive)[0] / self.limits.input)
 
-    def excess_within(self, calibrated: Bounds) -> Array:
-        """The same for inputs within calibrated bounds."""
-        drive = self.drive.bounded(calibrated)
+    def _within(self, bounds: Bounds) -> Array:
+        drive = self.drive.bounded(bounds)
         given, state = self._extremes(drive)
         exact: Array = self._reach / self.limits.exact
         state = np.maximum(state, self._threshold(drive)) / self.limits.potential

@@ -23,7 +23,7 @@ from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_grou
 
 from .replicas import ReplicaRewriter
 
-_SLICE, _CHANNELS = re.compile(r"(:slice\d+)+$"), re.compile(r":channels\d+$")
+_SLICE, _CHANNELS = re.compile(r"((:slice\d+)+|:digit\d+)$"), re.compile(r":channels\d+$")
 
 
 def can_slice(graph: Graph, group: FusionGroup) -> bool:
@@ -67,8 +67,13 @@ def slice_name(name: str, index: int) -> str:
     return f"{name}:slice{index}"
 
 
+def digit_name(name: str, place: int) -> str:
+    """Name of a digit of a value; 0 is the lowest."""
+    return f"{name}:digit{place}"
+
+
 def unsliced_name(name: str) -> str:
-    """The name without its slice suffix."""
+    """The name without its suffix of a slice or digit."""
     return _SLICE.sub("", name)
 
 

@@ -26,6 +26,7 @@ from qcompiler.ir.snn import (
     Window,
 )
 from qcompiler.ir.spiking.codes import CODES, Neurons
+from qcompiler.ir.spiking.coding import code_of_output
 from qcompiler.ir.spiking.dynamics import Extremes
 from qcompiler.ir.spiking.frames import frame_interval, neurons_of, window_of
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
@@ -34,7 +35,6 @@ from qcompiler.ir.spiking.integer_network import (
     control_lines,
     layer_of,
     sender,
-    spikes_of,
     spiking_nodes,
     weight_of,
 )
@@ -93,11 +93,13 @@ def _population(node: Node) -> netlist.Population:
 def _outputs(graph: Graph) -> Iterator[netlist.Output]:
     for node in graph.nodes:
         if isinstance(node.op, Decode):
-            code = spikes_of(node.operands[0])
-            name, indices = _sender_indices(graph, node.operands[0])
-            shape = sender(graph, node.operands[0]).result.type.shape
+            code, places = code_of_output(node), node.op.places or (1,)
+            pieces = node.operands[: len(places)]
+            names = tuple(_sender_indices(graph, operand)[0] for operand in pieces)
+            _, indices = _sender_indices(graph, pieces[0])
+            shape = sender(graph, pieces[0]).result.type.shape
             arrays = (_by_neuron(array, indices, shape) for array in node.arrays)
-            yield netlist.Output(name, code.scale, code.zero, *arrays)
+            yield netlist.Output(names, code.scale, code.zero, code.top, places, *arrays)
 
 
 def _by_neuron(array: Array, indices: Array, shape: tuple[int, ...]) -> Array:

@@ -109,16 +109,25 @@ class Synapses:
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """A decoded population: level q stands for x, ``scale (q - zero)``.
+    """What is decoded: level q stands for x, ``scale (q - zero)``.
 
-    With arrays it stands for ``(x - offset) * factor``.
+    q is the level of a population, or of several ``sum(place * level)``, at most ``top``. With
+    arrays it stands for ``(x - offset) * factor``.
     """
 
-    population: str
+    populations: tuple[str, ...]
     scale: float
     zero: int
+    top: int
+    places: tuple[int, ...] = (1,)
     offset: Any = None
     factor: Any = None
+
+    @property
+    def label(self) -> str:
+        """The name of the population; of several, what stands in front of their last colon."""
+        first = self.populations[0]
+        return first if len(self.populations) == 1 else first.rpartition(":")[0] or first
 
 
 @dataclass(frozen=True, eq=False)

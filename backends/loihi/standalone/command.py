@@ -150,20 +150,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     for output in NETWORK.outputs:
         output = with_arrays(output, read_arrays(Path(__file__).parent))
-        _print_result(output, found[output.population])
+        _print_result(output, found)
     return 0
 
 
-def _print_result(output: Output, steps: Any) -> None:
-    group = next(row for row in NETWORK.populations if row.name == output.population)
-    silent = steps < 0  # level 0 of a burst
-    values = output.scale * (np.where(silent, 0, group.close - steps) - output.zero)
+def _print_result(output: Output, found: Mapping[str, Any]) -> None:
+    closes = {group.name: group.close for group in NETWORK.populations}
+    levels: Any = sum(  # level 0 may be silent
+        place * np.where(found[name] < 0, 0, closes[name] - found[name])
+        for name, place in zip(output.populations, output.places, strict=True)
+    )
+    values = output.scale * (np.minimum(levels, output.top) - output.zero)
     if output.factor is not None:
         values = (values - output.offset) * output.factor
+    steps = np.max([found[name] for name in output.populations], axis=0)
+    which = "spike" if len(output.populations) == 1 else "last spike"
     for frame, (value, step) in enumerate(zip(values, steps, strict=True)):
         best = int(np.argmax(value))
-        print(f"frame {frame}: {output.population}[{best}] = {value.flat[best]:.6g}", end=" ")
-        print(f"is largest, its spike left at step {step.flat[best]}")
+        print(f"frame {frame}: {output.label}[{best}] = {value.flat[best]:.6g}", end=" ")
+        print(f"is largest, its {which} left at step {step.flat[best]}")
 
 
 if __name__ == "__main__":

@@ -73,7 +73,9 @@ def levels(case: Case) -> tuple[str, str]:
         more = 2 * case.code.t_max
         remedy = f"split-inputs{{levels={more}}} in --passes, or --t-max {more}"
     else:
-        more = min(2 * spikes_of(case.layer.node.result).t_max, _MOST_LEVELS)
+        output = case.layer.name in case.networks.scores
+        code = case.code if output else spikes_of(case.layer.node.result)
+        more = min(2 * code.t_max, _MOST_LEVELS)
         remedy = f"--t-max {more}"
     return _levels_text(case), f"compile with more levels, {remedy}{case.effort}"
 

@@ -20,8 +20,8 @@ from qcompiler.frontend.import_model import Preprocessing, import_model
 from qcompiler.ir import Graph, Node, ProgramError, Spikes, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, Population
-from qcompiler.ir.spiking.coding import Rescaling
-from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
+from qcompiler.ir.spiking.coding import Rescaling, code_of_output
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, split_outputs
 from qcompiler.ir.types import size
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.fold_linear import FoldLinear
@@ -70,10 +70,15 @@ def _rescaled(graph: Graph, node: Node, rescaling: Rescaling) -> Graph:
 
 @dataclass(frozen=True)
 class Part:
-    """What codes a value, or the given channels of one: a population, several slices, or digits."""
+    """What codes a value, or the given channels of one: a population, several slices, or digits.
+
+    ``places`` are those of the pieces of an output, ``t_max`` its number of levels.
+    """
 
     nodes: tuple[Node, ...]
     channels: tuple[int, ...] | None = None
+    places: tuple[int, ...] = ()
+    t_max: int = 0
 
     @property
     def node(self) -> Node:
@@ -86,17 +91,19 @@ class Part:
         codes = [spikes_of(node.result) for node in self.nodes]
         if isinstance(self.node.op, Encode):
             return replace(self.node.op.code, shape=codes[0].shape)
-        return replace(codes[0], t_max=1 + sum(code.top for code in codes))
+        levels = 1 + sum(p * code.top for p, code in zip(self.places, codes, strict=True))
+        scale = codes[self.places.index(1)].scale
+        zero = sum(p * code.zero for p, code in zip(self.places, codes, strict=True))
+        return Spikes(codes[0].shape, min(levels, self.t_max or levels), scale, zero)
 
     def whole(self, levels: Mapping[str, Array]) -> Array:
         """The levels of the value, of those of its populations by name."""
         if len(self.nodes) == 1:
             return levels[self.node.result.name]
         found = np.zeros_like(levels[self.node.result.name], np.uint16)
-        for node in self.nodes:
-            place = node.op.place if isinstance(node.op, Encode) else 1
+        for node, place in zip(self.nodes, self.places, strict=True):
             found += levels[node.result.name].astype(np.uint16) * np.uint16(place)
-        return found
+        return np.minimum(found, self.code.top)
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,7 @@ def match_layers(program: Program, real: Graph, model: Path) -> tuple[MatchedLay
     """
     shapes = {v.name: v.type.shape for v in (*real.inputs, *(n.result for n in real.nodes))}
     last = {node.result.name for node in output_nodes(program.graph)}
+    pieces = _pieces(program.graph)
     found: dict[str, dict[str, Part]] = {}
     for node in spiking_nodes(program.graph):
         encodes = isinstance(node.op, Encode)
@@ -195,7 +203,10 @@ def match_layers(program: Program, real: Graph, model: Path) -> tuple[MatchedLay
             continue
         if matches:
             known = found.setdefault(name, {}).get(part, Part((), channels))
-            found[name][part] = replace(known, nodes=(*known.nodes, node))
+            place, t_max = pieces.get(node.result.name, (1, 0))
+            place = node.op.place if isinstance(node.op, Encode) else place
+            nodes, places = (*known.nodes, node), (*known.places, place)
+            found[name][part] = replace(known, nodes=nodes, places=places, t_max=t_max)
         elif name == unsplit_name(part) != part:
             raise does_not_fit(part)
     for name, parts in found.items():
@@ -203,6 +214,16 @@ def match_layers(program: Program, real: Graph, model: Path) -> tuple[MatchedLay
     return tuple(
         MatchedLayer(name, shapes[name], tuple(parts.values())) for name, parts in found.items()
     )
+
+
+def _pieces(graph: Graph) -> dict[str, tuple[int, int]]:
+    """The place of every piece of an output, by name, and the number of levels of the output."""
+    found = {}
+    for node, pieces in split_outputs(graph):
+        assert isinstance(node.op, Decode)
+        for place, piece in zip(node.op.places, pieces, strict=True):
+            found[piece.result.name] = place, code_of_output(node).t_max
+    return found
 
 
 def slice_of(graph: Graph, given: Sequence[str], targets: Sequence[str]) -> Graph:

@@ -16,7 +16,7 @@ import numpy as np
 from qcompiler.backends.host import frames_per_batch, output_nodes
 from qcompiler.backends.program import Program
 from qcompiler.channel_scales import scale_of
-from qcompiler.ir import Graph, Node
+from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import (
     connection,
@@ -31,8 +31,9 @@ from qcompiler.ir.view import Pick, Reshape, Take, Transpose, View, arrange
 from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.slicing.slices import unsliced_name
 
-from .pairing import MatchedLayer, slice_of
+from .pairing import MatchedLayer, Part, slice_of
 
 _MEMORY = 1 << 31
 _BYTES_PER_VALUE = 6  # per neuron and frame: the real value, the level, and what is made of them
@@ -65,7 +66,10 @@ class SideBySide:
     @cached_property
     def scores(self) -> tuple[str, ...]:
         """Names of the values that are decoded, in front of what the host does."""
-        return tuple(node.result.name for node in output_nodes(self.program.graph))
+        known = {node.result.name for node in self.real.nodes}
+        found = (node.result.name for node in output_nodes(self.program.graph))
+        whole = (name if name in known else unsliced_name(name) for name in found)
+        return tuple(dict.fromkeys(whole))
 
     @cached_property
     def values(self) -> dict[str, Array]:
@@ -126,23 +130,24 @@ class SideBySide:
 
         In the real network's units; with ``zero`` one frame of it for sources that stand for zero.
         """
-        found = layer.joined(lambda part: self._potential(part.node, zero))
+        found = layer.joined(lambda part: self._potential(part, zero))
         found *= self.step(layer)
         return found
 
-    def _potential(self, node: Node, zero: bool) -> Array:
-        """The same of one population, in levels."""
-        layer = layer_of(self.program.graph, node)
-        code, frames = layer.spikes, 1 if zero else len(self)
+    def _potential(self, part: Part, zero: bool) -> Array:
+        """The same of one part, in levels: its first population reads all that the whole reads."""
+        layer = layer_of(self.program.graph, part.node)
+        slope = layer.slope // part.places[0]
+        code, frames = part.code, 1 if zero else len(self)
         found = np.empty((frames, *code.shape), np.float32)
-        step = max(1, _CHUNK // max(1, size(node.result.type)))
+        step = max(1, _CHUNK // max(1, size(code)))
         for begin in range(0, frames, step):
             chosen = slice(begin, begin + step)
-            total: Any = layer.bias - layer.slope // 2
+            total: Any = layer.bias - slope // 2
             for synapse in layer.synapses:
                 source = self._sent(synapse.operands[0], chosen, zero)
                 total = total + current(connection(synapse), source, weight_of(synapse))
-            found[chosen] = total / layer.slope - code.zero
+            found[chosen] = total / slope - code.zero
         return found
 
     def _sent(self, operand: Any, chosen: slice, zero: bool) -> Array:

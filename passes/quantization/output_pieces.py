@@ -1,0 +1,106 @@
+"""Pieces of a population: several with shorter windows, whose levels make up those of the whole.
+
+With V for ``sum W q + B``, the n slices of T levels of a population with slope D have
+
+    sum_k clip(floor((V - k T D) / D), 0, T) = clip(floor(V / D), 0, n T)
+
+Digits are computed as in subranging converters. The one of place p has the slope ``p D``, and V
+less what the higher digits stand for, which their spikes inhibit it by:
+
+    q_p = clip(floor((V - sum_i p_i D q_i) / (p D)), 0, base - 1)
+
+Both are exact in integers. Slices need nothing of each other. Digits are fewer, but follow each
+other in time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.input_bounds import Bounds, Drive
+
+
+class Inhibition(NamedTuple):
+    """What a higher digit, by its index, takes away per level, up to the level ``top``."""
+
+    piece: int
+    weight: Array
+    top: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One of the populations that a whole one, of some bias and slope, becomes.
+
+    Its level counts ``place`` times. Arrays broadcast over the neurons.
+    """
+
+    place: int
+    t_max: int
+    bias: Array
+    slope: Array
+    inhibitions: tuple[Inhibition, ...] = ()
+
+    def driven(self, drive: Drive) -> Drive:
+        """Its inputs: those of the whole, with proved bounds, and what inhibits it."""
+        each, total = self._inhibited
+        inhibit, depth = drive.inhibit + each, drive.depth + total
+        bounds = Bounds(-depth, drive.lift, -depth, *(-inhibit, drive.excite) * 2)
+        return replace(drive, inhibit=inhibit, depth=depth, bounds=bounds)
+
+    def bounded(self, whole: Bounds) -> Bounds:
+        """Bounds of its inputs where those of the whole are calibrated.
+
+        Where the higher digits are right, they leave of ``V >= 0`` what is not below 0.
+        """
+        if not self.inhibitions:
+            return whole
+        each, total = self._inhibited
+        return whole._replace(
+            lowest=whole.lowest - total,
+            final=np.maximum(np.minimum(whole.final, -self.bias), whole.final - total),
+            fall=whole.fall - each,
+            least=whole.least - each,
+        )
+
+    @property
+    def _inhibited(self) -> tuple[Array, Array]:
+        """By how much one level of each higher digit inhibits it, and all levels."""
+        each = total = np.zeros((1,) * np.ndim(self.slope))
+        for inhibition in self.inhibitions:
+            each = each + inhibition.weight
+            total = total + inhibition.weight * inhibition.top
+        return each, total
+
+
+def slices(bias: Array, slope: Array, t_max: int, longest: int) -> list[Piece]:
+    """Slices of ``longest`` levels at most, the lowest first; the last has what is left."""
+    top, step = t_max - 1, longest - 1
+    return [
+        Piece(1, min(step, top - below) + 1, bias - below * slope, slope)
+        for below in range(0, top, step)
+    ]
+
+
+def digits(bias: Array, slope: Array, t_max: int, longest: int) -> list[Piece]:
+    """Digits of ``longest`` levels at most, the highest first; together they may have more."""
+    levels = _digit_levels(t_max, longest)
+    places = [prod(levels[at + 1 :]) for at in range(len(levels))]
+    found: list[Piece] = []
+    sent: tuple[Inhibition, ...] = ()
+    for at, (place, count) in enumerate(zip(places, levels, strict=True)):
+        found.append(Piece(place, count, bias, slope * place, sent))
+        sent = (*sent, Inhibition(at, slope * place, count - 1))
+    return found
+
+
+def _digit_levels(levels: int, longest: int) -> list[int]:
+    """Levels of each digit, the highest first: the fewest digits, then the smallest base."""
+    count = next(n for n in range(1, levels) if longest**n >= levels)
+    base = next(b for b in range(2, longest + 1) if b**count >= levels)
+    return [-(-levels // base ** (count - 1)), *[base] * (count - 1)]
