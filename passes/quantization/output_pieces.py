@@ -50,8 +50,8 @@ class Piece:
         """Its inputs: those of the whole, with proved bounds, and what inhibits it."""
         each, total = self._inhibited
         inhibit, depth = drive.inhibit + each, drive.depth + total
-        bounds = Bounds(-depth, drive.lift, -depth, *(-inhibit, drive.excite) * 2)
-        return replace(drive, inhibit=inhibit, depth=depth, bounds=bounds)
+        bounds = Bounds(-depth, drive.lift, -depth, *(-inhibit, drive.excite) * 3)
+        return replace(drive, inhibit=inhibit, depth=depth, net=drive.net - each, bounds=bounds)
 
     def bounded(self, whole: Bounds) -> Bounds:
         """Bounds of its inputs where those of the whole are calibrated.
@@ -66,6 +66,7 @@ class Piece:
             final=np.maximum(np.minimum(whole.final, -self.bias), whole.final - total),
             fall=whole.fall - each,
             least=whole.least - each,
+            weakest=whole.weakest - each,
         )
 
     @property

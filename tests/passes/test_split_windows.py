@@ -10,7 +10,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from qcompiler.backends import LOIHI as TARGET
-from qcompiler.backends.loihi.netlist.build_netlist import frame_interval
 from qcompiler.backends.program import Program
 from qcompiler.backends.reference.fast_engine import FastEngine
 from qcompiler.backends.reference.steps_engine import StepsEngine
@@ -29,6 +28,7 @@ from qcompiler.ir import (
 )
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Decode, Encode, First, Neuron, Population
+from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import spiking_nodes
 from qcompiler.ir.view import Reshape, Take, Transpose
 from qcompiler.passes import Pipeline

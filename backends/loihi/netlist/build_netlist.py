@@ -35,6 +35,7 @@ from qcompiler.ir.spiking.integer_network import (
     control_lines,
     layer_of,
     sender,
+    spikes_of,
     spiking_nodes,
     weight_of,
 )
