@@ -192,7 +192,7 @@ class Clock(Op):
 
 
 Role: TypeAlias = Literal[
-    "bias", "align", "hold", "release", "counterweight", "readout", "force", "stop"
+    "bias", "align", "hold", "release", "counterweight", "readout", "force", "stop", "idle"
 ]
 
 
@@ -205,7 +205,8 @@ class Fanout(Op):
     common threshold of the population; ``hold`` keeps the membrane below the threshold while inputs
     arrive, ``release`` undoes it; ``counterweight`` cancels the input current; ``readout`` sets the
     slope D; ``force`` makes neurons that have not spiked fire at the end of the window; ``stop``
-    ends bursts. Where currents are forgotten at once, every input is a pulse by itself.
+    ends bursts, and ``idle`` holds their neurons down until the next frame. Where currents are
+    forgotten at once, every input is a pulse by itself.
     """
 
     mnemonic: ClassVar[str] = "snn.fanout"

@@ -28,18 +28,19 @@ class Burst(Code):
         bias    = B                                         at read
         align   = threshold + 1 - D (T + 1) - D n           at read
         release = -hold                                     at read
-        stop    = -K - max(0, D (idle + 2) - threshold)     at close
+        stop    = -K                                        at close
+        idle    = -max(0, D (idle + 2) - threshold)         at close + 1
 
     All inputs of the frame come before read. So the membrane k steps after read is
     ``V + B + D (k + 1) + threshold + 1 - D (T + 1)``. It exceeds the threshold as soon as
     ``V + B >= D (T - k)``: level q spikes first at ``k = T - q``. Each spike sets the membrane to
     0, and the synapse K of a neuron to itself lifts it above the threshold a step later, until
-    stop outweighs it.
+    stop outweighs it. From then on the membrane rises by D a step, at most to the threshold.
     """
 
     name = "burst"
     description = "as many spikes as the level in a row, none for level 0"
-    roles = ("hold", "bias", "align", "release", "stop")
+    roles = ("hold", "bias", "align", "release", "stop", "idle")
     pulses = ()
     keeps_currents = False
 
@@ -76,12 +77,14 @@ class Burst(Code):
             "bias": bias,
             "align": threshold + 1 - slope * neurons.t_max - waited,
             "release": -hold,
-            "stop": -_again(threshold) - _even(slope * (neurons.idle + 2) - threshold),
+            "stop": -_again(threshold) + 0 * slope,
+            "idle": -_even(slope * (neurons.idle + 2) - threshold),
         }
 
     def arrival_step(self, role: Role, window: Window) -> int:
-        """Hold arrives at open, stop at close, the others at read."""
-        return {"hold": window.open, "stop": window.close}.get(role, window.read)
+        """Hold arrives at open, stop at close, idle after it, the others at read."""
+        opens, read, close = window
+        return {"hold": opens, "stop": close, "idle": close + 1}.get(role, read)
 
     def faults(
         self, neurons: Neurons, line: Mapping[Role, Array], threshold: int
@@ -101,9 +104,11 @@ class Burst(Code):
                 f"{peak:.0f}, the threshold is {threshold}",
                 _AGAIN,
             )
-        ramp = slope * (neurons.idle + 1) + line["stop"]
-        if np.any(ramp > 0) or np.any(ramp + _again(threshold) > threshold):
-            yield Fault("the bursts of {name} do not stop before the next frame", _AGAIN)
+        for step, sent in ((1, line["stop"]), (neurons.idle + 1, line["stop"] + line["idle"])):
+            rest = slope * step + sent  # after a membrane at the threshold; K ends a burst
+            if np.any(rest > 0) or np.any(rest + _again(threshold) > threshold):
+                yield Fault("the bursts of {name} do not stop before the next frame", _AGAIN)
+                return
 
     def self_weight(self, neurons: Neurons, lines: Mapping[int, Array], threshold: int) -> Array:
         """K, which lifts a membrane of 0 above the threshold."""
@@ -116,12 +121,13 @@ class Burst(Code):
         """Extremes up to close. After it a membrane may saturate until the reset."""
         drive, _, slope, window, _ = neurons
         bounds, zero = drive.bounds, 0 * drive.net
-        first, read, stop = (lines.get(step, zero) for step in (window.open, *window[1:]))
+        ends = (*window, window.close + 1)
+        first, read, stop, idle = (lines.get(at, zero) for at in ends)
         given = _farthest(bounds.weakest, bounds.strongest)
         given = np.maximum(given, _farthest(first + bounds.weakest, first + bounds.strongest))
-        given = np.maximum(given, _farthest(read, stop, own, own + stop))
+        given = np.maximum(given, _farthest(read, stop, own, own + stop, idle))
         low = np.minimum(first + bounds.lowest, first + bounds.final + read)
-        lowest = np.minimum(low, np.minimum(stop, stop + low))
+        lowest = low + np.minimum(stop, 0) + np.minimum(idle, 0)
         return Extremes(given, given, np.minimum(lowest + 0 * slope, 0))
 
 

@@ -26,10 +26,11 @@ from qcompiler.ir import (
     show,
     verify,
 )
-from qcompiler.ir.snn import Convolve, Fanout, Population, Relay
+from qcompiler.ir.snn import Convolve, Encode, Fanout, Population, Relay
 from qcompiler.ir.spiking.codes import CODES
+from qcompiler.ir.spiking.coding import step_of
 from qcompiler.ir.spiking.frames import frame_interval
-from qcompiler.ir.spiking.integer_network import layers
+from qcompiler.ir.spiking.integer_network import layers, spikes_of, spiking_nodes, start
 from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING
 from qcompiler.ir.view import Reshape
 from qcompiler.passes import Pipeline
@@ -111,6 +112,62 @@ def check_on_lava(graph: Graph, data: np.ndarray[Any, Any], tag: str, runtime: R
     equal_neurons(expected, found)
 
 
+def silent(graph: Graph, data: np.ndarray[Any, Any]) -> Graph:
+    """A network of integer neurons whose inputs keep silent about zeros, checked."""
+    text = "assign-windows,choose-codes,insert-readout"
+    result = Pipeline.parse(text).given({"calibration": (data.astype(np.float32),)}).run(graph)
+    verify(result, SPIKING, SCHEDULED, READ_OUT)
+    return result
+
+
+def codings(graph: Graph) -> list[str]:
+    return [node.op.coding for node in graph.nodes if isinstance(node.op, Encode)]
+
+
+@pytest.mark.parametrize("t", [(2, 2, 2), (9, 4, 16)])
+def test_silent_zeros_of_inputs_change_no_spike(t: tuple[int, int, int]) -> None:
+    graph, data = convnet(7, t)
+    sparse = data * (np.random.default_rng(0).random(data.shape) < 0.3)
+    few = silent(graph, sparse)
+    assert codings(few) == ["silent"] and codings(silent(graph, data + 1)) == ["one-spike"]
+    found = StepsEngine(few)(sparse.astype(np.float32), record=True)
+    equal_neurons(levels(graph, sparse), found.levels)
+    equal_neurons(found.levels, FastEngine(few)(sparse.astype(np.float32), record=True).levels)
+    clocks = [n for n in few.nodes if isinstance(n.op, Fanout) and n.op.role == "counterweight"]
+    first = clocks[0].operands[1]
+    assert isinstance(first, Constant) and not first.data.any()
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt"])
+def test_lava_takes_markers(tag: str) -> None:
+    graph, data = convnet(7, (9, 4, 6))
+    sparse = data * (np.random.default_rng(0).random(data.shape) < 0.3)
+    engine = LavaEngine(silent(graph, sparse), tag, "single", WIDE)
+    found = engine.spikes(sparse.astype(np.float32))
+    expected = {}
+    for node in spiking_nodes(engine.graph):
+        code, begin = spikes_of(node.result), start(engine.graph, node.result)
+        assert begin is not None
+        expected[node.result.name] = step_of(code, begin, levels(graph, sparse)[node.result.name])
+    equal_neurons(expected, found)
+
+
+def test_an_input_that_a_pool_reads_is_not_silent() -> None:
+    net = Net(1)
+    graph = net.graph(net.dense(net.pool(net.input((1, 4, 4), 4), 2, 2), 3, 4))
+    assert codings(silent(graph, np.zeros((4, 1, 4, 4)))) == ["one-spike"]
+
+
+def test_markers_that_a_core_has_no_axons_for_are_not_sent() -> None:
+    net = Net(1)
+    graph = net.graph(net.dense(net.input((20,), 4), 3, 4))
+    text = "assign-windows,choose-codes{fan_in=30},insert-readout"
+    zeros = {"calibration": (np.zeros((4, 20), np.float32),)}
+    assert codings(Pipeline.parse(text).given(zeros).run(graph)) == ["one-spike"]
+    assert codings(Pipeline.parse(text.replace("30", "40")).given(zeros).run(graph)) == ["silent"]
+
+
 @pytest.fixture(scope="module")
 def burst() -> Graph:
     return bursts(convnet(1, (5, 5, 5))[0])
@@ -133,6 +190,7 @@ def changed(graph: Graph, role: str, more: int) -> Graph:
         ("align", 2, "do not span its window"),
         ("hold", 2, "does not undo its hold"),
         ("stop", 1 << 16, "do not stop before the next frame"),
+        ("idle", 1 << 16, "do not stop before the next frame"),
     ],
 )
 def test_spoilt_bursts_are_refused(burst: Graph, role: str, more: int, message: str) -> None:
@@ -188,10 +246,12 @@ def test_the_netlist_says_what_a_burst_is(burst: Graph) -> None:
 def test_spikes_of_levels() -> None:
     for code in CODES.values():
         q = np.arange(6)
-        sent = sum(code.sends(q, step, 5).astype(int) for step in range(-2, 9))
+        sent = sum(
+            code.sends(q, step, 5).astype(int) + code.marks(q, step, 5) for step in range(-2, 9)
+        )
         np.testing.assert_array_equal(sent, code.spikes_of(q))
 
 
 def test_an_unknown_code_is_one_sentence() -> None:
-    with pytest.raises(PipelineError, match="code must be one of one-spike, burst, not x"):
+    with pytest.raises(PipelineError, match="code must be one of auto, one-spike, burst, not x"):
         Pipeline.parse("choose-codes{code=x}")
