@@ -15,6 +15,7 @@ import numpy as np
 from qcompiler.ir import Graph, Invariant, Node, Spikes, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, Neuron
+from qcompiler.ir.spiking.codes import CODES
 from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode
 from qcompiler.ir.spiking.invariants import SCHEDULED, SPIKING
 from qcompiler.ir.types import Coding
@@ -24,7 +25,7 @@ from qcompiler.passes.scheduling.silent_inputs import can_be_silent
 
 from .base import HIDDEN, Pass, check_fan_in
 
-_CODES = ("auto", "one-spike", "burst")
+_CODES = ("auto", *CODES)
 _IMAGES = 256  # more change little
 
 
@@ -58,8 +59,9 @@ class ChooseCodes(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Write codes into spikes."""
-        if self.code == "burst":
-            return _recoded(graph, {node.result.name: "burst" for node in _senders(graph)})
+        for coding in CODES:
+            if coding == self.code != "one-spike":
+                return _recoded(graph, {node.result.name: coding for node in _senders(graph)})
         if self.code == "auto" and self.calibration is not None:
             check(graph, self.calibration)
             for name in list(self._mostly_zeros(graph, self.calibration)):
