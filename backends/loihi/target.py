@@ -50,7 +50,7 @@ def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
             fan_in=f"{{fan_in={fan_in}}}",
             quantize=quantize,
             windows=f"assign-windows{{delay={chip.delay}}}",
-            codes=f"choose-codes{{fan_in={fan_in} input={most}}}",
+            codes=f"choose-codes{{fan_in={fan_in} input={most} bias={chip.bias}}}",
         ),
         (SPIKING, SCHEDULED, READ_OUT, EXACT, fits(chip)),
         emit,

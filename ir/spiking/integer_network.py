@@ -178,6 +178,15 @@ def start(graph: Graph, operand: Operand) -> int | None:
     return start_of(sender(graph, operand).op)
 
 
+def has_synapses(graph: Graph, value: Value) -> bool:
+    """Whether synapses, not only gates and the host, read spikes or a view of them."""
+    return any(
+        isinstance(user.op, Convolve | Connect | Relay)
+        or (isinstance(user.op, View) and has_synapses(graph, user.result))
+        for user in graph.users(value)
+    )
+
+
 def synapse_count(graph: Graph) -> int:
     """Synaptic connections of weight other than 0: data, pooling and clock synapses.
 

@@ -32,6 +32,7 @@ from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
 from qcompiler.ir.spiking.integer_network import (
     connection,
     control_lines,
+    has_synapses,
     layer_of,
     sender,
     spikes_of,
@@ -98,20 +99,11 @@ def _population(node: Node) -> netlist.Population:
 def _markers(graph: Graph, node: Node) -> Iterator[netlist.Population]:
     """The population of a node's markers, if synapses read them; see `Silent`."""
     coding = spikes_of(node.result).coding
-    if CODES[coding].has_markers and _has_synapses(graph, node.result):
+    if CODES[coding].has_markers and has_synapses(graph, node.result):
         name, window = netlist.marker_name(node.result.name), window_of(node)
         read, close = window.read, window.close
         gate = node.result.type.shape, False, _MARKER_THRESHOLD
         yield netlist.Population(name, *gate, read, close, close, node.origin, "marker")
-
-
-def _has_synapses(graph: Graph, value: Value) -> bool:
-    """Whether synapses, not only gates and the host, read a value or a view of it."""
-    return any(
-        isinstance(user.op, Convolve | Connect | Relay)
-        or (isinstance(user.op, View) and _has_synapses(graph, user.result))
-        for user in graph.users(value)
-    )
 
 
 def _marker_synapses(group: netlist.Population) -> Iterator[Synapses]:
