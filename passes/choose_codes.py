@@ -6,7 +6,7 @@ The integer network stays the same: codes differ in spikes, steps between frames
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -14,31 +14,38 @@ import numpy as np
 
 from qcompiler.ir import Graph, Invariant, Node, Spikes, Value
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Encode, Neuron
-from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode
+from qcompiler.ir.snn import Encode, Neuron, Population
+from qcompiler.ir.spiking.codes import CODES
+from qcompiler.ir.spiking.frames import frame_interval, neurons_of, window_of
+from qcompiler.ir.spiking.integer_network import control_lines, layer_of
 from qcompiler.ir.spiking.invariants import SCHEDULED, SPIKING
 from qcompiler.ir.types import Coding
 from qcompiler.passes.calibration.data import check, sample
+from qcompiler.passes.coding.activity import Activity, activity
+from qcompiler.passes.coding.frame_cost import frame_cost
+from qcompiler.passes.coding.silent_readers import can_be_silent, savings
 from qcompiler.passes.quantization.membrane_limits import LEAST_MARGIN
-from qcompiler.passes.scheduling.silent_inputs import can_be_silent
 
 from .base import HIDDEN, Pass, check_fan_in
+from .insert_readout import InsertReadout
 
-_CODES = ("auto", "one-spike", "burst")
-_IMAGES = 256  # more change little
+_IMAGES = 64  # more change little
 
 
 @dataclass(frozen=True)
 class ChooseCodes(Pass):
     """Let inputs and neurons send their levels in the code ``code``.
 
-    ``one-spike`` is one spike a value. ``burst`` is as many spikes as the level, none for zeros: it
-    saves energy where windows are short. All populations share one code, as neurons that read
-    bursts forget their currents and others keep them.
+    ``one-spike`` is one spike a value. ``silent`` is the same without a spike for level 0; other
+    levels send a marker besides. ``burst`` is as many spikes as the level, none for level 0: it
+    saves energy where windows are short. Bursts are for a whole network, as neurons that read them
+    forget their currents and others keep them.
 
-    ``auto`` is one-spike, but zeros of an input are silent if less than half of its digits in
-    ``calibration`` are not zero: these send a marker besides. Markers count as inputs: a reader
-    takes at most ``fan_in`` inputs, and ``input`` in one step (0: no limit).
+    ``auto`` takes what costs least on ``calibration``, one array per input, ``images x shape``:
+    bursts, or silent zeros where they save more than their markers cost. Without data it is
+    one-spike. Markers count as inputs: a reader takes at most ``fan_in`` of them. Its input of one
+    step is at most ``input``, its constant bias at most ``bias`` (0: no limit). Raises DataError if
+    the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "choose-codes"
@@ -47,43 +54,77 @@ class ChooseCodes(Pass):
     code: str = "auto"
     fan_in: int = 0
     input: int = 0
+    bias: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_fan_in(self.fan_in)
-        if self.input < 0:
-            raise ValueError(f"input must be at least 0, not {self.input}")
-        if self.code not in _CODES:
-            raise ValueError(f"code must be one of {', '.join(_CODES)}, not {self.code}")
+        if min(self.input, self.bias) < 0:
+            raise ValueError("input and bias must be at least 0")
+        if self.code not in (known := ("auto", *CODES)):
+            raise ValueError(f"code must be one of {', '.join(known)}, not {self.code}")
 
     def __call__(self, graph: Graph) -> Graph:
         """Write codes into spikes."""
-        if self.code == "burst":
-            return _recoded(graph, {node.result.name: "burst" for node in _senders(graph)})
-        if self.code == "auto" and self.calibration is not None:
-            check(graph, self.calibration)
-            for name in list(self._mostly_zeros(graph, self.calibration)):
-                tried = _recoded(graph, {name: "silent"})
-                if can_be_silent(tried, name, self.fan_in, self.input):
-                    graph = tried
+        for coding in CODES:
+            if coding == self.code != "one-spike":
+                return _recoded(graph, dict.fromkeys(_senders(graph), coding))
+        if self.code != "auto" or self.calibration is None:
+            return graph
+        check(graph, self.calibration)
+        active = activity(graph, sample(self.calibration, min(_IMAGES, len(self.calibration[0]))))
+        return min(self._ways(graph, active), key=lambda way: _cost(way, active))
+
+    def _ways(self, graph: Graph, active: Mapping[str, Activity]) -> Iterator[Graph]:
+        """The graph in codes that may cost least, and that fit."""
+        yield graph
+        saved = savings(graph, active)
+        yield self._silent(graph, sorted((n for n in saved if saved[n] > 0), key=saved.__getitem__))
+        yield self._silent(graph, saved)
+        burst = _recoded(graph, dict.fromkeys(_senders(graph), "burst"))
+        if self._fits(InsertReadout()(burst)):
+            yield burst
+
+    def _silent(self, graph: Graph, names: Iterable[str]) -> Graph:
+        """The graph with silent zeros of these, as far as their readers can take them."""
+        wanted: dict[str, Coding] = dict.fromkeys(names, "silent")
+        whole = _recoded(graph, wanted)
+        if can_be_silent(whole, wanted, self.fan_in, self.input):
+            return whole
+        for name in reversed(wanted):
+            tried = _recoded(graph, {name: "silent"})
+            if can_be_silent(tried, [name], self.fan_in, self.input):
+                graph = tried
         return graph
 
-    def _mostly_zeros(self, graph: Graph, calibration: tuple[Array, ...]) -> Iterator[str]:
-        """The encoders less than half of whose digits are not 0."""
-        images = sample(calibration, min(len(calibration[0]), _IMAGES))
-        data = {value.name: x for value, x in zip(graph.inputs, images, strict=True)}
+    def _fits(self, graph: Graph) -> bool:
+        """Whether the populations of a graph keep within the limits of input and bias."""
+        interval = frame_interval(graph)
         for node in graph.nodes:
-            if isinstance(node.op, Encode):
-                levels = encode(node.op.code, data[node.operands[0].name], Rescaling.of(node))
-                if 2 * np.count_nonzero(digit_of(node.op, levels)) < levels.size:
-                    yield node.result.name
+            if not isinstance(op := node.op, Population):
+                continue
+            neurons, lines = (
+                neurons_of(layer_of(graph, node), window_of(node), interval),
+                control_lines(graph, node),
+            )
+            code, given = CODES[op.coding], (neurons, lines, op.threshold)
+            worst = code.extremes(*given, code.self_weight(*given)).input
+            if self.input and np.max(worst) > self.input:
+                return False
+            if self.bias and np.max(neurons.slope) > self.bias:
+                return False
+        return True
 
 
-def _senders(graph: Graph) -> Iterator[Node]:
-    return (node for node in graph.nodes if isinstance(node.op, Encode | Neuron))
+def _cost(graph: Graph, active: Mapping[str, Activity]) -> float:
+    return frame_cost(InsertReadout()(graph), active)
 
 
-def _recoded(graph: Graph, codings: dict[str, Coding]) -> Graph:
+def _senders(graph: Graph) -> list[str]:
+    return [node.result.name for node in graph.nodes if isinstance(node.op, Encode | Neuron)]
+
+
+def _recoded(graph: Graph, codings: Mapping[str, Coding]) -> Graph:
     """The graph with encoders and neurons of these names in other codes, and what follows them."""
     values: dict[str, Value] = {}
     nodes: list[Node] = []
@@ -94,8 +135,8 @@ def _recoded(graph: Graph, codings: dict[str, Coding]) -> Graph:
         )
         if isinstance(op, Encode | Neuron) and name in codings:
             op = replace(op, coding=codings[name])
-            if isinstance(op, Neuron) and op.images:  # of bounds of the input of one step
-                op = replace(op, margin=min(op.margin, LEAST_MARGIN))
+            if isinstance(op, Neuron) and op.images and codings[name] == "burst":
+                op = replace(op, margin=min(op.margin, LEAST_MARGIN))  # of the input of one step
             assert isinstance(type_, Spikes)
             type_ = replace(type_, coding=codings[name])
         elif isinstance(type_, Spikes) and operands and isinstance(operands[0].type, Spikes):

@@ -31,6 +31,7 @@ ROOMS = {
     "passes": {
         "passes/activations",
         "passes/calibration",
+        "passes/coding",
         "passes/folding",
         "passes/quantization",
         "passes/scheduling",
@@ -38,6 +39,7 @@ ROOMS = {
     },
     "passes/activations": {"passes/folding", "passes/quantization"},
     "passes/calibration": {"passes/folding", "passes/quantization"},
+    "passes/coding": set(),
     "passes/folding": {"passes/quantization"},
     "passes/quantization": set(),
     "passes/scheduling": set(),

@@ -51,7 +51,7 @@ def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
             quantize=f"quantize{{even=true {limits} pieces=true}}",
             limits=f"{{{limits} delay={chip.delay} fan_in={fan_in}}}",
             windows=f"assign-windows{{delay={chip.delay}}}",
-            codes=f"choose-codes{{fan_in={fan_in} input={most}}}",
+            codes=f"choose-codes{{fan_in={fan_in} input={most} bias={chip.bias}}}",
         ),
         (SPIKING, SCHEDULED, READ_OUT, EXACT, fits(chip)),
         emit,

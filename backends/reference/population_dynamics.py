@@ -78,16 +78,22 @@ class SimulatedPopulation:
         raise NotImplementedError
 
     def fire(self, step: int, spikes: Array) -> Array | None:
-        """Record spikes; after its first a neuron is silent, unless it sends bursts."""
-        if self.code.coding == "one-spike":
-            spikes = spikes & (self.spike_steps < 0)
+        """Record spikes. More than one of a neuron must be a burst, without a break."""
         if not spikes.any():
             return None
-        again = self.spike_steps >= 0
-        self.spike_steps[spikes & again & (self.last_steps != step - 1)] = _BROKEN
+        again, goes_on = self.spike_steps >= 0, self.last_steps == step - 1
+        if self.code.coding != "burst":
+            goes_on = np.zeros_like(again)
+        self.spike_steps[spikes & again & ~goes_on] = _BROKEN
         self.spike_steps[spikes & ~again] = step
         self.last_steps[spikes] = step
         return spikes
+
+    def markers(self, step: int) -> Array | None:
+        """The markers that leave at this step, one for every neuron that has spiked."""
+        if not CODES[self.code.coding].has_markers or step != self.begin + self.code.top:
+            return None
+        return self.spike_steps >= 0
 
     def levels(self, exceeded: Array) -> Array:
         """Levels of all neurons, ``frames x shape``.
@@ -123,11 +129,9 @@ class InputPopulation(SimulatedPopulation):
     encoded: Array
 
     def step(self, step: int) -> Array | None:
-        """Fire the neurons whose levels spike at this step; markers count as -1."""
-        code, place = CODES[self.code.coding], (step - self.begin, self.code.top)
-        fired = self.fire(step, code.sends(self.encoded, *place))
-        marks = code.marks(self.encoded, *place)
-        return -marks.astype(np.int64) if marks.any() else fired
+        """Fire the neurons whose levels spike at this step."""
+        sends = CODES[self.code.coding].sends
+        return self.fire(step, sends(self.encoded, step - self.begin, self.code.top))
 
 
 class FirstSpikePopulation(SimulatedPopulation):
@@ -136,7 +140,10 @@ class FirstSpikePopulation(SimulatedPopulation):
     def step(self, step: int) -> Array | None:
         """Fire where any neuron of the group did."""
         for path, spikes in self.arrivals.pop(step, ()):
-            return self.fire(step, path.propagate(spikes))
+            fired = path.propagate(spikes)
+            if CODES[self.code.coding].gates_inhibit:
+                fired = fired & (self.spike_steps < 0)
+            return self.fire(step, fired)
         return None
 
 
@@ -152,7 +159,8 @@ class IntegratingPopulation(SimulatedPopulation):
         self.layer = layer_of(self.graph, self.node)
         self.persistent = CODES[op.coding].keeps_currents
         interval = frame_interval(self.graph)
-        self.reset = op.window[0] + interval
+        self.reset = CODES[op.coding].reset_step(Window(*op.window))
+        self.next_frame = op.window[0] + interval
         neurons = neurons_of(self.layer, Window(*op.window), interval)
         self.own = CODES[op.coding].self_weight(neurons, self.control_currents, op.threshold)
         self.u = np.zeros(self.spike_steps.shape)
@@ -174,18 +182,23 @@ class IntegratingPopulation(SimulatedPopulation):
             self.u += self.control_currents[step]
         if not self.persistent:
             return self.burst_step(step)
-        if step < self.op.window[0] or step > self.op.window[2]:
+        opens, _, close = self.op.window
+        if not opens <= step <= close or step == self.reset > opens:
             return None
         self.v += self.u
         if step == self.op.window[1]:
             beyond = self.v >= self.op.threshold + 1 + self.layer.slope
             self.saturated = int(beyond.sum())
-        return self.fire(step, self.v > self.op.threshold)
+        spikes = self.v > self.op.threshold
+        if self.own.any():  # the inhibition lasts until the reset
+            spikes &= self.spike_steps < 0
+        self.v[spikes] = 0
+        return self.fire(step, spikes)
 
     def burst_step(self, step: int) -> Array | None:
         """``v += input + D``, then forget the input; a spike resets v, and excites its neuron."""
         arrived, self.u = self.u, np.zeros_like(self.u)
-        if not self.op.window[0] <= step < self.reset:
+        if not self.op.window[0] <= step < self.next_frame:
             return None
         self.v += arrived + self.layer.slope
         if step == self.op.window[1]:

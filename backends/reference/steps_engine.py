@@ -72,9 +72,13 @@ class StepsEngine:
             self._load_input(populations, value, x)
         for step in range(self.end):
             for name, population in populations.items():
-                if (spikes := population.step(step)) is not None:
-                    for reader, path in self.readers[name]:
-                        populations[reader].arrivals[step + 1 + path.delay].append((path, spikes))
+                spikes, markers = population.step(step), population.markers(step)
+                for reader, path in self.readers[name]:
+                    arrivals = populations[reader].arrivals[step + 1 + path.delay]
+                    if spikes is not None:
+                        arrivals.append((path, spikes))
+                    if markers is not None and not isinstance(path.op, First):
+                        arrivals.append((path, -markers.astype(np.int64)))
         exceeded_by_name = {
             n: population.monitor.exceeded
             for n, population in populations.items()

@@ -42,7 +42,7 @@ class Burst(Code):
     description = "as many spikes as the level in a row, none for level 0"
     roles = ("hold", "bias", "align", "release", "stop", "idle")
     pulses = ()
-    keeps_currents = False
+    keeps_currents = gates_inhibit = False
 
     def spikes_of(self, levels: Array) -> Array:
         """As many as the level."""
@@ -52,6 +52,14 @@ class Burst(Code):
         """From ``top - level`` to ``top - 1``."""
         found: Array = (levels >= top - step) & (0 <= step < top)
         return found
+
+    def sending_steps(self, top: int) -> int:
+        """One for every level but 0."""
+        return top
+
+    def reset_step(self, window: Window) -> int:
+        """Open."""
+        return window.open
 
     def busy_steps(self, window: Window) -> int:
         """The last input of a frame, stop, comes at close, before the reset at open."""

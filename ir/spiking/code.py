@@ -6,8 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, NamedTuple
 
-import numpy as np
-
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Role, Window
 from qcompiler.ir.types import Coding
@@ -59,7 +57,9 @@ class Code(ABC):
 
     ``roles`` are the clock synapses of its populations; ``pulses`` those whose spike is taken back
     a step later. ``keeps_currents`` tells whether neurons that read this code keep their currents
-    until the next frame.
+    until the next frame, ``gates_inhibit`` whether a gate inhibits itself after its first spike.
+    ``has_markers`` tells whether every level but 0 sends a second spike, when level 0 would spike,
+    to populations by synapses of negated weights.
     """
 
     name: ClassVar[Coding]
@@ -67,6 +67,8 @@ class Code(ABC):
     roles: ClassVar[tuple[Role, ...]]
     pulses: ClassVar[tuple[Role, ...]]
     keeps_currents: ClassVar[bool]
+    gates_inhibit: ClassVar[bool]
+    has_markers: ClassVar[bool] = False
 
     @abstractmethod
     def spikes_of(self, levels: Array) -> Array:
@@ -76,13 +78,17 @@ class Code(ABC):
     def sends(self, levels: Array, step: int, top: int) -> Array:
         """Whether levels spike at this step, counted from the start of their window."""
 
-    def marks(self, levels: Array, step: int, top: int) -> Array:
-        """Whether levels send a marker at this step, by synapses of negated weights."""
-        return np.zeros(levels.shape, bool)
+    @abstractmethod
+    def sending_steps(self, top: int) -> int:
+        """The number of steps at which levels up to ``top`` can send spikes or markers."""
 
     @abstractmethod
     def busy_steps(self, window: Window) -> int:
         """The least number of steps between two frames, for a population with this window."""
+
+    @abstractmethod
+    def reset_step(self, window: Window) -> int:
+        """The step of a frame at which a population's currents and membranes are reset."""
 
     @abstractmethod
     def threshold(self, neurons: Neurons) -> int:

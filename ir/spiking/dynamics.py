@@ -39,16 +39,17 @@ def threshold_of(drive: Drive, bias: Array, slope: Array, t_max: int) -> int:
     return int(max(slope.max() * t_max, _force(drive, bias).max() + 2)) - 1
 
 
-def clock_weights(drive: Drive, bias: Array, slope: Array, t_max: int) -> dict[Role, Array]:
+def clock_weights(
+    drive: Drive, bias: Array, slope: Array, t_max: int, threshold: int
+) -> dict[Role, Array]:
     """The clock weights that make a neuron of bias B and slope D compute its level, by role.
 
-    With the threshold of `threshold_of`:
+    The threshold is that of `threshold_of`, or, without force, at least ``D t_max - 1``:
 
         align = threshold + 1 - D t_max    hold = -max(0, highest + B + align - threshold)
         counterweight = -net               force = max(0, -final - B)
         readout = D                        release = -hold
     """
-    threshold = threshold_of(drive, bias, slope, t_max)
     align = threshold + 1 - slope * t_max
     hold = _even(drive.bounds.highest + bias + align - threshold)
     return {

@@ -26,12 +26,19 @@ def window_of(node: Node) -> Window:
 def frame_interval(graph: Graph) -> int:
     """The smallest number of steps between two frames: see `Code.busy_steps`.
 
-    A source needs the steps of its spikes. Raises ProgramError if the graph has no windows yet.
+    An input needs the steps of its spikes. Raises ProgramError if the graph has no windows yet.
     """
     needed = 1
     for node in spiking_nodes(graph):
-        busy = CODES[spikes_of(node.result).coding].busy_steps(window_of(node))
-        needed = max(needed, busy - 1 if isinstance(node.op, Encode) else busy)
+        code, top = CODES[spikes_of(node.result).coding], spikes_of(node.result).top
+        match node.op:
+            case Encode():
+                busy = code.sending_steps(top)
+            case First():  # reset with its first spike; inhibition comes a step after the last
+                busy = top + 2 if code.gates_inhibit else top
+            case _:
+                busy = code.busy_steps(window_of(node))
+        needed = max(needed, busy)
     return needed
 
 

@@ -120,9 +120,14 @@ def arrival(graph: Graph, fanout: Node) -> int:
 def control_lines(graph: Graph, node: Node) -> dict[int, Array]:
     """Sum of the clock synapses of each neuron, per step of arrival.
 
-    See `merge_control_lines`; arrays broadcast over the neurons.
+    See `merge_control_lines`; arrays broadcast over the neurons. A reset at close takes the place
+    of what a pulse would take back then.
     """
-    return merge_control_lines(_sent(graph, fanout) for fanout in fanouts(graph, node).values())
+    sent = (_sent(graph, fanout) for fanout in fanouts(graph, node).values())
+    lines = merge_control_lines(sent)
+    if isinstance(node.op, Population) and node.op.coding == "silent":
+        lines.pop(node.op.window[2], None)
+    return lines
 
 
 def _sent(graph: Graph, fanout: Node) -> tuple[int, bool, Array]:
@@ -171,6 +176,15 @@ def sender(graph: Graph, operand: Operand) -> Node:
 def start(graph: Graph, operand: Operand) -> int | None:
     """The step at which these spikes start (the highest level); None before scheduling."""
     return start_of(sender(graph, operand).op)
+
+
+def has_synapses(graph: Graph, value: Value) -> bool:
+    """Whether synapses, not only gates and the host, read spikes or a view of them."""
+    return any(
+        isinstance(user.op, Convolve | Connect | Relay)
+        or (isinstance(user.op, View) and has_synapses(graph, user.result))
+        for user in graph.users(value)
+    )
 
 
 def synapse_count(graph: Graph) -> int:

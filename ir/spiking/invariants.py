@@ -13,7 +13,7 @@ from qcompiler.ir.ann import BatchNorm, Concat, OnHost
 from qcompiler.ir.diagnostics import Diagnostic
 from qcompiler.ir.graph import Graph, Node, Value
 from qcompiler.ir.snn import Clock, Encode, Fanout, First, Neuron, Population, Window
-from qcompiler.ir.types import Spikes, Tensor
+from qcompiler.ir.types import Tensor
 from qcompiler.ir.verify import Invariant
 
 from .codes import CODES
@@ -150,11 +150,6 @@ def _balanced(graph: Graph, node: Node) -> Iterator[Diagnostic]:
 
 def _read_out(graph: Graph) -> Iterator[Diagnostic]:
     for node in graph.nodes:
-        silent = isinstance(node.result.type, Spikes) and node.result.type.coding == "silent"
-        if silent and isinstance(node.op, Neuron | Population | First):
-            yield Diagnostic(
-                f"%{node.result.name} cannot send silent spikes: only inputs can", node.origin
-            )
         if isinstance(node.op, Neuron):
             yield Diagnostic(
                 f"%{node.result.name} has no readout", node.origin, "run insert-readout"

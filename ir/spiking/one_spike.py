@@ -32,7 +32,8 @@ class OneSpike(Code):
 
     name = "one-spike"
     description = "one spike a value, also for level 0"
-    roles, pulses, keeps_currents = ROLES, PULSES, True
+    roles, pulses = ROLES, PULSES
+    keeps_currents = gates_inhibit = True
 
     def spikes_of(self, levels: Array) -> Array:
         """Every level sends one."""
@@ -43,9 +44,17 @@ class OneSpike(Code):
         found: Array = levels == top - step
         return found
 
+    def sending_steps(self, top: int) -> int:
+        """One for every level."""
+        return top + 1
+
     def busy_steps(self, window: Window) -> int:
         """A population is reset at open. The inhibition by its last spike comes after close."""
         return window.close - window.open + 2
+
+    def reset_step(self, window: Window) -> int:
+        """Open."""
+        return window.open
 
     def threshold(self, neurons: Neurons) -> int:
         """See `threshold_of`."""
@@ -53,7 +62,8 @@ class OneSpike(Code):
 
     def clock_weights(self, neurons: Neurons) -> dict[Role, Array]:
         """See `clock_weights` of `dynamics`."""
-        return clock_weights(neurons.drive, neurons.bias, neurons.slope, neurons.t_max)
+        threshold = self.threshold(neurons)
+        return clock_weights(*neurons[:3], neurons.t_max, threshold)
 
     def arrival_step(self, role: Role, window: Window) -> int:
         """See `arrival_step` of `dynamics`."""
@@ -77,6 +87,8 @@ class OneSpike(Code):
                 f"{peak:.0f}, the threshold is {threshold}",
                 _HOLD,
             )
+        if "force" not in self.roles:
+            return
         lowest = float(np.min(bias + drive.bounds.final + line["force"]))
         if lowest < 0:
             yield Fault(

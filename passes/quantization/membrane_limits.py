@@ -118,11 +118,12 @@ class MembraneLoad:
     def _extremes(self, drive: Drive) -> tuple[Array, Array]:
         """The largest input of one step, and the largest of current and negative membrane."""
         window = Window(0, self.top, self.top + self.t_max - 1)
-        weights = clock_weights(drive, self.bias, self.slope, self.t_max).items()
+        threshold = self._threshold(drive)
+        weights = clock_weights(drive, self.bias, self.slope, self.t_max, threshold).items()
         lines = merge_control_lines(
             (arrival_step(role, window), role in PULSES, weight) for role, weight in weights
         )
-        worst = Dynamics(drive, lines, window, self._threshold(drive))
+        worst = Dynamics(drive, lines, window, threshold)
         found = worst.extremes(worst.silence())
         return found.input, np.maximum(found.current, -found.membrane)
 

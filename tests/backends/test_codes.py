@@ -37,22 +37,22 @@ from qcompiler.passes import Pipeline
 from tests.support.random_networks import LOIHI, PHASES, compiled, random_batch, random_network
 from tests.support.spiking import Net, equal_neurons, levels
 
-BURST = LOIHI.replace("insert-readout", "choose-codes{code=burst},insert-readout")
-READOUT = "assign-windows,choose-codes{code=burst},insert-readout"
+CODE = "choose-codes{{code={}}},insert-readout"
 WIDE = replace(LOIHI_2, input=LOIHI_2.state)  # random networks take no care of the input's width
 
 
-def bursts(graph: Graph) -> Graph:
-    """A network of integer neurons that send bursts, checked."""
-    result = Pipeline.parse(READOUT).run(graph)
+def coded(graph: Graph, code: str = "burst") -> Graph:
+    """A network of integer neurons in one code, checked."""
+    result = Pipeline.parse(f"assign-windows,{CODE.format(code)}").run(graph)
     verify(result, SPIKING, SCHEDULED, READ_OUT)
     return result
 
 
+@pytest.mark.parametrize("code", ["silent", "burst"])
 @given(seed=st.integers(0, 2**32 - 1), t_max=st.integers(2, 12), output_t_max=st.integers(2, 12))
 @settings(max_examples=40, deadline=None, phases=PHASES)
-def test_bursts_compute_the_levels_of_single_spikes(
-    seed: int, t_max: int, output_t_max: int
+def test_codes_compute_the_levels_of_single_spikes(
+    code: str, seed: int, t_max: int, output_t_max: int
 ) -> None:
     graph = random_network(seed)
     batch = random_batch(graph, seed)
@@ -61,14 +61,15 @@ def test_bursts_compute_the_levels_of_single_spikes(
         single = compiled(graph, LOIHI, calibration=(batch[:4],), **options)
     except UnsupportedModel:
         assume(False)
-    burst = compiled(graph, BURST, calibration=(batch[:4],), **options)
-    golden = StepsEngine(burst)(2 * batch, record=True)
-    fast = FastEngine(burst)(2 * batch, record=True)
+    text = LOIHI.replace("insert-readout", CODE.format(code))
+    other = compiled(graph, text, calibration=(batch[:4],), **options)
+    golden = StepsEngine(other)(2 * batch, record=True)
+    fast = FastEngine(other)(2 * batch, record=True)
     equal_neurons(FastEngine(single)(2 * batch, record=True).levels, golden.levels)
     equal_neurons(fast.levels, golden.levels)
-    assert frame_interval(burst) <= frame_interval(single)
-    text = show(burst)
-    arrays = {constant.name: constant.data for constant in burst.constants}
+    assert frame_interval(other) <= frame_interval(single)
+    text = show(other)
+    arrays = {constant.name: constant.data for constant in other.constants}
     assert show(parse(text, arrays)) == text
 
 
@@ -88,27 +89,30 @@ def convnet(seed: int, t: tuple[int, int, int]) -> tuple[Graph, np.ndarray[Any, 
 
 @pytest.mark.lava
 @pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt"])
+@pytest.mark.parametrize("code", ["silent", "burst"])
 @pytest.mark.parametrize("t", [(2, 2, 2), (5, 5, 5), (5, 3, 8), (3, 6, 2)])
-def test_lava_spikes_in_bursts(t: tuple[int, int, int], tag: str) -> None:
+def test_lava_spikes_in_every_code(t: tuple[int, int, int], code: str, tag: str) -> None:
     graph, data = convnet(sum(t), t)
-    check_on_lava(graph, data, tag, "single")
+    check_on_lava(coded(graph, code), graph, data, tag)
 
 
 @pytest.mark.lava
-def test_lavas_own_runtime_spikes_in_bursts() -> None:
+@pytest.mark.parametrize("code", ["silent", "burst"])
+def test_lavas_own_runtime_takes_every_code(code: str) -> None:
     graph, data = convnet(3, (4, 4, 4))
-    check_on_lava(graph, data, "fixed_pt", "processes")
+    check_on_lava(coded(graph, code), graph, data, "fixed_pt", "processes")
 
 
-def check_on_lava(graph: Graph, data: np.ndarray[Any, Any], tag: str, runtime: Runtime) -> None:
+def check_on_lava(
+    ran: Graph, graph: Graph, data: np.ndarray[Any, Any], tag: str, runtime: Runtime = "single"
+) -> None:
     """Every first spike is where the closed form says; the engine checks that bursts go on."""
-    engine = LavaEngine(bursts(graph), tag, runtime, WIDE)
-    found = engine.spikes(data.astype(np.float32))
-    closes = {s.name: s.start + s.t_max - 1 for s in engine.netlist.sources}
-    closes |= {group.name: group.close for group in engine.netlist.populations}
-    expected = {
-        name: np.where(q > 0, closes[name] - q, -1) for name, q in levels(graph, data).items()
-    }
+    found = LavaEngine(ran, tag, runtime, WIDE).spikes(data.astype(np.float32))
+    expected = {}
+    for node in spiking_nodes(ran):
+        code, begin = spikes_of(node.result), start(ran, node.result)
+        assert begin is not None
+        expected[node.result.name] = step_of(code, begin, levels(graph, data)[node.result.name])
     equal_neurons(expected, found)
 
 
@@ -143,14 +147,7 @@ def test_silent_zeros_of_inputs_change_no_spike(t: tuple[int, int, int]) -> None
 def test_lava_takes_markers(tag: str) -> None:
     graph, data = convnet(7, (9, 4, 6))
     sparse = data * (np.random.default_rng(0).random(data.shape) < 0.3)
-    engine = LavaEngine(silent(graph, sparse), tag, "single", WIDE)
-    found = engine.spikes(sparse.astype(np.float32))
-    expected = {}
-    for node in spiking_nodes(engine.graph):
-        code, begin = spikes_of(node.result), start(engine.graph, node.result)
-        assert begin is not None
-        expected[node.result.name] = step_of(code, begin, levels(graph, sparse)[node.result.name])
-    equal_neurons(expected, found)
+    check_on_lava(silent(graph, sparse), graph, sparse, tag)
 
 
 def test_an_input_that_a_pool_reads_is_not_silent() -> None:
@@ -170,7 +167,7 @@ def test_markers_that_a_core_has_no_axons_for_are_not_sent() -> None:
 
 @pytest.fixture(scope="module")
 def burst() -> Graph:
-    return bursts(convnet(1, (5, 5, 5))[0])
+    return coded(convnet(1, (5, 5, 5))[0])
 
 
 def changed(graph: Graph, role: str, more: int) -> Graph:
@@ -227,7 +224,7 @@ def test_one_population_cannot_read_the_other_code(burst: Graph) -> None:
 def test_membranes_of_bursts_are_those_of_single_spikes() -> None:
     """So calibrated bounds of single spikes hold for bursts."""
     graph, _ = convnet(2, (5, 5, 5))
-    both = zip(layers(bursts(graph)), layers(graph), strict=True)
+    both = zip(layers(coded(graph)), layers(graph), strict=True)
     for one, other in both:
         for found, expected in zip(one.drive.bounds, other.drive.bounds, strict=True):
             np.testing.assert_array_equal(found, expected)
@@ -236,7 +233,7 @@ def test_membranes_of_bursts_are_those_of_single_spikes() -> None:
 def test_the_netlist_says_what_a_burst_is(burst: Graph) -> None:
     netlist = build_netlist(burst)
     assert all(source.coding == "burst" for source in netlist.sources)
-    assert all(group.burst and not group.persistent for group in netlist.populations)
+    assert all(group.coding == "burst" and not group.persistent for group in netlist.populations)
     gates = [group for group in netlist.populations if group.bias is None]
     assert len(gates) == 1
     own = {row.target for row in netlist.synapses if row.source == row.target}
@@ -246,12 +243,12 @@ def test_the_netlist_says_what_a_burst_is(burst: Graph) -> None:
 def test_spikes_of_levels() -> None:
     for code in CODES.values():
         q = np.arange(6)
-        sent = sum(
-            code.sends(q, step, 5).astype(int) + code.marks(q, step, 5) for step in range(-2, 9)
-        )
+        sent = sum(code.sends(q, step, 5).astype(int) for step in range(-2, 9))
         np.testing.assert_array_equal(sent, code.spikes_of(q))
 
 
 def test_an_unknown_code_is_one_sentence() -> None:
-    with pytest.raises(PipelineError, match="code must be one of auto, one-spike, burst, not x"):
+    with pytest.raises(
+        PipelineError, match="code must be one of auto, one-spike, silent, burst, not x"
+    ):
         Pipeline.parse("choose-codes{code=x}")

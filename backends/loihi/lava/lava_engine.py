@@ -121,8 +121,9 @@ class LavaEngine:
         """
         encoders, frames = self._encoders(inputs), len(inputs[0])
         interval, groups = self.netlist.interval, self.netlist.populations
-        sources = {row.name for row in self.netlist.sources if row.coding != "marker"}
-        wanted = {*sources, *(g.name for g in groups)} if record is None else set(record)
+        rows = (*self.netlist.sources, *groups)
+        every = (row.name for row in rows if row.coding != "marker")
+        wanted = set(every if record is None else record)
         recorders = {g.name: SpikeRecorder(g, frames, interval) for g in groups if g.name in wanted}
         if missing := wanted - encoders.keys() - recorders.keys():
             raise ProgramError(f"the network has no %{', %'.join(sorted(missing))} to record")

@@ -67,6 +67,7 @@ class Network:
 
         no_decay, full_decay = (-1, 4095) if self.fixed else (0, 1)  # the chip adds 1 to du
         interval = self.netlist.interval
+        reset = group.open if group.reset < 0 else group.reset
         process = LIFReset(
             shape=(group.size,),
             name=group.label,
@@ -74,7 +75,7 @@ class Network:
             dv=0,
             vth=group.threshold,
             reset_interval=interval,
-            reset_offset=(group.open + 1) % interval,  # Lava counts steps from 1
+            reset_offset=(reset + 1) % interval,  # Lava counts steps from 1
             **self._bias(group),
         )
         self.processes.append(process)

@@ -89,7 +89,7 @@ class SpikeRecorder:
             return
         steps, step = self.steps[frame].reshape(-1), now - frame * self.interval
         spiking, before = np.asarray(spikes).ravel() > 0, steps >= 0
-        goes_on = self.group.burst and step < self.group.close
+        goes_on = self.group.coding == "burst" and step < self.group.close
         if np.any(spiking[before] != goes_on):
             what = "a burst breaks off" if goes_on else "a neuron spikes again"
             raise NetworkError(f"{what} in {self.group.name}, frame {frame}")

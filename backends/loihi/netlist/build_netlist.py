@@ -33,6 +33,7 @@ from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
 from qcompiler.ir.spiking.integer_network import (
     connection,
     control_lines,
+    has_synapses,
     layer_of,
     sender,
     spikes_of,
@@ -48,6 +49,7 @@ from .synapse_matrices import MAX_WEIGHT
 
 _GATE_THRESHOLD = 1
 _GATE_WEIGHT = 2
+_MARKER_THRESHOLD = 3  # which its neuron and the clock exceed together
 
 
 def build_netlist(graph: Graph) -> Netlist:
@@ -60,11 +62,13 @@ def build_netlist(graph: Graph) -> Netlist:
     encoders = [(node, node.op) for node in nodes if isinstance(node.op, Encode)]
     sources = tuple(row for node, op in encoders for row in _input_sources(node, op))
     driven = [node for node in nodes if not isinstance(node.op, Encode)]
+    markers = tuple(group for node in driven for group in _markers(graph, node))
     populations = tuple(map(_population, driven))
-    found = Netlist(sources, populations, (), outputs, interval, latency)
     pairs = zip(driven, populations, strict=True)
-    rows = (row for node, group in pairs for row in _synapses(graph, node, group, interval))
-    return replace(found, synapses=tuple(rows))
+    rows = [row for node, group in pairs for row in _synapses(graph, node, group, interval)]
+    rows += [row for group in markers for row in _marker_synapses(group)]
+    groups = (*populations, *markers)
+    return Netlist(sources, groups, tuple(rows), outputs, interval, latency)
 
 
 def _input_sources(node: Node, op: Encode) -> Iterator[Source]:
@@ -87,8 +91,28 @@ def _population(node: Node) -> netlist.Population:
     if isinstance(node.op, Population):
         threshold = node.op.threshold
         slope = None if keeps else node.arrays[0]
-    rest = node.origin, code.name == "burst", slope
-    return netlist.Population(name, shape, keeps, threshold, *window_of(node), *rest)
+    window = window_of(node)
+    reset = code.reset_step(window) if isinstance(node.op, Population) else window.open
+    rest = node.origin, code.name, -1 if reset == window.open else reset, slope
+    return netlist.Population(name, shape, keeps, threshold, *window, *rest)
+
+
+def _markers(graph: Graph, node: Node) -> Iterator[netlist.Population]:
+    """The population of a node's markers, if synapses read them; see `Silent`."""
+    coding = spikes_of(node.result).coding
+    if CODES[coding].has_markers and has_synapses(graph, node.result):
+        name, window = netlist.marker_name(node.result.name), window_of(node)
+        read, close = window.read, window.close
+        gate = node.result.type.shape, False, _MARKER_THRESHOLD
+        yield netlist.Population(name, *gate, read, close, close, node.origin, "marker")
+
+
+def _marker_synapses(group: netlist.Population) -> Iterator[Synapses]:
+    """What makes a marker: its neuron's spike, and a clock at close."""
+    weight = np.full((1,) * len(group.shape), _GATE_WEIGHT)
+    source = netlist.marked_name(group.name)
+    yield Synapses(source, group.name, "each", weight, group.shape)
+    yield Synapses(CLOCK, group.name, "clock", weight[None].astype(np.int32), ticks=(group.close,))
 
 
 def _outputs(graph: Graph) -> Iterator[netlist.Output]:
@@ -118,12 +142,13 @@ def _synapses(graph: Graph, node: Node, group: netlist.Population, interval: int
         neurons = neurons_of(layer_of(graph, node), window_of(node), interval)
         lines = control_lines(graph, node)
         own = CODES[node.op.coding].self_weight(neurons, lines, group.threshold)
-    elif group.burst:  # a gate passes every spike
+    elif not CODES[spikes_of(node.result).coding].gates_inhibit:
         return rows
     else:
         (row,) = rows
         own = -summed_weights(row, row.weights).max(keepdims=True)
-    rows.append(Synapses(group.name, group.name, "each", _rounded(own), group.shape))
+    if own.any():
+        rows.append(Synapses(group.name, group.name, "each", _rounded(own), group.shape))
     return rows
 
 
@@ -204,7 +229,7 @@ def extremes(
     calibrated: Bounds | None = None,
 ) -> Extremes:
     """The worst case of a population that integrates, or that within its calibrated bounds."""
-    codings = {source.name: source.coding for source in network.sources}
+    codings = {row.name: row.coding for row in (*network.sources, *network.populations)}
     incoming = []
     lines: dict[int, Array] = {}
     own: Array = np.zeros(())
@@ -218,7 +243,7 @@ def extremes(
             incoming.append(Incoming(synapse_op(row), row.weights, *sender))
     window = Window(group.open, group.read, group.close)
     drive = Drive.of(incoming, len(group.shape), calibrated)
-    code = CODES["burst" if group.burst else "one-spike"]
+    code = next(code for code in CODES.values() if code.name == group.coding)
     slope = np.zeros(()) if group.bias is None else group.bias
     return code.extremes(Neurons(drive, 0 * slope, slope, window, 0), lines, group.threshold, own)
 

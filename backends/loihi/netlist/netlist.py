@@ -14,9 +14,17 @@ import numpy as np
 CLOCK = ""  # the sender of clock synapses; no population has this name
 
 
+_MARKERS = ":markers"
+
+
 def marker_name(name: str) -> str:
-    """The name of the source of a silent source's markers."""
-    return f"{name}:markers"
+    """The name of what sends the markers of a silent source or population."""
+    return f"{name}{_MARKERS}"
+
+
+def marked_name(name: str) -> str:
+    """The name of what these markers are of."""
+    return name.removesuffix(_MARKERS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +63,8 @@ class Population:
     at step ``open`` of every frame, before that step's input. Spikes leave at steps ``read`` to
     ``close``. ``origin`` names the ONNX nodes that the neurons compute.
 
-    A ``burst`` goes on until the step before ``close``. ``bias`` is added to v at every step.
+    The reset is at step ``reset`` instead, if that is not -1. The ``coding`` is as for `Source`;
+    a ``burst`` ends at the step before ``close``. ``bias`` is added to v at every step.
     """
 
     name: str
@@ -66,7 +75,8 @@ class Population:
     read: int
     close: int
     origin: tuple[str, ...] = ()
-    burst: bool = False
+    coding: str = "one-spike"
+    reset: int = -1
     bias: Any = None
 
     @property

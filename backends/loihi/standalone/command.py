@@ -86,7 +86,9 @@ def run(inputs: Mapping[str, Any], run_config: Any) -> dict[str, Any]:
     encoders, steps = _encoders(inputs)
     frames = len(next(iter(inputs.values())))
     recorders = {
-        group.name: SpikeRecorder(group, frames, NETWORK.interval) for group in NETWORK.populations
+        group.name: SpikeRecorder(group, frames, NETWORK.interval)
+        for group in NETWORK.populations
+        if group.coding != "marker"
     }
     runner = MultiProcessRunner(lambda source, sink: _network(run_config, source, sink), run_config)
     spikes_at = {name: encoder.spikes_at for name, encoder in encoders.items()}

@@ -1,0 +1,1 @@
+"""What codes cost on calibration data, and which readers a code can have."""

@@ -1,0 +1,108 @@
+"""How active the values of an integer network are on calibration images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node
+from qcompiler.ir.execution.session import (
+    OnnxWriter,
+    write_clip,
+    write_max_pool,
+    write_synapse,
+    write_view,
+)
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Encode, First, Neuron
+from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode
+from qcompiler.ir.spiking.integer_network import (
+    connection,
+    layer_of,
+    spikes_of,
+    spiking_nodes,
+    weight_of,
+)
+from qcompiler.ir.types import Spikes, size
+from qcompiler.ir.view import View
+
+_BATCH = 1 << 24  # neurons of all images that run together
+_BOOL, _INT32 = 9, 6  # of ONNX
+
+
+class Activity(NamedTuple):
+    """Of the levels of a population: the share that is not 0, and the mean."""
+
+    share: float
+    mean: float
+
+
+def activity(graph: Graph, images: tuple[Array, ...]) -> dict[str, Activity]:
+    """The activity of every encoder, integer neuron and gate, over all their neurons and images.
+
+    Sums of integers below 2**24 are exact in single precision, so every machine finds the same.
+    """
+    data = {value.name: x for value, x in zip(graph.inputs, images, strict=True)}
+    encoders = [node for node in graph.nodes if isinstance(node.op, Encode)]
+    session, names = _session(graph)
+    neurons = sum(size(node.result.type) for node in spiking_nodes(graph))
+    count, step = len(images[0]), max(1, _BATCH // max(1, neurons))
+    found = np.zeros((len(names), 2))
+    for begin in range(0, count, step):
+        part = {name: x[begin : begin + step] for name, x in data.items()}
+        given = {node.result.name: _digits(node, part) for node in encoders}
+        sums = session.run(None, {f"x{i}": q for i, q in enumerate(given.values())})
+        found += np.array(sums, np.float64).reshape(-1, 2)
+    sizes = {node.result.name: size(node.result.type) for node in spiking_nodes(graph)}
+    return {
+        name: Activity(*(row / (count * sizes[name])).tolist())
+        for name, row in zip(names, found, strict=True)
+    }
+
+
+def _digits(node: Node, data: Mapping[str, Array]) -> Array:
+    assert isinstance(node.op, Encode)
+    levels = encode(node.op.code, data[node.operands[0].name], Rescaling.of(node))
+    return digit_of(node.op, levels).astype(np.float32)
+
+
+def _session(graph: Graph) -> tuple[Any, list[str]]:
+    """A session that gives, for each population, its active neurons and the sum of its levels."""
+    writer, known = OnnxWriter(), dict[str, str]()
+    names: list[str] = []
+    outputs: dict[str, Any] = {}
+    for node in graph.nodes:
+        if not isinstance(node.result.type, Spikes):
+            continue
+        match node.op:
+            case Encode():
+                found = writer.input(f"x{len(writer.inputs)}", node.result.type.shape)
+            case First() as op:
+                found = write_max_pool(writer, op, op.kernel, known[node.operands[0].name])
+            case Neuron():
+                found = _levels(writer, graph, node, known)
+            case View():
+                found = write_view(writer, node, known[node.operands[0].name])
+            case _:
+                continue
+        known[node.result.name] = found
+        if isinstance(node.op, Encode | First | Neuron):
+            names.append(node.result.name)
+            active = writer.add("Cast", found, to=_BOOL)
+            for one in (active, found):
+                whole = writer.add("Cast", one, to=_INT32)
+                outputs[writer.add("ReduceSum", whole, keepdims=0)] = np.int32
+    return writer.session(outputs), names
+
+
+def _levels(writer: OnnxWriter, graph: Graph, node: Node, known: Mapping[str, str]) -> str:
+    layer = layer_of(graph, node)
+    total = writer.constant(np.asarray(layer.bias + 0.5, np.float32))
+    for synapse in layer.synapses:
+        source = known[synapse.operands[0].name]
+        sent = write_synapse(writer, connection(synapse), source, weight_of(synapse))
+        total = writer.add("Add", sent, total)
+    ratio = writer.add("Div", total, writer.constant(np.asarray(layer.slope, np.float32)))
+    return writer.add("Floor", write_clip(writer, ratio, 0, spikes_of(node.result).top))

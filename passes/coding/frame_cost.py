@@ -1,0 +1,84 @@
+"""What a frame costs in a code, from the activity on calibration images.
+
+Costs are in synaptic events. A neuron's update at one step costs `UPDATE` of them: 81 pJ by 23.6 pJ
+on Loihi 1 (Davies et al., IEEE Micro 38(1), 2018, Table 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node
+from qcompiler.ir.kernels import Array, pool_sum
+from qcompiler.ir.snn import Encode, First, Population
+from qcompiler.ir.spiking.codes import CODES
+from qcompiler.ir.spiking.frames import frame_interval
+from qcompiler.ir.spiking.integer_network import (
+    connection,
+    control_lines,
+    has_synapses,
+    layer_of,
+    sender,
+    spikes_of,
+    spiking_nodes,
+    weight_of,
+)
+from qcompiler.ir.spiking.synapse import weight_sums
+from qcompiler.ir.types import size
+
+from .activity import Activity
+
+UPDATE = 3.4  # events that cost what a neuron costs at one step
+_MAX_WEIGHT = 254  # of one synapse; larger ones take two
+
+
+def frame_cost(graph: Graph, active: Mapping[str, Activity]) -> float:
+    """The cost of one frame of a graph that `InsertReadout` has finished, frames in a row."""
+    updates, events = 0, 0.0
+    for node in spiking_nodes(graph):
+        code, own = CODES[spikes_of(node.result).coding], active[node.result.name]
+        count = size(node.result.type)
+        if isinstance(node.op, Encode):
+            continue
+        updates += count
+        if code.has_markers and has_synapses(graph, node.result):
+            updates += count
+            events += count * (1 + own.share)  # a clock, and the neuron's spike
+        events += sum(part.sum() for part in _received(graph, node, active))
+        if isinstance(node.op, First):
+            events += count * own.share if code.gates_inhibit else 0
+        elif not code.has_markers:  # else nothing makes it silent, or spike again
+            events += count * sends(code.name, own)
+    return UPDATE * updates * frame_interval(graph) + events
+
+
+def sends(coding: str, active: Activity) -> float:
+    """Spikes of a value in a code, without its marker."""
+    return {"one-spike": 1.0, "silent": active.share, "burst": active.mean}[coding]
+
+
+def synapses_to(graph: Graph, node: Node) -> Iterator[tuple[Node, Array]]:
+    """The source and the number of synapses into each neuron, for each of its inputs."""
+    if isinstance(node.op, First):
+        ones = np.ones((1, *node.operands[0].type.shape))
+        yield sender(graph, node.operands[0]), pool_sum(ones, node.op, node.op.kernel)[0]
+    elif not isinstance(node.op, Encode):
+        for synapse in layer_of(graph, node).synapses:
+            shape = synapse.operands[0].type.shape
+            count = weight_sums(connection(synapse), weight_of(synapse) != 0, shape)
+            spread = np.broadcast_to(count, node.result.type.shape)
+            yield sender(graph, synapse.operands[0]), spread
+
+
+def _received(graph: Graph, node: Node, active: Mapping[str, Activity]) -> Iterator[Array]:
+    """Events into each neuron: of data, and of clocks."""
+    for source, count in synapses_to(graph, node):
+        coding = spikes_of(source.result).coding
+        marked = CODES[coding].has_markers and not isinstance(node.op, First)
+        yield count * sends(coding, active[source.result.name]) * (1 + marked)
+    if isinstance(node.op, Population):
+        for line in control_lines(graph, node).values():
+            parts = (line != 0) + ((np.abs(line) > _MAX_WEIGHT) & (line % 256 != 0))
+            yield np.broadcast_to(parts, node.result.type.shape)

@@ -1,0 +1,91 @@
+"""Which values may keep silent about zeros, and which of them save by it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Encode, First, Neuron
+from qcompiler.ir.spiking.frames import frame_interval
+from qcompiler.ir.spiking.integer_network import (
+    connection,
+    has_synapses,
+    layer_of,
+    sender,
+    spikes_of,
+    spiking_nodes,
+    weight_of,
+)
+from qcompiler.ir.spiking.synapse import weight_sums
+from qcompiler.ir.types import size
+
+from .activity import Activity
+from .frame_cost import UPDATE, synapses_to
+
+_OWN = 4  # events of force and inhibition that a silent population saves a neuron
+
+
+def savings(graph: Graph, active: Mapping[str, Activity]) -> dict[str, float]:
+    """Events a frame that each encoder or neuron saves with silent zeros, less if below 0.
+
+    What its gates save, which follow it, is included.
+    """
+    found: dict[str, float] = defaultdict(float)
+    interval = frame_interval(graph)
+    for node in spiking_nodes(graph):
+        root, share = _root(graph, node), active[node.result.name].share
+        count = size(node.result.type)
+        if isinstance(node.op, Neuron):
+            found[root] += _OWN * count
+        if not isinstance(node.op, Encode) and has_synapses(graph, node.result):
+            found[root] -= count * (UPDATE * interval + 1 + share)  # markers
+        for source, reached in synapses_to(graph, node):
+            spikes = 1 if isinstance(node.op, First) else 2  # synapses hear markers, too
+            sent = spikes * active[source.result.name].share
+            found[_root(graph, source)] += float(reached.sum()) * (1 - sent)
+    return found
+
+
+def _root(graph: Graph, node: Node) -> str:
+    """The encoder or neuron behind a gate."""
+    while isinstance(node.op, First):
+        node = sender(graph, node.operands[0])
+    return node.result.name
+
+
+def can_be_silent(graph: Graph, names: Iterable[str], fan_in: int, most: int) -> bool:
+    """Whether the readers of encoders and neurons can take their silent zeros.
+
+    The types of these are silent already. With markers, no more than ``fan_in`` spikes reach a
+    neuron, and those of the last step add at most ``most`` to its input (0: no limit).
+    """
+    wanted = set(names)
+    return all(
+        _fits(graph, node, fan_in, most)
+        for node in graph.nodes
+        if isinstance(node.op, Neuron)
+        and any(
+            _root(graph, sender(graph, synapse.operands[0])) in wanted
+            for synapse in layer_of(graph, node).synapses
+        )
+    )
+
+
+def _fits(graph: Graph, node: Node, fan_in: int, most: int) -> bool:
+    layer = layer_of(graph, node)
+    axons = sum(_axons(layer.synapses))
+    bounds, net = layer.drive.bounds, layer.drive.net
+    last = np.maximum(np.abs(net - bounds.most), np.abs(net - bounds.least))
+    return not (fan_in and np.max(axons) > fan_in) and not (most and np.max(last) > most)
+
+
+def _axons(synapses: Iterable[Node]) -> Iterator[Array]:
+    """Spikes that reach each neuron; those of silent sources twice, for their markers."""
+    for synapse in synapses:
+        source = spikes_of(synapse.operands[0])
+        count = weight_sums(connection(synapse), weight_of(synapse) != 0, source.shape)
+        yield count * 2 if source.coding == "silent" else count
