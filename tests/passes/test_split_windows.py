@@ -258,8 +258,8 @@ def test_what_does_not_fit_becomes_the_other_or_stays_whole() -> None:
     assert places(split(graph, "slices", input=1 << 20)) == (1,) * 9
     assert places(split(graph, "digits", potential=1 << 17, input=500)) == ()
     assert places(split(graph, "digits", delay=7)) == (1,) * 9
-    assert places(split(graph, "digits", fan_in=9)) == (1,) * 9
-    assert places(split(graph, "digits", delay=8, fan_in=10)) == (8, 1)
+    assert places(split(graph, "digits", fan_in=8)) == (1,) * 9
+    assert places(split(graph, "digits", delay=8, fan_in=9)) == (8, 1)
 
 
 def test_an_input_that_is_decoded_stays_whole() -> None:
