@@ -11,7 +11,12 @@ from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, Population
-from qcompiler.ir.spiking.coding import Rescaling, count_saturated, decode_output
+from qcompiler.ir.spiking.coding import (
+    Rescaling,
+    count_saturated,
+    decode_output,
+    whole_levels,
+)
 from qcompiler.ir.spiking.integer_network import (
     lower_pieces,
     neuron_count,
@@ -110,15 +115,30 @@ def hidden_nodes(graph: Graph) -> tuple[Node, ...]:
 
 
 def output_steps(graph: Graph, levels: Mapping[str, Array]) -> tuple[int, int]:
-    """Sum over frames of the step of the first output spike, and the latest output step."""
+    """Sum over frames of the step at which the largest output is known, and the latest step.
+
+    It is known at the first spike; of an output in pieces at the last spike of the largest.
+    """
     firsts, last = [], 0
-    for node in output_nodes(graph):
-        code, begin = spikes_of(node.result), start(graph, node.result)
-        assert begin is not None
-        steps = begin + code.top - levels[node.result.name]  # of a silent level, as if it spiked
-        firsts.append(steps.reshape(len(steps), -1).min(axis=1))
-        last = max(last, int(steps.max()))
+    for node in graph.nodes:
+        if isinstance(node.op, Decode):
+            pieces = [sender(graph, v) for v in node.operands if isinstance(v, Value)]
+            given = [levels[piece.result.name] for piece in pieces]
+            ends = np.max(
+                [_steps(graph, *pair) for pair in zip(pieces, given, strict=True)], axis=0
+            )
+            whole, ends = (a.reshape(len(a), -1) for a in (whole_levels(node, *given), ends))
+            firsts.append(np.take_along_axis(ends, whole.argmax(axis=1)[:, None], axis=1)[:, 0])
+            last = max(last, int(ends.max()))
     return int(np.min(firsts, axis=0).sum()), last
+
+
+def _steps(graph: Graph, node: Node, levels: Array) -> Array:
+    """The steps of spikes; a silent level is known when it would spike."""
+    begin = start(graph, node.result)
+    assert begin is not None
+    found: Array = begin + spikes_of(node.result).top - levels
+    return found
 
 
 def static_counters(graph: Graph) -> Counters:

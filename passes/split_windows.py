@@ -27,19 +27,16 @@ from qcompiler.ir.spiking.integer_network import (
     spiking_nodes,
 )
 from qcompiler.ir.spiking.invariants import SPIKING
-from qcompiler.ir.types import size
 from qcompiler.ir.view import View
 from qcompiler.passes.quantization.levels import narrow
 from qcompiler.passes.quantization.membrane_limits import Limits, MembraneLoad
-from qcompiler.passes.quantization.output_pieces import Piece, digits, slices
+from qcompiler.passes.quantization.output_pieces import Piece, digits, slices, slices_suit
 from qcompiler.passes.slicing.slices import digit_name, slice_name
 
 from .base import Pass, check_fan_in
 
 _EXACT = (1 << 23) - 1
 _HOW = ("auto", "slices", "digits")
-_FEW = 5  # slices that auto prefers to digits
-_SMALL = 10  # while they add less than one neuron to so many
 _UPDATE = 3.4  # events that cost what a neuron costs at one step: 81 pJ by 23.6 pJ on Loihi 1
 
 
@@ -49,8 +46,9 @@ class SplitWindows(Pass):
 
     ``longest`` is the number of levels that a window may have; 0 takes that of the longest window
     among inputs, hidden populations and outputs that others read, too. ``how`` is ``slices``,
-    ``digits``, or ``auto``: slices if they are few, else digits, and none if the network would cost
-    more. What does not fit the limits of the target becomes the other, or stays whole.
+    ``digits``, or ``auto``: slices if they are few and end earlier, else digits, and none if the
+    network would cost more. What does not fit the limits of the target becomes the other, or stays
+    whole.
 
     Limits are those of `quantize`, ``potential`` and ``input``, of `assign-windows`, ``delay``, and
     of `fold-linear`, ``fan_in``.
@@ -92,10 +90,10 @@ class SplitWindows(Pass):
         """The pieces of a population; none if neither slices nor digits fit."""
         layer = layer_of(graph, node)
         given = layer.bias, layer.slope, layer.spikes.t_max, longest
-        ways = [sliced := slices(*given)]
+        ways = [slices(*given)]
         if not _behind_gate(graph, node.result):
             ways.append(digits(*given))
-        if self.how == "digits" or (self.how == "auto" and not _few(graph, layer, sliced)):
+        if self.how == "digits" or (self.how == "auto" and not slices_suit(*given[2:])):
             ways.reverse()
         return next((pieces for pieces in ways if self._fit(graph, layer, pieces)), [])
 
@@ -136,11 +134,6 @@ def _behind_gate(graph: Graph, value: Value) -> bool:
         or (isinstance(user.op, View) and _behind_gate(graph, user.result))
         for user in graph.users(value)
     )
-
-
-def _few(graph: Graph, layer: Layer, pieces: Sequence[Piece]) -> bool:
-    more = (len(pieces) - 1) * size(layer.spikes)
-    return len(pieces) <= _FEW and more * _SMALL <= neuron_count(graph)
 
 
 def _cost(graph: Graph) -> float:

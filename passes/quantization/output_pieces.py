@@ -16,6 +16,7 @@ other in time.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive
+
+_FEW = 5  # slices
 
 
 class Inhibition(NamedTuple):
@@ -100,8 +103,22 @@ def digits(bias: Array, slope: Array, t_max: int, longest: int) -> list[Piece]:
     return found
 
 
-def _digit_levels(levels: int, longest: int) -> list[int]:
+def slices_suit(t_max: int, longest: int) -> bool:
+    """Whether slices suit better than digits: they are few, and end earlier."""
+    few = (t_max - 2) // (longest - 1) < _FEW
+    return few and longest < sum(_digit_levels(t_max, longest))
+
+
+def steps_of_pieces(t_max: int, longest: int) -> int:
+    """Steps from the first to the last spike of what becomes pieces, if these suit it best."""
+    if t_max <= longest:
+        return t_max
+    return longest if slices_suit(t_max, longest) else sum(_digit_levels(t_max, longest))
+
+
+@lru_cache(maxsize=1 << 12)
+def _digit_levels(levels: int, longest: int) -> tuple[int, ...]:
     """Levels of each digit, the highest first: the fewest digits, then the smallest base."""
     count = next(n for n in range(1, levels) if longest**n >= levels)
     base = next(b for b in range(2, longest + 1) if b**count >= levels)
-    return [-(-levels // base ** (count - 1)), *[base] * (count - 1)]
+    return -(-levels // base ** (count - 1)), *[base] * (count - 1)

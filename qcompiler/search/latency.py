@@ -6,17 +6,23 @@ from collections.abc import Sequence
 
 from qcompiler.ir import Graph
 from qcompiler.ir.ann import Function, MaxPool, Multiply
+from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
+from qcompiler.passes.quantization.output_pieces import steps_of_pieces
+
+from .sensitivity import MOST
 
 
 class LatencyModel:
     """The values of a tensor-level graph that will be spikes, and which follows which.
 
-    Delays that a target limits are left out: branches may take longer than this model says.
+    Delays that a target limits are left out: branches may take longer than this model says. With
+    ``pieces`` outputs are split where their windows are the longest.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, pieces: bool = False) -> None:
         self.values = spiking_values(graph)
+        self.split = [pieces and is_network_output(graph, value) for value in self.values]
         index = {value.name: at for at, value in enumerate(self.values)}
         # a fitted function is a row of clips and their sum, one window behind the other
         producers = [graph.producer(value) for value in self.values]
@@ -52,13 +58,29 @@ class LatencyModel:
             for source, steps in self._before[at]:
                 latest[source] = min(latest[source], begin - steps)
         return [
-            (bound - end) // repeats
-            for bound, end, repeats in zip(latest, ends, self.repeats, strict=True)
+            self._more(levels, at, bound - end)
+            for at, (bound, end) in enumerate(zip(latest, ends, strict=True))
         ]
+
+    def _more(self, levels: Sequence[int], at: int, spare: int) -> int:
+        """Levels that a value could have more, given the steps that it could end later."""
+        if not self.split[at]:
+            return spare // self.repeats[at]
+        within, longest = self._duration(levels, at) + spare, self._longest(levels)
+        more = levels[at] + 1
+        while more <= MOST and steps_of_pieces(more, longest) <= within:
+            more += 1
+        return more - 1 - levels[at]
 
     def _duration(self, levels: Sequence[int], at: int) -> int:
         """Steps from the last spike of a population's sources to its own."""
+        if self.split[at]:
+            return steps_of_pieces(levels[at], self._longest(levels))
         return levels[at] * self.repeats[at]
+
+    def _longest(self, levels: Sequence[int]) -> int:
+        """Most levels of what is not split; 2 at least."""
+        return max((n for n, split in zip(levels, self.split, strict=True) if not split), default=2)
 
     def _ends(self, levels: Sequence[int]) -> tuple[list[int], int]:
         """Step of the last spike of every value, and of the output."""

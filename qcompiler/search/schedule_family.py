@@ -71,8 +71,13 @@ def _above(row: Array, before: int, corner: int, behind: int) -> bool:
 
 
 def _best_per_latency(found: list[Schedule]) -> list[Schedule]:
-    """The last of every latency, which is the best."""
-    return list({schedule.latency: schedule for schedule in found}.values())
+    """The last of every latency, which is the best, unless a shorter one has no larger error."""
+    best = {schedule.latency: schedule for schedule in found}
+    kept: list[Schedule] = []
+    for _, schedule in sorted(best.items()):
+        if not kept or schedule.error < kept[-1].error:
+            kept.append(schedule)
+    return kept
 
 
 def at_error(schedules: list[Schedule], error: float) -> int:

@@ -37,6 +37,7 @@ from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.quantization.levels import spiking_values, times_of
 from qcompiler.passes.quantization.logits import until_logits
 from qcompiler.passes.split_inputs import SplitInputs
+from qcompiler.passes.split_windows import SplitWindows
 
 from .accuracy_cost import AccuracyCost
 from .drift import LossEstimate, estimate_loss
@@ -83,7 +84,8 @@ class Trials:
         )
         self.clip = _clip(self.real, _MARGIN * self.noise)
         self.clipped = self.clip(self.before)
-        self.latency_model = LatencyModel(self.clipped)
+        pieces = any(isinstance(step, SplitWindows) for step in self.rest)
+        self.latency_model = LatencyModel(self.clipped, pieces)
         self._tried: list[Point] = []
         self.refusal: CompileError | None = None
 
