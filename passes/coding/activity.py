@@ -83,7 +83,7 @@ def _session(graph: Graph) -> tuple[Any, list[str]]:
                 found = write_max_pool(writer, op, op.kernel, known[node.operands[0].name])
             case Neuron():
                 found = _levels(writer, graph, node, known)
-            case View():
+            case op if isinstance(op, View):
                 found = write_view(writer, node, known[node.operands[0].name])
             case _:
                 continue

@@ -34,6 +34,7 @@ from qcompiler.ir.spiking.integer_network import layers, spikes_of, spiking_node
 from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING
 from qcompiler.ir.view import Reshape
 from qcompiler.passes import Pipeline
+from qcompiler.passes.coding.activity import activity
 from tests.support.random_networks import LOIHI, PHASES, compiled, random_batch, random_network
 from tests.support.spiking import Net, equal_neurons, levels
 
@@ -116,27 +117,36 @@ def check_on_lava(
     equal_neurons(expected, found)
 
 
-def silent(graph: Graph, data: np.ndarray[Any, Any]) -> Graph:
-    """A network of integer neurons whose inputs keep silent about zeros, checked."""
-    text = "assign-windows,choose-codes,insert-readout"
-    result = Pipeline.parse(text).given({"calibration": (data.astype(np.float32),)}).run(graph)
+AUTO = "assign-windows,choose-codes{bias=1},insert-readout"  # no slope is small enough for bursts
+
+
+def chosen(graph: Graph, data: np.ndarray[Any, Any], text: str = AUTO) -> Graph:
+    """A network of integer neurons in the codes that cost least on these levels, checked."""
+    given = {"calibration": (data.astype(np.float32),)}
+    result = Pipeline.parse(text).given(given).run(graph)
     verify(result, SPIKING, SCHEDULED, READ_OUT)
     return result
 
 
 def codings(graph: Graph) -> list[str]:
+    """The codes of inputs."""
     return [node.op.coding for node in graph.nodes if isinstance(node.op, Encode)]
+
+
+def sparse(t: tuple[int, int, int]) -> tuple[Graph, np.ndarray[Any, Any]]:
+    """A network, and levels of which most are 0."""
+    graph, data = convnet(7, t)
+    return graph, data * (np.random.default_rng(0).random(data.shape) < 0.3)
 
 
 @pytest.mark.parametrize("t", [(2, 2, 2), (9, 4, 16)])
 def test_silent_zeros_of_inputs_change_no_spike(t: tuple[int, int, int]) -> None:
-    graph, data = convnet(7, t)
-    sparse = data * (np.random.default_rng(0).random(data.shape) < 0.3)
-    few = silent(graph, sparse)
-    assert codings(few) == ["silent"] and codings(silent(graph, data + 1)) == ["one-spike"]
-    found = StepsEngine(few)(sparse.astype(np.float32), record=True)
-    equal_neurons(levels(graph, sparse), found.levels)
-    equal_neurons(found.levels, FastEngine(few)(sparse.astype(np.float32), record=True).levels)
+    graph, data = sparse(t)
+    few = chosen(graph, data)
+    assert codings(few) == ["silent"] and codings(chosen(graph, data * 0 + 1)) == ["one-spike"]
+    found = StepsEngine(few)(data.astype(np.float32), record=True)
+    equal_neurons(levels(graph, data), found.levels)
+    equal_neurons(found.levels, FastEngine(few)(data.astype(np.float32), record=True).levels)
     clocks = [n for n in few.nodes if isinstance(n.op, Fanout) and n.op.role == "counterweight"]
     first = clocks[0].operands[1]
     assert isinstance(first, Constant) and not first.data.any()
@@ -144,25 +154,34 @@ def test_silent_zeros_of_inputs_change_no_spike(t: tuple[int, int, int]) -> None
 
 @pytest.mark.lava
 @pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt"])
-def test_lava_takes_markers(tag: str) -> None:
-    graph, data = convnet(7, (9, 4, 6))
-    sparse = data * (np.random.default_rng(0).random(data.shape) < 0.3)
-    check_on_lava(silent(graph, sparse), graph, sparse, tag)
+def test_lava_takes_codes_population_by_population(tag: str) -> None:
+    graph, data = sparse((9, 4, 6))
+    check_on_lava(chosen(graph, data), graph, data, tag)
 
 
-def test_an_input_that_a_pool_reads_is_not_silent() -> None:
-    net = Net(1)
-    graph = net.graph(net.dense(net.pool(net.input((1, 4, 4), 4), 2, 2), 3, 4))
-    assert codings(silent(graph, np.zeros((4, 1, 4, 4)))) == ["one-spike"]
+def test_short_windows_make_bursts_and_long_ones_do_not() -> None:
+    for t_max, code in ((3, "burst"), (32, "one-spike")):
+        net = Net(5)
+        graph = net.graph(net.dense(net.dense(net.input((30,), t_max), 20, t_max), 5, t_max))
+        data = net.rng.integers(0, t_max, (20, 30))
+        assert (codings(chosen(graph, data, AUTO.replace("bias=1", ""))) == ["burst"]) == (
+            code == "burst"
+        )
 
 
 def test_markers_that_a_core_has_no_axons_for_are_not_sent() -> None:
     net = Net(1)
-    graph = net.graph(net.dense(net.input((20,), 4), 3, 4))
-    text = "assign-windows,choose-codes{fan_in=30},insert-readout"
-    zeros = {"calibration": (np.zeros((4, 20), np.float32),)}
-    assert codings(Pipeline.parse(text).given(zeros).run(graph)) == ["one-spike"]
-    assert codings(Pipeline.parse(text.replace("30", "40")).given(zeros).run(graph)) == ["silent"]
+    graph, zeros = net.graph(net.dense(net.input((20,), 4), 3, 4)), np.zeros((4, 20))
+    for fan_in, code in ((30, "one-spike"), (40, "silent")):
+        text = AUTO.replace("bias=1", f"bias=1 fan_in={fan_in}")
+        assert codings(chosen(graph, zeros, text)) == [code]
+
+
+def test_activity_is_that_of_the_levels() -> None:
+    graph, data = sparse((9, 4, 6))
+    found = activity(graph, (data.astype(np.float32),))
+    for name, q in levels(graph, data).items():
+        np.testing.assert_allclose(found[name], ((q > 0).mean(), q.mean()), rtol=1e-12)
 
 
 @pytest.fixture(scope="module")
