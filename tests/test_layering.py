@@ -43,13 +43,16 @@ ROOMS = {
     "passes/scheduling": set(),
     "passes/slicing": {"passes/calibration", "passes/folding", "passes/quantization"},
     "backends": {
+        "backends/energy",
         "backends/loihi",
         "backends/loihi/mapping",
         "backends/loihi/netlist",
         "backends/reference",
     },
+    "backends/energy": {"backends", "backends/loihi/mapping", "backends/loihi/netlist"},
     "backends/loihi": {
         "backends",
+        "backends/energy",
         "backends/loihi/lava",
         "backends/loihi/mapping",
         "backends/loihi/netlist",
