@@ -59,11 +59,16 @@ ROOMS = {
         "backends/loihi/standalone",
         "backends/reference",
     },
-    "backends/loihi/lava": {"backends", "backends/loihi/mapping", "backends/loihi/netlist"},
+    "backends/loihi/lava": {
+        "backends",
+        "backends/energy",
+        "backends/loihi/mapping",
+        "backends/loihi/netlist",
+    },
     "backends/loihi/mapping": {"backends", "backends/loihi/netlist"},
     "backends/loihi/netlist": set(),
     "backends/loihi/standalone": {"backends/loihi/lava", "backends/loihi/netlist"},
-    "backends/reference": {"backends"},
+    "backends/reference": {"backends", "backends/energy"},
     "qcompiler": {
         "qcompiler/cli",
         "qcompiler/comparison",

@@ -108,13 +108,14 @@ def _fan_out(row: Synapses, group: Population, senders: int) -> Array:
             each = _kernel_fan_out(row, counts)
         case _:
             each = np.broadcast_to(counts, group.shape)
-    if row.order is None:
-        return np.reshape(each, -1)
+    found: Array = np.zeros(senders, np.int64)
+    if row.order is None:  # the first senders, or all
+        found[: each.size] = np.ravel(each)
+        return found
     numbers = np.ravel(row.order)
     repeated = row.kind != "each" and np.unique(numbers).size < numbers.size
     if repeated and np.sum(each) <= _MERGED:
         return _merged_fan_out(row, group, senders)
-    found: Array = np.zeros(senders, np.int64)
     np.add.at(found, numbers, np.ravel(each))
     return found
 
@@ -136,7 +137,8 @@ def _kernel_fan_out(row: Synapses, counts: Array) -> Array:
     channels, *space = row.senders
     rank = len(kernel)
     grouped = counts.reshape(row.groups, outs // row.groups, ins, *kernel).sum(axis=1)
-    axes = zip(kernel, space, row.strides, row.dilations, row.pads[:rank], row.pads[rank:])
+    pads = row.pads[:rank], row.pads[rank:]
+    axes = zip(kernel, space, row.strides, row.dilations, *pads, strict=True)
     reached = (_windows_at(*axis) for axis in axes)  # contract the first kernel axis that is left
     found: Array = reduce(
         lambda sums, axis: np.tensordot(sums, axis, axes=(1, 0)),

@@ -12,6 +12,7 @@ from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
 from qcompiler.backends.loihi.netlist.synapse_matrices import weight_matrices
 from qcompiler.ir import Graph
+from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
 from qcompiler.ir.view import Reshape, Take, Transpose
 from tests.support.random_networks import LOIHI, compiled, random_network
@@ -20,7 +21,7 @@ from tests.support.spiking import Net, final
 TWICE = (0, 0, 1, 1, 2, 2, 3, 3)
 
 
-def held_in_matrices(graph: Graph) -> tuple[Counter[tuple[str, str]], dict[str, np.ndarray]]:
+def held_in_matrices(graph: Graph) -> tuple[Counter[tuple[str, str]], dict[str, Array]]:
     """Entries other than 0 of all matrices of 8-bit weights, by projection and by sender."""
     netlist = build_netlist(graph)
     groups = {group.name: group for group in netlist.populations}
@@ -78,6 +79,13 @@ def test_views_that_repeat_senders_merge_their_synapses() -> None:
     op = Convolve((1,), (1, 1), (1,))
     kernel = net.neurons(net.synapse(op, twice, (3, 2, 3)))
     check(final(net.graph(net.dense(net.view(Take(0, (0, 1, 0, 2)), kernel), 5))))
+
+
+def test_senders_that_nothing_reads() -> None:
+    net = Net(7)
+    x = net.input((6, 4))
+    check(final(net.graph(net.dense(net.view(Take(0, (0, 1)), x), 5))))
+    check(final(net.graph(net.dense(net.view(Take(0, (5, 1)), x), 5))))
 
 
 def test_weights_beyond_8_bits_are_several_synapses() -> None:
