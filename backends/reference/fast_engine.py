@@ -50,6 +50,7 @@ class FastEngine:
     def __init__(self, graph: Graph, threads: int = 0) -> None:
         self.graph = graph
         self.threads = threads
+        self._coded = coded_values(graph)
         self._tail = _tail(graph)
         self._sessions: dict[tuple[bool, bool], _Session] = {}
 
@@ -96,7 +97,7 @@ class FastEngine:
         self, inputs: tuple[Array, ...], levels: Mapping[str, Array], counts: list[Array]
     ) -> Counters:
         frames = len(inputs[0])
-        found = Counters(frames, coded=frames * coded_values(self.graph))
+        found = Counters(frames, coded=frames * self._coded)
         names = [node.result.name for node in spiking_nodes(self.graph)]
         sums, saturated = counts[: 2 * len(names)], counts[2 * len(names) :]
         pairs = zip(names, sums[::2], sums[1::2], strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,12 @@ from qcompiler.backends.calibrated_limits import (
     describe_calibrated_limits,
     summarize_calibrated_limits,
 )
-from qcompiler.backends.loihi.netlist.build_netlist import frame_interval
 from qcompiler.backends.loihi.standalone.files import save_arrays
 from qcompiler.backends.program import Measured, Program
 from qcompiler.backends.targets import ENGINES
 from qcompiler.comparison.against import OutputAgainst, compare_with_model
 from qcompiler.comparison.program_inputs import guessing, range_findings
-from qcompiler.console import add_verbosity, guarded, progress, screen, warn
+from qcompiler.console import add_verbosity, guarded, print_table, progress, screen, warn
 from qcompiler.explain.diagnosis import Explanation, explain
 from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.explain.page import page
@@ -31,6 +30,7 @@ from qcompiler.ir import CompileError, ProgramError
 from qcompiler.ir.spiking.integer_network import neuron_count
 from qcompiler.scores import predictions
 
+from .energy import add_energy_model, chosen_model, energy_lines, energy_table
 from .summary import guarantees
 
 _EPILOG = """\
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--explain", action="store_true", help=why)
     plots = "as --explain, and write an HTML page with plots of every layer"
     add("--page", metavar="PAGE.html", type=Path, help=plots)
+    add_energy_model(parser)
     add("--limit", metavar="N", type=_positive, help="run only the first N frames")
     add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
     add_verbosity(parser)
@@ -103,6 +104,7 @@ def _positive(text: str) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
+    model = chosen_model(given)
     program = api.load(given.program)
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
@@ -127,6 +129,8 @@ def _run(given: argparse.Namespace) -> int:
         None if reference is None else compare_with_model(measured.outputs, reference, found.labels)
     )
     figures = _figures(program, measured, found, reference, given.engine)
+    energy = program.energy(measured.counters, model)
+    figures |= energy.to_dict()
     figures["outputs"] = None if against is None else {one.name: one.to_dict() for one in against}
     _warn(program, found, figures, measured, given.against)
     if given.output is not None:
@@ -137,7 +141,13 @@ def _run(given: argparse.Namespace) -> int:
         return 0
     short = summarize_calibrated_limits(program.graph, measured.counters, given.engine)
     checks = figures["unproved_checks"] if given.verbose else [short]
-    _print_figures(figures, checks, _ties(measured, found.labels), _error_lines(against or ()))
+    if given.verbose:
+        print_table(screen(), *energy_table(energy))
+        print()
+    lines = energy_lines(energy, given.verbose)
+    _print_figures(
+        figures, checks, _ties(measured, found.labels), _error_lines(against or ()), lines
+    )
     if explanation is not None:
         print_explanation(explanation)
     return 0
@@ -180,7 +190,7 @@ def _figures(
         "synaptic_events_per_frame": counters.events / counters.frames,
         "latency_steps": counters.last,
         "first_spike_steps": counters.first / counters.frames,
-        "frame_interval_steps": frame_interval(program.graph),
+        "frame_interval_steps": program.wiring.interval,
         "engine": engine,
         "t_max": program.t_max,
         "saturated_fraction": counters.saturated / counters.coded if counters.coded else None,
@@ -242,7 +252,11 @@ def _write(path: Path, option: str, save: Callable[[Path], None]) -> None:
 
 
 def _print_figures(
-    figures: dict[str, Any], unproved: list[str], ties: float | None, errors: Sequence[str]
+    figures: dict[str, Any],
+    unproved: list[str],
+    ties: float | None,
+    errors: Sequence[str],
+    energy: Iterable[tuple[str, str]],
 ) -> None:
     def percent(value: float | None) -> str:
         return "unknown" if value is None else f"{100 * value:.2f} %"
@@ -263,6 +277,7 @@ def _print_figures(
             f"last at {figures['latency_steps']}",
         ),
         ("throughput", f"one frame every {figures['frame_interval_steps']} steps"),
+        *energy,
         ("saturated", percent(figures["saturated_fraction"])),
         ("guarantees", guarantees("\n            ".join(filter(None, unproved)))),
     ):
