@@ -19,6 +19,7 @@ from . import storage
 from .backend import Backend, Engine, EngineFactory, Progress
 from .calibrated_limits import describe_calibrated_limits
 from .energy import activity as activities
+from .energy.alternatives import Alternatives, alternatives
 from .energy.cost_model import CostModel
 from .energy.estimate import Cores, Estimate, Measurement, estimate
 from .energy.wiring import Wiring, wiring_of
@@ -180,23 +181,39 @@ class Program:
 
         Raises ProgramError if the manifest is damaged.
         """
-        nodes = {node.result.name: node for node in spiking_nodes(self.graph)}
+        tops = self._tops
         if (known := self.manifest.get("activity")) is None:
-            tops = {name: spikes_of(node.result).top for name, node in nodes.items()}
             return Measurement(activities.assumed_activity(self.wiring, tops), 1, "assumed")
-        return Measurement(*activities.from_json(known, nodes), "calibration")
+        return Measurement(*activities.from_json(known, tops), "calibration")
 
-    def energy(
-        self, measured: Measurement | Counters | None = None, model: CostModel | None = None
-    ) -> Estimate:
-        """What a frame costs by a model, or by the target's, at the activity that was measured.
+    @property
+    def _tops(self) -> dict[str, int]:
+        """The highest level of every population, inputs included."""
+        nodes = spiking_nodes(self.graph)
+        return {node.result.name: spikes_of(node.result).top for node in nodes}
 
-        Counters are those of `measure`; without them the activity is that of `activity`.
+    def energy(self, counters: Counters | None = None, model: CostModel | None = None) -> Estimate:
+        """What a frame costs by a model, or by the target's.
+
+        ``counters`` are those of `measure`; without them the activity is that of `activity`.
         """
-        if isinstance(measured, Counters):
-            measured = Measurement(measured.activity or {}, measured.frames, "data")
         model = model or self.backend.energy
-        return estimate(self.wiring, measured or self.activity, model, self._cores(model))
+        return estimate(self.wiring, self._measured(counters), model, self._cores(model))
+
+    def alternatives(
+        self, counters: Counters | None = None, model: CostModel | None = None
+    ) -> Alternatives | None:
+        """The energy of other networks and machines beside it; None without products to count."""
+        macs = self.manifest.get("macs")
+        if type(macs) is not int or macs < 1:
+            return None
+        measured = self._measured(counters)
+        return alternatives(self.energy(counters, model), measured, self._tops, macs)
+
+    def _measured(self, counters: Counters | None) -> Measurement:
+        if counters is None or counters.activity is None:
+            return self.activity
+        return Measurement(counters.activity, counters.frames, "data")
 
     def _cores(self, model: CostModel) -> Cores | None:
         if model.times is None:

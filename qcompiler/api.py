@@ -181,7 +181,7 @@ def compile(
         manifest["rounding"] = rounding_of(rounding)
     if input_shapes:
         manifest["input_shapes"] = {name: list(a) for name, a in stated_axes(input_shapes).items()}
-    manifest["macs"] = int(size_of(graph)[0])
+    manifest["macs"] = int(size_of(graph)[0]) - 1
     if imported.batch_axes:
         manifest["batch_axes"] = dict(imported.batch_axes)
     if found is not None:

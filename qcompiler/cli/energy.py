@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from qcompiler.backends.energy.built_in_models import MODELS
+from qcompiler.backends.energy.alternatives import Alternatives
+from qcompiler.backends.energy.built_in_models import ANN_PLAIN, ANN_REUSE, ARM, GPU, MODELS
 from qcompiler.backends.energy.cost_model import CostModel, read_cost_model
 from qcompiler.backends.energy.estimate import Estimate
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
@@ -91,6 +92,24 @@ def _details(found: Estimate) -> Iterator[tuple[str, str]]:
         static = quantity(found.static_uj(found.times.frame_us) * 1e-6, "J")
         cores = f"{found.cores.total:,} cores of {model.static_mw:g} mW"
         yield "at rest", f"{static} a frame, of {cores}"
+
+
+def against_lines(found: Alternatives) -> Iterator[tuple[str, str]]:
+    """Names and texts of the lines on other networks and machines."""
+
+    def joule(microjoules: float) -> str:
+        return quantity(microjoules * 1e-6, "J")
+
+    low, high, gpu, arm = (joule(found.of(one)) for one in (ANN_REUSE, ANN_PLAIN, GPU, ARM))
+    yield (
+        "others",
+        f"8-bit ANN at 45 nm {low} to {high} with and without reuse of weights, this program "
+        f"there {joule(found.at_45_nm.causes.total)}; GPU {gpu}, ARM core {arm} (models)",
+    )
+    rates = " / ".join(map(joule, found.rate.values()))
+    steps = " / ".join(map(str, found.rate))
+    yield "rate code", f"{rates} at T {steps} ({found.own.model.name} model)"
+    yield "who wins", found.verdict
 
 
 def energy_table(found: Estimate) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,14 @@ from qcompiler.ir import CompileError, ProgramError
 from qcompiler.ir.spiking.integer_network import neuron_count
 from qcompiler.scores import predictions
 
-from .energy import add_energy_model, chosen_model, energy_lines, energy_table
+from .energy import (
+    add_energy_model,
+    against_lines,
+    chosen_model,
+    energy_lines,
+    energy_table,
+)
+from .energy_plot import energy_plot
 from .summary import guarantees
 
 _EPILOG = """\
@@ -78,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     plots = "as --explain, and write an HTML page with plots of every layer"
     add("--page", metavar="PAGE.html", type=Path, help=plots)
     add_energy_model(parser)
+    bars = "write a plot of the energy by population and cause"
+    add("--plot", metavar="ENERGY.svg", type=_svg, help=bars)
     add("--limit", metavar="N", type=_positive, help="run only the first N frames")
     add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
     add_verbosity(parser)
@@ -97,6 +106,12 @@ def _engine(text: str) -> str:
     return text
 
 
+def _svg(text: str) -> Path:
+    if Path(text).suffix != ".svg":
+        raise argparse.ArgumentTypeError(f"{text!r} should end in .svg")
+    return Path(text)
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, not {text!r}")
@@ -109,7 +124,7 @@ def _run(given: argparse.Namespace) -> int:
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
     found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
-    for option, path in (("-o", given.output), ("--page", given.page)):
+    for option, path in (("-o", given.output), ("--page", given.page), ("--plot", given.plot)):
         for read, what in ((given.data, "the data"), (given.against, "the model")):
             if path and read and path.exists() and path.samefile(read):
                 raise ProgramError(f"{path} holds {what}: choose another {option}")
@@ -131,10 +146,15 @@ def _run(given: argparse.Namespace) -> int:
     figures = _figures(program, measured, found, reference, given.engine)
     energy = program.energy(measured.counters, model)
     figures |= energy.to_dict()
+    others = program.alternatives(measured.counters, model) if given.against else None
+    figures["energy_against"] = others.to_dict() if others else None
     figures["outputs"] = None if against is None else {one.name: one.to_dict() for one in against}
     _warn(program, found, figures, measured, given.against)
     if given.output is not None:
         _write(given.output, "-o", lambda path: save_arrays(path, measured.outputs))
+    if given.plot is not None:
+        plot = energy_plot(energy, given.program.name)
+        _write(given.plot, "--plot", lambda path: _save_text(path, plot))
     explanation = _explained(program, found, given) if given.explain else None
     if given.json:
         print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
@@ -144,10 +164,9 @@ def _run(given: argparse.Namespace) -> int:
     if given.verbose:
         print_table(screen(), *energy_table(energy))
         print()
-    lines = energy_lines(energy, given.verbose)
-    _print_figures(
-        figures, checks, _ties(measured, found.labels), _error_lines(against or ()), lines
-    )
+    lines = [*energy_lines(energy, given.verbose), *(against_lines(others) if others else ())]
+    ties = _ties(measured, found.labels)
+    _print_figures(figures, checks, ties, _error_lines(against or ()), lines)
     if explanation is not None:
         print_explanation(explanation)
     return 0
@@ -256,7 +275,7 @@ def _print_figures(
     unproved: list[str],
     ties: float | None,
     errors: Sequence[str],
-    energy: Iterable[tuple[str, str]],
+    energy: Sequence[tuple[str, str]],
 ) -> None:
     def percent(value: float | None) -> str:
         return "unknown" if value is None else f"{100 * value:.2f} %"

@@ -79,6 +79,7 @@ def print_summary(
         console.print()
     unproved = "\n            ".join(report.unproved_checks) if given.verbose else ""
     events = report.synaptic_events_per_frame
+    events = report.synaptic_events_per_frame
     unproved = unproved or summarize_calibrated_limits(program.graph)
     for name, value in (
         ("compiled", f"{given.model.name} for {report.target}, t_max {_t_max(program.graph)}"),
