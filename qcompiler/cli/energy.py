@@ -127,7 +127,7 @@ def label(name: str) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits."""
+    """Three digits; 0 has one."""
     if not 1e-4 <= abs(value) < 1e15:
         return f"{value:.3g}"
     return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")
