@@ -67,9 +67,8 @@ def test_what_was_not_measured_is_said_to_be_assumed(run: Any) -> None:
 def test_details_are_by_population_and_say_what_the_model_rests_on(run: Any) -> None:
     for line in ("qcompile net.onnx --calibration data.npz -v", "qrun net.loihi data.npz -v"):
         _, out, _ = run(line)
-        heading = "energy in uJ  total"
-        assert heading in out
-        table = out[out.index(heading) :].split("\n\n")[0].splitlines()
+        assert re.search("^energy in uJ +total +updates +data +zeros +clocks +inhib", out, re.M)
+        table = out[out.index("energy in uJ") :].split("\n\n")[0].splitlines()
         assert [row.split()[0] for row in table[1:]][-1] == "clock"
         assert "no figures are public for Loihi 2: those of Loihi 1" in out
         assert "of 20 calibration samples" in out or "of 20 frames" in out
@@ -187,7 +186,7 @@ def test_plots_are_refused_where_they_do_harm(run: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.0, "0.00"),
+        (0.0, "0"),
         (57.04, "57.0"),
         (2186.0, "2,190"),
         (99.96, "100"),
@@ -205,4 +204,4 @@ def test_quantities_have_the_prefix_that_they_need() -> None:
     assert quantity(0.99996e-3, "J") == "1.00 mJ"
     assert quantity(0.122, "J") == "122 mJ"
     assert quantity(3.0, "s") == "3.00 s"
-    assert quantity(0.0, "W") == "0.00 uW"
+    assert quantity(0.0, "W") == "0 uW"
