@@ -53,8 +53,8 @@ Activity = Mapping[str, Levels]  # by population, inputs included
 def sent(count: float, above_zero: float, total: float) -> Sent:
     """Spikes of ``count`` values, of which ``above_zero`` are not zero and ``total`` is the sum.
 
-    A population sends each value as one spike, level 0 as well. With counts that are weighted by
-    fan-out these are synaptic events.
+    This is the place that knows what the code of a population sends: each value as one spike,
+    level 0 as well. With counts that are weighted by fan-out these are synaptic events.
     """
     return Sent(count, count - above_zero)
 

@@ -83,7 +83,7 @@ def count_wiring(netlist: Netlist) -> Wiring:
             clocks[row.target] += _clock_synapses(row, group)
         elif row.source == row.target:
             spread = np.broadcast_to(synapses_of_weights(row.weights), group.shape)
-            inhibition[row.target] += int(spread.sum())
+            inhibition[row.target] += int(spread.sum(dtype=np.int64))
         else:
             reached = _fan_out(row, group, neurons[row.source])
             fan_out[row.source] += reached
@@ -95,7 +95,9 @@ def count_wiring(netlist: Netlist) -> Wiring:
 
 def _clock_synapses(row: Synapses, group: Population) -> int:
     counts = synapses_of_weights(row.weights)
-    return int(counts.sum()) * (group.size // int(np.prod(counts.shape[1:], dtype=np.int64)))
+    return int(counts.sum(dtype=np.int64)) * (
+        group.size // int(np.prod(counts.shape[1:], dtype=np.int64))
+    )
 
 
 def _fan_out(row: Synapses, group: Population, senders: int) -> Array:
@@ -103,11 +105,11 @@ def _fan_out(row: Synapses, group: Population, senders: int) -> Array:
     counts = synapses_of_weights(row.weights)
     match row.kind:
         case "matrix":
-            each = counts.sum(axis=0)
+            each = counts.sum(axis=0, dtype=np.int64)
         case "kernel":
             each = _kernel_fan_out(row, counts)
         case _:
-            each = np.broadcast_to(counts, group.shape)
+            each = np.broadcast_to(counts, group.shape).astype(np.int64)
     found: Array = np.zeros(senders, np.int64)
     if row.order is None:  # the first senders, or all
         found[: each.size] = np.ravel(each)
@@ -136,7 +138,9 @@ def _kernel_fan_out(row: Synapses, counts: Array) -> Array:
     outs, ins, *kernel = counts.shape
     channels, *space = row.senders
     rank = len(kernel)
-    grouped = counts.reshape(row.groups, outs // row.groups, ins, *kernel).sum(axis=1)
+    grouped = counts.reshape(row.groups, outs // row.groups, ins, *kernel).sum(
+        axis=1, dtype=np.int64
+    )
     pads = row.pads[:rank], row.pads[rank:]
     axes = zip(kernel, space, row.strides, row.dilations, *pads, strict=True)
     reached = (_windows_at(*axis) for axis in axes)  # contract the first kernel axis that is left
