@@ -11,6 +11,8 @@ from qcompiler.ir import Graph, Invariant
 from qcompiler.ir.kernels import Array
 
 from .chip import Chip
+from .energy.built_in_models import LOIHI1
+from .energy.cost_model import CostModel
 from .host import Outcome
 
 _MANY_LEVELS = 64
@@ -59,7 +61,8 @@ class Backend:
     writes additional files into the directory of a program that is being saved. ``chip``,
     if there is one, is what the report maps the network onto. ``engines`` run programs of this
     target; those of the built-in targets run programs of every target, if they fit. Weights have up
-    to ``most_weight_bits`` bits by default.
+    to ``most_weight_bits`` bits by default. ``energy`` is the model by which the report estimates
+    energy and time, unless another is asked for.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Backend:
     chip: Chip | None = None
     engines: tuple[EngineFactory, ...] = ()
     most_weight_bits: int = 8
+    energy: CostModel = LOIHI1
 
     def weight_bits(self, t_max: int) -> int:
         """The default bits of a weight: 8, and from 64 levels on 4 more than a level has.

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qcompiler.backends.energy.activity import Activity, added
+from qcompiler.backends.energy.events import count_events
+from qcompiler.backends.energy.wiring import Wiring
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
@@ -19,13 +22,11 @@ from qcompiler.ir.spiking.coding import (
 )
 from qcompiler.ir.spiking.integer_network import (
     lower_pieces,
-    neuron_count,
     outputs,
     sender,
     spikes_of,
     spiking_nodes,
     start,
-    synapse_count,
 )
 from qcompiler.ir.types import size
 from qcompiler.ir.view import View, arrange
@@ -35,6 +36,8 @@ from qcompiler.ir.view import View, arrange
 class Counters:
     """Sums over frames. ``events`` counts synaptic events: one per synapse that a spike reaches.
 
+    ``activity`` adds levels up by population (None: not counted, then ``spikes`` and ``events`` may
+    be 0, too).
     ``saturated`` counts inputs outside their range and potentials above it, out of ``coded`` inputs
     and neurons (0: not counted). ``first`` is the sum over frames of the step of the first output
     spike, ``last`` the latest output step of all frames.
@@ -51,12 +54,15 @@ class Counters:
     last: int = 0
     exceeded: int = 0
     exceeded_by_population: dict[str, int] | None = None
+    activity: Activity | None = None
 
     def add(self, other: Counters) -> None:
         """Add the counters of further frames."""
         self.last = max(self.last, other.last)
         for name in ("frames", "spikes", "events", "saturated", "coded", "first", "exceeded"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        if other.activity is not None:
+            self.activity = added(self.activity, other.activity)
         if other.exceeded_by_population is not None:
             known = self.exceeded_by_population or {}
             self.exceeded_by_population = {
@@ -64,12 +70,12 @@ class Counters:
                 for name, count in other.exceeded_by_population.items()
             }
 
-    def times(self, frames: int) -> Counters:
-        """The counters of this many frames, each with the counts of the one frame counted here."""
-        found = Counters(frames=frames, first=self.first * frames, last=self.last)
-        for name in ("spikes", "events", "saturated", "coded"):
-            setattr(found, name, getattr(self, name) * frames)
-        return found
+    def count(self, wiring: Wiring, activity: Activity) -> None:
+        """Set spikes and events to those that this activity of the frames makes."""
+        events = count_events(wiring, activity, self.frames)
+        self.activity = activity
+        self.spikes = round(sum(found.spikes for found in events.values()))
+        self.events = round(sum(found.total for found in events.values()))
 
 
 @dataclass(frozen=True)
@@ -141,16 +147,15 @@ def _steps(graph: Graph, node: Node, levels: Array) -> Array:
     return found
 
 
-def static_counters(graph: Graph) -> Counters:
-    """Counters of one frame; every neuron spikes once per frame."""
+def coded_values(graph: Graph) -> int:
+    """Inputs and integrating neurons of one frame: what may saturate."""
     lower = lower_pieces(graph)
-    coded = sum(
+    return sum(
         size(node.result.type)
         for node in spiking_nodes(graph)
         if (isinstance(node.op, Population) and node.result.name not in lower)
         or _is_last_digit(node)
     )
-    return Counters(1, neuron_count(graph), synapse_count(graph), coded=coded)
 
 
 def saturated_inputs(graph: Graph, inputs: tuple[Array, ...]) -> int:

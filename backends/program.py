@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,14 @@ from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
 from . import storage
 from .backend import Backend, Engine, EngineFactory, Progress
 from .calibrated_limits import describe_calibrated_limits
+from .energy import activity as activities
+from .energy.alternatives import Alternatives, alternatives
+from .energy.cost_model import CostModel
+from .energy.estimate import Cores, Estimate, Measurement, estimate
+from .energy.wiring import Wiring, wiring_of
 from .host import Counters, frames_per_batch, hidden_nodes
-from .report import Report, build_report
+from .loihi.mapping.chips import LOIHI_1
+from .report import Report, build_report, cores_of
 from .targets import ENGINES
 
 
@@ -38,6 +45,7 @@ class Program:
     backend: Backend
     manifest: dict[str, Any]
     _engines: dict[str, Engine] = field(default_factory=dict, repr=False, compare=False)
+    _placed: dict[int, Cores] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def t_max(self) -> int:
@@ -82,16 +90,30 @@ class Program:
         count: bool = True,
         progress: Progress | None = None,
     ) -> Measured:
-        """Run a data set in batches that fit into memory; return all outputs and the counters."""
+        """Run a data set in batches that fit into memory; return all outputs and the counters.
+
+        The spikes that an engine does not count the fast engine counts: they are the same.
+        """
         counters, pieces = Counters(), []
         for part in self._parts(inputs, engine):
             outcome = self.engine(engine)(*part, count=count, progress=progress)
             pieces.append(outcome.outputs)
+            if count and outcome.counters.activity is None:
+                self._count_activity(part, outcome.counters)
             counters.add(outcome.counters)
             if progress:
                 progress(counters.frames)
         joined = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
         return Measured(dict(zip(self.graph.output_names, joined, strict=True)), counters)
+
+    def _count_activity(self, part: tuple[Array, ...], counters: Counters) -> None:
+        step = frames_per_batch(self.graph)
+        for begin in range(0, len(part[0]), step):
+            piece = (array[begin : begin + step] for array in part)
+            found = self.engine("fast")(*piece).counters.activity
+            counters.activity = activities.added(counters.activity, found or {})
+        if not counters.spikes and counters.activity is not None:
+            counters.count(self.wiring, counters.activity)
 
     def spikes(self, *inputs: Array, engine: str = "steps") -> dict[str, Array]:
         """Step of every neuron's spike from frame start, by population: ``frames x shape``."""
@@ -148,10 +170,63 @@ class Program:
             if not is_finite_float32(array):
                 raise DataError("the data contain NaN, infinite or non-real values")
 
-    def report(self) -> Report:
-        """Populations, synapses, latency and cores of the network."""
-        backend = self.backend
-        report = build_report(self.graph, backend.name, backend.chip, self.unproved_checks)
+    @cached_property
+    def wiring(self) -> Wiring:
+        """What the network's neurons are connected to."""
+        return wiring_of(self.graph)
+
+    @property
+    def activity(self) -> Measurement:
+        """How active the neurons are on calibration data; without these, an assumption.
+
+        Raises ProgramError if the manifest is damaged.
+        """
+        tops = self._tops
+        if (known := self.manifest.get("activity")) is None:
+            return Measurement(activities.assumed_activity(self.wiring, tops), 1, "assumed")
+        return Measurement(*activities.from_json(known, self.wiring.neurons), "calibration")
+
+    @property
+    def _tops(self) -> dict[str, int]:
+        """The highest level of every population, inputs included."""
+        nodes = spiking_nodes(self.graph)
+        return {node.result.name: spikes_of(node.result).top for node in nodes}
+
+    def energy(self, counters: Counters | None = None, model: CostModel | None = None) -> Estimate:
+        """What a frame costs by a model, or by the target's.
+
+        ``counters`` are those of `measure`; without them the activity is that of `activity`.
+        """
+        model = model or self.backend.energy
+        return estimate(self.wiring, self._measured(counters), model, self._cores(model))
+
+    def alternatives(
+        self, counters: Counters | None = None, model: CostModel | None = None
+    ) -> Alternatives | None:
+        """The energy of other networks and machines beside it; None without products to count."""
+        macs = self.manifest.get("macs")
+        if type(macs) is not int or macs < 1:
+            return None
+        measured = self._measured(counters)
+        return alternatives(self.energy(counters, model), measured, self._tops, macs)
+
+    def _measured(self, counters: Counters | None) -> Measurement:
+        if counters is None or counters.activity is None:
+            return self.activity
+        return Measurement(counters.activity, counters.frames, "data")
+
+    def _cores(self, model: CostModel) -> Cores | None:
+        if model.times is None:
+            return None
+        if model.neurons_per_core not in self._placed:
+            chip = self.backend.chip or LOIHI_1
+            self._placed[model.neurons_per_core] = cores_of(self.graph, chip, model)
+        return self._placed[model.neurons_per_core]
+
+    def report(self, model: CostModel | None = None) -> Report:
+        """Populations, synapses, latency, cores and energy, by a model or by the target's."""
+        backend, found = self.backend, self.energy(model=model)
+        report = build_report(self.graph, backend.name, backend.chip, self.unproved_checks, found)
         return replace(report, warnings=self.warnings)
 
     def save(self, directory: str | Path) -> None:

@@ -12,13 +12,10 @@ from qcompiler.backends.loihi.mapping.core_map import CoreMapping, map_to_cores
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.snn import Population, Relay
-from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import (
     Layer,
     connection,
     layer_of,
-    neuron_count,
-    node_synapses,
     sender,
     spikes_of,
     spiking_nodes,
@@ -29,6 +26,9 @@ from qcompiler.ir.spiking.integer_network import (
 from qcompiler.ir.types import size
 
 from .chip import Chip
+from .energy.cost_model import CostModel
+from .energy.estimate import Causes, Cores, Estimate
+from .energy.wiring import Wiring
 from .host import output_nodes
 
 
@@ -41,6 +41,9 @@ class PopulationReport:
     of the target's chip, ``core_use`` the used share of each resource on the fullest core; both
     are None for a target without a chip. ``delays`` holds the synaptic delays in steps, by source,
     without those of 0. Where a synapse cannot delay enough, a population of kind "relay" does.
+
+    ``synapses`` are those that its neurons receive, with weights of 8 bits: of data, of the clock
+    and of their own inhibition. ``energy_uj`` is what a frame costs here, as in `Report`.
     """
 
     name: str
@@ -55,15 +58,23 @@ class PopulationReport:
     cores: int | None = None
     core_use: Mapping[str, float] | None = None
     delays: Mapping[str, int] = field(default_factory=dict)
+    energy_uj: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Report:
-    """Totals and populations of a program. ``synapses`` includes those of the clock.
+    """Totals and populations of a program. ``synapses`` are all that are wired.
 
-    Every neuron spikes once per frame, so ``synapses`` is also the number of synaptic events per
-    frame. ``cores`` and ``chips`` are estimates, and None for a target without a chip. ``warnings``
+    ``cores`` and ``chips`` are estimates, and None for a target without a chip. ``warnings``
     are those of `Program`.
+
+    What a frame costs is estimated by the model ``energy_model`` for an ``activity``: its basis,
+    ``calibration`` or ``assumed``, its frames, and its share of values above level 0. Of
+    ``energy_uj``, ``total`` is the sum of ``updates``, ``data``, ``clocks`` and ``inhibition``;
+    ``zeros`` is a part of ``data``; ``static`` is the energy of cores at rest, apart from
+    ``total``. ``edp_ujs`` is energy, static included, times latency, for frames that follow each
+    other (``streaming``) and for one alone (``single``). Times are in microseconds, and None, as is
+    what needs them, where the model has none. See `energy.estimate`.
     """
 
     target: str
@@ -77,28 +88,64 @@ class Report:
     cores: int | None = None
     chips: int | None = None
     warnings: tuple[str, ...] = ()
+    synaptic_events_per_frame: float = 0.0
+    neuron_updates_per_frame: int = 0
+    energy_model: str = ""
+    activity: Mapping[str, Any] = field(default_factory=dict)
+    energy_uj: Mapping[str, float | None] = field(default_factory=dict)
+    edp_ujs: Mapping[str, float] | None = None
+    frame_us: float | None = None
+    latency_us: float | None = None
+    power_mw: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as data for JSON."""
         return asdict(self)
 
 
-def build_report(graph: Graph, target: str, chip: Chip | None, unproved: tuple[str, ...]) -> Report:
+def build_report(
+    graph: Graph, target: str, chip: Chip | None, unproved: tuple[str, ...], found: Estimate
+) -> Report:
     """The report on a scheduled graph; ``unproved`` are sentences on calibrated limits."""
-    rows = tuple(_population(graph, node) for node in spiking_nodes(graph))
+    wiring, causes = found.wiring, found.populations
+    markers = {source: name for name, source in wiring.marked.items()}
+    rows = tuple(
+        replace(
+            _population(graph, node, wiring),
+            energy_uj=_with_markers(causes, markers, node.result.name).to_dict(),
+        )
+        for node in spiking_nodes(graph)
+    )
     outputs = {node.result.name for node in output_nodes(graph)}
     report = Report(
         target,
-        neuron_count(graph),
-        sum(row.synapses for row in rows),
+        wiring.sending_neurons,
+        wiring.synapses,
         max(row.last_step for row in rows if row.name in outputs),
-        frame_interval(graph),
+        wiring.interval,
         unproved,
         rows,
+        synaptic_events_per_frame=found.events,
+        **found.to_dict(),
     )
     return (
         _with_core_mapping(report, map_to_cores(build_netlist(graph), chip)[0]) if chip else report
     )
+
+
+def _with_markers(causes: Mapping[str, Causes], markers: Mapping[str, str], name: str) -> Causes:
+    """The energy of a population and its markers."""
+    own, marker = causes[name], causes.get(markers.get(name, ""), Causes())
+    return Causes(*(a + b for a, b in zip(vars(own).values(), vars(marker).values(), strict=True)))
+
+
+def cores_of(graph: Graph, chip: Chip, model: CostModel) -> Cores:
+    """Cores of this chip, with no more neurons on each than the model's cores have."""
+    neurons = min(chip.neurons_per_core, model.neurons_per_core)
+    mapping, _ = map_to_cores(build_netlist(graph), replace(chip, neurons_per_core=neurons))
+    counts = {placement.population: placement.cores for placement in mapping.placements}
+    fullest = max((p.peak_usage.neurons for p in mapping.placements), default=0)
+    return Cores(counts, mapping.cores, fullest)
 
 
 def _with_core_mapping(report: Report, mapping: CoreMapping) -> Report:
@@ -115,7 +162,7 @@ def _with_core_mapping(report: Report, mapping: CoreMapping) -> Report:
     return replace(report, populations=rows, chip=chip, cores=mapping.cores, chips=mapping.chips)
 
 
-def _population(graph: Graph, node: Node) -> PopulationReport:
+def _population(graph: Graph, node: Node, wiring: Wiring) -> PopulationReport:
     code, begin = spikes_of(node.result), start(graph, node.result) or 0
     kind = {"Encode": "input", "First": "first spike"}.get(type(node.op).__name__, "integrate")
     bits, delays = None, dict[str, int]()
@@ -130,7 +177,7 @@ def _population(graph: Graph, node: Node) -> PopulationReport:
         node.result.name,
         kind,
         size(code),
-        node_synapses(graph, node),
+        wiring.synapses_into(node.result.name),
         code.t_max,
         begin,
         begin + code.top,

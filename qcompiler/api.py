@@ -31,6 +31,7 @@ from .ir import (
     verify,
 )
 from .passes import Pipeline, Watcher
+from .passes.calibration.trace import size_of
 from .passes.folding.codes import most_levels, without_codes
 from .passes.quantization.exact_layer import ExactLayer
 from .rounding import rounding_of
@@ -183,11 +184,16 @@ def compile(
         manifest["rounding"] = rounding_of(rounding)
     if input_shapes:
         manifest["input_shapes"] = {name: list(a) for name, a in stated_axes(input_shapes).items()}
+    manifest["macs"] = int(size_of(graph)[0]) - 1
     if imported.batch_axes:
         manifest["batch_axes"] = dict(imported.batch_axes)
     if found is not None:
         manifest["search"] = found.to_dict()
     program = Program(compiled, backend, manifest)
+    if calibration is not None:
+        from qcompiler.comparison.calibration_activity import calibration_activity
+
+        manifest["activity"] = calibration_activity(graph, program, given.arrays)
     if calibration is not None and not most_levels(graph):  # which would round, the graph does not
         from qcompiler.comparison.calibration_check import check_calibration
 

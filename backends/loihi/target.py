@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.chip import Chip
+from qcompiler.backends.energy.built_in_models import LOIHI1 as LOIHI1_ENERGY
+from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.loihi.lava.engine_adapter import ENGINES
 from qcompiler.backends.loihi.mapping.chip_limits import check_chip_limits
 from qcompiler.backends.loihi.mapping.chips import LOIHI_1, LOIHI_2
@@ -57,7 +60,16 @@ def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
         emit,
         chip,
         ENGINES,
+        energy=_energy(chip),
     )
+
+
+def _energy(chip: Chip) -> CostModel:
+    """The published model, which is that of Loihi 1."""
+    if chip.name == LOIHI_1.name:
+        return LOIHI1_ENERGY
+    about = f"no figures are public for {chip.name}: those of {LOIHI_1.name}, {LOIHI1_ENERGY.basis}"
+    return replace(LOIHI1_ENERGY, basis=about)
 
 
 _LAVA = "Intel's {}, as a graph of stock Lava processes"

@@ -64,6 +64,9 @@ class ClosedForm:
             self.values[value.name] = LevelForms(0, real=name)
         for node in graph.nodes:
             self._write(node)
+        self.level_sums = (
+            [part for name in self.outputs for part in self._sums(name)] if count else []
+        )
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -71,7 +74,11 @@ class ClosedForm:
         return tuple(node.result.name for node in spiking_nodes(self.graph))
 
     def session(self, names: list[str], threads: int) -> onnxruntime.InferenceSession:
-        """A session that returns these populations' levels, then the saturation counts."""
+        """A session that returns these populations' levels, then, if it counts, two arrays each.
+
+        These are, neuron by neuron of a population, the number of frames in which the level is
+        above 0, and the sum of levels. Last come numbers of saturated neurons.
+        """
         kinds: dict[str, Any] = {}
         for name in names:
             levels = self.values[name]
@@ -79,6 +86,7 @@ class ClosedForm:
                 kinds[self.writer.add("Identity", levels.byte)] = np.uint8
             else:
                 kinds[self.writer.add("Identity", self._real(name))] = np.float32
+        kinds |= dict.fromkeys(self.level_sums, np.float32)
         kinds |= dict.fromkeys(self.saturation_counts, np.int32)
         return self.writer.session(kinds, threads)
 
@@ -195,6 +203,13 @@ class ClosedForm:
     def _count(self, levels: str, top: str) -> None:
         saturated = self.writer.add("Cast", self.writer.add("Greater", levels, top), to=6)
         self.saturation_counts.append(self.writer.add("ReduceSum", saturated, keepdims=0))
+
+    def _sums(self, name: str) -> tuple[str, str]:
+        """Sums over the batch, exact in float32: levels above 0 of each neuron, and levels."""
+        real, axis = self._real(name), self.writer.constant(np.zeros(1, np.int64))
+        found = write_clip(self.writer, real, 0, 1), real
+        one, other = (self.writer.add("ReduceSum", x, axis, keepdims=0) for x in found)
+        return one, other
 
     def _scaled_population(self, layer: Layer) -> str:
         """V / D from weights over D in float32, where rounding cannot reach an integer."""

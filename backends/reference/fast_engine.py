@@ -13,23 +13,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
 
 from qcompiler.backends.backend import Progress
+from qcompiler.backends.energy.activity import activity_of
+from qcompiler.backends.energy.wiring import Wiring, wiring_of
 from qcompiler.backends.host import (
     Counters,
     Outcome,
+    coded_values,
     decode_outputs,
     output_nodes,
     output_steps,
     saturated_inputs,
-    static_counters,
 )
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.integer_network import spiking_nodes
 
 from .closed_form import ClosedForm
 
@@ -46,7 +50,7 @@ class FastEngine:
     def __init__(self, graph: Graph, threads: int = 0) -> None:
         self.graph = graph
         self.threads = threads
-        self.static = static_counters(graph)
+        self._coded = coded_values(graph)
         self._tail = _tail(graph)
         self._sessions: dict[tuple[bool, bool], _Session] = {}
 
@@ -61,20 +65,20 @@ class FastEngine:
 
         Without ``count`` the counters stay at 0 and cost no time.
         """
-        levels, saturated = self._levels(inputs, record, count)
+        levels, counts = self._run(inputs, record, count)
         outputs = decode_outputs(self._tail, levels)
-        counters = self._counters(inputs, levels, saturated) if count else Counters(len(inputs[0]))
+        counters = self._counters(inputs, levels, counts) if count else Counters(len(inputs[0]))
         return Outcome(outputs, levels if record else {}, counters)
 
-    def _levels(
+    def _run(
         self, inputs: tuple[Array, ...], record: bool, count: bool
-    ) -> tuple[dict[str, Array], int]:
+    ) -> tuple[dict[str, Array], list[Array]]:
+        """Levels by population, and what the session counts: see `ClosedForm.session`."""
         session, given, names = self._session(record, count)
         arrays = (x.astype(np.float32, copy=False) for x in inputs)
         results = session.run(None, dict(zip(given, arrays, strict=True)))
         levels = dict(zip(names, results, strict=False))
-        saturated = sum(int(found) for found in results[len(names) :])
-        return {name: q.astype(np.int64) for name, q in levels.items()}, saturated
+        return {name: q.astype(np.int64) for name, q in levels.items()}, results[len(names) :]
 
     def _session(self, record: bool, count: bool) -> _Session:
         if (record, count) not in self._sessions:
@@ -85,12 +89,21 @@ class FastEngine:
             self._sessions[record, count] = _Session(session, given, names)
         return self._sessions[record, count]
 
+    @cached_property
+    def _wiring(self) -> Wiring:
+        return wiring_of(self.graph)
+
     def _counters(
-        self, inputs: tuple[Array, ...], levels: Mapping[str, Array], saturated: int
+        self, inputs: tuple[Array, ...], levels: Mapping[str, Array], counts: list[Array]
     ) -> Counters:
-        found = self.static.times(len(inputs[0]))
+        frames = len(inputs[0])
+        found = Counters(frames, coded=frames * self._coded)
+        names = [node.result.name for node in spiking_nodes(self.graph)]
+        sums, saturated = counts[: 2 * len(names)], counts[2 * len(names) :]
+        pairs = zip(sums[::2], sums[1::2], strict=True)
+        found.count(self._wiring, activity_of(dict(zip(names, pairs, strict=True)), self._wiring))
         found.first, found.last = output_steps(self.graph, levels)
-        found.saturated = saturated + saturated_inputs(self.graph, inputs)
+        found.saturated = sum(map(int, saturated)) + saturated_inputs(self.graph, inputs)
         return found
 
 

@@ -11,12 +11,15 @@ from collections import defaultdict
 import numpy as np
 
 from qcompiler.backends.backend import Progress
+from qcompiler.backends.energy.activity import count_levels
+from qcompiler.backends.energy.wiring import wiring_of
 from qcompiler.backends.host import (
+    Counters,
     Outcome,
+    coded_values,
     decode_outputs,
     output_steps,
     saturated_inputs,
-    static_counters,
 )
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array
@@ -40,7 +43,7 @@ class StepsEngine:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes = spiking_nodes(graph)
-        self.static = static_counters(graph)
+        self.wiring, self.coded = wiring_of(graph), coded_values(graph)
         self.lower = lower_pieces(graph)
         self.readers: dict[str, list[tuple[str, SynapsePath]]] = defaultdict(list)
         for node in self.nodes:
@@ -67,7 +70,8 @@ class StepsEngine:
             node.result.name: self._simulated_population(node, len(inputs[0]))
             for node in self.nodes
         }
-        counters = self.static.times(len(inputs[0]))
+        frames = len(inputs[0])
+        counters = Counters(frames, coded=frames * self.coded)
         for value, x in zip(self.graph.inputs, inputs, strict=True):
             self._load_input(populations, value, x)
         for step in range(self.end):
@@ -95,6 +99,7 @@ class StepsEngine:
                 name: int(frames.sum()) for name, frames in exceeded_by_name.items()
             }
             counters.exceeded = int(exceeded.sum())
+        counters.count(self.wiring, count_levels(clipped_levels, self.wiring))
         counters.spikes = sum(
             int((population.spike_steps >= 0).sum()) for population in populations.values()
         )

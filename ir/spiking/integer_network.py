@@ -1,7 +1,7 @@
 """The integer network that a spiking graph computes, and the clock lines of its populations.
 
-`layers` yields each population as weights, bias B and slope D. Other functions count neurons and
-synapses, and find senders and clock synapses.
+`layers` yields each population as weights, bias B and slope D. Other functions count neurons,
+and find senders and clock synapses.
 """
 
 from __future__ import annotations
@@ -185,20 +185,6 @@ def has_synapses(graph: Graph, value: Value) -> bool:
         or (isinstance(user.op, View) and has_synapses(graph, user.result))
         for user in graph.users(value)
     )
-
-
-def synapse_count(graph: Graph) -> int:
-    """Synaptic connections of weight other than 0: data, pooling and clock synapses.
-
-    Every neuron and clock spikes once per frame, so this is also the number of synaptic events per
-    frame.
-    """
-    return sum(node_synapses(graph, node) for node in spiking_nodes(graph))
-
-
-def node_synapses(graph: Graph, node: Node) -> int:
-    """Synapses into one population; see `synapse_count`."""
-    return int(fan_in(graph, node).sum())
 
 
 def fan_in(graph: Graph, node: Node) -> Array:

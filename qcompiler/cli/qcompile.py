@@ -29,6 +29,7 @@ from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.search import report
 
 from .check import check
+from .energy import add_energy_model, chosen_model
 from .summary import print_fits, print_summary
 
 _EPILOG = """\
@@ -135,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     how = "show how each node is compiled; exit status 1 if any is refused"
     add("--check", action="store_true", help=how)
     add("--list", action="store_true", help="list targets, passes and engines")
+    add_energy_model(parser)
     add_verbosity(parser)
     return parser
 
@@ -184,6 +186,7 @@ def _run(given: argparse.Namespace) -> int:
     if given.list:
         return _list(given)
     api.pipeline(given.target, given.passes)  # before anything else is read
+    model = chosen_model(given)
     if given.check:
         return check(given.model, api.preprocessing(**_preprocessing(given)), given)
     for path in given.sweep:
@@ -201,7 +204,7 @@ def _run(given: argparse.Namespace) -> int:
     program.save(output)
     for path in given.sweep:
         report.write(path, program.manifest["search"])
-    print_summary(given, program, output)
+    print_summary(given, program, output, model)
     return 0
 
 

@@ -21,16 +21,22 @@ from qcompiler.backends.program import Measured, Program
 from qcompiler.backends.targets import ENGINES
 from qcompiler.comparison.against import OutputAgainst, compare_with_model
 from qcompiler.comparison.program_inputs import guessing, range_findings
-from qcompiler.console import add_verbosity, guarded, progress, screen, warn
+from qcompiler.console import add_verbosity, guarded, print_table, progress, screen, warn
 from qcompiler.explain.diagnosis import Explanation, explain
 from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
 from qcompiler.ir import CompileError, ProgramError
-from qcompiler.ir.spiking.frames import frame_interval
-from qcompiler.ir.spiking.integer_network import neuron_count
 from qcompiler.scores import predictions
 
+from .energy import (
+    add_energy_model,
+    against_lines,
+    chosen_model,
+    energy_lines,
+    energy_table,
+)
+from .energy_plot import energy_plot
 from .summary import guarantees
 
 _EPILOG = """\
@@ -77,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--explain", action="store_true", help=why)
     plots = "as --explain, and write an HTML page with plots of every layer"
     add("--page", metavar="PAGE.html", type=Path, help=plots)
+    add_energy_model(parser)
+    bars = "write a plot of the energy by population and cause"
+    add("--plot", metavar="ENERGY.svg", type=_svg, help=bars)
     add("--limit", metavar="N", type=_positive, help="run only the first N frames")
     add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
     add_verbosity(parser)
@@ -96,6 +105,12 @@ def _engine(text: str) -> str:
     return text
 
 
+def _svg(text: str) -> Path:
+    if Path(text).suffix != ".svg":
+        raise argparse.ArgumentTypeError(f"{text!r} should end in .svg")
+    return Path(text)
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, not {text!r}")
@@ -103,11 +118,12 @@ def _positive(text: str) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
+    model = chosen_model(given)
     program = api.load(given.program)
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
     found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
-    for option, path in (("-o", given.output), ("--page", given.page)):
+    for option, path in (("-o", given.output), ("--page", given.page), ("--plot", given.plot)):
         for read, what in ((given.data, "the data"), (given.against, "the model")):
             if path and read and path.exists() and path.samefile(read):
                 raise ProgramError(f"{path} holds {what}: choose another {option}")
@@ -127,17 +143,29 @@ def _run(given: argparse.Namespace) -> int:
         None if reference is None else compare_with_model(measured.outputs, reference, found.labels)
     )
     figures = _figures(program, measured, found, reference, given.engine)
+    energy = program.energy(measured.counters, model)
+    figures |= energy.to_dict()
+    others = program.alternatives(measured.counters, model) if given.against else None
+    figures["energy_against"] = others.to_dict() if others else None
     figures["outputs"] = None if against is None else {one.name: one.to_dict() for one in against}
     _warn(program, found, figures, measured, given.against)
     if given.output is not None:
         _write(given.output, "-o", lambda path: save_arrays(path, measured.outputs))
+    if given.plot is not None:
+        plot = energy_plot(energy, given.program.name)
+        _write(given.plot, "--plot", lambda path: _save_text(path, plot))
     explanation = _explained(program, found, given) if given.explain else None
     if given.json:
         print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
         return 0
     short = summarize_calibrated_limits(program.graph, measured.counters, given.engine)
     checks = figures["unproved_checks"] if given.verbose else [short]
-    _print_figures(figures, checks, _ties(measured, found.labels), _error_lines(against or ()))
+    if given.verbose:
+        print_table(screen(), *energy_table(energy))
+        print()
+    lines = [*energy_lines(energy, given.verbose), *(against_lines(others) if others else ())]
+    ties = _ties(measured, found.labels)
+    _print_figures(figures, checks, ties, _error_lines(against or ()), lines)
     if explanation is not None:
         print_explanation(explanation)
     return 0
@@ -163,7 +191,7 @@ def _figures(
     reference: Mapping[str, np.ndarray[Any, Any]] | None,
     engine: str,
 ) -> dict[str, Any]:
-    counters, neurons = measured.counters, neuron_count(program.graph)
+    counters, neurons = measured.counters, program.wiring.sending_neurons
     scores = next(iter(measured.outputs.values()))
     ours = predictions(scores, found.labels)
     if found.labels is not None and ours is not None and scores.dtype.kind != "i":
@@ -180,7 +208,7 @@ def _figures(
         "synaptic_events_per_frame": counters.events / counters.frames,
         "latency_steps": counters.last,
         "first_spike_steps": counters.first / counters.frames,
-        "frame_interval_steps": frame_interval(program.graph),
+        "frame_interval_steps": program.wiring.interval,
         "engine": engine,
         "t_max": program.t_max,
         "saturated_fraction": counters.saturated / counters.coded if counters.coded else None,
@@ -242,7 +270,11 @@ def _write(path: Path, option: str, save: Callable[[Path], None]) -> None:
 
 
 def _print_figures(
-    figures: dict[str, Any], unproved: list[str], ties: float | None, errors: Sequence[str]
+    figures: dict[str, Any],
+    unproved: list[str],
+    ties: float | None,
+    errors: Sequence[str],
+    energy: Sequence[tuple[str, str]],
 ) -> None:
     def percent(value: float | None) -> str:
         return "unknown" if value is None else f"{100 * value:.2f} %"
@@ -263,6 +295,7 @@ def _print_figures(
             f"last at {figures['latency_steps']}",
         ),
         ("throughput", f"one frame every {figures['frame_interval_steps']} steps"),
+        *energy,
         ("saturated", percent(figures["saturated_fraction"])),
         ("guarantees", guarantees("\n            ".join(filter(None, unproved)))),
     ):

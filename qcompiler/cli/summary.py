@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qcompiler.backends.calibrated_limits import summarize_calibrated_limits
+from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.host import hidden_nodes
 from qcompiler.backends.program import Program
 from qcompiler.backends.report import PopulationReport, Report
@@ -20,12 +21,19 @@ from qcompiler.passes.lower_activations import ActivationFit
 from qcompiler.rounding import describe_rounding
 from qcompiler.search.report import schedule_table
 
+from .energy import energy_lines, energy_table
+
 _ENOUGH_BITS = 6  # below which rounded weights are known to cost accuracy
 
 
-def print_summary(given: argparse.Namespace, program: Program, output: Path) -> None:
-    """Say what was compiled, as the options given want it: a table, a few lines, JSON, nothing."""
-    report = program.report()
+def print_summary(
+    given: argparse.Namespace, program: Program, output: Path, model: CostModel | None
+) -> None:
+    """Say what was compiled, as the options given want it: a table, a few lines, JSON, nothing.
+
+    ``model`` estimates the energy; None is the target's.
+    """
+    report, energy = program.report(model), program.energy(model=model)
     for text in report.warnings:
         warn(text)
     coarse = [
@@ -63,18 +71,23 @@ def print_summary(given: argparse.Namespace, program: Program, output: Path) -> 
             "nodes",
         )
         print_table(console, columns, [_row(p, waiting) for p in report.populations])
+        console.print()
+        print_table(console, *energy_table(energy))
         console.print(f"\npipeline  {program.manifest['pipeline']}", soft_wrap=True)
     if searched:
         print_table(console, *schedule_table(searched))
         console.print()
     unproved = "\n            ".join(report.unproved_checks) if given.verbose else ""
+    events = report.synaptic_events_per_frame
+    events = report.synaptic_events_per_frame
     unproved = unproved or summarize_calibrated_limits(program.graph)
     for name, value in (
         ("compiled", f"{given.model.name} for {report.target}, t_max {_t_max(program.graph)}"),
         ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
-        ("synapses", f"{report.synapses:,} ({report.synapses:,} synaptic events per frame)"),
+        ("synapses", f"{report.synapses:,} ({events:,.0f} synaptic events per frame)"),
         ("latency", f"last output spike at step {report.latency_steps}"),
         ("throughput", f"one frame every {report.frame_interval_steps} steps"),
+        *energy_lines(energy, given.verbose),
         ("chip", _chip(report)),
         ("rounding", describe_rounding(program.manifest.get("rounding", ()))),
         ("guarantees", guarantees(unproved)),

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import qcompiler
+from qcompiler.backends.energy.wiring import wiring_of
 from qcompiler.backends.host import frames_per_batch, output_nodes
 from qcompiler.backends.program import Program
 from qcompiler.ir import CompileError, DataError, ProgramError
-from qcompiler.ir.spiking.integer_network import synapse_count
 from tests.support.onnx_models import model
 from tests.support.planted_faults import corrupt_text
 from tests.support.random_networks import random_batch, random_network
@@ -235,7 +235,7 @@ def test_counters_mean_what_they_say(program: Program) -> None:
     counters = program.measure(BATCH, engine="steps").counters
     report = program.report()
     assert counters.spikes == len(BATCH) * report.neurons
-    assert report.synapses == synapse_count(program.graph)
+    assert report.synapses == wiring_of(program.graph).synapses
     assert counters.events == len(BATCH) * report.synapses
     spikes = program.spikes(BATCH)
     assert counters.spikes == sum(steps.size for steps in spikes.values())

@@ -46,7 +46,7 @@ def blocks(text: str) -> list[Block]:
     found = []
     for match in _FENCE.finditer(text):
         before = _SAVED.search(text[: match.start()])
-        saved = before.group(1) if before and match.group(1) == "python" else None
+        saved = before.group(1) if before and match.group(1) in ("python", "json") else None
         found.append(Block(match.group(1), match.group(2), *match.span(2), saved))
     return found
 

@@ -6,11 +6,11 @@ from functools import partial
 
 from qcompiler.backends.backend import EngineFactory, Progress
 from qcompiler.backends.host import (
+    Counters,
     Outcome,
     decode_outputs,
     output_nodes,
     output_steps,
-    static_counters,
 )
 from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.kernels import Array
@@ -26,7 +26,6 @@ class LavaEngineAdapter:
     def __init__(self, graph: Graph, runtime: Runtime = "auto") -> None:
         self.graph = graph
         self.engine = LavaEngine(graph, runtime=runtime)
-        self.static = static_counters(graph)
 
     def __call__(
         self,
@@ -37,8 +36,8 @@ class LavaEngineAdapter:
     ) -> Outcome:
         """Run a batch; ``record`` keeps every population's levels, which slows Lava down.
 
-        Membrane potentials are not observed, so saturation is not counted. Raises ProgramError if
-        a neuron does not spike in its window.
+        Membrane potentials are not observed, so saturation is not counted, nor is the activity.
+        Raises ProgramError if a neuron does not spike in its window.
         """
         nodes = spiking_nodes(self.graph) if record else output_nodes(self.graph)
         names = [node.result.name for node in nodes]
@@ -54,9 +53,8 @@ class LavaEngineAdapter:
             levels[name] = level_of(code, begin, steps[name])
             if (levels[name] < 0).any() or (levels[name] > code.top).any():
                 raise ProgramError(f"neurons of %{name} spike outside their window on Lava")
-        counters = self.static.times(len(inputs[0]))
+        counters = Counters(len(inputs[0]))
         counters.first, counters.last = output_steps(self.graph, levels)
-        counters.saturated = counters.coded = 0  # unknown
         return Outcome(decode_outputs(self.graph, levels), levels if record else {}, counters)
 
 

@@ -12,12 +12,14 @@ from collections.abc import Callable, Collection
 from typing import Any, Literal, TypeAlias, get_args
 
 from qcompiler.backends.chip import Chip
+from qcompiler.backends.energy.wiring import count_wiring
 from qcompiler.backends.loihi.mapping.chip_limits import check_chip_limits
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
+from qcompiler.backends.loihi.netlist.netlist import Netlist
 from qcompiler.ir import DataError, Graph, ProgramError
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.integer_network import calibrated, synapse_count
+from qcompiler.ir.spiking.integer_network import calibrated
 
 from .lava_network import Network
 from .process_guards import InterruptGuard, quiet_logging
@@ -60,9 +62,9 @@ def _import(method: str | None) -> None:
         import lava.proc.lif.process  # noqa: F401
 
 
-def _faster_runtime(graph: Graph) -> Runtime:
+def _faster_runtime(netlist: Netlist) -> Runtime:
     """The faster runtime: for small networks, messages cost more than a second core saves."""
-    return "single" if synapse_count(graph) < _MULTI_PROCESS_SYNAPSES else "processes"
+    return "single" if count_wiring(netlist).synapses < _MULTI_PROCESS_SYNAPSES else "processes"
 
 
 class LavaEngine:
@@ -91,7 +93,7 @@ class LavaEngine:
         self.graph = graph
         self.tag = tag
         self.netlist = build_netlist(graph)
-        self.runtime = _faster_runtime(graph) if runtime == "auto" else runtime
+        self.runtime = _faster_runtime(self.netlist) if runtime == "auto" else runtime
         if tag == "fixed_pt" and (
             found := tuple(check_chip_limits(self.netlist, chip, calibrated(graph)))
         ):

@@ -89,3 +89,14 @@ def split_weights(weights: Any) -> list[tuple[Any, int]]:
         parts.append((2 * part, COARSE_EXPONENT))
         coarse = coarse - part
     return parts
+
+
+def synapses_of_weights(weights: Any) -> Any:
+    """Of how many 8-bit synapses each weight consists: 0 for weight 0; see `split_weights`.
+
+    The counts are bytes: sum them up as wider integers.
+    """
+    found = np.zeros(np.shape(weights), np.uint8)
+    for part, _ in split_weights(weights):
+        found += part != 0
+    return found

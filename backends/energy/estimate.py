@@ -1,0 +1,188 @@
+"""The energy and time of a frame: counts of operations times what a cost model says of each.
+
+    updates     every neuron of a population, at every step
+    data        synaptic events of spikes that carry values, and sending these spikes
+    zeros       the part of data that says of a value that it is zero
+    clocks      synaptic events of the clock's spikes, and sending them
+    inhibition  synaptic events of spikes at the neurons that sent them
+
+Energy is that of operations: updates, data, clocks and inhibition. Static energy, of the power of
+all cores at rest, stands apart and counts in the power and in the energy-delay product.
+
+Frames that follow each other as fast as the network takes them (streaming) cost the updates of one
+frame interval each; a frame that is alone costs those of its whole latency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .activity import Activity
+from .cost_model import CostModel
+from .events import Events, count_events
+from .wiring import Wiring
+
+_UJ_PER_PJ = 1e-6
+_UJ_PER_MW_US = 1e-3
+
+
+@dataclass(frozen=True)
+class Causes:
+    """Energy in uJ by cause; ``zeros`` is a part of ``data``."""
+
+    updates: float = 0.0
+    data: float = 0.0
+    zeros: float = 0.0
+    clocks: float = 0.0
+    inhibition: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """The energy of all operations."""
+        return self.updates + self.data + self.clocks + self.inhibition
+
+    def to_dict(self) -> dict[str, float]:
+        """Total and causes as JSON data."""
+        return {"total": self.total, **vars(self)}
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Cores by population, of all populations and clocks, and neurons of the fullest."""
+
+    of: Mapping[str, int]
+    total: int
+    fullest: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Where an activity is from, and the sums of levels over how many frames."""
+
+    activity: Activity
+    frames: int
+    basis: Literal["data", "calibration", "assumed"]
+
+
+@dataclass(frozen=True)
+class Times:
+    """Microseconds of one frame, streaming, and from its first step to its last output spike."""
+
+    frame_us: float
+    latency_us: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A frame on average, by a cost model.
+
+    ``populations`` holds the energy by population: updates and arriving events, and what sending
+    spikes takes. ``events`` counts synaptic events, ``updates`` those of neurons in a frame
+    interval. ``alone`` is the energy of a frame that no other follows. ``cores`` and ``times`` are
+    None if the model has no times. ``nonzero`` is the share of values above level 0.
+    """
+
+    wiring: Wiring
+    model: CostModel
+    basis: str
+    frames: int
+    nonzero: float
+    populations: Mapping[str, Causes]
+    events: float
+    updates: int
+    alone: float
+    cores: Cores | None = None
+    times: Times | None = None
+
+    @property
+    def causes(self) -> Causes:
+        """The energy of all populations."""
+        found = zip(*(vars(causes).values() for causes in self.populations.values()), strict=True)
+        return Causes(*map(sum, found))
+
+    def static_uj(self, microseconds: float) -> float:
+        """Energy of all cores at rest for this time."""
+        cores = self.cores.total if self.cores else 0
+        return cores * self.model.static_mw * microseconds * _UJ_PER_MW_US
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as JSON data; None where the model has no times."""
+        times, causes = self.times, self.causes
+        found: dict[str, Any] = {
+            "energy_uj": {**causes.to_dict(), "static": None},
+            "edp_ujs": None,
+            "frame_us": None,
+            "latency_us": None,
+            "power_mw": None,
+            "neuron_updates_per_frame": self.updates,
+            "energy_model": self.model.name,
+            "activity": {"basis": self.basis, "frames": self.frames, "nonzero": self.nonzero},
+        }
+        if times is None:
+            return found
+        static = self.static_uj(times.frame_us)
+        one = self.alone + self.static_uj(times.latency_us)
+        seconds = times.latency_us * 1e-6
+        return found | {
+            "energy_uj": {**causes.to_dict(), "static": static},
+            "edp_ujs": {"streaming": (causes.total + static) * seconds, "single": one * seconds},
+            "frame_us": times.frame_us,
+            "latency_us": times.latency_us,
+            "power_mw": (causes.total + static) / times.frame_us / _UJ_PER_MW_US,
+        }
+
+
+def estimate(
+    wiring: Wiring, measured: Measurement, model: CostModel, cores: Cores | None
+) -> Estimate:
+    """What an average frame costs; without ``cores`` only its energy is known."""
+    counted = count_events(wiring, measured.activity, measured.frames)
+    events = {name: found.each(measured.frames) for name, found in counted.items()}
+    populations = {name: _causes(wiring, name, found, model) for name, found in events.items()}
+    update = model.update_pj * _UJ_PER_PJ * wiring.updated_neurons
+    streaming = sum(causes.total for causes in populations.values())
+    values = [name for name in wiring.neurons if name not in wiring.marked]
+    above = sum(measured.activity[name].above_zero for name in values)
+    return Estimate(
+        wiring,
+        model,
+        measured.basis,
+        measured.frames,
+        above / measured.frames / sum(wiring.neurons[name] for name in values),
+        populations,
+        sum(found.total for found in events.values()),
+        wiring.updated_neurons * wiring.interval,
+        streaming + update * (wiring.latency - wiring.interval),
+        cores,
+        _times(wiring, events, model, cores) if cores else None,
+    )
+
+
+def _causes(wiring: Wiring, name: str, events: Events, model: CostModel) -> Causes:
+    event, spike = model.event_pj * _UJ_PER_PJ, (model.spike_pj + model.hop_pj) * _UJ_PER_PJ
+    neurons = 0 if name in wiring.inputs else wiring.neurons.get(name, wiring.clock_neurons)
+    return Causes(
+        neurons * wiring.interval * model.update_pj * _UJ_PER_PJ,
+        events.data * event + events.spikes * spike,
+        events.zeros * event + events.zero_spikes * spike,
+        events.clocks * event + events.clock_spikes * spike,
+        events.inhibition * event,
+    )
+
+
+def _times(
+    wiring: Wiring, events: Mapping[str, Events], model: CostModel, cores: Cores
+) -> Times | None:
+    """Every step ends for all cores together; its events keep the busiest core longest.
+
+    In the latency the layers' events follow each other, streaming they come at the same time.
+    """
+    if model.times is None:
+        return None
+    update_ns, event_ns, sync_ns = model.times
+    step = sync_ns + cores.fullest * update_ns
+    busy = [event_ns * events[name].total / count for name, count in cores.of.items()]
+    frame = wiring.interval * step + max(busy, default=0.0)
+    return Times(frame * 1e-3, (wiring.latency * step + sum(busy)) * 1e-3)

@@ -1,0 +1,181 @@
+"""Counts the synapses of a netlist, as the matrices hold them that a simulator or chip gets.
+
+A weight beyond 8 bits is two or three synapses (see `split_weights`), for every target: the cost
+models are those of a synapse of 8 bits. What a neuron reaches is counted sender by sender, so that
+events follow from what each sends.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+
+import numpy as np
+
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
+from qcompiler.backends.loihi.netlist.netlist import (
+    CLOCK,
+    Netlist,
+    Population,
+    Synapses,
+    marked_name,
+)
+from qcompiler.backends.loihi.netlist.synapse_matrices import synapses_of_weights, weight_matrices
+from qcompiler.ir import Graph
+from qcompiler.ir.kernels import Array
+
+_MERGED = 1 << 23  # synapses of a row that are merged where a view repeats their sender
+
+
+@dataclass(frozen=True, eq=False)
+class Wiring:
+    """Neurons and synapses of a network by population.
+
+    ``neurons`` has inputs and populations, ``inputs`` names the former: the host drives them.
+    ``fan_out`` counts the synapses that a spike of each neuron reaches, flat, its own inhibition
+    left out; ``data`` counts those of two populations, sender first. ``clock_synapses`` and
+    ``inhibition`` are by receiving population. A frame enters every ``interval`` steps and stays
+    ``latency`` steps. ``codings`` are the codes of all, in the netlist's words; ``marked`` has the
+    sender behind every source or population of markers.
+    """
+
+    neurons: Mapping[str, int]
+    inputs: frozenset[str]
+    fan_out: Mapping[str, Array]
+    data: Mapping[tuple[str, str], int]
+    clock_synapses: Mapping[str, int]
+    inhibition: Mapping[str, int]
+    clock_neurons: int
+    interval: int
+    latency: int
+    codings: Mapping[str, str] = field(default_factory=dict)
+    marked: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def synapses(self) -> int:
+        """All synapses: of data, of clocks, and of neurons to themselves."""
+        counts = self.data, self.clock_synapses, self.inhibition
+        return sum(sum(count.values()) for count in counts)
+
+    def synapses_into(self, population: str) -> int:
+        """All synapses of one population's neurons."""
+        own = self.clock_synapses.get(population, 0) + self.inhibition.get(population, 0)
+        return own + sum(count for (_, to), count in self.data.items() if to == population)
+
+    @property
+    def sending_neurons(self) -> int:
+        """Inputs and neurons of populations; the host's markers are no neurons of their own."""
+        hosted = self.inputs & self.marked.keys()
+        return sum(count for name, count in self.neurons.items() if name not in hosted)
+
+    @property
+    def updated_neurons(self) -> int:
+        """Neurons that a chip updates at every step: all but the inputs, and the clock's."""
+        populations = (n for name, n in self.neurons.items() if name not in self.inputs)
+        return sum(populations) + self.clock_neurons
+
+
+def wiring_of(graph: Graph) -> Wiring:
+    """The counts of a compiled graph; ProgramError if it has no windows yet."""
+    return count_wiring(build_netlist(graph))
+
+
+def count_wiring(netlist: Netlist) -> Wiring:
+    """The counts of a netlist."""
+    neurons = {row.name: int(np.prod(row.shape, dtype=np.int64)) for row in netlist.sources}
+    inputs = frozenset(neurons)
+    groups = {group.name: group for group in netlist.populations}
+    neurons |= {name: group.size for name, group in groups.items()}
+    fan_out = {name: np.zeros(size, np.int64) for name, size in neurons.items()}
+    data: dict[tuple[str, str], int] = defaultdict(int)
+    clocks: dict[str, int] = defaultdict(int)
+    inhibition: dict[str, int] = defaultdict(int)
+    for row in netlist.synapses:
+        group = groups[row.target]
+        if row.source == CLOCK:
+            clocks[row.target] += _clock_synapses(row, group)
+        elif row.source == row.target:
+            spread = np.broadcast_to(synapses_of_weights(row.weights), group.shape)
+            inhibition[row.target] += int(spread.sum(dtype=np.int64))
+        else:
+            reached = _fan_out(row, group, neurons[row.source])
+            fan_out[row.source] += reached
+            data[row.source, row.target] += int(reached.sum())
+    times = netlist.interval, netlist.latency
+    counts = dict(data), dict(clocks), dict(inhibition)
+    codings = {row.name: row.coding for row in (*netlist.sources, *netlist.populations)}
+    marked = {name: marked_name(name) for name, coding in codings.items() if coding == "marker"}
+    return Wiring(neurons, inputs, fan_out, *counts, len(netlist.ticks), *times, codings, marked)
+
+
+def _clock_synapses(row: Synapses, group: Population) -> int:
+    counts = synapses_of_weights(row.weights)
+    return int(counts.sum(dtype=np.int64)) * (
+        group.size // int(np.prod(counts.shape[1:], dtype=np.int64))
+    )
+
+
+def _fan_out(row: Synapses, group: Population, senders: int) -> Array:
+    """Synapses of each sending neuron, flat."""
+    counts = synapses_of_weights(row.weights)
+    match row.kind:
+        case "matrix":
+            each = counts.sum(axis=0, dtype=np.int64)
+        case "kernel":
+            each = _kernel_fan_out(row, counts)
+        case _:
+            each = np.broadcast_to(counts, group.shape).astype(np.int64)
+    found: Array = np.zeros(senders, np.int64)
+    if row.order is None:  # the first senders, or all
+        found[: each.size] = np.ravel(each)
+        return found
+    numbers = np.ravel(row.order)
+    repeated = row.kind != "each" and np.unique(numbers).size < numbers.size
+    if repeated and np.sum(each) <= _MERGED:
+        return _merged_fan_out(row, group, senders)
+    np.add.at(found, numbers, np.ravel(each))
+    return found
+
+
+def _merged_fan_out(row: Synapses, group: Population, senders: int) -> Array:
+    """The same where a view repeats a sender: synapses to one receiver add up to one.
+
+    In rows beyond `_MERGED` each of them counts, which is an upper bound.
+    """
+    found: Array = np.zeros(senders, np.int64)
+    for matrix, _ in weight_matrices(row, (), (group.size, senders), group, True):
+        found += np.bincount(matrix.indices, minlength=senders)
+    return found
+
+
+def _kernel_fan_out(row: Synapses, counts: Array) -> Array:
+    """Synapses of each sender of a convolution, ``C x space``; borders reach fewer windows."""
+    outs, ins, *kernel = counts.shape
+    channels, *space = row.senders
+    rank = len(kernel)
+    grouped = counts.reshape(row.groups, outs // row.groups, ins, *kernel).sum(
+        axis=1, dtype=np.int64
+    )
+    pads = row.pads[:rank], row.pads[rank:]
+    axes = zip(kernel, space, row.strides, row.dilations, *pads, strict=True)
+    reached = (_windows_at(*axis) for axis in axes)  # contract the first kernel axis that is left
+    found: Array = reduce(
+        lambda sums, axis: np.tensordot(sums, axis, axes=(1, 0)),
+        reached,
+        grouped.reshape(channels, *kernel).astype(np.float64),  # which BLAS contracts, exactly
+    )
+    return found.astype(np.int64)
+
+
+def _windows_at(
+    kernel: int, space: int, stride: int, dilation: int, before: int, after: int
+) -> Array:
+    """Whether some window has its k-th element at a place, along one axis: ``kernel x space``."""
+    windows = (space + before + after - ((kernel - 1) * dilation + 1)) // stride + 1
+    places = np.arange(kernel)[:, None] * dilation + np.arange(windows) * stride - before
+    found = np.zeros((kernel, space))
+    element, window = np.nonzero((places >= 0) & (places < space))
+    found[element, places[element, window]] = 1
+    return found

@@ -1,0 +1,100 @@
+"""What is counted is what is wired: the matrices that Lava's network gets, entry by entry."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from qcompiler.backends.energy.wiring import Wiring, wiring_of
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
+from qcompiler.backends.loihi.netlist.netlist import CLOCK
+from qcompiler.backends.loihi.netlist.synapse_matrices import weight_matrices
+from qcompiler.ir import Graph
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Convolve, Relay
+from qcompiler.ir.view import Reshape, Take, Transpose
+from tests.support.random_networks import LOIHI, compiled, random_network
+from tests.support.spiking import Net, final
+
+TWICE = (0, 0, 1, 1, 2, 2, 3, 3)
+
+
+def held_in_matrices(graph: Graph) -> tuple[Counter[tuple[str, str]], dict[str, Array]]:
+    """Entries other than 0 of all matrices of 8-bit weights, by projection and by sender."""
+    netlist = build_netlist(graph)
+    groups = {group.name: group for group in netlist.populations}
+    sizes = {source.name: int(np.prod(source.shape)) for source in netlist.sources}
+    sizes |= {name: group.size for name, group in groups.items()} | {CLOCK: len(netlist.ticks)}
+    total: Counter[tuple[str, str]] = Counter()
+    by_sender = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
+    for row in netlist.synapses:
+        group = groups[row.target]
+        shape = group.size, sizes[row.source]
+        for matrix, _ in weight_matrices(row, netlist.ticks, shape, group, True):
+            total[row.source, row.target] += matrix.nnz
+            if row.source != row.target:
+                by_sender[row.source] += np.bincount(matrix.indices, minlength=shape[1])
+    return total, by_sender
+
+
+def check(graph: Graph) -> Wiring:
+    """Compare the counts of a network with its matrices."""
+    wiring = wiring_of(graph)
+    total, by_sender = held_in_matrices(graph)
+    expected = {(CLOCK, name): n for name, n in wiring.clock_synapses.items()}
+    expected |= {(name, name): n for name, n in wiring.inhibition.items()}
+    assert {**wiring.data, **expected} == {pair: n for pair, n in total.items() if n}
+    for name, fan_out in wiring.fan_out.items():
+        np.testing.assert_array_equal(fan_out, by_sender[name], err_msg=name)
+    assert wiring.synapses == total.total()
+    return wiring
+
+
+def test_convolutions_with_borders_strides_groups_and_views() -> None:
+    net = Net(3, largest=120)
+    x = net.input((2, 7, 6))
+    a = net.conv(x, 4, (3, 3), stride=2, pad=1)
+    b = net.conv(a, 4, (3, 2), pad=1, groups=4)
+    b = net.pool(b, kernel=2, stride=1, pad=1)
+    c = net.neurons(net.synapse(Relay(), b, (4, 1, 1)))
+    size = int(np.prod(c.type.shape))
+    d = net.view(Reshape((size,)), net.view(Transpose((1, 2, 0)), c))
+    wiring = check(final(net.graph(net.dense(d, 10))))
+    assert wiring.updated_neurons == sum(wiring.neurons.values()) - 84 + wiring.clock_neurons
+
+
+def test_dilated_kernels_with_uneven_padding() -> None:
+    net = Net(4)
+    x = net.input((3, 9, 8))
+    op = Convolve((1, 2), (2, 0, 1, 3), (2, 3))
+    check(final(net.graph(net.neurons(net.synapse(op, x, (2, 3, 3, 2))))))
+
+
+def test_views_that_repeat_senders_merge_their_synapses() -> None:
+    net = Net(5)
+    x = net.input((2, 4))
+    twice = net.view(Take(1, TWICE), x)
+    op = Convolve((1,), (1, 1), (1,))
+    kernel = net.neurons(net.synapse(op, twice, (3, 2, 3)))
+    check(final(net.graph(net.dense(net.view(Take(0, (0, 1, 0, 2)), kernel), 5))))
+
+
+def test_senders_that_nothing_reads() -> None:
+    net = Net(7)
+    x = net.input((6, 4))
+    check(final(net.graph(net.dense(net.view(Take(0, (0, 1)), x), 5))))
+    check(final(net.graph(net.dense(net.view(Take(0, (5, 1)), x), 5))))
+
+
+def test_weights_beyond_8_bits_are_several_synapses() -> None:
+    net = Net(6, largest=40_000)
+    wiring = check(final(net.graph(net.dense(net.input((12,)), 6))))
+    ((_, data),) = wiring.data.items()
+    assert data > 12 * 6
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_networks(seed: int) -> None:
+    check(compiled(random_network(seed, 4, branches=True), LOIHI))
