@@ -135,7 +135,7 @@ def build_report(
 
 def _with_markers(causes: Mapping[str, Causes], markers: Mapping[str, str], name: str) -> Causes:
     """The energy of a population and its markers."""
-    own, marker = causes[name], causes.get(markers.get(name, ""), Causes())
+    own, marker = causes[name], causes[markers[name]] if name in markers else Causes()
     return Causes(*(a + b for a, b in zip(vars(own).values(), vars(marker).values(), strict=True)))
 
 
