@@ -1,7 +1,7 @@
 """The integer network that a spiking graph computes, and the clock lines of its populations.
 
-`layers` yields each population as weights, bias B and slope D. Other functions count neurons,
-and find senders and clock synapses.
+`layers` yields each population as weights, bias B and slope D. Other functions count neurons
+and fan-in, and find senders and clock synapses.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value
-from qcompiler.ir.kernels import Array
+from qcompiler.ir.kernels import Array, pool_sum
 from qcompiler.ir.snn import (
     Clock,
     Connect,
@@ -33,6 +33,7 @@ from qcompiler.ir.view import View
 
 from .dynamics import merge_control_lines
 from .input_bounds import Bounds, Drive, Incoming
+from .synapse import weight_sums
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,32 @@ def sender(graph: Graph, operand: Operand) -> Node:
 def start(graph: Graph, operand: Operand) -> int | None:
     """The step at which these spikes start (the highest level); None before scheduling."""
     return start_of(sender(graph, operand).op)
+
+
+def fan_in(graph: Graph, node: Node) -> Array:
+    """Number of synapses into each neuron of a spiking node: ``shape`` of the population.
+
+    Synapses of weight 0 do not count, nor does the self-inhibition. Clock synapses that arrive in
+    the same step count once, and a weight of more than 8 bits counts once. Inputs have none. The
+    graph is one that insert-readout has finished.
+    """
+    shape = node.result.type.shape
+    match node.op:
+        case Population() | Neuron():
+            counts = [_data_fan_in(synapse) for synapse in layer_of(graph, node).synapses]
+            counts += [line != 0 for line in control_lines(graph, node).values()]
+        case First() as op:
+            counts = [pool_sum(np.ones((1, *node.operands[0].type.shape)), op, op.kernel)[0]]
+        case _:
+            counts = []
+    found = np.zeros(shape, np.int64)
+    for count in counts:
+        found += np.asarray(count).astype(np.int64)
+    return found
+
+
+def _data_fan_in(synapse: Node) -> Array:
+    return weight_sums(connection(synapse), weight_of(synapse) != 0, synapse.operands[0].type.shape)
 
 
 def neuron_count(graph: Graph) -> int:
