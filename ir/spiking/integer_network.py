@@ -1,7 +1,7 @@
 """The integer network that a spiking graph computes, and the clock lines of its populations.
 
-`layers` yields each population as weights, bias B and slope D. Other functions count neurons,
-and find senders and clock synapses.
+`layers` yields each population as weights, bias B and slope D. Other functions count neurons
+and fan-in, and find senders and clock synapses.
 """
 
 from __future__ import annotations
@@ -191,7 +191,8 @@ def fan_in(graph: Graph, node: Node) -> Array:
     """Number of synapses into each neuron of a spiking node: ``shape`` of the population.
 
     Synapses of weight 0 do not count, nor does the self-inhibition. Clock synapses that arrive in
-    the same step count once. Inputs have none. The graph is one that insert-readout has finished.
+    the same step count once, and a weight of more than 8 bits counts once. Inputs have none. The
+    graph is one that insert-readout has finished.
     """
     shape = node.result.type.shape
     match node.op:
