@@ -31,6 +31,8 @@ _MOST_CHOICES = 16
 _FINER = 8  # samples between two
 _EVEN = 1e-3  # share of the knots' density that is the same everywhere
 _FLAT = 1e-6  # slopes below this share of the steepest are none
+_TAIL = 1 / 32  # of the domain, from which a flat end is one
+_FLATTER = 16.0  # share of the error within which a function is flat up to its end
 _ALIKE = 1.01  # errors that count as equal
 _PATIENCE = 8  # more segments without a smaller error
 _ROUNDS = 50  # until the density keeps segments from being too narrow
@@ -141,7 +143,38 @@ def _ramp(formula: str, place: float, domain: Range) -> float:
 def _continuous(
     x: Array, y: Array, bound: float, narrowest: float, part: bool = False
 ) -> PiecewiseLinear:
-    """The segments of a continuous function; those of a ``part`` are exact at its ends."""
+    """The segments of a continuous function; those of a ``part`` are exact at its ends.
+
+    Where it hardly changes up to an end of its domain, it is flat: a segment of small slope there
+    would pass on differences that saturated values do not have.
+    """
+    begin, end = _inner(x, y, bound / _FLATTER, narrowest)
+    flat = begin > 0, end < len(x) - 1
+    inner, y = x[begin : end + 1], y.copy()
+    y[: begin + 1 if flat[0] else 0], y[end if flat[1] else len(y) :] = y[0], y[-1]
+    found = _segments(inner, y[begin : end + 1], bound, narrowest, (part or flat[0], part or flat[1]))
+    ends = tuple(slice(0, 1 if one else 0) for one in flat)
+    knots = np.concatenate((x[:1][ends[0]], found.knots, x[-1:][ends[1]]))
+    values = np.concatenate((y[:1][ends[0]], found.values, y[-1:][ends[1]]))
+    return found._replace(knots=knots, values=values)
+
+
+def _inner(x: Array, y: Array, faint: float, narrowest: float) -> tuple[int, int]:
+    """The first and the last sample of what is not flat, at least as wide as a segment."""
+    last = len(x) - 1
+    begin = int(np.argmax(np.append(np.abs(y - y[0]) > faint, True))) - 1
+    end = last + 1 - int(np.argmax(np.append(np.abs(y - y[-1])[::-1] > faint, True)))
+    if begin >= end:
+        return 0, last
+    missing = int(np.ceil(max(0.0, narrowest / (x[1] - x[0]) - (end - begin)) / 2))
+    begin, end = begin - missing, end + missing
+    return begin if begin > _TAIL * last else 0, end if last - end > _TAIL * last else last
+
+
+def _segments(
+    x: Array, y: Array, bound: float, narrowest: float, exact: tuple[bool, bool]
+) -> PiecewiseLinear:
+    """The fewest segments within the bound, or of the least error; ``exact`` at these ends."""
     bend = np.sqrt(np.abs(np.diff(y, 2)))
     bend = np.concatenate((bend[:1], bend, bend[-1:]))
     density = bend + _EVEN * bend.mean() + 1e-30
@@ -149,7 +182,7 @@ def _continuous(
     most = int(np.clip(fitting, 1, MOST_SEGMENTS))
     tried: list[PiecewiseLinear] = []
     for count in range(1, most + 1):
-        tried.append(_best(_knots(x, density, count, narrowest), x, y, part))
+        tried.append(_best(_knots(x, density, count, narrowest), x, y, exact))
         stuck = min(one.error for one in tried[-_PATIENCE:]) > min(one.error for one in tried)
         if tried[-1].error <= bound or (narrowest and stuck):
             break
@@ -185,10 +218,10 @@ def error_between(formula: str, domain: Range, found: PiecewiseLinear) -> float:
     return most if most > 2 * found.error else 0.0
 
 
-def _best(knots: Array, x: Array, y: Array, part: bool) -> PiecewiseLinear:
+def _best(knots: Array, x: Array, y: Array, exact: tuple[bool, bool]) -> PiecewiseLinear:
     hats = np.stack([np.interp(x, knots, row) for row in np.eye(len(knots))], axis=1)
     through = np.interp(knots, x, y)
-    free = slice(1, -1) if part else slice(None)
+    free = slice(int(exact[0]), len(knots) - int(exact[1]))
     fitted = through.copy()
     fitted[free] = 0
     fitted[free] = np.linalg.lstsq(hats[:, free], y - hats @ fitted, rcond=None)[0]
