@@ -232,8 +232,8 @@ def test_second_results_that_only_a_body_reads() -> None:
 
 UNTIL = (
     "z0 = Sub(x, x) y = Loop<body = steps (int64 t, bool g, float s) => (bool go, float r)"
-    " { h = Mul(s, half) r = Add(h, x) d = {} top = ReduceMax<keepdims=0>(d) go = Greater(top, eps) }>"
-    "(m, c, z0)"
+    " { h = Mul(s, half) r = Add(h, x) d = {} top = ReduceMax<keepdims=0>(d)"
+    " go = Greater(top, eps) }>(m, c, z0)"
 )
 CONVERGED, ENDED = UNTIL.replace("{}", "Sub(r, s)"), UNTIL.replace("{}", "Sub(s, s)")
 
