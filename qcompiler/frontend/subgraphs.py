@@ -131,9 +131,7 @@ class Subgraphs:
             raise Refused(f"{entry.op_type} computes too many constants", _SHORTER)
 
 
-def _behind(
-    order: Sequence[Entry], names: Sequence[str], stops: Collection[str] = ()
-) -> set[str]:
+def _behind(order: Sequence[Entry], names: Sequence[str], stops: Collection[str] = ()) -> set[str]:
     """Names that values are computed from, their own included; not through operators that stop."""
     found = {*names}
     for entry in reversed(order):

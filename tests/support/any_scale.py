@@ -80,7 +80,7 @@ class Network:
 
         The halves of a LeakyReLU are values of their own.
         """
-        x = self.x.astype(np.float64)
+        x: Array = self.x.astype(np.float64)
         x = rounded(x, each=True) if levels else x
         for index, (weight, bias, activation) in enumerate(self.layers):
             x = x @ weight.T.astype(np.float64) + bias
