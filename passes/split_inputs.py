@@ -2,9 +2,9 @@
 
 Inputs get many levels, because precision lost at the input cannot be recovered. As a single spike,
 an input would need the longest window of the network. Two digits to base b give b * b levels in a
-window of b steps. Readers have synapses from both digits; weights of the higher digit are b times
-larger. The host computes the digits, so the only cost is in synapses. Values inside the network
-have no digits, because a neuron computes a single level.
+window of b steps; with three, 343 levels take 7 steps. Readers have synapses from all digits;
+weights of a higher digit are b times larger. The host computes the digits, so the only cost is in
+synapses. Values inside the network have no digits, because a neuron computes a single level.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from qcompiler.passes.quantization.logits import logits
 
 from .base import HIDDEN, Pass, check_fan_in
 
+_FEW_DIGITS, _MORE_DIGITS = 2, 3
+_MANY_LEVELS = 64  # of other values, from which inputs have the levels of more digits
+_FINE = 256  # levels: 7 steps as three digits, fewer than the 8 of 64 levels as two
 _ADDS = Conv | Dense | SumPool | Pad | Affine | Add | Clip | Function | Multiply
 
 
@@ -34,25 +37,26 @@ class SplitInputs(Pass):
     """Set the number of levels and digits of every input.
 
     ``levels`` is the number of levels; 0 takes that of the outputs: ``t_max``, but at least 64, and
-    up to 256 for many classes. ``calibration`` holds one array per input, ``images x shape``. If it
-    contains integers that span fewer values, each integer gets one level. An input that already has
-    a t_max keeps it. Of an input that is rescaled, the result of that is split; if it has a t_max,
-    that is the least number of levels of its digits together. An input has one
-    digit if a reader does not sum it, or if the fan-in of a reader would exceed ``fan_in`` (0: no
-    limit). Raises DataError if the data do not fit, are empty or not finite.
+    up to 256 for many classes. With three digits it is at least 256. ``digits`` 0 takes two, and
+    three if ``t_max`` is 64 or more. ``calibration`` holds one array per input, ``images x shape``.
+    If it contains integers that span fewer values, each integer gets one level. An input that
+    already has a t_max keeps it, with two digits. Of an input that is rescaled, the result of that
+    is split; if it has a t_max, that is the least number of levels of its digits together. An input
+    has fewer digits if the fan-in of a reader would exceed ``fan_in`` (0: no limit), and one if a
+    reader does not sum it. Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "split-inputs"
     requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
     t_max: int = 16
     levels: int = 0
-    digits: int = 2
+    digits: int = 0
     fan_in: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_levels(self.t_max, levels=self.levels)
-        check_digits(self.digits)
+        check_digits(self.digits or _FEW_DIGITS)
         check_fan_in(self.fan_in)
 
     def __call__(self, graph: Graph) -> Graph:
@@ -69,7 +73,8 @@ class SplitInputs(Pass):
 
     def _split(self, graph: Graph, value: Value, data: Array | None, raw: bool) -> Value:
         assert isinstance(value.type, Tensor)
-        digits = self.digits if self._can_split(graph, value) else 1
+        coded = raw and value.type.t_max is not None
+        digits = self._digits(graph, value, _FEW_DIGITS if coded else _MORE_DIGITS)
         if raw and value.type.range and value.type.t_max:  # a code, whose levels must stay
             t_max = _root(value.type.t_max, digits)
             if t_max**digits == value.type.t_max > _longest(graph, self.t_max):
@@ -78,6 +83,8 @@ class SplitInputs(Pass):
         if raw and value.type.t_max:
             return replace(value, type=replace(value.type, digits=digits))
         levels = self.levels or most_output_levels(graph, self.t_max)
+        if digits > _FEW_DIGITS and not self.levels:
+            levels = max(levels, _FINE)
         if digits > 1 and not self.levels:
             levels = max(levels, value.type.t_max or 0)
         span = integer_span(data) if raw and data is not None else 0
@@ -89,16 +96,24 @@ class SplitInputs(Pass):
             t_max, digits = levels, 1
         return replace(value, type=replace(value.type, t_max=t_max, digits=digits))
 
-    def _can_split(self, graph: Graph, value: Value) -> bool:
-        """Whether all readers of a value, or of a view of it, can read several digits."""
+    def _digits(self, graph: Graph, value: Value, most: int) -> int:
+        """The digits of an input, by default at most this many, that its readers can sum."""
+        many = most if self.t_max >= _MANY_LEVELS else _FEW_DIGITS
+        wanted = range(self.digits or many, 1, -1)
+        return next((d for d in wanted if self._can_split(graph, value, d)), 1)
+
+    def _can_split(self, graph: Graph, value: Value, digits: int) -> bool:
+        """Whether all readers of a value, or of a view of it, can read so many digits."""
         return not graph.is_output(value) and all(
-            self._can_split(graph, user.result) if isinstance(user.op, View) else self._adds(user)
+            self._can_split(graph, user.result, digits)
+            if isinstance(user.op, View)
+            else self._adds(user, digits)
             for user in graph.users(value)
         )
 
-    def _adds(self, node: Node) -> bool:
+    def _adds(self, node: Node, digits: int) -> bool:
         """Whether a node sums its inputs and its fan-in stays within the limit."""
-        spikes = elements_summed(node) * self.digits
+        spikes = elements_summed(node) * digits
         return isinstance(node.op, _ADDS) and (not self.fan_in or spikes <= self.fan_in)
 
 

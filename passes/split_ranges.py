@@ -42,6 +42,8 @@ OnChannelSplit: TypeAlias = "Callable[[str, list[int]], None] | None"
 
 _QUIET = 1 / 400  # noise of a network, relative to the variance of its sums, that is low enough
 _WORTH = 2.5  # least ratio of noise saved to neurons added, both as shares
+_EXACT_QUIET, _EXACT_WORTH = 1e-4, 0.5  # the same where precision is asked for and costs little:
+_EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so many neurons
 _FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
 _MOST = 16  # slices
 _IMAGES = 256  # more change little
@@ -95,10 +97,12 @@ class SplitRanges(Pass):
         self, graph: Graph, names: list[str], found: dict[str, Noise]
     ) -> list[tuple[str, Slicing, Array]]:
         """The values to split, the slices of each, and the order of its noisiest channels."""
-        if sum(one.sums for one in found.values()) < _QUIET:
+        sizes = {value.name: float(size(value.type)) for value in spiking_values(graph)}
+        exact = self.t_max >= _EXACT_LEVELS and sum(sizes.values()) <= _SMALL
+        quiet, worth = (_EXACT_QUIET, _EXACT_WORTH) if exact else (_QUIET, _WORTH)
+        if sum(one.sums for one in found.values()) < quiet:
             return []
         noise = shares(found)
-        sizes = {value.name: float(size(value.type)) for value in spiking_values(graph)}
         values = {
             name: self._bottleneck(graph, name, found[name], noise[name], sizes[name])
             for name in names
@@ -106,7 +110,7 @@ class SplitRanges(Pass):
         }
         total, neurons = sum(noise.values()), sum(sizes.values())
         noise_cap = (self.t_max / _FEW) ** 2
-        chosen = choose_slices(values, total, neurons, self.slices, _WORTH, noise_cap)
+        chosen = choose_slices(values, total, neurons, self.slices, worth, noise_cap)
         return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]
 
     def _bottleneck(

@@ -202,6 +202,12 @@ def compile(
             known = data.labels_of(labels, len(given), inputs_of(graph))
         checked = data.Data(given.arrays, known)
         manifest |= check_calibration(graph, program, checked, before, found is None).manifest()
+    if imported.assumed:
+        from qcompiler.comparison.assumptions import broken_assumptions
+
+        read = given if calibration is not None else None
+        broken = broken_assumptions(model, imported, read, manifest)
+        manifest["warnings"] = [*(one.text for one in broken), *manifest.get("warnings", [])]
     for text in program.warnings:
         warnings.warn(text, CompileWarning, stacklevel=2)
     return program

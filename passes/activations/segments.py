@@ -11,15 +11,17 @@ without large weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from qcompiler.ir import Range
 from qcompiler.ir.formula import COMPARISONS, comparisons, values
 from qcompiler.ir.kernels import Array
+
+_Function: TypeAlias = Callable[[Array], Array]
 
 _SAMPLES = 2049
 MOST_SEGMENTS = 64
@@ -31,6 +33,9 @@ _MOST_CHOICES = 16
 _FINER = 8  # samples between two
 _EVEN = 1e-3  # share of the knots' density that is the same everywhere
 _FLAT = 1e-6  # slopes below this share of the steepest are none
+_TAIL = 1 / 32  # of the domain, from which a flat end is one
+_ZOOMS = 3  # each by up to the number of samples
+_FLATTER = 16.0  # share of the error within which a function is flat up to its end
 _ALIKE = 1.01  # errors that count as equal
 _PATIENCE = 8  # more segments without a smaller error
 _ROUNDS = 50  # until the density keeps segments from being too narrow
@@ -69,12 +74,11 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
     ValueError if the function is not finite on the domain, or chooses too often.
     """
     x = np.linspace(*domain, _SAMPLES)
-    y = values(formula, x)
-    if not np.isfinite(y).all():
+    if not np.isfinite(values(formula, x)).all():
         raise ValueError(f"is not finite for all values from {domain[0]:g} to {domain[1]:g}")
     left, right = _choices(formula, x)
     if not len(left):
-        return _continuous(x, y, bound, narrowest)
+        return _continuous(partial(values, formula), domain, bound, narrowest)
     if len(left) > _MOST_CHOICES:
         text = f"chooses between formulas at {len(left)} places, at most {_MOST_CHOICES}"
         raise ValueError(f"{text} are supported")
@@ -113,8 +117,11 @@ def _joined(
     for begin, end, below in parts:
         if end - begin <= _FAINT * max(abs(begin), abs(end)):
             continue
-        x = np.linspace(begin, end, _SAMPLES)
-        found = _continuous(x, values(formula, x) - below, bound, narrowest, part=True)
+
+        def function(x: Array, below: float = below) -> Array:
+            return values(formula, x) - below
+
+        found = _continuous(function, (begin, end), bound, narrowest, part=True)
         first = 1 if len(knots) > 1 else 0  # the knot between two parts is one
         knots.append(found.knots[first:])
         heights.append(found.values[first:])
@@ -139,9 +146,51 @@ def _ramp(formula: str, place: float, domain: Range) -> float:
 
 
 def _continuous(
-    x: Array, y: Array, bound: float, narrowest: float, part: bool = False
+    function: _Function, domain: Range, bound: float, narrowest: float, part: bool = False
 ) -> PiecewiseLinear:
-    """The segments of a continuous function; those of a ``part`` are exact at its ends."""
+    """The segments of a continuous function; those of a ``part`` are exact at its ends.
+
+    Where it hardly changes up to an end of its domain, it is flat: a segment of small slope there
+    would pass on differences that saturated values do not have.
+    """
+    low, high = _inner(function, domain, bound / _FLATTER, narrowest)
+    flat = low > domain[0], high < domain[1]
+    x, ends = np.linspace(low, high, _SAMPLES), function(np.array(domain))
+    y = function(x).copy()
+    y[[0, -1]] = np.where(flat, ends, y[[0, -1]])
+    found = _segments(x, y, bound, narrowest, (part or flat[0], part or flat[1]))
+    before, behind = slice(0, int(flat[0])), slice(1, 1 + int(flat[1]))
+    return found._replace(
+        knots=np.concatenate((domain[before], found.knots, domain[behind])),
+        values=np.concatenate((ends[before], found.values, ends[behind])),
+    )
+
+
+def _inner(function: _Function, domain: Range, faint: float, narrowest: float) -> Range:
+    """Where a function is not flat, at least as wide as a segment."""
+    low, high = domain
+    first, last = function(np.array(domain))
+    for _ in range(_ZOOMS):
+        x = np.linspace(low, high, _SAMPLES)
+        y = function(x)
+        rises, falls = np.abs(y - first) > faint, np.abs(y - last) > faint
+        begin = int(np.argmax(np.append(rises, True))) - 1
+        end = len(x) - int(np.argmax(np.append(falls[::-1], True)))
+        if begin >= end:
+            return domain
+        low, high = float(x[max(begin, 0)]), float(x[min(end, len(x) - 1)])
+    missing = max(0.0, narrowest - (high - low)) / 2
+    least = _TAIL * (domain[1] - domain[0])
+    return (
+        low - missing if low - missing - domain[0] > least else domain[0],
+        high + missing if domain[1] - high - missing > least else domain[1],
+    )
+
+
+def _segments(
+    x: Array, y: Array, bound: float, narrowest: float, exact: tuple[bool, bool]
+) -> PiecewiseLinear:
+    """The fewest segments within the bound, or of the least error; ``exact`` at these ends."""
     bend = np.sqrt(np.abs(np.diff(y, 2)))
     bend = np.concatenate((bend[:1], bend, bend[-1:]))
     density = bend + _EVEN * bend.mean() + 1e-30
@@ -149,7 +198,7 @@ def _continuous(
     most = int(np.clip(fitting, 1, MOST_SEGMENTS))
     tried: list[PiecewiseLinear] = []
     for count in range(1, most + 1):
-        tried.append(_best(_knots(x, density, count, narrowest), x, y, part))
+        tried.append(_best(_knots(x, density, count, narrowest), x, y, exact))
         stuck = min(one.error for one in tried[-_PATIENCE:]) > min(one.error for one in tried)
         if tried[-1].error <= bound or (narrowest and stuck):
             break
@@ -185,10 +234,10 @@ def error_between(formula: str, domain: Range, found: PiecewiseLinear) -> float:
     return most if most > 2 * found.error else 0.0
 
 
-def _best(knots: Array, x: Array, y: Array, part: bool) -> PiecewiseLinear:
+def _best(knots: Array, x: Array, y: Array, exact: tuple[bool, bool]) -> PiecewiseLinear:
     hats = np.stack([np.interp(x, knots, row) for row in np.eye(len(knots))], axis=1)
     through = np.interp(knots, x, y)
-    free = slice(1, -1) if part else slice(None)
+    free = slice(int(exact[0]), len(knots) - int(exact[1]))
     fitted = through.copy()
     fitted[free] = 0
     fitted[free] = np.linalg.lstsq(hats[:, free], y - hats @ fitted, rcond=None)[0]

@@ -11,6 +11,7 @@ from .snap import clearly_less, lies_far, snapped
 
 _BINS = 4096
 _STEPS = 80
+_WORTH = 0.8  # of the squared error that is left where both ends become levels
 _TINY = 1e-30  # smaller values count as 0
 
 
@@ -80,7 +81,8 @@ class Histogram:
         ``low`` and ``high`` are the bounds of the clip in front, if any: a lower bound that values
         reach is the lower end. Other ends shrink from the observed range, never past it: towards
         zero if it lies inside or near, else towards the middle. A range contains zero if that does
-        not more than double it.
+        not more than double it. Without a clip, it is wider at one end if many values lie at both,
+        so that both are levels.
         """
         kept = self.counts > 0
         x, n = self._centres[kept].clip(self.low, self.high), self.counts[kept]
@@ -99,6 +101,11 @@ class Histogram:
                 error = float(n @ (x - _rounded(x, bottom, top, step)) ** 2)
                 if clearly_less(error, least):
                     best, least = (float(bottom), float(top)), error
+        if low is None and high is None and self.low < 0 < self.high:
+            wider = _with_ends_as_levels(self.low, self.high, levels)
+            step = (wider[1] - wider[0]) / (levels - 1)
+            if float(n @ (x - _rounded(x, *wider, step)) ** 2) < _WORTH * least:
+                return wider
         return best
 
 
@@ -111,6 +118,14 @@ def around_zero(
     reaches_down = lowest is None or lowest <= 0
     reaches_up = highest is None or highest >= 0
     return (min(low, 0.0) if reaches_down else low, max(high, 0.0) if reaches_up else high)
+
+
+def _with_ends_as_levels(low: float, high: float, levels: int) -> Range:
+    """The range in which zero is a level, the lower end is one, and so is nearly the upper."""
+    top = levels - 1
+    zero = min(max(1, int(-low / (high - low) * top)), top - 1) if top > 1 else 1
+    step = max(-low / zero, high / (top - zero) if top > zero else 0.0)
+    return -zero * step, (top - zero) * step
 
 
 def _rounded(x: Array, bottom: float, top: float, step: float) -> Array:

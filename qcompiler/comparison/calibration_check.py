@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,10 +12,12 @@ from qcompiler.backends.program import Program
 from qcompiler.data import Data
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic, Graph
+from qcompiler.ir.kernels import Array
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 
-from .compared_outputs import compared_outputs, spread_frames
-from .judge import constant, noise
+from .compared_outputs import Compared, compared_outputs, spread_frames
+from .judge import Explained, constant, noise, unexplained
+from .level_errors import LevelCounts, values_in_levels
 from .model_inputs import ModelInputs
 from .output_error import OutputError, output_error
 
@@ -55,17 +58,48 @@ def check_calibration(
     scores = next((one for one in compared if one.vector and len(graph.outputs) == 1), None)
     inputs = ModelInputs(graph, folded, before, data, scores.value if scores else None)
     findings = list(inputs.findings(labels, scores.theirs if scores else None))
-    inputs_wrong, errors = bool(findings), []
-    for one in compared:
-        errors.append(output_error(one.name, *one.centred()))
-        found = constant(errors[-1], _DATA)
-        if found is None and outputs:
-            found = noise(errors[-1], *one.centred(), _DATA, lambda: _coarse(program))
-            if found and inputs_wrong:
-                found = replace(found, help=_FIRST)
-        findings += [found] if found else []
+    inputs_wrong = bool(findings)
+    errors = [output_error(one.name, *one.centred()) for one in compared]
+    told = _noise(folded, program, data, compared, errors) if outputs else {}
+    if inputs_wrong:
+        told = {name: replace(found, help=_FIRST) for name, found in told.items()}
+    told |= {error.name: found for error in errors if (found := constant(error, _DATA))}
+    findings += [told[error.name] for error in errors if error.name in told]
     agreement = scores.agreement() if scores else None
     return CalibrationCheck(len(places), tuple(errors), tuple(findings), agreement)
+
+
+def _noise(
+    graph: Graph,
+    program: Program,
+    data: tuple[Array, ...],
+    compared: Sequence[Compared],
+    errors: Sequence[OutputError],
+) -> dict[str, Diagnostic]:
+    """Warnings on outputs: large errors, and ones beyond what levels explain."""
+    told: dict[str, Diagnostic] = {}
+    open_: list[tuple[Compared, OutputError]] = []
+
+    def coarse() -> list[str]:
+        return _coarse(program)
+
+    for one, error in zip(compared, errors, strict=True):
+        if found := noise(error, *one.centred(), _DATA, coarse):
+            told[one.name] = found
+        elif error.error is not None:
+            open_.append((one, error))
+    if not open_:
+        return told
+    counts = LevelCounts.of(program)
+    names = [one.value for one, _ in open_]
+    for (one, error), array in zip(
+        open_, values_in_levels(graph, counts, data, names) or (), strict=False
+    ):
+        known = output_error(one.name, *replace(one, ours=array).centred())
+        explained = Explained(known, counts.outputs)
+        if found := unexplained(error, *one.centred(), _DATA, explained, coarse):
+            told[one.name] = found
+    return told
 
 
 def _coarse(program: Program) -> list[str]:

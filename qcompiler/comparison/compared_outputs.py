@@ -105,7 +105,7 @@ def spread_frames(graph: Graph, given: int) -> Array:
     frames = int(np.clip(_PRODUCTS / size_of(graph)[0], fewest, most))
     largest = max((size(value.type) for value in graph.outputs), default=1)
     count = max(1, min(frames, given, _VALUES // max(1, largest)))
-    if count == given:
+    if count > given // 2:
         return np.arange(given)
     golden = (np.sqrt(5) - 1) / 2
     places: Array = np.unique((np.arange(count) * golden % 1 * given).astype(int))

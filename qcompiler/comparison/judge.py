@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from qcompiler.ir.kernels import Array
 from .output_error import OutputError, Part
 
 TOLERATED = 0.25  # of the spread
+_UNEXPLAINED = 2.0  # times what levels explain: weights are rounded as well
 _FEW_VALUES = 4
 _BEYOND = 0.05  # share of frames: what a range of least squared error cuts is less
 _EXPLAIN = (
@@ -54,16 +56,67 @@ def noise(
     return Diagnostic(f"{text}: {cause}" if cause else text, help=remedy)
 
 
+@dataclass(frozen=True)
+class Explained:
+    """The error of an output of the model in this many levels, without other causes of errors."""
+
+    error: OutputError
+    levels: int
+
+    def of(self, part: Part | None) -> float | None:
+        """The error of the output, or of the same part; None if that is unknown."""
+        known = {one.index: one.error for one in self.error.parts}
+        return self.error.error if part is None else known.get(part.index)
+
+    def exceeded(self, found: float, part: Part | None) -> float:
+        """By which factor an error exceeds what is tolerated because of levels."""
+        explained = self.of(part)
+        if explained is None:
+            return 0.0
+        return found / (_UNEXPLAINED * explained + 1 / self.levels)
+
+
+def unexplained(
+    found: OutputError,
+    ours: Array,
+    theirs: Array,
+    data: str,
+    explained: Explained,
+    coarse: Callable[[], Sequence[str]] = tuple,
+) -> Diagnostic | None:
+    """The warning on an error, up to a quarter of the spread, beyond what levels explain."""
+    if found.error is None:
+        return None
+    by_part = {part: explained.exceeded(part.error, part) for part in found.parts}
+    worst = max(found.parts, key=by_part.__getitem__, default=None)
+    text = f'the error of output "{found.name}"'
+    if worst is not None and by_part[worst] > _by_chance(found):
+        text += f" at its element {worst} is {worst.error:.0%} of the element's spread"
+    elif explained.exceeded(found.error, None) > 1:
+        worst, text = None, f"{text} is {found.error:.0%} of its spread"
+    else:
+        return None
+    text += f" on {found.frames} {data}, where {explained.levels} levels explain "
+    text += f"{explained.of(worst) or 0.0:.1%}"
+    cause, remedy = _cause(worst or found.worst, ours, theirs, coarse)
+    return Diagnostic(f"{text}: {cause}" if cause else text, help=remedy)
+
+
 def noisy_parts(found: OutputError) -> list[Part]:
-    """Parts whose error is beyond what is tolerated.
+    """Parts whose error is beyond what is tolerated."""
+    limit = TOLERATED * _by_chance(found)
+    return [part for part in found.parts if part.error > limit]
+
+
+def _by_chance(found: OutputError) -> float:
+    """By which factor the worst of many parts may look worse than it is.
 
     Estimated on n frames, the share of an error has a relative standard deviation of 1 / sqrt(n) if
     errors and values are Gaussian, and of up to twice that if a few frames hold most of them. The
     largest of k such estimates lies sqrt(2 ln k) of these above.
     """
     count = max(1, len(found.parts))
-    limit = TOLERATED * (1 + 2 * np.sqrt(2 * np.log(count) / max(1, found.frames)))
-    return [part for part in found.parts if part.error > limit]
+    return float(1 + 2 * np.sqrt(2 * np.log(count) / max(1, found.frames)))
 
 
 def constant(found: OutputError, data: str) -> Diagnostic | None:

@@ -30,12 +30,13 @@ class Imported:
     """A graph, and what became of every node of the model.
 
     ``batch_axes`` holds the batch axis, in the model, of inputs and outputs that have it not
-    first; None if they have none.
+    first; None if they have none. ``assumed`` tells what the import takes for granted.
     """
 
     graph: Graph
     report: tuple[NodeOutcome, ...]
     batch_axes: Mapping[str, int | None] = field(default_factory=dict)
+    assumed: tuple[Diagnostic, ...] = ()
 
 
 def import_model(
@@ -53,7 +54,8 @@ def import_model(
     interpreter = _interpret(model, preprocessing, allow_products, input_shapes)
     raise_if_any(_findings(interpreter.report), UnsupportedModel)
     graph = interpreter.graph()
-    return Imported(graph, tuple(interpreter.report), interpreter.batch_axes(graph))
+    axes, assumed = interpreter.batch_axes(graph), tuple(interpreter.report.assumed)
+    return Imported(graph, tuple(interpreter.report), axes, assumed)
 
 
 def check_model(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from qcompiler.ir import Diagnostic
+
 from .model_graph import Entry
 
 _PRECEDENCE = ("removed", "constant", "compiled", "host", "refused")
@@ -37,6 +39,7 @@ class NodeReport:
         self._about: list[NodeOutcome] = []  # what is refused of the model itself
         self._nodes: dict[tuple[int, ...], NodeOutcome] = {}
         self._refused: set[tuple[int, ...]] = set()
+        self.assumed: list[Diagnostic] = []  # what is right only for some models
 
     def __iter__(self) -> Iterator[NodeOutcome]:
         """What is refused of the model itself, then the outcome of every node in its order."""
@@ -46,6 +49,10 @@ class NodeReport:
     def refuse(self, name: str, what: str, reason: str, help_: str | None = None) -> None:
         """Refuse something of the model itself."""
         self._about.append(NodeOutcome(name, what, "refused", reason, help_))
+
+    def assume(self, what: Diagnostic) -> None:
+        """Remember what the import takes for granted."""
+        self.assumed.append(what)
 
     def note(
         self, entry: Entry, kind: str, reason: str | None = None, help_: str | None = None

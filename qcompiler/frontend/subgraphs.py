@@ -7,14 +7,15 @@ compute.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import onnx
 
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, Refused
+from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, Refused, Unknown
 from qcompiler.frontend.model.onnx_file import initializers
+from qcompiler.ir import Value
 
 from .interpreter_state import InterpreterState
 from .model_graph import Entry, entries, live_nodes, names_read
@@ -98,6 +99,27 @@ class Subgraphs:
         finally:
             interpreter.items, interpreter.suffix = outer, suffix
 
+    def first_depends_on_data(self, body: Subgraph, given: Sequence[AbstractValue]) -> bool:
+        """Whether the first output of a body, for these inputs, is computed from the data.
+
+        The shape of a value does not depend on the data, whatever the value is.
+        """
+        known = ChainMap(
+            {**body.constants, **dict(zip(body.inputs, given, strict=False))},
+            *self.interpreter.items.maps,
+        )
+        read = _behind(body.order, body.outputs[:1], {"Shape", "Size"})
+        return any(isinstance(known.get(name), Value | Unknown) for name in read)
+
+    def without_condition(self, body: Subgraph) -> Subgraph:
+        """A body that gives its second input, which is true, in place of its first output."""
+        read = _behind(body.order, body.outputs[1:])
+        for inner in body.order:
+            if not read & {*inner.node.output}:
+                self.interpreter.report.note(inner, "removed", "only the loop's condition reads it")
+        order = tuple(inner for inner in body.order if read & {*inner.node.output})
+        return replace(body, order=order, outputs=(body.inputs[1], *body.outputs[1:]))
+
     def _count(self, entry: Entry, results: Sequence[AbstractValue]) -> None:
         self.nodes -= 1
         for item in results:
@@ -107,6 +129,15 @@ class Subgraphs:
             raise Refused(f"{entry.op_type} unrolls to more than {_MOST_NODES:,} nodes", _SHORTER)
         if self.constant_elements < 0:
             raise Refused(f"{entry.op_type} computes too many constants", _SHORTER)
+
+
+def _behind(order: Sequence[Entry], names: Sequence[str], stops: Collection[str] = ()) -> set[str]:
+    """Names that values are computed from, their own included; not through operators that stop."""
+    found = {*names}
+    for entry in reversed(order):
+        if found & {*entry.node.output} and entry.op_type not in stops:
+            found.update(names_read(entry.node))
+    return found
 
 
 def graph_of(entry: Entry, name: str) -> tuple[tuple[int, ...], onnx.GraphProto]:

@@ -20,13 +20,15 @@ from qcompiler.frontend.model.node_context import (
     attributes_of,
     fixed,
 )
-from qcompiler.ir import Value
+from qcompiler.ir import Diagnostic, Value
 
 from .interpreter_state import InterpreterState
 from .model_graph import Entry, entries
-from .subgraphs import Subgraphs, graph_of
+from .subgraphs import Subgraph, Subgraphs, graph_of
 
 _FIXED = "export the model for a fixed sequence length, without data-dependent control flow"
+_MOST_ROUNDS = 1 << 12  # of a loop that its condition may end earlier
+_LEFT_OUT = "without its condition, which depends on the data"
 
 
 class Unroller:
@@ -73,9 +75,11 @@ class Unroller:
         rows: list[list[AbstractValue]] = [[] for _ in range(len(body.outputs) - 1 - len(states))]
         if len(body.inputs) != len(states) + 2 or len(body.outputs) <= len(states):
             raise InvalidNode(f"carries {len(states)} values, but its body has a different number")
-        time = 0
+        time, how = 0, ""
         while running and (most is None or time < most):
             given = (self._scalar(time), self._scalar(True), *states)
+            if not how and most is not None and self.subgraphs.first_depends_on_data(body, given):
+                body, how = self._rounds(entry, body, most), f", {_LEFT_OUT}"
             goes_on, *found = self.subgraphs.run(entry, body, given, f".{time}")
             states, row = found[: len(states)], found[len(states) :]
             for held, item in zip(rows, row, strict=True):
@@ -85,7 +89,21 @@ class Unroller:
                 break
             running = _flag(goes_on, "Loop")
         stacks = [self._stack(entry, row, 0, f"stack{n}") for n, row in enumerate(rows)]
-        return [*states, *stacks], _steps(time)
+        return [*states, *stacks], _steps(time) + how
+
+    def _rounds(self, entry: Entry, body: Subgraph, most: int) -> Subgraph:
+        """A body that runs in every round, whatever its condition says."""
+        if most > _MOST_ROUNDS:
+            raise Refused("the condition of Loop depends on the data", _FIXED)
+        self.interpreter.report.assume(
+            Diagnostic(
+                f"the condition of Loop depends on the data: all {most} rounds are run",
+                (entry.name,),
+                "this is right if further rounds change nothing, as where the loop converges; "
+                "else export the model with a fixed number of rounds",
+            )
+        )
+        return self.subgraphs.without_condition(body)
 
     def _scan(
         self, entry: Entry, inputs: Sequence[AbstractValue]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
+import qcompiler
 from qcompiler.frontend.import_model import check_model, import_model
-from qcompiler.ir import InvalidModel, UnsupportedModel
-from tests.support.onnx_models import agrees, ints, model
+from qcompiler.ir import InvalidModel, UnsupportedModel, evaluate
+from tests.support.onnx_models import agrees, ints, model, run_onnx
 
 FLAT, ROWS = "float[N,4] x", "float[N,5,4] x"
 TRUE = np.array(True)
@@ -225,6 +228,50 @@ def test_second_results_that_only_a_body_reads() -> None:
     )
     with pytest.raises(UnsupportedModel, match="MaxPool with a second output"):
         import_model(model(ROWS, body, 17, m=ints(2), c=TRUE))
+
+
+UNTIL = (
+    "z0 = Sub(x, x) y = Loop<body = steps (int64 t, bool g, float s) => (bool go, float r)"
+    " { h = Mul(s, half) r = Add(h, x) d = {} top = ReduceMax<keepdims=0>(d)"
+    " go = Greater(top, eps) }>(m, c, z0)"
+)
+CONVERGED, ENDED = UNTIL.replace("{}", "Sub(r, s)"), UNTIL.replace("{}", "Sub(s, s)")
+
+
+def until(body: str) -> onnx.ModelProto:
+    scalars = {"half": np.float32(0.5), "eps": np.float32(1e-3)}
+    return spelt(FLAT, body, m=ints(20), c=TRUE, **scalars)
+
+
+def told(proto: onnx.ModelProto | Path, **options: Any) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        qcompiler.compile(proto, target="reference", t_max=64, **options)
+    return [str(one.message) for one in caught if "all 20 rounds" in str(one.message)]
+
+
+def test_a_loop_until_it_converges_runs_all_rounds(tmp_path: Path) -> None:
+    """More rounds than the model runs change nothing; where they do, a warning says so."""
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+    (found,) = evaluate(import_model(until(CONVERGED)).graph, x)
+    (wanted,) = run_onnx(until(CONVERGED), {"x": x})
+    np.testing.assert_allclose(found, wanted, atol=2e-3)
+    becomes = {one.name: one.kind for one in check_model(until(CONVERGED))}
+    assert [kind for kind in becomes.values() if kind == "removed"] == ["removed"] * 3
+    for body, count in ((CONVERGED, 0), (ENDED, 1)):
+        path = tmp_path / "loop.onnx"
+        onnx.save(until(body), path)
+        assert len(told(path, calibration=x)) == count
+        assert len(told(path)) == len(told(until(body), calibration=x)) == 1
+
+
+def test_a_loop_without_a_trip_count_cannot_run_until_the_data_say_so() -> None:
+    endless = CONVERGED.replace("(m, c, z0)", "(, c, z0)")
+    with pytest.raises(UnsupportedModel):
+        import_model(until(endless))
+    many = model(FLAT, CONVERGED, 17, m=ints(10**9), c=TRUE, half=(1,), eps=(1,))
+    with pytest.raises(UnsupportedModel, match="the condition of Loop depends on the data"):
+        import_model(many)
 
 
 INVALID = {

@@ -271,12 +271,23 @@ def test_steep_functions_fit_the_weights(name: str, factor: float) -> None:
     np.testing.assert_array_equal(found[:2], program.run(batch[:2], engine="steps"))
 
 
+@pytest.mark.parametrize("formula", ["x tanh", "x sigmoid", "x erf"])
+@pytest.mark.parametrize("levels", [16, 64, 256])
+def test_saturated_ends_are_flat(formula: str, levels: int) -> None:
+    """Saturated values do not differ, however large the weights behind them are."""
+    width = float(np.ptp(values(formula, np.array([-60.0, 50.0]))))
+    found = fit(formula, (-60.0, 50.0), width / (levels - 1) / 2)
+    assert found.slopes[0] == found.slopes[-1] == 0
+    assert (found.values[[0, -1]] == values(formula, np.array([-60.0, 50.0]))).all()
+    assert -10 < found.knots[1] < found.knots[-2] < 10
+
+
 def test_no_segment_is_narrower_than_asked() -> None:
     domain = (-100.0, 40.0)
     free = fit("x tanh", domain, 1e-3)
     assert np.diff(free.knots).min() < 0.5
     for narrowest in (0.5, 3.0, 30.0, 1000.0):
         found = fit("x tanh", domain, 1e-3, narrowest)
-        assert np.diff(found.knots).min() >= min(0.99 * narrowest, 140)
+        assert np.diff(found.knots)[found.slopes != 0].min() >= min(0.99 * narrowest, 140)
         assert found.error > free.error
         assert found.knots[0] == domain[0] and found.knots[-1] == domain[1]

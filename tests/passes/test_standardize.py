@@ -208,7 +208,7 @@ def test_columns_of_heavy_tails_get_more_levels() -> None:
     program = qcompiler.compile(proto, target="reference", calibration=tails, t_max=64)
     digits = [node for node in program.graph.nodes if isinstance(node.op, Encode)]
     levels = {node.op.t_max**node.op.digits for node in digits if isinstance(node.op, Encode)}
-    assert levels in ({256}, {1024})
+    assert levels in ({7**3}, {11**3})  # at least 256 or 1024, as three digits
     (exact,) = run_onnx(proto, {"x": tails})
     assert errors(program.run(tails), exact).max() < FOUR_ROUNDINGS
 

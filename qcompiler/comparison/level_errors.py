@@ -1,0 +1,147 @@
+"""What the number of levels explains of an error: the model with all its values in levels.
+
+The model runs in floating point. Each value that a program sends as spikes is rounded to as many
+levels as it has there, over the range that it has on the data. Nothing else is rounded, and no
+function becomes line segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qcompiler.backends.host import output_nodes
+from qcompiler.backends.program import Program
+from qcompiler.ir import DataError, Graph, Node, Value, drop_dead
+from qcompiler.ir.ann import Function, Multiply
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Encode
+from qcompiler.ir.spiking.integer_network import spikes_of
+from qcompiler.passes.calibration.data import run
+from qcompiler.passes.calibration.trace import PendingReads
+from qcompiler.passes.fold_linear import FoldLinear
+from qcompiler.passes.quantization.fusion_groups import fusion_groups, is_network_output
+from qcompiler.passes.quantization.levels import integer_span, spiking_values
+
+
+@dataclass(frozen=True)
+class LevelCounts:
+    """The levels of each input, of inner values, and the fewest of outputs."""
+
+    inputs: dict[str, int]
+    inner: int
+    outputs: int
+
+    @classmethod
+    def of(cls, program: Program) -> LevelCounts:
+        """Those of a program."""
+        graph = program.graph
+        codes = {
+            value.name: [n.op.code.t_max for n in graph.users(value) if isinstance(n.op, Encode)]
+            for value in graph.inputs
+        }
+        inputs = {name: max(found, default=0) for name, found in codes.items()}
+        ends = min(spikes_of(node.result).t_max for node in output_nodes(graph))
+        return cls(inputs, program.t_max, ends)
+
+
+def values_in_levels(
+    graph: Graph, counts: LevelCounts, data: tuple[Array, ...], names: Sequence[str]
+) -> tuple[Array, ...] | None:
+    """Values of a model's graph, without batch normalisations, with all that spikes in levels.
+
+    ``data`` holds one array per input, ``frames x shape``. None if a value becomes infinite.
+    """
+    known = {value.name: value for value in graph.inputs}
+    known |= {node.result.name: node.result for node in graph.nodes}
+    cut = replace(graph, outputs=tuple(known[name] for name in names), output_names=())
+    walk = _Walk(FoldLinear()(drop_dead(cut)), counts)
+    try:
+        return walk.run(data)
+    except DataError:
+        return None
+
+
+@dataclass
+class _Walk:
+    graph: Graph
+    counts: LevelCounts
+
+    def run(self, data: tuple[Array, ...]) -> tuple[Array, ...]:
+        """The outputs of the graph."""
+        graph, unread = self.graph, PendingReads(self.graph)
+        groups = {group.result.name: group.nodes for group in fusion_groups(graph)}
+        inner = {node.result.name for nodes in groups.values() for node in nodes[:-1]}
+        spiking = {value.name for value in spiking_values(graph)} - _variables(graph)
+        known = {
+            value.name: self.rounded(value, array) if value.name in spiking else array
+            for value, array in zip(graph.inputs, data, strict=True)
+        }
+        kept = {value.name for value in graph.outputs}
+        for node in graph.nodes:
+            if node.result.name in inner:
+                continue
+            nodes = groups.get(node.result.name, (node,))
+            found = self.computed(nodes, known)
+            name = node.result.name
+            known[name] = self.rounded(node.result, found) if name in spiking else found
+            for done in unread.after(nodes):
+                if done not in kept:
+                    known.pop(done, None)
+        return tuple(known[value.name] for value in graph.outputs)
+
+    def computed(self, nodes: Sequence[Node], known: dict[str, Array]) -> Array:
+        """The result of the last of some nodes; a product is a difference of rounded squares."""
+        last = nodes[-1]
+        if isinstance(last.op, Multiply):
+            return self.product(*(known[operand.name] for operand in last.operands))
+        operands = [o for node in nodes for o in node.operands if isinstance(o, Value)]
+        inputs = tuple({o.name: o for o in operands if o.name in known}.values())
+        part = replace(self.graph, inputs=inputs, nodes=tuple(nodes), outputs=(last.result,))
+        given = tuple(known[value.name] for value in inputs)
+        parts = run(replace(part, output_names=()), given, [last.result.name])
+        return np.concatenate([found for one in parts for found in one.values()])
+
+    def product(self, a: Array, b: Array) -> Array:
+        """``a b`` as a sum of squares and of the factors, of which only squares are rounded."""
+        (c, r), (d, p) = (_middle(x) for x in (a, b))
+        one, other = (a - c) / r, (b - d) / p
+        both, apart = (_in_levels((one + s * other) ** 2, self.counts.inner, ()) for s in (1, -1))
+        found: Array = (r * p / 4 * (both - apart) + d * a + c * b - c * d).astype(np.float32)
+        return found
+
+    def rounded(self, value: Value, array: Array) -> Array:
+        """Numbers in levels; the elements of inputs and outputs that are vectors have their own."""
+        levels = self.counts.inputs.get(value.name, 0)
+        if 0 < integer_span(array) < levels:
+            return array
+        is_end = levels > 0 or is_network_output(self.graph, value)
+        levels = levels or (self.counts.outputs if is_end else self.counts.inner)
+        return _in_levels(array, levels, (0,) if is_end and array.ndim == 2 else ())
+
+
+def _variables(graph: Graph) -> set[str]:
+    """Sums that only a function reads: its segments compute them as well, without levels."""
+    users = {group.result.name: graph.users(group.result) for group in fusion_groups(graph)}
+    return {
+        name
+        for name, readers in users.items()
+        if readers and all(isinstance(reader.op, Function) for reader in readers)
+    }
+
+
+def _middle(x: Array) -> tuple[float, float]:
+    low, high = float(x.min()), float(x.max())
+    return (low + high) / 2, (high - low) / 2 or 1.0
+
+
+def _in_levels(array: Array, levels: int, axes: tuple[int, ...]) -> Array:
+    """Numbers rounded to evenly spaced ones over their range, or that of each element."""
+    x = array.astype(np.float64)
+    along = axes or None
+    low, high = x.min(axis=along, keepdims=True), x.max(axis=along, keepdims=True)
+    step = np.where(high > low, (high - low) / (levels - 1), 1.0)
+    found: Array = (np.rint((x - low) / step) * step + low).astype(np.float32)
+    return found
