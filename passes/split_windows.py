@@ -196,7 +196,7 @@ class _Splitter:
             if layer.bounds is not None:
                 rows = np.stack(np.broadcast_arrays(*piece.bounded(layer.bounds)))
                 constants.append(_constant(f"{name}:bounds", rows))
-            operands = (*(current.result for current in currents), *constants)
+            operands: tuple[Operand, ...] = (*(current.result for current in currents), *constants)
             yield (made := self._node(_op(node, piece, zero), operands, name, node.origin))
             values.append(made.result)
         self.made[node.result.name] = tuple(values)

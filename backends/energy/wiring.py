@@ -105,7 +105,7 @@ def count_wiring(netlist: Netlist) -> Wiring:
             data[row.source, row.target] += int(reached.sum())
     times = netlist.interval, netlist.latency
     counts = dict(data), dict(clocks), dict(inhibition)
-    codings = {row.name: row.coding for row in (*netlist.sources, *netlist.populations)}
+    codings = netlist.codings
     marked = {name: marked_name(name) for name, coding in codings.items() if coding == "marker"}
     return Wiring(neurons, inputs, fan_out, *counts, len(netlist.ticks), *times, codings, marked)
 

@@ -74,13 +74,9 @@ def layer_of(graph: Graph, node: Node) -> Layer:
         bias, slope, *_ = node.arrays
         return _layer(graph, node, bias, slope)
     lines = fanouts(graph, node)
-    slope = node.arrays[0] if spikes_of(node.result).coding == "burst" else None
-    return _layer(
-        graph,
-        node,
-        weight_of(lines["bias"]),
-        weight_of(lines["readout"]) if slope is None else slope,
-    )
+    assert isinstance(node.op, Population)
+    slope = node.arrays[0] if node.op.coding == "burst" else weight_of(lines["readout"])
+    return _layer(graph, node, weight_of(lines["bias"]), slope)
 
 
 def _layer(graph: Graph, node: Node, bias: Array, slope: Array) -> Layer:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import numpy as np
 
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Role, Window
+from qcompiler.ir.types import Coding
 
 from .code import Code, Fault, Neurons
 from .dynamics import (
@@ -30,7 +32,7 @@ class OneSpike(Code):
     Its readers keep their currents, and a counterweight cancels the sum: see `dynamics`.
     """
 
-    name = "one-spike"
+    name: ClassVar[Coding] = "one-spike"
     description = "one spike a value, also for level 0"
     roles, pulses = ROLES, PULSES
     keeps_currents = gates_inhibit = True

@@ -123,8 +123,8 @@ class LavaEngine:
         """
         encoders, frames = self._encoders(inputs), len(inputs[0])
         interval, groups = self.netlist.interval, self.netlist.populations
-        rows = (*self.netlist.sources, *groups)
-        every = (row.name for row in rows if row.coding != "marker")
+        codings = self.netlist.codings
+        every = (name for name, coding in codings.items() if coding != "marker")
         wanted = set(every if record is None else record)
         recorders = {g.name: SpikeRecorder(g, frames, interval) for g in groups if g.name in wanted}
         if missing := wanted - encoders.keys() - recorders.keys():

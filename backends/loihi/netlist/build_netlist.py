@@ -93,8 +93,9 @@ def _population(node: Node) -> netlist.Population:
         slope = None if keeps else node.arrays[0]
     window = window_of(node)
     reset = code.reset_step(window) if isinstance(node.op, Population) else window.open
-    rest = node.origin, code.name, -1 if reset == window.open else reset, slope
-    return netlist.Population(name, shape, keeps, threshold, *window, *rest)
+    reset = -1 if reset == window.open else reset
+    neurons = netlist.Population(name, shape, keeps, threshold, *window, node.origin)
+    return replace(neurons, coding=code.name, reset=reset, bias=slope)
 
 
 def _markers(graph: Graph, node: Node) -> Iterator[netlist.Population]:
@@ -229,7 +230,7 @@ def extremes(
     calibrated: Bounds | None = None,
 ) -> Extremes:
     """The worst case of a population that integrates, or that within its calibrated bounds."""
-    codings = {row.name: row.coding for row in (*network.sources, *network.populations)}
+    codings = network.codings
     incoming = []
     lines: dict[int, Array] = {}
     own: Array = np.zeros(())

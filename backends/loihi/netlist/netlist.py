@@ -157,6 +157,12 @@ class Netlist:
         return tuple(sorted({tick for row in self.synapses for tick in row.ticks}))
 
     @property
+    def codings(self) -> dict[str, str]:
+        """The coding of every source and population, by name."""
+        codings = {source.name: source.coding for source in self.sources}
+        return codings | {group.name: group.coding for group in self.populations}
+
+    @property
     def max_levels(self) -> dict[str, int]:
         """The highest level of every source and population, by name."""
         max_levels = {source.name: source.t_max - 1 for source in self.sources}

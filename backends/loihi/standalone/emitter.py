@@ -57,15 +57,17 @@ def with_named_arrays(netlist: Netlist, known: Mapping[int, str]) -> tuple[Netli
             row, **{p: name(a, f"{stem}:{p}") for p, a in given.items() if a is not None}
         )
 
-    ends = {
-        f"{kind}s": tuple(named(row, f"{kind}{i}") for i, row in enumerate(of))
-        for kind, of in (
-            ("source", netlist.sources),
-            ("population", netlist.populations),
-            ("output", netlist.outputs),
-        )
-    }
-    return replace(netlist, synapses=tuple(rows), **ends), arrays
+    def all_named(of: tuple[Any, ...], kind: str) -> tuple[Any, ...]:
+        return tuple(named(row, f"{kind}{index}") for index, row in enumerate(of))
+
+    found = replace(
+        netlist,
+        sources=all_named(netlist.sources, "source"),
+        populations=all_named(netlist.populations, "population"),
+        synapses=tuple(rows),
+        outputs=all_named(netlist.outputs, "output"),
+    )
+    return found, arrays
 
 
 def netlist_source(netlist: Netlist) -> str:
