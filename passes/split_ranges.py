@@ -8,7 +8,7 @@ neurons. Zhao et al., arXiv 1901.09504, split single channels in a similar way t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, TypeAlias
@@ -19,7 +19,9 @@ from qcompiler.ir import Graph, Invariant
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
-from qcompiler.passes.calibration.data import check, check_effort, sample
+from qcompiler.ir.view import Reshape
+from qcompiler.passes.calibration.answers import predictions
+from qcompiler.passes.calibration.data import check, check_effort, run, sample
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.calibration.trace import images_for
@@ -27,6 +29,7 @@ from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import levels_of, spiking_values
+from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
 from qcompiler.passes.slicing.channel_slices import (
     can_split_channels,
@@ -40,7 +43,7 @@ from .base import HIDDEN, Pass, check_fan_in
 
 OnChannelSplit: TypeAlias = "Callable[[str, list[int]], None] | None"
 
-_QUIET = 1 / 400  # noise of a network, relative to the variance of its sums, that is low enough
+_QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums, or in scores
 _WORTH = 2.5  # least ratio of noise saved to neurons added, both as shares
 _EXACT_QUIET, _EXACT_WORTH = 1e-4, 0.5  # the same where precision is asked for and costs little:
 _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so many neurons
@@ -87,11 +90,24 @@ class SplitRanges(Pass):
         images = images_for(graph, len(self.calibration[0]), 1)
         data = sample(self.calibration, min(images, _IMAGES))
         levels = partial(levels_of, graph, t_max=self.t_max)
-        found = noise_of(graph, data, levels, self.progress)
+        found, split = noise_of(graph, data, levels, self.progress), graph
+        if self._tolerates(graph, data, found):
+            return graph
         for name, slicing, noisy in self._slicings(graph, names, found):
-            width = partial(_width, found[name].histogram, levels(_group(graph, name).result))
-            graph = self._split(graph, name, slicing, noisy, width)
-        return graph
+            width = partial(_width, found[name].histogram, levels(_group(split, name).result))
+            split = self._split(split, name, slicing, noisy, width)
+        return split
+
+    def _tolerates(self, graph: Graph, data: tuple[Array, ...], found: Mapping[str, Noise]) -> bool:
+        """Whether the outputs name classes, and have too little noise for slices to be worth it.
+
+        False if the noise at the outputs is not known.
+        """
+        ends = list(dict.fromkeys(e for v in graph.outputs for e in logits(graph, v, Reshape)))
+        if not 0 < sum(noise.outputs for noise in found.values()) < _QUIET or len(ends) != 1:
+            return False
+        parts = [part[ends[0].name] for part in run(graph, data, [ends[0].name])]
+        return predictions(np.concatenate(parts), None) is not None
 
     def _slicings(
         self, graph: Graph, names: list[str], found: dict[str, Noise]

@@ -28,6 +28,7 @@ from qcompiler.ir.spiking.integer_network import (
 )
 from qcompiler.ir.spiking.invariants import SPIKING
 from qcompiler.ir.view import View
+from qcompiler.passes.coding.frame_cost import UPDATE
 from qcompiler.passes.quantization.levels import narrow
 from qcompiler.passes.quantization.membrane_limits import Limits, MembraneLoad
 from qcompiler.passes.quantization.output_pieces import Piece, digits, slices, slices_suit
@@ -37,7 +38,6 @@ from .base import Pass, check_fan_in
 
 _EXACT = (1 << 23) - 1
 _HOW = ("auto", "slices", "digits")
-_UPDATE = 3.4  # events that cost what a neuron costs at one step: 81 pJ by 23.6 pJ on Loihi 1
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _cost(graph: Graph) -> float:
         elif isinstance(node.op, First):
             before = 0
         interval = max(interval, before + own + 2)
-    return _UPDATE * neuron_count(graph) * interval + events
+    return UPDATE * neuron_count(graph) * interval + events
 
 
 class _Splitter:
