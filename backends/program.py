@@ -184,7 +184,7 @@ class Program:
         tops = self._tops
         if (known := self.manifest.get("activity")) is None:
             return Measurement(activities.assumed_activity(self.wiring, tops), 1, "assumed")
-        return Measurement(*activities.from_json(known, tops), "calibration")
+        return Measurement(*activities.from_json(known, self.wiring.neurons), "calibration")
 
     @property
     def _tops(self) -> dict[str, int]:

@@ -15,6 +15,9 @@ from .wiring import Wiring
 
 ASSUMED_ACTIVE = 0.5  # share of values above level 0 where nothing has been measured
 
+# Spikes of level 0, of level 1, and of each further level: the place that knows what codings send.
+_SPIKES: Mapping[str, tuple[int, int, int]] = {"one-spike": (1, 1, 0)}
+
 
 class Sent(NamedTuple):
     """Spikes sent, and how many of them say that a value is zero."""
@@ -50,21 +53,31 @@ class Levels:
 Activity = Mapping[str, Levels]  # by population, inputs included
 
 
-def sent(count: float, above_zero: float, total: float) -> Sent:
-    """Spikes of ``count`` values, of which ``above_zero`` are not zero and ``total`` is the sum.
+def sent(coding: str, count: float, levels: tuple[float, float]) -> Sent:
+    """Spikes of ``count`` values under a coding.
 
-    This is the place that knows what the code of a population sends: each value as one spike,
-    level 0 as well. With counts that are weighted by fan-out these are synaptic events.
+    ``levels`` are how many of the values are above 0, and their sum. With counts that are weighted
+    by fan-out these are synaptic events.
     """
-    return Sent(count, count - above_zero)
+    above_zero, total = levels
+    zero, one, more = _SPIKES[coding]
+    zeros = zero * (count - above_zero)
+    return Sent(zeros + one * above_zero + more * (total - above_zero), zeros)
+
+
+def weighted(wiring: Wiring, sums: Mapping[str, tuple[Array, Array]]) -> dict[str, Levels]:
+    """The activity of all that sends spikes.
+
+    ``sums`` are, by population, numbers of frames with a level above 0 and sums of levels, for each
+    neuron.
+    """
+    return {name: Levels.of(*sums[name], wiring.fan_out[name]) for name in wiring.neurons}
 
 
 def count_levels(levels: Mapping[str, Array], wiring: Wiring) -> dict[str, Levels]:
     """The activity in recorded levels, each ``frames x shape``."""
-    return {
-        name: Levels.of((q > 0).sum(axis=0), q.sum(axis=0), wiring.fan_out[name])
-        for name, q in levels.items()
-    }
+    sums = {name: ((q > 0).sum(axis=0), q.sum(axis=0)) for name, q in levels.items()}
+    return weighted(wiring, sums)
 
 
 def added(one: Activity | None, other: Activity) -> Activity:

@@ -43,15 +43,17 @@ def count_events(wiring: Wiring, activity: Activity, frames: int) -> dict[str, E
     A population that several others read sends each of them the same share of its zeros.
     """
     found: dict[str, Events] = defaultdict(Events)
+    coding = wiring.codings
     for name, neurons in wiring.neurons.items():
         own, levels = found[name], activity[name]
-        spikes = sent(frames * neurons, levels.above_zero, levels.total)
+        spikes = sent(coding[name], frames * neurons, (levels.above_zero, levels.total))
         own.spikes, own.zero_spikes = spikes
         own.inhibition = spikes.spikes * wiring.inhibition.get(name, 0) / neurons
         own.clocks = float(frames * wiring.clock_synapses.get(name, 0))
     for (source, target), synapses in wiring.data.items():
         levels, reached = activity[source], max(1, int(wiring.fan_out[source].sum()))
-        all_events = sent(frames * reached, levels.weighted_above_zero, levels.weighted_total)
+        sums = levels.weighted_above_zero, levels.weighted_total
+        all_events = sent(coding[source], frames * reached, sums)
         found[target].data += all_events.spikes * synapses / reached
         found[target].zeros += all_events.zeros * synapses / reached
     found[CLOCK].clock_spikes = float(frames * wiring.clock_neurons)

@@ -45,6 +45,11 @@ class Wiring:
     latency: int
 
     @property
+    def codings(self) -> dict[str, str]:
+        """How each input and population codes levels."""
+        return dict.fromkeys(self.neurons, "one-spike")
+
+    @property
     def synapses(self) -> int:
         """All synapses: of data, of clocks, and of neurons to themselves."""
         counts = self.data, self.clock_synapses, self.inhibition

@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime
 
 from qcompiler.backends.backend import Progress
-from qcompiler.backends.energy.activity import Levels
+from qcompiler.backends.energy.activity import weighted
 from qcompiler.backends.energy.wiring import Wiring, wiring_of
 from qcompiler.backends.host import (
     Counters,
@@ -100,10 +100,9 @@ class FastEngine:
         found = Counters(frames, coded=frames * self._coded)
         names = [node.result.name for node in spiking_nodes(self.graph)]
         sums, saturated = counts[: 2 * len(names)], counts[2 * len(names) :]
-        pairs = zip(names, sums[::2], sums[1::2], strict=True)
-        fan_out = self._wiring.fan_out
-        activity = {name: Levels.of(above, total, fan_out[name]) for name, above, total in pairs}
-        found.count(self._wiring, activity)
+        pairs = zip(sums[::2], sums[1::2], strict=True)
+        by_name = dict(zip(names, pairs, strict=True))
+        found.count(self._wiring, weighted(self._wiring, by_name))
         found.first, found.last = output_steps(self.graph, levels)
         found.saturated = sum(map(int, saturated)) + saturated_inputs(self.graph, inputs)
         return found
