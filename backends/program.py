@@ -205,7 +205,7 @@ class Program:
     ) -> Alternatives | None:
         """The energy of other networks and machines beside it; None without products to count."""
         macs = self.manifest.get("macs")
-        if type(macs) is not int or macs < 1:
+        if type(macs) is not int or macs < 1 or not self.wiring.updated_neurons:
             return None
         measured = self._measured(counters)
         return alternatives(self.energy(counters, model), measured, self._tops, macs)

@@ -123,6 +123,7 @@ class Estimate:
         if times is None:
             return found
         static = self.static_uj(times.frame_us)
+        power = (causes.total + static) / times.frame_us if times.frame_us else 0.0
         one = self.alone + self.static_uj(times.latency_us)
         seconds = times.latency_us * 1e-6
         return found | {
@@ -130,7 +131,7 @@ class Estimate:
             "edp_ujs": {"streaming": (causes.total + static) * seconds, "single": one * seconds},
             "frame_us": times.frame_us,
             "latency_us": times.latency_us,
-            "power_mw": (causes.total + static) / times.frame_us / _UJ_PER_MW_US,
+            "power_mw": power / _UJ_PER_MW_US,
         }
 
 

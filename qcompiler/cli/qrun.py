@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="qrun",
-        description="Run a compiled program; measure accuracy, spikes, synaptic events, latency.",
+        description="Run a compiled program; measure accuracy, spikes, latency and energy.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

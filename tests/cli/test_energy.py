@@ -134,6 +134,14 @@ def test_a_model_from_a_file(run: Any) -> None:
     assert "(my chip model): 100 % neuron updates, 0 % data" in out
 
 
+def test_a_model_in_which_all_is_free(run: Any) -> None:
+    names = ("update_pj", "event_pj", "update_ns", "event_ns", "sync_ns")
+    Path("free.json").write_text(json.dumps(dict.fromkeys(names, 0)))
+    status, out, err = run("qrun net.loihi data.npz --energy-model free.json --against net.onnx -v")
+    assert (status, err) == (0, "")
+    assert "0 pJ a frame (free model): 0 % neuron updates" in out
+
+
 def test_wrong_models_are_one_sentence(run: Any) -> None:
     status, _, err = run("qrun net.loihi data.npz --energy-model loihi3")
     assert status == 2
