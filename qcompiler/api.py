@@ -67,6 +67,7 @@ def compile(
     watch: Watcher | None = None,
     max_drop: float | None = None,
     max_drift: float | None = None,
+    objective: str = "latency",
     labels: Any = None,
     tell: Callable[[str], None] | None = None,
 ) -> Program:
@@ -102,7 +103,9 @@ def compile(
     they do not change a `Pipeline`.
 
     ``max_drop`` (percentage points of accuracy) or ``max_drift`` (percent of changed predictions)
-    searches the schedule of lowest latency within this loss, in place of ``t_max``. ``max_drop``
+    searches the schedule of lowest latency within this loss, in place of ``t_max``. With
+    ``objective`` ``energy`` or ``edp`` it searches the program of least energy, or energy-delay
+    product, by the target's cost model. ``max_drop``
     needs ``labels`` of the calibration data: in the data file, or as a path or array. ``tell``
     receives a line for each measured schedule; the manifest keeps all of them under ``search``.
 
@@ -150,6 +153,8 @@ def compile(
     options["low"], options["high"] = 0.0, assumed_high(mean_values, scale_values)
     found = None
     budget = _budget(max_drop, max_drift, calibration)
+    if objective != "latency" and budget is None:
+        raise PipelineError(f"the objective {objective} needs --max-drop or --max-drift")
     if calibration is not None:
         given = data.read(calibration, inputs_of(graph), layout)
         options["calibration"] = given.arrays
@@ -162,11 +167,10 @@ def compile(
         if budget.kind == "drop" and known is None:
             message = "max-drop needs labels of the calibration data: give --labels"
             raise DataError(message)
-        from qcompiler.search.search import search
-        from qcompiler.search.trials import Trials
+        from qcompiler.search.objective import search_for
 
         images = given.arrays
-        found = search(Trials(graph, steps, backend, images, known, budget, tell or _ignore))
+        found = search_for(objective, graph, steps, backend, images, known, budget, tell or _ignore)
         steps = found.pipeline
     parts.clear()
     rounding.clear()

@@ -21,12 +21,14 @@ from qcompiler.ir import (
     PipelineError,
     show,
 )
+from qcompiler.ir.spiking.codes import CODES
 from qcompiler.passes import Pass
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.lower_activations import LowerActivations
 from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.search import report
+from qcompiler.search.pareto import OBJECTIVES
 
 from .check import check
 from .energy import add_energy_model, chosen_model
@@ -54,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.model is None and not given.list:
         parser.error("the following arguments are required: MODEL.onnx")
-    if (given.sweep or given.labels) and not _searches(given):
-        parser.error("--sweep and --labels need --max-drop or --max-drift")
+    if (given.sweep or given.labels or given.objective != "latency") and not _searches(given):
+        parser.error("--sweep, --labels and --objective need --max-drop or --max-drift")
     return guarded(_run, given)
 
 
@@ -98,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     parts = "largest number of populations that share the range of one value (4): more levels, "
     parts += "same latency"
     add("--slices", metavar="N", type=int, default=4, help=parts)
+    codes = "how levels are sent: auto (default) takes what costs least on the calibration data"
+    add("--code", choices=("auto", *CODES), default="auto", help=codes)
     axes = "lengths of an input's axes that the model leaves open; a name in place of a length "
     axes += "leaves the batch axis open; repeatable"
     add("--input-shape", metavar="NAME=N,3,..", type=_shape, action="append", default=[], help=axes)
@@ -106,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     proofs = "use only limits that are proven from the weights, none from calibration data"
     add("--proved", action="store_true", help=proofs)
     found = parser.add_argument_group(
-        "search for the schedule of lowest latency on the calibration data, in place of --t-max"
+        "search on the calibration data for the schedule of lowest latency, in place of --t-max"
     )
     add = found.add_argument
     most = found.add_mutually_exclusive_group()
@@ -114,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     most.add_argument("--max-drop", metavar="P", type=float, help=drop)
     drift = "largest share of changed predictions in percent"
     most.add_argument("--max-drift", metavar="P", type=float, help=drift)
+    goal = "what is to be low: latency (default), energy of a frame, or energy-delay product (edp)"
+    add("--objective", choices=OBJECTIVES, default="latency", help=goal)
     add("--labels", metavar="FILE", type=Path, help="labels, if DATA does not hold them")
     sweep = "write all measured schedules: a table (.csv, .json) or a plot (.svg); repeatable"
     add("--sweep", metavar="FILE", type=_sweep, action="append", default=[], help=sweep)
@@ -291,6 +297,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             weight_bits=given.weight_bits,
             effort=given.effort,
             slices=given.slices,
+            code=given.code,
             percentile=given.percentile,
             proved=given.proved,
             passes=given.passes,
@@ -301,6 +308,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             watch=watcher,
             max_drop=given.max_drop,
             max_drift=given.max_drift,
+            objective=given.objective,
             labels=given.labels,
             tell=None if given.quiet else say,
             **_preprocessing(given),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from qcompiler.passes import Pipeline
 
 from .drift import LossEstimate
+
+Objective: TypeAlias = Literal["latency", "energy", "edp"]
+OBJECTIVES: tuple[Objective, ...] = ("latency", "energy", "edp")
 
 
 class Budget(NamedTuple):
@@ -28,8 +31,10 @@ class Budget(NamedTuple):
 
     def describe(self, point: Point) -> str:
         """A point in words."""
-        name = f"uniform t_max {point.uniform}" if point.uniform else "schedule"
+        name = f"uniform {point.named_options}" if point.uniform else "schedule"
         head = f"{name}: last output spike at step {point.latency}"
+        if point.cost:
+            head += f", {point.cost.describe()}"
         if point.estimate is None:
             return f"{head}, exceeds the target's limits"
         lost = "accuracy lost" if self.kind == "drop" else "changed predictions"
@@ -40,12 +45,25 @@ class Budget(NamedTuple):
         return f"{head}, {loss:.2f} % {lost} (+-{error:.2f}){changed}"
 
 
+class Cost(NamedTuple):
+    """Energy of a frame in uJ, and energy-delay product of frames in a row in uJs if known."""
+
+    energy: float
+    edp: float | None
+
+    def describe(self) -> str:
+        """In words."""
+        edp = "" if self.edp is None else f", {self.edp:.3g} uJs"
+        return f"{self.energy:.3g} uJ a frame{edp}"
+
+
 @dataclass(frozen=True)
 class Point:
     """A schedule that was measured: ``levels`` by value, or the one t_max of a uniform one.
 
     ``latency`` is the step of the last output spike, ``interval`` that between frames; ``estimate``
-    is None if the target cannot hold the network.
+    is None if the target cannot hold the network. ``options`` are those of the pipeline besides
+    t_max, by name; ``cost`` is a model's, and None if the search is for latency.
     """
 
     levels: tuple[int, ...]
@@ -54,6 +72,13 @@ class Point:
     estimate: LossEstimate | None = None
     fits: bool = False
     uniform: int | None = None
+    options: tuple[tuple[str, int], ...] = ()
+    cost: Cost | None = None
+
+    @property
+    def named_options(self) -> str:
+        """A uniform t_max and the options, in words."""
+        return " ".join(f"{n} {v}" for n, v in (("t_max", self.uniform), *self.options))
 
     @property
     def length(self) -> tuple[int, int]:
@@ -108,6 +133,9 @@ def _row(point: Point, chosen: bool, pareto: bool) -> dict[str, Any]:
         **{f"{names.get(name, name)}_percent": value for name, value in estimate.items()},
         "fits_budget": point.fits,
         "uniform_t_max": point.uniform,
+        "options": dict(point.options),
+        "energy_uj": point.cost and point.cost.energy,
+        "edp_ujs": point.cost and point.cost.edp,
         "chosen": chosen,
         "pareto": pareto,
         "levels": list(point.levels),

@@ -23,11 +23,13 @@ def schedule_table(search: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[S
     """Columns and rows to print, the shortest first."""
     kind = _kind(search)
     counted = {kind: f"{kind} %", "doubt": "+-", "drift": "drift %"}
-    columns = ("last spike", "interval", *counted.values(), "schedule", "")
+    costs = _costs(search)
+    columns = ("last spike", "interval", *costs.values(), *counted.values(), "schedule", "")
     rows = [
         (
             point["latency_steps"],
             point["frame_interval_steps"],
+            *(f"{point[name]:.3g}" if point[name] is not None else "" for name in costs),
             *(_number(point, name) for name in counted),
             _name(point),
             "chosen" if point["chosen"] else "" if point["pareto"] else "dominated",
@@ -35,6 +37,13 @@ def schedule_table(search: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[S
         for point in search["points"]
     ]
     return columns, rows
+
+
+def _costs(search: Mapping[str, Any]) -> dict[str, str]:
+    """What was estimated of costs, and its column."""
+    names = {"energy_uj": "uJ a frame", "edp_ujs": "EDP uJs"}
+    known = (p for p in names if any(row.get(p) is not None for row in search["points"]))
+    return {name: names[name] for name in known}
 
 
 def _kind(search: Mapping[str, Any]) -> str:
@@ -48,6 +57,8 @@ def _number(point: Mapping[str, Any], name: str) -> str:
 
 def _name(point: Mapping[str, Any]) -> str:
     uniform = point["uniform_t_max"]
+    if point.get("options"):
+        return " ".join(f"{n} {v}" for n, v in (("t_max", uniform), *point["options"].items()))
     return f"t_max {uniform}" if uniform else ":".join(map(str, point["levels"]))
 
 

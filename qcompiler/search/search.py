@@ -15,7 +15,7 @@ from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.quantization.logits import until_logits
 from qcompiler.passes.split_inputs import SplitInputs
 
-from .pareto import SearchResult
+from .pareto import Point, SearchResult
 from .schedule_family import Schedule, at_error, family
 from .sensitivity import MOST, errors
 from .trials import Trials
@@ -40,11 +40,15 @@ def search(trials: Trials) -> SearchResult:
         for _ in range(_ROUNDS):
             _refine(trials, schedules, tried, most)
             _uniform(trials)
-    points = tuple(trials.points)
-    fitting = [point for point in points if point.fits]
+    fitting = [point for point in trials.points if point.fits]
     if not fitting:
-        raise _no_schedule(trials)
-    chosen = min(fitting, key=lambda point: point.length)
+        raise no_schedule(trials)
+    return chosen_result(trials, min(fitting, key=lambda point: point.length))
+
+
+def chosen_result(trials: Trials, chosen: Point) -> SearchResult:
+    """All trials, and the one that is chosen."""
+    points = tuple(trials.points)
     accuracy = None
     if trials.labels is not None:
         accuracy = 100 * float(np.mean(trials.real.argmax(axis=1) == trials.labels))
@@ -118,7 +122,7 @@ def _uniform(trials: Trials) -> None:
                 return
 
 
-def _no_schedule(trials: Trials) -> CompileError:
+def no_schedule(trials: Trials) -> CompileError:
     """Why no schedule is within the budget."""
     budget, estimate = trials.budget, [point.estimate for point in trials.points if point.estimate]
     if not estimate and trials.refusal is not None:

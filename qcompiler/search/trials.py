@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -42,7 +42,9 @@ from qcompiler.passes.split_windows import SplitWindows
 from .accuracy_cost import AccuracyCost
 from .drift import LossEstimate, estimate_loss
 from .latency import LatencyModel
-from .pareto import Budget, Point
+from .pareto import Budget, Cost, Point
+
+Options: TypeAlias = tuple[tuple[str, int], ...]  # of the pipeline, by name
 
 _FEWEST_IMAGES = 40
 _TAIL = 0.1  # percent of images whose winner, or runner-up, may lie beyond the clipped outputs
@@ -56,7 +58,8 @@ class Trials:
     ``steps`` is a pipeline that holds the calibration ``data``; ``labels`` are theirs. ``noise`` is
     the size of errors of all outputs that would use up the budget, were they just noise. Raises
     UnsupportedModel for a network that names no class, DataError for too few images or labels that
-    do not fit, PipelineError for a pipeline without levels.
+    do not fit, PipelineError for a pipeline without levels. With ``costs`` every trial estimates
+    the energy, too.
     """
 
     def __init__(
@@ -68,7 +71,9 @@ class Trials:
         labels: Array | None,
         budget: Budget,
         log: Callable[[str], None],
+        costs: bool = False,
     ) -> None:
+        self.costs = costs
         self.backend, self.data, self.budget, self.log = backend, data, budget, log
         at = _schedule_position(steps)
         self.done, self.rest = steps.passes[:at], steps.passes[at:]
@@ -102,53 +107,69 @@ class Trials:
             for point, found in zip(self._tried, estimate, strict=True)
         ]
 
-    def measure(self, levels: tuple[int, ...], uniform: int | None = None) -> tuple[Point, float]:
+    def measure(
+        self, levels: tuple[int, ...], uniform: int | None = None, options: Options = ()
+    ) -> tuple[Point, float]:
         """A schedule's point, and the factor of its errors that the budget would allow."""
+        known: dict[str, Any] = {"uniform": uniform, "options": options}
         try:
-            found, latency, interval = self._outputs(self._lowering(levels, uniform))
+            steps = self._lowering(levels, uniform, options)
+            found, latency, interval, cost = self._outputs(steps)
         except (UnsupportedModel, InvalidGraph) as error:
             self.refusal = error
-            point = Point(levels, self.latency_model.latency(levels), 0, uniform=uniform)
+            point = Point(levels, self.latency_model.latency(levels), 0, **known)
             return self._noted(point), 0.5
         bounded = not uniform and self.clipped is not self.before
         real = self.real.clip(self.clip.low, self.clip.high) if bounded else self.real
         estimate = estimate_loss(real, found, self.labels)
-        point = self._noted(Point(levels, latency, interval, estimate, uniform=uniform))
+        point = self._noted(Point(levels, latency, interval, estimate, cost=cost, **known))
         scaled = [
             estimate_loss(real, real + scale * (found - real), self.labels) for scale in _SCALES
         ]
         return point, float(_SCALES[self._last_within(scaled, self._factor)])
 
-    def uniform_levels(self, t_max: int) -> tuple[int, ...]:
+    def uniform_levels(self, t_max: int, options: Options = ()) -> tuple[int, ...]:
         """What every value has with one t_max for all, and the ends' own numbers."""
-        splits = (s for s in self.rest if isinstance(s, SplitInputs))
-        graph = Pipeline(tuple(_with_option(s, "t_max", t_max) for s in splits)).run(self.clipped)
+        splits: tuple[Pass, ...] = tuple(s for s in self.rest if isinstance(s, SplitInputs))
+        for name, value in (("t_max", t_max), *options):
+            splits = tuple(_with_option(s, name, value) for s in splits)
+        graph = Pipeline(splits).run(self.clipped)
         outputs = next((s.output_t_max for s in self.rest if isinstance(s, Normalize)), 0)
         return tuple(times_of(graph, value, t_max, outputs) for value in spiking_values(graph))
 
     def pipeline(self, point: Point) -> Pipeline:
         """The whole pipeline that makes a schedule."""
-        return Pipeline((*self.done, *self._lowering(point.levels, point.uniform).passes))
+        lowering = self._lowering(point.levels, point.uniform, point.options)
+        return Pipeline((*self.done, *lowering.passes))
 
-    def _lowering(self, levels: tuple[int, ...], uniform: int | None) -> Pipeline:
+    def _lowering(self, levels: tuple[int, ...], uniform: int | None, options: Options) -> Pipeline:
         """The passes behind those that are done."""
         if uniform:
-            return Pipeline(tuple(_with_option(step, "t_max", uniform) for step in self.rest))
+            steps = self.rest
+            for name, value in (("t_max", uniform), *options):
+                steps = tuple(_with_option(step, name, value) for step in steps)
+            return Pipeline(steps)
         return Pipeline((self.clip, AssignLevels(":".join(map(str, levels))), *self.rest))
 
-    def _outputs(self, steps: Pipeline) -> tuple[Array, int, int]:
-        """Outputs of all images, the step of the last output spike, the interval of frames."""
+    def _outputs(self, steps: Pipeline) -> tuple[Array, int, int, Cost | None]:
+        """Outputs of all images, the step of the last output spike, frame interval and cost."""
         found = np.zeros_like(self.real)
+        cost = None
         for half in (0, 1):
             given = tuple(array[1 - half :: 2] for array in self.data)
             passes = tuple(_with_option(step, "calibration", given) for step in steps.passes)
             graph = Pipeline(passes).run(self.before)
             verify(graph, *self.backend.requires)
             program = Program(until_logits(graph), self.backend, {})
-            outputs = program.run(*(array[half::2] for array in self.data))
-            assert isinstance(outputs, np.ndarray)
+            images = tuple(array[half::2] for array in self.data)
+            measured = program.measure(*images, count=self.costs and half == 1)
+            (outputs,) = measured.outputs.values()
             found[half::2] = outputs.reshape(len(outputs), -1)
-        return found, _last_step(graph), frame_interval(graph)
+            if self.costs and half == 1:
+                estimate = program.energy(measured.counters).to_dict()
+                edp = estimate["edp_ujs"] and estimate["edp_ujs"]["streaming"]
+                cost = Cost(estimate["energy_uj"]["total"], edp)
+        return found, _last_step(graph), frame_interval(graph), cost
 
     def _noted(self, tried: Point) -> Point:
         self._tried.append(tried)

@@ -1,0 +1,99 @@
+"""The program of least energy, or of least energy-delay product, that keeps the answers.
+
+All values share one t_max here: a frame interval is as long as its longest windows, and at every
+step of it every neuron costs energy. The search buys levels, slices and levels of inputs where they
+bring most: it looks for the smallest t_max within the budget, without slices and with them, and
+then takes levels away from the inputs. Which code costs least, `ChooseCodes` decides each time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qcompiler.ir import PipelineError
+from qcompiler.passes.split_inputs import most_output_levels
+
+from .pareto import OBJECTIVES, Objective, Point, SearchResult
+from .search import chosen_result, no_schedule, search
+from .trials import Options, Trials
+
+_T_MAX = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32)
+_FEWER_INPUT_LEVELS = (32, 16, 8, 4)
+
+
+def search_for(objective: str, *given: Any) -> SearchResult:
+    """The result of the search for this objective; ``given`` are what `Trials` takes.
+
+    Raises PipelineError for an objective that is not known, else what the searches raise.
+    """
+    for known in OBJECTIVES:
+        if objective == known == "latency":
+            return search(Trials(*given))
+        if objective == known:
+            return search_cost(Trials(*given, True), known)
+    raise PipelineError(f"objective must be one of {', '.join(OBJECTIVES)}, not {objective}")
+
+
+def search_cost(trials: Trials, objective: Objective) -> SearchResult:
+    """Measure programs; CompileError if none keeps within the budget."""
+    trials.log(f"looking for the program of least {objective} within the budget")
+    found = _Search(trials, objective)
+    found.smallest_t_max(slices=1)
+    found.smallest_t_max(slices=found.most_slices)
+    best = found.best()
+    for levels in _FEWER_INPUT_LEVELS:
+        if levels >= found.input_levels:
+            continue
+        tried = found.measure(best.uniform or 0, dict(best.options)["slices"], levels)
+        if not tried.fits:
+            break
+        best = found.best()
+    return chosen_result(trials, found.best())
+
+
+class _Search:
+    def __init__(self, trials: Trials, objective: Objective) -> None:
+        self.trials, self.objective = trials, objective
+        self.input_levels = most_output_levels(trials.before, _T_MAX[-1])
+        slices = (getattr(step, "slices", 1) for step in trials.rest)
+        self.most_slices = max(slices, default=1)
+
+    def smallest_t_max(self, slices: int) -> None:
+        """Bisect for the smallest t_max that keeps within the budget.
+
+        With slices, only below the best without: more levels and more neurons cost more.
+        """
+        known = [point for point in self.trials.points if point.fits]
+        above = min((point.uniform or 0 for point in known), default=_T_MAX[-1] + 1)
+        tried = [t_max for t_max in _T_MAX if t_max < above]
+        if slices == 1 and known:
+            return
+        while tried:
+            middle = len(tried) // 2
+            fits = self.measure(tried[middle], slices, self.input_levels).fits
+            tried = tried[:middle] if fits else tried[middle + 1 :]
+
+    def measure(self, t_max: int, slices: int, levels: int) -> Point:
+        """Measure one program: inputs get as many digits as keep their windows within t_max."""
+        digits = next(n for n in range(1, 17) if t_max**n >= levels)
+        options: Options = (("slices", slices), ("levels", levels), ("digits", digits))
+        schedule = self.trials.uniform_levels(t_max, options)
+        self.trials.measure(schedule, t_max, options)
+        return self.trials.points[-1]
+
+    def best(self) -> Point:
+        """The cheapest program within the budget."""
+        fitting = [point for point in self.trials.points if point.fits]
+        if not fitting:
+            raise no_schedule(self.trials)
+        return min(fitting, key=self._cost)
+
+    def _cost(self, point: Point) -> float:
+        assert point.cost is not None
+        if self.objective == "energy":
+            return point.cost.energy
+        if point.cost.edp is None:
+            raise PipelineError(
+                "--objective edp needs a target whose cores and times are known, such as loihi"
+            )
+        return point.cost.edp
