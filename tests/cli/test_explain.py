@@ -239,6 +239,21 @@ def test_decompositions_lead_from_the_real_layer_to_the_levels(
     assert both.hybrid_scores(len(layers) - 1)[-1].shape == both.values[both.scores[-1]].shape
 
 
+@pytest.mark.parametrize("way", ["how=slices", "how=digits", "how=digits longest=9"])
+def test_pieces_of_an_output_are_one_layer(way: str) -> None:
+    passes = REFERENCE.replace("assign-windows", f"split-windows{{{way}}},assign-windows")
+    program = compiled(passes=passes, t_max=16)
+    assert len(program.report().populations) > 7
+    real = real_network(MODEL, program)
+    layers = match_layers(program, real, MODEL)
+    both = side_by_side.SideBySide(program, real, layers, digits(program).arrays)
+    assert both.scores == ("scores",) and layers[-1].name == "scores"
+    assert layers[-1].code.t_max == 64
+    np.testing.assert_allclose(both.spiking(layers[-1]), program.run(*both.data), 1e-5)
+    beyond = np.abs(both.potential(layers[-1]) - both.spiking(layers[-1])) / both.step(layers[-1])
+    assert np.median(beyond) < 0.5 and np.mean(beyond > 0.51) < 0.01  # but for saturated ones
+
+
 def test_scales_of_channels_are_remembered(tmp_path: Path) -> None:
     """Equalised, but with weights rounded to nearest, so that layers are what they were."""
     text = REFERENCE.replace("normalize", "equalize{effort=1},normalize")

@@ -241,7 +241,7 @@ def test_qrun_and_reports_tell(
     first, *_ = json.loads(capsys.readouterr().out)["unproved_checks"]
     assert first.endswith(": 1 of 4 frames exceeded them")
     assert qrun.main([*arguments, "--engine", "steps"]) == 0
-    assert "limits of 2 populations" in (told := capsys.readouterr().out)
+    assert "limits of 3 populations" in (told := capsys.readouterr().out)
     assert "1 of 4 frames exceeded them" in told
     assert qrun.main([*arguments]) == 0
     assert "not counted by the fast engine" in capsys.readouterr().out
