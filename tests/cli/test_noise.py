@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 import qcompiler
 from qcompiler.backends.program import Program
@@ -138,10 +139,10 @@ def test_errors_beyond_what_levels_explain_are_told() -> None:
 def test_levels_alone_round_inputs_inner_values_and_outputs() -> None:
     """Of inputs and outputs, vectors of features have a range for each."""
     rng = np.random.default_rng(2)
-    weights = {"w": (3, 5), "v": (5, 2)}
-    proto = model("float[N,3] x", "a = MatMul(x, w) r = Relu(a) y = MatMul(r, v)", **weights)
+    body = "a = MatMul(x, w) r = Relu(a) y = MatMul(r, v)"
+    proto = model("float[N,3] x", body, w=(3, 5), v=(5, 2))
     x = (rng.standard_normal((50, 3)) * [1, 20, 0.3]).astype(np.float32)
-    w, v = (onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer)
+    w, v = (numpy_helper.to_array(tensor) for tensor in proto.graph.initializer)
 
     def rounded(array: Array, levels: int, axis: int | None) -> Array:
         low, high = array.min(axis=axis), array.max(axis=axis)
