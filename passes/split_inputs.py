@@ -37,8 +37,8 @@ class SplitInputs(Pass):
     """Set the number of levels and digits of every input.
 
     ``levels`` is the number of levels; 0 takes that of the outputs: ``t_max``, but at least 64, and
-    up to 256 for many classes. With three digits it is at least 256. ``digits`` 0 takes two, and
-    three if ``t_max`` is 64 or more. ``calibration`` holds one array per input, ``images x shape``.
+    up to 256 for many classes. ``digits`` 0 takes two, and if ``t_max`` is 64 or more, three, with
+    at least 256 levels. ``calibration`` holds one array per input, ``images x shape``.
     If it contains integers that span fewer values, each integer gets one level. An input that
     already has a t_max keeps it, with two digits. Of an input that is rescaled, the result of that
     is split; if it has a t_max, that is the least number of levels of its digits together. An input
@@ -83,7 +83,7 @@ class SplitInputs(Pass):
         if raw and value.type.t_max:
             return replace(value, type=replace(value.type, digits=digits))
         levels = self.levels or most_output_levels(graph, self.t_max)
-        if digits > _FEW_DIGITS and not self.levels:
+        if digits > _FEW_DIGITS and not (self.levels or self.digits):
             levels = max(levels, _FINE)
         if digits > 1 and not self.levels:
             levels = max(levels, value.type.t_max or 0)

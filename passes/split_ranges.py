@@ -23,7 +23,7 @@ from qcompiler.ir.view import Reshape
 from qcompiler.passes.calibration.answers import predictions
 from qcompiler.passes.calibration.data import check, check_effort, run, sample
 from qcompiler.passes.calibration.histogram import Histogram
-from qcompiler.passes.calibration.snap import snapped_range
+from qcompiler.passes.calibration.snap import lies_far, snapped_range
 from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
@@ -122,7 +122,7 @@ class SplitRanges(Pass):
         values = {
             name: self._bottleneck(graph, name, found[name], noise[name], sizes[name])
             for name in names
-            if noise.get(name, 0.0) > 0
+            if noise.get(name, 0.0) > 0 and _begins_at_zero(found[name].histogram)
         }
         total, neurons = sum(noise.values()), sum(sizes.values())
         noise_cap = (self.t_max / _FEW) ** 2
@@ -166,6 +166,11 @@ class SplitRanges(Pass):
             if count > 1 and width(count) > 0:
                 graph = split_range(graph, _group(graph, part), width(count), count)
         return graph
+
+
+def _begins_at_zero(histogram: Histogram) -> bool:
+    """Whether values lie where slices do, from zero on: not all of them far from it."""
+    return not lies_far(histogram.low, histogram.high)
 
 
 def _width(histogram: Histogram, levels: int, count: int) -> float:

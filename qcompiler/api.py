@@ -168,9 +168,10 @@ def compile(
             message = "max-drop needs labels of the calibration data: give --labels"
             raise DataError(message)
         from qcompiler.search.objective import search_for
+        from qcompiler.search.trials import Trials
 
-        images = given.arrays
-        found = search_for(objective, graph, steps, backend, images, known, budget, tell or _ignore)
+        given_trials = graph, steps, backend, given.arrays, known, budget, tell or _ignore
+        found = search_for(objective, lambda costs: Trials(*given_trials, costs))
         steps = found.pipeline
     parts.clear()
     rounding.clear()

@@ -8,7 +8,7 @@ then takes levels away from the inputs. Which code costs least, `ChooseCodes` de
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from qcompiler.ir import PipelineError
 from qcompiler.passes.split_inputs import most_output_levels
@@ -21,16 +21,16 @@ _T_MAX = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32)
 _FEWER_INPUT_LEVELS = (32, 16, 8, 4)
 
 
-def search_for(objective: str, *given: Any) -> SearchResult:
-    """The result of the search for this objective; ``given`` are what `Trials` takes.
+def search_for(objective: str, trials: Callable[[bool], Trials]) -> SearchResult:
+    """The result of the search for this objective, on trials that estimate costs or do not.
 
     Raises PipelineError for an objective that is not known, else what the searches raise.
     """
     for known in OBJECTIVES:
         if objective == known == "latency":
-            return search(Trials(*given))
+            return search(trials(False))
         if objective == known:
-            return search_cost(Trials(*given, True), known)
+            return search_cost(trials(True), known)
     raise PipelineError(f"objective must be one of {', '.join(OBJECTIVES)}, not {objective}")
 
 

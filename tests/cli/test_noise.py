@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 import qcompiler
 from qcompiler.backends.program import Program
 from qcompiler.cli import qcompile, qrun
 from qcompiler.comparison.against import compare_with_model
 from qcompiler.comparison.judge import TOLERATED, noisy_parts
+from qcompiler.comparison.level_errors import LevelCounts, values_in_levels
 from qcompiler.comparison.output_error import output_error
+from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import CompileWarning, ProgramError
 from qcompiler.scores import near_guessing, predictions
 from tests.support.onnx_models import model
@@ -123,6 +126,35 @@ def test_too_few_levels_are_told() -> None:
     share = re.search(r"is (\d+)% of its spread on 200 calibration inputs", text)
     assert share is not None and int(share[1]) > 100 * TOLERATED
     assert "\n   = help: " in text
+
+
+def test_errors_beyond_what_levels_explain_are_told() -> None:
+    """Weights of few bits are no matter of levels: less than a quarter of the spread is told."""
+    with pytest.warns(CompileWarning, match="where 64 levels explain"):
+        program = compiled(t_max=64, weight_bits=4)
+    assert program.manifest["calibration_check"]["outputs"]["scores"]["error"] < TOLERATED
+    assert "few weight bits are left in" in program.warnings[0]
+
+
+def test_levels_alone_round_inputs_inner_values_and_outputs() -> None:
+    """Of inputs and outputs, vectors of features have a range for each."""
+    rng = np.random.default_rng(2)
+    body = "a = MatMul(x, w) r = Relu(a) y = MatMul(r, v)"
+    proto = model("float[N,3] x", body, w=(3, 5), v=(5, 2))
+    x = (rng.standard_normal((50, 3)) * [1, 20, 0.3]).astype(np.float32)
+    w, v = (numpy_helper.to_array(tensor) for tensor in proto.graph.initializer)
+
+    def rounded(array: Array, levels: int, axis: int | None) -> Array:
+        low, high = array.min(axis=axis), array.max(axis=axis)
+        step = (high - low) / (levels - 1)
+        found: Array = np.rint((array - low) / step) * step + low
+        return found
+
+    wanted = rounded(np.maximum(rounded(x, 9, 0) @ w, 0), 5, None) @ v
+    graph = import_model(proto).graph
+    found = values_in_levels(graph, LevelCounts({"x": 9}, 5, 7), (x,), [graph.outputs[0].name])
+    assert found is not None
+    np.testing.assert_allclose(found[0], rounded(wanted, 7, 0), 1e-4, 1e-4)
 
 
 def test_an_element_that_is_dead_is_named() -> None:

@@ -129,7 +129,11 @@ def split(graph: Graph, data: Array | None = None, **options: Any) -> tuple[int 
     ("options", "expected"),
     [
         ({}, (8, 2)),
-        ({"t_max": 100}, (10, 2)),
+        ({"t_max": 63}, (8, 2)),
+        ({"t_max": 64}, (7, 3)),
+        ({"t_max": 100}, (7, 3)),
+        ({"t_max": 100, "digits": 2}, (10, 2)),
+        ({"t_max": 1024}, (11, 3)),
         ({"levels": 256}, (16, 2)),
         ({"levels": 65}, (9, 2)),
         ({"levels": 2}, (2, 1)),

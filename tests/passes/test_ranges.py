@@ -110,6 +110,22 @@ def test_range_of_evenly_spread_values(
         assert found[1] <= bounds[1]
 
 
+@pytest.mark.parametrize("levels", [8, 16, 64, 256])
+def test_ends_where_values_gather_are_levels(levels: int) -> None:
+    """Behind a Tanh most values are -1 or 1; between the levels, both would be half a level off."""
+    values = np.tanh(np.random.default_rng(0).normal(scale=20, size=2000))
+    histogram = Histogram()
+    histogram.add(values)
+    low, high = histogram.least_squares(levels)
+    code = code_of((), levels, (low, high))
+    ends = np.array([-1, 0, 1]) / code.scale
+    np.testing.assert_allclose(ends, np.rint(ends), atol=1e-3)
+    assert code.scale <= 2 / (levels - 2) * 1.001
+    gaussian = Histogram()
+    gaussian.add(np.random.default_rng(0).normal(size=2000))
+    assert gaussian.least_squares(levels)[1] <= gaussian.high
+
+
 def test_far_ranges_are_snapped_by_their_width() -> None:
     low, high = snapped_range((0.49957, 0.50007))
     np.testing.assert_allclose((low, high), (0.49957, 0.50007), atol=0.0005 / 512)

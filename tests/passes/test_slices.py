@@ -26,6 +26,7 @@ from qcompiler.passes.slicing.slices import (
     unsplit_name,
 )
 from qcompiler.passes.split_ranges import SplitRanges
+from tests.support.onnx_models import model
 from tests.support.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_network
 from tests.support.rewrites import FOLDED, engines_agree, keeps_the_numbers
 
@@ -108,6 +109,18 @@ def test_bottlenecks_are_split_and_others_are_not() -> None:
     assert populations(slices=1) == WHOLE
     assert populations(effort=0) == WHOLE
     assert populations(t_max=256) == WHOLE  # so little noise needs no neurons
+
+
+@pytest.mark.parametrize(("shift", "slices"), [(0.0, True), (50.0, False)])
+def test_small_networks_get_slices_where_precision_is_asked_for(shift: float, slices: bool) -> None:
+    """From 64 levels on, unless values lie far from zero: slices begin there."""
+    body = "a = Gemm(x, w) h = Add(a, c) r = Relu(h) d = Sub(r, c) y = Gemm(d, v)"
+    shifts: dict[str, Any] = {"c": np.float32(shift)}
+    proto = model("float[N,6] x", body, w=(6, 8), v=(8, 3), **shifts)
+    x = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
+    for t_max, sliced in ((32, False), (64, slices)):
+        program = qcompiler.compile(proto, target="reference", calibration=x, t_max=t_max)
+        assert any(":slice" in row.name for row in program.report().populations) == sliced
 
 
 def test_with_few_levels_more_is_worth_it() -> None:
