@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qcompiler.backends.host import output_nodes
 from qcompiler.backends.program import Program
 from qcompiler.ir import DataError, Graph, Node, Value, drop_dead
 from qcompiler.ir.ann import Function, Multiply
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Encode
-from qcompiler.ir.spiking.integer_network import spikes_of
+from qcompiler.ir.snn import Decode, Encode
+from qcompiler.ir.spiking.coding import code_of_output
 from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import PendingReads
 from qcompiler.passes.fold_linear import FoldLinear
@@ -43,7 +42,8 @@ class LevelCounts:
             for value in graph.inputs
         }
         inputs = {name: max(found, default=0) for name, found in codes.items()}
-        ends = min(spikes_of(node.result).t_max for node in output_nodes(graph))
+        decoded = (node for node in graph.nodes if isinstance(node.op, Decode))
+        ends = min(code_of_output(node).t_max for node in decoded)
         return cls(inputs, program.t_max, ends)
 
 
