@@ -48,7 +48,7 @@ def search_cost(trials: Trials, objective: Objective) -> SearchResult:
         if not tried.fits:
             break
         best = found.best()
-    return chosen_result(trials, found.best())
+    return chosen_result(trials, found.best(), objective)
 
 
 class _Search:
@@ -86,14 +86,8 @@ class _Search:
         fitting = [point for point in self.trials.points if point.fits]
         if not fitting:
             raise no_schedule(self.trials)
-        return min(fitting, key=self._cost)
-
-    def _cost(self, point: Point) -> float:
-        assert point.cost is not None
-        if self.objective == "energy":
-            return point.cost.energy
-        if point.cost.edp is None:
+        if any(point.value_of(self.objective) is None for point in fitting):
             raise PipelineError(
-                "--objective edp needs a target whose cores and times are known, such as loihi"
+                "--objective edp needs a target whose cost model has times, such as loihi"
             )
-        return point.cost.edp
+        return min(fitting, key=lambda point: point.value_of(self.objective) or 0.0)

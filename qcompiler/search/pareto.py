@@ -80,6 +80,12 @@ class Point:
         """A uniform t_max and the options, in words."""
         return " ".join(f"{n} {v}" for n, v in (("t_max", self.uniform), *self.options))
 
+    def value_of(self, objective: Objective) -> float | None:
+        """What this objective wants low; None if it is not known."""
+        if objective == "latency":
+            return self.latency
+        return self.cost and (self.cost.energy if objective == "energy" else self.cost.edp)
+
     @property
     def length(self) -> tuple[int, int]:
         """What is to be short."""
@@ -96,6 +102,7 @@ class SearchResult:
     chosen: Point
     reference: float | None
     pipeline: Pipeline
+    objective: Objective = "latency"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -115,10 +122,11 @@ class SearchResult:
         return sorted(self.points, key=lambda point: (*point.length, point.uniform or 0))
 
     def pareto(self, point: Point) -> bool:
-        """Whether no other point is as short with less loss."""
+        """Whether no other point is as short, or as cheap, with less loss."""
+        low = point.value_of(self.objective)
         return point.estimate is not None and not any(
             other.estimate is not None
-            and other.latency <= point.latency
+            and (other.value_of(self.objective) or 0) <= (low or 0)
             and self.budget.loss(other.estimate) < self.budget.loss(point.estimate)
             for other in self.points
         )

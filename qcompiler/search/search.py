@@ -15,7 +15,7 @@ from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.quantization.logits import until_logits
 from qcompiler.passes.split_inputs import SplitInputs
 
-from .pareto import Point, SearchResult
+from .pareto import Objective, Point, SearchResult
 from .schedule_family import Schedule, at_error, family
 from .sensitivity import MOST, errors
 from .trials import Trials
@@ -46,14 +46,16 @@ def search(trials: Trials) -> SearchResult:
     return chosen_result(trials, min(fitting, key=lambda point: point.length))
 
 
-def chosen_result(trials: Trials, chosen: Point) -> SearchResult:
+def chosen_result(trials: Trials, chosen: Point, objective: Objective = "latency") -> SearchResult:
     """All trials, and the one that is chosen."""
     points = tuple(trials.points)
+    chosen = points[points.index(chosen)]
     accuracy = None
     if trials.labels is not None:
         accuracy = 100 * float(np.mean(trials.real.argmax(axis=1) == trials.labels))
     names = tuple(value.name for value in trials.latency_model.values)
-    return SearchResult(trials.budget, names, points, chosen, accuracy, trials.pipeline(chosen))
+    pipeline = trials.pipeline(chosen)
+    return SearchResult(trials.budget, names, points, chosen, accuracy, pipeline, objective)
 
 
 def _family(trials: Trials) -> list[Schedule]:

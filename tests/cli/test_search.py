@@ -384,3 +384,33 @@ def test_networks_that_name_no_class() -> None:
         trials("drift", 1.0, graph=one, images=batch)
     with pytest.raises(DataError, match="at least 40 calibration images, not 30"):
         trials("drift", 1.0, graph=graph, images=batch[:30])
+
+
+@pytest.mark.parametrize("objective", ["energy", "edp"])
+def test_the_cheapest_program_is_searched(objective: str, tmp_path: Path) -> None:
+    """It costs less than the default program, and no cheaper one was within the budget."""
+    given: dict[str, Any] = {"calibration": CALIBRATION, "scale_values": (16,)}
+    model = DIGITS / "digits.onnx"
+    program = qcompiler.compile(model, max_drift=3, objective=objective, **given)
+    default = qcompiler.compile(model, **given)
+    key: Callable[[Any], float] = {
+        "energy": lambda p: p.energy().causes.total,
+        "edp": lambda p: p.energy().to_dict()["edp_ujs"]["streaming"],
+    }[objective]
+    assert key(program) < key(default)
+    points = program.manifest["search"]["points"]
+    name = {"energy": "energy_uj", "edp": "edp_ujs"}[objective]
+    (chosen,) = (point for point in points if point["chosen"])
+    assert chosen["fits_budget"]
+    assert all(p[name] >= chosen[name] for p in points if p["fits_budget"])
+    program.save(tmp_path / "p")
+    assert qcompiler.load(tmp_path / "p").graph == program.graph
+
+
+def test_objectives_are_checked() -> None:
+    with pytest.raises(qcompiler.CompileError, match="objective energy needs --max-drop or"):
+        qcompiler.compile(DIGITS / "digits.onnx", objective="energy")
+    with pytest.raises(qcompiler.CompileError, match="one of latency, energy, edp, not cost"):
+        qcompiler.compile(
+            DIGITS / "digits.onnx", calibration=CALIBRATION, max_drift=1, objective="cost"
+        )
