@@ -43,9 +43,9 @@ class ChooseCodes(Pass):
 
     ``auto`` takes what costs least on ``calibration``, one array per input, ``images x shape``:
     bursts, or silent zeros where they save more than their markers cost. Without data it is
-    one-spike. Markers count as inputs: a reader takes at most ``fan_in`` of them. Its input of one
-    step is at most ``input``, its constant bias at most ``bias`` (0: no limit). Raises DataError if
-    the data do not fit, are empty or not finite.
+    one-spike. Markers count as inputs: a reader takes at most ``fan_in`` of them. In bursts the
+    input of one step is at most ``input``, and a constant bias at most ``bias`` (0: no limit).
+    Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "choose-codes"
@@ -89,11 +89,11 @@ class ChooseCodes(Pass):
         """The graph with silent zeros of these, as far as their readers can take them."""
         wanted: dict[str, Coding] = dict.fromkeys(names, "silent")
         whole = _recoded(graph, wanted)
-        if can_be_silent(whole, wanted, self.fan_in, self.input):
+        if can_be_silent(whole, wanted, self.fan_in):
             return whole
         for name in reversed(wanted):
             tried = _recoded(graph, {name: "silent"})
-            if can_be_silent(tried, [name], self.fan_in, self.input):
+            if can_be_silent(tried, [name], self.fan_in):
                 graph = tried
         return graph
 

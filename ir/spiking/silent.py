@@ -24,7 +24,8 @@ class Silent(OneSpike):
 
     A population is reset at close, before level 0 would spike. It needs no force, and no
     inhibition: after its spike a membrane rises by D at each of fewer than ``t_max`` steps, which
-    is below the threshold.
+    is below the threshold. That is the one of `OneSpike`, with which no input of one step is larger
+    than there.
     """
 
     name = "silent"
@@ -49,10 +50,6 @@ class Silent(OneSpike):
     def reset_step(self, window: Window) -> int:
         """Close."""
         return window.close
-
-    def threshold(self, neurons: Neurons) -> int:
-        """Room for the window."""
-        return int((neurons.slope * neurons.t_max).max()) - 1
 
     def clock_weights(self, neurons: Neurons) -> dict[Role, Array]:
         """Those of `OneSpike`, without force."""

@@ -57,15 +57,15 @@ def _root(graph: Graph, node: Node) -> str:
     return node.result.name
 
 
-def can_be_silent(graph: Graph, names: Iterable[str], fan_in: int, most: int) -> bool:
-    """Whether the readers of encoders and neurons can take their silent zeros.
+def can_be_silent(graph: Graph, names: Iterable[str], fan_in: int) -> bool:
+    """Whether the readers of encoders and neurons have axons for the markers of these.
 
-    The types of these are silent already. With markers, no more than ``fan_in`` spikes reach a
-    neuron, and those of the last step add at most ``most`` to its input (0: no limit).
+    The types of these are silent already. No more than ``fan_in`` spikes reach a neuron, markers
+    included (0: no limit).
     """
     wanted = set(names)
-    return all(
-        _fits(graph, node, fan_in, most)
+    return not fan_in or all(
+        np.max(sum(_axons(layer_of(graph, node).synapses))) <= fan_in
         for node in graph.nodes
         if isinstance(node.op, Neuron)
         and any(
@@ -73,14 +73,6 @@ def can_be_silent(graph: Graph, names: Iterable[str], fan_in: int, most: int) ->
             for synapse in layer_of(graph, node).synapses
         )
     )
-
-
-def _fits(graph: Graph, node: Node, fan_in: int, most: int) -> bool:
-    layer = layer_of(graph, node)
-    axons = sum(_axons(layer.synapses))
-    bounds, net = layer.drive.bounds, layer.drive.net
-    last = np.maximum(np.abs(net - bounds.most), np.abs(net - bounds.least))
-    return not (fan_in and np.max(axons) > fan_in) and not (most and np.max(last) > most)
 
 
 def _axons(synapses: Iterable[Node]) -> Iterator[Array]:
