@@ -91,12 +91,17 @@ class SplitRanges(Pass):
         data = sample(self.calibration, min(images, _IMAGES))
         levels = partial(levels_of, graph, t_max=self.t_max)
         found, split = noise_of(graph, data, levels, self.progress), graph
-        if self._tolerates(graph, data, found):
+        if not self._exact(graph) and self._tolerates(graph, data, found):
             return graph
         for name, slicing, noisy in self._slicings(graph, names, found):
             width = partial(_width, found[name].histogram, levels(_group(split, name).result))
             split = self._split(split, name, slicing, noisy, width)
         return split
+
+    def _exact(self, graph: Graph) -> bool:
+        """Whether precision is asked for and costs little."""
+        neurons = sum(size(value.type) for value in spiking_values(graph))
+        return self.t_max >= _EXACT_LEVELS and neurons <= _SMALL
 
     def _tolerates(self, graph: Graph, data: tuple[Array, ...], found: Mapping[str, Noise]) -> bool:
         """Whether the outputs name classes, and have too little noise for slices to be worth it.

@@ -142,7 +142,7 @@ def test_membranes_beyond_a_chip() -> None:
     weight = (400 * rng.standard_normal((6, 16))).astype(np.float32)
     proto = model(FLAT, STEEP.format("Tanh"), w=weight, v=(16, 3))
     with pytest.raises(CompileError, match="exceed the limits") as caught:
-        qcompiler.compile(proto, target="loihi", calibration=data(6))
+        qcompiler.compile(proto, target="loihi", calibration=data(6), t_max=256)
     assert caught.value.diagnostics[0].help == "use a smaller --t-max, or --target reference"
     qcompiler.compile(proto, target="loihi", calibration=data(6), t_max=4)
-    qcompiler.compile(proto, target="reference", calibration=data(6))
+    qcompiler.compile(proto, target="reference", calibration=data(6), t_max=256)
