@@ -22,7 +22,7 @@ from qcompiler.backends.loihi.netlist.netlist import (
     Synapses,
     marked_name,
 )
-from qcompiler.backends.loihi.netlist.synapse_matrices import synapses_of_weights, weight_matrices
+from qcompiler.backends.loihi.netlist.synapse_matrices import synapse_triples, synapses_of_weights
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 
@@ -144,9 +144,12 @@ def _merged_fan_out(row: Synapses, group: Population, senders: int) -> Array:
 
     In rows beyond `_MERGED` each of them counts, which is an upper bound.
     """
+    pre, post, weights = synapse_triples(row, group.shape)
+    pairs, which = np.unique(post.astype(np.int64) * senders + pre, return_inverse=True)
+    summed = np.zeros(len(pairs), np.int64)
+    np.add.at(summed, which.ravel(), weights)
     found: Array = np.zeros(senders, np.int64)
-    for matrix, _ in weight_matrices(row, (), (group.size, senders), group, True):
-        found += np.bincount(matrix.indices, minlength=senders)
+    np.add.at(found, pairs % senders, synapses_of_weights(summed))
     return found
 
 
