@@ -59,14 +59,13 @@ def test_the_error_is_that_of_the_levels(case: ReportedCase) -> None:
 
 
 @pytest.mark.data
+@pytest.mark.parametrize("case", [name for name in COMPILED if name != LARGE], indirect=True)
 def test_the_error_is_nearly_that_of_8_bits(case: ReportedCase) -> None:
     """At most 1.5 times, if outputs have 256 levels.
 
     Where onnxruntime leaves values in floating point, it is that of 256 levels for all.
     """
     name = case.path.stem
-    if name == LARGE:
-        pytest.skip("compiled once is enough")
     program, _ = case.compiled(output_levels=256)
     found, eight = case.errors_of(program), case.errors_in_8_bits()
     levels = case.errors_of_levels(program, 256)
