@@ -12,6 +12,7 @@ BUILT_IN: Mapping[str, str] = {
     "split-inputs": "SplitInputs",
     "equalize": "Equalize",
     "split-ranges": "SplitRanges",
+    "refine-outputs": "RefineOutputs",
     "normalize": "Normalize",
     "lower-activations": "LowerActivations",
     "quantize": "Quantize",

@@ -195,16 +195,19 @@ class LowerActivations(Pass):
         x = node.operands[0]
         domain = _range(x, node)
         found = self._fit(graph, node, formula, domain)
-        new = ClipSumBuilder(graph, node)
+        new = self._builder(graph, node)
         terms = new.segments([(x, 1.0)], 0.0, found, 1.0)
         return new.total(terms, float(found.values[0]))
+
+    def _builder(self, graph: Graph, node: Node) -> ClipSumBuilder:
+        return ClipSumBuilder(node, self._resolution(graph).levels_of_segments(node.result))
 
     def _product(self, graph: Graph, node: Node) -> tuple[Node, ...]:
         a, b = node.operands
         ranges = [_range(operand, node) for operand in (a, b)]
         (c, d), (r, p) = map(_centre, ranges), map(_radius, ranges)
         found = self._square(graph, node, [r, p])
-        new = ClipSumBuilder(graph, node)
+        new = self._builder(graph, node)
         terms: list[Term] = []
         for sign in (1.0, -1.0):
             shift = -c / r - sign * d / p

@@ -12,7 +12,7 @@ from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population, Relay, Window
 from qcompiler.ir.spiking.codes import CODES
 from qcompiler.ir.spiking.coding import level_of
-from qcompiler.ir.spiking.frames import frame_interval, neurons_of
+from qcompiler.ir.spiking.frames import neurons_of
 from qcompiler.ir.spiking.integer_network import (
     control_lines,
     layer_of,
@@ -61,6 +61,7 @@ class SimulatedPopulation:
     node: Node
     graph: Graph
     batch: int
+    interval: int  # steps between two frames
     spike_steps: Array = field(init=False)
     last_steps: Array = field(init=False)
     arrivals: defaultdict[int, list[tuple[SynapsePath, Array]]] = field(init=False)
@@ -158,10 +159,9 @@ class IntegratingPopulation(SimulatedPopulation):
         self.control_currents = control_lines(self.graph, self.node)
         self.layer = layer_of(self.graph, self.node)
         self.persistent = CODES[op.coding].keeps_currents
-        interval = frame_interval(self.graph)
         self.reset = CODES[op.coding].reset_step(Window(*op.window))
-        self.next_frame = op.window[0] + interval
-        neurons = neurons_of(self.layer, Window(*op.window), interval)
+        self.next_frame = op.window[0] + self.interval
+        neurons = neurons_of(self.layer, Window(*op.window), self.interval)
         self.own = CODES[op.coding].self_weight(neurons, self.control_currents, op.threshold)
         self.u = np.zeros(self.spike_steps.shape)
         self.v = np.zeros(self.spike_steps.shape)

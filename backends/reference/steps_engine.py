@@ -49,8 +49,8 @@ class StepsEngine:
         for node in self.nodes:
             for path in _synapse_paths(graph, node):
                 self.readers[path.sender].append((node.result.name, path))
-        interval = frame_interval(graph)
-        self.end = max(window_of(node).open + interval for node in self.nodes)
+        self.interval = frame_interval(graph)
+        self.end = max(window_of(node).open + self.interval for node in self.nodes)
 
     def __call__(
         self,
@@ -125,11 +125,11 @@ class StepsEngine:
     def _simulated_population(self, node: Node, batch: int) -> SimulatedPopulation:
         match node.op:
             case Encode():
-                return InputPopulation(node, self.graph, batch)
+                return InputPopulation(node, self.graph, batch, self.interval)
             case First():
-                return FirstSpikePopulation(node, self.graph, batch)
+                return FirstSpikePopulation(node, self.graph, batch, self.interval)
             case _:
-                return IntegratingPopulation(node, self.graph, batch)
+                return IntegratingPopulation(node, self.graph, batch, self.interval)
 
 
 def _synapse_paths(graph: Graph, node: Node) -> list[SynapsePath]:

@@ -8,8 +8,8 @@ from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING, within
 
 PIPELINE = (
     "fold-batchnorm,fold-linear{pooled},standardize,split-inputs{fan_in},equalize,"
-    "split-ranges{fan_in},normalize,lower-activations{fan_in},{quantize},split-windows{limits},"
-    "{windows},{codes},insert-readout"
+    "split-ranges{fan_in},refine-outputs,normalize,lower-activations{fan_in},{quantize},"
+    "split-windows{limits},{windows},{codes},insert-readout"
 )
 
 # The arithmetic of the fast engine is exact for every input, even outside calibrated bounds.

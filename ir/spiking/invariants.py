@@ -149,16 +149,18 @@ def _balanced(graph: Graph, node: Node) -> Iterator[Diagnostic]:
 
 
 def _read_out(graph: Graph) -> Iterator[Diagnostic]:
+    populations = [node for node in graph.nodes if isinstance(node.op, Population)]
+    interval = frame_interval(graph) if populations else 1
     for node in graph.nodes:
         if isinstance(node.op, Neuron):
             yield Diagnostic(
                 f"%{node.result.name} has no readout", node.origin, "run insert-readout"
             )
         if isinstance(node.op, Population):
-            yield from _readout_of(graph, node, node.op)
+            yield from _readout_of(graph, node, node.op, interval)
 
 
-def _readout_of(graph: Graph, node: Node, op: Population) -> Iterator[Diagnostic]:
+def _readout_of(graph: Graph, node: Node, op: Population, interval: int) -> Iterator[Diagnostic]:
     lines, code = fanouts(graph, node), CODES[op.coding]
     if missing := [role for role in code.roles if role not in lines]:
         yield Diagnostic(f"%{node.result.name} has no {', '.join(missing)} synapse", node.origin)
@@ -185,7 +187,7 @@ def _readout_of(graph: Graph, node: Node, op: Population) -> Iterator[Diagnostic
                 f"%{node.result.name} is a {op.coding} population and reads {found} spikes",
                 node.origin,
             )
-    neurons = neurons_of(layer, Window(*op.window), frame_interval(graph))
+    neurons = neurons_of(layer, Window(*op.window), interval)
     weights = {role: weight_of(fanout) for role, fanout in lines.items()}
     for fault in code.faults(neurons, weights, op.threshold):
         yield Diagnostic(

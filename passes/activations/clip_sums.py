@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Op, Operand, Range, Tensor, Value, infer
+from qcompiler.ir import Constant, Node, Op, Operand, Range, Tensor, Value, infer
 from qcompiler.ir.ann import Add, Affine, Clip
 
 from .segments import PiecewiseLinear
@@ -24,10 +24,10 @@ def is_piece(name: str) -> bool:
 
 
 class ClipSumBuilder:
-    """Collects the nodes that replace one node."""
+    """Collects the nodes that replace one node; clips have ``levels``, or those of the network."""
 
-    def __init__(self, graph: Graph, node: Node) -> None:
-        self.node = node
+    def __init__(self, node: Node, levels: int | None) -> None:
+        self.node, self.levels = node, levels
         self.nodes: list[Node] = []
         self.ones = (1,) * len(node.result.type.shape)
 
@@ -98,8 +98,6 @@ class ClipSumBuilder:
         name = f"{self.node.result.name}{_PIECE}{len(self.nodes) + 1}"
         type_ = infer(op, operands, self.node.origin)
         assert isinstance(type_, Tensor)
-        last = self.node.result.type
-        assert isinstance(last, Tensor)
-        value = Value(name, replace(type_, range=bounds, t_max=t_max or last.t_max))
+        value = Value(name, replace(type_, range=bounds, t_max=t_max or self.levels))
         self.nodes.append(Node(op, operands, value, self.node.origin))
         return value

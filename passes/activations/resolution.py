@@ -15,7 +15,11 @@ import numpy as np
 from qcompiler.ir import Graph, Node, Tensor, Value
 from qcompiler.ir.ann import Affine, Conv, Dense, MaxPool
 from qcompiler.ir.view import View
-from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.fusion_groups import (
+    FusionGroup,
+    fusion_groups,
+    is_network_output,
+)
 from qcompiler.passes.quantization.levels import levels_of, times_of
 from qcompiler.passes.quantization.slopes import MOST_PARTS
 
@@ -55,6 +59,11 @@ class Resolution:
             gain, (clip,) = _largest(reader), self.graph.users(reader.result)
         return self._moved(group) * gain <= self._step(clip.result) * (self.limit + 0.5)
 
+    def levels_of_segments(self, result: Value) -> int | None:
+        """Those of their sum; None if these are the network's. An output may have more."""
+        own = result.type.t_max if isinstance(result.type, Tensor) else None
+        return own and (min(own, self.t_max) if is_network_output(self.graph, result) else own)
+
     @cached_property
     def _groups(self) -> dict[str, FusionGroup]:
         return {group.result.name: group for group in fusion_groups(self.graph)}
@@ -88,9 +97,7 @@ class Resolution:
         return 0.0
 
     def _top_of_segments(self, result: Value) -> int:
-        """They have the levels of their sum, but for those of an output by default."""
-        own = result.type.t_max if isinstance(result.type, Tensor) else None
-        return (own or self.t_max) - 1
+        return (self.levels_of_segments(result) or self.t_max) - 1
 
     def _top(self, value: Value) -> int:
         return levels_of(self.graph, value, self.t_max, self.output_t_max) - 1

@@ -36,6 +36,7 @@ from qcompiler.passes.clip_outputs import ClipOutputs
 from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.quantization.levels import spiking_values, times_of
 from qcompiler.passes.quantization.logits import until_logits
+from qcompiler.passes.refine_outputs import RefineOutputs
 from qcompiler.passes.split_inputs import SplitInputs
 from qcompiler.passes.split_windows import SplitWindows
 
@@ -130,7 +131,8 @@ class Trials:
 
     def uniform_levels(self, t_max: int, options: Options = ()) -> tuple[int, ...]:
         """What every value has with one t_max for all, and the ends' own numbers."""
-        splits: tuple[Pass, ...] = tuple(s for s in self.rest if isinstance(s, SplitInputs))
+        ends = SplitInputs | RefineOutputs
+        splits: tuple[Pass, ...] = tuple(s for s in self.rest if isinstance(s, ends))
         for name, value in (("t_max", t_max), *options):
             splits = tuple(_with_option(s, name, value) for s in splits)
         graph = Pipeline(splits).run(self.clipped)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ import qcompiler
 from qcompiler import data
 from qcompiler.api import inputs_of
 from qcompiler.backends.program import Program
-from qcompiler.backends.reference.target import REFERENCE
 from qcompiler.comparison.compared_outputs import compared_outputs
 from qcompiler.comparison.level_errors import LevelCounts, values_in_levels
 from qcompiler.frontend.import_model import Preprocessing, import_model
@@ -35,7 +35,6 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
     "state_layers_first": {"allow_products": True},
     "wrong_gate_near_one": {"allow_products": True},
 }
-_RANGED = ("normalize", "lower-activations", "quantize")  # passes that know levels of outputs
 
 
 class ReportedCase:
@@ -64,12 +63,14 @@ class ReportedCase:
             for at, output in enumerate(session.get_outputs())
         }
 
-    def compiled(self, output_levels: int = 0, **options: Any) -> tuple[Program, list[str]]:
-        """The program with 64 levels, outputs with these (0: default), and its warnings."""
-        passes = REFERENCE.pipeline
-        for step in _RANGED if output_levels else ():
-            passes = passes.replace(f"{step},", f"{step}{{output_t_max={output_levels}}},")
-        given = {"target": "reference", "t_max": 64, "passes": passes, **self.options, **options}
+    @cached_property
+    def compiled(self) -> tuple[Program, list[str]]:
+        """The program with 64 levels, and its warnings."""
+        return self.compile()
+
+    def compile(self, **options: Any) -> tuple[Program, list[str]]:
+        """The same with other options."""
+        given = {"target": "reference", "t_max": 64, **self.options, **options}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             program = qcompiler.compile(self.path, calibration=self.archive, **given)

@@ -112,6 +112,6 @@ def ties(case: Case) -> tuple[str, str]:
     )
     more = max(64, 2 * code.t_max)
     return detail, (
-        f"compile with more levels at the output: normalize{{output_t_max={more}}} and "
-        f"quantize{{output_t_max={more}}} in --passes, or --t-max {more}"
+        "compile with more levels at the output: "
+        f"refine-outputs{{output_t_max={more}}} in --passes, or --t-max {more}"
     )
