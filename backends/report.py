@@ -39,8 +39,9 @@ class PopulationReport:
     ``weight_bits`` is the width, sign included, that the weights of the median output channel use:
     less than requested where potentials would exceed their limit. ``cores`` is the number of cores
     of the target's chip, ``core_use`` the used share of each resource on the fullest core; both
-    are None for a target without a chip. ``delays`` holds the synaptic delays in steps, by source,
-    without those of 0. Where a synapse cannot delay enough, a population of kind "relay" does.
+    are None for a target without a chip. If ``shares_core``, its core holds others, too.
+    ``delays`` holds the synaptic delays in steps, by source, without those of 0. Where a synapse
+    cannot delay enough, a population of kind "relay" does.
 
     ``synapses`` are those that its neurons receive, with weights of 8 bits: of data, of the clock
     and of their own inhibition. ``energy_uj`` is what a frame costs here, as in `Report`.
@@ -57,6 +58,7 @@ class PopulationReport:
     origin: tuple[str, ...]
     cores: int | None = None
     core_use: Mapping[str, float] | None = None
+    shares_core: bool = False
     delays: Mapping[str, int] = field(default_factory=dict)
     energy_uj: Mapping[str, float] = field(default_factory=dict)
 
@@ -145,14 +147,18 @@ def cores_of(graph: Graph, chip: Chip, model: CostModel) -> Cores:
     mapping, _ = map_to_cores(build_netlist(graph), replace(chip, neurons_per_core=neurons))
     counts = {placement.population: placement.cores for placement in mapping.placements}
     fullest = max((p.peak_usage.neurons for p in mapping.placements), default=0)
-    return Cores(counts, mapping.cores, fullest)
+    return Cores(counts, mapping.cores, fullest, mapping.shared)
 
 
 def _with_core_mapping(report: Report, mapping: CoreMapping) -> Report:
     on = {placement.population: placement for placement in mapping.placements}
+    shared = {name for group in mapping.shared for name in group}
     rows = tuple(
         replace(
-            row, cores=on[row.name].cores, core_use=on[row.name].peak_usage.shares(mapping.chip)
+            row,
+            cores=on[row.name].cores,
+            core_use=on[row.name].peak_usage.shares(mapping.chip),
+            shares_core=row.name in shared,
         )
         if row.name in on
         else row

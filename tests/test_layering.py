@@ -19,7 +19,7 @@ import qcompiler.passes
 ROOT = Path(__file__).parent.parent
 TOPS = ("ir", "passes", "backends", "qcompiler")
 FILES = [path for folder in TOPS for path in sorted((ROOT / folder).rglob("*.py"))]
-MOST_ENTRIES = 26  # of a folder: passes has its 15 passes, and seven folders of what they share
+MOST_ENTRIES = 27  # of a folder: passes has its 16 passes, and seven folders of what they share
 
 # Rooms, and the rooms of the same top folder that each may import. What stands at the top of a
 # folder is named like the folder itself.

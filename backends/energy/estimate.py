@@ -50,11 +50,21 @@ class Causes:
 
 @dataclass(frozen=True)
 class Cores:
-    """Cores by population, of all populations and clocks, and neurons of the fullest."""
+    """Cores by population, of all populations and clocks, and neurons of the fullest.
+
+    ``shared`` has the populations of every core that holds several.
+    """
 
     of: Mapping[str, int]
     total: int
     fullest: int
+    shared: tuple[tuple[str, ...], ...] = ()
+
+    def busiest(self, work: Mapping[str, float]) -> float:
+        """The most work of a core, given that of each population on one of its cores."""
+        together = {name for group in self.shared for name in group}
+        alone = [amount for name, amount in work.items() if name not in together]
+        return max(alone + [sum(work[name] for name in group) for group in self.shared], default=0)
 
 
 @dataclass(frozen=True)
@@ -184,6 +194,6 @@ def _times(
         return None
     update_ns, event_ns, sync_ns = model.times
     step = sync_ns + cores.fullest * update_ns
-    busy = [event_ns * events[name].total / count for name, count in cores.of.items()]
-    frame = wiring.interval * step + max(busy, default=0.0)
-    return Times(frame * 1e-3, (wiring.latency * step + sum(busy)) * 1e-3)
+    busy = {name: event_ns * events[name].total / count for name, count in cores.of.items()}
+    frame = wiring.interval * step + cores.busiest(busy)
+    return Times(frame * 1e-3, (wiring.latency * step + sum(busy.values())) * 1e-3)

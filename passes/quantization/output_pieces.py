@@ -118,15 +118,7 @@ def steps_of_pieces(t_max: int, longest: int) -> int:
 
 @lru_cache(maxsize=1 << 12)
 def _digit_levels(levels: int, longest: int) -> tuple[int, ...]:
-    """Levels of each digit, the highest first: the fewest digits, then the smallest base.
-
-    If more digits take no more steps together than one window, the fewest of these.
-    """
-    fewest = next(n for n in range(1, levels) if longest**n >= levels)
-    ways = [_digits_of(levels, n) for n in range(fewest, levels.bit_length() + 1)]
-    return next((way for way in ways if sum(way) <= longest), ways[0])
-
-
-def _digits_of(levels: int, count: int) -> tuple[int, ...]:
-    base = next(b for b in range(2, levels + 1) if b**count >= levels)
+    """Levels of each digit, the highest first: the fewest digits, then the smallest base."""
+    count = next(n for n in range(1, levels) if longest**n >= levels)
+    base = next(b for b in range(2, longest + 1) if b**count >= levels)
     return -(-levels // base ** (count - 1)), *[base] * (count - 1)

@@ -153,7 +153,7 @@ def _row(p: PopulationReport, waiting: bool) -> tuple[Any, ...]:
         p.first_step,
         p.last_step,
         *((", ".join(f"{n} by {delay}" for n, delay in p.delays.items()),) if waiting else ()),
-        "" if p.cores is None else p.cores,
+        "" if p.cores is None else "shared" if p.shares_core else p.cores,
         _fullest(p.core_use),
         source,
     )

@@ -1,7 +1,7 @@
 """Maps a netlist onto the cores of a chip: number of cores, and neurons that do not fit.
 
 An estimate from public numbers (see `chips` for their sources); Intel's compiler decides. A core
-holds neurons of one population, a run of its channels at a run of its places, and has
+holds a run of a population's channels at a run of its places, and has
 
 - neurons,
 - input axons and synapse memory: synapses are stored where they arrive (see `projection_cost`),
@@ -11,14 +11,14 @@ holds neurons of one population, a run of its channels at a run of its places, a
 All the cores of a population are alike, up to one channel and one place. Runs of places are tried
 in lengths that grow by a fifth, each with the longest run of channels that fits. The cheapest wins:
 its cores count, and as parts of cores the output axons that it demands from its senders.
-Two populations never share a core. Inputs live off the chip. The clock's neurons have no inputs
-and are copied as often as their output axons demand.
+Populations that need one core each share it where it holds several. Inputs live off the chip. The
+clock's neurons have no inputs and are copied as often as their output axons demand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from math import inf
 
 import numpy as np
@@ -29,41 +29,14 @@ from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
 
 from .core_grid import CoreGrid, channels_and_positions, summed_area_table
+from .core_usage import RESOURCES, CoreUsage, limits
 from .projection_cost import ProjectionCost, cost_of, min_synapse_bits
+from .shared_cores import shared_cores
 
 _GROWTH = 1.2  # from one length of runs to the next
-_RESOURCES = ("neurons", "input axons", "output axons", "bits of synapses")
 _UNLIMITED = 1 << 62  # more of a resource than any network takes
 
 Axons = dict[str, Array]  # output axons of every neuron, by population
-
-
-@dataclass(frozen=True)
-class CoreUsage:
-    """Usage of each resource on one core, or the maximum over several cores."""
-
-    neurons: int
-    input_axons: int
-    output_axons: int
-    synapse_bits: int
-
-    def shares(self, chip: Chip) -> dict[str, float]:
-        """Parts of what a core of the chip has, by the name of the resource."""
-        return {name: used / allowed for name, used, allowed in self.against(chip)}
-
-    def against(self, chip: Chip) -> tuple[tuple[str, int, int], ...]:
-        """Name, use and limit of each resource."""
-        return tuple(zip(_RESOURCES, astuple(self), astuple(limits(chip)), strict=True))
-
-
-def limits(chip: Chip) -> CoreUsage:
-    """What a core of the chip has of each resource."""
-    return CoreUsage(
-        chip.neurons_per_core,
-        chip.input_axons_per_core,
-        chip.output_axons_per_core,
-        chip.synapse_bits_per_core,
-    )
 
 
 @dataclass(frozen=True)
@@ -82,15 +55,20 @@ class Placement:
 
 @dataclass(frozen=True)
 class CoreMapping:
-    """All populations on cores; ``clocks`` are cores with clock neurons."""
+    """All populations on cores; ``clocks`` are cores with clock neurons.
+
+    ``shared`` has the populations of every core that holds several.
+    """
 
     chip: Chip
     placements: tuple[Placement, ...]
     clocks: int
+    shared: tuple[tuple[str, ...], ...] = ()
 
     @property
     def cores(self) -> int:
-        return self.clocks + sum(placement.cores for placement in self.placements)
+        saved = sum(len(group) - 1 for group in self.shared)
+        return self.clocks + sum(placement.cores for placement in self.placements) - saved
 
     @property
     def chips(self) -> int:
@@ -118,9 +96,15 @@ def map_to_cores(netlist: Netlist, chip: Chip) -> tuple[CoreMapping, tuple[Diagn
             assert grid is not None
         placements.insert(0, mapper.placement(grid))
         clock_axons += _add_output_axons(mapper.projections, grid, axons)
-    return CoreMapping(chip, tuple(placements), _clock_cores(netlist, chip, clock_axons)), tuple(
-        findings
-    )
+    clocks, shared = _clock_cores(netlist, chip, clock_axons), _shared(placements, chip)
+    return CoreMapping(chip, tuple(placements), clocks, shared), tuple(findings)
+
+
+def _shared(placements: list[Placement], chip: Chip) -> tuple[tuple[str, ...], ...]:
+    """Populations that share a core, which gets no more neurons than the fullest has anyway."""
+    small = {p.population: p.peak_usage for p in placements if p.cores == 1}
+    fullest = max((p.peak_usage.neurons for p in placements), default=0)
+    return shared_cores(small, replace(limits(chip), neurons=fullest))
 
 
 def _clock_cores(netlist: Netlist, chip: Chip, axons: int) -> int:
@@ -181,7 +165,7 @@ class _PopulationMapper:
 
     def cheapest(self, unlimited: Collection[str] = ()) -> CoreGrid | None:
         """A grid that fits, if these resources of a core had no end; None if there is none."""
-        had = zip(_RESOURCES, astuple(limits(self.chip)), strict=True)
+        had = zip(RESOURCES, astuple(limits(self.chip)), strict=True)
         allowed = CoreUsage(*(_UNLIMITED if name in unlimited else most for name, most in had))
         channels, positions = self.extent
         best, price = None, inf
