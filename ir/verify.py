@@ -11,6 +11,8 @@ import numpy as np
 from .diagnostics import Diagnostic, InvalidGraph, raise_if_any
 from .graph import Constant, Graph, Value, infer
 
+_LONGEST_NAME = 10_000  # letters; archives hold names of 65,535 bytes
+
 
 @dataclass(frozen=True)
 class Invariant:
@@ -29,7 +31,7 @@ def verify(graph: Graph, *invariants: Invariant) -> None:
 
 def well_formed(graph: Graph) -> Iterator[Diagnostic]:
     """Every operand is defined before it is read, names and types hold, constants are finite."""
-    yield from _cut_names(graph)
+    yield from _unsavable_names(graph)
     known: dict[str, Value] = {value.name: value for value in graph.inputs}
     constants: dict[str, Constant] = {}
     for node in graph.nodes:
@@ -64,17 +66,20 @@ def well_formed(graph: Graph) -> Iterator[Diagnostic]:
         yield Diagnostic("outputs and their names differ in number")
 
 
-def _cut_names(graph: Graph) -> Iterator[Diagnostic]:
-    """Whether archives of arrays would cut names short: one finding for all that they would."""
+def _unsavable_names(graph: Graph) -> Iterator[Diagnostic]:
+    """Whether archives of arrays could not hold a name: one finding for all of a kind."""
     found: dict[str, tuple[str, ...]] = {}
     for node in graph.nodes:
         for one in (*node.operands, node.result):
             found.setdefault(one.name, node.origin)
     for name in graph.output_names:
         found.setdefault(name, ())
-    cut = {name: nodes for name, nodes in found.items() if "\0" in name}
-    if cut:
-        count = f" ({len(cut)} names)" if len(cut) > 1 else ""
-        message = f"the name {next(iter(cut))!r} has a NUL character{count}"
-        nodes = tuple(dict.fromkeys(chain.from_iterable(cut.values())))
-        yield Diagnostic(message, nodes, "rename it in the model, then compile again")
+    cut = [name for name in found if "\0" in name]
+    long = [name for name in found if len(name) > _LONGEST_NAME]
+    for names, what in ((cut, "has a NUL character"), (long, f"has over {_LONGEST_NAME} letters")):
+        if names:
+            count = f" ({len(names)} names)" if len(names) > 1 else ""
+            nodes = tuple(dict.fromkeys(chain.from_iterable(map(found.__getitem__, names))))
+            shown = f"{names[0]!r:.80}"
+            message = f"the name {shown} {what}{count}"
+            yield Diagnostic(message, nodes, "rename it in the model, then compile again")
