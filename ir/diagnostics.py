@@ -17,6 +17,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 
+def printable(text: str, keep: str = "\n\t") -> str:
+    """A text in which no name can steer a terminal: what is not printable is shown escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
 @dataclass(frozen=True)
 class Diagnostic:
     """One finding: a sentence, the ONNX nodes it is about, and the remedy."""
@@ -30,12 +40,12 @@ class Diagnostic:
         """All of it in lines, the first of which does not say how grave it is."""
         lines = [self.message]
         if self.nodes:
-            names = ", ".join(f'"{name}"' for name in self.nodes[:8])
+            names = ", ".join(f'"{printable(name, keep="")}"' for name in self.nodes[:8])
             more = f" and {len(self.nodes) - 8} more" if len(self.nodes) > 8 else ""
             lines.append(f"  --> node{'s' if len(self.nodes) > 1 else ''} {names}{more}")
         if self.help:
             lines.append(f"   = help: {self.help}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def __str__(self) -> str:
         return f"error: {self.text}"

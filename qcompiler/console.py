@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,16 @@ from rich.table import Table
 from rich.text import Text
 
 from .ir import CompileError
+from .ir.diagnostics import printable
+
+
+class _Screen(Console):
+    """A console that shows control characters of names, and does not obey them."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print objects; see `Console.print`."""
+        shown = (printable(one) if isinstance(one, str) else one for one in objects)
+        super().print(*shown, **options)
 
 
 def guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
@@ -33,7 +44,7 @@ def guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Na
         return 1
     except (Exception, KeyboardInterrupt) as error:
         if arguments.verbose:
-            screen(err=True).print_exception()
+            say("".join(traceback.format_exception(error)).rstrip())
         fail(_message(error))
         return 1
 
@@ -57,13 +68,13 @@ def _message(error: BaseException) -> str:
 
 def screen(err: bool = False) -> Console:
     """A console with colour on terminals only, wide enough for tables elsewhere."""
-    console = Console(stderr=err, highlight=False, soft_wrap=False)
-    return console if console.is_terminal else Console(stderr=err, width=400, highlight=False)
+    console = _Screen(stderr=err, highlight=False, soft_wrap=False)
+    return console if console.is_terminal else _Screen(stderr=err, width=400, highlight=False)
 
 
 def fail(message: str) -> None:
     """Print an error message."""
-    text = Text(message)
+    text = Text(printable(message))
     text.highlight_regex(r"^error:", "bold red")
     text.highlight_regex(r"= help:", "cyan")
     screen(err=True).print(text, soft_wrap=True)
@@ -71,12 +82,12 @@ def fail(message: str) -> None:
 
 def say(message: str) -> None:
     """Print what is going on, beside the results."""
-    screen(err=True).print(Text(message), soft_wrap=True)
+    screen(err=True).print(message, markup=False, soft_wrap=True)
 
 
 def warn(message: str) -> None:
     """Print a warning."""
-    text = Text(f"warning: {message}")
+    text = Text(printable(f"warning: {message}"))
     text.highlight_regex(r"^warning:", "bold yellow")
     text.highlight_regex(r"= help:", "cyan")
     screen(err=True).print(text, soft_wrap=True)
@@ -111,7 +122,7 @@ def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
 
 
 def _cell(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else printable(str(value), keep="")
 
 
 def add_verbosity(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
 from qcompiler.backends.energy.estimate import Causes, Estimate
+from qcompiler.ir.diagnostics import printable
 
 from .energy import label, number, quantity
 
@@ -36,13 +37,18 @@ def energy_plot(found: Estimate, name: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {bottom + 50}" '
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDTH}" height="{bottom + 50}" fill="white"/>',
-        f'<text x="{_MARGIN}" y="24" font-size="15">{escape(title)}</text>',
+        f'<text x="{_MARGIN}" y="24" font-size="15">{_shown(title)}</text>',
         *_legend(),
         *_axis(longest, scale, left, bottom),
     ]
     for index, (text, energies) in enumerate(rows):
         parts += _bar(text, energies, left, _TOP + _ROW * index, scale)
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _shown(text: str) -> str:
+    """A text of XML, which may hold no control characters."""
+    return escape(printable(text))
 
 
 def _parts(causes: Causes) -> tuple[float, ...]:
@@ -77,13 +83,13 @@ def _bar(
     short = text if len(text) <= _LONGEST else f"..{text[2 - _LONGEST :]}"
     yield (
         f'<text x="{left - 8:.0f}" y="{top + 12}" text-anchor="end">'
-        f"<title>{escape(text)}</title>{escape(short)}</text>"
+        f"<title>{_shown(text)}</title>{_shown(short)}</text>"
     )
     x = left
     for (cause, colour), energy in zip(_COLOURS.items(), energies, strict=True):
         width = energy * scale
         if width > 0:
-            told = escape(f"{text}, {cause}: {number(energy)} uJ")
+            told = _shown(f"{text}, {cause}: {number(energy)} uJ")
             yield (
                 f'<rect x="{x:.2f}" y="{top}" width="{width:.2f}" height="{_BAR}" '
                 f'fill="{colour}"><title>{told}</title></rect>'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.host import hidden_nodes
 from qcompiler.backends.program import Program
 from qcompiler.backends.report import PopulationReport, Report
-from qcompiler.console import print_table, screen, warn
+from qcompiler.console import print_table, say, screen, warn
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes.lower_activations import ActivationFit
@@ -123,7 +122,7 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
                 "with a larger --activation-error, or narrow the function's input range"
             )
         elif verbose:
-            print(text, file=sys.stderr)
+            say(text)
 
 
 def jumps(count: int) -> str:

@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}; {REQUIREMENTS}", file=sys.stderr)
         return 1
     except (NetworkError, OSError, ValueError, EOFError, LookupError, BadZipFile) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_printable(str(error))}", file=sys.stderr)
         return 1
     for output in NETWORK.outputs:
         output = with_arrays(output, read_arrays(Path(__file__).parent))
@@ -167,10 +167,16 @@ def _print_result(output: Output, found: Mapping[str, Any]) -> None:
         values = (values - output.offset) * output.factor
     steps = np.max([found[name] for name in output.populations], axis=0)
     which = "spike" if len(output.populations) == 1 else "last spike"
+    label = _printable(output.label)
     for frame, (value, step) in enumerate(zip(values, steps, strict=True)):
         best = int(np.argmax(value))
-        print(f"frame {frame}: {output.label}[{best}] = {value.flat[best]:.6g}", end=" ")
+        print(f"frame {frame}: {label}[{best}] = {value.flat[best]:.6g}", end=" ")
         print(f"is largest, its {which} left at step {step.flat[best]}")
+
+
+def _printable(text: str) -> str:
+    """A name that cannot steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 if __name__ == "__main__":

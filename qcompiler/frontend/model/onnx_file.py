@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -14,6 +13,7 @@ import onnx.inliner
 
 from qcompiler.ir import InvalidModel
 
+from .message_checks import check_texts, nested_nodes, take_in_tensors
 from .onnx_tensor import Array, TensorReader
 
 _LARGEST = (1 << 31) - 1  # bytes of a protobuf message
@@ -49,6 +49,8 @@ def read_model(source: Source) -> Model:
         raise InvalidModel(f"{file} is not an ONNX file")
     if not proto.graph.output:
         raise InvalidModel(f"{file}: the model has no outputs")
+    check_texts(proto, file)
+    take_in_tensors(proto, tensors)
     arrays = initializers(proto.graph, tensors)
     if proto.functions:
         proto = _inline(proto, file)
@@ -102,22 +104,6 @@ def initializers(graph: onnx.GraphProto, tensors: TensorReader) -> dict[str, Arr
     return arrays
 
 
-def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    """The graphs that a node holds, such as the body of a loop."""
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
-
-
-def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """All nodes, those of subgraphs included."""
-    for node in nodes:
-        yield node
-        for graph in subgraphs(node):
-            yield from _nodes(graph.node)
-
-
 def _inline(proto: onnx.ModelProto, file: str) -> onnx.ModelProto:
     if _expanded(proto, file) > _MOST_NODES:
         raise InvalidModel(f"{file}: the model's functions expand to too many nodes")
@@ -129,7 +115,9 @@ def _inline(proto: onnx.ModelProto, file: str) -> onnx.ModelProto:
 
 def _expanded(proto: onnx.ModelProto, file: str) -> int:
     """Number of nodes that inlining gives; InvalidModel if a function calls itself."""
-    bodies = {_key(f.domain, f.name, f.overload): list(_nodes(f.node)) for f in proto.functions}
+    bodies = {
+        _key(f.domain, f.name, f.overload): list(nested_nodes(f.node)) for f in proto.functions
+    }
     calls = {key: [c for c in map(_callee, nodes) if c in bodies] for key, nodes in bodies.items()}
     try:
         order = list(TopologicalSorter(calls).static_order())
@@ -138,7 +126,7 @@ def _expanded(proto: onnx.ModelProto, file: str) -> int:
     sizes: dict[_Function, int] = {}
     for key in order:
         sizes[key] = sum(sizes.get(_callee(node), 1) for node in bodies[key])
-    return sum(sizes.get(_callee(node), 1) for node in _nodes(proto.graph.node))
+    return sum(sizes.get(_callee(node), 1) for node in nested_nodes(proto.graph.node))
 
 
 def _callee(node: onnx.NodeProto) -> _Function:

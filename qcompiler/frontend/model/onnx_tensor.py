@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -46,6 +48,10 @@ INTEGERS: dict[int, tuple[int, int]] = {
 }
 
 
+_DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+_LARGEST = (1 << 31) - 1  # bytes of a protobuf message
+
+
 class TensorReader:
     """Reads the tensors of one model.
 
@@ -62,7 +68,7 @@ class TensorReader:
 
     def read(self, tensor: onnx.TensorProto) -> Array:
         """The array of a tensor; InvalidModel if it is not intact."""
-        try:
+        with self._explained(tensor):
             if tensor.data_location == TensorProto.EXTERNAL:
                 return self._external(tensor)
             if tensor.HasField("raw_data") and tensor.data_type in _DTYPES:
@@ -70,20 +76,38 @@ class TensorReader:
                 array = data.reshape(_shape(tensor))
             else:
                 array = _packed(tensor)
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            raise self._fail(tensor, f"cannot be read ({_line(error)})") from error
         if self.owned:
             tensor.ClearField("raw_data")
         return array
 
+    def take_in(self, tensor: onnx.TensorProto) -> None:
+        """Replace external data by the bytes themselves; InvalidModel if they are not intact."""
+        if tensor.data_location != TensorProto.EXTERNAL:
+            return
+        with self._explained(tensor):
+            data = self._external_bytes(tensor)
+            if data.size > _LARGEST:
+                raise self._fail(tensor, "has more than 2 GB, the limit of an attribute")
+            tensor.raw_data = data.tobytes()
+        tensor.ClearField("data_location")
+        tensor.ClearField("external_data")
+
     def _external(self, tensor: onnx.TensorProto) -> Array:
+        data, shape = self._external_bytes(tensor), _shape(tensor)
+        dtype = _DTYPES.get(tensor.data_type)
+        if dtype is not None:
+            return data.view(dtype).reshape(shape)
+        raw = data.tobytes()
+        return _packed(TensorProto(data_type=tensor.data_type, dims=shape, raw_data=raw))
+
+    def _external_bytes(self, tensor: onnx.TensorProto) -> Array:
+        """The bytes in the file, not yet read into memory."""
         entries = {entry.key: entry.value for entry in tensor.external_data}
         path = self._locate(tensor, entries.get("location", ""))
-        offset, shape = int(entries.get("offset") or 0), _shape(tensor)
+        offset, length = int(entries.get("offset") or 0), int(entries.get("length") or -1)
         dtype = _DTYPES.get(tensor.data_type)
-        length = int(entries.get("length") or -1)
         if dtype is not None:
-            needed = prod(shape) * np.dtype(dtype).itemsize
+            needed = prod(_shape(tensor)) * np.dtype(dtype).itemsize
             if length not in (-1, needed):
                 raise self._fail(tensor, f"has {length} bytes of external data, not {needed}")
             length = needed
@@ -93,13 +117,9 @@ class TensorReader:
                 tensor,
                 f"lies at bytes {offset} to {offset + length} of {path.name}, which has {held}",
             )
-        if dtype is None:
-            raw = np.fromfile(path, np.uint8, length, offset=offset).tobytes()
-            return _packed(TensorProto(data_type=tensor.data_type, dims=shape, raw_data=raw))
         if not length:
-            return np.empty(shape, dtype)
-        mapped = np.memmap(path, dtype, "r", offset, (prod(shape),))
-        return np.asarray(mapped).reshape(shape)
+            return np.empty(0, np.uint8)
+        return np.asarray(np.memmap(path, np.uint8, "r", offset, (length,)))
 
     def _locate(self, tensor: onnx.TensorProto, location: str) -> Path:
         if self.path is None:
@@ -120,7 +140,15 @@ class TensorReader:
         raise self._fail(tensor, f"has external data {where}: {location!r}")
 
     def _fail(self, tensor: onnx.TensorProto, what: str) -> InvalidModel:
-        return InvalidModel(f'{self.file}: tensor "{tensor.name}" {what}')
+        named = f'tensor "{tensor.name}"' if tensor.name else "a tensor without a name"
+        return InvalidModel(f"{self.file}: {named} {what}")
+
+    @contextmanager
+    def _explained(self, tensor: onnx.TensorProto) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, *_DAMAGE) as error:
+            raise self._fail(tensor, f"cannot be read ({_line(error)})") from error
 
 
 def _shape(tensor: onnx.TensorProto) -> tuple[int, ...]:
