@@ -7,8 +7,8 @@ Read in this order:
 2. `program`: `Program`, a compiled network that runs on engines, reports on itself and is saved.
 3. `host`: `Outcome` and `Counters` of a run, and the work of the host computer: decoding spikes.
 4. `report` (populations, synapses, latency, cores), `calibrated_limits` (limits that rest on
-   calibration data), `storage` (program directories), `chip` (limits of a chip), `energy` (what a
-   frame costs, by cost models).
+   calibration data), `storage` and `loading` (program directories), `atomic_folder` (how one takes
+   the place of another), `chip` (limits of a chip), `energy` (what a frame costs, by cost models).
 5. `reference`: the engines that run on any computer. `loihi`: Intel's Loihi, simulated by Lava.
 
 To add a target, define a `Backend`: its pass pipeline, the invariants that the final graph must

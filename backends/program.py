@@ -15,7 +15,7 @@ from qcompiler.ir.kernels import Array, is_finite_float32
 from qcompiler.ir.spiking.coding import step_of
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
 
-from . import storage
+from . import loading, storage
 from .backend import Backend, Engine, EngineFactory, Progress
 from .calibrated_limits import describe_calibrated_limits
 from .energy import activity as activities
@@ -244,7 +244,7 @@ class Program:
 
     @staticmethod
     def _loaded(directory: Path, find: Callable[[str], Backend | None]) -> Program:
-        manifest, graph = storage.load(directory)
+        manifest, graph = loading.load(directory)
         target = manifest.pop("target", None)
         backend = find(str(target))
         if backend is None:

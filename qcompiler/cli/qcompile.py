@@ -12,6 +12,7 @@ from typing import Any
 
 from qcompiler import api, registry
 from qcompiler.backends.program import Program
+from qcompiler.backends.storage import check_place
 from qcompiler.console import add_verbosity, guarded, progress, say, warn
 from qcompiler.ir import (
     CompileError,
@@ -32,6 +33,7 @@ from qcompiler.search.pareto import OBJECTIVES
 
 from .check import check
 from .energy import add_energy_model, chosen_model
+from .outputs import check_file, write_text
 from .summary import print_fits, print_summary
 
 _EPILOG = """\
@@ -196,20 +198,17 @@ def _run(given: argparse.Namespace) -> int:
     if given.check:
         return check(given.model, api.preprocessing(**_preprocessing(given)), given)
     for path in given.sweep:
-        if not path.resolve().parent.is_dir():
-            raise PipelineError(f"there is no folder {path.parent} for --sweep")
-        if path.exists() and not path.is_file():
-            raise PipelineError(f"{path} is not a regular file: choose another --sweep")
+        check_file(path, "--sweep")
     watcher = _Watcher(given)
     if given.emit:
         return _emit(given, watcher)
+    output = given.output or Path(f"{given.model.parent / given.model.stem}.{given.target}")
+    check_place(output)
     program = _compile(given, watcher)
-    output = given.output or given.model.with_suffix("").with_name(
-        f"{given.model.stem}.{given.target}"
-    )
     program.save(output)
     for path in given.sweep:
-        report.write(path, program.manifest["search"])
+        text = report.WRITERS[path.suffix](program.manifest["search"])
+        write_text(path, "--sweep", text)
     print_summary(given, program, output, model)
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from .energy import (
     energy_table,
 )
 from .energy_plot import energy_plot
+from .outputs import check_file, write_file, write_text
 from .summary import guarantees
 
 _EPILOG = """\
@@ -119,16 +120,11 @@ def _positive(text: str) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     model = chosen_model(given)
+    _check_places(given)
     program = api.load(given.program)
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
     found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
-    for option, path in (("-o", given.output), ("--page", given.page), ("--plot", given.plot)):
-        for read, what in ((given.data, "the data"), (given.against, "the model")):
-            if path and read and path.exists() and path.samefile(read):
-                raise ProgramError(f"{path} holds {what}: choose another {option}")
-        if path and path.resolve().is_relative_to(given.program.resolve()):
-            raise ProgramError(f"{path} is in the program directory: choose another {option}")
     with progress(f"running on {given.engine}", given.quiet) as bar:
         measured = program.measure(
             *found.arrays,
@@ -150,10 +146,10 @@ def _run(given: argparse.Namespace) -> int:
     figures["outputs"] = None if against is None else {one.name: one.to_dict() for one in against}
     _warn(program, found, figures, measured, given.against)
     if given.output is not None:
-        _write(given.output, "-o", lambda path: save_arrays(path, measured.outputs))
+        write_file(given.output, "-o", lambda path: save_arrays(path, measured.outputs))
     if given.plot is not None:
         plot = energy_plot(energy, given.program.name)
-        _write(given.plot, "--plot", lambda path: _save_text(path, plot))
+        write_text(given.plot, "--plot", plot)
     explanation = _explained(program, found, given) if given.explain else None
     if given.json:
         print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
@@ -176,12 +172,8 @@ def _explained(program: Program, found: data.Data, given: argparse.Namespace) ->
         explanation = explain(program, given.against, found, bar)
     if given.page is not None:
         text = page(explanation, given.program.name, given.against.name)
-        _write(given.page, "--page", lambda path: _save_text(path, text))
+        write_text(given.page, "--page", text)
     return explanation
-
-
-def _save_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", errors="xmlcharrefreplace")
 
 
 def _figures(
@@ -214,6 +206,17 @@ def _figures(
         "saturated_fraction": counters.saturated / counters.coded if counters.coded else None,
         "unproved_checks": list(describe_calibrated_limits(program.graph, counters, engine)),
     }
+
+
+def _check_places(given: argparse.Namespace) -> None:
+    """ProgramError if a file that will be written is one that is read, or no place for a file."""
+    for option, path in (("-o", given.output), ("--page", given.page), ("--plot", given.plot)):
+        check_file(path, option)
+        for read, what in ((given.data, "the data"), (given.against, "the model")):
+            if path and read and path.exists() and read.exists() and path.samefile(read):
+                raise ProgramError(f"{path} holds {what}: choose another {option}")
+        if path and path.resolve().is_relative_to(given.program.resolve()):
+            raise ProgramError(f"{path} is in the program directory: choose another {option}")
 
 
 def _warn(
@@ -253,20 +256,6 @@ def _share(one: np.ndarray[Any, Any] | None, other: np.ndarray[Any, Any] | None)
     if one is None or other is None:
         return None
     return float(np.mean(one == other))
-
-
-def _write(path: Path, option: str, save: Callable[[Path], None]) -> None:
-    given, path = path, path.resolve()
-    if path.exists() and not path.is_file():
-        raise ProgramError(f"{given} is not a regular file: choose another {option}")
-    staged = path.with_name(f".{path.name}.part")
-    try:
-        save(staged)
-        staged.replace(path)
-    except OSError as error:
-        raise ProgramError(f"cannot write {given}: {error.strerror or error}") from error
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 def _print_figures(

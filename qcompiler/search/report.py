@@ -7,16 +7,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 _WIDTH, _HEIGHT, _MARGIN = 640, 400, 60
 _TICKS = 5
-
-
-def write(path: Path, search: Mapping[str, Any]) -> None:
-    """Write what `Found.to_dict` gives, in the form that the name's ending asks for."""
-    path.write_text(WRITERS[path.suffix](search), encoding="utf-8")
 
 
 def schedule_table(search: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.backends import storage
+from qcompiler.backends import loading, storage
 from qcompiler.ir import (
     Builder,
     CompileError,
@@ -46,7 +46,7 @@ def long_graph(places: int, letters: int, origins: int) -> Graph:
 def test_long_lines_are_read_back(size: tuple[int, int, int], tmp_path: Path) -> None:
     graph = long_graph(*size)
     storage.save(tmp_path / "p", MANIFEST, graph)
-    assert storage.load(tmp_path / "p")[1] == graph
+    assert loading.load(tmp_path / "p")[1] == graph
 
 
 def test_a_permutation_of_many_places_is_read_back(tmp_path: Path) -> None:

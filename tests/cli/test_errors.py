@@ -98,3 +98,24 @@ def test_check_refuses_what_no_core_can_hold(run: Any, folder: Path) -> None:
     status, out, _ = run("qcompile fat.onnx --check")
     assert status == 1 and "input axons, a core of Loihi 2 has 4096" in out
     assert run("qcompile fat.onnx --check --target reference")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("qcompile none.onnx -o data.npz", "data.npz exists and is no compiled program"),
+        ("qcompile none.onnx -o data.npz/p", "data.npz is a file"),
+        ("qcompile none.onnx -o loop", "loop cannot be written"),
+        ("qcompile none.onnx -o .", "contains the current folder"),
+        ("qrun none data.npz -o no/such/out.npz", "there is no folder no/such for -o"),
+        ("qrun none data.npz --plot no/such.svg", "there is no folder no for --plot"),
+        ("qrun none data.npz --against net.onnx --page .", "not a regular file"),
+        ("qrun none data.npz -o loop", "loop cannot be written: choose another -o"),
+        ("qrun none data.npz -o data.npz", "data.npz holds the data: choose another -o"),
+    ],
+)
+def test_outputs_are_checked_before_the_work(run: Any, line: str, what: str) -> None:
+    Path("loop").symlink_to("loop")
+    status, out, err = run(line)
+    assert (status, out) == (1, "")
+    assert what in err and err.count("error:") == 1 and "none" not in err

@@ -1,0 +1,49 @@
+"""Files that the commands write: checked before the work, and written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from qcompiler.ir import ProgramError
+
+
+def check_file(path: Path | None, option: str) -> None:
+    """ProgramError if no file can be written there."""
+    if path is None:
+        return
+    try:
+        place = path.resolve()
+        folder, other = place.parent, place.exists() and not place.is_file()
+        if not folder.is_dir():
+            raise ProgramError(f"there is no folder {path.parent} for {option}")
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a null character
+        raise ProgramError(f"{path} cannot be written: choose another {option}") from error
+    if other:
+        raise ProgramError(f"{path} is not a regular file: choose another {option}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ProgramError(f"{path} cannot be written: {folder} is not writable")
+
+
+def write_file(path: Path, option: str, save: Callable[[Path], None]) -> None:
+    """Let ``save`` write a file beside ``path``, and put it in place when it is whole."""
+    check_file(path, option)
+    place = path.resolve()
+    staged = place.with_name(f".{place.name}.part")
+    try:
+        save(staged)
+        staged.replace(place)
+    except OSError as error:
+        raise ProgramError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def write_text(path: Path, option: str, text: str) -> None:
+    """Write a text file as a whole."""
+    write_file(path, option, lambda staged: _put(staged, text))
+
+
+def _put(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", errors="xmlcharrefreplace")
