@@ -80,7 +80,9 @@ def put_in_place(scratch: Path, directory: Path) -> None:
 
 def exchange(one: Path, other: Path) -> bool:
     """Exchange two folders in one step; False where the system cannot. Raises OSError."""
-    system = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
+    if os.name != "posix":
+        return False
+    system = ctypes.CDLL(None, use_errno=True)
     paths = os.fsencode(one), os.fsencode(other)
     if hasattr(system, "renameat2"):
         failed = system.renameat2(_HERE, paths[0], _HERE, paths[1], _EXCHANGE)

@@ -35,6 +35,7 @@ from .passes.calibration.trace import size_of
 from .passes.folding.codes import most_levels, without_codes
 from .passes.quantization.exact_layer import ExactLayer
 from .rounding import rounding_of
+from .size_limits import oversized
 
 if TYPE_CHECKING:
     import onnx
@@ -63,6 +64,8 @@ def compile(
     allow_products: bool = False,
     activation_error: float = 0.0,
     input_shapes: Mapping[str, Sequence[int | str | None]] | None = None,
+    max_neurons: int | None = None,
+    max_memory: float | None = None,
     progress: Callable[[float], None] | None = None,
     watch: Watcher | None = None,
     max_drop: float | None = None,
@@ -99,6 +102,9 @@ def compile(
     - ``activation_error`` bounds the error of functions that become line segments, relative to
       their output range (0: half a level).
 
+    ``max_neurons`` (100 million) and ``max_memory`` in GB (that of the machine) bound what the
+    network may take, as estimated before it is lowered.
+
     ``passes`` replaces the target's pipeline. The options above fill what its text leaves open;
     they do not change a `Pipeline`.
 
@@ -129,6 +135,7 @@ def compile(
     else:
         imported = import_model(model, before, allow_products, input_shapes)
     graph = imported.graph
+    raise_if_any(oversized(graph, max_neurons, max_memory), UnsupportedModel)
     times = DEFAULT_T_MAX if t_max is None else _integer(t_max, "t_max")
     if t_max is not None or max_drop is not None or max_drift is not None:
         graph = without_codes(graph, times)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from qcompiler.passes.calibration.data import sample
 
 from .ir import DataError
+from .ir.files import open_regular
+from .size_limits import machine_memory
 
 Array: TypeAlias = NDArray[Any]
 Inputs: TypeAlias = Sequence[tuple[str, tuple[int, ...]]]
@@ -100,18 +103,34 @@ def _labels_among(named: Mapping[str, Array], inputs: Sequence[str]) -> Array | 
 
 def _from_file(path: Path) -> dict[str, Array]:
     try:
-        if path.suffix == ".npy":
-            return {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        file = open_regular(path)
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}") from error
     except IsADirectoryError as error:
         raise DataError(f"{path} is a directory, not an .npz or .npy file") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise DataError(f"{path} cannot be read: {reason}") from error
+    try:
+        with file:
+            if path.suffix == ".npy":
+                return {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
+            with np.load(file, allow_pickle=False) as archive:
+                _check_memory(archive.zip, path)
+                return {name: archive[name] for name in archive.files}
+    except DataError:
+        raise
     except Exception as error:  # a damaged archive can make zipfile and numpy raise almost anything
         raise DataError(
             f"{path} is not an .npz or .npy file of numbers (object arrays are not read)"
         ) from error
+
+
+def _check_memory(archive: ZipFile, path: Path) -> None:
+    """DataError if a small file holds more than fits into memory."""
+    held = sum(entry.file_size for entry in archive.infolist())
+    if held > machine_memory():
+        raise DataError(f"{path} holds {held:,} bytes of arrays, more than this machine's memory")
 
 
 def _choose(named: dict[str, Array], inputs: Inputs, where: str) -> tuple[Array, ...]:

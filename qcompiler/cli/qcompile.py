@@ -111,6 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--percentile", metavar="P", type=float, help=cut)
     proofs = "use only limits that are proven from the weights, none from calibration data"
     add("--proved", action="store_true", help=proofs)
+    neurons = "most neurons that the network may have (100 million)"
+    add("--max-neurons", metavar="N", type=int, help=neurons)
+    memory = "most memory in GB that compiling may take, as estimated (that of the machine)"
+    add("--max-memory", metavar="GB", type=float, help=memory)
     found = parser.add_argument_group(
         "search on the calibration data for the schedule of lowest latency, in place of --t-max"
     )
@@ -303,6 +307,8 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             allow_products=given.allow_products,
             activation_error=given.activation_error,
             input_shapes=dict(given.input_shape),
+            max_neurons=given.max_neurons,
+            max_memory=given.max_memory,
             progress=bar,
             watch=watcher,
             max_drop=given.max_drop,

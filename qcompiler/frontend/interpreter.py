@@ -25,6 +25,7 @@ from qcompiler.frontend.importers.table import (
 )
 from qcompiler.frontend.model.constant_folding import (
     PROBES,
+    FoldingBudget,
     KnownArray,
     TooLarge,
     compute,
@@ -93,6 +94,7 @@ class ModelInterpreter:
         self.suffix = ""  # tells the values of the steps of a loop apart
         self.host_values: dict[str, Entry] = {}  # values behind a node that the host does
         self.used: set[str] = set()
+        self.budget = FoldingBudget(sum(array.nbytes for array in model.arrays.values()))
         self.report = NodeReport()
         self.stand_ins = StandIns(self.scope, model.graph)
         self.unroll = Unroller(self)
@@ -256,7 +258,7 @@ class ModelInterpreter:
         self, node: onnx.NodeProto, opset: int, inputs: Sequence[KnownArray | None]
     ) -> tuple[KnownArray, ...]:
         try:
-            return compute(node, opset, inputs, len(self.scope.probes))
+            return compute(node, opset, inputs, len(self.scope.probes), self.budget)
         except TooLarge as error:
             raise Refused(f"{node.op_type} would compute {error}", FOLD_CONSTANTS) from error
         except Exception as error:  # whatever onnx finds wrong with the node

@@ -13,11 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from .folding_limits import LIMIT, TooLarge, check_size, folds
+from .folding_limits import LIMIT, FoldingBudget, TooLarge, check_size, folds
 from .onnx_tensor import Array
 from .single_node import run_node
 
-__all__ = ["LIMIT", "PROBES", "KnownArray", "TooLarge", "compute", "folds", "merge"]
+__all__ = [
+    "LIMIT",
+    "PROBES",
+    "FoldingBudget",
+    "KnownArray",
+    "TooLarge",
+    "compute",
+    "folds",
+    "merge",
+]
 
 PROBES = (23, 29)
 _ALL_TYPES = 21  # the opset from which quantisation takes every integer type
@@ -50,7 +59,11 @@ def merge(arrays: Sequence[Array], name: str) -> KnownArray:
 
 
 def compute(
-    node: onnx.NodeProto, opset: int, inputs: Sequence[KnownArray | None], probes: int
+    node: onnx.NodeProto,
+    opset: int,
+    inputs: Sequence[KnownArray | None],
+    probes: int,
+    budget: FoldingBudget | None = None,
 ) -> tuple[KnownArray, ...]:
     """The outputs of a node whose inputs are all known.
 
@@ -64,7 +77,7 @@ def compute(
             for name, known in zip(node.input, inputs, strict=True)
             if known is not None
         }
-        found.append(_run(node, opset, feeds))
+        found.append(_run(node, opset, feeds, budget))
     results = zip((name for name in node.output if name), *found, strict=True)
     return tuple(
         KnownArray((arrays[0],) * probes, name) if once else merge(arrays, name)
@@ -72,12 +85,17 @@ def compute(
     )
 
 
-def _run(node: onnx.NodeProto, opset: int, feeds: dict[str, Array]) -> list[Array]:
+def _run(
+    node: onnx.NodeProto, opset: int, feeds: dict[str, Array], budget: FoldingBudget | None
+) -> list[Array]:
     if node.op_type == "Range":  # for which ONNX's own functions give vectors of one number
         feeds = {
             name: array.reshape(()) if array.size == 1 else array for name, array in feeds.items()
         }
     if node.op_type in ("DequantizeLinear", "QuantizeLinear"):
         opset = max(opset, _ALL_TYPES)
-    check_size(node, opset, feeds)
-    return run_node(node, opset, feeds)
+    work = check_size(node, opset, feeds)
+    results = run_node(node, opset, feeds)
+    if budget is not None:
+        budget.spend([*feeds.values()], results, work)
+    return results

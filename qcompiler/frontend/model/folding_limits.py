@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import onnx
@@ -15,6 +15,9 @@ LIMIT = 1 << 28  # elements of an array that is computed
 
 INLINE = 1 << 16  # elements; larger arrays do not tell shapes
 _PRODUCTS = 1 << 36  # multiplications: seconds
+_MOST_WORK = 1 << 38  # multiplications, and elements read and written, of all nodes
+_MOST_BYTES = 1 << 31  # of all results, and as many times the weights' own:
+_GROWTH = 8  # four bits become a real number
 _SMALL = 1 << 20  # elements of all operands of an operator whose work is not known
 _TOO_LONG = "a constant that takes too long"
 
@@ -42,6 +45,23 @@ _NEVER_NAMES = """
 _NEVER = frozenset(_NEVER_NAMES.split())
 
 
+class FoldingBudget:
+    """What all constants of a model may take: ``given`` are the bytes of its weights."""
+
+    def __init__(self, given: int) -> None:
+        self.bytes = _MOST_BYTES + _GROWTH * given
+        self.work: float = _MOST_WORK
+
+    def spend(self, feeds: Sequence[Array], results: Sequence[Array], work: float) -> None:
+        """Count a node that was computed; TooLarge if that is too much."""
+        self.bytes -= sum(array.nbytes for array in results)
+        self.work -= work + sum(array.size for array in (*feeds, *results))
+        if self.bytes < 0:
+            raise TooLarge("constants of too many bytes in all")
+        if self.work < 0:
+            raise TooLarge("constants that take too long in all")
+
+
 class TooLarge(Exception):
     """A node would compute an array beyond the limit, or compute too long; says which."""
 
@@ -54,13 +74,13 @@ def folds(op_type: str) -> bool:
     return onnx.defs.has(op_type) and op_type not in _NEVER
 
 
-def check_size(node: onnx.NodeProto, opset: int, feeds: Mapping[str, Array]) -> None:
-    """Raise TooLarge if a node's results would be too large, or take too long to compute."""
+def check_size(node: onnx.NodeProto, opset: int, feeds: Mapping[str, Array]) -> float:
+    """About the work of a node; TooLarge if its results are too large, or take too long."""
     if node.op_type in _SHRINKING:
-        return
+        return 0.0
     inline = {name: a for name, a in feeds.items() if a.size <= INLINE and a.dtype.kind != "O"}
     model = node_model(node, opset, {n: a for n, a in feeds.items() if n not in inline}, inline)
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
     largest = 1
     for output in inferred.graph.output:
         shape = output.type.tensor_type.shape
@@ -71,8 +91,10 @@ def check_size(node: onnx.NodeProto, opset: int, feeds: Mapping[str, Array]) -> 
         largest = max(largest, prod(max(1, dim.dim_value) for dim in shape.dim))
     if largest > LIMIT:
         raise TooLarge
-    if _products(node, largest, feeds) > _PRODUCTS:
+    work = _products(node, largest, feeds)
+    if work > _PRODUCTS:
         raise TooLarge(_TOO_LONG)
+    return work
 
 
 def _products(node: onnx.NodeProto, result: int, feeds: Mapping[str, Array]) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -12,12 +14,13 @@ import onnx
 import onnx.inliner
 
 from qcompiler.ir import InvalidModel
+from qcompiler.ir.files import open_regular, read_regular
 
 from .message_checks import check_texts, nested_nodes, take_in_tensors
 from .onnx_tensor import Array, TensorReader
 
 _LARGEST = (1 << 31) - 1  # bytes of a protobuf message
-_MOST_NODES = 1 << 20  # that functions may expand to
+_MOST_NODES = 1 << 17  # functions expanded; reading as many takes seconds
 
 Source: TypeAlias = "str | Path | bytes | onnx.ModelProto"
 _Function: TypeAlias = "tuple[str, str, str]"
@@ -52,8 +55,7 @@ def read_model(source: Source) -> Model:
     check_texts(proto, file)
     take_in_tensors(proto, tensors)
     arrays = initializers(proto.graph, tensors)
-    if proto.functions:
-        proto = _inline(proto, file)
+    proto = _inline(proto, file)
     versions = {entry.domain: entry.version for entry in proto.opset_import}
     opset = versions.get("", versions.get("ai.onnx"))
     return Model(file, proto.graph, opset, arrays, tensors)
@@ -70,17 +72,17 @@ def _open(source: Source) -> tuple[onnx.ModelProto, TensorReader]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if path.is_dir():
-            raise InvalidModel(f"{path} is a directory, not an ONNX file")
-        if path.stat().st_size > _LARGEST:
-            raise InvalidModel(
-                f"{path.name} is larger than 2 GB, the limit of ONNX files: "
-                "save its weights as external data"
-            )
-        return path.read_bytes()
+        return read_regular(path, _LARGEST)
+    except IsADirectoryError as error:
+        raise InvalidModel(f"{path} is a directory, not an ONNX file") from error
     except FileNotFoundError as error:
         raise InvalidModel(f"there is no file {path}") from error
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
+            raise InvalidModel(
+                f"{path.name} is larger than 2 GB, the limit of ONNX files: "
+                "save its weights as external data"
+            ) from error
         raise InvalidModel(f"{path} cannot be read: {error}") from error
 
 
@@ -105,16 +107,22 @@ def initializers(graph: onnx.GraphProto, tensors: TensorReader) -> dict[str, Arr
 
 
 def _inline(proto: onnx.ModelProto, file: str) -> onnx.ModelProto:
-    if _expanded(proto, file) > _MOST_NODES:
-        raise InvalidModel(f"{file}: the model's functions expand to too many nodes")
+    nodes, size = _expanded(proto, file)
+    if nodes > _MOST_NODES or size > _LARGEST:
+        raise InvalidModel(
+            f"{file}: the model's functions expand to too many nodes: {nodes:,}, of {size:,} "
+            f"bytes; at most {_MOST_NODES:,} nodes and 2 GB are read"
+        )
+    if not proto.functions:
+        return proto
     try:
         return onnx.inliner.inline_local_functions(proto)
     except Exception as error:  # whatever the C++ code throws
         raise InvalidModel(f"{file}: the functions of the model cannot be inlined") from error
 
 
-def _expanded(proto: onnx.ModelProto, file: str) -> int:
-    """Number of nodes that inlining gives; InvalidModel if a function calls itself."""
+def _expanded(proto: onnx.ModelProto, file: str) -> tuple[int, int]:
+    """Nodes that inlining gives, and their bytes; InvalidModel if a function calls itself."""
     bodies = {
         _key(f.domain, f.name, f.overload): list(nested_nodes(f.node)) for f in proto.functions
     }
@@ -123,10 +131,17 @@ def _expanded(proto: onnx.ModelProto, file: str) -> int:
         order = list(TopologicalSorter(calls).static_order())
     except CycleError as error:
         raise InvalidModel(f"{file}: a function of the model calls itself") from error
-    sizes: dict[_Function, int] = {}
+    sizes: dict[_Function, tuple[int, int]] = {}
     for key in order:
-        sizes[key] = sum(sizes.get(_callee(node), 1) for node in bodies[key])
-    return sum(sizes.get(_callee(node), 1) for node in nested_nodes(proto.graph.node))
+        sizes[key] = _total(bodies[key], sizes)
+    return _total(nested_nodes(proto.graph.node), sizes)
+
+
+def _total(
+    nodes: Iterable[onnx.NodeProto], sizes: Mapping[_Function, tuple[int, int]]
+) -> tuple[int, int]:
+    found = [sizes.get(_callee(node)) or (1, node.ByteSize()) for node in nodes]
+    return sum(count for count, _ in found), sum(size for _, size in found)
 
 
 def _callee(node: onnx.NodeProto) -> _Function:
@@ -140,7 +155,7 @@ def _key(domain: str, name: str, overload: str) -> _Function:
 def identity(model: Any) -> dict[str, str]:
     """What a manifest says of a model: its file's name and hash, or what kind of object it is."""
     if isinstance(model, str | Path):
-        with open(model, "rb") as file:
+        with open_regular(model) as file:
             digest = hashlib.sha256()
             while block := file.read(1 << 20):
                 digest.update(block)

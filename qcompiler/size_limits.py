@@ -1,0 +1,103 @@
+"""What a network will take, estimated before it is lowered: neurons, synapses, and memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from .ir import Constant, Diagnostic, Graph, Node, PipelineError, size
+from .ir.ann import Add, Conv, Dense, Function, MaxPool, Multiply, SumPool
+
+MOST_NEURONS = 100_000_000
+_GB = 1e9
+_BYTES_PER_WEIGHT, _BYTES_PER_NEURON = 32, 512  # while fitting to calibration data; as measured
+_OWN_NEURONS = (Add, Conv, Dense, Function, MaxPool, Multiply, SumPool)
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
+_HELP = "use a smaller model, cut the model before this layer, or raise {} if the machine can do it"
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Neurons, synapses, weights, and bytes of memory of a layer."""
+
+    node: Node
+    neurons: int
+    synapses: int
+    weights: int
+
+    @property
+    def memory(self) -> int:
+        return self.weights * _BYTES_PER_WEIGHT + self.neurons * _BYTES_PER_NEURON
+
+
+def oversized(
+    graph: Graph, max_neurons: int | None, max_memory: float | None
+) -> tuple[Diagnostic, ...]:
+    """What of a graph at the tensor level is beyond bounds, with the largest layer.
+
+    ``max_neurons`` None is 100 million, ``max_memory`` (GB) None the memory of the machine. The
+    layers behind folding can be fewer, so the figures are rough. Raises PipelineError for bounds
+    that are no positive numbers.
+    """
+    layers = list(_layers(graph))
+    neurons, memory = _bounds(max_neurons, max_memory)
+    inputs = sum(size(value.type) for value in graph.inputs)
+    total = inputs + sum(layer.neurons for layer in layers)
+    synapses = sum(layer.synapses for layer in layers)
+    needed = sum(layer.memory for layer in layers) + inputs * _BYTES_PER_NEURON
+    whole = f"the network has about {total:,} neurons and {synapses:,} synapses"
+    found = []
+    if total > neurons:
+        what = f"{whole}, more than the bound of {neurons:,} neurons"
+        found.append(_finding(what, max(layers, key=lambda layer: layer.neurons), "--max-neurons"))
+    if needed > memory:
+        takes = f"compiling takes about {needed / _GB:,.3g} GB of memory"
+        what = f"{whole}: {takes}, more than the bound of {memory / _GB:,.3g} GB"
+        found.append(_finding(what, max(layers, key=lambda layer: layer.memory), "--max-memory"))
+    return tuple(found)
+
+
+def _finding(what: str, layer: _Layer, option: str) -> Diagnostic:
+    name, parts = layer.node.result.name, f"{layer.neurons:,} neurons, {layer.weights:,} weights"
+    text = f"{what}; the largest layer is %{name} with {parts}"
+    return Diagnostic(text, layer.node.origin, _HELP.format(option))
+
+
+def _layers(graph: Graph) -> Iterator[_Layer]:
+    for node in graph.nodes:
+        weights = sum(o.data.size for o in node.operands if isinstance(o, Constant))
+        own = isinstance(node.op, _OWN_NEURONS)
+        neurons = size(node.result.type) if own else 0
+        yield _Layer(node, neurons, _fan_in(node) * neurons, weights)
+
+
+def _fan_in(node: Node) -> int:
+    """Synapses to one neuron."""
+    match node.op:
+        case Conv() | Dense():
+            return prod(node.operands[1].type.shape[1:])
+        case MaxPool() | SumPool():
+            return prod(node.op.kernel)
+    return len(node.operands)
+
+
+def _bounds(max_neurons: int | None, max_memory: float | None) -> tuple[int, float]:
+    for name, bound in (("max_neurons", max_neurons), ("max_memory", max_memory)):
+        if bound is not None and not (isinstance(bound, int | float) and 0 < bound < _GB * _GB):
+            raise PipelineError(f"{name} must be a positive number, not {bound!r}")
+    neurons = MOST_NEURONS if max_neurons is None else int(max_neurons)
+    return neurons, machine_memory() if max_memory is None else max_memory * _GB
+
+
+def machine_memory() -> float:
+    """Bytes of memory that this process may take, at most."""
+    found = float("inf")
+    with suppress(AttributeError, ValueError, OSError):
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(ValueError, OSError):
+        found = min(found, int(_CGROUP.read_text()))
+    return found
