@@ -128,13 +128,14 @@ class Program:
 
     def engine(self, name: str) -> Engine:
         """The engine of this name, made on first use."""
+        factory = self._factory(name)
         if name not in self._engines:
-            self._engines[name] = self._factory(name).make(self.graph)
+            self._engines[name] = factory.make(self.graph)
         return self._engines[name]
 
     def _factory(self, name: str) -> EngineFactory:
         known = {factory.name: factory for factory in self.engines}
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise ProgramError(
                 f"no engine named {name} runs a program for target {self.backend.name}: "
                 f"choose {', '.join(known)}"
@@ -232,13 +233,13 @@ class Program:
     def save(self, directory: str | Path) -> None:
         """Write the program, whole or not at all; ProgramError if that fails."""
         manifest = {"target": self.backend.name, "preprocessing": {}, **self.manifest}
-        storage.save(Path(directory), manifest, self.graph, self.backend.emit)
+        storage.save(_path(directory), manifest, self.graph, self.backend.emit)
 
     @staticmethod
     def load(directory: str | Path, find: Callable[[str], Backend | None]) -> Program:
         """Read a program and verify it; ``find`` looks targets up. ProgramError if it is broken."""
         try:
-            return Program._loaded(Path(directory), find)
+            return Program._loaded(_path(directory), find)
         except (TypeError, ValueError, LookupError, ArithmeticError, AssertionError) as error:
             raise ProgramError(f"{directory} is damaged: compile the model again") from error
 
@@ -253,3 +254,10 @@ class Program:
             manifest.pop(own, None)
         verify(graph, *backend.requires)
         return Program(graph, backend, manifest)
+
+
+def _path(directory: str | Path) -> Path:
+    try:
+        return Path(directory)
+    except TypeError as error:
+        raise ProgramError(f"a directory is a path, not {type(directory).__name__}") from error

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from numbers import Real
-from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from qcompiler.frontend.model.onnx_file import identity
 from qcompiler.search.pareto import Budget
 
 from . import data, registry
+from .arguments import axes_by_input, flag, integer, numbers, string, within_memory
 from .channel_scales import ScaleRecorder
 from .core_limits import exceeded_core_limits
 from .ir import (
@@ -44,6 +44,7 @@ DEFAULT_T_MAX = 16
 _PIXEL_THRESHOLD = 16  # a mean or scale above it is that of pixels from 0 to 255
 
 
+@within_memory
 def compile(
     model: str | Path | bytes | onnx.ModelProto | Graph,
     *,
@@ -58,8 +59,8 @@ def compile(
     proved: bool = False,
     passes: str | Pipeline | None = None,
     layout: str | None = None,
-    mean_values: Sequence[float] = (),
-    scale_values: Sequence[float] = (),
+    mean_values: float | Sequence[float] = (),
+    scale_values: float | Sequence[float] = (),
     reverse_input_channels: bool = False,
     allow_products: bool = False,
     activation_error: float = 0.0,
@@ -81,8 +82,8 @@ def compile(
     - ``calibration`` is a path, an array ``images x shape``, or arrays by input name. Without it,
       ranges come from the weights alone.
     - ``mean_values``, ``scale_values``, ``reverse_input_channels`` and ``layout`` describe
-      preprocessing that becomes part of the network: ``(x - mean) / scale`` per channel of the raw
-      input.
+      preprocessing that becomes part of the network: ``(x - mean) / scale`` of the raw input, with
+      one number, or one per channel.
     - ``input_shapes`` states the axes of inputs that the model leaves open, by input name: lengths,
       and a name or None for the batch axis if it stays open, as in ``{"x": (None, 3, 224, 224)}``.
 
@@ -126,6 +127,7 @@ def compile(
     """
     backend = _backend(target)
     before = preprocessing(mean_values, scale_values, reverse_input_channels, layout)
+    input_shapes = axes_by_input(input_shapes, "input_shapes")
     if isinstance(model, Graph) and before.active:
         raise UnsupportedModel("only ONNX models take preprocessing; a Graph must include its own")
     if isinstance(model, Graph):
@@ -136,7 +138,7 @@ def compile(
         imported = import_model(model, before, allow_products, input_shapes)
     graph = imported.graph
     raise_if_any(oversized(graph, max_neurons, max_memory), UnsupportedModel)
-    times = DEFAULT_T_MAX if t_max is None else _integer(t_max, "t_max")
+    times = DEFAULT_T_MAX if t_max is None else integer(t_max, "t_max")
     if t_max is not None or max_drop is not None or max_drift is not None:
         graph = without_codes(graph, times)
     else:
@@ -147,20 +149,20 @@ def compile(
     options["rounding"] = rounding.__setitem__
     options["t_max"] = times
     bits = backend.weight_bits(times) if weight_bits is None else weight_bits
-    options["weight_bits"] = _integer(bits, "weight_bits")
+    options["weight_bits"] = integer(bits, "weight_bits")
     options["code"] = code
     options["activation_error"] = activation_error
-    options["effort"] = _integer(effort, "effort")
-    options["slices"] = _integer(slices, "slices")
-    options["proved"] = proved
+    options["effort"] = integer(effort, "effort")
+    options["slices"] = integer(slices, "slices")
+    options["proved"] = flag(proved, "proved")
     if percentile is not None:
         if calibration is None:
             raise PipelineError("percentile needs calibration data: give --calibration")
         options |= {"method": "percentile", "percentile": percentile}
-    options["low"], options["high"] = 0.0, assumed_high(mean_values, scale_values)
+    options["low"], options["high"] = 0.0, assumed_high(before.mean, before.scale)
     found = None
     budget = _budget(max_drop, max_drift, calibration)
-    if objective != "latency" and budget is None:
+    if string(objective, "objective") != "latency" and budget is None:
         raise PipelineError(f"the objective {objective} needs --max-drop or --max-drift")
     if calibration is not None:
         given = data.read(calibration, inputs_of(graph), layout)
@@ -221,7 +223,7 @@ def compile(
         broken = broken_assumptions(model, imported, read, manifest)
         manifest["warnings"] = [*(one.text for one in broken), *manifest.get("warnings", [])]
     for text in program.warnings:
-        warnings.warn(text, CompileWarning, stacklevel=2)
+        warnings.warn(text, CompileWarning, stacklevel=3)
     return program
 
 
@@ -247,15 +249,17 @@ def _ignore(text: str) -> None:
 
 
 def preprocessing(
-    mean_values: Sequence[float] = (),
-    scale_values: Sequence[float] = (),
+    mean_values: float | Sequence[float] = (),
+    scale_values: float | Sequence[float] = (),
     reverse_input_channels: bool = False,
     layout: str | None = None,
 ) -> Preprocessing:
     """What happens to the raw input before the model; see `compile`."""
-    if layout not in (None, "nchw", "nhwc"):
+    if layout is not None and string(layout, "layout") not in ("nchw", "nhwc"):
         raise PipelineError(f"no layout is named {layout}: choose nchw or nhwc")
-    return Preprocessing(tuple(mean_values), tuple(scale_values), reverse_input_channels, layout)
+    mean, scale = numbers(mean_values, "mean_values"), numbers(scale_values, "scale_values")
+    reverse = flag(reverse_input_channels, "reverse_input_channels")
+    return Preprocessing(mean, scale, reverse, layout)
 
 
 def assumed_high(mean_values: Sequence[float], scale_values: Sequence[float]) -> float:
@@ -264,13 +268,7 @@ def assumed_high(mean_values: Sequence[float], scale_values: Sequence[float]) ->
     return 255.0 if largest > _PIXEL_THRESHOLD else max(1.0, largest)
 
 
-def _integer(number: Any, name: str) -> int:
-    try:
-        return index(number)
-    except TypeError:
-        raise PipelineError(f"{name} must be an integer, not {number!r}") from None
-
-
+@within_memory
 def load(directory: str | Path) -> Program:
     """Load a program that `Program.save` or qcompile wrote; runs no code from it.
 
@@ -301,11 +299,12 @@ def pipeline(
     backend = _backend(target)
     if isinstance(passes, Pipeline):
         return passes.given(options or {})
-    return Pipeline.parse(passes or backend.pipeline, registry.find_pass, options)
+    text = backend.pipeline if passes is None else string(passes, "passes")
+    return Pipeline.parse(text or backend.pipeline, registry.find_pass, options)
 
 
 def _backend(target: str) -> Backend:
-    backend = registry.find_backend(target)
+    backend = registry.find_backend(string(target, "target"))
     if backend is None:
         known = ", ".join(registry.backend_names())
         raise PipelineError(f"no target is named {target}: choose {known}")

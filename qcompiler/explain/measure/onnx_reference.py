@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from qcompiler.data import Array, Data
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import InvalidModel
+
+from .onnx_process import Declared, ModelFailed, OnnxProcess
 
 _BATCH = 256
 _KINDS: Mapping[str, Any] = {
@@ -52,26 +53,24 @@ def run_outputs(
     if not Path(model).is_file():
         raise InvalidModel(f"there is no file {model}")
     try:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
-        )
-        parts = list(_batches(session, data, manifest, progress))
-        names = [output.name for output in session.get_outputs()]
-        return {
-            name: np.concatenate(arrays)
-            for name, arrays in zip(names, zip(*parts, strict=True), strict=True)
-        }
+        with OnnxProcess(Path(model)) as session:
+            parts = list(_batches(session, data, manifest, progress))
+            names = [output.name for output in session.get_outputs()]
+            return {
+                name: np.concatenate(arrays)
+                for name, arrays in zip(names, zip(*parts, strict=True), strict=True)
+            }
     except Exception as error:
-        if type(error).__name__ == "InvalidProtobuf":
+        kind = error.kind if isinstance(error, ModelFailed) else ""
+        if kind == "InvalidProtobuf":
             raise InvalidModel(f"{model} is not an ONNX file, or is truncated") from error
-        reason = _MARKS.sub("", str(error).strip().splitlines()[0])
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = _MARKS.sub("", lines[0])
         raise InvalidModel(f"{model} does not run in onnxruntime: {reason}") from error
 
 
 def _batches(
-    session: onnxruntime.InferenceSession,
+    session: OnnxProcess,
     data: Data,
     manifest: Mapping[str, Any],
     progress: Callable[[float], None] | None,
@@ -112,7 +111,7 @@ def _samples(result: Array, place: int | None, count: int) -> Array:
     return found
 
 
-def _fed(given: onnxruntime.NodeArg, part: Array | None, count: int, place: int | None) -> Array:
+def _fed(given: Declared, part: Array | None, count: int, place: int | None) -> Array:
     """A batch as an input takes it, whose batch axis stands at a place, if it has one.
 
     Zeros for an input that nothing reads.

@@ -66,7 +66,13 @@ def _open(source: Source) -> tuple[onnx.ModelProto, TensorReader]:
         return source, TensorReader("the model", None, owned=False)
     if isinstance(source, bytes):
         return _parse(source, "the model"), TensorReader("the model", None, owned=True)
-    path = Path(source)
+    try:
+        path = Path(source)
+    except TypeError as error:
+        kind = type(source).__name__
+        raise InvalidModel(
+            f"a model is a path, bytes, or an onnx.ModelProto, not {kind}"
+        ) from error
     return _parse(_bytes(path), path.name), TensorReader(path.name, path, owned=True)
 
 

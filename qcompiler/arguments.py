@@ -1,0 +1,84 @@
+"""Arguments of the Python interface, checked: a wrong one is a PipelineError that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from operator import index
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from .ir import CompileError, Diagnostic, PipelineError
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def within_memory(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """A function that raises a CompileError, and no MemoryError."""
+
+    @wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return function(*args, **kwargs)
+        except MemoryError as error:
+            help_ = "use a smaller model, or fewer images"
+            raise CompileError(Diagnostic("out of memory", (), help_)) from error
+
+    return call
+
+
+def integer(given: Any, name: str) -> int:
+    """A whole number."""
+    try:
+        return index(given)
+    except TypeError:
+        raise PipelineError(f"{name} must be an integer, not {_shown(given)}") from None
+
+
+def string(given: Any, name: str) -> str:
+    """A text."""
+    if not isinstance(given, str):
+        raise PipelineError(f"{name} must be a string, not {_shown(given)}")
+    return given
+
+
+def flag(given: Any, name: str) -> bool:
+    """True or false."""
+    if not isinstance(given, bool | np.bool_) and not (isinstance(given, int) and given in (0, 1)):
+        raise PipelineError(f"{name} must be true or false, not {_shown(given)}")
+    return bool(given)
+
+
+def numbers(given: Any, name: str) -> tuple[float, ...]:
+    """One number, or one for each channel."""
+    if given is None:
+        return ()
+    try:
+        found = np.asarray(given)
+    except ValueError:  # lists of unlike lengths
+        found = np.asarray("")
+    if found.ndim > 1 or (found.size and found.dtype.kind not in "iuf"):
+        raise PipelineError(
+            f"{name} must be a number, or one number per channel, not {_shown(given)}"
+        )
+    return tuple(found.reshape(-1).astype(float).tolist())
+
+
+def axes_by_input(given: Any, name: str) -> Mapping[str, Sequence[int | str | None]]:
+    """Axes of inputs, as a mapping of sequences."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(map(_are_axes, given, given.values())):
+        shown = f"not {_shown(given)}"
+        raise PipelineError(f"{name} must map names of inputs to their axes, {shown}")
+    return given
+
+
+def _are_axes(name: Any, axes: Any) -> bool:
+    return isinstance(name, str) and isinstance(axes, Sequence) and not isinstance(axes, str)
+
+
+def _shown(given: Any) -> str:
+    return f"{given!r:.60}"

@@ -1,0 +1,84 @@
+"""Wrong arguments of the Python interface are a CompileError that names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler import api
+from qcompiler.ir import CompileError, InvalidModel, PipelineError, ProgramError
+from tests.support.onnx_models import model
+
+NETWORK = model("float[N,3,4,4] x", "f = Flatten(x) y = Gemm(f, w)", w=(48, 3))
+NEITHER = (5, -1, 2.5, [], [1], ["a"], (None,), {"x": 1}, object(), np.array([1, 2]), b"x")
+WRONG: dict[str, tuple[Any, ...]] = {
+    "target": (None, *NEITHER),
+    "passes": NEITHER,
+    "layout": NEITHER,
+    "objective": (None, *NEITHER),
+    "code": ("two-spikes",),
+    "effort": (None, 0.5, "1", [1]),
+    "slices": (None, 2.5, "4"),
+    "t_max": (2.5, "16", [16]),
+    "proved": (None, "yes", 2, np.array([True, False])),
+    "reverse_input_channels": (None, "yes", [1]),
+    "mean_values": ("1", "123", ("a",), (None,), {"x": 1}, object(), [[1, 2]], [[1], [1, 2]], b"1"),
+    "scale_values": ("16", ["16"], object(), np.array("a"), [1j], np.zeros((2, 2))),
+    "input_shapes": (5, "x", [1], {"x": 1}, {"x": "N,3"}, {1: (2, 3)}, np.array([1, 2])),
+    "max_neurons": ("5", [5]),
+    "max_memory": ("5", [5]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_arguments(name: str) -> None:
+    for wrong in WRONG[name]:
+        with pytest.raises(CompileError) as caught:
+            qcompiler.compile(NETWORK, **{name: wrong})
+        message = caught.value.diagnostics[0].message
+        assert name in message or name.rstrip("_values") in message or name == "code", message
+        assert len(message) < 300
+
+
+@pytest.mark.parametrize("wrong", [None, *NEITHER[:-1], np.float32(2)])
+def test_wrong_models_and_directories(wrong: Any) -> None:
+    with pytest.raises(InvalidModel, match="a model is a path, bytes, or"):
+        qcompiler.compile(wrong)
+    with pytest.raises(ProgramError, match="a directory is a path, not"):
+        qcompiler.load(wrong)
+
+
+def test_one_number_is_for_all_channels() -> None:
+    for one in (16, 16.0, np.float32(16), [16], np.array([16])):
+        assert api.preprocessing(scale_values=one).scale == (16.0,)
+    assert api.preprocessing(None, None).active is False  # type: ignore[arg-type]
+    assert api.preprocessing((1, 2, 3), np.array([4, 5, 6])).mean == (1.0, 2.0, 3.0)
+
+
+def test_wrong_use_of_a_program(tmp_path: Path) -> None:
+    program = qcompiler.compile(NETWORK, target="reference")
+    data = np.zeros((2, 3, 4, 4), np.float32)
+    for wrong in (None, 5, [], {}, np.array([1, 2])):
+        with pytest.raises(ProgramError, match="no engine named"):
+            program.run(data, engine=wrong)  # type: ignore[arg-type]
+        with pytest.raises(ProgramError, match="a directory is a path"):
+            program.save(wrong)  # type: ignore[arg-type]
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for place in (tmp_path / "loop", "a\0b", ""):
+        for call in (program.save, qcompiler.load):
+            with pytest.raises(ProgramError):
+                call(place)
+
+
+def test_too_little_memory_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*arguments: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(api, "oversized", exhausted)
+    with pytest.raises(CompileError, match="out of memory") as caught:
+        qcompiler.compile(NETWORK)
+    assert not isinstance(caught.value, PipelineError)
