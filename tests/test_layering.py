@@ -92,6 +92,7 @@ ROOMS = {
         "qcompiler/explain/causes",
         "qcompiler/explain/measure",
         "qcompiler/frontend",
+        "qcompiler/frontend/model",
     },
     "qcompiler/explain": {"qcompiler", "qcompiler/explain/causes", "qcompiler/explain/measure"},
     "qcompiler/explain/causes": {

@@ -20,6 +20,7 @@ from qcompiler.backends.loihi.standalone.files import save_arrays
 from qcompiler.backends.program import Measured, Program
 from qcompiler.backends.targets import ENGINES
 from qcompiler.comparison.against import OutputAgainst, compare_with_model
+from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.comparison.program_inputs import guessing, range_findings
 from qcompiler.console import add_verbosity, guarded, print_table, progress, screen, warn
 from qcompiler.explain.diagnosis import Explanation, explain
@@ -133,6 +134,8 @@ def _run(given: argparse.Namespace) -> int:
         )
     reference = None
     if given.against is not None:
+        for finding in onnxruntime_faults(given.against):
+            warn(finding.text)
         with progress("running the ONNX model", given.quiet) as bar:
             reference = run_outputs(given.against, found, program.manifest, bar)
     against = (

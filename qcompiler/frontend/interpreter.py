@@ -31,6 +31,7 @@ from qcompiler.frontend.model.constant_folding import (
     compute,
     folds,
 )
+from qcompiler.frontend.model.flags import check_flags
 from qcompiler.frontend.model.node_context import (
     AbstractValue,
     InvalidNode,
@@ -208,6 +209,7 @@ class ModelInterpreter:
 
     def _results(self, entry: Entry, inputs: tuple[AbstractValue, ...]) -> dict[str, AbstractValue]:
         op_type = entry.op_type
+        check_flags(entry.node)
         data = sum(map(_depends, inputs))
         supported = {*IMPORTERS, *CONSTANT_IMPORTERS, *UNROLLED}
         if op_type not in supported and (data or not folds(op_type)):

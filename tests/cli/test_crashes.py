@@ -78,3 +78,13 @@ def test_the_command_says_so(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     status, out, err = run("qrun p data.npz --against net.onnx")
     assert (status, out) == (1, "")
     assert err.count("error:") == 1 and "SIGSEGV" in err
+
+
+def test_what_onnxruntime_computes_wrongly_is_a_warning(run: Any) -> None:
+    pool = "kernel_shape=[3,3], strides=[2,2], ceil_mode=1, count_include_pad=1"
+    body = f"p = AveragePool<{pool}>(x) f = Flatten(p) y = Gemm(f, v)"
+    onnx.save(model("float[N,1,6,6] x", body, v=(9, 3)), "pool.onnx")
+    assert run("qcompile pool.onnx --calibration data.npz --effort 0 -q -o p")[0] == 0
+    status, _, err = run("qrun p data.npz --against pool.onnx")
+    assert status == 0
+    assert "warning: onnxruntime is known to compute AveragePool" in err and "p_node" in err

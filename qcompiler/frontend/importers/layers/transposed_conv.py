@@ -90,11 +90,18 @@ def _axes(node: NodeContext, space: Shape, kernel: Shape) -> list[Axis]:
         raise InvalidNode(f"has kernel_shape {given} and pads {pads} for a weight of {kernel}")
     if not len(strides) == len(dilations) == len(more) == rank or min(*strides, *dilations) < 1:
         raise InvalidNode(f"has strides or dilations that do not fit {rank} spatial axes")
+    if any(not 0 <= m < max(s, d) for m, s, d in zip(more, strides, dilations, strict=True)):
+        raise InvalidNode(
+            f"has output_padding {more}, which must be from 0 to below the strides {strides} or "
+            f"the dilations {dilations}"
+        )
     full = [
         s * (n - 1) + m + (k - 1) * d + 1
         for n, k, s, d, m in zip(space, kernel, strides, dilations, more, strict=True)
     ]
     mode, wanted = node.text("auto_pad", "NOTSET"), node.integers("output_shape")
+    if mode not in ("NOTSET", "") and any(pads):
+        raise InvalidNode(f"has pads {pads} beside auto_pad {mode}: it is ambiguous")
     if mode in ("SAME_UPPER", "SAME_LOWER") and wanted is None:
         wanted = tuple(n * s for n, s in zip(space, strides, strict=True))
     if wanted is None:

@@ -75,14 +75,14 @@ def _explicit(node: NodeContext) -> bool:
 def _pads(node: NodeContext, space: Shape, plain: Window) -> Shape:
     mode, rank = node.text("auto_pad", "NOTSET"), len(space)
     if mode == "VALID":
-        return (0,) * (2 * rank)
+        return _agreeing(node, (0,) * (2 * rank))
     if mode in ("SAME_UPPER", "SAME_LOWER"):
         total = [
             max(0, ((length - 1) // stride) * stride + span - length)
             for length, stride, span in zip(space, plain.strides, plain.spans, strict=True)
         ]
         less, more = [n // 2 for n in total], [n - n // 2 for n in total]
-        return (*less, *more) if mode == "SAME_UPPER" else (*more, *less)
+        return _agreeing(node, (*less, *more) if mode == "SAME_UPPER" else (*more, *less))
     if not _explicit(node):
         raise InvalidNode(f"has auto_pad {mode}")
     pads = node.integers("pads") or (0,) * (2 * rank)
@@ -92,6 +92,15 @@ def _pads(node: NodeContext, space: Shape, plain: Window) -> Shape:
         raise Refused(f"{node.op_type} with negative pads is not supported")
     if max(pads, default=0) > _LONGEST:
         raise Refused(f"{node.op_type} with pads beyond {_LONGEST} is not supported")
+    return pads
+
+
+def _agreeing(node: NodeContext, pads: Shape) -> Shape:
+    """Pads that auto_pad gives; InvalidNode if the node states others."""
+    given = node.integers("pads")
+    if given and any(given) and given != pads:
+        mode = node.text("auto_pad", "NOTSET")
+        raise InvalidNode(f"has pads {given}, but auto_pad {mode} gives {pads}: it is ambiguous")
     return pads
 
 

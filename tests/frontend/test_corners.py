@@ -1,0 +1,121 @@
+"""Corners of ONNX: flags beyond 0 and 1, ambiguous padding, and where onnxruntime is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
+from qcompiler.data import Data
+from qcompiler.explain.measure.onnx_reference import run_outputs
+from qcompiler.frontend.import_model import check_model, import_model
+from qcompiler.ir import InvalidModel, evaluate
+from tests.support.onnx_models import agrees, ints, model, run_reference
+
+IMAGE = "float[N,3,9,8] x"
+POOL = "kernel_shape=[3,3], strides=[2,2]"
+TURNED = "y = ConvTranspose<strides=[2,2], {}>(x, w)"
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ("y = ReduceMean<axes=[2,3], keepdims=2>(x)", "keepdims=2"),
+        (f"y = MaxPool<{POOL}, ceil_mode=-1>(x)", "ceil_mode=-1"),
+        (f"y = AveragePool<{POOL}, count_include_pad=3>(x)", "count_include_pad=3"),
+        ("y = CumSum<exclusive=1, reverse=2>(x, a)", "reverse=2"),
+        ("f = Flatten(x) y = Gemm<transB=5>(f, v)", "transB=5"),
+        ("m = ReduceSum<keepdims=-1>(v) y = Add(x, m)", "keepdims=-1"),
+    ],
+)
+def test_flags_are_0_or_1(body: str, what: str) -> None:
+    proto = model(IMAGE, body, a=np.int64(-1), v=(5, 216))
+    for entry in (import_model, check_model):
+        with pytest.raises(InvalidModel, match=f"has {what}, which must be 0 or 1") as caught:
+            entry(proto)
+        assert caught.value.diagnostics[0].nodes
+
+
+@pytest.mark.parametrize("more", ["[2,2]", "[1,2]", "[-1,0]", "[3,3]"])
+def test_output_padding_is_below_the_stride(more: str) -> None:
+    body = TURNED.format(f"output_padding={more}")
+    with pytest.raises(InvalidModel, match=r"output_padding .* must be from 0 to below"):
+        import_model(model(IMAGE, body, w=(3, 2, 3, 3)))
+
+
+@pytest.mark.parametrize("more", ["[0,0]", "[1,0]", "[1,1]"])
+def test_valid_output_padding(more: str) -> None:
+    agrees(model(IMAGE, TURNED.format(f"output_padding={more}"), w=(3, 2, 3, 3)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'y = Conv<auto_pad="SAME_UPPER", pads=[2,2,2,2]>(x, w)',
+        'y = Conv<auto_pad="VALID", pads=[1,1,1,1]>(x, w)',
+        f'y = MaxPool<{POOL}, auto_pad="SAME_LOWER", pads=[0,0,2,2]>(x)',
+        'y = ConvTranspose<strides=[2,2], auto_pad="SAME_UPPER", pads=[1,1,1,1]>(x, w)',
+    ],
+)
+def test_ambiguous_padding_is_refused(body: str) -> None:
+    with pytest.raises(InvalidModel, match="it is ambiguous"):
+        import_model(model(IMAGE, body, w=(3, 3, 3, 3)))
+
+
+def test_padding_stated_twice_alike() -> None:
+    body = 'y = Conv<auto_pad="SAME_UPPER", pads=[1,1,1,1]>(x, w)'
+    agrees(model(IMAGE, body, w=(3, 3, 3, 3)), runner=run_reference)
+
+
+def cubic(place: str, scale: float) -> onnx.ModelProto:
+    mode = f'mode="cubic", coordinate_transformation_mode="{place}"'
+    scales = np.array([1, 1, scale, 1], np.float32)
+    return model(IMAGE, f"y = Resize<{mode}>(x, , s)", s=scales)
+
+
+COUNTED = f"y = AveragePool<{POOL}, ceil_mode=1, count_include_pad=1>(x)"
+WRONG = {
+    "AveragePool with ceil_mode": model(IMAGE, COUNTED),
+    "MaxPool with auto_pad": model(
+        IMAGE, 'y = MaxPool<kernel_shape=[3,3], auto_pad="SAME_UPPER", dilations=[2,2]>(x)'
+    ),
+    "Resize with mode cubic": cubic("align_corners", 0.6),
+    "ConvTranspose with output_padding": model(
+        IMAGE, "y = ConvTranspose<dilations=[3,3], output_padding=[1,2]>(x, w)", w=(3, 2, 3, 3)
+    ),
+}
+RIGHT = (
+    model(IMAGE, COUNTED, opset=19),
+    model(IMAGE, f"y = AveragePool<{POOL}, ceil_mode=1>(x)"),
+    cubic("align_corners", 2.0),
+    cubic("half_pixel", 0.6),
+    model(IMAGE, TURNED.format("output_padding=[1,1]"), w=(3, 2, 3, 3)),
+)
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_nodes_that_onnxruntime_computes_wrongly_are_named(what: str, tmp_path: Path) -> None:
+    onnx.save(WRONG[what], tmp_path / "net.onnx")
+    (finding,) = onnxruntime_faults(tmp_path / "net.onnx")
+    assert what in finding.message and finding.nodes == ("y_node",) and finding.help
+    import_model(WRONG[what])
+
+
+def test_others_are_not(tmp_path: Path) -> None:
+    for proto in RIGHT:
+        onnx.save(proto, tmp_path / "net.onnx")
+        assert onnxruntime_faults(tmp_path / "net.onnx") == ()
+    (tmp_path / "net.onnx").write_bytes(b"no model")
+    assert onnxruntime_faults(tmp_path / "net.onnx") == ()
+
+
+def test_a_maximum_of_negative_numbers_and_padding(tmp_path: Path) -> None:
+    pads = ints(0, 0, 1, 1, 0, 0, 1, 1)
+    proto = model(IMAGE, f"p = Pad(x, q) y = MaxPool<{POOL}>(p)", q=pads)
+    onnx.save(proto, tmp_path / "net.onnx")
+    data = -1 - np.random.default_rng(0).random((4, 3, 9, 8), np.float32)
+    found = run_outputs(tmp_path / "net.onnx", Data((data,)), {})["y"]
+    np.testing.assert_array_equal(found, evaluate(import_model(proto).graph, data)[0])
