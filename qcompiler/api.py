@@ -34,6 +34,7 @@ from .passes import Pipeline, Watcher
 from .passes.calibration.trace import size_of
 from .passes.folding.codes import most_levels, without_codes
 from .passes.quantization.exact_layer import ExactLayer
+from .rebuild import arguments_of, built_with, differences
 from .rounding import rounding_of
 from .size_limits import oversized
 
@@ -125,6 +126,7 @@ def compile(
 
     Raises a `CompileError` that lists everything that is wrong.
     """
+    arguments = dict(locals())
     backend = _backend(target)
     before = preprocessing(mean_values, scale_values, reverse_input_channels, layout)
     input_shapes = axes_by_input(input_shapes, "input_shapes")
@@ -198,6 +200,11 @@ def compile(
         manifest["rounding"] = rounding_of(rounding)
     if input_shapes:
         manifest["input_shapes"] = {name: list(a) for name, a in stated_axes(input_shapes).items()}
+    seen: tuple[Any, ...] = ()
+    told = None
+    if calibration is not None:
+        seen, told = given.arrays, given.labels
+    manifest["built_with"] = built_with(arguments, seen, told)
     manifest["macs"] = int(size_of(graph)[0]) - 1
     if imported.batch_axes:
         manifest["batch_axes"] = dict(imported.batch_axes)
@@ -275,6 +282,21 @@ def load(directory: str | Path) -> Program:
     Raises ProgramError or InvalidGraph if it is not intact.
     """
     return Program.load(directory, registry.find_backend)
+
+
+def verify_program(
+    directory: str | Path, model: str | Path | bytes, calibration: Any = None
+) -> tuple[str, ...]:
+    """Build a saved program again; a sentence for each difference, none if it is the same.
+
+    Raises what `load` and `compile` raise.
+    """
+    saved = load(directory)
+    arguments = arguments_of(saved)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CompileWarning)
+        built = compile(model, calibration=calibration, **arguments)
+    return tuple(differences(saved, built))
 
 
 def targets() -> tuple[str, ...]:

@@ -35,12 +35,14 @@ from .check import check
 from .energy import add_energy_model, chosen_model
 from .outputs import check_file, write_text
 from .summary import print_fits, print_summary
+from .verify import verify
 
 _EPILOG = """\
 examples:
   qcompile model.onnx --calibration images.npz --scale-values 255
   qcompile model.onnx --target reference --t-max 32 -o model.out
   qcompile model.onnx --calibration images.npz --max-drift 1 --sweep front.svg
+  qcompile --verify model.loihi model.onnx images.npz   build it again, and compare
   qcompile model.onnx --check                      how each node is compiled
   qcompile model.onnx --emit snn                   print the spiking network, write nothing
   qcompile model.onnx --passes "fold-batchnorm,my_package.passes:Mine{depth=2},normalize,\\
@@ -56,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if given.model is None and not given.list:
+    if given.verify is not None and len(given.verify) > 3:
+        parser.error("--verify takes DIR, MODEL.onnx and the calibration data")
+    if given.model is None and not given.list and given.verify is None:
         parser.error("the following arguments are required: MODEL.onnx")
     if (given.sweep or given.labels or given.objective != "latency") and not _searches(given):
         parser.error("--sweep, --labels and --objective need --max-drop or --max-drift")
@@ -147,6 +151,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--print-after", metavar="PASS", help="print the graph after this pass, or after all")
     how = "show how each node is compiled; exit status 1 if any is refused"
     add("--check", action="store_true", help=how)
+    same = (
+        "build a program again from its model and calibration data, and say whether it is the same"
+    )
+    add("--verify", metavar=("DIR", "MODEL"), nargs="+", type=Path, help=same)
     add("--list", action="store_true", help="list targets, passes and engines")
     add_energy_model(parser)
     add_verbosity(parser)
@@ -197,6 +205,8 @@ def _searches(given: argparse.Namespace) -> bool:
 def _run(given: argparse.Namespace) -> int:
     if given.list:
         return _list(given)
+    if given.verify is not None:
+        return verify(given)
     api.pipeline(given.target, given.passes)  # before anything else is read
     model = chosen_model(given)
     if given.check:

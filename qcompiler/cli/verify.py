@@ -1,0 +1,25 @@
+"""`qcompile --verify`: whether the same model and data build a program again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from qcompiler import api
+from qcompiler.console import screen
+from qcompiler.ir import ProgramError
+
+
+def verify(given: argparse.Namespace) -> int:
+    """Print what differs; returns 1 if anything does."""
+    directory, *rest = given.verify
+    if not rest:
+        raise ProgramError(f"--verify needs the model of {directory}: --verify DIR MODEL.onnx DATA")
+    found = api.verify_program(directory, rest[0], rest[1] if len(rest) > 1 else None)
+    if given.json:
+        print(json.dumps({"same": not found, "differences": list(found)}))
+    else:
+        console = screen()
+        for line in found or ("the same program, to the last bit",):
+            console.print(line, soft_wrap=True, markup=False)
+    return int(bool(found))

@@ -1,0 +1,110 @@
+"""What a program was built from, and whether the same things build it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from .backends.program import Program
+from .ir import ProgramError, show
+from .ir.kernels import Array
+
+_PACKAGES = ("numpy", "onnx", "onnxruntime")
+_OPTIONS = (  # of `compile`, besides those that a manifest has under other keys
+    *("t_max", "weight_bits", "code", "effort", "slices", "percentile", "proved", "passes"),
+    *("allow_products", "activation_error", "max_drop", "max_drift", "objective"),
+)
+_NOT_COMPARED = ("model", "built_with")
+
+
+def built_with(arguments: Mapping[str, Any], data: Sequence[Array], labels: Any) -> dict[str, Any]:
+    """Versions, options that were given, and digests of the data that were read."""
+    given = {name: arguments[name] for name in _OPTIONS if arguments[name] is not None}
+    options = {name: _plain_value(value) for name, value in given.items()}
+    found: dict[str, Any] = {"options": options, "versions": _versions()}
+    if data:
+        found["data"] = {"sha256": digest(*data, *([] if labels is None else [labels]))}
+    return found
+
+
+def _plain_value(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def digest(*arrays: Any) -> str:
+    """SHA-256 of the kinds, shapes and contents of arrays."""
+    found = hashlib.sha256()
+    for array in map(np.asarray, arrays):
+        found.update(f"{array.dtype.str}{array.shape}\0".encode())
+        for part in array.reshape(len(array), -1) if array.ndim else [array]:
+            found.update(np.ascontiguousarray(part).tobytes())
+    return found.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": ".".join(map(str, sys.version_info[:2]))}
+    for package in ("qcompiler-snn", *_PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def arguments_of(program: Program) -> dict[str, Any]:
+    """The arguments of `compile` that built a program; ProgramError if it does not say."""
+    manifest = program.manifest
+    try:
+        before = manifest["preprocessing"]
+        options = {name: manifest["built_with"]["options"][name] for name in _given(manifest)}
+        if options.keys() - {*_OPTIONS}:
+            raise ValueError
+        return {
+            **options,
+            "target": program.backend.name,
+            "mean_values": before["mean"],
+            "scale_values": before["scale"],
+            "reverse_input_channels": before["reverse_channels"],
+            "layout": before["layout"],
+            "input_shapes": manifest.get("input_shapes"),
+        }
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        message = "the manifest does not say how the program was built: compile the model again"
+        raise ProgramError(message) from error
+
+
+def _given(manifest: Mapping[str, Any]) -> list[str]:
+    return list(manifest["built_with"]["options"])
+
+
+def differences(saved: Program, built: Program) -> Iterator[str]:
+    """A sentence for each thing in which two programs, or what they were built from, differ."""
+    old, new = _plain(saved), _plain(built)
+    if old["model"] != new["model"] and "sha256" in old["model"]:
+        yield "the model is another file than the one that was compiled"
+    before, now = old["built_with"], new["built_with"]
+    if before.get("data") != now.get("data"):
+        yield "the data are not those that it was compiled with"
+    for name, one in before.get("versions", {}).items():
+        if one != now["versions"].get(name):
+            yield f"it was built with {name} {one}, not {now['versions'].get(name)}"
+    if saved.graph != built.graph:
+        lines = zip(show(saved.graph).splitlines(), show(built.graph).splitlines(), strict=False)
+        first = next((one for one, other in lines if one != other), "one has more nodes")
+        yield f"the networks differ, first at: {first.strip():.120}"
+    keys = sorted({*old, *new} - {*_NOT_COMPARED})
+    if other := [key for key in keys if old.get(key) != new.get(key)]:
+        yield f"the manifests differ in {', '.join(other)}"
+
+
+def _plain(program: Program) -> dict[str, Any]:
+    """The manifest as it is saved."""
+    found: dict[str, Any] = json.loads(json.dumps(dict(program.manifest)))
+    return {"model": {}, "built_with": {}, **found}
