@@ -14,7 +14,19 @@ from qcompiler.ir import CompileError, InvalidModel, PipelineError, ProgramError
 from tests.support.onnx_models import model
 
 NETWORK = model("float[N,3,4,4] x", "f = Flatten(x) y = Gemm(f, w)", w=(48, 3))
-NEITHER = (5, -1, 2.5, [], [1], ["a"], (None,), {"x": 1}, object(), np.array([1, 2]), b"x")
+NEITHER: tuple[Any, ...] = (
+    5,
+    -1,
+    2.5,
+    [],
+    [1],
+    ["a"],
+    (None,),
+    {"x": 1},
+    object(),
+    np.array([1, 2]),
+    b"x",
+)
 WRONG: dict[str, tuple[Any, ...]] = {
     "target": (None, *NEITHER),
     "passes": NEITHER,
@@ -53,20 +65,23 @@ def test_wrong_models_and_directories(wrong: Any) -> None:
 
 
 def test_one_number_is_for_all_channels() -> None:
-    for one in (16, 16.0, np.float32(16), [16], np.array([16])):
+    same: tuple[Any, ...] = (16, 16.0, np.float32(16), [16], np.array([16]))
+    for one in same:
         assert api.preprocessing(scale_values=one).scale == (16.0,)
     assert api.preprocessing(None, None).active is False  # type: ignore[arg-type]
-    assert api.preprocessing((1, 2, 3), np.array([4, 5, 6])).mean == (1.0, 2.0, 3.0)
+    array: Any = np.array([4, 5, 6])
+    assert api.preprocessing((1, 2, 3), array).scale == (4.0, 5.0, 6.0)
 
 
 def test_wrong_use_of_a_program(tmp_path: Path) -> None:
     program = qcompiler.compile(NETWORK, target="reference")
     data = np.zeros((2, 3, 4, 4), np.float32)
-    for wrong in (None, 5, [], {}, np.array([1, 2])):
+    wrongs: tuple[Any, ...] = (None, 5, [], {}, np.array([1, 2]))
+    for wrong in wrongs:
         with pytest.raises(ProgramError, match="no engine named"):
-            program.run(data, engine=wrong)  # type: ignore[arg-type]
+            program.run(data, engine=wrong)
         with pytest.raises(ProgramError, match="a directory is a path"):
-            program.save(wrong)  # type: ignore[arg-type]
+            program.save(wrong)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for place in (tmp_path / "loop", "a\0b", ""):
         for call in (program.save, qcompiler.load):

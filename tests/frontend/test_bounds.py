@@ -8,6 +8,7 @@ import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +131,8 @@ def test_pipes_and_devices_are_no_files(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / name)
         path = tmp_path / name
         for source in (path, Path("/dev/zero")):
-            model_error = ends(lambda source=source: import_model(source))
-            data_error = ends(lambda source=source: data.read(source, inputs))
+            model_error = ends(partial(import_model, source))
+            data_error = ends(partial(data.read, source, inputs))
             assert "not a regular file" in str(model_error)
             assert isinstance(data_error, DataError) and "not a regular file" in str(data_error)
 
