@@ -11,7 +11,7 @@ FILES := $(sort $(shell find $(FOLDERS) -name '*.py'))
 DOCS := .venv/docs-installed
 STAMP := .venv/installed-$(shell echo '$(FILES)' | cksum | cut -d' ' -f1)
 
-.PHONY: help install demo test lint docs bench pictures clean
+.PHONY: help install demo test fuzz lint docs bench pictures clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -31,6 +31,9 @@ demo: install ## Compile and run the digits network; first results within second
 
 test: install ## Run the tests; ARGS=... passes options to pytest
 	OMP_NUM_THREADS=1 $(PY) -m pytest $(PARALLEL) $(ARGS)
+
+fuzz: install ## Import and load mutated files; ARGS="FIRST COUNT" chooses the seeds
+	OMP_NUM_THREADS=1 $(PY) -m tests.support.mutants $(or $(ARGS),0 5000)
 
 lint: install ## Run ruff and mypy
 	$(PY) -m ruff check
