@@ -116,6 +116,14 @@ class Graph:
                 users.setdefault(name, []).append(node)
         return {name: tuple(nodes) for name, nodes in users.items()}
 
+    @cached_property
+    def _given(self) -> frozenset[str]:
+        return frozenset(value.name for value in self.inputs)
+
+    @cached_property
+    def _returned(self) -> frozenset[str]:
+        return frozenset(value.name for value in self.outputs)
+
     def producer(self, operand: Operand) -> Node | None:
         """The node whose result this is; None for a graph input or a constant."""
         return self._producers.get(operand.name) if isinstance(operand, Value) else None
@@ -126,13 +134,16 @@ class Graph:
 
     def is_output(self, value: Value) -> bool:
         """Whether the graph returns this value."""
-        return any(value.name == output.name for output in self.outputs)
+        return value.name in self._returned
+
+    def has(self, name: str) -> bool:
+        """Whether a value has this name."""
+        return name in self._producers or name in self._given
 
     def fresh(self, name: str) -> str:
         """A name near this one that no value of the graph has."""
-        taken = {value.name for value in self.inputs} | set(self._producers)
         found, count = name, 1
-        while found in taken:
+        while self.has(found):
             count += 1
             found = f"{name}.{count}"
         return found

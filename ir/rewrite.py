@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
+from .draft import Draft
 from .graph import Graph, Node, Value
+from .rewriting_order import Sweep
 
 Rule: TypeAlias = Callable[[Node, Graph], "tuple[Node, ...] | Value | None"]
 
@@ -16,29 +18,34 @@ def rewrite(graph: Graph, *rules: Rule) -> Graph:
 
     A rule gets a node and returns its replacement: nodes, the last of which has its result, or one
     of the same name with another range; or another value for its readers; or None for no match.
-    Rules must terminate; each sweep visits every node once.
+    Rules must terminate, and must depend on nothing but the node and what they ask the graph: a
+    node where none has matched is visited again only when one of these answers may have changed.
     """
-    changed = True
-    while changed:
-        changed = False
-        for node in graph.nodes:
-            if graph.producer(node.result) is not node:
-                continue  # replaced or dropped by an earlier rule of this sweep
-            for rule in rules:
-                if (found := rule(node, graph)) is not None:
-                    graph = drop_dead(_replace(graph, node, found))
-                    changed = True
-                    break
-    return graph
+    draft = Draft(graph)
+    later = Sweep(draft.awake())
+    while later:
+        now, later = later, Sweep()
+        draft.entered.clear()
+        while now:
+            here = now.pop()
+            node = draft.asking(here)
+            found = None if node is None else _found(node, draft, rules)
+            if node is None or found is None:
+                continue
+            renewed = draft.replace(node, found)
+            for place in draft.awake():
+                ahead = here < place and place.name not in draft.entered
+                (now if ahead else later).push(place)
+            if renewed:  # its readers are new nodes: what is left waits for the next sweep
+                now, later = Sweep(), now.joined(later)
+    return draft.graph()
 
 
-def _replace(graph: Graph, node: Node, found: tuple[Node, ...] | Value) -> Graph:
-    if isinstance(found, Value):
-        return substitute(graph, {node.result.name: found})
-    index = next(i for i, other in enumerate(graph.nodes) if other is node)
-    graph = replace(graph, nodes=graph.nodes[:index] + found + graph.nodes[index + 1 :])
-    last = found[-1].result
-    return graph if last == node.result else substitute(graph, {node.result.name: last})
+def _found(node: Node, graph: Graph, rules: tuple[Rule, ...]) -> tuple[Node, ...] | Value | None:
+    for rule in rules:
+        if (found := rule(node, graph)) is not None:
+            return found
+    return None
 
 
 def substitute(graph: Graph, names: dict[str, Value]) -> Graph:
