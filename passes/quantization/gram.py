@@ -56,6 +56,12 @@ class Gram:
         found: Array = np.einsum("gri,gri->gi", self.seen, self.seen) / self.seen.shape[1]
         return found
 
+    @cached_property
+    def kernel(self) -> Array:
+        """The products of rows with rows, ``groups x rows x rows``."""
+        found: Array = self.seen @ self.seen.transpose(0, 2, 1)
+        return found
+
     def times(self, moved: Array) -> Array:
         """The product with a change of the weights."""
         found = moved @ self.whole if self.whole is not None else self.sums(moved) @ self.seen

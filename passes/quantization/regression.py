@@ -82,7 +82,17 @@ class LayerRegression:
         return WeightUpdate(moved, sums, self.level(sums, found.bias))
 
     def solved(self, free: Array, grams: SplitGram) -> tuple[Gram, WeightUpdate]:
-        """The Gram matrix with its ridge, and the least-squares change of weights and bias."""
+        """The Gram matrix with its ridge, and the least-squares change of weights and bias.
+
+        With few rows, and if all weights are free, the change is a combination of rows.
+        """
+        if grams.all.whole is not None or not np.all(free):
+            return self._solved(free, grams)
+        rows = _OfRows(grams.all.kernel, *self._sums)
+        gram, found = rows._solved(free, grams)
+        return gram, found._replace(moved=found.moved @ self.seen)
+
+    def _solved(self, free: Array, grams: SplitGram) -> tuple[Gram, WeightUpdate]:
         gram = grams.all.with_ridge(self._ridge(free, grams))
         found = self.begin(free)
         for _ in range(_ROUNDS):
@@ -94,7 +104,7 @@ class LayerRegression:
 
         Among ridges that are equal up to rounding errors, the largest.
         """
-        others, some = self._part(slice(grams.cut)), self._part(slice(grams.cut, None))
+        others, some = self._parts(grams.cut)
         found, errors = some.begin(free), []
         for ridge in _RIDGES:
             found = some.better(found, grams.some.with_ridge(ridge), free)
@@ -104,10 +114,43 @@ class LayerRegression:
         alike = np.array(errors) <= min(errors) * (1 + _ROUNDING) + rounding
         return _RIDGES[int(np.argmax(alike))]
 
-    def _part(self, rows: slice) -> LayerRegression:
-        return replace(
-            self, seen=self.seen[:, rows], first=self.first[rows], target=self.target[rows]
-        )
+    def _parts(self, cut: int) -> tuple[LayerRegression, LayerRegression]:
+        """The first rows, which are held out, and the others."""
+        return self._part(slice(cut), self.seen), self._part(slice(cut, None), self.seen)
+
+    def _part(self, rows: slice, seen: Array) -> LayerRegression:
+        return replace(self, seen=seen[:, rows], first=self.first[rows], target=self.target[rows])
+
+    @property
+    def _sums(self) -> tuple[Array, Array, float, float]:
+        return self.first, self.target, self.low, self.high
+
+
+class _OfRows(LayerRegression):
+    """The regression whose unknowns are the shares of rows in the weights' change.
+
+    With few rows S it is small enough to be solved at once: for a change ``C S``, sums change by
+    ``C S S'``. ``seen`` holds ``S S'``; ``moved`` holds C, ``groups x outputs x rows``.
+    """
+
+    def begin(self, free: Array) -> WeightUpdate:
+        """No row has a share."""
+        return super().begin(np.zeros((*free.shape[:2], self.seen.shape[2])))
+
+    def better(self, found: WeightUpdate, gram: Gram, free: Array) -> WeightUpdate:
+        """One step, as that of the weights."""
+        wanted, (groups, rows, _) = self.missing(found.sums, found.bias), self.seen.shape
+        residual = wanted.reshape(rows, groups, -1).transpose(1, 0, 2) / rows
+        residual -= gram.ridge[:, None, None] * found.moved.transpose(0, 2, 1)
+        system = self.seen / rows
+        system[:, range(rows), range(rows)] += gram.ridge[:, None]
+        moved = found.moved + np.linalg.solve(system, residual).transpose(0, 2, 1)
+        sums = self.sums(moved)
+        return WeightUpdate(moved, sums, self.level(sums, found.bias))
+
+    def _parts(self, cut: int) -> tuple[LayerRegression, LayerRegression]:
+        kept = self.seen[:, :, cut:]
+        return self._part(slice(cut), kept), self._part(slice(cut, None), kept)
 
 
 class SplitGram:

@@ -8,6 +8,7 @@ import pytest
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.gram import Gram
 from qcompiler.passes.quantization.least_squares import conjugate_gradients, coordinate_descent
+from qcompiler.passes.quantization.regression import LayerRegression, SplitGram
 
 WIDE, TALL = 40, 400  # rows: fewer than half the inputs, and more
 
@@ -76,3 +77,18 @@ def test_coordinate_descent_follows_the_gradient(rows: int, outputs: int) -> Non
         known[..., at] = np.rint(known[..., at] - step).clip(-limit[..., at], limit[..., at])
     found = coordinate_descent(gram, product, weights, start, unit, limit, 2)
     np.testing.assert_array_equal(found, known)
+
+
+def test_few_rows_are_solved_as_the_weights_are() -> None:
+    """The shares of rows, solved at once, give what many steps on the weights give."""
+    rng = np.random.default_rng(5)
+    seen = rng.standard_normal((2, WIDE, 90)) @ rng.standard_normal((90, 90)) / 9
+    seen -= seen.mean(axis=1, keepdims=True)
+    target, first = rng.standard_normal((2, WIDE, 6))
+    rows, free = LayerRegression(seen, first, target, -9.0, 9.0), np.ones((2, 3, 90), bool)
+    gram, found = rows.solved(free, SplitGram(seen))
+    wanted = rows.product(rows.missing(found.sums, found.bias))
+    wanted -= gram.ridge[:, None, None] * found.moved
+    more = conjugate_gradients(gram, wanted, free, 300)
+    np.testing.assert_allclose(found.sums, rows.sums(found.moved), atol=1e-9)
+    assert np.abs(more).max() < 1e-9 * np.abs(found.moved).max()
