@@ -1,6 +1,6 @@
 """`python -m qcompiler` is `qcompile`."""
 
-from qcompiler.cli.qcompile import main
+from qcompiler.cli.commands import qcompile
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(qcompile())
