@@ -11,7 +11,7 @@ end at the same step. S(1) is ``sum W q``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import pairwise
 
@@ -19,9 +19,8 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, Spikes
 from qcompiler.ir.ann import MaxPool
-from qcompiler.ir.execution.session import OnnxWriter, write_synapse
 from qcompiler.ir.kernels import Array, pool_max
-from qcompiler.ir.snn import Encode, Relay, Synapse
+from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling, clip_to_levels, digit_of, scale_to_levels
 from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
 from qcompiler.ir.view import View, arrange
@@ -29,13 +28,13 @@ from qcompiler.passes.quantization.fusion_groups import FusionGroup
 from qcompiler.passes.quantization.integer_layer import IntegerLayer
 
 from .data import Images, sample
+from .synapse_sums import SynapseSum
 from .trace import PendingReads, size_of
 
 _WORK = 2e11  # products that run all images through a network once
 _LOOK = 8e10  # products of the observation of one population
 _MOST = 200  # images; more change little
-_MEMORY = 1 << 29  # bytes of the levels of one tensor, and of the arrays in use
-_BYTES = 16  # bytes per element in use
+_MEMORY = 1 << 29  # bytes of the levels of one tensor
 
 
 class CalibrationLevels:
@@ -88,7 +87,7 @@ class CalibrationLevels:
         def compute() -> None:
             levels = self._read_by(group)
             given = [levels[part.branch] for part in found.synapses]
-            summed = _Sum([(part.synapse, part.weight) for part in found.synapses], given)
+            summed = SynapseSum([(part.synapse, part.weight) for part in found.synapses], given)
             total = np.concatenate([summed(part) for part in summed.parts(given, 1)])
             bias, slope = (a.astype(np.float32) for a in (found.bias, found.slope))
             self._known[group.result.name] = (clip_to_levels(code, (total + (bias + 0.5)) / slope),)
@@ -123,7 +122,7 @@ def observed_bounds(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tu
     integers in float64, ``outputs x 1 x ..``. As many images are used as time allows.
     """
     top = max(part.top for part in incoming)
-    summed, found = _Sum([part[:2] for part in incoming], levels), []
+    summed, found = SynapseSum([part[:2] for part in incoming], levels, spikes=True), []
     images = int(max(1, min(len(levels[0]), _MOST, _LOOK / (top * summed.products))))
     for part in summed.parts(sample(tuple(levels), images), top):
         arrived = summed([_spikes(q, top) for q in part])
@@ -163,31 +162,3 @@ def _summed_up(steps: Array) -> Array:
     for before, step in pairwise(steps):
         step += before
     return steps
-
-
-class _Sum:
-    """The sum of several synapses, run on onnxruntime; arrays are the levels of their sources."""
-
-    def __init__(self, synapses: Sequence[tuple[Synapse, Array]], arrays: Sequence[Array]) -> None:
-        writer = OnnxWriter()
-        self.names, sums = [], []
-        for (synapse, weight), array in zip(synapses, arrays, strict=True):
-            self.names.append(writer.input(writer.name("levels"), array.shape[1:]))
-            sums.append(write_synapse(writer, synapse, self.names[-1], weight))
-        self.session = writer.session({writer.add("Sum", *sums): np.float32})
-        self.neurons = self([array[:1] for array in arrays]).size
-        fans = (1 if isinstance(s, Relay) else w[0].size for s, w in synapses)
-        self.products = self.neurons * sum(fans)
-
-    def __call__(self, arrays: Sequence[Array]) -> Array:
-        given = {n: a.astype(np.float32) for n, a in zip(self.names, arrays, strict=True)}
-        (found,) = self.session.run(None, given)
-        result: Array = found
-        return result
-
-    def parts(self, arrays: Sequence[Array], copies: int) -> Iterator[list[Array]]:
-        """Batches of images that fit into memory ``copies`` times, sums included."""
-        one = sum(array[0].size for array in arrays) + self.neurons
-        step = max(1, _MEMORY // (_BYTES * copies * one))
-        for begin in range(0, len(arrays[0]), step):
-            yield [array[begin : begin + step] for array in arrays]

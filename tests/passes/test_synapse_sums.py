@@ -1,0 +1,37 @@
+"""Sums of spikes in 8-bit integers are those in single precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
+from qcompiler.passes.calibration.synapse_sums import SynapseSum
+
+PLANE = Convolve((1, 1), (1, 1, 1, 1), (1, 1))
+STRIDED = Convolve((2, 1), (0, 1, 2, 1), (1, 2))
+LINE = Convolve((1,), (2, 0), (1,))
+GROUPS = Convolve((1, 1), (1, 1, 1, 1), (1, 1), 2)
+CASES: list[tuple[tuple[int, ...], list[tuple[Synapse, tuple[int, ...]]]]] = [
+    ((6, 5, 7), [(PLANE, (6, 6, 3, 3)), (Relay(), (6, 1, 1))]),
+    ((3, 9, 9), [(STRIDED, (4, 3, 3, 2))]),
+    ((5, 11), [(LINE, (2, 5, 3))]),
+    ((4, 3), [(Connect(), (8, 12)), (Connect(), (8, 12))]),
+    ((4, 5, 5), [(GROUPS, (4, 2, 3, 3))]),
+]
+
+
+@pytest.mark.parametrize(("shape", "synapses"), CASES)
+@pytest.mark.parametrize("largest", [127, 300])
+def test_integer_sums_are_exact(shape: tuple[int, ...], synapses: Any, largest: int) -> None:
+    rng = np.random.default_rng(largest)
+    made = [(op, rng.integers(-largest, largest + 1, size)) for op, size in synapses]
+    spikes = [rng.random((7, *shape)) < 0.4 for _ in made]
+    found = SynapseSum(made, spikes, spikes=True)
+    plain = SynapseSum(made, spikes)
+    alone = not any(isinstance(op, Convolve) and op.groups > 1 for op, _ in made)
+    assert (found.kind is np.uint8) == (alone and largest == 127)
+    np.testing.assert_array_equal(found(spikes), plain(spikes))
+    assert (found.neurons, found.products) == (plain.neurons, plain.products)
