@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,16 +33,21 @@ from qcompiler.ir.spiking.integer_network import (
 from qcompiler.ir.view import View
 
 from .exact_arithmetic import common_factor, fits_float32, fits_int8, is_per_channel, per_channel
+from .sum_parts import SharedSums, SumKey, SumPart, parts_of
 
 _TIE_BREAK = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see `fast_engine`
 
 
 @dataclass
 class LevelForms:
-    """Levels in up to three forms: float32 before clip and floor (``raw``), float32, uint8."""
+    """Levels in up to three forms: float32 before clip and floor (``raw``), float32, uint8.
+
+    What is raw may still have to be divided by ``over``, one number for each channel.
+    """
 
     top: int
     raw: str | None = None
+    over: Array | None = None
     real: str | None = None
     byte: str | None = None
 
@@ -58,6 +63,8 @@ class ClosedForm:
         self.writer = OnnxWriter()
         self.values: dict[str, LevelForms] = {}
         self.encoded: dict[tuple[str, Spikes], str] = {}
+        self.shared = SharedSums(graph)
+        self.sums: dict[SumKey, str] = {}
         self.saturation_counts: list[str] = []
         for value in graph.inputs:
             name = self.writer.input(self.writer.name("input"), value.type.shape)
@@ -160,17 +167,24 @@ class ClosedForm:
         return levels.byte
 
     def _clipped(self, levels: LevelForms) -> str:
+        return write_clip(self.writer, self._divided(levels), 0, levels.top + 0.5)
+
+    def _divided(self, levels: LevelForms) -> str:
         assert levels.raw is not None
-        return write_clip(self.writer, levels.raw, 0, levels.top + 0.5)
+        if levels.over is not None:
+            levels.raw = self.writer.add("Div", levels.raw, self._number(levels.over))
+            levels.over = None
+        return levels.raw
 
     def _view(self, node: Node, levels: LevelForms) -> LevelForms:
-        forms = (levels.raw, levels.real, levels.byte)
-        return LevelForms(
-            levels.top, *(form and write_view(self.writer, node, form) for form in forms)
+        raw, real, byte = (
+            form and write_view(self.writer, node, form)
+            for form in (levels.raw and self._divided(levels), levels.real, levels.byte)
         )
+        return LevelForms(levels.top, raw, None, real, byte)
 
     def _first_spike(self, op: First, levels: LevelForms) -> LevelForms:
-        """The maximum commutes with clip and floor, so the smaller image is clipped and floored."""
+        """The maximum commutes with quotient, clip and floor: these act on the smaller image."""
 
         def pool(form: str) -> str:
             return write_max_pool(self.writer, op, op.kernel, form)
@@ -178,20 +192,22 @@ class ClosedForm:
         if levels.byte and pads_within(op, op.kernel):
             return LevelForms(levels.top, byte=pool(levels.byte))
         if levels.raw and not levels.real:
-            return LevelForms(levels.top, raw=pool(levels.raw))
+            return LevelForms(levels.top, raw=pool(levels.raw), over=levels.over)
         return LevelForms(levels.top, real=pool(self._real_of(levels)))
 
     def _population(self, layer: Layer) -> LevelForms:
         if fits_int8(layer):
             return self._int8_population(layer)
         top = layer.spikes.top
-        quotient = (
-            self._scaled_population(layer)
-            if fits_float32(layer)
-            else self._divided_population(layer)
-        )
+        scaled = fits_float32(layer) and not self.shared.of(layer)
+        sums = self._scaled_population(layer) if scaled else self._sum(layer)
+        over = None if scaled else layer.slope
         if not self.exact:  # a ReLU fuses into the kernel before it, a clip slows it down
-            return LevelForms(top, raw=self.writer.add("Relu", quotient))
+            levels = LevelForms(top, raw=self.writer.add("Relu", sums), over=over)
+            if over is not None and not is_per_channel(layer, over):
+                self._divided(levels)
+            return levels
+        quotient = sums if over is None else self.writer.add("Div", sums, self._number(over))
         whole = self.writer.add("Floor", write_clip(self.writer, quotient, 0, top + 1.5))
         if self._counts(layer):
             self._count(whole, self._number(top + 0.5))
@@ -220,17 +236,26 @@ class ClosedForm:
         bias = (per_channel(layer, layer.bias) + 0.5) / slope
         return self._synapse(synapse, weight / over, bias)
 
-    def _divided_population(self, layer: Layer) -> str:
-        """V in integers, then (V + 1/2) / D."""
-        (first, weight), *others = _merged(layer)
-        flat = not isinstance(connection(first), Relay) and is_per_channel(layer, layer.bias)
-        bias = per_channel(layer, layer.bias) + 0.5 if flat else None
-        total = self._synapse(first, weight, bias)
-        for synapse, weight in others:
-            total = self.writer.add("Add", total, self._synapse(synapse, weight, None))
-        if bias is None:
-            total = self.writer.add("Add", total, self._number(layer.bias + 0.5))
-        return self.writer.add("Div", total, self._number(layer.slope))
+    def _sum(self, layer: Layer) -> str:
+        """V + 1/2 in integers; slices of one value, which differ in their bias, share the rest."""
+        parts = parts_of(layer)
+        if key := self.shared.of(layer):
+            if key not in self.sums:
+                self.sums[key] = self._added(parts, None)
+            return self.writer.add("Add", self.sums[key], self._number(layer.bias + 0.5))
+        flat = not isinstance(parts[0].op, Relay) and is_per_channel(layer, layer.bias)
+        total = self._added(parts, per_channel(layer, layer.bias) + 0.5 if flat else None)
+        return total if flat else self.writer.add("Add", total, self._number(layer.bias + 0.5))
+
+    def _added(self, parts: list[SumPart], bias: Array | None) -> str:
+        total = ""
+        for part in parts:
+            source = self._real(part.source)
+            found = write_synapse(
+                self.writer, part.op, source, part.weight, None if total else bias
+            )
+            total = self.writer.add("Add", total, found) if total else found
+        return total
 
     def _synapse(self, synapse: Node, weight: Array, bias: Array | None) -> str:
         source = self._real(synapse.operands[0].name)
@@ -261,15 +286,3 @@ class ClosedForm:
         if self._counts(layer):
             self._count(whole, top)
         return LevelForms(layer.spikes.top, byte=add("Clip", whole, "", top))
-
-
-def _merged(layer: Layer) -> list[tuple[Node, Array]]:
-    """Synapses and weights, kernels first; those of one kind from one source are added up."""
-    found: dict[Any, tuple[Node, Array]] = {}
-    for synapse in layer.synapses:
-        key = replace(connection(synapse), delay=0), synapse.operands[0].name
-        weight = weight_of(synapse)
-        if key in found:
-            weight = found[key][1].astype(np.int64) + weight
-        found[key] = synapse, weight
-    return sorted(found.values(), key=lambda pair: isinstance(connection(pair[0]), Relay))
