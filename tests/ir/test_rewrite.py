@@ -83,7 +83,7 @@ def clip_of_sum(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     if len(graph.users(inner.result)) != 2 or graph.is_output(inner.result):
         return None
-    made = []
+    made: list[Node] = []
     for operand in inner.operands:
         name = graph.fresh(f"{node.result.name}:part{len(made)}")
         made.append(Node(node.op, (operand,), Value(name, KIND)))
