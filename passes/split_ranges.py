@@ -16,6 +16,7 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 
 from qcompiler.ir import Graph, Invariant
+from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
@@ -94,7 +95,8 @@ class SplitRanges(Pass):
         if not self._exact(graph) and self._tolerates(graph, data, found):
             return graph
         for name, slicing, noisy in self._slicings(graph, names, found):
-            width = partial(_width, found[name].histogram, levels(_group(split, name).result))
+            result = _group(split, name).result
+            width = partial(_width, found[name].histogram, levels(result), _bound(graph, name))
             split = self._split(split, name, slicing, noisy, width)
         return split
 
@@ -178,9 +180,15 @@ def _begins_at_zero(histogram: Histogram) -> bool:
     return not lies_far(histogram.low, histogram.high)
 
 
-def _width(histogram: Histogram, levels: int, count: int) -> float:
-    """The range of each slice."""
-    return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0))[1] / count
+def _width(histogram: Histogram, levels: int, high: float | None, count: int) -> float:
+    """The range of each slice; ``high`` bounds that of all."""
+    return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0, high))[1] / count
+
+
+def _bound(graph: Graph, name: str) -> float | None:
+    """The upper bound of the clip that ends a group."""
+    clip = _group(graph, name).clip
+    return clip.op.high if clip and isinstance(clip.op, Clip) else None
 
 
 def _group(graph: Graph, name: str) -> FusionGroup:
