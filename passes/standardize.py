@@ -28,7 +28,7 @@ from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import parameters, replace_weights
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
-from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.integer_layer import check_levels, code_of
 from qcompiler.passes.quantization.levels import coded_inputs, integer_span, spiking_values
 from qcompiler.passes.quantization.logits import logits
 
@@ -39,7 +39,8 @@ _LINEAR = Conv | Dense | Add | Affine | SumPool | Pad
 _UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
 _WORTH = 0.25  # of the noise at the outputs that is left
 _NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
-_NOISIER = 0.04**2  # that counts for integers with a level each, and for features alike
+_NOISIER = 0.04**2  # that counts for integers with a level each
+_NOISIEST = 0.05**2  # that counts for features alike, which only a longer window helps
 _NOISE_LEFT = 0.01**2  # noise that is not worth a longer window
 _FINER = (256, 1024)  # levels of inputs with more noise than that, as two digits
 _WORTH_FINER = 0.5  # of the noise at the outputs that is left with more levels
@@ -52,7 +53,8 @@ class Standardize(Pass):
     """Rescale inputs and outputs whose features have unlike ranges.
 
     ``calibration`` holds one array per input, ``images x shape``. An input is rescaled if one code
-    for all features makes outputs noisy and a code for each, or more levels, do not. An output is
+    for all features makes outputs noisy and a code for each, or more levels, do not. More levels
+    for all are at most those of two digits of ``t_max`` levels, or 256. An output is
     rescaled if one range for all features is twice as wide as that of any; for scores, of which the
     largest counts, 8 times. Features are elements, or, where readers share weights, the indices of
     one axis.
@@ -61,7 +63,11 @@ class Standardize(Pass):
 
     name: ClassVar[str] = "standardize"
     requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    t_max: int = 16
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
+
+    def __post_init__(self) -> None:
+        check_levels(self.t_max)
 
     def __call__(self, graph: Graph) -> Graph:
         """Try inputs, then outputs."""
@@ -69,13 +75,13 @@ class Standardize(Pass):
             return graph
         check(graph, self.calibration)
         for index in range(len(graph.inputs)):
-            graph = _with_input(graph, self.calibration, index)
+            graph = _with_input(graph, self.calibration, index, self.t_max**2)
         for value in dict.fromkeys(graph.outputs):
             graph = _with_output(graph, self.calibration, value)
         return graph
 
 
-def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
+def _with_input(graph: Graph, data: tuple[Array, ...], index: int, most: int) -> Graph:
     value, array = graph.inputs[index], data[index]
     if is_code(value) or graph.is_output(value) or not graph.users(value):
         return graph
@@ -87,7 +93,8 @@ def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
             continue
         made = _rescaled_input(graph, value, ranges, LEVELS)
         if len(spiking_values(made)) == len(spiking_values(graph)):
-            return _better(graph, made, data, index, axes, ranges)
+            finer = [n for n in _FINER if axes or n <= max(most, _FINER[0])]
+            return _better(graph, made, data, index, axes, ranges, finer)
     return graph
 
 
@@ -114,10 +121,11 @@ def _better(
     index: int,
     axes: Sequence[int],
     ranges: FeatureRanges,
+    more: Sequence[int],
 ) -> Graph:
     """The graph as made, with as many levels as its outputs need, if one code for all is noisy.
 
-    Codes round inputs, and the weights of their readers.
+    Codes round inputs, and those of features the weights of their readers.
     """
     few = sample(data, _IMAGES)
     made_of = (one for value in graph.outputs for one in logits(graph, value))
@@ -127,15 +135,17 @@ def _better(
 
     def noise(network: Graph, rounded: Array) -> float:
         given = (*few[:index], rounded.astype(np.float32), *few[index + 1 :])
-        found = _values(_with_rounded_weights(network, coded_inputs(network)[index]), given, names)
+        if axes:  # the weights of readers have the scales of features
+            network = _with_rounded_weights(network, coded_inputs(network)[index])
+        found = _values(network, given, names)
         return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
     together = noise(graph, _rounded(data[index], x))
-    like = not axes or 0 < integer_span(data[index]) < LEVELS
-    if together <= (_NOISIER if like else _NOISY):
+    integers = 0 < integer_span(data[index]) < LEVELS
+    if together <= ((_NOISIER if integers else _NOISY) if axes else _NOISIEST):
         return graph
     apart = noise(made, _rounded_apart(x, ranges, LEVELS))
-    for levels in _FINER:
+    for levels in more:
         if apart <= _NOISE_LEFT:
             break
         finer = feature_ranges(data[index], axes, levels=levels)
