@@ -121,6 +121,8 @@ class Clip(Op):
         expect(2 if len(operands) > 1 else 1, operands)
         shape = expect_tensor(operands[0]).shape
         for times in operands[1:]:
+            if (self.low or 0) > 0 or (self.high or 0) < 0:
+                raise ValueError("bounds of which each channel has a multiple lie around zero")
             expect_broadcast(expect_tensor(times).shape, shape, "multiple of the bounds")
         return Tensor(shape)
 

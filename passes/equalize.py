@@ -40,10 +40,10 @@ _STEEPEST = 64.0  # weights over scales, by the median, up to which scales may b
 class Equalize(Pass):
     """Scale channels so that one range of levels suits them all.
 
-    For every channel behind a ReLU, of a sum or in front of a LeakyReLU, the pass finds the range
-    with the least squared error for ``t_max`` levels. ``calibration`` holds one array per input,
-    ``images x shape``. Without data, or with ``effort`` 0, nothing changes. Raises DataError if the
-    data do not fit, are empty or not finite.
+    For every channel behind a ReLU or a clip with bounds around zero, of a sum or in front of a
+    LeakyReLU, the pass finds the range with the least squared error for ``t_max`` levels.
+    ``calibration`` holds one array per input, ``images x shape``. Without data, or with ``effort``
+    0, nothing changes. Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "equalize"
@@ -121,7 +121,7 @@ def _steepness(group: FusionGroup) -> Array:
 
 
 def _can_scale(graph: Graph, group: FusionGroup) -> bool:
-    """Whether a value is a plain ReLU's or a sum, and all around it can take a scale in."""
+    """Whether a value is a clip's or a sum, and all around it can take a scale in."""
     if (group.clip and not _takes_scales(group.clip)) or group.gain:
         return False
     if not group.clip and any(isinstance(u.op, Affine) for u in graph.users(group.result)):

@@ -85,10 +85,10 @@ class Histogram:
         """Range whose rounding to this many levels has the least squared error.
 
         ``low`` and ``high`` are the bounds of the clip in front, if any, which the range does not
-        exceed: a lower bound that values reach is the lower end. Other ends shrink from the observed range, never past it: towards
-        zero if it lies inside or near, else towards the middle. A range contains zero if that does
-        not more than double it. Without a clip, it is wider at one end if many values lie at both,
-        so that both are levels.
+        exceed: a lower bound that values reach is the lower end. Other ends shrink from the
+        observed range, never past it: towards zero if it lies inside or near, else towards the
+        middle. A range contains zero if that does not more than double it. Without a clip, it is
+        wider at one end if many values lie at both, so that both are levels.
         """
         kept = self.counts > 0
         x, n = self._centres[kept].clip(self.low, self.high), self.counts[kept]

@@ -15,15 +15,16 @@ from dataclasses import replace
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value
-from qcompiler.ir.ann import Add, Affine, Clip, MaxPool, SumPool
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, MaxPool, SumPool
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.clips import is_code
-from qcompiler.passes.folding.linear import parameters
+from qcompiler.passes.folding.linear import elements_summed, parameters
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum, with_bias
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 
 from .replicas import ReplicaRewriter
 
+_FEW_INPUTS = 32
 _SLICE, _CHANNELS = re.compile(r"((:slice\d+)+|:digit\d+)$"), re.compile(r":channels\d+$")
 
 
@@ -55,6 +56,21 @@ def readers_of(graph: Graph, value: Value) -> Iterator[FusionGroup]:
             elif user.result.name in groups and user.result.name not in seen:
                 seen.add(user.result.name)
                 yield groups[user.result.name]
+
+
+def around_depthwise(graph: Graph) -> set[str]:
+    """Names of the values that depthwise layers, or other groups of few inputs, read or make.
+
+    A layer cannot be fitted to much of their noise: it has few weights a neuron.
+    """
+    found = set()
+    for group in fusion_groups(graph):
+        for branch in group.branches:
+            node = branch.linear
+            grouped = node is not None and isinstance(node.op, Conv) and node.op.groups > 1
+            if node is not None and grouped and elements_summed(node) <= _FEW_INPUTS:
+                found |= {branch.source.name, group.result.name}
+    return found
 
 
 def _shifted(group: FusionGroup) -> Node | None:
@@ -121,9 +137,9 @@ class _SliceRewriter(ReplicaRewriter):
         high, taken = clip.op.high, (self.count - 1) * self.width
         if high is None:
             return replace(clip, operands=(source,))
-        times = (high * array - taken for array in clip.arrays)
         name, left = f"{clip.result.name}:times", high - taken
-        constants = (Constant(name, (array / left).astype(np.float32)) for array in times)
+        times = (np.maximum((high * array - taken) / left, 1) for array in clip.arrays)
+        constants = (Constant(name, array.astype(np.float32)) for array in times)
         return replace(clip, op=Clip(0.0, left), operands=(source, *constants))
 
     def copies(self, index: int) -> list[Node]:
