@@ -226,7 +226,8 @@ def test_bounds_of_clips_follow_their_channels() -> None:
     weights = rng.normal(size=(3, 4)).astype(np.float32) * scale
     readers = rng.normal(size=(4, 2)).astype(np.float32) / scale[:, None]
     body = "a = Gemm(x, V) l = Clip(a, low, high) y = Gemm(l, W)"
-    arrays = {"V": weights, "W": readers, "low": np.float32(-0.1), "high": np.float32(6)}
+    low, high = np.float32(-0.1), np.float32(6)
+    arrays: dict[str, Any] = {"V": weights, "W": readers, "low": low, "high": high}
     graph = import_model(model("float[N,3] x", body, **arrays)).graph
     equal = compiled(graph, EQUAL, calibration=(x,))
     clip = next(node for node in equal.nodes if isinstance(node.op, Clip))
@@ -239,8 +240,9 @@ def test_bounds_of_clips_follow_their_channels() -> None:
     written = np.concatenate([part["y"] for part in run(equal, (x,), ["y"])])
     np.testing.assert_allclose(written, exact, atol=1e-5 * np.abs(exact).max())
     ranged = compiled(equal, "normalize{t_max=64}", calibration=(x,))
-    top = next(n.result.type.range for n in ranged.nodes if isinstance(n.op, Clip))
-    assert top[1] <= clip.op.high, "what exceeds the tightest bound would not be clipped"
+    type_ = next(node.result.type for node in ranged.nodes if isinstance(node.op, Clip))
+    assert isinstance(type_, Tensor) and type_.range
+    assert type_.range[1] <= clip.op.high, "what exceeds the tightest bound would not be clipped"
 
 
 @pytest.mark.parametrize(

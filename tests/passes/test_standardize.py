@@ -12,7 +12,7 @@ import qcompiler
 from qcompiler.backends.loihi.lava import spike_io
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.frontend.import_model import import_model
-from qcompiler.ir import Constant, InvalidGraph, parse, show, verify
+from qcompiler.ir import Constant, InvalidGraph, Tensor, parse, show, verify
 from qcompiler.ir.execution.evaluate import evaluate
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode
@@ -117,10 +117,9 @@ def test_like_features_that_nearly_cancel_get_more_levels() -> None:
     proto = model("float[N,2] x", "y = Gemm(x, W)", W=singles([[1, 2], [-1, -2.1]]))
     x = 10 * UNIT[:, :1] + singles(0.5) * UNIT[:, 1:]
     graph = FoldLinear()(import_model(proto).graph)
-    (levels,) = (v.type.t_max for v in coded_inputs(Standardize(calibration=(x,))(graph)))
-    assert levels == 256, "two digits of 16 levels"
-    (levels,) = (v.type.t_max for v in coded_inputs(Standardize(32, (x,))(graph)))
-    assert levels == 1024, "two digits of 32 levels"
+    for t_max, levels in ((16, 256), (32, 1024)):  # two digits
+        (value,) = coded_inputs(Standardize(t_max, (x,))(graph))
+        assert isinstance(value.type, Tensor) and value.type.t_max == levels
 
 
 def test_without_data_nothing_changes() -> None:
