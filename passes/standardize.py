@@ -28,7 +28,7 @@ from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import parameters, replace_weights
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
-from qcompiler.passes.quantization.integer_layer import check_levels, code_of
+from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.levels import coded_inputs, integer_span, spiking_values
 from qcompiler.passes.quantization.logits import logits
 
@@ -53,8 +53,7 @@ class Standardize(Pass):
     """Rescale inputs and outputs whose features have unlike ranges.
 
     ``calibration`` holds one array per input, ``images x shape``. An input is rescaled if one code
-    for all features makes outputs noisy and a code for each, or more levels, do not. More levels
-    for all are at most those of two digits of ``t_max`` levels, or 256. An output is
+    for all features makes outputs noisy and a code for each, or more levels, do not. An output is
     rescaled if one range for all features is twice as wide as that of any; for scores, of which the
     largest counts, 8 times. Features are elements, or, where readers share weights, the indices of
     one axis.
@@ -63,11 +62,7 @@ class Standardize(Pass):
 
     name: ClassVar[str] = "standardize"
     requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
-    t_max: int = 16
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
-
-    def __post_init__(self) -> None:
-        check_levels(self.t_max)
 
     def __call__(self, graph: Graph) -> Graph:
         """Try inputs, then outputs."""
@@ -75,13 +70,13 @@ class Standardize(Pass):
             return graph
         check(graph, self.calibration)
         for index in range(len(graph.inputs)):
-            graph = _with_input(graph, self.calibration, index, self.t_max**2)
+            graph = _with_input(graph, self.calibration, index)
         for value in dict.fromkeys(graph.outputs):
             graph = _with_output(graph, self.calibration, value)
         return graph
 
 
-def _with_input(graph: Graph, data: tuple[Array, ...], index: int, most: int) -> Graph:
+def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
     value, array = graph.inputs[index], data[index]
     if is_code(value) or graph.is_output(value) or not graph.users(value):
         return graph
@@ -93,8 +88,7 @@ def _with_input(graph: Graph, data: tuple[Array, ...], index: int, most: int) ->
             continue
         made = _rescaled_input(graph, value, ranges, LEVELS)
         if len(spiking_values(made)) == len(spiking_values(graph)):
-            finer = [n for n in _FINER if axes or n <= max(most, _FINER[0])]
-            return _better(graph, made, data, index, axes, ranges, finer)
+            return _better(graph, made, data, index, axes, ranges)
     return graph
 
 
@@ -121,7 +115,6 @@ def _better(
     index: int,
     axes: Sequence[int],
     ranges: FeatureRanges,
-    more: Sequence[int],
 ) -> Graph:
     """The graph as made, with as many levels as its outputs need, if one code for all is noisy.
 
@@ -145,7 +138,7 @@ def _better(
     if together <= ((_NOISIER if integers else _NOISY) if axes else _NOISIEST):
         return graph
     apart = noise(made, _rounded_apart(x, ranges, LEVELS))
-    for levels in more:
+    for levels in _FINER:
         if apart <= _NOISE_LEFT:
             break
         finer = feature_ranges(data[index], axes, levels=levels)
