@@ -106,16 +106,25 @@ class Rescale(Op):
 
 @dataclass(frozen=True)
 class Clip(Op):
-    """``min(max(x, low), high)``; None is unbounded, so ``low=0.0`` alone is the ReLU."""
+    """``min(max(x, low), high)``; None is unbounded, so ``low=0.0`` alone is the ReLU.
+
+    A constant, where there is one, multiplies both bounds and spreads over x: bounds of channels
+    that have scales of their own. It is 1 or more, so that ``low`` and ``high`` are the tightest.
+    """
 
     mnemonic: ClassVar[str] = "ann.clip"
     low: float | None = None
     high: float | None = None
 
     def infer(self, *operands: Type) -> Tensor:
-        """Tensor to a tensor of the same shape."""
-        expect(1, operands)
-        return Tensor(expect_tensor(operands[0]).shape)
+        """Tensor, and multiples of the bounds if they differ, to a tensor of the same shape."""
+        expect(2 if len(operands) > 1 else 1, operands)
+        shape = expect_tensor(operands[0]).shape
+        for times in operands[1:]:
+            if (self.low or 0) > 0 or (self.high or 0) < 0:
+                raise ValueError("bounds of which each channel has a multiple lie around zero")
+            expect_broadcast(expect_tensor(times).shape, shape, "multiple of the bounds")
+        return Tensor(shape)
 
 
 @dataclass(frozen=True)

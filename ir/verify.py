@@ -8,6 +8,7 @@ from itertools import chain
 
 import numpy as np
 
+from .ann import Clip
 from .diagnostics import Diagnostic, InvalidGraph, raise_if_any
 from .graph import Constant, Graph, Value, infer
 
@@ -47,6 +48,11 @@ def well_formed(graph: Graph) -> Iterator[Diagnostic]:
                         node.origin,
                         "repair the weights in the model, then compile again",
                     )
+        if isinstance(node.op, Clip) and len(node.operands) > 1:
+            times = node.operands[1]
+            if not (isinstance(times, Constant) and np.all(times.data >= 1)):
+                message = f"%{times.name} is no constant of multiples, 1 or more, of bounds"
+                yield Diagnostic(message, node.origin)
         if node.result.name in known:
             yield Diagnostic(f"%{node.result.name} is defined twice", node.origin)
         known[node.result.name] = node.result

@@ -20,7 +20,8 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.calibration.channel_ranges import ChannelSample
 from qcompiler.passes.calibration.data import check, check_effort, run
-from qcompiler.passes.folding.linear import fold_before, fold_behind, parameters, weights_by_channel
+from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.folding.linear import fold_before, fold_behind, largest_by_channel, parameters
 from qcompiler.passes.folding.neighbours import scale_and_shift
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
@@ -39,10 +40,10 @@ _STEEPEST = 64.0  # weights over scales, by the median, up to which scales may b
 class Equalize(Pass):
     """Scale channels so that one range of levels suits them all.
 
-    For every channel behind a ReLU, of a sum or in front of a LeakyReLU, the pass finds the range
-    with the least squared error for ``t_max`` levels. ``calibration`` holds one array per input,
-    ``images x shape``. Without data, or with ``effort`` 0, nothing changes. Raises DataError if the
-    data do not fit, are empty or not finite.
+    For every channel behind a ReLU or a clip with bounds around zero, of a sum or in front of a
+    LeakyReLU, the pass finds the range with the least squared error for ``t_max`` levels.
+    ``calibration`` holds one array per input, ``images x shape``. Without data, or with ``effort``
+    0, nothing changes. Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "equalize"
@@ -104,8 +105,7 @@ def _heaviness(graph: Graph, value: Value) -> Array:
     for user in graph.users(value):
         if _commutes(user) or isinstance(user.op, Add | Affine):
             found = np.maximum(found, _heaviness(graph, user.result))
-        elif (weights := weights_by_channel(user)) is not None:
-            largest = np.abs(weights).max(axis=(0, *range(2, weights.ndim)))
+        elif (largest := largest_by_channel(user)) is not None:
             found = np.maximum(found, largest / (np.median(largest) or 1.0))
     return found
 
@@ -121,13 +121,21 @@ def _steepness(group: FusionGroup) -> Array:
 
 
 def _can_scale(graph: Graph, group: FusionGroup) -> bool:
-    """Whether a value is a plain ReLU's or a sum, and all around it can take a scale in."""
-    if (group.clip and group.clip.op != Clip(0.0)) or group.gain:
+    """Whether a value is a clip's or a sum, and all around it can take a scale in."""
+    if (group.clip and not _takes_scales(group.clip)) or group.gain:
         return False
     if not group.clip and any(isinstance(u.op, Affine) for u in graph.users(group.result)):
         return False  # with which the layer would take the scale back
     makers = {type(node.op) for node in group.nodes} - {Clip}
     return bool(makers) and makers <= {Conv, Dense, Add} and scales_back(graph, group.result)
+
+
+def _takes_scales(clip: Node) -> bool:
+    """Whether the bounds of a clip, if it has an upper one, can be multiplied for each channel."""
+    assert isinstance(clip.op, Clip)
+    low, high = clip.op.low, clip.op.high
+    around = high is not None and high > 0 and (low is None or low <= 0)
+    return clip.op == Clip(0.0) or (around and not clip.arrays and not is_code(clip.result))
 
 
 def scales_back(graph: Graph, value: Value) -> bool:
@@ -195,7 +203,18 @@ def _scaled(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Ite
         for index, operand in enumerate(operands):
             operands[index] = made = Value(f"{name}:equal{index or ''}", node.result.type.layout)
             yield _times(operand, 1 / scales[name], made, node.origin)
-        yield replace(node, operands=tuple(operands))
+        yield _bounded(replace(node, operands=tuple(operands)), scales[name])
+
+
+def _bounded(node: Node, scale: Array) -> Node:
+    """A node whose bounds, if it is a clip with an upper one, are divided by a scale."""
+    clip = node.op
+    if not isinstance(clip, Clip) or clip.high is None:
+        return node
+    largest = float(scale.max())
+    tightest = Clip(clip.low and clip.low / largest, clip.high / largest)
+    times = Constant(f"{node.result.name}:times", _spread(largest / scale, node.result))
+    return replace(node, op=tightest, operands=(*node.operands, times))
 
 
 def _folded(made: Node | None, node: Node) -> Node:

@@ -130,6 +130,7 @@ class Normalize(Pass):
         assert isinstance(clip, Clip)
         if self.method == "percentile":
             bottom, top = histogram.percentile(self.percentile)
+            top = top if clip.high is None else min(top, clip.high)
             if clip.low is not None and histogram.low <= clip.low:
                 return clip.low, top
             return around_zero(bottom, top, clip.low, clip.high)

@@ -16,6 +16,7 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 
 from qcompiler.ir import Graph, Invariant
+from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
@@ -37,7 +38,7 @@ from qcompiler.passes.slicing.channel_slices import (
     split_channels,
 )
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
-from qcompiler.passes.slicing.slices import can_slice, readers_of, split_range
+from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of, split_range
 
 from .base import HIDDEN, Pass, check_fan_in
 
@@ -48,6 +49,7 @@ _WORTH = 2.5  # least ratio of noise saved to neurons added, both as shares
 _EXACT_QUIET, _EXACT_WORTH = 1e-4, 0.5  # the same where precision is asked for and costs little:
 _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so many neurons
 _FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
+_FAITHFUL = 0.065  # noise at the outputs, around depthwise layers, that is worth more neurons
 _MOST = 16  # slices
 _IMAGES = 256  # more change little
 
@@ -94,7 +96,8 @@ class SplitRanges(Pass):
         if not self._exact(graph) and self._tolerates(graph, data, found):
             return graph
         for name, slicing, noisy in self._slicings(graph, names, found):
-            width = partial(_width, found[name].histogram, levels(_group(split, name).result))
+            result = _group(split, name).result
+            width = partial(_width, found[name].histogram, levels(result), _bound(graph, name))
             split = self._split(split, name, slicing, noisy, width)
         return split
 
@@ -130,7 +133,9 @@ class SplitRanges(Pass):
             if noise.get(name, 0.0) > 0 and _begins_at_zero(found[name].histogram)
         }
         total, neurons = sum(noise.values()), sum(sizes.values())
-        noise_cap = (self.t_max / _FEW) ** 2
+        around = around_depthwise(graph)
+        stays = sum(one.outputs for name, one in found.items() if name in around)
+        noise_cap = min((self.t_max / _FEW) ** 2, _FAITHFUL / max(stays, _FAITHFUL))
         chosen = choose_slices(values, total, neurons, self.slices, worth, noise_cap)
         return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]
 
@@ -178,9 +183,15 @@ def _begins_at_zero(histogram: Histogram) -> bool:
     return not lies_far(histogram.low, histogram.high)
 
 
-def _width(histogram: Histogram, levels: int, count: int) -> float:
-    """The range of each slice."""
-    return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0))[1] / count
+def _width(histogram: Histogram, levels: int, high: float | None, count: int) -> float:
+    """The range of each slice; ``high`` bounds that of all."""
+    return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0, high))[1] / count
+
+
+def _bound(graph: Graph, name: str) -> float | None:
+    """The upper bound of the clip that ends a group."""
+    clip = _group(graph, name).clip
+    return clip.op.high if clip and isinstance(clip.op, Clip) else None
 
 
 def _group(graph: Graph, name: str) -> FusionGroup:

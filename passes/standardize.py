@@ -39,7 +39,8 @@ _LINEAR = Conv | Dense | Add | Affine | SumPool | Pad
 _UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
 _WORTH = 0.25  # of the noise at the outputs that is left
 _NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
-_NOISIER = 0.04**2  # that counts for integers with a level each, and for features alike
+_NOISIER = 0.04**2  # that counts for integers with a level each
+_NOISIEST = 0.05**2  # that counts for features alike, which only a longer window helps
 _NOISE_LEFT = 0.01**2  # noise that is not worth a longer window
 _FINER = (256, 1024)  # levels of inputs with more noise than that, as two digits
 _WORTH_FINER = 0.5  # of the noise at the outputs that is left with more levels
@@ -117,7 +118,7 @@ def _better(
 ) -> Graph:
     """The graph as made, with as many levels as its outputs need, if one code for all is noisy.
 
-    Codes round inputs, and the weights of their readers.
+    Codes round inputs, and those of features the weights of their readers.
     """
     few = sample(data, _IMAGES)
     made_of = (one for value in graph.outputs for one in logits(graph, value))
@@ -127,12 +128,14 @@ def _better(
 
     def noise(network: Graph, rounded: Array) -> float:
         given = (*few[:index], rounded.astype(np.float32), *few[index + 1 :])
-        found = _values(_with_rounded_weights(network, coded_inputs(network)[index]), given, names)
+        if axes:  # the weights of readers have the scales of features
+            network = _with_rounded_weights(network, coded_inputs(network)[index])
+        found = _values(network, given, names)
         return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
     together = noise(graph, _rounded(data[index], x))
-    like = not axes or 0 < integer_span(data[index]) < LEVELS
-    if together <= (_NOISIER if like else _NOISY):
+    integers = 0 < integer_span(data[index]) < LEVELS
+    if together <= ((_NOISIER if integers else _NOISY) if axes else _NOISIEST):
         return graph
     apart = noise(made, _rounded_apart(x, ranges, LEVELS))
     for levels in _FINER:

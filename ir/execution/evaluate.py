@@ -65,7 +65,9 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
         case Rescale():
             return (x - constants[0]) * constants[1]
         case Clip():
-            return x if op.low is None and op.high is None else np.clip(x, op.low, op.high)
+            times = constants[0] if constants else 1
+            low, high = (None if end is None else end * times for end in (op.low, op.high))
+            return x if low is None and high is None else np.clip(x, low, high)
         case Function():
             return values(op.formula, x).astype(x.dtype)
         case Multiply():

@@ -165,6 +165,8 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
         case Rescale():
             return writer.add("Mul", writer.add("Sub", x, rest[0]), rest[1])
         case Clip(low, high):
+            if rest:
+                return _write_clip_of_each(writer, node.op, x, node.operands[1])
             if high is None and low == 0:
                 return writer.add("Relu", x)
             return write_clip(writer, x, low, high)
@@ -241,6 +243,15 @@ def write_clip(writer: OnnxWriter, x: str, low: float | None, high: float | None
         for bound in (low, high)
     )
     return writer.add("Clip", x, *bounds)
+
+
+def _write_clip_of_each(writer: OnnxWriter, op: Clip, x: str, times: Operand) -> str:
+    """Write a clip whose bounds differ by channel."""
+    assert isinstance(times, Constant)
+    for name, bound in (("Max", op.low), ("Min", op.high)):
+        if bound is not None:
+            x = writer.add(name, x, writer.constant((bound * times.data).astype(np.float32)))
+    return x
 
 
 def pads_within(op: Sliding, kernel: tuple[int, ...]) -> bool:

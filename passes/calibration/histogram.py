@@ -61,6 +61,12 @@ class Histogram:
             self.counts[_BINS // 4 : _BINS // 4 * 3] = merged
             self.reach *= 2
 
+    def _within(self, low: float | None, high: float | None) -> Range:
+        """The observed range within bounds that not all channels have."""
+        ends = (end if low is None else max(end, low) for end in (self.low, self.high))
+        bottom, top = (end if high is None else min(end, high) for end in ends)
+        return bottom, top
+
     @property
     def _centres(self) -> Array:
         return (np.arange(_BINS) + 0.5) * (2 * self.reach / _BINS) - self.reach + self.origin
@@ -78,21 +84,21 @@ class Histogram:
     ) -> Range:
         """Range whose rounding to this many levels has the least squared error.
 
-        ``low`` and ``high`` are the bounds of the clip in front, if any: a lower bound that values
-        reach is the lower end. Other ends shrink from the observed range, never past it: towards
-        zero if it lies inside or near, else towards the middle. A range contains zero if that does
-        not more than double it. Without a clip, it is wider at one end if many values lie at both,
-        so that both are levels.
+        ``low`` and ``high`` are the bounds of the clip in front, if any, which the range does not
+        exceed: a lower bound that values reach is the lower end. Other ends shrink from the
+        observed range, never past it: towards zero if it lies inside or near, else towards the
+        middle. A range contains zero if that does not more than double it. Without a clip, it is
+        wider at one end if many values lie at both, so that both are levels.
         """
         kept = self.counts > 0
         x, n = self._centres[kept].clip(self.low, self.high), self.counts[kept]
-        bottom_end, top_end = around_zero(self.low, self.high, low, high)
+        bottom_end, top_end = around_zero(*self._within(low, high), low, high)
         pivot = 0.0 if bottom_end <= 0 <= top_end else (bottom_end + top_end) / 2
         shares = np.linspace(1, 1 / _STEPS, _STEPS)
         lows = (pivot + (bottom_end - pivot) * shares[:: _STEPS // 16]).tolist()
         if low is not None and self.low <= low:
             lows = [low]
-        best, least = (self.low, self.high), np.inf
+        best, least = self._within(low, high), np.inf
         for bottom in dict.fromkeys(lows):
             for top in pivot + (top_end - pivot) * shares:
                 if top <= bottom:

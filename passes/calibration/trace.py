@@ -60,7 +60,8 @@ class Trace:
     def add(self, group: FusionGroup, before: Array) -> None:
         """Keep the result of a group, computed from its sums ``before`` the clip."""
         name = group.result.name
-        self._real[name] = apply(group.clip.op, before) if group.clip else before
+        clip = group.clip
+        self._real[name] = apply(clip.op, before, *clip.arrays) if clip else before
         self._forget(group.nodes)
 
     def _run(self, nodes: Sequence[Node], known: Mapping[str, Array]) -> Array:

@@ -30,6 +30,8 @@ def merge_clips(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     if not isinstance(node.op, Clip) or not (inner := only_producer(node, graph, Clip)):
         return None
     assert isinstance(inner.op, Clip)
+    if inner.arrays or node.arrays:
+        return None  # other bounds for each channel
     merged = _both(inner.op, node.op)
     op, result, first = merged, node.result, inner.result
     if merged.low is not None and merged.low == merged.high:
@@ -106,7 +108,7 @@ def clip_next_to_code(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     if user is None or not isinstance(user.op, Clip) or not is_code(user.result):
         return None
     scale, shift = scale_and_shift(node)
-    if is_code(inner.result) or scale.min() <= 0:
+    if is_code(inner.result) or inner.arrays or scale.min() <= 0:
         return None
     assert isinstance(inner.op, Clip)
     ends: list[float | None] = []

@@ -128,7 +128,7 @@ def _parts(new: ConcatRewriter) -> tuple[Node, ...] | None:
     """The concatenation of what the node makes of each part, if it treats them alike."""
     node, axis = new.node, new.axis
     match node.op:
-        case Clip() | Function():
+        case Clip() | Function() if not node.arrays:
             return new.done(Concat(axis), *(new.add(node.op, part) for part in new.parts))
         case MaxPool() | SumPool() if axis == 0:
             return new.done(Concat(0), *(new.add(node.op, part) for part in new.parts))

@@ -39,6 +39,23 @@ def weights_by_channel(node: Node) -> Array | None:
     return None if found is None or flat or grouped else found[0]
 
 
+def largest_by_channel(node: Node) -> Array | None:
+    """The largest weight of a linear node by input channel; None if not available."""
+    found = parameters(node)
+    if found is None or not isinstance(node.op, Conv) or node.op.groups == 1:
+        weights = weights_by_channel(node)
+        return None if weights is None else _largest(weights, 1)
+    groups, (outputs, width) = node.op.groups, found[0].shape[:2]
+    apart = found[0].reshape(groups, outputs // groups, width, -1)
+    return _largest(apart.swapaxes(1, 2).reshape(groups * width, -1), 0)
+
+
+def _largest(weights: Array, axis: int) -> Array:
+    others = tuple(at for at in range(weights.ndim) if at != axis)
+    found: Array = np.abs(weights).max(axis=others)
+    return found
+
+
 def elements_summed(node: Node) -> int:
     """Elements of its source that each element of a linear node's result sums, borders aside."""
     match node.op:

@@ -64,7 +64,7 @@ def _into_dense(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 def _clip_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """A clip commutes with the maximum and with views."""
     inner = only_producer(node, graph, MaxPool | View)
-    if inner is None or graph.producer(inner.operands[0]) is None:
+    if inner is None or node.arrays or graph.producer(inner.operands[0]) is None:
         return None
     clipped = fresh_between(graph, node, inner.operands[0].type)
     if is_code(node.result):

@@ -87,7 +87,9 @@ class _ChannelRewriter(ReplicaRewriter):
             for node in self.group.nodes[:-1]:
                 yield from self.rows(node, index, renamed)
             yield from self.taken(clip.operands, index, renamed)
-            yield replace(clip, operands=(renamed[clip.operands[0].name],), result=result)
+            times = self.constants(clip, result, index)
+            operands = (renamed[clip.operands[0].name], *times)
+            yield replace(clip, operands=operands, result=result)
 
     def rows(self, node: Node, index: int, renamed: dict[str, Operand]) -> Iterator[Node]:
         """A layer or sum with some channels of its result."""
@@ -97,12 +99,14 @@ class _ChannelRewriter(ReplicaRewriter):
             sources = [renamed[o.name] for o in node.operands if isinstance(o, Value)]
         else:
             sources = [node.operands[0]]
-        shape, chosen = node.result.type.shape, self.chosen[index]
-        constants = (
-            Constant(f"{result.name}:{number}", expand_rows(array, shape)[chosen])
-            for number, array in enumerate(node.arrays)
-        )
+        constants = self.constants(node, result, index)
         yield replace(node, operands=(*sources, *constants), result=result)
+
+    def constants(self, node: Node, result: Value, index: int) -> Iterator[Constant]:
+        """The rows of a node's constants for some channels of its result."""
+        shape, chosen = node.result.type.shape, self.chosen[index]
+        for number, array in enumerate(node.arrays):
+            yield Constant(f"{result.name}:{number}", expand_rows(array, shape)[chosen])
 
     def taken(
         self, operands: Sequence[Operand], index: int, renamed: dict[str, Operand]

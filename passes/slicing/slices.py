@@ -14,22 +14,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Tensor, Value
-from qcompiler.ir.ann import Add, Affine, Clip, MaxPool, SumPool
+from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, MaxPool, SumPool
 from qcompiler.ir.view import View
-from qcompiler.passes.folding.linear import parameters
+from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.folding.linear import elements_summed, parameters
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum, with_bias
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 
 from .replicas import ReplicaRewriter
 
+_FEW_INPUTS = 32
 _SLICE, _CHANNELS = re.compile(r"((:slice\d+)+|:digit\d+)$"), re.compile(r":channels\d+$")
 
 
 def can_slice(graph: Graph, group: FusionGroup) -> bool:
-    """Whether a group ends in a ReLU and all its readers can read several replicas."""
+    """Whether a group ends in a ReLU, bounded or not, and its readers can read several replicas."""
     clip = group.clip.op if group.clip else None
-    if clip != Clip(0.0) or group.gain is not None:
+    if not isinstance(clip, Clip) or clip.low != 0 or group.gain or is_code(group.result):
         return False
     return _shifted(group) is not None and _reads_several(graph, group.result)
 
@@ -54,6 +56,21 @@ def readers_of(graph: Graph, value: Value) -> Iterator[FusionGroup]:
             elif user.result.name in groups and user.result.name not in seen:
                 seen.add(user.result.name)
                 yield groups[user.result.name]
+
+
+def around_depthwise(graph: Graph) -> set[str]:
+    """Names of the values that depthwise layers, or other groups of few inputs, read or make.
+
+    A layer cannot be fitted to much of their noise: it has few weights a neuron.
+    """
+    found = set()
+    for group in fusion_groups(graph):
+        for branch in group.branches:
+            node = branch.linear
+            grouped = node is not None and isinstance(node.op, Conv) and node.op.groups > 1
+            if node is not None and grouped and elements_summed(node) <= _FEW_INPUTS:
+                found |= {branch.source.name, group.result.name}
+    return found
 
 
 def _shifted(group: FusionGroup) -> Node | None:
@@ -85,7 +102,8 @@ def unsplit_name(name: str) -> str:
 def split_range(graph: Graph, group: FusionGroup, width: float, count: int) -> Graph:
     """Split the range of a group's result into ``count`` slices; the function stays the same.
 
-    All slices have the range ``0 .. width``; values of the last slice may exceed it.
+    All slices have the range ``0 .. width``; values of the last slice may exceed it. The bounds of
+    the clip limit the width.
     """
     return _SliceRewriter(graph, group, width, count).rewritten()
 
@@ -93,7 +111,9 @@ def split_range(graph: Graph, group: FusionGroup, width: float, count: int) -> G
 class _SliceRewriter(ReplicaRewriter):
     def __init__(self, graph: Graph, group: FusionGroup, width: float, count: int) -> None:
         super().__init__(graph, group)
-        self.count, self.width = count, float(np.float32(width))
+        assert group.clip and isinstance(group.clip.op, Clip)
+        most = width if group.clip.op.high is None else group.clip.op.high / count
+        self.count, self.width = count, float(np.float32(min(width, most)))
 
     def producers(self, clip: Node) -> Iterator[Node]:
         """The slices; each but the first follows a copy of the layer."""
@@ -104,9 +124,23 @@ class _SliceRewriter(ReplicaRewriter):
         for index, result in enumerate(made):
             copies = self.copies(index) if index else []
             yield from copies
-            op = Clip(0.0, self.width) if result is not made[-1] else clip.op
-            operands = (copies[-1].result,) if copies else clip.operands
-            yield replace(clip, op=op, operands=operands, result=result)
+            source = copies[-1].result if copies else clip.operands[0]
+            if result is not made[-1]:
+                node = replace(clip, op=Clip(0.0, self.width), operands=(source,))
+            else:
+                node = self.last(clip, source)
+            yield replace(node, result=result)
+
+    def last(self, clip: Node, source: Operand) -> Node:
+        """The clip of the last slice, which has what the others leave of the bounds."""
+        assert isinstance(clip.op, Clip)
+        high, taken = clip.op.high, (self.count - 1) * self.width
+        if high is None:
+            return replace(clip, operands=(source,))
+        name, left = f"{clip.result.name}:times", high - taken
+        times = (np.maximum((high * array - taken) / left, 1) for array in clip.arrays)
+        constants = (Constant(name, array.astype(np.float32)) for array in times)
+        return replace(clip, op=Clip(0.0, left), operands=(source, *constants))
 
     def copies(self, index: int) -> list[Node]:
         """A copy of the nodes before the clip, with ``index * width`` subtracted from the bias."""

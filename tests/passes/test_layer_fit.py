@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qcompiler
+from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Builder, Constant, DataError, Graph, PipelineError, Tensor, evaluate, show
 from qcompiler.ir.ann import Clip, Conv, Dense
 from qcompiler.ir.kernels import Array, convolve
 from qcompiler.ir.snn import Connect, Convolve
 from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.spiking.integer_network import layers, weight_of
+from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import Trace, images_for
 from qcompiler.passes.equalize import relative_scales, scale_channels
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
@@ -214,6 +216,33 @@ def test_faults_are_named() -> None:
         qcompiler.compile(network(), effort=3)
     with pytest.raises(DataError, match="but input x expects"):
         compiled(network(), "equalize{effort=1}", calibration=(images(4)[:, :1],))
+
+
+def test_bounds_of_clips_follow_their_channels() -> None:
+    """Levels 0 and T are the bounds of no channel but the loudest, whose scale is the largest."""
+    rng = np.random.default_rng(1)
+    scale = np.array([3, 0.3, 0.03, 1], np.float32)
+    x = rng.normal(size=(300, 3)).astype(np.float32)
+    weights = rng.normal(size=(3, 4)).astype(np.float32) * scale
+    readers = rng.normal(size=(4, 2)).astype(np.float32) / scale[:, None]
+    body = "a = Gemm(x, V) l = Clip(a, low, high) y = Gemm(l, W)"
+    low, high = np.float32(-0.1), np.float32(6)
+    arrays: dict[str, Any] = {"V": weights, "W": readers, "low": low, "high": high}
+    graph = import_model(model("float[N,3] x", body, **arrays)).graph
+    equal = compiled(graph, EQUAL, calibration=(x,))
+    clip = next(node for node in equal.nodes if isinstance(node.op, Clip))
+    assert isinstance(clip.op, Clip) and clip.op.high is not None and clip.op.low is not None
+    (times,) = clip.arrays
+    assert times.min() == 1 and times.max() > 10
+    assert clip.op.high / clip.op.low == pytest.approx(-60)
+    (exact,) = evaluate(graph, x)
+    np.testing.assert_allclose(evaluate(equal, x)[0], exact, atol=1e-5 * np.abs(exact).max())
+    written = np.concatenate([part["y"] for part in run(equal, (x,), ["y"])])
+    np.testing.assert_allclose(written, exact, atol=1e-5 * np.abs(exact).max())
+    ranged = compiled(equal, "normalize{t_max=64}", calibration=(x,))
+    type_ = next(node.result.type for node in ranged.nodes if isinstance(node.op, Clip))
+    assert isinstance(type_, Tensor) and type_.range
+    assert type_.range[1] <= clip.op.high, "what exceeds the tightest bound would not be clipped"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qcompiler
+from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Builder, Constant, Graph, Tensor, Value
 from qcompiler.ir.ann import Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
@@ -19,6 +20,7 @@ from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.slicing import noise
 from qcompiler.passes.slicing.noise import noise_of, shares
 from qcompiler.passes.slicing.slices import (
+    around_depthwise,
     can_slice,
     slice_name,
     split_range,
@@ -55,6 +57,23 @@ def test_slices_keep_the_numbers(branches: bool, seed: int) -> None:
 @settings(max_examples=10, deadline=None, phases=PHASES)
 def test_engines_agree(text: str, seed: int) -> None:
     engines_agree(lambda graph: all_sliced(graph, seed), text, seed)
+
+
+def test_values_around_depthwise_layers_are_found() -> None:
+    proto = model(
+        "float[N,4,6,6] x",
+        "a = Conv(x, V) r = Clip(a, z, s) d = Conv<group=4>(r, W) t = Clip(d, z, s)"
+        " p = Conv(t, U) y = Flatten(p)",
+        V=(4, 4, 1, 1),
+        W=(4, 1, 3, 3),
+        U=(2, 4, 1, 1),
+        z=np.float32(0),
+        s=np.float32(6),
+    )
+    graph = compiled(import_model(proto).graph, FOLDED)
+    groups = {group.result.name: group for group in fusion_groups(graph)}
+    assert around_depthwise(graph) == {"r", "t"}
+    assert [name for name, group in groups.items() if can_slice(graph, group)] == ["r", "t"]
 
 
 def network(narrow: int = 4, wide: int = 32, pooled: bool = True) -> Graph:

@@ -12,13 +12,14 @@ import qcompiler
 from qcompiler.backends.loihi.lava import spike_io
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.frontend.import_model import import_model
-from qcompiler.ir import Constant, InvalidGraph, parse, show, verify
+from qcompiler.ir import Constant, InvalidGraph, Tensor, parse, show, verify
 from qcompiler.ir.execution.evaluate import evaluate
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode
 from qcompiler.passes.calibration.feature_ranges import LEVELS, feature_ranges
 from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
+from qcompiler.passes.quantization.levels import coded_inputs
 from qcompiler.passes.standardize import Standardize
 from tests.support.onnx_models import model, run_onnx
 
@@ -109,6 +110,15 @@ def test_exported_module_encodes_raw_numbers(tmp_path: Path) -> None:
 def test_like_features_stay_together() -> None:
     graph = FoldLinear()(import_model(mlp("h = Identity(x)")).graph)
     assert Standardize(calibration=(UNIT,))(graph) is graph
+
+
+def test_like_features_that_nearly_cancel_get_more_levels() -> None:
+    """Outputs are small differences of large inputs: at 64 levels nothing else matters."""
+    proto = model("float[N,2] x", "y = Gemm(x, W)", W=singles([[1, 2], [-1, -2.1]]))
+    x = 10 * UNIT[:, :1] + singles(0.5) * UNIT[:, 1:]
+    graph = FoldLinear()(import_model(proto).graph)
+    (value,) = coded_inputs(Standardize((x,))(graph))
+    assert isinstance(value.type, Tensor) and value.type.t_max == 1024
 
 
 def test_without_data_nothing_changes() -> None:

@@ -70,7 +70,7 @@ def decompose(networks: SideBySide, index: int) -> ErrorDecomposition:
     potential = networks.potential(layer)
 
     def clipped(x: Array) -> Array:
-        return x if clip is None else apply(clip.op, x)
+        return x if clip is None else apply(clip.op, x, *clip.arrays)
 
     if group is None:
         return _of_populations(networks, layer, before, potential)
