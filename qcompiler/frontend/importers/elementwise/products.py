@@ -1,0 +1,91 @@
+"""Importers of products and quotients of two values."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from math import prod
+
+import numpy as np
+
+from qcompiler.frontend.model.node_context import (
+    InvalidNode,
+    NodeContext,
+    Refused,
+    RefusedProduct,
+)
+from qcompiler.ir import Constant, Value
+from qcompiler.ir.ann import Function, Multiply
+from qcompiler.ir.formula import compose
+from qcompiler.ir.view import Pick, Reshape, Take, Transpose
+from qcompiler.passes.lower_activations import product_neurons
+
+from .activations import constant_and_value, scaled_by, spread
+from .formulas import apply_formula, expansion, formulas, summed
+
+_ONE_NUMBER = "use one constant for all elements"
+
+
+def mul(node: NodeContext) -> Value:
+    """Mul by a constant, of two functions of one variable, or of two values if allowed."""
+    a, b = node.item(0), node.item(1)
+    if not (isinstance(a, Value) and isinstance(b, Value)):
+        _, array, x = constant_and_value(node)
+        return scaled_by(node, x, array)
+    (root, first), (other, second) = formulas(node, a), formulas(node, b)
+    if root == other:
+        return node.add(Function(f"{first} {second} *"), root)
+    for base in (root, other):
+        terms, factors = expansion(node, a, base), expansion(node, b, base)
+        if terms and factors:
+            return summed(node, base, [one.times(two) for one in terms for two in factors])
+    return product(node, a, b)
+
+
+def product(node: NodeContext, a: Value, b: Value) -> Value:
+    """The product of two values, whose axes of length 1 are repeated; Refused if not allowed."""
+    if not node.scope.allow_products:
+        axes = zip_longest(reversed(a.type.shape), reversed(b.type.shape), fillvalue=1)
+        raise no_products(node, prod(max(pair) for pair in axes))
+    shape = np.broadcast_shapes(a.type.shape, b.type.shape)
+    if len(a.type.shape) != len(shape) or len(b.type.shape) != len(shape):
+        raise Refused(f"{node.op_type} of values of different rank is not supported")
+    return node.add(Multiply(), spread(node, a, shape), spread(node, b, shape))
+
+
+def div(node: NodeContext) -> Value:
+    """Div by a constant, of a constant by a value, or of two values: by the reciprocal of one."""
+    a, b = node.item(0), node.item(1)
+    if isinstance(a, Value) and isinstance(b, Value):
+        (root, first), (other, second) = formulas(node, a), formulas(node, b)
+        if root == other:
+            return node.add(Function(f"{first} {second} /"), root)
+        return product(node, a, function_below_views(node, b, "1 x /"))
+    first_is_constant, array, x = constant_and_value(node)
+    if first_is_constant:
+        if array.size != 1:
+            raise Refused("Div of several constants by a value is not supported", _ONE_NUMBER)
+        return apply_formula(node, f"{float(array.reshape(-1)[0])!r} x /", 1)
+    if not array.all():
+        raise InvalidNode("divides by zero")
+    return scaled_by(node, x, 1 / array.astype(np.float64))
+
+
+def function_below_views(node: NodeContext, x: Value, formula: str, role: str = "inner") -> Value:
+    """A function of a value, computed once for every element that views in front of it repeat."""
+    root, inner = formulas(node, x)
+    made = node.scope.builder.producer(root)
+    if made is None or inner != "x" or not isinstance(made.op, Reshape | Transpose | Take | Pick):
+        return node.part(role, Function(compose(formula, inner)), root)
+    source, *places = made.operands
+    assert isinstance(source, Value) and all(isinstance(p, Constant) for p in places)
+    return node.part("view", made.op, function_below_views(node, source, formula, role), *places)
+
+
+def no_products(node: NodeContext, count: int) -> RefusedProduct:
+    """The refusal of a number of products that are not allowed."""
+    return RefusedProduct(
+        f"{node.op_type} of two values that depend on the data is not supported",
+        "--allow-products builds the product from squares, which takes about "
+        f"{product_neurons(16) * count:,} neurons for this node at 16 levels and "
+        f"{product_neurons(64) * count:,} at 64; or cut the model before this node",
+    )
