@@ -23,6 +23,7 @@ class HostValues:
         self.scope = scope
         self._entries: dict[str, Entry] = {}
         self._inside: dict[str, Value] = {}
+        self.lowered: list[Entry] = []  # nodes whose results are computed in spikes as well
 
     def note(self, values: Iterable[Value | KnownArray], entry: Entry) -> None:
         """Remember that the host computes these values, by this node."""
@@ -50,6 +51,8 @@ class HostValues:
             if found is None:
                 return None
             self._inside[value.name] = found
+            if found is not value and value.name in self._entries:
+                self.lowered.append(self._entries[value.name])
         return self._inside[value.name]
 
     def _made(self, value: Value, made: Node) -> Value | None:

@@ -294,7 +294,7 @@ class ModelInterpreter:
                 self._refuse_inside(sources)
                 self.report.note(entry, "compiled", _NOT_CHECKED)
                 return {}
-            for source in sources:
+            for source in self.host_values.lowered:
                 self.report.replace(source, "compiled")
             inputs, sources = inside, []
         ends = {output.name for output in self.model.graph.output}
@@ -314,12 +314,12 @@ class ModelInterpreter:
                 self.scope.truncated |= {value.name for value in results}
         if any(name in self.used for name in outputs[len(results) :] if name):
             raise Refused(f"{op_type} with a second output is not supported")
-        by_host = bool(sources) or on_host(node)
-        hosted = [v for v in results if by_host or _is_index(v)]
-        self.host_values.note(hosted, sources[0] if sources else entry)
+        by_host = on_host(node)
+        hosted = [v for v in results if by_host or sources or _is_index(v)]
+        self.host_values.note(hosted, entry if by_host or not sources else sources[0])
         removed = all(any(value is item for item in inputs) for value in results)
         kept = [value for n, value in zip(outputs, results, strict=False) if n in self.used]
-        ends_there = on_host(node) or (not sources and all(value in hosted for value in kept))
+        ends_there = by_host or (not sources and all(value in hosted for value in kept))
         kind = "host" if ends_there else "removed" if removed else "compiled"
         doubt = kind == "compiled" and self.stand_ins.doubt(inputs).any
         self.report.note(entry, kind, _NOT_CHECKED if doubt else None)

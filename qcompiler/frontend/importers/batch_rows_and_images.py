@@ -47,11 +47,11 @@ def matmul(importer: Importer, node: NodeContext) -> Results:
 def matrices(importer: Importer, node: NodeContext) -> Results:
     """MatMul of two values whose batch axes stand in the same place, in front of the matrices."""
     values = [item for item in node.inputs if isinstance(item, Value)]
-    rank = max(rank_of(node, value) for value in values)
+    least, rank = (how(rank_of(node, value) for value in values) for how in (min, max))
     places = {node.placement(v).behind(rank - rank_of(node, v)) for v in values}
     joined = [node.placement(v).lengths(v.type.shape) for v in values]
     place, lengths = common_place(node, places, joined)
-    if rank < 2 or (place.at is not None and place.at >= rank - 2):
+    if least < 2 or (place.at is not None and place.at >= rank - 2):
         raise mixes_batch(node)
     inputs = tuple(in_front(node, value, rank, place, lengths) for value in values)
     return noted(node, importer(replace(node, inputs=inputs)), place)

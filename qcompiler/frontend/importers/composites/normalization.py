@@ -30,7 +30,7 @@ def layer_normalization(node: NodeContext) -> Value:
     if first < 0:
         raise mixes_batch(node)
     axes = frozenset(range(first, len(shape)))
-    found = standardized(node, x, axes, node.op_type == "LayerNormalization")
+    found = standardized(node.within("normalized"), x, axes, node.op_type == "LayerNormalization")
     return _scaled_and_shifted(node, found, *_parameters(node))
 
 
@@ -38,7 +38,7 @@ def instance_normalization(node: NodeContext) -> Value:
     """InstanceNormalization: over the pixels of every channel."""
     x = node.activation()
     rank = len(x.type.shape)
-    found = standardized(node, x, frozenset(range(1, rank)))
+    found = standardized(node.within("normalized"), x, frozenset(range(1, rank)))
     return _scaled_and_shifted(node, found, *_by_channel(_parameters(node), rank))
 
 
@@ -49,7 +49,8 @@ def group_normalization(node: NodeContext) -> Value:
     if not shape or groups < 1 or shape[0] % groups:
         raise InvalidNode(f"has {groups} groups for samples of shape {shape}")
     rows = node.part("groups", Reshape((groups, prod(shape) // groups)), x)
-    found = node.part("apart", Reshape(shape), standardized(node, rows, frozenset([1])))
+    found = standardized(node.within("normalized"), rows, frozenset([1]))
+    found = node.part("apart", Reshape(shape), found)
     parameters: tuple[Array, ...] = _parameters(node)
     if node.opset < 21:  # one for each group
         parameters = tuple(_repeated(array, shape[0] // groups) for array in parameters)
@@ -62,19 +63,28 @@ def mean_variance_normalization(node: NodeContext) -> Value:
     axes = frozenset(axis_of(axis, len(x.type.shape) + 1) - 1 for axis in given)
     if -1 in axes:
         raise mixes_batch(node)
-    return standardized(node, x, axes)
+    return standardized(node, x, axes, epsilon=_LEAST)
 
 
-def standardized(node: NodeContext, x: Value, axes: frozenset[int], centred: bool = True) -> Value:
-    """``(x - mean) / sqrt(variance + epsilon)``; without the mean unless ``centred``."""
+def standardized(
+    node: NodeContext,
+    x: Value,
+    axes: frozenset[int],
+    centred: bool = True,
+    epsilon: float | None = None,
+) -> Value:
+    """``(x - mean) / sqrt(variance + epsilon)``; without the mean unless ``centred``.
+
+    The attribute tells the epsilon, if none is given.
+    """
+    epsilon = max(node.real("epsilon", 1e-5) if epsilon is None else epsilon, _LEAST)
     if centred:
         mean = reduced(node.within("mean"), "mean", x, axes, keep=True)
         x = difference(node, x, spread(node, mean, x.type.shape))
     square = node.part("square", Function("x x *"), x)
     variance = reduced(node.within("variance"), "mean", square, axes, keep=True)
-    epsilon = max(node.real("epsilon", 1e-5), _LEAST)
     factor = node.part("factor", Function(f"1 x 0 max {epsilon!r} + sqrt /"), variance)
-    return product(node.within("normalized"), x, factor)
+    return product(node, x, factor)
 
 
 def lp_normalization(node: NodeContext) -> Value:
