@@ -1,16 +1,22 @@
-"""Operators that are spelt out, compared with onnxruntime: norms, softmax inside, matrix products."""
+"""Operators that are spelt out, against onnxruntime: norms, softmax inside, matrix products."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import onnx.reference
 import pytest
 
 from qcompiler.frontend.import_model import check_model, import_model
 from qcompiler.ir import UnsupportedModel, evaluate
-from tests.support.onnx_models import agrees_alone, agrees_in_place, batches, ints, model
+from tests.support.onnx_models import (
+    agrees_alone,
+    agrees_in_place,
+    batches,
+    ints,
+    model,
+    run_reference,
+)
 
 ROWS = "float[N,4,5] x"
 IMAGE = "float[N,6,4,3] x"
@@ -190,11 +196,11 @@ def test_means_what_onnxruntime_makes_of_it(name: str) -> None:
 
 
 def test_rms_norm() -> None:
-    """onnxruntime for Python 3.10 does not know it."""
+    """Not known to onnxruntime for Python 3.10."""
     proto = model(ROWS, "y = RMSNormalization<epsilon=0.1>(x, s)", 23, s=(5,))
     imported = import_model(proto, None, True)
     feeds = batches(imported)
-    (wanted,) = onnx.reference.ReferenceEvaluator(proto).run(None, feeds)
+    (wanted,) = run_reference(proto, feeds)
     np.testing.assert_allclose(evaluate(imported.graph, *feeds.values())[0], wanted, 1e-5, 1e-5)
 
 
@@ -221,7 +227,7 @@ def test_softmax_inside_needs_no_products_and_its_output_stays_on_the_host() -> 
 )
 def test_what_is_refused(body: str, reason: str) -> None:
     views = "t = Transpose<perm=[1,0,2]>(x) u = Slice(x, zero, four, two)"
-    constants = {"zero": ints(0), "four": ints(4), "two": ints(2), "s": (5,)}
+    constants: dict[str, Any] = {"zero": ints(0), "four": ints(4), "two": ints(2), "s": (5,)}
     proto = model(ROWS, f"{views} {body}", **constants)
     with pytest.raises(UnsupportedModel, match=reason):
         import_model(proto, None, True)

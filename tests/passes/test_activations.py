@@ -58,6 +58,8 @@ FUNCTIONS = {  # the nodes between two layers
         "a = Exp(h) b = Add(a, e) d = Log(b) g = Greater(h, far) t = Where(g, h, d)"
     ),
     "soft shrink": "t = Shrink<lambd=0.5, bias=0.5>(h)",
+    "sine": "t = Sin(h)",
+    "cosine": "t = Cos(h)",
     "quotient": "a = Abs(h) o = Add(a, e) t = Div(h, o)",
     "gate": "k = MatMul(x, v) s = Sigmoid(k) t = Mul(h, s)",
 }

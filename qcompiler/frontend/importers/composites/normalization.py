@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,21 +18,34 @@ from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refu
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine, Function, SumPool
-from qcompiler.ir.view import Reshape
+from qcompiler.ir.view import Reshape, Transpose
 
 _LEAST = 1e-12  # a sum of magnitudes or squares that counts as none
 
 
-def layer_normalization(node: NodeContext) -> Value:
-    """LayerNormalization and RMSNormalization: over the axes from ``axis`` on."""
+class Standardized(NamedTuple):
+    """Standardized values; their mean, if it is taken away, and one over their deviation."""
+
+    values: Value
+    statistics: tuple[Value, ...]
+
+
+def layer_normalization(node: NodeContext) -> tuple[Value, ...]:
+    """LayerNormalization, with its statistics, and RMSNormalization: over the axes from one on."""
     x = node.activation()
     shape = x.type.shape
     first = axis_of(node.integer("axis", -1), len(shape) + 1) - 1
     if first < 0:
         raise mixes_batch(node)
     axes = frozenset(range(first, len(shape)))
-    found = standardized(node.within("normalized"), x, axes, node.op_type == "LayerNormalization")
-    return _scaled_and_shifted(node, found, *_parameters(node))
+    centred = node.op_type == "LayerNormalization"
+    found = standardized(node.within("normalized"), x, axes, centred)
+    result = _scaled_and_shifted(node, found.values, *_parameters(node))
+    if not centred:
+        return (result,)
+    same = Transpose(tuple(range(len(shape))))
+    statistics = zip(node.outputs[1:], found.statistics, strict=False)
+    return result, *(node.named(name or f"{node.name}.unused", same, v) for name, v in statistics)
 
 
 def instance_normalization(node: NodeContext) -> Value:
@@ -39,7 +53,7 @@ def instance_normalization(node: NodeContext) -> Value:
     x = node.activation()
     rank = len(x.type.shape)
     found = standardized(node.within("normalized"), x, frozenset(range(1, rank)))
-    return _scaled_and_shifted(node, found, *_by_channel(_parameters(node), rank))
+    return _scaled_and_shifted(node, found.values, *_by_channel(_parameters(node), rank))
 
 
 def group_normalization(node: NodeContext) -> Value:
@@ -49,8 +63,8 @@ def group_normalization(node: NodeContext) -> Value:
     if not shape or groups < 1 or shape[0] % groups:
         raise InvalidNode(f"has {groups} groups for samples of shape {shape}")
     rows = node.part("groups", Reshape((groups, prod(shape) // groups)), x)
-    found = standardized(node.within("normalized"), rows, frozenset([1]))
-    found = node.part("apart", Reshape(shape), found)
+    rows = standardized(node.within("normalized"), rows, frozenset([1])).values
+    found = node.part("apart", Reshape(shape), rows)
     parameters: tuple[Array, ...] = _parameters(node)
     if node.opset < 21:  # one for each group
         parameters = tuple(_repeated(array, shape[0] // groups) for array in parameters)
@@ -63,7 +77,7 @@ def mean_variance_normalization(node: NodeContext) -> Value:
     axes = frozenset(axis_of(axis, len(x.type.shape) + 1) - 1 for axis in given)
     if -1 in axes:
         raise mixes_batch(node)
-    return standardized(node, x, axes, epsilon=_LEAST)
+    return standardized(node, x, axes, epsilon=_LEAST).values
 
 
 def standardized(
@@ -72,19 +86,20 @@ def standardized(
     axes: frozenset[int],
     centred: bool = True,
     epsilon: float | None = None,
-) -> Value:
+) -> Standardized:
     """``(x - mean) / sqrt(variance + epsilon)``; without the mean unless ``centred``.
 
     The attribute tells the epsilon, if none is given.
     """
     epsilon = max(node.real("epsilon", 1e-5) if epsilon is None else epsilon, _LEAST)
+    statistics: tuple[Value, ...] = ()
     if centred:
-        mean = reduced(node.within("mean"), "mean", x, axes, keep=True)
-        x = difference(node, x, spread(node, mean, x.type.shape))
+        statistics = (reduced(node.within("mean"), "mean", x, axes, keep=True),)
+        x = difference(node, x, spread(node, statistics[0], x.type.shape))
     square = node.part("square", Function("x x *"), x)
     variance = reduced(node.within("variance"), "mean", square, axes, keep=True)
     factor = node.part("factor", Function(f"1 x 0 max {epsilon!r} + sqrt /"), variance)
-    return product(node, x, factor)
+    return Standardized(product(node, x, factor), (*statistics, factor))
 
 
 def lp_normalization(node: NodeContext) -> Value:
