@@ -137,7 +137,7 @@ def joins(case: Case) -> bool:
 
 @pytest.mark.parametrize("free", [False, True], ids=["batch fixed", "batch free"])
 @pytest.mark.parametrize(
-    ("cases", "least"), [(node_cases, (540, 331)), (model_cases, (123, 104))], ids=["node", "model"]
+    ("cases", "least"), [(node_cases, (580, 353)), (model_cases, (123, 104))], ids=["node", "model"]
 )
 def test_onnx_backend_cases(
     cases: Any, least: tuple[int, int], free: bool, capsys: pytest.CaptureFixture[str]
