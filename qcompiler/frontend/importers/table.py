@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from qcompiler.frontend.importers.composites.attention import (
+    attention,
+    multi_head_attention,
+    packed_attention,
+)
+from qcompiler.frontend.importers.composites.fused import (
+    bias_gelu,
+    fused_matmul,
+    quick_gelu,
+    skip_layer_normalization,
+    swiglu,
+)
 from qcompiler.frontend.importers.composites.matrices import einsum, gemm, matmul, two_values
 from qcompiler.frontend.importers.composites.normalization import (
     group_normalization,
@@ -182,11 +194,16 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Tanh": unary_function,
     "ThresholdedRelu": thresholded_relu,
     "Xor": logic,
+    "com.microsoft.BiasGelu": bias_gelu,
+    "com.microsoft.FastGelu": bias_gelu,
+    "com.microsoft.Gelu": gelu,
+    "com.microsoft.QuickGelu": quick_gelu,
 }
 
 # Everything else: it becomes synapses and populations.
 LAYERS: Mapping[str, Importer] = {
     "Add": add,
+    "Attention": attention,
     "AveragePool": average_pool,
     "BatchNormalization": batchnorm,
     "Clip": clip,
@@ -229,8 +246,10 @@ LAYERS: Mapping[str, Importer] = {
     "Resize": resize,
     "ScatterElements": scatter_or_where,
     "ScatterND": scatter_or_where,
+    "SimplifiedLayerNormalization": layer_normalization,
     "Sub": sub,
     "Sum": total,
+    "SwiGLU": swiglu,
     "TopK": top_k,
     "Trilu": rearrange,
     "Upsample": resize,
@@ -240,6 +259,11 @@ LAYERS: Mapping[str, Importer] = {
     "ai.onnx.ml.LinearRegressor": linear_regressor,
     "ai.onnx.ml.OneHotEncoder": one_hot_encoder,
     "ai.onnx.ml.Scaler": scaler,
+    "com.microsoft.Attention": packed_attention,
+    "com.microsoft.FusedMatMul": fused_matmul,
+    "com.microsoft.MultiHeadAttention": multi_head_attention,
+    "com.microsoft.SkipLayerNormalization": skip_layer_normalization,
+    "com.microsoft.SkipSimplifiedLayerNormalization": skip_layer_normalization,
 }
 
 _QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
@@ -317,6 +341,7 @@ _ELEMENTWISE_LAYERS = [
     "Relu",
     "Sub",
     "Sum",
+    "SwiGLU",
 ]
 
 _SCALAR = ["DequantizeLinear", "Dropout", "Identity", "QuantizeLinear"]
@@ -356,6 +381,7 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
     **{name: batch_along_axes.reduce for name in LAYERS if name.startswith("Reduce")},
     "Reshape": batch_axis.any_batch_axis,
     "Resize": batch_rows_and_images.resize,
+    "SimplifiedLayerNormalization": batch_along_axes.last_axes,
     "Slice": batch_along_axes.slice_,
     "Softmax": batch_along_axes.softmax,
     "Split": batch_along_axes.split,

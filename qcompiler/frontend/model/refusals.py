@@ -8,14 +8,14 @@ _HOST = "cut the model before this node, and compute it on the decoded outputs"
 
 _GROUPS = {
     _RETRAIN: """
-        SwiGLU Tan
+        Tan
     """,
     _STATE: "SequenceMap",
     "convert the model to opset 11 or newer, with onnx.version_converter": "Scatter",
     _HOST: """
         Hardmax NonMaxSuppression NonZero Unique Equal BitCast BitShift BitwiseAnd BitwiseNot
         BitwiseOr BitwiseXor Ceil Floor Round Mod
-        AffineGrid Attention BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
+        AffineGrid BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
         DeformConv Det EyeLike GlobalLpPool GridSample HammingWindow HannWindow LinearAttention
         LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceProd RoiAlign
         RotaryEmbedding STFT TensorScatter
@@ -46,7 +46,7 @@ _REASONS = {
     """,
     "the size of its result depends on the data": "NonZero Unique NonMaxSuppression",
     "it multiplies values that depend on the data": """
-        SwiGLU Attention CausalConvWithState CumProd Det LinearAttention ReduceProd RotaryEmbedding
+        CausalConvWithState CumProd Det LinearAttention ReduceProd RotaryEmbedding
     """,
     "it sums nonlinear functions of its inputs": """
         GlobalLpPool LpPool

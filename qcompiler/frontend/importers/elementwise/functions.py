@@ -23,7 +23,7 @@ from .arithmetic import affine, difference
 from .formulas import apply_formula
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
-_GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
+GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
 _EXP = "x 0 min {} exp 1 - {} * x 0 max + {} *"
 
 # Functions without attributes that matter.
@@ -71,7 +71,7 @@ def elu(node: NodeContext) -> Value:
 def gelu(node: NodeContext) -> Value:
     """Gelu, exact or approximated by tanh."""
     if node.text("approximate", "none") == "tanh":
-        return apply_formula(node, _GELU_TANH)
+        return apply_formula(node, GELU_TANH)
     return apply_formula(node, _GELU.format(repr(0.5**0.5)))
 
 
