@@ -106,11 +106,15 @@ class Rescale(Op):
 
 @dataclass(frozen=True)
 class Clip(Op):
-    """``min(max(x, low), high)``; None is unbounded, so ``low=0.0`` alone is the ReLU."""
+    """``min(max(x, low), high)``; None is unbounded, so ``low=0.0`` alone is the ReLU.
+
+    ``nearest`` leaves only the ends: the nearer of them, the upper one in the middle.
+    """
 
     mnemonic: ClassVar[str] = "ann.clip"
     low: float | None = None
     high: float | None = None
+    nearest: bool = False
 
     def infer(self, *operands: Type) -> Tensor:
         """Tensor to a tensor of the same shape."""

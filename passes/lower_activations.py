@@ -31,10 +31,12 @@ from qcompiler.ir import (
     UnsupportedModel,
     Value,
     raise_if_any,
+    size,
 )
 from qcompiler.ir.ann import Function, Multiply
-from qcompiler.passes.activations.clip_sums import ClipSumBuilder, Term
+from qcompiler.passes.activations.clip_sums import ClipSumBuilder
 from qcompiler.passes.activations.duplication import duplicate_layers, is_small, split_readers
+from qcompiler.passes.activations.gates import Gates
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.segments import (
     MOST_SEGMENTS,
@@ -123,6 +125,7 @@ class LowerActivations(Pass):
         """Lower node by node, then move clips to where they need fewer windows."""
         faults: list[Diagnostic] = []
         nodes: list[Node] = []
+        gates = Gates(graph, self.t_max, self.output_t_max)
         for node in graph.nodes:
             match node.op:
                 case Function(formula):
@@ -132,7 +135,7 @@ class LowerActivations(Pass):
                         message = f"{formula!r} {error}"
                         faults.append(Diagnostic(message, node.origin, NOT_FINITE))
                 case Multiply():
-                    nodes += self._product(graph, node)
+                    nodes += self._product(graph, node, gates)
                 case _:
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
@@ -202,18 +205,13 @@ class LowerActivations(Pass):
     def _builder(self, graph: Graph, node: Node) -> ClipSumBuilder:
         return ClipSumBuilder(node, self._resolution(graph).levels_of_segments(node.result))
 
-    def _product(self, graph: Graph, node: Node) -> tuple[Node, ...]:
+    def _product(self, graph: Graph, node: Node, gates: Gates) -> tuple[Node, ...]:
         a, b = node.operands
-        ranges = [_range(operand, node) for operand in (a, b)]
-        (c, d), (r, p) = map(_centre, ranges), map(_radius, ranges)
-        found = self._square(graph, node, [r, p])
+        assert isinstance(a, Value) and isinstance(b, Value)
         new = self._builder(graph, node)
-        terms: list[Term] = []
-        for sign in (1.0, -1.0):
-            shift = -c / r - sign * d / p
-            terms += new.segments([(a, 1 / r), (b, sign / p)], shift, found, sign * r * p / 4)
-        terms += [(x, factor) for x, factor in ((a, d), (b, c)) if factor]
-        return new.total(terms, -c * d)
+        if size(gates.base(a).type) < size(gates.base(b).type):
+            a, b = b, a
+        return new.total(*gates.terms(new, a, b))
 
 
 def _range(operand: Operand, node: Node) -> Range:

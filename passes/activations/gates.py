@@ -1,0 +1,97 @@
+"""Products as gates: the bits of one operand's level let the other operand pass.
+
+With ``b = low_b + s q`` and ``q = sum 2^k bit_k``, where a lies within ``low_a .. low_a + w``,
+
+    a b = low_b a + low_a b - low_a low_b + s sum 2^k clip(a - low_a - w (1 - bit_k), 0, w)
+
+A gate is one neuron, and exact in the levels of a. Bits are neurons of two levels, from the highest
+down: ``bit_k = [q - sum of higher bits >= 2^k]``. All products of an operand share them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, floor, log2
+
+from qcompiler.ir import Constant, Graph, Operand, Tensor, Value
+from qcompiler.ir.view import View
+from qcompiler.passes.quantization.levels import levels_of
+
+from .clip_sums import ClipSumBuilder, Term
+
+
+@dataclass(frozen=True)
+class Operating:
+    """An operand of products: where its lowest level lies, one level, and how many there are."""
+
+    low: float
+    step: float
+    levels: int
+
+    @property
+    def width(self) -> float:
+        """From the lowest level to the highest."""
+        return self.step * (self.levels - 1)
+
+    @property
+    def bits(self) -> int:
+        """Bits of a level."""
+        return ceil(log2(self.levels))
+
+
+class Gates:
+    """Makes products of one graph, and keeps the bits that they share."""
+
+    def __init__(self, graph: Graph, t_max: int, output_t_max: int) -> None:
+        self.graph, self.t_max, self.output_t_max = graph, t_max, output_t_max
+        self._bits: dict[str, list[Value]] = {}  # from the highest down, by the operand's name
+
+    def operating(self, operand: Operand) -> Operating:
+        """The levels of the population that an operand is, or is a view of."""
+        assert isinstance(operand, Value)
+        base = self.base(operand)
+        bounds = base.type.range if isinstance(base.type, Tensor) else None
+        if bounds is None:
+            assert isinstance(operand.type, Tensor) and operand.type.range is not None
+            bounds = operand.type.range
+        levels = min(levels_of(self.graph, base, self.t_max, self.output_t_max), self.t_max)
+        step = (bounds[1] - bounds[0]) / (levels - 1)
+        return Operating(-floor(-bounds[0] / step + 0.5) * step, step, levels)
+
+    def base(self, value: Value) -> Value:
+        """What a value is a view of, at worst itself."""
+        made = self.graph.producer(value)
+        while made is not None and isinstance(made.op, View):
+            value = made.operands[0]
+            made = self.graph.producer(value)
+        return value
+
+    def terms(self, new: ClipSumBuilder, a: Value, b: Value) -> tuple[list[Term], float]:
+        """The product as a sum of terms and a constant; the bits are those of ``b``."""
+        one, other = self.operating(a), self.operating(b)
+        bits = self._bits_of(new, b, other)
+        terms: list[Term] = []
+        for k, bit in zip(reversed(range(len(bits))), bits, strict=True):
+            gate = new.clip([(a, 1.0), (bit, one.width)], -one.low - one.width, one.width)
+            terms.append((gate, other.step * 2**k))
+        terms += [(x, factor) for x, factor in ((a, other.low), (b, one.low)) if factor]
+        return terms, -one.low * other.low
+
+    def _bits_of(self, new: ClipSumBuilder, value: Value, code: Operating) -> list[Value]:
+        if value.name in self._bits:
+            return self._bits[value.name]
+        made = self.graph.producer(value)
+        if made is not None and isinstance(made.op, View):
+            source, *places = made.operands
+            assert isinstance(source, Value) and all(isinstance(p, Constant) for p in places)
+            inner = self._bits_of(new, source, code)
+            found = [new.view(made.op, bit, *places) for bit in inner]
+        else:
+            found = []
+            for k in reversed(range(code.bits)):
+                higher = zip(found, range(code.bits - 1, k, -1), strict=True)
+                terms: list[Term] = [(value, 1 / code.step)]
+                terms += [(bit, -float(2**place)) for bit, place in higher]
+                found.append(new.bit(terms, -code.low / code.step - 2**k + 1))
+        self._bits[value.name] = found
+        return found
