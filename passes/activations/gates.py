@@ -13,11 +13,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor, log2
 
-from qcompiler.ir import Constant, Graph, Operand, Tensor, Value
+from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, size
 from qcompiler.ir.view import View
 from qcompiler.passes.quantization.levels import levels_of
 
 from .clip_sums import ClipSumBuilder, Term
+
+
+def product_neurons(t_max: int, products: int = 1, operands: int = 1) -> int:
+    """Neurons of products: a bit for each of some operands, gates, and one for each sum."""
+    bits = ceil(log2(t_max))
+    return bits * (operands + products) + products
 
 
 @dataclass(frozen=True)
@@ -66,16 +72,30 @@ class Gates:
             made = self.graph.producer(value)
         return value
 
-    def terms(self, new: ClipSumBuilder, a: Value, b: Value) -> tuple[list[Term], float]:
-        """The product as a sum of terms and a constant; the bits are those of ``b``."""
+    def factors(self, product: Node) -> tuple[Value, Value]:
+        """The operands of a product: the second is the one whose bits are shared by more."""
+        a, b = product.operands
+        assert isinstance(a, Value) and isinstance(b, Value)
+        return (b, a) if size(self.base(a).type) < size(self.base(b).type) else (a, b)
+
+    def terms(self, new: ClipSumBuilder) -> tuple[list[Term], float]:
+        """A product as a sum of terms and a constant."""
+        a, b = self.factors(new.node)
         one, other = self.operating(a), self.operating(b)
-        bits = self._bits_of(new, b, other)
         terms: list[Term] = []
-        for k, bit in zip(reversed(range(len(bits))), bits, strict=True):
+        for k, bit in enumerate(reversed(self._bits_of(new, b, other))):
             gate = new.clip([(a, 1.0), (bit, one.width)], -one.low - one.width, one.width)
             terms.append((gate, other.step * 2**k))
         terms += [(x, factor) for x, factor in ((a, other.low), (b, one.low)) if factor]
         return terms, -one.low * other.low
+
+    def cost(self, product: Node) -> tuple[int, int]:
+        """The bits of a product, and its neurons; bits count for the first product only."""
+        _, b = self.factors(product)
+        bits, base = self.operating(b).bits, self.base(b)
+        shared = base.name in self._bits
+        self._bits.setdefault(base.name, [])
+        return bits, bits * (size(product.result.type) + (0 if shared else size(base.type)))
 
     def _bits_of(self, new: ClipSumBuilder, value: Value, code: Operating) -> list[Value]:
         if value.name in self._bits:

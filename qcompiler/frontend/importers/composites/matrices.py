@@ -106,11 +106,10 @@ def contract(node: NodeContext, a: Value, first: str, b: Value, second: str, res
     b, second = _alone(node, b, second, first + result)
     summed = [label for label in dict.fromkeys(first + second) if label not in result]
     order = [*result, *summed]
-    shape = tuple(lengths[label] for label in order)
     grown = [_aligned(node, x, labels, order) for x, labels in ((a, first), (b, second))]
     if not summed:
-        return product(node, *(spread(node, x, shape) for x in grown))
-    products = product(node.within("products"), *(spread(node, x, shape) for x in grown))
+        return product(node, *grown)
+    products = product(node.within("products"), *grown)
     axes = frozenset(range(len(result), len(order)))
     return reduced(node, "sum", products, axes, keep=False)
 

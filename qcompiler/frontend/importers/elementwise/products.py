@@ -13,11 +13,11 @@ from qcompiler.frontend.model.node_context import (
     Refused,
     RefusedProduct,
 )
-from qcompiler.ir import Constant, Value
+from qcompiler.ir import Constant, Value, size
 from qcompiler.ir.ann import Function, Multiply
 from qcompiler.ir.formula import compose
 from qcompiler.ir.view import Pick, Reshape, Take, Transpose
-from qcompiler.passes.lower_activations import product_neurons
+from qcompiler.passes.activations.gates import product_neurons
 
 from .activations import constant_and_value, scaled_by, spread
 from .formulas import apply_formula, expansion, formulas, summed
@@ -45,7 +45,7 @@ def product(node: NodeContext, a: Value, b: Value) -> Value:
     """The product of two values, whose axes of length 1 are repeated; Refused if not allowed."""
     if not node.scope.allow_products:
         axes = zip_longest(reversed(a.type.shape), reversed(b.type.shape), fillvalue=1)
-        raise no_products(node, prod(max(pair) for pair in axes))
+        raise _no_products(node, prod(map(max, axes)), min(size(a.type), size(b.type)))
     shape = np.broadcast_shapes(a.type.shape, b.type.shape)
     if len(a.type.shape) != len(shape) or len(b.type.shape) != len(shape):
         raise Refused(f"{node.op_type} of values of different rank is not supported")
@@ -81,11 +81,10 @@ def function_below_views(node: NodeContext, x: Value, formula: str, role: str = 
     return node.part("view", made.op, function_below_views(node, source, formula, role), *places)
 
 
-def no_products(node: NodeContext, count: int) -> RefusedProduct:
-    """The refusal of a number of products that are not allowed."""
+def _no_products(node: NodeContext, products: int, operands: int) -> RefusedProduct:
+    few, many = (product_neurons(t_max, products, operands) for t_max in (16, 64))
     return RefusedProduct(
         f"{node.op_type} of two values that depend on the data is not supported",
-        "--allow-products builds the product from squares, which takes about "
-        f"{product_neurons(16) * count:,} neurons for this node at 16 levels and "
-        f"{product_neurons(64) * count:,} at 64; or cut the model before this node",
+        f"--allow-products builds the product from gates, which takes about {few:,} neurons for "
+        f"this node at 16 levels and {many:,} at 64; or cut the model before this node",
     )
