@@ -72,11 +72,22 @@ class Gates:
             made = self.graph.producer(value)
         return value
 
+    def source(self, value: Value) -> Value:
+        """What the bits of a value are computed of: views in front that repeat it are left out."""
+        made = self.graph.producer(value)
+        while made is not None and isinstance(made.op, View):
+            inner = made.operands[0]
+            assert isinstance(inner, Value)
+            if size(inner.type) > size(value.type):
+                break
+            value, made = inner, self.graph.producer(inner)
+        return value
+
     def factors(self, product: Node) -> tuple[Value, Value]:
         """The operands of a product: the second is the one whose bits are shared by more."""
         a, b = product.operands
         assert isinstance(a, Value) and isinstance(b, Value)
-        return (b, a) if size(self.base(a).type) < size(self.base(b).type) else (a, b)
+        return (b, a) if size(self.source(a).type) < size(self.source(b).type) else (a, b)
 
     def terms(self, new: ClipSumBuilder) -> tuple[list[Term], float]:
         """A product as a sum of terms and a constant."""
@@ -92,16 +103,16 @@ class Gates:
     def cost(self, product: Node) -> tuple[int, int]:
         """The bits of a product, and its neurons; bits count for the first product only."""
         _, b = self.factors(product)
-        bits, base = self.operating(b).bits, self.base(b)
-        shared = base.name in self._bits
-        self._bits.setdefault(base.name, [])
-        return bits, bits * (size(product.result.type) + (0 if shared else size(base.type)))
+        bits, source = self.operating(b).bits, self.source(b)
+        shared = source.name in self._bits
+        self._bits.setdefault(source.name, [])
+        return bits, bits * (size(product.result.type) + (0 if shared else size(source.type)))
 
     def _bits_of(self, new: ClipSumBuilder, value: Value, code: Operating) -> list[Value]:
         if value.name in self._bits:
             return self._bits[value.name]
         made = self.graph.producer(value)
-        if made is not None and isinstance(made.op, View):
+        if made is not None and self.source(value) != value:
             source, *places = made.operands
             assert isinstance(source, Value) and all(isinstance(p, Constant) for p in places)
             inner = self._bits_of(new, source, code)
