@@ -11,10 +11,11 @@ down: ``bit_k = [q - sum of higher bits >= 2^k]``. All products of an operand sh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, floor, log2
+from math import ceil, log2
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, size
 from qcompiler.ir.view import View
+from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.levels import levels_of
 
 from .clip_sums import ClipSumBuilder, Term
@@ -61,8 +62,8 @@ class Gates:
             assert isinstance(operand.type, Tensor) and operand.type.range is not None
             bounds = operand.type.range
         levels = min(levels_of(self.graph, base, self.t_max, self.output_t_max), self.t_max)
-        step = (bounds[1] - bounds[0]) / (levels - 1)
-        return Operating(-floor(-bounds[0] / step + 0.5) * step, step, levels)
+        code = code_of(base.type.shape, levels, bounds)
+        return Operating(-code.zero * code.scale, code.scale, levels)
 
     def base(self, value: Value) -> Value:
         """What a value is a view of, at worst itself."""
