@@ -187,7 +187,6 @@ class LowerActivations(Pass):
         return ClipSumBuilder(node, self._resolution(graph).levels_of_segments(node.result))
 
 
-
 def _range(operand: Operand, node: Node) -> Range:
     bounds = operand.type.range if isinstance(operand.type, Tensor) else None
     if bounds is None:
