@@ -14,7 +14,7 @@ from qcompiler.frontend.model.node_context import (
     RefusedProduct,
 )
 from qcompiler.ir import Constant, Value, size
-from qcompiler.ir.ann import Function, Multiply
+from qcompiler.ir.ann import Affine, Function, Multiply
 from qcompiler.ir.formula import compose
 from qcompiler.ir.view import Pick, Reshape, Take, Transpose
 from qcompiler.passes.activations.gates import product_neurons
@@ -22,6 +22,7 @@ from qcompiler.passes.activations.gates import product_neurons
 from .activations import constant_and_value, scaled_by, spread
 from .formulas import apply_formula, expansion, formulas, summed
 
+_VIEWS = Reshape | Transpose | Take | Pick
 _ONE_NUMBER = "use one constant for all elements"
 
 
@@ -49,7 +50,32 @@ def product(node: NodeContext, a: Value, b: Value) -> Value:
     shape = np.broadcast_shapes(a.type.shape, b.type.shape)
     if len(a.type.shape) != len(shape) or len(b.type.shape) != len(shape):
         raise Refused(f"{node.op_type} of values of different rank is not supported")
-    return node.add(Multiply(), spread(node, a, shape), spread(node, b, shape))
+    (a, one), (b, other) = _without_scale(node, a), _without_scale(node, b)
+    operands = spread(node, a, shape), spread(node, b, shape)
+    if one * other == 1:
+        return node.add(Multiply(), *operands)
+    factor = np.asarray(one * other, np.float32)
+    return scaled_by(node, node.part("product", Multiply(), *operands), factor)
+
+
+def _without_scale(node: NodeContext, x: Value) -> tuple[Value, float]:
+    """A value without a scale in front of its views, and the scale, which may follow a product.
+
+    Else the scale would make a population of every view that repeats elements.
+    """
+    made = node.scope.builder.producer(x)
+    if made is None or not isinstance(made.op, _VIEWS | Affine):
+        return x, 1.0
+    source, *constants = made.operands
+    assert isinstance(source, Value) and all(isinstance(c, Constant) for c in constants)
+    if isinstance(made.op, Affine):
+        scale, shift = made.arrays
+        if scale.size != 1 or shift.any() or not scale.all():
+            return x, 1.0
+        bare, factor = _without_scale(node, source)
+        return bare, factor * float(scale.reshape(-1)[0])
+    bare, factor = _without_scale(node, source)
+    return (x, 1.0) if bare == source else (node.part("view", made.op, bare, *constants), factor)
 
 
 def div(node: NodeContext) -> Value:
@@ -74,7 +100,7 @@ def function_below_views(node: NodeContext, x: Value, formula: str, role: str = 
     """A function of a value, computed once for every element that views in front of it repeat."""
     root, inner = formulas(node, x)
     made = node.scope.builder.producer(root)
-    if made is None or inner != "x" or not isinstance(made.op, Reshape | Transpose | Take | Pick):
+    if made is None or inner != "x" or not isinstance(made.op, _VIEWS):
         return node.part(role, Function(compose(formula, inner)), root)
     source, *places = made.operands
     assert isinstance(source, Value) and all(isinstance(p, Constant) for p in places)
