@@ -69,8 +69,9 @@ class Gates:
         """What a value is a view of, at worst itself."""
         made = self.graph.producer(value)
         while made is not None and isinstance(made.op, View):
-            value = made.operands[0]
-            made = self.graph.producer(value)
+            inner = made.operands[0]
+            assert isinstance(inner, Value)
+            value, made = inner, self.graph.producer(inner)
         return value
 
     def source(self, value: Value) -> Value:

@@ -29,12 +29,7 @@ from qcompiler.frontend.importers.composites.normalization import (
 from qcompiler.frontend.importers.composites.softmax import behind_mask, softmax
 from qcompiler.frontend.importers.elementwise.activations import arg_max, clip, neg, relu
 from qcompiler.frontend.importers.elementwise.arithmetic import add, concat, mean, sub, total
-from qcompiler.frontend.importers.elementwise.choices import (
-    chooses_mask,
-    comparison,
-    logic,
-    where,
-)
+from qcompiler.frontend.importers.elementwise.choices import comparison, logic, where
 from qcompiler.frontend.importers.elementwise.functions import (
     absolute,
     elu,
@@ -48,6 +43,7 @@ from qcompiler.frontend.importers.elementwise.functions import (
     thresholded_relu,
     unary_function,
 )
+from qcompiler.frontend.importers.elementwise.masks import chooses_mask
 from qcompiler.frontend.importers.elementwise.products import div, mul
 from qcompiler.frontend.importers.layers.categories import label_encoder, one_hot_encoder
 from qcompiler.frontend.importers.layers.einsum import cumsum

@@ -24,7 +24,7 @@ from qcompiler.ir.formula import COMPARISONS
 from .activations import constant_for, spread
 from .arithmetic import affine, difference
 from .formulas import Term, expansion, formulas, summed
-from .masks import LOWEST, note_mask, only_hides
+from .masks import chooses_mask, hiding
 from .products import mul
 
 # The first operand is the larger one, or the second; and whether they may be equal.
@@ -101,7 +101,7 @@ def _chosen(node: NodeContext) -> Value:
     if isinstance(condition, KnownArray):
         if isinstance(a, Value) and isinstance(b, Value):
             return _masked(node, condition, a, b)
-        return _hiding(node, condition) if chooses_mask(node) else scatter_or_where(node)
+        return hiding(node, condition) if chooses_mask(node) else scatter_or_where(node)
     if not isinstance(condition, Value):
         raise InvalidNode("has no condition")
     root, choice = formulas(node, condition)
@@ -118,28 +118,6 @@ def _chosen(node: NodeContext) -> Value:
     chosen = [term._replace(formula=f"{choice} {term.formula} 0 where") for term in first]
     chosen += [term._replace(formula=f"{choice} 0 {term.formula} where") for term in second]
     return summed(node, root, chosen)
-
-
-def chooses_mask(node: NodeContext) -> bool:
-    """Whether a constant condition hides elements of a value from a softmax."""
-    items = [node.item(index) for index in range(3)]
-    known = isinstance(items[0], KnownArray)
-    return known and any(map(only_hides, items[1:])) and any(isinstance(i, Value) for i in items)
-
-
-def _hiding(node: NodeContext, condition: KnownArray) -> Value:
-    value_first = isinstance(node.item(1), Value)
-    x, known = node.activation(1 if value_first else 2), node.item(2 if value_first else 1)
-    assert isinstance(known, KnownArray)
-    chosen, lowest = (per_sample(node, one, len(x.type.shape)) for one in (condition, known))
-    shape = x.type.shape
-    hidden, lowest = np.broadcast_arrays(chosen != value_first, np.maximum(lowest, LOWEST))
-    x = spread(node, x, np.broadcast_shapes(shape, hidden.shape))
-    shift = np.where(hidden, lowest, 0).reshape((1,) * (len(shape) - hidden.ndim) + hidden.shape)
-    scale = node.constant("present", (shift == 0).astype(np.float32))
-    found = node.add(Affine(), x, scale, node.constant("mask", shift.astype(np.float32)))
-    note_mask(node, found, x, shift < 0)
-    return found
 
 
 def _kind(node: NodeContext, item: AbstractValue) -> int | None:

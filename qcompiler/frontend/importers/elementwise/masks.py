@@ -9,11 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import AbstractValue, NodeContext, Scope
+from qcompiler.frontend.model.node_context import AbstractValue, NodeContext, Scope, per_sample
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Constant, Graph, Node, Value
 from qcompiler.ir.ann import Affine
 from qcompiler.ir.view import Pick, Reshape, Take, Transpose, arrange
+
+from .activations import spread
 
 _ABSENT = -1e4
 LOWEST = float(np.float32(-1e30))  # about the lowest number that calibration data may hold
@@ -45,6 +47,29 @@ def bounded(array: Array) -> Array:
 def note_mask(node: NodeContext, masked: Value, bare: Value, hidden: Array) -> None:
     """Remember that a value is another one behind a mask."""
     node.scope.masks[masked.name] = bare, np.broadcast_to(hidden, masked.type.shape)
+
+
+def chooses_mask(node: NodeContext) -> bool:
+    """Whether a constant condition hides elements of a value from a softmax."""
+    items = [node.item(index) for index in range(3)]
+    known = isinstance(items[0], KnownArray)
+    return known and any(map(only_hides, items[1:])) and any(isinstance(i, Value) for i in items)
+
+
+def hiding(node: NodeContext, condition: KnownArray) -> Value:
+    """A value behind the mask that a Where by a constant condition is."""
+    value_first = isinstance(node.item(1), Value)
+    x, known = node.activation(1 if value_first else 2), node.item(2 if value_first else 1)
+    assert isinstance(known, KnownArray)
+    chosen, lowest = (per_sample(node, one, len(x.type.shape)) for one in (condition, known))
+    shape = x.type.shape
+    hidden, lowest = np.broadcast_arrays(chosen != value_first, np.maximum(lowest, LOWEST))
+    x = spread(node, x, np.broadcast_shapes(shape, hidden.shape))
+    shift = np.where(hidden, lowest, 0).reshape((1,) * (len(shape) - hidden.ndim) + hidden.shape)
+    scale = node.constant("present", (shift == 0).astype(np.float32))
+    found = node.add(Affine(), x, scale, node.constant("mask", shift.astype(np.float32)))
+    note_mask(node, found, x, shift < 0)
+    return found
 
 
 def without_mask(scope: Scope, value: Value) -> tuple[Value, Array] | None:
