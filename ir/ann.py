@@ -110,11 +110,14 @@ class Clip(Op):
 
     A constant, where there is one, multiplies both bounds and spreads over x: bounds of channels
     that have scales of their own. It is 1 or more, so that ``low`` and ``high`` are the tightest.
+
+    ``nearest`` leaves only the ends: the nearer of them, the upper one in the middle.
     """
 
     mnemonic: ClassVar[str] = "ann.clip"
     low: float | None = None
     high: float | None = None
+    nearest: bool = False
 
     def infer(self, *operands: Type) -> Tensor:
         """Tensor, and multiples of the bounds if they differ, to a tensor of the same shape."""

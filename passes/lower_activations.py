@@ -7,9 +7,7 @@ A function becomes piecewise linear, with slopes a_k on its measured range ``b_0
 Every clip is a population whose levels span exactly its segment, with both ends on a level. So the
 rounding error is that of one segment, whatever their number.
 
-A product is two squares: with ``a = c + r s``, ``b = d + p t`` and s, t within -1 .. 1,
-
-    a b = d a + c b - c d + r p ((s + t)^2 - (s - t)^2) / 4
+A product is a sum of gates, which the bits of one operand open for the other (see `gates`).
 """
 
 from __future__ import annotations
@@ -33,8 +31,9 @@ from qcompiler.ir import (
     raise_if_any,
 )
 from qcompiler.ir.ann import Function, Multiply
-from qcompiler.passes.activations.clip_sums import ClipSumBuilder, Term
+from qcompiler.passes.activations.clip_sums import ClipSumBuilder
 from qcompiler.passes.activations.duplication import duplicate_layers, is_small, split_readers
+from qcompiler.passes.activations.gates import Gates
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.segments import (
     MOST_SEGMENTS,
@@ -51,7 +50,7 @@ from .base import Pass, check_fan_in
 
 
 class ActivationFit(NamedTuple):
-    """The piecewise linear fit of a function or product: domain, segments and largest error.
+    """The piecewise linear fit of a function: domain, segments and largest error.
 
     ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if 64
     segments are too few, or weights too small for narrower ones. ``steps`` are jumps of the
@@ -77,16 +76,6 @@ class ActivationFit(NamedTuple):
         if self.segments == MOST_SEGMENTS:
             return "this is the largest number of segments"
         return "steeper ones need more --weight-bits"
-
-
-def product_neurons(t_max: int) -> int:
-    """Approximate neurons per product: two for each segment of a square, and one for the sum.
-
-    The estimate holds if the product uses the full range that its operands allow. A smaller range
-    needs more segments, operands far from zero need fewer.
-    """
-    found = fit("x x *", (-2.0, 2.0), 4 * _half_level(t_max))
-    return 2 * (len(found.knots) - 1) + 1
 
 
 def _half_level(levels: int) -> float:
@@ -123,6 +112,7 @@ class LowerActivations(Pass):
         """Lower node by node, then move clips to where they need fewer windows."""
         faults: list[Diagnostic] = []
         nodes: list[Node] = []
+        gates = Gates(graph, self.t_max, self.output_t_max)
         for node in graph.nodes:
             match node.op:
                 case Function(formula):
@@ -132,7 +122,8 @@ class LowerActivations(Pass):
                         message = f"{formula!r} {error}"
                         faults.append(Diagnostic(message, node.origin, NOT_FINITE))
                 case Multiply():
-                    nodes += self._product(graph, node)
+                    new = self._builder(graph, node)
+                    nodes += new.total(*gates.terms(new))
                 case _:
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
@@ -140,7 +131,7 @@ class LowerActivations(Pass):
         return duplicate_layers(lowered, self._resolution(lowered))
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:
-        """The fit of every function and product of a graph with ranges."""
+        """The fit of every function of a graph with ranges."""
         for node in graph.nodes:
             if isinstance(node.op, Function):
                 domain = _range(node.operands[0], node)
@@ -148,11 +139,14 @@ class LowerActivations(Pass):
                 fitted = self._fitted(graph, node, domain, found, found.error / _width(node))
                 jump = error_between(node.op.formula, domain, found) / _width(node)
                 yield fitted._replace(jump=jump if jump > fitted.bound else 0.0)
+
+    def products(self, graph: Graph) -> Iterator[tuple[Node, int, int]]:
+        """Every product of a graph with ranges, its bits, and the neurons of bits and gates."""
+        gates = Gates(graph, self.t_max, self.output_t_max)
+        for node in graph.nodes:
             if isinstance(node.op, Multiply):
-                radii = [_radius(_range(operand, node)) for operand in node.operands]
-                found = self._square(graph, node, radii)
-                error = found.error * radii[0] * radii[1] / 2 / _width(node)
-                yield self._fitted(graph, node, (-2.0, 2.0), found, error)
+                bits, neurons = gates.cost(node)
+                yield node, bits, neurons
 
     def _fitted(
         self, graph: Graph, node: Node, domain: Range, found: PiecewiseLinear, error: float
@@ -177,16 +171,6 @@ class LowerActivations(Pass):
             return fit(formula, domain, bound, max(width, fused))
         return fit(formula, domain, bound, min(width, fused)) if is_small(group) else found
 
-    def _square(self, graph: Graph, node: Node, radii: list[float]) -> PiecewiseLinear:
-        bound = 2 * self._share(graph, node) * _width(node) / (radii[0] * radii[1])
-        resolution = self._resolution(graph)
-        widths = (
-            resolution.narrowest(operand, node.result) / radius
-            for operand, radius in zip(node.operands, radii, strict=True)
-            if isinstance(operand, Value)
-        )
-        return fit("x x *", (-2.0, 2.0), bound, max(widths))
-
     def _resolution(self, graph: Graph) -> Resolution:
         limit = (1 << (self.weight_bits - 1)) - 1
         return Resolution(graph, self.t_max, self.output_t_max, limit)
@@ -201,19 +185,6 @@ class LowerActivations(Pass):
 
     def _builder(self, graph: Graph, node: Node) -> ClipSumBuilder:
         return ClipSumBuilder(node, self._resolution(graph).levels_of_segments(node.result))
-
-    def _product(self, graph: Graph, node: Node) -> tuple[Node, ...]:
-        a, b = node.operands
-        ranges = [_range(operand, node) for operand in (a, b)]
-        (c, d), (r, p) = map(_centre, ranges), map(_radius, ranges)
-        found = self._square(graph, node, [r, p])
-        new = self._builder(graph, node)
-        terms: list[Term] = []
-        for sign in (1.0, -1.0):
-            shift = -c / r - sign * d / p
-            terms += new.segments([(a, 1 / r), (b, sign / p)], shift, found, sign * r * p / 4)
-        terms += [(x, factor) for x, factor in ((a, d), (b, c)) if factor]
-        return new.total(terms, -c * d)
 
 
 def _range(operand: Operand, node: Node) -> Range:
@@ -230,11 +201,3 @@ def _range(operand: Operand, node: Node) -> Range:
 def _width(node: Node) -> float:
     low, high = _range(node.result, node)
     return high - low
-
-
-def _centre(bounds: Range) -> float:
-    return (bounds[0] + bounds[1]) / 2
-
-
-def _radius(bounds: Range) -> float:
-    return (bounds[1] - bounds[0]) / 2

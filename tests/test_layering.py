@@ -104,13 +104,21 @@ ROOMS = {
     "qcompiler/explain/measure": {"qcompiler", "qcompiler/frontend"},
     "qcompiler/frontend": {
         "qcompiler/frontend/importers",
+        "qcompiler/frontend/importers/composites",
         "qcompiler/frontend/importers/elementwise",
         "qcompiler/frontend/model",
     },
     "qcompiler/frontend/importers": {
+        "qcompiler/frontend/importers/composites",
         "qcompiler/frontend/importers/elementwise",
         "qcompiler/frontend/importers/layers",
         "qcompiler/frontend/importers/quantised",
+        "qcompiler/frontend/importers/views",
+        "qcompiler/frontend/model",
+    },
+    "qcompiler/frontend/importers/composites": {
+        "qcompiler/frontend/importers/elementwise",
+        "qcompiler/frontend/importers/layers",
         "qcompiler/frontend/importers/views",
         "qcompiler/frontend/model",
     },

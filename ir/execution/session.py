@@ -164,6 +164,10 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             return writer.add("Add", writer.add("Mul", x, rest[0]), rest[1])
         case Rescale():
             return writer.add("Mul", writer.add("Sub", x, rest[0]), rest[1])
+        case Clip(float(low), float(high), True):
+            ends = (writer.constant(np.asarray(end, np.float32)) for end in (high, low))
+            middle = writer.constant(np.asarray((low + high) / 2, np.float32))
+            return writer.add("Where", writer.add("GreaterOrEqual", x, middle), *ends)
         case Clip(low, high):
             if rest:
                 return _write_clip_of_each(writer, node.op, x, node.operands[1])

@@ -29,7 +29,6 @@ class ClipSumBuilder:
     def __init__(self, node: Node, levels: int | None) -> None:
         self.node, self.levels = node, levels
         self.nodes: list[Node] = []
-        self.ones = (1,) * len(node.result.type.shape)
 
     def segments(
         self, terms: Sequence[Term], shift: float, fit: PiecewiseLinear, gain: float
@@ -46,22 +45,42 @@ class ClipSumBuilder:
             found.append((clip, jump.height * gain / jump.width))
         return found
 
+    def clip(self, terms: Sequence[Term], shift: float, width: float) -> Value:
+        """``sum(factor x) + shift`` between 0 and a width, which its levels span."""
+        return self._clip(terms, shift, width)
+
+    def bit(self, terms: Sequence[Term], shift: float) -> Value:
+        """1 if ``sum(factor x) + shift`` is at least 1/2, else 0."""
+        return self._clip(terms, shift, 1.0, t_max=2, nearest=True)
+
     def _clip(
-        self, terms: Sequence[Term], shift: float, width: float, t_max: int | None = None
+        self,
+        terms: Sequence[Term],
+        shift: float,
+        width: float,
+        t_max: int | None = None,
+        nearest: bool = False,
     ) -> Value:
         parts = [
             self.affine(x, factor, 0.0 if index else shift)
             for index, (x, factor) in enumerate(terms)
         ]
         inner = parts[0] if len(parts) == 1 else self.add(Add(), *parts)
-        return self.add(Clip(0.0, width), inner, bounds=(0.0, width), t_max=t_max)
+        clip = Clip(0.0, width, nearest)
+        return self.add(clip, inner, bounds=(0.0, width), t_max=t_max)
+
+    def view(self, op: Op, x: Operand, *constants: Operand) -> Value:
+        """Append a view of a value, which keeps its range and levels."""
+        held = x.type
+        assert isinstance(held, Tensor)
+        return self._append(op, (x, *constants), held.range, held.t_max)
 
     def total(self, terms: Sequence[Term], shift: float) -> tuple[Node, ...]:
         """All nodes; the last one adds the terms and has the result of the replaced node."""
         last = self.node.result
         if len(terms) < 2:
             x, factor = terms[0] if terms else (self.node.operands[0], 0.0)
-            operands = (x, *self._constants(factor, shift))
+            operands = (x, *self._constants(x, factor, shift))
             return (*self.nodes, Node(Affine(), operands, last, self.node.origin))
         rest = tuple(
             self.affine(x, factor, 0.0 if index else shift)
@@ -73,7 +92,7 @@ class ClipSumBuilder:
         """``x scale + shift``, if that is not x itself."""
         if scale == 1 and not shift:
             return x
-        return self._append(Affine(), (x, *self._constants(scale, shift)))
+        return self._append(Affine(), (x, *self._constants(x, scale, shift)))
 
     def add(
         self, op: Op, *operands: Operand, bounds: Range | None = None, t_max: int | None = None
@@ -81,10 +100,11 @@ class ClipSumBuilder:
         """Append a node; its range and its number of levels may be known."""
         return self._append(op, operands, bounds, t_max)
 
-    def _constants(self, *numbers: float) -> tuple[Constant, ...]:
+    def _constants(self, x: Operand, *numbers: float) -> tuple[Constant, ...]:
         name = f"{self.node.result.name}:{len(self.nodes) + 1}"
+        ones = (1,) * len(x.type.shape)
         return tuple(
-            Constant(f"{name}:{role}", np.full(self.ones, number, np.float32))
+            Constant(f"{name}:{role}", np.full(ones, number, np.float32))
             for role, number in zip(("scale", "shift"), numbers, strict=True)
         )
 

@@ -120,7 +120,7 @@ def clip_next_to_code(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     scaled = fresh_between(graph, node, node.result.type)
     return (
         affine(inner.operands[0], scale, shift, scaled, node.origin),
-        Node(Clip(*ends), (scaled,), node.result, inner.origin),
+        Node(Clip(ends[0], ends[1]), (scaled,), node.result, inner.origin),
     )
 
 

@@ -14,13 +14,14 @@ from qcompiler.console import print_table, screen
 from qcompiler.core_limits import exceeded_core_limits
 from qcompiler.frontend.import_model import NodeOutcome, Preprocessing, check_model, import_model
 from qcompiler.frontend.importers.table import UNROLLED
-from qcompiler.ir import Graph, Node, size
+from qcompiler.ir import Graph, size
 from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
+from qcompiler.passes.activations.gates import product_neurons
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.fold_linear import FoldLinear
-from qcompiler.passes.lower_activations import ActivationFit, LowerActivations, product_neurons
+from qcompiler.passes.lower_activations import ActivationFit, LowerActivations
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 
 from .summary import jumps
@@ -52,7 +53,7 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
         places = _places(folded)
         lowered = _estimated(folded)
         if given.calibration is not None:
-            lowered |= _fitted(_fits(graph, steps))
+            lowered |= _fitted(graph, steps)
         cells = [outcome.name for outcome in outcomes if outcome.op_type in _CELLS]
         lowered |= _unrolled(folded, cells, lowered)
     refused = any(outcome.kind == "refused" for outcome in outcomes)
@@ -126,27 +127,32 @@ def _mapped(
     )
 
 
-def _fits(graph: Graph, steps: Pipeline) -> list[ActivationFit]:
-    """The line segments of every function and product, as compiling makes them."""
+def _fitted(graph: Graph, steps: Pipeline) -> dict[str, str]:
+    """By ONNX node: what its functions and products cost, and how far they are off."""
+    fits: dict[str, list[ActivationFit]] = {}
+    products: dict[str, list[tuple[int, int]]] = {}
     for index, step in enumerate(steps.passes):
         if isinstance(step, LowerActivations):
-            return list(step.fits(Pipeline(steps.passes[:index]).run(graph)))
-    return []
+            ranged = Pipeline(steps.passes[:index]).run(graph)
+            for fit in step.fits(ranged):
+                for name in fit.node.origin:
+                    fits.setdefault(name, []).append(fit)
+            for node, bits, neurons in step.products(ranged):
+                for name in node.origin:
+                    products.setdefault(name, []).append((bits, neurons))
+    found = {name: [_cost(group)] for name, group in fits.items()}
+    for name, group in products.items():
+        found.setdefault(name, []).append(_gates(group))
+    return {name: "; ".join(texts) for name, texts in found.items()}
 
 
-def _fitted(fits: list[ActivationFit]) -> dict[str, str]:
-    """By ONNX node: what its functions and products cost, and how far they are off."""
-    found: dict[str, list[ActivationFit]] = {}
-    for fit in fits:
-        for name in fit.node.origin:
-            found.setdefault(name, []).append(fit)
-    return {name: _cost(group) for name, group in found.items()}
+def _gates(products: list[tuple[int, int]]) -> str:
+    bits, neurons = max(bits for bits, _ in products), sum(neurons for _, neurons in products)
+    return f"gates of {bits} bits, {neurons:,} neurons, exact in levels"
 
 
 def _cost(fits: list[ActivationFit]) -> str:
-    neurons = sum(
-        (f.segments + f.steps) * size(f.node.result.type) * _squares(f.node) for f in fits
-    )
+    neurons = sum((f.segments + f.steps) * size(f.node.result.type) for f in fits)
     error = max(f.error for f in fits)
     count = fits[0].segments
     what = f"{count} line segment{'s' * (count != 1)}{jumps(fits[0].steps)}"
@@ -163,14 +169,10 @@ def _estimated(graph: Graph) -> dict[str, str]:
     for node in graph.nodes:
         if isinstance(node.op, Function | Multiply):
             each = f"about {product_neurons(16)} neurons per product at 16 levels"
-            what = "line segments" if isinstance(node.op, Function) else f"squares, {each}"
+            what = "line segments" if isinstance(node.op, Function) else f"gates, {each}"
             text = f"{what}; their number and error need --calibration"
             found.update(dict.fromkeys(node.origin, text))
     return found
-
-
-def _squares(node: Node) -> int:
-    return 2 if isinstance(node.op, Multiply) else 1
 
 
 def _unrolled(graph: Graph, cells: list[str], lowered: dict[str, str]) -> dict[str, str]:

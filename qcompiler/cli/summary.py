@@ -38,7 +38,9 @@ def print_summary(
     coarse = [
         f"{p.name} ({p.weight_bits})"
         for p in report.populations
-        if p.weight_bits is not None and p.weight_bits < min(_ENOUGH_BITS, given.weight_bits or 8)
+        if p.t_max > 2  # weights of bits are exact
+        and p.weight_bits is not None
+        and p.weight_bits < min(_ENOUGH_BITS, given.weight_bits or 8)
     ]
     if coarse and not given.quiet:
         warn(

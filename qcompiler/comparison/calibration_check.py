@@ -104,5 +104,6 @@ def _noise(
 
 def _coarse(program: Program) -> list[str]:
     """Populations with so few weight bits that accuracy suffers."""
-    found = ((p.name, p.weight_bits) for p in program.report().populations)
+    known = program.report().populations
+    found = ((p.name, p.weight_bits) for p in known if p.t_max > 2)  # weights of bits are exact
     return [f"{name} ({bits})" for name, bits in found if bits is not None and bits < _ENOUGH_BITS]

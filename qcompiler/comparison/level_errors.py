@@ -93,24 +93,17 @@ class _Walk:
         return tuple(known[value.name] for value in graph.outputs)
 
     def computed(self, nodes: Sequence[Node], known: dict[str, Array]) -> Array:
-        """The result of the last of some nodes; a product is a difference of rounded squares."""
+        """The result of the last of some nodes; a product is that of levels."""
         last = nodes[-1]
         if isinstance(last.op, Multiply):
-            return self.product(*(known[operand.name] for operand in last.operands))
+            levels = (_in_levels(known[o.name], self.counts.inner, ()) for o in last.operands)
+            return np.multiply(*levels)
         operands = [o for node in nodes for o in node.operands if isinstance(o, Value)]
         inputs = tuple({o.name: o for o in operands if o.name in known}.values())
         part = replace(self.graph, inputs=inputs, nodes=tuple(nodes), outputs=(last.result,))
         given = tuple(known[value.name] for value in inputs)
         parts = run(replace(part, output_names=()), given, [last.result.name])
         return np.concatenate([found for one in parts for found in one.values()])
-
-    def product(self, a: Array, b: Array) -> Array:
-        """``a b`` as a sum of squares and of the factors, of which only squares are rounded."""
-        (c, r), (d, p) = (_middle(x) for x in (a, b))
-        one, other = (a - c) / r, (b - d) / p
-        both, apart = (_in_levels((one + s * other) ** 2, self.counts.inner, ()) for s in (1, -1))
-        found: Array = (r * p / 4 * (both - apart) + d * a + c * b - c * d).astype(np.float32)
-        return found
 
     def rounded(self, value: Value, array: Array) -> Array:
         """Numbers in levels; the elements of inputs and outputs that are vectors have their own."""
@@ -130,11 +123,6 @@ def _variables(graph: Graph) -> set[str]:
         for name, readers in users.items()
         if readers and all(isinstance(reader.op, Function) for reader in readers)
     }
-
-
-def _middle(x: Array) -> tuple[float, float]:
-    low, high = float(x.min()), float(x.max())
-    return (low + high) / 2, (high - low) / 2 or 1.0
 
 
 def _in_levels(array: Array, levels: int, axes: tuple[int, ...]) -> Array:

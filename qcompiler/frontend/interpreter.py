@@ -11,17 +11,18 @@ from typing import Any
 import onnx
 
 from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, filled
+from qcompiler.frontend.importers.elementwise.masks import nodes_of_masks
 from qcompiler.frontend.importers.table import (
     AFTER_HOST,
     CASTS,
     CONSTANT_QUANTS,
     ENCODERS,
-    HOST,
     IMPORTERS,
     TAKES_INTEGERS,
     UNROLLED,
     VIEWS,
     imported,
+    on_host,
 )
 from qcompiler.frontend.model.constant_folding import (
     PROBES,
@@ -45,7 +46,12 @@ from qcompiler.frontend.model.node_context import (
 )
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.placement import FIRST, Placement
-from qcompiler.frontend.model.refusals import DATA_PRODUCTS, FOLD_CONSTANTS, refusal
+from qcompiler.frontend.model.refusals import (
+    DATA_PRODUCTS,
+    FOLD_CONSTANTS,
+    MATRIX_PRODUCTS,
+    refusal,
+)
 from qcompiler.ir import (
     Builder,
     Diagnostic,
@@ -58,6 +64,7 @@ from qcompiler.ir import (
 )
 from qcompiler.ir.view import Reshape
 
+from .host_values import HostValues
 from .model_graph import Entry, entries, live_nodes, names_read
 from .model_inputs import InputShapes, declare_inputs, opset_of
 from .node_report import NodeReport
@@ -71,6 +78,8 @@ _MARKS = re.compile(r"\[\w+Error\] |\(op_type:[^)]*\):? ?|Inference error\(s\): 
 _CUT = "end the model before the cast or comparison, and compute it on the decoded outputs"
 _CAST = "cast them to floating point first, and compute with real numbers"
 _REAL_OUTPUT = "end the model before this node: its result in real numbers is that of its input"
+_MASK = "a mask of minus infinity is only supported in front of Softmax"
+_MASK_HELP = "use a number that the values reach, such as -10, or cut the model before this node"
 _NOT_CHECKED = "not fully checked: its input comes from a refused node"
 
 
@@ -93,7 +102,7 @@ class ModelInterpreter:
             ChainMap()
         )  # that of a body is in front of its outer ones
         self.suffix = ""  # tells the values of the steps of a loop apart
-        self.host_values: dict[str, Entry] = {}  # values behind a node that the host does
+        self.host_values = HostValues(self.scope)
         self.used: set[str] = set()
         self.budget = FoldingBudget(sum(array.nbytes for array in model.arrays.values()))
         self.report = NodeReport()
@@ -143,6 +152,10 @@ class ModelInterpreter:
                 reason = f'the batch axis of output "{name}" is joined with others'
                 help_ = "give it an axis of its own, or fix it at 1: --input-shape NAME=1,.."
                 self.report.refuse(name, "(output)", reason, help_)
+
+        if self.scope.masks and not self.report.refusals:
+            for node in nodes_of_masks(self.graph()):
+                self.report.refuse_named(node.origin[0], _MASK, _MASK_HELP)
 
     def _batch_first(self, value: Value) -> Value:
         """An output with its batch axis in front, if a batch of one lets an axis be called so."""
@@ -200,8 +213,6 @@ class ModelInterpreter:
                 return
             reason, help_ = DATA_PRODUCTS.get(entry.op_type, (reason, help_))
         self.report.note(entry, "refused", reason, help_)
-        if isinstance(refused, RefusedProduct):
-            self._refuse_inside(self._sources(inputs))
 
     def _broken(self, entry: Entry, what: str) -> InvalidModel:
         message = f'{self.model.file}: node "{entry.name}": {entry.op_type} {what}'
@@ -214,9 +225,9 @@ class ModelInterpreter:
         supported = {*IMPORTERS, *CONSTANT_IMPORTERS, *UNROLLED}
         if op_type not in supported and (data or not folds(op_type)):
             raise Refused(*refusal(op_type))
-        if data > 1 and op_type in DATA_PRODUCTS and op_type not in ("Div", "Mul"):
-            raise RefusedProduct(*DATA_PRODUCTS[op_type])
         if any(isinstance(item, Unknown) for item in inputs):
+            if data > 1 and op_type in MATRIX_PRODUCTS and not self.scope.allow_products:
+                raise RefusedProduct(*DATA_PRODUCTS[op_type])
             self.report.note(entry, "compiled" if data else "constant", _NOT_CHECKED)
             return {}
         if op_type in CONSTANT_IMPORTERS:
@@ -275,12 +286,17 @@ class ModelInterpreter:
         op_type, outputs = entry.op_type, tuple(entry.node.output)
         if not any(outputs):
             raise InvalidNode("has no output")
-        sources = self._sources(inputs)
+        sources = self.host_values.sources(inputs)
         only_index = op_type == "TopK" and outputs[0] not in self.used
         if sources and op_type not in AFTER_HOST and not only_index:
-            self._refuse_inside(sources)
-            self.report.note(entry, "compiled", _NOT_CHECKED)
-            return {}
+            inside = self.host_values.in_spikes(inputs)
+            if inside is None:
+                self._refuse_inside(sources)
+                self.report.note(entry, "compiled", _NOT_CHECKED)
+                return {}
+            for source in self.host_values.lowered:
+                self.report.replace(source, "compiled")
+            inputs, sources = inside, []
         ends = {output.name for output in self.model.graph.output}
         if op_type == "DynamicQuantizeLinear" and not ends.isdisjoint(outputs):
             raise Refused(f"{op_type} at an output is not supported", _REAL_OUTPUT)
@@ -298,12 +314,13 @@ class ModelInterpreter:
                 self.scope.truncated |= {value.name for value in results}
         if any(name in self.used for name in outputs[len(results) :] if name):
             raise Refused(f"{op_type} with a second output is not supported")
-        hosted = [v for v in results if sources or op_type in HOST or _is_index(v)]
-        self.host_values |= {value.name: sources[0] if sources else entry for value in hosted}
+        by_host = on_host(node)
+        hosted = [v for v in results if by_host or sources or _is_index(v)]
+        self.host_values.note(hosted, entry if by_host or not sources else sources[0])
         removed = all(any(value is item for item in inputs) for value in results)
         kept = [value for n, value in zip(outputs, results, strict=False) if n in self.used]
-        on_host = op_type in HOST or (not sources and all(value in hosted for value in kept))
-        kind = "host" if on_host else "removed" if removed else "compiled"
+        ends_there = by_host or (not sources and all(value in hosted for value in kept))
+        kind = "host" if ends_there else "removed" if removed else "compiled"
         doubt = kind == "compiled" and self.stand_ins.doubt(inputs).any
         self.report.note(entry, kind, _NOT_CHECKED if doubt else None)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
@@ -327,11 +344,6 @@ class ModelInterpreter:
         found = imported(op_type, node)
         return found if isinstance(found, tuple) else (found,)
 
-    def _sources(self, inputs: Sequence[AbstractValue]) -> list[Entry]:
-        """What the host does on the way to these values."""
-        values = [item for item in inputs if isinstance(item, Value)]
-        return [self.host_values[value.name] for value in values if value.name in self.host_values]
-
     def derived(
         self,
         entry: Entry,
@@ -353,8 +365,8 @@ class ModelInterpreter:
         (found,) = self._results_of(
             NodeContext(*given, tuple(inputs), (name,), attributes), op_type
         )
-        if sources := self._sources(inputs):
-            self.host_values[found.name] = sources[0]
+        if sources := self.host_values.sources(inputs):
+            self.host_values.note([found], sources[0])
         return found
 
     def _refuse_inside(self, sources: list[Entry]) -> None:

@@ -64,6 +64,17 @@ class NodeReport:
         if kind == "refused":
             self._refused.add(entry.key)
 
+    def replace(self, entry: Entry, kind: str) -> None:
+        """What becomes of a node after all, unless it is refused."""
+        if entry.key not in self._refused:
+            self._nodes[entry.key] = NodeOutcome(entry.name, entry.op_type, kind)
+
+    def refuse_named(self, name: str, reason: str, help_: str) -> None:
+        """Refuse the nodes of this name after all."""
+        for key, held in self._nodes.items():
+            if held.name == name:
+                self._nodes[key] = NodeOutcome(name, held.op_type, "refused", reason, help_)
+
     @property
     def refusals(self) -> list[NodeOutcome]:
         """What is refused."""

@@ -15,10 +15,10 @@ is exact.
 *Line segments*, against the model. With F the largest error of each value in real units, a linear
 layer passes ``sum |w| F`` on; a function replaced by segments with an error e gives ``e + L F``
 with its steepest slope L as near as F, and L times what a value lies beyond the ends of its domain,
-which are rounded to 10 bits; a product of a and b ``e + |a| F_b + |b| F_a + F_a F_b``.
+which are rounded to 10 bits.
 
-Signs of errors in real units, and that both squares of a product are off alike, are not used: wide
-layers, one behind the other, have bounds as large as their outputs.
+Signs of errors in real units are not used: wide layers, one behind the other, have bounds as large
+as their outputs. Products have no bound here: their bits change together, not one by one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from qcompiler.backends.program import Program
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, evaluate
-from qcompiler.ir.ann import Clip, Concat, Function, Multiply
+from qcompiler.ir.ann import Clip, Concat, Function
 from qcompiler.ir.formula import values
 from qcompiler.ir.snn import Decode, Encode, Population
 from qcompiler.ir.spiking.integer_network import connection, layer_of, spikes_of, weight_of
@@ -145,10 +145,6 @@ def _passed_on(
             reach = given[0] + beyond
             sloped: Array = _steepest(formula, fit.domain, exact[0], reach.max()) * reach
             return _width(node.result) * fit.error + sloped
-        case Multiply() if fit:
-            a, b = map(np.abs, exact)
-            spread: Array = a * given[1] + b * given[0] + given[0] * given[1]
-            return _width(node.result) * fit.error + spread
         case Clip():
             return given[0]
     return _linear(node, given)

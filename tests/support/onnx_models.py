@@ -98,9 +98,9 @@ def agrees_alone(proto: onnx.ModelProto, allow_products: bool = False) -> Import
     return _agrees_in_parts(import_model(proto, None, allow_products), proto, parts)
 
 
-def agrees_in_place(proto: onnx.ModelProto) -> Imported:
+def agrees_in_place(proto: onnx.ModelProto, allow_products: bool = False) -> Imported:
     """The same for a model of open batch size, wherever its batch axis stands."""
-    return _agrees_in_parts(import_model(proto), proto, [slice(3)])
+    return _agrees_in_parts(import_model(proto, None, allow_products), proto, [slice(3)])
 
 
 def _agrees_in_parts(imported: Imported, proto: onnx.ModelProto, parts: list[slice]) -> Imported:

@@ -29,6 +29,7 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
     "dims_of_one_name": {"input_shapes": {"x": ("N", 3, 4, 8)}},
     "gru_state_input": {"allow_products": True},
     "open_shape_silu": {"input_shapes": {"x": ("N", 3, 4, 4)}},
+    "products_flag_given": {"allow_products": True},
     "refused_product_hswish": {"allow_products": True},
     "sequence_first": {"allow_products": True},
     "squeeze_excite_loihi": {"allow_products": True},

@@ -7,6 +7,7 @@ from dataclasses import replace
 from qcompiler.frontend.importers.layers.pooling import axes_of_reduction
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
 from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.placement import Placement
 
 from .batch_places import (
     Importer,
@@ -19,6 +20,8 @@ from .batch_places import (
     same_batch_axis,
     with_axis,
 )
+
+_JOINING = ("LogSoftmax", "Softmax")  # which before opset 13 take all axes from one on
 
 
 def split(importer: Importer, node: NodeContext) -> Results:
@@ -33,9 +36,22 @@ def softmax(importer: Importer, node: NodeContext) -> Results:
     x = node.activation()
     place, rank = node.placement(x), rank_of(node, x)
     axis = axis_of(node.integer("axis", -1 if node.opset >= 13 else 1), rank)
-    if node.opset < 13 and place.at is not None and place.at >= axis:
+    if node.op_type in _JOINING and node.opset < 13 and _behind(place, axis):
         raise mixes_batch(node)
     return noted(node, importer(with_axis(node, counted(node, axis, x))), place)
+
+
+def last_axes(importer: Importer, node: NodeContext) -> Results:
+    """What treats all axes from one on together, that of the batch not among them."""
+    x = node.activation()
+    place, axis = node.placement(x), axis_of(node.integer("axis", -1), rank_of(node, x))
+    if _behind(place, axis):
+        raise mixes_batch(node)
+    return noted(node, importer(with_axis(node, counted(node, axis, x))), place)
+
+
+def _behind(place: Placement, axis: int) -> bool:
+    return place.at is not None and place.at >= axis
 
 
 def arg_max(importer: Importer, node: NodeContext) -> Results:

@@ -14,7 +14,16 @@ from qcompiler.frontend.model.placement import FIRST
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape
 
-from .batch_places import Importer, Results, batch_first, is_first, noted, rank_of
+from .batch_places import (
+    Importer,
+    Results,
+    batch_first,
+    common_place,
+    in_front,
+    is_first,
+    noted,
+    rank_of,
+)
 
 
 def matmul(importer: Importer, node: NodeContext) -> Results:
@@ -33,6 +42,19 @@ def matmul(importer: Importer, node: NodeContext) -> Results:
         turned = (turned[0],) * len(turned) if same else turned
         node = replace(node, inputs=(x, replace(weight, arrays=turned)))
     return noted(node, importer(node), place)
+
+
+def matrices(importer: Importer, node: NodeContext) -> Results:
+    """MatMul of two values whose batch axes stand in the same place, in front of the matrices."""
+    values = [item for item in node.inputs if isinstance(item, Value)]
+    least, rank = (how(rank_of(node, value) for value in values) for how in (min, max))
+    places = {node.placement(v).behind(rank - rank_of(node, v)) for v in values}
+    joined = [node.placement(v).lengths(v.type.shape) for v in values]
+    place, lengths = common_place(node, places, joined)
+    if least < 2 or (place.at is not None and place.at >= rank - 2):
+        raise mixes_batch(node)
+    inputs = tuple(in_front(node, value, rank, place, lengths) for value in values)
+    return noted(node, importer(replace(node, inputs=inputs)), place)
 
 
 def gemm(importer: Importer, node: NodeContext) -> Results:

@@ -5,27 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from qcompiler.frontend.importers.elementwise.activations import arg_max, clip, neg, relu, softmax
+from qcompiler.frontend.importers.composites.attention import (
+    attention,
+    multi_head_attention,
+    packed_attention,
+)
+from qcompiler.frontend.importers.composites.fused import (
+    bias_gelu,
+    fused_matmul,
+    quick_gelu,
+    skip_layer_normalization,
+    swiglu,
+)
+from qcompiler.frontend.importers.composites.matrices import einsum, gemm, matmul, two_values
+from qcompiler.frontend.importers.composites.normalization import (
+    group_normalization,
+    instance_normalization,
+    layer_normalization,
+    local_response_normalization,
+    lp_normalization,
+    mean_variance_normalization,
+)
+from qcompiler.frontend.importers.composites.softmax import behind_mask, softmax
+from qcompiler.frontend.importers.elementwise.activations import arg_max, clip, neg, relu
 from qcompiler.frontend.importers.elementwise.arithmetic import add, concat, mean, sub, total
 from qcompiler.frontend.importers.elementwise.choices import comparison, logic, where
 from qcompiler.frontend.importers.elementwise.functions import (
     absolute,
-    div,
     elu,
     gelu,
     hard_sigmoid,
     leaky_relu,
     minimum_maximum,
-    mul,
     power,
     shrink,
     swish,
     thresholded_relu,
     unary_function,
 )
+from qcompiler.frontend.importers.elementwise.masks import chooses_mask
+from qcompiler.frontend.importers.elementwise.products import div, mul
 from qcompiler.frontend.importers.layers.categories import label_encoder, one_hot_encoder
-from qcompiler.frontend.importers.layers.einsum import cumsum, einsum
-from qcompiler.frontend.importers.layers.linear import batchnorm, conv, gemm, matmul
+from qcompiler.frontend.importers.layers.einsum import cumsum
+from qcompiler.frontend.importers.layers.linear import batchnorm, conv
 from qcompiler.frontend.importers.layers.norms import reduce_function, reduce_log_sum_exp
 from qcompiler.frontend.importers.layers.pooling import (
     average_pool,
@@ -135,6 +157,7 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Atan": unary_function,
     "Atanh": unary_function,
     "Celu": elu,
+    "Cos": unary_function,
     "Cosh": unary_function,
     "Elu": elu,
     "Erf": unary_function,
@@ -158,6 +181,7 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Shrink": shrink,
     "Sigmoid": unary_function,
     "Sign": unary_function,
+    "Sin": unary_function,
     "Sinh": unary_function,
     "Softplus": unary_function,
     "Softsign": unary_function,
@@ -166,11 +190,16 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Tanh": unary_function,
     "ThresholdedRelu": thresholded_relu,
     "Xor": logic,
+    "com.microsoft.BiasGelu": bias_gelu,
+    "com.microsoft.FastGelu": bias_gelu,
+    "com.microsoft.Gelu": gelu,
+    "com.microsoft.QuickGelu": quick_gelu,
 }
 
 # Everything else: it becomes synapses and populations.
 LAYERS: Mapping[str, Importer] = {
     "Add": add,
+    "Attention": attention,
     "AveragePool": average_pool,
     "BatchNormalization": batchnorm,
     "Clip": clip,
@@ -183,15 +212,22 @@ LAYERS: Mapping[str, Importer] = {
     "GlobalAveragePool": global_average_pool,
     "GRU": recurrent,
     "GlobalMaxPool": global_max_pool,
+    "GroupNormalization": group_normalization,
+    "InstanceNormalization": instance_normalization,
+    "LRN": local_response_normalization,
     "LSTM": recurrent,
+    "LayerNormalization": layer_normalization,
+    "LpNormalization": lp_normalization,
     "MatMul": matmul,
     "MaxPool": max_pool,
     "Max": minimum_maximum,
     "Mean": mean,
+    "MeanVarianceNormalization": mean_variance_normalization,
     "Min": minimum_maximum,
     "Mul": mul,
     "Neg": neg,
     "Pad": pad,
+    "RMSNormalization": layer_normalization,
     "RNN": recurrent,
     "ReduceL1": reduce_function,
     "ReduceL2": reduce_function,
@@ -206,8 +242,10 @@ LAYERS: Mapping[str, Importer] = {
     "Resize": resize,
     "ScatterElements": scatter_or_where,
     "ScatterND": scatter_or_where,
+    "SimplifiedLayerNormalization": layer_normalization,
     "Sub": sub,
     "Sum": total,
+    "SwiGLU": swiglu,
     "TopK": top_k,
     "Trilu": rearrange,
     "Upsample": resize,
@@ -217,6 +255,11 @@ LAYERS: Mapping[str, Importer] = {
     "ai.onnx.ml.LinearRegressor": linear_regressor,
     "ai.onnx.ml.OneHotEncoder": one_hot_encoder,
     "ai.onnx.ml.Scaler": scaler,
+    "com.microsoft.Attention": packed_attention,
+    "com.microsoft.FusedMatMul": fused_matmul,
+    "com.microsoft.MultiHeadAttention": multi_head_attention,
+    "com.microsoft.SkipLayerNormalization": skip_layer_normalization,
+    "com.microsoft.SkipSimplifiedLayerNormalization": skip_layer_normalization,
 }
 
 _QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
@@ -294,6 +337,7 @@ _ELEMENTWISE_LAYERS = [
     "Relu",
     "Sub",
     "Sum",
+    "SwiGLU",
 ]
 
 _SCALAR = ["DequantizeLinear", "Dropout", "Identity", "QuantizeLinear"]
@@ -322,14 +366,18 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
     "GlobalAveragePool": batch_rows_and_images.side_by_side,
     "GlobalMaxPool": batch_rows_and_images.side_by_side,
     "LSTM": batch_axis.any_batch_axis,
+    "LayerNormalization": batch_along_axes.last_axes,
     "LogSoftmax": batch_along_axes.softmax,
     "MatMul": batch_rows_and_images.matmul,
+    "LpNormalization": batch_along_axes.softmax,
     "MaxPool": batch_rows_and_images.side_by_side,
     "Pad": batch_along_axes.pad,
+    "RMSNormalization": batch_along_axes.last_axes,
     "RNN": batch_axis.any_batch_axis,
     **{name: batch_along_axes.reduce for name in LAYERS if name.startswith("Reduce")},
     "Reshape": batch_axis.any_batch_axis,
     "Resize": batch_rows_and_images.resize,
+    "SimplifiedLayerNormalization": batch_along_axes.last_axes,
     "Slice": batch_along_axes.slice_,
     "Softmax": batch_along_axes.softmax,
     "Split": batch_along_axes.split,
@@ -340,9 +388,18 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
 }
 
 
+def on_host(node: NodeContext) -> bool:
+    """Whether the host computes the result of a node: not that of a softmax behind a mask."""
+    return node.op_type in HOST and not (HOST[node.op_type] is softmax and behind_mask(node))
+
+
 def imported(op_type: str, node: NodeContext) -> batch_places.Results:
     """The results of a node, wherever the batch axis of its inputs stands."""
     adapter = _ADAPTERS.get(op_type, batch_places.batch_first)
-    if op_type == "Where" and isinstance(node.item(0), Value):
+    if op_type == "Where" and (isinstance(node.item(0), Value) or chooses_mask(node)):
         adapter = batch_axis.elementwise
+    if op_type == "MatMul" and two_values(node):
+        adapter = batch_rows_and_images.matrices
+    if op_type == "Gemm" and two_values(node):
+        adapter = batch_places.same_batch_axis
     return batch_axis.import_with(adapter, IMPORTERS[op_type], node)

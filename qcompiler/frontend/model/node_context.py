@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -78,7 +78,8 @@ class Scope:
     function of which other value a value is, ``differences`` of which two values a value is the
     difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
     booleans in the model, ``truncated`` names those that were cast from real numbers,
-    ``integers`` which real value, in which code, integers stand for.
+    ``integers`` which real value, in which code, integers stand for. ``masks`` holds values behind
+    the mask of a softmax: the value without it, and where it hides elements.
     """
 
     builder: Builder
@@ -91,6 +92,7 @@ class Scope:
     differences: dict[str, tuple[Value, Value]] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     truncated: set[str] = field(default_factory=set)
+    masks: dict[str, tuple[Value, Array]] = field(default_factory=dict)
 
     @property
     def single(self) -> bool:
@@ -219,6 +221,10 @@ class NodeContext:
     def part(self, role: str, op: Op, *operands: Operand) -> Value:
         """Append an operation on the way to the node's result."""
         return self._append(f"{self.output}.{role}", op, operands)
+
+    def within(self, role: str) -> NodeContext:
+        """The node, as if it gave only a part of its result."""
+        return replace(self, outputs=(f"{self.output}.{role}",))
 
     def named(self, name: str, op: Op, *operands: Operand) -> Value:
         """Append the operation that gives one of several results."""

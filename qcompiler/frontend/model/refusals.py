@@ -4,23 +4,18 @@ from __future__ import annotations
 
 _RETRAIN = "replace it by Relu or Clip and retrain, or cut the model before this node"
 _STATE = "export the model without sequences"
-_STATISTICS = "use BatchNormalization instead and retrain"
 _HOST = "cut the model before this node, and compute it on the decoded outputs"
 
 _GROUPS = {
     _RETRAIN: """
-        Cos Sin SwiGLU Tan
+        Tan
     """,
     _STATE: "SequenceMap",
-    _STATISTICS: """
-        GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization
-        MeanVarianceNormalization RMSNormalization
-    """,
     "convert the model to opset 11 or newer, with onnx.version_converter": "Scatter",
     _HOST: """
         Hardmax NonMaxSuppression NonZero Unique Equal BitCast BitShift BitwiseAnd BitwiseNot
         BitwiseOr BitwiseXor Ceil Floor Round Mod
-        AffineGrid Attention BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
+        AffineGrid BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
         DeformConv Det EyeLike GlobalLpPool GridSample HammingWindow HannWindow LinearAttention
         LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceProd RoiAlign
         RotaryEmbedding STFT TensorScatter
@@ -45,22 +40,18 @@ _REASONS = {
         BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal
     """,
     "its result is discontinuous": "Ceil Floor Mod Round",
-    "it is periodic": "Cos Sin Tan",
+    "it has poles": "Tan",
     "the positions that it reads depend on the data": """
         DeformConv GridSample MaxRoiPool MaxUnpool RoiAlign TensorScatter
     """,
     "the size of its result depends on the data": "NonZero Unique NonMaxSuppression",
     "it multiplies values that depend on the data": """
-        SwiGLU Attention CausalConvWithState CumProd Det LinearAttention ReduceProd RotaryEmbedding
+        CausalConvWithState CumProd Det LinearAttention ReduceProd RotaryEmbedding
     """,
     "it sums nonlinear functions of its inputs": """
         GlobalLpPool LpPool
     """,
     "it computes with complex numbers": "DFT MelWeightMatrix STFT",
-    "it normalizes with statistics of the data": """
-        GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization
-        MeanVarianceNormalization RMSNormalization
-    """,
     "which nodes run depends on the data": "SequenceMap",
     "only tensors of numbers are supported": """
         ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
@@ -82,15 +73,16 @@ _REASON = {op: reason for reason, names in _REASONS.items() for op in names.spli
 
 _HELP = {op: help_ for help_, names in _GROUPS.items() for op in names.split()}
 
-_PRODUCT = "only products with constants are supported: cut the model before this node"
-_MUL = f"{_PRODUCT}; or use --allow-products"
+_PRODUCT = (
+    "only products with constants are supported: cut the model before this node; "
+    "or use --allow-products"
+)
+MATRIX_PRODUCTS = ("Einsum", "Gemm", "MatMul")
 
 # What these are refused for if two of their operands depend on the data, and what helps.
 DATA_PRODUCTS = {
-    "Mul": ("Mul of two values that depend on the data is not supported", _MUL),
-    "Div": ("Div of two values that depend on the data is not supported", _PRODUCT),
-    "MatMul": ("MatMul of two values that depend on the data is not supported", _PRODUCT),
-    "Gemm": ("Gemm of two values that depend on the data is not supported", _PRODUCT),
+    name: (f"{name} of two values that depend on the data is not supported", _PRODUCT)
+    for name in ("Mul", "Div", *MATRIX_PRODUCTS)
 }
 
 FOLD_CONSTANTS = (
@@ -109,7 +101,7 @@ _DOMAINS = {
 }
 
 
-_BY_ELEMENT = {"its result is discontinuous", "it is periodic", _BOOLEAN}
+_BY_ELEMENT = {"its result is discontinuous", "it has poles", _BOOLEAN}
 
 
 def treats_elements_alone(op_type: str) -> bool:

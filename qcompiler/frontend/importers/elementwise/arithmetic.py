@@ -22,6 +22,7 @@ from qcompiler.ir.ann import Add, Affine, Concat, Pad
 
 from .activations import collapsed, spread
 from .formulas import sum_of_choices
+from .masks import bounded, hidden_by, note_mask
 
 _NOTHING = np.zeros((), np.float32)
 
@@ -58,18 +59,29 @@ def _sum(node: NodeContext, factors: tuple[float, ...]) -> Value:
             terms[item.name] = (item, terms.get(item.name, (item, 0.0))[1] + factor)
         elif isinstance(item, KnownArray):
             array = per_sample(node, item, rank)
-            shifts.append(float32(array, item.name) * factor)
+            shifts.append(float32(bounded(array), item.name) * factor)
     shift = _shift(shifts)
     shape = _common(node, [value.type.shape for value, _ in terms.values()], shift)
     grown = [(spread(node, value, shape), factor) for value, factor in terms.values()]
     if len(grown) == 1:
-        return affine(node, *grown[0], shift)
+        return behind_mask(node, *grown[0], shift)
     if shift.size == 1 and (choice := sum_of_choices(node, grown, float(shift.reshape(-1)[0]))):
         return node.add(*choice)
     scaled = [affine(node, value, factor, _NOTHING, "term") for value, factor in grown]
     if not shift.any():
         return node.add(Add(), *scaled)
-    return affine(node, node.part("sum", Add(), *scaled), 1.0, shift)
+    return behind_mask(node, node.part("sum", Add(), *scaled), 1.0, shift)
+
+
+def behind_mask(node: NodeContext, x: Value, factor: float, shift: Array) -> Value:
+    """``x * factor + shift``, where a shift may be the mask of a softmax."""
+    found = affine(node, x, factor, shift)
+    bare, hidden = node.scope.masks.get(x.name, (x, np.zeros((), np.bool_)))
+    if (mask := hidden_by(shift)) is not None:
+        hidden, shift = hidden | mask, np.where(mask, np.float32(0), shift)
+    if hidden.any():
+        note_mask(node, found, affine(node, bare, factor, shift, "unmasked"), hidden)
+    return found
 
 
 def _shift(arrays: Sequence[Array]) -> Array:

@@ -24,7 +24,8 @@ from qcompiler.ir.formula import COMPARISONS
 from .activations import constant_for, spread
 from .arithmetic import affine, difference
 from .formulas import Term, expansion, formulas, summed
-from .functions import mul
+from .masks import chooses_mask, hiding
+from .products import mul
 
 # The first operand is the larger one, or the second; and whether they may be equal.
 _COMPARISONS = {
@@ -100,7 +101,7 @@ def _chosen(node: NodeContext) -> Value:
     if isinstance(condition, KnownArray):
         if isinstance(a, Value) and isinstance(b, Value):
             return _masked(node, condition, a, b)
-        return scatter_or_where(node)
+        return hiding(node, condition) if chooses_mask(node) else scatter_or_where(node)
     if not isinstance(condition, Value):
         raise InvalidNode("has no condition")
     root, choice = formulas(node, condition)

@@ -1,11 +1,10 @@
-"""Importers of functions of one variable, and of maxima and products of several values."""
+"""Importers of functions of one variable, and of maxima of several values."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
-from itertools import zip_longest
-from math import pi, prod
+from math import pi
 
 import numpy as np
 
@@ -14,21 +13,17 @@ from qcompiler.frontend.model.node_context import (
     InvalidNode,
     NodeContext,
     Refused,
-    RefusedProduct,
 )
 from qcompiler.frontend.model.onnx_tensor import Array
-from qcompiler.frontend.model.refusals import DATA_PRODUCTS
 from qcompiler.ir import Value
-from qcompiler.ir.ann import Add, Clip, Function, Multiply
-from qcompiler.passes.lower_activations import product_neurons
+from qcompiler.ir.ann import Add, Clip
 
 from .activations import constant_and_value, constant_for, scaled_by, spread
 from .arithmetic import affine, difference
-from .formulas import apply_formula, expansion, formulas, summed
+from .formulas import apply_formula
 
 _GELU = "x 0.5 * x {} * erf 1 + *"
-_GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
-_ONE_NUMBER = "use one constant for all elements"
+GELU_TANH = "x 0.5 * x x x * x * 0.044715 * + 0.7978845608028654 * tanh 1 + *"
 _EXP = "x 0 min {} exp 1 - {} * x 0 max + {} *"
 
 # Functions without attributes that matter.
@@ -39,6 +34,7 @@ _UNARY = {
     "Asinh": "x asinh",
     "Atan": "x atan",
     "Atanh": "1 x + 1 x - / log 0.5 *",
+    "Cos": "x cos",
     "Cosh": "x exp 0 x - exp + 0.5 *",
     "Erf": "x erf",
     "Exp": "x exp",
@@ -48,6 +44,7 @@ _UNARY = {
     "Reciprocal": "1 x /",
     "Sigmoid": "x sigmoid",
     "Sign": "x 0 > 0 x > -",
+    "Sin": "x sin",
     "Sinh": "x exp 0 x - exp - 0.5 *",
     "Softplus": "x softplus",
     "Softsign": "x x abs 1 + /",
@@ -74,7 +71,7 @@ def elu(node: NodeContext) -> Value:
 def gelu(node: NodeContext) -> Value:
     """Gelu, exact or approximated by tanh."""
     if node.text("approximate", "none") == "tanh":
-        return apply_formula(node, _GELU_TANH)
+        return apply_formula(node, GELU_TANH)
     return apply_formula(node, _GELU.format(repr(0.5**0.5)))
 
 
@@ -180,53 +177,3 @@ def _bounded(node: NodeContext, x: Value, bound: Array) -> Value:
         return node.part("bound", Clip(number) if node.op_type == "Max" else Clip(None, number), x)
     below = affine(node, x, 1.0, -bound, "below")
     return affine(node, node.part("clip", _half(node), below), 1.0, bound, "bounded")
-
-
-def mul(node: NodeContext) -> Value:
-    """Mul by a constant, of two functions of one variable, or of two values if allowed."""
-    a, b = node.item(0), node.item(1)
-    if not (isinstance(a, Value) and isinstance(b, Value)):
-        _, array, x = constant_and_value(node)
-        return scaled_by(node, x, array)
-    (root, first), (other, second) = formulas(node, a), formulas(node, b)
-    if root == other:
-        return node.add(Function(f"{first} {second} *"), root)
-    for base in (root, other):
-        terms, factors = expansion(node, a, base), expansion(node, b, base)
-        if terms and factors:
-            return summed(node, base, [one.times(two) for one in terms for two in factors])
-    if not node.scope.allow_products:
-        raise _no_product(node, a, b)
-    shape = np.broadcast_shapes(a.type.shape, b.type.shape)
-    if len(a.type.shape) != len(shape) or len(b.type.shape) != len(shape):
-        raise Refused("Mul of values of different rank is not supported")
-    return node.add(Multiply(), spread(node, a, shape), spread(node, b, shape))
-
-
-def div(node: NodeContext) -> Value:
-    """Div by a constant, of a constant by a value, or of two functions of one value."""
-    a, b = node.item(0), node.item(1)
-    if isinstance(a, Value) and isinstance(b, Value):
-        (root, first), (other, second) = formulas(node, a), formulas(node, b)
-        if root != other:
-            raise RefusedProduct(*DATA_PRODUCTS["Div"])
-        return node.add(Function(f"{first} {second} /"), root)
-    first_is_constant, array, x = constant_and_value(node)
-    if first_is_constant:
-        if array.size != 1:
-            raise Refused("Div of several constants by a value is not supported", _ONE_NUMBER)
-        return apply_formula(node, f"{float(array.reshape(-1)[0])!r} x /", 1)
-    if not array.all():
-        raise InvalidNode("divides by zero")
-    return scaled_by(node, x, 1 / array.astype(np.float64))
-
-
-def _no_product(node: NodeContext, a: Value, b: Value) -> RefusedProduct:
-    axes = zip_longest(reversed(a.type.shape), reversed(b.type.shape), fillvalue=1)
-    count = prod(max(pair) for pair in axes)
-    return RefusedProduct(
-        f"{node.op_type} of two values that depend on the data is not supported",
-        "--allow-products builds the product from squares, which takes about "
-        f"{product_neurons(16) * count:,} neurons for this node at 16 levels and "
-        f"{product_neurons(64) * count:,} at 64; or cut the model before this node",
-    )

@@ -18,21 +18,12 @@ from qcompiler.ir.view import Reshape, Transpose
 
 def einsum(node: NodeContext) -> Value:
     """Einsum of a value and a constant, or of a value alone."""
-    equation = node.text("equation", "").replace(" ", "")
-    if "." in equation:
-        raise Refused("Einsum with an ellipsis is not supported", "write all of its indices")
-    given, _, result = equation.partition("->")
-    terms = given.split(",")
-    if "->" not in equation:
-        once = (label for label in sorted(set(given) - {","}) if given.count(label) == 1)
-        result = "".join(once)
-    if len(terms) != len(node.inputs) or len(terms) > 2:
-        raise Refused("Einsum of more than two operands is not supported", "split it in two")
+    terms, result = terms_of(node)
     index = next(i for i, item in enumerate(node.inputs) if isinstance(item, Value))
     x, labels = node.activation(index), terms[index]
     if len(labels) != len(x.type.shape) + 1:
         raise InvalidNode(
-            f"has the equation {equation} for an operand of {len(x.type.shape) + 1} axes"
+            f"has the indices {labels} for an operand of {len(x.type.shape) + 1} axes"
         )
     weight, other = np.ones((), np.float32), ""
     if len(terms) == 2:
@@ -43,6 +34,21 @@ def einsum(node: NodeContext) -> Value:
     if result[:1] != batch or batch in labels[1:] + other + result[1:]:
         raise mixes_batch(node)
     return contract(node, x, labels[1:], weight, other, result[1:])
+
+
+def terms_of(node: NodeContext) -> tuple[list[str], str]:
+    """The indices of the operands of an Einsum, and of its result."""
+    equation = node.text("equation", "").replace(" ", "")
+    if "." in equation:
+        raise Refused("Einsum with an ellipsis is not supported", "write all of its indices")
+    given, _, result = equation.partition("->")
+    terms = given.split(",")
+    if "->" not in equation:
+        once = (label for label in sorted(set(given) - {","}) if given.count(label) == 1)
+        result = "".join(once)
+    if len(terms) != len(node.inputs) or len(terms) > 2:
+        raise Refused("Einsum of more than two operands is not supported", "split it in two")
+    return terms, result
 
 
 def batched(node: NodeContext, first: bool) -> Value:

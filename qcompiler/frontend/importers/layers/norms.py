@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from qcompiler.frontend.importers.elementwise.activations import spread
+from qcompiler.frontend.importers.elementwise.activations import scaled_by, spread
 from qcompiler.frontend.importers.elementwise.arithmetic import difference
 from qcompiler.frontend.importers.elementwise.formulas import apply_formula
 from qcompiler.frontend.importers.elementwise.functions import absolute
 from qcompiler.frontend.model.node_context import NodeContext, Refused
+from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Function
 from qcompiler.ir.view import Reshape
@@ -26,31 +25,42 @@ def reduce_function(node: NodeContext) -> Value:
     """ReduceL1, ReduceL2, ReduceSumSquare and ReduceLogSum."""
     axes, keep = _axes(node), bool(node.integer("keepdims", 1))
     if node.op_type == "ReduceL1":
-        return reduced(node, "sum", absolute(_part(node, "absolute")), axes, keep)
+        return reduced(node, "sum", absolute(node.within("absolute")), axes, keep)
     inner, outer = _FUNCTIONS[node.op_type]
     x = node.activation()
     if inner != "x":
-        x = apply_formula(_part(node, "inner"), inner)
+        x = apply_formula(node.within("inner"), inner)
     if outer == "x":
         return reduced(node, "sum", x, axes, keep)
-    return node.add(Function(outer), reduced(_part(node, "sum"), "sum", x, axes, keep))
+    return node.add(Function(outer), reduced(node.within("sum"), "sum", x, axes, keep))
 
 
 def reduce_log_sum_exp(node: NodeContext) -> Value:
-    """ReduceLogSumExp: the maximum, and the logarithm of the sum of what is below it.
-
-    So the exponentials lie between 0 and 1, however large the values are.
-    """
+    """ReduceLogSumExp: the maximum, and the logarithm of the sum of what is below it."""
     axes, x = _axes(node), node.activation()
-    most = reduced(_part(node, "max"), "max", x, axes, keep=True)
-    below = difference(node, x, spread(node, most, x.type.shape))
-    exponential = node.part("exp", Function("x exp"), below)
-    total = reduced(_part(node, "sum"), "sum", exponential, axes, keep=True)
-    above = node.part("log", Function("x 1 max log"), total)  # at least that of the maximum itself
+    most, _, above = log_sum_below(node, x, axes)
     if node.integer("keepdims", 1):
         return node.add(Add(), most, above)
     kept = tuple(n for axis, n in enumerate(x.type.shape) if axis not in axes)
     return node.add(Reshape(kept), node.part("whole", Add(), most, above))
+
+
+def log_sum_below(
+    node: NodeContext, x: Value, axes: frozenset[int], kept: Array | None = None
+) -> tuple[Value, Value, Value]:
+    """The maximum, how far values lie below it, and the logarithm of the sum of their exponentials.
+
+    So the exponentials lie between 0 and 1, however large the values are. ``kept`` is 0 for those
+    that do not count.
+    """
+    most = reduced(node.within("max"), "max", x, axes, keep=True)
+    below = difference(node, x, spread(node, most, x.type.shape))
+    exponential = node.part("exp", Function("x exp"), below)
+    if kept is not None:
+        exponential = scaled_by(node, exponential, kept, "kept")
+    total = reduced(node.within("sum"), "sum", exponential, axes, keep=True)
+    # at least that of the maximum itself
+    return most, below, node.part("log", Function("x 1 max log"), total)
 
 
 def _axes(node: NodeContext) -> frozenset[int]:
@@ -58,8 +68,3 @@ def _axes(node: NodeContext) -> frozenset[int]:
     if not axes:
         raise Refused(f"{node.op_type} over no axes is not supported", "give the axes")
     return axes
-
-
-def _part(node: NodeContext, role: str) -> NodeContext:
-    """The node, as if it gave only a part of its result."""
-    return replace(node, outputs=(f"{node.output}.{role}",))

@@ -77,7 +77,7 @@ def _plain_only(node: NodeContext) -> None:
     if isinstance(node.item(0), Value) and kind != "RNN" and not node.scope.allow_products:
         raise RefusedProduct(
             f"{kind} multiplies values that depend on the data",
-            "--allow-products builds products from squares, which takes many neurons; an RNN with "
+            "--allow-products builds products from gates, which takes many neurons; an RNN with "
             "Relu needs none",
         )
     for name in ("clip", "input_forget"):

@@ -146,7 +146,8 @@ def _real(node: NodeContext, q: Value, code: IntegerCode, name: str) -> Value | 
     if isinstance(op, Pad):
         op = replace(op, value=_number(code, op.value))
     if isinstance(op, Clip):
-        op = Clip(*(None if end is None else _number(code, end) for end in (op.low, op.high)))
+        low, high = (None if end is None else _number(code, end) for end in (op.low, op.high))
+        op = Clip(low, high)
     if not isinstance(op, Pad | Clip | MaxPool | Concat | View):
         return None
     operands = []

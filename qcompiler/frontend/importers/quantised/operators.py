@@ -11,7 +11,8 @@ import numpy as np
 
 from qcompiler.frontend.importers.elementwise.activations import softmax
 from qcompiler.frontend.importers.elementwise.arithmetic import add, concat
-from qcompiler.frontend.importers.elementwise.functions import leaky_relu, mul, unary_function
+from qcompiler.frontend.importers.elementwise.functions import leaky_relu, unary_function
+from qcompiler.frontend.importers.elementwise.products import mul
 from qcompiler.frontend.importers.layers.linear import conv, gemm, matmul
 from qcompiler.frontend.importers.layers.pooling import average_pool, global_average_pool, reduce
 from qcompiler.frontend.model.constant_folding import KnownArray

@@ -1,0 +1,25 @@
+"""Transformer encoders: compiled without a warning, so within what their levels explain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import qcompiler
+from tests.support.onnx_models import run_onnx
+from tests.support.transformers import encoder
+
+
+@pytest.mark.parametrize("style", ["torchscript", "dynamo"])
+def test_encoder_as_exported(style: str) -> None:
+    proto = encoder(style)
+    batch = np.random.default_rng(2).standard_normal((64, 3, 5)).astype(np.float32)
+    axis = 1 if style == "torchscript" else 0
+    program = qcompiler.compile(
+        proto, calibration=batch, allow_products=True, target="reference", t_max=64
+    )
+    assert not program.warnings
+    found = program.run(batch)
+    (wanted,) = run_onnx(proto, {"x": np.moveaxis(batch, 0, axis)})
+    assert np.sqrt(np.mean((found - wanted) ** 2)) < 0.25 * wanted.std()
+    np.testing.assert_array_equal(program.run(batch[:2], engine="steps"), found[:2])
