@@ -68,8 +68,9 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             return np.where(x >= (low + high) / 2, x.dtype.type(high), x.dtype.type(low))
         case Clip():
             times = constants[0] if constants else 1
-            low, high = (None if end is None else end * times for end in (op.low, op.high))
-            return x if low is None and high is None else np.clip(x, low, high)
+            lowest = None if op.low is None else op.low * times
+            highest = None if op.high is None else op.high * times
+            return x if lowest is None and highest is None else np.clip(x, lowest, highest)
         case Function():
             return values(op.formula, x).astype(x.dtype)
         case Multiply():
