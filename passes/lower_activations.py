@@ -43,10 +43,17 @@ from qcompiler.passes.activations.segments import (
 )
 from qcompiler.passes.calibration.data import NOT_FINITE
 from qcompiler.passes.folding.affine import SUMS
-from qcompiler.passes.quantization.integer_layer import check_levels, check_weight_bits
+from qcompiler.passes.quantization.fusion_groups import is_network_output
+from qcompiler.passes.quantization.integer_layer import (
+    check_levels,
+    check_weight_bits,
+    output_levels,
+)
 from qcompiler.passes.quantization.levels import levels_of
 
 from .base import Pass, check_fan_in
+
+_FINER = 2  # times the default levels of an output: segments pay for no more
 
 
 class ActivationFit(NamedTuple):
@@ -157,7 +164,11 @@ class LowerActivations(Pass):
     def _share(self, graph: Graph, node: Node) -> float:
         if self.activation_error:
             return self.activation_error
-        return _half_level(levels_of(graph, node.result, self.t_max, self.output_t_max))
+        levels = levels_of(graph, node.result, self.t_max, self.output_t_max)
+        if is_network_output(graph, node.result):
+            shape = node.result.type.shape
+            levels = min(levels, _FINER * output_levels(self.t_max, self.output_t_max, shape))
+        return _half_level(levels)
 
     def _fit(self, graph: Graph, node: Node, formula: str, domain: Range) -> PiecewiseLinear:
         bound, resolution = self._share(graph, node) * _width(node), self._resolution(graph)

@@ -130,7 +130,7 @@ def test_too_few_levels_are_told() -> None:
 
 def test_errors_beyond_what_levels_explain_are_told() -> None:
     """Weights of few bits are no matter of levels: less than a quarter of the spread is told."""
-    with pytest.warns(CompileWarning, match="where 100 levels explain"):
+    with pytest.warns(CompileWarning, match="where 256 levels explain"):
         program = compiled(t_max=100, weight_bits=4)
     assert program.manifest["calibration_check"]["outputs"]["scores"]["error"] < TOLERATED
     assert "few weight bits are left in" in program.warnings[0]

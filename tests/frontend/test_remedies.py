@@ -141,8 +141,8 @@ def test_steep_layers_behind_each_other_are_told_at_once(effort: int) -> None:
 
 def test_membranes_beyond_a_chip() -> None:
     rng = np.random.default_rng(0)
-    weight = (400 * rng.standard_normal((6, 16))).astype(np.float32)
-    proto = model(FLAT, STEEP.format("Tanh"), w=weight, v=(16, 3))
+    weight = (400 * rng.standard_normal((6, 64))).astype(np.float32)
+    proto = model(FLAT, STEEP.format("Tanh"), w=weight, v=(64, 3))
     with pytest.raises(CompileError, match="exceed the limits") as caught:
         qcompiler.compile(proto, target="loihi", calibration=data(6), t_max=256)
     assert caught.value.diagnostics[0].help == "use a smaller --t-max, or --target reference"
