@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.ir import Graph, ProgramError, show
-from qcompiler.ir.files import read_text
+from qcompiler.ir.files import read_text, resolved
 
 from .atomic_folder import NEW, put_in_place, scratch_beside
 from .loading import ARRAYS, FORMAT, MANIFEST, MOST_CHARACTERS, TEXT, files_in, is_manifest, steady
@@ -50,7 +50,7 @@ def save(
 def check_place(directory: Path) -> Path:
     """The path to write, without links; ProgramError if no program can be written there."""
     try:
-        place = directory.resolve()  # keeps a symbolic link
+        place = resolved(directory)  # keeps a symbolic link
         if place == Path.cwd() or place in Path.cwd().parents:
             raise ProgramError(f"{directory} contains the current folder: choose another directory")
         if not steady(place, _replaceable):

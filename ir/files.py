@@ -46,3 +46,11 @@ def read_regular(path: str | Path, limit: int) -> bytes:
 def read_text(path: str | Path, limit: int) -> str:
     """The same as UTF-8 text; UnicodeDecodeError if it is none."""
     return read_regular(path, limit).decode("utf-8")
+
+
+def resolved(path: Path) -> Path:
+    """The path without links; OSError for a loop of links, which newer Pythons leave as it is."""
+    place = path.resolve()
+    if place.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return place

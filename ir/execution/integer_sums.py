@@ -35,7 +35,7 @@ def write_integer_sum(
 def _write(writer: OnnxWriter, synapse: Synapse, weight: Array, x: str) -> str:
     match synapse:
         case Convolve():
-            matrix = writer.constant((weight + _OFFSET).astype(np.uint8), "W")
+            matrix = writer.constant((weight.astype(np.int16) + _OFFSET).astype(np.uint8), "W")
             zero = writer.constant(np.array(_OFFSET, np.uint8))
             return writer.add("ConvInteger", x, matrix, "", zero, **sliding(synapse))
         case Connect():

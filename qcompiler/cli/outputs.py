@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qcompiler.ir import ProgramError
+from qcompiler.ir.files import resolved
 
 
 def check_file(path: Path | None, option: str) -> None:
@@ -14,7 +15,7 @@ def check_file(path: Path | None, option: str) -> None:
     if path is None:
         return
     try:
-        place = path.resolve()
+        place = resolved(path)
         folder, other = place.parent, place.exists() and not place.is_file()
         if not folder.is_dir():
             raise ProgramError(f"there is no folder {path.parent} for {option}")
