@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from qcompiler.ir import Graph, ProgramError, show
 from qcompiler.ir.files import read_text, resolved
+from qcompiler.ir.formats.arrays import write_arrays
 
 from .atomic_folder import NEW, put_in_place, scratch_beside
 from .loading import ARRAYS, FORMAT, MANIFEST, MOST_CHARACTERS, TEXT, files_in, is_manifest, steady
@@ -72,7 +71,7 @@ def _write(staged: Path, manifest: Mapping[str, Any], graph: Graph, text: str) -
     (staged / MANIFEST).write_text(content, encoding="utf-8")
     (staged / TEXT).write_text(text, encoding="utf-8")
     arrays = {f"#{constant.name}": constant.data for constant in graph.constants}
-    np.savez(staged / ARRAYS, **arrays)
+    write_arrays(staged / ARRAYS, arrays)
 
 
 def _replaceable(directory: Path) -> bool:

@@ -1,6 +1,6 @@
 """How many integers of compiled networks differ between processors and libraries, as a table.
 
-    python benchmarks/portability.py [digits] [search] [mnist] [--with "NAME: WORDS"] ...
+    python benchmarks/portability.py [digits] [search] [mnist] [resnet20] [--with "NAME: WORDS"] ...
 
 Every network is compiled once as this Python does, the baseline, and once for each way: ``WORDS``
 go in front of a Python that is part of them or, if they do not end in one, is this one. Words may
@@ -13,8 +13,8 @@ set variables. Without ``--with`` there are two ways that need nothing else:
 
 Columns: weights, biases, and weights of clocks, in which slopes and bounds are, those that differ
 of all that there are; and the lines of everything else (scales, zero points, windows) that do.
-``search`` is the schedule that is found for the digits with --max-drift 1. MNIST needs the folder
-of real data.
+``search`` is the schedule that is found for the digits with --max-drift 1. MNIST and
+ResNet-20 need the folder of real data.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("QCOMPILER_DATA", ROOT / "../shared/data"))
 WAYS = ("one core: taskset -c 0", "older BLAS: OPENBLAS_CORETYPE=Nehalem")
 KINDS = {":W": "weights", ":bias.weight": "biases", "": "clocks"}  # by ending
+CIFAR10 = DATA / "cifar10"
 DIGITS, MNIST = ROOT / "examples" / "digits", DATA / "mnist"
 _DIGEST = re.compile(r"\b[0-9a-f]{16}\b")
 _COUNT = re.compile(r"\.\d+$")
@@ -60,6 +61,11 @@ NETWORKS = {
     ),
     "mnist": Network(
         MNIST / "mnist_convnet.onnx", MNIST / "mnist_train_2000.npz", {"scale_values": (255,)}
+    ),
+    "resnet20": Network(
+        CIFAR10 / "resnet20.onnx",
+        CIFAR10 / "cifar10_train_calib_1000.npz",
+        {"mean_values": (123.675, 116.28, 103.53), "scale_values": (58.395, 57.12, 57.375)},
     ),
 }
 

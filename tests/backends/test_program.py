@@ -105,7 +105,7 @@ def test_a_failed_write_leaves_nothing(
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr("qcompiler.backends.storage.write_arrays", full)
     with pytest.raises(ProgramError, match="No space left on device"):
         program.save(tmp_path / "p")
     assert not list(tmp_path.iterdir())
@@ -117,7 +117,7 @@ def test_an_interrupted_write_leaves_nothing(
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(np, "savez", interrupted)
+    monkeypatch.setattr("qcompiler.backends.storage.write_arrays", interrupted)
     with pytest.raises(KeyboardInterrupt):
         program.save(tmp_path / "p")
     assert not list(tmp_path.iterdir())

@@ -11,11 +11,10 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import ARRAY_FIELDS, Netlist, Synapses
 from qcompiler.ir import Graph
+from qcompiler.ir.formats.arrays import write_arrays
 from qcompiler.ir.kernels import Array
 
 from . import files, module_template
@@ -30,7 +29,7 @@ def emit(graph: Graph, folder: Path) -> None:
     netlist, arrays = with_named_arrays(build_netlist(graph), known)
     text = _UNCHECKED + module_template.source(netlist_source(netlist))
     (folder / MODULE).write_text(text, encoding="utf-8")
-    np.savez_compressed(folder / ARRAYS, **arrays)
+    write_arrays(folder / ARRAYS, arrays, compressed=True)
 
 
 def with_named_arrays(netlist: Netlist, known: Mapping[int, str]) -> tuple[Netlist, dict[str, Any]]:
