@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement (4)")
     given = parser.parse_args()
+    torch.set_grad_enabled(False)
     pynvml.nvmlInit()
     board = pynvml.nvmlDeviceGetHandleByIndex(0)
     print(f"{torch.cuda.get_device_name(0)}, PyTorch {torch.__version__}, half precision\n")
@@ -51,7 +52,6 @@ def main() -> None:
             print("|", " | ".join([path.stem, str(batch), *cells]), "|", flush=True)
 
 
-@torch.inference_mode()
 def measured(path: Path, batch: int, board: Any, seconds: float) -> list[str]:
     """The cells of a row behind network and batch."""
     model = onnx.load(path)
