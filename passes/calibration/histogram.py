@@ -7,12 +7,13 @@ import numpy as np
 from qcompiler.ir import DataError, Range
 from qcompiler.ir.kernels import Array
 
-from .snap import clearly_less, lies_far, snapped
+from .snap import first_least, lies_far, snapped
 
 _BINS = 4096
 _STEPS = 80
 _WORTH = 0.8  # of the squared error that is left where both ends become levels
 _TINY = 1e-30  # smaller values count as 0
+_AT_ONCE = 1 << 15  # levels of ranges that are tried together: they stay in the cache
 
 
 class Histogram:
@@ -90,29 +91,77 @@ class Histogram:
         middle. A range contains zero if that does not more than double it. Without a clip, it is
         wider at one end if many values lie at both, so that both are levels.
         """
-        kept = self.counts > 0
-        x, n = self._centres[kept].clip(self.low, self.high), self.counts[kept]
         bottom_end, top_end = around_zero(*self._within(low, high), low, high)
         pivot = 0.0 if bottom_end <= 0 <= top_end else (bottom_end + top_end) / 2
         shares = np.linspace(1, 1 / _STEPS, _STEPS)
         lows = (pivot + (bottom_end - pivot) * shares[:: _STEPS // 16]).tolist()
         if low is not None and self.low <= low:
             lows = [low]
-        best, least = self._within(low, high), np.inf
-        for bottom in dict.fromkeys(lows):
-            for top in pivot + (top_end - pivot) * shares:
-                if top <= bottom:
-                    continue
-                step = (top - bottom) / (levels - 1)
-                error = float(n @ (x - _rounded(x, bottom, top, step)) ** 2)
-                if clearly_less(error, least):
-                    best, least = (float(bottom), float(top)), error
+        tops = pivot + (top_end - pivot) * shares
+        pairs = np.array([(bottom, top) for bottom in dict.fromkeys(lows) for top in tops])
+        pairs = pairs[pairs[:, 1] > pairs[:, 0]]
+        measured = self._errors()
+        errors = measured.of(pairs, levels)
+        chosen = first_least(errors)
+        if chosen is None:
+            return self._within(low, high)
+        best, least = (float(pairs[chosen, 0]), float(pairs[chosen, 1])), errors[chosen]
         if low is None and high is None and self.low < 0 < self.high:
             wider = _with_ends_as_levels(self.low, self.high, levels)
-            step = (wider[1] - wider[0]) / (levels - 1)
-            if float(n @ (x - _rounded(x, *wider, step)) ** 2) < _WORTH * least:
+            if float(measured.of(np.array([wider]), levels)[0]) < _WORTH * least:
                 return wider
         return best
+
+    def _errors(self) -> _Errors:
+        kept = self.counts > 0
+        values = self._centres[kept].clip(self.low, self.high)
+        return _Errors(values, self.counts[kept], self.origin)
+
+
+class _Errors:
+    """Squared errors of rounding counted values, which are in ascending order, in many ranges.
+
+    The values that round to a level lie side by side, so that running sums give the error of a
+    range in as many steps as there are levels. Values count from the origin there, lest large
+    squares cancel. Fewer values than levels are rounded one by one.
+    """
+
+    def __init__(self, values: Array, counts: Array, origin: float) -> None:
+        self.values, self.counts, self.origin = values, counts, origin
+        x = values - origin
+        powers = np.stack([counts, counts * x, counts * x * x])
+        self.running = np.concatenate([np.zeros((3, 1)), np.cumsum(powers, axis=1)], axis=1)
+
+    def of(self, ranges: Array, levels: int) -> Array:
+        """The errors with this many levels in each of the ranges, (R, 2)."""
+        way = self._by_level if levels < len(self.values) else self._by_value
+        rows = max(1, _AT_ONCE // max(1, min(levels, len(self.values))))
+        parts = [ranges[i : i + rows] for i in range(0, len(ranges), rows)]
+        return np.concatenate([way(part, levels) for part in parts] or [np.zeros(0)])
+
+    def _by_level(self, ranges: Array, levels: int) -> Array:
+        step, zero = _steps(ranges, levels)
+        ends = np.full((len(ranges), levels + 1), len(self.values))
+        ends[:, 0] = 0
+        middles = (np.arange(levels - 1) + 0.5 - zero) * step
+        ends[:, 1:-1] = np.searchsorted(self.values, middles)
+        count, first, second = np.diff(self.running[:, ends], axis=-1)
+        level = (np.arange(levels) - zero) * step - self.origin
+        found: Array = (second - 2 * level * first + level * level * count).sum(axis=1)
+        return found
+
+    def _by_value(self, ranges: Array, levels: int) -> Array:
+        step, zero = _steps(ranges, levels)
+        level = np.rint(self.values / step + zero).clip(0, levels - 1)
+        found: Array = (self.counts * ((level - zero) * step - self.values) ** 2).sum(axis=1)
+        return found
+
+
+def _steps(ranges: Array, levels: int) -> tuple[Array, Array]:
+    """The distance of levels and the level of zero in each range, as columns."""
+    bottom, top = ranges[:, :1], ranges[:, 1:]
+    step = (top - bottom) / (levels - 1)
+    return step, np.rint(-bottom / step)
 
 
 def around_zero(
@@ -132,10 +181,3 @@ def _with_ends_as_levels(low: float, high: float, levels: int) -> Range:
     zero = min(max(1, int(-low / (high - low) * top)), top - 1) if top > 1 else 1
     step = max(-low / zero, high / (top - zero) if top > zero else 0.0)
     return -zero * step, (top - zero) * step
-
-
-def _rounded(x: Array, bottom: float, top: float, step: float) -> Array:
-    zero = np.rint(-bottom / step)
-    levels = np.rint(x / step + zero).clip(0, np.rint((top - bottom) / step))
-    result: Array = (levels - zero) * step
-    return result

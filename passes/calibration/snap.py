@@ -44,3 +44,12 @@ def clearly_less(one: Array | float, other: Array | float) -> Array:
     """Whether a sum is less than another beyond the error of the order of summation."""
     found: Array = np.asarray(one) < np.asarray(other) * (1 - _FAINT)
     return found
+
+
+def first_least(sums: Array) -> int | None:
+    """Index of the first sum that no later one is clearly less than; None if none is finite."""
+    found, least = None, np.inf
+    for index, one in enumerate(sums.tolist()):
+        if one < least * (1 - _FAINT):
+            found, least = index, one
+    return found
