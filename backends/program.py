@@ -25,7 +25,7 @@ from .energy.estimate import Cores, Estimate, Measurement, estimate
 from .energy.wiring import Wiring, wiring_of
 from .host import Counters, frames_per_batch, hidden_nodes
 from .loihi.mapping.chips import LOIHI_1
-from .report import Report, build_report, cores_of
+from .report import Report, build_report, placements_of
 from .targets import ENGINES
 
 
@@ -199,7 +199,7 @@ class Program:
         ``counters`` are those of `measure`; without them the activity is that of `activity`.
         """
         model = model or self.backend.energy
-        return estimate(self.wiring, self._measured(counters), model, self._cores(model))
+        return estimate(self.wiring, self._measured(counters), model, self._placements(model))
 
     def alternatives(
         self, counters: Counters | None = None, model: CostModel | None = None
@@ -216,12 +216,12 @@ class Program:
             return self.activity
         return Measurement(counters.activity, counters.frames, "data")
 
-    def _cores(self, model: CostModel) -> Cores | None:
+    def _placements(self, model: CostModel) -> tuple[Cores, ...]:
         if model.times is None:
-            return None
+            return ()
         if model.neurons_per_core not in self._placed:
             chip = self.backend.chip or LOIHI_1
-            self._placed[model.neurons_per_core] = cores_of(self.graph, chip, model)
+            self._placed[model.neurons_per_core] = placements_of(self.graph, chip, model)
         return self._placed[model.neurons_per_core]
 
     def report(self, model: CostModel | None = None) -> Report:

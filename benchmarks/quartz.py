@@ -63,4 +63,4 @@ def predicted(steps: int, model: CostModel) -> Estimate:
     neurons = {name: NEURONS}
     wiring = Wiring(neurons, frozenset(), fan_out, synapses, {}, {}, 0, steps, steps)
     activity = {name: Levels(NEURONS, NEURONS, EVENTS, EVENTS)}
-    return estimate(wiring, Measurement(activity, 1, "assumed"), model, None)
+    return estimate(wiring, Measurement(activity, 1, "assumed"), model)

@@ -90,7 +90,7 @@ def alternatives(
     own: Estimate, measured: Measurement, tops: Mapping[str, int], macs: int
 ) -> Alternatives:
     """What stands beside an estimate; ``tops`` are the populations' highest levels."""
-    at_45_nm = estimate(own.wiring, measured, CMOS45, None)
+    at_45_nm = estimate(own.wiring, measured, CMOS45)
     rate = {steps: _rate(own, measured, tops, steps) for steps in RATES}
     return Alternatives(own, at_45_nm, rate, macs)
 

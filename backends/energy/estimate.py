@@ -15,8 +15,8 @@ frame interval each; a frame that is alone costs those of its whole latency.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .activity import Activity
@@ -52,13 +52,15 @@ class Causes:
 class Cores:
     """Cores by population, of all populations and clocks, and neurons of the fullest.
 
-    ``shared`` has the populations of every core that holds several.
+    ``shared`` has the populations of every core that holds several, ``messages`` the cores that
+    each population sends a spike to, on average.
     """
 
     of: Mapping[str, int]
     total: int
     fullest: int
     shared: tuple[tuple[str, ...], ...] = ()
+    messages: Mapping[str, float] = field(default_factory=dict)
 
     def busiest(self, work: Mapping[str, float]) -> float:
         """The most work of a core, given that of each population on one of its cores."""
@@ -117,6 +119,14 @@ class Estimate:
         cores = self.cores.total if self.cores else 0
         return cores * self.model.static_mw * microseconds * _UJ_PER_MW_US
 
+    @property
+    def delay_product(self) -> float | None:
+        """Energy of a streaming frame with static, times latency, in uJs; None without times."""
+        if self.times is None:
+            return None
+        static = self.static_uj(self.times.frame_us)
+        return (self.causes.total + static) * self.times.latency_us * 1e-6
+
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON data; None where the model has no times."""
         times, causes = self.times, self.causes
@@ -135,10 +145,9 @@ class Estimate:
         static = self.static_uj(times.frame_us)
         power = (causes.total + static) / times.frame_us if times.frame_us else 0.0
         one = self.alone + self.static_uj(times.latency_us)
-        seconds = times.latency_us * 1e-6
         return found | {
             "energy_uj": {**causes.to_dict(), "static": static},
-            "edp_ujs": {"streaming": (causes.total + static) * seconds, "single": one * seconds},
+            "edp_ujs": {"streaming": self.delay_product, "single": one * times.latency_us * 1e-6},
             "frame_us": times.frame_us,
             "latency_us": times.latency_us,
             "power_mw": power / _UJ_PER_MW_US,
@@ -146,12 +155,30 @@ class Estimate:
 
 
 def estimate(
-    wiring: Wiring, measured: Measurement, model: CostModel, cores: Cores | None
+    wiring: Wiring, measured: Measurement, model: CostModel, placements: Sequence[Cores] = ()
 ) -> Estimate:
-    """What an average frame costs; without ``cores`` only its energy is known."""
+    """What an average frame costs, on the cores that make the energy-delay product least.
+
+    That is the product of streaming. Without ``placements`` only the energy is known.
+    """
     counted = count_events(wiring, measured.activity, measured.frames)
     events = {name: found.each(measured.frames) for name, found in counted.items()}
-    populations = {name: _causes(wiring, name, found, model) for name, found in events.items()}
+    ways = [_estimate(wiring, measured, model, events, cores) for cores in placements or (None,)]
+    return min(ways, key=lambda one: one.delay_product or 0.0)
+
+
+def _estimate(
+    wiring: Wiring,
+    measured: Measurement,
+    model: CostModel,
+    events: Mapping[str, Events],
+    cores: Cores | None,
+) -> Estimate:
+    messages = cores.messages if cores else {}
+    populations = {
+        name: _causes(wiring, name, found, model, max(1.0, messages.get(name, 1.0)))
+        for name, found in events.items()
+    }
     update = model.update_pj * _UJ_PER_PJ * wiring.updated_neurons
     streaming = sum(causes.total for causes in populations.values())
     values = [name for name in wiring.neurons if name not in wiring.marked]
@@ -171,13 +198,14 @@ def estimate(
     )
 
 
-def _causes(wiring: Wiring, name: str, events: Events, model: CostModel) -> Causes:
+def _causes(wiring: Wiring, name: str, events: Events, model: CostModel, messages: float) -> Causes:
+    """``messages`` is the number of cores that a spike of values is sent to."""
     event, spike = model.event_pj * _UJ_PER_PJ, (model.spike_pj + model.hop_pj) * _UJ_PER_PJ
     neurons = 0 if name in wiring.inputs else wiring.neurons.get(name, wiring.clock_neurons)
     return Causes(
         neurons * wiring.interval * model.update_pj * _UJ_PER_PJ,
-        events.data * event + events.spikes * spike,
-        events.zeros * event + events.zero_spikes * spike,
+        events.data * event + events.spikes * spike * messages,
+        events.zeros * event + events.zero_spikes * spike * messages,
         events.clocks * event + events.clock_spikes * spike,
         events.inhibition * event,
     )

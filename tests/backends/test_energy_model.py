@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,13 @@ from qcompiler.backends.energy.built_in_models import LOIHI1 as MODEL
 from qcompiler.backends.energy.cost_model import CostModel, read_cost_model
 from qcompiler.backends.energy.estimate import Cores, Estimate, Measurement, estimate
 from qcompiler.backends.energy.wiring import Wiring
+from qcompiler.backends.loihi.mapping.chips import LOIHI_2
+from qcompiler.backends.loihi.mapping.core_map import map_to_cores
+from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
 from qcompiler.backends.loihi.target import LOIHI1
 from qcompiler.backends.program import Program
+from qcompiler.backends.report import placements_of
 from qcompiler.ir import DataError, ProgramError
 from tests.support.random_networks import random_batch, random_network
 
@@ -51,7 +56,8 @@ CORES = Cores({"h": 2, "y": 1}, 4, 2)
 
 
 def tiny(cores: Cores | None = CORES) -> Estimate:
-    return estimate(WIRING, Measurement(ACTIVITY, 2, "data"), COSTS, cores)
+    placements = (cores,) if cores else ()
+    return estimate(WIRING, Measurement(ACTIVITY, 2, "data"), COSTS, placements)
 
 
 def test_energy_of_a_network_by_hand() -> None:
@@ -92,6 +98,28 @@ def test_time_power_and_energy_delay_product_by_hand() -> None:
     assert data["edp_ujs"]["streaming"] == pytest.approx(whole * seconds)
     alone = found.alone + 4 * 5e-3 * data["latency_us"]
     assert data["edp_ujs"]["single"] == pytest.approx(alone * seconds)
+
+
+def test_the_placement_with_the_least_energy_delay_product_counts() -> None:
+    wide = Cores({"h": 6, "y": 1}, 8, 1)
+    apart = [tiny(cores) for cores in (CORES, wide)]
+    products = [found.delay_product for found in apart]
+    chosen = estimate(WIRING, Measurement(ACTIVITY, 2, "data"), COSTS, (CORES, wide))
+    assert chosen == apart[products.index(min(products))]
+
+
+def test_a_spike_is_a_message_to_each_core_that_reads_it() -> None:
+    one, three = (tiny(replace(CORES, messages={"h": n})).populations["h"] for n in (1.0, 3.0))
+    assert three.data - one.data == pytest.approx(2 * 3 * (1 + 2) * 1e-6)  # 3 spikes, 2 more cores
+
+
+def test_networks_spread_over_the_chips_that_they_need(program: Program) -> None:
+    ways = placements_of(program.graph, LOIHI_2, MODEL)
+    few = map_to_cores(build_netlist(program.graph), LOIHI_2)[0]
+    assert ways[0].total == few.cores
+    assert len(ways) > 3
+    assert all(more.fullest <= less.fullest // 2 for less, more in pairwise(ways))
+    assert all(way.total <= LOIHI_2.cores for way in ways)
 
 
 def test_without_times_there_is_energy_alone() -> None:

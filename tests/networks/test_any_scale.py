@@ -14,7 +14,9 @@ PARTS = 2
 SOME = sorted({*FOUND, *range(0, NETWORKS, 4)})  # tests.support.any_scale runs them all
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, PARTS))]
+)
 def test_networks_of_any_scale(part: int) -> None:
     """Twice the error of levels alone, as weights are rounded as well; else a warning says so."""
     found = {seed: outcome(seed) for seed in SOME[part::PARTS]}

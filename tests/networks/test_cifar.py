@@ -53,10 +53,9 @@ def test_resnet20_accuracy(data_dir: Path, t_max: int, effort: int) -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("target", ["reference", "loihi"])
-def test_resnet20_engines_agree_on_every_neuron(data_dir: Path, target: str) -> None:
+def test_resnet20_engines_agree_on_every_neuron(data_dir: Path) -> None:
     batch, _ = images(data_dir, 2)
-    program = resnet20(data_dir, target=target, t_max=16, effort=0)
+    program = resnet20(data_dir, target="reference", t_max=16, effort=0)
     same_spikes(program, "fast", batch)
 
 
@@ -74,10 +73,11 @@ def test_calibrated_bounds_hold_on_lava(data_dir: Path) -> None:
 
 
 @pytest.mark.data
-def test_slopes_that_exceed_a_limit_by_little_come_to_keep_it(data_dir: Path) -> None:
-    """Of this network, the slopes of the logits did not before attempts ran out."""
+def test_resnet20_on_loihi(data_dir: Path) -> None:
+    """The slopes of its logits exceed a limit by little, and come to keep it; engines agree."""
     program = resnet20(data_dir, target="loihi", t_max=10)
     batch, labels = images(data_dir, 200)
+    same_spikes(program, "fast", batch[:2])
     outputs = program.run(batch)
     assert isinstance(outputs, np.ndarray)
     assert np.mean(outputs.argmax(axis=1) == labels) >= 0.7

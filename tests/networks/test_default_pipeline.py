@@ -25,7 +25,7 @@ from tests.support.operator_cases import CASES
 from tests.support.spiking import same_spikes
 from tests.support.surrounded import before_layers, behind_layers
 
-_PARTS = 2  # of the cases, for processes that run tests in parallel
+_PARTS = 4  # of the cases, for processes that run tests in parallel
 _SETTINGS = [("reference", 1), ("loihi", 1), ("reference", 0), ("loihi", 0), ("reference", 2)]
 _MOST = 500  # elements of all tensors of a case
 _ORDINARY = 1e4
@@ -126,7 +126,9 @@ def networks() -> dict[str, Graph]:
     return found
 
 
-@pytest.mark.parametrize("part", range(_PARTS))
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, _PARTS))]
+)
 def test_operators_between_layers(part: int) -> None:
     rng = np.random.default_rng(part)
     failures, refused, compiled = [], 0, 0

@@ -18,7 +18,7 @@ clock's neurons have no inputs and are copied as often as their output axons dem
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from math import inf
 
 import numpy as np
@@ -57,13 +57,15 @@ class Placement:
 class CoreMapping:
     """All populations on cores; ``clocks`` are cores with clock neurons.
 
-    ``shared`` has the populations of every core that holds several.
+    ``shared`` has the populations of every core that holds several, ``messages`` the cores that a
+    spike of each population goes to, on average over its neurons.
     """
 
     chip: Chip
     placements: tuple[Placement, ...]
     clocks: int
     shared: tuple[tuple[str, ...], ...] = ()
+    messages: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def cores(self) -> int:
@@ -97,7 +99,8 @@ def map_to_cores(netlist: Netlist, chip: Chip) -> tuple[CoreMapping, tuple[Diagn
         placements.insert(0, mapper.placement(grid))
         clock_axons += _add_output_axons(mapper.projections, grid, axons)
     clocks, shared = _clock_cores(netlist, chip, clock_axons), _shared(placements, chip)
-    return CoreMapping(chip, tuple(placements), clocks, shared), tuple(findings)
+    messages = {name: float(found.mean()) for name, found in axons.items()}
+    return CoreMapping(chip, tuple(placements), clocks, shared, messages), tuple(findings)
 
 
 def _shared(placements: list[Placement], chip: Chip) -> tuple[tuple[str, ...], ...]:
