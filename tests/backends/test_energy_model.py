@@ -103,7 +103,7 @@ def test_time_power_and_energy_delay_product_by_hand() -> None:
 def test_the_placement_with_the_least_energy_delay_product_counts() -> None:
     wide = Cores({"h": 6, "y": 1}, 8, 1)
     apart = [tiny(cores) for cores in (CORES, wide)]
-    products = [found.delay_product for found in apart]
+    products = [found.delay_product or 0.0 for found in apart]
     chosen = estimate(WIRING, Measurement(ACTIVITY, 2, "data"), COSTS, (CORES, wide))
     assert chosen == apart[products.index(min(products))]
 
