@@ -45,7 +45,9 @@ class Program:
     backend: Backend
     manifest: dict[str, Any]
     _engines: dict[str, Engine] = field(default_factory=dict, repr=False, compare=False)
-    _placed: dict[int, tuple[Cores, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _placed: dict[int, tuple[Cores, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def t_max(self) -> int:
