@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
+from qcompiler.amounts import number, quantity
 from qcompiler.backends.energy.estimate import Causes, Estimate
 from qcompiler.ir.diagnostics import printable
 
-from .energy import label, number, quantity
+from .energy import label
 
 _WIDTH, _ROW, _BAR, _MARGIN, _TOP = 900, 22, 15, 16, 74
 _TICKS = 5

@@ -34,6 +34,7 @@ from qcompiler.search.pareto import OBJECTIVES
 from .check import check
 from .energy import add_energy_model, chosen_model
 from .outputs import check_file, write_text
+from .report import add_report, check_report, compiled_report
 from .summary import print_fits, print_summary
 from .verify import verify
 
@@ -157,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--verify", metavar=("DIR", "MODEL"), nargs="+", type=Path, help=same)
     add("--list", action="store_true", help="list targets, passes and engines")
     add_energy_model(parser)
+    add_report(parser)
     add_verbosity(parser)
     return parser
 
@@ -213,6 +215,7 @@ def _run(given: argparse.Namespace) -> int:
         return check(given.model, api.preprocessing(**_preprocessing(given)), given)
     for path in given.sweep:
         check_file(path, "--sweep")
+    check_report(given)
     watcher = _Watcher(given)
     if given.emit:
         return _emit(given, watcher)
@@ -223,6 +226,8 @@ def _run(given: argparse.Namespace) -> int:
     for path in given.sweep:
         text = report.WRITERS[path.suffix](program.manifest["search"])
         write_text(path, "--sweep", text)
+    if given.report is not None:
+        write_text(given.report, "--report", compiled_report(given, program, output, model))
     print_summary(given, program, output, model)
     return 0
 

@@ -28,6 +28,7 @@ from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
 from qcompiler.ir import CompileError, ProgramError
+from qcompiler.report.subject import Run
 from qcompiler.scores import predictions
 
 from .energy import (
@@ -39,6 +40,7 @@ from .energy import (
 )
 from .energy_plot import energy_plot
 from .outputs import check_file, write_file, write_text
+from .report import add_report, check_report, run_report
 from .summary import guarantees
 
 _EPILOG = """\
@@ -85,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--explain", action="store_true", help=why)
     plots = "as --explain, and write an HTML page with plots of every layer"
     add("--page", metavar="PAGE.html", type=Path, help=plots)
+    add_report(parser)
+    add("--frame", metavar="N", type=_frame, help="the frame of the report's spike raster (0)")
     add_energy_model(parser)
     bars = "write a plot of the energy by population and cause"
     add("--plot", metavar="ENERGY.svg", type=_svg, help=bars)
@@ -113,6 +117,12 @@ def _svg(text: str) -> Path:
     return Path(text)
 
 
+def _frame(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected the number of a frame, from 0 on, not {text!r}")
+    return int(text)
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, not {text!r}")
@@ -122,6 +132,7 @@ def _positive(text: str) -> int:
 def _run(given: argparse.Namespace) -> int:
     model = chosen_model(given)
     _check_places(given)
+    check_report(given)
     program = api.load(given.program)
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
@@ -153,6 +164,11 @@ def _run(given: argparse.Namespace) -> int:
     if given.plot is not None:
         plot = energy_plot(energy, given.program.name)
         write_text(given.plot, "--plot", plot)
+    if given.report is not None:
+        errors = tuple((one.name, str(one)) for one in against or ())
+        run = Run(measured, found, figures, given.engine, reference, errors, others)
+        text = run_report(program, given.program.name, model, run, given.frame)
+        write_text(given.report, "--report", text)
     explanation = _explained(program, found, given) if given.explain else None
     if given.json:
         print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
@@ -213,7 +229,8 @@ def _figures(
 
 def _check_places(given: argparse.Namespace) -> None:
     """ProgramError if a file that will be written is one that is read, or no place for a file."""
-    for option, path in (("-o", given.output), ("--page", given.page), ("--plot", given.plot)):
+    written = {"-o": given.output, "--page": given.page, "--plot": given.plot}
+    for option, path in {**written, "--report": given.report}.items():
         check_file(path, option)
         for read, what in ((given.data, "the data"), (given.against, "the model")):
             if path and read and path.exists() and read.exists() and path.samefile(read):
