@@ -25,6 +25,7 @@ from .energy.estimate import Cores, Estimate, Measurement, estimate
 from .energy.wiring import Wiring, wiring_of
 from .host import Counters, frames_per_batch, hidden_nodes
 from .loihi.mapping.chips import LOIHI_1
+from .plots.plots import Plots
 from .report import Report, build_report, placements_of
 from .targets import ENGINES
 
@@ -119,14 +120,26 @@ class Program:
 
     def spikes(self, *inputs: Array, engine: str = "steps") -> dict[str, Array]:
         """Step of every neuron's spike from frame start, by population: ``frames x shape``."""
+        found = self.levels(*inputs, engine=engine)
+        for node in spiking_nodes(self.graph):
+            name, begin = node.result.name, start(self.graph, node.result)
+            assert begin is not None
+            found[name] = step_of(spikes_of(node.result), begin, found[name])
+        return found
+
+    def levels(self, *inputs: Array, engine: str = "fast") -> dict[str, Array]:
+        """The level of every neuron by population, ``frames x shape``; 0 is the lowest."""
         found: dict[str, list[Array]] = {node.result.name: [] for node in spiking_nodes(self.graph)}
         for part in self._parts(inputs, engine):
-            levels = self.engine(engine)(*part, record=True).levels
-            for node in spiking_nodes(self.graph):
-                name, begin = node.result.name, start(self.graph, node.result)
-                assert begin is not None
-                found[name].append(step_of(spikes_of(node.result), begin, levels[name]))
+            levels = self.engine(engine)(*part, record=True, count=False).levels
+            for name, arrays in found.items():
+                arrays.append(levels[name])
         return {name: np.concatenate(arrays) for name, arrays in found.items()}
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures: ``graph()``, ``schedule()``, ``raster(frame)`` and ``histograms(inputs)``."""
+        return Plots(self.graph, self.report, self.levels)
 
     def engine(self, name: str) -> Engine:
         """The engine of this name, made on first use."""

@@ -24,8 +24,8 @@ PALETTE = {
     "purple": PURPLE,
     "yellow": YELLOW,
 }
-WIDTH = 5.4  # inches: text is readable on a phone, and not huge on a desk
-LONGEST = 30  # letters of a name
+WIDTH = 4.7  # inches: text is readable on a phone, and not huge on a desk
+LONGEST = 26  # letters of a name
 _STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": GREY,
@@ -78,6 +78,10 @@ def sheet(height: float, rows: int = 1, columns: int = 1, **how: Any) -> tuple[A
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
-    """A name as it stands in a picture: its end, if it is long, without control characters."""
-    text = printable(text if len(text) <= longest else f"..{text[2 - longest :]}", keep="")
-    return text if len(text) <= longest else f"{text[: longest - 2]}.."
+    """A name as it stands in a picture: its two ends, if it is long, no control characters."""
+    begin = (longest - 1) // 2
+    for _ in range(2):  # what is escaped may be too long again
+        if len(text) > longest:
+            text = f"{text[:begin]}…{text[begin + 1 - longest :]}"
+        text = printable(text, keep="")
+    return text

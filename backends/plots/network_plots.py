@@ -82,5 +82,5 @@ def _height(network: Network) -> float:
 
 
 def _text(row: Row) -> str:
-    each = f"{row.label}   {row.neurons:,} neurons"
+    each = f"{row.label} · {row.neurons:,} neurons"
     return f"{each}, {row.synapses:,} synapses" if row.synapses else each

@@ -164,9 +164,11 @@ def _run(given: argparse.Namespace) -> int:
     if given.plot is not None:
         plot = energy_plot(energy, given.program.name)
         write_text(given.plot, "--plot", plot)
+    ties = _ties(measured, found.labels)
     if given.report is not None:
         errors = tuple((one.name, str(one)) for one in against or ())
-        run = Run(measured, found, figures, given.engine, reference, errors, others)
+        shown = figures | {"ties": ties}
+        run = Run(measured, found, shown, given.engine, reference, errors, others)
         text = run_report(program, given.program.name, model, run, given.frame)
         write_text(given.report, "--report", text)
     explanation = _explained(program, found, given) if given.explain else None
@@ -179,7 +181,6 @@ def _run(given: argparse.Namespace) -> int:
         print_table(screen(), *energy_table(energy))
         print()
     lines = [*energy_lines(energy, given.verbose), *(against_lines(others) if others else ())]
-    ties = _ties(measured, found.labels)
     _print_figures(figures, checks, ties, _error_lines(against or ()), lines)
     if explanation is not None:
         print_explanation(explanation)

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import qcompiler
 
+from .activity import activity, level_counts
+from .methods import guarantees, methods
 from .network import network
 from .overview import tiles
 from .page import Page, render
+from .populations import cores, populations
+from .results import results
 from .subject import Subject
 
 
 def report_page(subject: Subject) -> str:
     """The report as HTML; ProgramError if the extra ``report`` is not installed."""
-    sections = [network(subject)]
+    levels = level_counts(subject)
+    sections = [*([results(subject.run)] if subject.run else []), network(subject)]
+    if levels is not None:
+        sections.append(activity(subject, levels))
+    sections.append(populations(subject, levels))
+    if subject.report.cores is not None:
+        sections.append(cores(subject))
+    sections += [guarantees(subject), methods(subject)]
     model = subject.program.manifest.get("model", {}).get("file", "")
     subtitle = f"Compiled for {subject.report.target}" + (f" from {model}" if model else "")
     page = Page(

@@ -9,12 +9,12 @@ from .page import Picture, Section
 from .subject import Subject
 
 _GRAPH = (
-    "Populations in the order of their spikes. Lines are synapses; those that skip populations bend "
-    "to the left, orange ones carry the delay in steps that is written beside them."
+    "Populations in the order of their spikes. Lines are synapses; those that skip populations "
+    "bend to the left, orange ones carry the delay in steps that is written beside them."
 )
 _SCHEDULE = (
-    "Grey: spikes of the populations before arrive. Coloured: the population's own spikes may leave, "
-    "those of large values first. From the dashed line on, the next frame may follow."
+    "Grey: spikes of the populations before arrive. Coloured: the population's own spikes may "
+    "leave, those of large values first. From the dashed line on, the next frame may follow."
 )
 
 
@@ -26,8 +26,8 @@ def network(subject: Subject) -> Section:
     if folded is whole:
         return Section("Network and schedule", pictures=pictures)
     text = (
-        f"The {len(whole.rows)} populations are folded into {len(folded.rows)} rows: +3 after a name "
-        "stands for this population and the three that follow it."
+        f"The {len(whole.rows)} populations are folded into {len(folded.rows)} rows: +3 after a "
+        "name stands for this population and the three that follow it."
     )
     title = f"All {len(whole.rows)} populations"
     section = Section("Network and schedule", [text], pictures=pictures)

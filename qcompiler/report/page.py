@@ -36,6 +36,20 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Matrix:
+    """Counts ``classes x classes``; those off the diagonal are confusions."""
+
+    title: str
+    names: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+    @property
+    def shares(self) -> list[list[int]]:
+        """Counts in percent of their row."""
+        return [[round(100 * n / max(1, sum(row))) for n in row] for row in self.counts]
+
+
+@dataclass(frozen=True)
 class Tile:
     """One figure of the head of the page."""
 
@@ -53,6 +67,7 @@ class Section:
     items: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
     pictures: Sequence[Picture] = ()
+    matrix: Matrix | None = None
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
     folded: Sequence[Picture] = ()

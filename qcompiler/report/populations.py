@@ -1,0 +1,76 @@
+"""The chapters on populations and cores: what each takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from qcompiler.amounts import number
+from qcompiler.backends.energy.estimate import Causes
+from qcompiler.backends.plots.core_plot import core_figure, fullest
+from qcompiler.backends.plots.rows import Row
+
+from .activity import LevelCounts
+from .page import Picture, Section, Table
+from .subject import Subject
+
+_COLUMNS = ("population", "kind", "neurons", "synapses", "levels", "bits", "first", "last")
+_ACTIVITY = ("active %", "at top %")
+_ENERGY = ("energy %", "energy uJ")
+_CORES = ("cores", "fullest", "of the core %")
+_NOTE = (
+    "Bits: width of the weights, sign included. First and last: steps at which spikes may leave. "
+    "Energy: of a frame, by the cost model. Active: values above the lowest level. At top: values "
+    "at the highest level."
+)
+
+
+def populations(subject: Subject, levels: LevelCounts | None) -> Section:
+    """One row for each population."""
+    on_chip = subject.report.cores is not None
+    columns = [*_COLUMNS, *(_ACTIVITY if levels else ()), *_ENERGY, *(_CORES if on_chip else ())]
+    rows = [list(_row(subject, row, levels, on_chip)) for row in subject.network.rows]
+    columns.append("ONNX nodes")
+    return Section("Populations", tables=[Table(columns, rows)], notes=[_NOTE])
+
+
+def _row(subject: Subject, row: Row, levels: LevelCounts | None, on_chip: bool) -> Iterator[Any]:
+    (found,) = row.members
+    yield from (found.name, found.kind, found.neurons, found.synapses, found.t_max)
+    yield "" if found.weight_bits is None else found.weight_bits
+    yield from (found.first_step, found.last_step)
+    if levels is not None:
+        yield f"{100 * (1 - levels.share(found.name, 0)):.1f}"
+        yield f"{100 * levels.share(found.name, -1):.2f}"
+    energy, total = _energy(subject, found.name), subject.energy.causes.total
+    yield f"{100 * energy / total:.1f}" if total else ""
+    yield number(energy)
+    if on_chip:
+        name, share = fullest(row)
+        yield "" if found.cores is None else "shared" if found.shares_core else found.cores
+        yield from (name, f"{100 * share:.0f}") if found.core_use else ("", "")
+    yield ", ".join(found.origin)
+
+
+def _energy(subject: Subject, name: str) -> float:
+    """That of a population and its markers."""
+    energy = subject.energy
+    own = [name, *(marker for marker, of in energy.wiring.marked.items() if of == name)]
+    return sum(energy.populations.get(one, Causes()).total for one in own)
+
+
+def cores(subject: Subject) -> Section:
+    """The fullest core of every population; for targets with a chip."""
+    report, rows = subject.report, subject.network
+    folded = rows.folded()
+    text = (
+        f"About {report.cores:,} cores on {report.chips:,} chip{'s' * (report.chips != 1)} of "
+        f"{report.chip}, clock included: an estimate from public limits. The cores of a population "
+        "are alike; the bar is the resource that runs out first on the fullest."
+    )
+    picture = Picture(core_figure(folded), "Cores", "Cores by population.")
+    section = Section("Cores", [text], pictures=[picture])
+    if folded is not rows:
+        section.folded = [Picture(core_figure(rows), "Cores", "Cores by population.")]
+        section.folded_title = f"All {len(rows.rows)} populations"
+    return section
