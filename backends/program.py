@@ -50,6 +50,17 @@ class Program:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    def __repr__(self) -> str:
+        known = self.manifest.get("model")
+        name = str(known.get("file", "") if isinstance(known, dict) else "")
+        size = f"{len(spiking_nodes(self.graph)):,} populations, t_max {self.t_max}"
+        return f"<Program {f'{name[:80]!r} ' if name else ''}for {self.backend.name}: {size}>"
+
+    def _repr_html_(self) -> str | None:
+        from .plots.notebook import notebook_html
+
+        return notebook_html(repr(self)[1:-1], self.graph, self.report())
+
     @property
     def t_max(self) -> int:
         """Largest number of spike times of a population, inputs and outputs excluded."""

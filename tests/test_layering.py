@@ -71,7 +71,12 @@ ROOMS = {
     "backends/loihi/mapping": {"backends", "backends/loihi/netlist"},
     "backends/loihi/netlist": set(),
     "backends/loihi/standalone": {"backends/loihi/lava", "backends/loihi/netlist"},
-    "backends/plots": {"backends", "backends/loihi/mapping"},
+    "backends/plots": {
+        "backends",
+        "backends/energy",
+        "backends/loihi/mapping",
+        "backends/loihi/netlist",
+    },
     "backends/reference": {"backends", "backends/energy"},
     "qcompiler": {
         "qcompiler/cli",

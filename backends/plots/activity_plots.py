@@ -33,7 +33,7 @@ def raster_figure(network: Network, graph: Graph, levels: Mapping[str, Array]) -
     rows = network.rows
     most = max(8, min(SAMPLED, _DRAWN // len(rows)))
     sent = {name: (first, last) for name, first, last in _spikes(graph, levels)}
-    high = 0.55 if len(rows) <= 12 else 0.3
+    high = 0.5 if len(rows) <= 8 else 0.32
     with style():
         figure, ((axes,),) = sheet(0.7 + high * max(3, len(rows)))
         outlines = import_module("matplotlib.path")

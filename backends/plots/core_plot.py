@@ -46,8 +46,9 @@ def core_figure(network: Network) -> Any:
             place = {"va": "center", "color": INK, "size": 7}
             axes.text(100 * share + 1.5, number, cores_text(row), **place)
         axes.axvline(100, color=GREY, lw=0.8)
-        axes.set(xlim=(0, 128), ylim=(len(rows) - 0.4, -0.6), xticks=(0, 25, 50, 75, 100))
+        axes.set(xlim=(0, 128), ylim=(len(rows) - 0.4, -0.6))
         axes.set_xlabel("used of the fullest core, %")
         name_rows(axes, rows)
+        axes.set_xticks((0, 25, 50, 75, 100))
         figure.legend(loc="outside lower left", ncols=4, handlelength=1.2)
     return figure

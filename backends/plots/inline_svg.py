@@ -16,14 +16,7 @@ _PAINT = ("fill", "stroke")
 
 def inline_svg(figure: Any, title: str, key: str) -> str:
     """The figure's markup; ``key`` keeps its ids apart from those of others on the page."""
-    buffer = BytesIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with style(**{"svg.hashsalt": key}), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # of letters that matplotlib's font lacks; browsers have them
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    root = Tree.fromstring(buffer.getvalue())
+    root = Tree.fromstring(_drawn(figure, key, transparent=True))
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag == f"{{{_SVG}}}metadata":
@@ -39,6 +32,20 @@ def inline_svg(figure: Any, title: str, key: str) -> str:
     Tree.register_namespace("", _SVG)
     Tree.register_namespace("xlink", _LINK)
     return Tree.tostring(root, encoding="unicode")
+
+
+def svg_file(figure: Any) -> str:
+    """The figure as the text of a file, the same on every run."""
+    return _drawn(figure, "qcompiler", transparent=False).decode()
+
+
+def _drawn(figure: Any, salt: str, transparent: bool) -> bytes:
+    buffer = BytesIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with style(**{"svg.hashsalt": salt}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of letters that the font lacks: browsers have them
+        figure.savefig(buffer, format="svg", transparent=transparent, metadata=nothing)
+    return buffer.getvalue()
 
 
 def _recolour(element: Any) -> None:

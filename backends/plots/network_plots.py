@@ -75,6 +75,7 @@ def name_rows(axes: Any, rows: tuple[Row, ...]) -> None:
     axes.tick_params("y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=BAND, lw=0.8)
+    axes.xaxis.set_major_locator(import_module("matplotlib.ticker").MaxNLocator(8, integer=True))
 
 
 def _height(network: Network) -> float:

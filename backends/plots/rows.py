@@ -78,7 +78,24 @@ class Network:
         """At most this many rows, which begin where few links cross."""
         if len(self.rows) <= most:
             return self
-        starts = self._starts(most)
+        alike = self._grouped(self._starts_of_siblings())
+        if len(alike.rows) <= most:
+            return alike
+        return alike._grouped(alike._starts(most))
+
+    def _starts_of_siblings(self) -> list[int]:
+        """The first row of each run of rows with the same steps and senders, such as slices."""
+        senders: dict[int, set[int]] = {number: set() for number in range(len(self.rows))}
+        for source, target in self.links:
+            senders[target].add(source)
+        keys = [
+            (row.opens, row.first, row.last, senders[n]) if senders[n] else n
+            for n, row in enumerate(self.rows)
+        ]
+        return [n for n, key in enumerate(keys) if n == 0 or key != keys[n - 1]]
+
+    def _grouped(self, starts: Sequence[int]) -> Network:
+        """One row for each group, given their first rows."""
         ends = [*starts[1:], len(self.rows)]
         group = {
             n: g for g, (a, b) in enumerate(zip(starts, ends, strict=True)) for n in range(a, b)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qcompiler import api, registry
+from qcompiler.backends.plots.canvas import need
 from qcompiler.backends.program import Program
 from qcompiler.backends.storage import check_place
 from qcompiler.console import add_verbosity, guarded, progress, say, warn
@@ -215,6 +216,8 @@ def _run(given: argparse.Namespace) -> int:
         return check(given.model, api.preprocessing(**_preprocessing(given)), given)
     for path in given.sweep:
         check_file(path, "--sweep")
+        if path.suffix == ".svg":
+            need("matplotlib")
     check_report(given)
     watcher = _Watcher(given)
     if given.emit:

@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 
 from qcompiler import api, data, registry
+from qcompiler.amounts import quantity
 from qcompiler.backends.calibrated_limits import (
     describe_calibrated_limits,
     summarize_calibrated_limits,
 )
 from qcompiler.backends.loihi.standalone.files import save_arrays
+from qcompiler.backends.plots.canvas import need, shown
+from qcompiler.backends.plots.energy_plot import energy_figure
+from qcompiler.backends.plots.inline_svg import svg_file
 from qcompiler.backends.program import Measured, Program
 from qcompiler.backends.targets import ENGINES
 from qcompiler.comparison.against import OutputAgainst, compare_with_model
@@ -38,7 +42,6 @@ from .energy import (
     energy_lines,
     energy_table,
 )
-from .energy_plot import energy_plot
 from .outputs import check_file, write_file, write_text
 from .report import add_report, check_report, run_report
 from .summary import guarantees
@@ -133,6 +136,8 @@ def _run(given: argparse.Namespace) -> int:
     model = chosen_model(given)
     _check_places(given)
     check_report(given)
+    if given.plot is not None:
+        need("matplotlib")
     program = api.load(given.program)
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
@@ -162,13 +167,14 @@ def _run(given: argparse.Namespace) -> int:
     if given.output is not None:
         write_file(given.output, "-o", lambda path: save_arrays(path, measured.outputs))
     if given.plot is not None:
-        plot = energy_plot(energy, given.program.name)
-        write_text(given.plot, "--plot", plot)
+        total = quantity(energy.causes.total * 1e-6, "J")
+        title = f"{given.program.name}: {total} a frame ({energy.model.name} model)"
+        write_text(given.plot, "--plot", svg_file(energy_figure(energy, shown(title, 70))))
     ties = _ties(measured, found.labels)
     if given.report is not None:
         errors = tuple((one.name, str(one)) for one in against or ())
-        shown = figures | {"ties": ties}
-        run = Run(measured, found, shown, given.engine, reference, errors, others)
+        told = figures | {"ties": ties}
+        run = Run(measured, found, told, given.engine, reference, errors, others)
         text = run_report(program, given.program.name, model, run, given.frame)
         write_text(given.report, "--report", text)
     explanation = _explained(program, found, given) if given.explain else None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import qcompiler
 
 from .activity import activity, level_counts
-from .methods import guarantees, methods
+from .methods import guarantees, methods, search
 from .network import network
 from .overview import tiles
 from .page import Page, render
-from .populations import cores, populations
+from .populations import energy_and_cores, populations
 from .results import results
 from .subject import Subject
 
@@ -21,8 +21,9 @@ def report_page(subject: Subject) -> str:
     if levels is not None:
         sections.append(activity(subject, levels))
     sections.append(populations(subject, levels))
-    if subject.report.cores is not None:
-        sections.append(cores(subject))
+    sections.append(energy_and_cores(subject))
+    if subject.program.manifest.get("search"):
+        sections.append(search(subject))
     sections += [guarantees(subject), methods(subject)]
     model = subject.program.manifest.get("model", {}).get("file", "")
     subtitle = f"Compiled for {subject.report.target}" + (f" from {model}" if model else "")

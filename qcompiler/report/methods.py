@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import qcompiler
+from qcompiler.ir import ProgramError
 from qcompiler.rounding import describe_rounding
+from qcompiler.search.front import front_figure
+from qcompiler.search.report import schedule_table
 
-from .page import Section
+from .page import Picture, Section, Table
 from .subject import Subject
 
+_FRONT = (
+    "Each point is a schedule that was compiled and measured on the calibration data; bars are "
+    "standard errors. Filled: within the budget."
+)
 _PACKAGES = ("numpy", "onnx", "onnxruntime")
 
 
@@ -25,6 +33,20 @@ def guarantees(subject: Subject) -> Section:
         return Section("Guarantees", [text], items=list(checks))
     text = "All limits of membranes, inputs and weights are proved from the weights, for any input."
     return Section("Guarantees", [text])
+
+
+def search(subject: Subject) -> Section:
+    """The schedules that were measured; ProgramError if the manifest is damaged."""
+    found = subject.program.manifest["search"]
+    try:
+        columns, rows = schedule_table(found)
+        chosen = [number for number, point in enumerate(found["points"]) if point["chosen"]]
+        picture = Picture(front_figure(found), "Measured schedules", _FRONT)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ProgramError("the manifest's search is damaged: compile the model again") from error
+    order = [len(columns) - 2, *range(len(columns) - 2), len(columns) - 1]
+    table = Table([columns[n] for n in order], [[row[n] for n in order] for row in rows])
+    return Section("Search", pictures=[picture], tables=[replace(table, marked=chosen)])
 
 
 def methods(subject: Subject) -> Section:

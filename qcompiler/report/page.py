@@ -27,12 +27,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """The first column holds names, the others numbers; ``marked`` are indices of rows."""
+    """The first column holds names, the others numbers; ``marked`` are indices of rows.
+
+    With ``words`` the last column holds text.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     title: str = ""
     marked: Sequence[int] = ()
+    words: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 from qcompiler.amounts import number
 from qcompiler.backends.energy.estimate import Causes
 from qcompiler.backends.plots.core_plot import core_figure, fullest
-from qcompiler.backends.plots.rows import Row
+from qcompiler.backends.plots.energy_plot import energy_figure
+from qcompiler.backends.plots.rows import Network, Row
 
 from .activity import LevelCounts
 from .page import Picture, Section, Table
@@ -17,7 +18,7 @@ from .subject import Subject
 _COLUMNS = ("population", "kind", "neurons", "synapses", "levels", "bits", "first", "last")
 _ACTIVITY = ("active %", "at top %")
 _ENERGY = ("energy %", "energy uJ")
-_CORES = ("cores", "fullest", "of the core %")
+_CORES = ("cores", "fullest core")
 _NOTE = (
     "Bits: width of the weights, sign included. First and last: steps at which spikes may leave. "
     "Energy: of a frame, by the cost model. Active: values above the lowest level. At top: values "
@@ -31,7 +32,7 @@ def populations(subject: Subject, levels: LevelCounts | None) -> Section:
     columns = [*_COLUMNS, *(_ACTIVITY if levels else ()), *_ENERGY, *(_CORES if on_chip else ())]
     rows = [list(_row(subject, row, levels, on_chip)) for row in subject.network.rows]
     columns.append("ONNX nodes")
-    return Section("Populations", tables=[Table(columns, rows)], notes=[_NOTE])
+    return Section("Populations", tables=[Table(columns, rows, words=True)], notes=[_NOTE])
 
 
 def _row(subject: Subject, row: Row, levels: LevelCounts | None, on_chip: bool) -> Iterator[Any]:
@@ -48,7 +49,7 @@ def _row(subject: Subject, row: Row, levels: LevelCounts | None, on_chip: bool) 
     if on_chip:
         name, share = fullest(row)
         yield "" if found.cores is None else "shared" if found.shares_core else found.cores
-        yield from (name, f"{100 * share:.0f}") if found.core_use else ("", "")
+        yield f"{share:.0%} {name}" if found.core_use else ""
     yield ", ".join(found.origin)
 
 
@@ -59,18 +60,30 @@ def _energy(subject: Subject, name: str) -> float:
     return sum(energy.populations.get(one, Causes()).total for one in own)
 
 
-def cores(subject: Subject) -> Section:
-    """The fullest core of every population; for targets with a chip."""
-    report, rows = subject.report, subject.network
+def energy_and_cores(subject: Subject) -> Section:
+    """Energy by population and cause, and for targets with a chip the fullest cores."""
+    found, rows = subject.energy, subject.network
+    basis = {"assumed": "if half of all values are zero", "calibration": "on calibration data"}
+    about = basis.get(found.basis, f"on {found.frames:,} frames")
+    text = f"Energy of a frame {about}, by the cost model {found.model.name}: an estimate."
+    pictures = [Picture(energy_figure(found), "Energy by population", text)]
+    if subject.report.cores is None:
+        return Section("Energy", pictures=pictures)
     folded = rows.folded()
-    text = (
-        f"About {report.cores:,} cores on {report.chips:,} chip{'s' * (report.chips != 1)} of "
-        f"{report.chip}, clock included: an estimate from public limits. The cores of a population "
-        "are alike; the bar is the resource that runs out first on the fullest."
-    )
-    picture = Picture(core_figure(folded), "Cores", "Cores by population.")
-    section = Section("Cores", [text], pictures=[picture])
+    pictures.append(_cores(subject, folded))
+    section = Section("Energy and cores", pictures=pictures)
     if folded is not rows:
-        section.folded = [Picture(core_figure(rows), "Cores", "Cores by population.")]
-        section.folded_title = f"All {len(rows.rows)} populations"
+        section.folded = [_cores(subject, rows)]
+        section.folded_title = f"Cores of all {len(rows.rows)} populations"
     return section
+
+
+def _cores(subject: Subject, rows: Network) -> Picture:
+    report = subject.report
+    chips = f"{report.chips:,} chip{'s' * (report.chips != 1)}"
+    text = (
+        f"About {report.cores:,} cores on {chips} of {report.chip}, clock included: an estimate "
+        "from public limits. The cores of a population are alike; the bar is the resource that runs out "
+        "first on the fullest."
+    )
+    return Picture(core_figure(rows), "Cores", text)
