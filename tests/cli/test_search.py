@@ -262,9 +262,8 @@ def test_the_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     line = f"{COMMAND} --calibration {CALIBRATION} --max-drop 2"
-    status, out, err = run(
-        f"{line} --json --sweep a.csv --sweep a.json --sweep a.svg --report a.html", capsys
-    )
+    written = "--sweep a.csv --sweep a.json --sweep a.svg --report a.html"
+    status, out, err = run(f"{line} --json {written}", capsys)
     assert status == 0 and err.startswith(
         "measuring how the error of the outputs depends on the levels of 4 layers"
     )
