@@ -57,8 +57,8 @@ def need(*modules: str) -> None:
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
         raise ProgramError(
-            f"reports and pictures need {' and '.join(missing)}: "
-            "pip install 'qcompiler-snn[report]'"
+            f"reports and pictures need {' and '.join(missing)}: run pip install '.[report]' in a "
+            "checkout of qcompiler"
         )
 
 

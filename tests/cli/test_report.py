@@ -159,7 +159,7 @@ def test_a_missing_extra_is_one_sentence(
     status, _, err = run("qcompile net.onnx --calibration data.npz -o p --report a.html")
     assert status == 1 and not Path("p").exists()
     needs = "error: reports and pictures need jinja2 and matplotlib: "
-    assert err == f"{needs}pip install 'qcompiler-snn[report]'\n"
+    assert err == f"{needs}run pip install '.[report]' in a checkout of qcompiler\n"
 
 
 def confusion(labels: Array, scores: Array) -> Section:
