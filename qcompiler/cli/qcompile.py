@@ -308,7 +308,9 @@ def _name(step: Pass) -> str:
 
 def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
     what = "calibrating" if given.calibration else "compiling"
-    with progress(what, given.quiet) as bar, warnings.catch_warnings():
+    searching = _searches(given)  # in trials whose number is not known
+    what = "searching" if searching else what
+    with progress(what, given.quiet, known=not searching) as bar, warnings.catch_warnings():
         warnings.simplefilter("ignore", CompileWarning)  # print_summary tells them
         return api.compile(
             given.model,
