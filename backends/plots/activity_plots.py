@@ -15,14 +15,15 @@ from qcompiler.ir.spiking.coding import step_of
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
 
 from .canvas import BLUE, GREY, PALE, sheet, shown, style
-from .network_plots import KINDS, name_rows
+from .network_plots import KINDS, spans
+from .row_axes import name_rows, strips
 from .rows import Network
 
 SAMPLED = 60  # neurons of a row that are drawn
 _DRAWN = 6000  # neurons of a picture
 _COLUMNS = 3
 SHOWN = 24  # histograms of a picture
-_LEAST = 1e-4  # share of values below which bars do not show
+_LEAST = -2  # power of ten of the percentage below which bars do not show
 
 
 def raster_figure(network: Network, graph: Graph, levels: Mapping[str, Array]) -> Any:
@@ -36,23 +37,20 @@ def raster_figure(network: Network, graph: Graph, levels: Mapping[str, Array]) -
     high = 0.5 if len(rows) <= 8 else 0.32
     with style():
         figure, ((axes,),) = sheet(0.7 + high * max(3, len(rows)))
-        outlines = import_module("matplotlib.path")
-        patches = import_module("matplotlib.patches")
-        spans = [row.last - row.first + 1 for row in rows]
-        firsts = [row.first - 0.5 for row in rows]
-        axes.barh(range(len(rows)), spans, 0.9, firsts, color=PALE, alpha=0.5)
+        strips(axes, spans(rows), PALE, height=0.9, alpha=0.5)
+        outlines = []
         for number, row in enumerate(rows):
             pairs = [sent[member.name] for member in row.members]
             first, last = (np.concatenate([pair[n] for pair in pairs]) for n in (0, 1))
             chosen = np.linspace(0, len(first) - 1, min(most, len(first))).round().astype(int)
-            codes, points = _ticks(first[chosen], last[chosen], number - 0.45, 0.9)
-            colour = KINDS.get(row.kind, BLUE)
-            if points:
-                look = {"fill": False, "edgecolor": colour, "lw": 1.6, "capstyle": "butt"}
-                axes.add_patch(patches.PathPatch(outlines.Path(points, codes), **look))
+            outlines.append(_ticks(first[chosen], last[chosen], number - 0.45, 0.9))
+        made = import_module("matplotlib.collections").PathCollection
+        colours = [KINDS.get(row.kind, BLUE) for row in rows]
+        look = {"facecolors": "none", "edgecolors": colours, "linewidths": 1.6}
+        axes.add_collection(made(outlines, capstyle="butt", **look))
         end = max(row.last for row in rows) + 1
-        axes.set(xlim=(-1, end), ylim=(len(rows) - 0.4, -0.6), xlabel="time step of the frame")
-        name_rows(axes, rows)
+        axes.set(xlim=(-1, end), xlabel="time step of the frame")
+        name_rows(axes, [row.label for row in rows])
     return figure
 
 
@@ -66,22 +64,19 @@ def _spikes(graph: Graph, levels: Mapping[str, Array]) -> Iterator[tuple[str, Ar
         yield name, first, last
 
 
-def _ticks(first: Array, last: Array, top: float, height: float) -> tuple[list[int], Any]:
-    """An outline with a tick for each spike; a burst is a line from its first spike to its last."""
+def _ticks(first: Array, last: Array, top: float, height: float) -> Any:
+    """A path with a tick for each spike; a burst is a line from its first spike to its last."""
     pitch = height / len(first)
     half = max(0.45 * pitch, 0.03)
-    codes: list[int] = []
     points: list[tuple[float, float]] = []
     for number, (one, other) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
-        if one < 0:
-            continue
         at = top + pitch * (number + 0.5)
-        pair = [(one, at - half), (one, at + half)]
-        if other > one:
-            pair = [(one - 0.3, at), (other + 0.3, at)]
-        codes += [1, 2]  # move to, line to
-        points += pair
-    return codes, points
+        if other > one >= 0:
+            points += [(one - 0.3, at), (other + 0.3, at)]
+        elif one >= 0:
+            points += [(one, at - half), (one, at + half)]
+    path = import_module("matplotlib.path").Path
+    return path(np.reshape(points, (-1, 2)), [path.MOVETO, path.LINETO] * (len(points) // 2))
 
 
 def histogram_figure(counts: Mapping[str, Array]) -> Any:
@@ -101,9 +96,7 @@ def histogram_figure(counts: Mapping[str, Array]) -> Any:
                 one.set_axis_off()
                 continue
             _histogram(one, name, counts[name])
-        axes[0, 0].set(yscale="log", ylim=(100 * _LEAST, 100), yticks=(0.01, 1, 100))
-        axes[0, 0].set_yticklabels(("0.01", "1", "100"))
-        axes[0, 0].yaxis.set_minor_locator(import_module("matplotlib.ticker").NullLocator())
+        axes[0, 0].set(ylim=(_LEAST, 2), yticks=(-2, 0, 2), yticklabels=("0.01", "1", "100"))
         figure.supylabel("values, %", size=8)
         figure.supxlabel("level", size=8)
     return figure
@@ -112,7 +105,8 @@ def histogram_figure(counts: Mapping[str, Array]) -> Any:
 def _histogram(axes: Any, name: str, counts: Array) -> None:
     top = len(counts) - 1
     shares = 100 * counts / max(1, counts.sum())
-    axes.stairs(shares, np.arange(top + 2) - 0.5, fill=True, color=BLUE, baseline=0)
+    powers = np.log10(np.maximum(shares, 10.0**_LEAST))  # cheaper than a logarithmic axis
+    axes.stairs(powers, np.arange(top + 2) - 0.5, fill=True, color=BLUE, baseline=_LEAST)
     axes.set_title(shown(name, 19), loc="left", size=7)
     axes.set_xticks((0, top))
     axes.tick_params(color=GREY, length=2)

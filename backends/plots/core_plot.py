@@ -7,7 +7,7 @@ from typing import Any
 from qcompiler.backends.loihi.mapping.core_usage import RESOURCES
 
 from .canvas import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, sheet, style
-from .network_plots import name_rows
+from .row_axes import name_rows, strips
 from .rows import Network, Row
 
 _COLOURS = dict(zip(RESOURCES, (BLUE, GREEN, PURPLE, ORANGE), strict=True))
@@ -40,15 +40,14 @@ def core_figure(network: Network) -> Any:
         for resource, colour in _COLOURS.items():
             chosen = [n for n, (name, _) in enumerate(found) if name == resource]
             if chosen:
-                shares = [100 * found[n][1] for n in chosen]
-                axes.barh(chosen, shares, 0.72, color=colour, label=resource)
+                shares = [(0.0, 100 * found[n][1]) for n in chosen]
+                strips(axes, shares, colour, chosen, label=resource)
         for number, (row, (_, share)) in enumerate(zip(rows, found, strict=True)):
             place = {"va": "center", "color": INK, "size": 7}
             axes.text(100 * share + 1.5, number, cores_text(row), **place)
         axes.axvline(100, color=GREY, lw=0.8)
-        axes.set(xlim=(0, 128), ylim=(len(rows) - 0.4, -0.6))
-        axes.set_xlabel("used of the fullest core, %")
-        name_rows(axes, rows)
+        axes.set(xlim=(0, 128), xlabel="used of the fullest core, %")
+        name_rows(axes, [row.label for row in rows])
         axes.set_xticks((0, 25, 50, 75, 100))
         figure.legend(loc="outside lower left", ncols=4, handlelength=1.2)
     return figure

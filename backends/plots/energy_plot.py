@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from qcompiler.backends.energy.estimate import Causes, Estimate
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
 
-from .canvas import BAND, BLUE, GREEN, GREY, ORANGE, PURPLE, YELLOW, sheet, shown, style
+from .canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, YELLOW, sheet, shown, style
+from .row_axes import name_rows, strips
 
 MOST = 60  # bars: of more populations those that take the most are drawn
 _COLOURS = {
@@ -32,19 +34,15 @@ def energy_figure(found: Estimate, title: str = "") -> Any:
         begins = np.cumsum(parts, axis=1) - parts
         for index, (cause, colour) in enumerate(_COLOURS.items()):
             if parts[:, index].any():
-                numbers = range(len(rows))
-                axes.barh(
-                    numbers, parts[:, index], 0.72, begins[:, index], color=colour, label=cause
-                )
+                pairs = list(zip(begins[:, index], parts[:, index], strict=True))
+                strips(axes, pairs, colour, label=cause)
         for number, (_, causes) in enumerate(rows):
             text = f" {causes.total:.3g}"
             axes.text(causes.total, number, text, va="center", size=7, color=GREY)
-        axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="energy of a frame, uJ")
-        names = ["clock" if name == CLOCK else shown(name) for name, _ in rows]
-        axes.set_yticks(range(len(rows)), names)
-        axes.tick_params("y", length=0)
-        axes.margins(x=0.1)
-        axes.grid(axis="x", color=BAND, lw=0.8)
+        most = max(causes.total for _, causes in rows) or 1.0
+        axes.set(xlim=(0, 1.12 * most), xlabel="energy of a frame, uJ")
+        name_rows(axes, ["clock" if name == CLOCK else shown(name) for name, _ in rows])
+        axes.xaxis.set_major_locator(import_module("matplotlib.ticker").MaxNLocator(6))
         figure.legend(loc="outside lower left", ncols=3, handlelength=1.2)
         if title:
             figure.suptitle(title, size=9)

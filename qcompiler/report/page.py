@@ -64,7 +64,10 @@ class Tile:
 
 @dataclass
 class Section:
-    """A chapter: what is empty does not show; ``folded`` opens on a click."""
+    """A chapter: what is empty does not show; ``folded`` opens on a click.
+
+    With ``many`` the tables open on a click on this text, too.
+    """
 
     title: str
     texts: Sequence[str] = ()
@@ -74,6 +77,7 @@ class Section:
     matrix: Matrix | None = None
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
+    many: str = ""
     folded: Sequence[Picture] = ()
     folded_title: str = ""
 

@@ -19,6 +19,7 @@ _COLUMNS = ("population", "kind", "neurons", "synapses", "levels", "bits", "firs
 _ACTIVITY = ("active %", "at top %")
 _ENERGY = ("energy %", "energy uJ")
 _CORES = ("cores", "fullest core")
+_MANY = 60  # rows that open on a click
 _NOTE = (
     "Bits: width of the weights, sign included. First and last: steps at which spikes may leave. "
     "Energy: of a frame, by the cost model. Active: values above the lowest level. At top: values "
@@ -32,7 +33,10 @@ def populations(subject: Subject, levels: LevelCounts | None) -> Section:
     columns = [*_COLUMNS, *(_ACTIVITY if levels else ()), *_ENERGY, *(_CORES if on_chip else ())]
     rows = [list(_row(subject, row, levels, on_chip)) for row in subject.network.rows]
     columns.append("ONNX nodes")
-    return Section("Populations", tables=[Table(columns, rows, words=True)], notes=[_NOTE])
+    section = Section("Populations", tables=[Table(columns, rows, words=True)], notes=[_NOTE])
+    if len(rows) > _MANY:
+        section.many = f"All {len(rows)} populations"
+    return section
 
 
 def _row(subject: Subject, row: Row, levels: LevelCounts | None, on_chip: bool) -> Iterator[Any]:
