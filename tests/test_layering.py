@@ -102,7 +102,12 @@ ROOMS = {
         "qcompiler/frontend",
         "qcompiler/frontend/model",
     },
-    "qcompiler/explain": {"qcompiler", "qcompiler/explain/causes", "qcompiler/explain/measure"},
+    "qcompiler/explain": {
+        "qcompiler",
+        "qcompiler/explain/causes",
+        "qcompiler/explain/measure",
+        "qcompiler/report",
+    },
     "qcompiler/explain/causes": {
         "qcompiler",
         "qcompiler/explain/measure",

@@ -32,6 +32,7 @@ from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
 from qcompiler.ir import CompileError, ProgramError
+from qcompiler.report.page import check_modules
 from qcompiler.report.subject import Run
 from qcompiler.scores import predictions
 
@@ -138,6 +139,8 @@ def _run(given: argparse.Namespace) -> int:
     check_report(given)
     if given.plot is not None:
         need("matplotlib")
+    if given.page is not None:
+        check_modules()
     program = api.load(given.program)
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
