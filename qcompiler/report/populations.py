@@ -15,22 +15,34 @@ from .activity import LevelCounts
 from .page import Picture, Section, Table
 from .subject import Subject
 
-_COLUMNS = ("population", "kind", "neurons", "synapses", "levels", "bits", "first", "last")
+_COLUMNS = ("population", "kind", "neurons", "synapses", "events", "levels", "bits")
+_STEPS = ("first", "last")
+    "population",
+    "kind",
+    "neurons",
+    "synapses",
+    "events",
+    "levels",
+    "bits",
+    "first",
+    "last",
+)
 _ACTIVITY = ("active %", "at top %")
 _ENERGY = ("energy %", "energy uJ")
 _CORES = ("cores", "fullest core")
 _MANY = 60  # rows that open on a click
 _NOTE = (
-    "Bits: width of the weights, sign included. First and last: steps at which spikes may leave. "
-    "Energy: of a frame, by the cost model. Active: values above the lowest level. At top: values "
-    "at the highest level."
+    "Events: synaptic events a frame that reach the neurons. Bits: width of the weights, sign "
+    "included. First and last: steps at which spikes may leave. Active: values above the lowest "
+    "level. At top: values at the highest level. Energy: of a frame, by the cost model."
 )
 
 
 def populations(subject: Subject, levels: LevelCounts | None) -> Section:
     """One row for each population."""
     on_chip = subject.report.cores is not None
-    columns = [*_COLUMNS, *(_ACTIVITY if levels else ()), *_ENERGY, *(_CORES if on_chip else ())]
+    columns = [*_COLUMNS, *_STEPS, *(_ACTIVITY if levels else ()), *_ENERGY]
+    columns += _CORES if on_chip else ()
     rows = [list(_row(subject, row, levels, on_chip)) for row in subject.network.rows]
     columns.append("ONNX nodes")
     section = Section("Populations", tables=[Table(columns, rows, words=True)], notes=[_NOTE])
@@ -41,7 +53,8 @@ def populations(subject: Subject, levels: LevelCounts | None) -> Section:
 
 def _row(subject: Subject, row: Row, levels: LevelCounts | None, on_chip: bool) -> Iterator[Any]:
     (found,) = row.members
-    yield from (found.name, found.kind, found.neurons, found.synapses, found.t_max)
+    yield from (found.name, found.kind, found.neurons, found.synapses)
+    yield from (round(subject.energy.arriving.get(found.name, 0.0)), found.t_max)
     yield "" if found.weight_bits is None else found.weight_bits
     yield from (found.first_step, found.last_step)
     if levels is not None:

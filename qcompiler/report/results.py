@@ -79,6 +79,8 @@ def _others(found: Any) -> Iterator[tuple[str, str]]:
 def _add_confusion(section: Section, expected: Array, ours: Array, what: str) -> None:
     """A matrix of few classes, or the most frequent confusions of many."""
     one, other = expected.ravel(), ours.ravel()
+    if one.dtype.kind not in "iu" or other.dtype.kind not in "iu":
+        return
     classes = np.unique(np.concatenate([one, other]))
     if not len(classes) or classes[0] < 0 or classes[-1] > _MOST:
         return

@@ -105,7 +105,12 @@ def test_a_report_on_a_run(run: Any, folder: Path) -> None:
     status, out, err = run(command)
     assert (status, err) == (0, "")
     text, _ = whole("a.html")
-    assert f"{100 * json.loads(out)['accuracy']:.2f} %" in text
+    figures = json.loads(out)
+    assert f"{100 * figures['accuracy']:.2f} %" in text
+    table = text[text.index("<h2>Populations") :]
+    cells = [re.findall(r"<td[^>]*>([^<]*)", row) for row in re.findall(r"<tr>.*?</tr>", table)]
+    events = sum(int(row[4].replace(",", "")) for row in cells if row)
+    assert events == pytest.approx(figures["synaptic_events_per_frame"], rel=0.01)
     label = int(np.load("data.npz")["labels"][3])
     assert f"frame 3 (label {label}, predicted " in text
     assert "Confusion matrix" in text and "Error of scores" in text
