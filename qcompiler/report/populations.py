@@ -17,16 +17,6 @@ from .subject import Subject
 
 _COLUMNS = ("population", "kind", "neurons", "synapses", "events", "levels", "bits")
 _STEPS = ("first", "last")
-    "population",
-    "kind",
-    "neurons",
-    "synapses",
-    "events",
-    "levels",
-    "bits",
-    "first",
-    "last",
-)
 _ACTIVITY = ("active %", "at top %")
 _ENERGY = ("energy %", "energy uJ")
 _CORES = ("cores", "fullest core")
