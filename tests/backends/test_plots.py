@@ -153,7 +153,7 @@ def test_names_are_shortened_and_printable() -> None:
 
 def test_the_front_has_whole_steps_and_error_bars() -> None:
     point = {"uniform_t_max": 4, "fits_budget": True, "chosen": False, "doubt_percent": 0.5}
-    points = [
+    points: list[dict[str, float | None]] = [
         {**point, "latency_steps": steps, "drift_percent": loss, "chosen": steps == 18}
         for steps, loss in ((11, 10.0), (18, 0.5), (19, 0.1))
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import pytest
 from rich import progress as rich_progress
@@ -25,7 +26,7 @@ ROWS = [
 ]
 
 
-def printed(width: int, rows: list[tuple[object, ...]] = ROWS) -> str:
+def printed(width: int, rows: Sequence[tuple[object, ...]] = ROWS) -> str:
     screen = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
     print_table(screen, COLUMNS, rows)
     assert isinstance(screen.file, io.StringIO)
@@ -57,9 +58,9 @@ def test_a_search_claims_no_share(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[rich_progress.Progress] = []
 
     class Noted(rich_progress.Progress):
-        def __enter__(self) -> rich_progress.Progress:
+        def start(self) -> None:
             made.append(self)
-            return super().__enter__()
+            super().start()
 
     monkeypatch.setattr(console, "Progress", Noted)
     with progress("searching", quiet=True, known=False) as bar:
