@@ -30,8 +30,9 @@ def tiles(subject: Subject) -> Iterator[Tile]:
     yield Tile("Energy a frame", joule, f"model {energy.model.name}, {about}")
     if energy.times:
         edp = number(energy.to_dict()["edp_ujs"]["streaming"])
+        frame = quantity(energy.times.frame_us * 1e-6, "s")
         delay = quantity(energy.times.latency_us * 1e-6, "s")
-        yield Tile("Time a frame", delay, f"energy-delay product {edp} uJs")
+        yield Tile("Time a frame", frame, f"latency {delay}, energy-delay product {edp} uJs")
     if report.cores is not None:
         chips = f"{report.chips:,} chip{'s' * (report.chips != 1)} of {report.chip}"
         yield Tile("Cores", f"{report.cores:,}", f"on {chips}, estimated")
