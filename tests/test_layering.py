@@ -45,11 +45,18 @@ ROOMS = {
     "passes/scheduling": set(),
     "passes/slicing": {"passes/calibration", "passes/folding", "passes/quantization"},
     "backends": {
+        "backends/brian2",
         "backends/energy",
         "backends/loihi",
         "backends/loihi/mapping",
         "backends/loihi/netlist",
         "backends/plots",
+        "backends/reference",
+    },
+    "backends/brian2": {
+        "backends",
+        "backends/loihi/netlist",
+        "backends/loihi/standalone",
         "backends/reference",
     },
     "backends/energy": {"backends", "backends/loihi/mapping", "backends/loihi/netlist"},

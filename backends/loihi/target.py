@@ -14,7 +14,7 @@ from qcompiler.backends.loihi.mapping.chip_limits import check_chip_limits
 from qcompiler.backends.loihi.mapping.chips import LOIHI_1, LOIHI_2
 from qcompiler.backends.loihi.mapping.core_map import map_to_cores
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
-from qcompiler.backends.loihi.standalone.emitter import emit
+from qcompiler.backends.loihi.standalone.lava_template import emit
 from qcompiler.backends.reference.target import EXACT, PIPELINE
 from qcompiler.ir import Diagnostic, Graph, Invariant
 from qcompiler.ir.spiking.dynamics import PULSES, ROLES

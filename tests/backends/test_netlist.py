@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qcompiler.backends.loihi.lava.spike_io import InputEncoder
 from qcompiler.backends.loihi.mapping.chip_limits import check_chip_limits
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.netlist import netlist
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Synapses
+from qcompiler.backends.loihi.netlist.spike_io import InputEncoder
 from qcompiler.backends.loihi.netlist.synapse_matrices import split_weights, synapse_triples
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array, pool_sum

@@ -19,7 +19,8 @@ import pytest
 import qcompiler
 from qcompiler.backends.loihi.netlist import netlist
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
-from qcompiler.backends.loihi.standalone import emitter, module_template
+from qcompiler.backends.loihi.standalone import emitter
+from qcompiler.backends.loihi.standalone.lava_template import LAVA
 from qcompiler.backends.program import Program
 from qcompiler.ir import Graph
 
@@ -108,7 +109,7 @@ def test_names_of_onnx_nodes_are_in_the_module(folder: Path) -> None:
 
 def test_its_text_is_in_the_form_of_ours(tmp_path: Path) -> None:
     path = tmp_path / "network.py"
-    path.write_text(module_template.source(), encoding="utf-8")
+    path.write_text(LAVA.source(), encoding="utf-8")
     for command in (["check"], ["format", "--check"]):
         options = ["--config", str(Path(__file__).parents[2] / "pyproject.toml")]
         ran = subprocess.run(
@@ -122,7 +123,7 @@ def test_its_text_is_in_the_form_of_ours(tmp_path: Path) -> None:
 
 def test_its_parts_share_no_name() -> None:
     defined = []
-    for node in ast.parse(module_template.source()).body:
+    for node in ast.parse(LAVA.source()).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             defined.append(node.name)
         elif isinstance(node, ast.Assign):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qcompiler.backends.loihi.lava import spike_io
+from qcompiler.backends.loihi.netlist import spike_io
 from qcompiler.backends.loihi.netlist.netlist import Source
 from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import qcompiler
-from qcompiler.backends.loihi.lava import spike_io
+from qcompiler.backends.loihi.netlist import spike_io
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist as netlist_of
 from qcompiler.backends.program import Program
 from qcompiler.ir import (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.backends.loihi.lava import spike_io
+from qcompiler.backends.loihi.netlist import spike_io
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Constant, InvalidGraph, Tensor, parse, show, verify

@@ -3,11 +3,10 @@
 Read in this order:
 
 1. `lava_network`: the Lava processes of a netlist.
-2. `spike_io`: encoding input frames as spikes, and recording spikes of pipelined frames.
-3. `multi_process_runner` (Lava's own runtime) and `single_process_runner` (the same process models
+2. `multi_process_runner` (Lava's own runtime) and `single_process_runner` (the same process models
    in one operating-system process). `supervised_runner` adds error handling to the first;
    `process_guards` handles interrupts and logging.
-4. `lava_engine`: runs batches and returns spike steps. `engine_adapter` makes it an `Engine`.
+3. `lava_engine`: runs batches and returns spike steps. `engine_adapter` makes it an `Engine`.
 
-`lava_network`, `spike_io` and `multi_process_runner` are also parts of the standalone module.
+`lava_network` and `multi_process_runner` are also parts of the standalone module.
 """

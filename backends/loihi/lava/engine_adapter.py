@@ -5,17 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from qcompiler.backends.backend import EngineFactory, Progress
-from qcompiler.backends.host import (
-    Counters,
-    Outcome,
-    decode_outputs,
-    output_nodes,
-    output_steps,
-)
-from qcompiler.ir import Graph, ProgramError
+from qcompiler.backends.decoded_spikes import outcome_of_spikes, recorded_names
+from qcompiler.backends.host import Outcome
+from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.coding import level_of
-from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
 
 from .lava_engine import LavaEngine, Runtime
 
@@ -39,23 +32,9 @@ class LavaEngineAdapter:
         Membrane potentials are not observed, so saturation is not counted, nor is the activity.
         Raises ProgramError if a neuron does not spike in its window.
         """
-        nodes = spiking_nodes(self.graph) if record else output_nodes(self.graph)
-        names = [node.result.name for node in nodes]
-        steps = self.engine.spikes(*inputs, record=names, progress=progress)
-        levels = {}
-        for node in nodes:
-            name, code, begin = (
-                node.result.name,
-                spikes_of(node.result),
-                start(self.graph, node.result),
-            )
-            assert begin is not None
-            levels[name] = level_of(code, begin, steps[name])
-            if (levels[name] < 0).any() or (levels[name] > code.top).any():
-                raise ProgramError(f"neurons of %{name} spike outside their window on Lava")
-        counters = Counters(len(inputs[0]))
-        counters.first, counters.last = output_steps(self.graph, levels)
-        return Outcome(decode_outputs(self.graph, levels), levels if record else {}, counters)
+        names = recorded_names(self.graph, record)
+        spikes = self.engine.spikes(*inputs, record=names, progress=progress)
+        return outcome_of_spikes(self.graph, spikes, len(inputs[0]), record, "Lava")
 
 
 ENGINES = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
 from qcompiler.backends.chip import Chip
@@ -16,7 +16,9 @@ from qcompiler.backends.energy.wiring import count_wiring
 from qcompiler.backends.loihi.mapping.chip_limits import check_chip_limits
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
+from qcompiler.backends.loihi.netlist.frames import SpikesAt, recorded_spikes
 from qcompiler.backends.loihi.netlist.netlist import Netlist
+from qcompiler.backends.loihi.netlist.spike_io import InputEncoder, NetworkError
 from qcompiler.ir import DataError, Graph, ProgramError
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import calibrated
@@ -24,7 +26,6 @@ from qcompiler.ir.spiking.integer_network import calibrated
 from .lava_network import Network
 from .process_guards import InterruptGuard, quiet_logging
 from .single_process_runner import SingleProcessRunner
-from .spike_io import InputEncoder, NetworkError, SpikeRecorder
 from .supervised_runner import SupervisedRunner
 
 Runtime: TypeAlias = Literal["auto", "processes", "single"]
@@ -121,18 +122,22 @@ class LavaEngine:
             DataError: if the inputs do not fit.
             ProgramError: if a neuron spikes twice in a frame, or a Lava process fails.
         """
-        encoders, frames = self._encoders(inputs), len(inputs[0])
-        interval, groups = self.netlist.interval, self.netlist.populations
+        encoders = self._encoders(inputs)
         codings = self.netlist.codings
         every = (name for name, coding in codings.items() if coding != "marker")
         wanted = set(every if record is None else record)
-        recorders = {g.name: SpikeRecorder(g, frames, interval) for g in groups if g.name in wanted}
-        if missing := wanted - encoders.keys() - recorders.keys():
+        populations = [g.name for g in self.netlist.populations if g.name in wanted]
+        if missing := wanted - encoders.keys() - set(populations):
             raise ProgramError(f"the network has no %{', %'.join(sorted(missing))} to record")
-        if frames and recorders:
-            self._record(encoders, recorders, frames, progress)
-        ends: dict[str, InputEncoder | SpikeRecorder] = {**encoders, **recorders}
-        return {name: end.steps for name, end in ends.items() if name in wanted}
+
+        def stream(spikes_at: SpikesAt, steps: int) -> Iterator[Mapping[str, Array]]:
+            return self._make_runner(populations).stream(spikes_at, steps)
+
+        try:
+            found = recorded_spikes(self.netlist, encoders, stream, populations, progress)
+        except NetworkError as error:
+            raise ProgramError(str(error)) from error
+        return {name: e.steps for name, e in encoders.items() if name in wanted} | found
 
     def _encoders(self, inputs: tuple[Array, ...]) -> dict[str, InputEncoder]:
         values = self.graph.inputs
@@ -144,26 +149,6 @@ class LavaEngine:
         batch = {value.name: x for value, x in zip(values, inputs, strict=True)}
         interval = self.netlist.interval
         return {s.name: InputEncoder(s, batch[s.input], interval) for s in self.netlist.sources}
-
-    def _record(
-        self,
-        encoders: dict[str, InputEncoder],
-        recorders: dict[str, SpikeRecorder],
-        frames: int,
-        progress: Callable[[int], None] | None,
-    ) -> None:
-        interval, latency = self.netlist.interval, self.netlist.latency
-        steps = (frames - 1) * interval + latency
-        spikes_at = {name: encoder.spikes_at for name, encoder in encoders.items()}
-        for now, fired in enumerate(self._make_runner(list(recorders)).stream(spikes_at, steps)):
-            try:
-                for name, recorder in recorders.items():
-                    recorder.record(fired[name], now)
-            except NetworkError as error:
-                raise ProgramError(str(error)) from error
-            done, left = divmod(now + 1 - latency, interval)
-            if progress and done >= 0 and not left:
-                progress(done + 1)
 
     def _make_runner(self, record: list[str]) -> SingleProcessRunner | SupervisedRunner:
         from lava.magma.core.run_configs import Loihi2SimCfg

@@ -7,16 +7,19 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
-
-import numpy as np
 
 from qcompiler.backends.loihi.lava.lava_network import Network, PortFactory
 from qcompiler.backends.loihi.lava.multi_process_runner import MultiProcessRunner
-from qcompiler.backends.loihi.lava.spike_io import InputEncoder, NetworkError, SpikeRecorder
-from qcompiler.backends.loihi.netlist.netlist import NETWORK, Output, with_arrays
+from qcompiler.backends.loihi.netlist.frames import (
+    encoders_of,
+    frames_of,
+    recorded_spikes,
+    steps_of,
+)
+from qcompiler.backends.loihi.netlist.netlist import NETWORK
 
-from .files import read_arrays, read_inputs, save_arrays
+from .command_line import run_command
+from .files import read_arrays
 
 REQUIREMENTS = "this needs Python 3.10, numpy and lava-nc 0.10.0"
 
@@ -38,7 +41,8 @@ def build(
     from lava.proc.io.sink import RingBuffer as Sink
     from lava.proc.io.source import RingBuffer as Sender
 
-    encoders, steps = _encoders(inputs)
+    encoders = encoders_of(NETWORK, read_arrays(Path(__file__).parent), inputs)
+    steps = steps_of(NETWORK, frames_of(encoders))
     ends: dict[str, Any] = {}
 
     def send(name: str, size: int) -> Any:
@@ -65,37 +69,14 @@ def _network(run_config: Any, source: PortFactory, sink: PortFactory) -> Network
     return Network(NETWORK, read_arrays(Path(__file__).parent), source, sink, names, fixed)
 
 
-def _encoders(inputs: Mapping[str, Any]) -> tuple[dict[str, InputEncoder], int]:
-    """What the sources send, and the number of steps until the last frame has left."""
-    if missing := {row.input for row in NETWORK.sources} - inputs.keys():
-        raise NetworkError(f"no data for the input {', '.join(sorted(missing))}")
-    arrays = read_arrays(Path(__file__).parent)
-    rows = [with_arrays(row, arrays) for row in NETWORK.sources]
-    encoders = {row.name: InputEncoder(row, inputs[row.input], NETWORK.interval) for row in rows}
-    frames = {len(encoder.steps) for encoder in encoders.values()}
-    if len(frames) != 1 or 0 in frames:
-        raise NetworkError("every input needs the same number of frames, and at least one")
-    return encoders, (frames.pop() - 1) * NETWORK.interval + NETWORK.latency
-
-
 def run(inputs: Mapping[str, Any], run_config: Any) -> dict[str, Any]:
     """Run frames of raw input; the steps of all spikes by population, ``frames x shape``.
 
     Steps count from the frame's first; -1 stands for no spike.
     """
-    encoders, steps = _encoders(inputs)
-    frames = len(next(iter(inputs.values())))
-    recorders = {
-        group.name: SpikeRecorder(group, frames, NETWORK.interval)
-        for group in NETWORK.populations
-        if group.coding != "marker"
-    }
+    encoders = encoders_of(NETWORK, read_arrays(Path(__file__).parent), inputs)
     runner = MultiProcessRunner(lambda source, sink: _network(run_config, source, sink), run_config)
-    spikes_at = {name: encoder.spikes_at for name, encoder in encoders.items()}
-    for now, spikes in enumerate(runner.stream(spikes_at, steps)):
-        for name, recorder in recorders.items():
-            recorder.record(spikes[name], now)
-    return {name: recorder.steps for name, recorder in recorders.items()}
+    return recorded_spikes(NETWORK, encoders, runner.stream)
 
 
 def chosen_config(floating: bool = False) -> tuple[Any, str]:
@@ -120,63 +101,15 @@ def chosen_config(floating: bool = False) -> tuple[Any, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the network on a file; the exit status."""
-    parser = argparse.ArgumentParser(description="Run the compiled network on Lava.")
-    parser.add_argument(
-        "inputs", type=Path, help=".npy with frames, or .npz with one array an input"
-    )
-    parser.add_argument("-o", "--output", type=Path, help=".npz for the steps of all spikes")
-    parser.add_argument("--floating", action="store_true", help="Lava's floating-point models")
-    parser.add_argument("--limit", type=int, help="run the first frames only")
-    given = parser.parse_args(arguments)
-    if given.limit is not None and given.limit < 1:
-        parser.error("--limit must be at least 1")
-    try:
-        if given.output and given.output.exists() and given.output.samefile(given.inputs):
-            raise NetworkError(f"{given.output} holds the inputs: choose another -o")
-        names = list(dict.fromkeys(row.input for row in NETWORK.sources))
-        read = read_inputs(given.inputs, names)
-        inputs = {name: x[: given.limit] for name, x in read.items()}
+    options = {"--floating": "Lava's floating-point models"}
+
+    def simulate(inputs: Mapping[str, Any], given: argparse.Namespace) -> dict[str, Any]:
         config, where = chosen_config(given.floating)
         print(where, file=sys.stderr)
-        found = run(inputs, config)
-        if given.output:
-            save_arrays(given.output, found)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 1
-    except ImportError as error:
-        print(f"error: {error}; {REQUIREMENTS}", file=sys.stderr)
-        return 1
-    except (NetworkError, OSError, ValueError, EOFError, LookupError, BadZipFile) as error:
-        print(f"error: {_printable(str(error))}", file=sys.stderr)
-        return 1
-    for output in NETWORK.outputs:
-        output = with_arrays(output, read_arrays(Path(__file__).parent))
-        _print_result(output, found)
-    return 0
+        return run(inputs, config)
 
-
-def _print_result(output: Output, found: Mapping[str, Any]) -> None:
-    closes = {group.name: group.close for group in NETWORK.populations}
-    levels: Any = sum(  # level 0 may be silent
-        place * np.where(found[name] < 0, 0, closes[name] - found[name])
-        for name, place in zip(output.populations, output.places, strict=True)
-    )
-    values = output.scale * (np.minimum(levels, output.top) - output.zero)
-    if output.factor is not None:
-        values = (values - output.offset) * output.factor
-    steps = np.max([found[name] for name in output.populations], axis=0)
-    which = "spike" if len(output.populations) == 1 else "last spike"
-    label = _printable(output.label)
-    for frame, (value, step) in enumerate(zip(values, steps, strict=True)):
-        best = int(np.argmax(value))
-        print(f"frame {frame}: {label}[{best}] = {value.flat[best]:.6g}", end=" ")
-        print(f"is largest, its {which} left at step {step.flat[best]}")
-
-
-def _printable(text: str) -> str:
-    """A name that cannot steer a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    about = "Run the compiled network on Lava."
+    return run_command(about, REQUIREMENTS, simulate, options, arguments)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Writes a network as a Python module that runs it on Lava without qcompiler.
+"""Writes a network as a Python module that runs it on a simulator without qcompiler.
 
-The module is that of `module_template` with the netlist of the network. Arrays that the program
+The module is that of a `Template` with the netlist of the network. Arrays that the program
 directory does not contain yet go into a second file.
 """
 
@@ -17,17 +17,18 @@ from qcompiler.ir import Graph
 from qcompiler.ir.formats.arrays import write_arrays
 from qcompiler.ir.kernels import Array
 
-from . import files, module_template
+from . import files
+from .module_template import Template
 
 _UNCHECKED = "# ruff: noqa\n# fmt: off\n"  # a netlist has long lines; tests check the rest
 MODULE, ARRAYS = "network.py", files.ARRAYS[1]
 
 
-def emit(graph: Graph, folder: Path) -> None:
+def emit_module(template: Template, graph: Graph, folder: Path) -> None:
     """Write module and arrays of a compiled graph into a folder."""
     known = {id(constant.data): f"#{constant.name}" for constant in graph.constants}
     netlist, arrays = with_named_arrays(build_netlist(graph), known)
-    text = _UNCHECKED + module_template.source(netlist_source(netlist))
+    text = _UNCHECKED + template.source(netlist_source(netlist))
     (folder / MODULE).write_text(text, encoding="utf-8")
     write_arrays(folder / ARRAYS, arrays, compressed=True)
 

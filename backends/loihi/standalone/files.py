@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from qcompiler.backends.loihi.lava.spike_io import NetworkError
+from qcompiler.backends.loihi.netlist.spike_io import NetworkError
 
 ARRAYS = ("arrays.npz", "netlist.npz")
 

@@ -1,7 +1,7 @@
 """The source of the standalone module: several modules of this package, joined to one.
 
 The module runs without this package. Its parts therefore import only the standard library, numpy
-and each other; they import Lava inside functions.
+and each other; they import the simulator inside functions.
 """
 
 from __future__ import annotations
@@ -10,48 +10,40 @@ import ast
 import inspect
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import ModuleType
 
-from qcompiler.backends.loihi.lava import lava_network, multi_process_runner, spike_io
-from qcompiler.backends.loihi.netlist import netlist, synapse_matrices
-
-from . import command, files
-
-PARTS = (netlist, spike_io, synapse_matrices, lava_network, multi_process_runner, files, command)
 PLACEHOLDER = "NETWORK = Netlist()"  # the line of `netlist` that the network's netlist replaces
 
-_DOCSTRING = '''"""A spiking network as stock Lava processes.
-
-    python network.py inputs.npy [-o spikes.npz]
-
-runs it on frames of raw input, ``frames x shape``, and writes the step of every neuron's spike,
-counted from its frame's first step. It needs Python 3.10, numpy and lava-nc 0.10.0.
-
-`NETWORK` is the network: numbers, and names of arrays in the .npz files beside this module. `build`
-creates the Lava processes, for simulation and for Loihi 2. On Loihi 2, hardware adapters replace
-the sources and sinks of the host.
-"""
-'''
-_PACKAGES = f"""try:
-{{imports}}
+_PACKAGES = """try:
+{imports}
 except ImportError as error:
     if __name__ != "__main__":
         raise
-    sys.exit(f"error: {{{{error}}}}; {command.REQUIREMENTS}")"""
+    sys.exit(f"error: {{error}}; {requirements}")"""
 
 
-def source(netlist_source: str = PLACEHOLDER) -> str:
-    """The module, as Python source, with this assignment of a netlist to `NETWORK`."""
-    imports: list[ast.stmt] = []
-    bodies = []
-    for part in PARTS:
-        header, body = _split_module(part)
-        imports += header
-        bodies.append(body)
-    text = "\n\n\n".join(bodies)
-    assert text.count(f"\n{PLACEHOLDER}\n") == 1
-    head = f"{_DOCSTRING}\nfrom __future__ import annotations\n\n{_merged_imports(imports)}\n\n"
-    return head + text.replace(f"\n{PLACEHOLDER}\n", f"\n{netlist_source}\n") + "\n"
+@dataclass(frozen=True)
+class Template:
+    """A standalone module: its docstring, what it requires in words, and the modules it joins."""
+
+    docstring: str
+    requirements: str
+    parts: tuple[ModuleType, ...]
+
+    def source(self, netlist_source: str = PLACEHOLDER) -> str:
+        """The module, as Python source, with this assignment of a netlist to `NETWORK`."""
+        imports: list[ast.stmt] = []
+        bodies = []
+        for part in self.parts:
+            header, body = _split_module(part)
+            imports += header
+            bodies.append(body)
+        text = "\n\n\n".join(bodies)
+        assert text.count(f"\n{PLACEHOLDER}\n") == 1
+        merged = _merged_imports(imports, self.requirements)
+        head = f"{self.docstring}\nfrom __future__ import annotations\n\n{merged}\n\n"
+        return head + text.replace(f"\n{PLACEHOLDER}\n", f"\n{netlist_source}\n") + "\n"
 
 
 def _split_module(part: ModuleType) -> tuple[list[ast.stmt], str]:
@@ -62,7 +54,7 @@ def _split_module(part: ModuleType) -> tuple[list[ast.stmt], str]:
     return list(imports), "".join(lines[imports[-1].end_lineno :]).strip()
 
 
-def _merged_imports(imports: Sequence[ast.stmt]) -> str:
+def _merged_imports(imports: Sequence[ast.stmt], requirements: str) -> str:
     """Every import once, Python's own library first; none of what one part has of another.
 
     As a command the module says in one sentence what it misses of the rest.
@@ -80,7 +72,7 @@ def _merged_imports(imports: Sequence[ast.stmt]) -> str:
     ]
     own = [line for line in lines if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
     others = "\n".join(f"    {line}" for line in lines if line not in own)
-    return "\n".join([*own, "", _PACKAGES.format(imports=others)])
+    return "\n".join([*own, "", _PACKAGES.format(imports=others, requirements=requirements)])
 
 
 def _is_external(node: ast.ImportFrom) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.loihi.netlist.netlist import Population, Source
+from .netlist import Population, Source
 
 
 def encode_levels(source: Source, x: Any) -> Any:
