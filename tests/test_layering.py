@@ -51,6 +51,7 @@ ROOMS = {
         "backends/loihi/mapping",
         "backends/loihi/netlist",
         "backends/plots",
+        "backends/nir",
         "backends/reference",
     },
     "backends/brian2": {
@@ -84,6 +85,7 @@ ROOMS = {
         "backends/loihi/mapping",
         "backends/loihi/netlist",
     },
+    "backends/nir": {"backends/loihi/netlist", "backends/reference"},
     "backends/reference": {"backends", "backends/energy"},
     "qcompiler": {
         "qcompiler/cli",
