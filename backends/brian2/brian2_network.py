@@ -38,7 +38,8 @@ class Brian2Network:
     """The Brian2 objects of a netlist; ``network`` runs them and ``groups`` holds them by name.
 
     ``spikes_at`` returns the spikes of each input at a step, 0.0 or 1.0 per neuron, flat. It is
-    asked for so many ``steps``. ``record`` names the populations that ``monitors`` observe.
+    asked for so many ``steps``. ``record`` names the populations that ``monitors`` observe. Brian2's
+    default clock and its preference for numpy are set.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Brian2Network:
         steps: int,
         record: Sequence[str],
     ) -> None:
-        from brian2 import Network, SpikeMonitor, defaultclock, ms
+        from brian2 import Network, SpikeMonitor, defaultclock, ms, prefs
 
         defaultclock.dt = 1 * ms
+        prefs.codegen.target = "numpy"  # which needs no compiler
         self.netlist, self.arrays, self.steps = netlist, arrays, steps
         self.groups = {name: _input(sent, steps) for name, sent in spikes_at.items()}
         self.groups |= {group.name: self._neurons(group) for group in netlist.populations}
@@ -128,14 +130,9 @@ class Brian2Network:
 
     def run(self) -> Iterator[dict[str, Any]]:
         """Run all steps; then yields the spikes of each by recorded population."""
-        from brian2 import ms, prefs
+        from brian2 import ms
 
-        target = prefs.codegen.target
-        prefs.codegen.target = "numpy"  # which needs no compiler
-        try:
-            self.network.run(self.steps * ms)
-        finally:
-            prefs.codegen.target = target
+        self.network.run(self.steps * ms)
         found = {name: _by_step(monitor, self.steps) for name, monitor in self.monitors.items()}
         for step in range(self.steps):
             yield {name: spikes(step) for name, spikes in found.items()}

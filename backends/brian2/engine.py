@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from qcompiler.backends.backend import Progress
 from qcompiler.backends.decoded_spikes import outcome_of_spikes, recorded_names
@@ -53,10 +54,23 @@ class Brian2Engine:
             return Brian2Network(self.netlist, {}, spikes_at, steps, populations).run()
 
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
+            with _kept_settings():
                 found = recorded_spikes(self.netlist, encoders, stream, populations, progress)
         except NetworkError as error:
             raise ProgramError(str(error)) from error
         found |= {name: encoders[name].steps for name in names if name in encoders}
         return outcome_of_spikes(self.graph, found, len(inputs[0]), record, "Brian2")
+
+
+@contextmanager
+def _kept_settings() -> Iterator[None]:
+    """Whatever Brian2's user has set is kept, and what it uses of others may be deprecated."""
+    from brian2 import defaultclock, prefs
+
+    target, dt = prefs.codegen.target, defaultclock.dt
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        prefs.codegen.target, defaultclock.dt = target, dt
