@@ -38,8 +38,8 @@ class Brian2Network:
     """The Brian2 objects of a netlist; ``network`` runs them and ``groups`` holds them by name.
 
     ``spikes_at`` returns the spikes of each input at a step, 0.0 or 1.0 per neuron, flat. It is
-    asked for so many ``steps``. ``record`` names the populations that ``monitors`` observe. Brian2's
-    default clock and its preference for numpy are set.
+    asked for so many ``steps``. ``record`` names the populations that ``monitors`` observe. This
+    sets Brian2's default clock and its preference for numpy.
     """
 
     def __init__(
@@ -60,7 +60,8 @@ class Brian2Network:
         if netlist.ticks:
             self.groups[CLOCK] = self._clocks()
         sizes = {group.name: group for group in netlist.populations}
-        self.synapses = [self._connection(row, sizes[row.target]) for row in netlist.synapses]
+        made = (self._connection(row, sizes[row.target]) for row in netlist.synapses)
+        self.synapses = [connection for connection in made if connection is not None]
         self.monitors = {name: SpikeMonitor(self.groups[name]) for name in record}
         objects = (*self.groups.values(), *self.synapses, *self.monitors.values())
         self.network = Network(*objects)
@@ -101,10 +102,17 @@ class Brian2Network:
         return clocks
 
     def _connection(self, row: Synapses, target: Population) -> Any:
-        """Synapses; a spike of step i is added behind step i + delay, and counts one later."""
+        """Synapses; a spike of step i is added behind step i + delay, and counts one later.
+
+        None if all weights are 0.
+        """
         from brian2 import Synapses as Connection
         from brian2 import ms
 
+        held = replace(row, weights=self._array(row.weights), order=self._array(row.order))
+        sending, receiving, weights = self._triples(held, target.shape)
+        if not len(weights):
+            return None
         connection = Connection(
             self.groups[row.source],
             self.groups[row.target],
@@ -113,8 +121,6 @@ class Brian2Network:
             delay=row.delay * ms,
             dtype={"w": np.int64},
         )
-        held = replace(row, weights=self._array(row.weights), order=self._array(row.order))
-        sending, receiving, weights = self._triples(held, target.shape)
         connection.connect(i=sending, j=receiving)
         connection.w = weights
         return connection

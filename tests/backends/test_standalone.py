@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 import qcompiler
+from qcompiler.backends.brian2.standalone import BRIAN2
 from qcompiler.backends.loihi.netlist import netlist
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.standalone import emitter
 from qcompiler.backends.loihi.standalone.lava_template import LAVA
+from qcompiler.backends.loihi.standalone.module_template import Template
 from qcompiler.backends.program import Program
 from qcompiler.ir import Graph
+from tests.support.alone import alone, imported
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
-
-# Runs the module as a user does, where some packages do not exist: but for numpy and Lava (with
-# what it needs), all that we have.
-OTHERS = ("qcompiler", "onnx", "onnxruntime", "rich")
-ALONE = """
-import runpy, sys
-
-class Nothing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in MISSING:
-            raise ImportError(name)
-
-sys.meta_path.insert(0, Nothing())
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+TEMPLATES = [pytest.param(LAVA, id="lava"), pytest.param(BRIAN2, id="brian2")]
 
 
 @pytest.fixture(scope="module")
@@ -58,18 +43,6 @@ def folder(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("programs") / "digits.loihi"
     program.save(path)
     return path
-
-
-def imported(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("network", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["network"] = module
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        del sys.modules["network"]
-    return module
 
 
 def same_rows(ours: Any, theirs: Any, arrays: dict[str, Any]) -> None:
@@ -107,9 +80,10 @@ def test_names_of_onnx_nodes_are_in_the_module(folder: Path) -> None:
     )
 
 
-def test_its_text_is_in_the_form_of_ours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_its_text_is_in_the_form_of_ours(tmp_path: Path, template: Template) -> None:
     path = tmp_path / "network.py"
-    path.write_text(LAVA.source(), encoding="utf-8")
+    path.write_text(template.source(), encoding="utf-8")
     for command in (["check"], ["format", "--check"]):
         options = ["--config", str(Path(__file__).parents[2] / "pyproject.toml")]
         ran = subprocess.run(
@@ -121,9 +95,10 @@ def test_its_text_is_in_the_form_of_ours(tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_its_parts_share_no_name() -> None:
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_its_parts_share_no_name(template: Template) -> None:
     defined = []
-    for node in ast.parse(LAVA.source()).body:
+    for node in ast.parse(template.source()).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             defined.append(node.name)
         elif isinstance(node, ast.Assign):
@@ -144,17 +119,6 @@ def test_names_cannot_carry_code(program: Program, tmp_path: Path) -> None:
     exec(emitter.netlist_source(malicious), space)
     assert space["NETWORK"].populations == malicious.populations
     assert not (tmp_path / "mark").exists()
-
-
-def alone(
-    folder: Path, *arguments: str, missing: tuple[str, ...] = OTHERS
-) -> subprocess.CompletedProcess[str]:
-    code = ALONE.replace("MISSING", repr(missing))
-    command = [sys.executable, "-c", code, str(folder / "network.py"), *arguments]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.mark.lava
