@@ -10,6 +10,7 @@ Read in this order:
    calibration data), `storage` and `loading` (program directories), `atomic_folder` (how one takes
    the place of another), `chip` (limits of a chip), `energy` (what a frame costs, by cost models).
 5. `reference`: the engines that run on any computer. `loihi`: Intel's Loihi, simulated by Lava.
+   `brian2` and `nir`: simulators of others. `decoded_spikes`: what their engines share.
 
 To add a target, define a `Backend`: its pass pipeline, the invariants that the final graph must
 satisfy, and optionally a function that writes files, a chip, and engines. A plugin exposes it as

@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         "--target",
         type=_target,
         default="loihi",
-        help="loihi (default), loihi1, reference, or a plugin's",
+        help="loihi (default), loihi1, reference, brian2, nir, or a plugin's",
     )
     add("--calibration", metavar="DATA", type=Path, help="typical inputs, to measure value ranges")
     levels = "number of spike times per value (16, or the levels of a quantised model)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,10 +13,17 @@ import pytest
 from tests.support.pages import ROOT, SCRIPTS, Walk, blocks, commands, examples, runs, workplace
 from tests.support.shown import alike
 
+OPTIONAL = ("brian2", "nir.read")  # what blocks say where they need an extra
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 
 Walks: TypeAlias = Callable[[Path, int], Walk]
+
+
+def needs(what: str) -> pytest.MarkDecorator:
+    package = what.partition(".")[0]
+    missing = find_spec(package) is None
+    return pytest.mark.skipif(missing, reason=f"the package {package} is not installed")
 
 
 def parameters() -> list[Any]:
@@ -27,8 +35,9 @@ def parameters() -> list[Any]:
             block, marks = shown[index].text, []
             if "mnist" in block:
                 marks.append(pytest.mark.data)
-            if "--engine lava" in block or "network.py" in block:
+            if "--engine lava" in block or ".loihi/network.py" in block:
                 marks.append(pytest.mark.lava)
+            marks += [needs(package) for package in OPTIONAL if package in block]
             if "--help" in block and sys.version_info[:2] != (3, 10):
                 marks.append(pytest.mark.skip(reason="argparse words its help differently"))
             name = " ".join(commands(block)[0].line.split()[:2])
