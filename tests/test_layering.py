@@ -282,6 +282,16 @@ def test_only_the_rooms_for_lava_import_lava() -> None:
     assert naming == {"backends/loihi/lava", "backends/loihi/standalone"}
 
 
+def test_simulators_take_what_plugins_are_told_of() -> None:
+    page = (ROOT / "docs/howto/add-a-target-and-engine.md").read_text(encoding="utf-8")
+    for module in MODULES:
+        if (room := room_of(module)) in ("backends/brian2", "backends/nir"):
+            for other in imported(module):
+                name = other.removeprefix("qcompiler.backends.")
+                known = name == other or room_of(other) == room or f"`{name}`" in page
+                assert known, f"{module} imports {other}"
+
+
 def test_the_ground_is_light() -> None:
     code = (
         "import sys, qcompiler.ir\n"

@@ -6,7 +6,7 @@ channels of a weight for those of the input. Zeros around a kernel make up for w
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -68,7 +68,8 @@ def _dilated(weight: Array, dilations: tuple[int, ...]) -> Array:
     taps = weight.shape[2:]
     spans = ((k - 1) * d + 1 for k, d in zip(taps, dilations, strict=True))
     found = np.zeros((*weight.shape[:2], *spans))
-    found[(..., *(slice(None, None, d) for d in dilations))] = weight
+    every: Any = (..., *(slice(None, None, d) for d in dilations))
+    found[every] = weight
     return found
 
 

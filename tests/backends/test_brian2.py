@@ -45,7 +45,10 @@ def check(graph: Graph, x: Any) -> None:
 @pytest.mark.parametrize("target", ["brian2", "loihi"])
 def test_digits(target: str) -> None:
     """Programs of other targets run, too, and answer the same."""
-    given = {"calibration": DIGITS / "digits_calibration.npz", "scale_values": (16,)}
+    given: dict[str, Any] = {
+        "calibration": DIGITS / "digits_calibration.npz",
+        "scale_values": (16,),
+    }
     program = qcompiler.compile(DIGITS / "digits.onnx", target=target, **given)
     images = np.load(DIGITS / "digits_test.npz")["images"][:4, None].astype(np.float32)
     check(program.graph, images)
@@ -67,7 +70,7 @@ def test_networks_with_branches(seed: int, code: str) -> None:
 @pytest.mark.data
 def test_mnist(data_dir: Path) -> None:
     mnist = data_dir / "mnist"
-    given = {"calibration": mnist / "mnist_train_2000.npz", "scale_values": (255,)}
+    given: dict[str, Any] = {"calibration": mnist / "mnist_train_2000.npz", "scale_values": (255,)}
     program = qcompiler.compile(mnist / "mnist_convnet.onnx", target="brian2", **given)
     images = np.load(mnist / "mnist_test_first5000.npz")["images"][:20, None]
     check(program.graph, images.astype(np.float32))

@@ -113,7 +113,12 @@ def test_square_kernels_are_the_same_synapses(seed: int) -> None:
     weights = rng.integers(-9, 10, (2 * groups, 2, *taps))
     places = np.arange(np.prod(shape)).reshape(shape)
     order = places[rng.permutation(shape[0])] if seed % 2 else None
-    given = {"strides": strides, "pads": pads, "dilations": dilations, "groups": groups}
+    given: dict[str, Any] = {
+        "strides": strides,
+        "pads": pads,
+        "dilations": dilations,
+        "groups": groups,
+    }
     row = Synapses("a", "b", "kernel", weights, shape, order, **given)
     found = square_kernel(row, shape)
     if found is None:
@@ -126,14 +131,18 @@ def test_square_kernels_are_the_same_synapses(seed: int) -> None:
             shape[1:], pads[:rank], pads[rank:], taps, dilations, strides, strict=True
         )
     )
-    same = {"strides": found.strides, "pads": 2 * found.padding, "dilations": found.dilations}
+    same: dict[str, Any] = {
+        "strides": found.strides,
+        "pads": 2 * found.padding,
+        "dilations": found.dilations,
+    }
     other = Synapses("a", "b", "kernel", found.weight, shape, **same)
     matrices = []
     for each in (row, other):
         matrices.append(np.zeros((2 * groups * int(np.prod(outs)), places.size)))
         pre, post, weight = synapse_triples(each, (2 * groups, *outs))
         np.add.at(matrices[-1], (post, pre), weight)
-    np.testing.assert_array_equal(*matrices)
+    np.testing.assert_array_equal(matrices[0], matrices[1])
 
 
 @needs_nir

@@ -13,15 +13,15 @@ import pytest
 from tests.support.pages import ROOT, SCRIPTS, Walk, blocks, commands, examples, runs, workplace
 from tests.support.shown import alike
 
-OPTIONAL = ("brian2", "nir.read")  # what blocks say where they need an extra
+# What blocks say where they need a package that an extra installs.
+OPTIONAL = {"--engine brian2": "brian2", ".brian2/network.py": "brian2", "--target nir": "nir"}
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 
 Walks: TypeAlias = Callable[[Path, int], Walk]
 
 
-def needs(what: str) -> pytest.MarkDecorator:
-    package = what.partition(".")[0]
+def needs(package: str) -> pytest.MarkDecorator:
     missing = find_spec(package) is None
     return pytest.mark.skipif(missing, reason=f"the package {package} is not installed")
 
@@ -37,7 +37,7 @@ def parameters() -> list[Any]:
                 marks.append(pytest.mark.data)
             if "--engine lava" in block or ".loihi/network.py" in block:
                 marks.append(pytest.mark.lava)
-            marks += [needs(package) for package in OPTIONAL if package in block]
+            marks += [needs(package) for said, package in OPTIONAL.items() if said in block]
             if "--help" in block and sys.version_info[:2] != (3, 10):
                 marks.append(pytest.mark.skip(reason="argparse words its help differently"))
             name = " ".join(commands(block)[0].line.split()[:2])

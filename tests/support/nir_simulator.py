@@ -45,12 +45,12 @@ def _computed(node: Any, given: Any, states: dict[str, Array], name: str) -> Arr
     match node:
         case nir.I():
             states[name] = states.get(name, 0) + node.r * given
-            return states[name]
+            return np.asarray(states[name])
         case nir.IF():
             v = states.get(name, 0) + node.r * given
             spikes = v > node.v_threshold
             states[name] = np.where(spikes, node.v_reset, v)
-            return spikes.astype(float)
+            return np.asarray(spikes.astype(float))
         case nir.Scale():
             return np.asarray(node.scale * given)
         case nir.Linear():
@@ -79,6 +79,9 @@ def _convolved(node: Any, image: Array) -> Array:
             slice(t * d, t * d + (n - 1) * s + 1, s)
             for t, d, n, s in zip(tap, dilation, shape, stride, strict=True)
         )
-        kernel = node.weight[(..., *tap)].astype(float)
-        total += np.tensordot(kernel, padded[(slice(None), *taken)], axes=1)
-    return total + node.bias.reshape(-1, *(1,) * rank)
+        of_tap: Any = (slice(None), slice(None), *tap)
+        kernel = node.weight[of_tap].astype(float)
+        seen: Any = (slice(None), *taken)
+        total += np.tensordot(kernel, padded[seen], axes=1)
+    ones = (1,) * rank
+    return np.asarray(total + node.bias.reshape(-1, *ones))
