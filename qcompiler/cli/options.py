@@ -1,0 +1,58 @@
+"""Options that both commands have, and types of options. Loads nothing that compiles or runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import qcompiler
+
+if TYPE_CHECKING:
+    from qcompiler.backends.energy.cost_model import CostModel
+
+ENERGY_MODELS = ("loihi1", "loihi1-fit", "sana-fe", "cmos45")  # as listed by the help
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add --energy-model, --json, -v, -q and --version."""
+    add = parser.add_argument
+    add(
+        "--energy-model",
+        metavar="NAME|FILE",
+        type=_energy_model,
+        help=f"cost model of the energy report: {', '.join(ENERGY_MODELS)}, or a .json file "
+        "(default: the target's)",
+    )
+    add("--json", action="store_true", help="print one JSON object to stdout")
+    loudness = parser.add_mutually_exclusive_group()
+    details = "print more details; show tracebacks"
+    loudness.add_argument("-v", "--verbose", action="store_true", help=details)
+    loudness.add_argument("-q", "--quiet", action="store_true", help="print results only")
+    version = f"%(prog)s {qcompiler.__version__}"
+    add("--version", action="version", version=version)
+
+
+def _energy_model(text: str) -> CostModel | Path:
+    """A built-in model, or the path of one that is read later."""
+    from qcompiler.backends.energy.built_in_models import MODELS
+
+    if text.endswith(".json") or Path(text).name != text:
+        return Path(text)
+    if text not in MODELS:
+        known = ", ".join(MODELS)
+        message = f"no energy model is named {text!r}: choose {known}, or a .json file"
+        raise argparse.ArgumentTypeError(message)
+    return MODELS[text]
+
+
+def positive(text: str) -> int:
+    """A number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, not {text!r}")
+    return int(text)
+
+
+def searches(given: argparse.Namespace) -> bool:
+    """Whether a search finds the schedule."""
+    return given.max_drop is not None or given.max_drift is not None
