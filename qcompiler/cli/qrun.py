@@ -17,6 +17,7 @@ examples:
   qrun model.loihi test.npz --against model.onnx
   qrun model.loihi test.npz --engine steps --limit 200 --json
   qrun model.loihi test.npz -o outputs.npz          decoded outputs, in real units
+  qrun model.loihi test.npz --workers 8             run on eight processes
   qrun model.loihi --info                           what the program is
   qrun model.loihi test.npz --against model.onnx --explain --page why.html
 
@@ -73,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     what = "tell what the program is, without data: inputs, outputs, populations, versions"
     add("--info", action="store_true", help=what)
     add_common(parser)
+    cluster = parser.add_argument_group("more than one process or machine, with the extra dask")
+    where = cluster.add_mutually_exclusive_group()
+    where.add_argument("--workers", metavar="N", type=positive, help="run on N processes")
+    scheduler = "run on the Dask cluster of this scheduler, such as tcp://host:8786; trust it"
+    where.add_argument("--dask", metavar="ADDRESS", help=scheduler)
     add = parser.add_argument_group("comparison with the trained network").add_argument
     add("--against", metavar="MODEL.onnx", type=Path, help="compare with this ONNX model")
     why = "with --against: find the layer and the cause of differing predictions"

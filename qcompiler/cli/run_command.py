@@ -51,12 +51,7 @@ def run(given: argparse.Namespace) -> int:
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
     found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
-    with progress(f"running on {given.engine}", given.quiet) as bar:
-        measured = program.measure(
-            *found.arrays,
-            engine=given.engine,
-            progress=lambda frames: bar(frames / len(found)),
-        )
+    measured = _measured(program, found, given)
     reference = None
     if given.against is not None:
         for finding in onnxruntime_faults(given.against):
@@ -93,6 +88,22 @@ def run(given: argparse.Namespace) -> int:
     if explanation is not None:
         print_explanation(explanation)
     return 0
+
+
+def _measured(program: Program, found: data.Data, given: argparse.Namespace) -> Measured:
+    """Run the data in this process, or on several."""
+    with progress(f"running on {given.engine}", given.quiet) as bar:
+
+        def tell(frames: int) -> None:
+            bar(frames / len(found))
+
+        if given.workers is None and given.dask is None:
+            return program.measure(*found.arrays, engine=given.engine, progress=tell)
+        from qcompiler import cluster
+
+        with cluster.connected(given.workers, given.dask) as client:
+            parts = cluster.partitions(found.arrays, program)
+            return cluster.measure(program, parts, client, given.engine, tell)
 
 
 def _explained(program: Program, found: data.Data, given: argparse.Namespace) -> Explanation:

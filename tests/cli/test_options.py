@@ -151,7 +151,8 @@ def test_completion_is_printed(shell: str, capsys: pytest.CaptureFixture[str]) -
 def test_completion_without_its_library_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "argcomplete", None)
+    for name in ("argcomplete", "argcomplete.shell_integration"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(SystemExit) as left:
         qcompile.main(["--completion", "bash"])
     assert left.value.code == 1
