@@ -14,16 +14,21 @@ if TYPE_CHECKING:
 ENERGY_MODELS = ("loihi1", "loihi1-fit", "sana-fe", "cmos45")  # as listed by the help
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """Add --energy-model, --json, -v, -q and --version."""
-    add = parser.add_argument
-    add(
+def add_energy_model(parser: argparse.ArgumentParser) -> None:
+    """Add --energy-model."""
+    parser.add_argument(
         "--energy-model",
         metavar="NAME|FILE",
         type=_energy_model,
         help=f"cost model of the energy report: {', '.join(ENERGY_MODELS)}, or a .json file "
         "(default: the target's)",
     )
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add --energy-model, --json, -v, -q and --version."""
+    add_energy_model(parser)
+    add = parser.add_argument
     add("--json", action="store_true", help="print one JSON object to stdout")
     loudness = parser.add_mutually_exclusive_group()
     details = "print more details; show tracebacks"
