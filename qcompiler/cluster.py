@@ -14,13 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import qcompiler
 from qcompiler.backends.host import Counters, frames_per_batch
 from qcompiler.backends.program import Measured, Program
 from qcompiler.backends.reference.fast_engine import FastEngine
@@ -28,6 +27,7 @@ from qcompiler.backends.reference.fast_engine import FastEngine
 from . import registry
 from .ir import DataError, ProgramError
 from .ir.kernels import Array
+from .rebuild import versions
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -58,60 +58,79 @@ def measure(
     receives the number of finished frames. Raises what `Program.measure` raises, DataError without
     frames, and ProgramError if workers differ, are lost for good, or die of the same partition.
     """
-    from distributed import wait
-    from distributed.scheduler import KilledWorker
-
     content = pickle.dumps((program.graph, program.backend.name, program.manifest))
     held = client.submit(bytes, content, pure=False)  # the scheduler can make it again
     waiting, place = enumerate(parts), dict[Any, int]()
     found = dict[int, Measured]()
-    done, alone = 0, time.monotonic()
+    done = 0
     while True:
-        threads = sum(client.nthreads().values())
-        room = max(1, _AHEAD * threads) - len(place)
+        room = max(1, _AHEAD * sum(client.nthreads().values())) - len(place)
         for index, part in islice(waiting, max(0, room)):
             place[_submitted(client, held, part, engine)] = index
         if not place:
-            break
-        alone = time.monotonic() if threads else alone
-        if time.monotonic() - alone > _PATIENCE:
-            raise ProgramError(f"the cluster has had no worker for {_PATIENCE:.0f} seconds")
-        try:
-            with client.as_current():
-                finished = wait(list(place), timeout=1, return_when="FIRST_COMPLETED").done
-        except asyncio.TimeoutError:  # TimeoutError itself from Python 3.11 on
-            continue
-        for future in finished:
-            try:
-                measured: Measured = future.result()
-            except KilledWorker as error:
-                message = "several workers died while they ran the same frames: they may need "
-                raise ProgramError(f"{message}more memory") from error
+            return _joined([found[index] for index in sorted(found)])
+        for future in finished(client, place):
+            measured: Measured = result(future)
             found[place.pop(future)] = measured
             done += measured.counters.frames
             if progress:
                 progress(done)
-    return _joined([found[index] for index in sorted(found)])
+
+
+def finished(client: Client, waiting: Iterable[Future]) -> list[Future]:
+    """Wait until any of these are done; ProgramError if there are no workers for long."""
+    from distributed import wait
+
+    tasks, alone = list(waiting), time.monotonic()
+    while True:
+        if client.nthreads():
+            alone = time.monotonic()
+        if time.monotonic() - alone > _PATIENCE:
+            raise ProgramError(f"the cluster has had no worker for {_PATIENCE:.0f} seconds")
+        try:
+            with client.as_current():
+                return list(wait(tasks, timeout=1, return_when="FIRST_COMPLETED").done)
+        except asyncio.TimeoutError:  # TimeoutError itself from Python 3.11 on
+            continue
+
+
+def result(future: Future) -> Any:
+    """What a worker has found, or the error that it has met; ProgramError if workers die of it."""
+    from distributed.scheduler import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker as error:
+        message = "several workers died while they ran the same samples: they may need more memory"
+        raise ProgramError(message) from error
+
+
+@cache
+def own_version() -> str:
+    """The version of qcompiler in this process."""
+    return versions()["qcompiler-snn"]
+
+
+def check_version(version: str) -> None:
+    """ProgramError on a worker of another version than this."""
+    if version != own_version():
+        raise ProgramError(f"a worker has qcompiler {own_version()}, not {version}")
 
 
 def _submitted(client: Client, held: Future, part: tuple[Array, ...], engine: str) -> Future:
-    version = qcompiler.__version__
-    return client.submit(_run, held, version, engine, *map(np.asarray, part), pure=False)
+    return client.submit(_run, held, own_version(), engine, *map(np.asarray, part), pure=False)
 
 
 def _run(content: bytes, version: str, engine: str, *part: Array) -> Measured:
     """What a worker does with a partition."""
-    if version != qcompiler.__version__:
-        raise ProgramError(f"a worker has qcompiler {qcompiler.__version__}, not {version}")
+    check_version(version)
     return _program(content).measure(*part, engine=engine)
 
 
 @lru_cache(1)
 def _program(content: bytes) -> Program:
     graph, target, manifest = pickle.loads(content)
-    backend = registry.find_backend(target)
-    if backend is None:
-        raise ProgramError(f"a worker has no plugin for the target {target}")
+    backend = registry.backend_of_worker(target)
     # Dask runs as many partitions at once as a worker has threads, so each takes one.
     return Program(graph, backend, manifest, {"fast": FastEngine(graph, threads=1)})
 

@@ -6,8 +6,9 @@ import argparse
 import json
 import sys
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qcompiler import api, registry
 from qcompiler.backends.program import Program
@@ -23,10 +24,13 @@ from qcompiler.search import report
 
 from .check import check
 from .energy import chosen_model
-from .options import searches
+from .options import on_cluster, searches
 from .outputs import check_file, write_text
 from .summary import print_fits, print_summary
 from .verify import verify
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 def run(given: argparse.Namespace) -> int:
@@ -128,7 +132,7 @@ def _name(step: Pass) -> str:
 
 def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
     what = "calibrating" if given.calibration else "compiling"
-    with progress(what, given.quiet) as bar, warnings.catch_warnings():
+    with progress(what, given.quiet) as bar, _client(given) as client, warnings.catch_warnings():
         warnings.simplefilter("ignore", CompileWarning)  # print_summary tells them
         return api.compile(
             given.model,
@@ -154,8 +158,18 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             objective=given.objective,
             labels=given.labels,
             tell=None if given.quiet else say,
+            client=client,
             **_preprocessing(given),
         )
+
+
+def _client(given: argparse.Namespace) -> AbstractContextManager[Client | None]:
+    """What runs a search on several processes or machines, if that is asked for."""
+    if not on_cluster(given):
+        return nullcontext()
+    from qcompiler.cluster import connected
+
+    return connected(given.workers, given.dask)
 
 
 def _list(given: argparse.Namespace) -> int:

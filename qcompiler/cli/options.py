@@ -51,6 +51,20 @@ def _energy_model(text: str) -> CostModel | Path:
     return MODELS[text]
 
 
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Add --workers and --dask, which exclude each other."""
+    cluster = parser.add_argument_group("more than one process or machine, with the extra dask")
+    where = cluster.add_mutually_exclusive_group()
+    where.add_argument("--workers", metavar="N", type=positive, help="run on N processes")
+    scheduler = "run on the Dask cluster of this scheduler, such as tcp://host:8786; trust it"
+    where.add_argument("--dask", metavar="ADDRESS", help=scheduler)
+
+
+def on_cluster(given: argparse.Namespace) -> bool:
+    """Whether a cluster is to do the work."""
+    return given.workers is not None or given.dask is not None
+
+
 def positive(text: str) -> int:
     """A number from 1 on."""
     if not text.isdecimal() or int(text) < 1:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .completion import SHELLS, PrintCompletion, complete, suggest
-from .options import add_common, searches
+from .options import add_cluster, add_common, on_cluster, searches
 
 # The help loads nothing that compiles, so these stand here as well.
 CODES = ("one-spike", "silent", "burst")
@@ -57,6 +57,8 @@ def _checked(
         parser.error("the following arguments are required: MODEL.onnx")
     if (given.sweep or given.labels or given.objective != "latency") and not searches(given):
         parser.error("--sweep, --labels and --objective need --max-drop or --max-drift")
+    if on_cluster(given) and not searches(given):
+        parser.error("--workers and --dask run a search: they need --max-drop or --max-drift")
 
     from .compile_command import run
 
@@ -137,6 +139,7 @@ def _parser(
     add("--labels", metavar="FILE", type=Path, help="labels, if DATA does not hold them")
     sweep = "write all measured schedules: a table (.csv, .json) or a plot (.svg); repeatable"
     add("--sweep", metavar="FILE", type=_sweep, action="append", default=[], help=sweep)
+    add_cluster(parser)
     what = parser.add_argument_group(
         "preprocessing that becomes part of the network: (x - mean) / scale"
     )

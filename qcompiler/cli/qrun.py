@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .completion import complete, suggest
-from .options import add_common, positive
+from .options import add_cluster, add_common, positive
 
 ENGINES = ("fast", "steps", "lava", "lava-single", "lava-processes")  # the help loads none
 
@@ -74,11 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     what = "tell what the program is, without data: inputs, outputs, populations, versions"
     add("--info", action="store_true", help=what)
     add_common(parser)
-    cluster = parser.add_argument_group("more than one process or machine, with the extra dask")
-    where = cluster.add_mutually_exclusive_group()
-    where.add_argument("--workers", metavar="N", type=positive, help="run on N processes")
-    scheduler = "run on the Dask cluster of this scheduler, such as tcp://host:8786; trust it"
-    where.add_argument("--dask", metavar="ADDRESS", help=scheduler)
+    add_cluster(parser)
     add = parser.add_argument_group("comparison with the trained network").add_argument
     add("--against", metavar="MODEL.onnx", type=Path, help="compare with this ONNX model")
     why = "with --against: find the layer and the cause of differing predictions"

@@ -36,6 +36,7 @@ from .energy import (
 )
 from .energy_plot import energy_plot
 from .info import print_info
+from .options import on_cluster
 from .outputs import check_file, write_file, write_text
 from .summary import guarantees
 
@@ -97,7 +98,7 @@ def _measured(program: Program, found: data.Data, given: argparse.Namespace) -> 
         def tell(frames: int) -> None:
             bar(frames / len(found))
 
-        if given.workers is None and given.dask is None:
+        if not on_cluster(given):
             return program.measure(*found.arrays, engine=given.engine, progress=tell)
         from qcompiler import cluster
 

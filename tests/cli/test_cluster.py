@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler import cluster
-from qcompiler.cli import qrun
+from qcompiler import api, cluster
+from qcompiler.backends.loihi.target import LOIHI
+from qcompiler.cli import qcompile, qrun
+from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import DataError, ProgramError
+from qcompiler.search.halves import Measuring, here, on_cluster
 
 distributed = pytest.importorskip("distributed")
 # Dask's own: of sockets and processes that end with a worker.
@@ -78,6 +81,37 @@ def test_the_command_prints_and_writes_the_same(
     assert found[0] == found[1]
 
 
+def test_a_search_finds_the_same(client: Any) -> None:
+    data = np.load(DIGITS / "digits_calibration.npz")["images"][:60, None]
+    tried: list[list[str]] = [[], []]
+    options: dict[str, Any] = {"max_drift": 60, "effort": 0, "slices": 1, "target": "reference"}
+    alone, found = (
+        qcompiler.compile(
+            DIGITS / "digits.onnx", calibration=data, tell=lines.append, client=where, **options
+        )
+        for where, lines in zip((None, client), tried, strict=True)
+    )
+    assert found.graph == alone.graph and found.manifest == alone.manifest
+    assert len(tried[0]) > 2 and tried[0] == tried[1]
+
+
+def test_costs_of_a_schedule_are_the_same(client: Any) -> None:
+    data = np.load(DIGITS / "digits_calibration.npz")["images"][:60, None]
+    steps = api.pipeline("loihi", None, {"t_max": 4, "effort": 0})
+    graph = import_model(DIGITS / "digits.onnx").graph
+    common = Measuring(graph, LOIHI, (data,), costs=True)
+    for one, other in zip(here(common)(steps), on_cluster(common, client)(steps), strict=True):
+        assert one.outputs.tobytes() == other.outputs.tobytes()
+        assert one[1:] == other[1:]
+    assert one.cost is not None
+
+
+def test_only_a_search_takes_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        qcompile.main(["net.onnx", "--workers", "2"])
+    assert "they need --max-drop or --max-drift" in capsys.readouterr().err
+
+
 def test_faults_of_a_partition_come_back(
     program: qcompiler.Program, client: Any, images: np.ndarray[Any, Any]
 ) -> None:
@@ -97,7 +131,7 @@ def test_workers_of_another_version_are_refused(
     images: np.ndarray[Any, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(qcompiler, "__version__", "9.9")
+    monkeypatch.setattr(cluster, "own_version", lambda: "9.9")
     with pytest.raises(ProgramError, match=r"a worker has qcompiler .*, not 9\.9"):
         cluster.measure(program, [(images[:1],)], client)
 
