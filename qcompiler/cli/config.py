@@ -82,8 +82,8 @@ def _as_arguments(parser: argparse.ArgumentParser, read: Mapping[str, Any]) -> I
         if name not in options:
             raise DataError(_unknown(name, options))
         action = options[name]
-        if name == "passes" and ":" in str(value):
-            raise DataError("passes that are imported from a module go on the command line only")
+        if name == "dask" or (name == "passes" and ":" in str(value)):
+            raise DataError(f"{name} = {value!r:.60} may run code: give it on the command line")
         if action.nargs == 0:
             if not isinstance(value, bool):
                 raise DataError(f"{name} is true or false, not {value!r:.60}")
