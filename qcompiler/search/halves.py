@@ -16,7 +16,8 @@ from qcompiler import registry
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.host import output_nodes
 from qcompiler.backends.program import Program
-from qcompiler.cluster import check_version, finished, own_version, result
+from qcompiler.cluster import check_version, own_version
+from qcompiler.dask_client import finished, result
 from qcompiler.ir import Graph, verify
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.frames import frame_interval

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler import api, cluster
+from qcompiler import api, cluster, dask_client
 from qcompiler.backends.loihi.target import LOIHI
 from qcompiler.cli import qcompile, qrun
 from qcompiler.frontend.import_model import import_model
@@ -46,7 +46,7 @@ def client() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def images() -> np.ndarray[Any, Any]:
     found: np.ndarray[Any, Any] = np.load(TEST)["images"][:, None]
-    return np.concatenate([found] * 3)
+    return np.concatenate([found] * 4)
 
 
 def test_a_worker_that_dies_changes_nothing(
@@ -60,8 +60,15 @@ def test_a_worker_that_dies_changes_nothing(
         if victims:
             os.kill(victims.pop(), signal.SIGKILL)
 
-    parts = cluster.partitions((images,), program)
-    found = cluster.measure(program, parts, client, "steps", progress)
+    read = list[int]()
+
+    def parts() -> Iterator[tuple[Any, ...]]:
+        for part in cluster.partitions((images,), program):
+            read.append(len(seen))
+            yield part
+
+    found = cluster.measure(program, parts(), client, "steps", progress)
+    assert read[-1] > 0  # the last part is read when others are done
     assert not victims and seen == sorted(seen) and seen[-1] == len(images)
     assert len(seen) > 3  # partitions that were left when it died
     assert found.outputs["scores"].tobytes() == alone.outputs["scores"].tobytes()
@@ -140,7 +147,7 @@ def test_workers_of_another_version_are_refused(
 def test_nobody_at_an_address_is_a_sentence(
     address: str, program: qcompiler.Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "_CONNECTING", 1)
+    monkeypatch.setattr(dask_client, "_CONNECTING", 1)
     with (
         pytest.raises(ProgramError, match=f"no Dask scheduler answers at {address}"),
         cluster.connected(None, address),
