@@ -7,7 +7,7 @@ PARALLEL ?= -n auto --maxprocesses 4 --dist worksteal
 PY := .venv/bin/python
 FOLDERS := qcompiler ir passes backends
 # The install links file by file, so the stamp carries a checksum of the list of files.
-FILES := $(sort $(shell find $(FOLDERS) -name '*.py'))
+FILES := $(sort $(shell find $(FOLDERS) -name '*.py' -o -name '*.html' -o -name '*.css'))
 DOCS := .venv/docs-installed
 STAMP := .venv/installed-$(shell echo '$(FILES)' | cksum | cut -d' ' -f1)
 

@@ -25,6 +25,7 @@ from .energy.estimate import Cores, Estimate, Measurement, estimate
 from .energy.wiring import Wiring, wiring_of
 from .host import Counters, frames_per_batch, hidden_nodes
 from .loihi.mapping.chips import LOIHI_1
+from .plots.plots import Plots
 from .report import Report, build_report, placements_of
 from .targets import ENGINES
 
@@ -48,6 +49,17 @@ class Program:
     _placed: dict[int, tuple[Cores, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    def __repr__(self) -> str:
+        known = self.manifest.get("model")
+        name = str(known.get("file", "") if isinstance(known, dict) else "")
+        size = f"{len(spiking_nodes(self.graph)):,} populations, t_max {self.t_max}"
+        return f"<Program {f'{name[:80]!r} ' if name else ''}for {self.backend.name}: {size}>"
+
+    def _repr_html_(self) -> str | None:
+        from .plots.notebook import notebook_html
+
+        return notebook_html(repr(self)[1:-1], self.graph, self.report())
 
     @property
     def t_max(self) -> int:
@@ -119,14 +131,26 @@ class Program:
 
     def spikes(self, *inputs: Array, engine: str = "steps") -> dict[str, Array]:
         """Step of every neuron's spike from frame start, by population: ``frames x shape``."""
+        found = self.levels(*inputs, engine=engine)
+        for node in spiking_nodes(self.graph):
+            name, begin = node.result.name, start(self.graph, node.result)
+            assert begin is not None
+            found[name] = step_of(spikes_of(node.result), begin, found[name])
+        return found
+
+    def levels(self, *inputs: Array, engine: str = "fast") -> dict[str, Array]:
+        """The level of every neuron by population, ``frames x shape``; 0 is the lowest."""
         found: dict[str, list[Array]] = {node.result.name: [] for node in spiking_nodes(self.graph)}
         for part in self._parts(inputs, engine):
-            levels = self.engine(engine)(*part, record=True).levels
-            for node in spiking_nodes(self.graph):
-                name, begin = node.result.name, start(self.graph, node.result)
-                assert begin is not None
-                found[name].append(step_of(spikes_of(node.result), begin, levels[name]))
+            levels = self.engine(engine)(*part, record=True, count=False).levels
+            for name, arrays in found.items():
+                arrays.append(levels[name])
         return {name: np.concatenate(arrays) for name, arrays in found.items()}
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures: ``graph()``, ``schedule()``, ``raster(frame)`` and ``histograms(inputs)``."""
+        return Plots(self.graph, self.report, self.levels)
 
     def engine(self, name: str) -> Engine:
         """The engine of this name, made on first use."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -18,6 +19,8 @@ from rich.text import Text
 
 from .ir import CompileError
 from .ir.diagnostics import printable
+
+_GAP = 2  # between columns
 
 
 class _Screen(Console):
@@ -94,31 +97,64 @@ def warn(message: str) -> None:
 
 
 @contextmanager
-def progress(what: str, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """A progress bar on a terminal; the function it gives takes the share that is done."""
+def progress(what: str, quiet: bool, known: bool = True) -> Iterator[Callable[[float], None]]:
+    """A progress bar on a terminal; the function it gives takes the share that is done.
+
+    Where this is not ``known`` the bar only shows that work goes on.
+    """
     console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    share = (TaskProgressColumn(),) if known else ()
+    columns = (TextColumn(what), BarColumn(), *share, TimeElapsedColumn())
     off = quiet or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=off) as bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+        task = bar.add_task(what, total=1.0 if known else None)
+        yield lambda share: bar.update(task, completed=share) if known else None
 
 
 def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a plain table; numbers stand to the right."""
+    """Print a plain table; numbers stand to the right.
+
+    On a narrow terminal it is printed in parts, each with the first column.
+    """
+    if console.is_terminal:
+        for number, part in enumerate(_parts(console.width, columns, rows)):
+            if number:
+                console.print()
+            chosen = [[row[n] for n in part] for row in rows]
+            console.print(_table([columns[n] for n in part], chosen))
+        return
+    with console.capture() as captured:
+        console.print(_table(columns, rows))
+    lines = captured.get().splitlines()
+    console.print(Text("\n".join(map(str.rstrip, lines))), soft_wrap=True)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     found = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         numbers = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
         found.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         found.add_row(*(Text(_cell(value)) for value in row))
-    if console.is_terminal:
-        console.print(found)
-        return
-    with console.capture() as captured:
-        console.print(found)
-    lines = captured.get().splitlines()
-    console.print(Text("\n".join(map(str.rstrip, lines))), soft_wrap=True)
+    return found
+
+
+def _parts(
+    width: int, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> Iterator[Sequence[int]]:
+    """Numbers of the columns that fit beside each other, always with the first."""
+    first, *others = (
+        max(cell_len(name), *(cell_len(_cell(row[index])) for row in rows), 0) + _GAP
+        for index, name in enumerate(columns)
+    )
+    part, used = [0], min(first, width // 2)
+    for index, size in enumerate(others, start=1):
+        if used + size > width + _GAP and len(part) > 1:
+            yield part
+            part, used = [0], min(first, width // 2)
+        part.append(index)
+        used += size
+    yield part
 
 
 def _cell(value: Any) -> str:

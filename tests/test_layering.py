@@ -49,6 +49,7 @@ ROOMS = {
         "backends/loihi",
         "backends/loihi/mapping",
         "backends/loihi/netlist",
+        "backends/plots",
         "backends/reference",
     },
     "backends/energy": {"backends", "backends/loihi/mapping", "backends/loihi/netlist"},
@@ -70,6 +71,12 @@ ROOMS = {
     "backends/loihi/mapping": {"backends", "backends/loihi/netlist"},
     "backends/loihi/netlist": set(),
     "backends/loihi/standalone": {"backends/loihi/lava", "backends/loihi/netlist"},
+    "backends/plots": {
+        "backends",
+        "backends/energy",
+        "backends/loihi/mapping",
+        "backends/loihi/netlist",
+    },
     "backends/reference": {"backends", "backends/energy"},
     "qcompiler": {
         "qcompiler/cli",
@@ -85,6 +92,7 @@ ROOMS = {
         "qcompiler/explain/measure",
         "qcompiler/frontend",
         "qcompiler/frontend/importers",
+        "qcompiler/report",
         "qcompiler/search",
     },
     "qcompiler/comparison": {
@@ -94,7 +102,12 @@ ROOMS = {
         "qcompiler/frontend",
         "qcompiler/frontend/model",
     },
-    "qcompiler/explain": {"qcompiler", "qcompiler/explain/causes", "qcompiler/explain/measure"},
+    "qcompiler/explain": {
+        "qcompiler",
+        "qcompiler/explain/causes",
+        "qcompiler/explain/measure",
+        "qcompiler/report",
+    },
     "qcompiler/explain/causes": {
         "qcompiler",
         "qcompiler/explain/measure",
@@ -139,6 +152,7 @@ ROOMS = {
     },
     "qcompiler/frontend/importers/views": {"qcompiler/frontend/model"},
     "qcompiler/frontend/model": set(),
+    "qcompiler/report": {"qcompiler", "qcompiler/search"},
     "qcompiler/search": {"qcompiler"},
 }
 LAYERS = {

@@ -91,9 +91,10 @@ class Estimate:
     """A frame on average, by a cost model.
 
     ``populations`` holds the energy by population: updates and arriving events, and what sending
-    spikes takes. ``events`` counts synaptic events, ``updates`` those of neurons in a frame
-    interval. ``alone`` is the energy of a frame that no other follows. ``cores`` and ``times`` are
-    None if the model has no times. ``nonzero`` is the share of values above level 0.
+    spikes takes. ``events`` counts synaptic events, ``arriving`` those by population, ``updates``
+    those of neurons in a frame interval. ``alone`` is the energy of a frame that no other follows.
+    ``cores`` and ``times`` are None if the model has no times. ``nonzero`` is the share of values
+    above level 0.
     """
 
     wiring: Wiring
@@ -107,6 +108,7 @@ class Estimate:
     alone: float
     cores: Cores | None = None
     times: Times | None = None
+    arriving: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def causes(self) -> Causes:
@@ -195,6 +197,7 @@ def _estimate(
         streaming + update * (wiring.latency - wiring.interval),
         cores,
         _times(wiring, events, model, cores) if cores else None,
+        {name: found.total for name, found in events.items()},
     )
 
 

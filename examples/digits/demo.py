@@ -19,6 +19,7 @@ import numpy as np
 
 import qcompiler
 
+REPORT = "build/report.html"
 COMPILED = "build/demo.loihi"
 TEST_DATA = "digits_test.npz"
 MODEL = "digits.onnx"
@@ -29,15 +30,24 @@ def main() -> int:
     begin = perf_counter()
     print("$ cd examples/digits")
     compile_network()
-    fast = run_engine("fast", "--against", MODEL)
+    reported = ("--report", REPORT) if can_report() else ()
+    fast = run_engine("fast", "--against", MODEL, *reported)
     steps = run_engine("steps")
     agree = same_outputs("fast", "steps")
     print_table(results(fast, steps) | {"outputs equal: fast and steps engines": yes_or_no(agree)})
     print(f"\ncompiled and run in {perf_counter() - begin:.0f} seconds", flush=True)
     if missing := why_no_lava():
         print(f"\nThe simulation on Lava is skipped: {missing}. Compiling for Loihi needs no Lava.")
-        return 0 if agree else 1
-    return 0 if compare_with_lava() and agree else 1
+    else:
+        agree = compare_with_lava() and agree
+    if reported:
+        print(f"\nThe report on this network, with pictures: {Path(REPORT).resolve()}")
+    return 0 if agree else 1
+
+
+def can_report() -> bool:
+    """Whether the extra ``report`` is installed."""
+    return all(find_spec(name) for name in ("jinja2", "matplotlib"))
 
 
 def compile_network() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcompiler import api, registry
+from qcompiler.backends.plots.canvas import need
 from qcompiler.backends.program import Program
 from qcompiler.backends.storage import check_place
 from qcompiler.console import progress, say, warn
@@ -26,6 +27,7 @@ from .check import check
 from .energy import chosen_model
 from .options import on_cluster, searches
 from .outputs import check_file, write_text
+from .report import check_report, compiled_report
 from .summary import print_fits, print_summary
 from .verify import verify
 
@@ -45,6 +47,9 @@ def run(given: argparse.Namespace) -> int:
         return check(given.model, api.preprocessing(**_preprocessing(given)), given)
     for path in given.sweep:
         check_file(path, "--sweep")
+        if path.suffix == ".svg":
+            need("matplotlib")
+    check_report(given)
     watcher = _Watcher(given)
     if given.emit:
         return _emit(given, watcher)
@@ -55,6 +60,8 @@ def run(given: argparse.Namespace) -> int:
     for path in given.sweep:
         text = report.WRITERS[path.suffix](program.manifest["search"])
         write_text(path, "--sweep", text)
+    if given.report is not None:
+        write_text(given.report, "--report", compiled_report(given, program, output, model))
     print_summary(given, program, output, model)
     return 0
 
@@ -132,7 +139,10 @@ def _name(step: Pass) -> str:
 
 def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
     what = "calibrating" if given.calibration else "compiling"
-    with progress(what, given.quiet) as bar, _client(given) as client, warnings.catch_warnings():
+    searching = searches(given)  # in trials whose number is not known
+    what = "searching" if searching else what
+    bars = progress(what, given.quiet, known=not searching)
+    with bars as bar, _client(given) as client, warnings.catch_warnings():
         warnings.simplefilter("ignore", CompileWarning)  # print_summary tells them
         return api.compile(
             given.model,

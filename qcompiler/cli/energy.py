@@ -7,17 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from qcompiler.amounts import number, quantity
 from qcompiler.backends.energy.alternatives import Alternatives
 from qcompiler.backends.energy.built_in_models import ANN_PLAIN, ANN_REUSE, ARM, GPU
 from qcompiler.backends.energy.cost_model import CostModel, read_cost_model
 from qcompiler.backends.energy.estimate import Estimate
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
 
-_PREFIXES = {
-    "J": ("J", "mJ", "uJ", "nJ", "pJ"),
-    "s": ("s", "ms", "us", "ns"),
-    "W": ("W", "mW", "uW"),
-}
 CAUSES = ("updates", "data", "zeros", "clocks", "inhibition")
 
 
@@ -102,17 +98,3 @@ def energy_table(found: Estimate) -> tuple[Sequence[str], Sequence[Sequence[Any]
 def label(name: str) -> str:
     """What to call a population, or the clock."""
     return "clock" if name == CLOCK else name
-
-
-def number(value: float) -> str:
-    """Three digits; 0 has one."""
-    if not 1e-4 <= abs(value) < 1e15:
-        return f"{value:.3g}"
-    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")
-
-
-def quantity(value: float, unit: str) -> str:
-    """Three digits, with the unit's prefix that they need."""
-    names = _PREFIXES[unit]
-    index = next((i for i in range(len(names)) if value * 1000.0**i >= 0.9995), len(names) - 1)
-    return f"{number(value * 1000.0**index)} {names[index]}"

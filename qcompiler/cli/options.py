@@ -51,6 +51,18 @@ def _energy_model(text: str) -> CostModel | Path:
     return MODELS[text]
 
 
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Add --report."""
+    what = "write a report with pictures: one HTML page that needs nothing else"
+    parser.add_argument("--report", metavar="FILE.html", type=_page, help=what)
+
+
+def _page(text: str) -> Path:
+    if Path(text).suffix not in (".html", ".htm"):
+        raise argparse.ArgumentTypeError(f"{text!r} should end in .html")
+    return Path(text)
+
+
 def add_cluster(parser: argparse.ArgumentParser) -> None:
     """Add --workers and --dask, which exclude each other."""
     cluster = parser.add_argument_group("more than one process or machine, with the extra dask")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .completion import SHELLS, PrintCompletion, complete, suggest
-from .options import add_cluster, add_common, on_cluster, searches
+from .options import add_cluster, add_common, add_report, on_cluster, searches
 
 # The help loads nothing that compiles, so these stand here as well.
 CODES = ("one-spike", "silent", "burst")
@@ -87,6 +87,7 @@ def _parser(
     add("--calibration", metavar="DATA", type=Path, help="typical inputs, to measure value ranges")
     config = "options from a TOML file, such as t-max = 32; those of the command line win"
     add("--config", metavar="FILE.toml", type=Path, help=config)
+    add_report(parser)
     add_common(parser)
     add = parser.add_argument_group("levels and accuracy").add_argument
     levels = "number of spike times per value (16, or the levels of a quantised model)"

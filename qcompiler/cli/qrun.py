@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .completion import complete, suggest
-from .options import add_cluster, add_common, positive
+from .options import add_cluster, add_common, add_report, positive
 
 ENGINES = ("fast", "steps", "lava", "lava-single", "lava-processes")  # the help loads none
 
@@ -71,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
     bars = "write a plot of the energy by population and cause"
     add("--plot", metavar="ENERGY.svg", type=_svg, help=bars)
+    add_report(parser)
+    add("--frame", metavar="N", type=_frame, help="the frame of the report's spike raster (0)")
     what = "tell what the program is, without data: inputs, outputs, populations, versions"
     add("--info", action="store_true", help=what)
     add_common(parser)
@@ -104,6 +106,12 @@ def _engine(text: str) -> str:
     if text not in names:
         raise argparse.ArgumentTypeError(f"no engine is named {text!r}: choose {', '.join(names)}")
     return text
+
+
+def _frame(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected the number of a frame, from 0 on, not {text!r}")
+    return int(text)
 
 
 def _svg(text: str) -> Path:

@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 
 from qcompiler import api, data
+from qcompiler.amounts import quantity
 from qcompiler.backends.calibrated_limits import (
     describe_calibrated_limits,
     summarize_calibrated_limits,
 )
 from qcompiler.backends.loihi.standalone.files import save_arrays
+from qcompiler.backends.plots.canvas import need, shown
+from qcompiler.backends.plots.energy_plot import energy_figure
+from qcompiler.backends.plots.inline_svg import svg_file
 from qcompiler.backends.program import Measured, Program
 from qcompiler.comparison.against import OutputAgainst, compare_with_model
 from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
@@ -26,6 +30,8 @@ from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
 from qcompiler.ir import ProgramError
+from qcompiler.report.page import check_modules
+from qcompiler.report.subject import Run
 from qcompiler.scores import predictions
 
 from .energy import (
@@ -34,10 +40,10 @@ from .energy import (
     energy_lines,
     energy_table,
 )
-from .energy_plot import energy_plot
 from .info import print_info
 from .options import on_cluster
 from .outputs import check_file, write_file, write_text
+from .report import check_report, run_report
 from .summary import guarantees
 
 
@@ -45,6 +51,11 @@ def run(given: argparse.Namespace) -> int:
     """Run, measure and print; returns the exit status."""
     model = chosen_model(given)
     _check_places(given)
+    check_report(given)
+    if given.plot is not None:
+        need("matplotlib")
+    if given.page is not None:
+        check_modules()
     program = api.load(given.program)
     if given.info:
         print_info(given, program, model)
@@ -72,8 +83,16 @@ def run(given: argparse.Namespace) -> int:
     if given.output is not None:
         write_file(given.output, "-o", lambda path: save_arrays(path, measured.outputs))
     if given.plot is not None:
-        plot = energy_plot(energy, given.program.name)
-        write_text(given.plot, "--plot", plot)
+        total = quantity(energy.causes.total * 1e-6, "J")
+        title = f"{given.program.name}: {total} a frame ({energy.model.name} model)"
+        write_text(given.plot, "--plot", svg_file(energy_figure(energy, shown(title, 70))))
+    ties = _ties(measured, found.labels)
+    if given.report is not None:
+        errors = tuple((one.name, str(one)) for one in against or ())
+        told = figures | {"ties": ties}
+        drawn = Run(measured, found, told, given.engine, reference, errors, others)
+        text = run_report(program, given.program.name, model, drawn, given.frame)
+        write_text(given.report, "--report", text)
     explanation = _explained(program, found, given) if given.explain else None
     if given.json:
         print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
@@ -84,7 +103,6 @@ def run(given: argparse.Namespace) -> int:
         print_table(screen(), *energy_table(energy))
         print()
     lines = [*energy_lines(energy, given.verbose), *(against_lines(others) if others else ())]
-    ties = _ties(measured, found.labels)
     _print_figures(figures, checks, ties, _error_lines(against or ()), lines)
     if explanation is not None:
         print_explanation(explanation)
@@ -150,7 +168,8 @@ def _figures(
 
 def _check_places(given: argparse.Namespace) -> None:
     """ProgramError if a file that will be written is one that is read, or no place for a file."""
-    for option, path in (("-o", given.output), ("--page", given.page), ("--plot", given.plot)):
+    written = {"-o": given.output, "--page": given.page, "--plot": given.plot}
+    for option, path in {**written, "--report": given.report}.items():
         check_file(path, option)
         for read, what in ((given.data, "the data"), (given.against, "the model")):
             if path and read and path.exists() and read.exists() and path.samefile(read):

@@ -400,7 +400,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.seen.add(tag)
-        self.attributes |= {name for name, _ in attrs}
+        self.attributes |= {n for n, value in attrs if not (value or "").startswith("#")}
         if tag != "meta":
             self.open.append(tag)
 

@@ -262,7 +262,8 @@ def test_the_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     line = f"{COMMAND} --calibration {CALIBRATION} --max-drop 2"
-    status, out, err = run(f"{line} --json --sweep a.csv --sweep a.json --sweep a.svg", capsys)
+    written = "--sweep a.csv --sweep a.json --sweep a.svg --report a.html"
+    status, out, err = run(f"{line} --json {written}", capsys)
     assert status == 0 and err.startswith(
         "measuring how the error of the outputs depends on the levels of 4 layers"
     )
@@ -276,8 +277,10 @@ def test_the_command(
     assert [int(row["latency_steps"]) for row in rows] == [
         point["latency_steps"] for point in printed["search"]["points"]
     ]
-    circles = ElementTree.parse("a.svg").getroot().findall("{http://www.w3.org/2000/svg}circle")
-    assert len(circles) == len(rows)
+    drawn = ElementTree.parse("a.svg").getroot().iter("{http://www.w3.org/2000/svg}text")
+    assert {"budget, 2 %", "chosen", "accuracy lost, %"} <= {part.text for part in drawn}
+    page = Path("a.html").read_text(encoding="utf-8")
+    assert "<h2>Search</h2>" in page and 'class="marked"' in page and "budget, 2 %" in page
     status, out, err = run(line + " -q", capsys)
     assert (status, out, err) == (0, "", "")
     status, out, _ = run(line, capsys)

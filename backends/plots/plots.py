@@ -1,0 +1,65 @@
+"""`Program.plot`: pictures of a program as matplotlib figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qcompiler.backends.report import Report
+from qcompiler.ir import Graph
+from qcompiler.ir.kernels import Array
+
+from .activity_plots import count_levels, histogram_figure, raster_figure
+from .canvas import need
+from .network_plots import graph_figure, schedule_figure
+from .rows import FOLDED, Network
+
+
+@dataclass(frozen=True)
+class Plots:
+    """Pictures of one program, each a `matplotlib.figure.Figure`.
+
+    Populations of large networks are folded into ``most`` rows; None folds nothing. Each raises
+    ProgramError if matplotlib is not installed.
+    """
+
+    program_graph: Graph
+    report: Callable[[], Report]
+    levels: Callable[..., Mapping[str, Array]]
+
+    @cached_property
+    def _network(self) -> Network:
+        need("matplotlib")
+        return Network.of(self.program_graph, self.report())
+
+    def _rows(self, most: int | None) -> Network:
+        return self._network if most is None else self._network.folded(most)
+
+    def graph(self, most: int | None = FOLDED) -> Any:
+        """Populations, their synapses, and the delays of those that skip populations."""
+        return graph_figure(self._rows(most))
+
+    def schedule(self, most: int | None = FOLDED) -> Any:
+        """When each population collects its input, and when it may spike."""
+        return schedule_figure(self._rows(most), self.report().frame_interval_steps)
+
+    def raster(self, *frame: Array, most: int | None = FOLDED) -> Any:
+        """The spikes of one frame: one array of the input's shape for each input.
+
+        Raises DataError for a frame that does not fit.
+        """
+        rows = self._rows(most)
+        levels = self.levels(*(np.asarray(one)[None] for one in frame))
+        return raster_figure(rows, self.program_graph, levels)
+
+    def histograms(self, *inputs: Array) -> Any:
+        """How often each level occurs in each population: one array ``frames x shape`` per input.
+
+        Raises DataError for inputs that do not fit.
+        """
+        need("matplotlib")
+        return histogram_figure(count_levels(self.program_graph, self.levels(*inputs)))
