@@ -133,7 +133,7 @@ def known_answers(network: Network) -> tuple[Any, Any]:
         labels = data["labels"]
     images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
     if network.agreement:
-        raw = asdict(api.preprocessing(**network.options))
+        raw = {"preprocessing": asdict(api.preprocessing(**network.options))}
         labels = run_onnx(DATA / network.model, Data((images,)), raw).argmax(axis=1)
     return images, labels
 

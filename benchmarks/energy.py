@@ -20,14 +20,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import quartz
+import quartz_energy as quartz
 from accuracy import DATA, NETWORKS, Network, known_answers
 
 import qcompiler
 from qcompiler.amounts import number
 from qcompiler.backends import LOIHI, REFERENCE
 from qcompiler.backends.energy.cost_model import CostModel
-from qcompiler.cli.energy import add_energy_model, chosen_model
+from qcompiler.cli.energy import chosen_model
+from qcompiler.cli.options import add_energy_model
 
 _DIGITS = Path(__file__).parents[1] / "examples" / "digits"
 _DRIFT = 0.5  # percent of predictions that may change

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .api import Program, compile, load, passes_, targets
     from .ir import CompileError, CompileWarning
     from .passes import Pipeline
+    from .torch_module import from_torch
 
     __version__: str
 
@@ -25,6 +26,7 @@ __all__ = [
     "Program",
     "__version__",
     "compile",
+    "from_torch",
     "load",
     "passes_",
     "targets",
@@ -36,6 +38,7 @@ _HOME = {
     "Pipeline": "qcompiler.passes",
     "Program": "qcompiler.api",
     "compile": "qcompiler.api",
+    "from_torch": "qcompiler.torch_module",
     "load": "qcompiler.api",
     "passes_": "qcompiler.api",
     "targets": "qcompiler.api",

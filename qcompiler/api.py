@@ -40,6 +40,7 @@ from .size_limits import oversized
 
 if TYPE_CHECKING:
     import onnx
+    from distributed import Client
 
 DEFAULT_T_MAX = 16
 _PIXEL_THRESHOLD = 16  # a mean or scale above it is that of pixels from 0 to 255
@@ -75,6 +76,7 @@ def compile(
     objective: str = "latency",
     labels: Any = None,
     tell: Callable[[str], None] | None = None,
+    client: Client | None = None,
 ) -> Program:
     """Compile a trained network into a spiking network.
 
@@ -116,6 +118,7 @@ def compile(
     product, by the target's cost model. ``max_drop``
     needs ``labels`` of the calibration data: in the data file, or as a path or array. ``tell``
     receives a line for each measured schedule; the manifest keeps all of them under ``search``.
+    With a ``client``, of Dask, two workers measure each schedule, with the same result.
 
     With calibration data the program is compared with the model on some of them. Outputs that are
     far from the model's, and data that do not suit the model, are told by a `CompileWarning` each,
@@ -182,7 +185,7 @@ def compile(
         from qcompiler.search.trials import Trials
 
         given_trials = graph, steps, backend, given.arrays, known, budget, tell or _ignore
-        found = search_for(objective, lambda costs: Trials(*given_trials, costs))
+        found = search_for(objective, lambda costs: Trials(*given_trials, costs, client))
         steps = found.pipeline
     parts.clear()
     rounding.clear()

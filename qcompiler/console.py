@@ -159,16 +159,3 @@ def _parts(
 
 def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else printable(str(value), keep="")
-
-
-def add_verbosity(parser: argparse.ArgumentParser) -> None:
-    """Add -v, -q, --json and --version."""
-    import qcompiler
-
-    parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
-    loudness = parser.add_mutually_exclusive_group()
-    details = "print more details; show tracebacks"
-    loudness.add_argument("-v", "--verbose", action="store_true", help=details)
-    loudness.add_argument("-q", "--quiet", action="store_true", help="print results only")
-    version = f"%(prog)s {qcompiler.__version__}"
-    parser.add_argument("--version", action="version", version=version)

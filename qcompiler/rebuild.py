@@ -27,7 +27,7 @@ def built_with(arguments: Mapping[str, Any], data: Sequence[Array], labels: Any)
     """Versions, options that were given, and digests of the data that were read."""
     given = {name: arguments[name] for name in _OPTIONS if arguments[name] is not None}
     options = {name: _plain_value(value) for name, value in given.items()}
-    found: dict[str, Any] = {"options": options, "versions": _versions()}
+    found: dict[str, Any] = {"options": options, "versions": versions()}
     if data:
         found["data"] = {"sha256": digest(*data, *([] if labels is None else [labels]))}
     return found
@@ -48,7 +48,8 @@ def digest(*arrays: Any) -> str:
     return found.hexdigest()
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of Python, this package and the libraries that decide what is compiled."""
     found = {"python": ".".join(map(str, sys.version_info[:2]))}
     for package in ("qcompiler-snn", *_PACKAGES):
         try:

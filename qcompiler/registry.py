@@ -50,6 +50,13 @@ def find_backend(name: str) -> Backend | None:
     return found
 
 
+def backend_of_worker(name: str) -> Backend:
+    """The target of this name on a worker of a cluster; PipelineError if it lacks the plugin."""
+    if (found := find_backend(name)) is None:
+        raise PipelineError(f"a worker has no plugin for the target {name}")
+    return found
+
+
 def engines() -> tuple[EngineFactory, ...]:
     """The built-in engines, and those that plugin targets bring. PipelineError if one is broken."""
     targets = [find_backend(name) for name in backend_names()]

@@ -1,4 +1,4 @@
-"""What both commands say about the energy of a frame, and the option that names a cost model."""
+"""What both commands say about the energy of a frame."""
 
 from __future__ import annotations
 
@@ -9,34 +9,12 @@ from typing import Any
 
 from qcompiler.amounts import number, quantity
 from qcompiler.backends.energy.alternatives import Alternatives
-from qcompiler.backends.energy.built_in_models import ANN_PLAIN, ANN_REUSE, ARM, GPU, MODELS
+from qcompiler.backends.energy.built_in_models import ANN_PLAIN, ANN_REUSE, ARM, GPU
 from qcompiler.backends.energy.cost_model import CostModel, read_cost_model
 from qcompiler.backends.energy.estimate import Estimate
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
 
 CAUSES = ("updates", "data", "zeros", "clocks", "inhibition")
-
-
-def add_energy_model(parser: argparse.ArgumentParser) -> None:
-    """Add --energy-model."""
-    parser.add_argument(
-        "--energy-model",
-        metavar="NAME|FILE",
-        type=_named,
-        help=f"cost model of the energy report: {', '.join(MODELS)}, or a .json file "
-        "(default: the target's)",
-    )
-
-
-def _named(text: str) -> CostModel | Path:
-    """A built-in model, or the path of one that is read later."""
-    if text.endswith(".json") or Path(text).name != text:
-        return Path(text)
-    if text not in MODELS:
-        known = ", ".join(MODELS)
-        message = f"no energy model is named {text!r}: choose {known}, or a .json file"
-        raise argparse.ArgumentTypeError(message)
-    return MODELS[text]
 
 
 def chosen_model(given: argparse.Namespace) -> CostModel | None:

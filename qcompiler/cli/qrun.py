@@ -1,57 +1,24 @@
-"""`qrun`: run a compiled program on data, and measure it."""
+"""`qrun`: run a compiled program on data, and measure it. This is its command line."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from .completion import complete, suggest
+from .options import add_cluster, add_common, add_report, positive
 
-from qcompiler import api, data, registry
-from qcompiler.amounts import quantity
-from qcompiler.backends.calibrated_limits import (
-    describe_calibrated_limits,
-    summarize_calibrated_limits,
-)
-from qcompiler.backends.loihi.standalone.files import save_arrays
-from qcompiler.backends.plots.canvas import need, shown
-from qcompiler.backends.plots.energy_plot import energy_figure
-from qcompiler.backends.plots.inline_svg import svg_file
-from qcompiler.backends.program import Measured, Program
-from qcompiler.backends.targets import ENGINES
-from qcompiler.comparison.against import OutputAgainst, compare_with_model
-from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
-from qcompiler.comparison.program_inputs import guessing, range_findings
-from qcompiler.console import add_verbosity, guarded, print_table, progress, screen, warn
-from qcompiler.explain.diagnosis import Explanation, explain
-from qcompiler.explain.measure.onnx_reference import run_outputs
-from qcompiler.explain.page import page
-from qcompiler.explain.text import print_explanation
-from qcompiler.ir import CompileError, ProgramError
-from qcompiler.report.page import check_modules
-from qcompiler.report.subject import Run
-from qcompiler.scores import predictions
-
-from .energy import (
-    add_energy_model,
-    against_lines,
-    chosen_model,
-    energy_lines,
-    energy_table,
-)
-from .outputs import check_file, write_file, write_text
-from .report import add_report, check_report, run_report
-from .summary import guarantees
+ENGINES = ("fast", "steps", "lava", "lava-single", "lava-processes")  # the help loads none
 
 _EPILOG = """\
 examples:
   qrun model.loihi test.npz --against model.onnx
   qrun model.loihi test.npz --engine steps --limit 200 --json
   qrun model.loihi test.npz -o outputs.npz          decoded outputs, in real units
+  qrun model.loihi test.npz --workers 8             run on eight processes
+  qrun model.loihi --info                           what the program is
   qrun model.loihi test.npz --against model.onnx --explain --page why.html
 
 In JSON, accuracies and agreement are fractions from 0 to 1. Step 0 is the first step of a frame's
@@ -62,11 +29,23 @@ input. Exit status: 0 success, 1 error, 2 wrong usage.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = _parser()
+    complete(parser)
     given = parser.parse_args(arguments)
     given.explain = given.explain or given.page is not None
     if given.explain and given.against is None:
         parser.error("--explain needs a model to compare with: --against MODEL.onnx")
+    if given.data is None and not given.info:
+        parser.error("the following arguments are required: DATA")
+
+    from qcompiler.console import guarded
+
     return guarded(_run, given)
+
+
+def _run(given: argparse.Namespace) -> int:
+    from .run_command import run
+
+    return run(given)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,47 +57,55 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("program", metavar="DIR", type=Path, help="the compiled program")
-    add("data", metavar="DATA", type=Path, help=".npz with images and optional labels, or .npy")
-    add(
+    images = ".npz with images and optional labels, or .npy"
+    add("data", metavar="DATA", nargs="?", type=Path, help=images)
+    engine = add(
         "--engine",
         metavar="NAME",
         type=_engine,
         default="fast",
         help="fast (default), steps, lava, or another engine from `qcompile --list`",
     )
+    suggest(engine, _engines)
+    add("--limit", metavar="N", type=positive, help="run only the first N frames")
+    add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
+    bars = "write a plot of the energy by population and cause"
+    add("--plot", metavar="ENERGY.svg", type=_svg, help=bars)
+    add_report(parser)
+    add("--frame", metavar="N", type=_frame, help="the frame of the report's spike raster (0)")
+    what = "tell what the program is, without data: inputs, outputs, populations, versions"
+    add("--info", action="store_true", help=what)
+    add_common(parser)
+    add_cluster(parser)
+    add = parser.add_argument_group("comparison with the trained network").add_argument
     add("--against", metavar="MODEL.onnx", type=Path, help="compare with this ONNX model")
     why = "with --against: find the layer and the cause of differing predictions"
     add("--explain", action="store_true", help=why)
     plots = "as --explain, and write an HTML page with plots of every layer"
     add("--page", metavar="PAGE.html", type=Path, help=plots)
-    add_report(parser)
-    add("--frame", metavar="N", type=_frame, help="the frame of the report's spike raster (0)")
-    add_energy_model(parser)
-    bars = "write a plot of the energy by population and cause"
-    add("--plot", metavar="ENERGY.svg", type=_svg, help=bars)
-    add("--limit", metavar="N", type=_positive, help="run only the first N frames")
-    add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
-    add_verbosity(parser)
     return parser
+
+
+def _engines() -> tuple[str, ...]:
+    from qcompiler.registry import engines
+
+    return tuple(engine.name for engine in engines())
 
 
 def _engine(text: str) -> str:
     """The name of an engine; plugins are loaded only for a name that is not built in."""
     if text in ENGINES:
         return text
+
+    from qcompiler.ir import CompileError
+
     try:
-        names = [engine.name for engine in registry.engines()]
+        names = _engines()
     except CompileError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     if text not in names:
         raise argparse.ArgumentTypeError(f"no engine is named {text!r}: choose {', '.join(names)}")
     return text
-
-
-def _svg(text: str) -> Path:
-    if Path(text).suffix != ".svg":
-        raise argparse.ArgumentTypeError(f"{text!r} should end in .svg")
-    return Path(text)
 
 
 def _frame(text: str) -> int:
@@ -127,199 +114,10 @@ def _frame(text: str) -> int:
     return int(text)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, not {text!r}")
-    return int(text)
-
-
-def _run(given: argparse.Namespace) -> int:
-    model = chosen_model(given)
-    _check_places(given)
-    check_report(given)
-    if given.plot is not None:
-        need("matplotlib")
-    if given.page is not None:
-        check_modules()
-    program = api.load(given.program)
-    preprocessing = program.manifest.get("preprocessing", {})
-    layout = preprocessing.get("layout")
-    found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
-    with progress(f"running on {given.engine}", given.quiet) as bar:
-        measured = program.measure(
-            *found.arrays,
-            engine=given.engine,
-            progress=lambda frames: bar(frames / len(found)),
-        )
-    reference = None
-    if given.against is not None:
-        for finding in onnxruntime_faults(given.against):
-            warn(finding.text)
-        with progress("running the ONNX model", given.quiet) as bar:
-            reference = run_outputs(given.against, found, program.manifest, bar)
-    against = (
-        None if reference is None else compare_with_model(measured.outputs, reference, found.labels)
-    )
-    figures = _figures(program, measured, found, reference, given.engine)
-    energy = program.energy(measured.counters, model)
-    figures |= energy.to_dict()
-    others = program.alternatives(measured.counters, model) if given.against else None
-    figures["energy_against"] = others.to_dict() if others else None
-    figures["outputs"] = None if against is None else {one.name: one.to_dict() for one in against}
-    _warn(program, found, figures, measured, given.against)
-    if given.output is not None:
-        write_file(given.output, "-o", lambda path: save_arrays(path, measured.outputs))
-    if given.plot is not None:
-        total = quantity(energy.causes.total * 1e-6, "J")
-        title = f"{given.program.name}: {total} a frame ({energy.model.name} model)"
-        write_text(given.plot, "--plot", svg_file(energy_figure(energy, shown(title, 70))))
-    ties = _ties(measured, found.labels)
-    if given.report is not None:
-        errors = tuple((one.name, str(one)) for one in against or ())
-        told = figures | {"ties": ties}
-        run = Run(measured, found, told, given.engine, reference, errors, others)
-        text = run_report(program, given.program.name, model, run, given.frame)
-        write_text(given.report, "--report", text)
-    explanation = _explained(program, found, given) if given.explain else None
-    if given.json:
-        print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
-        return 0
-    short = summarize_calibrated_limits(program.graph, measured.counters, given.engine)
-    checks = figures["unproved_checks"] if given.verbose else [short]
-    if given.verbose:
-        print_table(screen(), *energy_table(energy))
-        print()
-    lines = [*energy_lines(energy, given.verbose), *(against_lines(others) if others else ())]
-    _print_figures(figures, checks, ties, _error_lines(against or ()), lines)
-    if explanation is not None:
-        print_explanation(explanation)
-    return 0
-
-
-def _explained(program: Program, found: data.Data, given: argparse.Namespace) -> Explanation:
-    with progress("explaining", given.quiet) as bar:
-        explanation = explain(program, given.against, found, bar)
-    if given.page is not None:
-        text = page(explanation, given.program.name, given.against.name)
-        write_text(given.page, "--page", text)
-    return explanation
-
-
-def _figures(
-    program: Program,
-    measured: Measured,
-    found: data.Data,
-    reference: Mapping[str, np.ndarray[Any, Any]] | None,
-    engine: str,
-) -> dict[str, Any]:
-    counters, neurons = measured.counters, program.wiring.sending_neurons
-    scores = next(iter(measured.outputs.values()))
-    ours = predictions(scores, found.labels)
-    if found.labels is not None and ours is not None and scores.dtype.kind != "i":
-        data.check_labels(found.labels, scores[0].size)
-    theirs = None
-    if reference is not None:
-        theirs = predictions(next(iter(reference.values())), found.labels)
-    return {
-        "frames": counters.frames,
-        "accuracy": _share(ours, found.labels),
-        "ann_accuracy": _share(theirs, found.labels),
-        "agreement": _share(ours, theirs),
-        "spikes_per_neuron": counters.spikes / counters.frames / neurons,
-        "synaptic_events_per_frame": counters.events / counters.frames,
-        "latency_steps": counters.last,
-        "first_spike_steps": counters.first / counters.frames,
-        "frame_interval_steps": program.wiring.interval,
-        "engine": engine,
-        "t_max": program.t_max,
-        "saturated_fraction": counters.saturated / counters.coded if counters.coded else None,
-        "unproved_checks": list(describe_calibrated_limits(program.graph, counters, engine)),
-    }
-
-
-def _check_places(given: argparse.Namespace) -> None:
-    """ProgramError if a file that will be written is one that is read, or no place for a file."""
-    written = {"-o": given.output, "--page": given.page, "--plot": given.plot}
-    for option, path in {**written, "--report": given.report}.items():
-        check_file(path, option)
-        for read, what in ((given.data, "the data"), (given.against, "the model")):
-            if path and read and path.exists() and read.exists() and path.samefile(read):
-                raise ProgramError(f"{path} holds {what}: choose another {option}")
-        if path and path.resolve().is_relative_to(given.program.resolve()):
-            raise ProgramError(f"{path} is in the program directory: choose another {option}")
-
-
-def _warn(
-    program: Program,
-    found: data.Data,
-    figures: Mapping[str, Any],
-    measured: Measured,
-    model: Path | None,
-) -> None:
-    """Tell of data that the program, or its model, is not made for."""
-    scores = next(iter(measured.outputs.values()))
-    classes = scores[0].size if scores.dtype.kind == "f" else 0
-    for finding in range_findings(program, found):
-        warn(finding.text)
-    guess = guessing(program, found, figures["accuracy"], classes, model)
-    if guess is not None:
-        warn(guess.text)
-
-
-def _error_lines(against: Sequence[OutputAgainst]) -> list[str]:
-    """One line per output, with its name if there are several."""
-    if len(against) == 1:
-        return [str(against[0])] if against[0].error else []
-    return [f"{one.name}: {one}" for one in against]
-
-
-def _ties(measured: Measured, labels: np.ndarray[Any, Any] | None) -> float | None:
-    """Share of frames whose largest output is not the only one, so that its index decides."""
-    output = next(iter(measured.outputs.values()))
-    if output.dtype.kind == "i" or predictions(output, labels) is None:
-        return None
-    flat = output.reshape(len(output), -1)
-    return float(np.mean((flat == flat.max(axis=1, keepdims=True)).sum(axis=1) > 1))
-
-
-def _share(one: np.ndarray[Any, Any] | None, other: np.ndarray[Any, Any] | None) -> float | None:
-    if one is None or other is None:
-        return None
-    return float(np.mean(one == other))
-
-
-def _print_figures(
-    figures: dict[str, Any],
-    unproved: list[str],
-    ties: float | None,
-    errors: Sequence[str],
-    energy: Sequence[tuple[str, str]],
-) -> None:
-    def percent(value: float | None) -> str:
-        return "unknown" if value is None else f"{100 * value:.2f} %"
-
-    console = screen()
-    for name, value in (
-        ("frames", f"{figures['frames']:,} on the {figures['engine']} engine"),
-        ("accuracy", percent(figures["accuracy"])),
-        ("ANN", percent(figures["ann_accuracy"])),
-        ("agreement", percent(figures["agreement"])),
-        *(("error", line) for line in errors),
-        ("ties", "unknown" if ties is None else f"{percent(ties)} of frames"),
-        ("spikes", f"{figures['spikes_per_neuron']:.2f} per neuron and frame"),
-        ("events", f"{figures['synaptic_events_per_frame']:,.0f} synaptic events per frame"),
-        (
-            "latency",
-            f"first output spike at step {figures['first_spike_steps']:.1f}, "
-            f"last at {figures['latency_steps']}",
-        ),
-        ("throughput", f"one frame every {figures['frame_interval_steps']} steps"),
-        *energy,
-        ("saturated", percent(figures["saturated_fraction"])),
-        ("guarantees", guarantees("\n            ".join(filter(None, unproved)))),
-    ):
-        if value != "unknown":
-            console.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
+def _svg(text: str) -> Path:
+    if Path(text).suffix != ".svg":
+        raise argparse.ArgumentTypeError(f"{text!r} should end in .svg")
+    return Path(text)
 
 
 if __name__ == "__main__":

@@ -16,18 +16,6 @@ from qcompiler.report.subject import Run, Subject
 from .outputs import check_file
 
 
-def add_report(parser: argparse.ArgumentParser) -> None:
-    """Add --report."""
-    what = "write a report with pictures: one HTML page that needs nothing else"
-    parser.add_argument("--report", metavar="FILE.html", type=_page, help=what)
-
-
-def _page(text: str) -> Path:
-    if Path(text).suffix not in (".html", ".htm"):
-        raise argparse.ArgumentTypeError(f"{text!r} should end in .html")
-    return Path(text)
-
-
 def check_report(given: argparse.Namespace) -> None:
     """ProgramError if the report cannot be drawn or written."""
     if given.report is not None:

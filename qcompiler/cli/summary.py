@@ -56,22 +56,7 @@ def print_summary(
         return
     console = screen()
     if given.verbose:
-        waiting = any(p.delays for p in report.populations)
-        columns = (
-            "population",
-            "kind",
-            "neurons",
-            "synapses",
-            "t_max",
-            "bits",
-            "first",
-            "last",
-            *(("delays",) if waiting else ()),
-            "cores",
-            "fullest core",
-            "nodes",
-        )
-        print_table(console, columns, [_row(p, waiting) for p in report.populations])
+        print_table(console, *population_table(report))
         console.print()
         print_table(console, *energy_table(energy))
         console.print(f"\npipeline  {program.manifest['pipeline']}", soft_wrap=True)
@@ -83,7 +68,7 @@ def print_summary(
     events = report.synaptic_events_per_frame
     unproved = unproved or summarize_calibrated_limits(program.graph)
     for name, value in (
-        ("compiled", f"{given.model.name} for {report.target}, t_max {_t_max(program.graph)}"),
+        ("compiled", f"{given.model.name} for {report.target}, t_max {levels_of(program.graph)}"),
         ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
         ("synapses", f"{report.synapses:,} ({events:,.0f} synaptic events per frame)"),
         ("latency", f"last output spike at step {report.latency_steps}"),
@@ -98,12 +83,20 @@ def print_summary(
             console.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
 
 
+def population_table(report: Report) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    """Columns and rows: the populations and their sizes, windows and cores."""
+    waiting = any(p.delays for p in report.populations)
+    columns = ("population", "kind", "neurons", "synapses", "t_max", "bits", "first", "last")
+    columns += (*(("delays",) if waiting else ()), "cores", "fullest core", "nodes")
+    return columns, [_row(p, waiting) for p in report.populations]
+
+
 def guarantees(unproved: str) -> str:
     """What is said of the limits: ``unproved`` are those that rest on calibration data."""
     return f"not proven: {unproved}" if unproved else "all limits proven from the weights"
 
 
-def _t_max(graph: Graph) -> str:
+def levels_of(graph: Graph) -> str:
     """Spike times of the values that are no inputs or outputs."""
     levels = [spikes_of(node.result).t_max for node in hidden_nodes(graph)]
     low, high = min(levels), max(levels)

@@ -1,20 +1,14 @@
-"""Compiling schedules of one network, and measuring each on calibration images.
-
-One half of the images is measured with a network compiled with the other half, and the other way
-round: no image is measured on a network that has seen it.
-"""
+"""Compiling schedules of one network, and measuring each on calibration images."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from qcompiler.backends.backend import Backend
-from qcompiler.backends.host import output_nodes
-from qcompiler.backends.program import Program
 from qcompiler.data import check_labels
 from qcompiler.ir import (
     CompileError,
@@ -26,8 +20,6 @@ from qcompiler.ir import (
     verify,
 )
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.frames import frame_interval
-from qcompiler.ir.spiking.integer_network import spikes_of, start
 from qcompiler.passes import Pass, Pipeline
 from qcompiler.passes.assign_levels import AssignLevels
 from qcompiler.passes.calibration.data import check, run_precisely
@@ -42,8 +34,12 @@ from qcompiler.passes.split_windows import SplitWindows
 
 from .accuracy_cost import AccuracyCost
 from .drift import LossEstimate, estimate_loss
+from .halves import Measuring, here, on_cluster, with_option
 from .latency import LatencyModel
 from .pareto import Budget, Cost, Point
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 Options: TypeAlias = tuple[tuple[str, int], ...]  # of the pipeline, by name
 
@@ -60,7 +56,7 @@ class Trials:
     the size of errors of all outputs that would use up the budget, were they just noise. Raises
     UnsupportedModel for a network that names no class, DataError for too few images or labels that
     do not fit, PipelineError for a pipeline without levels. With ``costs`` every trial estimates
-    the energy, too.
+    the energy, too. With a ``client`` its workers measure.
     """
 
     def __init__(
@@ -73,14 +69,16 @@ class Trials:
         budget: Budget,
         log: Callable[[str], None],
         costs: bool = False,
+        client: Client | None = None,
     ) -> None:
-        self.costs = costs
-        self.backend, self.data, self.budget, self.log = backend, data, budget, log
+        self.data, self.budget, self.log = data, budget, log
         at = _schedule_position(steps)
         self.done, self.rest = steps.passes[:at], steps.passes[at:]
         self.labels = labels if budget.kind == "drop" else None
         self.before = Pipeline(self.done).run(graph)
         verify(self.before, *self.rest[0].requires)
+        common = Measuring(self.before, backend, data, costs)
+        self.halves = here(common) if client is None else on_cluster(common, client)
         self.real = _reference_outputs(self.before, data)
         if self.labels is not None:
             check_labels(self.labels, self.real.shape[1])
@@ -134,7 +132,7 @@ class Trials:
         ends = SplitInputs | RefineOutputs
         splits: tuple[Pass, ...] = tuple(s for s in self.rest if isinstance(s, ends))
         for name, value in (("t_max", t_max), *options):
-            splits = tuple(_with_option(s, name, value) for s in splits)
+            splits = tuple(with_option(s, name, value) for s in splits)
         graph = Pipeline(splits).run(self.clipped)
         outputs = next((s.output_t_max for s in self.rest if isinstance(s, Normalize)), 0)
         return tuple(times_of(graph, value, t_max, outputs) for value in spiking_values(graph))
@@ -149,29 +147,16 @@ class Trials:
         if uniform:
             steps = self.rest
             for name, value in (("t_max", uniform), *options):
-                steps = tuple(_with_option(step, name, value) for step in steps)
+                steps = tuple(with_option(step, name, value) for step in steps)
             return Pipeline(steps)
         return Pipeline((self.clip, AssignLevels(":".join(map(str, levels))), *self.rest))
 
     def _outputs(self, steps: Pipeline) -> tuple[Array, int, int, Cost | None]:
         """Outputs of all images, the step of the last output spike, frame interval and cost."""
         found = np.zeros_like(self.real)
-        cost = None
-        for half in (0, 1):
-            given = tuple(array[1 - half :: 2] for array in self.data)
-            passes = tuple(_with_option(step, "calibration", given) for step in steps.passes)
-            graph = Pipeline(passes).run(self.before)
-            verify(graph, *self.backend.requires)
-            program = Program(until_logits(graph), self.backend, {})
-            images = tuple(array[half::2] for array in self.data)
-            measured = program.measure(*images, count=self.costs and half == 1)
-            (outputs,) = measured.outputs.values()
-            found[half::2] = outputs.reshape(len(outputs), -1)
-            if self.costs and half == 1:
-                estimate = program.energy(measured.counters).to_dict()
-                edp = estimate["edp_ujs"] and estimate["edp_ujs"]["streaming"]
-                cost = Cost(estimate["energy_uj"]["total"], edp)
-        return found, _last_step(graph), frame_interval(graph), cost
+        one, other = self.halves(steps)
+        found[0::2], found[1::2] = one.outputs, other.outputs
+        return found, other.last_step, other.interval, other.cost
 
     def _noted(self, tried: Point) -> Point:
         self._tried.append(tried)
@@ -204,12 +189,6 @@ def _schedule_position(steps: Pipeline) -> int:
     raise PipelineError("the search needs a pipeline with a pass that has the option t_max")
 
 
-def _with_option(step: Pass, option: str, value: Any) -> Pass:
-    known = {field.name for field in fields(step)}
-    changed: dict[str, Any] = {option: value}
-    return replace(step, **changed) if option in known else step
-
-
 def _reference_outputs(graph: Graph, data: tuple[Array, ...]) -> Array:
     """Outputs of the real network, ``images x classes``."""
     check(graph, data)
@@ -233,12 +212,3 @@ def _clip(real: Array, away: float) -> ClipOutputs:
     ordered = np.sort(real, axis=1)
     ends = np.percentile(ordered[:, -1], _TAIL), np.percentile(ordered[:, -2], 100 - _TAIL)
     return ClipOutputs(*snapped_range((float(min(ends)) - away, float(max(ends)) + away)))
-
-
-def _last_step(graph: Graph) -> int:
-    last = 0
-    for node in output_nodes(graph):
-        begin = start(graph, node.result)
-        assert begin is not None
-        last = max(last, begin + spikes_of(node.result).top)
-    return last

@@ -133,7 +133,7 @@ def test_without_times_there_is_energy_alone() -> None:
 
 def test_the_model_predicts_published_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    import quartz
+    import quartz_energy as quartz
 
     ratios = [
         row.cores_uj / quartz.predicted(row.steps, MODEL).causes.total for row in quartz.MEASURED

@@ -1,0 +1,124 @@
+"""Measuring a schedule on calibration data, in this process or on the workers of a cluster.
+
+One half of the samples is measured with a network compiled with the other half, and the other way
+round: no sample is measured on a network that has seen it. The halves do not depend on each other.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from qcompiler import registry
+from qcompiler.backends.backend import Backend
+from qcompiler.backends.host import output_nodes
+from qcompiler.backends.program import Program
+from qcompiler.cluster import check_version, own_version
+from qcompiler.dask_client import finished, result
+from qcompiler.ir import Graph, verify
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.frames import frame_interval
+from qcompiler.ir.spiking.integer_network import spikes_of, start
+from qcompiler.passes import Pass, Pipeline
+from qcompiler.passes.quantization.logits import until_logits
+
+from .pareto import Cost
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+class Half(NamedTuple):
+    """Outputs of one half of the samples, and what the network that gave them takes."""
+
+    outputs: Array
+    last_step: int
+    interval: int
+    cost: Cost | None
+
+
+class Measuring(NamedTuple):
+    """What all trials have in common: the network behind the passes that are done, and the data."""
+
+    before: Graph
+    backend: Backend
+    data: tuple[Array, ...]
+    costs: bool
+
+    def half(self, steps: Pipeline, half: int) -> Half:
+        """Measure every second sample, from ``half`` on; with costs, those of the second half."""
+        given = tuple(array[1 - half :: 2] for array in self.data)
+        passes = tuple(with_option(step, "calibration", given) for step in steps.passes)
+        graph = Pipeline(passes).run(self.before)
+        verify(graph, *self.backend.requires)
+        program = Program(until_logits(graph), self.backend, {})
+        images, costs = tuple(array[half::2] for array in self.data), self.costs and half == 1
+        measured = program.measure(*images, count=costs)
+        (outputs,) = measured.outputs.values()
+        cost = None
+        if costs:
+            estimate = program.energy(measured.counters).to_dict()
+            edp = estimate["edp_ujs"] and estimate["edp_ujs"]["streaming"]
+            cost = Cost(estimate["energy_uj"]["total"], edp)
+        flat = outputs.reshape(len(outputs), -1)
+        return Half(flat, _last_step(graph), frame_interval(graph), cost)
+
+
+Halves: TypeAlias = Callable[[Pipeline], Sequence[Half]]
+
+
+def here(common: Measuring) -> Halves:
+    """Both halves in this process, one after the other."""
+    return lambda steps: [common.half(steps, half) for half in (0, 1)]
+
+
+def on_cluster(common: Measuring, client: Client) -> Halves:
+    """Each half on a worker, with the same results."""
+    named = common._replace(backend=common.backend.name)  # type: ignore[arg-type]
+    held = client.submit(bytes, pickle.dumps(tuple(named)), pure=False)
+
+    def halves(steps: Pipeline) -> list[Half]:
+        bare, version = Pipeline(tuple(map(_bare, steps.passes))), own_version()
+        tasks = [client.submit(_remote, held, version, bare, half, pure=False) for half in (0, 1)]
+        waiting = set(tasks)
+        while waiting:
+            waiting -= set(finished(client, waiting))
+        return [result(task) for task in tasks]
+
+    return halves
+
+
+def _remote(content: bytes, version: str, steps: Pipeline, half: int) -> Half:
+    check_version(version)
+    return _common(content).half(steps, half)
+
+
+@lru_cache(1)
+def _common(content: bytes) -> Measuring:
+    before, target, data, costs = pickle.loads(content)
+    return Measuring(before, registry.backend_of_worker(target), data, costs)
+
+
+def _bare(step: Pass) -> Pass:
+    """A pass without its data, and without whom it tells of progress."""
+    hidden = (field.name for field in fields(step) if not field.metadata.get("text", True))
+    return replace(step, **dict.fromkeys(hidden))
+
+
+def with_option(step: Pass, option: str, value: Any) -> Pass:
+    """A pass with an option, if it has that."""
+    known = {field.name for field in fields(step)}
+    changed: dict[str, Any] = {option: value}
+    return replace(step, **changed) if option in known else step
+
+
+def _last_step(graph: Graph) -> int:
+    last = 0
+    for node in output_nodes(graph):
+        begin = start(graph, node.result)
+        assert begin is not None
+        last = max(last, begin + spikes_of(node.result).top)
+    return last

@@ -1,0 +1,116 @@
+"""The examples run, each where its framework is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.ir import PipelineError, UnsupportedModel
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NEEDED = {
+    "sklearn": ("sklearn", "skl2onnx"),
+    "pytorch": ("torch", "onnxscript", "sklearn"),
+    "keras": ("keras", "tensorflow", "tf2onnx", "sklearn"),
+}
+
+
+@pytest.mark.parametrize("framework", NEEDED)
+def test_training_to_spikes(framework: str, tmp_path: Path) -> None:
+    if missing := [name for name in NEEDED[framework] if find_spec(name) is None]:
+        pytest.skip(f"needs {', '.join(missing)}")
+    script = EXAMPLES / framework / f"digits_{framework}.py"
+    run = [sys.executable, str(script)]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    trained, spiking = (float(found) for found in re.findall(r"([\d.]+)%", done.stdout))
+    assert trained > 90 and abs(trained - spiking) < 2  # of 500 images
+    with np.load(tmp_path / "digits_test.npz") as data:
+        assert qcompiler.load(tmp_path / "digits.loihi").measure(data["x"][:10]).counters.frames
+
+
+@pytest.mark.parametrize("framework", NEEDED)
+def test_readmes_say_how_to_run(framework: str) -> None:
+    text = EXAMPLES.joinpath(framework, "README.md").read_text(encoding="utf-8")
+    assert f"python digits_{framework}.py" in text and "jupytext" in text
+
+
+@pytest.fixture
+def step(tmp_path: Path) -> Any:
+    """Run the step of a build server on a job; gives its status and answer."""
+    shutil.copytree(EXAMPLES / "digits", tmp_path / "digits")
+    folder = tmp_path / "embedding"
+    folder.mkdir()
+    for name in ("build_step.py", "job.json"):
+        shutil.copy(EXAMPLES / "embedding" / name, folder)
+
+    def answer(**changes: Any) -> tuple[int, dict[str, Any]]:
+        job = json.loads(folder.joinpath("job.json").read_text(encoding="utf-8")) | changes
+        done = subprocess.run(
+            [sys.executable, "build_step.py"],
+            input=json.dumps(job),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ,
+        )
+        assert not done.stderr
+        assert folder.joinpath("digits.loihi").is_dir() == (done.returncode == 0)
+        return done.returncode, json.loads(done.stdout)
+
+    return answer
+
+
+def test_a_build_step_answers_in_json(step: Any) -> None:
+    status, found = step(require={"accuracy": 0.999, "cores": 1})
+    assert status == 1 and found["status"] == "beyond limits" and len(found["broken"]) == 2
+    status, found = step(options={"t_max": 1})
+    assert status == 1 and found["kind"] and found["findings"][0]["message"]
+    status, found = step(options={"passes": "os:path"})
+    assert status == 2 and "passes" not in found["message"].split("may be")[1]
+    assert step(test="none.npz")[0] == step(model=3, extra=1)[0] == 2
+    status, found = step()
+    assert status == 0 and found["report"]["accuracy"] > 0.98
+
+
+def test_from_torch_without_torch_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(PipelineError, match="needs PyTorch: pip install torch"):
+        qcompiler.from_torch(None, None)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_from_torch_names_inputs_and_faults() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Sum(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = torch.nn.Linear(5, 4), torch.nn.Linear(3, 4)
+
+        def forward(self, left: Any, right: Any) -> Any:
+            return torch.relu(self.one(left) + self.two(right))
+
+    module, given = Sum(), (torch.rand(40, 5), torch.rand(40, 3))
+    program = qcompiler.from_torch(module, given, calibration=given, target="reference")
+    assert [value.name for value in program.graph.inputs] == ["left", "right"]
+    assert module.training
+    found: Any = program.run(*(one.numpy() for one in given))
+    wanted = module(*given).detach().numpy()
+    assert np.abs(found - wanted).max() < 0.1 * np.ptp(wanted)
+    with pytest.raises(UnsupportedModel, match="cannot export Sum"):
+        qcompiler.from_torch(module, given[:1])
+    with pytest.raises(PipelineError, match="must be a batch"):
+        qcompiler.from_torch(module, 3)
