@@ -10,7 +10,8 @@ from pathlib import Path
 from .completion import complete, suggest
 from .options import add_cluster, add_common, add_report, positive
 
-ENGINES = ("fast", "steps", "lava", "lava-single", "lava-processes")  # the help loads none
+# The help loads none of them.
+ENGINES = ("fast", "steps", "lava", "lava-single", "lava-processes", "brian2")
 
 _EPILOG = """\
 examples:
