@@ -35,13 +35,18 @@ from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import spiking_nodes
 
-from .closed_form import ClosedForm
+from .closed_form import ClosedForm, Output
 
 
 class _Session(NamedTuple):
     session: onnxruntime.InferenceSession
     inputs: list[str]
-    populations: list[str]
+    levels: dict[str, Output]
+
+    @property
+    def count(self) -> int:
+        """The number of results that hold levels."""
+        return 1 + max(output.index for output in self.levels.values())
 
 
 class FastEngine:
@@ -74,19 +79,19 @@ class FastEngine:
         self, inputs: tuple[Array, ...], record: bool, count: bool
     ) -> tuple[dict[str, Array], list[Array]]:
         """Levels by population, and what the session counts: see `ClosedForm.session`."""
-        session, given, names = self._session(record, count)
+        found = self._session(record, count)
         arrays = (x.astype(np.float32, copy=False) for x in inputs)
-        results = session.run(None, dict(zip(given, arrays, strict=True)))
-        levels = dict(zip(names, results, strict=False))
-        return {name: q.astype(np.int64) for name, q in levels.items()}, results[len(names) :]
+        results = found.session.run(None, dict(zip(found.inputs, arrays, strict=True)))
+        levels = {name: at.piece.cut(results[at.index]) for name, at in found.levels.items()}
+        return levels, results[found.count :]
 
     def _session(self, record: bool, count: bool) -> _Session:
         if (record, count) not in self._sessions:
             form = ClosedForm(self.graph, record, count)
             names = [*form.outputs] if record else [n.result.name for n in output_nodes(self.graph)]
-            session = form.session(names, self.threads)
+            session, levels = form.session(names, self.threads)
             given = [value.name for value in session.get_inputs()]
-            self._sessions[record, count] = _Session(session, given, names)
+            self._sessions[record, count] = _Session(session, given, levels)
         return self._sessions[record, count]
 
     @cached_property

@@ -1,0 +1,180 @@
+"""Writes the levels of populations: sums, quotients and clips, in float32 or in 8 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qcompiler.ir.execution.session import (
+    OnnxWriter,
+    sliding,
+    write_clip,
+    write_reshape,
+    write_synapse,
+)
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Relay
+
+from .byte_kernel import ByteKernel, byte_kernel
+from .exact_arithmetic import divisor, fits_bytes, fits_float32, is_per_channel, per_channel
+from .families import Ladder
+from .kernel_cost import byte_cost, packed_outputs, real_cost
+from .level_forms import LevelForms
+from .sum_parts import SumPart
+
+_TIE_BREAK = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see `fast_engine`
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A ladder and the parts of its sum."""
+
+    ladder: Ladder
+    parts: list[SumPart]
+
+    @cached_property
+    def scaled(self) -> bool:
+        """Whether weights over D in float32 will do."""
+        return fits_float32(self.ladder.base, self.parts)
+
+    @property
+    def fits_bytes(self) -> bool:
+        """Whether 8-bit kernels give its exact levels, if there is one."""
+        return fits_bytes(self.ladder.base, self.parts, self.ladder.top)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the outputs; 1 if there are no axes."""
+        return (self.ladder.base.spikes.shape or (1,))[0]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Sums from the same sources as one kernel: channels of one lie behind those of another."""
+
+    sums: tuple[Sum, ...]
+    kernel: ByteKernel
+    slope: Array
+    bias: Array
+
+    @property
+    def top(self) -> int:
+        """The highest level, the same of all."""
+        return self.sums[0].ladder.top
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of all outputs."""
+        return (len(self.slope), *self.sums[0].ladder.base.spikes.shape[1:])
+
+    @cached_property
+    def packed(self) -> int:
+        """How many neighbouring outputs the kernel computes at once."""
+        if self.kernel.flat:
+            return 1
+        return packed_outputs(self.kernel.op, self.kernel.weight, self.shape[-1])
+
+    @property
+    def is_faster(self) -> bool:
+        """Whether it costs less than float32."""
+        known = sum(real_cost(one.parts, one.channels, one.scaled) for one in self.sums)
+        return byte_cost(self.kernel.op, self.kernel.weight, self.packed) < known
+
+
+def stack_of(sums: Sequence[Sum]) -> Stack | None:
+    """Sums that fit bytes as one kernel, if there is one."""
+    if not sums:
+        return None
+    whole, bases = _stacked(sums), [one.ladder.base for one in sums]
+    slope = np.concatenate([per_channel(base, base.slope) for base in bases])
+    bias = np.concatenate([per_channel(base, base.bias) for base in bases])
+    over = np.concatenate(
+        [divisor(one.parts, per_channel(one.ladder.base, one.ladder.base.slope)) for one in sums]
+    )
+    kernel = byte_kernel(whole, over)
+    if kernel is None:
+        return None
+    return Stack(tuple(sums), kernel, slope // over, bias // over - slope // over // 2)
+
+
+def _stacked(sums: Sequence[Sum]) -> list[SumPart]:
+    """The parts of several sums; where one has no part, its weights are 0."""
+    if len(sums) == 1:
+        return sums[0].parts
+    kinds = {(part.op, part.source): part for one in sums for part in one.parts}
+    found = []
+    for (op, source), model in kinds.items():
+        weights = []
+        for one in sums:
+            own = [p.weight for p in one.parts if p.op == op and p.source is source]
+            blank = np.zeros((one.channels, *model.weight.shape[1:]), np.int64)
+            weights.append(sum(own, blank))
+        found.append(SumPart(op, np.concatenate(weights), source))
+    return found
+
+
+def write_bytes(writer: OnnxWriter, stack: Stack) -> str:
+    """Write the levels of a stack as uint8, not clipped above."""
+    kernel, constant = stack.kernel, writer.constant
+    forms = [_flat(writer, kernel, *source) for source in kernel.sources]
+    source = writer.add("Concat", *forms, axis=1) if len(forms) > 1 else forms[0]
+    one, zero = constant(np.float32(1).reshape(())), constant(np.zeros((), np.uint8))
+    weight, packed = kernel.weight, stack.packed
+    attributes: dict[str, Any] = {"group": kernel.op.groups, **sliding(kernel.op)}
+    if packed > 1:
+        weight, changed = _packed(kernel, packed, stack)
+        attributes |= {**changed, "domain": "com.microsoft", "channels_last": 1}
+        source = writer.add("Transpose", source, perm=(0, 2, 3, 1))
+    scale = constant(np.tile(_TIE_BREAK / stack.slope, packed).astype(np.float32))
+    bias = constant(np.tile(stack.bias, packed).astype(np.int32))
+    zeros = constant(np.zeros(len(weight), np.int8))
+    inputs = source, one, zero, constant(weight, "W"), scale, zeros, one, zero, bias
+    whole = writer.add("QLinearConv", *inputs, **attributes)
+    if packed > 1:
+        whole = write_reshape(writer, (*stack.shape[1:], stack.shape[0]), whole)
+        return writer.add("Transpose", whole, perm=(0, 3, 1, 2))
+    return write_reshape(writer, stack.shape, whole) if kernel.flat else whole
+
+
+def _flat(writer: OnnxWriter, kernel: ByteKernel, source: LevelForms, factor: int) -> str:
+    form = source.times(factor)
+    if not kernel.flat:
+        return form
+    return write_reshape(writer, (int(np.prod(source.shape)), 1, 1), form)
+
+
+def _packed(kernel: ByteKernel, packed: int, stack: Stack) -> tuple[Array, dict[str, Any]]:
+    """Weights ``(packed x O) x C x kernel`` and attributes for neighbours computed at once."""
+    op, weight = kernel.op, kernel.weight
+    (down, across), width = op.strides, weight.shape[-1]
+    wide = np.zeros((packed, *weight.shape[:-1], width + (packed - 1) * across), np.int8)
+    for at in range(packed):
+        wide[at, ..., at * across : at * across + width] = weight
+    columns = kernel.sources[0][0].shape[-1]
+    behind = (stack.shape[-1] - 1) * across + width - columns - op.pads[1]
+    pads = (*op.pads[:3], max(0, behind))
+    changed = {"strides": (down, across * packed), "pads": pads}
+    return wide.reshape(-1, *wide.shape[2:]), changed
+
+
+def write_sum(writer: OnnxWriter, parts: Sequence[SumPart], bias: Array | None) -> str:
+    """Write a sum in float32; the bias has one number for each channel."""
+    total = ""
+    for part in parts:
+        source = part.source.as_real()
+        found = write_synapse(writer, part.op, source, part.weight, None if total else bias)
+        total = writer.add("Add", total, found) if total else found
+    return total
+
+
+def write_scaled(writer: OnnxWriter, one: Sum) -> str:
+    """V / D from weights over D in float32, where rounding cannot reach an integer."""
+    (part,), layer = one.parts, one.ladder.base
+    slope = per_channel(layer, layer.slope)
+    over = slope.reshape(-1, *(1,) * (part.weight.ndim - 1))
+    bias = (per_channel(layer, layer.bias) + 0.5) / slope
+    return write_synapse(writer, part.op, part.source.as_real(), part.weight / over, bias)
