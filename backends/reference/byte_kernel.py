@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -25,26 +26,52 @@ _PAIR = 32767  # without VNNI, kernels add two products in 16 bits, which satura
 
 
 @dataclass(frozen=True)
+class Source:
+    """Levels times a factor; moved, if there are ``places`` on the first axes of space.
+
+    Then ``offset`` holds for each of these axes where the first place reads, and the stride.
+    """
+
+    form: LevelForms
+    factor: int
+    offset: tuple[tuple[int, int], ...] = ()
+    places: tuple[int, ...] = ()
+
+    def write(self) -> str:
+        """The levels as uint8."""
+        found = self.form.times(self.factor)
+        if not self.places:
+            return found
+        return self.form.moved(found, self.offset, self.places)
+
+
+@dataclass(frozen=True)
 class ByteKernel:
-    """Weights ``O x C x kernel`` of 8 bits, for copies of sources, each times its factor.
+    """Weights ``O x C x kernel`` of 8 bits for each source; they are stacked along channels.
 
     Sources that are ``flat`` have one channel for each neuron.
     """
 
     op: Convolve
-    weight: Array
-    sources: tuple[tuple[LevelForms, int], ...]
+    weights: tuple[Array, ...]
+    sources: tuple[Source, ...]
     flat: bool
+
+    @cached_property
+    def weight(self) -> Array:
+        """All weights, int8."""
+        return np.concatenate(self.weights, 1).astype(np.int8)
 
 
 def byte_kernel(parts: Sequence[SumPart], divisor: Array) -> ByteKernel | None:
     """The kernel of the parts, divided by an integer for each channel; None if there is none."""
+    parts = [_at_strides(part) for part in parts] if len(parts) > 1 else parts
     frame = _frame(parts)
     if frame is None or any(part.source.top > _MOST_LEVELS for part in parts):
         return None
     op, kernel = frame
     weights: list[Array] = []
-    sources: list[tuple[LevelForms, int]] = []
+    sources: list[Source] = []
     for part in parts:
         weight = _placed(part, op, kernel)
         if weight is None:
@@ -52,12 +79,23 @@ def byte_kernel(parts: Sequence[SumPart], divisor: Array) -> ByteKernel | None:
         over = divisor.reshape(-1, *(1,) * (weight.ndim - 1))
         for share, factor in _shares(weight // over, part.source.top):
             weights.append(share)
-            sources.append((part.source, factor))
+            sources.append(Source(part.source, factor))
     products = sum(weight[0].size for weight in weights)
     if (op.groups > 1 and len(sources) > 1) or products > _MOST_PRODUCTS:
         return None
     flat = any(isinstance(part.op, Connect) for part in parts)
-    return ByteKernel(op, np.concatenate(weights, 1).astype(np.int8), tuple(sources), flat)
+    return ByteKernel(op, tuple(weights), tuple(sources), flat)
+
+
+def _at_strides(part: SumPart) -> SumPart:
+    """A kernel of one tap, which skips places, as one that has only the others as its source."""
+    op = part.op
+    if not isinstance(op, Convolve) or max(op.strides) == 1:
+        return part
+    if max(part.weight.shape[2:]) > 1 or max(op.pads) > 0:
+        return part
+    ones = (1,) * len(op.strides)
+    return SumPart(replace(op, strides=ones), part.weight, part.source.every(op.strides))
 
 
 def _frame(parts: Sequence[SumPart]) -> tuple[Convolve, tuple[int, ...]] | None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
 
+from .byte_kernel import ByteKernel
 from .sum_parts import SumPart
 
 _BLOCK = 16  # channels of outputs that float32 convolutions fill up
 _REAL_PRODUCT, _REAL_PASS = 1 / 50, 0.25
 _BYTE_PRODUCT, _BYTE_PASS, _BYTE_ROW = 1 / 200, 0.4, 6.0
+_COPY, _COPIED_BYTE = 2.0, 0.05
 _DEPTHWISE_PRODUCT = 1 / 12
 _MOST_PACKED = 16
 
@@ -36,22 +37,26 @@ def _real_products(part: SumPart) -> float:
     return -(-len(part.weight) // _BLOCK) * _BLOCK * taps * _REAL_PRODUCT
 
 
-def byte_cost(op: Convolve, weight: Array, packed: int = 1) -> float:
+def byte_cost(kernel: ByteKernel, packed: int = 1) -> float:
     """The cost of a layer in 8 bits, with ``packed`` outputs at once."""
-    outputs, inputs, *kernel = weight.shape
+    op, (outputs, inputs, *taps) = kernel.op, kernel.weight.shape
     passes = outputs * _BYTE_PASS
     if op.groups > 1:
-        return passes + outputs * prod(kernel) * _DEPTHWISE_PRODUCT
-    if prod(kernel) > 1:
-        *rows, columns = kernel
-        kernel = [*rows, columns + (packed - 1) * op.strides[-1]]
+        return passes + outputs * prod(taps) * _DEPTHWISE_PRODUCT
+    if len(kernel.sources) > 1:
+        moved = sum(len(source.places) > 0 for source in kernel.sources)
+        passes += _COPY * (len(kernel.sources) + moved) + _COPIED_BYTE * 2 * inputs
+    if prod(taps) > 1:
+        *rows, columns = taps
+        taps = [*rows, columns + (packed - 1) * op.strides[-1]]
         passes += prod(rows) * (columns if max(op.dilations) > 1 else 1) * _BYTE_ROW / packed
-    return passes + outputs * inputs * prod(kernel) * _BYTE_PRODUCT
+    return passes + outputs * inputs * prod(taps) * _BYTE_PRODUCT
 
 
-def packed_outputs(op: Convolve, weight: Array, columns: int) -> int:
+def packed_outputs(kernel: ByteKernel, columns: int) -> int:
     """How many neighbouring outputs to compute at once: a divisor of the columns, or 1."""
-    if len(op.strides) != 2 or op.groups > 1 or op.dilations[-1] > 1:
+    op = kernel.op
+    if len(op.strides) != 2 or op.groups > 1 or op.dilations[-1] > 1 or kernel.weight.shape[-1] < 2:
         return 1
     fit = [n for n in range(1, min(columns, _MOST_PACKED) + 1) if columns % n == 0]
-    return min(fit, key=lambda n: byte_cost(op, weight, n))
+    return min(fit, key=lambda n: byte_cost(kernel, n))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +37,8 @@ class LevelForms:
     real: str | None = None
     byte: str | None = None
     _multiples: dict[int, str] = field(default_factory=dict)
+    _moved: dict[Any, str] = field(default_factory=dict)
+    _sparser: dict[tuple[int, ...], LevelForms] = field(default_factory=dict)
 
     def as_real(self) -> str:
         """Levels as float32."""
@@ -66,6 +70,47 @@ class LevelForms:
                 "QLinearLeakyRelu", *inputs, domain=_MICROSOFT, alpha=1.0
             )
         return self._multiples[factor]
+
+    def moved(
+        self, byte: str, offset: tuple[tuple[int, int], ...], places: tuple[int, ...]
+    ) -> str:
+        """uint8 levels at as many places of the first axes of space, zeros beyond the ends.
+
+        ``offset`` holds the first place and the stride for each of these axes.
+        """
+        key, axes, constant = (byte, offset, places), range(len(places)), self._integers
+        firsts, steps = [first for first, _ in offset], [step for _, step in offset]
+        lasts = [first + (n - 1) * step for (first, step), n in zip(offset, places, strict=True)]
+        within = [n for n in self.shape[1 : 1 + len(places)]]
+        if not any(firsts) and set(steps) == {1} and list(places) == within:
+            return byte
+        if key in self._moved:
+            return self._moved[key]
+        before = [max(0, -first) for first in firsts]
+        behind = [max(0, last + 1 - n) for last, n in zip(lasts, within, strict=True)]
+        found = byte
+        if any(before + behind):
+            rest = [0] * (len(self.shape) - 1 - len(places))
+            pads = [0, 0, *before, *rest, 0, 0, *behind, *rest]
+            zero = self.writer.constant(np.zeros((), np.uint8))
+            found = self.writer.add("Pad", byte, constant(pads), zero)
+        starts = [firsts[axis] + before[axis] for axis in axes]
+        ends = [lasts[axis] + before[axis] + 1 for axis in axes]
+        rest = map(constant, (starts, ends, [2 + axis for axis in axes], steps))
+        self._moved[key] = self.writer.add("Slice", found, *rest)
+        return self._moved[key]
+
+    def every(self, strides: tuple[int, ...]) -> LevelForms:
+        """The levels at every so many places of space."""
+        space = tuple(-(-n // step) for n, step in zip(self.shape[1:], strides, strict=True))
+        if strides not in self._sparser:
+            self._sparser[strides] = LevelForms(
+                self.writer,
+                (self.shape[0], *space),
+                self.top,
+                byte=self.moved(self.as_byte(), tuple((0, step) for step in strides), space),
+            )
+        return self._sparser[strides]
 
     def divided(self) -> str:
         """What is raw, behind the division."""
@@ -121,3 +166,6 @@ class LevelForms:
 
     def _number(self, value: float | Array) -> str:
         return self.writer.constant(np.asarray(value, np.float32))
+
+    def _integers(self, values: Sequence[int]) -> str:
+        return self.writer.constant(np.array(values, np.int64))

@@ -19,12 +19,13 @@ from qcompiler.ir.execution.session import (
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Relay
 
-from .byte_kernel import ByteKernel, byte_kernel
+from .byte_kernel import ByteKernel, Source, byte_kernel
 from .exact_arithmetic import divisor, fits_bytes, fits_float32, is_per_channel, per_channel
 from .families import Ladder
-from .kernel_cost import byte_cost, packed_outputs, real_cost
+from .kernel_cost import byte_cost, real_cost
 from .level_forms import LevelForms
 from .sum_parts import SumPart
+from .unrolling import cheapest
 
 _TIE_BREAK = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see `fast_engine`
 
@@ -58,6 +59,7 @@ class Stack:
 
     sums: tuple[Sum, ...]
     kernel: ByteKernel
+    packed: int  # neighbouring outputs that the kernel computes at once
     slope: Array
     bias: Array
 
@@ -71,18 +73,11 @@ class Stack:
         """The shape of all outputs."""
         return (len(self.slope), *self.sums[0].ladder.base.spikes.shape[1:])
 
-    @cached_property
-    def packed(self) -> int:
-        """How many neighbouring outputs the kernel computes at once."""
-        if self.kernel.flat:
-            return 1
-        return packed_outputs(self.kernel.op, self.kernel.weight, self.shape[-1])
-
     @property
     def is_faster(self) -> bool:
         """Whether it costs less than float32."""
         known = sum(real_cost(one.parts, one.channels, one.scaled) for one in self.sums)
-        return byte_cost(self.kernel.op, self.kernel.weight, self.packed) < known
+        return byte_cost(self.kernel, self.packed) < known
 
 
 def stack_of(sums: Sequence[Sum]) -> Stack | None:
@@ -98,7 +93,9 @@ def stack_of(sums: Sequence[Sum]) -> Stack | None:
     kernel = byte_kernel(whole, over)
     if kernel is None:
         return None
-    return Stack(tuple(sums), kernel, slope // over, bias // over - slope // over // 2)
+    slope, bias = slope // over, bias // over
+    way = cheapest(kernel, bases[0].spikes.shape[1:])
+    return Stack(tuple(sums), *way, slope, bias - slope // 2)
 
 
 def _stacked(sums: Sequence[Sum]) -> list[SumPart]:
@@ -120,7 +117,7 @@ def _stacked(sums: Sequence[Sum]) -> list[SumPart]:
 def write_bytes(writer: OnnxWriter, stack: Stack) -> str:
     """Write the levels of a stack as uint8, not clipped above."""
     kernel, constant = stack.kernel, writer.constant
-    forms = [_flat(writer, kernel, *source) for source in kernel.sources]
+    forms = [_flat(writer, kernel, source) for source in kernel.sources]
     source = writer.add("Concat", *forms, axis=1) if len(forms) > 1 else forms[0]
     one, zero = constant(np.float32(1).reshape(())), constant(np.zeros((), np.uint8))
     weight, packed = kernel.weight, stack.packed
@@ -140,11 +137,10 @@ def write_bytes(writer: OnnxWriter, stack: Stack) -> str:
     return write_reshape(writer, stack.shape, whole) if kernel.flat else whole
 
 
-def _flat(writer: OnnxWriter, kernel: ByteKernel, source: LevelForms, factor: int) -> str:
-    form = source.times(factor)
+def _flat(writer: OnnxWriter, kernel: ByteKernel, source: Source) -> str:
     if not kernel.flat:
-        return form
-    return write_reshape(writer, (int(np.prod(source.shape)), 1, 1), form)
+        return source.write()
+    return write_reshape(writer, (int(np.prod(source.form.shape)), 1, 1), source.write())
 
 
 def _packed(kernel: ByteKernel, packed: int, stack: Stack) -> tuple[Array, dict[str, Any]]:
@@ -154,7 +150,7 @@ def _packed(kernel: ByteKernel, packed: int, stack: Stack) -> tuple[Array, dict[
     wide = np.zeros((packed, *weight.shape[:-1], width + (packed - 1) * across), np.int8)
     for at in range(packed):
         wide[at, ..., at * across : at * across + width] = weight
-    columns = kernel.sources[0][0].shape[-1]
+    columns = kernel.sources[0].form.shape[-1]
     behind = (stack.shape[-1] - 1) * across + width - columns - op.pads[1]
     pads = (*op.pads[:3], max(0, behind))
     changed = {"strides": (down, across * packed), "pads": pads}
