@@ -160,7 +160,7 @@ class ClosedForm:
         alike: dict[tuple[int, int], list[Sum]] = defaultdict(list)
         for index, ladder in enumerate(ladders(family)):
             one = Sum(ladder, parts_of(ladder.base, self.pieces))
-            if one.fits_bytes:
+            if one.in_bytes is not None:
                 alike[ladder.top, 0 if is_stackable(ladder.base) else index].append(one)
             else:
                 self._real_population(one)

@@ -54,11 +54,6 @@ def fits_float32(layer: Layer, parts: Sequence[SumPart]) -> bool:
     return bool((terms * (magnitude + np.abs(layer.bias) + 0.5)).max() < 1 << 23)
 
 
-def fits_bytes(layer: Layer, parts: Sequence[SumPart], top: int) -> bool:
-    """Whether 8-bit kernels, if there is one for the sum, give the exact levels of a layer."""
-    if not (is_per_channel(layer, layer.bias) and is_per_channel(layer, layer.slope)):
-        return False
-    slope = per_channel(layer, layer.slope)
-    return bool(
-        top <= _MOST_LEVELS and (slope // divisor(parts, slope)).max() * (top + 2) <= _BYTE_LIMIT
-    )
+def fits_bytes(slope: Array, top: int) -> bool:
+    """Whether 8-bit kernels, if there is one for the sum, give the exact levels for a slope."""
+    return bool(top <= _MOST_LEVELS and slope.max() * (top + 2) <= _BYTE_LIMIT)

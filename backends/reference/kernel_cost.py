@@ -14,10 +14,10 @@ from qcompiler.ir.snn import Convolve, Relay
 from .byte_kernel import ByteKernel
 from .sum_parts import SumPart
 
-_BLOCK = 16  # channels of outputs that float32 convolutions fill up
+_BLOCK = 16  # channels of outputs that kernels fill up
 _REAL_PRODUCT, _REAL_PASS = 1 / 50, 0.25
 _BYTE_PRODUCT, _BYTE_PASS, _BYTE_ROW = 1 / 200, 0.4, 6.0
-_COPY, _COPIED_BYTE = 2.0, 0.05
+_COPY, _COPIED_BYTE = 4.0, 0.05
 _DEPTHWISE_PRODUCT = 1 / 12
 _MOST_PACKED = 16
 
@@ -34,7 +34,11 @@ def _real_products(part: SumPart) -> float:
     taps = part.weight[0].size
     if isinstance(part.op, Convolve) and part.weight.shape[1] == 1 and part.op.groups > 1:
         return len(part.weight) * taps * _DEPTHWISE_PRODUCT
-    return -(-len(part.weight) // _BLOCK) * _BLOCK * taps * _REAL_PRODUCT
+    return _filled(len(part.weight)) * taps * _REAL_PRODUCT
+
+
+def _filled(channels: int) -> int:
+    return -(-channels // _BLOCK) * _BLOCK
 
 
 def byte_cost(kernel: ByteKernel, packed: int = 1) -> float:
@@ -50,7 +54,7 @@ def byte_cost(kernel: ByteKernel, packed: int = 1) -> float:
         *rows, columns = taps
         taps = [*rows, columns + (packed - 1) * op.strides[-1]]
         passes += prod(rows) * (columns if max(op.dilations) > 1 else 1) * _BYTE_ROW / packed
-    return passes + outputs * inputs * prod(taps) * _BYTE_PRODUCT
+    return passes + _filled(outputs * packed) / packed * inputs * prod(taps) * _BYTE_PRODUCT
 
 
 def packed_outputs(kernel: ByteKernel, columns: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,17 @@ class LevelForms:
                 "QLinearLeakyRelu", *inputs, domain=_MICROSOFT, alpha=1.0
             )
         return self._multiples[factor]
+
+    @cached_property
+    def ones(self) -> LevelForms:
+        """One channel of ones, as many as there are places."""
+        one, highest = (self.writer.constant(np.array(n, np.uint8)) for n in (1, 255))
+        ends = map(self._integers, ([0], [1], [1]))
+        channel = self.writer.add("Slice", self.as_byte(), *ends)
+        scale = self._number(1)
+        inputs = channel, scale, highest, scale, one  # nothing is above 255: 0, and one is added
+        byte = self.writer.add("QLinearLeakyRelu", *inputs, domain=_MICROSOFT, alpha=0.0)
+        return LevelForms(self.writer, (1, *self.shape[1:]), 1, byte=byte)
 
     def moved(
         self, byte: str, offset: tuple[tuple[int, int], ...], places: tuple[int, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from qcompiler.ir.execution.session import (
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Relay
 
+from .border_bias import border_part
 from .byte_kernel import ByteKernel, Source, byte_kernel
 from .exact_arithmetic import divisor, fits_bytes, fits_float32, is_per_channel, per_channel
 from .families import Ladder
@@ -28,6 +29,15 @@ from .sum_parts import SumPart
 from .unrolling import cheapest
 
 _TIE_BREAK = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see `fast_engine`
+
+
+class ByteSum(NamedTuple):
+    """Parts of a sum; its bias and slope for each channel, over a common divisor of all."""
+
+    parts: list[SumPart]
+    bias: Array
+    slope: Array
+    divisor: Array
 
 
 @dataclass(frozen=True)
@@ -42,10 +52,26 @@ class Sum:
         """Whether weights over D in float32 will do."""
         return fits_float32(self.ladder.base, self.parts)
 
-    @property
-    def fits_bytes(self) -> bool:
-        """Whether 8-bit kernels give its exact levels, if there is one."""
-        return fits_bytes(self.ladder.base, self.parts, self.ladder.top)
+    @cached_property
+    def in_bytes(self) -> ByteSum | None:
+        """The same for 8-bit kernels; None if they would not give its exact levels."""
+        layer = self.ladder.base
+        if not is_per_channel(layer, layer.slope):
+            return None
+        slope = per_channel(layer, layer.slope)
+        over = divisor(self.parts, slope)
+        if not fits_bytes(slope // over, self.ladder.top):
+            return None
+        if is_per_channel(layer, layer.bias):
+            return ByteSum(self.parts, per_channel(layer, layer.bias) // over, slope // over, over)
+        by = over.reshape(-1, *(1,) * (len(layer.spikes.shape) - 1))
+        found = border_part(self.parts, np.broadcast_to(layer.bias // by, layer.spikes.shape))
+        if found is None:
+            return None
+        border, bias = found
+        weight = border.weight * over.reshape(-1, *(1,) * (border.weight.ndim - 1))
+        parts = [*self.parts, SumPart(border.op, weight, border.source)]
+        return ByteSum(parts, bias, slope // over, over)
 
     @property
     def channels(self) -> int:
@@ -81,24 +107,22 @@ class Stack:
 
 
 def stack_of(sums: Sequence[Sum]) -> Stack | None:
-    """Sums that fit bytes as one kernel, if there is one."""
-    if not sums:
+    """Sums as one kernel, if there is one."""
+    found = [one.in_bytes for one in sums if one.in_bytes is not None]
+    if not found or len(found) < len(sums):
         return None
-    whole, bases = _stacked(sums), [one.ladder.base for one in sums]
-    slope = np.concatenate([per_channel(base, base.slope) for base in bases])
-    bias = np.concatenate([per_channel(base, base.bias) for base in bases])
-    over = np.concatenate(
-        [divisor(one.parts, per_channel(one.ladder.base, one.ladder.base.slope)) for one in sums]
+    slope, bias, over = (
+        np.concatenate([getattr(one, name) for one in found])
+        for name in ("slope", "bias", "divisor")
     )
-    kernel = byte_kernel(whole, over)
+    kernel = byte_kernel(_stacked(found), over)
     if kernel is None:
         return None
-    slope, bias = slope // over, bias // over
-    way = cheapest(kernel, bases[0].spikes.shape[1:])
+    way = cheapest(kernel, sums[0].ladder.base.spikes.shape[1:])
     return Stack(tuple(sums), *way, slope, bias - slope // 2)
 
 
-def _stacked(sums: Sequence[Sum]) -> list[SumPart]:
+def _stacked(sums: Sequence[ByteSum]) -> list[SumPart]:
     """The parts of several sums; where one has no part, its weights are 0."""
     if len(sums) == 1:
         return sums[0].parts
@@ -108,7 +132,7 @@ def _stacked(sums: Sequence[Sum]) -> list[SumPart]:
         weights = []
         for one in sums:
             own = [p.weight for p in one.parts if p.op == op and p.source is source]
-            blank = np.zeros((one.channels, *model.weight.shape[1:]), np.int64)
+            blank = np.zeros((len(one.slope), *model.weight.shape[1:]), np.int64)
             weights.append(sum(own, blank))
         found.append(SumPart(op, np.concatenate(weights), source))
     return found
