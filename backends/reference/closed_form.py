@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,18 +17,12 @@ from qcompiler.ir.spiking.coding import Rescaling, affine
 from qcompiler.ir.spiking.integer_network import Layer, layers, lower_pieces, spiking_nodes
 from qcompiler.ir.view import View
 
+from .byte_populations import clipped, pools_packed, write_bytes, write_pooled_bytes
 from .exact_arithmetic import is_per_channel, per_channel
 from .families import Ladder, Rung, SumKey, families, is_stackable, ladders, sum_key
 from .level_forms import LevelForms
 from .pieces import Piece
-from .population_kernels import (
-    Stack,
-    Sum,
-    stack_of,
-    write_bytes,
-    write_scaled,
-    write_sum,
-)
+from .population_kernels import Stack, Sum, stack_of, write_scaled, write_sum
 from .sum_parts import parts_of
 
 
@@ -52,6 +47,10 @@ class ClosedForm:
         self.encoded: dict[tuple[str, Spikes], str] = {}
         self.changed: dict[tuple[Any, ...], LevelForms] = {}
         self.families = families(graph)
+        self.readers: dict[str, list[Node]] = defaultdict(list)
+        for node in graph.nodes:
+            for operand in node.operands:
+                self.readers[operand.name].append(node)
         self.sharing = Counter(map(sum_key, layers(graph)))
         self.sums: dict[SumKey, str] = {}
         self.saturation_counts: list[str] = []
@@ -119,7 +118,8 @@ class ClosedForm:
         if not (pool or piece.has_all_channels):
             piece = Piece.of(piece.alone)
         whole = piece.whole
-        key = node.op, whole, *(operand.name for operand in node.operands[1:])
+        op = _pool_of(node) if pool else node.op
+        key = op, whole, *(operand.name for operand in node.operands[1:])
         if key not in self.changed:
             self.changed[key] = whole.first_spikes(node) if pool else whole.viewed(node)
         changed = self.changed[key]
@@ -173,25 +173,45 @@ class ClosedForm:
                     self._real_population(one)
 
     def _byte_populations(self, stack: Stack) -> None:
-        raw = LevelForms(
-            self.writer, stack.shape, stack.top + 1, byte=write_bytes(self.writer, stack)
-        )
-        assert raw.byte is not None
-        top = self.writer.constant(np.asarray(stack.top, np.uint8))
-        byte = self.writer.add("Clip", raw.byte, "", top)
-        whole = LevelForms(self.writer, stack.shape, stack.top, byte=byte)
+        whole = LevelForms(self.writer, stack.shape, stack.top)
+        self._assign(stack, whole)
+        pool = self._only_pool(stack)
+        if pool is not None:
+            op, shape = _pool_of(pool), (stack.shape[0], *pool.result.type.shape[1:])
+            byte = write_pooled_bytes(self.writer, stack, op, shape)
+            self.changed[op, whole] = LevelForms(self.writer, shape, stack.top, byte=byte)
+            return
+        levels = write_bytes(self.writer, stack)
+        whole.byte = clipped(self.writer, levels, stack.top)
+        if self.count:
+            raw = LevelForms(self.writer, stack.shape, stack.top + 1, byte=levels)
+            self._count_bytes(stack, raw)
+
+    def _assign(self, stack: Stack, whole: LevelForms) -> None:
         first = 0
         for one in stack.sums:
             count = one.channels if len(stack.sums) > 1 else None
             for rung in one.ladder.rungs:
-                piece = Piece(whole, rung.top, rung.below, first, count)
-                self.pieces[rung.name] = piece
-                if self._counts(rung):
-                    form = raw.part(first, one.channels, 0, raw.top)
-                    assert form.byte is not None
-                    limit = np.asarray(rung.below + rung.top, np.uint8)
-                    self._count(form.byte, self.writer.constant(limit))
+                self.pieces[rung.name] = Piece(whole, rung.top, rung.below, first, count)
             first += one.channels
+
+    def _count_bytes(self, stack: Stack, raw: LevelForms) -> None:
+        for rung in (rung for one in stack.sums for rung in one.ladder.rungs):
+            if self._counts(rung):
+                piece = self.pieces[rung.name]
+                form = raw.part(piece.first, piece.channels, 0, raw.top)
+                limit = np.asarray(rung.below + rung.top, np.uint8)
+                self._count(form.as_byte(), self.writer.constant(limit))
+
+    def _only_pool(self, stack: Stack) -> Node | None:
+        """A max pool, if it is all that reads a stack, and can take packed outputs."""
+        if self.exact:
+            return None
+        names = {rung.name for one in stack.sums for rung in one.ladder.rungs}
+        users = [node for name in names for node in self.readers[name]]
+        pools = [node for node in users if isinstance(node.op, First)]
+        same = len(pools) == len(users) and len(set(map(_pool_of, pools))) == 1
+        return pools[0] if same and pools_packed(stack, _pool_of(pools[0])) else None
 
     def _real_population(self, one: Sum) -> None:
         layer, top = one.ladder.base, one.ladder.top
@@ -240,3 +260,9 @@ class ClosedForm:
         bias = per_channel(layer, layer.bias) + 0.5 if flat else None
         total = write_sum(self.writer, parts, bias)
         return total if flat else self.writer.add("Add", total, self._number(layer.bias + 0.5))
+
+
+def _pool_of(node: Node) -> First:
+    """A max pool without its time."""
+    assert isinstance(node.op, First)
+    return replace(node.op, start=None)

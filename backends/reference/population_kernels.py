@@ -1,35 +1,25 @@
-"""Writes the levels of populations: sums, quotients and clips, in float32 or in 8 bits."""
+"""Sums of populations, how 8-bit kernels compute them, and how float32 does."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from qcompiler.ir.execution.session import (
-    OnnxWriter,
-    sliding,
-    write_clip,
-    write_reshape,
-    write_synapse,
-)
+from qcompiler.ir.execution.session import OnnxWriter, write_synapse
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Relay
 
 from .border_bias import border_part
-from .byte_kernel import ByteKernel, Source, byte_kernel
+from .byte_kernel import ByteKernel, byte_kernel
 from .exact_arithmetic import divisor, fits_bytes, fits_float32, is_per_channel, per_channel
 from .families import Ladder
 from .kernel_cost import byte_cost, real_cost
 from .level_forms import LevelForms
 from .sum_parts import SumPart
 from .unrolling import cheapest
-
-_TIE_BREAK = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see `fast_engine`
-
 
 class ByteSum(NamedTuple):
     """Parts of a sum; its bias and slope for each channel, over a common divisor of all."""
@@ -136,49 +126,6 @@ def _stacked(sums: Sequence[ByteSum]) -> list[SumPart]:
             weights.append(sum(own, blank))
         found.append(SumPart(op, np.concatenate(weights), source))
     return found
-
-
-def write_bytes(writer: OnnxWriter, stack: Stack) -> str:
-    """Write the levels of a stack as uint8, not clipped above."""
-    kernel, constant = stack.kernel, writer.constant
-    forms = [_flat(writer, kernel, source) for source in kernel.sources]
-    source = writer.add("Concat", *forms, axis=1) if len(forms) > 1 else forms[0]
-    one, zero = constant(np.float32(1).reshape(())), constant(np.zeros((), np.uint8))
-    weight, packed = kernel.weight, stack.packed
-    attributes: dict[str, Any] = {"group": kernel.op.groups, **sliding(kernel.op)}
-    if packed > 1:
-        weight, changed = _packed(kernel, packed, stack)
-        attributes |= {**changed, "domain": "com.microsoft", "channels_last": 1}
-        source = writer.add("Transpose", source, perm=(0, 2, 3, 1))
-    scale = constant(np.tile(_TIE_BREAK / stack.slope, packed).astype(np.float32))
-    bias = constant(np.tile(stack.bias, packed).astype(np.int32))
-    zeros = constant(np.zeros(len(weight), np.int8))
-    inputs = source, one, zero, constant(weight, "W"), scale, zeros, one, zero, bias
-    whole = writer.add("QLinearConv", *inputs, **attributes)
-    if packed > 1:
-        whole = write_reshape(writer, (*stack.shape[1:], stack.shape[0]), whole)
-        return writer.add("Transpose", whole, perm=(0, 3, 1, 2))
-    return write_reshape(writer, stack.shape, whole) if kernel.flat else whole
-
-
-def _flat(writer: OnnxWriter, kernel: ByteKernel, source: Source) -> str:
-    if not kernel.flat:
-        return source.write()
-    return write_reshape(writer, (int(np.prod(source.form.shape)), 1, 1), source.write())
-
-
-def _packed(kernel: ByteKernel, packed: int, stack: Stack) -> tuple[Array, dict[str, Any]]:
-    """Weights ``(packed x O) x C x kernel`` and attributes for neighbours computed at once."""
-    op, weight = kernel.op, kernel.weight
-    (down, across), width = op.strides, weight.shape[-1]
-    wide = np.zeros((packed, *weight.shape[:-1], width + (packed - 1) * across), np.int8)
-    for at in range(packed):
-        wide[at, ..., at * across : at * across + width] = weight
-    columns = kernel.sources[0].form.shape[-1]
-    behind = (stack.shape[-1] - 1) * across + width - columns - op.pads[1]
-    pads = (*op.pads[:3], max(0, behind))
-    changed = {"strides": (down, across * packed), "pads": pads}
-    return wide.reshape(-1, *wide.shape[2:]), changed
 
 
 def write_sum(writer: OnnxWriter, parts: Sequence[SumPart], bias: Array | None) -> str:
