@@ -20,7 +20,7 @@ from qcompiler.ir.view import View
 from .byte_populations import clipped, pools_packed, write_bytes, write_pooled_bytes
 from .exact_arithmetic import is_per_channel, per_channel
 from .families import Ladder, Rung, SumKey, families, is_stackable, ladders, sum_key
-from .level_forms import LevelForms
+from .level_forms import Digit, LevelForms
 from .pieces import Piece
 from .population_kernels import Stack, Sum, stack_of, write_scaled, write_sum
 from .sum_parts import parts_of
@@ -44,7 +44,7 @@ class ClosedForm:
         self.writer = OnnxWriter()
         self.tensors: dict[str, str] = {}
         self.pieces: dict[str, Piece] = {}
-        self.encoded: dict[tuple[str, Spikes], str] = {}
+        self.encoded: dict[tuple[str, Spikes], LevelForms] = {}
         self.changed: dict[tuple[Any, ...], LevelForms] = {}
         self.families = families(graph)
         self.readers: dict[str, list[Node]] = defaultdict(list)
@@ -98,11 +98,7 @@ class ClosedForm:
         source = node.operands[0].name
         match node.op:
             case Encode() as op:
-                digit = self._digit(op, self._encoded(op.code, source, Rescaling.of(node)))
-                shape = node.result.type.shape
-                self.pieces[node.result.name] = Piece.of(
-                    LevelForms(self.writer, shape, op.t_max - 1, real=digit)
-                )
+                self.pieces[node.result.name] = Piece.of(self._digit(op, node))
             case First():
                 self.pieces[node.result.name] = self._changed(node, self.pieces[source])
             case op if isinstance(op, View) and isinstance(node.result.type, Spikes):
@@ -127,30 +123,25 @@ class ClosedForm:
             changed.shape = (whole.shape[0], *changed.shape[1:])
         return Piece(changed, piece.top, piece.below, piece.first, piece.count)
 
-    def _encoded(self, code: Spikes, source: str, rescaling: Rescaling | None) -> str:
+    def _encoded(self, op: Encode, node: Node) -> LevelForms:
         """The levels of an input; all digits of the input share them."""
+        source, code, rescaling = node.operands[0].name, op.code, Rescaling.of(node)
         if (source, code) not in self.encoded:
             add, raw = self.writer.add, self.tensors[source]
             if rescaling is not None:
                 raw = add("Sub", raw, self._number(rescaling.offset))
             factor, summand = map(self._number, affine(code, rescaling))
             moved = add("Add", add("Mul", raw, factor), summand)
-            levels = write_clip(self.writer, add("Floor", moved), 0, code.top)
-            self.encoded[source, code] = levels
+            shape = node.result.type.shape
+            self.encoded[source, code] = LevelForms(self.writer, shape, code.top, raw=moved)
         return self.encoded[source, code]
 
-    def _digit(self, op: Encode, levels: str) -> str:
-        """One digit of input levels. Float32 quotients of integers below 2**16 floor exactly."""
-
-        def shifted(place: int) -> str:
-            if place == 1:
-                return levels
-            return self.writer.add("Floor", self.writer.add("Div", levels, self._number(place)))
-
-        if op.digit == op.digits - 1:
-            return shifted(op.place)
-        higher = self.writer.add("Mul", shifted(op.place * op.t_max), self._number(op.t_max))
-        return self.writer.add("Sub", shifted(op.place), higher)
+    def _digit(self, op: Encode, node: Node) -> LevelForms:
+        whole = self._encoded(op, node)
+        if op.digits == 1:
+            return whole
+        digit = Digit(whole, op.t_max, op.place)
+        return LevelForms(self.writer, whole.shape, op.t_max - 1, digit=digit)
 
     def _number(self, value: Any) -> str:
         return self.writer.constant(np.asarray(value, np.float32))

@@ -21,6 +21,49 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
 
 _MICROSOFT = "com.microsoft"
+_MOST_LEVELS = 255
+
+
+@dataclass(frozen=True)
+class Digit:
+    """One digit, of ``base`` values, of input levels, in units of ``place``."""
+
+    whole: LevelForms
+    base: int
+    place: int
+
+    @property
+    def is_highest_byte(self) -> bool:
+        """Whether there is no higher one, and levels fit into bytes."""
+        return self.place * self.base > self.whole.top and self.whole.top <= _MOST_LEVELS
+
+    def write_real(self, writer: OnnxWriter) -> str:
+        """Float32 quotients of integers below 2**16 floor exactly."""
+        levels = self.whole.as_real()
+
+        def number(value: int) -> str:
+            return writer.constant(np.asarray(value, np.float32))
+
+        def shifted(place: int) -> str:
+            return (
+                writer.add("Floor", writer.add("Div", levels, number(place)))
+                if place > 1
+                else levels
+            )
+
+        if self.place * self.base > self.whole.top:
+            return shifted(self.place)
+        higher = writer.add("Mul", shifted(self.place * self.base), number(self.base))
+        return writer.add("Sub", shifted(self.place), higher)
+
+    def write_highest_byte(self, writer: OnnxWriter) -> str:
+        """``round((level - place // 2) / place)`` by table; a scale above 1 rounds ties up."""
+        scale, place = (
+            writer.constant(np.asarray(n, np.float32)) for n in (1 + 2.0**-12, self.place)
+        )
+        half, zero = (writer.constant(np.asarray(n, np.uint8)) for n in (self.place // 2, 0))
+        inputs = self.whole.as_byte(), scale, half, place, zero
+        return writer.add("QLinearLeakyRelu", *inputs, domain=_MICROSOFT, alpha=1.0)
 
 
 @dataclass(eq=False)
@@ -37,6 +80,7 @@ class LevelForms:
     over: Array | None = None
     real: str | None = None
     byte: str | None = None
+    digit: Digit | None = None
     _multiples: dict[int, str] = field(default_factory=dict)
     _moved: dict[Any, str] = field(default_factory=dict)
     _sparser: dict[tuple[int, ...], LevelForms] = field(default_factory=dict)
@@ -46,6 +90,8 @@ class LevelForms:
         if self.real is None:
             if self.raw is not None:
                 self.real = self.writer.add("Floor", self._clipped())
+            elif self.digit is not None and self.byte is None:
+                self.real = self.digit.write_real(self.writer)
             else:
                 assert self.byte is not None
                 self.real = self.writer.add("Cast", self.byte, to=1)
@@ -54,6 +100,9 @@ class LevelForms:
     def as_byte(self) -> str:
         """Levels as uint8."""
         if self.byte is None:
+            if self.digit is not None and self.digit.is_highest_byte:
+                self.byte = self.digit.write_highest_byte(self.writer)
+                return self.byte
             # a cast truncates, which floors what is not negative
             source = self._clipped() if self.raw else self.as_real()
             self.byte = self.writer.add("Cast", source, to=2)
@@ -136,7 +185,7 @@ class LevelForms:
         """A view of the levels."""
         raw, real, byte = (
             form and write_view(self.writer, node, form)
-            for form in (self.raw and self.divided(), self.real, self.byte)
+            for form in (self.raw and self.divided(), self.real or self._digit_real(), self.byte)
         )
         shape = node.result.type.shape
         return LevelForms(self.writer, shape, self.top, raw, None, real, byte)
@@ -172,6 +221,9 @@ class LevelForms:
             )
             found.byte, found.top = None, top
         return found
+
+    def _digit_real(self) -> str | None:
+        return self.as_real() if self.digit is not None else None
 
     def _clipped(self) -> str:
         return write_clip(self.writer, self.divided(), 0, self.top + 0.5)

@@ -18,7 +18,7 @@ from .exact_arithmetic import divisor, fits_bytes, fits_float32, is_per_channel,
 from .families import Ladder
 from .kernel_cost import byte_cost, real_cost
 from .level_forms import LevelForms
-from .sum_parts import SumPart
+from .sum_parts import SumPart, with_whole_inputs
 from .unrolling import cheapest
 
 class ByteSum(NamedTuple):
@@ -49,18 +49,19 @@ class Sum:
         if not is_per_channel(layer, layer.slope):
             return None
         slope = per_channel(layer, layer.slope)
-        over = divisor(self.parts, slope)
+        parts = with_whole_inputs(self.parts)
+        over = divisor(parts, slope)
         if not fits_bytes(slope // over, self.ladder.top):
             return None
         if is_per_channel(layer, layer.bias):
-            return ByteSum(self.parts, per_channel(layer, layer.bias) // over, slope // over, over)
+            return ByteSum(parts, per_channel(layer, layer.bias) // over, slope // over, over)
         by = over.reshape(-1, *(1,) * (len(layer.spikes.shape) - 1))
-        found = border_part(self.parts, np.broadcast_to(layer.bias // by, layer.spikes.shape))
+        found = border_part(parts, np.broadcast_to(layer.bias // by, layer.spikes.shape))
         if found is None:
             return None
         border, bias = found
         weight = border.weight * over.reshape(-1, *(1,) * (border.weight.ndim - 1))
-        parts = [*self.parts, SumPart(border.op, weight, border.source)]
+        parts = [*parts, SumPart(border.op, weight, border.source)]
         return ByteSum(parts, bias, slope // over, over)
 
     @property

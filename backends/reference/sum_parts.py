@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 from qcompiler.ir.spiking.integer_network import Layer, connection, weight_of
 
-from .level_forms import LevelForms
+from .level_forms import Digit, LevelForms
 from .pieces import Piece
 
 
@@ -63,3 +63,24 @@ def _is_whole(weights: Mapping[Piece, Array]) -> bool:
         reached += piece.top
     same = all(np.array_equal(first, other) for other in others)
     return same and reached == next(iter(weights)).whole.top
+
+
+def with_whole_inputs(parts: Sequence[SumPart]) -> list[SumPart]:
+    """Parts that read the levels of inputs and a digit in place of both digits.
+
+    ``W d1 + w d0 = w q + (W - t w) d1`` for levels ``q = t d1 + d0``; the second weight is small,
+    or 0. Sums in float32 could leave the range of exact integers on the way.
+    """
+    found, lowest = list(parts), {(part.op, part.source): part for part in parts}
+    for high in parts:
+        digit = high.source.digit
+        if digit is None or not digit.is_highest_byte:
+            continue
+        for (op, source), low in lowest.items():
+            if op == high.op and source.digit == Digit(digit.whole, digit.place, 1):
+                found = [part for part in found if part is not high and part is not low]
+                found.append(SumPart(op, low.weight, digit.whole))
+                rest = high.weight - digit.place * low.weight
+                if rest.any():
+                    found.append(SumPart(op, rest, high.source))
+    return found
