@@ -12,7 +12,6 @@ V - D // 2, with a scale slightly above 1 / D that rounds ties up.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -24,14 +23,14 @@ from qcompiler.backends.energy.activity import activity_of
 from qcompiler.backends.energy.wiring import Wiring, wiring_of
 from qcompiler.backends.host import (
     Counters,
+    HostTail,
     Outcome,
     coded_values,
-    decode_outputs,
     output_nodes,
     output_steps,
     saturated_inputs,
 )
-from qcompiler.ir import Graph, Node, Value
+from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import spiking_nodes
 
@@ -43,10 +42,7 @@ class _Session(NamedTuple):
     inputs: list[str]
     levels: dict[str, Output]
 
-    @property
-    def count(self) -> int:
-        """The number of results that hold levels."""
-        return 1 + max(output.index for output in self.levels.values())
+    count: int  # of results that hold levels
 
 
 class FastEngine:
@@ -56,7 +52,7 @@ class FastEngine:
         self.graph = graph
         self.threads = threads
         self._coded = coded_values(graph)
-        self._tail = _tail(graph)
+        self._tail = HostTail(graph, [node.result.name for node in output_nodes(graph)])
         self._sessions: dict[tuple[bool, bool], _Session] = {}
 
     def __call__(
@@ -71,7 +67,7 @@ class FastEngine:
         Without ``count`` the counters stay at 0 and cost no time.
         """
         levels, counts = self._run(inputs, record, count)
-        outputs = decode_outputs(self._tail, levels)
+        outputs = self._tail(levels)
         counters = self._counters(inputs, levels, counts) if count else Counters(len(inputs[0]))
         return Outcome(outputs, levels if record else {}, counters)
 
@@ -91,7 +87,9 @@ class FastEngine:
             names = [*form.outputs] if record else [n.result.name for n in output_nodes(self.graph)]
             session, levels = form.session(names, self.threads)
             given = [value.name for value in session.get_inputs()]
-            self._sessions[record, count] = _Session(session, given, levels)
+            self._sessions[record, count] = _Session(
+                session, given, levels, 1 + max(output.index for output in levels.values())
+            )
         return self._sessions[record, count]
 
     @cached_property
@@ -110,15 +108,3 @@ class FastEngine:
         found.first, found.last = output_steps(self.graph, levels)
         found.saturated = sum(map(int, saturated)) + saturated_inputs(self.graph, inputs)
         return found
-
-
-def _tail(graph: Graph) -> Graph:
-    """The part of the graph that the host runs: everything behind the output populations."""
-    known = {node.result.name for node in output_nodes(graph)}
-    kept: list[Node] = []
-    for node in graph.nodes:
-        sources = [operand.name for operand in node.operands if isinstance(operand, Value)]
-        if sources and known.issuperset(sources):
-            kept.append(node)
-            known.add(node.result.name)
-    return replace(graph, nodes=tuple(kept))
