@@ -32,16 +32,19 @@ from qcompiler.backends.host import (
 )
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Decode
 from qcompiler.ir.spiking.integer_network import spiking_nodes
+from qcompiler.ir.view import View
 
 from .closed_form import ClosedForm, Output
+from .whole_outputs import with_whole_outputs
 
 
 class _Session(NamedTuple):
     session: onnxruntime.InferenceSession
     inputs: list[str]
     levels: dict[str, Output]
-
+    tail: HostTail
     count: int  # of results that hold levels
 
 
@@ -52,7 +55,6 @@ class FastEngine:
         self.graph = graph
         self.threads = threads
         self._coded = coded_values(graph)
-        self._tail = HostTail(graph, [node.result.name for node in output_nodes(graph)])
         self._sessions: dict[tuple[bool, bool], _Session] = {}
 
     def __call__(
@@ -66,30 +68,31 @@ class FastEngine:
 
         Without ``count`` the counters stay at 0 and cost no time.
         """
-        levels, counts = self._run(inputs, record, count)
-        outputs = self._tail(levels)
-        counters = self._counters(inputs, levels, counts) if count else Counters(len(inputs[0]))
-        return Outcome(outputs, levels if record else {}, counters)
-
-    def _run(
-        self, inputs: tuple[Array, ...], record: bool, count: bool
-    ) -> tuple[dict[str, Array], list[Array]]:
-        """Levels by population, and what the session counts: see `ClosedForm.session`."""
         found = self._session(record, count)
         arrays = (x.astype(np.float32, copy=False) for x in inputs)
         results = found.session.run(None, dict(zip(found.inputs, arrays, strict=True)))
         levels = {name: at.piece.cut(results[at.index]) for name, at in found.levels.items()}
-        return levels, results[found.count :]
+        outputs = found.tail(levels)
+        if not count:
+            return Outcome(outputs, levels if record else {}, Counters(len(inputs[0])))
+        counters = self._counters(inputs, levels, results[found.count :])
+        return Outcome(outputs, levels if record else {}, counters)
 
     def _session(self, record: bool, count: bool) -> _Session:
         if (record, count) not in self._sessions:
-            form = ClosedForm(self.graph, record, count)
-            names = [*form.outputs] if record else [n.result.name for n in output_nodes(self.graph)]
+            form, graph = ClosedForm(self.graph, record, count), self.graph
+            names = [node.result.name for node in output_nodes(graph)]
+            if record:
+                names = [*form.outputs]
+            elif not count:
+                graph, wholes = with_whole_outputs(graph, form.pieces)
+                form.pieces |= wholes
+                names = [*wholes, *(name for name in names if _is_read(graph, name))]
             session, levels = form.session(names, self.threads)
             given = [value.name for value in session.get_inputs()]
-            self._sessions[record, count] = _Session(
-                session, given, levels, 1 + max(output.index for output in levels.values())
-            )
+            results = 1 + max(output.index for output in levels.values())
+            tail = HostTail(graph, levels)
+            self._sessions[record, count] = _Session(session, given, levels, tail, results)
         return self._sessions[record, count]
 
     @cached_property
@@ -108,3 +111,13 @@ class FastEngine:
         found.first, found.last = output_steps(self.graph, levels)
         found.saturated = sum(map(int, saturated)) + saturated_inputs(self.graph, inputs)
         return found
+
+
+def _is_read(graph: Graph, name: str) -> bool:
+    """Whether the host reads the levels of a population."""
+    return any(
+        operand.name == name
+        for node in graph.nodes
+        if isinstance(node.op, Decode | View)
+        for operand in node.operands
+    )

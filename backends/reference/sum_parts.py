@@ -45,7 +45,7 @@ def _joined(op: Synapse, weights: dict[Piece, Array]) -> Iterator[SumPart]:
     whole = next(iter(weights)).whole
     by_channel = isinstance(op, Connect) or (isinstance(op, Convolve) and op.groups == 1)
     covered = sum(count for _, count in ranges) == (whole.shape or (1,))[0]
-    if covered and (by_channel or len(ranges) == 1) and all(map(_is_whole, ranges.values())):
+    if covered and (by_channel or len(ranges) == 1) and all(map(add_up, ranges.values())):
         each = [next(iter(ranges[key].values())) for key in sorted(ranges)]
         yield SumPart(op, np.concatenate(each, 1) if len(each) > 1 else each[0], whole)
         return
@@ -53,7 +53,7 @@ def _joined(op: Synapse, weights: dict[Piece, Array]) -> Iterator[SumPart]:
         yield SumPart(op, weight, piece.alone)
 
 
-def _is_whole(weights: Mapping[Piece, Array]) -> bool:
+def add_up(weights: Mapping[Piece, Array]) -> bool:
     """Whether pieces of the same channels add up to all levels, and have the same weights."""
     first, *others = weights.values()
     reached = 0
