@@ -127,7 +127,10 @@ def _placed(part: SumPart, op: Convolve, kernel: tuple[int, ...]) -> Array | Non
         case Connect():
             return weight.reshape(*weight.shape, 1, 1)
         case Relay():
-            if weight.size > 1 and weight.shape != (weight.size, *(1,) * (len(part.source.shape) - 1)):
+            if weight.size > 1 and weight.shape != (
+                weight.size,
+                *(1,) * (len(part.source.shape) - 1),
+            ):
                 return None
             each = np.broadcast_to(weight.reshape(-1), part.source.shape[:1])
             if op.groups > 1:
@@ -154,7 +157,7 @@ def _within(weight: Array, own: Convolve, op: Convolve, kernel: tuple[int, ...])
     if size == kernel and replace(own, groups=op.groups) == op:
         return weight
     before = [op.pads[axis] - own.pads[axis] for axis in range(rank)]
-    fits = all(0 <= at and at + n <= k for at, n, k in zip(before, size, kernel, strict=True))
+    fits = all(at >= 0 and at + n <= k for at, n, k in zip(before, size, kernel, strict=True))
     if own.strides != op.strides or not fits or max(own.dilations + op.dilations) > 1:
         return None
     found = np.zeros((*weight.shape[:2], *kernel), weight.dtype)

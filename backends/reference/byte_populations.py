@@ -62,9 +62,7 @@ def clipped(writer: OnnxWriter, byte: str, top: int) -> str:
     return writer.add("Clip", byte, "", writer.constant(np.asarray(top, np.uint8)))
 
 
-def _convolution(
-    writer: OnnxWriter, stack: Stack, weight: Array, **changed: Any
-) -> str:
+def _convolution(writer: OnnxWriter, stack: Stack, weight: Array, **changed: Any) -> str:
     kernel, constant, copies = stack.kernel, writer.constant, len(weight) // len(stack.slope)
     forms = [_form(writer, kernel, source) for source in kernel.sources]
     source = writer.add("Concat", *forms, axis=1) if len(forms) > 1 else forms[0]

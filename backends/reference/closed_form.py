@@ -13,14 +13,14 @@ import onnxruntime
 from qcompiler.ir import Graph, Node, Spikes
 from qcompiler.ir.execution.session import OnnxWriter, write_clip
 from qcompiler.ir.snn import Encode, First, Population, Relay
-from qcompiler.ir.spiking.coding import Rescaling, affine
 from qcompiler.ir.spiking.integer_network import Layer, layers, lower_pieces, spiking_nodes
 from qcompiler.ir.view import View
 
 from .byte_populations import clipped, pools_packed, write_bytes, write_pooled_bytes
 from .exact_arithmetic import is_per_channel, per_channel
-from .families import Ladder, Rung, SumKey, families, is_stackable, ladders, sum_key
-from .level_forms import Digit, LevelForms
+from .families import Rung, SumKey, families, is_stackable, ladders, sum_key
+from .input_levels import InputLevels
+from .level_forms import LevelForms
 from .pieces import Piece
 from .population_kernels import Stack, Sum, stack_of, write_scaled, write_sum
 from .sum_parts import parts_of
@@ -42,9 +42,7 @@ class ClosedForm:
         self.count = count
         self.lower = lower_pieces(graph)
         self.writer = OnnxWriter()
-        self.tensors: dict[str, str] = {}
         self.pieces: dict[str, Piece] = {}
-        self.encoded: dict[tuple[str, Spikes], LevelForms] = {}
         self.changed: dict[tuple[Any, ...], LevelForms] = {}
         self.families = families(graph)
         self.readers: dict[str, list[Node]] = defaultdict(list)
@@ -54,9 +52,7 @@ class ClosedForm:
         self.sharing = Counter(map(sum_key, layers(graph)))
         self.sums: dict[SumKey, str] = {}
         self.saturation_counts: list[str] = []
-        for value in graph.inputs:
-            name = self.writer.input(self.writer.name("input"), value.type.shape)
-            self.tensors[value.name] = name
+        self.inputs = InputLevels(self.writer, graph)
         for node in graph.nodes:
             self._write(node)
         self.level_sums = (
@@ -97,8 +93,8 @@ class ClosedForm:
             return
         source = node.operands[0].name
         match node.op:
-            case Encode() as op:
-                self.pieces[node.result.name] = Piece.of(self._digit(op, node))
+            case Encode():
+                self.pieces[node.result.name] = Piece.of(self.inputs.levels(node))
             case First():
                 self.pieces[node.result.name] = self._changed(node, self.pieces[source])
             case op if isinstance(op, View) and isinstance(node.result.type, Spikes):
@@ -122,26 +118,6 @@ class ClosedForm:
         if pool:
             changed.shape = (whole.shape[0], *changed.shape[1:])
         return Piece(changed, piece.top, piece.below, piece.first, piece.count)
-
-    def _encoded(self, op: Encode, node: Node) -> LevelForms:
-        """The levels of an input; all digits of the input share them."""
-        source, code, rescaling = node.operands[0].name, op.code, Rescaling.of(node)
-        if (source, code) not in self.encoded:
-            add, raw = self.writer.add, self.tensors[source]
-            if rescaling is not None:
-                raw = add("Sub", raw, self._number(rescaling.offset))
-            factor, summand = map(self._number, affine(code, rescaling))
-            moved = add("Add", add("Mul", raw, factor), summand)
-            shape = node.result.type.shape
-            self.encoded[source, code] = LevelForms(self.writer, shape, code.top, raw=moved)
-        return self.encoded[source, code]
-
-    def _digit(self, op: Encode, node: Node) -> LevelForms:
-        whole = self._encoded(op, node)
-        if op.digits == 1:
-            return whole
-        digit = Digit(whole, op.t_max, op.place)
-        return LevelForms(self.writer, whole.shape, op.t_max - 1, digit=digit)
 
     def _number(self, value: Any) -> str:
         return self.writer.constant(np.asarray(value, np.float32))

@@ -30,7 +30,7 @@ def per_channel(layer: Layer, array: Array) -> Array:
 
 
 def divisor(parts: Sequence[SumPart], slope: Array) -> Array:
-    """What divides all weights and the slope of each channel: over it, they give the same levels."""
+    """What divides all weights and the slope of each channel, which give the same over it."""
     found = slope.copy()
     for part in parts:
         by_channel = not (part.weight.ndim < 2 or part.weight.shape[0] != len(slope))

@@ -20,50 +20,9 @@ from qcompiler.ir.execution.session import (
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
 
+from .digit import Digit
+
 _MICROSOFT = "com.microsoft"
-_MOST_LEVELS = 255
-
-
-@dataclass(frozen=True)
-class Digit:
-    """One digit, of ``base`` values, of input levels, in units of ``place``."""
-
-    whole: LevelForms
-    base: int
-    place: int
-
-    @property
-    def is_highest_byte(self) -> bool:
-        """Whether there is no higher one, and levels fit into bytes."""
-        return self.place * self.base > self.whole.top and self.whole.top <= _MOST_LEVELS
-
-    def write_real(self, writer: OnnxWriter) -> str:
-        """Float32 quotients of integers below 2**16 floor exactly."""
-        levels = self.whole.as_real()
-
-        def number(value: int) -> str:
-            return writer.constant(np.asarray(value, np.float32))
-
-        def shifted(place: int) -> str:
-            return (
-                writer.add("Floor", writer.add("Div", levels, number(place)))
-                if place > 1
-                else levels
-            )
-
-        if self.place * self.base > self.whole.top:
-            return shifted(self.place)
-        higher = writer.add("Mul", shifted(self.place * self.base), number(self.base))
-        return writer.add("Sub", shifted(self.place), higher)
-
-    def write_highest_byte(self, writer: OnnxWriter) -> str:
-        """``round((level - place // 2) / place)`` by table; a scale above 1 rounds ties up."""
-        scale, place = (
-            writer.constant(np.asarray(n, np.float32)) for n in (1 + 2.0**-12, self.place)
-        )
-        half, zero = (writer.constant(np.asarray(n, np.uint8)) for n in (self.place // 2, 0))
-        inputs = self.whole.as_byte(), scale, half, place, zero
-        return writer.add("QLinearLeakyRelu", *inputs, domain=_MICROSOFT, alpha=1.0)
 
 
 @dataclass(eq=False)
@@ -132,9 +91,7 @@ class LevelForms:
         byte = self.writer.add("QLinearLeakyRelu", *inputs, domain=_MICROSOFT, alpha=0.0)
         return LevelForms(self.writer, (1, *self.shape[1:]), 1, byte=byte)
 
-    def moved(
-        self, byte: str, offset: tuple[tuple[int, int], ...], places: tuple[int, ...]
-    ) -> str:
+    def moved(self, byte: str, offset: tuple[tuple[int, int], ...], places: tuple[int, ...]) -> str:
         """uint8 levels at as many places of the first axes of space, zeros beyond the ends.
 
         ``offset`` holds the first place and the stride for each of these axes.

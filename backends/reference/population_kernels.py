@@ -17,9 +17,9 @@ from .byte_kernel import ByteKernel, byte_kernel
 from .exact_arithmetic import divisor, fits_bytes, fits_float32, is_per_channel, per_channel
 from .families import Ladder
 from .kernel_cost import byte_cost, real_cost
-from .level_forms import LevelForms
 from .sum_parts import SumPart, with_whole_inputs
 from .unrolling import cheapest
+
 
 class ByteSum(NamedTuple):
     """Parts of a sum; its bias and slope for each channel, over a common divisor of all."""

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
-import numpy as np
-
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve
 

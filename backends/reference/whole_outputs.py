@@ -15,9 +15,7 @@ from .pieces import Piece
 from .sum_parts import add_up
 
 
-def with_whole_outputs(
-    graph: Graph, pieces: Mapping[str, Piece]
-) -> tuple[Graph, dict[str, Piece]]:
+def with_whole_outputs(graph: Graph, pieces: Mapping[str, Piece]) -> tuple[Graph, dict[str, Piece]]:
     """The graph with other operands of `Decode` where it can be, and what these operands are."""
     wholes: dict[str, Piece] = {}
     nodes = []
