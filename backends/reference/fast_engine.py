@@ -6,7 +6,8 @@ Two kinds of kernels compute this exactly. In float32 all sums are integers belo
 order of summation does not matter. The quotient (V + 1/2) / D is at least 1 / (2 D) away from any
 integer, and its rounding error is smaller while D (T + 2) stays below 2**23. In 8-bit integers
 (`QLinearConv`) onnxruntime rounds V / D to the nearest integer. The model therefore passes
-V - D // 2, with a scale slightly above 1 / D that rounds ties up.
+V - D // 2, with a scale slightly above 1 / D that rounds ties up. Processors without VNNI add two
+products in 16 bits, which saturate: levels and weights are so small that no pair reaches that.
 """
 
 from __future__ import annotations

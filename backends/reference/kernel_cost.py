@@ -1,7 +1,7 @@
 """What kernels cost, to choose between float32 and 8 bits: see benchmarks/kernels.py.
 
-Times are in ns of one core for one output position of a frame, all channels, where arrays do not
-fit the first cache. What counts is the ratio; it was measured with and without VNNI.
+Times are in ns of one core for one output position of a frame, all channels, as one processor with
+AVX-512 and VNNI takes them. Only which of two is less matters; both kinds are exact anywhere.
 """
 
 from __future__ import annotations
