@@ -113,7 +113,8 @@ class HostTail:
 def _on_host(node: Node) -> Callable[..., Array] | None:
     match node.op:
         case op if isinstance(op, View):
-            return lambda x: arrange(op, x, *node.arrays)
+            view = op
+            return lambda x: arrange(view, x, *node.arrays)
         case Decode():
             return decoder(node)
         case op if op.mnemonic.startswith("ann."):

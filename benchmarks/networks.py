@@ -46,7 +46,7 @@ def vgg11() -> onnx.ModelProto:
 
 
 def resnet18() -> onnx.ModelProto:
-    """ResNet-18 for 3x224x224 and ten classes, batch normalisation merged: 11 million parameters."""
+    """ResNet-18 for 3x224x224, batch normalisation merged: 11 million parameters."""
     writer = _Writer()
     x = writer.conv("input", 3, 64, 7, stride=2)
     x = writer.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)

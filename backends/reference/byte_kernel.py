@@ -163,7 +163,8 @@ def _within(weight: Array, own: Convolve, op: Convolve, kernel: tuple[int, ...])
         return None
     found = np.zeros((*weight.shape[:2], *kernel), weight.dtype)
     taps = (slice(at, at + n) for at, n in zip(before, size, strict=True))
-    found[(slice(None), slice(None), *taps)] = weight
+    inside = (slice(None), slice(None), *taps)
+    found[inside] = weight
     return found
 
 

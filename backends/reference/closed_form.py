@@ -29,7 +29,7 @@ from .sum_parts import parts_of
 class Output(NamedTuple):
     """Where the levels of a population are: which result of a session, and which part of it."""
 
-    index: int
+    result: int
     piece: Piece
 
 

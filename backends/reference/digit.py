@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from qcompiler.ir.execution.session import OnnxWriter
 
-if TYPE_CHECKING:
-    from .level_forms import LevelForms
-
 _MOST_LEVELS = 255
+
+
+class InputForms(Protocol):
+    """All levels of an input, in two forms."""
+
+    top: int
+
+    def as_real(self) -> str:
+        """Levels as float32."""
+
+    def as_byte(self) -> str:
+        """Levels as uint8."""
 
 
 @dataclass(frozen=True)
 class Digit:
     """One digit, of ``base`` values, of input levels, in units of ``place``."""
 
-    whole: LevelForms
+    whole: InputForms
     base: int
     place: int
 

@@ -46,7 +46,7 @@ class _Session(NamedTuple):
     inputs: list[str]
     levels: dict[str, Output]
     tail: HostTail
-    count: int  # of results that hold levels
+    size: int  # results that hold levels
 
 
 class FastEngine:
@@ -72,11 +72,11 @@ class FastEngine:
         found = self._session(record, count)
         arrays = (x.astype(np.float32, copy=False) for x in inputs)
         results = found.session.run(None, dict(zip(found.inputs, arrays, strict=True)))
-        levels = {name: at.piece.cut(results[at.index]) for name, at in found.levels.items()}
+        levels = {name: at.piece.cut(results[at.result]) for name, at in found.levels.items()}
         outputs = found.tail(levels)
         if not count:
             return Outcome(outputs, levels if record else {}, Counters(len(inputs[0])))
-        counters = self._counters(inputs, levels, results[found.count :])
+        counters = self._counters(inputs, levels, results[found.size :])
         return Outcome(outputs, levels if record else {}, counters)
 
     def _session(self, record: bool, count: bool) -> _Session:
@@ -91,7 +91,7 @@ class FastEngine:
                 names = [*wholes, *(name for name in names if _is_read(graph, name))]
             session, levels = form.session(names, self.threads)
             given = [value.name for value in session.get_inputs()]
-            results = 1 + max(output.index for output in levels.values())
+            results = 1 + max(output.result for output in levels.values())
             tail = HostTail(graph, levels)
             self._sessions[record, count] = _Session(session, given, levels, tail, results)
         return self._sessions[record, count]

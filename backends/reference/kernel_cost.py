@@ -33,8 +33,8 @@ def _real_products(part: SumPart) -> float:
         return 0.0
     taps = part.weight[0].size
     if isinstance(part.op, Convolve) and part.weight.shape[1] == 1 and part.op.groups > 1:
-        return len(part.weight) * taps * _DEPTHWISE_PRODUCT
-    return _filled(len(part.weight)) * taps * _REAL_PRODUCT
+        return float(len(part.weight) * taps * _DEPTHWISE_PRODUCT)
+    return float(_filled(len(part.weight)) * taps * _REAL_PRODUCT)
 
 
 def _filled(channels: int) -> int:

@@ -114,8 +114,8 @@ class LevelForms:
             found = self.writer.add("Pad", byte, constant(pads), zero)
         starts = [firsts[axis] + before[axis] for axis in axes]
         ends = [lasts[axis] + before[axis] + 1 for axis in axes]
-        rest = map(constant, (starts, ends, [2 + axis for axis in axes], steps))
-        self._moved[key] = self.writer.add("Slice", found, *rest)
+        bounds = map(constant, (starts, ends, [2 + axis for axis in axes], steps))
+        self._moved[key] = self.writer.add("Slice", found, *bounds)
         return self._moved[key]
 
     def every(self, strides: tuple[int, ...]) -> LevelForms:

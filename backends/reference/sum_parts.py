@@ -12,7 +12,8 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 from qcompiler.ir.spiking.integer_network import Layer, connection, weight_of
 
-from .level_forms import Digit, LevelForms
+from .digit import Digit
+from .level_forms import LevelForms
 from .pieces import Piece
 
 
@@ -79,6 +80,7 @@ def with_whole_inputs(parts: Sequence[SumPart]) -> list[SumPart]:
         for (op, source), low in lowest.items():
             if op == high.op and source.digit == Digit(digit.whole, digit.place, 1):
                 found = [part for part in found if part is not high and part is not low]
+                assert isinstance(digit.whole, LevelForms)
                 found.append(SumPart(op, low.weight, digit.whole))
                 rest = high.weight - digit.place * low.weight
                 if rest.any():

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve
@@ -32,7 +33,8 @@ def _unrolled(kernel: ByteKernel, axes: int, space: tuple[int, ...]) -> ByteKern
     weights: list[Array] = []
     for source, weight in zip(kernel.sources, kernel.weights, strict=True):
         for places in product(*(range(n) for n in weight.shape[2 : 2 + axes])):
-            taps = weight[(slice(None), slice(None), *places)]
+            at: Any = (slice(None), slice(None), *places)
+            taps: Array = weight[at]
             if taps.any() or not any(places):
                 offset = tuple(_offsets(kernel.op, places))
                 sources.append(replace(source, offset=offset, places=space[:axes]))
