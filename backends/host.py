@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from qcompiler.ir.snn import Decode, Encode, Population
 from qcompiler.ir.spiking.coding import (
     Rescaling,
     count_saturated,
-    decode_output,
+    decoder,
     whole_levels,
 )
 from qcompiler.ir.spiking.integer_network import (
@@ -87,24 +87,44 @@ class Outcome:
     counters: Counters
 
 
+class HostTail:
+    """What the host runs behind the output populations: decoding, views and further operations."""
+
+    def __init__(self, graph: Graph, known: Iterable[str]) -> None:
+        """Of a graph, what can be computed from the levels of known populations."""
+        self.outputs = tuple(value.name for value in graph.outputs)
+        self.steps: list[tuple[str, list[str], Callable[..., Array]]] = []
+        there = set(known)
+        for node in graph.nodes:
+            sources = [operand.name for operand in node.operands if isinstance(operand, Value)]
+            run = _on_host(node)
+            if sources and run is not None and there.issuperset(sources):
+                self.steps.append((node.result.name, sources, run))
+                there.add(node.result.name)
+
+    def __call__(self, levels: Mapping[str, Array]) -> tuple[Array, ...]:
+        """The outputs."""
+        known = dict(levels)
+        for name, sources, run in self.steps:
+            known[name] = run(*(known[source] for source in sources))
+        return tuple(known[name] for name in self.outputs)
+
+
+def _on_host(node: Node) -> Callable[..., Array] | None:
+    match node.op:
+        case op if isinstance(op, View):
+            view = op
+            return lambda x: arrange(view, x, *node.arrays)
+        case Decode():
+            return decoder(node)
+        case op if op.mnemonic.startswith("ann."):
+            return lambda *given: apply(op, *given, *node.arrays)
+    return None
+
+
 def decode_outputs(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ...]:
     """Decode the levels of the output populations and apply the operations that the host runs."""
-    known = dict(levels)
-    for node in graph.nodes:
-        sources = [operand.name for operand in node.operands if isinstance(operand, Value)]
-        if not sources or not known.keys() >= set(sources):
-            continue
-        source = sources[0]
-        match node.op:
-            case op if isinstance(op, View):
-                known[node.result.name] = arrange(op, known[source], *node.arrays)
-            case Decode():
-                pieces = (known[name] for name in sources)
-                known[node.result.name] = decode_output(node, *pieces)
-            case op if op.mnemonic.startswith("ann."):
-                given = (known[name] for name in sources)
-                known[node.result.name] = apply(op, *given, *node.arrays)
-    return tuple(known[value.name] for value in graph.outputs)
+    return HostTail(graph, levels)(levels)
 
 
 def output_nodes(graph: Graph) -> tuple[Node, ...]:

@@ -49,12 +49,13 @@ class Plan(NamedTuple):
     weights: str = "random weights"
     divisor: float = 1.0
     target: str = "reference"
+    effort: int = 1
 
     @property
     def options(self) -> dict[str, Any]:
         """What `qcompiler.compile` is told besides the images."""
         scale = {} if self.divisor == 1 else {"scale_values": (self.divisor,)}
-        return {"target": self.target, **scale}
+        return {"target": self.target, "effort": self.effort, **scale}
 
     def frames(self, count: int, shape: tuple[int, ...]) -> Any:
         """The first images, raw, in the shape of the network's input."""
@@ -88,6 +89,8 @@ def prepare(folder: Path) -> Mapping[str, Plan]:
     data = Path(os.environ.get("QCOMPILER_DATA") or _HERE.parent / "../shared/data") / "mnist"
     trained = Plan(data / "mnist_convnet.onnx", data / "mnist_train_2000.npz", "trained")
     found = trained if trained.model.is_file() and trained.images.is_file() else plans["mnist"]
+    for name in ("resnet18", "mobilenet"):
+        plans[name] = plans[name]._replace(effort=0)
     digits = _DIGITS / "digits.onnx", _DIGITS / "digits_calibration.npz"
     return {
         **plans,
@@ -126,10 +129,12 @@ def costs(plans: Mapping[str, Plan]) -> Iterator[Row]:
 def speeds(plans: Mapping[str, Plan], repetitions: int) -> Iterator[Row]:
     """Images per second of the fast engine, and of onnxruntime on the float network."""
     for name, batch, bound in (
-        ("mnist", 1, None),
-        ("mnist", 256, 0.7),
+        ("mnist", 1, 0.8),
+        ("mnist", 256, 1.5),
         ("vgg11", 1, None),
-        ("vgg11", 32, 1.0),
+        ("vgg11", 32, 3.0),
+        ("resnet18", 8, 2.5),
+        ("mobilenet", 8, 2.0),
     ):
         fast, ort, ratio = race(*runners(plans[name], batch), repetitions)
         yield {

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 # A convolution is (channels, kernel, padding); "M" is a 2x2 max pool.
 Layer: TypeAlias = "tuple[int, int, int] | str"
 
-NAMES = ("mnist", "vgg11", "large")
+NAMES = ("mnist", "vgg11", "resnet18", "mobilenet", "large")
 
 _VGG11 = (64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512)
 _LARGE = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", *(512,) * 5, "M", 896, 1088)
@@ -26,6 +26,8 @@ def write(folder: Path) -> None:
     for network, images in (
         (mnist(), pixels),
         (vgg11(), rng.random((32, 3, 32, 32), np.float32)),
+        (resnet18(), rng.random((8, 3, 224, 224), np.float32)),
+        (mobilenet(), rng.random((8, 3, 224, 224), np.float32)),
         (large(), rng.random((8, 3, 64, 64), np.float32)),
     ):
         path = folder / network.graph.name
@@ -41,6 +43,40 @@ def mnist() -> onnx.ModelProto:
 def vgg11() -> onnx.ModelProto:
     """VGG11 for 3x32x32, with one dense layer: 9.2 million parameters."""
     return _network("vgg11", (3, 32, 32), _same(_VGG11))
+
+
+def resnet18() -> onnx.ModelProto:
+    """ResNet-18 for 3x224x224, batch normalisation merged: 11 million parameters."""
+    writer = _Writer()
+    x = writer.conv("input", 3, 64, 7, stride=2)
+    x = writer.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    channels = 64
+    for width in (64, 128, 256, 512):
+        for stride in (1 if width == 64 else 2, 1):
+            y = writer.conv(x, channels, width, 3, stride=stride)
+            y = writer.conv(y, width, width, 3, relu=False)
+            if channels != width:
+                x = writer.conv(x, channels, width, 1, stride=stride, relu=False)
+            x, channels = writer.add("Relu", writer.add("Add", y, x)), width
+    return _classified(writer, "resnet18", x, channels)
+
+
+def mobilenet() -> onnx.ModelProto:
+    """MobileNetV1 for 3x224x224 and ten classes: 3.2 million parameters."""
+    writer = _Writer()
+    x, channels = writer.conv("input", 3, 32, 3, stride=2), 32
+    widths = (64, 128, 128, 256, 256, 512, *(512,) * 5, 1024, 1024)
+    for index, width in enumerate(widths):
+        stride = 2 if index in (1, 3, 5, 11) else 1
+        x = writer.conv(x, channels, channels, 3, stride=stride, group=channels)
+        x, channels = writer.conv(x, channels, width, 1), width
+    return _classified(writer, "mobilenet", x, channels)
+
+
+def _classified(writer: _Writer, name: str, x: str, channels: int) -> onnx.ModelProto:
+    x = writer.add("Flatten", writer.add("GlobalAveragePool", x))
+    writer.add("Gemm", x, *writer.linear(10, channels), transB=1)
+    return writer.model(name, (3, 224, 224))
 
 
 def large() -> onnx.ModelProto:
@@ -95,6 +131,22 @@ class _Writer:
         weight = self.rng.standard_normal(shape, np.float32)
         weight *= np.sqrt(2 * shape[0] / weight.size)
         return self.constant(weight), self.constant(0.05 * self.rng.standard_normal(shape[0]))
+
+    def conv(
+        self,
+        x: str,
+        channels: int,
+        wide: int,
+        kernel: int,
+        stride: int = 1,
+        group: int = 1,
+        relu: bool = True,
+    ) -> str:
+        """A convolution that keeps the size of the image, or takes every other place."""
+        weights = self.linear(wide, channels // group, kernel, kernel)
+        sliding = {"pads": [kernel // 2] * 4, "strides": [stride] * 2, "group": group}
+        x = self.add("Conv", x, *weights, **sliding)
+        return self.add("Relu", x) if relu else x
 
     def statistics(self, channels: int) -> tuple[str, ...]:
         """Scale, shift, mean and variance."""

@@ -5,4 +5,8 @@ model: it simulates currents and membranes step by step, with `population_dynami
 populations and `bounds_monitor` for limits from calibration. `fast_engine` evaluates the same
 integer network in closed form with onnxruntime; `closed_form` writes the ONNX model, and
 `exact_arithmetic` decides which number formats compute it exactly.
+
+`families` finds populations that one sum or one kernel does for, which are `pieces` of a whole;
+`sum_parts` says what a sum consists of. `byte_kernel` makes it a convolution of 8 bits if it can be
+one, `unrolling` and `kernel_cost` choose how, `byte_populations` writes it.
 """

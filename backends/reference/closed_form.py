@@ -2,54 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
 
 from qcompiler.ir import Graph, Node, Spikes
-from qcompiler.ir.execution.session import (
-    OnnxWriter,
-    pads_within,
-    sliding,
-    write_clip,
-    write_max_pool,
-    write_reshape,
-    write_synapse,
-    write_view,
-)
-from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Convolve, Encode, First, Population, Relay
-from qcompiler.ir.spiking.coding import Rescaling, affine
-from qcompiler.ir.spiking.integer_network import (
-    Layer,
-    connection,
-    layer_of,
-    lower_pieces,
-    spiking_nodes,
-    weight_of,
-)
+from qcompiler.ir.execution.session import OnnxWriter, write_clip
+from qcompiler.ir.snn import Encode, First, Population, Relay
+from qcompiler.ir.spiking.integer_network import Layer, layers, lower_pieces, spiking_nodes
 from qcompiler.ir.view import View
 
-from .exact_arithmetic import common_factor, fits_float32, fits_int8, is_per_channel, per_channel
-from .sum_parts import SharedSums, SumKey, SumPart, parts_of
+from .byte_populations import clipped, pools_packed, write_bytes, write_pooled_bytes
+from .exact_arithmetic import is_per_channel, per_channel
+from .families import Rung, SumKey, families, is_stackable, ladders, sum_key
+from .input_levels import InputLevels
+from .level_forms import LevelForms
+from .pieces import Piece
+from .population_kernels import Stack, Sum, stack_of, write_scaled, write_sum
+from .sum_parts import parts_of
 
-_TIE_BREAK = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see `fast_engine`
 
+class Output(NamedTuple):
+    """Where the levels of a population are: which result of a session, and which part of it."""
 
-@dataclass
-class LevelForms:
-    """Levels in up to three forms: float32 before clip and floor (``raw``), float32, uint8.
-
-    What is raw may still have to be divided by ``over``, one number for each channel.
-    """
-
-    top: int
-    raw: str | None = None
-    over: Array | None = None
-    real: str | None = None
-    byte: str | None = None
+    result: int
+    piece: Piece
 
 
 class ClosedForm:
@@ -61,14 +42,17 @@ class ClosedForm:
         self.count = count
         self.lower = lower_pieces(graph)
         self.writer = OnnxWriter()
-        self.values: dict[str, LevelForms] = {}
-        self.encoded: dict[tuple[str, Spikes], str] = {}
-        self.shared = SharedSums(graph)
+        self.pieces: dict[str, Piece] = {}
+        self.changed: dict[tuple[Any, ...], LevelForms] = {}
+        self.families = families(graph)
+        self.readers: dict[str, list[Node]] = defaultdict(list)
+        for node in graph.nodes:
+            for operand in node.operands:
+                self.readers[operand.name].append(node)
+        self.sharing = Counter(map(sum_key, layers(graph)))
         self.sums: dict[SumKey, str] = {}
         self.saturation_counts: list[str] = []
-        for value in graph.inputs:
-            name = self.writer.input(self.writer.name("input"), value.type.shape)
-            self.values[value.name] = LevelForms(0, real=name)
+        self.inputs = InputLevels(self.writer, graph)
         for node in graph.nodes:
             self._write(node)
         self.level_sums = (
@@ -80,141 +64,144 @@ class ClosedForm:
         """Names of all populations, in order."""
         return tuple(node.result.name for node in spiking_nodes(self.graph))
 
-    def session(self, names: list[str], threads: int) -> onnxruntime.InferenceSession:
-        """A session that returns these populations' levels, then, if it counts, two arrays each.
+    def session(
+        self, names: list[str], threads: int
+    ) -> tuple[onnxruntime.InferenceSession, dict[str, Output]]:
+        """A session, and where among its results these populations' levels are.
 
-        These are, neuron by neuron of a population, the number of frames in which the level is
-        above 0, and the sum of levels. Last come numbers of saturated neurons.
+        If it counts, two arrays each follow: neuron by neuron of a population, the number of frames
+        in which the level is above 0, and the sum of levels. Last come numbers of saturated
+        neurons.
         """
         kinds: dict[str, Any] = {}
+        known: dict[LevelForms, int] = {}
+        found: dict[str, Output] = {}
         for name in names:
-            levels = self.values[name]
-            if levels.byte:
-                kinds[self.writer.add("Identity", levels.byte)] = np.uint8
-            else:
-                kinds[self.writer.add("Identity", self._real(name))] = np.float32
+            piece = self.pieces[name]
+            if piece.whole not in known:
+                known[piece.whole] = len(known)
+                form = piece.whole.byte or piece.whole.as_real()
+                kind = np.uint8 if piece.whole.byte else np.float32
+                kinds[self.writer.add("Identity", form)] = kind
+            found[name] = Output(known[piece.whole], piece)
         kinds |= dict.fromkeys(self.level_sums, np.float32)
         kinds |= dict.fromkeys(self.saturation_counts, np.int32)
-        return self.writer.session(kinds, threads)
+        return self.writer.session(kinds, threads), found
 
     def _write(self, node: Node) -> None:
-        if not node.operands:
+        if not node.operands or node.result.name in self.pieces:
             return
         source = node.operands[0].name
         match node.op:
-            case Encode() as op:
-                digit = self._digit(op, self._encoded(op.code, source, Rescaling.of(node)))
-                self._store(node, LevelForms(op.t_max - 1, real=digit))
+            case Encode():
+                self.pieces[node.result.name] = Piece.of(self.inputs.levels(node))
+            case First():
+                self.pieces[node.result.name] = self._changed(node, self.pieces[source])
             case op if isinstance(op, View) and isinstance(node.result.type, Spikes):
-                self._store(node, self._view(node, self.values[source]))
-            case First() as op:
-                self._store(node, self._first_spike(op, self.values[source]))
+                self.pieces[node.result.name] = self._changed(node, self.pieces[source])
             case Population():
-                layer = layer_of(self.graph, node)
-                self._store(node, self._population(layer))
+                self._family(self.families[node.result.name])
             case _:
                 return
 
-    def _store(self, node: Node, levels: LevelForms) -> None:
-        self.values[node.result.name] = levels
-
-    def _encoded(self, code: Spikes, source: str, rescaling: Rescaling | None) -> str:
-        """The levels of an input; all digits of the input share them."""
-        if (source, code) not in self.encoded:
-            add, raw = self.writer.add, self._real(source)
-            if rescaling is not None:
-                raw = add("Sub", raw, self._number(rescaling.offset))
-            factor, summand = map(self._number, affine(code, rescaling))
-            moved = add("Add", add("Mul", raw, factor), summand)
-            levels = write_clip(self.writer, add("Floor", moved), 0, code.top)
-            self.encoded[source, code] = levels
-        return self.encoded[source, code]
-
-    def _digit(self, op: Encode, levels: str) -> str:
-        """One digit of input levels. Float32 quotients of integers below 2**16 floor exactly."""
-
-        def shifted(place: int) -> str:
-            if place == 1:
-                return levels
-            return self.writer.add("Floor", self.writer.add("Div", levels, self._number(place)))
-
-        if op.digit == op.digits - 1:
-            return shifted(op.place)
-        higher = self.writer.add("Mul", shifted(op.place * op.t_max), self._number(op.t_max))
-        return self.writer.add("Sub", shifted(op.place), higher)
+    def _changed(self, node: Node, piece: Piece) -> Piece:
+        """A view of a piece, or its first spikes, which are pieces of those of the whole."""
+        pool = isinstance(node.op, First)
+        if not (pool or piece.has_all_channels):
+            piece = Piece.of(piece.alone)
+        whole = piece.whole
+        op = _pool_of(node) if pool else node.op
+        key = op, whole, *(operand.name for operand in node.operands[1:])
+        if key not in self.changed:
+            self.changed[key] = whole.first_spikes(node) if pool else whole.viewed(node)
+        changed = self.changed[key]
+        if pool:
+            changed.shape = (whole.shape[0], *changed.shape[1:])
+        return Piece(changed, piece.top, piece.below, piece.first, piece.count)
 
     def _number(self, value: Any) -> str:
         return self.writer.constant(np.asarray(value, np.float32))
 
-    def _real(self, name: str) -> str:
-        return self._real_of(self.values[name])
-
-    def _real_of(self, levels: LevelForms) -> str:
-        if levels.real is None:
-            if levels.raw is not None:
-                levels.real = self.writer.add("Floor", self._clipped(levels))
+    def _family(self, family: Sequence[Layer]) -> None:
+        """Populations with the same sources: in bytes as one, in float32 one by one."""
+        alike: dict[tuple[int, int], list[Sum]] = defaultdict(list)
+        for index, ladder in enumerate(ladders(family)):
+            one = Sum(ladder, parts_of(ladder.base, self.pieces))
+            if one.in_bytes is not None:
+                alike[ladder.top, 0 if is_stackable(ladder.base) else index].append(one)
             else:
-                assert levels.byte is not None
-                levels.real = self.writer.add("Cast", levels.byte, to=1)
-        return levels.real
+                self._real_population(one)
+        for sums in alike.values():
+            stack = stack_of(sums)
+            if stack is not None and stack.is_faster:
+                self._byte_populations(stack)
+            else:
+                for one in sums:
+                    self._real_population(one)
 
-    def _byte(self, name: str) -> str:
-        levels = self.values[name]
-        if levels.byte is None:
-            # a cast truncates, which floors what is not negative
-            source = self._clipped(levels) if levels.raw else self._real(name)
-            levels.byte = self.writer.add("Cast", source, to=2)
-        return levels.byte
+    def _byte_populations(self, stack: Stack) -> None:
+        whole = LevelForms(self.writer, stack.shape, stack.top)
+        self._assign(stack, whole)
+        pool = self._only_pool(stack)
+        if pool is not None:
+            op, shape = _pool_of(pool), (stack.shape[0], *pool.result.type.shape[1:])
+            byte = write_pooled_bytes(self.writer, stack, op, shape)
+            self.changed[op, whole] = LevelForms(self.writer, shape, stack.top, byte=byte)
+            return
+        levels = write_bytes(self.writer, stack)
+        whole.byte = clipped(self.writer, levels, stack.top)
+        if self.count:
+            raw = LevelForms(self.writer, stack.shape, stack.top + 1, byte=levels)
+            self._count_bytes(stack, raw)
 
-    def _clipped(self, levels: LevelForms) -> str:
-        return write_clip(self.writer, self._divided(levels), 0, levels.top + 0.5)
+    def _assign(self, stack: Stack, whole: LevelForms) -> None:
+        first = 0
+        for one in stack.sums:
+            count = one.channels if len(stack.sums) > 1 else None
+            for rung in one.ladder.rungs:
+                self.pieces[rung.name] = Piece(whole, rung.top, rung.below, first, count)
+            first += one.channels
 
-    def _divided(self, levels: LevelForms) -> str:
-        assert levels.raw is not None
-        if levels.over is not None:
-            levels.raw = self.writer.add("Div", levels.raw, self._number(levels.over))
-            levels.over = None
-        return levels.raw
+    def _count_bytes(self, stack: Stack, raw: LevelForms) -> None:
+        for rung in (rung for one in stack.sums for rung in one.ladder.rungs):
+            if self._counts(rung):
+                piece = self.pieces[rung.name]
+                form = raw.part(piece.first, piece.channels, 0, raw.top)
+                limit = np.asarray(rung.below + rung.top, np.uint8)
+                self._count(form.as_byte(), self.writer.constant(limit))
 
-    def _view(self, node: Node, levels: LevelForms) -> LevelForms:
-        raw, real, byte = (
-            form and write_view(self.writer, node, form)
-            for form in (levels.raw and self._divided(levels), levels.real, levels.byte)
-        )
-        return LevelForms(levels.top, raw, None, real, byte)
+    def _only_pool(self, stack: Stack) -> Node | None:
+        """A max pool, if it is all that reads a stack, and can take packed outputs."""
+        if self.exact:
+            return None
+        names = {rung.name for one in stack.sums for rung in one.ladder.rungs}
+        users = [node for name in names for node in self.readers[name]]
+        pools = [node for node in users if isinstance(node.op, First)]
+        same = len(pools) == len(users) and len(set(map(_pool_of, pools))) == 1
+        return pools[0] if same and pools_packed(stack, _pool_of(pools[0])) else None
 
-    def _first_spike(self, op: First, levels: LevelForms) -> LevelForms:
-        """The maximum commutes with quotient, clip and floor: these act on the smaller image."""
-
-        def pool(form: str) -> str:
-            return write_max_pool(self.writer, op, op.kernel, form)
-
-        if levels.byte and pads_within(op, op.kernel):
-            return LevelForms(levels.top, byte=pool(levels.byte))
-        if levels.raw and not levels.real:
-            return LevelForms(levels.top, raw=pool(levels.raw), over=levels.over)
-        return LevelForms(levels.top, real=pool(self._real_of(levels)))
-
-    def _population(self, layer: Layer) -> LevelForms:
-        if fits_int8(layer):
-            return self._int8_population(layer)
-        top = layer.spikes.top
-        scaled = fits_float32(layer) and not self.shared.of(layer)
-        sums = self._scaled_population(layer) if scaled else self._sum(layer)
+    def _real_population(self, one: Sum) -> None:
+        layer, top = one.ladder.base, one.ladder.top
+        scaled = one.scaled and self.sharing[sum_key(layer)] == len(one.ladder.rungs)
+        sums = write_scaled(self.writer, one) if scaled else self._sum(one)
         over = None if scaled else layer.slope
+        whole = LevelForms(self.writer, layer.spikes.shape, top)
+        for rung in one.ladder.rungs:
+            self.pieces[rung.name] = Piece(whole, rung.top, rung.below)
         if not self.exact:  # a ReLU fuses into the kernel before it, a clip slows it down
-            levels = LevelForms(top, raw=self.writer.add("Relu", sums), over=over)
+            whole.raw, whole.over = self.writer.add("Relu", sums), over
             if over is not None and not is_per_channel(layer, over):
-                self._divided(levels)
-            return levels
+                whole.divided()
+            return
         quotient = sums if over is None else self.writer.add("Div", sums, self._number(over))
-        whole = self.writer.add("Floor", write_clip(self.writer, quotient, 0, top + 1.5))
-        if self._counts(layer):
-            self._count(whole, self._number(top + 0.5))
-        return LevelForms(top, real=write_clip(self.writer, whole, 0, top))
+        raw = self.writer.add("Floor", write_clip(self.writer, quotient, 0, top + 1.5))
+        for rung in one.ladder.rungs:
+            if self._counts(rung):
+                self._count(raw, self._number(rung.below + rung.top + 0.5))
+        whole.real = write_clip(self.writer, raw, 0, top)
 
-    def _counts(self, layer: Layer) -> bool:
-        return self.count and layer.node.result.name not in self.lower
+    def _counts(self, rung: Rung) -> bool:
+        return self.count and rung.name not in self.lower
 
     def _count(self, levels: str, top: str) -> None:
         saturated = self.writer.add("Cast", self.writer.add("Greater", levels, top), to=6)
@@ -222,67 +209,27 @@ class ClosedForm:
 
     def _sums(self, name: str) -> tuple[str, str]:
         """Sums over the batch, exact in float32: levels above 0 of each neuron, and levels."""
-        real, axis = self._real(name), self.writer.constant(np.zeros(1, np.int64))
+        real = self.pieces[name].alone.as_real()
+        axis = self.writer.constant(np.zeros(1, np.int64))
         found = write_clip(self.writer, real, 0, 1), real
         one, other = (self.writer.add("ReduceSum", x, axis, keepdims=0) for x in found)
         return one, other
 
-    def _scaled_population(self, layer: Layer) -> str:
-        """V / D from weights over D in float32, where rounding cannot reach an integer."""
-        (synapse,) = layer.synapses
-        slope = per_channel(layer, layer.slope)
-        weight = weight_of(synapse)
-        over = slope.reshape(-1, *(1,) * (weight.ndim - 1))
-        bias = (per_channel(layer, layer.bias) + 0.5) / slope
-        return self._synapse(synapse, weight / over, bias)
-
-    def _sum(self, layer: Layer) -> str:
-        """V + 1/2 in integers; slices of one value, which differ in their bias, share the rest."""
-        parts = parts_of(layer)
-        if key := self.shared.of(layer):
+    def _sum(self, one: Sum) -> str:
+        """V + 1/2 in integers; populations that differ in their bias share the rest."""
+        layer, parts = one.ladder.base, one.parts
+        key = sum_key(layer)
+        if self.sharing[key] > len(one.ladder.rungs):
             if key not in self.sums:
-                self.sums[key] = self._added(parts, None)
+                self.sums[key] = write_sum(self.writer, parts, None)
             return self.writer.add("Add", self.sums[key], self._number(layer.bias + 0.5))
         flat = not isinstance(parts[0].op, Relay) and is_per_channel(layer, layer.bias)
-        total = self._added(parts, per_channel(layer, layer.bias) + 0.5 if flat else None)
+        bias = per_channel(layer, layer.bias) + 0.5 if flat else None
+        total = write_sum(self.writer, parts, bias)
         return total if flat else self.writer.add("Add", total, self._number(layer.bias + 0.5))
 
-    def _added(self, parts: list[SumPart], bias: Array | None) -> str:
-        total = ""
-        for part in parts:
-            source = self._real(part.source)
-            found = write_synapse(
-                self.writer, part.op, source, part.weight, None if total else bias
-            )
-            total = self.writer.add("Add", total, found) if total else found
-        return total
 
-    def _synapse(self, synapse: Node, weight: Array, bias: Array | None) -> str:
-        source = self._real(synapse.operands[0].name)
-        return write_synapse(self.writer, connection(synapse), source, weight, bias)
-
-    def _int8_population(self, layer: Layer) -> LevelForms:
-        (synapse,) = layer.synapses
-        factor, add, constant = common_factor(layer), self.writer.add, self.writer.constant
-        weight = (weight_of(synapse) // factor).astype(np.int8)
-        slope = per_channel(layer, layer.slope) // factor
-        bias = per_channel(layer, layer.bias) // factor - slope // 2
-        source = self._byte(synapse.operands[0].name)
-        op = connection(synapse)
-        attributes: dict[str, Any] = {}
-        if isinstance(op, Convolve):
-            attributes = {"group": op.groups, **sliding(op)}
-        else:
-            weight = weight.reshape(*weight.shape, 1, 1)
-            source = write_reshape(self.writer, (weight.shape[1], 1, 1), source)
-        one, zero = self._number(1), constant(np.zeros((), np.uint8))
-        scale = self._number(_TIE_BREAK / slope)
-        zeros = constant(np.zeros(len(slope), np.int8))
-        inputs = (source, one, zero, constant(weight, "W"), scale, zeros, one, zero)
-        whole = add("QLinearConv", *inputs, constant(bias.astype(np.int32)), **attributes)
-        if not isinstance(op, Convolve):
-            whole = write_reshape(self.writer, (len(slope),), whole)
-        top = constant(np.asarray(layer.spikes.top, np.uint8))
-        if self._counts(layer):
-            self._count(whole, top)
-        return LevelForms(layer.spikes.top, byte=add("Clip", whole, "", top))
+def _pool_of(node: Node) -> First:
+    """A max pool without its time."""
+    assert isinstance(node.op, First)
+    return replace(node.op, start=None)

@@ -6,13 +6,13 @@ Two kinds of kernels compute this exactly. In float32 all sums are integers belo
 order of summation does not matter. The quotient (V + 1/2) / D is at least 1 / (2 D) away from any
 integer, and its rounding error is smaller while D (T + 2) stays below 2**23. In 8-bit integers
 (`QLinearConv`) onnxruntime rounds V / D to the nearest integer. The model therefore passes
-V - D // 2, with a scale slightly above 1 / D that rounds ties up.
+V - D // 2, with a scale slightly above 1 / D that rounds ties up. Processors without VNNI add two
+products in 16 bits, which saturate: levels and weights are so small that no pair reaches that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -24,24 +24,29 @@ from qcompiler.backends.energy.activity import activity_of
 from qcompiler.backends.energy.wiring import Wiring, wiring_of
 from qcompiler.backends.host import (
     Counters,
+    HostTail,
     Outcome,
     coded_values,
-    decode_outputs,
     output_nodes,
     output_steps,
     saturated_inputs,
 )
-from qcompiler.ir import Graph, Node, Value
+from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Decode
 from qcompiler.ir.spiking.integer_network import spiking_nodes
+from qcompiler.ir.view import View
 
-from .closed_form import ClosedForm
+from .closed_form import ClosedForm, Output
+from .whole_outputs import with_whole_outputs
 
 
 class _Session(NamedTuple):
     session: onnxruntime.InferenceSession
     inputs: list[str]
-    populations: list[str]
+    levels: dict[str, Output]
+    tail: HostTail
+    size: int  # results that hold levels
 
 
 class FastEngine:
@@ -51,7 +56,6 @@ class FastEngine:
         self.graph = graph
         self.threads = threads
         self._coded = coded_values(graph)
-        self._tail = _tail(graph)
         self._sessions: dict[tuple[bool, bool], _Session] = {}
 
     def __call__(
@@ -65,28 +69,31 @@ class FastEngine:
 
         Without ``count`` the counters stay at 0 and cost no time.
         """
-        levels, counts = self._run(inputs, record, count)
-        outputs = decode_outputs(self._tail, levels)
-        counters = self._counters(inputs, levels, counts) if count else Counters(len(inputs[0]))
-        return Outcome(outputs, levels if record else {}, counters)
-
-    def _run(
-        self, inputs: tuple[Array, ...], record: bool, count: bool
-    ) -> tuple[dict[str, Array], list[Array]]:
-        """Levels by population, and what the session counts: see `ClosedForm.session`."""
-        session, given, names = self._session(record, count)
+        found = self._session(record, count)
         arrays = (x.astype(np.float32, copy=False) for x in inputs)
-        results = session.run(None, dict(zip(given, arrays, strict=True)))
-        levels = dict(zip(names, results, strict=False))
-        return {name: q.astype(np.int64) for name, q in levels.items()}, results[len(names) :]
+        results = found.session.run(None, dict(zip(found.inputs, arrays, strict=True)))
+        levels = {name: at.piece.cut(results[at.result]) for name, at in found.levels.items()}
+        outputs = found.tail(levels)
+        if not count:
+            return Outcome(outputs, levels if record else {}, Counters(len(inputs[0])))
+        counters = self._counters(inputs, levels, results[found.size :])
+        return Outcome(outputs, levels if record else {}, counters)
 
     def _session(self, record: bool, count: bool) -> _Session:
         if (record, count) not in self._sessions:
-            form = ClosedForm(self.graph, record, count)
-            names = [*form.outputs] if record else [n.result.name for n in output_nodes(self.graph)]
-            session = form.session(names, self.threads)
+            form, graph = ClosedForm(self.graph, record, count), self.graph
+            names = [node.result.name for node in output_nodes(graph)]
+            if record:
+                names = [*form.outputs]
+            elif not count:
+                graph, wholes = with_whole_outputs(graph, form.pieces)
+                form.pieces |= wholes
+                names = [*wholes, *(name for name in names if _is_read(graph, name))]
+            session, levels = form.session(names, self.threads)
             given = [value.name for value in session.get_inputs()]
-            self._sessions[record, count] = _Session(session, given, names)
+            results = 1 + max(output.result for output in levels.values())
+            tail = HostTail(graph, levels)
+            self._sessions[record, count] = _Session(session, given, levels, tail, results)
         return self._sessions[record, count]
 
     @cached_property
@@ -107,13 +114,11 @@ class FastEngine:
         return found
 
 
-def _tail(graph: Graph) -> Graph:
-    """The part of the graph that the host runs: everything behind the output populations."""
-    known = {node.result.name for node in output_nodes(graph)}
-    kept: list[Node] = []
-    for node in graph.nodes:
-        sources = [operand.name for operand in node.operands if isinstance(operand, Value)]
-        if sources and known.issuperset(sources):
-            kept.append(node)
-            known.add(node.result.name)
-    return replace(graph, nodes=tuple(kept))
+def _is_read(graph: Graph, name: str) -> bool:
+    """Whether the host reads the levels of a population."""
+    return any(
+        operand.name == name
+        for node in graph.nodes
+        if isinstance(node.op, Decode | View)
+        for operand in node.operands
+    )

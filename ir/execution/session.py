@@ -115,7 +115,7 @@ class OnnxWriter:
             [helper.make_tensor_value_info(name, kind, None) for name, kind in kinds.items()],
             [self._initializer(name, data) for name, data in self.constants.items()],
         )
-        opsets = [helper.make_opsetid("", _OPSET)]
+        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
     def _initializer(self, name: str, data: Array) -> onnx.TensorProto:

@@ -7,6 +7,7 @@ runs without this package.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,13 +89,16 @@ def decode(code: Spikes, levels: Array, precision: Any = np.float64) -> Array:
 def whole_levels(node: Node, *pieces: Array) -> Array:
     """The level that a `Decode` makes of the levels of its pieces."""
     assert isinstance(node.op, Decode)
+    return _whole(node.op, code_of_output(node).top, *pieces)
+
+
+def _whole(op: Decode, top: int, *pieces: Array) -> Array:
     if len(pieces) == 1:
         return pieces[0]
     total = sum(
-        levels.astype(np.int64) * place
-        for levels, place in zip(pieces, node.op.places, strict=True)
+        levels.astype(np.int64) * place for levels, place in zip(pieces, op.places, strict=True)
     )
-    return np.minimum(total, code_of_output(node).top)
+    return np.minimum(total, top)
 
 
 def code_of_output(node: Node) -> Spikes:
@@ -103,15 +107,23 @@ def code_of_output(node: Node) -> Spikes:
     return node.op.code(*(operand.type for operand in node.operands))
 
 
-def decode_output(node: Node, *pieces: Array) -> Array:
-    """Levels to what a `Decode` gives, computed in double precision, as float32."""
-    code, rescaling = code_of_output(node), Rescaling.of(node)
-    levels = whole_levels(node, *pieces)
-    if rescaling is None:
-        return decode(code, levels)
-    real = (levels - np.float64(code.zero)) * code.scale
-    found: Array = ((real - rescaling.offset) * rescaling.factor).astype(np.float32)
-    return found
+def decoder(node: Node) -> Callable[..., Array]:
+    """What turns the levels of pieces into what a `Decode` gives.
+
+    Computed in double precision, as float32.
+    """
+    code, rescaling, op = code_of_output(node), Rescaling.of(node), node.op
+    assert isinstance(op, Decode)
+
+    def decoded(*pieces: Array) -> Array:
+        levels = _whole(op, code.top, *pieces)
+        if rescaling is None:
+            return decode(code, levels)
+        real = (levels - np.float64(code.zero)) * code.scale
+        found: Array = ((real - rescaling.offset) * rescaling.factor).astype(np.float32)
+        return found
+
+    return decoded
 
 
 def step_of(code: Spikes, start: int, levels: Array) -> Array:

@@ -1,0 +1,104 @@
+"""Writes the levels of populations as uint8.
+
+Where channels are few, a kernel computes several neighbouring outputs at once, as channels. Kernels
+read and write channels last, so that the neighbours are in order behind a reshape.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from qcompiler.ir.execution.session import OnnxWriter, sliding, write_max_pool, write_reshape
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import First
+
+from .byte_kernel import ByteKernel, Source
+from .population_kernels import Stack
+
+_TIE_BREAK = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see `fast_engine`
+_LAST, _FIRST = (0, 2, 3, 1), (0, 3, 1, 2)  # where channels go
+
+
+def write_bytes(writer: OnnxWriter, stack: Stack) -> str:
+    """Write the levels of a stack, not clipped above."""
+    if stack.packed == 1:
+        whole = _convolution(writer, stack, stack.kernel.weight)
+        return write_reshape(writer, stack.shape, whole) if stack.kernel.flat else whole
+    whole = _packed_convolution(writer, stack, 1)
+    whole = write_reshape(writer, (*stack.shape[1:], stack.shape[0]), whole)
+    return writer.add("Transpose", whole, perm=_FIRST)
+
+
+def pools_packed(stack: Stack, op: First) -> bool:
+    """Whether a max pool takes neighbours that its kernel computes at once, each once."""
+    if stack.packed == 1:
+        return False
+    width = op.kernel[-1]
+    alone = (op.strides[-1], op.dilations[-1], op.pads[1], op.pads[3]) == (width, 1, 0, 0)
+    return alone and stack.packed % width == 0
+
+
+def write_pooled_bytes(writer: OnnxWriter, stack: Stack, op: First, shape: tuple[int, ...]) -> str:
+    """Write the maxima of the levels of a stack, of this shape, clipped.
+
+    More channels are pooled at once than there are: those of outputs that are not neighbours.
+    """
+    (channels, height, width), pooled = stack.shape, op.kernel[-1]
+    beside = stack.packed // pooled
+    whole = _packed_convolution(writer, stack, pooled)
+    whole = write_reshape(writer, (height, width // beside, beside * channels), whole)
+    whole = clipped(writer, writer.add("Transpose", whole, perm=_FIRST), stack.top)
+    whole = write_max_pool(writer, op, op.kernel, whole)
+    whole = writer.add("Transpose", whole, perm=_LAST)
+    whole = write_reshape(writer, (*shape[1:], channels), whole)
+    return writer.add("Transpose", whole, perm=_FIRST)
+
+
+def clipped(writer: OnnxWriter, byte: str, top: int) -> str:
+    """Clip uint8 levels above."""
+    return writer.add("Clip", byte, "", writer.constant(np.asarray(top, np.uint8)))
+
+
+def _convolution(writer: OnnxWriter, stack: Stack, weight: Array, **changed: Any) -> str:
+    kernel, constant, copies = stack.kernel, writer.constant, len(weight) // len(stack.slope)
+    forms = [_form(writer, kernel, source) for source in kernel.sources]
+    source = writer.add("Concat", *forms, axis=1) if len(forms) > 1 else forms[0]
+    if changed:
+        source = writer.add("Transpose", source, perm=_LAST)
+    one, zero = constant(np.ones((), np.float32)), constant(np.zeros((), np.uint8))
+    scale = constant(np.tile(_TIE_BREAK / stack.slope, copies).astype(np.float32))
+    bias = constant(np.tile(stack.bias, copies).astype(np.int32))
+    zeros = constant(np.zeros(len(weight), np.int8))
+    inputs = source, one, zero, constant(weight, "W"), scale, zeros, one, zero, bias
+    attributes = {"group": kernel.op.groups, **sliding(kernel.op), **changed}
+    return writer.add("QLinearConv", *inputs, **attributes)
+
+
+def _form(writer: OnnxWriter, kernel: ByteKernel, source: Source) -> str:
+    if not kernel.flat:
+        return source.write()
+    return write_reshape(writer, (prod(source.form.shape), 1, 1), source.write())
+
+
+def _packed_convolution(writer: OnnxWriter, stack: Stack, pooled: int) -> str:
+    """Neighbours as channels, first those ``pooled`` apart: ``height x blocks x channels``."""
+    op, weight, packed = stack.kernel.op, stack.kernel.weight, stack.packed
+    (down, across), width = op.strides, weight.shape[-1]
+    wide = np.zeros((packed, *weight.shape[:-1], width + (packed - 1) * across), np.int8)
+    for at in range(packed):
+        wide[at, ..., at * across : at * across + width] = weight
+    order = np.arange(packed).reshape(-1, pooled).T.reshape(-1)
+    columns = stack.kernel.sources[0].form.shape[-1]
+    behind = (stack.shape[-1] - 1) * across + width - columns - op.pads[1]
+    return _convolution(
+        writer,
+        stack,
+        wide[order].reshape(-1, *wide.shape[2:]),
+        domain="com.microsoft",
+        channels_last=1,
+        strides=(down, across * packed),
+        pads=(*op.pads[:3], max(0, behind)),
+    )

@@ -1,0 +1,66 @@
+"""What kernels cost, to choose between float32 and 8 bits: see benchmarks/kernels.py.
+
+Times are in ns of one core for one output position of a frame, all channels, as one processor with
+AVX-512 and VNNI takes them. Only which of two is less matters; both kinds are exact anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from qcompiler.ir.snn import Convolve, Relay
+
+from .byte_kernel import ByteKernel
+from .sum_parts import SumPart
+
+_BLOCK = 16  # channels of outputs that kernels fill up
+_REAL_PRODUCT, _REAL_PASS = 1 / 50, 0.25
+_BYTE_PRODUCT, _BYTE_PASS, _BYTE_ROW = 1 / 200, 0.4, 6.0
+_COPY, _COPIED_BYTE = 4.0, 0.05
+_DEPTHWISE_PRODUCT = 1 / 12
+_MOST_PACKED = 16
+
+
+def real_cost(parts: Sequence[SumPart], channels: int, scaled: bool) -> float:
+    """The cost of a layer in float32: products, and passes over its outputs."""
+    passes = (4 if scaled else 6) + 3 * (len(parts) - 1)
+    return passes * channels * _REAL_PASS + sum(_real_products(part) for part in parts)
+
+
+def _real_products(part: SumPart) -> float:
+    if isinstance(part.op, Relay):
+        return 0.0
+    taps = part.weight[0].size
+    if isinstance(part.op, Convolve) and part.weight.shape[1] == 1 and part.op.groups > 1:
+        return float(len(part.weight) * taps * _DEPTHWISE_PRODUCT)
+    return float(_filled(len(part.weight)) * taps * _REAL_PRODUCT)
+
+
+def _filled(channels: int) -> int:
+    return -(-channels // _BLOCK) * _BLOCK
+
+
+def byte_cost(kernel: ByteKernel, packed: int = 1) -> float:
+    """The cost of a layer in 8 bits, with ``packed`` outputs at once."""
+    op, (outputs, inputs, *taps) = kernel.op, kernel.weight.shape
+    passes = outputs * _BYTE_PASS
+    if op.groups > 1:
+        return passes + outputs * prod(taps) * _DEPTHWISE_PRODUCT
+    if len(kernel.sources) > 1:
+        moved = sum(len(source.places) > 0 for source in kernel.sources)
+        passes += _COPY * (len(kernel.sources) + moved) + _COPIED_BYTE * 2 * inputs
+    if prod(taps) > 1:
+        *rows, columns = taps
+        taps = [*rows, columns + (packed - 1) * op.strides[-1]]
+        passes += prod(rows) * (columns if max(op.dilations) > 1 else 1) * _BYTE_ROW / packed
+    return passes + _filled(outputs * packed) / packed * inputs * prod(taps) * _BYTE_PRODUCT
+
+
+def packed_outputs(kernel: ByteKernel, columns: int) -> int:
+    """How many neighbouring outputs to compute at once: a divisor of the columns, or 1."""
+    op = kernel.op
+    if len(op.strides) != 2 or op.groups > 1 or op.dilations[-1] > 1 or kernel.weight.shape[-1] < 2:
+        return 1
+    fit = [n for n in range(1, min(columns, _MOST_PACKED) + 1) if columns % n == 0]
+    return min(fit, key=lambda n: byte_cost(kernel, n))
