@@ -27,6 +27,8 @@ from .host import Counters, frames_per_batch, hidden_nodes
 from .loihi.mapping.chips import LOIHI_1
 from .plots.plots import Plots
 from .report import Report, build_report, placements_of
+from .states import State, states_from
+from .stream import Stream
 from .targets import ENGINES
 
 
@@ -88,6 +90,30 @@ class Program:
         if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
             raise ProgramError("the manifest's warnings are damaged: compile the model again")
         return tuple(found)
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The outputs that are inputs of the next frame. ProgramError if the manifest is damaged.
+
+        Programs without states have none.
+        """
+        return states_from(self.manifest.get("states", []))
+
+    @property
+    def returned(self) -> tuple[str, ...]:
+        """The outputs that are no states; all of them if there are no others."""
+        carried = {state.output for state in self.states}
+        names = self.graph.output_names
+        return tuple(name for name in names if name not in carried) or names
+
+    def stream(self, engine: str = "fast", count: bool = False) -> Stream:
+        """The program frame by frame: ``stream.step(frame)`` keeps the states between frames.
+
+        With ``count``, ``stream.counters`` adds up spikes. Raises ProgramError if there are no
+        states, or for an unknown engine.
+        """
+        self._factory(engine)
+        return Stream(self, engine, count)
 
     def run(self, *inputs: Array, engine: str = "fast") -> Array | tuple[Array, ...]:
         """Outputs in real units for one batch per input, ``frames x shape``; a tuple if several.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.program import Program
+from qcompiler.backends.states import carried_states
 from qcompiler.frontend.import_model import Imported, Preprocessing, import_model
 from qcompiler.frontend.input_axes import stated_axes
 from qcompiler.frontend.model.onnx_file import identity
@@ -37,6 +38,8 @@ from .passes.quantization.exact_layer import ExactLayer
 from .rebuild import arguments_of, built_with, differences
 from .rounding import rounding_of
 from .size_limits import oversized
+from .streaming.calibration import NO_SEARCH, NO_SEQUENCES, with_states
+from .streaming.pairs import states_of
 
 if TYPE_CHECKING:
     import onnx
@@ -66,6 +69,7 @@ def compile(
     allow_products: bool = False,
     activation_error: float = 0.0,
     input_shapes: Mapping[str, Sequence[int | str | None]] | None = None,
+    states: str | Sequence[str] = (),
     max_neurons: int | None = None,
     max_memory: float | None = None,
     progress: Callable[[float], None] | None = None,
@@ -87,6 +91,11 @@ def compile(
       one number, or one per channel.
     - ``input_shapes`` states the axes of inputs that the model leaves open, by input name: lengths,
       and a name or None for the batch axis if it stays open, as in ``{"x": (None, 3, 224, 224)}``.
+
+    - ``states`` names outputs that are inputs of the next frame, as ``"h_out:h_in"``, or
+      ``"h_out:h_in=0.5"`` if the first is not 0; ``"auto"`` finds them by their names. The
+      calibration data are sequences then, ``frames x shape`` or ``sequences x frames x shape``,
+      for the inputs that are no states.
 
     Coding and accuracy:
 
@@ -164,13 +173,20 @@ def compile(
     options["low"], options["high"] = 0.0, assumed_high(before.mean, before.scale)
     found = None
     budget = _budget(max_drop, max_drift, calibration)
+    carried = states_of(graph, states) if states else ()
+    if carried and (calibration is None or budget is not None):
+        raise PipelineError(NO_SEQUENCES if calibration is None else NO_SEARCH)
     if string(objective, "objective") != "latency" and budget is None:
         raise PipelineError(f"the objective {objective} needs --max-drop or --max-drift")
-    if calibration is not None:
+    lowered = graph
+    if carried:
+        given, lowered = with_states(graph, carried, calibration, times, progress)
+    elif calibration is not None:
         given = data.read(calibration, inputs_of(graph), layout)
+    if calibration is not None:
         options["calibration"] = given.arrays
     steps = pipeline(target, passes, options)
-    raise_if_any(exceeded_core_limits(graph, steps, backend), UnsupportedModel)
+    raise_if_any(exceeded_core_limits(lowered, steps, backend), UnsupportedModel)
     if budget is not None:
         known = given.labels
         if labels is not None:
@@ -186,8 +202,8 @@ def compile(
         steps = found.pipeline
     parts.clear()
     rounding.clear()
-    recorder = ScaleRecorder(graph, options.get("calibration"), watch, parts)
-    compiled = steps.run(graph, recorder)
+    recorder = ScaleRecorder(lowered, options.get("calibration"), watch, parts)
+    compiled = steps.run(lowered, recorder)
     _check(compiled, backend)
     manifest = {
         "model": identity(model),
@@ -196,6 +212,10 @@ def compile(
         "calibration_images": len(options["calibration"][0]) if calibration is not None else 0,
         **recorder.manifest,
     }
+    if carried:
+        carried_states(compiled, carried)  # one code at both ends, or an error
+        manifest["states"] = [state.to_dict() for state in carried]
+        rounding = {name: one for name, one in rounding.items() if one is not None}
     if rounding:
         manifest["rounding"] = rounding_of(rounding)
     if input_shapes:

@@ -18,14 +18,14 @@ from .ir.kernels import Array
 _PACKAGES = ("numpy", "onnx", "onnxruntime")
 _OPTIONS = (  # of `compile`, besides those that a manifest has under other keys
     *("t_max", "weight_bits", "code", "effort", "slices", "percentile", "proved", "passes"),
-    *("allow_products", "activation_error", "max_drop", "max_drift", "objective"),
+    *("allow_products", "activation_error", "max_drop", "max_drift", "objective", "states"),
 )
 _NOT_COMPARED = ("model", "built_with")
 
 
 def built_with(arguments: Mapping[str, Any], data: Sequence[Array], labels: Any) -> dict[str, Any]:
     """Versions, options that were given, and digests of the data that were read."""
-    given = {name: arguments[name] for name in _OPTIONS if arguments[name] is not None}
+    given = {name: arguments[name] for name in _OPTIONS if arguments[name] not in (None, ())}
     options = {name: _plain_value(value) for name, value in given.items()}
     found: dict[str, Any] = {"options": options, "versions": _versions()}
     if data:
