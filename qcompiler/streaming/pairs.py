@@ -17,7 +17,7 @@ _ENDS = {
     *("in", "out", "input", "output", "prev", "previous", "next", "new", "old", "last"),
     *("n", "initial", "init", "final", "updated", "past", "present", "before", "after"),
 }
-_SHORT = re.compile(r"([a-z])n")  # as in hn and cn, the names of PyTorch's documentation
+_SHORT = re.compile(r"([hc])n")  # as in hn and cn, the names of PyTorch's documentation
 
 
 def parse_state(text: str) -> State:
