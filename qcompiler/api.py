@@ -174,6 +174,7 @@ def compile(
     found = None
     budget = _budget(max_drop, max_drift, calibration)
     carried = states_of(graph, states) if states else ()
+    arguments["states"] = [str(state) for state in carried] or None
     if carried and (calibration is None or budget is not None):
         raise PipelineError(NO_SEQUENCES if calibration is None else NO_SEARCH)
     if string(objective, "objective") != "latency" and budget is None:
@@ -242,7 +243,7 @@ def compile(
         if labels is not None:
             known = data.labels_of(labels, len(given), inputs_of(graph))
         checked = data.Data(given.arrays, known)
-        manifest |= check_calibration(graph, program, checked, before, found is None).manifest()
+        manifest |= check_calibration(lowered, program, checked, before, found is None).manifest()
     if imported.assumed:
         from qcompiler.comparison.assumptions import broken_assumptions
 

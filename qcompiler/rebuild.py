@@ -25,7 +25,7 @@ _NOT_COMPARED = ("model", "built_with")
 
 def built_with(arguments: Mapping[str, Any], data: Sequence[Array], labels: Any) -> dict[str, Any]:
     """Versions, options that were given, and digests of the data that were read."""
-    given = {name: arguments[name] for name in _OPTIONS if arguments[name] not in (None, ())}
+    given = {name: arguments[name] for name in _OPTIONS if arguments[name] is not None}
     options = {name: _plain_value(value) for name, value in given.items()}
     found: dict[str, Any] = {"options": options, "versions": _versions()}
     if data:
@@ -35,7 +35,7 @@ def built_with(arguments: Mapping[str, Any], data: Sequence[Array], labels: Any)
 
 def _plain_value(value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, bool | int | float | str) else str(value)
+    return value if isinstance(value, bool | int | float | str | list) else str(value)
 
 
 def digest(*arrays: Any) -> str:

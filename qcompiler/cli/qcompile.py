@@ -31,6 +31,7 @@ from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.search import report
 from qcompiler.search.pareto import OBJECTIVES
+from qcompiler.streaming.pairs import parse_state
 
 from .check import check
 from .energy import add_energy_model, chosen_model
@@ -113,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     axes = "lengths of an input's axes that the model leaves open; a name in place of a length "
     axes += "leaves the batch axis open; repeatable"
     add("--input-shape", metavar="NAME=N,3,..", type=_shape, action="append", default=[], help=axes)
+    state = "an output that is an input of the next frame, 0 before the first unless INITIAL; auto "
+    state += "finds them by their names; repeatable; DATA then holds sequences of frames"
+    add("--state", metavar="OUT:IN[=INITIAL]", type=_state, action="append", default=[], help=state)
     cut = "clip ranges at this percentile of the calibration data (default: least squared error)"
     add("--percentile", metavar="P", type=float, help=cut)
     proofs = "use only limits that are proven from the weights, none from calibration data"
@@ -177,6 +181,13 @@ def _shape(text: str) -> tuple[str, tuple[int | str, ...]]:
     if not name or not all(part == "?" or part.isidentifier() or _length(part) for part in parts):
         raise argparse.ArgumentTypeError(f"expected NAME=N,3,224,224, not {text!r}")
     return name, tuple(int(part) if _length(part) else part for part in parts)
+
+
+def _state(text: str) -> str:
+    try:
+        return "auto" if text == "auto" else str(parse_state(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _length(text: str) -> bool:
@@ -327,6 +338,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             allow_products=given.allow_products,
             activation_error=given.activation_error,
             input_shapes=dict(given.input_shape),
+            states=given.state,
             max_neurons=given.max_neurons,
             max_memory=given.max_memory,
             progress=bar,

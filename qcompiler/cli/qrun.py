@@ -28,7 +28,6 @@ from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.comparison.program_inputs import guessing, range_findings
 from qcompiler.console import add_verbosity, guarded, print_table, progress, screen, warn
 from qcompiler.explain.diagnosis import Explanation, explain
-from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
 from qcompiler.ir import CompileError, ProgramError
@@ -45,12 +44,14 @@ from .energy import (
 )
 from .outputs import check_file, write_file, write_text
 from .report import add_report, check_report, run_report
+from .runs import run_program
 from .summary import guarantees
 
 _EPILOG = """\
 examples:
   qrun model.loihi test.npz --against model.onnx
   qrun model.loihi test.npz --engine steps --limit 200 --json
+  qrun model.loihi sequences.npz --stream            states go from frame to frame
   qrun model.loihi test.npz -o outputs.npz          decoded outputs, in real units
   qrun model.loihi test.npz --against model.onnx --explain --page why.html
 
@@ -86,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
         default="fast",
         help="fast (default), steps, lava, or another engine from `qcompile --list`",
     )
+    sequences = "DATA holds sequences of frames in order; states go from each frame to the next"
+    add("--stream", action="store_true", help=sequences)
     add("--against", metavar="MODEL.onnx", type=Path, help="compare with this ONNX model")
     why = "with --against: find the layer and the cause of differing predictions"
     add("--explain", action="store_true", help=why)
@@ -142,26 +145,19 @@ def _run(given: argparse.Namespace) -> int:
     if given.page is not None:
         check_modules()
     program = api.load(given.program)
-    preprocessing = program.manifest.get("preprocessing", {})
-    layout = preprocessing.get("layout")
-    found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
-    with progress(f"running on {given.engine}", given.quiet) as bar:
-        measured = program.measure(
-            *found.arrays,
-            engine=given.engine,
-            progress=lambda frames: bar(frames / len(found)),
-        )
-    reference = None
     if given.against is not None:
         for finding in onnxruntime_faults(given.against):
             warn(finding.text)
-        with progress("running the ONNX model", given.quiet) as bar:
-            reference = run_outputs(given.against, found, program.manifest, bar)
+    run = run_program(program, given)
+    found, measured, reference = run.frames, run.measured, run.reference
     against = (
         None if reference is None else compare_with_model(measured.outputs, reference, found.labels)
     )
     figures = _figures(program, measured, found, reference, given.engine)
     energy = program.energy(measured.counters, model)
+    if given.stream:  # the host waits for the state before it sends the next frame
+        interval = max(figures["frame_interval_steps"], figures["latency_steps"] + 1)
+        figures |= {"frame_interval_steps": interval, "states": [str(s) for s in program.states]}
     figures |= energy.to_dict()
     others = program.alternatives(measured.counters, model) if given.against else None
     figures["energy_against"] = others.to_dict() if others else None

@@ -13,6 +13,7 @@ from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.host import hidden_nodes
 from qcompiler.backends.program import Program
 from qcompiler.backends.report import PopulationReport, Report
+from qcompiler.backends.states import carried_states
 from qcompiler.console import print_table, say, screen, warn
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spikes_of
@@ -88,6 +89,7 @@ def print_summary(
         ("synapses", f"{report.synapses:,} ({events:,.0f} synaptic events per frame)"),
         ("latency", f"last output spike at step {report.latency_steps}"),
         ("throughput", f"one frame every {report.frame_interval_steps} steps"),
+        ("states", _states(program)),
         *energy_lines(energy, given.verbose),
         ("chip", _chip(report)),
         ("rounding", describe_rounding(program.manifest.get("rounding", ()))),
@@ -130,6 +132,13 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
 def jumps(count: int) -> str:
     """What is said of jumps beside line segments."""
     return f" and {count} jump{'s' * (count != 1)}" if count else ""
+
+
+def _states(program: Program) -> str:
+    """The states, and what the host has to do with them."""
+    known = carried_states(program.graph, program.states)
+    each = (f"{c.state.output} to {c.state.input}, {c.at_input.t_max} levels" for c in known)
+    return f"{'; '.join(each)}: the host carries them between frames (qrun --stream)" if known else ""
 
 
 def _chip(report: Report) -> str:

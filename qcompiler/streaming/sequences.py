@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from qcompiler import data
 from qcompiler.backends.states import State
+from qcompiler.data import Data
 from qcompiler.ir import DataError, Graph
 from qcompiler.ir.kernels import Array
 
@@ -40,6 +41,37 @@ class Sequences:
         if labels is not None:
             labels = labels.reshape(len(self), self.frames)[:, :count].reshape(-1)
         return Sequences(arrays, labels, self.names)
+
+    def with_states(self, graph: Graph, states: Sequence[State]) -> Data:
+        """The same for all inputs of a graph, in their order, states at their initial values."""
+        known = dict(zip(self.names, self.arrays, strict=True))
+        initial = {state.input: state.initial for state in states}
+        names = tuple(value.name for value in graph.inputs)
+        shapes = {value.name: value.type.shape for value in graph.inputs}
+        arrays = (
+            known[name]
+            if name in known
+            else np.full((len(self), 1, *shapes[name]), initial[name], np.float32)
+            for name in names
+        )
+        return Data(tuple(arrays), self.labels, names)
+
+    def as_frames(
+        self, graph: Graph, states: Sequence[State], outputs: Mapping[str, Array]
+    ) -> Data:
+        """All frames of all sequences, each with the states that the outputs before it give.
+
+        ``outputs`` are ``sequences x frames x shape``, by name.
+        """
+        first = self.with_states(graph, states)
+        ends = {state.input: outputs[state.output] for state in states}
+        arrays = []
+        for name, array in zip(first.names, first.arrays, strict=True):
+            if name in ends:
+                before = ends[name][:, :-1].reshape(len(self), -1, *array.shape[2:])
+                array = np.concatenate([array, before], axis=1)
+            arrays.append(array.reshape(-1, *array.shape[2:]))
+        return Data(tuple(arrays), self.labels, first.names)
 
 
 def read_sequences(source: Any, graph: Graph, states: Sequence[State]) -> Sequences:
