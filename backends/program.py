@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,21 +23,13 @@ from .energy.alternatives import Alternatives, alternatives
 from .energy.cost_model import CostModel
 from .energy.estimate import Cores, Estimate, Measurement, estimate
 from .energy.wiring import Wiring, wiring_of
-from .host import Counters, frames_per_batch, hidden_nodes
+from .host import Counters, Measured, frames_per_batch, hidden_nodes
 from .loihi.mapping.chips import LOIHI_1
 from .plots.plots import Plots
 from .report import Report, build_report, placements_of
 from .states import State, states_from
 from .stream import Stream
 from .targets import ENGINES
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Result for a whole data set: outputs in real units by ONNX name, and counters."""
-
-    outputs: Mapping[str, Array]
-    counters: Counters
 
 
 @dataclass

@@ -53,6 +53,12 @@ class CarriedState:
         return self.at_input.zero - self.at_output.zero
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest value that the input can hold."""
+        code = self.at_input
+        return -code.zero * code.scale, (code.top - code.zero) * code.scale
+
+    @property
     def initial(self) -> int:
         """The level of the input at the first frame."""
         return int(encode(self.at_input, np.array(self.state.initial)))

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
-from qcompiler.ir import DataError, ProgramError
+from qcompiler.ir import DataError, Graph, ProgramError
 from qcompiler.ir.kernels import Array
 
-from .host import Counters
-from .states import CarriedState, carried_states
+from .host import Counters, Measured
+from .states import CarriedState, State, carried_states
 
-if TYPE_CHECKING:
-    from .program import Measured, Program
+
+class Runs(Protocol):
+    """What a stream needs of a `Program`."""
+
+    graph: Graph
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The outputs that are inputs of the next frame."""
+
+    @property
+    def returned(self) -> tuple[str, ...]:
+        """The outputs that a step returns."""
+
+    def measure(self, *inputs: Array, engine: str, count: bool) -> Measured:
+        """Run a batch of frames."""
 
 
 class Stream:
@@ -24,7 +38,7 @@ class Stream:
     unchanged. ``counters`` add up over frames and sequences.
     """
 
-    def __init__(self, program: Program, engine: str = "fast", count: bool = False) -> None:
+    def __init__(self, program: Runs, engine: str = "fast", count: bool = False) -> None:
         """Begin at the initial levels; ProgramError if the program has no states."""
         self.program, self._engine, self._count = program, engine, count
         self._states = carried_states(program.graph, program.states)
@@ -92,7 +106,7 @@ class Stream:
 
 
 def run_stream(
-    program: Program,
+    program: Runs,
     sequences: tuple[Array, ...],
     engine: str = "fast",
     progress: Callable[[int], None] | None = None,
@@ -101,8 +115,6 @@ def run_stream(
 
     The outputs are ``(sequences * frames) x shape``, sequence by sequence.
     """
-    from .program import Measured
-
     stream = Stream(program, engine, count=True)
     count, frames = sequences[0].shape[:2]
     parts = []

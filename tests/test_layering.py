@@ -84,6 +84,7 @@ ROOMS = {
         "qcompiler/frontend",
         "qcompiler/frontend/model",
         "qcompiler/search",
+        "qcompiler/streaming",
     },
     "qcompiler/cli": {
         "qcompiler",
@@ -94,6 +95,7 @@ ROOMS = {
         "qcompiler/frontend/importers",
         "qcompiler/report",
         "qcompiler/search",
+        "qcompiler/streaming",
     },
     "qcompiler/comparison": {
         "qcompiler",
@@ -114,7 +116,7 @@ ROOMS = {
         "qcompiler/frontend",
         "qcompiler/frontend/model",
     },
-    "qcompiler/explain/measure": {"qcompiler", "qcompiler/frontend"},
+    "qcompiler/explain/measure": {"qcompiler", "qcompiler/frontend", "qcompiler/streaming"},
     "qcompiler/frontend": {
         "qcompiler/frontend/importers",
         "qcompiler/frontend/importers/composites",
@@ -154,6 +156,7 @@ ROOMS = {
     "qcompiler/frontend/model": set(),
     "qcompiler/report": {"qcompiler", "qcompiler/search"},
     "qcompiler/search": {"qcompiler"},
+    "qcompiler/streaming": {"qcompiler"},
 }
 LAYERS = {
     "ir": {"ir"},

@@ -17,11 +17,12 @@ from qcompiler.backends.calibrated_limits import (
     describe_calibrated_limits,
     summarize_calibrated_limits,
 )
+from qcompiler.backends.host import Measured
 from qcompiler.backends.loihi.standalone.files import save_arrays
 from qcompiler.backends.plots.canvas import need, shown
 from qcompiler.backends.plots.energy_plot import energy_figure
 from qcompiler.backends.plots.inline_svg import svg_file
-from qcompiler.backends.program import Measured, Program
+from qcompiler.backends.program import Program
 from qcompiler.backends.targets import ENGINES
 from qcompiler.comparison.against import OutputAgainst, compare_with_model
 from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from qcompiler import api, data
-from qcompiler.backends.program import Measured, Program
+from qcompiler.backends.host import Measured
+from qcompiler.backends.program import Program
 from qcompiler.backends.stream import run_stream
 from qcompiler.console import progress
 from qcompiler.explain.measure.onnx_reference import run_outputs, run_sequences
@@ -49,7 +50,9 @@ def _frames(program: Program, given: argparse.Namespace) -> Run:
             raise
         names = ", ".join(state.input for state in program.states)
         help_ = f"{names} are states of the program: add --stream to carry them between frames"
-        raise DataError(*(replace(one, help=one.help or help_) for one in error.diagnostics))
+        raise DataError(
+            *(replace(one, help=one.help or help_) for one in error.diagnostics)
+        ) from error
     with progress(f"running on {given.engine}", given.quiet) as bar:
         measured = program.measure(
             *found.arrays,

@@ -138,7 +138,9 @@ def _states(program: Program) -> str:
     """The states, and what the host has to do with them."""
     known = carried_states(program.graph, program.states)
     each = (f"{c.state.output} to {c.state.input}, {c.at_input.t_max} levels" for c in known)
-    return f"{'; '.join(each)}: the host carries them between frames (qrun --stream)" if known else ""
+    return (
+        f"{'; '.join(each)}: the host carries them between frames (qrun --stream)" if known else ""
+    )
 
 
 def _chip(report: Report) -> str:

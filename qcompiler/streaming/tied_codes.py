@@ -19,9 +19,7 @@ _COARSE, _FINE = 64, 256  # levels; as two digits they take windows of 8 and of 
 _FEW = 16  # t_max below which inputs have windows of 8
 
 
-def tied(
-    graph: Graph, states: Sequence[State], seen: Mapping[str, Array], t_max: int
-) -> Graph:
+def tied(graph: Graph, states: Sequence[State], seen: Mapping[str, Array], t_max: int) -> Graph:
     """The graph in which both ends of every state have the code of the values that were seen.
 
     ``seen`` holds values of each state by the name of its input. An output becomes a clip with the
@@ -52,23 +50,24 @@ def state_range(seen: Array, initial: float, levels: int) -> Range:
     return -zero * scale, (levels - 1 - zero) * scale
 
 
-def _tied(graph: Graph, state: State, bounds: Range, levels: int) -> Graph:
+def with_clip(graph: Graph, state: State, bounds: Range) -> Graph:
+    """The graph in which a clip of its own ends a state's output."""
     at = graph.output_names.index(state.output)
     whole = graph.outputs[at]
-    clipped = Value(graph.fresh(f"{whole.name}:state"), _coded(whole, bounds, levels))
+    clipped = Value(graph.fresh(f"{whole.name}:state"), whole.type)
     origin = made.origin if (made := graph.producer(whole)) else ()
     clip = Node(Clip(*bounds), (whole,), clipped, origin)
     outputs = (*graph.outputs[:at], clipped, *graph.outputs[at + 1 :])
+    return replace(graph, nodes=(*graph.nodes, clip), outputs=outputs)
+
+
+def _tied(graph: Graph, state: State, bounds: Range, levels: int) -> Graph:
+    graph = with_clip(graph, state, bounds)
+    ends = {graph.outputs[graph.output_names.index(state.output)].name, state.input}
 
     def change(value: Value) -> Value:
-        return replace(value, type=coded) if value.name == state.input else value
+        if value.name not in ends or not isinstance(value.type, Tensor):
+            return value
+        return replace(value, type=replace(value.type, range=bounds, t_max=levels, digits=1))
 
-    (read,) = (value for value in graph.inputs if value.name == state.input)
-    coded = _coded(read, bounds, levels)
-    graph = replace(graph, nodes=(*graph.nodes, clip), outputs=outputs)
     return map_values(graph, change)
-
-
-def _coded(value: Value, bounds: Range, levels: int) -> Tensor:
-    assert isinstance(value.type, Tensor)
-    return replace(value.type, range=bounds, t_max=levels, digits=1)
