@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.ir import Graph, Node, ProgramError, Spikes, Value, size
+from qcompiler.ir.ann import Concat
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode
 from qcompiler.ir.spiking.coding import Rescaling, code_of_output, decode, encode
@@ -38,39 +39,29 @@ class State:
 
 @dataclass(frozen=True)
 class CarriedState:
-    """A state of a compiled network: the codes at both ends have one scale.
-
-    A level q of the output is the level ``q + offset`` of the input.
-    """
+    """A state of a compiled network: what is decoded at its output are levels of its input."""
 
     state: State
-    at_output: Spikes
-    at_input: Spikes
-
-    @property
-    def offset(self) -> int:
-        """What the level of the input is above that of the output."""
-        return self.at_input.zero - self.at_output.zero
+    code: Spikes
 
     @property
     def bounds(self) -> tuple[float, float]:
         """The lowest and the highest value that the input can hold."""
-        code = self.at_input
+        code = self.code
         return -code.zero * code.scale, (code.top - code.zero) * code.scale
 
     @property
     def initial(self) -> int:
         """The level of the input at the first frame."""
-        return int(encode(self.at_input, np.array(self.state.initial)))
+        return int(encode(self.code, np.array(self.state.initial)))
 
     def levels(self, output: Array) -> Array:
         """Decoded outputs to levels of the input."""
-        found: Array = encode(self.at_output, output) + self.offset
-        return found.reshape(len(output), *self.at_input.shape)
+        return encode(self.code, output).reshape(len(output), *self.code.shape)
 
     def real(self, levels: Array) -> Array:
         """Levels of the input to real numbers, which are encoded to the same levels."""
-        return decode(self.at_input, levels)
+        return decode(self.code, levels)
 
 
 def states_from(known: Any) -> tuple[State, ...]:
@@ -97,16 +88,22 @@ def _carried(graph: Graph, state: State) -> CarriedState:
     outputs = dict(zip(graph.output_names, graph.outputs, strict=True))
     if state.input not in inputs or state.output not in outputs:
         raise ProgramError(_DAMAGED)
-    first = next(_codes_of(graph, inputs[state.input]), None)
-    decoder = _decoder(graph, outputs[state.output])
-    if first is None or decoder is None:
+    code = next(_codes_of(graph, inputs[state.input]), None)
+    decoders = list(_decoders(graph, outputs[state.output]))
+    if code is None or not decoders:
         raise ProgramError(f"the state {state} does not come from, or go to, spikes")
-    found = CarriedState(state, code_of_output(decoder), first)
-    fits = isclose(found.at_output.scale, first.scale, rel_tol=_SAME)
-    fits = fits and found.offset >= 0 and found.at_output.top + found.offset <= first.top
-    if not fits or size(found.at_output) != size(first):
+    if size(outputs[state.output].type) != size(code) or not all(
+        _within(code_of_output(decoder), code) for decoder in decoders
+    ):
         raise ProgramError(f"the two ends of the state {state} differ in their levels")
-    return found
+    return CarriedState(state, code)
+
+
+def _within(output: Spikes, read: Spikes) -> bool:
+    """Whether all levels of an output are levels of the input that reads it."""
+    offset = read.zero - output.zero
+    same = isclose(output.scale, read.scale, rel_tol=_SAME)
+    return same and offset >= 0 and output.top + offset <= read.top
 
 
 def _codes_of(graph: Graph, value: Value) -> Iterator[Spikes]:
@@ -116,8 +113,12 @@ def _codes_of(graph: Graph, value: Value) -> Iterator[Spikes]:
             yield Spikes(value.type.shape, code.t_max, code.scale, code.zero)
 
 
-def _decoder(graph: Graph, value: Value) -> Node | None:
+def _decoders(graph: Graph, value: Value) -> Iterator[Node]:
+    """What decodes a value, or its parts; an empty result if another operation computes it."""
     node = graph.producer(value)
-    while node is not None and isinstance(node.op, View):
-        node = graph.producer(node.operands[0])
-    return node if node is not None and isinstance(node.op, Decode) else None
+    if node is not None and isinstance(node.op, Decode):
+        yield node
+    elif node is not None and isinstance(node.op, View | Concat):
+        parts = (part for part in node.operands if isinstance(part, Value))
+        found = [list(_decoders(graph, part)) for part in parts]
+        yield from (one for part in found for one in part) if all(found) else ()

@@ -98,7 +98,7 @@ class Stream:
         """The state before a frame, in real units, which are encoded to its levels."""
         levels = self._levels.get(one.state.input)
         if levels is None:
-            levels = np.full((sequences, *one.at_input.shape), one.initial)
+            levels = np.full((sequences, *one.code.shape), one.initial)
         if len(levels) != sequences:
             before = f"the frames before were of {len(levels)} sequences, these are of {sequences}"
             raise DataError(f"{before}: reset the stream first")

@@ -137,10 +137,9 @@ def jumps(count: int) -> str:
 def _states(program: Program) -> str:
     """The states, and what the host has to do with them."""
     known = carried_states(program.graph, program.states)
-    each = (f"{c.state.output} to {c.state.input}, {c.at_input.t_max} levels" for c in known)
-    return (
-        f"{'; '.join(each)}: the host carries them between frames (qrun --stream)" if known else ""
-    )
+    each = (f"{c.state.output} to {c.state.input}, {c.code.t_max} levels" for c in known)
+    how = "the host carries them between frames (qrun --stream)"
+    return f"{'; '.join(each)}: {how}" if known else ""
 
 
 def _chip(report: Report) -> str:
