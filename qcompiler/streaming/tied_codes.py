@@ -16,6 +16,7 @@ from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.levels import map_values
 
 _COARSE, _FINE = 64, 256  # levels; as two digits they take windows of 8 and of 16 steps
+_ROOM = 1.25  # beyond what calibration shows: a state that is cut stays wrong for many frames
 _FEW = 16  # t_max below which inputs have windows of 8
 
 
@@ -40,11 +41,11 @@ def state_levels(t_max: int) -> int:
 
 
 def state_range(seen: Array, initial: float, levels: int) -> Range:
-    """The range of least squared error that holds the initial value; its ends are levels."""
+    """That of least squared error, wider, with the initial value in it; its ends are levels."""
     histogram = Histogram()
     histogram.add(seen)
     low, high = snapped_range(histogram.least_squares(levels))
-    low, high = min(low, initial), max(high, initial)
+    low, high = min(low * _ROOM, initial), max(high * _ROOM, initial)
     scale = code_of((), levels, (low, high)).scale
     zero = floor(-low / scale + 0.5)
     return -zero * scale, (levels - 1 - zero) * scale
