@@ -110,21 +110,22 @@ def run_stream(
     sequences: tuple[Array, ...],
     engine: str = "fast",
     progress: Callable[[int], None] | None = None,
+    count: bool = True,
 ) -> Measured:
     """Run whole sequences: ``sequences x frames x shape`` for each input that is no state.
 
-    The outputs are ``(sequences * frames) x shape``, sequence by sequence.
+    With ``count`` the spikes are counted. The outputs are ``(sequences * frames) x shape``, sequence by sequence.
     """
-    stream = Stream(program, engine, count=True)
-    count, frames = sequences[0].shape[:2]
+    stream = Stream(program, engine, count)
+    total, frames = sequences[0].shape[:2]
     parts = []
     for at in range(frames):
         parts.append(stream.measure(*(array[:, at] for array in sequences)).outputs)
         if progress:
-            progress(count * (at + 1))
+            progress(total * (at + 1))
     outputs = {
         name: np.stack([part[name] for part in parts], axis=1).reshape(
-            count * frames, *parts[0][name].shape[1:]
+            total * frames, *parts[0][name].shape[1:]
         )
         for name in program.graph.output_names
     }

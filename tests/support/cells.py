@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 
-from .onnx_models import ints, model, run_onnx
+from .onnx_models import ints, model
 
 Array = np.ndarray[Any, Any]
 
@@ -63,8 +64,8 @@ _RING = """
 FEATURES = 4
 
 
-def cell(kind: str, hidden: int = 8) -> onnx.ModelProto:
-    """A cell named elman, gru, lstm or ring, with random weights."""
+def cell(kind: str, hidden: int = 8, readout: Array | None = None) -> onnx.ModelProto:
+    """A cell named elman, gru, lstm or ring, with random weights and any readout."""
     rng = np.random.default_rng(0)
 
     def weight(*shape: int) -> Array:
@@ -78,6 +79,7 @@ def cell(kind: str, hidden: int = 8) -> onnx.ModelProto:
         return model(cache, _RING, outputs="y cache_out", **given, **numbers)
     given = {"W": weight(FEATURES, gates * hidden), "b": weight(gates * hidden) / 10}
     given |= {"U": 0.8 * weight(hidden, gates * hidden), "V": weight(hidden, 3)}
+    given["V"] = given["V"] if readout is None else readout.astype(np.float32)
     inputs, body, outputs = f"{x}, float[N,{hidden}] h_in", _ELMAN, "y h_out"
     if kind == "gru":
         body, given["c"] = _GRU, weight(gates * hidden) / 10
@@ -107,7 +109,11 @@ def run_recurrently(proto: onnx.ModelProto, x: Array) -> dict[str, Array]:
         if name.endswith("_in")
     }
     names, found = [output.name for output in proto.graph.output], []
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     for at in range(x.shape[1]):
-        found.append(dict(zip(names, run_onnx(proto, {"x": x[:, at], **now}), strict=True)))
+        results = session.run(None, {"x": x[:, at], **now})
+        found.append(dict(zip(names, results, strict=True)))
         now = {name: found[-1][name.replace("_in", "_out")] for name in now}
     return {name: np.stack([one[name] for one in found], axis=1) for name in names}
