@@ -20,6 +20,7 @@ from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes.lower_activations import ActivationFit
 from qcompiler.rounding import describe_rounding
 from qcompiler.search.report import schedule_table
+from qcompiler.streaming.pairs import proposed
 
 from .energy import energy_lines, energy_table
 
@@ -98,6 +99,8 @@ def print_summary(
     ):
         if value:
             console.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
+    if not program.states and (pairs := " ".join(f"--state {s}" for s in proposed(program.graph))):
+        say(f"by their names, outputs are states for the next frame: {pairs} carries them")
 
 
 def guarantees(unproved: str) -> str:
