@@ -114,7 +114,8 @@ def run_stream(
 ) -> Measured:
     """Run whole sequences: ``sequences x frames x shape`` for each input that is no state.
 
-    With ``count`` the spikes are counted. The outputs are ``(sequences * frames) x shape``, sequence by sequence.
+    With ``count`` the spikes are counted. The outputs are ``(sequences * frames) x shape``,
+    sequence by sequence.
     """
     stream = Stream(program, engine, count)
     total, frames = sequences[0].shape[:2]

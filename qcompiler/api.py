@@ -37,7 +37,7 @@ from .passes.folding.codes import most_levels, without_codes
 from .passes.quantization.exact_layer import ExactLayer
 from .rebuild import arguments_of, built_with, differences
 from .rounding import rounding_of
-from .size_limits import oversized
+from .size_limits import costly_products, neurons_of_products, oversized
 from .streaming.calibration import NO_SEARCH, NO_SEQUENCES, with_states
 from .streaming.pairs import states_of
 
@@ -109,7 +109,8 @@ def compile(
       squared error.
     - ``proved`` uses only limits that are proven from the weights, even where limits from
       calibration data would allow more weight bits.
-    - ``allow_products`` compiles products of two values that depend on the data.
+    - ``allow_products`` compiles products of two values that depend on the data, whatever they
+      cost. Without it they may take up to 100,000 neurons, as estimated.
     - ``activation_error`` bounds the error of functions that become line segments, relative to
       their output range (0: half a level).
 
@@ -146,7 +147,7 @@ def compile(
             raise UnsupportedModel("only ONNX models take input_shapes; a Graph has its own")
         imported = Imported(model, ())
     else:
-        imported = import_model(model, before, allow_products, input_shapes)
+        imported = import_model(model, before, True, input_shapes)
     graph = imported.graph
     raise_if_any(oversized(graph, max_neurons, max_memory), UnsupportedModel)
     times = DEFAULT_T_MAX if t_max is None else integer(t_max, "t_max")
@@ -154,6 +155,8 @@ def compile(
         graph = without_codes(graph, times)
     else:
         times = max(times, most_levels(graph))
+    if not flag(allow_products, "allow_products"):
+        raise_if_any(costly_products(graph, times), UnsupportedModel)
     parts: dict[str, list[int]] = {}
     rounding: dict[str, ExactLayer | None] = {}
     options: dict[str, Any] = {"progress": progress, "note": parts.__setitem__}
@@ -227,6 +230,8 @@ def compile(
         seen, told = given.arrays, given.labels
     manifest["built_with"] = built_with(arguments, seen, told)
     manifest["macs"] = int(size_of(graph)[0]) - 1
+    if spent := neurons_of_products(graph, times):
+        manifest["product_neurons"] = spent
     if imported.batch_axes:
         manifest["batch_axes"] = dict(imported.batch_axes)
     if found is not None:

@@ -89,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--calibration", metavar="DATA", type=Path, help="typical inputs, to measure value ranges")
     levels = "number of spike times per value (16, or the levels of a quantised model)"
     add("--t-max", metavar="N", type=int, help=levels)
-    products = "compile products of two data-dependent values; this takes many neurons"
+    products = "compile products of two data-dependent values, also where they take more than "
+    products += "100,000 neurons"
     add("--allow-products", action="store_true", help=products)
     error = "largest error of fitted functions, relative to their output range (half a level)"
     add("--activation-error", metavar="E", type=float, default=0.0, help=error)

@@ -87,6 +87,7 @@ def print_summary(
     for name, value in (
         ("compiled", f"{given.model.name} for {report.target}, t_max {_t_max(program.graph)}"),
         ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
+        ("products", _products(program)),
         ("synapses", f"{report.synapses:,} ({events:,.0f} synaptic events per frame)"),
         ("latency", f"last output spike at step {report.latency_steps}"),
         ("throughput", f"one frame every {report.frame_interval_steps} steps"),
@@ -135,6 +136,12 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
 def jumps(count: int) -> str:
     """What is said of jumps beside line segments."""
     return f" and {count} jump{'s' * (count != 1)}" if count else ""
+
+
+def _products(program: Program) -> str:
+    """What products of two values cost."""
+    spent = program.manifest.get("product_neurons")
+    return f"about {spent:,} of the neurons multiply two values" if isinstance(spent, int) else ""
 
 
 def _states(program: Program) -> str:

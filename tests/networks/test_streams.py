@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::qcompiler.CompileWarning")
 
 def compiled(kind: str, **options: Any) -> Program:
     given = {"target": "reference", "calibration": sequences(16, 60), "states": "auto"}
-    return qcompiler.compile(cell(kind), **(given | {"allow_products": True} | options))
+    return qcompiler.compile(cell(kind), **(given | options))
 
 
 def errors(program: Program, kind: str) -> dict[str, Array]:
@@ -83,7 +83,8 @@ def test_lava_agrees() -> None:
     for frame in sequences(1, 2, seed=3).swapaxes(0, 1):
         one, other = (stream.step(frame) for stream in streams)
         np.testing.assert_array_equal(one, other)
-        np.testing.assert_array_equal(*(stream.levels["h_in"] for stream in streams))
+        fast, lava = (stream.levels["h_in"] for stream in streams)
+        np.testing.assert_array_equal(fast, lava)
 
 
 def test_keywords() -> None:
@@ -103,7 +104,7 @@ def test_keywords() -> None:
     test, wanted = spoken(200)
     ann = run_recurrently(proto, test)["y"][:, -1].argmax(axis=1) == wanted
     program = qcompiler.compile(
-        proto, target="reference", calibration=x[:24], states="auto", t_max=32, allow_products=True
+        proto, target="reference", calibration=x[:24], states="auto", t_max=32
     )
     found = run_stream(program, (test,), count=False).outputs["y"].reshape(200, FRAMES, 4)
     snn = found[:, -1].argmax(axis=1) == wanted
@@ -115,7 +116,7 @@ def test_fixed_point() -> None:
     """A network whose answer is where its feedback settles, as deep equilibrium networks are."""
     rng = np.random.default_rng(5)
     weights = {"W": rng.normal(size=(8, 8)) * 0.15, "U": rng.normal(size=(4, 8)) * 0.5}
-    given = {name: array.astype(np.float32) for name, array in weights.items()}
+    given: dict[str, Any] = {name: array.astype(np.float32) for name, array in weights.items()}
     body = "zw = MatMul(z, W) xu = MatMul(x, U) s = Add(zw, xu) z_next = Tanh(s)"
     proto = model("float[N,4] x, float[N,8] z", body, outputs="z_next", **given)
     x = rng.normal(size=(200, 4)).astype(np.float32)

@@ -69,14 +69,15 @@ def cell(kind: str, hidden: int = 8, readout: Array | None = None) -> onnx.Model
     rng = np.random.default_rng(0)
 
     def weight(*shape: int) -> Array:
-        return (rng.normal(size=shape) / np.sqrt(shape[0])).astype(np.float32)
+        found: Array = rng.normal(size=shape) / np.sqrt(shape[0])
+        return found.astype(np.float32)
 
     x, gates = f"float[N,{FEATURES}] x", {"elman": 1, "gru": 3, "lstm": 4, "ring": 0}[kind]
     if kind == "ring":
-        given = {"W": weight(8, FEATURES, 5), "V": weight(8, 2)}
-        numbers = {"one": ints(1), "two": ints(2), "five": ints(5)}
+        given: dict[str, Any] = {"W": weight(8, FEATURES, 5), "V": weight(8, 2)}
+        given |= {"one": ints(1), "two": ints(2), "five": ints(5)}
         cache = f"{x}, float[N,{FEATURES},4] cache_in"
-        return model(cache, _RING, outputs="y cache_out", **given, **numbers)
+        return model(cache, _RING, outputs="y cache_out", **given)
     given = {"W": weight(FEATURES, gates * hidden), "b": weight(gates * hidden) / 10}
     given |= {"U": 0.8 * weight(hidden, gates * hidden), "V": weight(hidden, 3)}
     given["V"] = given["V"] if readout is None else readout.astype(np.float32)
