@@ -24,6 +24,8 @@ from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.lower_activations import ActivationFit, LowerActivations
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.size_limits import costly_products
+from qcompiler.streaming.calibration import with_states
+from qcompiler.streaming.pairs import states_of
 
 from .summary import jumps
 
@@ -35,6 +37,7 @@ _OUTCOME_TEXTS = {
 }
 
 _CELLS = ("GRU", "LSTM", "RNN")
+_STREAM = "exported as a cell with its state, one time step is a frame (--state)"
 
 
 def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) -> int:
@@ -103,7 +106,11 @@ def _options(graph: Graph, given: argparse.Namespace) -> dict[str, Any]:
     found["weight_bits"] = given.weight_bits or backend.weight_bits(times)
     found |= {"low": 0.0, "high": high}
     if given.calibration is not None:
-        read = data.read(given.calibration, api.inputs_of(graph), given.layout)
+        if given.state:
+            carried = states_of(graph, given.state)
+            read, _ = with_states(graph, carried, given.calibration, times)
+        else:
+            read = data.read(given.calibration, api.inputs_of(graph), given.layout)
         found["calibration"] = read.arrays
     return found
 
@@ -190,7 +197,7 @@ def _unrolled(graph: Graph, cells: list[str], lowered: dict[str, str]) -> dict[s
     found = {}
     for name in cells:
         sizes = [size(g.result.type) for g in fusion_groups(graph) if name in g.origin]
-        layers = f"unrolled into {len(sizes)} layers with {sum(sizes):,} neurons in total"
+        layers = f"unrolled into {len(sizes)} layers with {sum(sizes):,} neurons in total; {_STREAM}"
         found[name] = f"{layers}; {lowered[name]}" if name in lowered else layers
     return found
 
