@@ -197,7 +197,9 @@ def _unrolled(graph: Graph, cells: list[str], lowered: dict[str, str]) -> dict[s
     found = {}
     for name in cells:
         sizes = [size(g.result.type) for g in fusion_groups(graph) if name in g.origin]
-        layers = f"unrolled into {len(sizes)} layers with {sum(sizes):,} neurons in total; {_STREAM}"
+        layers = (
+            f"unrolled into {len(sizes)} layers with {sum(sizes):,} neurons in total; {_STREAM}"
+        )
         found[name] = f"{layers}; {lowered[name]}" if name in lowered else layers
     return found
 

@@ -45,11 +45,11 @@ def states_of(graph: Graph, given: str | Sequence[str]) -> tuple[State, ...]:
             raise PipelineError(
                 "no names of inputs and outputs look like a state: name them, --state OUT:IN"
             )
-        return found
-    try:
-        found = tuple(map(parse_state, texts))
-    except (ValueError, AttributeError) as error:
-        raise PipelineError(f"state: {error}") from error
+    else:
+        try:
+            found = tuple(map(parse_state, texts))
+        except (ValueError, AttributeError) as error:
+            raise PipelineError(f"state: {error}") from error
     for ends in ([s.output for s in found], [s.input for s in found]):
         if twice := sorted({name for name in ends if ends.count(name) > 1}):
             raise PipelineError(f"{twice[0]} is an end of two states")
@@ -95,8 +95,8 @@ def _check(graph: Graph, state: State) -> None:
         raise PipelineError(f"state {state}: {shapes}: both ends must have one shape")
     if any(isinstance(user.op, Rescale) for user in graph.users(read)) or _on_host(graph, value):
         raise PipelineError(
-            f"state {state}: the host computes {state.output} from spikes, as it does the last "
-            "softmax or argmax of a model: cut the model before that operator"
+            f"state {state}: the host computes {state.output}, as it does the last softmax of a "
+            "model: move that operator to the beginning of the model, behind the input"
         )
 
 

@@ -11,18 +11,12 @@ import pytest
 import qcompiler
 from qcompiler import Program
 from qcompiler.backends.stream import run_stream
-from qcompiler.ir import DataError, PipelineError, ProgramError
-from tests.support.cells import FEATURES, cell, run_recurrently, sequences
+from tests.support.cells import FEATURES, cell, compiled, run_recurrently, sequences
 from tests.support.onnx_models import model
 
 Array = np.ndarray[Any, Any]
 FRAMES = 150
 pytestmark = pytest.mark.filterwarnings("ignore::qcompiler.CompileWarning")
-
-
-def compiled(kind: str, **options: Any) -> Program:
-    given = {"target": "reference", "calibration": sequences(16, 60), "states": "auto"}
-    return qcompiler.compile(cell(kind), **(given | options))
 
 
 def errors(program: Program, kind: str) -> dict[str, Array]:
@@ -133,62 +127,3 @@ def test_fixed_point() -> None:
     assert np.abs(stream.levels["z"] - before).max() <= 1  # at rest, or between two levels
     # The rounds unrolled into one network lose 6.7 %, as every round has codes of its own.
     assert np.sqrt(np.square(settled - exact).mean()) < 0.067 * exact.std()
-
-
-def test_steps_of_one_sequence_and_of_several() -> None:
-    program = compiled("elman")
-    x = sequences(2, 3, seed=6)
-    both, alone = program.stream(), program.stream()
-    for at in range(3):
-        y, single = both.step(x[:, at]), alone.step(x[0, at])
-        assert isinstance(y, np.ndarray) and isinstance(single, np.ndarray)
-        assert y.shape == (2, 3) and single.shape == (3,)
-        np.testing.assert_array_equal(y[0], single)
-    with pytest.raises(DataError, match="reset the stream"):
-        both.step(x[:1, 0])
-    both.reset()
-    both.step(x[:1, 0])
-    with pytest.raises(DataError, match="each input that is no state: x"):
-        both.step(x[:, 0], x[:, 0])
-
-
-def test_initial_state() -> None:
-    program = compiled("elman", states=["h_out:h_in=0.5"])
-    stream = program.stream()
-    given = np.full((1, 8), 0.5, np.float32)
-    x = sequences(1, 1, seed=7)[:, 0]
-    y, _ = program.run(x, given)
-    np.testing.assert_array_equal(stream.step(x), y)
-
-
-REFUSED = {
-    "h_out:z": "the model has no input z",
-    "z:h_in": "the model has no output z",
-    "y:h_in": "both ends must have one shape",
-    "h_out": "expected OUT:IN",
-    "h_out:h_in=nan": "expected OUT:IN",
-}
-
-
-@pytest.mark.parametrize("state", REFUSED)
-def test_refused(state: str) -> None:
-    with pytest.raises(PipelineError, match=REFUSED[state]):
-        compiled("elman", states=[state])
-
-
-def test_needs() -> None:
-    with pytest.raises(PipelineError, match="sequences of frames: give --calibration"):
-        compiled("elman", calibration=None)
-    with pytest.raises(PipelineError, match="give --t-max"):
-        compiled("elman", max_drift=1)
-    with pytest.raises(PipelineError, match="an end of two states"):
-        compiled("elman", states=["h_out:h_in", "h_out:h_in"])
-    body = "h_out = Add(h_in, x)"
-    proto = model("float[N,4] x, float[N,4] h_in", body, outputs="h_out")
-    grown = 1e37 * np.ones((1, 50, 4), np.float32)
-    with pytest.raises(DataError, match="NaN or infinite after"):
-        qcompiler.compile(proto, target="reference", calibration=grown, states="auto")
-    x = sequences(1, 9)[0]
-    plain = qcompiler.compile(proto, target="reference", calibration=(x, x))
-    with pytest.raises(ProgramError, match="no states"):
-        plain.stream()

@@ -8,6 +8,9 @@ import numpy as np
 import onnx
 import onnxruntime
 
+import qcompiler
+from qcompiler import Program
+
 from .onnx_models import ints, model
 
 Array = np.ndarray[Any, Any]
@@ -99,6 +102,12 @@ def sequences(count: int, frames: int, seed: int = 0) -> Array:
         now = 0.9 * now + 0.44 * rng.normal(size=now.shape)
         found[:, at] = now
     return found
+
+
+def compiled(kind: str, **options: Any) -> Program:
+    """The program of a cell for ``reference``, states included, with any options."""
+    given = {"target": "reference", "calibration": sequences(16, 60), "states": "auto"}
+    return qcompiler.compile(cell(kind), **(given | options))
 
 
 def run_recurrently(proto: onnx.ModelProto, x: Array) -> dict[str, Array]:
