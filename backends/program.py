@@ -217,8 +217,12 @@ class Program:
 
     @cached_property
     def wiring(self) -> Wiring:
-        """What the network's neurons are connected to."""
-        return wiring_of(self.graph)
+        """What the network's neurons are connected to.
+
+        With states, a frame waits for the end of the one before.
+        """
+        found = wiring_of(self.graph)
+        return replace(found, interval=max(found.interval, found.latency)) if self.states else found
 
     @property
     def activity(self) -> Measurement:

@@ -156,9 +156,8 @@ def _run(given: argparse.Namespace) -> int:
     )
     figures = _figures(program, measured, found, reference, given.engine)
     energy = program.energy(measured.counters, model)
-    if given.stream:  # the host waits for the state before it sends the next frame
-        interval = max(figures["frame_interval_steps"], figures["latency_steps"] + 1)
-        figures |= {"frame_interval_steps": interval, "states": [str(s) for s in program.states]}
+    if given.stream:
+        figures["states"] = [str(state) for state in program.states]
     figures |= energy.to_dict()
     others = program.alternatives(measured.counters, model) if given.against else None
     figures["energy_against"] = others.to_dict() if others else None
