@@ -149,8 +149,8 @@ def _run(given: argparse.Namespace) -> int:
     if given.against is not None:
         for finding in onnxruntime_faults(given.against):
             warn(finding.text)
-    run = run_program(program, given)
-    found, measured, reference = run.frames, run.measured, run.reference
+    ran = run_program(program, given)
+    found, measured, reference = ran.frames, ran.measured, ran.reference
     against = (
         None if reference is None else compare_with_model(measured.outputs, reference, found.labels)
     )
