@@ -122,6 +122,14 @@ def _on_host(node: Node) -> Callable[..., Array] | None:
     return None
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Result for a whole data set: outputs in real units by ONNX name, and counters."""
+
+    outputs: Mapping[str, Array]
+    counters: Counters
+
+
 def decode_outputs(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ...]:
     """Decode the levels of the output populations and apply the operations that the host runs."""
     return HostTail(graph, levels)(levels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,19 +23,13 @@ from .energy.alternatives import Alternatives, alternatives
 from .energy.cost_model import CostModel
 from .energy.estimate import Cores, Estimate, Measurement, estimate
 from .energy.wiring import Wiring, wiring_of
-from .host import Counters, frames_per_batch, hidden_nodes
+from .host import Counters, Measured, frames_per_batch, hidden_nodes
 from .loihi.mapping.chips import LOIHI_1
 from .plots.plots import Plots
 from .report import Report, build_report, placements_of
+from .states import State, states_from
+from .stream import Stream
 from .targets import ENGINES
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Result for a whole data set: outputs in real units by ONNX name, and counters."""
-
-    outputs: Mapping[str, Array]
-    counters: Counters
 
 
 @dataclass
@@ -88,6 +82,30 @@ class Program:
         if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
             raise ProgramError("the manifest's warnings are damaged: compile the model again")
         return tuple(found)
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The outputs that are inputs of the next frame. ProgramError if the manifest is damaged.
+
+        Programs without states have none.
+        """
+        return states_from(self.manifest.get("states", []))
+
+    @property
+    def returned(self) -> tuple[str, ...]:
+        """The outputs that are no states; all of them if there are no others."""
+        carried = {state.output for state in self.states}
+        names = self.graph.output_names
+        return tuple(name for name in names if name not in carried) or names
+
+    def stream(self, engine: str = "fast", count: bool = False) -> Stream:
+        """The program frame by frame: ``stream.step(frame)`` keeps the states between frames.
+
+        With ``count``, ``stream.counters`` adds up spikes. Raises ProgramError if there are no
+        states, or for an unknown engine.
+        """
+        self._factory(engine)
+        return Stream(self, engine, count)
 
     def run(self, *inputs: Array, engine: str = "fast") -> Array | tuple[Array, ...]:
         """Outputs in real units for one batch per input, ``frames x shape``; a tuple if several.
@@ -199,8 +217,12 @@ class Program:
 
     @cached_property
     def wiring(self) -> Wiring:
-        """What the network's neurons are connected to."""
-        return wiring_of(self.graph)
+        """What the network's neurons are connected to.
+
+        With states, a frame waits for the end of the one before.
+        """
+        found = wiring_of(self.graph)
+        return replace(found, interval=max(found.interval, found.latency)) if self.states else found
 
     @property
     def activity(self) -> Measurement:

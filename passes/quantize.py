@@ -346,7 +346,7 @@ class _Quantizer:
         codes = tuple(digit for digits in by_branch for digit in digits)
         real = real_layer_of(group, by_branch)
         if _is_code(group):
-            exact = exact_layer_of(real, codes, code, self.options.limits, self.observe(group))
+            exact = self.exact(group, real, codes, code)
             if self.options.rounding and not is_piece(group.result.name):
                 told = exact if self.reads_codes(group) else None
                 self.options.rounding(group.result.name, told)
@@ -375,12 +375,35 @@ class _Quantizer:
     ) -> IntegerLayer:
         """The integer layer, which fits in pieces if it will be split and can fit so."""
         limits, observe = self.options.limits, self.observe(group)
-        if self.options.pieces and is_network_output(self.graph, group.result):
-            longest = max(2, longest_window(self.graph, self.options.t_max))
-            tighter = limits._replace(longest=longest)
+        if (tighter := self.limits_of_pieces(group)) is not None:
             with suppress(ExceededLimits):
                 return integer_layer_of(group, real, codes, code, tighter, rounding, observe)
         return integer_layer_of(group, real, codes, code, limits, rounding, observe)
+
+    def exact(
+        self, group: FusionGroup, real: RealLayer, codes: tuple[Spikes, ...], code: Spikes
+    ) -> ExactLayer | None:
+        """The layer with the weights of a code, which fits in pieces if that costs no level.
+
+        None also for an output, such as a state, whose sums of other values it would not round
+        exactly.
+        """
+        observe = self.observe(group)
+        whole = exact_layer_of(real, codes, code, self.options.limits, observe)
+        if whole is None or not is_network_output(self.graph, group.result):
+            return whole
+        if whole.otherwise and not self.reads_codes(group):
+            return None
+        tighter = self.limits_of_pieces(group)
+        found = exact_layer_of(real, codes, code, tighter, observe) if tighter else None
+        return found if found and found.otherwise <= whole.otherwise else whole
+
+    def limits_of_pieces(self, group: FusionGroup) -> Limits | None:
+        """Limits that hold for the pieces of an output, too; None for what will not be split."""
+        if not self.options.pieces or not is_network_output(self.graph, group.result):
+            return None
+        longest = max(2, longest_window(self.graph, self.options.t_max))
+        return self.options.limits._replace(longest=longest)
 
     def reads_codes(self, group: FusionGroup) -> bool:
         """Whether all that a group reads are inputs, or codes of a quantised model."""

@@ -20,6 +20,7 @@ from qcompiler.ir.types import check_digits
 from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.calibration.data import check
 from qcompiler.passes.folding.linear import elements_summed
+from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.integer_layer import check_levels, output_levels
 from qcompiler.passes.quantization.levels import coded_inputs, integer_span, map_values
 from qcompiler.passes.quantization.logits import logits
@@ -124,8 +125,12 @@ def most_output_levels(graph: Graph, t_max: int) -> int:
 
 
 def _longest(graph: Graph, t_max: int) -> int:
-    """Spike times of the longest window behind the inputs, as far as types tell."""
-    types = [node.result.type for node in graph.nodes]
+    """Spike times of the longest window behind the inputs, as far as types tell.
+
+    Those of outputs do not count: `split-windows` shortens them.
+    """
+    values = (node.result for node in graph.nodes)
+    types = [value.type for value in values if not is_network_output(graph, value)]
     return max(t_max, *(t.t_max for t in types if isinstance(t, Tensor) and t.t_max), 0)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.program import Program
+from qcompiler.backends.states import carried_states
 from qcompiler.frontend.import_model import Imported, Preprocessing, import_model
 from qcompiler.frontend.input_axes import stated_axes
 from qcompiler.frontend.model.onnx_file import identity
@@ -36,7 +37,9 @@ from .passes.folding.codes import most_levels, without_codes
 from .passes.quantization.exact_layer import ExactLayer
 from .rebuild import arguments_of, built_with, differences
 from .rounding import rounding_of
-from .size_limits import oversized
+from .size_limits import costly_products, neurons_of_products, oversized
+from .streaming.calibration import NO_SEARCH, NO_SEQUENCES, with_states
+from .streaming.pairs import states_of
 
 if TYPE_CHECKING:
     import onnx
@@ -67,6 +70,7 @@ def compile(
     allow_products: bool = False,
     activation_error: float = 0.0,
     input_shapes: Mapping[str, Sequence[int | str | None]] | None = None,
+    states: str | Sequence[str] = (),
     max_neurons: int | None = None,
     max_memory: float | None = None,
     progress: Callable[[float], None] | None = None,
@@ -90,6 +94,11 @@ def compile(
     - ``input_shapes`` states the axes of inputs that the model leaves open, by input name: lengths,
       and a name or None for the batch axis if it stays open, as in ``{"x": (None, 3, 224, 224)}``.
 
+    - ``states`` names outputs that are inputs of the next frame, as ``"h_out:h_in"``, or
+      ``"h_out:h_in=0.5"`` if the first is not 0; ``"auto"`` finds them by their names. The
+      calibration data are sequences then, ``frames x shape`` or ``sequences x frames x shape``,
+      for the inputs that are no states.
+
     Coding and accuracy:
 
     - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per weight. By
@@ -102,7 +111,8 @@ def compile(
       squared error.
     - ``proved`` uses only limits that are proven from the weights, even where limits from
       calibration data would allow more weight bits.
-    - ``allow_products`` compiles products of two values that depend on the data.
+    - ``allow_products`` compiles products of two values that depend on the data, whatever they
+      cost. Without it they may take up to 100,000 neurons, as estimated.
     - ``activation_error`` bounds the error of functions that become line segments, relative to
       their output range (0: half a level).
 
@@ -140,7 +150,7 @@ def compile(
             raise UnsupportedModel("only ONNX models take input_shapes; a Graph has its own")
         imported = Imported(model, ())
     else:
-        imported = import_model(model, before, allow_products, input_shapes)
+        imported = import_model(model, before, True, input_shapes)
     graph = imported.graph
     raise_if_any(oversized(graph, max_neurons, max_memory), UnsupportedModel)
     times = DEFAULT_T_MAX if t_max is None else integer(t_max, "t_max")
@@ -148,6 +158,8 @@ def compile(
         graph = without_codes(graph, times)
     else:
         times = max(times, most_levels(graph))
+    if not flag(allow_products, "allow_products"):
+        raise_if_any(costly_products(graph, times), UnsupportedModel)
     parts: dict[str, list[int]] = {}
     rounding: dict[str, ExactLayer | None] = {}
     options: dict[str, Any] = {"progress": progress, "note": parts.__setitem__}
@@ -167,13 +179,21 @@ def compile(
     options["low"], options["high"] = 0.0, assumed_high(before.mean, before.scale)
     found = None
     budget = _budget(max_drop, max_drift, calibration)
+    carried = states_of(graph, states) if states else ()
+    arguments["states"] = [str(state) for state in carried] or None
+    if carried and (calibration is None or budget is not None):
+        raise PipelineError(NO_SEQUENCES if calibration is None else NO_SEARCH)
     if string(objective, "objective") != "latency" and budget is None:
         raise PipelineError(f"the objective {objective} needs --max-drop or --max-drift")
-    if calibration is not None:
+    lowered = graph
+    if carried:
+        given, lowered = with_states(graph, carried, calibration, times, progress)
+    elif calibration is not None:
         given = data.read(calibration, inputs_of(graph), layout)
+    if calibration is not None:
         options["calibration"] = given.arrays
     steps = pipeline(target, passes, options)
-    raise_if_any(exceeded_core_limits(graph, steps, backend), UnsupportedModel)
+    raise_if_any(exceeded_core_limits(lowered, steps, backend), UnsupportedModel)
     if budget is not None:
         known = given.labels
         if labels is not None:
@@ -189,8 +209,8 @@ def compile(
         steps = found.pipeline
     parts.clear()
     rounding.clear()
-    recorder = ScaleRecorder(graph, options.get("calibration"), watch, parts)
-    compiled = steps.run(graph, recorder)
+    recorder = ScaleRecorder(lowered, options.get("calibration"), watch, parts)
+    compiled = steps.run(lowered, recorder)
     _check(compiled, backend)
     manifest = {
         "model": identity(model),
@@ -199,6 +219,10 @@ def compile(
         "calibration_images": len(options["calibration"][0]) if calibration is not None else 0,
         **recorder.manifest,
     }
+    if carried:
+        carried_states(compiled, carried)  # one code at both ends, or an error
+        manifest["states"] = [state.to_dict() for state in carried]
+        rounding = {name: one for name, one in rounding.items() if one is not None}
     if rounding:
         manifest["rounding"] = rounding_of(rounding)
     if input_shapes:
@@ -209,6 +233,8 @@ def compile(
         seen, told = given.arrays, given.labels
     manifest["built_with"] = built_with(arguments, seen, told)
     manifest["macs"] = int(size_of(graph)[0]) - 1
+    if spent := neurons_of_products(graph, times):
+        manifest["product_neurons"] = spent
     if imported.batch_axes:
         manifest["batch_axes"] = dict(imported.batch_axes)
     if found is not None:
@@ -225,7 +251,7 @@ def compile(
         if labels is not None:
             known = data.labels_of(labels, len(given), inputs_of(graph))
         checked = data.Data(given.arrays, known)
-        manifest |= check_calibration(graph, program, checked, before, found is None).manifest()
+        manifest |= check_calibration(lowered, program, checked, before, found is None).manifest()
     if imported.assumed:
         from qcompiler.comparison.assumptions import broken_assumptions
 

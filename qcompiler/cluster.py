@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qcompiler.backends.host import Counters, frames_per_batch
-from qcompiler.backends.program import Measured, Program
+from qcompiler.backends.host import Measured
+from qcompiler.backends.program import Program
 from qcompiler.backends.reference.fast_engine import FastEngine
 
 from . import registry

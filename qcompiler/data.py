@@ -56,19 +56,23 @@ def read(source: Any, inputs: Inputs, layout: str | None = None) -> Data:
     Arrays are rearranged to ``frames x shape`` where only one way to do so makes sense, or
     ``layout`` (what the network takes) decides. Raises DataError for anything else.
     """
+    arrays, labels = named_arrays(source, inputs)
+    return _fit(Data(arrays, labels), inputs, layout)
+
+
+def named_arrays(source: Any, inputs: Inputs) -> tuple[tuple[Array, ...], Array | None]:
+    """One array for each input, as it is given, and labels if there are any; see `read`."""
     if isinstance(source, str | Path):
         named = _from_file(Path(source))
         chosen = _choose(named, inputs, str(source))
-        found = Data(chosen, _labels_among(named, [name for name, _ in inputs]))
-    elif isinstance(source, Mapping):
+        return chosen, _labels_among(named, [name for name, _ in inputs])
+    if isinstance(source, Mapping):
         if missing := [name for name, _ in inputs if name not in source]:
             raise DataError(f"the data hold no array for the input {', '.join(missing)}")
-        found = Data(tuple(np.asarray(source[name]) for name, _ in inputs))
-    elif isinstance(source, Sequence):
-        found = Data(tuple(map(np.asarray, source)))
-    else:
-        found = Data((np.asarray(source),))
-    return _fit(found, inputs, layout)
+        return tuple(np.asarray(source[name]) for name, _ in inputs), None
+    if isinstance(source, Sequence):
+        return tuple(map(np.asarray, source)), None
+    return (np.asarray(source),), None
 
 
 def labels_of(source: Any, count: int, inputs: Inputs = ()) -> Array:

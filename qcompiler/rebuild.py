@@ -18,7 +18,7 @@ from .ir.kernels import Array
 _PACKAGES = ("numpy", "onnx", "onnxruntime")
 _OPTIONS = (  # of `compile`, besides those that a manifest has under other keys
     *("t_max", "weight_bits", "code", "effort", "slices", "percentile", "proved", "passes"),
-    *("allow_products", "activation_error", "max_drop", "max_drift", "objective"),
+    *("allow_products", "activation_error", "max_drop", "max_drift", "objective", "states"),
 )
 _NOT_COMPARED = ("model", "built_with")
 
@@ -35,7 +35,7 @@ def built_with(arguments: Mapping[str, Any], data: Sequence[Array], labels: Any)
 
 def _plain_value(value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, bool | int | float | str) else str(value)
+    return value if isinstance(value, bool | int | float | str | list) else str(value)
 
 
 def digest(*arrays: Any) -> str:

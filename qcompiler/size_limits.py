@@ -11,8 +11,10 @@ from pathlib import Path
 
 from .ir import Constant, Diagnostic, Graph, Node, PipelineError, size
 from .ir.ann import Add, Conv, Dense, Function, MaxPool, Multiply, SumPool
+from .passes.activations.gates import product_neurons
 
 MOST_NEURONS = 100_000_000
+PRODUCT_NEURONS = 100_000  # that products may take without being asked for: less than a chip has
 _GB = 1e9
 _BYTES_PER_WEIGHT, _BYTES_PER_NEURON = 32, 512  # while fitting to calibration data; as measured
 _OWN_NEURONS = (Add, Conv, Dense, Function, MaxPool, Multiply, SumPool)
@@ -59,6 +61,32 @@ def oversized(
         what = f"{whole}: {takes}, more than the bound of {memory / _GB:,.3g} GB"
         found.append(_finding(what, max(layers, key=lambda layer: layer.memory), "--max-memory"))
     return tuple(found)
+
+
+def neurons_of_products(graph: Graph, t_max: int) -> int:
+    """About how many neurons the products of two values of a graph take."""
+    return sum(neurons for _, neurons in _products(graph, t_max))
+
+
+def costly_products(graph: Graph, t_max: int) -> tuple[Diagnostic, ...]:
+    """A finding if products take more neurons than they may without being asked for."""
+    products = list(_products(graph, t_max))
+    if (total := sum(neurons for _, neurons in products)) <= PRODUCT_NEURONS:
+        return ()
+    node, most = max(products, key=lambda product: product[1])
+    what = (
+        f"products of two values take about {total:,} neurons at t_max {t_max}, more than the "
+        f"{PRODUCT_NEURONS:,} that need no option; the largest is %{node.result.name} with {most:,}"
+    )
+    help_ = "give --allow-products, use a smaller --t-max, or cut the model before this node"
+    return (Diagnostic(what, node.origin, help_),)
+
+
+def _products(graph: Graph, t_max: int) -> Iterator[tuple[Node, int]]:
+    for node in graph.nodes:
+        if isinstance(node.op, Multiply):
+            operands = min(size(operand.type) for operand in node.operands)
+            yield node, product_neurons(t_max, size(node.result.type), operands)
 
 
 def _finding(what: str, layer: _Layer, option: str) -> Diagnostic:

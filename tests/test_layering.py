@@ -93,6 +93,7 @@ ROOMS = {
         "qcompiler/frontend",
         "qcompiler/frontend/model",
         "qcompiler/search",
+        "qcompiler/streaming",
     },
     "qcompiler/cli": {
         "qcompiler",
@@ -103,6 +104,7 @@ ROOMS = {
         "qcompiler/frontend/importers",
         "qcompiler/report",
         "qcompiler/search",
+        "qcompiler/streaming",
     },
     "qcompiler/comparison": {
         "qcompiler",
@@ -123,7 +125,7 @@ ROOMS = {
         "qcompiler/frontend",
         "qcompiler/frontend/model",
     },
-    "qcompiler/explain/measure": {"qcompiler", "qcompiler/frontend"},
+    "qcompiler/explain/measure": {"qcompiler", "qcompiler/frontend", "qcompiler/streaming"},
     "qcompiler/frontend": {
         "qcompiler/frontend/importers",
         "qcompiler/frontend/importers/composites",
@@ -163,6 +165,7 @@ ROOMS = {
     "qcompiler/frontend/model": set(),
     "qcompiler/report": {"qcompiler", "qcompiler/search"},
     "qcompiler/search": {"qcompiler"},
+    "qcompiler/streaming": {"qcompiler"},
 }
 LAYERS = {
     "ir": {"ir"},

@@ -4,7 +4,8 @@ There are two ways to feed several clips from one layer. With a copy of the laye
 keep full precision and need no extra window, but each copy repeats the synapses. With an extra
 population, the sums are rounded to levels, but each clip needs one synapse per neuron. The first
 way is taken for up to two clips, for layers of small fan-in, and for the functions of outputs,
-whose errors nothing averages, if their copies are a small share of the network.
+whose errors nothing averages, if their copies are a small share of the network. States that go to
+the next frame, which keep their errors, may have more copies.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import partial
 
 from qcompiler.ir import Graph, Node, Operand, Rule, Value, drop_dead, rewrite, size
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
+from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import elements_summed, fan_in_of
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum
 from qcompiler.passes.quantization.fusion_groups import (
@@ -28,6 +30,7 @@ _FEW_CLIPS = 2
 _FEW_SYNAPSES = 16  # of one neuron
 _FEW_ADDED = 1024  # synapses of all copies
 _SHARE = 0.5  # of the network's synapses
+_MORE_ADDED = 1 << 14  # for the functions of states
 _HOPS = 4  # a shift, a clip, a slope and their sum
 
 
@@ -44,12 +47,18 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         readers = graph.users(group.result)
         if group.clip or graph.is_output(group.result) or len(readers) < 2:
             continue
+        if states := [reader for reader in readers if _is_state(graph, reader)]:
+            if fan_in_of(group) * size(group.result.type) * len(states) <= _MORE_ADDED:
+                for reader in states:
+                    copies[reader.result.name] = _copied(graph, group, reader, 1)
+            continue
         if not all(_is_clip(graph, reader) for reader in readers):
             continue
         if not all(resolution.carries(group, reader) for reader in readers):
             continue
         added = fan_in_of(group) * size(group.result.type) * (len(readers) - 1)
         ends = added <= some and _makes_output(graph, group.result, _HOPS)
+        ends = ends or (added <= _MORE_ADDED and _makes_state(graph, group.result, _HOPS + 1))
         if len(readers) <= _FEW_CLIPS or is_small(group) or ends:
             for index, reader in enumerate(readers[1:], 1):
                 copies[reader.result.name] = _copied(graph, group, reader, index)
@@ -65,6 +74,19 @@ def _makes_output(graph: Graph, value: Value, hops: int) -> bool:
     return is_network_output(graph, value) or (
         bool(users) and hops > 0 and all(_makes_output(graph, u.result, hops - 1) for u in users)
     )
+
+
+def _makes_state(graph: Graph, value: Value, hops: int) -> bool:
+    """Whether a state is among what reads a value, within some nodes."""
+    users = graph.users(value)
+    return hops > 0 and any(
+        _is_state(graph, user) or _makes_state(graph, user.result, hops - 1) for user in users
+    )
+
+
+def _is_state(graph: Graph, node: Node) -> bool:
+    """Whether a node is the clip that gives a state its code, or another output with a code."""
+    return isinstance(node.op, Clip) and graph.is_output(node.result) and is_code(node.result)
 
 
 def _is_clip(graph: Graph, node: Node) -> bool:

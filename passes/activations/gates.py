@@ -54,14 +54,18 @@ class Gates:
         self._bits: dict[str, list[Value]] = {}  # from the highest down, by the operand's name
 
     def operating(self, operand: Operand) -> Operating:
-        """The levels of the population that an operand is, or is a view of."""
+        """The levels of the population that an operand is, or is a view of.
+
+        Inputs, such as states, keep those of all their digits.
+        """
         assert isinstance(operand, Value)
         base = self.base(operand)
         bounds = base.type.range if isinstance(base.type, Tensor) else None
         if bounds is None:
             assert isinstance(operand.type, Tensor) and operand.type.range is not None
             bounds = operand.type.range
-        levels = min(levels_of(self.graph, base, self.t_max, self.output_t_max), self.t_max)
+        levels = levels_of(self.graph, base, self.t_max, self.output_t_max)
+        levels = levels if base in self.graph.inputs else min(levels, self.t_max)
         code = code_of(base.type.shape, levels, bounds)
         return Operating(-code.zero * code.scale, code.scale, levels)
 

@@ -14,7 +14,7 @@ from qcompiler.console import print_table, screen
 from qcompiler.core_limits import exceeded_core_limits
 from qcompiler.frontend.import_model import NodeOutcome, Preprocessing, check_model, import_model
 from qcompiler.frontend.importers.table import UNROLLED
-from qcompiler.ir import Graph, size
+from qcompiler.ir import Diagnostic, Graph, size
 from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
@@ -23,6 +23,9 @@ from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.lower_activations import ActivationFit, LowerActivations
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
+from qcompiler.size_limits import costly_products
+from qcompiler.streaming.calibration import with_states
+from qcompiler.streaming.pairs import states_of
 
 from .summary import jumps
 
@@ -34,6 +37,7 @@ _OUTCOME_TEXTS = {
 }
 
 _CELLS = ("GRU", "LSTM", "RNN")
+_STREAM = "exported as a cell with its state, one time step is a frame (--state)"
 
 
 def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) -> int:
@@ -41,7 +45,7 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
 
     With calibration data, functions and products are fitted, so that their cost is known.
     """
-    read = model, preprocessing, given.allow_products, dict(given.input_shape)
+    read = model, preprocessing, True, dict(given.input_shape)
     outcomes = check_model(*read)
     places: dict[str, str] = {}
     lowered: dict[str, str] = {}
@@ -49,7 +53,8 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
         graph = import_model(*read).graph
         steps = api.pipeline(given.target, given.passes, _options(graph, given))
         folded = _folded(graph, steps)
-        outcomes = _mapped(outcomes, graph, steps, given.target)
+        costly = () if given.allow_products else costly_products(graph, _times(given))
+        outcomes = _mapped(outcomes, graph, steps, given.target, costly)
         places = _places(folded)
         lowered = _estimated(folded)
         if given.calibration is not None:
@@ -87,17 +92,25 @@ def _outcome_text(
     return outcome.kind, outcome.reason or text
 
 
+def _times(given: argparse.Namespace) -> int:
+    return int(given.t_max or api.DEFAULT_T_MAX)
+
+
 def _options(graph: Graph, given: argparse.Namespace) -> dict[str, Any]:
     """The options of passes that decide which populations there are."""
     high = api.assumed_high(given.mean_values, given.scale_values)
-    times = given.t_max or api.DEFAULT_T_MAX
+    times = _times(given)
     found = {"t_max": times, "activation_error": given.activation_error}
     backend = registry.find_backend(given.target)
     assert backend is not None
     found["weight_bits"] = given.weight_bits or backend.weight_bits(times)
     found |= {"low": 0.0, "high": high}
     if given.calibration is not None:
-        read = data.read(given.calibration, api.inputs_of(graph), given.layout)
+        if given.state:
+            carried = states_of(graph, given.state)
+            read, _ = with_states(graph, carried, given.calibration, times)
+        else:
+            read = data.read(given.calibration, api.inputs_of(graph), given.layout)
         found["calibration"] = read.arrays
     return found
 
@@ -109,14 +122,18 @@ def _folded(graph: Graph, steps: Pipeline) -> Graph:
 
 
 def _mapped(
-    outcomes: tuple[NodeOutcome, ...], graph: Graph, steps: Pipeline, target: str
+    outcomes: tuple[NodeOutcome, ...],
+    graph: Graph,
+    steps: Pipeline,
+    target: str,
+    costly: tuple[Diagnostic, ...],
 ) -> tuple[NodeOutcome, ...]:
-    """The outcomes, with the nodes refused that no core of the target's chip can hold."""
+    """The outcomes, with the nodes refused that are too ``costly``, or fit no core of the chip."""
     backend = registry.find_backend(target)
     assert backend is not None
     found = {
         name: finding
-        for finding in exceeded_core_limits(graph, steps, backend)
+        for finding in (*costly, *exceeded_core_limits(graph, steps, backend))
         for name in finding.nodes
     }
     return tuple(
@@ -180,7 +197,9 @@ def _unrolled(graph: Graph, cells: list[str], lowered: dict[str, str]) -> dict[s
     found = {}
     for name in cells:
         sizes = [size(g.result.type) for g in fusion_groups(graph) if name in g.origin]
-        layers = f"unrolled into {len(sizes)} layers with {sum(sizes):,} neurons in total"
+        layers = (
+            f"unrolled into {len(sizes)} layers with {sum(sizes):,} neurons in total; {_STREAM}"
+        )
         found[name] = f"{layers}; {lowered[name]}" if name in lowered else layers
     return found
 

@@ -120,7 +120,11 @@ def _parser(
     axes = "lengths of an input's axes that the model leaves open; a name in place of a length "
     axes += "leaves the batch axis open; repeatable"
     add("--input-shape", metavar="NAME=N,3,..", type=_shape, action="append", default=[], help=axes)
-    products = "compile products of two data-dependent values; this takes many neurons"
+    state = "an output that is an input of the next frame, 0 before the first unless INITIAL; auto "
+    state += "finds them by their names; repeatable; DATA then holds sequences of frames"
+    add("--state", metavar="OUT:IN[=INITIAL]", type=_state, action="append", default=[], help=state)
+    products = "compile products of two data-dependent values, also where they take more than "
+    products += "100,000 neurons"
     add("--allow-products", action="store_true", help=products)
     neurons = "most neurons that the network may have (100 million)"
     add("--max-neurons", metavar="N", type=int, help=neurons)
@@ -182,6 +186,15 @@ def _shape(text: str) -> tuple[str, tuple[int | str, ...]]:
     if not name or not all(part == "?" or part.isidentifier() or _length(part) for part in parts):
         raise argparse.ArgumentTypeError(f"expected NAME=N,3,224,224, not {text!r}")
     return name, tuple(int(part) if _length(part) else part for part in parts)
+
+
+def _state(text: str) -> str:
+    from qcompiler.streaming.pairs import parse_state
+
+    try:
+        return "auto" if text == "auto" else str(parse_state(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _length(text: str) -> bool:

@@ -17,6 +17,7 @@ _EPILOG = """\
 examples:
   qrun model.loihi test.npz --against model.onnx
   qrun model.loihi test.npz --engine steps --limit 200 --json
+  qrun model.loihi sequences.npz --stream            states go from frame to frame
   qrun model.loihi test.npz -o outputs.npz          decoded outputs, in real units
   qrun model.loihi test.npz --workers 8             run on eight processes
   qrun model.loihi --info                           what the program is
@@ -68,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         help="fast (default), steps, lava, or another engine from `qcompile --list`",
     )
     suggest(engine, _engines)
+    sequences = "DATA holds sequences of frames in order; states go from each frame to the next"
+    add("--stream", action="store_true", help=sequences)
     add("--limit", metavar="N", type=positive, help="run only the first N frames")
     add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
     bars = "write a plot of the energy by population and cause"

@@ -16,17 +16,17 @@ from qcompiler.backends.calibrated_limits import (
     describe_calibrated_limits,
     summarize_calibrated_limits,
 )
+from qcompiler.backends.host import Measured
 from qcompiler.backends.loihi.standalone.files import save_arrays
 from qcompiler.backends.plots.canvas import need, shown
 from qcompiler.backends.plots.energy_plot import energy_figure
 from qcompiler.backends.plots.inline_svg import svg_file
-from qcompiler.backends.program import Measured, Program
+from qcompiler.backends.program import Program
 from qcompiler.comparison.against import OutputAgainst, compare_with_model
 from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.comparison.program_inputs import guessing, range_findings
 from qcompiler.console import print_table, progress, screen, warn
 from qcompiler.explain.diagnosis import Explanation, explain
-from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
 from qcompiler.ir import ProgramError
@@ -41,9 +41,9 @@ from .energy import (
     energy_table,
 )
 from .info import print_info
-from .options import on_cluster
 from .outputs import check_file, write_file, write_text
 from .report import check_report, run_report
+from .runs import run_program
 from .summary import guarantees
 
 
@@ -60,21 +60,18 @@ def run(given: argparse.Namespace) -> int:
     if given.info:
         print_info(given, program, model)
         return 0
-    preprocessing = program.manifest.get("preprocessing", {})
-    layout = preprocessing.get("layout")
-    found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
-    measured = _measured(program, found, given)
-    reference = None
     if given.against is not None:
         for finding in onnxruntime_faults(given.against):
             warn(finding.text)
-        with progress("running the ONNX model", given.quiet) as bar:
-            reference = run_outputs(given.against, found, program.manifest, bar)
+    ran = run_program(program, given)
+    found, measured, reference = ran.frames, ran.measured, ran.reference
     against = (
         None if reference is None else compare_with_model(measured.outputs, reference, found.labels)
     )
     figures = _figures(program, measured, found, reference, given.engine)
     energy = program.energy(measured.counters, model)
+    if given.stream:
+        figures["states"] = [str(state) for state in program.states]
     figures |= energy.to_dict()
     others = program.alternatives(measured.counters, model) if given.against else None
     figures["energy_against"] = others.to_dict() if others else None
@@ -107,22 +104,6 @@ def run(given: argparse.Namespace) -> int:
     if explanation is not None:
         print_explanation(explanation)
     return 0
-
-
-def _measured(program: Program, found: data.Data, given: argparse.Namespace) -> Measured:
-    """Run the data in this process, or on several."""
-    with progress(f"running on {given.engine}", given.quiet) as bar:
-
-        def tell(frames: int) -> None:
-            bar(frames / len(found))
-
-        if not on_cluster(given):
-            return program.measure(*found.arrays, engine=given.engine, progress=tell)
-        from qcompiler import cluster
-
-        with cluster.connected(given.workers, given.dask) as client:
-            parts = cluster.partitions(found.arrays, program)
-            return cluster.measure(program, parts, client, given.engine, tell)
 
 
 def _explained(program: Program, found: data.Data, given: argparse.Namespace) -> Explanation:

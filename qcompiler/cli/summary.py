@@ -13,12 +13,14 @@ from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.host import hidden_nodes
 from qcompiler.backends.program import Program
 from qcompiler.backends.report import PopulationReport, Report
+from qcompiler.backends.states import carried_states
 from qcompiler.console import print_table, say, screen, warn
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes.lower_activations import ActivationFit
 from qcompiler.rounding import describe_rounding
 from qcompiler.search.report import schedule_table
+from qcompiler.streaming.pairs import proposed
 
 from .energy import energy_lines, energy_table
 
@@ -70,9 +72,11 @@ def print_summary(
     for name, value in (
         ("compiled", f"{given.model.name} for {report.target}, t_max {levels_of(program.graph)}"),
         ("neurons", f"{report.neurons:,} in {len(report.populations)} populations"),
+        ("products", _products(program)),
         ("synapses", f"{report.synapses:,} ({events:,.0f} synaptic events per frame)"),
         ("latency", f"last output spike at step {report.latency_steps}"),
         ("throughput", f"one frame every {report.frame_interval_steps} steps"),
+        ("states", _states(program)),
         *energy_lines(energy, given.verbose),
         ("chip", _chip(report)),
         ("rounding", describe_rounding(program.manifest.get("rounding", ()))),
@@ -81,6 +85,8 @@ def print_summary(
     ):
         if value:
             console.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
+    if not program.states and (pairs := " ".join(f"--state {s}" for s in proposed(program.graph))):
+        say(f"by their names, outputs are states for the next frame: {pairs} carries them")
 
 
 def population_table(report: Report) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
@@ -123,6 +129,20 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
 def jumps(count: int) -> str:
     """What is said of jumps beside line segments."""
     return f" and {count} jump{'s' * (count != 1)}" if count else ""
+
+
+def _products(program: Program) -> str:
+    """What products of two values cost."""
+    spent = program.manifest.get("product_neurons")
+    return f"about {spent:,} of the neurons multiply two values" if isinstance(spent, int) else ""
+
+
+def _states(program: Program) -> str:
+    """The states, and what the host has to do with them."""
+    known = carried_states(program.graph, program.states)
+    each = (f"{c.state.output} to {c.state.input}, {c.code.t_max} levels" for c in known)
+    how = "the host carries them between frames (qrun --stream)"
+    return f"{'; '.join(each)}: {how}" if known else ""
 
 
 def _chip(report: Report) -> str:

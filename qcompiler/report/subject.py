@@ -10,8 +10,9 @@ from typing import Any
 from qcompiler.backends.energy.alternatives import Alternatives
 from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.energy.estimate import Estimate
+from qcompiler.backends.host import Measured
 from qcompiler.backends.plots.rows import Network
-from qcompiler.backends.program import Measured, Program
+from qcompiler.backends.program import Program
 from qcompiler.backends.report import Report
 from qcompiler.data import Data
 from qcompiler.ir.kernels import Array

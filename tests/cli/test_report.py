@@ -169,8 +169,7 @@ def test_a_missing_extra_is_one_sentence(
 
 def confusion(labels: Array, scores: Array) -> Section:
     """The chapter on outputs with these scores."""
-    from qcompiler.backends.host import Counters
-    from qcompiler.backends.program import Measured
+    from qcompiler.backends.host import Counters, Measured
     from qcompiler.data import Data
 
     data = Data((np.zeros((len(labels), 1)),), labels)

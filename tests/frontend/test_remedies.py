@@ -11,6 +11,7 @@ import pytest
 from onnx import version_converter
 
 import qcompiler
+from qcompiler import size_limits
 from qcompiler.frontend.import_model import check_model, import_model
 from qcompiler.frontend.model.refusals import _GROUPS
 from qcompiler.ir import CompileError
@@ -53,7 +54,10 @@ def test_cut_before_an_operator(op: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["reference", "loihi"])
-def test_products_are_allowed_where_the_help_says_so(target: str) -> None:
+def test_products_are_allowed_where_the_help_says_so(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(size_limits, "PRODUCT_NEURONS", 50)
     gate = "a = MatMul(x, w) s = Sigmoid(a) y = Mul(x, s)"
     cells: dict[str, dict[str, Any]] = {
         gate: {"w": (6, 6)},
@@ -65,6 +69,12 @@ def test_products_are_allowed_where_the_help_says_so(target: str) -> None:
         proto = model(FLAT, body, **weights)
         assert "--allow-products" in help_of(proto)
         qcompiler.compile(proto, target=target, calibration=data(6), allow_products=True)
+
+
+def test_few_products_need_no_option() -> None:
+    proto = model(FLAT, "a = MatMul(x, w) s = Sigmoid(a) y = Mul(x, s)", w=(6, 6))
+    program = qcompiler.compile(proto, target="reference", calibration=data(6))
+    assert program.manifest["product_neurons"] == 6 * (4 + 4 + 1)  # bits, gates and a sum
 
 
 def test_index_inside() -> None:

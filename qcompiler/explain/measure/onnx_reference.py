@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from qcompiler.backends.states import State
 from qcompiler.data import Array, Data
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import InvalidModel
@@ -48,18 +50,61 @@ def run_outputs(
     outputs have their batch axis. Models with a fixed batch are run that many frames at a time,
     those without a batch axis one by one. InvalidModel if it cannot run.
     """
+    with _running(model) as session:
+        parts = list(_batches(session, data, manifest, progress))
+        names = [output.name for output in session.get_outputs()]
+        return {
+            name: np.concatenate(arrays)
+            for name, arrays in zip(names, zip(*parts, strict=True), strict=True)
+        }
+
+
+def run_sequences(
+    model: Path,
+    data: Data,
+    states: Sequence[State],
+    manifest: Mapping[str, Any],
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Array]:
+    """Outputs of a model whose states go from frame to frame, ``sequences x frames x shape``.
+
+    ``data`` holds an array for each input in the order of the program, also
+    ``sequences x frames x shape``; of the states only the first frame is read. Raises as
+    `run_outputs` does.
+    """
+    arrays = list(data.arrays)
+    places = [data.names.index(state.input) for state in states]
+    (frames,) = {a.shape[1] for at, a in enumerate(arrays) if at not in places}
+    now = {place: arrays[place][:, 0] for place in places}
+    found: list[dict[str, Array]] = []
+    with _running(model) as session:
+        names = [output.name for output in session.get_outputs()]
+        for at in range(frames):
+            given = (now[p] if p in now else array[:, at] for p, array in enumerate(arrays))
+            frame = Data(tuple(given), names=data.names)
+            parts = zip(*_batches(session, frame, manifest, None), strict=True)
+            found.append(dict(zip(names, map(np.concatenate, parts), strict=True)))
+            for place, state in zip(places, states, strict=True):
+                if state.output not in found[-1]:
+                    raise InvalidModel(f"{model} has no output {state.output}, a state")
+                now[place] = found[-1][state.output].reshape(now[place].shape)
+            if progress:
+                progress((at + 1) / frames)
+    return {name: np.stack([one[name] for one in found], axis=1) for name in names}
+
+
+@contextmanager
+def _running(model: Path) -> Iterator[OnnxProcess]:
+    """A session of a model; what fails in it is an InvalidModel."""
     if Path(model).is_dir():
         raise InvalidModel(f"{model} is a directory, not an ONNX file")
     if not Path(model).is_file():
         raise InvalidModel(f"there is no file {model}")
     try:
         with OnnxProcess(Path(model)) as session:
-            parts = list(_batches(session, data, manifest, progress))
-            names = [output.name for output in session.get_outputs()]
-            return {
-                name: np.concatenate(arrays)
-                for name, arrays in zip(names, zip(*parts, strict=True), strict=True)
-            }
+            yield session
+    except InvalidModel:
+        raise
     except Exception as error:
         kind = error.kind if isinstance(error, ModelFailed) else ""
         if kind == "InvalidProtobuf":

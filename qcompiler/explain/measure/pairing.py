@@ -15,6 +15,7 @@ import numpy as np
 
 from qcompiler.backends.host import output_nodes
 from qcompiler.backends.program import Program
+from qcompiler.backends.states import carried_states
 from qcompiler.channel_scales import channels_of, check_channels, does_not_fit
 from qcompiler.frontend.import_model import Preprocessing, import_model
 from qcompiler.ir import Graph, Node, ProgramError, Spikes, Value
@@ -32,6 +33,7 @@ from qcompiler.passes.folding.rescaling import (
     standard_name,
 )
 from qcompiler.passes.slicing.slices import unsliced_name, unsplit_name
+from qcompiler.streaming.tied_codes import with_clip
 
 _FAN_IN = re.compile(r"\bfold-linear\{fan_in=(\d{1,9})\}")  # as a pipeline has it
 
@@ -48,6 +50,8 @@ def real_network(model: Path, program: Program) -> Graph:
     if not isinstance(shapes, dict) or not all(isinstance(a, list) for a in shapes.values()):
         raise ProgramError("the manifest's input_shapes are no shapes: compile the model again")
     found = import_model(model, before, allow_products=True, input_shapes=shapes).graph
+    for carried in carried_states(program.graph, program.states):
+        found = with_clip(found, carried.state, carried.bounds)
     limit = _FAN_IN.search(str(manifest.get("pipeline", "")))
     fan_in = int(limit[1]) if limit else 0
     found = FoldLinear(fan_in)(FoldBatchNorm()(found))

@@ -1,0 +1,101 @@
+"""What `qrun` measures: a program, and the model beside it, on frames or on sequences of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from qcompiler import api, data
+from qcompiler.backends.host import Measured
+from qcompiler.backends.program import Program
+from qcompiler.backends.stream import run_stream
+from qcompiler.console import progress
+from qcompiler.explain.measure.onnx_reference import run_outputs, run_sequences
+from qcompiler.ir import DataError, ProgramError
+from qcompiler.ir.kernels import Array
+from qcompiler.streaming.sequences import Sequences, read_sequences
+
+from .options import on_cluster
+
+
+@dataclass(frozen=True)
+class Run:
+    """The frames that were run, what the program gives, and what the model gives if it is asked.
+
+    In a stream, the frames hold the states as the model has them, or else the program.
+    """
+
+    frames: data.Data
+    measured: Measured
+    reference: Mapping[str, Array] | None
+
+
+def run_program(program: Program, given: argparse.Namespace) -> Run:
+    """Run what the options say. Raises ProgramError for ``--stream`` without states."""
+    if not given.stream:
+        return _frames(program, given)
+    if not program.states:
+        raise ProgramError(
+            f"{given.program} has no states to stream: compile the model with --state OUT:IN"
+        )
+    if on_cluster(given):
+        raise ProgramError("--stream runs in one process: leave --workers and --dask out")
+    found = read_sequences(given.data, program.graph, program.states).head(given.limit)
+    return _sequences(program, given, found)
+
+
+def _frames(program: Program, given: argparse.Namespace) -> Run:
+    layout = program.manifest.get("preprocessing", {}).get("layout")
+    try:
+        found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
+    except DataError as error:
+        if not program.states:
+            raise
+        names = ", ".join(state.input for state in program.states)
+        help_ = f"{names} are states of the program: add --stream to carry them between frames"
+        raise DataError(
+            *(replace(one, help=one.help or help_) for one in error.diagnostics)
+        ) from error
+    measured = _measured(program, found, given)
+    reference = None
+    if given.against is not None:
+        with progress("running the ONNX model", given.quiet) as bar:
+            reference = run_outputs(given.against, found, program.manifest, bar)
+    return Run(found, measured, reference)
+
+
+def _measured(program: Program, found: data.Data, given: argparse.Namespace) -> Measured:
+    """Run the data in this process, or on several."""
+    with progress(f"running on {given.engine}", given.quiet) as bar:
+
+        def tell(frames: int) -> None:
+            bar(frames / len(found))
+
+        if not on_cluster(given):
+            return program.measure(*found.arrays, engine=given.engine, progress=tell)
+        from qcompiler import cluster
+
+        with cluster.connected(given.workers, given.dask) as client:
+            parts = cluster.partitions(found.arrays, program)
+            return cluster.measure(program, parts, client, given.engine, tell)
+
+
+def _sequences(program: Program, given: argparse.Namespace, found: Sequences) -> Run:
+    count, total = len(found), len(found) * found.frames
+    with progress(f"running on {given.engine}", given.quiet) as bar:
+        measured = run_stream(
+            program, found.arrays, given.engine, lambda frames: bar(frames / total)
+        )
+    graph, states = program.graph, program.states
+    outputs: Mapping[str, Array] = {
+        name: array.reshape(count, found.frames, *array.shape[1:])
+        for name, array in measured.outputs.items()
+    }
+    reference = None
+    if given.against is not None:
+        whole = found.with_states(graph, states)
+        with progress("running the ONNX model", given.quiet) as bar:
+            outputs = run_sequences(given.against, whole, states, program.manifest, bar)
+        reference = {n: array.reshape(total, *array.shape[2:]) for n, array in outputs.items()}
+    return Run(found.as_frames(graph, states, outputs), measured, reference)

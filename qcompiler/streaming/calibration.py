@@ -1,0 +1,35 @@
+"""Calibration of a network with states: on sequences, as the real network goes through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qcompiler.backends.states import State
+from qcompiler.data import Data
+from qcompiler.ir import Graph
+
+from .rollout import rollout
+from .sequences import read_sequences
+from .tied_codes import tied
+
+NO_SEQUENCES = "states need calibration data, sequences of frames: give --calibration"
+NO_SEARCH = "--max-drop and --max-drift do not search networks with states: give --t-max"
+
+
+def with_states(
+    graph: Graph,
+    states: Sequence[State],
+    calibration: Any,
+    t_max: int,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Data, Graph]:
+    """Data of single frames, states included, and the graph whose states have codes.
+
+    Raises DataError for data that do not fit, and for states that become infinite.
+    """
+    given = read_sequences(calibration, graph, states)
+    arrays = rollout(graph, states, given, progress)
+    names = tuple(value.name for value in graph.inputs)
+    seen = dict(zip(names, arrays, strict=True))
+    return Data(arrays, given.labels, names), tied(graph, states, seen, t_max)

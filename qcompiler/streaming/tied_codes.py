@@ -1,0 +1,74 @@
+"""One code for both ends of a state: the same scale, zero point and number of levels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import floor, isqrt
+
+from qcompiler.backends.states import State
+from qcompiler.ir import Graph, Node, Range, Tensor, Value
+from qcompiler.ir.ann import Clip
+from qcompiler.ir.kernels import Array
+from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.calibration.snap import snapped_range
+from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.levels import map_values
+
+_COARSE, _FINE = 64, 256  # levels; as two digits they take windows of 8 and of 16 steps
+_ROOM = 1.25  # beyond what calibration shows: a state that is cut stays wrong for many frames
+_FEW = 16  # t_max below which inputs have windows of 8
+
+
+def tied(graph: Graph, states: Sequence[State], seen: Mapping[str, Array], t_max: int) -> Graph:
+    """The graph in which both ends of every state have the code of the values that were seen.
+
+    ``seen`` holds values of each state by the name of its input. An output becomes a clip with the
+    code, which its layer merges with unless others read it.
+    """
+    for state in states:
+        levels = state_levels(t_max)
+        bounds = state_range(seen[state.input], state.initial, levels)
+        graph = _tied(graph, state, bounds, levels)
+    return graph
+
+
+def state_levels(t_max: int) -> int:
+    """Levels of a state: what is lost in a frame would be lost in all that follow."""
+    if t_max < _FEW:
+        return _COARSE
+    return max(_FINE, (isqrt(t_max - 1) + 1) ** 2)
+
+
+def state_range(seen: Array, initial: float, levels: int) -> Range:
+    """That of least squared error, wider, with the initial value in it; its ends are levels."""
+    histogram = Histogram()
+    histogram.add(seen)
+    low, high = snapped_range(histogram.least_squares(levels))
+    low, high = min(low * _ROOM, initial), max(high * _ROOM, initial)
+    scale = code_of((), levels, (low, high)).scale
+    zero = floor(-low / scale + 0.5)
+    return -zero * scale, (levels - 1 - zero) * scale
+
+
+def with_clip(graph: Graph, state: State, bounds: Range) -> Graph:
+    """The graph in which a clip of its own ends a state's output."""
+    at = graph.output_names.index(state.output)
+    whole = graph.outputs[at]
+    clipped = Value(graph.fresh(f"{whole.name}:state"), whole.type)
+    origin = made.origin if (made := graph.producer(whole)) else ()
+    clip = Node(Clip(*bounds), (whole,), clipped, origin)
+    outputs = (*graph.outputs[:at], clipped, *graph.outputs[at + 1 :])
+    return replace(graph, nodes=(*graph.nodes, clip), outputs=outputs)
+
+
+def _tied(graph: Graph, state: State, bounds: Range, levels: int) -> Graph:
+    graph = with_clip(graph, state, bounds)
+    ends = {graph.outputs[graph.output_names.index(state.output)].name, state.input}
+
+    def change(value: Value) -> Value:
+        if value.name not in ends or not isinstance(value.type, Tensor):
+            return value
+        return replace(value, type=replace(value.type, range=bounds, t_max=levels, digits=1))
+
+    return map_values(graph, change)

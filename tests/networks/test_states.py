@@ -1,0 +1,136 @@
+"""States: what models have as such, their initial values, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import qcompiler
+from qcompiler.backends.stream import run_stream
+from qcompiler.explain.measure.onnx_reference import run_sequences
+from qcompiler.ir import DataError, PipelineError, ProgramError
+from qcompiler.streaming.sequences import read_sequences
+from tests.support.cells import compiled, sequences
+from tests.support.onnx_models import ints, model
+
+pytestmark = pytest.mark.filterwarnings("ignore::qcompiler.CompileWarning")
+
+
+def test_steps_of_one_sequence_and_of_several() -> None:
+    program = compiled("elman")
+    x = sequences(2, 3, seed=6)
+    both, alone = program.stream(), program.stream()
+    for at in range(3):
+        y, single = both.step(x[:, at]), alone.step(x[0, at])
+        assert isinstance(y, np.ndarray) and isinstance(single, np.ndarray)
+        assert y.shape == (2, 3) and single.shape == (3,)
+        np.testing.assert_array_equal(y[0], single)
+    with pytest.raises(DataError, match="reset the stream"):
+        both.step(x[:1, 0])
+    both.reset()
+    both.step(x[:1, 0])
+    with pytest.raises(DataError, match="each input that is no state: x"):
+        both.step(x[:, 0], x[:, 0])
+
+
+def test_initial_state() -> None:
+    program = compiled("elman", states=["h_out:h_in=0.5"])
+    stream = program.stream()
+    given = np.full((1, 8), 0.5, np.float32)
+    x = sequences(1, 1, seed=7)[:, 0]
+    y, _ = program.run(x, given)
+    np.testing.assert_array_equal(stream.step(x), y)
+
+
+STATES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "held": ("float[1,N,4] h_in", "h_out = Identity(h_in) y = Relu(x)", {}),
+    "bounded": (
+        "float[N,4] h_in",
+        "s = Add(x, h_in) h_out = Clip(s, low, high) y = Neg(s)",
+        {"low": np.float32(0), "high": np.float32(1.3)},
+    ),
+    "average": (
+        "float[N,4] h_in",
+        "a = Mul(h_in, k) b = Mul(x, l) h_out = Add(a, b) y = Neg(a)",
+        {"k": np.float32(0.9), "l": np.float32(0.1)},
+    ),
+    "operator": (
+        "float[1,N,8] h_in",
+        "r = Unsqueeze(x, zero) y, h_out = GRU<hidden_size=8>(r, W, R, , , h_in)",
+        {"zero": ints(0), "W": (1, 24, 4), "R": (1, 24, 8)},
+    ),
+    "softmax first": ("float[N,4] h_in", "p = Softmax(h_in) h_out = Add(x, p) y = Relu(p)", {}),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_states_as_models_have_them(name: str, tmp_path: Path) -> None:
+    state, body, weights = STATES[name]
+    proto = model(f"float[N,4] x, {state}", body, outputs="y h_out", **weights)
+    onnx.save(proto, tmp_path / "step.onnx")
+    program = qcompiler.compile(
+        tmp_path / "step.onnx",
+        target="reference",
+        calibration=sequences(8, 30),
+        states="auto",
+        t_max=64,
+    )
+    given = read_sequences(sequences(8, 30, seed=1), program.graph, program.states)
+    found = run_stream(program, given.arrays, count=False).outputs["h_out"].reshape(-1)
+    whole = given.with_states(program.graph, program.states)
+    outputs = run_sequences(tmp_path / "step.onnx", whole, program.states, program.manifest)
+    wanted = outputs["h_out"].reshape(-1)
+    assert np.sqrt(np.square(found - wanted).mean()) <= 0.1 * wanted.std()
+
+
+def test_damaged_states(tmp_path: Path) -> None:
+    compiled("elman").save(tmp_path / "program")
+    path = tmp_path / "program" / "manifest.json"
+    whole = json.loads(path.read_text())
+    for states in (3, [3], [{"output": "h_out"}], [{"output": 1, "input": 2, "initial": 0}]):
+        path.write_text(json.dumps(whole | {"states": states}))
+        with pytest.raises(ProgramError, match="states are damaged"):
+            qcompiler.load(tmp_path / "program").stream()
+    for ends in (("z", "h_in"), ("y", "h_in")):
+        state = {"output": ends[0], "input": ends[1], "initial": 0}
+        path.write_text(json.dumps(whole | {"states": [state]}))
+        with pytest.raises(ProgramError):
+            qcompiler.load(tmp_path / "program").stream()
+
+
+REFUSED = {
+    "h_out:z": "the model has no input z",
+    "z:h_in": "the model has no output z",
+    "y:h_in": "both ends must have one shape",
+    "h_out": "expected OUT:IN",
+    "h_out:h_in=nan": "expected OUT:IN",
+}
+
+
+@pytest.mark.parametrize("state", REFUSED)
+def test_refused(state: str) -> None:
+    with pytest.raises(PipelineError, match=REFUSED[state]):
+        compiled("elman", states=[state])
+
+
+def test_needs() -> None:
+    with pytest.raises(PipelineError, match="sequences of frames: give --calibration"):
+        compiled("elman", calibration=None)
+    with pytest.raises(PipelineError, match="give --t-max"):
+        compiled("elman", max_drift=1)
+    with pytest.raises(PipelineError, match="an end of two states"):
+        compiled("elman", states=["h_out:h_in", "h_out:h_in"])
+    body = "h_out = Add(h_in, x)"
+    proto = model("float[N,4] x, float[N,4] h_in", body, outputs="h_out")
+    grown = 1e37 * np.ones((1, 50, 4), np.float32)
+    with pytest.raises(DataError, match="NaN or infinite after"):
+        qcompiler.compile(proto, target="reference", calibration=grown, states="auto")
+    x = sequences(1, 9)[0]
+    plain = qcompiler.compile(proto, target="reference", calibration=(x, x))
+    with pytest.raises(ProgramError, match="no states"):
+        plain.stream()
