@@ -22,7 +22,7 @@ install: $(STAMP) ## Install the package and its development tools into .venv
 $(STAMP): pyproject.toml
 	@echo 'Installing into .venv; the first time takes a minute or two.'
 	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict -e '.[dev,loihi]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict -e '.[data,dev,loihi]'
 	@rm -f .venv/installed-*
 	@touch $@
 

@@ -159,6 +159,10 @@ class Program:
             self._engines[name] = factory.make(self.graph)
         return self._engines[name]
 
+    def streams(self, engine: str) -> bool:
+        """Whether an engine takes a whole data set at once. ProgramError for an unknown engine."""
+        return self._factory(engine).streams
+
     def _factory(self, name: str) -> EngineFactory:
         known = {factory.name: factory for factory in self.engines}
         if not isinstance(name, str) or name not in known:

@@ -24,6 +24,7 @@ from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.lower_activations import ActivationFit, LowerActivations
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 
+from .data_options import calibration
 from .summary import jumps
 
 _OUTCOME_TEXTS = {
@@ -97,7 +98,7 @@ def _options(graph: Graph, given: argparse.Namespace) -> dict[str, Any]:
     found["weight_bits"] = given.weight_bits or backend.weight_bits(times)
     found |= {"low": 0.0, "high": high}
     if given.calibration is not None:
-        read = data.read(given.calibration, api.inputs_of(graph), given.layout)
+        read = data.read(calibration(given), api.inputs_of(graph), given.layout)
         found["calibration"] = read.arrays
     return found
 

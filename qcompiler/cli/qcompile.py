@@ -33,6 +33,7 @@ from qcompiler.search import report
 from qcompiler.search.pareto import OBJECTIVES
 
 from .check import check
+from .data_options import add_data_options, calibration
 from .energy import add_energy_model, chosen_model
 from .outputs import check_file, write_text
 from .report import add_report, check_report, compiled_report
@@ -50,8 +51,8 @@ examples:
   qcompile model.onnx --passes "fold-batchnorm,my_package.passes:Mine{depth=2},normalize,\\
       quantize,assign-windows,insert-readout"
 
-DATA is an .npy file, or an .npz file with arrays named images, x, inputs or as the model's inputs.
-Labels are an array named labels or y; only --max-drop reads them.
+DATA is a data file or a folder of images: docs/howto/data.md lists what can be read. Of large sets
+a part is read, evenly spread. Labels tell how well the model and the program answer.
 Exit status: 0 success, 1 model refused or error, 2 wrong usage.
 """
 
@@ -135,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--labels", metavar="FILE", type=Path, help="labels, if DATA does not hold them")
     sweep = "write all measured schedules: a table (.csv, .json) or a plot (.svg); repeatable"
     add("--sweep", metavar="FILE", type=_sweep, action="append", default=[], help=sweep)
+    add_data_options(parser, calibration=True)
     what = parser.add_argument_group(
         "preprocessing that becomes part of the network: (x - mean) / scale"
     )
@@ -315,7 +317,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
         return api.compile(
             given.model,
             target=given.target,
-            calibration=given.calibration,
+            calibration=calibration(given),
             t_max=given.t_max,
             weight_bits=given.weight_bits,
             effort=given.effort,
@@ -334,7 +336,6 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             max_drop=given.max_drop,
             max_drift=given.max_drift,
             objective=given.objective,
-            labels=given.labels,
             tell=None if given.quiet else say,
             **_preprocessing(given),
         )

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,16 @@ from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.comparison.program_inputs import guessing, range_findings
 from qcompiler.console import add_verbosity, guarded, print_table, progress, screen, warn
 from qcompiler.explain.diagnosis import Explanation, explain
-from qcompiler.explain.measure.onnx_reference import run_outputs
+from qcompiler.explain.measure.onnx_reference import Reference
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
 from qcompiler.ir import CompileError, ProgramError
 from qcompiler.report.page import check_modules
 from qcompiler.report.subject import Run
 from qcompiler.scores import predictions
+from qcompiler.streamed_run import run_stream
 
+from .data_options import add_data_options, data_set, positive, warn_of_skipped
 from .energy import (
     add_energy_model,
     against_lines,
@@ -78,7 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("program", metavar="DIR", type=Path, help="the compiled program")
-    add("data", metavar="DATA", type=Path, help=".npz with images and optional labels, or .npy")
+    add(
+        "data",
+        metavar="DATA",
+        type=Path,
+        help="frames, and labels if it has any; see docs/howto/data.md",
+    )
     add(
         "--engine",
         metavar="NAME",
@@ -96,8 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     add_energy_model(parser)
     bars = "write a plot of the energy by population and cause"
     add("--plot", metavar="ENERGY.svg", type=_svg, help=bars)
-    add("--limit", metavar="N", type=_positive, help="run only the first N frames")
+    add("--limit", metavar="N", type=positive, help="run only the first N frames")
     add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
+    add("--labels", metavar="FILE", type=Path, help="labels, if DATA does not hold them")
+    add_data_options(parser)
     add_verbosity(parser)
     return parser
 
@@ -127,12 +137,6 @@ def _frame(text: str) -> int:
     return int(text)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, not {text!r}")
-    return int(text)
-
-
 def _run(given: argparse.Namespace) -> int:
     model = chosen_model(given)
     _check_places(given)
@@ -144,19 +148,27 @@ def _run(given: argparse.Namespace) -> int:
     program = api.load(given.program)
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
-    found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
-    with progress(f"running on {given.engine}", given.quiet) as bar:
-        measured = program.measure(
-            *found.arrays,
-            engine=given.engine,
+    inputs = api.inputs_of(program.graph)
+    found = data.open_stream(data_set(given.data, given), inputs, layout, given.limit)
+    with ExitStack() as stack:
+        reference_of = None
+        if given.against is not None:
+            for finding in onnxruntime_faults(given.against):
+                warn(finding.text)
+            manifest = program.manifest
+            reference_of = stack.enter_context(Reference(given.against, manifest)).run
+        bar = stack.enter_context(progress(f"running on {given.engine}", given.quiet))
+        run = run_stream(
+            program,
+            found,
+            given.engine,
+            reference=reference_of,
             progress=lambda frames: bar(frames / len(found)),
         )
-    reference = None
-    if given.against is not None:
-        for finding in onnxruntime_faults(given.against):
-            warn(finding.text)
-        with progress("running the ONNX model", given.quiet) as bar:
-            reference = run_outputs(given.against, found, program.manifest, bar)
+    measured, reference = run.measured, run.reference
+    warn_of_skipped(found)
+    if run.interrupted:
+        warn(f"interrupted: results are those of {run.counters.frames:,} of {len(found):,} frames")
     against = (
         None if reference is None else compare_with_model(measured.outputs, reference, found.labels)
     )
@@ -164,6 +176,7 @@ def _run(given: argparse.Namespace) -> int:
     energy = program.energy(measured.counters, model)
     figures |= energy.to_dict()
     others = program.alternatives(measured.counters, model) if given.against else None
+    figures |= {"skipped": len(found.skipped), "interrupted": run.interrupted}
     figures["energy_against"] = others.to_dict() if others else None
     figures["outputs"] = None if against is None else {one.name: one.to_dict() for one in against}
     _warn(program, found, figures, measured, given.against)
@@ -183,7 +196,7 @@ def _run(given: argparse.Namespace) -> int:
     explanation = _explained(program, found, given) if given.explain else None
     if given.json:
         print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
-        return 0
+        return int(run.interrupted)
     short = summarize_calibrated_limits(program.graph, measured.counters, given.engine)
     checks = figures["unproved_checks"] if given.verbose else [short]
     if given.verbose:
@@ -193,10 +206,10 @@ def _run(given: argparse.Namespace) -> int:
     _print_figures(figures, checks, ties, _error_lines(against or ()), lines)
     if explanation is not None:
         print_explanation(explanation)
-    return 0
+    return int(run.interrupted)
 
 
-def _explained(program: Program, found: data.Data, given: argparse.Namespace) -> Explanation:
+def _explained(program: Program, found: data.Frames, given: argparse.Namespace) -> Explanation:
     with progress("explaining", given.quiet) as bar:
         explanation = explain(program, given.against, found, bar)
     if given.page is not None:
@@ -208,7 +221,7 @@ def _explained(program: Program, found: data.Data, given: argparse.Namespace) ->
 def _figures(
     program: Program,
     measured: Measured,
-    found: data.Data,
+    found: data.Frames,
     reference: Mapping[str, np.ndarray[Any, Any]] | None,
     engine: str,
 ) -> dict[str, Any]:
@@ -251,7 +264,7 @@ def _check_places(given: argparse.Namespace) -> None:
 
 def _warn(
     program: Program,
-    found: data.Data,
+    found: data.Frames,
     figures: Mapping[str, Any],
     measured: Measured,
     model: Path | None,

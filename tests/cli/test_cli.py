@@ -76,6 +76,7 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 KEYS = {
+    *("skipped", "interrupted"),
     *("frames", "accuracy", "ann_accuracy", "agreement", "spikes_per_neuron"),
     *("synaptic_events_per_frame", "latency_steps", "first_spike_steps", "frame_interval_steps"),
     *("engine", "t_max", "saturated_fraction", "unproved_checks", "outputs"),

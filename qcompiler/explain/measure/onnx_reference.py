@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,59 +49,81 @@ def run_outputs(
     outputs have their batch axis. Models with a fixed batch are run that many frames at a time,
     those without a batch axis one by one. InvalidModel if it cannot run.
     """
-    if Path(model).is_dir():
-        raise InvalidModel(f"{model} is a directory, not an ONNX file")
-    if not Path(model).is_file():
-        raise InvalidModel(f"there is no file {model}")
-    try:
-        with OnnxProcess(Path(model)) as session:
-            parts = list(_batches(session, data, manifest, progress))
-            names = [output.name for output in session.get_outputs()]
+    with Reference(model, manifest) as reference:
+        return reference.run(data, progress)
+
+
+class Reference:
+    """A model in onnxruntime, which runs data as its program takes them; see `run_outputs`."""
+
+    def __init__(self, model: Path, manifest: Mapping[str, Any]) -> None:
+        self._model, self._axes = Path(model), manifest.get("batch_axes", {})
+        self._prepare = Preprocessing(**manifest.get("preprocessing", {}))
+        if self._model.is_dir():
+            raise InvalidModel(f"{model} is a directory, not an ONNX file")
+        if not self._model.is_file():
+            raise InvalidModel(f"there is no file {model}")
+        with self._refused():
+            self._process = OnnxProcess(self._model)
+
+    def __enter__(self) -> Reference:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._process.__exit__(*error)
+
+    def run(self, data: Data, progress: Callable[[float], None] | None = None) -> dict[str, Array]:
+        """Outputs by name for every frame. InvalidModel if the model cannot run."""
+        with self._refused():
+            parts = list(self._batches(data, progress))
+            names = [output.name for output in self._process.get_outputs()]
             return {
                 name: np.concatenate(arrays)
                 for name, arrays in zip(names, zip(*parts, strict=True), strict=True)
             }
-    except Exception as error:
-        kind = error.kind if isinstance(error, ModelFailed) else ""
-        if kind == "InvalidProtobuf":
-            raise InvalidModel(f"{model} is not an ONNX file, or is truncated") from error
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = _MARKS.sub("", lines[0])
-        raise InvalidModel(f"{model} does not run in onnxruntime: {reason}") from error
 
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        """Turn what goes wrong into an InvalidModel."""
+        try:
+            yield
+        except Exception as error:
+            kind = error.kind if isinstance(error, ModelFailed) else ""
+            if kind == "InvalidProtobuf":
+                message = f"{self._model} is not an ONNX file, or is truncated"
+                raise InvalidModel(message) from error
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            reason = _MARKS.sub("", lines[0])
+            raise InvalidModel(f"{self._model} does not run in onnxruntime: {reason}") from error
 
-def _batches(
-    session: OnnxProcess,
-    data: Data,
-    manifest: Mapping[str, Any],
-    progress: Callable[[float], None] | None,
-) -> Any:
-    inputs = {given.name: given for given in session.get_inputs()}
-    axes = manifest.get("batch_axes", {})
-    names = data.names if data.names and inputs.keys() >= {*data.names} else tuple(inputs)
-    at = axes.get(names[0], 0)
-    fixed = 1 if at is None else inputs[names[0]].shape[at]
-    step = fixed if isinstance(fixed, int) and fixed > 0 else _BATCH
-    outputs = [output.name for output in session.get_outputs()]
-    prepare = Preprocessing(**manifest.get("preprocessing", {}))
-    for begin in range(0, len(data), step):
-        parts = [prepare.apply(array[begin : begin + step]) for array in data.arrays]
-        count = len(parts[0])
-        if step == fixed and count < step:
-            parts = [np.concatenate([p, np.repeat(p[-1:], step - count, axis=0)]) for p in parts]
-        known = dict(zip(names, parts, strict=True))
-        feed = {
-            name: _fed(given, known.get(name), len(parts[0]), axes.get(name, 0))
-            for name, given in inputs.items()
-        }
-        results = session.run(None, feed)
-        held = len(parts[0])
-        yield [
-            _samples(one, axes.get(n, 0), held)[:count]
-            for n, one in zip(outputs, results, strict=True)
-        ]
-        if progress:
-            progress(min(1.0, (begin + step) / len(data)))
+    def _batches(self, data: Data, progress: Callable[[float], None] | None) -> Any:
+        session, axes = self._process, self._axes
+        inputs = {given.name: given for given in session.get_inputs()}
+        names = data.names if data.names and inputs.keys() >= {*data.names} else tuple(inputs)
+        at = axes.get(names[0], 0)
+        fixed = 1 if at is None else inputs[names[0]].shape[at]
+        step = fixed if isinstance(fixed, int) and fixed > 0 else _BATCH
+        outputs = [output.name for output in session.get_outputs()]
+        for begin in range(0, len(data), step):
+            parts = [self._prepare.apply(array[begin : begin + step]) for array in data.arrays]
+            count = len(parts[0])
+            if step == fixed and count < step:
+                parts = [
+                    np.concatenate([p, np.repeat(p[-1:], step - count, axis=0)]) for p in parts
+                ]
+            known = dict(zip(names, parts, strict=True))
+            feed = {
+                name: _fed(given, known.get(name), len(parts[0]), axes.get(name, 0))
+                for name, given in inputs.items()
+            }
+            results = session.run(None, feed)
+            held = len(parts[0])
+            yield [
+                _samples(one, axes.get(n, 0), held)[:count]
+                for n, one in zip(outputs, results, strict=True)
+            ]
+            if progress:
+                progress(min(1.0, (begin + step) / len(data)))
 
 
 def _samples(result: Array, place: int | None, count: int) -> Array:
