@@ -14,6 +14,8 @@ def add_data_options(parser: argparse.ArgumentParser, calibration: bool = False)
     add = parser.add_argument_group("how DATA is read").add_argument
     column = "column of a table that holds the labels (label, labels, target, class or y)"
     add("--label-column", metavar="NAME", help=column)
+    part = "part of a set that has several: train or test"
+    add("--split", metavar="NAME", help=part)
     size = "length of the shorter side of images, or height and width; bilinear, antialiased"
     add("--resize", metavar="N|H,W", type=_lengths, help=size)
     middle = "take the middle of images: a square, or height and width"
@@ -26,7 +28,7 @@ def add_data_options(parser: argparse.ArgumentParser, calibration: bool = False)
 
 def data_set(path: Path, given: argparse.Namespace, frames: int | None = None) -> DataSet:
     """A path with the options that were given; of its frames this many."""
-    how = given.label_column, given.resize, given.crop, given.skip_bad
+    how = given.label_column, given.split, given.resize, given.crop, given.skip_bad
     return DataSet(path, given.labels, *how, frames)
 
 

@@ -18,6 +18,7 @@ class DataSet:
 
     - ``labels``: a file or an array of labels, in place of those that the path holds.
     - ``label_column``: the column of a table that holds the labels.
+    - ``split``: the part of a set that has several, such as test.
     - ``resize``: images get this length of their shorter side, or this height and width; bilinear.
     - ``crop``: the middle of each image, a square or height and width.
     - ``skip_bad``: leave frames out that cannot be read.
@@ -27,6 +28,7 @@ class DataSet:
     path: str | Path
     labels: Any = None
     label_column: str | None = None
+    split: str | None = None
     resize: int | Sequence[int] | None = None
     crop: int | Sequence[int] | None = None
     skip_bad: bool = False
@@ -39,6 +41,7 @@ class DataSet:
         return Options(
             self.labels,
             self.label_column,
+            self.split,
             _lengths(self.resize, "resize"),
             crop * 2 if len(crop) == 1 else crop,
             bool(self.skip_bad),

@@ -100,7 +100,7 @@ def open_stream(
     given = source if isinstance(source, DataSet) else DataSet(source)
     path, options = Path(given.path), given.options
     reader = reader_of(path)
-    for name in ("labels", "label_column", "resize", "crop"):
+    for name in ("labels", "label_column", "split", "resize", "crop"):
         if _given(getattr(options, name)) and name not in reader.options:
             option = f"--{name.replace('_', '-')}"
             raise DataError(f"{option} is of no use for {path}, which is {reader.description}")

@@ -185,7 +185,10 @@ def test_both_commands_read_folders(
     (classes / "dog" / "6.png").write_text("no image")
     assert qcompile.main(line.split()) == 0
     assert "1 bad frame is left out, such as dog/6.png" in capsys.readouterr().err
-    assert qrun.main(["p", "set", "--against", "net.onnx", "--json", "--skip-bad", "-o", "out.npz"]) == 0
+    assert (
+        qrun.main(["p", "set", "--against", "net.onnx", "--json", "--skip-bad", "-o", "out.npz"])
+        == 0
+    )
     out, err = capsys.readouterr()
     figures = json.loads(out)
     assert (figures["frames"], figures["skipped"], figures["interrupted"]) == (6, 1, False)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from qcompiler.ir import DataError
+
 from .arrange import check_lengths, check_numbers
 from .held import Array, Data, Inputs
 
@@ -19,11 +21,13 @@ class Options:
     """How to read a data set, where its reader leaves a choice.
 
     ``resize`` is the length of the shorter side, or height and width; ``crop`` is height and width
-    of the part in the middle. ``labels`` is a file or an array, ``label_column`` a column of a table.
+    of the part in the middle. ``labels`` is a file or an array, ``label_column`` a column of a table,
+    ``split`` a part of a set that has several.
     """
 
     labels: Any = None
     label_column: str | None = None
+    split: str | None = None
     resize: tuple[int, ...] = ()
     crop: tuple[int, ...] = ()
     skip_bad: bool = False
@@ -41,6 +45,13 @@ class Wanted:
     def names(self) -> tuple[str, ...]:
         """The names of the inputs."""
         return tuple(name for name, _ in self.inputs)
+
+    def only(self, path: Path) -> str:
+        """The name of the only input. DataError if there are several, as a path has no names."""
+        if len(self.inputs) != 1:
+            names = ", ".join(self.names)
+            raise DataError(f"{path} holds one array per frame, but the inputs are {names}")
+        return self.names[0]
 
 
 class Source(ABC):

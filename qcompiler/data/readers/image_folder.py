@@ -25,7 +25,7 @@ class ImageFolder(Indexed):
         self._root, self._files, self.labels = root, files, labels
         self._inside = root.resolve()
         self._skip = wanted.options.skip_bad
-        self._decode = Decoder(wanted)
+        self._decode = Decoder(wanted, root)
         self._first: tuple[str, tuple[int, ...]] | None = None
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -26,11 +27,10 @@ class Decoder:
     The channels are those of the network's input.
     """
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: Wanted, path: Path) -> None:
         self._pillow = library("PIL.Image", "Pillow", "reading images")
         self._options = wanted.options
-        if len(wanted.inputs) != 1:
-            raise DataError("images are for networks with one input")
+        wanted.only(path)
         ((_, shape),) = wanted.inputs
         self._mode = _mode(shape, wanted.layout)
 
