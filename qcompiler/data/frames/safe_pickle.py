@@ -100,7 +100,7 @@ class _Unpickler(pickle.Unpickler):
         raise DataError("it names something outside of itself")
 
     def _encoded(self, text: str, _: str = "latin1") -> bytes:
-        """A text as bytes, as Python 3 writes bytes for Python 2; all of them no more than there are."""
+        """A text as bytes, as Python 3 writes them for Python 2; not more than the pickle has."""
         self._left -= len(text)
         if self._left < 0:
             raise DataError("it says the same again and again")

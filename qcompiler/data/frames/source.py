@@ -1,4 +1,4 @@
-"""The interface of readers: a `Reader` opens a path as a `Source`, which gives batches of frames."""
+"""The interface of readers: a `Reader` opens a path as a `Source`, which gives frames."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Options:
     """How to read a data set, where its reader leaves a choice.
 
     ``resize`` is the length of the shorter side, or height and width; ``crop`` is height and width
-    of the part in the middle. ``labels`` is a file or an array, ``label_column`` a column of a table,
-    ``split`` a part of a set that has several.
+    of the part in the middle. ``labels`` is a file or an array, ``label_column`` a column of a
+    table, ``split`` a part of a set that has several.
     """
 
     labels: Any = None

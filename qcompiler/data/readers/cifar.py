@@ -73,16 +73,19 @@ def _members(path: Path) -> dict[str, bytes]:
     """The batches in an archive, of which nothing is unpacked to files."""
     found: dict[str, bytes] = {}
     left = most_bytes()
-    with open_data(path) as file, told(path, _WHAT):
-        with tarfile.open(fileobj=file, mode="r|*") as archive:
-            for number, member in enumerate(archive):
-                left -= member.size
-                if left < 0 or number > _MOST_MEMBERS:
-                    raise DataError(f"{path} holds too much for {_WHAT}")
-                name = member.name.rpartition("/")[2]
-                if member.isfile() and _BATCH.fullmatch(name):
-                    opened = archive.extractfile(member)
-                    found[name] = opened.read() if opened else b""
+    with (
+        open_data(path) as file,
+        told(path, _WHAT),
+        tarfile.open(fileobj=file, mode="r|*") as archive,
+    ):
+        for number, member in enumerate(archive):
+            left -= member.size
+            if left < 0 or number > _MOST_MEMBERS:
+                raise DataError(f"{path} holds too much for {_WHAT}")
+            name = member.name.rpartition("/")[2]
+            if member.isfile() and _BATCH.fullmatch(name):
+                opened = archive.extractfile(member)
+                found[name] = opened.read() if opened else b""
     return found
 
 

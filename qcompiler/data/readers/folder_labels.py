@@ -60,7 +60,7 @@ class FolderLabels:
 
 
 def _words(line: str) -> list[str]:
-    """The cells of a line; the class of a box, as in ``n01440764 10 20 30 40``, is its first word."""
+    """The first words of the cells of a line; a cell of a box is ``n01440764 10 20 30 40``."""
     cells = next(csv.reader([line])) if "," in line else line.split()
     return [cell.split()[0] if cell.split() else "" for cell in cells]
 

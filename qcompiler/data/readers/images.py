@@ -22,7 +22,7 @@ _CHANNELS = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 class Decoder:
-    """Makes images of one size of files: ``height x width x channels``, or without channels if grey.
+    """Makes images of files: ``height x width x channels``, or without channels if they are grey.
 
     The channels are those of the network's input.
     """
