@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,8 @@ def _converted(given: Any) -> Array:
     if hasattr(given, "__array__") or not hasattr(given, "__dlpack__"):
         found = np.asarray(given)
         if hasattr(given, "columns") and found.dtype == object:  # a data frame of mixed columns
-            found = np.asarray(given.to_numpy(np.float32))
+            with suppress(TypeError, ValueError):  # text stays, and is refused by its kind
+                found = found.astype(np.float64)
         return found
     try:
         return np.asarray(np.from_dlpack(given))

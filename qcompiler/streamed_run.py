@@ -24,7 +24,6 @@ class StreamedRun:
     are left. Runs over parts of a data set add up, in the order of the parts, to that of the whole.
     """
 
-    names: Sequence[str]
     counters: Counters = field(default_factory=Counters)
     interrupted: bool = False
     _outputs: list[Mapping[str, Array]] = field(default_factory=list)
@@ -79,7 +78,7 @@ def run_stream(
     for a batch; ``progress`` receives the number of frames that are done. An interrupt ends the run
     with what is done, unless that is nothing. Raises DataError for bad frames, or if all are.
     """
-    done = StreamedRun(program.graph.output_names)
+    done = StreamedRun()
     size = len(stream) if places is None else max(1, len(places))
     if not program.streams(engine):
         size = min(size, _batch(program))

@@ -30,7 +30,8 @@ class CsvTable(Source):
         self._path, self._skip = path, wanted.options.skip_bad
         self._separator, self._names, self._head = self._first_line()
         self._columns = choose_columns(self._names, wanted, path)
-        self._length, seen = 0, set()
+        self._length = 0
+        seen: set[str] = set()
         for row in self._rows():
             self._length += 1
             label = self._columns.label

@@ -26,7 +26,7 @@ class ParquetTable(Source):
         self._path = path
         with open_data(path) as opened, told(path, _WHAT):
             file = self._parquet.ParquetFile(opened)
-            self._length = max(0, file.metadata.num_rows)
+            self._length = max(0, int(file.metadata.num_rows))
             for index in range(file.metadata.num_row_groups):
                 if file.metadata.row_group(index).total_byte_size > most_bytes():
                     raise DataError(f"{path} has row groups beyond this machine's memory")
