@@ -12,6 +12,8 @@ from qcompiler.data import DataSet, Stream, skipped_text
 def add_data_options(parser: argparse.ArgumentParser, calibration: bool = False) -> None:
     """Add the options that say how data are read; for calibration, also how many of them."""
     add = parser.add_argument_group("how DATA is read").add_argument
+    file = "labels, in place of those in DATA: .npy, .npz, or text with a line per frame or image"
+    add("--labels", metavar="FILE", type=Path, help=file)
     column = "column of a table that holds the labels (label, labels, target, class or y)"
     add("--label-column", metavar="NAME", help=column)
     part = "part of a set that has several: train or test"

@@ -15,6 +15,7 @@ from qcompiler.backends.plots.canvas import need
 from qcompiler.backends.program import Program
 from qcompiler.backends.storage import check_place
 from qcompiler.console import add_verbosity, guarded, progress, say, warn
+from qcompiler.data.find import readers
 from qcompiler.ir import (
     CompileError,
     CompileWarning,
@@ -65,8 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--verify takes DIR, MODEL.onnx and the calibration data")
     if given.model is None and not given.list and given.verify is None:
         parser.error("the following arguments are required: MODEL.onnx")
-    if (given.sweep or given.labels or given.objective != "latency") and not _searches(given):
-        parser.error("--sweep, --labels and --objective need --max-drop or --max-drift")
+    if (given.sweep or given.objective != "latency") and not _searches(given):
+        parser.error("--sweep and --objective need --max-drop or --max-drift")
     return guarded(_run, given)
 
 
@@ -133,7 +134,6 @@ def _parser() -> argparse.ArgumentParser:
     most.add_argument("--max-drift", metavar="P", type=float, help=drift)
     goal = "what is to be low: latency (default), energy of a frame, or energy-delay product (edp)"
     add("--objective", choices=OBJECTIVES, default="latency", help=goal)
-    add("--labels", metavar="FILE", type=Path, help="labels, if DATA does not hold them")
     sweep = "write all measured schedules: a table (.csv, .json) or a plot (.svg); repeatable"
     add("--sweep", metavar="FILE", type=_sweep, action="append", default=[], help=sweep)
     add_data_options(parser, calibration=True)
@@ -159,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         "build a program again from its model and calibration data, and say whether it is the same"
     )
     add("--verify", metavar=("DIR", "MODEL"), nargs="+", type=Path, help=same)
-    add("--list", action="store_true", help="list targets, passes and engines")
+    add("--list", action="store_true", help="list targets, passes, engines and readers")
     add_energy_model(parser)
     add_report(parser)
     add_verbosity(parser)
@@ -348,6 +348,7 @@ def _list(given: argparse.Namespace) -> int:
         "targets": {b.name: b.description for b in backends if b is not None},
         "passes": {name: _purpose(name) for name in registry.pass_names()},
         "engines": {engine.name: engine.description for engine in registry.engines()},
+        "readers": {reader.name: reader.description for reader in readers()},
     }
     if given.json:
         print(json.dumps(found))

@@ -106,7 +106,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--plot", metavar="ENERGY.svg", type=_svg, help=bars)
     add("--limit", metavar="N", type=positive, help="run only the first N frames")
     add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
-    add("--labels", metavar="FILE", type=Path, help="labels, if DATA does not hold them")
     add_data_options(parser)
     add_verbosity(parser)
     return parser
