@@ -11,6 +11,8 @@ import numpy as np
 from qcompiler.ir import DataError
 from qcompiler.ir.kernels import Array
 
+_LABELS = ("labels", "label", "y")
+
 
 def as_array(given: Any) -> Array:
     """An array of what numpy takes, or what has ``__array__`` or ``__dlpack__``.
@@ -78,9 +80,12 @@ def batches_of(
 def _by_name(
     batch: Mapping[str, Any], names: Sequence[str], number: int
 ) -> tuple[tuple[Array, ...], Any]:
+    others = [key for key in batch if key not in _LABELS]
+    if len(names) == len(others) == 1:
+        batch = {**batch, names[0]: batch[others[0]]}  # the only one, by whatever name
     if missing := [name for name in names if name not in batch]:
         raise DataError(f"batch {number} holds no array for the input {', '.join(missing)}")
-    known = (batch[key] for key in ("labels", "label", "y") if key in batch and key not in names)
+    known = (batch[key] for key in _LABELS if key in batch and key not in names)
     labels = next(known, None)
     arrays = tuple(as_array(batch[name]) for name in names)
     return arrays, None if labels is None else as_array(labels)

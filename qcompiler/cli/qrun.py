@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         "data",
         metavar="DATA",
         type=Path,
-        help="frames, and labels if it has any; see docs/howto/data.md",
+        help=".npz, .npy, a folder of images, an archive or a table (docs/howto/data.md)",
     )
     add(
         "--engine",

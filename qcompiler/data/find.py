@@ -24,6 +24,19 @@ def reader_of(path: Path) -> Reader:
 
     Plugins are loaded only for paths that no built-in reader claims.
     """
+    try:
+        found = _claiming(path)
+    except OSError as error:
+        reason = error.strerror or "its name is too long"
+        raise DataError(f"{path} cannot be read: {reason}") from error
+    if found is not None:
+        return found
+    kinds = "; ".join(reader.description for reader in BUILT_IN)
+    what = "folder" if path.is_dir() else "file"
+    raise DataError(f"{path} is no {what} of a known kind: give {kinds}")
+
+
+def _claiming(path: Path) -> Reader | None:
     if not path.exists() and not path.is_symlink():
         raise DataError(f"there is no file {path}")
     for reader in BUILT_IN:
@@ -32,9 +45,7 @@ def reader_of(path: Path) -> Reader:
     for name in sorted(plugins(GROUP, _OWN)):
         if (reader := _of_plugin(name)).claims(path):
             return reader
-    kinds = "; ".join(reader.description for reader in BUILT_IN)
-    what = "folder" if path.is_dir() else "file"
-    raise DataError(f"{path} is no {what} of a known kind: give {kinds}")
+    return None
 
 
 def _of_plugin(name: str) -> Reader:

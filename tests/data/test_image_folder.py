@@ -161,6 +161,9 @@ def test_links_to_elsewhere_and_bombs_are_refused(classes: Path, tmp_path: Path)
     (classes / "cat" / "0.png").unlink()
     (classes / "cat" / "0.png").symlink_to(outside)
     assert "is a link to a file outside" in refused(classes)
+    flat(tmp_path / "deep", (8, 8))
+    Image.fromarray(PIXELS[0, :, :, 0].astype(np.uint16)).save(tmp_path / "deep" / "1.png")
+    assert "has more than 8 bits per channel" in refused(tmp_path / "deep")
     flat(tmp_path / "big", (8, 8))
     Image.new("1", (9000, 9000)).save(tmp_path / "big" / "1.png")
     assert "has more than 67,108,864 pixels" in refused(tmp_path / "big")
@@ -169,6 +172,12 @@ def test_links_to_elsewhere_and_bombs_are_refused(classes: Path, tmp_path: Path)
 def test_options_that_mean_nothing_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "d.npy", PIXELS)
     assert "--resize is of no use for" in refused(DataSet(tmp_path / "d.npy", resize=8))
+    (tmp_path / "d.xyz").write_text("?")
+    assert "is no file of a known kind: give .npz" in refused(tmp_path / "d.xyz")
+    np.savez(tmp_path / "d", images=PIXELS)
+    (tmp_path / "d.npz").rename(tmp_path / "unnamed")
+    assert len(read(tmp_path / "unnamed", INPUT)) == 6
+    assert refused(Path("a" * 300)).startswith("a")
     assert refused(tmp_path / "absent") == f"there is no file {tmp_path / 'absent'}"
     assert "crop must be one or two lengths" in refused(DataSet(tmp_path / "d.npy", crop=-1))
 

@@ -94,6 +94,7 @@ def test_batches_carry_labels() -> None:
     named = read(iter([{"x": X, "label": LABELS}, {"x": X, "label": LABELS}]), INPUT)
     assert len(named) == 80
     assert named.labels is not None
+    assert len(read(iter([{"pixel_values": X, "labels": LABELS}]), INPUT)) == 40
     assert read((part for part in (X, X)), INPUT).labels is None
 
 
@@ -123,7 +124,7 @@ def test_data_sets_with_options(tmp_path: Path, program: Program) -> None:
         (Tensor(X, device="cuda:0"), "a Tensor cannot become a numpy array: copy it to the CPU"),
         (iter([]), "the data are empty"),
         (iter([(X, X, X)]), "batch 0 has 3 parts for 1 inputs"),
-        (iter([{"z": X}]), "batch 0 holds no array for the input x"),
+        (iter([{"z": X, "v": X}]), "batch 0 holds no array for the input x"),
         (iter([X[:, :2]]), "shape"),
         (iter([7]), "must hold numbers, one sample per row|takes frames of shape"),
     ],

@@ -16,7 +16,6 @@ from .numpy_files import arrays_in
 
 LABELS = ("labels", "y")
 _TEXT_BYTES = 1 << 28
-_NUMPY = (".npz", ".npy")
 
 
 def labels_of(source: Any, count: int, inputs: Inputs = ()) -> Array:

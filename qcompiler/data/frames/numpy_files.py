@@ -24,7 +24,7 @@ def arrays_in(path: Path) -> dict[str, Array]:
     file = open_data(path)
     try:
         with file:
-            if path.suffix == ".npy":
+            if path.suffix.lower() == ".npy":
                 return {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
             with np.load(file, allow_pickle=False) as archive:
                 check_memory(archive.zip, path)

@@ -38,8 +38,8 @@ class CsvTable(Source):
             if label is not None and label < len(row) and len(seen) < _MOST_CLASSES:
                 seen.add(row[label].strip())
         seen.discard("")
-        classes = None if self._columns.label is None else classes_of(seen, self._columns, path)
-        self._classes = classes
+        few = self._columns.label is not None and len(seen) < _MOST_CLASSES
+        self._classes = classes_of(seen, self._columns, path) if few else None
 
     def __len__(self) -> int:
         return self._length

@@ -17,6 +17,7 @@ SUFFIXES = frozenset(
 )
 # Formats that Pillow decodes by itself; others start programs, such as Ghostscript.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+_DEEP = ("I", "F")  # modes of 32 bits; converting them cuts what is above 255
 _MOST_PIXELS = 1 << 26
 _CHANNELS = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -40,6 +41,8 @@ class Decoder:
             with self._pillow.open(file, formats=_FORMATS) as image:
                 if image.size[0] * image.size[1] > _MOST_PIXELS:
                     raise DataError(f"{name} has more than {_MOST_PIXELS:,} pixels")
+                if image.mode in _DEEP or image.mode.startswith("I;"):
+                    raise DataError(f"{name} has more than 8 bits per channel, which are not read")
                 image = resized(image.convert(self._mode), self._options, self._pillow)
                 return np.asarray(cropped(image, self._options))
         except DataError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qcompiler.data.frames.compressed import first_bytes
 from qcompiler.data.frames.labels import labels_among
 from qcompiler.data.frames.numpy_files import arrays_in
 from qcompiler.data.frames.source import InMemory, Reader, Source, Wanted
@@ -12,7 +13,7 @@ from .named import choose, of_split
 
 
 def _claims(path: Path) -> bool:
-    return path.suffix.lower() in (".npz", ".npy")
+    return path.suffix.lower() in (".npz", ".npy") or first_bytes(path, 4) == b"PK\3\4"
 
 
 def _open(path: Path, wanted: Wanted) -> Source:
