@@ -34,7 +34,7 @@ def refused(path: Path | DataSet, inputs: Any = COLOURED) -> str:
 
 def idx(array: Any) -> bytes:
     head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
-    return head + array.astype(np.uint8).tobytes()
+    return head + bytes(array.astype(np.uint8).tobytes())
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -167,7 +167,7 @@ def saved(path: Path, rows: dict[str, Any]) -> None:
 def test_saved_data_sets(tmp_path: Path) -> None:
     pillow = pytest.importorskip("PIL.Image")
     pixels = RNG.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
-    images = []
+    images: list[dict[str, Any]] = []
     for one in pixels:
         held = io.BytesIO()
         pillow.fromarray(one).save(held, "png")

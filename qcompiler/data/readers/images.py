@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,10 +36,14 @@ class Decoder:
         ((_, shape),) = wanted.inputs
         self._mode = _mode(shape, wanted.layout)
 
+    def _opened(self, file: BinaryIO) -> Any:
+        warnings.simplefilter("ignore")  # what is wrong enough is an error
+        return self._pillow.open(file, formats=_FORMATS)
+
     def __call__(self, file: BinaryIO, name: str) -> Array:
         """The pixels of an image, 0 to 255. DataError, which names it, if it cannot be decoded."""
         try:
-            with self._pillow.open(file, formats=_FORMATS) as image:
+            with warnings.catch_warnings(), self._opened(file) as image:
                 if image.size[0] * image.size[1] > _MOST_PIXELS:
                     raise DataError(f"{name} has more than {_MOST_PIXELS:,} pixels")
                 if image.mode in _DEEP or image.mode.startswith("I;"):
