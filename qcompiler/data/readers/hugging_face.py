@@ -27,6 +27,7 @@ class SavedDataSet(Source):
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
         super().__init__()
+        self._path = path
         folder = _split(path, wanted.options.split)
         self._arrow = library("pyarrow", "pyarrow", "reading data sets of Hugging Face")
         with told(folder, _WHAT):
@@ -35,7 +36,7 @@ class SavedDataSet(Source):
         tables = [self._table(folder / Path(name).name) for name in names]
         with told(folder, _WHAT):
             self._table_ = self._arrow.concat_tables(tables)
-        columns = list(self._table_.column_names)
+            columns = list(self._table_.column_names)
         self._frames = ArrowFrames(folder, columns, wanted)
         with told(folder, _WHAT):
             if self._frames.label is not None:
@@ -46,7 +47,8 @@ class SavedDataSet(Source):
 
     def batches(self, size: int, places: Sequence[int] | None = None) -> Iterator[Data]:
         chosen = range(len(self)) if places is None else places
-        table = self._table_.select(self._frames.used)
+        with told(self._path, _WHAT):
+            table = self._table_.select(self._frames.used)
         for begin in range(0, len(chosen), size):
             rows = list(chosen[begin : begin + size])
             if rows[-1] - rows[0] == len(rows) - 1:
