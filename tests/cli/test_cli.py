@@ -277,7 +277,8 @@ def test_list(run: Any) -> None:
     assert status == 0
     for name in ("loihi", "reference", "fold-batchnorm", "insert-readout", "steps", "lava"):
         assert name in out
-    assert {"targets", "passes", "engines"} == json.loads(run("qcompile --list --json")[1]).keys()
+    kinds = {"targets", "passes", "engines", "readers"}
+    assert kinds == json.loads(run("qcompile --list --json")[1]).keys()
 
 
 @pytest.mark.parametrize("command", ["qcompile", "qrun"])
