@@ -7,6 +7,7 @@ from pathlib import Path
 from qcompiler.ir import DataError, PipelineError
 from qcompiler.plugins import load, plugins
 
+from .frames.opening import open_data
 from .frames.source import Reader
 from .readers.built_in import BUILT_IN
 
@@ -37,8 +38,8 @@ def reader_of(path: Path) -> Reader:
 
 
 def _claiming(path: Path) -> Reader | None:
-    if not path.exists() and not path.is_symlink():
-        raise DataError(f"there is no file {path}")
+    if not path.is_dir() and not path.is_file():
+        open_data(path).close()  # which tells why not: a pipe, a device, or nothing
     for reader in BUILT_IN:
         if reader.claims(path):
             return reader
