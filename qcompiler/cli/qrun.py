@@ -189,8 +189,8 @@ def _run(given: argparse.Namespace) -> int:
     if given.report is not None:
         errors = tuple((one.name, str(one)) for one in against or ())
         told = figures | {"ties": ties}
-        run = Run(measured, found, told, given.engine, reference, errors, others)
-        text = run_report(program, given.program.name, model, run, given.frame)
+        about = Run(measured, found, told, given.engine, reference, errors, others)
+        text = run_report(program, given.program.name, model, about, given.frame)
         write_text(given.report, "--report", text)
     explanation = _explained(program, found, given) if given.explain else None
     if given.json:

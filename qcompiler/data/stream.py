@@ -58,14 +58,14 @@ class Stream:
         """This many frames, evenly spread, without bad ones."""
         return self.gather(np.linspace(0, self._length - 1, min(count, self._length)).astype(int))
 
-    def whole(self) -> Data:
-        """All frames in memory."""
-        return self.gather(None)
+    def at(self, place: int) -> Data:
+        """The frame at this place alone. DataError if it is bad."""
+        return self.gather(np.array([place]))
 
-    def gather(self, places: Array | None) -> Data:
-        """The frames at some places, or all, in memory. DataError if every one is bad."""
+    def gather(self, places: Array) -> Data:
+        """The frames at some places, in memory. DataError if every one is bad."""
         size = self._length if isinstance(self.source, Indexed) else _BATCH
-        parts = list(self.batches(size, None if places is None else places.tolist()))
+        parts = list(self.batches(size, places.tolist()))
         if not parts:
             raise DataError(f"none of the {self._length} frames can be read")
         return joined(parts)

@@ -23,6 +23,9 @@ class Frames(Protocol):
 
     def __len__(self) -> int: ...
 
+    def at(self, place: int) -> Data:
+        """One frame."""
+
     def spread(self, count: int) -> Data:
         """This many frames, evenly spread."""
 
@@ -42,6 +45,11 @@ class Data:
 
     def __len__(self) -> int:
         return len(self.arrays[0])
+
+    def at(self, place: int) -> Data:
+        """The frame at this place alone."""
+        labels = None if self.labels is None else self.labels[place : place + 1]
+        return Data(tuple(array[place : place + 1] for array in self.arrays), labels, self.names)
 
     def head(self, count: int | None) -> Data:
         """The first frames only."""
