@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from .energy.alternatives import Alternatives, alternatives
 from .energy.cost_model import CostModel
 from .energy.estimate import Cores, Estimate, Measurement, estimate
 from .energy.wiring import Wiring, wiring_of
+from .given_arrays import are_batches, as_array, batches_of
 from .host import Counters, Measured, frames_per_batch, hidden_nodes
 from .loihi.mapping.chips import LOIHI_1
 from .plots.plots import Plots
@@ -107,9 +108,11 @@ class Program:
         self._factory(engine)
         return Stream(self, engine, count)
 
-    def run(self, *inputs: Array, engine: str = "fast") -> Array | tuple[Array, ...]:
+    def run(self, *inputs: Any, engine: str = "fast") -> Array | tuple[Array, ...]:
         """Outputs in real units for one batch per input, ``frames x shape``; a tuple if several.
 
+        A batch is an array, or what becomes one: a tensor, a data frame. An iterable of batches,
+        such as a DataLoader, is run batch by batch; labels behind the inputs are left aside.
         Raises DataError for inputs that do not fit, ProgramError for an unknown engine.
         """
         outputs = tuple(self.measure(*inputs, engine=engine, count=False).outputs.values())
@@ -117,13 +120,14 @@ class Program:
 
     def measure(
         self,
-        *inputs: Array,
+        *inputs: Any,
         engine: str = "fast",
         count: bool = True,
         progress: Progress | None = None,
     ) -> Measured:
         """Run a data set in batches that fit into memory; return all outputs and the counters.
 
+        ``inputs`` are as for `run`.
         The spikes that an engine does not count the fast engine counts: they are the same.
         """
         counters, pieces = Counters(), []
@@ -147,7 +151,7 @@ class Program:
         if not counters.spikes and counters.activity is not None:
             counters.count(self.wiring, counters.activity)
 
-    def spikes(self, *inputs: Array, engine: str = "steps") -> dict[str, Array]:
+    def spikes(self, *inputs: Any, engine: str = "steps") -> dict[str, Array]:
         """Step of every neuron's spike from frame start, by population: ``frames x shape``."""
         found = self.levels(*inputs, engine=engine)
         for node in spiking_nodes(self.graph):
@@ -177,6 +181,10 @@ class Program:
             self._engines[name] = factory.make(self.graph)
         return self._engines[name]
 
+    def streams(self, engine: str) -> bool:
+        """Whether an engine takes a whole data set at once. ProgramError for an unknown engine."""
+        return self._factory(engine).streams
+
     def _factory(self, name: str) -> EngineFactory:
         known = {factory.name: factory for factory in self.engines}
         if not isinstance(name, str) or name not in known:
@@ -186,9 +194,12 @@ class Program:
             )
         return known[name]
 
-    def _parts(self, inputs: tuple[Array, ...], engine: str) -> Iterator[tuple[Array, ...]]:
+    def _parts(self, inputs: tuple[Any, ...], engine: str) -> Iterator[tuple[Array, ...]]:
+        if len(inputs) == 1 and are_batches(inputs[0]):
+            yield from self._parts_of_batches(inputs[0], engine)
+            return
         try:
-            inputs = tuple(map(np.asarray, inputs))
+            inputs = tuple(map(as_array, inputs))
         except ValueError as error:
             raise DataError("pass inputs one by one, run(a, b), not in a list") from error
         inputs = tuple(map(self._as_declared, inputs, self.graph.inputs))
@@ -197,6 +208,14 @@ class Program:
         step = frames if self._factory(engine).streams else frames_per_batch(self.graph)
         for begin in range(0, frames, step):
             yield tuple(array[begin : begin + step] for array in inputs)
+
+    def _parts_of_batches(self, given: Iterable[Any], engine: str) -> Iterator[tuple[Array, ...]]:
+        empty = True
+        for arrays, _ in batches_of(given, [value.name for value in self.graph.inputs]):
+            yield from self._parts(arrays, engine)
+            empty = False
+        if empty:
+            raise DataError("the data are empty")
 
     def _as_declared(self, array: Array, value: Value) -> Array:
         """The array without axes of length 1 that a sample of the input has not, or with them."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import Program, compile, load, passes_, targets
+    from .data import DataSet
     from .ir import CompileError, CompileWarning
     from .passes import Pipeline
     from .torch_module import from_torch
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CompileError",
     "CompileWarning",
+    "DataSet",
     "Pipeline",
     "Program",
     "__version__",
@@ -35,6 +37,7 @@ __all__ = [
 _HOME = {
     "CompileError": "qcompiler.ir",
     "CompileWarning": "qcompiler.ir",
+    "DataSet": "qcompiler.data",
     "Pipeline": "qcompiler.passes",
     "Program": "qcompiler.api",
     "compile": "qcompiler.api",

@@ -86,8 +86,9 @@ def compile(
 
     Data:
 
-    - ``calibration`` is a path, an array ``images x shape``, or arrays by input name. Without it,
-      ranges come from the weights alone.
+    - ``calibration`` is a path, a `DataSet`, an array ``images x shape``, one per input or by
+      name, or an iterable of batches, such as a DataLoader. Without it, ranges come from the
+      weights alone.
     - ``mean_values``, ``scale_values``, ``reverse_input_channels`` and ``layout`` describe
       preprocessing that becomes part of the network: ``(x - mean) / scale`` of the raw input, with
       one number, or one per channel.
@@ -189,22 +190,19 @@ def compile(
     if carried:
         given, lowered = with_states(graph, carried, calibration, times, progress)
     elif calibration is not None:
-        given = data.read(calibration, inputs_of(graph), layout)
+        given = data.read(calibration, inputs_of(graph), layout, labels)
     if calibration is not None:
         options["calibration"] = given.arrays
     steps = pipeline(target, passes, options)
     raise_if_any(exceeded_core_limits(lowered, steps, backend), UnsupportedModel)
     if budget is not None:
-        known = given.labels
-        if labels is not None:
-            known = data.labels_of(labels, len(given), inputs_of(graph))
-        if budget.kind == "drop" and known is None:
+        if budget.kind == "drop" and given.labels is None:
             message = "max-drop needs labels of the calibration data: give --labels"
             raise DataError(message)
         from qcompiler.search.objective import search_for
         from qcompiler.search.trials import Trials
 
-        given_trials = graph, steps, backend, given.arrays, known, budget, tell or _ignore
+        given_trials = graph, steps, backend, given.arrays, given.labels, budget, tell or _ignore
         found = search_for(objective, lambda costs: Trials(*given_trials, costs, client))
         steps = found.pipeline
     parts.clear()
@@ -230,7 +228,7 @@ def compile(
     seen: tuple[Any, ...] = ()
     told = None
     if calibration is not None:
-        seen, told = given.arrays, given.labels
+        seen, told = given.arrays, given.labels if labels is None else None
     manifest["built_with"] = built_with(arguments, seen, told)
     manifest["macs"] = int(size_of(graph)[0]) - 1
     if spent := neurons_of_products(graph, times):
@@ -247,11 +245,10 @@ def compile(
     if calibration is not None and not most_levels(graph):  # which would round, the graph does not
         from qcompiler.comparison.calibration_check import check_calibration
 
-        known = given.labels
-        if labels is not None:
-            known = data.labels_of(labels, len(given), inputs_of(graph))
-        checked = data.Data(given.arrays, known)
+        checked = data.Data(given.arrays, given.labels)
         manifest |= check_calibration(lowered, program, checked, before, found is None).manifest()
+    if calibration is not None and given.skipped:
+        manifest["warnings"] = [data.skipped_text(given.skipped), *manifest.get("warnings", [])]
     if imported.assumed:
         from qcompiler.comparison.assumptions import broken_assumptions
 

@@ -7,25 +7,27 @@ counters are whole numbers. Dask runs the partitions of a worker that dies on th
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qcompiler.backends.host import Counters, frames_per_batch
-from qcompiler.backends.host import Measured
+from qcompiler.backends.host import Counters, Measured, frames_per_batch
 from qcompiler.backends.program import Program
 from qcompiler.backends.reference.fast_engine import FastEngine
 
 from . import registry
 from .dask_client import connected, finished, result
+from .data import Data, Stream
 from .ir import DataError, ProgramError
 from .ir.kernels import Array
 from .rebuild import versions
+from .streamed_run import StreamedRun
 
-__all__ = ["connected", "measure", "outcomes", "partitions"]
+__all__ = ["connected", "measure", "outcomes", "partitions", "run_stream"]
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -61,6 +63,41 @@ def measure(
         raise DataError("the data are empty")
     joined = {name: np.concatenate([one[name] for one in outputs]) for name in outputs[0]}
     return Measured(joined, counters)
+
+
+def run_stream(
+    program: Program,
+    stream: Stream,
+    client: Client,
+    engine: str = "fast",
+    reference: Callable[[Data], Mapping[str, Array]] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> StreamedRun:
+    """The same as `streamed_run.run_stream` on the workers of a client.
+
+    This process reads the frames, a few batches ahead of the workers, and runs the model.
+    """
+    done, read = StreamedRun(), deque[Data]()
+
+    def parts() -> Iterator[tuple[Array, ...]]:
+        for batch in stream.batches(frames_per_batch(program.graph)):
+            read.append(batch)
+            yield batch.arrays
+
+    try:
+        for found in outcomes(program, parts(), client, engine):
+            batch = read.popleft()
+            done.add(found, batch, None if reference is None else reference(batch))
+            if progress:
+                progress(done.counters.frames)
+    except KeyboardInterrupt:
+        if not done.counters.frames:
+            raise
+        done.interrupted = True
+    if not done.counters.frames:
+        raise DataError(f"none of the {len(stream)} frames can be read")
+    stream.labels = done.labels
+    return done
 
 
 def outcomes(

@@ -13,7 +13,14 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -104,7 +111,8 @@ def progress(what: str, quiet: bool, known: bool = True) -> Iterator[Callable[[f
     """
     console = Console(stderr=True)
     share = (TaskProgressColumn(),) if known else ()
-    columns = (TextColumn(what), BarColumn(), *share, TimeElapsedColumn())
+    left = (TextColumn("left:"), TimeRemainingColumn()) if known else ()
+    columns = (TextColumn(what), BarColumn(), *share, TimeElapsedColumn(), *left)
     off = quiet or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=off) as bar:
         task = bar.add_task(what, total=1.0 if known else None)

@@ -7,9 +7,6 @@ plugin breaks nobody else.
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
-
 from qcompiler.backends.backend import Backend, EngineFactory
 from qcompiler.backends.targets import BUILT_IN as BACKENDS
 from qcompiler.backends.targets import ENGINES
@@ -18,18 +15,19 @@ from qcompiler.passes.pipeline import built_in
 from .ir import PipelineError
 from .passes import BUILT_IN as PASSES
 from .passes import Pass
+from .plugins import load, plugins
 
 
 def pass_names() -> tuple[str, ...]:
     """Names of all passes, built-in ones in the order in which they usually run."""
-    return (*PASSES, *sorted(_plugins("qcompiler.passes")))
+    return (*PASSES, *sorted(plugins("qcompiler.passes", PASSES)))
 
 
 def find_pass(name: str) -> type[Pass] | None:
     """The pass of this name, or None. PipelineError if its plugin is broken."""
     if (own := built_in(name)) is not None:
         return own
-    found = _load("qcompiler.passes", name)
+    found = load("qcompiler.passes", name, PASSES)
     if found is not None and not (isinstance(found, type) and issubclass(found, Pass)):
         raise PipelineError(f"the plugin pass {name} is not a subclass of qcompiler.passes.Pass")
     return found
@@ -37,14 +35,14 @@ def find_pass(name: str) -> type[Pass] | None:
 
 def backend_names() -> tuple[str, ...]:
     """Names of all targets."""
-    return (*BACKENDS, *sorted(_plugins("qcompiler.backends")))
+    return (*BACKENDS, *sorted(plugins("qcompiler.backends", BACKENDS)))
 
 
 def find_backend(name: str) -> Backend | None:
     """The target of this name, or None. PipelineError if its plugin is broken."""
     if name in BACKENDS:
         return BACKENDS[name]
-    found = _load("qcompiler.backends", name)
+    found = load("qcompiler.backends", name, BACKENDS)
     if found is not None and not isinstance(found, Backend):
         raise PipelineError(f"the plugin target {name} is not a qcompiler Backend")
     return found
@@ -62,31 +60,3 @@ def engines() -> tuple[EngineFactory, ...]:
     targets = [find_backend(name) for name in backend_names()]
     brought = {e.name: e for target in targets if target is not None for e in target.engines}
     return tuple(({**ENGINES} | brought).values())
-
-
-def _plugins(group: str) -> dict[str, EntryPoint]:
-    ours = PASSES if group == "qcompiler.passes" else BACKENDS
-    found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=group):
-        other = found.get(point.name)
-        if point.name in ours or (other is not None and other != point):
-            raise PipelineError(
-                f"{_owner(point)} declares {group} '{point.name}', which "
-                f"{_owner(other) if other else 'qcompiler'} declares already"
-            )
-        found[point.name] = point
-    return found
-
-
-def _load(group: str, name: str) -> Any:
-    point = _plugins(group).get(name)
-    if point is None:
-        return None
-    try:
-        return point.load()
-    except Exception as error:
-        raise PipelineError(f"the plugin {name} of {_owner(point)} cannot load: {error}") from error
-
-
-def _owner(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else point.value

@@ -90,6 +90,7 @@ ROOMS = {
     "qcompiler": {
         "qcompiler/cli",
         "qcompiler/comparison",
+        "qcompiler/data",
         "qcompiler/frontend",
         "qcompiler/frontend/model",
         "qcompiler/search",
@@ -98,6 +99,7 @@ ROOMS = {
     "qcompiler/cli": {
         "qcompiler",
         "qcompiler/comparison",
+        "qcompiler/data",
         "qcompiler/explain",
         "qcompiler/explain/measure",
         "qcompiler/frontend",
@@ -108,24 +110,35 @@ ROOMS = {
     },
     "qcompiler/comparison": {
         "qcompiler",
+        "qcompiler/data",
         "qcompiler/explain/causes",
         "qcompiler/explain/measure",
         "qcompiler/frontend",
         "qcompiler/frontend/model",
     },
+    "qcompiler/data": {"qcompiler", "qcompiler/data/frames", "qcompiler/data/readers"},
+    "qcompiler/data/frames": {"qcompiler"},
+    "qcompiler/data/readers": {"qcompiler/data/frames"},
     "qcompiler/explain": {
         "qcompiler",
+        "qcompiler/data",
         "qcompiler/explain/causes",
         "qcompiler/explain/measure",
         "qcompiler/report",
     },
     "qcompiler/explain/causes": {
         "qcompiler",
+        "qcompiler/data",
         "qcompiler/explain/measure",
         "qcompiler/frontend",
         "qcompiler/frontend/model",
     },
-    "qcompiler/explain/measure": {"qcompiler", "qcompiler/frontend", "qcompiler/streaming"},
+    "qcompiler/explain/measure": {
+        "qcompiler",
+        "qcompiler/data",
+        "qcompiler/frontend",
+        "qcompiler/streaming",
+    },
     "qcompiler/frontend": {
         "qcompiler/frontend/importers",
         "qcompiler/frontend/importers/composites",
@@ -163,9 +176,9 @@ ROOMS = {
     },
     "qcompiler/frontend/importers/views": {"qcompiler/frontend/model"},
     "qcompiler/frontend/model": set(),
-    "qcompiler/report": {"qcompiler", "qcompiler/search"},
-    "qcompiler/search": {"qcompiler"},
-    "qcompiler/streaming": {"qcompiler"},
+    "qcompiler/report": {"qcompiler", "qcompiler/data", "qcompiler/search"},
+    "qcompiler/search": {"qcompiler", "qcompiler/data"},
+    "qcompiler/streaming": {"qcompiler", "qcompiler/data"},
 }
 LAYERS = {
     "ir": {"ir"},

@@ -27,6 +27,7 @@ from qcompiler.size_limits import costly_products
 from qcompiler.streaming.calibration import with_states
 from qcompiler.streaming.pairs import states_of
 
+from .data_options import calibration
 from .summary import jumps
 
 _OUTCOME_TEXTS = {
@@ -108,9 +109,9 @@ def _options(graph: Graph, given: argparse.Namespace) -> dict[str, Any]:
     if given.calibration is not None:
         if given.state:
             carried = states_of(graph, given.state)
-            read, _ = with_states(graph, carried, given.calibration, times)
+            read, _ = with_states(graph, carried, calibration(given), times)
         else:
-            read = data.read(given.calibration, api.inputs_of(graph), given.layout)
+            read = data.read(calibration(given), api.inputs_of(graph), given.layout)
         found["calibration"] = read.arrays
     return found
 

@@ -15,6 +15,7 @@ from qcompiler.backends.plots.canvas import need
 from qcompiler.backends.program import Program
 from qcompiler.backends.storage import check_place
 from qcompiler.console import progress, say, warn
+from qcompiler.data.find import readers
 from qcompiler.ir import CompileWarning, Graph, InvalidGraph, PipelineError, show
 from qcompiler.passes import Pass
 from qcompiler.passes.folding.clips import is_code
@@ -24,6 +25,7 @@ from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.search import report
 
 from .check import check
+from .data_options import calibration
 from .energy import chosen_model
 from .options import on_cluster, searches
 from .outputs import check_file, write_text
@@ -147,7 +149,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
         return api.compile(
             given.model,
             target=given.target,
-            calibration=given.calibration,
+            calibration=calibration(given),
             t_max=given.t_max,
             weight_bits=given.weight_bits,
             effort=given.effort,
@@ -167,7 +169,6 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
             max_drop=given.max_drop,
             max_drift=given.max_drift,
             objective=given.objective,
-            labels=given.labels,
             tell=None if given.quiet else say,
             client=client,
             **_preprocessing(given),
@@ -190,6 +191,7 @@ def _list(given: argparse.Namespace) -> int:
         "targets": {b.name: b.description for b in backends if b is not None},
         "passes": {name: _purpose(name) for name in registry.pass_names()},
         "engines": {engine.name: engine.description for engine in registry.engines()},
+        "readers": {reader.name: reader.description for reader in readers()},
     }
     if given.json:
         print(json.dumps(found))

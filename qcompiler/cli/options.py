@@ -87,3 +87,29 @@ def positive(text: str) -> int:
 def searches(given: argparse.Namespace) -> bool:
     """Whether a search finds the schedule."""
     return given.max_drop is not None or given.max_drift is not None
+
+
+def add_data_options(parser: argparse.ArgumentParser, calibration: bool = False) -> None:
+    """Add the options that say how data are read; for calibration, also how many of them."""
+    add = parser.add_argument_group("how DATA is read").add_argument
+    file = "labels, in place of those in DATA: .npy, .npz, or text with a line per frame or image"
+    add("--labels", metavar="FILE", type=Path, help=file)
+    column = "column of a table that holds the labels (label, labels, target, class or y)"
+    add("--label-column", metavar="NAME", help=column)
+    part = "part of a set that has several: train or test"
+    add("--split", metavar="NAME", help=part)
+    size = "length of the shorter side of images, or height and width; bilinear, antialiased"
+    add("--resize", metavar="N|H,W", type=_lengths, help=size)
+    middle = "take the middle of images: a square, or height and width"
+    add("--crop", metavar="N|H,W", type=_lengths, help=middle)
+    add("--skip-bad", action="store_true", help="leave frames out that cannot be read; count them")
+    if calibration:
+        part = "calibrate on this many frames, evenly spread (as many as take 512 MB)"
+        add("--calibration-frames", metavar="N", type=positive, help=part)
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) for part in parts):
+        raise argparse.ArgumentTypeError(f"expected pixels such as 256 or 224,224, not {text!r}")
+    return tuple(map(int, parts))

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .completion import SHELLS, PrintCompletion, complete, suggest
-from .options import add_cluster, add_common, add_report, on_cluster, searches
+from .options import (
+    add_cluster,
+    add_common,
+    add_data_options,
+    add_report,
+    on_cluster,
+    searches,
+)
 
 # The help loads nothing that compiles, so these stand here as well.
 CODES = ("one-spike", "silent", "burst")
@@ -27,8 +34,8 @@ examples:
   qcompile model.onnx --passes "fold-batchnorm,my_package.passes:Mine{depth=2},normalize,\\
       quantize,assign-windows,insert-readout"
 
-DATA is an .npy file, or an .npz file with arrays named images, x, inputs or as the model's inputs.
-Labels are an array named labels or y; only --max-drop reads them.
+DATA is a data file or a folder of images: docs/howto/data.md lists what can be read. Of large sets
+a part is read, evenly spread. Labels tell how well the model and the program answer.
 Exit status: 0 success, 1 model refused or error, 2 wrong usage.
 """
 
@@ -55,8 +62,8 @@ def _checked(
         parser.error("--verify takes DIR, MODEL.onnx and the calibration data")
     if given.model is None and not given.list and given.verify is None:
         parser.error("the following arguments are required: MODEL.onnx")
-    if (given.sweep or given.labels or given.objective != "latency") and not searches(given):
-        parser.error("--sweep, --labels and --objective need --max-drop or --max-drift")
+    if (given.sweep or given.objective != "latency") and not searches(given):
+        parser.error("--sweep and --objective need --max-drop or --max-drift")
     if on_cluster(given) and not searches(given):
         parser.error("--workers and --dask run a search: they need --max-drop or --max-drift")
 
@@ -141,9 +148,9 @@ def _parser(
     most.add_argument("--max-drift", metavar="P", type=float, help=drift)
     goal = "what is to be low: latency (default), energy of a frame, or energy-delay product (edp)"
     add("--objective", choices=OBJECTIVES, default="latency", help=goal)
-    add("--labels", metavar="FILE", type=Path, help="labels, if DATA does not hold them")
     sweep = "write all measured schedules: a table (.csv, .json) or a plot (.svg); repeatable"
     add("--sweep", metavar="FILE", type=_sweep, action="append", default=[], help=sweep)
+    add_data_options(parser, calibration=True)
     add_cluster(parser)
     what = parser.add_argument_group(
         "preprocessing that becomes part of the network: (x - mean) / scale"
@@ -167,7 +174,7 @@ def _parser(
         "build a program again from its model and calibration data, and say whether it is the same"
     )
     add("--verify", metavar=("DIR", "MODEL"), nargs="+", type=Path, help=same)
-    add("--list", action="store_true", help="list targets, passes and engines")
+    add("--list", action="store_true", help="list targets, passes, engines and readers")
     shell = 'print what completes both commands in a shell: eval "$(qcompile --completion bash)"'
     add("--completion", choices=SHELLS, action=PrintCompletion, help=shell)
     return parser

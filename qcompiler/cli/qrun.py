@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .completion import complete, suggest
-from .options import add_cluster, add_common, add_report, positive
+from .options import add_cluster, add_common, add_data_options, add_report, positive
 
 # The help loads none of them.
 ENGINES = ("fast", "steps", "lava", "lava-single", "lava-processes", "brian2")
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("program", metavar="DIR", type=Path, help="the compiled program")
-    images = ".npz with images and optional labels, or .npy"
+    images = ".npz, .npy, a folder of images, an archive or a table (docs/howto/data.md)"
     add("data", metavar="DATA", nargs="?", type=Path, help=images)
     engine = add(
         "--engine",
@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     what = "tell what the program is, without data: inputs, outputs, populations, versions"
     add("--info", action="store_true", help=what)
     add_common(parser)
+    add_data_options(parser)
     add_cluster(parser)
     add = parser.add_argument_group("comparison with the trained network").add_argument
     add("--against", metavar="MODEL.onnx", type=Path, help="compare with this ONNX model")

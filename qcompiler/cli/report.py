@@ -13,6 +13,7 @@ from qcompiler.report.build import report_page
 from qcompiler.report.page import check_modules
 from qcompiler.report.subject import Run, Subject
 
+from .data_options import calibration
 from .outputs import check_file
 
 
@@ -29,7 +30,7 @@ def compiled_report(
     """The page on a program that was just compiled; its frames are calibration data."""
     frames = None
     if given.calibration is not None:
-        frames = data.read(given.calibration, api.inputs_of(program.graph), given.layout)
+        frames = data.read(calibration(given), api.inputs_of(program.graph), given.layout)
     return report_page(Subject(program, output.name, model, frames))
 
 
@@ -37,6 +38,7 @@ def run_report(
     program: Program, name: str, model: CostModel | None, run: Run, frame: int | None
 ) -> str:
     """The page on a program that was just run."""
-    if frame is not None and frame >= len(run.data):
-        raise DataError(f"--frame {frame} is not among the {len(run.data):,} frames, from 0 on")
+    done = run.measured.counters.frames
+    if frame is not None and frame >= done:
+        raise DataError(f"--frame {frame} is not among the {done:,} frames, from 0 on")
     return report_page(Subject(program, name, model, run.data, frame or 0, run))

@@ -65,6 +65,11 @@ def run(given: argparse.Namespace) -> int:
             warn(finding.text)
     ran = run_program(program, given)
     found, measured, reference = ran.frames, ran.measured, ran.reference
+    if ran.skipped:
+        warn(data.skipped_text(ran.skipped))
+    if ran.interrupted:
+        done = measured.counters.frames
+        warn(f"interrupted: results are those of {done:,} of {len(found):,} frames")
     against = (
         None if reference is None else compare_with_model(measured.outputs, reference, found.labels)
     )
@@ -74,6 +79,7 @@ def run(given: argparse.Namespace) -> int:
         figures["states"] = [str(state) for state in program.states]
     figures |= energy.to_dict()
     others = program.alternatives(measured.counters, model) if given.against else None
+    figures |= {"skipped": len(ran.skipped), "interrupted": ran.interrupted}
     figures["energy_against"] = others.to_dict() if others else None
     figures["outputs"] = None if against is None else {one.name: one.to_dict() for one in against}
     _warn(program, found, figures, measured, given.against)
@@ -93,7 +99,7 @@ def run(given: argparse.Namespace) -> int:
     explanation = _explained(program, found, given) if given.explain else None
     if given.json:
         print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
-        return 0
+        return int(ran.interrupted)
     short = summarize_calibrated_limits(program.graph, measured.counters, given.engine)
     checks = figures["unproved_checks"] if given.verbose else [short]
     if given.verbose:
@@ -103,10 +109,10 @@ def run(given: argparse.Namespace) -> int:
     _print_figures(figures, checks, ties, _error_lines(against or ()), lines)
     if explanation is not None:
         print_explanation(explanation)
-    return 0
+    return int(ran.interrupted)
 
 
-def _explained(program: Program, found: data.Data, given: argparse.Namespace) -> Explanation:
+def _explained(program: Program, found: data.Frames, given: argparse.Namespace) -> Explanation:
     with progress("explaining", given.quiet) as bar:
         explanation = explain(program, given.against, found, bar)
     if given.page is not None:
@@ -118,7 +124,7 @@ def _explained(program: Program, found: data.Data, given: argparse.Namespace) ->
 def _figures(
     program: Program,
     measured: Measured,
-    found: data.Data,
+    found: data.Frames,
     reference: Mapping[str, np.ndarray[Any, Any]] | None,
     engine: str,
 ) -> dict[str, Any]:
@@ -161,7 +167,7 @@ def _check_places(given: argparse.Namespace) -> None:
 
 def _warn(
     program: Program,
-    found: data.Data,
+    found: data.Frames,
     figures: Mapping[str, Any],
     measured: Measured,
     model: Path | None,

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from qcompiler import api, data
 from qcompiler.backends.host import Measured
 from qcompiler.backends.program import Program
-from qcompiler.backends.stream import run_stream
+from qcompiler.backends.stream import run_stream as run_states
 from qcompiler.console import progress
-from qcompiler.explain.measure.onnx_reference import run_outputs, run_sequences
+from qcompiler.explain.measure.onnx_reference import Reference, run_sequences
 from qcompiler.ir import DataError, ProgramError
 from qcompiler.ir.kernels import Array
+from qcompiler.streamed_run import StreamedRun, run_stream
 from qcompiler.streaming.sequences import Sequences, read_sequences
 
+from .data_options import data_set
 from .options import on_cluster
 
 
@@ -23,12 +26,15 @@ from .options import on_cluster
 class Run:
     """The frames that were run, what the program gives, and what the model gives if it is asked.
 
-    In a stream, the frames hold the states as the model has them, or else the program.
+    In a stream, the frames hold the states as the model has them, or else the program. ``skipped``
+    names bad frames that were left out; an ``interrupted`` run has results of the first frames.
     """
 
-    frames: data.Data
+    frames: data.Frames
     measured: Measured
     reference: Mapping[str, Array] | None
+    skipped: Collection[str] = ()
+    interrupted: bool = False
 
 
 def run_program(program: Program, given: argparse.Namespace) -> Run:
@@ -41,14 +47,18 @@ def run_program(program: Program, given: argparse.Namespace) -> Run:
         )
     if on_cluster(given):
         raise ProgramError("--stream runs in one process: leave --workers and --dask out")
-    found = read_sequences(given.data, program.graph, program.states).head(given.limit)
+    found = read_sequences(data_set(given.data, given), program.graph, program.states).head(
+        given.limit
+    )
     return _sequences(program, given, found)
 
 
 def _frames(program: Program, given: argparse.Namespace) -> Run:
     layout = program.manifest.get("preprocessing", {}).get("layout")
     try:
-        found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
+        source, inputs = data_set(given.data, given), api.inputs_of(program.graph)
+        found = data.open_stream(source, inputs, layout, given.limit)
+        done = _streamed(program, found, given)
     except DataError as error:
         if not program.states:
             raise
@@ -57,34 +67,33 @@ def _frames(program: Program, given: argparse.Namespace) -> Run:
         raise DataError(
             *(replace(one, help=one.help or help_) for one in error.diagnostics)
         ) from error
-    measured = _measured(program, found, given)
-    reference = None
-    if given.against is not None:
-        with progress("running the ONNX model", given.quiet) as bar:
-            reference = run_outputs(given.against, found, program.manifest, bar)
-    return Run(found, measured, reference)
+    return Run(found, done.measured, done.reference, found.skipped, done.interrupted)
 
 
-def _measured(program: Program, found: data.Data, given: argparse.Namespace) -> Measured:
-    """Run the data in this process, or on several."""
-    with progress(f"running on {given.engine}", given.quiet) as bar:
+def _streamed(program: Program, found: data.Stream, given: argparse.Namespace) -> StreamedRun:
+    """Run the data batch by batch in this process, or on several."""
+    with ExitStack() as stack:
+        reference = None
+        if given.against is not None:
+            model = stack.enter_context(Reference(given.against, program.manifest))
+            reference = model.run
+        bar = stack.enter_context(progress(f"running on {given.engine}", given.quiet))
 
         def tell(frames: int) -> None:
             bar(frames / len(found))
 
         if not on_cluster(given):
-            return program.measure(*found.arrays, engine=given.engine, progress=tell)
+            return run_stream(program, found, given.engine, reference=reference, progress=tell)
         from qcompiler import cluster
 
-        with cluster.connected(given.workers, given.dask) as client:
-            parts = cluster.partitions(found.arrays, program)
-            return cluster.measure(program, parts, client, given.engine, tell)
+        client = stack.enter_context(cluster.connected(given.workers, given.dask))
+        return cluster.run_stream(program, found, client, given.engine, reference, tell)
 
 
 def _sequences(program: Program, given: argparse.Namespace, found: Sequences) -> Run:
     count, total = len(found), len(found) * found.frames
     with progress(f"running on {given.engine}", given.quiet) as bar:
-        measured = run_stream(
+        measured = run_states(
             program, found.arrays, given.engine, lambda frames: bar(frames / total)
         )
     graph, states = program.graph, program.states

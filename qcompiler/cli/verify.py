@@ -9,13 +9,16 @@ from qcompiler import api
 from qcompiler.console import screen
 from qcompiler.ir import ProgramError
 
+from .data_options import data_set
+
 
 def verify(given: argparse.Namespace) -> int:
     """Print what differs; returns 1 if anything does."""
     directory, *rest = given.verify
     if not rest:
         raise ProgramError(f"--verify needs the model of {directory}: --verify DIR MODEL.onnx DATA")
-    found = api.verify_program(directory, rest[0], rest[1] if len(rest) > 1 else None)
+    data = data_set(rest[1], given, given.calibration_frames) if len(rest) > 1 else None
+    found = api.verify_program(directory, rest[0], data)
     if given.json:
         print(json.dumps({"same": not found, "differences": list(found)}))
     else:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.backends.program import Program
-from qcompiler.data import Data
+from qcompiler.data import Frames
 from qcompiler.explain.causes.answers import better_change, detail_of
 from qcompiler.explain.causes.wrong_input import (
     LOST,
@@ -31,7 +31,7 @@ _FEWEST = 8  # frames that tell how far data range
 _NARROW = 1 / 8  # of the range that the program codes
 
 
-def range_findings(program: Program, found: Data) -> Iterator[Diagnostic]:
+def range_findings(program: Program, found: Frames) -> Iterator[Diagnostic]:
     """A warning for every input whose code loses most of the data, or that they hardly fill."""
     given = found.spread(_FRAMES)
     before = Preprocessing(**program.manifest.get("preprocessing", {}))
@@ -66,7 +66,7 @@ def _range(
 
 def guessing(
     program: Program,
-    found: Data,
+    found: Frames,
     accuracy: float | None,
     classes: int,
     model: Path | None,

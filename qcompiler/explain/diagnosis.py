@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.backends.program import Program
-from qcompiler.data import Data
+from qcompiler.data import Data, Frames
 from qcompiler.explain.causes.layer import other_model, verdict
 from qcompiler.explain.causes.verdict import BIAS, WEIGHTS, Verdict
 from qcompiler.explain.measure.histograms import JointHistogram, joint_histogram
@@ -97,7 +97,7 @@ class Explanation:
 def explain(
     program: Program,
     model: Path,
-    data: Data,
+    data: Frames,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Explanation:
     """Run program and model side by side on as many frames as time and memory allow.

@@ -56,8 +56,7 @@ def activity(subject: Subject, levels: LevelCounts) -> Section:
     """Raster of one frame, and histograms."""
     assert subject.frames is not None
     graph, whole = subject.program.graph, subject.network
-    frame = [array[subject.frame : subject.frame + 1] for array in subject.frames.arrays]
-    found = subject.program.levels(*frame)
+    found = subject.program.levels(*subject.frames.at(subject.frame).arrays)
     folded = whole.folded()
     about = f"Spikes of frame {subject.frame}{_answer(subject)}. "
     about += f"Up to {SAMPLED} neurons of a row are drawn, evenly spread; grey is when they may "

@@ -14,7 +14,7 @@ from qcompiler.backends.host import Measured
 from qcompiler.backends.plots.rows import Network
 from qcompiler.backends.program import Program
 from qcompiler.backends.report import Report
-from qcompiler.data import Data
+from qcompiler.data import Frames
 from qcompiler.ir.kernels import Array
 
 
@@ -23,7 +23,7 @@ class Run:
     """What `qrun` has measured on ``data``: its figures, and the model's outputs if it ran, too."""
 
     measured: Measured
-    data: Data
+    data: Frames
     figures: Mapping[str, Any]
     engine: str
     reference: Mapping[str, Array] | None = None
@@ -41,7 +41,7 @@ class Subject:
     program: Program
     name: str
     model: CostModel | None = None
-    frames: Data | None = None
+    frames: Frames | None = None
     frame: int = 0
     run: Run | None = None
 

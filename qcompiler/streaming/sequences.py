@@ -80,7 +80,7 @@ def read_sequences(source: Any, graph: Graph, states: Sequence[State]) -> Sequen
     inputs = [(v.name, v.type.shape) for v in graph.inputs if v.name not in carried]
     if not inputs:
         raise DataError("every input is a state: a sequence has no frames")
-    named, labels = data.named_arrays(source, inputs)
+    named, labels = data.as_given(source, inputs)
     if len(named) != len(inputs):
         raise DataError(f"{len(named)} arrays for {len(inputs)} inputs that are no states")
     found = [_sequences(a, shape, name) for a, (name, shape) in zip(named, inputs, strict=True)]

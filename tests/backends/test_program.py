@@ -267,4 +267,4 @@ def test_inputs_are_batches_and_no_list(program: Program) -> None:
     with pytest.raises(DataError, match="takes frames of shape"):
         program.run(BATCH[0])
     with pytest.raises(DataError, match="one by one"):
-        program.run([BATCH, BATCH[:3]])  # type: ignore[arg-type]
+        program.run([BATCH, BATCH[:3]])

@@ -76,6 +76,7 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 KEYS = {
+    *("skipped", "interrupted"),
     *("frames", "accuracy", "ann_accuracy", "agreement", "spikes_per_neuron"),
     *("synaptic_events_per_frame", "latency_steps", "first_spike_steps", "frame_interval_steps"),
     *("engine", "t_max", "saturated_fraction", "unproved_checks", "outputs"),
@@ -276,7 +277,8 @@ def test_list(run: Any) -> None:
     assert status == 0
     for name in ("loihi", "reference", "fold-batchnorm", "insert-readout", "steps", "lava"):
         assert name in out
-    assert {"targets", "passes", "engines"} == json.loads(run("qcompile --list --json")[1]).keys()
+    kinds = {"targets", "passes", "engines", "readers"}
+    assert kinds == json.loads(run("qcompile --list --json")[1]).keys()
 
 
 @pytest.mark.parametrize("command", ["qcompile", "qrun"])

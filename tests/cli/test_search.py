@@ -363,7 +363,7 @@ def test_faults_are_one_sentence(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--sweep a.csv", "--sweep, --labels and --objective need --max-drop"),
+        ("--sweep a.csv", "--sweep and --objective need --max-drop"),
         ("--max-drift 1 --sweep a.txt", "'a.txt' should end in one of .csv, .json, .svg"),
         ("--max-drift 1 --max-drop 1", "not allowed with"),
     ],

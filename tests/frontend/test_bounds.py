@@ -19,6 +19,7 @@ from onnx import helper
 
 import qcompiler
 from qcompiler import data
+from qcompiler.data.frames import numpy_files
 from qcompiler.frontend.import_model import import_model
 from qcompiler.frontend.model import folding_limits
 from qcompiler.ir import CompileError, DataError, InvalidModel, PipelineError, UnsupportedModel
@@ -141,7 +142,7 @@ def test_a_small_file_of_many_numbers_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((1000, 1000), np.float32))
-    monkeypatch.setattr(data, "machine_memory", lambda: 1e6)
+    monkeypatch.setattr(numpy_files, "machine_memory", lambda: 1e6)
     with pytest.raises(DataError, match="holds 4,000,128 bytes of arrays, more than"):
         data.read(tmp_path / "bomb.npz", (("x", (1000,)),))
     assert (tmp_path / "bomb.npz").stat().st_size < 10_000

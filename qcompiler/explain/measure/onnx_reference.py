@@ -50,13 +50,8 @@ def run_outputs(
     outputs have their batch axis. Models with a fixed batch are run that many frames at a time,
     those without a batch axis one by one. InvalidModel if it cannot run.
     """
-    with _running(model) as session:
-        parts = list(_batches(session, data, manifest, progress))
-        names = [output.name for output in session.get_outputs()]
-        return {
-            name: np.concatenate(arrays)
-            for name, arrays in zip(names, zip(*parts, strict=True), strict=True)
-        }
+    with Reference(model, manifest) as reference:
+        return reference.run(data, progress)
 
 
 def run_sequences(
@@ -77,75 +72,91 @@ def run_sequences(
     (frames,) = {a.shape[1] for at, a in enumerate(arrays) if at not in places}
     now = {place: arrays[place][:, 0] for place in places}
     found: list[dict[str, Array]] = []
-    with _running(model) as session:
-        names = [output.name for output in session.get_outputs()]
+    with Reference(model, manifest) as reference:
         for at in range(frames):
             given = (now[p] if p in now else array[:, at] for p, array in enumerate(arrays))
             frame = Data(tuple(given), names=data.names)
-            parts = zip(*_batches(session, frame, manifest, None), strict=True)
-            found.append(dict(zip(names, map(np.concatenate, parts), strict=True)))
+            found.append(reference.run(frame))
             for place, state in zip(places, states, strict=True):
                 if state.output not in found[-1]:
                     raise InvalidModel(f"{model} has no output {state.output}, a state")
                 now[place] = found[-1][state.output].reshape(now[place].shape)
             if progress:
                 progress((at + 1) / frames)
-    return {name: np.stack([one[name] for one in found], axis=1) for name in names}
+    return {name: np.stack([one[name] for one in found], axis=1) for name in found[0]}
 
 
-@contextmanager
-def _running(model: Path) -> Iterator[OnnxProcess]:
-    """A session of a model; what fails in it is an InvalidModel."""
-    if Path(model).is_dir():
-        raise InvalidModel(f"{model} is a directory, not an ONNX file")
-    if not Path(model).is_file():
-        raise InvalidModel(f"there is no file {model}")
-    try:
-        with OnnxProcess(Path(model)) as session:
-            yield session
-    except InvalidModel:
-        raise
-    except Exception as error:
-        kind = error.kind if isinstance(error, ModelFailed) else ""
-        if kind == "InvalidProtobuf":
-            raise InvalidModel(f"{model} is not an ONNX file, or is truncated") from error
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = _MARKS.sub("", lines[0])
-        raise InvalidModel(f"{model} does not run in onnxruntime: {reason}") from error
+class Reference:
+    """A model in onnxruntime, which runs data as its program takes them; see `run_outputs`."""
 
+    def __init__(self, model: Path, manifest: Mapping[str, Any]) -> None:
+        self._model, self._axes = Path(model), manifest.get("batch_axes", {})
+        self._prepare = Preprocessing(**manifest.get("preprocessing", {}))
+        if self._model.is_dir():
+            raise InvalidModel(f"{model} is a directory, not an ONNX file")
+        if not self._model.is_file():
+            raise InvalidModel(f"there is no file {model}")
+        with self._refused():
+            self._process = OnnxProcess(self._model)
 
-def _batches(
-    session: OnnxProcess,
-    data: Data,
-    manifest: Mapping[str, Any],
-    progress: Callable[[float], None] | None,
-) -> Any:
-    inputs = {given.name: given for given in session.get_inputs()}
-    axes = manifest.get("batch_axes", {})
-    names = data.names if data.names and inputs.keys() >= {*data.names} else tuple(inputs)
-    at = axes.get(names[0], 0)
-    fixed = 1 if at is None else inputs[names[0]].shape[at]
-    step = fixed if isinstance(fixed, int) and fixed > 0 else _BATCH
-    outputs = [output.name for output in session.get_outputs()]
-    prepare = Preprocessing(**manifest.get("preprocessing", {}))
-    for begin in range(0, len(data), step):
-        parts = [prepare.apply(array[begin : begin + step]) for array in data.arrays]
-        count = len(parts[0])
-        if step == fixed and count < step:
-            parts = [np.concatenate([p, np.repeat(p[-1:], step - count, axis=0)]) for p in parts]
-        known = dict(zip(names, parts, strict=True))
-        feed = {
-            name: _fed(given, known.get(name), len(parts[0]), axes.get(name, 0))
-            for name, given in inputs.items()
-        }
-        results = session.run(None, feed)
-        held = len(parts[0])
-        yield [
-            _samples(one, axes.get(n, 0), held)[:count]
-            for n, one in zip(outputs, results, strict=True)
-        ]
-        if progress:
-            progress(min(1.0, (begin + step) / len(data)))
+    def __enter__(self) -> Reference:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._process.__exit__(*error)
+
+    def run(self, data: Data, progress: Callable[[float], None] | None = None) -> dict[str, Array]:
+        """Outputs by name for every frame. InvalidModel if the model cannot run."""
+        with self._refused():
+            parts = list(self._batches(data, progress))
+            names = [output.name for output in self._process.get_outputs()]
+            return {
+                name: np.concatenate(arrays)
+                for name, arrays in zip(names, zip(*parts, strict=True), strict=True)
+            }
+
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        """Turn what goes wrong into an InvalidModel."""
+        try:
+            yield
+        except Exception as error:
+            kind = error.kind if isinstance(error, ModelFailed) else ""
+            if kind == "InvalidProtobuf":
+                message = f"{self._model} is not an ONNX file, or is truncated"
+                raise InvalidModel(message) from error
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            reason = _MARKS.sub("", lines[0])
+            raise InvalidModel(f"{self._model} does not run in onnxruntime: {reason}") from error
+
+    def _batches(self, data: Data, progress: Callable[[float], None] | None) -> Any:
+        session, axes = self._process, self._axes
+        inputs = {given.name: given for given in session.get_inputs()}
+        names = data.names if data.names and inputs.keys() >= {*data.names} else tuple(inputs)
+        at = axes.get(names[0], 0)
+        fixed = 1 if at is None else inputs[names[0]].shape[at]
+        step = fixed if isinstance(fixed, int) and fixed > 0 else _BATCH
+        outputs = [output.name for output in session.get_outputs()]
+        for begin in range(0, len(data), step):
+            parts = [self._prepare.apply(array[begin : begin + step]) for array in data.arrays]
+            count = len(parts[0])
+            if step == fixed and count < step:
+                parts = [
+                    np.concatenate([p, np.repeat(p[-1:], step - count, axis=0)]) for p in parts
+                ]
+            known = dict(zip(names, parts, strict=True))
+            feed = {
+                name: _fed(given, known.get(name), len(parts[0]), axes.get(name, 0))
+                for name, given in inputs.items()
+            }
+            results = session.run(None, feed)
+            held = len(parts[0])
+            yield [
+                _samples(one, axes.get(n, 0), held)[:count]
+                for n, one in zip(outputs, results, strict=True)
+            ]
+            if progress:
+                progress(min(1.0, (begin + step) / len(data)))
 
 
 def _samples(result: Array, place: int | None, count: int) -> Array:

@@ -1,0 +1,58 @@
+"""A data set: a path, and how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qcompiler.ir import DataError
+
+from .frames.source import Options
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A path and the options to read it with, for ``compile(calibration=)`` and `open_stream`.
+
+    - ``labels``: a file or an array of labels, in place of those that the path holds.
+    - ``label_column``: the column of a table that holds the labels.
+    - ``split``: the part of a set that has several, such as test.
+    - ``resize``: images get this length of their shorter side, or this height and width; bilinear.
+    - ``crop``: the middle of each image, a square or height and width.
+    - ``skip_bad``: leave frames out that cannot be read.
+    - ``frames``: read only this many, evenly spread.
+    """
+
+    path: str | Path
+    labels: Any = None
+    label_column: str | None = None
+    split: str | None = None
+    resize: int | Sequence[int] | None = None
+    crop: int | Sequence[int] | None = None
+    skip_bad: bool = False
+    frames: int | None = None
+
+    @property
+    def options(self) -> Options:
+        """The options as readers take them. Raises DataError for lengths that are none."""
+        crop = _lengths(self.crop, "crop")
+        return Options(
+            self.labels,
+            self.label_column,
+            self.split,
+            _lengths(self.resize, "resize"),
+            crop * 2 if len(crop) == 1 else crop,
+            bool(self.skip_bad),
+        )
+
+
+_LONGEST = 1 << 14  # pixels of a side
+
+
+def _lengths(given: Any, name: str) -> tuple[int, ...]:
+    found = () if given is None else tuple(given) if isinstance(given, Sequence) else (given,)
+    if len(found) > 2 or not all(isinstance(n, int) and 0 < n <= _LONGEST for n in found):
+        raise DataError(f"{name} must be one or two lengths in pixels, not {given!r:.60}")
+    return found

@@ -1,0 +1,56 @@
+"""The reader of a path: a built-in one, or that of an installed plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qcompiler.ir import DataError, PipelineError
+from qcompiler.plugins import load, plugins
+
+from .frames.opening import open_data
+from .frames.source import Reader
+from .readers.built_in import BUILT_IN
+
+GROUP = "qcompiler.readers"
+_OWN = frozenset(reader.name for reader in BUILT_IN)
+
+
+def readers() -> tuple[Reader, ...]:
+    """All readers, those of plugins first. PipelineError if a plugin is broken."""
+    return (*map(_of_plugin, sorted(plugins(GROUP, _OWN))), *BUILT_IN)
+
+
+def reader_of(path: Path) -> Reader:
+    """The reader that claims a path. DataError if none does, and for a path that is not there.
+
+    Plugins are loaded only for paths that no built-in reader claims.
+    """
+    try:
+        found = _claiming(path)
+    except OSError as error:
+        reason = error.strerror or "its name is too long"
+        raise DataError(f"{path} cannot be read: {reason}") from error
+    if found is not None:
+        return found
+    kinds = "; ".join(reader.description for reader in BUILT_IN)
+    what = "folder" if path.is_dir() else "file"
+    raise DataError(f"{path} is no {what} of a known kind: give {kinds}")
+
+
+def _claiming(path: Path) -> Reader | None:
+    if not path.is_dir() and not path.is_file():
+        open_data(path).close()  # which tells why not: a pipe, a device, or nothing
+    for reader in BUILT_IN:
+        if reader.claims(path):
+            return reader
+    for name in sorted(plugins(GROUP, _OWN)):
+        if (reader := _of_plugin(name)).claims(path):
+            return reader
+    return None
+
+
+def _of_plugin(name: str) -> Reader:
+    found = load(GROUP, name, _OWN)
+    if not isinstance(found, Reader):
+        raise PipelineError(f"the plugin reader {name} is not a qcompiler.data.Reader")
+    return found

@@ -1,0 +1,109 @@
+"""Arrays arranged as a network takes them, and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from qcompiler.ir import DataError
+
+from .held import Array, Data, Inputs
+from .labels import are_labels
+
+
+def arranged(data: Data, inputs: Inputs, layout: str | None) -> Data:
+    """Data with each array as ``frames x shape`` of its input; DataError if they do not fit."""
+    if len(data.arrays) != len(inputs):
+        raise DataError(f"{len(data.arrays)} arrays for {len(inputs)} inputs")
+    pairs = zip(data.arrays, inputs, strict=True)
+    arrays = tuple(fit(array, shape, layout, name) for array, (name, shape) in pairs)
+    check_lengths(arrays)
+    if data.labels is not None:
+        check_label_count(data.labels, len(arrays[0]))
+    if not arrays or not len(arrays[0]):
+        raise DataError("the data are empty")
+    return Data(arrays, data.labels, tuple(name for name, _ in inputs))
+
+
+def check_numbers(array: Array, name: str) -> None:
+    """DataError unless an array holds numbers and has a first axis."""
+    if np.ndim(array) == 0 or array.dtype.kind not in "uifb":
+        raise DataError(f"the array for {name} must hold numbers, one sample per row")
+
+
+def check_lengths(arrays: Sequence[Array]) -> None:
+    """DataError if the inputs have different numbers of samples."""
+    lengths = {len(array) for array in arrays}
+    if len(lengths) > 1:
+        raise DataError(f"the inputs differ in their number of samples: {sorted(lengths)}")
+
+
+def check_label_count(labels: Array, count: int) -> None:
+    """DataError unless there is one whole number for each of this many frames."""
+    if not are_labels(np.asarray(labels)):
+        raise DataError("labels must be one integer per frame")
+    if len(labels) != count:
+        raise DataError(f"there are {len(labels)} labels for {count} inputs")
+
+
+def check_labels(labels: Array, classes: int) -> None:
+    """DataError unless all labels are classes of an output with this many elements."""
+    if not 0 <= labels.min() <= labels.max() < classes:
+        raise DataError(f"labels must lie between 0 and {classes - 1}, the classes of the output")
+
+
+def fit(array: Array, shape: tuple[int, ...], layout: str | None, name: str = "input") -> Array:
+    """Arrange ``frames x ..`` as ``frames x shape``; DataError if that is unclear or impossible."""
+    check_numbers(array, name)
+    found = _arranged(array, shape, layout)
+    if found is None and array.shape == shape:
+        raise DataError(
+            f"the array for {name} is a single sample of shape {shape}: add a batch axis, "
+            f"{(1, *shape)}"
+        )
+    if found is None:
+        raise DataError(_mismatch(array.shape[1:], shape, name))
+    return found.reshape(len(array), *shape)
+
+
+def _mismatch(sample: tuple[int, ...], shape: tuple[int, ...], name: str) -> str:
+    """Why samples of a shape cannot be arranged as an input, and what to do."""
+    if sample == shape:
+        return (
+            f'each sample for input "{name}" has shape {sample}, which leaves open which axis '
+            "holds the channels: compile with --layout nhwc or nchw"
+        )
+    text = f'each sample has shape {sample}, but input "{name}" expects {shape}'
+    wanted = f"({', '.join(('N', *map(str, shape)))})"
+    if prod(sample) != prod(shape):
+        return f"{text}: give data of shape {wanted}"
+    hint = ", or compile with --layout nhwc or nchw" if len(sample) == 3 else ""
+    return f"{text}: reshape the data to {wanted}{hint}"
+
+
+def _arranged(array: Array, shape: tuple[int, ...], layout: str | None) -> Array | None:
+    """The array with its axes in the right order, or None."""
+    frame = array.shape[1:]
+    if frame == shape:
+        # an image of equal sides, such as 3x3x3, may have its channels first or last
+        unclear = len(shape) == 3 and len(set(shape)) == 1 < shape[0] and layout is None
+        return None if unclear and array.dtype == np.uint8 else array
+    if prod(frame) != prod(shape):
+        return None
+    if _squeezed(frame) == _squeezed(shape) or len(_squeezed(frame)) <= 1:
+        return array
+    if len(frame) == 3 and (frame[-1], *frame[:-1]) == shape and layout != "nhwc":
+        return array.transpose(0, 3, 1, 2)
+    if len(frame) == 3 and (*frame[1:], frame[0]) == shape and layout != "nchw":
+        return array.transpose(0, 2, 3, 1)
+    if len(shape) == 1 and (len(frame) == 2 or 1 in frame):
+        return array
+    if len(shape) == 1 and len(frame) == 3 and layout:
+        return array.transpose(0, 3, 1, 2) if layout == "nchw" else array
+    return None
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n != 1)

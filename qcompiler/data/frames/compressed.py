@@ -1,0 +1,42 @@
+"""Files that may be compressed, read within a bound."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+from qcompiler.ir import DataError
+from qcompiler.size_limits import machine_memory
+
+from .opening import open_data, told
+
+_SHARE = 4  # of the machine's memory that one file may take
+
+
+def most_bytes() -> int:
+    """Bytes that one file may take in memory, unpacked."""
+    return int(min(machine_memory() // _SHARE, 1 << 40))
+
+
+def content(path: Path, what: str) -> bytes:
+    """What a file holds, unpacked if its name ends in .gz; ``what`` it should be.
+
+    DataError for a file that does not unpack, and for one beyond a quarter of the memory.
+    """
+    most = most_bytes()
+    with open_data(path) as file, told(path, what):
+        packed = path.suffix.lower() == ".gz"
+        found = (gzip.GzipFile(fileobj=file) if packed else file).read(most + 1)
+    if len(found) > most:
+        raise DataError(f"{path} holds more than {most:,} bytes: give it in parts")
+    return found
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """The first bytes of a file, unpacked if its name ends in .gz; none if it cannot be read."""
+    try:
+        with open_data(path) as file:
+            packed = path.suffix.lower() == ".gz"
+            return (gzip.GzipFile(fileobj=file) if packed else file).read(count)
+    except (DataError, OSError, EOFError):
+        return b""

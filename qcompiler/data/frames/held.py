@@ -1,0 +1,62 @@
+"""Frames in memory: one array per input, and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from numpy.typing import NDArray
+
+from qcompiler.passes.calibration.data import sample
+
+Array: TypeAlias = NDArray[Any]
+Inputs: TypeAlias = Sequence[tuple[str, tuple[int, ...]]]
+
+
+class Frames(Protocol):
+    """Frames of which some can be had: `Data`, or a `Stream` that reads them again."""
+
+    @property
+    def labels(self) -> Array | None:
+        """One per frame, if they are known."""
+
+    def __len__(self) -> int: ...
+
+    def at(self, place: int) -> Data:
+        """One frame."""
+
+    def spread(self, count: int) -> Data:
+        """This many frames, evenly spread."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """One array per input, ``frames x shape``, and labels if there are any.
+
+    ``names`` are those of the inputs, if known: a model may have others, which nothing reads.
+    ``skipped`` names the bad frames that were left out.
+    """
+
+    arrays: tuple[Array, ...]
+    labels: Array | None = None
+    names: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def at(self, place: int) -> Data:
+        """The frame at this place alone."""
+        labels = None if self.labels is None else self.labels[place : place + 1]
+        return Data(tuple(array[place : place + 1] for array in self.arrays), labels, self.names)
+
+    def head(self, count: int | None) -> Data:
+        """The first frames only."""
+        labels = None if self.labels is None else self.labels[:count]
+        return Data(tuple(array[:count] for array in self.arrays), labels, self.names)
+
+    def spread(self, count: int) -> Data:
+        """This many frames, evenly spread: files are often sorted by class."""
+        labels = None if self.labels is None else sample((self.labels,), count)[0]
+        return Data(sample(self.arrays, count), labels, self.names)

@@ -1,0 +1,136 @@
+"""The interface of readers: a `Reader` opens a path as a `Source`, which gives frames."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qcompiler.ir import DataError
+
+from .arrange import check_lengths, check_numbers
+from .held import Array, Data, Inputs
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to read a data set, where its reader leaves a choice.
+
+    ``resize`` is the length of the shorter side, or height and width; ``crop`` is height and width
+    of the part in the middle. ``labels`` is a file or an array, ``label_column`` a column of a
+    table, ``split`` a part of a set that has several.
+    """
+
+    labels: Any = None
+    label_column: str | None = None
+    split: str | None = None
+    resize: tuple[int, ...] = ()
+    crop: tuple[int, ...] = ()
+    skip_bad: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a network takes: name and shape of each input, its layout, and the user's options."""
+
+    inputs: Inputs
+    layout: str | None = None
+    options: Options = field(default_factory=Options)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the inputs."""
+        return tuple(name for name, _ in self.inputs)
+
+    def only(self, path: Path) -> str:
+        """The name of the only input. DataError if there are several, as a path has no names."""
+        if len(self.inputs) != 1:
+            names = ", ".join(self.names)
+            raise DataError(f"{path} holds one array per frame, but the inputs are {names}")
+        return self.names[0]
+
+
+class Source(ABC):
+    """The frames of a data set in a fixed order, read batch by batch, as often as one likes.
+
+    ``skipped`` holds a name for each frame that was left out as bad, of those read so far.
+    """
+
+    def __init__(self) -> None:
+        self.skipped: set[str] = set()
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of frames, bad ones included."""
+
+    @abstractmethod
+    def batches(self, size: int, places: Sequence[int] | None = None) -> Iterator[Data]:
+        """Read frames, at most ``size`` at a time: those at ``places`` (ascending), or all.
+
+        The arrays are one per input; axes need not be in the network's order. Raises DataError
+        for a bad frame, or leaves it out with ``skip_bad``. One reader in several processes, each
+        with places of its own, reads every frame once.
+        """
+
+
+class Indexed(Source):
+    """A source that can read any frame by its place; ``labels`` are those of all frames.
+
+    ``takes_labels`` is false where the reader itself reads the labels that the user gives.
+    """
+
+    labels: Array | None = None
+    takes_labels = True
+
+    @abstractmethod
+    def read(self, places: Array) -> tuple[tuple[Array, ...], Array]:
+        """The frames at some places, one array per input, and the places without bad frames."""
+
+    def batches(self, size: int, places: Sequence[int] | None = None) -> Iterator[Data]:
+        chosen = range(len(self)) if places is None else places
+        for begin in range(0, len(chosen), size):
+            arrays, kept = self.read(np.asarray(chosen[begin : begin + size], np.int64))
+            if len(kept):
+                yield Data(arrays, None if self.labels is None else self.labels[kept])
+
+
+class InMemory(Indexed):
+    """Arrays in memory, or mapped to it, one per input name. DataError unless all are as long."""
+
+    def __init__(
+        self, arrays: tuple[Array, ...], names: Sequence[str], labels: Array | None = None
+    ) -> None:
+        super().__init__()
+        for array, name in zip(arrays, names, strict=True):
+            check_numbers(array, name)
+        check_lengths(arrays)
+        self.arrays, self.labels = arrays, labels
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def read(self, places: Array) -> tuple[tuple[Array, ...], Array]:
+        chosen: slice | Array = places
+        if len(places) and places[-1] - places[0] == len(places) - 1:
+            chosen = slice(int(places[0]), int(places[-1]) + 1)  # no copy
+        return tuple(array[chosen] for array in self.arrays), places
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A kind of files: its name, what it is, the options it takes, and how to open one.
+
+    ``claims`` tells from a path, which may be a folder or missing, whether it is of this kind;
+    it looks at names, and into a folder or a file's first bytes at most. ``options`` are names of
+    fields of `Options`. ``open`` raises DataError for a file that cannot be read.
+    """
+
+    name: str
+    description: str
+    claims: Callable[[Path], bool]
+    open: Callable[[Path, Wanted], Source]
+    options: tuple[str, ...] = ()

@@ -1,0 +1,73 @@
+"""Labels of the images in a folder: from the names of class folders, or from a file."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from qcompiler.data.frames.held import Array
+from qcompiler.data.frames.labels import labels_of, lines_of
+from qcompiler.ir import DataError
+
+
+class FolderLabels:
+    """The labels of files below a folder, which has these class folders or none."""
+
+    def __init__(self, root: Path, files: list[str], folders: list[str]) -> None:
+        self._root, self._files, self._folders = root, files, folders
+
+    def found(self, given: Any) -> Array | None:
+        """One label per file, from a file or array of labels if one is given; else DataError.
+
+        Without, classes are the class folders in order of their names. A text file has a line per
+        image: its name and its class, a number or a name, which are numbered in order; or the
+        number alone. For class folders it may also have a line per class, which begins with the
+        folder's name: then classes are numbered as the lines are.
+        """
+        if given is None:
+            return self._by_folder(self._folders) if self._folders else None
+        if not isinstance(given, str | Path) or Path(given).suffix in (".npy", ".npz"):
+            return labels_of(given, len(self._files))
+        path = Path(given)
+        rows = [_words(line) for line in lines_of(path)]
+        if all(len(row) == 1 and _is_number(row[0]) for row in rows):
+            return labels_of(np.array([int(row[0]) for row in rows], np.int64), len(self._files))
+        if self._folders and {row[0] for row in rows} >= {*self._folders}:
+            return self._by_folder([row[0] for row in rows])
+        return self._by_file(rows, path)
+
+    def _by_folder(self, classes: list[str]) -> Array:
+        number = {name: index for index, name in enumerate(classes)}
+        return np.array([number[name.partition("/")[0]] for name in self._files], np.int64)
+
+    def _by_file(self, rows: list[list[str]], path: Path) -> Array:
+        known = {_stem(row[0]): row[1] for row in rows if len(row) > 1}
+        missing = [name for name in self._files if _stem(name) not in known]
+        if missing:
+            raise DataError(
+                f"{path} has no label for {len(missing)} of {len(self._files)} images, such as "
+                f"{missing[0]}"
+            )
+        given = [known[_stem(name)] for name in self._files]
+        if all(map(_is_number, given)):
+            return np.array([*map(int, given)], np.int64)
+        header = rows[0] if _stem(rows[0][0]) not in {*map(_stem, self._files)} else None
+        classes = sorted({row[1] for row in rows if row is not header and len(row) > 1})
+        return np.array([classes.index(name) for name in given], np.int64)
+
+
+def _words(line: str) -> list[str]:
+    """The first words of the cells of a line; a cell of a box is ``n01440764 10 20 30 40``."""
+    cells = next(csv.reader([line])) if "," in line else line.split()
+    return [cell.split()[0] if cell.split() else "" for cell in cells]
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).stem
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) < 19

@@ -1,0 +1,45 @@
+"""Arrays by name: which is that of an input, which holds labels, and parts such as x_test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qcompiler.data.frames.held import Inputs
+from qcompiler.data.frames.labels import LABELS
+from qcompiler.ir import DataError
+
+_IMAGES = ("images", "x", "inputs")
+
+
+def of_split(named: Mapping[str, Any], split: str | None, where: str) -> dict[str, Any]:
+    """The arrays of a part, by their names without it: ``x_test`` is ``x`` of the part test."""
+    if split is None:
+        return dict(named)
+    found = {}
+    for name, array in named.items():
+        for plain in (name.removesuffix(f"_{split}"), name.removeprefix(f"{split}_")):
+            if plain != name:
+                found[plain] = array
+    if not found:
+        raise DataError(f"{where} holds no arrays of the split {split}; it holds {shown(named)}")
+    return found
+
+
+def choose(named: Mapping[str, Any], inputs: Inputs, where: str) -> tuple[Any, ...]:
+    """The array of each input: by its name, or the usual one. DataError if there is none."""
+    if all(name in named for name, _ in inputs):
+        return tuple(named[name] for name, _ in inputs)
+    if len(inputs) > 1:
+        names = ", ".join(name for name, _ in inputs)
+        raise DataError(f"{where} needs one array per input: {names}")
+    for key in (*_IMAGES, *(key for key in named if key not in LABELS)):
+        if key in named:
+            return (named[key],)
+    raise DataError(f"{where} holds no images: name an array images, x or inputs")
+
+
+def shown(names: Sequence[str] | Mapping[str, Any]) -> str:
+    """Some names, as one would say them."""
+    some = [f"{name:.40}" for name in list(names)[:8]]
+    return ", ".join(some) + (", .." if len(names) > len(some) else "") if some else "nothing"

@@ -1,0 +1,94 @@
+"""What fits into memory of any data: a path, arrays, or batches that Python code makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qcompiler.backends.given_arrays import are_batches, as_array, batches_of
+from qcompiler.ir import DataError
+
+from .data_set import DataSet
+from .frames.arrange import arranged
+from .frames.held import Data, Inputs
+from .frames.labels import labels_of
+from .frames.source import InMemory
+from .stream import Stream, joined, open_source, open_stream
+
+MOST_BYTES = 1 << 29
+
+
+def read(source: Any, inputs: Inputs, layout: str | None = None, labels: Any = None) -> Data:
+    """Read data from a path, a `DataSet`, arrays, or an iterable of batches.
+
+    Arrays are one for a single input, a sequence of one per input, or a mapping by name. They are
+    rearranged to ``frames x shape`` where only one way to do so makes sense, or ``layout`` (what
+    the network takes) decides. Of a path as many frames as take half a gigabyte are read, evenly
+    spread; of batches the first ones. ``labels``, an array or a path, replace those of the data,
+    and are one for each of their frames. Raises DataError for anything else.
+    """
+    if isinstance(source, str | Path | DataSet):
+        given = source if isinstance(source, DataSet) else DataSet(source)
+        given = given if labels is None else replace(given, labels=labels)
+        stream = open_stream(given, inputs, layout)
+        found = stream.spread(_affordable(stream, given.frames))
+        return replace(found, skipped=tuple(sorted(stream.skipped)))
+    if not isinstance(source, Mapping) and are_batches(source):
+        return _labelled(_first(source, inputs, layout), inputs, labels)
+    return _labelled(arranged(read_arrays(source, inputs), inputs, layout), inputs, labels)
+
+
+def read_arrays(source: Any, inputs: Inputs) -> Data:
+    """Arrays in memory, as they are. Raises DataError if one is missing."""
+    if isinstance(source, Mapping):
+        if missing := [name for name, _ in inputs if name not in source]:
+            raise DataError(f"the data hold no array for the input {', '.join(missing)}")
+        return Data(tuple(as_array(source[name]) for name, _ in inputs))
+    if isinstance(source, Sequence):
+        return Data(tuple(map(as_array, source)))
+    return Data((as_array(source),))
+
+
+def as_given(source: Any, inputs: Inputs) -> tuple[tuple[Any, ...], Any]:
+    """One array for each input as it is, in any arrangement, and labels if there are any.
+
+    ``source`` is one of `read`. Raises DataError for what cannot be read.
+    """
+    if not isinstance(source, str | Path | DataSet):
+        found = read_arrays(source, inputs)
+        return found.arrays, found.labels
+    opened = open_source(source if isinstance(source, DataSet) else DataSet(source), inputs)
+    if isinstance(opened, InMemory):
+        return opened.arrays, opened.labels
+    whole = joined(list(opened.batches(max(1, len(opened)))))
+    return whole.arrays, whole.labels
+
+
+def _labelled(found: Data, inputs: Inputs, labels: Any) -> Data:
+    if labels is None:
+        return found
+    return replace(found, labels=labels_of(labels, len(found), inputs))
+
+
+def _affordable(stream: Stream, asked: int | None) -> int:
+    """How many frames to hold: those asked for, or all within the bound."""
+    if asked is not None:
+        return asked
+    first = next(stream.batches(1), None)
+    each = sum(array.nbytes for array in first.arrays) if first else 1
+    return max(1, MOST_BYTES // max(1, each))
+
+
+def _first(source: Iterable[Any], inputs: Inputs, layout: str | None) -> Data:
+    """The first batches, as many as fit into the bound."""
+    parts, held = [], 0
+    for arrays, labels in batches_of(source, [name for name, _ in inputs]):
+        parts.append(arranged(Data(arrays, labels), inputs, layout))
+        held += sum(array.nbytes for array in parts[-1].arrays)
+        if held > MOST_BYTES:
+            break
+    if not parts:
+        raise DataError("the data are empty")
+    return joined(parts)

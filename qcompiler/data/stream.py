@@ -1,0 +1,119 @@
+"""Frames of a source, arranged as a network takes them and checked, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qcompiler.ir import DataError
+
+from .data_set import DataSet
+from .find import reader_of
+from .frames.arrange import arranged, check_label_count
+from .frames.held import Array, Data, Inputs
+from .frames.labels import labels_of
+from .frames.source import Indexed, Source, Wanted
+
+_BATCH = 64  # frames that are read at a time where nothing else decides
+
+
+class Stream:
+    """The first frames of a source, ``frames x shape`` for each input.
+
+    ``labels`` are those of the frames, once something has set them. ``len`` counts bad frames, too;
+    those left out have a name in ``skipped``.
+    """
+
+    def __init__(self, source: Source, wanted: Wanted, limit: int | None = None) -> None:
+        self.source, self.wanted = source, wanted
+        self.labels: Array | None = None
+        self._length = len(source) if limit is None else min(limit, len(source))
+        if isinstance(source, Indexed) and source.labels is not None:
+            check_label_count(source.labels, len(source))
+        if not self._length:
+            raise DataError("the data are empty")
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def skipped(self) -> set[str]:
+        """Names of the bad frames that were left out so far."""
+        return self.source.skipped
+
+    def batches(self, size: int, places: Sequence[int] | None = None) -> Iterator[Data]:
+        """Frames at ``places`` (ascending), or all, at most ``size`` at a time.
+
+        Raises DataError for frames that do not fit, or are bad.
+        """
+        chosen = range(self._length) if places is None else places
+        for batch in self.source.batches(size, chosen):
+            yield arranged(batch, self.wanted.inputs, self.wanted.layout)
+
+    def spread(self, count: int) -> Data:
+        """This many frames, evenly spread, without bad ones."""
+        return self.gather(np.linspace(0, self._length - 1, min(count, self._length)).astype(int))
+
+    def at(self, place: int) -> Data:
+        """The frame at this place alone. DataError if it is bad."""
+        return self.gather(np.array([place]))
+
+    def gather(self, places: Array) -> Data:
+        """The frames at some places, in memory. DataError if every one is bad."""
+        size = self._length if isinstance(self.source, Indexed) else _BATCH
+        parts = list(self.batches(size, places.tolist()))
+        if not parts:
+            raise DataError(f"none of the {self._length} frames can be read")
+        return joined(parts)
+
+
+def skipped_text(names: Collection[str]) -> str:
+    """A sentence on bad frames that were left out."""
+    frames = "frame is" if len(names) == 1 else "frames are"
+    return f"{len(names)} bad {frames} left out, such as {min(names)}"
+
+
+def joined(parts: Sequence[Data]) -> Data:
+    """Batches as one; no copy of a single one."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    arrays = tuple(map(np.concatenate, zip(*(part.arrays for part in parts), strict=True)))
+    labels = [part.labels for part in parts if part.labels is not None]
+    return replace(first, arrays=arrays, labels=np.concatenate(labels) if labels else None)
+
+
+def open_stream(
+    source: str | Path | DataSet,
+    inputs: Inputs,
+    layout: str | None = None,
+    limit: int | None = None,
+) -> Stream:
+    """Open a data set for a network with these inputs; of its frames the first ``limit``.
+
+    Raises DataError if no reader can read the path, and for options that it does not take.
+    """
+    given = source if isinstance(source, DataSet) else DataSet(source)
+    return Stream(open_source(given, inputs, layout), Wanted(inputs, layout, given.options), limit)
+
+
+def open_source(given: DataSet, inputs: Inputs, layout: str | None = None) -> Source:
+    """Open a data set as its reader does, frames as they are. Raises as `open_stream` does."""
+    path, options = Path(given.path), given.options
+    reader = reader_of(path)
+    for name in ("labels", "label_column", "split", "resize", "crop"):
+        if _given(getattr(options, name)) and name not in reader.options:
+            option = f"--{name.replace('_', '-')}"
+            raise DataError(f"{option} is of no use for {path}, which is {reader.description}")
+    opened = reader.open(path, Wanted(inputs, layout, options))
+    if options.labels is not None and isinstance(opened, Indexed) and opened.takes_labels:
+        opened.labels = labels_of(options.labels, len(opened), inputs)
+    return opened
+
+
+def _given(option: Any) -> bool:
+    return option is not None and not (isinstance(option, tuple) and not option)

@@ -1,0 +1,41 @@
+"""Installed plugins, by the entry points that they declare.
+
+One is loaded when its name is asked for, so that a broken plugin breaks nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from .ir import PipelineError
+
+
+def plugins(group: str, own: Container[str]) -> dict[str, EntryPoint]:
+    """The entry points of a group by name. PipelineError if one has a name of ``own``."""
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=group):
+        other = found.get(point.name)
+        if point.name in own or (other is not None and other != point):
+            raise PipelineError(
+                f"{_owner(point)} declares {group} '{point.name}', which "
+                f"{_owner(other) if other else 'qcompiler'} declares already"
+            )
+        found[point.name] = point
+    return found
+
+
+def load(group: str, name: str, own: Container[str]) -> Any:
+    """What an entry point names, or None. PipelineError if it cannot load."""
+    point = plugins(group, own).get(name)
+    if point is None:
+        return None
+    try:
+        return point.load()
+    except Exception as error:
+        raise PipelineError(f"the plugin {name} of {_owner(point)} cannot load: {error}") from error
+
+
+def _owner(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value

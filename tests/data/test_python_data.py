@@ -1,0 +1,137 @@
+"""What Python code holds: tensors, data frames, and iterables of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.backends.program import Program
+from qcompiler.data import DataSet, read
+from qcompiler.ir import DataError
+from tests.support.onnx_models import model
+
+RNG = np.random.default_rng(0)
+X = RNG.random((40, 6), np.float32)
+LABELS = RNG.integers(0, 3, 40)
+INPUT = (("x", (6,)),)
+NET = model("float[N,6] x", "h = MatMul(x, w)\ny = Relu(h)", w=RNG.standard_normal((6, 3)))
+
+
+class Loader:
+    """Gives batches of inputs and labels, as a DataLoader of PyTorch does."""
+
+    def __init__(self, wrap: Any = np.asarray) -> None:
+        self.wrap = wrap
+
+    def __len__(self) -> int:
+        return 4
+
+    def __iter__(self) -> Iterator[Any]:
+        for begin in range(0, 40, 10):
+            yield [self.wrap(a[begin : begin + 10]) for a in (X, LABELS)]
+
+
+class Tensor:
+    """Has the protocols of a tensor of PyTorch, and of nothing else."""
+
+    def __init__(self, array: Any, requires_grad: bool = False, device: str = "cpu") -> None:
+        self.array, self.requires_grad, self.device = array, requires_grad, device
+        self.shape = array.shape
+
+    def detach(self) -> Tensor:
+        return Tensor(self.array, device=self.device)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if self.requires_grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+        if self.device != "cpu":
+            raise TypeError("can't convert cuda:0 device type tensor to numpy.")
+        return self.array if dtype is None else self.array.astype(dtype)
+
+
+class Capsule:
+    """Has DLPack's protocol only."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    return qcompiler.compile(NET, target="reference", calibration=X, effort=0)
+
+
+GIVEN = {
+    "loader": Loader(),
+    "loader of tensors": Loader(Tensor),
+    "tensor": Tensor(X, requires_grad=True),
+    "dlpack": Capsule(X),
+}
+
+
+@pytest.mark.parametrize("given", ["loader", "loader of tensors", "tensor", "dlpack"])
+def test_it_compiles_and_runs_as_the_array(given: str, program: Program) -> None:
+    made = qcompiler.compile(NET, target="reference", calibration=GIVEN[given], effort=0)
+    assert made.graph == program.graph
+    np.testing.assert_array_equal(program.run(GIVEN[given]), program.run(X))
+
+
+def test_batches_carry_labels() -> None:
+    found = read(Loader(), INPUT)
+    assert found.labels is not None
+    np.testing.assert_array_equal(found.labels, LABELS)
+    named = read(iter([{"x": X, "label": LABELS}, {"x": X, "label": LABELS}]), INPUT)
+    assert len(named) == 80
+    assert named.labels is not None
+    assert len(read(iter([{"pixel_values": X, "labels": LABELS}]), INPUT)) == 40
+    assert read((part for part in (X, X)), INPUT).labels is None
+
+
+def test_data_frames(program: Program) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X)
+    np.testing.assert_array_equal(program.run(frame), program.run(X))
+    whole = pandas.DataFrame({"a": [1, 2], "b": [0.5, 0.25]}, dtype=object)
+    np.testing.assert_array_equal(read(whole, (("x", (2,)),)).arrays[0], [[1, 0.5], [2, 0.25]])
+
+
+def test_data_sets_with_options(tmp_path: Path, program: Program) -> None:
+    np.savez(tmp_path / "d.npz", x=X)
+    given = DataSet(tmp_path / "d.npz", labels=LABELS, frames=8)
+    found = read(given, INPUT)
+    places = np.linspace(0, 39, 8).astype(int)
+    np.testing.assert_array_equal(found.arrays[0], X[places])
+    assert found.labels is not None
+    np.testing.assert_array_equal(found.labels, LABELS[places])
+    made = qcompiler.compile(NET, target="reference", calibration=given)
+    assert made.manifest["calibration_images"] == 8
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (Tensor(X, device="cuda:0"), "a Tensor cannot become a numpy array: copy it to the CPU"),
+        (iter([]), "the data are empty"),
+        (iter([(X, X, X)]), "batch 0 has 3 parts for 1 inputs"),
+        (iter([{"z": X, "v": X}]), "batch 0 holds no array for the input x"),
+        (iter([X[:, :2]]), "shape"),
+        (iter([7]), "must hold numbers, one sample per row|takes frames of shape"),
+    ],
+)
+def test_other_things_get_a_sentence(given: Any, sentence: str, program: Program) -> None:
+    given, again = (list(given), None) if isinstance(given, Iterator) else (given, given)
+    with pytest.raises(DataError, match=sentence):
+        read(again or iter(given), INPUT)
+    with pytest.raises(DataError, match=sentence):
+        program.run(again or iter(given))

@@ -1,0 +1,158 @@
+"""Data sets are read batch by batch: memory is bounded, and an interrupt leaves what is done."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import qcompiler
+from qcompiler import api
+from qcompiler.backends.program import Program
+from qcompiler.cli import qrun
+from qcompiler.data import Data, DataSet, Stream, open_stream
+from qcompiler.ir import DataError
+from qcompiler.streamed_run import StreamedRun, run_stream
+from tests.support.onnx_models import model
+
+RNG = np.random.default_rng(0)
+PIXELS = RNG.integers(0, 256, (700, 3, 32, 32), dtype=np.uint8)
+LABELS = RNG.integers(0, 4, 700)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, its program and data in more than one batch."""
+    found = tmp_path_factory.mktemp("streaming")
+    weights = RNG.standard_normal((3072, 4)).astype(np.float32)
+    proto = model("float[N,3,32,32] x", "f = Flatten(x)\ny = MatMul(f, w)", w=weights)
+    onnx.save(proto, found / "net.onnx")
+    np.savez(found / "d.npz", images=PIXELS, labels=LABELS)
+    given: dict[str, Any] = {"calibration": PIXELS, "scale_values": 255, "effort": 0}
+    qcompiler.compile(proto, target="reference", **given).save(found / "p")
+    return found
+
+
+def stream_of(program: Program, path: Path, **options: Any) -> Stream:
+    return open_stream(DataSet(path, **options), api.inputs_of(program.graph))
+
+
+def test_batches_and_parts_add_up_to_the_whole(folder: Path) -> None:
+    program = qcompiler.load(folder / "p")
+    whole = program.measure(PIXELS)
+    found = run_stream(program, stream_of(program, folder / "d.npz"))
+    np.testing.assert_array_equal(found.measured.outputs["y"], whole.outputs["y"])
+    assert found.labels is not None
+    np.testing.assert_array_equal(found.labels, LABELS)
+    assert found.counters == whole.counters
+    parts = StreamedRun()
+    for places in (range(300), range(300, 700)):
+        stream = stream_of(program, folder / "d.npz")
+        parts.extend(run_stream(program, stream, places=places))
+    np.testing.assert_array_equal(parts.measured.outputs["y"], whole.outputs["y"])
+    assert parts.counters == whole.counters
+
+
+def test_an_interrupt_leaves_what_is_done(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    batches = Stream.batches
+
+    def interrupted(stream: Stream, size: int, places: Sequence[int] | None = None) -> Any:
+        yield next(batches(stream, size, places))
+        if size == 256:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stream, "batches", interrupted)
+    monkeypatch.chdir(folder)
+    assert qrun.main(["p", "d.npz", "--json", "-o", "out.npz"]) == 1
+    out, err = capsys.readouterr()
+    figures = json.loads(out)
+    assert figures["interrupted"]
+    assert figures["frames"] == len(np.load("out.npz")["y"]) == 256
+    assert "warning: interrupted: results are those of 256 of 700 frames" in err
+
+
+def test_an_interrupt_before_the_first_batch_is_a_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def interrupted(*_: Any) -> Iterator[Data]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stream, "batches", interrupted)
+    monkeypatch.chdir(folder)
+    assert qrun.main(["p", "d.npz"]) == 1
+    assert capsys.readouterr().err == "error: interrupted; nothing was written\n"
+
+
+PLUGIN = """
+import numpy as np
+from qcompiler.data import Data, Reader, Source
+
+class Frames(Source):
+    def __init__(self, path, wanted):
+        super().__init__()
+        self.values = np.array([int(line) for line in path.read_text().split()], np.float32)
+        self.shape = wanted.inputs[0][1]
+
+    def __len__(self):
+        return len(self.values)
+
+    def batches(self, size, places=None):
+        chosen = self.values if places is None else self.values[list(places)]
+        for begin in range(0, len(chosen), size):
+            part = chosen[begin : begin + size]
+            yield Data((np.stack([np.full(self.shape, value) for value in part]),))
+
+READER = Reader("counts", "a file of counts", lambda path: path.suffix == ".counts", Frames)
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "counts_plugin.py").write_text(PLUGIN)
+    info = tmp_path / "counts_plugin-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: counts-plugin\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[qcompiler.readers]\ncounts = counts_plugin:READER\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.mark.usefixtures("plugin")
+def test_plugins_bring_readers(folder: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "d.counts").write_text("1 2 3 4 250")
+    assert qrun.main([str(folder / "p"), str(tmp_path / "d.counts"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == 5
+    with pytest.raises(DataError, match=r"--resize is of no use for .*, which is a file of counts"):
+        open_stream(DataSet(tmp_path / "d.counts", resize=8), (("x", (1,)),))
+
+
+def peak(program: Program, path: Path) -> int:
+    """Bytes that a run over a data set takes at most."""
+    tracemalloc.start()
+    try:
+        run_stream(program, stream_of(program, path))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_data(folder: Path, tmp_path: Path) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    program, sizes = qcompiler.load(folder / "p"), (600, 1800)
+    pillow.fromarray(PIXELS[0].transpose(1, 2, 0)).save(tmp_path / "0.jpg")
+    for size in sizes:
+        images = tmp_path / str(size)
+        images.mkdir()
+        for index in range(size):
+            (images / f"{index}.jpg").hardlink_to(tmp_path / "0.jpg")
+    peak(program, tmp_path / "600")  # loads what is loaded once
+    few, many = (peak(program, tmp_path / str(size)) for size in sizes)
+    held = (sizes[1] - sizes[0]) * PIXELS[0].size
+    assert many - few < held / 4  # names and outputs are much smaller than images
