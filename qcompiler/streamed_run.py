@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .backends.host import Counters, frames_per_batch
-from .backends.program import Measured, Program
+from .backends.host import Counters, Measured, frames_per_batch
+from .backends.program import Program
 from .data import Array, Data, Stream
 from .ir import DataError
 
