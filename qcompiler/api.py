@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from .ir import (
     raise_if_any,
     verify,
 )
+from .ir.prologue import joined, run_prologue, split_prologue, with_ranges_of_tables
 from .passes import Pipeline, Watcher
 from .passes.calibration.trace import size_of
 from .passes.folding.codes import most_levels, without_codes
@@ -141,7 +142,9 @@ def compile(
         imported = Imported(model, ())
     else:
         imported = import_model(model, before, allow_products, input_shapes)
-    graph = imported.graph
+    prologue, graph = split_prologue(imported.graph)
+    if prologue is not None and calibration is None:
+        graph = with_ranges_of_tables(prologue, graph)
     raise_if_any(oversized(graph, max_neurons, max_memory), UnsupportedModel)
     times = DEFAULT_T_MAX if t_max is None else integer(t_max, "t_max")
     if t_max is not None or max_drop is not None or max_drift is not None:
@@ -170,21 +173,24 @@ def compile(
     if string(objective, "objective") != "latency" and budget is None:
         raise PipelineError(f"the objective {objective} needs --max-drop or --max-drift")
     if calibration is not None:
-        given = data.read(calibration, inputs_of(graph), layout)
-        options["calibration"] = given.arrays
+        given = data.read(calibration, inputs_of(imported.graph), layout)
+        coded = given
+        if prologue is not None:
+            coded = replace(given, arrays=run_prologue(prologue, *given.arrays))
+        options["calibration"] = coded.arrays
     steps = pipeline(target, passes, options)
     raise_if_any(exceeded_core_limits(graph, steps, backend), UnsupportedModel)
     if budget is not None:
         known = given.labels
         if labels is not None:
-            known = data.labels_of(labels, len(given), inputs_of(graph))
+            known = data.labels_of(labels, len(given), inputs_of(imported.graph))
         if budget.kind == "drop" and known is None:
             message = "max-drop needs labels of the calibration data: give --labels"
             raise DataError(message)
         from qcompiler.search.objective import search_for
         from qcompiler.search.trials import Trials
 
-        given_trials = graph, steps, backend, given.arrays, known, budget, tell or _ignore
+        given_trials = graph, steps, backend, coded.arrays, known, budget, tell or _ignore
         found = search_for(objective, lambda costs: Trials(*given_trials, costs, client))
         steps = found.pipeline
     parts.clear()
@@ -217,14 +223,14 @@ def compile(
     if calibration is not None:
         from qcompiler.comparison.calibration_activity import calibration_activity
 
-        manifest["activity"] = calibration_activity(graph, program, given.arrays)
+        manifest["activity"] = calibration_activity(graph, program, coded.arrays)
     if calibration is not None and not most_levels(graph):  # which would round, the graph does not
         from qcompiler.comparison.calibration_check import check_calibration
 
         known = given.labels
         if labels is not None:
-            known = data.labels_of(labels, len(given), inputs_of(graph))
-        checked = data.Data(given.arrays, known)
+            known = data.labels_of(labels, len(given), inputs_of(imported.graph))
+        checked = data.Data(coded.arrays, known)
         manifest |= check_calibration(graph, program, checked, before, found is None).manifest()
     if imported.assumed:
         from qcompiler.comparison.assumptions import broken_assumptions
@@ -234,7 +240,8 @@ def compile(
         manifest["warnings"] = [*(one.text for one in broken), *manifest.get("warnings", [])]
     for text in program.warnings:
         warnings.warn(text, CompileWarning, stacklevel=3)
-    return program
+    prologue, whole = split_prologue(joined(prologue, compiled))
+    return replace(program, prologue=prologue, graph=whole)
 
 
 def _budget(max_drop: float | None, max_drift: float | None, calibration: Any) -> Budget | None:
@@ -312,7 +319,7 @@ def passes_() -> tuple[str, ...]:
     return registry.pass_names()
 
 
-def inputs_of(graph: Graph) -> tuple[tuple[str, tuple[int, ...]], ...]:
+def inputs_of(graph: Graph | Program) -> tuple[tuple[str, tuple[int, ...]], ...]:
     """Name and shape of each input."""
     return tuple((value.name, value.type.shape) for value in graph.inputs)
 

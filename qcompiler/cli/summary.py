@@ -75,6 +75,7 @@ def print_summary(
         ("throughput", f"one frame every {report.frame_interval_steps} steps"),
         *energy_lines(energy, given.verbose),
         ("chip", _chip(report)),
+        ("host", _host(program, given.verbose)),
         ("rounding", describe_rounding(program.manifest.get("rounding", ()))),
         ("guarantees", guarantees(unproved)),
         ("written", str(output)),
@@ -123,6 +124,15 @@ def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
 def jumps(count: int) -> str:
     """What is said of jumps beside line segments."""
     return f" and {count} jump{'s' * (count != 1)}" if count else ""
+
+
+def _host(program: Program, verbose: bool) -> str:
+    """What the host computes: in front of the network, and with ``verbose`` behind it."""
+    front = [] if program.prologue is None else [n.result.name for n in program.prologue.nodes]
+    behind = [node.result.name for node in program.host_nodes if node.result.name not in front]
+    lines = [f"{', '.join(front)}, in front of the network: only qrun runs it"] if front else []
+    lines += [f"{', '.join(behind)}, on decoded outputs"] if behind and verbose else []
+    return "\n            ".join(lines)
 
 
 def _chip(report: Report) -> str:

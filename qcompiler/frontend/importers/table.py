@@ -92,6 +92,7 @@ from qcompiler.frontend.importers.quantised.operators import (
     qlinear_softmax,
 )
 from qcompiler.frontend.importers.quantised.qonnx import bipolar_quant, quant, trunc
+from qcompiler.frontend.importers.views.embedding import is_look_up
 from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_where
 from qcompiler.frontend.importers.views.passthrough import cast, cast_like, dropout, identity, pad
 from qcompiler.frontend.importers.views.reshape import (
@@ -393,11 +394,18 @@ def on_host(node: NodeContext) -> bool:
     return node.op_type in HOST and not (HOST[node.op_type] is softmax and behind_mask(node))
 
 
+def looks_up(node: NodeContext) -> bool:
+    """Whether the host looks the result up in front of the network."""
+    return node.op_type == "Gather" and is_look_up(node)
+
+
 def imported(op_type: str, node: NodeContext) -> batch_places.Results:
     """The results of a node, wherever the batch axis of its inputs stands."""
     adapter = _ADAPTERS.get(op_type, batch_places.batch_first)
     if op_type == "Where" and (isinstance(node.item(0), Value) or chooses_mask(node)):
         adapter = batch_axis.elementwise
+    if looks_up(node):
+        adapter = batch_places.same_batch_axis
     if op_type == "MatMul" and two_values(node):
         adapter = batch_rows_and_images.matrices
     if op_type == "Gemm" and two_values(node):
