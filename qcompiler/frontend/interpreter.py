@@ -10,7 +10,7 @@ from typing import Any
 
 import onnx
 
-from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, filled
+from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, filled, gives_constant
 from qcompiler.frontend.importers.elementwise.masks import nodes_of_masks
 from qcompiler.frontend.importers.table import (
     AFTER_HOST,
@@ -200,7 +200,7 @@ class ModelInterpreter:
         names = [name for name in entry.node.output if name]
         if any(name not in results for name in names):
             data = any(map(_depends, inputs)) or entry.op_type in UNROLLED
-            data = data and entry.op_type not in CONSTANT_IMPORTERS
+            data = data and not gives_constant(entry.op_type, inputs)
             made = self.stand_ins.of_results(entry.node, self.opset, inputs, data)
             results = {**made, **results}
         self.items.update((name, results[name]) for name in names)
@@ -232,7 +232,7 @@ class ModelInterpreter:
                 raise RefusedProduct(*DATA_PRODUCTS[op_type])
             self.report.note(entry, "compiled" if data else "constant", _NOT_CHECKED)
             return {}
-        if op_type in CONSTANT_IMPORTERS:
+        if gives_constant(op_type, inputs):
             self.report.note(entry, "constant")
             return {
                 entry.node.output[0]: CONSTANT_IMPORTERS[op_type](

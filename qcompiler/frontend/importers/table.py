@@ -30,6 +30,7 @@ from qcompiler.frontend.importers.composites.softmax import behind_mask, softmax
 from qcompiler.frontend.importers.elementwise.activations import arg_max, clip, neg, relu
 from qcompiler.frontend.importers.elementwise.arithmetic import add, concat, mean, sub, total
 from qcompiler.frontend.importers.elementwise.choices import comparison, logic, where
+from qcompiler.frontend.importers.elementwise.equality import equality
 from qcompiler.frontend.importers.elementwise.functions import (
     absolute,
     elu,
@@ -37,6 +38,7 @@ from qcompiler.frontend.importers.elementwise.functions import (
     hard_sigmoid,
     leaky_relu,
     minimum_maximum,
+    modulo,
     power,
     shrink,
     swish,
@@ -157,12 +159,15 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Asinh": unary_function,
     "Atan": unary_function,
     "Atanh": unary_function,
+    "Ceil": unary_function,
     "Celu": elu,
     "Cos": unary_function,
     "Cosh": unary_function,
     "Elu": elu,
     "Erf": unary_function,
+    "Equal": equality,
     "Exp": unary_function,
+    "Floor": unary_function,
     "Gelu": gelu,
     "Greater": comparison,
     "GreaterOrEqual": comparison,
@@ -173,11 +178,13 @@ FUNCTIONS: Mapping[str, Importer] = {
     "LessOrEqual": comparison,
     "Log": unary_function,
     "Mish": unary_function,
+    "Mod": modulo,
     "Not": logic,
     "Or": logic,
     "PRelu": leaky_relu,
     "Pow": power,
     "Reciprocal": unary_function,
+    "Round": unary_function,
     "Selu": elu,
     "Shrink": shrink,
     "Sigmoid": unary_function,
@@ -307,7 +314,7 @@ ENCODERS = frozenset({"ai.onnx.ml.LabelEncoder", "ai.onnx.ml.OneHotEncoder"})
 # Apart from views, what may read integers and booleans that depend on the data.
 TAKES_INTEGERS = frozenset(
     {
-        *("And", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where", "Xor"),
+        *("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where", "Xor"),
         *QUANTISED,
         *(name for name in LAYERS if name.startswith("ai.onnx.ml.")),
         "ai.onnx.ml.LinearClassifier",
