@@ -301,6 +301,8 @@ class Program:
         for own in ("format", "files"):
             manifest.pop(own, None)
         verify(graph, *backend.requires)
+        if prologue is not None:
+            verify(prologue)
         return Program(graph, backend, manifest, prologue)
 
 

@@ -1,7 +1,8 @@
 """Functions of one variable, written in postfix: ``"x x sigmoid *"`` is ``x * sigmoid(x)``.
 
-A comparison gives 1 or 0, and words such as ``floor`` whole numbers; there a function may jump. ``"x 0 > x 0.1 where"`` is x above zero and else 0.1: the choice comes
-first, and what is not chosen need not be finite.
+A comparison gives 1 or 0, and words such as ``floor`` whole numbers: there a function may jump.
+``"x 0 > x 0.1 where"`` is x above zero and else 0.1: the choice comes first, and what is not
+chosen need not be finite.
 """
 
 from __future__ import annotations

@@ -11,17 +11,21 @@ from dataclasses import replace
 import numpy as np
 
 from .ann import Embed
-from .diagnostics import DataError
+from .diagnostics import DataError, Diagnostic, InvalidGraph
 from .execution.evaluate import apply
 from .graph import Constant, Graph, Node, Value
 from .kernels import Array
 from .types import Tensor
+from .view import View
 
 _INDICES = "give data whose indices are rows of the model's table, as it was trained with"
 
 
 def split_prologue(graph: Graph) -> tuple[Graph | None, Graph]:
-    """The part in front of the network, if there is one, and the network."""
+    """The part in front of the network, if there is one, and the network.
+
+    Raises InvalidGraph if a table is read at indices that are no input.
+    """
     needed: set[str] = set()
     for node in reversed(graph.nodes):
         if isinstance(node.op, Embed) or node.result.name in needed:
@@ -29,6 +33,10 @@ def split_prologue(graph: Graph) -> tuple[Graph | None, Graph]:
     head = tuple(node for node in graph.nodes if node.result.name in needed)
     if not head:
         return None, graph
+    for node in head:
+        if not isinstance(node.op, Embed | View):
+            message = f"%{node.result.name} stands in front of a table, and is no view of an input"
+            raise InvalidGraph(Diagnostic(message, node.origin))
     rest = tuple(node for node in graph.nodes if node.result.name not in needed)
     read = {o.name for node in rest for o in node.operands if isinstance(o, Value)}
     read |= {value.name for value in graph.outputs}

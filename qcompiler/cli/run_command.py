@@ -62,7 +62,7 @@ def run(given: argparse.Namespace) -> int:
         return 0
     preprocessing = program.manifest.get("preprocessing", {})
     layout = preprocessing.get("layout")
-    found = data.read(given.data, api.inputs_of(program.graph), layout).head(given.limit)
+    found = data.read(given.data, api.inputs_of(program), layout).head(given.limit)
     measured = _measured(program, found, given)
     reference = None
     if given.against is not None:

@@ -12,7 +12,18 @@ import pytest
 import qcompiler
 from qcompiler.cli import qcompile, qrun
 from qcompiler.frontend.import_model import check_model
-from qcompiler.ir import DataError, UnsupportedModel
+from qcompiler.ir import (
+    Builder,
+    CompileError,
+    Constant,
+    DataError,
+    Graph,
+    InvalidGraph,
+    Tensor,
+    UnsupportedModel,
+)
+from qcompiler.ir.ann import Clip, Embed
+from qcompiler.ir.prologue import split_prologue
 from tests.support.onnx_models import model, run_onnx
 
 HEAD = "m = ReduceMean<axes=[1],keepdims=0>(e) h = Gemm(m, V) a = Relu(h) y = Gemm(a, W)"
@@ -46,7 +57,11 @@ def test_words(kind: str, target: str) -> None:
 @pytest.mark.parametrize(
     ("inputs", "body", "shapes"),
     [
-        ("int64[N] ids", "e = Gather(E, ids) h = Gemm(e, V) a = Relu(h) y = Gemm(a, W)", [()]),
+        (
+            "int64[N] user, int64[N] item",
+            "u = Gather(E, user) i = Gather(E, item) c = Concat<axis=1>(u, i) y = Gemm(c, D)",
+            [(), ()],
+        ),
         ("int64[N,6] ids", f"t = Gather<axis=1>(ids, i) e = Gather(E, t) {HEAD}", [(6,)]),
         ("float[N,6] x", f"ids = Cast<to=7>(x) e = Gather(E, ids) {HEAD}", [(6,)]),
         ("int64[N,6] ids", f"w = Gather(E, ids) e = Add(w, P) {HEAD}", [(6,)]),
@@ -59,7 +74,9 @@ def test_words(kind: str, target: str) -> None:
     ],
 )
 def test_what_else_is_embedded(inputs: str, body: str, shapes: list[tuple[int, ...]]) -> None:
-    proto = model(inputs, body, 13, **WEIGHTS, P=(6, 8), U=(14, 3), i=np.array([0, 2, 1]))
+    proto = model(
+        inputs, body, 13, **WEIGHTS, P=(6, 8), U=(14, 3), D=(16, 3), i=np.array([0, 2, 1])
+    )
     chance = np.random.default_rng(2)
     kinds = [part.split("[")[0].strip() for part in inputs.split(", ")]
     arrays: list[Any] = []
@@ -137,3 +154,24 @@ def test_what_is_not_looked_up(body: str, reason: str) -> None:
     assert reason in (found[0].reason or "")
     with pytest.raises(UnsupportedModel, match=reason):
         qcompiler.compile(proto, target="reference")
+
+
+def test_a_damaged_program_is_refused(tmp_path: Path) -> None:
+    proto = model("int64[N,6] ids", WORDS, 13, **WEIGHTS)
+    qcompiler.compile(proto, target="reference").save(tmp_path)
+    text = (tmp_path / "network.qir").read_text()
+    (tmp_path / "network.qir").write_text(text.replace("ann.embed(%ids, ", "ann.embed(%e, "))
+    with pytest.raises(CompileError):
+        qcompiler.load(tmp_path)
+    chained = chain()
+    with pytest.raises(InvalidGraph, match="%b stands in front of a table"):
+        split_prologue(chained)
+
+
+def chain() -> Graph:
+    """A table that is read at what the network computes."""
+    builder = Builder()
+    x = builder.input("x", Tensor((6,)))
+    doubled = builder.add(Clip(0.0), x, name="b")
+    table = Constant("t", np.ones((5, 2), np.float32))
+    return builder.build([builder.add(Embed(), doubled, table, name="y")])

@@ -314,7 +314,18 @@ ENCODERS = frozenset({"ai.onnx.ml.LabelEncoder", "ai.onnx.ml.OneHotEncoder"})
 # Apart from views, what may read integers and booleans that depend on the data.
 TAKES_INTEGERS = frozenset(
     {
-        *("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where", "Xor"),
+        *(
+            "And",
+            "Equal",
+            "Greater",
+            "GreaterOrEqual",
+            "Less",
+            "LessOrEqual",
+            "Not",
+            "Or",
+            "Where",
+            "Xor",
+        ),
         *QUANTISED,
         *(name for name in LAYERS if name.startswith("ai.onnx.ml.")),
         "ai.onnx.ml.LinearClassifier",
