@@ -59,7 +59,7 @@ def test_words(kind: str, target: str) -> None:
     [
         (
             "int64[N] user, int64[N] item",
-            "u = Gather(E, user) i = Gather(E, item) c = Concat<axis=1>(u, i) y = Gemm(c, D)",
+            "u = Gather(E, user) v = Gather(E, item) c = Concat<axis=1>(u, v) y = Gemm(c, D)",
             [(), ()],
         ),
         ("int64[N,6] ids", f"t = Gather<axis=1>(ids, i) e = Gather(E, t) {HEAD}", [(6,)]),
