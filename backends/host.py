@@ -135,6 +135,11 @@ def decode_outputs(graph: Graph, levels: Mapping[str, Array]) -> tuple[Array, ..
     return HostTail(graph, levels)(levels)
 
 
+def host_nodes(graph: Graph) -> tuple[Node, ...]:
+    """What the host computes on decoded outputs."""
+    return tuple(node for node in graph.nodes if node.op.mnemonic.startswith("ann."))
+
+
 def output_nodes(graph: Graph) -> tuple[Node, ...]:
     """The populations whose spikes are decoded."""
     found = {node.result.name: node for node in (sender(graph, v) for v in outputs(graph))}

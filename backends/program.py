@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.ir import DataError, Graph, ProgramError, Value, verify
+from qcompiler.ir import DataError, Graph, Node, ProgramError, Value, verify
 from qcompiler.ir.kernels import Array, is_finite_float32
+from qcompiler.ir.prologue import joined, run_prologue, split_prologue
 from qcompiler.ir.spiking.coding import step_of
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
 
@@ -24,7 +25,7 @@ from .energy.cost_model import CostModel
 from .energy.estimate import Cores, Estimate, Measurement, estimate
 from .energy.wiring import Wiring, wiring_of
 from .given_arrays import are_batches, as_array, batches_of
-from .host import Counters, Measured, frames_per_batch, hidden_nodes
+from .host import Counters, Measured, frames_per_batch, hidden_nodes, host_nodes
 from .loihi.mapping.chips import LOIHI_1
 from .plots.plots import Plots
 from .report import Report, build_report, placements_of
@@ -35,11 +36,15 @@ from .targets import ENGINES
 
 @dataclass
 class Program:
-    """A network compiled for a target; ``manifest`` records how, as JSON data."""
+    """A network compiled for a target; ``manifest`` records how, as JSON data.
+
+    The host runs the ``prologue`` on the data, if there is one: it gives the network's inputs.
+    """
 
     graph: Graph
     backend: Backend
     manifest: dict[str, Any]
+    prologue: Graph | None = None
     _engines: dict[str, Engine] = field(default_factory=dict, repr=False, compare=False)
     _placed: dict[int, tuple[Cores, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -60,6 +65,21 @@ class Program:
     def t_max(self) -> int:
         """Largest number of spike times of a population, inputs and outputs excluded."""
         return max(spikes_of(node.result).t_max for node in hidden_nodes(self.graph))
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """What the data are for: the inputs of the prologue, or else of the network."""
+        return self.graph.inputs if self.prologue is None else self.prologue.inputs
+
+    @property
+    def host_nodes(self) -> tuple[Node, ...]:
+        """What the host computes in front of the network, and behind it, in order."""
+        front = () if self.prologue is None else self.prologue.nodes
+        return (*front, *host_nodes(self.graph))
+
+    def network_inputs(self, *inputs: Array) -> tuple[Array, ...]:
+        """What the network reads of data; DataError for an index that is in no table."""
+        return inputs if self.prologue is None else run_prologue(self.prologue, *inputs)
 
     @property
     def engines(self) -> tuple[EngineFactory, ...]:
@@ -202,16 +222,16 @@ class Program:
             inputs = tuple(map(as_array, inputs))
         except ValueError as error:
             raise DataError("pass inputs one by one, run(a, b), not in a list") from error
-        inputs = tuple(map(self._as_declared, inputs, self.graph.inputs))
+        inputs = tuple(map(self._as_declared, inputs, self.inputs))
         self._check(inputs)
         frames = len(inputs[0])
         step = frames if self._factory(engine).streams else frames_per_batch(self.graph)
         for begin in range(0, frames, step):
-            yield tuple(array[begin : begin + step] for array in inputs)
+            yield self.network_inputs(*(array[begin : begin + step] for array in inputs))
 
     def _parts_of_batches(self, given: Iterable[Any], engine: str) -> Iterator[tuple[Array, ...]]:
         empty = True
-        for arrays, _ in batches_of(given, [value.name for value in self.graph.inputs]):
+        for arrays, _ in batches_of(given, [value.name for value in self.inputs]):
             yield from self._parts(arrays, engine)
             empty = False
         if empty:
@@ -224,7 +244,7 @@ class Program:
         return array.reshape(len(array), *shape) if same and given != shape else array
 
     def _check(self, inputs: tuple[Array, ...]) -> None:
-        expected = [value.type.shape for value in self.graph.inputs]
+        expected = [value.type.shape for value in self.inputs]
         given = [array.shape[1:] for array in inputs]
         if given != expected or len({len(array) for array in inputs}) != 1:
             raise DataError(f"the network takes frames of shape {expected}, not {given}")
@@ -300,7 +320,8 @@ class Program:
     def save(self, directory: str | Path) -> None:
         """Write the program, whole or not at all; ProgramError if that fails."""
         manifest = {"target": self.backend.name, "preprocessing": {}, **self.manifest}
-        storage.save(_path(directory), manifest, self.graph, self.backend.emit)
+        whole, emit = joined(self.prologue, self.graph), self.backend.emit
+        storage.save(_path(directory), manifest, whole, None if self.prologue else emit)
 
     @staticmethod
     def load(directory: str | Path, find: Callable[[str], Backend | None]) -> Program:
@@ -312,7 +333,8 @@ class Program:
 
     @staticmethod
     def _loaded(directory: Path, find: Callable[[str], Backend | None]) -> Program:
-        manifest, graph = loading.load(directory)
+        manifest, whole = loading.load(directory)
+        prologue, graph = split_prologue(whole)
         target = manifest.pop("target", None)
         backend = find(str(target))
         if backend is None:
@@ -320,7 +342,9 @@ class Program:
         for own in ("format", "files"):
             manifest.pop(own, None)
         verify(graph, *backend.requires)
-        return Program(graph, backend, manifest)
+        if prologue is not None:
+            verify(prologue)
+        return Program(graph, backend, manifest, prologue)
 
 
 def _path(directory: str | Path) -> Path:

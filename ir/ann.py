@@ -328,4 +328,22 @@ class Lookup(Op):
         return Tensor(operands[0].shape, "i64")
 
 
+@dataclass(frozen=True)
+class Embed(Op):
+    """Rows of a table of real numbers, by index; on the host, in front of the spikes.
+
+    Indices are whole numbers, cut off as a cast would; negative ones count from the end.
+    """
+
+    mnemonic: ClassVar[str] = "ann.embed"
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Indices and a table of rows to one row for every index."""
+        expect(2, operands)
+        indices, table = map(expect_tensor, operands)
+        if not table.shape or not table.shape[0]:
+            raise ValueError(f"takes a table of rows, got shape {table.shape}")
+        return Tensor((*indices.shape, *table.shape[1:]))
+
+
 OnHost: TypeAlias = Softmax | ArgMax | Fill | Lookup  # computed from decoded values

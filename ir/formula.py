@@ -1,7 +1,8 @@
 """Functions of one variable, written in postfix: ``"x x sigmoid *"`` is ``x * sigmoid(x)``.
 
-A comparison gives 1 or 0. ``"x 0 > x 0.1 where"`` is x above zero and else 0.1: the choice comes
-first, and what is not chosen need not be finite.
+A comparison gives 1 or 0, and words such as ``floor`` whole numbers: there a function may jump.
+``"x 0 > x 0.1 where"`` is x above zero and else 0.1: the choice comes first, and what is not
+chosen need not be finite.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ UNARY: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "asin": ("Asin", np.arcsin),
     "asinh": ("Asinh", np.arcsinh),
     "atan": ("Atan", np.arctan),
+    "ceil": ("Ceil", np.ceil),
     "cos": ("Cos", np.cos),
     "erf": ("Erf", _erf),
     "exp": ("Exp", np.exp),
+    "floor": ("Floor", np.floor),
     "log": ("Log", np.log),
+    "round": ("Round", np.round),
     "sigmoid": ("Sigmoid", lambda x: 0.5 + 0.5 * np.tanh(0.5 * x)),
     "sin": ("Sin", np.sin),
     "softplus": ("Softplus", lambda x: np.logaddexp(0, x)),
@@ -48,6 +52,7 @@ TERNARY: Mapping[str, tuple[str, Callable[[Any, Any, Any], Any]]] = {
     "where": ("Where", lambda choice, a, b: np.where(choice != 0, a, b)),
 }
 COMPARISONS = frozenset({">", ">="})
+CHOICES = COMPARISONS | {"ceil", "floor", "round"}  # what may jump
 WORDS: Mapping[str, tuple[int, str, Callable[..., Any]]] = {
     word: (count, *meaning)
     for count, table in ((1, UNARY), (2, BINARY), (3, TERNARY))
@@ -92,8 +97,8 @@ def values(formula: str, x: Array) -> Array:
     return _evaluated(formula, x)[0]
 
 
-def comparisons(formula: str, x: Array) -> Array:
-    """The results of the comparisons of a formula, 1 or 0: ``comparisons x elements``."""
+def choices(formula: str, x: Array) -> Array:
+    """The results of what may jump in a formula, whole numbers: ``words x elements``."""
     return np.stack(_evaluated(formula, x)[1])
 
 
@@ -102,7 +107,7 @@ def _evaluated(formula: str, x: Array) -> tuple[Array, list[Array]]:
 
     def apply(name: str, *arguments: Any) -> Any:
         found = WORDS[name][2](*arguments)
-        if name in COMPARISONS:
+        if name in CHOICES:
             made.append(np.broadcast_to(found, x.shape))
         return found
 

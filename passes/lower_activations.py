@@ -53,6 +53,7 @@ from qcompiler.passes.quantization.levels import levels_of
 
 from .base import Pass, check_fan_in
 
+_MANY_JUMPS = "scale the values before this node down, so that they cross fewer whole numbers"
 _FINER = 2  # times the default levels of an output: segments pay for no more
 
 
@@ -127,7 +128,8 @@ class LowerActivations(Pass):
                         nodes += self._function(graph, node, formula)
                     except ValueError as error:
                         message = f"{formula!r} {error}"
-                        faults.append(Diagnostic(message, node.origin, NOT_FINITE))
+                        help_ = _MANY_JUMPS if "chooses" in str(error) else NOT_FINITE
+                        faults.append(Diagnostic(message, node.origin, help_))
                 case Multiply():
                     new = self._builder(graph, node)
                     nodes += new.total(*gates.terms(new))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from .ir import (
     raise_if_any,
     verify,
 )
+from .ir.prologue import joined, run_prologue, split_prologue, with_ranges_of_tables
 from .passes import Pipeline, Watcher
 from .passes.calibration.trace import size_of
 from .passes.folding.codes import most_levels, without_codes
@@ -38,7 +39,7 @@ from .passes.quantization.exact_layer import ExactLayer
 from .rebuild import arguments_of, built_with, differences
 from .rounding import rounding_of
 from .size_limits import costly_products, neurons_of_products, oversized
-from .streaming.calibration import NO_SEARCH, NO_SEQUENCES, with_states
+from .streaming.calibration import NO_PROLOGUE, NO_SEARCH, NO_SEQUENCES, with_states
 from .streaming.pairs import states_of
 
 if TYPE_CHECKING:
@@ -152,7 +153,9 @@ def compile(
         imported = Imported(model, ())
     else:
         imported = import_model(model, before, True, input_shapes)
-    graph = imported.graph
+    prologue, graph = split_prologue(imported.graph)
+    if prologue is not None and calibration is None:
+        graph = with_ranges_of_tables(prologue, graph)
     raise_if_any(oversized(graph, max_neurons, max_memory), UnsupportedModel)
     times = DEFAULT_T_MAX if t_max is None else integer(t_max, "t_max")
     if t_max is not None or max_drop is not None or max_drift is not None:
@@ -184,15 +187,20 @@ def compile(
     arguments["states"] = [str(state) for state in carried] or None
     if carried and (calibration is None or budget is not None):
         raise PipelineError(NO_SEQUENCES if calibration is None else NO_SEARCH)
+    if carried and prologue is not None:
+        raise PipelineError(NO_PROLOGUE)
     if string(objective, "objective") != "latency" and budget is None:
         raise PipelineError(f"the objective {objective} needs --max-drop or --max-drift")
     lowered = graph
     if carried:
         given, lowered = with_states(graph, carried, calibration, times, progress)
     elif calibration is not None:
-        given = data.read(calibration, inputs_of(graph), layout, labels)
+        given = data.read(calibration, inputs_of(imported.graph), layout, labels)
     if calibration is not None:
-        options["calibration"] = given.arrays
+        coded = given
+        if prologue is not None:
+            coded = replace(given, arrays=run_prologue(prologue, *given.arrays))
+        options["calibration"] = coded.arrays
     steps = pipeline(target, passes, options)
     raise_if_any(exceeded_core_limits(lowered, steps, backend), UnsupportedModel)
     if budget is not None:
@@ -202,7 +210,7 @@ def compile(
         from qcompiler.search.objective import search_for
         from qcompiler.search.trials import Trials
 
-        given_trials = graph, steps, backend, given.arrays, given.labels, budget, tell or _ignore
+        given_trials = graph, steps, backend, coded.arrays, given.labels, budget, tell or _ignore
         found = search_for(objective, lambda costs: Trials(*given_trials, costs, client))
         steps = found.pipeline
     parts.clear()
@@ -241,11 +249,11 @@ def compile(
     if calibration is not None:
         from qcompiler.comparison.calibration_activity import calibration_activity
 
-        manifest["activity"] = calibration_activity(graph, program, given.arrays)
+        manifest["activity"] = calibration_activity(graph, program, coded.arrays)
     if calibration is not None and not most_levels(graph):  # which would round, the graph does not
         from qcompiler.comparison.calibration_check import check_calibration
 
-        checked = data.Data(given.arrays, given.labels)
+        checked = data.Data(coded.arrays, given.labels)
         manifest |= check_calibration(lowered, program, checked, before, found is None).manifest()
     if calibration is not None and given.skipped:
         manifest["warnings"] = [data.skipped_text(given.skipped), *manifest.get("warnings", [])]
@@ -257,7 +265,8 @@ def compile(
         manifest["warnings"] = [*(one.text for one in broken), *manifest.get("warnings", [])]
     for text in program.warnings:
         warnings.warn(text, CompileWarning, stacklevel=3)
-    return program
+    prologue, whole = split_prologue(joined(prologue, compiled))
+    return replace(program, prologue=prologue, graph=whole)
 
 
 def _budget(max_drop: float | None, max_drift: float | None, calibration: Any) -> Budget | None:
@@ -335,7 +344,7 @@ def passes_() -> tuple[str, ...]:
     return registry.pass_names()
 
 
-def inputs_of(graph: Graph) -> tuple[tuple[str, tuple[int, ...]], ...]:
+def inputs_of(graph: Graph | Program) -> tuple[tuple[str, tuple[int, ...]], ...]:
     """Name and shape of each input."""
     return tuple((value.name, value.type.shape) for value in graph.inputs)
 

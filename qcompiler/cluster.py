@@ -109,7 +109,9 @@ def outcomes(
     `Program.measure` raises, and ProgramError if workers differ, are lost for good, or die of the
     same part.
     """
-    content = pickle.dumps((program.graph, program.backend.name, program.manifest))
+    content = pickle.dumps(
+        (program.graph, program.backend.name, program.manifest, program.prologue)
+    )
     held = client.submit(bytes, content, pure=False)  # the scheduler can make it again
     waiting, next_one = enumerate(parts), 0
     running, found = dict[Any, int](), dict[int, Measured]()
@@ -151,7 +153,7 @@ def _run(content: bytes, version: str, engine: str, *part: Array) -> Measured:
 
 @lru_cache(1)
 def _program(content: bytes) -> Program:
-    graph, target, manifest = pickle.loads(content)
+    graph, target, manifest, prologue = pickle.loads(content)
     backend = registry.backend_of_worker(target)
     # Dask runs as many partitions at once as a worker has threads, so each takes one.
-    return Program(graph, backend, manifest, {"fast": FastEngine(graph, threads=1)})
+    return Program(graph, backend, manifest, prologue, {"fast": FastEngine(graph, threads=1)})

@@ -101,7 +101,7 @@ def run_stream(
 def _batch(program: Program) -> int:
     """Frames of a batch: as many as the program's batches, so that the counters are the same."""
     step = frames_per_batch(program.graph)
-    frame = sum(4 * int(np.prod(value.type.shape)) for value in program.graph.inputs)
+    frame = sum(4 * int(np.prod(value.type.shape)) for value in program.inputs)
     return step * max(1, min(_MOST_FRAMES, _BATCH_BYTES // max(1, frame)) // step)
 
 

@@ -13,6 +13,7 @@ from qcompiler.ir.ann import (
     Concat,
     Conv,
     Dense,
+    Embed,
     Fill,
     Function,
     Lookup,
@@ -23,6 +24,7 @@ from qcompiler.ir.ann import (
     Softmax,
     SumPool,
 )
+from qcompiler.ir.diagnostics import DataError
 from qcompiler.ir.formula import values
 from qcompiler.ir.graph import Graph, Operand, Value
 from qcompiler.ir.kernels import Array, convolve, pool_max, pool_sum
@@ -97,9 +99,20 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
         case Lookup():
             found: Array = constants[0][np.clip(x, 0, len(constants[0]) - 1)]
             return found
+        case Embed():
+            return _embed(x, constants[0])
         case Reshape() | Transpose() | Take() | Pick():
             return arrange(op, x, *constants)
     raise TypeError(f"{op.mnemonic} is not an operation on tensors")
+
+
+def _embed(x: Array, table: Array) -> Array:
+    indices, rows = x.astype(np.int64), len(table)
+    if indices.size and not -rows <= indices.min() <= indices.max() < rows:
+        off = indices.max() if indices.max() >= rows else indices.min()
+        raise DataError(f"the index {off} is not in its table of {rows:,} rows")
+    found: Array = table[indices]
+    return found
 
 
 def _by_channel(parameter: Array, x: Array) -> Array:

@@ -18,6 +18,7 @@ from qcompiler.ir.ann import (
     Concat,
     Conv,
     Dense,
+    Embed,
     Fill,
     Function,
     MaxPool,
@@ -195,6 +196,11 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             batch = writer.add("Shape", x, start=0, end=1)
             shape = writer.constant(np.array(node.result.type.shape, np.int64))
             return writer.add("Expand", rest[0], writer.add("Concat", batch, shape, axis=0))
+        case Embed():
+            from onnx import TensorProto
+
+            indices = writer.add("Cast", x, to=TensorProto.INT64)
+            return writer.add("Gather", rest[0], indices)
         case Concat() as op:
             return writer.add("Concat", x, *rest, axis=op.axis + 1)
         case Softmax() as op:

@@ -34,6 +34,7 @@ OPS: dict[str, type[Op]] = {
             ann.ArgMax,
             ann.Fill,
             ann.Lookup,
+            ann.Embed,
             view.Reshape,
             view.Transpose,
             view.Take,

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from qcompiler.ir import Range
-from qcompiler.ir.formula import COMPARISONS, comparisons, values
+from qcompiler.ir.formula import CHOICES, choices, values
 from qcompiler.ir.kernels import Array
 
 _Function: TypeAlias = Callable[[Array], Array]
@@ -29,7 +29,7 @@ _RAMP = 1 / 256  # of the domain
 _ASIDE = 1 / 8  # of a ramp, by which its step is beside the jump
 _FAINT = 1e-9  # share of the domain within which a place is zero
 _HALVINGS = 40
-_MOST_CHOICES = 16
+_MOST_CHOICES = 64
 _FINER = 8  # samples between two
 _EVEN = 1e-3  # share of the knots' density that is the same everywhere
 _FLAT = 1e-6  # slopes below this share of the steepest are none
@@ -96,15 +96,15 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
 
 
 def _choices(formula: str, x: Array) -> tuple[Array, Array]:
-    """The numbers below and above every place where a comparison changes its result."""
-    if not COMPARISONS & {*formula.split()}:
+    """The numbers below and above every place where a comparison or rounding changes its result."""
+    if not CHOICES & {*formula.split()}:
         return x[:0], x[:0]
-    found = comparisons(formula, x)
+    found = choices(formula, x)
     at = np.flatnonzero((found[:, 1:] != found[:, :-1]).any(axis=0))
     left, right = x[at], x[at + 1]
     for _ in range(_HALVINGS):
         middle = (left + right) / 2
-        same = (comparisons(formula, middle) == comparisons(formula, left)).all(axis=0)
+        same = (choices(formula, middle) == choices(formula, left)).all(axis=0)
         left, right = np.where(same, middle, left), np.where(same, right, middle)
     return left, right
 

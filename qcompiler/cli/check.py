@@ -16,6 +16,7 @@ from qcompiler.frontend.import_model import NodeOutcome, Preprocessing, check_mo
 from qcompiler.frontend.importers.table import UNROLLED
 from qcompiler.ir import Diagnostic, Graph, size
 from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
+from qcompiler.ir.prologue import run_prologue, split_prologue
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
 from qcompiler.passes.activations.gates import product_neurons
@@ -51,8 +52,9 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
     places: dict[str, str] = {}
     lowered: dict[str, str] = {}
     if not any(outcome.kind == "refused" for outcome in outcomes):
-        graph = import_model(*read).graph
-        steps = api.pipeline(given.target, given.passes, _options(graph, given))
+        whole = import_model(*read).graph
+        _, graph = split_prologue(whole)
+        steps = api.pipeline(given.target, given.passes, _options(whole, given))
         folded = _folded(graph, steps)
         costly = () if given.allow_products else costly_products(graph, _times(given))
         outcomes = _mapped(outcomes, graph, steps, given.target, costly)
@@ -112,7 +114,9 @@ def _options(graph: Graph, given: argparse.Namespace) -> dict[str, Any]:
             read, _ = with_states(graph, carried, calibration(given), times)
         else:
             read = data.read(calibration(given), api.inputs_of(graph), given.layout)
-        found["calibration"] = read.arrays
+        prologue, _ = split_prologue(graph)
+        arrays = read.arrays if prologue is None else run_prologue(prologue, *read.arrays)
+        found["calibration"] = arrays
     return found
 
 

@@ -30,7 +30,7 @@ def compiled_report(
     """The page on a program that was just compiled; its frames are calibration data."""
     frames = None
     if given.calibration is not None:
-        frames = data.read(calibration(given), api.inputs_of(program.graph), given.layout)
+        frames = data.read(calibration(given), api.inputs_of(program), given.layout)
     return report_page(Subject(program, output.name, model, frames))
 
 

@@ -56,7 +56,7 @@ def run_program(program: Program, given: argparse.Namespace) -> Run:
 def _frames(program: Program, given: argparse.Namespace) -> Run:
     layout = program.manifest.get("preprocessing", {}).get("layout")
     try:
-        source, inputs = data_set(given.data, given), api.inputs_of(program.graph)
+        source, inputs = data_set(given.data, given), api.inputs_of(program)
         found = data.open_stream(source, inputs, layout, given.limit)
         done = _streamed(program, found, given)
     except DataError as error:

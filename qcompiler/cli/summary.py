@@ -79,6 +79,7 @@ def print_summary(
         ("states", _states(program)),
         *energy_lines(energy, given.verbose),
         ("chip", _chip(report)),
+        ("host", _host(program, given.verbose)),
         ("rounding", describe_rounding(program.manifest.get("rounding", ()))),
         ("guarantees", guarantees(unproved)),
         ("written", str(output)),
@@ -143,6 +144,15 @@ def _states(program: Program) -> str:
     each = (f"{c.state.output} to {c.state.input}, {c.code.t_max} levels" for c in known)
     how = "the host carries them between frames (qrun --stream)"
     return f"{'; '.join(each)}: {how}" if known else ""
+
+
+def _host(program: Program, verbose: bool) -> str:
+    """What the host computes: in front of the network, and with ``verbose`` behind it."""
+    front = [] if program.prologue is None else [n.result.name for n in program.prologue.nodes]
+    behind = [node.result.name for node in program.host_nodes if node.result.name not in front]
+    lines = [f"{', '.join(front)}, in front of the network: only qrun runs it"] if front else []
+    lines += [f"{', '.join(behind)}, on decoded outputs"] if behind and verbose else []
+    return "\n            ".join(lines)
 
 
 def _chip(report: Report) -> str:

@@ -33,15 +33,15 @@ _NARROW = 1 / 8  # of the range that the program codes
 
 def range_findings(program: Program, found: Frames) -> Iterator[Diagnostic]:
     """A warning for every input whose code loses most of the data, or that they hardly fill."""
-    given = found.spread(_FRAMES)
+    given = program.network_inputs(*found.spread(_FRAMES).arrays)
     before = Preprocessing(**program.manifest.get("preprocessing", {}))
-    for value, x in zip(program.graph.inputs, given.arrays, strict=True):
+    for value, x in zip(program.graph.inputs, given, strict=True):
         for node in program.graph.users(value):
             if isinstance(node.op, Encode) and node.op.digit == 0:
                 raw = x.astype(np.float32)
                 rescaling = Rescaling.of(node)
                 coded = raw if rescaling is None else rescaling.apply(raw)
-                finding = _range(value.name, coded, node.op, before, len(given.arrays) == 1)
+                finding = _range(value.name, coded, node.op, before, len(given) == 1)
                 yield from [finding] if finding else []
 
 
@@ -82,7 +82,8 @@ def guessing(
     text = f"an accuracy of {accuracy:.2%} is hardly better than guessing one of {classes} classes"
     given, manifest = found.spread(_FRAMES), program.manifest
     labels = given.labels
-    if model is not None and labels is not None and len(given.arrays) == 1:
+    alone = len(given.arrays) == 1 and program.prologue is None  # whose indices are no quantities
+    if model is not None and labels is not None and alone:
 
         def right(x: Array, before: Preprocessing) -> Array | None:
             return right_of_model(model, replace(given, arrays=(x,)), labels, before, manifest)

@@ -108,7 +108,8 @@ def explain(
     real = real_network(model, program)
     found = match_layers(program, real, model)
     chosen = data.spread(frames_for(program, real, len(data)))
-    networks = SideBySide(program, real, found, tuple(x.astype(np.float32) for x in chosen.arrays))
+    arrays = tuple(x.astype(np.float32) for x in program.network_inputs(*chosen.arrays))
+    networks = SideBySide(program, real, found, arrays)
     real_scores = RealScores.of(networks, chosen.labels)
     layers: list[LayerLoss] = []
     for index, layer in enumerate(found):
@@ -119,7 +120,8 @@ def explain(
         None if at is None else _cause(networks, at, real_scores, model) for at in where
     )
     progress((len(found) + 1) / (len(found) + 2))
-    wrong = wrong_input.find(networks, model, chosen, first)
+    coded = program.prologue is None  # else its data are indices, no quantities
+    wrong = wrong_input.find(networks, model, chosen, first) if coded else None
     if wrong is not None:
         first, worst = wrong, first if first and first.layer != wrong.layer else None
     notes = _notes(networks, model, chosen, real_scores)

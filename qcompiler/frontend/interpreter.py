@@ -10,7 +10,7 @@ from typing import Any
 
 import onnx
 
-from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, filled
+from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, filled, gives_constant
 from qcompiler.frontend.importers.elementwise.masks import nodes_of_masks
 from qcompiler.frontend.importers.table import (
     AFTER_HOST,
@@ -22,6 +22,7 @@ from qcompiler.frontend.importers.table import (
     UNROLLED,
     VIEWS,
     imported,
+    looks_up,
     on_host,
 )
 from qcompiler.frontend.model.constant_folding import (
@@ -80,6 +81,7 @@ _CAST = "cast them to floating point first, and compute with real numbers"
 _REAL_OUTPUT = "end the model before this node: its result in real numbers is that of its input"
 _MASK = "a mask of minus infinity is only supported in front of Softmax"
 _MASK_HELP = "use a number that the values reach, such as -10, or cut the model before this node"
+_LOOKED_UP = "looked up in a table in front of the network"
 _NOT_CHECKED = "not fully checked: its input comes from a refused node"
 
 
@@ -198,7 +200,7 @@ class ModelInterpreter:
         names = [name for name in entry.node.output if name]
         if any(name not in results for name in names):
             data = any(map(_depends, inputs)) or entry.op_type in UNROLLED
-            data = data and entry.op_type not in CONSTANT_IMPORTERS
+            data = data and not gives_constant(entry.op_type, inputs)
             made = self.stand_ins.of_results(entry.node, self.opset, inputs, data)
             results = {**made, **results}
         self.items.update((name, results[name]) for name in names)
@@ -230,7 +232,7 @@ class ModelInterpreter:
                 raise RefusedProduct(*DATA_PRODUCTS[op_type])
             self.report.note(entry, "compiled" if data else "constant", _NOT_CHECKED)
             return {}
-        if op_type in CONSTANT_IMPORTERS:
+        if gives_constant(op_type, inputs):
             self.report.note(entry, "constant")
             return {
                 entry.node.output[0]: CONSTANT_IMPORTERS[op_type](
@@ -308,7 +310,8 @@ class ModelInterpreter:
         ends = {output.name for output in self.model.graph.output} & {*outputs}
         if op_type in CASTS and ends and self._truncated(results):
             raise Refused(f"{op_type} to integers is not supported at an output", _CUT)
-        if kinds and op_type in VIEWS and op_type not in CASTS:
+        looked_up = looks_up(node)
+        if kinds and op_type in VIEWS and op_type not in CASTS and not looked_up:
             self.scope.kinds |= {value.name: kinds[0] for value in results}
             if self._truncated(inputs):
                 self.scope.truncated |= {value.name for value in results}
@@ -320,9 +323,10 @@ class ModelInterpreter:
         removed = all(any(value is item for item in inputs) for value in results)
         kept = [value for n, value in zip(outputs, results, strict=False) if n in self.used]
         ends_there = by_host or (not sources and all(value in hosted for value in kept))
-        kind = "host" if ends_there else "removed" if removed else "compiled"
+        kind = "host" if ends_there or looked_up else "removed" if removed else "compiled"
         doubt = kind == "compiled" and self.stand_ins.doubt(inputs).any
-        self.report.note(entry, kind, _NOT_CHECKED if doubt else None)
+        text = _LOOKED_UP if looked_up else None
+        self.report.note(entry, kind, _NOT_CHECKED if doubt else text)
         return {name: value for name, value in zip(outputs, results, strict=False) if name}
 
     def _kinds(self, op_type: str, inputs: Sequence[AbstractValue]) -> list[int]:

@@ -69,7 +69,23 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "extrapolation_value",
         "",
     ),
-    "round": (FLAT, "y = Round(x)", 17, {}, "its result is discontinuous", "decoded"),
+    "tan": (FLAT, "y = Tan(x)", 17, {}, "it has poles", "retrain"),
+    "equal": (
+        FLAT,
+        "e = Equal(x, c) y = Cast<to=1>(e)",
+        17,
+        {"c": np.float32(2)},
+        "Equal of real numbers",
+        "Greater and Less",
+    ),
+    "mod": (
+        FLAT,
+        "y = Mod<fmod=1>(x, c)",
+        17,
+        {"c": np.zeros(6, np.float32)},
+        "Mod is only supported by one number",
+        "",
+    ),
     "part of a sequence": (
         "float[2,5,4] x",
         "t = Transpose<perm=[1,0,2]>(x) y = RNN<hidden_size=3>(t, w, r, , l)",
@@ -239,17 +255,17 @@ def test_refusal_names_node_and_reason(name: str) -> None:
 
 def test_all_refusals_at_once() -> None:
     body = """
-        a = Round(x) b = Conv(a, w) c = Round(b) d = Det(c) e = Mul(c, x)
+        a = Tan(x) b = Conv(a, w) c = Tan(b) d = Det(c) e = Mul(c, x)
         f = com.example.Fused(e, d) g = Relu(f) h = Shape(g) j = Gather(h, i) y = Neg(g)
     """
     proto = model("float[N,3,8,8] x", body, w=(3, 3, 1, 1), i=ints(1))
     proto.opset_import.append(helper.make_opsetid("com.example", 1))
     with pytest.raises(UnsupportedModel) as caught:
         import_model(proto)
-    rounds = "operator Round is not supported: its result is discontinuous"
+    poles = "operator Tan is not supported: it has poles"
     found = {d.message: d.nodes for d in caught.value.diagnostics}
     assert found == {
-        "operator Round is not supported: its result is discontinuous (2 nodes)": (
+        "operator Tan is not supported: it has poles (2 nodes)": (
             "a_node",
             "c_node",
         ),
@@ -258,7 +274,7 @@ def test_all_refusals_at_once() -> None:
         "operator com.example.Fused is not supported": ("f_node",),
     }
     text = str(caught.value)
-    assert text.startswith(f'error: {rounds} (2 nodes)\n  --> nodes "a_node"')
+    assert text.startswith(f'error: {poles} (2 nodes)\n  --> nodes "a_node"')
     report = {outcome.name: outcome for outcome in check_model(proto)}
     assert report["b_node"].kind == "compiled"
     assert "not fully checked" in (report["b_node"].reason or "")

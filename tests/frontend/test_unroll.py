@@ -193,9 +193,9 @@ BOUNDED: dict[str, tuple[str, dict[str, Any], str]] = {
         "the trip count of Loop depends on the batch size",
     ),
     "inside": (
-        f"y = Loop<body = steps {HEAD} {{ go = Identity(g) r = Round(s) }}>(, c, x)",
+        f"y = Loop<body = steps {HEAD} {{ go = Identity(g) r = Tan(s) }}>(, c, x)",
         {},
-        "operator Round",
+        "operator Tan",
     ),
     "no steps": (
         "q, y = Loop<body = steps (int64 t, bool g, float s) => (bool go, float r, float e)"

@@ -378,6 +378,25 @@ CASES = {
     "shrink by more": case(FLAT, "y = Shrink<lambd=-0.25, bias=0.5>(x)", oldest=9),
     "thresholded relu": case(FLAT, "y = ThresholdedRelu<alpha=0.5>(x)", oldest=10),
     "sign": case(FLAT, "y = Sign(x)", oldest=9),
+    "floor": case(FLAT, "y = Floor(x)"),
+    "ceil": case(FLAT, "y = Ceil(x)"),
+    "round": case(FLAT, "y = Round(x)", oldest=11),
+    "modulo": case(FLAT, "y = Mod<fmod=1>(x, c)", oldest=10, c=np.float32(0.75)),
+    "equal": case(
+        FLAT,
+        "r = Relu(x) e = Equal(r, z) y = Where(e, c, x)",
+        oldest=11,
+        z=np.float32(0),
+        c=np.float32(3),
+    ),
+    "conditions on two values": case(
+        IMAGE,
+        "k = Conv(x, w) a = Greater(x, z) b = Less(k, z) c = And(a, b) d = Xor(a, c) e = Or(d, b)"
+        " y = Cast<to=1>(e)",
+        oldest=9,
+        w=(3, 3, 1, 1),
+        z=np.float32(0.1),
+    ),
     "hard shrink by where": case(
         FLAT,
         "g = Greater(x, h) n = Neg(h) l = Less(x, n) o = Or(g, l) y = Where(o, x, z)",

@@ -20,6 +20,7 @@ from qcompiler.channel_scales import channels_of, check_channels, does_not_fit
 from qcompiler.frontend.import_model import Preprocessing, import_model
 from qcompiler.ir import Graph, Node, ProgramError, Spikes, Value
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.prologue import split_prologue
 from qcompiler.ir.snn import Decode, Encode, Population
 from qcompiler.ir.spiking.coding import Rescaling, code_of_output
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, split_outputs
@@ -49,7 +50,8 @@ def real_network(model: Path, program: Program) -> Graph:
     shapes = manifest.get("input_shapes", {})
     if not isinstance(shapes, dict) or not all(isinstance(a, list) for a in shapes.values()):
         raise ProgramError("the manifest's input_shapes are no shapes: compile the model again")
-    found = import_model(model, before, allow_products=True, input_shapes=shapes).graph
+    imported = import_model(model, before, allow_products=True, input_shapes=shapes)
+    _, found = split_prologue(imported.graph)
     for carried in carried_states(program.graph, program.states):
         found = with_clip(found, carried.state, carried.bounds)
     limit = _FAN_IN.search(str(manifest.get("pipeline", "")))

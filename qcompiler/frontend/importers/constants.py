@@ -20,7 +20,6 @@ from qcompiler.frontend.model.node_context import (
 )
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.onnx_tensor import Array
-from qcompiler.frontend.model.refusals import refusal
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Fill
 
@@ -78,11 +77,16 @@ def equal(
         case [KnownArray(arrays=first), KnownArray(arrays=second)]:
             pairs = zip(first, second, strict=True)
             return merge([np.equal(one, other) for one, other in pairs], node.output[0])
-    for known in inputs:
-        if isinstance(known, KnownArray) and not np.isfinite(known.arrays[0]).any():
-            shapes = [_broadcast(inputs, scope, probe) for probe in range(len(scope.probes))]
-            return merge([np.broadcast_to(False, full) for full in shapes], node.output[0])
-    raise Refused(*refusal("Equal"))
+    shapes = [_broadcast(inputs, scope, probe) for probe in range(len(scope.probes))]
+    return merge([np.broadcast_to(False, full) for full in shapes], node.output[0])
+
+
+def gives_constant(op_type: str, inputs: Sequence[AbstractValue]) -> bool:
+    """Whether the result is known whatever the data are."""
+    if op_type != "Equal":
+        return op_type in CONSTANT_IMPORTERS
+    known = [item.arrays[0] for item in inputs if isinstance(item, KnownArray)]
+    return len(known) == len(inputs) or any(not np.isfinite(array).any() for array in known)
 
 
 def _broadcast(inputs: Sequence[AbstractValue], scope: Scope, probe: int) -> Shape:

@@ -30,6 +30,7 @@ from qcompiler.frontend.importers.composites.softmax import behind_mask, softmax
 from qcompiler.frontend.importers.elementwise.activations import arg_max, clip, neg, relu
 from qcompiler.frontend.importers.elementwise.arithmetic import add, concat, mean, sub, total
 from qcompiler.frontend.importers.elementwise.choices import comparison, logic, where
+from qcompiler.frontend.importers.elementwise.equality import equality
 from qcompiler.frontend.importers.elementwise.functions import (
     absolute,
     elu,
@@ -37,6 +38,7 @@ from qcompiler.frontend.importers.elementwise.functions import (
     hard_sigmoid,
     leaky_relu,
     minimum_maximum,
+    modulo,
     power,
     shrink,
     swish,
@@ -92,6 +94,7 @@ from qcompiler.frontend.importers.quantised.operators import (
     qlinear_softmax,
 )
 from qcompiler.frontend.importers.quantised.qonnx import bipolar_quant, quant, trunc
+from qcompiler.frontend.importers.views.embedding import is_look_up
 from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_where
 from qcompiler.frontend.importers.views.passthrough import cast, cast_like, dropout, identity, pad
 from qcompiler.frontend.importers.views.reshape import (
@@ -156,12 +159,15 @@ FUNCTIONS: Mapping[str, Importer] = {
     "Asinh": unary_function,
     "Atan": unary_function,
     "Atanh": unary_function,
+    "Ceil": unary_function,
     "Celu": elu,
     "Cos": unary_function,
     "Cosh": unary_function,
     "Elu": elu,
     "Erf": unary_function,
+    "Equal": equality,
     "Exp": unary_function,
+    "Floor": unary_function,
     "Gelu": gelu,
     "Greater": comparison,
     "GreaterOrEqual": comparison,
@@ -172,11 +178,13 @@ FUNCTIONS: Mapping[str, Importer] = {
     "LessOrEqual": comparison,
     "Log": unary_function,
     "Mish": unary_function,
+    "Mod": modulo,
     "Not": logic,
     "Or": logic,
     "PRelu": leaky_relu,
     "Pow": power,
     "Reciprocal": unary_function,
+    "Round": unary_function,
     "Selu": elu,
     "Shrink": shrink,
     "Sigmoid": unary_function,
@@ -306,7 +314,18 @@ ENCODERS = frozenset({"ai.onnx.ml.LabelEncoder", "ai.onnx.ml.OneHotEncoder"})
 # Apart from views, what may read integers and booleans that depend on the data.
 TAKES_INTEGERS = frozenset(
     {
-        *("And", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Where", "Xor"),
+        *(
+            "And",
+            "Equal",
+            "Greater",
+            "GreaterOrEqual",
+            "Less",
+            "LessOrEqual",
+            "Not",
+            "Or",
+            "Where",
+            "Xor",
+        ),
         *QUANTISED,
         *(name for name in LAYERS if name.startswith("ai.onnx.ml.")),
         "ai.onnx.ml.LinearClassifier",
@@ -393,11 +412,18 @@ def on_host(node: NodeContext) -> bool:
     return node.op_type in HOST and not (HOST[node.op_type] is softmax and behind_mask(node))
 
 
+def looks_up(node: NodeContext) -> bool:
+    """Whether the host looks the result up in front of the network."""
+    return node.op_type == "Gather" and is_look_up(node)
+
+
 def imported(op_type: str, node: NodeContext) -> batch_places.Results:
     """The results of a node, wherever the batch axis of its inputs stands."""
     adapter = _ADAPTERS.get(op_type, batch_places.batch_first)
     if op_type == "Where" and (isinstance(node.item(0), Value) or chooses_mask(node)):
         adapter = batch_axis.elementwise
+    if looks_up(node):
+        adapter = batch_places.same_batch_axis
     if op_type == "MatMul" and two_values(node):
         adapter = batch_rows_and_images.matrices
     if op_type == "Gemm" and two_values(node):

@@ -13,8 +13,8 @@ _GROUPS = {
     _STATE: "SequenceMap",
     "convert the model to opset 11 or newer, with onnx.version_converter": "Scatter",
     _HOST: """
-        Hardmax NonMaxSuppression NonZero Unique Equal BitCast BitShift BitwiseAnd BitwiseNot
-        BitwiseOr BitwiseXor Ceil Floor Round Mod
+        Hardmax NonMaxSuppression NonZero Unique BitCast BitShift BitwiseAnd BitwiseNot
+        BitwiseOr BitwiseXor
         AffineGrid BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
         DeformConv Det EyeLike GlobalLpPool GridSample HammingWindow HannWindow LinearAttention
         LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceProd RoiAlign
@@ -37,9 +37,8 @@ _BOOLEAN = "it returns booleans or indices, which spike times cannot represent"
 
 _REASONS = {
     _BOOLEAN: """
-        BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal
+        BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor
     """,
-    "its result is discontinuous": "Ceil Floor Mod Round",
     "it has poles": "Tan",
     "the positions that it reads depend on the data": """
         DeformConv GridSample MaxRoiPool MaxUnpool RoiAlign TensorScatter
@@ -101,7 +100,7 @@ _DOMAINS = {
 }
 
 
-_BY_ELEMENT = {"its result is discontinuous", "it has poles", _BOOLEAN}
+_BY_ELEMENT = {"it has poles", _BOOLEAN}
 
 
 def treats_elements_alone(op_type: str) -> bool:

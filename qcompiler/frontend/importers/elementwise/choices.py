@@ -34,6 +34,7 @@ _COMPARISONS = {
     "Less": (True, ">"),
     "LessOrEqual": (True, ">="),
 }
+_SUMS = {"And": "x 1.5 >", "Or": "x 0.5 >", "Xor": "x 0.5 > 1.5 x > *"}
 _LOGIC = {"And": "{} {} *", "Or": "{} {} max", "Xor": "{} {} - abs"}
 _HELP = (
     "a choice is supported if the condition and both values depend on one and the same value, "
@@ -48,34 +49,34 @@ def comparison(node: NodeContext) -> Value:
     items = [node.item(index) for index in pair]
     values = [item for item in items if isinstance(item, Value)]
     if len(values) == 2 and formulas(node, values[0])[0] != formulas(node, values[1])[0]:
-        return _boolean(node, _difference(node, *values), f"x 0 {word}")
+        return boolean(node, difference_of(node, *values), f"x 0 {word}")
     root, _ = formulas(node, values[0])
     sides = []
     for first, item in zip((True, False), items, strict=True):
         if isinstance(item, Value):
             sides.append(formulas(node, item)[1])
         elif isinstance(item, KnownArray):
-            bound, shape = constant_for(node, _real(item), values[0])
+            bound, shape = constant_for(node, real(item), values[0])
             if bound.size != 1:
                 sign = -1.0 if first else 1.0
                 wide = spread(node, values[0], shape)
                 moved = affine(node, wide, sign, -sign * bound, "difference")
-                return _boolean(node, moved, f"x 0 {word}")
+                return boolean(node, moved, f"x 0 {word}")
             sides.append(repr(float(bound.reshape(-1)[0])))
         else:
             raise InvalidNode("has one input only")
-    return _boolean(node, root, f"{sides[0]} {sides[1]} {word}")
+    return boolean(node, root, f"{sides[0]} {sides[1]} {word}")
 
 
 def logic(node: NodeContext) -> Value:
-    """And, Or, Xor and Not of functions of the same value."""
+    """And, Or, Xor and Not of conditions on one value, or on several."""
     values = [item for item in node.inputs if isinstance(item, Value)]
     found = [formulas(node, value) for value in values]
     root = found[0][0]
     if any(other != root for other, _ in found):
-        raise Refused(f"{node.op_type} of two values that depend on the data is not supported")
+        return boolean(node, _summed(node, *values), _SUMS[node.op_type])
     if node.op_type == "Not":
-        return _boolean(node, root, f"1 {found[0][1]} -")
+        return boolean(node, root, f"1 {found[0][1]} -")
     sides = [formula for _, formula in found]
     for item in node.inputs:
         if isinstance(item, KnownArray):
@@ -83,13 +84,13 @@ def logic(node: NodeContext) -> Value:
             if array.size != 1:
                 raise Refused(f"{node.op_type} with several constants is not supported")
             sides.append(repr(float(array.reshape(-1)[0])))
-    return _boolean(node, root, _LOGIC[node.op_type].format(*sides))
+    return boolean(node, root, _LOGIC[node.op_type].format(*sides))
 
 
 def where(node: NodeContext) -> Value:
     """Where: by a constant mask, or by a condition on the value that both choices depend on."""
     kinds = [kind for item in node.inputs[1:] if (kind := _kind(node, item)) is not None]
-    inputs = [_real(item) if isinstance(item, KnownArray) else item for item in node.inputs[1:]]
+    inputs = [real(item) if isinstance(item, KnownArray) else item for item in node.inputs[1:]]
     found = _chosen(replace(node, inputs=(node.item(0), *inputs)))
     if kinds:
         node.scope.kinds[found.name] = kinds[0]
@@ -129,24 +130,35 @@ def _kind(node: NodeContext, item: AbstractValue) -> int | None:
     return None
 
 
-def _boolean(node: NodeContext, root: Value, formula: str) -> Value:
+def boolean(node: NodeContext, root: Value, formula: str) -> Value:
+    """A condition: a function that gives 1 or 0."""
     value = node.add(Function(formula), root)
     node.scope.kinds[value.name] = TensorProto.BOOL
     return value
 
 
-def _real(known: KnownArray) -> KnownArray:
+def real(known: KnownArray) -> KnownArray:
     """Integers as real numbers: what they are compared with is one, too."""
     if known.arrays[0].dtype.kind not in "iub":
         return known
     return merge([array.astype(np.float32) for array in known.arrays], known.name)
 
 
-def _difference(node: NodeContext, a: Value, b: Value) -> Value:
+def _summed(node: NodeContext, a: Value, b: Value) -> Value:
+    return node.part("sum", Add(), *_alike(node, a, b))
+
+
+def _alike(node: NodeContext, a: Value, b: Value) -> tuple[Value, Value]:
+    """Two values, spread to one shape."""
     shape = np.broadcast_shapes(a.type.shape, b.type.shape)
     if len(a.type.shape) != len(b.type.shape):
         raise Refused(f"{node.op_type} of values of different rank is not supported")
-    found = difference(node, spread(node, a, shape), spread(node, b, shape))
+    return spread(node, a, shape), spread(node, b, shape)
+
+
+def difference_of(node: NodeContext, a: Value, b: Value) -> Value:
+    """The difference of two values that are compared."""
+    found = difference(node, *_alike(node, a, b))
     node.scope.differences[found.name] = (a, b)
     return found
 

@@ -33,15 +33,18 @@ _UNARY = {
     "Asin": "x asin",
     "Asinh": "x asinh",
     "Atan": "x atan",
+    "Ceil": "x ceil",
     "Atanh": "1 x + 1 x - / log 0.5 *",
     "Cos": "x cos",
     "Cosh": "x exp 0 x - exp + 0.5 *",
     "Erf": "x erf",
     "Exp": "x exp",
+    "Floor": "x floor",
     "HardSwish": "x x 6 / 0.5 + 0 max 1 min *",
     "Log": "x log",
     "Mish": "x x softplus tanh *",
     "Reciprocal": "1 x /",
+    "Round": "x round",
     "Sigmoid": "x sigmoid",
     "Sign": "x 0 > 0 x > -",
     "Sin": "x sin",
@@ -92,6 +95,16 @@ def shrink(node: NodeContext) -> Value:
 def thresholded_relu(node: NodeContext) -> Value:
     """ThresholdedRelu: values above ``alpha``, else zero."""
     return apply_formula(node, f"x {node.real('alpha', 1.0)!r} > x 0 where")
+
+
+def modulo(node: NodeContext) -> Value:
+    """Mod of real numbers by a constant, with the sign of the dividend as in C."""
+    _, divisor = node.weight(1, "divisor")
+    if divisor.size != 1 or not (number := float(divisor.reshape(-1)[0])):
+        raise Refused("Mod is only supported by one number that is not 0")
+    share = f"x {number!r} /"
+    whole = f"{share} 0 >= {share} floor {share} ceil where"
+    return apply_formula(node, f"x {whole} {number!r} * -")
 
 
 def power(node: NodeContext) -> Value:

@@ -8,9 +8,8 @@ from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refu
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Take
 
+from .embedding import is_look_up, look_up
 from .reshape import axis_of, mixes_batch
-
-_LOOK_UP = "look up embeddings outside the network: export the model with their rows as its input"
 
 
 def take_indices(
@@ -72,8 +71,8 @@ def split(node: NodeContext) -> tuple[Value, ...]:
 
 def gather(node: NodeContext) -> Value:
     """Gather of constant indices along one axis."""
-    if isinstance(node.item(1), Value):
-        raise Refused("Gather at indices that depend on the data is not supported", _LOOK_UP)
+    if is_look_up(node):
+        return look_up(node)
     x = node.activation()
     indices = node.fixed(1, "indices")
     rank = len(x.type.shape) + 1

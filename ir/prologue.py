@@ -1,0 +1,95 @@
+"""What the host computes in front of the spikes: rows of tables by index, such as embeddings.
+
+A graph with such operations falls into two: the prologue, which the host runs on the data, and the
+network, whose inputs are what the prologue gives. Both are saved as one graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .ann import Embed
+from .diagnostics import DataError, Diagnostic, InvalidGraph
+from .execution.evaluate import apply
+from .graph import Constant, Graph, Node, Value
+from .kernels import Array
+from .types import Tensor
+from .view import View
+
+_INDICES = "give data whose indices are rows of the model's table, as it was trained with"
+
+
+def split_prologue(graph: Graph) -> tuple[Graph | None, Graph]:
+    """The part in front of the network, if there is one, and the network.
+
+    Raises InvalidGraph if a table is read at indices that are no input.
+    """
+    needed: set[str] = set()
+    for node in reversed(graph.nodes):
+        if isinstance(node.op, Embed) or node.result.name in needed:
+            needed |= {o.name for o in (node.result, *node.operands) if isinstance(o, Value)}
+    head = tuple(node for node in graph.nodes if node.result.name in needed)
+    if not head:
+        return None, graph
+    for node in head:
+        if not isinstance(node.op, Embed | View):
+            message = f"%{node.result.name} stands in front of a table, and is no view of an input"
+            raise InvalidGraph(Diagnostic(message, node.origin))
+    rest = tuple(node for node in graph.nodes if node.result.name not in needed)
+    read = {o.name for node in rest for o in node.operands if isinstance(o, Value)}
+    read |= {value.name for value in graph.outputs}
+    given = (*graph.inputs, *(node.result for node in head))
+    inputs = tuple(value for value in given if value.name in read)
+    prologue = Graph(graph.name, graph.inputs, head, inputs)
+    return prologue, replace(graph, inputs=inputs, nodes=rest)
+
+
+def joined(prologue: Graph | None, network: Graph) -> Graph:
+    """Both as one graph, whose inputs are those of the prologue; see `split_prologue`."""
+    if prologue is None:
+        return network
+    coded = {value.name: value for value in network.inputs}
+    inputs = tuple(coded.get(value.name, value) for value in prologue.inputs)
+    head = (replace(n, result=coded.get(n.result.name, n.result)) for n in prologue.nodes)
+    return replace(network, inputs=inputs, nodes=(*head, *network.nodes))
+
+
+def run_prologue(prologue: Graph, *inputs: Array) -> tuple[Array, ...]:
+    """What the network reads of data, ``frames x shape``; DataError for data that are no indices.
+
+    Names the input, or the node whose table has no such row.
+    """
+    known = {value.name: array for value, array in zip(prologue.inputs, inputs, strict=True)}
+    for name, array in known.items():
+        if not np.isfinite(array).all():
+            raise DataError(f"the data for {name} contain NaN or infinite values")
+    for node in prologue.nodes:
+        given = (known[o.name] if isinstance(o, Value) else o.data for o in node.operands)
+        try:
+            known[node.result.name] = apply(node.op, *given)
+        except DataError as error:
+            (found,) = error.diagnostics
+            raise DataError(replace(found, nodes=node.origin, help=_INDICES)) from error
+    return tuple(known[value.name] for value in prologue.outputs)
+
+
+def with_ranges_of_tables(prologue: Graph, network: Graph) -> Graph:
+    """The network with the range of each table as that of the input that is looked up in it."""
+    ranges = {node.result.name: node for node in prologue.nodes if isinstance(node.op, Embed)}
+    known = {name: _ranged(node) for name, node in ranges.items()}
+
+    def change(operand: Value | Constant) -> Value | Constant:
+        return known.get(operand.name, operand) if isinstance(operand, Value) else operand
+
+    nodes = (replace(n, operands=tuple(map(change, n.operands))) for n in network.nodes)
+    inputs = tuple(known.get(value.name, value) for value in network.inputs)
+    return replace(network, inputs=inputs, nodes=tuple(nodes))
+
+
+def _ranged(node: Node) -> Value:
+    (table,) = node.arrays
+    assert isinstance(node.result.type, Tensor)
+    low, high = float(table.min()), float(table.max())
+    return node.result.ranged((low, high)) if low < high else node.result

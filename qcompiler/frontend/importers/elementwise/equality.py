@@ -1,0 +1,70 @@
+"""Importer of `Equal`: a function that jumps twice."""
+
+from __future__ import annotations
+
+from onnx import TensorProto
+
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.ir import Value
+from qcompiler.ir.ann import Function
+from qcompiler.ir.formula import CHOICES
+
+from .activations import constant_for, spread
+from .arithmetic import affine, difference
+from .choices import boolean, difference_of, real
+from .formulas import formulas
+
+_ENDS = (-0.5, 0.5)  # around one whole number
+_NEAR = "{0} {1} > {2} {0} > *"
+_STAYS = CHOICES | {"max", "min"}  # words of functions that may stay at one value
+
+
+def equality(node: NodeContext) -> Value:
+    """Equal of whole numbers, or where a function stays at one value: 1 or 0."""
+    items = [node.item(index) for index in (0, 1)]
+    values = [item for item in items if isinstance(item, Value)]
+    if len(values) == 2:
+        if formulas(node, values[0])[0] == formulas(node, values[1])[0]:
+            root, one = formulas(node, values[0])
+            return boolean(node, root, _equal(node, values, one, formulas(node, values[1])[1]))
+        _equal(node, values, "x", "0")
+        return _near_zero(node, [difference_of(node, *values) for _ in _ENDS])
+    known = next((item for item in items if isinstance(item, KnownArray)), None)
+    if known is None:
+        raise InvalidNode("has one input only")
+    bound, shape = constant_for(node, real(known), values[0])
+    if bound.size != 1:
+        _equal(node, values, "x", "0")
+        wide = spread(node, values[0], shape)
+        return _near_zero(node, [affine(node, wide, 1.0, -bound, "difference") for _ in _ENDS])
+    root, formula = formulas(node, values[0])
+    return boolean(node, root, _equal(node, values, formula, repr(float(bound.reshape(-1)[0]))))
+
+
+def _near_zero(node: NodeContext, differences: list[Value]) -> Value:
+    """Whether a difference of whole numbers is 0: one for each end, which fuse with the steps."""
+    steps = [
+        node.part("step", Function(f"x {end!r} >"), value)
+        for end, value in zip(_ENDS, differences, strict=True)
+    ]
+    found = difference(node, *steps)
+    node.scope.kinds[found.name] = TensorProto.BOOL
+    return found
+
+
+def _equal(node: NodeContext, values: list[Value], one: str, other: str) -> str:
+    """The formula of an equality; Refused if only chance makes the sides equal."""
+    if all(_is_whole(node, value) for value in values):
+        return _NEAR.format(f"{one} {other} -", *_ENDS)
+    if _STAYS & {*one.split(), *other.split()}:
+        return f"{one} {other} >= {other} {one} >= *"
+    raise Refused(
+        "Equal of real numbers is not supported: only chance makes them equal",
+        "compare whole numbers, or use two comparisons with Greater and Less",
+    )
+
+
+def _is_whole(node: NodeContext, value: Value) -> bool:
+    """Whether a value is a whole number: of the model's integers, or rounded."""
+    return value.name in node.scope.kinds or formulas(node, value)[1].split()[-1] in CHOICES

@@ -1,0 +1,42 @@
+"""Importer of embeddings: rows of a constant table, by indices that are an input."""
+
+from __future__ import annotations
+
+from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.ir import Value
+from qcompiler.ir.ann import Embed
+from qcompiler.ir.view import View
+
+from .reshape import axis_of
+
+_LOOK_UP = "look up embeddings outside the network: export the model with their rows as its input"
+
+
+def is_look_up(node: NodeContext) -> bool:
+    """Whether a Gather reads at indices that depend on the data."""
+    return isinstance(node.item(1), Value)
+
+
+def look_up(node: NodeContext) -> Value:
+    """Gather from a constant table at indices of an input; the host does it."""
+    if isinstance(node.item(0), Value):
+        raise Refused("Gather from a value at indices that depend on the data is not supported")
+    table, indices = node.fixed(0, "table"), node.activation(1)
+    if table is None or not table.ndim:
+        raise InvalidNode("has no table")
+    if axis_of(node.integer("axis", 0), table.ndim):
+        raise Refused("Gather at indices that depend on the data is only supported on axis 0")
+    if table.dtype.kind in "iub":
+        raise Refused("Gather of integers at indices that depend on the data is not supported")
+    if not _is_given(node, indices):
+        raise Refused("Gather at indices that the network computes is not supported", _LOOK_UP)
+    return node.add(Embed(), indices, node.constant("table", table))
+
+
+def _is_given(node: NodeContext, value: Value) -> bool:
+    """Whether a value is an input, or what views make of one."""
+    producer = node.scope.builder.producer(value)
+    if producer is None:
+        return True
+    sources = [operand for operand in producer.operands if isinstance(operand, Value)]
+    return isinstance(producer.op, View) and all(_is_given(node, one) for one in sources)

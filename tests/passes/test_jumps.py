@@ -1,0 +1,78 @@
+"""Functions that jump, and conditions on several values: exact where their variable is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.ir import UnsupportedModel
+from tests.support.onnx_models import model, run_onnx
+
+TWO = "a, b = Split<axis=1>(x)"
+EXACT = {  # of whole numbers from 0 to 15, which 16 levels hold
+    "floor": "h = Mul(x, quarter) t = Floor(h)",
+    "ceil": "h = Mul(x, quarter) t = Ceil(h)",
+    "round": "h = Mul(x, half) t = Round(h)",
+    "modulo": "t = Mod<fmod=1>(x, three)",
+    "negative modulo": "s = Sub(x, seven) t = Mod<fmod=1>(s, three)",
+    "equal to a rounded value": "h = Mul(x, quarter) f = Floor(h) e = Equal(f, two)"
+    " t = Cast<to=1>(e)",
+    "equal to zero": "s = Sub(x, seven) r = Relu(s) e = Equal(r, zero) t = Cast<to=1>(e)",
+    "between": "g = Greater(x, three) l = LessOrEqual(x, seven) c = And(g, l) t = Cast<to=1>(c)",
+    "greater of two": f"{TWO} g = GreaterOrEqual(a, b) t = Cast<to=1>(g)",
+    "equal of two": f"{TWO} c = Round(a) d = Round(b) e = Equal(c, d) t = Cast<to=1>(e)",
+    "and": f"{TWO} g = Greater(a, three) l = Less(b, seven) c = And(g, l) t = Cast<to=1>(c)",
+    "or": f"{TWO} g = Greater(a, three) l = Less(b, seven) c = Or(g, l) t = Where(c, two, three)",
+    "xor": f"{TWO} g = Greater(a, three) l = Less(b, seven) c = Xor(g, l) d = Not(c) "
+    "t = Cast<to=1>(d)",
+}
+# A slope of 1 beside jumps of 3 is a small weight beside a large one.
+FINE = {"modulo": 12, "negative modulo": 12}  # bits
+NUMBERS: dict[str, Any] = {
+    **{"zero": 0, "two": 2, "three": 3, "seven": 7, "quarter": 0.25, "half": 0.5}
+}
+
+
+def proto_of(body: str, inputs: str = "float[N,4] x") -> Any:
+    weights: dict[str, Any] = {
+        name: np.float32(number) for name, number in NUMBERS.items() if name in body
+    }
+    return model(inputs, f"{body} y = Mul(t, two)", 17, **{"two": np.float32(2)} | weights)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_on_levels(name: str) -> None:
+    proto = proto_of(EXACT[name])
+    data = np.random.default_rng(0).integers(0, 16, (200, 4)).astype(np.float32)
+    data[:16] = np.arange(16)[:, None]
+    (wanted,) = run_onnx(proto, {"x": data})
+    options: dict[str, Any] = {"calibration": data, "t_max": 16, "weight_bits": FINE.get(name, 8)}
+    program = qcompiler.compile(proto, target="reference", **options)
+    found = program.run(data)
+    np.testing.assert_allclose(found, wanted, 0, np.ptp(wanted) / 30)  # half a level of outputs
+    np.testing.assert_array_equal(found[:20], program.run(data[:20], engine="steps"))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int64"])
+def test_equal_of_integers(kind: str) -> None:
+    body = "e = Equal(x, c) f = Equal(x, d) o = Or(e, f) t = Cast<to=1>(o) y = Mul(t, two)"
+    number: dict[str, Any] = {
+        "c": np.array(3, kind),
+        "d": np.array([0, 1, 2, 15], kind),
+        "two": np.float32(2),
+    }
+    proto = model(f"{kind}[N,4] x", body, 17, **number)
+    data = np.random.default_rng(0).integers(0, 16, (200, 4)).astype(kind)
+    (wanted,) = run_onnx(proto, {"x": data})
+    program = qcompiler.compile(proto, target="reference", calibration=data, t_max=16)
+    np.testing.assert_allclose(program.run(data), wanted, 0, 1e-3)
+
+
+def test_too_many_jumps_are_told() -> None:
+    proto = model("float[N,4] x", "y = Floor(x)", 17)
+    data = np.linspace(0, 400, 400, dtype=np.float32).reshape(100, 4)
+    with pytest.raises(UnsupportedModel, match="chooses between formulas at 400 places"):
+        qcompiler.compile(proto, target="reference", calibration=data)
