@@ -76,7 +76,8 @@ class Report:
     ``zeros`` is a part of ``data``; ``static`` is the energy of cores at rest, apart from
     ``total``. ``edp_ujs`` is energy, static included, times latency, for frames that follow each
     other (``streaming``) and for one alone (``single``). Times are in microseconds, and None, as is
-    what needs them, where the model has none. See `energy.estimate`.
+    what needs them, where the model has none. They are those of ``energy_cores`` cores, over which
+    the network is spread; ``cores`` is the least number. See `energy.estimate`.
     """
 
     target: str
@@ -99,6 +100,7 @@ class Report:
     frame_us: float | None = None
     latency_us: float | None = None
     power_mw: float | None = None
+    energy_cores: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as data for JSON."""

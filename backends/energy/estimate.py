@@ -138,6 +138,7 @@ class Estimate:
             "frame_us": None,
             "latency_us": None,
             "power_mw": None,
+            "energy_cores": None,
             "neuron_updates_per_frame": self.updates,
             "energy_model": self.model.name,
             "activity": {"basis": self.basis, "frames": self.frames, "nonzero": self.nonzero},
@@ -153,6 +154,7 @@ class Estimate:
             "frame_us": times.frame_us,
             "latency_us": times.latency_us,
             "power_mw": power / _UJ_PER_MW_US,
+            "energy_cores": self.cores.total if self.cores else None,
         }
 
 

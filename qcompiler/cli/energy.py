@@ -44,7 +44,8 @@ def energy_lines(found: Estimate, verbose: bool) -> Iterator[tuple[str, str]]:
             "delay",
             f"{quantity(found.times.frame_us * 1e-6, 's')} a frame, latency "
             f"{quantity(found.times.latency_us * 1e-6, 's')}, "
-            f"{quantity(data['power_mw'] * 1e-3, 'W')} ({name} model): "
+            f"{quantity(data['power_mw'] * 1e-3, 'W')} on {data['energy_cores']:,} cores "
+            f"({name} model): "
             f"energy-delay product {streaming}, {single} for one frame alone",
         )
     if verbose:

@@ -32,10 +32,13 @@ def tiles(subject: Subject) -> Iterator[Tile]:
         edp = number(energy.to_dict()["edp_ujs"]["streaming"])
         frame = quantity(energy.times.frame_us * 1e-6, "s")
         delay = quantity(energy.times.latency_us * 1e-6, "s")
-        yield Tile("Time a frame", frame, f"latency {delay}, energy-delay product {edp} uJs")
+        about = f"latency {delay}, energy-delay product {edp} uJs"
+        if energy.cores is not None:
+            about += f", spread over {energy.cores.total:,} cores"
+        yield Tile("Time a frame", frame, about)
     if report.cores is not None:
         chips = f"{report.chips:,} chip{'s' * (report.chips != 1)} of {report.chip}"
-        yield Tile("Cores", f"{report.cores:,}", f"on {chips}, estimated")
+        yield Tile("Cores", f"{report.cores:,}", f"at least, on {chips}, estimated")
 
 
 def _scores(run: Run) -> Iterator[Tile]:
