@@ -89,7 +89,7 @@ def _cores(subject: Subject, rows: Network) -> Picture:
     report = subject.report
     chips = f"{report.chips:,} chip{'s' * (report.chips != 1)}"
     text = (
-        f"At least about {report.cores:,} cores on {chips} of {report.chip}, clock included: an estimate "
+        f"At least {report.cores:,} cores on {chips} of {report.chip}, clock included, as estimated "
         "from public limits. The cores of a population are alike; the bar is the resource that "
         "runs out first on the fullest."
     )
