@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import networkx as nx
@@ -286,6 +288,21 @@ def absolute_imports(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             yield node.module or ""
+
+
+def test_other_packages_that_are_imported_are_declared() -> None:
+    """As dependencies or extras. Lava brings SciPy along, whose matrices nothing else takes.
+
+    PyTorch is what the user's own module is made with.
+    """
+    texts = (requirement.lower() for requirement in metadata.requires("qcompiler-snn") or [])
+    declared = {re.split(r"[^\w-]", text)[0] for text in texts if 'extra == "dev"' not in text}
+    declared |= {"qcompiler", "scipy", "torch", *sys.stdlib_module_names}
+    other_names = {"pil": "pillow", "lava": "lava-nc", "dask": "distributed"}
+    for path in MODULES.values():
+        for name in absolute_imports(path):
+            top = name.partition(".")[0].lower()
+            assert other_names.get(top, top) in declared, f"{path} imports {name}"
 
 
 def test_only_the_rooms_for_lava_import_lava() -> None:

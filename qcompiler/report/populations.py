@@ -89,8 +89,8 @@ def _cores(subject: Subject, rows: Network) -> Picture:
     report = subject.report
     chips = f"{report.chips:,} chip{'s' * (report.chips != 1)}"
     text = (
-        f"At least {report.cores:,} cores on {chips} of {report.chip}, clock included, as estimated "
-        "from public limits. The cores of a population are alike; the bar is the resource that "
-        "runs out first on the fullest."
+        f"At least {report.cores:,} cores on {chips} of {report.chip}, clock included, as "
+        "estimated from public limits. The cores of a population are alike; the bar is the "
+        "resource that runs out first on the fullest."
     )
     return Picture(core_figure(rows), "Cores", text)

@@ -55,7 +55,8 @@ def test_two_lines_name_the_model(run: Any) -> None:
         )
         assert re.search(energy + r"\d+ % for zeros\n", out)
         delay = r"delay +[\d.]+ us a frame, latency [\d.]+ us, [\d.]+ mW on \d+ cores "
-        assert re.search(delay + r"\(loihi1 model\): energy-delay product \S+ uJs, \S+ uJs for one frame alone", out)
+        product = r"\(loihi1 model\): energy-delay product \S+ uJs, \S+ uJs for one frame alone"
+        assert re.search(delay + product, out)
         assert "no figures are public" not in out
 
 
