@@ -298,7 +298,7 @@ def test_other_packages_that_are_imported_are_declared() -> None:
     texts = (requirement.lower() for requirement in metadata.requires("qcompiler-snn") or [])
     declared = {re.split(r"[^\w-]", text)[0] for text in texts if 'extra == "dev"' not in text}
     declared |= {"qcompiler", "scipy", "torch", *sys.stdlib_module_names}
-    other_names = {"pil": "pillow", "lava": "lava-nc", "dask": "distributed"}
+    other_names = {"pil": "pillow", "lava": "lava-nc", "dask": "distributed", "tomllib": "tomli"}
     for path in MODULES.values():
         for name in absolute_imports(path):
             top = name.partition(".")[0].lower()
