@@ -57,7 +57,8 @@ class LevelForms:
         return self.real
 
     def as_byte(self) -> str:
-        """Levels as uint8."""
+        """Levels as uint8, which the highest must fit."""
+        assert self.top <= 255
         if self.byte is None:
             if self.digit is not None and self.digit.is_highest_byte:
                 self.byte = self.digit.write_highest_byte(self.writer)
@@ -85,7 +86,11 @@ class LevelForms:
         """One channel of ones, as many as there are places."""
         one, highest = (self.writer.constant(np.array(n, np.uint8)) for n in (1, 255))
         ends = map(self._integers, ([0], [1], [1]))
-        channel = self.writer.add("Slice", self.as_byte(), *ends)
+        if self.top <= 255:
+            channel = self.writer.add("Slice", self.as_byte(), *ends)
+        else:  # whatever a cast of too large numbers gives
+            real = self.writer.add("Slice", self.as_real(), *ends)
+            channel = self.writer.add("Cast", real, to=2)
         scale = self._number(1)
         inputs = channel, scale, highest, scale, one  # nothing is above 255: 0, and one is added
         byte = self.writer.add("QLinearLeakyRelu", *inputs, domain=_MICROSOFT, alpha=0.0)

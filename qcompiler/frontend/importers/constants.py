@@ -86,7 +86,9 @@ def gives_constant(op_type: str, inputs: Sequence[AbstractValue]) -> bool:
     if op_type != "Equal":
         return op_type in CONSTANT_IMPORTERS
     known = [item.arrays[0] for item in inputs if isinstance(item, KnownArray)]
-    return len(known) == len(inputs) or any(not np.isfinite(array).any() for array in known)
+    if len(known) == len(inputs):
+        return True
+    return any(array.dtype.kind == "f" and not np.isfinite(array).any() for array in known)
 
 
 def _broadcast(inputs: Sequence[AbstractValue], scope: Scope, probe: int) -> Shape:
