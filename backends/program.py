@@ -21,14 +21,16 @@ from .backend import Backend, Engine, EngineFactory, Progress
 from .calibrated_limits import describe_calibrated_limits
 from .energy import activity as activities
 from .energy.alternatives import Alternatives, alternatives
+from .energy.cores import Cores
 from .energy.cost_model import CostModel
-from .energy.estimate import Cores, Estimate, Measurement, estimate
+from .energy.estimate import Estimate, Measurement, estimate
 from .energy.wiring import Wiring, wiring_of
 from .given_arrays import are_batches, as_array, batches_of
 from .host import Counters, Measured, frames_per_batch, hidden_nodes, host_nodes
 from .loihi.mapping.chips import LOIHI_1
+from .placements import placements_of
 from .plots.plots import Plots
-from .report import Report, build_report, placements_of
+from .report import Report, build_report
 from .states import State, states_from
 from .stream import Stream
 from .targets import ENGINES

@@ -26,8 +26,7 @@ from qcompiler.ir.spiking.integer_network import (
 from qcompiler.ir.types import size
 
 from .chip import Chip
-from .energy.cost_model import CostModel
-from .energy.estimate import Causes, Cores, Estimate
+from .energy.estimate import Causes, Estimate
 from .energy.wiring import Wiring
 from .host import output_nodes
 
@@ -141,32 +140,6 @@ def _with_markers(causes: Mapping[str, Causes], markers: Mapping[str, str], name
     """The energy of a population and its markers."""
     own, marker = causes[name], causes[markers[name]] if name in markers else Causes()
     return Causes(*(a + b for a, b in zip(vars(own).values(), vars(marker).values(), strict=True)))
-
-
-def placements_of(graph: Graph, chip: Chip, model: CostModel) -> tuple[Cores, ...]:
-    """Ways to place a network onto this chip: on few cores, and on more with fewer neurons each.
-
-    The first has no more neurons on a core than the model's cores hold. Each further one halves the
-    neurons of the fullest core, as long as the network stays on one chip, or on a system of as many
-    chips: 1, 2, 4, 8, ...
-    """
-    neurons = min(chip.neurons_per_core, model.neurons_per_core)
-    netlist, found = build_netlist(graph), list[Cores]()
-    chips = 0
-    while neurons:
-        mapping, _ = map_to_cores(netlist, replace(chip, neurons_per_core=neurons))
-        if found and mapping.chips > chips:
-            break
-        chips = chips or 1 << (mapping.chips - 1).bit_length()
-        found.append(_cores(mapping))
-        neurons = found[-1].fullest // 2
-    return tuple(found)
-
-
-def _cores(mapping: CoreMapping) -> Cores:
-    counts = {placement.population: placement.cores for placement in mapping.placements}
-    fullest = max((p.peak_usage.neurons for p in mapping.placements), default=0)
-    return Cores(counts, mapping.cores, fullest, mapping.shared, mapping.messages)
 
 
 def _with_core_mapping(report: Report, mapping: CoreMapping) -> Report:

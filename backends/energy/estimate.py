@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .activity import Activity
+from .cores import Cores
 from .cost_model import CostModel
 from .events import Events, count_events
 from .wiring import Wiring
@@ -46,27 +47,6 @@ class Causes:
     def to_dict(self) -> dict[str, float]:
         """Total and causes as JSON data."""
         return {"total": self.total, **vars(self)}
-
-
-@dataclass(frozen=True)
-class Cores:
-    """Cores by population, of all populations and clocks, and neurons of the fullest.
-
-    ``shared`` has the populations of every core that holds several, ``messages`` the cores that
-    each population sends a spike to, on average.
-    """
-
-    of: Mapping[str, int]
-    total: int
-    fullest: int
-    shared: tuple[tuple[str, ...], ...] = ()
-    messages: Mapping[str, float] = field(default_factory=dict)
-
-    def busiest(self, work: Mapping[str, float]) -> float:
-        """The most work of a core, given that of each population on one of its cores."""
-        together = {name for group in self.shared for name in group}
-        alone = [amount for name, amount in work.items() if name not in together]
-        return max(alone + [sum(work[name] for name in group) for group in self.shared], default=0)
 
 
 @dataclass(frozen=True)

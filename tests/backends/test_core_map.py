@@ -14,7 +14,7 @@ import pytest
 
 import qcompiler
 from qcompiler.backends.chip import Chip
-from qcompiler.backends.energy.estimate import Cores
+from qcompiler.backends.energy.cores import Cores
 from qcompiler.backends.loihi.mapping.chips import LOIHI_1, LOIHI_2
 from qcompiler.backends.loihi.mapping.core_grid import CoreGrid, channels_and_positions
 from qcompiler.backends.loihi.mapping.core_map import CoreMapping, map_to_cores

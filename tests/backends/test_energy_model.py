@@ -18,16 +18,17 @@ from qcompiler.backends import LOIHI, REFERENCE
 from qcompiler.backends.energy.activity import Levels
 from qcompiler.backends.energy.built_in_models import CMOS45, MODELS
 from qcompiler.backends.energy.built_in_models import LOIHI1 as MODEL
+from qcompiler.backends.energy.cores import Cores
 from qcompiler.backends.energy.cost_model import CostModel, read_cost_model
-from qcompiler.backends.energy.estimate import Cores, Estimate, Measurement, estimate
+from qcompiler.backends.energy.estimate import Estimate, Measurement, estimate
 from qcompiler.backends.energy.wiring import Wiring
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.mapping.core_map import map_to_cores
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
 from qcompiler.backends.loihi.target import LOIHI1
+from qcompiler.backends.placements import placements_of
 from qcompiler.backends.program import Program
-from qcompiler.backends.report import placements_of
 from qcompiler.ir import DataError, ProgramError
 from tests.support.random_networks import random_batch, random_network
 

@@ -1,0 +1,27 @@
+"""The cores that a network lies on, as far as time and static power hang on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Cores by population, of all populations and clocks, and neurons of the fullest.
+
+    ``shared`` has the populations of every core that holds several, ``messages`` the cores that
+    each population sends a spike to, on average.
+    """
+
+    of: Mapping[str, int]
+    total: int
+    fullest: int
+    shared: tuple[tuple[str, ...], ...] = ()
+    messages: Mapping[str, float] = field(default_factory=dict)
+
+    def busiest(self, work: Mapping[str, float]) -> float:
+        """The most work of a core, given that of each population on one of its cores."""
+        together = {name for group in self.shared for name in group}
+        alone = [amount for name, amount in work.items() if name not in together]
+        return max(alone + [sum(work[name] for name in group) for group in self.shared], default=0)
