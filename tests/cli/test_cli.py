@@ -80,7 +80,8 @@ KEYS = {
     *("frames", "accuracy", "ann_accuracy", "agreement", "spikes_per_neuron"),
     *("synaptic_events_per_frame", "latency_steps", "first_spike_steps", "frame_interval_steps"),
     *("engine", "t_max", "saturated_fraction", "unproved_checks", "outputs"),
-    *("energy_uj", "edp_ujs", "frame_us", "latency_us", "power_mw", "energy_against"),
+    *("energy_uj", "edp_ujs", "frame_us", "latency_us", "power_mw", "energy_cores"),
+    "energy_against",
     *("neuron_updates_per_frame", "energy_model", "activity"),
 }
 
