@@ -96,7 +96,7 @@ def run_stream(
         done.interrupted = True
     if not done.counters.frames:
         raise DataError(f"none of the {len(stream)} frames can be read")
-    stream.labels = done.labels
+    done.finish(stream)
     return done
 
 

@@ -29,6 +29,7 @@ class StreamedRun:
     _outputs: list[Mapping[str, Array]] = field(default_factory=list)
     _reference: list[Mapping[str, Array]] = field(default_factory=list)
     _labels: list[Array] = field(default_factory=list)
+    _places: list[Array | None] = field(default_factory=list)
 
     def add(self, found: Measured, data: Data, reference: Mapping[str, Array] | None) -> None:
         """Add a batch."""
@@ -37,13 +38,22 @@ class StreamedRun:
             self._reference.append(reference)
         if data.labels is not None:
             self._labels.append(data.labels)
+        self._places.append(data.places)
         self.counters.add(found.counters)
+
+    def finish(self, stream: Stream) -> None:
+        """Tell the stream which frames were run, and their labels."""
+        known = [places for places in self._places if places is not None]
+        whole = len(known) == len(self._places)
+        stream.keep(self.counters.frames, np.concatenate(known) if whole and known else None)
+        stream.labels = self.labels
 
     def extend(self, other: StreamedRun) -> None:
         """Add the run over the frames that follow."""
         self._outputs += other._outputs
         self._reference += other._reference
         self._labels += other._labels
+        self._places += other._places
         self.counters.add(other.counters)
         self.interrupted |= other.interrupted
 
@@ -94,7 +104,8 @@ def run_stream(
         done.interrupted = True
     if not done.counters.frames and places is None:
         raise DataError(f"none of the {len(stream)} frames can be read")
-    stream.labels = done.labels
+    if places is None:
+        done.finish(stream)
     return done
 
 

@@ -28,7 +28,7 @@ from .check import check
 from .data_options import calibration
 from .energy import chosen_model
 from .options import on_cluster, searches
-from .outputs import check_file, write_text
+from .outputs import check_file, check_places, write_text
 from .report import check_report, compiled_report
 from .summary import print_fits, print_summary
 from .verify import verify
@@ -57,6 +57,9 @@ def run(given: argparse.Namespace) -> int:
         return _emit(given, watcher)
     output = given.output or Path(f"{given.model.parent / given.model.stem}.{given.target}")
     check_place(output)
+    written = {f"--sweep {path}": path for path in given.sweep}
+    read = {"the data": given.calibration, "the model": given.model, "the labels": given.labels}
+    check_places({**written, "--report": given.report}, read, output)
     program = _compile(given, watcher)
     program.save(output)
     for path in given.sweep:

@@ -18,6 +18,7 @@ else:
     import tomli as tomllib
 
 _MOST_BYTES = 1 << 20
+_LARGEST = 1 << 63
 _NOT_FROM_FILES = {"config", "completion"}
 
 
@@ -86,7 +87,7 @@ def _as_arguments(parser: argparse.ArgumentParser, read: Mapping[str, Any]) -> I
             raise DataError(f"{name} = {value!r:.60} may run code: give it on the command line")
         if action.nargs == 0:
             if not isinstance(value, bool):
-                raise DataError(f"{name} is true or false, not {value!r:.60}")
+                raise DataError(f"{name} is true or false, not a {type(value).__name__}")
             if value:
                 yield f"--{name}"
         elif not action.option_strings:
@@ -120,6 +121,8 @@ def _text(name: str, value: Any) -> str:
         return ",".join(_text(name, one) for one in value)
     if isinstance(value, bool | dict):
         raise DataError(f"{name} takes no value such as {value!r:.60}")
+    if isinstance(value, int) and abs(value) >= _LARGEST:
+        raise DataError(f"{name} is beyond all sense")
     return str(value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from qcompiler.ir import ProgramError
@@ -25,6 +25,36 @@ def check_file(path: Path | None, option: str) -> None:
         raise ProgramError(f"{path} is not a regular file: choose another {option}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ProgramError(f"{path} cannot be written: {folder} is not writable")
+
+
+def check_places(
+    written: Mapping[str, Path | None], read: Mapping[str, Path | None], program: Path
+) -> None:
+    """ProgramError if a file by its option is no place for one, or holds what is read or written.
+
+    ``read`` are files and folders by what they are; nothing else goes into a program's folder.
+    """
+    places: dict[Path, str] = {}
+    for option, path in written.items():
+        check_file(path, option)
+        if path is None:
+            continue
+        place = resolved(path)
+        if place in places:
+            raise ProgramError(f"{path} is given for {places[place]}, too: choose another {option}")
+        places[place] = option
+        for what, source in read.items():
+            if source is not None and source.exists() and _holds(source, place):
+                raise ProgramError(f"{path} holds {what}: choose another {option}")
+        if place.is_relative_to(program.resolve()):
+            raise ProgramError(f"{path} is in the program directory: choose another {option}")
+
+
+def _holds(source: Path, place: Path) -> bool:
+    """Whether a place is a file that is read, or lies in a folder that is."""
+    if source.is_dir():
+        return place.is_relative_to(source.resolve()) and place.exists()
+    return place.exists() and place.samefile(source)
 
 
 def write_file(path: Path, option: str, save: Callable[[Path], None]) -> None:

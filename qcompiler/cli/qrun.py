@@ -39,6 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.data is None and not given.info:
         parser.error("the following arguments are required: DATA")
 
+    files = given.output, given.report, given.plot, given.page, given.against
+    if given.info and any(files):
+        parser.error("--info runs nothing: leave -o, --report, --plot, --page and --against out")
+    if given.frame is not None and given.report is None:
+        parser.error("--frame needs --report")
+
     from qcompiler.console import guarded
 
     return guarded(_run, given)

@@ -29,7 +29,6 @@ from qcompiler.console import print_table, progress, screen, warn
 from qcompiler.explain.diagnosis import Explanation, explain
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
-from qcompiler.ir import ProgramError
 from qcompiler.report.page import check_modules
 from qcompiler.report.subject import Run
 from qcompiler.scores import predictions
@@ -41,7 +40,7 @@ from .energy import (
     energy_table,
 )
 from .info import print_info
-from .outputs import check_file, write_file, write_text
+from .outputs import check_places, write_file, write_text
 from .report import check_report, run_report
 from .runs import run_program
 from .summary import guarantees
@@ -156,13 +155,8 @@ def _figures(
 def _check_places(given: argparse.Namespace) -> None:
     """ProgramError if a file that will be written is one that is read, or no place for a file."""
     written = {"-o": given.output, "--page": given.page, "--plot": given.plot}
-    for option, path in {**written, "--report": given.report}.items():
-        check_file(path, option)
-        for read, what in ((given.data, "the data"), (given.against, "the model")):
-            if path and read and path.exists() and read.exists() and path.samefile(read):
-                raise ProgramError(f"{path} holds {what}: choose another {option}")
-        if path and path.resolve().is_relative_to(given.program.resolve()):
-            raise ProgramError(f"{path} is in the program directory: choose another {option}")
+    read = {"the data": given.data, "the model": given.against, "the labels": given.labels}
+    check_places({**written, "--report": given.report}, read, given.program)
 
 
 def _warn(

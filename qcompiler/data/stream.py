@@ -31,6 +31,7 @@ class Stream:
     def __init__(self, source: Source, wanted: Wanted, limit: int | None = None) -> None:
         self.source, self.wanted = source, wanted
         self.labels: Array | None = None
+        self._kept: Array | None = None
         self._length = len(source) if limit is None else min(limit, len(source))
         if isinstance(source, Indexed) and source.labels is not None:
             check_label_count(source.labels, len(source))
@@ -54,13 +55,25 @@ class Stream:
         for batch in self.source.batches(size, chosen):
             yield arranged(batch, self.wanted.inputs, self.wanted.layout)
 
+    def keep(self, frames: int, places: Array | None) -> None:
+        """From now on `spread` and `at` know the frames that were read: as many, at these places.
+
+        Without places, frames after an interrupt are left out at least.
+        """
+        self._kept = places
+        if places is None:
+            self._length = min(self._length, frames + len(self.skipped))
+
     def spread(self, count: int) -> Data:
         """This many frames, evenly spread, without bad ones."""
-        return self.gather(np.linspace(0, self._length - 1, min(count, self._length)).astype(int))
+        known = np.arange(self._length) if self._kept is None else self._kept
+        return self.gather(
+            known[np.linspace(0, len(known) - 1, min(count, len(known))).astype(int)]
+        )
 
     def at(self, place: int) -> Data:
-        """The frame at this place alone. DataError if it is bad."""
-        return self.gather(np.array([place]))
+        """One frame: by its place, or its number among those that were kept. DataError if bad."""
+        return self.gather(np.array([place]) if self._kept is None else self._kept[[place]])
 
     def gather(self, places: Array) -> Data:
         """The frames at some places, in memory. DataError if every one is bad."""

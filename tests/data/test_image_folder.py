@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from qcompiler.cli import qcompile, qrun
+from qcompiler.cli.outputs import check_places
 from qcompiler.data import Data, DataSet, open_stream, read
-from qcompiler.ir import DataError
+from qcompiler.ir import DataError, ProgramError
 from tests.support.onnx_models import model
 
 Image = pytest.importorskip("PIL.Image")
@@ -206,3 +207,41 @@ def test_both_commands_read_folders(
     assert np.load("out.npz")["y"].shape == (6, 3)
     assert qrun.main(["p", "set"]) == 1
     assert capsys.readouterr().err == "error: set/dog/6.png is not an image, or is damaged\n"
+
+
+def test_labels_of_images_that_share_names_need_folders(tmp_path: Path) -> None:
+    for index, pixels in enumerate(PIXELS):
+        folder = tmp_path / "set" / ("cat", "ant", "dog")[index // 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / f"{index % 2}.png")
+    names = [f"{folder}/{number}.png" for folder in ("ant", "cat", "dog") for number in (0, 1)]
+    file = tmp_path / "labels.txt"
+    file.write_text("\n".join(f"{name} {index}" for index, name in enumerate(names)))
+    found = read(DataSet(tmp_path / "set", file), INPUT)
+    assert found.labels is not None
+    assert found.labels.tolist() == [0, 1, 2, 3, 4, 5]
+    file.write_text("0.png 3\n1.png 4")
+    assert "write their folders, too, such as ant/0.png" in refused(DataSet(tmp_path / "set", file))
+    file.write_text("ant/0.png 3\nant/0.png 4")
+    assert "gives ant/0.png two classes, 3 and 4" in refused(DataSet(tmp_path / "set", file))
+
+
+def test_links_in_circles_are_refused(classes: Path) -> None:
+    (classes / "cat" / "0.png").unlink()
+    (classes / "cat" / "0.png").symlink_to("0.png")
+    assert "is a link that leads nowhere" in refused(classes)
+
+
+def test_what_is_read_is_not_written_over(classes: Path, tmp_path: Path) -> None:
+    written = {"-o": tmp_path / "out.npz", "--report": tmp_path / "r.html"}
+    data = {"the data": classes, "the labels": tmp_path / "labels.txt"}
+    check_places(written, data, tmp_path / "program")
+    (tmp_path / "labels.txt").write_text("0")
+    for place, sentence in (
+        (tmp_path / "labels.txt", "holds the labels: choose another -o"),
+        (classes / "ant" / "2.png", "holds the data"),
+        (tmp_path / "r.html", "is given for -o, too: choose another --report"),
+        (tmp_path / "program" / "x.npz", "there is no folder"),
+    ):
+        with pytest.raises(ProgramError, match=sentence):
+            check_places(written | {"-o": place}, data, tmp_path / "program")

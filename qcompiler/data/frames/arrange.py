@@ -24,7 +24,7 @@ def arranged(data: Data, inputs: Inputs, layout: str | None) -> Data:
         check_label_count(data.labels, len(arrays[0]))
     if not arrays or not len(arrays[0]):
         raise DataError("the data are empty")
-    return Data(arrays, data.labels, tuple(name for name, _ in inputs))
+    return Data(arrays, data.labels, tuple(name for name, _ in inputs), places=data.places)
 
 
 def check_numbers(array: Array, name: str) -> None:

@@ -35,13 +35,15 @@ class Data:
     """One array per input, ``frames x shape``, and labels if there are any.
 
     ``names`` are those of the inputs, if known: a model may have others, which nothing reads.
-    ``skipped`` names the bad frames that were left out.
+    ``skipped`` names the bad frames that were left out; ``places`` are those of the others in their
+    source, if known.
     """
 
     arrays: tuple[Array, ...]
     labels: Array | None = None
     names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    places: Array | None = None
 
     def __len__(self) -> int:
         return len(self.arrays[0])

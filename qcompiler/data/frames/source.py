@@ -95,7 +95,8 @@ class Indexed(Source):
         for begin in range(0, len(chosen), size):
             arrays, kept = self.read(np.asarray(chosen[begin : begin + size], np.int64))
             if len(kept):
-                yield Data(arrays, None if self.labels is None else self.labels[kept])
+                labels = None if self.labels is None else self.labels[kept]
+                yield Data(arrays, labels, places=kept)
 
 
 class InMemory(Indexed):

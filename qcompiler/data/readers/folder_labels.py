@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -44,14 +45,21 @@ class FolderLabels:
         return np.array([number[name.partition("/")[0]] for name in self._files], np.int64)
 
     def _by_file(self, rows: list[list[str]], path: Path) -> Array:
-        known = {_stem(row[0]): row[1] for row in rows if len(row) > 1}
-        missing = [name for name in self._files if _stem(name) not in known]
-        if missing:
+        known = _by_key([row for row in rows if len(row) > 1], path)
+        shared = Counter(map(_stem, self._files))
+        found = [known.get(_key(name), known.get(_stem(name))) for name in self._files]
+        if missing := [name for name, one in zip(self._files, found, strict=True) if one is None]:
             raise DataError(
                 f"{path} has no label for {len(missing)} of {len(self._files)} images, such as "
                 f"{missing[0]}"
             )
-        given = [known[_stem(name)] for name in self._files]
+        for name in self._files:
+            if _key(name) not in known and shared[_stem(name)] > 1:
+                raise DataError(
+                    f"{path} names {_stem(name)}, which {shared[_stem(name)]} images are called: "
+                    f"write their folders, too, such as {name}"
+                )
+        given = [one for one in found if one is not None]
         if all(map(_is_number, given)):
             return np.array([*map(int, given)], np.int64)
         header = rows[0] if _stem(rows[0][0]) not in {*map(_stem, self._files)} else None
@@ -63,6 +71,21 @@ def _words(line: str) -> list[str]:
     """The first words of the cells of a line; a cell of a box is ``n01440764 10 20 30 40``."""
     cells = next(csv.reader([line])) if "," in line else line.split()
     return [cell.split()[0] if cell.split() else "" for cell in cells]
+
+
+def _by_key(rows: list[list[str]], path: Path) -> dict[str, str]:
+    """Classes by path without ending, and by name alone where only one class has that name."""
+    known: dict[str, str] = {}
+    alone: dict[str, set[str]] = {}
+    for name, label in (row[:2] for row in rows):
+        if known.setdefault(_key(name), label) != label:
+            raise DataError(f"{path} gives {name} two classes, {known[_key(name)]} and {label}")
+        alone.setdefault(_stem(name), set()).add(label)
+    return {stem: min(labels) for stem, labels in alone.items() if len(labels) == 1} | known
+
+
+def _key(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).with_suffix("").as_posix()
 
 
 def _stem(name: str) -> str:

@@ -12,6 +12,7 @@ from qcompiler.data.frames.held import Array
 from qcompiler.data.frames.opening import open_data
 from qcompiler.data.frames.source import Indexed, Reader, Source, Wanted
 from qcompiler.ir import DataError
+from qcompiler.ir.files import resolved
 
 from .folder_labels import FolderLabels
 from .images import SUFFIXES, Decoder
@@ -46,7 +47,11 @@ class ImageFolder(Indexed):
 
     def _image(self, name: str) -> Array:
         path = self._root / name
-        if not path.resolve().is_relative_to(self._inside):
+        try:
+            inside = resolved(path).is_relative_to(self._inside)
+        except (OSError, RuntimeError) as error:  # a loop
+            raise DataError(f"{path} is a link that leads nowhere") from error
+        if not inside:
             raise DataError(f"{path} is a link to a file outside of {self._root}")
         with open_data(path) as file:
             image = self._decode(file, str(path))

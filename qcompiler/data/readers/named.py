@@ -33,6 +33,9 @@ def choose(named: Mapping[str, Any], inputs: Inputs, where: str) -> tuple[Any, .
     if len(inputs) > 1:
         names = ", ".join(name for name, _ in inputs)
         raise DataError(f"{where} needs one array per input: {names}")
+    ends = {name.rpartition("_")[2] for name in named} | {name.partition("_")[0] for name in named}
+    if len(parts := sorted(ends & {"train", "test", "val", "valid"})) > 1:
+        raise DataError(f"{where} holds {' and '.join(parts)}: choose with --split {parts[0]}")
     for key in (*_IMAGES, *(key for key in named if key not in LABELS)):
         if key in named:
             return (named[key],)
