@@ -65,10 +65,12 @@ class ByteKernel:
 
 def byte_kernel(parts: Sequence[SumPart], divisor: Array) -> ByteKernel | None:
     """The kernel of the parts, divided by an integer for each channel; None if there is none."""
+    if any(part.source.top > _MOST_LEVELS for part in parts):
+        return None
     if len({part.source.shape[1:] for part in parts}) > 1:
         parts = [_at_strides(part) for part in parts]
     frame = _frame(parts)
-    if frame is None or any(part.source.top > _MOST_LEVELS for part in parts):
+    if frame is None:
         return None
     op, kernel = frame
     weights: list[Array] = []

@@ -11,7 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.ir.execution.session import OnnxWriter, sliding, write_max_pool, write_reshape
+from qcompiler.ir.execution.session import (
+    OnnxWriter,
+    pads_within,
+    sliding,
+    write_max_pool,
+    write_reshape,
+)
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
 
@@ -38,7 +44,7 @@ def pools_packed(stack: Stack, op: First) -> bool:
         return False
     width = op.kernel[-1]
     alone = (op.strides[-1], op.dilations[-1], op.pads[1], op.pads[3]) == (width, 1, 0, 0)
-    return alone and stack.packed % width == 0
+    return alone and stack.packed % width == 0 and pads_within(op, op.kernel)
 
 
 def write_pooled_bytes(writer: OnnxWriter, stack: Stack, op: First, shape: tuple[int, ...]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from qcompiler.ir import Graph
 from qcompiler.ir.snn import Connect
-from qcompiler.ir.spiking.integer_network import Layer, connection, layers
+from qcompiler.ir.spiking.integer_network import Layer, connection, layers, weight_of
 
 SumKey: TypeAlias = "tuple[Hashable, ...]"
 
@@ -74,7 +74,11 @@ def _sources(layer: Layer) -> Hashable:
     if not layer.synapses or not is_stackable(layer):
         return sum_key(layer) or layer.node.result.name
     return frozenset(
-        (replace(connection(synapse), delay=0), synapse.operands[0].name)
+        (
+            replace(connection(synapse), delay=0),
+            synapse.operands[0].name,
+            weight_of(synapse).shape[2:],
+        )
         for synapse in layer.synapses
     )
 

@@ -11,12 +11,14 @@ import numpy as np
 
 from qcompiler.ir.execution.session import OnnxWriter, write_synapse
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Synapse
 
 from .border_bias import border_part
 from .byte_kernel import ByteKernel, byte_kernel
 from .exact_arithmetic import divisor, fits_bytes, fits_float32, is_per_channel, per_channel
 from .families import Ladder
 from .kernel_cost import byte_cost, real_cost
+from .level_forms import LevelForms
 from .sum_parts import SumPart, with_whole_inputs
 from .unrolling import cheapest
 
@@ -117,16 +119,20 @@ def _stacked(sums: Sequence[ByteSum]) -> list[SumPart]:
     """The parts of several sums; where one has no part, its weights are 0."""
     if len(sums) == 1:
         return sums[0].parts
-    kinds = {(part.op, part.source): part for one in sums for part in one.parts}
+    kinds = dict.fromkeys(_kind(part) for one in sums for part in one.parts)
     found = []
-    for (op, source), model in kinds.items():
+    for op, source, shape in kinds:
         weights = []
         for one in sums:
-            own = [p.weight for p in one.parts if p.op == op and p.source is source]
-            blank = np.zeros((len(one.slope), *model.weight.shape[1:]), np.int64)
-            weights.append(sum(own, blank))
+            own = [part.weight for part in one.parts if _kind(part) == (op, source, shape)]
+            weights.append(sum(own, np.zeros((len(one.slope), *shape), np.int64)))
         found.append(SumPart(op, np.concatenate(weights), source))
     return found
+
+
+def _kind(part: SumPart) -> tuple[Synapse, LevelForms, tuple[int, ...]]:
+    """What parts have in common whose weights may lie in one kernel."""
+    return part.op, part.source, part.weight.shape[1:]
 
 
 def write_sum(writer: OnnxWriter, parts: Sequence[SumPart], bias: Array | None) -> str:

@@ -100,9 +100,6 @@ class StepsEngine:
             }
             counters.exceeded = int(exceeded.sum())
         counters.count(self.wiring, count_levels(clipped_levels, self.wiring))
-        counters.spikes = sum(
-            int((population.spike_steps >= 0).sum()) for population in populations.values()
-        )
         counters.saturated = saturated_inputs(self.graph, inputs)
         counters.saturated += sum(
             population.saturated

@@ -27,12 +27,12 @@ class SumPart:
 
 
 def parts_of(layer: Layer, pieces: Mapping[str, Piece]) -> list[SumPart]:
-    """The parts of a sum, kernels first; those of one kind from one source are added up."""
+    """The parts of a sum, kernels first; those of one kind and size from one source are added."""
     found: dict[Hashable, tuple[Synapse, dict[Piece, Array]]] = {}
     for synapse in layer.synapses:
         op, piece = replace(connection(synapse), delay=0), pieces[synapse.operands[0].name]
-        _, weights = found.setdefault((op, piece.whole), (op, {}))
         weight = weight_of(synapse).astype(np.int64)
+        _, weights = found.setdefault((op, piece.whole, weight.shape[2:]), (op, {}))
         weights[piece] = weights[piece] + weight if piece in weights else weight
     parts = [part for op, weights in found.values() for part in _joined(op, weights)]
     return sorted(parts, key=lambda part: isinstance(part.op, Relay))
@@ -72,13 +72,16 @@ def with_whole_inputs(parts: Sequence[SumPart]) -> list[SumPart]:
     ``W d1 + w d0 = w q + (W - t w) d1`` for levels ``q = t d1 + d0``; the second weight is small,
     or 0. Sums in float32 could leave the range of exact integers on the way.
     """
-    found, lowest = list(parts), {(part.op, part.source): part for part in parts}
+    found = list(parts)
+    lowest = {(part.op, part.source, part.weight.shape): part for part in parts}
     for high in parts:
         digit = high.source.digit
         if digit is None or not digit.is_highest_byte:
             continue
-        for (op, source), low in lowest.items():
-            if op == high.op and source.digit == Digit(digit.whole, digit.place, 1):
+        for (op, source, shape), low in lowest.items():
+            if (op, shape) != (high.op, high.weight.shape):
+                continue
+            if source.digit == Digit(digit.whole, digit.place, 1):
                 found = [part for part in found if part is not high and part is not low]
                 assert isinstance(digit.whole, LevelForms)
                 found.append(SumPart(op, low.weight, digit.whole))

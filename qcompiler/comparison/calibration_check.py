@@ -57,7 +57,8 @@ def check_calibration(
     compared = compared_outputs(folded, program, data)
     scores = next((one for one in compared if one.vector and len(graph.outputs) == 1), None)
     inputs = ModelInputs(graph, folded, before, data, scores.value if scores else None)
-    findings = list(inputs.findings(labels, scores.theirs if scores else None))
+    classes = scores.theirs.reshape(len(scores.theirs), -1) if scores else None
+    findings = list(inputs.findings(labels, classes))
     inputs_wrong = bool(findings)
     errors = [output_error(one.name, *one.centred()) for one in compared]
     told = _noise(folded, program, data, compared, errors) if outputs else {}

@@ -139,3 +139,20 @@ def test_levels_above_127_keep_pairs_of_products_within_16_bits() -> None:
     (kernel,) = (node for node in form.writer.nodes if node.op_type == "QLinearConv")
     weight = form.writer.constants[kernel.input[3]]
     assert 2 * 255 * np.abs(weight.astype(int)).max() <= 32767
+
+
+@pytest.mark.parametrize(("small", "large"), [(1, 2), (2, 3)])
+def test_kernels_of_different_sizes_lie_apart(small: int, large: int) -> None:
+    """In one sum, and in two populations with one source: their operations may be equal."""
+    halved = Convolve((2, 2), (0,) * 4, (1, 1))
+    images = np.random.default_rng(5).uniform(0, 15, (6, 4, 9, 9))
+    weights = ((6, 4, small, small), (6, 4, large, large))
+    if (9 - small) // 2 == (9 - large) // 2:
+        network = Network((4, 9, 9), 3)
+        (source,) = network.encoded(16)
+        network.checked(network.layer(*((halved, source, weight) for weight in weights)), images)
+    network = Network((4, 9, 9), 4)
+    (source,) = network.encoded(16)
+    ends = [network.layer((halved, source, weight)) for weight in weights]
+    outputs = [network.build.add(Decode(), end, name=f"levels{i}") for i, end in enumerate(ends)]
+    checked(compiled(network.build.build(outputs), "assign-windows,insert-readout"), images)

@@ -136,3 +136,13 @@ def test_qrun_tells_of_an_accuracy_like_a_guess(
     np.savez(tmp_path / "s.npz", images=images / np.float32(16), labels=labels)
     _, err = run(capsys, program, tmp_path / "s.npz", "--against", MODEL)
     assert "if the data are not preprocessed" in err
+
+
+def test_scores_may_keep_axes_of_length_one() -> None:
+    """As behind a global pool: they are looked at as classes, 64 images are enough for that."""
+    rng = np.random.default_rng(2)
+    weight = rng.standard_normal((10, 3, 1, 1)).astype(np.float32)
+    proto = model("float[N,3,4,4] x", "c = Conv(x, w)\ny = GlobalAveragePool(c)", w=weight)
+    images = rng.random((64, 3, 4, 4)).astype(np.float32)
+    program = qcompiler.compile(proto, target="reference", calibration=images, effort=0)
+    assert np.asarray(program.run(images[:2])).shape == (2, 10, 1, 1)
