@@ -11,13 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.ir.execution.session import (
-    OnnxWriter,
-    pads_within,
-    sliding,
-    write_max_pool,
-    write_reshape,
-)
+from qcompiler.ir.execution.session import OnnxWriter
+from qcompiler.ir.execution.write_nodes import pads_within, sliding, write_max_pool, write_reshape
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
 

@@ -11,7 +11,8 @@ import numpy as np
 import onnxruntime
 
 from qcompiler.ir import Graph, Node, Spikes
-from qcompiler.ir.execution.session import OnnxWriter, write_clip
+from qcompiler.ir.execution.session import OnnxWriter
+from qcompiler.ir.execution.write_nodes import write_clip
 from qcompiler.ir.snn import Encode, First, Population, Relay
 from qcompiler.ir.spiking.integer_network import Layer, layers, lower_pieces, spiking_nodes
 from qcompiler.ir.view import View

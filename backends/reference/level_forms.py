@@ -10,13 +10,8 @@ from typing import Any
 import numpy as np
 
 from qcompiler.ir import Node
-from qcompiler.ir.execution.session import (
-    OnnxWriter,
-    pads_within,
-    write_clip,
-    write_max_pool,
-    write_view,
-)
+from qcompiler.ir.execution.session import OnnxWriter
+from qcompiler.ir.execution.write_nodes import pads_within, write_clip, write_max_pool, write_view
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qcompiler.ir.execution.session import OnnxWriter, write_synapse
+from qcompiler.ir.execution.session import OnnxWriter
+from qcompiler.ir.execution.write_nodes import write_synapse
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Synapse
 

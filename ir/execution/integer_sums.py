@@ -9,7 +9,8 @@ import numpy as np
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 
-from .session import OnnxWriter, sliding, write_reshape
+from .session import OnnxWriter
+from .write_nodes import sliding, write_reshape
 
 _LARGEST = 127
 _OFFSET = 128  # weights of convolutions have no sign: the kernels take this off

@@ -10,7 +10,8 @@ import numpy as np
 
 from qcompiler.ir import DataError, Diagnostic, Graph
 from qcompiler.ir.execution.evaluate import evaluate
-from qcompiler.ir.execution.session import OnnxWriter, write_tensor_level
+from qcompiler.ir.execution.session import OnnxWriter
+from qcompiler.ir.execution.write_graph import write_tensor_level
 from qcompiler.ir.kernels import Array, is_finite_float32
 
 Images: TypeAlias = "tuple[Array, ...]"

@@ -8,13 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qcompiler.ir import Graph, Node
-from qcompiler.ir.execution.session import (
-    OnnxWriter,
-    write_clip,
-    write_max_pool,
-    write_synapse,
-    write_view,
-)
+from qcompiler.ir.execution.session import OnnxWriter
+from qcompiler.ir.execution.write_nodes import write_clip, write_max_pool, write_synapse, write_view
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, First, Neuron
 from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode

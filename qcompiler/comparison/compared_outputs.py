@@ -10,7 +10,8 @@ import numpy as np
 from qcompiler.backends.program import Program
 from qcompiler.ir import Graph, Value, drop_dead
 from qcompiler.ir.ann import ArgMax, Concat, Fill, Lookup, OnHost, Softmax
-from qcompiler.ir.execution.session import OnnxWriter, write_tensor_level
+from qcompiler.ir.execution.session import OnnxWriter
+from qcompiler.ir.execution.write_graph import write_tensor_level
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
 from qcompiler.ir.view import View

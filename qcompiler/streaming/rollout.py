@@ -8,7 +8,8 @@ import numpy as np
 
 from qcompiler.backends.states import State
 from qcompiler.ir import DataError, Graph
-from qcompiler.ir.execution.session import OnnxWriter, write_tensor_level
+from qcompiler.ir.execution.session import OnnxWriter
+from qcompiler.ir.execution.write_graph import write_tensor_level
 from qcompiler.ir.kernels import Array, is_finite_float32
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 
