@@ -246,11 +246,11 @@ def compile(
     if found is not None:
         manifest["search"] = found.to_dict()
     program = Program(compiled, backend, manifest)
-    if calibration is not None:
+    if calibration is not None and most_levels(graph):  # which rounds: the graph does not
         from qcompiler.comparison.calibration_activity import calibration_activity
 
         manifest["activity"] = calibration_activity(graph, program, coded.arrays)
-    if calibration is not None and not most_levels(graph):  # which would round, the graph does not
+    elif calibration is not None:
         from qcompiler.comparison.calibration_check import check_calibration
 
         checked = data.Data(coded.arrays, given.labels)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from qcompiler.backends.energy.activity import to_json
+from qcompiler.backends.host import Counters
 from qcompiler.backends.program import Program
 from qcompiler.data import Data
 from qcompiler.frontend.import_model import Preprocessing
@@ -28,18 +30,24 @@ _FIRST = "see to the calibration data first, as said above"
 
 @dataclass(frozen=True)
 class CalibrationCheck:
-    """What was found: errors of outputs, warnings, and the share of equal predictions."""
+    """What was found: errors of outputs, warnings, and the share of equal predictions.
+
+    ``counters`` are those of the program's run.
+    """
 
     frames: int
     errors: tuple[OutputError, ...]
     findings: tuple[Diagnostic, ...]
     agreement: float | None
+    counters: Counters
 
     def manifest(self) -> dict[str, Any]:
         """What a program remembers of it, as JSON data."""
         outputs = {found.name: found.to_dict() for found in self.errors}
         check = {"frames": self.frames, "agreement": self.agreement, "outputs": outputs}
-        return {"calibration_check": check, "warnings": [f.text for f in self.findings]}
+        activity = to_json(self.counters.activity or {}, self.counters.frames)
+        warned = [found.text for found in self.findings]
+        return {"activity": activity, "calibration_check": check, "warnings": warned}
 
 
 def check_calibration(
@@ -54,7 +62,7 @@ def check_calibration(
     data = tuple(array[places].astype(np.float32) for array in given.arrays)
     labels = None if given.labels is None else np.asarray(given.labels)[places]
     folded = FoldBatchNorm()(graph)
-    compared = compared_outputs(folded, program, data)
+    compared, counters = compared_outputs(folded, program, data)
     scores = next((one for one in compared if one.vector and len(graph.outputs) == 1), None)
     inputs = ModelInputs(graph, folded, before, data, scores.value if scores else None)
     classes = scores.theirs.reshape(len(scores.theirs), -1) if scores else None
@@ -67,7 +75,7 @@ def check_calibration(
     told |= {error.name: found for error in errors if (found := constant(error, _DATA))}
     findings += [told[error.name] for error in errors if error.name in told]
     agreement = scores.agreement() if scores else None
-    return CalibrationCheck(len(places), tuple(errors), tuple(findings), agreement)
+    return CalibrationCheck(len(places), tuple(errors), tuple(findings), agreement, counters)
 
 
 def _noise(

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qcompiler.backends.host import Counters
 from qcompiler.backends.program import Program
-from qcompiler.ir import Graph, Value, drop_dead
+from qcompiler.ir import Graph, Value
 from qcompiler.ir.ann import ArgMax, Concat, Fill, Lookup, OnHost, Softmax
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_graph import write_tensor_level
@@ -56,13 +57,14 @@ class Compared:
 
 def compared_outputs(
     graph: Graph, program: Program, data: tuple[Array, ...]
-) -> tuple[Compared, ...]:
+) -> tuple[tuple[Compared, ...], Counters]:
     """Run a model's graph at the tensor level, without batch normalisations, and its program.
 
-    What a softmax or argmax gives is left out: the values in front of them are compared.
+    What a softmax or argmax gives is left out: the values in front of them are compared. Also
+    returns what the program's run counts.
     """
     if len(graph.outputs) != len(program.graph.outputs):  # a custom pass has changed them
-        return ()
+        return (), program.measure(*data).counters
     ends = zip(graph.outputs, program.graph.outputs, strict=True)
     theirs, ours = zip(*(_comparable(graph, program.graph, *pair) for pair in ends), strict=True)
     made = write_tensor_level(OnnxWriter(), graph).keys()
@@ -73,22 +75,21 @@ def compared_outputs(
         if one.type.shape == other.type.shape and other.name in made and _is_computed(graph, other)
     }
     same = sorted(alike.values())
-    if not same:
-        return ()
-    cut = drop_dead(replace(program.graph, outputs=tuple(ours[at] for at in same), output_names=()))
-    found = Program(cut, program.backend, {}).run(*data)
-    arrays = found if isinstance(found, tuple) else (found,)
+    read = {one.name: one for one in (*program.graph.outputs, *(ours[at] for at in same))}
+    wider = replace(program.graph, outputs=tuple(read.values()), output_names=())
+    measured = Program(wider, program.backend, {}).measure(*data)
     real = values(graph, data, list(dict.fromkeys(theirs[at].name for at in same)))
-    return tuple(
+    compared = tuple(
         Compared(
             names[at],
             theirs[at].name,
-            array,
+            measured.outputs[ours[at].name],
             real[theirs[at].name],
             theirs[at].name != graph.outputs[at].name,
         )
-        for at, array in zip(same, arrays, strict=True)
+        for at in same
     )
+    return compared, measured.counters
 
 
 def values(graph: Graph, data: tuple[Array, ...], names: list[str]) -> dict[str, Array]:

@@ -116,7 +116,7 @@ class ReportedCase:
         graph = FoldBatchNorm()(imported.graph)
         read = data.read(self.archive, inputs_of(graph))
         frames = tuple(array.astype(np.float32) for array in read.arrays)
-        compared = compared_outputs(graph, program, frames)
+        compared, _ = compared_outputs(graph, program, frames)
         counts = LevelCounts.of(program)
         if levels:
             counts = LevelCounts(dict.fromkeys(counts.inputs, levels), levels, levels)
