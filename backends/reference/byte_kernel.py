@@ -47,7 +47,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ByteKernel:
-    """Weights ``O x C x kernel`` of 8 bits for each source; they are stacked along channels.
+    """Weights ``O x C x kernel``, int8, for each source; they are stacked along channels.
 
     Sources that are ``flat`` have one channel for each neuron.
     """
@@ -57,10 +57,16 @@ class ByteKernel:
     sources: tuple[Source, ...]
     flat: bool
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of all weights, stacked."""
+        outputs, _, *taps = self.weights[0].shape
+        return (outputs, sum(weight.shape[1] for weight in self.weights), *taps)
+
     @cached_property
     def weight(self) -> Array:
-        """All weights, int8."""
-        return np.concatenate(self.weights, 1).astype(np.int8)
+        """All weights, stacked."""
+        return np.concatenate(self.weights, 1)
 
 
 def byte_kernel(parts: Sequence[SumPart], divisor: Array) -> ByteKernel | None:
@@ -79,9 +85,9 @@ def byte_kernel(parts: Sequence[SumPart], divisor: Array) -> ByteKernel | None:
         weight = _placed(part, op, kernel)
         if weight is None:
             return None
-        over = divisor.reshape(-1, *(1,) * (weight.ndim - 1))
+        over = divisor.reshape(-1, *(1,) * (weight.ndim - 1)).astype(weight.dtype)
         for share, factor in _shares(weight // over, part.source.top):
-            weights.append(share)
+            weights.append(share.astype(np.int8))
             sources.append(Source(part.source, factor))
     products = sum(weight[0].size for weight in weights)
     if (op.groups > 1 and len(sources) > 1) or products > _MOST_PRODUCTS:

@@ -43,7 +43,7 @@ def _filled(channels: int) -> int:
 
 def byte_cost(kernel: ByteKernel, packed: int = 1) -> float:
     """The cost of a layer in 8 bits, with ``packed`` outputs at once."""
-    op, (outputs, inputs, *taps) = kernel.op, kernel.weight.shape
+    op, (outputs, inputs, *taps) = kernel.op, kernel.shape
     passes = outputs * _BYTE_PASS
     if op.groups > 1:
         return passes + outputs * prod(taps) * _DEPTHWISE_PRODUCT
@@ -60,7 +60,7 @@ def byte_cost(kernel: ByteKernel, packed: int = 1) -> float:
 def packed_outputs(kernel: ByteKernel, columns: int) -> int:
     """How many neighbouring outputs to compute at once: a divisor of the columns, or 1."""
     op = kernel.op
-    if len(op.strides) != 2 or op.groups > 1 or op.dilations[-1] > 1 or kernel.weight.shape[-1] < 2:
+    if len(op.strides) != 2 or op.groups > 1 or op.dilations[-1] > 1 or kernel.shape[-1] < 2:
         return 1
     fit = [n for n in range(1, min(columns, _MOST_PACKED) + 1) if columns % n == 0]
     return min(fit, key=lambda n: byte_cost(kernel, n))

@@ -23,6 +23,8 @@ from .level_forms import LevelForms
 from .sum_parts import SumPart, with_whole_inputs
 from .unrolling import cheapest
 
+_WIDEST = 1 << 24  # weight of a border; larger ones take too many 8-bit weights anyway
+
 
 class ByteSum(NamedTuple):
     """Parts of a sum; its bias and slope for each channel, over a common divisor of all."""
@@ -64,7 +66,9 @@ class Sum:
             return None
         border, bias = found
         weight = border.weight * over.reshape(-1, *(1,) * (border.weight.ndim - 1))
-        parts = [*parts, SumPart(border.op, weight, border.source)]
+        if np.abs(weight).max() > _WIDEST:
+            return None
+        parts = [*parts, SumPart(border.op, weight.astype(np.int32), border.source)]
         return ByteSum(parts, bias, slope // over, over)
 
     @property
@@ -123,11 +127,15 @@ def _stacked(sums: Sequence[ByteSum]) -> list[SumPart]:
     kinds = dict.fromkeys(_kind(part) for one in sums for part in one.parts)
     found = []
     for op, source, shape in kinds:
-        weights = []
+        weight = np.zeros((sum(len(one.slope) for one in sums), *shape), np.int32)
+        first = 0
         for one in sums:
-            own = [part.weight for part in one.parts if _kind(part) == (op, source, shape)]
-            weights.append(sum(own, np.zeros((len(one.slope), *shape), np.int64)))
-        found.append(SumPart(op, np.concatenate(weights), source))
+            own = weight[first : first + len(one.slope)]
+            for part in one.parts:
+                if _kind(part) == (op, source, shape):
+                    own += part.weight.astype(np.int32)
+            first += len(one.slope)
+        found.append(SumPart(op, weight, source))
     return found
 
 

@@ -19,7 +19,10 @@ from .pieces import Piece
 
 @dataclass(frozen=True, eq=False)
 class SumPart:
-    """A synapse, its weight, and the levels that it multiplies."""
+    """A synapse, its weight, and the levels that it multiplies.
+
+    Weights have 16 bits at most; what they become on the way to 8-bit kernels fits int32.
+    """
 
     op: Synapse
     weight: Array
@@ -31,7 +34,7 @@ def parts_of(layer: Layer, pieces: Mapping[str, Piece]) -> list[SumPart]:
     found: dict[Hashable, tuple[Synapse, dict[Piece, Array]]] = {}
     for synapse in layer.synapses:
         op, piece = replace(connection(synapse), delay=0), pieces[synapse.operands[0].name]
-        weight = weight_of(synapse).astype(np.int64)
+        weight = weight_of(synapse).astype(np.int32)
         _, weights = found.setdefault((op, piece.whole, weight.shape[2:]), (op, {}))
         weights[piece] = weights[piece] + weight if piece in weights else weight
     parts = [part for op, weights in found.values() for part in _joined(op, weights)]
