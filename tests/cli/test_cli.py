@@ -238,6 +238,7 @@ def test_check_names_every_node(run: Any) -> None:
     assert json.loads(out)["refused"] == 0
 
 
+@pytest.mark.long
 def test_functions_say_their_segments(run: Any, folder: Path) -> None:
     onnx.save(model(MODEL.replace("Relu (hidden)", "Sigmoid (hidden)")), folder / "smooth.onnx")
     status, out, _ = run("qcompile smooth.onnx --check")

@@ -257,6 +257,7 @@ def run(line: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
 COMMAND = f"{DIGITS}/digits.onnx --scale-values 16 --target reference -o out"
 
 
+@pytest.mark.long
 def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -389,7 +390,7 @@ def test_networks_that_name_no_class() -> None:
         trials("drift", 1.0, graph=graph, images=batch[:30])
 
 
-@pytest.mark.parametrize("objective", ["energy", "edp"])
+@pytest.mark.parametrize("objective", ["energy", pytest.param("edp", marks=pytest.mark.long)])
 def test_the_cheapest_program_is_searched(objective: str, tmp_path: Path) -> None:
     """It costs less than the default program, and no cheaper one was within the budget."""
     given: dict[str, Any] = {"calibration": CALIBRATION, "scale_values": (16,)}

@@ -37,7 +37,13 @@ def outputs(program: Program, network: Trained) -> list[Any]:
     return list(program.measure(*network.held_out, count=False).outputs.values())
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in ("LSTM", "GRU") else ())
+        for name in RECIPES
+    ],
+)
 def test_network_keeps_its_metric(name: str) -> None:
     network = trained(name)
     exact = float_outputs(network)

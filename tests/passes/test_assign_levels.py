@@ -96,6 +96,7 @@ def test_lava_agrees_with_a_t_max_for_each_tensor(seed: int) -> None:
     same_spikes(program, "lava-single", batch)
 
 
+@pytest.mark.long
 @given(seed=seeds, branches=st.booleans())
 @settings(max_examples=60, deadline=None, phases=PHASES)
 def test_windows_tell_the_latency_before_compiling(seed: int, branches: bool) -> None:

@@ -84,6 +84,7 @@ def test_the_last_bits_change_no_integer(
             assert show(digits(**options).graph) == show(known.graph)
 
 
+@pytest.mark.long
 def test_the_last_bits_change_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the schedule nor what is told of any that was tried."""
     known = digits(effort=0, max_drift=1.0)

@@ -89,7 +89,10 @@ def same(split: Graph, whole: Graph, batch: Array) -> None:
         assert expected.counters.saturated == steps.counters.saturated
 
 
-@pytest.mark.parametrize("pipeline", [REFERENCE, LOIHI, CALIBRATED])
+@pytest.mark.parametrize(
+    "pipeline",
+    [REFERENCE, *(pytest.param(text, marks=pytest.mark.long) for text in (LOIHI, CALIBRATED))],
+)
 @given(
     seed=seeds,
     t_max=st.integers(2, 20),
