@@ -58,7 +58,9 @@ class Backend:
     """A target: the passes that lower a network to it, and what the result must satisfy.
 
     ``pipeline`` is text for `Pipeline.parse`; ``requires`` is checked on the final graph. ``emit``
-    writes additional files into the directory of a program that is being saved. ``chip``,
+    writes additional files into the directory of a program that is being saved; it is not called
+    for a network whose inputs the host looks up in tables, unless the target ``emits_spikes`` only,
+    and no reader of raw data. ``chip``,
     if there is one, is what the report maps the network onto. ``engines`` run programs of this
     target; those of the built-in targets run programs of every target, if they fit. Weights have up
     to ``most_weight_bits`` bits by default. ``energy`` is the model by which the report estimates
@@ -72,6 +74,7 @@ class Backend:
     emit: Emitter | None = None
     chip: Chip | None = None
     engines: tuple[EngineFactory, ...] = ()
+    emits_spikes: bool = False
     most_weight_bits: int = 8
     energy: CostModel = LOIHI1
 

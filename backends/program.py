@@ -79,9 +79,14 @@ class Program:
         front = () if self.prologue is None else self.prologue.nodes
         return (*front, *host_nodes(self.graph))
 
-    def network_inputs(self, *inputs: Array) -> tuple[Array, ...]:
-        """What the network reads of data; DataError for an index that is in no table."""
-        return inputs if self.prologue is None else run_prologue(self.prologue, *inputs)
+    def network_inputs(self, *inputs: Array, first: int = 0) -> tuple[Array, ...]:
+        """What the network reads of data; DataError for an index that is in no table.
+
+        It names the frame, counted from the ``first``.
+        """
+        if self.prologue is None:
+            return inputs
+        return run_prologue(self.prologue, *inputs, first=first)
 
     @property
     def engines(self) -> tuple[EngineFactory, ...]:
@@ -146,14 +151,15 @@ class Program:
         engine: str = "fast",
         count: bool = True,
         progress: Progress | None = None,
+        first: int = 0,
     ) -> Measured:
         """Run a data set in batches that fit into memory; return all outputs and the counters.
 
-        ``inputs`` are as for `run`.
+        ``inputs`` are as for `run`; errors number their frames from the ``first``.
         The spikes that an engine does not count the fast engine counts: they are the same.
         """
         counters, pieces = Counters(), []
-        for part in self._parts(inputs, engine):
+        for part in self._parts(inputs, engine, first):
             outcome = self.engine(engine)(*part, count=count, progress=progress)
             pieces.append(outcome.outputs)
             if count and outcome.counters.activity is None:
@@ -216,7 +222,9 @@ class Program:
             )
         return known[name]
 
-    def _parts(self, inputs: tuple[Any, ...], engine: str) -> Iterator[tuple[Array, ...]]:
+    def _parts(
+        self, inputs: tuple[Any, ...], engine: str, first: int = 0
+    ) -> Iterator[tuple[Array, ...]]:
         if len(inputs) == 1 and are_batches(inputs[0]):
             yield from self._parts_of_batches(inputs[0], engine)
             return
@@ -229,14 +237,15 @@ class Program:
         frames = len(inputs[0])
         step = frames if self._factory(engine).streams else frames_per_batch(self.graph)
         for begin in range(0, frames, step):
-            yield self.network_inputs(*(array[begin : begin + step] for array in inputs))
+            part = (array[begin : begin + step] for array in inputs)
+            yield self.network_inputs(*part, first=first + begin)
 
     def _parts_of_batches(self, given: Iterable[Any], engine: str) -> Iterator[tuple[Array, ...]]:
-        empty = True
+        before = 0
         for arrays, _ in batches_of(given, [value.name for value in self.inputs]):
-            yield from self._parts(arrays, engine)
-            empty = False
-        if empty:
+            yield from self._parts(arrays, engine, before)
+            before += len(arrays[0])
+        if not before:
             raise DataError("the data are empty")
 
     def _as_declared(self, array: Array, value: Value) -> Array:
@@ -322,8 +331,12 @@ class Program:
     def save(self, directory: str | Path) -> None:
         """Write the program, whole or not at all; ProgramError if that fails."""
         manifest = {"target": self.backend.name, "preprocessing": {}, **self.manifest}
-        whole, emit = joined(self.prologue, self.graph), self.backend.emit
-        storage.save(_path(directory), manifest, whole, None if self.prologue else emit)
+        whole = joined(self.prologue, self.graph)
+        emit, graph = self.backend.emit, self.graph
+        if emit is None or (self.prologue is not None and not self.backend.emits_spikes):
+            storage.save(_path(directory), manifest, whole)
+        else:
+            storage.save(_path(directory), manifest, whole, lambda folder: emit(graph, folder))
 
     @staticmethod
     def load(directory: str | Path, find: Callable[[str], Backend | None]) -> Program:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isclose, isfinite
+from math import isclose
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from qcompiler.ir.spiking.coding import Rescaling, code_of_output, decode, encod
 from qcompiler.ir.view import View
 
 _DAMAGED = "the manifest's states are damaged: compile the model again"
+_LARGEST = 2.0**127  # of what single precision holds; nothing is less than NaN
 _SAME = 1e-9  # relative difference of scales that counts as none
 
 
@@ -71,7 +72,7 @@ def states_from(known: Any) -> tuple[State, ...]:
     found = []
     for one in known:
         names, initial = (one.get("output"), one.get("input")), one.get("initial")
-        right = isinstance(initial, int | float) and isfinite(initial)
+        right = type(initial) in (int, float) and abs(initial) < _LARGEST
         if not right or not all(isinstance(name, str) for name in names):
             raise ProgramError(_DAMAGED)
         found.append(State(str(names[0]), str(names[1]), float(initial)))
@@ -96,7 +97,11 @@ def _carried(graph: Graph, state: State) -> CarriedState:
         _within(code_of_output(decoder), code) for decoder in decoders
     ):
         raise ProgramError(f"the two ends of the state {state} differ in their levels")
-    return CarriedState(state, code)
+    found = CarriedState(state, code)
+    low, high = found.bounds
+    if not low - code.scale <= state.initial <= high + code.scale:
+        raise ProgramError(f"the state {state} begins beyond its values, {low:g} to {high:g}")
+    return found
 
 
 def _within(output: Spikes, read: Spikes) -> bool:

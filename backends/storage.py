@@ -22,7 +22,7 @@ def save(
     directory: Path,
     manifest: Mapping[str, Any],
     graph: Graph,
-    emit: Callable[[Graph, Path], None] | None = None,
+    emit: Callable[[Path], None] | None = None,
 ) -> None:
     """Write a program atomically; ``emit`` adds the files of the target.
 
@@ -38,7 +38,7 @@ def save(
             staged = scratch / NEW
             staged.mkdir()
             if emit:
-                emit(graph, staged)
+                emit(staged)
             _write(staged, manifest, graph, text)
             check_place(directory)  # which may be another by now
             put_in_place(scratch, place)

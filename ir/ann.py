@@ -332,10 +332,12 @@ class Lookup(Op):
 class Embed(Op):
     """Rows of a table of real numbers, by index; on the host, in front of the spikes.
 
-    Indices are whole numbers, cut off as a cast would; negative ones count from the end.
+    Negative indices count from the end. With ``cut`` the model casts real numbers to indices, and
+    fractions are cut off; else indices are whole numbers.
     """
 
     mnemonic: ClassVar[str] = "ann.embed"
+    cut: bool = False
 
     def infer(self, *operands: Type) -> Tensor:
         """Indices and a table of rows to one row for every index."""

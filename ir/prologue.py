@@ -56,23 +56,39 @@ def joined(prologue: Graph | None, network: Graph) -> Graph:
     return replace(network, inputs=inputs, nodes=(*head, *network.nodes))
 
 
-def run_prologue(prologue: Graph, *inputs: Array) -> tuple[Array, ...]:
+def run_prologue(prologue: Graph, *inputs: Array, first: int = 0) -> tuple[Array, ...]:
     """What the network reads of data, ``frames x shape``; DataError for data that are no indices.
 
-    Names the input, or the node whose table has no such row.
+    Names the input, the frame, counted from that of the ``first``, and the node of the table.
     """
     known = {value.name: array for value, array in zip(prologue.inputs, inputs, strict=True)}
     for name, array in known.items():
         if not np.isfinite(array).all():
             raise DataError(f"the data for {name} contain NaN or infinite values")
     for node in prologue.nodes:
-        given = (known[o.name] if isinstance(o, Value) else o.data for o in node.operands)
+        given = [known[o.name] if isinstance(o, Value) else o.data for o in node.operands]
         try:
             known[node.result.name] = apply(node.op, *given)
         except DataError as error:
-            (found,) = error.diagnostics
-            raise DataError(replace(found, nodes=node.origin, help=_INDICES)) from error
+            raise DataError(_told(prologue, node, given, first)) from error
     return tuple(known[value.name] for value in prologue.outputs)
+
+
+def _told(prologue: Graph, node: Node, given: list[Array], first: int) -> Diagnostic:
+    """What is wrong with indices, and where they are: the input, and the first such frame."""
+    indices, table = given
+    for frame, row in enumerate(indices, first):
+        try:
+            apply(node.op, row[None], table)
+        except DataError as error:
+            (found,) = error.diagnostics
+            break
+    source = node
+    while (made := prologue.producer(source.operands[0])) is not None:  # views of an input
+        source = made
+    place = f"the data for {source.operands[0].name}, frame {frame}"
+    message = f"{place}: {found.message}"
+    return replace(found, message=message, nodes=node.origin, help=_INDICES)
 
 
 def with_ranges_of_tables(prologue: Graph, network: Graph) -> Graph:

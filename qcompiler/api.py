@@ -255,6 +255,12 @@ def compile(
 
         checked = data.Data(coded.arrays, given.labels)
         manifest |= check_calibration(lowered, program, checked, before, found is None).manifest()
+    if prologue is not None and calibration is None:
+        from qcompiler.comparison.random_indices import error_on_random_indices
+
+        bounds = options["low"], options["high"]
+        if coarse := error_on_random_indices(prologue, graph, program, bounds):
+            manifest["warnings"] = [coarse.text]
     if calibration is not None and given.skipped:
         manifest["warnings"] = [data.skipped_text(given.skipped), *manifest.get("warnings", [])]
     if imported.assumed:

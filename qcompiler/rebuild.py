@@ -14,6 +14,7 @@ import numpy as np
 from .backends.program import Program
 from .ir import ProgramError, show
 from .ir.kernels import Array
+from .ir.prologue import joined
 
 _PACKAGES = ("numpy", "onnx", "onnxruntime")
 _OPTIONS = (  # of `compile`, besides those that a manifest has under other keys
@@ -96,8 +97,9 @@ def differences(saved: Program, built: Program) -> Iterator[str]:
     for name, one in before.get("versions", {}).items():
         if one != now["versions"].get(name):
             yield f"it was built with {name} {one}, not {now['versions'].get(name)}"
-    if saved.graph != built.graph:
-        lines = zip(show(saved.graph).splitlines(), show(built.graph).splitlines(), strict=False)
+    ours, theirs = (joined(program.prologue, program.graph) for program in (saved, built))
+    if ours != theirs:
+        lines = zip(show(ours).splitlines(), show(theirs).splitlines(), strict=False)
         first = next((one for one, other in lines if one != other), "one has more nodes")
         yield f"the networks differ, first at: {first.strip():.120}"
     keys = sorted({*old, *new} - {*_NOT_COMPARED})

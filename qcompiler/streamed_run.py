@@ -96,7 +96,8 @@ def run_stream(
         for data in stream.batches(size, places):
             before = done.counters.frames
             report = None if progress is None else _shifted(progress, before)
-            found = program.measure(*data.arrays, engine=engine, progress=report)
+            at = before if data.places is None else int(data.places[0])
+            found = program.measure(*data.arrays, engine=engine, progress=report, first=at)
             done.add(found, data, None if reference is None else reference(data))
     except KeyboardInterrupt:
         if not done.counters.frames:

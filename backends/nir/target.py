@@ -30,5 +30,6 @@ NIR = replace(
     name="nir",
     description="the integer network, with a NIR file of one frame",
     emit=emit,
+    emits_spikes=True,
     engines=(),
 )

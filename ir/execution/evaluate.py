@@ -100,18 +100,19 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             found: Array = constants[0][np.clip(x, 0, len(constants[0]) - 1)]
             return found
         case Embed():
-            return _embed(x, constants[0])
+            return _embed(op, x, constants[0])
         case Reshape() | Transpose() | Take() | Pick():
             return arrange(op, x, *constants)
     raise TypeError(f"{op.mnemonic} is not an operation on tensors")
 
 
-def _embed(x: Array, table: Array) -> Array:
-    indices, rows = x.astype(np.int64), len(table)
-    if indices.size and not -rows <= indices.min() <= indices.max() < rows:
-        off = indices.max() if indices.max() >= rows else indices.min()
-        raise DataError(f"the index {off} is not in its table of {rows:,} rows")
-    found: Array = table[indices]
+def _embed(op: Embed, x: Array, table: Array) -> Array:
+    whole, rows = np.trunc(x), len(table)
+    if not op.cut and (off := x[whole != x]).size:
+        raise DataError(f"the index {off.flat[0]:.9g} is no whole number")
+    if (off := whole[(whole < -rows) | (whole >= rows)]).size:
+        raise DataError(f"the index {int(off.flat[0])} is not in its table of {rows:,} rows")
+    found: Array = table[whole.astype(np.int64)]
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 
 from qcompiler.backends.states import State
@@ -17,11 +17,14 @@ _ENDS = {
     *("in", "out", "input", "output", "prev", "previous", "next", "new", "old", "last"),
     *("n", "initial", "init", "final", "updated", "past", "present", "before", "after"),
 }
+_LARGEST = 1e30  # magnitude of what calibration data may hold
 _SHORT = re.compile(r"([hc])n")  # as in hn and cn, the names of PyTorch's documentation
 
 
 def parse_state(text: str) -> State:
     """``OUT:IN`` or ``OUT:IN=INITIAL``; ValueError for anything else."""
+    if not isinstance(text, str):
+        raise ValueError(f"expected text such as 'h_out:h_in', not {text!r}")
     names, _, number = text.partition("=")
     output, colon, into = names.rpartition(":")
     try:
@@ -39,7 +42,7 @@ def states_of(graph: Graph, given: str | Sequence[str]) -> tuple[State, ...]:
     Raises PipelineError for names that the model does not have, shapes that differ, or values that
     are no spikes.
     """
-    texts = [given] if isinstance(given, str) else list(given)
+    texts = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
     if texts == ["auto"]:
         if not (found := tuple(proposed(graph))):
             raise PipelineError(
@@ -48,7 +51,7 @@ def states_of(graph: Graph, given: str | Sequence[str]) -> tuple[State, ...]:
     else:
         try:
             found = tuple(map(parse_state, texts))
-        except (ValueError, AttributeError) as error:
+        except ValueError as error:
             raise PipelineError(f"state: {error}") from error
     for ends in ([s.output for s in found], [s.input for s in found]):
         if twice := sorted({name for name in ends if ends.count(name) > 1}):
@@ -89,6 +92,10 @@ def _check(graph: Graph, state: State) -> None:
         if name not in known:
             has = ", ".join(known)
             raise PipelineError(f"state {state}: the model has no {kind} {name}; it has {has}")
+    if abs(state.initial) > _LARGEST:
+        raise PipelineError(
+            f"state {state}: the initial value is too large: at most {_LARGEST:g} is supported"
+        )
     value, read = outputs[state.output], inputs[state.input]
     if not _same_shape(read, value):
         shapes = f"{state.output} has shape {value.type.shape}, {state.input} {read.type.shape}"

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import floor, isqrt
 
+import numpy as np
+
 from qcompiler.backends.states import State
-from qcompiler.ir import Graph, Node, Range, Tensor, Value
+from qcompiler.ir import Graph, Node, PipelineError, Range, Tensor, Value
 from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.calibration.histogram import Histogram
@@ -24,11 +26,13 @@ def tied(graph: Graph, states: Sequence[State], seen: Mapping[str, Array], t_max
     """The graph in which both ends of every state have the code of the values that were seen.
 
     ``seen`` holds values of each state by the name of its input. An output becomes a clip with the
-    code, which its layer merges with unless others read it.
+    code, which its layer merges with unless others read it. Raises PipelineError for an initial
+    value that is out of all proportion to the others.
     """
     for state in states:
         levels = state_levels(t_max)
         bounds = state_range(seen[state.input], state.initial, levels)
+        _check_initial(state, seen[state.input], (bounds[1] - bounds[0]) / (levels - 1))
         graph = _tied(graph, state, bounds, levels)
     return graph
 
@@ -49,6 +53,19 @@ def state_range(seen: Array, initial: float, levels: int) -> Range:
     scale = code_of((), levels, (low, high)).scale
     zero = floor(-low / scale + 0.5)
     return -zero * scale, (levels - 1 - zero) * scale
+
+
+def _check_initial(state: State, seen: Array, step: float) -> None:
+    """PipelineError if a state begins so far off that its other values become one level."""
+    others = seen[seen != np.float32(state.initial)]
+    if not others.size:
+        return
+    low, high = float(others.min()), float(others.max())
+    if not low <= state.initial <= high and high - low < step:
+        raise PipelineError(
+            f"state {state}: its values lie from {low:.4g} to {high:.4g} on the calibration data, "
+            f"less than a level of a code that holds {state.initial:g}: begin nearer to them"
+        )
 
 
 def with_clip(graph: Graph, state: State, bounds: Range) -> Graph:

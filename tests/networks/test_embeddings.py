@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from qcompiler.frontend.import_model import check_model
 from qcompiler.ir import (
     Builder,
     CompileError,
+    CompileWarning,
     Constant,
     DataError,
     Graph,
@@ -103,11 +106,15 @@ def test_saved_program_and_commands(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert not qcompiler.api.verify_program(out, file, data)
     program = qcompiler.load(out)
     assert [node.result.name for node in program.host_nodes] == ["e"]
-    np.savez(data, ids=np.full((3, 6), 50))
-    assert qrun.main([str(out), str(data)]) == 1
-    assert 'the index 50 is not in its table of 50 rows\n  --> node "e_node"' in (
-        capsys.readouterr().err
-    )
+    for wrong, reason in ((50, "not in its table of 50 rows"), (0.5, "no whole number")):
+        ids = indices(600, 6).astype(float)
+        ids[500, 3] = wrong
+        np.savez(data, ids=ids)
+        assert qrun.main([str(out), str(data)]) == 1
+        sentence = (
+            f'the data for ids, frame 500: the index {wrong} is {reason}\n  --> node "e_node"'
+        )
+        assert sentence in capsys.readouterr().err
 
 
 def test_saved_without_calibration(tmp_path: Path) -> None:
@@ -131,6 +138,65 @@ def test_indices_beyond_the_table(wrong: int) -> None:
     proto = model("int64[N,6] ids", WORDS, 13, **WEIGHTS)
     with pytest.raises(DataError, match=f"the index {wrong} is not in its table of 50 rows"):
         qcompiler.compile(proto, target="reference", calibration=np.full((4, 6), wrong))
+
+
+@pytest.mark.parametrize("kind", ["int32", "int64"])
+def test_fractions_are_no_indices(kind: str) -> None:
+    body = f"t = Gather<axis=1>(ids, i) e = Gather(E, t) {HEAD}"
+    proto = model(f"{kind}[N,6] ids", body, 13, i=np.array([0, 2, 1]), **WEIGHTS)
+    program = qcompiler.compile(proto, target="reference", calibration=indices(60, 6))
+    program.run(indices(60, 6).astype(np.float32))
+    wrong = indices(60, 6) + np.where(np.arange(60) == 7, 0.25, 0)[:, None]
+    reason = "the data for ids, frame 7: the index .*[.]25 is no whole number"
+    with pytest.raises(DataError, match=reason):
+        program.run(wrong)
+    with pytest.raises(DataError, match=reason):
+        program.run([(wrong[:5],), (wrong[5:],)].__iter__())
+    with pytest.raises(DataError, match=reason):
+        qcompiler.compile(proto, target="reference", calibration=wrong)
+
+
+def test_ranges_of_tables_are_told_where_they_are_too_wide() -> None:
+    """A mean of rows moves much less than the rows."""
+    proto = model("int64[N,6] ids", WORDS, 13, **WEIGHTS)
+    with pytest.warns(CompileWarning, match='no calibration data: the error of output "y" is'):
+        program = qcompiler.compile(proto, target="reference")
+    assert len(program.warnings) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        qcompiler.compile(proto, target="reference", calibration=indices(60, 6))
+        body = "r = Gather(E, ids) e = Flatten(r) y = Gemm(e, W)"
+        program = qcompiler.compile(model("int64[N,1] ids", body, 13, **WEIGHTS), t_max=64)
+    assert not program.warnings
+
+
+@pytest.mark.parametrize("target", ["brian2", "nir", "loihi"])
+def test_other_targets(target: str, tmp_path: Path) -> None:
+    """The network's file for NIR has rows as its inputs; there is no network.py without tables."""
+    proto = model("int64[N,6] ids", WORDS, 13, **WEIGHTS)
+    file, out, ids = tmp_path / "m.onnx", tmp_path / "p", indices(60, 6)
+    onnx.save(proto, file)
+    if target == "nir":
+        pytest.importorskip("nir")
+    program = qcompiler.compile(file, target=target, calibration=ids)
+    program.save(out)
+    assert (out / "network.nir").exists() == (target == "nir")
+    assert not (out / "network.py").exists()
+    assert not qcompiler.api.verify_program(out, file, ids)
+    other = replace(program, prologue=_with_doubled_table(program.prologue))
+    other.save(out)
+    assert "the networks differ" in " ".join(qcompiler.api.verify_program(out, file, ids))
+    if target == "brian2":
+        pytest.importorskip("brian2")
+        few = ids[:2]
+        np.testing.assert_array_equal(program.run(few), program.run(few, engine="brian2"))
+
+
+def _with_doubled_table(prologue: Graph | None) -> Graph:
+    assert prologue is not None
+    (node,) = prologue.nodes
+    table = Constant("E", node.arrays[0] * 2)
+    return replace(prologue, nodes=(replace(node, operands=(node.operands[0], table)),))
 
 
 def test_data_that_are_no_numbers() -> None:

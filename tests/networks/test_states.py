@@ -134,3 +134,33 @@ def test_needs() -> None:
     plain = qcompiler.compile(proto, target="reference", calibration=(x, x))
     with pytest.raises(ProgramError, match="no states"):
         plain.stream()
+
+
+@pytest.mark.parametrize(
+    ("initial", "reason"),
+    [
+        ("1e9", "less than a level of a code that holds 1e"),
+        ("1e300", "the initial value is too large: at most 1e\\+30"),
+        ("true", "expected OUT:IN"),
+    ],
+)
+def test_initial_values_out_of_proportion(initial: str, reason: str) -> None:
+    with pytest.raises(PipelineError, match=reason):
+        compiled("elman", states=[f"h_out:h_in={initial}"])
+
+
+@pytest.mark.parametrize("given", [True, 3, [True], ["h_out:h_in", 2]])
+def test_states_that_are_no_text(given: Any) -> None:
+    with pytest.raises(PipelineError, match="state: expected text such as 'h_out:h_in', not"):
+        compiled("elman", states=given)
+
+
+def test_damaged_initial_values(tmp_path: Path) -> None:
+    compiled("elman").save(tmp_path / "program")
+    path = tmp_path / "program" / "manifest.json"
+    whole = json.loads(path.read_text())
+    for initial in (1e9, 1e300, 10**400, True, "0"):
+        whole["states"][0]["initial"] = initial
+        path.write_text(json.dumps(whole))
+        with pytest.raises(ProgramError, match="damaged|begins beyond its values"):
+            qcompiler.load(tmp_path / "program").stream()

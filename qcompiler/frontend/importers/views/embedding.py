@@ -30,7 +30,8 @@ def look_up(node: NodeContext) -> Value:
         raise Refused("Gather of integers at indices that depend on the data is not supported")
     if not _is_given(node, indices):
         raise Refused("Gather at indices that the network computes is not supported", _LOOK_UP)
-    return node.add(Embed(), indices, node.constant("table", table))
+    cut = indices.name in node.scope.truncated
+    return node.add(Embed(cut), indices, node.constant("table", table))
 
 
 def _is_given(node: NodeContext, value: Value) -> bool:
