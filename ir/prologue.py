@@ -77,18 +77,17 @@ def run_prologue(prologue: Graph, *inputs: Array, first: int = 0) -> tuple[Array
 def _told(prologue: Graph, node: Node, given: list[Array], first: int) -> Diagnostic:
     """What is wrong with indices, and where they are: the input, and the first such frame."""
     indices, table = given
-    for frame, row in enumerate(indices, first):
+    name = node.operands[0].name
+    while (made := prologue.producer(Value(name, node.result.type))) is not None:
+        name = made.operands[0].name  # of what it is a view
+    for frame in range(len(indices)):
         try:
-            apply(node.op, row[None], table)
+            apply(node.op, indices[frame : frame + 1], table)
         except DataError as error:
             (found,) = error.diagnostics
-            break
-    source = node
-    while (made := prologue.producer(source.operands[0])) is not None:  # views of an input
-        source = made
-    place = f"the data for {source.operands[0].name}, frame {frame}"
-    message = f"{place}: {found.message}"
-    return replace(found, message=message, nodes=node.origin, help=_INDICES)
+            message = f"the data for {name}, frame {first + frame}: {found.message}"
+            return replace(found, message=message, nodes=node.origin, help=_INDICES)
+    raise AssertionError("no frame is wrong")
 
 
 def with_ranges_of_tables(prologue: Graph, network: Graph) -> Graph:

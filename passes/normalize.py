@@ -17,6 +17,7 @@ from qcompiler.ir.ann import Clip, Function, MaxPool, Multiply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.calibration.data import check, run
+from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram, around_zero
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
@@ -24,7 +25,6 @@ from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_grou
 from qcompiler.passes.quantization.integer_layer import check_levels
 from qcompiler.passes.quantization.levels import (
     coded_inputs,
-    integer_span,
     levels_of,
     map_values,
 )
@@ -39,6 +39,7 @@ class Normalize(Pass):
     ``calibration`` holds one array per input, ``images x shape``; without it, ``low`` and ``high``
     bound the inputs. ``t_max`` and ``output_t_max`` are those of `quantize`. If an input holds
     integers that span fewer values than there are levels, its scale is 1: one level per integer.
+    So it is with multiples of another number, if the network rounds or compares.
     Layers whose results already have a range keep it. Raises DataError if the data do not fit, are
     empty or not finite.
     """
@@ -70,9 +71,9 @@ class Normalize(Pass):
         check(graph, self.calibration)
         ranges = self._calibrated(graph, self.calibration)
         for value, array in zip(graph.inputs, self.calibration, strict=True):
-            levels, low = self._levels(graph, value), float(array.min())
-            if value.name in ranges and 0 < integer_span(array) < levels:
-                ranges[value.name] = low, low + levels - 1
+            levels, grid = self._levels(graph, value), grid_of(array, chooses(graph))
+            if value.name in ranges and grid and grid.span < levels:
+                ranges[value.name] = grid.bounds(levels)
         measured = {v.name for v in graph.inputs if not self._keeps_range(graph, v)}
         return _with_ranges(graph, ranges, measured)
 

@@ -19,10 +19,11 @@ from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import check_digits
 from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.calibration.data import check
+from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.integer_layer import check_levels, output_levels
-from qcompiler.passes.quantization.levels import coded_inputs, integer_span, map_values
+from qcompiler.passes.quantization.levels import coded_inputs, map_values
 from qcompiler.passes.quantization.logits import logits
 
 from .base import HIDDEN, Pass, check_fan_in
@@ -40,7 +41,8 @@ class SplitInputs(Pass):
     ``levels`` is the number of levels; 0 takes that of the outputs: ``t_max``, but at least 64, and
     up to 256 for many classes. ``digits`` 0 takes two, and if ``t_max`` is 64 or more, three, with
     at least 256 levels. ``calibration`` holds one array per input, ``images x shape``.
-    If it contains integers that span fewer values, each integer gets one level. An input that
+    If it contains integers that span fewer values, each integer gets one level, and so do multiples
+    of another number if the network rounds or compares. An input that
     already has a t_max keeps it, with two digits. Of an input that is rescaled, the result of that
     is split; if it has a t_max, that is the least number of levels of its digits together. An input
     has fewer digits if the fan-in of a reader would exceed ``fan_in`` (0: no limit), and one if a
@@ -88,9 +90,8 @@ class SplitInputs(Pass):
             levels = max(levels, _FINE)
         if digits > 1 and not self.levels:
             levels = max(levels, value.type.t_max or 0)
-        span = integer_span(data) if raw and data is not None else 0
-        if span:
-            levels = min(levels, span + 1)
+        if raw and data is not None and (grid := grid_of(data, chooses(graph))):
+            levels = min(levels, grid.span + 1)
         t_max = _root(levels, digits)
         digits = next(fewer for fewer in range(1, digits + 1) if _root(levels, fewer) <= t_max)
         if 2 * t_max > levels:

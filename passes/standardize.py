@@ -24,12 +24,13 @@ from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.view import View
 from qcompiler.passes.calibration.data import check, run, sample
 from qcompiler.passes.calibration.feature_ranges import LEVELS, FeatureRanges, feature_ranges
+from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import parameters, replace_weights
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
 from qcompiler.passes.quantization.integer_layer import code_of
-from qcompiler.passes.quantization.levels import coded_inputs, integer_span, spiking_values
+from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
 from qcompiler.passes.quantization.logits import logits
 
 from .base import HIDDEN, Pass
@@ -80,6 +81,8 @@ def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
     value, array = graph.inputs[index], data[index]
     if is_code(value) or graph.is_output(value) or not graph.users(value):
         return graph
+    if chooses(graph) and (grid := grid_of(array, True)) and grid.span < LEVELS:
+        return graph  # one code for all is exact, and so are jumps
     kinds = {type(user.op) for user in graph.users(value)}
     together: Sequence[int] = ()  # one code, which may get more levels
     for axes in (*_choices(value, shared=bool(kinds & {Conv, SumPool})), together):
@@ -134,7 +137,8 @@ def _better(
         return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
     together = noise(graph, _rounded(data[index], x))
-    integers = 0 < integer_span(data[index]) < LEVELS
+    grid = grid_of(data[index], False)
+    integers = grid is not None and grid.span < LEVELS
     if together <= ((_NOISIER if integers else _NOISY) if axes else _NOISIEST):
         return graph
     apart = noise(made, _rounded_apart(x, ranges, LEVELS))
@@ -159,7 +163,7 @@ def _rounded_apart(x: Array, ranges: FeatureRanges, levels: int) -> Array:
 
 def _rounded(array: Array, x: Array) -> Array:
     """Some of the numbers of an array in one code for all; integers have a level each, if few."""
-    if 0 < integer_span(array) < LEVELS:
+    if (grid := grid_of(array, False)) and grid.span < LEVELS:
         return x
     histogram = Histogram()
     histogram.add(array)

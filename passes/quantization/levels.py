@@ -36,12 +36,6 @@ def longest_window(graph: Graph, t_max: int) -> int:
     return max((times_of(graph, value, t_max) for value in values), default=0)
 
 
-def integer_span(array: Array) -> int:
-    """Largest minus smallest number of an array of integers; 0 for other arrays."""
-    whole = array.dtype.kind in "iub" or bool((array == np.rint(array)).all())
-    return int(array.max()) - int(array.min()) if whole else 0
-
-
 def narrow(array: Array) -> Array:
     """The same integers in the smallest integer type that holds them."""
     largest = np.abs(array).max(initial=0)

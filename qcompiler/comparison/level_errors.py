@@ -19,10 +19,11 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode
 from qcompiler.ir.spiking.coding import code_of_output
 from qcompiler.passes.calibration.data import run
+from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.trace import PendingReads
 from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.quantization.fusion_groups import fusion_groups, is_network_output
-from qcompiler.passes.quantization.levels import integer_span, spiking_values
+from qcompiler.passes.quantization.levels import spiking_values
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ class _Walk:
     def rounded(self, value: Value, array: Array) -> Array:
         """Numbers in levels; the elements of inputs and outputs that are vectors have their own."""
         levels = self.counts.inputs.get(value.name, 0)
-        if 0 < integer_span(array) < levels:
+        grid = grid_of(array, levels > 0 and chooses(self.graph))
+        if grid and grid.span < levels:
             return array
         is_end = levels > 0 or is_network_output(self.graph, value)
         levels = levels or (self.counts.outputs if is_end else self.counts.inner)

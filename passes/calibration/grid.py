@@ -1,0 +1,58 @@
+"""Numbers that lie on a grid, such as multiples of 0.1: levels can hold them exactly."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from qcompiler.ir import Graph, Range
+from qcompiler.ir.ann import Function
+from qcompiler.ir.formula import CHOICES
+from qcompiler.ir.kernels import Array
+
+_MOST = 1024  # different numbers
+_PARTS = range(1, 7)  # of the least distance of two numbers that may be the grid's
+_OFF = 1e-3  # of a step, within which single precision puts a multiple of it
+
+
+class Grid(NamedTuple):
+    """Numbers ``low + k step`` for k from 0 to ``span``; ``low`` is a multiple of ``step``."""
+
+    low: float
+    step: float
+    span: int
+
+    def bounds(self, levels: int) -> Range:
+        """The range in which each of the numbers is one of so many levels."""
+        return self.low, self.low + self.step * (levels - 1)
+
+
+def grid_of(array: Array, fractions: bool) -> Grid | None:
+    """The grid of an array of integers, or also of ``fractions``; None for other arrays.
+
+    Constant arrays have none.
+    """
+    low, high = float(array.min()), float(array.max())
+    if array.dtype.kind in "iub" or bool((array == np.rint(array)).all()):
+        return Grid(low, 1.0, int(high) - int(low)) if low < high else None
+    if not fractions:
+        return None
+    numbers = np.unique(array).astype(np.float64)
+    if not 1 < len(numbers) <= _MOST:
+        return None
+    least = float(np.diff(numbers).min())
+    for step in (least / parts for parts in _PARTS):
+        places = np.rint(numbers / step)
+        step = float(numbers @ places / (places @ places))  # of the least squared error
+        if places[-1] - places[0] > _MOST or np.abs(places).max() > _MOST**2:
+            return None
+        if np.abs(numbers / step - places).max() < _OFF:
+            return Grid(float(places[0]) * step, step, int(places[-1] - places[0]))
+    return None
+
+
+def chooses(graph: Graph) -> bool:
+    """Whether a function of a graph rounds or compares, so that it may matter to be exact."""
+    functions = (node.op for node in graph.nodes if isinstance(node.op, Function))
+    return any(CHOICES & {*op.formula.split()} for op in functions)
