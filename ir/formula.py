@@ -92,9 +92,12 @@ def run(
     return stack[0]
 
 
-def values(formula: str, x: Array) -> Array:
-    """What a formula gives for every element, in double precision; may not be finite."""
-    return _evaluated(formula, x)[0]
+def values(formula: str, x: Array, precision: Any = np.float64) -> Array:
+    """What a formula gives for every element, in double precision; may not be finite.
+
+    In single ``precision`` products and sums round as those of a model do.
+    """
+    return _evaluated(formula, x, precision)[0]
 
 
 def choices(formula: str, x: Array) -> Array:
@@ -102,7 +105,9 @@ def choices(formula: str, x: Array) -> Array:
     return np.stack(_evaluated(formula, x)[1])
 
 
-def _evaluated(formula: str, x: Array) -> tuple[Array, list[Array]]:
+def _evaluated(
+    formula: str, x: Array, precision: Any = np.float64
+) -> tuple[Array, list[Array]]:
     made: list[Array] = []
 
     def apply(name: str, *arguments: Any) -> Any:
@@ -112,7 +117,7 @@ def _evaluated(formula: str, x: Array) -> tuple[Array, list[Array]]:
         return found
 
     with np.errstate(all="ignore"):
-        found = run(formula, x.astype(np.float64), np.float64, apply)
+        found = run(formula, x.astype(precision), precision, apply)
     return np.broadcast_to(found, x.shape), made
 
 

@@ -31,6 +31,7 @@ from qcompiler.ir import (
     raise_if_any,
 )
 from qcompiler.ir.ann import Function, Multiply
+from qcompiler.passes.activations.attainable import Attainable, between
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
 from qcompiler.passes.activations.duplication import duplicate_layers, is_small, split_readers
 from qcompiler.passes.activations.gates import Gates
@@ -192,6 +193,8 @@ class LowerActivations(Pass):
         x = node.operands[0]
         domain = _range(x, node)
         found = self._fit(graph, node, formula, domain)
+        if found.jumps and isinstance(x, Value):
+            found = between(found, Attainable(graph, self.t_max, self.output_t_max).of(x))
         new = self._builder(graph, node)
         terms = new.segments([(x, 1.0)], 0.0, found, 1.0)
         return new.total(terms, float(found.values[0]))

@@ -133,12 +133,14 @@ def _ramp(formula: str, place: float, domain: Range) -> float:
     """Where the ramp of a jump begins: at half of its height lies the step of the spikes.
 
     Many values may lie on the jump exactly, as zeros of a ReLU do, at the end of the domain. So the
-    value there is before or behind the step, as it is in the function.
+    value there is before or behind the step, as it is in the function in single precision.
     """
     low, high = domain
     width = (high - low) * _RAMP
     exact = float(np.float32(place)) if abs(place) > _FAINT * (high - low) else 0.0
-    there, before, behind = values(formula, np.array([exact, exact - width, exact + width]))
+    there, before, behind = values(
+        formula, np.array([exact, exact - width, exact + width]), np.float32
+    )
     upwards = abs(there - before) <= abs(there - behind)
     at_end = not low + width < place < high - width
     half = width / 2 if at_end else width * _ASIDE

@@ -56,6 +56,26 @@ def test_exact_on_levels(name: str) -> None:
     np.testing.assert_array_equal(found[:20], program.run(data[:20], engine="steps"))
 
 
+ON_A_GRID = {  # jumps lie at the numbers of the data
+    "floor": ("h = Mul(x, c) y = Floor(h)", 10, 0.1),
+    "ceil": ("h = Div(x, c) y = Ceil(h)", 0.1, 0.1),
+    "negative": ("h = Mul(x, c) y = Floor(h)", -2, 0.25),
+    "greater": ("g = Greater(x, c) y = Cast<to=1>(g)", 0.3, 0.1),
+    "less or equal": ("g = LessOrEqual(x, c) y = Cast<to=1>(g)", 0.7, 0.1),
+}
+
+
+@pytest.mark.parametrize("name", ON_A_GRID)
+def test_exact_on_multiples_of_other_numbers(name: str) -> None:
+    body, number, step = ON_A_GRID[name]
+    data = (np.random.default_rng(0).integers(0, 11, (200, 4)) * step).astype(np.float32)
+    proto = model("float[N,4] x", body, 17, c=np.float32(number))
+    (wanted,) = run_onnx(proto, {"x": data})
+    for t_max in (8, 16):
+        program = qcompiler.compile(proto, target="reference", calibration=data, t_max=t_max)
+        np.testing.assert_allclose(program.run(data), wanted, 0, np.ptp(wanted) / 100)
+
+
 @pytest.mark.parametrize("kind", ["uint8", "int64"])
 def test_equal_of_integers(kind: str) -> None:
     body = "e = Equal(x, c) f = Equal(x, d) o = Or(e, f) t = Cast<to=1>(o) y = Mul(t, two)"
