@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from qcompiler.ir.formula import CHOICES
 from qcompiler.ir.kernels import Array
 
 _MOST = 1024  # different numbers
-_PARTS = range(1, 7)  # of the least distance of two numbers that may be the grid's
+_FAINT = 1e-5  # of the largest number, below which a remainder is the error of single precision
 _OFF = 1e-3  # of a step, within which single precision puts a multiple of it
 
 
@@ -41,15 +42,22 @@ def grid_of(array: Array, fractions: bool) -> Grid | None:
     numbers = np.unique(array).astype(np.float64)
     if not 1 < len(numbers) <= _MOST:
         return None
-    least = float(np.diff(numbers).min())
-    for step in (least / parts for parts in _PARTS):
-        places = np.rint(numbers / step)
-        step = float(numbers @ places / (places @ places))  # of the least squared error
-        if places[-1] - places[0] > _MOST or np.abs(places).max() > _MOST**2:
-            return None
-        if np.abs(numbers / step - places).max() < _OFF:
-            return Grid(float(places[0]) * step, step, int(places[-1] - places[0]))
-    return None
+    largest = float(np.abs(numbers).max())
+    step = reduce(partial(_common_part, faint=_FAINT * largest), np.abs(numbers).tolist())
+    if numbers[-1] - numbers[0] > _MOST * step:
+        return None
+    places = np.rint(numbers / step)
+    step = float(numbers @ places / (places @ places))  # of the least squared error
+    if np.abs(numbers / step - places).max() > _OFF:
+        return None
+    return Grid(float(places[0]) * step, step, int(places[-1] - places[0]))
+
+
+def _common_part(a: float, b: float, faint: float) -> float:
+    """The largest number of which both are multiples, by Euclid's algorithm."""
+    while b > faint:
+        a, b = b, abs(a - round(a / b) * b)
+    return a
 
 
 def chooses(graph: Graph) -> bool:
