@@ -82,8 +82,7 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
     if len(left) > _MOST_CHOICES:
         text = f"chooses between formulas at {len(left)} places, at most {_MOST_CHOICES}"
         raise ValueError(f"{text} are supported")
-    heights = values(formula, right) - values(formula, left)
-    heights = np.where(np.abs(heights) > bound, heights, 0.0)
+    heights = _heights(formula, left, right, bound)
     jumps = tuple(
         Jump(_ramp(formula, float(place), domain), (x[-1] - x[0]) * _RAMP, float(height))
         for place, height in zip(right, heights, strict=True)
@@ -93,6 +92,19 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
     begins, ends = np.append(x[0], right), np.append(left, x[-1])
     parts = zip(begins, ends, below, strict=True)
     return _joined(formula, parts, bound, narrowest)._replace(jumps=jumps)
+
+
+def jumps_of(formula: str, domain: Range, bound: float) -> Array:
+    """Where a function jumps by more than a bound, in ascending order."""
+    left, right = _choices(formula, np.linspace(*domain, _SAMPLES))
+    found: Array = right[_heights(formula, left, right, bound) != 0]
+    return found
+
+
+def _heights(formula: str, left: Array, right: Array, bound: float) -> Array:
+    heights = values(formula, right) - values(formula, left)
+    found: Array = np.where(np.abs(heights) > bound, heights, 0.0)
+    return found
 
 
 def _choices(formula: str, x: Array) -> tuple[Array, Array]:

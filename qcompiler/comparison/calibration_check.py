@@ -18,7 +18,8 @@ from qcompiler.ir.kernels import Array
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 
 from .compared_outputs import Compared, compared_outputs, spread_frames
-from .judge import Explained, constant, noise, unexplained
+from .crossed_jumps import CrossedJump, crossed_jump
+from .judge import CROSSED, Causes, Explained, constant, noise, unexplained
 from .level_errors import LevelCounts, values_in_levels
 from .model_inputs import ModelInputs
 from .output_error import OutputError, output_error
@@ -69,7 +70,11 @@ def check_calibration(
     findings = list(inputs.findings(labels, classes))
     inputs_wrong = bool(findings)
     errors = [output_error(one.name, *one.centred()) for one in compared]
-    told = _noise(folded, program, data, compared, errors) if outputs else {}
+    crossed = crossed_jump(folded, program, data) if outputs else None
+    told = _noise(folded, program, data, compared, errors, crossed) if outputs else {}
+    if crossed is not None and crossed.worth_telling and not (told or inputs_wrong):
+        text = f"{crossed.text}, on {len(places)} {_DATA}"
+        findings.append(Diagnostic(text, crossed.node.origin, CROSSED))
     if inputs_wrong:
         told = {name: replace(found, help=_FIRST) for name, found in told.items()}
     told |= {error.name: found for error in errors if (found := constant(error, _DATA))}
@@ -84,16 +89,15 @@ def _noise(
     data: tuple[Array, ...],
     compared: Sequence[Compared],
     errors: Sequence[OutputError],
+    crossed: CrossedJump | None,
 ) -> dict[str, Diagnostic]:
     """Warnings on outputs: large errors, and ones beyond what levels explain."""
     told: dict[str, Diagnostic] = {}
     open_: list[tuple[Compared, OutputError]] = []
 
-    def coarse() -> list[str]:
-        return _coarse(program)
-
+    causes = Causes(lambda: _coarse(program), lambda: crossed.text if crossed else "")
     for one, error in zip(compared, errors, strict=True):
-        if found := noise(error, *one.centred(), _DATA, coarse):
+        if found := noise(error, *one.centred(), _DATA, causes):
             told[one.name] = found
         elif error.error is not None:
             open_.append((one, error))
@@ -106,7 +110,7 @@ def _noise(
     ):
         known = output_error(one.name, *replace(one, ours=array).centred())
         explained = Explained(known, counts.outputs)
-        if found := unexplained(error, *one.centred(), _DATA, explained, coarse):
+        if found := unexplained(error, *one.centred(), _DATA, explained, causes):
             told[one.name] = found
     return told
 

@@ -16,10 +16,25 @@ TOLERATED = 0.25  # of the spread
 _UNEXPLAINED = 2.0  # times what levels explain: weights are rounded as well
 _FEW_VALUES = 4
 _BEYOND = 0.05  # share of frames: what a range of least squared error cuts is less
+CROSSED = (
+    "move the thresholds of the model between the values of the data; if these are no cause, "
+    "compile with a larger --t-max"
+)
 _EXPLAIN = (
     "compile with a larger --t-max or more --weight-bits; qrun with --against MODEL.onnx "
     "--explain names the layer and the cause"
 )
+
+
+@dataclass(frozen=True)
+class Causes:
+    """Causes of errors that outputs do not show, looked for if there is an error.
+
+    ``coarse`` finds populations with few weight bits, ``crossed`` says which jump values cross.
+    """
+
+    coarse: Callable[[], Sequence[str]] = tuple
+    crossed: Callable[[], str] = str
 
 
 def noise(
@@ -27,11 +42,11 @@ def noise(
     ours: Array,
     theirs: Array,
     data: str,
-    coarse: Callable[[], Sequence[str]] = tuple,
+    causes: Causes,
 ) -> Diagnostic | None:
     """The warning on an output with too large an error, as a whole or in some parts.
 
-    ``data`` is what the frames are called, ``coarse`` finds populations with few weight bits.
+    ``data`` is what the frames are called.
     """
     if found.error is None:
         return None
@@ -52,7 +67,7 @@ def noise(
     if len(parts) > 1:
         more = ", ".join(map(str, parts[1:4])) + (", .." if len(parts) > 4 else "")
         text += f"; {limit} also at {more} ({len(parts)} of {len(found.parts)})"
-    cause, remedy = _cause(parts[0] if parts else found.worst, ours, theirs, coarse)
+    cause, remedy = _cause(parts[0] if parts else found.worst, ours, theirs, causes)
     return Diagnostic(f"{text}: {cause}" if cause else text, help=remedy)
 
 
@@ -82,7 +97,7 @@ def unexplained(
     theirs: Array,
     data: str,
     explained: Explained,
-    coarse: Callable[[], Sequence[str]] = tuple,
+    causes: Causes,
 ) -> Diagnostic | None:
     """The warning on an error, up to a quarter of the spread, beyond what levels explain."""
     if found.error is None:
@@ -98,7 +113,7 @@ def unexplained(
         return None
     text += f" on {found.frames} {data}, where {explained.levels} levels explain "
     text += f"{explained.of(worst) or 0.0:.1%}"
-    cause, remedy = _cause(worst or found.worst, ours, theirs, coarse)
+    cause, remedy = _cause(worst or found.worst, ours, theirs, causes)
     return Diagnostic(f"{text}: {cause}" if cause else text, help=remedy)
 
 
@@ -130,7 +145,7 @@ def constant(found: OutputError, data: str) -> Diagnostic | None:
 
 
 def _cause(
-    part: Part | None, ours: Array, theirs: Array, coarse: Callable[[], Sequence[str]]
+    part: Part | None, ours: Array, theirs: Array, causes: Causes
 ) -> tuple[str, str]:
     """What makes the error, where the outputs show it, and a remedy."""
     places = part.index if part else ()
@@ -146,6 +161,8 @@ def _cause(
     levels = "compile with a larger --t-max, or scale the model's outputs to like spreads"
     if len(values) == 1:
         return f"the program gives one value, {values[0]:.4g}, in every frame", levels
+    if crossed := causes.crossed():
+        return crossed, CROSSED
     if len(values) <= _FEW_VALUES < frames:
         text = f"the program gives only {len(values)} different values, {step:.4g} apart"
         return f"{text}, for values with standard deviation {other.std():.4g}", levels
@@ -158,6 +175,6 @@ def _cause(
             f"{values[0]:.4g} to {values[-1]:.4g}"
         )
         return text, "calibrate with more, or more typical, data"
-    if few := coarse():
+    if few := causes.coarse():
         return f"few weight bits are left in {', '.join(few)}", "compile with a smaller --t-max"
     return "", _EXPLAIN

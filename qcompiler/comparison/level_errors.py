@@ -8,7 +8,7 @@ function becomes line segments.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def values_in_levels(
     known = {value.name: value for value in graph.inputs}
     known |= {node.result.name: node.result for node in graph.nodes}
     cut = replace(graph, outputs=tuple(known[name] for name in names), output_names=())
-    walk = _Walk(FoldLinear()(drop_dead(cut)), counts)
+    walk = Walk(FoldLinear()(drop_dead(cut)), counts)
     try:
         return walk.run(data)
     except DataError:
@@ -66,18 +66,28 @@ def values_in_levels(
 
 
 @dataclass
-class _Walk:
+class Walk:
+    """A graph whose linear layers are folded, and the levels of its values.
+
+    With ``coded`` its inputs are in levels already. ``variables`` are what functions read, by the
+    names of their results.
+    """
+
     graph: Graph
     counts: LevelCounts
+    coded: bool = False
+    variables: dict[str, Array] = field(default_factory=dict)
 
     def run(self, data: tuple[Array, ...]) -> tuple[Array, ...]:
-        """The outputs of the graph."""
+        """The outputs of the graph; DataError if a value becomes infinite."""
         graph, unread = self.graph, PendingReads(self.graph)
         groups = {group.result.name: group.nodes for group in fusion_groups(graph)}
         inner = {node.result.name for nodes in groups.values() for node in nodes[:-1]}
         spiking = {value.name for value in spiking_values(graph)} - _variables(graph)
         known = {
-            value.name: self.rounded(value, array) if value.name in spiking else array
+            value.name: self.rounded(value, array)
+            if value.name in spiking and not self.coded
+            else array
             for value, array in zip(graph.inputs, data, strict=True)
         }
         kept = {value.name for value in graph.outputs}
@@ -99,6 +109,8 @@ class _Walk:
         if isinstance(last.op, Multiply):
             levels = (_in_levels(known[o.name], self.counts.inner, ()) for o in last.operands)
             return np.multiply(*levels)
+        if isinstance(last.op, Function):
+            self.variables[last.result.name] = known[last.operands[0].name]
         operands = [o for node in nodes for o in node.operands if isinstance(o, Value)]
         inputs = tuple({o.name: o for o in operands if o.name in known}.values())
         part = replace(self.graph, inputs=inputs, nodes=tuple(nodes), outputs=(last.result,))
