@@ -105,9 +105,7 @@ def choices(formula: str, x: Array) -> Array:
     return np.stack(_evaluated(formula, x)[1])
 
 
-def _evaluated(
-    formula: str, x: Array, precision: Any = np.float64
-) -> tuple[Array, list[Array]]:
+def _evaluated(formula: str, x: Array, precision: Any = np.float64) -> tuple[Array, list[Array]]:
     made: list[Array] = []
 
     def apply(name: str, *arguments: Any) -> Any:

@@ -144,9 +144,7 @@ def constant(found: OutputError, data: str) -> Diagnostic | None:
     )
 
 
-def _cause(
-    part: Part | None, ours: Array, theirs: Array, causes: Causes
-) -> tuple[str, str]:
+def _cause(part: Part | None, ours: Array, theirs: Array, causes: Causes) -> tuple[str, str]:
     """What makes the error, where the outputs show it, and a remedy."""
     places = part.index if part else ()
     index = (slice(None), *(slice(None) if place is None else place for place in places))

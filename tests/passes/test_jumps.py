@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.ir import UnsupportedModel
+from qcompiler.ir import CompileWarning, UnsupportedModel
 from tests.support.onnx_models import model, run_onnx
 
 TWO = "a, b = Split<axis=1>(x)"
@@ -74,6 +75,36 @@ def test_exact_on_multiples_of_other_numbers(name: str) -> None:
     for t_max in (8, 16):
         program = qcompiler.compile(proto, target="reference", calibration=data, t_max=t_max)
         np.testing.assert_allclose(program.run(data), wanted, 0, np.ptp(wanted) / 100)
+
+
+def told(body: str, data: Any, t_max: int, **weights: Any) -> tuple[str, ...]:
+    proto = model("float[N,4] x", body, 17, **weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CompileWarning)
+        program = qcompiler.compile(proto, target="reference", calibration=data, t_max=t_max)
+    return program.warnings
+
+
+def test_values_on_another_side_of_a_jump_are_told() -> None:
+    """Numbers on jumps, on a grid finer than levels; with more levels they are exact."""
+    rng = np.random.default_rng(0)
+    on_jumps = (rng.integers(0, 100, (300, 4)) / 10).astype(np.float32)
+    (text,) = told("h = Mul(x, c) y = Floor(h)", on_jumps, 16, c=np.float32(2.5))
+    assert 'of the values at "y_node" on another side of a jump, on 300 calibration' in text
+    assert "help: move the thresholds" in text
+    assert not told("y = Floor(x)", on_jumps, 64)
+    assert not told("y = Floor(x)", rng.uniform(0, 4, (300, 4)).astype(np.float32), 16)
+
+
+@pytest.mark.parametrize("operator", ["And", "Or", "Xor"])
+def test_the_cause_of_wrong_conditions_is_told(operator: str) -> None:
+    rng = np.random.default_rng(0)
+    body = "q = Gemm(x, W) h = Relu(q) a, b = Split<axis=1>(h) g = Greater(a, k) l = Less(b, m)"
+    numbers: dict[str, Any] = {"W": rng.normal(size=(4, 8)), "k": 0.3, "m": 0.8}
+    weights = {name: np.float32(number) for name, number in numbers.items()}
+    data = rng.normal(size=(300, 4)).astype(np.float32)
+    (text,) = told(f"{body} c = {operator}(g, l) y = Cast<to=1>(c)", data, 8, **weights)
+    assert 'of the values at "g_node" on another side of a jump' in text
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int64"])
