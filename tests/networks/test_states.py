@@ -47,6 +47,18 @@ def test_initial_state() -> None:
     np.testing.assert_array_equal(stream.step(x), y)
 
 
+@pytest.mark.parametrize(("target", "file"), [("nir", "network.nir"), ("brian2", "network.py")])
+def test_targets_of_other_simulators(target: str, file: str, tmp_path: Path) -> None:
+    """Their files hold one frame; the program streams as that of the reference."""
+    if target == "nir":
+        pytest.importorskip("nir")
+    compiled("elman", target=target).save(tmp_path / "program")
+    assert (tmp_path / "program" / file).exists()
+    ours, theirs = qcompiler.load(tmp_path / "program").stream(), compiled("elman").stream()
+    for frame in sequences(1, 3, seed=8)[0]:
+        np.testing.assert_array_equal(ours.step(frame), theirs.step(frame))
+
+
 STATES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "held": ("float[1,N,4] h_in", "h_out = Identity(h_in) y = Relu(x)", {}),
     "bounded": (
