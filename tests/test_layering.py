@@ -91,6 +91,16 @@ ROOMS = {
     "backends/reference": {"backends", "backends/energy"},
     "qcompiler": {
         "qcompiler/cli",
+        "qcompiler/compilation",
+        "qcompiler/comparison",
+        "qcompiler/data",
+        "qcompiler/frontend",
+        "qcompiler/frontend/model",
+        "qcompiler/search",
+        "qcompiler/streaming",
+    },
+    "qcompiler/compilation": {
+        "qcompiler",
         "qcompiler/comparison",
         "qcompiler/data",
         "qcompiler/frontend",
@@ -100,6 +110,7 @@ ROOMS = {
     },
     "qcompiler/cli": {
         "qcompiler",
+        "qcompiler/compilation",
         "qcompiler/comparison",
         "qcompiler/data",
         "qcompiler/explain",

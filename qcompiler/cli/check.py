@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from qcompiler import api, data, registry
+from qcompiler.compilation.core_limits import exceeded_core_limits
 from qcompiler.console import print_table, screen
-from qcompiler.core_limits import exceeded_core_limits
 from qcompiler.frontend.import_model import NodeOutcome, Preprocessing, check_model, import_model
 from qcompiler.frontend.importers.table import UNROLLED
 from qcompiler.ir import Diagnostic, Graph, size

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qcompiler.backends.given_arrays import are_batches, as_array, batches_of
-from qcompiler.ir import DataError
+from qcompiler.ir import DataError, Graph
 
 from .data_set import DataSet
 from .frames.arrange import arranged
@@ -16,6 +16,9 @@ from .frames.held import Data, Inputs
 from .frames.labels import labels_of
 from .frames.source import InMemory
 from .stream import Stream, joined, open_source, open_stream
+
+if TYPE_CHECKING:
+    from qcompiler.backends.program import Program
 
 MOST_BYTES = 1 << 29
 
@@ -38,6 +41,11 @@ def read(source: Any, inputs: Inputs, layout: str | None = None, labels: Any = N
     if not isinstance(source, Mapping) and are_batches(source):
         return _labelled(_first(source, inputs, layout), inputs, labels)
     return _labelled(arranged(read_arrays(source, inputs), inputs, layout), inputs, labels)
+
+
+def inputs_of(graph: Graph | Program) -> Inputs:
+    """Name and shape of each input."""
+    return tuple((value.name, value.type.shape) for value in graph.inputs)
 
 
 def read_arrays(source: Any, inputs: Inputs) -> Data:

@@ -14,7 +14,7 @@ import qcompiler
 from qcompiler.backends.chip import Chip
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.target import lava_target
-from qcompiler.core_limits import exceeded_core_limits
+from qcompiler.compilation.core_limits import exceeded_core_limits
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Graph, UnsupportedModel
 from qcompiler.passes import Pass, Pipeline

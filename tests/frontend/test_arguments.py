@@ -10,6 +10,7 @@ import pytest
 
 import qcompiler
 from qcompiler import api
+from qcompiler.compilation import network
 from qcompiler.ir import CompileError, InvalidModel, PipelineError, ProgramError
 from tests.support.onnx_models import model
 
@@ -93,7 +94,7 @@ def test_too_little_memory_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(*arguments: Any) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr(api, "oversized", exhausted)
+    monkeypatch.setattr(network, "oversized", exhausted)
     with pytest.raises(CompileError, match="out of memory") as caught:
         qcompiler.compile(NETWORK)
     assert not isinstance(caught.value, PipelineError)

@@ -13,22 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from .backends.backend import Backend
-from .backends.chip import Chip
-from .backends.loihi.mapping.core_map import map_to_cores
-from .backends.loihi.netlist.netlist import Netlist, Population, Synapses
-from .ir import Diagnostic, Graph, Node, Spikes, Tensor, UnsupportedModel, Value
-from .ir.ann import Function, MaxPool, Multiply
-from .ir.kernels import Array
-from .ir.snn import Connect, Convolve, Relay, Synapse
-from .ir.view import View, arrange
-from .passes import Pipeline
-from .passes.equalize import Equalize
-from .passes.normalize import Normalize
-from .passes.quantization.fusion_groups import FusionGroup, fusion_groups
-from .passes.quantization.real_layer import real_layer_of
-from .passes.quantize import Quantize
-from .passes.split_ranges import SplitRanges
+from qcompiler.backends.backend import Backend
+from qcompiler.backends.chip import Chip
+from qcompiler.backends.loihi.mapping.core_map import map_to_cores
+from qcompiler.backends.loihi.netlist.netlist import Netlist, Population, Synapses
+from qcompiler.ir import Diagnostic, Graph, Node, Spikes, Tensor, UnsupportedModel, Value
+from qcompiler.ir.ann import Function, MaxPool, Multiply
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
+from qcompiler.ir.view import View, arrange
+from qcompiler.passes import Pipeline
+from qcompiler.passes.equalize import Equalize
+from qcompiler.passes.normalize import Normalize
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.real_layer import real_layer_of
+from qcompiler.passes.quantize import Quantize
+from qcompiler.passes.split_ranges import SplitRanges
 
 _SLOW = (Equalize, Normalize, Quantize, SplitRanges)
 _OWN = "qcompiler.passes."

@@ -1,0 +1,1 @@
+"""One compilation: its options, the network that it reads, its data, passes and manifest."""

@@ -1,0 +1,118 @@
+"""One compilation from model to program, and what its passes note on the way."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from qcompiler.backends.program import Program
+from qcompiler.backends.states import carried_states
+from qcompiler.channel_scales import ScaleRecorder
+from qcompiler.frontend.model.onnx_file import identity
+from qcompiler.ir import CompileWarning, DataError, Graph, UnsupportedModel, raise_if_any
+from qcompiler.ir.prologue import joined, split_prologue
+from qcompiler.passes import Pipeline
+from qcompiler.passes.quantization.exact_layer import ExactLayer
+from qcompiler.rebuild import built_with
+from qcompiler.rounding import rounding_of
+
+from .core_limits import exceeded_core_limits
+from .findings import findings
+from .network import Network, read_network
+from .options import Options
+from .pipelines import check_compiled, pipeline
+from .samples import Samples, read_samples
+
+if TYPE_CHECKING:
+    from qcompiler.search.pareto import SearchResult
+
+    from .network import Model
+
+
+class Compilation:
+    """A model, its options, and what is known of them before passes run.
+
+    Raises a `CompileError` for what does not fit.
+    """
+
+    def __init__(self, model: Model, options: Options) -> None:
+        self.model = model
+        self.options = options
+        self.backend = options.backend
+        self.network: Network = read_network(model, options)
+        self.parts: dict[str, list[int]] = {}
+        self.rounding: dict[str, ExactLayer | None] = {}
+        told = options.of_passes(self.network.t_max)
+        told |= {"note": self.parts.__setitem__, "rounding": self.rounding.__setitem__}
+        options.check_objective()
+        self.samples: Samples = read_samples(self.network, options)
+        coded = self.samples.coded
+        self.images = None if coded is None else coded.arrays
+        if self.images is not None:
+            told["calibration"] = self.images
+        self.steps: Pipeline = pipeline(options.target, options.passes, told)
+
+    def program(self) -> Program:
+        """Search if asked, run the passes, and compare the result with the model."""
+        graph = self.samples.graph
+        raise_if_any(exceeded_core_limits(graph, self.steps, self.backend), UnsupportedModel)
+        searched = self._searched() if self.options.budget is not None else None
+        steps = self.steps if searched is None else searched.pipeline
+        self.parts.clear()
+        self.rounding.clear()
+        recorder = ScaleRecorder(graph, self.images, self.options.watch, self.parts)
+        compiled = steps.run(graph, recorder)
+        check_compiled(compiled, self.backend)
+        manifest = {**self._manifest(steps, compiled), **recorder.manifest}
+        if searched is not None:
+            manifest["search"] = searched.to_dict()
+        program = Program(compiled, self.backend, manifest)
+        manifest |= findings(self.model, self.network, self.samples, self.options, program)
+        for text in program.warnings:
+            warnings.warn(text, CompileWarning, stacklevel=4)
+        prologue, whole = split_prologue(joined(self.network.prologue, compiled))
+        return replace(program, prologue=prologue, graph=whole)
+
+    def _searched(self) -> SearchResult:
+        options, coded = self.options, self.samples.coded
+        assert options.budget is not None and coded is not None
+        if options.budget.kind == "drop" and coded.labels is None:
+            message = "max-drop needs labels of the calibration data: give --labels"
+            raise DataError(message)
+        from qcompiler.search.objective import search_for
+        from qcompiler.search.trials import Trials
+
+        given = self.samples.graph, self.steps, self.backend, coded.arrays, coded.labels
+        ends = options.budget, options.tell or _ignore
+        return search_for(
+            options.objective, lambda costs: Trials(*given, *ends, costs, options.client)
+        )
+
+    def _manifest(self, steps: Pipeline, compiled: Graph) -> dict[str, Any]:
+        """What a program remembers of how it was made, as JSON data."""
+        options, samples = self.options, self.samples
+        states = [str(state) for state in samples.states] or None
+        seen: tuple[Any, ...] = ()
+        labels = None
+        if samples.given is not None:
+            seen = samples.given.arrays
+            labels = samples.given.labels if options.labels is None else None
+        found = {
+            "model": identity(self.model),
+            "pipeline": str(steps),
+            "preprocessing": asdict(options.before),
+            "calibration_images": 0 if self.images is None else len(self.images[0]),
+            "built_with": built_with({**vars(options), "states": states}, seen, labels),
+            **self.network.manifest(options),
+        }
+        rounding = self.rounding
+        if samples.states:
+            carried_states(compiled, samples.states)  # one code at both ends, or an error
+            found["states"] = [state.to_dict() for state in samples.states]
+            rounding = {name: one for name, one in rounding.items() if one is not None}
+        return {**found, "rounding": rounding_of(rounding)} if rounding else found
+
+
+def _ignore(text: str) -> None:
+    """Hear nothing."""

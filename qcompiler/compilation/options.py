@@ -1,0 +1,124 @@
+"""The options of `qcompiler.compile`, checked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+from qcompiler.arguments import axes_by_input, flag, integer, string
+from qcompiler.backends.backend import Backend
+from qcompiler.frontend.import_model import Preprocessing
+from qcompiler.ir import PipelineError
+from qcompiler.passes import Pipeline, Watcher
+from qcompiler.search.pareto import Budget
+
+from .pipelines import target_of
+from .preprocessing import assumed_high, preprocessing
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `qcompiler.compile` is told, besides the model; see there."""
+
+    target: str
+    calibration: Any
+    t_max: int | None
+    weight_bits: int | None
+    code: str
+    effort: int
+    slices: int
+    percentile: float | None
+    proved: bool
+    passes: str | Pipeline | None
+    layout: str | None
+    mean_values: float | Sequence[float]
+    scale_values: float | Sequence[float]
+    reverse_input_channels: bool
+    allow_products: bool
+    activation_error: float
+    input_shapes: Mapping[str, Sequence[int | str | None]] | None
+    states: str | Sequence[str]
+    max_neurons: int | None
+    max_memory: float | None
+    progress: Callable[[float], None] | None
+    watch: Watcher | None
+    max_drop: float | None
+    max_drift: float | None
+    objective: str
+    labels: Any
+    tell: Callable[[str], None] | None
+    client: Client | None
+
+    @cached_property
+    def backend(self) -> Backend:
+        """The backend of the target."""
+        return target_of(self.target)
+
+    @cached_property
+    def before(self) -> Preprocessing:
+        """What happens to the raw input before the model."""
+        return preprocessing(
+            self.mean_values, self.scale_values, self.reverse_input_channels, self.layout
+        )
+
+    @cached_property
+    def axes(self) -> Mapping[str, Sequence[int | str | None]]:
+        """Axes of inputs that the user states."""
+        return axes_by_input(self.input_shapes, "input_shapes")
+
+    @cached_property
+    def bounds(self) -> tuple[float, float]:
+        """The range of inputs that is assumed without calibration data."""
+        return 0.0, assumed_high(self.before.mean, self.before.scale)
+
+    @cached_property
+    def budget(self) -> Budget | None:
+        """The loss that a search may spend; None without a search."""
+        given = {"drop": self.max_drop, "drift": self.max_drift}
+        asked = {kind: percent for kind, percent in given.items() if percent is not None}
+        if not asked:
+            return None
+        if len(asked) > 1:
+            raise PipelineError("max-drop and max-drift exclude each other")
+        ((kind, percent),) = asked.items()
+        if not isinstance(percent, Real):
+            raise PipelineError(f"max-{kind} must be a number, not {percent!r}")
+        if not 0 <= percent <= 100:
+            raise PipelineError(f"max-{kind} must be from 0 to 100 percent, not {percent:g}")
+        if self.calibration is None:
+            raise PipelineError(f"max-{kind} needs calibration data: give --calibration")
+        return Budget(kind, float(percent))
+
+    def of_passes(self, t_max: int) -> dict[str, Any]:
+        """The options of passes that these stand for; PipelineError for one that is wrong."""
+        bits = self.weight_bits
+        if bits is None:
+            bits = self.backend.weight_bits(t_max)
+        found: dict[str, Any] = {
+            "progress": self.progress,
+            "t_max": t_max,
+            "weight_bits": integer(bits, "weight_bits"),
+            "code": self.code,
+            "activation_error": self.activation_error,
+            "effort": integer(self.effort, "effort"),
+            "slices": integer(self.slices, "slices"),
+            "proved": flag(self.proved, "proved"),
+        }
+        if self.percentile is not None:
+            if self.calibration is None:
+                raise PipelineError("percentile needs calibration data: give --calibration")
+            found |= {"method": "percentile", "percentile": self.percentile}
+        low, high = self.bounds
+        return {**found, "low": low, "high": high}
+
+    def check_objective(self) -> None:
+        """Raise PipelineError for an objective without a search."""
+        if string(self.objective, "objective") != "latency" and self.budget is None:
+            message = f"the objective {self.objective} needs --max-drop or --max-drift"
+            raise PipelineError(message)

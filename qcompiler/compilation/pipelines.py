@@ -1,0 +1,41 @@
+"""Targets by name, and their pipelines with options filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qcompiler import registry
+from qcompiler.arguments import string
+from qcompiler.backends.backend import Backend
+from qcompiler.ir import Graph, InvalidGraph, PipelineError, verify
+from qcompiler.passes import Pipeline
+
+
+def target_of(name: str) -> Backend:
+    """The backend of this name; PipelineError if there is none."""
+    backend = registry.find_backend(string(name, "target"))
+    if backend is None:
+        known = ", ".join(registry.backend_names())
+        raise PipelineError(f"no target is named {name}: choose {known}")
+    return backend
+
+
+def pipeline(
+    target: str, passes: str | Pipeline | None, options: Mapping[str, Any] | None = None
+) -> Pipeline:
+    """The pipeline to run: the target's, or the one given; options fill what it leaves open."""
+    backend = target_of(target)
+    if isinstance(passes, Pipeline):
+        return passes.given(options or {})
+    text = backend.pipeline if passes is None else string(passes, "passes")
+    return Pipeline.parse(text or backend.pipeline, registry.find_pass, options)
+
+
+def check_compiled(graph: Graph, backend: Backend) -> None:
+    """Raise InvalidGraph unless a graph is a program for this target."""
+    try:
+        verify(graph, *backend.requires)
+    except InvalidGraph as error:
+        heading = f"the pipeline does not produce a valid program for {backend.name}"
+        raise InvalidGraph(heading, *error.diagnostics) from error

@@ -1,0 +1,53 @@
+"""The calibration data of a compilation, and the states that they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from qcompiler import data
+from qcompiler.backends.states import State
+from qcompiler.data import Data
+from qcompiler.data.reading import inputs_of
+from qcompiler.ir import Graph, PipelineError
+from qcompiler.ir.prologue import run_prologue
+from qcompiler.streaming.calibration import NO_PROLOGUE, NO_SEARCH, NO_SEQUENCES, with_states
+from qcompiler.streaming.pairs import states_of
+
+from .network import Network
+from .options import Options
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The graph to lower, its states, and calibration data: as given, and behind the prologue."""
+
+    graph: Graph
+    states: tuple[State, ...] = ()
+    given: Data | None = None
+    coded: Data | None = None
+
+
+def read_samples(network: Network, options: Options) -> Samples:
+    """Read the calibration data, if there are any; DataError for data that do not fit."""
+    states = states_of(network.graph, options.states) if options.states else ()
+    _check_states(states, network, options)
+    source = options.calibration
+    if states:
+        given, graph = with_states(network.graph, states, source, network.t_max, options.progress)
+        return Samples(graph, states, given, given)
+    if source is None:
+        return Samples(network.graph)
+    inputs = inputs_of(network.imported.graph)
+    given = coded = data.read(source, inputs, options.layout, options.labels)
+    if network.prologue is not None:
+        coded = replace(given, arrays=run_prologue(network.prologue, *given.arrays))
+    return Samples(network.graph, (), given, coded)
+
+
+def _check_states(states: tuple[State, ...], network: Network, options: Options) -> None:
+    if not states:
+        return
+    if options.calibration is None or options.budget is not None:
+        raise PipelineError(NO_SEQUENCES if options.calibration is None else NO_SEARCH)
+    if network.prologue is not None:
+        raise PipelineError(NO_PROLOGUE)
