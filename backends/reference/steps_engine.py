@@ -7,6 +7,8 @@ add their weights to persistent currents, and neurons fire when membranes cross 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +26,7 @@ from qcompiler.backends.host import (
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, First
-from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode
+from qcompiler.ir.spiking.coding import Rescaling, clip_to_levels, digit_of, scale_to_levels
 from qcompiler.ir.spiking.frames import frame_interval, window_of
 from qcompiler.ir.spiking.integer_network import layer_of, lower_pieces, spiking_nodes
 
@@ -37,6 +39,19 @@ from .population_dynamics import (
 )
 
 
+class Simulation(NamedTuple):
+    """Levels of every population, ``frames x shape``, as recorded and as the host decodes them.
+
+    ``exceeded`` has one boolean per frame for each population with calibrated bounds.
+    ``saturated`` counts neurons above the highest level.
+    """
+
+    levels: Mapping[str, Array]
+    decoded: Mapping[str, Array]
+    exceeded: Mapping[str, Array]
+    saturated: int
+
+
 class StepsEngine:
     """Simulates a compiled graph, every population at every step."""
 
@@ -47,7 +62,7 @@ class StepsEngine:
         self.lower = lower_pieces(graph)
         self.readers: dict[str, list[tuple[str, SynapsePath]]] = defaultdict(list)
         for node in self.nodes:
-            for path in _synapse_paths(graph, node):
+            for path in synapse_paths(graph, node):
                 self.readers[path.sender].append((node.result.name, path))
         self.interval = frame_interval(graph)
         self.end = max(window_of(node).open + self.interval for node in self.nodes)
@@ -66,12 +81,14 @@ class StepsEngine:
         It may also not spike: the recorded spike step is then -1, and the host decodes 0. Raises
         ProgramError if a neuron spikes outside its window in any other frame.
         """
-        populations = {
-            node.result.name: self._simulated_population(node, len(inputs[0]))
-            for node in self.nodes
-        }
+        return self.outcome(inputs, self.simulate(*inputs), record)
+
+    def simulate(self, *inputs: Array) -> Simulation:
+        """Every population at every step; raises ProgramError as a call does."""
         frames = len(inputs[0])
-        counters = Counters(frames, coded=frames * self.coded)
+        populations = {
+            node.result.name: self._simulated_population(node, frames) for node in self.nodes
+        }
         for value, x in zip(self.graph.inputs, inputs, strict=True):
             self._load_input(populations, value, x)
         for step in range(self.end):
@@ -88,27 +105,35 @@ class StepsEngine:
             for n, population in populations.items()
             if population.monitor
         }
-        exceeded = np.any([np.zeros(len(inputs[0]), bool), *exceeded_by_name.values()], axis=0)
+        exceeded = np.any([np.zeros(frames, bool), *exceeded_by_name.values()], axis=0)
         levels = {name: population.levels(exceeded) for name, population in populations.items()}
-        clipped_levels = {
+        decoded = {
             name: population.clipped_levels(levels[name])
             for name, population in populations.items()
         }
-        if exceeded_by_name:
-            counters.exceeded_by_population = {
-                name: int(frames.sum()) for name, frames in exceeded_by_name.items()
-            }
-            counters.exceeded = int(exceeded.sum())
-        counters.count(self.wiring, count_levels(clipped_levels, self.wiring))
-        counters.saturated = saturated_inputs(self.graph, inputs)
-        counters.saturated += sum(
+        saturated = sum(
             population.saturated
             for name, population in populations.items()
             if name not in self.lower
         )
-        counters.first, counters.last = output_steps(self.graph, clipped_levels)
-        outputs = decode_outputs(self.graph, clipped_levels)
-        return Outcome(outputs, levels if record else {}, counters)
+        return Simulation(levels, decoded, exceeded_by_name, saturated)
+
+    def outcome(
+        self, inputs: tuple[Array, ...], simulation: Simulation, record: bool = False
+    ) -> Outcome:
+        """What a call returns, from a simulation of these inputs."""
+        frames = len(inputs[0])
+        counters = Counters(frames, coded=frames * self.coded)
+        if simulation.exceeded:
+            counters.exceeded_by_population = {
+                name: int(frames.sum()) for name, frames in simulation.exceeded.items()
+            }
+            counters.exceeded = int(np.any([*simulation.exceeded.values()], axis=0).sum())
+        counters.count(self.wiring, count_levels(simulation.decoded, self.wiring))
+        counters.saturated = saturated_inputs(self.graph, inputs) + simulation.saturated
+        counters.first, counters.last = output_steps(self.graph, simulation.decoded)
+        outputs = decode_outputs(self.graph, simulation.decoded)
+        return Outcome(outputs, dict(simulation.levels) if record else {}, counters)
 
     def _load_input(
         self, populations: dict[str, SimulatedPopulation], value: Value, x: Array
@@ -117,7 +142,7 @@ class StepsEngine:
             assert isinstance(node.op, Encode)
             source = populations[node.result.name]
             assert isinstance(source, InputPopulation)
-            source.encoded = digit_of(node.op, encode(node.op.code, x, Rescaling.of(node)))
+            source.encoded = encoded_levels(node, x).astype(np.int64)
 
     def _simulated_population(self, node: Node, batch: int) -> SimulatedPopulation:
         match node.op:
@@ -129,7 +154,14 @@ class StepsEngine:
                 return IntegratingPopulation(node, self.graph, batch, self.interval)
 
 
-def _synapse_paths(graph: Graph, node: Node) -> list[SynapsePath]:
+def encoded_levels(node: Node, x: Array) -> Array:
+    """The levels, or the digits of them, that an encoder sends for these inputs."""
+    assert isinstance(node.op, Encode)
+    code = node.op.code
+    return digit_of(node.op, clip_to_levels(code, scale_to_levels(code, x, Rescaling.of(node))))
+
+
+def synapse_paths(graph: Graph, node: Node) -> list[SynapsePath]:
     """The paths of all spikes that reach a population."""
     match node.op:
         case Encode():
