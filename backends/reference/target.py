@@ -30,8 +30,9 @@ def _steps(graph: Graph) -> Engine:
 
 def _events(graph: Graph) -> Engine:
     from .events.events_engine import EventsEngine
+    from .steps_engine import StepsEngine
 
-    return EventsEngine(graph)
+    return EventsEngine(graph, StepsEngine(graph))
 
 
 ENGINES = (

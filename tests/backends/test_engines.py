@@ -47,7 +47,7 @@ def same(graph: Graph, batch: np.ndarray[Any, Any]) -> Counters:
 
 def same_events(graph: Graph, batch: np.ndarray[Any, Any], golden: Outcome) -> None:
     """Hold the events engine to the outcome of the steps engine."""
-    engine = EventsEngine(graph)
+    engine = EventsEngine(graph, StepsEngine(graph))
     assert engine.regular
     found = engine(batch, record=True)
     equal_neurons(golden.levels, found.levels)

@@ -10,17 +10,16 @@ from itertools import accumulate
 
 import numpy as np
 
-from qcompiler.backends.reference.population_dynamics import SynapsePath, last_step
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import First, Population, Window
 from qcompiler.ir.spiking.codes import CODES
-from qcompiler.ir.spiking.frames import neurons_of
+from qcompiler.ir.spiking.frames import neurons_of, window_of
 from qcompiler.ir.spiking.integer_network import control_lines, layer_of, sender, spikes_of
-from qcompiler.ir.view import arrange
+from qcompiler.ir.spiking.synapse_path import SynapsePath
 
 from .firing import Firing
-from .integration import Integration
+from .integration import Integration, total_of
 from .paths import EventPath, Left
 
 
@@ -32,13 +31,11 @@ class EventGate:
         self.op, self.path = node.op, SynapsePath(graph, node)
         source = sender(graph, node.operands[0])
         same = spikes_of(node.result).top == spikes_of(source.result).top
-        self.regular = same and last_step(node) == last_step(source) + 1
+        self.regular = same and window_of(node).close == window_of(source).close + 1
 
     def __call__(self, spikes: Left) -> tuple[Array, Array, Array]:
         """Steps left after first spikes; no frame is broken, no neuron saturates."""
-        left = spikes[self.path.sender]
-        for view, constants in self.path.views:
-            left = arrange(view, left, *constants)
+        left = self.path.arranged(spikes[self.path.sender])
         none = np.zeros(len(left), np.int64)
         return pool_max(left, self.op, self.op.kernel, 0), none > 0, none
 
@@ -57,7 +54,7 @@ class EventPopulation:
         before = window.read - window.open
         risen = list(accumulate(clocks[:before], initial=np.zeros_like(clocks[0])))
         self.offset = risen[-1]
-        rest = sum(path.rest for path in paths)[0]
+        rest = total_of(path.rest for path in paths)[0]
         pushes = [rest + clock for clock in clocks[before:]]
         self.regular = all(path.regular for path in paths) and (
             self._fires_once(pushes, own) if self.persistent else self._bursts_end(pushes, own)

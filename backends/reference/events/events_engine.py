@@ -6,17 +6,19 @@ Populations do not wait for each other: one after another gets all of its spikes
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
-from qcompiler.backends.backend import Progress
+from qcompiler.backends.backend import Engine, Progress
 from qcompiler.backends.host import Outcome
-from qcompiler.backends.reference.steps_engine import Simulation, StepsEngine, encoded_levels
+from qcompiler.backends.simulation import Reckoning, Simulation
 from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, First
+from qcompiler.ir.spiking.coding import levels_sent
 from qcompiler.ir.spiking.frames import frame_interval
-from qcompiler.ir.spiking.integer_network import bounds_of
+from qcompiler.ir.spiking.integer_network import bounds_of, lower_pieces, spiking_nodes
 from qcompiler.ir.types import size
 
 from .event_populations import EventGate, EventPopulation
@@ -24,24 +26,32 @@ from .event_populations import EventGate, EventPopulation
 _AT_ONCE = 1 << 19  # currents held at once
 
 
+class Golden(Engine, Protocol):
+    """An engine that looks at each neuron at each step."""
+
+    def simulate(self, *inputs: Array) -> Simulation:
+        """What happens in these frames; raises ProgramError as a call does."""
+
+
 class EventsEngine:
     """Simulates a compiled graph; the steps engine simulates frames that leave bounds again.
 
-    Raises ProgramError if scipy is missing.
+    ``golden`` is that engine. Raises ProgramError if scipy is missing.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, golden: Golden) -> None:
         try:
-            import scipy.sparse  # noqa: F401
+            import scipy.sparse  # type: ignore[import, unused-ignore] # noqa: F401
         except ImportError as error:
             raise ProgramError(
                 f"the engine events needs scipy: pip install 'qcompiler-snn[events]' ({error})"
             ) from error
-        self.graph, self.golden = graph, StepsEngine(graph)
+        self.graph, self.golden, self.reckoning = graph, golden, Reckoning(graph)
+        self.nodes, self.lower = spiking_nodes(graph), lower_pieces(graph)
         interval = frame_interval(graph)
         self.populations: dict[str, EventGate | EventPopulation] = {}
         most = 1
-        for node in self.golden.nodes:
+        for node in self.nodes:
             if isinstance(node.op, First):
                 self.populations[node.result.name] = EventGate(graph, node)
             elif not isinstance(node.op, Encode):
@@ -58,7 +68,7 @@ class EventsEngine:
         count: bool = True,
         progress: Progress | None = None,
     ) -> Outcome:
-        """Run a batch as `StepsEngine` does, with the same spikes, counters and errors."""
+        """Run a batch as the steps engine does, with the same spikes, counters and errors."""
         if not self.regular:
             return self.golden(*inputs, record=record, count=count, progress=progress)
         parts = [self._simulate(*part) for part in self._parts(inputs)]
@@ -66,7 +76,7 @@ class EventsEngine:
         broken = np.concatenate([part[1] for part in parts])
         saturated = np.concatenate([part[2] for part in parts])
         found = self._with_broken(inputs, levels, broken, int(saturated[~broken].sum()))
-        return self.golden.outcome(inputs, found, record)
+        return self.reckoning(inputs, found, record)
 
     def _parts(self, inputs: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
         for begin in range(0, max(1, len(inputs[0])), self.frames):
@@ -78,15 +88,15 @@ class EventsEngine:
         broken = np.zeros(len(inputs[0]), bool)
         saturated = np.zeros(len(inputs[0]), np.int64)
         spikes: dict[str, Array] = {}
-        for node in self.golden.nodes:
+        for node in self.nodes:
             name = node.result.name
             if name not in self.populations:
-                encoded = encoded_levels(node, given[node.operands[0].name])
+                encoded = levels_sent(node, given[node.operands[0].name])
                 spikes[name] = encoded.astype(np.float32)
                 continue
             spikes[name], faulty, beyond = self.populations[name](spikes)
             broken |= faulty
-            if name not in self.golden.lower:
+            if name not in self.lower:
                 saturated += beyond
         return spikes, broken, saturated
 
@@ -94,7 +104,7 @@ class EventsEngine:
         self, inputs: tuple[Array, ...], levels: dict[str, Array], broken: Array, saturated: int
     ) -> Simulation:
         """The simulation with its broken frames as the steps engine has them."""
-        bounded = [n.result.name for n in self.golden.nodes if bounds_of(n) is not None]
+        bounded = [n.result.name for n in self.nodes if bounds_of(n) is not None]
         exceeded = {name: np.zeros(len(broken), bool) for name in bounded}
         if not broken.any():
             return Simulation(levels, levels, exceeded, saturated)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import pairwise
 
@@ -36,7 +36,7 @@ class Integration:
     ) -> None:
         self.paths, self.bounds, self.persistent = paths, bounds, persistent
         self.limit = reduce(np.minimum, limits, np.array(np.inf))
-        up, down = (sum(path.most(sign) for path in paths) for sign in (1, -1))
+        up, down = (total_of(path.most(sign) for path in paths) for sign in (1, -1))
         proved = not limits or (bounds is None and bool(np.all(up <= self.limit)))
         self.steps = 0 if proved else len(limits)  # that are looked at one by one
         largest = scale + max(float(np.max(up)), float(np.max(down)))
@@ -47,9 +47,9 @@ class Integration:
     def __call__(self, spikes: Left) -> tuple[Array, Array]:
         """Membranes before the read step, ``frames x shape``, and which frames break a limit."""
         if not self.steps:
-            total: Array = sum(path.membranes(spikes) for path in self.paths)
+            total = total_of(path.membranes(spikes) for path in self.paths)
             return total, np.zeros(len(total), bool)
-        return self._step_by_step(sum(path.arrivals(spikes) for path in self.paths))
+        return self._step_by_step(total_of(path.arrivals(spikes) for path in self.paths))
 
     def _step_by_step(self, changes: Array) -> tuple[Array, Array]:
         """``changes`` of currents, ``steps x frames x shape``; they become membranes."""
@@ -67,6 +67,11 @@ class Integration:
             broken |= _outside(membranes, bounds.lowest, np.minimum(bounds.highest, self.limit))
             broken |= _outside(membranes[-1:], bounds.final, bounds.highest)
         return membranes[-1], broken
+
+
+def total_of(arrays: Iterable[Array]) -> Array:
+    """The sum of at least one array."""
+    return reduce(np.add, arrays)
 
 
 def _summed(steps: Array) -> Array:

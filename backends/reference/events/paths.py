@@ -8,14 +8,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from qcompiler.backends.reference.population_dynamics import SynapsePath, last_step
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First, Relay, Window
 from qcompiler.ir.spiking.codes import CODES
+from qcompiler.ir.spiking.frames import window_of
 from qcompiler.ir.spiking.integer_network import sender, spikes_of, weight_of
 from qcompiler.ir.spiking.synapse import weight_sums
-from qcompiler.ir.view import arrange
+from qcompiler.ir.spiking.synapse_path import SynapsePath
 
 from .scatter import Scatter
 
@@ -37,7 +37,7 @@ class EventPath:
         source = sender(graph, node.operands[0])
         self.sender, self.code = source.result.name, spikes_of(source.result)
         self.delay = 1 + self.path.delay
-        self.last = last_step(source) + self.delay
+        self.last = window_of(source).close + self.delay
         self.first = self.last - self.code.top
         self.stays = self.code.coding == "one-spike"
         self.end = window.read if self.stays else min(self.last, window.read)
@@ -98,6 +98,4 @@ class EventPath:
         found = spikes[self.sender]
         if self.end != self.last:
             found = found + (self.end - self.last)
-        for view, constants in self.path.views:
-            found = arrange(view, found, *constants)
-        return found
+        return self.path.arranged(found)

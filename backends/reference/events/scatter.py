@@ -48,8 +48,8 @@ class Targets(NamedTuple):
         first, last = self.places[:, None, :, None], places[None, :, None, :]
         place = np.where((first < 0) | (last < 0), -1, first * outs + last)
         shape = len(self.taps) * len(taps), self.taps.shape[1] * taps.shape[1]
-        arrays = (x.reshape(shape).astype(np.int32) for x in (both, place))
-        return Targets(*arrays, self.outs * outs)
+        both, place = (x.reshape(shape).astype(np.int32) for x in (both, place))
+        return Targets(both, place, self.outs * outs)
 
 
 class Scatter:
@@ -106,7 +106,7 @@ class Scatter:
         return len(self.weights) / self.source[0] * self.targets.outs / inputs * (1 + 0.05 * outs)
 
     def _scattered(self, events: Array, slots: int, end: int) -> Array:
-        from scipy.sparse import coo_matrix
+        from scipy.sparse import coo_matrix  # type: ignore[import, unused-ignore]
 
         batch, flat, groups = len(events), events.reshape(-1), self.op.groups
         at = np.flatnonzero(flat)
