@@ -23,7 +23,7 @@ from qcompiler.ir.types import size
 
 from .event_populations import EventGate, EventPopulation
 
-_AT_ONCE = 1 << 19  # currents held at once
+_AT_ONCE = 1 << 20  # currents held at once
 
 
 class Golden(Engine, Protocol):
