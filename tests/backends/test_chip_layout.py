@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -115,4 +116,5 @@ def test_programs_tell() -> None:
     assert isinstance(report.layout, Layout)
     assert sum(chip.cores for chip in report.layout.chips) == report.cores
     assert 0 < report.layout.use <= 1
-    assert report.to_dict()["layout"]["chips"][0]["populations"]
+    data = json.loads(json.dumps(report.to_dict()))
+    assert data["layout"]["chips"][0]["populations"]

@@ -67,16 +67,18 @@ def lay_out(mapping: CoreMapping) -> Layout:
     total, rooms = mapping.cores - mapping.clocks, _rooms(mapping)
     between = {pair: n for pair, n in mapping.traffic.items() if pair[0] in runs}
     ends = _cuts(rooms, total, lambda places: _crossing(between, runs, places))
-    places = np.array([0, *ends])
+    places = [0, *ends]
     uses = _uses(mapping, runs)
     tables = [
         _table(mapping.chip.cores - room, a, b, runs, uses)
-        for room, a, b in zip(rooms, places[:-1], places[1:], strict=True)
+        for room, a, b in zip(rooms, places[:-1], ends, strict=True)
     ]
-    links = _crossing(between, runs, places[1:-1])
+    links = _crossing(between, runs, np.array(places[1:-1]))
     inputs = sum(mapping.traffic.values()) - sum(between.values())
     mean = float(uses.mean()) if total else 0.0
-    return Layout(tuple(tables), tuple(map(round, links)), sum(between.values()), inputs, mean)
+    return Layout(
+        tuple(tables), tuple(round(n) for n in links.tolist()), sum(between.values()), inputs, mean
+    )
 
 
 def _runs(mapping: CoreMapping) -> dict[str, Run]:
@@ -145,4 +147,4 @@ def _table(clocks: int, begin: int, end: int, runs: Mapping[str, Run], uses: Arr
     }
     populations = {name: cores for name, cores in shared.items() if cores > 0}
     use = float(uses[begin:end].mean()) if end > begin else 0.0
-    return ChipTable(int(end - begin) + clocks, populations, use)
+    return ChipTable(end - begin + clocks, populations, use)
