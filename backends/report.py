@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from qcompiler.backends.loihi.mapping.chip_layout import Layout, lay_out
 from qcompiler.backends.loihi.mapping.core_map import CoreMapping, map_to_cores
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.ir import Graph, Node
@@ -66,8 +67,8 @@ class PopulationReport:
 class Report:
     """Totals and populations of a program. ``synapses`` are all that are wired.
 
-    ``cores`` and ``chips`` are estimates, and None for a target without a chip. ``warnings``
-    are those of `Program`.
+    ``cores`` and ``chips`` are estimates, and None for a target without a chip, as is ``layout``,
+    which says what lies on which chip. ``warnings`` are those of `Program`.
 
     What a frame costs is estimated by the model ``energy_model`` for an ``activity``: its basis,
     ``calibration`` or ``assumed``, its frames, and its share of values above level 0. Of
@@ -100,6 +101,7 @@ class Report:
     latency_us: float | None = None
     power_mw: float | None = None
     energy_cores: int | None = None
+    layout: Layout | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as data for JSON."""
@@ -157,7 +159,8 @@ def _with_core_mapping(report: Report, mapping: CoreMapping) -> Report:
         for row in report.populations
     )
     chip = mapping.chip.name
-    return replace(report, populations=rows, chip=chip, cores=mapping.cores, chips=mapping.chips)
+    found = replace(report, populations=rows, chip=chip, cores=mapping.cores, chips=mapping.chips)
+    return replace(found, layout=lay_out(mapping))
 
 
 def _population(graph: Graph, node: Node, wiring: Wiring) -> PopulationReport:

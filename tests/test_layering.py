@@ -88,7 +88,8 @@ ROOMS = {
         "backends/loihi/netlist",
     },
     "backends/nir": {"backends/loihi/netlist", "backends/reference"},
-    "backends/reference": {"backends", "backends/energy"},
+    "backends/reference": {"backends", "backends/energy", "backends/reference/events"},
+    "backends/reference/events": {"backends"},
     "qcompiler": {
         "qcompiler/cli",
         "qcompiler/compilation",

@@ -13,6 +13,7 @@ from qcompiler.ir.kernels import Array
 
 from .wiring import Wiring
 
+_FRAMES = 128  # whose levels are summed at once
 ASSUMED_ACTIVE = 0.5  # share of values above level 0 where nothing has been measured
 
 
@@ -66,8 +67,20 @@ def sent(coding: str, count: float, above_zero: float, total: float) -> Sent:
 
 def count_levels(levels: Mapping[str, Array], wiring: Wiring) -> dict[str, Levels]:
     """The activity in recorded levels, each ``frames x shape``."""
-    sums = {name: ((q > 0).sum(axis=0), q.sum(axis=0)) for name, q in levels.items()}
-    return activity_of(sums, wiring)
+    return activity_of({name: _sums(q.reshape(len(q), -1)) for name, q in levels.items()}, wiring)
+
+
+def _sums(levels: Array) -> tuple[Array, Array]:
+    """Of each neuron, the number of levels above 0 and the sum; products sum the fastest.
+
+    Sums of so many frames are exact in float32, as levels have 16 bits at most.
+    """
+    found = np.zeros((2, levels.shape[1]))
+    for begin in range(0, len(levels), _FRAMES):
+        part = levels[begin : begin + _FRAMES].astype(np.float32, copy=False)
+        ones = np.ones(len(part), np.float32)
+        found += ones @ np.minimum(part, 1), ones @ part
+    return found[0], found[1]
 
 
 def activity_of(sums: Mapping[str, tuple[Array, Array]], wiring: Wiring) -> dict[str, Levels]:

@@ -8,46 +8,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qcompiler.ir import Graph, Node, ProgramError
-from qcompiler.ir.kernels import Array, pool_max
-from qcompiler.ir.snn import Connect, Convolve, Encode, First, Population, Relay, Window
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Encode, First, Population, Window
 from qcompiler.ir.spiking.codes import CODES
 from qcompiler.ir.spiking.coding import level_of
 from qcompiler.ir.spiking.frames import neurons_of
 from qcompiler.ir.spiking.integer_network import (
     control_lines,
     layer_of,
-    sender,
     spikes_of,
-    weight_of,
 )
-from qcompiler.ir.spiking.synapse import current
-from qcompiler.ir.view import View, arrange
+from qcompiler.ir.spiking.synapse_path import SynapsePath
 
 from .bounds_monitor import BoundsMonitor
 
 _BROKEN = -2  # the first spike of a burst that was interrupted
-
-
-class SynapsePath:
-    """The path of spikes from a population through views and a synapse or a pool."""
-
-    def __init__(self, graph: Graph, node: Node) -> None:
-        assert isinstance(node.op, Convolve | Connect | Relay | First)
-        self.node, self.op = node, node.op
-        self.delay = 0 if isinstance(node.op, First) else node.op.delay
-        self.sender = sender(graph, node.operands[0]).result.name
-        self.views: list[tuple[View, tuple[Array, ...]]] = []
-        while (before := graph.producer(node.operands[0])) and isinstance(before.op, View):
-            node = before
-            self.views.insert(0, (before.op, before.arrays))
-
-    def propagate(self, spikes: Array) -> Array:
-        """The currents that spikes cause; for a pool, which groups contain a spike."""
-        for view, constants in self.views:
-            spikes = arrange(view, spikes, *constants)
-        if isinstance(self.op, First):
-            return pool_max(spikes, self.op, self.op.kernel, False)
-        return current(self.op, spikes, weight_of(self.node))
 
 
 @dataclass

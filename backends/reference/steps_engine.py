@@ -11,29 +11,23 @@ from collections import defaultdict
 import numpy as np
 
 from qcompiler.backends.backend import Progress
-from qcompiler.backends.energy.activity import count_levels
-from qcompiler.backends.energy.wiring import wiring_of
 from qcompiler.backends.host import (
-    Counters,
     Outcome,
-    coded_values,
-    decode_outputs,
-    output_steps,
-    saturated_inputs,
 )
+from qcompiler.backends.simulation import Reckoning, Simulation
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, First
-from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode
+from qcompiler.ir.spiking.coding import levels_sent
 from qcompiler.ir.spiking.frames import frame_interval, window_of
 from qcompiler.ir.spiking.integer_network import layer_of, lower_pieces, spiking_nodes
+from qcompiler.ir.spiking.synapse_path import SynapsePath
 
 from .population_dynamics import (
     FirstSpikePopulation,
     InputPopulation,
     IntegratingPopulation,
     SimulatedPopulation,
-    SynapsePath,
 )
 
 
@@ -43,7 +37,7 @@ class StepsEngine:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes = spiking_nodes(graph)
-        self.wiring, self.coded = wiring_of(graph), coded_values(graph)
+        self.reckoning = Reckoning(graph)
         self.lower = lower_pieces(graph)
         self.readers: dict[str, list[tuple[str, SynapsePath]]] = defaultdict(list)
         for node in self.nodes:
@@ -66,12 +60,14 @@ class StepsEngine:
         It may also not spike: the recorded spike step is then -1, and the host decodes 0. Raises
         ProgramError if a neuron spikes outside its window in any other frame.
         """
-        populations = {
-            node.result.name: self._simulated_population(node, len(inputs[0]))
-            for node in self.nodes
-        }
+        return self.reckoning(inputs, self.simulate(*inputs), record)
+
+    def simulate(self, *inputs: Array) -> Simulation:
+        """Every population at every step; raises ProgramError as a call does."""
         frames = len(inputs[0])
-        counters = Counters(frames, coded=frames * self.coded)
+        populations = {
+            node.result.name: self._simulated_population(node, frames) for node in self.nodes
+        }
         for value, x in zip(self.graph.inputs, inputs, strict=True):
             self._load_input(populations, value, x)
         for step in range(self.end):
@@ -88,27 +84,18 @@ class StepsEngine:
             for n, population in populations.items()
             if population.monitor
         }
-        exceeded = np.any([np.zeros(len(inputs[0]), bool), *exceeded_by_name.values()], axis=0)
+        exceeded = np.any([np.zeros(frames, bool), *exceeded_by_name.values()], axis=0)
         levels = {name: population.levels(exceeded) for name, population in populations.items()}
-        clipped_levels = {
+        decoded = {
             name: population.clipped_levels(levels[name])
             for name, population in populations.items()
         }
-        if exceeded_by_name:
-            counters.exceeded_by_population = {
-                name: int(frames.sum()) for name, frames in exceeded_by_name.items()
-            }
-            counters.exceeded = int(exceeded.sum())
-        counters.count(self.wiring, count_levels(clipped_levels, self.wiring))
-        counters.saturated = saturated_inputs(self.graph, inputs)
-        counters.saturated += sum(
+        saturated = sum(
             population.saturated
             for name, population in populations.items()
             if name not in self.lower
         )
-        counters.first, counters.last = output_steps(self.graph, clipped_levels)
-        outputs = decode_outputs(self.graph, clipped_levels)
-        return Outcome(outputs, levels if record else {}, counters)
+        return Simulation(levels, decoded, exceeded_by_name, saturated)
 
     def _load_input(
         self, populations: dict[str, SimulatedPopulation], value: Value, x: Array
@@ -117,7 +104,7 @@ class StepsEngine:
             assert isinstance(node.op, Encode)
             source = populations[node.result.name]
             assert isinstance(source, InputPopulation)
-            source.encoded = digit_of(node.op, encode(node.op.code, x, Rescaling.of(node)))
+            source.encoded = levels_sent(node, x).astype(np.int64)
 
     def _simulated_population(self, node: Node, batch: int) -> SimulatedPopulation:
         match node.op:

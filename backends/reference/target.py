@@ -1,4 +1,4 @@
-"""The reference target, which needs no hardware, and its two engines."""
+"""The reference target, which needs no hardware, and its three engines."""
 
 from __future__ import annotations
 
@@ -28,14 +28,22 @@ def _steps(graph: Graph) -> Engine:
     return StepsEngine(graph)
 
 
+def _events(graph: Graph) -> Engine:
+    from .events.events_engine import EventsEngine
+    from .steps_engine import StepsEngine
+
+    return EventsEngine(graph, StepsEngine(graph))
+
+
 ENGINES = (
     EngineFactory("fast", "the integer network in closed form, on onnxruntime", _fast),
     EngineFactory("steps", "currents and membranes step by step: the reference model", _steps),
+    EngineFactory("events", "the same spikes as steps, at the cost of the spikes", _events),
 )
 
 REFERENCE = Backend(
     "reference",
-    "the integer network, run by the steps and fast engines",
+    "the integer network, run by the fast, steps and events engines",
     PIPELINE.format(
         pooled="",
         fan_in="",

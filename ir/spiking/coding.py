@@ -59,6 +59,13 @@ def encode(code: Spikes, x: Array, rescaling: Rescaling | None = None) -> Array:
     return clip_to_levels(code, scale_to_levels(code, x, rescaling)).astype(np.int64)
 
 
+def levels_sent(node: Node, x: Array) -> Array:
+    """The levels, or the digits of them, that an encoder sends for raw numbers."""
+    assert isinstance(node.op, Encode)
+    code = node.op.code
+    return digit_of(node.op, clip_to_levels(code, scale_to_levels(code, x, Rescaling.of(node))))
+
+
 def digit_of(op: Encode, levels: Array) -> Array:
     """The digit of each level that an encoder sends."""
     if op.digits == 1:

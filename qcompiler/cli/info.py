@@ -13,6 +13,7 @@ from qcompiler.console import print_table, screen
 from qcompiler.ir import Value
 
 from .energy import energy_lines
+from .layout import layout_lines
 from .summary import guarantees, levels_of, population_table
 
 
@@ -37,6 +38,7 @@ def print_info(given: argparse.Namespace, program: Program, model: CostModel | N
         ("latency", f"last output spike at step {report.latency_steps}"),
         ("throughput", f"one frame every {report.frame_interval_steps} steps"),
         *energy_lines(program.energy(model=model), given.verbose),
+        *layout_lines(report.layout, given.verbose),
         ("guarantees", guarantees(unproved)),
         *(("warning", text) for text in report.warnings),
         ("versions", _text(built.get("versions"))),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
+from qcompiler.backends.reference.events.events_engine import EventsEngine
 from qcompiler.backends.reference.fast_engine import FastEngine
 from qcompiler.backends.reference.steps_engine import StepsEngine
 from qcompiler.ir import (
@@ -68,6 +69,9 @@ def test_codes_compute_the_levels_of_single_spikes(
     fast = FastEngine(other)(2 * batch, record=True)
     equal_neurons(FastEngine(single)(2 * batch, record=True).levels, golden.levels)
     equal_neurons(fast.levels, golden.levels)
+    events = EventsEngine(other, StepsEngine(other))
+    assert events.regular
+    equal_neurons(events(2 * batch, record=True).levels, golden.levels)
     assert frame_interval(other) <= frame_interval(single)
     text = show(other)
     arrays = {constant.name: constant.data for constant in other.constants}

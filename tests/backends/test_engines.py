@@ -9,8 +9,9 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from qcompiler.backends.host import Counters
+from qcompiler.backends.host import Counters, Outcome
 from qcompiler.backends.reference.closed_form import ClosedForm
+from qcompiler.backends.reference.events.events_engine import EventsEngine
 from qcompiler.backends.reference.fast_engine import FastEngine
 from qcompiler.backends.reference.steps_engine import StepsEngine
 from qcompiler.ir import Builder, Constant, Graph, Tensor, UnsupportedModel, ann, evaluate
@@ -23,6 +24,7 @@ from tests.support.random_networks import (
     random_batch,
     random_network,
 )
+from tests.support.spiking import equal_neurons
 
 seeds = st.integers(0, 2**32 - 1)
 t_maxes = st.integers(2, 64)
@@ -31,6 +33,7 @@ t_maxes = st.integers(2, 64)
 def same(graph: Graph, batch: np.ndarray[Any, Any]) -> Counters:
     """Hold the engines to each other on every population; return the counters."""
     golden, fast = StepsEngine(graph)(batch, record=True), FastEngine(graph)
+    same_events(graph, batch, golden)
     recorded, bare = fast(batch, record=True), fast(batch, count=False)
     assert golden.levels.keys() == recorded.levels.keys()
     for name, levels in golden.levels.items():
@@ -40,6 +43,17 @@ def same(graph: Graph, batch: np.ndarray[Any, Any]) -> Counters:
         np.testing.assert_array_equal(one, other)
         np.testing.assert_array_equal(one, third)
     return golden.counters
+
+
+def same_events(graph: Graph, batch: np.ndarray[Any, Any], golden: Outcome) -> None:
+    """Hold the events engine to the outcome of the steps engine."""
+    engine = EventsEngine(graph, StepsEngine(graph))
+    assert engine.regular
+    found = engine(batch, record=True)
+    equal_neurons(golden.levels, found.levels)
+    assert golden.counters == found.counters
+    for one, other in zip(golden.outputs, found.outputs, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("pipeline", [REFERENCE, LOIHI])

@@ -51,7 +51,8 @@ def test_mnist_accuracy(data_dir: Path, t_max: int, target: str) -> None:
 @pytest.mark.parametrize("t_max", [2, 16])
 def test_mnist_engines_agree_on_every_neuron(data_dir: Path, t_max: int) -> None:
     batch, _ = images(data_dir / "mnist" / "mnist_test_first5000.npz", 200)
-    same_spikes(mnist(data_dir, target="loihi", t_max=t_max), "fast", batch)
+    for engine in ("fast", "events"):
+        same_spikes(mnist(data_dir, target="loihi", t_max=t_max), engine, batch)
 
 
 @pytest.mark.data
@@ -89,7 +90,8 @@ def test_digits(t_max: int) -> None:
     outputs = program.run(batch)
     assert isinstance(outputs, np.ndarray)
     assert np.mean(outputs.argmax(axis=1) == labels) >= 0.95
-    same_spikes(program, "fast", batch[:100])
+    for engine in ("fast", "events"):
+        same_spikes(program, engine, batch[:100])
 
 
 @pytest.mark.lava

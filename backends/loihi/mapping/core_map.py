@@ -37,6 +37,7 @@ _GROWTH = 1.2  # from one length of runs to the next
 _UNLIMITED = 1 << 62  # more of a resource than any network takes
 
 Axons = dict[str, Array]  # output axons of every neuron, by population
+Traffic = dict[tuple[str, str], int]  # messages if every neuron spikes once, by sender and reader
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class CoreMapping:
     """All populations on cores; ``clocks`` are cores with clock neurons.
 
     ``shared`` has the populations of every core that holds several, ``messages`` the cores that a
-    spike of each population goes to, on average over its neurons.
+    spike of each population goes to, on average over its neurons. ``traffic`` has the messages of a
+    frame in which every neuron of a population, or of an input, spikes once.
     """
 
     chip: Chip
@@ -66,6 +68,7 @@ class CoreMapping:
     clocks: int
     shared: tuple[tuple[str, ...], ...] = ()
     messages: Mapping[str, float] = field(default_factory=dict)
+    traffic: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def cores(self) -> int:
@@ -86,6 +89,7 @@ def map_to_cores(netlist: Netlist, chip: Chip) -> tuple[CoreMapping, tuple[Diagn
     axons: Axons = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
     placements: list[Placement] = []
     findings: list[Diagnostic] = []
+    traffic: Traffic = {}
     clock_axons = 0
     for group in reversed(netlist.populations):  # what a neuron reaches is known before it is
         mapper = _PopulationMapper(group, netlist.synapses, axons[group.name], chip)
@@ -97,10 +101,11 @@ def map_to_cores(netlist: Netlist, chip: Chip) -> tuple[CoreMapping, tuple[Diagn
             grid = mapper.cheapest({what for what, n, most in single.against(chip) if n > most})
             assert grid is not None
         placements.insert(0, mapper.placement(grid))
-        clock_axons += _add_output_axons(mapper.projections, grid, axons)
+        clock_axons += _add_output_axons(mapper.projections, grid, axons, traffic)
     clocks, shared = _clock_cores(netlist, chip, clock_axons), _shared(placements, chip)
     messages = {name: float(found.mean()) for name, found in axons.items()}
-    return CoreMapping(chip, tuple(placements), clocks, shared, messages), tuple(findings)
+    mapping = CoreMapping(chip, tuple(placements), clocks, shared, messages, traffic)
+    return mapping, tuple(findings)
 
 
 def _shared(placements: list[Placement], chip: Chip) -> tuple[tuple[str, ...], ...]:
@@ -116,14 +121,20 @@ def _clock_cores(netlist: Netlist, chip: Chip, axons: int) -> int:
     return max(neurons, -(-axons // chip.output_axons_per_core))
 
 
-def _add_output_axons(projections: list[ProjectionCost], grid: CoreGrid, axons: Axons) -> int:
+def _add_output_axons(
+    projections: list[ProjectionCost], grid: CoreGrid, axons: Axons, traffic: Traffic
+) -> int:
     """Add the output axons that lead to the cores of a grid; return the number of the clock's."""
     clock_axons = 0
     for projection in projections:
         row, count = projection.row, projection.output_axons(grid)
         if row.source == CLOCK:
             clock_axons += int(count.sum())
-        elif row.source in axons and row.source != row.target:
+            continue
+        if row.source != row.target:
+            pair = row.source, row.target
+            traffic[pair] = traffic.get(pair, 0) + int(count.sum())
+        if row.source in axons and row.source != row.target:
             total = axons[row.source]
             numbers = np.arange(count.size) if row.order is None else np.ravel(row.order)
             np.add.at(total, numbers, count)
