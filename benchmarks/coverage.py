@@ -3,7 +3,7 @@
     python -m benchmarks.architectures.export FOLDER    # needs torch, onnxscript, transformers
     python benchmarks/coverage.py FOLDER [NAME ...] [--t-max 64] [--json FILE]
 
-Each network of the folder is compiled to `reference` with 64 samples of random data, and compared
+Each network of the folder is compiled to `reference` with 256 samples of random data, and compared
 with onnxruntime on 64 others. Columns: what came of it, neurons, the last output step, and errors
 relative to the spread of outputs: of the program, and of the model with its values rounded to as
 many levels. Networks with several outputs show their worst. ``--json`` keeps what is measured, and

@@ -2,7 +2,7 @@
 
     python -m benchmarks.architectures.export FOLDER [NAME ...]
 
-FOLDER gets ``NAME.onnx`` and ``NAME.npz``: 64 samples for calibration and 64 others, by input. A
+FOLDER gets ``NAME.onnx`` and ``NAME.npz``: 256 samples for calibration and 64 others, by input. A
 name may end in ``@dynamo`` or ``@torchscript``, the exporter (default: the first that works).
 """
 
@@ -21,7 +21,7 @@ from . import convolutional, dense, generative, perceptrons, sequences, tables, 
 from .building import TABLE, Architecture
 
 FILES = convolutional, dense, generative, perceptrons, sequences, tables, transformers
-COUNT = 64
+CALIBRATION, FRESH = 256, 64
 
 
 def write(one: Architecture, exporter: str, path: Path) -> None:
@@ -44,8 +44,8 @@ def write(one: Architecture, exporter: str, path: Path) -> None:
         del held.metadata_props[:]
         held.doc_string = ""
     onnx.save(proto, path)
-    data = {name: i.sample(rng, 2 * COUNT) for name, i in zip(names, one.inputs, strict=True)}
-    parts = {name: (x[:COUNT], x[COUNT:]) for name, x in data.items()}
+    data = {name: i.sample(rng, CALIBRATION + FRESH) for name, i in zip(names, one.inputs, strict=True)}
+    parts = {name: (x[:CALIBRATION], x[CALIBRATION:]) for name, x in data.items()}
     calibration = {name: pair[0] for name, pair in parts.items()}
     fresh = {f"fresh:{name}": pair[1] for name, pair in parts.items()}
     np.savez_compressed(path.with_suffix(".npz"), **calibration, **fresh)
