@@ -28,8 +28,8 @@ from qcompiler.comparison.level_errors import LevelCounts, values_in_levels
 from qcompiler.data import Data
 from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.frontend.import_model import import_model
-from qcompiler.ir.prologue import run_prologue, split_prologue
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.prologue import run_prologue, split_prologue
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 
 FRESH = "fresh:"  # in front of the names of data that calibration does not see

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Input:
-    """An input of one sample: real numbers of a normal distribution, or integers below ``below``."""
+    """An input of one sample: normal real numbers, or integers below ``below``."""
 
     shape: tuple[int, ...]
     below: int | None = None
@@ -37,7 +38,9 @@ class Architecture:
         torch.manual_seed(1)
         module = self.build()
         module.apply(_spread)
-        norms = [one for one in module.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
+        norms = [
+            one for one in module.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)
+        ]
         if norms:
             for norm in norms:
                 norm.momentum = None  # the mean over all batches
@@ -92,7 +95,7 @@ def pooled(channels: int, classes: int = 10) -> nn.Sequential:
 def mlp(*widths: int, act=nn.ReLU) -> nn.Sequential:
     """Dense layers, the activation between them."""
     layers: list[nn.Module] = []
-    for a, b in zip(widths, widths[1:], strict=False):
+    for a, b in pairwise(widths):
         layers += [nn.Linear(a, b), act()]
     return nn.Sequential(*layers[:-1])
 

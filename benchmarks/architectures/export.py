@@ -44,7 +44,9 @@ def write(one: Architecture, exporter: str, path: Path) -> None:
         del held.metadata_props[:]
         held.doc_string = ""
     onnx.save(proto, path)
-    data = {name: i.sample(rng, CALIBRATION + FRESH) for name, i in zip(names, one.inputs, strict=True)}
+    data = {
+        name: i.sample(rng, CALIBRATION + FRESH) for name, i in zip(names, one.inputs, strict=True)
+    }
     parts = {name: (x[:CALIBRATION], x[CALIBRATION:]) for name, x in data.items()}
     calibration = {name: pair[0] for name, pair in parts.items()}
     fresh = {f"fresh:{name}": pair[1] for name, pair in parts.items()}

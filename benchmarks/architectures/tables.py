@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from .building import Residual, architecture, conv_bn, integers, mlp, pooled, real
+from .building import architecture, conv_bn, integers, mlp, pooled, real
 from .transformers import block
 
 

@@ -15,7 +15,7 @@ from qcompiler.core_limits import exceeded_core_limits
 from qcompiler.frontend.import_model import NodeOutcome, Preprocessing, check_model, import_model
 from qcompiler.frontend.importers.table import UNROLLED
 from qcompiler.ir import Diagnostic, Graph, size
-from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
+from qcompiler.ir.ann import Concat, Function, MaxPool
 from qcompiler.ir.prologue import run_prologue, split_prologue
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline

@@ -10,7 +10,6 @@ import numpy as np
 from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, NodeContext
-from qcompiler.frontend.model.placement import FIRST
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape
 
