@@ -41,15 +41,8 @@ ENDS = {
 }
 _WEIGHTS: dict[str, Any] = {
     **{"w": (6, 2, 3, 3), "v": (96, 4), "u": (3, 6, 1, 1)},
-    **{
-        "one": np.array(1),
-        "from": ints(1),
-        "to": ints(3),
-        "axis": ints(1),
-        "last": ints(2),
-        "three": ints(3),
-    },
-    **{"rows": ints(0, -1, 3), "flat": ints(0, -1)},
+    **{"one": np.array(1), "from": ints(1), "to": ints(3), "axis": ints(1), "last": ints(2)},
+    **{"three": ints(3), "rows": ints(0, -1, 3), "flat": ints(0, -1)},
 }
 
 
