@@ -1,7 +1,7 @@
 """Which architectures compile, and how near their outputs are, as a table.
 
-    python -m benchmarks.architectures.export FOLDER    # needs torch, onnxscript, transformers
-    python benchmarks/coverage.py FOLDER [NAME ...] [--t-max 64] [--json FILE]
+    python -m benchmarks.architectures.export FOLDER    # needs the extra architectures
+    python -m benchmarks.coverage FOLDER [NAME ...] [--t-max 64] [--json FILE]
 
 Each network of the folder is compiled to `reference` with 256 samples of random data, and compared
 with onnxruntime on 64 others. Columns: what came of it, neurons, the last output step, and errors
@@ -50,7 +50,7 @@ def main() -> None:
     for path in sorted(given.folder.glob("*.onnx")):
         if given.names and path.stem not in given.names:
             continue
-        row = known.get(path.stem) or measured(path, given.t_max)
+        row = known.get(path.stem) or _row(path, given.t_max)
         if given.json is not None and path.stem not in known:
             with given.json.open("a") as file:
                 print(json.dumps(row), file=file)
@@ -60,20 +60,26 @@ def main() -> None:
     print(f"\n{len(rows)} networks: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
 
 
+def _row(path: Path, t_max: int) -> dict[str, Any]:
+    try:
+        return measured(path, t_max)
+    except qcompiler.CompileError as error:
+        return {"name": path.stem, "outcome": "refused: " + str(error).partition("\n")[0]}
+    except Exception as error:
+        return {"name": path.stem, "outcome": f"crash: {type(error).__name__}"}
+
+
 def measured(path: Path, t_max: int) -> dict[str, Any]:
-    """What becomes of one network."""
+    """What becomes of one network; raises what compiling raises."""
     begin = time.process_time()
     with np.load(path.with_suffix(".npz")) as file:
         arrays = dict(file)
     calibration = {name: x for name, x in arrays.items() if not name.startswith(FRESH)}
     fresh = tuple(arrays[FRESH + name] for name in calibration)
     options: dict[str, Any] = {"target": "reference", "t_max": t_max, "allow_products": True}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = qcompiler.compile(path, calibration=calibration, **options)
-    except qcompiler.CompileError as error:
-        return {"name": path.stem, "outcome": "refused: " + str(error).partition("\n")[0]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = qcompiler.compile(path, calibration=calibration, **options)
     found = program.measure(*fresh)
     theirs = run_outputs(path, Data(fresh), program.manifest)
     rounded = _in_levels(path, program, fresh)

@@ -387,6 +387,11 @@ REPEATED = """
     ],
 )
 def test_matrices_that_are_the_same_for_all_samples(body: str) -> None:
-    weights = {"w": (1, 5, 4), "zero": ints(0), "rest": ints(5, 4), "halves": ints(-1, 2, 6)}
+    weights: Weights = {
+        "w": (1, 5, 4),
+        "zero": ints(0),
+        "rest": ints(5, 4),
+        "halves": ints(-1, 2, 6),
+    }
     weights |= {"columns": ints(-1, 5, 2), "rows": ints(-1, 6, 2), "back": ints(-1, 2, 6, 5)}
     agrees_in_place(model("float[N,4,6] x", REPEATED + body, **weights))

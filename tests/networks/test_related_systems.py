@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::qcompiler.CompileWarning")
 CLOSE = 0.98  # of the network's own score
 
 
-def weights(seed: int, **shapes: tuple[int, ...]) -> dict[str, Array]:
+def weights(seed: int, **shapes: tuple[int, ...]) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     return {
         name: (rng.normal(size=shape) * np.sqrt(2 / max(1, np.prod(shape[1:])))).astype(np.float32)
