@@ -64,9 +64,13 @@ def _row(path: Path, t_max: int) -> dict[str, Any]:
     try:
         return measured(path, t_max)
     except qcompiler.CompileError as error:
-        return {"name": path.stem, "outcome": "refused: " + str(error).partition("\n")[0]}
+        return {"name": path.stem, "outcome": f"refused: {_reason(error)}"}
     except Exception as error:
         return {"name": path.stem, "outcome": f"crash: {type(error).__name__}"}
+
+
+def _reason(error: qcompiler.CompileError) -> str:
+    return str(error).partition("\n")[0].removeprefix("error: ")
 
 
 def measured(path: Path, t_max: int) -> dict[str, Any]:
