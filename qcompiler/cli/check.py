@@ -81,7 +81,8 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
         print_table(screen(), columns, rows)
         print(f"\n{len(outcomes)} nodes: {summary}")
         if total:
-            print(f"about {total:,} neurons at t_max {_times(given)}, without line segments")
+            rest = ", without line segments" if "line segment" in str(lowered) else ""
+            print(f"about {total:,} neurons at t_max {_times(given)}{rest}")
     return int(refused)
 
 
