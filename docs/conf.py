@@ -40,6 +40,7 @@ MENU = {
     "Reference": (
         "reference/cli",
         "reference/operators",
+        "reference/architectures",
         "reference/passes",
         "reference/*",
         "glossary",

@@ -298,6 +298,29 @@ class ArgMax(Op):
 
 
 @dataclass(frozen=True)
+class TopK(Op):
+    """The k largest elements along an axis, in order, or their indices; of equals the first.
+
+    With ``largest`` false the smallest; on the host.
+    """
+
+    mnemonic: ClassVar[str] = "ann.topk"
+    axis: int
+    k: int
+    largest: bool = True
+    indices: bool = False
+
+    def infer(self, *operands: Type) -> Tensor:
+        """Tensor to one with k elements along the axis."""
+        expect(1, operands)
+        shape = list(expect_tensor(operands[0]).shape)
+        if not 0 <= self.axis < len(shape) or not 1 <= self.k <= shape[self.axis]:
+            raise ValueError(f"has not {self.k} elements along axis {self.axis} of {tuple(shape)}")
+        shape[self.axis] = self.k
+        return Tensor(tuple(shape), "i64" if self.indices else "f32")
+
+
+@dataclass(frozen=True)
 class Fill(Op):
     """A constant for every sample of a batch; on the host, where a model returns it."""
 
@@ -348,4 +371,4 @@ class Embed(Op):
         return Tensor((*indices.shape, *table.shape[1:]))
 
 
-OnHost: TypeAlias = Softmax | ArgMax | Fill | Lookup  # computed from decoded values
+OnHost: TypeAlias = Softmax | ArgMax | TopK | Fill | Lookup  # computed from decoded values

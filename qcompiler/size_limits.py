@@ -65,12 +65,12 @@ def oversized(
 
 def neurons_of_products(graph: Graph, t_max: int) -> int:
     """About how many neurons the products of two values of a graph take."""
-    return sum(neurons for _, neurons in _products(graph, t_max))
+    return sum(neurons for _, neurons in products_of(graph, t_max))
 
 
 def costly_products(graph: Graph, t_max: int) -> tuple[Diagnostic, ...]:
     """A finding if products take more neurons than they may without being asked for."""
-    products = list(_products(graph, t_max))
+    products = list(products_of(graph, t_max))
     if (total := sum(neurons for _, neurons in products)) <= PRODUCT_NEURONS:
         return ()
     node, most = max(products, key=lambda product: product[1])
@@ -82,7 +82,15 @@ def costly_products(graph: Graph, t_max: int) -> tuple[Diagnostic, ...]:
     return (Diagnostic(what, node.origin, help_),)
 
 
-def _products(graph: Graph, t_max: int) -> Iterator[tuple[Node, int]]:
+def least_neurons(graph: Graph, t_max: int) -> int:
+    """About how many neurons a folded graph takes, one for each value of a function."""
+    own = sum(layer.neurons for layer in _layers(graph) if not isinstance(layer.node.op, Multiply))
+    inputs = sum(size(value.type) for value in graph.inputs)
+    return inputs + own + neurons_of_products(graph, t_max)
+
+
+def products_of(graph: Graph, t_max: int) -> Iterator[tuple[Node, int]]:
+    """Each node that multiplies two values, and about how many neurons it takes."""
     for node in graph.nodes:
         if isinstance(node.op, Multiply):
             operands = min(size(operand.type) for operand in node.operands)

@@ -23,6 +23,7 @@ from qcompiler.ir.ann import (
     Rescale,
     Softmax,
     SumPool,
+    TopK,
 )
 from qcompiler.ir.diagnostics import DataError
 from qcompiler.ir.formula import values
@@ -94,6 +95,8 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             return _softmax(x, op)
         case ArgMax():
             return _argmax(x, op)
+        case TopK():
+            return _top_k(x, op)
         case Fill():
             return np.broadcast_to(constants[0], (len(x), *constants[0].shape))
         case Lookup():
@@ -129,6 +132,12 @@ def _softmax(x: Array, op: Softmax) -> Array:
     exponential = np.exp(shifted)
     result = exponential / exponential.sum(axis=axis, keepdims=True)
     return result
+
+
+def _top_k(x: Array, op: TopK) -> Array:
+    order = np.argsort(-x if op.largest else x, axis=op.axis + 1, kind="stable")
+    first: Array = order.take(range(op.k), axis=op.axis + 1)
+    return first if op.indices else np.take_along_axis(x, first, op.axis + 1)
 
 
 def _argmax(x: Array, op: ArgMax) -> Array:

@@ -53,11 +53,17 @@ class OnnxWriter:
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
         """Append a node and return the name of its result."""
+        result = self.name(op)
+        self.append(op, inputs, (result,), **attributes)
+        return result
+
+    def append(
+        self, op: str, inputs: Sequence[str], results: Sequence[str], **attributes: Any
+    ) -> None:
+        """Append a node of several results."""
         from onnx import helper
 
-        result = self.name(op)
-        self.nodes.append(helper.make_node(op, inputs, [result], **attributes))
-        return result
+        self.nodes.append(helper.make_node(op, inputs, results, **attributes))
 
     def session(self, outputs: Mapping[str, Any], threads: int = 0) -> onnxruntime.InferenceSession:
         """A CPU session with these outputs (name to numpy dtype); ``threads`` 0 means all cores."""

@@ -23,6 +23,7 @@ from qcompiler.ir.ann import (
     Rescale,
     Softmax,
     SumPool,
+    TopK,
 )
 from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value
 from qcompiler.ir.view import View
@@ -94,6 +95,11 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             return writer.add("Pad", x, writer.constant(pads), value)
         case Add():
             return writer.add("Sum", x, *rest)
+        case TopK() as op:
+            results = writer.name("values"), writer.name("indices")
+            k = writer.constant(np.array([op.k], np.int64))
+            writer.append("TopK", (x, k), results, axis=op.axis + 1, largest=op.largest)
+            return results[op.indices]
         case Fill():
             batch = writer.add("Shape", x, start=0, end=1)
             shape = writer.constant(np.array(node.result.type.shape, np.int64))

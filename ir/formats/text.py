@@ -32,6 +32,7 @@ OPS: dict[str, type[Op]] = {
             ann.Rescale,
             ann.Softmax,
             ann.ArgMax,
+            ann.TopK,
             ann.Fill,
             ann.Lookup,
             ann.Embed,

@@ -15,16 +15,15 @@ from qcompiler.console import print_table, screen
 from qcompiler.frontend.import_model import NodeOutcome, Preprocessing, check_model, import_model
 from qcompiler.frontend.importers.table import UNROLLED
 from qcompiler.ir import Diagnostic, Graph, size
-from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
+from qcompiler.ir.ann import Concat, Function, MaxPool
 from qcompiler.ir.prologue import run_prologue, split_prologue
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
-from qcompiler.passes.activations.gates import product_neurons
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.lower_activations import ActivationFit, LowerActivations
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
-from qcompiler.size_limits import costly_products
+from qcompiler.size_limits import costly_products, least_neurons, products_of
 from qcompiler.streaming.calibration import with_states
 from qcompiler.streaming.pairs import states_of
 
@@ -38,6 +37,7 @@ _OUTCOME_TEXTS = {
     "compiled": "folded into another layer",
 }
 
+_SEGMENTS = "line segments; their number and error need --calibration"
 _CELLS = ("GRU", "LSTM", "RNN")
 _STREAM = "exported as a cell with its state, one time step is a frame (--state)"
 
@@ -51,6 +51,7 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
     outcomes = check_model(*read)
     places: dict[str, str] = {}
     lowered: dict[str, str] = {}
+    total = 0
     if not any(outcome.kind == "refused" for outcome in outcomes):
         whole = import_model(*read).graph
         _, graph = split_prologue(whole)
@@ -59,7 +60,8 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
         costly = () if given.allow_products else costly_products(graph, _times(given))
         outcomes = _mapped(outcomes, graph, steps, given.target, costly)
         places = _places(folded)
-        lowered = _estimated(folded)
+        lowered = _estimated(folded, _times(given))
+        total = least_neurons(folded, _times(given))
         if given.calibration is not None:
             lowered |= _fitted(graph, steps)
         cells = [outcome.name for outcome in outcomes if outcome.op_type in _CELLS]
@@ -78,6 +80,9 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
         summary = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         print_table(screen(), columns, rows)
         print(f"\n{len(outcomes)} nodes: {summary}")
+        if total:
+            rest = ", without line segments" if "line segment" in str(lowered) else ""
+            print(f"about {total:,} neurons at t_max {_times(given)}{rest}")
     return int(refused)
 
 
@@ -185,15 +190,20 @@ def _cost(fits: list[ActivationFit]) -> str:
     return f"{text}, {jump:.2%} where it jumps or nearly so" if jump else text
 
 
-def _estimated(graph: Graph) -> dict[str, str]:
+def _estimated(graph: Graph, t_max: int) -> dict[str, str]:
     """The same without calibration data, which decide how many segments there are."""
-    found: dict[str, str] = {}
+    gates: Counter[str] = Counter()
+    for node, neurons in products_of(graph, t_max):
+        gates.update(dict.fromkeys(node.origin, neurons))
+    found = {
+        name: f"gates, about {neurons:,} neurons at t_max {t_max}"
+        for name, neurons in gates.items()
+    }
     for node in graph.nodes:
-        if isinstance(node.op, Function | Multiply):
-            each = f"about {product_neurons(16)} neurons per product at 16 levels"
-            what = "line segments" if isinstance(node.op, Function) else f"gates, {each}"
-            text = f"{what}; their number and error need --calibration"
-            found.update(dict.fromkeys(node.origin, text))
+        if isinstance(node.op, Function):
+            for name in node.origin:
+                before = f"{found[name]}; " if name in gates else ""
+                found[name] = f"{before}{_SEGMENTS}"
     return found
 
 

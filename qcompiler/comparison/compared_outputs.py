@@ -10,7 +10,7 @@ import numpy as np
 from qcompiler.backends.host import Counters
 from qcompiler.backends.program import Program
 from qcompiler.ir import Graph, Value
-from qcompiler.ir.ann import ArgMax, Concat, Fill, Lookup, OnHost, Softmax
+from qcompiler.ir.ann import ArgMax, Concat, Fill, Lookup, OnHost, Softmax, TopK
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_graph import write_tensor_level
 from qcompiler.ir.kernels import Array
@@ -129,7 +129,9 @@ def _is_computed(graph: Graph, value: Value) -> bool:
     node = graph.producer(value)
     if node is None or isinstance(node.op, ArgMax | Fill | Lookup):
         return node is None
-    if not isinstance(node.op, Concat | Softmax | View):
+    if isinstance(node.op, TopK) and node.op.indices:
+        return False
+    if not isinstance(node.op, Concat | Softmax | TopK | View):
         return True
     sources = (operand for operand in node.operands if isinstance(operand, Value))
     return all(_is_computed(graph, source) for source in sources)

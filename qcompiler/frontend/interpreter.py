@@ -13,7 +13,6 @@ import onnx
 from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, filled, gives_constant
 from qcompiler.frontend.importers.elementwise.masks import nodes_of_masks
 from qcompiler.frontend.importers.table import (
-    AFTER_HOST,
     CASTS,
     CONSTANT_QUANTS,
     ENCODERS,
@@ -21,6 +20,7 @@ from qcompiler.frontend.importers.table import (
     TAKES_INTEGERS,
     UNROLLED,
     VIEWS,
+    follows_host,
     imported,
     looks_up,
     on_host,
@@ -290,7 +290,10 @@ class ModelInterpreter:
             raise InvalidNode("has no output")
         sources = self.host_values.sources(inputs)
         only_index = op_type == "TopK" and outputs[0] not in self.used
-        if sources and op_type not in AFTER_HOST and not only_index:
+        names = tuple(name and name + self.suffix for name in outputs)
+        attributes = attributes_of(entry.node)
+        node = NodeContext(self.scope, entry.name, op_type, self.opset, inputs, names, attributes)
+        if sources and not follows_host(node) and not only_index:
             inside = self.host_values.in_spikes(inputs)
             if inside is None:
                 self._refuse_inside(sources)
@@ -299,13 +302,11 @@ class ModelInterpreter:
             for source in self.host_values.lowered:
                 self.report.replace(source, "compiled")
             inputs, sources = inside, []
+            node = replace(node, inputs=inputs)
         ends = {output.name for output in self.model.graph.output}
         if op_type == "DynamicQuantizeLinear" and not ends.isdisjoint(outputs):
             raise Refused(f"{op_type} at an output is not supported", _REAL_OUTPUT)
         kinds = self._kinds(op_type, inputs)
-        names = tuple(name and name + self.suffix for name in outputs)
-        attributes = attributes_of(entry.node)
-        node = NodeContext(self.scope, entry.name, op_type, self.opset, inputs, names, attributes)
         results = self._results_of(node, op_type)
         ends = {output.name for output in self.model.graph.output} & {*outputs}
         if op_type in CASTS and ends and self._truncated(results):

@@ -8,6 +8,7 @@ from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import pytest
 import qcompiler
 from qcompiler.backends.chip import Chip
 from qcompiler.backends.energy.cores import Cores
+from qcompiler.backends.loihi.mapping import core_map
 from qcompiler.backends.loihi.mapping.chips import LOIHI_1, LOIHI_2
 from qcompiler.backends.loihi.mapping.core_grid import CoreGrid, channels_and_positions
 from qcompiler.backends.loihi.mapping.core_map import CoreMapping, map_to_cores
@@ -341,6 +343,28 @@ def test_a_large_layer_is_never_unrolled() -> None:
     assert mapping.cores < 1.2 * placement.synapses * 16 / LOIHI_2.synapse_bits_per_core
     assert seconds < 10  # 0.2 s
     assert synapse_bits < 200 << 20
+
+
+def test_equal_layers_are_cut_into_cores_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    cheapest = core_map._PopulationMapper.cheapest
+
+    def counted(mapper: Any, *given: Any) -> Any:
+        tried.append(mapper.name)
+        return cheapest(mapper, *given)
+
+    monkeypatch.setattr(core_map._PopulationMapper, "cheapest", counted)
+    names, one = "abcd", np.ones((1, 1), np.int8)
+    groups = [Population(name, (64, 40), True, 10, 0, 1, 2, ()) for name in names]
+    order = np.arange(64 * 40).reshape(64, 40) // 2
+    rows = [
+        Synapses(source, name, "each", one * (2 if name != "d" else 300), (64, 40), order)
+        for source, name in zip("xabc", names, strict=True)
+    ]
+    mapping, findings = map_to_cores(Netlist((), tuple(groups), tuple(rows)), LOIHI_2)
+    assert not findings
+    assert tried == ["d", "c", "b"]  # as d has weights of two parts, c reaches others than b
+    assert len({placement.grid.cores for placement in mapping.placements[:2]}) == 1
 
 
 def test_small_populations_share_cores() -> None:

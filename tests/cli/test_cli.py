@@ -234,6 +234,7 @@ def test_check_names_every_node(run: Any) -> None:
     assert status == 0
     for name in ("Conv_0", "Relu_1", "MaxPool_2", "Flatten_3", "Gemm_4"):
         assert name in out
+    assert re.search(r"about [\d,]+ neurons at t_max 16", out)
     status, out, _ = run("qcompile net.onnx --check --json")
     assert json.loads(out)["refused"] == 0
 

@@ -367,3 +367,31 @@ def test_a_cell_that_gets_the_batch_first_says_what_it_takes() -> None:
 def test_products_of_unlike_ranks() -> None:
     proto = model("float[1,5] x, float[1,4,5] v", "y = Mul(x, v)")
     agrees_alone(proto, allow_products=True)
+
+
+# Queries that are learned, as decoders of detectors have them: one set, repeated for the batch.
+REPEATED = """
+    s = Shape(x) n = Gather(s, zero) size = Concat<axis = 0>(n, rest)
+    q = Expand(w, size)
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "y = MatMul(q, x)",
+        "u = Transpose<perm = [0,2,1]>(x) t = Transpose<perm = [0,2,1]>(q) y = MatMul(u, t)",
+        "h = Reshape(x, halves) k = Reshape(q, columns) y = MatMul(k, h)",
+        "r = Relu(x) h = Reshape(r, rows) k = Reshape(q, columns)"
+        " t = Transpose<perm = [0,2,1]>(k) m = MatMul(h, t) y = Reshape(m, back)",
+    ],
+)
+def test_matrices_that_are_the_same_for_all_samples(body: str) -> None:
+    weights: Weights = {
+        "w": (1, 5, 4),
+        "zero": ints(0),
+        "rest": ints(5, 4),
+        "halves": ints(-1, 2, 6),
+    }
+    weights |= {"columns": ints(-1, 5, 2), "rows": ints(-1, 6, 2), "back": ints(-1, 2, 6, 5)}
+    agrees_in_place(model("float[N,4,6] x", REPEATED + body, **weights))

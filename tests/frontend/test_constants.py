@@ -30,6 +30,15 @@ FOLDED: dict[str, tuple[str, dict[str, Any]]] = {
         {"v": (1, 2, 6), "w": (1, 2, 1)},
     ),
     "normalised": ("c = LpNormalization(w) y = MatMul(x, c)", {"w": (6, 2)}),
+    # onnx's own evaluator chooses among up to 32 elements only
+    "gathered from a long axis": (
+        "c = GatherElements<axis=1>(w, i) y = MatMul(x, c)",
+        {"w": (6, 40), "i": RNG.integers(0, 40, (6, 3))},
+    ),
+    "gathered from some rows": (
+        "c = GatherElements<axis=-1>(w, i) y = Add(x, c)",
+        {"w": (3, 40), "i": RNG.integers(-40, 40, (1, 6))},
+    ),
     "resized": (
         "a = Resize(w, , f) c = Flatten<axis=0>(a) y = Add(x, c)",
         {"w": (1, 1, 3), "f": np.array([1, 1, 2], np.float32)},

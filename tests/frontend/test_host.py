@@ -32,6 +32,12 @@ INDICES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "last smallest": ("y = ArgMin<axis=-1, select_last_index=1>(x)", 7, {}),
     "top one": ("v, y = TopK(x, o)", 7, {}),
     "top one of probabilities": ("s = Softmax(x) v, y = TopK(s, o)", 7, {}),
+    "top two": ("v, y = TopK(x, k)", 7, {"k": ints(2)}),
+    "lowest of probabilities": (
+        "s = Softmax(x) v, i = TopK<axis=1, largest=0>(s, k) y = Identity(i)",
+        7,
+        {"k": ints(3)},
+    ),
     "two indices": (
         "a = ArgMax<axis=1>(x) n = Neg(x) b = ArgMax<axis=1>(n) y = Concat<axis=1>(a, b)",
         7,
@@ -68,6 +74,13 @@ def test_top_one_and_its_value(largest: int, axis: int) -> None:
     agrees(typed(model(ROWS, body, outputs="v y", o=ints(1)), y=TensorProto.INT64))
 
 
+@pytest.mark.parametrize("largest", [0, 1])
+@pytest.mark.parametrize("axis", [1, -1])
+def test_several_in_order(largest: int, axis: int) -> None:
+    body = f"r = Relu(x) v, y = TopK<axis={axis}, largest={largest}>(r, k)"  # with equal ones
+    agrees(typed(model(ROWS, body, outputs="v y", k=ints(2)), y=TensorProto.INT64))
+
+
 def test_the_value_of_top_one_goes_on() -> None:
     imported = agrees(model(ROWS, "v, i = TopK(x, o) y = Relu(v)", o=ints(1)))
     assert [outcome.kind for outcome in imported.report] == ["compiled", "compiled"]
@@ -76,7 +89,7 @@ def test_the_value_of_top_one_goes_on() -> None:
 @pytest.mark.parametrize(
     ("body", "reason", "help_"),
     [
-        ("v, y = TopK(x, k)", "TopK with k = 2", "k = 1"),
+        ("v, i = TopK(x, k) y = Relu(v)", "TopK inside the network", "decoded"),
         ("v, i = TopK(x, o) c = Cast<to=1>(i) y = Relu(c)", "TopK inside the network", "decoded"),
         ("v, y = TopK<axis=0>(x, o)", "TopK mixes the batch axis", "batch axis"),
         ("i = ArgMin(x) y = Cast<to=1>(i)", "ArgMin mixes the batch axis", "batch axis"),

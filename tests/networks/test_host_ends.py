@@ -26,6 +26,7 @@ ENDS = {
     "one class": _DENSE + "p = Softmax<axis=1>(z) y = Gather<axis=1>(p, one)",
     "some classes": _DENSE + "p = LogSoftmax<axis=1>(z) y = Slice(p, from, to, axis)",
     "softmax beside its logits": _DENSE + "p = Softmax<axis=1>(z) y = Concat<axis=1>(p, z)",
+    "largest classes": _DENSE + "p = Softmax<axis=1>(z) y, i = TopK<axis=1>(p, three)",
     "channels last": _PIXELS + "p = Softmax<axis=1>(z) y = Transpose<perm=[0,2,3,1]>(p)",
     "pixels in a row": _PIXELS + "p = Softmax<axis=1>(z) y = Reshape(p, flat)",
     "map of classes": (
@@ -41,7 +42,7 @@ ENDS = {
 _WEIGHTS: dict[str, Any] = {
     **{"w": (6, 2, 3, 3), "v": (96, 4), "u": (3, 6, 1, 1)},
     **{"one": np.array(1), "from": ints(1), "to": ints(3), "axis": ints(1), "last": ints(2)},
-    **{"rows": ints(0, -1, 3), "flat": ints(0, -1)},
+    **{"three": ints(3), "rows": ints(0, -1, 3), "flat": ints(0, -1)},
 }
 
 

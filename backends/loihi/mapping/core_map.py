@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import astuple, dataclass, field, replace
+from hashlib import blake2b
 from math import inf
 
 import numpy as np
@@ -91,9 +92,13 @@ def map_to_cores(netlist: Netlist, chip: Chip) -> tuple[CoreMapping, tuple[Diagn
     findings: list[Diagnostic] = []
     traffic: Traffic = {}
     clock_axons = 0
+    known: dict[bytes, CoreGrid | None] = {}
     for group in reversed(netlist.populations):  # what a neuron reaches is known before it is
         mapper = _PopulationMapper(group, netlist.synapses, axons[group.name], chip)
-        grid = mapper.cheapest()
+        alike = mapper.digest()
+        if alike not in known:
+            known[alike] = mapper.cheapest()
+        grid = known[alike]
         if grid is None:
             single = mapper.peak_usage(CoreGrid(*mapper.extent, *mapper.extent))
             findings[:0] = _oversized_neuron(group, single, chip)
@@ -154,6 +159,21 @@ class _PopulationMapper:
             if projection.row.source == self.name:
                 axons = axons + projection.output_axons(own)
         self.axons = summed_area_table(axons.reshape(self.extent), self.extent)
+
+    def digest(self) -> bytes:
+        """The same for populations that lie alike, such as those of equal layers."""
+        found = blake2b(repr(self.extent).encode())
+        arrays = [self.axons]
+        for projection in self.projections:
+            row = projection.row
+            rest = replace(row, source=str(row.source == self.name), target="", weights=0, order=0)
+            found.update(repr(rest).encode())
+            arrays += [np.asarray(row.weights)]
+            arrays += [np.asarray([] if row.order is None else row.order)]
+        for array in arrays:
+            found.update(f"{array.shape} {array.dtype}".encode())
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.digest()
 
     def placement(self, grid: CoreGrid) -> Placement:
         """The population on this grid."""

@@ -10,7 +10,6 @@ import numpy as np
 from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, NodeContext
-from qcompiler.frontend.model.placement import FIRST
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape
 
@@ -33,15 +32,28 @@ def matmul(importer: Importer, node: NodeContext) -> Results:
     if not isinstance(x, Value) or not isinstance(weight, KnownArray):
         raise mixes_batch(node)
     place, rank, matrix = node.placement(x), rank_of(node, x), weight.arrays[0]
-    several = matrix.ndim > 2 and place != FIRST
-    if place.at is not None and (place.at >= rank - 1 - first or several):
+    if place.at is not None and place.at >= rank - 1 - first:
         raise mixes_batch(node)
+    if 2 < matrix.ndim <= rank:
+        alike = _of_any_sample(node, weight, rank, x)
+        node = replace(node, inputs=(alike, x) if first else (x, alike))
     if first and rank == 1 and matrix.ndim == 2:  # a matrix times a vector
         turned = tuple(array.T for array in weight.arrays)
         same = weight.fixed is not None
         turned = (turned[0],) * len(turned) if same else turned
         node = replace(node, inputs=(x, replace(weight, arrays=turned)))
     return noted(node, importer(node), place)
+
+
+def _of_any_sample(node: NodeContext, weight: KnownArray, rank: int, x: Value) -> KnownArray:
+    """The matrices that each sample of x meets, which are the same for all."""
+    place = node.placement(x)
+    moved = in_front(node, weight, rank, place, place.lengths(x.type.shape))
+    assert isinstance(moved, KnownArray)
+    sample = moved.arrays[0][0]
+    if any(not np.array_equal(array, sample[None].repeat(len(array), 0)) for array in moved.arrays):
+        raise mixes_batch(node)
+    return node.scope.known(sample, weight.name)
 
 
 def matrices(importer: Importer, node: NodeContext) -> Results:

@@ -57,6 +57,7 @@ from qcompiler.frontend.importers.layers.pooling import (
     global_max_pool,
     max_pool,
     reduce,
+    sorts,
     top_k,
 )
 from qcompiler.frontend.importers.layers.recurrent import recurrent
@@ -409,7 +410,14 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
 
 def on_host(node: NodeContext) -> bool:
     """Whether the host computes the result of a node: not that of a softmax behind a mask."""
+    if sorts(node):
+        return True
     return node.op_type in HOST and not (HOST[node.op_type] is softmax and behind_mask(node))
+
+
+def follows_host(node: NodeContext) -> bool:
+    """Whether the host may compute a node that reads what the host has computed."""
+    return node.op_type in AFTER_HOST or sorts(node)
 
 
 def looks_up(node: NodeContext) -> bool:

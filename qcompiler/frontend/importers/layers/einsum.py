@@ -9,7 +9,13 @@ import numpy as np
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
 from qcompiler.frontend.importers.views.slicing import take_indices
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import (
+    InvalidNode,
+    NodeContext,
+    Refused,
+    float32,
+    per_sample,
+)
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Conv, SumPool
@@ -54,10 +60,10 @@ def terms_of(node: NodeContext) -> tuple[list[str], str]:
 def batched(node: NodeContext, first: bool) -> Value:
     """MatMul with a batch of constant matrices, which each sample meets alike."""
     x = node.activation(1 if first else 0)
-    weight = node.weight(0 if first else 1, "weight")[1]
+    known = node.known(0 if first else 1, "weight")
+    assert known is not None
     shape = x.type.shape
-    if weight.ndim == len(shape) + 1 and len(weight) == 1:
-        weight = weight[0]
+    weight = float32(per_sample(node, known, len(shape)), known.name)
     if weight.ndim > len(shape) or len(shape) < 2 or weight.ndim < 2:
         raise mixes_batch(node)
     outer = "abcdefghijkl"[: len(shape) - 2]

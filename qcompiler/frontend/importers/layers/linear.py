@@ -98,24 +98,25 @@ def matmul(node: NodeContext) -> Value:
 
 
 def _matrix_first(node: NodeContext) -> Value:
-    x = node.activation(1)
-    source, weight = node.weight(0, "weight")
-    shape = x.type.shape
-    if weight.ndim != 2 or len(shape) != 2:
+    x, known = node.activation(1), node.known(0, "weight")
+    assert known is not None
+    if known.arrays[0].ndim != 2 or len(x.type.shape) != 2:
         return batched(node, first=True)
+    source, weight = node.weight(0, "weight")
     zeros = node.constant("bias", np.zeros((len(weight), 1), np.float32))
     matrix = node.constant("weight", weight[:, :, None], source)
     return node.add(_pixelwise(), x, matrix, zeros)
 
 
 def _matrix_second(node: NodeContext) -> Value:
-    x = node.activation()
-    weight = node.weight(1, "weight")[1]
-    shape = x.type.shape
+    x, known = node.activation(), node.known(1, "weight")
+    assert known is not None
+    shape, extent = x.type.shape, known.arrays[0].shape
     if not shape:
         raise mixes_batch(node)
-    if prod(weight.shape[:-2]) != 1 or weight.ndim > len(shape) + 1:
+    if prod(extent[:-2]) != 1 or len(extent) > len(shape) + 1:
         return batched(node, first=False)
+    weight = node.weight(1, "weight")[1]
     matrix: Array = weight.reshape(weight.shape[-2:] if weight.ndim > 1 else (-1, 1))
     if matrix.shape[0] != shape[-1]:
         raise InvalidNode(f"multiplies samples of shape {shape} with {weight.shape}")

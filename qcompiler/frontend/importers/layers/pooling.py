@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 from math import prod
 
@@ -12,7 +13,7 @@ from qcompiler.frontend.importers.views.reshape import axes_given, axis_of, mixe
 from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import InvalidGraph, Value
-from qcompiler.ir.ann import Affine, ArgMax, MaxPool, SumPool
+from qcompiler.ir.ann import Affine, ArgMax, MaxPool, SumPool, TopK
 from qcompiler.ir.view import Reshape
 
 from .windows import Window, window
@@ -116,25 +117,43 @@ def reduced_axes(node: NodeContext) -> frozenset[int]:
 
 
 def top_k(node: NodeContext) -> tuple[Value, Value]:
-    """TopK of one element: the maximum, and its index on the host."""
-    x = node.activation()
-    count = (node.integer("k", 0),) if node.opset < 10 else node.fixed_integers(1, "k")
-    if not count or len(count) != 1:
-        raise InvalidNode(f"has k {count}")
-    if count[0] != 1:
-        raise Refused(
-            f"TopK with k = {count[0]} is not supported",
-            "use k = 1, or cut the model before this node and sort the decoded outputs",
-        )
+    """TopK: sorted on the host, or of one element: the maximum, and its index on the host."""
+    x, count = node.activation(), _count(node)
     axis = axis_of(node.integer("axis", -1), len(x.type.shape) + 1) - 1
     if axis < 0:
         raise mixes_batch(node)
     largest = bool(node.integer("largest", 1))
+    if count != 1:
+        return _sorted(node, x, axis, count, largest)
     signed = x if largest else scaled_by(node, x, _MINUS, "minus")
-    indices = node.outputs[1] if len(node.outputs) > 1 and node.outputs[1] else f"{node.name}.index"
-    found = node.named(indices, ArgMax(axis), signed)
+    found = node.named(_second(node), ArgMax(axis), signed)
     pooled = reduced(node, "max", signed, frozenset([axis]), keep=True)
     return (pooled if largest else scaled_by(node, pooled, _MINUS)), found
+
+
+def sorts(node: NodeContext) -> bool:
+    """Whether a node is a TopK of several elements, which the host sorts."""
+    return node.op_type == "TopK" and _count(node) != 1
+
+
+def _sorted(
+    node: NodeContext, x: Value, axis: int, count: int, largest: bool
+) -> tuple[Value, Value]:
+    named = node if node.outputs[0] else replace(node, outputs=(f"{node.name}.values",))
+    values = named.add(TopK(axis, count, largest), x)
+    return values, node.named(_second(node), TopK(axis, count, largest, True), x)
+
+
+def _second(node: NodeContext) -> str:
+    """The name of the indices that TopK returns."""
+    return node.outputs[1] if len(node.outputs) > 1 and node.outputs[1] else f"{node.name}.index"
+
+
+def _count(node: NodeContext) -> int:
+    count = (node.integer("k", 0),) if node.opset < 10 else node.fixed_integers(1, "k")
+    if not count or len(count) != 1:
+        raise InvalidNode(f"has k {count}")
+    return count[0]
 
 
 def reduced(node: NodeContext, how: str, x: Value, axes: frozenset[int], keep: bool) -> Value:

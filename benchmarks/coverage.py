@@ -1,0 +1,138 @@
+"""Which architectures compile, and how near their outputs are, as a table.
+
+    python -m benchmarks.architectures.export FOLDER    # needs the extra architectures
+    python -m benchmarks.coverage FOLDER [NAME ...] [--t-max 64] [--json FILE]
+
+Each network of the folder is compiled to `reference` with 256 samples of random data, and compared
+with onnxruntime on 64 others. Columns: what came of it, neurons, the last output step, and errors
+relative to the spread of outputs: of the program, and of the model with its values rounded to as
+many levels. Networks with several outputs show their worst. ``--json`` keeps what is measured, and
+what the file holds already is not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import qcompiler
+from qcompiler.comparison.level_errors import LevelCounts, values_in_levels
+from qcompiler.data import Data
+from qcompiler.explain.measure.onnx_reference import run_outputs
+from qcompiler.frontend.import_model import import_model
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.prologue import run_prologue, split_prologue
+from qcompiler.passes.fold_batchnorm import FoldBatchNorm
+
+FRESH = "fresh:"  # in front of the names of data that calibration does not see
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--t-max", type=int, default=64)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    known = {}
+    if given.json is not None and given.json.exists():
+        known = {row["name"]: row for row in map(json.loads, given.json.read_text().splitlines())}
+    rows = []
+    print("| architecture | outcome | neurons | steps | error | of levels alone |\n|" + "---|" * 6)
+    for path in sorted(given.folder.glob("*.onnx")):
+        if given.names and path.stem not in given.names:
+            continue
+        row = known.get(path.stem) or _row(path, given.t_max)
+        if given.json is not None and path.stem not in known:
+            with given.json.open("a") as file:
+                print(json.dumps(row), file=file)
+        rows.append(row)
+        print(text(row), flush=True)
+    counts = Counter(row["outcome"].partition(":")[0] for row in rows)
+    print(f"\n{len(rows)} networks: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
+
+
+def _row(path: Path, t_max: int) -> dict[str, Any]:
+    try:
+        return measured(path, t_max)
+    except qcompiler.CompileError as error:
+        return {"name": path.stem, "outcome": f"refused: {_reason(error)}"}
+    except Exception as error:
+        return {"name": path.stem, "outcome": f"crash: {type(error).__name__}"}
+
+
+def _reason(error: qcompiler.CompileError) -> str:
+    return str(error).partition("\n")[0].removeprefix("error: ")
+
+
+def measured(path: Path, t_max: int) -> dict[str, Any]:
+    """What becomes of one network; raises what compiling raises."""
+    begin = time.process_time()
+    with np.load(path.with_suffix(".npz")) as file:
+        arrays = dict(file)
+    calibration = {name: x for name, x in arrays.items() if not name.startswith(FRESH)}
+    fresh = tuple(arrays[FRESH + name] for name in calibration)
+    options: dict[str, Any] = {"target": "reference", "t_max": t_max, "allow_products": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = qcompiler.compile(path, calibration=calibration, **options)
+    found = program.measure(*fresh)
+    theirs = run_outputs(path, Data(fresh), program.manifest)
+    rounded = _in_levels(path, program, fresh)
+    return {
+        "name": path.stem,
+        "outcome": _outcome(program),
+        "neurons": program.report().neurons,
+        "steps": found.counters.last,
+        "error": _error(found.outputs, theirs),
+        "oracle": None if rounded is None else _error(rounded, theirs),
+        "seconds": time.process_time() - begin,
+    }
+
+
+def text(row: Mapping[str, Any]) -> str:
+    """A row of the table."""
+    if "neurons" not in row:
+        return f"| {row['name']} | {row['outcome']} | | | | |"
+    oracle = "" if row["oracle"] is None else f"{row['oracle']:.3f}"
+    cells = f"{row['neurons']:,} | {row['steps']:,} | {row['error']:.3f} | {oracle}"
+    return f"| {row['name']} | {row['outcome']} | {cells} |"
+
+
+def _outcome(program: qcompiler.Program) -> str:
+    front = () if program.prologue is None else program.prologue.nodes
+    behind = [node for node in program.host_nodes if node not in front]
+    ends = [name for name, there in (("prologue", front), ("epilogue", behind)) if there]
+    return "compiles" + (f" with {' and '.join(ends)}" if ends else "")
+
+
+def _in_levels(path: Path, program: qcompiler.Program, data: tuple[Array, ...]) -> Any:
+    """The outputs of the model with everything that spikes in levels; None if it has none."""
+    prologue, graph = split_prologue(import_model(path, allow_products=True).graph)
+    graph = FoldBatchNorm()(graph)
+    coded = data if prologue is None else run_prologue(prologue, *data)
+    names = [value.name for value in graph.outputs]
+    found = values_in_levels(graph, LevelCounts.of(program), coded, names)
+    return None if found is None else dict(zip(graph.output_names, found, strict=True))
+
+
+def _error(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> float:
+    """The largest root mean square error of an output, relative to its spread over samples."""
+    errors = []
+    for name, real in theirs.items():
+        difference = np.asarray(ours[name], float) - real
+        spread = np.sqrt(np.mean((real - real.mean(0)) ** 2))
+        errors.append(float(np.sqrt(np.mean(difference**2)) / max(spread, 1e-12)))
+    return max(errors)
+
+
+if __name__ == "__main__":
+    main()
