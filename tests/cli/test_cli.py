@@ -119,7 +119,7 @@ def test_labels_of_other_classes_are_refused(run: Any, folder: Path) -> None:
     status, _, err = run("qrun net.loihi other.npz")
     assert (status, err) == (
         1,
-        "error: labels must lie between 0 and 2, the classes of the output\n",
+        "error: labels must lie between 0 and 2, the classes of the output, not 3\n",
     )
     np.savez("fewer.npz", **{**arrays, name: arrays[name][:7]})
     status, _, err = run("qrun net.loihi fewer.npz")
