@@ -121,6 +121,12 @@ def test_labels_of_other_classes_are_refused(run: Any, folder: Path) -> None:
         1,
         "error: labels must lie between 0 and 2, the classes of the output, not 3\n",
     )
+    table = np.column_stack([arrays["x"].reshape(len(arrays["x"]), -1), arrays[name] - 1])
+    np.savetxt("other.csv", table, "%g", ",", header=f"{','.join('abcdefgh')},label", comments="")
+    monkeypatch.setattr(Program, "measure", None)  # nothing runs
+    for data, label in (("other.npz", 3), ("other.csv", -1)):
+        err = run(f"qrun net.loihi {data}")[2]
+        assert f"between 0 and 2, the classes of the output, not {label}" in err
     np.savez("fewer.npz", **{**arrays, name: arrays[name][:7]})
     status, _, err = run("qrun net.loihi fewer.npz")
     assert status == 1
