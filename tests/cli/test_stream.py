@@ -61,7 +61,7 @@ def test_labels_of_frames_or_of_sequences(data: str, folder: Path, capsys: Any) 
         file.write_text("\n".join(map(str, labels)))
         assert run(folder, data, "--stream", "--labels", str(file), "--json") == 0
         found = json.loads(capsys.readouterr().out)["accuracy"]
-        assert found == accuracy or accuracy is None and found > 0
+        assert found == accuracy or (accuracy is None and found > 0)
     for labels, said in (([0] * 7, "there are 7 labels for"), ([3] * count, "not 3")):
         file.write_text("\n".join(map(str, labels)))
         assert run(folder, data, "--stream", "--labels", str(file)) == 1

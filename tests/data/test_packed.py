@@ -53,7 +53,7 @@ def test_streamed_frames_are_those_that_are_held(
     parts = list(stream.batches(7))
     assert [len(part) for part in parts] == [7] * 7 + [1]
     np.testing.assert_array_equal(np.concatenate([p.arrays[0] for p in parts]), held.arrays[0])
-    assert held.labels is not None and stream.labels is None
+    assert held.labels is not None and stream.known_labels is not None
     np.testing.assert_array_equal(stream.known_labels, held.labels)
     (some,) = stream.batches(9, [1, 2, 3, 20, 48])
     np.testing.assert_array_equal(some.arrays[0], held.arrays[0][[1, 2, 3, 20, 48]])

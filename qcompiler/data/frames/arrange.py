@@ -53,9 +53,8 @@ def check_labels(labels: Array, classes: int) -> None:
     """DataError unless all labels are classes of an output with this many elements."""
     wrong = labels[(labels < 0) | (labels >= classes)]
     if wrong.size:
-        raise DataError(
-            f"labels must lie between 0 and {classes - 1}, the classes of the output, not {wrong[0]}"
-        )
+        known = f"labels must lie between 0 and {classes - 1}, the classes of the output"
+        raise DataError(f"{known}, not {wrong[0]}")
 
 
 def fit(array: Array, shape: tuple[int, ...], layout: str | None, name: str = "input") -> Array:

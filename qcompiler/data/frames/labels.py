@@ -21,7 +21,8 @@ _TEXT_BYTES = 1 << 28
 def labels_of(source: Any, count: int | None, inputs: Inputs = ()) -> Array:
     """Labels from a path or array, one integer for each of this many frames; else DataError.
 
-    Without a count there may be any number of them. In a file, arrays named as ``inputs`` are no labels. A text file has one label per line.
+    Without a count there may be any number of them. In a file, arrays named as ``inputs`` are no
+    labels. A text file has one label per line.
     """
     if isinstance(source, str | Path):
         source = _from_file(Path(source), {name for name, _ in inputs})

@@ -16,6 +16,7 @@ from .held import Array
 from .opening import open_data, told
 from .packed import Packed
 
+_FORMAT: Any = np.lib.format  # which has no types
 NPZ = "an .npz or .npy file of numbers (object arrays are not read)"
 
 
@@ -52,7 +53,7 @@ def _packed(path: Path, archive: ZipFile, member: str) -> Packed:
         with open_data(path) as held, told(path, NPZ), ZipFile(held) as found:
             check_memory(path, found.getinfo(member).file_size)
             with found.open(member) as file:
-                array: Array = np.lib.format.read_array(file, allow_pickle=False)
+                array: Array = _FORMAT.read_array(file, allow_pickle=False)
                 return array
 
     with archive.open(member) as file:
@@ -66,10 +67,10 @@ def _packed(path: Path, archive: ZipFile, member: str) -> Packed:
 
 def _head(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, order and kind of the array in an open .npy file."""
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)
+    first = _FORMAT.read_magic(file) == (1, 0)
+    read = _FORMAT.read_array_header_1_0 if first else _FORMAT.read_array_header_2_0
+    shape, by_columns, dtype = read(file)
+    return shape, by_columns, dtype
 
 
 def check_memory(path: Path, held: int) -> None:

@@ -77,9 +77,7 @@ class ArrowFrames:
                 found = list(self._good(table, begin, rows, skipped))
         yield from found
 
-    def _named(
-        self, error: DataError, table: Any, begin: int, rows: Sequence[int]
-    ) -> DataError:
+    def _named(self, error: DataError, table: Any, begin: int, rows: Sequence[int]) -> DataError:
         """The error with the first row that has it alone."""
         for index, row in enumerate(rows):
             try:

@@ -39,7 +39,7 @@ def _is_batch(path: Path) -> bool:
 
 
 class CifarBatches(Source):
-    """The images of several batches: held if they are few, else one batch is in memory at a time."""
+    """The images of several batches: all held if they are few, else one at a time."""
 
     takes_labels = True
 
