@@ -18,6 +18,7 @@ from .opening import told
 from .packed import Packed
 from .source import InMemory, Source
 
+_PIECE = 1 << 24  # bytes that are read at once
 MOST_HELD = 1 << 27  # bytes of arrays that are read as a whole; of these frames come in any order
 
 
@@ -88,7 +89,7 @@ class Sequential(Source):
         held = []
         for run in np.split(places, ends):
             file.seek(start + int(run[0]) * array.frame)
-            held.append(file.read(len(run) * array.frame))
+            held.append(_at_most(file, len(run) * array.frame))
         found = b"".join(held)
         if len(found) < len(places) * array.frame or self._goes_on(file, places):
             raise DataError(f"{self._path} is cut, or is too long")
@@ -97,3 +98,12 @@ class Sequential(Source):
 
     def _goes_on(self, file: BinaryIO, places: Array) -> bool:
         return bool(places[-1] == len(self) - 1 and file.read(1))
+
+
+def _at_most(file: BinaryIO, count: int) -> bytes:
+    """So many bytes, or what is left; takes no memory for those that are not there."""
+    parts = []
+    while count and (part := file.read(min(count, _PIECE))):
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)

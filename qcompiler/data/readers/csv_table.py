@@ -105,7 +105,10 @@ class CsvTable(Source):
         if not line.strip():
             raise DataError(f"{self._path} is empty")
         separator = max(",;\t", key=line.count)
-        names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+        try:
+            names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+        except csv.Error as error:
+            raise DataError(f"{self._path}, line 1: {error}") from error
         if all(map(is_number, names)):
             return separator, [str(index) for index in range(len(names))], 0
         return separator, names, 1

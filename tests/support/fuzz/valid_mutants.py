@@ -56,14 +56,21 @@ def mutant(seed: int) -> onnx.ModelProto:
     chance = random.Random(seed)
     proto = _base(chance)
     for _ in range(chance.choice((0, 1, 1, 2, 3))):
-        before = proto.SerializeToString()
-        chance.choice((_insert, _insert, _insert, _rescale, _attribute, _opset))(chance, proto)
-        try:
-            onnx.checker.check_model(proto)
-            onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
-        except Exception:  # of a kind that depends on the version of onnx
-            proto = onnx.ModelProto.FromString(before)
+        found = changed(chance, proto.SerializeToString())
+        proto = proto if found is None else onnx.ModelProto.FromString(found)
     return proto
+
+
+def changed(chance: random.Random, content: bytes) -> bytes | None:
+    """The model with one change; None if it is none, or not valid afterwards."""
+    try:
+        proto = onnx.ModelProto.FromString(content)
+        chance.choice((_insert, _insert, _insert, _rescale, _attribute, _opset))(chance, proto)
+        onnx.checker.check_model(proto)
+        onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
+    except Exception:  # of kinds that depend on the version of onnx
+        return None
+    return proto.SerializeToString()
 
 
 def _base(chance: random.Random) -> onnx.ModelProto:
