@@ -200,7 +200,7 @@ class Program:
 
     @property
     def plot(self) -> Plots:
-        """Pictures: ``graph()``, ``schedule()``, ``cores()``, ``raster(frame)``, ``histograms(x)``."""
+        """Pictures: ``graph()``, ``schedule()``, ``cores()``, ``raster(x)``, ``histograms(x)``."""
         return Plots(self.graph, self.report, self.levels)
 
     def engine(self, name: str) -> Engine:

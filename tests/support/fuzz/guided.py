@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,9 @@ def main(seconds: int) -> int:
             seed.write_bytes(bytes([kinds.index(kind)]) + content)
 
         def one_input(data: bytes) -> None:
-            if not data:
-                return
-            try:
-                targets.run(kinds[data[0] % len(kinds)], data[1:], folder)
-            except CompileError:
-                pass
+            if data:
+                with suppress(CompileError):
+                    targets.run(kinds[data[0] % len(kinds)], data[1:], folder)
 
         def mutate(data: bytes, most: int, seed: int) -> bytes:
             if data and kinds[data[0] % len(kinds)] == "model" and seed % 2:
