@@ -31,6 +31,7 @@ from tests.support.operator_cases import CASES
 
 CORPUS = Path(__file__).parent / "corpus"
 _LARGEST = 4000  # bytes of a file that is kept
+_MOST = 60  # files of a kind
 _SAID = 60  # letters of a message that tell it from others
 _NAMES = re.compile(r"\"[^\"]*\"|'[^']*'|\S*[/%\d]\S*")
 _TEXTS = ("text", "manifest", "csv")
@@ -107,7 +108,8 @@ def main(seconds: float) -> None:
             if (kind, place) not in seen:
                 seen.add((kind, place))
                 pool.append((kind, found))
-                if len(found) <= _LARGEST:
+                kept = [path for path in CORPUS.iterdir() if kind_of(path) == kind]
+                if len(found) <= _LARGEST and len(kept) < _MOST:
                     name = f"{kind}-{hashlib.sha256(found).hexdigest()[:10]}"
                     (CORPUS / name).write_bytes(found)
 

@@ -14,6 +14,7 @@ import qcompiler
 from qcompiler.cli.info import info
 from qcompiler.data import open_stream
 from qcompiler.frontend.import_model import import_model
+from tests.support.error_bound import PASSES
 from tests.support.onnx_models import model
 
 INPUT = (("x", (2, 4)),)
@@ -26,7 +27,7 @@ def program(folder: Path) -> Path:
     if not place.exists():
         proto = model("float[N,2] x", "h = Gemm(x, w) y = Relu(h)", w=(2, 2))
         data = np.random.default_rng(0).standard_normal((20, 2)).astype(np.float32)
-        options: dict[str, Any] = {"target": "reference", "effort": 0, "t_max": 4}
+        options: dict[str, Any] = {"target": "reference", "effort": 0, "t_max": 4, "passes": PASSES}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = qcompiler.compile(proto, calibration=data, **options)
