@@ -70,8 +70,7 @@ def measured(frames: int, repeat: int) -> dict[str, Any]:
             pairs.append((middle - begin, perf_counter() - middle))
             assert shared.counters == alone.counters
             assert all(
-                np.array_equal(shared.outputs[name], array)
-                for name, array in alone.outputs.items()
+                np.array_equal(shared.outputs[name], array) for name, array in alone.outputs.items()
             )
     one, two = np.median(pairs, axis=0)
     return {

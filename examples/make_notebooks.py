@@ -6,6 +6,7 @@ The notebooks hold no results, and are the same on every machine.
 """
 
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,8 @@ def cells(text: str) -> list[tuple[str, str]]:
 
 def notebook(text: str) -> str:
     """A script as a notebook, in the JSON of Jupyter."""
-    import nbformat
-
-    v4: Any = nbformat.v4
+    nbformat: Any = import_module("nbformat")
+    v4 = nbformat.v4
     make = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell}
     made = [
         make[kind](content, id=f"cell-{number}")

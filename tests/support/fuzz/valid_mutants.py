@@ -70,7 +70,8 @@ def changed(chance: random.Random, content: bytes) -> bytes | None:
         onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
     except Exception:  # of kinds that depend on the version of onnx
         return None
-    return proto.SerializeToString()
+    found: bytes = proto.SerializeToString()
+    return found
 
 
 def _base(chance: random.Random) -> onnx.ModelProto:
