@@ -86,12 +86,10 @@ _SEARCH = {
     "points": lambda value: _all(_record(_POINT))(value) and len(value) > 0,
     "schedule": _named(_count),
 }
-_BUILT = {"data": _named(_plain), "options": _named(_plain), "versions": _named(_plain)}
 _LAYER = {"sums": _positive, "otherwise": _count, "apart": _flag}
 
 KEYS: Mapping[str, Check] = {
     "batch_axes": _named(_or_none(_count)),
-    "built_with": _record({}, _BUILT),
     "calibration_images": _count,
     "input_shapes": _named(_all(_length)),
     "macs": _count,
