@@ -4,14 +4,19 @@ ARGS ?=
 # Tests that share a compiled network are adjacent; idle workers take tests from the end of the queue.
 PARALLEL ?= -n auto --maxprocesses 4 --dist worksteal
 
+# PINNED=1 installs exactly the tools of requirements/, whose hashes are checked.
+PINNED ?=
+
 PY := .venv/bin/python
+PIP = $(PY) -m pip install --quiet --disable-pip-version-check
+PINS = requirements/dev-$$($(PY) -c 'import sys; print("3.%d" % sys.version_info.minor)').txt
 FOLDERS := qcompiler ir passes backends
 # The install links file by file, so the stamp carries a checksum of the list of files.
 FILES := $(sort $(shell find $(FOLDERS) -name '*.py' -o -name '*.html' -o -name '*.css'))
 DOCS := .venv/docs-installed
 STAMP := .venv/installed-$(shell echo '$(FILES)' | cksum | cut -d' ' -f1)
 
-.PHONY: help install demo test fuzz lint docs bench pictures clean
+.PHONY: help install demo test fuzz lint pins sbom docs bench pictures clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -22,7 +27,8 @@ install: $(STAMP) ## Install the package and its development tools into .venv
 $(STAMP): pyproject.toml
 	@echo 'Installing into .venv; the first time takes a minute or two.'
 	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict --prefer-binary -e '.[dev,loihi]'
+	$(if $(PINNED),$(PIP) --require-hashes -r $(PINS))
+	$(PIP) --config-settings editable_mode=strict --prefer-binary $(if $(PINNED),--no-deps --no-build-isolation) -e '.[dev,loihi]'
 	@rm -f .venv/installed-*
 	@touch $@
 
@@ -32,14 +38,31 @@ demo: install ## Compile and run the digits network; first results within second
 test: install ## Run the tests; ARGS=... passes options to pytest
 	OMP_NUM_THREADS=1 $(PY) -m pytest $(PARALLEL) $(ARGS)
 
-fuzz: install ## Import and load mutated files; ARGS="FIRST COUNT" chooses the seeds
-	OMP_NUM_THREADS=1 $(PY) -m tests.support.mutants $(or $(ARGS),0 5000)
+fuzz: install ## Mutated files and models for a minute each, guided by coverage with the extra fuzz
+	OMP_NUM_THREADS=1 $(PY) -m tests.support.mutants $(or $(ARGS),0 500)
+	OMP_NUM_THREADS=1 $(PY) -m tests.support.fuzz.differential $(or $(ARGS),0 100)
+	OMP_NUM_THREADS=1 $(PY) -m tests.support.fuzz.guided 60
 
 lint: install ## Run ruff and mypy
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	cd .venv && bin/python -m mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache -p qcompiler
+
+pins: install ## Pin the development tools again, with hashes, in requirements/
+	$(PIP) -e '.[supply]' --config-settings editable_mode=strict
+	for version in 3.10 3.13; do echo 'setuptools>=77' | $(PY) -m uv pip compile pyproject.toml - --extra dev --extra loihi --python-version $$version \
+		--generate-hashes --no-header --no-annotate --upgrade --quiet -o requirements/dev-$$version.txt || exit 1; done
+
+sbom: install ## Write what the wheel brings along into dist/sbom.cdx.json (CycloneDX)
+	$(PIP) -e '.[supply]' --config-settings editable_mode=strict
+	rm -rf build/sbom && mkdir -p dist
+	$(PY) -m build --wheel --outdir build/sbom/wheel . > build/sbom.log 2>&1 || { cat build/sbom.log; exit 1; }
+	$(PY) -m venv --without-pip build/sbom/venv
+	$(PY) -m pip --python build/sbom/venv/bin/python install --quiet --disable-pip-version-check build/sbom/wheel/*.whl
+	$(PY) -m cyclonedx_py environment build/sbom/venv/bin/python --pyproject pyproject.toml --mc-type library \
+		--output-reproducible -o dist/sbom.cdx.json
+	@echo 'Wrote dist/sbom.cdx.json.'
 
 docs: install $(DOCS) ## Build the documentation into site/; warnings and broken links are errors
 	$(PY) -m sphinx --fail-on-warning --keep-going --quiet -b html -d .venv/doctrees docs site

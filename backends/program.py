@@ -28,6 +28,7 @@ from .energy.wiring import Wiring, wiring_of
 from .given_arrays import are_batches, as_array, batches_of
 from .host import Counters, Measured, frames_per_batch, hidden_nodes, host_nodes
 from .loihi.mapping.chips import LOIHI_1
+from .manifest import check_manifest
 from .placements import placements_of
 from .plots.plots import Plots
 from .report import Report, build_report
@@ -199,7 +200,7 @@ class Program:
 
     @property
     def plot(self) -> Plots:
-        """Pictures: ``graph()``, ``schedule()``, ``raster(frame)`` and ``histograms(inputs)``."""
+        """Pictures: ``graph()``, ``schedule()``, ``cores()``, ``raster(x)``, ``histograms(x)``."""
         return Plots(self.graph, self.report, self.levels)
 
     def engine(self, name: str) -> Engine:
@@ -354,6 +355,7 @@ class Program:
         backend = find(str(target))
         if backend is None:
             raise ProgramError(f"{directory} is compiled for an unknown target: {target}")
+        check_manifest(manifest, directory)
         for own in ("format", "files"):
             manifest.pop(own, None)
         verify(graph, *backend.requires)

@@ -10,7 +10,7 @@ from .canvas import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, sheet, style
 from .row_axes import name_rows, strips
 from .rows import Network, Row
 
-_COLOURS = dict(zip(RESOURCES, (BLUE, GREEN, PURPLE, ORANGE), strict=True))
+COLOURS = dict(zip(RESOURCES, (BLUE, GREEN, PURPLE, ORANGE), strict=True))
 
 
 def fullest(row: Row) -> tuple[str, float]:
@@ -37,7 +37,7 @@ def core_figure(network: Network) -> Any:
     with style():
         figure, ((axes,),) = sheet(0.9 + 0.22 * max(3, len(rows)))
         found = [fullest(row) for row in rows]
-        for resource, colour in _COLOURS.items():
+        for resource, colour in COLOURS.items():
             chosen = [n for n, (name, _) in enumerate(found) if name == resource]
             if chosen:
                 shares = [(0.0, 100 * found[n][1]) for n in chosen]

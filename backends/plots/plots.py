@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from qcompiler.backends.report import Report
-from qcompiler.ir import Graph
+from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.kernels import Array
 
 from .activity_plots import count_levels, histogram_figure, raster_figure
 from .canvas import need
+from .core_squares import square_figure
 from .network_plots import graph_figure, schedule_figure
 from .rows import FOLDED, Network
 
@@ -46,6 +47,13 @@ class Plots:
     def schedule(self, most: int | None = FOLDED) -> Any:
         """When each population collects its input, and when it may spike."""
         return schedule_figure(self._rows(most), self.report().frame_interval_steps)
+
+    def cores(self, most: int | None = FOLDED) -> Any:
+        """The cores of each population as squares; ProgramError for a target without a chip."""
+        rows = self._rows(most)
+        if self.report().cores is None:
+            raise ProgramError(f"the target {self.report().target} has no cores")
+        return square_figure(rows)
 
     def raster(self, *frame: Array, most: int | None = FOLDED) -> Any:
         """The spikes of one frame: one array of the input's shape for each input.

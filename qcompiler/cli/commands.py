@@ -1,12 +1,15 @@
 """Entry points of the two commands, which load the rest only when they need it.
 
-An interrupt is a sentence even while modules load.
+An interrupt is a sentence even while modules load. The second one ends the process at once.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from importlib import import_module
+from typing import Any
 
 import qcompiler
 
@@ -21,7 +24,18 @@ def qrun() -> int:
     return _run("qrun")
 
 
+_INTERRUPTED = 130  # as shells say it
+
+
+def _interrupt(*_: Any) -> None:
+    """The first interrupt may take a while: what is done is written, workers end."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    raise KeyboardInterrupt
+
+
 def _run(command: str) -> int:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nobody ignores it
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         if sys.argv[1:] == ["--version"]:  # without loading what compiles and runs
             print(command, qcompiler.__version__)

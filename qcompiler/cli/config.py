@@ -78,8 +78,11 @@ def _read(path: Path) -> dict[str, Any]:
 def _as_arguments(parser: argparse.ArgumentParser, read: Mapping[str, Any]) -> Iterator[str]:
     options = dict(_settable(parser))
     place: list[str] = []
+    spellings: dict[str, str] = {}
     for key, value in read.items():
         name = key.replace("_", "-")
+        if (other := spellings.setdefault(name, key)) != key:
+            raise DataError(f"{other} and {key} are one option: give it once")
         if name not in options:
             raise DataError(_unknown(name, options))
         action = options[name]

@@ -20,6 +20,8 @@ from .options import (
 # The help loads nothing that compiles, so these stand here as well.
 CODES = ("one-spike", "silent", "burst")
 OBJECTIVES = ("latency", "energy", "edp")
+INSPECTIONS = ("list", "verify", "check", "emit")  # in place of a program
+WRITTEN = {"-o": "output", "--report": "report", "--sweep": "sweep"}
 SWEEPS = (".csv", ".json", ".svg")
 
 _EPILOG = """\
@@ -54,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _checked(
     parser: argparse.ArgumentParser, given: argparse.Namespace, arguments: Sequence[str] | None
 ) -> int:
+    _check_inspection(parser, given)
     if given.config is not None:
         from .config import with_file
 
@@ -70,6 +73,16 @@ def _checked(
     from .compile_command import run
 
     return run(given)
+
+
+def _check_inspection(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Refuse what would be left undone, on the command line: files of options may have more."""
+    asked = [name for name in INSPECTIONS if getattr(given, name)]
+    if len(asked) > 1:
+        parser.error(f"--{asked[0]} and --{asked[1]} exclude each other")
+    files = [option for option, name in WRITTEN.items() if getattr(given, name)]
+    if asked and files:
+        parser.error(f"--{asked[0]} writes nothing: leave {files[0]} out")
 
 
 def _parser(

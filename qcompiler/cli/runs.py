@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from math import prod
 
 from qcompiler import api, data
 from qcompiler.backends.host import Measured
@@ -13,7 +14,7 @@ from qcompiler.backends.program import Program
 from qcompiler.backends.stream import run_stream as run_states
 from qcompiler.console import progress
 from qcompiler.explain.measure.onnx_reference import Reference, run_sequences
-from qcompiler.ir import DataError, ProgramError
+from qcompiler.ir import DataError, ProgramError, Tensor
 from qcompiler.ir.kernels import Array
 from qcompiler.streamed_run import StreamedRun, run_stream
 from qcompiler.streaming.sequences import Sequences, read_sequences
@@ -50,7 +51,19 @@ def run_program(program: Program, given: argparse.Namespace) -> Run:
     found = read_sequences(data_set(given.data, given), program.graph, program.states).head(
         given.limit
     )
+    _check_labels(program, program.returned[0], found.labels)
     return _sequences(program, given, found)
+
+
+def _check_labels(program: Program, output: str, labels: Array | None) -> None:
+    """DataError before the run for labels that are no classes of an output with scores."""
+    graph = program.graph
+    value = dict(zip(graph.output_names, graph.outputs, strict=True))[output]
+    names_itself = isinstance(value.type, Tensor) and value.type.dtype == "i64"
+    classes = prod(value.type.shape)
+    one_axis = classes == max(value.type.shape, default=0) > 1
+    if labels is not None and one_axis and not names_itself:
+        data.check_labels(labels, classes)
 
 
 def _frames(program: Program, given: argparse.Namespace) -> Run:
@@ -58,6 +71,7 @@ def _frames(program: Program, given: argparse.Namespace) -> Run:
     try:
         source, inputs = data_set(given.data, given), api.inputs_of(program)
         found = data.open_stream(source, inputs, layout, given.limit)
+        _check_labels(program, program.graph.output_names[0], found.known_labels)
         done = _streamed(program, found, given)
     except DataError as error:
         if not program.states:

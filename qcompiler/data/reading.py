@@ -62,16 +62,19 @@ def read_arrays(source: Any, inputs: Inputs) -> Data:
 def as_given(source: Any, inputs: Inputs) -> tuple[tuple[Any, ...], Any]:
     """One array for each input as it is, in any arrangement, and labels if there are any.
 
-    ``source`` is one of `read`. Raises DataError for what cannot be read.
+    Arrays may hold sequences, and labels be one for each of their frames. ``source`` is one of
+    `read`. Raises DataError for what cannot be read.
     """
     if not isinstance(source, str | Path | DataSet):
         found = read_arrays(source, inputs)
         return found.arrays, found.labels
-    opened = open_source(source if isinstance(source, DataSet) else DataSet(source), inputs)
+    given = source if isinstance(source, DataSet) else DataSet(source)
+    opened = open_source(given, inputs, sequences=True)
     if isinstance(opened, InMemory):
         return opened.arrays, opened.labels
+    told, opened.labels = opened.labels, None  # which may be more than one for each
     whole = joined(list(opened.batches(max(1, len(opened)))))
-    return whole.arrays, whole.labels
+    return whole.arrays, whole.labels if told is None else told
 
 
 def _labelled(found: Data, inputs: Inputs, labels: Any) -> Data:

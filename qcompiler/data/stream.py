@@ -33,7 +33,7 @@ class Stream:
         self.labels: Array | None = None
         self._kept: Array | None = None
         self._length = len(source) if limit is None else min(limit, len(source))
-        if isinstance(source, Indexed) and source.labels is not None:
+        if source.labels is not None:
             check_label_count(source.labels, len(source))
         if not self._length:
             raise DataError("the data are empty")
@@ -45,6 +45,13 @@ class Stream:
     def skipped(self) -> set[str]:
         """Names of the bad frames that were left out so far."""
         return self.source.skipped
+
+    @property
+    def known_labels(self) -> Array | None:
+        """Labels that occur among the frames, if they are known before frames are read."""
+        if self.source.labels is not None:
+            return self.source.labels[: self._length]
+        return self.source.known_labels if self._length == len(self.source) else None
 
     def batches(self, size: int, places: Sequence[int] | None = None) -> Iterator[Data]:
         """Frames at ``places`` (ascending), or all, at most ``size`` at a time.
@@ -114,8 +121,13 @@ def open_stream(
     return Stream(open_source(given, inputs, layout), Wanted(inputs, layout, given.options), limit)
 
 
-def open_source(given: DataSet, inputs: Inputs, layout: str | None = None) -> Source:
-    """Open a data set as its reader does, frames as they are. Raises as `open_stream` does."""
+def open_source(
+    given: DataSet, inputs: Inputs, layout: str | None = None, sequences: bool = False
+) -> Source:
+    """Open a data set as its reader does, frames as they are. Raises as `open_stream` does.
+
+    Where frames may be ``sequences``, labels that the user gives may be more than these.
+    """
     path, options = Path(given.path), given.options
     reader = reader_of(path)
     for name in ("labels", "label_column", "split", "resize", "crop"):
@@ -123,8 +135,9 @@ def open_source(given: DataSet, inputs: Inputs, layout: str | None = None) -> So
             option = f"--{name.replace('_', '-')}"
             raise DataError(f"{option} is of no use for {path}, which is {reader.description}")
     opened = reader.open(path, Wanted(inputs, layout, options))
-    if options.labels is not None and isinstance(opened, Indexed) and opened.takes_labels:
-        opened.labels = labels_of(options.labels, len(opened), inputs)
+    if options.labels is not None and opened.takes_labels:
+        count = None if sequences else len(opened)
+        opened.labels = labels_of(options.labels, count, inputs)
     return opened
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from qcompiler.amounts import number
 from qcompiler.backends.energy.estimate import Causes
 from qcompiler.backends.plots.core_plot import core_figure, fullest
+from qcompiler.backends.plots.core_squares import square_figure
 from qcompiler.backends.plots.energy_plot import energy_figure
 from qcompiler.backends.plots.rows import Network, Row
 
@@ -25,6 +26,12 @@ _NOTE = (
     "Events: synaptic events a frame that reach the neurons. Bits: width of the weights, sign "
     "included. First and last: steps at which spikes may leave. Active: values above the lowest "
     "level. At top: values at the highest level. Energy: of a frame, by the cost model."
+)
+
+
+_MAP = (
+    "The cores of each population, coloured by the resource that runs out first: the fuller, the "
+    "darker. Frames without colour are cores that several populations share."
 )
 
 
@@ -77,7 +84,7 @@ def energy_and_cores(subject: Subject) -> Section:
     if subject.report.cores is None:
         return Section("Energy", pictures=pictures)
     folded = rows.folded()
-    pictures.append(_cores(subject, folded))
+    pictures += [_cores(subject, folded), Picture(square_figure(folded), "Core map", _MAP)]
     section = Section("Energy and cores", pictures=pictures)
     if folded is not rows:
         section.folded = [_cores(subject, rows)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 
 import qcompiler
 from qcompiler.backends.plots import canvas
+from qcompiler.backends.plots.core_squares import cores_per_square, square_figure, squares
 from qcompiler.backends.plots.inline_svg import inline_svg, svg_file
 from qcompiler.backends.plots.rows import FOLDED, Network, Row
 from qcompiler.backends.program import Program
+from qcompiler.backends.reference.target import REFERENCE
 from qcompiler.backends.report import PopulationReport
 from qcompiler.ir import DataError, ProgramError
 from qcompiler.search.front import front_figure
@@ -79,6 +82,38 @@ def test_histograms_count_levels(digits: Program) -> None:
     levels = digits.levels(frames(5))["scores:digit0"]
     shares = np.bincount(levels.ravel().astype(int), minlength=8) / levels.size
     assert np.maximum(100 * shares, 0.01) == pytest.approx(10.0**powers)
+
+
+def test_cores_are_squares(digits: Program) -> None:
+    report = digits.report()
+    placed = [row for row in report.populations if row.core_use]
+    found = list(squares(Network.of(digits.graph, report)))
+    assert {one.row for one in found} == {*range(len(placed))}
+    for number, row in enumerate(placed):
+        own = [one for one in found if one.row == number]
+        assert len(own) == (1 if row.shares_core else row.cores)
+        assert all(one.shared == row.shares_core for one in own)
+        assert row.core_use is not None
+        assert own[0].resource == max(row.core_use, key=row.core_use.__getitem__)
+    axes = digits.plot.cores().axes[0]
+    drawn = sum(len(patch.get_path().to_polygons()) for patch in axes.patches)
+    assert drawn == len(found)
+    with pytest.raises(ProgramError, match="the target reference has no cores"):
+        replace(digits, backend=REFERENCE).plot.cores()
+
+
+def test_squares_of_large_networks_stand_for_several_cores() -> None:
+    use = {"neurons": 0.3, "input axons": 0.9, "output axons": 0.1, "bits of synapses": 0.2}
+    rows = list(chain(30).rows)
+    found = replace(rows[3].members[0], cores=5000, core_use=use)
+    other = replace(rows[4].members[0], cores=1, core_use={**use, "neurons": 1.0}, shares_core=True)
+    rows[3:5] = [replace(rows[3], members=(found,)), replace(rows[4], members=(other,))]
+    network = Network(tuple(rows), {})
+    drawn = list(squares(network))
+    assert cores_per_square(network) == 53
+    assert [one.row for one in drawn] == [0] * 95 + [1]
+    assert drawn[0][3:] == ("input axons", 4, False) and drawn[-1][3:] == ("neurons", 4, True)
+    assert len(svg_file(square_figure(network))) < 40_000
 
 
 def chain(count: int) -> Network:

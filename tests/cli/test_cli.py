@@ -16,6 +16,7 @@ import onnx
 import pytest
 from onnx import numpy_helper, parser
 
+from qcompiler.backends.program import Program
 from qcompiler.cli import qcompile, qrun
 from tests.support.random_networks import LOIHI
 
@@ -119,8 +120,16 @@ def test_labels_of_other_classes_are_refused(run: Any, folder: Path) -> None:
     status, _, err = run("qrun net.loihi other.npz")
     assert (status, err) == (
         1,
-        "error: labels must lie between 0 and 2, the classes of the output\n",
+        "error: labels must lie between 0 and 2, the classes of the output, not 5\n",
     )
+    table = np.column_stack([arrays["images"].reshape(20, -1), arrays[name] - 1])
+    columns = ",".join([*(f"pixel{n}" for n in range(36)), "label"])
+    np.savetxt("other.csv", table, "%g", ",", header=columns, comments="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Program, "measure", None)  # nothing runs
+        for data, label in (("other.npz", 5), ("other.csv", -1)):
+            err = run(f"qrun net.loihi {data}")[2]
+            assert f"between 0 and 2, the classes of the output, not {label}" in err
     np.savez("fewer.npz", **{**arrays, name: arrays[name][:7]})
     status, _, err = run("qrun net.loihi fewer.npz")
     assert status == 1

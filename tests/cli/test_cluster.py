@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -162,3 +164,29 @@ def test_missing_dask_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
         cluster.connected(2, None),
     ):
         pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_the_second_interrupt_ends_all_at_once(program: qcompiler.Program, tmp_path: Path) -> None:
+    psutil = pytest.importorskip("psutil")
+    program.save(tmp_path / "digits")
+    np.savez(tmp_path / "d.npz", images=np.zeros((200_000, 1, 8, 8), np.uint8))
+    code = "import sys; from qcompiler.cli.commands import qrun; sys.exit(qrun())"
+    given = ["digits", "d.npz", "--engine", "steps", "--workers", "2", "-o", "out.npz"]
+    command = [sys.executable, "-c", code, *given]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        workers: list[Any] = []
+        while len(workers) < 2 and process.poll() is None:
+            children = psutil.Process(process.pid).children(recursive=True)
+            workers = [one for one in children if "spawn_main" in " ".join(one.cmdline())]
+            time.sleep(0.1)
+        time.sleep(1)  # the run may have begun, or not
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+        assert process.stderr is not None
+        errors = process.stderr.read()
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert not psutil.wait_procs(workers, timeout=30)[1]
+    assert not (tmp_path / "out.npz").exists()

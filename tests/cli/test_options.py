@@ -92,6 +92,7 @@ def test_a_file_sets_options_and_the_command_line_wins(
         ("dask = 'tcp://10.0.0.5:8786'", "may run code: give it on the command line"),
         ("sweep = ['a.txt']", "should end in one of"),
         ("[t-max]\na = 'x'", "invalid int value"),
+        ("scale_values = 1\nscale-values = 2", "scale_values and scale-values are one option"),
         ("t-max = ", "no TOML file"),
         ("t-max = " + "[" * 5000, "no TOML file"),
         ("\0", "no TOML file"),
@@ -105,6 +106,18 @@ def test_faults_of_a_file_are_one_sentence(
     assert qcompile.main(["--config", str(path), "x.onnx"]) == 1
     error = capsys.readouterr().err
     assert error.startswith(f"error: {path}: ") and said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("mode", [["--check"], ["--emit", "snn"], ["--verify", "a"], ["--list"]])
+def test_inspections_write_nothing(mode: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for written in (["--report", "r.html"], ["-o", "out"], ["--sweep", "s.csv"]):
+        with pytest.raises(SystemExit):
+            qcompile.main(["x.onnx", *mode, *written])
+        said = f"{mode[0]} writes nothing: leave {written[0]} out"
+        assert said in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        qcompile.main(["x.onnx", *mode, *(["--list"] if "--check" in mode else ["--check"])])
+    assert "exclude each other" in capsys.readouterr().err
 
 
 def test_no_file_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,7 +90,7 @@ def test_a_report_on_a_compiled_program(run: Any, folder: Path) -> None:
     line = "qcompile net.onnx --calibration data.npz -q -o p"
     assert run(f"{line} --report a.html")[0] == 0
     text, found = whole("a.html")
-    assert found.tags["svg"] == 6
+    assert found.tags["svg"] == 7 and "Core map" in text
     for part in ("Network and schedule", "Activity", "Populations", "Energy and cores", "Methods"):
         assert f"<h2>{part}</h2>" in text
     assert "proved from the weights" in text and "fold-batchnorm, fold-linear" in text

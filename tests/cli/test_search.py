@@ -297,7 +297,7 @@ def test_the_command(
         ("--max-drop 1 --calibration unlabelled.npy", "error: max-drop needs labels"),
         (
             "--max-drop 1 --calibration CALIBRATION --labels short.npy",
-            "error: there are 3 labels for 200 calibration inputs",
+            "error: there are 3 labels for 200 frames",
         ),
         (
             "--max-drop 1 --calibration CALIBRATION --labels high.npy",

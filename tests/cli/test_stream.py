@@ -47,6 +47,27 @@ def test_stream_against_the_model(folder: Path, capsys: Any) -> None:
     assert np.sqrt(np.square(ours - wanted).mean()) < 0.15 * wanted.std()
 
 
+@pytest.mark.parametrize("data", ["test.npz", "one.npy"])
+def test_labels_of_frames_or_of_sequences(data: str, folder: Path, capsys: Any) -> None:
+    """One for each frame, or for each of the sequences; others are refused before the run."""
+    count = 4 if data == "test.npz" else 1
+    program_says = np.load(folder / "y.npz")["y"] if (folder / "y.npz").exists() else None
+    if program_says is None or len(program_says) != 30 * count:
+        assert run(folder, data, "--stream", "-o", str(folder / "said.npz")) == 0
+        program_says = np.load(folder / "said.npz")["y"]
+    right, file = program_says.argmax(1), folder / "labels.txt"
+    capsys.readouterr()
+    for labels, accuracy in ((right, 1.0), (right.reshape(count, 30)[:, 0], None)):
+        file.write_text("\n".join(map(str, labels)))
+        assert run(folder, data, "--stream", "--labels", str(file), "--json") == 0
+        found = json.loads(capsys.readouterr().out)["accuracy"]
+        assert found == accuracy or (accuracy is None and found > 0)
+    for labels, said in (([0] * 7, "there are 7 labels for"), ([3] * count, "not 3")):
+        file.write_text("\n".join(map(str, labels)))
+        assert run(folder, data, "--stream", "--labels", str(file)) == 1
+        assert said in capsys.readouterr().err
+
+
 def test_one_sequence_is_the_first_of_several(folder: Path) -> None:
     for data, name in (("test.npz", "all.npz"), ("one.npy", "one.npz")):
         assert run(folder, data, "--stream", "--limit", "20", "-o", str(folder / name)) == 0

@@ -119,8 +119,20 @@ def test_crops_of_smaller_images_have_a_black_border(tmp_path: Path) -> None:
 def test_mixed_sizes_are_refused_unless_resized(tmp_path: Path) -> None:
     flat(tmp_path / "set", (8, 8), (9, 8))
     message = refused(tmp_path / "set")
-    assert "1.png has 9 x 8 pixels, but 0.png has 8 x 8: give --resize and --crop" in message
+    remedy = "give --resize and --crop"
+    assert f'1.png has 9 x 8 pixels, but input "x" expects (3, 8, 8): {remedy}' in message
     assert len(read(DataSet(tmp_path / "set", resize=(8, 8)), INPUT)) == 2
+    (tmp_path / "set" / "1.png").rename(tmp_path / "set" / "00.png")  # now the first
+    found = read(DataSet(tmp_path / "set", skip_bad=True), INPUT)
+    assert (len(found), found.skipped) == (1, ("00.png",))
+
+
+def test_a_flat_input_takes_images_of_one_form(tmp_path: Path) -> None:
+    flat(tmp_path / "set", (8, 8), (4, 16), (5, 8))
+    given = DataSet(tmp_path / "set", skip_bad=True)
+    assert read(given, (("x", (64,)),)).skipped == ("1.png", "2.png")
+    with pytest.raises(DataError, match=r"1\.png has 4 x 16 pixels, but 0\.png has 8 x 8: give"):
+        read(tmp_path / "set", (("x", (64,)),))
 
 
 def test_bad_images_are_told_or_skipped(classes: Path) -> None:

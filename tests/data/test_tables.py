@@ -123,7 +123,7 @@ def test_parquet(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(path, ONE).arrays[0], VALUES)
     holes = arrow.table({"signal": [*VALUES[:5].tolist(), None], "label": CODES})
     parquet.write_table(holes, path)
-    assert refused(path) == f"{path} has an empty cell in column signal"
+    assert refused(path) == f"{path} has an empty cell in column signal (row 6)"
     assert read(DataSet(path, skip_bad=True), ONE).skipped == ("row 6",)
     path.write_bytes(path.read_bytes()[:-50])
     assert refused(path) == f"{path} is not a .parquet file, or is damaged"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import qcompiler
 from qcompiler.ir import PipelineError, UnsupportedModel
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+NOTEBOOKS = runpy.run_path(str(EXAMPLES / "make_notebooks.py"))
 NEEDED = {
     "sklearn": ("sklearn", "skl2onnx"),
     "pytorch": ("torch", "onnxscript", "sklearn"),
@@ -26,12 +28,22 @@ NEEDED = {
 }
 
 
+# What Jupyter does with the cells of code, in the order of the notebook.
+RUN_NOTEBOOK = """
+import json, sys
+names = {"__name__": "__main__"}
+for cell in json.load(open(sys.argv[1], encoding="utf-8"))["cells"]:
+    if cell["cell_type"] == "code":
+        exec("".join(cell["source"]), names)
+"""
+
+
 @pytest.mark.parametrize("framework", NEEDED)
 def test_training_to_spikes(framework: str, tmp_path: Path) -> None:
     if missing := [name for name in NEEDED[framework] if find_spec(name) is None]:
         pytest.skip(f"needs {', '.join(missing)}")
-    script = EXAMPLES / framework / f"digits_{framework}.py"
-    run = [sys.executable, str(script)]
+    path = EXAMPLES / framework / f"digits_{framework}.ipynb"
+    run = [sys.executable, "-c", RUN_NOTEBOOK, str(path)]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     trained, spiking = (float(found) for found in re.findall(r"([\d.]+)%", done.stdout))
@@ -43,7 +55,19 @@ def test_training_to_spikes(framework: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("framework", NEEDED)
 def test_readmes_say_how_to_run(framework: str) -> None:
     text = EXAMPLES.joinpath(framework, "README.md").read_text(encoding="utf-8")
-    assert f"python digits_{framework}.py" in text and "jupytext" in text
+    assert f"python digits_{framework}.py" in text and f"`digits_{framework}.ipynb`" in text
+
+
+@pytest.mark.parametrize("script", NOTEBOOKS["SCRIPTS"], ids=lambda path: path.stem)
+def test_notebooks_are_made_from_the_scripts(script: Path) -> None:
+    """So that running one is running the other."""
+    text = script.read_text(encoding="utf-8")
+    made = json.loads(script.with_suffix(".ipynb").read_text(encoding="utf-8"))
+    held = [(cell["cell_type"], "".join(cell["source"])) for cell in made["cells"]]
+    assert held == NOTEBOOKS["cells"](text)
+    assert not any(cell.get("outputs") for cell in made["cells"])
+    pytest.importorskip("nbformat")
+    assert NOTEBOOKS["notebook"](text) == script.with_suffix(".ipynb").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -27,13 +28,13 @@ def arranged(data: Data, inputs: Inputs, layout: str | None) -> Data:
     return Data(arrays, data.labels, tuple(name for name, _ in inputs), places=data.places)
 
 
-def check_numbers(array: Array, name: str) -> None:
+def check_numbers(array: Any, name: str) -> None:
     """DataError unless an array holds numbers and has a first axis."""
-    if np.ndim(array) == 0 or array.dtype.kind not in "uifb":
+    if array.ndim == 0 or array.dtype.kind not in "uifb":
         raise DataError(f"the array for {name} must hold numbers, one sample per row")
 
 
-def check_lengths(arrays: Sequence[Array]) -> None:
+def check_lengths(arrays: Sequence[Sized]) -> None:
     """DataError if the inputs have different numbers of samples."""
     lengths = {len(array) for array in arrays}
     if len(lengths) > 1:
@@ -50,8 +51,10 @@ def check_label_count(labels: Array, count: int) -> None:
 
 def check_labels(labels: Array, classes: int) -> None:
     """DataError unless all labels are classes of an output with this many elements."""
-    if not 0 <= labels.min() <= labels.max() < classes:
-        raise DataError(f"labels must lie between 0 and {classes - 1}, the classes of the output")
+    wrong = labels[(labels < 0) | (labels >= classes)]
+    if wrong.size:
+        known = f"labels must lie between 0 and {classes - 1}, the classes of the output"
+        raise DataError(f"{known}, not {wrong[0]}")
 
 
 def fit(array: Array, shape: tuple[int, ...], layout: str | None, name: str = "input") -> Array:
@@ -66,6 +69,11 @@ def fit(array: Array, shape: tuple[int, ...], layout: str | None, name: str = "i
     if found is None:
         raise DataError(_mismatch(array.shape[1:], shape, name))
     return found.reshape(len(array), *shape)
+
+
+def takes(shape: tuple[int, ...], frame: tuple[int, ...], layout: str | None) -> bool:
+    """Whether frames of this shape can be arranged as an input of the network."""
+    return _arranged(np.broadcast_to(np.float32(0), (1, *frame)), shape, layout) is not None
 
 
 def _mismatch(sample: tuple[int, ...], shape: tuple[int, ...], name: str) -> str:

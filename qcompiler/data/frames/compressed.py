@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from qcompiler.ir import DataError
 from qcompiler.size_limits import machine_memory
@@ -18,6 +19,12 @@ def most_bytes() -> int:
     return int(min(machine_memory() // _SHARE, 1 << 40))
 
 
+def unpacked(path: Path, file: BinaryIO) -> BinaryIO:
+    """An open file, unpacked as it is read if its name ends in .gz."""
+    packed = path.suffix.lower() == ".gz"
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
+
+
 def content(path: Path, what: str) -> bytes:
     """What a file holds, unpacked if its name ends in .gz; ``what`` it should be.
 
@@ -25,8 +32,7 @@ def content(path: Path, what: str) -> bytes:
     """
     most = most_bytes()
     with open_data(path) as file, told(path, what):
-        packed = path.suffix.lower() == ".gz"
-        found = (gzip.GzipFile(fileobj=file) if packed else file).read(most + 1)
+        found = unpacked(path, file).read(most + 1)
     if len(found) > most:
         raise DataError(f"{path} holds more than {most:,} bytes: give it in parts")
     return found
@@ -36,7 +42,6 @@ def first_bytes(path: Path, count: int) -> bytes:
     """The first bytes of a file, unpacked if its name ends in .gz; none if it cannot be read."""
     try:
         with open_data(path) as file:
-            packed = path.suffix.lower() == ".gz"
-            return (gzip.GzipFile(fileobj=file) if packed else file).read(count)
+            return unpacked(path, file).read(count)
     except (DataError, OSError, EOFError):
         return b""

@@ -18,27 +18,28 @@ LABELS = ("labels", "y")
 _TEXT_BYTES = 1 << 28
 
 
-def labels_of(source: Any, count: int, inputs: Inputs = ()) -> Array:
+def labels_of(source: Any, count: int | None, inputs: Inputs = ()) -> Array:
     """Labels from a path or array, one integer for each of this many frames; else DataError.
 
-    In a file, arrays named as ``inputs`` are no labels. A text file has one label per line.
+    Without a count there may be any number of them. In a file, arrays named as ``inputs`` are no
+    labels. A text file has one label per line.
     """
     if isinstance(source, str | Path):
         source = _from_file(Path(source), {name for name, _ in inputs})
     labels = np.asarray(source)
     if not are_labels(labels):
         raise DataError("labels must be one integer per frame")
-    if len(labels) != count:
-        raise DataError(f"there are {len(labels)} labels for {count} calibration inputs")
+    if count is not None and len(labels) != count:
+        raise DataError(f"there are {len(labels)} labels for {count} frames")
     return labels
 
 
-def are_labels(array: Array) -> bool:
+def are_labels(array: Any) -> bool:
     """Whether an array can be one class per frame."""
     return array.ndim == 1 and array.dtype.kind in "iu"
 
 
-def labels_among(named: Mapping[str, Array], inputs: Sequence[str]) -> Array | None:
+def labels_among(named: Mapping[str, Any], inputs: Sequence[str]) -> Any:
     """The labels in a file: no input of the model, and none of the targets of a regression."""
     for key in LABELS:
         if key in named and key not in inputs and (key == "labels" or are_labels(named[key])):

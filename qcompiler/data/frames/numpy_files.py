@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 from zipfile import ZipFile
 
 import numpy as np
@@ -11,7 +13,11 @@ from qcompiler.ir import DataError
 from qcompiler.size_limits import machine_memory
 
 from .held import Array
-from .opening import open_data
+from .opening import open_data, told
+from .packed import Packed
+
+_FORMAT: Any = np.lib.format  # which has no types
+NPZ = "an .npz or .npy file of numbers (object arrays are not read)"
 
 
 def arrays_in(path: Path) -> dict[str, Array]:
@@ -21,24 +27,53 @@ def arrays_in(path: Path) -> dict[str, Array]:
     """
     if path.is_dir():
         raise DataError(f"{path} is a directory, not an .npz or .npy file")
-    file = open_data(path)
-    try:
-        with file:
-            if path.suffix.lower() == ".npy":
-                return {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
-            with np.load(file, allow_pickle=False) as archive:
-                check_memory(archive.zip, path)
-                return {name: archive[name] for name in archive.files}
-    except DataError:
-        raise
-    except Exception as error:  # a damaged archive can make zipfile and numpy raise almost anything
-        raise DataError(
-            f"{path} is not an .npz or .npy file of numbers (object arrays are not read)"
-        ) from error
+    with open_data(path) as file, told(path, NPZ):
+        if path.suffix.lower() == ".npy":
+            return {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
+        with np.load(file, allow_pickle=False) as archive:
+            check_memory(path, sum(entry.file_size for entry in archive.zip.infolist()))
+            return {name: archive[name] for name in archive.files}
 
 
-def check_memory(archive: ZipFile, path: Path) -> None:
+def packed_in(path: Path) -> dict[str, Packed]:
+    """The arrays of an .npz by name, none of which is read. DataError if it is damaged."""
+    with open_data(path) as file, told(path, NPZ), ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".npy")]
+        return {name.removesuffix(".npy"): _packed(path, archive, name) for name in names}
+
+
+def _packed(path: Path, archive: ZipFile, member: str) -> Packed:
+    def opened(stack: ExitStack) -> BinaryIO:
+        held = stack.enter_context(open_data(path))
+        found = stack.enter_context(stack.enter_context(ZipFile(held)).open(member))
+        _head(found)
+        return cast(BinaryIO, found)
+
+    def whole() -> Array:
+        with open_data(path) as held, told(path, NPZ), ZipFile(held) as found:
+            check_memory(path, found.getinfo(member).file_size)
+            with found.open(member) as file:
+                array: Array = _FORMAT.read_array(file, allow_pickle=False)
+                return array
+
+    with archive.open(member) as file:
+        shape, by_columns, dtype = _head(file)
+        found = Packed(shape, dtype, opened, whole, not by_columns or len(shape) < 2)
+        length = archive.getinfo(member).file_size - file.tell()
+    if length != found.nbytes and not dtype.hasobject:
+        raise DataError(f"{path} is cut, or is too long: {member} has {length:,} bytes")
+    return found
+
+
+def _head(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and kind of the array in an open .npy file."""
+    first = _FORMAT.read_magic(file) == (1, 0)
+    read = _FORMAT.read_array_header_1_0 if first else _FORMAT.read_array_header_2_0
+    shape, by_columns, dtype = read(file)
+    return shape, by_columns, dtype
+
+
+def check_memory(path: Path, held: int) -> None:
     """DataError if a small file holds more than fits into memory."""
-    held = sum(entry.file_size for entry in archive.infolist())
     if held > machine_memory():
         raise DataError(f"{path} holds {held:,} bytes of arrays, more than this machine's memory")

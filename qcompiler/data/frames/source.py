@@ -13,6 +13,7 @@ import numpy as np
 from qcompiler.ir import DataError
 
 from .arrange import check_lengths, check_numbers
+from .finite import keep_finite
 from .held import Array, Data, Inputs
 
 
@@ -58,10 +59,21 @@ class Source(ABC):
     """The frames of a data set in a fixed order, read batch by batch, as often as one likes.
 
     ``skipped`` holds a name for each frame that was left out as bad, of those read so far.
+    ``labels`` are those of all frames, if they are known before frames are read. ``takes_labels``
+    tells that they may be set from outside: those that the user gives, where the reader itself does
+    not read them.
     """
+
+    labels: Array | None = None
+    takes_labels = False
 
     def __init__(self) -> None:
         self.skipped: set[str] = set()
+
+    @property
+    def known_labels(self) -> Array | None:
+        """The labels that occur, each at least once, if they are known before frames are read."""
+        return self.labels
 
     @abstractmethod
     def __len__(self) -> int:
@@ -78,12 +90,8 @@ class Source(ABC):
 
 
 class Indexed(Source):
-    """A source that can read any frame by its place; ``labels`` are those of all frames.
+    """A source that can read any frame by its place."""
 
-    ``takes_labels`` is false where the reader itself reads the labels that the user gives.
-    """
-
-    labels: Array | None = None
     takes_labels = True
 
     @abstractmethod
@@ -100,16 +108,25 @@ class Indexed(Source):
 
 
 class InMemory(Indexed):
-    """Arrays in memory, or mapped to it, one per input name. DataError unless all are as long."""
+    """Arrays in memory, or mapped to it, one per input name. DataError unless all are as long.
+
+    Frames with numbers that are not finite are bad; ``path`` is the file that holds them.
+    """
 
     def __init__(
-        self, arrays: tuple[Array, ...], names: Sequence[str], labels: Array | None = None
+        self,
+        arrays: tuple[Array, ...],
+        names: Sequence[str],
+        labels: Array | None = None,
+        path: Path | None = None,
+        skip_bad: bool = False,
     ) -> None:
         super().__init__()
         for array, name in zip(arrays, names, strict=True):
             check_numbers(array, name)
         check_lengths(arrays)
-        self.arrays, self.labels = arrays, labels
+        self.arrays, self.labels, self.path = arrays, labels, path
+        self._names, self._skip = names, skip_bad
 
     def __len__(self) -> int:
         return len(self.arrays[0])
@@ -118,7 +135,9 @@ class InMemory(Indexed):
         chosen: slice | Array = places
         if len(places) and places[-1] - places[0] == len(places) - 1:
             chosen = slice(int(places[0]), int(places[-1]) + 1)  # no copy
-        return tuple(array[chosen] for array in self.arrays), places
+        found = tuple(array[chosen] for array in self.arrays)
+        where = None if self._skip else self.path or "the data"
+        return keep_finite(found, self._names, places, where, self.skipped)
 
 
 @dataclass(frozen=True)

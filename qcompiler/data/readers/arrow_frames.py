@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from qcompiler.data.frames.finite import finite_rows
 from qcompiler.data.frames.held import Array, Data
 from qcompiler.data.frames.opening import library, told
 from qcompiler.data.frames.source import Wanted
@@ -38,6 +39,11 @@ class ArrowFrames:
         return None if self._columns.label is None else self._names[self._columns.label]
 
     @property
+    def classes(self) -> Array | None:
+        """The numbers of the classes, once they are known."""
+        return None if self._classes is None else as_labels(list(self._classes), self._classes)
+
+    @property
     def used(self) -> list[str]:
         """The columns that are read."""
         places = {place for places in self._columns.inputs for place in places}
@@ -65,11 +71,21 @@ class ArrowFrames:
         with told(self._path, "a table of Arrow"):
             try:
                 found = [self._together(table)]
-            except DataError:
+            except DataError as error:
                 if not self._skip:
-                    raise
+                    raise self._named(error, table, begin, rows) from error
                 found = list(self._good(table, begin, rows, skipped))
         yield from found
+
+    def _named(self, error: DataError, table: Any, begin: int, rows: Sequence[int]) -> DataError:
+        """The error with the first row that has it alone."""
+        for index, row in enumerate(rows):
+            try:
+                self._together(table.slice(index, 1))
+            except DataError as one:
+                text = str(one).removeprefix("error: ")
+                return DataError(f"{text} (row {begin + row + 1})")
+        return error
 
     def _good(
         self, table: Any, begin: int, rows: Sequence[int], skipped: set[str]
@@ -96,9 +112,11 @@ class ArrowFrames:
         if len({one.shape for column in columns for one in column}) > 1:
             remedy = "images need --resize and --crop"
             raise DataError(f"{self._path} has unlike sizes in {shown(names)}: {remedy}")
-        if len(columns) == 1:
-            return np.stack(columns[0])
-        return np.stack([np.stack(column) for column in columns], axis=1)
+        found = [np.stack(column) for column in columns]
+        for name, array in zip(names, found, strict=True):
+            if not finite_rows(array).all():
+                raise DataError(f"{self._path} has NaN or an infinite number in column {name}")
+        return found[0] if len(found) == 1 else np.stack(found, axis=1)
 
 
 def _renamed(names: list[str], wanted: Wanted) -> list[str]:

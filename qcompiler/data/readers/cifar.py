@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from qcompiler.data.frames.compressed import content, first_bytes, most_bytes
-from qcompiler.data.frames.held import Array
+from qcompiler.data.frames.held import Array, Data
 from qcompiler.data.frames.opening import open_data, told
 from qcompiler.data.frames.safe_pickle import plain_dict
-from qcompiler.data.frames.source import InMemory, Reader, Source, Wanted
+from qcompiler.data.frames.sequential import MOST_HELD
+from qcompiler.data.frames.source import Reader, Source, Wanted
 from qcompiler.ir import DataError
 
 _BATCH = re.compile(r"(data_batch_\d+|test_batch|train|test)(\.bin)?")
@@ -36,24 +38,73 @@ def _is_batch(path: Path) -> bool:
     return path.suffix == ".bin" or first_bytes(path, 1) == b"\x80"
 
 
-def _open(path: Path, wanted: Wanted) -> Source:
-    name = wanted.only(path)
-    images, labels = zip(*_batches(path, wanted.options.split), strict=True)
-    return InMemory((np.concatenate(images),), (name,), np.concatenate(labels))
+class CifarBatches(Source):
+    """The images of several batches: all held if they are few, else one at a time."""
+
+    takes_labels = True
+
+    def __init__(self, path: Path, wanted: Wanted) -> None:
+        super().__init__()
+        wanted.only(path)
+        self._path, self._held = path, dict[str, Array]()
+        found = dict[str, Array]()
+        self._names = _of_split(_names(path), wanted.options.split, path)
+        size = 0
+        for name, images, labels in _batches(path, self._names):
+            found[name], self._held[name] = labels, images
+            size += images.nbytes
+            if size > MOST_HELD:
+                self._held.clear()
+        self.labels = np.concatenate([found[name] for name in self._names])
+        self._starts = np.cumsum([0, *(len(found[name]) for name in self._names)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def batches(self, size: int, places: Sequence[int] | None = None) -> Iterator[Data]:
+        chosen = range(len(self)) if places is None else places
+        for begin in range(0, len(chosen), size):
+            part = np.asarray(chosen[begin : begin + size], np.int64)
+            images = np.concatenate(list(self._images(part)))
+            labels = None if self.labels is None else self.labels[part]
+            yield Data((images,), labels, places=part)
+
+    def _images(self, places: Array) -> Iterator[Array]:
+        """The images at some places, batch by batch."""
+        for name, begin, end in zip(self._names, self._starts, self._starts[1:], strict=False):
+            inside = places[(places >= begin) & (places < end)] - begin
+            if len(inside):
+                yield self._batch(name)[inside]
+
+    def _batch(self, name: str) -> Array:
+        if name not in self._held:
+            self._held.clear()
+            self._held = {name: images for name, images, _ in _batches(self._path, [name])}
+        return self._held[name]
 
 
-def _batches(path: Path, split: str | None) -> Iterator[tuple[Array, Array]]:
-    """The batches of a path, those of one split if it has several."""
+def _names(path: Path) -> list[str]:
+    """The names of the batches of a path, in order."""
     if path.is_dir():
-        files = sorted(found for found in path.iterdir() if _is_batch(found))
-        for name in _of_split([file.name for file in files], split, path):
-            yield _decoded(content(path / name, "a CIFAR batch"), path / name)
-    elif _is_batch(path):
-        yield _decoded(content(path, "a CIFAR batch"), path)
-    else:
-        held = _members(path)
-        for name in _of_split(sorted(held), split, path):
-            yield _decoded(held[name], path / name)
+        return sorted(found.name for found in path.iterdir() if _is_batch(found))
+    return [path.name] if _is_batch(path) else sorted({name for name, _ in _members(path)})
+
+
+def _batches(path: Path, names: Sequence[str]) -> Iterator[tuple[str, Array, Array]]:
+    """Name, images and labels of each of these batches, one after the other, in any order."""
+    if path.is_dir() or _is_batch(path):
+        for name in names:
+            file = path / name if path.is_dir() else path
+            yield name, *_decoded(content(file, "a CIFAR batch"), file)
+        return
+    left = {*names}
+    with closing(_members(path)) as members:
+        for name, read in members:
+            if name in left:
+                left.remove(name)
+                yield name, *_decoded(read(), path / name)
+            if not left:
+                return
 
 
 def _of_split(names: list[str], split: str | None, path: Path) -> list[str]:
@@ -69,9 +120,8 @@ def _of_split(names: list[str], split: str | None, path: Path) -> list[str]:
     return [name for name in names if splits[name] == split]
 
 
-def _members(path: Path) -> dict[str, bytes]:
-    """The batches in an archive, of which nothing is unpacked to files."""
-    found: dict[str, bytes] = {}
+def _members(path: Path) -> Generator[tuple[str, Callable[[], bytes]]]:
+    """The batches in an archive, in its order, and what reads each; nothing goes to files."""
     left = most_bytes()
     with (
         open_data(path) as file,
@@ -85,8 +135,8 @@ def _members(path: Path) -> dict[str, bytes]:
             name = member.name.rpartition("/")[2]
             if member.isfile() and _BATCH.fullmatch(name):
                 opened = archive.extractfile(member)
-                found[name] = opened.read() if opened else b""
-    return found
+                assert opened is not None  # as it is a file
+                yield name, opened.read
 
 
 def _decoded(held: bytes, path: Path) -> tuple[Array, Array]:
@@ -122,6 +172,6 @@ CIFAR = Reader(
     "cifar",
     "CIFAR-10 or CIFAR-100: an archive, its folder or one batch, in Python or binary format",
     _claims,
-    _open,
+    CifarBatches,
     ("labels", "split"),
 )

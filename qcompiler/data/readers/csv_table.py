@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from itertools import islice
-from math import isfinite, nan
+from math import nan
 from pathlib import Path
 
 import numpy as np
 
-from qcompiler.data.frames.held import Data
+from qcompiler.data.frames.finite import LARGEST
+from qcompiler.data.frames.held import Array, Data
 from qcompiler.data.frames.opening import open_data
 from qcompiler.data.frames.source import Reader, Source, Wanted
 from qcompiler.ir import DataError
@@ -40,6 +40,10 @@ class CsvTable(Source):
         seen.discard("")
         few = self._columns.label is not None and len(seen) < _MOST_CLASSES
         self._classes = classes_of(seen, self._columns, path) if few else None
+
+    @property
+    def known_labels(self) -> Array | None:
+        return None if self._classes is None else as_labels(list(self._classes), self._classes)
 
     def __len__(self) -> int:
         return self._length
@@ -89,7 +93,7 @@ class CsvTable(Source):
         found = []
         for place in used:
             number = float(row[place]) if is_number(row[place]) else nan
-            if not isfinite(number):
+            if not abs(number) <= LARGEST:  # nor is NaN
                 cell, name = f"{row[place]!r:.40}", self._names[place]
                 raise DataError(f"{where} has {cell} in column {name}, not a number")
             found.append(number)
@@ -101,17 +105,51 @@ class CsvTable(Source):
         if not line.strip():
             raise DataError(f"{self._path} is empty")
         separator = max(",;\t", key=line.count)
-        names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+        try:
+            names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+        except csv.Error as error:
+            raise DataError(f"{self._path}, line 1: {error}") from error
         if all(map(is_number, names)):
             return separator, [str(index) for index in range(len(names))], 0
         return separator, names, 1
 
     def _rows(self) -> Iterator[list[str]]:
         rows = csv.reader(self._lines(), delimiter=self._separator)
+        line = 0
         try:
-            yield from (row for row in islice(rows, self._head, None) if row)
+            for number, row in enumerate(rows):
+                if rows.line_num > line + 1 and self._swallows(row):
+                    raise DataError(self._stray(line + 1, rows.line_num))
+                line = rows.line_num
+                if row and number >= self._head:
+                    yield row
         except csv.Error as error:
+            if rows.line_num > line + 1:  # a cell beyond all bounds
+                raise DataError(self._stray(line + 1, rows.line_num)) from error
             raise DataError(f"{self._path}, line {rows.line_num}: {error}") from error
+
+    def _swallows(self, row: list[str]) -> bool:
+        """Whether a row of several lines is due to a stray quote, and not to a text in quotes.
+
+        Texts of several lines stand in columns that are not used, and no line of theirs looks like
+        a row.
+        """
+        if len(row) != len(self._names):
+            return True
+        used = {place for places in self._columns.inputs for place in places}
+        if self._columns.label is not None:
+            used.add(self._columns.label)
+        lines = {place: cell.splitlines() for place, cell in enumerate(row)}
+        if any(len(lines[place]) > 1 for place in used):
+            return True
+        cells = len(row) - 1
+        return any(one.count(self._separator) >= cells for rest in lines.values() for one in rest)
+
+    def _stray(self, first: int, last: int) -> str:
+        return (
+            f"{self._path}, line {first}: a cell that begins with a quote goes on to line {last}: "
+            "remove the stray quote, or close it"
+        )
 
     def _lines(self) -> Iterator[str]:
         with open_data(self._path) as file:

@@ -31,18 +31,15 @@ def _open(path: Path, wanted: Wanted) -> Source:
         labels = labels_among(named, wanted.names)
         for used in (*arrays, *([] if labels is None else [labels])):
             _check(used, path)
-        return _HDF5(path, arrays, wanted.names, None if labels is None else labels[:])
+        told_labels = None if labels is None else labels[:]
+        return _HDF5(arrays, wanted.names, told_labels, path, wanted.options.skip_bad)
 
 
 class _HDF5(InMemory):
     """Data sets that are read when they are indexed."""
 
-    def __init__(self, path: Path, *given: Any) -> None:
-        super().__init__(*given)
-        self._path = path
-
     def read(self, places: Any) -> Any:
-        with told(self._path, "an HDF5 file"):
+        with told(str(self.path), "an HDF5 file"):
             return super().read(places)
 
 

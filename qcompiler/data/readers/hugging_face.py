@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.data.frames.held import Data
+from qcompiler.data.frames.held import Array, Data
 from qcompiler.data.frames.opening import library, open_data, told
 from qcompiler.data.frames.source import Reader, Source, Wanted
 from qcompiler.ir import DataError
@@ -41,6 +41,10 @@ class SavedDataSet(Source):
         with told(folder, _WHAT):
             if self._frames.label is not None:
                 self._frames.see_labels(self._table_.column(self._frames.label).chunks)
+
+    @property
+    def known_labels(self) -> Array | None:
+        return self._frames.classes
 
     def __len__(self) -> int:
         return int(self._table_.num_rows)

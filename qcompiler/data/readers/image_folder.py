@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qcompiler.data.frames.arrange import takes
 from qcompiler.data.frames.held import Array
 from qcompiler.data.frames.opening import open_data
 from qcompiler.data.frames.source import Indexed, Reader, Source, Wanted
@@ -27,6 +28,7 @@ class ImageFolder(Indexed):
         self._inside = root.resolve()
         self._skip = wanted.options.skip_bad
         self._decode = Decoder(wanted, root)
+        ((self._input, self._shape),), self._layout = wanted.inputs, wanted.layout
         self._first: tuple[str, tuple[int, ...]] | None = None
 
     def __len__(self) -> int:
@@ -55,15 +57,26 @@ class ImageFolder(Indexed):
             raise DataError(f"{path} is a link to a file outside of {self._root}")
         with open_data(path) as file:
             image = self._decode(file, str(path))
-        if self._first is None:
-            self._first = name, image.shape
-        if image.shape != self._first[1]:
-            (other, known), shape = self._first, image.shape
-            raise DataError(
-                f"{path} has {shape[1]} x {shape[0]} pixels, but {other} has {known[1]} x "
-                f"{known[0]}: give --resize and --crop"
-            )
+        self._check_size(path, name, image.shape)
         return image
+
+    def _check_size(self, path: Path, name: str, shape: tuple[int, ...]) -> None:
+        """DataError for an image that the network does not take, or of another form than others.
+
+        A network with one axis takes images of any form that has as many pixels.
+        """
+        fits = takes(self._shape, shape, self._layout)
+        if fits and self._first is None:
+            self._first = name, shape
+        if fits and self._first is not None and self._first[1] == shape:
+            return
+        wanted = f'but input "{self._input}" expects {self._shape}'
+        if fits and self._first is not None:
+            other, known = self._first
+            wanted = f"but {other} has {known[1]} x {known[0]}"
+        raise DataError(
+            f"{path} has {shape[1]} x {shape[0]} pixels, {wanted}: give --resize and --crop"
+        )
 
 
 def _open(path: Path, wanted: Wanted) -> Source:

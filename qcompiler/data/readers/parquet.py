@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qcompiler.data.frames.compressed import most_bytes
-from qcompiler.data.frames.held import Data
+from qcompiler.data.frames.held import Array, Data
 from qcompiler.data.frames.opening import library, open_data, told
 from qcompiler.data.frames.source import Reader, Source, Wanted
 from qcompiler.ir import DataError
@@ -34,6 +34,10 @@ class ParquetTable(Source):
             if self._frames.label is not None:
                 batches = file.iter_batches(columns=[self._frames.label])
                 self._frames.see_labels(batch.column(0) for batch in batches)
+
+    @property
+    def known_labels(self) -> Array | None:
+        return self._frames.classes
 
     def __len__(self) -> int:
         return self._length

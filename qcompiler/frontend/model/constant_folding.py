@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from .folding_limits import LIMIT, FoldingBudget, TooLarge, check_size, folds
+from .folding_limits import LIMIT, FoldingBudget, TooLarge, check_indices, check_size, folds
 from .onnx_tensor import Array
 from .single_node import run_node
 
@@ -95,6 +95,7 @@ def _run(
     if node.op_type in ("DequantizeLinear", "QuantizeLinear"):
         opset = max(opset, _ALL_TYPES)
     work = check_size(node, opset, feeds)
+    check_indices(node, feeds)
     results = run_node(node, opset, feeds)
     if budget is not None:
         budget.spend([*feeds.values()], results, work)

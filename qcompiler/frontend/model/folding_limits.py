@@ -97,6 +97,17 @@ def check_size(node: onnx.NodeProto, opset: int, feeds: Mapping[str, Array]) -> 
     return work
 
 
+def check_indices(node: onnx.NodeProto, feeds: Mapping[str, Array]) -> None:
+    """ValueError for an index beyond its axis, which the evaluator would count down to it."""
+    if node.op_type != "GatherElements" or not all(name in feeds for name in node.input):
+        return
+    data, indices = (feeds[name] for name in node.input)
+    axis = next((one.i for one in node.attribute if one.name == "axis"), 0)
+    length = data.shape[axis]
+    if indices.size and not -length <= indices.min() <= indices.max() < length:
+        raise ValueError(f"an index is beyond the {length} elements of axis {axis}")
+
+
 def _products(node: onnx.NodeProto, result: int, feeds: Mapping[str, Array]) -> float:
     """About as many multiplications as a node does."""
     if node.op_type in _CHEAP:
