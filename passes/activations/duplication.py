@@ -5,7 +5,8 @@ keep full precision and need no extra window, but each copy repeats the synapses
 population, the sums are rounded to levels, but each clip needs one synapse per neuron. The first
 way is taken for up to two clips, for layers of small fan-in, and for the functions of outputs,
 whose errors nothing averages, if their copies are a small share of the network. States that go to
-the next frame, which keep their errors, may have more copies.
+the next frame, which keep their errors, may have more copies. A copy for the host is always one of
+the layer.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import partial
 from qcompiler.ir import Graph, Node, Operand, Rule, Value, drop_dead, rewrite, size
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
 from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.folding.host_copies import is_host_copy
 from qcompiler.passes.folding.linear import elements_summed, fan_in_of
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum
 from qcompiler.passes.quantization.fusion_groups import (
@@ -47,6 +49,10 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         readers = graph.users(group.result)
         if group.clip or graph.is_output(group.result) or len(readers) < 2:
             continue
+        if hosts := [reader for reader in readers if is_host_copy(graph, reader)]:
+            for reader in hosts:
+                copies[reader.result.name] = _copied(graph, group, reader, 0)
+            readers = tuple(reader for reader in readers if reader not in hosts)
         if states := [reader for reader in readers if _is_state(graph, reader)]:
             if fan_in_of(group) * size(group.result.type) * len(states) <= _MORE_ADDED:
                 for reader in states:
