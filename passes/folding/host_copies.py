@@ -17,6 +17,11 @@ from .neighbours import affine
 _HOST = Rescale | OnHost | Concat
 
 
+def host_copy_name(name: str) -> str:
+    """Name of the copy of a value that the host reads."""
+    return f"{name}:host"
+
+
 def with_host_copy(graph: Graph, value: Value) -> Graph:
     """The graph in which the host reads a copy of a value, through views of its own."""
     return _Copier(graph, value).rewritten()
@@ -63,7 +68,7 @@ class _Copier:
             yield self.moved(node, self.copy(node.result))
 
     def copy(self, value: Value) -> Value:
-        copy = replace(value, name=self.graph.fresh(f"{value.name}:host"))
+        copy = replace(value, name=self.graph.fresh(host_copy_name(value.name)))
         self.copies[value.name] = copy
         return copy
 
