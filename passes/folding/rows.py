@@ -96,10 +96,11 @@ def _taken(
 
 def _rows(chain: Sequence[Node], shape: tuple[int, ...]) -> Array | None:
     """The channels that a chain of views takes; None if it is all, or not each element once."""
-    places = places_of(shape, map(arrangement, chain))
-    rows = np.unique(places // prod(shape[1:]))
-    whole = places.size == len(rows) * prod(shape[1:]) == len(np.unique(places))
-    return rows if whole and len(rows) < shape[0] else None
+    places, row = places_of(shape, map(arrangement, chain)), prod(shape[1:])
+    counts = np.bincount(places.ravel(), minlength=prod(shape)).reshape(shape[0], row)
+    read = counts.any(axis=1)
+    whole = not read.all() and bool((counts[read] == 1).all())
+    return np.flatnonzero(read) if whole else None
 
 
 def _with_rows(
