@@ -26,12 +26,11 @@ from qcompiler.passes.calibration.data import check, run, sample
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.host_copies import reads_on_host, with_host_copy
 from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import map_values, spiking_values, times_of
+from qcompiler.passes.quantization.levels import PRECISE, map_values, spiking_values, times_of
 
 from .base import HIDDEN, Pass
 
 _FINE = 256  # levels
-_PRECISE = 64  # t_max from which on precision is asked for
 _TIES = 1 / 100  # share of frames; half of the tied ones name the other class
 _SMALL, _SHARE = 1024, 1 / 16  # outputs of so few neurons, or of this share of all, cost little
 _IMAGES = 1024
@@ -58,10 +57,10 @@ class RefineOutputs(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Write the levels into the types of outputs."""
-        if self.t_max >= _PRECISE and not self.output_t_max:
+        if self.t_max >= PRECISE and not self.output_t_max:
             graph = self._with_copies(graph)
         found = [value for value in _only_decoded(graph) if self._may_change(graph, value)]
-        if not self.output_t_max and self.t_max < _PRECISE:
+        if not self.output_t_max and self.t_max < PRECISE:
             found = self._tied(graph, found)
         names, levels = {value.name for value in found}, self.output_t_max or _FINE
 
