@@ -3,8 +3,8 @@
 Two scores in one level are a tie, and the class of the lower index wins. Most networks have few
 frames whose best two scores are that close. Those with few features before the scores have more.
 Outputs that are measured rather than compared need levels, too, where high precision is asked for.
-They cost little: `split-windows` makes slices or digits of them. An output that layers read as well,
-such as a state or a code, keeps the levels of the network for them: the host gets a copy.
+They cost little: `split-windows` makes slices or digits of them. Where layers read an output as
+well, such as a state or a code, they keep the levels of the network: the host gets a copy.
 """
 
 from __future__ import annotations

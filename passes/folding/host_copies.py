@@ -1,4 +1,4 @@
-"""A value that layers and the host read is computed twice, so that the copies can have two codes."""
+"""A value that layers and the host read is computed twice: each copy has a code of its own."""
 
 from __future__ import annotations
 

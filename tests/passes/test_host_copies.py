@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from qcompiler.ir.spiking.coding import code_of_output
 from tests.support.onnx_models import ints, model, run_onnx
 from tests.support.spiking import same_spikes
 
-READ = {
+READ: dict[str, tuple[str, dict[str, Any]]] = {
     "a code": (
         "a = Gemm(x, w) b = Tanh(a) y = Gemm(b, v) c = Relu(y) z = Gemm(c, u)",
         {"w": (5, 6), "v": (6, 3), "u": (3, 5)},
