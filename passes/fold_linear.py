@@ -34,6 +34,7 @@ from qcompiler.passes.folding.neighbours import (
 from qcompiler.passes.folding.padding import margin_rules
 from qcompiler.passes.folding.pooling import pool_into_conv, pool_into_dense
 from qcompiler.passes.folding.resize import resize_into_conv
+from qcompiler.passes.folding.rows import row_rules
 from qcompiler.passes.folding.scalars import with_axes
 from qcompiler.passes.folding.sums import sum_rules
 from qcompiler.passes.folding.two_classes import two_class_rules
@@ -41,7 +42,7 @@ from qcompiler.passes.folding.views import view_rules
 
 from .base import Pass, check_fan_in
 
-_BRANCHES = (two_class_rules, sum_rules, margin_rules, concat_rules)
+_BRANCHES = (two_class_rules, sum_rules, margin_rules, concat_rules, row_rules)
 _LOWEST = -1e38  # what exporters write for minus infinity
 
 

@@ -33,7 +33,12 @@ from qcompiler.ir import (
 from qcompiler.ir.ann import Function, Multiply
 from qcompiler.passes.activations.attainable import Attainable, between
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
-from qcompiler.passes.activations.duplication import duplicate_layers, is_small, split_readers
+from qcompiler.passes.activations.duplication import (
+    duplicate_layers,
+    is_small,
+    split_outputs,
+    split_readers,
+)
 from qcompiler.passes.activations.gates import Gates
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.segments import (
@@ -50,7 +55,7 @@ from qcompiler.passes.quantization.integer_layer import (
     check_weight_bits,
     output_levels,
 )
-from qcompiler.passes.quantization.levels import levels_of
+from qcompiler.passes.quantization.levels import PRECISE, levels_of
 
 from .base import Pass, check_fan_in
 
@@ -138,7 +143,8 @@ class LowerActivations(Pass):
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
         lowered = split_readers(replace(graph, nodes=tuple(nodes)), SUMS, self.fan_in)
-        return duplicate_layers(lowered, self._resolution(lowered))
+        lowered = duplicate_layers(lowered, self._resolution(lowered))
+        return lowered if self.t_max < PRECISE else split_outputs(lowered, SUMS, self.fan_in)
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:
         """The fit of every function of a graph with ranges."""

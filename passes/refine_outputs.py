@@ -3,7 +3,8 @@
 Two scores in one level are a tie, and the class of the lower index wins. Most networks have few
 frames whose best two scores are that close. Those with few features before the scores have more.
 Outputs that are measured rather than compared need levels, too, where high precision is asked for.
-They cost little: `split-windows` makes slices or digits of them.
+They cost little: `split-windows` makes slices or digits of them. Where layers read an output as
+well, such as a state or a code, they keep the levels of the network: the host gets a copy.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import Graph, Invariant, Tensor, Value
-from qcompiler.ir.ann import Concat, OnHost, Rescale
+from qcompiler.ir import Graph, Invariant, Tensor, Value, drop_dead
+from qcompiler.ir.ann import Clip, Concat, OnHost, Rescale
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
@@ -23,13 +24,13 @@ from qcompiler.ir.view import View
 from qcompiler.passes.calibration.answers import predictions
 from qcompiler.passes.calibration.data import check, run, sample
 from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.folding.host_copies import reads_on_host, with_host_copy
 from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import map_values, spiking_values, times_of
+from qcompiler.passes.quantization.levels import PRECISE, map_values, spiking_values, times_of
 
 from .base import HIDDEN, Pass
 
 _FINE = 256  # levels
-_PRECISE = 64  # t_max from which on precision is asked for
 _TIES = 1 / 100  # share of frames; half of the tied ones name the other class
 _SMALL, _SHARE = 1024, 1 / 16  # outputs of so few neurons, or of this share of all, cost little
 _IMAGES = 1024
@@ -56,8 +57,10 @@ class RefineOutputs(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Write the levels into the types of outputs."""
+        if self.t_max >= PRECISE and not self.output_t_max:
+            graph = self._with_copies(graph)
         found = [value for value in _only_decoded(graph) if self._may_change(graph, value)]
-        if not self.output_t_max and self.t_max < _PRECISE:
+        if not self.output_t_max and self.t_max < PRECISE:
             found = self._tied(graph, found)
         names, levels = {value.name for value in found}, self.output_t_max or _FINE
 
@@ -77,6 +80,16 @@ class RefineOutputs(Pass):
         neurons = sum(size(one.type) for one in spiking_values(graph))
         cheap = size(value.type) <= max(_SMALL, _SHARE * neurons)
         return cheap and times_of(graph, value, self.t_max) < _FINE
+
+    def _with_copies(self, graph: Graph) -> Graph:
+        """The graph in which the host reads copies of the values that layers read, too."""
+        for value in spiking_values(graph):
+            node = graph.producer(value)
+            if node is None or isinstance(node.op, Clip | Rescale) or _ends(graph, value):
+                continue
+            if reads_on_host(graph, value) and self._may_change(graph, value):
+                graph = drop_dead(with_host_copy(graph, value))
+        return graph
 
     def _tied(self, graph: Graph, values: list[Value]) -> list[Value]:
         """Those whose largest two elements share a level in too many frames."""

@@ -5,7 +5,8 @@ keep full precision and need no extra window, but each copy repeats the synapses
 population, the sums are rounded to levels, but each clip needs one synapse per neuron. The first
 way is taken for up to two clips, for layers of small fan-in, and for the functions of outputs,
 whose errors nothing averages, if their copies are a small share of the network. States that go to
-the next frame, which keep their errors, may have more copies.
+the next frame, which keep their errors, may have more copies. A copy for the host is always one of
+the layer.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import partial
 from qcompiler.ir import Graph, Node, Operand, Rule, Value, drop_dead, rewrite, size
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense
 from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.folding.host_copies import is_host_copy
 from qcompiler.passes.folding.linear import elements_summed, fan_in_of
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum
 from qcompiler.passes.quantization.fusion_groups import (
@@ -28,6 +30,7 @@ from .resolution import Resolution
 
 _FEW_CLIPS = 2
 _FEW_SYNAPSES = 16  # of one neuron
+_FEW_AT_OUTPUT = 256  # of one neuron of an output, where precision is asked for
 _FEW_ADDED = 1024  # synapses of all copies
 _SHARE = 0.5  # of the network's synapses
 _MORE_ADDED = 1 << 14  # for the functions of states
@@ -47,6 +50,10 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         readers = graph.users(group.result)
         if group.clip or graph.is_output(group.result) or len(readers) < 2:
             continue
+        if hosts := [reader for reader in readers if is_host_copy(graph, reader)]:
+            for reader in hosts:
+                copies[reader.result.name] = _copied(graph, group, reader, 0)
+            readers = tuple(reader for reader in readers if reader not in hosts)
         if states := [reader for reader in readers if _is_state(graph, reader)]:
             if fan_in_of(group) * size(group.result.type) * len(states) <= _MORE_ADDED:
                 for reader in states:
@@ -131,6 +138,37 @@ def _split(node: Node, graph: Graph, fan_in: int) -> tuple[Node, ...] | None:
     return distribute_over_sum(
         node, inner.operands, lambda index: graph.fresh(f"{name}:clip{index}")
     )
+
+
+def split_outputs(graph: Graph, rules: tuple[Rule, ...], fan_in: int = 0) -> Graph:
+    """Distribute a small layer that is an output over a sum of values that spike.
+
+    The sum, of segments or gates, then needs no population, which would round it to levels.
+    """
+    return rewrite(graph, partial(_split_output, fan_in=fan_in or _FEW_AT_OUTPUT), *rules)
+
+
+def _split_output(node: Node, graph: Graph, fan_in: int) -> tuple[Node, ...] | None:
+    if not isinstance(node.op, Conv | Dense) or not is_network_output(graph, node.result):
+        return None
+    inner = graph.producer(node.operands[0])
+    if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:
+        return None
+    synapses = len(inner.operands) * elements_summed(node)
+    if synapses > min(fan_in, _FEW_AT_OUTPUT) or not all(_spikes(graph, o) for o in inner.operands):
+        return None
+    name = node.result.name
+    return distribute_over_sum(node, inner.operands, lambda i: graph.fresh(f"{name}:term{i}"))
+
+
+def _spikes(graph: Graph, operand: Operand) -> bool:
+    """Whether a value, or what it scales, is a clip, or a population that others read as well."""
+    node = graph.producer(operand)
+    if node is not None and isinstance(node.op, Affine):
+        operand = node.operands[0]
+        node = graph.producer(operand)
+    shared = isinstance(operand, Value) and graph.only_user(operand) is None
+    return node is None or shared or isinstance(node.op, Clip)
 
 
 def _scaled_clip(graph: Graph, operand: Operand) -> bool:

@@ -14,6 +14,8 @@ from qcompiler.ir.kernels import Array
 from .fusion_groups import fusion_groups, is_network_output
 from .integer_layer import output_levels
 
+PRECISE = 64  # t_max from which on precision is asked for, where it costs little
+
 
 def levels_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> int:
     """Number of levels of a tensor-level value: t_max to the power of its digits."""

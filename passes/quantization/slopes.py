@@ -18,6 +18,8 @@ _SAMPLE = 512
 _BLOCK = 1 << 15
 MOST_PARTS = 8  # parallel synapses per weight
 _FEW_SYNAPSES = 4
+_SMALL_FAN = 64  # synapses of a neuron up to which parallel ones are added for precision
+_COARSE = 4.0  # squared error of rounding weights, in that of rounding to levels
 _MOST_BITS = 16
 
 
@@ -100,9 +102,33 @@ def ratios_of(
         ScaledWeights(branch, source.scale / code.scale, shape, _most_parts(fan, room))
         for branch, source, fan in zip(real.branches, sources, fans, strict=True)
     ]
+    largest = limit / real.gain.max()
     for ratio in found:
-        ratio.split(limit / real.gain.max())
+        ratio.split(largest)
+    if len(found) > 1:
+        _sharpen(found, fans, sources, largest)
     return found
+
+
+def _sharpen(
+    ratios: list[ScaledWeights], fans: list[float], sources: tuple[Spikes, ...], limit: float
+) -> None:
+    """Raise ``parts`` of the branches that hold down the slope of a layer of few inputs.
+
+    The digits of an input and the bits of a product have weights of very unlike size. If the
+    largest alone determined the slope, the small ones would become 0 or 1.
+    """
+    noise = sum(fan * source.top**2 for fan, source in zip(fans, sources, strict=True)) / 3
+    peaks = [float(ratio.largest.max()) for ratio in ratios]
+    while True:
+        room = [limit * r.parts / max(p, 1e-300) for r, p in zip(ratios, peaks, strict=True)]
+        at = int(np.argmin(room))
+        used = sum(fan * ratio.parts for fan, ratio in zip(fans, ratios, strict=True))
+        if noise <= _COARSE * room[at] ** 2 or used + fans[at] > _SMALL_FAN:
+            break
+        if ratios[at].parts >= MOST_PARTS:
+            break
+        ratios[at].parts += 1
 
 
 def _fan(branch: LinearSynapse) -> float:

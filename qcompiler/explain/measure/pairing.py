@@ -27,6 +27,7 @@ from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, split
 from qcompiler.ir.types import size
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.fold_linear import FoldLinear
+from qcompiler.passes.folding.host_copies import host_copy_name, reads_on_host, with_host_copy
 from qcompiler.passes.folding.rescaling import (
     STANDARD,
     rescale_input,
@@ -61,7 +62,17 @@ def real_network(model: Path, program: Program) -> Graph:
         rescaling = Rescaling.of(node) if isinstance(node.op, Encode | Decode) else None
         if rescaling is not None and not (isinstance(node.op, Encode) and node.op.digit):
             found = _rescaled(found, node, rescaling)
-    return FoldLinear(fan_in)(found)
+    return _with_host_copies(FoldLinear(fan_in)(found), program)
+
+
+def _with_host_copies(graph: Graph, program: Program) -> Graph:
+    """The real network with the copies of values that the host reads in a program."""
+    names = {unsliced_name(node.result.name) for node in spiking_nodes(program.graph)}
+    for node in graph.nodes:
+        name = host_copy_name(node.result.name)
+        if name in names and not graph.has(name) and reads_on_host(graph, node.result):
+            graph = with_host_copy(graph, node.result)
+    return graph
 
 
 def _rescaled(graph: Graph, node: Node, rescaling: Rescaling) -> Graph:
