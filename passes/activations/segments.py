@@ -79,11 +79,13 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
     left, right = _choices(formula, x)
     if not len(left):
         return _continuous(partial(values, formula), domain, bound, narrowest)
+    heights = values(formula, right) - values(formula, left)
+    heights = np.where(np.abs(heights) > bound, heights, 0.0)
+    kept = _apart(right, heights != 0, domain, narrowest)
+    left, right, heights = left[kept], right[kept], heights[kept]
     if len(left) > _MOST_CHOICES:
         text = f"chooses between formulas at {len(left)} places, at most {_MOST_CHOICES}"
         raise ValueError(f"{text} are supported")
-    heights = values(formula, right) - values(formula, left)
-    heights = np.where(np.abs(heights) > bound, heights, 0.0)
     jumps = tuple(
         Jump(_ramp(formula, float(place), domain), (x[-1] - x[0]) * _RAMP, float(height))
         for place, height in zip(right, heights, strict=True)
@@ -93,6 +95,20 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
     begins, ends = np.append(x[0], right), np.append(left, x[-1])
     parts = zip(begins, ends, below, strict=True)
     return _joined(formula, parts, bound, narrowest)._replace(jumps=jumps)
+
+
+def _apart(places: Array, jumps: Array, domain: Range, narrowest: float) -> list[int]:
+    """The indices of all jumps, and of the bends that leave room for a segment on both sides.
+
+    Too many bends are none: segments follow the curve.
+    """
+    room = max(narrowest, _TAIL * (domain[1] - domain[0]))
+    ends = [*domain, *places[jumps]]
+    for place in places[~jumps]:
+        if min(abs(place - end) for end in ends) >= room:
+            ends.append(place)
+    kept = [at for at, place in enumerate(places) if jumps[at] or place in ends[2:]]
+    return kept if len(kept) <= _MOST_CHOICES else np.flatnonzero(jumps).tolist()
 
 
 def _choices(formula: str, x: Array) -> tuple[Array, Array]:
