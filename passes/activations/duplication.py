@@ -26,7 +26,8 @@ from qcompiler.passes.quantization.fusion_groups import (
 
 from .resolution import Resolution
 
-_FEW_CLIPS = 2
+_FEW_CLIPS = 2  # that the layer behind reads without a population between
+_MOST_CLIPS = 8  # of a function, each with a copy of the layer
 _FEW_SYNAPSES = 16  # of one neuron
 _FEW_ADDED = 1024  # synapses of all copies
 _SHARE = 0.5  # of the network's synapses
@@ -59,7 +60,7 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         added = fan_in_of(group) * size(group.result.type) * (len(readers) - 1)
         ends = added <= some and _makes_output(graph, group.result, _HOPS)
         ends = ends or (added <= _MORE_ADDED and _makes_state(graph, group.result, _HOPS + 1))
-        if len(readers) <= _FEW_CLIPS or is_small(group) or ends:
+        if len(readers) <= _MOST_CLIPS or is_small(group) or ends:
             for index, reader in enumerate(readers[1:], 1):
                 copies[reader.result.name] = _copied(graph, group, reader, index)
     nodes: list[Node] = []
@@ -110,9 +111,9 @@ def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[
 
 
 def split_readers(graph: Graph, rules: tuple[Rule, ...], fan_in: int = 0) -> Graph:
-    """Distribute a layer over a sum of two clips; ``rules`` simplify the result.
+    """Distribute a layer over a sum of two clips, one of small fan-in over up to eight.
 
-    Not if the layer would sum more elements than ``fan_in`` (0: no limit).
+    ``rules`` simplify the result. Not if the layer would sum more elements than ``fan_in`` (0: no limit).
     """
     return rewrite(graph, partial(_split, fan_in=fan_in), *rules)
 
@@ -120,12 +121,14 @@ def split_readers(graph: Graph, rules: tuple[Rule, ...], fan_in: int = 0) -> Gra
 def _split(node: Node, graph: Graph, fan_in: int) -> tuple[Node, ...] | None:
     if not isinstance(node.op, Conv | Dense):
         return None
-    if 0 < fan_in < _FEW_CLIPS * elements_summed(node):
-        return None
     inner = graph.producer(node.operands[0])
     if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:
         return None
-    if len(inner.operands) > _FEW_CLIPS or not all(_scaled_clip(graph, o) for o in inner.operands):
+    clips, elements = len(inner.operands), elements_summed(node)
+    most = _MOST_CLIPS if elements <= _FEW_SYNAPSES else _FEW_CLIPS
+    if clips > most or 0 < fan_in < clips * elements:
+        return None
+    if not all(_scaled_clip(graph, operand) for operand in inner.operands):
         return None
     name = node.result.name
     return distribute_over_sum(
