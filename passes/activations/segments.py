@@ -30,6 +30,7 @@ _ASIDE = 1 / 8  # of a ramp, by which its step is beside the jump
 _FAINT = 1e-9  # share of the domain within which a place is zero
 _HALVINGS = 40
 _MOST_CHOICES = 64
+_MOST_BENDS = 8
 _FINER = 8  # samples between two
 _EVEN = 1e-3  # share of the knots' density that is the same everywhere
 _FLAT = 1e-6  # slopes below this share of the steepest are none
@@ -100,15 +101,16 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
 def _apart(places: Array, jumps: Array, domain: Range, narrowest: float) -> list[int]:
     """The indices of all jumps, and of the bends that leave room for a segment on both sides.
 
-    Too many bends are none: segments follow the curve.
+    Many bends are none: segments follow the curve.
     """
+    if np.count_nonzero(~jumps) > _MOST_BENDS:
+        return np.flatnonzero(jumps).tolist()
     room = max(narrowest, _TAIL * (domain[1] - domain[0]))
     ends = [*domain, *places[jumps]]
     for place in places[~jumps]:
         if min(abs(place - end) for end in ends) >= room:
             ends.append(place)
-    kept = [at for at, place in enumerate(places) if jumps[at] or place in ends[2:]]
-    return kept if len(kept) <= _MOST_CHOICES else np.flatnonzero(jumps).tolist()
+    return [at for at, place in enumerate(places) if jumps[at] or place in ends[2:]]
 
 
 def _choices(formula: str, x: Array) -> tuple[Array, Array]:
