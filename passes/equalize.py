@@ -40,10 +40,10 @@ _STEEPEST = 64.0  # weights over scales, by the median, up to which scales may b
 class Equalize(Pass):
     """Scale channels so that one range of levels suits them all.
 
-    For every channel behind a ReLU or a clip with bounds around zero, of a sum or in front of a
-    LeakyReLU, the pass finds the range with the least squared error for ``t_max`` levels.
-    ``calibration`` holds one array per input, ``images x shape``. Without data, or with ``effort``
-    0, nothing changes. Raises DataError if the data do not fit, are empty or not finite.
+    For every channel behind a ReLU or a clip with bounds around zero, of a sum, a function or a
+    product, or in front of a LeakyReLU, the pass finds the range with the least squared error for
+    ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``. Without data,
+    or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "equalize"
@@ -226,7 +226,7 @@ def _scaled(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Ite
 
 
 def _with_gain(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Node:
-    """A function or product with the scales of its operands, and that of its result, in its gain."""
+    """A function or product whose gain has the scales of its operands, and of its result."""
     values = [operand for operand in node.operands if isinstance(operand, Value)]
     factors = [read[value.name] for value in values if value.name in read]
     if node.result.name in scales:

@@ -74,8 +74,8 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             highest = None if op.high is None else op.high * times
             return x if lowest is None and highest is None else np.clip(x, lowest, highest)
         case Function():
-            found = values(op.formula, x).astype(x.dtype)
-            return found * constants[0] if constants else found
+            image = values(op.formula, x).astype(x.dtype)
+            return image * constants[0] if constants else image
         case Multiply():
             product = x * constants[0]
             return product * constants[1] if len(constants) > 1 else product

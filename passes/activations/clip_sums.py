@@ -93,9 +93,7 @@ class ClipSumBuilder:
         )
         return (*self.nodes, Node(Add(), rest, last, self.node.origin))
 
-    def affine(
-        self, x: Operand, scale: float, shift: float, gain: Array | None = None
-    ) -> Operand:
+    def affine(self, x: Operand, scale: float, shift: float, gain: Array | None = None) -> Operand:
         """``(x scale + shift) gain``, if that is not x itself."""
         if scale == 1 and not shift and gain is None:
             return x

@@ -3,7 +3,7 @@
 There are two ways to feed several clips from one layer. With a copy of the layer per clip, the sums
 keep full precision and need no extra window, but each copy repeats the synapses. With an extra
 population, the sums are rounded to levels, but each clip needs one synapse per neuron. The first
-way is taken for up to two clips, for layers of small fan-in, and for the functions of outputs,
+way is taken for up to eight clips, for layers of small fan-in, and for the functions of outputs,
 whose errors nothing averages, if their copies are a small share of the network. States that go to
 the next frame, which keep their errors, may have more copies.
 """
@@ -113,7 +113,8 @@ def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[
 def split_readers(graph: Graph, rules: tuple[Rule, ...], fan_in: int = 0) -> Graph:
     """Distribute a layer over a sum of two clips, one of small fan-in over up to eight.
 
-    ``rules`` simplify the result. Not if the layer would sum more elements than ``fan_in`` (0: no limit).
+    ``rules`` simplify the result. Not if the layer would sum more elements than ``fan_in`` (0: no
+    limit).
     """
     return rewrite(graph, partial(_split, fan_in=fan_in), *rules)
 

@@ -104,7 +104,7 @@ def _apart(places: Array, jumps: Array, domain: Range, narrowest: float) -> list
     Many bends are none: segments follow the curve.
     """
     if np.count_nonzero(~jumps) > _MOST_BENDS:
-        return np.flatnonzero(jumps).tolist()
+        return [at for at, jump in enumerate(jumps) if jump]
     room = max(narrowest, _TAIL * (domain[1] - domain[0]))
     ends = [*domain, *places[jumps]]
     for place in places[~jumps]:

@@ -5,6 +5,7 @@ Bounds are kept per channel: a convolution's bound is ``sum(max(w, 0) high + min
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
@@ -63,7 +64,9 @@ def _joined(node: Node, reaches: list[Bounds]) -> Bounds | None:
         case Multiply():
             ((first, second), (bottom, top)) = reaches
             products = (first * bottom, first * top, second * bottom, second * top)
-            return _gained((reduce(np.minimum, products), reduce(np.maximum, products)), node.arrays)
+            return _gained(
+                (reduce(np.minimum, products), reduce(np.maximum, products)), node.arrays
+            )
         case Concat(axis):
             shapes = [operand.type.shape for operand in node.operands]
             low, high = (

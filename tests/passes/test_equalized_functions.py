@@ -35,19 +35,23 @@ def network(body: str) -> tuple[Any, Array]:
     shapes = {"v": (4, 3, 1, 1), "d": (4, 4, 1, 1), "d3": (4, 3, 1, 1), "w": (2, 4, 1, 1)}
     weights = {n: rng.normal(size=shape).astype(np.float32) for n, shape in shapes.items()}
     weights["v"] *= UNLIKE[:, None, None, None]
-    used = {name: array for name, array in weights.items() if f"{name})" in body}
-    return model("float[N,3,4,4] x", body, **used), rng.normal(size=(64, 3, 4, 4)).astype(np.float32)
+    used: dict[str, Any] = {name: array for name, array in weights.items() if f"{name})" in body}
+    return model("float[N,3,4,4] x", body, **used), rng.normal(size=(64, 3, 4, 4)).astype(
+        np.float32
+    )
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_gains_keep_the_function(name: str) -> None:
     proto, x = network(BODIES[name])
-    graph = compiled(import_model(proto, allow_products=True).graph, "fold-linear", calibration=(x,))
+    graph = compiled(
+        import_model(proto, allow_products=True).graph, "fold-linear", calibration=(x,)
+    )
     equal = compiled(graph, "equalize{effort=1}", calibration=(x,), t_max=16)
     scaled = [n for n in equal.nodes if isinstance(n.op, Function | Multiply) and n.arrays]
     assert scaled and all((node.arrays[0] > 0).all() for node in scaled)
     (exact,) = evaluate(graph, x)
-    close = {"rtol": 0, "atol": 1e-5 * float(np.abs(exact).max())}
+    close: dict[str, Any] = {"rtol": 0, "atol": 1e-5 * float(np.abs(exact).max())}
     np.testing.assert_allclose(evaluate(equal, x)[0], exact, **close)
     written = np.concatenate([part["y"] for part in run(equal, (x,), ["y"])])
     np.testing.assert_allclose(written, exact, **close)
@@ -69,7 +73,9 @@ def test_levels_of_all_channels_suit(name: str) -> None:
 
 def test_bounds_without_data_have_the_gain() -> None:
     proto, x = network(BODIES["two functions"])
-    graph = compiled(import_model(proto, allow_products=True).graph, "fold-linear", calibration=(x,))
+    graph = compiled(
+        import_model(proto, allow_products=True).graph, "fold-linear", calibration=(x,)
+    )
     equal = compiled(graph, "equalize{effort=1}", calibration=(x,), t_max=16)
     ranged = compiled(equal, "normalize{low=-4 high=4}")
     values = {node.result.name: node.result.type for node in ranged.nodes}
@@ -101,7 +107,7 @@ def test_many_bends_are_none() -> None:
 @pytest.mark.parametrize("function", [HARD_SWISH, SWISH])
 def test_few_segments_need_no_population_of_their_variable(function: str) -> None:
     body = {HARD_SWISH: "h = HardSwish(a)", SWISH: "s = Sigmoid(a) h = Mul(a, s)"}[function]
-    weights = {"v": (40, 8), "w": (8, 2)}
+    weights: dict[str, Any] = {"v": (40, 8), "w": (8, 2)}
     proto = model("float[N,40] x", f"a = MatMul(x, v) {body} y = MatMul(h, w)", **weights)
     x = np.random.default_rng(0).normal(size=(64, 40)).astype(np.float32) / 6
     program = qcompiler.compile(proto, calibration=x, t_max=16)

@@ -3,8 +3,8 @@
     pip install torch==2.13.0 scikit-learn onnx
     python train.py
 
-Only this script needs PyTorch. It writes ``digits.onnx``, and prints the accuracy on the digits that
-`tests.networks.test_excitation` takes: 99.4 %.
+Only this script needs PyTorch. It writes ``digits.onnx``, and prints the accuracy on the digits
+that `tests.networks.test_excitation` takes: 99.4 %.
 """
 
 from pathlib import Path
