@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from qcompiler.ir import Range
-from qcompiler.ir.formula import CHOICES, choices, values
+from qcompiler.ir.formula import CHOICES, JUMPS, choices, values
 from qcompiler.ir.kernels import Array
 
 _Function: TypeAlias = Callable[[Array], Array]
@@ -80,13 +80,13 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
     left, right = _choices(formula, x)
     if not len(left):
         return _continuous(partial(values, formula), domain, bound, narrowest)
+    if len(left) > _MOST_CHOICES and JUMPS & {*formula.split()}:
+        text = f"chooses between formulas at {len(left)} places, at most {_MOST_CHOICES}"
+        raise ValueError(f"{text} are supported")
     heights = values(formula, right) - values(formula, left)
     heights = np.where(np.abs(heights) > bound, heights, 0.0)
     kept = _apart(right, heights != 0, domain, narrowest)
     left, right, heights = left[kept], right[kept], heights[kept]
-    if len(left) > _MOST_CHOICES:
-        text = f"chooses between formulas at {len(left)} places, at most {_MOST_CHOICES}"
-        raise ValueError(f"{text} are supported")
     jumps = tuple(
         Jump(_ramp(formula, float(place), domain), (x[-1] - x[0]) * _RAMP, float(height))
         for place, height in zip(right, heights, strict=True)
