@@ -43,7 +43,8 @@ class Equalize(Pass):
     For every channel behind a ReLU or a clip with bounds around zero, of a sum, a function or a
     product, or in front of a LeakyReLU, the pass finds the range with the least squared error for
     ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``. Without data,
-    or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or not finite.
+    or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or
+    not finite.
     """
 
     name: ClassVar[str] = "equalize"
