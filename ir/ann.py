@@ -132,31 +132,44 @@ class Clip(Op):
 
 @dataclass(frozen=True)
 class Function(Op):
-    """A function of each element, in postfix (see `formula`): ``"x x sigmoid *"``."""
+    """A function of each element, in postfix (see `formula`): ``"x x sigmoid *"``.
+
+    A constant, where there is one, multiplies the result and spreads over it.
+    """
 
     mnemonic: ClassVar[str] = "ann.function"
     formula: str = "x"
 
     def infer(self, *operands: Type) -> Tensor:
-        """Tensor to a tensor of the same shape."""
-        expect(1, operands)
+        """Tensor, and a gain if there is one, to a tensor of the same shape."""
+        expect(2 if len(operands) > 1 else 1, operands)
         run(self.formula, None, float, lambda *_: None)
-        return Tensor(expect_tensor(operands[0]).shape)
+        return Tensor(_with_gain(expect_tensor(operands[0]).shape, operands[1:]))
 
 
 @dataclass(frozen=True)
 class Multiply(Op):
-    """Product of two tensors of one shape, element by element."""
+    """Product of two tensors of one shape, element by element.
+
+    A constant, where there is one, multiplies the result and spreads over it.
+    """
 
     mnemonic: ClassVar[str] = "ann.multiply"
 
     def infer(self, *operands: Type) -> Tensor:
-        """Two tensors to a tensor of the same shape."""
-        expect(2, operands)
-        first, second = (expect_tensor(operand).shape for operand in operands)
+        """Two tensors, and a gain if there is one, to a tensor of the same shape."""
+        expect(3 if len(operands) > 2 else 2, operands)
+        first, second = (expect_tensor(operand).shape for operand in operands[:2])
         if first != second:
             raise ValueError(f"takes tensors of one shape, got {first} and {second}")
-        return Tensor(first)
+        return Tensor(_with_gain(first, operands[2:]))
+
+
+def _with_gain(shape: tuple[int, ...], gains: tuple[Type, ...]) -> tuple[int, ...]:
+    """The shape of a result, over which its gain spreads."""
+    for gain in gains:
+        expect_broadcast(expect_tensor(gain).shape, shape, "gain")
+    return shape
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,13 @@ TERNARY: Mapping[str, tuple[str, Callable[[Any, Any, Any], Any]]] = {
     "where": ("Where", lambda choice, a, b: np.where(choice != 0, a, b)),
 }
 COMPARISONS = frozenset({">", ">="})
-CHOICES = COMPARISONS | {"ceil", "floor", "round"}  # what may jump
+JUMPS = COMPARISONS | {"ceil", "floor", "round"}  # what may jump
+_BENDS: Mapping[str, Callable[..., Any]] = {  # what may bend, and the side that it takes
+    "abs": lambda x: x >= 0,
+    "max": np.greater_equal,
+    "min": np.greater_equal,
+}
+CHOICES = JUMPS | {*_BENDS}
 WORDS: Mapping[str, tuple[int, str, Callable[..., Any]]] = {
     word: (count, *meaning)
     for count, table in ((1, UNARY), (2, BINARY), (3, TERNARY))
@@ -101,7 +107,7 @@ def values(formula: str, x: Array, precision: Any = np.float64) -> Array:
 
 
 def choices(formula: str, x: Array) -> Array:
-    """The results of what may jump in a formula, whole numbers: ``words x elements``."""
+    """What may jump in a formula, and the sides of what may bend: ``words x elements``, whole."""
     return np.stack(_evaluated(formula, x)[1])
 
 
@@ -111,7 +117,8 @@ def _evaluated(formula: str, x: Array, precision: Any = np.float64) -> tuple[Arr
     def apply(name: str, *arguments: Any) -> Any:
         found = WORDS[name][2](*arguments)
         if name in CHOICES:
-            made.append(np.broadcast_to(found, x.shape))
+            side = _BENDS[name](*arguments).astype(np.float64) if name in _BENDS else found
+            made.append(np.broadcast_to(side, x.shape))
         return found
 
     with np.errstate(all="ignore"):

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Invariant, Node, Operand, Tensor, Value
-from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool, SumPool
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, MaxPool, Multiply, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.calibration.channel_ranges import ChannelSample
@@ -40,10 +40,11 @@ _STEEPEST = 64.0  # weights over scales, by the median, up to which scales may b
 class Equalize(Pass):
     """Scale channels so that one range of levels suits them all.
 
-    For every channel behind a ReLU or a clip with bounds around zero, of a sum or in front of a
-    LeakyReLU, the pass finds the range with the least squared error for ``t_max`` levels.
-    ``calibration`` holds one array per input, ``images x shape``. Without data, or with ``effort``
-    0, nothing changes. Raises DataError if the data do not fit, are empty or not finite.
+    For every channel behind a ReLU or a clip with bounds around zero, of a sum, a function or a
+    product, or in front of a LeakyReLU, the pass finds the range with the least squared error for
+    ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``. Without data,
+    or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or
+    not finite.
     """
 
     name: ClassVar[str] = "equalize"
@@ -59,28 +60,35 @@ class Equalize(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Measure, then scale the channels whose readers can all undo the scale."""
-        chosen = {g.result.name: g for g in fusion_groups(graph) if _can_scale(graph, g)}
+        groups = {g.result.name: g for g in fusion_groups(graph) if _can_scale(graph, g)}
+        chosen: dict[str, Value] = {name: group.result for name, group in groups.items()}
+        chosen |= {node.result.name: node.result for node in graph.nodes if _is_fitted(graph, node)}
         if self.calibration is None or self.effort == 0 or not chosen:
             return graph
         check(graph, self.calibration)
-        return scale_channels(graph, self._scales(graph, chosen, self.calibration))
+        steep = {name: _steepness(group) for name, group in groups.items()}
+        return scale_channels(graph, self._scales(graph, chosen, steep, self.calibration))
 
     def _scales(
-        self, graph: Graph, chosen: dict[str, FusionGroup], data: tuple[Array, ...]
+        self,
+        graph: Graph,
+        chosen: dict[str, Value],
+        steep: dict[str, Array],
+        data: tuple[Array, ...],
     ) -> dict[str, Array]:
-        seen = {name: measured_name(graph, group.result) for name, group in chosen.items()}
+        seen = {name: measured_name(graph, value) for name, value in chosen.items()}
         samples = {name: ChannelSample(len(data[0])) for name in seen.values()}
         for values in run(graph, data, list(samples), self.progress):
             for name, array in values.items():
                 samples[name].add(np.abs(array) if name in chosen else array)
-        levels = {n: levels_of(graph, g.result, self.t_max) for n, g in chosen.items()}
+        levels = {n: levels_of(graph, value, self.t_max) for n, value in chosen.items()}
         return {
             name: relative_scales(
                 samples[seen[name]].tops(levels[name]),
-                _heaviness(graph, group.result),
-                _steepness(group),
+                _heaviness(graph, value),
+                steep.get(name, np.zeros(value.type.shape[:1])),
             )
-            for name, group in chosen.items()
+            for name, value in chosen.items()
         }
 
 
@@ -130,6 +138,12 @@ def _can_scale(graph: Graph, group: FusionGroup) -> bool:
     return bool(makers) and makers <= {Conv, Dense, Add} and scales_back(graph, group.result)
 
 
+def _is_fitted(graph: Graph, node: Node) -> bool:
+    """Whether a node is a function or product whose result can take a gain of each channel."""
+    fitted = isinstance(node.op, Function | Multiply) and len(node.result.type.shape) > 0
+    return fitted and scales_back(graph, node.result)
+
+
 def _takes_scales(clip: Node) -> bool:
     """Whether the bounds of a clip, if it has an upper one, can be multiplied for each channel."""
     assert isinstance(clip.op, Clip)
@@ -142,7 +156,7 @@ def scales_back(graph: Graph, value: Value) -> bool:
     """Whether everything that reads a value can take in a scale of each channel."""
     users = graph.users(value)
     return not graph.is_output(value) and all(
-        isinstance(user.op, Conv | Dense | Add | Affine | SumPool)
+        isinstance(user.op, Conv | Dense | Add | Affine | SumPool | Multiply)
         or (_commutes(user) and scales_back(graph, user.result))
         for user in users
     )
@@ -154,7 +168,10 @@ def _commutes(node: Node) -> bool:
 
 
 def scale_channels(graph: Graph, scales: dict[str, Array]) -> Graph:
-    """The same function with each of these values divided by a positive scale of each channel."""
+    """The same function with each of these values divided by a positive scale of each channel.
+
+    A product takes the scales of its operands back in its gain.
+    """
     read = dict(scales)  # max pools and halves of a LeakyReLU pass a scale on to their readers
     for node in graph.nodes:
         if node.operands and node.operands[0].name in read and _commutes(node):
@@ -184,6 +201,9 @@ def _scaled(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Ite
         yield replace(node, result=made)
         yield _times(made, read[operands[0].name], node.result, node.origin)
         return
+    if isinstance(node.op, Function | Multiply):
+        yield _with_gain(node, scales, read)
+        return
     for index, operand in enumerate(operands):
         if isinstance(operand, Value) and operand.name in read:
             made = Value(f"{name}:scaled{index}", operand.type)
@@ -204,6 +224,20 @@ def _scaled(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Ite
             operands[index] = made = Value(f"{name}:equal{index or ''}", node.result.type.layout)
             yield _times(operand, 1 / scales[name], made, node.origin)
         yield _bounded(replace(node, operands=tuple(operands)), scales[name])
+
+
+def _with_gain(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Node:
+    """A function or product whose gain has the scales of its operands, and of its result."""
+    values = [operand for operand in node.operands if isinstance(operand, Value)]
+    factors = [read[value.name] for value in values if value.name in read]
+    if node.result.name in scales:
+        factors.append(1 / scales[node.result.name])
+    if not factors:
+        return node
+    gain = _spread(np.prod(factors, axis=0), node.result)
+    for own in node.arrays:
+        gain = gain * own
+    return replace(node, operands=(*values, Constant(f"{node.result.name}:gain", gain)))
 
 
 def _bounded(node: Node, scale: Array) -> Node:

@@ -12,7 +12,7 @@ A product is a sum of gates, which the bits of one operand open for the other (s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
@@ -31,6 +31,7 @@ from qcompiler.ir import (
     raise_if_any,
 )
 from qcompiler.ir.ann import Function, Multiply
+from qcompiler.ir.kernels import Array
 from qcompiler.passes.activations.attainable import Attainable, between
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
 from qcompiler.passes.activations.duplication import (
@@ -152,8 +153,9 @@ class LowerActivations(Pass):
             if isinstance(node.op, Function):
                 domain = _range(node.operands[0], node)
                 found = self._fit(graph, node, node.op.formula, domain)
-                fitted = self._fitted(graph, node, domain, found, found.error / _width(node))
-                jump = error_between(node.op.formula, domain, found) / _width(node)
+                share = _power(node.arrays) / _width(node)
+                fitted = self._fitted(graph, node, domain, found, found.error * share)
+                jump = error_between(node.op.formula, domain, found) * share
                 yield fitted._replace(jump=jump if jump > fitted.bound else 0.0)
 
     def products(self, graph: Graph) -> Iterator[tuple[Node, int, int]]:
@@ -181,6 +183,7 @@ class LowerActivations(Pass):
 
     def _fit(self, graph: Graph, node: Node, formula: str, domain: Range) -> PiecewiseLinear:
         bound, resolution = self._share(graph, node) * _width(node), self._resolution(graph)
+        bound /= _power(node.arrays)
         (x,) = (operand for operand in node.operands if isinstance(operand, Value))
         width = resolution.narrowest(x, node.result)
         found = fit(formula, domain, bound, width)
@@ -218,6 +221,11 @@ def _range(operand: Operand, node: Node) -> Range:
         )
     low, high = bounds
     return (low, high) if high - low > 1e-6 * max(1.0, abs(low)) else (low - 0.5, low + 0.5)
+
+
+def _power(gains: Sequence[Array]) -> float:
+    """Root of the mean square of the gain of a function; 1 if it has none."""
+    return float(np.sqrt(np.mean(np.square(gains)))) if gains else 1.0
 
 
 def _width(node: Node) -> float:

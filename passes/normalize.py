@@ -90,7 +90,7 @@ class Normalize(Pass):
     def _calibrated(self, graph: Graph, data: tuple[Array, ...]) -> dict[str, Range]:
         found = {g.result.name: g for g in fusion_groups(graph) if not _is_ranged(g.result)}
         fitted = [node for node in graph.nodes if isinstance(node.op, Function | Multiply)]
-        domains = {o.name for node in fitted for o in node.operands}
+        domains = {o.name for node in fitted for o in node.operands if isinstance(o, Value)}
         names = [v.name for v in coded_inputs(graph) if not self._keeps_range(graph, v)]
         names += list(found)
         names += [node.result.name for node in fitted] + sorted(domains)

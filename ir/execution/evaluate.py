@@ -51,7 +51,7 @@ def evaluate(graph: Graph, *inputs: Array) -> tuple[Array, ...]:
 def apply(op: Op, x: Array, *constants: Array) -> Array:
     """Run one tensor-level or view operation; x is a batch, constants have no batch axis.
 
-    All operands of `Add`, `Concat` and `Multiply` are batches.
+    All operands of `Add` and `Concat`, and the first two of `Multiply`, are batches.
     """
     match op:
         case Conv():
@@ -75,9 +75,11 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             highest = None if op.high is None else op.high * times
             return x if lowest is None and highest is None else np.clip(x, lowest, highest)
         case Function():
-            return values(op.formula, x).astype(x.dtype)
+            image = values(op.formula, x).astype(x.dtype)
+            return image * constants[0] if constants else image
         case Multiply():
-            return x * constants[0]
+            product = x * constants[0]
+            return product * constants[1] if len(constants) > 1 else product
         case MaxPool():
             return pool_max(x, op, op.kernel, -np.inf)
         case SumPool():

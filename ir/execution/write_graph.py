@@ -79,9 +79,11 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
                 return writer.add("Relu", x)
             return write_clip(writer, x, low, high)
         case Function(formula):
-            return write_function(writer, formula, x)
+            made = write_function(writer, formula, x)
+            return writer.add("Mul", made, *rest) if rest else made
         case Multiply():
-            return writer.add("Mul", x, *rest)
+            product = writer.add("Mul", x, rest[0])
+            return writer.add("Mul", product, rest[1]) if rest[1:] else product
         case MaxPool() as op:
             return write_max_pool(writer, op, op.kernel, x)
         case SumPool() as op:

@@ -10,6 +10,7 @@ import numpy as np
 
 from qcompiler.ir import Constant, Node, Op, Operand, Range, Tensor, Value, infer
 from qcompiler.ir.ann import Add, Affine, Clip
+from qcompiler.ir.kernels import Array
 
 from .segments import PiecewiseLinear
 
@@ -76,23 +77,27 @@ class ClipSumBuilder:
         return self._append(op, (x, *constants), held.range, held.t_max)
 
     def total(self, terms: Sequence[Term], shift: float) -> tuple[Node, ...]:
-        """All nodes; the last one adds the terms and has the result of the replaced node."""
+        """All nodes; the last one adds the terms and has the result of the replaced node.
+
+        The gain of the replaced node, if it has one, multiplies all terms and the shift.
+        """
         last = self.node.result
+        gain = self.node.arrays[0] if self.node.arrays else None
         if len(terms) < 2:
             x, factor = terms[0] if terms else (self.node.operands[0], 0.0)
-            operands = (x, *self._constants(x, factor, shift))
+            operands = (x, *self._constants(x, factor, shift, gain=gain))
             return (*self.nodes, Node(Affine(), operands, last, self.node.origin))
         rest = tuple(
-            self.affine(x, factor, 0.0 if index else shift)
+            self.affine(x, factor, 0.0 if index else shift, gain)
             for index, (x, factor) in enumerate(terms)
         )
         return (*self.nodes, Node(Add(), rest, last, self.node.origin))
 
-    def affine(self, x: Operand, scale: float, shift: float) -> Operand:
-        """``x scale + shift``, if that is not x itself."""
-        if scale == 1 and not shift:
+    def affine(self, x: Operand, scale: float, shift: float, gain: Array | None = None) -> Operand:
+        """``(x scale + shift) gain``, if that is not x itself."""
+        if scale == 1 and not shift and gain is None:
             return x
-        return self._append(Affine(), (x, *self._constants(x, scale, shift)))
+        return self._append(Affine(), (x, *self._constants(x, scale, shift, gain=gain)))
 
     def add(
         self, op: Op, *operands: Operand, bounds: Range | None = None, t_max: int | None = None
@@ -100,11 +105,13 @@ class ClipSumBuilder:
         """Append a node; its range and its number of levels may be known."""
         return self._append(op, operands, bounds, t_max)
 
-    def _constants(self, x: Operand, *numbers: float) -> tuple[Constant, ...]:
+    def _constants(
+        self, x: Operand, *numbers: float, gain: Array | None = None
+    ) -> tuple[Constant, ...]:
         name = f"{self.node.result.name}:{len(self.nodes) + 1}"
-        ones = (1,) * len(x.type.shape)
+        ones = np.ones((1,) * len(x.type.shape)) if gain is None else gain
         return tuple(
-            Constant(f"{name}:{role}", np.full(ones, number, np.float32))
+            Constant(f"{name}:{role}", np.asarray(ones * number, np.float32))
             for role, number in zip(("scale", "shift"), numbers, strict=True)
         )
 

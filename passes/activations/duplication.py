@@ -3,7 +3,7 @@
 There are two ways to feed several clips from one layer. With a copy of the layer per clip, the sums
 keep full precision and need no extra window, but each copy repeats the synapses. With an extra
 population, the sums are rounded to levels, but each clip needs one synapse per neuron. The first
-way is taken for up to two clips, for layers of small fan-in, and for the functions of outputs,
+way is taken for up to eight clips, for layers of small fan-in, and for the functions of outputs,
 whose errors nothing averages, if their copies are a small share of the network. States that go to
 the next frame, which keep their errors, may have more copies. A copy for the host is always one of
 the layer.
@@ -28,7 +28,8 @@ from qcompiler.passes.quantization.fusion_groups import (
 
 from .resolution import Resolution
 
-_FEW_CLIPS = 2
+_FEW_CLIPS = 2  # that the layer behind reads without a population between
+_MOST_CLIPS = 8  # of a function, each with a copy of the layer
 _FEW_SYNAPSES = 16  # of one neuron
 _FEW_AT_OUTPUT = 256  # of one neuron of an output, where precision is asked for
 _FEW_ADDED = 1024  # synapses of all copies
@@ -66,7 +67,7 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         added = fan_in_of(group) * size(group.result.type) * (len(readers) - 1)
         ends = added <= some and _makes_output(graph, group.result, _HOPS)
         ends = ends or (added <= _MORE_ADDED and _makes_state(graph, group.result, _HOPS + 1))
-        if len(readers) <= _FEW_CLIPS or is_small(group) or ends:
+        if len(readers) <= _MOST_CLIPS or is_small(group) or ends:
             for index, reader in enumerate(readers[1:], 1):
                 copies[reader.result.name] = _copied(graph, group, reader, index)
     nodes: list[Node] = []
@@ -117,9 +118,10 @@ def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[
 
 
 def split_readers(graph: Graph, rules: tuple[Rule, ...], fan_in: int = 0) -> Graph:
-    """Distribute a layer over a sum of two clips; ``rules`` simplify the result.
+    """Distribute a layer over a sum of two clips, one of small fan-in over up to eight.
 
-    Not if the layer would sum more elements than ``fan_in`` (0: no limit).
+    ``rules`` simplify the result. Not if the layer would sum more elements than ``fan_in`` (0: no
+    limit).
     """
     return rewrite(graph, partial(_split, fan_in=fan_in), *rules)
 
@@ -127,12 +129,14 @@ def split_readers(graph: Graph, rules: tuple[Rule, ...], fan_in: int = 0) -> Gra
 def _split(node: Node, graph: Graph, fan_in: int) -> tuple[Node, ...] | None:
     if not isinstance(node.op, Conv | Dense):
         return None
-    if 0 < fan_in < _FEW_CLIPS * elements_summed(node):
-        return None
     inner = graph.producer(node.operands[0])
     if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:
         return None
-    if len(inner.operands) > _FEW_CLIPS or not all(_scaled_clip(graph, o) for o in inner.operands):
+    clips, elements = len(inner.operands), elements_summed(node)
+    most = _MOST_CLIPS if elements <= _FEW_SYNAPSES else _FEW_CLIPS
+    if clips > most or 0 < fan_in < clips * elements:
+        return None
+    if not all(_scaled_clip(graph, operand) for operand in inner.operands):
         return None
     name = node.result.name
     return distribute_over_sum(

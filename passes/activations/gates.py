@@ -91,7 +91,7 @@ class Gates:
 
     def factors(self, product: Node) -> tuple[Value, Value]:
         """The operands of a product: the second is the one whose bits are shared by more."""
-        a, b = product.operands
+        a, b, *_ = product.operands
         assert isinstance(a, Value) and isinstance(b, Value)
         return (b, a) if size(self.source(a).type) < size(self.source(b).type) else (a, b)
 

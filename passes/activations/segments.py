@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from qcompiler.ir import Range
-from qcompiler.ir.formula import CHOICES, choices, values
+from qcompiler.ir.formula import CHOICES, JUMPS, choices, values
 from qcompiler.ir.kernels import Array
 
 _Function: TypeAlias = Callable[[Array], Array]
@@ -30,6 +30,7 @@ _ASIDE = 1 / 8  # of a ramp, by which its step is beside the jump
 _FAINT = 1e-9  # share of the domain within which a place is zero
 _HALVINGS = 40
 _MOST_CHOICES = 64
+_MOST_BENDS = 8
 _FINER = 8  # samples between two
 _EVEN = 1e-3  # share of the knots' density that is the same everywhere
 _FLAT = 1e-6  # slopes below this share of the steepest are none
@@ -79,10 +80,12 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
     left, right = _choices(formula, x)
     if not len(left):
         return _continuous(partial(values, formula), domain, bound, narrowest)
-    if len(left) > _MOST_CHOICES:
+    if len(left) > _MOST_CHOICES and JUMPS & {*formula.split()}:
         text = f"chooses between formulas at {len(left)} places, at most {_MOST_CHOICES}"
         raise ValueError(f"{text} are supported")
     heights = _heights(formula, left, right, bound)
+    kept = _apart(right, heights != 0, domain, narrowest)
+    left, right, heights = left[kept], right[kept], heights[kept]
     jumps = tuple(
         Jump(_ramp(formula, float(place), domain), (x[-1] - x[0]) * _RAMP, float(height))
         for place, height in zip(right, heights, strict=True)
@@ -105,6 +108,21 @@ def _heights(formula: str, left: Array, right: Array, bound: float) -> Array:
     heights = values(formula, right) - values(formula, left)
     found: Array = np.where(np.abs(heights) > bound, heights, 0.0)
     return found
+
+
+def _apart(places: Array, jumps: Array, domain: Range, narrowest: float) -> list[int]:
+    """The indices of all jumps, and of the bends that leave room for a segment on both sides.
+
+    Many bends are none: segments follow the curve.
+    """
+    if np.count_nonzero(~jumps) > _MOST_BENDS:
+        return [at for at, jump in enumerate(jumps) if jump]
+    room = max(narrowest, _TAIL * (domain[1] - domain[0]))
+    ends = [*domain, *places[jumps]]
+    for place in places[~jumps]:
+        if min(abs(place - end) for end in ends) >= room:
+            ends.append(place)
+    return [at for at, place in enumerate(places) if jumps[at] or place in ends[2:]]
 
 
 def _choices(formula: str, x: Array) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ Bounds are kept per channel: a convolution's bound is ``sum(max(w, 0) high + min
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
@@ -63,7 +64,9 @@ def _joined(node: Node, reaches: list[Bounds]) -> Bounds | None:
         case Multiply():
             ((first, second), (bottom, top)) = reaches
             products = (first * bottom, first * top, second * bottom, second * top)
-            return reduce(np.minimum, products), reduce(np.maximum, products)
+            return _gained(
+                (reduce(np.minimum, products), reduce(np.maximum, products)), node.arrays
+            )
         case Concat(axis):
             shapes = [operand.type.shape for operand in node.operands]
             low, high = (
@@ -89,7 +92,7 @@ def _bounds(node: Node, low: Array, high: Array) -> Bounds | None:
         case Clip() as op:
             return apply(op, low), apply(op, high)
         case Function(formula):
-            return _image(formula, low, high)
+            return _gained(_image(formula, low, high), constants)
         case MaxPool():
             return _per_channel(*_channels(low, high, shape), len(shape))
         case SumPool() as op:
@@ -120,6 +123,12 @@ def _image(formula: str, low: Array, high: Array) -> Bounds:
     shares = np.linspace(0, 1, _SAMPLES).reshape(-1, *(1,) * low.ndim)
     found = values(formula, low + shares * (high - low))
     return found.min(axis=0), found.max(axis=0)
+
+
+def _gained(bounds: Bounds, gains: Sequence[Array]) -> Bounds:
+    """Bounds times a gain, if there is one."""
+    ends = [end * gain for end in bounds for gain in gains] or bounds
+    return np.minimum(*ends), np.maximum(*ends)
 
 
 def _channels(low: Array, high: Array, shape: tuple[int, ...]) -> Bounds:

@@ -40,7 +40,11 @@ def _as_softmax(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     source, factors = found
     made = graph.producer(source)
-    line = _line(made.op.formula) if made and isinstance(made.op, Function) else None
+    line = (
+        _line(made.op.formula)
+        if made and isinstance(made.op, Function) and not made.arrays
+        else None
+    )
     if made is None or line is None or source.type.shape != (1,):
         return None
     slope, height = line

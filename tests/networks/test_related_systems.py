@@ -5,6 +5,7 @@ The weights are random but for the last layer, which is fitted by ridge regressi
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ CLOSE = 0.98  # of the network's own score
 def weights(seed: int, **shapes: tuple[int, ...]) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     return {
-        name: (rng.normal(size=shape) * np.sqrt(2 / max(1, np.prod(shape[1:])))).astype(np.float32)
+        name: (rng.normal(size=shape) * np.sqrt(2 / max(1, prod(shape[1:])))).astype(np.float32)
         for name, shape in shapes.items()
     }
 
@@ -79,7 +80,7 @@ def test_textures_are_told_apart_by_touch() -> None:
     test, wanted = touched(400)
     ann = np.mean(run_onnx(proto, {"x": test})[0].argmax(axis=1) == wanted)
     program = qcompiler.compile(proto, target="reference", calibration=x[:200])
-    snn = np.mean(program.run(test).argmax(axis=1) == wanted)
+    snn = np.mean(np.asarray(program.run(test)).argmax(axis=1) == wanted)
     assert ann > 0.9
     assert snn >= CLOSE * ann
 
@@ -141,7 +142,7 @@ def test_unet_marks_pixels() -> None:
     test, wanted = seen(80)
     ann = overlap(run_onnx(proto, {"x": test})[0], wanted)
     program = qcompiler.compile(proto, target="reference", calibration=x[:50], t_max=32)
-    snn = overlap(program.run(test), wanted)
+    snn = overlap(np.asarray(program.run(test)), wanted)
     assert ann > 0.7
     assert snn >= CLOSE * ann
 
