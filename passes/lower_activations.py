@@ -34,6 +34,7 @@ from qcompiler.ir.ann import Function, Multiply
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
 from qcompiler.passes.activations.duplication import duplicate_layers, is_small, split_readers
 from qcompiler.passes.activations.gates import Gates
+from qcompiler.passes.activations.inlining import inline_sums
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.segments import (
     MOST_SEGMENTS,
@@ -137,6 +138,7 @@ class LowerActivations(Pass):
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
         lowered = split_readers(replace(graph, nodes=tuple(nodes)), SUMS, self.fan_in)
+        lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in)
         return duplicate_layers(lowered, self._resolution(lowered))
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:

@@ -59,6 +59,10 @@ class Resolution:
             gain, (clip,) = _largest(reader), self.graph.users(reader.result)
         return self._moved(group) * gain <= self._step(clip.result) * (self.limit + 0.5)
 
+    def holds(self, group: FusionGroup) -> bool:
+        """Whether weights can hold what one spike time of a source moves a group's result by."""
+        return self._moved(group) <= self._step(group.result) * (self.limit + 0.5)
+
     def levels_of_segments(self, result: Value) -> int | None:
         """Those of their sum; None if these are the network's. An output may have more."""
         own = result.type.t_max if isinstance(result.type, Tensor) else None
