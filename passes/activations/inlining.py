@@ -17,10 +17,17 @@ import numpy as np
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, drop_dead, infer, rewrite
 from qcompiler.ir import size
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, SumPool
-from qcompiler.ir.view import View
+from qcompiler.ir.kernels import Array, expand_to_rank
+from qcompiler.ir.view import View, arrange
 from qcompiler.passes.folding.affine import SUMS
-from qcompiler.passes.folding.linear import elements_summed, fan_in_of, parameters, replace_weights
-from qcompiler.passes.folding.neighbours import distribute_over_sum, only_producer
+from qcompiler.passes.folding.linear import (
+    elements_summed,
+    fan_in_of,
+    parameters,
+    per_channel,
+    replace_weights,
+)
+from qcompiler.passes.folding.neighbours import affine, distribute_over_sum, only_producer
 from qcompiler.passes.quantization.fusion_groups import Branch, FusionGroup, fusion_groups
 
 from .resolution import Resolution
@@ -51,11 +58,12 @@ def inline_sums(graph: Graph, limits: Resolution, fan_in: int = 0) -> Graph:
         if not steep:
             graph = tried
             continue
-        banned |= {name for name, group in chosen.items() if _ends(graph, group.result) & steep}
+        guilty = {name for name, group in chosen.items() if _ends(graph, group.result) & steep}
+        banned |= guilty or set(chosen)
 
 
 def _simplified(graph: Graph) -> Graph:
-    return drop_dead(rewrite(graph, *SUMS, pixelwise_into_pixelwise))
+    return drop_dead(rewrite(graph, *SUMS, pixelwise_into_pixelwise, _scale_before_views))
 
 
 def _chosen(graph: Graph, banned: set[str], fan_in: int) -> dict[str, FusionGroup]:
@@ -105,14 +113,8 @@ def _sites(graph: Graph, value: Value, views: tuple[Node, ...] = ()) -> list[_Si
 
 def _has_parts(group: FusionGroup, sites: list[_Site]) -> bool:
     """Whether the branches of a group can stand in front of its readers."""
-    if all(_is_scale(branch) for branch in group.branches):
-        return True
-    linear = [branch.linear for branch in group.branches if not _is_scale(branch)]
-    if not all(is_pixelwise(node) for node in linear if node is not None):
-        return False
     return all(
-        not site.views and (isinstance(site.node.op, Add) or is_pixelwise(site.node))
-        for site in sites
+        _is_scale(branch) or _suits(branch, site) for branch in group.branches for site in sites
     )
 
 
@@ -122,6 +124,35 @@ def _is_scale(branch: Branch) -> bool:
     if node is None:
         return True
     return isinstance(node.op, Affine) and all(array.size == 1 for array in node.arrays)
+
+
+def _suits(branch: Branch, site: _Site) -> bool:
+    """Whether a layer and a reader of its result become one layer."""
+    node, reader = branch.linear, site.node
+    assert node is not None
+    if isinstance(node.op, Affine):
+        scale, shift = (arranged(a, node.result.type.shape, site.views) for a in node.arrays)
+        shape = reader.operands[0].type.shape
+        return not isinstance(reader.op, Conv | SumPool) or (
+            per_channel(scale, shape) is not None and per_channel(shift, shape) is not None
+        )
+    if site.views or not (parameters(node) or isinstance(node.op, SumPool)):
+        return False
+    if isinstance(reader.op, Affine):
+        return per_channel(reader.arrays[0], reader.result.type.shape) is not None
+    return isinstance(reader.op, Add | Clip) or (is_pixelwise(reader) and is_pixelwise(node))
+
+
+def arranged(array: Array, shape: tuple[int, ...], views: tuple[Node, ...]) -> Array:
+    """A constant that spreads over a value, behind views; its equal axes have length 1."""
+    full = np.broadcast_to(expand_to_rank(array, len(shape)), shape)[None]
+    for view in views:
+        full = arrange(view.op, full, *view.arrays)
+    found = full[0]
+    for axis in range(found.ndim):
+        first = found.take([0], axis)
+        found = first if np.array_equal(np.broadcast_to(first, found.shape), found) else found
+    return found
 
 
 def is_pixelwise(node: Node) -> bool:
@@ -139,7 +170,7 @@ def _pays(
     after = 0
     for site in sites:
         own = elements_summed(site.node)
-        if is_pixelwise(site.node) and not all(map(_is_scale, group.branches)):
+        if is_pixelwise(site.node) and any(b.linear and is_pixelwise(b.linear) for b in group.branches):
             summed = fan_in_of(group)
         else:
             summed = own * fan_in_of(group)
@@ -175,6 +206,25 @@ def pixelwise_into_pixelwise(node: Node, graph: Graph) -> tuple[Node, ...] | Non
     shift = np.tensordot(matrix, found[1].astype(np.float64), 1) + outer_bias
     weight = (matrix @ kernel).reshape(len(matrix), kernel.shape[1], *found[0].shape[2:])
     return (replace(replace_weights(inner, inner.operands[0], weight, shift, node)),)
+
+
+def _scale_before_views(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+    """One number for all elements multiplies them in front of views, too."""
+    inner = only_producer(node, graph, View)
+    if not isinstance(node.op, Affine) or inner is None or any(a.size > 1 for a in node.arrays):
+        return None
+    x, type_ = inner.operands[0], node.result.type
+    made = graph.producer(x)
+    ones = (1,) * len(x.type.shape)
+    assert isinstance(type_, Tensor)
+    if type_.range is None or made is None or not isinstance(made.op, Add | Conv | SumPool):
+        return None
+    before = Value(graph.fresh(f"{node.result.name}:moved"), replace(type_, shape=x.type.shape))
+    scale, shift = (array.reshape(ones) for array in node.arrays)
+    return (
+        affine(x, scale, shift, before, node.origin),
+        replace(inner, operands=(before, *inner.operands[1:]), result=node.result),
+    )
 
 
 class _Inliner:
@@ -223,17 +273,18 @@ class _Inliner:
             made = self.graph.producer(made.operands[0])
         for branch in group.branches:
             value, linear = branch.source, branch.linear
-            if linear is not None and not _is_scale(branch):
+            if linear is not None and not isinstance(linear.op, Affine):
+                linear = _as_conv(linear)
                 yield self._node(linear.op, linear.operands, linear)
                 continue
             for view in views:
                 yield (new := self._node(view.op, (value, *view.operands[1:]), view))
                 value = new.result
-            ones = (1,) * len(value.type.shape)
+            shape = branch.source.type.shape
             numbers = linear.arrays if linear else (np.ones(1), np.zeros(1))
             name = self._name(group.nodes[-1])
             constants = (
-                Constant(f"{name}:{role}", array.reshape(ones).astype(np.float32))
+                Constant(f"{name}:{role}", arranged(array, shape, tuple(views)).astype(np.float32))
                 for role, array in zip(("scale", "shift"), numbers, strict=True)
             )
             yield self._node(Affine(), (value, *constants), linear or group.nodes[-1])
