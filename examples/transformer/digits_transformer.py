@@ -4,7 +4,6 @@
 # A small encoder on handwritten digits: train, export, compile, run. Each row of an image is a token.
 
 # %%
-import io
 from typing import Any
 
 import numpy as np
@@ -86,3 +85,28 @@ for _ in range(EPOCHS):
 model.eval()
 with torch.no_grad():
     print(f"PyTorch  {(model(test_x).argmax(1) == test_y).float().mean():.2%}")
+
+# %% [markdown]
+# Attention multiplies values of one sample with each other. Such products take neurons:
+# `allow_products` compiles them, whatever they cost.
+
+# %%
+program = qcompiler.from_torch(
+    model,
+    test_x[:2],
+    calibration=train_x.numpy(),
+    target="reference",
+    t_max=16,
+    allow_products=True,
+)
+found: Any = program.run(test_x.numpy())
+print(f"spiking  {np.mean(found.argmax(1) == test_y.numpy()):.2%}")
+report = program.report()
+print(f"{report.neurons} neurons, last output spike at step {report.latency_steps}")
+
+# %% [markdown]
+# The saved program runs with `qrun transformer.reference digits_test.npz`.
+
+# %%
+program.save("transformer.reference")
+np.savez("digits_test.npz", x=test_x.numpy(), labels=test_y.numpy())

@@ -32,7 +32,7 @@ from qcompiler.passes.quantization.fusion_groups import Branch, FusionGroup, fus
 
 from .resolution import Resolution
 
-_WORTH = 512  # synapses that may replace a neuron and its share of a window
+_WORTH = 1024  # synapses that may replace a neuron and its share of a window
 
 
 class _Site(NamedTuple):
@@ -54,12 +54,20 @@ def inline_sums(graph: Graph, limits: Resolution, fan_in: int = 0) -> Graph:
         if not chosen:
             return graph
         tried = _simplified(_Inliner(graph, chosen).rewritten())
-        steep = _too_steep(tried, limits) - _too_steep(graph, limits)
+        before = _too_steep(graph, limits)
+        found = _too_steep(tried, limits)
+        steep = [group for name, group in found.items() if name not in before]
         if not steep:
             graph = tried
             continue
-        guilty = {name for name, group in chosen.items() if _ends(graph, group.result) & steep}
+        sources = {name for group in steep for name in _sources(tried, group)}
+        guilty = {name for name, group in chosen.items() if sources & _sources(graph, group)}
         banned |= guilty or set(chosen)
+
+
+def _sources(graph: Graph, group: FusionGroup) -> set[str]:
+    """Names of the populations that a group reads."""
+    return {_root(graph, branch.source).name for branch in group.branches}
 
 
 def _simplified(graph: Graph) -> Graph:
@@ -182,17 +190,10 @@ def _pays(
     return after - before <= _WORTH * size(group.result.type)
 
 
-def _ends(graph: Graph, value: Value) -> set[str]:
-    """The populations that read a value."""
-    groups = {node.result.name: g.result.name for g in fusion_groups(graph) for node in g.nodes}
-    sites = _sites(graph, value) or []
-    return {groups.get(site.node.result.name, site.node.result.name) for site in sites}
-
-
-def _too_steep(graph: Graph, limits: Resolution) -> set[str]:
+def _too_steep(graph: Graph, limits: Resolution) -> dict[str, FusionGroup]:
     """The populations whose weights would have to be larger than they can be."""
     here = replace(limits, graph=graph)
-    return {g.result.name for g in fusion_groups(graph) if not here.holds(g)}
+    return {g.result.name: g for g in fusion_groups(graph) if not here.holds(g)}
 
 
 def pixelwise_into_pixelwise(node: Node, graph: Graph) -> tuple[Node, ...] | None:
