@@ -1,7 +1,7 @@
 # %% [markdown]
 # # A transformer in spikes
 #
-# A small encoder on handwritten digits: train, export, compile, run. Each row of an image is a token.
+# A small encoder on handwritten digits: train, export, compile, run. A row of pixels is a token.
 
 # %%
 from typing import Any

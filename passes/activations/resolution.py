@@ -25,7 +25,7 @@ from qcompiler.passes.quantization.levels import levels_of, times_of
 from qcompiler.passes.quantization.slopes import MOST_PARTS
 
 _FEW_SYNAPSES = 4
-_FINE = 0.3  # times which the rounding of weights may be smaller than that of levels
+_FINE = 0.3  # times the slope at which weights and levels round alike, as most errors cancel
 _FITTED = 0.8  # share of the largest weight that weights may take before they are fitted to data
 
 
@@ -76,7 +76,7 @@ class Resolution:
             moved = max(moved, self._spike(branch.source, 1, parts) * weight)
         moved *= _largest(group.gain) if group.gain else 1.0
         slope = self.limit * self._step(group.result) / max(moved, 1e-30)
-        return slope >= max(1.0, _FINE * (self.t_max - 1) * (sum(fans) / 3) ** 0.5)
+        return bool(slope >= max(1.0, _FINE * (self.t_max - 1) * (sum(fans) / 3) ** 0.5))
 
     def levels_of_segments(self, result: Value) -> int | None:
         """Those of their sum; None if these are the network's. An output may have more."""
@@ -105,7 +105,11 @@ class Resolution:
         digits = root.type.digits if isinstance(root.type, Tensor) else 1
         base = float(times_of(self.graph, root, self.t_max, self.output_t_max))
         place: float = base ** (digits - 1)
-        return self._step(source) * place / (parts if branches * digits > 1 or parts < MOST_PARTS else 1)
+        return (
+            self._step(source)
+            * place
+            / (parts if branches * digits > 1 or parts < MOST_PARTS else 1)
+        )
 
     def _step(self, value: Value) -> float:
         """One level of the population behind views and pools; 0 if it has no range."""

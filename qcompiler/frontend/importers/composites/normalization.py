@@ -108,7 +108,7 @@ def _centred(node: NodeContext, x: Value, axes: frozenset[int], mean: Value) -> 
     """Values less their mean: along the last axis as a product, which layers in front absorb."""
     shape = x.type.shape
     length = shape[-1]
-    if axes != {len(shape) - 1} or not 1 < len(shape) or length > _WIDE:
+    if axes != {len(shape) - 1} or len(shape) < 2 or length > _WIDE:
         return difference(node, x, spread(node, mean, shape))
     matrix = np.eye(length, dtype=np.float32) - np.float32(1 / length)
     return rows(node.within("centred"), x, matrix, shape)
