@@ -138,7 +138,8 @@ class LowerActivations(Pass):
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
         lowered = split_readers(replace(graph, nodes=tuple(nodes)), SUMS, self.fan_in)
-        lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in)
+        if any(isinstance(node.op, Multiply) for node in graph.nodes):
+            lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in)
         return duplicate_layers(lowered, self._resolution(lowered))
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:

@@ -22,6 +22,7 @@ from .inlined_graph import Inliner, arranged, is_scale, root, scale_before_views
 from .resolution import Resolution
 
 _WORTH = 1024  # synapses that may replace a neuron and its share of a window
+_SHARE = 0.01  # of the network's synapses, for copies of layers in front of clips
 
 
 class _Site(NamedTuple):
@@ -67,6 +68,7 @@ def _chosen(graph: Graph, banned: set[str], fan_in: int) -> dict[str, FusionGrou
     """Groups to inline, none of which reads another."""
     found: dict[str, FusionGroup] = {}
     groups = {node.result.name: g for g in fusion_groups(graph) for node in g.nodes}
+    few = _SHARE * sum(fan_in_of(g) * size(g.result.type) for g in set(groups.values()))
     for group in dict.fromkeys(groups.values()):
         name = group.result.name
         if group.clip or group.gain or name in banned or graph.is_output(group.result):
@@ -76,7 +78,7 @@ def _chosen(graph: Graph, banned: set[str], fan_in: int) -> dict[str, FusionGrou
             continue
         if any(root(graph, branch.source).name in found for branch in group.branches):
             continue
-        if _pays(group, sites, groups, fan_in):
+        if _pays(group, sites, groups, fan_in, few):
             found[name] = group
     return found
 
@@ -124,24 +126,30 @@ def _suits(branch: Branch, site: _Site) -> bool:
 
 
 def _pays(
-    group: FusionGroup, sites: list[_Site], groups: dict[str, FusionGroup], fan_in: int
+    group: FusionGroup,
+    sites: list[_Site],
+    groups: dict[str, FusionGroup],
+    fan_in: int,
+    few: float,
 ) -> bool:
+    """Whether the synapses that readers take more are worth a population.
+
+    Copies of layers in front of clips may take ``few``; `duplicate_layers` decides about others.
+    """
     before = fan_in_of(group) * size(group.result.type)
-    after = 0
+    after = copied = 0
+    layers = [b.linear for b in group.branches if b.linear and not isinstance(b.linear.op, Affine)]
     for site in sites:
-        own = elements_summed(site.node)
-        if is_pixelwise(site.node) and any(
-            b.linear and is_pixelwise(b.linear) for b in group.branches
-        ):
+        own, reader = elements_summed(site.node), groups.get(site.node.result.name)
+        summed = own * fan_in_of(group)
+        if is_pixelwise(site.node) and any(map(is_pixelwise, layers)):
             summed = fan_in_of(group)
-        else:
-            summed = own * fan_in_of(group)
-        reader = groups.get(site.node.result.name)
-        whole = summed + (fan_in_of(reader) - own if reader else 0)
-        if 0 < fan_in < whole:
+        if 0 < fan_in < summed + (fan_in_of(reader) - own if reader else 0):
             return False
-        after += (summed - own) * size(site.node.result.type)
-    return after - before <= _WORTH * size(group.result.type)
+        more = (summed - own) * size(site.node.result.type)
+        after += more
+        copied += more if layers and reader and reader.clip else 0
+    return after - before <= _WORTH * size(group.result.type) and copied <= few
 
 
 def _too_steep(graph: Graph, limits: Resolution) -> dict[str, FusionGroup]:
