@@ -2,7 +2,7 @@
 
 With ``b = low_b + s q`` and ``q = sum 2^k bit_k``, where a lies within ``low_a .. low_a + w``,
 
-    a b = low_b a + s sum 2^k (low_a bit_k + clip(a - low_a - w (1 - bit_k), 0, w))
+    a b = low_b a + low_a b - low_a low_b + s sum 2^k clip(a - low_a - w (1 - bit_k), 0, w)
 
 A gate is one neuron, and exact in the levels of a. Bits are neurons of two levels, from the highest
 down: ``bit_k = [q - sum of higher bits >= 2^k]``. All products of an operand share them.
@@ -99,13 +99,12 @@ class Gates:
         """A product as a sum of terms and a constant."""
         a, b = self.factors(new.node)
         one, other = self.operating(a), self.operating(b)
-        terms: list[Term] = [(a, other.low)] if other.low else []
+        terms: list[Term] = []
         for k, bit in enumerate(reversed(self._bits_of(new, b, other))):
             gate = new.clip([(a, 1.0), (bit, one.width)], -one.low - one.width, one.width)
             terms.append((gate, other.step * 2**k))
-            if one.low:  # bits in place of b, which then needs no population
-                terms.append((bit, one.low * other.step * 2**k))
-        return terms, 0.0
+        terms += [(x, factor) for x, factor in ((a, other.low), (b, one.low)) if factor]
+        return terms, -one.low * other.low
 
     def cost(self, product: Node) -> tuple[int, int]:
         """The bits of a product, and its neurons; bits count for the first product only."""
