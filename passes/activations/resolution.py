@@ -25,7 +25,7 @@ from qcompiler.passes.quantization.levels import levels_of, times_of
 from qcompiler.passes.quantization.slopes import MOST_PARTS
 
 _FEW_SYNAPSES = 4
-_FINE = 0.3  # times the slope at which weights and levels round alike, as most errors cancel
+_FINE = 1.0  # times the slope at which the rounding of weights is that of levels
 _FITTED = 0.8  # share of the largest weight that weights may take before they are fitted to data
 
 
