@@ -153,11 +153,16 @@ def _takes_scales(clip: Node) -> bool:
 
 
 def scales_back(graph: Graph, value: Value) -> bool:
-    """Whether everything that reads a value can take in a scale of each channel."""
+    """Whether everything that reads a value can take in a scale of each channel.
+
+    Products take those of maps. The scale of a single number would cut off what is large where the
+    other factor, such as a gate or reciprocal, is small.
+    """
     users = graph.users(value)
+    linear = Conv | Dense | Add | Affine | SumPool
+    kinds = linear | Multiply if len(value.type.shape) > 1 else linear
     return not graph.is_output(value) and all(
-        isinstance(user.op, Conv | Dense | Add | Affine | SumPool | Multiply)
-        or (_commutes(user) and scales_back(graph, user.result))
+        isinstance(user.op, kinds) or (_commutes(user) and scales_back(graph, user.result))
         for user in users
     )
 

@@ -41,6 +41,7 @@ from qcompiler.passes.activations.duplication import (
     split_readers,
 )
 from qcompiler.passes.activations.gates import Gates
+from qcompiler.passes.activations.inlining import inline_sums
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.segments import (
     MOST_SEGMENTS,
@@ -144,8 +145,11 @@ class LowerActivations(Pass):
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
         lowered = split_readers(replace(graph, nodes=tuple(nodes)), SUMS, self.fan_in)
+        precise = self.t_max >= PRECISE
+        if not precise and any(isinstance(node.op, Multiply) for node in graph.nodes):
+            lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in)
         lowered = duplicate_layers(lowered, self._resolution(lowered))
-        return lowered if self.t_max < PRECISE else split_outputs(lowered, SUMS, self.fan_in)
+        return split_outputs(lowered, SUMS, self.fan_in) if precise else lowered
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:
         """The fit of every function of a graph with ranges."""

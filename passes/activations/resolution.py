@@ -15,6 +15,7 @@ import numpy as np
 from qcompiler.ir import Graph, Node, Tensor, Value
 from qcompiler.ir.ann import Affine, Conv, Dense, MaxPool
 from qcompiler.ir.view import View
+from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.quantization.fusion_groups import (
     FusionGroup,
     fusion_groups,
@@ -23,6 +24,8 @@ from qcompiler.passes.quantization.fusion_groups import (
 from qcompiler.passes.quantization.levels import levels_of, times_of
 from qcompiler.passes.quantization.slopes import MOST_PARTS
 
+_FEW_SYNAPSES = 4
+_FINE = 1.0  # times the slope at which the rounding of weights is that of levels
 _FITTED = 0.8  # share of the largest weight that weights may take before they are fitted to data
 
 
@@ -59,6 +62,22 @@ class Resolution:
             gain, (clip,) = _largest(reader), self.graph.users(reader.result)
         return self._moved(group) * gain <= self._step(clip.result) * (self.limit + 0.5)
 
+    def holds(self, group: FusionGroup) -> bool:
+        """Whether weights are fine enough for a group: their rounding is less than its own.
+
+        The largest weight bounds the slope D. Each of n weights is off by up to 1/2, of D a level.
+        Branches that sum few elements may use several synapses per weight.
+        """
+        fans = [elements_summed(branch.linear) if branch.linear else 1 for branch in group.branches]
+        room, moved = max(*fans, _FEW_SYNAPSES), 0.0
+        for branch, fan in zip(group.branches, fans, strict=True):
+            weight = _largest(branch.linear) if branch.linear else 1.0
+            parts = min(max(room // fan, 1), MOST_PARTS) if len(fans) > 1 else 1
+            moved = max(moved, self._spike(branch.source, 1, parts) * weight)
+        moved *= _largest(group.gain) if group.gain else 1.0
+        slope = self.limit * self._step(group.result) / max(moved, 1e-30)
+        return bool(slope >= max(1.0, _FINE * (self.t_max - 1) * (sum(fans) / 3) ** 0.5))
+
     def levels_of_segments(self, result: Value) -> int | None:
         """Those of their sum; None if these are the network's. An output may have more."""
         own = result.type.t_max if isinstance(result.type, Tensor) else None
@@ -77,7 +96,7 @@ class Resolution:
         )
         return moved * (_largest(group.gain) if group.gain else 1.0)
 
-    def _spike(self, source: Value, branches: int) -> float:
+    def _spike(self, source: Value, branches: int, parts: int = MOST_PARTS) -> float:
         """The change of a source by one spike time, as far as one synapse must hold it.
 
         Digits are branches, too, and where there are several each may use parallel synapses.
@@ -86,7 +105,11 @@ class Resolution:
         digits = root.type.digits if isinstance(root.type, Tensor) else 1
         base = float(times_of(self.graph, root, self.t_max, self.output_t_max))
         place: float = base ** (digits - 1)
-        return self._step(source) * place / (MOST_PARTS if branches * digits > 1 else 1)
+        return (
+            self._step(source)
+            * place
+            / (parts if branches * digits > 1 or parts < MOST_PARTS else 1)
+        )
 
     def _step(self, value: Value) -> float:
         """One level of the population behind views and pools; 0 if it has no range."""

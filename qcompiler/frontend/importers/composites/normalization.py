@@ -12,6 +12,7 @@ from qcompiler.frontend.importers.elementwise.arithmetic import difference
 from qcompiler.frontend.importers.elementwise.formulas import apply_formula
 from qcompiler.frontend.importers.elementwise.functions import absolute
 from qcompiler.frontend.importers.elementwise.products import product
+from qcompiler.frontend.importers.layers.linear import rows
 from qcompiler.frontend.importers.layers.pooling import reduced
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
 from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
@@ -20,6 +21,7 @@ from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine, Function, SumPool
 from qcompiler.ir.view import Reshape, Transpose
 
+_WIDE = 1024  # features of a token, above which the product with a matrix costs too much
 _LEAST = 1e-12  # a sum of magnitudes or squares that counts as none
 
 
@@ -95,11 +97,21 @@ def standardized(
     statistics: tuple[Value, ...] = ()
     if centred:
         statistics = (reduced(node.within("mean"), "mean", x, axes, keep=True),)
-        x = difference(node, x, spread(node, statistics[0], x.type.shape))
+        x = _centred(node, x, axes, statistics[0])
     square = node.part("square", Function("x x *"), x)
     variance = reduced(node.within("variance"), "mean", square, axes, keep=True)
     factor = node.part("factor", Function(f"1 x 0 max {epsilon!r} + sqrt /"), variance)
     return Standardized(product(node, x, factor), (*statistics, factor))
+
+
+def _centred(node: NodeContext, x: Value, axes: frozenset[int], mean: Value) -> Value:
+    """Values less their mean: along the last axis as a product, which layers in front absorb."""
+    shape = x.type.shape
+    length = shape[-1]
+    if axes != {len(shape) - 1} or len(shape) < 2 or length > _WIDE:
+        return difference(node, x, spread(node, mean, shape))
+    matrix = np.eye(length, dtype=np.float32) - np.float32(1 / length)
+    return rows(node.within("centred"), x, matrix, shape)
 
 
 def lp_normalization(node: NodeContext) -> Value:

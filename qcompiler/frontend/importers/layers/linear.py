@@ -69,7 +69,7 @@ def gemm(node: NodeContext) -> Value:
     if len(x.type.shape) > 1:
         if x.type.shape[-1] != matrix.shape[1]:
             raise InvalidNode(f"multiplies samples of shape {x.type.shape} with {weight.shape}")
-        return _rows(node, x, matrix.T, (*x.type.shape[:-1], len(matrix)), bias)
+        return rows(node, x, matrix.T, (*x.type.shape[:-1], len(matrix)), bias)
     return node.add(
         Dense(),
         x,
@@ -128,10 +128,10 @@ def _matrix_second(node: NodeContext) -> Value:
         if result:
             return node.add(*dense)
         return node.add(Reshape(()), node.part("product", *dense))
-    return _rows(node, x, matrix, result)
+    return rows(node, x, matrix, result)
 
 
-def _rows(
+def rows(
     node: NodeContext,
     x: Value,
     matrix: Array,
