@@ -362,7 +362,9 @@ class _Quantizer:
         if self.trace is None or self.levels is None:
             return self.rounded(group, real, codes, code)
         before = self.trace.before_clip(group)
-        fit = fit_layer(group, real, codes, code, self.levels.of(group), before, self.shared, self.options.prune)
+        fit = fit_layer(
+            group, real, codes, code, self.levels.of(group), before, self.shared, self.options.prune
+        )
         if fit is None:
             found = self.rounded(group, real, codes, code)
         else:

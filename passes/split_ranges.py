@@ -151,7 +151,13 @@ class SplitRanges(Pass):
         summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
         neurons = sum(size(value.type) for value in spiking_values(graph))
         few = size(group.result.type) * more <= _SMALL_SHARE * neurons
-        if count < 2 or slicing.noisy or not few or more == count or 0 < self.fan_in < summed * more:
+        if (
+            count < 2
+            or slicing.noisy
+            or not few
+            or more == count
+            or 0 < self.fan_in < summed * more
+        ):
             return graph, slicing
         return _with_levels(graph, name, half), replace(slicing, slices=more)
 

@@ -84,7 +84,9 @@ class SplitWindows(Pass):
             for node in ends.values()
             if isinstance(node.op, Neuron) and node.op.t_max > longest >= 2
         ]
-        split = _split(graph, {node.result.name: self._pieces(graph, node, longest) for node in wide})
+        split = _split(
+            graph, {node.result.name: self._pieces(graph, node, longest) for node in wide}
+        )
         if split is graph or self.how != "auto":
             return split
         if (cost := _cost(split)) >= _cost(graph):
