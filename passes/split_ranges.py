@@ -62,7 +62,8 @@ class SplitRanges(Pass):
 
     The pass measures the noise of rounding to ``t_max`` levels on ``calibration``, one array per
     input, ``images x shape``. A value, or some of its channels, gets at most ``slices``
-    populations (twice as many with half the levels where it has few neurons), and no more than let its readers sum ``fan_in`` elements of all of them (0: no
+    populations, or twice as many with half the levels where neurons are few: they end earlier. Its
+    readers sum at most ``fan_in`` elements of all of them (0: no
     limit). Without data, or with ``effort`` 0, nothing changes. If some channels of a value
     become a value themselves, ``note`` is called with its name and the indices of the channels.
     Raises DataError if the data do not fit, are empty or not finite.

@@ -49,7 +49,7 @@ def search_cost(trials: Trials, objective: Objective) -> SearchResult:
     for levels in _FEWER_INPUT_LEVELS:
         if levels >= found.input_levels:
             continue
-        tried = found.measure(best.uniform or 0, dict(best.options)["slices"], levels)
+        tried = found.measure(best.uniform or 0, int(dict(best.options)["slices"]), levels)
         if not tried.fits:
             break
         best = found.best()

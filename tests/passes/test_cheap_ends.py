@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def dense_layers(*sizes: int) -> Graph:
     """Dense layers of these sizes, the input first, with ReLUs between them."""
     rng, build = np.random.default_rng(0), Builder("net")
     value = build.input("x", Tensor((sizes[0],)))
-    for at, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False), 1):
+    for at, (inputs, outputs) in enumerate(pairwise(sizes), 1):
         weight = (rng.standard_normal((outputs, inputs)) / np.sqrt(inputs)).astype(np.float32)
         constants = Constant(f"w{at}", weight), Constant(f"b{at}", np.zeros(outputs, np.float32))
         value = build.add(Dense(), value, *constants, name=f"y{at}")
