@@ -92,13 +92,22 @@ class _Search:
     def measure(self, t_max: int, slices: int, levels: int, prune: float = _PRUNE[0]) -> Point:
         """Measure one program: inputs get as many digits as keep their windows within t_max."""
         digits = next(n for n in range(1, 17) if t_max**n >= levels)
-        options: Options = (
-            *(("slices", slices), ("levels", levels), ("digits", digits)),
-            ("prune", prune),
-        )
+        given = {"slices": slices, "levels": levels, "digits": digits, "prune": prune}
+        options: Options = tuple(given.items())
         schedule = self.trials.uniform_levels(t_max, options)
+        if known := self._known(schedule, t_max, options):
+            return known
         self.trials.measure(schedule, t_max, options)
         return self.trials.points[-1]
+
+    def _known(self, schedule: tuple[int, ...], t_max: int, options: Options) -> Point | None:
+        """A point of the same program: other levels may take the same digits."""
+        wanted = {**dict(options), "levels": 0}
+        for point in self.trials.points:
+            if (point.levels, point.uniform) == (schedule, t_max):
+                if {**dict(point.options), "levels": 0} == wanted:
+                    return point
+        return None
 
     def best(self) -> Point:
         """The cheapest program within the budget."""
