@@ -102,11 +102,10 @@ class _Search:
 
     def _known(self, schedule: tuple[int, ...], t_max: int, options: Options) -> Point | None:
         """A point of the same program: other levels may take the same digits."""
-        wanted = {**dict(options), "levels": 0}
+        wanted = schedule, t_max, {**dict(options), "levels": 0}
         for point in self.trials.points:
-            if (point.levels, point.uniform) == (schedule, t_max):
-                if {**dict(point.options), "levels": 0} == wanted:
-                    return point
+            if (point.levels, point.uniform, {**dict(point.options), "levels": 0}) == wanted:
+                return point
         return None
 
     def best(self) -> Point:
