@@ -1,10 +1,10 @@
 """Energy, delay and accuracy of compiled networks by a cost model, as a table.
 
-    python benchmarks/energy.py [digits] [mnist] [resnet20] [squeezenet] [--search]
+    python benchmarks/energy.py [digits] [mnist] [resnet20] [squeezenet] [--search PERCENT ...]
 
 Each network is compiled for Loihi 2, SqueezeNet for the reference, as the rows name it: `before`
-without the passes that save energy, `default` as `qcompile` does, `energy` with `--objective energy
---max-drift 0.5` (with --search, for networks on Loihi). Activity is that on the test
+without the passes that save energy, `default` as `qcompile` does, `energy P` with `--objective
+energy --max-drift P` for each P of --search (for networks on Loihi). Activity is that on the test
 images, of which calibration uses none; accuracy is in percent of all of them, and for SqueezeNet
 the share of predictions that equal those of the trained network. The digits are in the repository,
 the other networks need the data folder. Last come the published measurements of the method on
@@ -31,7 +31,6 @@ from qcompiler.cli.energy import chosen_model
 from qcompiler.cli.options import add_energy_model
 
 _DIGITS = Path(__file__).parents[1] / "examples" / "digits"
-_DRIFT = 0.5  # percent of predictions that may change
 SAVING = ("split-windows", "choose-codes")  # passes that only save energy and time
 COLUMNS = (
     *("network", "program", "accuracy", "interval", "last", "neurons", "events", "spikes a neuron"),
@@ -77,7 +76,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("networks", nargs="*", help=f"out of {', '.join(PLANS)} (all)")
     parser.add_argument("--packed", type=Path, help="SqueezeNet's unpacked calibration images")
-    parser.add_argument("--search", action="store_true", help="search the cheapest programs, too")
+    parser.add_argument(
+        "--search", type=float, nargs="+", default=[], help="search with these --max-drift, too"
+    )
     add_energy_model(parser)
     given = parser.parse_args()
     model = chosen_model(given) or LOIHI.energy
@@ -93,16 +94,16 @@ def main() -> None:
     print_published(model)
 
 
-def rows(name: str, plan: Plan, model: CostModel, search: bool) -> Iterator[list[str]]:
+def rows(name: str, plan: Plan, model: CostModel, search: list[float]) -> Iterator[list[str]]:
     """A row for each program of a network."""
     images, answers = known_answers(plan.files)
     text = {"loihi": LOIHI, "reference": REFERENCE}[plan.target].pipeline
     for way, passes in (("before", without_savings(text)), ("default", None)):
         if passes != text:  # else there is nothing to compare with
             yield [name, way, *figures(plan.compiled(passes), images, answers, model)]
-    if search and plan.target == "loihi":
-        cheapest = plan.compiled(None, objective="energy", max_drift=_DRIFT)
-        yield [name, "energy", *figures(cheapest, images, answers, model)]
+    for drift in search if plan.target == "loihi" else ():
+        cheapest = plan.compiled(None, objective="energy", max_drift=drift)
+        yield [name, f"energy {drift:g}", *figures(cheapest, images, answers, model)]
 
 
 def without_savings(pipeline: str) -> str:

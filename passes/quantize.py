@@ -105,7 +105,9 @@ class Quantize(Pass):
 
     ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (four
     times the images) every layer is fitted to the quantized layers before it; with 0, or without
-    data, weights are rounded to nearest. The layers of a quantised model keep its integer weights
+    data, weights are rounded to nearest. A layer that is fitted loses its least weights, and with
+    them synaptic events, as long as this adds an error of at most ``prune`` of the variance of its
+    sums. The layers of a quantised model keep its integer weights
     where these fit; ``rounding`` is called with the name of each, and how it rounds, or None if it
     keeps them not or does not read codes alone. Raises UnsupportedModel for operators without a
     spiking form.
@@ -123,6 +125,7 @@ class Quantize(Pass):
     proved: bool = False
     pieces: bool = False
     effort: int = 0
+    prune: float = 0.0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
     rounding: OnRounding = field(default=None, metadata=HIDDEN, compare=False)
@@ -131,6 +134,8 @@ class Quantize(Pass):
         check_levels(self.t_max, output_t_max=self.output_t_max)
         check_weight_bits(self.weight_bits)
         check_effort(self.effort)
+        if not 0 <= self.prune < 1:
+            raise ValueError(f"prune must be at least 0 and below 1, not {self.prune:g}")
         if self.even and self.weight_bits > 8:
             have = "even weights, as Loihi has them, have at most 8 weight_bits"
             raise ValueError(f"{have}, not {self.weight_bits}")
@@ -357,7 +362,9 @@ class _Quantizer:
         if self.trace is None or self.levels is None:
             return self.rounded(group, real, codes, code)
         before = self.trace.before_clip(group)
-        fit = fit_layer(group, real, codes, code, self.levels.of(group), before, self.shared)
+        fit = fit_layer(
+            group, real, codes, code, self.levels.of(group), before, self.shared, self.options.prune
+        )
         if fit is None:
             found = self.rounded(group, real, codes, code)
         else:

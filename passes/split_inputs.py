@@ -20,6 +20,7 @@ from qcompiler.ir.types import check_digits
 from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.calibration.data import check
 from qcompiler.passes.calibration.grid import chooses, grid_of
+from qcompiler.passes.calibration.trace import products_of, size_of
 from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.integer_layer import check_levels, output_levels
@@ -30,6 +31,7 @@ from .base import HIDDEN, Pass, check_fan_in
 
 _FEW_DIGITS, _MORE_DIGITS = 2, 3
 _MANY_LEVELS = 64  # of other values, from which inputs have the levels of more digits
+_SMALL = 1 / 64  # of the network's products
 _FINE = 256  # levels: 7 steps as three digits, fewer than the 8 of 64 levels as two
 _ADDS = Conv | Dense | SumPool | Pad | Affine | Add | Clip | Function | Multiply
 
@@ -40,7 +42,8 @@ class SplitInputs(Pass):
 
     ``levels`` is the number of levels; 0 takes that of the outputs: ``t_max``, but at least 64, and
     up to 256 for many classes. ``digits`` 0 takes two, and if ``t_max`` is 64 or more, three, with
-    at least 256 levels. ``calibration`` holds one array per input, ``images x shape``.
+    at least 256 levels; one more where these windows are long and its synapses are few of the
+    network's. ``calibration`` holds one array per input, ``images x shape``.
     If it contains integers that span fewer values, each integer gets one level, and so do multiples
     of another number if the network rounds or compares. An input that
     already has a t_max keeps it, with two digits. Of an input that is rescaled, the result of that
@@ -93,6 +96,8 @@ class SplitInputs(Pass):
         if raw and data is not None and (grid := grid_of(data, chooses(graph))):
             levels = min(levels, grid.span + 1)
         t_max = _root(levels, digits)
+        if digits > 1 and not (self.levels or self.digits) and 2 * t_max > self.t_max:
+            t_max, digits = self._finer(graph, value, levels, t_max, digits)
         digits = next(fewer for fewer in range(1, digits + 1) if _root(levels, fewer) <= t_max)
         if 2 * t_max > levels:
             t_max, digits = levels, 1
@@ -103,6 +108,15 @@ class SplitInputs(Pass):
         many = most if self.t_max >= _MANY_LEVELS else _FEW_DIGITS
         wanted = range(self.digits or many, 1, -1)
         return next((d for d in wanted if self._can_split(graph, value, d)), 1)
+
+    def _finer(
+        self, graph: Graph, value: Value, levels: int, t_max: int, digits: int
+    ) -> tuple[int, int]:
+        """One digit more, with a shorter window, if its synapses are a small part of all."""
+        cheap = sum(map(products_of, graph.users(value))) <= _SMALL * size_of(graph)[0]
+        if not cheap or not self._can_split(graph, value, digits + 1):
+            return t_max, digits
+        return _root(levels, digits + 1), digits + 1
 
     def _can_split(self, graph: Graph, value: Value, digits: int) -> bool:
         """Whether all readers of a value, or of a view of it, can read so many digits."""

@@ -9,13 +9,13 @@ neurons. Zhao et al., arXiv 1901.09504, split single channels in a similar way t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, TypeAlias
 
 import numpy as np
 
-from qcompiler.ir import Graph, Invariant
+from qcompiler.ir import Graph, Invariant, Tensor, Value
 from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
@@ -29,7 +29,7 @@ from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import levels_of, spiking_values
+from qcompiler.passes.quantization.levels import levels_of, map_values, spiking_values
 from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
 from qcompiler.passes.slicing.channel_slices import (
@@ -51,6 +51,8 @@ _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so
 _FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
 _FAITHFUL = 0.065  # noise at the outputs, around depthwise layers, that is worth more neurons
 _MOST = 16  # slices
+_SMALL_SHARE = 1 / 256  # of all neurons: a value of so few gets slices of half the window
+_SHORTEST = 7  # levels of a window that is short enough
 _IMAGES = 256  # more change little
 
 
@@ -60,7 +62,8 @@ class SplitRanges(Pass):
 
     The pass measures the noise of rounding to ``t_max`` levels on ``calibration``, one array per
     input, ``images x shape``. A value, or some of its channels, gets at most ``slices``
-    populations, and no more than let its readers sum ``fan_in`` elements of all of them (0: no
+    populations, or twice as many with half the levels where neurons are few: they end earlier. Its
+    readers sum at most ``fan_in`` elements of all of them (0: no
     limit). Without data, or with ``effort`` 0, nothing changes. If some channels of a value
     become a value themselves, ``note`` is called with its name and the indices of the channels.
     Raises DataError if the data do not fit, are empty or not finite.
@@ -96,6 +99,7 @@ class SplitRanges(Pass):
         if not self._exact(graph) and self._tolerates(graph, data, found):
             return graph
         for name, slicing, noisy in self._slicings(graph, names, found):
+            split, slicing = self._shorter(split, name, slicing)
             result = _group(split, name).result
             width = partial(_width, found[name].histogram, levels(result), _bound(graph, name))
             split = self._split(split, name, slicing, noisy, width)
@@ -138,6 +142,25 @@ class SplitRanges(Pass):
         noise_cap = min((self.t_max / _FEW) ** 2, _FAITHFUL / max(stays, _FAITHFUL))
         chosen = choose_slices(values, total, neurons, self.slices, worth, noise_cap)
         return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]
+
+    def _shorter(self, graph: Graph, name: str, slicing: Slicing) -> tuple[Graph, Slicing]:
+        """Twice as many slices with half the levels, which end earlier, where neurons are few."""
+        group = _group(graph, name)
+        levels, count = levels_of(graph, group.result, self.t_max), slicing.slices
+        half = (levels + 1) // 2
+        more = -(-count * (levels - 1) // (half - 1)) if half > _SHORTEST else count
+        summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
+        neurons = sum(size(value.type) for value in spiking_values(graph))
+        few = size(group.result.type) * more <= _SMALL_SHARE * neurons
+        if (
+            count < 2
+            or slicing.noisy
+            or not few
+            or more == count
+            or 0 < self.fan_in < summed * more
+        ):
+            return graph, slicing
+        return _with_levels(graph, name, half), replace(slicing, slices=more)
 
     def _bottleneck(
         self, graph: Graph, name: str, found: Noise, noise: float, neurons: float
@@ -186,6 +209,17 @@ def _begins_at_zero(histogram: Histogram) -> bool:
 def _width(histogram: Histogram, levels: int, high: float | None, count: int) -> float:
     """The range of each slice; ``high`` bounds that of all."""
     return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0, high))[1] / count
+
+
+def _with_levels(graph: Graph, name: str, levels: int) -> Graph:
+    """The graph with so many levels of a value."""
+
+    def change(value: Value) -> Value:
+        if value.name != name or not isinstance(value.type, Tensor):
+            return value
+        return replace(value, type=replace(value.type, t_max=levels))
+
+    return map_values(graph, change)
 
 
 def _bound(graph: Graph, name: str) -> float | None:

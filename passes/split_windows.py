@@ -38,6 +38,8 @@ from .base import Pass, check_fan_in
 
 _EXACT = (1 << 23) - 1
 _HOW = ("auto", "slices", "digits")
+_MORE = 1 + 1 / 256  # of the cost: so little may end a frame earlier
+_SHORTEST = 8  # levels of a window that is short enough
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class SplitWindows(Pass):
     ``longest`` is the number of levels that a window may have; 0 takes that of the longest window
     among inputs, hidden populations and outputs that others read, too. ``how`` is ``slices``,
     ``digits``, or ``auto``: slices if they are few and end earlier, else digits, and none if the
-    network would cost more. What does not fit the limits of the target becomes the other, or stays
+    network would cost more. Of a network that costs much more than its outputs, these become more
+    slices that are shorter. What does not fit the limits of the target becomes the other, or stays
     whole.
 
     Limits are those of `quantize`, ``potential`` and ``input``, of `assign-windows`, ``delay``, and
@@ -76,15 +79,39 @@ class SplitWindows(Pass):
         ends = {node.result.name: node for node in spiking_nodes(graph) if _ends(graph, node)}
         others = [n.result for n in spiking_nodes(graph) if n.result.name not in ends]
         longest = self.longest or max((spikes_of(value).t_max for value in others), default=0)
-        found: dict[str, list[Piece]] = {}
-        for name, node in ends.items():
-            if isinstance(node.op, Neuron) and node.op.t_max > longest >= 2:
-                found[name] = self._pieces(graph, node, longest)
-        found = {name: pieces for name, pieces in found.items() if pieces}
-        if not found:
+        wide = [
+            node
+            for node in ends.values()
+            if isinstance(node.op, Neuron) and node.op.t_max > longest >= 2
+        ]
+        split = _split(
+            graph, {node.result.name: self._pieces(graph, node, longest) for node in wide}
+        )
+        if split is graph or self.how != "auto":
+            return split
+        if (cost := _cost(split)) >= _cost(graph):
             return graph
-        split = drop_dead(_Splitter(graph, found).rewritten())
-        return graph if self.how == "auto" and _cost(split) >= _cost(graph) else split
+        return self._shorter(graph, wide, longest, split, cost * _MORE)
+
+    def _shorter(
+        self, graph: Graph, wide: list[Node], longest: int, split: Graph, most: float
+    ) -> Graph:
+        """With more slices, which end earlier, as long as the cost is ``most``; else ``split``."""
+        while longest > _SHORTEST:
+            longest = (longest + 1) // 2
+            found = {n.result.name: self._sliced(graph, n, longest) for n in wide}
+            if not all(found.values()):
+                return split
+            tried = _split(graph, found)
+            if _cost(tried) > most:
+                return split
+            split = tried
+        return split
+
+    def _sliced(self, graph: Graph, node: Node, longest: int) -> list[Piece]:
+        layer = layer_of(graph, node)
+        pieces = slices(layer.bias, layer.slope, layer.spikes.t_max, longest)
+        return pieces if self._fit(graph, layer, pieces) else []
 
     def _pieces(self, graph: Graph, node: Node, longest: int) -> list[Piece]:
         """The pieces of a population; none if neither slices nor digits fit."""
@@ -149,6 +176,12 @@ def _cost(graph: Graph) -> float:
             before = 0
         interval = max(interval, before + own + 2)
     return UPDATE * neuron_count(graph) * interval + events
+
+
+def _split(graph: Graph, pieces: dict[str, list[Piece]]) -> Graph:
+    """The graph with the pieces of some populations, by name; itself if none has any."""
+    found = {name: some for name, some in pieces.items() if some}
+    return drop_dead(_Splitter(graph, found).rewritten()) if found else graph
 
 
 class _Splitter:

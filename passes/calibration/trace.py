@@ -106,12 +106,14 @@ def images_for(graph: Graph, given: int, effort: int) -> int:
     return int(max(1, min(given, most)))
 
 
+def products_of(node: Node) -> float:
+    """Multiplications of a node per image; those of layers count alone."""
+    if not isinstance(node.op, Conv | Dense):
+        return 0.0
+    return float(np.prod(node.result.type.shape)) * float(np.prod(node.operands[1].type.shape[1:]))
+
+
 def size_of(graph: Graph) -> tuple[float, int]:
     """Multiplications per image, and elements of the largest tensor of a network."""
     largest = max((int(np.prod(node.result.type.shape)) for node in graph.nodes), default=1)
-    products = 1.0
-    for node in graph.nodes:
-        if isinstance(node.op, Conv | Dense):
-            fan = int(np.prod(node.operands[1].type.shape[1:]))
-            products += float(np.prod(node.result.type.shape)) * fan
-    return products, max(1, largest)
+    return 1 + sum(map(products_of, graph.nodes)), max(1, largest)

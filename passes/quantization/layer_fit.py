@@ -25,6 +25,7 @@ from .fusion_groups import FusionGroup
 from .integer_layer import Weights
 from .layer_inputs import LayerInputs, SharedInputs
 from .least_squares import coordinate_descent
+from .pruning import kept
 from .real_layer import LinearSynapse, RealLayer
 from .regression import LayerRegression
 from .samples import apply_weights, sample_positions
@@ -39,7 +40,8 @@ class LayerFit:
     """One layer with its calibration data and the fit of its weights and bias.
 
     Only the weights of the branches ``fitted`` change; arrays are ``groups x outputs x inputs``.
-    ``values`` holds the inputs of the other branches.
+    ``values`` holds the inputs of the other branches. Weights are removed as long as the errors of
+    the sums have at most ``prune`` of their variance.
     """
 
     def __init__(
@@ -49,16 +51,20 @@ class LayerFit:
         before: Array,
         inputs: LayerInputs,
         code: Spikes,
+        prune: float,
     ) -> None:
         self.real, self.fitted, places = real, _fitted(real), inputs.places
         self.blocks, self.middle = len(inputs.seen), inputs.middle
+        target = places.of(before).astype(np.float64)
         self.start = self._joined([branch.weight for branch in real.branches])
+        if prune:
+            most = prune * float(target.var(axis=0).sum())
+            self.start *= kept(self.start, inputs.grams.all.diagonal, most)
         first = inputs.sums(self.start) + places.of(real.bias.astype(np.float32)[None])
         for index, x in values.items():
             branch = real.branches[index]
             first += apply_weights(branch, branch.weight, x, places)
         low, high = map(float, decode(code, np.array((0, code.top))))
-        target = places.of(before).astype(np.float64)
         self.rows = LayerRegression(inputs.seen, first, target, low, high)
         self.free = self.start != 0
         self.gram, found = self.rows.solved(self.free, inputs.grams)
@@ -127,6 +133,7 @@ def fit_layer(
     levels: Sequence[Array],
     before: Array,
     shared: SharedInputs,
+    prune: float = 0.0,
 ) -> LayerFit | None:
     """Fit a fusion group to the ``levels`` of its sources; None if it has no weights to fit.
 
@@ -146,7 +153,7 @@ def fit_layer(
     inputs = shared.of(fitted, [(levels[i], codes[i]) for i in indices], places)
     others = set(range(len(levels))).difference(indices)
     values = {i: decode(codes[i], levels[i], np.float32) for i in sorted(others)}
-    return LayerFit(real, values, before, inputs, code)
+    return LayerFit(real, values, before, inputs, code, prune)
 
 
 def _fitted(real: RealLayer) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The schedules that a search has measured as a picture: latency against loss."""
+"""What a search has measured as a picture: latency, or energy if it was estimated, against loss."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _LOSSES = {"drop": "accuracy lost, %", "drift": "changed predictions, %"}
 
 
 def front_figure(search: Mapping[str, Any]) -> Any:
-    """Latency to the right, loss upwards, with its standard error; filled within the budget."""
+    """Latency or energy to the right, loss upwards with its standard error; filled if it fits."""
     kind, budget = next(iter(search["budget"].items()))
     measured = [point for point in search["points"] if point.get(f"{kind}_percent") is not None]
+    cost, words = cost_axis(measured)
     with style():
         figure, ((axes,),) = sheet(3.4)
         axes.axhline(budget, color=GREY, ls="--", lw=1, label=f"budget, {budget:g} %")
@@ -25,23 +26,36 @@ def front_figure(search: Mapping[str, Any]) -> Any:
                 if bool(point["uniform_t_max"]) == uniform and bool(point["fits_budget"]) == fits
             ]
             if chosen:
-                _points(axes, chosen, kind, uniform, fits)
+                _points(axes, chosen, (cost, kind), uniform, fits)
         for point in measured:
             if point["chosen"]:
-                at = point["latency_steps"], point[f"{kind}_percent"]
+                at = point[cost], point[f"{kind}_percent"]
                 axes.plot(*at, "o", ms=11, mfc="none", mec=INK, mew=1.2, label="chosen")
-        axes.set(xlabel="step of the last output spike", ylabel=_LOSSES.get(kind, kind))
-        axes.xaxis.set_major_locator(import_module("matplotlib.ticker").MaxNLocator(integer=True))
+        axes.set(xlabel=words, ylabel=_LOSSES.get(kind, kind))
+        whole = cost == "latency_steps"
+        axes.xaxis.set_major_locator(import_module("matplotlib.ticker").MaxNLocator(integer=whole))
         axes.margins(x=0.08, y=0.1)
         axes.grid(color=BAND, lw=0.8)
         figure.legend(loc="outside lower left", ncols=2)
     return figure
 
 
+def cost_axis(points: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """What is to be low: the key of points, and its words."""
+    if points and all(point.get("energy_uj") is not None for point in points):
+        return "energy_uj", "energy of a frame, uJ"
+    return "latency_steps", "step of the last output spike"
+
+
 def _points(
-    axes: Any, points: Sequence[Mapping[str, Any]], kind: str, uniform: bool, fits: bool
+    axes: Any,
+    points: Sequence[Mapping[str, Any]],
+    keys: tuple[str, str],
+    uniform: bool,
+    fits: bool,
 ) -> None:
-    steps = [point["latency_steps"] for point in points]
+    cost, kind = keys
+    steps = [point[cost] for point in points]
     losses = [point[f"{kind}_percent"] for point in points]
     doubts = [point.get("doubt_percent") or 0.0 for point in points]
     colour = ORANGE if uniform else BLUE

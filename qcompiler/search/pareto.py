@@ -72,7 +72,7 @@ class Point:
     estimate: LossEstimate | None = None
     fits: bool = False
     uniform: int | None = None
-    options: tuple[tuple[str, int], ...] = ()
+    options: tuple[tuple[str, float], ...] = ()
     cost: Cost | None = None
 
     @property

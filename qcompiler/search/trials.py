@@ -41,7 +41,7 @@ from .pareto import Budget, Cost, Point
 if TYPE_CHECKING:
     from distributed import Client
 
-Options: TypeAlias = tuple[tuple[str, int], ...]  # of the pipeline, by name
+Options: TypeAlias = tuple[tuple[str, float], ...]  # of the pipeline, by name
 
 _FEWEST_IMAGES = 40
 _TAIL = 0.1  # percent of images whose winner, or runner-up, may lie beyond the clipped outputs

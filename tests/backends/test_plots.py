@@ -200,3 +200,8 @@ def test_the_front_has_whole_steps_and_error_bars() -> None:
     assert heights == pytest.approx([1.0] * 3)
     labels = {*axes.get_legend_handles_labels()[1]}
     assert {"budget, 1 %", "chosen", "the same t_max everywhere, within the budget"} <= labels
+    points = [point | {"energy_uj": (point["latency_steps"] or 0) / 8} for point in points]
+    axes = front_figure({"budget": {"drift": 1.0}, "points": points}).axes[0]
+    assert axes.get_xlabel() == "energy of a frame, uJ"
+    ((line, _, _),) = axes.containers
+    assert line.get_xdata() == pytest.approx([11 / 8, 18 / 8, 19 / 8])

@@ -1,0 +1,88 @@
+"""Inputs, small values and outputs of large networks end earlier; weights that hardly matter go."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from qcompiler.ir import Builder, Constant, Graph, PipelineError, Tensor
+from qcompiler.ir.ann import Clip, Dense
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.integer_network import fan_in, layers
+from qcompiler.passes import Pipeline
+from qcompiler.passes.quantization.levels import spiking_values
+from qcompiler.passes.quantization.pruning import kept
+from qcompiler.passes.split_inputs import SplitInputs
+from qcompiler.passes.split_ranges import SplitRanges
+from tests.passes.test_split_windows import equal, windows
+from tests.support.random_networks import compiled
+from tests.support.spiking import Net
+
+
+def dense_layers(*sizes: int) -> Graph:
+    """Dense layers of these sizes, the input first, with ReLUs between them."""
+    rng, build = np.random.default_rng(0), Builder("net")
+    value = build.input("x", Tensor((sizes[0],)))
+    for at, (inputs, outputs) in enumerate(pairwise(sizes), 1):
+        weight = (rng.standard_normal((outputs, inputs)) / np.sqrt(inputs)).astype(np.float32)
+        constants = Constant(f"w{at}", weight), Constant(f"b{at}", np.zeros(outputs, np.float32))
+        value = build.add(Dense(), value, *constants, name=f"y{at}")
+        if at < len(sizes) - 1:
+            value = build.add(Clip(0.0), value, name=f"relu{at}")
+    return build.build([value])
+
+
+def samples(count: int, size: int) -> Array:
+    return np.random.default_rng(1).random((count, size)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("hidden", "pieces"), [(20, 2), (3000, 9)])
+def test_outputs_of_large_networks_have_shorter_slices(hidden: int, pieces: int) -> None:
+    net = Net(1, largest=40)
+    wide = net.dense(net.input((30,), 16), hidden, 16)
+    graph = net.graph(net.dense(net.dense(wide, 4, 16), 2, 64))
+    found = equal(graph)
+    assert windows(found)[2:] == [8] * pieces
+
+
+def test_small_values_of_large_networks_have_more_and_shorter_slices() -> None:
+    data = samples(60, 8)
+    for hidden, levels in ((16, None), (8000, 8)):
+        graph = dense_layers(8, hidden, 3, 4)
+        found = SplitRanges(effort=1, slices=4, calibration=(data,))(graph)
+        small = [v for v in spiking_values(found) if v.name.startswith("relu2")]
+        assert {v.type.t_max for v in small if isinstance(v.type, Tensor)} == {levels}
+        assert len(small) > 4 or levels is None
+
+
+def test_inputs_whose_synapses_are_few_have_a_digit_more() -> None:
+    def code(graph: Graph) -> tuple[int | None, int]:
+        type_ = SplitInputs()(graph).inputs[0].type
+        assert isinstance(type_, Tensor)
+        return type_.t_max, type_.digits
+
+    assert code(dense_layers(4, 4, 100, 256)) == (7, 3)
+    assert code(dense_layers(40, 100, 256)) == (16, 2)
+
+
+def test_the_least_weights_go() -> None:
+    weights = np.array([[[3.0, -1, 2], [0.1, 0.1, 0.2]]])
+    found = kept(weights, np.ones((1, 3)), most=1.1)
+    assert found.tolist() == [[[True, False, True], [False, False, True]]]
+    assert kept(weights, np.ones((1, 3)), most=0.0).all()
+
+
+def test_pruning_saves_synapses() -> None:
+    graph, data = dense_layers(12, 40, 5), samples(200, 12)
+
+    def made(prune: float) -> Graph:
+        text = f"fold-linear,normalize,quantize{{effort=1 prune={prune}}}"
+        return compiled(graph, text, calibration=(data,), t_max=16)
+
+    graphs = [made(prune) for prune in (0.0, 0.003, 0.02)]
+    counts = [sum(int(fan_in(g, layer.node).sum()) for layer in layers(g)) for g in graphs]
+    assert counts[0] > 1.05 * counts[1] > 1.05 * counts[2]
+    with pytest.raises(PipelineError, match="prune must be at least 0 and below 1, not 1"):
+        Pipeline.parse("quantize{prune=1.0}")
