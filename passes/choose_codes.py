@@ -21,10 +21,10 @@ from qcompiler.ir.spiking.integer_network import control_lines, layer_of
 from qcompiler.ir.spiking.invariants import SCHEDULED, SPIKING
 from qcompiler.ir.types import Coding
 from qcompiler.passes.calibration.data import check, sample
-from qcompiler.passes.coding.activity import Activity, activity
-from qcompiler.passes.coding.frame_cost import frame_cost
-from qcompiler.passes.coding.silent_readers import can_be_silent, savings
 from qcompiler.passes.quantization.membrane_limits import LEAST_MARGIN
+from qcompiler.passes.scheduling.activity import Activity, activity
+from qcompiler.passes.scheduling.frame_cost import frame_cost
+from qcompiler.passes.scheduling.silent_readers import can_be_silent, savings
 
 from .base import HIDDEN, Pass, check_fan_in
 from .insert_readout import InsertReadout

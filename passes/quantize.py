@@ -18,10 +18,9 @@ computes the formulas: B in ``_rounded``, D in ``_slope``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 from qcompiler.ir import (
     Builder,
@@ -43,49 +42,29 @@ from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, SPIKING
 from qcompiler.ir.view import View
-from qcompiler.passes.activations.clip_sums import is_piece
-from qcompiler.passes.calibration.data import Images, check, check_effort, sample
-from qcompiler.passes.calibration.observed_membranes import (
-    CalibrationLevels,
-    images_to_observe,
-    observed_bounds,
-)
-from qcompiler.passes.calibration.trace import Trace, images_for
-from qcompiler.passes.folding.clips import is_code
-from qcompiler.passes.quantization.coarser_codes import coarser_code
-from qcompiler.passes.quantization.exact_layer import ExactLayer, exact_layer_of
+from qcompiler.passes.calibration.data import check_effort
+from qcompiler.passes.integers.group_integers import GroupIntegers, OnRounding
 from qcompiler.passes.quantization.fusion_groups import (
     FusionGroup,
     fusion_groups,
-    is_network_output,
 )
 from qcompiler.passes.quantization.integer_layer import (
-    ExceededLimits,
     IntegerLayer,
-    Observe,
-    Rounding,
     check_levels,
     check_steepness,
     check_weight_bits,
     code_of,
-    integer_layer_of,
-    nearest,
 )
-from qcompiler.passes.quantization.layer_fit import fit_layer
-from qcompiler.passes.quantization.layer_inputs import SharedInputs
 from qcompiler.passes.quantization.levels import (
     coded_inputs,
     levels_of,
-    longest_window,
     narrow,
     times_of,
 )
 from qcompiler.passes.quantization.membrane_limits import Limits
-from qcompiler.passes.quantization.real_layer import RealLayer, constants_of, real_layer_of
+from qcompiler.passes.quantization.real_layer import constants_of, real_layer_of
 
 from .base import HIDDEN, Pass
-
-OnRounding: TypeAlias = "Callable[[str, ExactLayer | None], None] | None"
 
 _EXACT = (1 << 23) - 1
 
@@ -163,12 +142,8 @@ class _Quantizer:
         self.inner = {n.result.name for g in self.groups.values() for n in g.nodes[:-1]}
         self.faults: list[Diagnostic] = []
         self.failed: set[str] = set()
-        self.trace: Trace | None = None
-        self.levels: CalibrationLevels | None = None
-        self.shared = SharedInputs()
-        if data := _data(graph, options):
-            self.levels = CalibrationLevels(graph, data)
-            self.trace = Trace(graph, data, precise=True) if options.effort else None
+        self.integers = GroupIntegers(graph, options, self.groups)
+        self.trace, self.levels = self.integers.trace, self.integers.levels
 
     def run(self) -> Graph:
         for raw, value in zip(self.graph.inputs, coded_inputs(self.graph), strict=True):
@@ -313,124 +288,20 @@ class _Quantizer:
         return self.tensors[value.name]
 
     def population(self, group: FusionGroup) -> Value:
+        origin = group.origin
         names = [branch.source.name for branch in group.branches]
         if any(name not in self.spikes for name in names):
             raise UnsupportedModel(
                 Diagnostic(
                     "a layer behind softmax or argmax has no spiking form",
-                    group.origin,
+                    origin,
                     "end the model at softmax or argmax; run the other layers on the host",
                 )
             )
         sources = [self.spikes[name] for name in names]
-        code, found = self.coded(group, sources)
-        if self.levels:
-            self.levels.add(group, found, code)
+        codes = [tuple(map(spikes_of, digits)) for digits in sources]
+        code, found = self.integers.of(group, codes, self.code(group.result, origin))
         return self.neurons(group, [digit for source in sources for digit in source], code, found)
-
-    def coded(
-        self, group: FusionGroup, sources: Sequence[Sequence[Value]]
-    ) -> tuple[Spikes, IntegerLayer]:
-        """The code and integers of a group; the code is coarser if limits ask for it."""
-        clip = group.clip.op if group.clip else Clip()
-        assert isinstance(clip, Clip)
-        code = first = self.code(group.result, group.origin)
-        while True:
-            try:
-                return code, self.integers(group, sources, code)
-            except UnsupportedModel as error:
-                coarser = coarser_code(code, first, group.result, clip, error)
-                if coarser is None:
-                    raise
-                code = coarser
-
-    def integers(
-        self, group: FusionGroup, sources: Sequence[Sequence[Value]], code: Spikes
-    ) -> IntegerLayer:
-        by_branch = [tuple(map(spikes_of, digits)) for digits in sources]
-        codes = tuple(digit for digits in by_branch for digit in digits)
-        real = real_layer_of(group, by_branch)
-        if _is_code(group):
-            exact = self.exact(group, real, codes, code)
-            if self.options.rounding and not is_piece(group.result.name):
-                told = exact if self.reads_codes(group) else None
-                self.options.rounding(group.result.name, told)
-            if exact is not None:
-                if self.trace:
-                    self.trace.add(group, self.trace.before_clip(group))
-                return exact.layer
-        if self.trace is None or self.levels is None:
-            return self.rounded(group, real, codes, code)
-        before = self.trace.before_clip(group)
-        fit = fit_layer(
-            group, real, codes, code, self.levels.of(group), before, self.shared, self.options.prune
-        )
-        if fit is None:
-            found = self.rounded(group, real, codes, code)
-        else:
-            found = self.rounded(group, fit.refitted(), codes, code, fit.rounded)
-        self.trace.add(group, before)
-        return found
-
-    def rounded(
-        self,
-        group: FusionGroup,
-        real: RealLayer,
-        codes: tuple[Spikes, ...],
-        code: Spikes,
-        rounding: Rounding = nearest,
-    ) -> IntegerLayer:
-        """The integer layer, which fits in pieces if it will be split and can fit so."""
-        limits, observe = self.options.limits, self.observe(group)
-        if (tighter := self.limits_of_pieces(group)) is not None:
-            with suppress(ExceededLimits):
-                return integer_layer_of(group, real, codes, code, tighter, rounding, observe)
-        return integer_layer_of(group, real, codes, code, limits, rounding, observe)
-
-    def exact(
-        self, group: FusionGroup, real: RealLayer, codes: tuple[Spikes, ...], code: Spikes
-    ) -> ExactLayer | None:
-        """The layer with the weights of a code, which fits in pieces if that costs no level.
-
-        None also for an output, such as a state, whose sums of other values it would not round
-        exactly.
-        """
-        observe = self.observe(group)
-        whole = exact_layer_of(real, codes, code, self.options.limits, observe)
-        if whole is None or not is_network_output(self.graph, group.result):
-            return whole
-        if whole.otherwise and not self.reads_codes(group):
-            return None
-        tighter = self.limits_of_pieces(group)
-        found = exact_layer_of(real, codes, code, tighter, observe) if tighter else None
-        return found if found and found.otherwise <= whole.otherwise else whole
-
-    def limits_of_pieces(self, group: FusionGroup) -> Limits | None:
-        """Limits that hold for the pieces of an output, too; None for what will not be split."""
-        if not self.options.pieces or not is_network_output(self.graph, group.result):
-            return None
-        longest = max(2, longest_window(self.graph, self.options.t_max))
-        return self.options.limits._replace(longest=longest)
-
-    def reads_codes(self, group: FusionGroup) -> bool:
-        """Whether all that a group reads are inputs, or codes of a quantised model."""
-        for branch in group.branches:
-            made = self.graph.producer(branch.source)
-            source = branch.source
-            while made is not None and isinstance(made.op, View | MaxPool):
-                assert isinstance(made.operands[0], Value)
-                source = made.operands[0]
-                made = self.graph.producer(source)
-            read = self.groups.get(source.name)
-            if made is not None and (read is None or not _is_code(read) or is_piece(source.name)):
-                return False
-        return True
-
-    def observe(self, group: FusionGroup) -> Observe | None:
-        levels = self.levels
-        if levels is None or not _observes(self.options):
-            return None
-        return lambda incoming: observed_bounds(incoming, levels.of(group))
 
     def neurons(
         self, group: FusionGroup, sources: list[Value], code: Spikes, found: IntegerLayer
@@ -453,27 +324,3 @@ class _Quantizer:
 
     def stored(self, name: str, array: Array) -> Constant:
         return Constant(name, narrow(array * (2 if self.options.even else 1)))
-
-
-def _data(graph: Graph, options: Quantize) -> Images | None:
-    """A sample of the calibration images, as large as time and memory allow; None if unused."""
-    data = options.calibration
-    if data is None or not (options.effort or _observes(options)):
-        return None
-    check(graph, data)
-    given, effort = len(data[0]), options.effort
-    images = images_for(graph, given, effort) if effort else images_to_observe(graph, given)
-    return sample(data, images)
-
-
-def _observes(options: Quantize) -> bool:
-    """Whether limits may rest on calibration data instead of a proof."""
-    return not options.proved and options.input < options.potential
-
-
-def _is_code(group: FusionGroup) -> bool:
-    """Whether the result of a group is a code of a quantised model."""
-    type_, clip = group.result.type, group.clip.op if group.clip else None
-    if not isinstance(clip, Clip) or not isinstance(type_, Tensor):
-        return False
-    return is_code(group.result) and type_.range == (clip.low, clip.high)

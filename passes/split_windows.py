@@ -28,10 +28,10 @@ from qcompiler.ir.spiking.integer_network import (
 )
 from qcompiler.ir.spiking.invariants import SPIKING
 from qcompiler.ir.view import View
-from qcompiler.passes.coding.frame_cost import UPDATE
 from qcompiler.passes.quantization.levels import narrow
 from qcompiler.passes.quantization.membrane_limits import Limits, MembraneLoad
 from qcompiler.passes.quantization.output_pieces import Piece, digits, slices, slices_suit
+from qcompiler.passes.scheduling.frame_cost import UPDATE
 from qcompiler.passes.slicing.slices import digit_name, slice_name
 
 from .base import Pass, check_fan_in

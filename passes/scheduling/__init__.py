@@ -1,1 +1,1 @@
-"""Scheduling: delays and relay populations align the spike windows of parallel branches."""
+"""When neurons spike: relays that align parallel branches, and what the codes of spikes cost."""

@@ -35,7 +35,7 @@ from qcompiler.ir.spiking.integer_network import layers, spikes_of, spiking_node
 from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING
 from qcompiler.ir.view import Reshape
 from qcompiler.passes import Pipeline
-from qcompiler.passes.coding.activity import activity
+from qcompiler.passes.scheduling.activity import activity
 from tests.support.random_networks import LOIHI, PHASES, compiled, random_batch, random_network
 from tests.support.spiking import Net, equal_neurons, levels
 

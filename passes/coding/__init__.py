@@ -1,1 +1,0 @@
-"""What codes cost on calibration data, and which readers a code can have."""

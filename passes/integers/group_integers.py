@@ -1,0 +1,195 @@
+"""The integers of fusion groups: from weights alone, or fitted to calibration data.
+
+`GroupIntegers` is what `quantize` asks, group by group, in the order of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol, TypeAlias
+
+from qcompiler.ir import Graph, Spikes, Tensor, UnsupportedModel, Value
+from qcompiler.ir.ann import Clip, MaxPool
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.view import View
+from qcompiler.passes.activations.clip_sums import is_piece
+from qcompiler.passes.calibration.observed_membranes import CalibrationLevels, observed_bounds
+from qcompiler.passes.calibration.trace import Trace
+from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.quantization.coarser_codes import coarser_code
+from qcompiler.passes.quantization.exact_layer import ExactLayer, exact_layer_of
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_output
+from qcompiler.passes.quantization.integer_layer import (
+    ExceededLimits,
+    IntegerLayer,
+    Observe,
+    Rounding,
+    integer_layer_of,
+    nearest,
+)
+from qcompiler.passes.quantization.layer_fit import fit_layer
+from qcompiler.passes.quantization.layer_inputs import SharedInputs
+from qcompiler.passes.quantization.levels import longest_window
+from qcompiler.passes.quantization.membrane_limits import Limits
+from qcompiler.passes.quantization.real_layer import RealLayer, real_layer_of
+
+from .sample import observes, sample_of
+
+OnRounding: TypeAlias = "Callable[[str, ExactLayer | None], None] | None"
+Digits: TypeAlias = "Sequence[Sequence[Spikes]]"
+
+
+class Options(Protocol):
+    """What integers depend on; see `Quantize`."""
+
+    @property
+    def t_max(self) -> int: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def input(self) -> int: ...
+    @property
+    def potential(self) -> int: ...
+    @property
+    def proved(self) -> bool: ...
+    @property
+    def pieces(self) -> bool: ...
+    @property
+    def effort(self) -> int: ...
+    @property
+    def prune(self) -> float: ...
+    @property
+    def calibration(self) -> tuple[Array, ...] | None: ...
+    @property
+    def rounding(self) -> OnRounding: ...
+
+
+class GroupIntegers:
+    """Codes and integers of the groups of a graph, ``groups`` by the name of their results."""
+
+    def __init__(self, graph: Graph, options: Options, groups: dict[str, FusionGroup]) -> None:
+        self.graph = graph
+        self.options = options
+        self.groups = groups
+        self.trace: Trace | None = None
+        self.levels: CalibrationLevels | None = None
+        self.shared = SharedInputs()
+        if data := sample_of(graph, options):
+            self.levels = CalibrationLevels(graph, data)
+            self.trace = Trace(graph, data, precise=True) if options.effort else None
+
+    def of(self, group: FusionGroup, sources: Digits, first: Spikes) -> tuple[Spikes, IntegerLayer]:
+        """The code and integers of a group; the code is coarser than the first if limits ask.
+
+        ``sources`` holds the codes of each branch's digits. Raises UnsupportedModel if no code
+        fits.
+        """
+        clip = group.clip.op if group.clip else Clip()
+        assert isinstance(clip, Clip)
+        code = first
+        while True:
+            try:
+                found = self._integers(group, sources, code)
+                break
+            except UnsupportedModel as error:
+                coarser = coarser_code(code, first, group.result, clip, error)
+                if coarser is None:
+                    raise
+                code = coarser
+        if self.levels:
+            self.levels.add(group, found, code)
+        return code, found
+
+    def _integers(self, group: FusionGroup, by_branch: Digits, code: Spikes) -> IntegerLayer:
+        codes = tuple(digit for digits in by_branch for digit in digits)
+        real = real_layer_of(group, by_branch)
+        if _is_code(group):
+            exact = self._exact(group, real, codes, code)
+            if self.options.rounding and not is_piece(group.result.name):
+                told = exact if self._reads_codes(group) else None
+                self.options.rounding(group.result.name, told)
+            if exact is not None:
+                if self.trace:
+                    self.trace.add(group, self.trace.before_clip(group))
+                return exact.layer
+        if self.trace is None or self.levels is None:
+            return self._rounded(group, real, codes, code)
+        before = self.trace.before_clip(group)
+        fit = fit_layer(
+            group, real, codes, code, self.levels.of(group), before, self.shared, self.options.prune
+        )
+        if fit is None:
+            found = self._rounded(group, real, codes, code)
+        else:
+            found = self._rounded(group, fit.refitted(), codes, code, fit.rounded)
+        self.trace.add(group, before)
+        return found
+
+    def _rounded(
+        self,
+        group: FusionGroup,
+        real: RealLayer,
+        codes: tuple[Spikes, ...],
+        code: Spikes,
+        rounding: Rounding = nearest,
+    ) -> IntegerLayer:
+        """The integer layer, which fits in pieces if it will be split and can fit so."""
+        limits, observe = self.options.limits, self._observe(group)
+        if (tighter := self._limits_of_pieces(group)) is not None:
+            with suppress(ExceededLimits):
+                return integer_layer_of(group, real, codes, code, tighter, rounding, observe)
+        return integer_layer_of(group, real, codes, code, limits, rounding, observe)
+
+    def _exact(
+        self, group: FusionGroup, real: RealLayer, codes: tuple[Spikes, ...], code: Spikes
+    ) -> ExactLayer | None:
+        """The layer with the weights of a code, which fits in pieces if that costs no level.
+
+        None also for an output, such as a state, whose sums of other values it would not round
+        exactly.
+        """
+        observe = self._observe(group)
+        whole = exact_layer_of(real, codes, code, self.options.limits, observe)
+        if whole is None or not is_network_output(self.graph, group.result):
+            return whole
+        if whole.otherwise and not self._reads_codes(group):
+            return None
+        tighter = self._limits_of_pieces(group)
+        found = exact_layer_of(real, codes, code, tighter, observe) if tighter else None
+        return found if found and found.otherwise <= whole.otherwise else whole
+
+    def _limits_of_pieces(self, group: FusionGroup) -> Limits | None:
+        """Limits that hold for the pieces of an output, too; None for what will not be split."""
+        if not self.options.pieces or not is_network_output(self.graph, group.result):
+            return None
+        longest = max(2, longest_window(self.graph, self.options.t_max))
+        return self.options.limits._replace(longest=longest)
+
+    def _reads_codes(self, group: FusionGroup) -> bool:
+        """Whether all that a group reads are inputs, or codes of a quantised model."""
+        for branch in group.branches:
+            made = self.graph.producer(branch.source)
+            source = branch.source
+            while made is not None and isinstance(made.op, View | MaxPool):
+                assert isinstance(made.operands[0], Value)
+                source = made.operands[0]
+                made = self.graph.producer(source)
+            read = self.groups.get(source.name)
+            if made is not None and (read is None or not _is_code(read) or is_piece(source.name)):
+                return False
+        return True
+
+    def _observe(self, group: FusionGroup) -> Observe | None:
+        levels = self.levels
+        if levels is None or not observes(self.options):
+            return None
+        return lambda incoming: observed_bounds(incoming, levels.of(group))
+
+
+def _is_code(group: FusionGroup) -> bool:
+    """Whether the result of a group is a code of a quantised model."""
+    type_, clip = group.result.type, group.clip.op if group.clip else None
+    if not isinstance(clip, Clip) or not isinstance(type_, Tensor):
+        return False
+    return is_code(group.result) and type_.range == (clip.low, clip.high)
