@@ -73,12 +73,16 @@ def main() -> int:
         plans = prepare(Path(folder))
         compiling = list(told(costs(plans), cost_line, given.json))
         running = list(told(speeds(plans, 5 if given.quick else 31), speed_line, given.json))
+        engines = list(
+            told(engine_speeds(plans, 3 if given.quick else 11), engine_line, given.json)
+        )
         if (missing := why_unavailable()) and not given.json:
             print(f"lava: skipped, {missing}")
         found = iter(()) if missing else simulations(plans, 1 if given.quick else 4)
         simulating = list(told(found, lava_line, given.json))
     if given.json:
-        print(json.dumps({"compile": compiling, "run": running, "lava": simulating}))
+        rows = {"compile": compiling, "run": running, "engines": engines, "lava": simulating}
+        print(json.dumps(rows))
     return 0
 
 
@@ -143,6 +147,30 @@ def speeds(plans: Mapping[str, Plan], repetitions: int) -> Iterator[Row]:
             "batch": batch,
             "fast_per_second": batch / fast,
             "onnxruntime_per_second": batch / ort,
+            "ratio": ratio,
+            "bound_ratio": bound,
+        }
+
+
+def engine_speeds(plans: Mapping[str, Plan], repetitions: int) -> Iterator[Row]:
+    """Images per second of the engines that run step by step, and of the fast engine, all counting.
+
+    The engine `events` needs scipy.
+    """
+    plan = plans["mnist"]
+    options = {**plan.options, "target": "reference"}
+    program = qcompiler.compile(plan.model, calibration=plan.images, **options)
+    x = plan.frames(64, program.graph.inputs[0].type.shape)
+    fast = program.engine("fast")
+    for name, bound in (("steps", None), ("events", 0.25)):
+        engine = program.engine(name)
+        ours, theirs, ratio = race(lambda e=engine: e(x), lambda: fast(x), repetitions)  # type: ignore[misc]
+        yield {
+            "network": "mnist",
+            "weights": plan.weights,
+            "engine": name,
+            "images_per_second": len(x) / ours,
+            "fast_per_second": len(x) / theirs,
             "ratio": ratio,
             "bound_ratio": bound,
         }
@@ -246,6 +274,14 @@ def speed_line(row: Row) -> str:
         f"fast {row['fast_per_second']:,.0f} images/s, "
         f"onnxruntime {row['onnxruntime_per_second']:,.0f}, "
         f"ratio {row['ratio']:.2f}{beside('>=', row['bound_ratio'])}"
+    )
+
+
+def engine_line(row: Row) -> str:
+    return (
+        f"engine {row['engine']} on {row['network']} ({row['weights']}): "
+        f"{row['images_per_second']:,.0f} images/s, fast {row['fast_per_second']:,.0f}, "
+        f"ratio {row['ratio']:.3f}{beside('>=', row['bound_ratio'])}"
     )
 
 
