@@ -106,17 +106,22 @@ def values(formula: str, x: Array, precision: Any = np.float64) -> Array:
     return _evaluated(formula, x, precision)[0]
 
 
-def choices(formula: str, x: Array) -> Array:
-    """What may jump in a formula, and the sides of what may bend: ``words x elements``, whole."""
-    return np.stack(_evaluated(formula, x)[1])
+def choices(formula: str, x: Array, words: frozenset[str] = CHOICES) -> Array:
+    """What may jump in a formula, and the sides of what may bend: ``words x elements``, whole.
+
+    ``words`` are those to look at.
+    """
+    return np.stack(_evaluated(formula, x, words=words)[1])
 
 
-def _evaluated(formula: str, x: Array, precision: Any = np.float64) -> tuple[Array, list[Array]]:
+def _evaluated(
+    formula: str, x: Array, precision: Any = np.float64, words: frozenset[str] = CHOICES
+) -> tuple[Array, list[Array]]:
     made: list[Array] = []
 
     def apply(name: str, *arguments: Any) -> Any:
         found = WORDS[name][2](*arguments)
-        if name in CHOICES:
+        if name in words:
             side = _BENDS[name](*arguments).astype(np.float64) if name in _BENDS else found
             made.append(np.broadcast_to(side, x.shape))
         return found

@@ -112,7 +112,8 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             indices = writer.add("Cast", x, to=TensorProto.INT64)
             return writer.add("Gather", rest[0], indices)
         case Concat() as op:
-            return writer.add("Concat", x, *rest, axis=op.axis + 1)
+            parts = _as_reals(writer, node, [x, *rest])
+            return writer.add("Concat", *parts, axis=op.axis + 1)
         case Softmax() as op:
             axis = op.axis % len(node.result.type.shape) + 1
             return writer.add("LogSoftmax" if op.log else "Softmax", x, axis=axis)
@@ -121,6 +122,19 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             return writer.add("ArgMax", x, axis=op.axis + 1, **attributes)
         case _:
             return None
+
+
+def _as_reals(writer: OnnxWriter, node: Node, parts: list[str]) -> list[str]:
+    """Operands of one kind: indices beside real numbers are written as these."""
+    from onnx import TensorProto
+
+    kinds = [getattr(operand.type, "dtype", "f32") for operand in node.operands]
+    if len(set(kinds)) == 1:
+        return parts
+    return [
+        writer.add("Cast", part, to=TensorProto.FLOAT) if kind == "i64" else part
+        for part, kind in zip(parts, kinds, strict=True)
+    ]
 
 
 def _operand(writer: OnnxWriter, operand: Operand, names: Mapping[str, str]) -> str:

@@ -57,8 +57,8 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
             readers = tuple(reader for reader in readers if reader not in hosts)
         if states := [reader for reader in readers if _is_state(graph, reader)]:
             if fan_in_of(group) * size(group.result.type) * len(states) <= _MORE_ADDED:
-                for reader in states:
-                    copies[reader.result.name] = _copied(graph, group, reader, 1)
+                for index, reader in enumerate(states, 1):
+                    copies[reader.result.name] = _copied(graph, group, reader, index)
             continue
         if not all(_is_clip(graph, reader) for reader in readers):
             continue

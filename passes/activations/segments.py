@@ -84,6 +84,8 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
         text = f"chooses between formulas at {len(left)} places, at most {_MOST_CHOICES}"
         raise ValueError(f"{text} are supported")
     heights = _heights(formula, left, right, bound)
+    smooth = (heights == 0) | _jumping(formula, left, right)  # not a bend within a steep place
+    left, right, heights = left[smooth], right[smooth], heights[smooth]
     kept = _apart(right, heights != 0, domain, narrowest)
     left, right, heights = left[kept], right[kept], heights[kept]
     jumps = tuple(
@@ -100,7 +102,17 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
 def jumps_of(formula: str, domain: Range, bound: float) -> Array:
     """Where a function jumps by more than a bound, in ascending order."""
     left, right = _choices(formula, np.linspace(*domain, _SAMPLES))
-    found: Array = right[_heights(formula, left, right, bound) != 0]
+    found: Array = right[
+        _jumping(formula, left, right) & (_heights(formula, left, right, bound) != 0)
+    ]
+    return found
+
+
+def _jumping(formula: str, left: Array, right: Array) -> Array:
+    """At which places words change that jump."""
+    if not JUMPS & {*formula.split()}:
+        return np.zeros(len(left), bool)
+    found: Array = (choices(formula, left, JUMPS) != choices(formula, right, JUMPS)).any(axis=0)
     return found
 
 

@@ -65,7 +65,10 @@ def run(
     written = write_tensor_level(writer, graph)
     inputs = [written[value.name] for value in graph.inputs]
     behind = {name: written[name] for name in names if written[name] not in inputs}
-    session = writer.session(dict.fromkeys(behind.values(), np.float32)) if behind else None
+    kinds_of = {node.result.name: getattr(node.result.type, "dtype", "") for node in graph.nodes}
+    whole = {name for name, kind in kinds_of.items() if kind == "i64"}
+    kinds = {at: np.int64 if name in whole else np.float32 for name, at in behind.items()}
+    session = writer.session(kinds) if behind else None
     for part in _batches(graph, data, progress):
         given = {v.name: array for v, array in zip(graph.inputs, part, strict=True)}
         results = session.run(None, dict(zip(inputs, part, strict=True))) if session else []

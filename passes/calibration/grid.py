@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.ir import Graph, Range
 from qcompiler.ir.ann import Function
-from qcompiler.ir.formula import CHOICES
+from qcompiler.ir.formula import JUMPS
 from qcompiler.ir.kernels import Array
 
 _MOST = 1024  # different numbers
@@ -63,4 +63,4 @@ def _common_part(a: float, b: float, faint: float) -> float:
 def chooses(graph: Graph) -> bool:
     """Whether a function of a graph rounds or compares, so that it may matter to be exact."""
     functions = (node.op for node in graph.nodes if isinstance(node.op, Function))
-    return any(CHOICES & {*op.formula.split()} for op in functions)
+    return any(JUMPS & {*op.formula.split()} for op in functions)

@@ -121,7 +121,7 @@ def _sharpen(
     noise = sum(fan * source.top**2 for fan, source in zip(fans, sources, strict=True)) / 3
     peaks = [float(ratio.largest.max()) for ratio in ratios]
     while True:
-        room = [limit * r.parts / max(p, 1e-300) for r, p in zip(ratios, peaks, strict=True)]
+        room = [limit * r.parts / max(p, 1e-100) for r, p in zip(ratios, peaks, strict=True)]
         at = int(np.argmin(room))
         used = sum(fan * ratio.parts for fan, ratio in zip(fans, ratios, strict=True))
         if noise <= _COARSE * room[at] ** 2 or used + fans[at] > _SMALL_FAN:

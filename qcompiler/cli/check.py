@@ -15,7 +15,7 @@ from qcompiler.console import print_table, screen
 from qcompiler.frontend.import_model import NodeOutcome, Preprocessing, check_model, import_model
 from qcompiler.frontend.importers.table import UNROLLED
 from qcompiler.ir import Diagnostic, Graph, size
-from qcompiler.ir.ann import Concat, Function, MaxPool
+from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
 from qcompiler.ir.prologue import run_prologue, split_prologue
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
@@ -121,7 +121,7 @@ def _options(graph: Graph, given: argparse.Namespace) -> dict[str, Any]:
             read = data.read(calibration(given), api.inputs_of(graph), given.layout)
         prologue, _ = split_prologue(graph)
         arrays = read.arrays if prologue is None else run_prologue(prologue, *read.arrays)
-        found["calibration"] = arrays
+        found |= {"calibration": arrays, "effort": given.effort}
     return found
 
 
@@ -158,6 +158,8 @@ def _fitted(graph: Graph, steps: Pipeline) -> dict[str, str]:
     """By ONNX node: what its functions and products cost, and how far they are off."""
     fits: dict[str, list[ActivationFit]] = {}
     products: dict[str, list[tuple[int, int]]] = {}
+    if not any(isinstance(node.op, Function | Multiply) for node in graph.nodes):
+        return {}
     for index, step in enumerate(steps.passes):
         if isinstance(step, LowerActivations):
             ranged = Pipeline(steps.passes[:index]).run(graph)

@@ -11,7 +11,7 @@ from .completion import complete, suggest
 from .options import add_cluster, add_common, add_data_options, add_report, positive
 
 # The help loads none of them.
-ENGINES = ("fast", "steps", "lava", "lava-single", "lava-processes", "brian2")
+ENGINES = ("fast", "steps", "events", "lava", "lava-single", "lava-processes", "brian2")
 
 _EPILOG = """\
 examples:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = _parser()
     complete(parser)
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     given.explain = given.explain or given.page is not None
     if given.explain and given.against is None:
         parser.error("--explain needs a model to compare with: --against MODEL.onnx")

@@ -12,7 +12,7 @@ import numpy as np
 from qcompiler.backends.program import Program
 from qcompiler.ir import DataError, Graph, Node, drop_dead
 from qcompiler.ir.ann import Function
-from qcompiler.ir.formula import CHOICES, choices, values
+from qcompiler.ir.formula import JUMPS, choices, values
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling, decode, encode
@@ -56,7 +56,7 @@ def crossed_jump(graph: Graph, program: Program, data: tuple[Array, ...]) -> Cro
     nodes = [
         node
         for node in whole.nodes
-        if isinstance(node.op, Function) and CHOICES & {*node.op.formula.split()}
+        if isinstance(node.op, Function) and JUMPS & {*node.op.formula.split()}
     ]
     if not nodes:
         return None
@@ -103,5 +103,9 @@ def _share(formula: str, real: Array, rounded: Array) -> float:
     near = _NEAR * max(map(abs, domain))
     first = np.searchsorted(places, low - near)
     between = np.searchsorted(places, high + near, "right") > first
-    other = choices(formula, real.reshape(-1)) != choices(formula, rounded.reshape(-1))
+    other = _jumping(formula, real) != _jumping(formula, rounded)
     return float(np.mean(between.reshape(-1) & other.any(axis=0)))
+
+
+def _jumping(formula: str, array: Array) -> Array:
+    return choices(formula, array.reshape(-1), JUMPS)

@@ -40,12 +40,12 @@ class Compilation:
         self.model = model
         self.options = options
         self.backend = options.backend
+        options.check_objective()
         self.network: Network = read_network(model, options)
         self.parts: dict[str, list[int]] = {}
         self.rounding: dict[str, ExactLayer | None] = {}
         told = options.of_passes(self.network.t_max)
         told |= {"note": self.parts.__setitem__, "rounding": self.rounding.__setitem__}
-        options.check_objective()
         self.samples: Samples = read_samples(self.network, options)
         coded = self.samples.coded
         self.images = None if coded is None else coded.arrays

@@ -118,7 +118,8 @@ class Options:
         return {**found, "low": low, "high": high}
 
     def check_objective(self) -> None:
-        """Raise PipelineError for an objective without a search."""
-        if string(self.objective, "objective") != "latency" and self.budget is None:
+        """Raise PipelineError for a wrong budget, or an objective without a search."""
+        budget = self.budget
+        if string(self.objective, "objective") != "latency" and budget is None:
             message = f"the objective {self.objective} needs --max-drop or --max-drift"
             raise PipelineError(message)

@@ -259,7 +259,7 @@ def test_data_that_do_not_fit_are_refused(program: Program, data: np.ndarray) ->
 
 
 def test_an_unknown_engine_is_refused(program: Program) -> None:
-    with pytest.raises(ProgramError, match="choose fast, steps, lava"):
+    with pytest.raises(ProgramError, match="choose fast, steps, events, lava"):
         program.run(BATCH, engine="quick")
 
 

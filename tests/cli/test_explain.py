@@ -98,14 +98,14 @@ def test_a_planted_fault_is_found(
 
 
 def test_few_weight_bits_are_found() -> None:
-    """They spoil all layers, so either may be the first.
+    """They spoil all layers, so any may be the first.
 
     The first one's weights change 5 to 8 answers of 540, where 5.4 are tolerated: less than the
-    standard error of such a count away.
+    standard error of such a count away. Parallel synapses make up for a part in small layers.
     """
     found = explained(compiled(passes=pipeline(weight_bits=3)))
     assert found.first is not None
-    assert found.first.layer in (FIRST, SECOND) and found.first.cause == verdict.WEIGHTS
+    assert found.first.layer in (FIRST, SECOND, "scores") and found.first.cause == verdict.WEIGHTS
     assert "--weight-bits 8" in found.first.remedy
     assert found.changed > TOLERATED
 

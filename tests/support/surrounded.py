@@ -65,8 +65,12 @@ def behind_layers(graph: Graph, sizes: list[float]) -> Graph:
 
 
 def before_layers(graph: Graph) -> Graph:
-    """The network with two dense layers behind each output."""
+    """The network with two dense layers behind each output of real numbers."""
     layers = _Layers("behind", np.random.default_rng(6))
-    outputs = tuple(layers.dense(layers.relu(value, _HIDDEN), _OUTPUTS) for value in graph.outputs)
+    read = {
+        name: layers.dense(layers.relu(value, _HIDDEN), _OUTPUTS)
+        for name, value in zip(graph.output_names, graph.outputs, strict=True)
+        if getattr(value.type, "dtype", "f32") == "f32"
+    }
     nodes = (*graph.nodes, *layers.nodes)
-    return replace(graph, nodes=nodes, outputs=outputs)
+    return replace(graph, nodes=nodes, outputs=tuple(read.values()), output_names=tuple(read))

@@ -18,6 +18,8 @@ from .named import shown
 
 LABEL_NAMES = ("label", "labels", "target", "class", "y", "fine_label", "fine_labels")
 
+_EXACT = 1 << 53  # from there on, labels are no whole numbers any more
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -80,7 +82,7 @@ def classes_of(values: Collection[Any], columns: Columns, path: Path) -> dict[An
 
 def _whole(value: Any) -> int:
     number = float(value)
-    if not number.is_integer():
+    if not number.is_integer() or abs(number) >= _EXACT:
         raise ValueError
     return int(number)
 

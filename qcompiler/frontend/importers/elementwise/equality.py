@@ -8,7 +8,7 @@ from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Function
-from qcompiler.ir.formula import CHOICES
+from qcompiler.ir.formula import JUMPS
 
 from .activations import constant_for, spread
 from .arithmetic import affine, difference
@@ -17,7 +17,7 @@ from .formulas import formulas
 
 _ENDS = (-0.5, 0.5)  # around one whole number
 _NEAR = "{0} {1} > {2} {0} > *"
-_STAYS = CHOICES | {"max", "min"}  # words of functions that may stay at one value
+_STAYS = JUMPS | {"max", "min"}  # words of functions that may stay at one value
 
 
 def equality(node: NodeContext) -> Value:
@@ -67,4 +67,4 @@ def _equal(node: NodeContext, values: list[Value], one: str, other: str) -> str:
 
 def _is_whole(node: NodeContext, value: Value) -> bool:
     """Whether a value is a whole number: of the model's integers, or rounded."""
-    return value.name in node.scope.kinds or formulas(node, value)[1].split()[-1] in CHOICES
+    return value.name in node.scope.kinds or formulas(node, value)[1].split()[-1] in JUMPS

@@ -11,7 +11,7 @@ from qcompiler.frontend.model.node_context import NodeContext, Scope
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Constant, Node, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Function
-from qcompiler.ir.formula import CHOICES, compose
+from qcompiler.ir.formula import JUMPS, compose
 from qcompiler.ir.view import Reshape
 
 _LONGEST = 100  # words of a formula that is taken apart further
@@ -78,7 +78,7 @@ def sum_of_choices(
     (root, _), _ = found[0]
     words = [f"{formula} {factor!r} * +" for (_, formula), factor in found]
     formula = " ".join([repr(shift), *words])
-    chooses = CHOICES & {*formula.split()} and len(formula.split()) <= _LONGEST
+    chooses = JUMPS & {*formula.split()} and len(formula.split()) <= _LONGEST
     if not chooses or any(other != root for (other, _), _ in found):
         return None
     return Function(formula), root

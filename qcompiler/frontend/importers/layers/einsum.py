@@ -11,6 +11,7 @@ from qcompiler.frontend.importers.views.slicing import take_indices
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import (
     InvalidNode,
+    MixesBatch,
     NodeContext,
     Refused,
     float32,
@@ -63,7 +64,10 @@ def batched(node: NodeContext, first: bool) -> Value:
     known = node.known(0 if first else 1, "weight")
     assert known is not None
     shape = x.type.shape
-    weight = float32(per_sample(node, known, len(shape)), known.name)
+    try:
+        weight = float32(per_sample(node, known, len(shape)), known.name)
+    except MixesBatch as error:
+        raise mixes_batch(node) from error
     if weight.ndim > len(shape) or len(shape) < 2 or weight.ndim < 2:
         raise mixes_batch(node)
     outer = "abcdefghijkl"[: len(shape) - 2]
