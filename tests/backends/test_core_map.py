@@ -354,7 +354,7 @@ def test_equal_layers_are_cut_into_cores_once(monkeypatch: pytest.MonkeyPatch) -
         return cheapest(mapper, *given)
 
     monkeypatch.setattr(core_map._PopulationMapper, "cheapest", counted)
-    names, one = "abcd", np.ones((1, 1), np.int8)
+    names, one = "abcd", np.ones((1, 1), np.int32)
     groups = [Population(name, (64, 40), True, 10, 0, 1, 2, ()) for name in names]
     order = np.arange(64 * 40).reshape(64, 40) // 2
     rows = [
