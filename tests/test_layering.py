@@ -26,10 +26,12 @@ MOST_ENTRIES = 27  # of a folder: passes has its 16 passes, and seven folders of
 # Rooms, and the rooms of the same top folder that each may import. What stands at the top of a
 # folder is named like the folder itself.
 ROOMS = {
-    "ir": {"ir/execution", "ir/formats"},  # only its __init__, for the public names
-    "ir/execution": {"ir"},
-    "ir/formats": {"ir"},
-    "ir/spiking": {"ir"},
+    "ir": {"ir/ann", "ir/execution", "ir/formats"},  # the last two for the public names only
+    "ir/ann": {"ir"},
+    "ir/execution": {"ir", "ir/ann", "ir/snn"},
+    "ir/formats": {"ir", "ir/ann", "ir/snn"},
+    "ir/snn": {"ir", "ir/ann"},
+    "ir/spiking": {"ir", "ir/ann", "ir/snn"},
     "passes": {
         "passes/activations",
         "passes/calibration",

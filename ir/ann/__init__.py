@@ -1,0 +1,30 @@
+"""The tensor level: what the trained network computes, in real numbers."""
+
+from .arrangement import Concat, Pad
+from .elementwise import Add, Clip, Function, Multiply
+from .host import ArgMax, Embed, Fill, Lookup, OnHost, Rescale, Softmax, TopK
+from .linear import Affine, BatchNorm, Conv, Dense
+from .pooling import MaxPool, SumPool
+
+__all__ = [
+    "Add",
+    "Affine",
+    "ArgMax",
+    "BatchNorm",
+    "Clip",
+    "Concat",
+    "Conv",
+    "Dense",
+    "Embed",
+    "Fill",
+    "Function",
+    "Lookup",
+    "MaxPool",
+    "Multiply",
+    "OnHost",
+    "Pad",
+    "Rescale",
+    "Softmax",
+    "SumPool",
+    "TopK",
+]
