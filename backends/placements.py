@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qcompiler.backends.loihi.mapping.core_map import CoreMapping, map_to_cores
+from qcompiler.backends.loihi.mapping.core_map import map_to_cores
+from qcompiler.backends.loihi.mapping.core_mapping import CoreMapping
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.ir import Graph
 

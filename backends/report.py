@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from qcompiler.backends.loihi.mapping.chip_layout import Layout, lay_out
-from qcompiler.backends.loihi.mapping.core_map import CoreMapping, map_to_cores
+from qcompiler.backends.loihi.mapping.core_map import map_to_cores
+from qcompiler.backends.loihi.mapping.core_mapping import CoreMapping
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.snn import Population, Relay

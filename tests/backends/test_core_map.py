@@ -16,13 +16,16 @@ import pytest
 import qcompiler
 from qcompiler.backends.chip import Chip
 from qcompiler.backends.energy.cores import Cores
-from qcompiler.backends.loihi.mapping import core_map
 from qcompiler.backends.loihi.mapping.chips import LOIHI_1, LOIHI_2
 from qcompiler.backends.loihi.mapping.core_grid import CoreGrid, channels_and_positions
-from qcompiler.backends.loihi.mapping.core_map import CoreMapping, map_to_cores
+from qcompiler.backends.loihi.mapping.core_load import CoreLoad
+from qcompiler.backends.loihi.mapping.core_map import map_to_cores
+from qcompiler.backends.loihi.mapping.core_mapping import CoreMapping
 from qcompiler.backends.loihi.mapping.core_usage import CoreUsage
-from qcompiler.backends.loihi.mapping.projection_cost import CoreLoad, cost_of, synapse_bits
+from qcompiler.backends.loihi.mapping.population_mapper import PopulationMapper
+from qcompiler.backends.loihi.mapping.projection_cost import cost_of
 from qcompiler.backends.loihi.mapping.shared_cores import shared_cores
+from qcompiler.backends.loihi.mapping.synapse_memory import synapse_bits
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
 from qcompiler.backends.loihi.netlist.synapse_matrices import split_weights, synapse_triples
@@ -347,13 +350,13 @@ def test_a_large_layer_is_never_unrolled() -> None:
 
 def test_equal_layers_are_cut_into_cores_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
-    cheapest = core_map._PopulationMapper.cheapest
+    cheapest = PopulationMapper.cheapest
 
     def counted(mapper: Any, *given: Any) -> Any:
         tried.append(mapper.name)
         return cheapest(mapper, *given)
 
-    monkeypatch.setattr(core_map._PopulationMapper, "cheapest", counted)
+    monkeypatch.setattr(PopulationMapper, "cheapest", counted)
     names, one = "abcd", np.ones((1, 1), np.int32)
     groups = [Population(name, (64, 40), True, 10, 0, 1, 2, ()) for name in names]
     order = np.arange(64 * 40).reshape(64, 40) // 2

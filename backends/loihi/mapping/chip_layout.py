@@ -18,7 +18,7 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-from .core_map import CoreMapping
+from .core_mapping import CoreMapping
 from .core_usage import RESOURCES
 
 

@@ -1,0 +1,87 @@
+"""The cost of a convolution on the cores of its target."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from qcompiler.backends.loihi.netlist.netlist import Population, Synapses
+from qcompiler.backends.loihi.netlist.synapse_matrices import receptive_fields, split_weights
+from qcompiler.ir.kernels import Array
+
+from .core_grid import CoreGrid, channels_and_positions
+from .core_load import CoreLoad
+from .synapse_memory import synapse_bits
+
+
+class ConvolutionCost:
+    """A convolution: senders reach as many channels as are of their group, in all their windows."""
+
+    def __init__(self, row: Synapses, group: Population) -> None:
+        self.row, self.weight_parts = row, len(split_weights(row.weights))
+        outs, self.ins, *kernel = row.weights.shape
+        self.outs, self.area = outs // row.groups, prod(row.senders[1:])
+        image = np.arange(self.area, dtype=np.int32).reshape(1, *row.senders[1:])
+        self.fields = receptive_fields(row, image, tuple(kernel)).reshape(
+            channels_and_positions(group)[1], -1
+        )
+        fields = np.count_nonzero(self.fields >= 0)
+        self.synapses = self.weight_parts * row.weights.shape[0] * self.ins * int(fields)
+        self._windows = lru_cache(maxsize=1)(self._count)
+
+    def _count(self, columns: int) -> tuple[Array, Array, Array]:
+        """How often runs of places see a place of the senders.
+
+        Returns numbers of windows; how many places each run sees in so many windows,
+        ``columns x numbers``; and for each place the number of runs that see it.
+        """
+        lengths = np.diff(CoreGrid(1, len(self.fields), 1, columns).position_starts)
+        kind: Any = np.int32 if columns * self.area < 1 << 31 else np.int64
+        begin = np.repeat(np.arange(columns, dtype=kind) * kind(self.area), lengths)
+        keys: Array = (begin[:, None] + self.fields)[self.fields >= 0]
+        keys.sort(kind="stable")  # which uses that parts are in order
+        starts = np.flatnonzero(np.diff(keys, prepend=-1))
+        multiplicity = np.diff(starts, append=len(keys))
+        run, position = np.divmod(keys[starts], self.area)
+        most = int(multiplicity.max(initial=0)) + 1
+        found = np.bincount(run * np.int64(most) + multiplicity, minlength=columns * most)
+        found = found.reshape(columns, most)
+        used = np.flatnonzero(found.any(axis=0))
+        return used, found[:, used], np.bincount(position, minlength=self.area)
+
+    def _channels(self, grid: CoreGrid) -> tuple[Array, Array, Array]:
+        """Of a run's channels: how many in its first, last and other groups; how many such groups.
+
+        Returns both for all kinds of runs, ``kinds x 3``, and the kind of each run.
+        """
+        begin, end = grid.channel_starts[:-1], grid.channel_starts[1:]
+        first, last = begin // self.outs, (end - 1) // self.outs
+        projection, between = first == last, np.maximum(last - first - 1, 0)
+        head = np.where(projection, end, (first + 1) * self.outs) - begin
+        tail = np.where(projection, 0, end - last * self.outs)
+        keys = (head * (self.outs + 1) + tail) * self.row.groups + between
+        _, kinds, which = np.unique(keys, return_index=True, return_inverse=True)
+        reached = np.stack([head, tail, np.full_like(head, self.outs)], axis=1)
+        groups = np.stack([np.ones_like(head), ~projection, between], axis=1)
+        return reached[kinds], groups[kinds], which
+
+    def load(self, grid: CoreGrid) -> CoreLoad:
+        """See `ProjectionCost`."""
+        multiplicity, positions, _ = self._windows(grid.columns)
+        reached, groups, which = self._channels(grid)
+        bits = synapse_bits(reached[..., None] * multiplicity, grid.neurons, self.row.delay)
+        senders = self.weight_parts * self.ins * groups  # channels at a place
+        stored = (senders[..., None] * bits).sum(axis=1) @ positions.T.astype(float)
+        axons = senders.sum(axis=1)[:, None] * positions.sum(axis=1)
+        return CoreLoad(axons[which], stored[which])
+
+    def output_axons(self, grid: CoreGrid) -> Array:
+        """See `ProjectionCost`."""
+        edges = np.arange(self.row.groups + 1) * self.outs
+        last = np.searchsorted(grid.channel_starts, edges[1:], "left")
+        runs = last - np.searchsorted(grid.channel_starts, edges[:-1], "right") + 1
+        found: Array = np.outer(np.repeat(runs, self.ins), self._windows(grid.columns)[2]).ravel()
+        return self.weight_parts * found

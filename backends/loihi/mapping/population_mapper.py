@@ -1,0 +1,135 @@
+"""Cuts one population into cores: the cheapest grid that fits the limits of a core."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import astuple, replace
+from hashlib import blake2b
+from math import inf
+
+import numpy as np
+
+from qcompiler.backends.chip import Chip
+from qcompiler.backends.loihi.netlist.netlist import Population, Synapses
+from qcompiler.ir.kernels import Array
+
+from .core_grid import CoreGrid, channels_and_positions, summed_area_table
+from .core_mapping import Placement
+from .core_usage import RESOURCES, CoreUsage, limits
+from .projection_cost import cost_of
+from .synapse_memory import min_synapse_bits
+
+_GROWTH = 1.2  # from one length of runs to the next
+_UNLIMITED = 1 << 62  # more of a resource than any network takes
+
+
+class PopulationMapper:
+    """A population that is to be cut into cores; ``axons`` are its neurons' output axons."""
+
+    def __init__(
+        self, group: Population, rows: tuple[Synapses, ...], axons: Array, chip: Chip
+    ) -> None:
+        self.name, self.extent, self.chip = group.name, channels_and_positions(group), chip
+        self.projections = [cost_of(row, group) for row in rows if row.target == group.name]
+        own = CoreGrid(*self.extent)
+        for projection in self.projections:
+            if projection.row.source == self.name:
+                axons = axons + projection.output_axons(own)
+        self.axons = summed_area_table(axons.reshape(self.extent), self.extent)
+
+    def digest(self) -> bytes:
+        """The same for populations that lie alike, such as those of equal layers."""
+        found = blake2b(repr(self.extent).encode())
+        arrays = [self.axons]
+        for projection in self.projections:
+            row = projection.row
+            rest = replace(row, source=str(row.source == self.name), target="", weights=0, order=0)
+            found.update(repr(rest).encode())
+            arrays += [np.asarray(row.weights)]
+            arrays += [np.asarray([] if row.order is None else row.order)]
+        for array in arrays:
+            found.update(f"{array.shape} {array.dtype}".encode())
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.digest()
+
+    def placement(self, grid: CoreGrid) -> Placement:
+        """The population on this grid."""
+        return Placement(
+            self.name,
+            grid,
+            self.peak_usage(grid),
+            sum(projection.synapses for projection in self.projections),
+        )
+
+    def peak_usage(self, grid: CoreGrid) -> CoreUsage:
+        """The largest use of any core."""
+        return self._use(grid)[0]
+
+    def _use(self, grid: CoreGrid) -> tuple[CoreUsage, float]:
+        """The largest use of any core, and the price of all, in cores."""
+        loads = [projection.load(grid) for projection in self.projections]
+        axons, bits = sum(load.axons for load in loads), sum(load.bits for load in loads)
+        sent = grid.sums(self.axons)
+        peak = CoreUsage(grid.neurons, *(int(np.max(found)) for found in (axons, sent, bits)))
+        total = np.broadcast_to(axons, sent.shape).sum()
+        return peak, grid.cores + float(total) / self.chip.output_axons_per_core
+
+    def cheapest(self, unlimited: Collection[str] = ()) -> CoreGrid | None:
+        """A grid that fits, if these resources of a core had no end; None if there is none."""
+        had = zip(RESOURCES, astuple(limits(self.chip)), strict=True)
+        allowed = CoreUsage(*(_UNLIMITED if name in unlimited else most for name, most in had))
+        channels, positions = self.extent
+        best, price = None, inf
+        for columns in _column_counts(positions, allowed.neurons):
+            rows = channels if best is None else min(channels, int(price // columns))
+            found = self._coarsest(columns, rows, allowed) if rows else None
+            if found and found[1] < price:
+                best, price = found
+            elif not found and rows == channels:
+                break
+        return best
+
+    def _coarsest(
+        self, columns: int, rows: int, allowed: CoreUsage
+    ) -> tuple[CoreGrid, float] | None:
+        """The fewest rows up to a number that fit, and their price; None if not even that fits."""
+        best, low, high = None, 0, max(1, min(rows, self._least(allowed) // columns))
+        while low < rows:
+            grid = CoreGrid(*self.extent, high, columns)
+            if found := self._price(grid, allowed):
+                best, rows = (grid, found), high - 1
+            else:
+                low = high
+            high = min(rows, 2 * high) if best is None else (low + rows + 1) // 2
+        return best
+
+    def _least(self, allowed: CoreUsage) -> int:
+        """About as many cores as any grid has at least: a number to start from."""
+        bits = min_synapse_bits(sum(projection.synapses for projection in self.projections))
+        return max(
+            self.extent[0] * self.extent[1] // allowed.neurons,
+            int(self.axons[-1, -1]) // allowed.output_axons,
+            bits // allowed.synapse_bits,
+        )
+
+    def _price(self, grid: CoreGrid, allowed: CoreUsage) -> float | None:
+        """What a grid costs, in cores; None if a core would hold too much."""
+        if grid.neurons > allowed.neurons:
+            return None
+        peak, price = self._use(grid)
+        fits = (
+            peak.input_axons <= allowed.input_axons
+            and peak.output_axons <= allowed.output_axons
+            and peak.synapse_bits <= allowed.synapse_bits
+        )
+        return price if fits else None
+
+
+def _column_counts(positions: int, longest: int) -> Iterator[int]:
+    """Numbers of runs of places, of rising length up to ``longest``."""
+    length, longest = 1, min(positions, longest)
+    while True:
+        yield -(-positions // length)
+        if length == longest:
+            return
+        length = min(longest, max(length + 1, int(length * _GROWTH)))
