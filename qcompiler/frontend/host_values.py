@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from qcompiler.frontend.importers.composites.softmax import in_spikes
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import AbstractValue, NodeContext, Scope
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.scope import AbstractValue, Scope
 from qcompiler.ir import Constant, Node, Value
 from qcompiler.ir.ann import Affine, Concat, Pad, Softmax
 from qcompiler.ir.view import Pick, Reshape, Take, Transpose

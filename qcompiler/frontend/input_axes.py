@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from operator import index
 from typing import TypeAlias
 
-from qcompiler.frontend.model.node_context import Refused, Shape
+from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.placement import FIRST, WHOLE, Placement
+from qcompiler.frontend.model.scope import Shape
 from qcompiler.ir import InvalidModel
 
 Axes: TypeAlias = "tuple[int | str, ...]"  # lengths, and names of those that are open

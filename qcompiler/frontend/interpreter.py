@@ -13,18 +13,15 @@ import onnx
 from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, filled, gives_constant
 from qcompiler.frontend.importers.elementwise.masks import nodes_of_masks
 from qcompiler.frontend.importers.table import (
-    CASTS,
-    CONSTANT_QUANTS,
     ENCODERS,
     IMPORTERS,
     TAKES_INTEGERS,
     UNROLLED,
-    VIEWS,
-    follows_host,
     imported,
-    looks_up,
-    on_host,
 )
+from qcompiler.frontend.importers.table_of_host import follows_host, looks_up, on_host
+from qcompiler.frontend.importers.table_of_quantised import CONSTANT_QUANTS
+from qcompiler.frontend.importers.table_of_views import CASTS, VIEWS
 from qcompiler.frontend.model.constant_folding import (
     PROBES,
     FoldingBudget,
@@ -34,17 +31,8 @@ from qcompiler.frontend.model.constant_folding import (
     folds,
 )
 from qcompiler.frontend.model.flags import check_flags
-from qcompiler.frontend.model.node_context import (
-    AbstractValue,
-    InvalidNode,
-    NodeContext,
-    Refused,
-    RefusedProduct,
-    Scope,
-    Unknown,
-    attributes_of,
-    fixes_batch,
-)
+from qcompiler.frontend.model.node_context import NodeContext, attributes_of
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused, RefusedProduct, fixes_batch
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.placement import FIRST, Placement
 from qcompiler.frontend.model.refusals import (
@@ -53,6 +41,7 @@ from qcompiler.frontend.model.refusals import (
     MATRIX_PRODUCTS,
     refusal,
 )
+from qcompiler.frontend.model.scope import AbstractValue, Scope, Unknown
 from qcompiler.ir import (
     Builder,
     Diagnostic,

@@ -6,8 +6,8 @@ from collections import ChainMap
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from qcompiler.frontend.model.node_context import AbstractValue, Scope
 from qcompiler.frontend.model.onnx_file import Model
+from qcompiler.frontend.model.scope import AbstractValue, Scope
 
 from .model_graph import Entry
 from .node_report import NodeReport

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto
 
 from qcompiler.frontend.model.message_checks import subgraphs
-from qcompiler.frontend.model.node_context import Refused
+from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.onnx_tensor import FLOATS, INTEGERS
 from qcompiler.ir import Diagnostic, InvalidModel

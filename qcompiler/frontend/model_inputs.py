@@ -9,10 +9,11 @@ from math import prod
 import onnx
 
 from qcompiler.frontend.model.constant_folding import LIMIT
-from qcompiler.frontend.model.node_context import AbstractValue, Refused, Scope, Unknown
+from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.onnx_tensor import INTEGERS
 from qcompiler.frontend.model.placement import Placement
+from qcompiler.frontend.model.scope import AbstractValue, Scope, Unknown
 from qcompiler.ir import InvalidModel, Range, Tensor, Value
 
 from .input_axes import Axes, readings, sample_shape, with_shapes

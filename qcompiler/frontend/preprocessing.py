@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qcompiler.frontend.model.node_context import Refused, Scope, Shape
+from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.scope import Scope, Shape
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine
 from qcompiler.ir.view import Take

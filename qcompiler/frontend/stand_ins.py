@@ -15,10 +15,10 @@ import onnx
 from qcompiler.frontend.importers.elementwise.formulas import formula_in
 from qcompiler.frontend.importers.table import ELEMENTWISE
 from qcompiler.frontend.model.constant_folding import LIMIT, PROBES, KnownArray
-from qcompiler.frontend.model.node_context import AbstractValue, Scope, Unknown
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.placement import Placement
 from qcompiler.frontend.model.refusals import treats_elements_alone
+from qcompiler.frontend.model.scope import AbstractValue, Scope, Unknown
 from qcompiler.frontend.model.type_inference import (
     FLOATS,
     TensorType,

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import onnx
 
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, Refused, Unknown
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_file import initializers
+from qcompiler.frontend.model.scope import AbstractValue, Unknown
 from qcompiler.ir import Value
 
 from .interpreter_state import InterpreterState

@@ -12,14 +12,9 @@ from typing import Any
 import numpy as np
 
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import (
-    AbstractValue,
-    InvalidNode,
-    Refused,
-    Unknown,
-    attributes_of,
-    fixed,
-)
+from qcompiler.frontend.model.node_context import attributes_of, fixed
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
+from qcompiler.frontend.model.scope import AbstractValue, Unknown
 from qcompiler.ir import Diagnostic, Value
 
 from .interpreter_state import InterpreterState

@@ -9,14 +9,11 @@ from typing import Any
 import onnx
 
 from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS
-from qcompiler.frontend.importers.table import (
-    FUNCTIONS,
-    HOST,
-    IMPORTERS,
-    LAYERS,
-    QUANTISED,
-    UNROLLED,
-)
+from qcompiler.frontend.importers.table import IMPORTERS, UNROLLED
+from qcompiler.frontend.importers.table_of_functions import FUNCTIONS
+from qcompiler.frontend.importers.table_of_host import HOST
+from qcompiler.frontend.importers.table_of_layers import LAYERS
+from qcompiler.frontend.importers.table_of_quantised import QUANTISED
 from qcompiler.frontend.model.constant_folding import folds
 from qcompiler.frontend.model.refusals import DATA_PRODUCTS, refusal
 from qcompiler.ir import InvalidModel, UnsupportedModel

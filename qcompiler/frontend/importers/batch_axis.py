@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from qcompiler.frontend.importers.views.reshape import mixes_batch, placed, with_placement
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import InvalidNode, MixesBatch, NodeContext
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, MixesBatch
 from qcompiler.frontend.model.placement import FIRST, WHOLE, Placement
 from qcompiler.ir import Value
 from qcompiler.ir.view import Transpose

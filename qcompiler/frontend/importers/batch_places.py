@@ -8,15 +8,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from qcompiler.frontend.importers.views.reshape import (
-    axis_of,
-    mixes_batch,
-    placed,
-    with_placement,
-)
+from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch, placed, with_placement
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import AbstractValue, NodeContext
+from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.placement import FIRST, Placement
+from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
 from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.ir.view import Reshape

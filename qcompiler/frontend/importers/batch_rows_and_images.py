@@ -9,7 +9,9 @@ import numpy as np
 
 from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, NodeContext
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode
+from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape
 

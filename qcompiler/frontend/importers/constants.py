@@ -10,16 +10,11 @@ import numpy as np
 import onnx
 
 from qcompiler.frontend.model.constant_folding import KnownArray, merge
-from qcompiler.frontend.model.node_context import (
-    AbstractValue,
-    InvalidNode,
-    Refused,
-    Scope,
-    Shape,
-    attributes_of,
-)
+from qcompiler.frontend.model.node_context import attributes_of
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.scope import AbstractValue, Scope, Shape
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Fill
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-from .node_context import InvalidNode
+from .node_errors import InvalidNode
 
 _FLAG_NAMES = """
     allowzero antialias as_float ceil_mode count_include_pad detect_negative detect_positive

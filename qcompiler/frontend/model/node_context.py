@@ -2,125 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper
 
-from qcompiler.ir import Builder, Constant, Op, Operand, Value, size
+from qcompiler.ir import Constant, Op, Operand, Value, size
 
 from .constant_folding import LIMIT, KnownArray
-from .integer_code import IntegerCode
+from .node_errors import InvalidNode, MixesBatch, Refused
 from .onnx_tensor import Array
-from .placement import FIRST, Placement
+from .placement import Placement
+from .scope import AbstractValue, Scope, Shape
 
 _FLOATS = ("float32", "float16", "float64", "bfloat16")
-
-
-class Refused(Exception):
-    """The node is not supported: the reason, and what helps."""
-
-    def __init__(self, reason: str, help_: str | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.help = help_
-
-
-class MixesBatch(Refused):
-    """The node does not keep samples apart, unless there is only one."""
-
-
-class RefusedProduct(Refused):
-    """The node multiplies values that depend on the data, whatever their size."""
-
-
-def fixes_batch(op_type: str) -> Refused:
-    """The refusal of what is only right for the batch size that the model was exported with."""
-    return Refused(
-        f"{op_type} assumes a fixed batch size, but the input of the model has a variable one",
-        "fix the batch size, with --input-shape NAME=1,.., or export the model with -1 as the "
-        "batch size in this shape",
-    )
-
-
-class InvalidNode(Exception):
-    """The node is not valid ONNX."""
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """What a refused node would have given; ``data`` says whether it depends on the data.
-
-    Where known, ``kind`` is the ONNX type of its elements, and ``shapes`` its shape with the batch
-    axis under each probe. ``root`` is the value that it is some function of, element by element.
-    """
-
-    data: bool
-    kind: int | None = None
-    shapes: tuple[tuple[int, ...], ...] = ()
-    root: Value | None = None
-
-
-AbstractValue: TypeAlias = (
-    Value | KnownArray | Unknown | None
-)  # None: an optional input that is not given
-Shape: TypeAlias = tuple[int, ...]
-
-
-@dataclass
-class Scope:
-    """The graph being built, its constants by name, and the batch sizes to probe.
-
-    ``allow_products`` says whether two values that depend on the data may be multiplied,
-    ``batch_axis`` where the batch axis of a value stands that has it not first, ``formulas`` which
-    function of which other value a value is, ``differences`` of which two values a value is the
-    difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
-    booleans in the model, ``truncated`` names those that were cast from real numbers,
-    ``integers`` which real value, in which code, integers stand for. ``masks`` holds values behind
-    the mask of a softmax: the value without it, and where it hides elements.
-    """
-
-    builder: Builder
-    probes: tuple[int, ...]
-    allow_products: bool = False
-    batch_axis: dict[str, Placement] = field(default_factory=dict)
-    constants: dict[str, Constant] = field(default_factory=dict)
-    formulas: dict[str, tuple[Value, str]] = field(default_factory=dict)
-    integers: dict[str, tuple[Value, IntegerCode]] = field(default_factory=dict)
-    differences: dict[str, tuple[Value, Value]] = field(default_factory=dict)
-    kinds: dict[str, int] = field(default_factory=dict)
-    truncated: set[str] = field(default_factory=set)
-    masks: dict[str, tuple[Value, Array]] = field(default_factory=dict)
-
-    @property
-    def single(self) -> bool:
-        """Whether there is one sample only, so that any axis of length 1 may be the batch's."""
-        return self.probes == (1,)
-
-    def placement(self, value: Value) -> Placement:
-        """Where the batch axis of a value stands."""
-        return self.batch_axis.get(value.name, FIRST)
-
-    def full_shapes(self, value: Value) -> tuple[Shape, ...]:
-        """Shape of a value with its batch axis, under each probe."""
-        place = self.placement(value)
-        return tuple(place.full(value.type.shape, probe) for probe in self.probes)
-
-    def known(self, array: Array, name: str) -> KnownArray:
-        """A value that is the same under each probe."""
-        return KnownArray((array,) * len(self.probes), name)
-
-    def constant(self, name: str, data: Array) -> Constant:
-        """A constant; one name has one content, so the name may get a number."""
-        found, count = name, 1
-        while (held := self.constants.get(found)) is not None:
-            if held.data.shape == data.shape and np.array_equal(held.data, data):
-                return held
-            count += 1
-            found = f"{name}.{count}"
-        return self.constants.setdefault(found, Constant(found, data))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from qcompiler.frontend.importers.elementwise.masks import LOWEST
 from qcompiler.frontend.importers.layers import linear
 from qcompiler.frontend.importers.views.slicing import take_indices
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, per_sample
+from qcompiler.frontend.model.node_context import NodeContext, per_sample
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine, Function

@@ -13,7 +13,8 @@ from qcompiler.frontend.importers.elementwise.functions import GELU_TANH, gelu, 
 from qcompiler.frontend.importers.elementwise.products import mul
 from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import AbstractValue, NodeContext
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
 from qcompiler.ir.view import Transpose
 

@@ -12,7 +12,8 @@ from qcompiler.frontend.importers.layers.einsum import terms_of
 from qcompiler.frontend.importers.layers.pooling import reduced
 from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, per_sample
+from qcompiler.frontend.model.node_context import NodeContext, per_sample
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine
 from qcompiler.ir.view import Reshape, Transpose

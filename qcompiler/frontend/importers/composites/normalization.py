@@ -15,7 +15,8 @@ from qcompiler.frontend.importers.elementwise.products import product
 from qcompiler.frontend.importers.layers.linear import rows
 from qcompiler.frontend.importers.layers.pooling import reduced
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine, Function, SumPool

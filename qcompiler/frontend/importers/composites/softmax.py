@@ -13,7 +13,8 @@ from qcompiler.frontend.importers.elementwise.arithmetic import difference
 from qcompiler.frontend.importers.elementwise.masks import without_mask
 from qcompiler.frontend.importers.layers.norms import log_sum_below
 from qcompiler.frontend.importers.views.movement import arrange
-from qcompiler.frontend.model.node_context import NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Function, Softmax

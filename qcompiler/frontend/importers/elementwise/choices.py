@@ -10,13 +10,9 @@ from onnx import TensorProto, helper
 
 from qcompiler.frontend.importers.views.movement import scatter_or_where
 from qcompiler.frontend.model.constant_folding import KnownArray, merge
-from qcompiler.frontend.model.node_context import (
-    AbstractValue,
-    InvalidNode,
-    NodeContext,
-    Refused,
-    per_sample,
-)
+from qcompiler.frontend.model.node_context import NodeContext, per_sample
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
+from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Function
 from qcompiler.ir.formula import COMPARISONS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from onnx import TensorProto
 
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Function
 from qcompiler.ir.formula import JUMPS

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qcompiler.frontend.model.node_context import NodeContext, Scope
+from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.scope import Scope
 from qcompiler.ir import Constant, Node, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Function
 from qcompiler.ir.formula import JUMPS, compose

@@ -9,11 +9,8 @@ from math import pi
 import numpy as np
 
 from qcompiler.frontend.model.constant_folding import KnownArray, merge
-from qcompiler.frontend.model.node_context import (
-    InvalidNode,
-    NodeContext,
-    Refused,
-)
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Clip

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import AbstractValue, NodeContext, Scope, per_sample
+from qcompiler.frontend.model.node_context import NodeContext, per_sample
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.scope import AbstractValue, Scope
 from qcompiler.ir import Constant, Graph, Node, Value
 from qcompiler.ir.ann import Affine
 from qcompiler.ir.view import Pick, Reshape, Take, Transpose, arrange

@@ -7,12 +7,8 @@ from math import prod
 
 import numpy as np
 
-from qcompiler.frontend.model.node_context import (
-    InvalidNode,
-    NodeContext,
-    Refused,
-    RefusedProduct,
-)
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused, RefusedProduct
 from qcompiler.ir import Constant, Value, size
 from qcompiler.ir.ann import Affine, Function, Multiply
 from qcompiler.ir.formula import compose

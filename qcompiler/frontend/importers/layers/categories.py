@@ -15,7 +15,8 @@ from math import prod
 import numpy as np
 from onnx import TensorProto
 
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Affine, Clip, Conv, Dense, Lookup

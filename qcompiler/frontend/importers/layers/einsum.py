@@ -9,14 +9,8 @@ import numpy as np
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
 from qcompiler.frontend.importers.views.slicing import take_indices
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import (
-    InvalidNode,
-    MixesBatch,
-    NodeContext,
-    Refused,
-    float32,
-    per_sample,
-)
+from qcompiler.frontend.model.node_context import NodeContext, float32, per_sample
+from qcompiler.frontend.model.node_errors import InvalidNode, MixesBatch, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Conv, SumPool

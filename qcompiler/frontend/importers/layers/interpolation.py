@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qcompiler.frontend.model.node_context import Refused
+from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 
 

@@ -8,8 +8,10 @@ import numpy as np
 
 from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.scope import Shape
 from qcompiler.ir import Value
 from qcompiler.ir.ann import BatchNorm, Conv, Dense
 from qcompiler.ir.view import Reshape, Transpose

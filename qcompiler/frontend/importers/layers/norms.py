@@ -6,7 +6,8 @@ from qcompiler.frontend.importers.elementwise.activations import scaled_by, spre
 from qcompiler.frontend.importers.elementwise.arithmetic import difference
 from qcompiler.frontend.importers.elementwise.formulas import apply_formula
 from qcompiler.frontend.importers.elementwise.functions import absolute
-from qcompiler.frontend.model.node_context import NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Function

@@ -10,8 +10,10 @@ import numpy as np
 
 from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.views.reshape import axes_given, axis_of, mixes_batch
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.scope import Shape
 from qcompiler.ir import InvalidGraph, Value
 from qcompiler.ir.ann import Affine, ArgMax, MaxPool, SumPool, TopK
 from qcompiler.ir.view import Reshape

@@ -11,13 +11,8 @@ from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.elementwise.arithmetic import affine
 from qcompiler.frontend.importers.elementwise.formulas import formulas
 from qcompiler.frontend.importers.views.reshape import placed, with_placement
-from qcompiler.frontend.model.node_context import (
-    InvalidNode,
-    MixesBatch,
-    NodeContext,
-    Refused,
-    RefusedProduct,
-)
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, MixesBatch, Refused, RefusedProduct
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.placement import Placement
 from qcompiler.ir import Value

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from qcompiler.frontend.importers.views.slicing import take_indices
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Tensor, Value, size
 from qcompiler.ir.ann import Affine, ArgMax, Clip, Dense, Function, Lookup, Softmax

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qcompiler.frontend.importers.views.slicing import take_indices
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.scope import Shape
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Conv
 from qcompiler.ir.view import Reshape, Transpose

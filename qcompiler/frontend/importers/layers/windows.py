@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcompiler.frontend.model.constant_folding import LIMIT
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, Shape
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.scope import Shape
 
 _LONGEST = 1 << 24
 

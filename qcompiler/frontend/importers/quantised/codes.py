@@ -13,7 +13,8 @@ import numpy as np
 
 from qcompiler.frontend.importers.views.reshape import with_placement
 from qcompiler.frontend.model.integer_code import IntegerCode
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Affine, ArgMax, Clip, Concat, MaxPool, Pad, Softmax

@@ -11,8 +11,10 @@ from onnx import TensorProto, helper
 from qcompiler.frontend.importers.layers.linear import conv, matmul
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.integer_code import IntegerCode
-from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
 
 from .codes import code_at, code_of_type, dequantized, quantized

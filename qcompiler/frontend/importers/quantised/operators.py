@@ -16,7 +16,9 @@ from qcompiler.frontend.importers.elementwise.products import mul
 from qcompiler.frontend.importers.layers.linear import conv, gemm, matmul
 from qcompiler.frontend.importers.layers.pooling import average_pool, global_average_pool, reduce
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import AbstractValue, InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
+from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
 
 from .codes import code_at, dequantized, quantized

@@ -13,7 +13,8 @@ import numpy as np
 from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.integer_code import IntegerCode
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 

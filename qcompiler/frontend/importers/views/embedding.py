@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Embed
 from qcompiler.ir.view import View

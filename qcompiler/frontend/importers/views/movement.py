@@ -8,7 +8,8 @@ import numpy as np
 from onnx import helper
 
 from qcompiler.frontend.model.constant_folding import PROBES, KnownArray, TooLarge, compute
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused, fixes_batch
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused, fixes_batch
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value, size
 from qcompiler.ir.ann import Affine, Pad

@@ -8,7 +8,8 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import FLOATS, INTEGERS
 from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Function, Pad

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from qcompiler.frontend.model.node_context import (
-    InvalidNode,
-    MixesBatch,
-    NodeContext,
-    Shape,
-    fixes_batch,
-)
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, MixesBatch, fixes_batch
 from qcompiler.frontend.model.placement import FIRST, WHOLE, Placement
+from qcompiler.frontend.model.scope import Shape
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Transpose
 

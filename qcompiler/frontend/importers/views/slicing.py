@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qcompiler.frontend.model.node_context import InvalidNode, NodeContext, Refused
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Take
 

@@ -1,0 +1,33 @@
+"""What an importer raises: the node is not supported, or not valid."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """The node is not supported: the reason, and what helps."""
+
+    def __init__(self, reason: str, help_: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.help = help_
+
+
+class MixesBatch(Refused):
+    """The node does not keep samples apart, unless there is only one."""
+
+
+class RefusedProduct(Refused):
+    """The node multiplies values that depend on the data, whatever their size."""
+
+
+def fixes_batch(op_type: str) -> Refused:
+    """The refusal of what is only right for the batch size that the model was exported with."""
+    return Refused(
+        f"{op_type} assumes a fixed batch size, but the input of the model has a variable one",
+        "fix the batch size, with --input-shape NAME=1,.., or export the model with -1 as the "
+        "batch size in this shape",
+    )
+
+
+class InvalidNode(Exception):
+    """The node is not valid ONNX."""
