@@ -53,8 +53,8 @@ def import_model(
     """
     interpreter = _interpret(model, preprocessing, allow_products, input_shapes)
     raise_if_any(_findings(interpreter.report), UnsupportedModel)
-    graph = interpreter.graph()
-    axes, assumed = interpreter.batch_axes(graph), tuple(interpreter.report.assumed)
+    graph = interpreter.outputs.graph()
+    axes, assumed = interpreter.outputs.batch_axes(graph), tuple(interpreter.report.assumed)
     return Imported(graph, tuple(interpreter.report), axes, assumed)
 
 

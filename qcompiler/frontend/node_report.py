@@ -9,6 +9,7 @@ from qcompiler.ir import Diagnostic
 
 from .model_graph import Entry
 
+NOT_CHECKED = "not fully checked: its input comes from a refused node"
 _PRECEDENCE = ("removed", "constant", "compiled", "host", "refused")
 
 

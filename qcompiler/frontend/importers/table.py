@@ -116,7 +116,7 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
 }
 
 
-def imported(op_type: str, node: NodeContext) -> batch_places.Results:
+def imported(op_type: str, node: NodeContext) -> tuple[batch_places.Result, ...]:
     """The results of a node, wherever the batch axis of its inputs stands."""
     adapter = _ADAPTERS.get(op_type, batch_places.batch_first)
     if op_type == "Where" and (isinstance(node.item(0), Value) or chooses_mask(node)):
@@ -127,4 +127,5 @@ def imported(op_type: str, node: NodeContext) -> batch_places.Results:
         adapter = batch_rows_and_images.matrices
     if op_type == "Gemm" and two_values(node):
         adapter = batch_places.same_batch_axis
-    return batch_axis.import_with(adapter, IMPORTERS[op_type], node)
+    found = batch_axis.import_with(adapter, IMPORTERS[op_type], node)
+    return found if isinstance(found, tuple) else (found,)

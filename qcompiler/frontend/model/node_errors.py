@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_MARKS = re.compile(r"\[\w+Error\] |\(op_type:[^)]*\):? ?|Inference error\(s\): ")
+
 
 class Refused(Exception):
     """The node is not supported: the reason, and what helps."""
@@ -31,3 +35,9 @@ def fixes_batch(op_type: str) -> Refused:
 
 class InvalidNode(Exception):
     """The node is not valid ONNX."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a message, without onnx's marks in front of it."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return _MARKS.sub("", line)

@@ -88,7 +88,9 @@ FOLD_CONSTANTS = (
     "fold the constants of the model first, for example with onnxruntime's offline optimisation "
     "or onnxsim"
 )
-
+CUT_BEFORE_INTEGERS = (
+    "end the model before the cast or comparison, and compute it on the decoded outputs"
+)
 
 _BY_NAME = {
     "ai.onnx.ml.ZipMap": "export with options={'zipmap': False}: all probabilities in one tensor",

@@ -35,6 +35,11 @@ AbstractValue: TypeAlias = (
 Shape: TypeAlias = tuple[int, ...]
 
 
+def depends_on_data(item: AbstractValue) -> bool:
+    """Whether a value depends on the data."""
+    return isinstance(item, Value) or (isinstance(item, Unknown) and item.data)
+
+
 @dataclass
 class Scope:
     """The graph being built, its constants by name, and the batch sizes to probe.
