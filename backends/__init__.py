@@ -4,11 +4,12 @@ Read in this order:
 
 1. `backend`: `Backend` (a target) and `EngineFactory` (an engine), the two things that a plugin
    defines, and the `Engine` protocol.
-2. `program`: `Program`, a compiled network that runs on engines, reports on itself and is saved.
+2. `program`: `Program`, a compiled network that runs on engines, reports on itself and is saved;
+   `program_runs` and `input_batches` (runs on data), `program_costs` (its activity and energy).
 3. `host`: `Outcome` and `Counters` of a run, and the work of the host computer: decoding spikes.
 4. `report` (populations, synapses, latency, cores), `calibrated_limits` (limits that rest on
-   calibration data), `storage` and `loading` (program directories), `atomic_folder` (how one takes
-   the place of another), `chip` (limits of a chip), `energy` (what a frame costs, by cost models).
+   calibration data), `saving` (program directories), `chip` (limits of a chip), `energy` (what a
+   frame costs, by cost models).
 5. `reference`: the engines that run on any computer. `loihi`: Intel's Loihi, simulated by Lava.
    `brian2` and `nir`: simulators of others. `decoded_spikes`: what their engines share.
 

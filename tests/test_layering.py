@@ -62,6 +62,7 @@ ROOMS = {
         "backends/plots",
         "backends/nir",
         "backends/reference",
+        "backends/saving",
     },
     "backends/brian2": {
         "backends",
@@ -97,6 +98,7 @@ ROOMS = {
     "backends/nir": {"backends/loihi/netlist", "backends/reference"},
     "backends/reference": {"backends", "backends/energy", "backends/reference/events"},
     "backends/reference/events": {"backends"},
+    "backends/saving": {"backends"},
     "qcompiler": {
         "qcompiler/cli",
         "qcompiler/compilation",

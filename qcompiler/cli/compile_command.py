@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qcompiler import api, registry
 from qcompiler.backends.plots.canvas import need
 from qcompiler.backends.program import Program
-from qcompiler.backends.storage import check_place
+from qcompiler.backends.saving.storage import check_place
 from qcompiler.console import progress, say, warn
 from qcompiler.data.find import readers
 from qcompiler.ir import CompileWarning, Graph, InvalidGraph, PipelineError, show

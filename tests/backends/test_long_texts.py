@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.backends import loading, storage
+from qcompiler.backends.saving import loading, storage
 from qcompiler.ir import (
     Builder,
     CompileError,

@@ -105,7 +105,7 @@ def test_a_failed_write_leaves_nothing(
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("qcompiler.backends.storage.write_arrays", full)
+    monkeypatch.setattr("qcompiler.backends.saving.storage.write_arrays", full)
     with pytest.raises(ProgramError, match="No space left on device"):
         program.save(tmp_path / "p")
     assert not list(tmp_path.iterdir())
@@ -117,7 +117,7 @@ def test_an_interrupted_write_leaves_nothing(
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qcompiler.backends.storage.write_arrays", interrupted)
+    monkeypatch.setattr("qcompiler.backends.saving.storage.write_arrays", interrupted)
     with pytest.raises(KeyboardInterrupt):
         program.save(tmp_path / "p")
     assert not list(tmp_path.iterdir())
@@ -219,7 +219,7 @@ def test_engines_are_the_same_through_the_program(program: Program) -> None:
 
 def test_pieces_make_the_whole(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = program.measure(BATCH)
-    monkeypatch.setattr("qcompiler.backends.program.frames_per_batch", lambda graph: 2)
+    monkeypatch.setattr("qcompiler.backends.program_runs.frames_per_batch", lambda graph: 2)
     seen: list[int] = []
     pieces = program.measure(BATCH, progress=seen.append)
     assert seen == [2, 4, 6, 8, 9]

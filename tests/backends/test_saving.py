@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qcompiler.backends import loading, storage
+from qcompiler.backends.saving import loading, storage
 from qcompiler.ir import ProgramError
 from tests.support.killed_writers import GRAPHS, MANIFEST
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qcompiler.backends import atomic_folder, loading, storage
+from qcompiler.backends.saving import atomic_folder, loading, storage
 from qcompiler.ir import Builder, Constant, Graph, Tensor, ann
 
 MANIFEST = {"target": "reference", "preprocessing": {}}

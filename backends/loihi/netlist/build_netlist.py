@@ -121,8 +121,8 @@ def _outputs(graph: Graph) -> Iterator[netlist.Output]:
         if isinstance(node.op, Decode):
             code, places = code_of_output(node), node.op.places or (1,)
             pieces = node.operands[: len(places)]
-            names = tuple(_sender_indices(graph, operand)[0] for operand in pieces)
-            _, indices = _sender_indices(graph, pieces[0])
+            names = tuple(sender_indices(graph, operand)[0] for operand in pieces)
+            _, indices = sender_indices(graph, pieces[0])
             shape = sender(graph, pieces[0]).result.type.shape
             arrays = (_by_neuron(array, indices, shape) for array in node.arrays)
             yield netlist.Output(names, code.scale, code.zero, code.top, places, *arrays)
@@ -137,7 +137,7 @@ def _by_neuron(array: Array, indices: Array, shape: tuple[int, ...]) -> Array:
 
 def _synapses(graph: Graph, node: Node, group: netlist.Population, interval: int) -> list[Synapses]:
     """Everything that reaches a population: data, clocks, and its own spikes."""
-    rows = list(_data_synapses(graph, node))
+    rows = list(data_synapses(graph, node))
     if isinstance(node.op, Population):
         rows += _clock_synapses(graph, node, group)
         neurons = neurons_of(layer_of(graph, node), window_of(node), interval)
@@ -164,7 +164,7 @@ def _clock_synapses(graph: Graph, node: Node, group: netlist.Population) -> list
     return [Synapses(CLOCK, group.name, "clock", weights, ticks=tuple(lines))]
 
 
-def _data_synapses(graph: Graph, node: Node) -> Iterator[Synapses]:
+def data_synapses(graph: Graph, node: Node) -> Iterator[Synapses]:
     target = node.result.name
     if isinstance(node.op, First):
         op = node.op
@@ -184,7 +184,7 @@ def _data_synapses(graph: Graph, node: Node) -> Iterator[Synapses]:
 def _synapses_of(
     graph: Graph, op: Synapse, operand: Operand, weights: Array, target: str
 ) -> Synapses:
-    name, image = _sender_indices(graph, operand)
+    name, image = sender_indices(graph, operand)
     order = None if np.array_equal(image.ravel(), np.arange(image.size)) else image.astype(np.int32)
     match op:
         case Connect():
@@ -196,14 +196,14 @@ def _synapses_of(
             return Synapses(name, target, "kernel", weights, image.shape, order, *rest)
 
 
-def _sender_indices(graph: Graph, operand: Operand) -> tuple[str, Array]:
+def sender_indices(graph: Graph, operand: Operand) -> tuple[str, Array]:
     """Sending population behind views, and which of its neurons is where."""
     node = graph.producer(operand)
     assert node is not None
     if not isinstance(node.op, View):
         assert isinstance(operand, Value)
         return operand.name, np.arange(prod(operand.type.shape)).reshape(operand.type.shape)
-    name, image = _sender_indices(graph, node.operands[0])
+    name, image = sender_indices(graph, node.operands[0])
     return name, arrange(node.op, image[None], *node.arrays)[0]
 
 

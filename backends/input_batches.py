@@ -1,0 +1,75 @@
+"""What a program is given to run on: checked, shaped as its inputs are, cut into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from qcompiler.ir import DataError, Value
+from qcompiler.ir.kernels import Array, is_finite_float32
+
+from .given_arrays import are_batches, as_array, batches_of
+
+
+class InputBatch(NamedTuple):
+    """One array for each input; ``first`` is the number of the first frame."""
+
+    arrays: tuple[Array, ...]
+    first: int
+
+
+def input_batches(
+    given: tuple[Any, ...],
+    inputs: tuple[Value, ...],
+    batch_size: Callable[[int], int],
+    first: int = 0,
+) -> Iterator[InputBatch]:
+    """Batches of arrays, or of what gives batches one by one, such as a DataLoader.
+
+    ``batch_size`` tells how many of so many frames a batch may have. DataError if they do not fit
+    the inputs.
+    """
+    if len(given) == 1 and are_batches(given[0]):
+        yield from _of_batches(given[0], inputs, batch_size)
+        return
+    try:
+        arrays = tuple(map(as_array, given))
+    except ValueError as error:
+        raise DataError("pass inputs one by one, run(a, b), not in a list") from error
+    arrays = tuple(map(_as_declared, arrays, inputs))
+    _check(arrays, inputs)
+    frames = len(arrays[0])
+    step = batch_size(frames)
+    for begin in range(0, frames, step):
+        part = tuple(array[begin : begin + step] for array in arrays)
+        yield InputBatch(part, first + begin)
+
+
+def _of_batches(
+    given: Iterable[Any], inputs: tuple[Value, ...], batch_size: Callable[[int], int]
+) -> Iterator[InputBatch]:
+    before = 0
+    for arrays, _ in batches_of(given, [value.name for value in inputs]):
+        yield from input_batches(arrays, inputs, batch_size, before)
+        before += len(arrays[0])
+    if not before:
+        raise DataError("the data are empty")
+
+
+def _as_declared(array: Array, value: Value) -> Array:
+    """The array without axes of length 1 that a sample of the input has not, or with them."""
+    given, shape = array.shape[1:], value.type.shape
+    same = [n for n in given if n != 1] == [n for n in shape if n != 1]
+    return array.reshape(len(array), *shape) if same and given != shape else array
+
+
+def _check(arrays: tuple[Array, ...], inputs: tuple[Value, ...]) -> None:
+    expected = [value.type.shape for value in inputs]
+    given = [array.shape[1:] for array in arrays]
+    if given != expected or len({len(array) for array in arrays}) != 1:
+        raise DataError(f"the network takes frames of shape {expected}, not {given}")
+    if not len(arrays[0]):
+        raise DataError("the data are empty")
+    for array in arrays:
+        if not is_finite_float32(array):
+            raise DataError("the data contain NaN, infinite or non-real values")
