@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import level_of
-from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
+from qcompiler.ir.spiking.senders import start
 
 from .host import Counters, Outcome, decode_outputs, output_nodes, output_steps
 

@@ -14,20 +14,10 @@ from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode, Population
-from qcompiler.ir.spiking.coding import (
-    Rescaling,
-    count_saturated,
-    decoder,
-    whole_levels,
-)
-from qcompiler.ir.spiking.integer_network import (
-    lower_pieces,
-    outputs,
-    sender,
-    spikes_of,
-    spiking_nodes,
-    start,
-)
+from qcompiler.ir.spiking.coding import Rescaling, count_saturated, decoder, whole_levels
+from qcompiler.ir.spiking.decoded_outputs import lower_pieces, outputs
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
+from qcompiler.ir.spiking.senders import sender, start
 from qcompiler.ir.types import size
 from qcompiler.ir.view import View, arrange
 

@@ -11,7 +11,8 @@ from typing import Any
 from qcompiler.ir import Graph, Node, ProgramError, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import step_of
-from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
+from qcompiler.ir.spiking.senders import start
 
 from .backend import Backend, Engine, EngineFactory, Progress
 from .calibrated_limits import describe_calibrated_limits

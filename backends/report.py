@@ -14,17 +14,16 @@ from qcompiler.backends.loihi.mapping.core_mapping import CoreMapping
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.snn import Population, Relay
+from qcompiler.ir.spiking.decoded_outputs import split_outputs
 from qcompiler.ir.spiking.integer_network import (
     Layer,
     connection,
     layer_of,
-    sender,
     spikes_of,
     spiking_nodes,
-    split_outputs,
-    start,
     weight_of,
 )
+from qcompiler.ir.spiking.senders import sender, start
 from qcompiler.ir.types import size
 
 from .chip import Chip

@@ -15,8 +15,9 @@ import networkx
 
 from qcompiler.ir import Diagnostic, Graph, Invariant, Node, UnsupportedModel
 from qcompiler.ir.snn import Connect, Convolve, Encode, First, Neuron, Relay
-from qcompiler.ir.spiking.integer_network import sender, spikes_of, spiking_nodes
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 from qcompiler.ir.spiking.invariants import SCHEDULED, SPIKING
+from qcompiler.ir.spiking.senders import sender
 from qcompiler.passes.scheduling.relays import Relays, relays_needed
 
 from .base import Pass

@@ -12,7 +12,8 @@ import numpy as np
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import step_of
-from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes, start
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
+from qcompiler.ir.spiking.senders import start
 
 from .canvas import BLUE, GREY, PALE, sheet, shown, style
 from .network_plots import KINDS, spans

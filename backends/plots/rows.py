@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from qcompiler.backends.report import PopulationReport, Report
 from qcompiler.ir import Graph
 from qcompiler.ir.snn import First, Population
-from qcompiler.ir.spiking.integer_network import layer_of, sender, spiking_nodes
+from qcompiler.ir.spiking.integer_network import layer_of, spiking_nodes
+from qcompiler.ir.spiking.senders import sender
 
 from .canvas import shown
 

@@ -14,7 +14,8 @@ from qcompiler.ir import Graph, Node, Spikes
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_nodes import write_clip
 from qcompiler.ir.snn import Encode, First, Population, Relay
-from qcompiler.ir.spiking.integer_network import Layer, layers, lower_pieces, spiking_nodes
+from qcompiler.ir.spiking.decoded_outputs import lower_pieces
+from qcompiler.ir.spiking.integer_network import Layer, layers, spiking_nodes
 from qcompiler.ir.view import View
 
 from .byte_populations import clipped, pools_packed, write_bytes, write_pooled_bytes

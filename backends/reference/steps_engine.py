@@ -11,16 +11,15 @@ from collections import defaultdict
 import numpy as np
 
 from qcompiler.backends.backend import Progress
-from qcompiler.backends.host import (
-    Outcome,
-)
+from qcompiler.backends.host import Outcome
 from qcompiler.backends.simulation import Reckoning, Simulation
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, First
 from qcompiler.ir.spiking.coding import levels_sent
+from qcompiler.ir.spiking.decoded_outputs import lower_pieces
 from qcompiler.ir.spiking.frames import frame_interval, window_of
-from qcompiler.ir.spiking.integer_network import layer_of, lower_pieces, spiking_nodes
+from qcompiler.ir.spiking.integer_network import layer_of, spiking_nodes
 from qcompiler.ir.spiking.synapse_path import SynapsePath
 
 from .population_dynamics import (

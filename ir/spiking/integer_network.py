@@ -1,7 +1,7 @@
 """The integer network that a spiking graph computes, and the clock lines of its populations.
 
 `layers` yields each population as weights, bias B and slope D. Other functions count neurons
-and fan-in, and find senders and clock synapses.
+and fan-in, and find clock synapses.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from functools import cached_property
 
 import numpy as np
 
-from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value
+from qcompiler.ir.graph import Constant, Graph, Node, Operand
 from qcompiler.ir.kernels import Array, pool_sum
 from qcompiler.ir.snn import (
     Clock,
     Connect,
     Convolve,
-    Decode,
     Encode,
     Fanout,
     First,
@@ -26,10 +25,8 @@ from qcompiler.ir.snn import (
     Population,
     Relay,
     Role,
-    start_of,
 )
 from qcompiler.ir.types import Spikes, size
-from qcompiler.ir.view import View
 
 from .dynamics import merge_control_lines
 from .input_bounds import Bounds, Drive, Incoming
@@ -157,32 +154,6 @@ def spikes_of(operand: Operand) -> Spikes:
     return operand.type
 
 
-def sender(graph: Graph, operand: Operand) -> Node:
-    """The node that sends these spikes, behind views."""
-    node = graph.producer(operand)
-    while node is not None and isinstance(node.op, View):
-        node = graph.producer(node.operands[0])
-    if node is None:
-        raise TypeError(
-            f"%{operand.name} has no sender: it does not come from an encoder, gate or population"
-        )
-    return node
-
-
-def start(graph: Graph, operand: Operand) -> int | None:
-    """The step at which these spikes start (the highest level); None before scheduling."""
-    return start_of(sender(graph, operand).op)
-
-
-def has_synapses(graph: Graph, value: Value) -> bool:
-    """Whether synapses, not only gates and the host, read spikes or a view of them."""
-    return any(
-        isinstance(user.op, Convolve | Connect | Relay)
-        or (isinstance(user.op, View) and has_synapses(graph, user.result))
-        for user in graph.users(value)
-    )
-
-
 def fan_in(graph: Graph, node: Node) -> Array:
     """Number of synapses into each neuron of a spiking node: ``shape`` of the population.
 
@@ -217,36 +188,3 @@ def neuron_count(graph: Graph) -> int:
 def spiking_nodes(graph: Graph) -> tuple[Node, ...]:
     """Every node whose neurons send spikes, in order."""
     return tuple(n for n in graph.nodes if isinstance(n.op, Encode | Neuron | Population | First))
-
-
-def outputs(graph: Graph) -> tuple[Value, ...]:
-    """The spikes that are decoded into tensors."""
-    found = (o for n in graph.nodes if isinstance(n.op, Decode) for o in n.operands)
-    return tuple(value for value in found if isinstance(value, Value))
-
-
-def split_outputs(graph: Graph) -> Iterator[tuple[Node, tuple[Node, ...]]]:
-    """What decodes several pieces, and the population of each, behind views and gates."""
-    for node in graph.nodes:
-        if isinstance(node.op, Decode) and node.op.places:
-            pieces = node.operands[: len(node.op.places)]
-            yield node, tuple(_population(graph, operand) for operand in pieces)
-
-
-def lower_pieces(graph: Graph) -> frozenset[str]:
-    """Pieces of outputs whose own saturation does not say that the output saturates.
-
-    The piece of the highest place does, of several the last.
-    """
-    lower: set[str] = set()
-    for node, pieces in split_outputs(graph):
-        assert isinstance(node.op, Decode)
-        places, names = node.op.places, [piece.result.name for piece in pieces]
-        highest = max(range(len(places)), key=lambda at: (places[at], at))
-        lower.update(name for name in names if name != names[highest])
-    return frozenset(lower)
-
-
-def _population(graph: Graph, operand: Operand) -> Node:
-    node = sender(graph, operand)
-    return _population(graph, node.operands[0]) if isinstance(node.op, First) else node

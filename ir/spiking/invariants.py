@@ -19,16 +19,8 @@ from qcompiler.ir.verify import Invariant
 from .codes import CODES
 from .frames import frame_interval, neurons_of
 from .input_bounds import Bounds
-from .integer_network import (
-    arrival,
-    connection,
-    fanouts,
-    layer_of,
-    layers,
-    spikes_of,
-    start,
-    weight_of,
-)
+from .integer_network import arrival, connection, fanouts, layer_of, layers, spikes_of, weight_of
+from .senders import start
 
 
 def _no_batchnorm(graph: Graph) -> Iterator[Diagnostic]:

@@ -12,15 +12,7 @@ from qcompiler.ir.snn import Role, Window
 from qcompiler.ir.types import Coding
 
 from .code import Code, Fault, Neurons
-from .dynamics import (
-    PULSES,
-    ROLES,
-    Dynamics,
-    Extremes,
-    arrival_step,
-    clock_weights,
-    threshold_of,
-)
+from .dynamics import PULSES, ROLES, Dynamics, Extremes, arrival_step, clock_weights, threshold_of
 
 _HOLD = "run insert-readout, which holds the membrane down far enough"
 _FORCE = "run insert-readout, which forces hard enough"

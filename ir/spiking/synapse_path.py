@@ -7,7 +7,8 @@ from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import Connect, Convolve, First, Relay
 from qcompiler.ir.view import View, arrange
 
-from .integer_network import sender, weight_of
+from .integer_network import weight_of
+from .senders import sender
 from .synapse import current
 
 

@@ -18,13 +18,12 @@ from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import (
     connection,
     control_lines,
-    has_synapses,
     layer_of,
-    sender,
     spikes_of,
     spiking_nodes,
     weight_of,
 )
+from qcompiler.ir.spiking.senders import has_synapses, sender
 from qcompiler.ir.spiking.synapse import weight_sums
 from qcompiler.ir.types import size
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Value
 from qcompiler.ir.snn import Neuron, Relay
-from qcompiler.ir.spiking.integer_network import connection, sender, spikes_of
+from qcompiler.ir.spiking.integer_network import connection, spikes_of
+from qcompiler.ir.spiking.senders import sender
 from qcompiler.ir.types import Current
 
 _WEIGHT = 2  # even, so that it suits every target

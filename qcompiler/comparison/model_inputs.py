@@ -13,7 +13,7 @@ import numpy as np
 
 from qcompiler.explain.causes.answers import better_change, detail_of, right_of
 from qcompiler.explain.causes.preprocessing import invert_preprocessing, options_of
-from qcompiler.explain.measure.pairing import slice_of
+from qcompiler.explain.measure.real_network import slice_of
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Constant, Diagnostic, Graph, Node
 from qcompiler.ir.ann import Affine, BatchNorm

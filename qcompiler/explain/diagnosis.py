@@ -21,8 +21,10 @@ from qcompiler.explain.causes.layer import other_model, verdict
 from qcompiler.explain.causes.verdict import BIAS, WEIGHTS, Verdict
 from qcompiler.explain.measure.histograms import JointHistogram, joint_histogram
 from qcompiler.explain.measure.layer_error import decompose
+from qcompiler.explain.measure.matched_layer import MatchedLayer
 from qcompiler.explain.measure.onnx_reference import run_onnx
-from qcompiler.explain.measure.pairing import MatchedLayer, match_layers, real_network
+from qcompiler.explain.measure.pairing import match_layers
+from qcompiler.explain.measure.real_network import real_network
 from qcompiler.explain.measure.scores import RealScores, relative
 from qcompiler.explain.measure.side_by_side import SideBySide, frames_for
 from qcompiler.passes.folding.codes import most_levels

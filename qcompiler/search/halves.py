@@ -21,7 +21,8 @@ from qcompiler.dask_client import finished, result
 from qcompiler.ir import Graph, verify
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.frames import frame_interval
-from qcompiler.ir.spiking.integer_network import spikes_of, start
+from qcompiler.ir.spiking.integer_network import spikes_of
+from qcompiler.ir.spiking.senders import start
 from qcompiler.passes import Pass, Pipeline
 from qcompiler.passes.quantization.logits import until_logits
 

@@ -31,8 +31,9 @@ from qcompiler.ir.snn import Convolve, Encode, Fanout, Population, Relay
 from qcompiler.ir.spiking.codes import CODES
 from qcompiler.ir.spiking.coding import step_of
 from qcompiler.ir.spiking.frames import frame_interval
-from qcompiler.ir.spiking.integer_network import layers, spikes_of, spiking_nodes, start
+from qcompiler.ir.spiking.integer_network import layers, spikes_of, spiking_nodes
 from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING
+from qcompiler.ir.spiking.senders import start
 from qcompiler.ir.view import Reshape
 from qcompiler.passes import Pipeline
 from qcompiler.passes.scheduling.activity import activity

@@ -21,7 +21,8 @@ from qcompiler.explain.diagnosis import TOLERATED, Explanation, explain
 from qcompiler.explain.measure import side_by_side
 from qcompiler.explain.measure.layer_error import decompose
 from qcompiler.explain.measure.onnx_reference import run_onnx as run_model
-from qcompiler.explain.measure.pairing import match_layers, real_network
+from qcompiler.explain.measure.pairing import match_layers
+from qcompiler.explain.measure.real_network import real_network
 from qcompiler.explain.page import page
 from qcompiler.ir import ProgramError, evaluate
 from qcompiler.passes.slicing.slices import unsplit_name

@@ -17,7 +17,7 @@ from qcompiler.backends.program import Program
 from qcompiler.backends.reference.target import REFERENCE
 from qcompiler.explain.diagnosis import explain
 from qcompiler.explain.measure.onnx_reference import run_onnx
-from qcompiler.explain.measure.pairing import real_network
+from qcompiler.explain.measure.real_network import real_network
 from qcompiler.ir import Graph, ProgramError
 from tests.support.onnx_models import Array, ints, model
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from qcompiler.backends.chip import Chip
-from qcompiler.backends.loihi.netlist.build_netlist import extremes, summed_weights
+from qcompiler.backends.loihi.netlist.data_synapses import summed_weights
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
 from qcompiler.backends.loihi.netlist.synapse_matrices import COARSE_EXPONENT, MAX_WEIGHT
+from qcompiler.backends.loihi.netlist.worst_case import extremes
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.spiking.input_bounds import Bounds
 

@@ -6,49 +6,26 @@ shape; convolutions stay kernels; views have become other numbers of the sending
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from math import prod
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, Operand, Value
+from qcompiler.ir import Graph, Node
 from qcompiler.ir.kernels import Array, expand_to_rank
-from qcompiler.ir.snn import (
-    Connect,
-    Convolve,
-    Decode,
-    Encode,
-    First,
-    Population,
-    Relay,
-    Synapse,
-    Window,
-)
-from qcompiler.ir.spiking.codes import CODES, Neurons
+from qcompiler.ir.snn import Decode, Encode, Population
+from qcompiler.ir.spiking.codes import CODES
 from qcompiler.ir.spiking.coding import code_of_output
-from qcompiler.ir.spiking.dynamics import Extremes
 from qcompiler.ir.spiking.frames import frame_interval, neurons_of, window_of
-from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
-from qcompiler.ir.spiking.integer_network import (
-    connection,
-    control_lines,
-    has_synapses,
-    layer_of,
-    sender,
-    spikes_of,
-    spiking_nodes,
-    weight_of,
-)
-from qcompiler.ir.spiking.synapse import weight_sums
-from qcompiler.ir.view import View, arrange
+from qcompiler.ir.spiking.integer_network import control_lines, layer_of, spikes_of, spiking_nodes
+from qcompiler.ir.spiking.senders import has_synapses, sender
 
 from . import netlist
+from .data_synapses import GATE_WEIGHT, data_synapses, sender_indices, summed_weights
 from .netlist import CLOCK, Netlist, Source, Synapses
 from .synapse_matrices import MAX_WEIGHT
 
 _GATE_THRESHOLD = 1
-_GATE_WEIGHT = 2
 _MARKER_THRESHOLD = 3  # which its neuron and the clock exceed together
 
 
@@ -110,7 +87,7 @@ def _markers(graph: Graph, node: Node) -> Iterator[netlist.Population]:
 
 def _marker_synapses(group: netlist.Population) -> Iterator[Synapses]:
     """What makes a marker: its neuron's spike, and a clock at close."""
-    weight = np.full((1,) * len(group.shape), _GATE_WEIGHT)
+    weight = np.full((1,) * len(group.shape), GATE_WEIGHT)
     source = netlist.marked_name(group.name)
     yield Synapses(source, group.name, "each", weight, group.shape)
     yield Synapses(CLOCK, group.name, "clock", weight[None].astype(np.int32), ticks=(group.close,))
@@ -162,91 +139,6 @@ def _clock_synapses(graph: Graph, node: Node, group: netlist.Population) -> list
     spread = np.broadcast_shapes((1,) * rank, *(weight.shape for weight in full))
     weights = np.stack([np.broadcast_to(weight, spread) for weight in full]).astype(np.int32)
     return [Synapses(CLOCK, group.name, "clock", weights, ticks=tuple(lines))]
-
-
-def data_synapses(graph: Graph, node: Node) -> Iterator[Synapses]:
-    target = node.result.name
-    if isinstance(node.op, First):
-        op = node.op
-        channels = node.operands[0].type.shape[0]
-        weights = np.full((channels, 1, *op.kernel), _GATE_WEIGHT)
-        pool = Convolve(op.strides, op.pads, op.dilations, channels)
-        yield _synapses_of(graph, pool, node.operands[0], weights, target)
-        return
-    for synapse in layer_of(graph, node).synapses:
-        source = synapse.operands[0]
-        row = _synapses_of(graph, connection(synapse), source, weight_of(synapse), target)
-        yield row
-        if spikes_of(source).coding == "silent":
-            yield replace(row, source=netlist.marker_name(row.source), weights=-row.weights)
-
-
-def _synapses_of(
-    graph: Graph, op: Synapse, operand: Operand, weights: Array, target: str
-) -> Synapses:
-    name, image = sender_indices(graph, operand)
-    order = None if np.array_equal(image.ravel(), np.arange(image.size)) else image.astype(np.int32)
-    match op:
-        case Connect():
-            return Synapses(name, target, "matrix", weights, image.shape, order, op.delay)
-        case Relay():
-            return Synapses(name, target, "each", weights, image.shape, order, op.delay)
-        case Convolve():
-            rest = op.delay, op.strides, op.pads, op.dilations, op.groups
-            return Synapses(name, target, "kernel", weights, image.shape, order, *rest)
-
-
-def sender_indices(graph: Graph, operand: Operand) -> tuple[str, Array]:
-    """Sending population behind views, and which of its neurons is where."""
-    node = graph.producer(operand)
-    assert node is not None
-    if not isinstance(node.op, View):
-        assert isinstance(operand, Value)
-        return operand.name, np.arange(prod(operand.type.shape)).reshape(operand.type.shape)
-    name, image = sender_indices(graph, node.operands[0])
-    return name, arrange(node.op, image[None], *node.arrays)[0]
-
-
-def synapse_op(row: Synapses) -> Synapse:
-    """The spiking level's operation behind a row of data synapses."""
-    match row.kind:
-        case "matrix":
-            return Connect()
-        case "kernel":
-            return Convolve(row.strides, row.pads, row.dilations, row.groups)
-        case _:
-            return Relay()
-
-
-def summed_weights(row: Synapses, weights: Array) -> Array:
-    """Sum of weights like a row's into each neuron; spreads over the neurons."""
-    return weight_sums(synapse_op(row), weights, row.senders)
-
-
-def extremes(
-    group: netlist.Population,
-    rows: Iterable[Synapses],
-    network: Netlist,
-    calibrated: Bounds | None = None,
-) -> Extremes:
-    """The worst case of a population that integrates, or that within its calibrated bounds."""
-    codings = network.codings
-    incoming = []
-    lines: dict[int, Array] = {}
-    own: Array = np.zeros(())
-    for row in rows:
-        if row.kind == "clock":
-            lines = dict(zip(row.ticks, row.weights.astype(np.float64), strict=True))
-        elif row.source == group.name:
-            own = row.weights
-        elif (coding := codings.get(row.source)) != "marker":  # which only undo others
-            sender = row.senders, network.max_levels[row.source], coding == "silent"
-            incoming.append(Incoming(synapse_op(row), row.weights, *sender))
-    window = Window(group.open, group.read, group.close)
-    drive = Drive.of(incoming, len(group.shape), calibrated)
-    code = next(code for code in CODES.values() if code.name == group.coding)
-    slope = np.zeros(()) if group.bias is None else group.bias
-    return code.extremes(Neurons(drive, 0 * slope, slope, window, 0), lines, group.threshold, own)
 
 
 def _rounded(needed: Array) -> Array:

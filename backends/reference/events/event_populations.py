@@ -15,7 +15,8 @@ from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import First, Population, Window
 from qcompiler.ir.spiking.codes import CODES
 from qcompiler.ir.spiking.frames import neurons_of, window_of
-from qcompiler.ir.spiking.integer_network import control_lines, layer_of, sender, spikes_of
+from qcompiler.ir.spiking.integer_network import control_lines, layer_of, spikes_of
+from qcompiler.ir.spiking.senders import sender
 from qcompiler.ir.spiking.synapse_path import SynapsePath
 
 from .firing import Firing

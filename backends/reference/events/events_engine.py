@@ -17,8 +17,9 @@ from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, First
 from qcompiler.ir.spiking.coding import levels_sent
+from qcompiler.ir.spiking.decoded_outputs import lower_pieces
 from qcompiler.ir.spiking.frames import frame_interval
-from qcompiler.ir.spiking.integer_network import bounds_of, lower_pieces, spiking_nodes
+from qcompiler.ir.spiking.integer_network import bounds_of, spiking_nodes
 from qcompiler.ir.types import size
 
 from .event_populations import EventGate, EventPopulation

@@ -13,7 +13,8 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First, Relay, Window
 from qcompiler.ir.spiking.codes import CODES
 from qcompiler.ir.spiking.frames import window_of
-from qcompiler.ir.spiking.integer_network import sender, spikes_of, weight_of
+from qcompiler.ir.spiking.integer_network import spikes_of, weight_of
+from qcompiler.ir.spiking.senders import sender
 from qcompiler.ir.spiking.synapse import weight_sums
 from qcompiler.ir.spiking.synapse_path import SynapsePath
 

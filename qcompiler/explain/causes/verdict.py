@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcompiler.explain.measure.layer_error import ErrorDecomposition
-from qcompiler.explain.measure.pairing import MatchedLayer
+from qcompiler.explain.measure.matched_layer import MatchedLayer
 from qcompiler.explain.measure.side_by_side import SideBySide
 from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from qcompiler.data import Data
+from qcompiler.explain.measure.matched_layer import MatchedLayer
 from qcompiler.explain.measure.onnx_reference import run_onnx
-from qcompiler.explain.measure.pairing import MatchedLayer
 from qcompiler.explain.measure.side_by_side import SideBySide
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import InvalidModel, Spikes

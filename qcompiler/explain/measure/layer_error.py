@@ -22,7 +22,7 @@ from qcompiler.channel_scales import spread
 from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
 
-from .pairing import MatchedLayer
+from .matched_layer import MatchedLayer
 from .side_by_side import SideBySide
 
 ERROR_SOURCES = ("dead", "bias", "weights", "function", "saturated", "levels")

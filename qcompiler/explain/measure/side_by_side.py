@@ -33,7 +33,8 @@ from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.slicing.slices import unsliced_name
 
-from .pairing import MatchedLayer, Part, slice_of
+from .matched_layer import MatchedLayer, Part
+from .real_network import slice_of
 
 _MEMORY = 1 << 31
 _BYTES_PER_VALUE = 6  # per neuron and frame: the real value, the level, and what is made of them

@@ -1,0 +1,86 @@
+"""The real network that a program came from, and parts of it.
+
+The model is read again as when it was compiled, up to the point where ranges and integers come in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from qcompiler.backends.program import Program
+from qcompiler.backends.states import carried_states
+from qcompiler.frontend.import_model import Preprocessing, import_model
+from qcompiler.ir import Graph, Node, ProgramError, Value
+from qcompiler.ir.prologue import split_prologue
+from qcompiler.ir.snn import Decode, Encode
+from qcompiler.ir.spiking.coding import Rescaling
+from qcompiler.ir.spiking.integer_network import spiking_nodes
+from qcompiler.passes.fold_batchnorm import FoldBatchNorm
+from qcompiler.passes.fold_linear import FoldLinear
+from qcompiler.passes.folding.host_copies import host_copy_name, reads_on_host, with_host_copy
+from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
+from qcompiler.passes.slicing.slices import unsliced_name
+from qcompiler.streaming.tied_codes import with_clip
+
+_FAN_IN = re.compile(r"\bfold-linear\{fan_in=(\d{1,9})\}")  # as a pipeline has it
+
+
+def real_network(model: Path, program: Program) -> Graph:
+    """The model at the tensor level, folded as before it was quantised.
+
+    Takes the raw input of the program, and rescales inputs and outputs as it does. Raises a
+    CompileError if the model cannot be compiled.
+    """
+    manifest = program.manifest
+    before = Preprocessing(**manifest.get("preprocessing", {}))
+    shapes = manifest.get("input_shapes", {})
+    if not isinstance(shapes, dict) or not all(isinstance(a, list) for a in shapes.values()):
+        raise ProgramError("the manifest's input_shapes are no shapes: compile the model again")
+    imported = import_model(model, before, allow_products=True, input_shapes=shapes)
+    _, found = split_prologue(imported.graph)
+    for carried in carried_states(program.graph, program.states):
+        found = with_clip(found, carried.state, carried.bounds)
+    limit = _FAN_IN.search(str(manifest.get("pipeline", "")))
+    fan_in = int(limit[1]) if limit else 0
+    found = FoldLinear(fan_in)(FoldBatchNorm()(found))
+    for node in program.graph.nodes:
+        rescaling = Rescaling.of(node) if isinstance(node.op, Encode | Decode) else None
+        if rescaling is not None and not (isinstance(node.op, Encode) and node.op.digit):
+            found = _rescaled(found, node, rescaling)
+    return _with_host_copies(FoldLinear(fan_in)(found), program)
+
+
+def _with_host_copies(graph: Graph, program: Program) -> Graph:
+    """The real network with the copies of values that the host reads in a program."""
+    names = {unsliced_name(node.result.name) for node in spiking_nodes(program.graph)}
+    for node in graph.nodes:
+        name = host_copy_name(node.result.name)
+        if name in names and not graph.has(name) and reads_on_host(graph, node.result):
+            graph = with_host_copy(graph, node.result)
+    return graph
+
+
+def _rescaled(graph: Graph, node: Node, rescaling: Rescaling) -> Graph:
+    """The real network with what an encoder or decoder does to raw numbers."""
+    name, rescale = node.operands[0].name, rescale_output
+    values = graph.outputs
+    if isinstance(node.op, Encode):
+        values, rescale = graph.inputs, rescale_input
+    value = next((value for value in values if value.name == name), None)
+    return graph if value is None else rescale(graph, value, rescaling)
+
+
+def slice_of(graph: Graph, given: Sequence[str], targets: Sequence[str]) -> Graph:
+    """The part of a graph that computes targets from given values; these are its inputs."""
+    values = {v.name: v for v in (*graph.inputs, *(n.result for n in graph.nodes))}
+    needed, nodes, inputs = set(targets), [], {}
+    for node in reversed(graph.nodes):
+        if node.result.name in needed and node.result.name not in given:
+            nodes.append(node)
+            needed |= {o.name for o in node.operands if isinstance(o, Value)}
+    made = {node.result.name for node in nodes}
+    inputs = {name: values[name] for name in values if name in needed and name not in made}
+    outputs = tuple(values[name] for name in targets)
+    return Graph(graph.name, tuple(inputs.values()), tuple(reversed(nodes)), outputs)
