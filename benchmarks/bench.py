@@ -17,51 +17,25 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
-import networks
 import numpy as np
 import onnxruntime
+from bench_text import Row, cost_line, engine_line, lava_line, speed_line
+from plans import Plan, prepare
+from race import race
 
 import qcompiler
 from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime, why_unavailable
 from qcompiler.backends.reference.fast_engine import FastEngine
 
 _HERE = Path(__file__).parent
-_DIGITS = _HERE.parent / "examples" / "digits"
-_SECONDS = 0.05  # that each side runs in a repetition
-
-Row: TypeAlias = dict[str, Any]
-
-
-class Plan(NamedTuple):
-    """A model, images for it, where its weights come from, divisor of its inputs, target."""
-
-    model: Path
-    images: Path
-    weights: str = "random weights"
-    divisor: float = 1.0
-    target: str = "reference"
-    effort: int = 1
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What `qcompiler.compile` is told besides the images."""
-        scale = {} if self.divisor == 1 else {"scale_values": (self.divisor,)}
-        return {"target": self.target, "effort": self.effort, **scale}
-
-    def frames(self, count: int, shape: tuple[int, ...]) -> Any:
-        """The first images, raw, in the shape of the network's input."""
-        with np.load(self.images) as archive:
-            raw = archive["images"][:count].astype(np.float32)
-        return raw.reshape(len(raw), *shape)
 
 
 def main() -> int:
@@ -84,23 +58,6 @@ def main() -> int:
         rows = {"compile": compiling, "run": running, "engines": engines, "lava": simulating}
         print(json.dumps(rows))
     return 0
-
-
-def prepare(folder: Path) -> Mapping[str, Plan]:
-    """Write the networks, but take the trained one for MNIST if it is there; digits always is."""
-    networks.write(folder)
-    plans = {n: Plan(folder / f"{n}.onnx", folder / f"{n}.npz") for n in networks.NAMES}
-    data = Path(os.environ.get("QCOMPILER_DATA") or _HERE.parent / "../shared/data") / "mnist"
-    trained = Plan(data / "mnist_convnet.onnx", data / "mnist_train_2000.npz", "trained")
-    found = trained if trained.model.is_file() and trained.images.is_file() else plans["mnist"]
-    for name in ("resnet18", "mobilenet"):
-        plans[name] = plans[name]._replace(effort=0)
-    digits = _DIGITS / "digits.onnx", _DIGITS / "digits_calibration.npz"
-    return {
-        **plans,
-        "mnist": found._replace(divisor=255.0, target="loihi"),
-        "digits": Plan(*digits, "trained", 16.0, "loihi"),
-    }
 
 
 def told(rows: Iterator[Row], line: Callable[[Row], str], silent: bool) -> Iterator[Row]:
@@ -189,28 +146,6 @@ def runners(plan: Plan, batch: int) -> tuple[Callable[[], object], Callable[[], 
     return lambda: engine(x, count=False), lambda: session.run(None, feed)
 
 
-def race(
-    ours: Callable[[], object], theirs: Callable[[], object], repetitions: int
-) -> tuple[float, float, float]:
-    """Median seconds a call of each, and the median of theirs over ours."""
-    timed(ours, 3), timed(theirs, 3)
-    calls = [max(1, int(_SECONDS / timed(run, 3))) for run in (ours, theirs)]
-    pairs = [
-        [timed(run, n) for run, n in zip((ours, theirs), calls, strict=True)]
-        for _ in range(repetitions)
-    ]
-    times = np.array(pairs)
-    fast, ort = np.median(times, axis=0)
-    return float(fast), float(ort), float(np.median(times[:, 1] / times[:, 0]))
-
-
-def timed(run: Callable[[], object], calls: int) -> float:
-    start = perf_counter()
-    for _ in range(calls):
-        run()
-    return (perf_counter() - start) / calls
-
-
 def simulations(plans: Mapping[str, Plan], rounds: int) -> Iterator[Row]:
     """Both ways of running Lava; a round has fewer frames where each takes long."""
     frames: tuple[tuple[str, Runtime, int], ...] = (
@@ -253,50 +188,6 @@ def simulated(engine: LavaEngine, x: Any) -> Row:
         "first_steps": netlist.latency,
         "processes": processes[0],
     }
-
-
-def cost_line(row: Row) -> str:
-    images = f"{row['images']} images" if row["images"] else "no calibration"
-    seconds = row["compile_seconds"] + row["save_seconds"]
-    ratio = f", {row['peak_per_model']:.1f} x the model" if row["model_mb"] > 10 else ""
-    return (
-        f"compile {row['network']} ({row['weights']}, {row['model_mb']:.1f} MB) "
-        f"for {row['target']}, {images}: "
-        f"{seconds:.2f} s{beside('<', row['bound_seconds'])}, {row['save_seconds']:.2f} of it to "
-        f"save; peak {row['peak_mb']:.0f} MB, {row['imports_mb']:.0f} of it imports"
-        f"{ratio}{beside('<', row['bound_peak_per_model'])}"
-    )
-
-
-def speed_line(row: Row) -> str:
-    return (
-        f"run {row['network']} ({row['weights']}), batch {row['batch']}: "
-        f"fast {row['fast_per_second']:,.0f} images/s, "
-        f"onnxruntime {row['onnxruntime_per_second']:,.0f}, "
-        f"ratio {row['ratio']:.2f}{beside('>=', row['bound_ratio'])}"
-    )
-
-
-def engine_line(row: Row) -> str:
-    return (
-        f"engine {row['engine']} on {row['network']} ({row['weights']}): "
-        f"{row['images_per_second']:,.0f} images/s, fast {row['fast_per_second']:,.0f}, "
-        f"ratio {row['ratio']:.3f}{beside('>=', row['bound_ratio'])}"
-    )
-
-
-def lava_line(row: Row) -> str:
-    many = "process" if row["processes"] == 1 else "processes"
-    return (
-        f"lava {row['network']} ({row['weights']}), {row['runtime']}, {row['images']} images: "
-        f"{1e3 * row['step_seconds']:.2f} ms per step, {row['image_seconds']:.3f} s per image, "
-        f"the first after {row['first_seconds']:.2f} s and {row['first_steps']} steps; "
-        f"{row['processes']} {many}"
-    )
-
-
-def beside(sign: str, bound: float | None) -> str:
-    return "" if bound is None else f" (bound: {sign} {bound:g})"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """The intermediate representation: one graph type with a tensor level and a spiking level.
 
-Start with `types`, `ops` and `graph`; then `ann` (tensor operators), `view` (index operators) and
-`snn` (spiking operators). `rewrite` and `verify` serve the passes. The folders hold execution,
-text formats, and the arithmetic of spikes.
+Start with `types`, `ops`, `graph` and `builder`; then `ann` (tensor operators), `view` (index
+operators) and `snn` (spiking operators). `rewrite` and `verify` serve the passes. The other folders
+hold execution, text formats, and the arithmetic of spikes.
 """
 
+from .builder import Builder, infer
 from .diagnostics import (
     CompileError,
     CompileWarning,
@@ -21,7 +22,7 @@ from .execution.evaluate import evaluate
 from .formats.networkx_graph import to_networkx
 from .formats.parser import parse
 from .formats.text import show, show_node
-from .graph import Builder, Constant, Graph, Node, Operand, Value, infer, origins
+from .graph import Constant, Graph, Node, Operand, Value, origins
 from .ops import Op
 from .rewrite import Rule, drop_dead, rewrite, substitute
 from .types import Current, Range, Spikes, Tensor, Tick, Type, size

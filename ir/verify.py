@@ -9,8 +9,9 @@ from itertools import chain
 import numpy as np
 
 from .ann import Clip
+from .builder import infer
 from .diagnostics import Diagnostic, InvalidGraph, raise_if_any
-from .graph import Constant, Graph, Value, infer
+from .graph import Constant, Graph, Value
 
 _LONGEST_NAME = 10_000  # letters; archives hold names of 65,535 bytes
 

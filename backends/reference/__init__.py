@@ -8,6 +8,7 @@ integer network in closed form with onnxruntime; `closed_form` writes the ONNX m
 engine that does what `steps_engine` does, at the cost of the spikes.
 
 `families` finds populations that one sum or one kernel does for, which are `pieces` of a whole;
-`sum_parts` says what a sum consists of. `byte_kernel` makes it a convolution of 8 bits if it can be
-one, `unrolling` and `kernel_cost` choose how, `byte_populations` writes it.
+`sum_parts` says what a sum consists of, `shared_sums` writes it. `byte_kernel` makes it a
+convolution of 8 bits if it can be one, `unrolling` and `kernel_cost` choose how, `byte_populations`
+writes it.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -13,18 +13,19 @@ import onnxruntime
 from qcompiler.ir import Graph, Node, Spikes
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_nodes import write_clip
-from qcompiler.ir.snn import Encode, First, Population, Relay
+from qcompiler.ir.snn import Encode, First, Population
 from qcompiler.ir.spiking.decoded_outputs import lower_pieces
-from qcompiler.ir.spiking.integer_network import Layer, layers, spiking_nodes
+from qcompiler.ir.spiking.integer_network import Layer, spiking_nodes
 from qcompiler.ir.view import View
 
 from .byte_populations import clipped, pools_packed, write_bytes, write_pooled_bytes
-from .exact_arithmetic import is_per_channel, per_channel
-from .families import Rung, SumKey, families, is_stackable, ladders, sum_key
+from .exact_arithmetic import is_per_channel
+from .families import Rung, families, is_stackable, ladders
 from .input_levels import InputLevels
 from .level_forms import LevelForms
 from .pieces import Piece
-from .population_kernels import Stack, Sum, stack_of, write_scaled, write_sum
+from .population_kernels import Stack, Sum, stack_of, write_scaled
+from .shared_sums import SharedSums
 from .sum_parts import parts_of
 
 
@@ -51,8 +52,7 @@ class ClosedForm:
         for node in graph.nodes:
             for operand in node.operands:
                 self.readers[operand.name].append(node)
-        self.sharing = Counter(map(sum_key, layers(graph)))
-        self.sums: dict[SumKey, str] = {}
+        self.sums = SharedSums(self.writer, graph)
         self.saturation_counts: list[str] = []
         self.inputs = InputLevels(self.writer, graph)
         for node in graph.nodes:
@@ -184,8 +184,8 @@ class ClosedForm:
 
     def _real_population(self, one: Sum) -> None:
         layer, top = one.ladder.base, one.ladder.top
-        scaled = one.scaled and self.sharing[sum_key(layer)] == len(one.ladder.rungs)
-        sums = write_scaled(self.writer, one) if scaled else self._sum(one)
+        scaled = one.scaled and not self.sums.is_shared(one)
+        sums = write_scaled(self.writer, one) if scaled else self.sums.write(one)
         over = None if scaled else layer.slope
         whole = LevelForms(self.writer, layer.spikes.shape, top)
         for rung in one.ladder.rungs:
@@ -216,19 +216,6 @@ class ClosedForm:
         found = write_clip(self.writer, real, 0, 1), real
         one, other = (self.writer.add("ReduceSum", x, axis, keepdims=0) for x in found)
         return one, other
-
-    def _sum(self, one: Sum) -> str:
-        """V + 1/2 in integers; populations that differ in their bias share the rest."""
-        layer, parts = one.ladder.base, one.parts
-        key = sum_key(layer)
-        if self.sharing[key] > len(one.ladder.rungs):
-            if key not in self.sums:
-                self.sums[key] = write_sum(self.writer, parts, None)
-            return self.writer.add("Add", self.sums[key], self._number(layer.bias + 0.5))
-        flat = not isinstance(parts[0].op, Relay) and is_per_channel(layer, layer.bias)
-        bias = per_channel(layer, layer.bias) + 0.5 if flat else None
-        total = write_sum(self.writer, parts, bias)
-        return total if flat else self.writer.add("Add", total, self._number(layer.bias + 0.5))
 
 
 def _pool_of(node: Node) -> First:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, get_type_hints
 
+from qcompiler.ir.builder import infer
 from qcompiler.ir.diagnostics import CompileError, InvalidGraph
-from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value, infer
+from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.ops import Op
-from qcompiler.ir.types import Coding, Current, Spikes, Tensor, Tick, Type
+from qcompiler.ir.types import Type
 
+from .attributes import fits, read_literal
 from .text import OPS
+from .type_text import read_type
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _NAME = rf"(?:[\w./:+-]+|{_STRING})"
@@ -32,18 +34,7 @@ _ORIGIN = re.compile(rf"({_STRING})(?:, |$)")
 _OPERAND = re.compile(rf"([%#])({_NAME})(?:, )?")
 _RETURN = re.compile(r"return (.*)")
 _OUTPUT = re.compile(rf"%({_NAME})(?: as ({_STRING}))?(?:, )?")
-_TENSOR = re.compile(
-    r"([a-z]\d+)\[([\dx]*)(?: in ([^\s:]+):([^\s:]+))?(?: t=(\d{1,6}))?(?: digits=(\d\d?))?\]"
-)
-_SPIKES = re.compile(
-    r"spikes\[([\dx]*) t=(\d+) scale=(\S+?)(?: zero=(-?\d+))?(?: coding=(silent|burst))?\]"
-)
-_CURRENT = re.compile(r"current\[([\dx]*)\]")
-_LITERAL_LIMIT = 1 << 10  # characters for Python's parser; longer literals are whole numbers
 _MESSAGE_LIMIT = 300
-_DIGITS = 13  # of a whole number
-_LARGEST_WHOLE = 1 << 40
-_LARGEST_REAL = 1e39
 
 
 def parse(text: str, constants: Mapping[str, Array], file: str = "text") -> Graph:
@@ -188,63 +179,12 @@ class _Parser:
 
     def literal(self, text: str) -> Any:
         try:
-            if len(text) > _LITERAL_LIMIT and not text.startswith("'"):
-                return _whole_numbers(text)
-            return ast.literal_eval(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            self.fail(f"not a literal: {text[:80]}")
+            return read_literal(text)
+        except ValueError as error:
+            self.fail(str(error))
 
     def type(self, text: str) -> Type:
         try:
-            if found := _TENSOR.fullmatch(text):
-                bounds = (float(found[3]), float(found[4])) if found[3] else None
-                if bounds and not -_LARGEST_REAL <= bounds[0] <= bounds[1] <= _LARGEST_REAL:
-                    self.fail(f"invalid range from {found[3]} to {found[4]}")
-                levels = int(found[5]) if found[5] else None
-                return Tensor(_shape(found[2]), found[1], bounds, levels, int(found[6] or 1))
-            if found := _SPIKES.fullmatch(text):
-                zero = int(found[4] or 0)
-                code = int(found[2]), float(found[3]), zero
-                coding: Coding = next((c for c in get_args(Coding) if c == found[5]), "one-spike")
-                return Spikes(_shape(found[1]), *code, coding)
-            if found := _CURRENT.fullmatch(text):
-                return Current(_shape(found[1]))
+            return read_type(text)
         except ValueError as error:
             self.fail(str(error))
-        if text == "tick[]":
-            return Tick()
-        self.fail(f"unknown type: {text}")
-
-
-def fits(value: Any, hint: Any) -> bool:
-    """Whether a literal is what an attribute of this type may hold; numbers are bounded."""
-    if get_origin(hint) is tuple:
-        items = get_args(hint)
-        if not isinstance(value, tuple):
-            return False
-        if items[-1] is Ellipsis:
-            return all(fits(item, items[0]) for item in value)
-        return len(value) == len(items) and all(map(fits, value, items))
-    if get_origin(hint) is Literal:
-        return value in get_args(hint)
-    if get_origin(hint) is not None:
-        return any(fits(value, option) for option in get_args(hint))
-    if hint is float:
-        return type(value) in (int, float) and abs(value) <= _LARGEST_REAL
-    if hint is int:
-        return type(value) is int and abs(value) <= _LARGEST_WHOLE
-    return type(value) is hint
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    return tuple(map(int, text.split("x"))) if text else ()
-
-
-def _whole_numbers(text: str) -> tuple[int, ...]:
-    """A long tuple; Python's own parser would take a hundred times its memory."""
-    if not (text.startswith("(") and text.endswith(")")):
-        raise ValueError("no tuple")
-    parts = text[1:-1].split(", ")
-    if any(len(part) > _DIGITS for part in parts):
-        raise ValueError("no whole numbers")
-    return tuple(map(int, parts))

@@ -15,20 +15,19 @@ from qcompiler.console import print_table, screen
 from qcompiler.frontend.import_model import NodeOutcome, Preprocessing, check_model, import_model
 from qcompiler.frontend.importers.table import UNROLLED
 from qcompiler.ir import Diagnostic, Graph, size
-from qcompiler.ir.ann import Concat, Function, MaxPool, Multiply
+from qcompiler.ir.ann import Concat, MaxPool
 from qcompiler.ir.prologue import run_prologue, split_prologue
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
 from qcompiler.passes.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.fold_linear import FoldLinear
-from qcompiler.passes.lower_activations import ActivationFit, LowerActivations
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
-from qcompiler.size_limits import costly_products, least_neurons, products_of
+from qcompiler.size_limits import costly_products, least_neurons
 from qcompiler.streaming.calibration import with_states
 from qcompiler.streaming.pairs import states_of
 
 from .data_options import calibration
-from .summary import jumps
+from .lowering_costs import estimated_costs, fitted_costs, unrolled_cells
 
 _OUTCOME_TEXTS = {
     "constant": "evaluated at compile time",
@@ -36,10 +35,7 @@ _OUTCOME_TEXTS = {
     "host": "computed on the decoded outputs",
     "compiled": "folded into another layer",
 }
-
-_SEGMENTS = "line segments; their number and error need --calibration"
 _CELLS = ("GRU", "LSTM", "RNN")
-_STREAM = "exported as a cell with its state, one time step is a frame (--state)"
 
 
 def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) -> int:
@@ -60,12 +56,12 @@ def check(model: Path, preprocessing: Preprocessing, given: argparse.Namespace) 
         costly = () if given.allow_products else costly_products(graph, _times(given))
         outcomes = _mapped(outcomes, graph, steps, given.target, costly)
         places = _places(folded)
-        lowered = _estimated(folded, _times(given))
+        lowered = estimated_costs(folded, _times(given))
         total = least_neurons(folded, _times(given))
         if given.calibration is not None:
-            lowered |= _fitted(graph, steps)
+            lowered |= fitted_costs(graph, steps)
         cells = [outcome.name for outcome in outcomes if outcome.op_type in _CELLS]
-        lowered |= _unrolled(folded, cells, lowered)
+        lowered |= unrolled_cells(folded, cells, lowered)
     refused = any(outcome.kind == "refused" for outcome in outcomes)
     rows = [
         (outcome.name, outcome.op_type, *_outcome_text(outcome, places, lowered))
@@ -152,73 +148,6 @@ def _mapped(
         else one
         for one in outcomes
     )
-
-
-def _fitted(graph: Graph, steps: Pipeline) -> dict[str, str]:
-    """By ONNX node: what its functions and products cost, and how far they are off."""
-    fits: dict[str, list[ActivationFit]] = {}
-    products: dict[str, list[tuple[int, int]]] = {}
-    if not any(isinstance(node.op, Function | Multiply) for node in graph.nodes):
-        return {}
-    for index, step in enumerate(steps.passes):
-        if isinstance(step, LowerActivations):
-            ranged = Pipeline(steps.passes[:index]).run(graph)
-            for fit in step.fits(ranged):
-                for name in fit.node.origin:
-                    fits.setdefault(name, []).append(fit)
-            for node, bits, neurons in step.products(ranged):
-                for name in node.origin:
-                    products.setdefault(name, []).append((bits, neurons))
-    found = {name: [_cost(group)] for name, group in fits.items()}
-    for name, group in products.items():
-        found.setdefault(name, []).append(_gates(group))
-    return {name: "; ".join(texts) for name, texts in found.items()}
-
-
-def _gates(products: list[tuple[int, int]]) -> str:
-    bits, neurons = max(bits for bits, _ in products), sum(neurons for _, neurons in products)
-    return f"gates of {bits} bits, {neurons:,} neurons, exact in levels"
-
-
-def _cost(fits: list[ActivationFit]) -> str:
-    neurons = sum((f.segments + f.steps) * size(f.node.result.type) for f in fits)
-    error = max(f.error for f in fits)
-    count = fits[0].segments
-    what = f"{count} line segment{'s' * (count != 1)}{jumps(fits[0].steps)}"
-    if len(fits) > 1:
-        what = f"{len(fits)} functions"
-    text = f"{what}, {neurons:,} neurons, error up to {error:.2%} of the output range"
-    jump = max(f.jump for f in fits)
-    return f"{text}, {jump:.2%} where it jumps or nearly so" if jump else text
-
-
-def _estimated(graph: Graph, t_max: int) -> dict[str, str]:
-    """The same without calibration data, which decide how many segments there are."""
-    gates: Counter[str] = Counter()
-    for node, neurons in products_of(graph, t_max):
-        gates.update(dict.fromkeys(node.origin, neurons))
-    found = {
-        name: f"gates, about {neurons:,} neurons at t_max {t_max}"
-        for name, neurons in gates.items()
-    }
-    for node in graph.nodes:
-        if isinstance(node.op, Function):
-            for name in node.origin:
-                before = f"{found[name]}; " if name in gates else ""
-                found[name] = f"{before}{_SEGMENTS}"
-    return found
-
-
-def _unrolled(graph: Graph, cells: list[str], lowered: dict[str, str]) -> dict[str, str]:
-    """What recurrent cells become."""
-    found = {}
-    for name in cells:
-        sizes = [size(g.result.type) for g in fusion_groups(graph) if name in g.origin]
-        layers = (
-            f"unrolled into {len(sizes)} layers with {sum(sizes):,} neurons in total; {_STREAM}"
-        )
-        found[name] = f"{layers}; {lowered[name]}" if name in lowered else layers
-    return found
 
 
 def _why(outcome: NodeOutcome, places: dict[str, str]) -> str:

@@ -1,0 +1,81 @@
+"""Builds graphs node by node, with the types of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .diagnostics import Diagnostic, InvalidGraph
+from .graph import Constant, Graph, Node, Operand, Value
+from .ops import Op
+from .types import Tensor, Type, size
+from .view import Pick
+
+
+class Builder:
+    """Builds a graph node by node; each node's type is inferred as it is added."""
+
+    def __init__(self, name: str = "main") -> None:
+        self.name = name
+        self.inputs: list[Value] = []
+        self.nodes: list[Node] = []
+        self._taken: set[str] = set()
+
+    def input(self, name: str, type_: Type) -> Value:
+        """Declare a graph input."""
+        value = Value(self.unique(name), type_)
+        self.inputs.append(value)
+        return value
+
+    def unique(self, name: str) -> str:
+        """A name near this one that no other value has, and from now on this one's."""
+        found, count = name, 1
+        while found in self._taken:
+            count += 1
+            found = f"{name}.{count}"
+        self._taken.add(found)
+        return found
+
+    def add(
+        self,
+        op: Op,
+        *operands: Operand,
+        name: str,
+        origin: Sequence[str] = (),
+        like: Type | None = None,
+    ) -> Value:
+        """Append a node and return its result.
+
+        ``like`` gives the result the range of another type. Raises InvalidGraph, with the origin,
+        if the operands do not fit the operation.
+        """
+        result = Value(self.unique(name), infer(op, operands, origin))
+        if isinstance(like, Tensor) and isinstance(result.type, Tensor):
+            result = result.ranged(like.range)
+        self.nodes.append(Node(op, operands, result, tuple(origin)))
+        return result
+
+    def producer(self, value: Value) -> Node | None:
+        """The node that gives a value; None for an input."""
+        return next((n for n in reversed(self.nodes) if n.result.name == value.name), None)
+
+    def build(self, outputs: Iterable[Value], names: Iterable[str] = ()) -> Graph:
+        """The graph that returns these values."""
+        return Graph(self.name, tuple(self.inputs), tuple(self.nodes), tuple(outputs), tuple(names))
+
+
+def infer(op: Op, operands: tuple[Operand, ...], origin: Sequence[str] = ()) -> Type:
+    """Type of an operation's result; InvalidGraph, with the origin, if the operands do not fit."""
+    try:
+        found = op.infer(*(operand.type for operand in operands))
+        if isinstance(op, Pick):
+            _check_places(*operands)
+        return found
+    except ValueError as error:
+        raise InvalidGraph(Diagnostic(f"{op.mnemonic} {error}", tuple(origin))) from error
+
+
+def _check_places(value: Operand, places: Operand) -> None:
+    if not isinstance(places, Constant) or not places.data.size:
+        raise ValueError("takes the indices as a constant")
+    if places.data.min() < 0 or places.data.max() >= size(value.type):
+        raise ValueError(f"has indices beyond the elements of {value.type.shape}")
