@@ -14,18 +14,18 @@ from qcompiler.ir import Graph, Node, Spikes
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_nodes import write_clip
 from qcompiler.ir.snn import Encode, First, Population
-from qcompiler.ir.spiking.decoded_outputs import lower_pieces
 from qcompiler.ir.spiking.integer_network import Layer, spiking_nodes
 from qcompiler.ir.view import View
 
 from .byte_populations import clipped, pools_packed, write_bytes, write_pooled_bytes
 from .exact_arithmetic import is_per_channel
-from .families import Rung, families, is_stackable, ladders
+from .families import families, is_stackable, ladders
 from .input_levels import InputLevels
 from .level_forms import LevelForms
 from .pieces import Piece
 from .population_kernels import Stack, Sum, stack_of, write_scaled
 from .shared_sums import SharedSums
+from .spike_counts import SpikeCounts
 from .sum_parts import parts_of
 
 
@@ -42,9 +42,8 @@ class ClosedForm:
     def __init__(self, graph: Graph, record: bool, count: bool) -> None:
         self.graph = graph
         self.exact = record or count  # floors every layer, to show levels and saturation
-        self.count = count
-        self.lower = lower_pieces(graph)
         self.writer = OnnxWriter()
+        self.counts = SpikeCounts(self.writer, graph, count)
         self.pieces: dict[str, Piece] = {}
         self.changed: dict[tuple[Any, ...], LevelForms] = {}
         self.families = families(graph)
@@ -53,13 +52,11 @@ class ClosedForm:
             for operand in node.operands:
                 self.readers[operand.name].append(node)
         self.sums = SharedSums(self.writer, graph)
-        self.saturation_counts: list[str] = []
         self.inputs = InputLevels(self.writer, graph)
         for node in graph.nodes:
             self._write(node)
-        self.level_sums = (
-            [part for name in self.outputs for part in self._sums(name)] if count else []
-        )
+        for name in self.outputs if count else ():
+            self.counts.add_levels(self.pieces[name].alone.as_real())
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -86,8 +83,8 @@ class ClosedForm:
                 kind = np.uint8 if piece.whole.byte else np.float32
                 kinds[self.writer.add("Identity", form)] = kind
             found[name] = Output(known[piece.whole], piece)
-        kinds |= dict.fromkeys(self.level_sums, np.float32)
-        kinds |= dict.fromkeys(self.saturation_counts, np.int32)
+        kinds |= dict.fromkeys(self.counts.levels, np.float32)
+        kinds |= dict.fromkeys(self.counts.saturation, np.int32)
         return self.writer.session(kinds, threads), found
 
     def _write(self, node: Node) -> None:
@@ -152,7 +149,7 @@ class ClosedForm:
             return
         levels = write_bytes(self.writer, stack)
         whole.byte = clipped(self.writer, levels, stack.top)
-        if self.count:
+        if self.counts.active:
             raw = LevelForms(self.writer, stack.shape, stack.top + 1, byte=levels)
             self._count_bytes(stack, raw)
 
@@ -166,11 +163,11 @@ class ClosedForm:
 
     def _count_bytes(self, stack: Stack, raw: LevelForms) -> None:
         for rung in (rung for one in stack.sums for rung in one.ladder.rungs):
-            if self._counts(rung):
+            if self.counts.includes(rung):
                 piece = self.pieces[rung.name]
                 form = raw.part(piece.first, piece.channels, 0, raw.top)
                 limit = np.asarray(rung.below + rung.top, np.uint8)
-                self._count(form.as_byte(), self.writer.constant(limit))
+                self.counts.add_saturation(form.as_byte(), self.writer.constant(limit))
 
     def _only_pool(self, stack: Stack) -> Node | None:
         """A max pool, if it is all that reads a stack, and can take packed outputs."""
@@ -198,24 +195,9 @@ class ClosedForm:
         quotient = sums if over is None else self.writer.add("Div", sums, self._number(over))
         raw = self.writer.add("Floor", write_clip(self.writer, quotient, 0, top + 1.5))
         for rung in one.ladder.rungs:
-            if self._counts(rung):
-                self._count(raw, self._number(rung.below + rung.top + 0.5))
+            if self.counts.includes(rung):
+                self.counts.add_saturation(raw, self._number(rung.below + rung.top + 0.5))
         whole.real = write_clip(self.writer, raw, 0, top)
-
-    def _counts(self, rung: Rung) -> bool:
-        return self.count and rung.name not in self.lower
-
-    def _count(self, levels: str, top: str) -> None:
-        saturated = self.writer.add("Cast", self.writer.add("Greater", levels, top), to=6)
-        self.saturation_counts.append(self.writer.add("ReduceSum", saturated, keepdims=0))
-
-    def _sums(self, name: str) -> tuple[str, str]:
-        """Sums over the batch, exact in float32: levels above 0 of each neuron, and levels."""
-        real = self.pieces[name].alone.as_real()
-        axis = self.writer.constant(np.zeros(1, np.int64))
-        found = write_clip(self.writer, real, 0, 1), real
-        one, other = (self.writer.add("ReduceSum", x, axis, keepdims=0) for x in found)
-        return one, other
 
 
 def _pool_of(node: Node) -> First:
