@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from qcompiler.ir.snn import Connect, Convolve, Relay
 from .level_forms import LevelForms
 from .sum_parts import SumPart
 
+Share: TypeAlias = "tuple[Array, int, tuple[int, ...] | None]"
+
 _LARGEST = 127
 _MOST_LEVELS = 255
 _MOST_PRODUCTS = 1 << 16  # of one sum, which stays far below 31 bits
@@ -27,18 +30,20 @@ _PAIR = 32767  # without VNNI, kernels add two products in 16 bits, which satura
 
 @dataclass(frozen=True)
 class Source:
-    """Levels times a factor; moved, if there are ``places`` on the first axes of space.
+    """Levels times a factor; only some ``channels``, if they are given.
 
-    Then ``offset`` holds for each of these axes where the first place reads, and the stride.
+    Moved, if there are ``places`` on the first axes of space: then ``offset`` holds for each of
+    these axes where the first place reads, and the stride.
     """
 
     form: LevelForms
     factor: int
+    channels: tuple[int, ...] | None = None
     offset: tuple[tuple[int, int], ...] = ()
     places: tuple[int, ...] = ()
 
     def write(self) -> str:
-        """The levels as uint8."""
+        """The levels of all channels as uint8."""
         found = self.form.times(self.factor)
         if not self.places:
             return found
@@ -86,9 +91,9 @@ def byte_kernel(parts: Sequence[SumPart], divisor: Array) -> ByteKernel | None:
         if weight is None:
             return None
         over = divisor.reshape(-1, *(1,) * (weight.ndim - 1)).astype(weight.dtype)
-        for share, factor in _shares(weight // over, part.source.top):
+        for share, factor, channels in _shares(weight // over, part.source.top):
             weights.append(share.astype(np.int8))
-            sources.append(Source(part.source, factor))
+            sources.append(Source(part.source, factor, channels))
     products = sum(weight[0].size for weight in weights)
     if (op.groups > 1 and len(sources) > 1) or products > _MOST_PRODUCTS:
         return None
@@ -176,23 +181,33 @@ def _within(weight: Array, own: Convolve, op: Convolve, kernel: tuple[int, ...])
     return found
 
 
-def _shares(weight: Array, top: int) -> Iterator[tuple[Array, int]]:
-    """Weights of 8 bits and their factors, which add up to given weights."""
+def _shares(weight: Array, top: int) -> Iterator[Share]:
+    """Weights of 8 bits, their factors, and their channels if these are not all.
+
+    They add up to given weights.
+    """
     limit = min(_LARGEST, _PAIR // (2 * max(top, 1)) - 1)
     factor = _LARGEST // max(top, 1)
-    if _copies(weight, limit) > 2 and factor > 1:
+    if _copies(weight, limit).max(initial=1) > 2 and factor > 1:
         higher = (weight + factor // 2) // factor
-        yield from ((share, factor) for share in _spread(higher, _LARGEST))
+        yield from _spread(higher, _LARGEST, factor)
         weight = weight - higher * factor
-    yield from ((share, 1) for share in _spread(weight, limit))
+    yield from _spread(weight, limit, 1)
 
 
-def _copies(weight: Array, limit: int) -> int:
-    """How many copies of a source it takes."""
-    return int(max(1, -(-weight.max(initial=0) // limit), -(weight.min(initial=0) // (limit + 1))))
+def _copies(weight: Array, limit: int) -> Array:
+    """How many copies of each channel of a source it takes."""
+    axes = (0, *range(2, weight.ndim))
+    most, least = weight.max(axis=axes, initial=0), weight.min(axis=axes, initial=0)
+    found: Array = np.maximum(1, np.maximum(-(-most // limit), -(least // (limit + 1))))
+    return found
 
 
-def _spread(weight: Array, limit: int) -> Iterator[Array]:
+def _spread(weight: Array, limit: int, factor: int) -> Iterator[Share]:
     """Shares as alike as they can be: ``sum(floor((w + i) / n) for i < n) = w``."""
     copies = _copies(weight, limit)
-    return ((weight + at) // copies for at in range(copies))
+    for at in range(int(copies.max(initial=1))):
+        channels = np.flatnonzero(copies > at)
+        each = copies[channels].reshape(-1, *(1,) * (weight.ndim - 2))
+        some = None if len(channels) == len(copies) else tuple(map(int, channels))
+        yield (weight[:, channels] + at) // each, factor, some

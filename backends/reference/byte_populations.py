@@ -79,9 +79,13 @@ def _convolution(writer: OnnxWriter, stack: Stack, weight: Array, **changed: Any
 
 
 def _form(writer: OnnxWriter, kernel: ByteKernel, source: Source) -> str:
-    if not kernel.flat:
-        return source.write()
-    return write_reshape(writer, (prod(source.form.shape), 1, 1), source.write())
+    found = source.write()
+    if kernel.flat:
+        found = write_reshape(writer, (prod(source.form.shape), 1, 1), found)
+    if source.channels is None:
+        return found
+    channels = writer.constant(np.array(source.channels, np.int64))
+    return writer.add("Gather", found, channels, axis=1)
 
 
 def _packed_convolution(writer: OnnxWriter, stack: Stack, pooled: int) -> str:

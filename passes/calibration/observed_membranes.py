@@ -25,7 +25,7 @@ from qcompiler.ir.spiking.coding import Rescaling, clip_to_levels, digit_of, sca
 from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
 from qcompiler.ir.view import View, arrange
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
-from qcompiler.passes.quantization.integer_layer import IntegerLayer
+from qcompiler.passes.quantization.integer_layer import BranchSynapses, IntegerLayer
 
 from .data import Images, sample
 from .synapse_sums import SynapseSum
@@ -47,6 +47,7 @@ class CalibrationLevels:
         self._inputs = {v.name: array for v, array in zip(graph.inputs, data, strict=True)}
         self._known: dict[str, tuple[Array, ...]] = {}  # digits, or one number for all
         self._waiting: list[Callable[[], None]] = []
+        self._summed: tuple[Sequence[BranchSynapses], Array] | None = None
         self._unread = PendingReads(graph)
 
     def of(self, group: FusionGroup) -> list[Array]:
@@ -85,15 +86,22 @@ class CalibrationLevels:
         """Add the result of a group."""
 
         def compute() -> None:
-            levels = self._read_by(group)
-            given = [levels[part.branch] for part in found.synapses]
-            summed = SynapseSum([(part.synapse, part.weight) for part in found.synapses], given)
-            total = np.concatenate([summed(part) for part in summed.parts(given, 1)])
+            total = self._sums(found.synapses, self._read_by(group))
             bias, slope = (a.astype(np.float32) for a in (found.bias, found.slope))
             self._known[group.result.name] = (clip_to_levels(code, (total + (bias + 0.5)) / slope),)
             self._forget(group.nodes)
 
         self._waiting.append(compute)
+
+    def _sums(self, synapses: Sequence[BranchSynapses], levels: Sequence[Array]) -> Array:
+        """The sums of a population without its bias; slices of one value share their synapses."""
+        if self._summed is None or self._summed[0] is not synapses:
+            self._summed = None  # frees its memory
+            given = [levels[part.branch] for part in synapses]
+            summed = SynapseSum([(part.synapse, part.weight) for part in synapses], given)
+            parts = [summed(part) for part in summed.parts(given, 1)]
+            self._summed = synapses, np.concatenate(parts)
+        return self._summed[1]
 
     def _forget(self, nodes: Sequence[Node]) -> None:
         for name in self._unread.after(nodes):

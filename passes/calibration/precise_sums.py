@@ -25,13 +25,13 @@ class PreciseSums:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self._left = Counter(map(_map_of, fusion_groups(graph)))
+        self._left = Counter(map(map_of, fusion_groups(graph)))
         self._kept: dict[Hashable, Array] = {}
 
     def of(self, group: FusionGroup, sources: Sequence[Array]) -> Array:
         """The sums for the values of the source of each branch, ``images x shape``."""
         found = np.empty((len(sources[0]), *group.result.type.shape), np.float32)
-        bias = sum(_bias_of(branch) for branch in group.branches)
+        bias = sum(bias_of(branch) for branch in group.branches)
         for some, sums in self._without_bias(group, sources, found.shape):
             total, gain = sums + bias, group.gain
             found[some] = apply(gain.op, total, *gain.arrays) if gain else total
@@ -41,7 +41,7 @@ class PreciseSums:
         self, group: FusionGroup, sources: Sequence[Array], shape: tuple[int, ...]
     ) -> Iterator[tuple[slice, Array]]:
         """Batches of images, and their sums without bias in double precision."""
-        which = _map_of(group)
+        which = map_of(group)
         self._left[which] -= 1
         known = self._kept.pop(which, None)
         kept = np.empty(shape) if known is None and self._left[which] > 0 else known
@@ -73,12 +73,13 @@ def _mapped(branch: Branch, x: Array) -> Array:
     return apply(node.op, x, *node.arrays)
 
 
-def _bias_of(branch: Branch) -> Array:
+def bias_of(branch: Branch) -> Array:
+    """The bias of a layer; 0 for other branches."""
     node = branch.linear
     return node.arrays[1] if node and isinstance(node.op, Conv | Dense) else np.zeros(())
 
 
-def _map_of(group: FusionGroup) -> Hashable:
+def map_of(group: FusionGroup) -> Hashable:
     """What the sums of a group without bias depend on."""
     return tuple((branch.source.name, *_operator(branch.linear)) for branch in group.branches)
 

@@ -23,7 +23,6 @@ from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_
 from qcompiler.passes.quantization.integer_layer import (
     ExceededLimits,
     IntegerLayer,
-    Observe,
     Rounding,
     integer_layer_of,
     nearest,
@@ -35,6 +34,7 @@ from qcompiler.passes.quantization.membrane_limits import Limits
 from qcompiler.passes.quantization.real_layer import RealLayer, real_layer_of
 
 from .sample import observes, sample_of
+from .slice_families import LastSeen, SliceFamilies
 
 OnRounding: TypeAlias = "Callable[[str, ExactLayer | None], None] | None"
 Digits: TypeAlias = "Sequence[Sequence[Spikes]]"
@@ -75,6 +75,7 @@ class GroupIntegers:
         self.trace: Trace | None = None
         self.levels: CalibrationLevels | None = None
         self.shared = SharedInputs()
+        self.slices = SliceFamilies(groups.values())
         if data := sample_of(graph, options):
             self.levels = CalibrationLevels(graph, data)
             self.trace = Trace(graph, data, precise=True) if options.effort else None
@@ -113,17 +114,34 @@ class GroupIntegers:
                 if self.trace:
                     self.trace.add(group, self.trace.before_clip(group))
                 return exact.layer
-        if self.trace is None or self.levels is None:
-            return self._rounded(group, real, codes, code)
-        before = self.trace.before_clip(group)
-        fit = fit_layer(
-            group, real, codes, code, self.levels.of(group), before, self.shared, self.options.prune
-        )
+        before = self.trace.before_clip(group) if self.trace else None
+        found = self.slices.shifted(group, codes, code, self.options.limits)
+        if found is None:
+            found = self._fitted(group, real, codes, code, before)
+        if self.trace and before is not None:
+            self.trace.add(group, before)
+        return found
+
+    def _fitted(
+        self,
+        group: FusionGroup,
+        real: RealLayer,
+        codes: tuple[Spikes, ...],
+        code: Spikes,
+        before: Array | None,
+    ) -> IntegerLayer:
+        """The integer layer, fitted to the sums ``before`` the clip if they are given."""
+        observe, fit = self._observe(group), None
+        if before is not None and self.levels is not None:
+            whole, levels = self.slices.whole(group, code), self.levels.of(group)
+            prune = self.options.prune
+            fit = fit_layer(group, real, codes, whole, levels, before, self.shared, prune)
         if fit is None:
-            found = self._rounded(group, real, codes, code)
+            found = self._rounded(group, real, codes, code, observe)
         else:
-            found = self._rounded(group, fit.refitted(), codes, code, fit.rounded)
-        self.trace.add(group, before)
+            found = self._rounded(group, fit.refitted(), codes, code, observe, fit.rounded)
+        seen = observe.bounds if observe and found.calibrated else None
+        self.slices.add(group, code, found, seen)
         return found
 
     def _rounded(
@@ -132,10 +150,11 @@ class GroupIntegers:
         real: RealLayer,
         codes: tuple[Spikes, ...],
         code: Spikes,
+        observe: LastSeen | None,
         rounding: Rounding = nearest,
     ) -> IntegerLayer:
         """The integer layer, which fits in pieces if it will be split and can fit so."""
-        limits, observe = self.options.limits, self._observe(group)
+        limits = self.options.limits
         if (tighter := self._limits_of_pieces(group)) is not None:
             with suppress(ExceededLimits):
                 return integer_layer_of(group, real, codes, code, tighter, rounding, observe)
@@ -180,11 +199,11 @@ class GroupIntegers:
                 return False
         return True
 
-    def _observe(self, group: FusionGroup) -> Observe | None:
+    def _observe(self, group: FusionGroup) -> LastSeen | None:
         levels = self.levels
         if levels is None or not observes(self.options):
             return None
-        return lambda incoming: observed_bounds(incoming, levels.of(group))
+        return LastSeen(lambda incoming: observed_bounds(incoming, levels.of(group)))
 
 
 def _is_code(group: FusionGroup) -> bool:

@@ -13,6 +13,7 @@ Differences that clipping to the levels of the result removes anyway are not cou
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from .regression import LayerRegression
 from .samples import apply_weights, sample_positions
 from .slopes import ScaledWeights
 
+Together: TypeAlias = "tuple[tuple[int, ...], ...]"  # indices of branches with the same weights
+
 _ENTRIES = 1 << 26  # most entries of the rows, and of the Gram matrices, of one layer
 _FEWEST = 32  # rows; fewer are too few to fit
 _SWEEPS = 3
@@ -40,20 +43,22 @@ class LayerFit:
     """One layer with its calibration data and the fit of its weights and bias.
 
     Only the weights of the branches ``fitted`` change; arrays are ``groups x outputs x inputs``.
-    ``values`` holds the inputs of the other branches. Weights are removed as long as the errors of
-    the sums have at most ``prune`` of their variance.
+    Branches that are ``fitted`` together, as those from the slices of a value are, keep the same
+    weights. ``values`` holds the inputs of the other branches. Weights are removed as long as the
+    errors of the sums have at most ``prune`` of their variance.
     """
 
     def __init__(
         self,
         real: RealLayer,
+        fitted: Together,
         values: Mapping[int, Array],
         before: Array,
         inputs: LayerInputs,
         code: Spikes,
         prune: float,
     ) -> None:
-        self.real, self.fitted, places = real, _fitted(real), inputs.places
+        self.real, self.fitted, places = real, fitted, inputs.places
         self.blocks, self.middle = len(inputs.seen), inputs.middle
         target = places.of(before).astype(np.float64)
         self.start = self._joined([branch.weight for branch in real.branches])
@@ -85,7 +90,9 @@ class LayerFit:
     ) -> tuple[Weights, Array, Collection[int]]:
         """Integer weights and a correction of the refitted bias; implements `Rounding`."""
         nearest = [ratio.rounded(slope) for ratio in ratios]
-        units = {i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i in self.fitted}
+        units = {
+            i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i, *_ in self.fitted
+        }
         most = self._joined([np.full(r.weight.shape, limit * r.parts) for r in ratios])
         unit, start = self._joined(units), self._joined(nearest)
         product = self.rows.product(self.rows.missing(self.sums, self.bias) + self.sums)
@@ -101,20 +108,22 @@ class LayerFit:
             weights[index].astype(np.int32) if index in weights else weight
             for index, weight in enumerate(nearest)
         )
-        return tuple(integers), self._spread(bias - self.bias), self.fitted
+        return tuple(integers), self._spread(bias - self.bias), weights.keys()
 
     def _joined(self, weights: Sequence[Array] | Mapping[int, Array]) -> Array:
         """The weights of the fitted branches, concatenated along the inputs."""
-        parts = [weights[index].astype(np.float64) for index in self.fitted]
+        parts = [weights[index].astype(np.float64) for index, *_ in self.fitted]
         outputs = len(parts[0]) // self.blocks
         return np.concatenate([p.reshape(self.blocks, outputs, -1) for p in parts], axis=2)
 
     def _split(self, joined: Array) -> dict[int, Array]:
         """The inverse of `_joined`, by branch."""
-        shapes = [self.real.branches[index].weight.shape for index in self.fitted]
+        shapes = [self.real.branches[index].weight.shape for index, *_ in self.fitted]
         ends = np.cumsum([int(np.prod(shape[1:])) for shape in shapes])
         parts = np.split(joined, ends[:-1], axis=2)
-        return {i: p.reshape(s) for i, p, s in zip(self.fitted, parts, shapes, strict=True)}
+        weights = (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
+        pairs = zip(self.fitted, weights, strict=True)
+        return {index: weight for together, weight in pairs for index in together}
 
     def _at_middle(self, moved: Array) -> Array:
         """The change of each output at the mean input, for a change of the weights."""
@@ -140,8 +149,8 @@ def fit_layer(
     ``levels`` holds ``images x shape`` per source; ``before`` holds the sums of the real network,
     ``images x outputs x space``. None also if the layer is too large or has too little data.
     """
-    indices = _fitted(real)
-    fitted = [real.branches[index] for index in indices]
+    together = _together(real, codes)
+    fitted = [real.branches[index] for index, *_ in together]
     if not fitted or group.gain is not None:
         return None
     size, blocks = sum(branch.weight[0].size for branch in fitted), _blocks(fitted[0])
@@ -150,10 +159,11 @@ def fit_layer(
     places = sample_positions(before.shape[1:], len(before), size, _ENTRIES // (size * blocks))
     if len(places.image) < _FEWEST:
         return None
-    inputs = shared.of(fitted, [(levels[i], codes[i]) for i in indices], places)
-    others = set(range(len(levels))).difference(indices)
+    sources = [[(levels[i], codes[i]) for i in alike] for alike in together]
+    inputs = shared.of(fitted, sources, places)
+    others = set(range(len(levels))).difference(*together)
     values = {i: decode(codes[i], levels[i], np.float32) for i in sorted(others)}
-    return LayerFit(real, values, before, inputs, code, prune)
+    return LayerFit(real, together, values, before, inputs, code, prune)
 
 
 def _fitted(real: RealLayer) -> tuple[int, ...]:
@@ -165,6 +175,28 @@ def _fitted(real: RealLayer) -> tuple[int, ...]:
     blocks = {index: _blocks(branch) for index, branch in layers.items()}
     alike = len(set(blocks.values())) == 1
     return tuple(index for index, count in blocks.items() if alike or count == 1)
+
+
+def _together(real: RealLayer, codes: Sequence[Spikes]) -> Together:
+    """The branches that are fitted: those of one kind with the same weights belong together.
+
+    Their sources add up, as the slices of one value do, so one number stands for each weight.
+    """
+    found: list[list[int]] = []
+    for index in _fitted(real):
+        known = next((some for some in found if _add_up(real, codes, some[0], index)), None)
+        if known is None:
+            found.append([index])
+        else:
+            known.append(index)
+    return tuple(map(tuple, found))
+
+
+def _add_up(real: RealLayer, codes: Sequence[Spikes], some: int, other: int) -> bool:
+    one, two, code = real.branches[some], real.branches[other], codes[other]
+    if code.zero or codes[some] != code or one.synapse != two.synapse:
+        return False
+    return one.weight is two.weight or np.array_equal(one.weight, two.weight)
 
 
 def _blocks(branch: LinearSynapse) -> int:

@@ -16,21 +16,23 @@ from .regression import SplitGram
 from .samples import SamplePositions, input_rows
 
 Coded: TypeAlias = "tuple[Array, Spikes]"  # levels, images x shape, and their code
+Sources: TypeAlias = "Sequence[Sequence[Coded]]"  # what each branch reads the sum of
 
 
 class LayerInputs:
     """Inputs of some branches at sampled images and positions, and their Gram matrices.
 
-    ``seen`` holds them, ``groups x rows x inputs``, without their mean ``middle``.
+    A branch reads the sum of its sources. ``seen`` holds the inputs, ``groups x rows x inputs``,
+    without their mean ``middle``.
     """
 
     def __init__(
-        self, branches: Sequence[LinearSynapse], sources: Sequence[Coded], places: SamplePositions
+        self, branches: Sequence[LinearSynapse], sources: Sources, places: SamplePositions
     ) -> None:
         self.places = places
         rows = [
-            input_rows(branch, decode(code, levels, np.float32), places)
-            for branch, (levels, code) in zip(branches, sources, strict=True)
+            input_rows(branch, _value(coded), places)
+            for branch, coded in zip(branches, sources, strict=True)
         ]
         joined = np.concatenate(rows, axis=2)
         self.middle: Array = joined.mean(axis=1, keepdims=True, dtype=np.float64)
@@ -51,17 +53,27 @@ class SharedInputs:
         self._known: tuple[list[Any], LayerInputs] | None = None
 
     def of(
-        self, branches: Sequence[LinearSynapse], sources: Sequence[Coded], places: SamplePositions
+        self, branches: Sequence[LinearSynapse], sources: Sources, places: SamplePositions
     ) -> LayerInputs:
         """The inputs of these branches from these sources."""
         key = [
             (branch.synapse, branch.weight.shape[1:], code, levels)
-            for branch, (levels, code) in zip(branches, sources, strict=True)
+            for branch, coded in zip(branches, sources, strict=True)
+            for levels, code in coded
         ]
         if self._known is None or not _alike(self._known[0], key):
             self._known = None  # frees its memory before the next takes some
             self._known = key, LayerInputs(branches, sources, places)
         return self._known[1]
+
+
+def _value(sources: Sequence[Coded]) -> Array:
+    """The sum of some sources, in real numbers."""
+    (levels, code), *others = sources
+    found = decode(code, levels, np.float32)
+    for levels, code in others:
+        found = found + decode(code, levels, np.float32)
+    return found
 
 
 def _alike(some: list[Any], others: list[Any]) -> bool:

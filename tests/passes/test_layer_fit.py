@@ -194,9 +194,9 @@ def test_layers_with_the_same_inputs_share_them() -> None:
     levels = [rng.integers(0, 4, (50, 6)) for _ in range(2)]
     layers = [LinearSynapse(Connect(), rng.random((n, 6)), np.zeros(1)) for n in (3, 5)]
     places, shared = sample_positions((1,), 50, 6, 100), SharedInputs()
-    first = shared.of(layers[:1], [(levels[0], code)], places)
-    assert shared.of(layers[1:], [(levels[0], code)], places) is first
-    assert shared.of(layers[1:], [(levels[1], code)], places) is not first
+    first = shared.of(layers[:1], [[(levels[0], code)]], places)
+    assert shared.of(layers[1:], [[(levels[0], code)]], places) is first
+    assert shared.of(layers[1:], [[(levels[1], code)]], places) is not first
 
 
 def test_images_are_as_many_as_work_and_memory_allow() -> None:
