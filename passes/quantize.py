@@ -140,6 +140,7 @@ class _Quantizer:
         self.tensors: dict[str, Value] = {}
         self.groups = {group.result.name: group for group in fusion_groups(graph)}
         self.inner = {n.result.name for g in self.groups.values() for n in g.nodes[:-1]}
+        self.kept: dict[int, tuple[Array, Constant]] = {}
         self.faults: list[Diagnostic] = []
         self.failed: set[str] = set()
         self.integers = GroupIntegers(graph, options, self.groups)
@@ -323,4 +324,8 @@ class _Quantizer:
         return add(op, *currents, bias, slope, *bounds, name=name, origin=origin)
 
     def stored(self, name: str, array: Array) -> Constant:
-        return Constant(name, narrow(array * (2 if self.options.even else 1)))
+        """An array as a constant; slices of one value share theirs."""
+        if id(array) not in self.kept:
+            constant = Constant(name, narrow(array * (2 if self.options.even else 1)))
+            self.kept[id(array)] = array, constant
+        return self.kept[id(array)][1]
