@@ -188,11 +188,12 @@ def _shares(weight: Array, top: int) -> Iterator[Share]:
     """
     limit = min(_LARGEST, _PAIR // (2 * max(top, 1)) - 1)
     factor = _LARGEST // max(top, 1)
-    if _copies(weight, limit).max(initial=1) > 2 and factor > 1:
-        higher = (weight + factor // 2) // factor
-        yield from _spread(higher, _LARGEST, factor)
+    many = _copies(weight, limit) > 2
+    if factor > 1 and many.any():
+        higher = np.where(_by_channel(many, weight), (weight + factor // 2) // factor, 0)
+        yield from _spread(higher, _LARGEST, factor, many)
         weight = weight - higher * factor
-    yield from _spread(weight, limit, 1)
+    yield from _spread(weight, limit, 1, np.ones_like(many))
 
 
 def _copies(weight: Array, limit: int) -> Array:
@@ -203,11 +204,18 @@ def _copies(weight: Array, limit: int) -> Array:
     return found
 
 
-def _spread(weight: Array, limit: int, factor: int) -> Iterator[Share]:
-    """Shares as alike as they can be: ``sum(floor((w + i) / n) for i < n) = w``."""
-    copies = _copies(weight, limit)
+def _spread(weight: Array, limit: int, factor: int, which: Array) -> Iterator[Share]:
+    """Shares of these channels, as alike as they can be.
+
+    ``sum(floor((w + i) / n) for i < n) = w``.
+    """
+    copies = np.where(which, _copies(weight, limit), 0)
     for at in range(int(copies.max(initial=1))):
-        channels = np.flatnonzero(copies > at)
-        each = copies[channels].reshape(-1, *(1,) * (weight.ndim - 2))
-        some = None if len(channels) == len(copies) else tuple(map(int, channels))
-        yield (weight[:, channels] + at) // each, factor, some
+        some = copies > at
+        share = (weight[:, some] + at) // _by_channel(copies[some], weight)
+        yield share, factor, None if some.all() else tuple(map(int, np.flatnonzero(some)))
+
+
+def _by_channel(array: Array, weight: Array) -> Array:
+    """One number for each input channel, to broadcast over weights."""
+    return array.reshape(-1, *(1,) * (weight.ndim - 2))

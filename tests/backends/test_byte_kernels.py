@@ -156,3 +156,19 @@ def test_kernels_of_different_sizes_lie_apart(small: int, large: int) -> None:
     ends = [network.layer((halved, source, weight)) for weight in weights]
     outputs = [network.build.add(Decode(), end, name=f"levels{i}") for i, end in enumerate(ends)]
     checked(compiled(network.build.build(outputs), "assign-windows,insert-readout"), images)
+
+
+def test_only_channels_with_large_weights_are_copied() -> None:
+    """Weights beyond 127 take a second copy of their channels, and not of the others."""
+    net = Network((48, 8, 8), 5)
+    (source,) = net.encoded(16)
+    weight = net.rng.integers(-120, 121, (64, 48, 3, 3))
+    weight[:, 4] *= 2
+    weight[:, 1] *= 3
+    value = net.layer((SAME, source, weight))
+    built = net.build.build([net.build.add(Decode(), value, name="levels")])
+    graph = compiled(built, "assign-windows,insert-readout")
+    checked(graph, net.rng.integers(0, 17, (3, 48, 8, 8)).astype(np.float32))
+    writer = ClosedForm(graph, False, False).writer
+    (kernel,) = (node for node in writer.nodes if node.op_type == "QLinearConv")
+    assert writer.constants[kernel.input[3]].shape[1] == 48 + 1 + 1
