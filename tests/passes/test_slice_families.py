@@ -29,7 +29,7 @@ def sliced(target: str, effort: int) -> Graph:
         for name, shape in shapes.items()
     }
     x = rng.random((120, 2, 6, 6), np.float32)
-    options = {"t_max": 4, "slices": 3, "effort": effort, "target": target}
+    options: dict[str, Any] = {"t_max": 4, "slices": 3, "effort": effort, "target": target}
     proto = model("float[N,2,6,6] x", body, **arrays)
     return qcompiler.compile(proto, calibration=x, **options).graph
 
