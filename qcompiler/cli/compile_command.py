@@ -57,9 +57,9 @@ def run(given: argparse.Namespace) -> int:
         return _emit(given, watcher)
     output = given.output or Path(f"{given.model.parent / given.model.stem}.{given.target}")
     check_place(output)
-    written = {f"--sweep {path}": path for path in given.sweep}
+    written = [("--sweep", path) for path in given.sweep]
     read = {"the data": given.calibration, "the model": given.model, "the labels": given.labels}
-    check_places({**written, "--report": given.report}, read, output)
+    check_places([*written, ("--report", given.report)], read, output)
     program = _compile(given, watcher)
     program.save(output)
     for path in given.sweep:

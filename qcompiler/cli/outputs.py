@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from qcompiler.ir import ProgramError
@@ -28,20 +28,21 @@ def check_file(path: Path | None, option: str) -> None:
 
 
 def check_places(
-    written: Mapping[str, Path | None], read: Mapping[str, Path | None], program: Path
+    written: Sequence[tuple[str, Path | None]], read: Mapping[str, Path | None], program: Path
 ) -> None:
-    """ProgramError if a file by its option is no place for one, or holds what is read or written.
+    """ProgramError if a file that an option names is no place for one, or holds what is read or written.
 
     ``read`` are files and folders by what they are; nothing else goes into a program's folder.
     """
     places: dict[Path, str] = {}
-    for option, path in written.items():
+    for option, path in written:
         check_file(path, option)
         if path is None:
             continue
         place = resolved(path)
         if place in places:
-            raise ProgramError(f"{path} is given for {places[place]}, too: choose another {option}")
+            twice = "twice" if places[place] == option else f"for {places[place]}, too"
+            raise ProgramError(f"{path} is given {twice}: choose another {option}")
         places[place] = option
         for what, source in read.items():
             if source is not None and source.exists() and _holds(source, place):

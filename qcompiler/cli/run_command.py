@@ -154,9 +154,9 @@ def _figures(
 
 def _check_places(given: argparse.Namespace) -> None:
     """ProgramError if a file that will be written is one that is read, or no place for a file."""
-    written = {"-o": given.output, "--page": given.page, "--plot": given.plot}
+    written = [("-o", given.output), ("--page", given.page), ("--plot", given.plot)]
     read = {"the data": given.data, "the model": given.against, "the labels": given.labels}
-    check_places({**written, "--report": given.report}, read, given.program)
+    check_places([*written, ("--report", given.report)], read, given.program)
 
 
 def _warn(

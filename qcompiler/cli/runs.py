@@ -12,7 +12,7 @@ from qcompiler import api, data
 from qcompiler.backends.host import Measured
 from qcompiler.backends.program import Program
 from qcompiler.backends.stream import run_stream as run_states
-from qcompiler.console import progress
+from qcompiler.console import progress, warn
 from qcompiler.explain.measure.onnx_reference import Reference, run_sequences
 from qcompiler.ir import DataError, ProgramError, Tensor
 from qcompiler.ir.kernels import Array
@@ -71,6 +71,8 @@ def _frames(program: Program, given: argparse.Namespace) -> Run:
     try:
         source, inputs = data_set(given.data, given), api.inputs_of(program)
         found = data.open_stream(source, inputs, layout, given.limit)
+        for sentence in found.source.told:
+            warn(sentence)
         _check_labels(program, program.graph.output_names[0], found.known_labels)
         done = _streamed(program, found, given)
     except DataError as error:

@@ -22,8 +22,10 @@ def findings(
     """What the manifest keeps of it; ``warnings`` are sentences, those on the model first."""
     found = _beside_the_model(network, samples, options, program)
     told = found.get("warnings", [])
-    if samples.given is not None and samples.given.skipped:
-        told = [data.skipped_text(samples.given.skipped), *told]
+    if samples.given is not None:
+        skipped = samples.given.skipped
+        read = [*samples.given.told, *([data.skipped_text(skipped)] if skipped else [])]
+        told = [*read, *told]
     if network.imported.assumed:
         from qcompiler.comparison.assumptions import broken_assumptions
 

@@ -37,7 +37,7 @@ def read(source: Any, inputs: Inputs, layout: str | None = None, labels: Any = N
         given = given if labels is None else replace(given, labels=labels)
         stream = open_stream(given, inputs, layout)
         found = stream.spread(_affordable(stream, given.frames))
-        return replace(found, skipped=tuple(sorted(stream.skipped)))
+        return replace(found, skipped=tuple(sorted(stream.skipped)), told=stream.source.told)
     if not isinstance(source, Mapping) and are_batches(source):
         return _labelled(_first(source, inputs, layout), inputs, labels)
     return _labelled(arranged(read_arrays(source, inputs), inputs, layout), inputs, labels)

@@ -11,6 +11,8 @@ import pytest
 import qcompiler
 from qcompiler.backends.program import Program
 from qcompiler.cli import qrun
+from qcompiler.comparison.program_inputs import range_findings
+from qcompiler.data import Data
 from tests.support.onnx_models import model
 
 Array = np.ndarray[Any, Any]
@@ -146,3 +148,12 @@ def test_scores_may_keep_axes_of_length_one() -> None:
     images = rng.random((64, 3, 4, 4)).astype(np.float32)
     program = qcompiler.compile(proto, target="reference", calibration=images, effort=0)
     assert np.asarray(program.run(images[:2])).shape == (2, 10, 1, 1)
+
+
+def test_no_divisor_is_proposed_that_leaves_a_corner_of_the_range() -> None:
+    program = compiled(IMAGES / 16)
+    (of_pixels,) = range_findings(program, Data((IMAGES,)))
+    (of_bytes,) = range_findings(program, Data((IMAGES / 16 * 255,)))
+    assert "range from 0 to 16, but the program is compiled for 0 to 1;" in of_pixels.text
+    assert "255" not in (of_pixels.help or "")
+    assert "divided by 255" in (of_bytes.help or "")

@@ -245,15 +245,17 @@ def test_links_in_circles_are_refused(classes: Path) -> None:
 
 
 def test_what_is_read_is_not_written_over(classes: Path, tmp_path: Path) -> None:
-    written = {"-o": tmp_path / "out.npz", "--report": tmp_path / "r.html"}
+    written = [("--report", tmp_path / "r.html")]
     data = {"the data": classes, "the labels": tmp_path / "labels.txt"}
-    check_places(written, data, tmp_path / "program")
+    check_places([*written, ("-o", tmp_path / "out.npz")], data, tmp_path / "program")
     (tmp_path / "labels.txt").write_text("0")
     for place, sentence in (
         (tmp_path / "labels.txt", "holds the labels: choose another -o"),
         (classes / "ant" / "2.png", "holds the data"),
-        (tmp_path / "r.html", "is given for -o, too: choose another --report"),
+        (tmp_path / "r.html", "is given for --report, too: choose another -o"),
         (tmp_path / "program" / "x.npz", "there is no folder"),
     ):
         with pytest.raises(ProgramError, match=sentence):
-            check_places(written | {"-o": place}, data, tmp_path / "program")
+            check_places([*written, ("-o", place)], data, tmp_path / "program")
+    with pytest.raises(ProgramError, match=r"r\.html is given twice: choose another --report"):
+        check_places(written * 2, data, tmp_path / "program")

@@ -36,7 +36,7 @@ class Data:
 
     ``names`` are those of the inputs, if known: a model may have others, which nothing reads.
     ``skipped`` names the bad frames that were left out; ``places`` are those of the others in their
-    source, if known.
+    source, if known. ``told`` are sentences on how the data were read.
     """
 
     arrays: tuple[Array, ...]
@@ -44,6 +44,7 @@ class Data:
     names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     places: Array | None = None
+    told: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.arrays[0])

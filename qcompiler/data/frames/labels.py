@@ -13,6 +13,7 @@ from qcompiler.ir.files import read_text
 
 from .held import Array, Inputs
 from .numpy_files import arrays_in
+from .words import is_number
 
 LABELS = ("labels", "y")
 _TEXT_BYTES = 1 << 28
@@ -70,6 +71,6 @@ def lines_of(path: Path) -> list[str]:
 
 def _number(line: str, path: Path) -> int:
     try:
-        return int(line)
+        return int(line if is_number(line) else "")
     except ValueError:
         raise DataError(f"{path} must have one whole number per line, not {line!r:.60}") from None

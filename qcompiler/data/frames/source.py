@@ -59,6 +59,7 @@ class Source(ABC):
     """The frames of a data set in a fixed order, read batch by batch, as often as one likes.
 
     ``skipped`` holds a name for each frame that was left out as bad, of those read so far.
+    ``told`` are sentences on how it is read, where that may not be what one expects.
     ``labels`` are those of all frames, if they are known before frames are read. ``takes_labels``
     tells that they may be set from outside: those that the user gives, where the reader itself does
     not read them.
@@ -66,6 +67,7 @@ class Source(ABC):
 
     labels: Array | None = None
     takes_labels = False
+    told: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.skipped: set[str] = set()

@@ -26,6 +26,17 @@ def plain(column: Any, arrow: Any) -> Any:
     return found
 
 
+def without_views(batch: Any, arrow: Any) -> Any:
+    """A batch with columns of views, which Arrow cannot index, as others of the same values."""
+    kinds = {"string_view": arrow.large_string(), "binary_view": arrow.large_binary()}
+    views = {getattr(arrow, name)(): kind for name, kind in kinds.items() if hasattr(arrow, name)}
+    columns = [
+        column.cast(views[column.type]) if column.type in views else column
+        for column in batch.columns
+    ]
+    return type(batch).from_arrays(columns, names=batch.schema.names)
+
+
 class ColumnReader:
     """Reads columns of one file; images are decoded as the network takes them."""
 

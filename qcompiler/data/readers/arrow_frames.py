@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from qcompiler.data.frames.arrange import takes
 from qcompiler.data.frames.finite import finite_rows
 from qcompiler.data.frames.held import Array, Data
 from qcompiler.data.frames.opening import library, told
 from qcompiler.data.frames.source import Wanted
 from qcompiler.ir import DataError
 
-from .arrow_columns import ColumnReader, plain
+from .arrow_columns import ColumnReader, plain, without_views
 from .columns import as_labels, choose_columns, classes_of
 from .named import shown
 
@@ -28,7 +30,8 @@ class ArrowFrames:
     def __init__(self, path: Path, names: list[str], wanted: Wanted) -> None:
         self._path, self._names = path, names
         self._arrow = library("pyarrow", "pyarrow", "reading tables of Arrow")
-        self._skip = wanted.options.skip_bad
+        self._skip, self._wanted = wanted.options.skip_bad, wanted
+        self._form: list[tuple[int, ...]] = []
         self._reader = ColumnReader(path, wanted, self._arrow)
         self._columns = choose_columns(_renamed(names, wanted), wanted, path)
         self._classes: dict[Any, int] | None = None
@@ -51,15 +54,22 @@ class ArrowFrames:
             places.add(self._columns.label)
         return [self._names[place] for place in sorted(places)]
 
+    def readable(self, batch: Any) -> Any:
+        """A batch as it can be indexed."""
+        return without_views(batch, self._arrow)
+
     def see_labels(self, parts: Iterable[Any]) -> None:
         """Number the classes, from the whole column of the labels."""
         seen: set[Any] = set()
         for part in parts:
-            seen.update(plain(part, self._arrow).unique().to_pylist())
+            values = plain(part, self._arrow)
+            if self._arrow.types.is_nested(values.type):
+                break
+            seen.update(values.unique().to_pylist())
             if len(seen) > _MOST_CLASSES:
                 break
         many = len(seen) > _MOST_CLASSES
-        self._classes = None if many else classes_of(seen - {None}, self._columns, self._path)
+        self._classes = None if many else classes_of(seen, self._columns, self._path)
 
     def frames(
         self, table: Any, begin: int, rows: Sequence[int], skipped: set[str]
@@ -78,31 +88,49 @@ class ArrowFrames:
         yield from found
 
     def _named(self, error: DataError, table: Any, begin: int, rows: Sequence[int]) -> DataError:
-        """The error with the first row that has it alone."""
+        """The error with the first row that has it alone, or is of another form than the first."""
+        form: list[tuple[int, ...]] = []
         for index, row in enumerate(rows):
             try:
-                self._together(table.slice(index, 1))
+                found = _form(self._together(table.slice(index, 1)))
+                if found == (form := form or found):
+                    continue
             except DataError as one:
-                text = str(one).removeprefix("error: ")
-                return DataError(f"{text} (row {begin + row + 1})")
+                error = one
+            text = str(error).removeprefix("error: ")
+            return DataError(f"{text} (row {begin + row + 1})")
         return error
 
     def _good(
         self, table: Any, begin: int, rows: Sequence[int], skipped: set[str]
     ) -> Iterator[Data]:
         for index, row in enumerate(rows):
-            try:
-                yield self._together(table.slice(index, 1))
-            except DataError:
+            found: Data | None = None
+            with suppress(DataError):
+                found = self._together(table.slice(index, 1))
+            if found is not None and self._fits(_form(found)):
+                yield found
+            else:
                 skipped.add(f"row {begin + row + 1}")
+
+    def _fits(self, form: list[tuple[int, ...]]) -> bool:
+        """Whether the network takes a row of this form, which is that of the first such row."""
+        pairs = zip(self._wanted.inputs, form, strict=True)
+        if not self._form and all(takes(to, of, self._wanted.layout) for (_, to), of in pairs):
+            self._form = form
+        return form == self._form
 
     def _together(self, table: Any) -> Data:
         arrays = tuple(self._input(table, places) for places in self._columns.inputs)
         labels = None
         if self.label is not None and self._classes is not None:
             values = plain(table.column(self.label), self._arrow).to_pylist()
-            if not self._classes.keys() >= {*values}:
-                raise DataError(f"{self._path} has an empty cell in column {self.label}")
+            for value in values:
+                if value not in self._classes:
+                    told = (
+                        "an empty cell" if value is None else f"{value!s:.40}, which is no label,"
+                    )
+                    raise DataError(f"{self._path} has {told} in column {self.label}")
             labels = as_labels(values, self._classes)
         return Data(arrays, labels)
 
@@ -117,6 +145,10 @@ class ArrowFrames:
             if not finite_rows(array).all():
                 raise DataError(f"{self._path} has NaN or an infinite number in column {name}")
         return found[0] if len(found) == 1 else np.stack(found, axis=1)
+
+
+def _form(data: Data) -> list[tuple[int, ...]]:
+    return [array.shape[1:] for array in data.arrays]
 
 
 def _renamed(names: list[str], wanted: Wanted) -> list[str]:

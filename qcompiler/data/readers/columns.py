@@ -12,6 +12,7 @@ import numpy as np
 
 from qcompiler.data.frames.held import Array
 from qcompiler.data.frames.source import Wanted
+from qcompiler.data.frames.words import is_missing, is_number
 from qcompiler.ir import DataError
 
 from .named import shown
@@ -58,42 +59,46 @@ def choose_columns(names: Sequence[str], wanted: Wanted, path: Path) -> Columns:
     ((name, shape),) = wanted.inputs
     if len(rest) not in (1, prod(shape)):
         besides = "" if label is None else f" besides {label}"
+        spare = label is None and len(rest) == prod(shape) + 1
+        remedy = ": name the one that holds labels with --label-column" if spare else ""
         raise DataError(
             f"{path} has {len(rest)} columns{besides}, but input {name} expects {prod(shape)}"
+            f"{remedy}"
         )
     return Columns((rest,), place, own is not None)
 
 
 def classes_of(values: Collection[Any], columns: Columns, path: Path) -> dict[Any, int] | None:
-    """The number of each class, for labels that are names; DataError or None if they are no labels.
+    """The number of each class, without missing values; None for the targets of a regression.
 
-    Whole numbers are their own numbers, and names are numbered in order.
+    Whole numbers are their own numbers, and names are numbered in order. DataError if some are
+    numbers and some names, or if the user names a column that holds no labels.
     """
+    known = {value for value in values if not is_missing(value)}
+    names = {value for value in known if isinstance(value, str) and not is_number(value)}
+    if names and names != known:
+        some = f"such as {min(map(str, known - names))!r:.40} and {min(names)!r:.40}"
+        raise DataError(f"the column of labels of {path} holds both numbers and names, {some}")
+    if names:
+        return {value: index for index, value in enumerate(sorted(names))}
     try:
-        return {value: _whole(value) for value in values}
+        found = {value: _whole(value, path) for value in known}
     except ValueError:
-        pass
-    if all(isinstance(value, str) and not is_number(value) for value in values):
-        return {value: index for index, value in enumerate(sorted(values))}
+        found = {}
+    if found:
+        return found
     if columns.asked:
         raise DataError(f"the column of labels of {path} holds neither whole numbers nor names")
     return None
 
 
-def _whole(value: Any) -> int:
-    number = float(value)
-    if not number.is_integer() or abs(number) >= _EXACT:
+def _whole(value: Any, path: Path) -> int:
+    """A label as a number. ValueError if it is not whole, DataError if it is beyond all classes."""
+    if not isinstance(value, int) and not float(value).is_integer():
         raise ValueError
-    return int(number)
-
-
-def is_number(text: str) -> bool:
-    """Whether a text is a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    if abs(float(value)) >= _EXACT:
+        raise DataError(f"the column of labels of {path} holds {value!s:.40}, which is no class")
+    return int(float(value))
 
 
 def as_labels(values: Sequence[Any], classes: dict[Any, int]) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from math import nan
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from qcompiler.data.frames.finite import LARGEST
 from qcompiler.data.frames.held import Array, Data
 from qcompiler.data.frames.opening import open_data
 from qcompiler.data.frames.source import Reader, Source, Wanted
+from qcompiler.data.frames.words import is_number
 from qcompiler.ir import DataError
 
-from .columns import as_labels, choose_columns, classes_of, is_number
+from .columns import as_labels, choose_columns, classes_of
 
 _LONGEST_LINE = 1 << 24
 _MOST_CLASSES = 100_000
@@ -37,7 +39,6 @@ class CsvTable(Source):
             label = self._columns.label
             if label is not None and label < len(row) and len(seen) < _MOST_CLASSES:
                 seen.add(row[label].strip())
-        seen.discard("")
         few = self._columns.label is not None and len(seen) < _MOST_CLASSES
         self._classes = classes_of(seen, self._columns, path) if few else None
 
@@ -89,7 +90,10 @@ class CsvTable(Source):
             raise DataError(f"{where} has {len(row)} cells, not {len(self._names)}")
         label, classes = self._columns.label, self._classes
         if label is not None and classes is not None and row[label].strip() not in classes:
-            raise DataError(f"{where} has no label in column {self._names[label]}")
+            told = (
+                f"{cell!r:.40}, which is no label," if (cell := row[label].strip()) else "no label"
+            )
+            raise DataError(f"{where} has {told} in column {self._names[label]}")
         found = []
         for place in used:
             number = float(row[place]) if is_number(row[place]) else nan
@@ -114,18 +118,20 @@ class CsvTable(Source):
         return separator, names, 1
 
     def _rows(self) -> Iterator[list[str]]:
-        rows = csv.reader(self._lines(), delimiter=self._separator)
+        # A quote that nothing closes takes the empty line at the end, too.
+        rows = csv.reader(chain(self._lines(), ["\n"]), delimiter=self._separator)
         line = 0
         try:
             for number, row in enumerate(rows):
                 if rows.line_num > line + 1 and self._swallows(row):
-                    raise DataError(self._stray(line + 1, rows.line_num))
+                    end = "the end" if next(rows, None) is None else f"line {rows.line_num}"
+                    raise DataError(self._stray(line + 1, end))
                 line = rows.line_num
                 if row and number >= self._head:
                     yield row
         except csv.Error as error:
             if rows.line_num > line + 1:  # a cell beyond all bounds
-                raise DataError(self._stray(line + 1, rows.line_num)) from error
+                raise DataError(self._stray(line + 1, f"line {rows.line_num}")) from error
             raise DataError(f"{self._path}, line {rows.line_num}: {error}") from error
 
     def _swallows(self, row: list[str]) -> bool:
@@ -139,15 +145,15 @@ class CsvTable(Source):
         used = {place for places in self._columns.inputs for place in places}
         if self._columns.label is not None:
             used.add(self._columns.label)
-        lines = {place: cell.splitlines() for place, cell in enumerate(row)}
-        if any(len(lines[place]) > 1 for place in used):
+        if any("\n" in row[place] or "\r" in row[place] for place in used):
             return True
         cells = len(row) - 1
-        return any(one.count(self._separator) >= cells for rest in lines.values() for one in rest)
+        lines = (line for cell in row for line in cell.splitlines())
+        return any(line.count(self._separator) >= cells for line in lines)
 
-    def _stray(self, first: int, last: int) -> str:
+    def _stray(self, first: int, last: str) -> str:
         return (
-            f"{self._path}, line {first}: a cell that begins with a quote goes on to line {last}: "
+            f"{self._path}, line {first}: a cell that begins with a quote goes on to {last}: "
             "remove the stray quote, or close it"
         )
 

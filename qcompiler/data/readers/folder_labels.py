@@ -11,37 +11,58 @@ import numpy as np
 
 from qcompiler.data.frames.held import Array
 from qcompiler.data.frames.labels import labels_of, lines_of
+from qcompiler.data.frames.words import is_whole
 from qcompiler.ir import DataError
 
 
 class FolderLabels:
-    """The labels of files below a folder, which has these class folders or none."""
+    """The labels of files below a folder, which has these class folders or none.
+
+    ``told`` is what a user should know of how they are found.
+    """
 
     def __init__(self, root: Path, files: list[str], folders: list[str]) -> None:
         self._root, self._files, self._folders = root, files, folders
+        self.told: tuple[str, ...] = ()
 
     def found(self, given: Any) -> Array | None:
         """One label per file, from a file or array of labels if one is given; else DataError.
 
-        Without, classes are the class folders in order of their names. A text file has a line per
+        Without, classes are the class folders in order of their names; names that are whole
+        numbers are the labels themselves. A text file has a line per
         image: its name and its class, a number or a name, which are numbered in order; or the
         number alone. For class folders it may also have a line per class, which begins with the
         folder's name: then classes are numbered as the lines are.
         """
         if given is None:
-            return self._by_folder(self._folders) if self._folders else None
+            return self._by_name() if self._folders else None
         if not isinstance(given, str | Path) or Path(given).suffix in (".npy", ".npz"):
             return labels_of(given, len(self._files))
         path = Path(given)
         rows = [_words(line) for line in lines_of(path)]
-        if all(len(row) == 1 and _is_number(row[0]) for row in rows):
+        if all(len(row) == 1 and is_whole(row[0]) for row in rows):
             return labels_of(np.array([int(row[0]) for row in rows], np.int64), len(self._files))
         if self._folders and {row[0] for row in rows} >= {*self._folders}:
-            return self._by_folder([row[0] for row in rows])
+            return self._by_folder({row[0]: index for index, row in enumerate(rows)})
         return self._by_file(rows, path)
 
-    def _by_folder(self, classes: list[str]) -> Array:
-        number = {name: index for index, name in enumerate(classes)}
+    def _by_name(self) -> Array:
+        places = {name: index for index, name in enumerate(self._folders)}
+        if not all(map(is_whole, self._folders)):
+            return self._by_folder(places)
+        number = {name: int(name) for name in self._folders}
+        if len({*number.values()}) < len(number):
+            raise DataError(f"{self._root} has class folders that are the same whole number")
+        if number != places:
+            some = ", ".join(map(str, sorted(number.values())[:12]))
+            self.told = (
+                f"the class folders of {self._root} are named by whole numbers, which are taken "
+                f"for the labels: {some}{', ..' if len(number) > 12 else ''}; --labels with a file "
+                "of a line per folder numbers them as its lines are",
+            )
+        return self._by_folder(number)
+
+    def _by_folder(self, number: dict[str, int]) -> Array:
         return np.array([number[name.partition("/")[0]] for name in self._files], np.int64)
 
     def _by_file(self, rows: list[list[str]], path: Path) -> Array:
@@ -60,7 +81,7 @@ class FolderLabels:
                     f"write their folders, too, such as {name}"
                 )
         given = [one for one in found if one is not None]
-        if all(map(_is_number, given)):
+        if all(map(is_whole, given)):
             return np.array([*map(int, given)], np.int64)
         header = rows[0] if _stem(rows[0][0]) not in {*map(_stem, self._files)} else None
         classes = sorted({row[1] for row in rows if row is not header and len(row) > 1})
@@ -90,7 +111,3 @@ def _key(name: str) -> str:
 
 def _stem(name: str) -> str:
     return PurePosixPath(name.replace("\\", "/")).stem
-
-
-def _is_number(text: str) -> bool:
-    return text.isdecimal() and text.isascii() and len(text) < 19

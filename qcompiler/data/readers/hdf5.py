@@ -12,7 +12,7 @@ from qcompiler.data.frames.opening import library, open_data, told
 from qcompiler.data.frames.source import InMemory, Reader, Source, Wanted
 from qcompiler.ir import DataError
 
-from .named import choose, of_split
+from .named import choose, of_split, ungrouped
 
 _MOST_OBJECTS = 10_000
 
@@ -26,7 +26,7 @@ def _open(path: Path, wanted: Wanted) -> Source:
     open_data(path).close()
     with told(path, "an HDF5 file"):
         named = _data_sets(h5py.File(path, "r"), h5py, path)
-        named = of_split(named, wanted.options.split, str(path))
+        named = ungrouped(of_split(named, wanted.options.split, str(path)), wanted.names)
         arrays = choose(named, wanted.inputs, str(path))
         labels = labels_among(named, wanted.names)
         for used in (*arrays, *([] if labels is None else [labels])):

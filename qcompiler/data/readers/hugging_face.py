@@ -15,6 +15,7 @@ from qcompiler.data.frames.source import Reader, Source, Wanted
 from qcompiler.ir import DataError
 from qcompiler.ir.files import read_text
 
+from .arrow_columns import without_views
 from .arrow_frames import ArrowFrames
 
 _WHAT = "a saved data set"
@@ -74,8 +75,9 @@ class SavedDataSet(Source):
                 held += batch.nbytes
                 if held > 2 * path.stat().st_size + _SLACK:
                     raise DataError(f"{path} is packed: save the data set without compression")
-                batches.append(batch)
-            return self._arrow.Table.from_batches(batches, reader.schema)
+                batches.append(without_views(batch, self._arrow))
+            schema = batches[0].schema if batches else reader.schema
+            return self._arrow.Table.from_batches(batches, schema)
 
 
 def _split(path: Path, split: str | None) -> Path:

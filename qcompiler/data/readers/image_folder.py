@@ -87,9 +87,9 @@ def _open(path: Path, wanted: Wanted) -> Source:
         raise DataError(f"{error.filename or path} cannot be read: {error.strerror}") from error
     if not files:
         raise DataError(f"the folder {path} holds no images ({', '.join(sorted(SUFFIXES))})")
-    labels = FolderLabels(path, files, folders).found(wanted.options.labels)
-    source = ImageFolder(path, files, labels, wanted)
-    source.takes_labels = False
+    labels = FolderLabels(path, files, folders)
+    source = ImageFolder(path, files, labels.found(wanted.options.labels), wanted)
+    source.takes_labels, source.told = False, labels.told
     return source
 
 

@@ -12,13 +12,34 @@ from qcompiler.ir import DataError
 _IMAGES = ("images", "x", "inputs")
 
 
+def ungrouped(named: Mapping[str, Any], inputs: Sequence[str]) -> dict[str, Any]:
+    """Arrays by names without their groups: ``data/x`` is ``x``.
+
+    Where several groups have a name, that of the group stands before it: ``train/x`` is
+    ``train_x``. An array that is named as an input, groups included, keeps its name.
+    """
+    parts = {name: name.split("/") for name in named if name not in inputs}
+    while len(parts) > 1 and len({way[0] for way in parts.values()}) == 1:
+        if any(len(way) == 1 for way in parts.values()):
+            break
+        parts = {name: way[1:] for name, way in parts.items()}
+    last = [*(way[-1] for way in parts.values()), *({*named} - {*parts})]
+    unique = len({*last}) == len(last)
+    short = {name: way[-1] if unique else "_".join(way) for name, way in parts.items()}
+    return {short.get(name, name): array for name, array in named.items()}
+
+
 def of_split(named: Mapping[str, Any], split: str | None, where: str) -> dict[str, Any]:
-    """The arrays of a part, by their names without it: ``x_test`` is ``x`` of the part test."""
+    """The arrays of a part, by their names without it: ``x_test`` is ``x`` of the part test.
+
+    A part may also be a group, as in ``test/x`` or ``x/test``.
+    """
     if split is None:
         return dict(named)
     found = {}
     for name, array in named.items():
-        for plain in (name.removesuffix(f"_{split}"), name.removeprefix(f"{split}_")):
+        groups = "/".join(part for part in name.split("/") if part != split)
+        for plain in (groups, name.removesuffix(f"_{split}"), name.removeprefix(f"{split}_")):
             if plain != name:
                 found[plain] = array
     if not found:

@@ -12,7 +12,7 @@ from qcompiler.data.frames.packed import Packed
 from qcompiler.data.frames.sequential import source_of
 from qcompiler.data.frames.source import InMemory, Reader, Source, Wanted
 
-from .named import choose, of_split
+from .named import choose, of_split, ungrouped
 
 
 def _claims(path: Path) -> bool:
@@ -21,7 +21,7 @@ def _claims(path: Path) -> bool:
 
 def _open(path: Path, wanted: Wanted) -> Source:
     named: dict[str, Any] = arrays_in(path) if path.suffix.lower() == ".npy" else packed_in(path)
-    named = of_split(named, wanted.options.split, str(path))
+    named = ungrouped(of_split(named, wanted.options.split, str(path)), wanted.names)
     arrays = choose(named, wanted.inputs, str(path))
     labels = labels_among(named, wanted.names)
     skip = wanted.options.skip_bad

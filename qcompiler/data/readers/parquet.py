@@ -33,7 +33,7 @@ class ParquetTable(Source):
             self._frames = ArrowFrames(path, list(file.schema_arrow.names), wanted)
             if self._frames.label is not None:
                 batches = file.iter_batches(columns=[self._frames.label])
-                self._frames.see_labels(batch.column(0) for batch in batches)
+                self._frames.see_labels(self._frames.readable(one).column(0) for one in batches)
 
     @property
     def known_labels(self) -> Array | None:
@@ -60,7 +60,8 @@ class ParquetTable(Source):
     def _pieces(self, opened: Any, size: int) -> Iterator[Any]:
         with told(self._path, _WHAT):
             file = self._parquet.ParquetFile(opened)
-            yield from file.iter_batches(batch_size=size, columns=self._frames.used)
+            for batch in file.iter_batches(batch_size=size, columns=self._frames.used):
+                yield self._frames.readable(batch)
 
 
 PARQUET = Reader(

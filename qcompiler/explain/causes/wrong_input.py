@@ -35,6 +35,7 @@ from .verdict import INPUT, Verdict
 
 _FRAMES = 200
 _FACTOR = 2
+_NARROWEST = 8  # data that take less than this part of the range do not suit it
 OTHER_DATA = "give data of that range, or compile again with --calibration on data like these"
 LOST = 0.5  # of the variance of the data: a program that sees less cannot be said to agree
 
@@ -128,11 +129,14 @@ def rescaled(x: Array, code: Spikes, given: Preprocessing) -> str:
     raw = "brought back"
     if given.active:
         tried[raw] = invert_preprocessing(x, given)
+    span = code.top * code.scale / _NARROWEST
     lost = {
-        what: lost_variance(changed.astype(np.float32), code) for what, changed in tried.items()
+        what: lost_variance(changed.astype(np.float32), code)
+        for what, changed in tried.items()
+        if np.ptp(changed) >= span
     }
-    what = min(lost, key=lambda one: lost[one])
-    if lost[what] > min(LOST, lost_variance(x, code)) / _FACTOR:
+    what = min(lost, key=lambda one: lost[one], default=raw)
+    if lost.get(what, np.inf) > min(LOST, lost_variance(x, code)) / _FACTOR:
         return OTHER_DATA
     if what == raw:
         return (
