@@ -42,11 +42,10 @@ def core_figure(network: Network) -> Any:
             if chosen:
                 shares = [(0.0, 100 * found[n][1]) for n in chosen]
                 strips(axes, shares, colour, chosen, label=resource)
-        for number, (row, (_, share)) in enumerate(zip(rows, found, strict=True)):
-            place = {"va": "center", "color": INK, "size": 7}
-            axes.text(100 * share + 1.5, number, cores_text(row), **place)
+        for number, row in enumerate(rows):  # behind the line at 100 %, which crosses no text
+            axes.text(102, number, cores_text(row), va="center", color=INK, size=7)
         axes.axvline(100, color=GREY, lw=0.8)
-        axes.set(xlim=(0, 128), xlabel="used of the fullest core, %")
+        axes.set(xlim=(0, 140), xlabel="used of the fullest core, %")
         name_rows(axes, [row.label for row in rows])
         axes.set_xticks((0, 25, 50, 75, 100))
         figure.legend(loc="outside lower left", ncols=4, handlelength=1.2)

@@ -51,12 +51,13 @@ def squares(network: Network) -> Iterator[Square]:
 def square_figure(network: Network) -> Any:
     """Squares in a row for each population; a frame alone is a core that others are on, too."""
     rows, found = _placed(network), list(squares(network))
-    lines = 1 + max((one.line for one in found), default=0)
+    own = {one.row: 1 + one.line for one in found}
+    lines = max(own.values(), default=1)
     with style():
         figure, ((axes,),) = sheet(0.8 + (0.12 + 0.1 * lines) * max(3, len(rows)))
         for one in sorted({(s.resource, s.shade, s.shared) for s in found}):
             resource, shade, shared = one
-            at = [(s.column, _height(s, lines)) for s in found if (s[3], s[4], s[5]) == one]
+            at = [(s.column, _height(s, own[s.row], lines)) for s in found if (s[3], s[4], s[5]) == one]
             colour = COLOURS[resource]
             look = {"facecolor": colour, "alpha": shade / _SHADES, "lw": 0}
             if shared:
@@ -92,8 +93,12 @@ def _own(row: Row) -> int:
     return sum(member.cores or 0 for member in row.members if not member.shares_core)
 
 
-def _height(square: Square, lines: int) -> float:
-    return square.row - 0.4 + 0.8 * square.line / lines
+def _height(square: Square, own: int, lines: int) -> float:
+    """Where a square begins, of a row with ``own`` lines around its middle, of ``lines`` at most.
+
+    Heights count rows from the top.
+    """
+    return square.row + 0.8 * (square.line - own / 2) / lines
 
 
 def _patch(corners: np.ndarray[Any, Any], lines: int, look: dict[str, Any]) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.energy.estimate import Causes, Estimate
+from qcompiler.backends.energy.estimate import Causes
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
 
 from .canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, YELLOW, sheet, shown, style
@@ -23,9 +24,9 @@ _COLOURS = {
 }
 
 
-def energy_figure(found: Estimate, title: str = "") -> Any:
-    """Populations in order, and the clock."""
-    rows = list(found.populations.items())
+def energy_figure(bars: Mapping[str, Causes], title: str = "") -> Any:
+    """What populations, or groups of them, take by name, and the clock."""
+    rows = list(bars.items())
     least = sorted((causes.total for _, causes in rows), reverse=True)[:MOST][-1]
     rows = [row for row in rows if row[1].total >= least][:MOST]
     with style():
@@ -40,7 +41,8 @@ def energy_figure(found: Estimate, title: str = "") -> Any:
             text = f" {causes.total:.3g}"
             axes.text(causes.total, number, text, va="center", size=7, color=GREY)
         most = max(causes.total for _, causes in rows) or 1.0
-        axes.set(xlim=(0, 1.12 * most), xlabel="energy of a frame, uJ")
+        left_out = f" (the {len(rows)} highest of {len(bars)})" if len(rows) < len(bars) else ""
+        axes.set(xlim=(0, 1.12 * most), xlabel=f"energy of a frame, uJ{left_out}")
         name_rows(axes, ["clock" if name == CLOCK else shown(name) for name, _ in rows])
         axes.xaxis.set_major_locator(import_module("matplotlib.ticker").MaxNLocator(6))
         figure.legend(loc="outside lower left", ncols=3, handlelength=1.2)

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import qcompiler
+from qcompiler.backends.calibrated_limits import summarize_calibrated_limits
 from qcompiler.ir import ProgramError
 from qcompiler.rounding import describe_rounding
 from qcompiler.search.front import front_figure
@@ -29,7 +30,9 @@ def guarantees(subject: Subject) -> Section:
     run = subject.run
     checks = run.figures["unproved_checks"] if run else subject.report.unproved_checks
     if checks:
-        text = "These limits rest on calibration data; all others are proved from the weights."
+        counters, engine = (run.measured.counters, run.engine) if run else (None, "")
+        short = summarize_calibrated_limits(subject.program.graph, counters, engine)
+        text = f"Not proved are {short}. All other limits are proved from the weights."
         return Section("Guarantees", [text], items=list(checks))
     text = "All limits of membranes, inputs and weights are proved from the weights, for any input."
     return Section("Guarantees", [text])

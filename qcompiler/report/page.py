@@ -5,6 +5,7 @@ All text is escaped by the template engine; markup comes from templates and pict
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -29,7 +30,7 @@ class Picture:
 class Table:
     """The first column holds names, the others numbers; ``marked`` are indices of rows.
 
-    With ``words`` the last column holds text.
+    With ``words`` the last column holds text; ``kinds`` are places of columns with a word or two.
     """
 
     columns: Sequence[str]
@@ -37,6 +38,7 @@ class Table:
     title: str = ""
     marked: Sequence[int] = ()
     words: bool = False
+    kinds: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def render(page: Page, template: str = "report.html") -> str:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"short": _short, "svg": _Drawer()}
+    environment.filters |= {"short": _short, "breakable": _breakable, "svg": _Drawer()}
     text: str = environment.get_template(template).render(page=page)
     return text
 
@@ -123,6 +125,13 @@ class _Drawer:
         self.drawn += 1
         markup = inline_svg(picture.figure, picture.title, f"picture{self.drawn}")
         return import_module("markupsafe").Markup(markup)
+
+
+def _breakable(text: str) -> Any:
+    """A text that a narrow column breaks behind the marks between the words of a name."""
+    markup = import_module("markupsafe")
+    parts = re.split(r"(?<=[/_.:])(?=\w)", text)
+    return markup.Markup("<wbr>").join(parts)
 
 
 def _short(value: Any, longest: int) -> str:

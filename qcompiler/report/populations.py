@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qcompiler.amounts import number
 from qcompiler.backends.energy.estimate import Causes
+from qcompiler.backends.loihi.netlist.netlist import CLOCK
 from qcompiler.backends.plots.core_plot import core_figure, fullest
 from qcompiler.backends.plots.core_squares import square_figure
 from qcompiler.backends.plots.energy_plot import energy_figure
@@ -42,7 +43,7 @@ def populations(subject: Subject, levels: LevelCounts | None) -> Section:
     columns += _CORES if on_chip else ()
     rows = [list(_row(subject, row, levels, on_chip)) for row in subject.network.rows]
     columns.append("ONNX nodes")
-    section = Section("Populations", tables=[Table(columns, rows, words=True)], notes=[_NOTE])
+    section = Section("Populations", tables=[Table(columns, rows, words=True, kinds=(1,))], notes=[_NOTE])
     if len(rows) > _MANY:
         section.many = f"All {len(rows)} populations"
     return section
@@ -69,9 +70,24 @@ def _row(subject: Subject, row: Row, levels: LevelCounts | None, on_chip: bool) 
 
 def _energy(subject: Subject, name: str) -> float:
     """That of a population and its markers."""
+    return sum(causes.total for causes in _causes(subject, name))
+
+
+def _causes(subject: Subject, name: str) -> Iterator[Causes]:
     energy = subject.energy
-    own = [name, *(marker for marker, of in energy.wiring.marked.items() if of == name)]
-    return sum(energy.populations.get(one, Causes()).total for one in own)
+    for one in (name, *(marker for marker, of in energy.wiring.marked.items() if of == name)):
+        if one in energy.populations:
+            yield energy.populations[one]
+
+
+def _bars(subject: Subject, rows: Network) -> Mapping[str, Causes]:
+    """The energy of each row, markers included, and of the clock."""
+    found, populations = {}, subject.energy.populations
+    for row in rows.rows:
+        parts = [causes for one in row.members for causes in _causes(subject, one.name)]
+        sums = {field: sum(vars(one)[field] for one in parts) for field in vars(Causes())}
+        found[row.members[0].name if len(row.members) == 1 else row.label] = Causes(**sums)
+    return found | ({CLOCK: populations[CLOCK]} if CLOCK in populations else {})
 
 
 def energy_and_cores(subject: Subject) -> Section:
@@ -80,15 +96,18 @@ def energy_and_cores(subject: Subject) -> Section:
     basis = {"assumed": "if half of all values are zero", "calibration": "on calibration data"}
     about = basis.get(found.basis, f"on {found.frames:,} frames")
     text = f"Energy of a frame {about}, by the cost model {found.model.name}: an estimate."
-    pictures = [Picture(energy_figure(found), "Energy by population", text)]
-    if subject.report.cores is None:
-        return Section("Energy", pictures=pictures)
-    folded = rows.folded()
-    pictures += [_cores(subject, folded), Picture(square_figure(folded), "Core map", _MAP)]
-    section = Section("Energy and cores", pictures=pictures)
+    folded, on_chip = rows.folded(), subject.report.cores is not None
+
+    def drawn(chosen: Network) -> list[Picture]:
+        energy = Picture(energy_figure(_bars(subject, chosen)), "Energy by population", text)
+        return [energy, _cores(subject, chosen)] if on_chip else [energy]
+
+    section = Section("Energy and cores" if on_chip else "Energy", pictures=drawn(folded))
+    if on_chip:
+        section.pictures = [*section.pictures, Picture(square_figure(folded), "Core map", _MAP)]
     if folded is not rows:
-        section.folded = [_cores(subject, rows)]
-        section.folded_title = f"Cores of all {len(rows.rows)} populations"
+        section.folded = drawn(rows)
+        section.folded_title = f"All {len(rows.rows)} populations"
     return section
 
 

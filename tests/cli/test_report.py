@@ -27,12 +27,12 @@ pytest.importorskip("matplotlib")
 
 folder, run = test_cli.folder, test_cli.run
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
-ALONE = {"meta", "img", "br", "hr", "input", "link"}
+ALONE = {"meta", "img", "br", "hr", "input", "link", "wbr"}
 KNOWN = {
     *("html", "head", "title", "style", "meta", "body", "h1", "h2", "h3", "p", "div", "dl", "dt"),
     *("dd", "section", "figure", "figcaption", "table", "thead", "tbody", "tr", "th", "td", "ul"),
     *("li", "details", "summary", "small", "svg", "g", "path", "text", "defs", "use", "clippath"),
-    "rect",
+    *("rect", "wbr"),
 }
 
 
