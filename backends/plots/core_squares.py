@@ -57,7 +57,8 @@ def square_figure(network: Network) -> Any:
         figure, ((axes,),) = sheet(0.8 + (0.12 + 0.1 * lines) * max(3, len(rows)))
         for one in sorted({(s.resource, s.shade, s.shared) for s in found}):
             resource, shade, shared = one
-            at = [(s.column, _height(s, own[s.row], lines)) for s in found if (s[3], s[4], s[5]) == one]
+            alike = [s for s in found if (s.resource, s.shade, s.shared) == one]
+            at = [(s.column, _height(s, own[s.row], lines)) for s in alike]
             colour = COLOURS[resource]
             look = {"facecolor": colour, "alpha": shade / _SHADES, "lw": 0}
             if shared:

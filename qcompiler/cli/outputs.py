@@ -30,7 +30,7 @@ def check_file(path: Path | None, option: str) -> None:
 def check_places(
     written: Sequence[tuple[str, Path | None]], read: Mapping[str, Path | None], program: Path
 ) -> None:
-    """ProgramError if a file that an option names is no place for one, or holds what is read or written.
+    """ProgramError if the file of an option is no place for one, or holds what is read or written.
 
     ``read`` are files and folders by what they are; nothing else goes into a program's folder.
     """

@@ -87,7 +87,8 @@ def run(given: argparse.Namespace) -> int:
     if given.plot is not None:
         total = quantity(energy.causes.total * 1e-6, "J")
         title = f"{given.program.name}: {total} a frame ({energy.model.name} model)"
-        write_text(given.plot, "--plot", svg_file(energy_figure(energy.populations, shown(title, 70))))
+        figure = energy_figure(energy.populations, shown(title, 70))
+        write_text(given.plot, "--plot", svg_file(figure))
     ties = _ties(measured, found.labels)
     if given.report is not None:
         errors = tuple((one.name, str(one)) for one in against or ())

@@ -43,7 +43,8 @@ def populations(subject: Subject, levels: LevelCounts | None) -> Section:
     columns += _CORES if on_chip else ()
     rows = [list(_row(subject, row, levels, on_chip)) for row in subject.network.rows]
     columns.append("ONNX nodes")
-    section = Section("Populations", tables=[Table(columns, rows, words=True, kinds=(1,))], notes=[_NOTE])
+    table = Table(columns, rows, words=True, kinds=(1,))
+    section = Section("Populations", tables=[table], notes=[_NOTE])
     if len(rows) > _MANY:
         section.many = f"All {len(rows)} populations"
     return section
