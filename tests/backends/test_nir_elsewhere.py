@@ -38,7 +38,9 @@ class Added(nir.NIRNode):  # type: ignore[misc]
     """A node with a function of the values before it."""
 
     def __init__(self, function: Any) -> None:
-        self.function, self.input_type, self.output_type = function, {}, {}
+        self.function = function
+        self.input_type: dict[str, Any] = {}
+        self.output_type: dict[str, Any] = {}
 
 
 class Once(torch.nn.Module):  # type: ignore[misc]

@@ -9,7 +9,7 @@ import runpy
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ NOTEBOOKS = runpy.run_path(str(EXAMPLES / "make_notebooks.py"))
 NEEDED = {
     "sklearn": ("sklearn", "skl2onnx"),
     "pytorch": ("torch", "onnxscript", "sklearn"),
+    "transformer": ("torch", "onnxscript", "sklearn"),
     "keras": ("keras", "tensorflow", "tf2onnx", "sklearn"),
 }
 
@@ -49,7 +50,8 @@ def test_training_to_spikes(framework: str, tmp_path: Path) -> None:
     trained, spiking = (float(found) for found in re.findall(r"([\d.]+)%", done.stdout))
     assert trained > 90 and abs(trained - spiking) < 2  # of 500 images
     with np.load(tmp_path / "digits_test.npz") as data:
-        assert qcompiler.load(tmp_path / "digits.loihi").measure(data["x"][:10]).counters.frames
+        (program,) = (*tmp_path.glob("*.loihi"), *tmp_path.glob("*.reference"))
+        assert qcompiler.load(program).measure(data["x"][:10]).counters.frames
 
 
 @pytest.mark.parametrize("framework", NEEDED)
@@ -138,3 +140,29 @@ def test_from_torch_names_inputs_and_faults() -> None:
         qcompiler.from_torch(module, given[:1])
     with pytest.raises(PipelineError, match="must be a batch"):
         qcompiler.from_torch(module, 3)
+
+
+def test_the_demo_ends_with_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    path = tmp_path / "demo.py"
+    path.write_bytes((EXAMPLES / "digits" / "demo.py").read_bytes())
+    given = spec_from_file_location("demo", path)
+    assert given is not None and given.loader is not None
+    demo = module_from_spec(given)
+    given.loader.exec_module(demo)
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.chdir(tmp_path)
+    for name, stub in (
+        ("compile_network", lambda: None),
+        ("run_engine", lambda *options: ran.append(options)),
+        ("results", lambda *_: {}),
+        ("same_outputs", lambda *_: True),
+        ("can_report", lambda: True),
+        ("why_no_lava", lambda: "a test"),
+    ):
+        monkeypatch.setattr(demo, name, stub)
+    assert demo.main() == 0
+    assert ran[0] == ("fast", "--against", "digits.onnx", "--report", "build/report.html")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.endswith(str((tmp_path / "build" / "report.html").resolve()))
