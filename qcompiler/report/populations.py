@@ -81,7 +81,7 @@ def _causes(subject: Subject, name: str) -> Iterator[Causes]:
             yield energy.populations[one]
 
 
-def _bars(subject: Subject, rows: Network) -> Mapping[str, Causes]:
+def energy_bars(subject: Subject, rows: Network) -> Mapping[str, Causes]:
     """The energy of each row, markers included, and of the clock."""
     found, populations = {}, subject.energy.populations
     for row in rows.rows:
@@ -100,7 +100,7 @@ def energy_and_cores(subject: Subject) -> Section:
     folded, on_chip = rows.folded(), subject.report.cores is not None
 
     def drawn(chosen: Network) -> list[Picture]:
-        energy = Picture(energy_figure(_bars(subject, chosen)), "Energy by population", text)
+        energy = Picture(energy_figure(energy_bars(subject, chosen)), "Energy by population", text)
         return [energy, _cores(subject, chosen)] if on_chip else [energy]
 
     section = Section("Energy and cores" if on_chip else "Energy", pictures=drawn(folded))

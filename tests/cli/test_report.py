@@ -13,11 +13,13 @@ import numpy as np
 import onnx
 import pytest
 
+import qcompiler
 from qcompiler.backends.plots import canvas
 from qcompiler.ir.kernels import Array
 from qcompiler.report.page import Page, Section, Table, Tile, render
+from qcompiler.report.populations import energy_bars
 from qcompiler.report.results import results
-from qcompiler.report.subject import Run
+from qcompiler.report.subject import Run, Subject
 from tests.cli import test_cli
 from tests.frontend.test_hostile_models import renamed
 from tests.support.onnx_models import model
@@ -196,3 +198,17 @@ def test_pages_escape_everything() -> None:
     text = render(Page(evil, evil, [Tile(evil, evil, evil)], [evil], [section]))
     assert "<b" not in text.replace("<body", "") and "49" not in Found(text).tags
     assert text.count("&lt;b onclick=") == 17
+
+
+def test_energies_of_rows_add_up_and_long_lists_fold() -> None:
+    given = {"calibration": DIGITS / "digits_calibration.npz", "scale_values": 16, "effort": 0}
+    subject = Subject(qcompiler.compile(DIGITS / "digits.onnx", **given), "digits")
+    for rows in (subject.network, subject.network.folded(4)):
+        bars = energy_bars(subject, rows)
+        assert sum(one.total for one in bars.values()) == pytest.approx(subject.energy.causes.total)
+        assert len(bars) == len(rows.rows) + 1  # the clock
+    table = Table(("name", "energy"), [["/a/b_c.d:e", "0.25"]])
+    section = Section("Limits", items=["a limit"] * 9, tables=[table])
+    text = render(Page("", "", sections=[section]))
+    assert "<summary>Each of the 9</summary>" in text
+    assert "/<wbr>a/<wbr>b_<wbr>c.<wbr>d:<wbr>e<" in text and ">0.25<" in text
