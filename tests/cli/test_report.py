@@ -201,7 +201,11 @@ def test_pages_escape_everything() -> None:
 
 
 def test_energies_of_rows_add_up_and_long_lists_fold() -> None:
-    given = {"calibration": DIGITS / "digits_calibration.npz", "scale_values": 16, "effort": 0}
+    given: dict[str, Any] = {
+        "calibration": DIGITS / "digits_calibration.npz",
+        "scale_values": 16,
+        "effort": 0,
+    }
     subject = Subject(qcompiler.compile(DIGITS / "digits.onnx", **given), "digits")
     for rows in (subject.network, subject.network.folded(4)):
         bars = energy_bars(subject, rows)
