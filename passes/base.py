@@ -42,6 +42,12 @@ class Pass(ABC):
 HIDDEN = {"text": False}
 
 
+def hidden_options(step: Pass) -> list[str]:
+    """Names of the options of a pass that are set, and that the text of a pipeline omits."""
+    hidden = (f.name for f in fields(step) if not f.metadata.get("text", True))
+    return [name for name in hidden if getattr(step, name) is not None]
+
+
 def check_fan_in(fan_in: int) -> None:
     """Raise ValueError unless this is a number of synapses of a neuron, or 0 for no limit."""
     if fan_in < 0:

@@ -82,7 +82,7 @@ def compile(
     - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per weight. By
       default t_max is 16; values of a quantised model have the levels of their codes, the others
       those of the finest code. The default bits are those of `Backend.weight_bits`.
-    - ``code`` is how levels are sent: ``auto``, ``one-spike`` or ``burst``; see `ChooseCodes`.
+    - ``code`` is how levels are sent: ``auto``, ``one-spike``, ``silent`` or ``burst``; see `ChooseCodes`.
     - ``effort`` 0 does not optimize accuracy on the calibration data, 1 does, 2 uses more data.
     - ``slices`` is the largest number of populations that share the range of one value.
     - ``percentile`` (above 50, at most 100) clips ranges there. By default, ranges minimize the
@@ -131,14 +131,23 @@ def load(directory: str | Path) -> Program:
 
 
 def verify_program(
-    directory: str | Path, model: str | Path | bytes, calibration: Any = None
+    directory: str | Path,
+    model: str | Path | bytes | onnx.ModelProto | Graph,
+    calibration: Any = None,
+    labels: Any = None,
+    passes: str | Pipeline | None = None,
+    max_neurons: int | None = None,
+    max_memory: float | None = None,
 ) -> tuple[str, ...]:
     """Build a saved program again; a sentence for each difference, none if it is the same.
 
-    Raises what `load` and `compile` raise.
+    ``calibration`` and ``labels`` are what the program was compiled with. ``passes`` must be given
+    where it was compiled with passes that are imported from a module: a program never names code
+    to run. ``max_neurons`` and ``max_memory`` are those of `compile`. Raises what `load` and `compile` raise.
     """
     saved = load(directory)
-    arguments = arguments_of(saved)
+    arguments = arguments_of(saved, passes)
+    arguments |= {"labels": labels, "max_neurons": max_neurons, "max_memory": max_memory}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CompileWarning)
         built = compile(model, calibration=calibration, **arguments)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from math import isfinite
+from numbers import Real
 from operator import index
 from typing import Any, ParamSpec, TypeVar
 
@@ -35,6 +37,33 @@ def integer(given: Any, name: str) -> int:
         return index(given)
     except TypeError:
         raise PipelineError(f"{name} must be an integer, not {_shown(given)}") from None
+
+
+def number(given: Any, name: str) -> float:
+    """A finite number."""
+    if not isinstance(given, Real) or isinstance(given, bool) or not isfinite(given):
+        raise PipelineError(f"{name} must be a number, not {_shown(given)}")
+    return float(given)
+
+
+def function(given: Any, name: str) -> None:
+    """Something that can be called, or None."""
+    if given is not None and not callable(given):
+        raise PipelineError(f"{name} must be a function, not {_shown(given)}")
+
+
+def one_of(given: Any, name: str, known: Sequence[str]) -> str:
+    """One of a few texts."""
+    if string(given, name) not in known:
+        raise PipelineError(f"{name} must be one of {', '.join(known)}, not {_shown(given)}")
+    return str(given)
+
+
+def strings(given: Any, name: str) -> None:
+    """A text, or several."""
+    several = isinstance(given, Sequence) and not isinstance(given, bytes)
+    if not several or not all(isinstance(one, str) for one in given):
+        raise PipelineError(f"{name} must be strings, not {_shown(given)}")
 
 
 def string(given: Any, name: str) -> str:

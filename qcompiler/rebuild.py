@@ -15,6 +15,9 @@ from .backends.program import Program
 from .ir import ProgramError, show
 from .ir.kernels import Array
 from .ir.prologue import joined
+from .passes import Pipeline
+from .passes.base import hidden_options
+from .registry import find_pass
 
 _PACKAGES = ("numpy", "onnx", "onnxruntime")
 _OPTIONS = (  # of `compile`, besides those that a manifest has under other keys
@@ -30,13 +33,23 @@ def built_with(arguments: Mapping[str, Any], data: Sequence[Array], labels: Any)
     options = {name: _plain_value(value) for name, value in given.items()}
     found: dict[str, Any] = {"options": options, "versions": versions()}
     if data:
-        found["data"] = {"sha256": digest(*data, *([] if labels is None else [labels]))}
+        found["data"] = {"sha256": digest(*data)}
+        if labels is not None:
+            found["data"]["labels"] = digest(_of_any_width(np.asarray(labels)))
     return found
 
 
 def _plain_value(value: Any) -> Any:
-    value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, bool | int | float | str | list) else str(value)
+    if isinstance(value, Pipeline):
+        found: dict[str, Any] = {"pipeline": str(value)}
+        own = [f"{step.name}.{name}" for step in value.passes for name in hidden_options(step)]
+        return found | ({"hidden": own} if own else {})
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _of_any_width(labels: Array) -> Array:
+    """Labels as they are whether a file or an array held them."""
+    return labels.astype("<i8") if labels.dtype.kind in "iu" else labels
 
 
 def digest(*arrays: Any) -> str:
@@ -60,14 +73,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def arguments_of(program: Program) -> dict[str, Any]:
-    """The arguments of `compile` that built a program; ProgramError if it does not say."""
+def arguments_of(program: Program, passes: str | Pipeline | None = None) -> dict[str, Any]:
+    """The arguments of `compile` that built a program; ProgramError if it does not say.
+
+    ``passes`` is its pipeline, which must be given if modules are imported for it.
+    """
     manifest = program.manifest
     try:
         before = manifest["preprocessing"]
         options = {name: manifest["built_with"]["options"][name] for name in _given(manifest)}
         if options.keys() - {*_OPTIONS}:
             raise ValueError
+        if (known := options.get("passes")) is not None or passes is not None:
+            options["passes"] = _passes_of(known, passes)
         return {
             **options,
             "target": program.backend.name,
@@ -82,6 +100,20 @@ def arguments_of(program: Program) -> dict[str, Any]:
         raise ProgramError(message) from error
 
 
+def _passes_of(known: Any, given: str | Pipeline | None) -> str | Pipeline:
+    """The passes that a manifest names, or those that are given in their place."""
+    whole = isinstance(known, dict)  # of a `Pipeline`, which leaves no option open
+    if whole and known.get("hidden"):
+        named = ", ".join(map(str, known["hidden"]))
+        message = f"the program cannot be built again: its manifest does not hold {named}"
+        raise ProgramError(f"{message}, which its Pipeline was given")
+    text = str(known["pipeline"] if whole else known) if given is None else given
+    if given is None and ":" in text:
+        message = "the program was built with passes of modules, whose import may run code"
+        raise ProgramError(f"{message}: give its pipeline again with --passes")
+    return Pipeline.parse(text, find_pass) if whole and isinstance(text, str) else text
+
+
 def _given(manifest: Mapping[str, Any]) -> list[str]:
     return list(manifest["built_with"]["options"])
 
@@ -92,8 +124,11 @@ def differences(saved: Program, built: Program) -> Iterator[str]:
     if old["model"] != new["model"] and "sha256" in old["model"]:
         yield "the model is another file than the one that was compiled"
     before, now = old["built_with"], new["built_with"]
-    if before.get("data") != now.get("data"):
+    data, other = (one.get("data") or {} for one in (before, now))
+    if data.get("sha256") != other.get("sha256"):
         yield "the data are not those that it was compiled with"
+    elif data.get("labels") != other.get("labels"):
+        yield _other_labels("labels" in data, "labels" in other)
     for name, one in before.get("versions", {}).items():
         if one != now["versions"].get(name):
             yield f"it was built with {name} {one}, not {now['versions'].get(name)}"
@@ -105,6 +140,14 @@ def differences(saved: Program, built: Program) -> Iterator[str]:
     keys = sorted({*old, *new} - {*_NOT_COMPARED})
     if other := [key for key in keys if old.get(key) != new.get(key)]:
         yield f"the manifests differ in {', '.join(other)}"
+
+
+def _other_labels(had: bool, has: bool) -> str:
+    if had and has:
+        return "the labels are not those that it was compiled with"
+    return (
+        f"it was compiled {'with labels: give them, too' if had else 'without labels'} (--labels)"
+    )
 
 
 def _plain(program: Program) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from .arguments import number
 from .ir import Constant, Diagnostic, Graph, Node, PipelineError, size
 from .ir.ann import Add, Conv, Dense, Function, MaxPool, Multiply, SumPool
 from .passes.activations.gates import product_neurons
@@ -46,7 +47,7 @@ def oversized(
     that are no positive numbers.
     """
     layers = list(_layers(graph))
-    neurons, memory = _bounds(max_neurons, max_memory)
+    neurons, memory = limits(max_neurons, max_memory)
     inputs = sum(size(value.type) for value in graph.inputs)
     total = inputs + sum(layer.neurons for layer in layers)
     synapses = sum(layer.synapses for layer in layers)
@@ -121,9 +122,10 @@ def _fan_in(node: Node) -> int:
     return len(node.operands)
 
 
-def _bounds(max_neurons: int | None, max_memory: float | None) -> tuple[int, float]:
+def limits(max_neurons: int | None, max_memory: float | None) -> tuple[int, float]:
+    """Most neurons, and bytes of memory; PipelineError for bounds that are no positive numbers."""
     for name, bound in (("max_neurons", max_neurons), ("max_memory", max_memory)):
-        if bound is not None and not (isinstance(bound, int | float) and 0 < bound < _GB * _GB):
+        if bound is not None and not 0 < number(bound, name) < _GB * _GB:
             raise PipelineError(f"{name} must be a positive number, not {bound!r}")
     neurons = MOST_NEURONS if max_neurons is None else int(max_neurons)
     return neurons, machine_memory() if max_memory is None else max_memory * _GB

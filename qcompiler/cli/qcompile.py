@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .completion import SHELLS, PrintCompletion, complete, suggest
+from .idle_options import check_data, check_list, check_shown, check_verify
 from .options import (
     add_cluster,
     add_common,
@@ -20,7 +21,7 @@ from .options import (
 # The help loads nothing that compiles, so these stand here as well.
 CODES = ("one-spike", "silent", "burst")
 OBJECTIVES = ("latency", "energy", "edp")
-INSPECTIONS = ("list", "verify", "check", "emit")  # in place of a program
+INSPECTIONS = ("check", "emit", "verify", "list")  # in place of a program; exclude each other
 WRITTEN = {"-o": "output", "--report": "report", "--sweep": "sweep"}
 SWEEPS = (".csv", ".json", ".svg")
 
@@ -61,8 +62,7 @@ def _checked(
         from .config import with_file
 
         given = with_file(_parser, given.config, arguments)
-    if given.verify is not None and len(given.verify) > 3:
-        parser.error("--verify takes DIR, MODEL.onnx and the calibration data")
+    check_data(parser, given)
     if given.model is None and not given.list and given.verify is None:
         parser.error("the following arguments are required: MODEL.onnx")
     if (given.sweep or given.objective != "latency") and not searches(given):
@@ -77,12 +77,15 @@ def _checked(
 
 def _check_inspection(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Refuse what would be left undone, on the command line: files of options may have more."""
-    asked = [name for name in INSPECTIONS if getattr(given, name)]
-    if len(asked) > 1:
-        parser.error(f"--{asked[0]} and --{asked[1]} exclude each other")
+    asked = next((name for name in INSPECTIONS if getattr(given, name)), None)
     files = [option for option, name in WRITTEN.items() if getattr(given, name)]
     if asked and files:
-        parser.error(f"--{asked[0]} writes nothing: leave {files[0]} out")
+        parser.error(f"--{asked} writes nothing: leave {files[0]} out")
+    if given.list:
+        check_list(parser, given)
+    if given.verify is not None:
+        check_verify(parser, given)
+    check_shown(parser, given)
 
 
 def _parser(
@@ -109,9 +112,16 @@ def _parser(
     add("--config", metavar="FILE.toml", type=Path, help=config)
     add_report(parser)
     add_common(parser)
-    add = parser.add_argument_group("levels and accuracy").add_argument
+    group = parser.add_argument_group("levels and accuracy")
+    add, schedule = group.add_argument, group.add_mutually_exclusive_group()
     levels = "number of spike times per value (16, or the levels of a quantised model)"
-    add("--t-max", metavar="N", type=int, help=levels)
+    schedule.add_argument("--t-max", metavar="N", type=int, help=levels)
+    drop = (
+        "search, in place of --t-max: largest loss of accuracy in percentage points; needs labels"
+    )
+    schedule.add_argument("--max-drop", metavar="P", type=float, help=drop)
+    drift = "search, in place of --t-max: largest share of changed predictions in percent"
+    schedule.add_argument("--max-drift", metavar="P", type=float, help=drift)
     add(
         "--weight-bits",
         metavar="N",
@@ -151,14 +161,9 @@ def _parser(
     memory = "most memory in GB that compiling may take, as estimated (that of the machine)"
     add("--max-memory", metavar="GB", type=float, help=memory)
     found = parser.add_argument_group(
-        "search on the calibration data for the schedule of lowest latency, in place of --t-max"
+        "search on the calibration data for the schedule of lowest latency (--max-drop, --max-drift)"
     )
     add = found.add_argument
-    most = found.add_mutually_exclusive_group()
-    drop = "largest loss of accuracy in percentage points; needs labels"
-    most.add_argument("--max-drop", metavar="P", type=float, help=drop)
-    drift = "largest share of changed predictions in percent"
-    most.add_argument("--max-drift", metavar="P", type=float, help=drift)
     goal = "what is to be low: latency (default), energy of a frame, or energy-delay product (edp)"
     add("--objective", choices=OBJECTIVES, default="latency", help=goal)
     sweep = "write all measured schedules: a table (.csv, .json) or a plot (.svg); repeatable"
@@ -178,16 +183,18 @@ def _parser(
     seen = parser.add_argument_group("inspection")
     add = seen.add_argument
     add("--passes", metavar="PIPELINE", help="passes to run instead of the target's")
-    emit = "print the tensor graph (ir) or the spiking network (snn); write nothing"
-    add("--emit", choices=("ir", "snn"), help=emit)
-    add("--print-after", metavar="PASS", help="print the graph after this pass, or after all")
+    one = seen.add_mutually_exclusive_group()
     how = "show how each node is compiled; exit status 1 if any is refused"
-    add("--check", action="store_true", help=how)
+    one.add_argument("--check", action="store_true", help=how)
+    emit = "print the tensor graph (ir) or the spiking network (snn); write nothing"
+    one.add_argument("--emit", choices=("ir", "snn"), help=emit)
     same = (
         "build a program again from its model and calibration data, and say whether it is the same"
     )
-    add("--verify", metavar=("DIR", "MODEL"), nargs="+", type=Path, help=same)
-    add("--list", action="store_true", help="list targets, passes, engines and readers")
+    one.add_argument("--verify", metavar=("DIR", "MODEL"), nargs="+", type=Path, help=same)
+    what = "list targets, passes, engines and readers"
+    one.add_argument("--list", action="store_true", help=what)
+    add("--print-after", metavar="PASS", help="print the graph after this pass, or after all")
     shell = 'print what completes both commands in a shell: eval "$(qcompile --completion bash)"'
     add("--completion", choices=SHELLS, action=PrintCompletion, help=shell)
     return parser

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .completion import complete, suggest
-from .options import add_cluster, add_common, add_data_options, add_report, positive
+from .idle_options import check_info
+from .options import add_cluster, add_common, add_data_options, add_report, on_cluster, positive
 
 # The help loads none of them.
 ENGINES = ("fast", "steps", "events", "lava", "lava-single", "lava-processes", "brian2")
@@ -33,17 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     complete(parser)
     given = parser.parse_intermixed_args(arguments)
+    if given.info:
+        check_info(parser, given)
     given.explain = given.explain or given.page is not None
     if given.explain and given.against is None:
         parser.error("--explain needs a model to compare with: --against MODEL.onnx")
     if given.data is None and not given.info:
         parser.error("the following arguments are required: DATA")
-
-    files = given.output, given.report, given.plot, given.page, given.against
-    if given.info and any(files):
-        parser.error("--info runs nothing: leave -o, --report, --plot, --page and --against out")
     if given.frame is not None and given.report is None:
         parser.error("--frame needs --report")
+    if given.stream and on_cluster(given):
+        parser.error("--stream runs in one process: leave --workers and --dask out")
 
     from qcompiler.console import guarded
 

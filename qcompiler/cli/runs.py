@@ -46,8 +46,6 @@ def run_program(program: Program, given: argparse.Namespace) -> Run:
         raise ProgramError(
             f"{given.program} has no states to stream: compile the model with --state OUT:IN"
         )
-    if on_cluster(given):
-        raise ProgramError("--stream runs in one process: leave --workers and --dask out")
     found = read_sequences(data_set(given.data, given), program.graph, program.states).head(
         given.limit
     )

@@ -18,7 +18,8 @@ def verify(given: argparse.Namespace) -> int:
     if not rest:
         raise ProgramError(f"--verify needs the model of {directory}: --verify DIR MODEL.onnx DATA")
     data = data_set(rest[1], given, given.calibration_frames) if len(rest) > 1 else None
-    found = api.verify_program(directory, rest[0], data)
+    again = {name: getattr(given, name) for name in ("passes", "max_neurons", "max_memory")}
+    found = api.verify_program(directory, rest[0], data, **again)
     if given.json:
         print(json.dumps({"same": not found, "differences": list(found)}))
     else:

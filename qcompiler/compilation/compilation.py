@@ -39,8 +39,8 @@ class Compilation:
     def __init__(self, model: Model, options: Options) -> None:
         self.model = model
         self.options = options
+        options.check()
         self.backend = options.backend
-        options.check_objective()
         self.network: Network = read_network(model, options)
         self.parts: dict[str, list[int]] = {}
         self.rounding: dict[str, ExactLayer | None] = {}
@@ -96,8 +96,7 @@ class Compilation:
         seen: tuple[Any, ...] = ()
         labels = None
         if samples.given is not None:
-            seen = samples.given.arrays
-            labels = samples.given.labels if options.labels is None else None
+            seen, labels = samples.given.arrays, samples.given.labels
         found = {
             "model": identity(self.model),
             "pipeline": str(steps),

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from qcompiler.arguments import axes_by_input, flag, integer, string
+from qcompiler.arguments import (
+    axes_by_input,
+    flag,
+    function,
+    integer,
+    number,
+    one_of,
+    string,
+    strings,
+)
 from qcompiler.backends.backend import Backend
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import PipelineError
+from qcompiler.ir.spiking.codes import CODES
 from qcompiler.passes import Pipeline, Watcher
-from qcompiler.search.pareto import Budget
+from qcompiler.search.pareto import OBJECTIVES, Budget
+from qcompiler.size_limits import limits
 
 from .pipelines import target_of
 from .preprocessing import assumed_high, preprocessing
@@ -86,14 +96,15 @@ class Options:
             return None
         if len(asked) > 1:
             raise PipelineError("max-drop and max-drift exclude each other")
-        ((kind, percent),) = asked.items()
-        if not isinstance(percent, Real):
-            raise PipelineError(f"max-{kind} must be a number, not {percent!r}")
+        ((kind, given_percent),) = asked.items()
+        percent = number(given_percent, f"max-{kind}")
         if not 0 <= percent <= 100:
             raise PipelineError(f"max-{kind} must be from 0 to 100 percent, not {percent:g}")
         if self.calibration is None:
             raise PipelineError(f"max-{kind} needs calibration data: give --calibration")
-        return Budget(kind, float(percent))
+        if self.t_max is not None:
+            raise PipelineError(f"max-{kind} searches for t_max: leave one of them out")
+        return Budget(kind, percent)
 
     def of_passes(self, t_max: int) -> dict[str, Any]:
         """The options of passes that these stand for; PipelineError for one that is wrong."""
@@ -111,15 +122,42 @@ class Options:
             "proved": flag(self.proved, "proved"),
         }
         if self.percentile is not None:
-            if self.calibration is None:
-                raise PipelineError("percentile needs calibration data: give --calibration")
             found |= {"method": "percentile", "percentile": self.percentile}
         low, high = self.bounds
         return {**found, "low": low, "high": high}
 
-    def check_objective(self) -> None:
-        """Raise PipelineError for a wrong budget, or an objective without a search."""
-        budget = self.budget
-        if string(self.objective, "objective") != "latency" and budget is None:
-            message = f"the objective {self.objective} needs --max-drop or --max-drift"
-            raise PipelineError(message)
+    def check(self) -> None:
+        """Raise PipelineError for the first option that is no such thing, or of no use."""
+        _ = self.backend, self.before, self.axes, self.budget
+        for name in ("t_max", "weight_bits"):
+            if getattr(self, name) is not None:
+                integer(getattr(self, name), name)
+        for name in ("effort", "slices"):
+            integer(getattr(self, name), name)
+        for name in ("proved", "allow_products"):
+            flag(getattr(self, name), name)
+        for name in ("progress", "watch", "tell"):
+            function(getattr(self, name), name)
+        if self.passes is not None and not isinstance(self.passes, Pipeline):
+            string(self.passes, "passes")
+        one_of(self.code, "code", ("auto", *CODES))
+        number(self.activation_error, "activation_error")
+        if self.percentile is not None:
+            number(self.percentile, "percentile")
+        limits(self.max_neurons, self.max_memory)
+        strings(self.states, "states")
+        if one_of(self.objective, "objective", OBJECTIVES) != "latency" and self.budget is None:
+            raise PipelineError(f"the objective {self.objective} needs --max-drop or --max-drift")
+        self._check_search_and_data()
+
+    def _check_search_and_data(self) -> None:
+        """What needs calibration data, or a search."""
+        for name in ("labels", "percentile"):
+            if self.calibration is None and getattr(self, name) is not None:
+                raise PipelineError(f"{name} needs calibration data: give --calibration")
+        if self.labels is not None and self.states:
+            raise PipelineError("labels of sequences are those that the calibration data hold")
+        if self.client is not None and self.budget is None:
+            raise PipelineError("a client runs a search: give --max-drop or --max-drift")
+        if self.client is not None and not callable(getattr(self.client, "submit", None)):
+            raise PipelineError(f"client must be a client of Dask, not {self.client!r:.60}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,14 @@ import numpy as np
 import onnx
 import pytest
 
+import qcompiler
+from qcompiler import registry
+from qcompiler.api import verify_program
+from qcompiler.ir import DataError, ProgramError
+from qcompiler.passes import Pipeline
 from tests.cli import test_cli
+from tests.support import onnx_models
+from tests.support.error_bound import PASSES
 
 folder, run = test_cli.folder, test_cli.run
 OPTIONS = (
@@ -69,6 +78,64 @@ def test_a_manifest_that_does_not_say(spoilt: Any, run: Any, folder: Path) -> No
     path.write_text(json.dumps(json.loads(path.read_text()) | {"built_with": spoilt}))
     status, out, err = run("qcompile --verify p net.onnx data.npz")
     assert (status, out) == (1, "") and "does not say how the program was built" in err
+
+
+NETWORK = onnx_models.model("float[N,4] x", "h = Gemm(x, w) y = Relu(h)", w=(4, 3))
+DATA = np.random.default_rng(0).random((64, 4), np.float32)
+CLASSES = np.arange(64) % 3
+
+
+@pytest.fixture
+def verified(tmp_path: Path) -> Any:
+    """Compile from Python with options, and verify with others; gives the differences."""
+
+    def call(again: dict[str, Any], **options: Any) -> tuple[str, ...]:
+        given: dict[str, Any] = {"target": "reference", "effort": 0, "t_max": 8} | options
+        qcompiler.compile(NETWORK, calibration=DATA, **given).save(tmp_path / "p")
+        return verify_program(tmp_path / "p", NETWORK, DATA, **again)
+
+    return call
+
+
+def test_a_pipeline_as_an_object(verified: Any) -> None:
+    """It leaves no option open, so that those of `compile` do not fill it."""
+    made = Pipeline.parse(PASSES, registry.find_pass, {"t_max": 4})
+    assert verified({}, passes=made, weight_bits=6) == ()
+    assert verified({}, passes=PASSES, weight_bits=6) == ()
+    own = [replace(x, calibration=(DATA[:9],)) if x.name == "normalize" else x for x in made.passes]
+    with pytest.raises(ProgramError, match=r"does not hold normalize\.calibration"):
+        verified({}, passes=Pipeline(tuple(own)))
+
+
+def test_passes_of_modules_are_named_again(verified: Any, tmp_path: Path) -> None:
+    """A program never names code that is run."""
+    text = PASSES.replace("quantize", "qcompiler.passes.quantize:Quantize")
+    for passes in (text, Pipeline.parse(text, registry.find_pass)):
+        assert verified({"passes": text}, passes=passes) == ()
+    verified({"passes": PASSES}, passes=PASSES)
+    path = tmp_path / "p" / "manifest.json"
+    for hostile in ("antigravity:x", {"pipeline": "antigravity:x"}):
+        manifest = json.loads(path.read_text())
+        manifest["built_with"]["options"]["passes"] = hostile
+        path.write_text(json.dumps(manifest))
+        with pytest.raises(ProgramError, match="give its pipeline again with --passes"):
+            verify_program(tmp_path / "p", NETWORK, DATA)
+    assert "antigravity" not in sys.modules
+
+
+def test_labels_beside_the_data(verified: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "l.npy", CLASSES.astype(np.uint8))
+    search = {"t_max": None, "max_drop": 90}
+    for again in (CLASSES, list(CLASSES), tmp_path / "l.npy"):
+        assert verified({"labels": again}, labels=CLASSES) == ()
+    assert verified({"labels": CLASSES}, labels=CLASSES, **search) == ()
+    with pytest.raises(DataError, match="needs labels"):
+        verified({}, labels=CLASSES, **search)
+    assert "it was compiled with labels: give them, too (--labels)" in verified({}, labels=CLASSES)
+    assert "it was compiled without labels (--labels)" in verified({"labels": CLASSES})
+    assert any(
+        "labels are not those" in x for x in verified({"labels": CLASSES[::-1]}, labels=CLASSES)
+    )
 
 
 def test_wrong_use(run: Any) -> None:

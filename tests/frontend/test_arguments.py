@@ -33,7 +33,20 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "passes": NEITHER,
     "layout": NEITHER,
     "objective": (None, *NEITHER),
-    "code": ("two-spikes",),
+    "code": ("two-spikes", None, *NEITHER),
+    "percentile": ("99", [99], (None,), float("nan"), True, object(), print),
+    "activation_error": (None, "x", [0.1], float("nan"), float("inf"), True, print),
+    "weight_bits": ("8", 8.5, [8], print),
+    "states": (5, None, b"h:i", [1], {"a": "b"}, print),
+    "allow_products": (None, "yes", 2, print),
+    "progress": (5, "x", [], True),
+    "watch": (5, "x", []),
+    "tell": (5, "x", []),
+    "client": (5, "x", []),
+    "labels": (5, [1.5], print),
+    "calibration": (5, "none.npz", print, object(), ["a"], [None], {"z": 1}, b"x"),
+    "max_drop": ("1", [1], -1, 101, float("nan"), True, print),
+    "max_drift": ("1", [1], -1, 101, float("nan"), True, print),
     "effort": (None, 0.5, "1", [1]),
     "slices": (None, 2.5, "4"),
     "t_max": (2.5, "16", [16]),
@@ -42,19 +55,32 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "mean_values": ("1", "123", ("a",), (None,), {"x": 1}, object(), [[1, 2]], [[1], [1, 2]], b"1"),
     "scale_values": ("16", ["16"], object(), np.array("a"), [1j], np.zeros((2, 2))),
     "input_shapes": (5, "x", [1], {"x": 1}, {"x": "N,3"}, {1: (2, 3)}, np.array([1, 2])),
-    "max_neurons": ("5", [5]),
-    "max_memory": ("5", [5]),
+    "max_neurons": ("5", [5], 0, True, float("nan"), print),
+    "max_memory": ("5", [5], -1, True, float("inf"), print),
 }
+
+OF_DATA = ("percentile", "labels", "max_drop", "max_drift")
+SAID = {"states": "state", "calibration": "the", "labels": "label", "client": "client"}
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_arguments(name: str) -> None:
+    given: dict[str, Any] = {"calibration": np.ones((50, 3, 4, 4))} if name in OF_DATA else {}
     for wrong in WRONG[name]:
         with pytest.raises(CompileError) as caught:
-            qcompiler.compile(NETWORK, **{name: wrong})
+            qcompiler.compile(NETWORK, **given | {name: wrong})
         message = caught.value.diagnostics[0].message
-        assert name in message or name.rstrip("_values") in message or name == "code", message
+        said = (name, name.rstrip("_values"), name.replace("_", "-"), SAID.get(name, name))
+        assert any(one in message for one in said), message
         assert len(message) < 300
+
+
+def test_options_are_looked_at_before_the_model() -> None:
+    early = {*WRONG} - {"calibration", "labels"}
+    for name in early:
+        given = {"calibration": "no.npz"} if name in OF_DATA else {}
+        with pytest.raises(PipelineError):
+            qcompiler.compile("no.onnx", **given | {name: WRONG[name][0]})
 
 
 @pytest.mark.parametrize("wrong", [None, *NEITHER[:-1], np.float32(2)])
