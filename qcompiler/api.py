@@ -82,7 +82,8 @@ def compile(
     - ``t_max`` is the number of spike times per value, ``weight_bits`` the bits per weight. By
       default t_max is 16; values of a quantised model have the levels of their codes, the others
       those of the finest code. The default bits are those of `Backend.weight_bits`.
-    - ``code`` is how levels are sent: ``auto``, ``one-spike``, ``silent`` or ``burst``; see `ChooseCodes`.
+    - ``code`` is how levels are sent: ``auto``, ``one-spike``, ``silent`` or ``burst``; see
+      `ChooseCodes`.
     - ``effort`` 0 does not optimize accuracy on the calibration data, 1 does, 2 uses more data.
     - ``slices`` is the largest number of populations that share the range of one value.
     - ``percentile`` (above 50, at most 100) clips ranges there. By default, ranges minimize the
@@ -143,7 +144,9 @@ def verify_program(
 
     ``calibration`` and ``labels`` are what the program was compiled with. ``passes`` must be given
     where it was compiled with passes that are imported from a module: a program never names code
-    to run. ``max_neurons`` and ``max_memory`` are those of `compile`. Raises what `load` and `compile` raise.
+    to run. ``max_neurons`` and ``max_memory`` are those of `compile`.
+
+    Raises what `load` and `compile` raise.
     """
     saved = load(directory)
     arguments = arguments_of(saved, passes)

@@ -145,9 +145,7 @@ def differences(saved: Program, built: Program) -> Iterator[str]:
 def _other_labels(had: bool, has: bool) -> str:
     if had and has:
         return "the labels are not those that it was compiled with"
-    return (
-        f"it was compiled {'with labels: give them, too' if had else 'without labels'} (--labels)"
-    )
+    return f"it was compiled {'with' if had else 'without'} labels (--labels)"
 
 
 def _plain(program: Program) -> dict[str, Any]:

@@ -52,12 +52,13 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         if group.clip or graph.is_output(group.result) or len(readers) < 2:
             continue
         if hosts := [reader for reader in readers if is_host_copy(graph, reader)]:
-            for reader in hosts:
-                copies[reader.result.name] = _copied(graph, group, reader, 0)
+            for index, reader in enumerate(hosts):
+                copies[reader.result.name] = _copied(graph, group, reader, index)
             readers = tuple(reader for reader in readers if reader not in hosts)
+        first = max(1, len(hosts))  # of the names of copies that others read
         if states := [reader for reader in readers if _is_state(graph, reader)]:
             if fan_in_of(group) * size(group.result.type) * len(states) <= _MORE_ADDED:
-                for index, reader in enumerate(states, 1):
+                for index, reader in enumerate(states, first):
                     copies[reader.result.name] = _copied(graph, group, reader, index)
             continue
         if not all(_is_clip(graph, reader) for reader in readers):
@@ -68,7 +69,7 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         ends = added <= some and _makes_output(graph, group.result, _HOPS)
         ends = ends or (added <= _MORE_ADDED and _makes_state(graph, group.result, _HOPS + 1))
         if len(readers) <= _MOST_CLIPS or is_small(group) or ends:
-            for index, reader in enumerate(readers[1:], 1):
+            for index, reader in enumerate(readers[1:], first):
                 copies[reader.result.name] = _copied(graph, group, reader, index)
     nodes: list[Node] = []
     for node in graph.nodes:

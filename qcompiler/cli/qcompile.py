@@ -161,7 +161,7 @@ def _parser(
     memory = "most memory in GB that compiling may take, as estimated (that of the machine)"
     add("--max-memory", metavar="GB", type=float, help=memory)
     found = parser.add_argument_group(
-        "search on the calibration data for the schedule of lowest latency (--max-drop, --max-drift)"
+        "search on the calibration data for the schedule of lowest latency (--max-drop or -drift)"
     )
     add = found.add_argument
     goal = "what is to be low: latency (default), energy of a frame, or energy-delay product (edp)"

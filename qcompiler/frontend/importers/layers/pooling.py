@@ -124,6 +124,8 @@ def top_k(node: NodeContext) -> tuple[Value, Value]:
     axis = axis_of(node.integer("axis", -1), len(x.type.shape) + 1) - 1
     if axis < 0:
         raise mixes_batch(node)
+    if not 1 <= count <= x.type.shape[axis]:
+        raise InvalidNode(f"has k {count} for {x.type.shape[axis]} elements along axis {axis + 1}")
     largest = bool(node.integer("largest", 1))
     if count != 1:
         return _sorted(node, x, axis, count, largest)
