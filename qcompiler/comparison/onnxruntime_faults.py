@@ -1,4 +1,4 @@
-"""Nodes that onnxruntime computes otherwise than ONNX specifies: it is no reference for them."""
+"""Nodes that onnxruntime computes otherwise than others do: it is no reference for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HELP = "compare with another engine, or replace the node; the program follows O
 
 
 def onnxruntime_faults(path: Path) -> tuple[Diagnostic, ...]:
-    """A finding for each kind of node that onnxruntime is known to compute wrongly.
+    """A finding for each kind of node that onnxruntime is known to compute in a way of its own.
 
     None for a model that cannot be read: running it says why.
     """
@@ -30,7 +30,8 @@ def onnxruntime_faults(path: Path) -> tuple[Diagnostic, ...]:
     for op_type, what, wrong in _KNOWN:
         names = _nodes(model, op_type, wrong)
         if names:
-            text = f"onnxruntime is known to compute {op_type} with {what} otherwise than ONNX"
+            text = f"onnxruntime is known to compute {op_type} with {what}"
+            text += "" if op_type in _ALLOWED else " otherwise than ONNX"
             found.append(Diagnostic(f"{text}: its outputs are no reference", names, _HELP))
     return tuple(found)
 
@@ -69,6 +70,12 @@ def _pads_beyond_stride(given: _Attributes, opset: int, operands: list[Array | N
     return any(n >= s for n, s in zip(more, given.get("strides") or [1] * len(more), strict=False))
 
 
+def _leaves_unsorted(given: _Attributes, opset: int, operands: list[Array | None]) -> bool:
+    count = operands[1] if len(operands) > 1 else None
+    return given.get("sorted", 1) == 0 and (count is None or count.tolist() not in (1, [1]))
+
+
+_ALLOWED = {"TopK"}  # by ONNX, which leaves the order open
 _KNOWN: tuple[tuple[str, str, _Check], ...] = (
     (
         "AveragePool",
@@ -77,6 +84,15 @@ _KNOWN: tuple[tuple[str, str, _Check], ...] = (
     ),
     ("AveragePool", "auto_pad and dilations", _pads_dilated),
     ("MaxPool", "auto_pad and dilations", _pads_dilated),
-    ("Resize", "mode cubic and align_corners to a smaller size", _shrinks_cubic),
-    ("ConvTranspose", "output_padding not below the stride", _pads_beyond_stride),
+    (
+        "Resize",
+        "mode cubic and align_corners to a smaller size otherwise than ONNX",
+        _shrinks_cubic,
+    ),
+    (
+        "ConvTranspose",
+        "output_padding not below the stride otherwise than ONNX",
+        _pads_beyond_stride,
+    ),
+    ("TopK", "sorted=0 in an order of its own", _leaves_unsorted),
 )

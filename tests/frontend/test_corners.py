@@ -83,11 +83,16 @@ WRONG = {
         IMAGE, 'y = MaxPool<kernel_shape=[3,3], auto_pad="SAME_UPPER", dilations=[2,2]>(x)'
     ),
     "Resize with mode cubic": cubic("align_corners", 0.6),
+    "TopK with sorted=0 in an order of its own": model(
+        IMAGE, "y, i = TopK<sorted=0>(x, k)", k=ints(3)
+    ),
     "ConvTranspose with output_padding": model(
         IMAGE, "y = ConvTranspose<dilations=[3,3], output_padding=[1,2]>(x, w)", w=(3, 2, 3, 3)
     ),
 }
 RIGHT = (
+    model(IMAGE, "y, i = TopK<sorted=0>(x, k)", k=ints(1)),
+    model(IMAGE, "y, i = TopK(x, k)", k=ints(3)),
     model(IMAGE, COUNTED, opset=19),
     model(IMAGE, f"y = AveragePool<{POOL}, ceil_mode=1>(x)"),
     cubic("align_corners", 2.0),

@@ -11,7 +11,7 @@ from onnx import TensorProto
 
 import qcompiler
 from qcompiler.frontend.import_model import check_model, import_model
-from qcompiler.ir import UnsupportedModel, parse, show
+from qcompiler.ir import InvalidModel, UnsupportedModel, parse, show
 from tests.support.onnx_models import agrees, ints, model, run_onnx
 from tests.support.operator_cases import FLAT, ROWS
 
@@ -126,3 +126,9 @@ def test_constant_outputs_run(tmp_path: Any) -> None:
         np.testing.assert_allclose(b, wanted[3], 1e-6)
         assert s.dtype.kind == "i"
         assert y.shape == wanted[1].shape
+
+
+@pytest.mark.parametrize("count", [0, 7])
+def test_more_elements_than_there_are(count: int) -> None:
+    with pytest.raises(InvalidModel, match=f"TopK has k {count} for 6 elements along axis 1"):
+        import_model(model(FLAT, "v, y = TopK(x, k)", k=ints(count)))

@@ -11,8 +11,12 @@ import pytest
 import qcompiler
 from qcompiler.data import Data
 from qcompiler.explain.diagnosis import explain
+from qcompiler.ir import Builder, Constant, Tensor, verify
+from qcompiler.ir.ann import Add, Affine, Clip, Dense
 from qcompiler.ir.snn import Decode
 from qcompiler.ir.spiking.coding import code_of_output
+from qcompiler.passes.activations.duplication import duplicate_layers
+from qcompiler.passes.activations.resolution import Resolution
 from tests.support.onnx_models import ints, model, run_onnx
 from tests.support.spiking import same_spikes
 
@@ -56,3 +60,20 @@ def test_few_levels_need_no_copies() -> None:
     batch = np.random.default_rng(2).standard_normal((50, 5)).astype(np.float32)
     program = qcompiler.compile(proto, target="reference", calibration=batch, t_max=16)
     assert not any(":host" in node.result.name for node in program.graph.nodes)
+
+
+def test_each_host_has_a_copy_of_its_own() -> None:
+    """Names stay apart, also those of the copies that clips read."""
+    build, kernel = Builder("hosts"), np.full((3, 4), 0.25, np.float32)
+    bias, one = Constant("b", 0 * kernel[:, 0]), Constant("o", np.ones(1, np.float32))
+    zero = Constant("n", 0 * one.data)
+    layer = build.add(
+        Dense(), build.input("x", Tensor((4,))), Constant("w", kernel), bias, name="h"
+    )
+    hosts = [build.add(Affine(), layer, one, zero, name=name) for name in "yz"]
+    clips = [build.add(Clip(low), layer, name=f"c{low:g}") for low in (0.0, -1.0)]
+    graph = build.build([*hosts, build.add(Add(), *clips, name="s")])
+    found = duplicate_layers(graph, Resolution(graph, 16, 16, 127))
+    verify(found)
+    copies = [node.result.name for node in found.nodes if ":copy" in node.result.name]
+    assert copies == ["h:copy0", "h:copy1", "h:copy2"]
