@@ -107,15 +107,21 @@ def dump(network: Network, path: Path) -> None:
 
 def compiled(name: str, words: str) -> tuple[dict[str, Any], float]:
     """What another process, started so, makes of a network, and the seconds it took."""
-    command = shlex.split(words)
-    if not command or "python" not in Path(command[-1]).name:
-        command.append(sys.executable)
+    command = command_of(words)
     with tempfile.TemporaryDirectory() as folder:
         path, begin = Path(folder) / "arrays", time.perf_counter()
         script = [str(Path(__file__).resolve()), name, "--dump", str(path)]
         subprocess.run(["env", *command, *script], check=True)
         with np.load(path) as arrays:
             return dict(arrays), time.perf_counter() - begin
+
+
+def command_of(words: str) -> list[str]:
+    """Words that start a Python: this one, if they name none."""
+    command = shlex.split(words)
+    if not command or "python" not in Path(command[-1]).name:
+        command.append(sys.executable)
+    return command
 
 
 def compared(known: dict[str, Any], found: dict[str, Any]) -> list[str]:
