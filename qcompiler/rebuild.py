@@ -107,11 +107,11 @@ def _passes_of(known: Any, given: str | Pipeline | None) -> str | Pipeline:
         named = ", ".join(map(str, known["hidden"]))
         message = f"the program cannot be built again: its manifest does not hold {named}"
         raise ProgramError(f"{message}, which its Pipeline was given")
-    text = str(known["pipeline"] if whole else known) if given is None else given
-    if given is None and ":" in text:
+    passes = str(known["pipeline"] if whole else known) if given is None else given
+    if given is None and ":" in str(passes):
         message = "the program was built with passes of modules, whose import may run code"
         raise ProgramError(f"{message}: give its pipeline again with --passes")
-    return Pipeline.parse(text, find_pass) if whole and isinstance(text, str) else text
+    return Pipeline.parse(passes, find_pass) if whole and isinstance(passes, str) else passes
 
 
 def _given(manifest: Mapping[str, Any]) -> list[str]:

@@ -59,9 +59,9 @@ def _refuse(
     """Leave the command with the options among ``idle`` that were given, if there are any."""
     names = {*idle}
     found = [
-        (action.option_strings or [action.metavar or action.dest])[-1]
+        action.option_strings[-1] if action.option_strings else str(action.metavar)
         for action in parser._actions
         if action.dest in names and getattr(given, action.dest, None) != action.default
     ]
     if found:
-        parser.error(f"{why}: leave {', '.join(map(str, found))} out")
+        parser.error(f"{why}: leave {', '.join(found)} out")

@@ -192,8 +192,8 @@ def _parser(
         "build a program again from its model and calibration data, and say whether it is the same"
     )
     one.add_argument("--verify", metavar=("DIR", "MODEL"), nargs="+", type=Path, help=same)
-    what = "list targets, passes, engines and readers"
-    one.add_argument("--list", action="store_true", help=what)
+    names = "list targets, passes, engines and readers"
+    one.add_argument("--list", action="store_true", help=names)
     add("--print-after", metavar="PASS", help="print the graph after this pass, or after all")
     shell = 'print what completes both commands in a shell: eval "$(qcompile --completion bash)"'
     add("--completion", choices=SHELLS, action=PrintCompletion, help=shell)
