@@ -14,7 +14,7 @@ from .backend import Backend
 from .energy import activity as activities
 from .energy.alternatives import Alternatives, alternatives
 from .energy.cores import Cores
-from .energy.cost_model import CostModel
+from .energy.cost_model import CostModel, chosen
 from .energy.estimate import Estimate, Measurement, estimate
 from .energy.wiring import Wiring, wiring_of
 from .host import Counters
@@ -54,7 +54,7 @@ class ProgramCosts:
 
     def energy(self, counters: Counters | None, model: CostModel | None) -> Estimate:
         """See `Program.energy`."""
-        model = model or self.backend.energy
+        model = chosen(model, self.backend.energy)
         return estimate(self.wiring, self._measured(counters), model, self._placements(model))
 
     def alternatives(

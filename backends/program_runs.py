@@ -88,6 +88,8 @@ class ProgramRuns:
         first: int,
     ) -> Measured:
         """See `Program.measure`."""
+        if progress is not None and not callable(progress):
+            raise ProgramError(f"progress must be a function, not {progress!r:.60}")
         counters, pieces = Counters(), []
         for batch in self._batches(inputs, engine, first):
             outcome = self.engine(engine)(*batch, count=count, progress=progress)

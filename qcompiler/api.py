@@ -12,8 +12,7 @@ from qcompiler.backends.program import Program
 from . import registry
 from .arguments import within_memory
 from .compilation.compilation import Compilation
-from .compilation.network import DEFAULT_T_MAX
-from .compilation.options import Options
+from .compilation.options import DEFAULT_T_MAX, Options
 from .compilation.pipelines import pipeline
 from .compilation.preprocessing import assumed_high, preprocessing
 from .data.reading import inputs_of

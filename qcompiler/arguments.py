@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from math import isfinite
 from numbers import Real
 from operator import index
 from typing import Any, ParamSpec, TypeVar
@@ -40,8 +39,8 @@ def integer(given: Any, name: str) -> int:
 
 
 def number(given: Any, name: str) -> float:
-    """A finite number."""
-    if not isinstance(given, Real) or isinstance(given, bool) or not isfinite(given):
+    """A number, which may be none of a range."""
+    if not isinstance(given, Real) or isinstance(given, bool):
         raise PipelineError(f"{name} must be a number, not {_shown(given)}")
     return float(given)
 

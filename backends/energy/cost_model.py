@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from qcompiler.ir import DataError
+from qcompiler.ir import DataError, ProgramError
 
 _LONGEST = 1 << 16  # bytes of a model's file
 _LARGEST = 1e12  # of any figure
@@ -44,6 +44,13 @@ class CostModel:
         if self.update_ns is None or self.event_ns is None or self.sync_ns is None:
             return None
         return self.update_ns, self.event_ns, self.sync_ns
+
+
+def chosen(given: Any, default: CostModel) -> CostModel:
+    """The model that is given, or else the default. ProgramError for anything else."""
+    if not isinstance(given, CostModel | None):
+        raise ProgramError(f"model must be a CostModel, not {given!r:.60}")
+    return given or default
 
 
 def read_cost_model(path: Path) -> CostModel:

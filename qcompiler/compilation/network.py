@@ -15,14 +15,12 @@ from qcompiler.passes.calibration.trace import size_of
 from qcompiler.passes.folding.codes import most_levels, without_codes
 from qcompiler.size_limits import costly_products, neurons_of_products, oversized
 
-from .options import Options
+from .options import DEFAULT_T_MAX, Options
 
 if TYPE_CHECKING:
     import onnx
 
     Model: TypeAlias = "str | Path | bytes | onnx.ModelProto | Graph"
-
-DEFAULT_T_MAX = 16
 
 
 @dataclass(frozen=True)

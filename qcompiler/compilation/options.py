@@ -25,11 +25,13 @@ from qcompiler.passes import Pipeline, Watcher
 from qcompiler.search.pareto import OBJECTIVES, Budget
 from qcompiler.size_limits import limits
 
-from .pipelines import target_of
+from .pipelines import pipeline, target_of
 from .preprocessing import assumed_high, preprocessing
 
 if TYPE_CHECKING:
     from distributed import Client
+
+DEFAULT_T_MAX = 16
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,8 @@ class Options:
         if one_of(self.objective, "objective", OBJECTIVES) != "latency" and self.budget is None:
             raise PipelineError(f"the objective {self.objective} needs --max-drop or --max-drift")
         self._check_search_and_data()
+        t_max = DEFAULT_T_MAX if self.t_max is None else self.t_max
+        pipeline(self.target, self.passes, self.of_passes(t_max))  # in ranges, as passes know them
 
     def _check_search_and_data(self) -> None:
         """What needs calibration data, or a search."""

@@ -36,7 +36,17 @@ class DataSet:
 
     @property
     def options(self) -> Options:
-        """The options as readers take them. Raises DataError for lengths that are none."""
+        """The options as readers take them. Raises DataError for what is no such option."""
+        if not isinstance(self.path, str | Path):
+            raise DataError(f"the path of a data set is a path, not {self.path!r:.60}")
+        for name in ("label_column", "split"):
+            if not isinstance(found := getattr(self, name), str | None):
+                raise DataError(f"{name} must be a string, not {found!r:.60}")
+        whole = isinstance(self.frames, int) and not isinstance(self.frames, bool)
+        if self.frames is not None and not (whole and self.frames > 0):
+            raise DataError(f"frames must be a number from 1 on, not {self.frames!r:.60}")
+        if self.skip_bad not in (False, True):
+            raise DataError(f"skip_bad must be true or false, not {self.skip_bad!r:.60}")
         crop = _lengths(self.crop, "crop")
         return Options(
             self.labels,

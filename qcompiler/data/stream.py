@@ -128,7 +128,7 @@ def open_source(
 
     Where frames may be ``sequences``, labels that the user gives may be more than these.
     """
-    path, options = Path(given.path), given.options
+    options, path = given.options, Path(given.path)
     reader = reader_of(path)
     for name in ("labels", "label_column", "split", "resize", "crop"):
         if _given(getattr(options, name)) and name not in reader.options:

@@ -11,7 +11,7 @@ import pytest
 import qcompiler
 from qcompiler import api
 from qcompiler.compilation import network
-from qcompiler.ir import CompileError, InvalidModel, PipelineError, ProgramError
+from qcompiler.ir import CompileError, DataError, InvalidModel, PipelineError, ProgramError
 from tests.support.onnx_models import model
 
 NETWORK = model("float[N,3,4,4] x", "f = Flatten(x) y = Gemm(f, w)", w=(48, 3))
@@ -61,6 +61,18 @@ WRONG: dict[str, tuple[Any, ...]] = {
 
 OF_DATA = ("percentile", "labels", "max_drop", "max_drift")
 SAID = {"states": "state", "calibration": "the", "labels": "label", "client": "client"}
+BEYOND: dict[str, tuple[Any, ...]] = {
+    "percentile": (40, 101, float("nan")),
+    "activation_error": (-0.1, 1, float("nan")),
+    "t_max": (0, -1, 10**9),
+    "weight_bits": (0, 99),
+    "effort": (-1, 3),
+    "slices": (0, -1),
+    "passes": ("nonsense", "quantize{x=1}", "quantize{"),
+    "max_neurons": (0, float("nan")),
+    "max_memory": (-1, float("inf")),
+    "max_drift": (-1, float("nan")),
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -81,6 +93,27 @@ def test_options_are_looked_at_before_the_model() -> None:
         given = {"calibration": "no.npz"} if name in OF_DATA else {}
         with pytest.raises(PipelineError):
             qcompiler.compile("no.onnx", **given | {name: WRONG[name][0]})
+    for name, beyond in BEYOND.items():
+        given = {"calibration": "no.npz"} if name in OF_DATA else {}
+        for one in beyond:
+            with pytest.raises(PipelineError) as caught:
+                qcompiler.compile("no.onnx", **given | {name: one})
+            assert name[:4] in str(caught.value) or name == "passes"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({name: 5} for name in ("path", "label_column", "split")),
+        *({"frames": one} for one in (0, 2.5, "9", True)),
+        *({"skip_bad": one} for one in (5, "yes", None)),
+        *({name: one} for name in ("resize", "crop") for one in (0, "4", (1, 2, 3), 2.5)),
+    ],
+)
+def test_wrong_data_sets(wrong: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"path": "none.npz"} | wrong
+    with pytest.raises(DataError, match="path" if "path" in wrong else next(iter(wrong))):
+        qcompiler.compile(NETWORK, calibration=qcompiler.DataSet(**given))
 
 
 @pytest.mark.parametrize("wrong", [None, *NEITHER[:-1], np.float32(2)])
@@ -109,6 +142,12 @@ def test_wrong_use_of_a_program(tmp_path: Path) -> None:
             program.run(data, engine=wrong)
         with pytest.raises(ProgramError, match="a directory is a path"):
             program.save(wrong)
+    named: Any = "loihi1"
+    for ask in (program.energy, program.report):
+        with pytest.raises(ProgramError, match="model must be a CostModel"):
+            ask(model=named)
+    with pytest.raises(ProgramError, match="progress must be a function"):
+        program.measure(data, progress=5)  # type: ignore[arg-type]
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for place in (tmp_path / "loop", "a\0b", ""):
         for call in (program.save, qcompiler.load):
