@@ -1,8 +1,16 @@
-"""Files that once broke something come out as expected: a sentence, and nothing else."""
+"""Files that once broke something come out as expected: a sentence, and nothing else.
+
+What the other scripts do, smaller tests do as well: 05 in test_long_texts, 08 and 12 in
+test_saving, 10 and 11 in test_bounds and test_hostile_models, 13 in test_terminal, 14 in
+test_wrong_data and tests/data, 17 in tests/docs, 19 in test_portability and
+benchmarks/same_files.py.
+"""
 
 from __future__ import annotations
 
+import re
 import runpy
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,12 +19,16 @@ import numpy as np
 import pytest
 
 import qcompiler
+from qcompiler import frontend
 from qcompiler.data import Data
 from qcompiler.explain.measure.onnx_reference import run_outputs
+from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import InvalidModel, ProgramError
 from tests.support import onnx_models
 
 pytestmark = pytest.mark.data
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+MOST_ERROR = 15.0  # percent of the spread, of 16 levels and functions between them
 
 
 @pytest.fixture
@@ -24,9 +36,38 @@ def hostile(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     if not (data_dir / "hostile").is_dir():
         pytest.skip("no hostile files")
     monkeypatch.setitem(sys.modules, "tests.onnx_models", onnx_models)
+    monkeypatch.setattr(frontend, "import_model", import_model)  # as these scripts know it
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
     return data_dir / "hostile"
+
+
+@pytest.mark.parametrize(
+    "name", ["01_clip_negative_upper", "02_far_from_zero", "03_safety_clamp", "01b_all"]
+)
+def test_scripts_report_small_errors(name: str, hostile: Path, capsys: Any) -> None:
+    """Bounds that data never reach, and values far from zero, cost no levels."""
+    runpy.run_path(str(hostile / f"{name}.py"))
+    found = capsys.readouterr().out
+    shares = re.findall(r"rror ?/ ?spread (\d+\.?\d*) ?%", found)
+    assert shares and max(map(float, shares)) < MOST_ERROR and "refused" not in found.lower()
+    assert name != "01_clip_negative_upper" or "(ONNX: all 0.2): compiled 0.2 0.2" in found
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # files left open
+@pytest.mark.parametrize("name", ["04_keyerror_behind_softmax", "15_raw_exceptions"])
+def test_scripts_raise_nothing_else(name: str, hostile: Path, capsys: Any) -> None:
+    Path("data").mkdir()
+    for file in (*DIGITS.glob("*.onnx"), *DIGITS.glob("*.npz")):
+        shutil.copy(file, "data")
+    runpy.run_path(str(hostile / f"{name}.py"))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 3 and not [line for line in lines if "RAW" in line]
+
+
+def test_booleans_are_0_or_1(hostile: Path) -> None:
+    with pytest.raises(InvalidModel, match="which must be 0 or 1"):
+        runpy.run_path(str(hostile / "16_booleans_beyond_0_and_1.py"))
 
 
 @pytest.mark.parametrize("name", ["06_external_data", "07_non_utf8_names"])
