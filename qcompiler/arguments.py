@@ -54,7 +54,7 @@ def function(given: Any, name: str) -> None:
 def one_of(given: Any, name: str, known: Sequence[str]) -> str:
     """One of a few texts."""
     if string(given, name) not in known:
-        raise PipelineError(f"{name} must be one of {', '.join(known)}, not {_shown(given)}")
+        raise PipelineError(f"{name} must be one of {', '.join(known)}, not {given:.60}")
     return str(given)
 
 
