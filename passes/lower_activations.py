@@ -106,11 +106,12 @@ class LowerActivations(Pass):
     """Turn functions and products of ranged tensors into sums of clips.
 
     ``activation_error`` is the largest error of the segments, as a share of the output's range;
-    0 is half of one of its levels, and less where layers will sum the segments. No segment is so narrow that one level of its input moves it
-    further than a weight can hold, even if the error is larger then. ``t_max``, ``output_t_max``
-    and ``weight_bits`` are those of `quantize`. A sum of clips stays a population if the layer
-    behind it would sum more than ``fan_in`` elements of them (0: no limit). Raises UnsupportedModel
-    for a function that is not finite on the range of its variable.
+    0 is half of one of its levels, and less where layers will sum the segments. No segment is so
+    narrow that one level of its input moves it further than a weight can hold, even if the error is
+    larger then. ``t_max``, ``output_t_max`` and ``weight_bits`` are those of `quantize`. A sum of
+    clips stays a population if the layer behind it would sum more than ``fan_in`` elements of them
+    (0: no limit). Raises UnsupportedModel for a function that is not finite on the range of its
+    variable.
     """
 
     name: ClassVar[str] = "lower-activations"
