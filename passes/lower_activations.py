@@ -30,18 +30,19 @@ from qcompiler.ir import (
     Value,
     raise_if_any,
 )
-from qcompiler.ir.ann import Function, Multiply
+from qcompiler.ir.ann import Add, Affine, Conv, Dense, Function, Multiply, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.activations.attainable import Attainable, between
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
 from qcompiler.passes.activations.duplication import (
+    MOST_CLIPS,
     duplicate_layers,
     is_small,
     split_outputs,
     split_readers,
 )
 from qcompiler.passes.activations.gates import Gates
-from qcompiler.passes.activations.inlining import inline_sums
+from qcompiler.passes.activations.inlining import inline_sums, is_few
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.segments import (
     MOST_SEGMENTS,
@@ -63,6 +64,8 @@ from .base import Pass, check_fan_in
 
 _MANY_JUMPS = "scale the values before this node down, so that they cross fewer whole numbers"
 _FINER = 2  # times the default levels of an output: segments pay for no more
+_SUMMING = Conv | Dense | SumPool | Add | Affine | Multiply
+_FINE_FITS = (0.6, 0.8)  # of the error, where readers sum segments, which no levels round
 
 
 class ActivationFit(NamedTuple):
@@ -103,11 +106,12 @@ class LowerActivations(Pass):
     """Turn functions and products of ranged tensors into sums of clips.
 
     ``activation_error`` is the largest error of the segments, as a share of the output's range;
-    0 is half of one of its levels. No segment is so narrow that one level of its input moves it
-    further than a weight can hold, even if the error is larger then. ``t_max``, ``output_t_max``
-    and ``weight_bits`` are those of `quantize`. A sum of clips stays a population if the layer
-    behind it would sum more than ``fan_in`` elements of them (0: no limit). Raises UnsupportedModel
-    for a function that is not finite on the range of its variable.
+    0 is half of one of its levels, and less where layers will sum the segments. No segment is so
+    narrow that one level of its input moves it further than a weight can hold, even if the error is
+    larger then. ``t_max``, ``output_t_max`` and ``weight_bits`` are those of `quantize`. A sum of
+    clips stays a population if the layer behind it would sum more than ``fan_in`` elements of them
+    (0: no limit). Raises UnsupportedModel for a function that is not finite on the range of its
+    variable.
     """
 
     name: ClassVar[str] = "lower-activations"
@@ -146,7 +150,7 @@ class LowerActivations(Pass):
         raise_if_any(faults, UnsupportedModel)
         lowered = split_readers(replace(graph, nodes=tuple(nodes)), SUMS, self.fan_in)
         precise = self.t_max >= PRECISE
-        if not precise and any(isinstance(node.op, Multiply) for node in graph.nodes):
+        if not precise and _has_products(graph):
             lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in)
         lowered = duplicate_layers(lowered, self._resolution(lowered))
         return split_outputs(lowered, SUMS, self.fan_in) if precise else lowered
@@ -196,7 +200,18 @@ class LowerActivations(Pass):
         fused = resolution.narrowest_fused(group, node.result)
         if np.count_nonzero(found.slopes) == 1:  # which is fused in any case
             return fit(formula, domain, bound, max(width, fused))
-        return fit(formula, domain, bound, min(width, fused)) if is_small(group) else found
+        width = min(width, fused) if is_small(group) else width
+        shares = _FINE_FITS if self._is_summed(graph, node) else ()
+        finer = (fit(formula, domain, share * bound, width) for share in shares)
+        few = (one for one in finer if np.count_nonzero(one.slopes) <= MOST_CLIPS)
+        return next(few, fit(formula, domain, bound, width))
+
+    def _is_summed(self, graph: Graph, node: Node) -> bool:
+        """Whether layers will sum the segments of a function: `inline_sums` does that."""
+        known = self.activation_error or self.t_max >= PRECISE
+        readers = graph.users(node.result)
+        layers = bool(readers) and all(isinstance(user.op, _SUMMING) for user in readers)
+        return not known and layers and _has_products(graph) and not is_few(graph)
 
     def _resolution(self, graph: Graph) -> Resolution:
         limit = (1 << (self.weight_bits - 1)) - 1
@@ -225,6 +240,10 @@ def _range(operand: Operand, node: Node) -> Range:
         )
     low, high = bounds
     return (low, high) if high - low > 1e-6 * max(1.0, abs(low)) else (low - 0.5, low + 0.5)
+
+
+def _has_products(graph: Graph) -> bool:
+    return any(isinstance(node.op, Multiply) for node in graph.nodes)
 
 
 def _power(gains: Sequence[Array]) -> float:

@@ -29,7 +29,7 @@ from qcompiler.passes.quantization.fusion_groups import (
 from .resolution import Resolution
 
 _FEW_CLIPS = 2  # that the layer behind reads without a population between
-_MOST_CLIPS = 8  # of a function, each with a copy of the layer
+MOST_CLIPS = 8  # of a function, each with a copy of the layer
 _FEW_SYNAPSES = 16  # of one neuron
 _FEW_AT_OUTPUT = 256  # of one neuron of an output, where precision is asked for
 _FEW_ADDED = 1024  # synapses of all copies
@@ -68,7 +68,7 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         added = fan_in_of(group) * size(group.result.type) * (len(readers) - 1)
         ends = added <= some and _makes_output(graph, group.result, _HOPS)
         ends = ends or (added <= _MORE_ADDED and _makes_state(graph, group.result, _HOPS + 1))
-        if len(readers) <= _MOST_CLIPS or is_small(group) or ends:
+        if len(readers) <= MOST_CLIPS or is_small(group) or ends:
             for index, reader in enumerate(readers[1:], first):
                 copies[reader.result.name] = _copied(graph, group, reader, index)
     nodes: list[Node] = []
@@ -134,7 +134,7 @@ def _split(node: Node, graph: Graph, fan_in: int) -> tuple[Node, ...] | None:
     if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:
         return None
     clips, elements = len(inner.operands), elements_summed(node)
-    most = _MOST_CLIPS if elements <= _FEW_SYNAPSES else _FEW_CLIPS
+    most = MOST_CLIPS if elements <= _FEW_SYNAPSES else _FEW_CLIPS
     if clips > most or 0 < fan_in < clips * elements:
         return None
     if not all(_scaled_clip(graph, operand) for operand in inner.operands):

@@ -40,7 +40,7 @@ def inline_sums(graph: Graph, limits: Resolution, fan_in: int = 0) -> Graph:
     ``limits`` has the levels and the largest weight; its graph is not read. Small networks stay as
     they are.
     """
-    if sum(size(group.result.type) for group in fusion_groups(graph)) < _SMALL:
+    if is_few(graph):
         return graph
     banned: set[str] = set()
     while True:
@@ -57,6 +57,11 @@ def inline_sums(graph: Graph, limits: Resolution, fan_in: int = 0) -> Graph:
         sources = {name for group in steep for name in _sources(tried, group)}
         guilty = {name for name, group in chosen.items() if sources & _sources(graph, group)}
         banned |= guilty or set(chosen)
+
+
+def is_few(graph: Graph) -> bool:
+    """Whether neurons are so few that sums keep theirs."""
+    return sum(size(group.result.type) for group in fusion_groups(graph)) < _SMALL
 
 
 def _sources(graph: Graph, group: FusionGroup) -> set[str]:

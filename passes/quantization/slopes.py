@@ -19,6 +19,7 @@ _BLOCK = 1 << 15
 MOST_PARTS = 8  # parallel synapses per weight
 _FEW_SYNAPSES = 4
 _SMALL_FAN = 64  # synapses of a neuron up to which parallel ones are added for precision
+_MORE_SYNAPSES = 2  # times the synapses of a neuron whose branches are all so small
 _COARSE = 4.0  # squared error of rounding weights, in that of rounding to levels
 _MOST_BITS = 16
 
@@ -119,12 +120,13 @@ def _sharpen(
     largest alone determined the slope, the small ones would become 0 or 1.
     """
     noise = sum(fan * source.top**2 for fan, source in zip(fans, sources, strict=True)) / 3
+    most = max(_SMALL_FAN, _MORE_SYNAPSES * sum(fans) if max(fans) <= _SMALL_FAN else 0)
     peaks = [float(ratio.largest.max()) for ratio in ratios]
     while True:
         room = [limit * r.parts / max(p, 1e-100) for r, p in zip(ratios, peaks, strict=True)]
         at = int(np.argmin(room))
         used = sum(fan * ratio.parts for fan, ratio in zip(fans, ratios, strict=True))
-        if noise <= _COARSE * room[at] ** 2 or used + fans[at] > _SMALL_FAN:
+        if noise <= _COARSE * room[at] ** 2 or used + fans[at] > most:
             break
         if ratios[at].parts >= MOST_PARTS:
             break

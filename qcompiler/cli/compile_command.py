@@ -26,6 +26,7 @@ from qcompiler.search import report
 
 from .check import check
 from .data_options import calibration
+from .eight_bit import compare_on_calibration_data
 from .energy import chosen_model
 from .options import on_cluster, searches
 from .outputs import check_file, check_places, write_text
@@ -68,6 +69,7 @@ def run(given: argparse.Namespace) -> int:
     if given.report is not None:
         write_text(given.report, "--report", compiled_report(given, program, output, model))
     print_summary(given, program, output, model)
+    compare_on_calibration_data(program, given)
     return 0
 
 

@@ -33,6 +33,7 @@ from qcompiler.report.page import check_modules
 from qcompiler.report.subject import Run
 from qcompiler.scores import predictions
 
+from .eight_bit import beside_eight_bits, print_eight_bits
 from .energy import (
     against_lines,
     chosen_model,
@@ -97,8 +98,11 @@ def run(given: argparse.Namespace) -> int:
         text = run_report(program, given.program.name, model, drawn, given.frame)
         write_text(given.report, "--report", text)
     explanation = _explained(program, found, given) if given.explain else None
+    quantised = beside_eight_bits(program, given.against, found, given) if explanation else None
     if given.json:
-        print(json.dumps(figures | ({"explain": explanation.to_dict()} if explanation else {})))
+        told = {"explain": explanation.to_dict()} if explanation else {}
+        told |= {"eight_bit": quantised.to_dict()} if quantised else {}
+        print(json.dumps(figures | told))
         return int(ran.interrupted)
     short = summarize_calibrated_limits(program.graph, measured.counters, given.engine)
     checks = figures["unproved_checks"] if given.verbose else [short]
@@ -107,6 +111,8 @@ def run(given: argparse.Namespace) -> int:
         print()
     lines = [*energy_lines(energy, given.verbose), *(against_lines(others) if others else ())]
     _print_figures(figures, checks, ties, _error_lines(against or ()), lines)
+    if quantised is not None:
+        print_eight_bits(quantised)
     if explanation is not None:
         print_explanation(explanation)
     return int(ran.interrupted)

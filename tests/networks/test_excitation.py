@@ -22,7 +22,7 @@ def test_accuracy_is_that_of_the_network() -> None:
     seen, x, _, answers = selection.train_test_split(
         images, labels, test_size=540, random_state=0, stratify=labels
     )
-    program = qcompiler.compile(MODEL, target="reference", calibration=seen[:256], t_max=32)
+    program = qcompiler.compile(MODEL, target="reference", calibration=seen[:256], t_max=16)
     (exact,) = run_onnx(str(MODEL), {"x": x})
     found = program.run(x)
     assert isinstance(found, np.ndarray)

@@ -129,14 +129,17 @@ class Reference:
             reason = _MARKS.sub("", lines[0])
             raise InvalidModel(f"{self._model} does not run in onnxruntime: {reason}") from error
 
-    def _batches(self, data: Data, progress: Callable[[float], None] | None) -> Any:
+    def feeds(self, data: Data) -> Iterator[tuple[dict[str, Array], int, int]]:
+        """What the model's session takes, batch by batch, and how many frames it is and holds.
+
+        A fixed batch is filled up with its last frame.
+        """
         session, axes = self._process, self._axes
         inputs = {given.name: given for given in session.get_inputs()}
         names = data.names if data.names and inputs.keys() >= {*data.names} else tuple(inputs)
         at = axes.get(names[0], 0)
         fixed = 1 if at is None else inputs[names[0]].shape[at]
         step = fixed if isinstance(fixed, int) and fixed > 0 else _BATCH
-        outputs = [output.name for output in session.get_outputs()]
         for begin in range(0, len(data), step):
             parts = [self._prepare.apply(array[begin : begin + step]) for array in data.arrays]
             count = len(parts[0])
@@ -144,19 +147,25 @@ class Reference:
                 parts = [
                     np.concatenate([p, np.repeat(p[-1:], step - count, axis=0)]) for p in parts
                 ]
-            known = dict(zip(names, parts, strict=True))
+            known, held = dict(zip(names, parts, strict=True)), len(parts[0])
             feed = {
-                name: _fed(given, known.get(name), len(parts[0]), axes.get(name, 0))
+                name: _fed(given, known.get(name), held, axes.get(name, 0))
                 for name, given in inputs.items()
             }
-            results = session.run(None, feed)
-            held = len(parts[0])
+            yield feed, count, held
+
+    def _batches(self, data: Data, progress: Callable[[float], None] | None) -> Any:
+        axes, done = self._axes, 0
+        outputs = [output.name for output in self._process.get_outputs()]
+        for feed, count, held in self.feeds(data):
+            results = self._process.run(None, feed)
             yield [
                 _samples(one, axes.get(n, 0), held)[:count]
                 for n, one in zip(outputs, results, strict=True)
             ]
+            done += count
             if progress:
-                progress(min(1.0, (begin + step) / len(data)))
+                progress(done / len(data))
 
 
 def _samples(result: Array, place: int | None, count: int) -> Array:
