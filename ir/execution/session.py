@@ -65,13 +65,21 @@ class OnnxWriter:
 
         self.nodes.append(helper.make_node(op, inputs, results, **attributes))
 
-    def session(self, outputs: Mapping[str, Any], threads: int = 0) -> onnxruntime.InferenceSession:
-        """A CPU session with these outputs (name to numpy dtype); ``threads`` 0 means all cores."""
+    def session(
+        self, outputs: Mapping[str, Any], threads: int = 0, spin: bool = False
+    ) -> onnxruntime.InferenceSession:
+        """A CPU session with these outputs (name to numpy dtype); ``threads`` 0 means all cores.
+
+        Threads that wait for others ``spin`` if small batches matter; else they leave their core to
+        other programs.
+        """
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # failures come as exceptions
+        if not spin:
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         names, values = [], []
         for name, data in self.constants.items():
             if data.nbytes > _INLINE:

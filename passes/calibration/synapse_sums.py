@@ -76,9 +76,7 @@ class SynapseSum:
             yield np.concatenate(some, axis=1, dtype=self.kind, casting="unsafe")
 
 
-def _stacks(
-    synapses: Sequence[tuple[Synapse, Array]], arrays: Sequence[Array]
-) -> list[list[int]]:
+def _stacks(synapses: Sequence[tuple[Synapse, Array]], arrays: Sequence[Array]) -> list[list[int]]:
     """Indices of synapses that can be one kernel."""
     found: dict[Hashable, list[int]] = {}
     for at, ((synapse, weight), array) in enumerate(zip(synapses, arrays, strict=True)):
