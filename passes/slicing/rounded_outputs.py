@@ -11,7 +11,7 @@ from qcompiler.ir import Graph, Spikes, Value, drop_dead, substitute
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.types import size
-from qcompiler.passes.calibration.data import Images, run
+from qcompiler.passes.calibration.data import Images, RealNetwork, run
 
 _MEMORY, _BYTES = 1 << 28, 4  # of the values of all images that are kept, and of one
 
@@ -37,9 +37,9 @@ class RealValues:
         rest = drop_dead(replace(rest, inputs=(*self._graph.inputs, given)))
         name = value.name
         real = self._known[name] if name in self._known else self._run([name])[name]
+        rounded = RealNetwork(rest, [rest.outputs[0].name])
         for code in codes:
-            coded = decode(code, encode(code, real))
-            batches = run(rest, (*self._data, coded), [rest.outputs[0].name])
+            batches = rounded((*self._data, decode(code, encode(code, real))))
             yield np.concatenate([found for part in batches for found in part.values()])
 
     def _run(self, names: Sequence[str]) -> dict[str, Array]:
