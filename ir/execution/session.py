@@ -31,6 +31,7 @@ class OnnxWriter:
         self.constants: dict[str, Array] = {}
         self.inputs: list[onnx.ValueInfoProto] = []
         self._count = 0
+        self._known: dict[int, tuple[Array, str]] = {}  # arrays by identity, and their names
 
     def name(self, stem: str = "t") -> str:
         """A fresh name."""
@@ -46,10 +47,12 @@ class OnnxWriter:
         return name
 
     def constant(self, data: Array, stem: str = "c") -> str:
-        """Add a constant; scalars may be given as zero-dimensional arrays."""
-        name = self.name(stem)
-        self.constants[name] = np.ascontiguousarray(data).reshape(data.shape)
-        return name
+        """Add a constant, once; scalars may be given as zero-dimensional arrays."""
+        if id(data) not in self._known:
+            name = self.name(stem)
+            self.constants[name] = np.ascontiguousarray(data).reshape(data.shape)
+            self._known[id(data)] = data, name  # kept, so that no other gets its identity
+        return self._known[id(data)][1]
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
         """Append a node and return the name of its result."""
