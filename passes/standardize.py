@@ -126,7 +126,7 @@ def _better(
     few = sample(data, _IMAGES)
     made_of = (one for value in graph.outputs for one in logits(graph, value))
     names = list(dict.fromkeys(value.name for value in made_of))
-    real = RealNetwork(graph, names)
+    real = RealNetwork(graph, names, 2 * len(few[0]))
     exact = _joined(real(few), names)
     x = few[index].astype(np.float64)
 
@@ -134,7 +134,7 @@ def _better(
         given = (*few[:index], rounded.astype(np.float32), *few[index + 1 :])
         if axes:  # the weights of readers have the scales of features
             network = _with_rounded_weights(network, coded_inputs(network)[index])
-        run = real if network is graph else RealNetwork(network, names)
+        run = real if network is graph else RealNetwork(network, names, len(few[0]))
         found = _joined(run(given), names)
         return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 

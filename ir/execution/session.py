@@ -69,12 +69,17 @@ class OnnxWriter:
         self.nodes.append(helper.make_node(op, inputs, results, **attributes))
 
     def session(
-        self, outputs: Mapping[str, Any], threads: int = 0, spin: bool = False
+        self,
+        outputs: Mapping[str, Any],
+        threads: int = 0,
+        spin: bool = False,
+        elements: float | None = None,
     ) -> onnxruntime.InferenceSession:
         """A CPU session with these outputs (name to numpy dtype); ``threads`` 0 means all cores.
 
         Threads that wait for others ``spin`` if small batches matter; else they leave their core to
-        other programs.
+        other programs. ``elements`` is how many are computed in all, if that is known: weights in
+        another layout, which takes time and memory, pay only if these are fewer.
         """
         import onnxruntime
 
@@ -83,6 +88,11 @@ class OnnxWriter:
         options.log_severity_level = 4  # failures come as exceptions
         if not spin:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        weights = sum(data.size for data in self.constants.values())
+        if elements is not None and elements < weights:
+            options.graph_optimization_level = (
+                onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+            )
         names, values = [], []
         for name, data in self.constants.items():
             if data.nbytes > _INLINE:

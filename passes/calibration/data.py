@@ -13,6 +13,7 @@ from qcompiler.ir.execution.evaluate import evaluate
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_graph import write_tensor_level
 from qcompiler.ir.kernels import Array, is_finite_float32
+from qcompiler.ir.types import size
 
 Images: TypeAlias = "tuple[Array, ...]"
 Progress: TypeAlias = "Callable[[float], None] | None"
@@ -61,13 +62,16 @@ def run(
 
     Raises DataError for a value that becomes NaN or infinite.
     """
-    return RealNetwork(graph, names)(data, progress)
+    return RealNetwork(graph, names, len(data[0]))(data, progress)
 
 
 class RealNetwork:
-    """A tensor-level graph in a session of onnxruntime, for one data set or several."""
+    """A tensor-level graph in a session of onnxruntime, for one data set or several.
 
-    def __init__(self, graph: Graph, names: Sequence[str]) -> None:
+    ``images`` is about how many will run through it.
+    """
+
+    def __init__(self, graph: Graph, names: Sequence[str], images: int) -> None:
         self._graph, self._names = graph, names
         writer = OnnxWriter()
         written = write_tensor_level(writer, graph)
@@ -77,7 +81,8 @@ class RealNetwork:
         whole = {name for name, kind in kinds_of.items() if kind == "i64"}
         kinds = {at: np.int64 if name in whole else np.float32 for name, at in behind.items()}
         self._behind = [*behind]
-        self._session = writer.session(kinds) if behind else None
+        elements = images * sum(size(node.result.type) for node in graph.nodes)
+        self._session = writer.session(kinds, elements=elements) if behind else None
 
     def __call__(self, data: Images, progress: Progress = None) -> Iterator[dict[str, Array]]:
         """The values of the names, batch by batch; DataError if one becomes NaN or infinite."""

@@ -72,7 +72,7 @@ class Trace:
         name = part.outputs[0].name
         if self._last is None or self._last[0] != part:
             self._last = None  # frees its memory before the next takes some
-            self._last = part, RealNetwork(part, [name])
+            self._last = part, RealNetwork(part, [name], len(data[0]))
         return np.concatenate([values[name] for values in self._last[1](data)])
 
     def _part(self, nodes: Sequence[Node], known: Mapping[str, Array]) -> tuple[Graph, Images]:

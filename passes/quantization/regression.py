@@ -14,6 +14,7 @@ from .least_squares import conjugate_gradients
 
 _RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input
 _HELD_OUT = 4  # one row in four is held out to choose the ridge
+_ENOUGH = 64  # outputs, of each group, that choose the ridge of all
 _ROUNDS, _STEPS = 3, 10
 _ROUNDING = 1e-12  # squared, a millionth: coarser than the single precision of targets
 
@@ -102,9 +103,11 @@ class LayerRegression:
     def _ridge(self, free: Array, grams: SplitGram) -> float:
         """The ridge whose solution on three quarters of the rows fits the others best.
 
-        Among ridges that are equal up to rounding errors, the largest.
+        Many outputs are sampled. Among ridges that are equal up to rounding errors, the largest.
         """
-        others, some = self._parts(grams.cut)
+        step = max(1, free.shape[1] // _ENOUGH)
+        free = free[:, ::step]
+        others, some = self._of_outputs(free.shape, step)._parts(grams.cut)
         found, errors = some.begin(free), []
         for ridge in _RIDGES:
             found = some.better(found, grams.some.with_ridge(ridge), free)
@@ -113,6 +116,16 @@ class LayerRegression:
         rounding = _ROUNDING * float(np.square(others.target).sum())
         alike = np.array(errors) <= min(errors) * (1 + _ROUNDING) + rounding
         return _RIDGES[int(np.argmax(alike))]
+
+    def _of_outputs(self, shape: tuple[int, ...], step: int) -> LayerRegression:
+        """Every ``step``-th output of each group; ``shape`` is that of their weights."""
+        if step == 1:
+            return self
+        first, target = (
+            sums.reshape(len(sums), shape[0], -1)[:, :, ::step].reshape(len(sums), -1)
+            for sums in (self.first, self.target)
+        )
+        return replace(self, first=first, target=target)
 
     def _parts(self, cut: int) -> tuple[LayerRegression, LayerRegression]:
         """The first rows, which are held out, and the others."""

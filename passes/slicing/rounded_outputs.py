@@ -37,7 +37,7 @@ class RealValues:
         rest = drop_dead(replace(rest, inputs=(*self._graph.inputs, given)))
         name = value.name
         real = self._known[name] if name in self._known else self._run([name])[name]
-        rounded = RealNetwork(rest, [rest.outputs[0].name])
+        rounded = RealNetwork(rest, [rest.outputs[0].name], len(codes) * len(real))
         for code in codes:
             batches = rounded((*self._data, decode(code, encode(code, real))))
             yield np.concatenate([found for part in batches for found in part.values()])
