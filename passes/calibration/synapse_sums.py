@@ -91,4 +91,6 @@ def _stacks(synapses: Sequence[tuple[Synapse, Array]], arrays: Sequence[Array]) 
 
 def _stacked(synapses: Sequence[tuple[Synapse, Array]]) -> tuple[Synapse, Array]:
     """Synapses of one kind as one."""
+    if len(synapses) == 1:
+        return synapses[0]
     return synapses[0][0], np.concatenate([weight for _, weight in synapses], axis=1)
