@@ -66,7 +66,10 @@ def test_slices_that_one_layer_reads_are_summed_first(monkeypatch: pytest.Monkey
     other = Constant("v", rng.standard_normal((3, 3, 3, 3)).astype(np.float32))
     none = Constant("b", np.zeros((3, 1, 1), np.float32))
     read = ((x, weight), (y, weight), (x, other))
-    parts = [build.add(SAME, source, kernel, none) for source, kernel in read]
+    parts = [
+        build.add(SAME, source, kernel, none, name=f"part{index}")
+        for index, (source, kernel) in enumerate(read)
+    ]
     graph = build.build([build.add(Add(), *parts, name="sum")])
 
     def counted(op: Any, *given: Any) -> Any:
