@@ -126,16 +126,18 @@ def _better(
     few = sample(data, _IMAGES)
     made_of = (one for value in graph.outputs for one in logits(graph, value))
     names = list(dict.fromkeys(value.name for value in made_of))
-    real = RealNetwork(graph, names, 2 * len(few[0]))
-    exact = _joined(real(few), names)
+    known = [RealNetwork(graph, names, 2 * len(few[0]))]
+    exact = _joined(known[0](few), names)
     x = few[index].astype(np.float64)
 
     def noise(network: Graph, rounded: Array) -> float:
         given = (*few[:index], rounded.astype(np.float32), *few[index + 1 :])
         if axes:  # the weights of readers have the scales of features
             network = _with_rounded_weights(network, coded_inputs(network)[index])
-        run = real if network is graph else RealNetwork(network, names, len(few[0]))
-        found = _joined(run(given), names)
+        if network is not graph or not known:
+            known[:] = []  # frees its memory before the next takes some
+            known.append(RealNetwork(network, names, len(few[0])))
+        found = _joined(known.pop()(given), names)
         return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
     together = noise(graph, _rounded(data[index], x))

@@ -13,7 +13,7 @@ from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.types import size
 from qcompiler.passes.calibration.data import Images, RealNetwork, run
 
-_MEMORY, _BYTES = 1 << 28, 4  # of the values of all images that are kept, and of one
+_MEMORY, _BYTES = 1 << 27, 4  # of the values of all images that are kept, and of one
 
 
 class RealValues:
