@@ -14,7 +14,8 @@ from .least_squares import conjugate_gradients
 
 _RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input
 _HELD_OUT = 4  # one row in four is held out to choose the ridge
-_ENOUGH = 64  # outputs, of each group, that choose the ridge of all
+_ENOUGH = 16  # outputs, of each group, that choose the ridge of all, if more take many products:
+_CHEAP = 1 << 27  # of a step
 _MOSTLY = 0.5  # share of outputs whose weights are all free: a few may have some that are not
 _ROUNDS, _STEPS = 3, 10
 _ROUNDING = 1e-12  # squared, a millionth: coarser than the single precision of targets
@@ -129,7 +130,8 @@ class LayerRegression:
         Many outputs are sampled. Among ridges that are equal up to rounding errors, the largest.
         """
         outputs = free.shape[1]
-        sampled = np.arange(outputs) % max(1, outputs // _ENOUGH) == 0
+        enough = max(_ENOUGH, _CHEAP // grams.all.products)
+        sampled = np.arange(outputs) % max(1, outputs // enough) == 0
         free = free[:, sampled]
         others, some = self._of_outputs(sampled)._parts(grams.cut)
         found, errors = some.begin(free), []
