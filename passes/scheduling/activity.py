@@ -41,9 +41,9 @@ def activity(graph: Graph, images: tuple[Array, ...]) -> dict[str, Activity]:
     """
     data = {value.name: x for value, x in zip(graph.inputs, images, strict=True)}
     encoders = [node for node in graph.nodes if isinstance(node.op, Encode)]
-    session, names = _session(graph)
     neurons = sum(size(node.result.type) for node in spiking_nodes(graph))
     count, step = len(images[0]), max(1, _BATCH // max(1, neurons))
+    session, names = _session(graph, count * neurons)
     found = np.zeros((len(names), 2))
     for begin in range(0, count, step):
         part = {name: x[begin : begin + step] for name, x in data.items()}
@@ -63,8 +63,11 @@ def _digits(node: Node, data: Mapping[str, Array]) -> Array:
     return digit_of(node.op, levels).astype(np.float32)
 
 
-def _session(graph: Graph) -> tuple[Any, list[str]]:
-    """A session that gives, for each population, its active neurons and the sum of its levels."""
+def _session(graph: Graph, elements: int) -> tuple[Any, list[str]]:
+    """A session that gives, for each population, its active neurons and the sum of its levels.
+
+    ``elements`` is the number of levels of all images.
+    """
     writer, known = OnnxWriter(), dict[str, str]()
     names: list[str] = []
     outputs: dict[str, Any] = {}
@@ -89,7 +92,7 @@ def _session(graph: Graph) -> tuple[Any, list[str]]:
             for one in (active, found):
                 whole = writer.add("Cast", one, to=_INT32)
                 outputs[writer.add("ReduceSum", whole, keepdims=0)] = np.int32
-    return writer.session(outputs), names
+    return writer.session(outputs, elements=elements), names
 
 
 def _levels(writer: OnnxWriter, graph: Graph, node: Node, known: Mapping[str, str]) -> str:
