@@ -74,7 +74,7 @@ def costs(plans: Mapping[str, Plan]) -> Iterator[Row]:
         ("mnist", 2000, None, None),
         ("vgg11", 0, None, None),
         ("large", 0, 15.0, 5.0),
-        ("large", 8, 40.0, 7.0),
+        ("large", 8, 40.0, None),
     ):
         plan = plans[name]
         options = {**plan.options, **({"calibration": str(plan.images)} if images else {})}
