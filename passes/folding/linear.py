@@ -129,8 +129,9 @@ def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | 
         if channel_gain is None:
             return None
         grouped = by_group(channel_gain.astype(np.float64), weight, node.op)
-        moved = _shifted(node.op, weight, shift, shape) if np.any(shift) else 0.0
-        new_bias = _trim(bias + moved, node.result.type.shape)
+        if np.any(shift):
+            bias = bias + _shifted(node.op, weight, shift, shape)
+        new_bias = _trim(bias, node.result.type.shape)
         spread = grouped.reshape(*grouped.shape, *(1,) * (weight.ndim - 2))
         folded = replace_weights(node, source, _scaled(weight, spread), new_bias)
     return replace(folded, origin=origins(before, node))
