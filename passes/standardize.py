@@ -10,7 +10,7 @@ In front of an output it does the reverse.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -22,7 +22,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import Rescaling, decode, encode
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.view import View
-from qcompiler.passes.calibration.data import check, run, sample
+from qcompiler.passes.calibration.data import RealNetwork, check, run, sample
 from qcompiler.passes.calibration.feature_ranges import LEVELS, FeatureRanges, feature_ranges
 from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram
@@ -126,14 +126,18 @@ def _better(
     few = sample(data, _IMAGES)
     made_of = (one for value in graph.outputs for one in logits(graph, value))
     names = list(dict.fromkeys(value.name for value in made_of))
-    exact = _values(graph, few, names)
+    known = [RealNetwork(graph, names, 2 * len(few[0]))]
+    exact = _joined(known[0](few), names)
     x = few[index].astype(np.float64)
 
     def noise(network: Graph, rounded: Array) -> float:
         given = (*few[:index], rounded.astype(np.float32), *few[index + 1 :])
         if axes:  # the weights of readers have the scales of features
             network = _with_rounded_weights(network, coded_inputs(network)[index])
-        found = _values(network, given, names)
+        if network is not graph or not known:
+            known[:] = []  # frees its memory before the next takes some
+            known.append(RealNetwork(network, names, len(few[0])))
+        found = _joined(known.pop()(given), names)
         return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
     together = noise(graph, _rounded(data[index], x))
@@ -196,8 +200,9 @@ def _noise(found: Array, exact: Array) -> float:
     return float(np.mean((found - exact) ** 2) / (exact.var(axis=0).mean() or 1.0))
 
 
-def _values(graph: Graph, data: tuple[Array, ...], names: list[str]) -> list[Array]:
-    parts = list(run(graph, data, names))
+def _joined(batches: Iterable[dict[str, Array]], names: list[str]) -> list[Array]:
+    """The values of these names in double precision."""
+    parts = list(batches)
     return [np.concatenate([part[name] for part in parts]).astype(np.float64) for name in names]
 
 
@@ -205,7 +210,7 @@ def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
     made = _linear_root(graph, value)
     if made is None:
         return graph
-    (array,) = _values(graph, data, [value.name])
+    (array,) = _joined(run(graph, data, [value.name]), [value.name])
     lowest = made.op.low if isinstance(made.op, Clip) else None
     for axes in _choices(value, shared=False):
         if len(axes) > 1:

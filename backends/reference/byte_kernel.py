@@ -90,8 +90,10 @@ def byte_kernel(parts: Sequence[SumPart], divisor: Array) -> ByteKernel | None:
         weight = _placed(part, op, kernel)
         if weight is None:
             return None
-        over = divisor.reshape(-1, *(1,) * (weight.ndim - 1)).astype(weight.dtype)
-        for share, factor, channels in _shares(weight // over, part.source.top):
+        if np.any(divisor != 1):  # else without a copy: stacked weights are large
+            over = divisor.reshape(-1, *(1,) * (weight.ndim - 1)).astype(weight.dtype)
+            weight = weight // over
+        for share, factor, channels in _shares(weight, part.source.top):
             weights.append(share.astype(np.int8))
             sources.append(Source(part.source, factor, channels))
     products = sum(weight[0].size for weight in weights)
@@ -210,6 +212,9 @@ def _spread(weight: Array, limit: int, factor: int, which: Array) -> Iterator[Sh
     ``sum(floor((w + i) / n) for i < n) = w``.
     """
     copies = np.where(which, _copies(weight, limit), 0)
+    if np.all(copies == 1):
+        yield weight, factor, None
+        return
     for at in range(int(copies.max(initial=1))):
         some = copies > at
         share = (weight[:, some] + at) // _by_channel(copies[some], weight)

@@ -85,7 +85,7 @@ class ClosedForm:
             found[name] = Output(known[piece.whole], piece)
         kinds |= dict.fromkeys(self.counts.levels, np.float32)
         kinds |= dict.fromkeys(self.counts.saturation, np.int32)
-        return self.writer.session(kinds, threads), found
+        return self.writer.session(kinds, threads, spin=True), found
 
     def _write(self, node: Node) -> None:
         if not node.operands or node.result.name in self.pieces:

@@ -100,8 +100,10 @@ class Stack:
     @property
     def is_faster(self) -> bool:
         """Whether it costs less than float32."""
-        known = sum(real_cost(one.parts, one.channels, one.scaled) for one in self.sums)
-        return byte_cost(self.kernel, self.packed) < known
+        cost = byte_cost(self.kernel, self.packed)
+        if cost < sum(real_cost(one.parts, one.channels, True) for one in self.sums):
+            return True  # without a look at all weights
+        return cost < sum(real_cost(one.parts, one.channels, one.scaled) for one in self.sums)
 
 
 def stack_of(sums: Sequence[Sum]) -> Stack | None:

@@ -31,6 +31,7 @@ class OnnxWriter:
         self.constants: dict[str, Array] = {}
         self.inputs: list[onnx.ValueInfoProto] = []
         self._count = 0
+        self._known: dict[int, tuple[Array, str]] = {}  # arrays by identity, and their names
 
     def name(self, stem: str = "t") -> str:
         """A fresh name."""
@@ -46,10 +47,12 @@ class OnnxWriter:
         return name
 
     def constant(self, data: Array, stem: str = "c") -> str:
-        """Add a constant; scalars may be given as zero-dimensional arrays."""
-        name = self.name(stem)
-        self.constants[name] = np.ascontiguousarray(data).reshape(data.shape)
-        return name
+        """Add a constant, once; scalars may be given as zero-dimensional arrays."""
+        if id(data) not in self._known:
+            name = self.name(stem)
+            self.constants[name] = np.ascontiguousarray(data).reshape(data.shape)
+            self._known[id(data)] = data, name  # kept, so that no other gets its identity
+        return self._known[id(data)][1]
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
         """Append a node and return the name of its result."""
@@ -65,13 +68,31 @@ class OnnxWriter:
 
         self.nodes.append(helper.make_node(op, inputs, results, **attributes))
 
-    def session(self, outputs: Mapping[str, Any], threads: int = 0) -> onnxruntime.InferenceSession:
-        """A CPU session with these outputs (name to numpy dtype); ``threads`` 0 means all cores."""
+    def session(
+        self,
+        outputs: Mapping[str, Any],
+        threads: int = 0,
+        spin: bool = False,
+        elements: float | None = None,
+    ) -> onnxruntime.InferenceSession:
+        """A CPU session with these outputs (name to numpy dtype); ``threads`` 0 means all cores.
+
+        Threads that wait for others ``spin`` if small batches matter; else they leave their core to
+        other programs. ``elements`` is how many are computed in all, if that is known: weights in
+        another layout, which takes time and memory, pay only if these are fewer.
+        """
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # failures come as exceptions
+        if not spin:
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        weights = sum(data.size for data in self.constants.values())
+        if elements is not None and elements < weights:
+            options.graph_optimization_level = (
+                onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+            )
         names, values = [], []
         for name, data in self.constants.items():
             if data.nbytes > _INLINE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ from qcompiler.ir.execution.evaluate import evaluate
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_graph import write_tensor_level
 from qcompiler.ir.kernels import Array, is_finite_float32
+from qcompiler.ir.types import size
 
 Images: TypeAlias = "tuple[Array, ...]"
 Progress: TypeAlias = "Callable[[float], None] | None"
@@ -61,21 +62,39 @@ def run(
 
     Raises DataError for a value that becomes NaN or infinite.
     """
-    writer = OnnxWriter()
-    written = write_tensor_level(writer, graph)
-    inputs = [written[value.name] for value in graph.inputs]
-    behind = {name: written[name] for name in names if written[name] not in inputs}
-    kinds_of = {node.result.name: getattr(node.result.type, "dtype", "") for node in graph.nodes}
-    whole = {name for name, kind in kinds_of.items() if kind == "i64"}
-    kinds = {at: np.int64 if name in whole else np.float32 for name, at in behind.items()}
-    session = writer.session(kinds) if behind else None
-    for part in _batches(graph, data, progress):
-        given = {v.name: array for v, array in zip(graph.inputs, part, strict=True)}
-        results = session.run(None, dict(zip(inputs, part, strict=True))) if session else []
-        found = {name: given[name] for name in names if name in given}
-        for name, array in zip(behind, results, strict=True):
-            found[name] = finite(graph, part, name, array)
-        yield found
+    return RealNetwork(graph, names, len(data[0]))(data, progress)
+
+
+class RealNetwork:
+    """A tensor-level graph in a session of onnxruntime, for one data set or several.
+
+    ``images`` is about how many will run through it.
+    """
+
+    def __init__(self, graph: Graph, names: Sequence[str], images: int) -> None:
+        self._graph, self._names = graph, names
+        writer = OnnxWriter()
+        written = write_tensor_level(writer, graph)
+        self._inputs = [written[value.name] for value in graph.inputs]
+        behind = {name: written[name] for name in names if written[name] not in self._inputs}
+        kinds_of = {n.result.name: getattr(n.result.type, "dtype", "") for n in graph.nodes}
+        whole = {name for name, kind in kinds_of.items() if kind == "i64"}
+        kinds = {at: np.int64 if name in whole else np.float32 for name, at in behind.items()}
+        self._behind = [*behind]
+        elements = images * sum(size(node.result.type) for node in graph.nodes)
+        self._session = writer.session(kinds, elements=elements) if behind else None
+
+    def __call__(self, data: Images, progress: Progress = None) -> Iterator[dict[str, Array]]:
+        """The values of the names, batch by batch; DataError if one becomes NaN or infinite."""
+        session = self._session
+        for part in _batches(self._graph, data, progress):
+            given = {v.name: array for v, array in zip(self._graph.inputs, part, strict=True)}
+            fed = dict(zip(self._inputs, part, strict=True))
+            results = session.run(None, fed) if session else []
+            found = {name: given[name] for name in self._names if name in given}
+            for name, array in zip(self._behind, results, strict=True):
+                found[name] = finite(self._graph, part, name, array)
+            yield found
 
 
 def run_precisely(graph: Graph, data: Images) -> Array:

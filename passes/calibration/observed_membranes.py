@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from itertools import pairwise
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling, clip_to_levels, digit_of, scale_to_levels
-from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
+from qcompiler.ir.spiking.input_bounds import ABOVE, Bounds, Incoming
 from qcompiler.ir.view import View, arrange
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 from qcompiler.passes.quantization.integer_layer import BranchSynapses, IntegerLayer
@@ -34,7 +33,8 @@ from .trace import PendingReads, size_of
 _WORK = 2e11  # products that run all images through a network once
 _LOOK = 8e10  # products of the observation of one population
 _MOST = 200  # images; more change little
-_MEMORY = 1 << 29  # bytes of the levels of one tensor
+_MEMORY = 1 << 29  # bytes of the levels of one tensor, or of one batch
+_CACHE = 1 << 24  # bytes of a batch whose steps are summed up one by one
 
 
 class CalibrationLevels:
@@ -99,7 +99,7 @@ class CalibrationLevels:
             self._summed = None  # frees its memory
             given = [levels[part.branch] for part in synapses]
             summed = SynapseSum([(part.synapse, part.weight) for part in synapses], given)
-            parts = [summed(part) for part in summed.parts(given, 1)]
+            parts = [summed(part) for part in summed.parts(given, 1, _MEMORY)]
             self._summed = synapses, np.concatenate(parts)
         return self._summed[1]
 
@@ -132,7 +132,7 @@ def observed_bounds(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tu
     top = max(part.top for part in incoming)
     summed, found = SynapseSum([part[:2] for part in incoming], levels, spikes=True), []
     images = int(max(1, min(len(levels[0]), _MOST, _LOOK / (top * summed.products))))
-    for part in summed.parts(sample(tuple(levels), images), top):
+    for part in summed.parts(sample(tuple(levels), images), top, _CACHE):
         arrived = summed([_spikes(q, top) for q in part])
         found.append(_extremes(arrived.reshape(top, -1, *arrived.shape[1:])))
     return reduce(Bounds.joined, found), images
@@ -146,27 +146,24 @@ def _spikes(levels: Array, top: int) -> Array:
 
 
 def _extremes(arrived: Array) -> Bounds:
-    """Bounds of inputs, ``steps x images x outputs x space``; the array is overwritten."""
-    axes = (0, 1, *range(3, arrived.ndim))
-
-    def ends(array: Array) -> tuple[Array, Array]:
-        low, high = array.min(axis=axes, keepdims=True), array.max(axis=axes, keepdims=True)
-        return low[0, 0].astype(np.float64), high[0, 0].astype(np.float64)
-
-    fall, rise = ends(arrived)
-    current = _summed_up(arrived)
-    least, most = ends(current[-1:])
-    weakest, strongest = ends(current)
-    membrane = _summed_up(current)
-    lowest, highest = ends(membrane)
-    final, _ = ends(membrane[-1:])
-    low, high = np.minimum, np.maximum  # a neuron at rest keeps to them, too
-    rest = low(fall, 0), high(rise, 0), least, most, low(weakest, 0), high(strongest, 0)
-    return Bounds(low(lowest, 0), high(highest, 0), final, *rest)
-
-
-def _summed_up(steps: Array) -> Array:
-    """Each step and all before it, in place: faster than cumsum, which strides over all steps."""
-    for before, step in pairwise(steps):
-        step += before
-    return steps
+    """Bounds of inputs, ``steps x images x outputs x space``, of neurons that start at rest."""
+    current, membrane, *ends = (np.zeros_like(arrived[0]) for _ in range(8))
+    lowest, highest, fall, rise, weakest, strongest = ends
+    for step in arrived:
+        current += step
+        membrane += current
+        for seen, low, high in (
+            (step, fall, rise),
+            (current, weakest, strongest),
+            (membrane, lowest, highest),
+        ):
+            np.minimum(low, seen, out=low)
+            np.maximum(high, seen, out=high)
+    axes = (0, *range(2, arrived.ndim - 1))
+    reached = lowest, highest, membrane, fall, rise, current, current, weakest, strongest
+    return Bounds(
+        *(
+            (one.max if name in ABOVE else one.min)(axis=axes, keepdims=True)[0].astype(np.float64)
+            for name, one in zip(Bounds._fields, reached, strict=True)
+        )
+    )

@@ -49,8 +49,7 @@ class PreciseSums:
             if known is not None:
                 yield some, known[some]
                 continue
-            parts = [source[some].astype(np.float64) for source in sources]
-            mapped = (_mapped(b, x) for b, x in zip(group.branches, parts, strict=True))
+            mapped = (_mapped(branch, x) for branch, x in _read(group, sources, some))
             sums = reduce(np.add, mapped)
             if kept is not None:
                 kept[some] = sums
@@ -62,6 +61,22 @@ class PreciseSums:
 def _batches(shape: tuple[int, ...]) -> Iterator[slice]:
     step = max(1, _BATCH // max(1, int(np.prod(shape[1:]))))
     return (slice(begin, begin + step) for begin in range(0, shape[0], step))
+
+
+def _read(
+    group: FusionGroup, sources: Sequence[Array], some: slice
+) -> Iterator[tuple[Branch, Array]]:
+    """Branches and what they read; slices that one layer reads with the same weights are summed."""
+    alike: dict[Hashable, list[int]] = {}
+    for at, (branch, source) in enumerate(zip(group.branches, sources, strict=True)):
+        layer = branch.linear is not None and isinstance(branch.linear.op, Conv | Dense)
+        kind: Hashable = (source.shape, *_operator(branch.linear)) if layer else at
+        alike.setdefault(kind, []).append(at)
+    for first, *others in alike.values():
+        x = sources[first][some].astype(np.float64)
+        for at in others:
+            x += sources[at][some]
+        yield group.branches[first], x
 
 
 def _mapped(branch: Branch, x: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import starmap
 from typing import Any
 
@@ -12,16 +12,16 @@ from qcompiler.ir.execution.integer_sums import has_integer_kernel, write_intege
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_nodes import write_synapse
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Relay, Synapse
+from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 
-_MEMORY = 1 << 29  # bytes of the arrays in use
 _BYTES = 16  # bytes per element in use
 
 
 class SynapseSum:
     """The sum of several synapses, run on onnxruntime; arrays are the levels of their sources.
 
-    Of ``spikes`` sums are int32 where 8-bit kernels compute them.
+    Synapses of one kind, such as those from slices, are one kernel, which reads channels of one
+    behind those of another. Of ``spikes`` sums are int32 where 8-bit kernels compute them.
     """
 
     def __init__(
@@ -30,19 +30,22 @@ class SynapseSum:
         arrays: Sequence[Array],
         spikes: bool = False,
     ) -> None:
-        writer = OnnxWriter()
         narrow = spikes and all(starmap(has_integer_kernel, synapses))
         self.kind: Any = np.uint8 if narrow else np.float32
+        self._stacks = _stacks(synapses, arrays)
+        stacked = [_stacked([synapses[at] for at in stack]) for stack in self._stacks]
+        writer = OnnxWriter()
         self.names = [
-            writer.input(writer.name("levels"), array.shape[1:], self.kind) for array in arrays
+            writer.input(writer.name("levels"), joined.shape[1:], self.kind)
+            for joined in self._joined([array[:1] for array in arrays])
         ]
         outputs: dict[str, Any]
         if narrow:
-            outputs = {write_integer_sum(writer, synapses, self.names): np.int32}
+            outputs = {write_integer_sum(writer, stacked, self.names): np.int32}
         else:
             sums = (
                 write_synapse(writer, s[0], n, s[1])
-                for s, n in zip(synapses, self.names, strict=True)
+                for s, n in zip(stacked, self.names, strict=True)
             )
             outputs = {writer.add("Sum", *sums): np.float32}
         self.session = writer.session(outputs)
@@ -52,14 +55,42 @@ class SynapseSum:
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
         """The sums for some images, ``images x shape``."""
-        given = {n: a.astype(self.kind) for n, a in zip(self.names, arrays, strict=True)}
-        (found,) = self.session.run(None, given)
+        (found,) = self.session.run(None, dict(zip(self.names, self._joined(arrays), strict=True)))
         result: Array = found
         return result
 
-    def parts(self, arrays: Sequence[Array], copies: int) -> Iterator[list[Array]]:
-        """Batches of images that fit into memory ``copies`` times, sums included."""
+    def parts(self, arrays: Sequence[Array], copies: int, memory: int) -> Iterator[list[Array]]:
+        """Batches of images that fit into so many bytes ``copies`` times, sums included."""
         one = sum(array[0].size for array in arrays) + self.neurons
-        step = max(1, _MEMORY // (_BYTES * copies * one))
+        step = max(1, memory // (_BYTES * copies * one))
         for begin in range(0, len(arrays[0]), step):
             yield [array[begin : begin + step] for array in arrays]
+
+    def _joined(self, arrays: Sequence[Array]) -> Iterator[Array]:
+        """What each kernel reads."""
+        for stack in self._stacks:
+            if len(stack) == 1:
+                yield arrays[stack[0]].astype(self.kind)
+                continue
+            some = [arrays[at] for at in stack]
+            yield np.concatenate(some, axis=1, dtype=self.kind, casting="unsafe")
+
+
+def _stacks(synapses: Sequence[tuple[Synapse, Array]], arrays: Sequence[Array]) -> list[list[int]]:
+    """Indices of synapses that can be one kernel."""
+    found: dict[Hashable, list[int]] = {}
+    for at, ((synapse, weight), array) in enumerate(zip(synapses, arrays, strict=True)):
+        kind: Hashable = at
+        if isinstance(synapse, Convolve) and synapse.groups == 1:
+            kind = synapse, weight.shape[2:], array.shape[2:]
+        elif isinstance(synapse, Connect) and array.ndim == 2:
+            kind = synapse
+        found.setdefault(kind, []).append(at)
+    return [*found.values()]
+
+
+def _stacked(synapses: Sequence[tuple[Synapse, Array]]) -> tuple[Synapse, Array]:
+    """Synapses of one kind as one."""
+    if len(synapses) == 1:
+        return synapses[0]
+    return synapses[0][0], np.concatenate([weight for _, weight in synapses], axis=1)

@@ -13,7 +13,7 @@ from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
-from .data import Images, finite, run
+from .data import Images, RealNetwork, finite
 from .precise_sums import PreciseSums
 
 _BYTES = 24  # bytes per neuron and image, while its layer is processed
@@ -35,6 +35,7 @@ class Trace:
             for value, array in zip(graph.inputs, data, strict=True)
         }
         self._unread = PendingReads(graph)
+        self._last: tuple[Graph, RealNetwork] | None = None  # what ran last
 
     def follow(self, node: Node) -> None:
         """Compute and keep the result of one node."""
@@ -62,13 +63,17 @@ class Trace:
         name = group.result.name
         clip = group.clip
         self._real[name] = apply(clip.op, before, *clip.arrays) if clip else before
+        self._last = None
         self._forget(group.nodes)
 
     def _run(self, nodes: Sequence[Node], known: Mapping[str, Array]) -> Array:
         """Run nodes on known values; returns the result of the last one."""
         part, data = self._part(nodes, known)
         name = part.outputs[0].name
-        return np.concatenate([values[name] for values in run(part, data, [name])])
+        if self._last is None or self._last[0] != part:
+            self._last = None  # frees its memory before the next takes some
+            self._last = part, RealNetwork(part, [name], len(data[0]))
+        return np.concatenate([values[name] for values in self._last[1](data)])
 
     def _part(self, nodes: Sequence[Node], known: Mapping[str, Array]) -> tuple[Graph, Images]:
         """Nodes as a graph of the last result, and the values of its inputs."""

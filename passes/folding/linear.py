@@ -106,11 +106,9 @@ def fold_behind(node: Node, behind: Node, scale: Array, shift: Array) -> Node | 
         return None
     weight, bias = found
     spread = gain.reshape(-1, *(1,) * (weight.ndim - 1))
-    scaled = np.empty(weight.shape, np.float32)  # rounded as it is made: weights can be large
-    np.multiply(weight, spread, out=scaled, dtype=np.float64, casting="same_kind")
     over = gain.reshape(-1, *(1,) * (len(node.result.type.shape) - 1))
     new_bias = _trim(bias.astype(np.float64) * over + shift, node.result.type.shape)
-    return replace_weights(node, node.operands[0], scaled, new_bias, behind)
+    return replace_weights(node, node.operands[0], _scaled(weight, spread), new_bias, behind)
 
 
 def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | None:
@@ -118,24 +116,32 @@ def fold_before(node: Node, before: Node, scale: Array, shift: Array) -> Node | 
     found = parameters(node)
     if found is None:
         return None
-    weight, bias = (array.astype(np.float64) for array in found)
+    weight, bias = found[0], found[1].astype(np.float64)
     source = before.operands[0]
     shape = source.type.shape
     if isinstance(node.op, Dense):
         gain = np.broadcast_to(scale, shape).reshape(-1).astype(np.float64)
         moved = weight @ np.broadcast_to(shift, shape).reshape(-1).astype(np.float64)
-        folded = replace_weights(node, source, weight * gain, bias + moved)
+        folded = replace_weights(node, source, _scaled(weight, gain), bias + moved)
     else:
         assert isinstance(node.op, Conv)
         channel_gain = per_channel(scale, shape)
         if channel_gain is None:
             return None
         grouped = by_group(channel_gain.astype(np.float64), weight, node.op)
-        moved = _shifted(node.op, weight, shift, shape)
-        new_bias = _trim(bias + moved, node.result.type.shape)
+        if np.any(shift):
+            bias = bias + _shifted(node.op, weight, shift, shape)
+        new_bias = _trim(bias, node.result.type.shape)
         spread = grouped.reshape(*grouped.shape, *(1,) * (weight.ndim - 2))
-        folded = replace_weights(node, source, weight * spread, new_bias)
+        folded = replace_weights(node, source, _scaled(weight, spread), new_bias)
     return replace(folded, origin=origins(before, node))
+
+
+def _scaled(weight: Array, spread: Array) -> Array:
+    """Weights times factors in double precision, rounded as they are made: they can be large."""
+    scaled = np.empty(weight.shape, np.float32)
+    np.multiply(weight, spread, out=scaled, dtype=np.float64, casting="same_kind")
+    return scaled
 
 
 def by_group(channels: Array, weight: Array, op: Conv) -> Array:

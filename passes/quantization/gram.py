@@ -49,6 +49,12 @@ class Gram:
         found: Array = self._squares + self.ridge[:, None]
         return found
 
+    @property
+    def products(self) -> int:
+        """Multiplications of a product with the change of one output of each group."""
+        groups, rows, inputs = self.seen.shape
+        return groups * inputs * (2 * rows if self.whole is None else inputs)
+
     @cached_property
     def _squares(self) -> Array:
         if self.whole is not None:

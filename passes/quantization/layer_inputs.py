@@ -30,13 +30,9 @@ class LayerInputs:
         self, branches: Sequence[LinearSynapse], sources: Sources, places: SamplePositions
     ) -> None:
         self.places = places
-        rows = [
-            input_rows(branch, _value(coded), places)
-            for branch, coded in zip(branches, sources, strict=True)
-        ]
-        joined = np.concatenate(rows, axis=2)
-        self.middle: Array = joined.mean(axis=1, keepdims=True, dtype=np.float64)
-        self.seen: Array = joined - self.middle
+        self.seen = _rows(branches, sources, places)
+        self.middle: Array = self.seen.mean(axis=1, keepdims=True)
+        self.seen -= self.middle
         self.grams = SplitGram(self.seen)
 
     def sums(self, weights: Array) -> Array:
@@ -44,6 +40,19 @@ class LayerInputs:
         columns = weights.transpose(0, 2, 1)
         found = self.seen @ columns + self.middle @ columns
         return found.transpose(1, 0, 2).reshape(self.seen.shape[1], -1)
+
+
+def _rows(branches: Sequence[LinearSynapse], sources: Sources, places: SamplePositions) -> Array:
+    """The inputs of all branches beside each other; no two copies of them are held at once."""
+    ends = np.cumsum([0, *(branch.weight[0].size for branch in branches)])
+    found: Array | None = None
+    for begin, branch, coded in zip(ends, branches, sources, strict=False):
+        rows = input_rows(branch, _value(coded), places)
+        if found is None:
+            found = np.empty((*rows.shape[:2], ends[-1]))
+        found[:, :, begin : begin + rows.shape[2]] = rows
+    assert found is not None
+    return found
 
 
 class SharedInputs:

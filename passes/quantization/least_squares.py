@@ -18,16 +18,22 @@ from qcompiler.ir.kernels import Array
 from .gram import Gradient, Gram
 
 _BLOCK = 64
+_SOLVED = 1e-12  # squared, a millionth of the first residual
 
 
 def conjugate_gradients(gram: Gram, product: Array, free: Array, steps: int) -> Array:
-    """Minimise over real ``w - w0``, from zero, by preconditioned conjugate gradients."""
+    """Minimise over real ``w - w0``, from zero, by preconditioned conjugate gradients.
+
+    Takes so many steps, or fewer if these solve it for all outputs.
+    """
     over = 1 / np.maximum(gram.diagonal, 1e-20)[:, None]
     found: Array = np.zeros_like(product)
     residual: Array = product * free
     direction = scaled = residual * over
-    size = (residual * scaled).sum(axis=2, keepdims=True)
+    size = first = (residual * scaled).sum(axis=2, keepdims=True)
     for _ in range(steps):
+        if np.all(size <= _SOLVED * first):
+            break
         image = gram.times(direction)
         image *= free
         bend = (direction * image).sum(axis=2, keepdims=True)

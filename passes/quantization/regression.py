@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,8 +14,14 @@ from .least_squares import conjugate_gradients
 
 _RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input
 _HELD_OUT = 4  # one row in four is held out to choose the ridge
+_ENOUGH = 16  # outputs, of each group, that choose the ridge of all, if more take many products:
+_CHEAP = 1 << 27  # of a step
+_MOSTLY = 0.5  # share of outputs whose weights are all free: a few may have some that are not
 _ROUNDS, _STEPS = 3, 10
 _ROUNDING = 1e-12  # squared, a millionth: coarser than the single precision of targets
+
+
+_Rows = TypeVar("_Rows", bound="LayerRegression")
 
 
 class WeightUpdate(NamedTuple):
@@ -24,6 +30,19 @@ class WeightUpdate(NamedTuple):
     moved: Array
     sums: Array
     bias: Array
+
+    def beside(self, others: WeightUpdate, which: Array) -> WeightUpdate:
+        """Changes of ``which`` outputs of each group, and those of all others, in their order."""
+        groups = len(self.moved)
+        order = np.argsort(np.concatenate([np.flatnonzero(which), np.flatnonzero(~which)]))
+
+        def joined(one: Array, other: Array) -> Array:
+            both = (x.reshape(*x.shape[:-1], groups, -1) for x in (one, other))
+            found: Array = np.concatenate([*both], axis=-1)[..., order]
+            return found.reshape(*one.shape[:-1], -1)
+
+        moved = np.concatenate([self.moved, others.moved], axis=1)[:, order]
+        return WeightUpdate(moved, joined(self.sums, others.sums), joined(self.bias, others.bias))
 
 
 @dataclass(frozen=True)
@@ -84,27 +103,37 @@ class LayerRegression:
     def solved(self, free: Array, grams: SplitGram) -> tuple[Gram, WeightUpdate]:
         """The Gram matrix with its ridge, and the least-squares change of weights and bias.
 
-        With few rows, and if all weights are free, the change is a combination of rows.
+        With few rows, the change of outputs whose weights are all free is a combination of rows.
         """
-        if grams.all.whole is not None or not np.all(free):
-            return self._solved(free, grams)
-        rows = _OfRows(grams.all.kernel, *self._sums)
-        gram, found = rows._solved(free, grams)
-        return gram, found._replace(moved=found.moved @ self.seen)
+        whole = free.all(axis=(0, 2))
+        if grams.all.whole is not None or whole.mean() < _MOSTLY:
+            gram = grams.all.with_ridge(self._ridge(free, grams))
+            return gram, self._fitted(free, gram)
+        rows = _OfRows(grams.all.kernel, *self._sums)._of_outputs(whole)
+        gram = grams.all.with_ridge(rows._ridge(free[:, whole], grams))
+        found = rows._fitted(free[:, whole], gram)
+        found = found._replace(moved=found.moved @ self.seen)
+        if whole.all():
+            return gram, found
+        others = self._of_outputs(~whole)._fitted(free[:, ~whole], gram)
+        return gram, found.beside(others, whole)
 
-    def _solved(self, free: Array, grams: SplitGram) -> tuple[Gram, WeightUpdate]:
-        gram = grams.all.with_ridge(self._ridge(free, grams))
+    def _fitted(self, free: Array, gram: Gram) -> WeightUpdate:
         found = self.begin(free)
         for _ in range(_ROUNDS):
             found = self.better(found, gram, free)
-        return gram, found
+        return found
 
     def _ridge(self, free: Array, grams: SplitGram) -> float:
         """The ridge whose solution on three quarters of the rows fits the others best.
 
-        Among ridges that are equal up to rounding errors, the largest.
+        Many outputs are sampled. Among ridges that are equal up to rounding errors, the largest.
         """
-        others, some = self._parts(grams.cut)
+        outputs = free.shape[1]
+        enough = max(_ENOUGH, _CHEAP // grams.all.products)
+        sampled = np.arange(outputs) % max(1, outputs // enough) == 0
+        free = free[:, sampled]
+        others, some = self._of_outputs(sampled)._parts(grams.cut)
         found, errors = some.begin(free), []
         for ridge in _RIDGES:
             found = some.better(found, grams.some.with_ridge(ridge), free)
@@ -113,6 +142,12 @@ class LayerRegression:
         rounding = _ROUNDING * float(np.square(others.target).sum())
         alike = np.array(errors) <= min(errors) * (1 + _ROUNDING) + rounding
         return _RIDGES[int(np.argmax(alike))]
+
+    def _of_outputs(self: _Rows, which: Array) -> _Rows:
+        """These outputs of each group."""
+        columns = np.tile(which, len(self.seen))
+        first, target = self.first[:, columns], self.target[:, columns]
+        return self if which.all() else replace(self, first=first, target=target)
 
     def _parts(self, cut: int) -> tuple[LayerRegression, LayerRegression]:
         """The first rows, which are held out, and the others."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import starmap
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from qcompiler.ir import Graph, Node
+from qcompiler.ir.execution.integer_sums import has_integer_kernel, write_integer_sum
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_nodes import write_clip, write_max_pool, write_synapse, write_view
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode, First, Neuron
 from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode
 from qcompiler.ir.spiking.integer_network import (
+    Layer,
     connection,
     layer_of,
     spikes_of,
@@ -24,7 +27,8 @@ from qcompiler.ir.types import Spikes, size
 from qcompiler.ir.view import View
 
 _BATCH = 1 << 24  # neurons of all images that run together
-_BOOL, _INT32 = 9, 6  # of ONNX
+_FLOAT, _UINT8, _INT32, _BOOL = 1, 2, 6, 9  # of ONNX
+_LARGEST_BYTE = 255
 
 
 class Activity(NamedTuple):
@@ -41,9 +45,9 @@ def activity(graph: Graph, images: tuple[Array, ...]) -> dict[str, Activity]:
     """
     data = {value.name: x for value, x in zip(graph.inputs, images, strict=True)}
     encoders = [node for node in graph.nodes if isinstance(node.op, Encode)]
-    session, names = _session(graph)
     neurons = sum(size(node.result.type) for node in spiking_nodes(graph))
     count, step = len(images[0]), max(1, _BATCH // max(1, neurons))
+    session, names = _session(graph, count * neurons)
     found = np.zeros((len(names), 2))
     for begin in range(0, count, step):
         part = {name: x[begin : begin + step] for name, x in data.items()}
@@ -63,8 +67,11 @@ def _digits(node: Node, data: Mapping[str, Array]) -> Array:
     return digit_of(node.op, levels).astype(np.float32)
 
 
-def _session(graph: Graph) -> tuple[Any, list[str]]:
-    """A session that gives, for each population, its active neurons and the sum of its levels."""
+def _session(graph: Graph, elements: int) -> tuple[Any, list[str]]:
+    """A session that gives, for each population, its active neurons and the sum of its levels.
+
+    ``elements`` is the number of levels of all images.
+    """
     writer, known = OnnxWriter(), dict[str, str]()
     names: list[str] = []
     outputs: dict[str, Any] = {}
@@ -89,15 +96,26 @@ def _session(graph: Graph) -> tuple[Any, list[str]]:
             for one in (active, found):
                 whole = writer.add("Cast", one, to=_INT32)
                 outputs[writer.add("ReduceSum", whole, keepdims=0)] = np.int32
-    return writer.session(outputs), names
+    return writer.session(outputs, elements=elements), names
 
 
 def _levels(writer: OnnxWriter, graph: Graph, node: Node, known: Mapping[str, str]) -> str:
     layer = layer_of(graph, node)
     total = writer.constant(np.asarray(layer.bias + 0.5, np.float32))
-    for synapse in layer.synapses:
-        source = known[synapse.operands[0].name]
-        sent = write_synapse(writer, connection(synapse), source, weight_of(synapse))
+    for sent in _sent(writer, layer, known):
         total = writer.add("Add", sent, total)
     ratio = writer.add("Div", total, writer.constant(np.asarray(layer.slope, np.float32)))
     return writer.add("Floor", write_clip(writer, ratio, 0, spikes_of(node.result).top))
+
+
+def _sent(writer: OnnxWriter, layer: Layer, known: Mapping[str, str]) -> Iterator[str]:
+    """What synapses send; weights of 8 bits stay that small."""
+    sources = [known[synapse.operands[0].name] for synapse in layer.synapses]
+    parts = [(connection(synapse), weight_of(synapse)) for synapse in layer.synapses]
+    top = max(spikes_of(synapse.operands[0]).top for synapse in layer.synapses)
+    if top <= _LARGEST_BYTE and all(starmap(has_integer_kernel, parts)):
+        bytes_ = [writer.add("Cast", source, to=_UINT8) for source in sources]
+        yield writer.add("Cast", write_integer_sum(writer, parts, bytes_), to=_FLOAT)
+        return
+    for (synapse, weight), source in zip(parts, sources, strict=True):
+        yield write_synapse(writer, synapse, source, weight)

@@ -12,23 +12,25 @@ shares, weighted 1 to 3, predicts best what a value gains from more levels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, Spikes, Value, drop_dead, substitute
+from qcompiler.ir import Graph, Node, Spikes, Value, drop_dead
 from qcompiler.ir.ann import Clip, MaxPool, OnHost
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.view import Reshape, View
-from qcompiler.passes.calibration.data import Images, Progress, run, sample
+from qcompiler.passes.calibration.data import Images, Progress, sample
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.trace import Trace, size_of
 from qcompiler.passes.folding.linear import weights_by_channel
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.logits import logits
+
+from .rounded_outputs import RealValues
 
 _WORK = 1e11  # products of all runs from a rounded value to the outputs
 _FEWEST = 4  # images of these runs
@@ -76,8 +78,9 @@ def noise_of(
         cut = drop_dead(replace(graph, outputs=(output,), output_names=()))
         values = (*cut.inputs, *(node.result for node in cut.nodes))
         read = [value for value in values if value.name in found and value != output]
+        real = RealValues(cut, few, read)
         for done, value in enumerate(read, 1):
-            found[value.name].outputs += _at_output(cut, few, value, found[value.name].code)
+            found[value.name].outputs += _at_output(real, value, found[value.name].code)
             if progress:
                 progress(done / len(read))
     return found
@@ -92,33 +95,14 @@ def shares(found: dict[str, Noise]) -> dict[str, float]:
     return dict(zip(found, parts.tolist(), strict=True))
 
 
-def _at_output(graph: Graph, data: Images, value: Value, code: Spikes) -> float:
-    exact, (rounded,) = outputs_if_rounded(graph, data, value, (code,))
-    return float(np.mean(np.square(rounded - exact, dtype=np.float64)) / (_variance(exact) or 1.0))
+def _at_output(real: RealValues, value: Value, code: Spikes) -> float:
+    (rounded,) = real.outputs_if_rounded(value, (code,))
+    noise = np.mean(np.square(rounded - real.output, dtype=np.float64))
+    return float(noise / (_variance(real.output) or 1.0))
 
 
 def _variance(array: Array) -> float:
     return float(np.var(array, axis=0, dtype=np.float64).mean())
-
-
-def outputs_if_rounded(
-    graph: Graph, data: Images, value: Value, codes: Sequence[Spikes]
-) -> tuple[Array, Iterator[Array]]:
-    """The first output, and the same output with one value rounded by each of the codes."""
-    output = graph.outputs[0]
-    given = Value(f"{value.name}:coded", value.type)
-    rest = substitute(graph, {value.name: given})
-    rest = drop_dead(replace(rest, inputs=(*graph.inputs, given)))
-    parts = list(run(graph, data, list(dict.fromkeys((value.name, output.name)))))
-    real = np.concatenate([part[value.name] for part in parts])
-    exact = np.concatenate([part[output.name] for part in parts])
-
-    def rounded() -> Iterator[Array]:
-        for code in codes:
-            batches = run(rest, (*data, decode(code, encode(code, real))), [rest.outputs[0].name])
-            yield np.concatenate([found for part in batches for found in part.values()])
-
-    return exact, rounded()
 
 
 @dataclass

@@ -21,7 +21,7 @@ from qcompiler.passes.calibration.trace import size_of
 from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.levels import levels_of, spiking_values
-from qcompiler.passes.slicing.noise import outputs_if_rounded
+from qcompiler.passes.slicing.rounded_outputs import RealValues
 
 LEVELS = (2, 3, 4, 6, 8, 12, 16, 32)  # that are tried; between and beyond is interpolated
 MOST = 128  # levels per value, or per digit of it
@@ -46,10 +46,11 @@ def errors(
     codes = _codes(cut, data)
     total = np.zeros((len(spiking_values(graph)), len(LEVELS)))
     rows = {value.name: row for row, value in enumerate(spiking_values(graph))}
+    real = RealValues(cut, data, [*codes])
     for done, value in enumerate(codes):
-        exact, rounded = outputs_if_rounded(cut, data, value, codes[value])
+        rounded = real.outputs_if_rounded(value, codes[value])
         for column, outputs in enumerate(rounded):
-            total[rows[value.name], column] = spread(outputs - exact)
+            total[rows[value.name], column] = spread(outputs - real.output)
         if progress:
             progress((done + 1) / len(codes))
     return np.stack([_interpolated(row) for row in total])

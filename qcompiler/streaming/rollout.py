@@ -67,7 +67,7 @@ class _Step:
         computed = [name for name in self.next.values() if name not in self.inputs.values()]
         self.computed = list(dict.fromkeys(computed))
         outputs = dict.fromkeys(self.computed, np.float32)
-        self.session = writer.session(outputs) if outputs else None
+        self.session = writer.session(outputs, spin=True) if outputs else None
 
     def __call__(self, given: dict[str, Array]) -> dict[str, Array]:
         fed = {self.inputs[name]: array.astype(np.float32) for name, array in given.items()}

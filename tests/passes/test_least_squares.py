@@ -92,3 +92,17 @@ def test_few_rows_are_solved_as_the_weights_are() -> None:
     more = conjugate_gradients(gram, wanted, free, 300)
     np.testing.assert_allclose(found.sums, rows.sums(found.moved), atol=1e-9)
     assert np.abs(more).max() < 1e-9 * np.abs(found.moved).max()
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_a_few_weights_that_are_not_free_cost_no_other_output(groups: int) -> None:
+    rng = np.random.default_rng(6)
+    seen, first = rng.standard_normal((groups, WIDE, 90)), np.zeros((WIDE, 8 * groups))
+    rows = LayerRegression(seen, first, 3 * rng.standard_normal(first.shape), -50, 50)
+    free = np.ones((groups, 8, 90), bool)
+    free[0, 2, 5] = free[-1, 6, 7] = False
+    gram, found = rows.solved(free, SplitGram(seen))
+    for one, other in zip(found, rows._fitted(free, gram), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert not found.moved[~free].any()
+    assert np.count_nonzero(found.moved) == free.sum()

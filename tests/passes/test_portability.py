@@ -50,8 +50,8 @@ def disturb(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
             return [noise.on(array, 2.0**-23) for array in self.inner.run(*given)]
 
     class Writer(OnnxWriter):
-        def session(self, *given: Any) -> Any:
-            return Session(super().session(*given))
+        def session(self, *given: Any, **options: Any) -> Any:
+            return Session(super().session(*given, **options))
 
     monkeypatch.setattr(data, "OnnxWriter", Writer)
     monkeypatch.setattr(

@@ -57,3 +57,29 @@ def test_slices_share_their_sums(monkeypatch: pytest.MonkeyPatch) -> None:
         known[group.result.name] = apply(group.clip.op, found) if group.clip else found
     assert called.count(Conv) == called.count(SumPool) == 2  # batches, for both slices
     assert not sums._kept
+
+
+def test_slices_that_one_layer_reads_are_summed_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, build, called = np.random.default_rng(0), Builder("net"), []
+    x, y = (build.input(name, Tensor((3, 4, 4))) for name in "xy")
+    weight = Constant("w", rng.standard_normal((3, 3, 3, 3)).astype(np.float32))
+    other = Constant("v", rng.standard_normal((3, 3, 3, 3)).astype(np.float32))
+    none = Constant("b", np.zeros((3, 1, 1), np.float32))
+    read = ((x, weight), (y, weight), (x, other))
+    parts = [
+        build.add(SAME, source, kernel, none, name=f"part{index}")
+        for index, (source, kernel) in enumerate(read)
+    ]
+    graph = build.build([build.add(Add(), *parts, name="sum")])
+
+    def counted(op: Any, *given: Any) -> Any:
+        called.append(type(op))
+        return apply(op, *given)
+
+    monkeypatch.setattr(precise_sums, "apply", counted)
+    arrays = {name: rng.standard_normal((7, 3, 4, 4)).astype(np.float32) for name in "xy"}
+    (group,) = fusion_groups(graph)
+    found = PreciseSums(graph).of(group, [arrays[branch.source.name] for branch in group.branches])
+    (right,) = evaluate(graph, *(array.astype(np.float64) for array in arrays.values()))
+    np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-5)
+    assert called == [Conv, Conv]

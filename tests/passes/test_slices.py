@@ -17,7 +17,7 @@ from qcompiler.ir import Builder, Constant, Graph, Tensor, Value
 from qcompiler.ir.ann import Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
-from qcompiler.passes.slicing import noise
+from qcompiler.passes.slicing import noise, rounded_outputs
 from qcompiler.passes.slicing.noise import noise_of, shares
 from qcompiler.passes.slicing.slices import (
     around_depthwise,
@@ -226,6 +226,17 @@ def test_noise_is_that_of_rounding() -> None:
         assert found[name].outputs == pytest.approx(1 / steps**2, rel=0.2)
     assert sum(shares(found).values()) == pytest.approx(1)
     assert shares(found)["second"] == pytest.approx(4 / 6, rel=0.2)
+
+
+def test_values_that_take_too_much_memory_are_computed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph, data = compiled(network(), FOLDED), (images(),)
+    known = noise_of(graph, data, lambda value: 16)
+    monkeypatch.setattr(rounded_outputs, "_MEMORY", 0)
+    again = noise_of(graph, data, lambda value: 16)
+    for name, one in known.items():
+        assert one.outputs == pytest.approx(again[name].outputs, rel=1e-4)
 
 
 def test_of_deep_networks_only_the_sums_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,9 @@ CASES: list[tuple[tuple[int, ...], list[tuple[Synapse, tuple[int, ...]]]]] = [
     ((5, 11), [(LINE, (2, 5, 3))]),
     ((4, 3), [(Connect(), (8, 12)), (Connect(), (8, 12))]),
     ((4, 5, 5), [(GROUPS, (4, 2, 3, 3))]),
+    ((6, 5, 7), [(PLANE, (6, 6, 3, 3)), (Relay(), (6, 1, 1)), (PLANE, (6, 6, 3, 3))]),
+    ((12,), [(Connect(), (8, 12)), (Connect(), (8, 12))]),
+    ((5,), [(Relay(), (5,)), (Connect(), (5, 5))]),
 ]
 
 
@@ -34,4 +37,6 @@ def test_integer_sums_are_exact(shape: tuple[int, ...], synapses: Any, largest: 
     alone = not any(isinstance(op, Convolve) and op.groups > 1 for op, _ in made)
     assert (found.kind is np.uint8) == (alone and largest == 127)
     np.testing.assert_array_equal(found(spikes), plain(spikes))
+    apart = (SynapseSum([one], [x])([x]) for one, x in zip(made, spikes, strict=True))
+    np.testing.assert_array_equal(found(spikes), sum(apart))
     assert (found.neurons, found.products) == (plain.neurons, plain.products)
