@@ -136,7 +136,7 @@ def test_trials_that_lose_less_than_noise_make_all_of_them_cheaper() -> None:
     real, labels = outputs(1000)
     accuracy_cost = AccuracyCost(real, labels, 1.0)
     one = next(estimate for estimate in accuracy_cost.noise if (estimate.drop or 0) > 2)
-    half = one._replace(drop=(accuracy_cost.expected(one).drop or 0) / 2)
+    half = one._replace(drop=(accuracy_cost.expected(one, errors=0).drop or 0) / 2)
     assert accuracy_cost.factor([]) == 1
     factors = [accuracy_cost.factor([half] * count) for count in (1, 4, 16)]
     assert factors == sorted(factors, reverse=True) and 0.5 < factors[-1] < 0.55
