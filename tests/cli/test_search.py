@@ -20,10 +20,11 @@ from qcompiler.cli import qcompile
 from qcompiler.ir import Builder, Constant, DataError, Graph, Tensor, UnsupportedModel, evaluate
 from qcompiler.ir.ann import Add, Clip, Dense
 from qcompiler.ir.kernels import Array
+from qcompiler.passes import Pipeline
 from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.search.accuracy_cost import AccuracyCost
 from qcompiler.search.drift import estimate_loss
-from qcompiler.search.halves import Measuring
+from qcompiler.search.halves import Half, Measuring
 from qcompiler.search.latency import LatencyModel
 from qcompiler.search.pareto import Budget, SearchResult
 from qcompiler.search.schedule_family import Schedule, at_error, family
@@ -210,9 +211,12 @@ def test_a_trial_that_surely_loses_ends_with_its_first_half(
 ) -> None:
     one, measured = trials("drift", 1.0), list[int]()
     half = Measuring.half
-    monkeypatch.setattr(
-        Measuring, "half", lambda self, steps, at: measured.append(at) or half(self, steps, at)
-    )
+
+    def noted(self: Measuring, steps: Pipeline, at: int) -> Half:
+        measured.append(at)
+        return half(self, steps, at)
+
+    monkeypatch.setattr(Measuring, "half", noted)
     lost, _ = one.measure(one.uniform_levels(2), 2)
     kept, _ = one.measure(one.uniform_levels(16), 16)
     assert measured == [1, 1, 0]
