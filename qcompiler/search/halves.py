@@ -43,8 +43,8 @@ class Half(NamedTuple):
     Both halves' networks take the same; costs are those of the first that is measured.
     """
 
-    first: int
     outputs: Array
+    first: int
     last_step: int
     interval: int
     cost: Cost | None
@@ -66,7 +66,7 @@ class Measuring(NamedTuple):
         (outputs,) = measured.outputs.values()
         cost = _cost(program, measured) if costs else None
         flat = outputs.reshape(len(outputs), -1)
-        return Half(half, flat, _last_step(graph), frame_interval(graph), cost)
+        return Half(flat, half, _last_step(graph), frame_interval(graph), cost)
 
     def price(self, steps: Pipeline) -> Cost:
         """About what a frame costs, from few samples: a network has its size whatever its data."""
