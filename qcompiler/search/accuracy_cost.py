@@ -46,12 +46,18 @@ class AccuracyCost:
         within = (one.drift for one in self.noise if self._noisy_drop(one.drift) <= percent)
         self._percent, self._near = percent, _NEAR * max(within, default=0.0)
 
-    def expected(self, found: LossEstimate, factor: float = 1.0) -> LossEstimate:
-        """The same with the ``drop`` that is to be expected, but no less than it surely has."""
+    def expected(
+        self, found: LossEstimate, factor: float = 1.0, errors: float = 1.0
+    ) -> LossEstimate:
+        """The same with the ``drop`` that is to be expected, but no less than it surely has.
+
+        It is that of so many standard ``errors`` more changed answers than were seen.
+        """
         if found.drop is None:
             return found
         least = found.drop - _STANDARD_ERRORS * found.standard_error
-        return found._replace(drop=max(factor * self._noisy_drop(found.drift), least))
+        drift = max(0.0, found.drift + errors * found.drift_error)
+        return found._replace(drop=max(factor * self._noisy_drop(drift), least))
 
     def factor(self, found: Sequence[LossEstimate]) -> float:
         """How much more trials lose than noise that changes as many answers.

@@ -7,14 +7,14 @@ round: no sample is measured on a network that has seen it. The halves do not de
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from qcompiler import registry
 from qcompiler.backends.backend import Backend
-from qcompiler.backends.host import output_nodes
+from qcompiler.backends.host import Measured, output_nodes
 from qcompiler.backends.program import Program
 from qcompiler.cluster import check_version, own_version
 from qcompiler.dask_client import finished, result
@@ -24,6 +24,7 @@ from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.ir.spiking.senders import start
 from qcompiler.passes import Pass, Pipeline
+from qcompiler.passes.calibration.data import sample
 from qcompiler.passes.quantization.logits import until_logits
 
 from .pareto import Cost
@@ -32,10 +33,18 @@ if TYPE_CHECKING:
     from distributed import Client
 
 
+HALVES = (1, 0)  # as they are measured: costs first
+_PRICED = 64  # samples that a cost is estimated from
+
+
 class Half(NamedTuple):
-    """Outputs of one half of the samples, and what the network that gave them takes."""
+    """Outputs of every second sample from ``first`` on, and what the network that gave them takes.
+
+    Both halves' networks take the same; costs are those of the first that is measured.
+    """
 
     outputs: Array
+    first: int
     last_step: int
     interval: int
     cost: Cost | None
@@ -50,30 +59,39 @@ class Measuring(NamedTuple):
     costs: bool
 
     def half(self, steps: Pipeline, half: int) -> Half:
-        """Measure every second sample, from ``half`` on; with costs, those of the second half."""
-        given = tuple(array[1 - half :: 2] for array in self.data)
-        passes = tuple(with_option(step, "calibration", given) for step in steps.passes)
+        """Measure every second sample, from ``half`` on, with costs for the first of `HALVES`."""
+        program = self._compiled(steps, tuple(array[1 - half :: 2] for array in self.data))
+        graph, costs = program.graph, self.costs and half == HALVES[0]
+        measured = program.measure(*(array[half::2] for array in self.data), count=costs)
+        (outputs,) = measured.outputs.values()
+        cost = _cost(program, measured) if costs else None
+        flat = outputs.reshape(len(outputs), -1)
+        return Half(flat, half, _last_step(graph), frame_interval(graph), cost)
+
+    def price(self, steps: Pipeline) -> Cost:
+        """About what a frame costs, from few samples: a network has its size whatever its data."""
+        few = sample(self.data, _PRICED)
+        program = self._compiled(steps, few)
+        return _cost(program, program.measure(*few, count=True))
+
+    def _compiled(self, steps: Pipeline, data: tuple[Array, ...]) -> Program:
+        """The program, up to the logits, that these data calibrate."""
+        passes = tuple(with_option(step, "calibration", data) for step in steps.passes)
         graph = Pipeline(passes).run(self.before)
         verify(graph, *self.backend.requires)
-        program = Program(until_logits(graph), self.backend, {})
-        images, costs = tuple(array[half::2] for array in self.data), self.costs and half == 1
-        measured = program.measure(*images, count=costs)
-        (outputs,) = measured.outputs.values()
-        cost = None
-        if costs:
-            estimate = program.energy(measured.counters).to_dict()
-            edp = estimate["edp_ujs"] and estimate["edp_ujs"]["streaming"]
-            cost = Cost(estimate["energy_uj"]["total"], edp)
-        flat = outputs.reshape(len(outputs), -1)
-        return Half(flat, _last_step(graph), frame_interval(graph), cost)
+        return Program(until_logits(graph), self.backend, {})
 
 
-Halves: TypeAlias = Callable[[Pipeline], Sequence[Half]]
+Halves: TypeAlias = Callable[[Pipeline], Iterable[Half]]
 
 
 def here(common: Measuring) -> Halves:
-    """Both halves in this process, one after the other."""
-    return lambda steps: [common.half(steps, half) for half in (0, 1)]
+    """Both halves in this process, one after the other, the second when it is asked for."""
+
+    def halves(steps: Pipeline) -> Iterator[Half]:
+        return (common.half(steps, half) for half in HALVES)
+
+    return halves
 
 
 def on_cluster(common: Measuring, client: Client) -> Halves:
@@ -83,13 +101,19 @@ def on_cluster(common: Measuring, client: Client) -> Halves:
 
     def halves(steps: Pipeline) -> list[Half]:
         bare, version = Pipeline(tuple(map(_bare, steps.passes))), own_version()
-        tasks = [client.submit(_remote, held, version, bare, half, pure=False) for half in (0, 1)]
+        tasks = [client.submit(_remote, held, version, bare, half, pure=False) for half in HALVES]
         waiting = set(tasks)
         while waiting:
             waiting -= set(finished(client, waiting))
         return [result(task) for task in tasks]
 
     return halves
+
+
+def _cost(program: Program, measured: Measured) -> Cost:
+    estimate = program.energy(measured.counters).to_dict()
+    edp = estimate["edp_ujs"] and estimate["edp_ujs"]["streaming"]
+    return Cost(estimate["energy_uj"]["total"], edp)
 
 
 def _remote(content: bytes, version: str, steps: Pipeline, half: int) -> Half:

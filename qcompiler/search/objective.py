@@ -10,6 +10,7 @@ small that all trials go without them. Which code costs least, `ChooseCodes` dec
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from qcompiler.ir import PipelineError
 from qcompiler.passes.split_inputs import most_output_levels
@@ -20,6 +21,7 @@ from .trials import Options, Trials
 
 _T_MAX = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32)
 _FEWER_INPUT_LEVELS = (32, 16, 8, 4)
+_WORTH = 0.98  # of the cost of the best: what saves less is not tried
 _PRUNE = (0.001, 0.004, 0.016)  # of `quantize`, from what hardly adds to the noise of levels
 
 
@@ -45,15 +47,8 @@ def search_cost(trials: Trials, objective: Objective) -> SearchResult:
         found.with_slices()
     else:
         found.smallest_t_max(slices=found.most_slices)
-    best = found.best()
-    for levels in _FEWER_INPUT_LEVELS:
-        if levels >= found.input_levels:
-            continue
-        tried = found.measure(best.uniform or 0, int(dict(best.options)["slices"]), levels)
-        if not tried.fits:
-            break
-        best = found.best()
-    found.prune(best)
+    found.fewer_input_levels()
+    found.prune()
     return chosen_result(trials, found.best(), objective)
 
 
@@ -76,29 +71,57 @@ class _Search:
         """From the best t_max without slices downwards, as long as slices pay."""
         shorter = [t_max for t_max in _T_MAX if t_max < (self.best().uniform or 0)]
         for t_max in reversed(shorter if self.most_slices > 1 else []):
-            self.measure(t_max, self.most_slices, self.input_levels)
-            if self.best().uniform != t_max:
+            if not self.fits_cheaper(t_max, self.most_slices, self.input_levels):
                 return
 
-    def prune(self, best: Point) -> None:
+    def fewer_input_levels(self) -> None:
+        """Take levels of inputs away, as long as the budget allows."""
+        t_max, slices, given, _ = self.parts_of(self.best())
+        for levels in (levels for levels in _FEWER_INPUT_LEVELS if levels < given):
+            if self.cheaper(t_max, slices, levels) and not self.measure(t_max, slices, levels).fits:
+                return
+
+    def prune(self) -> None:
         """Remove more and more weights of the best, and of the next larger t_max."""
-        options = dict(best.options)
-        slices, levels = int(options["slices"]), int(options["levels"])
-        at, shares = _T_MAX.index(best.uniform or _T_MAX[0]), list(_PRUNE[1:])
-        for t_max in _T_MAX[at : at + 2]:
-            while shares and self.measure(t_max, slices, levels, shares[0]).fits:
+        t_max, slices, levels, _ = self.parts_of(self.best())
+        at, shares = _T_MAX.index(t_max), list(_PRUNE[1:])
+        for one in _T_MAX[at : at + 2]:
+            while shares and self.fits_cheaper(one, slices, levels, shares[0]):
                 del shares[0]
 
-    def measure(self, t_max: int, slices: int, levels: int, prune: float = _PRUNE[0]) -> Point:
-        """Measure one program: inputs get as many digits as keep their windows within t_max."""
+    def parts_of(self, point: Point) -> tuple[int, int, int, float]:
+        """t_max, slices, levels of inputs, and the share that is pruned."""
+        options = dict(point.options)
+        counts = int(options["slices"]), int(options["levels"])
+        return point.uniform or _T_MAX[0], *counts, options["prune"]
+
+    def fits_cheaper(self, *program: Any) -> bool:
+        """Measure a program if it costs less than the best: whether it is the best, then."""
+        return self.cheaper(*program) and self.measure(*program) == self.best()
+
+    def cheaper(self, *program: Any) -> bool:
+        """Whether a program costs less than the best, by an estimate that takes little time."""
+        schedule, t_max, options = self.schedule(*program)
+        price = self.trials.price(schedule, t_max, options)
+        best = self.best().value_of(self.objective)
+        return price is not None and (price.of(self.objective) or 0) < _WORTH * (best or 0)
+
+    def measure(self, *program: Any) -> Point:
+        """Measure one program, given as for `schedule`, unless it was."""
+        given = self.schedule(*program)
+        if known := self._known(*given):
+            return known
+        self.trials.measure(*given)
+        return self.trials.points[-1]
+
+    def schedule(
+        self, t_max: int, slices: int, levels: int, prune: float = _PRUNE[0]
+    ) -> tuple[tuple[int, ...], int, Options]:
+        """Inputs get as many digits as keep their windows within t_max."""
         digits = next(n for n in range(1, 17) if t_max**n >= levels)
         given = {"slices": slices, "levels": levels, "digits": digits, "prune": prune}
         options: Options = tuple(given.items())
-        schedule = self.trials.uniform_levels(t_max, options)
-        if known := self._known(schedule, t_max, options):
-            return known
-        self.trials.measure(schedule, t_max, options)
-        return self.trials.points[-1]
+        return self.trials.uniform_levels(t_max, options), t_max, options
 
     def _known(self, schedule: tuple[int, ...], t_max: int, options: Options) -> Point | None:
         """A point of the same program: other levels may take the same digits."""

@@ -25,9 +25,12 @@ class Budget(NamedTuple):
         assert value is not None
         return value
 
-    def counted(self, found: LossEstimate) -> float:
-        """What counts against the budget: of changed answers a standard error more than seen."""
-        return self.loss(found) + (found.standard_error if self.kind == "drift" else 0.0)
+    def counted(self, found: LossEstimate, errors: float = 1.0) -> float:
+        """What counts against the budget: of changed answers standard ``errors`` more than seen.
+
+        In ``drop`` they are counted already.
+        """
+        return self.loss(found) + (errors * found.standard_error if self.kind == "drift" else 0.0)
 
     def describe(self, point: Point) -> str:
         """A point in words."""
@@ -50,6 +53,10 @@ class Cost(NamedTuple):
 
     energy: float
     edp: float | None
+
+    def of(self, objective: Objective) -> float | None:
+        """What this objective wants low; None if it is not known."""
+        return self.edp if objective == "edp" else self.energy
 
     def describe(self) -> str:
         """In words."""
@@ -84,7 +91,7 @@ class Point:
         """What this objective wants low; None if it is not known."""
         if objective == "latency":
             return self.latency
-        return self.cost and (self.cost.energy if objective == "energy" else self.cost.edp)
+        return self.cost and self.cost.of(objective)
 
     @property
     def length(self) -> tuple[int, int]:
@@ -134,6 +141,7 @@ class SearchResult:
 
 def _row(point: Point, chosen: bool, pareto: bool) -> dict[str, Any]:
     estimate = point.estimate._asdict() if point.estimate else {}
+    estimate.pop("drift_error", None)
     names = {"standard_error": "doubt"}
     return {
         "latency_steps": point.latency,

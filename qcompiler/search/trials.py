@@ -12,7 +12,6 @@ from qcompiler.backends.backend import Backend
 from qcompiler.data import check_labels
 from qcompiler.ir import (
     CompileError,
-    DataError,
     Graph,
     InvalidGraph,
     PipelineError,
@@ -22,19 +21,16 @@ from qcompiler.ir import (
 from qcompiler.ir.kernels import Array
 from qcompiler.passes import Pass, Pipeline
 from qcompiler.passes.assign_levels import AssignLevels
-from qcompiler.passes.calibration.data import check, run_precisely
-from qcompiler.passes.calibration.snap import snapped_range
-from qcompiler.passes.clip_outputs import ClipOutputs
 from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.quantization.levels import spiking_values, times_of
-from qcompiler.passes.quantization.logits import until_logits
 from qcompiler.passes.refine_outputs import RefineOutputs
 from qcompiler.passes.split_inputs import SplitInputs
 from qcompiler.passes.split_windows import SplitWindows
 
 from .accuracy_cost import AccuracyCost
-from .drift import LossEstimate, estimate_loss
-from .halves import Measuring, here, on_cluster, with_option
+from .classifier import clip_of, reference_outputs
+from .drift import LossEstimate, Outputs
+from .halves import Half, Measuring, here, on_cluster, with_option
 from .latency import LatencyModel
 from .pareto import Budget, Cost, Point
 
@@ -43,9 +39,8 @@ if TYPE_CHECKING:
 
 Options: TypeAlias = tuple[tuple[str, float], ...]  # of the pipeline, by name
 
-_FEWEST_IMAGES = 40
-_TAIL = 0.1  # percent of images whose winner, or runner-up, may lie beyond the clipped outputs
 _MARGIN = 2.0  # of the errors that the budget allows: how far they may carry a winner or runner-up
+_SURE = 2.0  # standard errors of what half of the images lose
 _SCALES = np.geomspace(0.5, 2, 33)  # of errors, from one trial to the next
 
 
@@ -78,15 +73,16 @@ class Trials:
         self.before = Pipeline(self.done).run(graph)
         verify(self.before, *self.rest[0].requires)
         common = Measuring(self.before, backend, data, costs)
+        self.price_of = common.price
         self.halves = here(common) if client is None else on_cluster(common, client)
-        self.real = _reference_outputs(self.before, data)
+        self.real = reference_outputs(self.before, data)
         if self.labels is not None:
             check_labels(self.labels, self.real.shape[1])
         self.accuracy_cost = AccuracyCost(self.real, self.labels, budget.percent)
         self.noise = float(
             self.accuracy_cost.sizes[self._last_within(self.accuracy_cost.noise, 1.0)]
         )
-        self.clip = _clip(self.real, _MARGIN * self.noise)
+        self.clip = clip_of(self.real, _MARGIN * self.noise)
         self.clipped = self.clip(self.before)
         pieces = any(isinstance(step, SplitWindows) for step in self.rest)
         self.latency_model = LatencyModel(self.clipped, pieces)
@@ -111,21 +107,26 @@ class Trials:
     ) -> tuple[Point, float]:
         """A schedule's point, and the factor of its errors that the budget would allow."""
         known: dict[str, Any] = {"uniform": uniform, "options": options}
+        bounded = not uniform and self.clipped is not self.before
+        real = self.real.clip(self.clip.low, self.clip.high) if bounded else self.real
         try:
             steps = self._lowering(levels, uniform, options)
-            found, latency, interval, cost = self._outputs(steps)
+            pair, network = self._outputs(steps, Outputs(real, real, self.labels))
         except (UnsupportedModel, InvalidGraph) as error:
             self.refusal = error
             point = Point(levels, self.latency_model.latency(levels), 0, **known)
             return self._noted(point), 0.5
-        bounded = not uniform and self.clipped is not self.before
-        real = self.real.clip(self.clip.low, self.clip.high) if bounded else self.real
-        estimate = estimate_loss(real, found, self.labels)
-        point = self._noted(Point(levels, latency, interval, estimate, cost=cost, **known))
-        scaled = [
-            estimate_loss(real, real + scale * (found - real), self.labels) for scale in _SCALES
-        ]
-        return point, float(_SCALES[self._last_within(scaled, self._factor)])
+        point = Point(levels, network.last_step, network.interval, pair.loss(), **known)
+        noted = self._noted(replace(point, cost=network.cost))
+        scaled = [pair.loss(scale) for scale in _SCALES]
+        return noted, float(_SCALES[self._last_within(scaled, self._factor)])
+
+    def price(self, levels: tuple[int, ...], uniform: int, options: Options) -> Cost | None:
+        """About what a schedule costs, without measuring what it loses; None if it cannot be."""
+        try:
+            return self.price_of(self._lowering(levels, uniform, options))
+        except (UnsupportedModel, InvalidGraph):
+            return None
 
     def uniform_levels(self, t_max: int, options: Options = ()) -> tuple[int, ...]:
         """What every value has with one t_max for all, and the ends' own numbers."""
@@ -151,12 +152,17 @@ class Trials:
             return Pipeline(steps)
         return Pipeline((self.clip, AssignLevels(":".join(map(str, levels))), *self.rest))
 
-    def _outputs(self, steps: Pipeline) -> tuple[Array, int, int, Cost | None]:
-        """Outputs of all images, the step of the last output spike, frame interval and cost."""
-        found = np.zeros_like(self.real)
-        one, other = self.halves(steps)
-        found[0::2], found[1::2] = one.outputs, other.outputs
-        return found, other.last_step, other.interval, other.cost
+    def _outputs(self, steps: Pipeline, real: Outputs) -> tuple[Outputs, Half]:
+        """Outputs of all images, or of half of them if these surely lose too much; and a half."""
+        whole = real._replace(found=np.zeros_like(real.real))
+        halves = iter(self.halves(steps))
+        first = next(halves)
+        part = real.every_second(first.first)._replace(found=first.outputs)
+        if self._lost(part.loss()):
+            return part, first
+        for half in (first, *halves):
+            whole.found[half.first :: 2] = half.outputs
+        return whole, first
 
     def _noted(self, tried: Point) -> Point:
         self._tried.append(tried)
@@ -173,6 +179,11 @@ class Trials:
     def _within(self, estimate: LossEstimate) -> bool:
         return self.budget.counted(estimate) <= self.budget.percent
 
+    def _lost(self, estimate: LossEstimate) -> bool:
+        """Whether a loss is beyond the budget with far fewer changed answers, too."""
+        least = self.accuracy_cost.expected(estimate, self._factor, -_SURE)
+        return self.budget.counted(least, -_SURE) > self.budget.percent
+
     def _last_within(self, growing: Sequence[LossEstimate], factor: float) -> int:
         """The last of growing losses that is within the budget; 0 if none is."""
         expected = [self.accuracy_cost.expected(estimate, factor) for estimate in growing]
@@ -187,28 +198,3 @@ def _schedule_position(steps: Pipeline) -> int:
         if "t_max" in {field.name for field in fields(step)}:
             return index
     raise PipelineError("the search needs a pipeline with a pass that has the option t_max")
-
-
-def _reference_outputs(graph: Graph, data: tuple[Array, ...]) -> Array:
-    """Outputs of the real network, ``images x classes``."""
-    check(graph, data)
-    if len(graph.outputs) != 1:
-        raise UnsupportedModel(
-            f"the search needs a classifier with one output; this model has {len(graph.outputs)}"
-        )
-    if len(data[0]) < _FEWEST_IMAGES:
-        raise DataError(
-            f"the search needs at least {_FEWEST_IMAGES} calibration images, not {len(data[0])}"
-        )
-    cut = until_logits(graph)
-    found = run_precisely(cut, data)
-    if found[0].size < 2:
-        raise UnsupportedModel("the search needs an output with several elements, one per class")
-    return found.reshape(len(found), -1)
-
-
-def _clip(real: Array, away: float) -> ClipOutputs:
-    """Outputs from the smallest winner to the largest runner-up: beyond, nothing is decided."""
-    ordered = np.sort(real, axis=1)
-    ends = np.percentile(ordered[:, -1], _TAIL), np.percentile(ordered[:, -2], 100 - _TAIL)
-    return ClipOutputs(*snapped_range((float(min(ends)) - away, float(max(ends)) + away)))

@@ -20,9 +20,11 @@ from qcompiler.cli import qcompile
 from qcompiler.ir import Builder, Constant, DataError, Graph, Tensor, UnsupportedModel, evaluate
 from qcompiler.ir.ann import Add, Clip, Dense
 from qcompiler.ir.kernels import Array
+from qcompiler.passes import Pipeline
 from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.search.accuracy_cost import AccuracyCost
 from qcompiler.search.drift import estimate_loss
+from qcompiler.search.halves import Half, Measuring
 from qcompiler.search.latency import LatencyModel
 from qcompiler.search.pareto import Budget, SearchResult
 from qcompiler.search.schedule_family import Schedule, at_error, family
@@ -114,6 +116,22 @@ def test_estimates_are_near_what_many_images_show(size: float) -> None:
         assert guesses.std() < 1.5 * found[0].standard_error
 
 
+def test_margins_that_training_has_widened_count_as_those_of_unseen_images() -> None:
+    real, _ = outputs(2000, 1)
+    error = 0.03 * np.random.default_rng(2).standard_normal(real.shape)
+    drift = 100 * np.mean((real + error).argmax(axis=1) != real.argmax(axis=1))
+    ordered = np.sort(real, axis=1)
+    margin = ordered[:, -1] - ordered[:, -2]
+    wide = real.copy()
+    wide[np.arange(len(real)), real.argmax(axis=1)] += np.maximum(0, 0.08 - margin)
+    seen = 100 * np.mean((wide + error).argmax(axis=1) != real.argmax(axis=1))
+    found = estimate_loss(wide, wide + error, None)
+    assert seen < 0.2 * drift
+    assert abs(found.drift - drift) < 2 * found.standard_error
+    few = estimate_loss(wide[:50], wide[:50], None)
+    assert few.drift == 0 and few.standard_error > 1.5  # none of 50 seen
+
+
 def test_accuracy_lost_is_known_better_from_answers_changed() -> None:
     many, truth = outputs(40000, 1)
     few, labels = outputs(1000, 3)
@@ -136,7 +154,7 @@ def test_trials_that_lose_less_than_noise_make_all_of_them_cheaper() -> None:
     real, labels = outputs(1000)
     accuracy_cost = AccuracyCost(real, labels, 1.0)
     one = next(estimate for estimate in accuracy_cost.noise if (estimate.drop or 0) > 2)
-    half = one._replace(drop=(accuracy_cost.expected(one).drop or 0) / 2)
+    half = one._replace(drop=(accuracy_cost.expected(one, errors=0).drop or 0) / 2)
     assert accuracy_cost.factor([]) == 1
     factors = [accuracy_cost.factor([half] * count) for count in (1, 4, 16)]
     assert factors == sorted(factors, reverse=True) and 0.5 < factors[-1] < 0.55
@@ -170,7 +188,7 @@ def test_sensitivity_is_that_of_rounding() -> None:
     assert (table[:, LEVELS[-1]] < 0.1 * size).all()
 
 
-def trials(kind: str, percent: float, **change: Any) -> Trials:
+def trials(kind: str, percent: float, costs: bool = False, **change: Any) -> Trials:
     """Trials on the digits network."""
     graph = change.get("graph") or imported()
     found = data.read(change.get("images", CALIBRATION), api.inputs_of(graph))
@@ -178,12 +196,40 @@ def trials(kind: str, percent: float, **change: Any) -> Trials:
     options |= change.get("options", {})
     steps = api.pipeline("reference", None, options)
     log: Callable[[str], None] = lambda text: None  # noqa: E731
-    return Trials(graph, steps, REFERENCE, found.arrays, found.labels, Budget(kind, percent), log)
+    return Trials(
+        graph, steps, REFERENCE, found.arrays, found.labels, Budget(kind, percent), log, costs
+    )
 
 
 def test_one_t_max_for_all_leaves_inputs_and_outputs_their_levels() -> None:
     few = trials("drift", 2.0, options={"output_t_max": 40}).uniform_levels(7)
     assert few[0] == 5 and few[-1] == 40 and set(few[1:-1]) == {7}  # two digits of 17 levels
+
+
+def test_a_trial_that_surely_loses_ends_with_its_first_half(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, measured = trials("drift", 1.0), list[int]()
+    half = Measuring.half
+
+    def noted(self: Measuring, steps: Pipeline, at: int) -> Half:
+        measured.append(at)
+        return half(self, steps, at)
+
+    monkeypatch.setattr(Measuring, "half", noted)
+    lost, _ = one.measure(one.uniform_levels(2), 2)
+    kept, _ = one.measure(one.uniform_levels(16), 16)
+    assert measured == [1, 1, 0]
+    assert not lost.fits and lost.estimate is not None and lost.estimate.drift > 5
+    assert kept.estimate is not None and kept.estimate.drift < 2
+
+
+def test_a_price_is_near_the_cost() -> None:
+    one = trials("drift", 50.0, costs=True)
+    levels = one.uniform_levels(6)
+    point, price = one.measure(levels, 6)[0], one.price(levels, 6, ())
+    assert point.cost is not None and price is not None
+    assert price.energy == pytest.approx(point.cost.energy, rel=0.05)
 
 
 def imported() -> Graph:
