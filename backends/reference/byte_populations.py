@@ -33,6 +33,18 @@ def write_bytes(writer: OnnxWriter, stack: Stack) -> str:
     return writer.add("Transpose", whole, perm=_FIRST)
 
 
+def write_clipped(writer: OnnxWriter, stack: Stack, byte: str) -> str:
+    """Clip the levels of a stack above, those of each sum at its highest level."""
+    if stack.ends_alike:
+        return clipped(writer, byte, stack.top)
+    parts, first = [], 0
+    for one in stack.sums:
+        ends = (writer.constant(np.array([n], np.int64)) for n in (first, first + one.channels, 1))
+        parts.append(clipped(writer, writer.add("Slice", byte, *ends), one.ladder.top))
+        first += one.channels
+    return writer.add("Concat", *parts, axis=1)
+
+
 def pools_packed(stack: Stack, op: First) -> bool:
     """Whether a max pool takes neighbours that its kernel computes at once, each once."""
     if stack.packed == 1:

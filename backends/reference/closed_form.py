@@ -17,13 +17,13 @@ from qcompiler.ir.snn import Encode, First, Population
 from qcompiler.ir.spiking.integer_network import Layer, spiking_nodes
 from qcompiler.ir.view import View
 
-from .byte_populations import clipped, pools_packed, write_bytes, write_pooled_bytes
+from .byte_populations import pools_packed, write_bytes, write_clipped, write_pooled_bytes
 from .exact_arithmetic import is_per_channel
 from .families import families, is_stackable, ladders
 from .input_levels import InputLevels
 from .level_forms import LevelForms
 from .pieces import Piece
-from .population_kernels import Stack, Sum, stack_of, write_scaled
+from .population_kernels import Stack, Sum, cheapest_stacks, write_scaled
 from .shared_sums import SharedSums
 from .spike_counts import SpikeCounts
 from .sum_parts import parts_of
@@ -116,27 +116,26 @@ class ClosedForm:
         changed = self.changed[key]
         if pool:
             changed.shape = (whole.shape[0], *changed.shape[1:])
-        return Piece(changed, piece.top, piece.below, piece.first, piece.count)
+        return replace(piece, whole=changed)
 
     def _number(self, value: Any) -> str:
         return self.writer.constant(np.asarray(value, np.float32))
 
     def _family(self, family: Sequence[Layer]) -> None:
         """Populations with the same sources: in bytes as one, in float32 one by one."""
-        alike: dict[tuple[int, int], list[Sum]] = defaultdict(list)
+        alike: dict[int, list[Sum]] = defaultdict(list)
         for index, ladder in enumerate(ladders(family)):
             one = Sum(ladder, parts_of(ladder.base, self.pieces))
             if one.in_bytes is not None:
-                alike[ladder.top, 0 if is_stackable(ladder.base) else index].append(one)
+                alike[0 if is_stackable(ladder.base) else index].append(one)
             else:
                 self._real_population(one)
         for sums in alike.values():
-            stack = stack_of(sums)
-            if stack is not None and stack.is_faster:
-                self._byte_populations(stack)
-            else:
-                for one in sums:
-                    self._real_population(one)
+            for way in cheapest_stacks(sums)[1]:
+                if isinstance(way, Stack):
+                    self._byte_populations(way)
+                else:
+                    self._real_population(way)
 
     def _byte_populations(self, stack: Stack) -> None:
         whole = LevelForms(self.writer, stack.shape, stack.top)
@@ -148,7 +147,7 @@ class ClosedForm:
             self.changed[op, whole] = LevelForms(self.writer, shape, stack.top, byte=byte)
             return
         levels = write_bytes(self.writer, stack)
-        whole.byte = clipped(self.writer, levels, stack.top)
+        whole.byte = write_clipped(self.writer, stack, levels)
         if self.counts.active:
             raw = LevelForms(self.writer, stack.shape, stack.top + 1, byte=levels)
             self._count_bytes(stack, raw)
@@ -158,20 +157,21 @@ class ClosedForm:
         for one in stack.sums:
             count = one.channels if len(stack.sums) > 1 else None
             for rung in one.ladder.rungs:
-                self.pieces[rung.name] = Piece(whole, rung.top, rung.below, first, count)
+                piece = Piece(whole, rung.top, rung.below, first, count, one.ladder.top)
+                self.pieces[rung.name] = piece
             first += one.channels
 
     def _count_bytes(self, stack: Stack, raw: LevelForms) -> None:
         for rung in (rung for one in stack.sums for rung in one.ladder.rungs):
             if self.counts.includes(rung):
                 piece = self.pieces[rung.name]
-                form = raw.part(piece.first, piece.channels, 0, raw.top)
+                form = raw.part(piece.first, piece.channels, 0, raw.top, raw.top)
                 limit = np.asarray(rung.below + rung.top, np.uint8)
                 self.counts.add_saturation(form.as_byte(), self.writer.constant(limit))
 
     def _only_pool(self, stack: Stack) -> Node | None:
         """A max pool, if it is all that reads a stack, and can take packed outputs."""
-        if self.exact:
+        if self.exact or not stack.ends_alike:
             return None
         names = {rung.name for one in stack.sums for rung in one.ladder.rungs}
         users = [node for name in names for node in self.readers[name]]

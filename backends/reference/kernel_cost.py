@@ -57,6 +57,11 @@ def byte_cost(kernel: ByteKernel, packed: int = 1) -> float:
     return passes + _filled(outputs * packed) / packed * inputs * prod(taps) * _BYTE_PRODUCT
 
 
+def copy_cost(pieces: int, channels: int) -> float:
+    """The cost of cutting 8-bit levels into pieces, and of joining them again."""
+    return 2 * (_COPY * pieces + _COPIED_BYTE * channels)
+
+
 def packed_outputs(kernel: ByteKernel, columns: int) -> int:
     """How many neighbouring outputs to compute at once: a divisor of the columns, or 1."""
     op = kernel.op

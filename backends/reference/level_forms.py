@@ -160,19 +160,22 @@ class LevelForms:
         real = write_max_pool(self.writer, op, op.kernel, self.as_real())
         return LevelForms(self.writer, shape, self.top, real=real)
 
-    def part(self, first: int, channels: int, below: int, top: int) -> LevelForms:
-        """Some channels, of which ``below`` is taken off before they are clipped at ``top``."""
+    def part(self, first: int, channels: int, below: int, top: int, highest: int) -> LevelForms:
+        """Some channels, of which ``below`` is taken off before they are clipped at ``top``.
+
+        They have no level above ``highest``.
+        """
         writer, shape = self.writer, (channels, *self.shape[1:])
         form = self.byte or self.as_real()
         if channels < self.shape[0]:
             ends = (writer.constant(np.array([n], np.int64)) for n in (first, first + channels, 1))
             form = writer.add("Slice", form, *ends)
-        found = LevelForms(writer, shape, self.top)
+        found = LevelForms(writer, shape, highest)
         if self.byte:
             found.byte = form
         else:
             found.real = form
-        if below or top < self.top:
+        if below or top < highest:
             found.real = write_clip(
                 writer, writer.add("Sub", found.as_real(), self._number(below)), 0, top
             )

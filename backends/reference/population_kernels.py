@@ -18,7 +18,7 @@ from .border_bias import border_part
 from .byte_kernel import ByteKernel, byte_kernel
 from .exact_arithmetic import divisor, fits_bytes, fits_float32, is_per_channel, per_channel
 from .families import Ladder
-from .kernel_cost import byte_cost, real_cost
+from .kernel_cost import byte_cost, copy_cost, real_cost
 from .level_forms import LevelForms
 from .sum_parts import SumPart, with_whole_inputs
 from .unrolling import cheapest
@@ -89,8 +89,13 @@ class Stack:
 
     @property
     def top(self) -> int:
-        """The highest level, the same of all."""
-        return self.sums[0].ladder.top
+        """The highest level of all."""
+        return max(one.ladder.top for one in self.sums)
+
+    @property
+    def ends_alike(self) -> bool:
+        """Whether all have the same highest level."""
+        return len({one.ladder.top for one in self.sums}) == 1
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -98,12 +103,10 @@ class Stack:
         return (len(self.slope), *self.sums[0].ladder.base.spikes.shape[1:])
 
     @property
-    def is_faster(self) -> bool:
-        """Whether it costs less than float32."""
-        cost = byte_cost(self.kernel, self.packed)
-        if cost < sum(real_cost(one.parts, one.channels, True) for one in self.sums):
-            return True  # without a look at all weights
-        return cost < sum(real_cost(one.parts, one.channels, one.scaled) for one in self.sums)
+    def cost(self) -> float:
+        """What it costs; see `kernel_cost`."""
+        found = byte_cost(self.kernel, self.packed)
+        return found if self.ends_alike else found + copy_cost(len(self.sums), len(self.slope))
 
 
 def stack_of(sums: Sequence[Sum]) -> Stack | None:
@@ -120,6 +123,20 @@ def stack_of(sums: Sequence[Sum]) -> Stack | None:
         return None
     way = cheapest(kernel, sums[0].ladder.base.spikes.shape[1:])
     return Stack(tuple(sums), *way, slope, bias - slope // 2)
+
+
+def cheapest_stacks(sums: Sequence[Sum]) -> tuple[float, list[Stack | Sum]]:
+    """Sums as one kernel, or those that end at the same level, or each in float32; and the cost."""
+    stack, ends = stack_of(sums), sorted({one.ladder.top for one in sums})
+    if len(ends) > 1:
+        found = [cheapest_stacks([one for one in sums if one.ladder.top == end]) for end in ends]
+        cost, ways = sum(cost for cost, _ in found), [way for _, ways in found for way in ways]
+        return (stack.cost, [stack]) if stack is not None and stack.cost < cost else (cost, ways)
+    for known in (True, None):  # first without a look at all weights
+        cost = sum(real_cost(o.parts, o.channels, known or o.scaled) for o in sums)
+        if stack is not None and stack.cost < cost:
+            return stack.cost, [stack]
+    return cost, [*sums]
 
 
 def _stacked(sums: Sequence[ByteSum]) -> list[SumPart]:

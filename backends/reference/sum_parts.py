@@ -66,7 +66,7 @@ def add_up(weights: Mapping[Piece, Array]) -> bool:
             return False
         reached += piece.top
     same = all(np.array_equal(first, other) for other in others)
-    return same and reached == next(iter(weights)).whole.top
+    return same and reached == next(iter(weights)).highest
 
 
 def with_whole_inputs(parts: Sequence[SumPart]) -> list[SumPart]:
