@@ -172,7 +172,7 @@ def test_adapters_take_the_place_of_the_ends(folder: Path) -> None:
         assert sum(sent.sum() for sent in spikes.values()) > 0
         for name, sent in spikes.items():
             group = groups[name]
-            counts = sent[:, : group.close + 1].sum(axis=1)  # of this frame, without those behind it
+            counts = sent[:, : group.close + 1].sum(axis=1)  # of this frame
             assert counts.max() <= 1 if group.coding == "silent" else (counts == 1).all()
     finally:
         network.processes[0].stop()
