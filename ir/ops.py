@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from math import prod
 from typing import ClassVar
@@ -18,18 +17,20 @@ Attribute = int | float | bool | str | None | tuple["Attribute", ...]
 
 
 @dataclass(frozen=True)
-class Op(ABC):
+class Op:
     """An operation; its dataclass fields are its attributes.
 
     Attributes are int, float, bool, str, None or tuples of them, so that the text form can be
     read back as Python literals.
     """
 
+    # No ABC: passes ask for the class of every node all the time, which takes an ABC long.
+
     mnemonic: ClassVar[str]
 
-    @abstractmethod
     def infer(self, *operands: Type) -> Type:
         """Return the type of the result, without range; ValueError if the operands do not fit."""
+        raise NotImplementedError
 
     def attributes(self) -> dict[str, Attribute]:
         """Attributes that differ from their defaults, in order of declaration."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -65,12 +66,15 @@ def digest(*arrays: Any) -> str:
 def versions() -> dict[str, str]:
     """Versions of Python, this package and the libraries that decide what is compiled."""
     found = {"python": ".".join(map(str, sys.version_info[:2]))}
-    for package in ("qcompiler-snn", *_PACKAGES):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
+    return found | {package: _version(package) for package in ("qcompiler-snn", *_PACKAGES)}
+
+
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def arguments_of(program: Program, passes: str | Pipeline | None = None) -> dict[str, Any]:

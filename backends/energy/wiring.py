@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from qcompiler.backends.loihi.netlist.synapse_matrices import synapse_triples, s
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 
+_KNOWN: WeakKeyDictionary[Graph, Wiring] = WeakKeyDictionary()  # engines of one program share it
 _MERGED = 1 << 23  # synapses of a row that are merged where a view repeats their sender
 
 
@@ -78,8 +80,10 @@ class Wiring:
 
 
 def wiring_of(graph: Graph) -> Wiring:
-    """The counts of a compiled graph; ProgramError if it has no windows yet."""
-    return count_wiring(build_netlist(graph))
+    """The counts of a compiled graph, made once for each; ProgramError if it has no windows yet."""
+    if graph not in _KNOWN:
+        _KNOWN[graph] = count_wiring(build_netlist(graph))
+    return _KNOWN[graph]
 
 
 def count_wiring(netlist: Netlist) -> Wiring:

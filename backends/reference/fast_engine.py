@@ -50,7 +50,7 @@ class _Session(NamedTuple):
 
 
 class FastEngine:
-    """Evaluates a compiled graph; ``threads`` 0 uses all CPU cores."""
+    """Evaluates a compiled graph; ``threads`` 0 uses OMP_NUM_THREADS, or all cores."""
 
     def __init__(self, graph: Graph, threads: int = 0) -> None:
         self.graph = graph

@@ -5,6 +5,7 @@ Weights are handed over by reference, not written into the model, so that a netw
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,12 @@ _OPSET = 17
 # Merging a factor or quotient into integer weights would make sums inexact; merging padding into a
 # max pool asks for more than it can pad.
 _HARMFUL = ["ConvMulFusion", "Pad_Fusion"]
+
+
+def default_threads() -> int:
+    """Threads of a session, as OMP_NUM_THREADS says; 0, which is all cores, if it says nothing."""
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 5 else 0
 
 
 class OnnxWriter:
@@ -75,8 +82,9 @@ class OnnxWriter:
         spin: bool = False,
         elements: float | None = None,
     ) -> onnxruntime.InferenceSession:
-        """A CPU session with these outputs (name to numpy dtype); ``threads`` 0 means all cores.
+        """A CPU session with these outputs (name to numpy dtype).
 
+        ``threads`` 0 means as many as OMP_NUM_THREADS says, or all cores.
         Threads that wait for others ``spin`` if small batches matter; else they leave their core to
         other programs. ``elements`` is how many are computed in all, if that is known: weights in
         another layout, which takes time and memory, pay only if these are fewer.
@@ -84,7 +92,7 @@ class OnnxWriter:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or default_threads()
         options.log_severity_level = 4  # failures come as exceptions
         if not spin:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -35,6 +35,7 @@ def program() -> Program:
         calibration=DIGITS / "digits_calibration.npz",
         scale_values=(16,),
         t_max=4,
+        slices=2,  # with markers, and still few processes of Lava
     )
 
 
@@ -133,8 +134,9 @@ def test_it_runs_alone_and_elsewhere(
     ran = alone(copy, str(tmp_path / "x.npy"), "-o", str(tmp_path / "out.npz"), *options)
     assert ran.returncode == 0, ran.stderr
     expected = program.spikes(images[:, None].astype(np.float32))
+    populations = {group.name for group in build_netlist(program.graph).populations}
     with np.load(tmp_path / "out.npz") as found:
-        assert set(found.files) == {name for name in expected if ":digit" not in name}
+        assert set(found.files) == populations & expected.keys()
         for name in found.files:
             np.testing.assert_array_equal(found[name], expected[name])
     assert "is largest" in ran.stdout
@@ -169,8 +171,9 @@ def test_adapters_take_the_place_of_the_ends(folder: Path) -> None:
         assert len(spikes) > 1
         assert sum(sent.sum() for sent in spikes.values()) > 0
         for name, sent in spikes.items():
-            silent = groups[name].coding == "silent"
-            assert sent.sum(axis=1).max() <= 1 if silent else sent.sum() == 10
+            group = groups[name]
+            counts = sent[:, : group.close + 1].sum(axis=1)  # of this frame
+            assert counts.max() <= 1 if group.coding == "silent" else (counts == 1).all()
     finally:
         network.processes[0].stop()
 

@@ -54,6 +54,7 @@ def changed(manifest: Any, path: tuple[Any, ...], value: Any) -> Any:
     return found
 
 
+@pytest.mark.long
 def test_damaged_manifests_are_one_sentence(
     program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,7 +32,7 @@ def parameters() -> list[Any]:
     for page in PAGES:
         shown = blocks(page.read_text(encoding="utf-8"))
         for index in (index for index, block in enumerate(shown) if runs(block)):
-            block, marks = shown[index].text, []
+            block, marks = shown[index].text, [] if page == README else [pytest.mark.long]
             if "mnist" in block:
                 marks.append(pytest.mark.data)
             if "--engine lava" in block or ".loihi/network.py" in block:

@@ -19,6 +19,14 @@ LEVELS = 64
 FEW_LEVELS = {"GRU": 4, "LSTM": 4, "squeeze and excitation": 8}  # on Lava populations take time
 CHIPS = {"GRU": 2, "LSTM": 2}  # of all steps, each with populations of its own
 
+every_network = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in ("LSTM", "GRU") else ())
+        for name in RECIPES
+    ],
+)
+
 
 @cache
 def compiled(name: str, target: str) -> Program:
@@ -37,13 +45,7 @@ def outputs(program: Program, network: Trained) -> list[Any]:
     return list(program.measure(*network.held_out, count=False).outputs.values())
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.long if name in ("LSTM", "GRU") else ())
-        for name in RECIPES
-    ],
-)
+@every_network
 def test_network_keeps_its_metric(name: str) -> None:
     network = trained(name)
     exact = float_outputs(network)
@@ -60,7 +62,7 @@ def test_network_keeps_its_metric(name: str) -> None:
     same_spikes(program, "fast", *(x[:2] for x in trained(name).held_out))
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@every_network
 def test_network_fits_loihi(name: str) -> None:
     program = compiled(name, "loihi")
     assert program.report().chips == CHIPS.get(name, 1)

@@ -47,10 +47,10 @@ PIECES = ("relu1:digit1", "relu1:digit0")  # of the output, which has 64 levels
 NARROW = CALIBRATED.replace("input=32512", "input=1200")  # no proof for a neuron of a few synapses
 
 
-def wide(channels: int = 96) -> Graph:
+def wide(channels: int = 96, side: int = 6) -> Graph:
     """Two convolutions whose proofs leave few bits, and a pool of their difference."""
     rng, build = np.random.default_rng(3), Builder("wide")
-    value = build.input("x", Tensor((channels, 6, 6)))
+    value = build.input("x", Tensor((channels, side, side)))
     for index in range(2):
         data = rng.standard_normal((channels, channels, 3, 3)) / np.sqrt(9 * channels)
         weight = Constant(f"w{index}", data.astype(np.float32))
@@ -61,9 +61,9 @@ def wide(channels: int = 96) -> Graph:
     return build.build([value], ["y"])
 
 
-def images(count: int, seed: int = 0, channels: int = 96) -> Array:
+def images(count: int, seed: int = 0, channels: int = 96, side: int = 6) -> Array:
     """Whole numbers, one for each level, most of them small, as those of features are."""
-    uniform = np.random.default_rng(seed).random((count, channels, 6, 6), np.float32)
+    uniform = np.random.default_rng(seed).random((count, channels, side, side), np.float32)
     whole: Array = np.floor(T_MAX * uniform**4)
     return whole
 
@@ -114,9 +114,14 @@ def test_engines_agree_and_nothing_is_beyond(program: Program) -> None:
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("engine", ["lava-single", "lava-processes"])
-def test_lava_shows_the_same_spikes(program: Program, engine: str) -> None:
-    same_spikes(program, engine, images(4, seed=2))
+@pytest.mark.parametrize(("engine", "side"), [("lava-single", 6), ("lava-processes", 3)])
+def test_lava_shows_the_same_spikes(program: Program, engine: str, side: int) -> None:
+    """Processes of their own on a network with as many synapses a neuron, but fewer neurons."""
+    if side != 6:
+        calibration = images(12, side=side)
+        program = qcompiler.compile(wide(side=side), calibration=calibration, t_max=T_MAX, effort=0)
+    assert set(calibrated(program.graph)) == {"relu0", *PIECES}
+    same_spikes(program, engine, images(4, seed=2, side=side))
 
 
 def bright(count: int) -> Array:

@@ -86,7 +86,7 @@ def test_engines_agree(text: str, seed: int) -> None:
     engines_agree(lambda graph: all_parted(graph, seed, 2), text, seed)
 
 
-@pytest.mark.parametrize("target", ["reference", "loihi"])
+@pytest.mark.parametrize("target", ["reference", pytest.param("loihi", marks=pytest.mark.long)])
 @given(seed=seeds)
 @settings(max_examples=10, deadline=None, phases=PHASES)
 def test_engines_agree_on_what_targets_make(target: str, seed: int) -> None:

@@ -14,6 +14,7 @@ from onnx import numpy_helper
 
 from qcompiler.frontend.import_model import Imported, import_model
 from qcompiler.ir import Tensor, evaluate, verify
+from qcompiler.ir.execution.session import default_threads
 
 Array = np.ndarray[Any, Any]
 
@@ -65,6 +66,7 @@ def run_onnx(proto: onnx.ModelProto | str, feeds: dict[str, Array]) -> list[Arra
     """What onnxruntime gives, without optimisations."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = default_threads()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     source = proto if isinstance(proto, str) else proto.SerializeToString()
     session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

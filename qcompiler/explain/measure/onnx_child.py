@@ -51,11 +51,12 @@ def _plain(result: Any) -> Any:
     return array if array.dtype.kind != "O" else array.astype(str)
 
 
-def _serve(source: IO[bytes], sink: IO[bytes], path: str) -> None:
+def _serve(source: IO[bytes], sink: IO[bytes], path: str, threads: int) -> None:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # failures come as exceptions
+    options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(
         path, options, providers=["CPUExecutionProvider"], disabled_optimizers=_WRONG
     )
@@ -67,13 +68,13 @@ def _serve(source: IO[bytes], sink: IO[bytes], path: str) -> None:
         send(sink, {}, [_plain(result) for result in results])
 
 
-def main(path: str) -> None:
+def main(path: str, threads: int) -> None:
     """Serve one model on the standard streams, until the other side closes them."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as sink:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what libraries print
         try:
-            _serve(sys.stdin.buffer, sink, path)
+            _serve(sys.stdin.buffer, sink, path, threads)
         except (EOFError, BrokenPipeError):
             return
         except Exception as error:

@@ -14,13 +14,14 @@ from types import TracebackType
 from typing import Any
 
 from qcompiler.data import Array
+from qcompiler.ir.execution.session import default_threads
 
 from .onnx_child import receive, send
 
 # The paths of this process, and not the current folder, which may hold modules of others.
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from qcompiler.explain.measure.onnx_child import main; main(sys.argv[2])"
+    "from qcompiler.explain.measure.onnx_child import main; main(sys.argv[2], int(sys.argv[3]))"
 )
 
 
@@ -45,7 +46,8 @@ class OnnxProcess:
     """Runs one model, with the methods of a session of onnxruntime. Raises ModelFailed."""
 
     def __init__(self, model: Path) -> None:
-        command = [sys.executable, "-I", "-c", _START, json.dumps(sys.path), str(model)]
+        given = json.dumps(sys.path), str(model), str(default_threads())
+        command = [sys.executable, "-I", "-c", _START, *given]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
