@@ -147,7 +147,7 @@ class Options:
         if self.percentile is not None:
             number(self.percentile, "percentile")
         limits(self.max_neurons, self.max_memory)
-        strings(self.states, "states")
+        strings(self.states, "states, such as 'h_out:h_in',")
         if one_of(self.objective, "objective", OBJECTIVES) != "latency" and self.budget is None:
             raise PipelineError(f"the objective {self.objective} needs --max-drop or --max-drift")
         self._check_search_and_data()

@@ -163,7 +163,7 @@ def test_initial_values_out_of_proportion(initial: str, reason: str) -> None:
 
 @pytest.mark.parametrize("given", [True, 3, [True], ["h_out:h_in", 2]])
 def test_states_that_are_no_text(given: Any) -> None:
-    with pytest.raises(PipelineError, match="state: expected text such as 'h_out:h_in', not"):
+    with pytest.raises(PipelineError, match="states, such as 'h_out:h_in', must be strings, not"):
         compiled("elman", states=given)
 
 
