@@ -100,7 +100,7 @@ def test_large_networks_are_refused_with_their_figures(bounds: Any, what: str) -
 @pytest.mark.parametrize("bound", [0, -1, "many", float("nan"), float("inf"), [1]])
 def test_bounds_are_positive_numbers(bound: Any) -> None:
     for name in ("max_neurons", "max_memory"):
-        with pytest.raises(PipelineError, match="must be a (positive )?number"):
+        with pytest.raises(PipelineError, match=r"must be a (positive )?number"):
             qcompiler.compile(NETWORK, **{name: bound})
 
 
