@@ -5,11 +5,10 @@ Read in this order:
 1. `backend`: `Backend` (a target) and `EngineFactory` (an engine), the two things that a plugin
    defines, and the `Engine` protocol.
 2. `program`: `Program`, a compiled network that runs on engines, reports on itself and is saved;
-   `program_runs` and `input_batches` (runs on data), `program_costs` (its activity and energy).
+   its folder has how it runs on data, and what it costs.
 3. `host`: `Outcome` and `Counters` of a run, and the work of the host computer: decoding spikes.
-4. `report` (populations, synapses, latency, cores), `calibrated_limits` (limits that rest on
-   calibration data), `saving` (program directories), `chip` (limits of a chip), `energy` (what a
-   frame costs, by cost models).
+4. `report` (populations, synapses, latency, cores), `saving` (program directories), `chip` (limits
+   of a chip), `energy` (what a frame costs, by cost models).
 5. `reference`: the engines that run on any computer. `loihi`: Intel's Loihi, simulated by Lava.
    `brian2` and `nir`: simulators of others. `decoded_spikes`: what their engines share.
 
@@ -23,10 +22,11 @@ To add an engine, write a class that follows `backend.Engine`, wrap it in an `En
 add that to ``Backend.engines`` of its target. ``tests/backends/test_plugin_target.py`` shows both.
 """
 
+from qcompiler.backends.program.program import Program
+
 from .backend import Backend, Engine, EngineFactory
 from .host import Counters, Outcome
 from .loihi.target import LOIHI
-from .program import Program
 from .reference.target import REFERENCE
 
 __all__ = [

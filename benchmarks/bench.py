@@ -33,7 +33,7 @@ from race import race
 
 import qcompiler
 from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime, why_unavailable
-from qcompiler.backends.reference.fast_engine import FastEngine
+from qcompiler.backends.reference.fast.fast_engine import FastEngine
 
 _HERE = Path(__file__).parent
 

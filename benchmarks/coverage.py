@@ -30,7 +30,7 @@ from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.prologue import run_prologue, split_prologue
-from qcompiler.passes.fold_batchnorm import FoldBatchNorm
+from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 FRESH = "fresh:"  # in front of the names of data that calibration does not see
 

@@ -24,11 +24,11 @@ import quartz_energy as quartz
 from accuracy import DATA, NETWORKS, Network, known_answers
 
 import qcompiler
-from qcompiler.amounts import number
 from qcompiler.backends import LOIHI, REFERENCE
 from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.cli.energy import chosen_model
 from qcompiler.cli.options import add_energy_model
+from qcompiler.terminal.amounts import number
 
 _DIGITS = Path(__file__).parents[1] / "examples" / "digits"
 SAVING = ("split-windows", "choose-codes")  # passes that only save energy and time

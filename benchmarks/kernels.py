@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.reference.byte_kernel import byte_kernel
-from qcompiler.backends.reference.kernel_cost import byte_cost, real_cost
-from qcompiler.backends.reference.level_forms import LevelForms
-from qcompiler.backends.reference.sum_parts import SumPart
+from qcompiler.backends.reference.kernels.byte_kernel import byte_kernel
+from qcompiler.backends.reference.kernels.kernel_cost import byte_cost, real_cost
+from qcompiler.backends.reference.kernels.level_forms import LevelForms
+from qcompiler.backends.reference.kernels.sum_parts import SumPart
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_nodes import sliding, write_clip, write_synapse
 from qcompiler.ir.snn import Convolve

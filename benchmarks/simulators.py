@@ -18,7 +18,7 @@ import numpy as np
 
 import qcompiler
 from qcompiler.backends.brian2.target import BRIAN2
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import Graph
 from tests.support.random_networks import LOIHI, REFERENCE, compiled, random_network
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import qcompiler
-from qcompiler import cluster
+from qcompiler.cluster import runs as cluster
 
 _DIGITS = Path(__file__).parent.parent / "examples" / "digits"
 _WORKERS = 2

@@ -1,8 +1,8 @@
 """The intermediate representation: one graph type with a tensor level and a spiking level.
 
 Start with `types`, `ops`, `graph` and `builder`; then `ann` (tensor operators), `view` (index
-operators) and `snn` (spiking operators). `rewrite` and `verify` serve the passes. The other folders
-hold execution, text formats, and the arithmetic of spikes.
+operators) and `snn` (spiking operators). `rewriting` and `verify` serve the passes. The other
+folders hold execution, text formats, and the arithmetic of spikes.
 """
 
 from .builder import Builder, infer
@@ -24,7 +24,7 @@ from .formats.parser import parse
 from .formats.text import show, show_node
 from .graph import Constant, Graph, Node, Operand, Value, origins
 from .ops import Op
-from .rewrite import Rule, drop_dead, rewrite, substitute
+from .rewriting.rewrite import Rule, drop_dead, rewrite, substitute
 from .types import Current, Range, Spikes, Tensor, Tick, Type, size
 from .verify import Invariant, verify
 

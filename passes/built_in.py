@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping
 
-# Names of classes, not classes: `pipeline.built_in` imports only the passes in use.
+# Folders and names of classes, not classes: `pipeline.built_in` imports only the passes in use.
 BUILT_IN: Mapping[str, str] = {
-    "fold-batchnorm": "FoldBatchNorm",
-    "fold-linear": "FoldLinear",
-    "standardize": "Standardize",
-    "assign-levels": "AssignLevels",
-    "clip-outputs": "ClipOutputs",
-    "split-inputs": "SplitInputs",
-    "equalize": "Equalize",
-    "split-ranges": "SplitRanges",
-    "refine-outputs": "RefineOutputs",
-    "normalize": "Normalize",
-    "lower-activations": "LowerActivations",
-    "quantize": "Quantize",
-    "split-windows": "SplitWindows",
-    "assign-windows": "AssignWindows",
-    "choose-codes": "ChooseCodes",
-    "insert-readout": "InsertReadout",
+    "fold-batchnorm": "tensor.FoldBatchNorm",
+    "fold-linear": "tensor.FoldLinear",
+    "standardize": "tensor.Standardize",
+    "assign-levels": "tensor.AssignLevels",
+    "clip-outputs": "tensor.ClipOutputs",
+    "split-inputs": "tensor.SplitInputs",
+    "equalize": "tensor.Equalize",
+    "split-ranges": "tensor.SplitRanges",
+    "refine-outputs": "tensor.RefineOutputs",
+    "normalize": "tensor.Normalize",
+    "lower-activations": "tensor.LowerActivations",
+    "quantize": "spiking.Quantize",
+    "split-windows": "spiking.SplitWindows",
+    "assign-windows": "spiking.AssignWindows",
+    "choose-codes": "spiking.ChooseCodes",
+    "insert-readout": "spiking.InsertReadout",
 }

@@ -84,8 +84,9 @@ def built_in(name: str) -> type[Pass] | None:
     """The built-in pass of this name."""
     if name not in BUILT_IN:
         return None
-    module = importlib.import_module(f".{name.replace('-', '_')}", __package__)
-    found: type[Pass] = getattr(module, BUILT_IN[name])
+    folder, kind = BUILT_IN[name].split(".")
+    module = importlib.import_module(f".{folder}.{name.replace('-', '_')}", __package__)
+    found: type[Pass] = getattr(module, kind)
     return found
 
 

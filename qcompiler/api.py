@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
+from qcompiler.manifest.rebuild import arguments_of, differences
 
 from . import registry
 from .arguments import within_memory
@@ -18,7 +19,6 @@ from .compilation.preprocessing import assumed_high, preprocessing
 from .data.reading import inputs_of
 from .ir import CompileWarning, Graph
 from .passes import Pipeline, Watcher
-from .rebuild import arguments_of, differences
 
 if TYPE_CHECKING:
     import onnx

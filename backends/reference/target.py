@@ -17,7 +17,7 @@ EXACT = within((1 << 23) - 1, "sums within 24 bits")
 
 
 def _fast(graph: Graph) -> Engine:
-    from .fast_engine import FastEngine
+    from qcompiler.backends.reference.fast.fast_engine import FastEngine
 
     return FastEngine(graph)
 

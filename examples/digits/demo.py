@@ -23,6 +23,7 @@ REPORT = "build/report.html"
 COMPILED = "build/demo.loihi"
 TEST_DATA = "digits_test.npz"
 MODEL = "digits.onnx"
+MODULES = {"qcompile": "qcompiler.cli.compiling.qcompile", "qrun": "qcompiler.cli.running.qrun"}
 
 
 def main() -> int:
@@ -76,7 +77,7 @@ def compare_with_lava() -> bool:
 def run_command(command: str, *arguments: str) -> None:
     """Run one of the two commands; its output goes to the terminal."""
     print(f"\n$ {command} {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, "-m", f"qcompiler.cli.{command}", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", MODULES[command], *arguments], check=True)
 
 
 def run_engine(engine: str, *arguments: str) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def run_engine(engine: str, *arguments: str) -> dict[str, Any]:
     arguments = (COMPILED, TEST_DATA, "--engine", engine, *arguments, "--json")
     arguments = (*arguments, "-o", f"build/{engine}.npz")
     print(f"\n$ qrun {' '.join(arguments)}", flush=True)
-    command = [sys.executable, "-m", "qcompiler.cli.qrun", *arguments]
+    command = [sys.executable, "-m", "qcompiler.cli.running.qrun", *arguments]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     print(output, end="", flush=True)
     report: dict[str, Any] = json.loads(output)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from qcompiler.ir.formula import run
 from qcompiler.ir.ops import Op, expect, expect_broadcast, expect_tensor
 from qcompiler.ir.types import Tensor, Type
+
+from .formula import run
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from qcompiler.ir.ann import (
     SumPool,
     TopK,
 )
+from qcompiler.ir.ann.formula import values
 from qcompiler.ir.diagnostics import DataError
-from qcompiler.ir.formula import values
 from qcompiler.ir.graph import Graph, Operand, Value
 from qcompiler.ir.kernels import Array, convolve, pool_max, pool_sum
 from qcompiler.ir.ops import Op

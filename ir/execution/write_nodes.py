@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.ir.formula import COMPARISONS, WORDS, run
+from qcompiler.ir.ann.formula import COMPARISONS, WORDS, run
 from qcompiler.ir.graph import Constant, Node
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.ops import Sliding

@@ -14,8 +14,8 @@ from qcompiler.ir import Graph, Node, Value, drop_dead, rewrite, size
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, SumPool
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.affine import SUMS
+from qcompiler.passes.folding.images.pixelwise import is_pixelwise, pixelwise_into_pixelwise
 from qcompiler.passes.folding.linear import elements_summed, fan_in_of, parameters, per_channel
-from qcompiler.passes.folding.pixelwise import is_pixelwise, pixelwise_into_pixelwise
 from qcompiler.passes.quantization.fusion_groups import Branch, FusionGroup, fusion_groups
 
 from .inlined_graph import Inliner, arranged, is_scale, root, scale_before_views

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from qcompiler.ir import Range
-from qcompiler.ir.formula import CHOICES, JUMPS, choices, values
+from qcompiler.ir.ann.formula import CHOICES, JUMPS, choices, values
 from qcompiler.ir.kernels import Array
 
 _Function: TypeAlias = Callable[[Array], Array]

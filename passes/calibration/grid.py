@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.ir import Graph, Range
 from qcompiler.ir.ann import Function
-from qcompiler.ir.formula import JUMPS
+from qcompiler.ir.ann.formula import JUMPS
 from qcompiler.ir.kernels import Array
 
 _MOST = 1024  # different numbers

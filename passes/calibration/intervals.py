@@ -25,8 +25,8 @@ from qcompiler.ir.ann import (
     Softmax,
     SumPool,
 )
+from qcompiler.ir.ann.formula import values
 from qcompiler.ir.execution.evaluate import apply
-from qcompiler.ir.formula import values
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import View, arrange
 from qcompiler.passes.folding.linear import by_group

@@ -13,7 +13,7 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, Operand, Value, origins
 from qcompiler.ir.ann import Affine, Clip, Concat, Dense, Function, Softmax
-from qcompiler.ir.formula import values
+from qcompiler.ir.ann.formula import values
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 

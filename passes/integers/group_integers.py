@@ -16,9 +16,10 @@ from qcompiler.ir.view import View
 from qcompiler.passes.activations.clip_sums import is_piece
 from qcompiler.passes.calibration.observed_membranes import CalibrationLevels, observed_bounds
 from qcompiler.passes.calibration.trace import Trace
+from qcompiler.passes.fitting.layer_fit import fit_layer
+from qcompiler.passes.fitting.layer_inputs import SharedInputs
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.coarser_codes import coarser_code
-from qcompiler.passes.quantization.exact_layer import ExactLayer, exact_layer_of
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_output
 from qcompiler.passes.quantization.integer_layer import (
     ExceededLimits,
@@ -27,11 +28,10 @@ from qcompiler.passes.quantization.integer_layer import (
     integer_layer_of,
     nearest,
 )
-from qcompiler.passes.quantization.layer_fit import fit_layer
-from qcompiler.passes.quantization.layer_inputs import SharedInputs
 from qcompiler.passes.quantization.levels import longest_window
 from qcompiler.passes.quantization.membrane_limits import Limits
 from qcompiler.passes.quantization.real_layer import RealLayer, real_layer_of
+from qcompiler.passes.requantization.exact_layer import ExactLayer, exact_layer_of
 
 from .sample import observes, sample_of
 from .slice_families import LastSeen, SliceFamilies

@@ -1,1 +1,1 @@
-"""The two commands, qcompile and qrun."""
+"""The two commands, qcompile and qrun: their entry points, and what both share."""

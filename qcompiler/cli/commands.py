@@ -16,12 +16,12 @@ import qcompiler
 
 def qcompile() -> int:
     """Run `qcompile`; returns the exit status."""
-    return _run("qcompile")
+    return _run("qcompile", "compiling")
 
 
 def qrun() -> int:
     """Run `qrun`; returns the exit status."""
-    return _run("qrun")
+    return _run("qrun", "running")
 
 
 _INTERRUPTED = 130  # as shells say it
@@ -33,14 +33,14 @@ def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _run(command: str) -> int:
+def _run(command: str, folder: str) -> int:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nobody ignores it
         signal.signal(signal.SIGINT, _interrupt)
     try:
         if sys.argv[1:] == ["--version"]:  # without loading what compiles and runs
             print(command, qcompiler.__version__)
             return 0
-        status: int = import_module(f"qcompiler.cli.{command}").main()
+        status: int = import_module(f"qcompiler.cli.{folder}.{command}").main()
         return status
     except KeyboardInterrupt:
         print("error: interrupted; nothing was written", file=sys.stderr)

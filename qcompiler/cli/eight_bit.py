@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from qcompiler import api, data
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.comparison.eight_bit import EightBit, eight_bit
-from qcompiler.console import progress, screen
+from qcompiler.terminal.console import progress, screen
 
 from .data_options import calibration
 

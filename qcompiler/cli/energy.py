@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from qcompiler.amounts import number, quantity
 from qcompiler.backends.energy.alternatives import Alternatives
 from qcompiler.backends.energy.built_in_models import ANN_PLAIN, ANN_REUSE, ARM, GPU
 from qcompiler.backends.energy.cost_model import CostModel, read_cost_model
 from qcompiler.backends.energy.estimate import Estimate
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
+from qcompiler.terminal.amounts import number, quantity
 
 CAUSES = ("updates", "data", "zeros", "clocks", "inhibition")
 

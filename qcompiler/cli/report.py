@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qcompiler import api, data
 from qcompiler.backends.energy.cost_model import CostModel
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import DataError
 from qcompiler.report.build import report_page
 from qcompiler.report.page import check_modules

@@ -8,19 +8,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qcompiler.backends.calibrated_limits import summarize_calibrated_limits
 from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.host import hidden_nodes
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.calibrated_limits import summarize_calibrated_limits
+from qcompiler.backends.program.program import Program
+from qcompiler.backends.program.states import carried_states
 from qcompiler.backends.report import PopulationReport, Report
-from qcompiler.backends.states import carried_states
-from qcompiler.console import print_table, say, screen, warn
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spikes_of
-from qcompiler.passes.lower_activations import ActivationFit
-from qcompiler.rounding import describe_rounding
+from qcompiler.manifest.rounding import describe_rounding
+from qcompiler.passes.tensor.lower_activations import ActivationFit
 from qcompiler.search.report import schedule_table
 from qcompiler.streaming.pairs import proposed
+from qcompiler.terminal.console import print_table, say, screen, warn
 
 from .energy import energy_lines, energy_table
 

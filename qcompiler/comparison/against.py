@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from qcompiler.data.scores import predictions
 from qcompiler.ir.kernels import Array
-from qcompiler.scores import predictions
 
 from .judge import TOLERATED, noisy_parts
 from .output_error import OutputError, output_error

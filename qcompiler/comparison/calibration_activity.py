@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.backends.energy.activity import to_json
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 

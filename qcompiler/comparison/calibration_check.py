@@ -10,12 +10,12 @@ import numpy as np
 
 from qcompiler.backends.energy.activity import to_json
 from qcompiler.backends.host import Counters
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.data import Data
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic, Graph
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.fold_batchnorm import FoldBatchNorm
+from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 from .compared_outputs import Compared, compared_outputs, spread_frames
 from .crossed_jumps import CrossedJump, crossed_jump

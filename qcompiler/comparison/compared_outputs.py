@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qcompiler.backends.host import Counters
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import Graph, Value
 from qcompiler.ir.ann import ArgMax, Concat, Fill, Lookup, OnHost, Softmax, TopK
 from qcompiler.ir.execution.session import OnnxWriter

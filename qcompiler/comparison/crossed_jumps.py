@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import DataError, Graph, Node, drop_dead
 from qcompiler.ir.ann import Function
-from qcompiler.ir.formula import JUMPS, choices, values
+from qcompiler.ir.ann.formula import JUMPS, choices, values
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling, decode, encode
 from qcompiler.passes.activations.segments import jumps_of
-from qcompiler.passes.fold_linear import FoldLinear
+from qcompiler.passes.tensor.fold_linear import FoldLinear
 
 from . import compared_outputs
 from .level_errors import LevelCounts, Walk

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.data import Data, Frames
 from qcompiler.explain.measure.onnx_reference import Reference, run_outputs
 from qcompiler.ir import CompileError

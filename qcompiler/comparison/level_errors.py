@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import DataError, Graph, Node, Value, drop_dead
 from qcompiler.ir.ann import Function, Multiply
 from qcompiler.ir.kernels import Array
@@ -21,9 +21,9 @@ from qcompiler.ir.spiking.coding import code_of_output
 from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.trace import PendingReads
-from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.quantization.fusion_groups import fusion_groups, is_network_output
 from qcompiler.passes.quantization.levels import spiking_values
+from qcompiler.passes.tensor.fold_linear import FoldLinear
 
 
 @dataclass(frozen=True)

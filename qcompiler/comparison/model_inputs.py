@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qcompiler.data.scores import near_guessing
 from qcompiler.explain.causes.answers import better_change, detail_of, right_of
 from qcompiler.explain.causes.preprocessing import invert_preprocessing, options_of
 from qcompiler.explain.measure.real_network import slice_of
@@ -18,7 +19,6 @@ from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Constant, Diagnostic, Graph, Node
 from qcompiler.ir.ann import Affine, BatchNorm
 from qcompiler.ir.kernels import Array
-from qcompiler.scores import near_guessing
 
 from .compared_outputs import values
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.data import Frames
+from qcompiler.data.scores import near_guessing
 from qcompiler.explain.causes.answers import better_change, detail_of
 from qcompiler.explain.causes.wrong_input import (
     LOST,
@@ -24,7 +25,6 @@ from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling
-from qcompiler.scores import near_guessing
 
 _FRAMES = 200
 _FEWEST = 8  # frames that tell how far data range

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import Diagnostic, Graph, Range, Value
 from qcompiler.ir.ann import Embed
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.prologue import run_prologue
-from qcompiler.passes.fold_batchnorm import FoldBatchNorm
+from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 from .compared_outputs import compared_outputs, spread_frames
 from .judge import TOLERATED

@@ -6,16 +6,16 @@ import warnings
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from qcompiler.backends.program import Program
-from qcompiler.backends.states import carried_states
-from qcompiler.channel_scales import ScaleRecorder
+from qcompiler.backends.program.program import Program
+from qcompiler.backends.program.states import carried_states
 from qcompiler.frontend.model.onnx_file import identity
 from qcompiler.ir import CompileWarning, DataError, Graph, UnsupportedModel, raise_if_any
 from qcompiler.ir.prologue import joined, split_prologue
+from qcompiler.manifest.channel_scales import ScaleRecorder
+from qcompiler.manifest.rebuild import built_with
+from qcompiler.manifest.rounding import rounding_of
 from qcompiler.passes import Pipeline
-from qcompiler.passes.quantization.exact_layer import ExactLayer
-from qcompiler.rebuild import built_with
-from qcompiler.rounding import rounding_of
+from qcompiler.passes.requantization.exact_layer import ExactLayer
 
 from .core_limits import exceeded_core_limits
 from .findings import findings

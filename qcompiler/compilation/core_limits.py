@@ -23,12 +23,12 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 from qcompiler.ir.view import View, arrange
 from qcompiler.passes import Pipeline
-from qcompiler.passes.equalize import Equalize
-from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.real_layer import real_layer_of
-from qcompiler.passes.quantize import Quantize
-from qcompiler.passes.split_ranges import SplitRanges
+from qcompiler.passes.spiking.quantize import Quantize
+from qcompiler.passes.tensor.equalize import Equalize
+from qcompiler.passes.tensor.normalize import Normalize
+from qcompiler.passes.tensor.split_ranges import SplitRanges
 
 _SLOW = (Equalize, Normalize, Quantize, SplitRanges)
 _OWN = "qcompiler.passes."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qcompiler import data
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.passes.folding.codes import most_levels
 
 from .network import Network

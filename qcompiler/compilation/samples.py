@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from qcompiler import data
-from qcompiler.backends.states import State
+from qcompiler.backends.program.states import State
 from qcompiler.data import Data
 from qcompiler.data.reading import inputs_of
 from qcompiler.ir import Graph, PipelineError

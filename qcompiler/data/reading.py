@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcompiler.backends.given_arrays import are_batches, as_array, batches_of
+from qcompiler.backends.program.given_arrays import are_batches, as_array, batches_of
 from qcompiler.ir import DataError, Graph
 
 from .data_set import DataSet
@@ -18,7 +18,7 @@ from .frames.source import InMemory
 from .stream import Stream, joined, open_source, open_stream
 
 if TYPE_CHECKING:
-    from qcompiler.backends.program import Program
+    from qcompiler.backends.program.program import Program
 
 MOST_BYTES = 1 << 29
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.data import Data, Frames
 from qcompiler.explain.causes.layer import other_model, verdict
 from qcompiler.explain.causes.verdict import BIAS, WEIGHTS, Verdict

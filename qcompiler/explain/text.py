@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.console import print_table, screen
 from qcompiler.explain.causes.verdict import INPUT, Verdict
 from qcompiler.explain.measure.layer_error import ERROR_SOURCES
+from qcompiler.terminal.console import print_table, screen
 
 from .diagnosis import TOLERATED, Explanation, LayerLoss
 

@@ -15,8 +15,8 @@ from qcompiler.backends.plots.activity_plots import (
     histogram_figure,
     raster_figure,
 )
+from qcompiler.data.scores import predictions
 from qcompiler.ir.kernels import Array
-from qcompiler.scores import predictions
 
 from .page import Picture, Section
 from .subject import Subject

@@ -9,9 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import qcompiler
-from qcompiler.backends.calibrated_limits import summarize_calibrated_limits
+from qcompiler.backends.program.calibrated_limits import summarize_calibrated_limits
 from qcompiler.ir import ProgramError
-from qcompiler.rounding import describe_rounding
+from qcompiler.manifest.rounding import describe_rounding
 from qcompiler.search.front import front_figure
 from qcompiler.search.report import schedule_table
 

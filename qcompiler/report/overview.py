@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from qcompiler.amounts import number, quantity
+from qcompiler.terminal.amounts import number, quantity
 
 from .page import Tile
 from .subject import Run, Subject

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qcompiler.amounts import number
 from qcompiler.backends.energy.estimate import Causes
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
 from qcompiler.backends.plots.core_plot import core_figure, fullest
 from qcompiler.backends.plots.core_squares import square_figure
 from qcompiler.backends.plots.energy_plot import energy_figure
 from qcompiler.backends.plots.rows import Network, Row
+from qcompiler.terminal.amounts import number
 
 from .activity import LevelCounts
 from .page import Picture, Section, Table

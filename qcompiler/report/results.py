@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.amounts import quantity
 from qcompiler.backends.energy.built_in_models import ANN_PLAIN, ANN_REUSE, ARM, GPU
+from qcompiler.data.scores import predictions
 from qcompiler.ir.kernels import Array
-from qcompiler.scores import predictions
+from qcompiler.terminal.amounts import quantity
 
 from .page import Matrix, Section, Table
 from .subject import Run

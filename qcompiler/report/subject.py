@@ -12,7 +12,7 @@ from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.energy.estimate import Estimate
 from qcompiler.backends.host import Measured
 from qcompiler.backends.plots.rows import Network
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.backends.report import Report
 from qcompiler.data import Frames
 from qcompiler.ir.kernels import Array

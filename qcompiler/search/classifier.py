@@ -8,8 +8,8 @@ from qcompiler.ir import DataError, Graph, UnsupportedModel
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.calibration.data import check, run_precisely
 from qcompiler.passes.calibration.snap import snapped_range
-from qcompiler.passes.clip_outputs import ClipOutputs
 from qcompiler.passes.quantization.logits import until_logits
+from qcompiler.passes.tensor.clip_outputs import ClipOutputs
 
 _FEWEST_IMAGES = 40
 _TAIL = 0.1  # percent of images whose winner, or runner-up, may lie beyond the clipped outputs

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from qcompiler import registry
 from qcompiler.backends.backend import Backend
 from qcompiler.backends.host import Measured, output_nodes
-from qcompiler.backends.program import Program
-from qcompiler.cluster import check_version, own_version
-from qcompiler.dask_client import finished, result
+from qcompiler.backends.program.program import Program
+from qcompiler.cluster.client import finished, result
+from qcompiler.cluster.runs import check_version, own_version
 from qcompiler.ir import Graph, verify
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.frames import frame_interval

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qcompiler.ir import PipelineError
-from qcompiler.passes.split_inputs import most_output_levels
+from qcompiler.passes.tensor.split_inputs import most_output_levels
 
 from .pareto import OBJECTIVES, Objective, Point, SearchResult
 from .search import chosen_result, no_schedule, search

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from qcompiler.ir import CompileError
-from qcompiler.passes.equalize import Equalize
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.quantization.logits import until_logits
-from qcompiler.passes.split_inputs import SplitInputs
+from qcompiler.passes.tensor.equalize import Equalize
+from qcompiler.passes.tensor.split_inputs import SplitInputs
 
 from .pareto import Objective, Point, SearchResult
 from .schedule_family import Schedule, at_error, family

@@ -15,13 +15,13 @@ import numpy as np
 from qcompiler.ir import Graph, Spikes, Tensor, Value, drop_dead
 from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.assign_levels import AssignLevels
 from qcompiler.passes.calibration.data import sample
 from qcompiler.passes.calibration.trace import size_of
-from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.quantization.integer_layer import code_of
 from qcompiler.passes.quantization.levels import levels_of, spiking_values
 from qcompiler.passes.slicing.rounded_outputs import RealValues
+from qcompiler.passes.tensor.assign_levels import AssignLevels
+from qcompiler.passes.tensor.normalize import Normalize
 
 LEVELS = (2, 3, 4, 6, 8, 12, 16, 32)  # that are tried; between and beyond is interpolated
 MOST = 128  # levels per value, or per digit of it

@@ -20,12 +20,12 @@ from qcompiler.ir import (
 )
 from qcompiler.ir.kernels import Array
 from qcompiler.passes import Pass, Pipeline
-from qcompiler.passes.assign_levels import AssignLevels
-from qcompiler.passes.normalize import Normalize
 from qcompiler.passes.quantization.levels import spiking_values, times_of
-from qcompiler.passes.refine_outputs import RefineOutputs
-from qcompiler.passes.split_inputs import SplitInputs
-from qcompiler.passes.split_windows import SplitWindows
+from qcompiler.passes.spiking.split_windows import SplitWindows
+from qcompiler.passes.tensor.assign_levels import AssignLevels
+from qcompiler.passes.tensor.normalize import Normalize
+from qcompiler.passes.tensor.refine_outputs import RefineOutputs
+from qcompiler.passes.tensor.split_inputs import SplitInputs
 
 from .accuracy_cost import AccuracyCost
 from .classifier import clip_of, reference_outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from qcompiler.backends.states import State
+from qcompiler.backends.program.states import State
 from qcompiler.data import Data
 from qcompiler.ir import Graph
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 
-from qcompiler.backends.states import State
+from qcompiler.backends.program.states import State
 from qcompiler.ir import Graph, PipelineError, Value
 from qcompiler.ir.ann import OnHost, Rescale
 from qcompiler.ir.types import size

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from qcompiler.backends.states import State
+from qcompiler.backends.program.states import State
 from qcompiler.ir import DataError, Graph
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_graph import write_tensor_level
 from qcompiler.ir.kernels import Array, is_finite_float32
-from qcompiler.passes.fold_batchnorm import FoldBatchNorm
+from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 from .sequences import Sequences
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler import data
-from qcompiler.backends.states import State
+from qcompiler.backends.program.states import State
 from qcompiler.data import Data
 from qcompiler.ir import DataError, Graph
 from qcompiler.ir.kernels import Array

@@ -8,7 +8,7 @@ from math import floor, isqrt
 
 import numpy as np
 
-from qcompiler.backends.states import State
+from qcompiler.backends.program.states import State
 from qcompiler.ir import Graph, Node, PipelineError, Range, Tensor, Value
 from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array

@@ -14,7 +14,7 @@ import pytest
 
 import qcompiler
 from qcompiler.backends.brian2.target import BRIAN2
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import Builder, Constant, Graph, ProgramError, Tensor
 from qcompiler.ir.ann import Clip, Dense
 from tests.support.alone import OTHERS, alone

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qcompiler.backends.reference.closed_form import ClosedForm
-from qcompiler.backends.reference.fast_engine import FastEngine
+from qcompiler.backends.reference.fast.closed_form import ClosedForm
+from qcompiler.backends.reference.fast.fast_engine import FastEngine
 from qcompiler.backends.reference.steps_engine import StepsEngine
 from qcompiler.ir import Builder, Constant, Graph, Tensor, Value
 from qcompiler.ir.snn import Connect, Convolve, Decode, Encode, First, Neuron, Relay

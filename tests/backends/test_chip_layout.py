@@ -18,7 +18,7 @@ from qcompiler.backends.loihi.mapping.core_map import map_to_cores
 from qcompiler.backends.loihi.mapping.core_mapping import CoreMapping, Placement
 from qcompiler.backends.loihi.mapping.core_usage import CoreUsage
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
-from qcompiler.cli.layout import layout_lines
+from qcompiler.cli.running.layout import layout_lines
 from tests.support.spiking import Net, final
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"

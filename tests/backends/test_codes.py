@@ -14,7 +14,7 @@ from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.reference.events.events_engine import EventsEngine
-from qcompiler.backends.reference.fast_engine import FastEngine
+from qcompiler.backends.reference.fast.fast_engine import FastEngine
 from qcompiler.backends.reference.steps_engine import StepsEngine
 from qcompiler.ir import (
     Constant,

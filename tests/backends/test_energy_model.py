@@ -27,8 +27,8 @@ from qcompiler.backends.loihi.mapping.core_map import map_to_cores
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
 from qcompiler.backends.loihi.target import LOIHI1
-from qcompiler.backends.placements import placements_of
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.placements import placements_of
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import DataError, ProgramError
 from tests.support.random_networks import random_batch, random_network
 

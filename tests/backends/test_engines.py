@@ -10,9 +10,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from qcompiler.backends.host import Counters, Outcome
-from qcompiler.backends.reference.closed_form import ClosedForm
 from qcompiler.backends.reference.events.events_engine import EventsEngine
-from qcompiler.backends.reference.fast_engine import FastEngine
+from qcompiler.backends.reference.fast.closed_form import ClosedForm
+from qcompiler.backends.reference.fast.fast_engine import FastEngine
 from qcompiler.backends.reference.steps_engine import StepsEngine
 from qcompiler.ir import Builder, Constant, Graph, Tensor, UnsupportedModel, ann, evaluate
 from qcompiler.ir.snn import Connect, Convolve, Decode, Encode, Neuron, Synapse

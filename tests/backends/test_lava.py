@@ -18,7 +18,7 @@ from qcompiler.backends.loihi import target
 from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import Builder, Constant, DataError, Graph, ProgramError, Tensor, verify
 from qcompiler.ir.ann import Clip, Dense
 from qcompiler.ir.kernels import Array

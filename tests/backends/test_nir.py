@@ -20,7 +20,7 @@ from qcompiler.backends.nir.frame_inputs import frame_inputs
 from qcompiler.backends.nir.nir_graph import FrameGraph
 from qcompiler.backends.nir.square_kernels import square_kernel
 from qcompiler.backends.nir.target import NIR
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import ProgramError
 from tests.support.random_networks import REFERENCE, compiled, random_network
 

@@ -14,6 +14,7 @@ import onnx
 import pytest
 
 ROOT = Path(__file__).parents[2]
+MODULES = {"qcompile": "qcompiler.cli.compiling.qcompile", "qrun": "qcompiler.cli.running.qrun"}
 PLUGIN = '''
 from dataclasses import replace
 
@@ -69,7 +70,7 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(folder / "site"), str(ROOT)])
     return subprocess.run(
-        [sys.executable, "-m", f"qcompiler.cli.{command}", *arguments],
+        [sys.executable, "-m", MODULES[command], *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,

@@ -12,7 +12,7 @@ import pytest
 import qcompiler
 from qcompiler.backends.energy.wiring import wiring_of
 from qcompiler.backends.host import frames_per_batch, output_nodes
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import CompileError, DataError, ProgramError
 from tests.support.onnx_models import model
 from tests.support.planted_faults import corrupt_text
@@ -219,7 +219,7 @@ def test_engines_are_the_same_through_the_program(program: Program) -> None:
 
 def test_pieces_make_the_whole(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = program.measure(BATCH)
-    monkeypatch.setattr("qcompiler.backends.program_runs.frames_per_batch", lambda graph: 2)
+    monkeypatch.setattr("qcompiler.backends.program.runs.frames_per_batch", lambda graph: 2)
     seen: list[int] = []
     pieces = program.measure(BATCH, progress=seen.append)
     assert seen == [2, 4, 6, 8, 9]

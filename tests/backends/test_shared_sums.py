@@ -6,7 +6,7 @@ import numpy as np
 
 import qcompiler
 from qcompiler.backends import REFERENCE
-from qcompiler.backends.reference.closed_form import ClosedForm
+from qcompiler.backends.reference.fast.closed_form import ClosedForm
 from qcompiler.ir import Builder, Constant, Graph, Tensor
 from qcompiler.ir.ann import Clip, Dense
 from tests.support.spiking import same_spikes

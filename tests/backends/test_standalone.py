@@ -20,7 +20,7 @@ from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.standalone import emitter
 from qcompiler.backends.loihi.standalone.lava_template import LAVA
 from qcompiler.backends.loihi.standalone.module_template import Template
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import Graph
 from tests.support.alone import alone, imported
 

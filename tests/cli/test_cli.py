@@ -16,8 +16,9 @@ import onnx
 import pytest
 from onnx import numpy_helper, parser
 
-from qcompiler.backends.program import Program
-from qcompiler.cli import qcompile, qrun
+from qcompiler.backends.program.program import Program
+from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.running import qrun
 from tests.support.random_networks import LOIHI
 
 Result = tuple[int, str, str]
@@ -422,7 +423,7 @@ def test_interrupt_leaves_nothing(folder: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "qcompiler.cli.qcompile",
+        "qcompiler.cli.compiling.qcompile",
         "net.onnx",
         "-q",
         "--passes",

@@ -16,9 +16,12 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler import api, cluster, dask_client
+from qcompiler import api
 from qcompiler.backends.loihi.target import LOIHI
-from qcompiler.cli import qcompile, qrun
+from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.running import qrun
+from qcompiler.cluster import client as dask_client
+from qcompiler.cluster import runs as cluster
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import DataError, ProgramError
 from qcompiler.search.halves import Measuring, here, on_cluster

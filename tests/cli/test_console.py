@@ -9,8 +9,8 @@ import pytest
 from rich import progress as rich_progress
 from rich.console import Console
 
-from qcompiler import console
-from qcompiler.console import print_table, progress
+from qcompiler.terminal import console
+from qcompiler.terminal.console import print_table, progress
 
 COLUMNS = ("population", "kind", "neurons", "t_max", "fullest core", "nodes")
 ROWS = [

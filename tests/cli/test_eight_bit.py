@@ -12,7 +12,8 @@ import onnx
 import pytest
 
 import qcompiler
-from qcompiler.cli import qcompile, qrun
+from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.running import qrun
 from qcompiler.comparison.eight_bit import eight_bit
 from qcompiler.data import Data
 from tests.support.onnx_models import model

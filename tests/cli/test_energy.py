@@ -12,8 +12,9 @@ import numpy as np
 import onnx
 import pytest
 
-from qcompiler.amounts import number, quantity
-from qcompiler.cli import qcompile, qrun
+from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.running import qrun
+from qcompiler.terminal.amounts import number, quantity
 from tests.support.onnx_models import model
 
 SVG = "{http://www.w3.org/2000/svg}"

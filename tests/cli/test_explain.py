@@ -14,8 +14,8 @@ import pytest
 
 import qcompiler
 from qcompiler import api, data
-from qcompiler.backends.program import Program
-from qcompiler.cli import qrun
+from qcompiler.backends.program.program import Program
+from qcompiler.cli.running import qrun
 from qcompiler.explain.causes import verdict
 from qcompiler.explain.diagnosis import TOLERATED, Explanation, explain
 from qcompiler.explain.measure import side_by_side

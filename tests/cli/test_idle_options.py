@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.cli import qcompile, qrun
+from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.running import qrun
 from qcompiler.ir import PipelineError
 from tests.support.onnx_models import model
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from qcompiler.cli import qcompile, qrun
+from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.running import qrun
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 ODD: tuple[Any, ...] = (None, 5, -1, "x", [], {}, [1], {"a": 1}, True, 1e400, 10**400)

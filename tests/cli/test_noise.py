@@ -13,15 +13,16 @@ import pytest
 from onnx import numpy_helper
 
 import qcompiler
-from qcompiler.backends.program import Program
-from qcompiler.cli import qcompile, qrun
+from qcompiler.backends.program.program import Program
+from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.running import qrun
 from qcompiler.comparison.against import compare_with_model
 from qcompiler.comparison.judge import TOLERATED, noisy_parts
 from qcompiler.comparison.level_errors import LevelCounts, values_in_levels
 from qcompiler.comparison.output_error import output_error
+from qcompiler.data.scores import near_guessing, predictions
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import CompileWarning, ProgramError
-from qcompiler.scores import near_guessing, predictions
 from tests.support.onnx_models import model
 from tests.support.planted_faults import CorruptIntegers, pipeline
 

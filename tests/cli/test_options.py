@@ -13,7 +13,9 @@ import pytest
 
 from qcompiler.backends.energy.built_in_models import MODELS
 from qcompiler.backends.targets import ENGINES as BUILT_IN_ENGINES
-from qcompiler.cli import options, qcompile, qrun
+from qcompiler.cli import options
+from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.running import qrun
 from qcompiler.ir.spiking import codes
 from qcompiler.search import pareto, report
 

@@ -16,7 +16,7 @@ import pytest
 import qcompiler
 from qcompiler import api, data
 from qcompiler.backends import REFERENCE
-from qcompiler.cli import qcompile
+from qcompiler.cli.compiling import qcompile
 from qcompiler.ir import Builder, Constant, DataError, Graph, Tensor, UnsupportedModel, evaluate
 from qcompiler.ir.ann import Add, Clip, Dense
 from qcompiler.ir.kernels import Array

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 import pytest
 
-from qcompiler.cli import qcompile, qrun
+from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.running import qrun
 from qcompiler.frontend.import_model import import_model
 from qcompiler.streaming.pairs import proposed
 from tests.support.cells import cell, run_recurrently, sequences

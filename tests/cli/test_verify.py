@@ -108,7 +108,7 @@ def test_a_pipeline_as_an_object(verified: Any) -> None:
 
 def test_passes_of_modules_are_named_again(verified: Any, tmp_path: Path) -> None:
     """A program never names code that is run."""
-    text = PASSES.replace("quantize", "qcompiler.passes.quantize:Quantize")
+    text = PASSES.replace("quantize", "qcompiler.passes.spiking.quantize:Quantize")
     for passes in (text, Pipeline.parse(text, registry.find_pass)):
         assert verified({"passes": text}, passes=passes) == ()
     verified({"passes": PASSES}, passes=PASSES)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.backends.program import Program
-from qcompiler.cli import qrun
+from qcompiler.backends.program.program import Program
+from qcompiler.cli.running import qrun
 from qcompiler.comparison.program_inputs import range_findings
 from qcompiler.data import Data
 from tests.support.onnx_models import model

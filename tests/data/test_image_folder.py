@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qcompiler.cli import qcompile, qrun
+from qcompiler.cli.compiling import qcompile
 from qcompiler.cli.outputs import check_places
+from qcompiler.cli.running import qrun
 from qcompiler.data import Data, DataSet, open_stream, read
 from qcompiler.ir import DataError, ProgramError
 from tests.support.onnx_models import model

@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 import pytest
 
-from qcompiler.cli import qcompile, qrun
+from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.running import qrun
 from qcompiler.data import DataSet, open_stream, read
 from qcompiler.ir import DataError
 from tests.support.onnx_models import model

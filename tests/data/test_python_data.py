@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.data import DataSet, read
 from qcompiler.ir import DataError
 from tests.support.onnx_models import model

@@ -14,11 +14,11 @@ import pytest
 
 import qcompiler
 from qcompiler import api
-from qcompiler.backends.program import Program
-from qcompiler.cli import qrun
+from qcompiler.backends.program.program import Program
+from qcompiler.cli.running import qrun
 from qcompiler.data import Data, DataSet, Stream, open_stream
+from qcompiler.data.streamed_run import StreamedRun, run_stream
 from qcompiler.ir import DataError
-from qcompiler.streamed_run import StreamedRun, run_stream
 from tests.support.onnx_models import model
 
 RNG = np.random.default_rng(0)

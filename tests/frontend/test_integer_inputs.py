@@ -11,7 +11,7 @@ import pytest
 
 import qcompiler
 from qcompiler import data
-from qcompiler.cli import qrun
+from qcompiler.cli.running import qrun
 from qcompiler.explain.measure.onnx_reference import run_onnx as reference
 from qcompiler.frontend.import_model import Preprocessing, import_model
 from qcompiler.ir import Tensor, UnsupportedModel, evaluate, verify

@@ -13,7 +13,7 @@ from qcompiler.ir import Graph, evaluate
 from qcompiler.ir.ann import Add, Conv
 from qcompiler.ir.kernels import convolve
 from qcompiler.passes import Pipeline
-from qcompiler.passes.folding import interpolation
+from qcompiler.passes.folding.images import interpolation
 from tests.networks.test_zoo import compiled
 from tests.support.onnx_models import model
 

@@ -21,7 +21,7 @@ from qcompiler.ir import (
     substitute,
 )
 from qcompiler.ir.ann import Add, Clip
-from qcompiler.ir.rewriting_order import Order
+from qcompiler.ir.rewriting.rewriting_order import Order
 from qcompiler.ir.view import Reshape
 
 KIND = Tensor((2, 3))

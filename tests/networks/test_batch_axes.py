@@ -13,7 +13,7 @@ import pytest
 import qcompiler
 from qcompiler import data
 from qcompiler.api import inputs_of
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.backends.reference.target import REFERENCE
 from qcompiler.explain.diagnosis import explain
 from qcompiler.explain.measure.onnx_reference import run_onnx

@@ -11,7 +11,7 @@ import onnx.utils
 import pytest
 
 import qcompiler
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from tests.support.spiking import same_spikes
 
 # t_max and effort: least accuracy on 2000 images, of which the trained network gets 80.85 %

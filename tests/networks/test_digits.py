@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import qcompiler
 from qcompiler.backends.loihi.netlist import spike_io
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist as netlist_of
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import (
     Builder,
     Constant,
@@ -29,7 +29,7 @@ from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import count_saturated, decode, digit_of, encode
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.ir.view import Reshape
-from qcompiler.passes.split_inputs import SplitInputs
+from qcompiler.passes.tensor.split_inputs import SplitInputs
 from tests.support.random_networks import (
     LOIHI,
     PHASES,

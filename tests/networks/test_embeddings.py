@@ -12,7 +12,8 @@ import onnx
 import pytest
 
 import qcompiler
-from qcompiler.cli import qcompile, qrun
+from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.running import qrun
 from qcompiler.frontend.import_model import check_model
 from qcompiler.ir import (
     Builder,

@@ -11,7 +11,7 @@ import pytest
 
 import qcompiler
 from qcompiler.backends.loihi.lava.lava_engine import LavaEngine
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from tests.support.onnx_models import run_onnx
 from tests.support.spiking import equal_neurons, same_spikes
 

@@ -16,7 +16,7 @@ import qcompiler
 from qcompiler.backends.host import output_nodes
 from qcompiler.ir import UnsupportedModel
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
-from qcompiler.passes.quantization.requantization import Sums, requantization_of
+from qcompiler.passes.requantization.requantization import Sums, requantization_of
 from tests.support.onnx_models import run_onnx
 from tests.support.quantised_models import dense_chain, operator
 

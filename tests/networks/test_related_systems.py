@@ -14,7 +14,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import qcompiler
-from qcompiler.backends.stream import run_stream
+from qcompiler.backends.program.stream import run_stream
 from tests.support.cells import run_recurrently
 from tests.support.onnx_models import model, run_onnx
 

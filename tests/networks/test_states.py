@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 import qcompiler
-from qcompiler.backends.stream import run_stream
+from qcompiler.backends.program.stream import run_stream
 from qcompiler.explain.measure.onnx_reference import run_sequences
 from qcompiler.ir import DataError, PipelineError, ProgramError
 from qcompiler.streaming.sequences import read_sequences

@@ -10,7 +10,7 @@ import pytest
 
 import qcompiler
 from qcompiler import Program
-from qcompiler.backends.stream import run_stream
+from qcompiler.backends.program.stream import run_stream
 from tests.support.cells import FEATURES, cell, compiled, run_recurrently, sequences
 from tests.support.onnx_models import model
 

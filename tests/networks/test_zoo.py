@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from tests.support.spiking import same_spikes
 from tests.support.zoo import RECIPES, Trained, float_outputs, trained
 

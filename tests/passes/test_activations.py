@@ -10,11 +10,11 @@ import pytest
 import qcompiler
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import evaluate, parse
-from qcompiler.ir.formula import compose, values
+from qcompiler.ir.ann.formula import compose, values
 from qcompiler.passes import Pipeline
 from qcompiler.passes.activations.gates import product_neurons
 from qcompiler.passes.activations.segments import fit
-from qcompiler.passes.lower_activations import LowerActivations
+from qcompiler.passes.tensor.lower_activations import LowerActivations
 from tests.support.error_bound import PASSES, bounds
 from tests.support.onnx_models import ints, model, run_onnx
 from tests.support.zoo import trained

@@ -10,8 +10,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from qcompiler.backends import REFERENCE as TARGET
-from qcompiler.backends.program import Program
-from qcompiler.backends.reference.fast_engine import FastEngine
+from qcompiler.backends.program.program import Program
+from qcompiler.backends.reference.fast.fast_engine import FastEngine
 from qcompiler.backends.reference.steps_engine import StepsEngine
 from qcompiler.ir import (
     Builder,
@@ -28,8 +28,8 @@ from qcompiler.ir.ann import Clip, Dense, Function, Multiply, Softmax
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes import Pipeline
-from qcompiler.passes.assign_levels import AssignLevels
 from qcompiler.passes.quantization.levels import spiking_values
+from qcompiler.passes.tensor.assign_levels import AssignLevels
 from qcompiler.search.latency import LatencyModel
 from tests.support.random_networks import LOIHI, PHASES, compiled, random_batch, random_network
 from tests.support.spiking import equal_neurons, same_spikes

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import qcompiler
 from qcompiler.backends import LOIHI as TARGET
-from qcompiler.backends.program import Program
-from qcompiler.backends.reference.fast_engine import FastEngine
+from qcompiler.backends.program.program import Program
+from qcompiler.backends.reference.fast.fast_engine import FastEngine
 from qcompiler.backends.reference.steps_engine import StepsEngine
-from qcompiler.cli import qrun
+from qcompiler.cli.running import qrun
 from qcompiler.ir import (
     Builder,
     CompileError,

@@ -12,10 +12,10 @@ from qcompiler.ir.ann import Clip, Dense
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import fan_in, layers
 from qcompiler.passes import Pipeline
+from qcompiler.passes.fitting.pruning import kept
 from qcompiler.passes.quantization.levels import spiking_values
-from qcompiler.passes.quantization.pruning import kept
-from qcompiler.passes.split_inputs import SplitInputs
-from qcompiler.passes.split_ranges import SplitRanges
+from qcompiler.passes.tensor.split_inputs import SplitInputs
+from qcompiler.passes.tensor.split_ranges import SplitRanges
 from tests.passes.test_split_windows import equal, windows
 from tests.support.random_networks import compiled
 from tests.support.spiking import Net

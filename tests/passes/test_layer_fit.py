@@ -19,14 +19,14 @@ from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.spiking.integer_network import layers, weight_of
 from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import Trace, images_for
-from qcompiler.passes.equalize import relative_scales, scale_channels
+from qcompiler.passes.fitting.layer_fit import fit_layer
+from qcompiler.passes.fitting.layer_inputs import SharedInputs
+from qcompiler.passes.fitting.regression import LayerRegression
+from qcompiler.passes.fitting.samples import sample_positions
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.integer_layer import code_of
-from qcompiler.passes.quantization.layer_fit import fit_layer
-from qcompiler.passes.quantization.layer_inputs import SharedInputs
 from qcompiler.passes.quantization.real_layer import LinearSynapse, RealLayer, real_layer_of
-from qcompiler.passes.quantization.regression import LayerRegression
-from qcompiler.passes.quantization.samples import sample_positions
+from qcompiler.passes.tensor.equalize import relative_scales, scale_channels
 from tests.support.onnx_models import model, run_onnx
 from tests.support.random_networks import PHASES, compiled, random_batch, random_network
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qcompiler.cli import qcompile
+from qcompiler.cli.compiling import qcompile
 from qcompiler.ir import Builder, Constant, Graph, Tensor, UnsupportedModel, ann, evaluate, show
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes import Pipeline

@@ -13,7 +13,7 @@ from qcompiler.ir.snn import Population
 from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes import Pipeline
-from qcompiler.passes.refine_outputs import RefineOutputs
+from qcompiler.passes.tensor.refine_outputs import RefineOutputs
 
 RNG = np.random.default_rng(5)
 

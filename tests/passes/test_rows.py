@@ -10,7 +10,7 @@ import pytest
 from qcompiler.ir import evaluate
 from qcompiler.ir.ann import Conv, Dense, Function
 from qcompiler.ir.view import Take
-from qcompiler.passes.fold_linear import FoldLinear
+from qcompiler.passes.tensor.fold_linear import FoldLinear
 from tests.support.onnx_models import agrees, ints, model
 
 IMAGE, ROW = "float[N,3,4,4] x", "float[N,5] x"

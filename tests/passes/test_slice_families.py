@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.backends.reference.closed_form import ClosedForm
+from qcompiler.backends.reference.fast.closed_form import ClosedForm
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import Layer, layers, weight_of
 from qcompiler.passes.slicing.slices import unsliced_name

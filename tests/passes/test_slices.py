@@ -27,7 +27,7 @@ from qcompiler.passes.slicing.slices import (
     unsliced_name,
     unsplit_name,
 )
-from qcompiler.passes.split_ranges import SplitRanges
+from qcompiler.passes.tensor.split_ranges import SplitRanges
 from tests.support.onnx_models import model
 from tests.support.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_network
 from tests.support.rewrites import FOLDED, engines_agree, keeps_the_numbers

@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from qcompiler.backends import LOIHI as TARGET
-from qcompiler.backends.program import Program
-from qcompiler.backends.reference.fast_engine import FastEngine
+from qcompiler.backends.program.program import Program
+from qcompiler.backends.reference.fast.fast_engine import FastEngine
 from qcompiler.backends.reference.steps_engine import StepsEngine
 from qcompiler.ir import (
     Builder,

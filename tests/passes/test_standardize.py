@@ -17,10 +17,10 @@ from qcompiler.ir.execution.evaluate import evaluate
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode
 from qcompiler.passes.calibration.feature_ranges import LEVELS, feature_ranges
-from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
 from qcompiler.passes.quantization.levels import coded_inputs
-from qcompiler.passes.standardize import Standardize
+from qcompiler.passes.tensor.fold_linear import FoldLinear
+from qcompiler.passes.tensor.standardize import Standardize
 from tests.support.onnx_models import model, run_onnx
 
 Array = np.ndarray[Any, Any]

@@ -29,17 +29,17 @@ import numpy as np
 import onnx
 from numpy.lib.stride_tricks import sliding_window_view
 
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, evaluate
 from qcompiler.ir.ann import Clip, Concat, Function
-from qcompiler.ir.formula import values
+from qcompiler.ir.ann.formula import values
 from qcompiler.ir.snn import Decode, Encode, Population
 from qcompiler.ir.spiking.integer_network import connection, layer_of, spikes_of, weight_of
 from qcompiler.ir.spiking.synapse import current
 from qcompiler.ir.view import View, arrange
 from qcompiler.passes import Pipeline
-from qcompiler.passes.lower_activations import ActivationFit, LowerActivations
+from qcompiler.passes.tensor.lower_activations import ActivationFit, LowerActivations
 
 Array = np.ndarray[Any, Any]
 RANGES = "fold-batchnorm,fold-linear,normalize{method=percentile percentile=100}"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value
 from qcompiler.ir.snn import Neuron
 from qcompiler.passes import Pass, Pipeline

@@ -17,11 +17,11 @@ import pytest
 import qcompiler
 from qcompiler import data
 from qcompiler.api import inputs_of
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.comparison.compared_outputs import compared_outputs
 from qcompiler.comparison.level_errors import LevelCounts, values_in_levels
 from qcompiler.frontend.import_model import Preprocessing, import_model
-from qcompiler.passes.fold_batchnorm import FoldBatchNorm
+from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 from tests.support.onnx_models import Array
 
 # By case: options that it needs

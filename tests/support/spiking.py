@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import Builder, Constant, Graph, Op, Spikes, Tensor, Value, verify
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import Connect, Convolve, Decode, Encode, First, Neuron, Relay, Synapse

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from qcompiler.backends.program import Program
+from qcompiler.backends.program.program import Program
 from qcompiler.explain.measure.layer_error import ErrorDecomposition
 from qcompiler.explain.measure.side_by_side import SideBySide
 from qcompiler.frontend.model.onnx_file import identity

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qcompiler.channel_scales import spread
 from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
+from qcompiler.manifest.channel_scales import spread
 
 from .matched_layer import MatchedLayer
 from .side_by_side import SideBySide

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.states import State
+from qcompiler.backends.program.states import State
 from qcompiler.data import Array, Data
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import InvalidModel

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from qcompiler.backends.host import output_nodes
-from qcompiler.backends.program import Program
-from qcompiler.channel_scales import channels_of, check_channels, does_not_fit
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.snn import Decode, Encode, Population
 from qcompiler.ir.spiking.coding import Rescaling, code_of_output
 from qcompiler.ir.spiking.decoded_outputs import split_outputs
 from qcompiler.ir.spiking.integer_network import spiking_nodes
+from qcompiler.manifest.channel_scales import channels_of, check_channels, does_not_fit
 from qcompiler.passes.folding.rescaling import standard_name
 from qcompiler.passes.slicing.slices import unsliced_name, unsplit_name
 

@@ -9,19 +9,19 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from qcompiler.backends.program import Program
-from qcompiler.backends.states import carried_states
+from qcompiler.backends.program.program import Program
+from qcompiler.backends.program.states import carried_states
 from qcompiler.frontend.import_model import Preprocessing, import_model
 from qcompiler.ir import Graph, Node, ProgramError, Value
 from qcompiler.ir.prologue import split_prologue
 from qcompiler.ir.snn import Decode, Encode
 from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.integer_network import spiking_nodes
-from qcompiler.passes.fold_batchnorm import FoldBatchNorm
-from qcompiler.passes.fold_linear import FoldLinear
 from qcompiler.passes.folding.host_copies import host_copy_name, reads_on_host, with_host_copy
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
 from qcompiler.passes.slicing.slices import unsliced_name
+from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
+from qcompiler.passes.tensor.fold_linear import FoldLinear
 from qcompiler.streaming.tied_codes import with_clip
 
 _FAN_IN = re.compile(r"\bfold-linear\{fan_in=(\d{1,9})\}")  # as a pipeline has it

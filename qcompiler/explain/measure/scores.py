@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qcompiler.data.scores import predictions
 from qcompiler.ir.kernels import Array
-from qcompiler.scores import predictions
 
 from .side_by_side import SideBySide
 

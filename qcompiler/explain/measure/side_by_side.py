@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.backends.host import frames_per_batch, output_nodes
-from qcompiler.backends.program import Program
-from qcompiler.channel_scales import scale_of
+from qcompiler.backends.program.program import Program
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import (
@@ -28,6 +27,7 @@ from qcompiler.ir.spiking.integer_network import (
 from qcompiler.ir.spiking.synapse import current
 from qcompiler.ir.types import size
 from qcompiler.ir.view import Pick, Reshape, Take, Transpose, View, arrange
+from qcompiler.manifest.channel_scales import scale_of
 from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups

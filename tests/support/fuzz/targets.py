@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import qcompiler
-from qcompiler.cli.info import info
+from qcompiler.cli.running.info import info
 from qcompiler.data import open_stream
 from qcompiler.frontend.import_model import import_model
 from tests.support.error_bound import PASSES

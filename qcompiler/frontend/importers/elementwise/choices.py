@@ -15,7 +15,7 @@ from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Function
-from qcompiler.ir.formula import COMPARISONS
+from qcompiler.ir.ann.formula import COMPARISONS
 
 from .activations import constant_for, spread
 from .arithmetic import affine, difference

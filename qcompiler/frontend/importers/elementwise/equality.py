@@ -9,7 +9,7 @@ from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Function
-from qcompiler.ir.formula import JUMPS
+from qcompiler.ir.ann.formula import JUMPS
 
 from .activations import constant_for, spread
 from .arithmetic import affine, difference

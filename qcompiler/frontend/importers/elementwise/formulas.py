@@ -12,7 +12,7 @@ from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.scope import Scope
 from qcompiler.ir import Constant, Node, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Function
-from qcompiler.ir.formula import JUMPS, compose
+from qcompiler.ir.ann.formula import JUMPS, compose
 from qcompiler.ir.view import Reshape
 
 _LONGEST = 100  # words of a formula that is taken apart further

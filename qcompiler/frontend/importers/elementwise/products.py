@@ -11,7 +11,7 @@ from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused, RefusedProduct
 from qcompiler.ir import Constant, Value, size
 from qcompiler.ir.ann import Affine, Function, Multiply
-from qcompiler.ir.formula import compose
+from qcompiler.ir.ann.formula import compose
 from qcompiler.ir.view import Pick, Reshape, Take, Transpose
 from qcompiler.passes.activations.gates import product_neurons
 

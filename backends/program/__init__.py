@@ -1,0 +1,1 @@
+"""A compiled program: how it runs, what it reports and what it costs."""

@@ -1,0 +1,81 @@
+"""How active a program is, and what a frame of it costs by models of energy and time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from qcompiler.backends.backend import Backend
+from qcompiler.backends.energy import activity as activities
+from qcompiler.backends.energy.alternatives import Alternatives, alternatives
+from qcompiler.backends.energy.cores import Cores
+from qcompiler.backends.energy.cost_model import CostModel, chosen
+from qcompiler.backends.energy.estimate import Estimate, Measurement, estimate
+from qcompiler.backends.energy.wiring import Wiring, wiring_of
+from qcompiler.backends.host import Counters
+from qcompiler.backends.loihi.mapping.chips import LOIHI_1
+from qcompiler.ir import Graph
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
+
+from .placements import placements_of
+from .states import states_from
+
+
+class ProgramCosts:
+    """The costs of one program; what is known of its network is computed once."""
+
+    def __init__(self, graph: Graph, backend: Backend, manifest: Mapping[str, Any]) -> None:
+        self.graph, self.backend, self.manifest = graph, backend, manifest
+        self._placed: dict[int, tuple[Cores, ...]] = {}
+
+    @cached_property
+    def wiring(self) -> Wiring:
+        """See `Program.wiring`."""
+        found = wiring_of(self.graph)
+        if not states_from(self.manifest.get("states", [])):
+            return found
+        return replace(found, interval=max(found.interval, found.latency))
+
+    @property
+    def activity(self) -> Measurement:
+        """See `Program.activity`."""
+        tops = self._tops
+        if (known := self.manifest.get("activity")) is None:
+            return Measurement(activities.assumed_activity(self.wiring, tops), 1, "assumed")
+        return Measurement(*activities.from_json(known, self.wiring.neurons), "calibration")
+
+    @property
+    def _tops(self) -> dict[str, int]:
+        """The highest level of every population, inputs included."""
+        nodes = spiking_nodes(self.graph)
+        return {node.result.name: spikes_of(node.result).top for node in nodes}
+
+    def energy(self, counters: Counters | None, model: CostModel | None) -> Estimate:
+        """See `Program.energy`."""
+        model = chosen(model, self.backend.energy)
+        return estimate(self.wiring, self._measured(counters), model, self._placements(model))
+
+    def alternatives(
+        self, counters: Counters | None, model: CostModel | None
+    ) -> Alternatives | None:
+        """See `Program.alternatives`."""
+        macs = self.manifest.get("macs")
+        if type(macs) is not int or macs < 1 or not self.wiring.updated_neurons:
+            return None
+        measured = self._measured(counters)
+        return alternatives(self.energy(counters, model), measured, self._tops, macs)
+
+    def _measured(self, counters: Counters | None) -> Measurement:
+        if counters is None or counters.activity is None:
+            return self.activity
+        return Measurement(counters.activity, counters.frames, "data")
+
+    def _placements(self, model: CostModel) -> tuple[Cores, ...]:
+        if model.times is None:
+            return ()
+        if model.neurons_per_core not in self._placed:
+            chip = self.backend.chip or LOIHI_1
+            self._placed[model.neurons_per_core] = placements_of(self.graph, chip, model)
+        return self._placed[model.neurons_per_core]

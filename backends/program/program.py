@@ -1,0 +1,227 @@
+"""A compiled program: it runs on engines, reports on itself and is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from qcompiler.backends.backend import Backend, Engine, EngineFactory, Progress
+from qcompiler.backends.energy.alternatives import Alternatives
+from qcompiler.backends.energy.cost_model import CostModel
+from qcompiler.backends.energy.estimate import Estimate, Measurement
+from qcompiler.backends.energy.wiring import Wiring
+from qcompiler.backends.host import Counters, Measured, hidden_nodes, host_nodes
+from qcompiler.backends.plots.plots import Plots
+from qcompiler.backends.report import Report, build_report
+from qcompiler.backends.saving.program_files import load_program, save_program
+from qcompiler.ir import Graph, Node, ProgramError, Value
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.coding import step_of
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
+from qcompiler.ir.spiking.senders import start
+
+from .calibrated_limits import describe_calibrated_limits
+from .costs import ProgramCosts
+from .runs import ProgramRuns
+from .states import State, states_from
+from .stream import Stream
+
+
+@dataclass
+class Program:
+    """A network compiled for a target; ``manifest`` records how, as JSON data.
+
+    The host runs the ``prologue`` on the data, if there is one: it gives the network's inputs.
+    """
+
+    graph: Graph
+    backend: Backend
+    manifest: dict[str, Any]
+    prologue: Graph | None = None
+    _engines: dict[str, Engine] = field(default_factory=dict, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        known = self.manifest.get("model")
+        name = str(known.get("file", "") if isinstance(known, dict) else "")
+        size = f"{len(spiking_nodes(self.graph)):,} populations, t_max {self.t_max}"
+        return f"<Program {f'{name[:80]!r} ' if name else ''}for {self.backend.name}: {size}>"
+
+    def _repr_html_(self) -> str | None:
+        from qcompiler.backends.plots.notebook import notebook_html
+
+        return notebook_html(repr(self)[1:-1], self.graph, self.report())
+
+    @cached_property
+    def _runs(self) -> ProgramRuns:
+        return ProgramRuns(self.graph, self.prologue, self.backend, self._costs, self._engines)
+
+    @cached_property
+    def _costs(self) -> ProgramCosts:
+        return ProgramCosts(self.graph, self.backend, self.manifest)
+
+    @property
+    def t_max(self) -> int:
+        """Largest number of spike times of a population, inputs and outputs excluded."""
+        return max(spikes_of(node.result).t_max for node in hidden_nodes(self.graph))
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """What the data are for: the inputs of the prologue, or else of the network."""
+        return self._runs.inputs
+
+    @property
+    def host_nodes(self) -> tuple[Node, ...]:
+        """What the host computes in front of the network, and behind it, in order."""
+        front = () if self.prologue is None else self.prologue.nodes
+        return (*front, *host_nodes(self.graph))
+
+    def network_inputs(self, *inputs: Array, first: int = 0) -> tuple[Array, ...]:
+        """What the network reads of data; DataError for an index that is in no table.
+
+        It names the frame, counted from the ``first``.
+        """
+        return self._runs.network_inputs(*inputs, first=first)
+
+    @property
+    def engines(self) -> tuple[EngineFactory, ...]:
+        """The engines that may run this program: the built-in ones, and those of its target."""
+        return self._runs.factories
+
+    @property
+    def unproved_checks(self) -> tuple[str, ...]:
+        """Limits that rest on calibration data, one sentence each; all others are proven."""
+        return describe_calibrated_limits(self.graph)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What looked wrong when the program was compiled: text of one or more lines each.
+
+        Outputs far from the model's, and calibration data that do not suit the model. Raises
+        ProgramError if the manifest is damaged.
+        """
+        found = self.manifest.get("warnings", [])
+        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+            raise ProgramError("the manifest's warnings are damaged: compile the model again")
+        return tuple(found)
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The outputs that are inputs of the next frame. ProgramError if the manifest is damaged.
+
+        Programs without states have none.
+        """
+        return states_from(self.manifest.get("states", []))
+
+    @property
+    def returned(self) -> tuple[str, ...]:
+        """The outputs that are no states; all of them if there are no others."""
+        carried = {state.output for state in self.states}
+        names = self.graph.output_names
+        return tuple(name for name in names if name not in carried) or names
+
+    def stream(self, engine: str = "fast", count: bool = False) -> Stream:
+        """The program frame by frame: ``stream.step(frame)`` keeps the states between frames.
+
+        With ``count``, ``stream.counters`` adds up spikes. Raises ProgramError if there are no
+        states, or for an unknown engine.
+        """
+        self._runs.factory(engine)
+        return Stream(self, engine, count)
+
+    def run(self, *inputs: Any, engine: str = "fast") -> Array | tuple[Array, ...]:
+        """Outputs in real units for one batch per input, ``frames x shape``; a tuple if several.
+
+        A batch is an array, or what becomes one: a tensor, a data frame. An iterable of batches,
+        such as a DataLoader, is run batch by batch; labels behind the inputs are left aside.
+        Raises DataError for inputs that do not fit, ProgramError for an unknown engine.
+        """
+        outputs = tuple(self.measure(*inputs, engine=engine, count=False).outputs.values())
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def measure(
+        self,
+        *inputs: Any,
+        engine: str = "fast",
+        count: bool = True,
+        progress: Progress | None = None,
+        first: int = 0,
+    ) -> Measured:
+        """Run a data set in batches that fit into memory; return all outputs and the counters.
+
+        ``inputs`` are as for `run`; errors number their frames from the ``first``.
+        The spikes that an engine does not count the fast engine counts: they are the same.
+        """
+        return self._runs.measure(inputs, engine, count, progress, first)
+
+    def spikes(self, *inputs: Any, engine: str = "steps") -> dict[str, Array]:
+        """Step of every neuron's spike from frame start, by population: ``frames x shape``."""
+        found = self.levels(*inputs, engine=engine)
+        for node in spiking_nodes(self.graph):
+            name, begin = node.result.name, start(self.graph, node.result)
+            assert begin is not None
+            found[name] = step_of(spikes_of(node.result), begin, found[name])
+        return found
+
+    def levels(self, *inputs: Array, engine: str = "fast") -> dict[str, Array]:
+        """The level of every neuron by population, ``frames x shape``; 0 is the lowest."""
+        return self._runs.levels(inputs, engine)
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures: ``graph()``, ``schedule()``, ``cores()``, ``raster(x)``, ``histograms(x)``."""
+        return Plots(self.graph, self.report, self.levels)
+
+    def engine(self, name: str) -> Engine:
+        """The engine of this name, made on first use."""
+        return self._runs.engine(name)
+
+    def streams(self, engine: str) -> bool:
+        """Whether an engine takes a whole data set at once. ProgramError for an unknown engine."""
+        return self._runs.factory(engine).streams
+
+    @property
+    def wiring(self) -> Wiring:
+        """What the network's neurons are connected to.
+
+        With states, a frame waits for the end of the one before.
+        """
+        return self._costs.wiring
+
+    @property
+    def activity(self) -> Measurement:
+        """How active the neurons are on calibration data; without these, an assumption.
+
+        Raises ProgramError if the manifest is damaged.
+        """
+        return self._costs.activity
+
+    def energy(self, counters: Counters | None = None, model: CostModel | None = None) -> Estimate:
+        """What a frame costs by a model, or by the target's.
+
+        ``counters`` are those of `measure`; without them the activity is that of `activity`.
+        """
+        return self._costs.energy(counters, model)
+
+    def alternatives(
+        self, counters: Counters | None = None, model: CostModel | None = None
+    ) -> Alternatives | None:
+        """The energy of other networks and machines beside it; None without products to count."""
+        return self._costs.alternatives(counters, model)
+
+    def report(self, model: CostModel | None = None) -> Report:
+        """Populations, synapses, latency, cores and energy, by a model or by the target's."""
+        backend, found = self.backend, self.energy(model=model)
+        report = build_report(self.graph, backend.name, backend.chip, self.unproved_checks, found)
+        return replace(report, warnings=self.warnings)
+
+    def save(self, directory: str | Path) -> None:
+        """Write the program, whole or not at all; ProgramError if that fails."""
+        save_program(directory, self.graph, self.backend, self.manifest, self.prologue)
+
+    @staticmethod
+    def load(directory: str | Path, find: Callable[[str], Backend | None]) -> Program:
+        """Read a program and verify it; ``find`` looks targets up. ProgramError if it is broken."""
+        return Program(*load_program(directory, find))

@@ -1,0 +1,121 @@
+"""How a program runs: its engines, made on first use, and data sets batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from qcompiler.backends.backend import Backend, Engine, EngineFactory, Progress
+from qcompiler.backends.energy import activity as activities
+from qcompiler.backends.host import Counters, Measured, frames_per_batch
+from qcompiler.backends.targets import ENGINES
+from qcompiler.ir import Graph, ProgramError, Value
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.prologue import run_prologue
+from qcompiler.ir.spiking.integer_network import spiking_nodes
+
+from .costs import ProgramCosts
+from .input_batches import input_batches
+
+
+class ProgramRuns:
+    """Runs one program; ``made`` holds the engines that there are already, by name."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        prologue: Graph | None,
+        backend: Backend,
+        costs: ProgramCosts,
+        made: dict[str, Engine],
+    ) -> None:
+        self.graph, self.prologue, self.backend, self.costs = graph, prologue, backend, costs
+        self._made = made
+
+    @property
+    def factories(self) -> tuple[EngineFactory, ...]:
+        """See `Program.engines`."""
+        own = {engine.name: engine for engine in self.backend.engines}
+        return tuple(({**ENGINES} | own).values())
+
+    def factory(self, name: str) -> EngineFactory:
+        """The factory of an engine; ProgramError if it is unknown."""
+        known = {factory.name: factory for factory in self.factories}
+        if not isinstance(name, str) or name not in known:
+            raise ProgramError(
+                f"no engine named {name} runs a program for target {self.backend.name}: "
+                f"choose {', '.join(known)}"
+            )
+        return known[name]
+
+    def engine(self, name: str) -> Engine:
+        """See `Program.engine`."""
+        factory = self.factory(name)
+        if name not in self._made:
+            self._made[name] = factory.make(self.graph)
+        return self._made[name]
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """See `Program.inputs`."""
+        return self.graph.inputs if self.prologue is None else self.prologue.inputs
+
+    def network_inputs(self, *inputs: Array, first: int) -> tuple[Array, ...]:
+        """See `Program.network_inputs`."""
+        if self.prologue is None:
+            return inputs
+        return run_prologue(self.prologue, *inputs, first=first)
+
+    def _batches(
+        self, inputs: tuple[Any, ...], engine: str, first: int = 0
+    ) -> Iterator[tuple[Array, ...]]:
+        """What the network reads, batch by batch: all at once for an engine that streams."""
+
+        def size(frames: int) -> int:
+            return frames if self.factory(engine).streams else frames_per_batch(self.graph)
+
+        for batch in input_batches(inputs, self.inputs, size, first):
+            yield self.network_inputs(*batch.arrays, first=batch.first)
+
+    def measure(
+        self,
+        inputs: tuple[Any, ...],
+        engine: str,
+        count: bool,
+        progress: Progress | None,
+        first: int,
+    ) -> Measured:
+        """See `Program.measure`."""
+        if progress is not None and not callable(progress):
+            raise ProgramError(f"progress must be a function, not {progress!r:.60}")
+        counters, pieces = Counters(), []
+        for batch in self._batches(inputs, engine, first):
+            outcome = self.engine(engine)(*batch, count=count, progress=progress)
+            pieces.append(outcome.outputs)
+            if count and outcome.counters.activity is None:
+                self._count_activity(batch, outcome.counters)
+            counters.add(outcome.counters)
+            if progress:
+                progress(counters.frames)
+        joined = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
+        return Measured(dict(zip(self.graph.output_names, joined, strict=True)), counters)
+
+    def _count_activity(self, batch: tuple[Array, ...], counters: Counters) -> None:
+        step = frames_per_batch(self.graph)
+        for begin in range(0, len(batch[0]), step):
+            piece = (array[begin : begin + step] for array in batch)
+            found = self.engine("fast")(*piece).counters.activity
+            counters.activity = activities.added(counters.activity, found or {})
+        if not counters.spikes and counters.activity is not None:
+            counters.count(self.costs.wiring, counters.activity)
+
+    def levels(self, inputs: tuple[Any, ...], engine: str) -> dict[str, Array]:
+        """See `Program.levels`."""
+        found: dict[str, list[Array]] = {node.result.name: [] for node in spiking_nodes(self.graph)}
+        for batch in self._batches(inputs, engine):
+            levels = self.engine(engine)(*batch, record=True, count=False).levels
+            for name, arrays in found.items():
+                arrays.append(levels[name])
+        return {name: np.concatenate(arrays) for name, arrays in found.items()}

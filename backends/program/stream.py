@@ -1,0 +1,133 @@
+"""A program frame by frame: its states go from each frame to the next, as levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+
+from qcompiler.backends.host import Counters, Measured
+from qcompiler.ir import DataError, Graph, ProgramError
+from qcompiler.ir.kernels import Array
+
+from .states import CarriedState, State, carried_states
+
+
+class Runs(Protocol):
+    """What a stream needs of a `Program`."""
+
+    graph: Graph
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The outputs that are inputs of the next frame."""
+
+    @property
+    def returned(self) -> tuple[str, ...]:
+        """The outputs that a step returns."""
+
+    def measure(self, *inputs: Array, engine: str, count: bool) -> Measured:
+        """Run a batch of frames."""
+
+
+class Stream:
+    """One or several sequences that advance together, frame by frame.
+
+    The host carries the states between frames: levels of the outputs become those of the inputs,
+    unchanged. ``counters`` add up over frames and sequences.
+    """
+
+    def __init__(self, program: Runs, engine: str = "fast", count: bool = False) -> None:
+        """Begin at the initial levels; ProgramError if the program has no states."""
+        self.program, self._engine, self._count = program, engine, count
+        self._states = carried_states(program.graph, program.states)
+        if not self._states:
+            raise ProgramError("the program has no states: compile the model with --state OUT:IN")
+        carried = {one.state.input for one in self._states}
+        self._inputs = [value for value in program.graph.inputs if value.name not in carried]
+        self._returned = program.returned
+        self.counters = Counters()
+        self._levels: dict[str, Array] = {}
+
+    @property
+    def levels(self) -> Mapping[str, Array]:
+        """The level of every element of the states, by input: ``sequences x shape``.
+
+        Empty before the first frame.
+        """
+        return dict(self._levels)
+
+    def reset(self) -> None:
+        """Begin new sequences, at the initial levels."""
+        self._levels.clear()
+
+    def step(self, *frames: Array) -> Array | tuple[Array, ...]:
+        """The outputs of the next frame in real units; a tuple if there are several.
+
+        Each array holds one frame of an input that is no state: of one sequence, ``shape``, or of
+        several, ``sequences x shape``. States are returned only if there are no other outputs.
+        Raises DataError for frames that do not fit.
+        """
+        single = bool(frames) and all(
+            np.shape(frame) == value.type.shape
+            for frame, value in zip(frames, self._inputs, strict=False)
+        )
+        given = [np.asarray(frame)[None] if single else np.asarray(frame) for frame in frames]
+        measured = self.measure(*given)
+        found = tuple(measured.outputs[name] for name in self._returned)
+        found = tuple(array[0] for array in found) if single else found
+        return found[0] if len(found) == 1 else found
+
+    def measure(self, *frames: Array) -> Measured:
+        """All outputs of the next frame of every sequence, and its counters."""
+        if len(frames) != len(self._inputs):
+            names = ", ".join(value.name for value in self._inputs)
+            raise DataError(f"give one array for each input that is no state: {names or 'none'}")
+        sequences = len(frames[0]) if frames and np.ndim(frames[0]) else 1
+        known = {v.name: array for v, array in zip(self._inputs, frames, strict=True)}
+        known |= {one.state.input: self._before(one, sequences) for one in self._states}
+        arrays = (known[value.name] for value in self.program.graph.inputs)
+        measured = self.program.measure(*arrays, engine=self._engine, count=self._count)
+        for one in self._states:
+            self._levels[one.state.input] = one.levels(measured.outputs[one.state.output])
+        self.counters.add(measured.counters)
+        return measured
+
+    def _before(self, one: CarriedState, sequences: int) -> Array:
+        """The state before a frame, in real units, which are encoded to its levels."""
+        levels = self._levels.get(one.state.input)
+        if levels is None:
+            levels = np.full((sequences, *one.code.shape), one.initial)
+        if len(levels) != sequences:
+            before = f"the frames before were of {len(levels)} sequences, these are of {sequences}"
+            raise DataError(f"{before}: reset the stream first")
+        return one.real(levels)
+
+
+def run_stream(
+    program: Runs,
+    sequences: tuple[Array, ...],
+    engine: str = "fast",
+    progress: Callable[[int], None] | None = None,
+    count: bool = True,
+) -> Measured:
+    """Run whole sequences: ``sequences x frames x shape`` for each input that is no state.
+
+    With ``count`` the spikes are counted. The outputs are ``(sequences * frames) x shape``,
+    sequence by sequence.
+    """
+    stream = Stream(program, engine, count)
+    total, frames = sequences[0].shape[:2]
+    parts = []
+    for at in range(frames):
+        parts.append(stream.measure(*(array[:, at] for array in sequences)).outputs)
+        if progress:
+            progress(total * (at + 1))
+    outputs = {
+        name: np.stack([part[name] for part in parts], axis=1).reshape(
+            total * frames, *parts[0][name].shape[1:]
+        )
+        for name in program.graph.output_names
+    }
+    return Measured(outputs, stream.counters)

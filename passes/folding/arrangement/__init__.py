@@ -1,0 +1,1 @@
+"""Rewrite rules about views and concatenations, which only arrange values."""

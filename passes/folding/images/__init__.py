@@ -1,0 +1,1 @@
+"""Rewrite rules about pads, pools and resizes, which become kernels of convolutions."""

@@ -1,0 +1,1 @@
+"""Passes that make the spiking level, and those on it: integers, windows, codes, readout."""

@@ -1,0 +1,292 @@
+"""Shorten the windows of outputs: several populations with short windows in place of a long one.
+
+Outputs have more levels than other layers, so that the largest stays distinguishable. Frames follow
+each other at the pace of the longest window, and at every step every neuron costs energy. What is
+decoded needs no single spike: the host adds up slices, or digits (`quantization.output_pieces`).
+The levels stay the same, exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from qcompiler.ir import (
+    Constant,
+    Graph,
+    Invariant,
+    Node,
+    Op,
+    Operand,
+    Value,
+    drop_dead,
+    infer,
+)
+from qcompiler.ir.kernels import Array, expand_to_rank
+from qcompiler.ir.snn import Decode, Encode, First, Neuron, Relay
+from qcompiler.ir.spiking.integer_network import (
+    Layer,
+    fan_in,
+    incoming,
+    layer_of,
+    neuron_count,
+    spikes_of,
+    spiking_nodes,
+)
+from qcompiler.ir.spiking.invariants import SPIKING
+from qcompiler.ir.view import View
+from qcompiler.passes.base import Pass, check_fan_in
+from qcompiler.passes.quantization.levels import narrow
+from qcompiler.passes.quantization.membrane_limits import Limits, MembraneLoad
+from qcompiler.passes.quantization.output_pieces import Piece, digits, slices, slices_suit
+from qcompiler.passes.scheduling.frame_cost import UPDATE
+from qcompiler.passes.slicing.slices import digit_name, slice_name
+
+_EXACT = (1 << 23) - 1
+_HOW = ("auto", "slices", "digits")
+_MORE = 1 + 1 / 256  # of the cost: so little may end a frame earlier
+_SHORTEST = 8  # levels of a window that is short enough
+
+
+@dataclass(frozen=True)
+class SplitWindows(Pass):
+    """Split outputs whose windows are longer than all others.
+
+    ``longest`` is the number of levels that a window may have; 0 takes that of the longest window
+    among inputs, hidden populations and outputs that others read, too. ``how`` is ``slices``,
+    ``digits``, or ``auto``: slices if they are few and end earlier, else digits, and none if the
+    network would cost more. Of a network that costs much more than its outputs, these become more
+    slices that are shorter. What does not fit the limits of the target becomes the other, or stays
+    whole.
+
+    Limits are those of `quantize`, ``potential`` and ``input``, of `assign-windows`, ``delay``, and
+    of `fold-linear`, ``fan_in``.
+    """
+
+    name: ClassVar[str] = "split-windows"
+    requires: ClassVar[tuple[Invariant, ...]] = (SPIKING,)
+    establishes: ClassVar[tuple[Invariant, ...]] = (SPIKING,)
+    longest: int = 0
+    how: str = "auto"
+    potential: int = _EXACT
+    input: int = _EXACT
+    delay: int = -1
+    fan_in: int = 0
+
+    def __post_init__(self) -> None:
+        check_fan_in(self.fan_in)
+        if self.longest and self.longest < 2:
+            raise ValueError(f"longest must be 0, or at least 2 levels, not {self.longest}")
+        if self.how not in _HOW:
+            raise ValueError(f"how must be one of {', '.join(_HOW)}, not {self.how}")
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Split every output that can be, or none if that costs more."""
+        ends = {node.result.name: node for node in spiking_nodes(graph) if _ends(graph, node)}
+        others = [n.result for n in spiking_nodes(graph) if n.result.name not in ends]
+        longest = self.longest or max((spikes_of(value).t_max for value in others), default=0)
+        wide = [
+            node
+            for node in ends.values()
+            if isinstance(node.op, Neuron) and node.op.t_max > longest >= 2
+        ]
+        split = _split(
+            graph, {node.result.name: self._pieces(graph, node, longest) for node in wide}
+        )
+        if split is graph or self.how != "auto":
+            return split
+        if (cost := _cost(split)) >= _cost(graph):
+            return graph
+        return self._shorter(graph, wide, longest, split, cost * _MORE)
+
+    def _shorter(
+        self, graph: Graph, wide: list[Node], longest: int, split: Graph, most: float
+    ) -> Graph:
+        """With more slices, which end earlier, as long as the cost is ``most``; else ``split``."""
+        while longest > _SHORTEST:
+            longest = (longest + 1) // 2
+            found = {n.result.name: self._sliced(graph, n, longest) for n in wide}
+            if not all(found.values()):
+                return split
+            tried = _split(graph, found)
+            if _cost(tried) > most:
+                return split
+            split = tried
+        return split
+
+    def _sliced(self, graph: Graph, node: Node, longest: int) -> list[Piece]:
+        layer = layer_of(graph, node)
+        pieces = slices(layer.bias, layer.slope, layer.spikes.t_max, longest)
+        return pieces if self._fit(graph, layer, pieces) else []
+
+    def _pieces(self, graph: Graph, node: Node, longest: int) -> list[Piece]:
+        """The pieces of a population; none if neither slices nor digits fit."""
+        layer = layer_of(graph, node)
+        given = layer.bias, layer.slope, layer.spikes.t_max, longest
+        ways = [slices(*given)]
+        if not _behind_gate(graph, node.result):
+            ways.append(digits(*given))
+        if self.how == "digits" or (self.how == "auto" and not slices_suit(*given[2:])):
+            ways.reverse()
+        return next((pieces for pieces in ways if self._fit(graph, layer, pieces)), [])
+
+    def _fit(self, graph: Graph, layer: Layer, pieces: Sequence[Piece]) -> bool:
+        higher = pieces[-1].inhibitions
+        reached = int(fan_in(graph, layer.node).max()) + 2 * len(higher)  # large weights take two
+        waiting = sum(inhibition.top + 1 for inhibition in higher)
+        if higher and (0 < self.fan_in < reached or 0 <= self.delay < waiting):
+            return False
+        limits = Limits(_EXACT, self.potential, self.input, _EXACT)
+        top = max(incoming(synapse).top for synapse in layer.synapses)
+        whole = layer.drive, top, layer.bias, layer.slope, layer.spikes.t_max
+        load = MembraneLoad(*whole, limits)
+        bounds = None if layer.bounds is None else layer.drive.bounds
+        return all(np.all(load.piece_excess(piece, bounds) <= 1) for piece in pieces)
+
+
+def _ends(graph: Graph, node: Node) -> bool:
+    """Whether nothing but the host reads the spikes of a population or gate."""
+    if isinstance(node.op, Encode):
+        return False
+    return not graph.is_output(node.result) and _only_decoded(graph, node.result)
+
+
+def _only_decoded(graph: Graph, value: Value) -> bool:
+    users = graph.users(value)
+    return bool(users) and all(
+        (isinstance(user.op, Decode) and not user.op.places)
+        or (isinstance(user.op, View | First) and _only_decoded(graph, user.result))
+        for user in users
+    )
+
+
+def _behind_gate(graph: Graph, value: Value) -> bool:
+    """Whether a first-spike gate reads a value: of digits it would not pass the maximum."""
+    return any(
+        isinstance(user.op, First)
+        or (isinstance(user.op, View) and _behind_gate(graph, user.result))
+        for user in graph.users(value)
+    )
+
+
+def _cost(graph: Graph) -> float:
+    """Neuron updates and events of a frame, in events, if no branch waits for another."""
+    interval, events = 1, 0
+    for node in spiking_nodes(graph):
+        own, before = spikes_of(node.result).top, -1
+        if isinstance(node.op, Neuron):
+            layer = layer_of(graph, node)
+            before = max(incoming(synapse).top for synapse in layer.synapses)
+            events += int(fan_in(graph, node).sum())
+        elif isinstance(node.op, First):
+            before = 0
+        interval = max(interval, before + own + 2)
+    return UPDATE * neuron_count(graph) * interval + events
+
+
+def _split(graph: Graph, pieces: dict[str, list[Piece]]) -> Graph:
+    """The graph with the pieces of some populations, by name; itself if none has any."""
+    found = {name: some for name, some in pieces.items() if some}
+    return drop_dead(_Splitter(graph, found).rewritten()) if found else graph
+
+
+class _Splitter:
+    """Rewrites a graph with the pieces of some populations, given by name."""
+
+    def __init__(self, graph: Graph, pieces: dict[str, list[Piece]]) -> None:
+        self.graph, self.pieces = graph, pieces
+        self.taken = {value.name for value in graph.inputs}
+        self.taken |= {node.result.name for node in graph.nodes}
+        self.made: dict[str, tuple[Value, ...]] = {}  # the pieces of spikes, by name
+        self.of: dict[str, list[Piece]] = {}  # what these are pieces of
+
+    def rewritten(self) -> Graph:
+        """The graph; what only the whole populations read is left in it."""
+        nodes = [new for node in self.graph.nodes for new in self._rewrite(node)]
+        return replace(self.graph, nodes=tuple(nodes))
+
+    def _rewrite(self, node: Node) -> Iterator[Node]:
+        name = node.result.name
+        if name in self.pieces:
+            yield from self._split(node, self.pieces[name])
+            return
+        made = self.made.get(node.operands[0].name) if node.operands else None
+        if made is None:
+            yield node
+        elif isinstance(node.op, Decode):
+            yield self._decoded(node, made)
+        else:
+            yield from self._copied(node, made)
+
+    def _split(self, node: Node, pieces: list[Piece]) -> Iterator[Node]:
+        layer, rank = layer_of(self.graph, node), len(node.result.type.shape)
+        values: list[Value] = []
+        for name, zero, piece in zip(*_names_and_zeros(layer, pieces), pieces, strict=True):
+            reads: list[tuple[Op, tuple[Operand, ...]]] = [
+                (s.op, s.operands) for s in layer.synapses
+            ]
+            for index, weight, _ in piece.inhibitions:
+                spread = expand_to_rank(-weight, rank)
+                constant = _constant(f"{name}:W.{values[index].name}", spread)
+                reads.append((Relay(), (values[index], constant)))
+            currents = [self._node(*read, f"{name}:current", node.origin) for read in reads]
+            yield from currents
+            constants = [_constant(f"{name}:B", piece.bias), _constant(f"{name}:D", piece.slope)]
+            if layer.bounds is not None:
+                rows = np.stack(np.broadcast_arrays(*piece.bounded(layer.bounds)))
+                constants.append(_constant(f"{name}:bounds", rows))
+            operands: tuple[Operand, ...] = (*(current.result for current in currents), *constants)
+            yield (made := self._node(_op(node, piece, zero), operands, name, node.origin))
+            values.append(made.result)
+        self.made[node.result.name] = tuple(values)
+        self.of[node.result.name] = pieces
+
+    def _copied(self, node: Node, made: tuple[Value, ...]) -> Iterator[Node]:
+        """A view or gate of each piece."""
+        source, name = node.operands[0].name, node.result.name
+        self.of[name], copies = self.of[source], []
+        for value in made:
+            suffix = value.name.rpartition(":")[2]
+            operands = (value, *node.operands[1:])
+            copies.append(self._node(node.op, operands, f"{name}:{suffix}", node.origin))
+        self.made[name] = tuple(copy.result for copy in copies)
+        yield from copies
+
+    def _decoded(self, node: Node, made: tuple[Value, ...]) -> Node:
+        pieces = self.of[node.operands[0].name]
+        levels = 1 + sum(piece.place * (piece.t_max - 1) for piece in pieces)
+        whole = spikes_of(node.operands[0]).t_max
+        op = Decode(tuple(p.place for p in pieces), whole if levels > whole else 0)
+        return replace(node, op=op, operands=(*made, *node.operands[1:]))
+
+    def _node(
+        self, op: Op, operands: tuple[Operand, ...], name: str, origin: tuple[str, ...]
+    ) -> Node:
+        found, count = name, 1
+        while found in self.taken:
+            count += 1
+            found = f"{name}.{count}"
+        self.taken.add(found)
+        return Node(op, operands, Value(found, infer(op, operands, origin)), origin)
+
+
+def _names_and_zeros(layer: Layer, pieces: list[Piece]) -> tuple[list[str], list[int]]:
+    """Names and zero points of pieces: all zero points but that of the lowest are 0."""
+    name, zero = layer.node.result.name, layer.spikes.zero
+    zeros = [0] * (len(pieces) - 1)
+    if pieces[0].place == 1:
+        return [slice_name(name, at) for at in range(len(pieces))], [zero, *zeros]
+    return [digit_name(name, at) for at in reversed(range(len(pieces)))], [*zeros, zero]
+
+
+def _op(node: Node, piece: Piece, zero: int) -> Neuron:
+    assert isinstance(node.op, Neuron)
+    scale = node.op.scale * piece.place
+    return replace(node.op, t_max=piece.t_max, scale=scale, zero=zero, window=None)
+
+
+def _constant(name: str, array: Array) -> Constant:
+    return Constant(name, narrow(array.astype(np.int64)))

@@ -1,0 +1,250 @@
+"""Lower activation functions, and products of two values, to sums of clips.
+
+A function becomes piecewise linear, with slopes a_k on its measured range ``b_0 .. b_K``:
+
+    f(x) = f(b_0) + sum_k a_k clip(x - b_k, 0, b_{k+1} - b_k)
+
+Every clip is a population whose levels span exactly its segment, with both ends on a level. So the
+rounding error is that of one segment, whatever their number.
+
+A product is a sum of gates, which the bits of one operand open for the other (see `gates`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from qcompiler.ir import (
+    Diagnostic,
+    Graph,
+    InvalidGraph,
+    Node,
+    Operand,
+    Range,
+    Tensor,
+    UnsupportedModel,
+    Value,
+    raise_if_any,
+)
+from qcompiler.ir.ann import Add, Affine, Conv, Dense, Function, Multiply, SumPool
+from qcompiler.ir.kernels import Array
+from qcompiler.passes.activations.attainable import Attainable, between
+from qcompiler.passes.activations.clip_sums import ClipSumBuilder
+from qcompiler.passes.activations.duplication import (
+    MOST_CLIPS,
+    duplicate_layers,
+    is_small,
+    split_outputs,
+    split_readers,
+)
+from qcompiler.passes.activations.gates import Gates
+from qcompiler.passes.activations.inlining import inline_sums, is_few
+from qcompiler.passes.activations.resolution import Resolution
+from qcompiler.passes.activations.segments import MOST_SEGMENTS, PiecewiseLinear, error_between, fit
+from qcompiler.passes.base import Pass, check_fan_in
+from qcompiler.passes.calibration.data import NOT_FINITE
+from qcompiler.passes.folding.affine import SUMS
+from qcompiler.passes.quantization.fusion_groups import is_network_output
+from qcompiler.passes.quantization.integer_layer import (
+    check_levels,
+    check_weight_bits,
+    output_levels,
+)
+from qcompiler.passes.quantization.levels import PRECISE, levels_of
+
+_MANY_JUMPS = "scale the values before this node down, so that they cross fewer whole numbers"
+_FINER = 2  # times the default levels of an output: segments pay for no more
+_SUMMING = Conv | Dense | SumPool | Add | Affine | Multiply
+_FINE_FITS = (0.6, 0.8)  # of the error, where readers sum segments, which no levels round
+
+
+class ActivationFit(NamedTuple):
+    """The piecewise linear fit of a function: domain, segments and largest error.
+
+    ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if 64
+    segments are too few, or weights too small for narrower ones. ``steps`` are jumps of the
+    function beside the segments, ``jump`` is the error where it is nearly a jump; 0 if it is not.
+    """
+
+    node: Node
+    domain: Range
+    segments: int
+    error: float
+    bound: float
+    steps: int = 0
+    jump: float = 0.0
+
+    @property
+    def misses(self) -> bool:
+        """Whether the error exceeds the bound."""
+        return self.error > self.bound * (1 + 1e-6)
+
+    @property
+    def obstacle(self) -> str:
+        """Why there are not more segments."""
+        if self.segments == MOST_SEGMENTS:
+            return "this is the largest number of segments"
+        return "steeper ones need more --weight-bits"
+
+
+def _half_level(levels: int) -> float:
+    return 0.5 / (levels - 1)
+
+
+@dataclass(frozen=True)
+class LowerActivations(Pass):
+    """Turn functions and products of ranged tensors into sums of clips.
+
+    ``activation_error`` is the largest error of the segments, as a share of the output's range;
+    0 is half of one of its levels, and less where layers will sum the segments. No segment is so
+    narrow that one level of its input moves it further than a weight can hold, even if the error is
+    larger then. ``t_max``, ``output_t_max`` and ``weight_bits`` are those of `quantize`. A sum of
+    clips stays a population if the layer behind it would sum more than ``fan_in`` elements of them
+    (0: no limit). Raises UnsupportedModel for a function that is not finite on the range of its
+    variable.
+    """
+
+    name: ClassVar[str] = "lower-activations"
+    activation_error: float = 0.0
+    t_max: int = 16
+    output_t_max: int = 0
+    weight_bits: int = 8
+    fan_in: int = 0
+
+    def __post_init__(self) -> None:
+        check_fan_in(self.fan_in)
+        if not 0 <= self.activation_error < 1:
+            raise ValueError("activation_error must be at least 0 and below 1")
+        check_levels(self.t_max, output_t_max=self.output_t_max)
+        check_weight_bits(self.weight_bits)
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Lower node by node, then move clips to where they need fewer windows."""
+        faults: list[Diagnostic] = []
+        nodes: list[Node] = []
+        gates = Gates(graph, self.t_max, self.output_t_max)
+        for node in graph.nodes:
+            match node.op:
+                case Function(formula):
+                    try:
+                        nodes += self._function(graph, node, formula)
+                    except ValueError as error:
+                        message = f"{formula!r} {error}"
+                        help_ = _MANY_JUMPS if "chooses" in str(error) else NOT_FINITE
+                        faults.append(Diagnostic(message, node.origin, help_))
+                case Multiply():
+                    new = self._builder(graph, node)
+                    nodes += new.total(*gates.terms(new))
+                case _:
+                    nodes.append(node)
+        raise_if_any(faults, UnsupportedModel)
+        lowered = split_readers(replace(graph, nodes=tuple(nodes)), SUMS, self.fan_in)
+        precise = self.t_max >= PRECISE
+        if not precise and _has_products(graph):
+            lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in)
+        lowered = duplicate_layers(lowered, self._resolution(lowered))
+        return split_outputs(lowered, SUMS, self.fan_in) if precise else lowered
+
+    def fits(self, graph: Graph) -> Iterator[ActivationFit]:
+        """The fit of every function of a graph with ranges."""
+        for node in graph.nodes:
+            if isinstance(node.op, Function):
+                domain = _range(node.operands[0], node)
+                found = self._fit(graph, node, node.op.formula, domain)
+                share = _power(node.arrays) / _width(node)
+                fitted = self._fitted(graph, node, domain, found, found.error * share)
+                jump = error_between(node.op.formula, domain, found) * share
+                yield fitted._replace(jump=jump if jump > fitted.bound else 0.0)
+
+    def products(self, graph: Graph) -> Iterator[tuple[Node, int, int]]:
+        """Every product of a graph with ranges, its bits, and the neurons of bits and gates."""
+        gates = Gates(graph, self.t_max, self.output_t_max)
+        for node in graph.nodes:
+            if isinstance(node.op, Multiply):
+                bits, neurons = gates.cost(node)
+                yield node, bits, neurons
+
+    def _fitted(
+        self, graph: Graph, node: Node, domain: Range, found: PiecewiseLinear, error: float
+    ) -> ActivationFit:
+        segments, bound = len(found.knots) - 1, self._share(graph, node)
+        return ActivationFit(node, domain, segments, error, bound, len(found.jumps))
+
+    def _share(self, graph: Graph, node: Node) -> float:
+        if self.activation_error:
+            return self.activation_error
+        levels = levels_of(graph, node.result, self.t_max, self.output_t_max)
+        if is_network_output(graph, node.result):
+            shape = node.result.type.shape
+            levels = min(levels, _FINER * output_levels(self.t_max, self.output_t_max, shape))
+        return _half_level(levels)
+
+    def _fit(self, graph: Graph, node: Node, formula: str, domain: Range) -> PiecewiseLinear:
+        bound, resolution = self._share(graph, node) * _width(node), self._resolution(graph)
+        bound /= _power(node.arrays)
+        (x,) = (operand for operand in node.operands if isinstance(operand, Value))
+        width = resolution.narrowest(x, node.result)
+        found = fit(formula, domain, bound, width)
+        if (group := resolution.fusable(x)) is None:
+            return found
+        fused = resolution.narrowest_fused(group, node.result)
+        if np.count_nonzero(found.slopes) == 1:  # which is fused in any case
+            return fit(formula, domain, bound, max(width, fused))
+        width = min(width, fused) if is_small(group) else width
+        shares = _FINE_FITS if self._is_summed(graph, node) else ()
+        finer = (fit(formula, domain, share * bound, width) for share in shares)
+        few = (one for one in finer if np.count_nonzero(one.slopes) <= MOST_CLIPS)
+        return next(few, fit(formula, domain, bound, width))
+
+    def _is_summed(self, graph: Graph, node: Node) -> bool:
+        """Whether layers will sum the segments of a function: `inline_sums` does that."""
+        known = self.activation_error or self.t_max >= PRECISE
+        readers = graph.users(node.result)
+        layers = bool(readers) and all(isinstance(user.op, _SUMMING) for user in readers)
+        return not known and layers and _has_products(graph) and not is_few(graph)
+
+    def _resolution(self, graph: Graph) -> Resolution:
+        limit = (1 << (self.weight_bits - 1)) - 1
+        return Resolution(graph, self.t_max, self.output_t_max, limit)
+
+    def _function(self, graph: Graph, node: Node, formula: str) -> tuple[Node, ...]:
+        x = node.operands[0]
+        domain = _range(x, node)
+        found = self._fit(graph, node, formula, domain)
+        if found.jumps and isinstance(x, Value):
+            found = between(found, Attainable(graph, self.t_max, self.output_t_max).of(x))
+        new = self._builder(graph, node)
+        terms = new.segments([(x, 1.0)], 0.0, found, 1.0)
+        return new.total(terms, float(found.values[0]))
+
+    def _builder(self, graph: Graph, node: Node) -> ClipSumBuilder:
+        return ClipSumBuilder(node, self._resolution(graph).levels_of_segments(node.result))
+
+
+def _range(operand: Operand, node: Node) -> Range:
+    bounds = operand.type.range if isinstance(operand.type, Tensor) else None
+    if bounds is None:
+        message = f"%{operand.name} has no range"
+        raise InvalidGraph(
+            Diagnostic(message, node.origin, "put normalize before lower-activations in --passes")
+        )
+    low, high = bounds
+    return (low, high) if high - low > 1e-6 * max(1.0, abs(low)) else (low - 0.5, low + 0.5)
+
+
+def _has_products(graph: Graph) -> bool:
+    return any(isinstance(node.op, Multiply) for node in graph.nodes)
+
+
+def _power(gains: Sequence[Array]) -> float:
+    """Root of the mean square of the gain of a function; 1 if it has none."""
+    return float(np.sqrt(np.mean(np.square(gains)))) if gains else 1.0
+
+
+def _width(node: Node) -> float:
+    low, high = _range(node.result, node)
+    return high - low

@@ -1,0 +1,231 @@
+"""Represent a value by several populations, each of which covers a slice of its range.
+
+All slices have t_max levels and spike in the same window, so n slices give n times the levels
+without extra latency. Each slice needs another copy of the neurons and of the synapses to and from
+them. So the pass splits only bottlenecks: values whose rounding noise is high for their number of
+neurons. Zhao et al., arXiv 1901.09504, split single channels in a similar way to handle outliers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+
+from qcompiler.ir import Graph, Invariant, Tensor, Value
+from qcompiler.ir.ann import Clip
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM
+from qcompiler.ir.types import size
+from qcompiler.ir.view import Reshape
+from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
+from qcompiler.passes.calibration.answers import predictions
+from qcompiler.passes.calibration.data import check, check_effort, run, sample
+from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.calibration.snap import lies_far, snapped_range
+from qcompiler.passes.calibration.trace import images_for
+from qcompiler.passes.folding.linear import fan_in_of
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.integer_layer import check_levels
+from qcompiler.passes.quantization.levels import levels_of, map_values, spiking_values
+from qcompiler.passes.quantization.logits import logits
+from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
+from qcompiler.passes.slicing.channel_slices import (
+    can_split_channels,
+    channels_name,
+    split_channels,
+)
+from qcompiler.passes.slicing.noise import Noise, noise_of, shares
+from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of, split_range
+
+OnChannelSplit: TypeAlias = "Callable[[str, list[int]], None] | None"
+
+_QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums, or in scores
+_WORTH = 2.5  # least ratio of noise saved to neurons added, both as shares
+_EXACT_QUIET, _EXACT_WORTH = 1e-4, 0.5  # the same where precision is asked for and costs little:
+_EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so many neurons
+_FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
+_FAITHFUL = 0.065  # noise at the outputs, around depthwise layers, that is worth more neurons
+_MOST = 16  # slices
+_SMALL_SHARE = 1 / 256  # of all neurons: a value of so few gets slices of half the window
+_SHORTEST = 7  # levels of a window that is short enough
+_IMAGES = 256  # more change little
+
+
+@dataclass(frozen=True)
+class SplitRanges(Pass):
+    """Split the range of values whose rounding noise is high for their number of neurons.
+
+    The pass measures the noise of rounding to ``t_max`` levels on ``calibration``, one array per
+    input, ``images x shape``. A value, or some of its channels, gets at most ``slices``
+    populations, or twice as many with half the levels where neurons are few: they end earlier. Its
+    readers sum at most ``fan_in`` elements of all of them (0: no
+    limit). Without data, or with ``effort`` 0, nothing changes. If some channels of a value
+    become a value themselves, ``note`` is called with its name and the indices of the channels.
+    Raises DataError if the data do not fit, are empty or not finite.
+    """
+
+    name: ClassVar[str] = "split-ranges"
+    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    t_max: int = 16
+    slices: int = 4
+    effort: int = 0
+    fan_in: int = 0
+    calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
+    progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
+    note: OnChannelSplit = field(default=None, metadata=HIDDEN, compare=False)
+
+    def __post_init__(self) -> None:
+        check_effort(self.effort)
+        check_fan_in(self.fan_in)
+        check_levels(self.t_max)
+        if not 1 <= self.slices <= _MOST:
+            raise ValueError(f"slices must be between 1 and {_MOST}, not {self.slices}")
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Measure, then split."""
+        names = [group.result.name for group in fusion_groups(graph) if can_slice(graph, group)]
+        if self.calibration is None or self.effort == 0 or self.slices == 1 or not names:
+            return graph
+        check(graph, self.calibration)
+        images = images_for(graph, len(self.calibration[0]), 1)
+        data = sample(self.calibration, min(images, _IMAGES))
+        levels = partial(levels_of, graph, t_max=self.t_max)
+        found, split = noise_of(graph, data, levels, self.progress), graph
+        if not self._exact(graph) and self._tolerates(graph, data, found):
+            return graph
+        for name, slicing, noisy in self._slicings(graph, names, found):
+            split, slicing = self._shorter(split, name, slicing)
+            result = _group(split, name).result
+            width = partial(_width, found[name].histogram, levels(result), _bound(graph, name))
+            split = self._split(split, name, slicing, noisy, width)
+        return split
+
+    def _exact(self, graph: Graph) -> bool:
+        """Whether precision is asked for and costs little."""
+        neurons = sum(size(value.type) for value in spiking_values(graph))
+        return self.t_max >= _EXACT_LEVELS and neurons <= _SMALL
+
+    def _tolerates(self, graph: Graph, data: tuple[Array, ...], found: Mapping[str, Noise]) -> bool:
+        """Whether the outputs name classes, and have too little noise for slices to be worth it.
+
+        False if the noise at the outputs is not known.
+        """
+        ends = list(dict.fromkeys(e for v in graph.outputs for e in logits(graph, v, Reshape)))
+        if not 0 < sum(noise.outputs for noise in found.values()) < _QUIET or len(ends) != 1:
+            return False
+        parts = [part[ends[0].name] for part in run(graph, data, [ends[0].name])]
+        return predictions(np.concatenate(parts), None) is not None
+
+    def _slicings(
+        self, graph: Graph, names: list[str], found: dict[str, Noise]
+    ) -> list[tuple[str, Slicing, Array]]:
+        """The values to split, the slices of each, and the order of its noisiest channels."""
+        sizes = {value.name: float(size(value.type)) for value in spiking_values(graph)}
+        exact = self.t_max >= _EXACT_LEVELS and sum(sizes.values()) <= _SMALL
+        quiet, worth = (_EXACT_QUIET, _EXACT_WORTH) if exact else (_QUIET, _WORTH)
+        if sum(one.sums for one in found.values()) < quiet:
+            return []
+        noise = shares(found)
+        values = {
+            name: self._bottleneck(graph, name, found[name], noise[name], sizes[name])
+            for name in names
+            if noise.get(name, 0.0) > 0 and _begins_at_zero(found[name].histogram)
+        }
+        total, neurons = sum(noise.values()), sum(sizes.values())
+        around = around_depthwise(graph)
+        stays = sum(one.outputs for name, one in found.items() if name in around)
+        noise_cap = min((self.t_max / _FEW) ** 2, _FAITHFUL / max(stays, _FAITHFUL))
+        chosen = choose_slices(values, total, neurons, self.slices, worth, noise_cap)
+        return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]
+
+    def _shorter(self, graph: Graph, name: str, slicing: Slicing) -> tuple[Graph, Slicing]:
+        """Twice as many slices with half the levels, which end earlier, where neurons are few."""
+        group = _group(graph, name)
+        levels, count = levels_of(graph, group.result, self.t_max), slicing.slices
+        half = (levels + 1) // 2
+        more = -(-count * (levels - 1) // (half - 1)) if half > _SHORTEST else count
+        summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
+        neurons = sum(size(value.type) for value in spiking_values(graph))
+        few = size(group.result.type) * more <= _SMALL_SHARE * neurons
+        if (
+            count < 2
+            or slicing.noisy
+            or not few
+            or more == count
+            or 0 < self.fan_in < summed * more
+        ):
+            return graph, slicing
+        return _with_levels(graph, name, half), replace(slicing, slices=more)
+
+    def _bottleneck(
+        self, graph: Graph, name: str, found: Noise, noise: float, neurons: float
+    ) -> Bottleneck:
+        """The noise of a value per channel, or in total if its channels cannot be separated."""
+        group, total = _group(graph, name), found.channels.sum()
+        most = self.slices
+        if self.fan_in:
+            summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
+            most = max(1, self.fan_in // summed)
+        if not can_split_channels(graph, group) or not total > 0:
+            return Bottleneck(np.array([noise]), neurons, most)
+        shared = noise * found.channels / total
+        return Bottleneck(shared, neurons / len(shared), most)
+
+    def _split(
+        self,
+        graph: Graph,
+        name: str,
+        slicing: Slicing,
+        noisy: Array,
+        width: Callable[[int], float],
+    ) -> Graph:
+        """Split one value into slices, its noisiest channels separately."""
+        parts = [(name, slicing.slices)]
+        if slicing.noisy:
+            channels = np.arange(_group(graph, name).result.type.shape[0])
+            chosen = np.setdiff1d(channels, noisy), np.sort(noisy)
+            graph = split_channels(graph, _group(graph, name), chosen)
+            counts = slicing.slices, slicing.noisy_slices
+            parts = [(channels_name(name, at), count) for at, count in enumerate(counts)]
+            for (part, _), some in zip(parts, chosen, strict=True):
+                if self.note:
+                    self.note(part, some.tolist())
+        for part, count in parts:
+            if count > 1 and width(count) > 0:
+                graph = split_range(graph, _group(graph, part), width(count), count)
+        return graph
+
+
+def _begins_at_zero(histogram: Histogram) -> bool:
+    """Whether values lie where slices do, from zero on: not all of them far from it."""
+    return not lies_far(histogram.low, histogram.high)
+
+
+def _width(histogram: Histogram, levels: int, high: float | None, count: int) -> float:
+    """The range of each slice; ``high`` bounds that of all."""
+    return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0, high))[1] / count
+
+
+def _with_levels(graph: Graph, name: str, levels: int) -> Graph:
+    """The graph with so many levels of a value."""
+
+    def change(value: Value) -> Value:
+        if value.name != name or not isinstance(value.type, Tensor):
+            return value
+        return replace(value, type=replace(value.type, t_max=levels))
+
+    return map_values(graph, change)
+
+
+def _bound(graph: Graph, name: str) -> float | None:
+    """The upper bound of the clip that ends a group."""
+    clip = _group(graph, name).clip
+    return clip.op.high if clip and isinstance(clip.op, Clip) else None
+
+
+def _group(graph: Graph, name: str) -> FusionGroup:
+    return next(group for group in fusion_groups(graph) if group.result.name == name)

@@ -1,0 +1,249 @@
+"""Give the features of an input, or of an output, a scale and an offset of their own.
+
+The host encodes inputs and decodes outputs, so each element can have its own code. The pass puts a
+`Rescale` of the host behind an input and folds its inverse into the layers that read it:
+
+    w x + b  =  (w / factor) ((x - offset) factor) + (b + w offset)
+
+In front of an output it does the reverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from qcompiler.ir import Graph, Invariant, Node, Value
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Pad, SumPool
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.coding import Rescaling, decode, encode
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM
+from qcompiler.ir.view import View
+from qcompiler.passes.base import HIDDEN, Pass
+from qcompiler.passes.calibration.data import RealNetwork, check, run, sample
+from qcompiler.passes.calibration.feature_ranges import LEVELS, FeatureRanges, feature_ranges
+from qcompiler.passes.calibration.grid import chooses, grid_of
+from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.folding.linear import parameters, replace_weights
+from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
+from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
+from qcompiler.passes.quantization.logits import logits
+
+from .fold_linear import FoldLinear
+
+_LINEAR = Conv | Dense | Add | Affine | SumPool | Pad
+_UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
+_WORTH = 0.25  # of the noise at the outputs that is left
+_NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
+_NOISIER = 0.04**2  # that counts for integers with a level each
+_NOISIEST = 0.05**2  # that counts for features alike, which only a longer window helps
+_NOISE_LEFT = 0.01**2  # noise that is not worth a longer window
+_FINER = (256, 1024)  # levels of inputs with more noise than that, as two digits
+_WORTH_FINER = 0.5  # of the noise at the outputs that is left with more levels
+_IMAGES = 64
+_LARGEST_WEIGHT = 127
+
+
+@dataclass(frozen=True)
+class Standardize(Pass):
+    """Rescale inputs and outputs whose features have unlike ranges.
+
+    ``calibration`` holds one array per input, ``images x shape``. An input is rescaled if one code
+    for all features makes outputs noisy and a code for each, or more levels, do not. An output is
+    rescaled if one range for all features is twice as wide as that of any; for scores, of which the
+    largest counts, 8 times. Features are elements, or, where readers share weights, the indices of
+    one axis.
+    Without data nothing changes. Raises DataError if the data do not fit, are empty or not finite.
+    """
+
+    name: ClassVar[str] = "standardize"
+    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Try inputs, then outputs."""
+        if self.calibration is None:
+            return graph
+        check(graph, self.calibration)
+        for index in range(len(graph.inputs)):
+            graph = _with_input(graph, self.calibration, index)
+        for value in dict.fromkeys(graph.outputs):
+            graph = _with_output(graph, self.calibration, value)
+        return graph
+
+
+def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
+    value, array = graph.inputs[index], data[index]
+    if is_code(value) or graph.is_output(value) or not graph.users(value):
+        return graph
+    if chooses(graph) and (grid := grid_of(array, True)) and grid.span < LEVELS:
+        return graph  # one code for all is exact, and so are jumps
+    kinds = {type(user.op) for user in graph.users(value)}
+    together: Sequence[int] = ()  # one code, which may get more levels
+    for axes in (*_choices(value, shared=bool(kinds & {Conv, SumPool})), together):
+        ranges = feature_ranges(array, axes)
+        if axes and ranges.ratio < _UNLIKE:
+            continue
+        made = _rescaled_input(graph, value, ranges, LEVELS)
+        if len(spiking_values(made)) == len(spiking_values(graph)):
+            return _better(graph, made, data, index, axes, ranges)
+    return graph
+
+
+def _choices(value: Value, shared: bool) -> Iterator[Sequence[int]]:
+    """Axes whose indices are features: all, or one; the first if weights are shared."""
+    axes = range(len(value.type.shape))
+    if shared:
+        yield (0,)
+        return
+    yield tuple(axes)
+    if len(axes) > 1:
+        yield from ((axis,) for axis in axes)
+
+
+def _rescaled_input(graph: Graph, value: Value, ranges: FeatureRanges, levels: int) -> Graph:
+    rescaling = Rescaling(ranges.low, 1 / ranges.width)
+    return FoldLinear()(rescale_input(graph, value, rescaling, levels if levels > LEVELS else None))
+
+
+def _better(
+    graph: Graph,
+    made: Graph,
+    data: tuple[Array, ...],
+    index: int,
+    axes: Sequence[int],
+    ranges: FeatureRanges,
+) -> Graph:
+    """The graph as made, with as many levels as its outputs need, if one code for all is noisy.
+
+    Codes round inputs, and those of features the weights of their readers.
+    """
+    few = sample(data, _IMAGES)
+    made_of = (one for value in graph.outputs for one in logits(graph, value))
+    names = list(dict.fromkeys(value.name for value in made_of))
+    known = [RealNetwork(graph, names, 2 * len(few[0]))]
+    exact = _joined(known[0](few), names)
+    x = few[index].astype(np.float64)
+
+    def noise(network: Graph, rounded: Array) -> float:
+        given = (*few[:index], rounded.astype(np.float32), *few[index + 1 :])
+        if axes:  # the weights of readers have the scales of features
+            network = _with_rounded_weights(network, coded_inputs(network)[index])
+        if network is not graph or not known:
+            known[:] = []  # frees its memory before the next takes some
+            known.append(RealNetwork(network, names, len(few[0])))
+        found = _joined(known.pop()(given), names)
+        return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
+
+    together = noise(graph, _rounded(data[index], x))
+    grid = grid_of(data[index], False)
+    integers = grid is not None and grid.span < LEVELS
+    if together <= ((_NOISIER if integers else _NOISY) if axes else _NOISIEST):
+        return graph
+    apart = noise(made, _rounded_apart(x, ranges, LEVELS))
+    for levels in _FINER:
+        if apart <= _NOISE_LEFT:
+            break
+        finer = feature_ranges(data[index], axes, levels=levels)
+        again = _rescaled_input(graph, graph.inputs[index], finer, levels)
+        less = noise(again, _rounded_apart(x, finer, levels))
+        if less > _WORTH_FINER * apart:
+            break
+        made, apart = again, less
+    return made if apart < _WORTH * together else graph
+
+
+def _rounded_apart(x: Array, ranges: FeatureRanges, levels: int) -> Array:
+    """Numbers in a code of each feature."""
+    code = code_of(x.shape[1:], levels, (0.0, 1.0))
+    found: Array = decode(code, encode(code, (x - ranges.low) / ranges.width))
+    return found * ranges.width + ranges.low
+
+
+def _rounded(array: Array, x: Array) -> Array:
+    """Some of the numbers of an array in one code for all; integers have a level each, if few."""
+    if (grid := grid_of(array, False)) and grid.span < LEVELS:
+        return x
+    histogram = Histogram()
+    histogram.add(array)
+    code = code_of(x.shape[1:], LEVELS, histogram.least_squares(LEVELS))
+    return decode(code, encode(code, x))
+
+
+def _with_rounded_weights(graph: Graph, value: Value) -> Graph:
+    """A graph whose layers that read a value, or a view of it, have weights of 8 bits."""
+    found: dict[str, Node] = {}
+    for node in _readers(graph, value):
+        known = parameters(node)
+        if known is None:
+            continue
+        rows = known[0].reshape(len(known[0]), -1)
+        step = np.abs(rows).max(axis=1, keepdims=True) / _LARGEST_WEIGHT
+        weights = np.rint(rows / np.where(step > 0, step, 1)) * step
+        kept = replace_weights(node, node.operands[0], weights.reshape(known[0].shape), known[1])
+        found[node.result.name] = kept
+    return replace(graph, nodes=tuple(found.get(n.result.name, n) for n in graph.nodes))
+
+
+def _readers(graph: Graph, value: Value) -> Iterator[Node]:
+    for user in graph.users(value):
+        yield from _readers(graph, user.result) if isinstance(user.op, View) else (user,)
+
+
+def _noise(found: Array, exact: Array) -> float:
+    """Mean squared error relative to the variance."""
+    return float(np.mean((found - exact) ** 2) / (exact.var(axis=0).mean() or 1.0))
+
+
+def _joined(batches: Iterable[dict[str, Array]], names: list[str]) -> list[Array]:
+    """The values of these names in double precision."""
+    parts = list(batches)
+    return [np.concatenate([part[name] for part in parts]).astype(np.float64) for name in names]
+
+
+def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
+    made = _linear_root(graph, value)
+    if made is None:
+        return graph
+    (array,) = _joined(run(graph, data, [value.name]), [value.name])
+    lowest = made.op.low if isinstance(made.op, Clip) else None
+    for axes in _choices(value, shared=False):
+        if len(axes) > 1:
+            continue  # pixels of an image are one feature
+        ranges = feature_ranges(array, axes, lowest)
+        if ranges.ratio < (_UNLIKE_SCORES if _are_scores(array) else _UNLIKE):
+            continue
+        rescaling = Rescaling(-ranges.low / ranges.width, ranges.width)
+        changed = FoldLinear()(rescale_output(graph, value, rescaling))
+        if len(spiking_values(changed)) == len(spiking_values(graph)):
+            return changed
+    return graph
+
+
+def _are_scores(array: Array) -> bool:
+    """Whether many of the features are the largest now and then, as scores of classes are."""
+    rows = array.reshape(len(array), -1)
+    winners = len(np.unique(rows.argmax(axis=1)))
+    return winners >= max(2, min(rows.shape) / 4)
+
+
+def _linear_root(graph: Graph, value: Value) -> Node | None:
+    """The layer that computes an output, behind views, if a scale of each feature folds into it."""
+    node = graph.producer(value)
+    if graph.users(value):
+        return None
+    while node is not None and isinstance(node.op, View):
+        source = node.operands[0]
+        assert isinstance(source, Value)
+        if graph.only_user(source) is not node:
+            return None
+        node = graph.producer(source)
+    if node is None or (isinstance(node.op, Clip) and node.result != value):
+        return None
+    takes_scale = node.op == Clip(0.0) or isinstance(node.op, _LINEAR)
+    return node if takes_scale else None

@@ -1,0 +1,213 @@
+"""What `qcompile` does, once its command line is read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qcompiler import api, registry
+from qcompiler.backends.plots.canvas import need
+from qcompiler.backends.program.program import Program
+from qcompiler.backends.saving.storage import check_place
+from qcompiler.cli.data_options import calibration
+from qcompiler.cli.eight_bit import compare_on_calibration_data
+from qcompiler.cli.energy import chosen_model
+from qcompiler.cli.options import on_cluster, searches
+from qcompiler.cli.outputs import check_file, check_places, write_text
+from qcompiler.cli.report import check_report, compiled_report
+from qcompiler.cli.summary import print_fits, print_summary
+from qcompiler.data.find import readers
+from qcompiler.ir import CompileWarning, Graph, InvalidGraph, PipelineError, show
+from qcompiler.passes import Pass
+from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.quantization.levels import spiking_values
+from qcompiler.passes.tensor.lower_activations import LowerActivations
+from qcompiler.passes.tensor.normalize import Normalize
+from qcompiler.search import report
+from qcompiler.terminal.console import progress, say, warn
+
+from .check import check
+from .verify import verify
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+def run(given: argparse.Namespace) -> int:
+    """Compile, or what else is asked for; returns the exit status."""
+    if given.list:
+        return _list(given)
+    if given.verify is not None:
+        return verify(given)
+    api.pipeline(given.target, given.passes)  # before anything else is read
+    model = chosen_model(given)
+    if given.check:
+        return check(given.model, api.preprocessing(**_preprocessing(given)), given)
+    for path in given.sweep:
+        check_file(path, "--sweep")
+        if path.suffix == ".svg":
+            need("matplotlib")
+    check_report(given)
+    watcher = _Watcher(given)
+    if given.emit:
+        return _emit(given, watcher)
+    output = given.output or Path(f"{given.model.parent / given.model.stem}.{given.target}")
+    check_place(output)
+    written = [("--sweep", path) for path in given.sweep]
+    read = {"the data": given.calibration, "the model": given.model, "the labels": given.labels}
+    check_places([*written, ("--report", given.report)], read, output)
+    program = _compile(given, watcher)
+    program.save(output)
+    for path in given.sweep:
+        text = report.WRITERS[path.suffix](program.manifest["search"])
+        write_text(path, "--sweep", text)
+    if given.report is not None:
+        write_text(given.report, "--report", compiled_report(given, program, output, model))
+    print_summary(given, program, output, model)
+    compare_on_calibration_data(program, given)
+    return 0
+
+
+def _emit(given: argparse.Namespace, watcher: _Watcher) -> int:
+    """Print what the pipeline makes, also if it stops short of a program."""
+    try:
+        _compile(given, watcher)
+    except InvalidGraph:
+        if not watcher.finished:
+            raise
+    graph = watcher.tensor_level if given.emit == "ir" else watcher.last
+    if graph is None:
+        raise PipelineError("the pipeline leaves no graph at the tensor level")
+    print(json.dumps({"graph": show(graph)}) if given.json else show(graph), end="")
+    return 0
+
+
+def _preprocessing(given: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "layout": given.layout,
+        "mean_values": given.mean_values,
+        "scale_values": given.scale_values,
+        "reverse_input_channels": given.reverse_input_channels,
+    }
+
+
+def _warn_uncalibrated(given: argparse.Namespace) -> None:
+    high = api.assumed_high(given.mean_values, given.scale_values)
+    warn(
+        "no --calibration: ranges come from the weights alone, for inputs from "
+        f"0 to {high:g}. They are much wider than the real values: expect to need a much "
+        "larger --t-max, or to lose accuracy"
+    )
+
+
+class _Watcher:
+    """Keeps the last graphs of both levels, and prints what --print-after asks for."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given, self.wanted = given, given.print_after
+        self.verbose, self.quiet = given.verbose, given.quiet
+        self.tensor_level: Graph | None = None
+        self.last: Graph | None = None
+        names = [_name(step) for step in api.pipeline(given.target, given.passes).passes]
+        searched = ["clip-outputs", "assign-levels"] if searches(given) else []
+        if self.wanted not in (None, "all", *names, *searched):
+            known = ", ".join(names + searched)
+            raise PipelineError(f"no pass is named {self.wanted}: choose all, or one of {known}")
+        self._left = len(names)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last pass has run."""
+        return self._left == 0
+
+    def __call__(self, step: Pass, graph: Graph) -> None:
+        if isinstance(step, LowerActivations) and not self.quiet and self.last is not None:
+            print_fits(list(step.fits(self.last)), self.verbose)
+        if isinstance(step, Normalize) and not self.quiet and self.given.calibration is None:
+            values = spiking_values(self.last) if self.last is not None else ()
+            if any(not is_code(value) for value in values):
+                _warn_uncalibrated(self.given)
+        self._left -= 1
+        self.last = graph
+        if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):
+            self.tensor_level = graph
+        if self.wanted in ("all", _name(step)):
+            print(f"// after {step}\n{show(graph)}", file=sys.stderr)
+
+
+def _name(step: Pass) -> str:
+    return str(step).partition("{")[0]
+
+
+def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
+    what = "calibrating" if given.calibration else "compiling"
+    searching = searches(given)  # in trials whose number is not known
+    what = "searching" if searching else what
+    bars = progress(what, given.quiet, known=not searching)
+    with bars as bar, _client(given) as client, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CompileWarning)  # print_summary tells them
+        return api.compile(
+            given.model,
+            target=given.target,
+            calibration=calibration(given),
+            t_max=given.t_max,
+            weight_bits=given.weight_bits,
+            effort=given.effort,
+            slices=given.slices,
+            code=given.code,
+            percentile=given.percentile,
+            proved=given.proved,
+            passes=given.passes,
+            allow_products=given.allow_products,
+            activation_error=given.activation_error,
+            input_shapes=dict(given.input_shape),
+            states=given.state,
+            max_neurons=given.max_neurons,
+            max_memory=given.max_memory,
+            progress=bar,
+            watch=watcher,
+            max_drop=given.max_drop,
+            max_drift=given.max_drift,
+            objective=given.objective,
+            tell=None if given.quiet else say,
+            client=client,
+            **_preprocessing(given),
+        )
+
+
+def _client(given: argparse.Namespace) -> AbstractContextManager[Client | None]:
+    """What runs a search on several processes or machines, if that is asked for."""
+    if not on_cluster(given):
+        return nullcontext()
+    from qcompiler.cluster.runs import connected
+
+    return connected(given.workers, given.dask)
+
+
+def _list(given: argparse.Namespace) -> int:
+    names = registry.backend_names()
+    backends = [registry.find_backend(name) for name in names]
+    found = {
+        "targets": {b.name: b.description for b in backends if b is not None},
+        "passes": {name: _purpose(name) for name in registry.pass_names()},
+        "engines": {engine.name: engine.description for engine in registry.engines()},
+        "readers": {reader.name: reader.description for reader in readers()},
+    }
+    if given.json:
+        print(json.dumps(found))
+        return 0
+    for kind, rows in found.items():
+        print(f"{kind}:")
+        for name, text in rows.items():
+            print(f"  {name:<19}{text}")
+    return 0
+
+
+def _purpose(name: str) -> str:
+    kind = registry.find_pass(name)
+    return (kind.__doc__ or "").strip().splitlines()[0] if kind else ""

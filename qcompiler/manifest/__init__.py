@@ -1,0 +1,1 @@
+"""What the manifest of a program remembers of its model."""

@@ -1,0 +1,1 @@
+"""Texts on the terminal: errors, progress, tables, amounts."""
