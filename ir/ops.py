@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,10 +35,18 @@ class Op:
     def attributes(self) -> dict[str, Attribute]:
         """Attributes that differ from their defaults, in order of declaration."""
         return {
-            field.name: getattr(self, field.name)
+            field.name: plain(getattr(self, field.name))
             for field in fields(self)
             if getattr(self, field.name) != field.default
         }
+
+
+def plain(value: Any) -> Attribute:
+    """Numbers of numpy, which are written differently from version to version, become Python's."""
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    found: Attribute = value.item() if isinstance(value, np.generic) else value
+    return found
 
 
 def expect(count: int, operands: tuple[Type, ...]) -> None:

@@ -55,7 +55,7 @@ class Tensor:
             _check_levels(self.t_max**self.digits)
 
     def __str__(self) -> str:
-        bounds = f" in {self.range[0]!r}:{self.range[1]!r}" if self.range else ""
+        bounds = f" in {float(self.range[0])!r}:{float(self.range[1])!r}" if self.range else ""
         levels = f" t={self.t_max}" if self.t_max else ""
         digits = f" digits={self.digits}" if self.digits > 1 else ""
         return f"{self.dtype}[{show_shape(self.shape)}{bounds}{levels}{digits}]"
@@ -91,7 +91,8 @@ class Spikes:
     def __str__(self) -> str:
         zero = f" zero={self.zero}" if self.zero else ""
         coding = "" if self.coding == "one-spike" else f" coding={self.coding}"
-        return f"spikes[{show_shape(self.shape)} t={self.t_max} scale={self.scale!r}{zero}{coding}]"
+        code = f"t={self.t_max} scale={float(self.scale)!r}"
+        return f"spikes[{show_shape(self.shape)} {code}{zero}{coding}]"
 
     @property
     def top(self) -> int:

@@ -17,6 +17,7 @@ from qcompiler.ir import (
     ann,
     parse,
     show,
+    snn,
     to_networkx,
 )
 from tests.support.random_networks import PHASES, compiled, random_batch, random_network
@@ -36,6 +37,18 @@ def test_both_levels_read_back(seed: int) -> None:
     except UnsupportedModel:
         return
     assert parse(show(spiking), arrays(spiking)) == spiking
+
+
+def test_numbers_of_numpy_are_written_as_numbers() -> None:
+    """As numpy 2 writes them as ``np.float64(0.5)``, which nothing reads back."""
+    half, four = np.float64(0.5), np.int64(4)
+    encode = snn.Encode(scale=half, t_max=four)  # type: ignore[arg-type]
+    assert {type(value) for value in encode.attributes().values()} == {float, int}
+    build = Builder("numbers")
+    spikes = build.add(encode, build.input("x", Tensor((2,))), name="spikes")
+    ranged = build.input("y", Tensor((2,), range=(-half, half)))
+    graph = build.build((build.add(snn.Decode(), spikes, name="z"), ranged))
+    assert "np." not in show(graph) and parse(show(graph), {}) == graph
 
 
 @given(st.text(min_size=1), st.text())

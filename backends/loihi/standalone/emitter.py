@@ -16,6 +16,7 @@ from qcompiler.backends.loihi.netlist.netlist import ARRAY_FIELDS, Netlist, Syna
 from qcompiler.ir import Graph
 from qcompiler.ir.formats.arrays import write_arrays
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.ops import plain
 
 from . import files
 from .module_template import Template
@@ -88,7 +89,7 @@ def _row(row: Any) -> str:
     """A row as the call that makes it, without what it has by default."""
     given = []
     for field in fields(row):
-        value = getattr(row, field.name)
+        value = plain(getattr(row, field.name))
         if field.default is MISSING:
             given.append(repr(value) if isinstance(row, Synapses) else f"{field.name}={value!r}")
         elif value != field.default:
