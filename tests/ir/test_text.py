@@ -46,7 +46,7 @@ def test_numbers_of_numpy_are_written_as_numbers() -> None:
     assert {type(value) for value in encode.attributes().values()} == {float, int}
     build = Builder("numbers")
     spikes = build.add(encode, build.input("x", Tensor((2,))), name="spikes")
-    ranged = build.input("y", Tensor((2,), range=(-half, half)))
+    ranged = build.input("y", Tensor((2,), range=(-half, half)))  # type: ignore[arg-type]
     graph = build.build((build.add(snn.Decode(), spikes, name="z"), ranged))
     assert "np." not in show(graph) and parse(show(graph), {}) == graph
 
