@@ -10,10 +10,10 @@ from qcompiler.ir import Graph, Tensor, Value
 from qcompiler.ir.ann import Affine, Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import View
-from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import coded_inputs, levels_of
 
-from .segments import Jump, PiecewiseLinear
+from .piecewise import Jump, PiecewiseLinear
 
 
 @dataclass(frozen=True)

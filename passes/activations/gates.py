@@ -15,7 +15,7 @@ from math import ceil, log2
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, size
 from qcompiler.ir.view import View
-from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import levels_of
 
 from .clip_sums import ClipSumBuilder, Term

@@ -22,8 +22,8 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
 from qcompiler.ir.spiking.coding import decode
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
-from qcompiler.passes.quantization.integer_layer import Weights
 from qcompiler.passes.quantization.real_layer import LinearSynapse, RealLayer
+from qcompiler.passes.quantization.rounding import Weights
 from qcompiler.passes.quantization.slopes import ScaledWeights
 
 from .layer_inputs import LayerInputs, SharedInputs

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from qcompiler.ir import Graph, Spikes, Tensor, UnsupportedModel, Value
 from qcompiler.ir.ann import Clip, MaxPool
@@ -24,45 +24,19 @@ from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_
 from qcompiler.passes.quantization.integer_layer import (
     ExceededLimits,
     IntegerLayer,
-    Rounding,
     integer_layer_of,
-    nearest,
 )
 from qcompiler.passes.quantization.levels import longest_window
 from qcompiler.passes.quantization.membrane_limits import Limits
 from qcompiler.passes.quantization.real_layer import RealLayer, real_layer_of
+from qcompiler.passes.quantization.rounding import Rounding, nearest
 from qcompiler.passes.requantization.exact_layer import ExactLayer, exact_layer_of
 
+from .options import Options
 from .sample import observes, sample_of
 from .slice_families import LastSeen, SliceFamilies
 
-OnRounding: TypeAlias = "Callable[[str, ExactLayer | None], None] | None"
 Digits: TypeAlias = "Sequence[Sequence[Spikes]]"
-
-
-class Options(Protocol):
-    """What integers depend on; see `Quantize`."""
-
-    @property
-    def t_max(self) -> int: ...
-    @property
-    def limits(self) -> Limits: ...
-    @property
-    def input(self) -> int: ...
-    @property
-    def potential(self) -> int: ...
-    @property
-    def proved(self) -> bool: ...
-    @property
-    def pieces(self) -> bool: ...
-    @property
-    def effort(self) -> int: ...
-    @property
-    def prune(self) -> float: ...
-    @property
-    def calibration(self) -> tuple[Array, ...] | None: ...
-    @property
-    def rounding(self) -> OnRounding: ...
 
 
 class GroupIntegers:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from qcompiler.ir import Spikes, Tensor, UnsupportedModel, Value
 from qcompiler.ir.ann import Clip
 
-from .integer_layer import ExceededLimits, code_of
+from .integer_layer import ExceededLimits
+from .level_codes import code_of
 
 _COARSEST = 8.0  # factor of the step that is still a code of the range
 _FREE = 2.0**60  # and where the range is the single value zero

@@ -12,9 +12,19 @@ from qcompiler.ir.ann import Function, Multiply, Rescale
 from qcompiler.ir.kernels import Array
 
 from .fusion_groups import fusion_groups, is_network_output
-from .integer_layer import output_levels
 
 PRECISE = 64  # t_max from which on precision is asked for, where it costs little
+_MOST_LEVELS, _MOST_AT_ENDS = 1024, 1 << 16  # inputs and outputs may have more
+_OUTPUT_LEVELS = (64, 256)  # fewest and most, unless t_max is larger
+
+
+def check_levels(t_max: int, **ends: int) -> None:
+    """Raise ValueError unless ``t_max``, and ``ends`` (0: default), are supported level counts."""
+    if not 2 <= t_max <= _MOST_LEVELS:
+        raise ValueError(f"t_max must be between 2 and {_MOST_LEVELS}, not {t_max}")
+    for name, levels in ends.items():
+        if levels and not 2 <= levels <= _MOST_AT_ENDS:
+            raise ValueError(f"{name} must be 0 or between 2 and {_MOST_AT_ENDS}, not {levels}")
 
 
 def levels_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> int:
@@ -30,6 +40,16 @@ def times_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> i
     if value in coded_inputs(graph) or not is_network_output(graph, value):
         return t_max
     return output_levels(t_max, output_t_max, value.type.shape)
+
+
+def output_levels(t_max: int, chosen: int, shape: tuple[int, ...]) -> int:
+    """Levels of an output: ``chosen``, or if 0 the default.
+
+    The default is t_max, but at least one level per channel between 64 and 256: the more classes,
+    the more levels it takes to separate the largest logit from the second largest.
+    """
+    fewest, most = _OUTPUT_LEVELS
+    return chosen or max(t_max, fewest, min(shape[0] if shape else 1, most))
 
 
 def longest_window(graph: Graph, t_max: int) -> int:

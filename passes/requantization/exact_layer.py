@@ -13,8 +13,6 @@ from qcompiler.ir.snn import Relay
 from qcompiler.ir.spiking.input_bounds import Drive
 from qcompiler.ir.spiking.synapse import weight_sums
 from qcompiler.passes.quantization.integer_layer import (
-    MAX_SLOPE,
-    MAX_SPAN,
     IntegerLayer,
     Observe,
     incoming_of,
@@ -27,6 +25,7 @@ from qcompiler.passes.quantization.membrane_limits import (
     per_slope,
 )
 from qcompiler.passes.quantization.real_layer import RealLayer
+from qcompiler.passes.quantization.slope_limits import MAX_SLOPE, MAX_SPAN
 
 from .relay_sums import RelaySums
 from .requantization import Requantization, Sums, requantization_of

@@ -27,7 +27,7 @@ from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.trace import Trace, size_of
 from qcompiler.passes.folding.linear import weights_by_channel
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
-from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.logits import logits
 
 from .rounded_outputs import RealValues

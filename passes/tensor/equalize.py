@@ -25,8 +25,7 @@ from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import fold_before, fold_behind, largest_by_channel, parameters
 from qcompiler.passes.folding.neighbours import scale_and_shift
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
-from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import levels_of, map_values
+from qcompiler.passes.quantization.levels import check_levels, levels_of, map_values
 
 from .fold_linear import FoldLinear
 from .normalize import measured_name

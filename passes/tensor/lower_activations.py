@@ -49,12 +49,8 @@ from qcompiler.passes.base import Pass, check_fan_in
 from qcompiler.passes.calibration.data import NOT_FINITE
 from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.quantization.fusion_groups import is_network_output
-from qcompiler.passes.quantization.integer_layer import (
-    check_levels,
-    check_weight_bits,
-    output_levels,
-)
-from qcompiler.passes.quantization.levels import PRECISE, levels_of
+from qcompiler.passes.quantization.levels import PRECISE, check_levels, levels_of, output_levels
+from qcompiler.passes.quantization.slope_limits import check_weight_bits
 
 _MANY_JUMPS = "scale the values before this node down, so that they cross fewer whole numbers"
 _FINER = 2  # times the default levels of an output: segments pay for no more

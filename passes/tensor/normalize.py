@@ -23,8 +23,7 @@ from qcompiler.passes.calibration.histogram import Histogram, around_zero
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
-from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import coded_inputs, levels_of, map_values
+from qcompiler.passes.quantization.levels import check_levels, coded_inputs, levels_of, map_values
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,13 @@ from qcompiler.passes.calibration.answers import predictions
 from qcompiler.passes.calibration.data import check, run, sample
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.host_copies import reads_on_host, with_host_copy
-from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import PRECISE, map_values, spiking_values, times_of
+from qcompiler.passes.quantization.levels import (
+    PRECISE,
+    check_levels,
+    map_values,
+    spiking_values,
+    times_of,
+)
 
 _FINE = 256  # levels
 _TIES = 1 / 100  # share of frames; half of the tied ones name the other class

@@ -24,8 +24,12 @@ from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.trace import products_of, size_of
 from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.quantization.fusion_groups import is_network_output
-from qcompiler.passes.quantization.integer_layer import check_levels, output_levels
-from qcompiler.passes.quantization.levels import coded_inputs, map_values
+from qcompiler.passes.quantization.levels import (
+    check_levels,
+    coded_inputs,
+    map_values,
+    output_levels,
+)
 from qcompiler.passes.quantization.logits import logits
 
 _FEW_DIGITS, _MORE_DIGITS = 2, 3

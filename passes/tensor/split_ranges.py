@@ -29,8 +29,7 @@ from qcompiler.passes.calibration.snap import lies_far, snapped_range
 from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
-from qcompiler.passes.quantization.integer_layer import check_levels
-from qcompiler.passes.quantization.levels import levels_of, map_values, spiking_values
+from qcompiler.passes.quantization.levels import check_levels, levels_of, map_values, spiking_values
 from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
 from qcompiler.passes.slicing.channel_slices import (

@@ -30,7 +30,7 @@ from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import parameters, replace_weights
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
-from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
 from qcompiler.passes.quantization.logits import logits
 

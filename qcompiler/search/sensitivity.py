@@ -17,7 +17,7 @@ from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.calibration.data import sample
 from qcompiler.passes.calibration.trace import size_of
-from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import levels_of, spiking_values
 from qcompiler.passes.slicing.rounded_outputs import RealValues
 from qcompiler.passes.tensor.assign_levels import AssignLevels

@@ -14,7 +14,7 @@ from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.snap import snapped_range
-from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import map_values
 
 _COARSE, _FINE = 64, 256  # levels; as two digits they take windows of 8 and of 16 steps

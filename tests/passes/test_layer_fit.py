@@ -24,7 +24,7 @@ from qcompiler.passes.fitting.layer_inputs import SharedInputs
 from qcompiler.passes.fitting.regression import LayerRegression
 from qcompiler.passes.fitting.samples import sample_positions
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
-from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.real_layer import LinearSynapse, RealLayer, real_layer_of
 from qcompiler.passes.tensor.equalize import relative_scales, scale_channels
 from tests.support.onnx_models import model, run_onnx

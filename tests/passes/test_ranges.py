@@ -15,7 +15,7 @@ from qcompiler.ir.ann import Clip
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.quantization.coarser_codes import widened
-from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.level_codes import code_of
 from tests.support.onnx_models import model, run_onnx
 
 # Rounding numbers of a normal distribution to 64 levels over their range, about 6.5 standard

@@ -11,7 +11,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.passes.calibration.histogram import Histogram
-from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.level_codes import code_of
 
 from .verdict import Case
 

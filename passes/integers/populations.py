@@ -1,0 +1,48 @@
+"""The synapses and neurons of fusion groups, as nodes of the spiking graph."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qcompiler.ir import Builder, Constant, Spikes, Value
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Neuron
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
+from qcompiler.passes.quantization.integer_layer import IntegerLayer
+from qcompiler.passes.quantization.levels import narrow
+
+
+class Populations:
+    """Adds populations to a graph; ``even`` doubles their weights, slopes and biases."""
+
+    def __init__(self, builder: Builder, even: bool) -> None:
+        self.builder = builder
+        self.factor = 2 if even else 1
+        self.kept: dict[int, tuple[Array, Constant]] = {}
+
+    def neurons(
+        self, group: FusionGroup, sources: list[Value], code: Spikes, found: IntegerLayer
+    ) -> Value:
+        """The spikes of a group; ``sources`` are those of the digits of all its branches."""
+        name, origin, add = group.result.name, group.origin, self.builder.add
+        currents = []
+        for index, (branch, synapse, weight) in enumerate(found.synapses, 1):
+            constant = self.stored(f"{name}:W" if index == 1 else f"{name}:W.{index}", weight)
+            operands = sources[branch], constant
+            currents.append(add(synapse, *operands, name=f"{name}:current", origin=origin))
+        bias, slope = (
+            self.stored(f"{name}:B", found.bias),
+            self.stored(f"{name}:D", found.slope),
+        )
+        op, bounds = Neuron(code.t_max, code.scale, code.zero), []
+        if calibrated := found.calibrated:
+            op = replace(op, images=calibrated.images, margin=calibrated.margin)
+            bounds.append(self.stored(f"{name}:bounds", calibrated.rows))
+        return add(op, *currents, bias, slope, *bounds, name=name, origin=origin)
+
+    def stored(self, name: str, array: Array) -> Constant:
+        """An array as a constant; slices of one value share theirs."""
+        if id(array) not in self.kept:
+            constant = Constant(name, narrow(array * self.factor))
+            self.kept[id(array)] = array, constant
+        return self.kept[id(array)][1]

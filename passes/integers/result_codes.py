@@ -1,0 +1,79 @@
+"""The codes of results, also of those behind a layer that could not be lowered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+from qcompiler.ir import Diagnostic, Graph, InvalidGraph, Spikes, Tensor, UnsupportedModel, Value
+from qcompiler.ir.ann import Clip, MaxPool
+from qcompiler.ir.spiking.integer_network import spikes_of
+from qcompiler.ir.view import View
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
+from qcompiler.passes.quantization.level_codes import code_of
+from qcompiler.passes.quantization.levels import levels_of
+from qcompiler.passes.quantization.real_layer import real_layer_of
+from qcompiler.passes.quantization.slope_limits import check_steepness
+
+from .options import LoweringOptions
+
+
+def result_code(
+    graph: Graph, value: Value, origin: tuple[str, ...], options: LoweringOptions
+) -> Spikes:
+    """The code of what becomes spikes: its levels span its range. InvalidGraph if it has none."""
+    bounds = value.type.range if isinstance(value.type, Tensor) else None
+    if bounds is None:
+        raise InvalidGraph(
+            Diagnostic(
+                f"%{value.name} has no range",
+                origin,
+                "put normalize before quantize in --passes",
+            )
+        )
+    levels = levels_of(graph, value, options.t_max, options.output_t_max)
+    producer = graph.producer(value)
+    highest = producer.op.high if producer and isinstance(producer.op, Clip) else None
+    return code_of(value.type.shape, levels, bounds, highest)
+
+
+def steep_behind(
+    graph: Graph,
+    groups: Mapping[str, FusionGroup],
+    spikes: Mapping[str, tuple[Value, ...]],
+    failed: Collection[str],
+    options: LoweringOptions,
+) -> Iterator[Diagnostic]:
+    """What is too steep of the layers that are not lowered, being behind another fault.
+
+    ``spikes`` holds what is lowered, ``failed`` the names of the layers that cannot be.
+    """
+    for name, group in groups.items():
+        if name in spikes or name in failed:
+            continue
+        try:
+            codes = [_codes_ahead(graph, b.source, spikes, options) for b in group.branches]
+            real = real_layer_of(group, codes)
+            code = result_code(graph, group.result, group.origin, options)
+            flat = tuple(digit for digits in codes for digit in digits)
+            check_steepness(group, real, flat, code, options.limits)
+        except UnsupportedModel as error:
+            yield from error.diagnostics
+
+
+def _codes_ahead(
+    graph: Graph,
+    value: Value,
+    spikes: Mapping[str, tuple[Value, ...]],
+    options: LoweringOptions,
+) -> tuple[Spikes, ...]:
+    """The codes of a value, whether it is lowered or not."""
+    if value.name in spikes:
+        return tuple(map(spikes_of, spikes[value.name]))
+    node = graph.producer(value)
+    if node is not None and isinstance(node.op, MaxPool | View):
+        source = node.operands[0]
+        assert isinstance(source, Value)
+        before = _codes_ahead(graph, source, spikes, options)
+        return tuple(replace(code, shape=value.type.shape) for code in before)
+    return (result_code(graph, value, (), options),)

@@ -1,0 +1,36 @@
+"""The scale and zero point of the levels that span a range."""
+
+from __future__ import annotations
+
+from math import floor
+
+from qcompiler.ir import Range, Spikes, UnsupportedModel
+
+_NARROW = 1e-25  # ranges narrower than this count as one value
+_FAR_OFF = 1 << 30  # levels that a range may lie from zero
+
+
+def code_of(
+    shape: tuple[int, ...], t_max: int, bounds: Range, highest: float | None = None
+) -> Spikes:
+    """Scale and zero point whose levels span a range; 0 is a level if the range contains it.
+
+    ``highest`` is the upper bound of the clip in front, if any. Raises UnsupportedModel if the
+    range is too wide or too far from zero.
+    """
+    low, high = bounds
+    if not high - low > _NARROW:
+        low, high = _around(low, t_max - 1, highest is not None and high >= highest)
+    scale = (high - low) / (t_max - 1)
+    if not (scale < 1 / _NARROW and abs(low) < scale * _FAR_OFF):
+        raise UnsupportedModel(
+            f"the range {low:g} to {high:g} is too wide, or too far from zero, for levels"
+        )
+    return Spikes(shape, t_max, scale, floor(-low / scale + 0.5))
+
+
+def _around(value: float, top: int, is_bound: bool) -> Range:
+    """A range about 1 wide in which a single value is a level: the lowest, or a clip's bound."""
+    size = abs(value)
+    width = top * size / max(1, round(top * size)) if size > _NARROW else 1.0
+    return (value - width, value) if is_bound else (value, value + width)
