@@ -12,7 +12,7 @@ from qcompiler.ir import Constant, Node, Op, Operand, Range, Tensor, Value, infe
 from qcompiler.ir.ann import Add, Affine, Clip
 from qcompiler.ir.kernels import Array
 
-from .segments import PiecewiseLinear
+from .piecewise import PiecewiseLinear
 
 Term: TypeAlias = tuple[Operand, float]  # a value and its factor
 

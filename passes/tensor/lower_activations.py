@@ -34,6 +34,7 @@ from qcompiler.ir.ann import Add, Affine, Conv, Dense, Function, Multiply, SumPo
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.activations.attainable import Attainable, between
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
+from qcompiler.passes.activations.continuous_fit import MOST_SEGMENTS
 from qcompiler.passes.activations.duplication import (
     MOST_CLIPS,
     duplicate_layers,
@@ -43,8 +44,9 @@ from qcompiler.passes.activations.duplication import (
 )
 from qcompiler.passes.activations.gates import Gates
 from qcompiler.passes.activations.inlining import inline_sums, is_few
+from qcompiler.passes.activations.piecewise import PiecewiseLinear
 from qcompiler.passes.activations.resolution import Resolution
-from qcompiler.passes.activations.segments import MOST_SEGMENTS, PiecewiseLinear, error_between, fit
+from qcompiler.passes.activations.segments import error_between, fit
 from qcompiler.passes.base import Pass, check_fan_in
 from qcompiler.passes.calibration.data import NOT_FINITE
 from qcompiler.passes.folding.affine import SUMS

@@ -16,7 +16,7 @@ from qcompiler.ir.ann.formula import JUMPS, choices, values
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling, decode, encode
-from qcompiler.passes.activations.segments import jumps_of
+from qcompiler.passes.activations.jumps import jumps_of
 from qcompiler.passes.tensor.fold_linear import FoldLinear
 
 from . import compared_outputs

@@ -1,0 +1,111 @@
+"""Segments of a continuous function: the fewest within an error, or those of the least error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from qcompiler.ir import Range
+from qcompiler.ir.kernels import Array
+
+from .piecewise import SAMPLES, TAIL, PiecewiseLinear
+
+_Function: TypeAlias = Callable[[Array], Array]
+
+MOST_SEGMENTS = 64
+_EVEN = 1e-3  # share of the knots' density that is the same everywhere
+_ZOOMS = 3  # each by up to the number of samples
+_FLATTER = 16.0  # share of the error within which a function is flat up to its end
+_ALIKE = 1.01  # errors that count as equal
+_PATIENCE = 8  # more segments without a smaller error
+_ROUNDS = 50  # until the density keeps segments from being too narrow
+
+
+def fit_continuous(
+    function: _Function, domain: Range, bound: float, narrowest: float, part: bool = False
+) -> PiecewiseLinear:
+    """The segments of a continuous function; those of a ``part`` are exact at its ends.
+
+    Where it hardly changes up to an end of its domain, it is flat: a segment of small slope there
+    would pass on differences that saturated values do not have.
+    """
+    low, high = _inner(function, domain, bound / _FLATTER, narrowest)
+    flat = low > domain[0], high < domain[1]
+    x, ends = np.linspace(low, high, SAMPLES), function(np.array(domain))
+    y = function(x).copy()
+    y[[0, -1]] = np.where(flat, ends, y[[0, -1]])
+    found = _segments(x, y, bound, narrowest, (part or flat[0], part or flat[1]))
+    before, behind = slice(0, int(flat[0])), slice(1, 1 + int(flat[1]))
+    return found._replace(
+        knots=np.concatenate((domain[before], found.knots, domain[behind])),
+        values=np.concatenate((ends[before], found.values, ends[behind])),
+    )
+
+
+def _inner(function: _Function, domain: Range, faint: float, narrowest: float) -> Range:
+    """Where a function is not flat, at least as wide as a segment."""
+    low, high = domain
+    first, last = function(np.array(domain))
+    for _ in range(_ZOOMS):
+        x = np.linspace(low, high, SAMPLES)
+        y = function(x)
+        rises, falls = np.abs(y - first) > faint, np.abs(y - last) > faint
+        begin = int(np.argmax(np.append(rises, True))) - 1
+        end = len(x) - int(np.argmax(np.append(falls[::-1], True)))
+        if begin >= end:
+            return domain
+        low, high = float(x[max(begin, 0)]), float(x[min(end, len(x) - 1)])
+    missing = max(0.0, narrowest - (high - low)) / 2
+    least = TAIL * (domain[1] - domain[0])
+    return (
+        low - missing if low - missing - domain[0] > least else domain[0],
+        high + missing if domain[1] - high - missing > least else domain[1],
+    )
+
+
+def _segments(
+    x: Array, y: Array, bound: float, narrowest: float, exact: tuple[bool, bool]
+) -> PiecewiseLinear:
+    """The fewest segments within the bound, or of the least error; ``exact`` at these ends."""
+    bend = np.sqrt(np.abs(np.diff(y, 2)))
+    bend = np.concatenate((bend[:1], bend, bend[-1:]))
+    density = bend + _EVEN * bend.mean() + 1e-30
+    fitting = (x[-1] - x[0]) / narrowest if narrowest else np.inf
+    most = int(np.clip(fitting, 1, MOST_SEGMENTS))
+    tried: list[PiecewiseLinear] = []
+    for count in range(1, most + 1):
+        tried.append(_best(_knots(x, density, count, narrowest), x, y, exact))
+        stuck = min(one.error for one in tried[-_PATIENCE:]) > min(one.error for one in tried)
+        if tried[-1].error <= bound or (narrowest and stuck):
+            break
+    enough = max(bound, _ALIKE * min(one.error for one in tried))
+    return next(one for one in tried if one.error <= enough)
+
+
+def _knots(x: Array, density: Array, count: int, narrowest: float) -> Array:
+    """Ends of segments, each with its share of the density, none narrower than ``narrowest``."""
+    most = np.inf
+    for _ in range(_ROUNDS):
+        capped = np.minimum(density, most)
+        total = np.concatenate(([0.0], np.cumsum((capped[1:] + capped[:-1]) / 2)))
+        if narrowest == 0:
+            break
+        most = total[-1] / count * (x[1] - x[0]) / narrowest
+        if most >= capped.max():
+            break
+    return np.interp(np.linspace(0, total[-1], count + 1), total, x)
+
+
+def _best(knots: Array, x: Array, y: Array, exact: tuple[bool, bool]) -> PiecewiseLinear:
+    hats = np.stack([np.interp(x, knots, row) for row in np.eye(len(knots))], axis=1)
+    through = np.interp(knots, x, y)
+    free = slice(int(exact[0]), len(knots) - int(exact[1]))
+    fitted = through.copy()
+    fitted[free] = 0
+    fitted[free] = np.linalg.lstsq(hats[:, free], y - hats @ fitted, rcond=None)[0]
+    found = [
+        PiecewiseLinear(knots, v, float(np.abs(hats @ v - y).max())) for v in (fitted, through)
+    ]
+    return min(found, key=lambda one: one.error)
