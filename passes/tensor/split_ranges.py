@@ -9,13 +9,13 @@ neurons. Zhao et al., arXiv 1901.09504, split single channels in a similar way t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import Graph, Invariant, Tensor, Value
+from qcompiler.ir import Graph, Invariant
 from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
@@ -28,19 +28,19 @@ from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.snap import lies_far, snapped_range
 from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.folding.linear import fan_in_of
-from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
-from qcompiler.passes.quantization.levels import check_levels, levels_of, map_values, spiking_values
+from qcompiler.passes.quantization.fusion_groups import fusion_groups
+from qcompiler.passes.quantization.levels import check_levels, levels_of, spiking_values
 from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
-from qcompiler.passes.slicing.channel_slices import (
-    can_split_channels,
-    channels_name,
-    split_channels,
-)
+from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
-from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of, split_range
-
-OnChannelSplit: TypeAlias = "Callable[[str, list[int]], None] | None"
+from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of
+from qcompiler.passes.slicing.split_value import (
+    OnChannelSplit,
+    group_named,
+    shorter_slices,
+    split_value,
+)
 
 _QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums, or in scores
 _WORTH = 2.5  # least ratio of noise saved to neurons added, both as shares
@@ -49,8 +49,6 @@ _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so
 _FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
 _FAITHFUL = 0.065  # noise at the outputs, around depthwise layers, that is worth more neurons
 _MOST = 16  # slices
-_SMALL_SHARE = 1 / 256  # of all neurons: a value of so few gets slices of half the window
-_SHORTEST = 7  # levels of a window that is short enough
 _IMAGES = 256  # more change little
 
 
@@ -97,10 +95,10 @@ class SplitRanges(Pass):
         if not self._exact(graph) and self._tolerates(graph, data, found):
             return graph
         for name, slicing, noisy in self._slicings(graph, names, found):
-            split, slicing = self._shorter(split, name, slicing)
-            result = _group(split, name).result
+            split, slicing = shorter_slices(split, name, slicing, self.t_max, self.fan_in)
+            result = group_named(split, name).result
             width = partial(_width, found[name].histogram, levels(result), _bound(graph, name))
-            split = self._split(split, name, slicing, noisy, width)
+            split = split_value(split, name, slicing, noisy, width, self.note)
         return split
 
     def _exact(self, graph: Graph) -> bool:
@@ -141,30 +139,11 @@ class SplitRanges(Pass):
         chosen = choose_slices(values, total, neurons, self.slices, worth, noise_cap)
         return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]
 
-    def _shorter(self, graph: Graph, name: str, slicing: Slicing) -> tuple[Graph, Slicing]:
-        """Twice as many slices with half the levels, which end earlier, where neurons are few."""
-        group = _group(graph, name)
-        levels, count = levels_of(graph, group.result, self.t_max), slicing.slices
-        half = (levels + 1) // 2
-        more = -(-count * (levels - 1) // (half - 1)) if half > _SHORTEST else count
-        summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
-        neurons = sum(size(value.type) for value in spiking_values(graph))
-        few = size(group.result.type) * more <= _SMALL_SHARE * neurons
-        if (
-            count < 2
-            or slicing.noisy
-            or not few
-            or more == count
-            or 0 < self.fan_in < summed * more
-        ):
-            return graph, slicing
-        return _with_levels(graph, name, half), replace(slicing, slices=more)
-
     def _bottleneck(
         self, graph: Graph, name: str, found: Noise, noise: float, neurons: float
     ) -> Bottleneck:
         """The noise of a value per channel, or in total if its channels cannot be separated."""
-        group, total = _group(graph, name), found.channels.sum()
+        group, total = group_named(graph, name), found.channels.sum()
         most = self.slices
         if self.fan_in:
             summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
@@ -173,30 +152,6 @@ class SplitRanges(Pass):
             return Bottleneck(np.array([noise]), neurons, most)
         shared = noise * found.channels / total
         return Bottleneck(shared, neurons / len(shared), most)
-
-    def _split(
-        self,
-        graph: Graph,
-        name: str,
-        slicing: Slicing,
-        noisy: Array,
-        width: Callable[[int], float],
-    ) -> Graph:
-        """Split one value into slices, its noisiest channels separately."""
-        parts = [(name, slicing.slices)]
-        if slicing.noisy:
-            channels = np.arange(_group(graph, name).result.type.shape[0])
-            chosen = np.setdiff1d(channels, noisy), np.sort(noisy)
-            graph = split_channels(graph, _group(graph, name), chosen)
-            counts = slicing.slices, slicing.noisy_slices
-            parts = [(channels_name(name, at), count) for at, count in enumerate(counts)]
-            for (part, _), some in zip(parts, chosen, strict=True):
-                if self.note:
-                    self.note(part, some.tolist())
-        for part, count in parts:
-            if count > 1 and width(count) > 0:
-                graph = split_range(graph, _group(graph, part), width(count), count)
-        return graph
 
 
 def _begins_at_zero(histogram: Histogram) -> bool:
@@ -209,22 +164,7 @@ def _width(histogram: Histogram, levels: int, high: float | None, count: int) ->
     return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0, high))[1] / count
 
 
-def _with_levels(graph: Graph, name: str, levels: int) -> Graph:
-    """The graph with so many levels of a value."""
-
-    def change(value: Value) -> Value:
-        if value.name != name or not isinstance(value.type, Tensor):
-            return value
-        return replace(value, type=replace(value.type, t_max=levels))
-
-    return map_values(graph, change)
-
-
 def _bound(graph: Graph, name: str) -> float | None:
     """The upper bound of the clip that ends a group."""
-    clip = _group(graph, name).clip
+    clip = group_named(graph, name).clip
     return clip.op.high if clip and isinstance(clip.op, Clip) else None
-
-
-def _group(graph: Graph, name: str) -> FusionGroup:
-    return next(group for group in fusion_groups(graph) if group.result.name == name)

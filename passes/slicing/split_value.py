@@ -1,0 +1,86 @@
+"""Split one value as it is chosen: its range into slices, its noisiest channels apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+
+from qcompiler.ir import Graph, Tensor, Value
+from qcompiler.ir.kernels import Array
+from qcompiler.ir.types import size
+from qcompiler.passes.folding.linear import fan_in_of
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.levels import levels_of, map_values, spiking_values
+
+from .bottlenecks import Slicing
+from .channel_slices import channels_name, split_channels
+from .slices import readers_of, split_range
+
+OnChannelSplit: TypeAlias = "Callable[[str, list[int]], None] | None"
+
+_SMALL_SHARE = 1 / 256  # of all neurons: a value of so few gets slices of half the window
+_SHORTEST = 7  # levels of a window that is short enough
+
+
+def shorter_slices(
+    graph: Graph, name: str, slicing: Slicing, t_max: int, fan_in: int
+) -> tuple[Graph, Slicing]:
+    """Twice as many slices with half the levels, which end earlier, where neurons are few."""
+    group = group_named(graph, name)
+    levels, count = levels_of(graph, group.result, t_max), slicing.slices
+    half = (levels + 1) // 2
+    more = -(-count * (levels - 1) // (half - 1)) if half > _SHORTEST else count
+    summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
+    neurons = sum(size(value.type) for value in spiking_values(graph))
+    few = size(group.result.type) * more <= _SMALL_SHARE * neurons
+    if count < 2 or slicing.noisy or not few or more == count or 0 < fan_in < summed * more:
+        return graph, slicing
+    return _with_levels(graph, name, half), replace(slicing, slices=more)
+
+
+def split_value(
+    graph: Graph,
+    name: str,
+    slicing: Slicing,
+    noisy: Array,
+    width: Callable[[int], float],
+    note: OnChannelSplit,
+) -> Graph:
+    """Split one value into slices, its noisiest channels separately.
+
+    ``width`` is the range of each of so many slices, 0 if there are none to make. ``note`` is told
+    of the channels of each value.
+    """
+    parts = [(name, slicing.slices)]
+    if slicing.noisy:
+        channels = np.arange(group_named(graph, name).result.type.shape[0])
+        chosen = np.setdiff1d(channels, noisy), np.sort(noisy)
+        graph = split_channels(graph, group_named(graph, name), chosen)
+        counts = slicing.slices, slicing.noisy_slices
+        parts = [(channels_name(name, at), count) for at, count in enumerate(counts)]
+        for (part, _), some in zip(parts, chosen, strict=True):
+            if note:
+                note(part, some.tolist())
+    for part, count in parts:
+        if count > 1 and width(count) > 0:
+            graph = split_range(graph, group_named(graph, part), width(count), count)
+    return graph
+
+
+def _with_levels(graph: Graph, name: str, levels: int) -> Graph:
+    """The graph with so many levels of a value."""
+
+    def change(value: Value) -> Value:
+        if value.name != name or not isinstance(value.type, Tensor):
+            return value
+        return replace(value, type=replace(value.type, t_max=levels))
+
+    return map_values(graph, change)
+
+
+def group_named(graph: Graph, name: str) -> FusionGroup:
+    """The group whose result has this name."""
+    return next(group for group in fusion_groups(graph) if group.result.name == name)
