@@ -8,22 +8,22 @@ into weights, so the real function stays the same. The method is that of Nagel e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Invariant, Node, Operand, Tensor, Value
-from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, MaxPool, Multiply, SumPool
+from qcompiler.ir import Graph, Invariant, Node, Value
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.channel_ranges import ChannelSample
 from qcompiler.passes.calibration.data import check, check_effort, run
+from qcompiler.passes.folding.channel_scales import commutes, scaled_nodes, scales_back
 from qcompiler.passes.folding.clips import is_code
-from qcompiler.passes.folding.linear import fold_before, fold_behind, largest_by_channel, parameters
-from qcompiler.passes.folding.neighbours import scale_and_shift
+from qcompiler.passes.folding.linear import largest_by_channel, parameters
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.levels import check_levels, levels_of, map_values
 
@@ -110,7 +110,7 @@ def _heaviness(graph: Graph, value: Value) -> Array:
     """The largest weight behind each channel, by the median of all; 1 where that is unknown."""
     found = np.ones(value.type.shape[:1])
     for user in graph.users(value):
-        if _commutes(user) or isinstance(user.op, Add | Affine):
+        if commutes(user) or isinstance(user.op, Add | Affine):
             found = np.maximum(found, _heaviness(graph, user.result))
         elif (largest := largest_by_channel(user)) is not None:
             found = np.maximum(found, largest / (np.median(largest) or 1.0))
@@ -151,26 +151,6 @@ def _takes_scales(clip: Node) -> bool:
     return clip.op == Clip(0.0) or (around and not clip.arrays and not is_code(clip.result))
 
 
-def scales_back(graph: Graph, value: Value) -> bool:
-    """Whether everything that reads a value can take in a scale of each channel.
-
-    Products take those of maps. The scale of a single number would cut off what is large where the
-    other factor, such as a gate or reciprocal, is small.
-    """
-    users = graph.users(value)
-    linear = Conv | Dense | Add | Affine | SumPool
-    kinds = linear | Multiply if len(value.type.shape) > 1 else linear
-    return not graph.is_output(value) and all(
-        isinstance(user.op, kinds) or (_commutes(user) and scales_back(graph, user.result))
-        for user in users
-    )
-
-
-def _commutes(node: Node) -> bool:
-    """Whether a positive scale of each channel may as well come behind a node."""
-    return isinstance(node.op, MaxPool) or node.op in (Clip(0.0), Clip(None, 0.0))
-
-
 def scale_channels(graph: Graph, scales: dict[str, Array]) -> Graph:
     """The same function with each of these values divided by a positive scale of each channel.
 
@@ -178,9 +158,9 @@ def scale_channels(graph: Graph, scales: dict[str, Array]) -> Graph:
     """
     read = dict(scales)  # max pools and halves of a LeakyReLU pass a scale on to their readers
     for node in graph.nodes:
-        if node.operands and node.operands[0].name in read and _commutes(node):
+        if node.operands and node.operands[0].name in read and commutes(node):
             read[node.result.name] = read[node.operands[0].name]
-    nodes = [made for node in graph.nodes for made in _scaled(node, scales, read)]
+    nodes = [made for node in graph.nodes for made in scaled_nodes(node, scales, read)]
     return _with_names(FoldLinear()(replace(graph, nodes=tuple(nodes))), graph)
 
 
@@ -190,87 +170,3 @@ def _with_names(equalized: Graph, graph: Graph) -> Graph:
     missing -= {node.result.name for node in equalized.nodes}
     names = {f"{name}:equal": name for name in missing}
     return map_values(equalized, lambda v: replace(v, name=names.get(v.name, v.name)))
-
-
-def _scaled(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Iterator[Node]:
-    """A node with factors before it, and behind it where it sums over space."""
-    name, operands = node.result.name, list(node.operands)
-    if operands and operands[0].name in read and _commutes(node):
-        yield node
-        return
-    if isinstance(node.op, SumPool) and operands[0].name in read:
-        assert isinstance(node.result.type, Tensor)
-        levels = node.result.type.t_max  # its own, as this may be what becomes spikes
-        made = Value(f"{name}:equal", replace(node.result.type.layout, t_max=levels))
-        yield replace(node, result=made)
-        yield _times(made, read[operands[0].name], node.result, node.origin)
-        return
-    if isinstance(node.op, Function | Multiply):
-        yield _with_gain(node, scales, read)
-        return
-    for index, operand in enumerate(operands):
-        if isinstance(operand, Value) and operand.name in read:
-            made = Value(f"{name}:scaled{index}", operand.type)
-            factor = _times(operand, read[operand.name], made, node.origin)
-            if isinstance(node.op, Conv | Dense):  # folded here, lest it folds into the source
-                node = _folded(fold_before(node, factor, *scale_and_shift(factor)), node)
-                operands = list(node.operands)
-            else:
-                operands[index] = made
-                yield factor
-    if name not in scales:
-        yield replace(node, operands=tuple(operands))
-    elif isinstance(node.op, Conv | Dense):
-        behind = _spread(1 / scales[name], node.result)
-        yield _folded(fold_behind(node, node, behind, 0 * behind), node)
-    else:
-        for index, operand in enumerate(operands):
-            operands[index] = made = Value(f"{name}:equal{index or ''}", node.result.type.layout)
-            yield _times(operand, 1 / scales[name], made, node.origin)
-        yield _bounded(replace(node, operands=tuple(operands)), scales[name])
-
-
-def _with_gain(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Node:
-    """A function or product whose gain has the scales of its operands, and of its result."""
-    values = [operand for operand in node.operands if isinstance(operand, Value)]
-    factors = [read[value.name] for value in values if value.name in read]
-    if node.result.name in scales:
-        factors.append(1 / scales[node.result.name])
-    if not factors:
-        return node
-    gain = _spread(np.prod(factors, axis=0), node.result)
-    for own in node.arrays:
-        gain = gain * own
-    return replace(node, operands=(*values, Constant(f"{node.result.name}:gain", gain)))
-
-
-def _bounded(node: Node, scale: Array) -> Node:
-    """A node whose bounds, if it is a clip with an upper one, are divided by a scale."""
-    clip = node.op
-    if not isinstance(clip, Clip) or clip.high is None:
-        return node
-    largest = float(scale.max())
-    tightest = Clip(clip.low and clip.low / largest, clip.high / largest)
-    times = Constant(f"{node.result.name}:times", _spread(largest / scale, node.result))
-    return replace(node, op=tightest, operands=(*node.operands, times))
-
-
-def _folded(made: Node | None, node: Node) -> Node:
-    """A layer with a factor of each channel in its weights, from the same ONNX nodes."""
-    assert made is not None
-    return replace(made, origin=node.origin)
-
-
-def _times(source: Operand, scale: Array, result: Value, origin: tuple[str, ...]) -> Node:
-    """A node that multiplies every channel."""
-    full = _spread(scale, result)
-    constants = (
-        Constant(f"{result.name}:scale", full),
-        Constant(f"{result.name}:shift", np.zeros_like(full)),
-    )
-    return Node(Affine(), (source, *constants), result, origin)
-
-
-def _spread(scale: Array, value: Value) -> Array:
-    """One number for each channel, shaped to spread over a value."""
-    return scale.reshape(-1, *(1,) * (len(value.type.shape) - 1)).astype(np.float32)
