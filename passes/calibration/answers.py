@@ -1,4 +1,4 @@
-"""The classes that outputs name."""
+"""The classes that outputs name, and whether they are scores of classes."""
 
 from __future__ import annotations
 
@@ -27,3 +27,10 @@ def predictions(output: Array, labels: Array | None) -> Array | None:
         if found.min() == found.max() or spreads.min() < _UNLIKE * spreads.max():
             return None
     return found
+
+
+def are_scores(array: Array) -> bool:
+    """Whether many of the features are the largest now and then, as scores of classes are."""
+    rows = array.reshape(len(array), -1)
+    winners = len(np.unique(rows.argmax(axis=1)))
+    return winners >= max(2, min(rows.shape) / 4)

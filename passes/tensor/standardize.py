@@ -10,8 +10,8 @@ In front of an output it does the reverse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -19,18 +19,23 @@ import numpy as np
 from qcompiler.ir import Graph, Invariant, Node, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Pad, SumPool
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.coding import Rescaling, decode, encode
+from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.view import View
 from qcompiler.passes.base import HIDDEN, Pass
+from qcompiler.passes.calibration.answers import are_scores
 from qcompiler.passes.calibration.data import RealNetwork, check, run, sample
 from qcompiler.passes.calibration.feature_ranges import LEVELS, FeatureRanges, feature_ranges
 from qcompiler.passes.calibration.grid import chooses, grid_of
-from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.calibration.rounded_inputs import (
+    joined,
+    relative_noise,
+    rounded_apart,
+    rounded_together,
+    with_rounded_weights,
+)
 from qcompiler.passes.folding.clips import is_code
-from qcompiler.passes.folding.linear import parameters, replace_weights
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
-from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
 from qcompiler.passes.quantization.logits import logits
 
@@ -46,7 +51,6 @@ _NOISE_LEFT = 0.01**2  # noise that is not worth a longer window
 _FINER = (256, 1024)  # levels of inputs with more noise than that, as two digits
 _WORTH_FINER = 0.5  # of the noise at the outputs that is left with more levels
 _IMAGES = 64
-_LARGEST_WEIGHT = 127
 
 
 @dataclass(frozen=True)
@@ -127,109 +131,54 @@ def _better(
     made_of = (one for value in graph.outputs for one in logits(graph, value))
     names = list(dict.fromkeys(value.name for value in made_of))
     known = [RealNetwork(graph, names, 2 * len(few[0]))]
-    exact = _joined(known[0](few), names)
+    exact = joined(known[0](few), names)
     x = few[index].astype(np.float64)
 
     def noise(network: Graph, rounded: Array) -> float:
         given = (*few[:index], rounded.astype(np.float32), *few[index + 1 :])
         if axes:  # the weights of readers have the scales of features
-            network = _with_rounded_weights(network, coded_inputs(network)[index])
+            network = with_rounded_weights(network, coded_inputs(network)[index])
         if network is not graph or not known:
             known[:] = []  # frees its memory before the next takes some
             known.append(RealNetwork(network, names, len(few[0])))
-        found = _joined(known.pop()(given), names)
-        return float(np.mean([_noise(a, b) for a, b in zip(found, exact, strict=True)]))
+        found = joined(known.pop()(given), names)
+        return float(np.mean([relative_noise(a, b) for a, b in zip(found, exact, strict=True)]))
 
-    together = noise(graph, _rounded(data[index], x))
+    together = noise(graph, rounded_together(data[index], x))
     grid = grid_of(data[index], False)
     integers = grid is not None and grid.span < LEVELS
     if together <= ((_NOISIER if integers else _NOISY) if axes else _NOISIEST):
         return graph
-    apart = noise(made, _rounded_apart(x, ranges, LEVELS))
+    apart = noise(made, rounded_apart(x, ranges, LEVELS))
     for levels in _FINER:
         if apart <= _NOISE_LEFT:
             break
         finer = feature_ranges(data[index], axes, levels=levels)
         again = _rescaled_input(graph, graph.inputs[index], finer, levels)
-        less = noise(again, _rounded_apart(x, finer, levels))
+        less = noise(again, rounded_apart(x, finer, levels))
         if less > _WORTH_FINER * apart:
             break
         made, apart = again, less
     return made if apart < _WORTH * together else graph
 
 
-def _rounded_apart(x: Array, ranges: FeatureRanges, levels: int) -> Array:
-    """Numbers in a code of each feature."""
-    code = code_of(x.shape[1:], levels, (0.0, 1.0))
-    found: Array = decode(code, encode(code, (x - ranges.low) / ranges.width))
-    return found * ranges.width + ranges.low
-
-
-def _rounded(array: Array, x: Array) -> Array:
-    """Some of the numbers of an array in one code for all; integers have a level each, if few."""
-    if (grid := grid_of(array, False)) and grid.span < LEVELS:
-        return x
-    histogram = Histogram()
-    histogram.add(array)
-    code = code_of(x.shape[1:], LEVELS, histogram.least_squares(LEVELS))
-    return decode(code, encode(code, x))
-
-
-def _with_rounded_weights(graph: Graph, value: Value) -> Graph:
-    """A graph whose layers that read a value, or a view of it, have weights of 8 bits."""
-    found: dict[str, Node] = {}
-    for node in _readers(graph, value):
-        known = parameters(node)
-        if known is None:
-            continue
-        rows = known[0].reshape(len(known[0]), -1)
-        step = np.abs(rows).max(axis=1, keepdims=True) / _LARGEST_WEIGHT
-        weights = np.rint(rows / np.where(step > 0, step, 1)) * step
-        kept = replace_weights(node, node.operands[0], weights.reshape(known[0].shape), known[1])
-        found[node.result.name] = kept
-    return replace(graph, nodes=tuple(found.get(n.result.name, n) for n in graph.nodes))
-
-
-def _readers(graph: Graph, value: Value) -> Iterator[Node]:
-    for user in graph.users(value):
-        yield from _readers(graph, user.result) if isinstance(user.op, View) else (user,)
-
-
-def _noise(found: Array, exact: Array) -> float:
-    """Mean squared error relative to the variance."""
-    return float(np.mean((found - exact) ** 2) / (exact.var(axis=0).mean() or 1.0))
-
-
-def _joined(batches: Iterable[dict[str, Array]], names: list[str]) -> list[Array]:
-    """The values of these names in double precision."""
-    parts = list(batches)
-    return [np.concatenate([part[name] for part in parts]).astype(np.float64) for name in names]
-
-
 def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
     made = _linear_root(graph, value)
     if made is None:
         return graph
-    (array,) = _joined(run(graph, data, [value.name]), [value.name])
+    (array,) = joined(run(graph, data, [value.name]), [value.name])
     lowest = made.op.low if isinstance(made.op, Clip) else None
     for axes in _choices(value, shared=False):
         if len(axes) > 1:
             continue  # pixels of an image are one feature
         ranges = feature_ranges(array, axes, lowest)
-        if ranges.ratio < (_UNLIKE_SCORES if _are_scores(array) else _UNLIKE):
+        if ranges.ratio < (_UNLIKE_SCORES if are_scores(array) else _UNLIKE):
             continue
         rescaling = Rescaling(-ranges.low / ranges.width, ranges.width)
         changed = FoldLinear()(rescale_output(graph, value, rescaling))
         if len(spiking_values(changed)) == len(spiking_values(graph)):
             return changed
     return graph
-
-
-def _are_scores(array: Array) -> bool:
-    """Whether many of the features are the largest now and then, as scores of classes are."""
-    rows = array.reshape(len(array), -1)
-    winners = len(np.unique(rows.argmax(axis=1)))
-    return winners >= max(2, min(rows.shape) / 4)
 
 
 def _linear_root(graph: Graph, value: Value) -> Node | None:
