@@ -12,29 +12,17 @@ A product is a sum of gates, which the bits of one operand open for the other (s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import (
-    Diagnostic,
-    Graph,
-    InvalidGraph,
-    Node,
-    Operand,
-    Range,
-    Tensor,
-    UnsupportedModel,
-    Value,
-    raise_if_any,
-)
+from qcompiler.ir import Diagnostic, Graph, Node, Range, UnsupportedModel, Value, raise_if_any
 from qcompiler.ir.ann import Add, Affine, Conv, Dense, Function, Multiply, SumPool
-from qcompiler.ir.kernels import Array
+from qcompiler.passes.activations.activation_fit import ActivationFit, power_of, range_of, width_of
 from qcompiler.passes.activations.attainable import Attainable, between
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
-from qcompiler.passes.activations.continuous_fit import MOST_SEGMENTS
 from qcompiler.passes.activations.duplication import (
     MOST_CLIPS,
     duplicate_layers,
@@ -58,35 +46,6 @@ _MANY_JUMPS = "scale the values before this node down, so that they cross fewer 
 _FINER = 2  # times the default levels of an output: segments pay for no more
 _SUMMING = Conv | Dense | SumPool | Add | Affine | Multiply
 _FINE_FITS = (0.6, 0.8)  # of the error, where readers sum segments, which no levels round
-
-
-class ActivationFit(NamedTuple):
-    """The piecewise linear fit of a function: domain, segments and largest error.
-
-    ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if 64
-    segments are too few, or weights too small for narrower ones. ``steps`` are jumps of the
-    function beside the segments, ``jump`` is the error where it is nearly a jump; 0 if it is not.
-    """
-
-    node: Node
-    domain: Range
-    segments: int
-    error: float
-    bound: float
-    steps: int = 0
-    jump: float = 0.0
-
-    @property
-    def misses(self) -> bool:
-        """Whether the error exceeds the bound."""
-        return self.error > self.bound * (1 + 1e-6)
-
-    @property
-    def obstacle(self) -> str:
-        """Why there are not more segments."""
-        if self.segments == MOST_SEGMENTS:
-            return "this is the largest number of segments"
-        return "steeper ones need more --weight-bits"
 
 
 def _half_level(levels: int) -> float:
@@ -151,9 +110,9 @@ class LowerActivations(Pass):
         """The fit of every function of a graph with ranges."""
         for node in graph.nodes:
             if isinstance(node.op, Function):
-                domain = _range(node.operands[0], node)
+                domain = range_of(node.operands[0], node)
                 found = self._fit(graph, node, node.op.formula, domain)
-                share = _power(node.arrays) / _width(node)
+                share = power_of(node.arrays) / width_of(node)
                 fitted = self._fitted(graph, node, domain, found, found.error * share)
                 jump = error_between(node.op.formula, domain, found) * share
                 yield fitted._replace(jump=jump if jump > fitted.bound else 0.0)
@@ -182,8 +141,8 @@ class LowerActivations(Pass):
         return _half_level(levels)
 
     def _fit(self, graph: Graph, node: Node, formula: str, domain: Range) -> PiecewiseLinear:
-        bound, resolution = self._share(graph, node) * _width(node), self._resolution(graph)
-        bound /= _power(node.arrays)
+        bound, resolution = self._share(graph, node) * width_of(node), self._resolution(graph)
+        bound /= power_of(node.arrays)
         (x,) = (operand for operand in node.operands if isinstance(operand, Value))
         width = resolution.narrowest(x, node.result)
         found = fit(formula, domain, bound, width)
@@ -211,7 +170,7 @@ class LowerActivations(Pass):
 
     def _function(self, graph: Graph, node: Node, formula: str) -> tuple[Node, ...]:
         x = node.operands[0]
-        domain = _range(x, node)
+        domain = range_of(x, node)
         found = self._fit(graph, node, formula, domain)
         if found.jumps and isinstance(x, Value):
             found = between(found, Attainable(graph, self.t_max, self.output_t_max).of(x))
@@ -223,26 +182,5 @@ class LowerActivations(Pass):
         return ClipSumBuilder(node, self._resolution(graph).levels_of_segments(node.result))
 
 
-def _range(operand: Operand, node: Node) -> Range:
-    bounds = operand.type.range if isinstance(operand.type, Tensor) else None
-    if bounds is None:
-        message = f"%{operand.name} has no range"
-        raise InvalidGraph(
-            Diagnostic(message, node.origin, "put normalize before lower-activations in --passes")
-        )
-    low, high = bounds
-    return (low, high) if high - low > 1e-6 * max(1.0, abs(low)) else (low - 0.5, low + 0.5)
-
-
 def _has_products(graph: Graph) -> bool:
     return any(isinstance(node.op, Multiply) for node in graph.nodes)
-
-
-def _power(gains: Sequence[Array]) -> float:
-    """Root of the mean square of the gain of a function; 1 if it has none."""
-    return float(np.sqrt(np.mean(np.square(gains)))) if gains else 1.0
-
-
-def _width(node: Node) -> float:
-    low, high = _range(node.result, node)
-    return high - low

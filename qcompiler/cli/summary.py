@@ -17,7 +17,7 @@ from qcompiler.backends.report import PopulationReport, Report
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.manifest.rounding import describe_rounding
-from qcompiler.passes.tensor.lower_activations import ActivationFit
+from qcompiler.passes.activations.activation_fit import ActivationFit
 from qcompiler.search.report import schedule_table
 from qcompiler.streaming.pairs import proposed
 from qcompiler.terminal.console import print_table, say, screen, warn

@@ -39,7 +39,8 @@ from qcompiler.ir.spiking.integer_network import connection, layer_of, spikes_of
 from qcompiler.ir.spiking.synapse import current
 from qcompiler.ir.view import View, arrange
 from qcompiler.passes import Pipeline
-from qcompiler.passes.tensor.lower_activations import ActivationFit, LowerActivations
+from qcompiler.passes.activations.activation_fit import ActivationFit
+from qcompiler.passes.tensor.lower_activations import LowerActivations
 
 Array = np.ndarray[Any, Any]
 RANGES = "fold-batchnorm,fold-linear,normalize{method=percentile percentile=100}"

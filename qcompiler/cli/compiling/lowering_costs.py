@@ -8,8 +8,9 @@ from qcompiler.cli.summary import jumps
 from qcompiler.ir import Graph, size
 from qcompiler.ir.ann import Function, Multiply
 from qcompiler.passes import Pipeline
+from qcompiler.passes.activations.activation_fit import ActivationFit
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
-from qcompiler.passes.tensor.lower_activations import ActivationFit, LowerActivations
+from qcompiler.passes.tensor.lower_activations import LowerActivations
 from qcompiler.size_limits import products_of
 
 _SEGMENTS = "line segments; their number and error need --calibration"

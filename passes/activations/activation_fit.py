@@ -1,0 +1,65 @@
+"""The fit of a function as it is told, and the ranges that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from qcompiler.ir import Diagnostic, InvalidGraph, Node, Operand, Range, Tensor
+from qcompiler.ir.kernels import Array
+
+from .continuous_fit import MOST_SEGMENTS
+
+
+class ActivationFit(NamedTuple):
+    """The piecewise linear fit of a function: domain, segments and largest error.
+
+    ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if 64
+    segments are too few, or weights too small for narrower ones. ``steps`` are jumps of the
+    function beside the segments, ``jump`` is the error where it is nearly a jump; 0 if it is not.
+    """
+
+    node: Node
+    domain: Range
+    segments: int
+    error: float
+    bound: float
+    steps: int = 0
+    jump: float = 0.0
+
+    @property
+    def misses(self) -> bool:
+        """Whether the error exceeds the bound."""
+        return self.error > self.bound * (1 + 1e-6)
+
+    @property
+    def obstacle(self) -> str:
+        """Why there are not more segments."""
+        if self.segments == MOST_SEGMENTS:
+            return "this is the largest number of segments"
+        return "steeper ones need more --weight-bits"
+
+
+def range_of(operand: Operand, node: Node) -> Range:
+    """The range of an operand of a node, at least a little wide; InvalidGraph if it has none."""
+    bounds = operand.type.range if isinstance(operand.type, Tensor) else None
+    if bounds is None:
+        message = f"%{operand.name} has no range"
+        raise InvalidGraph(
+            Diagnostic(message, node.origin, "put normalize before lower-activations in --passes")
+        )
+    low, high = bounds
+    return (low, high) if high - low > 1e-6 * max(1.0, abs(low)) else (low - 0.5, low + 0.5)
+
+
+def power_of(gains: Sequence[Array]) -> float:
+    """Root of the mean square of the gain of a function; 1 if it has none."""
+    return float(np.sqrt(np.mean(np.square(gains)))) if gains else 1.0
+
+
+def width_of(node: Node) -> float:
+    """The width of the range of a result."""
+    low, high = range_of(node.result, node)
+    return high - low
