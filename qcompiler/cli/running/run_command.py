@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from qcompiler import api, data
 from qcompiler.backends.host import Measured
@@ -16,20 +14,15 @@ from qcompiler.backends.loihi.standalone.files import save_arrays
 from qcompiler.backends.plots.canvas import need, shown
 from qcompiler.backends.plots.energy_plot import energy_figure
 from qcompiler.backends.plots.inline_svg import svg_file
-from qcompiler.backends.program.calibrated_limits import (
-    describe_calibrated_limits,
-    summarize_calibrated_limits,
-)
+from qcompiler.backends.program.calibrated_limits import summarize_calibrated_limits
 from qcompiler.backends.program.program import Program
 from qcompiler.cli.eight_bit import beside_eight_bits, print_eight_bits
 from qcompiler.cli.energy import against_lines, chosen_model, energy_lines, energy_table
 from qcompiler.cli.outputs import check_places, write_file, write_text
 from qcompiler.cli.report import check_report, run_report
-from qcompiler.cli.summary import guarantees
-from qcompiler.comparison.against import OutputAgainst, compare_with_model
+from qcompiler.comparison.against import compare_with_model
 from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.comparison.program_inputs import guessing, range_findings
-from qcompiler.data.scores import predictions
 from qcompiler.explain.diagnosis import Explanation, explain
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
@@ -38,6 +31,7 @@ from qcompiler.report.subject import Run
 from qcompiler.terminal.amounts import quantity
 from qcompiler.terminal.console import print_table, progress, screen, warn
 
+from .figures import error_lines, figures_of, print_figures, ties_of
 from .info import print_info
 from .runs import run_program
 
@@ -68,7 +62,7 @@ def run(given: argparse.Namespace) -> int:
     against = (
         None if reference is None else compare_with_model(measured.outputs, reference, found.labels)
     )
-    figures = _figures(program, measured, found, reference, given.engine)
+    figures = figures_of(program, measured, found, reference, given.engine)
     energy = program.energy(measured.counters, model)
     if given.stream:
         figures["states"] = [str(state) for state in program.states]
@@ -85,7 +79,7 @@ def run(given: argparse.Namespace) -> int:
         title = f"{given.program.name}: {total} a frame ({energy.model.name} model)"
         figure = energy_figure(energy.populations, shown(title, 70))
         write_text(given.plot, "--plot", svg_file(figure))
-    ties = _ties(measured, found.labels)
+    ties = ties_of(measured, found.labels)
     if given.report is not None:
         errors = tuple((one.name, str(one)) for one in against or ())
         told = figures | {"ties": ties}
@@ -105,7 +99,7 @@ def run(given: argparse.Namespace) -> int:
         print_table(screen(), *energy_table(energy))
         print()
     lines = [*energy_lines(energy, given.verbose), *(against_lines(others) if others else ())]
-    _print_figures(figures, checks, ties, _error_lines(against or ()), lines)
+    print_figures(figures, checks, ties, error_lines(against or ()), lines)
     if quantised is not None:
         print_eight_bits(quantised)
     if explanation is not None:
@@ -120,38 +114,6 @@ def _explained(program: Program, found: data.Frames, given: argparse.Namespace) 
         text = page(explanation, given.program.name, given.against.name)
         write_text(given.page, "--page", text)
     return explanation
-
-
-def _figures(
-    program: Program,
-    measured: Measured,
-    found: data.Frames,
-    reference: Mapping[str, np.ndarray[Any, Any]] | None,
-    engine: str,
-) -> dict[str, Any]:
-    counters, neurons = measured.counters, program.wiring.sending_neurons
-    scores = next(iter(measured.outputs.values()))
-    ours = predictions(scores, found.labels)
-    if found.labels is not None and ours is not None and scores.dtype.kind != "i":
-        data.check_labels(found.labels, scores[0].size)
-    theirs = None
-    if reference is not None:
-        theirs = predictions(next(iter(reference.values())), found.labels)
-    return {
-        "frames": counters.frames,
-        "accuracy": _share(ours, found.labels),
-        "ann_accuracy": _share(theirs, found.labels),
-        "agreement": _share(ours, theirs),
-        "spikes_per_neuron": counters.spikes / counters.frames / neurons,
-        "synaptic_events_per_frame": counters.events / counters.frames,
-        "latency_steps": counters.last,
-        "first_spike_steps": counters.first / counters.frames,
-        "frame_interval_steps": program.wiring.interval,
-        "engine": engine,
-        "t_max": program.t_max,
-        "saturated_fraction": counters.saturated / counters.coded if counters.coded else None,
-        "unproved_checks": list(describe_calibrated_limits(program.graph, counters, engine)),
-    }
 
 
 def _check_places(given: argparse.Namespace) -> None:
@@ -176,59 +138,3 @@ def _warn(
     guess = guessing(program, found, figures["accuracy"], classes, model)
     if guess is not None:
         warn(guess.text)
-
-
-def _error_lines(against: Sequence[OutputAgainst]) -> list[str]:
-    """One line per output, with its name if there are several."""
-    if len(against) == 1:
-        return [str(against[0])] if against[0].error else []
-    return [f"{one.name}: {one}" for one in against]
-
-
-def _ties(measured: Measured, labels: np.ndarray[Any, Any] | None) -> float | None:
-    """Share of frames whose largest output is not the only one, so that its index decides."""
-    output = next(iter(measured.outputs.values()))
-    if output.dtype.kind == "i" or predictions(output, labels) is None:
-        return None
-    flat = output.reshape(len(output), -1)
-    return float(np.mean((flat == flat.max(axis=1, keepdims=True)).sum(axis=1) > 1))
-
-
-def _share(one: np.ndarray[Any, Any] | None, other: np.ndarray[Any, Any] | None) -> float | None:
-    if one is None or other is None:
-        return None
-    return float(np.mean(one == other))
-
-
-def _print_figures(
-    figures: dict[str, Any],
-    unproved: list[str],
-    ties: float | None,
-    errors: Sequence[str],
-    energy: Sequence[tuple[str, str]],
-) -> None:
-    def percent(value: float | None) -> str:
-        return "unknown" if value is None else f"{100 * value:.2f} %"
-
-    console = screen()
-    for name, value in (
-        ("frames", f"{figures['frames']:,} on the {figures['engine']} engine"),
-        ("accuracy", percent(figures["accuracy"])),
-        ("ANN", percent(figures["ann_accuracy"])),
-        ("agreement", percent(figures["agreement"])),
-        *(("error", line) for line in errors),
-        ("ties", "unknown" if ties is None else f"{percent(ties)} of frames"),
-        ("spikes", f"{figures['spikes_per_neuron']:.2f} per neuron and frame"),
-        ("events", f"{figures['synaptic_events_per_frame']:,.0f} synaptic events per frame"),
-        (
-            "latency",
-            f"first output spike at step {figures['first_spike_steps']:.1f}, "
-            f"last at {figures['latency_steps']}",
-        ),
-        ("throughput", f"one frame every {figures['frame_interval_steps']} steps"),
-        *energy,
-        ("saturated", percent(figures["saturated_fraction"])),
-        ("guarantees", guarantees("\n            ".join(filter(None, unproved)))),
-    ):
-        if value != "unknown":
-            console.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
