@@ -14,7 +14,7 @@ import pytest
 from qcompiler.backends.energy.built_in_models import MODELS
 from qcompiler.backends.targets import ENGINES as BUILT_IN_ENGINES
 from qcompiler.cli import options
-from qcompiler.cli.compiling import qcompile
+from qcompiler.cli.compiling import argument_types, parser, qcompile
 from qcompiler.cli.running import qrun
 from qcompiler.ir.spiking import codes
 from qcompiler.search import pareto, report
@@ -35,9 +35,9 @@ input-shape = {{ image = ["N", 1, 8, 8] }}
 
 def test_the_parsers_know_the_names_that_they_do_not_load() -> None:
     assert tuple(MODELS) == options.ENERGY_MODELS
-    assert tuple(codes.CODES) == qcompile.CODES
-    assert pareto.OBJECTIVES == qcompile.OBJECTIVES
-    assert tuple(report.WRITERS) == qcompile.SWEEPS
+    assert tuple(codes.CODES) == parser.CODES
+    assert pareto.OBJECTIVES == parser.OBJECTIVES
+    assert tuple(report.WRITERS) == argument_types.SWEEPS
     assert tuple(BUILT_IN_ENGINES) == qrun.ENGINES
 
 
