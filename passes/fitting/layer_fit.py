@@ -13,26 +13,23 @@ Differences that clipping to the levels of the result removes anyway are not cou
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TypeAlias
 
 import numpy as np
 
 from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Convolve, Relay
 from qcompiler.ir.spiking.coding import decode
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
-from qcompiler.passes.quantization.real_layer import LinearSynapse, RealLayer
+from qcompiler.passes.quantization.real_layer import RealLayer
 from qcompiler.passes.quantization.rounding import Weights
 from qcompiler.passes.quantization.slopes import ScaledWeights
 
+from .fitted_branches import Together, blocks_of, fitted_together
 from .layer_inputs import LayerInputs, SharedInputs
 from .least_squares import coordinate_descent
 from .pruning import kept
 from .regression import LayerRegression
 from .samples import apply_weights, sample_positions
-
-Together: TypeAlias = "tuple[tuple[int, ...], ...]"  # indices of branches with the same weights
 
 _ENTRIES = 1 << 26  # most entries of the rows, and of the Gram matrices, of one layer
 _FEWEST = 32  # rows; fewer are too few to fit
@@ -149,11 +146,11 @@ def fit_layer(
     ``levels`` holds ``images x shape`` per source; ``before`` holds the sums of the real network,
     ``images x outputs x space``. None also if the layer is too large or has too little data.
     """
-    together = _together(real, codes)
+    together = fitted_together(real, codes)
     fitted = [real.branches[index] for index, *_ in together]
     if not fitted or group.gain is not None:
         return None
-    size, blocks = sum(branch.weight[0].size for branch in fitted), _blocks(fitted[0])
+    size, blocks = sum(branch.weight[0].size for branch in fitted), blocks_of(fitted[0])
     if blocks * size**2 > _ENTRIES:
         return None
     places = sample_positions(before.shape[1:], len(before), size, _ENTRIES // (size * blocks))
@@ -164,43 +161,6 @@ def fit_layer(
     others = set(range(len(levels))).difference(*together)
     values = {i: decode(codes[i], levels[i], np.float32) for i in sorted(others)}
     return LayerFit(real, together, values, before, inputs, code, prune)
-
-
-def _fitted(real: RealLayer) -> tuple[int, ...]:
-    """Indices of the branches whose weights are fitted.
-
-    All layers, if they have the same number of groups; else those without groups.
-    """
-    layers = {i: b for i, b in enumerate(real.branches) if not isinstance(b.synapse, Relay)}
-    blocks = {index: _blocks(branch) for index, branch in layers.items()}
-    alike = len(set(blocks.values())) == 1
-    return tuple(index for index, count in blocks.items() if alike or count == 1)
-
-
-def _together(real: RealLayer, codes: Sequence[Spikes]) -> Together:
-    """The branches that are fitted: those of one kind with the same weights belong together.
-
-    Their sources add up, as the slices of one value do, so one number stands for each weight.
-    """
-    found: list[list[int]] = []
-    for index in _fitted(real):
-        known = next((some for some in found if _add_up(real, codes, some[0], index)), None)
-        if known is None:
-            found.append([index])
-        else:
-            known.append(index)
-    return tuple(map(tuple, found))
-
-
-def _add_up(real: RealLayer, codes: Sequence[Spikes], some: int, other: int) -> bool:
-    one, two, code = real.branches[some], real.branches[other], codes[other]
-    if code.zero or codes[some] != code or one.synapse != two.synapse:
-        return False
-    return one.weight is two.weight or np.array_equal(one.weight, two.weight)
-
-
-def _blocks(branch: LinearSynapse) -> int:
-    return branch.synapse.groups if isinstance(branch.synapse, Convolve) else 1
 
 
 def _like(array: Array, weight: Array) -> Array:

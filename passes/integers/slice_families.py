@@ -19,9 +19,10 @@ from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
 from qcompiler.passes.calibration.precise_sums import bias_of, map_of
+from qcompiler.passes.quantization.calibrated_bounds import CalibratedBounds
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 from qcompiler.passes.quantization.integer_layer import IntegerLayer, Observe
-from qcompiler.passes.quantization.membrane_limits import CalibratedBounds, Limits, MembraneLoad
+from qcompiler.passes.quantization.membrane_limits import Limits, MembraneLoad
 
 _ROUNDING = 2.0**-20  # relative error of biases in single precision, with room
 

@@ -19,8 +19,9 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Synapse
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
 
+from .calibrated_bounds import CalibratedBounds
 from .fusion_groups import FusionGroup
-from .membrane_limits import CalibratedBounds, Limits, MembraneLoad, per_slope
+from .membrane_limits import Limits, MembraneLoad, per_slope
 from .real_layer import LinearSynapse, RealLayer
 from .rounding import Rounding, nearest, rounded_layer
 from .slope_limits import common_slope, cost_of_proof, largest_slopes

@@ -12,24 +12,20 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Relay
 from qcompiler.ir.spiking.input_bounds import Drive
 from qcompiler.ir.spiking.synapse import weight_sums
+from qcompiler.passes.quantization.calibrated_bounds import CalibratedBounds
 from qcompiler.passes.quantization.integer_layer import (
     IntegerLayer,
     Observe,
     incoming_of,
     split_weights,
 )
-from qcompiler.passes.quantization.membrane_limits import (
-    CalibratedBounds,
-    Limits,
-    MembraneLoad,
-    per_slope,
-)
+from qcompiler.passes.quantization.membrane_limits import Limits, MembraneLoad, per_slope
 from qcompiler.passes.quantization.real_layer import RealLayer
 from qcompiler.passes.quantization.slope_limits import MAX_SLOPE, MAX_SPAN
 
 from .relay_sums import RelaySums
 from .requantization import Requantization, Sums, requantization_of
-from .weight_grids import joint_grid
+from .weight_grids import coarser_weights, joint_grid
 
 _MOST_PARTS = 16  # parallel synapses a weight
 _ATTEMPTS = 8
@@ -70,7 +66,7 @@ def exact_layer_of(
             _Search(real, sources, code, limits, observe, [], np.ones(1), np.zeros(1))
         )
     steepest = min(MAX_SLOPE, MAX_SPAN // (code.t_max + 1))
-    integers, unit, missed = _coarser(*grid, sources, steepest)
+    integers, unit, missed = coarser_weights(*grid, sources, steepest)
     largest = np.max([np.abs(w).reshape(outputs, -1).max(axis=1) for w in integers], axis=0)
     if largest.max() > limits.weight * _MOST_PARTS:
         return None
@@ -168,24 +164,6 @@ def _relay_layer(search: _Search) -> ExactLayer | None:
             return ExactLayer(layer, sums.count, int(chosen.otherwise[0]), chosen.apart)
         steepest //= 2
     return None
-
-
-def _coarser(
-    integers: list[Array], unit: Array, sources: tuple[Spikes, ...], steepest: int
-) -> tuple[list[Array], Array, Array]:
-    """Weights whose slope would exceed ``steepest``, in fewer bits; with the unit of each channel.
-
-    The last array bounds what this changes in any sum, in levels: little, as these sums are small.
-    """
-    coarser = np.maximum(1 / (unit * (steepest - 1)), 1)
-    kept, missed = [], np.zeros(len(unit))
-    for weight, source in zip(integers, sources, strict=True):
-        rows = weight.reshape(len(unit), -1)
-        rounded = np.rint(rows / coarser[:, None])
-        reach = max(source.zero, source.top - source.zero)
-        missed += np.abs(rows - rounded * coarser[:, None]).sum(axis=1) * reach * unit
-        kept.append(rounded.reshape(weight.shape))
-    return kept, unit * coarser, missed
 
 
 def _sums(

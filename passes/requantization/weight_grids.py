@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.real_layer import LinearSynapse
 
@@ -75,3 +76,21 @@ def joint_grid(
         shape = (outputs, *branch.weight.shape[1:])
         weights.append((grid.integers * whole[:, None]).reshape(shape))
     return weights, least
+
+
+def coarser_weights(
+    integers: list[Array], unit: Array, sources: tuple[Spikes, ...], steepest: int
+) -> tuple[list[Array], Array, Array]:
+    """Weights whose slope would exceed ``steepest``, in fewer bits; with the unit of each channel.
+
+    The last array bounds what this changes in any sum, in levels: little, as these sums are small.
+    """
+    coarser = np.maximum(1 / (unit * (steepest - 1)), 1)
+    kept, missed = [], np.zeros(len(unit))
+    for weight, source in zip(integers, sources, strict=True):
+        rows = weight.reshape(len(unit), -1)
+        rounded = np.rint(rows / coarser[:, None])
+        reach = max(source.zero, source.top - source.zero)
+        missed += np.abs(rows - rounded * coarser[:, None]).sum(axis=1) * reach * unit
+        kept.append(rounded.reshape(weight.shape))
+    return kept, unit * coarser, missed

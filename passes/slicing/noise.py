@@ -12,7 +12,7 @@ shares, weighted 1 to 3, predicts best what a value gains from more levels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,11 +25,11 @@ from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.calibration.data import Images, Progress, sample
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.trace import Trace, size_of
-from qcompiler.passes.folding.linear import weights_by_channel
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.logits import logits
 
+from .noise_power import power, power_by_channel
 from .rounded_outputs import RealValues
 
 _WORK = 1e11  # products of all runs from a rounded value to the outputs
@@ -149,15 +149,17 @@ class _Walk:
     def read(self, group: FusionGroup) -> None:
         """Round the sources of a layer one after the other and measure the change of its sums."""
         sums = self.trace.before_clip(group)
-        variance = _power(sums - sums.mean(axis=(0, *range(2, sums.ndim)), keepdims=True))
+        variance = power(sums - sums.mean(axis=(0, *range(2, sums.ndim)), keepdims=True))
         for root, names in self._sources(group):
             noise = self._noise(root, names[0])
             given = {name: self._rounded(noise.code, name) for name in names}
-            noise.disturbed += _power(self.trace.before_clip(group, given) - sums)
+            noise.disturbed += power(self.trace.before_clip(group, given) - sums)
             noise.variance += variance
             errors = {name: given[name] - self.trace.of(name) for name in names}
             told = self.arranged.isdisjoint(names)
-            noise.channels += _by_channel(group, errors) / (variance or 1.0) if told else np.nan
+            noise.channels += (
+                power_by_channel(group, errors) / (variance or 1.0) if told else np.nan
+            )
         self.trace.add(group, sums)
         self.roots[group.result.name] = group.result
 
@@ -181,34 +183,3 @@ class _Walk:
 
     def _rounded(self, code: Spikes, name: str) -> Array:
         return decode(code, encode(code, self.trace.of(name)))
-
-
-def _power(array: Array) -> float:
-    """Mean square over images and positions, summed over channels."""
-    return float(_powers(array).sum())
-
-
-def _powers(array: Array) -> Array:
-    """Mean square over images and positions, per channel."""
-    axes = (0, *range(2, array.ndim))
-    powers: Array = np.square(array, dtype=np.float64).mean(axis=axes)
-    return powers
-
-
-def _by_channel(group: FusionGroup, errors: Mapping[str, Array]) -> Array | float:
-    """Power of the errors of some sources in a group's sums, per source channel."""
-    total: Array | float = 0.0
-    for branch in group.branches:
-        if branch.source.name in errors:
-            powers = _powers(errors[branch.source.name])
-            total = total + (powers if branch.linear is None else powers * _gains(branch.linear))
-    return total
-
-
-def _gains(node: Node) -> Array | float:
-    """Power gain of a layer per input channel; NaN if it has no weights per channel."""
-    weight = weights_by_channel(node)
-    if weight is None:
-        return np.nan
-    gains: Array = np.square(weight, dtype=np.float64).sum(axis=(0, *range(2, weight.ndim)))
-    return gains

@@ -22,7 +22,7 @@ from qcompiler.ir.spiking.invariants import SCHEDULED, SPIKING
 from qcompiler.ir.types import Coding
 from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
 from qcompiler.passes.calibration.data import check, sample
-from qcompiler.passes.quantization.membrane_limits import LEAST_MARGIN
+from qcompiler.passes.quantization.calibrated_bounds import LEAST_MARGIN
 from qcompiler.passes.scheduling.activity import Activity, activity
 from qcompiler.passes.scheduling.frame_cost import frame_cost
 from qcompiler.passes.scheduling.silent_readers import can_be_silent, savings

@@ -37,7 +37,8 @@ from qcompiler.ir.spiking.integer_network import calibrated, spikes_of
 from qcompiler.ir.spiking.synapse import current
 from qcompiler.passes import Pipeline
 from qcompiler.passes.calibration.observed_membranes import observed_bounds
-from qcompiler.passes.quantization.membrane_limits import CalibratedBounds, Limits, MembraneLoad
+from qcompiler.passes.quantization.calibrated_bounds import CalibratedBounds
+from qcompiler.passes.quantization.membrane_limits import Limits, MembraneLoad
 from tests.support.planted_faults import corrupt_text
 from tests.support.random_networks import CALIBRATED, PHASES, compiled, random_batch, random_network
 from tests.support.spiking import same_spikes

@@ -10,11 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, Operand, Type, Value, infer, origins
+from qcompiler.ir import Graph, Node, Operand, Value, infer, origins
 from qcompiler.ir.ann import Add, Affine, Clip, Dense, MaxPool, Pad, SumPool
 from qcompiler.ir.index_maps import places_of
-from qcompiler.ir.kernels import Array
-from qcompiler.ir.view import Reshape, Transpose, View, arrange
+from qcompiler.ir.view import Reshape, Transpose, View
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import parameters, per_channel, replace_weights
 from qcompiler.passes.folding.neighbours import (
@@ -25,6 +24,7 @@ from qcompiler.passes.folding.neighbours import (
 )
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 
+from .view_arrays import arranged, before_view
 from .view_chains import (
     LINEAR,
     arrangement,
@@ -104,20 +104,12 @@ def _affine_behind(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         only_producer(inner, graph, SumPool) and is_network_output(graph, node.result)
     ):
         return None
-    scale, shift = (_arranged(node, array, inner.result.type) for array in scale_and_shift(inner))
+    scale, shift = (arranged(node, array, inner.result.type) for array in scale_and_shift(inner))
     seen = fresh_between(graph, node, node.result.type)
     return (
         replace(node, operands=(inner.operands[0], *node.operands[1:]), result=seen),
         affine(seen, scale, shift, node.result, inner.origin),
     )
-
-
-def _arranged(view: Node, array: Array, type_: Type) -> Array:
-    if array.size == 1:
-        return array.reshape(())
-    assert isinstance(view.op, View)
-    spread: Array = arrange(view.op, np.broadcast_to(array, type_.shape)[None], *view.arrays)
-    return spread[0] if spread.ndim > 1 else spread
 
 
 def _affine_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
@@ -135,7 +127,7 @@ def _affine_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     shape = layer.result.type.shape
     places = places_of(shape, map(arrangement, views))
-    scale, shift = (_before(array, places, shape) for array in scale_and_shift(node))
+    scale, shift = (before_view(array, places, shape) for array in scale_and_shift(node))
     if scale is None or shift is None or per_channel(scale, shape) is None:
         return None
     moved = fresh_between(graph, node, layer.result.type)
@@ -143,27 +135,6 @@ def _affine_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     chain = views_of(graph, moved, again, node, origins(*views))
     assert isinstance(chain, tuple)
     return (affine(layer.result, scale, shift, moved, node.origin), *chain)
-
-
-def _before(array: Array, places: Array, shape: tuple[int, ...]) -> Array | None:
-    """The array of this shape that is ``array`` behind a view; None if there is none."""
-    if array.size == 1:
-        return array.reshape(())
-    spread = np.broadcast_to(array, places.shape)
-    found = np.zeros(int(np.prod(shape)), array.dtype)
-    found[places] = spread
-    if not np.array_equal(found[places], spread):
-        return None
-    return squeeze_constant_axes(found.reshape(shape))
-
-
-def squeeze_constant_axes(array: Array) -> Array:
-    """Reduce axes along which the array is constant to length 1."""
-    for axis in range(array.ndim):
-        first = array.take([0], axis)
-        if np.array_equal(np.broadcast_to(first, array.shape), array):
-            array = first
-    return array
 
 
 def _sum_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:

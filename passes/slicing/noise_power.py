@@ -1,0 +1,43 @@
+"""The power of errors in the sums of layers: mean squares, in total and for each channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from qcompiler.ir import Node
+from qcompiler.ir.kernels import Array
+from qcompiler.passes.folding.linear import weights_by_channel
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
+
+
+def power(array: Array) -> float:
+    """Mean square over images and positions, summed over channels."""
+    return float(_powers(array).sum())
+
+
+def _powers(array: Array) -> Array:
+    """Mean square over images and positions, per channel."""
+    axes = (0, *range(2, array.ndim))
+    powers: Array = np.square(array, dtype=np.float64).mean(axis=axes)
+    return powers
+
+
+def power_by_channel(group: FusionGroup, errors: Mapping[str, Array]) -> Array | float:
+    """Power of the errors of some sources in a group's sums, per source channel."""
+    total: Array | float = 0.0
+    for branch in group.branches:
+        if branch.source.name in errors:
+            powers = _powers(errors[branch.source.name])
+            total = total + (powers if branch.linear is None else powers * _gains(branch.linear))
+    return total
+
+
+def _gains(node: Node) -> Array | float:
+    """Power gain of a layer per input channel; NaN if it has no weights per channel."""
+    weight = weights_by_channel(node)
+    if weight is None:
+        return np.nan
+    gains: Array = np.square(weight, dtype=np.float64).sum(axis=(0, *range(2, weight.ndim)))
+    return gains
