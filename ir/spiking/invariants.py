@@ -12,15 +12,15 @@ import numpy as np
 from qcompiler.ir.ann import BatchNorm, Concat, OnHost
 from qcompiler.ir.diagnostics import Diagnostic
 from qcompiler.ir.graph import Graph, Node, Value
-from qcompiler.ir.snn import Clock, Encode, Fanout, First, Neuron, Population, Window
+from qcompiler.ir.snn import Encode, Fanout, Neuron, Population, Window
 from qcompiler.ir.types import Tensor
 from qcompiler.ir.verify import Invariant
 
 from .codes import CODES
 from .frames import frame_interval, neurons_of
 from .input_bounds import Bounds
-from .integer_network import arrival, connection, fanouts, layer_of, layers, spikes_of, weight_of
-from .senders import start
+from .integer_network import arrival, fanouts, layer_of, layers, spikes_of, weight_of
+from .window_checks import scheduled
 
 
 def _no_batchnorm(graph: Graph) -> Iterator[Diagnostic]:
@@ -94,52 +94,6 @@ def _complete(graph: Graph) -> bool:
     )
 
 
-def _scheduled(graph: Graph) -> Iterator[Diagnostic]:
-    for node in graph.nodes:
-        match node.op:
-            case Encode(start=None) | Neuron(window=None) | First(start=None):
-                yield Diagnostic(
-                    f"%{node.result.name} has no window",
-                    node.origin,
-                    "run assign-windows before this pass",
-                )
-            case Encode(start=int(begin)) if begin < 0:
-                yield Diagnostic(f"%{node.result.name} starts before step 0", node.origin)
-            case Neuron() | Population():
-                yield from _balanced(graph, node)
-            case First():
-                expected = (start(graph, node.operands[0]) or 0) + 1
-                if node.op.start != expected:
-                    yield Diagnostic(
-                        f"%{node.result.name} starts at step {node.op.start}, not at {expected}",
-                        node.origin,
-                    )
-
-
-def _balanced(graph: Graph, node: Node) -> Iterator[Diagnostic]:
-    assert isinstance(node.op, Neuron | Population) and node.op.window is not None
-    opens, read, close = node.op.window
-    if close - read != node.op.t_max - 1:
-        yield Diagnostic(
-            f"the output window of %{node.result.name} is not t_max steps long", node.origin
-        )
-    for current in node.operands:
-        synapse = graph.producer(current)
-        if synapse is None or isinstance(synapse.op, Fanout | Clock):
-            continue
-        begin = start(graph, synapse.operands[0])
-        if begin is None:
-            continue
-        begin += connection(synapse).delay
-        if begin + 1 < opens or begin + 1 + spikes_of(synapse.operands[0]).top != read:
-            yield Diagnostic(
-                f"spikes of %{synapse.operands[0].name} do not arrive in the window of "
-                f"%{node.result.name}",
-                node.origin,
-                "run assign-windows before this pass",
-            )
-
-
 def _read_out(graph: Graph) -> Iterator[Diagnostic]:
     populations = [node for node in graph.nodes if isinstance(node.op, Population)]
     interval = frame_interval(graph) if populations else 1
@@ -189,7 +143,7 @@ def _readout_of(graph: Graph, node: Node, op: Population, interval: int) -> Iter
 
 NO_BATCHNORM = Invariant("no-batchnorm", _no_batchnorm)
 SPIKING = Invariant("spiking", _spiking)
-SCHEDULED = Invariant("scheduled", _scheduled)
+SCHEDULED = Invariant("scheduled", scheduled)
 READ_OUT = Invariant("read-out", _read_out)
 
 
