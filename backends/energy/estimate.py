@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .activity import Activity
+from .causes import Causes
 from .cores import Cores
 from .cost_model import CostModel
 from .events import Events, count_events
@@ -27,26 +28,6 @@ from .wiring import Wiring
 
 _UJ_PER_PJ = 1e-6
 _UJ_PER_MW_US = 1e-3
-
-
-@dataclass(frozen=True)
-class Causes:
-    """Energy in uJ by cause; ``zeros`` is a part of ``data``."""
-
-    updates: float = 0.0
-    data: float = 0.0
-    zeros: float = 0.0
-    clocks: float = 0.0
-    inhibition: float = 0.0
-
-    @property
-    def total(self) -> float:
-        """The energy of all operations."""
-        return self.updates + self.data + self.clocks + self.inhibition
-
-    def to_dict(self) -> dict[str, float]:
-        """Total and causes as JSON data."""
-        return {"total": self.total, **vars(self)}
 
 
 @dataclass(frozen=True)

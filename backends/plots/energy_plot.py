@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.energy.estimate import Causes
+from qcompiler.backends.energy.causes import Causes
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
 
 from .canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, YELLOW, sheet, shown, style

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qcompiler.backends.report import PopulationReport, Report
+from qcompiler.backends.population_report import PopulationReport
+from qcompiler.backends.report import Report
 from qcompiler.ir import Graph
 from qcompiler.ir.snn import First, Population
 from qcompiler.ir.spiking.integer_network import layer_of, spiking_nodes
