@@ -10,10 +10,11 @@ from typing import Any
 
 from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.host import hidden_nodes
+from qcompiler.backends.population_report import PopulationReport
 from qcompiler.backends.program.calibrated_limits import summarize_calibrated_limits
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.program.states import carried_states
-from qcompiler.backends.report import PopulationReport, Report
+from qcompiler.backends.report import Report
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.manifest.rounding import describe_rounding

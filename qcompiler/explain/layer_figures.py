@@ -26,7 +26,7 @@ from qcompiler.explain.measure.histograms import BINS, JointHistogram
 from qcompiler.explain.measure.layer_error import ERROR_SOURCES
 from qcompiler.ir.kernels import Array
 
-from .diagnosis import LayerLoss
+from .explanation import LayerLoss
 
 _SHADES = 5
 _COLOURS = dict(zip(ERROR_SOURCES, (INK, GREEN, BLUE, PURPLE, ORANGE, YELLOW), strict=True))

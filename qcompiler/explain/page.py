@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from qcompiler.report.page import Page, Picture, Section, Table, render
 
-from .diagnosis import Explanation, LayerLoss
+from .explanation import Explanation, LayerLoss
 from .layer_figures import layer_figure, loss_figure
 from .text import columns, rows, sentences
 

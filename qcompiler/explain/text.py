@@ -10,7 +10,8 @@ from qcompiler.explain.causes.verdict import INPUT, Verdict
 from qcompiler.explain.measure.layer_error import ERROR_SOURCES
 from qcompiler.terminal.console import print_table, screen
 
-from .diagnosis import TOLERATED, Explanation, LayerLoss
+from .diagnosis import TOLERATED
+from .explanation import Explanation, LayerLoss
 
 
 def sentences(found: Explanation) -> list[tuple[str, str]]:

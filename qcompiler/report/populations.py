@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qcompiler.backends.energy.estimate import Causes
+from qcompiler.backends.energy.causes import Causes
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
 from qcompiler.backends.plots.core_plot import core_figure, fullest
 from qcompiler.backends.plots.core_squares import square_figure

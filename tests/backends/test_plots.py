@@ -14,9 +14,9 @@ from qcompiler.backends.plots import canvas
 from qcompiler.backends.plots.core_squares import cores_per_square, square_figure, squares
 from qcompiler.backends.plots.inline_svg import inline_svg, svg_file
 from qcompiler.backends.plots.rows import FOLDED, Network, Row
+from qcompiler.backends.population_report import PopulationReport
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.reference.target import REFERENCE
-from qcompiler.backends.report import PopulationReport
 from qcompiler.ir import DataError, ProgramError
 from qcompiler.search.front import front_figure
 

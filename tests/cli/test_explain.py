@@ -17,7 +17,8 @@ from qcompiler import api, data
 from qcompiler.backends.program.program import Program
 from qcompiler.cli.running import qrun
 from qcompiler.explain.causes import verdict
-from qcompiler.explain.diagnosis import TOLERATED, Explanation, explain
+from qcompiler.explain.diagnosis import TOLERATED, explain
+from qcompiler.explain.explanation import Explanation
 from qcompiler.explain.measure import side_by_side
 from qcompiler.explain.measure.layer_error import decompose
 from qcompiler.explain.measure.onnx_reference import run_onnx as run_model

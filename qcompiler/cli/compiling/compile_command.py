@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcompiler import api, registry
+from qcompiler import api
 from qcompiler.backends.plots.canvas import need
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.saving.storage import check_place
@@ -21,7 +21,6 @@ from qcompiler.cli.options import on_cluster, searches
 from qcompiler.cli.outputs import check_file, check_places, write_text
 from qcompiler.cli.report import check_report, compiled_report
 from qcompiler.cli.summary import print_fits, print_summary
-from qcompiler.data.find import readers
 from qcompiler.ir import CompileWarning, Graph, InvalidGraph, PipelineError, show
 from qcompiler.passes import Pass
 from qcompiler.passes.folding.clips import is_code
@@ -32,6 +31,7 @@ from qcompiler.search import report
 from qcompiler.terminal.console import progress, say, warn
 
 from .check import check
+from .listing import list_all
 from .verify import verify
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def run(given: argparse.Namespace) -> int:
     """Compile, or what else is asked for; returns the exit status."""
     if given.list:
-        return _list(given)
+        return list_all(given)
     if given.verify is not None:
         return verify(given)
     api.pipeline(given.target, given.passes)  # before anything else is read
@@ -187,27 +187,3 @@ def _client(given: argparse.Namespace) -> AbstractContextManager[Client | None]:
     from qcompiler.cluster.runs import connected
 
     return connected(given.workers, given.dask)
-
-
-def _list(given: argparse.Namespace) -> int:
-    names = registry.backend_names()
-    backends = [registry.find_backend(name) for name in names]
-    found = {
-        "targets": {b.name: b.description for b in backends if b is not None},
-        "passes": {name: _purpose(name) for name in registry.pass_names()},
-        "engines": {engine.name: engine.description for engine in registry.engines()},
-        "readers": {reader.name: reader.description for reader in readers()},
-    }
-    if given.json:
-        print(json.dumps(found))
-        return 0
-    for kind, rows in found.items():
-        print(f"{kind}:")
-        for name, text in rows.items():
-            print(f"  {name:<19}{text}")
-    return 0
-
-
-def _purpose(name: str) -> str:
-    kind = registry.find_pass(name)
-    return (kind.__doc__ or "").strip().splitlines()[0] if kind else ""

@@ -23,7 +23,8 @@ from qcompiler.cli.report import check_report, run_report
 from qcompiler.comparison.against import compare_with_model
 from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.comparison.program_inputs import guessing, range_findings
-from qcompiler.explain.diagnosis import Explanation, explain
+from qcompiler.explain.diagnosis import explain
+from qcompiler.explain.explanation import Explanation
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
 from qcompiler.report.page import check_modules

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import numpy as np
 
-from qcompiler.frontend.importers.elementwise.activations import scaled_by
-from qcompiler.frontend.importers.elementwise.arithmetic import affine
-from qcompiler.frontend.importers.elementwise.formulas import formulas
-from qcompiler.frontend.importers.views.reshape import placed, with_placement
+from qcompiler.frontend.importers.views.reshape import with_placement
 from qcompiler.frontend.model.node_context import NodeContext
-from qcompiler.frontend.model.node_errors import InvalidNode, MixesBatch, Refused, RefusedProduct
-from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused, RefusedProduct
 from qcompiler.frontend.model.placement import Placement
 from qcompiler.ir import Value
-from qcompiler.ir.ann import Add, Clip, Concat, Dense, Function, Multiply
-from qcompiler.ir.view import Reshape, Take
+from qcompiler.ir.ann import Concat
+from qcompiler.ir.view import Reshape
 
-State: TypeAlias = Value | Array  # an array is the same for all samples
-_GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
-_DEFAULT = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}
-_SEQUENCES = (
-    "give it sequences of shape [N, T, F]: --input-shape NAME=.. fixes all axes but that of N",
-    "give it sequences of shape [T, N, F]: --input-shape NAME=.. fixes all axes but that of N",
-)
-_FORMULAS = {"Tanh": "x tanh", "Sigmoid": "x sigmoid"}
+from .recurrent_cell import RecurrentCell, State, with_batch_at
 
 
 def recurrent(node: NodeContext) -> tuple[Value, ...]:
     """RNN, GRU and LSTM in any direction; states start as constants, or as what depends on data."""
     kind, layout = node.op_type, node.integer("layout", 0)
-    x = _with_batch_at(node, node.activation(), 1 - layout)
+    x = with_batch_at(node, node.activation(), 1 - layout)
     if len(x.type.shape) != 2:
         raise InvalidNode(f"reads samples of shape {x.type.shape}, not of two axes")
     _plain_only(node)
     _whole_only(node, x.type.shape[0])
     directions = {"forward": [1], "reverse": [-1], "bidirectional": [1, -1]}
     ways = directions[node.text("direction", "forward")]
-    cells = [_Cell(node, index, len(ways)) for index in range(len(ways))]
+    cells = [RecurrentCell(node, index, len(ways)) for index in range(len(ways))]
     runs = [cell.run(x, way) for cell, way in zip(cells, ways, strict=True)]
     hidden = [
         [_row(node, h, cell.size) for h in run] for run, cell in zip(runs, cells, strict=True)
@@ -55,16 +41,6 @@ def recurrent(node: NodeContext) -> tuple[Value, ...]:
     return tuple(
         with_placement(node, value, p) for (value, _), p in zip(found, places, strict=True)
     )
-
-
-def _with_batch_at(node: NodeContext, value: Value, at: int) -> Value:
-    try:
-        return placed(node, value, Placement(at))
-    except MixesBatch as error:
-        raise Refused(
-            f"{node.op_type} whose batch axis is not axis {at} is not supported",
-            _SEQUENCES[at],
-        ) from error
 
 
 def _plain_only(node: NodeContext) -> None:
@@ -103,120 +79,3 @@ def _joined(node: NodeContext, values: list[Value], axis: int) -> Value:
 
 def _flat(node: NodeContext, value: Value) -> Value:
     return node.part("state", Reshape(value.type.shape[1:]), value)
-
-
-class _Cell:
-    """One direction of a layer."""
-
-    def __init__(self, node: NodeContext, index: int, count: int) -> None:
-        self.node = node
-        gates = _GATES[node.op_type]
-        self.weight, self.back = (node.weight(i, "weight")[1][index] for i in (1, 2))
-        self.size = self.back.shape[1]
-        bias = node.item(3)
-        pair = node.weight(3, "bias")[1][index] if bias is not None else np.zeros(1, np.float32)
-        pair = np.broadcast_to(pair, (2 * gates * self.size,))
-        self.bias, self.back_bias = pair[: gates * self.size], pair[gates * self.size :]
-        self.hidden: State = self._start(5, index)
-        self.cell: State = self._start(6, index) if node.op_type == "LSTM" else self.hidden
-        names = node.attributes.get("activations")
-        chosen = [n.decode() if isinstance(n, bytes) else n for n in names] if names else None
-        each = len(_DEFAULT[node.op_type])
-        chosen = (chosen or _DEFAULT[node.op_type] * count)[index * each : (index + 1) * each]
-        if any(name not in (*_FORMULAS, "Relu") for name in chosen) or len(chosen) != each:
-            raise Refused(f"{node.op_type} with activations {', '.join(chosen)} is not supported")
-        self.functions = chosen
-
-    def _start(self, at: int, index: int) -> State:
-        node, layout = self.node, self.node.integer("layout", 0)
-        if isinstance(given := node.item(at), Value):
-            states = _with_batch_at(node, given, 1 - layout)
-            taken = node.part("start", Take(0, (index,)), states)
-            return node.part("start", Reshape((self.size,)), taken)
-        known = node.known(at, "initial state")
-        if known is None:
-            return np.zeros(self.size, np.float32)
-        first = np.moveaxis(known.arrays[0], 0, 1 if layout else 0)[index]
-        if any(not np.array_equal(row, first[0]) for row in first):
-            raise Refused(f"the initial state of {node.op_type} differs between samples")
-        return np.asarray(first[0], np.float32)
-
-    def run(self, x: Value, way: int) -> list[State]:
-        """The hidden state after each node, in the order of the input."""
-        length = x.type.shape[0]
-        advance: Callable[[Value], None] = getattr(self, f"_{self.node.op_type.lower()}")
-        found: list[State] = []
-        for time in range(length)[::way]:
-            taken = self.node.part("time", Take(0, (time,)), x)
-            advance(self.node.part("time", Reshape(x.type.shape[1:]), taken))
-            found.append(self.hidden)
-        return found[::way]
-
-    def _rnn(self, x: Value) -> None:
-        self.hidden = self._apply(0, self._sum(self._input(x, 0), self._recur(self.hidden, 0)))
-
-    def _gru(self, x: Value) -> None:
-        before = self.hidden
-        z, r = (
-            self._apply(0, self._sum(self._input(x, g), self._recur(before, g))) for g in (0, 1)
-        )
-        if self.node.integer("linear_before_reset", 0):
-            inner = self._times(r, self._recur(before, 2))
-        else:
-            inner = self._recur(self._times(r, before), 2)
-        new = self._apply(1, self._sum(self._input(x, 2), inner))
-        change = self._sum(before, self._times(np.asarray(-1, np.float32), new))
-        self.hidden = self._sum(new, self._times(z, change))
-
-    def _lstm(self, x: Value) -> None:
-        i, o, f, c = (
-            self._apply(int(g == 3), self._sum(self._input(x, g), self._recur(self.hidden, g)))
-            for g in range(4)
-        )
-        self.cell = self._sum(self._times(f, self.cell), self._times(i, c))
-        self.hidden = self._times(o, self._apply(2, self.cell))
-
-    def _input(self, x: State, gate: int) -> State:
-        return self._linear(x, self.weight, self.bias, gate, "input")
-
-    def _recur(self, h: State, gate: int) -> State:
-        return self._linear(h, self.back, self.back_bias, gate, "recur")
-
-    def _linear(self, x: State, weight: Array, bias: Array, gate: int, role: str) -> State:
-        rows = slice(gate * self.size, (gate + 1) * self.size)
-        if not isinstance(x, Value):
-            found: Array = weight[rows] @ x + bias[rows]
-            return found
-        constant = self.node.constant
-        operands = constant(f"{role}.W", weight[rows]), constant(f"{role}.B", bias[rows])
-        return self.node.part(role, Dense(), x, *operands)
-
-    def _apply(self, index: int, x: State) -> State:
-        if not isinstance(x, Value):
-            raise InvalidNode("has no data")
-        name = self.functions[index]
-        if name == "Relu":
-            return self.node.part("relu", Clip(0.0), x)
-        return self.node.part(name.lower(), Function(_FORMULAS[name]), x)
-
-    def _sum(self, a: State, b: State) -> State:
-        if isinstance(a, Value) and isinstance(b, Value):
-            return self.node.part("sum", Add(), a, b)
-        if isinstance(a, Value) or isinstance(b, Value):
-            x, shift = (a, b) if isinstance(a, Value) else (b, a)
-            assert isinstance(x, Value) and not isinstance(shift, Value)
-            return affine(self.node, x, 1.0, shift, "shift")
-        return a + b
-
-    def _times(self, a: State, b: State) -> State:
-        if isinstance(a, Value) and isinstance(b, Value):
-            (root, first), (other, second) = formulas(self.node, a), formulas(self.node, b)
-            if root == other:
-                return self.node.part("product", Function(f"{first} {second} *"), root)
-            return self.node.part("product", Multiply(), a, b)
-        if isinstance(a, Value) or isinstance(b, Value):
-            x, scale = (a, b) if isinstance(a, Value) else (b, a)
-            assert isinstance(x, Value) and not isinstance(scale, Value)
-            zero = np.zeros(x.type.shape, np.float32)
-            return zero if not scale.any() else scaled_by(self.node, x, scale, "scaled")
-        return a * b
