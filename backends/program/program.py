@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from qcompiler.backends.backend import Backend, Engine, EngineFactory, Progress
-from qcompiler.backends.energy.alternatives import Alternatives
-from qcompiler.backends.energy.cost_model import CostModel
-from qcompiler.backends.energy.estimate import Estimate, Measurement
-from qcompiler.backends.energy.wiring import Wiring
-from qcompiler.backends.host import Counters, Measured, hidden_nodes, host_nodes
+from qcompiler.backends.host import Measured
 from qcompiler.backends.plots.plots import Plots
-from qcompiler.backends.report import Report, build_report
 from qcompiler.backends.saving.program_files import load_program, save_program
-from qcompiler.ir import Graph, Node, ProgramError, Value
+from qcompiler.ir import Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import step_of
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 from qcompiler.ir.spiking.senders import start
 
-from .calibrated_limits import describe_calibrated_limits
-from .costs import ProgramCosts
+from .described_program import DescribedProgram
 from .runs import ProgramRuns
-from .states import State, states_from
 from .stream import Stream
 
 
 @dataclass
-class Program:
+class Program(DescribedProgram):
     """A network compiled for a target; ``manifest`` records how, as JSON data.
 
     The host runs the ``prologue`` on the data, if there is one: it gives the network's inputs.
     """
 
-    graph: Graph
-    backend: Backend
-    manifest: dict[str, Any]
-    prologue: Graph | None = None
     _engines: dict[str, Engine] = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -58,25 +47,10 @@ class Program:
     def _runs(self) -> ProgramRuns:
         return ProgramRuns(self.graph, self.prologue, self.backend, self._costs, self._engines)
 
-    @cached_property
-    def _costs(self) -> ProgramCosts:
-        return ProgramCosts(self.graph, self.backend, self.manifest)
-
-    @property
-    def t_max(self) -> int:
-        """Largest number of spike times of a population, inputs and outputs excluded."""
-        return max(spikes_of(node.result).t_max for node in hidden_nodes(self.graph))
-
     @property
     def inputs(self) -> tuple[Value, ...]:
         """What the data are for: the inputs of the prologue, or else of the network."""
         return self._runs.inputs
-
-    @property
-    def host_nodes(self) -> tuple[Node, ...]:
-        """What the host computes in front of the network, and behind it, in order."""
-        front = () if self.prologue is None else self.prologue.nodes
-        return (*front, *host_nodes(self.graph))
 
     def network_inputs(self, *inputs: Array, first: int = 0) -> tuple[Array, ...]:
         """What the network reads of data; DataError for an index that is in no table.
@@ -89,38 +63,6 @@ class Program:
     def engines(self) -> tuple[EngineFactory, ...]:
         """The engines that may run this program: the built-in ones, and those of its target."""
         return self._runs.factories
-
-    @property
-    def unproved_checks(self) -> tuple[str, ...]:
-        """Limits that rest on calibration data, one sentence each; all others are proven."""
-        return describe_calibrated_limits(self.graph)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What looked wrong when the program was compiled: text of one or more lines each.
-
-        Outputs far from the model's, and calibration data that do not suit the model. Raises
-        ProgramError if the manifest is damaged.
-        """
-        found = self.manifest.get("warnings", [])
-        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
-            raise ProgramError("the manifest's warnings are damaged: compile the model again")
-        return tuple(found)
-
-    @property
-    def states(self) -> tuple[State, ...]:
-        """The outputs that are inputs of the next frame. ProgramError if the manifest is damaged.
-
-        Programs without states have none.
-        """
-        return states_from(self.manifest.get("states", []))
-
-    @property
-    def returned(self) -> tuple[str, ...]:
-        """The outputs that are no states; all of them if there are no others."""
-        carried = {state.output for state in self.states}
-        names = self.graph.output_names
-        return tuple(name for name in names if name not in carried) or names
 
     def stream(self, engine: str = "fast", count: bool = False) -> Stream:
         """The program frame by frame: ``stream.step(frame)`` keeps the states between frames.
@@ -181,41 +123,6 @@ class Program:
     def streams(self, engine: str) -> bool:
         """Whether an engine takes a whole data set at once. ProgramError for an unknown engine."""
         return self._runs.factory(engine).streams
-
-    @property
-    def wiring(self) -> Wiring:
-        """What the network's neurons are connected to.
-
-        With states, a frame waits for the end of the one before.
-        """
-        return self._costs.wiring
-
-    @property
-    def activity(self) -> Measurement:
-        """How active the neurons are on calibration data; without these, an assumption.
-
-        Raises ProgramError if the manifest is damaged.
-        """
-        return self._costs.activity
-
-    def energy(self, counters: Counters | None = None, model: CostModel | None = None) -> Estimate:
-        """What a frame costs by a model, or by the target's.
-
-        ``counters`` are those of `measure`; without them the activity is that of `activity`.
-        """
-        return self._costs.energy(counters, model)
-
-    def alternatives(
-        self, counters: Counters | None = None, model: CostModel | None = None
-    ) -> Alternatives | None:
-        """The energy of other networks and machines beside it; None without products to count."""
-        return self._costs.alternatives(counters, model)
-
-    def report(self, model: CostModel | None = None) -> Report:
-        """Populations, synapses, latency, cores and energy, by a model or by the target's."""
-        backend, found = self.backend, self.energy(model=model)
-        report = build_report(self.graph, backend.name, backend.chip, self.unproved_checks, found)
-        return replace(report, warnings=self.warnings)
 
     def save(self, directory: str | Path) -> None:
         """Write the program, whole or not at all; ProgramError if that fails."""
