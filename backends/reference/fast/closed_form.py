@@ -11,7 +11,6 @@ import numpy as np
 import onnxruntime
 
 from qcompiler.backends.reference.kernels.byte_populations import (
-    pools_packed,
     write_bytes,
     write_clipped,
     write_pooled_bytes,
@@ -35,6 +34,7 @@ from qcompiler.ir.spiking.integer_network import Layer, spiking_nodes
 from qcompiler.ir.view import View
 
 from .input_levels import InputLevels
+from .packed_pools import only_pool, pool_of
 from .shared_sums import SharedSums
 from .spike_counts import SpikeCounts
 
@@ -119,7 +119,7 @@ class ClosedForm:
         if not (pool or piece.has_all_channels):
             piece = Piece.of(piece.alone)
         whole = piece.whole
-        op = _pool_of(node) if pool else node.op
+        op = pool_of(node) if pool else node.op
         key = op, whole, *(operand.name for operand in node.operands[1:])
         if key not in self.changed:
             self.changed[key] = whole.first_spikes(node) if pool else whole.viewed(node)
@@ -150,9 +150,9 @@ class ClosedForm:
     def _byte_populations(self, stack: Stack) -> None:
         whole = LevelForms(self.writer, stack.shape, stack.top)
         self._assign(stack, whole)
-        pool = self._only_pool(stack)
+        pool = None if self.exact else only_pool(stack, self.readers)
         if pool is not None:
-            op, shape = _pool_of(pool), (stack.shape[0], *pool.result.type.shape[1:])
+            op, shape = pool_of(pool), (stack.shape[0], *pool.result.type.shape[1:])
             byte = write_pooled_bytes(self.writer, stack, op, shape)
             self.changed[op, whole] = LevelForms(self.writer, shape, stack.top, byte=byte)
             return
@@ -179,16 +179,6 @@ class ClosedForm:
                 limit = np.asarray(rung.below + rung.top, np.uint8)
                 self.counts.add_saturation(form.as_byte(), self.writer.constant(limit))
 
-    def _only_pool(self, stack: Stack) -> Node | None:
-        """A max pool, if it is all that reads a stack, and can take packed outputs."""
-        if self.exact or not stack.ends_alike:
-            return None
-        names = {rung.name for one in stack.sums for rung in one.ladder.rungs}
-        users = [node for name in names for node in self.readers[name]]
-        pools = [node for node in users if isinstance(node.op, First)]
-        same = len(pools) == len(users) and len(set(map(_pool_of, pools))) == 1
-        return pools[0] if same and pools_packed(stack, _pool_of(pools[0])) else None
-
     def _real_population(self, one: Sum) -> None:
         layer, top = one.ladder.base, one.ladder.top
         scaled = one.scaled and not self.sums.is_shared(one)
@@ -208,9 +198,3 @@ class ClosedForm:
             if self.counts.includes(rung):
                 self.counts.add_saturation(raw, self._number(rung.below + rung.top + 0.5))
         whole.real = write_clip(self.writer, raw, 0, top)
-
-
-def _pool_of(node: Node) -> First:
-    """A max pool without its time."""
-    assert isinstance(node.op, First)
-    return replace(node.op, start=None)
