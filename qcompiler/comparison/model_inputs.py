@@ -14,13 +14,13 @@ import numpy as np
 from qcompiler.data.scores import near_guessing
 from qcompiler.explain.causes.answers import better_change, detail_of, right_of
 from qcompiler.explain.causes.preprocessing import invert_preprocessing, options_of
-from qcompiler.explain.measure.real_network import slice_of
 from qcompiler.frontend.import_model import Preprocessing
-from qcompiler.ir import Constant, Diagnostic, Graph, Node
+from qcompiler.ir import Diagnostic, Graph
 from qcompiler.ir.ann import Affine, BatchNorm
 from qcompiler.ir.kernels import Array
 
 from .compared_outputs import values
+from .training_statistics import variance_ratio
 
 _NARROW, _WIDE = 0.1, 50.0  # spans of the data, in units of --scale-values
 _TINY = 0.05  # span of an image that nobody trains on
@@ -114,17 +114,10 @@ class ModelInputs:
 
     def _by_statistics(self) -> Diagnostic | None:
         """Whether the first batch normalisation saw like variances in training."""
-        node = next((n for n in self.graph.nodes if isinstance(n.op, BatchNorm)), None)
-        if node is None or _untrained(node):
+        found = variance_ratio(self.graph, self.data)
+        if found is None:
             return None
-        source = node.operands[0]
-        part = slice_of(self.graph, (), [source.name])
-        given = {v.name: x for v, x in zip(self.graph.inputs, self.data, strict=True)}
-        array = values(part, tuple(given[v.name] for v in part.inputs), [source.name])[source.name]
-        seen = array.var(axis=tuple(a for a in range(array.ndim) if a != 1), dtype=np.float64)
-        trained = _constant(node, 4)
-        known = trained > 1e-3 * np.median(trained)
-        ratio = float(np.median(seen[known] / trained[known])) if known.any() else 1.0
+        node, ratio = found
         if 1 / _VARIANCE <= ratio <= _VARIANCE:
             return None
         times = np.sqrt(ratio)
@@ -186,17 +179,6 @@ class ModelInputs:
     def _scores(self, raw: Array) -> Array:
         assert self.scores is not None
         return values(self.folded, (raw.astype(np.float32),), [self.scores])[self.scores]
-
-
-def _constant(node: Node, index: int) -> Array:
-    operand = node.operands[index]
-    assert isinstance(operand, Constant)
-    return operand.data.astype(np.float64).reshape(-1)
-
-
-def _untrained(node: Node) -> bool:
-    """Whether the statistics are those that a batch normalisation starts with."""
-    return not _constant(node, 3).any() and bool((_constant(node, 4) == 1).all())
 
 
 def _margin(scores: Array) -> float:

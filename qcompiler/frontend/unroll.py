@@ -7,21 +7,20 @@ had spelt them out. How many steps there are, or which branch is taken, must be 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import attributes_of, fixed
+from qcompiler.frontend.model.node_context import attributes_of
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.scope import AbstractValue, Unknown
 from qcompiler.ir import Diagnostic, Value
 
 from .interpreter_state import InterpreterState
+from .known_numbers import FIXED, known_flag, known_number, scanned_axes
 from .model_graph import Entry, entries
 from .subgraphs import Subgraph, Subgraphs, graph_of
 
-_FIXED = "export the model for a fixed sequence length, without data-dependent control flow"
 _MOST_ROUNDS = 1 << 12  # of a loop that its condition may end earlier
 _LEFT_OUT = "without its condition, which depends on the data"
 
@@ -51,7 +50,7 @@ class Unroller:
         return {n: i for n, i in zip(names, found, strict=False) if n and i is not None}
 
     def _if(self, entry: Entry, inputs: Sequence[AbstractValue]) -> tuple[list[AbstractValue], str]:
-        chosen = _flag(inputs[0] if inputs else None, entry.op_type)
+        chosen = known_flag(inputs[0] if inputs else None, entry.op_type)
         taken = "then_branch" if chosen else "else_branch"
         other = "else_branch" if chosen else "then_branch"
         key, graph = graph_of(entry, other)
@@ -65,8 +64,8 @@ class Unroller:
         body = self.subgraphs.of(entry, "body")
         padded = [*inputs, None, None]
         count, go, states = padded[0], padded[1], list(inputs[2:])
-        most = None if count is None else int(_constant(count, "trip count", "Loop"))
-        running = go is None or _flag(go, "Loop")
+        most = None if count is None else int(known_number(count, "trip count", "Loop"))
+        running = go is None or known_flag(go, "Loop")
         rows: list[list[AbstractValue]] = [[] for _ in range(len(body.outputs) - 1 - len(states))]
         if len(body.inputs) != len(states) + 2 or len(body.outputs) <= len(states):
             raise InvalidNode(f"carries {len(states)} values, but its body has a different number")
@@ -82,14 +81,14 @@ class Unroller:
             time += 1
             if self.interpreter.report.refused_in(entry) or isinstance(goes_on, Unknown):
                 break
-            running = _flag(goes_on, "Loop")
+            running = known_flag(goes_on, "Loop")
         stacks = [self._stack(entry, row, 0, f"stack{n}") for n, row in enumerate(rows)]
         return [*states, *stacks], _steps(time) + how
 
     def _rounds(self, entry: Entry, body: Subgraph, most: int) -> Subgraph:
         """A body that runs in every round, whatever its condition says."""
         if most > _MOST_ROUNDS:
-            raise Refused("the condition of Loop depends on the data", _FIXED)
+            raise Refused("the condition of Loop depends on the data", FIXED)
         self.interpreter.report.assume(
             Diagnostic(
                 f"the condition of Loop depends on the data: all {most} rounds are run",
@@ -116,7 +115,7 @@ class Unroller:
             raise InvalidNode(f"carries {given} values, but its body returns fewer")
         states, sources = list(inputs[:given]), inputs[given:]
         rows: list[list[AbstractValue]] = [[] for _ in body.outputs[given:]]
-        taken = _listed(attributes, "scan_input", count)
+        taken = scanned_axes(attributes, "scan_input", count)
         length = self._length(sources, [axis for axis, _ in taken])
         for time in range(length):
             parts = [
@@ -129,7 +128,7 @@ class Unroller:
                 held.append(item)
             if self.interpreter.report.refused_in(entry):
                 break
-        made = _listed(attributes, "scan_output", len(rows))
+        made = scanned_axes(attributes, "scan_output", len(rows))
         stacks = [
             self._stack(entry, row[::-1] if back else row, axis, f"stack{n}")
             for n, (row, (axis, back)) in enumerate(zip(rows, made, strict=True))
@@ -178,30 +177,3 @@ class Unroller:
 
 def _steps(count: int) -> str:
     return f"unrolled, {count} step{'s' * (count != 1)}"
-
-
-def _constant(item: AbstractValue, what: str, op_type: str) -> Any:
-    """The one element of a known value."""
-    if item is None:
-        raise InvalidNode(f"has no {what}")
-    if not isinstance(item, KnownArray):
-        raise Refused(f"the {what} of {op_type} depends on the data", _FIXED)
-    array = fixed(item, op_type, what)
-    if array.size != 1:
-        raise InvalidNode(f"has a {what} of shape {array.shape}")
-    return array.reshape(-1)[0]
-
-
-def _flag(item: AbstractValue, op_type: str) -> bool:
-    return bool(_constant(item, "condition", op_type))
-
-
-def _listed(attributes: dict[str, Any], what: str, count: int) -> list[tuple[int, bool]]:
-    """The axis of every scanned value, and whether it is scanned backwards."""
-    axes = attributes.get(f"{what}_axes") or [0] * count
-    directions = attributes.get(f"{what}_directions") or [0] * count
-    if not isinstance(axes, list) or not isinstance(directions, list):
-        raise InvalidNode(f"has {what}_axes or {what}_directions of the wrong type")
-    if not len(axes) == len(directions) == count:
-        raise InvalidNode(f"has {len(axes)} {what}_axes for {count} values")
-    return [(int(axis), bool(back)) for axis, back in zip(axes, directions, strict=True)]

@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import reduce
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import helper
 
 from qcompiler.frontend.importers.views.movement import scatter_or_where
-from qcompiler.frontend.model.constant_folding import KnownArray, merge
+from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext, per_sample
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.scope import AbstractValue
@@ -18,7 +18,8 @@ from qcompiler.ir.ann import Add, Affine, Function
 from qcompiler.ir.ann.formula import COMPARISONS
 
 from .activations import constant_for, spread
-from .arithmetic import affine, difference
+from .arithmetic import affine
+from .conditions import boolean, difference_of, real, sum_of
 from .formulas import Term, expansion, formulas, summed
 from .masks import chooses_mask, hiding
 from .products import mul
@@ -70,7 +71,7 @@ def logic(node: NodeContext) -> Value:
     found = [formulas(node, value) for value in values]
     root = found[0][0]
     if any(other != root for other, _ in found):
-        return boolean(node, _summed(node, *values), _SUMS[node.op_type])
+        return boolean(node, sum_of(node, *values), _SUMS[node.op_type])
     if node.op_type == "Not":
         return boolean(node, root, f"1 {found[0][1]} -")
     sides = [formula for _, formula in found]
@@ -124,39 +125,6 @@ def _kind(node: NodeContext, item: AbstractValue) -> int | None:
     if isinstance(item, KnownArray) and item.arrays[0].dtype.kind in "iub":
         return int(helper.np_dtype_to_tensor_dtype(item.arrays[0].dtype))
     return None
-
-
-def boolean(node: NodeContext, root: Value, formula: str) -> Value:
-    """A condition: a function that gives 1 or 0."""
-    value = node.add(Function(formula), root)
-    node.scope.kinds[value.name] = TensorProto.BOOL
-    return value
-
-
-def real(known: KnownArray) -> KnownArray:
-    """Integers as real numbers: what they are compared with is one, too."""
-    if known.arrays[0].dtype.kind not in "iub":
-        return known
-    return merge([array.astype(np.float32) for array in known.arrays], known.name)
-
-
-def _summed(node: NodeContext, a: Value, b: Value) -> Value:
-    return node.part("sum", Add(), *_alike(node, a, b))
-
-
-def _alike(node: NodeContext, a: Value, b: Value) -> tuple[Value, Value]:
-    """Two values, spread to one shape."""
-    shape = np.broadcast_shapes(a.type.shape, b.type.shape)
-    if len(a.type.shape) != len(b.type.shape):
-        raise Refused(f"{node.op_type} of values of different rank is not supported")
-    return spread(node, a, shape), spread(node, b, shape)
-
-
-def difference_of(node: NodeContext, a: Value, b: Value) -> Value:
-    """The difference of two values that are compared."""
-    found = difference(node, *_alike(node, a, b))
-    node.scope.differences[found.name] = (a, b)
-    return found
 
 
 def _terms(node: NodeContext, item: AbstractValue, root: Value) -> list[Term] | None:

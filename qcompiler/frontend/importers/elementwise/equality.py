@@ -13,7 +13,7 @@ from qcompiler.ir.ann.formula import JUMPS
 
 from .activations import constant_for, spread
 from .arithmetic import affine, difference
-from .choices import boolean, difference_of, real
+from .conditions import boolean, difference_of, real
 from .formulas import formulas
 
 _ENDS = (-0.5, 0.5)  # around one whole number

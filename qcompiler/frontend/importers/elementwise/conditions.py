@@ -1,0 +1,49 @@
+"""Conditions: functions that give 1 or 0, of one value or of the difference of two."""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import TensorProto
+
+from qcompiler.frontend.model.constant_folding import KnownArray, merge
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import Refused
+from qcompiler.ir import Value
+from qcompiler.ir.ann import Add, Function
+
+from .activations import spread
+from .arithmetic import difference
+
+
+def boolean(node: NodeContext, root: Value, formula: str) -> Value:
+    """A condition: a function that gives 1 or 0."""
+    value = node.add(Function(formula), root)
+    node.scope.kinds[value.name] = TensorProto.BOOL
+    return value
+
+
+def real(known: KnownArray) -> KnownArray:
+    """Integers as real numbers: what they are compared with is one, too."""
+    if known.arrays[0].dtype.kind not in "iub":
+        return known
+    return merge([array.astype(np.float32) for array in known.arrays], known.name)
+
+
+def sum_of(node: NodeContext, a: Value, b: Value) -> Value:
+    """The sum of two conditions, spread to one shape."""
+    return node.part("sum", Add(), *_alike(node, a, b))
+
+
+def _alike(node: NodeContext, a: Value, b: Value) -> tuple[Value, Value]:
+    """Two values, spread to one shape."""
+    shape = np.broadcast_shapes(a.type.shape, b.type.shape)
+    if len(a.type.shape) != len(b.type.shape):
+        raise Refused(f"{node.op_type} of values of different rank is not supported")
+    return spread(node, a, shape), spread(node, b, shape)
+
+
+def difference_of(node: NodeContext, a: Value, b: Value) -> Value:
+    """The difference of two values that are compared."""
+    found = difference(node, *_alike(node, a, b))
+    node.scope.differences[found.name] = (a, b)
+    return found
