@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from .causes.verdict import Verdict
-from .measure.histograms import JointHistogram
+from qcompiler.explain.causes.verdict import Verdict
+from qcompiler.explain.measure.histograms import JointHistogram
 
 
 @dataclass(frozen=True)
