@@ -14,7 +14,8 @@ class Chip:
     ``input`` limits a neuron's input per step, ``state`` its current and membrane potential,
     ``threshold`` its threshold, ``bias`` what it adds by itself at every step. ``delay`` is the
     largest synaptic delay in steps, in addition to the one step of every spike. Memory is in bits.
-    ``cores`` only serves to count chips: a network may take several.
+    ``cores`` refuses nothing, as a network may take several chips: it counts them, and bounds
+    how far the estimate of time and static power spreads a network.
     """
 
     name: str

@@ -21,7 +21,7 @@ import qcompiler.passes
 ROOT = Path(__file__).parent.parent
 TOPS = ("ir", "passes", "backends", "qcompiler")
 FILES = [path for folder in TOPS for path in sorted((ROOT / folder).rglob("*.py"))]
-MOST_ENTRIES = 21  # of a folder: qcompiler has ten folders, and modules of one subject each
+MOST_ENTRIES = 21  # of a folder: qcompiler has twelve folders, and modules of one subject each
 
 # Rooms, and the rooms of the same top folder that each may import. What stands at the top of a
 # folder is named like the folder itself.

@@ -63,6 +63,9 @@ class Population:
     at step ``open`` of every frame, before that step's input. Spikes leave at steps ``read`` to
     ``close``. ``origin`` names the ONNX nodes that the neurons compute.
 
+    ``bias`` is added to v at every step: the slope D of bursts, not the bias of the layer, which
+    the clocks send.
+
     The reset is at step ``reset`` instead, if that is not -1. The ``coding`` is as for `Source`;
     a ``burst`` ends at the step before ``close``. ``bias`` is added to v at every step.
     """

@@ -38,11 +38,11 @@ from qcompiler.frontend.importers.layers.pooling import (
     global_max_pool,
     max_pool,
     reduce,
-    top_k,
 )
 from qcompiler.frontend.importers.layers.recurrent import recurrent
 from qcompiler.frontend.importers.layers.resize import resize
 from qcompiler.frontend.importers.layers.sklearn import imputer, linear_regressor, scaler
+from qcompiler.frontend.importers.layers.top_k import top_k
 from qcompiler.frontend.importers.layers.transposed_conv import conv_transpose
 from qcompiler.frontend.importers.views.movement import rearrange, scatter_or_where
 from qcompiler.frontend.importers.views.passthrough import pad

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import groupby
 from math import prod
 
@@ -15,7 +14,7 @@ from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.scope import Shape
 from qcompiler.ir import InvalidGraph, Value
-from qcompiler.ir.ann import Affine, ArgMax, MaxPool, SumPool, TopK
+from qcompiler.ir.ann import Affine, MaxPool, SumPool
 from qcompiler.ir.view import Reshape
 
 from .windows import Window, window
@@ -28,23 +27,23 @@ _DIRECT = 4  # axes of a sample that are pooled as they are
 def max_pool(node: NodeContext) -> Value:
     """MaxPool; its indices are not supported."""
     x = node.activation()
-    found = _window(node, x)
+    found = pool_window(node, x)
     op = MaxPool(found.strides, found.pads, found.dilations, found.kernel)
     try:
         return node.add(op, x)
     except InvalidGraph as error:
-        raise _misfit(node, error) from error
+        raise misfit(node, error) from error
 
 
 def average_pool(node: NodeContext) -> Value:
     """AveragePool: a sum, divided by the number of pixels that each window sees."""
     x = node.activation()
-    found = _window(node, x)
+    found = pool_window(node, x)
     op = SumPool(found.strides, found.pads, found.dilations, found.kernel)
     try:
         summed = node.part("sum", op, x)
     except InvalidGraph as error:
-        raise _misfit(node, error) from error
+        raise misfit(node, error) from error
     out, with_padding = summed.type.shape[1:], bool(node.integer("count_include_pad", 0))
     counts = found.counts(x.type.shape[1:], out, with_padding)
     if not counts.all():
@@ -52,12 +51,14 @@ def average_pool(node: NodeContext) -> Value:
     return _scaled(node, summed, 1 / counts)
 
 
-def _misfit(node: NodeContext, error: InvalidGraph) -> Refused:
+def misfit(node: NodeContext, error: InvalidGraph) -> Refused:
+    """The refusal of a pool whose windows do not fit its input."""
     _, _, what = error.diagnostics[0].message.partition(" ")
     return Refused(f"{node.op_type} {what}")
 
 
-def _window(node: NodeContext, x: Value) -> Window:
+def pool_window(node: NodeContext, x: Value) -> Window:
+    """The windows of a pool, as the attributes of its node say."""
     kernel = node.integers("kernel_shape")
     if kernel is None or len(x.type.shape) < 2:
         raise InvalidNode(f"has kernel_shape {kernel} for samples of shape {x.type.shape}")
@@ -116,48 +117,6 @@ def reduced_axes(node: NodeContext) -> frozenset[int]:
     if -1 in chosen:
         raise mixes_batch(node)
     return chosen
-
-
-def top_k(node: NodeContext) -> tuple[Value, Value]:
-    """TopK: sorted on the host, or of one element: the maximum, and its index on the host."""
-    x, count = node.activation(), _count(node)
-    axis = axis_of(node.integer("axis", -1), len(x.type.shape) + 1) - 1
-    if axis < 0:
-        raise mixes_batch(node)
-    if not 1 <= count <= x.type.shape[axis]:
-        raise InvalidNode(f"has k {count} for {x.type.shape[axis]} elements along axis {axis + 1}")
-    largest = bool(node.integer("largest", 1))
-    if count != 1:
-        return _sorted(node, x, axis, count, largest)
-    signed = x if largest else scaled_by(node, x, _MINUS, "minus")
-    found = node.named(_second(node), ArgMax(axis), signed)
-    pooled = reduced(node, "max", signed, frozenset([axis]), keep=True)
-    return (pooled if largest else scaled_by(node, pooled, _MINUS)), found
-
-
-def sorts(node: NodeContext) -> bool:
-    """Whether a node is a TopK of several elements, which the host sorts."""
-    return node.op_type == "TopK" and _count(node) != 1
-
-
-def _sorted(
-    node: NodeContext, x: Value, axis: int, count: int, largest: bool
-) -> tuple[Value, Value]:
-    named = node if node.outputs[0] else replace(node, outputs=(f"{node.name}.values",))
-    values = named.add(TopK(axis, count, largest), x)
-    return values, node.named(_second(node), TopK(axis, count, largest, True), x)
-
-
-def _second(node: NodeContext) -> str:
-    """The name of the indices that TopK returns."""
-    return node.outputs[1] if len(node.outputs) > 1 and node.outputs[1] else f"{node.name}.index"
-
-
-def _count(node: NodeContext) -> int:
-    count = (node.integer("k", 0),) if node.opset < 10 else node.fixed_integers(1, "k")
-    if not count or len(count) != 1:
-        raise InvalidNode(f"has k {count}")
-    return count[0]
 
 
 def reduced(node: NodeContext, how: str, x: Value, axes: frozenset[int], keep: bool) -> Value:
