@@ -21,7 +21,7 @@ from qcompiler.ir.kernels import Array
 from .page import Picture, Section
 from .subject import Subject
 
-_VALUES = 20_000_000  # levels that are counted: a second or so
+_VALUES = 10_000_000  # levels that are counted: a second or so
 _MOST = 256  # frames
 
 
