@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, NoReturn, TypeAlias
 
-from qcompiler.ir import Graph, InvalidGraph, PipelineError, verify
+from qcompiler.ir import CompileError, Graph, InvalidGraph, PipelineError, verify
 
 from .base import Pass
 from .built_in import BUILT_IN
@@ -66,11 +66,27 @@ class Pipeline:
         verify(graph)
         for step in self.passes:
             _check(graph, step.requires, f"the input of pass {step.name} is invalid")
-            graph = step(graph)
+            graph = _applied(step, graph)
             _check(graph, step.establishes, f"the result of pass {step.name} is invalid")
             if watch:
                 watch(step, graph)
         return graph
+
+
+def _applied(step: Pass, graph: Graph) -> Graph:
+    """What a pass makes of a graph; PipelineError for the faults of passes that are not ours."""
+    try:
+        found = step(graph)
+    except (CompileError, MemoryError):
+        raise
+    except Exception as error:
+        if (module := type(step).__module__).startswith("qcompiler."):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        raise PipelineError(f"the pass {step.name} of {module} fails: {what}") from error
+    if not isinstance(found, Graph):
+        raise PipelineError(f"the pass {step.name} returns no Graph, but {type(found).__name__}")
+    return found
 
 
 def _check(graph: Graph, invariants: Iterable[Any], heading: str) -> None:

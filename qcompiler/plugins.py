@@ -33,7 +33,7 @@ def load(group: str, name: str, own: Container[str]) -> Any:
         return None
     try:
         return point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PipelineError(f"the plugin {name} of {_owner(point)} cannot load: {error}") from error
 
 

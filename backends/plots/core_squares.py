@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from .rows import Network, Row
 _COLUMNS, _LINES = 24, 4  # squares beside each other, and lines of them, in a row at most
 _SHADES = 4  # of a colour, from a nearly empty core to a full one
 _SIDE = 0.84  # of a square, where 1 is the distance to the next
+_PITCH = 0.13  # inches from a square to the next
+_GAP = 0.5  # between rows, in squares
 
 
 class Square(NamedTuple):
@@ -51,23 +54,26 @@ def squares(network: Network) -> Iterator[Square]:
 def square_figure(network: Network) -> Any:
     """Squares in a row for each population; a frame alone is a core that others are on, too."""
     rows, found = _placed(network), list(squares(network))
-    own = {one.row: 1 + one.line for one in found}
-    lines = max(own.values(), default=1)
+    lines = dict.fromkeys(range(len(rows)), 1) | {one.row: 1 + one.line for one in found}
+    ends = list(accumulate(count + _GAP for count in lines.values()))
+    tops = [end - count - _GAP for end, count in zip(ends, lines.values(), strict=True)]
+    height = max([5.0, *ends])
     with style():
-        figure, ((axes,),) = sheet(0.8 + (0.12 + 0.1 * lines) * max(3, len(rows)))
+        figure, ((axes,),) = sheet(0.8 + _PITCH * height)
         for one in sorted({(s.resource, s.shade, s.shared) for s in found}):
             resource, shade, shared = one
             alike = [s for s in found if (s.resource, s.shade, s.shared) == one]
-            at = [(s.column, _height(s, own[s.row], lines)) for s in alike]
+            at = [(s.column, tops[s.row] + s.line) for s in alike]
             colour = COLOURS[resource]
             look = {"facecolor": colour, "alpha": shade / _SHADES, "lw": 0}
             if shared:
                 look = {"facecolor": "none", "edgecolor": colour, "lw": 0.8}
             look["label"] = resource
-            axes.add_patch(_patch(np.array(at), lines, look))
-        name_rows(axes, [row.label for row in rows])
+            axes.add_patch(_patch(np.array(at), look))
+        middles = [top + (_SIDE + lines[n] - 1) / 2 for n, top in enumerate(tops)]
+        name_rows(axes, [row.label for row in rows], middles)
         axes.grid(visible=False)
-        axes.set(xlim=(-0.3, _COLUMNS + 0.3), xticks=())
+        axes.set(xlim=(-0.3, _COLUMNS + 0.3), xticks=(), ylim=(height, -_GAP))
         axes.spines["bottom"].set_visible(False)
         each = cores_per_square(network)
         text = "one square: a core" if each == 1 else f"one square: {each:,} cores"
@@ -94,18 +100,9 @@ def _own(row: Row) -> int:
     return sum(member.cores or 0 for member in row.members if not member.shares_core)
 
 
-def _height(square: Square, own: int, lines: int) -> float:
-    """Where a square begins, of a row with ``own`` lines around its middle, of ``lines`` at most.
-
-    Heights count rows from the top.
-    """
-    return square.row + 0.8 * (square.line - own / 2) / lines
-
-
-def _patch(corners: np.ndarray[Any, Any], lines: int, look: dict[str, Any]) -> Any:
+def _patch(corners: np.ndarray[Any, Any], look: dict[str, Any]) -> Any:
     """Squares whose upper left corners these are, as one shape."""
     paths, patches = import_module("matplotlib.path"), import_module("matplotlib.patches")
-    width, height = _SIDE, 0.8 * _SIDE / lines
-    outline = np.array([(0, 0), (width, 0), (width, height), (0, height), (0, 0)])
+    outline = _SIDE * np.array([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)])
     polygons = corners[:, None, :] + outline
     return patches.PathPatch(paths.Path.make_compound_path_from_polys(polygons), **look)

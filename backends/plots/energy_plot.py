@@ -38,8 +38,9 @@ def energy_figure(bars: Mapping[str, Causes], title: str = "") -> Any:
                 pairs = list(zip(begins[:, index], parts[:, index], strict=True))
                 strips(axes, pairs, colour, label=cause)
         for number, (_, causes) in enumerate(rows):
-            text = f" {causes.total:.3g}"
-            axes.text(causes.total, number, text, va="center", size=7, color=GREY)
+            where = {"xytext": (2, 0), "textcoords": "offset points", "va": "center"}
+            text = f"{causes.total:.3g}"
+            axes.annotate(text, (causes.total, number), size=7, color=GREY, **where)
         most = max(causes.total for _, causes in rows) or 1.0
         left_out = f" (the {len(rows)} highest of {len(bars)})" if len(rows) < len(bars) else ""
         axes.set(xlim=(0, 1.12 * most), xlabel=f"energy of a frame, uJ{left_out}")

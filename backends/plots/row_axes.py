@@ -27,10 +27,13 @@ def strips(
     axes.add_collection(made(outlines, facecolors=colour, linewidths=0, **how))
 
 
-def name_rows(axes: Any, names: Sequence[str]) -> None:
-    """Write names to the left of the rows, which these are; the horizontal axis counts steps."""
+def name_rows(axes: Any, names: Sequence[str], at: Sequence[float] | None = None) -> None:
+    """Write names to the left of the rows, which these are; the horizontal axis counts steps.
+
+    The middle of a row is its number, or is ``at``.
+    """
     place = axes.get_yaxis_transform()
-    for row, name in enumerate(names):
+    for row, name in zip(range(len(names)) if at is None else at, names, strict=True):
         axes.text(-0.015, row, name, transform=place, ha="right", va="center", size=7.5, color=INK)
     axes.set(yticks=(), ylim=(len(names) - 0.4, -0.6))
     axes.spines["left"].set_visible(False)

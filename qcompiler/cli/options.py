@@ -11,6 +11,7 @@ import qcompiler
 if TYPE_CHECKING:
     from qcompiler.backends.energy.cost_model import CostModel
 
+_MOST_PROCESSES = 1024  # more than that exhaust any one machine
 ENERGY_MODELS = ("loihi1", "loihi1-fit", "sana-fe", "cmos45")  # as listed by the help
 
 
@@ -67,9 +68,16 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     """Add --workers and --dask, which exclude each other."""
     cluster = parser.add_argument_group("more than one process or machine, with the extra dask")
     where = cluster.add_mutually_exclusive_group()
-    where.add_argument("--workers", metavar="N", type=positive, help="run on N processes")
+    where.add_argument("--workers", metavar="N", type=_processes, help="run on N processes")
     scheduler = "run on the Dask cluster of this scheduler, such as tcp://host:8786; trust it"
     where.add_argument("--dask", metavar="ADDRESS", help=scheduler)
+
+
+def _processes(text: str) -> int:
+    """A number of processes of one machine."""
+    if (found := positive(text)) > _MOST_PROCESSES:
+        raise argparse.ArgumentTypeError(f"at most {_MOST_PROCESSES:,} processes, not {text}")
+    return found
 
 
 def on_cluster(given: argparse.Namespace) -> bool:

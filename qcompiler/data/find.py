@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
-from qcompiler.ir import DataError, PipelineError
+from qcompiler.ir import CompileError, DataError, PipelineError
 from qcompiler.plugins import load, plugins
 
 from .frames.opening import open_data
@@ -12,6 +16,8 @@ from .frames.source import Reader
 from .readers.built_in import BUILT_IN
 
 GROUP = "qcompiler.readers"
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
 _OWN = frozenset(reader.name for reader in BUILT_IN)
 
 
@@ -53,4 +59,20 @@ def _of_plugin(name: str) -> Reader:
     found = load(GROUP, name, _OWN)
     if not isinstance(found, Reader):
         raise PipelineError(f"the plugin reader {name} is not a qcompiler.data.Reader")
-    return found
+    return replace(found, claims=_blamed(name, found.claims), open=_blamed(name, found.open))
+
+
+def _blamed(name: str, function: Callable[_Given, _Found]) -> Callable[_Given, _Found]:
+    """The function of a plugin, whose faults are told as the plugin's."""
+
+    @wraps(function)
+    def call(*given: _Given.args, **options: _Given.kwargs) -> _Found:
+        try:
+            return function(*given, **options)
+        except (CompileError, MemoryError, OSError):
+            raise
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise PipelineError(f"the plugin reader {name} fails: {what}") from error
+
+    return call

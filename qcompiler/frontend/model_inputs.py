@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from math import prod
 
 import onnx
 
-from qcompiler.frontend.model.constant_folding import LIMIT
+from qcompiler.frontend.model.folding_limits import beyond
 from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.onnx_tensor import INTEGERS
@@ -131,8 +130,8 @@ def _axes(
 
 def _declared(name: str, axes: Axes, place: Placement, kind: int, scope: Scope) -> Value:
     shape = sample_shape(name, axes, place)
-    if prod(shape) > LIMIT:
-        raise Refused(f'input "{name}" has more than {LIMIT} elements')
+    if too_much := beyond(shape):
+        raise Refused(f'input "{name}" has {too_much}')
     return scope.builder.input(name, Tensor(shape, range=_narrow_range(kind)))
 
 

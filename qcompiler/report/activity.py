@@ -21,7 +21,7 @@ from qcompiler.ir.kernels import Array
 from .page import Picture, Section
 from .subject import Subject
 
-_VALUES = 20_000_000  # levels that are counted: a second or so
+_VALUES = 10_000_000  # levels that are counted: a second or so
 _MOST = 256  # frames
 
 
@@ -60,7 +60,8 @@ def activity(subject: Subject, levels: LevelCounts) -> Section:
     folded = whole.folded()
     about = f"Spikes of frame {subject.frame}{_answer(subject)}. "
     about += f"Up to {SAMPLED} neurons of a row are drawn, evenly spread; grey is when they may "
-    about += "spike. Large values spike early; a burst is a line."
+    about += "spike. Large values spike early; a neuron without a spike has the lowest level; a "
+    about += "burst is a line."
     raster = Picture(raster_figure(folded, graph, found), "Spikes of one frame", about)
     number = len(levels.counts)
     some = f"; {SHOWN} of {number} populations" if number > SHOWN else ""

@@ -22,6 +22,8 @@ _FRONT = (
     "Each point is a schedule that was compiled and measured on the calibration data; bars are "
     "standard errors. Filled: within the budget."
 )
+_DIGESTS = {"sha256": "inputs sha256", "labels": "labels sha256"}
+_COUNTED = "qrun with --engine steps counts how often they are exceeded."
 _PACKAGES = ("numpy", "onnx", "onnxruntime")
 
 
@@ -33,7 +35,8 @@ def guarantees(subject: Subject) -> Section:
         counters, engine = (run.measured.counters, run.engine) if run else (None, "")
         short = summarize_calibrated_limits(subject.program.graph, counters, engine)
         text = f"Not proved are {short}. All other limits are proved from the weights."
-        return Section("Guarantees", [text], items=list(checks))
+        uncounted = counters is not None and counters.exceeded_by_population is None
+        return Section("Guarantees", [text, _COUNTED] if uncounted else [text], items=list(checks))
     text = "All limits of membranes, inputs and weights are proved from the weights, for any input."
     return Section("Guarantees", [text])
 
@@ -66,10 +69,11 @@ def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
     yield "Calibration", f"{images:,} samples" if images else "none"
     built = _dictionary(manifest, "built_with")
     if data := _dictionary(built, "data"):
-        yield "Calibration data", _pairs(data)
+        yield "Calibration data", ", ".join(f"{_DIGESTS.get(k, k)} {v}" for k, v in data.items())
     if before := {k: v for k, v in _dictionary(manifest, "preprocessing").items() if v}:
         yield "Preprocessing", _pairs(before)
     yield "Target", report.target + (f", {report.chip}" if report.chip else "")
+    yield "t_max", f"{subject.program.t_max} spike times for a value, at most"
     yield "Options", _pairs(_dictionary(built, "options")) or "the default"
     if rounding := describe_rounding(manifest.get("rounding", ())):
         yield "Rounding", rounding

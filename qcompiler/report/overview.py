@@ -27,7 +27,7 @@ def tiles(subject: Subject) -> Iterator[Tile]:
     basis = {"assumed": "activity is assumed", "calibration": "on calibration data"}
     about = basis.get(energy.basis, f"on {energy.frames:,} frames")
     joule = quantity(energy.causes.total * 1e-6, "J")
-    yield Tile("Energy a frame", joule, f"model {energy.model.name}, {about}")
+    yield Tile("Energy a frame", joule, f"cost model {energy.model.name}, {about}")
     if energy.times:
         edp = number(energy.to_dict()["edp_ujs"]["streaming"])
         frame = quantity(energy.times.frame_us * 1e-6, "s")

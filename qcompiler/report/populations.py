@@ -26,10 +26,13 @@ _MANY = 60  # rows that open on a click
 _NOTE = (
     "Events: synaptic events a frame that reach the neurons. Bits: width of the weights, sign "
     "included. First and last: steps at which spikes may leave. Active: values above the lowest "
-    "level. At top: values at the highest level. Energy: of a frame, by the cost model."
+    "level. At top: values at the highest level. Energy: of a frame, by the cost model. Levels: "
+    "those that a value can have."
 )
-
-
+_ON_CORES = (
+    "Cores: those of the population alone; shared: it lies on a core with others. Fullest core: "
+    "the resource that runs out first."
+)
 _MAP = (
     "The cores of each population, coloured by the resource that runs out first: the fuller, the "
     "darker. Frames without colour are cores that several populations share."
@@ -43,8 +46,9 @@ def populations(subject: Subject, levels: LevelCounts | None) -> Section:
     columns += _CORES if on_chip else ()
     rows = [list(_row(subject, row, levels, on_chip)) for row in subject.network.rows]
     columns.append("ONNX nodes")
+    note = f"{_NOTE} {_ON_CORES}" if on_chip else _NOTE
     table = Table(columns, rows, words=True, kinds=(1,))
-    section = Section("Populations", tables=[table], notes=[_NOTE])
+    section = Section("Populations", tables=[table], notes=[note])
     if len(rows) > _MANY:
         section.many = f"All {len(rows)} populations"
     return section

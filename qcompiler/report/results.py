@@ -17,6 +17,11 @@ from .subject import Run
 
 _CLASSES = 20  # of a matrix; of more classes the most frequent confusions are listed
 _PAIRS = 20
+_MEANINGS = {
+    "agreement": " of frames have the model's prediction",
+    "ties": " of frames have several highest scores, and the first of them counts",
+    "saturated_fraction": " of values lie beyond their range, and are clipped to it",
+}
 _MOST = 100_000  # a label beyond it is no class
 
 
@@ -52,7 +57,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         ("Saturated", "saturated_fraction"),
     ):
         if (text := percent(key)) is not None:
-            yield name, text
+            yield name, text + _MEANINGS.get(key, "")
     for name, text in run.errors:
         yield f"Error of {name}", text
     first = f"first output spike at step {figures['first_spike_steps']:.1f} on average"
@@ -67,11 +72,9 @@ def _others(found: Any) -> Iterator[tuple[str, str]]:
 
     low, high = joule(found.of(ANN_REUSE)), joule(found.of(ANN_PLAIN))
     yield "Energy of the 8-bit ANN", f"{low} to {high} at 45 nm, with and without reuse of weights"
-    yield (
-        "Energy of others",
-        f"GPU {joule(found.of(GPU))}, ARM core {joule(found.of(ARM))} (models)",
-    )
-    rates = (f"{joule(energy)} at T {steps}" for steps, energy in found.rate.items())
+    machines = f"on a GPU {joule(found.of(GPU))}, on an ARM core {joule(found.of(ARM))} (models)"
+    yield "Energy of the ANN", machines
+    rates = (f"{joule(energy)} with {steps} steps a value" for steps, energy in found.rate.items())
     yield "Energy of a rate code", ", ".join(rates)
     yield "Who wins", found.verdict
 

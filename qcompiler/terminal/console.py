@@ -28,6 +28,7 @@ from qcompiler.ir import CompileError
 from qcompiler.ir.diagnostics import printable
 
 _GAP = 2  # between columns
+_LONGEST = 2000  # letters of a line of a message: names may be of any length
 
 
 class _Screen(Console):
@@ -84,10 +85,20 @@ def screen(err: bool = False) -> Console:
 
 def fail(message: str) -> None:
     """Print an error message."""
-    text = Text(printable(message))
+    text = Text(_bounded(message))
     text.highlight_regex(r"^error:", "bold red")
     text.highlight_regex(r"= help:", "cyan")
     screen(err=True).print(text, soft_wrap=True)
+
+
+def _bounded(message: str) -> str:
+    """A message whose lines fit on a screen: of long ones the middle is left out."""
+    return "\n".join(map(_shortened, printable(message).split("\n")))
+
+
+def _shortened(line: str) -> str:
+    half = _LONGEST // 2
+    return line if len(line) <= _LONGEST else f"{line[:half]}…{line[-half:]}"
 
 
 def say(message: str) -> None:
@@ -97,7 +108,7 @@ def say(message: str) -> None:
 
 def warn(message: str) -> None:
     """Print a warning."""
-    text = Text(printable(f"warning: {message}"))
+    text = Text(_bounded(f"warning: {message}"))
     text.highlight_regex(r"^warning:", "bold yellow")
     text.highlight_regex(r"= help:", "cyan")
     screen(err=True).print(text, soft_wrap=True)
@@ -166,4 +177,4 @@ def _parts(
 
 
 def _cell(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else printable(str(value), keep="")
+    return f"{value:,}" if isinstance(value, int) else _shortened(printable(str(value), keep=""))

@@ -116,6 +116,24 @@ def test_squares_of_large_networks_stand_for_several_cores() -> None:
     assert len(svg_file(square_figure(network))) < 40_000
 
 
+def test_core_maps_have_room_for_what_they_hold() -> None:
+    use = {"neurons": 0.3, "input axons": 0.9, "output axons": 0.1, "bits of synapses": 0.2}
+
+    def drawn(largest: int) -> Any:
+        rows = list(chain(20).rows)
+        for number, cores in enumerate((largest, *[1] * 19)):
+            found = replace(rows[number].members[0], cores=cores, core_use=use)
+            rows[number] = replace(rows[number], members=(found,))
+        return square_figure(Network(tuple(rows), {}))
+
+    one, four = drawn(1), drawn(96)  # of 96 squares three lines are new, in the first row alone
+    tall = four.get_figheight() - one.get_figheight()
+    assert tall == pytest.approx(3 * (one.get_figheight() - 0.8) / (20 * 1.5))
+    shapes = [shape for patch in four.axes[0].patches for shape in patch.get_path().to_polygons()]
+    tops = sorted({float(shape[:, 1].min()) for shape in shapes})
+    assert np.diff(tops).min() == 1 and len(tops) == 23
+
+
 def chain(count: int) -> Network:
     """A chain of populations, in blocks of three with a skip over each."""
     rows = []

@@ -121,6 +121,13 @@ def test_costs_of_a_schedule_are_the_same(client: Any) -> None:
     assert costs[0] is not None and costs[1] is None
 
 
+@pytest.mark.parametrize("count", ["1025", "9" * 20])
+def test_processes_are_so_many_as_a_machine_may_have(count: str, capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        qrun.main(["p", "d.npz", "--workers", count])
+    assert f"at most 1,024 processes, not {count}" in capsys.readouterr().err
+
+
 def test_only_a_search_takes_workers(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         qcompile.main(["net.onnx", "--workers", "2"])

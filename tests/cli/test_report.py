@@ -116,6 +116,8 @@ def test_a_report_on_a_run(run: Any, folder: Path) -> None:
     label = int(np.load("data.npz")["labels"][3])
     assert f"frame 3 (label {label}, predicted " in text
     assert "Confusion matrix" in text and "Error of scores" in text
+    assert "Every value is the time of one spike" in text
+    assert "<dd>16 spike times for a value, at most</dd>" in text
 
 
 @pytest.mark.parametrize(

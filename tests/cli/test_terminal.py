@@ -61,6 +61,25 @@ def test_compiling(run: Any, evil: Path, status: int, command: str) -> None:
     assert "\\x1b[2J" in out + err or "\\u001b[2J" in out + err
 
 
+@pytest.mark.parametrize(
+    "command", ["qcompile m.onnx --\x1b[2J", "qrun p data.npz --\x9b2J", "qrun p d --frame \x1b[2J"]
+)
+def test_wrong_options(run: Any, evil: Path, command: str) -> None:
+    status, out, err = run(command)
+    assert status == 2 and harmless(out) and harmless(err)
+
+
+def test_long_names_do_not_fill_the_screen(run: Any, evil: Path) -> None:
+    proto = onnx.load("evil.onnx")
+    proto.graph.node[1].domain = "x" * 300_000
+    proto.graph.node[1].name = "y" * 300_000
+    onnx.save(proto, "long.onnx")
+    for more in ("", " --check"):
+        status, out, err = run(f"qcompile long.onnx{more}")
+        assert status == 1 and len(out + err) < 30_000
+        assert "is not supported" in out + err
+
+
 def test_running(run: Any, evil: Path) -> None:
     assert run("qcompile evil.onnx --calibration data.npz --effort 0 -q -o p")[0] == 0
     command = "qrun p data.npz --against evil.onnx --explain --page page.html --plot plot.svg"

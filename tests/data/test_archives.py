@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from qcompiler.data import DataSet, read
+from qcompiler.data.frames import compressed
 from qcompiler.data.frames.safe_pickle import plain_dict
 from qcompiler.ir import DataError
 
@@ -35,6 +36,16 @@ def refused(path: Path | DataSet, inputs: Any = COLOURED) -> str:
 def idx(array: Any) -> bytes:
     head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
     return head + bytes(array.astype(np.uint8).tobytes())
+
+
+@pytest.mark.parametrize("name", ["t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz"])
+def test_small_files_take_little_memory_whatever_the_bound(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = idx(DIGITS)
+    (tmp_path / name).write_bytes(gzip.compress(found) if name.endswith(".gz") else found)
+    monkeypatch.setattr(compressed, "most_bytes", lambda: 1 << 50)
+    assert read(tmp_path / name, INPUT).arrays[0].shape == (5, 1, 28, 28)
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -82,6 +82,16 @@ def test_functions_are_bounded_before_they_expand() -> None:
         assert time.process_time() - start < 5
 
 
+def test_results_and_inputs_have_few_axes() -> None:
+    """Else numpy refuses them, on the way."""
+    for inputs, body in (
+        ("float[N,6] x", "y = Unsqueeze(x, s)"),
+        (f"float[N{',2' * 25}] x", "y = Relu(x)"),
+    ):
+        with pytest.raises(UnsupportedModel, match="has more than 24 axes"):
+            import_model(model(inputs, body, s=np.arange(1, 70)))
+
+
 @pytest.mark.parametrize(
     ("bounds", "what"),
     [

@@ -1,6 +1,6 @@
 """Files that once broke something come out as expected: a sentence, and nothing else.
 
-What the other scripts do, smaller tests do as well: 05 in test_long_texts, 08 and 12 in
+What the other scripts do, smaller tests do as well: 05 in test_long_texts, 08, 08b, 08c and 12 in
 test_saving, 10 and 11 in test_bounds and test_hostile_models, 13 in test_terminal, 14 in
 test_wrong_data and tests/data, 17 in tests/docs, 19 in test_portability and
 benchmarks/same_files.py.
@@ -63,6 +63,23 @@ def test_scripts_raise_nothing_else(name: str, hostile: Path, capsys: Any) -> No
     runpy.run_path(str(hostile / f"{name}.py"))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 3 and not [line for line in lines if "RAW" in line]
+
+
+@pytest.mark.parametrize("name", ["01c_all", "01d_all"])
+def test_engines_agree_on_bounds_and_constants(name: str, hostile: Path, capsys: Any) -> None:
+    """Values that bounds make constant, too: of these scripts `!!!` marks large errors."""
+    runpy.run_path(str(hostile / f"{name}.py"))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "exact" in line]
+    assert len(lines) >= 28
+    assert not [line for line in lines if "!!!" in line or not re.search("fast True", line)]
+
+
+@pytest.mark.long
+def test_host_operations_behind_a_softmax(hostile: Path, capsys: Any) -> None:
+    runpy.run_path(str(hostile / "04b_all.py"))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "Softmax" in line]
+    assert len(lines) >= 20
+    assert not [line for line in lines if " ok " not in line and " REFUSED " not in line]
 
 
 def test_booleans_are_0_or_1(hostile: Path) -> None:

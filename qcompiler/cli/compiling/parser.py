@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from qcompiler.cli.command_parser import CommandParser
 from qcompiler.cli.completion import SHELLS, PrintCompletion, suggest
 from qcompiler.cli.options import add_cluster, add_common, add_data_options, add_report
 
@@ -33,7 +34,7 @@ Exit status: 0 success, 1 model refused or error, 2 wrong usage.
 
 
 def parser_of(
-    kind: type[argparse.ArgumentParser] = argparse.ArgumentParser,
+    kind: type[argparse.ArgumentParser] = CommandParser,
 ) -> argparse.ArgumentParser:
     """The parser, of a kind; nothing that compiles is loaded for it."""
     parser = kind(

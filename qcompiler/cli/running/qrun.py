@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from qcompiler.cli.command_parser import CommandParser
 from qcompiler.cli.completion import complete, suggest
 from qcompiler.cli.idle_options import check_info
 from qcompiler.cli.options import (
@@ -65,7 +66,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="qrun",
         description="Run a compiled program; measure accuracy, spikes, latency and energy.",
         epilog=_EPILOG,

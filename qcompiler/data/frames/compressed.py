@@ -11,6 +11,7 @@ from qcompiler.size_limits import machine_memory
 
 from .opening import open_data, told
 
+_PART = 1 << 24  # bytes
 _SHARE = 4  # of the machine's memory that one file may take
 
 
@@ -30,12 +31,15 @@ def content(path: Path, what: str) -> bytes:
 
     DataError for a file that does not unpack, and for one beyond a quarter of the memory.
     """
-    most = most_bytes()
+    most, parts, total = most_bytes(), list[bytes](), 0
     with open_data(path) as file, told(path, what):
-        found = unpacked(path, file).read(most + 1)
-    if len(found) > most:
-        raise DataError(f"{path} holds more than {most:,} bytes: give it in parts")
-    return found
+        whole = unpacked(path, file)
+        while part := whole.read(_PART):  # a larger one takes its whole memory at once
+            parts.append(part)
+            total += len(part)
+            if total > most:
+                raise DataError(f"{path} holds more than {most:,} bytes: give it in parts")
+    return b"".join(parts)
 
 
 def first_bytes(path: Path, count: int) -> bytes:

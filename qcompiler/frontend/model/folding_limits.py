@@ -12,7 +12,7 @@ from .onnx_tensor import Array
 from .single_node import node_model
 
 LIMIT = 1 << 28  # elements of an array that is computed
-
+MOST_AXES = 24  # of an array; numpy 1 has 32, and some are added on the way
 INLINE = 1 << 16  # elements; larger arrays do not tell shapes
 _PRODUCTS = 1 << 36  # multiplications: seconds
 _MOST_WORK = 1 << 38  # multiplications, and elements read and written, of all nodes
@@ -67,6 +67,13 @@ class TooLarge(Exception):
 
     def __init__(self, what: str = f"a constant of more than {LIMIT} elements") -> None:
         super().__init__(what)
+
+
+def beyond(shape: Sequence[int]) -> str | None:
+    """What an array of this shape has more of than it may; None if nothing."""
+    if prod(shape) > LIMIT:
+        return f"more than {LIMIT} elements"
+    return f"more than {MOST_AXES} axes" if len(shape) > MOST_AXES else None
 
 
 def folds(op_type: str) -> bool:

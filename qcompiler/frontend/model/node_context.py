@@ -11,7 +11,8 @@ from onnx import helper
 
 from qcompiler.ir import Constant, Op, Operand, Value, size
 
-from .constant_folding import LIMIT, KnownArray
+from .constant_folding import KnownArray
+from .folding_limits import beyond
 from .node_errors import InvalidNode, MixesBatch, Refused
 from .onnx_tensor import Array
 from .placement import Placement
@@ -131,8 +132,8 @@ class NodeContext:
         value = self.scope.builder.add(op, *operands, name=name, origin=(self.name,))
         if not size(value.type):
             raise Refused(f"the result of {self.op_type} is empty")
-        if size(value.type) > LIMIT:
-            raise Refused(f"the result of {self.op_type} has more than {LIMIT} elements")
+        if too_much := beyond(value.type.shape):
+            raise Refused(f"the result of {self.op_type} has {too_much}")
         return value
 
     def constant(self, role: str, data: Array, source: KnownArray | None = None) -> Constant:
