@@ -142,8 +142,8 @@ class SplitRanges(Pass):
         around, later = around_depthwise(graph), neurons * FINER / (len(found) * self.t_max)
         for name in around & values.keys():
             if can_have_digits(graph, group_named(graph, name).result):
-                whole = Bottleneck(np.array([noise[name]]), sizes[name], values[name].most)
-                values[name] = replace(whole, finer=FINER - 1, later=later)
+                whole = np.array([noise[name]]), sizes[name], values[name].most
+                values[name] = Bottleneck(*whole, finer=FINER - 1, later=later)
         stays = sum(one.outputs for name, one in found.items() if name in around)
         noise_cap = min((self.t_max / _FEW) ** 2, _FAITHFUL / max(stays, _FAITHFUL))
         chosen = choose_slices(values, total, neurons, self.slices, worth, noise_cap)
