@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -9,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qcompiler
+from qcompiler.explain.measure.pairing import match_layers
+from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
@@ -87,3 +91,12 @@ def test_around_depthwise_layers_values_have_digits() -> None:
     (real,) = run_onnx(proto, {"x": data})
     errors = [float(np.square(np.asarray(p.run(data)) - real).mean()) for p in (program, other)]
     assert errors[0] < errors[1]
+
+
+def test_explanations_add_up_digits() -> None:
+    proto, data = depthwise(0), np.random.default_rng(1).random((64, 3, 8, 8), np.float32)
+    program = qcompiler.compile(proto, target="reference", calibration=data, t_max=32)
+    layers = match_layers(program, import_model(proto).graph, Path("m.onnx"))
+    part = next(layer.main for layer in layers if layer.name == "r")
+    assert part.places == (7, 1)
+    assert part.code.t_max == 32 * 7 + 1
