@@ -13,6 +13,8 @@ from qcompiler.passes.quantization.real_layer import LinearSynapse, RealLayer
 
 Together: TypeAlias = "tuple[tuple[int, ...], ...]"  # indices of branches with the same weights
 
+_NEARLY = 1e-6  # relative difference of scales that are equal up to rounding
+
 
 def _fitted(real: RealLayer) -> tuple[int, ...]:
     """Indices of the branches whose weights are fitted.
@@ -42,9 +44,16 @@ def fitted_together(real: RealLayer, codes: Sequence[Spikes]) -> Together:
 
 def _add_up(real: RealLayer, codes: Sequence[Spikes], some: int, other: int) -> bool:
     one, two, code = real.branches[some], real.branches[other], codes[other]
-    if code.zero or codes[some] != code or one.synapse != two.synapse:
+    alike = codes[some] == code or is_remainder(codes[some], code)
+    if code.zero or not alike or one.synapse != two.synapse:
         return False
     return one.weight is two.weight or np.array_equal(one.weight, two.weight)
+
+
+def is_remainder(coarse: Spikes, code: Spikes) -> bool:
+    """Whether a code spans one level of a coarser one: both are digits of a value."""
+    span = code.scale * code.top
+    return not coarse.zero and not code.zero and abs(span / coarse.scale - 1) < _NEARLY
 
 
 def blocks_of(branch: LinearSynapse) -> int:

@@ -20,7 +20,7 @@ from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import decode
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
-from qcompiler.passes.quantization.real_layer import RealLayer
+from qcompiler.passes.quantization.real_layer import LinearSynapse, RealLayer
 from qcompiler.passes.quantization.rounding import Weights
 from qcompiler.passes.quantization.slopes import ScaledWeights
 
@@ -29,7 +29,7 @@ from .layer_inputs import LayerInputs, SharedInputs
 from .least_squares import coordinate_descent
 from .pruning import kept
 from .regression import LayerRegression
-from .samples import apply_weights, sample_positions
+from .samples import SamplePositions, apply_weights, input_rows, sample_positions
 
 _ENTRIES = 1 << 26  # most entries of the rows, and of the Gram matrices, of one layer
 _FEWEST = 32  # rows; fewer are too few to fit
@@ -41,8 +41,9 @@ class LayerFit:
 
     Only the weights of the branches ``fitted`` change; arrays are ``groups x outputs x inputs``.
     Branches that are ``fitted`` together, as those from the slices of a value are, keep the same
-    weights. ``values`` holds the inputs of the other branches. Weights are removed as long as the
-    errors of the sums have at most ``prune`` of their variance.
+    weights; finer digits round theirs anew, and ``means`` holds their mean inputs. ``values`` holds
+    the inputs of the other branches. Weights are removed as long as the errors of the sums have at
+    most ``prune`` of their variance.
     """
 
     def __init__(
@@ -54,8 +55,9 @@ class LayerFit:
         inputs: LayerInputs,
         code: Spikes,
         prune: float,
+        means: Mapping[int, Array],
     ) -> None:
-        self.real, self.fitted, places = real, fitted, inputs.places
+        self.real, self.fitted, places, self.means = real, fitted, inputs.places, means
         self.blocks, self.middle = len(inputs.seen), inputs.middle
         target = places.of(before).astype(np.float64)
         self.start = self._joined([branch.weight for branch in real.branches])
@@ -101,6 +103,12 @@ class LayerFit:
             moved - self.moved
         )
         weights = self._split(found)
+        for first, *others in self.fitted:
+            for index in self.means.keys() & {*others}:
+                share = ratios[index].factor / ratios[first].factor
+                weights[index] = np.rint(weights[first] * share)
+                lost = (weights[first] - weights[index] / share) * units[first]
+                bias += self._at(self.means[index], lost)
         integers = (
             weights[index].astype(np.int32) if index in weights else weight
             for index, weight in enumerate(nearest)
@@ -125,6 +133,12 @@ class LayerFit:
     def _at_middle(self, moved: Array) -> Array:
         """The change of each output at the mean input, for a change of the weights."""
         found: Array = (moved @ self.middle.transpose(0, 2, 1)).reshape(-1)
+        return found
+
+    def _at(self, mean: Array, weight: Array) -> Array:
+        """What each output sums of the mean inputs, ``groups x inputs``, by these weights."""
+        blocks = weight.reshape(self.blocks, -1, mean.shape[1])
+        found: Array = np.einsum("goi,gi->go", blocks, mean).reshape(-1)
         return found
 
     def _spread(self, bias: Array) -> Array:
@@ -160,7 +174,15 @@ def fit_layer(
     inputs = shared.of(fitted, sources, places)
     others = set(range(len(levels))).difference(*together)
     values = {i: decode(codes[i], levels[i], np.float32) for i in sorted(others)}
-    return LayerFit(real, together, values, before, inputs, code, prune)
+    finer = [i for first, *rest in together for i in rest if codes[i] != codes[first]]
+    means = {i: _mean(real.branches[i], decode(codes[i], levels[i]), places) for i in finer}
+    return LayerFit(real, together, values, before, inputs, code, prune, means)
+
+
+def _mean(branch: LinearSynapse, values: Array, places: SamplePositions) -> Array:
+    """The mean input of each weight, ``groups x inputs``."""
+    found: Array = input_rows(branch, values, places).mean(axis=1)
+    return found
 
 
 def _like(array: Array, weight: Array) -> Array:

@@ -23,7 +23,8 @@ _ROUNDS = 64  # iterations; it converges earlier
 class Slicing:
     """Slices of a value: ``noisy_slices`` for the ``noisy`` noisiest channels, else ``slices``.
 
-    ``noise`` and ``neurons`` are those of the value with these slices.
+    Two ``digits`` may stand for two slices. ``noise`` and ``neurons`` are those of the value with
+    these slices.
     """
 
     noise: float
@@ -31,6 +32,7 @@ class Slicing:
     slices: int = 1
     noisy: int = 0
     noisy_slices: int = 1
+    digits: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +40,16 @@ class Bottleneck:
     """A value that several populations can represent.
 
     ``noise`` is the noise of each channel, ``neurons`` the number of neurons per channel, and
-    ``most`` the largest number of slices that its readers can take.
+    ``most`` the largest number of slices that its readers can take. If ``finer`` is not 0, two
+    digits stand for two slices: the second divides each level by ``finer``, and its window costs as
+    much as ``later`` neurons.
     """
 
     noise: Array
     neurons: float
     most: int = 1 << 16
+    finer: int = 0
+    later: float = 0.0
 
     @cached_property
     def order(self) -> Array:
@@ -55,7 +61,10 @@ class Bottleneck:
 
         Noisy channels get separate slices only if that saves more than ``min_saving`` of noise.
         """
-        counts, total = np.arange(1, min(most, self.most) + 1), float(self.noise.sum())
+        most = min(most, self.most)
+        if self.finer and most > 1:
+            return self._digits(price)
+        counts, total = np.arange(1, most + 1), float(self.noise.sum())
         counted = np.arange(len(self.noise))
         above = np.concatenate([[0.0], np.cumsum(self.noise[self.order[:-1]])])
         costs = [
@@ -74,6 +83,14 @@ class Bottleneck:
             some,
             more if some else slices,
         )
+
+    def _digits(self, price: float) -> Slicing:
+        """Two digits if they pay, else one population."""
+        total, neurons = float(self.noise.sum()), self.neurons * len(self.noise)
+        left = total / self.finer**2
+        if left + price * (neurons + self.later) < total:
+            return Slicing(left, 2 * neurons + self.later, 2, digits=True)
+        return Slicing(total, neurons)
 
 
 def choose_slices(

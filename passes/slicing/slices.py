@@ -105,10 +105,12 @@ def split_range(graph: Graph, group: FusionGroup, width: float, count: int) -> G
     All slices have the range ``0 .. width``; values of the last slice may exceed it. The bounds of
     the clip limit the width.
     """
-    return _SliceRewriter(graph, group, width, count).rewritten()
+    return SliceRewriter(graph, group, width, count).rewritten()
 
 
-class _SliceRewriter(ReplicaRewriter):
+class SliceRewriter(ReplicaRewriter):
+    """Slices of one ``width``, ``count`` of them."""
+
     def __init__(self, graph: Graph, group: FusionGroup, width: float, count: int) -> None:
         super().__init__(graph, group)
         assert group.clip and isinstance(group.clip.op, Clip)
@@ -133,8 +135,12 @@ class _SliceRewriter(ReplicaRewriter):
 
     def last(self, clip: Node, source: Operand) -> Node:
         """The clip of the last slice, which has what the others leave of the bounds."""
+        return self.bounded(clip, source, (self.count - 1) * self.width)
+
+    def bounded(self, clip: Node, source: Operand, taken: float) -> Node:
+        """The clip with upper bounds that are lower by what is ``taken``."""
         assert isinstance(clip.op, Clip)
-        high, taken = clip.op.high, (self.count - 1) * self.width
+        high = clip.op.high
         if high is None:
             return replace(clip, operands=(source,))
         name, left = f"{clip.result.name}:times", high - taken
@@ -144,19 +150,23 @@ class _SliceRewriter(ReplicaRewriter):
 
     def copies(self, index: int) -> list[Node]:
         """A copy of the nodes before the clip, with ``index * width`` subtracted from the bias."""
+        return self.shifted_copies(index, index)
+
+    def shifted_copies(self, index: int, widths: float) -> list[Node]:
+        """A copy of the nodes before the clip, with some widths subtracted from the bias."""
         before, shifted = self.group.nodes[:-1], _shifted(self.group)
         assert shifted is not None
         copies = copy_nodes(before, lambda name: self.name(name, index))
         return [
-            self.with_shifted_bias(copy, index) if node is shifted else copy
+            self.with_shifted_bias(copy, widths) if node is shifted else copy
             for node, copy in zip(before, copies, strict=True)
         ]
 
-    def with_shifted_bias(self, node: Node, index: int) -> Node:
-        """A layer with ``index * width`` subtracted from its bias."""
+    def with_shifted_bias(self, node: Node, widths: float) -> Node:
+        """A layer with some widths subtracted from its bias."""
         bias = node.operands[-1]
         assert isinstance(bias, Constant)
-        return with_bias(node, bias.data - np.float32(index * self.width))
+        return with_bias(node, bias.data - np.float32(widths * self.width))
 
     def like(self, node: Node, source: Value, index: int) -> Value:
         """A slice of the result; all slices have the same type."""

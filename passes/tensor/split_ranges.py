@@ -33,6 +33,7 @@ from qcompiler.passes.quantization.levels import check_levels, levels_of, spikin
 from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
 from qcompiler.passes.slicing.channel_slices import can_split_channels
+from qcompiler.passes.slicing.digits import FINER, can_have_digits, with_digits
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
 from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of
 from qcompiler.passes.slicing.split_value import (
@@ -95,9 +96,14 @@ class SplitRanges(Pass):
         if not self._exact(graph) and self._tolerates(graph, data, found):
             return graph
         for name, slicing, noisy in self._slicings(graph, names, found):
+            histogram, bound = found[name].histogram, _bound(graph, name)
+            if slicing.digits:
+                t_max = levels(group_named(split, name).result)
+                split = with_digits(split, name, histogram, bound, t_max)
+                continue
             split, slicing = shorter_slices(split, name, slicing, self.t_max, self.fan_in)
             result = group_named(split, name).result
-            width = partial(_width, found[name].histogram, levels(result), _bound(graph, name))
+            width = partial(_width, histogram, levels(result), bound)
             split = split_value(split, name, slicing, noisy, width, self.note)
         return split
 
@@ -133,7 +139,11 @@ class SplitRanges(Pass):
             if noise.get(name, 0.0) > 0 and _begins_at_zero(found[name].histogram)
         }
         total, neurons = sum(noise.values()), sum(sizes.values())
-        around = around_depthwise(graph)
+        around, later = around_depthwise(graph), neurons * FINER / (len(found) * self.t_max)
+        for name in around & values.keys():
+            if can_have_digits(graph, group_named(graph, name).result):
+                whole = np.array([noise[name]]), sizes[name], values[name].most
+                values[name] = Bottleneck(*whole, finer=FINER - 1, later=later)
         stays = sum(one.outputs for name, one in found.items() if name in around)
         noise_cap = min((self.t_max / _FEW) ** 2, _FAITHFUL / max(stays, _FAITHFUL))
         chosen = choose_slices(values, total, neurons, self.slices, worth, noise_cap)

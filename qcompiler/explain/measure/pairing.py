@@ -11,7 +11,7 @@ from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.snn import Decode, Encode, Population
 from qcompiler.ir.spiking.coding import Rescaling, code_of_output
 from qcompiler.ir.spiking.decoded_outputs import split_outputs
-from qcompiler.ir.spiking.integer_network import spiking_nodes
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 from qcompiler.manifest.channel_scales import channels_of, check_channels, does_not_fit
 from qcompiler.passes.folding.rescaling import standard_name
 from qcompiler.passes.slicing.slices import unsliced_name, unsplit_name
@@ -56,8 +56,17 @@ def match_layers(program: Program, real: Graph, model: Path) -> tuple[MatchedLay
     for name, parts in found.items():
         check_channels(name, [part.channels for part in parts.values()], shapes[name])
     return tuple(
-        MatchedLayer(name, shapes[name], tuple(parts.values())) for name, parts in found.items()
+        MatchedLayer(name, shapes[name], tuple(map(_placed, parts.values())))
+        for name, parts in found.items()
     )
+
+
+def _placed(part: Part) -> Part:
+    """The part with the places of digits, whose levels lie farther apart the higher they are."""
+    if part.t_max or isinstance(part.node.op, Encode):
+        return part
+    scales = [spikes_of(node.result).scale for node in part.nodes]
+    return replace(part, places=tuple(round(scale / min(scales)) for scale in scales))
 
 
 def _pieces(graph: Graph) -> dict[str, tuple[int, int]]:

@@ -1,0 +1,102 @@
+"""Values in two digits: the same function, the levels of both, and only where they pay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import qcompiler
+from qcompiler.explain.measure.pairing import match_layers
+from qcompiler.frontend.import_model import import_model
+from qcompiler.ir import Graph
+from qcompiler.ir.kernels import Array
+from qcompiler.passes.quantization.fusion_groups import fusion_groups
+from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing
+from qcompiler.passes.slicing.digits import can_have_digits, split_digits
+from qcompiler.passes.slicing.slices import can_slice
+from tests.support.onnx_models import model, run_onnx
+from tests.support.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_network
+from tests.support.rewrites import FOLDED, engines_agree, keeps_the_numbers
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def all_digits(graph: Graph, seed: int) -> Graph:
+    """Every value that can be, in two digits."""
+    rng = np.random.default_rng(seed)
+    groups = [group for group in fusion_groups(graph) if can_slice(graph, group)]
+    for name in [g.result.name for g in groups if can_have_digits(graph, g.result)]:
+        group = next(group for group in fusion_groups(graph) if group.result.name == name)
+        levels = int(rng.integers(2, 9)), int(rng.integers(2, 9))
+        graph = split_digits(graph, group, float(rng.uniform(0.1, 2)), *levels)
+    return graph
+
+
+@pytest.mark.parametrize("branches", [False, True])
+@given(seed=seeds)
+@settings(max_examples=25, deadline=None, phases=PHASES)
+def test_digits_keep_the_numbers(branches: bool, seed: int) -> None:
+    graph = compiled(random_network(seed, 6, branches), FOLDED)
+    keeps_the_numbers(graph, all_digits(graph, seed), seed)
+
+
+@pytest.mark.parametrize("text", [REFERENCE, LOIHI])
+@given(seed=seeds)
+@settings(max_examples=10, deadline=None, phases=PHASES)
+def test_engines_agree(text: str, seed: int) -> None:
+    engines_agree(lambda graph: all_digits(graph, seed), text, seed)
+
+
+def test_digits_pay_with_the_steps_that_they_take() -> None:
+    noise = np.array([49.0])
+    assert Bottleneck(noise, 10.0, finer=7, later=5.0).best(3.1, 0.0, 4) == Slicing(
+        1.0, 25.0, 2, digits=True
+    )
+    assert Bottleneck(noise, 10.0, finer=7, later=5.0).best(3.3, 0.0, 4) == Slicing(49.0, 10.0)
+    assert Bottleneck(noise, 10.0, most=1, finer=7).best(0.1, 0.0, 4) == Slicing(49.0, 10.0)
+
+
+def depthwise(seed: int) -> onnx.ModelProto:
+    """A network whose depthwise layers see the differences of noisy neighbours."""
+    rng = np.random.default_rng(seed)
+
+    def weights(*shape: int) -> Array:
+        return rng.normal(size=shape).astype(np.float32)
+
+    return model(
+        "float[N,3,8,8] x",
+        "a = Conv<pads=[1,1,1,1]>(x, V) r = Clip(a, z, s)"
+        " d = Conv<group=8, pads=[1,1,1,1]>(r, W) t = Relu(d)"
+        " p = Conv(t, U) q = Relu(p) m = GlobalAveragePool(q) f = Flatten(m) y = Gemm(f, G)",
+        V=weights(8, 3, 3, 3) / 2,
+        W=weights(8, 1, 3, 3),
+        U=weights(256, 8, 1, 1),
+        G=weights(256, 4),
+        z=np.float32(0),
+        s=np.float32(6),
+    )
+
+
+def test_around_depthwise_layers_values_have_digits() -> None:
+    proto, data = depthwise(0), np.random.default_rng(1).random((64, 3, 8, 8), np.float32)
+    program = qcompiler.compile(proto, target="reference", calibration=data, t_max=32)
+    codes = {p.name: p.t_max for p in program.report().populations}
+    assert [codes[f"{name}:digit{at}"] for name in "rt" for at in (1, 0)] == [32, 8, 32, 8]
+    other = qcompiler.compile(proto, target="reference", calibration=data, t_max=32, slices=1)
+    (real,) = run_onnx(proto, {"x": data})
+    errors = [float(np.square(np.asarray(p.run(data)) - real).mean()) for p in (program, other)]
+    assert errors[0] < errors[1]
+
+
+def test_explanations_add_up_digits() -> None:
+    proto, data = depthwise(0), np.random.default_rng(1).random((64, 3, 8, 8), np.float32)
+    program = qcompiler.compile(proto, target="reference", calibration=data, t_max=32)
+    layers = match_layers(program, import_model(proto).graph, Path("m.onnx"))
+    part = next(layer.main for layer in layers if layer.name == "r")
+    assert part.places == (7, 1)
+    assert part.code.t_max == 32 * 7 + 1
