@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, NoReturn, TypeAlias
 
 from qcompiler.ir import Graph, InvalidGraph, PipelineError, verify
+from qcompiler.ir.verify import verify_invariants
 
 from .base import Pass
 from .built_in import BUILT_IN
@@ -65,17 +67,20 @@ class Pipeline:
         """
         verify(graph)
         for step in self.passes:
-            _check(graph, step.requires, f"the input of pass {step.name} is invalid")
+            with _told(f"the input of pass {step.name} is invalid"):
+                verify_invariants(graph, *step.requires)
             graph = step(graph)
-            _check(graph, step.establishes, f"the result of pass {step.name} is invalid")
+            with _told(f"the result of pass {step.name} is invalid"):
+                verify(graph, *step.establishes)
             if watch:
                 watch(step, graph)
         return graph
 
 
-def _check(graph: Graph, invariants: Iterable[Any], heading: str) -> None:
+@contextmanager
+def _told(heading: str) -> Iterator[None]:
     try:
-        verify(graph, *invariants)
+        yield
     except InvalidGraph as error:
         raise InvalidGraph(heading, *error.diagnostics) from error
 
