@@ -27,6 +27,11 @@ class Invariant:
 def verify(graph: Graph, *invariants: Invariant) -> None:
     """Check that a graph is well formed and has these invariants; InvalidGraph lists all faults."""
     raise_if_any(well_formed(graph), InvalidGraph)
+    verify_invariants(graph, *invariants)
+
+
+def verify_invariants(graph: Graph, *invariants: Invariant) -> None:
+    """Check that a well-formed graph has these invariants; InvalidGraph lists all faults."""
     for invariant in invariants:
         raise_if_any(invariant.check(graph), InvalidGraph)
 

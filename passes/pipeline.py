@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, NoReturn, TypeAlias
 
+<<<<<<< HEAD
 from qcompiler.ir import CompileError, Graph, InvalidGraph, PipelineError, verify
+=======
+from qcompiler.ir import Graph, InvalidGraph, PipelineError, verify
+from qcompiler.ir.verify import verify_invariants
+>>>>>>> citime
 
 from .base import Pass
 from .built_in import BUILT_IN
@@ -65,14 +71,23 @@ class Pipeline:
         """
         verify(graph)
         for step in self.passes:
+<<<<<<< HEAD
             _check(graph, step.requires, f"the input of pass {step.name} is invalid")
             graph = _applied(step, graph)
             _check(graph, step.establishes, f"the result of pass {step.name} is invalid")
+=======
+            with _told(f"the input of pass {step.name} is invalid"):
+                verify_invariants(graph, *step.requires)
+            graph = step(graph)
+            with _told(f"the result of pass {step.name} is invalid"):
+                verify(graph, *step.establishes)
+>>>>>>> citime
             if watch:
                 watch(step, graph)
         return graph
 
 
+<<<<<<< HEAD
 def _applied(step: Pass, graph: Graph) -> Graph:
     """What a pass makes of a graph; PipelineError for the faults of passes that are not ours."""
     try:
@@ -90,8 +105,12 @@ def _applied(step: Pass, graph: Graph) -> Graph:
 
 
 def _check(graph: Graph, invariants: Iterable[Any], heading: str) -> None:
+=======
+@contextmanager
+def _told(heading: str) -> Iterator[None]:
+>>>>>>> citime
     try:
-        verify(graph, *invariants)
+        yield
     except InvalidGraph as error:
         raise InvalidGraph(heading, *error.diagnostics) from error
 

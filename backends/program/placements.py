@@ -9,6 +9,7 @@ from qcompiler.backends.energy.cores import Cores
 from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.loihi.mapping.core_map import map_to_cores
 from qcompiler.backends.loihi.mapping.core_mapping import CoreMapping
+from qcompiler.backends.loihi.mapping.population_costs import costs_of
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.ir import Graph
 
@@ -22,9 +23,9 @@ def placements_of(graph: Graph, chip: Chip, model: CostModel) -> tuple[Cores, ..
     """
     neurons = min(chip.neurons_per_core, model.neurons_per_core)
     netlist, found = build_netlist(graph), list[Cores]()
-    chips = 0
+    costs, chips = costs_of(netlist), 0
     while neurons:
-        mapping, _ = map_to_cores(netlist, replace(chip, neurons_per_core=neurons))
+        mapping, _ = map_to_cores(netlist, replace(chip, neurons_per_core=neurons), costs)
         if found and mapping.chips > chips:
             break
         chips = chips or 1 << (mapping.chips - 1).bit_length()

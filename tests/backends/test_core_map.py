@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import astuple, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -261,7 +261,7 @@ def test_no_core_is_overfull(network: Callable[[], Graph], chip: Chip) -> None:
     assert mapping.cores > len(netlist.populations) - sum(map(len, mapping.shared))
     found = used(netlist, mapping)
     for group in mapping.shared:
-        together = (sum(parts) for parts in zip(*(astuple(found[n]) for n in group), strict=True))
+        together = (sum(parts) for parts in zip(*(found[n] for n in group), strict=True))
         assert max(CoreUsage(*together).shares(chip).values()) <= 1
     for placement in mapping.placements:
         assert placement.peak_usage == found[placement.population]

@@ -18,7 +18,6 @@ clock's neurons have no inputs and are copied as often as their output axons dem
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -31,6 +30,7 @@ from .core_grid import CoreGrid
 from .core_load import ProjectionCost
 from .core_mapping import CoreMapping, Placement
 from .core_usage import CoreUsage, limits
+from .population_costs import Costs, PopulationCosts
 from .population_mapper import PopulationMapper
 from .shared_cores import shared_cores
 
@@ -38,10 +38,13 @@ Axons = dict[str, Array]  # output axons of every neuron, by population
 Traffic = dict[tuple[str, str], int]  # messages if every neuron spikes once, by sender and reader
 
 
-def map_to_cores(netlist: Netlist, chip: Chip) -> tuple[CoreMapping, tuple[Diagnostic, ...]]:
+def map_to_cores(
+    netlist: Netlist, chip: Chip, costs: Costs | None = None
+) -> tuple[CoreMapping, tuple[Diagnostic, ...]]:
     """Map every population to cores; also list the neurons that do not fit on one core.
 
-    The mapping of a population with such neurons ignores the limit that they exceed.
+    The mapping of a population with such neurons ignores the limit that they exceed. ``costs`` are
+    those of the netlist, if they are known.
     """
     sizes = {group.name: group.size for group in netlist.populations}
     axons: Axons = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
@@ -51,7 +54,8 @@ def map_to_cores(netlist: Netlist, chip: Chip) -> tuple[CoreMapping, tuple[Diagn
     clock_axons = 0
     known: dict[bytes, CoreGrid | None] = {}
     for group in reversed(netlist.populations):  # what a neuron reaches is known before it is
-        mapper = PopulationMapper(group, netlist.synapses, axons[group.name], chip)
+        cost = costs[group.name] if costs else PopulationCosts(group, netlist.synapses)
+        mapper = PopulationMapper(cost, axons[group.name], chip)
         alike = mapper.digest()
         if alike not in known:
             known[alike] = mapper.cheapest()
@@ -74,7 +78,7 @@ def _shared(placements: list[Placement], chip: Chip) -> tuple[tuple[str, ...], .
     """Populations that share a core, which gets no more neurons than the fullest has anyway."""
     small = {p.population: p.peak_usage for p in placements if p.cores == 1}
     fullest = max((p.peak_usage.neurons for p in placements), default=0)
-    return shared_cores(small, replace(limits(chip), neurons=fullest))
+    return shared_cores(small, limits(chip)._replace(neurons=fullest))
 
 
 def _clock_cores(netlist: Netlist, chip: Chip, axons: int) -> int:

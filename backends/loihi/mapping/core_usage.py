@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
 from qcompiler.backends.chip import Chip
 
 RESOURCES = ("neurons", "input axons", "output axons", "bits of synapses")
 
 
-@dataclass(frozen=True)
-class CoreUsage:
+class CoreUsage(NamedTuple):
     """Usage of each resource on one core, or the maximum over several cores."""
 
     neurons: int
@@ -24,7 +23,15 @@ class CoreUsage:
 
     def against(self, chip: Chip) -> tuple[tuple[str, int, int], ...]:
         """Name, use and limit of each resource."""
-        return tuple(zip(RESOURCES, astuple(self), astuple(limits(chip)), strict=True))
+        return tuple(zip(RESOURCES, self, limits(chip), strict=True))
+
+    def plus(self, other: CoreUsage) -> CoreUsage:
+        """The usage of both on one core."""
+        return CoreUsage(*map(sum, zip(self, other, strict=True)))
+
+    def within(self, most: CoreUsage) -> bool:
+        """Whether no resource is used more than there."""
+        return all(used <= allowed for used, allowed in zip(self, most, strict=True))
 
 
 def limits(chip: Chip) -> CoreUsage:

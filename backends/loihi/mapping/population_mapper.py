@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import astuple, replace
 from hashlib import blake2b
 from math import inf
 
 import numpy as np
 
 from qcompiler.backends.chip import Chip
-from qcompiler.backends.loihi.netlist.netlist import Population, Synapses
 from qcompiler.ir.kernels import Array
 
-from .core_grid import CoreGrid, channels_and_positions, summed_area_table
+from .core_grid import CoreGrid, summed_area_table
 from .core_mapping import Placement
 from .core_usage import RESOURCES, CoreUsage, limits
-from .projection_cost import cost_of
+from .population_costs import PopulationCosts
 from .synapse_memory import min_synapse_bits
 
 _GROWTH = 1.2  # from one length of runs to the next
@@ -26,31 +24,19 @@ _UNLIMITED = 1 << 62  # more of a resource than any network takes
 class PopulationMapper:
     """A population that is to be cut into cores; ``axons`` are its neurons' output axons."""
 
-    def __init__(
-        self, group: Population, rows: tuple[Synapses, ...], axons: Array, chip: Chip
-    ) -> None:
-        self.name, self.extent, self.chip = group.name, channels_and_positions(group), chip
-        self.projections = [cost_of(row, group) for row in rows if row.target == group.name]
+    def __init__(self, costs: PopulationCosts, axons: Array, chip: Chip) -> None:
+        self.name, self.extent, self.chip = costs.group.name, costs.extent, chip
+        self.costs, self.projections = costs, costs.projections
         own = CoreGrid(*self.extent)
         for projection in self.projections:
             if projection.row.source == self.name:
                 axons = axons + projection.output_axons(own)
         self.axons = summed_area_table(axons.reshape(self.extent), self.extent)
+        self._known: dict[CoreGrid, tuple[CoreUsage, float]] = {}
 
     def digest(self) -> bytes:
         """The same for populations that lie alike, such as those of equal layers."""
-        found = blake2b(repr(self.extent).encode())
-        arrays = [self.axons]
-        for projection in self.projections:
-            row = projection.row
-            rest = replace(row, source=str(row.source == self.name), target="", weights=0, order=0)
-            found.update(repr(rest).encode())
-            arrays += [np.asarray(row.weights)]
-            arrays += [np.asarray([] if row.order is None else row.order)]
-        for array in arrays:
-            found.update(f"{array.shape} {array.dtype}".encode())
-            found.update(np.ascontiguousarray(array).tobytes())
-        return found.digest()
+        return self.costs.digest + blake2b(np.ascontiguousarray(self.axons).tobytes()).digest()
 
     def placement(self, grid: CoreGrid) -> Placement:
         """The population on this grid."""
@@ -67,6 +53,11 @@ class PopulationMapper:
 
     def _use(self, grid: CoreGrid) -> tuple[CoreUsage, float]:
         """The largest use of any core, and the price of all, in cores."""
+        if grid not in self._known:
+            self._known[grid] = self._found(grid)
+        return self._known[grid]
+
+    def _found(self, grid: CoreGrid) -> tuple[CoreUsage, float]:
         loads = [projection.load(grid) for projection in self.projections]
         axons, bits = sum(load.axons for load in loads), sum(load.bits for load in loads)
         sent = grid.sums(self.axons)
@@ -76,7 +67,7 @@ class PopulationMapper:
 
     def cheapest(self, unlimited: Collection[str] = ()) -> CoreGrid | None:
         """A grid that fits, if these resources of a core had no end; None if there is none."""
-        had = zip(RESOURCES, astuple(limits(self.chip)), strict=True)
+        had = zip(RESOURCES, limits(self.chip), strict=True)
         allowed = CoreUsage(*(_UNLIMITED if name in unlimited else most for name, most in had))
         channels, positions = self.extent
         best, price = None, inf
@@ -117,12 +108,7 @@ class PopulationMapper:
         if grid.neurons > allowed.neurons:
             return None
         peak, price = self._use(grid)
-        fits = (
-            peak.input_axons <= allowed.input_axons
-            and peak.output_axons <= allowed.output_axons
-            and peak.synapse_bits <= allowed.synapse_bits
-        )
-        return price if fits else None
+        return price if peak.within(allowed) else None
 
 
 def _column_counts(positions: int, longest: int) -> Iterator[int]:

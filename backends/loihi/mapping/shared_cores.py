@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import astuple
+from collections.abc import Mapping
 
 from .core_usage import CoreUsage
 
@@ -15,23 +14,20 @@ def shared_cores(needs: Mapping[str, CoreUsage], most: CoreUsage) -> tuple[tuple
     but for populations that need more alone.
     """
     groups: list[list[str]] = []
+    used: list[CoreUsage] = []
     for name in sorted(needs, key=lambda n: (-_largest_share(needs[n], most), n)):
-        fits = (g for g in groups if _within(_sum(needs[n] for n in (*g, name)), most))
-        if (group := next(fits, None)) is None:
+        joined = ((index, one.plus(needs[name])) for index, one in enumerate(used))
+        index, together = next(
+            (found for found in joined if found[1].within(most)), (len(groups), needs[name])
+        )
+        if index == len(groups):
             groups.append([name])
+            used.append(together)
         else:
-            group.append(name)
+            groups[index].append(name)
+            used[index] = together
     return tuple(tuple(group) for group in groups if len(group) > 1)
 
 
-def _sum(needs: Iterable[CoreUsage]) -> CoreUsage:
-    return CoreUsage(*map(sum, zip(*map(astuple, needs), strict=True)))
-
-
-def _within(need: CoreUsage, most: CoreUsage) -> bool:
-    return all(used <= allowed for used, allowed in zip(astuple(need), astuple(most), strict=True))
-
-
 def _largest_share(need: CoreUsage, most: CoreUsage) -> float:
-    pairs = zip(astuple(need), astuple(most), strict=True)
-    return max((used / max(1, allowed) for used, allowed in pairs), default=0.0)
+    return max(used / max(1, allowed) for used, allowed in zip(need, most, strict=True))

@@ -6,6 +6,8 @@ It is that of nengo-loihi 1.0, block.py, ``SynapseConfig.bits_per_axon``, with t
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from qcompiler.ir.kernels import Array
@@ -34,6 +36,5 @@ def synapse_bits(synapses: Array, neurons: int, delay: int) -> Array:
     return found
 
 
-def _units(bits: Array | int) -> Array:
-    found: Array = -(-np.asarray(bits) // _UNIT) * _UNIT
-    return found
+def _units(bits: Any) -> Any:
+    return -(-bits // _UNIT) * _UNIT

@@ -1,0 +1,47 @@
+"""The projections onto every population of a netlist: what mappings onto several chips share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import TypeAlias
+
+import numpy as np
+
+from qcompiler.backends.loihi.netlist.netlist import Netlist, Population, Synapses
+
+from .core_grid import channels_and_positions
+from .projection_cost import cost_of
+
+Costs: TypeAlias = "Mapping[str, PopulationCosts]"
+
+
+class PopulationCosts:
+    """A population and the projections onto it."""
+
+    def __init__(self, group: Population, rows: tuple[Synapses, ...]) -> None:
+        self.group, self.extent = group, channels_and_positions(group)
+        self.projections = [cost_of(row, group) for row in rows if row.target == group.name]
+
+    @cached_property
+    def digest(self) -> bytes:
+        """The same for populations of projections that are alike, such as those of equal layers."""
+        found = blake2b(repr(self.extent).encode())
+        for projection in self.projections:
+            row = projection.row
+            own = str(row.source == self.group.name)
+            found.update(repr(replace(row, source=own, target="", weights=0, order=0)).encode())
+            for array in (
+                np.asarray(row.weights),
+                np.asarray([] if row.order is None else row.order),
+            ):
+                found.update(f"{array.shape} {array.dtype}".encode())
+                found.update(np.ascontiguousarray(array).tobytes())
+        return found.digest()
+
+
+def costs_of(netlist: Netlist) -> Costs:
+    """The costs of all populations, by name."""
+    return {group.name: PopulationCosts(group, netlist.synapses) for group in netlist.populations}
