@@ -14,12 +14,8 @@ from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, NoReturn, TypeAlias
 
-<<<<<<< HEAD
 from qcompiler.ir import CompileError, Graph, InvalidGraph, PipelineError, verify
-=======
-from qcompiler.ir import Graph, InvalidGraph, PipelineError, verify
 from qcompiler.ir.verify import verify_invariants
->>>>>>> citime
 
 from .base import Pass
 from .built_in import BUILT_IN
@@ -71,23 +67,16 @@ class Pipeline:
         """
         verify(graph)
         for step in self.passes:
-<<<<<<< HEAD
-            _check(graph, step.requires, f"the input of pass {step.name} is invalid")
-            graph = _applied(step, graph)
-            _check(graph, step.establishes, f"the result of pass {step.name} is invalid")
-=======
             with _told(f"the input of pass {step.name} is invalid"):
                 verify_invariants(graph, *step.requires)
-            graph = step(graph)
+            graph = _applied(step, graph)
             with _told(f"the result of pass {step.name} is invalid"):
                 verify(graph, *step.establishes)
->>>>>>> citime
             if watch:
                 watch(step, graph)
         return graph
 
 
-<<<<<<< HEAD
 def _applied(step: Pass, graph: Graph) -> Graph:
     """What a pass makes of a graph; PipelineError for the faults of passes that are not ours."""
     try:
@@ -104,11 +93,8 @@ def _applied(step: Pass, graph: Graph) -> Graph:
     return found
 
 
-def _check(graph: Graph, invariants: Iterable[Any], heading: str) -> None:
-=======
 @contextmanager
 def _told(heading: str) -> Iterator[None]:
->>>>>>> citime
     try:
         yield
     except InvalidGraph as error:
