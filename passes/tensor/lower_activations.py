@@ -30,6 +30,7 @@ from qcompiler.passes.activations.duplication import (
     split_outputs,
     split_readers,
 )
+from qcompiler.passes.activations.fine_values import FineValues
 from qcompiler.passes.activations.gates import Gates
 from qcompiler.passes.activations.inlining import inline_sums, is_few
 from qcompiler.passes.activations.piecewise import PiecewiseLinear
@@ -81,9 +82,11 @@ class LowerActivations(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node, then move clips to where they need fewer windows."""
+        fine = FineValues(graph, self.t_max)
+        graph = fine.sliced()
         faults: list[Diagnostic] = []
         nodes: list[Node] = []
-        gates = Gates(graph, self.t_max, self.output_t_max)
+        gates = Gates(graph, self.t_max, self.output_t_max, fine.found)
         for node in graph.nodes:
             match node.op:
                 case Function(formula):
@@ -119,7 +122,8 @@ class LowerActivations(Pass):
 
     def products(self, graph: Graph) -> Iterator[tuple[Node, int, int]]:
         """Every product of a graph with ranges, its bits, and the neurons of bits and gates."""
-        gates = Gates(graph, self.t_max, self.output_t_max)
+        fine = FineValues(graph, self.t_max)
+        gates = Gates(fine.sliced(), self.t_max, self.output_t_max, fine.found)
         for node in graph.nodes:
             if isinstance(node.op, Multiply):
                 bits, neurons = gates.cost(node)
