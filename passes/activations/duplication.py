@@ -25,7 +25,6 @@ from qcompiler.passes.quantization.fusion_groups import (
     fusion_groups,
     is_network_output,
 )
-
 from qcompiler.passes.quantization.levels import PRECISE
 
 from .resolution import Resolution

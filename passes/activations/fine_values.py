@@ -3,7 +3,7 @@
 The error of a product reaches the next one, so the levels of all of them add up. A value between
 them becomes a sum of slices of its range, which spike in one window:
 
-    v  =  low + clip(v - low, 0, w) + clip(v - low - w, 0, w)
+    v  =  low + clip(v - low, 0, w) + clip(v - low - w, 0, w) + clip(v - low - 2 w, 0, w)
 
 The slices are clips of the layer, which is copied for each of them (see `duplication`). Functions
 read the layer as well, and not what is rounded.
@@ -20,12 +20,13 @@ from qcompiler.ir import Constant, Graph, Node, Op, Operand, Tensor, Value, infe
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply, SumPool
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.fusion_groups import fusion_groups, is_network_output
-from qcompiler.passes.quantization.integer_layer import code_of
+from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import PRECISE, spiking_values
 from qcompiler.passes.slicing.slices import slice_name
 
-_SLICES = 2
+_SLICES = 3
 _SMALL = 1024  # values of a network in which neurons are cheap
+_LEAST_BITS = 12  # of weights: the rounding of fewer outweighs that of the levels
 _READERS = Function | Multiply | Dense | Conv | SumPool | Affine | Add
 
 
@@ -43,11 +44,12 @@ class Sliced:
 class FineValues:
     """Slices of the values between products, by name; ``whole`` is what is sliced.
 
-    Values that are ``kept`` get none.
+    Weights have ``weight_bits``. Values that are ``kept`` get no slices.
     """
 
     graph: Graph
     t_max: int
+    weight_bits: int
     kept: frozenset[str] = frozenset()
     found: dict[str, Sliced] = field(default_factory=dict)
     whole: dict[str, str] = field(default_factory=dict)
@@ -68,16 +70,17 @@ class FineValues:
                 nodes.append(node)
         return replace(self.graph, nodes=tuple(nodes))
 
+    def populations(self, lowered: Graph) -> frozenset[str]:
+        """The sliced values that are populations of their own: their layer is not copied."""
+        names = {group.result.name for group in fusion_groups(lowered)}
+        return frozenset(of for name, of in self.whole.items() if name in names)
+
     def _values(self) -> Iterator[Value]:
         """The values that get slices."""
         graph = self.graph
-        small = sum(size(value.type) for value in spiking_values(graph)) <= _SMALL
-        if self.t_max < PRECISE or not small:
+        if self.weight_bits < _LEAST_BITS or not needs_fine_values(graph, self.t_max):
             return
         behind, ahead = _behind_products(graph), _ahead_of_products(graph)
-        products = [node for node in graph.nodes if isinstance(node.op, Multiply)]
-        if not any(node.result.name in ahead for node in products):
-            return
         sums = [group.result for group in fusion_groups(graph) if not group.clip]
         made = [n.result for n in graph.nodes if isinstance(n.op, Function | Multiply)]
         for value in (*sums, *made):
@@ -103,9 +106,7 @@ class FineValues:
         levels = _SLICES * (self.t_max - 1) + 1
         code = code_of(value.type.shape, levels, value.type.range)
         low, width = -code.zero * code.scale, code.scale * (self.t_max - 1)
-        whole = Value(
-            self.graph.fresh(f"{value.name}:whole"), replace(value.type, t_max=levels)
-        )
+        whole = Value(self.graph.fresh(f"{value.name}:whole"), replace(value.type, t_max=levels))
         self.whole[whole.name] = value.name
         yield replace(node, result=whole)
         type_, slices = replace(value.type, range=(0.0, width)), []
@@ -136,6 +137,14 @@ class FineValues:
         type_ = infer(op, operands, like.origin)
         assert isinstance(type_, Tensor)
         return Node(op, operands, Value(self.graph.fresh(name), type_), like.origin)
+
+
+def needs_fine_values(graph: Graph, t_max: int) -> bool:
+    """Whether precision is asked for, and products are computed of others in a small network."""
+    products = [node.result.name for node in graph.nodes if isinstance(node.op, Multiply)]
+    if t_max < PRECISE or _ahead_of_products(graph).isdisjoint(products):
+        return False
+    return sum(size(value.type) for value in spiking_values(graph)) <= _SMALL
 
 
 def _scaled(value: Value, shift: float, name: str, like: Node) -> Node:

@@ -22,7 +22,7 @@ from qcompiler.passes.quantization.levels import levels_of
 from .clip_sums import ClipSumBuilder, Term
 from .fine_values import Sliced
 
-_FINE_BITS = 7  # highest bits, which open a gate for each slice of the other operand
+_FINE_BITS = 3  # highest bits, which open a gate for each slice of the other operand
 
 
 def product_neurons(t_max: int, products: int = 1, operands: int = 1) -> int:
