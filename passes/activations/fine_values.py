@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from qcompiler.ir import Constant, Graph, Node, Op, Operand, Tensor, Value, infer, size
+from qcompiler.ir import Constant, Graph, Node, Op, Operand, Tensor, Value, drop_dead, infer, size
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply, SumPool
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.fusion_groups import fusion_groups, is_network_output
@@ -57,6 +57,8 @@ class FineValues:
     def sliced(self) -> Graph:
         """The graph with slices: readers but functions and products read their sum."""
         chosen = {value.name for value in self._values() if value.name not in self.kept}
+        if not chosen:
+            return self.graph
         nodes: list[Node] = []
         for node in self.graph.nodes:
             name = node.result.name
@@ -68,7 +70,7 @@ class FineValues:
                 nodes += self._split(node)
             else:
                 nodes.append(node)
-        return replace(self.graph, nodes=tuple(nodes))
+        return drop_dead(replace(self.graph, nodes=tuple(nodes)))
 
     def populations(self, lowered: Graph) -> frozenset[str]:
         """The sliced values that are populations of their own: their layer is not copied."""
@@ -116,22 +118,29 @@ class FineValues:
             yield moved
             slices.append(Value(name, type_))
             yield Node(Clip(0.0, width), (moved.result,), slices[-1], node.origin)
-        self.found[value.name] = Sliced(tuple(slices), low, code.scale, levels)
+        sliced = Sliced(tuple(slices), low, code.scale, levels)
+        self.found[value.name] = sliced
+        first, total = self._sum(sliced, value.name, node)
+        yield from (first, replace(total, result=value))  # for products, which know the slices
 
     def _operand(self, nodes: list[Node], reader: Node, operand: Operand) -> Operand:
         """What a reader reads instead of a sliced value."""
         assert isinstance(operand, Value)
         if isinstance(reader.op, Multiply):
-            return operand  # see `gates`
+            return operand
         sliced = self.found[operand.name]
         if isinstance(reader.op, Function):
             name = next(n for n, of in self.whole.items() if of == operand.name)
             return next(node.result for node in nodes if node.result.name == name)
-        name = f"{operand.name}:for:{reader.result.name}"
-        first = _scaled(sliced.slices[0], sliced.low, self.graph.fresh(f"{name}:first"), reader)
-        total = self._node(Add(), (first.result, *sliced.slices[1:]), f"{name}:sum", reader)
-        nodes += [first, total]
-        return total.result
+        made = self._sum(sliced, f"{operand.name}:for:{reader.result.name}", reader)
+        nodes += made
+        return made[-1].result
+
+    def _sum(self, sliced: Sliced, name: str, like: Node) -> tuple[Node, Node]:
+        """The sum of slices, and the lowest level, which the first of two nodes adds."""
+        first = _scaled(sliced.slices[0], sliced.low, self.graph.fresh(f"{name}:first"), like)
+        operands = (first.result, *sliced.slices[1:])
+        return first, self._node(Add(), operands, f"{name}:sum", like)
 
     def _node(self, op: Op, operands: tuple[Operand, ...], name: str, like: Node) -> Node:
         type_ = infer(op, operands, like.origin)

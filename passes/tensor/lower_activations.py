@@ -18,7 +18,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import Diagnostic, Graph, Node, Range, UnsupportedModel, Value, raise_if_any
+from qcompiler.ir import (
+    Diagnostic,
+    Graph,
+    Node,
+    Range,
+    UnsupportedModel,
+    Value,
+    drop_dead,
+    raise_if_any,
+)
 from qcompiler.ir.ann import Add, Affine, Conv, Dense, Function, Multiply, SumPool
 from qcompiler.passes.activations.activation_fit import ActivationFit, power_of, range_of, width_of
 from qcompiler.passes.activations.attainable import Attainable, between
@@ -109,7 +118,8 @@ class LowerActivations(Pass):
                 case _:
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
-        lowered = split_readers(replace(graph, nodes=tuple(nodes)), SUMS, self.fan_in)
+        made = drop_dead(replace(graph, nodes=tuple(nodes)))
+        lowered = split_readers(made, SUMS, self.fan_in)
         precise = self.t_max >= PRECISE
         if not precise and _has_products(graph):
             lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in)
