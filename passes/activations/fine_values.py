@@ -22,7 +22,6 @@ from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.fusion_groups import fusion_groups, is_network_output
 from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import PRECISE, spiking_values
-from qcompiler.passes.slicing.slices import slice_name
 
 _SLICES = 3
 _SMALL = 1024  # values of a network in which neurons are cheap
@@ -113,7 +112,7 @@ class FineValues:
         yield replace(node, result=whole)
         type_, slices = replace(value.type, range=(0.0, width)), []
         for index in range(_SLICES):
-            name = self.graph.fresh(slice_name(value.name, index))
+            name = self.graph.fresh(f"{value.name}:slice{index}")
             moved = _scaled(whole, -low - index * width, f"{name}:moved", node)
             yield moved
             slices.append(Value(name, type_))
