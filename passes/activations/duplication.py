@@ -25,11 +25,13 @@ from qcompiler.passes.quantization.fusion_groups import (
     fusion_groups,
     is_network_output,
 )
+from qcompiler.passes.quantization.levels import PRECISE
 
 from .resolution import Resolution
 
 _FEW_CLIPS = 2  # that the layer behind reads without a population between
 MOST_CLIPS = 8  # of a function, each with a copy of the layer
+_MORE_CLIPS = 16  # where precision is asked for
 _FEW_SYNAPSES = 16  # of one neuron
 _FEW_AT_OUTPUT = 256  # of one neuron of an output, where precision is asked for
 _FEW_ADDED = 1024  # synapses of all copies
@@ -68,7 +70,8 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         added = fan_in_of(group) * size(group.result.type) * (len(readers) - 1)
         ends = added <= some and _makes_output(graph, group.result, _HOPS)
         ends = ends or (added <= _MORE_ADDED and _makes_state(graph, group.result, _HOPS + 1))
-        if len(readers) <= MOST_CLIPS or is_small(group) or ends:
+        most = _MORE_CLIPS if resolution.t_max >= PRECISE else MOST_CLIPS
+        if len(readers) <= most or is_small(group) or ends:
             for index, reader in enumerate(readers[1:], first):
                 copies[reader.result.name] = _copied(graph, group, reader, index)
     nodes: list[Node] = []

@@ -10,6 +10,7 @@ down: ``bit_k = [q - sum of higher bits >= 2^k]``. All products of an operand sh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, log2
 
@@ -19,6 +20,9 @@ from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import levels_of
 
 from .clip_sums import ClipSumBuilder, Term
+from .fine_values import Sliced
+
+_FINE_BITS = 3  # highest bits, which open a gate for each slice of the other operand
 
 
 def product_neurons(t_max: int, products: int = 1, operands: int = 1) -> int:
@@ -49,8 +53,11 @@ class Operating:
 class Gates:
     """Makes products of one graph, and keeps the bits that they share."""
 
-    def __init__(self, graph: Graph, t_max: int, output_t_max: int) -> None:
+    def __init__(
+        self, graph: Graph, t_max: int, output_t_max: int, sliced: Mapping[str, Sliced]
+    ) -> None:
         self.graph, self.t_max, self.output_t_max = graph, t_max, output_t_max
+        self.sliced = sliced
         self._bits: dict[str, list[Value]] = {}  # from the highest down, by the operand's name
 
     def operating(self, operand: Operand) -> Operating:
@@ -59,6 +66,8 @@ class Gates:
         Inputs, such as states, keep those of all their digits.
         """
         assert isinstance(operand, Value)
+        if found := self.sliced.get(operand.name):
+            return Operating(found.low, found.step, found.levels)
         base = self.base(operand)
         bounds = base.type.range if isinstance(base.type, Tensor) else None
         if bounds is None:
@@ -99,12 +108,28 @@ class Gates:
         """A product as a sum of terms and a constant."""
         a, b = self.factors(new.node)
         one, other = self.operating(a), self.operating(b)
+        parts, zero = self._parts(a)
         terms: list[Term] = []
         for k, bit in enumerate(reversed(self._bits_of(new, b, other))):
-            gate = new.clip([(a, 1.0), (bit, one.width)], -one.low - one.width, one.width)
-            terms.append((gate, other.step * 2**k))
-        terms += [(x, factor) for x, factor in ((a, other.low), (b, one.low)) if factor]
-        return terms, -one.low * other.low
+            apart = len(parts) > 1 and k >= other.bits - _FINE_BITS
+            for some in [[part] for part in parts] if apart else [parts]:
+                width = one.width * len(some) / len(parts)
+                operands = [*((part, 1.0) for part in some), (bit, width)]
+                gate = new.clip(operands, -zero - width, width)
+                terms.append((gate, other.step * 2**k))
+        shift = -one.low * other.low
+        for x, factor in ((a, other.low), (b, one.low)):
+            some, lowest = self._parts(x)
+            if factor:
+                terms += [(part, factor) for part in some]
+                shift += factor * (self.operating(x).low - lowest)
+        return terms, shift
+
+    def _parts(self, operand: Value) -> tuple[list[Operand], float]:
+        """What adds up to an operand, but for its lowest level, and the lowest level of that."""
+        if found := self.sliced.get(operand.name):
+            return [*found.slices], 0.0
+        return [operand], self.operating(operand).low
 
     def cost(self, product: Node) -> tuple[int, int]:
         """The bits of a product, and its neurons; bits count for the first product only."""
@@ -127,8 +152,9 @@ class Gates:
             found = []
             for k in reversed(range(code.bits)):
                 higher = zip(found, range(code.bits - 1, k, -1), strict=True)
-                terms: list[Term] = [(value, 1 / code.step)]
+                parts, low = self._parts(value)
+                terms: list[Term] = [(part, 1 / code.step) for part in parts]
                 terms += [(bit, -float(2**place)) for bit, place in higher]
-                found.append(new.bit(terms, -code.low / code.step - 2**k + 1))
+                found.append(new.bit(terms, -low / code.step - 2**k + 1))
         self._bits[value.name] = found
         return found

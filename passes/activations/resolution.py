@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Tensor, Value
-from qcompiler.ir.ann import Affine, Conv, Dense, MaxPool
+from qcompiler.ir.ann import Affine, Clip, Conv, Dense, MaxPool
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.quantization.fusion_groups import (
@@ -79,9 +79,18 @@ class Resolution:
         return bool(slope >= max(1.0, _FINE * (self.t_max - 1) * (sum(fans) / 3) ** 0.5))
 
     def levels_of_segments(self, result: Value) -> int | None:
-        """Those of their sum; None if these are the network's. An output may have more."""
+        """Those of their sum; None if these are the network's.
+
+        An output may have more, and what slices read.
+        """
         own = result.type.t_max if isinstance(result.type, Tensor) else None
-        return own and (min(own, self.t_max) if is_network_output(self.graph, result) else own)
+        no_window = is_network_output(self.graph, result) or self._is_sliced(result)
+        return own and (min(own, self.t_max) if no_window else own)
+
+    def _is_sliced(self, value: Value) -> bool:
+        """Whether scaled clips are among what reads a value."""
+        ends = (self.graph.only_user(reader.result) for reader in self.graph.users(value))
+        return any(isinstance(end.op, Clip) for end in ends if end)
 
     @cached_property
     def _groups(self) -> dict[str, FusionGroup]:

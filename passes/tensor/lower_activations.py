@@ -18,7 +18,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import Diagnostic, Graph, Node, Range, UnsupportedModel, Value, raise_if_any
+from qcompiler.ir import (
+    Diagnostic,
+    Graph,
+    Node,
+    Range,
+    UnsupportedModel,
+    Value,
+    drop_dead,
+    raise_if_any,
+)
 from qcompiler.ir.ann import Add, Affine, Conv, Dense, Function, Multiply, SumPool
 from qcompiler.passes.activations.activation_fit import ActivationFit, power_of, range_of, width_of
 from qcompiler.passes.activations.attainable import Attainable, between
@@ -30,6 +39,7 @@ from qcompiler.passes.activations.duplication import (
     split_outputs,
     split_readers,
 )
+from qcompiler.passes.activations.fine_values import FineValues
 from qcompiler.passes.activations.gates import Gates
 from qcompiler.passes.activations.inlining import inline_sums, is_few
 from qcompiler.passes.activations.piecewise import PiecewiseLinear
@@ -81,9 +91,18 @@ class LowerActivations(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node, then move clips to where they need fewer windows."""
+        fine = FineValues(graph, self.t_max, self.weight_bits)
+        lowered = self._lowered(graph, fine)
+        while left := fine.populations(lowered):  # whose slices would cost neurons, and save none
+            fine = FineValues(graph, self.t_max, self.weight_bits, fine.kept | left)
+            lowered = self._lowered(graph, fine)
+        return lowered
+
+    def _lowered(self, graph: Graph, fine: FineValues) -> Graph:
+        graph = fine.sliced()
         faults: list[Diagnostic] = []
         nodes: list[Node] = []
-        gates = Gates(graph, self.t_max, self.output_t_max)
+        gates = Gates(graph, self.t_max, self.output_t_max, fine.found)
         for node in graph.nodes:
             match node.op:
                 case Function(formula):
@@ -99,7 +118,8 @@ class LowerActivations(Pass):
                 case _:
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
-        lowered = split_readers(replace(graph, nodes=tuple(nodes)), SUMS, self.fan_in)
+        made = drop_dead(replace(graph, nodes=tuple(nodes)))
+        lowered = split_readers(made, SUMS, self.fan_in)
         precise = self.t_max >= PRECISE
         if not precise and _has_products(graph):
             lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in)
@@ -119,7 +139,8 @@ class LowerActivations(Pass):
 
     def products(self, graph: Graph) -> Iterator[tuple[Node, int, int]]:
         """Every product of a graph with ranges, its bits, and the neurons of bits and gates."""
-        gates = Gates(graph, self.t_max, self.output_t_max)
+        fine = FineValues(graph, self.t_max, self.weight_bits)
+        gates = Gates(fine.sliced(), self.t_max, self.output_t_max, fine.found)
         for node in graph.nodes:
             if isinstance(node.op, Multiply):
                 bits, neurons = gates.cost(node)

@@ -108,11 +108,14 @@ class Options:
             raise PipelineError(f"max-{kind} searches for t_max: leave one of them out")
         return Budget(kind, percent)
 
-    def of_passes(self, t_max: int) -> dict[str, Any]:
-        """The options of passes that these stand for; PipelineError for one that is wrong."""
+    def of_passes(self, t_max: int, fine: bool = False) -> dict[str, Any]:
+        """The options of passes that these stand for; PipelineError for one that is wrong.
+
+        ``fine`` says whether the network `needs_fine_values`.
+        """
         bits = self.weight_bits
         if bits is None:
-            bits = self.backend.weight_bits(t_max)
+            bits = self.backend.weight_bits(t_max, fine)
         found: dict[str, Any] = {
             "progress": self.progress,
             "t_max": t_max,
