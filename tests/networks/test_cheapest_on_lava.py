@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 from tests.support.spiking import same_spikes
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
-GIVEN = {"calibration": DIGITS / "digits_calibration.npz", "scale_values": (16,)}
+GIVEN: dict[str, Any] = {"calibration": DIGITS / "digits_calibration.npz", "scale_values": (16,)}
 FRAMES = 3
 
 
