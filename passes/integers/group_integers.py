@@ -27,10 +27,10 @@ from qcompiler.passes.quantization.integer_layer import (
     IntegerLayer,
     integer_layer_of,
 )
-from qcompiler.passes.quantization.levels import longest_window
 from qcompiler.passes.quantization.membrane_limits import Limits
 from qcompiler.passes.quantization.real_layer import RealLayer, real_layer_of
 from qcompiler.passes.quantization.rounding import Rounding, nearest
+from qcompiler.passes.quantization.short_pieces import windows_of_pieces
 from qcompiler.passes.requantization.exact_layer import ExactLayer, exact_layer_of
 
 from .options import Options
@@ -150,7 +150,7 @@ class GroupIntegers:
     ) -> IntegerLayer:
         """The integer layer, which fits in pieces if it will be split and can fit so."""
         limits = self.options.limits
-        if (tighter := self._limits_of_pieces(group)) is not None:
+        for tighter in self._limits_of_pieces(group, code):
             with suppress(ExceededLimits):
                 return integer_layer_of(group, real, codes, code, tighter, rounding, observe)
         return integer_layer_of(group, real, codes, code, limits, rounding, observe)
@@ -169,16 +169,20 @@ class GroupIntegers:
             return whole
         if whole.otherwise and not self._reads_codes(group):
             return None
-        tighter = self._limits_of_pieces(group)
-        found = exact_layer_of(real, codes, code, tighter, observe) if tighter else None
-        return found if found and found.otherwise <= whole.otherwise else whole
+        for tighter in self._limits_of_pieces(group, code):
+            found = exact_layer_of(real, codes, code, tighter, observe)
+            if found and found.otherwise <= whole.otherwise:
+                return found
+        return whole
 
-    def _limits_of_pieces(self, group: FusionGroup) -> Limits | None:
-        """Limits that hold for the pieces of an output, too; None for what will not be split."""
+    def _limits_of_pieces(self, group: FusionGroup, code: Spikes) -> list[Limits]:
+        """Limits that hold for the pieces of an output, too: of all lengths, then of fewer."""
         if not self.options.pieces or not is_network_output(self.graph, group.result):
-            return None
-        longest = max(2, longest_window(self.graph, self.options.t_max))
-        return self.options.limits._replace(longest=longest)
+            return []
+        given = self.graph, group.result, code.t_max, self.options.t_max
+        lengths = tuple(windows_of_pieces(*given))
+        each = (lengths[:count] for count in range(len(lengths), 0, -1))
+        return [self.options.limits._replace(pieces=some) for some in each]
 
     def _reads_codes(self, group: FusionGroup) -> bool:
         """Whether all that a group reads are inputs, or codes of a quantised model."""

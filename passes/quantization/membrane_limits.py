@@ -29,15 +29,15 @@ from .output_pieces import Piece, digits, slices
 class Limits(NamedTuple):
     """Largest magnitudes of a weight, a membrane potential, and the input of one step.
 
-    ``exact`` bounds the sums over all inputs, however unlikely: engines are exact up to it. A
-    population of more than ``longest`` levels, if that is given, must fit in pieces, too.
+    ``exact`` bounds the sums over all inputs, however unlikely: engines are exact up to it. For
+    each number in ``pieces`` a population of more levels must fit in pieces of so many, too.
     """
 
     weight: int
     potential: int
     input: int
     exact: int
-    longest: int = 0
+    pieces: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,14 @@ class MembraneLoad:
 
     def _with_pieces(self, whole: Array, bounds: Bounds | None) -> Array:
         """What the whole exceeds its limits by, or its pieces if that is more: slices or digits."""
-        longest = self.limits.longest
-        if not longest or self.t_max <= longest:
-            return whole
-        given = self.bias, self.slope, self.t_max, longest
-        ways = (
-            reduce(np.maximum, (self.piece_excess(piece, bounds) for piece in way))
-            for way in (slices(*given), digits(*given))
-        )
-        return np.maximum(whole, min(ways, key=np.max))
+        for longest in (levels for levels in self.limits.pieces if levels < self.t_max):
+            given = self.bias, self.slope, self.t_max, longest
+            ways = (
+                reduce(np.maximum, (self.piece_excess(piece, bounds) for piece in way))
+                for way in (slices(*given), digits(*given))
+            )
+            whole = np.maximum(whole, min(ways, key=np.max))
+        return whole
 
     def _proved(self) -> Array:
         potential: Array = self._reach / self.limits.potential

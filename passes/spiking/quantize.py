@@ -95,4 +95,4 @@ class Quantize(Pass):
         """Limits of weights, membrane potentials and inputs, before ``even`` doubles them."""
         weight = (1 << (self.weight_bits - 1)) - 1
         factor = 2 if self.even else 1
-        return Limits(weight, *(n // factor for n in (self.potential, self.input, _EXACT)))
+        return Limits(weight, self.potential // factor, self.input // factor, _EXACT // factor)

@@ -30,13 +30,13 @@ from qcompiler.ir.view import View
 from qcompiler.passes.base import Pass, check_fan_in
 from qcompiler.passes.quantization.membrane_limits import Limits, MembraneLoad
 from qcompiler.passes.quantization.output_pieces import Piece, digits, slices, slices_suit
+from qcompiler.passes.quantization.short_pieces import SHORTEST
 from qcompiler.passes.scheduling.frame_cost import UPDATE
 from qcompiler.passes.slicing.piece_populations import with_pieces
 
 _EXACT = (1 << 23) - 1
 _HOW = ("auto", "slices", "digits")
 _MORE = 1 + 1 / 256  # of the cost: so little may end a frame earlier
-_SHORTEST = 8  # levels of a window that is short enough
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class SplitWindows(Pass):
         self, graph: Graph, wide: list[Node], longest: int, split: Graph, most: float
     ) -> Graph:
         """With more slices, which end earlier, as long as the cost is ``most``; else ``split``."""
-        while longest > _SHORTEST:
+        while longest > SHORTEST:
             longest = (longest + 1) // 2
             found = {n.result.name: self._sliced(graph, n, longest) for n in wide}
             if not all(found.values()):

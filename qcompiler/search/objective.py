@@ -9,7 +9,9 @@ small that all trials go without them. Which code costs least, `ChooseCodes` dec
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any
 
 from qcompiler.ir import PipelineError
@@ -19,6 +21,7 @@ from .pareto import OBJECTIVES, Objective, Point, SearchResult
 from .search import chosen_result, no_schedule, search
 from .trials import Options, Trials
 
+_GUESSES = 2  # trials where errors suggest them
 _T_MAX = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32)
 _FEWER_INPUT_LEVELS = (32, 16, 8, 4)
 _WORTH = 0.98  # of the cost of the best: what saves less is not tried
@@ -58,14 +61,23 @@ class _Search:
         self.input_levels = most_output_levels(trials.before, _T_MAX[-1])
         slices = (getattr(step, "slices", 1) for step in trials.rest)
         self.most_slices = max(slices, default=1)
+        self.allowed = 1.0  # by which factor errors of the last trial may grow; 1 if not known
 
     def smallest_t_max(self, slices: int) -> None:
-        """Bisect for the smallest t_max that keeps within the budget."""
-        tried = list(_T_MAX)
-        while tried:
-            middle = len(tried) // 2
-            fits = self.measure(tried[middle], slices, self.input_levels).fits
-            tried = tried[:middle] if fits else tried[middle + 1 :]
+        """Find the smallest t_max that keeps within the budget.
+
+        Errors are about as large as a step between levels: they suggest what to try first. Then it
+        is bisected.
+        """
+        left, at = list(_T_MAX), len(_T_MAX) // 2
+        for guessed in chain(repeat(True, _GUESSES), repeat(False)):
+            if not left:
+                return
+            t_max = left[at]
+            fits = self.measure(t_max, slices, self.input_levels).fits
+            left = left[:at] if fits else left[at + 1 :]
+            suggested = bisect_left(left, 1 + (t_max - 1) / self.allowed)
+            at = min(suggested, len(left) - 1) if guessed else len(left) // 2
 
     def with_slices(self) -> None:
         """From the best t_max without slices downwards, as long as slices pay."""
@@ -110,8 +122,9 @@ class _Search:
         """Measure one program, given as for `schedule`, unless it was."""
         given = self.schedule(*program)
         if known := self._known(*given):
+            self.allowed = 1.0
             return known
-        self.trials.measure(*given)
+        _, self.allowed = self.trials.measure(*given)
         return self.trials.points[-1]
 
     def schedule(

@@ -153,13 +153,14 @@ class Trials:
         return Pipeline((self.clip, AssignLevels(":".join(map(str, levels))), *self.rest))
 
     def _outputs(self, steps: Pipeline, real: Outputs) -> tuple[Outputs, Half]:
-        """Outputs of all images, or of half of them if these surely lose too much; and a half."""
+        """Outputs of all images, or of half of them if these are sure enough; and a half."""
         whole = real._replace(found=np.zeros_like(real.real))
         halves = iter(self.halves(steps))
         first = next(halves)
         part = real.every_second(first.first)._replace(found=first.outputs)
-        if self._lost(part.loss()):
-            return part, first
+        loss = part.loss()
+        if self._surely(False, loss) or (first.cost and self._surely(True, loss)):
+            return part, first  # what is judged by its cost need not fit by a known margin
         for half in (first, *halves):
             whole.found[half.first :: 2] = half.outputs
         return whole, first
@@ -179,10 +180,11 @@ class Trials:
     def _within(self, estimate: LossEstimate) -> bool:
         return self.budget.counted(estimate) <= self.budget.percent
 
-    def _lost(self, estimate: LossEstimate) -> bool:
-        """Whether a loss is beyond the budget with far fewer changed answers, too."""
-        least = self.accuracy_cost.expected(estimate, self._factor, -_SURE)
-        return self.budget.counted(least, -_SURE) > self.budget.percent
+    def _surely(self, fits: bool, estimate: LossEstimate) -> bool:
+        """Whether it is within the budget, or not, with far more, or fewer, changed answers too."""
+        errors = _SURE if fits else -_SURE
+        found = self.accuracy_cost.expected(estimate, self._factor, errors)
+        return fits == (self.budget.counted(found, errors) <= self.budget.percent)
 
     def _last_within(self, growing: Sequence[LossEstimate], factor: float) -> int:
         """The last of growing losses that is within the budget; 0 if none is."""

@@ -26,7 +26,9 @@ from qcompiler.search.accuracy_cost import AccuracyCost
 from qcompiler.search.drift import estimate_loss
 from qcompiler.search.halves import Half, Measuring
 from qcompiler.search.latency import LatencyModel
-from qcompiler.search.pareto import Budget, SearchResult
+from qcompiler.search.objective import _T_MAX as T_MAX
+from qcompiler.search.objective import _Search
+from qcompiler.search.pareto import Budget, Point, SearchResult
 from qcompiler.search.schedule_family import Schedule, at_error, family
 from qcompiler.search.search import search
 from qcompiler.search.sensitivity import LEVELS, MOST, errors
@@ -206,10 +208,12 @@ def test_one_t_max_for_all_leaves_inputs_and_outputs_their_levels() -> None:
     assert few[0] == 5 and few[-1] == 40 and set(few[1:-1]) == {7}  # two digits of 17 levels
 
 
-def test_a_trial_that_surely_loses_ends_with_its_first_half(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("costs", [False, True])
+def test_a_trial_that_is_sure_ends_with_its_first_half(
+    costs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, measured = trials("drift", 1.0), list[int]()
+    """That it fits need only be sure where its cost counts."""
+    one, measured = trials("drift", 5.0, costs), list[int]()
     half = Measuring.half
 
     def noted(self: Measuring, steps: Pipeline, at: int) -> Half:
@@ -219,9 +223,32 @@ def test_a_trial_that_surely_loses_ends_with_its_first_half(
     monkeypatch.setattr(Measuring, "half", noted)
     lost, _ = one.measure(one.uniform_levels(2), 2)
     kept, _ = one.measure(one.uniform_levels(16), 16)
-    assert measured == [1, 1, 0]
+    assert measured == ([1, 1] if costs else [1, 1, 0])
     assert not lost.fits and lost.estimate is not None and lost.estimate.drift > 5
-    assert kept.estimate is not None and kept.estimate.drift < 2
+    assert kept.fits and kept.estimate is not None and kept.estimate.drift < 2
+
+
+class Guided(_Search):
+    """A search that knows from which t_max on programs keep within the budget."""
+
+    def __init__(self, least: int) -> None:
+        self.least, self.tried, self.input_levels = least, list[int](), 0
+
+    def measure(self, *program: Any) -> Point:
+        t_max = int(program[0])
+        self.tried.append(t_max)
+        self.allowed = float(np.clip((t_max - 1) / (self.least - 1), 0.5, 2))
+        return Point((), 0, 0, fits=t_max >= self.least)
+
+
+@pytest.mark.parametrize("least", [2, 3, 5, 8, 10, 12, 32])
+def test_the_smallest_t_max_is_found_where_errors_suggest_it(least: int) -> None:
+    found = Guided(least)
+    found.smallest_t_max(slices=1)
+    assert least in found.tried
+    before = [t for t in T_MAX if t < least]
+    assert not before or before[-1] in found.tried
+    assert len(found.tried) <= 4
 
 
 def test_a_price_is_near_the_cost() -> None:

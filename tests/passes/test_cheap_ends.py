@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from qcompiler.backends import LOIHI
 from qcompiler.ir import Builder, Constant, Graph, PipelineError, Tensor
 from qcompiler.ir.ann import Clip, Dense
 from qcompiler.ir.kernels import Array
@@ -45,6 +46,14 @@ def test_outputs_of_large_networks_have_shorter_slices(hidden: int, pieces: int)
     graph = net.graph(net.dense(net.dense(wide, 4, 16), 2, 64))
     found = equal(graph)
     assert windows(found)[2:] == [8] * pieces
+
+
+@pytest.mark.parametrize(("t_max", "slices"), [(16, [8] * 9), (12, [6] * 12 + [4])])
+def test_quantize_leaves_room_for_shorter_slices(t_max: int, slices: list[int]) -> None:
+    graph, data = dense_layers(8, 6000, 1000, 2), samples(60, 8)
+    options = {"t_max": t_max, "effort": 0, "output_t_max": 64}
+    found = compiled(graph, LOIHI.pipeline, calibration=(data,), **options)
+    assert windows(found)[2:] == slices
 
 
 def test_small_values_of_large_networks_have_more_and_shorter_slices() -> None:

@@ -1,0 +1,30 @@
+"""How short the pieces of an output may become.
+
+`split-windows` makes them shorter than other windows where that costs next to nothing. Slopes are
+found before that, and must leave room: the shorter the pieces, the larger the clock's input at the
+ends of the range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from qcompiler.ir import Graph, Value
+from qcompiler.ir.types import size
+
+from .levels import longest_window, spiking_values
+
+SHORTEST = 8  # levels of a window that is short enough
+_SHARE = 1 / 256  # of all neurons: so few slices cost next to nothing
+
+
+def windows_of_pieces(graph: Graph, value: Value, levels: int, t_max: int) -> Iterator[int]:
+    """Levels of the longest pieces that an output of so many levels may get, most first."""
+    longest = max(2, longest_window(graph, t_max))
+    most = _SHARE * sum(size(one.type) for one in spiking_values(graph))
+    yield longest
+    while longest > SHORTEST:
+        longest = (longest + 1) // 2
+        if len(range(0, levels - 1, longest - 1)) * size(value.type) > most:
+            return
+        yield longest
