@@ -25,6 +25,8 @@ from qcompiler.passes.quantization.rounding import Weights
 from qcompiler.passes.quantization.slopes import ScaledWeights
 
 from .fitted_branches import Together, blocks_of, fitted_together
+from .gram import SplitGram
+from .joined_weights import JoinedWeights
 from .layer_inputs import LayerInputs, SharedInputs
 from .least_squares import coordinate_descent
 from .pruning import kept
@@ -56,69 +58,99 @@ class LayerFit:
         prune: float,
     ) -> None:
         self.real, self.fitted, places = real, fitted, inputs.places
-        self.blocks, self.middle = len(inputs.seen), inputs.middle
+        self.middle = inputs.middle
         target = places.of(before).astype(np.float64)
-        self.start = self._joined([branch.weight for branch in real.branches])
+        self.start = [real.branches[index].weight for index, *_ in fitted]
+        self.all = JoinedWeights([weight.shape for weight in self.start], len(inputs.seen))
         if prune:
             most = prune * float(target.var(axis=0).sum())
-            self.start *= kept(self.start, inputs.grams.all.diagonal, most)
-        first = inputs.sums(self.start) + places.of(real.bias.astype(np.float32)[None])
+            self._prune(inputs.grams.all.diagonal, most)
+        first = np.empty_like(target)
+        for at in self.all.parts():
+            self._write(first, at, inputs.sums(self.all.joined(self.start, at)))
+        first += places.of(real.bias.astype(np.float32)[None])
         for index, x in values.items():
             branch = real.branches[index]
             first += apply_weights(branch, branch.weight, x, places)
         low, high = map(float, decode(code, np.array((0, code.top))))
         self.rows = LayerRegression(inputs.seen, first, target, low, high)
-        self.free = self.start != 0
-        self.gram, found = self.rows.solved(self.free, inputs.grams)
-        self.moved, self.sums, self.bias = found
+        self._solve(inputs.grams)
+
+    def _prune(self, variances: Array, most: float) -> None:
+        joined = self.all.joined(self.start)
+        joined *= kept(joined, variances, most)
+        self.start = [np.empty(weight.shape, weight.dtype) for weight in self.start]
+        self.all.write(self.start, slice(None), joined)
+
+    def _solve(self, grams: SplitGram) -> None:
+        """Fit all outputs in real numbers: weights, in single precision, sums and biases."""
+        self.free = self.all.free(self.start)
+        self.gram = self.rows.ridged(self.free, grams)
+        self.sums = np.empty_like(self.rows.first)
+        self.bias, self.shift = np.empty((2, self.sums.shape[1]))
+        self.weights = [np.empty(weight.shape, np.float32) for weight in self.start]
+        for at in self.all.parts():
+            moved, sums, bias = self._rows_of(at).fitted(self.free[:, at], self.gram, grams)
+            self._write(self.sums, at, sums)
+            self._write(self.bias, at, bias)
+            self._write(self.shift, at, self._at_middle(moved))
+            self.all.write(self.weights, at, self.all.joined(self.start, at) + moved)
 
     def refitted(self) -> RealLayer:
         """The layer with real weights and bias, fitted to its quantized inputs."""
-        weights = self._split(self.start + self.moved)
+        weights = self._by_branch(self.weights)
         branches = tuple(
             branch._replace(weight=weights.get(index, branch.weight))
             for index, branch in enumerate(self.real.branches)
         )
-        bias = self._spread(self.bias - self._at_middle(self.moved))
+        bias = self._spread(self.bias - self.shift)
         return RealLayer(branches, self.real.bias + bias, self.real.gain)
 
     def rounded(
         self, ratios: list[ScaledWeights], slope: Array, limit: int
     ) -> tuple[Weights, Array, Collection[int]]:
         """Integer weights and a correction of the refitted bias; implements `Rounding`."""
-        nearest = [ratio.rounded(slope) for ratio in ratios]
-        units = {
-            i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i, *_ in self.fitted
-        }
-        most = self._joined([np.full(r.weight.shape, limit * r.parts) for r in ratios])
-        unit, start = self._joined(units), self._joined(nearest)
-        product = self.rows.product(self.rows.missing(self.sums, self.bias) + self.sums)
-        found = coordinate_descent(
-            self.gram, product, self.start, start, unit, most * self.free, _SWEEPS
-        )
-        moved: Array = found * unit - self.start
-        bias = self.rows.level(self.rows.sums(moved), self.bias) - self._at_middle(
-            moved - self.moved
-        )
-        weights = self._split(found)
-        integers = (
-            weights[index].astype(np.int32) if index in weights else weight
-            for index, weight in enumerate(nearest)
-        )
-        return tuple(integers), self._spread(bias - self.bias), weights.keys()
+        integers = [ratio.rounded(slope) for ratio in ratios]
+        fitted = [ratios[index] for index, *_ in self.fitted]
+        units = [_like(1 / (ratio.factor * slope), ratio.weight) for ratio in fitted]
+        found, change = [], np.empty_like(self.bias)
+        for ratio in fitted:
+            wide = np.min_scalar_type(-2 * limit * ratio.parts - 1)
+            found.append(np.empty(ratio.weight.shape, wide))
+        most = [np.broadcast_to(limit * r.parts, r.weight.shape) for r in fitted]
+        nearest = [integers[index] for index, *_ in self.fitted]
+        for at in self.all.parts():
+            unit, start, origin = (self.all.joined(w, at) for w in (units, nearest, self.start))
+            bound = self.all.joined(most, at) * self.free[:, at]
+            weights = self._descended(at, origin, start, unit, bound)
+            self.all.write(found, at, weights)
+            weights *= unit
+            weights -= origin
+            rows, bias = self._rows_of(at), self._read(self.bias, at)
+            level = rows.level(rows.sums(weights), bias) - self._at_middle(weights)
+            self._write(change, at, level - bias)
+        weights_of = self._by_branch(found)
+        all_of = tuple(weights_of.get(index, weight) for index, weight in enumerate(integers))
+        return all_of, self._spread(change + self.shift), weights_of.keys()
 
-    def _joined(self, weights: Sequence[Array] | Mapping[int, Array]) -> Array:
-        """The weights of the fitted branches, concatenated along the inputs."""
-        parts = [weights[index].astype(np.float64) for index, *_ in self.fitted]
-        outputs = len(parts[0]) // self.blocks
-        return np.concatenate([p.reshape(self.blocks, outputs, -1) for p in parts], axis=2)
+    def _descended(self, at: slice, origin: Array, start: Array, unit: Array, most: Array) -> Array:
+        """The integers of some outputs by coordinate descent from ``start``."""
+        rows, sums = self._rows_of(at), self._read(self.sums, at)
+        product = rows.product(rows.missing(sums, self._read(self.bias, at)) + sums)
+        return coordinate_descent(self.gram, product, origin, start, unit, most, _SWEEPS)
 
-    def _split(self, joined: Array) -> dict[int, Array]:
-        """The inverse of `_joined`, by branch."""
-        shapes = [self.real.branches[index].weight.shape for index, *_ in self.fitted]
-        ends = np.cumsum([int(np.prod(shape[1:])) for shape in shapes])
-        parts = np.split(joined, ends[:-1], axis=2)
-        weights = (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
+    def _rows_of(self, at: slice) -> LayerRegression:
+        return self.rows.of_outputs(np.isin(np.arange(self.all.outputs), np.r_[at]))
+
+    def _read(self, array: Array, at: slice) -> Array:
+        """The columns of some outputs of each group."""
+        return self.all.columns(array)[..., at].reshape(*array.shape[:-1], -1)
+
+    def _write(self, array: Array, at: slice, part: Array) -> None:
+        columns = self.all.columns(array)[..., at]
+        columns[:] = part.reshape(columns.shape)
+
+    def _by_branch(self, weights: Sequence[Array]) -> dict[int, Array]:
         pairs = zip(self.fitted, weights, strict=True)
         return {index: weight for together, weight in pairs for index in together}
 
