@@ -18,7 +18,7 @@ from qcompiler.ir.kernels import Array
 from .gram import Gradient, Gram
 
 _BLOCK = 64
-_NEAR = 8  # inputs of a block that see each other's steps at once, the others after all of them
+_NEAR = 16  # inputs of a block that see each other's steps at once, the others after all of them
 _SOLVED = 1e-12  # squared, a millionth of the first residual
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qcompiler.ir import Constant
-from qcompiler.ir.kernels import convolve
+from qcompiler.ir.kernels import Array, convolve
 from qcompiler.ir.snn import Connect, Convolve
 from qcompiler.ir.spiking import known_sums
 from qcompiler.ir.spiking.synapse import weight_sums
@@ -34,9 +34,13 @@ def test_a_dense_layer_counts_its_synapses() -> None:
 
 
 def test_sums_of_constants_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    constant, calls = Constant("w", np.ones((2, 3), np.int8)), []
-    plain = known_sums.sum_channels
-    monkeypatch.setattr(known_sums, "sum_channels", lambda w: calls.append(1) or plain(w))
+    constant, calls, plain = Constant("w", np.ones((2, 3), np.int8)), [], known_sums.part_of
+
+    def counted(weight: Array, part: known_sums.Part) -> Array:
+        calls.append(part)
+        return plain(weight, part)
+
+    monkeypatch.setattr(known_sums, "part_of", counted)
     for _ in range(3):
         assert weight_sums(Connect(), constant.data, (3,)).tolist() == [3, 3]
     assert len(calls) == 1
