@@ -90,7 +90,8 @@ def _weight_bits(graph: Graph, layer: Layer) -> int:
     outputs = layer.spikes.shape[0] if layer.spikes.shape else 1
     found = np.zeros(outputs)
     for synapse in synapses:
-        rows = weight_of(synapse).reshape(len(weight_of(synapse)), -1).astype(np.float64)
-        found = np.maximum(found, np.abs(rows).max(axis=1))
+        rows = weight_of(synapse).reshape(len(weight_of(synapse)), -1)
+        ends = rows.max(axis=1).astype(np.float64), -rows.min(axis=1).astype(np.float64)
+        found = np.maximum(found, np.maximum(*ends))
     reach = np.median(found)
     return int(np.ceil(np.log2(reach / factor + 1))) + 1

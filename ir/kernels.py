@@ -97,19 +97,35 @@ def reach(
     """
     kernel = weight.shape[2:]
     if per_channel is None:
-        summed = _sum_channels(weight)
-    else:
-        grown = per_channel.reshape(*per_channel.shape, *(1 for _ in kernel))
-        summed = (weight * grown).sum(axis=1, dtype=np.float64, keepdims=True)
+        return spread_sums(sum_channels(weight), space, op)
+    grown = per_channel.reshape(*per_channel.shape, *(1 for _ in kernel))
+    summed = (weight * grown).sum(axis=1, dtype=np.float64, keepdims=True)
+    return spread_sums(summed, space, op)
+
+
+def spread_sums(summed: Array, space: tuple[int, ...], op: Sliding) -> Array:
+    """`reach` from the sums of the weights over their input channels, ``O x 1 x kernel``."""
+    kernel = summed.shape[2:]
     if not any(op.pads):
         total: Array = summed.sum(axis=tuple(range(1, summed.ndim)))
         return total.reshape(-1, *(1 for _ in kernel))
-    image = np.ones((1, 1, *space))
-    result: Array = convolve(image, summed, op)[0]
+    result: Array = summed[:, 0]
+    for axis, sizes in enumerate(zip(space, kernel, strict=True)):
+        result = np.tensordot(result, _inside(*sizes, axis, op), ((1,), (1,)))
     return result
 
 
-def _sum_channels(weight: Array) -> Array:
+def _inside(length: int, kernel: int, axis: int, op: Sliding) -> Array:
+    """Whether each weight of a kernel meets the image, not its padding: ``out x kernel``."""
+    before, after = op.pads[axis], op.pads[axis + len(op.pads) // 2]
+    at = np.arange(kernel) * op.dilations[axis]
+    begin = np.arange(0, length + before + after - at[-1], op.strides[axis]) - before
+    place = begin[:, None] + at
+    found: Array = ((place >= 0) & (place < length)).astype(np.float64)
+    return found
+
+
+def sum_channels(weight: Array) -> Array:
     """Sum over axis 1, which is kept; integers may be summed in any order, so in a fast one."""
     if weight.dtype.kind == "f":
         result: Array = weight.sum(axis=1, dtype=np.float64, keepdims=True)

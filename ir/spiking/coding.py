@@ -17,6 +17,8 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Decode, Encode
 from qcompiler.ir.types import Spikes
 
+_TABLE = 1 << 12  # levels of which a table of decoded numbers is made
+
 
 class Rescaling(NamedTuple):
     """The offset and the factor of `Rescale`, which spread over a sample."""
@@ -121,6 +123,9 @@ def decoder(node: Node) -> Callable[..., Array]:
     """
     code, rescaling, op = code_of_output(node), Rescaling.of(node), node.op
     assert isinstance(op, Decode)
+    if rescaling is None and len(node.operands) == 1 and code.top < _TABLE:
+        table = decode(code, np.arange(code.top + 1))
+        return table.take
 
     def decoded(*pieces: Array) -> Array:
         levels = _whole(op, code.top, *pieces)

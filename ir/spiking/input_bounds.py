@@ -98,7 +98,7 @@ class Drive:
         """The sum over all synapses into a population of this rank."""
         excite = inhibit = lift = depth = net = np.zeros((1,) * rank)
         for synapse, weight, source, top, silent in incoming:
-            up = weight_sums(synapse, np.maximum(weight, 0), source)
+            up = weight_sums(synapse, weight, source, "positive")
             # not from a negated copy of the weights, which could overflow
             down = up - weight_sums(synapse, weight, source)
             excite, inhibit = excite + up, inhibit + down

@@ -177,7 +177,9 @@ def fan_in(graph: Graph, node: Node) -> Array:
 
 
 def _data_fan_in(synapse: Node) -> Array:
-    return weight_sums(connection(synapse), weight_of(synapse) != 0, synapse.operands[0].type.shape)
+    return weight_sums(
+        connection(synapse), weight_of(synapse), synapse.operands[0].type.shape, "synapses"
+    )
 
 
 def neuron_count(graph: Graph) -> int:

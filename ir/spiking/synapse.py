@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from qcompiler.ir.kernels import Array, convolve, reach
+from qcompiler.ir.kernels import Array, convolve, spread_sums
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
+
+from .known_sums import Part, channel_sums, part_of
 
 
 def current(op: Synapse, spikes: Array, weight: Array) -> Array:
@@ -24,17 +26,16 @@ def current(op: Synapse, spikes: Array, weight: Array) -> Array:
             return x * w
 
 
-def weight_sums(op: Synapse, weight: Array, source: tuple[int, ...]) -> Array:
+def weight_sums(op: Synapse, weight: Array, source: tuple[int, ...], part: Part = "all") -> Array:
     """Sum of the weights into each neuron, as float64 that broadcasts over the neurons.
 
-    ``source`` is the shape of the sending population. Pass ``np.maximum(weight, 0)`` for the
-    excitatory part, ``weight != 0`` for the number of synapses.
+    ``source`` is the shape of the sending population. Part "positive" is the sum of the excitatory
+    weights, "synapses" the number of synapses.
     """
     match op:
         case Convolve():
-            return reach(weight, source[1:], op)
+            return spread_sums(channel_sums(weight, part), source[1:], op)
         case Connect():
-            total: Array = weight.sum(axis=1, dtype=np.float64)
-            return total
+            return channel_sums(weight, part)[:, 0]
         case Relay():
-            return weight.astype(np.float64)
+            return part_of(weight, part).astype(np.float64)

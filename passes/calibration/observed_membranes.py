@@ -33,7 +33,8 @@ from .trace import PendingReads, size_of
 _WORK = 2e11  # products that run all images through a network once
 _LOOK = 8e10  # products of the observation of one population
 _MOST = 200  # images; more change little
-_MEMORY = 1 << 29  # bytes of the levels of one tensor, or of one batch
+_MEMORY = 1 << 29  # bytes of the levels of one tensor
+_BATCH = 1 << 26  # bytes of a batch whose levels are computed
 _CACHE = 1 << 24  # bytes of a batch whose steps are summed up one by one
 
 
@@ -99,7 +100,7 @@ class CalibrationLevels:
             self._summed = None  # frees its memory
             given = [levels[part.branch] for part in synapses]
             summed = SynapseSum([(part.synapse, part.weight) for part in synapses], given)
-            parts = [summed(part) for part in summed.parts(given, 1, _MEMORY)]
+            parts = [summed(part) for part in summed.parts(given, 1, _BATCH)]
             self._summed = synapses, np.concatenate(parts)
         return self._summed[1]
 

@@ -20,8 +20,9 @@ _BYTES = 16  # bytes per element in use
 class SynapseSum:
     """The sum of several synapses, run on onnxruntime; arrays are the levels of their sources.
 
-    Synapses of one kind, such as those from slices, are one kernel, which reads channels of one
-    behind those of another. Of ``spikes`` sums are int32 where 8-bit kernels compute them.
+    Sources of the same weights, such as the slices of a value, are added up first. Synapses of one
+    kind are one kernel, which reads channels of one behind those of another. Of ``spikes`` sums are
+    int32 where 8-bit kernels compute them.
     """
 
     def __init__(
@@ -32,8 +33,11 @@ class SynapseSum:
     ) -> None:
         narrow = spikes and all(starmap(has_integer_kernel, synapses))
         self.kind: Any = np.uint8 if narrow else np.float32
-        self._stacks = _stacks(synapses, arrays)
-        stacked = [_stacked([synapses[at] for at in stack]) for stack in self._stacks]
+        self._alike = _alike(synapses, arrays)
+        firsts = [first for first, *_ in self._alike]
+        unlike = [synapses[at] for at in firsts]
+        self._stacks = _stacks(unlike, [arrays[at] for at in firsts])
+        stacked = [_stacked([unlike[at] for at in stack]) for stack in self._stacks]
         writer = OnnxWriter()
         self.names = [
             writer.input(writer.name("levels"), joined.shape[1:], self.kind)
@@ -48,7 +52,7 @@ class SynapseSum:
                 for s, n in zip(stacked, self.names, strict=True)
             )
             outputs = {writer.add("Sum", *sums): np.float32}
-        self.session = writer.session(outputs)
+        self.session = writer.session(outputs, elements=sum(array.size for array in arrays))
         self.neurons = self([array[:1] for array in arrays]).size
         fans = (1 if isinstance(s, Relay) else w[0].size for s, w in synapses)
         self.products = self.neurons * sum(fans)
@@ -69,11 +73,29 @@ class SynapseSum:
     def _joined(self, arrays: Sequence[Array]) -> Iterator[Array]:
         """What each kernel reads."""
         for stack in self._stacks:
-            if len(stack) == 1:
-                yield arrays[stack[0]].astype(self.kind)
+            some = [self._added([arrays[at] for at in self._alike[one]]) for one in stack]
+            if len(some) == 1:
+                yield some[0].astype(self.kind, copy=False)
                 continue
-            some = [arrays[at] for at in stack]
             yield np.concatenate(some, axis=1, dtype=self.kind, casting="unsafe")
+
+    def _added(self, arrays: Sequence[Array]) -> Array:
+        """The sum of sources of the same weights."""
+        first, *others = arrays
+        if not others:
+            return first
+        total = first.astype(self.kind)
+        for other in others:
+            np.add(total, other, out=total, casting="unsafe")
+        return total
+
+
+def _alike(synapses: Sequence[tuple[Synapse, Array]], arrays: Sequence[Array]) -> list[list[int]]:
+    """Indices of synapses that have the same weights, which are one array."""
+    found: dict[Hashable, list[int]] = {}
+    for at, ((synapse, weight), array) in enumerate(zip(synapses, arrays, strict=True)):
+        found.setdefault((synapse, id(weight), array.shape[1:]), []).append(at)
+    return [*found.values()]
 
 
 def _stacks(synapses: Sequence[tuple[Synapse, Array]], arrays: Sequence[Array]) -> list[list[int]]:

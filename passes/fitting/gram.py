@@ -15,6 +15,8 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
+_HELD_OUT = 4  # one row in four is held out to choose the ridge
+
 
 @dataclass(frozen=True)
 class Gram:
@@ -89,6 +91,15 @@ class Gram:
             found = seen.transpose(0, 2, 1) @ seen / seen.shape[1]
         found[:, range(found.shape[1]), range(found.shape[1])] += self.ridge[:, None]
         return found
+
+
+class SplitGram:
+    """The Gram matrices of all rows, and of those that are not held out."""
+
+    def __init__(self, seen: Array) -> None:
+        self.cut = seen.shape[1] // _HELD_OUT
+        self.some = Gram.of(seen[:, self.cut :])
+        self.all = Gram.of(seen, self.some)
 
 
 class Gradient:

@@ -19,20 +19,19 @@ import numpy as np
 from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import decode
-from qcompiler.passes.quantization.fusion_groups import FusionGroup
-from qcompiler.passes.quantization.real_layer import LinearSynapse, RealLayer
+from qcompiler.passes.quantization.real_layer import RealLayer
 from qcompiler.passes.quantization.rounding import Weights
 from qcompiler.passes.quantization.slopes import ScaledWeights
 
-from .fitted_branches import Together, blocks_of, fitted_together
-from .layer_inputs import LayerInputs, SharedInputs
+from .fitted_branches import Together
+from .gram import SplitGram
+from .joined_weights import JoinedWeights
+from .layer_inputs import LayerInputs
 from .least_squares import coordinate_descent
 from .pruning import kept
 from .regression import LayerRegression
-from .samples import SamplePositions, apply_weights, input_rows, sample_positions
+from .samples import apply_weights
 
-_ENTRIES = 1 << 26  # most entries of the rows, and of the Gram matrices, of one layer
-_FEWEST = 32  # rows; fewer are too few to fit
 _SWEEPS = 3
 
 
@@ -58,75 +57,119 @@ class LayerFit:
         means: Mapping[int, Array],
     ) -> None:
         self.real, self.fitted, places, self.means = real, fitted, inputs.places, means
-        self.blocks, self.middle = len(inputs.seen), inputs.middle
+        self.middle = inputs.middle
         target = places.of(before).astype(np.float64)
-        self.start = self._joined([branch.weight for branch in real.branches])
+        self.start = [real.branches[index].weight for index, *_ in fitted]
+        self.all = JoinedWeights([weight.shape for weight in self.start], len(inputs.seen))
         if prune:
             most = prune * float(target.var(axis=0).sum())
-            self.start *= kept(self.start, inputs.grams.all.diagonal, most)
-        first = inputs.sums(self.start) + places.of(real.bias.astype(np.float32)[None])
+            self._prune(inputs.grams.all.diagonal, most)
+        first = np.empty_like(target)
+        for at in self.all.parts():
+            self._write(first, at, inputs.sums(self.all.joined(self.start, at)))
+        first += places.of(real.bias.astype(np.float32)[None])
         for index, x in values.items():
             branch = real.branches[index]
             first += apply_weights(branch, branch.weight, x, places)
         low, high = map(float, decode(code, np.array((0, code.top))))
         self.rows = LayerRegression(inputs.seen, first, target, low, high)
-        self.free = self.start != 0
-        self.gram, found = self.rows.solved(self.free, inputs.grams)
-        self.moved, self.sums, self.bias = found
+        self._solve(inputs.grams)
+
+    def _prune(self, variances: Array, most: float) -> None:
+        joined = self.all.joined(self.start)
+        joined *= kept(joined, variances, most)
+        self.start = [np.empty(weight.shape, weight.dtype) for weight in self.start]
+        self.all.write(self.start, slice(None), joined)
+
+    def _solve(self, grams: SplitGram) -> None:
+        """Fit all outputs in real numbers: weights, in single precision, sums and biases."""
+        self.free = self.all.free(self.start)
+        self.gram = self.rows.ridged(self.free, grams)
+        self.sums = np.empty_like(self.rows.first)
+        self.bias, self.shift = np.empty((2, self.sums.shape[1]))
+        self.weights = [np.empty(weight.shape, np.float32) for weight in self.start]
+        for at in self.all.parts():
+            moved, sums, bias = self._rows_of(at).fitted(self.free[:, at], self.gram, grams)
+            self._write(self.sums, at, sums)
+            self._write(self.bias, at, bias)
+            self._write(self.shift, at, self._at_middle(moved))
+            self.all.write(self.weights, at, self.all.joined(self.start, at) + moved)
 
     def refitted(self) -> RealLayer:
         """The layer with real weights and bias, fitted to its quantized inputs."""
-        weights = self._split(self.start + self.moved)
+        weights = self._by_branch(self.weights)
         branches = tuple(
             branch._replace(weight=weights.get(index, branch.weight))
             for index, branch in enumerate(self.real.branches)
         )
-        bias = self._spread(self.bias - self._at_middle(self.moved))
+        bias = self._spread(self.bias - self.shift)
         return RealLayer(branches, self.real.bias + bias, self.real.gain)
 
     def rounded(
         self, ratios: list[ScaledWeights], slope: Array, limit: int
     ) -> tuple[Weights, Array, Collection[int]]:
         """Integer weights and a correction of the refitted bias; implements `Rounding`."""
-        nearest = [ratio.rounded(slope) for ratio in ratios]
-        units = {
-            i: _like(1 / (ratios[i].factor * slope), ratios[i].weight) for i, *_ in self.fitted
-        }
-        most = self._joined([np.full(r.weight.shape, limit * r.parts) for r in ratios])
-        unit, start = self._joined(units), self._joined(nearest)
-        product = self.rows.product(self.rows.missing(self.sums, self.bias) + self.sums)
-        found = coordinate_descent(
-            self.gram, product, self.start, start, unit, most * self.free, _SWEEPS
-        )
-        moved: Array = found * unit - self.start
-        bias = self.rows.level(self.rows.sums(moved), self.bias) - self._at_middle(
-            moved - self.moved
-        )
-        weights = self._split(found)
+        integers = [ratio.rounded(slope) for ratio in ratios]
+        fitted = [ratios[index] for index, *_ in self.fitted]
+        units = [_like(1 / (ratio.factor * slope), ratio.weight) for ratio in fitted]
+        found, change = [], np.empty_like(self.bias)
+        for ratio in fitted:
+            wide = np.min_scalar_type(-2 * limit * ratio.parts - 1)
+            found.append(np.empty(ratio.weight.shape, wide))
+        most = [np.broadcast_to(limit * r.parts, r.weight.shape) for r in fitted]
+        nearest = [integers[index] for index, *_ in self.fitted]
+        for at in self.all.parts():
+            unit, start, origin = (self.all.joined(w, at) for w in (units, nearest, self.start))
+            bound = self.all.joined(most, at) * self.free[:, at]
+            weights = self._descended(at, origin, start, unit, bound)
+            self.all.write(found, at, weights)
+            weights *= unit
+            weights -= origin
+            rows, bias = self._rows_of(at), self._read(self.bias, at)
+            level = rows.level(rows.sums(weights), bias) - self._at_middle(weights)
+            self._write(change, at, level - bias)
+        weights_of, bias = self._by_branch(found), change + self.shift
+        for index, (weights, lost) in self._of_digits(ratios, slope, weights_of).items():
+            weights_of[index] = weights
+            bias += lost
+        all_of = tuple(weights_of.get(index, weight) for index, weight in enumerate(integers))
+        return all_of, self._spread(bias), weights_of.keys()
+
+    def _of_digits(
+        self, ratios: list[ScaledWeights], slope: Array, found: Mapping[int, Array]
+    ) -> dict[int, tuple[Array, Array]]:
+        """Integers of finer digits, and what each output loses by them at the mean input."""
+        digits = {}
         for first, *others in self.fitted:
-            for index in self.means.keys() & {*others}:
+            for index in [index for index in others if index in self.means]:
                 share = ratios[index].factor / ratios[first].factor
-                weights[index] = np.rint(weights[first] * share)
-                lost = (weights[first] - weights[index] / share) * units[first]
-                bias += self._at(self.means[index], lost)
-        integers = (
-            weights[index].astype(np.int32) if index in weights else weight
-            for index, weight in enumerate(nearest)
-        )
-        return tuple(integers), self._spread(bias - self.bias), weights.keys()
+                whole = found[first].astype(np.float64)
+                weights = np.rint(whole * share)
+                lost = (whole - weights / share) * _like(1 / (ratios[first].factor * slope), whole)
+                mean = self.means[index]
+                blocks = lost.reshape(len(mean), -1, mean.shape[1])
+                at_mean = np.einsum("goi,gi->go", blocks, mean).reshape(-1)
+                digits[index] = weights.astype(found[first].dtype), at_mean
+        return digits
 
-    def _joined(self, weights: Sequence[Array] | Mapping[int, Array]) -> Array:
-        """The weights of the fitted branches, concatenated along the inputs."""
-        parts = [weights[index].astype(np.float64) for index, *_ in self.fitted]
-        outputs = len(parts[0]) // self.blocks
-        return np.concatenate([p.reshape(self.blocks, outputs, -1) for p in parts], axis=2)
+    def _descended(self, at: slice, origin: Array, start: Array, unit: Array, most: Array) -> Array:
+        """The integers of some outputs by coordinate descent from ``start``."""
+        rows, sums = self._rows_of(at), self._read(self.sums, at)
+        product = rows.product(rows.missing(sums, self._read(self.bias, at)) + sums)
+        return coordinate_descent(self.gram, product, origin, start, unit, most, _SWEEPS)
 
-    def _split(self, joined: Array) -> dict[int, Array]:
-        """The inverse of `_joined`, by branch."""
-        shapes = [self.real.branches[index].weight.shape for index, *_ in self.fitted]
-        ends = np.cumsum([int(np.prod(shape[1:])) for shape in shapes])
-        parts = np.split(joined, ends[:-1], axis=2)
-        weights = (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
+    def _rows_of(self, at: slice) -> LayerRegression:
+        return self.rows.of_outputs(np.isin(np.arange(self.all.outputs), np.r_[at]))
+
+    def _read(self, array: Array, at: slice) -> Array:
+        """The columns of some outputs of each group."""
+        return self.all.columns(array)[..., at].reshape(*array.shape[:-1], -1)
+
+    def _write(self, array: Array, at: slice, part: Array) -> None:
+        columns = self.all.columns(array)[..., at]
+        columns[:] = part.reshape(columns.shape)
+
+    def _by_branch(self, weights: Sequence[Array]) -> dict[int, Array]:
         pairs = zip(self.fitted, weights, strict=True)
         return {index: weight for together, weight in pairs for index in together}
 
@@ -135,54 +178,8 @@ class LayerFit:
         found: Array = (moved @ self.middle.transpose(0, 2, 1)).reshape(-1)
         return found
 
-    def _at(self, mean: Array, weight: Array) -> Array:
-        """What each output sums of the mean inputs, ``groups x inputs``, by these weights."""
-        blocks = weight.reshape(self.blocks, -1, mean.shape[1])
-        found: Array = np.einsum("goi,gi->go", blocks, mean).reshape(-1)
-        return found
-
     def _spread(self, bias: Array) -> Array:
         return bias.astype(np.float64).reshape(-1, *(1,) * (self.real.bias.ndim - 1))
-
-
-def fit_layer(
-    group: FusionGroup,
-    real: RealLayer,
-    codes: Sequence[Spikes],
-    code: Spikes,
-    levels: Sequence[Array],
-    before: Array,
-    shared: SharedInputs,
-    prune: float = 0.0,
-) -> LayerFit | None:
-    """Fit a fusion group to the ``levels`` of its sources; None if it has no weights to fit.
-
-    ``levels`` holds ``images x shape`` per source; ``before`` holds the sums of the real network,
-    ``images x outputs x space``. None also if the layer is too large or has too little data.
-    """
-    together = fitted_together(real, codes)
-    fitted = [real.branches[index] for index, *_ in together]
-    if not fitted or group.gain is not None:
-        return None
-    size, blocks = sum(branch.weight[0].size for branch in fitted), blocks_of(fitted[0])
-    if blocks * size**2 > _ENTRIES:
-        return None
-    places = sample_positions(before.shape[1:], len(before), size, _ENTRIES // (size * blocks))
-    if len(places.image) < _FEWEST:
-        return None
-    sources = [[(levels[i], codes[i]) for i in alike] for alike in together]
-    inputs = shared.of(fitted, sources, places)
-    others = set(range(len(levels))).difference(*together)
-    values = {i: decode(codes[i], levels[i], np.float32) for i in sorted(others)}
-    finer = [i for first, *rest in together for i in rest if codes[i] != codes[first]]
-    means = {i: _mean(real.branches[i], decode(codes[i], levels[i]), places) for i in finer}
-    return LayerFit(real, together, values, before, inputs, code, prune, means)
-
-
-def _mean(branch: LinearSynapse, values: Array, places: SamplePositions) -> Array:
-    """The mean input of each weight, ``groups x inputs``."""
-    found: Array = input_rows(branch, values, places).mean(axis=1)
-    return found
 
 
 def _like(array: Array, weight: Array) -> Array:

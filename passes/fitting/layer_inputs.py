@@ -12,7 +12,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import decode
 from qcompiler.passes.quantization.real_layer import LinearSynapse
 
-from .regression import SplitGram
+from .gram import SplitGram
 from .samples import SamplePositions, input_rows
 
 Coded: TypeAlias = "tuple[Array, Spikes]"  # levels, images x shape, and their code

@@ -18,6 +18,7 @@ from qcompiler.ir.kernels import Array
 from .gram import Gradient, Gram
 
 _BLOCK = 64
+_NEAR = 16  # inputs of a block that see each other's steps at once, the others after all of them
 _SOLVED = 1e-12  # squared, a millionth of the first residual
 
 
@@ -86,11 +87,17 @@ def _best(gram: Array, gradient: Array, weights: Array, unit: Array, limit: Arra
     slope, found, unit, limit = (
         np.array(array.transpose(2, 0, 1), order="C") for array in (gradient, weights, unit, limit)
     )
-    gram = np.ascontiguousarray(gram.transpose(1, 2, 0)[..., None])
-    curve = np.maximum(gram[range(len(gram)), range(len(gram))], 1e-20) * unit
-    for at in range(len(found)):
-        best = np.rint(found[at] - slope[at] / curve[at])
-        best = np.minimum(np.maximum(best, -limit[at]), limit[at])
-        slope[at + 1 :] += gram[at, at + 1 :] * ((best - found[at]) * unit[at])
-        found[at] = best
+    curve = np.maximum(np.diagonal(gram, axis1=1, axis2=2).T[:, :, None], 1e-20) * unit
+    near = np.ascontiguousarray(gram.transpose(1, 2, 0)[..., None])
+    for begin in range(0, len(found), _NEAR):
+        end = min(begin + _NEAR, len(found))
+        change = np.empty((end - begin, *found.shape[1:]))
+        for at in range(begin, end):
+            best = np.rint(found[at] - slope[at] / curve[at])
+            best = np.minimum(np.maximum(best, -limit[at]), limit[at])
+            moved = np.multiply(best - found[at], unit[at], out=change[at - begin])
+            slope[at + 1 : end] += near[at, at + 1 : end] * moved
+            found[at] = best
+        others = gram[:, end:, begin:end] @ change.transpose(1, 0, 2)
+        slope[end:] += others.transpose(1, 0, 2)
     return found.transpose(1, 2, 0)

@@ -9,17 +9,15 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-from .gram import Gram
+from .gram import Gram, SplitGram
 from .least_squares import conjugate_gradients
 
 _RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input
-_HELD_OUT = 4  # one row in four is held out to choose the ridge
 _ENOUGH = 16  # outputs, of each group, that choose the ridge of all, if more take many products:
 _CHEAP = 1 << 27  # of a step
 _MOSTLY = 0.5  # share of outputs whose weights are all free: a few may have some that are not
 _ROUNDS, _STEPS = 3, 10
 _ROUNDING = 1e-12  # squared, a millionth: coarser than the single precision of targets
-
 
 _Rows = TypeVar("_Rows", bound="LayerRegression")
 
@@ -101,22 +99,32 @@ class LayerRegression:
         return WeightUpdate(moved, sums, self.level(sums, found.bias))
 
     def solved(self, free: Array, grams: SplitGram) -> tuple[Gram, WeightUpdate]:
-        """The Gram matrix with its ridge, and the least-squares change of weights and bias.
+        """The Gram matrix with its ridge, and the least-squares change of weights and bias."""
+        gram = self.ridged(free, grams)
+        return gram, self.fitted(free, gram, grams)
+
+    def ridged(self, free: Array, grams: SplitGram) -> Gram:
+        """The Gram matrix with its ridge."""
+        whole = _whole(free, grams)
+        if not whole.any():
+            return grams.all.with_ridge(self._ridge(free, grams))
+        rows = _OfRows(grams.all.kernel, *self._sums).of_outputs(whole)
+        return grams.all.with_ridge(rows._ridge(free[:, whole], grams))
+
+    def fitted(self, free: Array, gram: Gram, grams: SplitGram) -> WeightUpdate:
+        """The least-squares change of weights and bias, given the matrix with its ridge.
 
         With few rows, the change of outputs whose weights are all free is a combination of rows.
         """
-        whole = free.all(axis=(0, 2))
-        if grams.all.whole is not None or whole.mean() < _MOSTLY:
-            gram = grams.all.with_ridge(self._ridge(free, grams))
-            return gram, self._fitted(free, gram)
-        rows = _OfRows(grams.all.kernel, *self._sums)._of_outputs(whole)
-        gram = grams.all.with_ridge(rows._ridge(free[:, whole], grams))
+        whole = _whole(free, grams)
+        if not whole.any():
+            return self._fitted(free, gram)
+        rows = _OfRows(grams.all.kernel, *self._sums).of_outputs(whole)
         found = rows._fitted(free[:, whole], gram)
         found = found._replace(moved=found.moved @ self.seen)
         if whole.all():
-            return gram, found
-        others = self._of_outputs(~whole)._fitted(free[:, ~whole], gram)
-        return gram, found.beside(others, whole)
+            return found
+        return found.beside(self.of_outputs(~whole)._fitted(free[:, ~whole], gram), whole)
 
     def _fitted(self, free: Array, gram: Gram) -> WeightUpdate:
         found = self.begin(free)
@@ -133,7 +141,7 @@ class LayerRegression:
         enough = max(_ENOUGH, _CHEAP // grams.all.products)
         sampled = np.arange(outputs) % max(1, outputs // enough) == 0
         free = free[:, sampled]
-        others, some = self._of_outputs(sampled)._parts(grams.cut)
+        others, some = self.of_outputs(sampled)._parts(grams.cut)
         found, errors = some.begin(free), []
         for ridge in _RIDGES:
             found = some.better(found, grams.some.with_ridge(ridge), free)
@@ -143,7 +151,7 @@ class LayerRegression:
         alike = np.array(errors) <= min(errors) * (1 + _ROUNDING) + rounding
         return _RIDGES[int(np.argmax(alike))]
 
-    def _of_outputs(self: _Rows, which: Array) -> _Rows:
+    def of_outputs(self: _Rows, which: Array) -> _Rows:
         """These outputs of each group."""
         columns = np.tile(which, len(self.seen))
         first, target = self.first[:, columns], self.target[:, columns]
@@ -159,6 +167,12 @@ class LayerRegression:
     @property
     def _sums(self) -> tuple[Array, Array, float, float]:
         return self.first, self.target, self.low, self.high
+
+
+def _whole(free: Array, grams: SplitGram) -> Array:
+    """The outputs whose weights are all free; none unless these are many, and rows are few."""
+    whole: Array = free.all(axis=(0, 2))
+    return whole & (grams.all.whole is None and whole.mean() >= _MOSTLY)
 
 
 class _OfRows(LayerRegression):
@@ -186,12 +200,3 @@ class _OfRows(LayerRegression):
     def _parts(self, cut: int) -> tuple[LayerRegression, LayerRegression]:
         kept = self.seen[:, :, cut:]
         return self._part(slice(cut), kept), self._part(slice(cut, None), kept)
-
-
-class SplitGram:
-    """The Gram matrices of all rows, and of those that are not held out."""
-
-    def __init__(self, seen: Array) -> None:
-        self.cut = seen.shape[1] // _HELD_OUT
-        self.some = Gram.of(seen[:, self.cut :])
-        self.all = Gram.of(seen, self.some)

@@ -16,8 +16,8 @@ from qcompiler.ir.view import View
 from qcompiler.passes.activations.clip_sums import is_piece
 from qcompiler.passes.calibration.observed_membranes import CalibrationLevels, observed_bounds
 from qcompiler.passes.calibration.trace import Trace
+from qcompiler.passes.fitting.fit_layer import fit_layer
 from qcompiler.passes.fitting.fitted_branches import is_remainder
-from qcompiler.passes.fitting.layer_fit import fit_layer
 from qcompiler.passes.fitting.layer_inputs import SharedInputs
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.coarser_codes import coarser_code

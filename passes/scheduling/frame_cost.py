@@ -66,7 +66,7 @@ def synapses_to(graph: Graph, node: Node) -> Iterator[tuple[Node, Array]]:
     elif not isinstance(node.op, Encode):
         for synapse in layer_of(graph, node).synapses:
             shape = synapse.operands[0].type.shape
-            count = weight_sums(connection(synapse), weight_of(synapse) != 0, shape)
+            count = weight_sums(connection(synapse), weight_of(synapse), shape, "synapses")
             spread = np.broadcast_to(count, node.result.type.shape)
             yield sender(graph, synapse.operands[0]), spread
 

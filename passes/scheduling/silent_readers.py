@@ -78,5 +78,5 @@ def _axons(synapses: Iterable[Node]) -> Iterator[Array]:
     """Spikes that reach each neuron; those of silent sources twice, for their markers."""
     for synapse in synapses:
         source = spikes_of(synapse.operands[0])
-        count = weight_sums(connection(synapse), weight_of(synapse) != 0, source.shape)
+        count = weight_sums(connection(synapse), weight_of(synapse), source.shape, "synapses")
         yield count * 2 if source.coding == "silent" else count

@@ -19,7 +19,8 @@ from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.spiking.integer_network import layers, weight_of
 from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import Trace, images_for
-from qcompiler.passes.fitting.layer_fit import fit_layer
+from qcompiler.passes.fitting import joined_weights
+from qcompiler.passes.fitting.fit_layer import fit_layer
 from qcompiler.passes.fitting.layer_inputs import SharedInputs
 from qcompiler.passes.fitting.regression import LayerRegression
 from qcompiler.passes.fitting.samples import sample_positions
@@ -209,6 +210,13 @@ def test_repair_is_deterministic() -> None:
     pipeline = f"{NORMAL},quantize{{effort=1}}"
     texts = {show(compiled(network(), pipeline, calibration=(images(60),))) for _ in range(2)}
     assert len(texts) == 1
+
+
+def test_a_layer_is_the_same_fitted_some_outputs_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, data = f"{NORMAL},quantize{{effort=1}}", (images(60),)
+    whole = show(compiled(network(), pipeline, calibration=data))
+    monkeypatch.setattr(joined_weights, "_ENTRIES", 200)
+    assert show(compiled(network(), pipeline, calibration=data)) == whole
 
 
 def test_faults_are_named() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.fitting.gram import Gram
+from qcompiler.passes.fitting.gram import Gram, SplitGram
 from qcompiler.passes.fitting.least_squares import conjugate_gradients, coordinate_descent
-from qcompiler.passes.fitting.regression import LayerRegression, SplitGram
+from qcompiler.passes.fitting.regression import LayerRegression
 
 WIDE, TALL = 40, 400  # rows: fewer than half the inputs, and more
 

@@ -40,3 +40,15 @@ def test_integer_sums_are_exact(shape: tuple[int, ...], synapses: Any, largest: 
     apart = (SynapseSum([one], [x])([x]) for one, x in zip(made, spikes, strict=True))
     np.testing.assert_array_equal(found(spikes), sum(apart))
     assert (found.neurons, found.products) == (plain.neurons, plain.products)
+
+
+@pytest.mark.parametrize("spikes", [False, True])
+def test_sources_of_the_same_weights_are_one(spikes: bool) -> None:
+    rng = np.random.default_rng(0)
+    weight, other = (rng.integers(-9, 10, (6, 6, 3, 3)) for _ in range(2))
+    arrays = [rng.random((7, 6, 5, 7)) < 0.4 for _ in range(4)]
+    weights = [weight, other, weight, weight]
+    found = SynapseSum([(PLANE, one) for one in weights], arrays, spikes=spikes)
+    assert [node.shape[1] for node in found.session.get_inputs()] == [12]
+    apart = [SynapseSum([(PLANE, w)], [x])([x]) for w, x in zip(weights, arrays, strict=True)]
+    np.testing.assert_array_equal(found(arrays), sum(apart))

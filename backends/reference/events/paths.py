@@ -52,7 +52,7 @@ class EventPath:
         op, weight = self.path.op, sign * weight_of(self.node).astype(np.int64)
         assert not isinstance(op, First)
         source = self.node.operands[0].type.shape
-        return (self.end - self.first) * weight_sums(op, np.maximum(weight, 0), source)
+        return (self.end - self.first) * weight_sums(op, weight, source, "positive")
 
     @cached_property
     def rest(self) -> Array:

@@ -44,6 +44,7 @@ from .whole_outputs import with_whole_outputs
 class _Session(NamedTuple):
     session: onnxruntime.InferenceSession
     inputs: list[str]
+    results: list[str]
     levels: dict[str, Output]
     tail: HostTail
     size: int  # results that hold levels
@@ -71,7 +72,7 @@ class FastEngine:
         """
         found = self._session(record, count)
         arrays = (x.astype(np.float32, copy=False) for x in inputs)
-        results = found.session.run(None, dict(zip(found.inputs, arrays, strict=True)))
+        results = found.session.run(found.results, dict(zip(found.inputs, arrays, strict=True)))
         levels = {name: at.piece.cut(results[at.result]) for name, at in found.levels.items()}
         outputs = found.tail(levels)
         if not count:
@@ -93,7 +94,8 @@ class FastEngine:
             given = [value.name for value in session.get_inputs()]
             results = 1 + max(output.result for output in levels.values())
             tail = HostTail(graph, levels)
-            self._sessions[record, count] = _Session(session, given, levels, tail, results)
+            made = [value.name for value in session.get_outputs()]
+            self._sessions[record, count] = _Session(session, given, made, levels, tail, results)
         return self._sessions[record, count]
 
     @cached_property
