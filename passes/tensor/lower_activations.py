@@ -30,6 +30,7 @@ from qcompiler.passes.activations.duplication import (
     split_outputs,
     split_readers,
 )
+from qcompiler.passes.activations.few_clips import clips, of_few_clips
 from qcompiler.passes.activations.gates import Gates
 from qcompiler.passes.activations.inlining import inline_sums, is_few
 from qcompiler.passes.activations.piecewise import PiecewiseLinear
@@ -149,13 +150,16 @@ class LowerActivations(Pass):
         if (group := resolution.fusable(x)) is None:
             return found
         fused = resolution.narrowest_fused(group, node.result)
-        if np.count_nonzero(found.slopes) == 1:  # which is fused in any case
+        if clips(found) == 1:  # which is fused in any case
             return fit(formula, domain, bound, max(width, fused))
         width = min(width, fused) if is_small(group) else width
         shares = _FINE_FITS if self._is_summed(graph, node) else ()
         finer = (fit(formula, domain, share * bound, width) for share in shares)
-        few = (one for one in finer if np.count_nonzero(one.slopes) <= MOST_CLIPS)
-        return next(few, fit(formula, domain, bound, width))
+        few = (one for one in finer if clips(one) <= MOST_CLIPS)
+        found = next(few, fit(formula, domain, bound, width))
+        if is_small(group) or is_network_output(graph, node.result):
+            return found
+        return of_few_clips(found, formula, domain, max(width, fused), self.t_max)
 
     def _is_summed(self, graph: Graph, node: Node) -> bool:
         """Whether layers will sum the segments of a function: `inline_sums` does that."""

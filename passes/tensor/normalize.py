@@ -18,6 +18,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.data import check, run
+from qcompiler.passes.calibration.domains import wider_domains
 from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram, around_zero
 from qcompiler.passes.calibration.intervals import interval_ranges
@@ -100,6 +101,8 @@ class Normalize(Pass):
             else self._cut(graph, found.get(name), histograms[seen[name]], known[name])
             for name in seen
         }
+        if self.method == "mse":
+            ranges |= wider_domains(fitted, histograms, ranges, self.t_max)
         given = {value.name for value in graph.inputs}  # as they are, not computed
         return {n: r if n in given else snapped_range(r) for n, r in ranges.items()}
 
