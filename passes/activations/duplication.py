@@ -110,6 +110,11 @@ def is_small(group: FusionGroup) -> bool:
     return fan_in_of(group) <= _FEW_SYNAPSES
 
 
+def is_cheap(group: FusionGroup, copies: int) -> bool:
+    """Whether so many more copies of a group have few synapses in any network."""
+    return fan_in_of(group) * size(group.result.type) * copies <= _FEW_ADDED
+
+
 def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[Node]:
     """A copy of a group's nodes and the reader, which reads the copy."""
     made = copy_nodes(group.nodes, lambda name: graph.fresh(f"{name}:copy{index}"))

@@ -26,6 +26,7 @@ from qcompiler.passes.activations.clip_sums import ClipSumBuilder
 from qcompiler.passes.activations.duplication import (
     MOST_CLIPS,
     duplicate_layers,
+    is_cheap,
     is_small,
     split_outputs,
     split_readers,
@@ -157,7 +158,8 @@ class LowerActivations(Pass):
         finer = (fit(formula, domain, share * bound, width) for share in shares)
         few = (one for one in finer if clips(one) <= MOST_CLIPS)
         found = next(few, fit(formula, domain, bound, width))
-        if is_small(group) or is_network_output(graph, node.result):
+        ends = is_network_output(graph, node.result) and is_cheap(group, clips(found) - 1)
+        if is_small(group) or ends:
             return found
         return of_few_clips(found, formula, domain, max(width, fused), self.t_max)
 
