@@ -84,11 +84,15 @@ class Histogram:
         return (max(float(low), self.low), min(float(high), self.high))
 
     def least_squares(
-        self, levels: int, low: float | None = None, high: float | None = None
+        self,
+        levels: int,
+        low: float | None = None,
+        high: float | None = None,
+        unseen: bool = True,
     ) -> Range:
         """Range whose rounding to this many levels has the least squared error.
 
-        The error of the next value counts, which may lie beyond all that were seen. ``low`` and
+        If ``unseen``, the error of the next value counts, which may lie beyond all. ``low`` and
         ``high`` are the bounds of the clip in front, if any, which the range does not exceed: a
         lower bound that values reach is the lower end. Other ends grow to where the next value may
         lie, or shrink from the observed range: towards zero if it lies inside or near, else towards
@@ -99,8 +103,8 @@ class Histogram:
         pivot = 0.0 if bottom_end <= 0 <= top_end else (bottom_end + top_end) / 2
         shares = np.linspace(1, 1 / _STEPS, _STEPS)
         below, above = self._next(levels)
-        below = below if low is None and self.low == bottom_end else below[:0]
-        above = above if high is None and self.high == top_end else above[:0]
+        below = below if unseen and low is None and self.low == bottom_end else below[:0]
+        above = above if unseen and high is None and self.high == top_end else above[:0]
         lows = [*(pivot + (bottom_end - pivot) * shares[:: _STEPS // 16]).tolist(), *below.tolist()]
         if low is not None and self.low <= low:
             lows = [low]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ RNG = np.random.default_rng(0)
 LEVELS = 64
 
 
-def histogram(values: np.ndarray) -> Histogram:
+def histogram(values: np.ndarray[Any, Any]) -> Histogram:
     found = Histogram()
     found.add(values.astype(np.float32))
     return found
@@ -34,7 +36,7 @@ def test_next_value_of_an_exponential_distribution() -> None:
     [np.zeros(50), np.clip(RNG.normal(size=500), -1, 1), np.repeat([0.0, 1.0], 50)],
     ids=["constant", "clipped", "two values"],
 )
-def test_values_that_gather_at_their_ends_have_no_tail(values: np.ndarray) -> None:
+def test_values_that_gather_at_their_ends_have_no_tail(values: np.ndarray[Any, Any]) -> None:
     found = histogram(values)
     assert found.extended(LEVELS) == (found.low, found.high)
 
@@ -48,7 +50,7 @@ def test_integers_with_a_level_each_keep_it() -> None:
 def test_error_of_unseen_values_is_less() -> None:
     """On average: rounding to levels of the extended range, and of the observed one."""
 
-    def error(bounds: tuple[float, float], x: np.ndarray) -> float:
+    def error(bounds: tuple[float, float], x: np.ndarray[Any, Any]) -> float:
         step = (bounds[1] - bounds[0]) / (LEVELS - 1)
         rounded = bounds[0] + np.rint((x.clip(*bounds) - bounds[0]) / step) * step
         return float(np.mean((rounded - x) ** 2))
@@ -82,8 +84,7 @@ def test_function_of_few_clips() -> None:
 
 
 def test_function_behind_a_wide_layer_reads_its_sums() -> None:
-    """The layer's sums go into the segments: a population of their levels would have an error of
-    a level of the sums, 16 / 63, by the root of 12."""
+    """A population of the layer's sums would round them by 16 / 63 by the root of 12."""
     weights = RNG.normal(size=(20, 6)).astype(np.float32)
     weights *= 2 / np.sqrt(20)
     proto = model("float[N,20] x", "h = MatMul(x, w) y = Tanh(h)", w=weights)
