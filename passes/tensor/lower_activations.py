@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
-
 from qcompiler.ir import Diagnostic, Graph, Node, Range, UnsupportedModel, Value, raise_if_any
 from qcompiler.ir.ann import Add, Affine, Conv, Dense, Function, Multiply, SumPool
 from qcompiler.passes.activations.activation_fit import ActivationFit, power_of, range_of, width_of
