@@ -11,7 +11,8 @@ import numpy as np
 from qcompiler.ir import Range
 
 from .duplication import MOST_CLIPS
-from .segments import PiecewiseLinear, fit
+from .piecewise import PiecewiseLinear
+from .segments import fit
 
 _COARSER = (1.25, 1.5, 2.0, 3.0)  # times the error of the segments
 
