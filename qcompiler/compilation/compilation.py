@@ -16,6 +16,7 @@ from qcompiler.manifest.rebuild import built_with
 from qcompiler.manifest.rounding import rounding_of
 from qcompiler.passes import Pipeline
 from qcompiler.passes.activations.fine_values import needs_fine_values
+from qcompiler.passes.folding.codes import most_levels
 from qcompiler.passes.requantization.exact_layer import ExactLayer
 
 from .core_limits import exceeded_core_limits
@@ -107,7 +108,8 @@ class Compilation:
             "built_with": built_with({**vars(options), "states": states}, seen, labels),
             **self.network.manifest(options),
         }
-        rounding = self.rounding
+        # Values of other networks have levels of their own, too: slices, and what a search chose.
+        rounding = self.rounding if most_levels(self.network.graph) else {}
         if samples.states:
             carried_states(compiled, samples.states)  # one code at both ends, or an error
             found["states"] = [state.to_dict() for state in samples.states]

@@ -359,6 +359,7 @@ def test_the_command(
     assert (status, out, err) == (0, "", "")
     status, out, _ = run(line, capsys)
     assert "chosen" in out and "drop %" in out
+    assert "quantised layers" not in out  # the levels of values are the search's
 
 
 @pytest.mark.parametrize(
