@@ -17,7 +17,6 @@ from qcompiler.passes.activations.clip_sums import is_piece
 from qcompiler.passes.calibration.observed_membranes import CalibrationLevels, observed_bounds
 from qcompiler.passes.calibration.trace import Trace
 from qcompiler.passes.fitting.fit_layer import fit_layer
-from qcompiler.passes.fitting.fitted_branches import is_remainder
 from qcompiler.passes.fitting.layer_inputs import SharedInputs
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.coarser_codes import coarser_code
@@ -34,6 +33,7 @@ from qcompiler.passes.quantization.short_pieces import windows_of_pieces
 from qcompiler.passes.requantization.exact_layer import ExactLayer, exact_layer_of
 
 from .options import Options
+from .remainders import without_rounding
 from .sample import observes, sample_of
 from .slice_families import LastSeen, SliceFamilies
 
@@ -107,9 +107,9 @@ class GroupIntegers:
     ) -> IntegerLayer:
         """The integer layer, fitted to the sums ``before`` the clip if they are given."""
         observe, fit = self._observe(group), None
-        if before is not None and self.levels is not None:
+        if before is not None and self.trace and self.levels:
             whole, levels = self.slices.whole(group, code), self.levels.of(group)
-            levels = self._without_rounding(group, codes, code, levels)
+            levels = without_rounding(self.trace, group, codes, code, levels)
             prune = self.options.prune
             fit = fit_layer(group, real, codes, whole, levels, before, self.shared, prune)
         if fit is None:
@@ -119,25 +119,6 @@ class GroupIntegers:
         seen = observe.bounds if observe and found.calibrated else None
         self.slices.add(group, code, found, seen)
         return found
-
-    def _without_rounding(
-        self,
-        group: FusionGroup,
-        codes: Sequence[Spikes],
-        code: Spikes,
-        levels: list[Array],
-    ) -> list[Array]:
-        """The levels of the sources; of a coarse digit, whose remainder this is, its real values.
-
-        The layer is then fitted as if it were no digit: what the coarse one rounds adds no noise.
-        """
-        sources = [branch.source.name for branch in group.branches]
-        if len(sources) != len(levels) or self.trace is None:
-            return levels
-        return [
-            self.trace.of(name) / source.scale if is_remainder(source, code) else array
-            for name, source, array in zip(sources, codes, levels, strict=True)
-        ]
 
     def _rounded(
         self,

@@ -17,6 +17,7 @@ from qcompiler.ir.kernels import Array
 
 _MIN_SAVING = 0.005  # least share of the noise that a separate group of channels must save
 _ROUNDS = 64  # iterations; it converges earlier
+_UNFITTED = 2.0  # neurons that noise is worth, times those elsewhere, where no fit corrects it
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Bottleneck:
     def _digits(self, price: float) -> Slicing:
         """Two digits if they pay, else one population."""
         total, neurons = float(self.noise.sum()), self.neurons * len(self.noise)
-        left = total / self.finer**2
+        left, price = total / self.finer**2, price / _UNFITTED
         if left + price * (neurons + self.later) < total:
             return Slicing(left, 2 * neurons + self.later, 2, digits=True)
         return Slicing(total, neurons)
