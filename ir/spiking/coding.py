@@ -125,7 +125,7 @@ def decoder(node: Node) -> Callable[..., Array]:
     assert isinstance(op, Decode)
     if rescaling is None and len(node.operands) == 1 and code.top < _TABLE:
         table = decode(code, np.arange(code.top + 1))
-        return table.take
+        return lambda levels: table.take(levels.astype(np.intp, copy=False))
 
     def decoded(*pieces: Array) -> Array:
         levels = _whole(op, code.top, *pieces)
