@@ -32,9 +32,5 @@ def predictions(output: Array, labels: Array | None) -> Array | None:
 def are_scores(array: Array) -> bool:
     """Whether many of the features are the largest now and then, as scores of classes are."""
     rows = array.reshape(len(array), -1)
-    return win_in_turn(rows.argmax(axis=1), rows.shape[1])
-
-
-def win_in_turn(places: Array, features: int) -> bool:
-    """The same from the place of the largest feature of each frame."""
-    return len(np.unique(places)) >= max(2, min(len(places), features) / 4)
+    winners = len(np.unique(rows.argmax(axis=1)))
+    return winners >= max(2, min(rows.shape) / 4)

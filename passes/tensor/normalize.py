@@ -12,15 +12,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import numpy as np
-
 from qcompiler.ir import Graph, Invariant, Range, Tensor, Value
 from qcompiler.ir.ann import Clip, Function, MaxPool, Multiply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
-from qcompiler.ir.types import size
 from qcompiler.passes.base import HIDDEN, Pass
-from qcompiler.passes.calibration.answers import win_in_turn
 from qcompiler.passes.calibration.data import check, run
 from qcompiler.passes.calibration.domains import wider_domains
 from qcompiler.passes.calibration.grid import chooses, grid_of
@@ -33,7 +29,6 @@ from qcompiler.passes.quantization.fusion_groups import (
     is_network_output,
 )
 from qcompiler.passes.quantization.levels import check_levels, coded_inputs, levels_of, map_values
-from qcompiler.passes.quantization.logits import logits
 
 
 @dataclass(frozen=True)
@@ -103,11 +98,11 @@ class Normalize(Pass):
         seen = {
             n: n if n in domains else measured_name(graph, known[n]) for n in dict.fromkeys(names)
         }
-        histograms, scores = self._measure(graph, data, list(dict.fromkeys(seen.values())))
+        histograms = self._measure(graph, data, list(dict.fromkeys(seen.values())))
         ranges = {
             name: self._domain(histograms[seen[name]])
             if name in domains
-            else self._cut(graph, found.get(name), histograms[seen[name]], known[name], scores)
+            else self._cut(graph, found.get(name), histograms[seen[name]], known[name])
             for name in seen
         }
         if self.method == "mse":
@@ -117,18 +112,12 @@ class Normalize(Pass):
 
     def _measure(
         self, graph: Graph, data: tuple[Array, ...], names: list[str]
-    ) -> tuple[dict[str, Histogram], set[str]]:
-        """The histograms of these values, and which outputs are scores of classes."""
+    ) -> dict[str, Histogram]:
         histograms = {name: Histogram() for name in names}
-        ends = {v.name: size(v.type) for output in graph.outputs for v in logits(graph, output)}
-        largest: dict[str, list[Array]] = {name: [] for name in ends.keys() & histograms.keys()}
         for values in run(graph, data, names, self.progress):
             for name, array in values.items():
                 histograms[name].add(array)
-                if name in largest:
-                    largest[name].append(array.reshape(len(array), -1).argmax(axis=1))
-        scores = {n for n, at in largest.items() if win_in_turn(np.concatenate(at), ends[n])}
-        return histograms, scores
+        return histograms
 
     def _domain(self, histogram: Histogram) -> Range:
         """The domain of a fitted function: ``mse`` keeps the tails, which cost only a segment."""
@@ -137,12 +126,7 @@ class Normalize(Pass):
         return histogram.low, histogram.high
 
     def _cut(
-        self,
-        graph: Graph,
-        group: FusionGroup | None,
-        histogram: Histogram,
-        value: Value,
-        scores: Collection[str],
+        self, graph: Graph, group: FusionGroup | None, histogram: Histogram, value: Value
     ) -> Range:
         clip = group.clip.op if group and group.clip else Clip()
         assert isinstance(clip, Clip)
@@ -152,8 +136,7 @@ class Normalize(Pass):
             if clip.low is not None and histogram.low <= clip.low:
                 return clip.low, top
             return around_zero(bottom, top, clip.low, clip.high)
-        levels = self._levels(graph, value)
-        unseen = value.name not in scores and _saturates_far(graph, group, value)
+        levels, unseen = self._levels(graph, value), _saturates_far(graph, group, value)
         return histogram.least_squares(levels, clip.low, clip.high, unseen)
 
 
@@ -168,8 +151,7 @@ def measured_name(graph: Graph, value: Value) -> str:
 def _saturates_far(graph: Graph, group: FusionGroup | None, value: Value) -> bool:
     """Whether a value beyond its range is an error of the outputs: of inputs, outputs, and ReLUs.
 
-    What lies between, such as sums in front of norms and functions, is bounded by what follows. Of
-    scores of classes the order counts, which finer levels keep.
+    What lies between, such as sums in front of norms and functions, is bounded by what follows.
     """
     ends = value in graph.inputs or is_network_output(graph, value)
     return ends or (group is not None and group.clip is not None)
