@@ -30,7 +30,7 @@ from qcompiler.passes.quantization.levels import PRECISE
 from .resolution import Resolution
 
 _FEW_CLIPS = 2  # that the layer behind reads without a population between
-_MOST_CLIPS = 8  # of a function, each with a copy of the layer
+MOST_CLIPS = 8  # of a function, each with a copy of the layer
 _MORE_CLIPS = 16  # where precision is asked for
 _FEW_SYNAPSES = 16  # of one neuron
 _FEW_AT_OUTPUT = 256  # of one neuron of an output, where precision is asked for
@@ -70,7 +70,8 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         added = fan_in_of(group) * size(group.result.type) * (len(readers) - 1)
         ends = added <= some and _makes_output(graph, group.result, _HOPS)
         ends = ends or (added <= _MORE_ADDED and _makes_state(graph, group.result, _HOPS + 1))
-        if len(readers) <= most_clips(resolution.t_max) or is_small(group) or ends:
+        most = _MORE_CLIPS if resolution.t_max >= PRECISE else MOST_CLIPS
+        if len(readers) <= most or is_small(group) or ends:
             for index, reader in enumerate(readers[1:], first):
                 copies[reader.result.name] = _copied(graph, group, reader, index)
     nodes: list[Node] = []
@@ -112,16 +113,6 @@ def is_small(group: FusionGroup) -> bool:
     return fan_in_of(group) <= _FEW_SYNAPSES
 
 
-def most_clips(levels: int) -> int:
-    """The clips of a function that each have a copy of the layer, in so many levels."""
-    return _MORE_CLIPS if levels >= PRECISE else _MOST_CLIPS
-
-
-def is_cheap(group: FusionGroup, copies: int) -> bool:
-    """Whether so many more copies of a group have few synapses in any network."""
-    return fan_in_of(group) * size(group.result.type) * copies <= _FEW_ADDED
-
-
 def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[Node]:
     """A copy of a group's nodes and the reader, which reads the copy."""
     made = copy_nodes(group.nodes, lambda name: graph.fresh(f"{name}:copy{index}"))
@@ -146,7 +137,7 @@ def _split(node: Node, graph: Graph, fan_in: int) -> tuple[Node, ...] | None:
     if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:
         return None
     clips, elements = len(inner.operands), elements_summed(node)
-    most = _MOST_CLIPS if elements <= _FEW_SYNAPSES else _FEW_CLIPS
+    most = MOST_CLIPS if elements <= _FEW_SYNAPSES else _FEW_CLIPS
     if clips > most or 0 < fan_in < clips * elements:
         return None
     if not all(_scaled_clip(graph, operand) for operand in inner.operands):

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from qcompiler.ir import (
     Diagnostic,
     Graph,
@@ -31,14 +33,12 @@ from qcompiler.passes.activations.activation_fit import ActivationFit, power_of,
 from qcompiler.passes.activations.attainable import Attainable, between
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
 from qcompiler.passes.activations.duplication import (
+    MOST_CLIPS,
     duplicate_layers,
-    is_cheap,
     is_small,
-    most_clips,
     split_outputs,
     split_readers,
 )
-from qcompiler.passes.activations.few_clips import clips, of_few_clips
 from qcompiler.passes.activations.fine_values import FineValues
 from qcompiler.passes.activations.gates import Gates
 from qcompiler.passes.activations.inlining import inline_sums, is_few
@@ -170,17 +170,13 @@ class LowerActivations(Pass):
         if (group := resolution.fusable(x)) is None:
             return found
         fused = resolution.narrowest_fused(group, node.result)
-        if clips(found) == 1:  # which is fused in any case
+        if np.count_nonzero(found.slopes) == 1:  # which is fused in any case
             return fit(formula, domain, bound, max(width, fused))
         width = min(width, fused) if is_small(group) else width
         shares = _FINE_FITS if self._is_summed(graph, node) else ()
         finer = (fit(formula, domain, share * bound, width) for share in shares)
-        few = (one for one in finer if clips(one) <= most_clips(self.t_max))
-        found = next(few, fit(formula, domain, bound, width))
-        ends = is_network_output(graph, node.result) and is_cheap(group, clips(found) - 1)
-        if is_small(group) or ends:
-            return found
-        return of_few_clips(found, formula, domain, max(width, fused), self.t_max)
+        few = (one for one in finer if np.count_nonzero(one.slopes) <= MOST_CLIPS)
+        return next(few, fit(formula, domain, bound, width))
 
     def _is_summed(self, graph: Graph, node: Node) -> bool:
         """Whether layers will sum the segments of a function: `inline_sums` does that."""

@@ -18,16 +18,11 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.data import check, run
-from qcompiler.passes.calibration.domains import wider_domains
 from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram, around_zero
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
-from qcompiler.passes.quantization.fusion_groups import (
-    FusionGroup,
-    fusion_groups,
-    is_network_output,
-)
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.levels import check_levels, coded_inputs, levels_of, map_values
 
 
@@ -105,8 +100,6 @@ class Normalize(Pass):
             else self._cut(graph, found.get(name), histograms[seen[name]], known[name])
             for name in seen
         }
-        if self.method == "mse":
-            ranges |= wider_domains(fitted, histograms, ranges, self.t_max)
         given = {value.name for value in graph.inputs}  # as they are, not computed
         return {n: r if n in given else snapped_range(r) for n, r in ranges.items()}
 
@@ -136,8 +129,7 @@ class Normalize(Pass):
             if clip.low is not None and histogram.low <= clip.low:
                 return clip.low, top
             return around_zero(bottom, top, clip.low, clip.high)
-        levels, unseen = self._levels(graph, value), _saturates_far(graph, group, value)
-        return histogram.least_squares(levels, clip.low, clip.high, unseen)
+        return histogram.least_squares(self._levels(graph, value), clip.low, clip.high)
 
 
 def measured_name(graph: Graph, value: Value) -> str:
@@ -146,15 +138,6 @@ def measured_name(graph: Graph, value: Value) -> str:
     if user is not None and isinstance(user.op, MaxPool):
         return measured_name(graph, user.result)
     return value.name
-
-
-def _saturates_far(graph: Graph, group: FusionGroup | None, value: Value) -> bool:
-    """Whether a value beyond its range is an error of the outputs: of inputs, outputs, and ReLUs.
-
-    What lies between, such as sums in front of norms and functions, is bounded by what follows.
-    """
-    ends = value in graph.inputs or is_network_output(graph, value)
-    return ends or (group is not None and group.clip is not None)
 
 
 def _is_ranged(value: Value) -> bool:
