@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Op, Operand, Tensor, Value, drop_dead, infer, size
-from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply, SumPool
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.fusion_groups import fusion_groups, is_network_output
 from qcompiler.passes.quantization.level_codes import code_of
@@ -26,7 +26,7 @@ from qcompiler.passes.quantization.levels import PRECISE, spiking_values
 _SLICES = 3
 _SMALL = 1024  # values of a network in which neurons are cheap
 _LEAST_BITS = 12  # of weights: the rounding of fewer outweighs that of the levels
-_READERS = Function | Multiply | Dense | Conv | SumPool | Affine | Add
+_READERS = Function | Multiply | Dense | Conv | Affine | Add  # which add slices up themselves
 
 
 @dataclass(frozen=True)
