@@ -1,4 +1,4 @@
-"""Values that meet in a residual sum keep channel scales of their own, through linear bottlenecks."""
+"""Values that meet in a residual sum keep scales of their own, through linear bottlenecks."""
 
 from __future__ import annotations
 
