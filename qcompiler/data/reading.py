@@ -29,8 +29,8 @@ def read(source: Any, inputs: Inputs, layout: str | None = None, labels: Any = N
     Arrays are one for a single input, a sequence of one per input, or a mapping by name. They are
     rearranged to ``frames x shape`` where only one way to do so makes sense, or ``layout`` (what
     the network takes) decides. Of a path as many frames as take half a gigabyte are read, at most
-    200,000, evenly spread; of batches the first ones. ``labels``, an array or a path, replace those of the data,
-    and are one for each of their frames. Raises DataError for anything else.
+    200,000, evenly spread; of batches the first ones. ``labels``, an array or a path, replace those
+    of the data, and are one for each of their frames. Raises DataError for anything else.
     """
     if isinstance(source, str | Path | DataSet):
         given = source if isinstance(source, DataSet) else DataSet(source)

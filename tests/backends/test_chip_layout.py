@@ -15,9 +15,9 @@ from qcompiler.backends.loihi.mapping.chip_layout import Layout, lay_out
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.mapping.core_grid import CoreGrid
 from qcompiler.backends.loihi.mapping.core_map import map_to_cores
-from qcompiler.backends.loihi.mapping.mapped_graph import mapped_graph
 from qcompiler.backends.loihi.mapping.core_mapping import CoreMapping, Placement
 from qcompiler.backends.loihi.mapping.core_usage import CoreUsage
+from qcompiler.backends.loihi.mapping.mapped_graph import mapped_graph
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.cli.running.layout import layout_lines
 from tests.support.spiking import Net, final
