@@ -9,9 +9,8 @@ from typing import Any
 from qcompiler.backends.energy.causes import Causes
 from qcompiler.backends.energy.estimate import Estimate
 from qcompiler.backends.loihi.mapping.chip_layout import Layout, lay_out
-from qcompiler.backends.loihi.mapping.core_map import map_to_cores
 from qcompiler.backends.loihi.mapping.core_mapping import CoreMapping
-from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
+from qcompiler.backends.loihi.mapping.mapped_graph import mapped_graph
 from qcompiler.ir import Graph
 from qcompiler.ir.spiking.integer_network import spiking_nodes
 
@@ -90,9 +89,7 @@ def build_report(
         synaptic_events_per_frame=found.events,
         **found.to_dict(),
     )
-    return (
-        _with_core_mapping(report, map_to_cores(build_netlist(graph), chip)[0]) if chip else report
-    )
+    return _with_core_mapping(report, mapped_graph(graph, chip)[0]) if chip else report
 
 
 def _with_markers(causes: Mapping[str, Causes], markers: Mapping[str, str], name: str) -> Causes:

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_LONGEST = 200  # letters of a node's name
+
 
 def printable(text: str, keep: str = "\n\t") -> str:
     """A text in which no name can steer a terminal: what is not printable is shown escaped."""
@@ -25,6 +27,11 @@ def printable(text: str, keep: str = "\n\t") -> str:
         char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
         for char in text
     )
+
+
+def _ends(name: str) -> str:
+    """A name, or the two ends of one that would fill the screen."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]}…{name[-_LONGEST // 2 :]}"
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Diagnostic:
         """All of it in lines, the first of which does not say how grave it is."""
         lines = [self.message]
         if self.nodes:
-            names = ", ".join(f'"{printable(name, keep="")}"' for name in self.nodes[:8])
+            names = ", ".join(f'"{_ends(printable(name, keep=""))}"' for name in self.nodes[:8])
             more = f" and {len(self.nodes) - 8} more" if len(self.nodes) > 8 else ""
             lines.append(f"  --> node{'s' if len(self.nodes) > 1 else ''} {names}{more}")
         if self.help:

@@ -12,7 +12,7 @@ from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.loihi.lava.engine_adapter import ENGINES
 from qcompiler.backends.loihi.mapping.chip_limits import check_chip_limits
 from qcompiler.backends.loihi.mapping.chips import LOIHI_1, LOIHI_2
-from qcompiler.backends.loihi.mapping.core_map import map_to_cores
+from qcompiler.backends.loihi.mapping.mapped_graph import mapped_graph
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.standalone.lava_template import emit
 from qcompiler.backends.reference.target import EXACT, PIPELINE
@@ -33,7 +33,7 @@ def fits(chip: Chip) -> Invariant:
     def check(graph: Graph) -> Iterator[Diagnostic]:
         netlist = build_netlist(graph)
         yield from check_chip_limits(netlist, chip, calibrated(graph))
-        yield from map_to_cores(netlist, chip)[1]
+        yield from mapped_graph(graph, chip, netlist)[1]
 
     return Invariant(f"fits {chip.name}", check)
 

@@ -24,6 +24,7 @@ SAMPLED = 60  # neurons of a row that are drawn
 _DRAWN = 6000  # neurons of a picture
 _COLUMNS = 3
 SHOWN = 24  # histograms of a picture
+_MARGINS, _GAPS = (0.54, 0.41, 0.04, 0.2), (0.11, 0.42)  # inches, from the left and from below
 _LEAST = -2  # power of ten of the percentage below which bars do not show
 
 
@@ -91,16 +92,28 @@ def histogram_figure(counts: Mapping[str, Array]) -> Any:
     with style():
         columns = min(_COLUMNS, len(names))
         lines = -(-len(names) // columns)
-        figure, axes = sheet(0.5 + 0.95 * lines, lines, columns, sharey=True)
+        figure, axes = sheet(0.5 + 0.95 * lines, lines, columns, layout=None, sharey=True)
+        figure.subplots_adjust(**_places(figure, lines, columns))
         for name, one in zip_longest(names, axes.ravel()):
             if name is None:
                 one.set_axis_off()
                 continue
             _histogram(one, name, counts[name])
         axes[0, 0].set(ylim=(_LEAST, 2), yticks=(-2, 0, 2), yticklabels=("0.01", "1", "100"))
-        figure.supylabel("values, %", size=8)
-        figure.supxlabel("level", size=8)
+        figure.supylabel("values, %", size=8, x=0.009)
+        figure.supxlabel("level", size=8, y=0.04 / figure.get_figheight())
     return figure
+
+
+def _places(figure: Any, lines: int, columns: int) -> dict[str, float]:
+    """Where histograms stand: all need the same room, which a layout would measure for each."""
+    width, height = figure.get_size_inches()
+    left, bottom, right, top = _MARGINS
+    across, down = _GAPS
+    wide = (width - left - right + across) / columns - across
+    high = (height - bottom - top + down) / lines - down
+    found = {"left": left / width, "right": 1 - right / width, "wspace": across / wide}
+    return found | {"bottom": bottom / height, "top": 1 - top / height, "hspace": down / high}
 
 
 def _histogram(axes: Any, name: str, counts: Array) -> None:

@@ -71,9 +71,11 @@ def style(**more: Any) -> Iterator[None]:
         yield
 
 
-def sheet(height: float, rows: int = 1, columns: int = 1, **how: Any) -> tuple[Any, Any]:
+def sheet(
+    height: float, rows: int = 1, columns: int = 1, layout: str | None = "constrained", **how: Any
+) -> tuple[Any, Any]:
     """A figure of this height in inches, and its axes as an array ``rows x columns``."""
-    figure = import_module("matplotlib.figure").Figure((WIDTH, height), layout="constrained")
+    figure = import_module("matplotlib.figure").Figure((WIDTH, height), layout=layout)
     return figure, figure.subplots(rows, columns, squeeze=False, **how)
 
 

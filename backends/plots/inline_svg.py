@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib import import_module
 from io import BytesIO
 from typing import Any
 from xml.etree import ElementTree as Tree
@@ -44,7 +45,11 @@ def _drawn(figure: Any, salt: str, transparent: bool) -> bytes:
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with style(**{"svg.hashsalt": salt}), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that the font lacks: browsers have them
-        figure.savefig(buffer, format="svg", transparent=transparent, metadata=nothing)
+        if transparent:
+            for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+                patch.set(facecolor="none", edgecolor="none")
+        canvas = import_module("matplotlib.backends.backend_svg").FigureCanvasSVG(figure)
+        canvas.print_svg(buffer, metadata=nothing)  # `savefig` draws twice to lay out once
     return buffer.getvalue()
 
 

@@ -112,7 +112,8 @@ def add_data_options(parser: argparse.ArgumentParser, calibration: bool = False)
     add("--crop", metavar="N|H,W", type=_lengths, help=middle)
     add("--skip-bad", action="store_true", help="leave frames out that cannot be read; count them")
     if calibration:
-        part = "calibrate on this many frames, evenly spread (as many as take 512 MB)"
+        part = "calibrate on this many frames, evenly spread (as many as take 512 MB, at most "
+        part += "200,000)"
         add("--calibration-frames", metavar="N", type=positive, help=part)
 
 

@@ -20,7 +20,7 @@ from .stream import Stream, joined, open_source, open_stream
 if TYPE_CHECKING:
     from qcompiler.backends.program.program import Program
 
-MOST_BYTES = 1 << 29
+MOST_BYTES, MOST_FRAMES = 1 << 29, 200_000  # more frames change no range, and take minutes
 
 
 def read(source: Any, inputs: Inputs, layout: str | None = None, labels: Any = None) -> Data:
@@ -28,9 +28,9 @@ def read(source: Any, inputs: Inputs, layout: str | None = None, labels: Any = N
 
     Arrays are one for a single input, a sequence of one per input, or a mapping by name. They are
     rearranged to ``frames x shape`` where only one way to do so makes sense, or ``layout`` (what
-    the network takes) decides. Of a path as many frames as take half a gigabyte are read, evenly
-    spread; of batches the first ones. ``labels``, an array or a path, replace those of the data,
-    and are one for each of their frames. Raises DataError for anything else.
+    the network takes) decides. Of a path as many frames as take half a gigabyte are read, at most
+    200,000, evenly spread; of batches the first ones. ``labels``, an array or a path, replace those
+    of the data, and are one for each of their frames. Raises DataError for anything else.
     """
     if isinstance(source, str | Path | DataSet):
         given = source if isinstance(source, DataSet) else DataSet(source)
@@ -89,16 +89,17 @@ def _affordable(stream: Stream, asked: int | None) -> int:
         return asked
     first = next(stream.batches(1), None)
     each = sum(array.nbytes for array in first.arrays) if first else 1
-    return max(1, MOST_BYTES // max(1, each))
+    return max(1, min(MOST_FRAMES, MOST_BYTES // max(1, each)))
 
 
 def _first(source: Iterable[Any], inputs: Inputs, layout: str | None) -> Data:
     """The first batches, as many as fit into the bound."""
-    parts, held = [], 0
+    parts, held, frames = [], 0, 0
     for arrays, labels in batches_of(source, [name for name, _ in inputs]):
         parts.append(arranged(Data(arrays, labels), inputs, layout))
         held += sum(array.nbytes for array in parts[-1].arrays)
-        if held > MOST_BYTES:
+        frames += len(parts[-1])
+        if held > MOST_BYTES or frames >= MOST_FRAMES:
             break
     if not parts:
         raise DataError("the data are empty")

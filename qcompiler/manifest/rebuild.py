@@ -26,6 +26,7 @@ _OPTIONS = (  # of `compile`, besides those that a manifest has under other keys
     *("allow_products", "activation_error", "max_drop", "max_drift", "objective", "states"),
 )
 _NOT_COMPARED = ("model", "built_with")
+_PART = 1 << 20  # bytes that are hashed at once
 
 
 def built_with(arguments: Mapping[str, Any], data: Sequence[Array], labels: Any) -> dict[str, Any]:
@@ -58,8 +59,10 @@ def digest(*arrays: Any) -> str:
     found = hashlib.sha256()
     for array in map(np.asarray, arrays):
         found.update(f"{array.dtype.str}{array.shape}\0".encode())
-        for part in array.reshape(len(array), -1) if array.ndim else [array]:
-            found.update(np.ascontiguousarray(part).tobytes())
+        rows = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
+        step = max(1, _PART // max(1, rows[:1].nbytes))
+        for begin in range(0, len(rows), step):
+            found.update(np.ascontiguousarray(rows[begin : begin + step]).tobytes())
     return found.hexdigest()
 
 

@@ -17,6 +17,7 @@ from qcompiler.backends.loihi.mapping.core_grid import CoreGrid
 from qcompiler.backends.loihi.mapping.core_map import map_to_cores
 from qcompiler.backends.loihi.mapping.core_mapping import CoreMapping, Placement
 from qcompiler.backends.loihi.mapping.core_usage import CoreUsage
+from qcompiler.backends.loihi.mapping.mapped_graph import mapped_graph
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.cli.running.layout import layout_lines
 from tests.support.spiking import Net, final
@@ -119,3 +120,13 @@ def test_programs_tell() -> None:
     assert 0 < report.layout.use <= 1
     data = json.loads(json.dumps(report.to_dict()))
     assert data["layout"]["chips"][0]["populations"]
+
+
+def test_a_graph_is_mapped_once_for_each_chip() -> None:
+    """Checks and reports share it, however many there are."""
+    net = Net(0)
+    graph = final(net.graph(net.dense(net.input((8,)), 12)))
+    found = mapped_graph(graph, LOIHI_2)
+    assert found == map_to_cores(build_netlist(graph), LOIHI_2)
+    assert mapped_graph(graph, LOIHI_2) is found
+    assert mapped_graph(graph, replace(LOIHI_2, neurons_per_core=4)) != found

@@ -100,3 +100,8 @@ def test_findings_show_what_they_hide() -> None:
     assert harmless(finding.text)
     assert finding.text.splitlines()[:3] == ["first", "second \\x1b[2J", '  --> node "a\\nb"']
     assert printable("Größe 漢字 ∆\n") == "Größe 漢字 ∆\n"
+
+
+def test_findings_show_the_ends_of_long_names() -> None:
+    text = Diagnostic("wrong", ("a" + "b" * 10_000 + "\x1b" * 10_000 + "c", "d")).text
+    assert len(text) < 300 and '--> nodes "ab' in text and 'x1bc", "d"' in text

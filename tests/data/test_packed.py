@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qcompiler.data import DataSet, open_stream, read
+from qcompiler.data import DataSet, open_stream, read, reading
 from qcompiler.data.frames import sequential
 from qcompiler.data.readers import cifar
 from qcompiler.ir import DataError
@@ -178,3 +178,18 @@ def test_texts_of_several_lines_are_read_past(tmp_path: Path) -> None:
     path.write_text('a,b,note\n1,2,"one,\ntwo"\n3,4,""\n')
     found = read(path, (("a", (1,)), ("b", (1,))))
     assert found.arrays[1][:, 0].tolist() == [2, 4]
+
+
+def test_calibration_takes_a_bounded_number_of_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However small frames are; they are evenly spread, and those that are asked for are read."""
+    path, rows = tmp_path / "d.npz", np.arange(1000, dtype=np.float32)[:, None]
+    np.savez(path, x=rows)
+    monkeypatch.setattr(sequential, "MOST_HELD", 0)
+    monkeypatch.setattr(reading, "MOST_FRAMES", 100)
+    found = read(path, (("x", (1,)),)).arrays[0]
+    assert len(found) == 100 and found[0] == 0 and found[-1] == 999
+    assert len(read(DataSet(path, frames=300), (("x", (1,)),))) == 300
+    batches = (rows[begin : begin + 40] for begin in range(0, 1000, 40))
+    assert len(read(batches, (("x", (1,)),))) == 120

@@ -99,7 +99,8 @@ def test_scripts_report_no_traceback(name: str, hostile: Path, capsys: Any) -> N
     assert not [line for line in found.splitlines() if "Shape cwd" in line and "COMPILED" in line]
 
 
-def test_entries_that_overlap(hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_that_overlap(hostile: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """As 09 makes them, and as 09b loads them."""
     proto = onnx_models.model("float[N,6] x", "y = Gemm(x, w)", w=(6, 3))
     qcompiler.compile(proto, target="reference").save("p")
     monkeypatch.chdir("p")
@@ -107,6 +108,9 @@ def test_entries_that_overlap(hostile: Path, monkeypatch: pytest.MonkeyPatch) ->
     runpy.run_path(str(hostile / "09_overlapping_npz.py"))
     with pytest.raises(ProgramError, match="missing or damaged"):
         qcompiler.load(Path.cwd())
+    monkeypatch.chdir("..")
+    runpy.run_path(str(hostile / "09b_load.py"))
+    assert "ProgramError" in capsys.readouterr().out
 
 
 def test_a_model_that_crashes_onnxruntime(hostile: Path) -> None:
