@@ -85,6 +85,7 @@ ROOMS = {
     "passes/requantization": {"passes/quantization"},
     "passes/scheduling": set(),
     "passes/slicing": {
+        "passes/scheduling",
         "passes/calibration",
         "passes/folding",
         "passes/quantization",

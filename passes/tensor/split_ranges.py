@@ -35,6 +35,7 @@ from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_sli
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import FINER, can_have_digits, with_digits
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
+from qcompiler.passes.slicing.slice_costs import PRICES, slice_costs
 from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of
 from qcompiler.passes.slicing.split_value import (
     OnChannelSplit,
@@ -44,7 +45,6 @@ from qcompiler.passes.slicing.split_value import (
 )
 
 _QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums, or in scores
-_WORTH = 2.5  # least ratio of noise saved to neurons added, both as shares
 _EXACT_QUIET, _EXACT_WORTH = 1e-4, 0.5  # the same where precision is asked for and costs little:
 _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so many neurons
 _FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
@@ -60,9 +60,10 @@ class SplitRanges(Pass):
     The pass measures the noise of rounding to ``t_max`` levels on ``calibration``, one array per
     input, ``images x shape``. A value, or some of its channels, gets at most ``slices``
     populations, or twice as many with half the levels where neurons are few: they end earlier. Its
-    readers sum at most ``fan_in`` elements of all of them (0: no
-    limit). Without data, or with ``effort`` 0, nothing changes. If some channels of a value
-    become a value themselves, ``note`` is called with its name and the indices of the channels.
+    readers sum at most ``fan_in`` elements of all of them (0: no limit). Its ``price`` is in
+    neurons, or in the energy of their updates and of the events that reach them. Without data, or
+    with ``effort`` 0, nothing changes. If some channels of a value become a value themselves,
+    ``note`` is called with its name and the indices of the channels.
     Raises DataError if the data do not fit, are empty or not finite.
     """
 
@@ -72,6 +73,7 @@ class SplitRanges(Pass):
     slices: int = 4
     effort: int = 0
     fan_in: int = 0
+    price: str = "neurons"
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
     note: OnChannelSplit = field(default=None, metadata=HIDDEN, compare=False)
@@ -80,6 +82,8 @@ class SplitRanges(Pass):
         check_effort(self.effort)
         check_fan_in(self.fan_in)
         check_levels(self.t_max)
+        if self.price not in PRICES:
+            raise ValueError(f"price must be one of {', '.join(PRICES)}, not {self.price}")
         if not 1 <= self.slices <= _MOST:
             raise ValueError(f"slices must be between 1 and {_MOST}, not {self.slices}")
 
@@ -127,30 +131,31 @@ class SplitRanges(Pass):
         self, graph: Graph, names: list[str], found: dict[str, Noise]
     ) -> list[tuple[str, Slicing, Array]]:
         """The values to split, the slices of each, and the order of its noisiest channels."""
-        sizes = {value.name: float(size(value.type)) for value in spiking_values(graph)}
-        exact = self.t_max >= _EXACT_LEVELS and sum(sizes.values()) <= _SMALL
-        quiet, worth = (_EXACT_QUIET, _EXACT_WORTH) if exact else (_QUIET, _WORTH)
+        exact = self._exact(graph)
+        quiet, worth = (_EXACT_QUIET, _EXACT_WORTH) if exact else (_QUIET, PRICES[self.price])
+        costs = slice_costs(graph, self.t_max, self.price)
         if sum(one.sums for one in found.values()) < quiet:
             return []
         noise = shares(found)
         values = {
-            name: self._bottleneck(graph, name, found[name], noise[name], sizes[name])
+            name: self._bottleneck(graph, name, found[name], noise[name], costs[name])
             for name in names
             if noise.get(name, 0.0) > 0 and _begins_at_zero(found[name].histogram)
         }
-        total, neurons = sum(noise.values()), sum(sizes.values())
-        around, later = around_depthwise(graph), neurons * FINER / (len(found) * self.t_max)
+        total, whole = sum(noise.values()), sum(costs.values())
+        around, later = around_depthwise(graph), whole * FINER / (len(found) * self.t_max)
         for name in around & values.keys():
             if can_have_digits(graph, group_named(graph, name).result):
-                whole = np.array([noise[name]]), sizes[name], values[name].most
-                values[name] = Bottleneck(*whole, finer=FINER - 1, later=later)
+                given = np.array([noise[name]]), costs[name], values[name].most
+                values[name] = Bottleneck(*given, finer=FINER - 1, later=later)
         stays = sum(one.outputs for name, one in found.items() if name in around)
-        noise_cap = min((self.t_max / _FEW) ** 2, _FAITHFUL / max(stays, _FAITHFUL))
-        chosen = choose_slices(values, total, neurons, self.slices, worth, noise_cap)
+        few = (self.t_max / _FEW) ** 2 if self.price == "neurons" else 1.0
+        noise_cap = min(few, _FAITHFUL / max(stays, _FAITHFUL))
+        chosen = choose_slices(values, total, whole, self.slices, worth, noise_cap)
         return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]
 
     def _bottleneck(
-        self, graph: Graph, name: str, found: Noise, noise: float, neurons: float
+        self, graph: Graph, name: str, found: Noise, noise: float, cost: float
     ) -> Bottleneck:
         """The noise of a value per channel, or in total if its channels cannot be separated."""
         group, total = group_named(graph, name), found.channels.sum()
@@ -159,9 +164,9 @@ class SplitRanges(Pass):
             summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
             most = max(1, self.fan_in // summed)
         if not can_split_channels(graph, group) or not total > 0:
-            return Bottleneck(np.array([noise]), neurons, most)
+            return Bottleneck(np.array([noise]), cost, most)
         shared = noise * found.channels / total
-        return Bottleneck(shared, neurons / len(shared), most)
+        return Bottleneck(shared, cost / len(shared), most)
 
 
 def _begins_at_zero(histogram: Histogram) -> bool:

@@ -25,7 +25,7 @@ _GUESSES = 2  # trials where errors suggest them
 _T_MAX = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32)
 _FEWER_INPUT_LEVELS = (32, 16, 8, 4)
 _WORTH = 0.98  # of the cost of the best: what saves less is not tried
-_PRUNE = (0.001, 0.004, 0.016)  # of `quantize`, from what hardly adds to the noise of levels
+_PRUNE = (0.001, 0.002, 0.004, 0.008, 0.016)  # of `quantize`; the first hardly adds to the noise
 
 
 def search_for(objective: str, trials: Callable[[bool], Trials]) -> SearchResult:
@@ -80,10 +80,11 @@ class _Search:
             at = min(suggested, len(left) - 1) if guessed else len(left) // 2
 
     def with_slices(self) -> None:
-        """From the best t_max without slices downwards, as long as slices pay."""
+        """From the best t_max without slices downwards, as long as slices keep the answers."""
         shorter = [t_max for t_max in _T_MAX if t_max < (self.best().uniform or 0)]
         for t_max in reversed(shorter if self.most_slices > 1 else []):
-            if not self.fits_cheaper(t_max, self.most_slices, self.input_levels):
+            program = t_max, self.most_slices, self.input_levels
+            if self.cheaper(*program) and not self.measure(*program).fits:
                 return
 
     def fewer_input_levels(self) -> None:

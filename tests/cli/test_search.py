@@ -22,6 +22,7 @@ from qcompiler.ir.ann import Add, Clip, Dense
 from qcompiler.ir.kernels import Array
 from qcompiler.passes import Pipeline
 from qcompiler.passes.quantization.levels import spiking_values
+from qcompiler.passes.tensor.split_ranges import SplitRanges
 from qcompiler.search.accuracy_cost import AccuracyCost
 from qcompiler.search.drift import estimate_loss
 from qcompiler.search.halves import Half, Measuring
@@ -233,12 +234,19 @@ class Guided(_Search):
 
     def __init__(self, least: int) -> None:
         self.least, self.tried, self.input_levels = least, list[int](), 0
+        self.dear: tuple[int, ...] = ()  # of which t_max programs cost more than the best
 
     def measure(self, *program: Any) -> Point:
         t_max = int(program[0])
         self.tried.append(t_max)
         self.allowed = float(np.clip((t_max - 1) / (self.least - 1), 0.5, 2))
         return Point((), 0, 0, fits=t_max >= self.least)
+
+    def cheaper(self, *program: Any) -> bool:
+        return program[0] not in self.dear
+
+    def best(self) -> Point:
+        return Point((), 0, 0, uniform=10)
 
 
 @pytest.mark.parametrize("least", [2, 3, 5, 8, 10, 12, 32])
@@ -249,6 +257,20 @@ def test_the_smallest_t_max_is_found_where_errors_suggest_it(least: int) -> None
     before = [t for t in T_MAX if t < least]
     assert not before or before[-1] in found.tried
     assert len(found.tried) <= 4
+
+
+@pytest.mark.parametrize(("costs", "price"), [(True, "energy"), (False, "neurons")])
+def test_slices_are_priced_in_what_is_searched(costs: bool, price: str) -> None:
+    (step,) = (s for s in trials("drift", 2.0, costs).rest if isinstance(s, SplitRanges))
+    assert step.price == price
+
+
+def test_smaller_t_max_with_slices_may_be_cheaper_than_larger() -> None:
+    """What costs too much is left out; what loses too much ends the search."""
+    found = Guided(8)
+    found.most_slices, found.dear = 4, (8, 7)
+    found.with_slices()
+    assert found.tried == [6]
 
 
 def test_a_price_is_near_the_cost() -> None:
