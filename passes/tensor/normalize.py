@@ -2,8 +2,9 @@
 
 With calibration data, the network runs once on onnxruntime and the pass collects a histogram of
 every tensor. The method ``percentile`` cuts the tails of the histogram; ``mse`` takes the range
-with the least squared rounding error for t_max levels. Without data, interval arithmetic over the
-weights gives the widest possible range.
+with the least squared rounding error for t_max levels; where outputs have many, that of the
+next value counts, too. Without data, interval arithmetic over the weights gives the widest
+possible range.
 """
 
 from __future__ import annotations
@@ -18,12 +19,25 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.data import check, run
+from qcompiler.passes.calibration.domains import wider_domains
 from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram, around_zero
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
-from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
-from qcompiler.passes.quantization.levels import check_levels, coded_inputs, levels_of, map_values
+from qcompiler.passes.quantization.fusion_groups import (
+    FusionGroup,
+    fusion_groups,
+    is_network_output,
+)
+from qcompiler.passes.quantization.levels import (
+    PRECISE,
+    check_levels,
+    coded_inputs,
+    levels_of,
+    map_values,
+)
+
+_PLENTY = 127  # levels, as of two slices, that leave room for what was not observed
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,11 @@ class Normalize(Pass):
         measured = {v.name for v in graph.inputs if not self._keeps_range(graph, v)}
         return _with_ranges(graph, ranges, measured)
 
+    @property
+    def _reaches(self) -> bool:
+        """Whether ranges of outputs may reach beyond what was observed."""
+        return self.method == "mse" and self.t_max >= PRECISE
+
     def _levels(self, graph: Graph, value: Value) -> int:
         return levels_of(graph, value, self.t_max, self.output_t_max)
 
@@ -100,6 +119,10 @@ class Normalize(Pass):
             else self._cut(graph, found.get(name), histograms[seen[name]], known[name])
             for name in seen
         }
+        if self._reaches:
+            functions = [node for node in fitted if isinstance(node.op, Function)]
+            ends = [node for node in functions if is_network_output(graph, node.result)]
+            ranges |= wider_domains(ends, histograms, ranges, self.t_max)
         given = {value.name for value in graph.inputs}  # as they are, not computed
         return {n: r if n in given else snapped_range(r) for n, r in ranges.items()}
 
@@ -129,7 +152,9 @@ class Normalize(Pass):
             if clip.low is not None and histogram.low <= clip.low:
                 return clip.low, top
             return around_zero(bottom, top, clip.low, clip.high)
-        return histogram.least_squares(self._levels(graph, value), clip.low, clip.high)
+        levels = self._levels(graph, value)
+        unseen = self._reaches and levels >= _PLENTY and is_network_output(graph, value)
+        return histogram.least_squares(levels, clip.low, clip.high, unseen)
 
 
 def measured_name(graph: Graph, value: Value) -> str:

@@ -78,6 +78,14 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "Equal of real numbers",
         "Greater and Less",
     ),
+    "peaks": (
+        "float[N,1,6,6] x",
+        "m = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(x) e = Equal(m, x) y = Cast<to=1>(e)",
+        17,
+        {},
+        "maximum of its neighbours",
+        "in front of the MaxPool",
+    ),
     "mod": (
         FLAT,
         "y = Mod<fmod=1>(x, c)",

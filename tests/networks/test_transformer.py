@@ -1,4 +1,4 @@
-"""Transformer encoders: compiled without a warning, so within what their levels explain."""
+"""Transformer encoders: within what their levels explain, and equal on all engines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 
 import qcompiler
 from tests.support.onnx_models import run_onnx
+from tests.support.spiking import same_spikes
 from tests.support.transformers import encoder
 
 
@@ -23,3 +24,13 @@ def test_encoder_as_exported(style: str) -> None:
     (wanted,) = run_onnx(proto, {"x": np.moveaxis(batch, 0, axis)})
     assert np.sqrt(np.mean((found - wanted) ** 2)) < 0.25 * wanted.std()
     np.testing.assert_array_equal(program.run(batch[:2], engine="steps"), found[:2])
+
+
+@pytest.mark.lava
+def test_frame_of_an_encoder_on_lava() -> None:
+    """Attention, norms, residual streams and Gelu: every spike."""
+    batch = np.random.default_rng(2).standard_normal((64, 3, 5)).astype(np.float32)
+    program = qcompiler.compile(
+        encoder("dynamo"), calibration=batch, allow_products=True, target="loihi", t_max=8
+    )
+    same_spikes(program, "lava-single", batch[:1])

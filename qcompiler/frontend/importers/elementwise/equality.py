@@ -8,7 +8,7 @@ from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.ir import Value
-from qcompiler.ir.ann import Function
+from qcompiler.ir.ann import Function, MaxPool
 from qcompiler.ir.ann.formula import JUMPS
 
 from .activations import constant_for, spread
@@ -60,6 +60,11 @@ def _equal(node: NodeContext, values: list[Value], one: str, other: str) -> str:
         return _NEAR.format(f"{one} {other} -", *_ENDS)
     if _STAYS & {*one.split(), *other.split()}:
         return f"{one} {other} >= {other} {one} >= *"
+    if any(_is_maximum(node, *pair) for pair in (values, values[::-1])):
+        raise Refused(
+            "Equal of a value and the maximum of its neighbours is not supported: levels tie",
+            "cut the model in front of the MaxPool, and let the host find the peaks",
+        )
     raise Refused(
         "Equal of real numbers is not supported: only chance makes them equal",
         "compare whole numbers, or use two comparisons with Greater and Less",
@@ -69,3 +74,9 @@ def _equal(node: NodeContext, values: list[Value], one: str, other: str) -> str:
 def _is_whole(node: NodeContext, value: Value) -> bool:
     """Whether a value is a whole number: of the model's integers, or rounded."""
     return value.name in node.scope.kinds or formulas(node, value)[1].split()[-1] in JUMPS
+
+
+def _is_maximum(node: NodeContext, value: Value, *others: Value) -> bool:
+    """Whether a value is a max pool of another."""
+    made = node.scope.builder.producer(value)
+    return made is not None and isinstance(made.op, MaxPool) and made.operands[0] in others
