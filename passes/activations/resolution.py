@@ -22,7 +22,7 @@ from qcompiler.passes.quantization.fusion_groups import (
     is_network_output,
 )
 from qcompiler.passes.quantization.levels import levels_of, times_of
-from qcompiler.passes.quantization.slopes import MOST_PARTS
+from qcompiler.passes.quantization.slopes import ALIKE_PARTS
 
 _FEW_SYNAPSES = 4
 _FINE = 1.0  # times the slope at which the rounding of weights is that of levels
@@ -72,7 +72,7 @@ class Resolution:
         room, moved = max(*fans, _FEW_SYNAPSES), 0.0
         for branch, fan in zip(group.branches, fans, strict=True):
             weight = _largest(branch.linear) if branch.linear else 1.0
-            parts = min(max(room // fan, 1), MOST_PARTS) if len(fans) > 1 else 1
+            parts = min(max(room // fan, 1), ALIKE_PARTS) if len(fans) > 1 else 1
             moved = max(moved, self._spike(branch.source, 1, parts) * weight)
         moved *= _largest(group.gain) if group.gain else 1.0
         slope = self.limit * self._step(group.result) / max(moved, 1e-30)
@@ -105,7 +105,7 @@ class Resolution:
         )
         return moved * (_largest(group.gain) if group.gain else 1.0)
 
-    def _spike(self, source: Value, branches: int, parts: int = MOST_PARTS) -> float:
+    def _spike(self, source: Value, branches: int, parts: int = ALIKE_PARTS) -> float:
         """The change of a source by one spike time, as far as one synapse must hold it.
 
         Digits are branches, too, and where there are several each may use parallel synapses.
@@ -117,7 +117,7 @@ class Resolution:
         return (
             self._step(source)
             * place
-            / (parts if branches * digits > 1 or parts < MOST_PARTS else 1)
+            / (parts if branches * digits > 1 or parts < ALIKE_PARTS else 1)
         )
 
     def _step(self, value: Value) -> float:

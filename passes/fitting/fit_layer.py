@@ -18,7 +18,7 @@ from .layer_inputs import SharedInputs
 from .samples import SamplePositions, input_rows, sample_positions
 
 _ENTRIES = 1 << 26  # most entries of the rows, and of the Gram matrices, of one layer
-_FEWEST = 32  # rows; fewer are too few to fit
+_FEWEST = 8  # rows; fewer are too few to fit
 
 
 def fit_layer(

@@ -25,7 +25,7 @@ from .membrane_limits import Limits, MembraneLoad, per_slope
 from .real_layer import LinearSynapse, RealLayer
 from .rounding import Rounding, nearest, rounded_layer
 from .slope_limits import common_slope, cost_of_proof, largest_slopes
-from .slopes import best_slopes, ratios_of
+from .slopes import ALIKE_PARTS, best_slopes, ratios_of
 
 Observe: TypeAlias = Callable[[Sequence[Incoming]], tuple[Bounds, int]]
 
@@ -123,9 +123,18 @@ def integer_layer_of(
 def split_weights(
     branches: tuple[LinearSynapse, ...], weights: tuple[Array, ...], limit: int
 ) -> Iterator[BranchSynapses]:
-    """Split weights beyond the limit over several parallel synapses."""
+    """Split weights beyond the limit over several parallel synapses.
+
+    If that takes many, one of them holds multiples of the number of positive weights and zero: a
+    chip gives its synapses an exponent.
+    """
+    unit = limit + 1
     for index, (branch, weight) in enumerate(zip(branches, weights, strict=True)):
         rest = weight
+        if max(rest.max(), -rest.min()) > ALIKE_PARTS * limit:
+            units = rest - np.fmod(rest, unit)
+            yield BranchSynapses(index, branch.synapse, units)
+            rest = rest - units
         while rest.max() > limit or rest.min() < -limit:
             part = np.clip(rest, -limit, limit)
             yield BranchSynapses(index, branch.synapse, part)

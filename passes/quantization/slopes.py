@@ -16,7 +16,8 @@ from .real_layer import LinearSynapse, RealLayer
 _SHARES = np.linspace(0.99, 0.6, 40)
 _SAMPLE = 512
 _BLOCK = 1 << 15
-MOST_PARTS = 8  # parallel synapses per weight
+MOST_PARTS = 64  # times the largest weight, in parallel synapses: see `split_weights`
+ALIKE_PARTS = 8  # parallel synapses whose weights have the same unit
 _FEW_SYNAPSES = 4
 _SMALL_FAN = 64  # synapses of a neuron up to which parallel ones are added for precision
 _MORE_SYNAPSES = 2  # times the synapses of a neuron whose branches are all so small
@@ -125,8 +126,9 @@ def _sharpen(
     while True:
         room = [limit * r.parts / max(p, 1e-100) for r, p in zip(ratios, peaks, strict=True)]
         at = int(np.argmin(room))
-        used = sum(fan * ratio.parts for fan, ratio in zip(fans, ratios, strict=True))
-        if noise <= _COARSE * room[at] ** 2 or used + fans[at] > most:
+        used = sum(f * min(r.parts, ALIKE_PARTS) for f, r in zip(fans, ratios, strict=True))
+        more = fans[at] if ratios[at].parts < ALIKE_PARTS else 0.0
+        if noise <= _COARSE * room[at] ** 2 or used + more > most:
             break
         if ratios[at].parts >= MOST_PARTS:
             break
@@ -146,7 +148,7 @@ def _most_parts(fan: float, room: float) -> int:
     A branch of small fan-in may use several, so that the others keep their weight bits. Its fan-in
     then stays below that of the branch with the largest.
     """
-    return int(np.clip(room // max(fan, 1), 1, MOST_PARTS))
+    return int(np.clip(room // max(fan, 1), 1, ALIKE_PARTS))
 
 
 def _blocks(array: Array) -> Iterator[Any]:

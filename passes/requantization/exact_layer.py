@@ -28,6 +28,8 @@ from .requantization import Requantization, Sums, requantization_of
 from .weight_grids import coarser_weights, joint_grid
 
 _MOST_PARTS = 16  # parallel synapses a weight
+_SMALL_FAN = 8  # synapses of a neuron up to which parallel ones are cheap on a chip, too
+_WORTH = 2  # times fewer sums that round otherwise
 _ATTEMPTS = 8
 _FAINT = 0.01  # levels, too few to tell from the rounding of a model in single precision
 
@@ -73,10 +75,14 @@ def exact_layer_of(
     search = _Search(real, sources, code, limits, observe, integers, unit, missed)
     found = search.layer(limits.weight // np.maximum(largest, 1))
     on_chip = limits.input < limits.potential
-    if found is not None and (found.otherwise == 0 or on_chip):
+    few = max(np.count_nonzero(w) for w in integers) <= _SMALL_FAN * outputs
+    if found is not None and (found.otherwise == 0 or (on_chip and not few)):
         return found
     split = search.layer(_MOST_PARTS * limits.weight // np.maximum(largest, 1))
-    return split if split is not None and split.otherwise == 0 else found
+    if split is None or split.otherwise == 0:
+        return split or found
+    fewer = found is not None and split.otherwise < found.otherwise / _WORTH
+    return split if on_chip and fewer else found
 
 
 @dataclass(frozen=True)

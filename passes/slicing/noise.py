@@ -29,7 +29,7 @@ from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_grou
 from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.logits import logits
 
-from .noise_power import power, power_by_channel
+from .noise_power import power, power_by_channel, power_of_weights
 from .rounded_outputs import RealValues
 
 _WORK = 1e11  # products of all runs from a rounded value to the outputs
@@ -43,7 +43,8 @@ class Noise:
     """The noise of one value in the sums of its readers and in the outputs, as a share of variance.
 
     ``histogram`` is the distribution that the readers see. ``channels`` holds the noise of each
-    channel in the sums, or NaN if a reader mixes channels.
+    channel in the sums, or NaN if a reader mixes channels. ``weights`` is the power of the errors
+    by rounding the readers' weights, for membranes of one unit; see `power_of_weights`.
     """
 
     histogram: Histogram
@@ -52,6 +53,7 @@ class Noise:
     disturbed: float = 0.0
     variance: float = 0.0
     outputs: float = 0.0
+    weights: float = 0.0
 
     @property
     def sums(self) -> float:
@@ -150,8 +152,11 @@ class _Walk:
         """Round the sources of a layer one after the other and measure the change of its sums."""
         sums = self.trace.before_clip(group)
         variance = power(sums - sums.mean(axis=(0, *range(2, sums.ndim)), keepdims=True))
+        reach = self._reach(group, sums)
         for root, names in self._sources(group):
             noise = self._noise(root, names[0])
+            levels = {name: self.trace.of(name) / noise.code.scale for name in names}
+            noise.weights += power_of_weights(group, reach, levels)
             given = {name: self._rounded(noise.code, name) for name in names}
             noise.disturbed += power(self.trace.before_clip(group, given) - sums)
             noise.variance += variance
@@ -162,6 +167,14 @@ class _Walk:
             )
         self.trace.add(group, sums)
         self.roots[group.result.name] = group.result
+
+    def _reach(self, group: FusionGroup, sums: Array) -> Array:
+        """How far the sums of each channel lie from those of inputs that are all zero."""
+        names = dict.fromkeys(branch.source.name for branch in group.branches)
+        zeros = {name: 0 * self.trace.of(name)[:1] for name in names}
+        moved = np.abs(sums - self.trace.before_clip(group, zeros))
+        found: Array = moved.max(axis=(0, *range(2, moved.ndim)))
+        return found
 
     def _sources(self, group: FusionGroup) -> Iterator[tuple[Value, list[str]]]:
         """The root values of a layer's sources, and the names under which it reads each."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from qcompiler.ir import Node
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.folding.linear import weights_by_channel
+from qcompiler.passes.folding.linear import elements_summed, weights_by_channel
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
 
@@ -32,6 +32,19 @@ def power_by_channel(group: FusionGroup, errors: Mapping[str, Array]) -> Array |
             powers = _powers(errors[branch.source.name])
             total = total + (powers if branch.linear is None else powers * _gains(branch.linear))
     return total
+
+
+def power_of_weights(group: FusionGroup, reach: Array, sources: Mapping[str, Array]) -> float:
+    """Power of the errors by rounding the weights from some sources, if a level counts 1.
+
+    The largest sums, which ``reach`` holds for each channel, then take a membrane of one unit.
+    """
+    linears = [(b.source.name, b.linear) for b in group.branches if b.source.name in sources]
+    squares = sum(
+        (elements_summed(linear) if linear else 1) * np.square(sources[name], dtype=float).mean()
+        for name, linear in linears
+    )
+    return float(squares * np.square(reach, dtype=np.float64).sum() / 12)
 
 
 def _gains(node: Node) -> Array | float:

@@ -55,6 +55,7 @@ from qcompiler.passes.quantization.slope_limits import check_weight_bits
 _MANY_JUMPS = "scale the values before this node down, so that they cross fewer whole numbers"
 _FINER = 2  # times the default levels of an output: segments pay for no more
 _SUMMING = Conv | Dense | SumPool | Add | Affine | Multiply
+_FINE_ENDS: tuple[float, ...] = (0.5,)  # of the error, where outputs have many levels
 _FINE_FITS = (0.6, 0.8)  # of the error, where readers sum segments, which no levels round
 
 
@@ -173,10 +174,15 @@ class LowerActivations(Pass):
         if np.count_nonzero(found.slopes) == 1:  # which is fused in any case
             return fit(formula, domain, bound, max(width, fused))
         width = min(width, fused) if is_small(group) else width
-        shares = _FINE_FITS if self._is_summed(graph, node) else ()
+        precise = self.t_max >= PRECISE and not self.activation_error
+        if precise and is_network_output(graph, node.result):
+            shares, least = _FINE_ENDS, 2 * fused  # with room for what sums exceed it by
+        else:
+            shares, least = _FINE_FITS if self._is_summed(graph, node) else (), 0.0
         finer = (fit(formula, domain, share * bound, width) for share in shares)
         few = (one for one in finer if np.count_nonzero(one.slopes) <= MOST_CLIPS)
-        return next(few, fit(formula, domain, bound, width))
+        wide = (one for one in few if np.diff(one.knots).min() >= least)
+        return next(wide, fit(formula, domain, bound, width))
 
     def _is_summed(self, graph: Graph, node: Node) -> bool:
         """Whether layers will sum the segments of a function: `inline_sums` does that."""

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Graph, Invariant
-from qcompiler.ir.ann import Clip
+from qcompiler.ir.ann import Clip, Function
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
@@ -55,6 +55,9 @@ _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so
 _FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
 _FAITHFUL = 0.065  # noise at the outputs, around depthwise layers, that is worth more neurons
 _MOST = 16  # slices
+# Membrane in units of sums: the least margin of calibrated bounds, even weights, and what clocks
+# and levels beyond the ends take. With less, weights lose more than levels gain.
+_ROOM = 16.0
 _IMAGES = 256  # more change little
 
 
@@ -66,9 +69,10 @@ class SplitRanges(Pass):
     input, ``images x shape``. A value, or some of its channels, gets at most ``slices``
     populations, or twice as many with half the levels where neurons are few: they end earlier. Its
     readers sum at most ``fan_in`` elements of all of them (0: no limit). Its ``price`` is in
-    neurons, or in the energy of their updates and of the events that reach them. Without data, or
-    with ``effort`` 0, nothing changes. If some channels of a value become a value themselves,
-    ``note`` is called with its name and the indices of the channels.
+    neurons, or in the energy of their updates and of the events that reach them. Where precision is
+    asked for, membranes up to ``potential`` (0: no limit) must hold weights for so many levels.
+    Without data, or with ``effort`` 0, nothing changes. If some channels of a value become a value
+    themselves, ``note`` is called with its name and the indices of the channels.
     Raises DataError if the data do not fit, are empty or not finite.
     """
 
@@ -79,6 +83,7 @@ class SplitRanges(Pass):
     effort: int = 0
     fan_in: int = 0
     price: str = "neurons"
+    potential: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
     note: OnChannelSplit = field(default=None, metadata=HIDDEN, compare=False)
@@ -168,6 +173,14 @@ class SplitRanges(Pass):
         if self.fan_in:
             summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
             most = max(1, self.fan_in // summed)
+        functions = any(
+            isinstance(user.op, Function)  # whose steep segments need levels more than weights
+            for reader in readers_of(graph, group.result)
+            for user in graph.users(reader.result)
+        )
+        if self.potential and found.weights and self._exact(graph) and not functions:
+            weights = found.weights * (_ROOM / self.potential) ** 2
+            most = max(1, min(most, round((found.disturbed / weights) ** 0.25)))
         if not can_split_channels(graph, group) or not total > 0:
             return Bottleneck(np.array([noise]), cost, most)
         shared = noise * found.channels / total

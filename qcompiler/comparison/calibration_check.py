@@ -95,7 +95,7 @@ def _noise(
     told: dict[str, Diagnostic] = {}
     open_: list[tuple[Compared, OutputError]] = []
 
-    causes = Causes(lambda: _coarse(program), lambda: crossed.text if crossed else "")
+    causes = Causes(lambda: _few_weight_bits(program), lambda: crossed.text if crossed else "")
     for one, error in zip(compared, errors, strict=True):
         if found := noise(error, *one.centred(), _DATA, causes):
             told[one.name] = found
@@ -115,7 +115,7 @@ def _noise(
     return told
 
 
-def _coarse(program: Program) -> list[str]:
+def _few_weight_bits(program: Program) -> list[str]:
     """Populations with so few weight bits that accuracy suffers."""
     known = program.report().populations
     found = ((p.name, p.weight_bits) for p in known if p.t_max > 2)  # weights of bits are exact

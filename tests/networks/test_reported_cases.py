@@ -9,15 +9,14 @@ import pytest
 from tests.support.reported_cases import OPTIONS, ReportedCase
 
 INDICES = ("argmax_cast_int32", "topk1")  # see test_operator_files
-# Inner values have 64 levels, and no slices: a function of one value. Their errors are those of 64
-# levels, of which outputs with more show as much.
+# The segments of a function have 64 levels each, which those of outputs add up.
 INNER = {"crash_scalar_function"}
 COMPILED = sorted(
     {
         *OPTIONS,
-        *INNER,
-        *("concat_split_sigmoid", "dequantized_weights_opset13", "features_per_band"),
-        *("features_standardised", "inputs_named_x_y", "leaky_by_where", "outputs_unlike_scale"),
+        *("concat_split_sigmoid", "crash_scalar_function", "dequantized_weights_opset13"),
+        *("features_per_band", "features_standardised"),
+        *("inputs_named_x_y", "leaky_by_where", "outputs_unlike_scale"),
         *("quantised_activations", "reduce_l1", "refused_constant_enlarges"),
         *("refused_isnan_guard", "refused_loop_data_condition", "refused_mha_reshape_batch1"),
         *("refused_softplus_dynamo", "regression", "softmax_gather", "softmax_slice"),
@@ -58,10 +57,24 @@ def test_the_error_is_nearly_that_of_8_bits(case: ReportedCase) -> None:
 
     Where onnxruntime leaves values in floating point, it is that of 256 levels for all.
     """
-    name = case.path.stem
     program, _ = case.compiled
-    found, eight = case.errors_of(program), case.errors_in_8_bits()
-    levels = case.errors_of_levels(program, 256)
-    inner = case.errors_of_levels(program) if name in INNER else [0.0] * len(levels)
-    for one, other, alone, own in zip(found, eight, levels, inner, strict=True):
-        assert one <= max(1.5 * max(other, alone), 2 * own)
+    found, eight = case.errors_of(program), case.errors_at_256_levels
+    levels = case.errors_of_levels(program)
+    inner = levels if case.path.stem in INNER else [0.0] * len(levels)
+    for one, other, own in zip(found, eight, inner, strict=True):
+        assert one <= max(1.5 * other, 2 * own)
+
+
+@pytest.mark.data
+@pytest.mark.long
+def test_on_loihi_the_error_is_at_most_twice_that(case: ReportedCase) -> None:
+    """Twice, as weights have 8 bits and membranes 17; or twice that of the levels of inner values.
+
+    In recurrent cells these bind: only weights of more bits are worth slices of inner values.
+    """
+    if case.path.stem in INNER:
+        pytest.skip("its segments are rounded to 64 levels each, and their weights to 8 bits")
+    program, _ = case.compile(target="loihi")
+    found, eight = case.errors_of(program), case.errors_at_256_levels
+    for one, other, own in zip(found, eight, case.errors_of_levels(program), strict=True):
+        assert one <= 2 * max(other, own)

@@ -7,6 +7,7 @@ import pytest
 
 from qcompiler.ir import Spikes
 from qcompiler.ir.snn import Connect
+from qcompiler.passes.quantization.integer_layer import split_weights
 from qcompiler.passes.quantization.real_layer import LinearSynapse, RealLayer
 from qcompiler.passes.quantization.slopes import ratios_of
 
@@ -23,3 +24,14 @@ def test_small_layers_take_at_most_twice_the_synapses(fan: int, most: int) -> No
     assert parts == sorted(parts, reverse=True)
     assert DIGITS * fan <= fan * sum(parts) <= most
     assert (parts[0] > 1) == (fan < 100)
+
+
+def test_large_weights_take_a_synapse_in_units_and_one_more() -> None:
+    """Both have the sign of the weight, so that no step has more input than from the sum."""
+    weight = np.array([[-8128, 130, 5, -128, 1100, 0]])
+    layer = LinearSynapse(Connect(), weight, np.zeros(1))
+    coarse, fine = (part.weight for part in split_weights((layer,), (weight,), 127))
+    np.testing.assert_array_equal(coarse + fine, weight)
+    assert not np.any(coarse % 128) and np.abs(coarse).max() <= 127 * 128
+    assert np.abs(fine).max() <= 127
+    assert np.all(coarse * weight >= 0) and np.all(fine * weight >= 0)

@@ -105,6 +105,12 @@ class ReportedCase:
             quantization.quantize_static(str(self.path), str(path), Reader())
             return self.errors(self.run(path))
 
+    @cached_property
+    def errors_at_256_levels(self) -> list[float]:
+        """Those in 8 bits, or with 256 levels for all values where these are larger."""
+        levels = self.errors_of_levels(self.compiled[0], 256)
+        return [max(pair) for pair in zip(self.errors_in_8_bits(), levels, strict=True)]
+
     def errors_of_levels(self, program: Program, levels: int = 0) -> list[float]:
         """Those of the model with all values in the levels of a program, or in this many."""
         imported = import_model(

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Operand, Value, infer, origins
-from qcompiler.ir.ann import Add, Affine, Clip, Dense, MaxPool, Pad, SumPool
+from qcompiler.ir.ann import Add, Affine, Clip, Dense, Function, MaxPool, Pad, SumPool
 from qcompiler.ir.index_maps import places_of
 from qcompiler.ir.view import Reshape, Transpose, View
 from qcompiler.passes.folding.clips import is_code
@@ -41,6 +41,8 @@ def view_rules(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
     match node.op:
         case Clip():
             return _clip_first(node, graph)
+        case Function():
+            return _function_first(node, graph)
         case Affine():
             return _affine_first(node, graph)
         case Add():
@@ -77,6 +79,19 @@ def _clip_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     return (
         Node(node.op, (inner.operands[0],), clipped, node.origin),
         replace(inner, operands=(clipped, *inner.operands[1:]), result=node.result),
+    )
+
+
+def _function_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+    """A function of one variable commutes with views: its segments then stand behind the layer."""
+    inner = only_producer(node, graph, Reshape | Transpose)
+    if inner is None or node.arrays or only_producer(inner, graph, LINEAR) is None:
+        return None
+    (source,) = inner.operands
+    found = fresh_between(graph, node, replace(node.result.type, shape=source.type.shape))
+    return (
+        Node(node.op, (source,), found, node.origin),
+        replace(inner, operands=(found,), result=node.result),
     )
 
 
