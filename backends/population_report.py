@@ -51,14 +51,10 @@ def population_report(graph: Graph, node: Node, wiring: Wiring) -> PopulationRep
     """The report on one population, input or gate, without cores and energy."""
     code, begin = spikes_of(node.result), start(graph, node.result) or 0
     kind = {"Encode": "input", "First": "first spike"}.get(type(node.op).__name__, "integrate")
-    bits, delays = None, dict[str, int]()
+    bits, delays = weight_bits(graph, node), dict[str, int]()
     if isinstance(node.op, Population):
-        layer = layer_of(graph, node)
-        delays = _delays(graph, layer)
-        if not node.origin and isinstance(connection(layer.synapses[0]), Relay):
-            kind = "relay"
-        else:
-            bits = _weight_bits(graph, layer)
+        delays = _delays(graph, layer_of(graph, node))
+        kind = kind if bits is not None else "relay"
     return PopulationReport(
         node.result.name,
         kind,
@@ -82,8 +78,16 @@ def _delays(graph: Graph, layer: Layer) -> dict[str, int]:
     return found
 
 
-def _weight_bits(graph: Graph, layer: Layer) -> int:
-    """Of its weights, without those by which higher digits inhibit a digit of an output."""
+def weight_bits(graph: Graph, node: Node) -> int | None:
+    """See `PopulationReport`; None for inputs, gates and relays.
+
+    Those of its weights, without those by which higher digits inhibit a digit of an output.
+    """
+    if not isinstance(node.op, Population):
+        return None
+    layer = layer_of(graph, node)
+    if not node.origin and isinstance(connection(layer.synapses[0]), Relay):
+        return None
     pieces = {piece.result.name for _, found in split_outputs(graph) for piece in found}
     synapses = [s for s in layer.synapses if sender(graph, s.operands[0]).result.name not in pieces]
     factor = 1 if any(np.any(weight_of(s) & 1) for s in synapses) else 2

@@ -15,6 +15,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, NoReturn, TypeAlias
 
 from qcompiler.ir import CompileError, Graph, InvalidGraph, PipelineError, verify
+from qcompiler.ir.memory import give_back
 from qcompiler.ir.verify import verify_invariants
 
 from .base import Pass
@@ -70,6 +71,7 @@ class Pipeline:
             with _told(f"the input of pass {step.name} is invalid"):
                 verify_invariants(graph, *step.requires)
             graph = _applied(step, graph)
+            give_back()
             with _told(f"the result of pass {step.name} is invalid"):
                 verify(graph, *step.establishes)
             if watch:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _INLINE = 1 << 10  # bytes; smaller constants stay in the model, where fusions can see them
 _OPSET = 17
+_MANY = 4  # elements for each weight: what another layout takes once is saved by 1 to 15
 # Merging a factor or quotient into integer weights would make sums inexact; merging padding into a
 # max pool asks for more than it can pad.
 _HARMFUL = ["ConvMulFusion", "Pad_Fusion"]
@@ -87,7 +88,7 @@ class OnnxWriter:
         ``threads`` 0 means as many as OMP_NUM_THREADS says, or all cores.
         Threads that wait for others ``spin`` if small batches matter; else they leave their core to
         other programs. ``elements`` is how many are computed in all, if that is known: weights in
-        another layout, which takes time and memory, pay only if these are fewer.
+        another layout, which takes time and twice their memory, pay only if these are many more.
         """
         import onnxruntime
 
@@ -97,7 +98,7 @@ class OnnxWriter:
         if not spin:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         weights = sum(data.size for data in self.constants.values())
-        if elements is not None and elements < weights:
+        if elements is not None and elements < _MANY * weights:
             options.graph_optimization_level = (
                 onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
             )

@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-_ENTRIES = 1 << 21  # weights in double precision at once: a few arrays of this size are bounded
+_ENTRIES = 1 << 20  # weights in double precision at once: a few arrays of this size are bounded
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from qcompiler.ir import Graph, Spikes, Tensor, UnsupportedModel, Value
 from qcompiler.ir.ann import Clip, MaxPool
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.memory import give_back
 from qcompiler.ir.view import View
 from qcompiler.passes.activations.clip_sums import is_piece
 from qcompiler.passes.calibration.observed_membranes import CalibrationLevels, observed_bounds
@@ -116,6 +117,7 @@ class GroupIntegers:
             found = self._rounded(group, real, codes, code, observe)
         else:
             found = self._rounded(group, fit.refitted(), codes, code, observe, fit.rounded)
+            give_back()
         seen = observe.bounds if observe and found.calibrated else None
         self.slices.add(group, code, found, seen)
         return found

@@ -10,11 +10,13 @@ import numpy as np
 
 from qcompiler.backends.energy.activity import to_json
 from qcompiler.backends.host import Counters
+from qcompiler.backends.population_report import weight_bits
 from qcompiler.backends.program.program import Program
 from qcompiler.data import Data
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic, Graph
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 from .compared_outputs import Compared, compared_outputs, spread_frames
@@ -117,6 +119,7 @@ def _noise(
 
 def _few_weight_bits(program: Program) -> list[str]:
     """Populations with so few weight bits that accuracy suffers."""
-    known = program.report().populations
-    found = ((p.name, p.weight_bits) for p in known if p.t_max > 2)  # weights of bits are exact
+    graph = program.graph
+    nodes = (n for n in spiking_nodes(graph) if spikes_of(n.result).t_max > 2)  # others are exact
+    found = ((node.result.name, weight_bits(graph, node)) for node in nodes)
     return [f"{name} ({bits})" for name, bits in found if bits is not None and bits < _ENOUGH_BITS]

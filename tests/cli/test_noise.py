@@ -137,6 +137,15 @@ def test_errors_beyond_what_levels_explain_are_told() -> None:
     assert "few weight bits are left in" in program.warnings[0]
 
 
+def test_the_warning_on_few_weight_bits_takes_no_map_of_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Mapping a large network takes longer than all else that the check after compiling does."""
+    monkeypatch.setattr("qcompiler.backends.program.placements.map_to_cores", None)
+    with pytest.warns(CompileWarning, match="few weight bits are left in"):
+        compiled(t_max=100, weight_bits=4)
+
+
 def test_levels_alone_round_inputs_inner_values_and_outputs() -> None:
     """Of inputs and outputs, vectors of features have a range for each."""
     rng = np.random.default_rng(2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
+from copy import copy
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -13,7 +15,7 @@ from qcompiler.backends.loihi.netlist.synapse_matrices import receptive_fields, 
 from qcompiler.ir.kernels import Array
 
 from .core_grid import CoreGrid, channels_and_positions
-from .core_load import CoreLoad
+from .core_load import CoreLoad, ProjectionCost
 from .synapse_memory import synapse_bits
 
 
@@ -21,8 +23,14 @@ class ConvolutionCost:
     """A convolution: senders reach as many channels as are of their group, in all their windows."""
 
     def __init__(self, row: Synapses, group: Population) -> None:
-        self.row, self.weight_parts = row, len(split_weights(row.weights))
+        self.row = row
         outs, self.ins, *kernel = row.weights.shape
+        self.weight_parts = len(split_weights(row.weights))
+        self.senders = self.weight_parts * self.ins  # of a group, at each place
+        self.geometry: Hashable = (
+            (outs, *kernel, row.groups, row.delay, *row.senders[1:]),
+            (row.strides, row.pads, row.dilations),
+        )
         self.outs, self.area = outs // row.groups, prod(row.senders[1:])
         image = np.arange(self.area, dtype=np.int32).reshape(1, *row.senders[1:])
         self.fields = receptive_fields(row, image, tuple(kernel)).reshape(
@@ -73,7 +81,7 @@ class ConvolutionCost:
         multiplicity, positions, _ = self._windows(grid.columns)
         reached, groups, which = self._channels(grid)
         bits = synapse_bits(reached[..., None] * multiplicity, grid.neurons, self.row.delay)
-        senders = self.weight_parts * self.ins * groups  # channels at a place
+        senders = self.senders * groups
         stored = (senders[..., None] * bits).sum(axis=1) @ positions.T.astype(float)
         axons = senders.sum(axis=1)[:, None] * positions.sum(axis=1)
         return CoreLoad(axons[which], stored[which])
@@ -85,3 +93,22 @@ class ConvolutionCost:
         runs = last - np.searchsorted(grid.channel_starts, edges[:-1], "right") + 1
         found: Array = np.outer(np.repeat(runs, self.ins), self._windows(grid.columns)[2]).ravel()
         return self.weight_parts * found
+
+
+def loads_of(projections: Iterable[ProjectionCost]) -> list[ProjectionCost]:
+    """Projections onto one population whose loads add up to those of all these.
+
+    Convolutions alike but for their senders' channels, as those from slices are, become one.
+    """
+    alike: dict[Hashable, list[ProjectionCost]] = {}
+    for index, cost in enumerate(projections):
+        key = cost.geometry if isinstance(cost, ConvolutionCost) else index
+        alike.setdefault(key, []).append(cost)
+    return [_joined(some) for some in alike.values()]
+
+
+def _joined(some: list[ProjectionCost]) -> ProjectionCost:
+    whole = copy(some[0])
+    if isinstance(whole, ConvolutionCost):
+        whole.senders = sum(cost.senders for cost in some if isinstance(cost, ConvolutionCost))
+    return whole

@@ -12,6 +12,7 @@ import numpy as np
 
 from qcompiler.backends.loihi.netlist.netlist import Netlist, Population, Synapses
 
+from .convolution_cost import loads_of
 from .core_grid import channels_and_positions
 from .projection_cost import cost_of
 
@@ -24,6 +25,7 @@ class PopulationCosts:
     def __init__(self, group: Population, rows: tuple[Synapses, ...]) -> None:
         self.group, self.extent = group, channels_and_positions(group)
         self.projections = [cost_of(row, group) for row in rows if row.target == group.name]
+        self.loads = loads_of(self.projections)
 
     @cached_property
     def digest(self) -> bytes:

@@ -58,7 +58,7 @@ class PopulationMapper:
         return self._known[grid]
 
     def _found(self, grid: CoreGrid) -> tuple[CoreUsage, float]:
-        loads = [projection.load(grid) for projection in self.projections]
+        loads = [cost.load(grid) for cost in self.costs.loads]
         axons, bits = sum(load.axons for load in loads), sum(load.bits for load in loads)
         sent = grid.sums(self.axons)
         peak = CoreUsage(grid.neurons, *(int(np.max(found)) for found in (axons, sent, bits)))
