@@ -56,7 +56,7 @@ def between(found: PiecewiseLinear, values: Array | None) -> PiecewiseLinear:
     """
     if values is None:
         return found
-    return found._replace(jumps=tuple(_moved(jump, values) for jump in found.jumps))
+    return found._replace(jumps=tuple(_moved(jump, values) for jump in found.steps))
 
 
 def _moved(jump: Jump, values: Array) -> Jump:

@@ -41,7 +41,7 @@ class ClipSumBuilder:
                 continue
             width = float(np.float32(end - begin))
             found.append((self._clip(terms, shift - float(begin), width), float(slope)))
-        for jump in fit.jumps:
+        for jump in fit.steps:
             clip = self._clip(terms, shift - jump.begin, jump.width, t_max=2)
             found.append((clip, jump.height * gain / jump.width))
         return found

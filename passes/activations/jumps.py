@@ -8,11 +8,12 @@ from qcompiler.ir import Range
 from qcompiler.ir.ann.formula import CHOICES, JUMPS, choices, values
 from qcompiler.ir.kernels import Array
 
-from .piecewise import SAMPLES, TAIL
+from .piecewise import SAMPLES, TAIL, Jump
 
 RAMP = 1 / 256  # of the domain
 FAINT = 1e-9  # share of the domain within which a place is zero
 _ASIDE = 1 / 8  # of a ramp, by which its step is beside the jump
+_MIDWAY = 1 / 4  # of a jump's height, by which a value is away from both of its ends
 _HALVINGS = 40
 _MOST_BENDS = 8
 
@@ -70,19 +71,21 @@ def choices_of(formula: str, x: Array) -> tuple[Array, Array]:
     return left, right
 
 
-def ramp_of(formula: str, place: float, domain: Range) -> float:
-    """Where the ramp of a jump begins: at half of its height lies the step of the spikes.
+def ramp_of(formula: str, left: float, right: float, domain: Range) -> Jump:
+    """The ramp of a jump: at half of its height lies the step of the spikes.
 
     Many values may lie on the jump exactly, as zeros of a ReLU do, at the end of the domain. So the
-    value there is before or behind the step, as it is in the function in single precision.
+    value there is before or behind the step, as it is in the function in single precision; or
+    between two steps, as that of Sign.
     """
     low, high = domain
     width = (high - low) * RAMP
-    exact = float(np.float32(place)) if abs(place) > FAINT * (high - low) else 0.0
-    there, before, behind = values(
-        formula, np.array([exact, exact - width, exact + width]), np.float32
-    )
-    upwards = abs(there - before) <= abs(there - behind)
-    at_end = not low + width < place < high - width
+    exact = float(np.float32(right)) if abs(right) > FAINT * (high - low) else 0.0
+    (there,) = values(formula, np.array([exact]), np.float32)
+    below, above = values(formula, np.array([left, right]))
+    at_end = not low + width < right < high - width
     half = width / 2 if at_end else width * _ASIDE
-    return exact - width / 2 + (half if upwards else -half)
+    begin, height, first = exact - width / 2, float(above - below), float(there - below)
+    if _MIDWAY < first / height < 1 - _MIDWAY:
+        return Jump(begin, width, height, first, half)
+    return Jump(begin + (half if first / height < 1 / 2 else -half), width, height)

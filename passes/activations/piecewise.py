@@ -14,11 +14,24 @@ _FLAT = 1e-6  # slopes below this share of the steepest are none
 
 
 class Jump(NamedTuple):
-    """A step by ``height``, written as a ramp from ``begin`` over ``width``."""
+    """A step by ``height``, written as a ramp from ``begin`` over ``width``.
+
+    Or two, by ``middle`` and by the rest, a distance ``aside`` before and behind.
+    """
 
     begin: float
     width: float
     height: float
+    middle: float = 0.0
+    aside: float = 0.0
+
+    @property
+    def steps(self) -> tuple[Jump, ...]:
+        """One or two jumps of one step."""
+        if not self.middle:
+            return (self,)
+        first = Jump(self.begin - self.aside, self.width, self.middle)
+        return first, Jump(self.begin + self.aside, self.width, self.height - self.middle)
 
 
 class PiecewiseLinear(NamedTuple):
@@ -28,6 +41,11 @@ class PiecewiseLinear(NamedTuple):
     values: Array
     error: float
     jumps: tuple[Jump, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Jump, ...]:
+        """All steps of the jumps."""
+        return tuple(step for jump in self.jumps for step in jump.steps)
 
     @property
     def slopes(self) -> Array:

@@ -21,8 +21,8 @@ from qcompiler.ir.ann.formula import JUMPS, values
 from qcompiler.ir.kernels import Array
 
 from .continuous_fit import fit_continuous
-from .jumps import FAINT, RAMP, apart, choices_of, heights_of, jumping, ramp_of
-from .piecewise import SAMPLES, Jump, PiecewiseLinear
+from .jumps import FAINT, apart, choices_of, heights_of, jumping, ramp_of
+from .piecewise import SAMPLES, PiecewiseLinear
 
 _MOST_CHOICES = 64
 _FINER = 8  # samples between two
@@ -51,8 +51,8 @@ def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> Pi
     kept = apart(right, heights != 0, domain, narrowest)
     left, right, heights = left[kept], right[kept], heights[kept]
     jumps = tuple(
-        Jump(ramp_of(formula, float(place), domain), (x[-1] - x[0]) * RAMP, float(height))
-        for place, height in zip(right, heights, strict=True)
+        ramp_of(formula, float(before), float(behind), domain)
+        for before, behind, height in zip(left, right, heights, strict=True)
         if height
     )
     below = np.concatenate(([0.0], np.cumsum(heights)))

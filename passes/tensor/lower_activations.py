@@ -151,7 +151,7 @@ class LowerActivations(Pass):
         self, graph: Graph, node: Node, domain: Range, found: PiecewiseLinear, error: float
     ) -> ActivationFit:
         segments, bound = len(found.knots) - 1, self._share(graph, node)
-        return ActivationFit(node, domain, segments, error, bound, len(found.jumps))
+        return ActivationFit(node, domain, segments, error, bound, len(found.steps))
 
     def _share(self, graph: Graph, node: Node) -> float:
         if self.activation_error:

@@ -77,6 +77,32 @@ def test_exact_on_multiples_of_other_numbers(name: str) -> None:
         np.testing.assert_allclose(program.run(data), wanted, 0, np.ptp(wanted) / 100)
 
 
+SIGNS = {
+    "input": "y = Sign(x)",
+    "scaled": "h = Mul(x, half) y = Sign(h)",
+    "clipped": "h = Clip(x, low, two) y = Sign(h)",
+    "sums": "h = MatMul(x, w) t = Sign(h) y = Mul(t, two)",
+    "in front of a layer": "t = Sign(x) y = MatMul(t, w)",
+}
+
+
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+@pytest.mark.parametrize("t_max", [16, 64])
+@pytest.mark.parametrize("name", SIGNS)
+def test_the_sign_of_zero_is_zero(name: str, t_max: int, target: str) -> None:
+    numbers: dict[str, Any] = {"half": np.float32(0.5), "low": np.float32(-2), "two": np.float32(2)}
+    rng = np.random.default_rng(0)
+    numbers["w"] = rng.integers(-1, 2, (6, 6)).astype(np.float32)
+    used = {key: one for key, one in numbers.items() if key in SIGNS[name].replace("MatMul", "")}
+    proto = model("float[N,6] x", SIGNS[name], 17, **used)
+    data = rng.integers(-3, 4, (200, 6)).astype(np.float32)
+    (wanted,) = run_onnx(proto, {"x": data})
+    program = qcompiler.compile(proto, target=target, calibration=data, t_max=t_max)
+    found = program.run(data)
+    assert np.abs(found - wanted).max() < 1 / 2  # of what a wrong sign moves at least
+    np.testing.assert_array_equal(found[:50], program.run(data[:50], engine="steps"))
+
+
 def told(body: str, data: Any, t_max: int, **weights: Any) -> tuple[str, ...]:
     proto = model("float[N,4] x", body, 17, **weights)
     with warnings.catch_warnings():
