@@ -2,9 +2,8 @@
 
 With calibration data, the network runs once on onnxruntime and the pass collects a histogram of
 every tensor. The method ``percentile`` cuts the tails of the histogram; ``mse`` takes the range
-with the least squared rounding error for t_max levels; where outputs have many, that of the
-next value counts, too. Without data, interval arithmetic over the weights gives the widest
-possible range.
+with the least squared rounding error for t_max levels; with many levels, that of the next value
+counts, too. Without data, interval arithmetic over the weights gives the widest possible range.
 """
 
 from __future__ import annotations
@@ -36,8 +35,6 @@ from qcompiler.passes.quantization.levels import (
     levels_of,
     map_values,
 )
-
-_PLENTY = 127  # levels, as of two slices, that leave room for what was not observed
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ class Normalize(Pass):
 
     @property
     def _reaches(self) -> bool:
-        """Whether ranges of outputs may reach beyond what was observed."""
+        """Whether levels are so many that ranges may reach beyond what was observed."""
         return self.method == "mse" and self.t_max >= PRECISE
 
     def _levels(self, graph: Graph, value: Value) -> int:
@@ -153,7 +150,7 @@ class Normalize(Pass):
                 return clip.low, top
             return around_zero(bottom, top, clip.low, clip.high)
         levels = self._levels(graph, value)
-        unseen = self._reaches and levels >= _PLENTY and is_network_output(graph, value)
+        unseen = self._reaches and _saturates_far(graph, group, value)
         return histogram.least_squares(levels, clip.low, clip.high, unseen)
 
 
@@ -163,6 +160,15 @@ def measured_name(graph: Graph, value: Value) -> str:
     if user is not None and isinstance(user.op, MaxPool):
         return measured_name(graph, user.result)
     return value.name
+
+
+def _saturates_far(graph: Graph, group: FusionGroup | None, value: Value) -> bool:
+    """Whether a value beyond its range is an error of the outputs: of inputs, outputs, and ReLUs.
+
+    What lies between, such as sums in front of norms and functions, is bounded by what follows.
+    """
+    ends = value in graph.inputs or is_network_output(graph, value)
+    return ends or (group is not None and group.clip is not None)
 
 
 def _is_ranged(value: Value) -> bool:
