@@ -1,4 +1,4 @@
-"""Domains of functions: what calibration saw, and where the next value may lie."""
+"""Domains of functions and products: what calibration saw, and where the next value may lie."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ _FAINT = 1e-6  # of a range
 
 
 def wider_domains(
-    functions: Sequence[Node],
+    nodes: Sequence[Node],
     histograms: Mapping[str, Histogram],
     ranges: Mapping[str, Range],
     levels: int,
 ) -> dict[str, Range]:
-    """The range of each variable of these functions, extended where ``levels`` of it allow that.
+    """The range of each operand of these nodes, extended where ``levels`` of it allow that.
 
     A function's result stays within its range of ``ranges``, so that no pole lies in a domain.
     """
     found: dict[str, Range] = {}
-    for node in functions:
-        assert isinstance(node.op, Function)
+    for node in nodes:
         for x in (operand for operand in node.operands if isinstance(operand, Value)):
-            seen, result = histograms[x.name], ranges[node.result.name]
-            low, high = found.get(x.name) or seen.extended(_FINER * levels)
-            low = _reached(node.op.formula, seen.low, low, result)
-            high = _reached(node.op.formula, seen.high, high, result)
+            seen = histograms[x.name]
+            fine = _FINER if isinstance(node.op, Function) else 1
+            low, high = found.get(x.name) or seen.extended(fine * levels)
+            if isinstance(node.op, Function):
+                result = ranges[node.result.name]
+                low = _reached(node.op.formula, seen.low, low, result)
+                high = _reached(node.op.formula, seen.high, high, result)
             found[x.name] = low, high
     return found
 

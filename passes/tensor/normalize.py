@@ -117,9 +117,7 @@ class Normalize(Pass):
             for name in seen
         }
         if self._reaches:
-            functions = [node for node in fitted if isinstance(node.op, Function)]
-            ends = [node for node in functions if is_network_output(graph, node.result)]
-            ranges |= wider_domains(ends, histograms, ranges, self.t_max)
+            ranges |= wider_domains(fitted, histograms, ranges, self.t_max)
         given = {value.name for value in graph.inputs}  # as they are, not computed
         return {n: r if n in given else snapped_range(r) for n, r in ranges.items()}
 
