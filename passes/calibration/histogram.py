@@ -7,15 +7,13 @@ import numpy as np
 from qcompiler.ir import DataError, Range
 from qcompiler.ir.kernels import Array
 
-from .rounding_errors import RoundingErrors
 from .snap import first_least, lies_far, snapped
-from .tails import beyond
 
 _BINS = 4096
 _STEPS = 80
 _WORTH = 0.8  # of the squared error that is left where both ends become levels
 _TINY = 1e-30  # smaller values count as 0
-_NOWHERE = np.zeros(0)
+_AT_ONCE = 1 << 15  # levels of ranges that are tried together: they stay in the cache
 
 
 class Histogram:
@@ -30,13 +28,11 @@ class Histogram:
         self.reach = 0.0
         self.low = np.inf
         self.high = -np.inf
-        self.whole = True  # whether all are integers
 
     def add(self, values: Array) -> None:
         """Count a batch of finite values; DataError if one exceeds 1e30 in magnitude."""
         flat = values.reshape(-1)
         first = not np.isfinite(self.low)
-        self.whole = self.whole and bool((flat == np.rint(flat)).all())
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
         largest = max(abs(self.low), abs(self.high))
         if largest > 1 / _TINY:
@@ -85,34 +81,26 @@ class Histogram:
         return (max(float(low), self.low), min(float(high), self.high))
 
     def least_squares(
-        self,
-        levels: int,
-        low: float | None = None,
-        high: float | None = None,
-        unseen: bool = False,
+        self, levels: int, low: float | None = None, high: float | None = None
     ) -> Range:
         """Range whose rounding to this many levels has the least squared error.
 
-        If ``unseen``, the error of the next value counts, which may lie beyond all. ``low`` and
-        ``high`` are the bounds of the clip in front, if any, which the range does not exceed: a
-        lower bound that values reach is the lower end. Other ends grow to where the next value may
-        lie, or shrink from the observed range: towards zero if it lies inside or near, else towards
-        the middle. A range contains zero if that does not more than double it. Without a clip, it
-        is wider at one end if many values lie at both, so that both are levels.
+        ``low`` and ``high`` are the bounds of the clip in front, if any, which the range does not
+        exceed: a lower bound that values reach is the lower end. Other ends shrink from the
+        observed range, never past it: towards zero if it lies inside or near, else towards the
+        middle. A range contains zero if that does not more than double it. Without a clip, it is
+        wider at one end if many values lie at both, so that both are levels.
         """
         bottom_end, top_end = around_zero(*self._within(low, high), low, high)
         pivot = 0.0 if bottom_end <= 0 <= top_end else (bottom_end + top_end) / 2
         shares = np.linspace(1, 1 / _STEPS, _STEPS)
-        below, above = self._next(levels) if unseen else (_NOWHERE, _NOWHERE)
-        below = below if low is None and self.low == bottom_end else _NOWHERE
-        above = above if high is None and self.high == top_end else _NOWHERE
-        lows = [*(pivot + (bottom_end - pivot) * shares[:: _STEPS // 16]).tolist(), *below.tolist()]
+        lows = (pivot + (bottom_end - pivot) * shares[:: _STEPS // 16]).tolist()
         if low is not None and self.low <= low:
             lows = [low]
-        tops = np.concatenate([pivot + (top_end - pivot) * shares, above])
+        tops = pivot + (top_end - pivot) * shares
         pairs = np.array([(bottom, top) for bottom in dict.fromkeys(lows) for top in tops])
         pairs = pairs[pairs[:, 1] > pairs[:, 0]]
-        measured = self._errors(below, above)
+        measured = self._errors()
         errors = measured.of(pairs, levels)
         chosen = first_least(errors)
         if chosen is None:
@@ -124,35 +112,56 @@ class Histogram:
                 return wider
         return best
 
-    def extended(self, levels: int) -> Range:
-        """The observed range, or a wider one of less error where the next value counts."""
-        if self.low == self.high:
-            return self.low, self.high
-        below, above = self._next(levels)
-        pairs = np.array([(a, b) for a in (self.low, *below) for b in (self.high, *above)])
-        low, high = pairs[first_least(self._errors(below, above).of(pairs, levels)) or 0].tolist()
-        return low, high
-
-    def _next(self, levels: int) -> tuple[Array, Array]:
-        """Where the next value lies, if below or above all; nowhere if all have a level each."""
-        if self.whole and self.high - self.low < levels:
-            return _NOWHERE, _NOWHERE
-        values, counts = self._values()
-        return -beyond(-values[::-1], counts[::-1]), beyond(values, counts)
-
-    def _values(self) -> tuple[Array, Array]:
-        """What was seen, in ascending order, and how often."""
+    def _errors(self) -> _Errors:
         kept = self.counts > 0
-        return self._centres[kept].clip(self.low, self.high), self.counts[kept]
+        values = self._centres[kept].clip(self.low, self.high)
+        return _Errors(values, self.counts[kept], self.origin)
 
-    def _errors(self, below: Array, above: Array) -> RoundingErrors:
-        values, counts = self._values()
-        rare = [np.full(len(some), 1 / max(1, len(some))) for some in (below, above)]
-        return RoundingErrors(
-            np.concatenate([below[::-1], values, above]),
-            np.concatenate([rare[0], counts, rare[1]]),
-            self.origin,
-        )
+
+class _Errors:
+    """Squared errors of rounding counted values, which are in ascending order, in many ranges.
+
+    The values that round to a level lie side by side, so that running sums give the error of a
+    range in as many steps as there are levels. Values count from the origin there, lest large
+    squares cancel. Fewer values than levels are rounded one by one.
+    """
+
+    def __init__(self, values: Array, counts: Array, origin: float) -> None:
+        self.values, self.counts, self.origin = values, counts, origin
+        x = values - origin
+        powers = np.stack([counts, counts * x, counts * x * x])
+        self.running = np.concatenate([np.zeros((3, 1)), np.cumsum(powers, axis=1)], axis=1)
+
+    def of(self, ranges: Array, levels: int) -> Array:
+        """The errors with this many levels in each of the ranges, (R, 2)."""
+        way = self._by_level if levels < len(self.values) else self._by_value
+        rows = max(1, _AT_ONCE // max(1, min(levels, len(self.values))))
+        parts = [ranges[i : i + rows] for i in range(0, len(ranges), rows)]
+        return np.concatenate([way(part, levels) for part in parts] or [np.zeros(0)])
+
+    def _by_level(self, ranges: Array, levels: int) -> Array:
+        step, zero = _steps(ranges, levels)
+        ends = np.full((len(ranges), levels + 1), len(self.values))
+        ends[:, 0] = 0
+        middles = (np.arange(levels - 1) + 0.5 - zero) * step
+        ends[:, 1:-1] = np.searchsorted(self.values, middles)
+        count, first, second = np.diff(self.running[:, ends], axis=-1)
+        level = (np.arange(levels) - zero) * step - self.origin
+        found: Array = (second - 2 * level * first + level * level * count).sum(axis=1)
+        return found
+
+    def _by_value(self, ranges: Array, levels: int) -> Array:
+        step, zero = _steps(ranges, levels)
+        level = np.rint(self.values / step + zero).clip(0, levels - 1)
+        found: Array = (self.counts * ((level - zero) * step - self.values) ** 2).sum(axis=1)
+        return found
+
+
+def _steps(ranges: Array, levels: int) -> tuple[Array, Array]:
+    """The distance of levels and the level of zero in each range, as columns."""
+    bottom, top = ranges[:, :1], ranges[:, 1:]
+    step = (top - bottom) / (levels - 1)
+    return step, np.rint(-bottom / step)
 
 
 def around_zero(

@@ -2,8 +2,8 @@
 
 With calibration data, the network runs once on onnxruntime and the pass collects a histogram of
 every tensor. The method ``percentile`` cuts the tails of the histogram; ``mse`` takes the range
-with the least squared rounding error for t_max levels; with many levels, that of the next value
-counts, too. Without data, interval arithmetic over the weights gives the widest possible range.
+with the least squared rounding error for t_max levels. Without data, interval arithmetic over the
+weights gives the widest possible range.
 """
 
 from __future__ import annotations
@@ -18,23 +18,12 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.data import check, run
-from qcompiler.passes.calibration.domains import wider_domains
 from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram, around_zero
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
-from qcompiler.passes.quantization.fusion_groups import (
-    FusionGroup,
-    fusion_groups,
-    is_network_output,
-)
-from qcompiler.passes.quantization.levels import (
-    PRECISE,
-    check_levels,
-    coded_inputs,
-    levels_of,
-    map_values,
-)
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.levels import check_levels, coded_inputs, levels_of, map_values
 
 
 @dataclass(frozen=True)
@@ -82,11 +71,6 @@ class Normalize(Pass):
         measured = {v.name for v in graph.inputs if not self._keeps_range(graph, v)}
         return _with_ranges(graph, ranges, measured)
 
-    @property
-    def _reaches(self) -> bool:
-        """Whether levels are so many that ranges may reach beyond what was observed."""
-        return self.method == "mse" and self.t_max >= PRECISE
-
     def _levels(self, graph: Graph, value: Value) -> int:
         return levels_of(graph, value, self.t_max, self.output_t_max)
 
@@ -116,8 +100,6 @@ class Normalize(Pass):
             else self._cut(graph, found.get(name), histograms[seen[name]], known[name])
             for name in seen
         }
-        if self._reaches:
-            ranges |= wider_domains(fitted, histograms, ranges, self.t_max)
         given = {value.name for value in graph.inputs}  # as they are, not computed
         return {n: r if n in given else snapped_range(r) for n, r in ranges.items()}
 
@@ -147,9 +129,7 @@ class Normalize(Pass):
             if clip.low is not None and histogram.low <= clip.low:
                 return clip.low, top
             return around_zero(bottom, top, clip.low, clip.high)
-        levels = self._levels(graph, value)
-        unseen = self._reaches and _saturates_far(graph, group, value)
-        return histogram.least_squares(levels, clip.low, clip.high, unseen)
+        return histogram.least_squares(self._levels(graph, value), clip.low, clip.high)
 
 
 def measured_name(graph: Graph, value: Value) -> str:
@@ -158,15 +138,6 @@ def measured_name(graph: Graph, value: Value) -> str:
     if user is not None and isinstance(user.op, MaxPool):
         return measured_name(graph, user.result)
     return value.name
-
-
-def _saturates_far(graph: Graph, group: FusionGroup | None, value: Value) -> bool:
-    """Whether a value beyond its range is an error of the outputs: of inputs, outputs, and ReLUs.
-
-    What lies between, such as sums in front of norms and functions, is bounded by what follows.
-    """
-    ends = value in graph.inputs or is_network_output(graph, value)
-    return ends or (group is not None and group.clip is not None)
 
 
 def _is_ranged(value: Value) -> bool:

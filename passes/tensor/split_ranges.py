@@ -29,12 +29,7 @@ from qcompiler.passes.calibration.snap import lies_far, snapped_range
 from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
-from qcompiler.passes.quantization.levels import (
-    PRECISE,
-    check_levels,
-    levels_of,
-    spiking_values,
-)
+from qcompiler.passes.quantization.levels import check_levels, levels_of, spiking_values
 from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
 from qcompiler.passes.slicing.channel_slices import can_split_channels
@@ -117,7 +112,7 @@ class SplitRanges(Pass):
                 continue
             split, slicing = shorter_slices(split, name, slicing, self.t_max, self.fan_in)
             result = group_named(split, name).result
-            width = partial(_width, histogram, levels(result), bound, self.t_max >= PRECISE)
+            width = partial(_width, histogram, levels(result), bound)
             split = split_value(split, name, slicing, noisy, width, self.note)
         return split
 
@@ -192,12 +187,9 @@ def _begins_at_zero(histogram: Histogram) -> bool:
     return not lies_far(histogram.low, histogram.high)
 
 
-def _width(
-    histogram: Histogram, levels: int, high: float | None, unseen: bool, count: int
-) -> float:
+def _width(histogram: Histogram, levels: int, high: float | None, count: int) -> float:
     """The range of each slice; ``high`` bounds that of all."""
-    found = histogram.least_squares(count * (levels - 1) + 1, 0.0, high, unseen)
-    return snapped_range(found)[1] / count
+    return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0, high))[1] / count
 
 
 def _bound(graph: Graph, name: str) -> float | None:
