@@ -72,9 +72,8 @@ def test_on_loihi_the_error_is_at_most_twice_that(case: ReportedCase) -> None:
 
     In recurrent cells these bind: only weights of more bits are worth slices of inner values.
     """
-    if case.path.stem in INNER:
-        pytest.skip("its segments are rounded to 64 levels each, and their weights to 8 bits")
+    times = 3 if case.path.stem in INNER else 2  # its segments' weights, too, have 8 bits
     program, _ = case.compile(target="loihi")
     found, eight = case.errors_of(program), case.errors_at_256_levels
     for one, other, own in zip(found, eight, case.errors_of_levels(program), strict=True):
-        assert one <= 2 * max(other, own)
+        assert one <= times * max(other, own)
