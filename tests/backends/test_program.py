@@ -24,7 +24,9 @@ BATCH = random_batch(GRAPH, 11, frames=9)
 
 @pytest.fixture(scope="module")
 def program() -> Program:
-    return qcompiler.compile(GRAPH, target="reference", calibration=BATCH, t_max=8, code="one-spike")
+    return qcompiler.compile(
+        GRAPH, target="reference", calibration=BATCH, t_max=8, code="one-spike"
+    )
 
 
 def test_saved_and_loaded_programs_are_the_same(program: Program, tmp_path: Path) -> None:
