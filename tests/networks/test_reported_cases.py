@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from qcompiler import data
+from qcompiler.api import inputs_of
+from qcompiler.ir import Constant, Node
+from qcompiler.ir.snn import Relay
 from tests.support.reported_cases import OPTIONS, ReportedCase
+from tests.support.spiking import same_spikes
 
 INDICES = ("argmax_cast_int32", "topk1")  # see test_operator_files
 # The segments of a function have 64 levels each, which those of outputs add up.
@@ -24,6 +30,7 @@ COMPILED = sorted(
         *("unused_int_input", "wrong_far_from_zero_dense_effort0", "wrong_range_far_from_zero"),
     }
 )
+EVEN_WEIGHT = 254  # the largest with 8 bits and the exponent that a layer has
 NOISY = {
     "products_flag_given": 'the error of output "y" at its element',  # divides by nearly nothing
 }
@@ -77,3 +84,20 @@ def test_on_loihi_the_error_is_at_most_twice_that(case: ReportedCase) -> None:
     found, eight = case.errors_of(program), case.errors_at_256_levels
     for one, other, own in zip(found, eight, case.errors_of_levels(program), strict=True):
         assert one <= times * max(other, own)
+
+
+@pytest.mark.data
+@pytest.mark.lava
+@pytest.mark.parametrize("name", ["refused_softplus_dynamo", "wrong_gate_near_one"])
+def test_weights_of_two_units_on_lava(name: str, data_dir: Path) -> None:
+    program, _ = ReportedCase(data_dir, name).compile(target="loihi")
+    assert any(largest_weight(node) > EVEN_WEIGHT for node in program.graph.nodes)
+    read = data.read(data_dir / "cases" / f"{name}.npz", inputs_of(program.graph))
+    same_spikes(program, "lava", *(array[:3] for array in read.arrays))
+
+
+def largest_weight(node: Node) -> int:
+    """The largest magnitude of the weights of a function's segments; 0 for all else."""
+    if not isinstance(node.op, Relay) or ":piece" not in node.result.name:
+        return 0
+    return max(int(np.abs(w.data).max()) for w in node.operands if isinstance(w, Constant))
