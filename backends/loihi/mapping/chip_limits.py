@@ -40,7 +40,7 @@ def _check_weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Dia
     if np.any(weights & 1):
         yield Diagnostic(f"{what} are odd, {chip.name} takes even ones", group.origin, _RECOMPILE)
     peak = int(np.abs(weights).max(initial=0))
-    coarse = not np.any(weights & ((2 << COARSE_EXPONENT) - 1))
+    coarse = not np.any(weights & np.int32((2 << COARSE_EXPONENT) - 1))
     if row.source in (CLOCK, row.target) or row.kind == "each" or coarse:  # in parts of 8 bits
         if peak > MAX_WEIGHT and chip.exponent < COARSE_EXPONENT:
             yield _limit_exceeded(
