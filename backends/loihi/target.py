@@ -51,7 +51,7 @@ def lava_target(name: str, chip: Chip, description: str = "") -> Backend:
         PIPELINE.format(
             pooled=f"{{fan_in={fan_in // _POOLED}}}",
             fan_in=f"{{fan_in={fan_in}}}",
-            slices=f"{{fan_in={fan_in} potential={chip.state}}}",
+            membranes=f"{{fan_in={fan_in} potential={chip.state}}}",
             quantize=f"quantize{{even=true {limits} pieces=true}}",
             limits=f"{{{limits} delay={chip.delay} fan_in={fan_in}}}",
             windows=f"assign-windows{{delay={chip.delay}}}",

@@ -8,7 +8,7 @@ from qcompiler.ir.spiking.invariants import READ_OUT, SCHEDULED, SPIKING, within
 
 PIPELINE = (
     "fold-batchnorm,fold-linear{pooled},standardize,split-inputs{fan_in},equalize,"
-    "split-ranges{slices},refine-outputs,normalize,lower-activations{fan_in},{quantize},"
+    "split-ranges{membranes},refine-outputs,normalize,lower-activations{membranes},{quantize},"
     "split-windows{limits},{windows},{codes},insert-readout"
 )
 
@@ -47,7 +47,7 @@ REFERENCE = Backend(
     PIPELINE.format(
         pooled="",
         fan_in="",
-        slices="",
+        membranes="",
         quantize="quantize",
         limits="",
         windows="assign-windows",

@@ -32,19 +32,24 @@ class ClipSumBuilder:
         self.nodes: list[Node] = []
 
     def segments(
-        self, terms: Sequence[Term], shift: float, fit: PiecewiseLinear, gain: float
-    ) -> list[Term]:
-        """One term per segment and jump of ``gain fit(sum(factor x) + shift)`` above its start."""
+        self, x: Operand, fit: PiecewiseLinear, start: int = 0
+    ) -> tuple[list[Term], float]:
+        """One term per segment and jump of ``fit(x)``, and the value at the knot ``start``.
+
+        Segments below that knot are turned around: their clips begin at it.
+        """
         found: list[Term] = []
-        for begin, end, slope in zip(fit.knots, fit.knots[1:], fit.slopes * gain, strict=False):
+        ends = zip(fit.knots, fit.knots[1:], fit.slopes, strict=False)
+        for index, (begin, end, slope) in enumerate(ends):
             if slope == 0:
                 continue
-            width = float(np.float32(end - begin))
-            found.append((self._clip(terms, shift - float(begin), width), float(slope)))
+            width, sign = float(np.float32(end - begin)), -1.0 if index < start else 1.0
+            shift = float(end) if index < start else -float(begin)
+            found.append((self._clip([(x, sign)], shift, width), sign * float(slope)))
         for jump in fit.steps:
-            clip = self._clip(terms, shift - jump.begin, jump.width, t_max=2)
-            found.append((clip, jump.height * gain / jump.width))
-        return found
+            clip = self._clip([(x, 1.0)], -jump.begin, jump.width, t_max=2)
+            found.append((clip, jump.height / jump.width))
+        return found, float(fit.values[start])
 
     def clip(self, terms: Sequence[Term], shift: float, width: float) -> Value:
         """``sum(factor x) + shift`` between 0 and a width, which its levels span."""

@@ -81,17 +81,21 @@ class Histogram:
         return (max(float(low), self.low), min(float(high), self.high))
 
     def least_squares(
-        self, levels: int, low: float | None = None, high: float | None = None
+        self,
+        levels: int,
+        low: float | None = None,
+        high: float | None = None,
+        widened: float = 1.0,
     ) -> Range:
         """Range whose rounding to this many levels has the least squared error.
 
         ``low`` and ``high`` are the bounds of the clip in front, if any, which the range does not
         exceed: a lower bound that values reach is the lower end. Other ends shrink from the
         observed range, never past it: towards zero if it lies inside or near, else towards the
-        middle. A range contains zero if that does not more than double it. Without a clip, it is
-        wider at one end if many values lie at both, so that both are levels.
+        middle. A range contains zero unless it is ``widened`` by a larger share of its width.
+        Without a clip, it is wider at one end if many values lie at both, so that both are levels.
         """
-        bottom_end, top_end = around_zero(*self._within(low, high), low, high)
+        bottom_end, top_end = around_zero(*self._within(low, high), low, high, widened)
         pivot = 0.0 if bottom_end <= 0 <= top_end else (bottom_end + top_end) / 2
         shares = np.linspace(1, 1 / _STEPS, _STEPS)
         lows = (pivot + (bottom_end - pivot) * shares[:: _STEPS // 16]).tolist()
@@ -165,10 +169,17 @@ def _steps(ranges: Array, levels: int) -> tuple[Array, Array]:
 
 
 def around_zero(
-    low: float, high: float, lowest: float | None = None, highest: float | None = None
+    low: float,
+    high: float,
+    lowest: float | None = None,
+    highest: float | None = None,
+    widened: float = 1.0,
 ) -> Range:
-    """A range with zero in it, unless it lies far, or beyond the bounds of a clip."""
-    if lies_far(low, high):
+    """A range with zero in it, unless that widens it by more, or lies beyond the bounds of a clip.
+
+    What it is ``widened`` by is a share of its width.
+    """
+    if lies_far(low, high, widened):
         return low, high
     reaches_down = lowest is None or lowest <= 0
     reaches_up = highest is None or highest >= 0

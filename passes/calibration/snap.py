@@ -35,9 +35,9 @@ def snapped_range(bounds: Range) -> Range:
     return low, high
 
 
-def lies_far(low: float, high: float) -> bool:
-    """Whether a range lies farther from zero than it is wide."""
-    return max(low, -high) > high - low
+def lies_far(low: float, high: float, share: float = 1.0) -> bool:
+    """Whether a range lies farther from zero than it is wide, or than a share of that."""
+    return max(low, -high) > share * (high - low)
 
 
 def clearly_less(one: Array | float, other: Array | float) -> Array:

@@ -125,6 +125,14 @@ def _positive(gain: Node) -> bool:
     return isinstance(scale, Constant) and bool(np.min(scale.data) > 0)
 
 
+def only_decoded(graph: Graph, value: Value) -> bool:
+    """Whether the host alone reads a value."""
+    users, host = graph.users(value), Rescale | OnHost | Concat | View
+    return (bool(users) or graph.is_output(value)) and all(
+        isinstance(user.op, host) and only_decoded(graph, user.result) for user in users
+    )
+
+
 def is_network_output(graph: Graph, value: Value) -> bool:
     """Whether a value is an output, possibly behind what the host computes."""
     if graph.is_output(value):

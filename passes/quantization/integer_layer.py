@@ -25,7 +25,7 @@ from .membrane_limits import Limits, MembraneLoad, per_slope
 from .real_layer import LinearSynapse, RealLayer
 from .rounding import Rounding, nearest, rounded_layer
 from .slope_limits import common_slope, cost_of_proof, largest_slopes
-from .slopes import ALIKE_PARTS, best_slopes, ratios_of
+from .slopes import ALIKE_PARTS, FINE_PARTS, best_slopes, ratios_of
 
 Observe: TypeAlias = Callable[[Sequence[Incoming]], tuple[Bounds, int]]
 
@@ -77,7 +77,7 @@ def integer_layer_of(
     UnsupportedModel, with the ONNX nodes, if weights do not fit the limits, ExceededLimits if
     membrane potentials or inputs do not.
     """
-    ratios = ratios_of(real, sources, code, limits.weight)
+    ratios = ratios_of(real, sources, code, limits.weight, limits.fine)
     slope = largest_slopes(ratios, real, limits, group, code.t_max)
     top = max(source.top for source in sources)
     look: Observe | None = None
@@ -98,7 +98,8 @@ def integer_layer_of(
             excess = calibrated.excess
         if np.all(excess <= 1):
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
-            parts = split_weights(real.branches, weights, limits.weight)
+            alike = FINE_PARTS if limits.fine else ALIKE_PARTS
+            parts = split_weights(real.branches, weights, limits.weight, alike)
             return IntegerLayer(tuple(parts), bias, neuron.astype(np.int64), calibrated)
         if common and attempt >= _TOGETHER:  # the best slopes, which exceed, lie below the steepest
             steepest = np.minimum(steepest, slope.min())
@@ -121,17 +122,20 @@ def integer_layer_of(
 
 
 def split_weights(
-    branches: tuple[LinearSynapse, ...], weights: tuple[Array, ...], limit: int
+    branches: tuple[LinearSynapse, ...],
+    weights: tuple[Array, ...],
+    limit: int,
+    alike: int = ALIKE_PARTS,
 ) -> Iterator[BranchSynapses]:
     """Split weights beyond the limit over several parallel synapses.
 
-    If that takes many, one of them holds multiples of the number of positive weights and zero: a
-    chip gives its synapses an exponent.
+    If that takes more than are ``alike``, one of them holds multiples of the number of positive
+    weights and zero: a chip gives its synapses an exponent.
     """
     unit = limit + 1
     for index, (branch, weight) in enumerate(zip(branches, weights, strict=True)):
         rest = weight
-        if max(rest.max(), -rest.min()) > ALIKE_PARTS * limit:
+        if max(rest.max(), -rest.min()) > alike * limit:
             units = rest - np.fmod(rest, unit)
             yield BranchSynapses(index, branch.synapse, units)
             rest = rest - units

@@ -25,12 +25,17 @@ from qcompiler.ir.spiking.input_bounds import Bounds, Drive
 
 from .output_pieces import Piece, digits, slices
 
+# Membrane in units of sums: the least margin of calibrated bounds, even weights, and what clocks
+# and levels beyond the ends take. With less, weights lose more than levels gain.
+ROOM = 16.0
+
 
 class Limits(NamedTuple):
     """Largest magnitudes of a weight, a membrane potential, and the input of one step.
 
     ``exact`` bounds the sums over all inputs, however unlikely: engines are exact up to it. For
-    each number in ``pieces`` a population of more levels must fit in pieces of so many, too.
+    each number in ``pieces`` a population of more levels must fit in pieces of so many, too. Where
+    precision is asked for, small layers have ``fine`` weights, in parallel synapses.
     """
 
     weight: int
@@ -38,6 +43,7 @@ class Limits(NamedTuple):
     input: int
     exact: int
     pieces: tuple[int, ...] = ()
+    fine: bool = False
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ def check_steepness(
     group: FusionGroup, real: RealLayer, sources: tuple[Spikes, ...], code: Spikes, limits: Limits
 ) -> None:
     """Raise UnsupportedModel if weights of a group exceed their limit at a slope of 1."""
-    _check_steepness(ratios_of(real, sources, code, limits.weight), real, limits, group)
+    ratios = ratios_of(real, sources, code, limits.weight, limits.fine)
+    _check_steepness(ratios, real, limits, group)
 
 
 def _check_steepness(

@@ -17,11 +17,12 @@ _SHARES = np.linspace(0.99, 0.6, 40)
 _SAMPLE = 512
 _BLOCK = 1 << 15
 MOST_PARTS = 64  # times the largest weight, in parallel synapses: see `split_weights`
-ALIKE_PARTS = 8  # parallel synapses whose weights have the same unit
+ALIKE_PARTS, FINE_PARTS = 8, 2  # parallel synapses whose weights have the same unit; of fine ones
 _FEW_SYNAPSES = 4
 _SMALL_FAN = 64  # synapses of a neuron up to which parallel ones are added for precision
 _MORE_SYNAPSES = 2  # times the synapses of a neuron whose branches are all so small
-_COARSE = 4.0  # squared error of rounding weights, in that of rounding to levels
+# Squared error of rounding weights, in that of rounding to levels; the latter if precision counts.
+_COARSE, _FINE = 4.0, 1.0
 _MOST_BITS = 16
 
 
@@ -87,11 +88,12 @@ def bits_for(largest: float) -> int | None:
 
 
 def ratios_of(
-    real: RealLayer, sources: tuple[Spikes, ...], code: Spikes, limit: int
+    real: RealLayer, sources: tuple[Spikes, ...], code: Spikes, limit: int, fine: bool = False
 ) -> list[ScaledWeights]:
     """The scaled weights of each branch, in levels of the result per level of the source.
 
-    ``limit`` is the largest integer weight.
+    ``limit`` is the largest integer weight. Where layers are small, ``fine`` ones are as precise as
+    levels.
     """
     rank = len(code.shape)
     if all(isinstance(branch.synapse, Relay) for branch in real.branches):
@@ -107,13 +109,17 @@ def ratios_of(
     largest = limit / real.gain.max()
     for ratio in found:
         ratio.split(largest)
-    if len(found) > 1:
-        _sharpen(found, fans, sources, largest)
+    if len(found) > 1 or fine:
+        _sharpen(found, fans, sources, largest, fine)
     return found
 
 
 def _sharpen(
-    ratios: list[ScaledWeights], fans: list[float], sources: tuple[Spikes, ...], limit: float
+    ratios: list[ScaledWeights],
+    fans: list[float],
+    sources: tuple[Spikes, ...],
+    limit: float,
+    fine: bool,
 ) -> None:
     """Raise ``parts`` of the branches that hold down the slope of a layer of few inputs.
 
@@ -122,13 +128,14 @@ def _sharpen(
     """
     noise = sum(fan * source.top**2 for fan, source in zip(fans, sources, strict=True)) / 3
     most = max(_SMALL_FAN, _MORE_SYNAPSES * sum(fans) if max(fans) <= _SMALL_FAN else 0)
+    coarse, alike = (_FINE, FINE_PARTS) if fine else (_COARSE, ALIKE_PARTS)
     peaks = [float(ratio.largest.max()) for ratio in ratios]
     while True:
         room = [limit * r.parts / max(p, 1e-100) for r, p in zip(ratios, peaks, strict=True)]
         at = int(np.argmin(room))
-        used = sum(f * min(r.parts, ALIKE_PARTS) for f, r in zip(fans, ratios, strict=True))
-        more = fans[at] if ratios[at].parts < ALIKE_PARTS else 0.0
-        if noise <= _COARSE * room[at] ** 2 or used + more > most:
+        used = sum(f * min(r.parts, alike) for f, r in zip(fans, ratios, strict=True))
+        more = fans[at] if ratios[at].parts < alike else 0.0
+        if noise <= coarse * room[at] ** 2 or used + more > most:
             break
         if ratios[at].parts >= MOST_PARTS:
             break

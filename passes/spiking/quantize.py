@@ -29,7 +29,7 @@ from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.data import check_effort
 from qcompiler.passes.integers.options import OnRounding
 from qcompiler.passes.integers.quantizer import Quantizer
-from qcompiler.passes.quantization.levels import check_levels
+from qcompiler.passes.quantization.levels import PRECISE, check_levels
 from qcompiler.passes.quantization.membrane_limits import Limits
 from qcompiler.passes.quantization.slope_limits import check_weight_bits
 
@@ -95,4 +95,5 @@ class Quantize(Pass):
         """Limits of weights, membrane potentials and inputs, before ``even`` doubles them."""
         weight = (1 << (self.weight_bits - 1)) - 1
         factor = 2 if self.even else 1
-        return Limits(weight, self.potential // factor, self.input // factor, _EXACT // factor)
+        potential, given, exact = (n // factor for n in (self.potential, self.input, _EXACT))
+        return Limits(weight, potential, given, exact, fine=self.t_max >= PRECISE)

@@ -22,8 +22,15 @@ from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram, around_zero
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
-from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.fusion_groups import (
+    FusionGroup,
+    fusion_groups,
+    only_decoded,
+)
 from qcompiler.passes.quantization.levels import check_levels, coded_inputs, levels_of, map_values
+
+# What zero may widen the ranges of outputs by, as a share: the host needs no level that is zero.
+_OFF_CHIP = 0.25
 
 
 @dataclass(frozen=True)
@@ -123,13 +130,14 @@ class Normalize(Pass):
     ) -> Range:
         clip = group.clip.op if group and group.clip else Clip()
         assert isinstance(clip, Clip)
+        widened = _OFF_CHIP if only_decoded(graph, value) else 1.0
         if self.method == "percentile":
             bottom, top = histogram.percentile(self.percentile)
             top = top if clip.high is None else min(top, clip.high)
             if clip.low is not None and histogram.low <= clip.low:
                 return clip.low, top
-            return around_zero(bottom, top, clip.low, clip.high)
-        return histogram.least_squares(self._levels(graph, value), clip.low, clip.high)
+            return around_zero(bottom, top, clip.low, clip.high, widened)
+        return histogram.least_squares(self._levels(graph, value), clip.low, clip.high, widened)
 
 
 def measured_name(graph: Graph, value: Value) -> str:

@@ -16,16 +16,16 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Graph, Invariant, Tensor, Value, drop_dead
-from qcompiler.ir.ann import Clip, Concat, OnHost, Rescale
+from qcompiler.ir.ann import Clip, Rescale
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
-from qcompiler.ir.view import View
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.answers import predictions
 from qcompiler.passes.calibration.data import check, run, sample
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.host_copies import reads_on_host, with_host_copy
+from qcompiler.passes.quantization.fusion_groups import only_decoded
 from qcompiler.passes.quantization.levels import (
     PRECISE,
     check_levels,
@@ -63,7 +63,7 @@ class RefineOutputs(Pass):
         """Write the levels into the types of outputs."""
         if self.t_max >= PRECISE and not self.output_t_max:
             graph = self._with_copies(graph)
-        found = [value for value in _only_decoded(graph) if self._may_change(graph, value)]
+        found = [value for value in _ends(graph) if self._may_change(graph, value)]
         if not self.output_t_max and self.t_max < PRECISE:
             found = self._tied(graph, found)
         names, levels = {value.name for value in found}, self.output_t_max or _FINE
@@ -89,7 +89,7 @@ class RefineOutputs(Pass):
         """The graph in which the host reads copies of the values that layers read, too."""
         for value in spiking_values(graph):
             node = graph.producer(value)
-            if node is None or isinstance(node.op, Clip | Rescale) or _ends(graph, value):
+            if node is None or isinstance(node.op, Clip | Rescale) or only_decoded(graph, value):
                 continue
             if reads_on_host(graph, value) and self._may_change(graph, value):
                 graph = drop_dead(with_host_copy(graph, value))
@@ -106,18 +106,11 @@ class RefineOutputs(Pass):
         return [v for v in values if _ties(arrays[v.name], times_of(graph, v, self.t_max)) > _TIES]
 
 
-def _only_decoded(graph: Graph) -> Iterator[Value]:
+def _ends(graph: Graph) -> Iterator[Value]:
     """What becomes spikes and is read by the host alone."""
     for value in spiking_values(graph):
-        if value not in graph.inputs and _ends(graph, value):
+        if value not in graph.inputs and only_decoded(graph, value):
             yield value
-
-
-def _ends(graph: Graph, value: Value) -> bool:
-    users, host = graph.users(value), Rescale | OnHost | Concat | View
-    return (bool(users) or graph.is_output(value)) and all(
-        isinstance(user.op, host) and _ends(graph, user.result) for user in users
-    )
 
 
 def _ties(scores: Array, levels: int) -> float:

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Graph, Invariant
-from qcompiler.ir.ann import Clip, Function
+from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
@@ -31,6 +31,7 @@ from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.levels import check_levels, levels_of, spiking_values
 from qcompiler.passes.quantization.logits import logits
+from qcompiler.passes.quantization.membrane_limits import ROOM
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import FINER, can_have_digits, with_digits
@@ -50,9 +51,6 @@ _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so
 _FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
 _FAITHFUL = 0.065  # noise at the outputs, around depthwise layers, that is worth more neurons
 _MOST = 16  # slices
-# Membrane in units of sums: the least margin of calibrated bounds, even weights, and what clocks
-# and levels beyond the ends take. With less, weights lose more than levels gain.
-_ROOM = 16.0
 _IMAGES = 256  # more change little
 
 
@@ -168,13 +166,8 @@ class SplitRanges(Pass):
         if self.fan_in:
             summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
             most = max(1, self.fan_in // summed)
-        functions = any(
-            isinstance(user.op, Function)  # whose steep segments need levels more than weights
-            for reader in readers_of(graph, group.result)
-            for user in graph.users(reader.result)
-        )
-        if self.potential and found.weights and self._exact(graph) and not functions:
-            weights = found.weights * (_ROOM / self.potential) ** 2
+        if self.potential and found.weights and self._exact(graph):
+            weights = found.weights * (ROOM / self.potential) ** 2
             most = max(1, min(most, round((found.disturbed / weights) ** 0.25)))
         if not can_split_channels(graph, group) or not total > 0:
             return Bottleneck(np.array([noise]), cost, most)
