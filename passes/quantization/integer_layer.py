@@ -106,8 +106,9 @@ def integer_layer_of(
         if common or attempt >= _TOGETHER:
             excess = np.maximum(excess, excess.max())
         lower = np.floor(steepest / np.maximum(per_slope(excess, slope.shape), 1))
-        if np.any(lower < 1):
+        if np.all(lower < 1):
             break
+        lower = np.maximum(lower, 1)  # of a few, which need what the steepest others leave
         best = best_slopes(ratios, lower, _ALIKE) if common else best_slopes(ratios, lower)
         slope = np.where(lower < slope, best, slope)
         steepest = lower if common else slope
