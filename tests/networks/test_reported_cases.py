@@ -15,8 +15,8 @@ from tests.support.reported_cases import OPTIONS, ReportedCase
 from tests.support.spiking import same_spikes
 
 INDICES = ("argmax_cast_int32", "topk1")  # see test_operator_files
-# The segments of a function have 64 levels each, which those of outputs add up.
-INNER = {"crash_scalar_function"}
+# Cells in which products are computed of products; on Loihi they have no slices of inner values.
+CELLS = {"gru_state_input", "sequence_first"}
 COMPILED = sorted(
     {
         *OPTIONS,
@@ -65,25 +65,23 @@ def test_the_error_is_nearly_that_of_8_bits(case: ReportedCase) -> None:
     Where onnxruntime leaves values in floating point, it is that of 256 levels for all.
     """
     program, _ = case.compiled
-    found, eight = case.errors_of(program), case.errors_at_256_levels
-    levels = case.errors_of_levels(program)
-    inner = levels if case.path.stem in INNER else [0.0] * len(levels)
-    for one, other, own in zip(found, eight, inner, strict=True):
-        assert one <= max(1.5 * other, 2 * own)
+    for one, other in zip(case.errors_of(program), case.errors_at_256_levels, strict=True):
+        assert one <= 1.5 * other
 
 
 @pytest.mark.data
 @pytest.mark.long
-def test_on_loihi_the_error_is_at_most_twice_that(case: ReportedCase) -> None:
-    """Twice, as weights have 8 bits and membranes 17; or twice that of the levels of inner values.
+def test_on_loihi_the_error_is_nearly_that_of_8_bits(case: ReportedCase) -> None:
+    """At most 1.5 times, too, or in cells 1.5 times that of their levels.
 
-    In recurrent cells these bind: only weights of more bits are worth slices of inner values.
+    There the membranes, of 17 bits, bind: sums of gates are large beside a segment of a function.
     """
-    times = 3 if case.path.stem in INNER else 2  # its segments' weights, too, have 8 bits
     program, _ = case.compile(target="loihi")
     found, eight = case.errors_of(program), case.errors_at_256_levels
-    for one, other, own in zip(found, eight, case.errors_of_levels(program), strict=True):
-        assert one <= times * max(other, own)
+    levels = case.errors_of_levels(program)
+    inner = levels if case.path.stem in CELLS else [0.0] * len(levels)
+    for one, other, own in zip(found, eight, inner, strict=True):
+        assert one <= 1.5 * max(other, own)
 
 
 @pytest.mark.data

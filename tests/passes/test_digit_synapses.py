@@ -26,6 +26,20 @@ def test_small_layers_take_at_most_twice_the_synapses(fan: int, most: int) -> No
     assert (parts[0] > 1) == (fan < 100)
 
 
+@pytest.mark.parametrize("fan", [20, 40])
+def test_fine_weights_are_as_precise_as_levels(fan: int) -> None:
+    """The error of n rounded weights times their levels is at most that of one level."""
+    weight = np.random.default_rng(0).normal(size=(8, fan)).astype(np.float32)
+    real = RealLayer((LinearSynapse(Connect(), weight, np.zeros(8)),), np.zeros(8), np.ones(1))
+    source, result = Spikes((fan,), 64, 0.01, 0), Spikes((8,), 64, 0.02, 0)
+    for fine in (False, True):
+        (ratio,) = ratios_of(real, (source,), result, 127, fine)
+        slope = 127 * ratio.parts / float(ratio.largest.max())
+        assert (slope**2 >= fan * source.top**2 / 3) == fine
+    whole = ratio.rounded(np.full((8, 1), np.floor(slope)))
+    assert len(list(split_weights(real.branches, (whole,), 127, 2))) == 2
+
+
 def test_large_weights_take_a_synapse_in_units_and_one_more() -> None:
     """Both have the sign of the weight, so that no step has more input than from the sum."""
     weight = np.array([[-8128, 130, 5, -128, 1100, 0]])

@@ -10,13 +10,15 @@ import onnx
 import pytest
 
 import qcompiler
-from qcompiler.ir import Spikes
+from qcompiler.frontend.import_model import import_model
+from qcompiler.ir import Spikes, Tensor
 from qcompiler.ir.ann import Clip
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.quantization.coarser_codes import widened
 from qcompiler.passes.quantization.level_codes import code_of
 from tests.support.onnx_models import model, run_onnx
+from tests.support.random_networks import compiled
 
 # Rounding numbers of a normal distribution to 64 levels over their range, about 6.5 standard
 # deviations, has an error of 6.5 / 63 / sqrt(12) = 0.03; inputs, hidden values and outputs are
@@ -124,6 +126,20 @@ def test_ends_where_values_gather_are_levels(levels: int) -> None:
     gaussian = Histogram()
     gaussian.add(np.random.default_rng(0).normal(size=2000))
     assert gaussian.least_squares(levels)[1] <= gaussian.high
+
+
+@pytest.mark.parametrize(("low", "inside"), [(0.2, True), (0.6, False)])
+def test_outputs_have_zero_in_their_range_where_that_costs_little(low: float, inside: bool) -> None:
+    """The host needs no level that is zero. What layers read has one unless that doubles it."""
+    x = np.linspace(low, 2.0, 500, dtype=np.float32)[:, None]
+    proto = model(
+        "float[N,1] x", "h = MatMul(x, w) y = MatMul(h, w)", w=np.eye(1, dtype=np.float32)
+    )
+    graph = compiled(import_model(proto).graph, "normalize", calibration=(x,), t_max=64)
+    (hidden, output) = (node.result.type for node in graph.nodes)
+    for type_, expected in ((hidden, True), (output, inside)):
+        assert isinstance(type_, Tensor) and type_.range is not None
+        assert (type_.range[0] <= 0) == expected
 
 
 def test_far_ranges_are_snapped_by_their_width() -> None:

@@ -1,0 +1,50 @@
+"""Segments of functions: where they begin, and how narrow membranes allow them to be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qcompiler.frontend.import_model import import_model
+from qcompiler.ir import Graph, evaluate
+from qcompiler.ir.ann import Clip
+from qcompiler.passes.calibration.data import run
+from tests.support.onnx_models import model, run_onnx
+from tests.support.random_networks import compiled
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(200, 8)).astype(np.float32)
+W = RNG.normal(size=(8, 3)).astype(np.float32)
+MEMBRANE = 131071  # of Loihi
+
+
+def clips_of(graph: Graph) -> list[Clip]:
+    return [node.op for node in graph.nodes if isinstance(node.op, Clip)]
+
+
+@pytest.mark.parametrize("function", ["Sigmoid", "Tanh", "Elu", "HardSwish"])
+def test_segments_begin_at_zero(function: str) -> None:
+    """Most values lie near it, so that few levels are high and membranes hold larger weights."""
+    proto = model("float[N,8] x", f"a = MatMul(x, w) y = {function}(a)", w=W)
+    text = "fold-linear,normalize,lower-activations"
+    graph = compiled(import_model(proto).graph, text, calibration=(X,), t_max=64)
+    names = [node.result.name for node in graph.nodes if isinstance(node.op, Clip)]
+    found = next(run(graph, (np.zeros((1, 8), np.float32),), names))
+    assert len(names) > 2
+    for name, clip in zip(names, clips_of(graph), strict=True):
+        assert clip.high is not None and found[name].max() < clip.high  # zero is beside a knot
+    (exact,) = run_onnx(proto, {"x": X})
+    np.testing.assert_allclose(evaluate(graph, X)[0], exact, atol=0.02 * np.ptp(exact))
+
+
+@pytest.mark.parametrize(("steep", "fewer"), [(0.3, False), (10.0, True)])
+def test_membranes_bound_the_segments_of_steep_functions(steep: float, fewer: bool) -> None:
+    """The whole sum in the membrane of a narrow segment leaves room for a slope of 1, or none."""
+    body = "a = MatMul(x, w) b = Mul(a, s) y = Tanh(b)"
+    graph = import_model(model("float[N,8] x", body, w=W, s=np.float32(steep))).graph
+    texts = [f"normalize,lower-activations{{potential={most}}}" for most in (0, MEMBRANE)]
+    free, bound = (
+        len(clips_of(compiled(graph, f"fold-linear,{text}", calibration=(X,), t_max=64)))
+        for text in texts
+    )
+    assert 1 <= bound < free if fewer else bound == free
