@@ -94,6 +94,15 @@ def test_weights_of_two_units_on_lava(name: str, data_dir: Path) -> None:
     same_spikes(program, "lava", *(array[:3] for array in read.arrays))
 
 
+@pytest.mark.data
+@pytest.mark.lava
+@pytest.mark.parametrize("name", ["crash_scalar_function", "reduce_l1", "steep_tanh"])
+def test_fine_weights_and_turned_segments_on_lava(name: str, data_dir: Path) -> None:
+    program, _ = ReportedCase(data_dir, name).compile(target="loihi")
+    read = data.read(data_dir / "cases" / f"{name}.npz", inputs_of(program.graph))
+    same_spikes(program, "lava", *(array[:2] for array in read.arrays))
+
+
 def largest_weight(node: Node) -> int:
     """The largest magnitude of the weights of a function's segments; 0 for all else."""
     if not isinstance(node.op, Relay) or ":piece" not in node.result.name:
