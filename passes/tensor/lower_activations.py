@@ -29,13 +29,26 @@ from qcompiler.ir import (
     raise_if_any,
 )
 from qcompiler.ir.ann import Add, Affine, Conv, Dense, Function, Multiply, SumPool
-from qcompiler.passes.activations.activation_fit import ActivationFit, power_of, range_of, width_of
+from qcompiler.passes.activations.activation_fit import (
+    ActivationFit,
+    gains_of,
+    power_of,
+    range_of,
+    width_of,
+)
 from qcompiler.passes.activations.attainable import Attainable, between
+from qcompiler.passes.activations.channel_fits import (
+    are_unlike,
+    channel_fits,
+    channel_segments,
+    clips_of,
+)
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
 from qcompiler.passes.activations.duplication import (
     MOST_CLIPS,
     duplicate_layers,
     is_small,
+    most_clips,
     split_outputs,
     split_readers,
 )
@@ -53,6 +66,7 @@ from qcompiler.passes.quantization.levels import PRECISE, check_levels, levels_o
 from qcompiler.passes.quantization.slope_limits import check_weight_bits
 
 _MANY_JUMPS = "scale the values before this node down, so that they cross fewer whole numbers"
+_SAME = 1 + 1e-6  # times an error that is the same
 _FINER = 2  # times the default levels of an output: segments pay for no more
 _SUMMING = Conv | Dense | SumPool | Add | Affine | Multiply
 _FINE_ENDS: tuple[float, ...] = (0.5,)  # of the error, where outputs have many levels
@@ -170,7 +184,7 @@ class LowerActivations(Pass):
         found = fit(formula, domain, bound, width)
         if (group := resolution.fusable(x)) is None:
             return found
-        fused = resolution.narrowest_fused(group, node.result)
+        fused = float(resolution.narrowest_fused(group, node.result).max())
         if np.count_nonzero(found.slopes) == 1:  # which is fused in any case
             return fit(formula, domain, bound, max(width, fused))
         width = min(width, fused) if is_small(group) else width
@@ -183,6 +197,21 @@ class LowerActivations(Pass):
         few = (one for one in finer if np.count_nonzero(one.slopes) <= MOST_CLIPS)
         wide = (one for one in few if np.diff(one.knots).min() >= least)
         return next(wide, fit(formula, domain, bound, width))
+
+    def _of_channels(
+        self, graph: Graph, node: Node, formula: str, domain: Range, found: PiecewiseLinear
+    ) -> tuple[PiecewiseLinear, ...]:
+        """Fits of the channels if one for all misses its bound, and their layers are unlike."""
+        (x,) = (operand for operand in node.operands if isinstance(operand, Value))
+        resolution, bound = self._resolution(graph), self._share(graph, node) * width_of(node)
+        group = None if found.jumps else resolution.fusable(x)
+        if group is None or found.error <= bound / power_of(node.arrays) * _SAME:
+            return ()
+        widths = resolution.narrowest_fused(group, node.result)
+        if not are_unlike(widths):
+            return ()
+        most = most_clips(group, self.t_max)
+        return channel_fits(formula, domain, bound / gains_of(node), widths, most)
 
     def _is_summed(self, graph: Graph, node: Node) -> bool:
         """Whether layers will sum the segments of a function: `inline_sums` does that."""
@@ -199,6 +228,9 @@ class LowerActivations(Pass):
         x = node.operands[0]
         domain = range_of(x, node)
         found = self._fit(graph, node, formula, domain)
+        if each := self._of_channels(graph, node, formula, domain, found):
+            new = self._builder(graph, node)
+            return new.total(*channel_segments(new, x, each))
         if found.jumps and isinstance(x, Value):
             found = between(found, Attainable(graph, self.t_max, self.output_t_max).of(x))
         new = self._builder(graph, node)
