@@ -8,39 +8,82 @@ channel has knots of its own, and its segments are scaled to one width: they sha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from qcompiler.ir import Operand, Range
+from qcompiler.ir.ann.formula import values
 from qcompiler.ir.kernels import Array
 
 from .clip_sums import ClipSumBuilder, Term
-from .piecewise import PiecewiseLinear
+from .piecewise import SAMPLES, PiecewiseLinear
 from .segments import fit
 
-_UNLIKE = 2.0  # ratio of widths from which channels have knots of their own
-_CLASSES = 4  # of widths and of bounds, in a factor of two: channels of one share their knots
+_UNLIKE = 2.0  # ratio from which channels have knots of their own
+_CLASSES = 4  # of widths and gains, in a factor of two: channels of one share their knots
 _LOOSER = 1.25  # factor of the error for fewer segments
 _LEAST = 2.0**-20  # width of a segment, by the widest
+_SAME = 1 + 1e-6  # times an error that is the same
+_ZOOMS = 3  # each by up to the number of samples
 
 
-def are_unlike(widths: Array) -> bool:
-    """Whether the least widths of channels' segments differ so that each needs its own."""
-    return len(widths) > 1 and bool(widths.max() > _UNLIKE * widths.min())
+class Channels(NamedTuple):
+    """What differs between the channels of a function, one number for each or for all.
 
-
-def channel_fits(
-    formula: str, domain: Range, bounds: Array, widths: Array, most: int
-) -> tuple[PiecewiseLinear, ...]:
-    """Fit at most ``most`` segments to each channel, of at least its width, within its bound.
-
-    ``bounds`` spreads over ``widths``.
+    ``widths`` are those of the narrowest segments that weights can hold, ``gains`` multiply
+    results, of which ``range`` is that of all channels.
     """
-    least = np.maximum(widths, _LEAST * widths.max())
-    classes = np.exp2(np.ceil(_CLASSES * np.log2(least)) / _CLASSES)
-    errors = np.exp2(np.floor(_CLASSES * np.log2(bounds)) / _CLASSES)
-    pairs = np.broadcast(classes, errors)
-    return tuple(_few(formula, domain, float(error), float(w), most) for w, error in pairs)
+
+    widths: Array
+    gains: Array
+    range: Range
+
+    def misfit(self, found: PiecewiseLinear, bound: float) -> bool:
+        """Whether a fit is none for some channels: too coarse, or steeper than their weights."""
+        if found.jumps:
+            return False
+        unlike = self.widths.max() > _UNLIKE * self.widths.min()
+        room = _UNLIKE * bound / self.gains.max()
+        few = found.error > bound / self._power * _SAME
+        rises = np.abs(found.slopes * np.diff(found.knots))
+        high = rises.max() * self.gains.max() > _UNLIKE * (self.range[1] - self.range[0])
+        return bool((unlike and few) or (len(self.gains) > 1 and (high or found.error > room)))
+
+    @property
+    def _power(self) -> float:
+        return float(np.sqrt(np.mean(np.square(self.gains))))
+
+    def fits(
+        self, formula: str, domain: Range, bound: float, most: int
+    ) -> tuple[PiecewiseLinear, ...]:
+        """Fit at most ``most`` segments to each channel, over what its range needs of the domain.
+
+        The error of a result, with its gain, stays within the bound if segments can be so narrow.
+        """
+        least = np.maximum(self.widths, _LEAST * self.widths.max())
+        widths = np.exp2(np.ceil(_CLASSES * np.log2(least)) / _CLASSES)
+        gains = np.exp2(np.floor(_CLASSES * np.log2(self.gains)) / _CLASSES)
+        low, high = self.range
+        return tuple(
+            _few(formula, _needed(formula, domain, low / gain, high / gain), bound / gain, w, most)
+            for w, gain in (map(float, pair) for pair in np.broadcast(widths, gains))
+        )
+
+
+@lru_cache(maxsize=1024)
+def _needed(formula: str, domain: Range, lowest: float, highest: float) -> Range:
+    """The part of a domain outside of which a function leaves these bounds; else all of it."""
+    low, high = domain
+    for _ in range(_ZOOMS):
+        x = np.linspace(low, high, SAMPLES)
+        y = values(formula, x)
+        inside = np.flatnonzero((y >= lowest) & (y <= highest))
+        if not len(inside):
+            break
+        low, high = float(x[max(inside[0] - 1, 0)]), float(x[min(inside[-1] + 1, SAMPLES - 1)])
+    return low, high
 
 
 def _few(

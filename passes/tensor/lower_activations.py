@@ -37,12 +37,7 @@ from qcompiler.passes.activations.activation_fit import (
     width_of,
 )
 from qcompiler.passes.activations.attainable import Attainable, between
-from qcompiler.passes.activations.channel_fits import (
-    are_unlike,
-    channel_fits,
-    channel_segments,
-    clips_of,
-)
+from qcompiler.passes.activations.channel_fits import Channels, channel_segments, clips_of
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
 from qcompiler.passes.activations.duplication import (
     MOST_CLIPS,
@@ -66,7 +61,6 @@ from qcompiler.passes.quantization.levels import PRECISE, check_levels, levels_o
 from qcompiler.passes.quantization.slope_limits import check_weight_bits
 
 _MANY_JUMPS = "scale the values before this node down, so that they cross fewer whole numbers"
-_SAME = 1 + 1e-6  # times an error that is the same
 _FINER = 2  # times the default levels of an output: segments pay for no more
 _SUMMING = Conv | Dense | SumPool | Add | Affine | Multiply
 _FINE_ENDS: tuple[float, ...] = (0.5,)  # of the error, where outputs have many levels
@@ -201,17 +195,16 @@ class LowerActivations(Pass):
     def _of_channels(
         self, graph: Graph, node: Node, formula: str, domain: Range, found: PiecewiseLinear
     ) -> tuple[PiecewiseLinear, ...]:
-        """Fits of the channels if one for all misses its bound, and their layers are unlike."""
+        """Fits of the channels where one for all suits only some; else none."""
         (x,) = (operand for operand in node.operands if isinstance(operand, Value))
         resolution, bound = self._resolution(graph), self._share(graph, node) * width_of(node)
-        group = None if found.jumps else resolution.fusable(x)
-        if group is None or found.error <= bound / power_of(node.arrays) * _SAME:
+        if (group := resolution.fusable(x)) is None:
             return ()
         widths = resolution.narrowest_fused(group, node.result)
-        if not are_unlike(widths):
+        channels = Channels(widths, gains_of(node), range_of(node.result, node))
+        if not channels.misfit(found, bound):
             return ()
-        most = most_clips(group, self.t_max)
-        return channel_fits(formula, domain, bound / gains_of(node), widths, most)
+        return channels.fits(formula, domain, bound, most_clips(group, self.t_max))
 
     def _is_summed(self, graph: Graph, node: Node) -> bool:
         """Whether layers will sum the segments of a function: `inline_sums` does that."""
