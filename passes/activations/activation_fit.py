@@ -66,7 +66,7 @@ def gains_of(node: Node) -> Array:
     if not node.arrays:
         return np.ones(1)
     rows = np.abs(node.arrays[0]).reshape(len(node.arrays[0]), -1).max(axis=1)
-    found: Array = np.maximum(rows, _LEAST_GAIN * rows.max())
+    found: Array = np.maximum(rows, _LEAST_GAIN * (rows.max() or 1.0))
     return found
 
 

@@ -62,7 +62,7 @@ class Channels(NamedTuple):
 
         The error of a result, with its gain, stays within the bound if segments can be so narrow.
         """
-        least = np.maximum(self.widths, _LEAST * self.widths.max())
+        least = np.maximum(self.widths, _LEAST * (self.widths.max() or 1.0))
         widths = np.exp2(np.ceil(_CLASSES * np.log2(least)) / _CLASSES)
         gains = np.exp2(np.floor(_CLASSES * np.log2(self.gains)) / _CLASSES)
         low, high = self.range
@@ -86,9 +86,7 @@ def _needed(formula: str, domain: Range, lowest: float, highest: float) -> Range
     return low, high
 
 
-def _few(
-    formula: str, domain: Range, bound: float, narrowest: float, most: int
-) -> PiecewiseLinear:
+def _few(formula: str, domain: Range, bound: float, narrowest: float, most: int) -> PiecewiseLinear:
     found = fit(formula, domain, bound, narrowest)
     while clips_of(found) > most:
         bound = _LOOSER * max(bound, found.error)
@@ -99,6 +97,11 @@ def _few(
 def clips_of(*fits: PiecewiseLinear) -> int:
     """The most segments, other than flat ones, of these fits."""
     return max(int(np.count_nonzero(one.slopes)) for one in fits)
+
+
+def worst_of(fits: Sequence[PiecewiseLinear], gains: Array) -> float:
+    """The largest error of all channels, with their gains."""
+    return float(np.max(np.array([one.error for one in fits]) * gains))
 
 
 def channel_segments(
@@ -121,9 +124,9 @@ def _rows(fits: Sequence[PiecewiseLinear], rank: int) -> Iterator[tuple[Array, A
     for index in range(clips_of(*fits)):
         rows = []
         for one in fits:
-            at = [*np.flatnonzero(one.slopes)][index : index + 1]
-            begin, end = one.knots[[at[0], at[0] + 1]] if at else one.knots[[0, -1]]
-            rise = float(one.slopes[at[0]] * (end - begin)) if at else 0.0
+            at = np.flatnonzero(one.slopes)[index : index + 1]
+            begin, end = one.knots[[at[0], at[0] + 1]] if len(at) else one.knots[[0, -1]]
+            rise = float(one.slopes[at[0]] * (end - begin)) if len(at) else 0.0
             rows.append((begin, end - begin, rise))
         begins, widths, rises = (_spread(column, rank) for column in zip(*rows, strict=True))
         yield begins, widths, rises

@@ -157,5 +157,6 @@ def _of_channels(node: Node) -> Array:
         return np.ones(1)
     weight = np.abs(node.arrays[0])
     if isinstance(node.op, Affine) and weight.ndim < len(node.result.type.shape):
-        return weight.max(initial=0.0).reshape(1)
-    return weight.reshape(len(weight), -1).max(axis=1, initial=0.0)
+        weight = weight.reshape(1, -1)
+    found: Array = weight.reshape(len(weight), -1).max(axis=1, initial=0.0)
+    return found

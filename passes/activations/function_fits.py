@@ -1,0 +1,119 @@
+"""The segments of the functions of a graph: as fine as levels ask, as narrow as weights can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node, Value
+from qcompiler.ir.ann import Add, Affine, Conv, Dense, Multiply, SumPool
+from qcompiler.passes.quantization.fusion_groups import is_network_output
+from qcompiler.passes.quantization.levels import PRECISE, levels_of, output_levels
+
+from .activation_fit import ActivationFit, gains_of, power_of, range_of, width_of
+from .channel_fits import Channels, clips_of, worst_of
+from .duplication import MOST_CLIPS, is_small, most_clips
+from .inlining import is_few
+from .piecewise import PiecewiseLinear
+from .resolution import Resolution
+from .segments import error_between, fit
+
+_FINER = 2  # times the default levels of an output: segments pay for no more
+_SUMMING = Conv | Dense | SumPool | Add | Affine | Multiply
+_FINE_ENDS: tuple[float, ...] = (0.5,)  # of the error, where outputs have many levels
+_FINE_FITS = (0.6, 0.8)  # of the error, where readers sum segments, which no levels round
+
+
+@dataclass(frozen=True)
+class FunctionFits:
+    """Fits functions of a graph, for the levels and the weights of ``limits``.
+
+    ``activation_error`` is the largest error, as a share of a result's range; 0 is the default.
+    """
+
+    limits: Resolution
+    activation_error: float
+
+    def one(self, node: Node, formula: str) -> PiecewiseLinear:
+        """The segments of a function, for all channels; ValueError if it is not finite."""
+        (x,) = _values(node)
+        domain, limits = range_of(x, node), self.limits
+        bound = self._share(node) * width_of(node) / power_of(node.arrays)
+        width = limits.narrowest(x, node.result)
+        found = fit(formula, domain, bound, width)
+        if (group := limits.fusable(x)) is None:
+            return found
+        fused = float(limits.narrowest_fused(group, node.result).max())
+        if np.count_nonzero(found.slopes) == 1:  # which is fused in any case
+            return fit(formula, domain, bound, max(width, fused))
+        width = min(width, fused) if is_small(group) else width
+        precise = limits.t_max >= PRECISE and not self.activation_error
+        if precise and is_network_output(limits.graph, node.result):
+            shares, least = _FINE_ENDS, 2 * fused  # with room for what sums exceed it by
+        else:
+            shares, least = _FINE_FITS if self._is_summed(node) else (), 0.0
+        finer = (fit(formula, domain, share * bound, width) for share in shares)
+        few = (one for one in finer if np.count_nonzero(one.slopes) <= MOST_CLIPS)
+        wide = (one for one in few if np.diff(one.knots).min() >= least)
+        return next(wide, fit(formula, domain, bound, width))
+
+    def of_channels(
+        self, node: Node, formula: str, found: PiecewiseLinear
+    ) -> tuple[PiecewiseLinear, ...]:
+        """The segments of each channel where those ``found`` for all suit only some; else none."""
+        (x,) = _values(node)
+        if (group := self.limits.fusable(x)) is None:
+            return ()
+        widths = self.limits.narrowest_fused(group, node.result)
+        channels = Channels(widths, gains_of(node), range_of(node.result, node))
+        bound = self._share(node) * width_of(node)
+        if not channels.misfit(found, bound):
+            return ()
+        most = most_clips(group, self.limits.t_max)
+        return channels.fits(formula, range_of(x, node), bound, most)
+
+    def told(self, node: Node, formula: str) -> ActivationFit:
+        """How many segments a function has, and how far they are off."""
+        domain, width, bound = range_of(node.operands[0], node), width_of(node), self._share(node)
+        found = self.one(node, formula)
+        if each := self.of_channels(node, formula, found):
+            worst = worst_of(each, gains_of(node)) / width
+            return ActivationFit(node, domain, clips_of(*each), worst, bound)
+        share, segments = power_of(node.arrays) / width, len(found.knots) - 1
+        jump = error_between(formula, domain, found) * share
+        return ActivationFit(
+            node,
+            domain,
+            segments,
+            found.error * share,
+            bound,
+            len(found.steps),
+            jump if jump > bound else 0.0,
+        )
+
+    def _share(self, node: Node) -> float:
+        if self.activation_error:
+            return self.activation_error
+        limits, result = self.limits, node.result
+        levels = levels_of(limits.graph, result, limits.t_max, limits.output_t_max)
+        if is_network_output(limits.graph, result):
+            most = output_levels(limits.t_max, limits.output_t_max, result.type.shape)
+            levels = min(levels, _FINER * most)
+        return 0.5 / (levels - 1)
+
+    def _is_summed(self, node: Node) -> bool:
+        """Whether layers will sum the segments of a function: `inline_sums` does that."""
+        graph, known = self.limits.graph, self.activation_error or self.limits.t_max >= PRECISE
+        readers = graph.users(node.result)
+        layers = bool(readers) and all(isinstance(user.op, _SUMMING) for user in readers)
+        return not known and layers and has_products(graph) and not is_few(graph)
+
+
+def has_products(graph: Graph) -> bool:
+    """Whether a graph multiplies values."""
+    return any(isinstance(node.op, Multiply) for node in graph.nodes)
+
+
+def _values(node: Node) -> tuple[Value, ...]:
+    return tuple(operand for operand in node.operands if isinstance(operand, Value))
