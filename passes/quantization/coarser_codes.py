@@ -11,7 +11,7 @@ from .integer_layer import ExceededLimits
 from .level_codes import code_of
 
 _COARSEST = 8.0  # factor of the step that is still a code of the range
-_FEW = 4  # levels, fewer of which are not halved
+_FEW = 4  # levels, fewer of which are not halved: segments of a function add up
 _FREE = 2.0**60  # and where the range is the single value zero
 
 
@@ -29,14 +29,15 @@ def coarser_code(
     factor = code.scale / first.scale
     if value.type.range == (0.0, 0.0) and factor < _FREE:
         return replace(code, scale=8 * code.scale)
-    if isinstance(error, ExceededLimits) and factor < _COARSEST:
-        return widened(code, clip) or _with_fewer_levels(code)
-    return None
+    if not isinstance(error, ExceededLimits):
+        return None
+    wide = widened(code, clip) if factor < _COARSEST else None
+    return wide or _with_fewer_levels(code, clip)
 
 
-def _with_fewer_levels(code: Spikes) -> Spikes | None:
-    """Half the levels over the same range; None if these are few."""
-    if code.t_max < _FEW:
+def _with_fewer_levels(code: Spikes, clip: Clip) -> Spikes | None:
+    """Half the levels between the bounds of a clip; None if it has one, or levels are few."""
+    if clip.low is None or clip.high is None or code.t_max < _FEW:
         return None
     low = -code.zero * code.scale
     return code_of(code.shape, (code.t_max + 1) // 2, (low, low + code.top * code.scale))
