@@ -71,6 +71,24 @@ def test_steep_functions_have_fewer_levels_a_segment_where_membranes_exceed() ->
     assert found < WEIGHTS * levels
 
 
+def test_unlike_channels_of_two_layers_are_summed() -> None:
+    """What is steep in one layer is flat in the other: segments take few levels, but compile."""
+    rng, scales = np.random.default_rng(3), np.logspace(0, 2, CHANNELS)
+    x = rng.normal(size=(300, FEATURES)).astype(np.float32)
+    u, v = ((rng.normal(size=(FEATURES, CHANNELS)) / 4).astype(np.float32) for _ in range(2))
+    u, v = (u * scales).astype(np.float32), (v * scales[::-1]).astype(np.float32)
+    w = rng.normal(size=(CHANNELS, 3)).astype(np.float32)
+    body = "a = MatMul(x, u) b = MatMul(x, v) c = Add(a, b) h = HardSwish(c) y = MatMul(h, w)"
+    proto = model(f"float[N,{FEATURES}] x", body, u=u, v=v, w=w)
+    program = qcompiler.compile(proto, target="loihi", calibration=x, t_max=LEVELS)
+    both = u.astype(np.float64) + v
+    function = FUNCTIONS["HardSwish"]
+    exact = function(x @ both) @ w
+    levels = in_levels(in_levels(function(in_levels(x) @ both)) @ w)
+    error = [((y - exact) / exact.std(axis=0)).std() for y in (program.run(x), levels)]
+    assert error[0] < 2 * error[1]
+
+
 def test_a_clip_without_room_has_half_the_levels() -> None:
     builder = Builder("clip")
     result = builder.add(
