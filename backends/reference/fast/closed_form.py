@@ -10,11 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnxruntime
 
-from qcompiler.backends.reference.kernels.byte_populations import (
-    write_bytes,
-    write_clipped,
-    write_pooled_bytes,
-)
+from qcompiler.backends.reference.kernels.byte_populations import write_levels, write_pooled_bytes
 from qcompiler.backends.reference.kernels.exact_arithmetic import is_per_channel
 from qcompiler.backends.reference.kernels.families import families, is_stackable, ladders
 from qcompiler.backends.reference.kernels.level_forms import LevelForms
@@ -156,8 +152,7 @@ class ClosedForm:
             byte = write_pooled_bytes(self.writer, stack, op, shape)
             self.changed[op, whole] = LevelForms(self.writer, shape, stack.top, byte=byte)
             return
-        levels = write_bytes(self.writer, stack)
-        whole.byte = write_clipped(self.writer, stack, levels)
+        levels = write_levels(self.writer, stack, whole)
         if self.counts.active:
             raw = LevelForms(self.writer, stack.shape, stack.top + 1, byte=levels)
             self._count_bytes(stack, raw)

@@ -6,7 +6,6 @@ read and write channels last, so that the neighbours are in order behind a resha
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,24 +15,34 @@ from qcompiler.ir.execution.write_nodes import pads_within, sliding, write_max_p
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
 
-from .byte_kernel import ByteKernel, Source
+from .byte_products import is_product, write_product
+from .level_forms import LevelForms
 from .population_kernels import Stack
 
 _TIE_BREAK = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see `fast_engine`
 _LAST, _FIRST = (0, 2, 3, 1), (0, 3, 1, 2)  # where channels go
 
 
-def write_bytes(writer: OnnxWriter, stack: Stack) -> str:
-    """Write the levels of a stack, not clipped above."""
+def write_levels(writer: OnnxWriter, stack: Stack, whole: LevelForms) -> str:
+    """Write the levels of a stack; the result is not clipped above."""
+    if is_product(stack):
+        scale = (_TIE_BREAK / stack.slope).astype(np.float32)
+        raw = write_product(writer, stack, scale)
+        whole.flat = whole.byte = _clipped_sums(writer, stack, raw)
+        if len(stack.shape) > 1:
+            whole.byte = write_reshape(writer, stack.shape, whole.flat)
+        return raw
     if stack.packed == 1:
-        whole = _convolution(writer, stack, stack.kernel.weight)
-        return write_reshape(writer, stack.shape, whole) if stack.kernel.flat else whole
-    whole = _packed_convolution(writer, stack, 1)
-    whole = write_reshape(writer, (*stack.shape[1:], stack.shape[0]), whole)
-    return writer.add("Transpose", whole, perm=_FIRST)
+        raw = _convolution(writer, stack, stack.kernel.weight)
+    else:
+        raw = _packed_convolution(writer, stack, 1)
+        raw = write_reshape(writer, (*stack.shape[1:], stack.shape[0]), raw)
+        raw = writer.add("Transpose", raw, perm=_FIRST)
+    whole.byte = _clipped_sums(writer, stack, raw)
+    return raw
 
 
-def write_clipped(writer: OnnxWriter, stack: Stack, byte: str) -> str:
+def _clipped_sums(writer: OnnxWriter, stack: Stack, byte: str) -> str:
     """Clip the levels of a stack above, those of each sum at its highest level."""
     if stack.ends_alike:
         return clipped(writer, byte, stack.top)
@@ -77,7 +86,7 @@ def clipped(writer: OnnxWriter, byte: str, top: int) -> str:
 
 def _convolution(writer: OnnxWriter, stack: Stack, weight: Array, **changed: Any) -> str:
     kernel, constant, copies = stack.kernel, writer.constant, len(weight) // len(stack.slope)
-    forms = [_form(writer, kernel, source) for source in kernel.sources]
+    forms = [source.chosen(writer, source.write()) for source in kernel.sources]
     source = writer.add("Concat", *forms, axis=1) if len(forms) > 1 else forms[0]
     if changed:
         source = writer.add("Transpose", source, perm=_LAST)
@@ -88,16 +97,6 @@ def _convolution(writer: OnnxWriter, stack: Stack, weight: Array, **changed: Any
     inputs = source, one, zero, constant(weight, "W"), scale, zeros, one, zero, bias
     attributes = {"group": kernel.op.groups, **sliding(kernel.op), **changed}
     return writer.add("QLinearConv", *inputs, **attributes)
-
-
-def _form(writer: OnnxWriter, kernel: ByteKernel, source: Source) -> str:
-    found = source.write()
-    if kernel.flat:
-        found = write_reshape(writer, (prod(source.form.shape), 1, 1), found)
-    if source.channels is None:
-        return found
-    channels = writer.constant(np.array(source.channels, np.int64))
-    return writer.add("Gather", found, channels, axis=1)
 
 
 def _packed_convolution(writer: OnnxWriter, stack: Stack, pooled: int) -> str:

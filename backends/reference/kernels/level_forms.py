@@ -11,9 +11,16 @@ import numpy as np
 
 from qcompiler.ir import Node
 from qcompiler.ir.execution.session import OnnxWriter
-from qcompiler.ir.execution.write_nodes import pads_within, write_clip, write_max_pool, write_view
+from qcompiler.ir.execution.write_nodes import (
+    pads_within,
+    write_clip,
+    write_max_pool,
+    write_reshape,
+    write_view,
+)
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
+from qcompiler.ir.view import Reshape
 
 from .digit import Digit
 
@@ -35,6 +42,7 @@ class LevelForms:
     real: str | None = None
     byte: str | None = None
     digit: Digit | None = None
+    flat: str | None = None  # uint8 along one axis, if they were computed like this
     _multiples: dict[int, str] = field(default_factory=dict)
     _moved: dict[Any, str] = field(default_factory=dict)
     _sparser: dict[tuple[int, ...], LevelForms] = field(default_factory=dict)
@@ -75,6 +83,13 @@ class LevelForms:
                 "QLinearLeakyRelu", *inputs, domain=_MICROSOFT, alpha=1.0
             )
         return self._multiples[factor]
+
+    def times_flat(self, factor: int) -> str:
+        """Multiples of the levels as uint8 along one axis."""
+        if factor == 1 and self.flat is not None:
+            return self.flat
+        found = self.times(factor)
+        return found if len(self.shape) == 1 else write_reshape(self.writer, (-1,), found)
 
     @cached_property
     def ones(self) -> LevelForms:
@@ -144,8 +159,8 @@ class LevelForms:
             form and write_view(self.writer, node, form)
             for form in (self.raw and self.divided(), self.real or self._digit_real(), self.byte)
         )
-        shape = node.result.type.shape
-        return LevelForms(self.writer, shape, self.top, raw, None, real, byte)
+        shape, flat = node.result.type.shape, self.flat if isinstance(node.op, Reshape) else None
+        return LevelForms(self.writer, shape, self.top, raw, None, real, byte, flat=flat)
 
     def first_spikes(self, node: Node) -> LevelForms:
         """The maximum commutes with quotient, clip and floor: these act on the smaller image."""
