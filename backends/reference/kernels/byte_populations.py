@@ -6,6 +6,7 @@ read and write channels last, so that the neighbours are in order behind a resha
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
 
 from .byte_products import is_product, write_product
+from .kernel_cost import pooled_outputs
 from .level_forms import LevelForms
 from .population_kernels import Stack
 
@@ -35,7 +37,7 @@ def write_levels(writer: OnnxWriter, stack: Stack, whole: LevelForms) -> str:
     if stack.packed == 1:
         raw = _convolution(writer, stack, stack.kernel.weight)
     else:
-        raw = _packed_convolution(writer, stack, 1)
+        raw = _packed_convolution(writer, stack, (1, stack.packed), 1)
         raw = write_reshape(writer, (*stack.shape[1:], stack.shape[0]), raw)
         raw = writer.add("Transpose", raw, perm=_FIRST)
     whole.byte = _clipped_sums(writer, stack, raw)
@@ -58,9 +60,12 @@ def pools_packed(stack: Stack, op: First) -> bool:
     """Whether a max pool takes neighbours that its kernel computes at once, each once."""
     if stack.packed == 1:
         return False
-    width = op.kernel[-1]
-    alone = (op.strides[-1], op.dilations[-1], op.pads[1], op.pads[3]) == (width, 1, 0, 0)
-    return alone and stack.packed % width == 0 and pads_within(op, op.kernel)
+    return _takes_once(op, -1) and stack.packed % op.kernel[-1] == 0 and pads_within(op, op.kernel)
+
+
+def _takes_once(op: First, axis: int) -> bool:
+    size, pads = op.kernel[axis], (op.pads[axis % 2], op.pads[axis % 2 + 2])
+    return (op.strides[axis], op.dilations[axis], *pads) == (size, 1, 0, 0)
 
 
 def write_pooled_bytes(writer: OnnxWriter, stack: Stack, op: First, shape: tuple[int, ...]) -> str:
@@ -68,10 +73,16 @@ def write_pooled_bytes(writer: OnnxWriter, stack: Stack, op: First, shape: tuple
 
     More channels are pooled at once than there are: those of outputs that are not neighbours.
     """
-    (channels, height, width), pooled = stack.shape, op.kernel[-1]
-    beside = stack.packed // pooled
-    whole = _packed_convolution(writer, stack, pooled)
-    whole = write_reshape(writer, (height, width // beside, beside * channels), whole)
+    (channels, height, width), (_, pooled) = stack.shape, op.kernel
+    space, by_rows = stack.shape[1:], _takes_once(op, 0)
+    rows, columns = pooled_outputs(stack.kernel, space, op.kernel, by_rows)
+    if rows > 1:  # then all that is pooled lies side by side
+        flat = (1, rows * pooled)
+        op = replace(op, kernel=flat, strides=flat)
+    beside = columns // pooled
+    whole = _packed_convolution(writer, stack, (rows, columns), pooled)
+    row = (width // beside * rows, beside * channels)
+    whole = write_reshape(writer, (height // rows, *row), whole)
     whole = clipped(writer, writer.add("Transpose", whole, perm=_FIRST), stack.top)
     whole = write_max_pool(writer, op, op.kernel, whole)
     whole = writer.add("Transpose", whole, perm=_LAST)
@@ -99,22 +110,35 @@ def _convolution(writer: OnnxWriter, stack: Stack, weight: Array, **changed: Any
     return writer.add("QLinearConv", *inputs, **attributes)
 
 
-def _packed_convolution(writer: OnnxWriter, stack: Stack, pooled: int) -> str:
-    """Neighbours as channels, first those ``pooled`` apart: ``height x blocks x channels``."""
-    op, weight, packed = stack.kernel.op, stack.kernel.weight, stack.packed
-    (down, across), width = op.strides, weight.shape[-1]
-    wide = np.zeros((packed, *weight.shape[:-1], width + (packed - 1) * across), np.int8)
-    for at in range(packed):
-        wide[at, ..., at * across : at * across + width] = weight
-    order = np.arange(packed).reshape(-1, pooled).T.reshape(-1)
-    columns = stack.kernel.sources[0].form.shape[-1]
-    behind = (stack.shape[-1] - 1) * across + width - columns - op.pads[1]
+def _packed_convolution(
+    writer: OnnxWriter, stack: Stack, block: tuple[int, int], pooled: int
+) -> str:
+    """Outputs of a block as channels: row by row, first those ``pooled`` apart.
+
+    The result is ``height x width x channels``, counted in blocks.
+    """
+    kernel, weight, (rows, columns) = stack.kernel, stack.kernel.weight, block
+    op, (*outputs, tall, wide), size = kernel.op, weight.shape, rows * columns
+    (down, across), source = op.strides, kernel.sources[0].space
+    taps = tall + (rows - 1) * down, wide + (columns - 1) * across
+    packed = np.zeros((rows, columns, *outputs, *taps), np.int8)
+    for row, column in np.ndindex(block):
+        y, x = row * down, column * across
+        packed[row, column, ..., y : y + tall, x : x + wide] = weight
+    ends = (down, tall), (across, wide)
+    behind = [
+        max(0, (count - 1) * step + tap - places - before)
+        for count, (step, tap), places, before in zip(
+            stack.shape[1:], ends, source, op.pads, strict=False
+        )
+    ]
+    order = np.arange(size).reshape(rows, -1, pooled).transpose(0, 2, 1).reshape(-1)
     return _convolution(
         writer,
         stack,
-        wide[order].reshape(-1, *wide.shape[2:]),
+        packed.reshape(size, *packed.shape[2:])[order].reshape(-1, *packed.shape[3:]),
         domain="com.microsoft",
         channels_last=1,
-        strides=(down, across * packed),
-        pads=(*op.pads[:3], max(0, behind)),
+        strides=(down * rows, across * columns),
+        pads=(*op.pads[:2], *behind),
     )

@@ -14,6 +14,7 @@ from qcompiler.ir.execution.write_nodes import write_reshape
 from qcompiler.ir.kernels import Array
 
 from .byte_kernel import ByteKernel, Source
+from .level_forms import LevelForms
 from .population_kernels import Stack
 
 
@@ -48,7 +49,14 @@ def _rows(weight: Array) -> Array:
 def _flat(writer: OnnxWriter, kernel: ByteKernel, source: Source) -> str:
     """The levels of a source along one axis, channels last."""
     if (kernel.flat or prod(source.space) == 1) and not source.places:
-        return source.chosen(writer, source.form.times_flat(source.factor))
+        return source.chosen(writer, _along_one_axis(writer, source.form, source.factor))
     found = source.chosen(writer, source.write())
     order = (0, *range(2, 2 + len(source.space)), 1)  # most kernels write channels last, too
     return write_reshape(writer, (-1,), writer.add("Transpose", found, perm=order))
+
+
+def _along_one_axis(writer: OnnxWriter, form: LevelForms, factor: int) -> str:
+    if factor == 1 and form.flat is not None:
+        return form.flat
+    found = form.times(factor)
+    return found if len(form.shape) == 1 else write_reshape(writer, (-1,), found)
