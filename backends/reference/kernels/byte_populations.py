@@ -125,10 +125,10 @@ def _packed_convolution(
     for row, column in np.ndindex(block):
         y, x = row * down, column * across
         packed[row, column, ..., y : y + tall, x : x + wide] = weight
-    ends = (down, tall), (across, wide)
+    ends = (down, (tall - 1) * op.dilations[0] + 1), (across, wide)
     behind = [
-        max(0, (count - 1) * step + tap - places - before)
-        for count, (step, tap), places, before in zip(
+        max(0, (count - 1) * step + extent - places - before)
+        for count, (step, extent), places, before in zip(
             stack.shape[1:], ends, source, op.pads, strict=False
         )
     ]
