@@ -32,7 +32,7 @@ _TRAINED: tuple[tuple[str, str, str, int, Mapping[str, Any]], ...] = (
 
 
 class Plan(NamedTuple):
-    """A model, images for it, where its weights come from, divisor of its inputs, target."""
+    """A model, its images, where its weights come from, and how it is compiled."""
 
     model: Path
     images: Path
