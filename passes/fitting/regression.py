@@ -74,10 +74,17 @@ class LayerRegression:
         found = self.seen @ moved.transpose(0, 2, 1)
         return found.transpose(1, 0, 2).reshape(self.first.shape)
 
+    def by_output(self, sums: Array) -> Array:
+        """Sums, ``groups x outputs x rows``, as ``rows x outputs``."""
+        return sums.transpose(2, 0, 1).reshape(self.first.shape)
+
+    def by_group(self, sums: Array) -> Array:
+        """Sums, ``rows x outputs``, as ``groups x outputs x rows``."""
+        return sums.reshape(len(sums), len(self.seen), -1).transpose(1, 2, 0)
+
     def product(self, wanted: Array) -> Array:
         """Products of the inputs with a residual, in the shape of the weights."""
-        blocks = wanted.reshape(len(wanted), len(self.seen), -1).transpose(1, 2, 0)
-        result: Array = blocks @ self.seen / len(wanted)
+        result: Array = self.by_group(wanted) @ self.seen / len(wanted)
         return result
 
     def level(self, sums: Array, bias: Array) -> Array:

@@ -181,5 +181,10 @@ def _closest(ratio: Array, slope: Array, alike: float) -> Array:
 
 
 def _error(ratio: Array, slope: Array) -> Array:
-    result: Array = ((np.rint(ratio * slope) / slope - ratio) ** 2).sum(axis=1, keepdims=True)
+    apart = ratio * slope
+    np.rint(apart, out=apart)
+    apart /= slope
+    apart -= ratio
+    apart *= apart
+    result: Array = apart.sum(axis=1, keepdims=True)
     return result
