@@ -115,9 +115,10 @@ def count_wiring(netlist: Netlist) -> Wiring:
 
 
 def _clock_synapses(row: Synapses, group: Population) -> int:
-    """Of all ticks, one by one: a row may have a weight for each neuron."""
-    counts = sum(int(synapses_of_weights(line).sum(dtype=np.int64)) for line in row.weights)
-    return counts * (group.size // int(np.prod(row.weights.shape[1:], dtype=np.int64)))
+    counts = synapses_of_weights(row.weights)
+    return int(counts.sum(dtype=np.int64)) * (
+        group.size // int(np.prod(counts.shape[1:], dtype=np.int64))
+    )
 
 
 def _fan_out(row: Synapses, group: Population, senders: int) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
+_AT_ONCE = 256  # rows of the matrix that are copied at once
 _HELD_OUT = 4  # one row in four is held out to choose the ridge
 
 
@@ -37,7 +38,9 @@ class Gram:
             others = seen[:, : rows - last.seen.shape[1]]
         whole: Array = others.transpose(0, 2, 1) @ others
         if last and last.whole is not None:
-            whole += last.seen.shape[1] * last.whole
+            for at in range(0, inputs, _AT_ONCE):
+                some = slice(at, at + _AT_ONCE)
+                whole[:, some] += last.seen.shape[1] * last.whole[:, some]
         whole /= rows
         return cls(seen, whole, np.zeros(groups))
 
