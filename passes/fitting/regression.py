@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -65,9 +66,15 @@ class LayerRegression:
         present = self.first + sums
         present += bias
         missing: Array = self.target - present
-        np.minimum(self.low - present, 0, out=missing, where=self.target <= self.low)
-        np.maximum(self.high - present, 0, out=missing, where=self.target >= self.high)
+        below, above = self._clipped
+        np.minimum(self.low - present, 0, out=missing, where=below)
+        np.maximum(np.subtract(self.high, present, out=present), 0, out=missing, where=above)
         return missing
+
+    @cached_property
+    def _clipped(self) -> tuple[Array, Array]:
+        """Where targets are not above ``low``, and not below ``high``."""
+        return self.target <= self.low, self.target >= self.high
 
     def sums(self, moved: Array) -> Array:
         """The change of the sums by a change of the weights, ``rows x outputs``."""
