@@ -181,10 +181,10 @@ def _closest(ratio: Array, slope: Array, alike: float) -> Array:
 
 
 def _error(ratio: Array, slope: Array) -> Array:
-    apart = ratio * slope
+    apart: Array = ratio * slope
     np.rint(apart, out=apart)
-    apart /= slope
-    apart -= ratio
-    apart *= apart
+    np.divide(apart, slope, out=apart)
+    np.subtract(apart, ratio, out=apart)
+    np.square(apart, out=apart)
     result: Array = apart.sum(axis=1, keepdims=True)
     return result
