@@ -120,13 +120,16 @@ def _are_names(files: Any) -> bool:
 
 def _arrays(path: Path) -> dict[str, Array]:
     """The arrays of a file, which take no more memory than it has bytes."""
-    with suppress(Exception), open_regular(path) as file:  # zipfile and numpy raise many kinds
-        with zipfile.ZipFile(file) as archive:
-            entries = archive.infolist()
-            stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
-            held = sum(entry.file_size for entry in entries)
-            if stored and held <= os.fstat(file.fileno()).st_size:  # else entries overlap
-                return {_name(entry): _array(archive, entry) for entry in entries}
+    with (
+        suppress(Exception),  # zipfile and numpy raise many kinds
+        open_regular(path) as file,
+        zipfile.ZipFile(file) as archive,
+    ):
+        entries = archive.infolist()
+        stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+        held = sum(entry.file_size for entry in entries)
+        if stored and held <= os.fstat(file.fileno()).st_size:  # else entries overlap
+            return {_name(entry): _array(archive, entry) for entry in entries}
     raise ProgramError(f"{path} is missing or damaged: compile the model again")
 
 
