@@ -62,7 +62,7 @@ class _Splitter:
             for index, weight, _ in piece.inhibitions:
                 spread = expand_to_rank(-weight, rank)
                 constant = _constant(f"{name}:W.{values[index].name}", spread)
-                reads.append((Relay(), (values[index], constant), ()))
+                reads.append((Relay(), (values[index], constant), node.origin))
             currents = [self._node(f"{name}:current", *read) for read in reads]
             yield from currents
             constants = [_constant(f"{name}:B", piece.bias), _constant(f"{name}:D", piece.slope)]
