@@ -79,9 +79,10 @@ def _classified(writer: Writer, name: str, x: str, channels: int) -> onnx.ModelP
     return writer.model(name, (3, 224, 224))
 
 
-def large() -> onnx.ModelProto:
-    """Convolutions with batch normalisation on 3x64x64: 100 MB of parameters."""
-    return _network("large", (3, 64, 64), _same(_LARGE), batchnorm=True)
+def large(narrower: int = 1) -> onnx.ModelProto:
+    """Convolutions with batch normalisation on 3x64x64: 100 MB of parameters, if not narrower."""
+    widths = (width if isinstance(width, str) else width // narrower for width in _LARGE)
+    return _network("large", (3, 64, 64), _same(tuple(widths)), batchnorm=True)
 
 
 def _same(widths: Sequence[int | str]) -> tuple[Layer, ...]:
