@@ -140,7 +140,8 @@ def _name(entry: zipfile.ZipInfo) -> str:
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
     """One array; numpy's own reader of archives looks through all names for each."""
     with archive.open(entry) as file:
-        array: Array = read_array(file, allow_pickle=False)
+        read: Any = read_array  # which older versions of numpy give no types
+        array: Array = read(file, allow_pickle=False)
         return array
 
 

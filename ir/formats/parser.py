@@ -48,7 +48,8 @@ def parse(text: str, constants: Mapping[str, Array], file: str = "text") -> Grap
 
 
 @cache
-def _attribute_types(kind: type[Op]) -> Mapping[str, Any]:
+def _attribute_types(mnemonic: str) -> Mapping[str, Any]:
+    kind = OPS[mnemonic]
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in fields(kind)}
 
@@ -162,7 +163,7 @@ class _Parser:
         kind = OPS.get(mnemonic)
         if kind is None:
             self.fail(f"no operation is named {mnemonic}")
-        known = _attribute_types(kind)
+        known = _attribute_types(mnemonic)
         values: dict[str, Any] = {}
         for part in self.list(_ATTRIBUTE, text):
             name, value = part.groups()
