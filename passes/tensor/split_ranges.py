@@ -29,6 +29,7 @@ from qcompiler.passes.calibration.snap import lies_far, snapped_range
 from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
+from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.quantization.levels import check_levels, levels_of, spiking_values
 from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
@@ -39,7 +40,6 @@ from qcompiler.passes.slicing.slice_costs import PRICES, slice_costs
 from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of
 from qcompiler.passes.slicing.split_value import (
     OnChannelSplit,
-    group_named,
     shorter_slices,
     split_value,
 )
