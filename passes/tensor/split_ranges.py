@@ -31,11 +31,12 @@ from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.levels import check_levels, levels_of, spiking_values
 from qcompiler.passes.quantization.logits import logits
+from qcompiler.passes.scheduling.frame_cost import PRICES
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import FINER, can_have_digits, with_digits
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
-from qcompiler.passes.slicing.slice_costs import PRICES, slice_costs
+from qcompiler.passes.slicing.slice_costs import WORTH, slice_costs
 from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of
 from qcompiler.passes.slicing.split_value import (
     OnChannelSplit,
@@ -47,7 +48,7 @@ from qcompiler.passes.slicing.split_value import (
 _QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums, or in scores
 _EXACT_QUIET, _EXACT_WORTH = 1e-4, 0.5  # the same where precision is asked for and costs little:
 _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so many neurons
-_FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
+_FEW = 11.5  # t_max below which noise counts (t_max / 11.5)^2 times, as it grows as 1 / t_max^2
 _FAITHFUL = 0.065  # noise at the outputs, around depthwise layers, that is worth more neurons
 _MOST = 16  # slices
 # Membrane in units of sums: the least margin of calibrated bounds, even weights, and what clocks
@@ -137,7 +138,7 @@ class SplitRanges(Pass):
     ) -> list[tuple[str, Slicing, Array]]:
         """The values to split, the slices of each, and the order of its noisiest channels."""
         exact = self._exact(graph)
-        quiet, worth = (_EXACT_QUIET, _EXACT_WORTH) if exact else (_QUIET, PRICES[self.price])
+        quiet, worth = (_EXACT_QUIET, _EXACT_WORTH) if exact else (_QUIET, WORTH)
         costs = slice_costs(graph, self.t_max, self.price)
         if sum(one.sums for one in found.values()) < quiet:
             return []
