@@ -82,7 +82,7 @@ class HostTail:
 
     def __init__(self, graph: Graph, known: Iterable[str]) -> None:
         """Of a graph, what can be computed from the levels of known populations."""
-        self.outputs = tuple(value.name for value in graph.outputs)
+        self.outputs = [value.name for value in graph.outputs]
         self.steps: list[tuple[str, list[str], Callable[..., Array]]] = []
         there = set(known)
         for node in graph.nodes:
@@ -97,7 +97,7 @@ class HostTail:
         known = dict(levels)
         for name, sources, run in self.steps:
             known[name] = run(*(known[source] for source in sources))
-        return tuple(known[name] for name in self.outputs)
+        return tuple([known[name] for name in self.outputs])
 
 
 def _on_host(node: Node) -> Callable[..., Array] | None:

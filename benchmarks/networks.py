@@ -47,7 +47,7 @@ def vgg11() -> onnx.ModelProto:
 
 def resnet18() -> onnx.ModelProto:
     """ResNet-18 for 3x224x224, batch normalisation merged: 11 million parameters."""
-    writer = _Writer()
+    writer = Writer()
     x = writer.conv("input", 3, 64, 7, stride=2)
     x = writer.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
     channels = 64
@@ -63,7 +63,7 @@ def resnet18() -> onnx.ModelProto:
 
 def mobilenet() -> onnx.ModelProto:
     """MobileNetV1 for 3x224x224 and ten classes: 3.2 million parameters."""
-    writer = _Writer()
+    writer = Writer()
     x, channels = writer.conv("input", 3, 32, 3, stride=2), 32
     widths = (64, 128, 128, 256, 256, 512, *(512,) * 5, 1024, 1024)
     for index, width in enumerate(widths):
@@ -73,15 +73,16 @@ def mobilenet() -> onnx.ModelProto:
     return _classified(writer, "mobilenet", x, channels)
 
 
-def _classified(writer: _Writer, name: str, x: str, channels: int) -> onnx.ModelProto:
+def _classified(writer: Writer, name: str, x: str, channels: int) -> onnx.ModelProto:
     x = writer.add("Flatten", writer.add("GlobalAveragePool", x))
     writer.add("Gemm", x, *writer.linear(10, channels), transB=1)
     return writer.model(name, (3, 224, 224))
 
 
-def large() -> onnx.ModelProto:
-    """Convolutions with batch normalisation on 3x64x64: 100 MB of parameters."""
-    return _network("large", (3, 64, 64), _same(_LARGE), batchnorm=True)
+def large(narrower: int = 1) -> onnx.ModelProto:
+    """Convolutions with batch normalisation on 3x64x64: 100 MB of parameters, if not narrower."""
+    widths = (width if isinstance(width, str) else width // narrower for width in _LARGE)
+    return _network("large", (3, 64, 64), _same(tuple(widths)), batchnorm=True)
 
 
 def _same(widths: Sequence[int | str]) -> tuple[Layer, ...]:
@@ -92,7 +93,7 @@ def _network(
     name: str, shape: tuple[int, int, int], layers: Sequence[Layer], batchnorm: bool = False
 ) -> onnx.ModelProto:
     """Convolutions with ReLU, pools, then a dense layer to ten outputs."""
-    writer = _Writer()
+    writer = Writer()
     value, (channels, space, _) = "input", shape
     for layer in layers:
         if isinstance(layer, str):
@@ -113,7 +114,7 @@ def _network(
     return writer.model(name, shape)
 
 
-class _Writer:
+class Writer:
     """Collects nodes and initialisers; the last node's result is the network's output."""
 
     def __init__(self) -> None:
@@ -122,8 +123,14 @@ class _Writer:
         self.weights: list[onnx.TensorProto] = []
 
     def constant(self, data: Any) -> str:
+        return self._initializer(np.asarray(data, np.float32))
+
+    def integers(self, data: Any) -> str:
+        return self._initializer(np.asarray(data, np.int64))
+
+    def _initializer(self, data: Any) -> str:
         name = f"weight{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.asarray(data, np.float32), name))
+        self.weights.append(numpy_helper.from_array(data, name))
         return name
 
     def linear(self, *shape: int) -> tuple[str, str]:
@@ -159,12 +166,15 @@ class _Writer:
         self.nodes.append(helper.make_node(op, inputs, [result], name=result, **attributes))
         return result
 
-    def model(self, name: str, shape: tuple[int, ...]) -> onnx.ModelProto:
-        ends = (("input", shape), (self.nodes[-1].output[0], (10,)))
-        inputs, outputs = (
-            [helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", *sizes])]
-            for end, sizes in ends
-        )
-        graph = helper.make_graph(self.nodes, name, inputs, outputs, self.weights)
+    def model(
+        self, name: str, shape: tuple[int, ...], outputs: Sequence[str] = ()
+    ) -> onnx.ModelProto:
+        """The network of all nodes; its output is the last one's result, if none are named."""
+        first = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", *shape])
+        ends = [
+            helper.make_tensor_value_info(end, TensorProto.FLOAT, None)
+            for end in outputs or [self.nodes[-1].output[0]]
+        ]
+        graph = helper.make_graph(self.nodes, name, [first], ends, self.weights)
         opsets = [helper.make_opsetid("", 17)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=8)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from .diagnostics import Diagnostic, InvalidGraph
 from .graph import Constant, Graph, Node, Operand, Value
+from .names import Names
 from .ops import Op
 from .types import Tensor, Type, size
 from .view import Pick
@@ -18,7 +19,7 @@ class Builder:
         self.name = name
         self.inputs: list[Value] = []
         self.nodes: list[Node] = []
-        self._taken: set[str] = set()
+        self._names = Names()
 
     def input(self, name: str, type_: Type) -> Value:
         """Declare a graph input."""
@@ -28,12 +29,7 @@ class Builder:
 
     def unique(self, name: str) -> str:
         """A name near this one that no other value has, and from now on this one's."""
-        found, count = name, 1
-        while found in self._taken:
-            count += 1
-            found = f"{name}.{count}"
-        self._taken.add(found)
-        return found
+        return self._names.unique(name)
 
     def add(
         self,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,7 @@ class Constant:
 
 
 Operand: TypeAlias = Value | Constant
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,17 @@ class Graph:
     @cached_property
     def _returned(self) -> frozenset[str]:
         return frozenset(value.name for value in self.outputs)
+
+    @cached_property
+    def _found(self) -> dict[Any, Any]:
+        return {}
+
+    def known(self, find: Callable[[Graph], Found]) -> Found:
+        """What a function finds in the graph, which does not change: it is called once."""
+        if find not in self._found:
+            self._found[find] = find(self)
+        found: Found = self._found[find]
+        return found
 
     def producer(self, operand: Operand) -> Node | None:
         """The node whose result this is; None for a graph input or a constant."""

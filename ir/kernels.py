@@ -6,6 +6,7 @@ whatever the order of summation.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -111,15 +112,18 @@ def spread_sums(summed: Array, space: tuple[int, ...], op: Sliding) -> Array:
         return total.reshape(-1, *(1 for _ in kernel))
     result: Array = summed[:, 0]
     for axis, sizes in enumerate(zip(space, kernel, strict=True)):
-        result = np.tensordot(result, _inside(*sizes, axis, op), ((1,), (1,)))
+        pads = op.pads[axis], op.pads[axis + len(op.pads) // 2]
+        inside = _inside(*sizes, pads, op.dilations[axis], op.strides[axis])
+        result = np.tensordot(result, inside, ((1,), (1,)))
     return result
 
 
-def _inside(length: int, kernel: int, axis: int, op: Sliding) -> Array:
+@lru_cache
+def _inside(length: int, kernel: int, pads: tuple[int, int], dilation: int, stride: int) -> Array:
     """Whether each weight of a kernel meets the image, not its padding: ``out x kernel``."""
-    before, after = op.pads[axis], op.pads[axis + len(op.pads) // 2]
-    at = np.arange(kernel) * op.dilations[axis]
-    begin = np.arange(0, length + before + after - at[-1], op.strides[axis]) - before
+    before, after = pads
+    at = np.arange(kernel) * dilation
+    begin = np.arange(0, length + before + after - at[-1], stride) - before
     place = begin[:, None] + at
     found: Array = ((place >= 0) & (place < length)).astype(np.float64)
     return found

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
+from numpy.lib.format import read_array
 
 from qcompiler.ir import Graph, InvalidGraph, ProgramError, parse, size
 from qcompiler.ir.files import open_regular, read_text
@@ -120,16 +120,29 @@ def _are_names(files: Any) -> bool:
 
 def _arrays(path: Path) -> dict[str, Array]:
     """The arrays of a file, which take no more memory than it has bytes."""
-    with suppress(Exception), open_regular(path) as file:  # zipfile and numpy raise many kinds
-        with zipfile.ZipFile(file) as archive:
-            entries = archive.infolist()
+    with (
+        suppress(Exception),  # zipfile and numpy raise many kinds
+        open_regular(path) as file,
+        zipfile.ZipFile(file) as archive,
+    ):
+        entries = archive.infolist()
         stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
         held = sum(entry.file_size for entry in entries)
         if stored and held <= os.fstat(file.fileno()).st_size:  # else entries overlap
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                return {name.removeprefix("#"): arrays[name] for name in arrays.files}
+            return {_name(entry): _array(archive, entry) for entry in entries}
     raise ProgramError(f"{path} is missing or damaged: compile the model again")
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    return entry.filename.removesuffix(".npy").removeprefix("#")
+
+
+def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
+    """One array; numpy's own reader of archives looks through all names for each."""
+    with archive.open(entry) as file:
+        read: Any = read_array  # which older versions of numpy give no types
+        array: Array = read(file, allow_pickle=False)
+        return array
 
 
 def files_in(directory: Path) -> Iterator[str]:

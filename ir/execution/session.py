@@ -6,7 +6,7 @@ Weights are handed over by reference, not written into the model, so that a netw
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,13 +97,14 @@ class OnnxWriter:
         options.log_severity_level = 4  # failures come as exceptions
         if not spin:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        weights = sum(data.size for data in self.constants.values())
+        _, constants = self._needed(outputs)
+        weights = sum(data.size for data in constants.values())
         if elements is not None and elements < _MANY * weights:
             options.graph_optimization_level = (
                 onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
             )
         names, values = [], []
-        for name, data in self.constants.items():
+        for name, data in constants.items():
             if data.nbytes > _INLINE:
                 names.append(name)
                 values.append(onnxruntime.OrtValue.ortvalue_from_numpy(data))
@@ -120,16 +121,27 @@ class OnnxWriter:
         """The model alone; larger constants are named, not held."""
         from onnx import helper
 
+        nodes, constants = self._needed(outputs)
         kinds = {name: helper.np_dtype_to_tensor_dtype(np.dtype(d)) for name, d in outputs.items()}
         graph = helper.make_graph(
-            self.nodes,
+            nodes,
             "main",
             self.inputs,
             [helper.make_tensor_value_info(name, kind, None) for name, kind in kinds.items()],
-            [self._initializer(name, data) for name, data in self.constants.items()],
+            [self._initializer(name, data) for name, data in constants.items()],
         )
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+    def _needed(self, outputs: Iterable[str]) -> tuple[list[onnx.NodeProto], dict[str, Array]]:
+        """Nodes and constants on which outputs depend; onnxruntime would compute all."""
+        needed, nodes = set(outputs), []
+        for node in reversed(self.nodes):
+            if needed.intersection(node.output):
+                needed.update(node.input)
+                nodes.append(node)
+        constants = {name: data for name, data in self.constants.items() if name in needed}
+        return nodes[::-1], constants
 
     def _initializer(self, name: str, data: Array) -> onnx.TensorProto:
         from onnx import TensorProto, helper, numpy_helper

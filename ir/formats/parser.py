@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Any, NoReturn, get_type_hints
 
 from qcompiler.ir.builder import infer
@@ -44,6 +45,13 @@ def parse(text: str, constants: Mapping[str, Array], file: str = "text") -> Grap
     constant that is missing or whose content is not the one that was written.
     """
     return _Parser(constants, file).graph(text)
+
+
+@cache
+def _attribute_types(mnemonic: str) -> Mapping[str, Any]:
+    kind = OPS[mnemonic]
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 class _Parser:
@@ -155,14 +163,14 @@ class _Parser:
         kind = OPS.get(mnemonic)
         if kind is None:
             self.fail(f"no operation is named {mnemonic}")
-        known = {field.name for field in fields(kind)}
+        known = _attribute_types(mnemonic)
         values: dict[str, Any] = {}
         for part in self.list(_ATTRIBUTE, text):
             name, value = part.groups()
             if name not in known:
                 self.fail(f"{mnemonic} has no attribute {name}")
             values[name] = self.literal(value)
-            if not fits(values[name], get_type_hints(kind)[name]):
+            if not fits(values[name], known[name]):
                 self.fail(f"{mnemonic}: {name} cannot be {value[:80]}")
         try:
             op = kind(**values)

@@ -6,11 +6,11 @@ draft notes who asked what, and each change wakes those whose answers it may cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from enum import Enum, auto
 
-from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value
+from qcompiler.ir.graph import Constant, Found, Graph, Node, Operand, Value
 
 from .rewriting_order import Order, Place
 
@@ -67,6 +67,10 @@ class Draft(Graph):
         found = [self.order.places[name] for name in self.woken if name in self._made]
         self.woken.clear()
         return found
+
+    def known(self, find: Callable[[Graph], Found]) -> Found:
+        """What a function finds in the graph as it is now."""
+        return find(self)
 
     def producer(self, operand: Operand) -> Node | None:
         """The node whose result this is; None for a graph input or a constant."""

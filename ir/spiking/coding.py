@@ -116,6 +116,14 @@ def code_of_output(node: Node) -> Spikes:
     return node.op.code(*(operand.type for operand in node.operands))
 
 
+def table_of(node: Node) -> Array | None:
+    """What a `Decode` gives for each level, if it has one piece of few levels."""
+    code = code_of_output(node)
+    if Rescaling.of(node) is not None or len(node.operands) > 1 or code.top >= _TABLE:
+        return None
+    return decode(code, np.arange(code.top + 1))
+
+
 def decoder(node: Node) -> Callable[..., Array]:
     """What turns the levels of pieces into what a `Decode` gives.
 
@@ -123,8 +131,8 @@ def decoder(node: Node) -> Callable[..., Array]:
     """
     code, rescaling, op = code_of_output(node), Rescaling.of(node), node.op
     assert isinstance(op, Decode)
-    if rescaling is None and len(node.operands) == 1 and code.top < _TABLE:
-        table = decode(code, np.arange(code.top + 1))
+    table = table_of(node)
+    if table is not None:
         return lambda levels: table.take(levels.astype(np.intp, copy=False))
 
     def decoded(*pieces: Array) -> Array:

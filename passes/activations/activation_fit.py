@@ -12,6 +12,8 @@ from qcompiler.ir.kernels import Array
 
 from .continuous_fit import MOST_SEGMENTS
 
+_LEAST_GAIN = 1e-6  # by the largest: no channel is nothing
+
 
 class ActivationFit(NamedTuple):
     """The piecewise linear fit of a function: domain, segments and largest error.
@@ -57,6 +59,15 @@ def range_of(operand: Operand, node: Node) -> Range:
 def power_of(gains: Sequence[Array]) -> float:
     """Root of the mean square of the gain of a function; 1 if it has none."""
     return float(np.sqrt(np.mean(np.square(gains)))) if gains else 1.0
+
+
+def gains_of(node: Node) -> Array:
+    """The magnitude of the gain of each channel of a function, or one for all."""
+    if not node.arrays:
+        return np.ones(1)
+    rows = np.abs(node.arrays[0]).reshape(len(node.arrays[0]), -1).max(axis=1)
+    found: Array = np.maximum(rows, _LEAST_GAIN * (rows.max() or 1.0))
+    return found
 
 
 def width_of(node: Node) -> float:

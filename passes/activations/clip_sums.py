@@ -14,7 +14,8 @@ from qcompiler.ir.kernels import Array
 
 from .piecewise import PiecewiseLinear
 
-Term: TypeAlias = tuple[Operand, float]  # a value and its factor
+Number: TypeAlias = "float | Array"  # one of each channel, or one for all
+Term: TypeAlias = tuple[Operand, Number]  # a value and its factor
 
 _PIECE = ":piece"
 
@@ -81,7 +82,7 @@ class ClipSumBuilder:
         assert isinstance(held, Tensor)
         return self._append(op, (x, *constants), held.range, held.t_max)
 
-    def total(self, terms: Sequence[Term], shift: float) -> tuple[Node, ...]:
+    def total(self, terms: Sequence[Term], shift: Number) -> tuple[Node, ...]:
         """All nodes; the last one adds the terms and has the result of the replaced node.
 
         The gain of the replaced node, if it has one, multiplies all terms and the shift.
@@ -98,9 +99,11 @@ class ClipSumBuilder:
         )
         return (*self.nodes, Node(Add(), rest, last, self.node.origin))
 
-    def affine(self, x: Operand, scale: float, shift: float, gain: Array | None = None) -> Operand:
+    def affine(
+        self, x: Operand, scale: Number, shift: Number, gain: Array | None = None
+    ) -> Operand:
         """``(x scale + shift) gain``, if that is not x itself."""
-        if scale == 1 and not shift and gain is None:
+        if np.all(scale == 1) and not np.any(shift) and gain is None:
             return x
         return self._append(Affine(), (x, *self._constants(x, scale, shift, gain=gain)))
 
@@ -111,7 +114,7 @@ class ClipSumBuilder:
         return self._append(op, operands, bounds, t_max)
 
     def _constants(
-        self, x: Operand, *numbers: float, gain: Array | None = None
+        self, x: Operand, *numbers: Number, gain: Array | None = None
     ) -> tuple[Constant, ...]:
         name = f"{self.node.result.name}:{len(self.nodes) + 1}"
         ones = np.ones((1,) * len(x.type.shape)) if gain is None else gain

@@ -59,10 +59,13 @@ def _inner(function: _Function, domain: Range, faint: float, narrowest: float) -
         low, high = float(x[max(begin, 0)]), float(x[min(end, len(x) - 1)])
     missing = max(0.0, narrowest - (high - low)) / 2
     least = TAIL * (domain[1] - domain[0])
-    return (
-        low - missing if low - missing - domain[0] > least else domain[0],
-        high + missing if domain[1] - high - missing > least else domain[1],
-    )
+    begin_at = low - missing if low - missing - domain[0] > least else domain[0]
+    end_at = high + missing if domain[1] - high - missing > least else domain[1]
+    if begin_at > domain[0] and end_at == domain[1]:  # what is missing beyond an end
+        begin_at = max(min(begin_at, end_at - narrowest), domain[0])
+    elif begin_at == domain[0] and end_at < domain[1]:
+        end_at = min(max(end_at, begin_at + narrowest), domain[1])
+    return begin_at, end_at
 
 
 def _segments(

@@ -27,6 +27,7 @@ from qcompiler.passes.quantization.fusion_groups import (
 )
 from qcompiler.passes.quantization.levels import PRECISE
 
+from .continuous_fit import MOST_SEGMENTS
 from .resolution import Resolution
 
 _FEW_CLIPS = 2  # that the layer behind reads without a population between
@@ -70,8 +71,7 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         added = fan_in_of(group) * size(group.result.type) * (len(readers) - 1)
         ends = added <= some and _makes_output(graph, group.result, _HOPS)
         ends = ends or (added <= _MORE_ADDED and _makes_state(graph, group.result, _HOPS + 1))
-        most = _MORE_CLIPS if resolution.t_max >= PRECISE else MOST_CLIPS
-        if len(readers) <= most or is_small(group) or ends:
+        if len(readers) <= most_clips(group, resolution.t_max) or ends:
             for index, reader in enumerate(readers[1:], first):
                 copies[reader.result.name] = _copied(graph, group, reader, index)
     nodes: list[Node] = []
@@ -111,6 +111,13 @@ def _is_clip(graph: Graph, node: Node) -> bool:
 def is_small(group: FusionGroup) -> bool:
     """Whether a neuron of a group has few synapses, borders aside."""
     return fan_in_of(group) <= _FEW_SYNAPSES
+
+
+def most_clips(group: FusionGroup, t_max: int) -> int:
+    """The most clips for each of which a group is copied, wherever it is."""
+    if is_small(group):
+        return MOST_SEGMENTS
+    return _MORE_CLIPS if t_max >= PRECISE else MOST_CLIPS
 
 
 def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[Node]:

@@ -1,4 +1,4 @@
-"""Fits the functions of a graph: as few segments as suit the levels, weights and membranes."""
+"""The segments of the functions of a graph: as fine as levels ask, as narrow as weights can be."""
 
 from __future__ import annotations
 
@@ -13,49 +13,52 @@ from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.levels import PRECISE, levels_of, output_levels
 from qcompiler.passes.quantization.membrane_limits import ROOM
 
-from .activation_fit import power_of, width_of
-from .duplication import MOST_CLIPS, is_small
+from .activation_fit import ActivationFit, gains_of, power_of, range_of, width_of
+from .channel_fits import Channels, clips_of, worst_of
+from .duplication import MOST_CLIPS, is_small, most_clips
 from .inlining import is_few
 from .piecewise import PiecewiseLinear
 from .resolution import Resolution
-from .segments import fit
+from .segments import error_between, fit
 
 _LEAST_SLOPE = 2  # of the neurons of a segment: it is a whole number, of which 1 is too coarse
 _FINER = 2  # times the default levels of an output: segments pay for no more
 _SUMMING = Conv | Dense | SumPool | Add | Affine | Multiply
 _FINE_ENDS: tuple[float, ...] = (0.25, 0.5)  # of the error, where outputs have many levels
-_FINE_FITS: tuple[float, ...] = (
-    0.6,
-    0.8,
-)  # of the error, where readers sum segments, which no levels round
+_FINE_FITS = (0.6, 0.8)  # of the error, where readers sum segments, which no levels round
 
 
 @dataclass(frozen=True)
 class FunctionFits:
-    """Fits of a graph's functions; the options are those of `LowerActivations`."""
+    """Fits functions of a graph, for the levels and the weights of ``limits``.
 
-    graph: Graph
-    resolution: Resolution
-    activation_error: float = 0.0
+    ``activation_error`` is the largest error, as a share of a result's range; 0 is the default.
+    ``potential`` is what membranes hold, of neurons that compute segments; 0 is no limit.
+    """
+
+    limits: Resolution
+    activation_error: float
     potential: int = 0
 
-    def of(self, node: Node, formula: str, domain: Range) -> PiecewiseLinear:
-        """The fit of a node's function; ValueError if it is not finite, or chooses too often."""
-        bound = self.share(node) * width_of(node) / power_of(node.arrays)
-        (x,) = (operand for operand in node.operands if isinstance(operand, Value))
-        width = max(self.resolution.narrowest(x, node.result), self._narrowest(domain))
+    def one(self, node: Node, formula: str) -> PiecewiseLinear:
+        """The segments of a function, for all channels; ValueError if it is not finite."""
+        (x,) = _values(node)
+        domain, limits = range_of(x, node), self.limits
+        bound = self._share(node) * width_of(node) / power_of(node.arrays)
+        width = max(limits.narrowest(x, node.result), self._narrowest(domain))
         found = fit(formula, domain, bound, width)
-        if (group := self.resolution.fusable(x)) is None:
+        if (group := limits.fusable(x)) is None:
             return found
-        fused = max(self.resolution.narrowest_fused(group, node.result), self._narrowest(domain))
+        fused = float(limits.narrowest_fused(group, node.result).max())
+        fused = max(fused, self._narrowest(domain))
         if np.count_nonzero(found.slopes) == 1:  # which is fused in any case
             return fit(formula, domain, bound, max(width, fused))
         width = min(width, fused) if is_small(group) else width
-        precise = self.resolution.t_max >= PRECISE and not self.activation_error
-        if precise and is_network_output(self.graph, node.result):
+        precise = limits.t_max >= PRECISE and not self.activation_error
+        if precise and is_network_output(limits.graph, node.result):
             shares, least = _FINE_ENDS, 2 * fused  # with room for what sums exceed it by
         else:
-            shares, least = (_FINE_FITS if self._is_summed(node) else ()), 0.0
+            shares, least = _FINE_FITS if self._is_summed(node) else (), 0.0
         finer = (fit(formula, domain, share * bound, width) for share in shares)
         few = (one for one in finer if np.count_nonzero(one.slopes) <= MOST_CLIPS)
         wide = (one for one in few if np.diff(one.knots).min() >= least)
@@ -67,46 +70,79 @@ class FunctionFits:
         Most values lie there, so that most levels are low. What reads the segments then sums less,
         and its membranes hold larger weights.
         """
-        group = self.resolution.fusable(x) if isinstance(x, Value) else None
+        group = self.limits.fusable(x) if isinstance(x, Value) else None
         signed = group is None or all(
             branch.linear and parameters(branch.linear) for branch in group.branches
         )
-        if self.resolution.t_max < PRECISE or not signed:
+        if self.limits.t_max < PRECISE or not signed:
             return 0
         low, high = found.knots[0], found.knots[-1]
         middle = 0.0 if low <= 0 <= high else (low + high) / 2
         return int(np.argmin(np.abs(found.knots - middle)))
 
-    def share(self, node: Node) -> float:
-        """The error that is allowed, as a share of the range of the result."""
+    def of_channels(
+        self, node: Node, formula: str, found: PiecewiseLinear
+    ) -> tuple[PiecewiseLinear, ...]:
+        """The segments of each channel where those ``found`` for all suit only some; else none."""
+        (x,) = _values(node)
+        if (group := self.limits.fusable(x)) is None:
+            return ()
+        widths = self.limits.narrowest_fused(group, node.result)
+        channels = Channels(widths, gains_of(node), range_of(node.result, node))
+        bound = self._share(node) * width_of(node)
+        if not channels.misfit(found, bound):
+            return ()
+        most = most_clips(group, self.limits.t_max)
+        return channels.fits(formula, range_of(x, node), bound, most)
+
+    def told(self, node: Node, formula: str) -> ActivationFit:
+        """How many segments a function has, and how far they are off."""
+        domain, width, bound = range_of(node.operands[0], node), width_of(node), self._share(node)
+        found = self.one(node, formula)
+        if each := self.of_channels(node, formula, found):
+            worst = worst_of(each, gains_of(node)) / width
+            return ActivationFit(node, domain, clips_of(*each), worst, bound)
+        share, segments = power_of(node.arrays) / width, len(found.knots) - 1
+        jump = error_between(formula, domain, found) * share
+        return ActivationFit(
+            node,
+            domain,
+            segments,
+            found.error * share,
+            bound,
+            len(found.steps),
+            jump if jump > bound else 0.0,
+        )
+
+    def _share(self, node: Node) -> float:
         if self.activation_error:
             return self.activation_error
-        t_max, output_t_max = self.resolution.t_max, self.resolution.output_t_max
-        levels = levels_of(self.graph, node.result, t_max, output_t_max)
-        if is_network_output(self.graph, node.result):
-            shape = node.result.type.shape
-            levels = min(levels, _FINER * output_levels(t_max, output_t_max, shape))
-        return _half_level(levels)
+        limits, result = self.limits, node.result
+        levels = levels_of(limits.graph, result, limits.t_max, limits.output_t_max)
+        if is_network_output(limits.graph, result):
+            most = output_levels(limits.t_max, limits.output_t_max, result.type.shape)
+            levels = min(levels, _FINER * most)
+        return 0.5 / (levels - 1)
 
     def _narrowest(self, domain: Range) -> float:
         """The least width of segments whose neurons have slopes that lose little when rounded."""
         low, high = domain
-        levels = min(self.resolution.t_max, PRECISE)
+        levels = min(self.limits.t_max, PRECISE)
         needed = _LEAST_SLOPE * ROOM * levels * (high - low)
         return needed / self.potential if self.potential else 0.0
 
     def _is_summed(self, node: Node) -> bool:
         """Whether layers will sum the segments of a function: `inline_sums` does that."""
-        known = self.activation_error or self.resolution.t_max >= PRECISE
-        readers = self.graph.users(node.result)
+        graph, known = self.limits.graph, self.activation_error or self.limits.t_max >= PRECISE
+        readers = graph.users(node.result)
         layers = bool(readers) and all(isinstance(user.op, _SUMMING) for user in readers)
-        return not known and layers and has_products(self.graph) and not is_few(self.graph)
-
-
-def _half_level(levels: int) -> float:
-    return 0.5 / (levels - 1)
+        return not known and layers and has_products(graph) and not is_few(graph)
 
 
 def has_products(graph: Graph) -> bool:
-    """Whether two values are multiplied."""
+    """Whether a graph multiplies values."""
     return any(isinstance(node.op, Multiply) for node in graph.nodes)
+
+
+def _values(node: Node) -> tuple[Value, ...]:
+    return tuple(operand for operand in node.operands if isinstance(operand, Value))

@@ -14,6 +14,7 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, Tensor, Value
 from qcompiler.ir.ann import Affine, Clip, Conv, Dense, MaxPool
+from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.quantization.fusion_groups import (
@@ -42,8 +43,11 @@ class Resolution:
         """The least width of the segments of ``result`` that read ``source`` as a population."""
         return self._spike(source, 1) * self._top_of_segments(result) / self.limit
 
-    def narrowest_fused(self, group: FusionGroup, result: Value) -> float:
-        """The same for segments that are fused with the layers that compute their source."""
+    def narrowest_fused(self, group: FusionGroup, result: Value) -> Array:
+        """The same for segments that are fused with the layers that compute their source.
+
+        One width for each channel, or one for all.
+        """
         return self._moved(group) * self._top_of_segments(result) / (self.limit * _FITTED)
 
     def fusable(self, source: Value) -> FusionGroup | None:
@@ -57,10 +61,10 @@ class Resolution:
 
         A branch of several may use several synapses per weight.
         """
-        gain, clip = 1.0, reader
+        moved, clip = self._moved(group), reader
         if isinstance(reader.op, Affine):
-            gain, (clip,) = _largest(reader), self.graph.users(reader.result)
-        return self._moved(group) * gain <= self._step(clip.result) * (self.limit + 0.5)
+            moved, (clip,) = moved * _of_channels(reader), self.graph.users(reader.result)
+        return bool(np.all(moved <= self._step(clip.result) * (self.limit + 0.5)))
 
     def holds(self, group: FusionGroup) -> bool:
         """Whether weights are fine enough for a group: their rounding is less than its own.
@@ -96,14 +100,13 @@ class Resolution:
     def _groups(self) -> dict[str, FusionGroup]:
         return {group.result.name: group for group in fusion_groups(self.graph)}
 
-    def _moved(self, group: FusionGroup) -> float:
-        """The largest change of a group's sum by one spike time of a source."""
-        branches = len(group.branches)
-        moved = max(
-            self._spike(branch.source, branches) * (_largest(branch.linear) if branch.linear else 1)
-            for branch in group.branches
-        )
-        return moved * (_largest(group.gain) if group.gain else 1.0)
+    def _moved(self, group: FusionGroup) -> Array:
+        """The largest change of a group's sum by one spike time of a source, of each channel."""
+        branches, moved = len(group.branches), np.zeros(1)
+        for branch in group.branches:
+            weight = _of_channels(branch.linear) if branch.linear else np.ones(1)
+            moved = np.maximum(moved, self._spike(branch.source, branches) * weight)
+        return moved * _of_channels(group.gain) if group.gain else moved
 
     def _spike(self, source: Value, branches: int, parts: int = ALIKE_PARTS) -> float:
         """The change of a source by one spike time, as far as one synapse must hold it.
@@ -146,3 +149,14 @@ def _largest(node: Node) -> float:
     """The largest magnitude of a layer's weights, or of a scale."""
     weighs = isinstance(node.op, Conv | Dense | Affine)
     return float(np.abs(node.arrays[0]).max(initial=0.0)) if weighs else 1.0
+
+
+def _of_channels(node: Node) -> Array:
+    """The largest magnitude of a layer's weights, or of a scale, for each channel or for all."""
+    if not isinstance(node.op, Conv | Dense | Affine):
+        return np.ones(1)
+    weight = np.abs(node.arrays[0])
+    if isinstance(node.op, Affine) and weight.ndim < len(node.result.type.shape):
+        weight = weight.reshape(1, -1)
+    found: Array = weight.reshape(len(weight), -1).max(axis=1, initial=0.0)
+    return found

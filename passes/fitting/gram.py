@@ -15,6 +15,7 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
+_AT_ONCE = 256  # rows of the matrix that are copied at once
 _HELD_OUT = 4  # one row in four is held out to choose the ridge
 
 
@@ -37,7 +38,9 @@ class Gram:
             others = seen[:, : rows - last.seen.shape[1]]
         whole: Array = others.transpose(0, 2, 1) @ others
         if last and last.whole is not None:
-            whole += last.seen.shape[1] * last.whole
+            for at in range(0, inputs, _AT_ONCE):
+                some = slice(at, at + _AT_ONCE)
+                whole[:, some] += last.seen.shape[1] * last.whole[:, some]
         whole /= rows
         return cls(seen, whole, np.zeros(groups))
 
@@ -78,8 +81,8 @@ class Gram:
 
     def sums(self, moved: Array, inputs: Any = slice(None)) -> Array:
         """The change of the sums by changes of some weights, divided by the number of rows."""
-        found: Array = moved @ self.seen[:, :, inputs].transpose(0, 2, 1)
-        found /= self.seen.shape[1]
+        scaled = moved / self.seen.shape[1]
+        found: Array = scaled @ self.seen[:, :, inputs].transpose(0, 2, 1)
         return found
 
     def block(self, inputs: slice) -> Array:
@@ -103,27 +106,45 @@ class SplitGram:
 
 
 class Gradient:
-    """The gradient ``moved @ gram - product`` of a quadratic objective, while ``moved`` changes."""
+    """The gradient of a quadratic objective while weights change, and the change of the sums.
 
-    def __init__(self, gram: Gram, moved: Array, product: Array) -> None:
-        self._gram, self._moved, self._product = gram, moved, product
-        self._sums = gram.sums(moved) if gram.whole is None else None
+    For a change ``moved`` of the weights it is ``moved @ gram - wanted @ seen / rows``; ``wanted``,
+    ``groups x outputs x rows``, is what is missing of the sums.
+    """
 
-    def at(self, inputs: slice) -> Array:
-        """The gradient of some inputs."""
+    def __init__(self, gram: Gram, wanted: Array) -> None:
+        self._gram, self._rows = gram, wanted.shape[2]
+        self._wanted = wanted / self._rows
+        if gram.whole is None:
+            self._apart: Array = -self._wanted
+        else:
+            self._moved = np.zeros((*wanted.shape[:2], gram.seen.shape[2]))
+            self._product = self._wanted @ gram.seen
+
+    def at(self, inputs: slice, moved: Array) -> Array:
+        """The gradient of some inputs, whose weights have changed by ``moved``."""
         gram = self._gram
         found: Array
-        if self._sums is not None:
-            found = self._sums @ gram.seen[:, :, inputs]
+        if gram.whole is None:
+            found = self._apart @ gram.seen[:, :, inputs]
         else:
-            assert gram.whole is not None
             found = self._moved @ gram.whole[:, :, inputs]
-        found += gram.ridge[:, None, None] * self._moved[:, :, inputs]
-        found -= self._product[:, :, inputs]
+            found -= self._product[:, :, inputs]
+        found += gram.ridge[:, None, None] * moved
         return found
 
     def move(self, inputs: slice, change: Array) -> None:
         """Change the weights of some inputs."""
-        self._moved[:, :, inputs] += change
-        if self._sums is not None:
-            self._sums += self._gram.sums(change, inputs)
+        if self._gram.whole is None:
+            self._apart += self._gram.sums(change, inputs)
+        else:
+            self._moved[:, :, inputs] += change
+
+    def sums(self) -> Array:
+        """The change of the sums by all changes of weights, ``groups x outputs x rows``."""
+        found: Array
+        if self._gram.whole is None:
+            found = (self._apart + self._wanted) * self._rows
+        else:
+            found = self._moved @ self._gram.seen.transpose(0, 2, 1)
+        return found

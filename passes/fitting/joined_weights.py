@@ -34,28 +34,68 @@ class JoinedWeights:
         for begin in range(0, self.outputs, step):
             yield slice(begin, min(begin + step, self.outputs))
 
-    def joined(self, weights: Sequence[Array], at: slice = slice(None)) -> Array:
-        """The weights of some outputs, in double precision."""
-        parts = [self._by_output(weight)[:, at].astype(np.float64) for weight in weights]
-        return np.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
+    def joined(
+        self, weights: Sequence[Array], at: slice = slice(None), inputs: slice = slice(None)
+    ) -> Array:
+        """The weights of some outputs and inputs, in double precision."""
+        pieces = [piece.astype(np.float64) for piece, _ in self._pieces(weights, at, inputs)]
+        return np.concatenate(pieces, axis=2) if len(pieces) > 1 else pieces[0]
 
-    def write(self, weights: Sequence[Array], at: slice, joined: Array) -> None:
-        """Write those of some outputs into the weights of every branch."""
-        begin = 0
-        for weight in weights:
-            part = self._by_output(weight)[:, at]
-            part[:] = joined[:, :, begin : begin + part.shape[2]]
-            begin += part.shape[2]
+    def write(
+        self, weights: Sequence[Array], at: slice, joined: Array, inputs: slice = slice(None)
+    ) -> None:
+        """Write those of some outputs and inputs into the weights of every branch."""
+        for piece, where in self._pieces(weights, at, inputs):
+            piece[:] = joined[:, :, where]
+
+    def _pieces(
+        self, weights: Sequence[Array], at: slice, inputs: slice
+    ) -> Iterator[tuple[Array, slice]]:
+        """Views of what each branch holds of some inputs, and where that lies among these."""
+        ends = np.cumsum([0, *(int(np.prod(shape[1:])) for shape in self.shapes)]).tolist()
+        begin, end, _ = inputs.indices(ends[-1])
+        for weight, low, high in zip(weights, ends, ends[1:], strict=False):
+            first, last = max(begin, low), min(end, high)
+            if first < last:
+                view = self.by_output(weight)[:, at, first - low : last - low]
+                yield view, slice(first - begin, last - begin)
 
     def free(self, weights: Sequence[Array]) -> Array:
         """Which weights are not zero, joined."""
-        return np.concatenate([self._by_output(weight) != 0 for weight in weights], axis=2)
+        return np.concatenate([self.by_output(weight) != 0 for weight in weights], axis=2)
 
     def columns(self, array: Array) -> Array:
         """A view, ``.. x groups x outputs``, of an array with all outputs in its last axis."""
         found: Array = array.reshape(*array.shape[:-1], self.groups, self.outputs)
         return found
 
-    def _by_output(self, weight: Array) -> Array:
+    def by_output(self, weight: Array) -> Array:
+        """The weights of a branch, ``groups x outputs x inputs``."""
         found: Array = weight.reshape(self.groups, self.outputs, -1)
         return found
+
+
+class JoinedBlocks:
+    """The joined weights of some outputs, of which some inputs are read or written at once.
+
+    Weights that the ``mask``, ``groups x outputs x inputs``, leaves out are read as 0.
+    """
+
+    def __init__(
+        self,
+        joined: JoinedWeights,
+        weights: Sequence[Array],
+        outputs: slice,
+        mask: Array | None = None,
+    ) -> None:
+        self._joined, self._outputs, self._mask = joined, outputs, mask
+        self._weights = [joined.by_output(weight) for weight in weights]
+
+    def __getitem__(self, at: tuple[slice, slice, slice]) -> Array:
+        """Some inputs, in double precision."""
+        found = self._joined.joined(self._weights, self._outputs, at[2])
+        return found if self._mask is None else found * self._mask[at]
+
+    def __setitem__(self, at: tuple[slice, slice, slice], numbers: Array) -> None:
+        """Write those of some inputs."""
+        self._joined.write(self._weights, self._outputs, numbers, at[2])

@@ -12,7 +12,7 @@ Differences that clipping to the levels of the result removes anyway are not cou
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -25,9 +25,9 @@ from qcompiler.passes.quantization.slopes import ScaledWeights
 
 from .fitted_branches import Together
 from .gram import SplitGram
-from .joined_weights import JoinedWeights
+from .joined_weights import JoinedBlocks, JoinedWeights
 from .layer_inputs import LayerInputs
-from .least_squares import coordinate_descent
+from .least_squares import blocks, coordinate_descent
 from .pruning import kept
 from .regression import LayerRegression
 from .samples import apply_weights
@@ -109,30 +109,21 @@ class LayerFit:
         self, ratios: list[ScaledWeights], slope: Array, limit: int
     ) -> tuple[Weights, Array, Collection[int]]:
         """Integer weights and a correction of the refitted bias; implements `Rounding`."""
-        integers = [ratio.rounded(slope) for ratio in ratios]
         fitted = [ratios[index] for index, *_ in self.fitted]
         units = [_like(1 / (ratio.factor * slope), ratio.weight) for ratio in fitted]
-        found, change = [], np.empty_like(self.bias)
-        for ratio in fitted:
-            wide = np.min_scalar_type(-2 * limit * ratio.parts - 1)
-            found.append(np.empty(ratio.weight.shape, wide))
         most = [np.broadcast_to(limit * r.parts, r.weight.shape) for r in fitted]
-        nearest = [integers[index] for index, *_ in self.fitted]
-        for at in self.all.parts():
-            unit, start, origin = (self.all.joined(w, at) for w in (units, nearest, self.start))
-            bound = self.all.joined(most, at) * self.free[:, at]
-            weights = self._descended(at, origin, start, unit, bound)
-            self.all.write(found, at, weights)
-            weights *= unit
-            weights -= origin
-            rows, bias = self._rows_of(at), self._read(self.bias, at)
-            level = rows.level(rows.sums(weights), bias) - self._at_middle(weights)
-            self._write(change, at, level - bias)
+        found, change = (
+            [_nearest(ratio, slope, limit) for ratio in fitted],
+            np.empty_like(self.bias),
+        )
+        for at in self._descents():
+            self._write(change, at, self._descended(at, found, units, most))
         weights_of, bias = self._by_branch(found), change + self.shift
         for index, (weights, lost) in self._of_digits(ratios, slope, weights_of).items():
             weights_of[index] = weights
             bias += lost
-        all_of = tuple(weights_of.get(index, weight) for index, weight in enumerate(integers))
+        others = {i: r.rounded(slope) for i, r in enumerate(ratios) if i not in weights_of}
+        all_of = tuple({**weights_of, **others}[index] for index in range(len(ratios)))
         return all_of, self._spread(bias), weights_of.keys()
 
     def _of_digits(
@@ -152,14 +143,34 @@ class LayerFit:
                 digits[index] = weights.astype(found[first].dtype), at_mean
         return digits
 
-    def _descended(self, at: slice, origin: Array, start: Array, unit: Array, most: Array) -> Array:
-        """The integers of some outputs by coordinate descent from ``start``."""
-        rows, sums = self._rows_of(at), self._read(self.sums, at)
-        product = rows.product(rows.missing(sums, self._read(self.bias, at)) + sums)
-        return coordinate_descent(self.gram, product, origin, start, unit, most, _SWEEPS)
+    def _descents(self) -> Iterator[slice]:
+        """Outputs whose integers are found at once: all, if no product takes all their weights."""
+        return self.all.parts() if self.gram.whole is not None else iter((slice(None),))
+
+    def _descended(
+        self,
+        at: slice,
+        found: Sequence[Array],
+        units: Sequence[Array],
+        most: Sequence[Array],
+    ) -> Array:
+        """Find integers of some outputs from nearest ones; the change of the refitted bias."""
+        rows, sums, bias = self._rows_of(at), self._read(self.sums, at), self._read(self.bias, at)
+        wanted = rows.by_group(rows.missing(sums, bias) + sums)
+        start, weights, unit = (JoinedBlocks(self.all, w, at) for w in (self.start, found, units))
+        bound = JoinedBlocks(self.all, most, at, self.free[:, at])
+        moved = coordinate_descent(self.gram, wanted, start, weights, unit, bound, _SWEEPS)
+        level = rows.level(rows.by_output(moved), bias)
+        for some in blocks(self.free.shape[2]):
+            level -= self._at_middle(
+                weights[:, :, some] * unit[:, :, some] - start[:, :, some], some
+            )
+        return level - bias
 
     def _rows_of(self, at: slice) -> LayerRegression:
-        return self.rows.of_outputs(np.isin(np.arange(self.all.outputs), np.r_[at]))
+        which = np.zeros(self.all.outputs, bool)
+        which[at] = True
+        return self.rows.of_outputs(which)
 
     def _read(self, array: Array, at: slice) -> Array:
         """The columns of some outputs of each group."""
@@ -173,13 +184,20 @@ class LayerFit:
         pairs = zip(self.fitted, weights, strict=True)
         return {index: weight for together, weight in pairs for index in together}
 
-    def _at_middle(self, moved: Array) -> Array:
-        """The change of each output at the mean input, for a change of the weights."""
-        found: Array = (moved @ self.middle.transpose(0, 2, 1)).reshape(-1)
+    def _at_middle(self, moved: Array, inputs: slice = slice(None)) -> Array:
+        """The change of each output at the mean input, for a change of the weights of some."""
+        found: Array = (moved @ self.middle[:, :, inputs].transpose(0, 2, 1)).reshape(-1)
         return found
 
     def _spread(self, bias: Array) -> Array:
         return bias.astype(np.float64).reshape(-1, *(1,) * (self.real.bias.ndim - 1))
+
+
+def _nearest(ratio: ScaledWeights, slope: Array, limit: int) -> Array:
+    """The nearest integers, in a type that holds twice the limit."""
+    found = ratio.rounded(slope)
+    wide = np.min_scalar_type(-2 * limit * ratio.parts - 1)
+    return found.astype(np.promote_types(found.dtype, wide), copy=False)
 
 
 def _like(array: Array, weight: Array) -> Array:

@@ -11,6 +11,9 @@ are ``groups x outputs x inputs``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any, Protocol
+
 import numpy as np
 
 from qcompiler.ir.kernels import Array
@@ -48,35 +51,59 @@ def conjugate_gradients(gram: Gram, product: Array, free: Array, steps: int) -> 
     return found
 
 
+class Blocks(Protocol):
+    """An array, ``groups x outputs x inputs``, of which some inputs are read or written at once."""
+
+    def __getitem__(self, at: Any, /) -> Array:
+        """Some inputs, in double precision."""
+        ...
+
+
+class WritableBlocks(Blocks, Protocol):
+    """One whose numbers change."""
+
+    def __setitem__(self, at: Any, numbers: Array, /) -> None:
+        """Write those of some inputs."""
+        ...
+
+
 def coordinate_descent(
     gram: Gram,
-    product: Array,
-    origin: Array,
-    weights: Array,
-    unit: Array,
-    limit: Array,
+    wanted: Array,
+    origin: Blocks,
+    weights: WritableBlocks,
+    unit: Blocks,
+    limit: Blocks,
     sweeps: int,
 ) -> Array:
     """Minimise over integers times ``unit``, one input after the other, from integer weights.
 
-    ``origin`` is w0. Each step takes the best integer in ``+-limit`` for one weight while the
-    others stay, so the objective never grows.
+    ``origin`` is w0; c follows from what is ``wanted`` of the sums, ``groups x outputs x rows``.
+    Each step takes the best integer in ``+-limit`` for one weight while the others stay, so the
+    objective never grows. The ``weights`` become those found; returns the change of the sums.
     """
-    weights = weights.copy()
-    gradient = Gradient(gram, weights * unit - origin, product)
+    gradient, inputs = Gradient(gram, wanted), gram.seen.shape[2]
+    for some in blocks(inputs):
+        gradient.move(some, weights[:, :, some] * unit[:, :, some] - origin[:, :, some])
+    known = [(some, gram.block(some)) for some in blocks(inputs, _BLOCK)]
     for _ in range(sweeps):
-        moved = False
-        for begin in range(0, weights.shape[2], _BLOCK):
-            some = slice(begin, begin + _BLOCK)
+        steps = 0
+        for some, block in known:
             old, units = weights[:, :, some], unit[:, :, some]
-            new = _best(gram.block(some), gradient.at(some), old, units, limit[:, :, some])
+            slope = gradient.at(some, old * units - origin[:, :, some])
+            new = _best(block, slope, old, units, limit[:, :, some])
             if np.any(change := (new - old) * units):
                 gradient.move(some, change)
                 weights[:, :, some] = new
-                moved = True
-        if not moved:
+                steps += 1
+        if not steps:
             break
-    return weights
+    return gradient.sums()
+
+
+def blocks(inputs: int, size: int = 1024) -> Iterator[slice]:
+    """Ranges of so many inputs; the last may reach beyond the end."""
+    return (slice(begin, begin + size) for begin in range(0, inputs, size))
 
 
 def _best(gram: Array, gradient: Array, weights: Array, unit: Array, limit: Array) -> Array:
@@ -89,15 +116,23 @@ def _best(gram: Array, gradient: Array, weights: Array, unit: Array, limit: Arra
     )
     curve = np.maximum(np.diagonal(gram, axis1=1, axis2=2).T[:, :, None], 1e-20) * unit
     near = np.ascontiguousarray(gram.transpose(1, 2, 0)[..., None])
+    lowest, moves = -limit, np.empty((_NEAR, *found.shape[1:]))
+    later = np.empty_like(moves)
     for begin in range(0, len(found), _NEAR):
         end = min(begin + _NEAR, len(found))
-        change = np.empty((end - begin, *found.shape[1:]))
-        for at in range(begin, end):
-            best = np.rint(found[at] - slope[at] / curve[at])
-            best = np.minimum(np.maximum(best, -limit[at]), limit[at])
-            moved = np.multiply(best - found[at], unit[at], out=change[at - begin])
-            slope[at + 1 : end] += near[at, at + 1 : end] * moved
-            found[at] = best
-        others = gram[:, end:, begin:end] @ change.transpose(1, 0, 2)
+        arrays = slope, curve, found, lowest, limit, unit
+        rows = zip(*(array[begin:end] for array in arrays), moves, strict=False)
+        for at, (sloped, curved, old, low, high, units, move) in enumerate(rows, begin):
+            np.divide(sloped, curved, out=move)
+            np.subtract(old, move, out=move)
+            np.rint(move, out=move)
+            np.maximum(move, low, out=move)
+            np.minimum(move, high, out=move)
+            np.subtract(move, old, out=sloped)  # its slope is not needed again
+            old[:] = move
+            np.multiply(sloped, units, out=move)
+            seen = np.multiply(near[at, at + 1 : end], move, out=later[: end - at - 1])
+            slope[at + 1 : end] += seen
+        others = gram[:, end:, begin:end] @ moves[: end - begin].transpose(1, 0, 2)
         slope[end:] += others.transpose(1, 0, 2)
     return found.transpose(1, 2, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -65,19 +66,32 @@ class LayerRegression:
         present = self.first + sums
         present += bias
         missing: Array = self.target - present
-        np.minimum(self.low - present, 0, out=missing, where=self.target <= self.low)
-        np.maximum(self.high - present, 0, out=missing, where=self.target >= self.high)
+        below, above = self._clipped
+        np.minimum(self.low - present, 0, out=missing, where=below)
+        np.maximum(np.subtract(self.high, present, out=present), 0, out=missing, where=above)
         return missing
+
+    @cached_property
+    def _clipped(self) -> tuple[Array, Array]:
+        """Where targets are not above ``low``, and not below ``high``."""
+        return self.target <= self.low, self.target >= self.high
 
     def sums(self, moved: Array) -> Array:
         """The change of the sums by a change of the weights, ``rows x outputs``."""
         found = self.seen @ moved.transpose(0, 2, 1)
         return found.transpose(1, 0, 2).reshape(self.first.shape)
 
+    def by_output(self, sums: Array) -> Array:
+        """Sums, ``groups x outputs x rows``, as ``rows x outputs``."""
+        return sums.transpose(2, 0, 1).reshape(self.first.shape)
+
+    def by_group(self, sums: Array) -> Array:
+        """Sums, ``rows x outputs``, as ``groups x outputs x rows``."""
+        return sums.reshape(len(sums), len(self.seen), -1).transpose(1, 2, 0)
+
     def product(self, wanted: Array) -> Array:
         """Products of the inputs with a residual, in the shape of the weights."""
-        blocks = wanted.reshape(len(wanted), len(self.seen), -1).transpose(1, 2, 0)
-        result: Array = blocks @ self.seen / len(wanted)
+        result: Array = self.by_group(wanted) @ self.seen / len(wanted)
         return result
 
     def level(self, sums: Array, bias: Array) -> Array:

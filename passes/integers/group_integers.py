@@ -71,7 +71,7 @@ class GroupIntegers:
                 break
             except UnsupportedModel as error:
                 coarser = coarser_code(code, first, group.result, clip, error)
-                if coarser is None:
+                if coarser is None or (coarser.t_max < code.t_max and _keeps_levels(group)):
                     raise
                 code = coarser
         if self.levels:
@@ -194,3 +194,8 @@ def _is_code(group: FusionGroup) -> bool:
     if not isinstance(clip, Clip) or not isinstance(type_, Tensor):
         return False
     return is_code(group.result) and type_.range == (clip.low, clip.high)
+
+
+def _keeps_levels(group: FusionGroup) -> bool:
+    """Whether the levels of a result are given: by a quantised model, or by the next frame."""
+    return is_code(group.result) and not is_piece(group.result.name)

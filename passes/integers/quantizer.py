@@ -14,7 +14,7 @@ from qcompiler.passes.quantization.real_layer import constants_of
 
 from .group_integers import GroupIntegers
 from .options import LoweringOptions
-from .populations import Populations
+from .populations import Populations, sources_of
 from .result_codes import result_code, steep_behind
 
 
@@ -159,5 +159,4 @@ class Quantizer:
         codes = [tuple(map(spikes_of, digits)) for digits in sources]
         first = result_code(self.graph, group.result, origin, self.options)
         code, found = self.integers.of(group, codes, first)
-        digits = [digit for source in sources for digit in source]
-        return self.populations.neurons(group, digits, code, found)
+        return self.populations.neurons(group, sources_of(group, sources), code, found)

@@ -188,5 +188,10 @@ def _closest(ratio: Array, slope: Array, alike: float) -> Array:
 
 
 def _error(ratio: Array, slope: Array) -> Array:
-    result: Array = ((np.rint(ratio * slope) / slope - ratio) ** 2).sum(axis=1, keepdims=True)
+    apart: Array = ratio * slope
+    np.rint(apart, out=apart)
+    np.divide(apart, slope, out=apart)
+    np.subtract(apart, ratio, out=apart)
+    np.square(apart, out=apart)
+    result: Array = apart.sum(axis=1, keepdims=True)
     return result

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import starmap
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from qcompiler.ir.execution.integer_sums import has_integer_kernel, write_intege
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_nodes import write_clip, write_max_pool, write_synapse, write_view
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.snn import Encode, First, Neuron
+from qcompiler.ir.snn import Encode, First, Neuron, Synapse
 from qcompiler.ir.spiking.coding import Rescaling, digit_of, encode
 from qcompiler.ir.spiking.integer_network import (
     Layer,
@@ -109,13 +110,24 @@ def _levels(writer: OnnxWriter, graph: Graph, node: Node, known: Mapping[str, st
 
 
 def _sent(writer: OnnxWriter, layer: Layer, known: Mapping[str, str]) -> Iterator[str]:
-    """What synapses send; weights of 8 bits stay that small."""
-    sources = [known[synapse.operands[0].name] for synapse in layer.synapses]
-    parts = [(connection(synapse), weight_of(synapse)) for synapse in layer.synapses]
-    top = max(spikes_of(synapse.operands[0]).top for synapse in layer.synapses)
-    if top <= _LARGEST_BYTE and all(starmap(has_integer_kernel, parts)):
+    """What synapses send; weights of 8 bits stay that small.
+
+    Sources of the same weights, such as the slices of a value, are added up first.
+    """
+    alike: dict[tuple[Synapse, int], list[Node]] = {}
+    for node in layer.synapses:
+        kind = replace(connection(node), delay=0), id(node.operands[1])
+        alike.setdefault(kind, []).append(node)
+    tops = [sum(spikes_of(n.operands[0]).top for n in nodes) for nodes in alike.values()]
+    parts = [(synapse, weight_of(nodes[0])) for (synapse, _), nodes in alike.items()]
+    sources = [_added(writer, [known[n.operands[0].name] for n in some]) for some in alike.values()]
+    if max(tops) <= _LARGEST_BYTE and all(starmap(has_integer_kernel, parts)):
         bytes_ = [writer.add("Cast", source, to=_UINT8) for source in sources]
         yield writer.add("Cast", write_integer_sum(writer, parts, bytes_), to=_FLOAT)
         return
     for (synapse, weight), source in zip(parts, sources, strict=True):
         yield write_synapse(writer, synapse, source, weight)
+
+
+def _added(writer: OnnxWriter, sources: Sequence[str]) -> str:
+    return writer.add("Sum", *sources) if len(sources) > 1 else sources[0]

@@ -7,6 +7,7 @@ on Loihi 1 (Davies et al., IEEE Micro 38(1), 2018, Table 2).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,27 +31,35 @@ from qcompiler.ir.types import size
 from .activity import Activity
 
 UPDATE = 3.4  # events that cost what a neuron costs at one step
+PRICES = "neurons", "energy"  # by which passes weigh what a program takes
 _MAX_WEIGHT = 254  # of one synapse; larger ones take two
 
 
-def frame_cost(graph: Graph, active: Mapping[str, Activity]) -> float:
+class FrameCost(NamedTuple):
+    """What a frame takes of a chip: neurons, markers included, and energy, in events."""
+
+    neurons: int
+    energy: float
+
+
+def frame_cost(graph: Graph, active: Mapping[str, Activity]) -> FrameCost:
     """The cost of one frame of a graph that `InsertReadout` has finished, frames in a row."""
-    updates, events = 0, 0.0
+    neurons, events = 0, 0.0
     for node in spiking_nodes(graph):
         code, own = CODES[spikes_of(node.result).coding], active[node.result.name]
         count = size(node.result.type)
         if isinstance(node.op, Encode):
             continue
-        updates += count
+        neurons += count
         if code.has_markers and has_synapses(graph, node.result):
-            updates += count
+            neurons += count
             events += count * (1 + own.share)  # a clock, and the neuron's spike
         events += sum(part.sum() for part in _received(graph, node, active))
         if isinstance(node.op, First):
             events += count * own.share if code.gates_inhibit else 0
         elif not code.has_markers:  # else nothing makes it silent, or spike again
             events += count * sends(code.name, own)
-    return UPDATE * updates * frame_interval(graph) + events
+    return FrameCost(neurons, UPDATE * neurons * frame_interval(graph) + events)
 
 
 def sends(coding: str, active: Activity) -> float:

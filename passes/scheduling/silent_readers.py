@@ -28,10 +28,11 @@ from .frame_cost import UPDATE, synapses_to
 _OWN = 4  # events of force and inhibition that a silent population saves a neuron
 
 
-def savings(graph: Graph, active: Mapping[str, Activity]) -> dict[str, float]:
+def savings(graph: Graph, active: Mapping[str, Activity], neuron: float = 0.0) -> dict[str, float]:
     """Events a frame that each encoder or neuron saves with silent zeros, less if below 0.
 
-    What its gates save, which follow it, is included.
+    What its gates save, which follow it, is included. A marker is one more neuron: besides its
+    energy, it must save ``neuron`` events.
     """
     found: dict[str, float] = defaultdict(float)
     interval = frame_interval(graph)
@@ -41,7 +42,7 @@ def savings(graph: Graph, active: Mapping[str, Activity]) -> dict[str, float]:
         if isinstance(node.op, Neuron):
             found[root] += _OWN * count
         if not isinstance(node.op, Encode) and has_synapses(graph, node.result):
-            found[root] -= count * (UPDATE * interval + 1 + share)  # markers
+            found[root] -= count * (UPDATE * interval + 1 + share + neuron)  # markers
         for source, reached in synapses_to(graph, node):
             spikes = 1 if isinstance(node.op, First) else 2  # synapses hear markers, too
             sent = spikes * active[source.result.name].share

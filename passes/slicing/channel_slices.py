@@ -77,6 +77,7 @@ class _ChannelRewriter(ReplicaRewriter):
     def __init__(self, graph: Graph, group: FusionGroup, chosen: Sequence[Array]) -> None:
         super().__init__(graph, group)
         self.chosen = chosen
+        self.some_rows: dict[tuple[int, int], Constant] = {}  # of arrays by identity
 
     def producers(self, clip: Node) -> Iterator[Node]:
         """The layers with the weight rows of each set of channels."""
@@ -103,10 +104,17 @@ class _ChannelRewriter(ReplicaRewriter):
         yield replace(node, operands=(*sources, *constants), result=result)
 
     def constants(self, node: Node, result: Value, index: int) -> Iterator[Constant]:
-        """The rows of a node's constants for some channels of its result."""
+        """The rows of a node's constants for some channels of its result.
+
+        Layers that read slices of one value have the same weights, and keep them so.
+        """
         shape, chosen = node.result.type.shape, self.chosen[index]
         for number, array in enumerate(node.arrays):
-            yield Constant(f"{result.name}:{number}", expand_rows(array, shape)[chosen])
+            key = id(array), index
+            if key not in self.some_rows:
+                rows = expand_rows(array, shape)[chosen]
+                self.some_rows[key] = Constant(f"{result.name}:{number}", rows)
+            yield self.some_rows[key]
 
     def taken(
         self, operands: Sequence[Operand], index: int, renamed: dict[str, Operand]
@@ -152,7 +160,7 @@ class _ChannelRewriter(ReplicaRewriter):
         type_ = node.result.type.layout
         for index, (source, chosen) in enumerate(zip(sources, self.chosen, strict=False)):
             result = Value(self.graph.fresh(channels_name(name, index)), type_)
-            some = weight.reshape(*weight.shape, *ones[weight.ndim - 2 :])[:, chosen]
+            some = weight.reshape(*weight.shape, *ones[weight.ndim - 2 :]).take(chosen, axis=1)
             full = expand_rows(bias, node.result.type.shape)
             part = Node(op, (), result, node.origin)
             yield replace_weights(part, source, some, np.zeros_like(full) if index else full)

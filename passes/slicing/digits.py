@@ -21,9 +21,9 @@ from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.folding.neighbours import affine
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
+from qcompiler.passes.quantization.group_index import group_named
 
 from .slices import SliceRewriter, digit_name
-from .split_value import group_named
 
 FINER = 8  # levels of the finer digit: many more would only add steps
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Op, Operand, Value, drop_dead, infer
 from qcompiler.ir.kernels import Array, expand_to_rank
+from qcompiler.ir.names import Names
 from qcompiler.ir.snn import Decode, Neuron, Relay
 from qcompiler.ir.spiking.integer_network import Layer, layer_of, spikes_of
 from qcompiler.passes.quantization.levels import narrow
@@ -28,8 +29,8 @@ class _Splitter:
 
     def __init__(self, graph: Graph, pieces: dict[str, list[Piece]]) -> None:
         self.graph, self.pieces = graph, pieces
-        self.taken = {value.name for value in graph.inputs}
-        self.taken |= {node.result.name for node in graph.nodes}
+        given = (value.name for value in graph.inputs)
+        self.names = Names((*given, *(node.result.name for node in graph.nodes)))
         self.made: dict[str, tuple[Value, ...]] = {}  # the pieces of spikes, by name
         self.of: dict[str, list[Piece]] = {}  # what these are pieces of
 
@@ -55,21 +56,21 @@ class _Splitter:
         layer, rank = layer_of(self.graph, node), len(node.result.type.shape)
         values: list[Value] = []
         for name, zero, piece in zip(*_names_and_zeros(layer, pieces), pieces, strict=True):
-            reads: list[tuple[Op, tuple[Operand, ...]]] = [
-                (s.op, s.operands) for s in layer.synapses
+            reads: list[tuple[Op, tuple[Operand, ...], tuple[str, ...]]] = [
+                (s.op, s.operands, s.origin) for s in layer.synapses
             ]
             for index, weight, _ in piece.inhibitions:
                 spread = expand_to_rank(-weight, rank)
                 constant = _constant(f"{name}:W.{values[index].name}", spread)
-                reads.append((Relay(), (values[index], constant)))
-            currents = [self._node(*read, f"{name}:current", node.origin) for read in reads]
+                reads.append((Relay(), (values[index], constant), node.origin))
+            currents = [self._node(f"{name}:current", *read) for read in reads]
             yield from currents
             constants = [_constant(f"{name}:B", piece.bias), _constant(f"{name}:D", piece.slope)]
             if layer.bounds is not None:
                 rows = np.stack(np.broadcast_arrays(*piece.bounded(layer.bounds)))
                 constants.append(_constant(f"{name}:bounds", rows))
             operands: tuple[Operand, ...] = (*(current.result for current in currents), *constants)
-            yield (made := self._node(_op(node, piece, zero), operands, name, node.origin))
+            yield (made := self._node(name, _op(node, piece, zero), operands, node.origin))
             values.append(made.result)
         self.made[node.result.name] = tuple(values)
         self.of[node.result.name] = pieces
@@ -81,7 +82,7 @@ class _Splitter:
         for value in made:
             suffix = value.name.rpartition(":")[2]
             operands = (value, *node.operands[1:])
-            copies.append(self._node(node.op, operands, f"{name}:{suffix}", node.origin))
+            copies.append(self._node(f"{name}:{suffix}", node.op, operands, node.origin))
         self.made[name] = tuple(copy.result for copy in copies)
         yield from copies
 
@@ -93,14 +94,10 @@ class _Splitter:
         return replace(node, op=op, operands=(*made, *node.operands[1:]))
 
     def _node(
-        self, op: Op, operands: tuple[Operand, ...], name: str, origin: tuple[str, ...]
+        self, name: str, op: Op, operands: tuple[Operand, ...], origin: tuple[str, ...]
     ) -> Node:
-        found, count = name, 1
-        while found in self.taken:
-            count += 1
-            found = f"{name}.{count}"
-        self.taken.add(found)
-        return Node(op, operands, Value(found, infer(op, operands, origin)), origin)
+        type_ = infer(op, operands, origin)
+        return Node(op, operands, Value(self.names.unique(name), type_), origin)
 
 
 def _names_and_zeros(layer: Layer, pieces: list[Piece]) -> tuple[list[str], list[int]]:

@@ -21,6 +21,7 @@ from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import elements_summed, parameters
 from qcompiler.passes.folding.neighbours import copy_nodes, distribute_over_sum, with_bias
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.group_index import groups_by_node
 
 from .replicas import ReplicaRewriter
 
@@ -47,7 +48,7 @@ def _reads_several(graph: Graph, value: Value) -> bool:
 
 def readers_of(graph: Graph, value: Value) -> Iterator[FusionGroup]:
     """The groups that read a value, or a pool or view of it."""
-    groups = {node.result.name: group for group in fusion_groups(graph) for node in group.nodes}
+    groups = groups_by_node(graph)
     names, seen = [value], set[str]()
     while names:
         for user in graph.users(names.pop()):

@@ -12,7 +12,7 @@ from qcompiler.ir import Graph, Tensor, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
 from qcompiler.passes.folding.linear import fan_in_of
-from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.quantization.levels import levels_of, map_values, spiking_values
 
 from .bottlenecks import Slicing
@@ -29,6 +29,8 @@ def shorter_slices(
     graph: Graph, name: str, slicing: Slicing, t_max: int, fan_in: int
 ) -> tuple[Graph, Slicing]:
     """Twice as many slices with half the levels, which end earlier, where neurons are few."""
+    if slicing.slices < 2 or slicing.noisy:
+        return graph, slicing
     group = group_named(graph, name)
     levels, count = levels_of(graph, group.result, t_max), slicing.slices
     half = (levels + 1) // 2
@@ -36,7 +38,7 @@ def shorter_slices(
     summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)
     neurons = sum(size(value.type) for value in spiking_values(graph))
     few = size(group.result.type) * more <= _SMALL_SHARE * neurons
-    if count < 2 or slicing.noisy or not few or more == count or 0 < fan_in < summed * more:
+    if not few or more == count or 0 < fan_in < summed * more:
         return graph, slicing
     return _with_levels(graph, name, half), replace(slicing, slices=more)
 
@@ -79,8 +81,3 @@ def _with_levels(graph: Graph, name: str, levels: int) -> Graph:
         return replace(value, type=replace(value.type, t_max=levels))
 
     return map_values(graph, change)
-
-
-def group_named(graph: Graph, name: str) -> FusionGroup:
-    """The group whose result has this name."""
-    return next(group for group in fusion_groups(graph) if group.result.name == name)

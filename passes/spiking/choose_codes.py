@@ -24,7 +24,7 @@ from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
 from qcompiler.passes.calibration.data import check, sample
 from qcompiler.passes.quantization.calibrated_bounds import LEAST_MARGIN
 from qcompiler.passes.scheduling.activity import Activity, activity
-from qcompiler.passes.scheduling.frame_cost import frame_cost
+from qcompiler.passes.scheduling.frame_cost import PRICES, FrameCost, frame_cost
 from qcompiler.passes.scheduling.silent_readers import can_be_silent, savings
 
 from .insert_readout import InsertReadout
@@ -42,9 +42,11 @@ class ChooseCodes(Pass):
     forget their currents and others keep them.
 
     ``auto`` takes what costs least on ``calibration``, one array per input, ``images x shape``:
-    bursts, or silent zeros where they save more than their markers cost. Without data it is
-    one-spike. Markers count as inputs: a reader takes at most ``fan_in`` of them. In bursts the
-    input of one step is at most ``input``, and a constant bias at most ``bias`` (0: no limit).
+    bursts, or silent zeros where they save more than their markers cost. The cost is energy, or by
+    ``price`` neurons energy times neurons: then markers, which are neurons, must save a greater
+    share of the energy than they add of neurons. Without data it is one-spike. Markers count as
+    inputs, too: a reader takes at most ``fan_in`` of them. In bursts the input of one step is at
+    most ``input``, and a constant bias at most ``bias`` (0: no limit).
     Raises DataError if the data do not fit, are empty or not finite.
     """
 
@@ -55,6 +57,7 @@ class ChooseCodes(Pass):
     fan_in: int = 0
     input: int = 0
     bias: int = 0
+    price: str = "neurons"
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
@@ -63,6 +66,8 @@ class ChooseCodes(Pass):
             raise ValueError("input and bias must be at least 0")
         if self.code not in (known := ("auto", *CODES)):
             raise ValueError(f"code must be one of {', '.join(known)}, not {self.code}")
+        if self.price not in PRICES:
+            raise ValueError(f"price must be one of {', '.join(PRICES)}, not {self.price}")
 
     def __call__(self, graph: Graph) -> Graph:
         """Write codes into spikes."""
@@ -73,17 +78,23 @@ class ChooseCodes(Pass):
             return graph
         check(graph, self.calibration)
         active = activity(graph, sample(self.calibration, min(_IMAGES, len(self.calibration[0]))))
-        return min(self._ways(graph, active), key=lambda way: _cost(way, active))
+        return min(self._ways(graph, active), key=lambda way: self._cost(way, active))
 
     def _ways(self, graph: Graph, active: Mapping[str, Activity]) -> Iterator[Graph]:
         """The graph in codes that may cost least, and that fit."""
         yield graph
-        saved = savings(graph, active)
+        now = _frame_cost(graph, active)
+        worth = now.energy / max(now.neurons, 1) if self.price == "neurons" else 0.0
+        saved = savings(graph, active, worth)
         yield self._silent(graph, sorted((n for n in saved if saved[n] > 0), key=saved.__getitem__))
         yield self._silent(graph, saved)
         burst = _recoded(graph, dict.fromkeys(_senders(graph), "burst"))
         if self._fits(InsertReadout()(burst)):
             yield burst
+
+    def _cost(self, graph: Graph, active: Mapping[str, Activity]) -> float:
+        neurons, energy = _frame_cost(graph, active)
+        return energy * neurons if self.price == "neurons" else energy
 
     def _silent(self, graph: Graph, names: Iterable[str]) -> Graph:
         """The graph with silent zeros of these, as far as their readers can take them."""
@@ -116,7 +127,7 @@ class ChooseCodes(Pass):
         return True
 
 
-def _cost(graph: Graph, active: Mapping[str, Activity]) -> float:
+def _frame_cost(graph: Graph, active: Mapping[str, Activity]) -> FrameCost:
     return frame_cost(InsertReadout()(graph), active)
 
 

@@ -26,8 +26,9 @@ from qcompiler.ir import (
     raise_if_any,
 )
 from qcompiler.ir.ann import Function, Multiply
-from qcompiler.passes.activations.activation_fit import ActivationFit, power_of, range_of, width_of
+from qcompiler.passes.activations.activation_fit import ActivationFit
 from qcompiler.passes.activations.attainable import Attainable, between
+from qcompiler.passes.activations.channel_fits import channel_segments
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
 from qcompiler.passes.activations.duplication import (
     duplicate_layers,
@@ -39,7 +40,6 @@ from qcompiler.passes.activations.function_fits import FunctionFits, has_product
 from qcompiler.passes.activations.gates import Gates
 from qcompiler.passes.activations.inlining import inline_sums
 from qcompiler.passes.activations.resolution import Resolution
-from qcompiler.passes.activations.segments import error_between
 from qcompiler.passes.base import Pass, check_fan_in
 from qcompiler.passes.calibration.data import NOT_FINITE
 from qcompiler.passes.folding.affine import SUMS
@@ -119,12 +119,7 @@ class LowerActivations(Pass):
         fits = self._fits(graph)
         for node in graph.nodes:
             if isinstance(node.op, Function):
-                domain = range_of(node.operands[0], node)
-                found = fits.of(node, node.op.formula, domain)
-                share, bound = power_of(node.arrays) / width_of(node), fits.share(node)
-                counts = len(found.knots) - 1, found.error * share, bound, len(found.steps)
-                jump = error_between(node.op.formula, domain, found) * share
-                yield ActivationFit(node, domain, *counts, jump if jump > bound else 0.0)
+                yield fits.told(node, node.op.formula)
 
     def products(self, graph: Graph) -> Iterator[tuple[Node, int, int]]:
         """Every product of a graph with ranges, its bits, and the neurons of bits and gates."""
@@ -135,21 +130,22 @@ class LowerActivations(Pass):
                 bits, neurons = gates.cost(node)
                 yield node, bits, neurons
 
-    def _fits(self, graph: Graph) -> FunctionFits:
-        return FunctionFits(graph, self._resolution(graph), self.activation_error, self.potential)
-
     def _resolution(self, graph: Graph) -> Resolution:
         limit = (1 << (self.weight_bits - 1)) - 1
         return Resolution(graph, self.t_max, self.output_t_max, limit)
 
     def _function(self, graph: Graph, node: Node, formula: str) -> tuple[Node, ...]:
         x = node.operands[0]
-        domain, fits = range_of(x, node), self._fits(graph)
-        found = fits.of(node, formula, domain)
+        fits, new = self._fits(graph), self._builder(graph, node)
+        found = fits.one(node, formula)
+        if each := fits.of_channels(node, formula, found):
+            return new.total(*channel_segments(new, x, each))
         if found.jumps and isinstance(x, Value):
             found = between(found, Attainable(graph, self.t_max, self.output_t_max).of(x))
-        new = self._builder(graph, node)
         return new.total(*new.segments(x, found, fits.start(x, found)))
+
+    def _fits(self, graph: Graph) -> FunctionFits:
+        return FunctionFits(self._resolution(graph), self.activation_error, self.potential)
 
     def _builder(self, graph: Graph, node: Node) -> ClipSumBuilder:
         return ClipSumBuilder(node, self._resolution(graph).levels_of_segments(node.result))

@@ -63,7 +63,8 @@ class RefineOutputs(Pass):
         """Write the levels into the types of outputs."""
         if self.t_max >= PRECISE and not self.output_t_max:
             graph = self._with_copies(graph)
-        found = [value for value in _ends(graph) if self._may_change(graph, value)]
+        neurons = _neurons(graph)
+        found = [v for v in _ends(graph) if self._may_change(graph, v, neurons)]
         if not self.output_t_max and self.t_max < PRECISE:
             found = self._tied(graph, found)
         names, levels = {value.name for value in found}, self.output_t_max or _FINE
@@ -75,13 +76,12 @@ class RefineOutputs(Pass):
 
         return map_values(graph, change) if names else graph
 
-    def _may_change(self, graph: Graph, value: Value) -> bool:
+    def _may_change(self, graph: Graph, value: Value, neurons: int) -> bool:
         assert isinstance(value.type, Tensor)
         if value.type.t_max or is_code(value):
             return False
         if self.output_t_max:
             return True
-        neurons = sum(size(one.type) for one in spiking_values(graph))
         cheap = size(value.type) <= max(_SMALL, _SHARE * neurons)
         return cheap and times_of(graph, value, self.t_max) < _FINE
 
@@ -91,7 +91,7 @@ class RefineOutputs(Pass):
             node = graph.producer(value)
             if node is None or isinstance(node.op, Clip | Rescale) or only_decoded(graph, value):
                 continue
-            if reads_on_host(graph, value) and self._may_change(graph, value):
+            if reads_on_host(graph, value) and self._may_change(graph, value, _neurons(graph)):
                 graph = drop_dead(with_host_copy(graph, value))
         return graph
 
@@ -104,6 +104,10 @@ class RefineOutputs(Pass):
         parts = list(run(graph, sample(self.calibration, _IMAGES), names))
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in names}
         return [v for v in values if _ties(arrays[v.name], times_of(graph, v, self.t_max)) > _TIES]
+
+
+def _neurons(graph: Graph) -> int:
+    return sum(size(value.type) for value in spiking_values(graph))
 
 
 def _ends(graph: Graph) -> Iterator[Value]:

@@ -29,6 +29,7 @@ from qcompiler.passes.calibration.snap import lies_far, snapped_range
 from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
+from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.quantization.levels import check_levels, levels_of, spiking_values
 from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.quantization.membrane_limits import ROOM
@@ -36,11 +37,10 @@ from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_sli
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import FINER, can_have_digits, with_digits
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
-from qcompiler.passes.slicing.slice_costs import PRICES, slice_costs
+from qcompiler.passes.slicing.slice_costs import PRICES, WORTH, slice_costs
 from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of
 from qcompiler.passes.slicing.split_value import (
     OnChannelSplit,
-    group_named,
     shorter_slices,
     split_value,
 )
@@ -48,7 +48,8 @@ from qcompiler.passes.slicing.split_value import (
 _QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums, or in scores
 _EXACT_QUIET, _EXACT_WORTH = 1e-4, 0.5  # the same where precision is asked for and costs little:
 _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so many neurons
-_FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
+# t_max below which a slice must remove less; noise counts (t_max / 10)^2 times, as 1 / t_max^2.
+_FEW, _FEW_WORTH = 10, 2.5
 _FAITHFUL = 0.065  # noise at the outputs, around depthwise layers, that is worth more neurons
 _MOST = 16  # slices
 _IMAGES = 256  # more change little
@@ -134,8 +135,9 @@ class SplitRanges(Pass):
         self, graph: Graph, names: list[str], found: dict[str, Noise]
     ) -> list[tuple[str, Slicing, Array]]:
         """The values to split, the slices of each, and the order of its noisiest channels."""
-        exact = self._exact(graph)
-        quiet, worth = (_EXACT_QUIET, _EXACT_WORTH) if exact else (_QUIET, PRICES[self.price])
+        few = self.price == "neurons" and self.t_max < _FEW
+        usual = _QUIET, _FEW_WORTH if few else WORTH
+        quiet, worth = (_EXACT_QUIET, _EXACT_WORTH) if self._exact(graph) else usual
         costs = slice_costs(graph, self.t_max, self.price)
         if sum(one.sums for one in found.values()) < quiet:
             return []
@@ -152,8 +154,7 @@ class SplitRanges(Pass):
                 given = np.array([noise[name]]), costs[name], values[name].most
                 values[name] = Bottleneck(*given, finer=FINER - 1, later=later)
         stays = sum(one.outputs for name, one in found.items() if name in around)
-        few = (self.t_max / _FEW) ** 2 if self.price == "neurons" else 1.0
-        noise_cap = min(few, _FAITHFUL / max(stays, _FAITHFUL))
+        noise_cap = min((self.t_max / _FEW) ** 2 if few else 1.0, _FAITHFUL / max(stays, _FAITHFUL))
         chosen = choose_slices(values, total, whole, self.slices, worth, noise_cap)
         return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]
 

@@ -64,8 +64,8 @@ def check_calibration(
     places = spread_frames(graph, len(given))
     data = tuple(array[places].astype(np.float32) for array in given.arrays)
     labels = None if given.labels is None else np.asarray(given.labels)[places]
+    compared, counters = compared_outputs(graph, program, data)
     folded = FoldBatchNorm()(graph)
-    compared, counters = compared_outputs(folded, program, data)
     scores = next((one for one in compared if one.vector and len(graph.outputs) == 1), None)
     inputs = ModelInputs(graph, folded, before, data, scores.value if scores else None)
     classes = scores.theirs.reshape(len(scores.theirs), -1) if scores else None

@@ -14,10 +14,12 @@ from qcompiler.ir.ann import ArgMax, Concat, Fill, Lookup, OnHost, Softmax, TopK
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_graph import write_tensor_level
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.memory import give_back
 from qcompiler.ir.types import size
 from qcompiler.ir.view import View
 from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import size_of
+from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 _FRAMES = 64, 256
 _PRODUCTS = 1e9  # of all frames together, unless these are the fewest
@@ -58,14 +60,16 @@ class Compared:
 def compared_outputs(
     graph: Graph, program: Program, data: tuple[Array, ...]
 ) -> tuple[tuple[Compared, ...], Counters]:
-    """Run a model's graph at the tensor level, without batch normalisations, and its program.
+    """Run a model's graph at the tensor level and its program, one after the other.
 
     What a softmax or argmax gives is left out: the values in front of them are compared. Also
     returns what the program's run counts.
     """
     if len(graph.outputs) != len(program.graph.outputs):  # a custom pass has changed them
         return (), program.measure(*data).counters
-    ends = zip(graph.outputs, program.graph.outputs, strict=True)
+    graph = FoldBatchNorm()(graph)
+    whole = graph.outputs
+    ends = zip(whole, program.graph.outputs, strict=True)
     theirs, ours = zip(*(_comparable(graph, program.graph, *pair) for pair in ends), strict=True)
     made = write_tensor_level(OnnxWriter(), graph).keys()
     names = program.graph.output_names
@@ -77,15 +81,18 @@ def compared_outputs(
     same = sorted(alike.values())
     read = {one.name: one for one in (*program.graph.outputs, *(ours[at] for at in same))}
     wider = replace(program.graph, outputs=tuple(read.values()), output_names=())
-    measured = Program(wider, program.backend, {}).measure(*data)
     real = values(graph, data, list(dict.fromkeys(theirs[at].name for at in same)))
+    del graph  # before the program takes memory
+    give_back()
+    measured = Program(wider, program.backend, {}).measure(*data)
+    give_back()
     compared = tuple(
         Compared(
             names[at],
             theirs[at].name,
             measured.outputs[ours[at].name],
             real[theirs[at].name],
-            theirs[at].name != graph.outputs[at].name,
+            theirs[at].name != whole[at].name,
         )
         for at in same
     )

@@ -16,6 +16,7 @@ import numpy as np
 from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.memory import give_back
 from qcompiler.passes import Pass, Watcher
 from qcompiler.passes.calibration.data import run, sample
 from qcompiler.passes.quantization.levels import spiking_values
@@ -83,6 +84,7 @@ def _channel_energy(graph: Graph, data: tuple[Array, ...], names: list[str]) -> 
         for name, array in values.items():
             axes = tuple(axis for axis in range(array.ndim) if axis != 1)
             found[name] = found.get(name, 0) + np.square(array, dtype=np.float64).sum(axis=axes)
+    give_back()
     return found
 
 

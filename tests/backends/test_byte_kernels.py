@@ -85,6 +85,51 @@ def test_neighbours_are_computed_and_pooled_at_once(t_max: int, channels: int) -
     assert kernels["Transpose"] >= 3
 
 
+@pytest.mark.parametrize(
+    ("pool", "strides", "height", "dilation"),
+    [
+        ((2, 2), (2, 2), 20, 1),
+        ((2, 2), (2, 2), 21, 1),
+        ((2, 2), (1, 2), 20, 1),
+        ((3, 2), (3, 2), 22, 1),
+        ((1, 2), (1, 2), 20, 1),
+        ((2, 2), (2, 2), 20, 2),
+    ],
+)
+def test_pools_take_rows_that_are_computed_at_once(
+    pool: tuple[int, int], strides: tuple[int, int], height: int, dilation: int
+) -> None:
+    """Blocks of rows, where these lie apart and the pool takes all; else rows one by one."""
+    net = Network((2, height, 20), 4)
+    (source,) = net.encoded(16)
+    op = Convolve((1, 1), (1, 1, dilation - 1, 2), (dilation, 1))
+    value = net.layer((op, source, (6, 2, 4, 4)))
+    value = net.build.add(First(strides, (0,) * 4, (1, 1), pool), value, name="pool")
+    built = net.build.build([net.build.add(Decode(), value, name="levels")])
+    graph = compiled(built, "assign-windows,insert-readout")
+    checked(graph, net.rng.integers(0, 17, (3, 2, height, 20)).astype(np.float32))
+    writer = ClosedForm(graph, False, False).writer
+    (kernel,) = (node for node in writer.nodes if node.op_type == "QLinearConv")
+    (steps,) = (list(a.ints) for a in kernel.attribute if a.name == "strides")
+    apart = strides == pool and value.type.shape[1] * pool[0] == height - 2 * dilation
+    assert steps[0] == (pool[0] if apart and dilation == 1 else 1)
+    assert steps[1] > 1
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_kernels_as_large_as_their_sources_are_products_of_matrices(wide: bool) -> None:
+    """Alone and beside a source of other weights, in channels of 8 bits and of more."""
+    net = Network((16, 6, 6), 6)
+    (source,) = net.encoded(16)
+    value = net.layer((SAME, source, (24, 16, 3, 3)))
+    weight = net.rng.integers(-100, 101, (32, 24, 6, 6)) * (4 if wide else 1)
+    whole = Convolve((1, 1), (0,) * 4, (1, 1))
+    value = net.layer((whole, value, weight), (whole, source, (32, 16, 6, 6)))
+    value = net.layer((POINT, value, (20, 32, 1, 1)))
+    kernels = net.checked(value, net.rng.integers(0, 17, (4, 16, 6, 6)).astype(np.float32))
+    assert (kernels["QLinearConv"], kernels["QGemm"]) == (1, 2)
+
+
 def test_branches_of_wide_weights_and_strides_are_one_kernel() -> None:
     net = Network((16, 8, 8), 0)
     (source,) = net.encoded(16)
@@ -124,7 +169,7 @@ def test_populations_with_the_same_sources_are_one_kernel() -> None:
     one = net.layer((POINT, both, (20, 16, 1, 1)), (POINT, parts[1], (20, 16, 1, 1)))
     end = net.layer((Connect(), one, (16, 720)))
     kernels = net.checked(end, net.rng.integers(0, 16, (4, 24, 6, 6)))
-    assert kernels["QLinearConv"] == 4
+    assert (kernels["QLinearConv"], kernels["QGemm"]) == (3, 1)
     assert kernels["Slice"] == 1
 
 
@@ -136,7 +181,7 @@ def test_levels_above_127_keep_pairs_of_products_within_16_bits() -> None:
     net.checked(value, net.rng.integers(0, 256, (8, 64)).astype(np.float32))
     built = net.build.build([net.build.add(Decode(), value, name="levels")])
     form = ClosedForm(compiled(built, "assign-windows,insert-readout"), False, False)
-    (kernel,) = (node for node in form.writer.nodes if node.op_type == "QLinearConv")
+    (kernel,) = (node for node in form.writer.nodes if node.op_type == "QGemm")
     weight = form.writer.constants[kernel.input[3]]
     assert 2 * 255 * np.abs(weight.astype(int)).max() <= 32767
 

@@ -176,14 +176,17 @@ def test_integer_kernels_agree(t_max: int) -> None:
 
 @pytest.mark.parametrize("t_max", [64, 300])
 @pytest.mark.parametrize("slope", [997, 1024, 4001])
-def test_quotients_next_to_an_integer_are_floored_exactly(slope: int, t_max: int) -> None:
+@pytest.mark.parametrize("width", [1, 2])
+def test_quotients_next_to_an_integer_are_floored_exactly(
+    width: int, slope: int, t_max: int
+) -> None:
     """Large sums that cancel: rounded weights over D would cross the next integer.
 
-    More levels than a byte has take float32.
+    More levels than a byte has take float32; what sees all of its source is a product of matrices.
     """
     rng = np.random.default_rng(slope)
     build = Builder("edge")
-    value = build.input("input", Tensor((1000, 1, 1)))
+    value = build.input("input", Tensor((1000, 1, width)))
     value = build.add(Encode(64, 1.0), value, name="spikes")
     signs = np.where(np.arange(1000) < 500, 1, -1)
     weights = (rng.integers(100, 128, (8, 1000)) * signs).astype(np.int16)
@@ -199,8 +202,9 @@ def test_quotients_next_to_an_integer_are_floored_exactly(slope: int, t_max: int
     edge = np.isin(total % slope, (0, slope - 1)) & (total > 0) & (total < t_max * slope)
     assert edge.sum() > 5
     batch = levels[edge.any(axis=1)].reshape(-1, 1000, 1, 1).astype(np.float32)
+    batch = np.repeat(batch, width, axis=3)
     kernels = {n.op_type for n in ClosedForm(graph, False, False).writer.nodes}
-    assert ("QLinearConv" in kernels) == (t_max == 64)
+    assert ({1: "QGemm", 2: "QLinearConv"}[width] in kernels) == (t_max == 64)
     same(graph, batch)
 
 

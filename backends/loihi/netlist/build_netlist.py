@@ -42,7 +42,8 @@ def build_netlist(graph: Graph) -> Netlist:
     markers = tuple(group for node in driven for group in _markers(graph, node))
     populations = tuple(map(_population, driven))
     pairs = zip(driven, populations, strict=True)
-    rows = [row for node, group in pairs for row in _synapses(graph, node, group, interval)]
+    negated: dict[int, Array] = {}
+    rows = [row for pair in pairs for row in _synapses(graph, *pair, interval, negated)]
     rows += [row for group in markers for row in _marker_synapses(group)]
     groups = (*populations, *markers)
     return Netlist(sources, groups, tuple(rows), outputs, interval, latency)
@@ -112,9 +113,15 @@ def _by_neuron(array: Array, indices: Array, shape: tuple[int, ...]) -> Array:
     return found
 
 
-def _synapses(graph: Graph, node: Node, group: netlist.Population, interval: int) -> list[Synapses]:
+def _synapses(
+    graph: Graph,
+    node: Node,
+    group: netlist.Population,
+    interval: int,
+    negated: dict[int, Array],
+) -> list[Synapses]:
     """Everything that reaches a population: data, clocks, and its own spikes."""
-    rows = list(data_synapses(graph, node))
+    rows = list(data_synapses(graph, node, negated))
     if isinstance(node.op, Population):
         rows += _clock_synapses(graph, node, group)
         neurons = neurons_of(layer_of(graph, node), window_of(node), interval)

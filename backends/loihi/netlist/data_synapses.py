@@ -21,8 +21,11 @@ from .netlist import Synapses
 GATE_WEIGHT = 2  # of a synapse that makes a neuron fire by itself
 
 
-def data_synapses(graph: Graph, node: Node) -> Iterator[Synapses]:
-    """What a population receives from others, or a gate from its group; see `Silent`."""
+def data_synapses(graph: Graph, node: Node, negated: dict[int, Array]) -> Iterator[Synapses]:
+    """What a population receives from others, or a gate from its group; see `Silent`.
+
+    ``negated`` keeps the weights of markers by the identity of the others, as slices share theirs.
+    """
     target = node.result.name
     if isinstance(node.op, First):
         op = node.op
@@ -36,7 +39,10 @@ def data_synapses(graph: Graph, node: Node) -> Iterator[Synapses]:
         row = _synapses_of(graph, connection(synapse), source, weight_of(synapse), target)
         yield row
         if spikes_of(source).coding == "silent":
-            yield replace(row, source=netlist.marker_name(row.source), weights=-row.weights)
+            if id(row.weights) not in negated:
+                negated[id(row.weights)] = -row.weights
+            weights = negated[id(row.weights)]
+            yield replace(row, source=netlist.marker_name(row.source), weights=weights)
 
 
 def _synapses_of(

@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .netlist import Population, Synapses
 
+_AT_ONCE = 1 << 18  # weights whose synapses are counted at once
 MAX_WEIGHT = (
     254  # largest weight of one synapse: 8 bits, of which mixed signs leave the even numbers
 )
@@ -79,7 +80,16 @@ def split_weights(weights: Any) -> list[tuple[Any, int]]:
     ``sum(part << exponent)`` is the array again; parts of even numbers are even and within +-254.
     Parts that are 0 everywhere are left out.
     """
-    if not np.any(np.abs(weights) > MAX_WEIGHT):
+    return _split(weights, _is_wide(weights))
+
+
+def _is_wide(weights: Any) -> bool:
+    """Whether some weight takes several synapses; then the others are split alike."""
+    return bool(weights.max(initial=0) > MAX_WEIGHT or weights.min(initial=0) < -MAX_WEIGHT)
+
+
+def _split(weights: Any, wide: bool) -> list[tuple[Any, int]]:
+    if not wide:
         return [(weights, 0)] if weights.any() else []
     low = (weights + 128) % 256 - 128
     parts = [(low, 0)] if low.any() else []
@@ -96,7 +106,12 @@ def synapses_of_weights(weights: Any) -> Any:
 
     The counts are bytes: sum them up as wider integers.
     """
-    found = np.zeros(np.shape(weights), np.uint8)
-    for part, _ in split_weights(weights):
-        found += part != 0
-    return found
+    if not _is_wide(weights):
+        return (weights != 0).view(np.uint8)
+    flat = np.ravel(weights)
+    found = np.zeros(flat.size, np.uint8)
+    for begin in range(0, flat.size, _AT_ONCE):
+        some = slice(begin, begin + _AT_ONCE)
+        for part, _ in _split(flat[some], True):
+            found[some] += part != 0
+    return found.reshape(np.shape(weights))

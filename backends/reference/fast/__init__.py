@@ -1,6 +1,6 @@
 """The fast engine: the integer network in closed form.
 
 Read `fast_engine`, then `closed_form`, which writes the ONNX model. `input_levels` writes what
-comes in, `shared_sums` the sums that populations share, `spike_counts` the results that count,
-and `whole_outputs` decodes outputs whose pieces add up.
+comes in, `shared_sums` the sums that populations share, `spike_counts` the results that count.
+`whole_outputs` decodes outputs whose pieces add up, `decoded_in_graph` small outputs.
 """

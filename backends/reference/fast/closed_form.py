@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
 
-from qcompiler.backends.reference.kernels.byte_populations import (
-    write_bytes,
-    write_clipped,
-    write_pooled_bytes,
-)
+from qcompiler.backends.reference.kernels.byte_populations import write_levels, write_pooled_bytes
 from qcompiler.backends.reference.kernels.exact_arithmetic import is_per_channel
 from qcompiler.backends.reference.kernels.families import families, is_stackable, ladders
 from qcompiler.backends.reference.kernels.level_forms import LevelForms
@@ -74,13 +70,13 @@ class ClosedForm:
         return tuple(node.result.name for node in spiking_nodes(self.graph))
 
     def session(
-        self, names: list[str], threads: int
+        self, names: list[str], threads: int, decoded: Iterable[str] = ()
     ) -> tuple[onnxruntime.InferenceSession, dict[str, Output]]:
         """A session, and where among its results these populations' levels are.
 
         If it counts, two arrays each follow: neuron by neuron of a population, the number of frames
         in which the level is above 0, and the sum of levels. Last come numbers of saturated
-        neurons.
+        neurons; in their place, if it does not count, what is ``decoded``.
         """
         kinds: dict[str, Any] = {}
         known: dict[LevelForms, int] = {}
@@ -95,6 +91,7 @@ class ClosedForm:
             found[name] = Output(known[piece.whole], piece)
         kinds |= dict.fromkeys(self.counts.levels, np.float32)
         kinds |= dict.fromkeys(self.counts.saturation, np.int32)
+        kinds |= dict.fromkeys(decoded, np.float32)
         return self.writer.session(kinds, threads, spin=True), found
 
     def _write(self, node: Node) -> None:
@@ -156,8 +153,7 @@ class ClosedForm:
             byte = write_pooled_bytes(self.writer, stack, op, shape)
             self.changed[op, whole] = LevelForms(self.writer, shape, stack.top, byte=byte)
             return
-        levels = write_bytes(self.writer, stack)
-        whole.byte = write_clipped(self.writer, stack, levels)
+        levels = write_levels(self.writer, stack, whole)
         if self.counts.active:
             raw = LevelForms(self.writer, stack.shape, stack.top + 1, byte=levels)
             self._count_bytes(stack, raw)

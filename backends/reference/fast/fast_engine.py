@@ -38,6 +38,7 @@ from qcompiler.ir.spiking.integer_network import spiking_nodes
 from qcompiler.ir.view import View
 
 from .closed_form import ClosedForm, Output
+from .decoded_in_graph import decoded_in_graph
 from .whole_outputs import with_whole_outputs
 
 
@@ -48,6 +49,7 @@ class _Session(NamedTuple):
     levels: dict[str, Output]
     tail: HostTail
     size: int  # results that hold levels
+    decoded: list[str]  # values that further results hold, if none of them counts
 
 
 class FastEngine:
@@ -71,10 +73,14 @@ class FastEngine:
         Without ``count`` the counters stay at 0 and cost no time.
         """
         found = self._session(record, count)
-        arrays = (x.astype(np.float32, copy=False) for x in inputs)
-        results = found.session.run(found.results, dict(zip(found.inputs, arrays, strict=True)))
+        feed = {
+            name: x.astype(np.float32, copy=False)
+            for name, x in zip(found.inputs, inputs, strict=True)
+        }
+        results = found.session.run(found.results, feed)
         levels = {name: at.piece.cut(results[at.result]) for name, at in found.levels.items()}
-        outputs = found.tail(levels)
+        decoded = zip(found.decoded, results[found.size :], strict=False)
+        outputs = found.tail({**levels, **dict(decoded)})
         if not count:
             return Outcome(outputs, levels if record else {}, Counters(len(inputs[0])))
         counters = self._counters(inputs, levels, results[found.size :])
@@ -84,18 +90,22 @@ class FastEngine:
         if (record, count) not in self._sessions:
             form, graph = ClosedForm(self.graph, record, count), self.graph
             names = [node.result.name for node in output_nodes(graph)]
+            decoded: dict[str, str] = {}
             if record:
                 names = [*form.outputs]
             elif not count:
                 graph, wholes = with_whole_outputs(graph, form.pieces)
                 form.pieces |= wholes
-                names = [*wholes, *(name for name in names if _is_read(graph, name))]
-            session, levels = form.session(names, self.threads)
+                graph, decoded = decoded_in_graph(graph, form.writer, form.pieces)
+                names = [name for name in (*wholes, *names) if _is_read(graph, name)]
+            session, levels = form.session(names, self.threads, decoded.values())
             given = [value.name for value in session.get_inputs()]
-            results = 1 + max(output.result for output in levels.values())
-            tail = HostTail(graph, levels)
+            results = 1 + max((output.result for output in levels.values()), default=-1)
+            tail = HostTail(graph, (*levels, *decoded))
             made = [value.name for value in session.get_outputs()]
-            self._sessions[record, count] = _Session(session, given, made, levels, tail, results)
+            self._sessions[record, count] = _Session(
+                session, given, made, levels, tail, results, [*decoded]
+            )
         return self._sessions[record, count]
 
     @cached_property

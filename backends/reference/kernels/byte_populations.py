@@ -6,7 +6,7 @@ read and write channels last, so that the neighbours are in order behind a resha
 
 from __future__ import annotations
 
-from math import prod
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,24 +16,35 @@ from qcompiler.ir.execution.write_nodes import pads_within, sliding, write_max_p
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
 
-from .byte_kernel import ByteKernel, Source
+from .byte_products import is_product, write_product
+from .kernel_cost import pooled_outputs
+from .level_forms import LevelForms
 from .population_kernels import Stack
 
 _TIE_BREAK = 1 + 2.0**-20  # scale above 1 / D that rounds ties up; see `fast_engine`
 _LAST, _FIRST = (0, 2, 3, 1), (0, 3, 1, 2)  # where channels go
 
 
-def write_bytes(writer: OnnxWriter, stack: Stack) -> str:
-    """Write the levels of a stack, not clipped above."""
+def write_levels(writer: OnnxWriter, stack: Stack, whole: LevelForms) -> str:
+    """Write the levels of a stack; the result is not clipped above."""
+    if is_product(stack):
+        scale = (_TIE_BREAK / stack.slope).astype(np.float32)
+        raw = write_product(writer, stack, scale)
+        whole.flat = whole.byte = _clipped_sums(writer, stack, raw)
+        if len(stack.shape) > 1:
+            whole.byte = write_reshape(writer, stack.shape, whole.flat)
+        return raw
     if stack.packed == 1:
-        whole = _convolution(writer, stack, stack.kernel.weight)
-        return write_reshape(writer, stack.shape, whole) if stack.kernel.flat else whole
-    whole = _packed_convolution(writer, stack, 1)
-    whole = write_reshape(writer, (*stack.shape[1:], stack.shape[0]), whole)
-    return writer.add("Transpose", whole, perm=_FIRST)
+        raw = _convolution(writer, stack, stack.kernel.weight)
+    else:
+        raw = _packed_convolution(writer, stack, (1, stack.packed), 1)
+        raw = write_reshape(writer, (*stack.shape[1:], stack.shape[0]), raw)
+        raw = writer.add("Transpose", raw, perm=_FIRST)
+    whole.byte = _clipped_sums(writer, stack, raw)
+    return raw
 
 
-def write_clipped(writer: OnnxWriter, stack: Stack, byte: str) -> str:
+def _clipped_sums(writer: OnnxWriter, stack: Stack, byte: str) -> str:
     """Clip the levels of a stack above, those of each sum at its highest level."""
     if stack.ends_alike:
         return clipped(writer, byte, stack.top)
@@ -49,9 +60,12 @@ def pools_packed(stack: Stack, op: First) -> bool:
     """Whether a max pool takes neighbours that its kernel computes at once, each once."""
     if stack.packed == 1:
         return False
-    width = op.kernel[-1]
-    alone = (op.strides[-1], op.dilations[-1], op.pads[1], op.pads[3]) == (width, 1, 0, 0)
-    return alone and stack.packed % width == 0 and pads_within(op, op.kernel)
+    return _takes_once(op, -1) and stack.packed % op.kernel[-1] == 0 and pads_within(op, op.kernel)
+
+
+def _takes_once(op: First, axis: int) -> bool:
+    size, pads = op.kernel[axis], (op.pads[axis % 2], op.pads[axis % 2 + 2])
+    return (op.strides[axis], op.dilations[axis], *pads) == (size, 1, 0, 0)
 
 
 def write_pooled_bytes(writer: OnnxWriter, stack: Stack, op: First, shape: tuple[int, ...]) -> str:
@@ -59,12 +73,18 @@ def write_pooled_bytes(writer: OnnxWriter, stack: Stack, op: First, shape: tuple
 
     More channels are pooled at once than there are: those of outputs that are not neighbours.
     """
-    (channels, height, width), pooled = stack.shape, op.kernel[-1]
-    beside = stack.packed // pooled
-    whole = _packed_convolution(writer, stack, pooled)
-    whole = write_reshape(writer, (height, width // beside, beside * channels), whole)
-    whole = clipped(writer, writer.add("Transpose", whole, perm=_FIRST), stack.top)
-    whole = write_max_pool(writer, op, op.kernel, whole)
+    (channels, height, width), (_, pooled) = stack.shape, op.kernel
+    space, by_rows = stack.shape[1:], _takes_once(op, 0)
+    rows, columns = pooled_outputs(stack.kernel, space, op.kernel, by_rows)
+    if rows > 1:  # then all that is pooled lies side by side
+        flat = (1, rows * pooled)
+        op = replace(op, kernel=flat, strides=flat)
+    beside = columns // pooled
+    whole = _packed_convolution(writer, stack, (rows, columns), pooled)
+    row = (width // beside * rows, beside * channels)
+    whole = write_reshape(writer, (height // rows, *row), whole)
+    whole = writer.add("Transpose", whole, perm=_FIRST)
+    whole = clipped(writer, write_max_pool(writer, op, op.kernel, whole), stack.top)
     whole = writer.add("Transpose", whole, perm=_LAST)
     whole = write_reshape(writer, (*shape[1:], channels), whole)
     return writer.add("Transpose", whole, perm=_FIRST)
@@ -77,7 +97,7 @@ def clipped(writer: OnnxWriter, byte: str, top: int) -> str:
 
 def _convolution(writer: OnnxWriter, stack: Stack, weight: Array, **changed: Any) -> str:
     kernel, constant, copies = stack.kernel, writer.constant, len(weight) // len(stack.slope)
-    forms = [_form(writer, kernel, source) for source in kernel.sources]
+    forms = [source.chosen(writer, source.write()) for source in kernel.sources]
     source = writer.add("Concat", *forms, axis=1) if len(forms) > 1 else forms[0]
     if changed:
         source = writer.add("Transpose", source, perm=_LAST)
@@ -90,32 +110,35 @@ def _convolution(writer: OnnxWriter, stack: Stack, weight: Array, **changed: Any
     return writer.add("QLinearConv", *inputs, **attributes)
 
 
-def _form(writer: OnnxWriter, kernel: ByteKernel, source: Source) -> str:
-    found = source.write()
-    if kernel.flat:
-        found = write_reshape(writer, (prod(source.form.shape), 1, 1), found)
-    if source.channels is None:
-        return found
-    channels = writer.constant(np.array(source.channels, np.int64))
-    return writer.add("Gather", found, channels, axis=1)
+def _packed_convolution(
+    writer: OnnxWriter, stack: Stack, block: tuple[int, int], pooled: int
+) -> str:
+    """Outputs of a block as channels: row by row, first those ``pooled`` apart.
 
-
-def _packed_convolution(writer: OnnxWriter, stack: Stack, pooled: int) -> str:
-    """Neighbours as channels, first those ``pooled`` apart: ``height x blocks x channels``."""
-    op, weight, packed = stack.kernel.op, stack.kernel.weight, stack.packed
-    (down, across), width = op.strides, weight.shape[-1]
-    wide = np.zeros((packed, *weight.shape[:-1], width + (packed - 1) * across), np.int8)
-    for at in range(packed):
-        wide[at, ..., at * across : at * across + width] = weight
-    order = np.arange(packed).reshape(-1, pooled).T.reshape(-1)
-    columns = stack.kernel.sources[0].form.shape[-1]
-    behind = (stack.shape[-1] - 1) * across + width - columns - op.pads[1]
+    The result is ``height x width x channels``, counted in blocks.
+    """
+    kernel, weight, (rows, columns) = stack.kernel, stack.kernel.weight, block
+    op, (*outputs, tall, wide), size = kernel.op, weight.shape, rows * columns
+    (down, across), source = op.strides, kernel.sources[0].space
+    taps = tall + (rows - 1) * down, wide + (columns - 1) * across
+    packed = np.zeros((rows, columns, *outputs, *taps), np.int8)
+    for row, column in np.ndindex(block):
+        y, x = row * down, column * across
+        packed[row, column, ..., y : y + tall, x : x + wide] = weight
+    ends = (down, (tall - 1) * op.dilations[0] + 1), (across, wide)
+    behind = [
+        max(0, (count - 1) * step + extent - places - before)
+        for count, (step, extent), places, before in zip(
+            stack.shape[1:], ends, source, op.pads, strict=False
+        )
+    ]
+    order = np.arange(size).reshape(rows, -1, pooled).transpose(0, 2, 1).reshape(-1)
     return _convolution(
         writer,
         stack,
-        wide[order].reshape(-1, *wide.shape[2:]),
+        packed.reshape(size, *packed.shape[2:])[order].reshape(-1, *packed.shape[3:]),
         domain="com.microsoft",
         channels_last=1,
-        strides=(down, across * packed),
-        pads=(*op.pads[:3], max(0, behind)),
+        strides=(down * rows, across * columns),
+        pads=(*op.pads[:2], *behind),
     )

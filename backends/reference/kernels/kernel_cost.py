@@ -41,8 +41,8 @@ def _filled(channels: int) -> int:
     return -(-channels // _BLOCK) * _BLOCK
 
 
-def byte_cost(kernel: ByteKernel, packed: int = 1) -> float:
-    """The cost of a layer in 8 bits, with ``packed`` outputs at once."""
+def byte_cost(kernel: ByteKernel, packed: int = 1, rows: int = 1) -> float:
+    """The cost of a layer in 8 bits, with ``packed`` outputs of so many rows at once."""
     op, (outputs, inputs, *taps) = kernel.op, kernel.shape
     passes = outputs * _BYTE_PASS
     if op.groups > 1:
@@ -51,10 +51,13 @@ def byte_cost(kernel: ByteKernel, packed: int = 1) -> float:
         moved = sum(len(source.places) > 0 for source in kernel.sources)
         passes += _COPY * (len(kernel.sources) + moved) + _COPIED_BYTE * 2 * inputs
     if prod(taps) > 1:
-        *rows, columns = taps
-        taps = [*rows, columns + (packed - 1) * op.strides[-1]]
-        passes += prod(rows) * (columns if max(op.dilations) > 1 else 1) * _BYTE_ROW / packed
-    return passes + _filled(outputs * packed) / packed * inputs * prod(taps) * _BYTE_PRODUCT
+        first, *others, columns = taps if len(taps) > 1 else [1, *taps]
+        copies = [first + (rows - 1) * op.strides[0], *others]
+        taps = [*copies, columns + (packed - 1) * op.strides[-1]]
+        each = columns if max(op.dilations) > 1 else 1
+        passes += prod(copies) * each * _BYTE_ROW / (packed * rows)
+    filled = _filled(outputs * packed * rows) / (packed * rows)
+    return passes + filled * inputs * prod(taps) * _BYTE_PRODUCT
 
 
 def copy_cost(pieces: int, channels: int) -> float:
@@ -69,3 +72,17 @@ def packed_outputs(kernel: ByteKernel, columns: int) -> int:
         return 1
     fit = [n for n in range(1, min(columns, _MOST_PACKED) + 1) if columns % n == 0]
     return min(fit, key=lambda n: byte_cost(kernel, n))
+
+
+def pooled_outputs(
+    kernel: ByteKernel, space: tuple[int, ...], pool: tuple[int, ...], by_rows: bool
+) -> tuple[int, int]:
+    """How many rows and columns to compute at once, of which a max pool takes each once.
+
+    The rows are those of the pool, if it can go ``by_rows``, or one.
+    """
+    (height, width), (tall, wide) = space, pool
+    many = by_rows and height % tall == 0 and kernel.op.dilations[0] == 1
+    fit = [n for n in range(wide, min(width, _MOST_PACKED) + 1, wide) if width % n == 0]
+    found = ((rows, n) for rows in ((1, tall) if many else (1,)) for n in fit)
+    return min(found, key=lambda block: byte_cost(kernel, block[1], block[0]))

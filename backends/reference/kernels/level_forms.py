@@ -14,6 +14,7 @@ from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_nodes import pads_within, write_clip, write_max_pool, write_view
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
+from qcompiler.ir.view import Reshape
 
 from .digit import Digit
 
@@ -35,6 +36,7 @@ class LevelForms:
     real: str | None = None
     byte: str | None = None
     digit: Digit | None = None
+    flat: str | None = None  # uint8 along one axis, if they were computed like this
     _multiples: dict[int, str] = field(default_factory=dict)
     _moved: dict[Any, str] = field(default_factory=dict)
     _sparser: dict[tuple[int, ...], LevelForms] = field(default_factory=dict)
@@ -96,27 +98,30 @@ class LevelForms:
 
         ``offset`` holds the first place and the stride for each of these axes.
         """
-        key, axes, constant = (byte, offset, places), range(len(places)), self._integers
+        key, axes = (byte, offset, places), [2 + axis for axis in range(len(places))]
         firsts, steps = [first for first, _ in offset], [step for _, step in offset]
         lasts = [first + (n - 1) * step for (first, step), n in zip(offset, places, strict=True)]
-        within = [n for n in self.shape[1 : 1 + len(places)]]
-        if not any(firsts) and set(steps) == {1} and list(places) == within:
+        within = self.shape[1 : 1 + len(places)]
+        if not any(firsts) and set(steps) == {1} and places == within:
             return byte
         if key in self._moved:
             return self._moved[key]
-        before = [max(0, -first) for first in firsts]
-        behind = [max(0, last + 1 - n) for last, n in zip(lasts, within, strict=True)]
-        found = byte
-        if any(before + behind):
-            rest = [0] * (len(self.shape) - 1 - len(places))
-            pads = [0, 0, *before, *rest, 0, 0, *behind, *rest]
-            zero = self.writer.constant(np.zeros((), np.uint8))
-            found = self.writer.add("Pad", byte, constant(pads), zero)
-        starts = [firsts[axis] + before[axis] for axis in axes]
-        ends = [lasts[axis] + before[axis] + 1 for axis in axes]
-        bounds = map(constant, (starts, ends, [2 + axis for axis in axes], steps))
-        self._moved[key] = self.writer.add("Slice", found, *bounds)
+        behind = [last + 1 - n for last, n in zip(lasts, within, strict=True)]
+        around = max(0, *behind, *(-first for first in firsts))
+        starts, ends = [first + around for first in firsts], [last + around + 1 for last in lasts]
+        bounds = map(self._integers, (starts, ends, axes, steps))
+        padded = self._padded(byte, around, len(places))
+        self._moved[key] = self.writer.add("Slice", padded, *bounds)
         return self._moved[key]
+
+    def _padded(self, byte: str, around: int, axes: int) -> str:
+        """The same for all that moves by as much in any direction."""
+        key = byte, around, axes
+        if around and key not in self._moved:
+            side = [0, 0, *(around,) * axes, *(0,) * (len(self.shape) - 1 - axes)]
+            zero = self.writer.constant(np.zeros((), np.uint8))
+            self._moved[key] = self.writer.add("Pad", byte, self._integers(side * 2), zero)
+        return self._moved[key] if around else byte
 
     def every(self, strides: tuple[int, ...]) -> LevelForms:
         """The levels at every so many places of space."""
@@ -144,8 +149,8 @@ class LevelForms:
             form and write_view(self.writer, node, form)
             for form in (self.raw and self.divided(), self.real or self._digit_real(), self.byte)
         )
-        shape = node.result.type.shape
-        return LevelForms(self.writer, shape, self.top, raw, None, real, byte)
+        shape, flat = node.result.type.shape, self.flat if isinstance(node.op, Reshape) else None
+        return LevelForms(self.writer, shape, self.top, raw, None, real, byte, flat=flat)
 
     def first_spikes(self, node: Node) -> LevelForms:
         """The maximum commutes with quotient, clip and floor: these act on the smaller image."""

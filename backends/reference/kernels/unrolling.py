@@ -31,11 +31,12 @@ def _unrolled(kernel: ByteKernel, axes: int, space: tuple[int, ...]) -> ByteKern
     """The kernel with a shifted source for each place on the first axes where it has weights."""
     sources: list[Source] = []
     weights: list[Array] = []
+    empty = not any(weight.any() for weight in kernel.weights)  # which keeps its first place
     for source, weight in zip(kernel.sources, kernel.weights, strict=True):
         for places in product(*(range(n) for n in weight.shape[2 : 2 + axes])):
             at: Any = (slice(None), slice(None), *places)
             taps: Array = weight[at]
-            if taps.any() or not any(places):
+            if taps.any() or (empty and not any(places)):
                 offset = tuple(_offsets(kernel.op, places))
                 sources.append(replace(source, offset=offset, places=space[:axes]))
                 weights.append(taps.reshape(*taps.shape[:2], *(1,) * axes, *taps.shape[2:]))

@@ -1,0 +1,46 @@
+"""Markers are neurons: what they must save, by the price of energy and by that of neurons."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qcompiler.ir.snn import Neuron
+from qcompiler.passes import Pipeline
+from qcompiler.passes.spiking.choose_codes import ChooseCodes
+from tests.support.spiking import Net
+
+INPUTS, HIDDEN = 30, 50
+
+
+def hidden_code(price: str, readers: int) -> str:
+    """The code of a layer of which all levels are 0, and which so many neurons read."""
+    net = Net(0)
+    hidden = net.dense(net.input((INPUTS,), 4), HIDDEN, 4, bias=0)
+    graph = net.graph(net.dense(hidden, readers, 4))
+    zeros = (np.zeros((2, INPUTS), np.float32),)
+    # A bias of 1 keeps bursts out, whose slopes it must hold.
+    found = ChooseCodes(bias=1, price=price, calibration=zeros)(
+        Pipeline.parse("assign-windows").run(graph)
+    )
+    return next(node.op.coding for node in found.nodes if isinstance(node.op, Neuron))
+
+
+@pytest.mark.parametrize(
+    ("readers", "energy", "neurons"),
+    [
+        (10, "one-spike", "one-spike"),  # a marker's updates cost more than its neuron's events
+        (30, "silent", "one-spike"),  # less, but with 60 % more neurons
+        (600, "silent", "silent"),  # 8 % more neurons, half of the events
+    ],
+)
+def test_markers_save_a_greater_share_than_they_add(
+    readers: int, energy: str, neurons: str
+) -> None:
+    assert hidden_code("energy", readers) == energy
+    assert hidden_code("neurons", readers) == neurons
+
+
+def test_a_price_has_a_name() -> None:
+    with pytest.raises(ValueError, match="price must be one of neurons, energy, not time"):
+        ChooseCodes(price="time")
