@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 DEFAULT_T_MAX = 16
-_PRUNE = 0.002  # of `quantize` where energy counts: more adds more noise than it saves energy
+_PRUNE = 0.001  # of `quantize` where energy counts: it hardly adds to the noise
 
 
 @dataclass(frozen=True)
