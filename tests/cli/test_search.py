@@ -511,7 +511,7 @@ def test_energy_counts_without_a_search_too() -> None:
     given: dict[str, Any] = {"calibration": CALIBRATION, "scale_values": (16,), "t_max": 8}
     model = DIGITS / "digits.onnx"
     cheap, default = (
-        qcompiler.compile(model, objective=objective, **given) for objective in ("energy", "latency")
+        qcompiler.compile(model, objective=kind, **given) for kind in ("energy", "latency")
     )
     assert "price=energy" in cheap.manifest["pipeline"] and "search" not in cheap.manifest
     assert cheap.energy().causes.total < default.energy().causes.total
