@@ -70,7 +70,7 @@ def test_slices_or_digits_of_the_channels_where_they_pay() -> None:
     value = Bottleneck(noise, 10.0).with_digits(8, 0.0, fitted=True)
     some, whole, none = (value.best(*given, 4) for given in ((1.0, 0.0), (0.001, 2.0), (5.0, 0.0)))
     assert (some.slices, some.noisy, some.noisy_slices, some.digits) == (1, 2, 2, True)
-    assert (some.noise, some.neurons) == (pytest.approx(3.0), 60.0)
+    assert some.noise == pytest.approx(3.0) and some.neurons == 60.0
     assert (whole.slices, whole.noisy, whole.digits, whole.neurons) == (2, 0, True, 80.0)
     assert none == Slicing(99.0, 40.0)
     short = Bottleneck(np.array([49.0, 49.0]), 0.01).with_digits(3, 0.0, fitted=True)
