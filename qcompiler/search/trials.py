@@ -69,6 +69,8 @@ class Trials:
         self.data, self.budget, self.log = data, budget, log
         at = _schedule_position(steps)
         self.done, self.rest = steps.passes[:at], steps.passes[at:]
+        if costs:  # slices are bought where they bring most for their energy
+            self.rest = tuple(with_option(step, "price", "energy") for step in self.rest)
         self.labels = labels if budget.kind == "drop" else None
         self.before = Pipeline(self.done).run(graph)
         verify(self.before, *self.rest[0].requires)
