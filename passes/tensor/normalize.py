@@ -22,7 +22,12 @@ from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram, around_zero
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
-from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.calibration.tails import are_plenty, reaching
+from qcompiler.passes.quantization.fusion_groups import (
+    FusionGroup,
+    fusion_groups,
+    is_network_output,
+)
 from qcompiler.passes.quantization.levels import check_levels, coded_inputs, levels_of, map_values
 
 
@@ -129,7 +134,12 @@ class Normalize(Pass):
             if clip.low is not None and histogram.low <= clip.low:
                 return clip.low, top
             return around_zero(bottom, top, clip.low, clip.high)
-        return histogram.least_squares(self._levels(graph, value), clip.low, clip.high)
+        levels = self._levels(graph, value)
+        found = histogram.least_squares(levels, clip.low, clip.high)
+        ends = group is not None and is_network_output(graph, value)
+        if not (ends and clip == Clip() and are_plenty(levels, self.t_max)):
+            return found
+        return reaching(found, *histogram.counted(), levels)
 
 
 def measured_name(graph: Graph, value: Value) -> str:
