@@ -7,7 +7,8 @@ range of width R and L levels that reaches m farther has the expected squared er
 
     2 e^2 exp(-m / e) / (n + 1)   of cutting the next value       (R + m)^2 / (12 L^2)   of rounding
 
-which are least together near ``m = e log(12 L^2 e / ((n + 1) R))``.
+which are least together near ``m = e log(12 L^2 e / ((n + 1) R))``. It is at most e, where the next
+value above all lies on average: tails of sums end sooner than exponential ones.
 """
 
 from __future__ import annotations
@@ -54,4 +55,4 @@ def _reach(values: Array, counts: Array, levels: int) -> float:
     excess = float((counts[::-1] * (values[::-1] - base))[:threshold].sum()) / largest
     if excess <= _GATHERED * width:
         return 0.0
-    return max(0.0, excess * log(12 * levels**2 * excess / ((n + 1) * width)))
+    return excess * min(max(log(12 * levels**2 * excess / ((n + 1) * width)), 0.0), 1.0)
