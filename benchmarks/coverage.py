@@ -37,8 +37,10 @@ from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 FRESH = "fresh:"  # in front of the names of data that calibration does not see
 ORACLES = ("calibrated", "own")  # whose ranges the levels have that values are rounded to
 TIMES = 1.5
-HEADINGS = ("architecture", "outcome", "neurons", "steps", "error")
-HEADINGS += ("levels, calibrated ranges", "levels, own ranges")
+HEADINGS = (
+    *("architecture", "outcome", "neurons", "steps", "error"),
+    *("levels, calibrated ranges", "levels, own ranges"),
+)
 
 
 def main() -> None:

@@ -20,14 +20,13 @@ import numpy as np
 from qcompiler.ir import Range
 from qcompiler.ir.kernels import Array
 
-PLENTY = 256  # levels, from which on rounding to a wider range costs next to nothing
-_TIMES = 4  # those of other values: their noise is 16 times as high, then
+_TIMES = 4  # the levels of other values, whose noise is 16 times as high, then
 _GATHERED = 1e-3  # of the range: a smaller excess is that of values that gather at their end
 
 
 def are_plenty(levels: int, t_max: int) -> bool:
     """Whether levels are so many beside those of other values that a range may be wider."""
-    return levels >= max(PLENTY, _TIMES * t_max)
+    return levels >= _TIMES * t_max
 
 
 def reaching(bounds: Range, values: Array, counts: Array, levels: int) -> Range:
@@ -36,6 +35,8 @@ def reaching(bounds: Range, values: Array, counts: Array, levels: int) -> Range:
     ``values`` are in ascending order, with how often each was seen.
     """
     low, high = bounds
+    if not len(values):  # all are 0
+        return bounds
     if low <= values[0]:
         low = min(low, float(values[0]) - _reach(-values[::-1], counts[::-1], levels))
     if high >= values[-1]:

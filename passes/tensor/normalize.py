@@ -2,8 +2,9 @@
 
 With calibration data, the network runs once on onnxruntime and the pass collects a histogram of
 every tensor. The method ``percentile`` cuts the tails of the histogram; ``mse`` takes the range
-with the least squared rounding error for t_max levels. Without data, interval arithmetic over the
-weights gives the widest possible range.
+with the least squared rounding error for t_max levels; of outputs with many more levels it reaches
+for the next value. Without data, interval arithmetic over the weights gives the widest possible
+range.
 """
 
 from __future__ import annotations
@@ -28,7 +29,13 @@ from qcompiler.passes.quantization.fusion_groups import (
     fusion_groups,
     is_network_output,
 )
-from qcompiler.passes.quantization.levels import check_levels, coded_inputs, levels_of, map_values
+from qcompiler.passes.quantization.levels import (
+    PRECISE,
+    check_levels,
+    coded_inputs,
+    levels_of,
+    map_values,
+)
 
 
 @dataclass(frozen=True)
@@ -136,8 +143,9 @@ class Normalize(Pass):
             return around_zero(bottom, top, clip.low, clip.high)
         levels = self._levels(graph, value)
         found = histogram.least_squares(levels, clip.low, clip.high)
-        ends = group is not None and is_network_output(graph, value)
-        if not (ends and clip == Clip() and are_plenty(levels, self.t_max)):
+        is_sum = group is not None and clip == Clip()
+        plenty = self.t_max >= PRECISE and are_plenty(levels, self.t_max)
+        if not (is_sum and plenty and is_network_output(graph, value)):
             return found
         return reaching(found, *histogram.counted(), levels)
 
