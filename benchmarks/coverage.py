@@ -6,8 +6,10 @@
 Each network of the folder is compiled to `reference` with 256 samples of random data, and compared
 with onnxruntime on 64 others. Columns: what came of it, neurons, the last output step, and errors
 relative to the spread of outputs: of the program, and of the model with its values rounded to as
-many levels. Networks with several outputs show their worst. ``--json`` keeps what is measured, and
-what the file holds already is not measured again.
+many levels, over the ranges that calibration has, as the program's, or over those of the 64 samples
+themselves. Networks with several outputs show their worst. ``--json`` keeps what is measured, and
+what the file holds already is not measured again. The last line counts errors of at most 1.5 times
+those of levels.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import json
 import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,12 @@ from qcompiler.ir.prologue import run_prologue, split_prologue
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 FRESH = "fresh:"  # in front of the names of data that calibration does not see
+ORACLES = ("calibrated", "own")  # whose ranges the levels have that values are rounded to
+TIMES = 1.5
+HEADINGS = (
+    *("architecture", "outcome", "neurons", "steps", "error"),
+    *("levels, calibrated ranges", "levels, own ranges"),
+)
 
 
 def main() -> None:
@@ -46,7 +54,7 @@ def main() -> None:
     if given.json is not None and given.json.exists():
         known = {row["name"]: row for row in map(json.loads, given.json.read_text().splitlines())}
     rows = []
-    print("| architecture | outcome | neurons | steps | error | of levels alone |\n|" + "---|" * 6)
+    print(f"| {' | '.join(HEADINGS)} |\n|" + "---|" * len(HEADINGS))
     for path in sorted(given.folder.glob("*.onnx")):
         if given.names and path.stem not in given.names:
             continue
@@ -58,6 +66,8 @@ def main() -> None:
         print(text(row), flush=True)
     counts = Counter(row["outcome"].partition(":")[0] for row in rows)
     print(f"\n{len(rows)} networks: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
+    within = ", ".join(f"{_within(rows, key)} ({key})" for key in ORACLES)
+    print(f"within {TIMES} times the error of levels, by their ranges: {within}")
 
 
 def _row(path: Path, t_max: int) -> dict[str, Any]:
@@ -86,14 +96,15 @@ def measured(path: Path, t_max: int) -> dict[str, Any]:
         program = qcompiler.compile(path, calibration=calibration, **options)
     found = program.measure(*fresh)
     theirs = run_outputs(path, Data(fresh), program.manifest)
-    rounded = _in_levels(path, program, fresh)
+    given = {"calibrated": tuple(calibration.values()), "own": None}
+    rounded = {key: _in_levels(path, program, fresh, given[key]) for key in ORACLES}
     return {
         "name": path.stem,
         "outcome": _outcome(program),
         "neurons": program.report().neurons,
         "steps": found.counters.last,
         "error": _error(found.outputs, theirs),
-        "oracle": None if rounded is None else _error(rounded, theirs),
+        **{key: found and _error(found, theirs) for key, found in rounded.items()},
         "seconds": time.process_time() - begin,
     }
 
@@ -101,10 +112,15 @@ def measured(path: Path, t_max: int) -> dict[str, Any]:
 def text(row: Mapping[str, Any]) -> str:
     """A row of the table."""
     if "neurons" not in row:
-        return f"| {row['name']} | {row['outcome']} | | | | |"
-    oracle = "" if row["oracle"] is None else f"{row['oracle']:.3f}"
-    cells = f"{row['neurons']:,} | {row['steps']:,} | {row['error']:.3f} | {oracle}"
+        return f"| {row['name']} | {row['outcome']} |" + " |" * (len(HEADINGS) - 2)
+    oracles = " | ".join("" if row[key] is None else f"{row[key]:.3f}" for key in ORACLES)
+    cells = f"{row['neurons']:,} | {row['steps']:,} | {row['error']:.3f} | {oracles}"
     return f"| {row['name']} | {row['outcome']} | {cells} |"
+
+
+def _within(rows: Sequence[Mapping[str, Any]], key: str) -> int:
+    """How many errors are at most so many times those of levels."""
+    return sum(bool(row.get(key)) and row["error"] <= TIMES * row[key] for row in rows)
 
 
 def _outcome(program: qcompiler.Program) -> str:
@@ -114,13 +130,25 @@ def _outcome(program: qcompiler.Program) -> str:
     return "compiles" + (f" with {' and '.join(ends)}" if ends else "")
 
 
-def _in_levels(path: Path, program: qcompiler.Program, data: tuple[Array, ...]) -> Any:
-    """The outputs of the model with everything that spikes in levels; None if it has none."""
+def _in_levels(
+    path: Path,
+    program: qcompiler.Program,
+    data: tuple[Array, ...],
+    calibration: tuple[Array, ...] | None,
+) -> dict[str, Array] | None:
+    """The outputs of the model with everything that spikes in levels; None if it has none.
+
+    Without ``calibration`` ranges are those of the data.
+    """
     prologue, graph = split_prologue(import_model(path, allow_products=True).graph)
     graph = FoldBatchNorm()(graph)
-    coded = data if prologue is None else run_prologue(prologue, *data)
+
+    def coded(given: tuple[Array, ...]) -> tuple[Array, ...]:
+        return given if prologue is None else run_prologue(prologue, *given)
+
     names = [value.name for value in graph.outputs]
-    found = values_in_levels(graph, LevelCounts.of(program), coded, names)
+    ranged = None if calibration is None else coded(calibration)
+    found = values_in_levels(graph, LevelCounts.of(program), coded(data), names, ranged)
     return None if found is None else dict(zip(graph.output_names, found, strict=True))
 
 

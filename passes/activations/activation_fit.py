@@ -18,8 +18,8 @@ _LEAST_GAIN = 1e-6  # by the largest: no channel is nothing
 class ActivationFit(NamedTuple):
     """The piecewise linear fit of a function: domain, segments and largest error.
 
-    ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if 64
-    segments are too few, or weights too small for narrower ones. ``steps`` are jumps of the
+    ``error`` and ``bound`` are shares of the output's range. The error exceeds the bound if the
+    most segments are too few, or weights too small for narrower ones. ``steps`` are jumps of the
     function beside the segments, ``jump`` is the error where it is nearly a jump; 0 if it is not.
     """
 
@@ -39,7 +39,7 @@ class ActivationFit(NamedTuple):
     @property
     def obstacle(self) -> str:
         """Why there are not more segments."""
-        if self.segments == MOST_SEGMENTS:
+        if self.segments >= MOST_SEGMENTS:
             return "this is the largest number of segments"
         return "steeper ones need more --weight-bits"
 

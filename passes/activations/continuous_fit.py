@@ -15,6 +15,9 @@ from .piecewise import SAMPLES, TAIL, PiecewiseLinear
 _Function: TypeAlias = Callable[[Array], Array]
 
 MOST_SEGMENTS = 64
+_OFTEN, _MOST_TURNS = 16, 128  # turns: fewer need no more segments, of more samples are too few
+_EACH = 4, 12  # segments for each turn, fewest and most
+_SWING = 4.0  # times the error, from which on a swing takes segments of its own
 _EVEN = 1e-3  # share of the knots' density that is the same everywhere
 _ZOOMS = 3  # each by up to the number of samples
 _FLATTER = 16.0  # share of the error within which a function is flat up to its end
@@ -76,15 +79,29 @@ def _segments(
     bend = np.concatenate((bend[:1], bend, bend[-1:]))
     density = bend + _EVEN * bend.mean() + 1e-30
     fitting = (x[-1] - x[0]) / narrowest if narrowest else np.inf
-    most = int(np.clip(fitting, 1, MOST_SEGMENTS))
     tried: list[PiecewiseLinear] = []
-    for count in range(1, most + 1):
+    for count in _counts(_turns(y, bound), fitting):
         tried.append(_best(_knots(x, density, count, narrowest), x, y, exact))
         stuck = min(one.error for one in tried[-_PATIENCE:]) > min(one.error for one in tried)
         if tried[-1].error <= bound or (narrowest and stuck):
             break
     enough = max(bound, _ALIKE * min(one.error for one in tried))
     return next(one for one in tried if one.error <= enough)
+
+
+def _counts(turns: int, fitting: float) -> range:
+    """How many segments to try: at once some for each turn of a function that turns often."""
+    if not _OFTEN <= turns <= _MOST_TURNS:
+        return range(1, int(np.clip(fitting, 1, MOST_SEGMENTS)) + 1)
+    fewest, most = (int(np.clip(fitting, 1, each * turns)) for each in _EACH)
+    return range(fewest, most + 1, turns // 4)
+
+
+def _turns(y: Array, bound: float) -> int:
+    """How often a function swings by more than its error may be."""
+    moves = np.flatnonzero(np.diff(y))
+    turning = moves[1:][np.diff(np.sign(np.diff(y)[moves])) != 0]
+    return int(np.count_nonzero(np.abs(np.diff(y[turning])) > _SWING * bound))
 
 
 def _knots(x: Array, density: Array, count: int, narrowest: float) -> Array:

@@ -30,9 +30,10 @@ _FINER = 8  # samples between two
 
 @lru_cache(maxsize=1024)
 def fit(formula: str, domain: Range, bound: float, narrowest: float = 0.0) -> PiecewiseLinear:
-    """Fit the fewest segments whose error stays within ``bound``, at most 64 between two choices.
+    """Fit the fewest segments whose error stays within ``bound``.
 
-    If segments of at least the width ``narrowest`` do not get there, the error is the least that
+    Between two choices they are at most 64, or some for each turn of one that turns often. If
+    segments of at least the width ``narrowest`` do not get there, the error is the least that
     they reach. Jumps by more than the bound are steps beside them, which have no error. Raises
     ValueError if the function is not finite on the domain, or chooses too often.
     """

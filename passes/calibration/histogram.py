@@ -116,10 +116,13 @@ class Histogram:
                 return wider
         return best
 
-    def _errors(self) -> _Errors:
+    def counted(self) -> tuple[Array, Array]:
+        """The values that were seen, in ascending order, and how often."""
         kept = self.counts > 0
-        values = self._centres[kept].clip(self.low, self.high)
-        return _Errors(values, self.counts[kept], self.origin)
+        return self._centres[kept].clip(self.low, self.high), self.counts[kept]
+
+    def _errors(self) -> _Errors:
+        return _Errors(*self.counted(), self.origin)
 
 
 class _Errors:

@@ -8,7 +8,7 @@ channels, or a higher one for the noisiest.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -42,8 +42,9 @@ class Bottleneck:
 
     ``noise`` is the noise of each channel, ``neurons`` the number of neurons per channel, and
     ``most`` the largest number of slices that its readers can take. If ``finer`` is not 0, two
-    digits stand for two slices: the second divides each level by ``finer``, and its window costs as
-    much as ``later`` neurons.
+    digits can stand for two slices: the second divides each level by ``finer``, and its window
+    costs as much as ``later`` neurons. They do where that is best, and always where no reader is
+    ``fitted`` to its noise.
     """
 
     noise: Array
@@ -51,11 +52,19 @@ class Bottleneck:
     most: int = 1 << 16
     finer: int = 0
     later: float = 0.0
+    fitted: bool = False
 
     @cached_property
     def order(self) -> Array:
         """Indices of the channels, the noisiest first."""
         return np.argsort(-self.noise, kind="stable")
+
+    def with_digits(self, levels: int, later: float, fitted: bool) -> Bottleneck:
+        """The same if digits are possible, the finer one with so many ``levels``."""
+        if fitted:  # latency costs no energy
+            return replace(self, finer=levels - 1, fitted=True)
+        one = np.array([self.noise.sum()])
+        return Bottleneck(one, self.neurons * len(self.noise), self.most, levels - 1, later)
 
     def best(self, price: float, min_saving: float, most: int) -> Slicing:
         """The best slices, at most ``most``; ``price`` is the noise that one neuron is worth.
@@ -63,8 +72,14 @@ class Bottleneck:
         Noisy channels get separate slices only if that saves more than ``min_saving`` of noise.
         """
         most = min(most, self.most)
-        if self.finer and most > 1:
-            return self._digits(price)
+        if not self.finer or most == 1:
+            return self._sliced(price, min_saving, most)
+        if not self.fitted:
+            return self._digits(price / _UNFITTED, min_saving)
+        ways = self._sliced(price, min_saving, most), self._digits(price, min_saving)
+        return min(ways, key=lambda way: way.noise + price * way.neurons)
+
+    def _sliced(self, price: float, min_saving: float, most: int) -> Slicing:
         counts, total = np.arange(1, most + 1), float(self.noise.sum())
         counted = np.arange(len(self.noise))
         above = np.concatenate([[0.0], np.cumsum(self.noise[self.order[:-1]])])
@@ -85,13 +100,22 @@ class Bottleneck:
             more if some else slices,
         )
 
-    def _digits(self, price: float) -> Slicing:
-        """Two digits if they pay, else one population."""
-        total, neurons = float(self.noise.sum()), self.neurons * len(self.noise)
-        left, price = total / self.finer**2, price / _UNFITTED
-        if left + price * (neurons + self.later) < total:
-            return Slicing(left, 2 * neurons + self.later, 2, digits=True)
-        return Slicing(total, neurons)
+    def _digits(self, price: float, min_saving: float) -> Slicing:
+        """Two digits of the noisiest channels, or of all, if they pay, else one population."""
+        total, count = float(self.noise.sum()), len(self.noise)
+        finer = np.arange(count + 1)
+        above = np.concatenate([[0.0], np.cumsum(self.noise[self.order])])
+        noise = total - above * (1 - 1 / self.finer**2)
+        neurons = self.neurons * (count + finer) + self.later * (finer > 0)
+        costs = noise + price * neurons
+        ends = 0 if costs[0] <= costs[count] else count
+        best = int(np.argmin(costs))
+        if costs[best] >= costs[ends] - min_saving:
+            best = ends
+        known = float(noise[best]), float(neurons[best])
+        if best in (0, count):
+            return Slicing(*known, 1 + (best > 0), digits=best > 0)
+        return Slicing(*known, 1, best, 2, digits=True)
 
 
 def choose_slices(

@@ -25,7 +25,12 @@ from qcompiler.passes.quantization.group_index import group_named
 
 from .slices import SliceRewriter, digit_name
 
-FINER = 8  # levels of the finer digit: many more would only add steps
+_FINER = 8  # levels of the finer digit: many more would only add steps
+
+
+def finer_levels(t_max: int, price: str) -> int:
+    """Levels of the finer digit: where energy counts, no window is longer than others."""
+    return _FINER if price == "neurons" else min(_FINER, t_max)
 
 
 def can_have_digits(graph: Graph, value: Value) -> bool:
@@ -38,14 +43,15 @@ def can_have_digits(graph: Graph, value: Value) -> bool:
 
 
 def with_digits(
-    graph: Graph, name: str, histogram: Histogram, bound: float | None, t_max: int
+    graph: Graph, name: str, histogram: Histogram, bound: float | None, t_max: int, price: str
 ) -> Graph:
     """The graph with two digits of a value: of least squared error, below an upper ``bound``."""
-    found = histogram.least_squares(t_max * (FINER - 1) + 1, 0.0, bound)
+    finer = finer_levels(t_max, price)
+    found = histogram.least_squares(t_max * (finer - 1) + 1, 0.0, bound)
     width = snapped_range(found)[1]
     if width <= 0:
         return graph
-    return split_digits(graph, group_named(graph, name), width, t_max, FINER)
+    return split_digits(graph, group_named(graph, name), width, t_max, finer)
 
 
 def split_digits(graph: Graph, group: FusionGroup, width: float, t_max: int, finer: int) -> Graph:

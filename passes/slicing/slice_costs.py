@@ -1,37 +1,68 @@
-"""What one more slice of a value costs: its neurons, or the energy of a frame that these take.
+"""What one more copy of a value costs: its neurons, or the energy of a frame that these take.
 
 Costs in energy are in synaptic events. A copy of a neuron is updated at all steps of a frame
-interval, about two windows, and a synapse that reaches it has about half an event, as zeros send
-none. Spikes that leave it are neglected: the upper slices of a value are mostly zero.
+interval, about two windows. A synapse that reaches it, or that it reaches, has about half an event,
+as zeros send none.
 """
 
 from __future__ import annotations
 
-from qcompiler.ir import Graph
+from collections import Counter
+from typing import NamedTuple
+
+from qcompiler.ir import Graph, Value
+from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.types import size
-from qcompiler.passes.folding.linear import fan_in_of
+from qcompiler.ir.view import View
+from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
 from qcompiler.passes.scheduling.frame_cost import PRICES, UPDATE
 
-__all__ = ["PRICES", "WORTH", "slice_costs"]
+__all__ = ["PRICES", "Costs", "slice_costs"]
 
-# Least ratio of noise saved to costs added, both as shares. For energy it is what longer windows
-# bring: from 8 to 10 levels ResNet-20 takes 9 % more energy and has 40 % less noise. Of neurons
-# less is not worth it: with a ratio of 2.5 ResNet-20 has 4 % more, and as many answers change.
-WORTH = 4.0
 _EVENTS = 0.5  # of a synapse in a frame
 
 
-def slice_costs(graph: Graph, t_max: int, price: str) -> dict[str, float]:
-    """The cost of a slice, for each value that spikes, by name; the host's inputs have none."""
+class Costs(NamedTuple):
+    """The cost of a copy of each value that spikes, by name, and that of the whole network."""
+
+    copies: dict[str, float]
+    whole: float
+
+
+def slice_costs(graph: Graph, t_max: int, price: str) -> Costs:
+    """The costs of copies; those of the host's inputs cost nothing."""
     neurons = {value.name: float(size(value.type)) for value in spiking_values(graph)}
     if price == "neurons":
-        return neurons
-    summed = {group.result.name: fan_in_of(group) for group in fusion_groups(graph)}
+        return Costs(neurons, sum(neurons.values()))
     for value in coded_inputs(graph):
         neurons[value.name] = 0.0
-    return {
-        name: count * (2 * t_max * UPDATE + _EVENTS * summed.get(name, 0))
-        for name, count in neurons.items()
+    into, out = _synapses(graph)
+    updates = {name: 2 * t_max * UPDATE * count for name, count in neurons.items()}
+    copies = {
+        name: cost + _EVENTS * (into[name] + out[name]) if neurons[name] else 0.0
+        for name, cost in updates.items()
     }
+    return Costs(copies, sum(updates.values()) + _EVENTS * sum(into.values()))
+
+
+def _synapses(graph: Graph) -> tuple[Counter[str], Counter[str]]:
+    """The synapses that reach each value, and those that it reaches, borders aside."""
+    into, out = Counter[str](), Counter[str]()
+    for group in fusion_groups(graph):
+        for branch in group.branches:
+            summed = elements_summed(branch.linear) if branch.linear else 1
+            into[group.result.name] += size(group.result.type) * summed
+            out[_sender(graph, branch.source).name] += size(group.result.type) * summed
+    return into, out
+
+
+def _sender(graph: Graph, value: Value) -> Value:
+    """The value that a pool or view hands on."""
+    made = graph.producer(value)
+    while made is not None and isinstance(made.op, MaxPool | View):
+        assert isinstance(made.operands[0], Value)
+        value = made.operands[0]
+        made = graph.producer(value)
+    return value

@@ -56,20 +56,27 @@ def split_value(
     ``width`` is the range of each of so many slices, 0 if there are none to make. ``note`` is told
     of the channels of each value.
     """
-    parts = [(name, slicing.slices)]
-    if slicing.noisy:
-        channels = np.arange(group_named(graph, name).result.type.shape[0])
-        chosen = np.setdiff1d(channels, noisy), np.sort(noisy)
-        graph = split_channels(graph, group_named(graph, name), chosen)
-        counts = slicing.slices, slicing.noisy_slices
-        parts = [(channels_name(name, at), count) for at, count in enumerate(counts)]
-        for (part, _), some in zip(parts, chosen, strict=True):
-            if note:
-                note(part, some.tolist())
-    for part, count in parts:
+    graph, parts = noisy_apart(graph, name, slicing, noisy, note)
+    for part, count in zip(parts, (slicing.slices, slicing.noisy_slices), strict=False):
         if count > 1 and width(count) > 0:
             graph = split_range(graph, group_named(graph, part), width(count), count)
     return graph
+
+
+def noisy_apart(
+    graph: Graph, name: str, slicing: Slicing, noisy: Array, note: OnChannelSplit
+) -> tuple[Graph, list[str]]:
+    """The graph with the ``noisy`` channels of a value apart, if it has some, and all its names."""
+    if not slicing.noisy:
+        return graph, [name]
+    channels = np.arange(group_named(graph, name).result.type.shape[0])
+    chosen = np.setdiff1d(channels, noisy), np.sort(noisy)
+    graph = split_channels(graph, group_named(graph, name), chosen)
+    parts = [channels_name(name, at) for at in range(len(chosen))]
+    for part, some in zip(parts, chosen, strict=True):
+        if note:
+            note(part, some.tolist())
+    return graph, parts
 
 
 def _with_levels(graph: Graph, name: str, levels: int) -> Graph:

@@ -2,8 +2,9 @@
 
 With calibration data, the network runs once on onnxruntime and the pass collects a histogram of
 every tensor. The method ``percentile`` cuts the tails of the histogram; ``mse`` takes the range
-with the least squared rounding error for t_max levels. Without data, interval arithmetic over the
-weights gives the widest possible range.
+with the least squared rounding error for t_max levels; of outputs with many more levels it reaches
+for the next value. Without data, interval arithmetic over the weights gives the widest possible
+range.
 """
 
 from __future__ import annotations
@@ -22,12 +23,20 @@ from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram, around_zero
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
+from qcompiler.passes.calibration.tails import are_plenty, reaching
 from qcompiler.passes.quantization.fusion_groups import (
     FusionGroup,
     fusion_groups,
+    is_network_output,
     only_decoded,
 )
-from qcompiler.passes.quantization.levels import check_levels, coded_inputs, levels_of, map_values
+from qcompiler.passes.quantization.levels import (
+    PRECISE,
+    check_levels,
+    coded_inputs,
+    levels_of,
+    map_values,
+)
 
 # What zero may widen the ranges of outputs by, as a share: the host needs no level that is zero.
 _OFF_CHIP = 0.25
@@ -137,7 +146,13 @@ class Normalize(Pass):
             if clip.low is not None and histogram.low <= clip.low:
                 return clip.low, top
             return around_zero(bottom, top, clip.low, clip.high, widened)
-        return histogram.least_squares(self._levels(graph, value), clip.low, clip.high, widened)
+        levels = self._levels(graph, value)
+        found = histogram.least_squares(levels, clip.low, clip.high, widened)
+        is_sum = group is not None and clip == Clip()
+        plenty = self.t_max >= PRECISE and are_plenty(levels, self.t_max)
+        if not (is_sum and plenty and is_network_output(graph, value)):
+            return found
+        return reaching(found, *histogram.counted(), levels)
 
 
 def measured_name(graph: Graph, value: Value) -> str:

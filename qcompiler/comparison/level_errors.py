@@ -1,14 +1,15 @@
 """What the number of levels explains of an error: the model with all its values in levels.
 
 The model runs in floating point. Each value that a program sends as spikes is rounded to as many
-levels as it has there, over the range that it has on the data. Nothing else is rounded, and no
-function becomes line segments.
+levels as it has there, over the range that it has on the data, or on other data. Nothing else is
+rounded, and no function becomes line segments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from qcompiler.passes.calibration.trace import PendingReads
 from qcompiler.passes.quantization.fusion_groups import fusion_groups, is_network_output
 from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.tensor.fold_linear import FoldLinear
+
+Ends: TypeAlias = tuple[Array, Array]
 
 
 @dataclass(frozen=True)
@@ -49,17 +52,26 @@ class LevelCounts:
 
 
 def values_in_levels(
-    graph: Graph, counts: LevelCounts, data: tuple[Array, ...], names: Sequence[str]
+    graph: Graph,
+    counts: LevelCounts,
+    data: tuple[Array, ...],
+    names: Sequence[str],
+    calibration: tuple[Array, ...] | None = None,
 ) -> tuple[Array, ...] | None:
     """Values of a model's graph, without batch normalisations, with all that spikes in levels.
 
-    ``data`` holds one array per input, ``frames x shape``. None if a value becomes infinite.
+    ``data`` holds one array per input, ``frames x shape``. Ranges are those of ``calibration``, of
+    the same shapes, and cut values beyond them; without, those of the data. None if a value becomes
+    infinite.
     """
     known = {value.name: value for value in graph.inputs}
     known |= {node.result.name: node.result for node in graph.nodes}
     cut = replace(graph, outputs=tuple(known[name] for name in names), output_names=())
     walk = Walk(FoldLinear()(drop_dead(cut)), counts)
     try:
+        if calibration is not None:
+            walk.run(calibration)
+            walk = replace(walk, known=walk.ranges)
         return walk.run(data)
     except DataError:
         return None
@@ -70,13 +82,16 @@ class Walk:
     """A graph whose linear layers are folded, and the levels of its values.
 
     With ``coded`` its inputs are in levels already. ``variables`` are what functions read, by the
-    names of their results.
+    names of their results. ``ranges`` are those of the levels of values, by their names; ``known``
+    are the ranges to take, else they are those of the data.
     """
 
     graph: Graph
     counts: LevelCounts
     coded: bool = False
     variables: dict[str, Array] = field(default_factory=dict)
+    known: Mapping[str, Ends] = field(default_factory=dict)
+    ranges: dict[str, Ends] = field(default_factory=dict)
 
     def run(self, data: tuple[Array, ...]) -> tuple[Array, ...]:
         """The outputs of the graph; DataError if a value becomes infinite."""
@@ -107,7 +122,7 @@ class Walk:
         """The result of the last of some nodes; a product is that of levels."""
         last = nodes[-1]
         if isinstance(last.op, Multiply):
-            levels = (_in_levels(known[o.name], self.counts.inner, ()) for o in last.operands)
+            levels = (self.in_levels(o.name, known[o.name]) for o in last.operands)
             return np.multiply(*levels)
         if isinstance(last.op, Function):
             self.variables[last.result.name] = known[last.operands[0].name]
@@ -126,7 +141,19 @@ class Walk:
             return array
         is_end = levels > 0 or is_network_output(self.graph, value)
         levels = levels or (self.counts.outputs if is_end else self.counts.inner)
-        return _in_levels(array, levels, (0,) if is_end and array.ndim == 2 else ())
+        each = (0,) if is_end and array.ndim == 2 else None
+        return self.in_levels(f"{value.name}:result", array, levels, each)
+
+    def in_levels(
+        self, name: str, array: Array, levels: int = 0, axes: tuple[int, ...] | None = None
+    ) -> Array:
+        """Numbers rounded to evenly spaced ones over their range, or that of each element."""
+        x = array.astype(np.float64)
+        own = x.min(axis=axes, keepdims=True), x.max(axis=axes, keepdims=True)
+        low, high = self.ranges[name] = self.known.get(name, own)
+        step = np.where(high > low, (high - low) / ((levels or self.counts.inner) - 1), 1.0)
+        found: Array = (np.rint((x.clip(low, high) - low) / step) * step + low).astype(np.float32)
+        return found
 
 
 def _variables(graph: Graph) -> set[str]:
@@ -137,13 +164,3 @@ def _variables(graph: Graph) -> set[str]:
         for name, readers in users.items()
         if readers and all(isinstance(reader.op, Function) for reader in readers)
     }
-
-
-def _in_levels(array: Array, levels: int, axes: tuple[int, ...]) -> Array:
-    """Numbers rounded to evenly spaced ones over their range, or that of each element."""
-    x = array.astype(np.float64)
-    along = axes or None
-    low, high = x.min(axis=along, keepdims=True), x.max(axis=along, keepdims=True)
-    step = np.where(high > low, (high - low) / (levels - 1), 1.0)
-    found: Array = (np.rint((x - low) / step) * step + low).astype(np.float32)
-    return found

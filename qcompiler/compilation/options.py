@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 DEFAULT_T_MAX = 16
+_PRUNE = 0.001  # of `quantize` where energy counts: it hardly adds to the noise
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,8 @@ class Options:
         }
         if self.percentile is not None:
             found |= {"method": "percentile", "percentile": self.percentile}
+        if self.objective != "latency":
+            found |= {"price": "energy", "prune": _PRUNE}
         low, high = self.bounds
         return {**found, "low": low, "high": high}
 
@@ -151,8 +154,9 @@ class Options:
             number(self.percentile, "percentile")
         limits(self.max_neurons, self.max_memory)
         strings(self.states, "states, such as 'h_out:h_in',")
-        if one_of(self.objective, "objective", OBJECTIVES) != "latency" and self.budget is None:
-            raise PipelineError(f"the objective {self.objective} needs --max-drop or --max-drift")
+        objective = one_of(self.objective, "objective", OBJECTIVES)
+        if objective != "latency" and self.calibration is None:
+            raise PipelineError(f"objective {objective} needs calibration data: give --calibration")
         self._check_search_and_data()
         t_max = DEFAULT_T_MAX if self.t_max is None else self.t_max
         pipeline(self.target, self.passes, self.of_passes(t_max))  # in ranges, as passes know them

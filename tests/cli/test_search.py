@@ -460,7 +460,7 @@ def test_faults_are_one_sentence(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--sweep a.csv", "--sweep and --objective need --max-drop"),
+        ("--sweep a.csv", "--sweep needs --max-drop"),
         ("--max-drift 1 --sweep a.txt", "'a.txt' should end in one of .csv, .json, .svg"),
         ("--max-drift 1 --max-drop 1", "not allowed with"),
     ],
@@ -507,8 +507,18 @@ def test_the_cheapest_program_is_searched(objective: str, tmp_path: Path) -> Non
     assert qcompiler.load(tmp_path / "p").graph == program.graph
 
 
+def test_energy_counts_without_a_search_too() -> None:
+    given: dict[str, Any] = {"calibration": CALIBRATION, "scale_values": (16,), "t_max": 8}
+    model = DIGITS / "digits.onnx"
+    cheap, default = (
+        qcompiler.compile(model, objective=kind, **given) for kind in ("energy", "latency")
+    )
+    assert "price=energy" in cheap.manifest["pipeline"] and "search" not in cheap.manifest
+    assert cheap.energy().causes.total < default.energy().causes.total
+
+
 def test_objectives_are_checked() -> None:
-    with pytest.raises(qcompiler.CompileError, match="objective energy needs --max-drop or"):
+    with pytest.raises(qcompiler.CompileError, match="objective energy needs calibration data"):
         qcompiler.compile(DIGITS / "digits.onnx", objective="energy")
     with pytest.raises(qcompiler.CompileError, match="one of latency, energy, edp, not cost"):
         qcompiler.compile(

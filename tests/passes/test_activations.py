@@ -241,6 +241,16 @@ def test_fit_keeps_its_bound() -> None:
     assert compose("x x *", "x exp") == "x exp x exp *"
 
 
+def test_a_sine_that_turns_often_has_segments_for_each_turn() -> None:
+    """Of 64 segments, three would be left to each of 20 periods."""
+    wide = (-62.0, 62.0)
+    found = fit("x sin", wide, 1 / 64, 0.25)
+    assert found.error <= 1 / 64
+    assert np.diff(found.knots).min() >= 0.25
+    flat = fit("x tanh x 1e-9 * sin 1e-12 * +", wide, 1 / 64)  # swings that are no turns
+    assert len(flat.knots) < 16
+
+
 def test_lengths_of_all_steps_are_no_lengths() -> None:
     body = "t = Transpose<perm=[1,0,2]>(x) a, y = RNN<hidden_size=3>(t, w, r, , l)"
     body += " z = Transpose<perm=[1,0,2]>(y)"

@@ -39,11 +39,14 @@ def samples() -> Array:
 def test_energy_is_that_of_updates_and_of_events() -> None:
     graph = uneven()
     sizes = {"x": 8.0, "cheap": NARROW, "wide": WIDE, "dear": NARROW, "y:dense": 4}
-    assert slice_costs(graph, 8, "neurons") == sizes
-    found = slice_costs(graph, 8, "energy")
+    assert slice_costs(graph, 8, "neurons") == (sizes, sum(sizes.values()))
+    found, whole = slice_costs(graph, 8, "energy")
     assert found["x"] == 0  # the host drives it
-    longer = slice_costs(graph, 16, "energy")
-    assert found["dear"] - found["cheap"] == NARROW * (WIDE - 8) / 2
+    longer, longest = slice_costs(graph, 16, "energy")
+    assert found["cheap"] - found["dear"] == NARROW * (8 + WIDE - WIDE - 4) / 2
+    neurons, synapses = sum(sizes.values()) - 8, NARROW * (8 + WIDE + WIDE + 4)
+    assert whole == pytest.approx(synapses / 2 + (longest - whole) / (16 - 8) * 8)
+    assert (longest - whole) * 23.6 == pytest.approx(81 * 16 * neurons, rel=0.02)
     for name in ("cheap", "wide", "dear"):
         steps = (longer[name] - found[name]) / sizes[name] / 16
         assert steps * 23.6 == pytest.approx(81, rel=0.02)  # an event and an update, in pJ

@@ -16,9 +16,12 @@ from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
+from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing
+from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import can_have_digits, split_digits
 from qcompiler.passes.slicing.slices import can_slice
+from qcompiler.passes.slicing.split_value import noisy_apart
 from tests.support.onnx_models import model, run_onnx
 from tests.support.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_network
 from tests.support.rewrites import FOLDED, engines_agree, keeps_the_numbers
@@ -60,6 +63,36 @@ def test_digits_pay_with_the_steps_that_they_take() -> None:
     )
     assert Bottleneck(noise, 10.0, finer=7, later=5.0).best(6.5, 0.0, 4) == Slicing(49.0, 10.0)
     assert Bottleneck(noise, 10.0, most=1, finer=7).best(0.1, 0.0, 4) == Slicing(49.0, 10.0)
+
+
+def test_slices_or_digits_of_the_channels_where_they_pay() -> None:
+    """Digits of two channels save 96 for 20 neurons; as slices they would save 74."""
+    noise = np.array([1.0, 49.0, 49.0, 0.0])
+    value = Bottleneck(noise, 10.0).with_digits(8, 0.0, fitted=True)
+    some, whole, none = (value.best(*given, 4) for given in ((1.0, 0.0), (0.001, 2.0), (5.0, 0.0)))
+    assert (some.slices, some.noisy, some.noisy_slices, some.digits) == (1, 2, 2, True)
+    assert some.noise == pytest.approx(3.0) and some.neurons == 60.0
+    assert (whole.slices, whole.noisy, whole.digits, whole.neurons) == (2, 0, True, 80.0)
+    assert none == Slicing(99.0, 40.0)
+    short = Bottleneck(np.array([49.0, 49.0]), 0.01).with_digits(3, 0.0, fitted=True)
+    found = short.best(1.0, 0.0, 4)
+    assert (found.slices, found.digits) == (4, False)  # the finer digit has few levels
+
+
+@given(seed=seeds)
+@settings(max_examples=15, deadline=None, phases=PHASES)
+def test_digits_of_some_channels_keep_the_numbers(seed: int) -> None:
+    graph = compiled(random_network(seed, 6, True), FOLDED)
+    rng, split = np.random.default_rng(seed), graph
+    for group in fusion_groups(graph):
+        channels, name = group.result.type.shape[0], group.result.name
+        whole = can_slice(split, group) and can_have_digits(split, group.result)
+        if whole and channels > 1 and can_split_channels(split, group_named(split, name)):
+            noisy = rng.permutation(channels)[: int(rng.integers(1, channels))]
+            slicing = Slicing(0.0, 0.0, 1, len(noisy), 2, digits=True)
+            split, (_, part) = noisy_apart(split, name, slicing, noisy, None)
+            split = split_digits(split, group_named(split, part), float(rng.uniform(0.1, 2)), 5, 3)
+    keeps_the_numbers(graph, split, seed)
 
 
 def depthwise(seed: int) -> onnx.ModelProto:

@@ -38,8 +38,8 @@ def _checked(
     check_data(parser, given)
     if given.model is None and not given.list and given.verify is None:
         parser.error("the following arguments are required: MODEL.onnx")
-    if (given.sweep or given.objective != "latency") and not searches(given):
-        parser.error("--sweep and --objective need --max-drop or --max-drift")
+    if given.sweep and not searches(given):
+        parser.error("--sweep needs --max-drop or --max-drift")
     if on_cluster(given) and not searches(given):
         parser.error("--workers and --dask run a search: they need --max-drop or --max-drift")
 
