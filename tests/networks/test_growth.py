@@ -5,6 +5,7 @@ Calls of each function are counted, not seconds: they are as many on every machi
 
 from __future__ import annotations
 
+import gc
 import sys
 import warnings
 from collections import Counter
@@ -84,6 +85,8 @@ def calls_of(family: str, size: int, folder: Path, options: dict[str, Any]) -> C
     before = sys.getprofile()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", qcompiler.CompileWarning)
+        gc.collect()
+        gc.disable()  # else what other tests left behind may be counted: its weak references call
         sys.setprofile(count)
         try:
             program = qcompiler.compile(model, **{"target": "reference", **options})
@@ -91,4 +94,5 @@ def calls_of(family: str, size: int, folder: Path, options: dict[str, Any]) -> C
             qcompiler.load(saved)
         finally:
             sys.setprofile(before)
+            gc.enable()
     return found
