@@ -5,6 +5,7 @@ Importing is tested elsewhere; here passes see it, with calibration data, at eve
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from itertools import chain
@@ -28,6 +29,7 @@ from tests.support.surrounded import before_layers, behind_layers
 _PARTS = 4  # of the cases, for processes that run tests in parallel
 _SETTINGS = [("reference", 1), ("loihi", 1), ("reference", 0), ("loihi", 0), ("reference", 2)]
 _MOST = 500  # elements of all tensors of a case
+_ALIKE = 4  # networks whose operators differ in attributes only
 _ORDINARY = 1e4
 _IMAGES = 40
 # What random data may not be: beyond the domain of a logarithm, or too steep for weights.
@@ -114,12 +116,17 @@ def networks() -> dict[str, Graph]:
     """A network around every operator that is imported, but for those that differ in numbers."""
     found: dict[str, Graph] = {}
     seen = set()
+    alike: Counter[tuple[Any, ...]] = Counter()
     for name, graph, sizes in imported():
         kind = tuple((node.op, node.result.type) for node in graph.nodes)
         values = [*graph.inputs, *(node.result for node in graph.nodes)]
         if kind in seen or not graph.nodes or sum(size(v.type) for v in values) > _MOST:
             continue
         seen.add(kind)
+        operators = tuple((type(node.op), getattr(node.op, "formula", "")) for node in graph.nodes)
+        alike[operators] += 1
+        if alike[operators] > _ALIKE:
+            continue
         if any(isinstance(node.op, Embed) for node in graph.nodes):
             continue  # of indices, which no layer gives
         graph = behind_layers(graph, sizes)
