@@ -30,11 +30,13 @@ def fit_layer(
     before: Array,
     shared: SharedInputs,
     prune: float = 0.0,
+    effort: int = 1,
 ) -> LayerFit | None:
     """Fit a fusion group to the ``levels`` of its sources; None if it has no weights to fit.
 
     ``levels`` holds ``images x shape`` per source; ``before`` holds the sums of the real network,
-    ``images x outputs x space``. None also if the layer is too large or has too little data.
+    ``images x outputs x space``. With ``effort`` 2 four times as many of its sums are sampled. None
+    also if the layer is too large or has too little data.
     """
     together = fitted_together(real, codes)
     fitted = [real.branches[index] for index, *_ in together]
@@ -43,7 +45,8 @@ def fit_layer(
     size, blocks = sum(branch.weight[0].size for branch in fitted), blocks_of(fitted[0])
     if blocks * size**2 > _ENTRIES:
         return None
-    places = sample_positions(before.shape[1:], len(before), size, _ENTRIES // (size * blocks))
+    most = _ENTRIES // (size * blocks)
+    places = sample_positions(before.shape[1:], len(before), size, most, effort)
     if len(places.image) < _FEWEST:
         return None
     sources = [[(levels[i], codes[i]) for i in alike] for alike in together]

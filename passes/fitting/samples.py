@@ -11,7 +11,7 @@ from qcompiler.ir.kernels import Array, windows
 from qcompiler.ir.snn import Convolve, Relay
 from qcompiler.passes.quantization.real_layer import LinearSynapse
 
-_ROWS = (1 << 13, 1 << 15)  # fewest and most
+_ROWS = (1 << 13, 1 << 15)  # fewest and most, times 4 for each effort above 1
 _ROWS_AN_INPUT = 24
 
 
@@ -32,12 +32,15 @@ class SamplePositions:
 
 
 def sample_positions(
-    shape: tuple[int, ...], images: int, inputs: int, most: int
+    shape: tuple[int, ...], images: int, inputs: int, most: int, effort: int = 1
 ) -> SamplePositions:
-    """Random positions, at most ``most``, the same in every run; ``inputs`` is the fan-in."""
+    """Random positions, at most ``most``, the same in every run; ``inputs`` is the fan-in.
+
+    With ``effort`` 2 they are four times as many.
+    """
     space = shape[1:]
     everywhere = images * int(np.prod(space))
-    rows = min(most, int(np.clip(_ROWS_AN_INPUT * inputs, *_ROWS)))
+    rows = min(most, 4 ** (effort - 1) * int(np.clip(_ROWS_AN_INPUT * inputs, *_ROWS)))
     flat = np.arange(everywhere)
     if everywhere > rows:
         flat = np.sort(np.random.default_rng(inputs).choice(everywhere, rows, replace=False))

@@ -111,8 +111,8 @@ class GroupIntegers:
         if before is not None and self.trace and self.levels:
             whole, levels = self.slices.whole(group, code), self.levels.of(group)
             levels = without_rounding(self.trace, group, codes, code, levels)
-            prune = self.options.prune
-            fit = fit_layer(group, real, codes, whole, levels, before, self.shared, prune)
+            given = before, self.shared, self.options.prune, self.options.effort
+            fit = fit_layer(group, real, codes, whole, levels, *given)
         if fit is None:
             found = self._rounded(group, real, codes, code, observe)
         else:

@@ -49,11 +49,11 @@ class Quantize(Pass):
     with a margin. ``proved`` asks for the proof in all cases. With ``pieces`` the limits hold for
     the pieces that `split-windows` makes of outputs, too.
 
-    ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (four
-    times the images) every layer is fitted to the quantized layers before it; with 0, or without
-    data, weights are rounded to nearest. A layer that is fitted loses its least weights, and with
-    them synaptic events, as long as this adds an error of at most ``prune`` of the variance of its
-    sums. The layers of a quantised model keep its integer weights
+    ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (up to
+    four times the images, and the positions of these) every layer is fitted to the quantized layers
+    before it; with 0, or without data, weights are rounded to nearest. A layer that is fitted loses
+    its least weights, and with them synaptic events, as long as this adds an error of at most
+    ``prune`` of the variance of its sums. The layers of a quantised model keep its integer weights
     where these fit; ``rounding`` is called with the name of each, and how it rounds, or None if it
     keeps them not or does not read codes alone. Raises UnsupportedModel for operators without a
     spiking form.

@@ -206,6 +206,15 @@ def test_images_are_as_many_as_work_and_memory_allow() -> None:
     assert images_for(graph, 10**9, 1) < images_for(graph, 10**9, 2) < 10**9
 
 
+def test_more_effort_fits_to_more_positions() -> None:
+    def rows(images: int, most: int, effort: int) -> int:
+        return len(sample_positions((16, 8, 8), images, 600, most, effort).image)
+
+    assert rows(5000, 10**6, effort=2) == 4 * rows(5000, 10**6, effort=1)
+    assert rows(10, 10**6, effort=2) == 10 * 8 * 8  # all that there are
+    assert rows(5000, 100, effort=2) == 100
+
+
 def test_repair_is_deterministic() -> None:
     pipeline = f"{NORMAL},quantize{{effort=1}}"
     texts = {show(compiled(network(), pipeline, calibration=(images(60),))) for _ in range(2)}
