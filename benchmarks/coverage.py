@@ -6,10 +6,10 @@
 Each network of the folder is compiled to `reference` with 256 samples of random data, and compared
 with onnxruntime on 64 others. Columns: what came of it, neurons, the last output step, and errors
 relative to the spread of outputs: of the program, and of the model with its values rounded to as
-many levels, over the ranges that calibration has, as the program's, or over those of the 64 samples
-themselves. Networks with several outputs show their worst. ``--json`` keeps what is measured, and
-what the file holds already is not measured again. The last line counts errors of at most 1.5 times
-those of levels.
+many levels, over ranges of the calibration data (see `calibrated_levels`) or those of the 64
+samples themselves. Networks with several outputs show their worst. ``--json`` keeps what is
+measured, and what the file holds already is not measured again. The last line counts errors of at
+most 1.5 times those of levels.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 import qcompiler
+from qcompiler.comparison.calibrated_levels import least_error
 from qcompiler.comparison.level_errors import LevelCounts, values_in_levels
 from qcompiler.data import Data
 from qcompiler.explain.measure.onnx_reference import run_outputs
@@ -96,15 +97,14 @@ def measured(path: Path, t_max: int) -> dict[str, Any]:
         program = qcompiler.compile(path, calibration=calibration, **options)
     found = program.measure(*fresh)
     theirs = run_outputs(path, Data(fresh), program.manifest)
-    given = {"calibrated": tuple(calibration.values()), "own": None}
-    rounded = {key: _in_levels(path, program, fresh, given[key]) for key in ORACLES}
+    counts, seen = LevelCounts.of(program), tuple(calibration.values())
     return {
         "name": path.stem,
         "outcome": _outcome(program),
         "neurons": program.report().neurons,
         "steps": found.counters.last,
         "error": _error(found.outputs, theirs),
-        **{key: found and _error(found, theirs) for key, found in rounded.items()},
+        **of_levels(path, counts, fresh, seen, theirs),
         "seconds": time.process_time() - begin,
     }
 
@@ -130,26 +130,27 @@ def _outcome(program: qcompiler.Program) -> str:
     return "compiles" + (f" with {' and '.join(ends)}" if ends else "")
 
 
-def _in_levels(
+def of_levels(
     path: Path,
-    program: qcompiler.Program,
+    counts: LevelCounts,
     data: tuple[Array, ...],
-    calibration: tuple[Array, ...] | None,
-) -> dict[str, Array] | None:
-    """The outputs of the model with everything that spikes in levels; None if it has none.
-
-    Without ``calibration`` ranges are those of the data.
-    """
+    calibration: tuple[Array, ...],
+    theirs: Mapping[str, Array],
+) -> dict[str, float | None]:
+    """The errors of the model with all that spikes in levels; None where it has none."""
     prologue, graph = split_prologue(import_model(path, allow_products=True).graph)
     graph = FoldBatchNorm()(graph)
+    if prologue is not None:
+        data, calibration = run_prologue(prologue, *data), run_prologue(prologue, *calibration)
 
-    def coded(given: tuple[Array, ...]) -> tuple[Array, ...]:
-        return given if prologue is None else run_prologue(prologue, *given)
+    def error(found: Sequence[Array]) -> float:
+        return _error(dict(zip(graph.output_names, found, strict=True)), theirs)
 
-    names = [value.name for value in graph.outputs]
-    ranged = None if calibration is None else coded(calibration)
-    found = values_in_levels(graph, LevelCounts.of(program), coded(data), names, ranged)
-    return None if found is None else dict(zip(graph.output_names, found, strict=True))
+    own = values_in_levels(graph, counts, data, [value.name for value in graph.outputs])
+    return {
+        "calibrated": least_error(graph, counts, data, calibration, error),
+        "own": None if own is None else error(own),
+    }
 
 
 def _error(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> float:

@@ -1,8 +1,8 @@
 """What the number of levels explains of an error: the model with all its values in levels.
 
 The model runs in floating point. Each value that a program sends as spikes is rounded to as many
-levels as it has there, over the range that it has on the data, or on other data. Nothing else is
-rounded, and no function becomes line segments.
+levels as it has there, over the range that it has on the data. Nothing else is rounded, and no
+function becomes line segments.
 """
 
 from __future__ import annotations
@@ -56,23 +56,16 @@ def values_in_levels(
     counts: LevelCounts,
     data: tuple[Array, ...],
     names: Sequence[str],
-    calibration: tuple[Array, ...] | None = None,
 ) -> tuple[Array, ...] | None:
     """Values of a model's graph, without batch normalisations, with all that spikes in levels.
 
-    ``data`` holds one array per input, ``frames x shape``. Ranges are those of ``calibration``, of
-    the same shapes, and cut values beyond them; without, those of the data. None if a value becomes
-    infinite.
+    ``data`` holds one array per input, ``frames x shape``. None if a value becomes infinite.
     """
     known = {value.name: value for value in graph.inputs}
     known |= {node.result.name: node.result for node in graph.nodes}
     cut = replace(graph, outputs=tuple(known[name] for name in names), output_names=())
-    walk = Walk(FoldLinear()(drop_dead(cut)), counts)
     try:
-        if calibration is not None:
-            walk.run(calibration)
-            walk = replace(walk, known=walk.ranges)
-        return walk.run(data)
+        return Walk(FoldLinear()(drop_dead(cut)), counts).run(data)
     except DataError:
         return None
 

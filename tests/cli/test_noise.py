@@ -167,21 +167,6 @@ def test_levels_alone_round_inputs_inner_values_and_outputs() -> None:
     np.testing.assert_allclose(found[0], rounded(wanted, 7, 0), 1e-4, 1e-4)
 
 
-def test_levels_of_calibrated_ranges_cut_what_lies_beyond() -> None:
-    """Of other data: as their own where calibration holds them, too, else at most its ends."""
-    proto = model("float[N,2] x", "y = MatMul(x, w)", w=np.eye(2))
-    graph = import_model(proto).graph
-    names, counts = [graph.outputs[0].name], LevelCounts({"x": 9}, 5, 9)
-    x = np.random.default_rng(3).standard_normal((50, 2)).astype(np.float32)
-    own, same, other = (
-        values_in_levels(graph, counts, data, names, calibration)
-        for data, calibration in (((x,), None), ((x,), (x,)), ((2 * x,), (x,)))
-    )
-    assert own and same and other
-    np.testing.assert_array_equal(own[0], same[0])
-    np.testing.assert_allclose([other[0].min(0), other[0].max(0)], [x.min(0), x.max(0)], 1e-6)
-
-
 def test_an_element_that_is_dead_is_named() -> None:
     fault = CorruptIntegers("scores", "dead", 1)
     with pytest.warns(CompileWarning, match=r"element \[0\]"):
