@@ -26,6 +26,18 @@ def test_encoder_as_exported(style: str) -> None:
     np.testing.assert_array_equal(program.run(batch[:2], engine="steps"), found[:2])
 
 
+def test_patches_of_an_image_are_tokens() -> None:
+    proto = encoder("vision")
+    batch = np.random.default_rng(2).standard_normal((64, 1, 2, 6)).astype(np.float32)
+    program = qcompiler.compile(
+        proto, calibration=batch, allow_products=True, target="reference", t_max=64
+    )
+    found = program.run(batch)
+    (wanted,) = run_onnx(proto, {"x": batch})
+    assert np.sqrt(np.mean((found - wanted) ** 2)) < 0.25 * wanted.std()
+    np.testing.assert_array_equal(program.run(batch[:2], engine="steps"), found[:2])
+
+
 @pytest.mark.lava
 def test_frame_of_an_encoder_on_lava() -> None:
     """Attention, norms, residual streams and Gelu: every spike."""

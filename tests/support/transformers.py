@@ -54,8 +54,17 @@ DYNAMO = """
 """
 
 
+# Patches of two by two pixels as tokens, as models of vision have them.
+PATCHES = """
+    p0 = Conv<strides=[2,2]>(x, patches) p1 = Reshape(p0, columns) h0 = Transpose<perm=[0,2,1]>(p1)
+"""
+
+
 def encoder(style: str) -> onnx.ModelProto:
-    """A small encoder layer between an embedding and a head, in the style of an exporter."""
+    """A small encoder layer between an embedding and a head.
+
+    ``style`` is that of an exporter, or ``vision``: tokens are patches of an image.
+    """
     rng = np.random.default_rng(4)
 
     def normal(*shape: int) -> Any:
@@ -81,5 +90,9 @@ def encoder(style: str) -> onnx.ModelProto:
         weights |= {"w_turned": w_out.T.copy(), "thirds": ints(WIDTH, WIDTH, WIDTH)}
         weights |= {"root": number((WIDTH / HEADS) ** -0.25), "nothing": number(0)}
         weights |= {"root_two": number(2**0.5), "ones": number(1), "half": number(0.5)}
+    front = "h0 = MatMul(x, embed)"
+    if style == "vision":
+        given, front = "float[N,1,2,6] x", PATCHES
+        weights |= {"patches": normal(WIDTH, 1, 2, 2), "columns": ints(0, WIDTH, TOKENS)}
     ends = f"m0 = ReduceMean<axes=[{axis}], keepdims=0>(h1) y = MatMul(m0, head)"
-    return model(given, f"h0 = MatMul(x, embed) {body} {ends}", 17, **weights)
+    return model(given, f"{front} {body} {ends}", 17, **weights)
