@@ -27,7 +27,7 @@ import numpy as np
 
 import qcompiler
 from qcompiler.comparison.calibrated_levels import least_error
-from qcompiler.comparison.level_errors import LevelCounts, values_in_levels
+from qcompiler.comparison.level_errors import LevelCounts
 from qcompiler.data import Data
 from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.frontend.import_model import import_model
@@ -146,11 +146,8 @@ def of_levels(
     def error(found: Sequence[Array]) -> float:
         return _error(dict(zip(graph.output_names, found, strict=True)), theirs)
 
-    own = values_in_levels(graph, counts, data, [value.name for value in graph.outputs])
-    return {
-        "calibrated": least_error(graph, counts, data, calibration, error),
-        "own": None if own is None else error(own),
-    }
+    ranges = {"calibrated": calibration, "own": data}
+    return {key: least_error(graph, counts, data, seen, error) for key, seen in ranges.items()}
 
 
 def _error(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> float:
