@@ -16,8 +16,9 @@ from qcompiler.ir.execution.write_nodes import pads_within, sliding, write_max_p
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
 
+from .blocks import pooled_block
 from .byte_products import is_product, write_product
-from .kernel_cost import pooled_outputs
+from .kernel_cost import Block
 from .level_forms import LevelForms
 from .population_kernels import Stack
 
@@ -34,10 +35,10 @@ def write_levels(writer: OnnxWriter, stack: Stack, whole: LevelForms) -> str:
         if len(stack.shape) > 1:
             whole.byte = write_reshape(writer, stack.shape, whole.flat)
         return raw
-    if stack.packed == 1:
+    if stack.block == Block():
         raw = _convolution(writer, stack, stack.kernel.weight)
     else:
-        raw = _packed_convolution(writer, stack, (1, stack.packed), 1)
+        raw = _packed_convolution(writer, stack, stack.block, 1)
         raw = write_reshape(writer, (*stack.shape[1:], stack.shape[0]), raw)
         raw = writer.add("Transpose", raw, perm=_FIRST)
     whole.byte = _clipped_sums(writer, stack, raw)
@@ -58,9 +59,10 @@ def _clipped_sums(writer: OnnxWriter, stack: Stack, byte: str) -> str:
 
 def pools_packed(stack: Stack, op: First) -> bool:
     """Whether a max pool takes neighbours that its kernel computes at once, each once."""
-    if stack.packed == 1:
+    columns = stack.block.columns
+    if columns == 1:
         return False
-    return _takes_once(op, -1) and stack.packed % op.kernel[-1] == 0 and pads_within(op, op.kernel)
+    return _takes_once(op, -1) and columns % op.kernel[-1] == 0 and pads_within(op, op.kernel)
 
 
 def _takes_once(op: First, axis: int) -> bool:
@@ -75,12 +77,13 @@ def write_pooled_bytes(writer: OnnxWriter, stack: Stack, op: First, shape: tuple
     """
     (channels, height, width), (_, pooled) = stack.shape, op.kernel
     space, by_rows = stack.shape[1:], _takes_once(op, 0)
-    rows, columns = pooled_outputs(stack.kernel, space, op.kernel, by_rows)
+    block = pooled_block(stack.kernel, space, op.kernel, by_rows)
+    rows, columns = block.rows, block.columns
     if rows > 1:  # then all that is pooled lies side by side
         flat = (1, rows * pooled)
         op = replace(op, kernel=flat, strides=flat)
     beside = columns // pooled
-    whole = _packed_convolution(writer, stack, (rows, columns), pooled)
+    whole = _packed_convolution(writer, stack, block, pooled)
     row = (width // beside * rows, beside * channels)
     whole = write_reshape(writer, (height // rows, *row), whole)
     whole = writer.add("Transpose", whole, perm=_FIRST)
@@ -95,12 +98,20 @@ def clipped(writer: OnnxWriter, byte: str, top: int) -> str:
     return writer.add("Clip", byte, "", writer.constant(np.asarray(top, np.uint8)))
 
 
-def _convolution(writer: OnnxWriter, stack: Stack, weight: Array, **changed: Any) -> str:
+def _convolution(
+    writer: OnnxWriter, stack: Stack, weight: Array, grouped: int = 0, **changed: Any
+) -> str:
+    """Write a convolution; channels are last, and as many columns are channels, if ``grouped``."""
     kernel, constant, copies = stack.kernel, writer.constant, len(weight) // len(stack.slope)
     forms = [source.chosen(writer, source.write()) for source in kernel.sources]
     source = writer.add("Concat", *forms, axis=1) if len(forms) > 1 else forms[0]
-    if changed:
+    if grouped:
         source = writer.add("Transpose", source, perm=_LAST)
+        changed |= {"domain": "com.microsoft", "channels_last": 1}
+    if grouped > 1:
+        height, width = kernel.sources[0].space
+        shape = height, width // grouped, kernel.shape[1] * grouped
+        source = write_reshape(writer, shape, source)
     one, zero = constant(np.ones((), np.float32)), constant(np.zeros((), np.uint8))
     scale = constant(np.tile(_TIE_BREAK / stack.slope, copies).astype(np.float32))
     bias = constant(np.tile(stack.bias, copies).astype(np.int32))
@@ -110,35 +121,37 @@ def _convolution(writer: OnnxWriter, stack: Stack, weight: Array, **changed: Any
     return writer.add("QLinearConv", *inputs, **attributes)
 
 
-def _packed_convolution(
-    writer: OnnxWriter, stack: Stack, block: tuple[int, int], pooled: int
-) -> str:
+def _packed_convolution(writer: OnnxWriter, stack: Stack, block: Block, pooled: int) -> str:
     """Outputs of a block as channels: row by row, first those ``pooled`` apart.
 
     The result is ``height x width x channels``, counted in blocks.
     """
-    kernel, weight, (rows, columns) = stack.kernel, stack.kernel.weight, block
-    op, (*outputs, tall, wide), size = kernel.op, weight.shape, rows * columns
-    (down, across), source = op.strides, kernel.sources[0].space
-    taps = tall + (rows - 1) * down, wide + (columns - 1) * across
-    packed = np.zeros((rows, columns, *outputs, *taps), np.int8)
-    for row, column in np.ndindex(block):
-        y, x = row * down, column * across
-        packed[row, column, ..., y : y + tall, x : x + wide] = weight
-    ends = (down, (tall - 1) * op.dilations[0] + 1), (across, wide)
-    behind = [
-        max(0, (count - 1) * step + extent - places - before)
-        for count, (step, extent), places, before in zip(
-            stack.shape[1:], ends, source, op.pads, strict=False
-        )
-    ]
-    order = np.arange(size).reshape(rows, -1, pooled).transpose(0, 2, 1).reshape(-1)
+    op, (*outputs, tall, wide), grouped = stack.kernel.op, stack.kernel.shape, block.grouped
+    (down, across), before = op.strides, block.before(stack.kernel)
+    taps = block.taps(stack.kernel)
+    packed = np.zeros((block.rows, block.columns, *outputs, taps[0], taps[1] * grouped), np.int8)
+    for row, column in np.ndindex(block.rows, block.columns):
+        y, x = row * down, column * across + before
+        packed[row, column, ..., y : y + tall, x : x + wide] = stack.kernel.weight
+    order = np.arange(block.size).reshape(block.rows, -1, pooled).transpose(0, 2, 1).reshape(-1)
+    each = packed.reshape(block.size, *packed.shape[2:])[order]
+    columns = each.reshape(-1, outputs[1], *taps, grouped).transpose(0, 4, 1, 2, 3)
     return _convolution(
         writer,
         stack,
-        packed.reshape(size, *packed.shape[2:])[order].reshape(-1, *packed.shape[3:]),
-        domain="com.microsoft",
-        channels_last=1,
-        strides=(down * rows, across * columns),
-        pads=(*op.pads[:2], *behind),
+        columns.reshape(len(columns), -1, *taps),
+        grouped=grouped,
+        strides=(down * block.rows, across * block.columns // grouped),
+        pads=_pads(stack, block),
     )
+
+
+def _pads(stack: Stack, block: Block) -> tuple[int, ...]:
+    """The pads of a convolution that computes blocks, in rows and groups of columns."""
+    op, kernel, grouped = stack.kernel.op, stack.kernel, block.grouped
+    (height, width), (rows, columns) = kernel.sources[0].space, stack.shape[1:]
+    top, left = op.pads[0], (op.pads[1] + block.before(kernel)) // grouped
+    tall = (rows - 1) * op.strides[0] + (kernel.shape[2] - 1) * op.dilations[0] + 1
+    step = op.strides[1] * block.columns // grouped
+    wide = (columns // block.columns - 1) * step + block.taps(kernel)[1]
+    return top, left, max(0, tall - height - top), max(0, wide - width // grouped - left)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import NamedTuple
 
 from qcompiler.ir.snn import Convolve, Relay
 
@@ -19,7 +20,9 @@ _REAL_PRODUCT, _REAL_PASS = 1 / 50, 0.25
 _BYTE_PRODUCT, _BYTE_PASS, _BYTE_ROW = 1 / 200, 0.4, 6.0
 _COPY, _COPIED_BYTE = 4.0, 0.05
 _DEPTHWISE_PRODUCT = 1 / 12
-_MOST_PACKED = 16
+_POOLED, _POOLED_ALONE, _POOLED_AT_ONCE = 0.4, 4.0, 8  # a channel; those beyond full groups
+# kernels that read channels by four, and write as many, take no copies of what they read
+_DIRECT, _DIRECT_PASS, _DIRECT_OUTPUT, _DIRECT_TAP = 4, 0.15, 4.0, 0.5
 
 
 def real_cost(parts: Sequence[SumPart], channels: int, scaled: bool) -> float:
@@ -41,23 +44,55 @@ def _filled(channels: int) -> int:
     return -(-channels // _BLOCK) * _BLOCK
 
 
-def byte_cost(kernel: ByteKernel, packed: int = 1, rows: int = 1) -> float:
-    """The cost of a layer in 8 bits, with ``packed`` outputs of so many rows at once."""
+class Block(NamedTuple):
+    """Neighbouring outputs that a kernel computes at once, as channels.
+
+    It reads ``grouped`` columns of its sources as channels.
+    """
+
+    rows: int = 1
+    columns: int = 1
+    grouped: int = 1
+
+    @property
+    def size(self) -> int:
+        """The number of outputs."""
+        return self.rows * self.columns
+
+    def taps(self, kernel: ByteKernel) -> tuple[int, ...]:
+        """The taps on each axis of a kernel for all outputs; zeros fill groups up."""
+        op, (*first, columns) = kernel.op, kernel.shape[2:]
+        if not first:
+            return (columns,)
+        first[0] += (self.rows - 1) * op.strides[0]
+        columns += (self.columns - 1) * op.strides[-1] + self.before(kernel)
+        return (*first, -(-columns // self.grouped))
+
+    def before(self, kernel: ByteKernel) -> int:
+        """Columns of zeros in front of a kernel, which begins with a group."""
+        axes = len(kernel.op.strides)
+        return -kernel.op.pads[axes - 1] % self.grouped
+
+
+def byte_cost(kernel: ByteKernel, block: Block | None = None) -> float:
+    """The cost of a layer in 8 bits, with the outputs of a block at once."""
     op, (outputs, inputs, *taps) = kernel.op, kernel.shape
-    passes = outputs * _BYTE_PASS
     if op.groups > 1:
-        return passes + outputs * prod(taps) * _DEPTHWISE_PRODUCT
+        return outputs * (_BYTE_PASS + prod(taps) * _DEPTHWISE_PRODUCT)
+    block = block or Block()
+    copied, size = 0.0, block.size
     if len(kernel.sources) > 1:
         moved = sum(len(source.places) > 0 for source in kernel.sources)
-        passes += _COPY * (len(kernel.sources) + moved) + _COPIED_BYTE * 2 * inputs
-    if prod(taps) > 1:
-        first, *others, columns = taps if len(taps) > 1 else [1, *taps]
-        copies = [first + (rows - 1) * op.strides[0], *others]
-        taps = [*copies, columns + (packed - 1) * op.strides[-1]]
-        each = columns if max(op.dilations) > 1 else 1
-        passes += prod(copies) * each * _BYTE_ROW / (packed * rows)
-    filled = _filled(outputs * packed * rows) / (packed * rows)
-    return passes + filled * inputs * prod(taps) * _BYTE_PRODUCT
+        copied = _COPY * (len(kernel.sources) + moved) + _COPIED_BYTE * 2 * inputs
+    taps, channels = [*block.taps(kernel)], inputs * block.grouped
+    products = _filled(outputs * size) * channels * prod(taps) * _BYTE_PRODUCT / size
+    if not kernel.flat and channels % _DIRECT == outputs * size % _DIRECT == 0:
+        if outputs * size >= _BLOCK:
+            places = (_DIRECT_OUTPUT + prod(taps) * _DIRECT_TAP) / size
+            return copied + outputs * _DIRECT_PASS + places + products
+    each = taps[-1] if len(taps) > 1 and max(op.dilations) > 1 else 1
+    rows = prod(taps[:-1]) * each * _BYTE_ROW / size if prod(taps) > 1 else 0.0
+    return copied + outputs * _BYTE_PASS + rows + products
 
 
 def copy_cost(pieces: int, channels: int) -> float:
@@ -65,24 +100,7 @@ def copy_cost(pieces: int, channels: int) -> float:
     return 2 * (_COPY * pieces + _COPIED_BYTE * channels)
 
 
-def packed_outputs(kernel: ByteKernel, columns: int) -> int:
-    """How many neighbouring outputs to compute at once: a divisor of the columns, or 1."""
-    op = kernel.op
-    if len(op.strides) != 2 or op.groups > 1 or op.dilations[-1] > 1 or kernel.shape[-1] < 2:
-        return 1
-    fit = [n for n in range(1, min(columns, _MOST_PACKED) + 1) if columns % n == 0]
-    return min(fit, key=lambda n: byte_cost(kernel, n))
-
-
-def pooled_outputs(
-    kernel: ByteKernel, space: tuple[int, ...], pool: tuple[int, ...], by_rows: bool
-) -> tuple[int, int]:
-    """How many rows and columns to compute at once, of which a max pool takes each once.
-
-    The rows are those of the pool, if it can go ``by_rows``, or one.
-    """
-    (height, width), (tall, wide) = space, pool
-    many = by_rows and height % tall == 0 and kernel.op.dilations[0] == 1
-    fit = [n for n in range(wide, min(width, _MOST_PACKED) + 1, wide) if width % n == 0]
-    found = ((rows, n) for rows in ((1, tall) if many else (1,)) for n in fit)
-    return min(found, key=lambda block: byte_cost(kernel, block[1], block[0]))
+def pool_cost(channels: int) -> float:
+    """The cost of a maximum of few places of 8-bit levels, channels last."""
+    alone = channels % _POOLED_AT_ONCE
+    return (channels - alone) * _POOLED + alone * _POOLED_ALONE

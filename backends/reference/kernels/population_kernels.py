@@ -18,7 +18,7 @@ from .border_bias import border_part
 from .byte_kernel import ByteKernel, byte_kernel
 from .exact_arithmetic import divisor, fits_bytes, fits_float32, is_per_channel, per_channel
 from .families import Ladder
-from .kernel_cost import byte_cost, copy_cost, real_cost
+from .kernel_cost import Block, byte_cost, copy_cost, real_cost
 from .level_forms import LevelForms
 from .sum_parts import SumPart, with_whole_inputs
 from .unrolling import cheapest
@@ -83,7 +83,7 @@ class Stack:
 
     sums: tuple[Sum, ...]
     kernel: ByteKernel
-    packed: int  # neighbouring outputs that the kernel computes at once
+    block: Block
     slope: Array
     bias: Array
 
@@ -105,7 +105,7 @@ class Stack:
     @property
     def cost(self) -> float:
         """What it costs; see `kernel_cost`."""
-        found = byte_cost(self.kernel, self.packed)
+        found = byte_cost(self.kernel, self.block)
         return found if self.ends_alike else found + copy_cost(len(self.sums), len(self.slope))
 
 

@@ -13,17 +13,18 @@ from typing import Any
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve
 
+from .blocks import cheapest_block
 from .byte_kernel import ByteKernel, Source
-from .kernel_cost import byte_cost, packed_outputs
+from .kernel_cost import Block, byte_cost
 
 
-def cheapest(kernel: ByteKernel, space: tuple[int, ...]) -> tuple[ByteKernel, int]:
-    """The way to compute a kernel, and the number of outputs at once; ``space`` is the outputs'."""
+def cheapest(kernel: ByteKernel, space: tuple[int, ...]) -> tuple[ByteKernel, Block]:
+    """The way to compute a kernel, and the outputs at once; ``space`` is the outputs'."""
     found = []
     for axes in (0, 1, 2) if len(space) == 2 and len(kernel.sources) > 1 else (0,):
         one = _unrolled(kernel, axes, space) if axes else kernel
-        packed = packed_outputs(one, space[-1]) if space and not one.flat else 1
-        found.append((one, packed))
+        block = cheapest_block(one, space[-1]) if space and not one.flat else Block()
+        found.append((one, block))
     return min(found, key=lambda way: byte_cost(*way))
 
 
