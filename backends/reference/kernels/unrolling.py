@@ -15,16 +15,20 @@ from qcompiler.ir.snn import Convolve
 
 from .blocks import cheapest_block
 from .byte_kernel import ByteKernel, Source
+from .filled_channels import filled_up
 from .kernel_cost import Block, byte_cost
 
 
 def cheapest(kernel: ByteKernel, space: tuple[int, ...]) -> tuple[ByteKernel, Block]:
     """The way to compute a kernel, and the outputs at once; ``space`` is the outputs'."""
+    if kernel.flat or not space:
+        return kernel, Block()
     found = []
     for axes in (0, 1, 2) if len(space) == 2 and len(kernel.sources) > 1 else (0,):
         one = _unrolled(kernel, axes, space) if axes else kernel
-        block = cheapest_block(one, space[-1]) if space and not one.flat else Block()
-        found.append((one, block))
+        for each in (one, *(filled_up(one, number) for number in (2, 4))):
+            if each is not None:
+                found.append((each, cheapest_block(each, space[-1])))
     return min(found, key=lambda way: byte_cost(*way))
 
 
