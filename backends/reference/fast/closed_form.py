@@ -150,8 +150,9 @@ class ClosedForm:
         pool = None if self.exact else only_pool(stack, self.readers)
         if pool is not None:
             op, shape = pool_of(pool), (stack.shape[0], *pool.result.type.shape[1:])
-            byte = write_pooled_bytes(self.writer, stack, op, shape)
-            self.changed[op, whole] = LevelForms(self.writer, shape, stack.top, byte=byte)
+            byte, last = write_pooled_bytes(self.writer, stack, op, shape)
+            pooled = LevelForms(self.writer, shape, stack.top, byte=byte, last=last)
+            self.changed[op, whole] = pooled
             return
         levels = write_levels(self.writer, stack, whole)
         if self.counts.active:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from qcompiler.backends.reference.kernels.pieces import Piece
 from qcompiler.ir import Graph
 from qcompiler.ir.execution.session import OnnxWriter
@@ -25,7 +27,10 @@ def decoded_in_graph(
         if isinstance(node.op, Decode) and size(node.result.type) <= _MOST:
             table, piece = table_of(node), pieces.get(node.operands[0].name)
             if table is not None and piece is not None:
-                form = piece.alone.byte or piece.alone.as_real()
+                levels = piece.alone
+                if levels.over_top is not None:  # a longer table clips them
+                    table = np.pad(table[: levels.top + 1], (0, 255 - levels.top), "edge")
+                form = levels.over_top or levels.byte or levels.as_real()
                 places = writer.add("Cast", form, to=_INT32)
                 done[node.result.name] = writer.add("Gather", writer.constant(table), places)
     rest = tuple(node for node in graph.nodes if node.result.name not in done)

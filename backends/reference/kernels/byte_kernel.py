@@ -13,51 +13,15 @@ from math import prod
 
 import numpy as np
 
-from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay
 
 from .byte_shares import shares_of
-from .level_forms import LevelForms
+from .sources import Source
 from .sum_parts import SumPart
 
 _MOST_LEVELS = 255
 _MOST_PRODUCTS = 1 << 16  # of one sum, which stays far below 31 bits
-
-
-@dataclass(frozen=True)
-class Source:
-    """Levels times a factor; only some ``channels``, if they are given.
-
-    Moved, if there are ``places`` on the first axes of space: then ``offset`` holds for each of
-    these axes where the first place reads, and the stride.
-    """
-
-    form: LevelForms
-    factor: int
-    channels: tuple[int, ...] | None = None
-    offset: tuple[tuple[int, int], ...] = ()
-    places: tuple[int, ...] = ()
-
-    @property
-    def space(self) -> tuple[int, ...]:
-        """The places that it has on each axis of space."""
-        return (*self.places, *self.form.shape[1 + len(self.places) :])
-
-    def write(self) -> str:
-        """The levels of all channels as uint8."""
-        found = self.form.times(self.factor)
-        if not self.places:
-            return found
-        return self.form.moved(found, self.offset, self.places)
-
-    def chosen(self, writer: OnnxWriter, found: str) -> str:
-        """Its channels out of all, along the first axis."""
-        if self.channels is None:
-            return found
-        return writer.add(
-            "Gather", found, writer.constant(np.array(self.channels, np.int64)), axis=1
-        )
 
 
 @dataclass(frozen=True)

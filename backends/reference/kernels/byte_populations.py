@@ -17,7 +17,9 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
 
 from .blocks import pooled_block
+from .byte_kernel import ByteKernel
 from .byte_products import is_product, write_product
+from .channels_last import ChannelsLast
 from .kernel_cost import Block
 from .level_forms import LevelForms
 from .population_kernels import Stack
@@ -34,15 +36,24 @@ def write_levels(writer: OnnxWriter, stack: Stack, whole: LevelForms) -> str:
         whole.flat = whole.byte = _clipped_sums(writer, stack, raw)
         if len(stack.shape) > 1:
             whole.byte = write_reshape(writer, stack.shape, whole.flat)
+        elif stack.ends_alike:
+            whole.over_top = raw
         return raw
     if stack.block == Block():
         raw = _convolution(writer, stack, stack.kernel.weight)
     else:
-        raw = _packed_convolution(writer, stack, stack.block, 1)
-        raw = write_reshape(writer, (*stack.shape[1:], stack.shape[0]), raw)
-        raw = writer.add("Transpose", raw, perm=_FIRST)
+        last = _packed_convolution(writer, stack, stack.block, 1)
+        raw = _channels_first(writer, stack.shape, last)
+        if stack.ends_alike:
+            whole.last = last._replace(name=clipped(writer, last.name, stack.top))
+            whole.byte = _channels_first(writer, stack.shape, whole.last)
+            return raw
     whole.byte = _clipped_sums(writer, stack, raw)
     return raw
+
+
+def _channels_first(writer: OnnxWriter, shape: tuple[int, ...], last: ChannelsLast) -> str:
+    return writer.add("Transpose", last.reshaped(writer, (*shape[1:], shape[0])), perm=_FIRST)
 
 
 def _clipped_sums(writer: OnnxWriter, stack: Stack, byte: str) -> str:
@@ -70,27 +81,27 @@ def _takes_once(op: First, axis: int) -> bool:
     return (op.strides[axis], op.dilations[axis], *pads) == (size, 1, 0, 0)
 
 
-def write_pooled_bytes(writer: OnnxWriter, stack: Stack, op: First, shape: tuple[int, ...]) -> str:
-    """Write the maxima of the levels of a stack, of this shape, clipped.
+def write_pooled_bytes(
+    writer: OnnxWriter, stack: Stack, op: First, shape: tuple[int, ...]
+) -> tuple[str, ChannelsLast]:
+    """Write the maxima of the levels of a stack, of this shape, clipped: channels first, and last.
 
     More channels are pooled at once than there are: those of outputs that are not neighbours.
     """
     (channels, height, width), (_, pooled) = stack.shape, op.kernel
     space, by_rows = stack.shape[1:], _takes_once(op, 0)
     block = pooled_block(stack.kernel, space, op.kernel, by_rows)
-    rows, columns = block.rows, block.columns
+    rows, beside = block.rows, block.columns // pooled
     if rows > 1:  # then all that is pooled lies side by side
         flat = (1, rows * pooled)
         op = replace(op, kernel=flat, strides=flat)
-    beside = columns // pooled
     whole = _packed_convolution(writer, stack, block, pooled)
     row = (width // beside * rows, beside * channels)
-    whole = write_reshape(writer, (height // rows, *row), whole)
-    whole = writer.add("Transpose", whole, perm=_FIRST)
-    whole = clipped(writer, write_max_pool(writer, op, op.kernel, whole), stack.top)
-    whole = writer.add("Transpose", whole, perm=_LAST)
-    whole = write_reshape(writer, (*shape[1:], channels), whole)
-    return writer.add("Transpose", whole, perm=_FIRST)
+    found = _channels_first(writer, (row[1], height // rows, row[0]), whole)
+    found = clipped(writer, write_max_pool(writer, op, op.kernel, found), stack.top)
+    found = writer.add("Transpose", found, perm=_LAST)
+    last = ChannelsLast(found, (shape[1], shape[2] // beside, row[1]))
+    return _channels_first(writer, shape, last), last
 
 
 def clipped(writer: OnnxWriter, byte: str, top: int) -> str:
@@ -103,15 +114,9 @@ def _convolution(
 ) -> str:
     """Write a convolution; channels are last, and as many columns are channels, if ``grouped``."""
     kernel, constant, copies = stack.kernel, writer.constant, len(weight) // len(stack.slope)
-    forms = [source.chosen(writer, source.write()) for source in kernel.sources]
-    source = writer.add("Concat", *forms, axis=1) if len(forms) > 1 else forms[0]
+    source = _columns(writer, kernel, grouped) if grouped else _stacked(writer, kernel)
     if grouped:
-        source = writer.add("Transpose", source, perm=_LAST)
         changed |= {"domain": "com.microsoft", "channels_last": 1}
-    if grouped > 1:
-        height, width = kernel.sources[0].space
-        shape = height, width // grouped, kernel.shape[1] * grouped
-        source = write_reshape(writer, shape, source)
     one, zero = constant(np.ones((), np.float32)), constant(np.zeros((), np.uint8))
     scale = constant(np.tile(_TIE_BREAK / stack.slope, copies).astype(np.float32))
     bias = constant(np.tile(stack.bias, copies).astype(np.int32))
@@ -121,11 +126,26 @@ def _convolution(
     return writer.add("QLinearConv", *inputs, **attributes)
 
 
-def _packed_convolution(writer: OnnxWriter, stack: Stack, block: Block, pooled: int) -> str:
-    """Outputs of a block as channels: row by row, first those ``pooled`` apart.
+def _stacked(writer: OnnxWriter, kernel: ByteKernel) -> str:
+    """The sources of a kernel, channels first."""
+    forms = [source.chosen(writer, source.write()) for source in kernel.sources]
+    return writer.add("Concat", *forms, axis=1) if len(forms) > 1 else forms[0]
 
-    The result is ``height x width x channels``, counted in blocks.
-    """
+
+def _columns(writer: OnnxWriter, kernel: ByteKernel, grouped: int) -> str:
+    """The sources of a kernel, channels last, of so many columns each."""
+    height, width = kernel.sources[0].space
+    last = kernel.sources[0].last if len(kernel.sources) == 1 else None
+    if last is None:
+        found = writer.add("Transpose", _stacked(writer, kernel), perm=_LAST)
+        last = ChannelsLast(found, (height, width, kernel.shape[1]))
+    return last.reshaped(writer, (height, width // grouped, kernel.shape[1] * grouped))
+
+
+def _packed_convolution(
+    writer: OnnxWriter, stack: Stack, block: Block, pooled: int
+) -> ChannelsLast:
+    """Outputs of a block as channels: row by row, first those ``pooled`` apart."""
     op, (*outputs, tall, wide), grouped = stack.kernel.op, stack.kernel.shape, block.grouped
     (down, across), before = op.strides, block.before(stack.kernel)
     taps = block.taps(stack.kernel)
@@ -136,7 +156,7 @@ def _packed_convolution(writer: OnnxWriter, stack: Stack, block: Block, pooled: 
     order = np.arange(block.size).reshape(block.rows, -1, pooled).transpose(0, 2, 1).reshape(-1)
     each = packed.reshape(block.size, *packed.shape[2:])[order]
     columns = each.reshape(-1, outputs[1], *taps, grouped).transpose(0, 4, 1, 2, 3)
-    return _convolution(
+    found = _convolution(
         writer,
         stack,
         columns.reshape(len(columns), -1, *taps),
@@ -144,6 +164,8 @@ def _packed_convolution(writer: OnnxWriter, stack: Stack, block: Block, pooled: 
         strides=(down * block.rows, across * block.columns // grouped),
         pads=_pads(stack, block),
     )
+    height, width = stack.shape[1] // block.rows, stack.shape[2] // block.columns
+    return ChannelsLast(found, (height, width, len(columns)))
 
 
 def _pads(stack: Stack, block: Block) -> tuple[int, ...]:

@@ -13,9 +13,10 @@ from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_nodes import write_reshape
 from qcompiler.ir.kernels import Array
 
-from .byte_kernel import ByteKernel, Source
+from .byte_kernel import ByteKernel
 from .level_forms import LevelForms
 from .population_kernels import Stack
+from .sources import Source
 
 
 def is_product(stack: Stack) -> bool:
@@ -50,6 +51,8 @@ def _flat(writer: OnnxWriter, kernel: ByteKernel, source: Source) -> str:
     """The levels of a source along one axis, channels last."""
     if (kernel.flat or prod(source.space) == 1) and not source.places:
         return source.chosen(writer, _along_one_axis(writer, source.form, source.factor))
+    if source.last is not None:
+        return source.last.reshaped(writer, (prod(source.form.shape),))
     found = source.chosen(writer, source.write())
     order = (0, *range(2, 2 + len(source.space)), 1)  # most kernels write channels last, too
     return write_reshape(writer, (-1,), writer.add("Transpose", found, perm=order))

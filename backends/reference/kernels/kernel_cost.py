@@ -86,10 +86,10 @@ def byte_cost(kernel: ByteKernel, block: Block | None = None) -> float:
         copied = _COPY * (len(kernel.sources) + moved) + _COPIED_BYTE * 2 * inputs
     taps, channels = [*block.taps(kernel)], inputs * block.grouped
     products = _filled(outputs * size) * channels * prod(taps) * _BYTE_PRODUCT / size
-    if not kernel.flat and channels % _DIRECT == outputs * size % _DIRECT == 0:
-        if outputs * size >= _BLOCK:
-            places = (_DIRECT_OUTPUT + prod(taps) * _DIRECT_TAP) / size
-            return copied + outputs * _DIRECT_PASS + places + products
+    by_four = channels % _DIRECT == outputs * size % _DIRECT == 0
+    if by_four and outputs * size >= _BLOCK and not kernel.flat:
+        places = (_DIRECT_OUTPUT + prod(taps) * _DIRECT_TAP) / size
+        return copied + outputs * _DIRECT_PASS + places + products
     each = taps[-1] if len(taps) > 1 and max(op.dilations) > 1 else 1
     rows = prod(taps[:-1]) * each * _BYTE_ROW / size if prod(taps) > 1 else 0.0
     return copied + outputs * _BYTE_PASS + rows + products

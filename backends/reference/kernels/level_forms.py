@@ -16,7 +16,9 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import First
 from qcompiler.ir.view import Reshape
 
+from .channels_last import ChannelsLast
 from .digit import Digit
+from .moves import moved
 
 _MICROSOFT = "com.microsoft"
 
@@ -37,8 +39,10 @@ class LevelForms:
     byte: str | None = None
     digit: Digit | None = None
     flat: str | None = None  # uint8 along one axis, if they were computed like this
+    last: ChannelsLast | None = None  # the same of uint8 with channels last
+    over_top: str | None = None  # uint8 before they are clipped above, if they were so
     _multiples: dict[int, str] = field(default_factory=dict)
-    _moved: dict[Any, str] = field(default_factory=dict)
+    moves: dict[Any, str] = field(default_factory=dict)
     _sparser: dict[tuple[int, ...], LevelForms] = field(default_factory=dict)
 
     def as_real(self) -> str:
@@ -93,36 +97,6 @@ class LevelForms:
         byte = self.writer.add("QLinearLeakyRelu", *inputs, domain=_MICROSOFT, alpha=0.0)
         return LevelForms(self.writer, (1, *self.shape[1:]), 1, byte=byte)
 
-    def moved(self, byte: str, offset: tuple[tuple[int, int], ...], places: tuple[int, ...]) -> str:
-        """uint8 levels at as many places of the first axes of space, zeros beyond the ends.
-
-        ``offset`` holds the first place and the stride for each of these axes.
-        """
-        key, axes = (byte, offset, places), [2 + axis for axis in range(len(places))]
-        firsts, steps = [first for first, _ in offset], [step for _, step in offset]
-        lasts = [first + (n - 1) * step for (first, step), n in zip(offset, places, strict=True)]
-        within = self.shape[1 : 1 + len(places)]
-        if not any(firsts) and set(steps) == {1} and places == within:
-            return byte
-        if key in self._moved:
-            return self._moved[key]
-        behind = [last + 1 - n for last, n in zip(lasts, within, strict=True)]
-        around = max(0, *behind, *(-first for first in firsts))
-        starts, ends = [first + around for first in firsts], [last + around + 1 for last in lasts]
-        bounds = map(self._integers, (starts, ends, axes, steps))
-        padded = self._padded(byte, around, len(places))
-        self._moved[key] = self.writer.add("Slice", padded, *bounds)
-        return self._moved[key]
-
-    def _padded(self, byte: str, around: int, axes: int) -> str:
-        """The same for all that moves by as much in any direction."""
-        key = byte, around, axes
-        if around and key not in self._moved:
-            side = [0, 0, *(around,) * axes, *(0,) * (len(self.shape) - 1 - axes)]
-            zero = self.writer.constant(np.zeros((), np.uint8))
-            self._moved[key] = self.writer.add("Pad", byte, self._integers(side * 2), zero)
-        return self._moved[key] if around else byte
-
     def every(self, strides: tuple[int, ...]) -> LevelForms:
         """The levels at every so many places of space."""
         space = tuple(-(-n // step) for n, step in zip(self.shape[1:], strides, strict=True))
@@ -131,7 +105,7 @@ class LevelForms:
                 self.writer,
                 (self.shape[0], *space),
                 self.top,
-                byte=self.moved(self.as_byte(), tuple((0, step) for step in strides), space),
+                byte=moved(self, self.as_byte(), tuple((0, step) for step in strides), space),
             )
         return self._sparser[strides]
 

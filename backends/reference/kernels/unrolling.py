@@ -14,9 +14,10 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve
 
 from .blocks import cheapest_block
-from .byte_kernel import ByteKernel, Source
+from .byte_kernel import ByteKernel
 from .filled_channels import filled_up
 from .kernel_cost import Block, byte_cost
+from .sources import Source
 
 
 def cheapest(kernel: ByteKernel, space: tuple[int, ...]) -> tuple[ByteKernel, Block]:
