@@ -208,7 +208,7 @@ def test_only_channels_with_large_weights_are_copied() -> None:
     net = Network((48, 8, 8), 5)
     (source,) = net.encoded(16)
     weight = net.rng.integers(-120, 121, (64, 48, 3, 3))
-    weight[:, 4] *= 2
+    weight[:, [4, 9, 20]] *= 2
     weight[:, 1] *= 3
     value = net.layer((SAME, source, weight))
     built = net.build.build([net.build.add(Decode(), value, name="levels")])
@@ -216,7 +216,7 @@ def test_only_channels_with_large_weights_are_copied() -> None:
     checked(graph, net.rng.integers(0, 17, (3, 48, 8, 8)).astype(np.float32))
     writer = ClosedForm(graph, False, False).writer
     (kernel,) = (node for node in writer.nodes if node.op_type == "QLinearConv")
-    assert writer.constants[kernel.input[3]].shape[1] == 48 + 1 + 1
+    assert writer.constants[kernel.input[3]].shape[1] == 48 + 3 + 1
 
 
 def test_populations_that_end_at_different_levels_are_one_kernel() -> None:
