@@ -9,14 +9,15 @@ import numpy as np
 
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.integer_network import spiking_nodes
 
 from .energy.activity import count_levels
 from .energy.wiring import wiring_of
 from .host import (
     Counters,
+    HostTail,
     Outcome,
     coded_values,
-    decode_outputs,
     output_steps,
     saturated_inputs,
 )
@@ -40,6 +41,7 @@ class Reckoning:
 
     def __init__(self, graph: Graph) -> None:
         self.graph, self.wiring, self.coded = graph, wiring_of(graph), coded_values(graph)
+        self.tail = HostTail(graph, [node.result.name for node in spiking_nodes(graph)])
 
     def __call__(
         self, inputs: tuple[Array, ...], simulation: Simulation, record: bool = False
@@ -55,5 +57,5 @@ class Reckoning:
         counters.count(self.wiring, count_levels(simulation.decoded, self.wiring))
         counters.saturated = saturated_inputs(self.graph, inputs) + simulation.saturated
         counters.first, counters.last = output_steps(self.graph, simulation.decoded)
-        outputs = decode_outputs(self.graph, simulation.decoded)
+        outputs = self.tail(simulation.decoded)
         return Outcome(outputs, dict(simulation.levels) if record else {}, counters)

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qcompiler.ir.kernels import Array, convolve
+from qcompiler.ir.kernels import Array
 from qcompiler.ir.ops import Sliding
 from qcompiler.ir.snn import Connect, Convolve, Synapse
+
+from .products import Product
 
 
 class Targets(NamedTuple):
@@ -63,7 +65,7 @@ class Scatter:
         if isinstance(op, Connect):
             weight, source = weight.reshape(*weight.shape, 1), (prod(source), 1)
             op = Convolve((1,), (0, 0), (1,))
-        self.op, self.kernels, self.source = op, weight, source
+        self.op, self.product, self.source = op, Product(op, weight, source), source
         self.targets = Targets.of(op, source[1:], weight.shape[2:])
         self.targets.taps[:] *= source[0]
         misses = self.targets.places < 0  # of the border; these spikes go to a place behind all
@@ -82,8 +84,7 @@ class Scatter:
         events = events.reshape(len(events), *self.source)
         count = np.count_nonzero(events)
         if count * self._scattering > events.size * self._multiplying:
-            image = events.astype(self.weights.dtype, copy=False)
-            return convolve(image, self.kernels, self.op, self.op.groups)
+            return self.product(events)
         return self._scattered(events, 1, 0)
 
     def by_arrival(self, events: Array, slots: int, end: int) -> Array:
@@ -102,8 +103,8 @@ class Scatter:
     @property
     def _multiplying(self) -> float:
         """Nanoseconds that a neuron takes as part of a product, spike or none, measured."""
-        outs, inputs = self.weights.shape[1], prod(self.source[1:])
-        return len(self.weights) / self.source[0] * self.targets.outs / inputs * (1 + 0.05 * outs)
+        taps, inputs = len(self.weights) / self.source[0], prod(self.source[1:])
+        return taps * self.targets.outs / inputs * self.product.cost
 
     def _scattered(self, events: Array, slots: int, end: int) -> Array:
         from scipy.sparse import coo_matrix  # type: ignore[import, unused-ignore]
