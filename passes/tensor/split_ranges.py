@@ -50,9 +50,9 @@ _QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums
 _WORTH = 2.5  # least ratio of noise saved to neurons, or energy, that are added, both as shares
 _EXACT_QUIET, _EXACT_WORTH = 1e-4, 0.5  # the same where precision is asked for and costs little:
 _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so many neurons
-_FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
+_FEW = 9  # t_max below which noise counts (t_max / 9)^2 times, as it grows with 1 / t_max^2
 # Noise at the outputs, as a share of their variance, that is worth more neurons. Where less is
-# found, from 10 levels on, a slice removes more: with 2.5 ResNet-20 at 16 has 4 % more neurons, and
+# found, from 9 levels on, a slice removes more: with 2.5 ResNet-20 at 16 has 4 % more neurons, and
 # as many answers change. More answers of SqueezeNet, which has thirty times the noise, would.
 _FAITHFUL, _DEAR = 0.065, 4.0
 _MOST = 16  # slices
