@@ -70,9 +70,8 @@ class SplitRanges(Pass):
     digits may stand for two slices. Its readers sum at most ``fan_in`` elements of all of them (0:
     no limit). Its ``price`` is in neurons, or in the energy of their updates and of the events that
     reach them. Where precision is asked for, membranes up to ``potential`` (0: no limit) must hold
-    weights for so many levels. Without data, or with ``effort`` 0, nothing changes. If some
-    channels of a value become a value themselves, ``note`` is called with its name and the indices
-    of the channels.
+    weights for so many levels. Without data, or with ``effort`` 0, nothing changes. ``note`` is
+    told the name of channels that become a value themselves, and their indices.
     Raises DataError if the data do not fit, are empty or not finite.
     """
 
