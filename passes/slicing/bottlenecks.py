@@ -24,8 +24,8 @@ _UNFITTED = 2.0  # neurons that noise is worth, times those elsewhere, where no 
 class Slicing:
     """Slices of a value: ``noisy_slices`` for the ``noisy`` noisiest channels, else ``slices``.
 
-    Two ``digits`` may stand for two slices. ``noise`` and ``neurons`` are those of the value with
-    these slices.
+    Two digits may stand for two slices, the finer one of ``digits`` levels; 0 if not. ``noise`` and
+    ``neurons`` are those of the value with these slices.
     """
 
     noise: float
@@ -33,7 +33,7 @@ class Slicing:
     slices: int = 1
     noisy: int = 0
     noisy_slices: int = 1
-    digits: bool = False
+    digits: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +114,8 @@ class Bottleneck:
             best = ends
         known = float(noise[best]), float(neurons[best])
         if best in (0, count):
-            return Slicing(*known, 1 + (best > 0), digits=best > 0)
-        return Slicing(*known, 1, best, 2, digits=True)
+            return Slicing(*known, 1 + (best > 0), digits=(self.finer + 1) * (best > 0))
+        return Slicing(*known, 1, best, 2, digits=self.finer + 1)
 
 
 def choose_slices(

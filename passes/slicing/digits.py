@@ -43,10 +43,9 @@ def can_have_digits(graph: Graph, value: Value) -> bool:
 
 
 def with_digits(
-    graph: Graph, name: str, histogram: Histogram, bound: float | None, t_max: int, price: str
+    graph: Graph, name: str, histogram: Histogram, bound: float | None, t_max: int, finer: int
 ) -> Graph:
     """The graph with two digits of a value: of least squared error, below an upper ``bound``."""
-    finer = finer_levels(t_max, price)
     found = histogram.least_squares(t_max * (finer - 1) + 1, 0.0, bound)
     width = snapped_range(found)[1]
     if width <= 0:

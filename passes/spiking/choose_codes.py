@@ -30,6 +30,7 @@ from qcompiler.passes.scheduling.silent_readers import can_be_silent, savings
 from .insert_readout import InsertReadout
 
 _IMAGES = 64  # more change little
+_SCARCE = 2  # power of neurons in a cost: they take cores, and on full cores each step longer
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class ChooseCodes(Pass):
 
     ``auto`` takes what costs least on ``calibration``, one array per input, ``images x shape``:
     bursts, or silent zeros where they save more than their markers cost. The cost is energy, or by
-    ``price`` neurons energy times neurons: then markers, which are neurons, must save a greater
-    share of the energy than they add of neurons. Without data it is one-spike. Markers count as
+    ``price`` neurons energy times neurons squared: then markers, which are neurons, must save twice
+    the share of the energy that they add of neurons. Without data it is one-spike. Markers count as
     inputs, too: a reader takes at most ``fan_in`` of them. In bursts the input of one step is at
     most ``input``, and a constant bias at most ``bias`` (0: no limit).
     Raises DataError if the data do not fit, are empty or not finite.
@@ -84,7 +85,7 @@ class ChooseCodes(Pass):
         """The graph in codes that may cost least, and that fit."""
         yield graph
         now = _frame_cost(graph, active)
-        worth = now.energy / max(now.neurons, 1) if self.price == "neurons" else 0.0
+        worth = _SCARCE * now.energy / max(now.neurons, 1) if self.price == "neurons" else 0.0
         saved = savings(graph, active, worth)
         yield self._silent(graph, sorted((n for n in saved if saved[n] > 0), key=saved.__getitem__))
         yield self._silent(graph, saved)
@@ -94,7 +95,7 @@ class ChooseCodes(Pass):
 
     def _cost(self, graph: Graph, active: Mapping[str, Activity]) -> float:
         neurons, energy = _frame_cost(graph, active)
-        return energy * neurons if self.price == "neurons" else energy
+        return energy * neurons**_SCARCE if self.price == "neurons" else energy
 
     def _silent(self, graph: Graph, names: Iterable[str]) -> Graph:
         """The graph with silent zeros of these, as far as their readers can take them."""

@@ -36,6 +36,7 @@ from qcompiler.passes.quantization.membrane_limits import ROOM
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import can_have_digits, finer_levels, with_digits
+from qcompiler.passes.slicing.later_digits import later_digits
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
 from qcompiler.passes.slicing.slice_costs import PRICES, slice_costs
 from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of
@@ -50,9 +51,9 @@ _QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums
 _WORTH = 2.5  # least ratio of noise saved to neurons, or energy, that are added, both as shares
 _EXACT_QUIET, _EXACT_WORTH = 1e-4, 0.5  # the same where precision is asked for and costs little:
 _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so many neurons
-_FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows with 1 / t_max^2
+_FEW = 9  # t_max below which noise counts (t_max / 9)^2 times, as it grows with 1 / t_max^2
 # Noise at the outputs, as a share of their variance, that is worth more neurons. Where less is
-# found, from 10 levels on, a slice removes more: with 2.5 ResNet-20 at 16 has 4 % more neurons, and
+# found, from 9 levels on, a slice removes more: with 2.5 ResNet-20 at 16 has 4 % more neurons, and
 # as many answers change. More answers of SqueezeNet, which has thirty times the noise, would.
 _FAITHFUL, _DEAR = 0.065, 4.0
 _MOST = 16  # slices
@@ -65,12 +66,12 @@ class SplitRanges(Pass):
 
     The pass measures the noise of rounding to ``t_max`` levels on ``calibration``, one array per
     input, ``images x shape``. A value, or some of its channels, gets at most ``slices``
-    populations, or twice as many with half the levels where neurons are few: they end earlier. Its
-    readers sum at most ``fan_in`` elements of all of them (0: no limit). Its ``price`` is in
-    neurons, or in the energy of their updates and of the events that reach them. Where precision is
-    asked for, membranes up to ``potential`` (0: no limit) must hold weights for so many levels.
-    Without data, or with ``effort`` 0, nothing changes. If some channels of a value become a value
-    themselves, ``note`` is called with its name and the indices of the channels.
+    populations, or twice as many with half the levels where neurons are few. With few levels two
+    digits may stand for two slices. Its readers sum at most ``fan_in`` elements of all of them (0:
+    no limit). Its ``price`` is in neurons, or in the energy of their updates and of the events that
+    reach them. Where precision is asked for, membranes up to ``potential`` (0: no limit) must hold
+    weights for so many levels. Without data, or with ``effort`` 0, nothing changes. ``note`` is
+    told the name of channels that become a value themselves, and their indices.
     Raises DataError if the data do not fit, are empty or not finite.
     """
 
@@ -112,7 +113,7 @@ class SplitRanges(Pass):
             if slicing.digits:
                 split, (*_, part) = noisy_apart(split, name, slicing, noisy, self.note)
                 t_max = levels(group_named(split, part).result)
-                split = with_digits(split, part, histogram, bound, t_max, self.price)
+                split = with_digits(split, part, histogram, bound, t_max, slicing.digits)
                 continue
             split, slicing = shorter_slices(split, name, slicing, self.t_max, self.fan_in)
             result = group_named(split, name).result
@@ -143,8 +144,9 @@ class SplitRanges(Pass):
         few = self.price == "neurons" and self.t_max < _FEW
         faithful = 0 < sum(one.outputs for one in found.values()) <= _FAITHFUL
         dear = faithful and self.price == "neurons" and not few
-        usual = _QUIET, _DEAR if dear else _WORTH
-        quiet, worth = (_EXACT_QUIET, _EXACT_WORTH) if self._exact(graph) else usual
+        quiet, worth = _QUIET, _DEAR if dear else _WORTH
+        if self._exact(graph):
+            quiet, worth = _EXACT_QUIET, _EXACT_WORTH
         costs, whole = slice_costs(graph, self.t_max, self.price)
         if sum(one.sums for one in found.values()) < quiet:
             return []
@@ -152,17 +154,21 @@ class SplitRanges(Pass):
         values = {
             name: self._bottleneck(graph, name, found[name], noise[name], costs[name])
             for name in names
-            if noise.get(name, 0.0) > 0 and _begins_at_zero(found[name].histogram)
+            if noise.get(name, 0.0) > 0
+            and not lies_far(found[name].histogram.low, found[name].histogram.high)
         }
         total, around = sum(noise.values()), around_depthwise(graph)
-        finer = finer_levels(self.t_max, self.price)
-        for name in values.keys() & around if self.price == "neurons" else values:
-            if finer > 2 and can_have_digits(graph, group_named(graph, name).result):
-                later = whole * finer / (len(found) * self.t_max)
-                values[name] = values[name].with_digits(finer, later, name not in around)
+        finer, steps = finer_levels(self.t_max, self.price), len(found) * self.t_max
+        able = {n for n in values if can_have_digits(graph, group_named(graph, n).result)}
+        for name in (able & around if self.price == "neurons" else able) if finer > 2 else ():
+            values[name] = values[name].with_digits(
+                finer, whole * finer / steps, name not in around
+            )
         stays = sum(one.outputs for name, one in found.items() if name in around)
         noise_cap = min((self.t_max / _FEW) ** 2 if few else 1.0, _FAITHFUL / max(stays, _FAITHFUL))
         chosen = choose_slices(values, total, whole, self.slices, worth, noise_cap)
+        if few:
+            chosen = later_digits(chosen, values, able, total, min(finer, self.t_max), steps)
         return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]
 
     def _bottleneck(
@@ -181,11 +187,6 @@ class SplitRanges(Pass):
             return Bottleneck(np.array([noise]), cost, most)
         shared = noise * found.channels / total
         return Bottleneck(shared, cost / len(shared), most)
-
-
-def _begins_at_zero(histogram: Histogram) -> bool:
-    """Whether values lie where slices do, from zero on: not all of them far from it."""
-    return not lies_far(histogram.low, histogram.high)
 
 
 def _width(histogram: Histogram, levels: int, high: float | None, count: int) -> float:

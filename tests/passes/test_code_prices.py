@@ -31,10 +31,11 @@ def hidden_code(price: str, readers: int) -> str:
     [
         (10, "one-spike", "one-spike"),  # a marker's updates cost more than its neuron's events
         (30, "silent", "one-spike"),  # less, but with 60 % more neurons
+        (60, "silent", "one-spike"),  # more than that share, but not twice
         (600, "silent", "silent"),  # 8 % more neurons, half of the events
     ],
 )
-def test_markers_save_a_greater_share_than_they_add(
+def test_markers_save_twice_the_share_that_they_add(
     readers: int, energy: str, neurons: str
 ) -> None:
     assert hidden_code("energy", readers) == energy

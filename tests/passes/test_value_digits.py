@@ -20,6 +20,7 @@ from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import can_have_digits, split_digits
+from qcompiler.passes.slicing.later_digits import later_digits
 from qcompiler.passes.slicing.slices import can_slice
 from qcompiler.passes.slicing.split_value import noisy_apart
 from tests.support.onnx_models import model, run_onnx
@@ -59,7 +60,7 @@ def test_digits_pay_with_the_steps_that_they_take() -> None:
     """They save 48 for 10 neurons and steps like 5; noise there is worth twice as many as 3.2."""
     noise = np.array([49.0])
     assert Bottleneck(noise, 10.0, finer=7, later=5.0).best(6.3, 0.0, 4) == Slicing(
-        1.0, 25.0, 2, digits=True
+        1.0, 25.0, 2, digits=8
     )
     assert Bottleneck(noise, 10.0, finer=7, later=5.0).best(6.5, 0.0, 4) == Slicing(49.0, 10.0)
     assert Bottleneck(noise, 10.0, most=1, finer=7).best(0.1, 0.0, 4) == Slicing(49.0, 10.0)
@@ -70,13 +71,26 @@ def test_slices_or_digits_of_the_channels_where_they_pay() -> None:
     noise = np.array([1.0, 49.0, 49.0, 0.0])
     value = Bottleneck(noise, 10.0).with_digits(8, 0.0, fitted=True)
     some, whole, none = (value.best(*given, 4) for given in ((1.0, 0.0), (0.001, 2.0), (5.0, 0.0)))
-    assert (some.slices, some.noisy, some.noisy_slices, some.digits) == (1, 2, 2, True)
+    assert (some.slices, some.noisy, some.noisy_slices, some.digits) == (1, 2, 2, 8)
     assert some.noise == pytest.approx(3.0) and some.neurons == 60.0
-    assert (whole.slices, whole.noisy, whole.digits, whole.neurons) == (2, 0, True, 80.0)
+    assert (whole.slices, whole.noisy, whole.digits, whole.neurons) == (2, 0, 8, 80.0)
     assert none == Slicing(99.0, 40.0)
     short = Bottleneck(np.array([49.0, 49.0]), 0.01).with_digits(3, 0.0, fitted=True)
     found = short.best(1.0, 0.0, 4)
-    assert (found.slices, found.digits) == (4, False)  # the finer digit has few levels
+    assert (found.slices, found.digits) == (4, 0)  # the finer digit has few levels
+
+
+def test_digits_stand_for_two_slices_where_they_are_worth_their_steps() -> None:
+    """Of 100 that two slices leave a quarter of, digits with 8 levels leave 100 / 49, 23 less."""
+    values = {name: Bottleneck(np.array([100.0, 8.0]), 1.0) for name in "abc"}
+    slices = dict.fromkeys(values, Slicing(33.0, 3.0, 1, 1, 2))
+    steps = int(1.5 * 8 * 3 * 33 / 23)
+    found = later_digits(slices, values, {"a"}, 3 * 108.0, 8, steps + 1)
+    assert found["a"].digits == 8 and found["a"].noise == pytest.approx(8 + 100 / 49)
+    assert found["b"] == found["c"] == slices["b"]  # pools read these
+    assert later_digits(slices, values, set(values), 3 * 108.0, 8, steps - 1) == slices
+    threefold = dict.fromkeys(values, Slicing(108 / 9, 6.0, 3))
+    assert later_digits(threefold, values, set(values), 3 * 108.0, 8, 1000) == threefold
 
 
 @given(seed=seeds)
@@ -89,7 +103,7 @@ def test_digits_of_some_channels_keep_the_numbers(seed: int) -> None:
         whole = can_slice(split, group) and can_have_digits(split, group.result)
         if whole and channels > 1 and can_split_channels(split, group_named(split, name)):
             noisy = rng.permutation(channels)[: int(rng.integers(1, channels))]
-            slicing = Slicing(0.0, 0.0, 1, len(noisy), 2, digits=True)
+            slicing = Slicing(0.0, 0.0, 1, len(noisy), 2, digits=3)
             split, (_, part) = noisy_apart(split, name, slicing, noisy, None)
             split = split_digits(split, group_named(split, part), float(rng.uniform(0.1, 2)), 5, 3)
     keeps_the_numbers(graph, split, seed)
