@@ -26,6 +26,7 @@ _CLASSES = 4  # of widths and gains, in a factor of two: channels of one share t
 _LOOSER = 1.25  # factor of the error for fewer segments
 _LEAST = 2.0**-20  # width of a segment, by the widest
 _SAME = 1 + 1e-6  # times an error that is the same
+_FAINT = 2.0**-12  # share of a range by which a function moves where it is flat
 _ZOOMS = 3  # each by up to the number of samples
 
 
@@ -33,12 +34,13 @@ class Channels(NamedTuple):
     """What differs between the channels of a function, one number for each or for all.
 
     ``widths`` are those of the narrowest segments that weights can hold, ``gains`` multiply
-    results, of which ``range`` is that of all channels.
+    results, to which ``shifts`` are added; ``range`` is that of all channels.
     """
 
     widths: Array
     gains: Array
     range: Range
+    shifts: Array = np.zeros(1)
 
     def misfit(self, found: PiecewiseLinear, bound: float) -> bool:
         """Whether a fit is none for some channels: too coarse, or steeper than their weights."""
@@ -65,21 +67,35 @@ class Channels(NamedTuple):
         least = np.maximum(self.widths, _LEAST * (self.widths.max() or 1.0))
         widths = np.exp2(np.ceil(_CLASSES * np.log2(least)) / _CLASSES)
         gains = np.exp2(np.floor(_CLASSES * np.log2(self.gains)) / _CLASSES)
-        low, high = self.range
+        exact = self.gains if self.shifts.any() else gains
+        rows = np.broadcast(widths, gains, exact, self.shifts)
         return tuple(
-            _few(formula, _needed(formula, domain, low / gain, high / gain), bound / gain, w, most)
-            for w, gain in (map(float, pair) for pair in np.broadcast(widths, gains))
+            _few(formula, _needed(formula, domain, *self._bounds(*own)), bound / gain, width, most)
+            for width, gain, *own in (map(float, row) for row in rows)
         )
+
+    def _bounds(self, gain: float, shift: float) -> Range:
+        """The range of one channel without gain and shift, or a little more."""
+        low, high = ((end - shift) / gain for end in self.range)
+        if not shift:
+            return low, high
+        grid = 2.0 ** np.floor(np.log2(high - low) - _CLASSES)  # like channels share a fit
+        return float(np.floor(low / grid) * grid), float(np.ceil(high / grid) * grid)
 
 
 @lru_cache(maxsize=1024)
 def _needed(formula: str, domain: Range, lowest: float, highest: float) -> Range:
-    """The part of a domain outside of which a function leaves these bounds; else all of it."""
+    """The part of a domain outside of which a function leaves these bounds, or is flat."""
     low, high = domain
     for _ in range(_ZOOMS):
         x = np.linspace(low, high, SAMPLES)
         y = values(formula, x)
-        inside = np.flatnonzero((y >= lowest) & (y <= highest))
+        moves = np.abs(y - y[0]), np.abs(y - y[-1])
+        flat = np.logical_or(
+            np.cumsum(moves[0] > _FAINT * (highest - lowest)) == 0,
+            np.cumsum((moves[1] > _FAINT * (highest - lowest))[::-1])[::-1] == 0,
+        )
+        inside = np.flatnonzero((y >= lowest) & (y <= highest) & ~flat)
         if not len(inside):
             break
         low, high = float(x[max(inside[0] - 1, 0)]), float(x[min(inside[-1] + 1, SAMPLES - 1)])
@@ -87,6 +103,8 @@ def _needed(formula: str, domain: Range, lowest: float, highest: float) -> Range
 
 
 def _few(formula: str, domain: Range, bound: float, narrowest: float, most: int) -> PiecewiseLinear:
+    missing = max(0.0, narrowest - (domain[1] - domain[0])) / 2
+    domain = domain[0] - missing, domain[1] + missing
     found = fit(formula, domain, bound, narrowest)
     while clips_of(found) > most:
         bound = _LOOSER * max(bound, found.error)

@@ -7,11 +7,24 @@ from dataclasses import replace
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value
-from qcompiler.ir.ann import Clip, Rescale
+from qcompiler.ir.ann import (
+    Add,
+    Affine,
+    Clip,
+    Conv,
+    Dense,
+    Function,
+    Multiply,
+    Pad,
+    Rescale,
+    SumPool,
+)
 from qcompiler.ir.spiking.coding import Rescaling
+from qcompiler.ir.view import View
 
 from .neighbours import affine
 
+_SCALABLE = Conv | Dense | Add | Affine | SumPool | Pad | Function | Multiply
 STANDARD = ":standard"  # behind the name of an input, what becomes spikes of it
 
 
@@ -61,6 +74,23 @@ def rescale_output(graph: Graph, value: Value, rescaling: Rescaling) -> Graph:
     nodes.append(_rescale(standard, rescaling, decoded, origin))
     outputs = tuple(decoded if output == value else output for output in graph.outputs)
     return replace(graph, nodes=tuple(nodes), outputs=outputs)
+
+
+def scalable_root(graph: Graph, value: Value) -> Node | None:
+    """What computes an output, behind views, if a scale of each feature folds into it."""
+    node = graph.producer(value)
+    if graph.users(value):
+        return None
+    while node is not None and isinstance(node.op, View):
+        source = node.operands[0]
+        assert isinstance(source, Value)
+        if graph.only_user(source) is not node:
+            return None
+        node = graph.producer(source)
+    if node is None or (isinstance(node.op, Clip) and node.result != value):
+        return None
+    takes_scale = node.op == Clip(0.0) or isinstance(node.op, _SCALABLE)
+    return node if takes_scale else None
 
 
 def standard_name(name: str) -> str:
