@@ -85,26 +85,40 @@ class Channels(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _needed(formula: str, domain: Range, lowest: float, highest: float) -> Range:
-    """The part of a domain outside of which a function leaves these bounds, or is flat."""
+    """The part of a domain outside of which a function leaves these bounds; else all of it."""
     low, high = domain
     for _ in range(_ZOOMS):
         x = np.linspace(low, high, SAMPLES)
         y = values(formula, x)
-        moves = np.abs(y - y[0]), np.abs(y - y[-1])
-        flat = np.logical_or(
-            np.cumsum(moves[0] > _FAINT * (highest - lowest)) == 0,
-            np.cumsum((moves[1] > _FAINT * (highest - lowest))[::-1])[::-1] == 0,
-        )
-        inside = np.flatnonzero((y >= lowest) & (y <= highest) & ~flat)
+        inside = np.flatnonzero((y >= lowest) & (y <= highest))
         if not len(inside):
             break
         low, high = float(x[max(inside[0] - 1, 0)]), float(x[min(inside[-1] + 1, SAMPLES - 1)])
     return low, high
 
 
-def _few(formula: str, domain: Range, bound: float, narrowest: float, most: int) -> PiecewiseLinear:
+@lru_cache(maxsize=1024)
+def _with_short_ends(formula: str, domain: Range, narrowest: float) -> Range:
+    """A domain at least as wide as a segment; ends where it is flat are not wider than the rest.
+
+    Bends near an end are none: how near is a share of the domain.
+    """
     missing = max(0.0, narrowest - (domain[1] - domain[0])) / 2
-    domain = domain[0] - missing, domain[1] + missing
+    low, high = domain = domain[0] - missing, domain[1] + missing
+    for _ in range(_ZOOMS):
+        x = np.linspace(low, high, SAMPLES)
+        y = values(formula, x)
+        rises, falls = (np.abs(y - end) > _FAINT * np.ptp(y) for end in (y[0], y[-1]))
+        if not rises.any():
+            break
+        begin, end = x[max(np.argmax(rises) - 1, 0)], x[-max(np.argmax(falls[::-1]), 1)]
+        room = max(end - begin, narrowest)
+        low, high = max(low, float(begin - room)), min(high, float(end + room))
+    return low, high
+
+
+def _few(formula: str, domain: Range, bound: float, narrowest: float, most: int) -> PiecewiseLinear:
+    domain = _with_short_ends(formula, domain, narrowest)
     found = fit(formula, domain, bound, narrowest)
     while clips_of(found) > most:
         bound = _LOOSER * max(bound, found.error)

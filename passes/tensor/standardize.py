@@ -33,9 +33,10 @@ from qcompiler.passes.calibration.rounded_inputs import (
     rounded_together,
     with_rounded_weights,
 )
-from qcompiler.passes.folding.arrangement.gains import affine_into_fitted
+from qcompiler.passes.folding.affine import affine_behind_linear
+from qcompiler.passes.folding.arrangement.gains import affine_to_root
 from qcompiler.passes.folding.clips import is_code
-from qcompiler.passes.folding.rescaling import rescale_input, rescale_output, scalable_root
+from qcompiler.passes.folding.rescaling import ends, rescale_input, rescale_output, scalable_root
 from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
 from qcompiler.passes.quantization.logits import logits
 
@@ -75,7 +76,8 @@ class Standardize(Pass):
         check(graph, self.calibration)
         for index in range(len(graph.inputs)):
             graph = _with_input(graph, self.calibration, index)
-        for value in dict.fromkeys(graph.outputs):
+        decoded = (end for output in graph.outputs for end in ends(graph, output))
+        for value in dict.fromkeys(decoded):
             graph = _with_output(graph, self.calibration, value)
         return graph
 
@@ -175,7 +177,7 @@ def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
             continue
         rescaling = Rescaling(-ranges.low / ranges.width, ranges.width)
         changed = FoldLinear()(rescale_output(graph, value, rescaling))
-        changed = rewrite(changed, affine_into_fitted)
+        changed = rewrite(changed, affine_to_root, affine_behind_linear)
         if len(spiking_values(changed)) <= len(spiking_values(graph)):
             return changed
     return graph

@@ -115,3 +115,34 @@ def test_flat_ends_of_a_wide_domain_leave_bends_where_they_are() -> None:
     (found,) = channels.fits(swish, (-300.0, 300.0), 0.004, 64)
     assert np.isclose(found.knots[:, None], [-3, 3], atol=1e-2).any(axis=0).all()
     assert np.count_nonzero(found.slopes) <= 10
+
+
+IMAGES = {
+    "pool": "c = Conv(x, k) p = GlobalMaxPool(c) y = Flatten(p)",
+    "ReLU": "c = Conv(x, k) r = Relu(c) y = Transpose<perm=[0,2,3,1]>(r)",
+    "ReLU and pool": "c = Conv(x, k) r = Relu(c) p = MaxPool<kernel_shape=[2,2]>(r) "
+    "y = Transpose<perm=[0,2,3,1]>(p)",
+    "parts": "c = Conv(x, k) m = Conv(x, k) s = Sigmoid(m) y = Concat<axis=1>(c, s)",
+    "parts of views": "c = Conv(x, k) f = Flatten(c) g = Reshape(f, to) m = MaxPool<kernel_shape="
+    "[4,4]>(c) n = Reshape(m, to) y = Concat<axis=2>(g, n)",
+}
+
+
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+@pytest.mark.parametrize("name", IMAGES)
+def test_scales_pass_views_pools_and_what_the_host_joins(name: str, target: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 3, 4, 4)).astype(np.float32)
+    k = rng.normal(size=(CHANNELS, 3, 1, 1)) * SCALES[:, None, None, None]
+    given: dict[str, Any] = {"k": k.astype(np.float32)}
+    if "to)" in IMAGES[name]:
+        given["to"] = np.array([0, CHANNELS, -1])
+    proto = model("float[N,3,4,4] x", IMAGES[name], **given)
+    (exact,), (levels,) = (run_onnx(proto, {"x": one}) for one in (x, in_levels(x)))
+    program = qcompiler.compile(proto, target=target, calibration=x, t_max=LEVELS)
+    found = np.asarray(program.run(x))
+    np.testing.assert_array_equal(found[:2], program.run(x[:2], engine="steps"))
+    rounded = in_levels(levels)
+    axes = (0, *range(1, exact.ndim - 1)) if name.startswith("ReLU") else (0, *range(2, exact.ndim))
+    error, least = (np.mean((y - exact) ** 2, axis=axes) ** 0.5 for y in (found, rounded))
+    assert (error < 2 * least).all()  # one code for all pixels of a channel
