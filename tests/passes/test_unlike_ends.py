@@ -123,8 +123,8 @@ IMAGES = {
     "ReLU and pool": "c = Conv(x, k) r = Relu(c) p = MaxPool<kernel_shape=[2,2]>(r) "
     "y = Transpose<perm=[0,2,3,1]>(p)",
     "parts": "c = Conv(x, k) m = Conv(x, k) s = Sigmoid(m) y = Concat<axis=1>(c, s)",
-    "parts of views": "c = Conv(x, k) f = Flatten(c) g = Reshape(f, to) m = MaxPool<kernel_shape="
-    "[4,4]>(c) n = Reshape(m, to) y = Concat<axis=2>(g, n)",
+    "parts of views": "c = Conv(x, k) f = Flatten(c) g = Reshape(f, to) d = Conv(x, k) m = MaxPool<"
+    "kernel_shape=[4,4]>(d) n = Reshape(m, to) y = Concat<axis=2>(g, n)",
 }
 
 
