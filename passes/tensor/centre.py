@@ -60,9 +60,13 @@ def _can_shift(graph: Graph, node: Node) -> bool:
 
 
 def _shifted(graph: Graph, node: Node, middle: Array) -> Graph:
-    """The graph with the middle of each channel subtracted, unless that takes a population."""
+    """The graph with the middle of each channel subtracted, unless that takes a population.
+
+    What is left has another name: nobody compares it with the value of the real network.
+    """
     offset = middle.reshape(-1, *(1,) * (len(node.result.type.shape) - 1))
-    made = with_gain(node, np.ones_like(offset), -offset)
+    value = replace(node.result, name=graph.fresh(f"{node.result.name}:centred"))
+    made = with_gain(replace(node, result=value), np.ones_like(offset), -offset)
     nodes: list[Node] = []
     for one in graph.nodes:
         if one is node:

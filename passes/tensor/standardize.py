@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import Graph, Invariant, Value, rewrite
+from qcompiler.ir import Graph, Invariant, Value
 from qcompiler.ir.ann import Clip, Conv, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import Rescaling
@@ -33,8 +33,7 @@ from qcompiler.passes.calibration.rounded_inputs import (
     rounded_together,
     with_rounded_weights,
 )
-from qcompiler.passes.folding.affine import affine_behind_linear
-from qcompiler.passes.folding.arrangement.gains import affine_to_root
+from qcompiler.passes.folding.arrangement.gains import with_scales_at_roots
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.rescaling import ends, rescale_input, rescale_output, scalable_root
 from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
@@ -177,7 +176,7 @@ def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
             continue
         rescaling = Rescaling(-ranges.low / ranges.width, ranges.width)
         changed = FoldLinear()(rescale_output(graph, value, rescaling))
-        changed = rewrite(changed, affine_to_root, affine_behind_linear)
+        changed = with_scales_at_roots(changed)
         if len(spiking_values(changed)) <= len(spiking_values(graph)):
             return changed
     return graph

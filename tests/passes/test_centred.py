@@ -73,6 +73,7 @@ def test_offsets_keep_the_function(
     x: Array = IMAGE if "Conv" in body else X
     graph = FoldLinear()(import_model(proto, allow_products=True).graph)
     found = centred(graph, (x,))
+    assert ("h:centred" in {node.result.name for node in found.nodes}) == shifted
     functions = [node for node in found.nodes if isinstance(node.op, Function)]
     assert any(len(node.arrays) > 1 for node in functions) == shifted
     exact, close = evaluate(graph, x)[0], {"rtol": 0, "atol": 1e-5}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import qcompiler
+from qcompiler.data import Data
+from qcompiler.explain.diagnosis import explain
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import evaluate, parse, show, verify
 from qcompiler.ir.ann import Function, Multiply, Rescale
@@ -128,16 +132,20 @@ IMAGES = {
 }
 
 
-@pytest.mark.parametrize("target", ["reference", "loihi"])
-@pytest.mark.parametrize("name", IMAGES)
-def test_scales_pass_views_pools_and_what_the_host_joins(name: str, target: str) -> None:
+def image(name: str) -> tuple[Any, Array]:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(100, 3, 4, 4)).astype(np.float32)
     k = rng.normal(size=(CHANNELS, 3, 1, 1)) * SCALES[:, None, None, None]
     given: dict[str, Any] = {"k": k.astype(np.float32)}
     if "to)" in IMAGES[name]:
         given["to"] = np.array([0, CHANNELS, -1])
-    proto = model("float[N,3,4,4] x", IMAGES[name], **given)
+    return model("float[N,3,4,4] x", IMAGES[name], **given), x
+
+
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+@pytest.mark.parametrize("name", IMAGES)
+def test_scales_pass_views_pools_and_what_the_host_joins(name: str, target: str) -> None:
+    proto, x = image(name)
     (exact,), (levels,) = (run_onnx(proto, {"x": one}) for one in (x, in_levels(x)))
     program = qcompiler.compile(proto, target=target, calibration=x, t_max=LEVELS)
     found = np.asarray(program.run(x))
@@ -146,3 +154,15 @@ def test_scales_pass_views_pools_and_what_the_host_joins(name: str, target: str)
     axes = (0, *range(1, exact.ndim - 1)) if name.startswith("ReLU") else (0, *range(2, exact.ndim))
     error, least = (np.mean((y - exact) ** 2, axis=axes) ** 0.5 for y in (found, rounded))
     assert (error < 2 * least).all()  # one code for all pixels of a channel
+
+
+@pytest.mark.parametrize(("name", "t_max"), [("pool", 64), ("parts", 64), ("ReLU", 16)])
+def test_outputs_with_scales_are_explained(name: str, t_max: int, tmp_path: Path) -> None:
+    """Also where they are sent in pieces, or their scales have moved past what the host does."""
+    proto, x = image(name)
+    path = tmp_path / "m.onnx"
+    onnx.save(proto, path)
+    program = qcompiler.compile(path, target="reference", calibration=x, t_max=t_max)
+    found = explain(program, path, Data((x,)))
+    assert len(found.layers) > 1
+    assert max(layer.changed for layer in found.layers) < 0.1  # of the outputs' variance

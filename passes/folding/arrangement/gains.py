@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, origins
+from qcompiler.ir import Graph, Node, origins, rewrite
 from qcompiler.ir.ann import Affine, Clip, Conv, Dense, Function, MaxPool, Multiply
 from qcompiler.ir.index_maps import places_of
 from qcompiler.ir.kernels import Array, expand_to_rank
 from qcompiler.ir.view import View
+from qcompiler.passes.folding.affine import affine_behind_linear
 from qcompiler.passes.folding.channel_scales import with_gain
 from qcompiler.passes.folding.linear import per_channel
 from qcompiler.passes.folding.neighbours import (
@@ -27,7 +28,12 @@ _PASSING = View | MaxPool | Clip
 _ROOTS = Function | Multiply | Conv | Dense
 
 
-def affine_to_root(node: Node, graph: Graph) -> tuple[Node, ...] | None:
+def with_scales_at_roots(graph: Graph) -> Graph:
+    """The same network with scales of outputs in the layers and functions that compute them."""
+    return rewrite(graph, _affine_to_root, affine_behind_linear)
+
+
+def _affine_to_root(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """A positive scale and a shift of each channel fold into a function or product.
 
     Past what passes them on they go to a layer, into which they fold.
