@@ -76,7 +76,7 @@ def test_offsets_keep_the_function(
     assert ("h:centred" in {node.result.name for node in found.nodes}) == shifted
     functions = [node for node in found.nodes if isinstance(node.op, Function)]
     assert any(len(node.arrays) > 1 for node in functions) == shifted
-    exact, close = evaluate(graph, x)[0], {"rtol": 0, "atol": 1e-5}
-    np.testing.assert_allclose(evaluate(found, x)[0], exact, **close)  # type: ignore[arg-type]
+    exact = evaluate(graph, x)[0]
+    np.testing.assert_allclose(evaluate(found, x)[0], exact, rtol=0, atol=1e-5)
     equal = Equalize(effort=1, calibration=(x,))(graph)
-    np.testing.assert_allclose(evaluate(equal, x)[0], exact, **close)  # type: ignore[arg-type]
+    np.testing.assert_allclose(evaluate(equal, x)[0], exact, rtol=0, atol=1e-5)
