@@ -44,3 +44,20 @@ def test_what_is_told_helps(target: str, t_max: int) -> None:
     found = np.asarray(program.run(x))
     assert np.corrcoef(found.ravel(), exact.ravel())[0, 1] > 0.9
     np.testing.assert_array_equal(found[:2], program.run(x[:2], engine="steps"))
+
+
+@pytest.mark.parametrize("t_max", [16, 64])
+def test_outputs_without_room_have_fewer_levels(t_max: int) -> None:
+    """Steep channels of a HardSigmoid, of many levels because its largest values are all 1."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 16)).astype(np.float32)
+    v = (rng.normal(size=(16, 12)) / 4 * np.logspace(0, 2, 12)).astype(np.float32)
+    proto = model("float[N,16] x", "a = MatMul(x, v) y = HardSigmoid(a)", v=v)
+    program = qcompiler.compile(proto, target="loihi", calibration=x, t_max=t_max)
+    step = (x.max() - x.min()) / 63
+    (exact,), (levels,) = (run_onnx(proto, {"x": one}) for one in (x, np.rint(x / step) * step))
+    found = np.asarray(program.run(x))
+    np.testing.assert_array_equal(found[:2], program.run(x[:2], engine="steps"))
+    # one step of 64 levels, and twice that of inputs in 64 levels, as weights are rounded as well
+    error, least = (np.mean((y - exact) ** 2, axis=0) ** 0.5 for y in (found, levels))
+    assert (error < 1 / 63 / 12**0.5 + 2 * least).all()
