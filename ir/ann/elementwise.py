@@ -41,15 +41,16 @@ class Clip(Op):
 class Function(Op):
     """A function of each element, in postfix (see `formula`): ``"x x sigmoid *"``.
 
-    A constant, where there is one, multiplies the result and spreads over it.
+    A first constant, where there is one, multiplies the result and spreads over it. A second one is
+    added to that.
     """
 
     mnemonic: ClassVar[str] = "ann.function"
     formula: str = "x"
 
     def infer(self, *operands: Type) -> Tensor:
-        """Tensor, and a gain if there is one, to a tensor of the same shape."""
-        expect(2 if len(operands) > 1 else 1, operands)
+        """Tensor, and a gain and a shift if there are, to a tensor of the same shape."""
+        expect(min(max(len(operands), 1), 3), operands)
         run(self.formula, None, float, lambda *_: None)
         return Tensor(_with_gain(expect_tensor(operands[0]).shape, operands[1:]))
 
@@ -58,14 +59,15 @@ class Function(Op):
 class Multiply(Op):
     """Product of two tensors of one shape, element by element.
 
-    A constant, where there is one, multiplies the result and spreads over it.
+    A first constant, where there is one, multiplies the result and spreads over it. A second one is
+    added to that.
     """
 
     mnemonic: ClassVar[str] = "ann.multiply"
 
     def infer(self, *operands: Type) -> Tensor:
-        """Two tensors, and a gain if there is one, to a tensor of the same shape."""
-        expect(3 if len(operands) > 2 else 2, operands)
+        """Two tensors, and a gain and a shift if there are, to a tensor of the same shape."""
+        expect(min(max(len(operands), 2), 4), operands)
         first, second = (expect_tensor(operand).shape for operand in operands[:2])
         if first != second:
             raise ValueError(f"takes tensors of one shape, got {first} and {second}")
@@ -73,9 +75,9 @@ class Multiply(Op):
 
 
 def _with_gain(shape: tuple[int, ...], gains: tuple[Type, ...]) -> tuple[int, ...]:
-    """The shape of a result, over which its gain spreads."""
-    for gain in gains:
-        expect_broadcast(expect_tensor(gain).shape, shape, "gain")
+    """The shape of a result, over which its gain and shift spread."""
+    for gain, role in zip(gains, ("gain", "shift"), strict=False):
+        expect_broadcast(expect_tensor(gain).shape, shape, role)
     return shape
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from qcompiler.ir.ann import (
@@ -75,11 +77,9 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
             highest = None if op.high is None else op.high * times
             return x if lowest is None and highest is None else np.clip(x, lowest, highest)
         case Function():
-            image = values(op.formula, x).astype(x.dtype)
-            return image * constants[0] if constants else image
+            return _gained(values(op.formula, x).astype(x.dtype), constants)
         case Multiply():
-            product = x * constants[0]
-            return product * constants[1] if len(constants) > 1 else product
+            return _gained(x * constants[0], constants[1:])
         case MaxPool():
             return pool_max(x, op, op.kernel, -np.inf)
         case SumPool():
@@ -109,6 +109,12 @@ def apply(op: Op, x: Array, *constants: Array) -> Array:
         case Reshape() | Transpose() | Take() | Pick():
             return arrange(op, x, *constants)
     raise TypeError(f"{op.mnemonic} is not an operation on tensors")
+
+
+def _gained(x: Array, constants: Sequence[Array]) -> Array:
+    """Times the first constant, plus the second, as far as there are any."""
+    found = x * constants[0] if constants else x
+    return found + constants[1] if len(constants) > 1 else found
 
 
 def _embed(op: Embed, x: Array, table: Array) -> Array:

@@ -79,11 +79,9 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
                 return writer.add("Relu", x)
             return write_clip(writer, x, low, high)
         case Function(formula):
-            made = write_function(writer, formula, x)
-            return writer.add("Mul", made, *rest) if rest else made
+            return _write_gain(writer, write_function(writer, formula, x), rest)
         case Multiply():
-            product = writer.add("Mul", x, rest[0])
-            return writer.add("Mul", product, rest[1]) if rest[1:] else product
+            return _write_gain(writer, writer.add("Mul", x, rest[0]), rest[1:])
         case MaxPool() as op:
             return write_max_pool(writer, op, op.kernel, x)
         case SumPool() as op:
@@ -122,6 +120,13 @@ def _write(writer: OnnxWriter, node: Node, names: Mapping[str, str]) -> str | No
             return writer.add("ArgMax", x, axis=op.axis + 1, **attributes)
         case _:
             return None
+
+
+def _write_gain(writer: OnnxWriter, x: str, constants: list[str]) -> str:
+    """Times the first constant, plus the second, as far as there are any."""
+    for operator, constant in zip(("Mul", "Add"), constants, strict=False):
+        x = writer.add(operator, x, constant)
+    return x
 
 
 def _as_reals(writer: OnnxWriter, node: Node, parts: list[str]) -> list[str]:

@@ -61,13 +61,13 @@ def power_of(gains: Sequence[Array]) -> float:
     return float(np.sqrt(np.mean(np.square(gains)))) if gains else 1.0
 
 
-def gains_of(node: Node) -> Array:
-    """The magnitude of the gain of each channel of a function, or one for all."""
+def gains_of(node: Node) -> tuple[Array, Array]:
+    """The magnitude of the gain of each channel of a function, or one for all, and the shifts."""
     if not node.arrays:
-        return np.ones(1)
+        return np.ones(1), np.zeros(1)
     rows = np.abs(node.arrays[0]).reshape(len(node.arrays[0]), -1).max(axis=1)
-    found: Array = np.maximum(rows, _LEAST_GAIN * (rows.max() or 1.0))
-    return found
+    shifts = node.arrays[1].reshape(-1) if len(node.arrays) > 1 else np.zeros(1)
+    return np.maximum(rows, _LEAST_GAIN * (rows.max() or 1.0)), shifts
 
 
 def width_of(node: Node) -> float:

@@ -26,6 +26,7 @@ _CLASSES = 4  # of widths and gains, in a factor of two: channels of one share t
 _LOOSER = 1.25  # factor of the error for fewer segments
 _LEAST = 2.0**-20  # width of a segment, by the widest
 _SAME = 1 + 1e-6  # times an error that is the same
+_FAINT = 2.0**-12  # share of a range by which a function moves where it is flat
 _ZOOMS = 3  # each by up to the number of samples
 
 
@@ -33,12 +34,13 @@ class Channels(NamedTuple):
     """What differs between the channels of a function, one number for each or for all.
 
     ``widths`` are those of the narrowest segments that weights can hold, ``gains`` multiply
-    results, of which ``range`` is that of all channels.
+    results, to which ``shifts`` are added; ``range`` is that of all channels.
     """
 
     widths: Array
     gains: Array
     range: Range
+    shifts: Array = np.zeros(1)
 
     def misfit(self, found: PiecewiseLinear, bound: float) -> bool:
         """Whether a fit is none for some channels: too coarse, or steeper than their weights."""
@@ -65,11 +67,20 @@ class Channels(NamedTuple):
         least = np.maximum(self.widths, _LEAST * (self.widths.max() or 1.0))
         widths = np.exp2(np.ceil(_CLASSES * np.log2(least)) / _CLASSES)
         gains = np.exp2(np.floor(_CLASSES * np.log2(self.gains)) / _CLASSES)
-        low, high = self.range
+        exact = self.gains if self.shifts.any() else gains
+        rows = np.broadcast(widths, gains, exact, self.shifts)
         return tuple(
-            _few(formula, _needed(formula, domain, low / gain, high / gain), bound / gain, w, most)
-            for w, gain in (map(float, pair) for pair in np.broadcast(widths, gains))
+            _few(formula, _needed(formula, domain, *self._bounds(*own)), bound / gain, width, most)
+            for width, gain, *own in (map(float, row) for row in rows)
         )
+
+    def _bounds(self, gain: float, shift: float) -> Range:
+        """The range of one channel without gain and shift, or a little more."""
+        low, high = ((end - shift) / gain for end in self.range)
+        if not shift:
+            return low, high
+        grid = 2.0 ** np.floor(np.log2(high - low) - _CLASSES)  # like channels share a fit
+        return float(np.floor(low / grid) * grid), float(np.ceil(high / grid) * grid)
 
 
 @lru_cache(maxsize=1024)
@@ -86,7 +97,28 @@ def _needed(formula: str, domain: Range, lowest: float, highest: float) -> Range
     return low, high
 
 
+@lru_cache(maxsize=1024)
+def _with_short_ends(formula: str, domain: Range, narrowest: float) -> Range:
+    """A domain at least as wide as a segment; ends where it is flat are not wider than the rest.
+
+    Bends near an end are none: how near is a share of the domain.
+    """
+    missing = max(0.0, narrowest - (domain[1] - domain[0])) / 2
+    low, high = domain = domain[0] - missing, domain[1] + missing
+    for _ in range(_ZOOMS):
+        x = np.linspace(low, high, SAMPLES)
+        y = values(formula, x)
+        rises, falls = (np.abs(y - end) > _FAINT * np.ptp(y) for end in (y[0], y[-1]))
+        if not rises.any():
+            break
+        begin, end = x[max(np.argmax(rises) - 1, 0)], x[-max(np.argmax(falls[::-1]), 1)]
+        room = max(end - begin, narrowest)
+        low, high = max(low, float(begin - room)), min(high, float(end + room))
+    return low, high
+
+
 def _few(formula: str, domain: Range, bound: float, narrowest: float, most: int) -> PiecewiseLinear:
+    domain = _with_short_ends(formula, domain, narrowest)
     found = fit(formula, domain, bound, narrowest)
     while clips_of(found) > most:
         bound = _LOOSER * max(bound, found.error)

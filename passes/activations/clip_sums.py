@@ -85,27 +85,28 @@ class ClipSumBuilder:
     def total(self, terms: Sequence[Term], shift: Number) -> tuple[Node, ...]:
         """All nodes; the last one adds the terms and has the result of the replaced node.
 
-        The gain of the replaced node, if it has one, multiplies all terms and the shift.
+        The gain of the replaced node, if it has one, multiplies all terms and the shift, to which
+        its own is added.
         """
         last = self.node.result
-        gain = self.node.arrays[0] if self.node.arrays else None
+        if self.node.arrays:
+            gain, own = (*self.node.arrays, 0.0)[:2]
+            terms, shift = [(x, factor * gain) for x, factor in terms], shift * gain + own
         if len(terms) < 2:
             x, factor = terms[0] if terms else (self.node.operands[0], 0.0)
-            operands = (x, *self._constants(x, factor, shift, gain=gain))
+            operands = (x, *self._constants(x, factor, shift))
             return (*self.nodes, Node(Affine(), operands, last, self.node.origin))
         rest = tuple(
-            self.affine(x, factor, 0.0 if index else shift, gain)
+            self.affine(x, factor, 0.0 if index else shift)
             for index, (x, factor) in enumerate(terms)
         )
         return (*self.nodes, Node(Add(), rest, last, self.node.origin))
 
-    def affine(
-        self, x: Operand, scale: Number, shift: Number, gain: Array | None = None
-    ) -> Operand:
-        """``(x scale + shift) gain``, if that is not x itself."""
-        if np.all(scale == 1) and not np.any(shift) and gain is None:
+    def affine(self, x: Operand, scale: Number, shift: Number) -> Operand:
+        """``x scale + shift``, if that is not x itself."""
+        if np.all(scale == 1) and not np.any(shift):
             return x
-        return self._append(Affine(), (x, *self._constants(x, scale, shift, gain=gain)))
+        return self._append(Affine(), (x, *self._constants(x, scale, shift)))
 
     def add(
         self, op: Op, *operands: Operand, bounds: Range | None = None, t_max: int | None = None
@@ -113,11 +114,9 @@ class ClipSumBuilder:
         """Append a node; its range and its number of levels may be known."""
         return self._append(op, operands, bounds, t_max)
 
-    def _constants(
-        self, x: Operand, *numbers: Number, gain: Array | None = None
-    ) -> tuple[Constant, ...]:
+    def _constants(self, x: Operand, *numbers: Number) -> tuple[Constant, ...]:
         name = f"{self.node.result.name}:{len(self.nodes) + 1}"
-        ones = np.ones((1,) * len(x.type.shape)) if gain is None else gain
+        ones = np.ones((1,) * len(x.type.shape))
         return tuple(
             Constant(f"{name}:{role}", np.asarray(ones * number, np.float32))
             for role, number in zip(("scale", "shift"), numbers, strict=True)

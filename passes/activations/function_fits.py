@@ -8,6 +8,7 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, Operand, Range, Value
 from qcompiler.ir.ann import Add, Affine, Conv, Dense, Multiply, SumPool
+from qcompiler.ir.kernels import Array
 from qcompiler.passes.folding.linear import parameters
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.levels import PRECISE, levels_of, output_levels
@@ -44,7 +45,7 @@ class FunctionFits:
         """The segments of a function, for all channels; ValueError if it is not finite."""
         (x,) = _values(node)
         domain, limits = range_of(x, node), self.limits
-        bound = self._share(node) * width_of(node) / power_of(node.arrays)
+        bound = self._share(node) * width_of(node) / power_of(node.arrays[:1])
         width = max(limits.narrowest(x, node.result), self._narrowest(domain))
         found = fit(formula, domain, bound, width)
         if (group := limits.fusable(x)) is None:
@@ -88,7 +89,7 @@ class FunctionFits:
         if (group := self.limits.fusable(x)) is None:
             return ()
         widths = self.limits.narrowest_fused(group, node.result)
-        channels = Channels(widths, gains_of(node), range_of(node.result, node))
+        channels = _channels(widths, node)
         bound = self._share(node) * width_of(node)
         if not channels.misfit(found, bound):
             return ()
@@ -100,9 +101,9 @@ class FunctionFits:
         domain, width, bound = range_of(node.operands[0], node), width_of(node), self._share(node)
         found = self.one(node, formula)
         if each := self.of_channels(node, formula, found):
-            worst = worst_of(each, gains_of(node)) / width
+            worst = worst_of(each, gains_of(node)[0]) / width
             return ActivationFit(node, domain, clips_of(*each), worst, bound)
-        share, segments = power_of(node.arrays) / width, len(found.knots) - 1
+        share, segments = power_of(node.arrays[:1]) / width, len(found.knots) - 1
         jump = error_between(formula, domain, found) * share
         return ActivationFit(
             node,
@@ -142,6 +143,11 @@ class FunctionFits:
 def has_products(graph: Graph) -> bool:
     """Whether a graph multiplies values."""
     return any(isinstance(node.op, Multiply) for node in graph.nodes)
+
+
+def _channels(widths: Array, node: Node) -> Channels:
+    gains, shifts = gains_of(node)
+    return Channels(widths, gains, range_of(node.result, node), shifts)
 
 
 def _values(node: Node) -> tuple[Value, ...]:

@@ -28,6 +28,11 @@ class ChannelSample:
         picked = np.take_along_axis(flat, places[:, None, :], axis=2)
         self.parts.append(picked.transpose(1, 0, 2).reshape(flat.shape[1], -1))
 
+    def ends(self) -> tuple[Array, Array]:
+        """The lowest and the highest value of each channel."""
+        values = np.concatenate(self.parts, axis=1).astype(np.float64)
+        return values.min(axis=1), values.max(axis=1)
+
     def tops(self, levels: int) -> Array:
         """Upper end of each channel's range with the least squared error of rounding to levels."""
         values = np.concatenate(self.parts, axis=1).astype(np.float32)

@@ -126,9 +126,10 @@ def _image(formula: str, low: Array, high: Array) -> Bounds:
 
 
 def _gained(bounds: Bounds, gains: Sequence[Array]) -> Bounds:
-    """Bounds times a gain, if there is one."""
-    ends = [end * gain for end in bounds for gain in gains] or bounds
-    return np.minimum(*ends), np.maximum(*ends)
+    """Bounds times a gain, plus a shift, if there are any."""
+    ends = [end * gain for end in bounds for gain in gains[:1]] or bounds
+    shift = sum(gains[1:])
+    return np.minimum(*ends) + shift, np.maximum(*ends) + shift
 
 
 def _channels(low: Array, high: Array, shape: tuple[int, ...]) -> Bounds:

@@ -76,15 +76,24 @@ def scaled_nodes(node: Node, scales: dict[str, Array], read: dict[str, Array]) -
 def _with_gain(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Node:
     """A function or product whose gain has the scales of its operands, and of its result."""
     values = [operand for operand in node.operands if isinstance(operand, Value)]
-    factors = [read[value.name] for value in values if value.name in read]
-    if node.result.name in scales:
-        factors.append(1 / scales[node.result.name])
-    if not factors:
+    factors = [_spread(read[value.name], node.result) for value in values if value.name in read]
+    if factors:
+        gain, *shift = (*node.arrays, np.ones(1))[: max(len(node.arrays), 1)]
+        node = with_gain(node, np.prod(factors, axis=0) * gain, *shift)
+    if node.result.name not in scales:
         return node
-    gain = _spread(np.prod(factors, axis=0), node.result)
-    for own in node.arrays:
-        gain = gain * own
-    return replace(node, operands=(*values, Constant(f"{node.result.name}:gain", gain)))
+    behind = _spread(1 / scales[node.result.name], node.result)
+    return with_gain(node, *(behind * own for own in node.arrays or (np.ones(1),)))
+
+
+def with_gain(node: Node, *numbers: Array) -> Node:
+    """A function or product with another gain and, if it has one, another shift."""
+    values = (operand for operand in node.operands if isinstance(operand, Value))
+    constants = (
+        Constant(f"{node.result.name}:{role}", array.astype(np.float32))
+        for role, array in zip(("gain", "shift"), numbers, strict=False)
+    )
+    return replace(node, operands=(*values, *constants))
 
 
 def _bounded(node: Node, scale: Array) -> Node:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value
-from qcompiler.ir.ann import Clip, Rescale
+from qcompiler.ir.ann import (
+    Add,
+    Affine,
+    Clip,
+    Concat,
+    Conv,
+    Dense,
+    Function,
+    MaxPool,
+    Multiply,
+    Pad,
+    Rescale,
+    SumPool,
+)
 from qcompiler.ir.spiking.coding import Rescaling
+from qcompiler.ir.view import View
+from qcompiler.passes.quantization.fusion_groups import only_decoded
 
 from .neighbours import affine
 
+_SCALABLE = Conv | Dense | Add | Affine | SumPool | Pad | Function | Multiply
 STANDARD = ":standard"  # behind the name of an input, what becomes spikes of it
 
 
@@ -50,17 +67,51 @@ def rescale_output(graph: Graph, value: Value, rescaling: Rescaling) -> Graph:
     nodes: list[Node] = []
     for node in graph.nodes:
         if node.result != value:
-            nodes.append(node)
-        elif isinstance(node.op, Clip):
+            operands = (decoded if operand == value else operand for operand in node.operands)
+            nodes.append(replace(node, operands=tuple(operands)))
+            continue
+        if isinstance(node.op, Clip):
             scaled = _inverse(node.operands[0], rescaling, before, node.origin)
             nodes += [scaled, replace(node, operands=(before,), result=standard)]
         else:
             scaled = _inverse(before, rescaling, standard, node.origin)
             nodes += [replace(node, result=before), scaled]
-    origin = nodes[-1].origin
-    nodes.append(_rescale(standard, rescaling, decoded, origin))
+        nodes.append(_rescale(standard, rescaling, decoded, node.origin))
     outputs = tuple(decoded if output == value else output for output in graph.outputs)
     return replace(graph, nodes=tuple(nodes), outputs=outputs)
+
+
+def ends(graph: Graph, value: Value) -> Iterator[Value]:
+    """What the host decodes of an output: the parts that it concatenates, else the output."""
+    node = graph.producer(value)
+    while node is not None and isinstance(node.op, View):
+        node = graph.producer(node.operands[0])
+    if node is None or not isinstance(node.op, Concat):
+        yield value
+        return
+    for part in node.operands:
+        assert isinstance(part, Value)
+        yield from ends(graph, part)
+
+
+def scalable_root(graph: Graph, value: Value) -> Node | None:
+    """What computes an output, if a scale of each feature folds into it; else None.
+
+    Views, max pools and ReLUs in front pass scales on. The first ReLU stands for what computes it.
+    """
+    if any(not isinstance(user.op, Concat | View) for user in graph.users(value)):
+        return None
+    if not only_decoded(graph, value):
+        return None
+    node, clip = graph.producer(value), None
+    while node is not None and (isinstance(node.op, View | MaxPool) or node.op == Clip(0.0)):
+        clip = clip or (node if isinstance(node.op, Clip) else None)
+        source = node.operands[0]
+        assert isinstance(source, Value)
+        if clip is not node and graph.only_user(source) is not node:
+            return None
+        node = graph.producer(source)
+    return clip or (node if node is not None and isinstance(node.op, _SCALABLE) else None)
 
 
 def standard_name(name: str) -> str:

@@ -35,6 +35,7 @@ from qcompiler.passes.requantization.exact_layer import ExactLayer, exact_layer_
 
 from .options import Options
 from .remainders import without_rounding
+from .result_codes import keeps_levels
 from .sample import observes, sample_of
 from .slice_families import LastSeen, SliceFamilies
 
@@ -71,7 +72,9 @@ class GroupIntegers:
                 break
             except UnsupportedModel as error:
                 coarser = coarser_code(code, first, group.result, clip, error)
-                if coarser is None or (coarser.t_max < code.t_max and _keeps_levels(group)):
+                if coarser is None or (
+                    coarser.t_max < code.t_max and keeps_levels(self.graph, group.result)
+                ):
                     raise
                 code = coarser
         if self.levels:
@@ -194,8 +197,3 @@ def _is_code(group: FusionGroup) -> bool:
     if not isinstance(clip, Clip) or not isinstance(type_, Tensor):
         return False
     return is_code(group.result) and type_.range == (clip.low, clip.high)
-
-
-def _keeps_levels(group: FusionGroup) -> bool:
-    """Whether the levels of a result are given: by a quantised model, or by the next frame."""
-    return is_code(group.result) and not is_piece(group.result.name)

@@ -9,7 +9,9 @@ from qcompiler.ir import Diagnostic, Graph, InvalidGraph, Spikes, Tensor, Unsupp
 from qcompiler.ir.ann import Clip, MaxPool
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.ir.view import View
-from qcompiler.passes.quantization.fusion_groups import FusionGroup
+from qcompiler.passes.activations.clip_sums import is_piece
+from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_output
 from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import levels_of
 from qcompiler.passes.quantization.real_layer import real_layer_of
@@ -77,3 +79,14 @@ def _codes_ahead(
         before = _codes_ahead(graph, source, spikes, options)
         return tuple(replace(code, shape=value.type.shape) for code in before)
     return (result_code(graph, value, (), options),)
+
+
+def keeps_levels(graph: Graph, value: Value) -> bool:
+    """Whether the levels of a result are given: by a quantised model, or by the next frame.
+
+    Those of an output that only the host decodes may be fewer.
+    """
+    if not is_code(value) or is_piece(value.name):
+        return False
+    next_frame = any(is_code(other) and other.type == value.type for other in graph.inputs)
+    return next_frame or not is_network_output(graph, value)

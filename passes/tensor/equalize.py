@@ -27,6 +27,7 @@ from qcompiler.passes.folding.linear import largest_by_channel, parameters
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.levels import check_levels, levels_of, map_values
 
+from .centre import centred
 from .fold_linear import FoldLinear
 from .normalize import measured_name
 
@@ -59,12 +60,15 @@ class Equalize(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Measure, then scale the channels whose readers can all undo the scale."""
+        if self.calibration is None or self.effort == 0:
+            return graph
+        check(graph, self.calibration)
+        graph = centred(graph, self.calibration)
         groups = {g.result.name: g for g in fusion_groups(graph) if _can_scale(graph, g)}
         chosen: dict[str, Value] = {name: group.result for name, group in groups.items()}
         chosen |= {node.result.name: node.result for node in graph.nodes if _is_fitted(graph, node)}
-        if self.calibration is None or self.effort == 0 or not chosen:
+        if not chosen:
             return graph
-        check(graph, self.calibration)
         steep = {name: _steepness(group) for name, group in groups.items()}
         return scale_channels(graph, self._scales(graph, chosen, steep, self.calibration))
 

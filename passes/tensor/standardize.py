@@ -16,12 +16,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from qcompiler.ir import Graph, Invariant, Node, Value
-from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Pad, SumPool
+from qcompiler.ir import Graph, Invariant, Value
+from qcompiler.ir.ann import Clip, Conv, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
-from qcompiler.ir.view import View
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.answers import are_scores
 from qcompiler.passes.calibration.data import RealNetwork, check, run, sample
@@ -34,14 +33,14 @@ from qcompiler.passes.calibration.rounded_inputs import (
     rounded_together,
     with_rounded_weights,
 )
+from qcompiler.passes.folding.arrangement.gains import with_scales_at_roots
 from qcompiler.passes.folding.clips import is_code
-from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
+from qcompiler.passes.folding.rescaling import ends, rescale_input, rescale_output, scalable_root
 from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
 from qcompiler.passes.quantization.logits import logits
 
 from .fold_linear import FoldLinear
 
-_LINEAR = Conv | Dense | Add | Affine | SumPool | Pad
 _UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
 _WORTH = 0.25  # of the noise at the outputs that is left
 _NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
@@ -76,7 +75,8 @@ class Standardize(Pass):
         check(graph, self.calibration)
         for index in range(len(graph.inputs)):
             graph = _with_input(graph, self.calibration, index)
-        for value in dict.fromkeys(graph.outputs):
+        decoded = (end for output in graph.outputs for end in ends(graph, output))
+        for value in dict.fromkeys(decoded):
             graph = _with_output(graph, self.calibration, value)
         return graph
 
@@ -163,7 +163,7 @@ def _better(
 
 
 def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
-    made = _linear_root(graph, value)
+    made = scalable_root(graph, value)
     if made is None:
         return graph
     (array,) = joined(run(graph, data, [value.name]), [value.name])
@@ -176,23 +176,7 @@ def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
             continue
         rescaling = Rescaling(-ranges.low / ranges.width, ranges.width)
         changed = FoldLinear()(rescale_output(graph, value, rescaling))
-        if len(spiking_values(changed)) == len(spiking_values(graph)):
+        changed = with_scales_at_roots(changed)
+        if len(spiking_values(changed)) <= len(spiking_values(graph)):
             return changed
     return graph
-
-
-def _linear_root(graph: Graph, value: Value) -> Node | None:
-    """The layer that computes an output, behind views, if a scale of each feature folds into it."""
-    node = graph.producer(value)
-    if graph.users(value):
-        return None
-    while node is not None and isinstance(node.op, View):
-        source = node.operands[0]
-        assert isinstance(source, Value)
-        if graph.only_user(source) is not node:
-            return None
-        node = graph.producer(source)
-    if node is None or (isinstance(node.op, Clip) and node.result != value):
-        return None
-    takes_scale = node.op == Clip(0.0) or isinstance(node.op, _LINEAR)
-    return node if takes_scale else None

@@ -17,6 +17,7 @@ from qcompiler.ir.prologue import split_prologue
 from qcompiler.ir.snn import Decode, Encode
 from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.integer_network import spiking_nodes
+from qcompiler.passes.folding.arrangement.gains import with_scales_at_roots
 from qcompiler.passes.folding.host_copies import host_copy_name, reads_on_host, with_host_copy
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
 from qcompiler.passes.slicing.slices import unsliced_name
@@ -65,11 +66,12 @@ def _with_host_copies(graph: Graph, program: Program) -> Graph:
 def _rescaled(graph: Graph, node: Node, rescaling: Rescaling) -> Graph:
     """The real network with what an encoder or decoder does to raw numbers."""
     name, rescale = node.operands[0].name, rescale_output
-    values = graph.outputs
+    values = tuple(one.result for one in graph.nodes)  # outputs, and parts that the host joins
     if isinstance(node.op, Encode):
         values, rescale = graph.inputs, rescale_input
-    value = next((value for value in values if value.name == name), None)
-    return graph if value is None else rescale(graph, value, rescaling)
+    value = next((value for value in values if value.name in (name, unsliced_name(name))), None)
+    found = graph if value is None else rescale(graph, value, rescaling)
+    return with_scales_at_roots(FoldLinear()(found))
 
 
 def slice_of(graph: Graph, given: Sequence[str], targets: Sequence[str]) -> Graph:

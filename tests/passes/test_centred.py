@@ -1,0 +1,82 @@
+"""Channels of a function that vary little, far from zero: an offset each, in the layer behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.frontend.import_model import import_model
+from qcompiler.ir import evaluate
+from qcompiler.ir.ann import Function
+from qcompiler.ir.kernels import Array
+from qcompiler.passes.tensor.centre import centred
+from qcompiler.passes.tensor.equalize import Equalize
+from qcompiler.passes.tensor.fold_linear import FoldLinear
+from tests.support.onnx_models import model, run_onnx
+
+FEATURES, CHANNELS = 8, 12
+X = np.random.default_rng(0).normal(size=(300, FEATURES)).astype(np.float32)
+V = np.random.default_rng(1).normal(size=(FEATURES, CHANNELS)).astype(np.float32) / 30
+B = np.random.default_rng(2).uniform(-3, 3, CHANNELS).astype(np.float32)
+W = np.random.default_rng(3).normal(size=(CHANNELS, 3)).astype(np.float32)
+IMAGE, KERNEL = X[:, :, None, None], {"v": V.T[:, :, None, None], "w": W.T[:, :, None, None]}
+FLAT: dict[str, Any] = {"v": V, "b": B, "w": W}
+SPREAD = 100.0  # times which the layer behind spreads values that differ little
+# Inputs, values and weights in 64 levels over about 6.5 deviations: 0.03 each, as outputs
+ROUNDINGS = 0.03 * 4
+
+
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+@pytest.mark.parametrize("name", ["Sigmoid", "Tanh", "Softplus"])
+def test_each_channel_has_all_levels(name: str, target: str) -> None:
+    body = f"a = Gemm(x, v, b) h = {name}(a) y = MatMul(h, w)"
+    proto = model(f"float[N,{FEATURES}] x", body, **FLAT | {"w": W * SPREAD})
+    (exact,) = run_onnx(proto, {"x": X})
+    program = qcompiler.compile(proto, target=target, calibration=X, t_max=64)
+    found = np.asarray(program.run(X))
+    assert (np.mean((found - exact) ** 2, axis=0) ** 0.5 < ROUNDINGS * exact.std(axis=0)).all()
+    np.testing.assert_array_equal(found[:2], program.run(X[:2], engine="steps"))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "body", "weights", "shifted"),
+    [
+        ("float[N,8] x", "a = Gemm(x, v, b) h = Sigmoid(a) y = MatMul(h, w)", FLAT, True),
+        ("float[N,8,1,1] x", "a = Conv(x, v, b) h = Tanh(a) y = Conv(h, w)", KERNEL, True),
+        # padding is zero, whatever the offset: biases at borders are others
+        (
+            "float[N,8,1,1] x",
+            "a = Conv(x, v, b) h = Tanh(a) y = Conv<pads=[1,1,1,1]>(h, k)",
+            {},
+            True,
+        ),
+        (
+            "float[N,8] x",
+            "a = Gemm(x, v, b) h = Sigmoid(a) d = MatMul(x, v) m = Mul(h, d) y = MatMul(m, w)",
+            FLAT,
+            False,
+        ),
+        ("float[N,8] x", "a = Gemm(x, v) h = Tanh(a) y = MatMul(h, w)", {"v": V, "w": W}, False),
+    ],
+)
+def test_offsets_keep_the_function(
+    inputs: str, body: str, weights: dict[str, Any], shifted: bool
+) -> None:
+    kernel = {**KERNEL, "k": np.tile(KERNEL["w"], (1, 1, 3, 3))}
+    given: dict[str, Any] = dict(weights)
+    if "Conv" in body:
+        given = {"b": B} | {key: a for key, a in kernel.items() if f" {key})" in body or key == "v"}
+    proto = model(inputs, body, **given)
+    x: Array = IMAGE if "Conv" in body else X
+    graph = FoldLinear()(import_model(proto, allow_products=True).graph)
+    found = centred(graph, (x,))
+    assert ("h:centred" in {node.result.name for node in found.nodes}) == shifted
+    functions = [node for node in found.nodes if isinstance(node.op, Function)]
+    assert any(len(node.arrays) > 1 for node in functions) == shifted
+    exact = evaluate(graph, x)[0]
+    np.testing.assert_allclose(evaluate(found, x)[0], exact, rtol=0, atol=1e-5)
+    equal = Equalize(effort=1, calibration=(x,))(graph)
+    np.testing.assert_allclose(evaluate(equal, x)[0], exact, rtol=0, atol=1e-5)

@@ -1,0 +1,63 @@
+"""Sums that no code makes small enough for the membranes of a chip: refused, and what helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.ir import UnsupportedModel
+from qcompiler.ir.kernels import Array
+from tests.support.onnx_models import model, run_onnx
+
+STEEP = 100.0  # 64 levels of an input move the result by that many of its ranges
+
+
+def steep_step(inputs: int) -> tuple[Any, Array]:
+    """A narrow clip of a large sum, whose weights have one sign: membranes reach all of it."""
+    rng = np.random.default_rng(0)
+    x = rng.random((100, inputs)).astype(np.float32)
+    w = rng.uniform(STEEP / 2, STEEP, (inputs, 4)).astype(np.float32)
+    given: dict[str, Any] = {"w": w, "b": -(x @ w).mean(axis=0), "lo": np.float32(0)}
+    given |= {"hi": np.float32(1), "v": (4, 3)}
+    body = "a = Gemm(x, w, b) r = Clip(a, lo, hi) y = MatMul(r, v)"
+    return model(f"float[N,{inputs}] x", body, **given), x
+
+
+def test_membranes_that_exceed_are_refused() -> None:
+    proto, x = steep_step(400)
+    with pytest.raises(UnsupportedModel, match="the membrane potentials") as caught:
+        qcompiler.compile(proto, target="loihi", calibration=x, t_max=64)
+    (fault,) = caught.value.diagnostics
+    assert fault.nodes == ("a_node", "r_node")
+    assert fault.help == "use a smaller --t-max, or --target reference"
+
+
+@pytest.mark.parametrize(("target", "t_max"), [("reference", 64), ("loihi", 16)])
+@pytest.mark.filterwarnings("ignore:the error of output")  # a level of an input is the whole range
+def test_what_is_told_helps(target: str, t_max: int) -> None:
+    proto, x = steep_step(400)
+    program = qcompiler.compile(proto, target=target, calibration=x, t_max=t_max)
+    (exact,) = run_onnx(proto, {"x": x})
+    found = np.asarray(program.run(x))
+    assert np.corrcoef(found.ravel(), exact.ravel())[0, 1] > 0.9
+    np.testing.assert_array_equal(found[:2], program.run(x[:2], engine="steps"))
+
+
+@pytest.mark.parametrize("t_max", [16, 64])
+def test_outputs_without_room_have_fewer_levels(t_max: int) -> None:
+    """Steep channels of a HardSigmoid, of many levels because its largest values are all 1."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 16)).astype(np.float32)
+    v = (rng.normal(size=(16, 12)) / 4 * np.logspace(0, 2, 12)).astype(np.float32)
+    proto = model("float[N,16] x", "a = MatMul(x, v) y = HardSigmoid(a)", v=v)
+    program = qcompiler.compile(proto, target="loihi", calibration=x, t_max=t_max)
+    step = (x.max() - x.min()) / 63
+    (exact,), (levels,) = (run_onnx(proto, {"x": one}) for one in (x, np.rint(x / step) * step))
+    found = np.asarray(program.run(x))
+    np.testing.assert_array_equal(found[:2], program.run(x[:2], engine="steps"))
+    # one step of 64 levels, and twice that of inputs in 64 levels, as weights are rounded as well
+    error, least = (np.mean((y - exact) ** 2, axis=0) ** 0.5 for y in (found, levels))
+    assert (error < 1 / 63 / 12**0.5 + 2 * least).all()
