@@ -15,9 +15,10 @@ from .least_squares import conjugate_gradients
 
 _RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input
 _ENOUGH = 16  # outputs, of each group, that choose the ridge of all, if more take many products:
-_CHEAP = 1 << 27  # of a step
+_CHEAP = 1 << 24  # of a step
 _MOSTLY = 0.5  # share of outputs whose weights are all free: a few may have some that are not
 _ROUNDS, _STEPS = 3, 10
+_LITTLE = 1e-4  # of the squared residual: steps that gain less are left out
 _ROUNDING = 1e-12  # squared, a millionth: coarser than the single precision of targets
 
 _Rows = TypeVar("_Rows", bound="LayerRegression")
@@ -106,9 +107,12 @@ class LayerRegression:
 
     def better(self, found: WeightUpdate, gram: Gram, free: Array) -> WeightUpdate:
         """One step: least squares, with the clipped residuals of the last solution ignored."""
-        product = self.product(self.missing(found.sums, found.bias))
+        missing = self.missing(found.sums, found.bias)
+        product = self.product(missing)
         product -= gram.ridge[:, None, None] * found.moved
-        moved = found.moved + conjugate_gradients(gram, product, free, _STEPS)
+        squares = np.einsum("ro,ro->o", missing, missing).reshape(*product.shape[:2], 1)
+        enough = _LITTLE * gram.steepness[:, None, None] * squares / len(missing)
+        moved = found.moved + conjugate_gradients(gram, product, free, _STEPS, enough)
         sums = self.sums(moved)
         return WeightUpdate(moved, sums, self.level(sums, found.bias))
 
@@ -150,6 +154,7 @@ class LayerRegression:
         """The ridge whose solution on three quarters of the rows fits the others best.
 
         Many outputs are sampled. Among ridges that are equal up to rounding errors, the largest.
+        Below one that fits worse than those before, none fits better.
         """
         outputs = free.shape[1]
         enough = max(_ENOUGH, _CHEAP // grams.all.products)
@@ -157,11 +162,13 @@ class LayerRegression:
         free = free[:, sampled]
         others, some = self.of_outputs(sampled)._parts(grams.cut)
         found, errors = some.begin(free), []
+        rounding = _ROUNDING * float(np.square(others.target).sum())
         for ridge in _RIDGES:
             found = some.better(found, grams.some.with_ridge(ridge), free)
             missing = others.missing(others.sums(found.moved), found.bias)
             errors.append(float((missing**2).sum()))
-        rounding = _ROUNDING * float(np.square(others.target).sum())
+            if errors[-1] > min(errors) * (1 + _ROUNDING) + rounding:
+                break
         alike = np.array(errors) <= min(errors) * (1 + _ROUNDING) + rounding
         return _RIDGES[int(np.argmax(alike))]
 
