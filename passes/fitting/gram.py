@@ -14,6 +14,8 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
+from .cholesky import Cholesky
+
 _AT_ONCE = 256  # rows of the matrix that are copied at once
 _HELD_OUT = 4  # one row in four is held out to choose the ridge
 
@@ -71,6 +73,11 @@ class Gram:
             return np.diagonal(self.whole, axis1=1, axis2=2)
         found: Array = np.einsum("gri,gri->gi", self.seen, self.seen) / self.seen.shape[1]
         return found
+
+    @cached_property
+    def factor(self) -> Cholesky:
+        """The factor of the matrix with its ridge."""
+        return Cholesky(self.block(slice(None)))
 
     @cached_property
     def kernel(self) -> Array:

@@ -13,6 +13,7 @@ Differences that clipping to the levels of the result removes anyway are not cou
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -94,6 +95,7 @@ class LayerFit:
             self._write(self.bias, at, bias)
             self._write(self.shift, at, self._at_middle(moved))
             self.all.write(self.weights, at, self.all.joined(self.start, at) + moved)
+        self.gram = replace(self.gram)  # without its factor
 
     def refitted(self) -> RealLayer:
         """The layer with real weights and bias, fitted to its quantized inputs."""
