@@ -190,5 +190,5 @@ def _closest(ratio: Array, slope: Array, alike: float) -> Array:
 def _error(ratio: Array, slope: Array) -> Array:
     apart: Array = ratio * slope
     apart -= np.rint(apart)
-    result: Array = np.einsum("oi,oi->o", apart, apart)[:, None]
-    return result / slope**2
+    result: Array = np.einsum("oi,oi->o", apart, apart)[:, None] / slope**2
+    return result
