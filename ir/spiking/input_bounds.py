@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -97,13 +97,16 @@ class Drive:
     ) -> Drive:
         """The sum over all synapses into a population of this rank."""
         excite = inhibit = lift = depth = net = np.zeros((1,) * rank)
-        for synapse, weight, source, top, silent in incoming:
+        for some in _alike(incoming):
+            synapse, weight, source, *_ = some[0]
             up = weight_sums(synapse, weight, source, "positive")
             # not from a negated copy of the weights, which could overflow
-            down = up - weight_sums(synapse, weight, source)
-            excite, inhibit = excite + up, inhibit + down
+            total = weight_sums(synapse, weight, source)
+            down, top = up - total, sum(one.top for one in some)
+            excite, inhibit = excite + len(some) * up, inhibit + len(some) * down
             lift, depth = lift + top * up, depth + top * down
-            net = net if silent else net + (up - down)
+            if lasting := sum(not one.silent for one in some):
+                net = net + lasting * total
         bounds = Bounds(-depth, lift, -depth, *(-inhibit, excite) * 3)
         found = cls(excite, inhibit, lift, depth, net, bounds)
         return found if calibrated is None else found.bounded(calibrated)
@@ -111,3 +114,11 @@ class Drive:
     def bounded(self, calibrated: Bounds) -> Drive:
         """The same with its bounds intersected with calibrated ones."""
         return replace(self, bounds=calibrated.within(self.bounds))
+
+
+def _alike(incoming: Iterable[Incoming]) -> Iterable[list[Incoming]]:
+    """Synapses in groups that have the same weights, as those of the slices of a value."""
+    found: dict[Any, list[Incoming]] = {}
+    for one in incoming:
+        found.setdefault((one.synapse, id(one.weight), one.source), []).append(one)
+    return found.values()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from qcompiler.ir.kernels import Array
+
+from .cholesky import Cholesky
 
 _AT_ONCE = 256  # rows of the matrix that are copied at once
 _HELD_OUT = 4  # one row in four is held out to choose the ridge
@@ -55,6 +56,12 @@ class Gram:
         return found
 
     @property
+    def steepness(self) -> Array:
+        """The least eigenvalue, at least, of each group's matrix scaled to a diagonal of 1."""
+        found: Array = self.ridge / self.diagonal.max(axis=1)
+        return found
+
+    @property
     def products(self) -> int:
         """Multiplications of a product with the change of one output of each group."""
         groups, rows, inputs = self.seen.shape
@@ -68,6 +75,11 @@ class Gram:
         return found
 
     @cached_property
+    def factor(self) -> Cholesky:
+        """The factor of the matrix with its ridge."""
+        return Cholesky(self.block(slice(None)))
+
+    @cached_property
     def kernel(self) -> Array:
         """The products of rows with rows, ``groups x rows x rows``."""
         found: Array = self.seen @ self.seen.transpose(0, 2, 1)
@@ -79,10 +91,10 @@ class Gram:
         found += self.ridge[:, None, None] * moved
         return found
 
-    def sums(self, moved: Array, inputs: Any = slice(None)) -> Array:
-        """The change of the sums by changes of some weights, divided by the number of rows."""
+    def sums(self, moved: Array) -> Array:
+        """The change of the sums by changes of the weights, divided by the number of rows."""
         scaled = moved / self.seen.shape[1]
-        found: Array = scaled @ self.seen[:, :, inputs].transpose(0, 2, 1)
+        found: Array = scaled @ self.seen.transpose(0, 2, 1)
         return found
 
     def block(self, inputs: slice) -> Array:
@@ -109,36 +121,39 @@ class Gradient:
     """The gradient of a quadratic objective while weights change, and the change of the sums.
 
     For a change ``moved`` of the weights it is ``moved @ gram - wanted @ seen / rows``; ``wanted``,
-    ``groups x outputs x rows``, is what is missing of the sums.
+    ``groups x outputs x rows``, is what is missing of the sums. Inside, arrays are ``inputs x
+    groups x outputs``, or ``groups x rows x outputs``: what is read and written lies together.
     """
 
     def __init__(self, gram: Gram, wanted: Array) -> None:
         self._gram, self._rows = gram, wanted.shape[2]
-        self._wanted = wanted / self._rows
+        self._wanted = np.ascontiguousarray(wanted.transpose(0, 2, 1)) / self._rows
         if gram.whole is None:
             self._apart: Array = -self._wanted
         else:
-            self._moved = np.zeros((*wanted.shape[:2], gram.seen.shape[2]))
-            self._product = self._wanted @ gram.seen
+            self._moved = np.zeros((len(wanted), gram.seen.shape[2], wanted.shape[1]))
+            self._product = gram.seen.transpose(0, 2, 1) @ self._wanted
 
     def at(self, inputs: slice, moved: Array) -> Array:
         """The gradient of some inputs, whose weights have changed by ``moved``."""
         gram = self._gram
         found: Array
         if gram.whole is None:
-            found = self._apart @ gram.seen[:, :, inputs]
+            found = gram.seen[:, :, inputs].transpose(0, 2, 1) @ self._apart
         else:
-            found = self._moved @ gram.whole[:, :, inputs]
-            found -= self._product[:, :, inputs]
-        found += gram.ridge[:, None, None] * moved
-        return found
+            found = gram.whole[:, inputs] @ self._moved
+            found -= self._product[:, inputs]
+        by_input = np.ascontiguousarray(found.transpose(1, 0, 2))
+        by_input += gram.ridge[:, None] * moved
+        return by_input
 
     def move(self, inputs: slice, change: Array) -> None:
         """Change the weights of some inputs."""
+        change = change.transpose(1, 0, 2)
         if self._gram.whole is None:
-            self._apart += self._gram.sums(change, inputs)
+            self._apart += self._gram.seen[:, :, inputs] @ (change / self._rows)
         else:
-            self._moved[:, :, inputs] += change
+            self._moved[:, inputs] += change
 
     def sums(self) -> Array:
         """The change of the sums by all changes of weights, ``groups x outputs x rows``."""
@@ -146,5 +161,5 @@ class Gradient:
         if self._gram.whole is None:
             found = (self._apart + self._wanted) * self._rows
         else:
-            found = self._moved @ self._gram.seen.transpose(0, 2, 1)
-        return found
+            found = self._gram.seen @ self._moved
+        return found.transpose(0, 2, 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 
@@ -38,27 +40,31 @@ class JoinedWeights:
         self, weights: Sequence[Array], at: slice = slice(None), inputs: slice = slice(None)
     ) -> Array:
         """The weights of some outputs and inputs, in double precision."""
-        pieces = [piece.astype(np.float64) for piece, _ in self._pieces(weights, at, inputs)]
+        pieces = [piece.astype(np.float64) for piece, _ in self.pieces(weights, at, inputs)]
         return np.concatenate(pieces, axis=2) if len(pieces) > 1 else pieces[0]
 
     def write(
         self, weights: Sequence[Array], at: slice, joined: Array, inputs: slice = slice(None)
     ) -> None:
         """Write those of some outputs and inputs into the weights of every branch."""
-        for piece, where in self._pieces(weights, at, inputs):
+        for piece, where in self.pieces(weights, at, inputs):
             piece[:] = joined[:, :, where]
 
-    def _pieces(
+    def pieces(
         self, weights: Sequence[Array], at: slice, inputs: slice
     ) -> Iterator[tuple[Array, slice]]:
         """Views of what each branch holds of some inputs, and where that lies among these."""
-        ends = np.cumsum([0, *(int(np.prod(shape[1:])) for shape in self.shapes)]).tolist()
-        begin, end, _ = inputs.indices(ends[-1])
-        for weight, low, high in zip(weights, ends, ends[1:], strict=False):
+        begin, end, _ = inputs.indices(self._ends[-1])
+        for weight, low, high in zip(weights, self._ends, self._ends[1:], strict=False):
             first, last = max(begin, low), min(end, high)
             if first < last:
                 view = self.by_output(weight)[:, at, first - low : last - low]
                 yield view, slice(first - begin, last - begin)
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Where the inputs of each branch begin, and where those of the last end."""
+        return [0, *accumulate(int(np.prod(shape[1:])) for shape in self.shapes)]
 
     def free(self, weights: Sequence[Array]) -> Array:
         """Which weights are not zero, joined."""
@@ -76,25 +82,16 @@ class JoinedWeights:
 
 
 class JoinedBlocks:
-    """The joined weights of some outputs, of which some inputs are read or written at once.
+    """The joined weights of some outputs, of which some inputs are read or written at once."""
 
-    Weights that the ``mask``, ``groups x outputs x inputs``, leaves out are read as 0.
-    """
-
-    def __init__(
-        self,
-        joined: JoinedWeights,
-        weights: Sequence[Array],
-        outputs: slice,
-        mask: Array | None = None,
-    ) -> None:
-        self._joined, self._outputs, self._mask = joined, outputs, mask
+    def __init__(self, joined: JoinedWeights, weights: Sequence[Array], outputs: slice) -> None:
+        self._joined, self._outputs = joined, outputs
         self._weights = [joined.by_output(weight) for weight in weights]
 
     def __getitem__(self, at: tuple[slice, slice, slice]) -> Array:
-        """Some inputs, in double precision."""
-        found = self._joined.joined(self._weights, self._outputs, at[2])
-        return found if self._mask is None else found * self._mask[at]
+        """Some inputs, in the precision of their branches."""
+        pieces = [view for view, _ in self._joined.pieces(self._weights, self._outputs, at[2])]
+        return np.concatenate(pieces, axis=2) if len(pieces) > 1 else pieces[0]
 
     def __setitem__(self, at: tuple[slice, slice, slice], numbers: Array) -> None:
         """Write those of some inputs."""

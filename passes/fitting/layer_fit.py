@@ -13,6 +13,7 @@ Differences that clipping to the levels of the result removes anyway are not cou
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from .fitted_branches import Together
 from .gram import SplitGram
 from .joined_weights import JoinedBlocks, JoinedWeights
 from .layer_inputs import LayerInputs
-from .least_squares import blocks, coordinate_descent
+from .least_squares import Grid, blocks, coordinate_descent
 from .pruning import kept
 from .regression import LayerRegression
 from .samples import apply_weights
@@ -94,6 +95,7 @@ class LayerFit:
             self._write(self.bias, at, bias)
             self._write(self.shift, at, self._at_middle(moved))
             self.all.write(self.weights, at, self.all.joined(self.start, at) + moved)
+        self.gram = replace(self.gram)  # without its factor
 
     def refitted(self) -> RealLayer:
         """The layer with real weights and bias, fitted to its quantized inputs."""
@@ -110,14 +112,11 @@ class LayerFit:
     ) -> tuple[Weights, Array, Collection[int]]:
         """Integer weights and a correction of the refitted bias; implements `Rounding`."""
         fitted = [ratios[index] for index, *_ in self.fitted]
-        units = [_like(1 / (ratio.factor * slope), ratio.weight) for ratio in fitted]
-        most = [np.broadcast_to(limit * r.parts, r.weight.shape) for r in fitted]
-        found, change = (
-            [_nearest(ratio, slope, limit) for ratio in fitted],
-            np.empty_like(self.bias),
-        )
+        grids = [self._grid(ratio, slope, limit) for ratio in fitted]
+        found = [_nearest(ratio, slope, limit) for ratio in fitted]
+        change = np.empty_like(self.bias)
         for at in self._descents():
-            self._write(change, at, self._descended(at, found, units, most))
+            self._write(change, at, self._descended(at, found, grids))
         weights_of, bias = self._by_branch(found), change + self.shift
         for index, (weights, lost) in self._of_digits(ratios, slope, weights_of).items():
             weights_of[index] = weights
@@ -147,24 +146,23 @@ class LayerFit:
         """Outputs whose integers are found at once: all, if no product takes all their weights."""
         return self.all.parts() if self.gram.whole is not None else iter((slice(None),))
 
-    def _descended(
-        self,
-        at: slice,
-        found: Sequence[Array],
-        units: Sequence[Array],
-        most: Sequence[Array],
-    ) -> Array:
+    def _grid(self, ratio: ScaledWeights, slope: Array, limit: int) -> Grid:
+        """What the weights of a branch may be."""
+        unit = np.broadcast_to(1 / (ratio.factor * slope.reshape(-1)), self.bias.shape)
+        return Grid(ratio.weight[0].size, self.all.columns(unit), limit * ratio.parts)
+
+    def _descended(self, at: slice, found: Sequence[Array], grids: Sequence[Grid]) -> Array:
         """Find integers of some outputs from nearest ones; the change of the refitted bias."""
         rows, sums, bias = self._rows_of(at), self._read(self.sums, at), self._read(self.bias, at)
         wanted = rows.by_group(rows.missing(sums, bias) + sums)
-        start, weights, unit = (JoinedBlocks(self.all, w, at) for w in (self.start, found, units))
-        bound = JoinedBlocks(self.all, most, at, self.free[:, at])
-        moved = coordinate_descent(self.gram, wanted, start, weights, unit, bound, _SWEEPS)
+        start, weights = (JoinedBlocks(self.all, w, at) for w in (self.start, found))
+        grids = [grid._replace(unit=grid.unit[:, at]) for grid in grids]
+        free = self.free[:, at]
+        moved = coordinate_descent(self.gram, wanted, start, weights, free, grids, _SWEEPS)
         level = rows.level(rows.by_output(moved), bias)
-        for some in blocks(self.free.shape[2]):
-            level -= self._at_middle(
-                weights[:, :, some] * unit[:, :, some] - start[:, :, some], some
-            )
+        for some, grid in blocks(grids):
+            change = weights[:, :, some] * grid.unit[..., None] - start[:, :, some]
+            level -= self._at_middle(change, some)
         return level - bias
 
     def _rows_of(self, at: slice) -> LayerRegression:

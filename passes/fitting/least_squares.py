@@ -11,8 +11,8 @@ are ``groups x outputs x inputs``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -25,18 +25,23 @@ _NEAR = 16  # inputs of a block that see each other's steps at once, the others 
 _SOLVED = 1e-12  # squared, a millionth of the first residual
 
 
-def conjugate_gradients(gram: Gram, product: Array, free: Array, steps: int) -> Array:
+def conjugate_gradients(
+    gram: Gram, product: Array, free: Array, steps: int, enough: Array | float = 0.0
+) -> Array:
     """Minimise over real ``w - w0``, from zero, by preconditioned conjugate gradients.
 
-    Takes so many steps, or fewer if these solve it for all outputs.
+    Takes so many steps, or fewer if these solve it for all outputs: if the squared gradient, each
+    input's over its diagonal, is 1e-12 of the first, or at most ``enough``, which broadcasts over
+    ``groups x outputs x 1``.
     """
     over = 1 / np.maximum(gram.diagonal, 1e-20)[:, None]
     found: Array = np.zeros_like(product)
     residual: Array = product * free
     direction = scaled = residual * over
-    size = first = (residual * scaled).sum(axis=2, keepdims=True)
+    size = (residual * scaled).sum(axis=2, keepdims=True)
+    enough = np.maximum(_SOLVED * size, enough)
     for _ in range(steps):
-        if np.all(size <= _SOLVED * first):
+        if np.all(size <= enough):
             break
         image = gram.times(direction)
         image *= free
@@ -55,7 +60,7 @@ class Blocks(Protocol):
     """An array, ``groups x outputs x inputs``, of which some inputs are read or written at once."""
 
     def __getitem__(self, at: Any, /) -> Array:
-        """Some inputs, in double precision."""
+        """Some inputs."""
         ...
 
 
@@ -67,72 +72,113 @@ class WritableBlocks(Blocks, Protocol):
         ...
 
 
+class Grid(NamedTuple):
+    """What the weights of so many ``inputs`` may be: integers in ``+-limit`` times the unit.
+
+    Each output has a ``unit``, ``groups x outputs``.
+    """
+
+    inputs: int
+    unit: Array
+    limit: int
+
+
 def coordinate_descent(
     gram: Gram,
     wanted: Array,
     origin: Blocks,
     weights: WritableBlocks,
-    unit: Blocks,
-    limit: Blocks,
+    free: Array,
+    grids: Sequence[Grid],
     sweeps: int,
 ) -> Array:
-    """Minimise over integers times ``unit``, one input after the other, from integer weights.
+    """Minimise over the ``grids`` of all inputs, one input after the other, from integer weights.
 
     ``origin`` is w0; c follows from what is ``wanted`` of the sums, ``groups x outputs x rows``.
-    Each step takes the best integer in ``+-limit`` for one weight while the others stay, so the
-    objective never grows. The ``weights`` become those found; returns the change of the sums.
+    Each step takes the best integer for one weight while the others stay, so the objective never
+    grows. The ``weights`` become those found; returns the change of the sums.
     """
-    gradient, inputs = Gradient(gram, wanted), gram.seen.shape[2]
-    for some in blocks(inputs):
-        gradient.move(some, weights[:, :, some] * unit[:, :, some] - origin[:, :, some])
-    known = [(some, gram.block(some)) for some in blocks(inputs, _BLOCK)]
+    gradient = Gradient(gram, wanted)
+    for some, grid in blocks(grids):
+        gradient.move(some, _by_input(weights, some) * grid.unit - _by_input(origin, some))
+    known = [(some, grid, _Curve.of(gram, some)) for some, grid in blocks(grids, _BLOCK)]
     for _ in range(sweeps):
         steps = 0
-        for some, block in known:
-            old, units = weights[:, :, some], unit[:, :, some]
-            slope = gradient.at(some, old * units - origin[:, :, some])
-            new = _best(block, slope, old, units, limit[:, :, some])
-            if np.any(change := (new - old) * units):
-                gradient.move(some, change)
-                weights[:, :, some] = new
+        for some, grid, curve in known:
+            old = _by_input(weights, some)
+            slope = gradient.at(some, old * grid.unit - _by_input(origin, some))
+            slope /= grid.unit
+            slope /= curve.own
+            goal = np.subtract(old, slope, out=slope)
+            new = _best(curve, goal, old, _limits(free[:, :, some], grid.limit))
+            if np.any(change := new - old):
+                gradient.move(some, change * grid.unit)
+                weights[:, :, some] = new.transpose(1, 2, 0)
                 steps += 1
         if not steps:
             break
     return gradient.sums()
 
 
-def blocks(inputs: int, size: int = 1024) -> Iterator[slice]:
-    """Ranges of so many inputs; the last may reach beyond the end."""
-    return (slice(begin, begin + size) for begin in range(0, inputs, size))
+def blocks(grids: Sequence[Grid], size: int = 1024) -> Iterator[tuple[slice, Grid]]:
+    """Ranges of so many inputs, or fewer, of one grid each."""
+    first = 0
+    for grid in grids:
+        end = first + grid.inputs
+        yield from ((slice(at, min(at + size, end)), grid) for at in range(first, end, size))
+        first = end
 
 
-def _best(gram: Array, gradient: Array, weights: Array, unit: Array, limit: Array) -> Array:
-    """The weights after one step for each input of a block.
+def _by_input(array: Blocks, inputs: slice) -> Array:
+    """Some inputs as ``inputs x groups x outputs``, so that a step reads and writes rows."""
+    return np.array(array[:, :, inputs].transpose(2, 0, 1), np.float64, order="C")
 
-    Inside, arrays are ``inputs x groups x outputs``, so that a step reads and writes rows.
+
+def _limits(free: Array, limit: int) -> Array:
+    """The largest integers of some inputs, of each weight or of all."""
+    if free.all():
+        return np.full((free.shape[2], 1, 1), float(limit))
+    return np.array(free.transpose(2, 0, 1), np.float64, order="C") * limit
+
+
+class _Curve(NamedTuple):
+    """How a step of an input moves the best integers of others, ``groups x other x own``.
+
+    ``near`` holds the same as ``own x other x groups x 1``; ``own`` is the second derivative of
+    each input, ``inputs x groups x 1``.
     """
-    slope, found, unit, limit = (
-        np.array(array.transpose(2, 0, 1), order="C") for array in (gradient, weights, unit, limit)
-    )
-    curve = np.maximum(np.diagonal(gram, axis1=1, axis2=2).T[:, :, None], 1e-20) * unit
-    near = np.ascontiguousarray(gram.transpose(1, 2, 0)[..., None])
-    lowest, moves = -limit, np.empty((_NEAR, *found.shape[1:]))
+
+    moves: Array
+    near: Array
+    own: Array
+
+    @classmethod
+    def of(cls, gram: Gram, inputs: slice) -> _Curve:
+        """Those of a block of inputs."""
+        block = gram.block(inputs)
+        own = np.maximum(np.diagonal(block, axis1=1, axis2=2), 1e-20)
+        block /= own[:, :, None]
+        near = np.ascontiguousarray(block.transpose(2, 1, 0)[..., None])
+        return cls(block, near, own.T[:, :, None])
+
+
+def _best(curve: _Curve, goal: Array, old: Array, limit: Array) -> Array:
+    """The weights after one step for each input of a block; ``goal`` is where each would go alone.
+
+    Arrays are ``inputs x groups x outputs``.
+    """
+    found, lowest, moves = np.empty_like(goal), -limit, np.empty((_NEAR, *goal.shape[1:]))
     later = np.empty_like(moves)
     for begin in range(0, len(found), _NEAR):
         end = min(begin + _NEAR, len(found))
-        arrays = slope, curve, found, lowest, limit, unit
-        rows = zip(*(array[begin:end] for array in arrays), moves, strict=False)
-        for at, (sloped, curved, old, low, high, units, move) in enumerate(rows, begin):
-            np.divide(sloped, curved, out=move)
-            np.subtract(old, move, out=move)
-            np.rint(move, out=move)
-            np.maximum(move, low, out=move)
-            np.minimum(move, high, out=move)
-            np.subtract(move, old, out=sloped)  # its slope is not needed again
-            old[:] = move
-            np.multiply(sloped, units, out=move)
-            seen = np.multiply(near[at, at + 1 : end], move, out=later[: end - at - 1])
-            slope[at + 1 : end] += seen
-        others = gram[:, end:, begin:end] @ moves[: end - begin].transpose(1, 0, 2)
-        slope[end:] += others.transpose(1, 0, 2)
-    return found.transpose(1, 2, 0)
+        rows = zip(*(a[begin:end] for a in (goal, found, old, lowest, limit)), moves, strict=False)
+        for at, (best, new, last, low, high, move) in enumerate(rows, begin):
+            np.rint(best, out=new)
+            np.maximum(new, low, out=new)
+            np.minimum(new, high, out=new)
+            np.subtract(new, last, out=move)
+            rest = goal[at + 1 : end]
+            rest -= np.multiply(curve.near[at, at + 1 : end], move, out=later[: end - at - 1])
+        others = curve.moves[:, end:, begin:end] @ moves[: end - begin].transpose(1, 0, 2)
+        goal[end:] -= others.transpose(1, 0, 2)
+    return found

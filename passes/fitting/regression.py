@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,36 +12,19 @@ from qcompiler.ir.kernels import Array
 
 from .gram import Gram, SplitGram
 from .least_squares import conjugate_gradients
+from .weight_update import WeightUpdate
 
 _RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input
 _ENOUGH = 16  # outputs, of each group, that choose the ridge of all, if more take many products:
-_CHEAP = 1 << 27  # of a step
+_CHEAP = 1 << 24  # of a step
 _MOSTLY = 0.5  # share of outputs whose weights are all free: a few may have some that are not
 _ROUNDS, _STEPS = 3, 10
+_MANY = 1024  # inputs whose matrix is large
+_FACTOR = 32  # outputs' products with a matrix that cost more than a factor, over its inputs
+_LITTLE = 1e-4  # of the squared residual: steps that gain less are left out
 _ROUNDING = 1e-12  # squared, a millionth: coarser than the single precision of targets
 
 _Rows = TypeVar("_Rows", bound="LayerRegression")
-
-
-class WeightUpdate(NamedTuple):
-    """Changes of the weights, the resulting changes of the sums, and biases."""
-
-    moved: Array
-    sums: Array
-    bias: Array
-
-    def beside(self, others: WeightUpdate, which: Array) -> WeightUpdate:
-        """Changes of ``which`` outputs of each group, and those of all others, in their order."""
-        groups = len(self.moved)
-        order = np.argsort(np.concatenate([np.flatnonzero(which), np.flatnonzero(~which)]))
-
-        def joined(one: Array, other: Array) -> Array:
-            both = (x.reshape(*x.shape[:-1], groups, -1) for x in (one, other))
-            found: Array = np.concatenate([*both], axis=-1)[..., order]
-            return found.reshape(*one.shape[:-1], -1)
-
-        moved = np.concatenate([self.moved, others.moved], axis=1)[:, order]
-        return WeightUpdate(moved, joined(self.sums, others.sums), joined(self.bias, others.bias))
 
 
 @dataclass(frozen=True)
@@ -106,11 +89,18 @@ class LayerRegression:
 
     def better(self, found: WeightUpdate, gram: Gram, free: Array) -> WeightUpdate:
         """One step: least squares, with the clipped residuals of the last solution ignored."""
-        product = self.product(self.missing(found.sums, found.bias))
+        missing = self.missing(found.sums, found.bias)
+        product = self.product(missing)
         product -= gram.ridge[:, None, None] * found.moved
-        moved = found.moved + conjugate_gradients(gram, product, free, _STEPS)
+        moved = found.moved + self.solution(gram, product, free, missing)
         sums = self.sums(moved)
         return WeightUpdate(moved, sums, self.level(sums, found.bias))
+
+    def solution(self, gram: Gram, product: Array, free: Array, missing: Array) -> Array:
+        """The change of weights whose product with the matrix is this, step by step."""
+        squares = np.einsum("ro,ro->o", missing, missing).reshape(*product.shape[:2], 1)
+        enough = _LITTLE * gram.steepness[:, None, None] * squares / len(missing)
+        return conjugate_gradients(gram, product, free, _STEPS, enough)
 
     def solved(self, free: Array, grams: SplitGram) -> tuple[Gram, WeightUpdate]:
         """The Gram matrix with its ridge, and the least-squares change of weights and bias."""
@@ -119,8 +109,8 @@ class LayerRegression:
 
     def ridged(self, free: Array, grams: SplitGram) -> Gram:
         """The Gram matrix with its ridge."""
-        whole = _whole(free, grams)
-        if not whole.any():
+        whole = _at_once(free, grams)
+        if grams.all.whole is not None or not whole.any():
             return grams.all.with_ridge(self._ridge(free, grams))
         rows = _OfRows(grams.all.kernel, *self._sums).of_outputs(whole)
         return grams.all.with_ridge(rows._ridge(free[:, whole], grams))
@@ -130,12 +120,16 @@ class LayerRegression:
 
         With few rows, the change of outputs whose weights are all free is a combination of rows.
         """
-        whole = _whole(free, grams)
+        whole = _at_once(free, grams)
         if not whole.any():
             return self._fitted(free, gram)
-        rows = _OfRows(grams.all.kernel, *self._sums).of_outputs(whole)
-        found = rows._fitted(free[:, whole], gram)
-        found = found._replace(moved=found.moved @ self.seen)
+        if grams.all.whole is not None:
+            factored = _Factored(self.seen, *self._sums).of_outputs(whole)
+            found = factored._fitted(free[:, whole], gram)
+        else:
+            rows = _OfRows(grams.all.kernel, *self._sums).of_outputs(whole)
+            found = rows._fitted(free[:, whole], gram)
+            found = found._replace(moved=found.moved @ self.seen)
         if whole.all():
             return found
         return found.beside(self.of_outputs(~whole)._fitted(free[:, ~whole], gram), whole)
@@ -150,6 +144,7 @@ class LayerRegression:
         """The ridge whose solution on three quarters of the rows fits the others best.
 
         Many outputs are sampled. Among ridges that are equal up to rounding errors, the largest.
+        Below one that fits worse than those before, none fits better.
         """
         outputs = free.shape[1]
         enough = max(_ENOUGH, _CHEAP // grams.all.products)
@@ -157,11 +152,13 @@ class LayerRegression:
         free = free[:, sampled]
         others, some = self.of_outputs(sampled)._parts(grams.cut)
         found, errors = some.begin(free), []
+        rounding = _ROUNDING * float(np.square(others.target).sum())
         for ridge in _RIDGES:
             found = some.better(found, grams.some.with_ridge(ridge), free)
             missing = others.missing(others.sums(found.moved), found.bias)
             errors.append(float((missing**2).sum()))
-        rounding = _ROUNDING * float(np.square(others.target).sum())
+            if errors[-1] > min(errors) * (1 + _ROUNDING) + rounding:
+                break
         alike = np.array(errors) <= min(errors) * (1 + _ROUNDING) + rounding
         return _RIDGES[int(np.argmax(alike))]
 
@@ -183,10 +180,24 @@ class LayerRegression:
         return self.first, self.target, self.low, self.high
 
 
-def _whole(free: Array, grams: SplitGram) -> Array:
-    """The outputs whose weights are all free; none unless these are many, and rows are few."""
+def _at_once(free: Array, grams: SplitGram) -> Array:
+    """The outputs that are solved at once: those whose weights are all free.
+
+    None unless these are most, and rows are few, or the factor of a large matrix costs less than
+    steps.
+    """
+    outputs, inputs = free.shape[1:]
+    pays = grams.all.whole is None or _MANY <= inputs <= _FACTOR * outputs
     whole: Array = free.all(axis=(0, 2))
-    return whole & (grams.all.whole is None and whole.mean() >= _MOSTLY)
+    return whole & (pays and whole.mean() >= _MOSTLY)
+
+
+class _Factored(LayerRegression):
+    """The regression of weights that are all free, solved with the factor of the matrix."""
+
+    def solution(self, gram: Gram, product: Array, free: Array, missing: Array) -> Array:
+        """The change of weights whose product with the matrix is this."""
+        return gram.factor.solve(product)
 
 
 class _OfRows(LayerRegression):

@@ -15,7 +15,7 @@ from .real_layer import LinearSynapse, RealLayer
 
 _SHARES = np.linspace(0.99, 0.6, 40)
 _SAMPLE = 512
-_BLOCK = 1 << 15
+_BLOCK = 1 << 14
 MOST_PARTS = 64  # times the largest weight, in parallel synapses: see `split_weights`
 ALIKE_PARTS, FINE_PARTS = 8, 2  # parallel synapses whose weights have the same unit; of fine ones
 _FEW_SYNAPSES = 4
@@ -189,9 +189,6 @@ def _closest(ratio: Array, slope: Array, alike: float) -> Array:
 
 def _error(ratio: Array, slope: Array) -> Array:
     apart: Array = ratio * slope
-    np.rint(apart, out=apart)
-    np.divide(apart, slope, out=apart)
-    np.subtract(apart, ratio, out=apart)
-    np.square(apart, out=apart)
-    result: Array = apart.sum(axis=1, keepdims=True)
+    apart -= np.rint(apart)
+    result: Array = np.einsum("oi,oi->o", apart, apart)[:, None] / slope**2
     return result

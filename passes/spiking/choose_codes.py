@@ -79,23 +79,28 @@ class ChooseCodes(Pass):
             return graph
         check(graph, self.calibration)
         active = activity(graph, sample(self.calibration, min(_IMAGES, len(self.calibration[0]))))
-        return min(self._ways(graph, active), key=lambda way: self._cost(way, active))
+        ways = self._ways(graph, active)
+        return min(ways, key=lambda way: self._cost(way[1]))[0]
 
-    def _ways(self, graph: Graph, active: Mapping[str, Activity]) -> Iterator[Graph]:
-        """The graph in codes that may cost least, and that fit."""
-        yield graph
-        now = _frame_cost(graph, active)
+    def _ways(
+        self, graph: Graph, active: Mapping[str, Activity]
+    ) -> Iterator[tuple[Graph, FrameCost]]:
+        """The graph in codes that may cost least, and that fit, with what each costs."""
+        now = frame_cost(InsertReadout()(graph), active)
+        yield graph, now
         worth = _SCARCE * now.energy / max(now.neurons, 1) if self.price == "neurons" else 0.0
         saved = savings(graph, active, worth)
-        yield self._silent(graph, sorted((n for n in saved if saved[n] > 0), key=saved.__getitem__))
-        yield self._silent(graph, saved)
+        most = sorted((n for n in saved if saved[n] > 0), key=saved.__getitem__)
+        for names in (most, [*saved]):
+            silent = self._silent(graph, names)
+            yield silent, frame_cost(InsertReadout()(silent), active)
         burst = _recoded(graph, dict.fromkeys(_senders(graph), "burst"))
-        if self._fits(InsertReadout()(burst)):
-            yield burst
+        finished = InsertReadout()(burst)
+        if self._fits(finished):
+            yield burst, frame_cost(finished, active)
 
-    def _cost(self, graph: Graph, active: Mapping[str, Activity]) -> float:
-        neurons, energy = _frame_cost(graph, active)
-        return energy * neurons**_SCARCE if self.price == "neurons" else energy
+    def _cost(self, frame: FrameCost) -> float:
+        return frame.energy * frame.neurons**_SCARCE if self.price == "neurons" else frame.energy
 
     def _silent(self, graph: Graph, names: Iterable[str]) -> Graph:
         """The graph with silent zeros of these, as far as their readers can take them."""
@@ -126,10 +131,6 @@ class ChooseCodes(Pass):
             if self.bias and np.max(neurons.slope) > self.bias:
                 return False
         return True
-
-
-def _frame_cost(graph: Graph, active: Mapping[str, Activity]) -> FrameCost:
-    return frame_cost(InsertReadout()(graph), active)
 
 
 def _senders(graph: Graph) -> list[str]:

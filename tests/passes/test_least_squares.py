@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from qcompiler.ir.kernels import Array
+from qcompiler.passes.fitting.cholesky import Cholesky
 from qcompiler.passes.fitting.gram import Gram, SplitGram
-from qcompiler.passes.fitting.least_squares import conjugate_gradients, coordinate_descent
+from qcompiler.passes.fitting.least_squares import Grid, conjugate_gradients, coordinate_descent
 from qcompiler.passes.fitting.regression import LayerRegression
 
 WIDE, TALL = 40, 400  # rows: fewer than half the inputs, and more
@@ -19,6 +20,10 @@ def problem(seed: int, rows: int, outputs: int = 7) -> tuple[Gram, Array, Array]
     weights = rng.standard_normal((1, outputs, 90))
     free = rng.random(weights.shape) < 0.7
     return Gram.of(inputs).with_ridge(0.01), weights * free, free
+
+
+def grids_of(weights: Array, unit: float, limit: int) -> list[Grid]:
+    return [Grid(weights.shape[2], np.full(weights.shape[:2], unit), limit)]
 
 
 def test_few_rows_stand_for_their_matrix() -> None:
@@ -47,10 +52,54 @@ def test_conjugate_gradients_solve_least_squares() -> None:
     assert not found[~free].any()
 
 
+def test_steps_that_gain_too_little_are_left_out() -> None:
+    """What is left of the objective is within what was enough, by the least eigenvalue."""
+    gram, weights, free = problem(7, TALL)
+    product, every = gram.times(weights) * free, np.ones_like(free)
+
+    def left(found: Array) -> Array:
+        apart = found - gram.factor.solve(product)
+        return np.asarray((gram.times(apart) * apart).sum(axis=2, keepdims=True))
+
+    enough = 1e-3 * left(np.zeros_like(weights))
+    found = conjugate_gradients(gram, product, every, 300, gram.steepness[:, None, None] * enough)
+    assert (left(found) <= enough).all()
+    assert (left(found) > 1e-9 * enough).any()
+
+
+@pytest.mark.parametrize("size", [1, 127, 300])
+def test_a_factor_solves_its_matrix(size: int) -> None:
+    rng = np.random.default_rng(8)
+    rows = rng.standard_normal((2, size + 9, size))
+    whole = rows.transpose(0, 2, 1) @ rows / size
+    wanted = rng.standard_normal((2, 3, size))
+    np.testing.assert_allclose(Cholesky(whole.copy()).solve(wanted @ whole), wanted, atol=1e-9)
+
+
+@pytest.mark.parametrize("free", [1.0, 0.999])
+def test_large_matrices_are_factored(free: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs whose weights are all free are solved at once, as by many steps; others are not."""
+    rng = np.random.default_rng(9)
+    seen, first = rng.standard_normal((1, TALL, 90)), np.zeros((TALL, 8))
+    rows = LayerRegression(seen, first, rng.standard_normal((TALL, 8)), -9.0, 9.0)
+    which = np.ones((1, 8, 90), bool)
+    which[0, 3, 7] = free == 1
+    grams = SplitGram(seen)
+    monkeypatch.setattr("qcompiler.passes.fitting.regression._LITTLE", 0)  # takes every step
+    gram, stepwise = rows.solved(which, grams)
+    monkeypatch.setattr("qcompiler.passes.fitting.regression._MANY", 90)
+    found = rows.fitted(which, gram, grams)
+    assert "factor" in vars(gram)
+    for one, other in zip(found, stepwise, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert not found.moved[~which].any()
+
+
 @pytest.mark.parametrize("rows", [WIDE, TALL])
 def test_rounding_with_feedback_beats_the_nearest_integers(rows: int) -> None:
     gram, weights, free = problem(1, rows)
     unit, limit = np.full_like(weights, 0.5), np.full_like(weights, 3) * free
+    grids = grids_of(weights, 0.5, 3)
     nearest = np.rint(weights / unit).clip(-limit, limit)
 
     def loss(integers: Array) -> float:
@@ -58,7 +107,7 @@ def test_rounding_with_feedback_beats_the_nearest_integers(rows: int) -> None:
         return float((gram.times(apart) * apart).sum())
 
     wanted, found = np.zeros((1, len(weights[0]), rows)), nearest.copy()
-    sums = coordinate_descent(gram, wanted, weights, found, unit, limit, 4)
+    sums = coordinate_descent(gram, wanted, weights, found, free, grids, 4)
     np.testing.assert_allclose(sums, (found * unit - weights) @ gram.seen.transpose(0, 2, 1))
     assert np.array_equal(found, np.rint(found)) and (np.abs(found) <= limit).all()
     assert loss(found) < 0.7 * loss(nearest)
@@ -70,6 +119,8 @@ def test_coordinate_descent_follows_the_gradient(rows: int, outputs: int) -> Non
     """As if the gradient were computed anew for every input."""
     gram, weights, free = problem(4, rows, outputs)
     unit, limit = np.full_like(weights, 0.5), np.full_like(weights, 3) * free
+    unit[..., 30:], limit[..., 30:] = 0.25, 5 * free[..., 30:]
+    grids = [*grids_of(weights[..., :30], 0.5, 3), *grids_of(weights[..., 30:], 0.25, 5)]
     start = np.rint(weights / unit).clip(-limit, limit)
     wanted = 0.1 * weights @ gram.seen.transpose(0, 2, 1)
     product, known = wanted @ gram.seen / rows, start.copy()
@@ -77,7 +128,7 @@ def test_coordinate_descent_follows_the_gradient(rows: int, outputs: int) -> Non
         slope = (gram.times(known * unit - weights) - product)[..., at]
         step = slope / (gram.diagonal[:, at, None] * unit[..., at])
         known[..., at] = np.rint(known[..., at] - step).clip(-limit[..., at], limit[..., at])
-    coordinate_descent(gram, wanted, weights, start, unit, limit, 2)
+    coordinate_descent(gram, wanted, weights, start, free, grids, 2)
     np.testing.assert_array_equal(start, known)
 
 
@@ -97,7 +148,10 @@ def test_few_rows_are_solved_as_the_weights_are() -> None:
 
 
 @pytest.mark.parametrize("groups", [1, 3])
-def test_a_few_weights_that_are_not_free_cost_no_other_output(groups: int) -> None:
+def test_a_few_weights_that_are_not_free_cost_no_other_output(
+    groups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qcompiler.passes.fitting.regression._LITTLE", 0)  # takes every step
     rng = np.random.default_rng(6)
     seen, first = rng.standard_normal((groups, WIDE, 90)), np.zeros((WIDE, 8 * groups))
     rows = LayerRegression(seen, first, 3 * rng.standard_normal(first.shape), -50, 50)
