@@ -112,8 +112,8 @@ class GroupIntegers:
         if before is not None and self.trace and self.levels:
             whole, levels = self.slices.whole(group, code), self.levels.of(group)
             levels = without_rounding(self.trace, group, by_branch, code, levels)
-            given = before, self.shared, self.options.prune, self.options.effort
-            fit = fit_layer(group, real, codes, whole, levels, *given)
+            given = levels, before, self.shared, self.options.prune, self.options.effort
+            fit = fit_layer(group, real, codes, whole, *given)
         if fit is None:
             found = self._rounded(group, real, codes, code, observe)
         else:
