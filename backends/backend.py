@@ -78,12 +78,10 @@ class Backend:
     most_weight_bits: int = 8
     energy: CostModel = LOIHI1
 
-    def weight_bits(self, t_max: int, fine: bool = False) -> int:
+    def weight_bits(self, t_max: int) -> int:
         """The default bits of a weight: 8, and from 64 levels on 4 more than a level has.
 
-        With fewer, the rounding of weights outweighs that of levels. If inner values are ``fine``,
-        as their errors add up, weights have all bits of the target.
+        With fewer, the rounding of weights outweighs that of levels.
         """
         wanted = 4 + (t_max - 1).bit_length() if t_max >= _MANY_LEVELS else 8
-        wanted = self.most_weight_bits if fine else wanted
         return max(8, min(wanted, self.most_weight_bits))

@@ -52,9 +52,11 @@ class ClipSumBuilder:
             found.append((clip, jump.height / jump.width))
         return found, float(fit.values[start])
 
-    def clip(self, terms: Sequence[Term], shift: float, width: float) -> Value:
+    def clip(
+        self, terms: Sequence[Term], shift: float, width: float, t_max: int | None = None
+    ) -> Value:
         """``sum(factor x) + shift`` between 0 and a width, which its levels span."""
-        return self._clip(terms, shift, width)
+        return self._clip(terms, shift, width, t_max)
 
     def bit(self, terms: Sequence[Term], shift: float) -> Value:
         """1 if ``sum(factor x) + shift`` is at least 1/2, else 0."""

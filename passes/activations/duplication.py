@@ -28,11 +28,12 @@ from qcompiler.passes.quantization.fusion_groups import (
 from qcompiler.passes.quantization.levels import PRECISE
 
 from .continuous_fit import MOST_SEGMENTS
+from .fine_values import is_left
 from .resolution import Resolution
 
 _FEW_CLIPS = 2  # that the layer behind reads without a population between
 MOST_CLIPS = 8  # of a function, each with a copy of the layer
-_MORE_CLIPS = 16  # where precision is asked for
+MORE_CLIPS = 16  # where precision is asked for
 _FEW_SYNAPSES = 16  # of one neuron
 _FEW_AT_OUTPUT = 256  # of one neuron of an output, where precision is asked for
 _FEW_ADDED = 1024  # synapses of all copies
@@ -102,7 +103,7 @@ def _is_state(graph: Graph, node: Node) -> bool:
 
 
 def _is_clip(graph: Graph, node: Node) -> bool:
-    if isinstance(node.op, Affine):
+    if isinstance(node.op, Affine) or is_left(node):
         user = graph.only_user(node.result)
         return user is not None and isinstance(user.op, Clip)
     return isinstance(node.op, Clip)
@@ -117,7 +118,7 @@ def most_clips(group: FusionGroup, t_max: int) -> int:
     """The most clips for each of which a group is copied, wherever it is."""
     if is_small(group):
         return MOST_SEGMENTS
-    return _MORE_CLIPS if t_max >= PRECISE else MOST_CLIPS
+    return MORE_CLIPS if t_max >= PRECISE else MOST_CLIPS
 
 
 def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[Node]:

@@ -1,18 +1,20 @@
-"""More levels for what chains of products compute, as in recurrent cells: slices of both signs.
+"""More levels for what chains of products compute, as in recurrent cells: digits of both signs.
 
 The error of a product reaches the next one, so the levels of all of them add up. A value between
-them becomes a sum of slices of its range, which spike in one window:
+them becomes two digits of its range, a coarse one and what its levels leave, which spikes later:
 
-    v  =  low + clip(v - low, 0, w) + clip(v - low - w, 0, w) + clip(v - low - 2 w, 0, w)
+    v  =  low + c + clip(v - low - c, 0, d)      c = clip(v - low - d / 2, 0, ..)
 
-The slices are clips of the layer, which is copied for each of them (see `duplication`). Functions
-read the layer as well, and not what is rounded.
+They have few levels each, so that the rounding of weights matters little, and membranes hold steep
+slopes. Digits are clips of the layer, which is copied for both (see `duplication`). Functions read
+the layer as well, and not what is rounded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from math import ceil, sqrt
 
 import numpy as np
 
@@ -23,17 +25,17 @@ from qcompiler.passes.quantization.fusion_groups import fusion_groups, is_networ
 from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import PRECISE, spiking_values
 
-_SLICES = 3
+_FINE = ":fine"  # in names of digits, which have another offset than their value: see `explain`
+_LEFT = f"{_FINE}:digit0:left"  # of what a coarse digit leaves
 _SMALL = 1024  # values of a network in which neurons are cheap
-_LEAST_BITS = 12  # of weights: the rounding of fewer outweighs that of the levels
-_READERS = Function | Multiply | Dense | Conv | Affine | Add  # which add slices up themselves
+_READERS = Function | Multiply | Dense | Conv | Affine | Add  # which add digits up themselves
 
 
 @dataclass(frozen=True)
-class Sliced:
-    """The slices of a value, each of which begins at zero, the lowest level, and one level."""
+class Divided:
+    """The digits of a value, each of which begins at zero, the lowest level, and one level."""
 
-    slices: tuple[Value, ...]
+    digits: tuple[Value, Value]
     low: float
     step: float
     levels: int
@@ -41,20 +43,19 @@ class Sliced:
 
 @dataclass
 class FineValues:
-    """Slices of the values between products, by name; ``whole`` is what is sliced.
+    """Digits of the values between products, by name; ``whole`` is what is divided.
 
-    Weights have ``weight_bits``. Values that are ``kept`` get no slices.
+    Values that are ``kept`` get none.
     """
 
     graph: Graph
     t_max: int
-    weight_bits: int
     kept: frozenset[str] = frozenset()
-    found: dict[str, Sliced] = field(default_factory=dict)
+    found: dict[str, Divided] = field(default_factory=dict)
     whole: dict[str, str] = field(default_factory=dict)
 
-    def sliced(self) -> Graph:
-        """The graph with slices: readers but functions and products read their sum."""
+    def divided(self) -> Graph:
+        """The graph with digits: readers but functions and products read their sum."""
         chosen = {value.name for value in self._values() if value.name not in self.kept}
         if not chosen:
             return self.graph
@@ -72,14 +73,14 @@ class FineValues:
         return drop_dead(replace(self.graph, nodes=tuple(nodes)))
 
     def populations(self, lowered: Graph) -> frozenset[str]:
-        """The sliced values that are populations of their own: their layer is not copied."""
+        """The divided values that are populations of their own: their layer is not copied."""
         names = {group.result.name for group in fusion_groups(lowered)}
         return frozenset(of for name, of in self.whole.items() if name in names)
 
     def _values(self) -> Iterator[Value]:
-        """The values that get slices."""
+        """The values that get digits."""
         graph = self.graph
-        if self.weight_bits < _LEAST_BITS or not needs_fine_values(graph, self.t_max):
+        if not needs_fine_values(graph, self.t_max):
             return
         behind, ahead = _behind_products(graph), _ahead_of_products(graph)
         sums = [group.result for group in fusion_groups(graph) if not group.clip]
@@ -101,44 +102,51 @@ class FineValues:
         return ranged and plain and others and all(isinstance(r.op, _READERS) for r in readers)
 
     def _split(self, node: Node) -> Iterator[Node]:
-        """A node, whose result has another name, and its slices."""
-        value = node.result
+        """A node, whose result has another name, and its digits."""
+        value, base = node.result, _base(self.t_max)
         assert isinstance(value.type, Tensor) and value.type.range is not None
-        levels = _SLICES * (self.t_max - 1) + 1
+        levels = base * (base - 1) + 1
         code = code_of(value.type.shape, levels, value.type.range)
-        low, width = -code.zero * code.scale, code.scale * (self.t_max - 1)
+        low, apart = -code.zero * code.scale, code.scale * (base - 1)
         whole = Value(self.graph.fresh(f"{value.name}:whole"), replace(value.type, t_max=levels))
         self.whole[whole.name] = value.name
         yield replace(node, result=whole)
-        type_, slices = replace(value.type, range=(0.0, width)), []
-        for index in range(_SLICES):
-            name = self.graph.fresh(f"{value.name}:slice{index}")
-            moved = _scaled(whole, -low - index * width, f"{name}:moved", node)
-            yield moved
-            slices.append(Value(name, type_))
-            yield Node(Clip(0.0, width), (moved.result,), slices[-1], node.origin)
-        sliced = Sliced(tuple(slices), low, code.scale, levels)
-        self.found[value.name] = sliced
-        first, total = self._sum(sliced, value.name, node)
-        yield from (first, replace(total, result=value))  # for products, which know the slices
+        coarse, finer = (
+            Value(
+                self.graph.fresh(f"{value.name}{_FINE}:digit{place}"),
+                replace(value.type, range=(0.0, width), t_max=base),
+            )
+            for place, width in ((1, apart * (base - 1)), (0, apart))
+        )
+        moved = _scaled(whole, 1.0, -low - apart / 2, f"{coarse.name}:moved", node)
+        yield moved
+        yield Node(Clip(0.0, apart * (base - 1)), (moved.result,), coarse, node.origin)
+        taken = _scaled(coarse, -1.0, -low, f"{finer.name}:taken", node)
+        left = self._node(Add(), (whole, taken.result), f"{value.name}{_LEFT}", node)
+        yield from (taken, left, Node(Clip(0.0, apart), (left.result,), finer, node.origin))
+        divided = Divided((coarse, finer), low, code.scale, levels)
+        self.found[value.name] = divided
+        first, total = self._sum(divided, value.name, node)
+        yield from (first, replace(total, result=value))  # for products, which know the digits
 
     def _operand(self, nodes: list[Node], reader: Node, operand: Operand) -> Operand:
-        """What a reader reads instead of a sliced value."""
+        """What a reader reads instead of a divided value."""
         assert isinstance(operand, Value)
         if isinstance(reader.op, Multiply):
             return operand
-        sliced = self.found[operand.name]
+        divided = self.found[operand.name]
         if isinstance(reader.op, Function):
             name = next(n for n, of in self.whole.items() if of == operand.name)
             return next(node.result for node in nodes if node.result.name == name)
-        made = self._sum(sliced, f"{operand.name}:for:{reader.result.name}", reader)
+        made = self._sum(divided, f"{operand.name}:for:{reader.result.name}", reader)
         nodes += made
         return made[-1].result
 
-    def _sum(self, sliced: Sliced, name: str, like: Node) -> tuple[Node, Node]:
-        """The sum of slices, and the lowest level, which the first of two nodes adds."""
-        first = _scaled(sliced.slices[0], sliced.low, self.graph.fresh(f"{name}:first"), like)
-        operands = (first.result, *sliced.slices[1:])
+    def _sum(self, divided: Divided, name: str, like: Node) -> tuple[Node, Node]:
+        """The sum of digits, and the lowest level, which the first of two nodes adds."""
+        coarse, finer = divided.digits
+        first = _scaled(coarse, 1.0, divided.low, self.graph.fresh(f"{name}:first"), like)
+        operands = first.result, finer
         return first, self._node(Add(), operands, f"{name}:sum", like)
 
     def _node(self, op: Op, operands: tuple[Operand, ...], name: str, like: Node) -> Node:
@@ -155,10 +163,21 @@ def needs_fine_values(graph: Graph, t_max: int) -> bool:
     return sum(size(value.type) for value in spiking_values(graph)) <= _SMALL
 
 
-def _scaled(value: Value, shift: float, name: str, like: Node) -> Node:
-    """A value plus a number."""
+def _base(t_max: int) -> int:
+    """Levels of a digit: together they have about four times as many as other values."""
+    return 2 * ceil(sqrt(t_max))
+
+
+def is_left(node: Node) -> bool:
+    """Whether a node is what the levels of a coarse digit leave of a value."""
+    return isinstance(node.op, Add) and _LEFT in node.result.name
+
+
+def _scaled(value: Value, scale: float, shift: float, name: str, like: Node) -> Node:
+    """A value times a number, plus another."""
     ones = np.ones((1,) * len(value.type.shape), np.float32)
-    constants = Constant(f"{name}:scale", ones), Constant(f"{name}:shift", ones * np.float32(shift))
+    given = {"scale": ones * np.float32(scale), "shift": ones * np.float32(shift)}
+    constants = (Constant(f"{name}:{role}", array) for role, array in given.items())
     assert isinstance(value.type, Tensor)
     result = Value(name, Tensor(value.type.shape))
     return Node(Affine(), (value, *constants), result, like.origin)

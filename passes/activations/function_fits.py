@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, Operand, Range, Value
+from qcompiler.ir import Graph, Node, Operand, Range, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Conv, Dense, Multiply, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.folding.linear import parameters
@@ -16,7 +16,7 @@ from qcompiler.passes.quantization.membrane_limits import ROOM
 
 from .activation_fit import ActivationFit, gains_of, power_of, range_of, width_of
 from .channel_fits import Channels, clips_of, worst_of
-from .duplication import MOST_CLIPS, is_small, most_clips
+from .duplication import MORE_CLIPS, MOST_CLIPS, is_small, most_clips
 from .inlining import is_few
 from .piecewise import PiecewiseLinear
 from .resolution import Resolution
@@ -26,6 +26,7 @@ _LEAST_SLOPE = 2  # of the neurons of a segment: it is a whole number, of which 
 _FINER = 2  # times the default levels of an output: segments pay for no more
 _SUMMING = Conv | Dense | SumPool | Add | Affine | Multiply
 _FINE_ENDS: tuple[float, ...] = (0.25, 0.5)  # of the error, where outputs have many levels
+_COARSE_FITS = (1.5, 2.0)  # of the error, of values in digits, where so few have copies of a layer
 _FINE_FITS = (0.6, 0.8)  # of the error, where readers sum segments, which no levels round
 
 
@@ -63,7 +64,12 @@ class FunctionFits:
         finer = (fit(formula, domain, share * bound, width) for share in shares)
         few = (one for one in finer if np.count_nonzero(one.slopes) <= MOST_CLIPS)
         wide = (one for one in few if np.diff(one.knots).min() >= least)
-        return next(wide, fit(formula, domain, bound, width))
+        if (chosen := next(wide, None)) is not None:
+            return chosen
+        shares = (1.0, *self._coarser(node))
+        tried = [fit(formula, domain, share * bound, width) for share in shares]
+        few = (one for one in tried if np.count_nonzero(one.slopes) <= MORE_CLIPS)
+        return next(few, tried[0])
 
     def start(self, x: Operand, found: PiecewiseLinear) -> int:
         """The knot to which segments turn: next to zero, or to the middle of a range without it.
@@ -90,7 +96,7 @@ class FunctionFits:
             return ()
         widths = self.limits.narrowest_fused(group, node.result)
         channels = _channels(widths, node)
-        bound = self._share(node) * width_of(node)
+        bound = self._share(node) * width_of(node) * max((1.0, *self._coarser(node)))
         if not channels.misfit(found, bound):
             return ()
         most = most_clips(group, self.limits.t_max)
@@ -131,6 +137,13 @@ class FunctionFits:
         levels = min(self.limits.t_max, PRECISE)
         needed = _LEAST_SLOPE * ROOM * levels * (high - low)
         return needed / self.potential if self.potential else 0.0
+
+    def _coarser(self, node: Node) -> tuple[float, ...]:
+        """Shares of the error of a value in digits that cost less than levels of its variable."""
+        type_, limits = node.result.type, self.limits
+        fine = isinstance(type_, Tensor) and (type_.t_max or 0) > limits.t_max >= PRECISE
+        inner = fine and not is_network_output(limits.graph, node.result)
+        return _COARSE_FITS if inner and not self.activation_error else ()
 
     def _is_summed(self, node: Node) -> bool:
         """Whether layers will sum the segments of a function: `inline_sums` does that."""

@@ -20,9 +20,9 @@ from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import levels_of
 
 from .clip_sums import ClipSumBuilder, Term
-from .fine_values import Sliced
+from .fine_values import Divided
 
-_FINE_BITS = 3  # highest bits, which open a gate for each slice of the other operand
+_FINE_BITS = 5  # highest bits, which open a gate for each digit of the other operand
 
 
 def product_neurons(t_max: int, products: int = 1, operands: int = 1) -> int:
@@ -54,10 +54,10 @@ class Gates:
     """Makes products of one graph, and keeps the bits that they share."""
 
     def __init__(
-        self, graph: Graph, t_max: int, output_t_max: int, sliced: Mapping[str, Sliced]
+        self, graph: Graph, t_max: int, output_t_max: int, divided: Mapping[str, Divided]
     ) -> None:
         self.graph, self.t_max, self.output_t_max = graph, t_max, output_t_max
-        self.sliced = sliced
+        self.divided = divided
         self._bits: dict[str, list[Value]] = {}  # from the highest down, by the operand's name
 
     def operating(self, operand: Operand) -> Operating:
@@ -66,7 +66,7 @@ class Gates:
         Inputs, such as states, keep those of all their digits.
         """
         assert isinstance(operand, Value)
-        if found := self.sliced.get(operand.name):
+        if found := self.divided.get(operand.name):
             return Operating(found.low, found.step, found.levels)
         base = self.base(operand)
         bounds = base.type.range if isinstance(base.type, Tensor) else None
@@ -113,9 +113,10 @@ class Gates:
         for k, bit in enumerate(reversed(self._bits_of(new, b, other))):
             apart = len(parts) > 1 and k >= other.bits - _FINE_BITS
             for some in [[part] for part in parts] if apart else [parts]:
-                width = one.width * len(some) / len(parts)
+                width = sum(map(_width, some)) if len(parts) > 1 else one.width
                 operands = [*((part, 1.0) for part in some), (bit, width)]
-                gate = new.clip(operands, -zero - width, width)
+                levels = max(map(_levels, some)) if len(parts) > 1 else None
+                gate = new.clip(operands, -zero - width, width, levels)
                 terms.append((gate, other.step * 2**k))
         shift = -one.low * other.low
         for x, factor in ((a, other.low), (b, one.low)):
@@ -127,8 +128,8 @@ class Gates:
 
     def _parts(self, operand: Value) -> tuple[list[Operand], float]:
         """What adds up to an operand, but for its lowest level, and the lowest level of that."""
-        if found := self.sliced.get(operand.name):
-            return [*found.slices], 0.0
+        if found := self.divided.get(operand.name):
+            return [*found.digits], 0.0
         return [operand], self.operating(operand).low
 
     def cost(self, product: Node) -> tuple[int, int]:
@@ -158,3 +159,14 @@ class Gates:
                 found.append(new.bit(terms, -low / code.step - 2**k + 1))
         self._bits[value.name] = found
         return found
+
+
+def _width(digit: Operand) -> float:
+    """The width of the range of a digit."""
+    assert isinstance(digit.type, Tensor) and digit.type.range is not None
+    return digit.type.range[1]
+
+
+def _levels(digit: Operand) -> int:
+    assert isinstance(digit.type, Tensor) and digit.type.t_max is not None
+    return digit.type.t_max

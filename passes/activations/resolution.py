@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from qcompiler.ir import Graph, Node, Tensor, Value
-from qcompiler.ir.ann import Affine, Clip, Conv, Dense, MaxPool
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.linear import elements_summed
@@ -57,13 +57,15 @@ class Resolution:
         return group if group and alone and not group.clip else None
 
     def carries(self, group: FusionGroup, reader: Node) -> bool:
-        """Whether weights can hold a copy of a group in front of a clip, or of a scale and a clip.
+        """Whether weights can hold a copy of a group in front of a clip, or what it scales or adds.
 
         A branch of several may use several synapses per weight.
         """
         moved, clip = self._moved(group), reader
         if isinstance(reader.op, Affine):
-            moved, (clip,) = moved * _of_channels(reader), self.graph.users(reader.result)
+            moved = moved * _of_channels(reader)
+        if isinstance(reader.op, Affine | Add):
+            (clip,) = self.graph.users(reader.result)
         return bool(np.all(moved <= self._step(clip.result) * (self.limit + 0.5)))
 
     def holds(self, group: FusionGroup) -> bool:

@@ -96,7 +96,7 @@ class GroupIntegers:
         before = self.trace.before_clip(group) if self.trace else None
         found = self.slices.shifted(group, codes, code, self.options.limits)
         if found is None:
-            found = self._fitted(group, real, codes, code, before)
+            found = self._fitted(group, real, by_branch, code, before)
         if self.trace and before is not None:
             self.trace.add(group, before)
         return found
@@ -105,17 +105,18 @@ class GroupIntegers:
         self,
         group: FusionGroup,
         real: RealLayer,
-        codes: tuple[Spikes, ...],
+        by_branch: Digits,
         code: Spikes,
         before: Array | None,
     ) -> IntegerLayer:
         """The integer layer, fitted to the sums ``before`` the clip if they are given."""
+        codes = tuple(digit for digits in by_branch for digit in digits)
         observe, fit = self._observe(group), None
         if before is not None and self.trace and self.levels:
             whole, levels = self.slices.whole(group, code), self.levels.of(group)
-            levels = without_rounding(self.trace, group, codes, code, levels)
-            given = before, self.shared, self.options.prune, self.options.effort
-            fit = fit_layer(group, real, codes, whole, levels, *given)
+            levels = without_rounding(self.trace, group, by_branch, code, levels)
+            given = levels, before, self.shared, self.options.prune, self.options.effort
+            fit = fit_layer(group, real, codes, whole, *given)
         if fit is None:
             found = self._rounded(group, real, codes, code, observe)
         else:

@@ -14,18 +14,18 @@ from qcompiler.passes.quantization.fusion_groups import FusionGroup
 def without_rounding(
     trace: Trace,
     group: FusionGroup,
-    codes: Sequence[Spikes],
+    by_branch: Sequence[Sequence[Spikes]],
     code: Spikes,
     levels: list[Array],
 ) -> list[Array]:
     """The levels of the sources; of a coarse digit, whose remainder this is, its real values.
 
-    The layer is then fitted as if it were no digit: what the coarse one rounds adds no noise.
+    ``by_branch`` holds the codes of each branch's digits. The layer is then fitted as if it were no
+    digit: what the coarse one rounds adds no noise.
     """
-    sources = [branch.source.name for branch in group.branches]
-    if len(sources) != len(levels):
-        return levels
+    pairs = zip(group.branches, by_branch, strict=True)
+    sources = [(branch.source.name, digit) for branch, digits in pairs for digit in digits]
     return [
         trace.of(name) / source.scale if is_remainder(source, code) else array
-        for name, source, array in zip(sources, codes, levels, strict=True)
+        for (name, source), array in zip(sources, levels, strict=True)
     ]

@@ -79,15 +79,15 @@ class LowerActivations(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node, then move clips to where they need fewer windows."""
-        fine = FineValues(graph, self.t_max, self.weight_bits)
+        fine = FineValues(graph, self.t_max)
         lowered = self._lowered(graph, fine)
-        while left := fine.populations(lowered):  # whose slices would cost neurons, and save none
-            fine = FineValues(graph, self.t_max, self.weight_bits, fine.kept | left)
+        while left := fine.populations(lowered):  # whose digits would cost neurons, and save none
+            fine = FineValues(graph, self.t_max, fine.kept | left)
             lowered = self._lowered(graph, fine)
         return lowered
 
     def _lowered(self, graph: Graph, fine: FineValues) -> Graph:
-        graph = fine.sliced()
+        graph = fine.divided()
         faults: list[Diagnostic] = []
         nodes: list[Node] = []
         gates = Gates(graph, self.t_max, self.output_t_max, fine.found)
@@ -123,8 +123,8 @@ class LowerActivations(Pass):
 
     def products(self, graph: Graph) -> Iterator[tuple[Node, int, int]]:
         """Every product of a graph with ranges, its bits, and the neurons of bits and gates."""
-        fine = FineValues(graph, self.t_max, self.weight_bits)
-        gates = Gates(fine.sliced(), self.t_max, self.output_t_max, fine.found)
+        fine = FineValues(graph, self.t_max)
+        gates = Gates(fine.divided(), self.t_max, self.output_t_max, fine.found)
         for node in graph.nodes:
             if isinstance(node.op, Multiply):
                 bits, neurons = gates.cost(node)

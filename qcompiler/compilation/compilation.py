@@ -15,7 +15,6 @@ from qcompiler.manifest.channel_scales import ScaleRecorder
 from qcompiler.manifest.rebuild import built_with
 from qcompiler.manifest.rounding import rounding_of
 from qcompiler.passes import Pipeline
-from qcompiler.passes.activations.fine_values import needs_fine_values
 from qcompiler.passes.folding.codes import most_levels
 from qcompiler.passes.requantization.exact_layer import ExactLayer
 
@@ -46,8 +45,7 @@ class Compilation:
         self.network: Network = read_network(model, options)
         self.parts: dict[str, list[int]] = {}
         self.rounding: dict[str, ExactLayer | None] = {}
-        t_max = self.network.t_max
-        told = options.of_passes(t_max, needs_fine_values(self.network.graph, t_max))
+        told = options.of_passes(self.network.t_max)
         told |= {"note": self.parts.__setitem__, "rounding": self.rounding.__setitem__}
         self.samples: Samples = read_samples(self.network, options)
         coded = self.samples.coded

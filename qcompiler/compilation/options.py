@@ -109,14 +109,11 @@ class Options:
             raise PipelineError(f"max-{kind} searches for t_max: leave one of them out")
         return Budget(kind, percent)
 
-    def of_passes(self, t_max: int, fine: bool = False) -> dict[str, Any]:
-        """The options of passes that these stand for; PipelineError for one that is wrong.
-
-        ``fine`` says whether the network `needs_fine_values`.
-        """
+    def of_passes(self, t_max: int) -> dict[str, Any]:
+        """The options of passes that these stand for; PipelineError for one that is wrong."""
         bits = self.weight_bits
         if bits is None:
-            bits = self.backend.weight_bits(t_max, fine)
+            bits = self.backend.weight_bits(t_max)
         found: dict[str, Any] = {
             "progress": self.progress,
             "t_max": t_max,

@@ -1,22 +1,24 @@
-"""Chains of products: slices of both signs, wider weights, and copies of layers for many clips."""
+"""Chains of products: digits of both signs, and copies of layers for many clips."""
 
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import qcompiler
-from qcompiler.backends.loihi.target import LOIHI
 from qcompiler.backends.program.program import Program
-from qcompiler.backends.reference.target import REFERENCE
+from qcompiler.explain.measure.pairing import match_layers
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Graph, Tensor, evaluate
 from qcompiler.passes.activations.fine_values import FineValues, needs_fine_values
-from qcompiler.passes.slicing.slices import slice_name, unsliced_name
+from qcompiler.passes.slicing.slices import digit_name, unsliced_name
 from tests.support.onnx_models import Array, model, run_onnx
 from tests.support.random_networks import compiled
+from tests.support.spiking import same_spikes
 
 CHAIN = (
     "h = MatMul(x, v) g = Sigmoid(h) k = MatMul(x, w) p = Mul(g, k) q = Add(p, h)"
@@ -38,9 +40,11 @@ def program_of(body: str, **options: Any) -> Program:
     return qcompiler.compile(proto, calibration=x, **given)
 
 
-def sliced(program: Program) -> set[str]:
+def divided(program: Program) -> set[str]:
     names = {row.name for row in program.report().populations}
-    return {unsliced_name(name) for name in names if slice_name(unsliced_name(name), 2) in names}
+    inner = {unsliced_name(name) for name in names}
+    fine = {name for name in inner if {digit_name(name, place) for place in (0, 1)} <= names}
+    return {name.removesuffix(":fine") for name in fine if name.endswith(":fine")}
 
 
 def error(program: Program) -> float:
@@ -55,62 +59,75 @@ def ranged(body: str) -> tuple[Graph, Array]:
     return compiled(graph, "fold-linear,normalize", calibration=(x,), t_max=64), x
 
 
-def test_slices_keep_the_function() -> None:
-    """Where no slice is clipped: data are those that ranges are of, which cut their tails."""
+def test_digits_keep_the_function() -> None:
+    """Where no digit is clipped: data are those that ranges are of, which cut their tails."""
     graph, x = ranged(CHAIN)
-    fine = FineValues(graph, 64, 16)
-    made = fine.sliced()
+    fine = FineValues(graph, 64)
+    made = fine.divided()
     assert {"g", "k", "t", "r"} <= fine.found.keys()
     inner = x / 4  # within all ranges
     (found,), (exact,) = evaluate(made, inner), evaluate(graph, inner)
     np.testing.assert_allclose(found, exact, rtol=0, atol=1e-5)
 
 
-def test_slices_hold_the_levels_of_their_value() -> None:
+def test_digits_hold_the_levels_of_their_value() -> None:
     graph, _ = ranged(CHAIN)
-    fine = FineValues(graph, 64, 16)
-    fine.sliced()
+    fine = FineValues(graph, 64)
+    fine.divided()
     for one in fine.found.values():
-        assert one.levels == len(one.slices) * 63 + 1
-        for value in one.slices:
-            assert isinstance(value.type, Tensor)
-            assert value.type.range == (0.0, one.step * 63)
+        coarse, finer = (digit.type for digit in one.digits)
+        assert isinstance(coarse, Tensor) and isinstance(finer, Tensor)
+        assert coarse.t_max == finer.t_max == 16
+        assert one.levels == 15 * 15 + 15 + 1
+        assert finer.range == pytest.approx((0.0, 15 * one.step))
+        assert coarse.range == pytest.approx((0.0, 15 * 15 * one.step))
 
 
 def test_only_chains_of_products_are_fine() -> None:
     chain, alone = ranged(CHAIN)[0], ranged(ALONE)[0]
     assert needs_fine_values(chain, 64) and not needs_fine_values(chain, 63)
     assert not needs_fine_values(alone, 64)
-    assert FineValues(chain, 64, 8).sliced() == chain
-    assert FineValues(alone, 64, 16).sliced() == alone
-    assert "k" not in FineValues(chain, 64, 16, frozenset({"k"})).found
-    assert sliced(program_of(CHAIN)) and not sliced(program_of(ALONE))
+    assert FineValues(alone, 64).divided() == alone
+    assert "k" not in FineValues(chain, 64, frozenset({"k"})).found
+    assert divided(program_of(CHAIN)) and not divided(program_of(ALONE))
 
 
-def test_weights_have_all_bits_where_values_are_fine() -> None:
-    assert REFERENCE.weight_bits(64) == 10
-    assert REFERENCE.weight_bits(64, fine=True) == 16
-    assert LOIHI.weight_bits(64, fine=True) == 8
-    assert "weight_bits=16" in program_of(CHAIN).manifest["pipeline"]
-    assert "weight_bits=10" in program_of(ALONE).manifest["pipeline"]
+@pytest.mark.parametrize("target", ["reference", "loihi"])
+def test_digits_have_about_a_third_of_the_error(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most half: the levels of outputs and inputs are the same."""
+    fine = program_of(CHAIN, target=target)
+    monkeypatch.setattr(FineValues, "_values", lambda self: iter(()))
+    plain = program_of.__wrapped__(CHAIN, target=target)
+    assert divided(fine) and not divided(plain)
+    assert error(fine) <= error(plain) / 2
+    assert fine.report().latency_steps <= plain.report().latency_steps
 
 
-def test_three_slices_have_about_a_third_of_the_error() -> None:
-    """At most 0.6: weights, and the levels of outputs and inputs, are the same."""
-    assert error(program_of(CHAIN)) <= 0.6 * error(program_of(CHAIN, weight_bits=10))
+def test_what_has_digits_takes_no_window_of_its_own() -> None:
+    """Digits and functions have copies of its layer."""
+    populations = program_of(CHAIN).report().populations
+    assert not [row for row in populations if row.name.endswith(":whole")]
 
 
-def test_what_is_sliced_takes_no_window_of_its_own() -> None:
-    """So the program takes no more steps: slices and functions have copies of its layer."""
-    fine, plain = (program_of(CHAIN, weight_bits=bits).report() for bits in (16, 10))
-    assert fine.latency_steps <= plain.latency_steps
-    assert not [row for row in fine.populations if row.name.endswith(":whole")]
-
-
-def test_engines_agree_on_slices() -> None:
-    x = network(CHAIN)[1][:5]
+def test_explanations_leave_out_digits_of_another_offset() -> None:
     program = program_of(CHAIN)
-    np.testing.assert_array_equal(program.run(x), program.run(x, engine="steps"))
+    real = import_model(network(CHAIN)[0], allow_products=True).graph
+    names = {layer.name for layer in match_layers(program, real, Path("m.onnx"))}
+    assert {"x", "y"} <= names and not names & divided(program)
+
+
+def test_engines_agree_on_digits() -> None:
+    x = network(CHAIN)[1][:5]
+    for target in ("reference", "loihi"):
+        program = program_of(CHAIN, target=target)
+        np.testing.assert_array_equal(program.run(x), program.run(x, engine="steps"))
+
+
+@pytest.mark.lava
+def test_digits_on_lava() -> None:
+    same_spikes(program_of(CHAIN, target="loihi"), "lava", network(CHAIN)[1][:3])
 
 
 def test_a_function_of_many_clips_has_copies_of_its_layer() -> None:

@@ -19,7 +19,6 @@ from qcompiler.ir.ann import Concat, MaxPool
 from qcompiler.ir.prologue import run_prologue, split_prologue
 from qcompiler.ir.view import View
 from qcompiler.passes import Pipeline
-from qcompiler.passes.activations.fine_values import needs_fine_values
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.tensor.fold_linear import FoldLinear
@@ -108,8 +107,7 @@ def _options(graph: Graph, given: argparse.Namespace) -> dict[str, Any]:
     found = {"t_max": times, "activation_error": given.activation_error}
     backend = registry.find_backend(given.target)
     assert backend is not None
-    fine = needs_fine_values(graph, times)
-    found["weight_bits"] = given.weight_bits or backend.weight_bits(times, fine)
+    found["weight_bits"] = given.weight_bits or backend.weight_bits(times)
     found |= {"low": 0.0, "high": high}
     if given.calibration is not None:
         if given.state:
