@@ -55,6 +55,9 @@ _FEW = 10  # t_max below which noise counts (t_max / 10)^2 times, as it grows wi
 # found, from 10 levels on, a slice removes more: with 2.5 ResNet-20 at 16 has 4 % more neurons, and
 # as many answers change. More answers of SqueezeNet, which has thirty times the noise, would.
 _FAITHFUL, _DEAR = 0.065, 4.0
+# Noise of weights and fits, as a share of that of rounding. Without it slices pay the more the more
+# there are, where they cost energy: noise that is left falls faster than energy grows.
+_REST = 0.1
 _MOST = 16  # slices
 _IMAGES = 256  # more change little
 
@@ -162,7 +165,8 @@ class SplitRanges(Pass):
                 values[name] = values[name].with_digits(finer, later, name not in around)
         stays = sum(one.outputs for name, one in found.items() if name in around)
         noise_cap = min((self.t_max / _FEW) ** 2 if few else 1.0, _FAITHFUL / max(stays, _FAITHFUL))
-        chosen = choose_slices(values, total, whole, self.slices, worth, noise_cap)
+        rest = _REST if self.price == "energy" else 0.0
+        chosen = choose_slices(values, total, whole, self.slices, worth, noise_cap, rest)
         return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]
 
     def _bottleneck(
