@@ -15,6 +15,7 @@ from qcompiler.passes.quantization.real_layer import LinearSynapse, RealLayer
 from .fitted_branches import blocks_of, fitted_together
 from .layer_fit import LayerFit
 from .layer_inputs import SharedInputs
+from .pruning import NOTHING, Pruning
 from .samples import SamplePositions, input_rows, sample_positions
 
 _ENTRIES = 1 << 26  # most entries of the rows, and of the Gram matrices, of one layer
@@ -29,7 +30,7 @@ def fit_layer(
     levels: Sequence[Array],
     before: Array,
     shared: SharedInputs,
-    prune: float = 0.0,
+    pruning: Pruning = NOTHING,
     effort: int = 1,
 ) -> LayerFit | None:
     """Fit a fusion group to the ``levels`` of its sources; None if it has no weights to fit.
@@ -55,7 +56,7 @@ def fit_layer(
     values = {i: decode(codes[i], levels[i], np.float32) for i in sorted(others)}
     finer = [i for first, *rest in together for i in rest if codes[i] != codes[first]]
     means = {i: _mean(real.branches[i], decode(codes[i], levels[i]), places) for i in finer}
-    return LayerFit(real, together, values, before, inputs, code, prune, means)
+    return LayerFit(real, together, values, before, inputs, code, pruning, means)
 
 
 def _mean(branch: LinearSynapse, values: Array, places: SamplePositions) -> Array:

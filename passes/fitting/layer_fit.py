@@ -24,12 +24,13 @@ from qcompiler.passes.quantization.real_layer import RealLayer
 from qcompiler.passes.quantization.rounding import Weights
 from qcompiler.passes.quantization.slopes import ScaledWeights
 
+from .compensated import compensated
 from .fitted_branches import Together
-from .gram import SplitGram
+from .gram import Gram, SplitGram
 from .joined_weights import JoinedBlocks, JoinedWeights
 from .layer_inputs import LayerInputs
 from .least_squares import Grid, blocks, coordinate_descent
-from .pruning import kept
+from .pruning import Pruning, kept
 from .regression import LayerRegression
 from .samples import apply_weights
 
@@ -42,8 +43,7 @@ class LayerFit:
     Only the weights of the branches ``fitted`` change; arrays are ``groups x outputs x inputs``.
     Branches that are ``fitted`` together, as those from the slices of a value are, keep the same
     weights; finer digits round theirs anew, and ``means`` holds their mean inputs. ``values`` holds
-    the inputs of the other branches. Weights are removed as long as the errors of the sums have at
-    most ``prune`` of their variance.
+    the inputs of the other branches. The least weights are removed (`Pruning`).
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class LayerFit:
         before: Array,
         inputs: LayerInputs,
         code: Spikes,
-        prune: float,
+        pruning: Pruning,
         means: Mapping[int, Array],
     ) -> None:
         self.real, self.fitted, places, self.means = real, fitted, inputs.places, means
@@ -62,9 +62,8 @@ class LayerFit:
         target = places.of(before).astype(np.float64)
         self.start = [real.branches[index].weight for index, *_ in fitted]
         self.all = JoinedWeights([weight.shape for weight in self.start], len(inputs.seen))
-        if prune:
-            most = prune * float(target.var(axis=0).sum())
-            self._prune(inputs.grams.all.diagonal, most)
+        if pruning.share:
+            self._prune(inputs.grams.all, pruning.share * target.var(axis=0), pruning.worth)
         first = np.empty_like(target)
         for at in self.all.parts():
             self._write(first, at, inputs.sums(self.all.joined(self.start, at)))
@@ -76,9 +75,17 @@ class LayerFit:
         self.rows = LayerRegression(inputs.seen, first, target, low, high)
         self._solve(inputs.grams)
 
-    def _prune(self, variances: Array, most: float) -> None:
+    def _prune(self, gram: Gram, most: Array, worth: float) -> None:
         joined = self.all.joined(self.start)
-        joined *= kept(joined, variances, most)
+        inputs = [weight[0].size for weight in self.start]
+        worths = worth * np.repeat([float(len(some)) for some in self.fitted], inputs)
+        if np.isinf(worth) or gram.whole is None:
+            joined *= kept(joined, gram.diagonal, float(most.sum()), worths)
+        else:
+            for weights, whole, some in zip(
+                joined, gram.whole, np.split(most, len(joined)), strict=True
+            ):
+                weights[:] = compensated(weights, whole, worths, some)
         self.start = [np.empty(weight.shape, weight.dtype) for weight in self.start]
         self.all.write(self.start, slice(None), joined)
 

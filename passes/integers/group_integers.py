@@ -19,6 +19,7 @@ from qcompiler.passes.calibration.observed_membranes import CalibrationLevels, o
 from qcompiler.passes.calibration.trace import Trace
 from qcompiler.passes.fitting.fit_layer import fit_layer
 from qcompiler.passes.fitting.layer_inputs import SharedInputs
+from qcompiler.passes.fitting.pruning import Pruning
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.coarser_codes import coarser_code
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_output
@@ -38,8 +39,11 @@ from .remainders import without_rounding
 from .result_codes import keeps_levels
 from .sample import observes, sample_of
 from .slice_families import LastSeen, SliceFamilies
+from .weight_prices import weight_prices
 
 Digits: TypeAlias = "Sequence[Sequence[Spikes]]"
+
+_UNMEASURED = 0.001  # of the variance of sums: hardly any noise
 
 
 class GroupIntegers:
@@ -56,6 +60,9 @@ class GroupIntegers:
         if data := sample_of(graph, options):
             self.levels = CalibrationLevels(graph, data)
             self.trace = Trace(graph, data, precise=True) if options.effort else None
+        self.prices: dict[str, float] = {}
+        if data and options.effort and options.prune and options.spare:
+            self.prices = weight_prices(graph, data, options.t_max, self.slices.lowest)
 
     def of(self, group: FusionGroup, sources: Digits, first: Spikes) -> tuple[Spikes, IntegerLayer]:
         """The code and integers of a group; the code is coarser than the first if limits ask.
@@ -115,8 +122,8 @@ class GroupIntegers:
         if before is not None and self.trace and self.levels:
             whole, levels = self.slices.whole(group, code), self.levels.of(group)
             levels = without_rounding(self.trace, group, by_branch, code, levels)
-            given = levels, before, self.shared, self.options.prune, self.options.effort
-            fit = fit_layer(group, real, codes, whole, *given)
+            given = before, self.shared, self._pruning(group), self.options.effort
+            fit = fit_layer(group, real, codes, whole, levels, *given)
         if fit is None:
             found = self._rounded(group, real, codes, code, observe)
         else:
@@ -125,6 +132,13 @@ class GroupIntegers:
         seen = observe.bounds if observe and found.calibrated else None
         self.slices.add(group, code, found, seen)
         return found
+
+    def _pruning(self, group: FusionGroup) -> Pruning:
+        """How many weights a group may lose; few if what they are worth is not known."""
+        share, price = self.options.prune, self.prices.get(group.result.name)
+        if price is not None:
+            return Pruning(share, price * self.options.spare)
+        return Pruning(min(share, _UNMEASURED) if self.options.spare else share)
 
     def _rounded(
         self,

@@ -63,6 +63,11 @@ class SliceFamilies:
         """The code of all slices of a family, given that of the lowest."""
         return replace(code, t_max=1 + code.top * (1 + self._highest[group.result.name]))
 
+    @property
+    def lowest(self) -> dict[str, str]:
+        """The result of the lowest slice of each family, by those of the others."""
+        return {name: at.lowest for name, at in self._slices.items()}
+
     def add(
         self,
         group: FusionGroup,

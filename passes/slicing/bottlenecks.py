@@ -125,19 +125,21 @@ def choose_slices(
     most: int,
     worth: float,
     noise_cap: float = 1.0,
+    rest: float = 0.0,
 ) -> dict[str, Slicing]:
     """Choose the slices of each value, at most ``most``.
 
     Adding a slice must pay: the share of the remaining noise that it saves is at least ``worth``
     times the share of the neurons that it adds. ``noise_cap`` times the initial noise counts
-    instead of the remaining noise if it is less. Slices and remaining noise depend on each other
+    instead of the remaining noise if it is less. ``rest`` times the initial noise, which no slice
+    removes, remains as well. Slices and remaining noise depend on each other
     and are found by fixed-point iteration, starting without slices.
     """
     found: dict[str, Slicing] = {}
     left, total = noise, neurons
     alone = sum(value.neurons * len(value.noise) for value in values.values())
     for _ in range(_ROUNDS):
-        price = worth * min(left, noise_cap * noise) / total
+        price = worth * (min(left, noise_cap * noise) + rest * noise) / total
         before, found = (
             found,
             {n: v.best(price, _MIN_SAVING * left, most) for n, v in values.items()},

@@ -7,20 +7,23 @@ as zeros send none.
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import NamedTuple
+from collections import defaultdict
+from typing import NamedTuple, TypeAlias
 
-from qcompiler.ir import Graph, Value
+import numpy as np
+
+from qcompiler.ir import Graph, Node, Tensor, Value
 from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.types import size
 from qcompiler.ir.view import View
-from qcompiler.passes.folding.linear import elements_summed
+from qcompiler.passes.folding.linear import elements_summed, parameters
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
 from qcompiler.passes.scheduling.frame_cost import PRICES, UPDATE
 
 __all__ = ["PRICES", "Costs", "slice_costs"]
 
+_Counts: TypeAlias = "defaultdict[str, float]"
 _EVENTS = 0.5  # of a synapse in a frame
 
 
@@ -39,6 +42,9 @@ def slice_costs(graph: Graph, t_max: int, price: str) -> Costs:
     for value in coded_inputs(graph):
         neurons[value.name] = 0.0
     into, out = _synapses(graph)
+    for node in graph.nodes:
+        if isinstance(node.op, MaxPool) and neurons.get(name := _sender(graph, node.result).name):
+            neurons[name] += size(node.result.type)
     updates = {name: 2 * t_max * UPDATE * count for name, count in neurons.items()}
     copies = {
         name: cost + _EVENTS * (into[name] + out[name]) if neurons[name] else 0.0
@@ -47,15 +53,23 @@ def slice_costs(graph: Graph, t_max: int, price: str) -> Costs:
     return Costs(copies, sum(updates.values()) + _EVENTS * sum(into.values()))
 
 
-def _synapses(graph: Graph) -> tuple[Counter[str], Counter[str]]:
+def _synapses(graph: Graph) -> tuple[_Counts, _Counts]:
     """The synapses that reach each value, and those that it reaches, borders aside."""
-    into, out = Counter[str](), Counter[str]()
+    into, out = defaultdict[str, float](float), defaultdict[str, float](float)
     for group in fusion_groups(graph):
         for branch in group.branches:
-            summed = elements_summed(branch.linear) if branch.linear else 1
-            into[group.result.name] += size(group.result.type) * summed
+            summed = _summed(branch.linear) if branch.linear else 1.0
+            digits = branch.source.type.digits if isinstance(branch.source.type, Tensor) else 1
+            into[group.result.name] += size(group.result.type) * summed * digits
             out[_sender(graph, branch.source).name] += size(group.result.type) * summed
     return into, out
+
+
+def _summed(linear: Node) -> float:
+    """Elements that each element of a result sums; weights that are zero are no synapses."""
+    found = elements_summed(linear)
+    weights = parameters(linear)
+    return found if weights is None else found * float(np.mean(weights[0] != 0))
 
 
 def _sender(graph: Graph, value: Value) -> Value:

@@ -22,6 +22,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
+
 from qcompiler.ir import Graph, Invariant
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, SPIKING
@@ -53,10 +55,12 @@ class Quantize(Pass):
     four times the images, and the positions of these) every layer is fitted to the quantized layers
     before it; with 0, or without data, weights are rounded to nearest. A layer that is fitted loses
     its least weights, and with them synaptic events, as long as this adds an error of at most
-    ``prune`` of the variance of its sums. The layers of a quantised model keep its integer weights
-    where these fit; ``rounding`` is called with the name of each, and how it rounds, or None if it
-    keeps them not or does not read codes alone. Raises UnsupportedModel for operators without a
-    spiking form.
+    ``prune`` of the variance of its sums. With ``spare`` a weight also stays if its share of the
+    network's synaptic events is worth less than the noise that it would add to the outputs: all
+    events are worth ``spare`` times the noise of rounding to levels. The layers of a quantised
+    model keep its integer weights where these fit; ``rounding`` is called with the name of each,
+    and how it rounds, or None if it keeps them not or does not read codes alone. Raises
+    UnsupportedModel for operators without a spiking form.
     """
 
     name: ClassVar[str] = "quantize"
@@ -72,6 +76,7 @@ class Quantize(Pass):
     pieces: bool = False
     effort: int = 0
     prune: float = 0.0
+    spare: float = 0.0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
     rounding: OnRounding = field(default=None, metadata=HIDDEN, compare=False)
@@ -82,6 +87,8 @@ class Quantize(Pass):
         check_effort(self.effort)
         if not 0 <= self.prune < 1:
             raise ValueError(f"prune must be at least 0 and below 1, not {self.prune:g}")
+        if not 0 <= self.spare < np.inf:
+            raise ValueError(f"spare must be at least 0, not {self.spare:g}")
         if self.even and self.weight_bits > 8:
             have = "even weights, as Loihi has them, have at most 8 weight_bits"
             raise ValueError(f"{have}, not {self.weight_bits}")

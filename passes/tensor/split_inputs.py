@@ -31,6 +31,7 @@ from qcompiler.passes.quantization.levels import (
     output_levels,
 )
 from qcompiler.passes.quantization.logits import logits
+from qcompiler.passes.slicing.slice_costs import PRICES
 
 _FEW_DIGITS, _MORE_DIGITS = 2, 3
 _MANY_LEVELS = 64  # of other values, from which inputs have the levels of more digits
@@ -46,7 +47,8 @@ class SplitInputs(Pass):
     ``levels`` is the number of levels; 0 takes that of the outputs: ``t_max``, but at least 64, and
     up to 256 for many classes. ``digits`` 0 takes two, and if ``t_max`` is 64 or more, three, with
     at least 256 levels; one more where these windows are long and its synapses are few of the
-    network's. ``calibration`` holds one array per input, ``images x shape``.
+    network's. With ``price`` energy only windows longer than ``t_max`` are long.
+    ``calibration`` holds one array per input, ``images x shape``.
     If it contains integers that span fewer values, each integer gets one level, and so do multiples
     of another number if the network rounds or compares. An input that
     already has a t_max keeps it, with two digits. Of an input that is rescaled, the result of that
@@ -61,12 +63,15 @@ class SplitInputs(Pass):
     levels: int = 0
     digits: int = 0
     fan_in: int = 0
+    price: str = "neurons"
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_levels(self.t_max, levels=self.levels)
         check_digits(self.digits or _FEW_DIGITS)
         check_fan_in(self.fan_in)
+        if self.price not in PRICES:
+            raise ValueError(f"price must be one of {', '.join(PRICES)}, not {self.price}")
 
     def __call__(self, graph: Graph) -> Graph:
         """Write levels and digits into the types of inputs."""
@@ -99,7 +104,8 @@ class SplitInputs(Pass):
         if raw and data is not None and (grid := grid_of(data, chooses(graph))):
             levels = min(levels, grid.span + 1)
         t_max = _root(levels, digits)
-        if digits > 1 and not (self.levels or self.digits) and 2 * t_max > self.t_max:
+        free, longest = not (self.levels or self.digits), self.t_max
+        if digits > 1 and free and t_max > (longest if self.price == "energy" else longest / 2):
             t_max, digits = self._finer(graph, value, levels, t_max, digits)
         digits = next(fewer for fewer in range(1, digits + 1) if _root(levels, fewer) <= t_max)
         if 2 * t_max > levels:

@@ -56,6 +56,9 @@ _FEW = 9  # t_max below which noise counts (t_max / 9)^2 times, as it grows with
 # found, from 9 levels on, a slice removes more: with 2.5 ResNet-20 at 16 has 4 % more neurons, and
 # as many answers change. More answers of SqueezeNet, which has thirty times the noise, would.
 _FAITHFUL, _DEAR = 0.065, 4.0
+# Noise of weights and fits, as a share of that of rounding. Without it slices pay the more the more
+# there are, where they cost energy: noise that is left falls faster than energy grows.
+_REST = 0.1
 _MOST = 16  # slices
 _IMAGES = 256  # more change little
 
@@ -166,7 +169,8 @@ class SplitRanges(Pass):
             )
         stays = sum(one.outputs for name, one in found.items() if name in around)
         noise_cap = min((self.t_max / _FEW) ** 2 if few else 1.0, _FAITHFUL / max(stays, _FAITHFUL))
-        chosen = choose_slices(values, total, whole, self.slices, worth, noise_cap)
+        rest = _REST if self.price == "energy" else 0.0
+        chosen = choose_slices(values, total, whole, self.slices, worth, noise_cap, rest)
         if few:
             chosen = later_digits(chosen, values, able, total, min(finer, self.t_max), steps)
         return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
 DEFAULT_T_MAX = 16
-_PRUNE = 0.001  # of `quantize` where energy counts: it hardly adds to the noise
+_PRUNE = 0.001  # of `quantize` where a search begins for energy: it hardly adds to the noise
+_PRUNED = {"prune": 0.03, "spare": 0.25}  # without a search: noise at the outputs decides
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Options:
         if self.percentile is not None:
             found |= {"method": "percentile", "percentile": self.percentile}
         if self.objective != "latency":
-            found |= {"price": "energy", "prune": _PRUNE}
+            found |= {"price": "energy", **(_PRUNED if self.budget is None else {"prune": _PRUNE})}
         low, high = self.bounds
         return {**found, "low": low, "high": high}
 

@@ -57,6 +57,16 @@ def test_the_most_noise_for_the_neurons_is_mended_first() -> None:
     assert slices(100.0) == [1, 1]
 
 
+def test_noise_that_no_slice_removes_keeps_slices_from_paying_the_more_the_more_there_are() -> None:
+    values = {name: value(1.0, neurons=10.0) for name in "abcd"}
+
+    def slices(rest: float) -> int:
+        found = choose_slices(values, 4.0, 40.0, most=16, worth=0.5, rest=rest)
+        return found["a"].slices
+
+    assert [slices(0.0), slices(0.1), slices(0.2)] == [16, 5, 3]
+
+
 def test_what_is_saved_is_held_against_what_is_left() -> None:
     """Once the one value is mended, all noise is the other's."""
     large, small = value(0.9), value(0.1)

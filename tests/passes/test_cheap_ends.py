@@ -67,13 +67,17 @@ def test_small_values_of_large_networks_have_more_and_shorter_slices() -> None:
 
 
 def test_inputs_whose_synapses_are_few_have_a_digit_more() -> None:
-    def code(graph: Graph) -> tuple[int | None, int]:
-        type_ = SplitInputs()(graph).inputs[0].type
+    def code(graph: Graph, price: str = "neurons", t_max: int = 16) -> tuple[int | None, int]:
+        type_ = SplitInputs(t_max, price=price)(graph).inputs[0].type
         assert isinstance(type_, Tensor)
         return type_.t_max, type_.digits
 
     assert code(dense_layers(4, 4, 100, 256)) == (7, 3)
     assert code(dense_layers(40, 100, 256)) == (16, 2)
+    assert code(dense_layers(4, 4, 100, 256), "energy") == (16, 2)
+    assert code(dense_layers(4, 4, 100, 256), "energy", 8) == (7, 3)  # frames come faster
+    with pytest.raises(ValueError, match="price must be one of neurons, energy, not time"):
+        SplitInputs(price="time")
 
 
 def test_the_least_weights_go() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from qcompiler.ir import Builder, Constant, Graph, Tensor, Value
-from qcompiler.ir.ann import Clip, Dense
+from qcompiler.ir import Builder, Constant, Graph, Tensor, Value, drop_dead
+from qcompiler.ir.ann import Clip, Conv, Dense, MaxPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
 from qcompiler.passes.quantization.levels import spiking_values
+from qcompiler.passes.scheduling.frame_cost import UPDATE
 from qcompiler.passes.slicing.slice_costs import slice_costs
 from qcompiler.passes.tensor.split_ranges import SplitRanges
 
@@ -50,6 +53,41 @@ def test_energy_is_that_of_updates_and_of_events() -> None:
     for name in ("cheap", "wide", "dear"):
         steps = (longer[name] - found[name]) / sizes[name] / 16
         assert steps * 23.6 == pytest.approx(81, rel=0.02)  # an event and an update, in pJ
+
+
+def test_weights_that_are_zero_cost_no_events() -> None:
+    graph, nodes = uneven(), []
+    for node in graph.nodes:
+        if node.result.name == "wide:dense":
+            value, _, bias = node.operands
+            half = np.where(np.arange(NARROW) % 2, node.arrays[0], 0)
+            node = replace(node, operands=(value, Constant("half", half), bias))
+        nodes.append(node)
+    whole, less = (
+        slice_costs(g, 8, "energy").copies for g in (graph, replace(graph, nodes=tuple(nodes)))
+    )
+    assert whole["cheap"] - less["cheap"] == NARROW * WIDE / 4 == whole["wide"] - less["wide"]
+
+
+def test_digits_of_inputs_and_pools_belong_to_a_copy() -> None:
+    build = Builder("net")
+    value = build.input("x", Tensor((1, 8, 8), t_max=8, digits=2))
+    constants = (
+        Constant("w", np.ones((2, 1, 1, 1), np.float32)),
+        Constant("b", np.zeros((2, 1, 1), np.float32)),
+    )
+    value = build.add(
+        Clip(0.0),
+        build.add(Conv((1, 1), (0,) * 4, (1, 1)), value, *constants, name="y"),
+        name="relu",
+    )
+    pooled = build.add(MaxPool((2, 2), (0,) * 4, (1, 1), (2, 2)), value, name="pool")
+    found = [
+        slice_costs(drop_dead(build.build([one])), 8, "energy").copies["relu"]
+        for one in (value, pooled)
+    ]
+    update = 2 * 8 * UPDATE
+    assert found == pytest.approx([128 * update + 2 * 128 / 2, (128 + 32) * update + 2 * 128 / 2])
 
 
 def added(price: str, name: str) -> int:
