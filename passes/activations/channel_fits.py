@@ -111,7 +111,8 @@ def _with_short_ends(formula: str, domain: Range, narrowest: float) -> Range:
         rises, falls = (np.abs(y - end) > _FAINT * np.ptp(y) for end in (y[0], y[-1]))
         if not rises.any():
             break
-        begin, end = x[max(np.argmax(rises) - 1, 0)], x[-max(np.argmax(falls[::-1]), 1)]
+        first, last = int(np.argmax(rises)), int(np.argmax(falls[::-1]))
+        begin, end = x[max(first - 1, 0)], x[-max(last, 1)]
         room = max(end - begin, narrowest)
         low, high = max(low, float(begin - room)), min(high, float(end + room))
     return low, high

@@ -92,7 +92,7 @@ class ClipSumBuilder:
         """
         last = self.node.result
         if self.node.arrays:
-            gain, own = (*self.node.arrays, 0.0)[:2]
+            gain, own = (*self.node.arrays, np.zeros(()))[:2]
             terms, shift = [(x, factor * gain) for x, factor in terms], shift * gain + own
         if len(terms) < 2:
             x, factor = terms[0] if terms else (self.node.operands[0], 0.0)

@@ -44,10 +44,10 @@ def _affine_to_root(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     passing: list[Node] = []
     inner = only_producer(node, graph, _PASSING | _ROOTS)
     while inner is not None and isinstance(inner.op, _PASSING):
-        before = [_before(inner, array) for array in (scale, shift)]
-        if before[0] is None or before[1] is None or not _passes(inner, *before):
+        scales, shifts = _before(inner, scale), _before(inner, shift)
+        if scales is None or shifts is None or not _passes(inner, scales, shifts):
             return None
-        scale, shift = before[0], before[1]
+        scale, shift = scales, shifts
         passing.insert(0, inner)
         inner = only_producer(inner, graph, _PASSING | _ROOTS)
     if inner is None or not _of_channels(inner, scale, shift) or scale.min() <= 0:
@@ -88,7 +88,7 @@ def _of_channels(node: Node, *arrays: Array) -> bool:
 
 
 def _gained(node: Node, scale: Array, shift: Array) -> Node:
-    gain, own = (*node.arrays, *(np.ones(()), np.zeros(()))[len(node.arrays) :])
+    gain, own = [*node.arrays, *[np.ones(()), np.zeros(())][len(node.arrays) :]]
     rank = len(node.result.type.shape)
     numbers = (expand_to_rank(array, rank) for array in (gain * scale, own * scale + shift))
     return with_gain(node, *numbers)
