@@ -88,7 +88,8 @@ def _of_channels(node: Node, *arrays: Array) -> bool:
 
 
 def _gained(node: Node, scale: Array, shift: Array) -> Node:
-    gain, own = [*node.arrays, *[np.ones(()), np.zeros(())][len(node.arrays) :]]
+    gain = node.arrays[0] if node.arrays else np.ones(())
+    own = node.arrays[1] if len(node.arrays) > 1 else np.zeros(())
     rank = len(node.result.type.shape)
     numbers = (expand_to_rank(array, rank) for array in (gain * scale, own * scale + shift))
     return with_gain(node, *numbers)
