@@ -36,7 +36,7 @@ from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime, why_u
 from qcompiler.backends.reference.fast.fast_engine import FastEngine
 
 _HERE = Path(__file__).parent
-BOUNDS = {("large", 0): 15.0, ("large", 8): 40.0}  # seconds to compile, by network and images
+BOUNDS = {("large", 0): 15.0, ("large", 8): 30.0}  # seconds to compile, by network and images
 
 
 def main() -> int:
