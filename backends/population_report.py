@@ -88,7 +88,7 @@ def weight_bits(graph: Graph, node: Node) -> int | None:
     layer = layer_of(graph, node)
     if not node.origin and isinstance(connection(layer.synapses[0]), Relay):
         return None
-    pieces = {piece.result.name for _, found in split_outputs(graph) for piece in found}
+    pieces = graph.known(_output_pieces)
     synapses = [s for s in layer.synapses if sender(graph, s.operands[0]).result.name not in pieces]
     factor = 1 if any(np.any(weight_of(s) & 1) for s in synapses) else 2
     outputs = layer.spikes.shape[0] if layer.spikes.shape else 1
@@ -99,3 +99,7 @@ def weight_bits(graph: Graph, node: Node) -> int | None:
         found = np.maximum(found, np.maximum(*ends))
     reach = np.median(found)
     return int(np.ceil(np.log2(reach / factor + 1))) + 1
+
+
+def _output_pieces(graph: Graph) -> frozenset[str]:
+    return frozenset(piece.result.name for _, found in split_outputs(graph) for piece in found)

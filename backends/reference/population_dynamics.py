@@ -13,11 +13,7 @@ from qcompiler.ir.snn import Encode, First, Population, Window
 from qcompiler.ir.spiking.codes import CODES
 from qcompiler.ir.spiking.coding import level_of
 from qcompiler.ir.spiking.frames import neurons_of
-from qcompiler.ir.spiking.integer_network import (
-    control_lines,
-    layer_of,
-    spikes_of,
-)
+from qcompiler.ir.spiking.integer_network import control_lines, layer_of, spikes_of
 from qcompiler.ir.spiking.synapse_path import SynapsePath
 
 from .bounds_monitor import BoundsMonitor
@@ -30,7 +26,7 @@ class SimulatedPopulation:
     """One population in simulation.
 
     ``spike_steps`` holds the step of each neuron's first spike, or -1; ``last_steps`` that of its
-    last one; ``arrivals`` the spikes by arrival step.
+    last one; ``arrivals`` the spikes by arrival step; ``busy`` the steps of changes without any.
     """
 
     node: Node
@@ -42,12 +38,18 @@ class SimulatedPopulation:
     arrivals: defaultdict[int, list[tuple[SynapsePath, Array]]] = field(init=False)
     saturated: int = 0
     monitor: BoundsMonitor | None = None
+    busy: set[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.code = spikes_of(self.node.result)
         self.spike_steps = np.full((self.batch, *self.code.shape), -1, np.int64)
         self.last_steps = self.spike_steps.copy()
         self.arrivals = defaultdict(list)
+        self.busy = {*range(self.begin, self.begin + self.code.top + 1)}
+
+    def rests(self, step: int) -> bool:
+        """Whether nothing reaches it at this step, and nothing changes: `step` may be left out."""
+        return step not in self.busy and step not in self.arrivals
 
     def step(self, step: int) -> Array | None:
         """Advance by one step; return a mask of the neurons that fire, or None if none does."""
@@ -137,6 +139,9 @@ class IntegratingPopulation(SimulatedPopulation):
         self.reset = CODES[op.coding].reset_step(Window(*op.window))
         self.next_frame = op.window[0] + self.interval
         neurons = neurons_of(self.layer, Window(*op.window), self.interval)
+        # Bounds are checked a step before the window, too.
+        self.busy = {*range(op.window[0] - 1, max(op.window[2], self.next_frame) + 1)}
+        self.busy |= self.control_currents.keys()
         self.own = CODES[op.coding].self_weight(neurons, self.control_currents, op.threshold)
         self.u = np.zeros(self.spike_steps.shape)
         self.v = np.zeros(self.spike_steps.shape)

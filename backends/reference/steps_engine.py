@@ -31,7 +31,7 @@ from .population_dynamics import (
 
 
 class StepsEngine:
-    """Simulates a compiled graph, every population at every step."""
+    """Simulates a compiled graph step by step, every population that is not at rest."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -62,7 +62,7 @@ class StepsEngine:
         return self.reckoning(inputs, self.simulate(*inputs), record)
 
     def simulate(self, *inputs: Array) -> Simulation:
-        """Every population at every step; raises ProgramError as a call does."""
+        """Every spike of a batch; raises ProgramError as a call does."""
         frames = len(inputs[0])
         populations = {
             node.result.name: self._simulated_population(node, frames) for node in self.nodes
@@ -71,7 +71,11 @@ class StepsEngine:
             self._load_input(populations, value, x)
         for step in range(self.end):
             for name, population in populations.items():
+                if population.rests(step):
+                    continue
                 spikes, markers = population.step(step), population.markers(step)
+                if spikes is None and markers is None:
+                    continue
                 for reader, path in self.readers[name]:
                     arrivals = populations[reader].arrivals[step + 1 + path.delay]
                     if spikes is not None:

@@ -8,6 +8,7 @@ import pytest
 from tests.support.operators_page import PAGE, updated
 
 
+@pytest.mark.long  # the page is about one version of onnx, and not of Python
 @pytest.mark.filterwarnings("ignore")
 def test_table_is_current() -> None:
     page = PAGE.read_text(encoding="utf-8")

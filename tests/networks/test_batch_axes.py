@@ -109,31 +109,6 @@ def error(found: Array, wanted: Array) -> float:
     return float(np.sqrt(np.mean((found - wanted) ** 2)) / wanted.std())
 
 
-# By case: options
-CASES: dict[str, dict[str, Any]] = {
-    "dims_of_one_name": {"input_shapes": {"x": ("N", 3, 4, 8)}},
-    "gru_state_input": {"allow_products": True},
-    "inputs_named_x_y": {},
-    "refused_mha_reshape_batch1": {},
-    "sequence_first": {"allow_products": True},
-    "squeeze_batch_of_one": {},
-    "state_layers_first": {},
-    "time_distributed": {},
-}
-
-
-@pytest.mark.data
-@pytest.mark.parametrize("name", CASES)
-def test_reported_networks(name: str, data_dir: Path) -> None:
-    path, archive = (data_dir / "cases" / f"{name}.{kind}" for kind in ("onnx", "npz"))
-    program = qcompiler.compile(
-        path, target="reference", t_max=64, calibration=archive, **CASES[name]
-    )
-    read = data.read(archive, inputs_of(program.graph))
-    found = next(iter(program.measure(*read.arrays).outputs.values()))
-    assert error(found, run_onnx(path, read, program.manifest)) < FEW_ROUNDINGS
-
-
 @pytest.mark.parametrize("shapes", [3, {"x": 4}])
 def test_a_damaged_manifest_is_told(shapes: Any) -> None:
     empty = Program(Graph("g", (), (), ()), REFERENCE, {"input_shapes": shapes})

@@ -13,9 +13,10 @@ from tests.support.onnx_models import run_onnx
 MODEL = Path(__file__).parent / "transformer" / "digits.onnx"
 
 
+@pytest.mark.long  # test_transformer has untrained ones
 @pytest.mark.parametrize(
     ("t_max", "lost", "neurons", "steps"),
-    [(16, 0.01, 70_000, 1_200), pytest.param(32, 0.005, 100_000, 2_400, marks=pytest.mark.long)],
+    [(16, 0.01, 70_000, 1_200), (32, 0.005, 100_000, 2_400)],
 )
 def test_accuracy_is_that_of_the_network(t_max: int, lost: float, neurons: int, steps: int) -> None:
     datasets = pytest.importorskip("sklearn.datasets")

@@ -11,7 +11,7 @@ from tests.support.spiking import same_spikes
 from tests.support.transformers import encoder
 
 
-@pytest.mark.parametrize("style", ["torchscript", "dynamo"])
+@pytest.mark.parametrize("style", ["torchscript", pytest.param("dynamo", marks=pytest.mark.long)])
 def test_encoder_as_exported(style: str) -> None:
     proto = encoder(style)
     batch = np.random.default_rng(2).standard_normal((64, 3, 5)).astype(np.float32)

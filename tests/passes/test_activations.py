@@ -201,7 +201,10 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long if name == "gru" else ()) for name in CELLS],
+)
 def test_cell_against_onnxruntime(name: str) -> None:
     kind, gates, attributes, ways, share = CELLS[name]
     rng, size = np.random.default_rng(5), 2

@@ -60,6 +60,7 @@ def same(graph: Graph, batch: Array) -> None:
     equal_neurons(golden, FastEngine(graph)(batch, record=True).levels)
 
 
+@pytest.mark.long  # the next test is the same with functions, of fewer networks
 @given(seed=seeds, branches=st.booleans())
 @example(seed=6203, branches=False)  # a sum pool that stays a population behind equalized channels
 @settings(max_examples=60, deadline=None, phases=PHASES)

@@ -33,7 +33,6 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
     "refused_product_hswish": {"allow_products": True},
     "sequence_first": {"allow_products": True},
     "squeeze_excite_loihi": {"allow_products": True},
-    "state_layers_first": {"allow_products": True},
     "wrong_gate_near_one": {"allow_products": True},
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -46,4 +47,9 @@ class PopulationCosts:
 
 def costs_of(netlist: Netlist) -> Costs:
     """The costs of all populations, by name."""
-    return {group.name: PopulationCosts(group, netlist.synapses) for group in netlist.populations}
+    rows = defaultdict[str, list[Synapses]](list)
+    for row in netlist.synapses:
+        rows[row.target].append(row)
+    return {
+        group.name: PopulationCosts(group, tuple(rows[group.name])) for group in netlist.populations
+    }
