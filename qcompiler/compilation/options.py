@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 DEFAULT_T_MAX = 16
-_PRUNE = 0.001  # of `quantize` where a search begins for energy: it hardly adds to the noise
-_PRUNED = {"prune": 0.03, "spare": 0.25}  # without a search: noise at the outputs decides
+_PRUNED = {"prune": 0.03, "spare": 0.25}  # of `quantize`: noise at the outputs decides
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ class Options:
         if self.percentile is not None:
             found |= {"method": "percentile", "percentile": self.percentile}
         if self.objective != "latency":
-            found |= {"price": "energy", **(_PRUNED if self.budget is None else {"prune": _PRUNE})}
+            found |= {"price": "energy", **_PRUNED}
         low, high = self.bounds
         return {**found, "low": low, "high": high}
 

@@ -3,8 +3,9 @@
 All values share one t_max here: a frame interval is as long as its longest windows, and at every
 step of it every neuron costs energy. The search buys levels, slices and levels of inputs where they
 bring most: it looks for the smallest t_max within the budget, without slices and with them, then
-takes levels away from the inputs, and last weights, whose events they save. A few weights are so
-small that all trials go without them. Which code costs least, `ChooseCodes` decides each time.
+sends inputs as bits, most of which are 0 and silent, takes levels away from the inputs, and last
+weights, whose events they save. All trials go without the weights whose events cost most for what
+they bring. Which code costs least, `ChooseCodes` decides each time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from bisect import bisect_left
 from collections.abc import Callable
 from itertools import chain, repeat
 from typing import Any
+
+import numpy as np
 
 from qcompiler.ir import PipelineError
 from qcompiler.passes.tensor.split_inputs import most_output_levels
@@ -25,7 +28,7 @@ _GUESSES = 2  # trials where errors suggest them
 _T_MAX = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32)
 _FEWER_INPUT_LEVELS = (32, 16, 8, 4)
 _WORTH = 0.98  # of the cost of the best: what saves less is not tried
-_PRUNE = (0.001, 0.002, 0.004, 0.008, 0.016)  # of `quantize`; the first hardly adds to the noise
+_SPARE = (0.5, 1.0, 2.0, 4.0, 8.0)  # of `quantize`; the first hardly adds to the noise
 
 
 def search_for(objective: str, trials: Callable[[bool], Trials]) -> SearchResult:
@@ -50,8 +53,9 @@ def search_cost(trials: Trials, objective: Objective) -> SearchResult:
         found.with_slices()
     else:
         found.smallest_t_max(slices=found.most_slices)
+    found.binary_inputs()
     found.fewer_input_levels()
-    found.prune()
+    found.spare()
     return chosen_result(trials, found.best(), objective)
 
 
@@ -61,6 +65,8 @@ class _Search:
         self.input_levels = most_output_levels(trials.before, _T_MAX[-1])
         slices = (getattr(step, "slices", 1) for step in trials.rest)
         self.most_slices = max(slices, default=1)
+        self.base = _T_MAX[-1]  # of digits of inputs, unless t_max is smaller
+        self.prices: dict[tuple[tuple[int, ...], int, Options], float] = {}
         self.allowed = 1.0  # by which factor errors of the last trial may grow; 1 if not known
 
     def smallest_t_max(self, slices: int) -> None:
@@ -87,6 +93,13 @@ class _Search:
             if self.cheaper(*program) and not self.measure(*program).fits:
                 return
 
+    def binary_inputs(self) -> None:
+        """Send inputs as bits, if the best costs less so."""
+        t_max, slices, levels, _ = self.parts_of(self.best())
+        self.base = 2
+        if not self.fits_cheaper(t_max, slices, levels):
+            self.base = _T_MAX[-1]
+
     def fewer_input_levels(self) -> None:
         """Take levels of inputs away, as long as the budget allows."""
         t_max, slices, given, _ = self.parts_of(self.best())
@@ -94,19 +107,19 @@ class _Search:
             if self.cheaper(t_max, slices, levels) and not self.measure(t_max, slices, levels).fits:
                 return
 
-    def prune(self) -> None:
+    def spare(self) -> None:
         """Remove more and more weights of the best, and of the next larger t_max."""
         t_max, slices, levels, _ = self.parts_of(self.best())
-        at, shares = _T_MAX.index(t_max), list(_PRUNE[1:])
+        at, shares = _T_MAX.index(t_max), list(_SPARE[1:])
         for one in _T_MAX[at : at + 2]:
             while shares and self.fits_cheaper(one, slices, levels, shares[0]):
                 del shares[0]
 
     def parts_of(self, point: Point) -> tuple[int, int, int, float]:
-        """t_max, slices, levels of inputs, and the share that is pruned."""
+        """t_max, slices, levels of inputs, and what events are worth."""
         options = dict(point.options)
         counts = int(options["slices"]), int(options["levels"])
-        return point.uniform or _T_MAX[0], *counts, options["prune"]
+        return point.uniform or _T_MAX[0], *counts, options["spare"]
 
     def fits_cheaper(self, *program: Any) -> bool:
         """Measure a program if it costs less than the best: whether it is the best, then."""
@@ -114,10 +127,23 @@ class _Search:
 
     def cheaper(self, *program: Any) -> bool:
         """Whether a program costs less than the best, by an estimate that takes little time."""
-        schedule, t_max, options = self.schedule(*program)
-        price = self.trials.price(schedule, t_max, options)
-        best = self.best().value_of(self.objective)
-        return price is not None and (price.of(self.objective) or 0) < _WORTH * (best or 0)
+        best = self.best()
+        price, known = (
+            self.price(*given)
+            for given in (
+                self.schedule(*program),
+                (best.levels, best.uniform or _T_MAX[0], best.options),
+            )
+        )
+        return price < _WORTH * known
+
+    def price(self, levels: tuple[int, ...], t_max: int, options: Options) -> float:
+        """What a schedule costs by the estimate; infinite if it cannot be."""
+        given = levels, t_max, options
+        if given not in self.prices:
+            found = self.trials.price(*given)
+            self.prices[given] = np.inf if found is None else found.of(self.objective) or 0.0
+        return self.prices[given]
 
     def measure(self, *program: Any) -> Point:
         """Measure one program, given as for `schedule`, unless it was."""
@@ -129,11 +155,12 @@ class _Search:
         return self.trials.points[-1]
 
     def schedule(
-        self, t_max: int, slices: int, levels: int, prune: float = _PRUNE[0]
+        self, t_max: int, slices: int, levels: int, spare: float = _SPARE[0]
     ) -> tuple[tuple[int, ...], int, Options]:
-        """Inputs get as many digits as keep their windows within t_max."""
-        digits = next(n for n in range(1, 17) if t_max**n >= levels)
-        given = {"slices": slices, "levels": levels, "digits": digits, "prune": prune}
+        """Inputs get as many digits as keep their windows within t_max, or bits."""
+        base = min(t_max, self.base)
+        digits = next(n for n in range(1, 17) if base**n >= levels)
+        given = {"slices": slices, "levels": levels, "digits": digits, "spare": spare}
         options: Options = tuple(given.items())
         return self.trials.uniform_levels(t_max, options), t_max, options
 

@@ -6,6 +6,7 @@ import csv
 import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -234,19 +235,21 @@ class Guided(_Search):
 
     def __init__(self, least: int) -> None:
         self.least, self.tried, self.input_levels = least, list[int](), 0
+        self.base = T_MAX[-1]
         self.dear: tuple[int, ...] = ()  # of which t_max programs cost more than the best
 
     def measure(self, *program: Any) -> Point:
         t_max = int(program[0])
         self.tried.append(t_max)
         self.allowed = float(np.clip((t_max - 1) / (self.least - 1), 0.5, 2))
-        return Point((), 0, 0, fits=t_max >= self.least)
+        return replace(self.best(), uniform=t_max, fits=t_max >= self.least)
 
     def cheaper(self, *program: Any) -> bool:
         return program[0] not in self.dear
 
     def best(self) -> Point:
-        return Point((), 0, 0, uniform=10)
+        options = (("slices", 1), ("levels", 64), ("digits", 2), ("spare", 0.5))
+        return Point((), 0, 0, fits=True, uniform=10, options=options)
 
 
 @pytest.mark.parametrize("least", [2, 3, 5, 8, 10, 12, 32])
@@ -263,6 +266,14 @@ def test_the_smallest_t_max_is_found_where_errors_suggest_it(least: int) -> None
 def test_slices_are_priced_in_what_is_searched(costs: bool, price: str) -> None:
     (step,) = (s for s in trials("drift", 2.0, costs).rest if isinstance(s, SplitRanges))
     assert step.price == price
+
+
+@pytest.mark.parametrize(("dear", "base"), [((), 2), ((10,), T_MAX[-1])])
+def test_inputs_are_bits_where_that_costs_less(dear: tuple[int, ...], base: int) -> None:
+    found = Guided(8)
+    found.dear = dear
+    found.binary_inputs()
+    assert (found.base, found.tried) == (base, [] if dear else [10])
 
 
 def test_smaller_t_max_with_slices_may_be_cheaper_than_larger() -> None:
@@ -503,6 +514,9 @@ def test_the_cheapest_program_is_searched(objective: str, tmp_path: Path) -> Non
     (chosen,) = (point for point in points if point["chosen"])
     assert chosen["fits_budget"]
     assert all(p[name] >= chosen[name] for p in points if p["fits_budget"])
+    spare = {point["options"]["spare"] for point in points}
+    assert min(spare) == 0.5
+    assert f"spare={chosen['options']['spare']:g}" in program.manifest["pipeline"]
     program.save(tmp_path / "p")
     assert qcompiler.load(tmp_path / "p").graph == program.graph
 
