@@ -59,6 +59,7 @@ _FAITHFUL, _DEAR = 0.065, 4.0
 # Noise of weights and fits, as a share of that of rounding. Without it slices pay the more the more
 # there are, where they cost energy: noise that is left falls faster than energy grows.
 _REST = 0.1
+_NOISY = 0.15  # noise at the outputs below which a share of it is worth less, in proportion
 _UNFITTED = 2.0  # noise that no fit corrects, in that elsewhere, where few neurons are worth much
 _MOST = 16  # slices
 _IMAGES = 256  # more change little
@@ -74,10 +75,10 @@ class SplitRanges(Pass):
     digits may stand for two slices. Its readers sum at most ``fan_in`` elements of all of them (0:
     no limit). Its ``price`` is in neurons, or in the energy of their updates and of the events that
     reach them. With ``worth`` a slice or digit removes at least that share of the noise without any
-    for a share of what the network takes. Where precision is asked for, membranes up to
-    ``potential`` (0: no limit) must hold weights for so many levels. Without data, or with
-    ``effort`` 0, nothing changes. ``note`` is told the name of channels that become a value
-    themselves, and their indices.
+    for a share of what the network takes, or more of it where outputs have little. Where precision
+    is asked for, membranes up to ``potential`` (0: no limit) must hold weights for so many levels.
+    Without data, or with ``effort`` 0, nothing changes. ``note`` is told the name of channels that
+    become a value themselves, and their indices.
     Raises DataError if the data do not fit, are empty or not finite.
     """
 
@@ -177,7 +178,8 @@ class SplitRanges(Pass):
         noise_cap = min((self.t_max / _FEW) ** 2 if few else 1.0, _FAITHFUL / max(stays, _FAITHFUL))
         rest = _REST if self.price == "energy" else 0.0
         if self.worth:
-            chosen = slices_at(values, self.worth * total / whole, self.slices)
+            noisy = min(1.0, sum(one.outputs for one in found.values()) / _NOISY) or 1.0
+            chosen = slices_at(values, self.worth / noisy * total / whole, self.slices)
         else:
             chosen = choose_slices(values, total, whole, self.slices, worth, noise_cap, rest)
         if few:

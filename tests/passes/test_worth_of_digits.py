@@ -67,6 +67,16 @@ def test_more_neurons_for_noise_that_is_worth_more() -> None:
     assert counts[0] == sum(size(value.type) for value in spiking_values(pooled()))
 
 
+def test_a_share_of_little_noise_is_worth_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    def neurons() -> int:
+        step = SplitRanges(t_max=8, effort=1, price="energy", worth=0.3, calibration=(images(),))
+        return sum(size(value.type) for value in spiking_values(step(pooled())))
+
+    noisy, whole = neurons(), sum(size(value.type) for value in spiking_values(pooled()))
+    monkeypatch.setattr("qcompiler.passes.tensor.split_ranges._NOISY", 1e3)
+    assert neurons() == whole < noisy
+
+
 def with_shortcut() -> Graph:
     """A dense layer of small weights, and a shortcut past it."""
     rng, build = np.random.default_rng(0), Builder("net")
