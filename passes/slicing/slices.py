@@ -59,12 +59,6 @@ def readers_of(graph: Graph, value: Value) -> Iterator[FusionGroup]:
                 yield groups[user.result.name]
 
 
-def only_pooled(graph: Graph, value: Value) -> bool:
-    """Whether no weights read a value, only sums over space: no fit corrects its noise."""
-    branches = [branch for group in readers_of(graph, value) for branch in group.branches]
-    return bool(branches) and all(b.linear and parameters(b.linear) is None for b in branches)
-
-
 def around_depthwise(graph: Graph) -> set[str]:
     """Names of the values that depthwise layers, or other groups of few inputs, read or make.
 

@@ -39,7 +39,7 @@ from qcompiler.passes.slicing.digits import can_have_digits, finer_levels, with_
 from qcompiler.passes.slicing.later_digits import later_digits
 from qcompiler.passes.slicing.noise import Noise, noise_of, shares
 from qcompiler.passes.slicing.slice_costs import PRICES, slice_costs
-from qcompiler.passes.slicing.slices import around_depthwise, can_slice, only_pooled, readers_of
+from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of
 from qcompiler.passes.slicing.split_value import (
     OnChannelSplit,
     noisy_apart,
@@ -60,7 +60,6 @@ _FAITHFUL, _DEAR = 0.065, 4.0
 # there are, where they cost energy: noise that is left falls faster than energy grows.
 _REST = 0.1
 _NOISY = 0.15  # noise at the outputs below which a share of it is worth less, in proportion
-_UNFITTED = 2.0  # noise that no fit corrects, in that elsewhere, where few neurons are worth much
 _MOST = 16  # slices
 _IMAGES = 256  # more change little
 
@@ -191,8 +190,6 @@ class SplitRanges(Pass):
     ) -> Bottleneck:
         """The noise of a value per channel, or in total if its channels cannot be separated."""
         group, total = group_named(graph, name), found.channels.sum()
-        if self.worth and only_pooled(graph, group.result):
-            noise *= _UNFITTED
         most = self.slices
         if self.fan_in:
             summed = max(map(fan_in_of, readers_of(graph, group.result)), default=1)

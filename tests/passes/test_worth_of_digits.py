@@ -15,7 +15,6 @@ from qcompiler.ir.spiking.integer_network import layers, weight_of
 from qcompiler.ir.types import size
 from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, slices_at
-from qcompiler.passes.slicing.slices import only_pooled
 from qcompiler.passes.tensor.split_ranges import SplitRanges
 from tests.support.random_networks import compiled
 
@@ -45,12 +44,6 @@ def pooled() -> Graph:
         value = build.add(Clip(0.0), conv, name=name)
     value = build.add(SumPool((8, 8), (0,) * 4, (1, 1), (8, 8)), value, name="pool")
     return build.build([build.add(Clip(0.0), value, name="end")])
-
-
-def test_no_fit_corrects_what_is_only_pooled() -> None:
-    graph = pooled()
-    found = {value.name: only_pooled(graph, value) for value in spiking_values(graph)}
-    assert found["summed"] and not found["read"] and not found["end"]
 
 
 def images(count: int = 40) -> Array:
