@@ -98,7 +98,7 @@ def integer_layer_of(
             excess = calibrated.excess
         if np.all(excess <= 1):
             bias = np.clip(bias, -_UNFIT, _UNFIT).astype(np.int64)
-            alike = FINE_PARTS if limits.fine else ALIKE_PARTS
+            alike = FINE_PARTS if limits.fine or limits.dear else ALIKE_PARTS
             parts = split_weights(real.branches, weights, limits.weight, alike)
             return IntegerLayer(tuple(parts), bias, neuron.astype(np.int64), calibrated)
         if common and attempt >= _TOGETHER:  # the best slopes, which exceed, lie below the steepest

@@ -35,7 +35,8 @@ class Limits(NamedTuple):
 
     ``exact`` bounds the sums over all inputs, however unlikely: engines are exact up to it. For
     each number in ``pieces`` a population of more levels must fit in pieces of so many, too. Where
-    precision is asked for, small layers have ``fine`` weights, in parallel synapses.
+    precision is asked for, small layers have ``fine`` weights, in parallel synapses. Where
+    synapses are ``dear``, few are parallel, one of them in coarser units.
     """
 
     weight: int
@@ -44,6 +45,7 @@ class Limits(NamedTuple):
     exact: int
     pieces: tuple[int, ...] = ()
     fine: bool = False
+    dear: bool = False
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,12 @@ class Bottleneck:
         return Slicing(*known, 1, best, 2, digits=self.finer + 1)
 
 
+def slices_at(values: Mapping[str, Bottleneck], price: float, most: int) -> dict[str, Slicing]:
+    """The best slices of each value, at most ``most``, if a neuron is worth so much noise."""
+    total = sum(value.noise.sum() for value in values.values())
+    return {name: value.best(price, _MIN_SAVING * total, most) for name, value in values.items()}
+
+
 def choose_slices(
     values: Mapping[str, Bottleneck],
     noise: float,

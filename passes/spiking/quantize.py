@@ -57,10 +57,10 @@ class Quantize(Pass):
     its least weights, and with them synaptic events, as long as this adds an error of at most
     ``prune`` of the variance of its sums. With ``spare`` a weight also stays if its share of the
     network's synaptic events is worth less than the noise that it would add to the outputs: all
-    events are worth ``spare`` times the noise of rounding to levels. The layers of a quantised
-    model keep its integer weights where these fit; ``rounding`` is called with the name of each,
-    and how it rounds, or None if it keeps them not or does not read codes alone. Raises
-    UnsupportedModel for operators without a spiking form.
+    events are worth ``spare`` times the noise of rounding to levels, and few synapses are parallel.
+    The layers of a quantised model keep its integer weights where these fit; ``rounding`` is called
+    with the name of each, and how it rounds, or None if it keeps them not or does not read codes
+    alone. Raises UnsupportedModel for operators without a spiking form.
     """
 
     name: ClassVar[str] = "quantize"
@@ -103,4 +103,5 @@ class Quantize(Pass):
         weight = (1 << (self.weight_bits - 1)) - 1
         factor = 2 if self.even else 1
         potential, given, exact = (n // factor for n in (self.potential, self.input, _EXACT))
-        return Limits(weight, potential, given, exact, fine=self.t_max >= PRECISE)
+        fine, dear = self.t_max >= PRECISE, self.spare > 0
+        return Limits(weight, potential, given, exact, fine=fine, dear=dear)

@@ -33,7 +33,7 @@ from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.quantization.levels import check_levels, levels_of, spiking_values
 from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.quantization.membrane_limits import ROOM
-from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices
+from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices, slices_at
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import can_have_digits, finer_levels, with_digits
 from qcompiler.passes.slicing.later_digits import later_digits
@@ -59,6 +59,7 @@ _FAITHFUL, _DEAR = 0.065, 4.0
 # Noise of weights and fits, as a share of that of rounding. Without it slices pay the more the more
 # there are, where they cost energy: noise that is left falls faster than energy grows.
 _REST = 0.1
+_NOISY = 0.15  # noise at the outputs below which a share of it is worth less, in proportion
 _MOST = 16  # slices
 _IMAGES = 256  # more change little
 
@@ -72,9 +73,11 @@ class SplitRanges(Pass):
     populations, or twice as many with half the levels where neurons are few. With few levels two
     digits may stand for two slices. Its readers sum at most ``fan_in`` elements of all of them (0:
     no limit). Its ``price`` is in neurons, or in the energy of their updates and of the events that
-    reach them. Where precision is asked for, membranes up to ``potential`` (0: no limit) must hold
-    weights for so many levels. Without data, or with ``effort`` 0, nothing changes. ``note`` is
-    told the name of channels that become a value themselves, and their indices.
+    reach them. With ``worth`` a slice or digit removes at least that share of the noise without any
+    for a share of what the network takes, or more of it where outputs have little. Where precision
+    is asked for, membranes up to ``potential`` (0: no limit) must hold weights for so many levels.
+    Without data, or with ``effort`` 0, nothing changes. ``note`` is told the name of channels that
+    become a value themselves, and their indices.
     Raises DataError if the data do not fit, are empty or not finite.
     """
 
@@ -85,6 +88,7 @@ class SplitRanges(Pass):
     effort: int = 0
     fan_in: int = 0
     price: str = "neurons"
+    worth: float = 0.0
     potential: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
     progress: Callable[[float], None] | None = field(default=None, metadata=HIDDEN, compare=False)
@@ -96,6 +100,8 @@ class SplitRanges(Pass):
         check_levels(self.t_max)
         if self.price not in PRICES:
             raise ValueError(f"price must be one of {', '.join(PRICES)}, not {self.price}")
+        if not 0 <= self.worth < np.inf:
+            raise ValueError(f"worth must be at least 0, not {self.worth:g}")
         if not 1 <= self.slices <= _MOST:
             raise ValueError(f"slices must be between 1 and {_MOST}, not {self.slices}")
 
@@ -170,7 +176,11 @@ class SplitRanges(Pass):
         stays = sum(one.outputs for name, one in found.items() if name in around)
         noise_cap = min((self.t_max / _FEW) ** 2 if few else 1.0, _FAITHFUL / max(stays, _FAITHFUL))
         rest = _REST if self.price == "energy" else 0.0
-        chosen = choose_slices(values, total, whole, self.slices, worth, noise_cap, rest)
+        if self.worth:
+            noisy = min(1.0, sum(one.outputs for one in found.values()) / _NOISY) or 1.0
+            chosen = slices_at(values, self.worth / noisy * total / whole, self.slices)
+        else:
+            chosen = choose_slices(values, total, whole, self.slices, worth, noise_cap, rest)
         if few:
             chosen = later_digits(chosen, values, able, total, min(finer, self.t_max), steps)
         return [(name, one, values[name].order[: one.noisy]) for name, one in chosen.items()]
