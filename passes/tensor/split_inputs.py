@@ -9,6 +9,7 @@ synapses. Values inside the network have no digits, because a neuron computes a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -122,7 +123,7 @@ class SplitInputs(Pass):
         self, graph: Graph, value: Value, levels: int, t_max: int, digits: int
     ) -> tuple[int, int]:
         """One digit more, with a shorter window, if its synapses are a small part of all."""
-        cheap = sum(map(products_of, graph.users(value))) <= _SMALL * size_of(graph)[0]
+        cheap = sum(map(products_of, _readers(graph, value))) <= _SMALL * size_of(graph)[0]
         if not cheap or not self._can_split(graph, value, digits + 1):
             return t_max, digits
         return _root(levels, digits + 1), digits + 1
@@ -140,6 +141,15 @@ class SplitInputs(Pass):
         """Whether a node sums its inputs and its fan-in stays within the limit."""
         spikes = elements_summed(node) * digits
         return isinstance(node.op, _ADDS) and (not self.fan_in or spikes <= self.fan_in)
+
+
+def _readers(graph: Graph, value: Value) -> Iterator[Node]:
+    """The nodes that read a value, or a view of it, other than views."""
+    for user in graph.users(value):
+        if isinstance(user.op, View):
+            yield from _readers(graph, user.result)
+        else:
+            yield user
 
 
 def most_output_levels(graph: Graph, t_max: int) -> int:
