@@ -28,11 +28,10 @@ from .frame_cost import UPDATE, synapses_to
 _OWN = 4  # events of force and inhibition that a silent population saves a neuron
 
 
-def savings(graph: Graph, active: Mapping[str, Activity], neuron: float = 0.0) -> dict[str, float]:
+def savings(graph: Graph, active: Mapping[str, Activity]) -> dict[str, float]:
     """Events a frame that each encoder or neuron saves with silent zeros, less if below 0.
 
-    What its gates save, which follow it, is included. A marker is one more neuron: besides its
-    energy, it must save ``neuron`` events.
+    What its gates save, which follow it, is included.
     """
     found: dict[str, float] = defaultdict(float)
     interval = frame_interval(graph)
@@ -41,13 +40,23 @@ def savings(graph: Graph, active: Mapping[str, Activity], neuron: float = 0.0) -
         count = size(node.result.type)
         if isinstance(node.op, Neuron):
             found[root] += _OWN * count
-        if not isinstance(node.op, Encode) and has_synapses(graph, node.result):
-            found[root] -= count * (UPDATE * interval + 1 + share + neuron)  # markers
+        if _has_markers(graph, node):
+            found[root] -= count * (UPDATE * interval + 1 + share)
         for source, reached in synapses_to(graph, node):
             spikes = 1 if isinstance(node.op, First) else 2  # synapses hear markers, too
             sent = spikes * active[source.result.name].share
             found[_root(graph, source)] += float(reached.sum()) * (1 - sent)
     return found
+
+
+def marked(graph: Graph) -> set[str]:
+    """Encoders and neurons whose silent zeros take neurons, for markers: their own or gates'."""
+    return {_root(graph, node) for node in spiking_nodes(graph) if _has_markers(graph, node)}
+
+
+def _has_markers(graph: Graph, node: Node) -> bool:
+    """Whether silent zeros of a node need a neuron each; the host sends the markers of inputs."""
+    return not isinstance(node.op, Encode) and has_synapses(graph, node.result)
 
 
 def _root(graph: Graph, node: Node) -> str:

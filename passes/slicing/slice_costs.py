@@ -21,10 +21,10 @@ from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
 from qcompiler.passes.scheduling.frame_cost import PRICES, UPDATE
 
-__all__ = ["PRICES", "Costs", "slice_costs"]
+__all__ = ["EVENTS", "PRICES", "UPDATE", "Costs", "slice_costs"]
 
 _Counts: TypeAlias = "defaultdict[str, float]"
-_EVENTS = 0.5  # of a synapse in a frame
+EVENTS = 0.5  # of a synapse in a frame
 
 
 class Costs(NamedTuple):
@@ -47,10 +47,10 @@ def slice_costs(graph: Graph, t_max: int, price: str) -> Costs:
             neurons[name] += size(node.result.type)
     updates = {name: 2 * t_max * UPDATE * count for name, count in neurons.items()}
     copies = {
-        name: cost + _EVENTS * (into[name] + out[name]) if neurons[name] else 0.0
+        name: cost + EVENTS * (into[name] + out[name]) if neurons[name] else 0.0
         for name, cost in updates.items()
     }
-    return Costs(copies, sum(updates.values()) + _EVENTS * sum(into.values()))
+    return Costs(copies, sum(updates.values()) + EVENTS * sum(into.values()))
 
 
 def _synapses(graph: Graph) -> tuple[_Counts, _Counts]:

@@ -25,7 +25,7 @@ from qcompiler.passes.calibration.data import check, sample
 from qcompiler.passes.quantization.calibrated_bounds import LEAST_MARGIN
 from qcompiler.passes.scheduling.activity import Activity, activity
 from qcompiler.passes.scheduling.frame_cost import PRICES, FrameCost, frame_cost
-from qcompiler.passes.scheduling.silent_readers import can_be_silent, savings
+from qcompiler.passes.scheduling.silent_readers import can_be_silent, marked, savings
 
 from .insert_readout import InsertReadout
 
@@ -44,10 +44,11 @@ class ChooseCodes(Pass):
 
     ``auto`` takes what costs least on ``calibration``, one array per input, ``images x shape``:
     bursts, or silent zeros where they save more than their markers cost. The cost is energy, or by
-    ``price`` neurons energy times neurons squared: then markers, which are neurons, must save twice
-    the share of the energy that they add of neurons. Without data it is one-spike. Markers count as
-    inputs, too: a reader takes at most ``fan_in`` of them. In bursts the input of one step is at
-    most ``input``, and a constant bias at most ``bias`` (0: no limit).
+    ``price`` neurons energy times neurons squared. Then single populations have no markers, which
+    are neurons: only values that need none are silent, or all values, since frames then come
+    faster. Without data it is one-spike. Markers count as inputs, too: a reader takes at most
+    ``fan_in`` of them. In bursts the input of one step is at most ``input``, and a constant bias at
+    most ``bias`` (0: no limit).
     Raises DataError if the data do not fit, are empty or not finite.
     """
 
@@ -88,9 +89,9 @@ class ChooseCodes(Pass):
         """The graph in codes that may cost least, and that fit, with what each costs."""
         now = frame_cost(InsertReadout()(graph), active)
         yield graph, now
-        worth = _SCARCE * now.energy / max(now.neurons, 1) if self.price == "neurons" else 0.0
-        saved = savings(graph, active, worth)
-        most = sorted((n for n in saved if saved[n] > 0), key=saved.__getitem__)
+        saved = savings(graph, active)
+        dear = marked(graph) if self.price == "neurons" else set()
+        most = sorted((n for n in saved if saved[n] > 0 and n not in dear), key=saved.__getitem__)
         for names in (most, [*saved]):
             silent = self._silent(graph, names)
             yield silent, frame_cost(InsertReadout()(silent), active)

@@ -9,6 +9,7 @@ synapses. Values inside the network have no digits, because a neuron computes a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -16,12 +17,12 @@ from qcompiler.ir import Graph, Invariant, Node, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply, Pad, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
-from qcompiler.ir.types import check_digits
+from qcompiler.ir.types import check_digits, size
 from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
 from qcompiler.passes.calibration.data import check
 from qcompiler.passes.calibration.grid import chooses, grid_of
-from qcompiler.passes.calibration.trace import products_of, size_of
+from qcompiler.passes.calibration.trace import products_of
 from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.levels import (
@@ -31,11 +32,11 @@ from qcompiler.passes.quantization.levels import (
     output_levels,
 )
 from qcompiler.passes.quantization.logits import logits
-from qcompiler.passes.slicing.slice_costs import PRICES
+from qcompiler.passes.slicing.slice_costs import EVENTS, PRICES, UPDATE, slice_costs
 
 _FEW_DIGITS, _MORE_DIGITS = 2, 3
 _MANY_LEVELS = 64  # of other values, from which inputs have the levels of more digits
-_SMALL = 1 / 64  # of the network's products
+_SMALL = 1 / 64  # of the energy of a frame, or of the neurons
 _FINE = 256  # levels: 7 steps as three digits, fewer than the 8 of 64 levels as two
 _ADDS = Conv | Dense | SumPool | Pad | Affine | Add | Clip | Function | Multiply
 
@@ -46,8 +47,9 @@ class SplitInputs(Pass):
 
     ``levels`` is the number of levels; 0 takes that of the outputs: ``t_max``, but at least 64, and
     up to 256 for many classes. ``digits`` 0 takes two, and if ``t_max`` is 64 or more, three, with
-    at least 256 levels; one more where these windows are long and its synapses are few of the
-    network's. With ``price`` energy only windows longer than ``t_max`` are long.
+    at least 256 levels; one more where these windows are long and its events take little of a
+    frame's energy, or fewer than updates that go because frames come faster. With ``price`` energy
+    only windows longer than ``t_max`` are long.
     ``calibration`` holds one array per input, ``images x shape``.
     If it contains integers that span fewer values, each integer gets one level, and so do multiples
     of another number if the network rounds or compares. An input that
@@ -121,11 +123,20 @@ class SplitInputs(Pass):
     def _finer(
         self, graph: Graph, value: Value, levels: int, t_max: int, digits: int
     ) -> tuple[int, int]:
-        """One digit more, with a shorter window, if its synapses are a small part of all."""
-        cheap = sum(map(products_of, graph.users(value))) <= _SMALL * size_of(graph)[0]
+        """One digit more, with a shorter window, if its events are a small part of a frame's cost.
+
+        Or if inputs are few beside neurons, and updates that go, as frames come faster, cost more.
+        """
+        shorter = _root(levels, digits + 1)
+        neurons, cost = (slice_costs(graph, self.t_max, price).whole for price in PRICES)
+        events = EVENTS * sum(map(products_of, _readers(graph, value)))
+        saved = UPDATE * neurons * (t_max - max(self.t_max, shorter))
+        cheap = events <= _SMALL * cost or (
+            size(value.type) <= _SMALL * neurons and events <= saved
+        )
         if not cheap or not self._can_split(graph, value, digits + 1):
             return t_max, digits
-        return _root(levels, digits + 1), digits + 1
+        return shorter, digits + 1
 
     def _can_split(self, graph: Graph, value: Value, digits: int) -> bool:
         """Whether all readers of a value, or of a view of it, can read so many digits."""
@@ -140,6 +151,15 @@ class SplitInputs(Pass):
         """Whether a node sums its inputs and its fan-in stays within the limit."""
         spikes = elements_summed(node) * digits
         return isinstance(node.op, _ADDS) and (not self.fan_in or spikes <= self.fan_in)
+
+
+def _readers(graph: Graph, value: Value) -> Iterator[Node]:
+    """The nodes that read a value, or a view of it, other than views."""
+    for user in graph.users(value):
+        if isinstance(user.op, View):
+            yield from _readers(graph, user.result)
+        else:
+            yield user
 
 
 def most_output_levels(graph: Graph, t_max: int) -> int:

@@ -12,6 +12,7 @@ from qcompiler.ir import Builder, Constant, Graph, PipelineError, Tensor
 from qcompiler.ir.ann import Clip, Dense
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import fan_in, layers
+from qcompiler.ir.view import Reshape, Take
 from qcompiler.passes import Pipeline
 from qcompiler.passes.fitting.pruning import kept
 from qcompiler.passes.quantization.levels import spiking_values
@@ -22,10 +23,16 @@ from tests.support.random_networks import compiled
 from tests.support.spiking import Net
 
 
-def dense_layers(*sizes: int) -> Graph:
-    """Dense layers of these sizes, the input first, with ReLUs between them."""
+def dense_layers(*sizes: int, views: bool = False) -> Graph:
+    """Dense layers of these sizes, the input first, with ReLUs between them.
+
+    With ``views`` the input is reversed and reshaped first.
+    """
     rng, build = np.random.default_rng(0), Builder("net")
     value = build.input("x", Tensor((sizes[0],)))
+    if views:
+        value = build.add(Take(0, tuple(reversed(range(sizes[0])))), value, name="reversed")
+        value = build.add(Reshape((sizes[0],)), value, name="reshaped")
     for at, (inputs, outputs) in enumerate(pairwise(sizes), 1):
         weight = (rng.standard_normal((outputs, inputs)) / np.sqrt(inputs)).astype(np.float32)
         constants = Constant(f"w{at}", weight), Constant(f"b{at}", np.zeros(outputs, np.float32))
@@ -74,6 +81,8 @@ def test_inputs_whose_synapses_are_few_have_a_digit_more() -> None:
 
     assert code(dense_layers(4, 4, 100, 256)) == (7, 3)
     assert code(dense_layers(40, 100, 256)) == (16, 2)
+    assert code(dense_layers(4, 4, 100, 256, views=True)) == (7, 3)
+    assert code(dense_layers(40, 100, 256, views=True)) == (16, 2)  # the views' readers count
     assert code(dense_layers(4, 4, 100, 256), "energy") == (16, 2)
     assert code(dense_layers(4, 4, 100, 256), "energy", 8) == (7, 3)  # frames come faster
     with pytest.raises(ValueError, match="price must be one of neurons, energy, not time"):

@@ -13,11 +13,17 @@ from tests.support.spiking import Net
 INPUTS, HIDDEN = 30, 50
 
 
-def hidden_code(price: str, readers: int) -> str:
-    """The code of a layer of which all levels are 0, and which so many neurons read."""
+def hidden_code(price: str, *readers: int) -> str:
+    """The code of a layer of which all levels are 0, and which so many neurons read.
+
+    Further layers of further sizes read these.
+    """
     net = Net(0)
     hidden = net.dense(net.input((INPUTS,), 4), HIDDEN, 4, bias=0)
-    graph = net.graph(net.dense(hidden, readers, 4))
+    value = hidden
+    for size in readers:
+        value = net.dense(value, size, 4)
+    graph = net.graph(value)
     zeros = (np.zeros((2, INPUTS), np.float32),)
     # A bias of 1 keeps bursts out, whose slopes it must hold.
     found = ChooseCodes(bias=1, price=price, calibration=zeros)(
@@ -40,6 +46,12 @@ def test_markers_save_twice_the_share_that_they_add(
 ) -> None:
     assert hidden_code("energy", readers) == energy
     assert hidden_code("neurons", readers) == neurons
+
+
+@pytest.mark.parametrize(("price", "code"), [("energy", "silent"), ("neurons", "one-spike")])
+def test_single_populations_have_markers_where_energy_counts(price: str, code: str) -> None:
+    """The second layer's markers cost most, so not all have them, and frames come no faster."""
+    assert hidden_code(price, 600, 4) == code
 
 
 def test_a_price_has_a_name() -> None:
