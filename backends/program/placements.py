@@ -9,6 +9,7 @@ from qcompiler.backends.energy.cores import Cores
 from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.loihi.mapping.core_map import map_to_cores
 from qcompiler.backends.loihi.mapping.core_mapping import CoreMapping
+from qcompiler.backends.loihi.mapping.mapped_graph import loads_of
 from qcompiler.backends.loihi.mapping.population_costs import costs_of
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.ir import Graph
@@ -25,7 +26,8 @@ def placements_of(graph: Graph, chip: Chip, model: CostModel) -> tuple[Cores, ..
     netlist, found = build_netlist(graph), list[Cores]()
     costs, chips = costs_of(netlist), 0
     while neurons:
-        mapping, _ = map_to_cores(netlist, replace(chip, neurons_per_core=neurons), costs)
+        fewer = replace(chip, neurons_per_core=neurons)
+        mapping, _ = map_to_cores(netlist, fewer, costs, loads_of(graph))
         if found and mapping.chips > chips:
             break
         chips = chips or 1 << (mapping.chips - 1).bit_length()

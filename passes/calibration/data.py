@@ -129,10 +129,15 @@ def finite(graph: Graph, part: Images, name: str, array: Array) -> Array:
     raise DataError(Diagnostic(message, origin, NOT_FINITE))
 
 
+def images_at_once(graph: Graph) -> int:
+    """How many images run through a graph together."""
+    elements = sum(np.prod(node.result.type.shape) for node in graph.nodes)
+    return int(max(1, min(256, _BATCH_BYTES // (4 * max(1, elements)))))
+
+
 def _batches(graph: Graph, data: Images, progress: Progress) -> Iterator[Images]:
-    largest = sum(np.prod(node.result.type.shape) for node in graph.nodes)
-    step = int(max(1, min(256, _BATCH_BYTES // (4 * max(1, largest)))))
+    step = images_at_once(graph)
     for begin in range(0, len(data[0]), step):
-        yield tuple(array[begin : begin + step].astype(np.float32) for array in data)
+        yield tuple(array[begin : begin + step].astype(np.float32, copy=False) for array in data)
         if progress:
             progress(min(1.0, (begin + step) / len(data[0])))

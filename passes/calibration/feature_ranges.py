@@ -9,6 +9,7 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
+from .grid import are_whole
 from .histogram import Histogram, around_zero
 from .snap import snapped
 
@@ -43,33 +44,40 @@ def feature_ranges(
     for the ratio.
     """
     rest = [axis for axis in range(data.ndim) if axis - 1 not in axes]
-    rows = np.moveaxis(data, rest, range(len(rest)))
+    kept = [axis for axis in range(data.ndim) if axis - 1 in axes]
     shape = [n if axis in axes else 1 for axis, n in enumerate(data.shape[1:])]
-    flat = rows.reshape(-1, int(np.prod(shape, dtype=np.int64)))
-    low, high = _extremes(flat) if flat.shape[1] > _SEARCHED else _searched(flat, lowest, levels)
-    varies = flat.max(axis=0) > flat.min(axis=0)
-    whole = around_zero(float(flat.min()), float(flat.max()), lowest)
+    features = int(np.prod(shape, dtype=np.int64))
+    if features > _SEARCHED:
+        flat = data.transpose(*rest, *kept).reshape(-1, features)
+        lowest_of, highest_of = flat.min(axis=0), flat.max(axis=0)
+        low, high = _extremes(lowest_of, highest_of)
+    else:
+        rows = data.transpose(*kept, *rest).reshape(features, -1)
+        lowest_of, highest_of = rows.min(axis=1), rows.max(axis=1)
+        low, high = _searched(rows, lowest, levels)
+    varies = highest_of > lowest_of
+    whole = around_zero(float(lowest_of.min()), float(highest_of.max()), lowest)
     narrowest = (high - low)[varies].min(initial=np.inf)
     ratio = (whole[1] - whole[0]) / narrowest if varies.any() else 1.0
     high = np.where(high > low, high, low + np.where(low != 0, np.abs(low), 1))
     return FeatureRanges(low.reshape(shape), high.reshape(shape), float(ratio))
 
 
-def _extremes(flat: Array) -> tuple[Array, Array]:
-    low, high = (end.astype(np.float64) for end in (flat.min(axis=0), flat.max(axis=0)))
+def _extremes(lowest: Array, highest: Array) -> tuple[Array, Array]:
+    low, high = (end.astype(np.float64) for end in (lowest, highest))
     return low, np.where(high > low, low + snapped(high - low), low)
 
 
-def _searched(flat: Array, lowest: float | None, levels: int) -> tuple[Array, Array]:
-    found = [_range(column, lowest, levels) for column in flat.T]
+def _searched(rows: Array, lowest: float | None, levels: int) -> tuple[Array, Array]:
+    found = [_range(row, lowest, levels) for row in rows]
     low, high = np.array(found, np.float64).T
     return low, np.where(high > low, low + snapped(high - low), low)
 
 
-def _range(column: Array, lowest: float | None, levels: int) -> tuple[float, float]:
-    low, high = float(column.min()), float(column.max())
-    if 0 < high - low < levels and (column == np.rint(column)).all():
+def _range(row: Array, lowest: float | None, levels: int) -> tuple[float, float]:
+    low, high = float(row.min()), float(row.max())
+    if 0 < high - low < levels and are_whole(row):
         return low, low + (levels - 1) / ((levels - 1) // (high - low))
     histogram = Histogram()
-    histogram.add(column)
+    histogram.add(row)
     return histogram.least_squares(levels, lowest)

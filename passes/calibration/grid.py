@@ -13,6 +13,7 @@ from qcompiler.ir.ann.formula import JUMPS
 from qcompiler.ir.kernels import Array
 
 _MOST = 1024  # different numbers
+_FEW = 1 << 10  # numbers that are looked at first
 _FAINT = 1e-5  # of the largest number, below which a remainder is the error of single precision
 _OFF = 1e-3  # of a step, within which single precision puts a multiple of it
 
@@ -34,8 +35,8 @@ def grid_of(array: Array, fractions: bool) -> Grid | None:
 
     Constant arrays have none.
     """
-    low, high = float(array.min()), float(array.max())
-    if array.dtype.kind in "iub" or bool((array == np.rint(array)).all()):
+    if are_whole(array):
+        low, high = float(array.min()), float(array.max())
         return Grid(low, 1.0, int(high) - int(low)) if low < high else None
     if not fractions:
         return None
@@ -51,6 +52,14 @@ def grid_of(array: Array, fractions: bool) -> Grid | None:
     if np.abs(numbers / step - places).max() > _OFF:
         return None
     return Grid(float(places[0]) * step, step, int(places[-1] - places[0]))
+
+
+def are_whole(array: Array) -> bool:
+    """Whether all numbers are integers; the first few tell of most arrays that they are not."""
+    if array.dtype.kind in "iub":
+        return True
+    parts = array.reshape(-1)[:_FEW], array
+    return all(bool((part == np.rint(part)).all()) for part in parts)
 
 
 def _common_part(a: float, b: float, faint: float) -> float:

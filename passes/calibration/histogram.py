@@ -13,6 +13,7 @@ _BINS = 4096
 _STEPS = 80
 _WORTH = 0.8  # of the squared error that is left where both ends become levels
 _TINY = 1e-30  # smaller values count as 0
+_PIECE = 1 << 16  # values that are counted together: they stay in the cache
 _AT_ONCE = 1 << 15  # levels of ranges that are tried together: they stay in the cache
 
 
@@ -44,8 +45,13 @@ class Histogram:
         needed = max(abs(self.low - self.origin), abs(self.high - self.origin))
         self._grow(needed if needed > _TINY else 0.0)
         if self.reach:
-            bins = (self._distances(flat) * np.float32(_BINS / 2 / self.reach)).astype(int)
-            self.counts += np.bincount(np.clip(bins, 0, _BINS - 1), minlength=_BINS)
+            for begin in range(0, flat.size, _PIECE):
+                self._count(flat[begin : begin + _PIECE])
+
+    def _count(self, flat: Array) -> None:
+        places = self._distances(flat) * np.float32(_BINS / 2 / self.reach)
+        bins = np.clip(places, 0, _BINS - 1, out=places).astype(np.intp)
+        self.counts += np.bincount(bins, minlength=_BINS)
 
     def _distances(self, flat: Array) -> Array:
         """How far values lie above the lowest bin."""

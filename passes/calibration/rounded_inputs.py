@@ -9,7 +9,6 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.linear import parameters, replace_weights
 from qcompiler.passes.quantization.level_codes import code_of
@@ -17,6 +16,7 @@ from qcompiler.passes.quantization.level_codes import code_of
 from .feature_ranges import LEVELS, FeatureRanges
 from .grid import grid_of
 from .histogram import Histogram
+from .rounded_values import rounded_to_levels
 
 _LARGEST_WEIGHT = 127
 
@@ -24,7 +24,7 @@ _LARGEST_WEIGHT = 127
 def rounded_apart(x: Array, ranges: FeatureRanges, levels: int) -> Array:
     """Numbers in a code of each feature."""
     code = code_of(x.shape[1:], levels, (0.0, 1.0))
-    found: Array = decode(code, encode(code, (x - ranges.low) / ranges.width))
+    found = rounded_to_levels(code, (x - ranges.low) / ranges.width)
     return found * ranges.width + ranges.low
 
 
@@ -35,7 +35,7 @@ def rounded_together(array: Array, x: Array) -> Array:
     histogram = Histogram()
     histogram.add(array)
     code = code_of(x.shape[1:], LEVELS, histogram.least_squares(LEVELS))
-    return decode(code, encode(code, x))
+    return rounded_to_levels(code, x)
 
 
 def with_rounded_weights(graph: Graph, value: Value) -> Graph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
-from .data import Images, RealNetwork, finite
+from .data import Images, RealNetwork, finite, images_at_once
 from .precise_sums import PreciseSums
 
 _BYTES = 24  # bytes per neuron and image, while its layer is processed
@@ -66,14 +66,48 @@ class Trace:
         self._last = None
         self._forget(group.nodes)
 
+    def changed_sums(
+        self, group: FusionGroup, changes: Mapping[str, Callable[[Array], Array]]
+    ) -> Iterator[tuple[slice, Array]]:
+        """The sums of a group for some images after the other, and which images these are.
+
+        ``changes`` are made to the values of some sources, as they are read.
+        """
+        nodes = [node for node in group.nodes if node is not group.clip]
+        if not nodes:
+            name = group.branches[0].source.name
+            yield slice(None), changes[name](self._real[name])
+            return
+        part, data = self._part(nodes, self._real)
+        step = images_at_once(part)
+        for begin in range(0, len(data[0]), step):
+            images = slice(begin, begin + step)
+            given = tuple(
+                changes[value.name](array[images]) if value.name in changes else array[images]
+                for value, array in zip(part.inputs, data, strict=True)
+            )
+            yield images, self._result(part, given)
+
     def _run(self, nodes: Sequence[Node], known: Mapping[str, Array]) -> Array:
         """Run nodes on known values; returns the result of the last one."""
-        part, data = self._part(nodes, known)
+        return self._result(*self._part(nodes, known))
+
+    def _result(self, part: Graph, data: Images) -> Array:
+        """The result of a part of the network; the session of the last part is kept."""
         name = part.outputs[0].name
         if self._last is None or self._last[0] != part:
             self._last = None  # frees its memory before the next takes some
             self._last = part, RealNetwork(part, [name], len(data[0]))
-        return np.concatenate([values[name] for values in self._last[1](data)])
+        found, begin = None, 0
+        for values in self._last[1](data):
+            if found is None and len(values[name]) == len(data[0]):
+                return values[name]
+            if found is None:
+                found = np.empty((len(data[0]), *values[name].shape[1:]), values[name].dtype)
+            found[begin : begin + len(values[name])] = values[name]
+            begin += len(values[name])
+        assert found is not None
+        return found
 
     def _part(self, nodes: Sequence[Node], known: Mapping[str, Array]) -> tuple[Graph, Images]:
         """Nodes as a graph of the last result, and the values of its inputs."""

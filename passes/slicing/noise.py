@@ -12,7 +12,7 @@ shares, weighted 1 to 3, predicts best what a value gains from more levels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,16 +20,17 @@ import numpy as np
 from qcompiler.ir import Graph, Node, Spikes, Value, drop_dead
 from qcompiler.ir.ann import Clip, MaxPool, OnHost
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.calibration.data import Images, Progress, sample
 from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.calibration.moments import mean_squares, variances
+from qcompiler.passes.calibration.rounded_values import rounded_to_levels
 from qcompiler.passes.calibration.trace import Trace, size_of
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.logits import logits
 
-from .noise_power import power, power_by_channel, power_of_weights
+from .noise_power import power_by_channel, power_of_weights
 from .rounded_outputs import RealValues
 
 _WORK = 1e11  # products of all runs from a rounded value to the outputs
@@ -120,6 +121,7 @@ class _Walk:
     roots: dict[str, Value]
     arranged: set[str] = field(default_factory=set)
     found: dict[str, Noise] = field(default_factory=dict)
+    squares: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> dict[str, Noise]:
         """Go through all layers."""
@@ -151,16 +153,16 @@ class _Walk:
     def read(self, group: FusionGroup) -> None:
         """Round the sources of a layer one after the other and measure the change of its sums."""
         sums = self.trace.before_clip(group)
-        variance = power(sums - sums.mean(axis=(0, *range(2, sums.ndim)), keepdims=True))
+        variance = float(variances(sums).sum())
         reach = self._reach(group, sums)
         for root, names in self._sources(group):
             noise = self._noise(root, names[0])
-            levels = {name: self.trace.of(name) / noise.code.scale for name in names}
+            levels = {name: self._square(name) / noise.code.scale**2 for name in names}
             noise.weights += power_of_weights(group, reach, levels)
-            given = {name: self._rounded(noise.code, name) for name in names}
-            noise.disturbed += power(self.trace.before_clip(group, given) - sums)
+            rounded = {name: _Rounding(noise.code) for name in names}
+            noise.disturbed += self._moved(group, sums, rounded)
             noise.variance += variance
-            errors = {name: given[name] - self.trace.of(name) for name in names}
+            errors = {name: one.errors / len(sums) for name, one in rounded.items()}
             told = self.arranged.isdisjoint(names)
             noise.channels += (
                 power_by_channel(group, errors) / (variance or 1.0) if told else np.nan
@@ -168,12 +170,26 @@ class _Walk:
         self.trace.add(group, sums)
         self.roots[group.result.name] = group.result
 
+    def _moved(self, group: FusionGroup, sums: Array, rounded: Mapping[str, _Rounding]) -> float:
+        """Mean square by which rounding some sources changes sums, added up over channels."""
+        total = 0.0
+        for images, changed in self.trace.changed_sums(group, rounded):
+            total += float(mean_squares(changed, sums[images]).sum()) * len(changed)
+        return total / len(sums)
+
+    def _square(self, name: str) -> float:
+        """Mean square of a value."""
+        if name not in self.squares:
+            self.squares[name] = float(mean_squares(self.trace.of(name)).mean())
+        return self.squares[name]
+
     def _reach(self, group: FusionGroup, sums: Array) -> Array:
         """How far the sums of each channel lie from those of inputs that are all zero."""
         names = dict.fromkeys(branch.source.name for branch in group.branches)
         zeros = {name: 0 * self.trace.of(name)[:1] for name in names}
-        moved = np.abs(sums - self.trace.before_clip(group, zeros))
-        found: Array = moved.max(axis=(0, *range(2, moved.ndim)))
+        (rest,) = self.trace.before_clip(group, zeros)
+        moved = np.maximum(np.abs(sums.max(axis=0) - rest), np.abs(sums.min(axis=0) - rest))
+        found: Array = moved.max(axis=tuple(range(1, moved.ndim)))
         return found
 
     def _sources(self, group: FusionGroup) -> Iterator[tuple[Value, list[str]]]:
@@ -194,5 +210,15 @@ class _Walk:
             self.found[root.name] = Noise(histogram, code, np.zeros(root.type.shape[:1]))
         return self.found[root.name]
 
-    def _rounded(self, code: Spikes, name: str) -> Array:
-        return decode(code, encode(code, self.trace.of(name)))
+
+class _Rounding:
+    """Rounds values to levels; ``errors`` adds up mean squares over positions, per channel."""
+
+    def __init__(self, code: Spikes) -> None:
+        self.code = code
+        self.errors: Array = np.zeros(1)
+
+    def __call__(self, x: Array) -> Array:
+        found = rounded_to_levels(self.code, x)
+        self.errors = self.errors + mean_squares(found, x) * len(x)
+        return found

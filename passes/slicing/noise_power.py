@@ -12,39 +12,28 @@ from qcompiler.passes.folding.linear import elements_summed, weights_by_channel
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 
 
-def power(array: Array) -> float:
-    """Mean square over images and positions, summed over channels."""
-    return float(_powers(array).sum())
-
-
-def _powers(array: Array) -> Array:
-    """Mean square over images and positions, per channel."""
-    axes = (0, *range(2, array.ndim))
-    powers: Array = np.square(array, dtype=np.float64).mean(axis=axes)
-    return powers
-
-
 def power_by_channel(group: FusionGroup, errors: Mapping[str, Array]) -> Array | float:
-    """Power of the errors of some sources in a group's sums, per source channel."""
+    """Power of the errors of some sources in a group's sums, per source channel.
+
+    ``errors`` are mean squares over images and positions, per channel.
+    """
     total: Array | float = 0.0
     for branch in group.branches:
         if branch.source.name in errors:
-            powers = _powers(errors[branch.source.name])
+            powers = errors[branch.source.name]
             total = total + (powers if branch.linear is None else powers * _gains(branch.linear))
     return total
 
 
-def power_of_weights(group: FusionGroup, reach: Array, sources: Mapping[str, Array]) -> float:
+def power_of_weights(group: FusionGroup, reach: Array, squares: Mapping[str, float]) -> float:
     """Power of the errors by rounding the weights from some sources, if a level counts 1.
 
-    The largest sums, which ``reach`` holds for each channel, then take a membrane of one unit.
+    ``squares`` are mean squares of the levels of each. The largest sums, which ``reach`` holds for
+    each channel, then take a membrane of one unit.
     """
-    linears = [(b.source.name, b.linear) for b in group.branches if b.source.name in sources]
-    squares = sum(
-        (elements_summed(linear) if linear else 1) * np.square(sources[name], dtype=float).mean()
-        for name, linear in linears
-    )
-    return float(squares * np.square(reach, dtype=np.float64).sum() / 12)
+    linears = [(b.source.name, b.linear) for b in group.branches if b.source.name in squares]
+    total = sum((elements_summed(node) if node else 1) * squares[name] for name, node in linears)
+    return float(total * np.square(reach, dtype=np.float64).sum() / 12)
 
 
 def _gains(node: Node) -> Array | float:

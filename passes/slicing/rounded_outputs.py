@@ -9,9 +9,9 @@ import numpy as np
 
 from qcompiler.ir import Graph, Spikes, Value, drop_dead, substitute
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.coding import decode, encode
 from qcompiler.ir.types import size
 from qcompiler.passes.calibration.data import Images, RealNetwork, run
+from qcompiler.passes.calibration.rounded_values import rounded_to_levels
 
 _MEMORY, _BYTES = 1 << 27, 4  # of the values of all images that are kept, and of one
 
@@ -39,7 +39,7 @@ class RealValues:
         real = self._known[name] if name in self._known else self._run([name])[name]
         rounded = RealNetwork(rest, [rest.outputs[0].name], len(codes) * len(real))
         for code in codes:
-            batches = rounded((*self._data, decode(code, encode(code, real))))
+            batches = rounded((*self._data, rounded_to_levels(code, real)))
             yield np.concatenate([found for part in batches for found in part.values()])
 
     def _run(self, names: Sequence[str]) -> dict[str, Array]:

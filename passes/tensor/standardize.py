@@ -42,6 +42,7 @@ from qcompiler.passes.quantization.logits import logits
 from .fold_linear import FoldLinear
 
 _UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
+_CLEAR = 0.5  # of that ratio: where a sample has less, all data have less than the ratio
 _WORTH = 0.25  # of the noise at the outputs that is left
 _NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
 _NOISIER = 0.04**2  # that counts for integers with a level each
@@ -166,11 +167,16 @@ def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
     made = scalable_root(graph, value)
     if made is None:
         return graph
-    (array,) = joined(run(graph, data, [value.name]), [value.name])
     lowest = made.op.low if isinstance(made.op, Clip) else None
-    for axes in _choices(value, shared=False):
-        if len(axes) > 1:
-            continue  # pixels of an image are one feature
+    # Pixels of an image are one feature.
+    choices = [axes for axes in _choices(value, shared=False) if len(axes) == 1]
+    (few,) = joined(run(graph, sample(data, _IMAGES), [value.name]), [value.name])
+    if are_scores(few):
+        ratios = [feature_ranges(few, axes, lowest).ratio for axes in choices]
+        if max(ratios, default=1.0) < _CLEAR * _UNLIKE_SCORES:
+            return graph
+    (array,) = joined(run(graph, data, [value.name]), [value.name])
+    for axes in choices:
         ranges = feature_ranges(array, axes, lowest)
         if ranges.ratio < (_UNLIKE_SCORES if are_scores(array) else _UNLIKE):
             continue

@@ -28,6 +28,8 @@ from qcompiler.passes.tensor.fold_linear import FoldLinear
 
 Ends: TypeAlias = tuple[Array, Array]
 
+_PIECE = 1 << 15  # numbers that are rounded together: they stay in the cache
+
 
 @dataclass(frozen=True)
 class LevelCounts:
@@ -141,12 +143,25 @@ class Walk:
         self, name: str, array: Array, levels: int = 0, axes: tuple[int, ...] | None = None
     ) -> Array:
         """Numbers rounded to evenly spaced ones over their range, or that of each element."""
-        x = array.astype(np.float64)
-        own = x.min(axis=axes, keepdims=True), x.max(axis=axes, keepdims=True)
-        low, high = self.ranges[name] = self.known.get(name, own)
+        ends = (end(axis=axes, keepdims=True) for end in (array.min, array.max))
+        own_low, own_high = (end.astype(np.float64) for end in ends)
+        low, high = self.ranges[name] = self.known.get(name, (own_low, own_high))
         step = np.where(high > low, (high - low) / ((levels or self.counts.inner) - 1), 1.0)
-        found: Array = (np.rint((x.clip(low, high) - low) / step) * step + low).astype(np.float32)
-        return found
+        if low.size > 1:
+            return _in_levels(array, low, high, step)
+        flat, found = array.reshape(-1), np.empty(array.size, np.float32)
+        for begin in range(0, flat.size, _PIECE):
+            part = flat[begin : begin + _PIECE]
+            found[begin : begin + _PIECE] = _in_levels(
+                part, *(e.ravel() for e in (low, high, step))
+            )
+        return found.reshape(array.shape)
+
+
+def _in_levels(array: Array, low: Array, high: Array, step: Array) -> Array:
+    x = array.astype(np.float64).clip(low, high)
+    found: Array = (np.rint((x - low) / step) * step + low).astype(np.float32)
+    return found
 
 
 def _variables(graph: Graph) -> set[str]:

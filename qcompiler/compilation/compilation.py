@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.program.states import carried_states
 from qcompiler.frontend.model.onnx_file import identity
-from qcompiler.ir import CompileWarning, DataError, Graph, UnsupportedModel, raise_if_any
+from qcompiler.ir import CompileWarning, DataError, Graph
 from qcompiler.ir.prologue import joined, split_prologue
 from qcompiler.manifest.channel_scales import ScaleRecorder
 from qcompiler.manifest.rebuild import built_with
@@ -18,7 +18,7 @@ from qcompiler.passes import Pipeline
 from qcompiler.passes.folding.codes import most_levels
 from qcompiler.passes.requantization.exact_layer import ExactLayer
 
-from .core_limits import exceeded_core_limits
+from .core_limits import check_core_limits
 from .findings import findings
 from .network import Network, read_network
 from .options import Options
@@ -57,13 +57,14 @@ class Compilation:
     def program(self) -> Program:
         """Search if asked, run the passes, and compare the result with the model."""
         graph = self.samples.graph
-        raise_if_any(exceeded_core_limits(graph, self.steps, self.backend), UnsupportedModel)
-        searched = self._searched() if self.options.budget is not None else None
+        recorder = ScaleRecorder(graph, self.images, self.options.watch, self.parts)
+        searches = self.options.budget is not None
+        watch = check_core_limits(graph, self.steps, self.backend, recorder, now=searches)
+        searched = self._searched() if searches else None
         steps = self.steps if searched is None else searched.pipeline
         self.parts.clear()
         self.rounding.clear()
-        recorder = ScaleRecorder(graph, self.images, self.options.watch, self.parts)
-        compiled = steps.run(graph, recorder)
+        compiled = steps.run(graph, watch)
         check_compiled(compiled, self.backend)
         manifest = {**self._manifest(steps, compiled), **recorder.manifest}
         if searched is not None:

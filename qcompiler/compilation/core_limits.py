@@ -17,12 +17,21 @@ from qcompiler.backends.backend import Backend
 from qcompiler.backends.chip import Chip
 from qcompiler.backends.loihi.mapping.core_map import map_to_cores
 from qcompiler.backends.loihi.netlist.netlist import Netlist, Population, Synapses
-from qcompiler.ir import Diagnostic, Graph, Node, Spikes, Tensor, UnsupportedModel, Value
+from qcompiler.ir import (
+    Diagnostic,
+    Graph,
+    Node,
+    Spikes,
+    Tensor,
+    UnsupportedModel,
+    Value,
+    raise_if_any,
+)
 from qcompiler.ir.ann import Function, MaxPool, Multiply
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 from qcompiler.ir.view import View, arrange
-from qcompiler.passes import Pipeline
+from qcompiler.passes import Pass, Pipeline, Watcher
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.real_layer import real_layer_of
 from qcompiler.passes.spiking.quantize import Quantize
@@ -42,12 +51,51 @@ def exceeded_core_limits(graph: Graph, steps: Pipeline, backend: Backend) -> tup
     The passes before the first slow one run. Other packages' passes behind it could still change
     the network, so there are no findings, then, nor for a target that may exceed its chip.
     """
+    chip, quick = _chip_to_fit(steps, backend), _quick_passes(steps)
+    return () if chip is None else _oversized(Pipeline(quick).run(graph), chip)
+
+
+def check_core_limits(
+    graph: Graph, steps: Pipeline, backend: Backend, watch: Watcher, now: bool
+) -> Watcher:
+    """What watches these passes, and raises UnsupportedModel once the quick ones have run.
+
+    ``watch`` is told of these behind that. So passes run once; with ``now``, or where there are no
+    quick ones, they run for the findings alone.
+    """
+    chip, quick = _chip_to_fit(steps, backend), _quick_passes(steps)
+    if now or not quick:
+        raise_if_any(exceeded_core_limits(graph, steps, backend), UnsupportedModel)
+    if now or not quick or chip is None:
+        return watch
+    held: list[tuple[Pass, Graph]] = []
+
+    def watched(step: Pass, graph: Graph) -> None:
+        held.append((step, graph))
+        if any(step is one for one in quick[:-1]):
+            return
+        if step is quick[-1]:
+            raise_if_any(_oversized(graph, chip), UnsupportedModel)
+        while held:
+            watch(*held.pop(0))
+
+    return watched
+
+
+def _quick_passes(steps: Pipeline) -> tuple[Pass, ...]:
+    """The passes before the first slow one."""
     first = next((i for i, step in enumerate(steps.passes) if isinstance(step, _SLOW)), 0)
-    foreign = [step for step in steps.passes[first:] if not type(step).__module__.startswith(_OWN)]
+    return steps.passes[:first]
+
+
+def _chip_to_fit(steps: Pipeline, backend: Backend) -> Chip | None:
+    """The chip whose cores must hold every population; None where that cannot be told so early."""
+    slow = steps.passes[len(_quick_passes(steps)) :]
+    foreign = [step for step in slow if not type(step).__module__.startswith(_OWN)]
     chip = backend.chip
     if chip is None or foreign or all(i.name != f"fits {chip.name}" for i in backend.requires):
-        return ()
-    return _oversized(Pipeline(steps.passes[:first]).run(graph), chip)
+        return None
+    return chip
 
 
 def _oversized(graph: Graph, chip: Chip) -> tuple[Diagnostic, ...]:

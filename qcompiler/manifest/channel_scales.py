@@ -19,6 +19,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.memory import give_back
 from qcompiler.passes import Pass, Watcher
 from qcompiler.passes.calibration.data import run, sample
+from qcompiler.passes.calibration.moments import mean_squares
 from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.tensor.equalize import Equalize
 
@@ -78,12 +79,11 @@ def _ratios(before: Graph, after: Graph, data: tuple[Array, ...]) -> dict[str, l
 
 
 def _channel_energy(graph: Graph, data: tuple[Array, ...], names: list[str]) -> dict[str, Array]:
-    """Sum of squares of every channel."""
+    """Mean squares of every channel, added up over frames."""
     found: dict[str, Array] = {}
     for values in run(graph, data, names):
         for name, array in values.items():
-            axes = tuple(axis for axis in range(array.ndim) if axis != 1)
-            found[name] = found.get(name, 0) + np.square(array, dtype=np.float64).sum(axis=axes)
+            found[name] = found.get(name, 0) + mean_squares(array) * len(array)
     give_back()
     return found
 

@@ -18,6 +18,7 @@ from qcompiler.compilation.core_limits import exceeded_core_limits
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Graph, UnsupportedModel
 from qcompiler.passes import Pass, Pipeline
+from qcompiler.passes.tensor.standardize import Standardize
 from qcompiler.registry import find_pass
 from tests.support.onnx_models import ints, model, run_onnx
 
@@ -100,6 +101,28 @@ def test_a_layer_beyond_the_axons_is_refused_before_the_work() -> None:
     for proto in remedies:
         qcompiler.compile(proto, calibration=data(proto, 8), target="loihi")
     qcompiler.compile(fat(5000), calibration=data(fat(5000), 8), target="reference")
+
+
+def test_passes_run_once_for_limits_and_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    seen: list[str] = []
+    quick = Standardize.__call__
+
+    def counted(step: Standardize, graph: Graph) -> Graph:
+        ran.append(step.name)
+        return quick(step, graph)
+
+    monkeypatch.setattr(Standardize, "__call__", counted)
+    proto = fat(40)
+    program = qcompiler.compile(
+        proto,
+        calibration=data(proto, 20),
+        target="loihi",
+        watch=lambda step, graph: seen.append(step.name),
+    )
+    assert ran == ["standardize"]
+    steps = Pipeline.parse(program.manifest["pipeline"], find_pass)
+    assert seen == [step.name for step in steps.passes]
 
 
 def findings(chip: Chip, passes: str = "") -> list[str]:

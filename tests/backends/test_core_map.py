@@ -17,11 +17,13 @@ import qcompiler
 from qcompiler.backends.chip import Chip
 from qcompiler.backends.energy.cores import Cores
 from qcompiler.backends.loihi.mapping.chips import LOIHI_1, LOIHI_2
+from qcompiler.backends.loihi.mapping.convolution_cost import ConvolutionCost
 from qcompiler.backends.loihi.mapping.core_grid import CoreGrid, channels_and_positions
 from qcompiler.backends.loihi.mapping.core_load import CoreLoad
-from qcompiler.backends.loihi.mapping.core_map import map_to_cores
+from qcompiler.backends.loihi.mapping.core_map import Loads, map_to_cores
 from qcompiler.backends.loihi.mapping.core_mapping import CoreMapping
 from qcompiler.backends.loihi.mapping.core_usage import CoreUsage
+from qcompiler.backends.loihi.mapping.population_costs import costs_of
 from qcompiler.backends.loihi.mapping.population_mapper import PopulationMapper
 from qcompiler.backends.loihi.mapping.projection_cost import cost_of
 from qcompiler.backends.loihi.mapping.shared_cores import shared_cores
@@ -368,6 +370,28 @@ def test_equal_layers_are_cut_into_cores_once(monkeypatch: pytest.MonkeyPatch) -
     assert not findings
     assert tried == ["d", "c", "b"]  # as d has weights of two parts, c reaches others than b
     assert len({placement.grid.cores for placement in mapping.placements[:2]}) == 1
+
+
+def test_layers_of_one_shape_share_loads_on_all_chips(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = np.random.default_rng(0).integers(1, 9, (2, 8, 8, 3, 3), np.int8)
+    groups = tuple(Population(name, (8, 20, 20), True, 10, 0, 1, 2, ()) for name in "ab")
+    geometry = ((1, 1), (1, 1, 1, 1), (1, 1), 1)
+    rows = tuple(
+        Synapses(source, name, "kernel", weight, (8, 20, 20), None, 0, *geometry)
+        for source, name, weight in zip("xa", "ab", weights, strict=True)
+    )
+    netlist, chips = (
+        Netlist(populations=groups, synapses=rows),
+        [replace(LOIHI_2, neurons_per_core=n) for n in (1024, 512)],
+    )
+    costs = costs_of(netlist)
+    assert len({cost.digest for cost in costs.values()}) == 1
+    apart = [map_to_cores(netlist, chip) for chip in chips]
+    loads: Loads = {}
+    assert [map_to_cores(netlist, chip, costs, loads) for chip in chips] == apart
+    (known,) = loads.values()
+    monkeypatch.setattr(ConvolutionCost, "load", None)  # which nothing calls again
+    assert [map_to_cores(netlist, chip, costs, loads) for chip in chips] == apart and known
 
 
 def test_small_populations_share_cores() -> None:

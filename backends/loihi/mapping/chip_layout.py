@@ -10,7 +10,7 @@ populations were spread evenly over their cores. Clocks are copied to where they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -66,14 +66,15 @@ def lay_out(mapping: CoreMapping) -> Layout:
     runs = _runs(mapping)
     total, rooms = mapping.cores - mapping.clocks, _rooms(mapping)
     between = {pair: n for pair, n in mapping.traffic.items() if pair[0] in runs}
-    ends = _cuts(rooms, total, lambda places: _crossing(between, runs, places))
+    crossing = _crossing(between, runs, np.arange(total + 1))
+    ends = _cuts(rooms, total, crossing)
     places = [0, *ends]
     uses = _uses(mapping, runs)
     tables = [
         _table(mapping.chip.cores - room, a, b, runs, uses)
         for room, a, b in zip(rooms, places[:-1], ends, strict=True)
     ]
-    links = _crossing(between, runs, np.array(places[1:-1]))
+    links = crossing[places[1:-1]]
     inputs = sum(mapping.traffic.values()) - sum(between.values())
     mean = float(uses.mean()) if total else 0.0
     return Layout(
@@ -109,8 +110,11 @@ def _crossing(traffic: Mapping[tuple[str, str], int], runs: Mapping[str, Run], a
     return total
 
 
-def _cuts(rooms: Sequence[int], total: int, crossing: Callable[[Array], Array]) -> list[int]:
-    """Where the run of cores of each chip ends, such that the least traffic crosses the cuts."""
+def _cuts(rooms: Sequence[int], total: int, crossing: Array) -> list[int]:
+    """Where the run of cores of each chip ends, such that the least traffic crosses the cuts.
+
+    ``crossing`` is the traffic past each place.
+    """
     most = np.minimum(np.cumsum(rooms), total)
     least = np.maximum(0, total - np.cumsum([0, *rooms[:0:-1]])[::-1])
     ends, costs = [np.array([0])], [np.zeros(1)]
@@ -121,7 +125,7 @@ def _cuts(rooms: Sequence[int], total: int, crossing: Callable[[Array], Array]) 
         found = np.where((length >= 0) & (length <= room), costs[-1], np.inf)
         chosen.append(found.argmin(axis=1))
         ends.append(places)
-        costs.append(found.min(axis=1) + crossing(places))
+        costs.append(found.min(axis=1) + crossing[places])
     at, cuts = len(ends[-1]) - 1, list[int]()
     for index in range(len(rooms), 0, -1):
         cuts.insert(0, int(ends[index][at]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from copy import copy
 from functools import lru_cache
 from math import prod
@@ -40,6 +40,13 @@ class ConvolutionCost:
         self.synapses = self.weight_parts * row.weights.shape[0] * self.ins * int(fields)
         self._windows = lru_cache(maxsize=1)(self._count)
 
+    @property
+    def shape(self) -> Iterator[bytes | int | tuple[Any, ...]]:
+        """See `ProjectionCost`."""
+        row = self.row
+        yield from (self.weight_parts, row.weights.shape, row.groups, tuple(row.senders))
+        yield from (tuple(row.strides), tuple(row.pads), tuple(row.dilations))
+
     def _count(self, columns: int) -> tuple[Array, Array, Array]:
         """How often runs of places see a place of the senders.
 
@@ -63,9 +70,15 @@ class ConvolutionCost:
     def _channels(self, grid: CoreGrid) -> tuple[Array, Array, Array]:
         """Of a run's channels: how many in its first, last and other groups; how many such groups.
 
-        Returns both for all kinds of runs, ``kinds x 3``, and the kind of each run.
+        Returns both for all kinds of runs, ``kinds x 3``, and the kind of each run. Lengths differ
+        by at most one; of a single group, runs have a first alone.
         """
         begin, end = grid.channel_starts[:-1], grid.channel_starts[1:]
+        if self.row.groups == 1:
+            lengths = end - begin
+            most = int(lengths.max())
+            reached = np.array([[most - 1], [most]])
+            return reached, np.ones_like(reached), lengths - (most - 1)
         first, last = begin // self.outs, (end - 1) // self.outs
         projection, between = first == last, np.maximum(last - first - 1, 0)
         head = np.where(projection, end, (first + 1) * self.outs) - begin

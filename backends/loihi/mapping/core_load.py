@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from qcompiler.backends.loihi.netlist.netlist import Synapses
 from qcompiler.ir.kernels import Array
@@ -24,6 +25,10 @@ class ProjectionCost(Protocol):
 
     row: Synapses
     synapses: int  # that all cores store
+
+    @property
+    def shape(self) -> Iterator[bytes | int | tuple[Any, ...]]:
+        """All that loads depend on beside the kind of synapses and their delay."""
 
     def load(self, grid: CoreGrid) -> CoreLoad:
         """Input axons and memory on each core of the target."""

@@ -31,20 +31,21 @@ from .core_load import ProjectionCost
 from .core_mapping import CoreMapping, Placement
 from .core_usage import CoreUsage, limits
 from .population_costs import Costs, PopulationCosts
-from .population_mapper import PopulationMapper
+from .population_mapper import GridLoads, PopulationMapper
 from .shared_cores import shared_cores
 
 Axons = dict[str, Array]  # output axons of every neuron, by population
+Loads = dict[bytes, GridLoads]  # by the digest of a population's costs
 Traffic = dict[tuple[str, str], int]  # messages if every neuron spikes once, by sender and reader
 
 
 def map_to_cores(
-    netlist: Netlist, chip: Chip, costs: Costs | None = None
+    netlist: Netlist, chip: Chip, costs: Costs | None = None, loads: Loads | None = None
 ) -> tuple[CoreMapping, tuple[Diagnostic, ...]]:
     """Map every population to cores; also list the neurons that do not fit on one core.
 
     The mapping of a population with such neurons ignores the limit that they exceed. ``costs`` are
-    those of the netlist, if they are known.
+    those of the netlist, if they are known; ``loads`` what other mappings have found, and this one.
     """
     sizes = {group.name: group.size for group in netlist.populations}
     axons: Axons = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
@@ -53,9 +54,10 @@ def map_to_cores(
     traffic: Traffic = {}
     clock_axons = 0
     known: dict[bytes, CoreGrid | None] = {}
+    loads = {} if loads is None else loads
     for group in reversed(netlist.populations):  # what a neuron reaches is known before it is
         cost = costs[group.name] if costs else PopulationCosts(group, netlist.synapses)
-        mapper = PopulationMapper(cost, axons[group.name], chip)
+        mapper = PopulationMapper(cost, axons[group.name], chip, loads.setdefault(cost.digest, {}))
         alike = mapper.digest()
         if alike not in known:
             known[alike] = mapper.cheapest()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +23,15 @@ class OneToOneCost:
     def __init__(self, row: Synapses, group: Population) -> None:
         self.row = row
         count = sum(part.astype(np.int64) for part in _parts_of_each(row, group))
+        self.each = np.ascontiguousarray(count)
         self.count = np.broadcast_to(count, channels_and_positions(group))
         self.summed_area_table = summed_area_table(self.count, channels_and_positions(group))
         self.synapses = int(self.summed_area_table[-1, -1])
+
+    @property
+    def shape(self) -> Iterator[bytes | int | tuple[Any, ...]]:
+        """See `ProjectionCost`."""
+        yield from (self.each.shape, self.each.tobytes())
 
     def load(self, grid: CoreGrid) -> CoreLoad:
         """See `ProjectionCost`."""
@@ -47,6 +55,12 @@ class SpreadCost:
         self.senders = np.reshape(row.order, extent).astype(np.int64)
         self.synapses = sum(int(np.count_nonzero(part)) for part in self.parts)
         self._axons = lru_cache(maxsize=1)(self._count)
+
+    @property
+    def shape(self) -> Iterator[bytes | int | tuple[Any, ...]]:
+        """See `ProjectionCost`."""
+        yield from (self.senders.shape, self.senders.tobytes())
+        yield from (np.packbits(part).tobytes() for part in self.parts)
 
     def _count(self, grid: CoreGrid) -> list[tuple[Array, Array, Array]]:
         """For each part of the weights: the core and the sender of every axon, and its synapses."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import TypeAlias
-
-import numpy as np
 
 from qcompiler.backends.loihi.netlist.netlist import Netlist, Population, Synapses
 
@@ -33,15 +30,10 @@ class PopulationCosts:
         """The same for populations of projections that are alike, such as those of equal layers."""
         found = blake2b(repr(self.extent).encode())
         for projection in self.projections:
-            row = projection.row
-            own = str(row.source == self.group.name)
-            found.update(repr(replace(row, source=own, target="", weights=0, order=0)).encode())
-            for array in (
-                np.asarray(row.weights),
-                np.asarray([] if row.order is None else row.order),
-            ):
-                found.update(f"{array.shape} {array.dtype}".encode())
-                found.update(np.ascontiguousarray(array).tobytes())
+            own = projection.row.source == self.group.name
+            found.update(f"{own} {projection.row.kind} {projection.row.delay}".encode())
+            for part in projection.shape:
+                found.update(repr(part).encode() if isinstance(part, int | tuple) else part)
         return found.digest()
 
 

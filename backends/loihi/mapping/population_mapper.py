@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from hashlib import blake2b
 from math import inf
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -21,10 +22,27 @@ _GROWTH = 1.2  # from one length of runs to the next
 _UNLIMITED = 1 << 62  # more of a resource than any network takes
 
 
-class PopulationMapper:
-    """A population that is to be cut into cores; ``axons`` are its neurons' output axons."""
+class GridLoad(NamedTuple):
+    """The most input axons and bits of synapses of any core of a grid, and all its input axons."""
 
-    def __init__(self, costs: PopulationCosts, axons: Array, chip: Chip) -> None:
+    axons: int
+    bits: int
+    all_axons: int
+
+
+GridLoads: TypeAlias = dict[tuple[int, int], GridLoad]  # by rows and columns
+
+
+class PopulationMapper:
+    """A population that is to be cut into cores; ``axons`` are its neurons' output axons.
+
+    ``loads`` are those of grids that are known for a population that lies alike.
+    """
+
+    def __init__(
+        self, costs: PopulationCosts, axons: Array, chip: Chip, loads: GridLoads | None = None
+    ) -> None:
+        self.loads = {} if loads is None else loads
         self.name, self.extent, self.chip = costs.group.name, costs.extent, chip
         self.costs, self.projections = costs, costs.projections
         own = CoreGrid(*self.extent)
@@ -58,12 +76,12 @@ class PopulationMapper:
         return self._known[grid]
 
     def _found(self, grid: CoreGrid) -> tuple[CoreUsage, float]:
-        loads = [cost.load(grid) for cost in self.costs.loads]
-        axons, bits = sum(load.axons for load in loads), sum(load.bits for load in loads)
-        sent = grid.sums(self.axons)
-        peak = CoreUsage(grid.neurons, *(int(np.max(found)) for found in (axons, sent, bits)))
-        total = np.broadcast_to(axons, sent.shape).sum()
-        return peak, grid.cores + float(total) / self.chip.output_axons_per_core
+        size = grid.rows, grid.columns
+        if size not in self.loads:
+            self.loads[size] = _load(self.costs, grid)
+        load, sent = self.loads[size], int(grid.sums(self.axons).max())
+        peak = CoreUsage(grid.neurons, load.axons, sent, load.bits)
+        return peak, grid.cores + float(load.all_axons) / self.chip.output_axons_per_core
 
     def cheapest(self, unlimited: Collection[str] = ()) -> CoreGrid | None:
         """A grid that fits, if these resources of a core had no end; None if there is none."""
@@ -109,6 +127,13 @@ class PopulationMapper:
             return None
         peak, price = self._use(grid)
         return price if peak.within(allowed) else None
+
+
+def _load(costs: PopulationCosts, grid: CoreGrid) -> GridLoad:
+    loads = [cost.load(grid) for cost in costs.loads]
+    axons, bits = sum(load.axons for load in loads), sum(load.bits for load in loads)
+    total = np.broadcast_to(axons, (grid.rows, grid.columns)).sum()
+    return GridLoad(int(np.max(axons)), int(np.max(bits)), int(total))
 
 
 def _column_counts(positions: int, longest: int) -> Iterator[int]:

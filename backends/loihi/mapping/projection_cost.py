@@ -16,7 +16,8 @@ These counts are exact but for the following, where they are upper bounds:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,12 @@ class DenseCost:
         self.row = row
         self.weight_parts = [part != 0 for part, _ in split_weights(row.weights)]
         self.synapses = sum(int(np.count_nonzero(nonzero)) for nonzero in self.weight_parts)
+
+    @property
+    def shape(self) -> Iterator[bytes | int | tuple[Any, ...]]:
+        """See `ProjectionCost`."""
+        yield self.row.weights.shape
+        yield from (np.packbits(part).tobytes() for part in self.weight_parts)
 
     def load(self, grid: CoreGrid) -> CoreLoad:
         """See `ProjectionCost`."""
@@ -68,6 +75,11 @@ class ClockCost:
         self.row = row
         self.axons = sum(len(split_weights(line)) for line in row.weights)
         self.synapses = self.axons * group.size
+
+    @property
+    def shape(self) -> Iterator[bytes | int | tuple[Any, ...]]:
+        """See `ProjectionCost`."""
+        yield self.axons
 
     def load(self, grid: CoreGrid) -> CoreLoad:
         """See `ProjectionCost`."""
