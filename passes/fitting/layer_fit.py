@@ -33,6 +33,7 @@ from .least_squares import Grid, blocks, coordinate_descent
 from .pruning import Pruning, kept
 from .regression import LayerRegression
 from .samples import apply_weights
+from .solved_rows import fitted, ridged
 
 _SWEEPS = 3
 
@@ -92,12 +93,12 @@ class LayerFit:
     def _solve(self, grams: SplitGram) -> None:
         """Fit all outputs in real numbers: weights, in single precision, sums and biases."""
         self.free = self.all.free(self.start)
-        self.gram = self.rows.ridged(self.free, grams)
+        self.gram = ridged(self.rows, self.free, grams)
         self.sums = np.empty_like(self.rows.first)
         self.bias, self.shift = np.empty((2, self.sums.shape[1]))
         self.weights = [np.empty(weight.shape, np.float32) for weight in self.start]
         for at in self.all.parts():
-            moved, sums, bias = self._rows_of(at).fitted(self.free[:, at], self.gram, grams)
+            moved, sums, bias = fitted(self._rows_of(at), self.free[:, at], self.gram, grams)
             self._write(self.sums, at, sums)
             self._write(self.bias, at, bias)
             self._write(self.shift, at, self._at_middle(moved))
