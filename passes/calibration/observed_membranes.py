@@ -21,12 +21,14 @@ from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling, clip_to_levels, digit_of, scale_to_levels
-from qcompiler.ir.spiking.input_bounds import ABOVE, Bounds, Incoming
+from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
 from qcompiler.ir.view import View, arrange
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 from qcompiler.passes.quantization.integer_layer import BranchSynapses, IntegerLayer
 
 from .data import Images, sample
+from .extremes import Extremes
+from .spike_columns import SpikeColumns, are_columns
 from .synapse_sums import SynapseSum
 from .trace import PendingReads, size_of
 
@@ -124,19 +126,41 @@ def images_to_observe(graph: Graph, given: int) -> int:
     return int(max(1, min(given, _MOST, _WORK / products, _MEMORY / largest)))
 
 
-def observed_bounds(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tuple[Bounds, int]:
+def observed_bounds(
+    incoming: Sequence[Incoming], levels: Sequence[Array], images: int = 0
+) -> tuple[Bounds, int]:
     """Observed bounds per output channel, over images and positions, and the number of images.
 
     ``levels`` holds one array per entry of ``incoming``, ``images x shape``. The bounds are
-    integers in float64, ``outputs x 1 x ..``. As many images are used as time allows.
+    integers in float64, ``outputs x 1 x ..``. Uses as many images as time allows, if not told.
     """
     top = max(part.top for part in incoming)
-    summed, found = SynapseSum([part[:2] for part in incoming], levels, spikes=True), []
-    images = int(max(1, min(len(levels[0]), _MOST, _LOOK / (top * summed.products))))
-    for part in summed.parts(sample(tuple(levels), images), top, _CACHE):
-        arrived = summed([_spikes(q, top) for q in part])
-        found.append(_extremes(arrived.reshape(top, -1, *arrived.shape[1:])))
-    return reduce(Bounds.joined, found), images
+    if are_columns(incoming):
+        columns = SpikeColumns(incoming)
+        images = images or _images(levels, top * columns.products(levels))
+        parts = columns.extremes(sample(tuple(levels), images), top)
+        bounds = reduce(Bounds.joined, (part.bounds((0,)) for part in parts))
+        rank = len(incoming[0].source) - 1
+        return Bounds(*(one.reshape(-1, *(1,) * rank) for one in bounds)), images
+    summed = SynapseSum([part[:2] for part in incoming], levels, spikes=True)
+    images = images or _images(levels, top * summed.products)
+    given = summed.parts(sample(tuple(levels), images), top, _CACHE)
+    return reduce(Bounds.joined, (_bounds(summed, part, top) for part in given)), images
+
+
+def _images(levels: Sequence[Array], products: int) -> int:
+    """How many images to observe, for so many products each."""
+    return int(max(1, min(len(levels[0]), _MOST, _LOOK / products)))
+
+
+def _bounds(summed: SynapseSum, levels: Sequence[Array], top: int) -> Bounds:
+    """Bounds per output channel on some images."""
+    arrived = summed([_spikes(q, top) for q in levels])
+    steps = arrived.reshape(top, -1, *arrived.shape[1:])
+    seen = Extremes(steps.shape[1:], steps.dtype)
+    for step in steps:
+        seen.add(step)
+    return seen.bounds((0, *range(2, steps.ndim - 1)))
 
 
 def _spikes(levels: Array, top: int) -> Array:
@@ -145,27 +169,3 @@ def _spikes(levels: Array, top: int) -> Array:
     steps = np.arange(top, 0, -1, dtype=narrow).reshape(-1, *(1,) * levels.ndim)
     spikes: Array = levels.astype(narrow) == steps
     return spikes.view(np.uint8).reshape(-1, *levels.shape[1:])
-
-
-def _extremes(arrived: Array) -> Bounds:
-    """Bounds of inputs, ``steps x images x outputs x space``, of neurons that start at rest."""
-    current, membrane, *ends = (np.zeros_like(arrived[0]) for _ in range(8))
-    lowest, highest, fall, rise, weakest, strongest = ends
-    for step in arrived:
-        current += step
-        membrane += current
-        for seen, low, high in (
-            (step, fall, rise),
-            (current, weakest, strongest),
-            (membrane, lowest, highest),
-        ):
-            np.minimum(low, seen, out=low)
-            np.maximum(high, seen, out=high)
-    axes = (0, *range(2, arrived.ndim - 1))
-    reached = lowest, highest, membrane, fall, rise, current, current, weakest, strongest
-    return Bounds(
-        *(
-            (one.max if name in ABOVE else one.min)(axis=axes, keepdims=True)[0].astype(np.float64)
-            for name, one in zip(Bounds._fields, reached, strict=True)
-        )
-    )
