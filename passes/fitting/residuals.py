@@ -16,8 +16,8 @@ _FAR = 1e300  # from no sum to any other
 class Residuals:
     """What ``target`` sums, ``rows x outputs``, miss in others.
 
-    Clipping removes differences below ``low`` and above ``high``, so these are not counted. ``free``
-    holds where targets are above ``low``, and where they are below ``high``.
+    Clipping removes differences below ``low`` and above ``high``, so these are not counted.
+    ``free`` holds where targets are above ``low``, and where they are below ``high``.
     """
 
     target: Array
