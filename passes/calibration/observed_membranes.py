@@ -37,6 +37,7 @@ _LOOK = 8e10  # products of the observation of one population
 _MOST = 200  # images; more change little
 _MEMORY = 1 << 29  # bytes of the levels of one tensor
 _BATCH = 1 << 26  # bytes of a batch whose levels are computed
+_AT_ONCE = 1 << 16  # sums that become levels
 _CACHE = 1 << 24  # bytes of a batch whose steps are summed up one by one
 
 
@@ -90,8 +91,7 @@ class CalibrationLevels:
 
         def compute() -> None:
             total = self._sums(found.synapses, self._read_by(group))
-            bias, slope = (a.astype(np.float32) for a in (found.bias, found.slope))
-            self._known[group.result.name] = (clip_to_levels(code, (total + (bias + 0.5)) / slope),)
+            self._known[group.result.name] = (_levels(code, total, found.bias, found.slope),)
             self._forget(group.nodes)
 
         self._waiting.append(compute)
@@ -101,7 +101,8 @@ class CalibrationLevels:
         if self._summed is None or self._summed[0] is not synapses:
             self._summed = None  # frees its memory
             given = [levels[part.branch] for part in synapses]
-            summed = SynapseSum([(part.synapse, part.weight) for part in synapses], given)
+            top = max(int(array.max()) for array in given)
+            summed = SynapseSum([(part.synapse, part.weight) for part in synapses], given, top)
             parts = [summed(part) for part in summed.parts(given, 1, _BATCH)]
             self._summed = synapses, np.concatenate(parts)
         return self._summed[1]
@@ -109,6 +110,15 @@ class CalibrationLevels:
     def _forget(self, nodes: Sequence[Node]) -> None:
         for name in self._unread.after(nodes):
             self._known.pop(name, None)
+
+
+def _levels(code: Spikes, total: Array, bias: Array, slope: Array) -> Array:
+    """The levels that sums become, in single precision, some images at a time."""
+    bias, slope = bias.astype(np.float32) + np.float32(0.5), slope.astype(np.float32)
+    step = max(1, _AT_ONCE // total[0].size)
+    parts = (total[begin : begin + step] for begin in range(0, len(total), step))
+    sums = (part.astype(np.float32) + bias for part in parts)
+    return np.concatenate([clip_to_levels(code, one / slope) for one in sums])
 
 
 def _followed(node: Node, levels: Array) -> Array:
@@ -142,7 +152,7 @@ def observed_bounds(
         bounds = reduce(Bounds.joined, (part.bounds((0,)) for part in parts))
         rank = len(incoming[0].source) - 1
         return Bounds(*(one.reshape(-1, *(1,) * rank) for one in bounds)), images
-    summed = SynapseSum([part[:2] for part in incoming], levels, spikes=True)
+    summed = SynapseSum([part[:2] for part in incoming], levels, top=1)
     images = images or _images(levels, top * summed.products)
     given = summed.parts(sample(tuple(levels), images), top, _CACHE)
     return reduce(Bounds.joined, (_bounds(summed, part, top) for part in given)), images

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,24 +20,34 @@ from qcompiler.ir.spiking.input_bounds import Incoming
 from .extremes import Extremes
 
 _LARGEST = 127
+_MOST = 128  # a spike counts: twice its product with a weight fits into 16 bits on every processor
 _SUMS = 1 << 16  # computed at once: so many stay in the cache with their extremes
 
 
-class SpikeColumns:
-    """The synapses of a population, convolutions and relays, as one matrix.
+class _Block(NamedTuple):
+    """Columns of sources that are read with the same weights, whose spikes add up.
 
-    ``alike`` holds the places of sources that are read with the same weights: their spikes add up.
+    Weights, ``inputs x outputs``, are ``unit`` times 8-bit integers, plus others.
     """
 
+    sources: list[int]
+    unit: int
+    coarse: Array
+    fine: Array
+
+
+class SpikeColumns:
+    """The synapses of a population, convolutions and relays, as one matrix."""
+
     def __init__(self, incoming: Sequence[Incoming]) -> None:
-        alike: dict[tuple[object, int], list[int]] = {}
-        for at, one in enumerate(incoming):
-            alike.setdefault((one.synapse, id(one.weight)), []).append(at)
-        self._alike, self._incoming = [*alike.values()], incoming
+        self._incoming, self._blocks = incoming, [*_blocks(incoming)]
         self.channels = len(incoming[0].weight)
-        firsts = [incoming[first] for first, *_ in self._alike]
+        wide = [block for block in self._blocks if block.unit > 1]
+        units = [np.full(len(block.coarse), block.unit, np.uint8) for block in wide]
+        self._units = np.concatenate([np.empty(0, np.uint8), *units])
+        matrices = [block.fine for block in self._blocks] + [block.coarse for block in wide]
+        matrix = np.concatenate(matrices).astype(np.int8)
         writer = OnnxWriter()
-        matrix = np.concatenate([_matrix(one) for one in firsts]).astype(np.int8)
         self._name = writer.input("spikes", matrix.shape[:1], np.uint8)
         product = writer.add("MatMulInteger", self._name, writer.constant(matrix))
         self._session = writer.session({product: np.int32})
@@ -62,37 +73,52 @@ class SpikeColumns:
         found = Extremes((rows.shape[1], self.channels), np.int32)
         spikes, more = np.empty((2, *rows.shape[1:]), bool)
         counts = spikes.view(np.uint8)
+        wide = counts[:, counts.shape[1] - len(self._units) :]
         for level in range(top, 0, -1):
             np.equal(rows[0], level, out=spikes)
             for others in rows[1:]:
                 np.add(counts, np.equal(others, level, out=more).view(np.uint8), out=counts)
+            wide *= self._units
             (sums,) = self._session.run(None, {self._name: counts})
             found.add(sums)
         return found
 
     def _rows(self, levels: Sequence[Array]) -> Array:
         """Levels that each neuron reads, ``alike x (images times neurons) x inputs``."""
-        read = [[_read(self._incoming[at], levels[at]) for at in some] for some in self._alike]
-        widths = [first.shape[1] for first, *_ in read]
-        found = np.zeros((max(map(len, read)), len(read[0][0]), sum(widths)), np.uint8)
-        ends = np.cumsum(widths)
-        for some, width, end in zip(read, widths, ends, strict=True):
-            for nth, part in enumerate(some):
-                found[nth, :, end - width : end] = part
+        read = [[_read(self._incoming[at], levels[at]) for at in b.sources] for b in self._blocks]
+        read += [parts for parts, b in zip(read, self._blocks, strict=True) if b.unit > 1]
+        ends = np.cumsum([0, *(first.shape[1] for first, *_ in read)])
+        found = np.zeros((max(map(len, read)), len(read[0][0]), ends[-1]), np.uint8)
+        for parts, begin, end in zip(read, ends, ends[1:], strict=False):
+            for nth, part in enumerate(parts):
+                found[nth, :, begin:end] = part
         return found
 
 
 def are_columns(incoming: Sequence[Incoming]) -> bool:
-    """Whether synapses are convolutions and relays of whole channels that 8 bits hold."""
-    layers = [one for one in incoming if isinstance(one.synapse, Convolve)]
-    relays = [one for one in incoming if isinstance(one.synapse, Relay)]
-    return (
-        len(layers) > 0
-        and len(layers) + len(relays) == len(incoming)
-        and all(one.synapse.groups == 1 for one in layers if isinstance(one.synapse, Convolve))
-        and all(one.weight.size == len(one.weight) == one.source[0] for one in relays)
-        and all(np.abs(one.weight).max() <= _LARGEST and one.top < 256 for one in incoming)
-    )
+    """Whether synapses are convolutions, and relays of whole channels, of few levels."""
+    for one in incoming:
+        match one.synapse:
+            case Convolve(groups=1):
+                pass
+            case Relay() if one.weight.size == len(one.weight) == one.source[0]:
+                pass
+            case _:
+                return False
+    layers = any(isinstance(one.synapse, Convolve) for one in incoming)
+    few = all(one.top <= np.iinfo(np.uint8).max for one in incoming)
+    return layers and few and all(b.unit * len(b.sources) <= _MOST for b in _blocks(incoming))
+
+
+def _blocks(incoming: Sequence[Incoming]) -> Iterator[_Block]:
+    alike: dict[tuple[object, int], list[int]] = {}
+    for at, one in enumerate(incoming):
+        alike.setdefault((one.synapse, id(one.weight)), []).append(at)
+    for sources in alike.values():
+        weights = _matrix(incoming[sources[0]])
+        unit = max(1, -(-int(np.abs(weights).max()) // _LARGEST))
+        coarse = np.rint(weights / unit) if unit > 1 else np.zeros_like(weights)
+        yield _Block(sources, unit, coarse, weights - unit * coarse)
 
 
 def _matrix(one: Incoming) -> Array:
