@@ -107,18 +107,33 @@ def are_columns(incoming: Sequence[Incoming]) -> bool:
                 return False
     layers = any(isinstance(one.synapse, Convolve) for one in incoming)
     few = all(one.top <= np.iinfo(np.uint8).max for one in incoming)
-    return layers and few and all(b.unit * len(b.sources) <= _MOST for b in _blocks(incoming))
+    counts = (_unit(incoming[some[0]].weight) * len(some) for some in _alike(incoming))
+    return layers and few and max(counts) <= _MOST
 
 
 def _blocks(incoming: Sequence[Incoming]) -> Iterator[_Block]:
-    alike: dict[tuple[object, int], list[int]] = {}
+    for sources in _alike(incoming):
+        one = incoming[sources[0]]
+        weights, unit = _matrix(one), _unit(one.weight)
+        if unit == 1:
+            yield _Block(sources, unit, weights[:0], weights)
+        else:
+            coarse = np.rint(weights / unit).astype(weights.dtype)
+            yield _Block(sources, unit, coarse, weights - unit * coarse)
+
+
+def _alike(incoming: Sequence[Incoming]) -> list[list[int]]:
+    """Sources that are read with the same weights, which are one array."""
+    found: dict[tuple[object, int], list[int]] = {}
     for at, one in enumerate(incoming):
-        alike.setdefault((one.synapse, id(one.weight)), []).append(at)
-    for sources in alike.values():
-        weights = _matrix(incoming[sources[0]])
-        unit = max(1, -(-int(np.abs(weights).max()) // _LARGEST))
-        coarse = np.rint(weights / unit) if unit > 1 else np.zeros_like(weights)
-        yield _Block(sources, unit, coarse, weights - unit * coarse)
+        found.setdefault((one.synapse, id(one.weight)), []).append(at)
+    return [*found.values()]
+
+
+def _unit(weight: Array) -> int:
+    """The unit of which weights are 8-bit multiples, but for less than one."""
+    largest = max(int(weight.max(initial=0)), -int(weight.min(initial=0)))
+    return max(1, -(-largest // _LARGEST))
 
 
 def _matrix(one: Incoming) -> Array:
