@@ -62,7 +62,8 @@ def convolve(image: Array, weight: Array, op: Sliding, groups: int = 1) -> Array
     for begin in range(0, batch, step):
         part = unrolled[begin : begin + step]
         columns = part.reshape(len(part), groups, matrix.shape[2], -1)
-        result[begin : begin + step] = (matrix @ columns).reshape(len(part), -1, *space)
+        out = result[begin : begin + step].reshape(len(part), *matrix.shape[:2], -1)
+        np.matmul(matrix, columns, out=out)
     return result
 
 

@@ -21,12 +21,14 @@ from qcompiler.ir.ann import MaxPool
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling, clip_to_levels, digit_of, scale_to_levels
-from qcompiler.ir.spiking.input_bounds import ABOVE, Bounds, Incoming
+from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
 from qcompiler.ir.view import View, arrange
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 from qcompiler.passes.quantization.integer_layer import BranchSynapses, IntegerLayer
 
 from .data import Images, sample
+from .extremes import Extremes
+from .spike_columns import SpikeColumns, are_columns
 from .synapse_sums import SynapseSum
 from .trace import PendingReads, size_of
 
@@ -35,6 +37,7 @@ _LOOK = 8e10  # products of the observation of one population
 _MOST = 200  # images; more change little
 _MEMORY = 1 << 29  # bytes of the levels of one tensor
 _BATCH = 1 << 26  # bytes of a batch whose levels are computed
+_AT_ONCE = 1 << 16  # sums that become levels
 _CACHE = 1 << 24  # bytes of a batch whose steps are summed up one by one
 
 
@@ -88,8 +91,7 @@ class CalibrationLevels:
 
         def compute() -> None:
             total = self._sums(found.synapses, self._read_by(group))
-            bias, slope = (a.astype(np.float32) for a in (found.bias, found.slope))
-            self._known[group.result.name] = (clip_to_levels(code, (total + (bias + 0.5)) / slope),)
+            self._known[group.result.name] = (_levels(code, total, found.bias, found.slope),)
             self._forget(group.nodes)
 
         self._waiting.append(compute)
@@ -99,7 +101,8 @@ class CalibrationLevels:
         if self._summed is None or self._summed[0] is not synapses:
             self._summed = None  # frees its memory
             given = [levels[part.branch] for part in synapses]
-            summed = SynapseSum([(part.synapse, part.weight) for part in synapses], given)
+            top = max(int(array.max()) for array in given)
+            summed = SynapseSum([(part.synapse, part.weight) for part in synapses], given, top)
             parts = [summed(part) for part in summed.parts(given, 1, _BATCH)]
             self._summed = synapses, np.concatenate(parts)
         return self._summed[1]
@@ -107,6 +110,15 @@ class CalibrationLevels:
     def _forget(self, nodes: Sequence[Node]) -> None:
         for name in self._unread.after(nodes):
             self._known.pop(name, None)
+
+
+def _levels(code: Spikes, total: Array, bias: Array, slope: Array) -> Array:
+    """The levels that sums become, in single precision, some images at a time."""
+    bias, slope = bias.astype(np.float32) + np.float32(0.5), slope.astype(np.float32)
+    step = max(1, _AT_ONCE // total[0].size)
+    parts = (total[begin : begin + step] for begin in range(0, len(total), step))
+    sums = (part.astype(np.float32) + bias for part in parts)
+    return np.concatenate([clip_to_levels(code, one / slope) for one in sums])
 
 
 def _followed(node: Node, levels: Array) -> Array:
@@ -124,19 +136,41 @@ def images_to_observe(graph: Graph, given: int) -> int:
     return int(max(1, min(given, _MOST, _WORK / products, _MEMORY / largest)))
 
 
-def observed_bounds(incoming: Sequence[Incoming], levels: Sequence[Array]) -> tuple[Bounds, int]:
+def observed_bounds(
+    incoming: Sequence[Incoming], levels: Sequence[Array], images: int = 0
+) -> tuple[Bounds, int]:
     """Observed bounds per output channel, over images and positions, and the number of images.
 
     ``levels`` holds one array per entry of ``incoming``, ``images x shape``. The bounds are
-    integers in float64, ``outputs x 1 x ..``. As many images are used as time allows.
+    integers in float64, ``outputs x 1 x ..``. Uses as many images as time allows, if not told.
     """
     top = max(part.top for part in incoming)
-    summed, found = SynapseSum([part[:2] for part in incoming], levels, spikes=True), []
-    images = int(max(1, min(len(levels[0]), _MOST, _LOOK / (top * summed.products))))
-    for part in summed.parts(sample(tuple(levels), images), top, _CACHE):
-        arrived = summed([_spikes(q, top) for q in part])
-        found.append(_extremes(arrived.reshape(top, -1, *arrived.shape[1:])))
-    return reduce(Bounds.joined, found), images
+    if are_columns(incoming):
+        columns = SpikeColumns(incoming)
+        images = images or _images(levels, top * columns.products(levels))
+        parts = columns.extremes(sample(tuple(levels), images), top)
+        bounds = reduce(Bounds.joined, (part.bounds((0,)) for part in parts))
+        rank = len(incoming[0].source) - 1
+        return Bounds(*(one.reshape(-1, *(1,) * rank) for one in bounds)), images
+    summed = SynapseSum([part[:2] for part in incoming], levels, top=1)
+    images = images or _images(levels, top * summed.products)
+    given = summed.parts(sample(tuple(levels), images), top, _CACHE)
+    return reduce(Bounds.joined, (_bounds(summed, part, top) for part in given)), images
+
+
+def _images(levels: Sequence[Array], products: int) -> int:
+    """How many images to observe, for so many products each."""
+    return int(max(1, min(len(levels[0]), _MOST, _LOOK / products)))
+
+
+def _bounds(summed: SynapseSum, levels: Sequence[Array], top: int) -> Bounds:
+    """Bounds per output channel on some images."""
+    arrived = summed([_spikes(q, top) for q in levels])
+    steps = arrived.reshape(top, -1, *arrived.shape[1:])
+    seen = Extremes(steps.shape[1:], steps.dtype)
+    for step in steps:
+        seen.add(step)
+    return seen.bounds((0, *range(2, steps.ndim - 1)))
 
 
 def _spikes(levels: Array, top: int) -> Array:
@@ -145,27 +179,3 @@ def _spikes(levels: Array, top: int) -> Array:
     steps = np.arange(top, 0, -1, dtype=narrow).reshape(-1, *(1,) * levels.ndim)
     spikes: Array = levels.astype(narrow) == steps
     return spikes.view(np.uint8).reshape(-1, *levels.shape[1:])
-
-
-def _extremes(arrived: Array) -> Bounds:
-    """Bounds of inputs, ``steps x images x outputs x space``, of neurons that start at rest."""
-    current, membrane, *ends = (np.zeros_like(arrived[0]) for _ in range(8))
-    lowest, highest, fall, rise, weakest, strongest = ends
-    for step in arrived:
-        current += step
-        membrane += current
-        for seen, low, high in (
-            (step, fall, rise),
-            (current, weakest, strongest),
-            (membrane, lowest, highest),
-        ):
-            np.minimum(low, seen, out=low)
-            np.maximum(high, seen, out=high)
-    axes = (0, *range(2, arrived.ndim - 1))
-    reached = lowest, highest, membrane, fall, rise, current, current, weakest, strongest
-    return Bounds(
-        *(
-            (one.max if name in ABOVE else one.min)(axis=axes, keepdims=True)[0].astype(np.float64)
-            for name, one in zip(Bounds._fields, reached, strict=True)
-        )
-    )

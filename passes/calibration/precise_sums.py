@@ -14,7 +14,7 @@ from qcompiler.ir.execution.evaluate import apply
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import Branch, FusionGroup, fusion_groups
 
-_BATCH = 1 << 20  # sums computed at once
+_BATCH = 1 << 17  # sums computed at once: so many stay in the cache
 
 
 class PreciseSums:

@@ -15,25 +15,27 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 
 _BYTES = 16  # bytes per element in use
+_WIDE = 129  # numbers that times 127, twice, exceed the 16 bits of some processors' kernels
 
 
 class SynapseSum:
     """The sum of several synapses, run on onnxruntime; arrays are the levels of their sources.
 
     Sources of the same weights, such as the slices of a value, are added up first. Synapses of one
-    kind are one kernel, which reads channels of one behind those of another. Of ``spikes`` sums are
-    int32 where 8-bit kernels compute them.
+    kind are one kernel, which reads channels of one behind those of another. Sums are int32 where
+    8-bit kernels compute them: of levels up to ``top``, if that is given.
     """
 
     def __init__(
         self,
         synapses: Sequence[tuple[Synapse, Array]],
         arrays: Sequence[Array],
-        spikes: bool = False,
+        top: int = _WIDE,
     ) -> None:
-        narrow = spikes and all(starmap(has_integer_kernel, synapses))
-        self.kind: Any = np.uint8 if narrow else np.float32
         self._alike = _alike(synapses, arrays)
+        narrow = top * max(map(len, self._alike)) < _WIDE
+        narrow = narrow and all(starmap(has_integer_kernel, synapses))
+        self.kind: Any = np.uint8 if narrow else np.float32
         firsts = [first for first, *_ in self._alike]
         unlike = [synapses[at] for at in firsts]
         self._stacks = _stacks(unlike, [arrays[at] for at in firsts])

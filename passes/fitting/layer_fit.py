@@ -12,7 +12,7 @@ Differences that clipping to the levels of the result removes anyway are not cou
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,14 +27,14 @@ from qcompiler.passes.quantization.slopes import ScaledWeights
 from .compensated import compensated
 from .fitted_branches import Together
 from .gram import Gram, SplitGram
-from .joined_weights import JoinedBlocks, JoinedWeights
+from .integer_fit import IntegerFit, RealFit, at_middle
+from .joined_weights import JoinedWeights
 from .layer_inputs import LayerInputs
-from .least_squares import Grid, blocks, coordinate_descent
+from .least_squares import Grid
 from .pruning import Pruning, kept
 from .regression import LayerRegression
 from .samples import apply_weights
-
-_SWEEPS = 3
+from .solved_rows import fitted, ridged
 
 
 class LayerFit:
@@ -91,18 +91,19 @@ class LayerFit:
 
     def _solve(self, grams: SplitGram) -> None:
         """Fit all outputs in real numbers: weights, in single precision, sums and biases."""
-        self.free = self.all.free(self.start)
-        self.gram = self.rows.ridged(self.free, grams)
-        self.sums = np.empty_like(self.rows.first)
-        self.bias, self.shift = np.empty((2, self.sums.shape[1]))
+        free = self.all.free(self.start)
+        gram, sums = ridged(self.rows, free, grams), np.empty_like(self.rows.first)
+        self.bias, self.shift = np.empty((2, sums.shape[1]))
         self.weights = [np.empty(weight.shape, np.float32) for weight in self.start]
         for at in self.all.parts():
-            moved, sums, bias = self._rows_of(at).fitted(self.free[:, at], self.gram, grams)
-            self._write(self.sums, at, sums)
+            moved, some, bias = fitted(self._rows_of(at), free[:, at], gram, grams)
+            self._write(sums, at, some)
             self._write(self.bias, at, bias)
-            self._write(self.shift, at, self._at_middle(moved))
+            self._write(self.shift, at, at_middle(moved, self.middle))
             self.all.write(self.weights, at, self.all.joined(self.start, at) + moved)
-        self.gram = replace(self.gram)  # without its factor
+        gram = replace(gram)  # without its factor
+        fit = RealFit(self.all, self.start, free, self.rows, gram, sums, self.bias, self.middle)
+        self.integers = IntegerFit(fit)
 
     def refitted(self) -> RealLayer:
         """The layer with real weights and bias, fitted to its quantized inputs."""
@@ -121,9 +122,7 @@ class LayerFit:
         fitted = [ratios[index] for index, *_ in self.fitted]
         grids = [self._grid(ratio, slope, limit) for ratio in fitted]
         found = [_nearest(ratio, slope, limit) for ratio in fitted]
-        change = np.empty_like(self.bias)
-        for at in self._descents():
-            self._write(change, at, self._descended(at, found, grids))
+        change = self.integers.of(found, grids)
         weights_of, bias = self._by_branch(found), change + self.shift
         for index, (weights, lost) in self._of_digits(ratios, slope, weights_of).items():
             weights_of[index] = weights
@@ -149,37 +148,15 @@ class LayerFit:
                 digits[index] = weights.astype(found[first].dtype), at_mean
         return digits
 
-    def _descents(self) -> Iterator[slice]:
-        """Outputs whose integers are found at once: all, if no product takes all their weights."""
-        return self.all.parts() if self.gram.whole is not None else iter((slice(None),))
-
     def _grid(self, ratio: ScaledWeights, slope: Array, limit: int) -> Grid:
         """What the weights of a branch may be."""
         unit = np.broadcast_to(1 / (ratio.factor * slope.reshape(-1)), self.bias.shape)
         return Grid(ratio.weight[0].size, self.all.columns(unit), limit * ratio.parts)
 
-    def _descended(self, at: slice, found: Sequence[Array], grids: Sequence[Grid]) -> Array:
-        """Find integers of some outputs from nearest ones; the change of the refitted bias."""
-        rows, sums, bias = self._rows_of(at), self._read(self.sums, at), self._read(self.bias, at)
-        wanted = rows.by_group(rows.missing(sums, bias) + sums)
-        start, weights = (JoinedBlocks(self.all, w, at) for w in (self.start, found))
-        grids = [grid._replace(unit=grid.unit[:, at]) for grid in grids]
-        free = self.free[:, at]
-        moved = coordinate_descent(self.gram, wanted, start, weights, free, grids, _SWEEPS)
-        level = rows.level(rows.by_output(moved), bias)
-        for some, grid in blocks(grids):
-            change = weights[:, :, some] * grid.unit[..., None] - start[:, :, some]
-            level -= self._at_middle(change, some)
-        return level - bias
-
     def _rows_of(self, at: slice) -> LayerRegression:
         which = np.zeros(self.all.outputs, bool)
         which[at] = True
         return self.rows.of_outputs(which)
-
-    def _read(self, array: Array, at: slice) -> Array:
-        """The columns of some outputs of each group."""
-        return self.all.columns(array)[..., at].reshape(*array.shape[:-1], -1)
 
     def _write(self, array: Array, at: slice, part: Array) -> None:
         columns = self.all.columns(array)[..., at]
@@ -188,11 +165,6 @@ class LayerFit:
     def _by_branch(self, weights: Sequence[Array]) -> dict[int, Array]:
         pairs = zip(self.fitted, weights, strict=True)
         return {index: weight for together, weight in pairs for index in together}
-
-    def _at_middle(self, moved: Array, inputs: slice = slice(None)) -> Array:
-        """The change of each output at the mean input, for a change of the weights of some."""
-        found: Array = (moved @ self.middle[:, :, inputs].transpose(0, 2, 1)).reshape(-1)
-        return found
 
     def _spread(self, bias: Array) -> Array:
         return bias.astype(np.float64).reshape(-1, *(1,) * (self.real.bias.ndim - 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -47,7 +48,7 @@ def _rows(branches: Sequence[LinearSynapse], sources: Sources, places: SamplePos
     ends = np.cumsum([0, *(branch.weight[0].size for branch in branches)])
     found: Array | None = None
     for begin, branch, coded in zip(ends, branches, sources, strict=False):
-        rows = input_rows(branch, _value(coded), places)
+        rows = _values(branch, coded, places)
         if found is None:
             found = np.empty((*rows.shape[:2], ends[-1]))
         found[:, :, begin : begin + rows.shape[2]] = rows
@@ -76,13 +77,13 @@ class SharedInputs:
         return self._known[1]
 
 
-def _value(sources: Sequence[Coded]) -> Array:
-    """The sum of some sources, in real numbers."""
-    (levels, code), *others = sources
-    found = decode(code, levels, np.float32)
-    for levels, code in others:
-        found = found + decode(code, levels, np.float32)
-    return found
+def _values(branch: LinearSynapse, sources: Sequence[Coded], places: SamplePositions) -> Array:
+    """The sums of what sources send to each row's neuron, in real numbers."""
+    if any(code.zero for _, code in sources):  # level 0 is not the zero of padding
+        decoded = (decode(code, levels, np.float32) for levels, code in sources)
+        return input_rows(branch, reduce(np.add, decoded), places)
+    rows = ((code, input_rows(branch, levels, places)) for levels, code in sources)
+    return reduce(np.add, (decode(code, levels, np.float32) for code, levels in rows))
 
 
 def _alike(some: list[Any], others: list[Any]) -> bool:

@@ -18,7 +18,8 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-from .gram import Gradient, Gram
+from .gradient import Goal, Gradient
+from .gram import Gram
 
 _BLOCK = 64
 _NEAR = 16  # inputs of a block that see each other's steps at once, the others after all of them
@@ -85,7 +86,7 @@ class Grid(NamedTuple):
 
 def coordinate_descent(
     gram: Gram,
-    wanted: Array,
+    goal: Goal,
     origin: Blocks,
     weights: WritableBlocks,
     free: Array,
@@ -94,11 +95,11 @@ def coordinate_descent(
 ) -> Array:
     """Minimise over the ``grids`` of all inputs, one input after the other, from integer weights.
 
-    ``origin`` is w0; c follows from what is ``wanted`` of the sums, ``groups x outputs x rows``.
-    Each step takes the best integer for one weight while the others stay, so the objective never
-    grows. The ``weights`` become those found; returns the change of the sums.
+    ``origin`` is w0; c follows from the ``goal``. Each step takes the best integer for one weight
+    while the others stay, so the objective never grows. The ``weights`` become those found; returns
+    the change of the sums.
     """
-    gradient = Gradient(gram, wanted)
+    gradient = Gradient(gram, goal)
     for some, grid in blocks(grids):
         gradient.move(some, _by_input(weights, some) * grid.unit - _by_input(origin, some))
     known = [(some, grid, _Curve.of(gram, some)) for some, grid in blocks(grids, _BLOCK)]
@@ -109,8 +110,8 @@ def coordinate_descent(
             slope = gradient.at(some, old * grid.unit - _by_input(origin, some))
             slope /= grid.unit
             slope /= curve.own
-            goal = np.subtract(old, slope, out=slope)
-            new = _best(curve, goal, old, _limits(free[:, :, some], grid.limit))
+            alone = np.subtract(old, slope, out=slope)
+            new = _best(curve, alone, old, _limits(free[:, :, some], grid.limit))
             if np.any(change := new - old):
                 gradient.move(some, change * grid.unit)
                 weights[:, :, some] = new.transpose(1, 2, 0)

@@ -12,15 +12,13 @@ from qcompiler.ir.kernels import Array
 
 from .gram import Gram, SplitGram
 from .least_squares import conjugate_gradients
+from .residuals import Residuals
 from .weight_update import WeightUpdate
 
 _RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input
 _ENOUGH = 16  # outputs, of each group, that choose the ridge of all, if more take many products:
 _CHEAP = 1 << 24  # of a step
-_MOSTLY = 0.5  # share of outputs whose weights are all free: a few may have some that are not
 _ROUNDS, _STEPS = 3, 10
-_MANY = 1024  # inputs whose matrix is large
-_FACTOR = 32  # outputs' products with a matrix that cost more than a factor, over its inputs
 _LITTLE = 1e-4  # of the squared residual: steps that gain less are left out
 _ROUNDING = 1e-12  # squared, a millionth: coarser than the single precision of targets
 
@@ -46,18 +44,11 @@ class LayerRegression:
 
     def missing(self, sums: Array, bias: Array) -> Array:
         """The residual after a change of the sums and a bias, ``rows x outputs``."""
-        present = self.first + sums
-        present += bias
-        missing: Array = self.target - present
-        below, above = self._clipped
-        np.minimum(self.low - present, 0, out=missing, where=below)
-        np.maximum(np.subtract(self.high, present, out=present), 0, out=missing, where=above)
-        return missing
+        return self._residuals.missing(self.first, sums, bias)
 
     @cached_property
-    def _clipped(self) -> tuple[Array, Array]:
-        """Where targets are not above ``low``, and not below ``high``."""
-        return self.target <= self.low, self.target >= self.high
+    def _residuals(self) -> Residuals:
+        return Residuals.of(self.target, self.low, self.high)
 
     def sums(self, moved: Array) -> Array:
         """The change of the sums by a change of the weights, ``rows x outputs``."""
@@ -102,45 +93,14 @@ class LayerRegression:
         enough = _LITTLE * gram.steepness[:, None, None] * squares / len(missing)
         return conjugate_gradients(gram, product, free, _STEPS, enough)
 
-    def solved(self, free: Array, grams: SplitGram) -> tuple[Gram, WeightUpdate]:
-        """The Gram matrix with its ridge, and the least-squares change of weights and bias."""
-        gram = self.ridged(free, grams)
-        return gram, self.fitted(free, gram, grams)
-
-    def ridged(self, free: Array, grams: SplitGram) -> Gram:
-        """The Gram matrix with its ridge."""
-        whole = _at_once(free, grams)
-        if grams.all.whole is not None or not whole.any():
-            return grams.all.with_ridge(self._ridge(free, grams))
-        rows = _OfRows(grams.all.kernel, *self._sums).of_outputs(whole)
-        return grams.all.with_ridge(rows._ridge(free[:, whole], grams))
-
-    def fitted(self, free: Array, gram: Gram, grams: SplitGram) -> WeightUpdate:
-        """The least-squares change of weights and bias, given the matrix with its ridge.
-
-        With few rows, the change of outputs whose weights are all free is a combination of rows.
-        """
-        whole = _at_once(free, grams)
-        if not whole.any():
-            return self._fitted(free, gram)
-        if grams.all.whole is not None:
-            factored = _Factored(self.seen, *self._sums).of_outputs(whole)
-            found = factored._fitted(free[:, whole], gram)
-        else:
-            rows = _OfRows(grams.all.kernel, *self._sums).of_outputs(whole)
-            found = rows._fitted(free[:, whole], gram)
-            found = found._replace(moved=found.moved @ self.seen)
-        if whole.all():
-            return found
-        return found.beside(self.of_outputs(~whole)._fitted(free[:, ~whole], gram), whole)
-
-    def _fitted(self, free: Array, gram: Gram) -> WeightUpdate:
+    def stepped(self, free: Array, gram: Gram) -> WeightUpdate:
+        """The least-squares change of weights and bias after some steps."""
         found = self.begin(free)
         for _ in range(_ROUNDS):
             found = self.better(found, gram, free)
         return found
 
-    def _ridge(self, free: Array, grams: SplitGram) -> float:
+    def ridge(self, free: Array, grams: SplitGram) -> float:
         """The ridge whose solution on three quarters of the rows fits the others best.
 
         Many outputs are sampled. Among ridges that are equal up to rounding errors, the largest.
@@ -164,9 +124,10 @@ class LayerRegression:
 
     def of_outputs(self: _Rows, which: Array) -> _Rows:
         """These outputs of each group."""
+        if which.all():
+            return self
         columns = np.tile(which, len(self.seen))
-        first, target = self.first[:, columns], self.target[:, columns]
-        return self if which.all() else replace(self, first=first, target=target)
+        return replace(self, first=self.first[:, columns], target=self.target[:, columns])
 
     def _parts(self, cut: int) -> tuple[LayerRegression, LayerRegression]:
         """The first rows, which are held out, and the others."""
@@ -174,54 +135,3 @@ class LayerRegression:
 
     def _part(self, rows: slice, seen: Array) -> LayerRegression:
         return replace(self, seen=seen[:, rows], first=self.first[rows], target=self.target[rows])
-
-    @property
-    def _sums(self) -> tuple[Array, Array, float, float]:
-        return self.first, self.target, self.low, self.high
-
-
-def _at_once(free: Array, grams: SplitGram) -> Array:
-    """The outputs that are solved at once: those whose weights are all free.
-
-    None unless these are most, and rows are few, or the factor of a large matrix costs less than
-    steps.
-    """
-    outputs, inputs = free.shape[1:]
-    pays = grams.all.whole is None or _MANY <= inputs <= _FACTOR * outputs
-    whole: Array = free.all(axis=(0, 2))
-    return whole & (pays and whole.mean() >= _MOSTLY)
-
-
-class _Factored(LayerRegression):
-    """The regression of weights that are all free, solved with the factor of the matrix."""
-
-    def solution(self, gram: Gram, product: Array, free: Array, missing: Array) -> Array:
-        """The change of weights whose product with the matrix is this."""
-        return gram.factor.solve(product)
-
-
-class _OfRows(LayerRegression):
-    """The regression whose unknowns are the shares of rows in the weights' change.
-
-    With few rows S it is small enough to be solved at once: for a change ``C S``, sums change by
-    ``C S S'``. ``seen`` holds ``S S'``; ``moved`` holds C, ``groups x outputs x rows``.
-    """
-
-    def begin(self, free: Array) -> WeightUpdate:
-        """No row has a share."""
-        return super().begin(np.zeros((*free.shape[:2], self.seen.shape[2])))
-
-    def better(self, found: WeightUpdate, gram: Gram, free: Array) -> WeightUpdate:
-        """One step, as that of the weights."""
-        wanted, (groups, rows, _) = self.missing(found.sums, found.bias), self.seen.shape
-        residual = wanted.reshape(rows, groups, -1).transpose(1, 0, 2) / rows
-        residual -= gram.ridge[:, None, None] * found.moved.transpose(0, 2, 1)
-        system = self.seen / rows
-        system[:, range(rows), range(rows)] += gram.ridge[:, None]
-        moved = found.moved + np.linalg.solve(system, residual).transpose(0, 2, 1)
-        sums = self.sums(moved)
-        return WeightUpdate(moved, sums, self.level(sums, found.bias))
-
-    def _parts(self, cut: int) -> tuple[LayerRegression, LayerRegression]:
-        kept = self.seen[:, :, cut:]
-        return self._part(slice(cut), kept), self._part(slice(cut, None), kept)

@@ -15,7 +15,8 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.memory import give_back
 from qcompiler.ir.view import View
 from qcompiler.passes.activations.clip_sums import is_piece
-from qcompiler.passes.calibration.observed_membranes import CalibrationLevels, observed_bounds
+from qcompiler.passes.calibration.observed_channels import ObservedChannels
+from qcompiler.passes.calibration.observed_membranes import CalibrationLevels
 from qcompiler.passes.calibration.trace import Trace
 from qcompiler.passes.fitting.fit_layer import fit_layer
 from qcompiler.passes.fitting.layer_inputs import SharedInputs
@@ -38,7 +39,7 @@ from .options import Options
 from .remainders import without_rounding
 from .result_codes import keeps_levels
 from .sample import observes, sample_of
-from .slice_families import LastSeen, SliceFamilies
+from .slice_families import SliceFamilies
 from .weight_prices import weight_prices
 
 Digits: TypeAlias = "Sequence[Sequence[Spikes]]"
@@ -146,7 +147,7 @@ class GroupIntegers:
         real: RealLayer,
         codes: tuple[Spikes, ...],
         code: Spikes,
-        observe: LastSeen | None,
+        observe: ObservedChannels | None,
         rounding: Rounding = nearest,
     ) -> IntegerLayer:
         """The integer layer, which fits in pieces if it will be split and can fit so."""
@@ -199,11 +200,11 @@ class GroupIntegers:
                 return False
         return True
 
-    def _observe(self, group: FusionGroup) -> LastSeen | None:
+    def _observe(self, group: FusionGroup) -> ObservedChannels | None:
         levels = self.levels
         if levels is None or not observes(self.options):
             return None
-        return LastSeen(lambda incoming: observed_bounds(incoming, levels.of(group)))
+        return ObservedChannels(lambda: levels.of(group))
 
 
 def _is_code(group: FusionGroup) -> bool:

@@ -21,7 +21,7 @@ from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
 from qcompiler.passes.calibration.precise_sums import bias_of, map_of
 from qcompiler.passes.quantization.calibrated_bounds import CalibratedBounds
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
-from qcompiler.passes.quantization.integer_layer import IntegerLayer, Observe
+from qcompiler.passes.quantization.integer_layer import IntegerLayer
 from qcompiler.passes.quantization.membrane_limits import Limits, MembraneLoad
 
 _ROUNDING = 2.0**-20  # relative error of biases in single precision, with room
@@ -100,19 +100,6 @@ class SliceFamilies:
             calibrated = CalibratedBounds.of(*lowest.seen, load, found.slope.shape)
             excess = calibrated.excess
         return None if np.any(excess > 1) else replace(found, bias=bias, calibrated=calibrated)
-
-
-class LastSeen:
-    """Observes bounds, and keeps the last."""
-
-    def __init__(self, observe: Observe) -> None:
-        self.observe = observe
-        self.bounds: tuple[Bounds, int] | None = None
-
-    def __call__(self, incoming: Sequence[Incoming]) -> tuple[Bounds, int]:
-        """The bounds, and the number of images."""
-        self.bounds = self.observe(incoming)
-        return self.bounds
 
 
 def _is_slice(group: FusionGroup) -> bool:

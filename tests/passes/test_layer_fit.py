@@ -21,6 +21,7 @@ from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import Trace, images_for
 from qcompiler.passes.fitting import joined_weights
 from qcompiler.passes.fitting.fit_layer import fit_layer
+from qcompiler.passes.fitting.integer_fit import IntegerFit
 from qcompiler.passes.fitting.layer_inputs import SharedInputs
 from qcompiler.passes.fitting.regression import LayerRegression
 from qcompiler.passes.fitting.samples import sample_positions
@@ -225,6 +226,24 @@ def test_a_layer_is_the_same_fitted_some_outputs_at_a_time(monkeypatch: pytest.M
     pipeline, data = f"{NORMAL},quantize{{effort=1}}", (images(60),)
     whole = show(compiled(network(), pipeline, calibration=data))
     monkeypatch.setattr(joined_weights, "_ENTRIES", 200)
+    assert show(compiled(network(), pipeline, calibration=data)) == whole
+
+
+def test_outputs_of_the_same_slope_keep_their_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found for other slopes does not depend on what was found for the last ones."""
+    limits = "potential=600,input=150,proved=false"
+    pipeline, data = f"{NORMAL},quantize{{effort=1,{limits}}}", (images(60),)
+    changed, kept = IntegerFit._changed, list[bool]()
+
+    def spied(fit: IntegerFit, grids: Any) -> Array:
+        found = changed(fit, grids)
+        kept.append(fit._last is not None and not found.all())
+        return found
+
+    monkeypatch.setattr(IntegerFit, "_changed", spied)
+    whole = show(compiled(network(), pipeline, calibration=data))
+    assert any(kept)
+    monkeypatch.setattr(IntegerFit, "_changed", lambda fit, _: np.ones(fit._fit.all.outputs, bool))
     assert show(compiled(network(), pipeline, calibration=data)) == whole
 
 

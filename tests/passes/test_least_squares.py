@@ -7,9 +7,11 @@ import pytest
 
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.fitting.cholesky import Cholesky
+from qcompiler.passes.fitting.gradient import Goal
 from qcompiler.passes.fitting.gram import Gram, SplitGram
 from qcompiler.passes.fitting.least_squares import Grid, conjugate_gradients, coordinate_descent
 from qcompiler.passes.fitting.regression import LayerRegression
+from qcompiler.passes.fitting.solved_rows import fitted, solved
 
 WIDE, TALL = 40, 400  # rows: fewer than half the inputs, and more
 
@@ -86,9 +88,9 @@ def test_large_matrices_are_factored(free: float, monkeypatch: pytest.MonkeyPatc
     which[0, 3, 7] = free == 1
     grams = SplitGram(seen)
     monkeypatch.setattr("qcompiler.passes.fitting.regression._LITTLE", 0)  # takes every step
-    gram, stepwise = rows.solved(which, grams)
-    monkeypatch.setattr("qcompiler.passes.fitting.regression._MANY", 90)
-    found = rows.fitted(which, gram, grams)
+    gram, stepwise = solved(rows, which, grams)
+    monkeypatch.setattr("qcompiler.passes.fitting.solved_rows._MANY", 90)
+    found = fitted(rows, which, gram, grams)
     assert "factor" in vars(gram)
     for one, other in zip(found, stepwise, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
@@ -107,7 +109,7 @@ def test_rounding_with_feedback_beats_the_nearest_integers(rows: int) -> None:
         return float((gram.times(apart) * apart).sum())
 
     wanted, found = np.zeros((1, len(weights[0]), rows)), nearest.copy()
-    sums = coordinate_descent(gram, wanted, weights, found, free, grids, 4)
+    sums = coordinate_descent(gram, Goal.of(gram, wanted), weights, found, free, grids, 4)
     np.testing.assert_allclose(sums, (found * unit - weights) @ gram.seen.transpose(0, 2, 1))
     assert np.array_equal(found, np.rint(found)) and (np.abs(found) <= limit).all()
     assert loss(found) < 0.7 * loss(nearest)
@@ -128,7 +130,7 @@ def test_coordinate_descent_follows_the_gradient(rows: int, outputs: int) -> Non
         slope = (gram.times(known * unit - weights) - product)[..., at]
         step = slope / (gram.diagonal[:, at, None] * unit[..., at])
         known[..., at] = np.rint(known[..., at] - step).clip(-limit[..., at], limit[..., at])
-    coordinate_descent(gram, wanted, weights, start, free, grids, 2)
+    coordinate_descent(gram, Goal.of(gram, wanted), weights, start, free, grids, 2)
     np.testing.assert_array_equal(start, known)
 
 
@@ -139,7 +141,7 @@ def test_few_rows_are_solved_as_the_weights_are() -> None:
     seen -= seen.mean(axis=1, keepdims=True)
     target, first = rng.standard_normal((2, WIDE, 6))
     rows, free = LayerRegression(seen, first, target, -9.0, 9.0), np.ones((2, 3, 90), bool)
-    gram, found = rows.solved(free, SplitGram(seen))
+    gram, found = solved(rows, free, SplitGram(seen))
     wanted = rows.product(rows.missing(found.sums, found.bias))
     wanted -= gram.ridge[:, None, None] * found.moved
     more = conjugate_gradients(gram, wanted, free, 300)
@@ -157,8 +159,8 @@ def test_a_few_weights_that_are_not_free_cost_no_other_output(
     rows = LayerRegression(seen, first, 3 * rng.standard_normal(first.shape), -50, 50)
     free = np.ones((groups, 8, 90), bool)
     free[0, 2, 5] = free[-1, 6, 7] = False
-    gram, found = rows.solved(free, SplitGram(seen))
-    for one, other in zip(found, rows._fitted(free, gram), strict=True):
+    gram, found = solved(rows, free, SplitGram(seen))
+    for one, other in zip(found, rows.stepped(free, gram), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
     assert not found.moved[~free].any()
     assert np.count_nonzero(found.moved) == free.sum()
