@@ -69,7 +69,7 @@ PLANS = {
     "digits": Plan(DIGITS),
     "mnist": Plan(NETWORKS["mnist"]),
     "resnet20": Plan(NETWORKS["resnet20"], cheap={"t_max": 8}),
-    "squeezenet": Plan(NETWORKS["squeezenet"], "reference", {"t_max": 16}),
+    "squeezenet": Plan(NETWORKS["squeezenet"], "reference", {"t_max": 16, "effort": 2}),
 }
 
 
