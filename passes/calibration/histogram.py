@@ -14,6 +14,9 @@ _STEPS = 80
 _WORTH = 0.8  # of the squared error that is left where both ends become levels
 _TINY = 1e-30  # smaller values count as 0
 _PIECE = 1 << 16  # values that are counted together: they stay in the cache
+_FIRST = 16  # ranges that are tried first
+_LOST = 1e-9  # of the sum of all squares: more than sums lose in double precision
+_BEYOND_DOUBT = 1 + 1e-6  # times an error: more than sums in another order
 _AT_ONCE = 1 << 15  # levels of ranges that are tried together: they stay in the cache
 
 
@@ -111,7 +114,7 @@ class Histogram:
         pairs = np.array([(bottom, top) for bottom in dict.fromkeys(lows) for top in tops])
         pairs = pairs[pairs[:, 1] > pairs[:, 0]]
         measured = self._errors()
-        errors = measured.of(pairs, levels)
+        errors = measured.least(pairs, levels)
         chosen = first_least(errors)
         if chosen is None:
             return self._within(low, high)
@@ -145,6 +148,31 @@ class _Errors:
         powers = np.stack([counts, counts * x, counts * x * x])
         self.running = np.concatenate([np.zeros((3, 1)), np.cumsum(powers, axis=1)], axis=1)
 
+    def least(self, ranges: Array, levels: int) -> Array:
+        """As `of`; infinite where values beyond a range alone have a larger error than an earlier.
+
+        The first that no later one is clearly less than is the same.
+        """
+        found = np.full(len(ranges), np.inf)
+        begin, end, best = 0, _FIRST, np.inf
+        beyond = self._beyond(ranges, levels)
+        while begin < len(ranges):
+            tried = begin + np.flatnonzero(beyond[begin:end] <= best * _BEYOND_DOUBT)
+            found[tried] = self.of(ranges[tried], levels)
+            best = min(best, found[begin:end].min())
+            begin, end = end, 4 * end
+        return found
+
+    def _beyond(self, ranges: Array, levels: int) -> Array:
+        """Lower bounds of the errors: what values below the lowest and above the highest have."""
+        step, zero = _steps(ranges, levels)
+        ends = step * (np.array([0, levels - 1]) - zero)
+        (below, above), (low, high) = np.searchsorted(self.values, ends).T, (ends - self.origin).T
+        under = self.running[:, below]
+        over = self.running[:, -1:] - self.running[:, above]
+        found: Array = _about(low, under) + _about(high, over) - _LOST * self.running[2, -1]
+        return found
+
     def of(self, ranges: Array, levels: int) -> Array:
         """The errors with this many levels in each of the ranges, (R, 2)."""
         way = self._by_level if levels < len(self.values) else self._by_value
@@ -158,7 +186,7 @@ class _Errors:
         ends[:, 0] = 0
         middles = (np.arange(levels - 1) + 0.5 - zero) * step
         ends[:, 1:-1] = np.searchsorted(self.values, middles)
-        count, first, second = np.diff(self.running[:, ends], axis=-1)
+        count, first, second = (np.subtract(r[:, 1:], r[:, :-1]) for r in self.running[:, ends])
         level = (np.arange(levels) - zero) * step - self.origin
         found: Array = (second - 2 * level * first + level * level * count).sum(axis=1)
         return found
@@ -168,6 +196,13 @@ class _Errors:
         level = np.rint(self.values / step + zero).clip(0, levels - 1)
         found: Array = (self.counts * ((level - zero) * step - self.values) ** 2).sum(axis=1)
         return found
+
+
+def _about(x: Array, powers: Array) -> Array:
+    """Squared distances from ``x`` of values whose counts, sums and squares are given."""
+    count, first, second = powers
+    found: Array = second - 2 * x * first + x * x * count
+    return found
 
 
 def _steps(ranges: Array, levels: int) -> tuple[Array, Array]:

@@ -23,6 +23,8 @@ from qcompiler.backends.loihi.mapping.core_load import CoreLoad
 from qcompiler.backends.loihi.mapping.core_map import Loads, map_to_cores
 from qcompiler.backends.loihi.mapping.core_mapping import CoreMapping
 from qcompiler.backends.loihi.mapping.core_usage import CoreUsage
+from qcompiler.backends.loihi.mapping.moved_cost import MovedCost
+from qcompiler.backends.loihi.mapping.one_to_one_cost import SpreadCost
 from qcompiler.backends.loihi.mapping.population_costs import costs_of
 from qcompiler.backends.loihi.mapping.population_mapper import PopulationMapper
 from qcompiler.backends.loihi.mapping.projection_cost import cost_of
@@ -34,7 +36,7 @@ from qcompiler.backends.loihi.netlist.synapse_matrices import split_weights, syn
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
-from qcompiler.ir.view import Reshape, Take, Transpose
+from qcompiler.ir.view import Reshape, Take, Transpose, View
 from tests.support.spiking import Net, final
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -87,10 +89,28 @@ def spread() -> Graph:
     return net.graph(net.neurons(image, weights))
 
 
+def gathered(*views: View) -> Graph:
+    """A branch that sees the other's neurons several times."""
+    net = Net(8)
+    x = net.conv(net.input((3, 4, 5)), 3, (1, 1))
+    y = x
+    for view in views:
+        y = net.view(view, y)
+    return net.graph(net.neurons(net.synapse(Relay(), y, (1,))))
+
+
+REPEATED = (  # in channels, in positions, and in neither by itself
+    (Take(0, (0, 2, 0)), Take(1, (3, 1, 1, 0))),
+    (Take(2, (4, 4, 4, 4, 0)),),
+    (Reshape((60,)), Take(0, tuple(n * n % 31 for n in range(60))), Reshape((3, 4, 5))),
+)
+
+
 NETWORKS: tuple[Callable[[], Graph], ...] = (
     *(partial(convolution, seed) for seed in range(6)),
     *(partial(dilated, rank) for rank in (1, 2, 3)),
     *(views, pools, branches, spread),
+    *(partial(gathered, *views) for views in REPEATED),
 )
 
 
@@ -188,6 +208,16 @@ def test_counts_are_those_of_unrolled_synapses(network: Callable[[], Graph]) -> 
             order = np.arange(senders) if row.order is None else row.order.ravel()
             reached = np.bincount(order, output_axons, senders)
             np.testing.assert_array_equal(reached, sent)
+
+
+def test_senders_that_all_channels_see_moved_are_counted_along_each_axis() -> None:
+    kinds = []
+    for views in REPEATED:
+        netlist = build_netlist(final(gathered(*views)))
+        groups = {group.name: group for group in netlist.populations}
+        costs = [cost_of(row, groups[row.target]) for row in netlist.synapses]
+        kinds += [type(cost) for cost in costs if isinstance(cost, MovedCost | SpreadCost)]
+    assert kinds == [MovedCost, MovedCost, SpreadCost]
 
 
 def test_wide_weights_take_a_second_axon() -> None:

@@ -16,6 +16,7 @@ from qcompiler.ir.kernels import Array
 
 from .core_grid import CoreGrid, channels_and_positions
 from .core_load import CoreLoad, ProjectionCost
+from .seen_places import Seen, seen_places
 from .synapse_memory import synapse_bits
 
 
@@ -47,25 +48,9 @@ class ConvolutionCost:
         yield from (self.weight_parts, row.weights.shape, row.groups, tuple(row.senders))
         yield from (tuple(row.strides), tuple(row.pads), tuple(row.dilations))
 
-    def _count(self, columns: int) -> tuple[Array, Array, Array]:
-        """How often runs of places see a place of the senders.
-
-        Returns numbers of windows; how many places each run sees in so many windows,
-        ``columns x numbers``; and for each place the number of runs that see it.
-        """
-        lengths = np.diff(CoreGrid(1, len(self.fields), 1, columns).position_starts)
-        kind: Any = np.int32 if columns * self.area < 1 << 31 else np.int64
-        begin = np.repeat(np.arange(columns, dtype=kind) * kind(self.area), lengths)
-        keys: Array = (begin[:, None] + self.fields)[self.fields >= 0]
-        keys.sort(kind="stable")  # which uses that parts are in order
-        starts = np.flatnonzero(np.diff(keys, prepend=-1))
-        multiplicity = np.diff(starts, append=len(keys))
-        run, position = np.divmod(keys[starts], self.area)
-        most = int(multiplicity.max(initial=0)) + 1
-        found = np.bincount(run * np.int64(most) + multiplicity, minlength=columns * most)
-        found = found.reshape(columns, most)
-        used = np.flatnonzero(found.any(axis=0))
-        return used, found[:, used], np.bincount(position, minlength=self.area)
+    def _count(self, columns: int) -> Seen:
+        starts = CoreGrid(1, len(self.fields), 1, columns).position_starts
+        return seen_places(self.fields, self.area, starts)
 
     def _channels(self, grid: CoreGrid) -> tuple[Array, Array, Array]:
         """Of a run's channels: how many in its first, last and other groups; how many such groups.

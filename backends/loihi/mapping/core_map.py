@@ -30,7 +30,7 @@ from .core_grid import CoreGrid
 from .core_load import ProjectionCost
 from .core_mapping import CoreMapping, Placement
 from .core_usage import CoreUsage, limits
-from .population_costs import Costs, PopulationCosts
+from .population_costs import Costs, PopulationCosts, rows_onto
 from .population_mapper import GridLoads, PopulationMapper
 from .shared_cores import shared_cores
 
@@ -55,8 +55,9 @@ def map_to_cores(
     clock_axons = 0
     known: dict[bytes, CoreGrid | None] = {}
     loads = {} if loads is None else loads
+    rows = rows_onto(netlist)
     for group in reversed(netlist.populations):  # what a neuron reaches is known before it is
-        cost = costs[group.name] if costs else PopulationCosts(group, netlist.synapses)
+        cost = costs[group.name] if costs else PopulationCosts(group, rows[group.name])
         mapper = PopulationMapper(cost, axons[group.name], chip, loads.setdefault(cost.digest, {}))
         alike = mapper.digest()
         if alike not in known:

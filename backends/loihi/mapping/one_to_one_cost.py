@@ -14,6 +14,7 @@ from qcompiler.ir.kernels import Array, expand_to_rank
 
 from .core_grid import CoreGrid, channels_and_positions, summed_area_table
 from .core_load import CoreLoad, ProjectionCost
+from .moved_cost import distinct, moved_cost
 from .synapse_memory import synapse_bits
 
 
@@ -48,11 +49,9 @@ class OneToOneCost:
 class SpreadCost:
     """From senders that stand several times in a view, to the counterparts of each place."""
 
-    def __init__(self, row: Synapses, group: Population) -> None:
-        self.row = row
-        extent = channels_and_positions(group)
-        self.parts = [np.broadcast_to(part, extent) for part in _parts_of_each(row, group)]
-        self.senders = np.reshape(row.order, extent).astype(np.int64)
+    def __init__(self, row: Synapses, senders: Array, parts: list[Array]) -> None:
+        self.row, self.senders = row, senders
+        self.parts = [np.broadcast_to(part, senders.shape) for part in parts]
         self.synapses = sum(int(np.count_nonzero(part)) for part in self.parts)
         self._axons = lru_cache(maxsize=1)(self._count)
 
@@ -108,5 +107,8 @@ def _parts_of_each(row: Synapses, group: Population) -> list[Array]:
 
 def one_to_one_cost(row: Synapses, group: Population) -> ProjectionCost:
     """The cost of a row of kind ``each``."""
-    repeated = row.order is not None and np.unique(row.order).size < np.size(row.order)
-    return SpreadCost(row, group) if repeated else OneToOneCost(row, group)
+    if row.order is None or distinct(row.order) == row.order.size:
+        return OneToOneCost(row, group)
+    senders = np.reshape(row.order, channels_and_positions(group)).astype(np.int64)
+    parts = _parts_of_each(row, group)
+    return moved_cost(row, senders, parts) or SpreadCost(row, senders, parts)

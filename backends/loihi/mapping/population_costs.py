@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from hashlib import blake2b
 from typing import TypeAlias
@@ -20,9 +20,9 @@ Costs: TypeAlias = "Mapping[str, PopulationCosts]"
 class PopulationCosts:
     """A population and the projections onto it."""
 
-    def __init__(self, group: Population, rows: tuple[Synapses, ...]) -> None:
+    def __init__(self, group: Population, rows: Iterable[Synapses]) -> None:
         self.group, self.extent = group, channels_and_positions(group)
-        self.projections = [cost_of(row, group) for row in rows if row.target == group.name]
+        self.projections = [cost_of(row, group) for row in rows]
         self.loads = loads_of(self.projections)
 
     @cached_property
@@ -37,11 +37,15 @@ class PopulationCosts:
         return found.digest()
 
 
-def costs_of(netlist: Netlist) -> Costs:
-    """The costs of all populations, by name."""
+def rows_onto(netlist: Netlist) -> Mapping[str, list[Synapses]]:
+    """The rows of synapses onto every population, by name."""
     rows = defaultdict[str, list[Synapses]](list)
     for row in netlist.synapses:
         rows[row.target].append(row)
-    return {
-        group.name: PopulationCosts(group, tuple(rows[group.name])) for group in netlist.populations
-    }
+    return rows
+
+
+def costs_of(netlist: Netlist) -> Costs:
+    """The costs of all populations, by name."""
+    rows = rows_onto(netlist)
+    return {group.name: PopulationCosts(group, rows[group.name]) for group in netlist.populations}
