@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,22 @@ def test_histogram_finds_the_range_of_least_error() -> None:
     step = high / 7
     error = ((np.clip(np.rint(values / step), 0, 7) * step - values) ** 2).mean()
     assert error <= 1.02 * min(errors.values())
+
+
+@pytest.mark.parametrize("levels", [2, 8, 64, 1000])
+@pytest.mark.parametrize("low", [None, 0.0])
+def test_ranges_that_are_left_out_are_not_least(low: float | None, levels: int) -> None:
+    """Every range is tried instead, as if values beyond one told nothing."""
+    rng = np.random.default_rng(levels)
+    for scale, shift in itertools.product((1e-9, 1, 1e9), (0, 3, 1e4)):
+        for values in (rng.normal(size=4000), rng.standard_t(2, 4000), rng.random(99)):
+            histogram, every = Histogram(), Histogram()
+            for one in (histogram, every):
+                one.add(((values + shift) * scale).astype(np.float32))
+            errors = every._errors()
+            errors.least = errors.of  # type: ignore[method-assign]
+            every._errors = lambda errors=errors: errors  # type: ignore[method-assign]
+            assert histogram.least_squares(levels, low) == every.least_squares(levels, low)
 
 
 def test_percentile_cuts_tails() -> None:
