@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ from qcompiler.backends.program.program import Program
 from qcompiler.data import Frames
 from qcompiler.data.scores import near_guessing
 from qcompiler.explain.causes.answers import better_change, detail_of
+from qcompiler.explain.causes.model_answers import ModelAnswers
 from qcompiler.explain.causes.wrong_input import (
     LOST,
     OTHER_DATA,
     lost_variance,
     rescaled,
-    right_of_model,
 )
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic
@@ -84,12 +83,9 @@ def guessing(
     labels = given.labels
     alone = len(given.arrays) == 1 and program.prologue is None  # whose indices are no quantities
     if model is not None and labels is not None and alone:
-
-        def right(x: Array, before: Preprocessing) -> Array | None:
-            return right_of_model(model, replace(given, arrays=(x,)), labels, before, manifest)
-
         before = Preprocessing(**program.manifest.get("preprocessing", {}))
-        better = better_change(right, given.arrays[0], labels, before)
+        with ModelAnswers(model, given, labels, manifest) as right:
+            better = better_change(right, given.arrays[0], labels, before)
         if better is not None:
             return Diagnostic(f"{text}: {detail_of(*better)}", help=better[0].remedy)
     return Diagnostic(f"{text}{_known(program.manifest)}", help=_remedy(model))

@@ -10,8 +10,10 @@ import onnx
 import pytest
 
 from qcompiler.data import Data
+from qcompiler.explain.causes.model_answers import ModelAnswers
 from qcompiler.explain.measure import onnx_process
 from qcompiler.explain.measure.onnx_reference import run_outputs
+from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import InvalidModel
 from tests.cli import test_cli
 from tests.support.onnx_models import model
@@ -50,6 +52,19 @@ def test_a_crash_in_a_later_batch(tmp_path: Path) -> None:
         session._process.wait()
         with pytest.raises(onnx_process.ModelFailed, match="SIGKILL"):
             session.run(None, {"x": np.zeros((100_000, 6), np.float32)})
+
+
+def test_a_model_that_failed_answers_other_data(tmp_path: Path) -> None:
+    onnx.save(NETWORK, tmp_path / "net.onnx")
+    labels, given = np.arange(5), Preprocessing(scale_values=(2.0,))
+    wanted = np.maximum(DATA, 0).argmax(axis=1) == labels
+    with ModelAnswers(tmp_path / "net.onnx", Data((DATA,)), labels, {}) as right:
+        for before in (given, Preprocessing()):
+            assert right(DATA[:, :3], before) is None
+            for factor in (1, 3):
+                found = right(factor * DATA, before)
+                assert found is not None
+                np.testing.assert_array_equal(found, wanted)
 
 
 def test_failures_of_the_model_say_why(tmp_path: Path) -> None:

@@ -13,22 +13,19 @@ Two signs, each by itself enough:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from qcompiler.data import Data
 from qcompiler.explain.measure.matched_layer import MatchedLayer
-from qcompiler.explain.measure.onnx_reference import run_onnx
 from qcompiler.explain.measure.side_by_side import SideBySide
 from qcompiler.frontend.import_model import Preprocessing
-from qcompiler.ir import InvalidModel, Spikes
+from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
 
-from .answers import better_change, detail_of, right_of
+from .answers import better_change, detail_of
+from .model_answers import ModelAnswers
 from .preprocessing import invert_preprocessing, options_of
 from .ranges import best_range, rounding_error
 from .verdict import INPUT, Verdict
@@ -66,27 +63,13 @@ def _by_labels(networks: SideBySide, model: Path, data: Data) -> Verdict | None:
     labels, manifest = data.labels, networks.program.manifest
     if labels is None or len(data.arrays) != 1:
         return None
-
-    def right(x: Array, before: Preprocessing) -> Array | None:
-        return right_of_model(model, replace(data, arrays=(x,)), labels, before, manifest)
-
-    found = better_change(right, data.arrays[0], labels, given)
+    with ModelAnswers(model, data, labels, manifest) as right:
+        found = better_change(right, data.arrays[0], labels, given)
     if found is None:
         return None
     change = found[0]
     layer = next(layer for layer in networks.layers if layer.is_input)
     return Verdict(layer.label, (), INPUT, detail_of(*found), change.remedy, {})
-
-
-def right_of_model(
-    model: Path, data: Data, labels: Array, before: Preprocessing, manifest: Mapping[str, Any]
-) -> Array | None:
-    """Which frames the model answers right; None if its output is no classes or not finite."""
-    try:
-        prepared = {**manifest, "preprocessing": vars(before)}
-        return right_of(run_onnx(model, data, prepared), labels)
-    except InvalidModel:
-        return None
 
 
 def _by_range(networks: SideBySide, layer: MatchedLayer, differing: bool) -> Verdict | None:

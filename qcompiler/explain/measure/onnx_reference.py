@@ -87,11 +87,14 @@ def run_sequences(
 
 
 class Reference:
-    """A model in onnxruntime, which runs data as its program takes them; see `run_outputs`."""
+    """A model in onnxruntime, which runs data as its program takes them; see `run_outputs`.
+
+    ``before`` is the preprocessing of what runs next.
+    """
 
     def __init__(self, model: Path, manifest: Mapping[str, Any]) -> None:
         self._model, self._axes = Path(model), manifest.get("batch_axes", {})
-        self._prepare = Preprocessing(**manifest.get("preprocessing", {}))
+        self.before = Preprocessing(**manifest.get("preprocessing", {}))
         if self._model.is_dir():
             raise InvalidModel(f"{model} is a directory, not an ONNX file")
         if not self._model.is_file():
@@ -141,7 +144,7 @@ class Reference:
         fixed = 1 if at is None else inputs[names[0]].shape[at]
         step = fixed if isinstance(fixed, int) and fixed > 0 else _BATCH
         for begin in range(0, len(data), step):
-            parts = [self._prepare.apply(array[begin : begin + step]) for array in data.arrays]
+            parts = [self.before.apply(array[begin : begin + step]) for array in data.arrays]
             count = len(parts[0])
             if step == fixed and count < step:
                 parts = [
