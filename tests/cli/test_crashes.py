@@ -56,7 +56,7 @@ def test_a_crash_in_a_later_batch(tmp_path: Path) -> None:
 
 def test_a_model_that_failed_answers_other_data(tmp_path: Path) -> None:
     onnx.save(NETWORK, tmp_path / "net.onnx")
-    labels, given = np.arange(5), Preprocessing(scale_values=(2.0,))
+    labels, given = np.arange(5), Preprocessing(scale=(2.0,))
     wanted = np.maximum(DATA, 0).argmax(axis=1) == labels
     with ModelAnswers(tmp_path / "net.onnx", Data((DATA,)), labels, {}) as right:
         for before in (given, Preprocessing()):
