@@ -1,5 +1,6 @@
 """Where the real data lies, and which tests need it or Lava."""
 
+import gc
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -54,6 +55,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if marked and (reason := why_not()):
             for item in marked:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of tests hold is not looked through whenever memory is collected."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

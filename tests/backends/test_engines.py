@@ -56,7 +56,7 @@ def same_events(graph: Graph, batch: np.ndarray[Any, Any], golden: Outcome) -> N
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("pipeline", [REFERENCE, LOIHI])
+@pytest.mark.parametrize("pipeline", [pytest.param(REFERENCE, marks=pytest.mark.long), LOIHI])
 @given(seed=seeds, t_max=t_maxes, output_t_max=t_maxes)
 @settings(max_examples=60, deadline=None, phases=PHASES)
 def test_engines_agree_on_random_networks(

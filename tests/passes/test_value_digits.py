@@ -49,7 +49,7 @@ def test_digits_keep_the_numbers(branches: bool, seed: int) -> None:
     keeps_the_numbers(graph, all_digits(graph, seed), seed)
 
 
-@pytest.mark.parametrize("text", [REFERENCE, LOIHI])
+@pytest.mark.parametrize("text", [pytest.param(REFERENCE, marks=pytest.mark.long), LOIHI])
 @given(seed=seeds)
 @settings(max_examples=10, deadline=None, phases=PHASES)
 def test_engines_agree(text: str, seed: int) -> None:
