@@ -26,8 +26,7 @@ from tests.support.operator_cases import CASES
 from tests.support.spiking import same_spikes
 from tests.support.surrounded import before_layers, behind_layers
 
-_PARTS = 8  # of the cases, for processes that run tests in parallel
-_TURNS = 4  # networks in a row with the same of these settings
+_PARTS = 4  # of the cases, for processes that run tests in parallel
 _SETTINGS = [("reference", 1), ("loihi", 1), ("reference", 0), ("loihi", 0), ("reference", 2)]
 _MOST = 500  # elements of all tensors of a case
 _ALIKE = 4  # networks whose operators differ in attributes only
@@ -140,12 +139,12 @@ def networks() -> dict[str, Graph]:
     "part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, _PARTS))]
 )
 def test_operators_between_layers(part: int) -> None:
+    rng = np.random.default_rng(part)
     failures, refused, compiled = [], Counter[type[CompileError]](), 0
     for index, (name, graph) in enumerate(networks().items()):
         if index % _PARTS != part:
             continue
-        target, effort = _SETTINGS[index // _TURNS % len(_SETTINGS)]
-        rng = np.random.default_rng(index)
+        target, effort = _SETTINGS[index // _PARTS % len(_SETTINGS)]
         data = {
             value.name: rng.standard_normal((_IMAGES, *value.type.shape)).astype(np.float32)
             for value in graph.inputs
