@@ -52,7 +52,7 @@ class CalibratedBounds:
             for wider in _WIDER:
                 fits = per_slope(load.excess_within(bounds(wider)), shape) <= 1
                 tried = np.where(fits, wider, factor)
-                if np.all(load.excess_within(bounds(tried)) <= 1):  # all share a threshold
+                if fits.all() or (fits.any() and _fit(load.excess_within(bounds(tried)))):
                     factor = tried
         return cls(bounds(factor), images, float(factor.min()), excess)
 
@@ -61,6 +61,11 @@ class CalibratedBounds:
         """The bounds as one integer array, the form that nodes hold."""
         rows: Array = np.stack(np.broadcast_arrays(*self.bounds)).astype(np.int64)
         return rows
+
+
+def _fit(excess: Array) -> bool:
+    """Whether neurons that share a threshold fit, of which each would with another."""
+    return bool(np.all(excess <= 1))
 
 
 def _widened(seen: Bounds, factor: Array | float) -> Bounds:
