@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import decode
@@ -53,7 +51,7 @@ def fit_layer(
     sources = [[(levels[i], codes[i]) for i in alike] for alike in together]
     inputs = shared.of(fitted, sources, places)
     others = set(range(len(levels))).difference(*together)
-    values = {i: decode(codes[i], levels[i], np.float32) for i in sorted(others)}
+    values = {i: (levels[i], codes[i]) for i in sorted(others)}
     finer = [i for first, *rest in together for i in rest if codes[i] != codes[first]]
     means = {i: _mean(real.branches[i], decode(codes[i], levels[i]), places) for i in finer}
     return LayerFit(real, together, values, before, inputs, code, pruning, means)

@@ -10,6 +10,7 @@ import numpy as np
 from qcompiler.ir.kernels import Array
 
 from .gram import Gram
+from .row_products import sums_of
 
 
 @dataclass(frozen=True)
@@ -74,5 +75,5 @@ class Gradient:
         if self._gram.whole is None:
             found = (self._apart + self._goal) * self._rows
         else:
-            found = self._gram.seen @ self._moved
+            found = sums_of(self._gram.seen, self._moved)
         return found.transpose(0, 2, 1)

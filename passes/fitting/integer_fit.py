@@ -104,7 +104,7 @@ class IntegerFit:
         if self._goal is not None:
             return self._goal.of_outputs(at)
         rows, sums = self._rows_of(at), self._read(self._fit.sums, at)
-        missing = rows.missing(sums, self._read(self._fit.bias, at)) + sums
+        missing = rows.residuals.missing(sums, self._read(self._fit.bias, at)) + sums
         found = Goal.of(self._fit.gram, rows.by_group(missing))
         if rows is self._fit.rows:
             self._goal = found

@@ -29,10 +29,11 @@ from .fitted_branches import Together
 from .gram import Gram, SplitGram
 from .integer_fit import IntegerFit, RealFit, at_middle
 from .joined_weights import JoinedWeights
-from .layer_inputs import LayerInputs
+from .layer_inputs import Coded, LayerInputs
 from .least_squares import Grid
 from .pruning import Pruning, kept
 from .regression import LayerRegression
+from .residuals import Residuals
 from .samples import apply_weights
 from .solved_rows import fitted, ridged
 
@@ -43,37 +44,42 @@ class LayerFit:
     Only the weights of the branches ``fitted`` change; arrays are ``groups x outputs x inputs``.
     Branches that are ``fitted`` together, as those from the slices of a value are, keep the same
     weights; finer digits round theirs anew, and ``means`` holds their mean inputs. ``values`` holds
-    the inputs of the other branches. The least weights are removed (`Pruning`).
+    the levels of the other branches. The least weights are removed (`Pruning`).
     """
 
     def __init__(
         self,
         real: RealLayer,
         fitted: Together,
-        values: Mapping[int, Array],
+        values: Mapping[int, Coded],
         before: Array,
         inputs: LayerInputs,
         code: Spikes,
         pruning: Pruning,
         means: Mapping[int, Array],
     ) -> None:
-        self.real, self.fitted, places, self.means = real, fitted, inputs.places, means
+        self.real, self.fitted, self.means = real, fitted, means
         self.middle = inputs.middle
-        target = places.of(before).astype(np.float64)
+        target = inputs.places.of(before).astype(np.float64)
         self.start = [real.branches[index].weight for index, *_ in fitted]
         self.all = JoinedWeights([weight.shape for weight in self.start], len(inputs.seen))
         if pruning.share:
             self._prune(inputs.grams.all, pruning.share * target.var(axis=0), pruning.worth)
-        first = np.empty_like(target)
-        for at in self.all.parts():
-            self._write(first, at, inputs.sums(self.all.joined(self.start, at)))
-        first += places.of(real.bias.astype(np.float32)[None])
-        for index, x in values.items():
-            branch = real.branches[index]
-            first += apply_weights(branch, branch.weight, x, places)
         low, high = map(float, decode(code, np.array((0, code.top))))
-        self.rows = LayerRegression(inputs.seen, first, target, low, high)
+        residuals = Residuals.of(self._first(inputs, values), target, low, high)
+        self.rows = LayerRegression(inputs.seen, residuals)
         self._solve(inputs.grams)
+
+    def _first(self, inputs: LayerInputs, values: Mapping[int, Coded]) -> Array:
+        """The sums with the initial weights, ``rows x outputs``."""
+        real, places = self.real, inputs.places
+        found = np.empty((len(places.image), self.all.groups * self.all.outputs))
+        for at in self.all.parts():
+            self._write(found, at, inputs.sums(self.all.joined(self.start, at)))
+        found += places.of(real.bias.astype(np.float32)[None])
+        for index, (levels, sent) in values.items():
+            found += apply_weights(real.branches[index], levels, sent, places)
+        return found
 
     def _prune(self, gram: Gram, most: Array, worth: float) -> None:
         joined = self.all.joined(self.start)
@@ -92,7 +98,7 @@ class LayerFit:
     def _solve(self, grams: SplitGram) -> None:
         """Fit all outputs in real numbers: weights, in single precision, sums and biases."""
         free = self.all.free(self.start)
-        gram, sums = ridged(self.rows, free, grams), np.empty_like(self.rows.first)
+        gram, sums = ridged(self.rows, free, grams), np.empty(self.rows.shape)
         self.bias, self.shift = np.empty((2, sums.shape[1]))
         self.weights = [np.empty(weight.shape, np.float32) for weight in self.start]
         for at in self.all.parts():

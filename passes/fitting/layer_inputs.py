@@ -13,7 +13,9 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import decode
 from qcompiler.passes.quantization.real_layer import LinearSynapse
 
+from .fitted_branches import blocks_of
 from .gram import SplitGram
+from .row_products import sums_of
 from .samples import SamplePositions, input_rows
 
 Coded: TypeAlias = "tuple[Array, Spikes]"  # levels, images x shape, and their code
@@ -39,20 +41,18 @@ class LayerInputs:
     def sums(self, weights: Array) -> Array:
         """The sums with these weights, ``rows x outputs``, for ``groups x outputs x inputs``."""
         columns = weights.transpose(0, 2, 1)
-        found = self.seen @ columns + self.middle @ columns
+        found = sums_of(self.seen, columns) + self.middle @ columns
         return found.transpose(1, 0, 2).reshape(self.seen.shape[1], -1)
 
 
 def _rows(branches: Sequence[LinearSynapse], sources: Sources, places: SamplePositions) -> Array:
-    """The inputs of all branches beside each other; no two copies of them are held at once."""
+    """The inputs of all branches beside each other; few are held twice at once."""
     ends = np.cumsum([0, *(branch.weight[0].size for branch in branches)])
-    found: Array | None = None
-    for begin, branch, coded in zip(ends, branches, sources, strict=False):
-        rows = _values(branch, coded, places)
-        if found is None:
-            found = np.empty((*rows.shape[:2], ends[-1]))
-        found[:, :, begin : begin + rows.shape[2]] = rows
-    assert found is not None
+    found = np.empty((blocks_of(branches[0]), len(places.image), ends[-1]))
+    for rows, images, part in places.parts():
+        for begin, end, branch, coded in zip(ends, ends[1:], branches, sources, strict=False):
+            some = [(levels[images], code) for levels, code in coded]
+            found[:, rows, begin:end] = _values(branch, some, part)
     return found
 
 

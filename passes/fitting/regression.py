@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from qcompiler.ir.kernels import Array
 from .gram import Gram, SplitGram
 from .least_squares import conjugate_gradients
 from .residuals import Residuals
+from .row_products import sums_of
 from .weight_update import WeightUpdate
 
 _RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input
@@ -29,35 +29,27 @@ _Rows = TypeVar("_Rows", bound="LayerRegression")
 class LayerRegression:
     """Inputs and sums of a layer at sampled images and positions, one per row.
 
-    ``seen`` holds the inputs, ``groups x rows x inputs``; ``target`` and ``first``, ``rows x
-    outputs``, hold the target sums and the sums with the initial weights. Clipping removes
-    differences below ``low`` and above ``high``, so these are not counted. Arrays are in double
-    precision, where sums hardly depend on the machine. Changes of weights are ``groups x outputs x
-    inputs``.
+    ``seen`` holds the inputs, ``groups x rows x inputs``; ``residuals``, ``rows x outputs``, are
+    what sums with the initial weights miss of their targets. Arrays are in double precision, where
+    sums hardly depend on the machine. Changes of weights are ``groups x outputs x inputs``.
     """
 
     seen: Array
-    first: Array
-    target: Array
-    low: float
-    high: float
+    residuals: Residuals
 
-    def missing(self, sums: Array, bias: Array) -> Array:
-        """The residual after a change of the sums and a bias, ``rows x outputs``."""
-        return self._residuals.missing(self.first, sums, bias)
-
-    @cached_property
-    def _residuals(self) -> Residuals:
-        return Residuals.of(self.target, self.low, self.high)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``rows x outputs``."""
+        return self.residuals.gap.shape
 
     def sums(self, moved: Array) -> Array:
         """The change of the sums by a change of the weights, ``rows x outputs``."""
-        found = self.seen @ moved.transpose(0, 2, 1)
-        return found.transpose(1, 0, 2).reshape(self.first.shape)
+        found = sums_of(self.seen, moved.transpose(0, 2, 1))
+        return found.transpose(1, 0, 2).reshape(self.shape)
 
     def by_output(self, sums: Array) -> Array:
         """Sums, ``groups x outputs x rows``, as ``rows x outputs``."""
-        return sums.transpose(2, 0, 1).reshape(self.first.shape)
+        return sums.transpose(2, 0, 1).reshape(self.shape)
 
     def by_group(self, sums: Array) -> Array:
         """Sums, ``rows x outputs``, as ``groups x outputs x rows``."""
@@ -70,17 +62,17 @@ class LayerRegression:
 
     def level(self, sums: Array, bias: Array) -> Array:
         """The bias that makes the mean residual zero."""
-        result: Array = bias + self.missing(sums, bias).mean(axis=0)
+        result: Array = bias + self.residuals.mean(sums, bias)
         return result
 
     def begin(self, free: Array) -> WeightUpdate:
         """The initial weights, with the bias that makes the mean residual zero."""
-        sums = np.zeros_like(self.first)
+        sums = np.zeros(self.shape)
         return WeightUpdate(np.zeros(free.shape), sums, self.level(sums, np.zeros(sums.shape[1])))
 
     def better(self, found: WeightUpdate, gram: Gram, free: Array) -> WeightUpdate:
         """One step: least squares, with the clipped residuals of the last solution ignored."""
-        missing = self.missing(found.sums, found.bias)
+        missing = self.residuals.missing(found.sums, found.bias)
         product = self.product(missing)
         product -= gram.ridge[:, None, None] * found.moved
         moved = found.moved + self.solution(gram, product, free, missing)
@@ -112,10 +104,10 @@ class LayerRegression:
         free = free[:, sampled]
         others, some = self.of_outputs(sampled)._parts(grams.cut)
         found, errors = some.begin(free), []
-        rounding = _ROUNDING * float(np.square(others.target).sum())
+        rounding = _ROUNDING * others.residuals.square * others.residuals.gap.size
         for ridge in _RIDGES:
             found = some.better(found, grams.some.with_ridge(ridge), free)
-            missing = others.missing(others.sums(found.moved), found.bias)
+            missing = others.residuals.missing(others.sums(found.moved), found.bias)
             errors.append(float((missing**2).sum()))
             if errors[-1] > min(errors) * (1 + _ROUNDING) + rounding:
                 break
@@ -127,11 +119,11 @@ class LayerRegression:
         if which.all():
             return self
         columns = np.tile(which, len(self.seen))
-        return replace(self, first=self.first[:, columns], target=self.target[:, columns])
+        return replace(self, residuals=self.residuals.of_outputs(columns))
 
     def _parts(self, cut: int) -> tuple[LayerRegression, LayerRegression]:
         """The first rows, which are held out, and the others."""
         return self._part(slice(cut), self.seen), self._part(slice(cut, None), self.seen)
 
     def _part(self, rows: slice, seen: Array) -> LayerRegression:
-        return replace(self, seen=seen[:, rows], first=self.first[rows], target=self.target[rows])
+        return replace(self, seen=seen[:, rows], residuals=self.residuals.of_rows(rows))

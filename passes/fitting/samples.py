@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array, windows
 from qcompiler.ir.snn import Convolve, Relay
+from qcompiler.ir.spiking.coding import decode
 from qcompiler.passes.quantization.real_layer import LinearSynapse
 
 _ROWS = (1 << 13, 1 << 15)  # fewest and most, times 4 for each effort above 1
 _ROWS_AN_INPUT = 24
+_AT_ONCE = 512  # rows whose inputs stay in the cache
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,15 @@ class SamplePositions:
         chosen: Any = (image, slice(None), *axes)
         result: Array = array[chosen]
         return result
+
+    def parts(self) -> Iterator[tuple[slice, slice, SamplePositions]]:
+        """Some rows at a time, their images, and their positions in these."""
+        for begin in range(0, len(self.image), _AT_ONCE):
+            some = slice(begin, begin + _AT_ONCE)
+            image = self.image[some]
+            first, last = int(image.min()), int(image.max())
+            places = SamplePositions(image - first, tuple(at[some] for at in self.at))
+            yield some, slice(first, last + 1), places
 
 
 def sample_positions(
@@ -61,11 +74,13 @@ def input_rows(branch: LinearSynapse, values: Array, places: SamplePositions) ->
 
 
 def apply_weights(
-    branch: LinearSynapse, weight: Array, values: Array, places: SamplePositions
+    branch: LinearSynapse, levels: Array, code: Spikes, places: SamplePositions
 ) -> Array:
-    """The sums of a branch with these weights in double precision, ``rows x outputs``."""
+    """The sums of a branch over its source's levels in double precision, ``rows x outputs``."""
+    weight = branch.weight
     if isinstance(branch.synapse, Relay):
-        return places.of(values).astype(np.float64) * places.of(weight[None])
-    seen = input_rows(branch, values, places).astype(np.float64)
+        values = decode(code, places.of(levels), np.float32)
+        return values.astype(np.float64) * places.of(weight[None])
+    seen = input_rows(branch, decode(code, levels, np.float32), places).astype(np.float64)
     blocks = weight.reshape(len(seen), -1, seen.shape[2]).astype(np.float64)
     return (seen @ blocks.transpose(0, 2, 1)).transpose(1, 0, 2).reshape(seen.shape[1], -1)

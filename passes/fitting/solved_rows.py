@@ -39,7 +39,7 @@ def fitted(rows: LayerRegression, free: Array, gram: Gram, grams: SplitGram) -> 
     if not whole.any():
         return rows.stepped(free, gram)
     if grams.all.whole is not None:
-        factored = _Factored(rows.seen, rows.first, rows.target, rows.low, rows.high)
+        factored = _Factored(rows.seen, rows.residuals)
         found = factored.of_outputs(whole).stepped(free[:, whole], gram)
     else:
         found = _of_rows(rows, grams).of_outputs(whole).stepped(free[:, whole], gram)
@@ -62,7 +62,7 @@ def _at_once(free: Array, grams: SplitGram) -> Array:
 
 
 def _of_rows(rows: LayerRegression, grams: SplitGram) -> _OfRows:
-    return _OfRows(grams.all.kernel, rows.first, rows.target, rows.low, rows.high)
+    return _OfRows(grams.all.kernel, rows.residuals)
 
 
 class _Factored(LayerRegression):
@@ -86,7 +86,8 @@ class _OfRows(LayerRegression):
 
     def better(self, found: WeightUpdate, gram: Gram, free: Array) -> WeightUpdate:
         """One step, as that of the weights."""
-        wanted, (groups, rows, _) = self.missing(found.sums, found.bias), self.seen.shape
+        wanted = self.residuals.missing(found.sums, found.bias)
+        groups, rows, _ = self.seen.shape
         residual = wanted.reshape(rows, groups, -1).transpose(1, 0, 2) / rows
         residual -= gram.ridge[:, None, None] * found.moved.transpose(0, 2, 1)
         system = self.seen / rows

@@ -23,7 +23,7 @@ from qcompiler.passes.fitting import joined_weights
 from qcompiler.passes.fitting.fit_layer import fit_layer
 from qcompiler.passes.fitting.integer_fit import IntegerFit
 from qcompiler.passes.fitting.layer_inputs import SharedInputs
-from qcompiler.passes.fitting.regression import LayerRegression
+from qcompiler.passes.fitting.residuals import Residuals
 from qcompiler.passes.fitting.samples import sample_positions
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.level_codes import code_of
@@ -186,9 +186,10 @@ def test_a_fitted_layer_is_closer_to_the_real_one() -> None:
 def test_what_levels_cut_off_is_not_missing() -> None:
     target = np.array([[-2.0], [-2], [-2], [0.5], [3], [3], [3]])
     present = np.array([[-1.0], [0.25], [2], [0.25], [2], [0.5], [-1]])
-    rows = LayerRegression(np.zeros((1, 7, 1)), present, target, low=0.0, high=1.0)
-    missing = rows.missing(np.zeros_like(present), np.zeros(1))
+    residuals = Residuals.of(present, target, low=0.0, high=1.0)
+    missing = residuals.missing(np.zeros_like(present), np.zeros(1))
     np.testing.assert_array_equal(missing[:, 0], [0, -0.25, -2, 0.25, 0, 0.5, 2])
+    assert residuals.mean(np.zeros_like(present), np.zeros(1)) == missing.mean()
 
 
 def test_layers_with_the_same_inputs_share_them() -> None:
@@ -199,6 +200,23 @@ def test_layers_with_the_same_inputs_share_them() -> None:
     first = shared.of(layers[:1], [[(levels[0], code)]], places)
     assert shared.of(layers[1:], [[(levels[0], code)]], places) is first
     assert shared.of(layers[1:], [[(levels[1], code)]], places) is not first
+
+
+@pytest.mark.parametrize("low", [0.0, -0.4])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_rows_hold_what_neurons_receive(low: float, groups: int) -> None:
+    """In blocks of rows that share images; level 0 is not the zero of padding if ``low`` is not."""
+    rng, code = np.random.default_rng(0), code_of((4, 7, 7), 9, (low, 1.0))
+    levels = [rng.integers(0, 9, (90, 4, 7, 7)).astype(np.uint8) for _ in range(2)]
+    synapse = Convolve(strides=(1, 1), pads=(1, 1, 1, 1), dilations=(1, 1), groups=groups)
+    weight = rng.standard_normal((6, 4 // groups, 3, 3))
+    places = sample_positions((6, 7, 7), 90, 18, 1500)
+    branch = LinearSynapse(synapse, weight, np.zeros(1))
+    found = SharedInputs().of([branch], [[(each, code) for each in levels]], places)
+    values = decode(code, levels[0]) + decode(code, levels[1])
+    sums = convolve(values, weight, synapse, groups)
+    blocks = weight.reshape(groups, 6 // groups, -1)
+    np.testing.assert_allclose(found.sums(blocks), places.of(sums), atol=1e-5)
 
 
 def test_images_are_as_many_as_work_and_memory_allow() -> None:

@@ -11,6 +11,8 @@ from qcompiler.passes.fitting.gradient import Goal
 from qcompiler.passes.fitting.gram import Gram, SplitGram
 from qcompiler.passes.fitting.least_squares import Grid, conjugate_gradients, coordinate_descent
 from qcompiler.passes.fitting.regression import LayerRegression
+from qcompiler.passes.fitting.residuals import Residuals
+from qcompiler.passes.fitting.row_products import sums_of
 from qcompiler.passes.fitting.solved_rows import fitted, solved
 
 WIDE, TALL = 40, 400  # rows: fewer than half the inputs, and more
@@ -26,6 +28,10 @@ def problem(seed: int, rows: int, outputs: int = 7) -> tuple[Gram, Array, Array]
 
 def grids_of(weights: Array, unit: float, limit: int) -> list[Grid]:
     return [Grid(weights.shape[2], np.full(weights.shape[:2], unit), limit)]
+
+
+def _regression(seen: Array, first: Array, target: Array, limit: float) -> LayerRegression:
+    return LayerRegression(seen, Residuals.of(first, target, -limit, limit))
 
 
 def test_few_rows_stand_for_their_matrix() -> None:
@@ -83,7 +89,7 @@ def test_large_matrices_are_factored(free: float, monkeypatch: pytest.MonkeyPatc
     """Outputs whose weights are all free are solved at once, as by many steps; others are not."""
     rng = np.random.default_rng(9)
     seen, first = rng.standard_normal((1, TALL, 90)), np.zeros((TALL, 8))
-    rows = LayerRegression(seen, first, rng.standard_normal((TALL, 8)), -9.0, 9.0)
+    rows = _regression(seen, first, rng.standard_normal((TALL, 8)), 9)
     which = np.ones((1, 8, 90), bool)
     which[0, 3, 7] = free == 1
     grams = SplitGram(seen)
@@ -140,9 +146,9 @@ def test_few_rows_are_solved_as_the_weights_are() -> None:
     seen = rng.standard_normal((2, WIDE, 90)) @ rng.standard_normal((90, 90)) / 9
     seen -= seen.mean(axis=1, keepdims=True)
     target, first = rng.standard_normal((2, WIDE, 6))
-    rows, free = LayerRegression(seen, first, target, -9.0, 9.0), np.ones((2, 3, 90), bool)
+    rows, free = _regression(seen, first, target, 9), np.ones((2, 3, 90), bool)
     gram, found = solved(rows, free, SplitGram(seen))
-    wanted = rows.product(rows.missing(found.sums, found.bias))
+    wanted = rows.product(rows.residuals.missing(found.sums, found.bias))
     wanted -= gram.ridge[:, None, None] * found.moved
     more = conjugate_gradients(gram, wanted, free, 300)
     np.testing.assert_allclose(found.sums, rows.sums(found.moved), atol=1e-9)
@@ -156,7 +162,7 @@ def test_a_few_weights_that_are_not_free_cost_no_other_output(
     monkeypatch.setattr("qcompiler.passes.fitting.regression._LITTLE", 0)  # takes every step
     rng = np.random.default_rng(6)
     seen, first = rng.standard_normal((groups, WIDE, 90)), np.zeros((WIDE, 8 * groups))
-    rows = LayerRegression(seen, first, 3 * rng.standard_normal(first.shape), -50, 50)
+    rows = _regression(seen, first, 3 * rng.standard_normal(first.shape), 50)
     free = np.ones((groups, 8, 90), bool)
     free[0, 2, 5] = free[-1, 6, 7] = False
     gram, found = solved(rows, free, SplitGram(seen))
@@ -164,3 +170,16 @@ def test_a_few_weights_that_are_not_free_cost_no_other_output(
         np.testing.assert_allclose(one, other, atol=1e-6)
     assert not found.moved[~free].any()
     assert np.count_nonzero(found.moved) == free.sum()
+
+
+@pytest.mark.parametrize("outputs", [1, 5, 40])
+def test_rows_times_few_outputs_are_their_product(
+    outputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of rows that are no whole number of blocks, here 16, and of some of an array's rows."""
+    monkeypatch.setattr("qcompiler.passes.fitting.row_products._SMALL", 16 * 90 * outputs)
+    rng = np.random.default_rng(7)
+    seen, weights = rng.standard_normal((2, TALL, 90)), rng.standard_normal((2, outputs, 90))
+    for rows in (seen, seen[:, 3:88], seen[:, :10]):
+        product = np.einsum("gri,goi->gro", rows, weights)
+        np.testing.assert_allclose(sums_of(rows, weights.transpose(0, 2, 1)), product, atol=1e-12)
