@@ -47,6 +47,13 @@ class LatencyModel:
         """The step of the last output spike."""
         return self._ends(levels)[1]
 
+    def depths(self) -> list[int]:
+        """How many values are in front of each, on the longest path to it."""
+        found: list[int] = []
+        for before in self._before:
+            found.append(max((found[source] + 1 for source, _ in before), default=0))
+        return found
+
     def slack(self, levels: Sequence[int]) -> list[int]:
         """Levels that each value could have more without a later last spike."""
         ends, last = self._ends(levels)

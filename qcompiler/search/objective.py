@@ -2,10 +2,11 @@
 
 All values share one t_max here: a frame interval is as long as its longest windows, and at every
 step of it every neuron costs energy. The search buys levels, slices and levels of inputs where they
-bring most: it looks for the smallest t_max within the budget, without slices and with them, then
-sends inputs as bits, most of which are 0 and silent, takes levels away from the inputs, and last
-weights, whose events they save. All trials go without the weights whose events cost most for what
-they bring. Which code costs least, `ChooseCodes` decides each time.
+bring most: it looks for the smallest t_max within the budget, without slices and with them, and for
+a smaller one of every second layer. Then it sends inputs as bits, most of which are 0 and silent,
+takes levels away from the inputs, and last weights, whose events they save. All trials go without
+the weights whose events cost most for what they bring. Which code costs least, `ChooseCodes`
+decides each time.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ import numpy as np
 from qcompiler.ir import PipelineError
 from qcompiler.passes.tensor.split_inputs import most_output_levels
 
+from .alternate import Options
+from .costed_program import SPARE, T_MAX, CostedProgram
 from .pareto import OBJECTIVES, Objective, Point, SearchResult
 from .search import chosen_result, no_schedule, search
-from .trials import Options, Trials
+from .trials import Trials
 
 _GUESSES = 2  # trials where errors suggest them
-_T_MAX = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32)
 _FEWER_INPUT_LEVELS = (32, 16, 8, 4)
 _WORTH = 0.98  # of the cost of the best: what saves less is not tried
-_SPARE = (0.5, 1.0, 2.0, 4.0, 8.0)  # of `quantize`; the first hardly adds to the noise
 
 
 def search_for(objective: str, trials: Callable[[bool], Trials]) -> SearchResult:
@@ -53,6 +54,7 @@ def search_cost(trials: Trials, objective: Objective) -> SearchResult:
         found.with_slices()
     else:
         found.smallest_t_max(slices=found.most_slices)
+    found.alternating()
     found.binary_inputs()
     found.fewer_input_levels()
     found.spare()
@@ -62,10 +64,10 @@ def search_cost(trials: Trials, objective: Objective) -> SearchResult:
 class _Search:
     def __init__(self, trials: Trials, objective: Objective) -> None:
         self.trials, self.objective = trials, objective
-        self.input_levels = most_output_levels(trials.before, _T_MAX[-1])
+        self.input_levels = most_output_levels(trials.before, T_MAX[-1])
         slices = (getattr(step, "slices", 1) for step in trials.rest)
         self.most_slices = max(slices, default=1)
-        self.base = _T_MAX[-1]  # of digits of inputs, unless t_max is smaller
+        self.base = T_MAX[-1]  # of digits of inputs, unless t_max is smaller
         self.prices: dict[tuple[tuple[int, ...], int, Options], float] = {}
         self.allowed = 1.0  # by which factor errors of the last trial may grow; 1 if not known
 
@@ -75,7 +77,7 @@ class _Search:
         Errors are about as large as a step between levels: they suggest what to try first. Then it
         is bisected.
         """
-        left, at = list(_T_MAX), len(_T_MAX) // 2
+        left, at = list(T_MAX), len(T_MAX) // 2
         for guessed in chain(repeat(True, _GUESSES), repeat(False)):
             if not left:
                 return
@@ -87,39 +89,42 @@ class _Search:
 
     def with_slices(self) -> None:
         """From the best t_max without slices downwards, as long as slices keep the answers."""
-        shorter = [t_max for t_max in _T_MAX if t_max < (self.best().uniform or 0)]
+        shorter = [t_max for t_max in T_MAX if t_max < (self.best().uniform or 0)]
         for t_max in reversed(shorter if self.most_slices > 1 else []):
             program = t_max, self.most_slices, self.input_levels
             if self.cheaper(*program) and not self.measure(*program).fits:
                 return
 
+    def alternating(self) -> None:
+        """Give every second layer a smaller t_max."""
+        if smaller := self.program_of(self.best()).smaller():
+            self.fits_cheaper(*smaller)
+
     def binary_inputs(self) -> None:
         """Send inputs as bits, if the best costs less so."""
-        t_max, slices, levels, _ = self.parts_of(self.best())
+        best = self.program_of(self.best())
         self.base = 2
-        if not self.fits_cheaper(t_max, slices, levels):
-            self.base = _T_MAX[-1]
+        if not self.fits_cheaper(*best):
+            self.base = T_MAX[-1]
 
     def fewer_input_levels(self) -> None:
         """Take levels of inputs away, as long as the budget allows."""
-        t_max, slices, given, _ = self.parts_of(self.best())
-        for levels in (levels for levels in _FEWER_INPUT_LEVELS if levels < given):
-            if self.cheaper(t_max, slices, levels) and not self.measure(t_max, slices, levels).fits:
+        best = self.program_of(self.best())
+        for levels in (levels for levels in _FEWER_INPUT_LEVELS if levels < best.levels):
+            program = best._replace(levels=levels)
+            if self.cheaper(*program) and not self.measure(*program).fits:
                 return
 
     def spare(self) -> None:
-        """Remove more and more weights of the best, and of the next larger t_max."""
-        t_max, slices, levels, _ = self.parts_of(self.best())
-        at, shares = _T_MAX.index(t_max), list(_SPARE[1:])
-        for one in _T_MAX[at : at + 2]:
-            while shares and self.fits_cheaper(one, slices, levels, shares[0]):
+        """Remove more and more weights of the best, and of those with a larger t_max."""
+        shares = list(SPARE[1:])
+        for program in self.program_of(self.best()).larger():
+            while shares and self.fits_cheaper(*program._replace(spare=shares[0])):
                 del shares[0]
 
-    def parts_of(self, point: Point) -> tuple[int, int, int, float]:
-        """t_max, slices, levels of inputs, and what events are worth."""
-        options = dict(point.options)
-        counts = int(options["slices"]), int(options["levels"])
-        return point.uniform or _T_MAX[0], *counts, options["spare"]
+    def program_of(self, point: Point) -> CostedProgram:
+        """What a point was measured with."""
+        return CostedProgram.of(point.uniform or T_MAX[0], point.options)
 
     def fits_cheaper(self, *program: Any) -> bool:
         """Measure a program if it costs less than the best: whether it is the best, then."""
@@ -132,7 +137,7 @@ class _Search:
             self.price(*given)
             for given in (
                 self.schedule(*program),
-                (best.levels, best.uniform or _T_MAX[0], best.options),
+                (best.levels, best.uniform or T_MAX[0], best.options),
             )
         )
         return price < _WORTH * known
@@ -154,15 +159,11 @@ class _Search:
         _, self.allowed = self.trials.measure(*given)
         return self.trials.points[-1]
 
-    def schedule(
-        self, t_max: int, slices: int, levels: int, spare: float = _SPARE[0]
-    ) -> tuple[tuple[int, ...], int, Options]:
-        """Inputs get as many digits as keep their windows within t_max, or bits."""
-        base = min(t_max, self.base)
-        digits = next(n for n in range(1, 17) if base**n >= levels)
-        given = {"slices": slices, "levels": levels, "digits": digits, "spare": spare}
-        options: Options = tuple(given.items())
-        return self.trials.uniform_levels(t_max, options), t_max, options
+    def schedule(self, *program: Any) -> tuple[tuple[int, ...], int, Options]:
+        """Levels, t_max and options of a program, given as for `CostedProgram`."""
+        given = CostedProgram(*program)
+        options = given.options(self.base)
+        return self.trials.uniform_levels(given.t_max, options), given.t_max, options
 
     def _known(self, schedule: tuple[int, ...], t_max: int, options: Options) -> Point | None:
         """A point of the same program: other levels may take the same digits."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from qcompiler.passes.tensor.refine_outputs import RefineOutputs
 from qcompiler.passes.tensor.split_inputs import SplitInputs
 
 from .accuracy_cost import AccuracyCost
+from .alternate import Options, with_options
 from .classifier import clip_of, reference_outputs
 from .drift import LossEstimate, Outputs
 from .halves import Half, Measuring, here, on_cluster, with_option
@@ -36,8 +37,6 @@ from .pareto import Budget, Cost, Point
 
 if TYPE_CHECKING:
     from distributed import Client
-
-Options: TypeAlias = tuple[tuple[str, float], ...]  # of the pipeline, by name
 
 _MARGIN = 2.0  # of the errors that the budget allows: how far they may carry a winner or runner-up
 _SURE = 2.0  # standard errors of what half of the images lose
@@ -134,9 +133,7 @@ class Trials:
         """What every value has with one t_max for all, and the ends' own numbers."""
         ends = SplitInputs | RefineOutputs
         splits: tuple[Pass, ...] = tuple(s for s in self.rest if isinstance(s, ends))
-        for name, value in (("t_max", t_max), *options):
-            splits = tuple(with_option(s, name, value) for s in splits)
-        graph = Pipeline(splits).run(self.clipped)
+        graph = Pipeline(with_options(splits, self.clipped, t_max, options)).run(self.clipped)
         outputs = next((s.output_t_max for s in self.rest if isinstance(s, Normalize)), 0)
         return tuple(times_of(graph, value, t_max, outputs) for value in spiking_values(graph))
 
@@ -148,10 +145,7 @@ class Trials:
     def _lowering(self, levels: tuple[int, ...], uniform: int | None, options: Options) -> Pipeline:
         """The passes behind those that are done."""
         if uniform:
-            steps = self.rest
-            for name, value in (("t_max", uniform), *options):
-                steps = tuple(with_option(step, name, value) for step in steps)
-            return Pipeline(steps)
+            return Pipeline(with_options(self.rest, self.before, uniform, options))
         return Pipeline((self.clip, AssignLevels(":".join(map(str, levels))), *self.rest))
 
     def _outputs(self, steps: Pipeline, real: Outputs) -> tuple[Outputs, Half]:

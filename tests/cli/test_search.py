@@ -25,10 +25,10 @@ from qcompiler.passes import Pipeline
 from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.tensor.split_ranges import SplitRanges
 from qcompiler.search.accuracy_cost import AccuracyCost
+from qcompiler.search.costed_program import T_MAX
 from qcompiler.search.drift import estimate_loss
 from qcompiler.search.halves import Half, Measuring
 from qcompiler.search.latency import LatencyModel
-from qcompiler.search.objective import _T_MAX as T_MAX
 from qcompiler.search.objective import _Search
 from qcompiler.search.pareto import Budget, Point, SearchResult
 from qcompiler.search.schedule_family import Schedule, at_error, family
