@@ -12,7 +12,7 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-_RIDGE = 0.01  # relative to the mean square of an input
+_RIDGE = 0.001  # relative to the mean square of an input
 _MOST = 1024  # weights of an output that are looked at together
 
 

@@ -10,6 +10,7 @@ from qcompiler.ir.spiking.coding import decode
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 from qcompiler.passes.quantization.real_layer import LinearSynapse, RealLayer
 
+from .finer_digits import FinerInputs
 from .fitted_branches import blocks_of, fitted_together
 from .layer_fit import LayerFit
 from .layer_inputs import SharedInputs
@@ -53,11 +54,11 @@ def fit_layer(
     others = set(range(len(levels))).difference(*together)
     values = {i: (levels[i], codes[i]) for i in sorted(others)}
     finer = [i for first, *rest in together for i in rest if codes[i] != codes[first]]
-    means = {i: _mean(real.branches[i], decode(codes[i], levels[i]), places) for i in finer}
-    return LayerFit(real, together, values, before, inputs, code, pruning, means)
+    rests = {i: _rest(real.branches[i], decode(codes[i], levels[i]), places) for i in finer}
+    return LayerFit(real, together, values, before, inputs, code, pruning, rests)
 
 
-def _mean(branch: LinearSynapse, values: Array, places: SamplePositions) -> Array:
-    """The mean input of each weight, ``groups x inputs``."""
-    found: Array = input_rows(branch, values, places).mean(axis=1)
-    return found
+def _rest(branch: LinearSynapse, values: Array, places: SamplePositions) -> FinerInputs:
+    """Moments of the inputs of a finer digit."""
+    rows = input_rows(branch, values, places)
+    return FinerInputs(rows.mean(axis=1), rows.var(axis=1))

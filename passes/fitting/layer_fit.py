@@ -25,6 +25,7 @@ from qcompiler.passes.quantization.rounding import Weights
 from qcompiler.passes.quantization.slopes import ScaledWeights
 
 from .compensated import compensated
+from .finer_digits import FinerInputs
 from .fitted_branches import Together
 from .gram import Gram, SplitGram
 from .integer_fit import IntegerFit, RealFit, at_middle
@@ -43,8 +44,8 @@ class LayerFit:
 
     Only the weights of the branches ``fitted`` change; arrays are ``groups x outputs x inputs``.
     Branches that are ``fitted`` together, as those from the slices of a value are, keep the same
-    weights; finer digits round theirs anew, and ``means`` holds their mean inputs. ``values`` holds
-    the levels of the other branches. The least weights are removed (`Pruning`).
+    weights; those of ``finer`` digits are rounded anew. ``values`` holds the levels of the other
+    branches. The least weights are removed (`Pruning`).
     """
 
     def __init__(
@@ -56,9 +57,10 @@ class LayerFit:
         inputs: LayerInputs,
         code: Spikes,
         pruning: Pruning,
-        means: Mapping[int, Array],
+        finer: Mapping[int, FinerInputs],
     ) -> None:
-        self.real, self.fitted, self.means = real, fitted, means
+        self.real, self.fitted, self.finer = real, fitted, finer
+        self.worth = pruning.worth if pruning.share else 0.0
         self.middle = inputs.middle
         target = inputs.places.of(before).astype(np.float64)
         self.start = [real.branches[index].weight for index, *_ in fitted]
@@ -143,15 +145,9 @@ class LayerFit:
         """Integers of finer digits, and what each output loses by them at the mean input."""
         digits = {}
         for first, *others in self.fitted:
-            for index in [index for index in others if index in self.means]:
-                share = ratios[index].factor / ratios[first].factor
-                whole = found[first].astype(np.float64)
-                weights = np.rint(whole * share)
-                lost = (whole - weights / share) * _like(1 / (ratios[first].factor * slope), whole)
-                mean = self.means[index]
-                blocks = lost.reshape(len(mean), -1, mean.shape[1])
-                at_mean = np.einsum("goi,gi->go", blocks, mean).reshape(-1)
-                digits[index] = weights.astype(found[first].dtype), at_mean
+            for index in [index for index in others if index in self.finer]:
+                given = ratios[first], ratios[index], slope, self.worth
+                digits[index] = self.finer[index].weights(found[first], *given)
         return digits
 
     def _grid(self, ratio: ScaledWeights, slope: Array, limit: int) -> Grid:
@@ -181,8 +177,3 @@ def _nearest(ratio: ScaledWeights, slope: Array, limit: int) -> Array:
     found = ratio.rounded(slope)
     wide = np.min_scalar_type(-2 * limit * ratio.parts - 1)
     return found.astype(np.promote_types(found.dtype, wide), copy=False)
-
-
-def _like(array: Array, weight: Array) -> Array:
-    """One number per output, broadcast to the shape of a weight."""
-    return np.broadcast_to(array.reshape(-1, *(1,) * (weight.ndim - 1)), weight.shape)

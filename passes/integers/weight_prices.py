@@ -29,6 +29,8 @@ from qcompiler.passes.quantization.logits import logits
 _WORK, _FEWEST, _MOST = 4e10, 4, 64  # products of all runs, and images of each
 _MOST_VALUES = 64  # above it nothing is measured: each value takes a run
 _LEAST = 1e-9  # noise at the outputs that is none
+_NEARLY = 1e-6  # relative difference of spans that are equal up to rounding
+_LEFT = 0.1  # of the noise of a coarse digit's sums: the other digit makes up for the rest
 
 
 def weight_prices(
@@ -44,12 +46,15 @@ def weight_prices(
     if not 0 < len(groups) <= _MOST_VALUES:
         return {}
     gains, neurons = defaultdict[str, float](float), Counter[str]()
-    rounding = 0.0
-    for group, gain in zip(groups, _gains(graph, data, groups, t_max), strict=True):
+    rounding, finer = 0.0, _finer_digits(graph, groups, t_max)
+    alone = [group for group in groups if group.result.name not in finer]
+    of = dict(zip((g.result.name for g in alone), _gains(graph, data, alone, t_max), strict=True))
+    for group in groups:
         name = families.get(group.result.name, group.result.name)
-        gains[name] += gain
-        neurons[name] += size(group.result.type)
+        gain = of.get(group.result.name, 0.0)
         rounding += gain * _level(graph, group.result, t_max) ** 2 / 12
+        gains[name] += gain or _LEFT * of[finer[group.result.name]]
+        neurons[name] += size(group.result.type)
     each = rounding / sum(_events(group) for group in fusion_groups(graph))
     prices = {name: each * neurons[name] / max(gains[name], _LEAST) for name in gains}
     return {name: float(snapped(np.array(price))) for name, price in prices.items()}
@@ -77,6 +82,18 @@ def _gains(
             for n in names
         )
         yield float(sum(shares)) / width**2
+
+
+def _finer_digits(graph: Graph, groups: Sequence[FusionGroup], t_max: int) -> dict[str, str]:
+    """The finer digit of each value that is a coarse one: it reads that, and spans its level."""
+    levels = {group.result.name: _level(graph, group.result, t_max) for group in groups}
+    found = {}
+    for group in groups:
+        span = levels[group.result.name] * (levels_of(graph, group.result, t_max) - 1)
+        for name in (branch.source.name for branch in group.branches):
+            if name in levels and abs(span / levels[name] - 1) < _NEARLY:
+                found[name] = group.result.name
+    return found
 
 
 def _behind(

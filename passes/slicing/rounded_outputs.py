@@ -32,17 +32,42 @@ class RealValues:
 
     def outputs_if_rounded(self, value: Value, codes: Sequence[Spikes]) -> Iterator[Array]:
         """The output with one value rounded by each of the codes."""
-        given = Value(f"{value.name}:coded", value.type)
-        rest = substitute(self._graph, {value.name: given})
-        rest = drop_dead(replace(rest, inputs=(*self._graph.inputs, given)))
-        name = value.name
-        real = self._known[name] if name in self._known else self._run([name])[name]
-        rounded = RealNetwork(rest, [rest.outputs[0].name], len(codes) * len(real))
-        for code in codes:
-            batches = rounded((*self._data, rounded_to_levels(code, real)))
+        real = self._real(value)
+        rounded = (rounded_to_levels(code, real) for code in codes)
+        yield from self._outputs(value, rounded, len(codes) * len(real))
+
+    def outputs_by_channel(self, value: Value, code: Spikes) -> Iterator[Array]:
+        """The output with one channel after the other rounded."""
+        real = self._real(value)
+        rounded = rounded_to_levels(code, real)
+        channels = range(real.shape[1])
+        changed = (np.where(_only(at, real), rounded, real) for at in channels)
+        yield from self._outputs(value, changed, len(channels) * len(real))
+
+    def _real(self, value: Value) -> Array:
+        return (
+            self._known[value.name]
+            if value.name in self._known
+            else self._run([value.name])[value.name]
+        )
+
+    def _outputs(self, value: Value, given: Iterator[Array], images: int) -> Iterator[Array]:
+        """The output with each of these in place of a value."""
+        inner = Value(f"{value.name}:coded", value.type)
+        rest = substitute(self._graph, {value.name: inner})
+        rest = drop_dead(replace(rest, inputs=(*self._graph.inputs, inner)))
+        behind = RealNetwork(rest, [rest.outputs[0].name], images)
+        for array in given:
+            batches = behind((*self._data, array))
             yield np.concatenate([found for part in batches for found in part.values()])
 
     def _run(self, names: Sequence[str]) -> dict[str, Array]:
         """Values of these names; what none of them needs is not computed."""
         parts = list(run(self._graph, self._data, list(dict.fromkeys(names))))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _only(channel: int, array: Array) -> Array:
+    """Which channel, in the shape of ``images x shape``."""
+    found: Array = np.arange(array.shape[1]).reshape(-1, *(1,) * (array.ndim - 2)) == channel
+    return found

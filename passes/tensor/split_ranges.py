@@ -34,6 +34,7 @@ from qcompiler.passes.quantization.levels import check_levels, levels_of, spikin
 from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.quantization.membrane_limits import ROOM
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices, slices_at
+from qcompiler.passes.slicing.channel_noise import measure_channels
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import can_have_digits, finer_levels, with_digits
 from qcompiler.passes.slicing.later_digits import later_digits
@@ -49,6 +50,7 @@ from qcompiler.passes.slicing.split_value import (
 
 _QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums, or in scores
 _WORTH = 2.5  # least ratio of noise saved to neurons, or energy, that are added, both as shares
+_WORTH_ENERGY = 2.15  # the same where the price is energy: weights go at about the same price
 _EXACT_QUIET, _EXACT_WORTH = 1e-4, 0.5  # the same where precision is asked for and costs little:
 _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so many neurons
 _FEW = 9  # t_max below which noise counts (t_max / 9)^2 times, as it grows with 1 / t_max^2
@@ -117,6 +119,8 @@ class SplitRanges(Pass):
         found, split = noise_of(graph, data, levels, self.progress), graph
         if not self._exact(graph) and self._tolerates(graph, data, found):
             return graph
+        if self.price == "energy":
+            measure_channels(graph, data, found, names)
         for name, slicing, noisy in self._slicings(graph, names, found):
             histogram, bound = found[name].histogram, _bound(graph, name)
             if slicing.digits:
@@ -153,7 +157,8 @@ class SplitRanges(Pass):
         few = self.price == "neurons" and self.t_max < _FEW
         faithful = 0 < sum(one.outputs for one in found.values()) <= _FAITHFUL
         dear = faithful and self.price == "neurons" and not few
-        quiet, worth = _QUIET, _DEAR if dear else _WORTH
+        quiet, worth = _QUIET, _WORTH_ENERGY if self.price == "energy" else _WORTH
+        worth = _DEAR if dear else worth
         if self._exact(graph):
             quiet, worth = _EXACT_QUIET, _EXACT_WORTH
         costs, whole = slice_costs(graph, self.t_max, self.price)

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from distributed import Client
 
 DEFAULT_T_MAX = 16
-_PRUNED = {"prune": 0.03, "spare": 0.25}  # of `quantize`: noise at the outputs decides
+_PRUNED = {"prune": 0.03, "spare": 2.0}  # of `quantize`: noise at the outputs decides
 # Up to 8 levels most noise is that of rounding: digits remove more of it than weights add.
-_FEW, _FEW_LEVELS = 8, {"prune": 0.03, "spare": 1.6, "worth": 0.5}
+_FEW, _FEW_LEVELS = 8, {"prune": 0.03, "spare": 2.2, "worth": 0.5}
 
 
 @dataclass(frozen=True)
