@@ -50,7 +50,7 @@ from qcompiler.passes.slicing.split_value import (
 
 _QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums, or in scores
 _WORTH = 2.5  # least ratio of noise saved to neurons, or energy, that are added, both as shares
-_WORTH_ENERGY = 2.2  # the same where the price is energy: weights go at about the same price
+_WORTH_ENERGY = 2.3  # the same where the price is energy: weights go at about the same price
 _EXACT_QUIET, _EXACT_WORTH = 1e-4, 0.5  # the same where precision is asked for and costs little:
 _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so many neurons
 _FEW = 9  # t_max below which noise counts (t_max / 9)^2 times, as it grows with 1 / t_max^2
