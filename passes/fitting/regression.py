@@ -73,7 +73,7 @@ class LayerRegression:
         return WeightUpdate(np.zeros(free.shape), sums, self.level(sums, np.zeros(sums.shape[1])))
 
     def better(self, found: WeightUpdate, gram: Gram, free: Array) -> WeightUpdate:
-        """One step: least squares, with the clipped residuals of the last solution ignored."""
+        """One step: least squares of what the last solution misses behind the clip."""
         missing = self.residuals.missing(found.sums, found.bias)
         product = self.product(missing)
         product -= gram.ridge[:, None, None] * found.moved
