@@ -7,7 +7,8 @@ possible to the sums Y of the real network:
 
 The minimum is first taken over real numbers, then over integers times the scale of the weights, as
 in AdaRound, arXiv 2004.10568, and GPTQ, arXiv 2210.17323; here the rounding is coordinate descent.
-Differences that clipping to the levels of the result removes anyway are not counted.
+Differences count behind the clip to the levels of the result (`residuals`): results are right on
+average, too, where the clip rectifies noise.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ _RIDGES = (30.0, 3.0, 0.3, 0.03)  # relative to the mean square of an input
 _ENOUGH = 16  # outputs, of each group, that choose the ridge of all, if more take many products:
 _CHEAP = 1 << 24  # of a step
 _ROUNDS, _STEPS = 3, 10
+_LEVELLED = 2  # steps of the bias
 _LITTLE = 1e-4  # of the squared residual: steps that gain less are left out
 _ROUNDING = 1e-12  # squared, a millionth: coarser than the single precision of targets
 
@@ -40,7 +41,7 @@ class LayerRegression:
     @property
     def shape(self) -> tuple[int, ...]:
         """``rows x outputs``."""
-        return self.residuals.gap.shape
+        return self.residuals.first.shape
 
     def sums(self, moved: Array) -> Array:
         """The change of the sums by a change of the weights, ``rows x outputs``."""
@@ -61,9 +62,10 @@ class LayerRegression:
         return result
 
     def level(self, sums: Array, bias: Array) -> Array:
-        """The bias that makes the mean residual zero."""
-        result: Array = bias + self.residuals.mean(sums, bias)
-        return result
+        """The bias that makes the mean residual nearly zero."""
+        for _ in range(_LEVELLED):
+            bias = bias + self.residuals.step(sums, bias)
+        return bias
 
     def begin(self, free: Array) -> WeightUpdate:
         """The initial weights, with the bias that makes the mean residual zero."""
@@ -71,7 +73,7 @@ class LayerRegression:
         return WeightUpdate(np.zeros(free.shape), sums, self.level(sums, np.zeros(sums.shape[1])))
 
     def better(self, found: WeightUpdate, gram: Gram, free: Array) -> WeightUpdate:
-        """One step: least squares, with the clipped residuals of the last solution ignored."""
+        """One step: least squares of what the last solution misses behind the clip."""
         missing = self.residuals.missing(found.sums, found.bias)
         product = self.product(missing)
         product -= gram.ridge[:, None, None] * found.moved
@@ -104,7 +106,7 @@ class LayerRegression:
         free = free[:, sampled]
         others, some = self.of_outputs(sampled)._parts(grams.cut)
         found, errors = some.begin(free), []
-        rounding = _ROUNDING * others.residuals.square * others.residuals.gap.size
+        rounding = _ROUNDING * others.residuals.square * others.residuals.first.size
         for ridge in _RIDGES:
             found = some.better(found, grams.some.with_ridge(ridge), free)
             missing = others.residuals.missing(others.sums(found.moved), found.bias)

@@ -1,4 +1,13 @@
-"""What is missing of the sums of a layer, where clipping to levels does not hide it."""
+"""What is missing of the sums of a layer behind its clip to levels.
+
+Weights and biases for which these residuals have no mean, and no product with any input, minimise
+
+    E[integral of (clip(s) - clip(y)) ds]
+
+over the sums s: a generalised linear model whose link is the clip. This is convex, as the clip
+never falls. Least squares against the sums y of the real network where these are not clipped would
+also count what the clip removes from s there, and bias the results upwards.
+"""
 
 from __future__ import annotations
 
@@ -9,73 +18,69 @@ import numpy as np
 
 from qcompiler.ir.kernels import Array
 
-_AT_ONCE = 1 << 14  # numbers that stay in the cache
+_AT_ONCE = 64  # rows that stay in the cache; their number decides in which order sums add up
 
 
 @dataclass(frozen=True)
 class Residuals:
-    """What sums, ``rows x outputs``, miss of their targets.
+    """What sums, ``rows x outputs``, miss of their targets behind a clip to ``low .. high``.
 
-    Clipping removes differences below ``low`` and above ``high``, so these are not counted. ``gap``
-    is what the first sums miss of clipped targets; ``free`` holds where targets are above ``low``,
-    and where they are below ``high``. ``square`` is the mean square of all targets.
+    ``target`` holds the clipped targets, ``free`` the share of those of each output that the clip
+    leaves as they are. ``square`` is the mean square of all targets.
     """
 
-    gap: Array
-    free: tuple[Array, Array]
+    first: Array
+    target: Array
+    low: float
+    high: float
+    free: Array
     square: float
 
     @classmethod
     def of(cls, first: Array, target: Array, low: float, high: float) -> Residuals:
         """Those of these first sums, and targets, whose memory is taken."""
-        free, square = (target > low, target < high), float(np.vdot(target, target)) / target.size
-        gap = np.clip(target, low, high, out=target)
-        gap -= first
-        return cls(gap, free, square)
+        square = float(np.vdot(target, target)) / target.size
+        free = np.mean((target > low) & (target < high), axis=0)
+        return cls(first, np.clip(target, low, high, out=target), low, high, free, square)
 
     def of_rows(self, rows: slice) -> Residuals:
         """Those of some rows."""
-        above, below = self.free
-        return replace(self, gap=self.gap[rows], free=(above[rows], below[rows]))
+        return replace(self, first=self.first[rows], target=self.target[rows])
 
     def of_outputs(self, which: Array) -> Residuals:
         """Those of some outputs; unlike those of an index, rows lie together."""
-        gap, above, below = (np.compress(which, a, axis=1) for a in (self.gap, *self.free))
-        return replace(self, gap=gap, free=(above, below))
+        first, target = (np.compress(which, a, axis=1) for a in (self.first, self.target))
+        return replace(self, first=first, target=target, free=self.free[which])
 
     def missing(self, sums: Array, bias: Array) -> Array:
         """The residual after a change of the sums, and a bias of each output."""
-        found = np.empty(self.gap.shape)
-        for rows in self._blocks():
-            self._write(found[rows], rows, sums, bias)
+        found = np.empty(self.first.shape)
+        for rows, part in self._added(sums, bias):
+            np.clip(part, self.low, self.high, out=part)
+            np.subtract(self.target[rows], part, out=found[rows])
         return found
 
-    def mean(self, sums: Array, bias: Array) -> Array:
-        """The mean residual of each output."""
-        rows, total = len(self.gap), np.zeros(self.gap.shape[1])
-        found = np.empty((self._step, len(total)))
-        for some in self._blocks():
-            part = found[: rows - some.start]
-            self._write(part, some, sums, bias)
-            total += part.sum(axis=0)
-        return total / rows
+    def step(self, sums: Array, bias: Array) -> Array:
+        """The mean residual over the share of sums that a bias changes: a step of Newton's method.
 
-    @property
-    def _step(self) -> int:
-        rows, outputs = self.gap.shape
-        return min(rows, max(1, _AT_ONCE // outputs))
+        At least as many count as of the targets, lest the step leads far beyond these.
+        """
+        mean, free = np.zeros((2, self.first.shape[1]))
+        for some, part in self._added(sums, bias):
+            free += ((part > self.low) & (part < self.high)).sum(axis=0)
+            np.clip(part, self.low, self.high, out=part)
+            mean += np.subtract(self.target[some], part, out=part).sum(axis=0)
+        rows = max(1, len(self.first))
+        found: Array = mean / rows / np.maximum(np.maximum(free / rows, self.free), 1 / rows)
+        return found
 
-    def _blocks(self) -> Iterator[slice]:
-        rows = len(self.gap)
-        yield from (slice(at, min(at + self._step, rows)) for at in range(0, rows, self._step))
-
-    def _write(self, found: Array, rows: slice, sums: Array, bias: Array) -> None:
-        """The residual of some rows, as it is where it is ``free``, or too high or low at all."""
-        np.subtract(self.gap[rows], sums[rows], out=found)
-        found -= bias
-        counts = np.less(found, 0)
-        counts |= self.free[0][rows]
-        others = np.greater(found, 0)
-        others |= self.free[1][rows]
-        counts &= others
-        found *= counts
+    def _added(self, sums: Array, bias: Array) -> Iterator[tuple[slice, Array]]:
+        """Sums with their bias, some rows after the other."""
+        rows, outputs = self.first.shape
+        spare = np.empty((min(_AT_ONCE, rows), outputs))
+        for begin in range(0, rows, _AT_ONCE):
+            some = slice(begin, begin + _AT_ONCE)
+            part = spare[: rows - begin]
+            np.add(self.first[some], sums[some], out=part)
+            part += bias
+            yield some, part

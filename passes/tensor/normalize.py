@@ -117,7 +117,10 @@ class Normalize(Pass):
             for name in seen
         }
         given = {value.name for value in graph.inputs}  # as they are, not computed
-        return {n: r if n in given else snapped_range(r) for n, r in ranges.items()}
+        return {
+            n: r if n in given else _below_bound(snapped_range(r), found.get(n))
+            for n, r in ranges.items()
+        }
 
     def _measure(
         self, graph: Graph, data: tuple[Array, ...], names: list[str]
@@ -161,6 +164,14 @@ def measured_name(graph: Graph, value: Value) -> str:
     if user is not None and isinstance(user.op, MaxPool):
         return measured_name(graph, user.result)
     return value.name
+
+
+def _below_bound(bounds: Range, group: FusionGroup | None) -> Range:
+    """A range of few bits that ends at the upper bound of a clip, if rounding took it beyond."""
+    clip = group.clip.op if group and group.clip else Clip()
+    assert isinstance(clip, Clip)
+    low, high = bounds
+    return low, high if clip.high is None or high < low else min(high, max(low, clip.high))
 
 
 def _is_ranged(value: Value) -> bool:
