@@ -26,13 +26,23 @@ class Extremes:
             np.maximum(high, one, out=high)
 
     def bounds(self, axes: tuple[int, ...]) -> Bounds:
-        """Bounds over these axes, which become 1; the first goes."""
+        """Bounds over the first axis, and these of the others, which become 1."""
         fall, rise, weakest, strongest, lowest, highest = self._ends
         last = self._current
         reached = lowest, highest, self._membrane, fall, rise, last, last, weakest, strongest
         return Bounds(
             *(
-                (one.max if name in ABOVE else one.min)(axis=axes, keepdims=True)[0].astype(float)
+                _reduced(np.maximum if name in ABOVE else np.minimum, one, axes)
                 for name, one in zip(Bounds._fields, reached, strict=True)
             )
         )
+
+
+def _reduced(end: np.ufunc, array: Array, axes: tuple[int, ...]) -> Array:
+    """Reduce the first axis, half by half, as numpy is slow where the others are short; and axes."""
+    while len(array) > 1:
+        half, odd = divmod(len(array), 2)
+        folded = end(array[:half], array[half : 2 * half])
+        array = np.concatenate([folded, array[-1:]]) if odd else folded
+    found: Array = end.reduce(array[0], axes, keepdims=True)
+    return found.astype(float)

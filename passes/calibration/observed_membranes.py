@@ -29,7 +29,7 @@ from qcompiler.passes.quantization.integer_layer import BranchSynapses, IntegerL
 from .data import Images, sample
 from .extremes import Extremes
 from .spike_columns import SpikeColumns, are_columns
-from .synapse_sums import SynapseSum
+from .synapse_sums import SynapseSum, narrowed
 from .trace import PendingReads, size_of
 
 _WORK = 2e11  # products that run all images through a network once
@@ -100,16 +100,32 @@ class CalibrationLevels:
         """The sums of a population without its bias; slices of one value share their synapses."""
         if self._summed is None or self._summed[0] is not synapses:
             self._summed = None  # frees its memory
-            given = [levels[part.branch] for part in synapses]
-            top = max(int(array.max()) for array in given)
-            summed = SynapseSum([(part.synapse, part.weight) for part in synapses], given, top)
-            parts = [summed(part) for part in summed.parts(given, 1, _BATCH)]
-            self._summed = synapses, np.concatenate(parts)
+            self._summed = synapses, _sums(synapses, levels)
         return self._summed[1]
 
     def _forget(self, nodes: Sequence[Node]) -> None:
         for name in self._unread.after(nodes):
             self._known.pop(name, None)
+
+
+def _sums(synapses: Sequence[BranchSynapses], levels: Sequence[Array]) -> Array:
+    """The sums of a population without its bias."""
+    tops = [int(array.max()) for array in levels]
+    parts = [
+        (branch, *part)
+        for branch, top in enumerate(tops)
+        for part in narrowed([part[1:] for part in synapses if part.branch == branch], top)
+    ]
+    branches, ops, weights, units = zip(*parts, strict=True)
+    read = [levels[branch] for branch in branches]
+    highest = [unit * tops[branch] for branch, unit in zip(branches, units, strict=True)]
+    summed = SynapseSum([*zip(ops, weights, strict=True)], read, highest)
+    found, begin = np.empty((len(read[0]), *summed.shape), summed.result), 0
+    for some in summed.parts(read, 1, _BATCH):
+        scaled = (q if unit == 1 else q * np.uint8(unit) for q, unit in zip(some, units))
+        found[begin : begin + len(some[0])] = summed([*scaled])
+        begin += len(some[0])
+    return found
 
 
 def _levels(code: Spikes, total: Array, bias: Array, slope: Array) -> Array:
@@ -149,10 +165,10 @@ def observed_bounds(
         columns = SpikeColumns(incoming)
         images = images or _images(levels, top * columns.products(levels))
         parts = columns.extremes(sample(tuple(levels), images), top)
-        bounds = reduce(Bounds.joined, (part.bounds((0,)) for part in parts))
+        bounds = reduce(Bounds.joined, (part.bounds(()) for part in parts))
         rank = len(incoming[0].source) - 1
         return Bounds(*(one.reshape(-1, *(1,) * rank) for one in bounds)), images
-    summed = SynapseSum([part[:2] for part in incoming], levels, top=1)
+    summed = SynapseSum([part[:2] for part in incoming], levels, [1] * len(levels))
     images = images or _images(levels, top * summed.products)
     given = summed.parts(sample(tuple(levels), images), top, _CACHE)
     return reduce(Bounds.joined, (_bounds(summed, part, top) for part in given)), images
@@ -170,7 +186,7 @@ def _bounds(summed: SynapseSum, levels: Sequence[Array], top: int) -> Bounds:
     seen = Extremes(steps.shape[1:], steps.dtype)
     for step in steps:
         seen.add(step)
-    return seen.bounds((0, *range(2, steps.ndim - 1)))
+    return seen.bounds(tuple(range(1, steps.ndim - 2)))
 
 
 def _spikes(levels: Array, top: int) -> Array:

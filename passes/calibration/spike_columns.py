@@ -107,14 +107,14 @@ def are_columns(incoming: Sequence[Incoming]) -> bool:
                 return False
     layers = any(isinstance(one.synapse, Convolve) for one in incoming)
     few = all(one.top <= np.iinfo(np.uint8).max for one in incoming)
-    counts = (_unit(incoming[some[0]].weight) * len(some) for some in _alike(incoming))
+    counts = (unit_of(incoming[some[0]].weight) * len(some) for some in _alike(incoming))
     return layers and few and max(counts) <= _MOST
 
 
 def _blocks(incoming: Sequence[Incoming]) -> Iterator[_Block]:
     for sources in _alike(incoming):
         one = incoming[sources[0]]
-        weights, unit = _matrix(one), _unit(one.weight)
+        weights, unit = _matrix(one), unit_of(one.weight)
         if unit == 1:
             yield _Block(sources, unit, weights[:0], weights)
         else:
@@ -130,7 +130,7 @@ def _alike(incoming: Sequence[Incoming]) -> list[list[int]]:
     return [*found.values()]
 
 
-def _unit(weight: Array) -> int:
+def unit_of(weight: Array) -> int:
     """The unit of which weights are 8-bit multiples, but for less than one."""
     largest = max(int(weight.max(initial=0)), -int(weight.min(initial=0)))
     return max(1, -(-largest // _LARGEST))
