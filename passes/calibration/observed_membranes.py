@@ -12,7 +12,6 @@ end at the same step. S(1) is ``sum W q``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
 
 import numpy as np
 
@@ -122,7 +121,7 @@ def _sums(synapses: Sequence[BranchSynapses], levels: Sequence[Array]) -> Array:
     summed = SynapseSum([*zip(ops, weights, strict=True)], read, highest)
     found, begin = np.empty((len(read[0]), *summed.shape), summed.result), 0
     for some in summed.parts(read, 1, _BATCH):
-        scaled = (q if unit == 1 else q * np.uint8(unit) for q, unit in zip(some, units))
+        scaled = (q if unit == 1 else unit * q for q, unit in zip(some, units, strict=True))
         found[begin : begin + len(some[0])] = summed([*scaled])
         begin += len(some[0])
     return found
@@ -164,14 +163,12 @@ def observed_bounds(
     if are_columns(incoming):
         columns = SpikeColumns(incoming)
         images = images or _images(levels, top * columns.products(levels))
-        parts = columns.extremes(sample(tuple(levels), images), top)
-        bounds = reduce(Bounds.joined, (part.bounds(()) for part in parts))
+        bounds = columns.bounds(sample(tuple(levels), images), top)
         rank = len(incoming[0].source) - 1
         return Bounds(*(one.reshape(-1, *(1,) * rank) for one in bounds)), images
     summed = SynapseSum([part[:2] for part in incoming], levels, [1] * len(levels))
     images = images or _images(levels, top * summed.products)
-    given = summed.parts(sample(tuple(levels), images), top, _CACHE)
-    return reduce(Bounds.joined, (_bounds(summed, part, top) for part in given)), images
+    return _bounds(summed, sample(tuple(levels), images), top), images
 
 
 def _images(levels: Sequence[Array], products: int) -> int:
@@ -180,13 +177,17 @@ def _images(levels: Sequence[Array], products: int) -> int:
 
 
 def _bounds(summed: SynapseSum, levels: Sequence[Array], top: int) -> Bounds:
-    """Bounds per output channel on some images."""
-    arrived = summed([_spikes(q, top) for q in levels])
-    steps = arrived.reshape(top, -1, *arrived.shape[1:])
-    seen = Extremes(steps.shape[1:], steps.dtype)
-    for step in steps:
-        seen.add(step)
-    return seen.bounds(tuple(range(1, steps.ndim - 2)))
+    """Bounds per output channel."""
+    seen: Extremes | None = None
+    for part in summed.parts(levels, top, _CACHE):
+        arrived = summed([_spikes(q, top) for q in part])
+        steps = arrived.reshape(top, -1, *arrived.shape[1:])
+        seen = seen or Extremes(steps.shape[1:], steps.dtype)
+        seen.rest(steps.shape[1])
+        for step in steps:
+            seen.add(step)
+    assert seen is not None
+    return seen.bounds(tuple(range(1, len(summed.shape))))
 
 
 def _spikes(levels: Array, top: int) -> Array:
