@@ -62,7 +62,7 @@ class SpikeColumns:
             for name, matrix in zip(self._names, matrices, strict=True)
         ]
         total = writer.add("Add", *products) if wide else products[0]
-        self._session = writer.session({total: np.int32})
+        self._session = writer.session({total: np.int32}, threads=1)
 
     def products(self, levels: Sequence[Array]) -> int:
         """Multiplications of an image, those of every synapse counted."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from functools import reduce
 from itertools import starmap
 from typing import Any
 
@@ -15,18 +14,17 @@ from qcompiler.ir.execution.write_nodes import write_synapse
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 
-from .spike_columns import unit_of
-
 _BYTES = 16  # bytes per element in use
-_WIDE = 129  # numbers that times 127, twice, exceed the 16 bits of some processors' kernels
+WIDE = 129  # numbers that times 127, twice, exceed the 16 bits of some processors' kernels
 
 
 class SynapseSum:
-    """The sum of several synapses, run on onnxruntime; arrays are the levels of their sources.
+    """The sum of several synapses, run on onnxruntime in the calling thread.
 
-    Sources of the same weights, such as the slices of a value, are added up first. Synapses of one
-    kind are one kernel, which reads channels of one behind those of another. Sums are int32 where
-    8-bit kernels compute them: of levels up to ``tops``, if these are given.
+    Arrays are the levels of their sources. Sources of the same weights, such as the slices of a
+    value, are added up first. Synapses of one kind are one kernel, which reads channels of one
+    behind those of another. Sums are int32 where 8-bit kernels compute them: of levels up to
+    ``tops``, if these are given.
     """
 
     def __init__(
@@ -36,8 +34,8 @@ class SynapseSum:
         tops: Sequence[int] | None = None,
     ) -> None:
         self._alike = _alike(synapses, arrays)
-        most = [_WIDE] * len(arrays) if tops is None else tops
-        narrow = all(sum(most[at] for at in alike) < _WIDE for alike in self._alike)
+        most = [WIDE] * len(arrays) if tops is None else tops
+        narrow = all(sum(most[at] for at in alike) < WIDE for alike in self._alike)
         narrow = narrow and all(starmap(has_integer_kernel, synapses))
         self.kind: Any = np.uint8 if narrow else np.float32
         firsts = [first for first, *_ in self._alike]
@@ -58,7 +56,8 @@ class SynapseSum:
                 for s, n in zip(stacked, self.names, strict=True)
             )
             outputs = {writer.add("Sum", *sums): np.float32}
-        self.session = writer.session(outputs, elements=sum(array.size for array in arrays))
+        elements = sum(array.size for array in arrays)
+        self.session = writer.session(outputs, threads=1, elements=elements)
         one = self([array[:1] for array in arrays])
         self.shape, self.result = one.shape[1:], one.dtype
         self.neurons = one.size
@@ -96,29 +95,6 @@ class SynapseSum:
         for other in others:
             np.add(total, other, out=total, casting="unsafe")
         return total
-
-
-def narrowed(
-    synapses: Sequence[tuple[Synapse, Array]], top: int
-) -> Iterator[tuple[Synapse, Array, int]]:
-    """Parallel synapses from one source of levels up to ``top``, as few that are read by kernels.
-
-    Yields them with the number by which the levels are multiplied first: those of wide weights.
-    """
-    kinds: dict[Synapse, list[Array]] = {}
-    for synapse, weight in synapses:
-        kinds.setdefault(synapse, []).append(weight)
-    for synapse, weights in kinds.items():
-        whole = reduce(np.add, weights)
-        unit = 1 if isinstance(synapse, Relay) else unit_of(whole)
-        if unit == 1:
-            yield synapse, whole, 1
-        elif unit * top < _WIDE:
-            coarse = np.rint(whole / unit).astype(whole.dtype)
-            yield synapse, coarse, unit
-            yield synapse, whole - unit * coarse, 1
-        else:
-            yield from ((synapse, weight, 1) for weight in weights)
 
 
 def _alike(synapses: Sequence[tuple[Synapse, Array]], arrays: Sequence[Array]) -> list[list[int]]:
