@@ -11,10 +11,11 @@ import pytest
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
-from qcompiler.passes.calibration import observed_channels, observed_membranes, spike_columns
-from qcompiler.passes.calibration.observed_channels import ObservedChannels
+from qcompiler.passes.calibration import observed_membranes, spike_columns
 from qcompiler.passes.calibration.observed_membranes import observed_bounds
 from qcompiler.passes.calibration.spike_columns import are_columns
+from qcompiler.passes.integers import observed_channels
+from qcompiler.passes.integers.observed_channels import ObservedChannels
 
 PLANE = Convolve((1, 1), (1, 1, 1, 1), (1, 1))
 STRIDED = Convolve((2, 1), (0, 1, 2, 1), (1, 2))

@@ -13,8 +13,7 @@ import numpy as np
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay
 from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
-
-from .observed_membranes import observed_bounds
+from qcompiler.passes.calibration.observed_membranes import observed_bounds
 
 
 class ObservedChannels:
