@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .ops import Sliding
+from .shifted_rows import convolve_rows, suits
 
 Array: TypeAlias = NDArray[Any]
 
@@ -51,11 +52,14 @@ def windows(image: Array, op: Sliding, kernel: tuple[int, ...], fill: float) -> 
 def convolve(image: Array, weight: Array, op: Sliding, groups: int = 1) -> Array:
     """Convolution (cross-correlation, as in ONNX) with zero padding."""
     kernel = weight.shape[2:]
+    kind = np.result_type(image, weight)
+    if groups == 1 and kind == np.float64 and suits(image, weight, op):
+        return convolve_rows(image, weight, op)
     unrolled = windows(image, op, kernel, 0)
     batch, channels, *rest = unrolled.shape
     rank, space = len(kernel), tuple(rest[: len(kernel)])
     matrix = weight.reshape(groups, weight.shape[0] // groups, -1)
-    result = np.empty((batch, weight.shape[0], *space), np.result_type(image, weight))
+    result = np.empty((batch, weight.shape[0], *space), kind)
     step = max(1, _CHUNK // max(1, channels * int(np.prod(rest))))
     # Places come last, so that runs of neighbours are copied at once.
     unrolled = unrolled.transpose(0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))

@@ -11,6 +11,7 @@ end at the same step. S(1) is ``sum W q``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import reduce
 
@@ -18,16 +19,19 @@ import numpy as np
 
 from qcompiler.ir import Graph, Node, Spikes
 from qcompiler.ir.ann import MaxPool
+from qcompiler.ir.execution.threads import in_threads
 from qcompiler.ir.kernels import Array, pool_max
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling, clip_to_levels, digit_of, scale_to_levels
 from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
 from qcompiler.ir.view import View, arrange
-from qcompiler.passes.quantization.fusion_groups import FusionGroup
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.integer_layer import BranchSynapses, IntegerLayer
 
 from .data import Images, sample
 from .extremes import Extremes
+from .level_sums import SumLevels, sums_of
+from .precise_sums import map_of
 from .spike_columns import SpikeColumns, are_columns
 from .synapse_sums import SynapseSum
 from .trace import PendingReads, size_of
@@ -36,8 +40,6 @@ _WORK = 2e11  # products that run all images through a network once
 _LOOK = 8e10  # products of the observation of one population
 _MOST = 200  # images; more change little
 _MEMORY = 1 << 29  # bytes of the levels of one tensor
-_BATCH = 1 << 26  # bytes of a batch whose levels are computed
-_AT_ONCE = 1 << 16  # sums that become levels
 _CACHE = 1 << 24  # bytes of a batch whose steps are summed up one by one
 
 
@@ -51,6 +53,7 @@ class CalibrationLevels:
         self._inputs = {v.name: array for v, array in zip(graph.inputs, data, strict=True)}
         self._known: dict[str, tuple[Array, ...]] = {}  # digits, or one number for all
         self._waiting: list[Callable[[], None]] = []
+        self._alike = Counter(map(map_of, fusion_groups(graph)))
         self._summed: tuple[Sequence[BranchSynapses], Array] | None = None
         self._unread = PendingReads(graph)
 
@@ -90,35 +93,27 @@ class CalibrationLevels:
         """Add the result of a group."""
 
         def compute() -> None:
-            total = self._sums(found.synapses, self._read_by(group))
-            self._known[group.result.name] = (_levels(code, total, found.bias, found.slope),)
+            become, read = SumLevels(code, found.bias, found.slope), self._read_by(group)
+            if self._alike[map_of(group)] > 1:
+                levels = become.of(self._sums(found.synapses, read))
+            else:
+                self._summed = None  # frees its memory
+                levels = become.behind(found.synapses, read)
+            self._known[group.result.name] = (levels,)
             self._forget(group.nodes)
 
         self._waiting.append(compute)
 
     def _sums(self, synapses: Sequence[BranchSynapses], levels: Sequence[Array]) -> Array:
-        """The sums of a population without its bias; slices of one value share their synapses."""
+        """The sums of a population without its bias; slices of one value may share synapses."""
         if self._summed is None or self._summed[0] is not synapses:
             self._summed = None  # frees its memory
-            given = [levels[part.branch] for part in synapses]
-            top = max(int(array.max()) for array in given)
-            summed = SynapseSum([(part.synapse, part.weight) for part in synapses], given, top)
-            parts = [summed(part) for part in summed.parts(given, 1, _BATCH)]
-            self._summed = synapses, np.concatenate(parts)
+            self._summed = synapses, sums_of(synapses, levels)
         return self._summed[1]
 
     def _forget(self, nodes: Sequence[Node]) -> None:
         for name in self._unread.after(nodes):
             self._known.pop(name, None)
-
-
-def _levels(code: Spikes, total: Array, bias: Array, slope: Array) -> Array:
-    """The levels that sums become, in single precision, some images at a time."""
-    bias, slope = bias.astype(np.float32) + np.float32(0.5), slope.astype(np.float32)
-    step = max(1, _AT_ONCE // total[0].size)
-    parts = (total[begin : begin + step] for begin in range(0, len(total), step))
-    sums = (part.astype(np.float32) + bias for part in parts)
-    return np.concatenate([clip_to_levels(code, one / slope) for one in sums])
 
 
 def _followed(node: Node, levels: Array) -> Array:
@@ -148,14 +143,16 @@ def observed_bounds(
     if are_columns(incoming):
         columns = SpikeColumns(incoming)
         images = images or _images(levels, top * columns.products(levels))
-        parts = columns.extremes(sample(tuple(levels), images), top)
-        bounds = reduce(Bounds.joined, (part.bounds((0,)) for part in parts))
+        given = sample(tuple(levels), images)
+        parts = in_threads(lambda at: columns.bounds([q[at] for q in given], top), len(given[0]))
+        bounds = reduce(Bounds.joined, parts)
         rank = len(incoming[0].source) - 1
         return Bounds(*(one.reshape(-1, *(1,) * rank) for one in bounds)), images
-    summed = SynapseSum([part[:2] for part in incoming], levels, top=1)
+    summed = SynapseSum([part[:2] for part in incoming], levels, [1] * len(levels))
     images = images or _images(levels, top * summed.products)
-    given = summed.parts(sample(tuple(levels), images), top, _CACHE)
-    return reduce(Bounds.joined, (_bounds(summed, part, top) for part in given)), images
+    given = sample(tuple(levels), images)
+    parts = in_threads(lambda at: _bounds(summed, [q[at] for q in given], top), len(given[0]))
+    return reduce(Bounds.joined, parts), images
 
 
 def _images(levels: Sequence[Array], products: int) -> int:
@@ -164,13 +161,17 @@ def _images(levels: Sequence[Array], products: int) -> int:
 
 
 def _bounds(summed: SynapseSum, levels: Sequence[Array], top: int) -> Bounds:
-    """Bounds per output channel on some images."""
-    arrived = summed([_spikes(q, top) for q in levels])
-    steps = arrived.reshape(top, -1, *arrived.shape[1:])
-    seen = Extremes(steps.shape[1:], steps.dtype)
-    for step in steps:
-        seen.add(step)
-    return seen.bounds((0, *range(2, steps.ndim - 1)))
+    """Bounds per output channel."""
+    seen: Extremes | None = None
+    for part in summed.parts(levels, top, _CACHE):
+        arrived = summed([_spikes(q, top) for q in part])
+        steps = arrived.reshape(top, -1, *arrived.shape[1:])
+        seen = seen or Extremes(steps.shape[1:], steps.dtype)
+        seen.rest(steps.shape[1])
+        for step in steps:
+            seen.add(step)
+    assert seen is not None
+    return seen.bounds(tuple(range(1, len(summed.shape))))
 
 
 def _spikes(levels: Array, top: int) -> Array:

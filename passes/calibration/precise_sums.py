@@ -11,6 +11,7 @@ import numpy as np
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.ann import Conv, Dense
 from qcompiler.ir.execution.evaluate import apply
+from qcompiler.ir.execution.threads import in_threads
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import Branch, FusionGroup, fusion_groups
 
@@ -30,37 +31,34 @@ class PreciseSums:
 
     def of(self, group: FusionGroup, sources: Sequence[Array]) -> Array:
         """The sums for the values of the source of each branch, ``images x shape``."""
-        found = np.empty((len(sources[0]), *group.result.type.shape), np.float32)
-        bias = sum(bias_of(branch) for branch in group.branches)
-        for some, sums in self._without_bias(group, sources, found.shape):
-            total, gain = sums + bias, group.gain
-            found[some] = apply(gain.op, total, *gain.arrays) if gain else total
-        return found
-
-    def _without_bias(
-        self, group: FusionGroup, sources: Sequence[Array], shape: tuple[int, ...]
-    ) -> Iterator[tuple[slice, Array]]:
-        """Batches of images, and their sums without bias in double precision."""
         which = map_of(group)
         self._left[which] -= 1
-        known = self._kept.pop(which, None)
-        kept = np.empty(shape) if known is None and self._left[which] > 0 else known
-        for some in _batches(shape):
-            if known is not None:
-                yield some, known[some]
-                continue
-            mapped = (_mapped(branch, x) for branch, x in _read(group, sources, some))
-            sums = reduce(np.add, mapped)
-            if kept is not None:
-                kept[some] = sums
-            yield some, sums
-        if kept is not None and self._left[which] > 0:
+        known, keep = self._kept.pop(which, None), self._left[which] > 0
+        found = np.empty((len(sources[0]), *group.result.type.shape), np.float32)
+        kept = np.empty(found.shape) if known is None and keep else known
+        bias, gain = sum(bias_of(branch) for branch in group.branches), group.gain
+
+        def run(images: slice) -> None:
+            for some in _batches(images, found[0].size):
+                if known is None:
+                    sums = reduce(np.add, (_mapped(*one) for one in _read(group, sources, some)))
+                    if kept is not None:
+                        kept[some] = sums
+                else:
+                    sums = known[some]
+                total = sums + bias
+                found[some] = apply(gain.op, total, *gain.arrays) if gain else total
+
+        in_threads(run, len(found))
+        if kept is not None and keep:
             self._kept[which] = kept
+        return found
 
 
-def _batches(shape: tuple[int, ...]) -> Iterator[slice]:
-    step = max(1, _BATCH // max(1, int(np.prod(shape[1:]))))
-    return (slice(begin, begin + step) for begin in range(0, shape[0], step))
+def _batches(images: slice, sums: int) -> Iterator[slice]:
+    step = max(1, _BATCH // max(1, sums))
+    for begin in range(images.start, images.stop, step):
+        yield slice(begin, min(begin + step, images.stop))
 
 
 def _read(

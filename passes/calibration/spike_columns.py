@@ -15,13 +15,14 @@ import numpy as np
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.kernels import Array, windows
 from qcompiler.ir.snn import Convolve, Relay
-from qcompiler.ir.spiking.input_bounds import Incoming
+from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
 
 from .extremes import Extremes
 
 _LARGEST = 127
 _MOST = 128  # a spike counts: twice its product with a weight fits into 16 bits on every processor
 _SUMS = 1 << 16  # computed at once: so many stay in the cache with their extremes
+_SPIKES = 1 << 19  # compared at once: so many bytes stay in the cache
 
 
 class _Block(NamedTuple):
@@ -37,20 +38,31 @@ class _Block(NamedTuple):
 
 
 class SpikeColumns:
-    """The synapses of a population, convolutions and relays, as one matrix."""
+    """The synapses of a population, convolutions and relays, as one matrix, or two.
+
+    The second is for spikes that count as many as the unit of their weights.
+    """
 
     def __init__(self, incoming: Sequence[Incoming]) -> None:
-        self._incoming, self._blocks = incoming, [*_blocks(incoming)]
+        self._incoming, blocks = incoming, [*_blocks(incoming)]
+        wide = [block for block in blocks if block.unit > 1]
         self.channels = len(incoming[0].weight)
-        wide = [block for block in self._blocks if block.unit > 1]
+        self._parts = [part for part in (blocks, wide) if part]
         units = [np.full(len(block.coarse), block.unit, np.uint8) for block in wide]
         self._units = np.concatenate([np.empty(0, np.uint8), *units])
-        matrices = [block.fine for block in self._blocks] + [block.coarse for block in wide]
-        matrix = np.concatenate(matrices).astype(np.int8)
+        matrices = [
+            np.concatenate([block.fine for block in blocks]),
+            *([np.concatenate([block.coarse for block in wide])] if wide else []),
+        ]
+        self._columns = [len(matrix) for matrix in matrices]
         writer = OnnxWriter()
-        self._name = writer.input("spikes", matrix.shape[:1], np.uint8)
-        product = writer.add("MatMulInteger", self._name, writer.constant(matrix))
-        self._session = writer.session({product: np.int32})
+        self._names = [writer.input(writer.name("spikes"), (n,), np.uint8) for n in self._columns]
+        products = [
+            writer.add("MatMulInteger", name, writer.constant(matrix.astype(np.int8)))
+            for name, matrix in zip(self._names, matrices, strict=True)
+        ]
+        total = writer.add("Add", *products) if wide else products[0]
+        self._session = writer.session({total: np.int32}, threads=1)
 
     def products(self, levels: Sequence[Array]) -> int:
         """Multiplications of an image, those of every synapse counted."""
@@ -58,41 +70,63 @@ class SpikeColumns:
         return self._neurons(levels) * sum(fans)
 
     def _neurons(self, levels: Sequence[Array]) -> int:
-        return self.channels * self._rows([array[:1] for array in levels]).shape[1]
+        return self.channels * self._rows([array[:1] for array in levels])[0].shape[1]
 
-    def extremes(self, levels: Sequence[Array], top: int) -> Iterator[Extremes]:
-        """The extremes, ``neurons x channels``, for levels up to ``top``, ``images x shape``."""
+    def bounds(self, levels: Sequence[Array], top: int) -> Bounds:
+        """Bounds per channel for levels up to ``top``, ``images x shape``."""
         step = max(1, _SUMS // self._neurons(levels))
-        some = max(1, _SUMS // self.channels)
+        some = max(1, min(_SUMS // self.channels, _SPIKES // sum(self._columns)))
+        found = Extremes((some, self.channels), np.int32)
+        spikes = [np.empty((2, some, n), bool) for n in self._columns]
+        units = np.tile(self._units, (some, 1))
         for begin in range(0, len(levels[0]), step):
             rows = self._rows([array[begin : begin + step] for array in levels])
-            for at in range(0, rows.shape[1], some):
-                yield self._extremes(rows[:, at : at + some], top)
+            for at in range(0, rows[0].shape[1], some):
+                read = [part[:, at : at + some] for part in rows]
+                neurons = read[0].shape[1]
+                found.rest(neurons)
+                self._add(found, read, top, [one[:, :neurons] for one in spikes], units[:neurons])
+        return found.bounds(())
 
-    def _extremes(self, rows: Array, top: int) -> Extremes:
-        found = Extremes((rows.shape[1], self.channels), np.int32)
-        spikes, more = np.empty((2, *rows.shape[1:]), bool)
-        counts = spikes.view(np.uint8)
-        wide = counts[:, counts.shape[1] - len(self._units) :]
+    def _add(
+        self,
+        found: Extremes,
+        rows: Sequence[Array],
+        top: int,
+        spikes: Sequence[Array],
+        units: Array,
+    ) -> None:
+        counts = [one[0].view(np.uint8) for one in spikes]
+        fed = dict(zip(self._names, counts, strict=True))
         for level in range(top, 0, -1):
-            np.equal(rows[0], level, out=spikes)
-            for others in rows[1:]:
-                np.add(counts, np.equal(others, level, out=more).view(np.uint8), out=counts)
-            wide *= self._units
-            (sums,) = self._session.run(None, {self._name: counts})
+            for (first, *others), (seen, more), count in zip(rows, spikes, counts, strict=True):
+                np.equal(first, level, out=seen)
+                for other in others:
+                    np.add(count, np.equal(other, level, out=more).view(np.uint8), out=count)
+            if len(counts) > 1:
+                np.multiply(counts[1], units, out=counts[1])
+            (sums,) = self._session.run(None, fed)
             found.add(sums)
-        return found
 
-    def _rows(self, levels: Sequence[Array]) -> Array:
-        """Levels that each neuron reads, ``alike x (images times neurons) x inputs``."""
-        read = [[_read(self._incoming[at], levels[at]) for at in b.sources] for b in self._blocks]
-        read += [parts for parts, b in zip(read, self._blocks, strict=True) if b.unit > 1]
-        ends = np.cumsum([0, *(first.shape[1] for first, *_ in read)])
-        found = np.zeros((max(map(len, read)), len(read[0][0]), ends[-1]), np.uint8)
-        for parts, begin, end in zip(read, ends, ends[1:], strict=False):
-            for nth, part in enumerate(parts):
-                found[nth, :, begin:end] = part
-        return found
+    def _rows(self, levels: Sequence[Array]) -> list[Array]:
+        """Levels that each neuron reads, ``alike x (images times neurons) x inputs``, per part."""
+        known = {
+            at: _read(self._incoming[at], levels[at]) for b in self._parts[0] for at in b.sources
+        }
+        parts = [[[known[at] for at in b.sources] for b in part] for part in self._parts]
+        return [_stacked(part) for part in parts]
+
+
+def _stacked(blocks: Sequence[Sequence[Array]]) -> Array:
+    """Columns of blocks side by side, and what has the same weights one behind the other."""
+    if len(blocks) == len(blocks[0]) == 1:
+        return blocks[0][0][np.newaxis]
+    ends = np.cumsum([0, *(first.shape[1] for first, *_ in blocks)])
+    found = np.zeros((max(map(len, blocks)), len(blocks[0][0]), ends[-1]), np.uint8)
+    for parts, begin, end in zip(blocks, ends, ends[1:], strict=False):
+        for nth, part in enumerate(parts):
+            found[nth, :, begin:end] = part
+    return found
 
 
 def are_columns(incoming: Sequence[Incoming]) -> bool:
@@ -107,14 +141,14 @@ def are_columns(incoming: Sequence[Incoming]) -> bool:
                 return False
     layers = any(isinstance(one.synapse, Convolve) for one in incoming)
     few = all(one.top <= np.iinfo(np.uint8).max for one in incoming)
-    counts = (_unit(incoming[some[0]].weight) * len(some) for some in _alike(incoming))
+    counts = (unit_of(incoming[some[0]].weight) * len(some) for some in _alike(incoming))
     return layers and few and max(counts) <= _MOST
 
 
 def _blocks(incoming: Sequence[Incoming]) -> Iterator[_Block]:
     for sources in _alike(incoming):
         one = incoming[sources[0]]
-        weights, unit = _matrix(one), _unit(one.weight)
+        weights, unit = _matrix(one), unit_of(one.weight)
         if unit == 1:
             yield _Block(sources, unit, weights[:0], weights)
         else:
@@ -130,7 +164,7 @@ def _alike(incoming: Sequence[Incoming]) -> list[list[int]]:
     return [*found.values()]
 
 
-def _unit(weight: Array) -> int:
+def unit_of(weight: Array) -> int:
     """The unit of which weights are 8-bit multiples, but for less than one."""
     largest = max(int(weight.max(initial=0)), -int(weight.min(initial=0)))
     return max(1, -(-largest // _LARGEST))

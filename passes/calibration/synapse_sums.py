@@ -15,25 +15,27 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 
 _BYTES = 16  # bytes per element in use
-_WIDE = 129  # numbers that times 127, twice, exceed the 16 bits of some processors' kernels
+WIDE = 129  # numbers that times 127, twice, exceed the 16 bits of some processors' kernels
 
 
 class SynapseSum:
-    """The sum of several synapses, run on onnxruntime; arrays are the levels of their sources.
+    """The sum of several synapses, run on onnxruntime in the calling thread.
 
-    Sources of the same weights, such as the slices of a value, are added up first. Synapses of one
-    kind are one kernel, which reads channels of one behind those of another. Sums are int32 where
-    8-bit kernels compute them: of levels up to ``top``, if that is given.
+    Arrays are the levels of their sources. Sources of the same weights, such as the slices of a
+    value, are added up first. Synapses of one kind are one kernel, which reads channels of one
+    behind those of another. Sums are int32 where 8-bit kernels compute them: of levels up to
+    ``tops``, if these are given.
     """
 
     def __init__(
         self,
         synapses: Sequence[tuple[Synapse, Array]],
         arrays: Sequence[Array],
-        top: int = _WIDE,
+        tops: Sequence[int] | None = None,
     ) -> None:
         self._alike = _alike(synapses, arrays)
-        narrow = top * max(map(len, self._alike)) < _WIDE
+        most = [WIDE] * len(arrays) if tops is None else tops
+        narrow = all(sum(most[at] for at in alike) < WIDE for alike in self._alike)
         narrow = narrow and all(starmap(has_integer_kernel, synapses))
         self.kind: Any = np.uint8 if narrow else np.float32
         firsts = [first for first, *_ in self._alike]
@@ -54,8 +56,11 @@ class SynapseSum:
                 for s, n in zip(stacked, self.names, strict=True)
             )
             outputs = {writer.add("Sum", *sums): np.float32}
-        self.session = writer.session(outputs, elements=sum(array.size for array in arrays))
-        self.neurons = self([array[:1] for array in arrays]).size
+        elements = sum(array.size for array in arrays)
+        self.session = writer.session(outputs, threads=1, elements=elements)
+        one = self([array[:1] for array in arrays])
+        self.shape, self.result = one.shape[1:], one.dtype
+        self.neurons = one.size
         fans = (1 if isinstance(s, Relay) else w[0].size for s, w in synapses)
         self.products = self.neurons * sum(fans)
 

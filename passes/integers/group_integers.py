@@ -15,7 +15,6 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.memory import give_back
 from qcompiler.ir.view import View
 from qcompiler.passes.activations.clip_sums import is_piece
-from qcompiler.passes.calibration.observed_channels import ObservedChannels
 from qcompiler.passes.calibration.observed_membranes import CalibrationLevels
 from qcompiler.passes.calibration.trace import Trace
 from qcompiler.passes.fitting.fit_layer import fit_layer
@@ -35,6 +34,7 @@ from qcompiler.passes.quantization.rounding import Rounding, nearest
 from qcompiler.passes.quantization.short_pieces import windows_of_pieces
 from qcompiler.passes.requantization.exact_layer import ExactLayer, exact_layer_of
 
+from .observed_channels import ObservedChannels
 from .options import Options
 from .remainders import without_rounding
 from .result_codes import keeps_levels

@@ -19,6 +19,7 @@ from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
 from qcompiler.passes.calibration.precise_sums import bias_of, map_of
+from qcompiler.passes.quantization.alike_neurons import distinct
 from qcompiler.passes.quantization.calibrated_bounds import CalibratedBounds
 from qcompiler.passes.quantization.fusion_groups import FusionGroup
 from qcompiler.passes.quantization.integer_layer import IntegerLayer
@@ -94,7 +95,8 @@ class SliceFamilies:
             for branch, synapse, weight in found.synapses
         ]
         top = max(source.top for source in codes)
-        load = MembraneLoad(Drive.of(incoming), top, bias, found.slope, code.t_max, limits)
+        drive = distinct(Drive.of(incoming), bias, found.slope)
+        load = MembraneLoad(drive, top, bias, found.slope, code.t_max, limits)
         excess, calibrated = load.excess(), None
         if np.any(excess > 1) and lowest.seen is not None:
             calibrated = CalibratedBounds.of(*lowest.seen, load, found.slope.shape)

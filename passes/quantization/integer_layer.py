@@ -19,6 +19,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Synapse
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
 
+from .alike_neurons import distinct
 from .calibrated_bounds import CalibratedBounds
 from .fusion_groups import FusionGroup
 from .membrane_limits import Limits, MembraneLoad, per_slope
@@ -85,7 +86,8 @@ def integer_layer_of(
     for attempt in range(12):
         weights, bias, neuron = rounded_layer(ratios, real, sources, code, slope, rounding, limits)
         incoming = tuple(map(incoming_of, real.branches, weights, sources))
-        load = MembraneLoad(Drive.of(incoming), top, bias, neuron, code.t_max, limits)
+        drive = distinct(Drive.of(incoming), bias, neuron)
+        load = MembraneLoad(drive, top, bias, neuron, code.t_max, limits)
         excess, calibrated = load.excess(), None
         if attempt == 0 and observe and cost_of_proof(ratios, slope, excess, limits) > _COSTLY:
             look = observe

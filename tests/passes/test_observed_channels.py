@@ -11,10 +11,11 @@ import pytest
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
-from qcompiler.passes.calibration import observed_channels, observed_membranes
-from qcompiler.passes.calibration.observed_channels import ObservedChannels
+from qcompiler.passes.calibration import observed_membranes, spike_columns
 from qcompiler.passes.calibration.observed_membranes import observed_bounds
 from qcompiler.passes.calibration.spike_columns import are_columns
+from qcompiler.passes.integers import observed_channels
+from qcompiler.passes.integers.observed_channels import ObservedChannels
 
 PLANE = Convolve((1, 1), (1, 1, 1, 1), (1, 1))
 STRIDED = Convolve((2, 1), (0, 1, 2, 1), (1, 2))
@@ -50,6 +51,20 @@ def population(
 def equal(one: Bounds, other: Bounds) -> None:
     for name, first, second in zip(Bounds._fields, one, other, strict=True):
         np.testing.assert_array_equal(first, second, err_msg=name)
+
+
+@pytest.mark.parametrize(("shape", "synapses"), CASES)
+@pytest.mark.parametrize("many", [1, 99])  # neurons that are looked at together
+def test_batches_and_threads_give_the_bounds_of_all(
+    shape: Any, synapses: Any, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incoming, levels = population(shape, synapses, 1016)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    whole = observed_bounds(incoming, levels)[0]
+    monkeypatch.setattr(spike_columns, "_SUMS", many * len(incoming[0].weight))
+    for threads in "14":
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        equal(observed_bounds(incoming, levels)[0], whole)
 
 
 @pytest.mark.parametrize(("shape", "synapses"), CASES)

@@ -40,6 +40,7 @@ def slices() -> Graph:
 
 def test_slices_share_their_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, called = slices(), []
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def counted(op: Any, *given: Any) -> Any:
         called.append(type(op))
@@ -61,6 +62,7 @@ def test_slices_share_their_sums(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_slices_that_one_layer_reads_are_summed_first(monkeypatch: pytest.MonkeyPatch) -> None:
     rng, build, called = np.random.default_rng(0), Builder("net"), []
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     x, y = (build.input(name, Tensor((3, 4, 4))) for name in "xy")
     weight = Constant("w", rng.standard_normal((3, 3, 3, 3)).astype(np.float32))
     other = Constant("v", rng.standard_normal((3, 3, 3, 3)).astype(np.float32))

@@ -32,7 +32,7 @@ def test_integer_sums_are_exact(shape: tuple[int, ...], synapses: Any, largest: 
     rng = np.random.default_rng(largest)
     made = [(op, rng.integers(-largest, largest + 1, size)) for op, size in synapses]
     spikes = [rng.random((7, *shape)) < 0.4 for _ in made]
-    found = SynapseSum(made, spikes, top=1)
+    found = SynapseSum(made, spikes, [1] * len(made))
     plain = SynapseSum(made, spikes)
     alone = not any(isinstance(op, Convolve) and op.groups > 1 for op, _ in made)
     assert (found.kind is np.uint8) == (alone and largest == 127)
@@ -48,7 +48,7 @@ def test_sources_of_the_same_weights_are_one(top: int) -> None:
     weight, other = (rng.integers(-9, 10, (6, 6, 3, 3)) for _ in range(2))
     arrays = [rng.random((7, 6, 5, 7)) < 0.4 for _ in range(4)]
     weights = [weight, other, weight, weight]
-    found = SynapseSum([(PLANE, one) for one in weights], arrays, top=top)
+    found = SynapseSum([(PLANE, one) for one in weights], arrays, [top] * 4)
     assert found.kind is (np.uint8 if top == 1 else np.float32)
     assert [node.shape[1] for node in found.session.get_inputs()] == [12]
     apart = [SynapseSum([(PLANE, w)], [x])([x]) for w, x in zip(weights, arrays, strict=True)]

@@ -13,8 +13,7 @@ import numpy as np
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Connect, Convolve, Relay
 from qcompiler.ir.spiking.input_bounds import Bounds, Incoming
-
-from .observed_membranes import observed_bounds
+from qcompiler.passes.calibration.observed_membranes import observed_bounds
 
 
 class ObservedChannels:
@@ -76,9 +75,9 @@ def _only(
 ) -> tuple[list[Incoming], list[Array]]:
     """What these channels alone read; weights that are one array stay one."""
     weights = {id(one.weight): one.weight[which] for one in incoming}
-    some = [one._replace(weight=weights[id(one.weight)]) for one in incoming]
-    read = [
-        array[:, which] if isinstance(one.synapse, Relay) else array
-        for one, array in zip(incoming, levels, strict=True)
-    ]
+    some, read = [], []
+    for one, array in zip(incoming, levels, strict=True):
+        part = array[:, which] if isinstance(one.synapse, Relay) else array
+        some.append(one._replace(weight=weights[id(one.weight)], source=part.shape[1:]))
+        read.append(part)
     return some, read
