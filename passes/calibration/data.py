@@ -10,7 +10,7 @@ import numpy as np
 
 from qcompiler.ir import DataError, Diagnostic, Graph
 from qcompiler.ir.execution.evaluate import evaluate
-from qcompiler.ir.execution.session import OnnxWriter
+from qcompiler.ir.execution.session import OnnxWriter, run_into
 from qcompiler.ir.execution.write_graph import write_tensor_level
 from qcompiler.ir.kernels import Array, is_finite_float32
 from qcompiler.ir.types import size
@@ -19,6 +19,7 @@ Images: TypeAlias = "tuple[Array, ...]"
 Progress: TypeAlias = "Callable[[float], None] | None"
 
 _BATCH_BYTES = 1 << 26
+_SMALL_BATCH_BYTES = 1 << 23  # where values go into one array
 
 NOT_FINITE = "give --calibration data without such values, or clip the values before this node"
 
@@ -51,8 +52,13 @@ def check(graph: Graph, data: Images) -> None:
 
 def sample(data: Images, count: int) -> Images:
     """``count`` samples of each array, evenly spread, as files are often sorted by class."""
-    places = np.linspace(0, len(data[0]) - 1, min(count, len(data[0]))).astype(int)
+    places = places_of(len(data[0]), count)
     return tuple(array[places] for array in data)
+
+
+def places_of(samples: int, count: int) -> Array:
+    """Places of some samples, evenly spread."""
+    return np.linspace(0, samples - 1, min(count, samples)).astype(int)
 
 
 def run(
@@ -62,7 +68,12 @@ def run(
 
     Raises DataError for a value that becomes NaN or infinite.
     """
-    return RealNetwork(graph, names, len(data[0]))(data, progress)
+    found = RealNetwork(graph, names, len(data[0]))(data)
+    step = images_at_once(graph)
+    for batch, values in enumerate(found, 1):
+        yield values
+        if progress:
+            progress(min(1.0, batch * step / len(data[0])))
 
 
 class RealNetwork:
@@ -80,14 +91,14 @@ class RealNetwork:
         kinds_of = {n.result.name: getattr(n.result.type, "dtype", "") for n in graph.nodes}
         whole = {name for name, kind in kinds_of.items() if kind == "i64"}
         kinds = {at: np.int64 if name in whole else np.float32 for name, at in behind.items()}
-        self._behind = [*behind]
+        self._behind, self._kinds = [*behind], kinds
         elements = images * sum(size(node.result.type) for node in graph.nodes)
         self._session = writer.session(kinds, elements=elements) if behind else None
 
-    def __call__(self, data: Images, progress: Progress = None) -> Iterator[dict[str, Array]]:
+    def __call__(self, data: Images) -> Iterator[dict[str, Array]]:
         """The values of the names, batch by batch; DataError if one becomes NaN or infinite."""
         session = self._session
-        for part in _batches(self._graph, data, progress):
+        for part in _batches(self._graph, data):
             given = {v.name: array for v, array in zip(self._graph.inputs, part, strict=True)}
             fed = dict(zip(self._inputs, part, strict=True))
             results = session.run(None, fed) if session else []
@@ -95,6 +106,27 @@ class RealNetwork:
             for name, array in zip(self._behind, results, strict=True):
                 found[name] = finite(self._graph, part, name, array)
             yield found
+
+    def whole(self, data: Images) -> Array:
+        """All values of the only name, in one array; DataError if one becomes NaN or infinite.
+
+        onnxruntime writes each batch where it belongs. A batch is small: what a session takes for
+        it is new memory, which the system clears first.
+        """
+        (name,) = self._names
+        given = [value.name for value in self._graph.inputs]
+        if self._session is None:
+            return data[given.index(name)].astype(np.float32, copy=False)
+        ((output, kind),) = self._kinds.items()
+        shape = next(n.result.type.shape for n in self._graph.nodes if n.result.name == name)
+        found: Array = np.empty((len(data[0]), *shape), kind)
+        begin = 0
+        for part in _batches(self._graph, data, _SMALL_BATCH_BYTES):
+            out = found[begin : begin + len(part[0])]
+            run_into(self._session, dict(zip(self._inputs, part, strict=True)), {output: out})
+            finite(self._graph, part, name, out)
+            begin += len(out)
+        return found
 
 
 def run_precisely(graph: Graph, data: Images) -> Array:
@@ -104,7 +136,7 @@ def run_precisely(graph: Graph, data: Images) -> Array:
     single-precision sums depend on the processor.
     """
     found: list[Array] = []
-    for part in _batches(graph, data, None):
+    for part in _batches(graph, data):
         (array,) = evaluate(graph, *(one.astype(np.float64) for one in part))
         found.append(finite(graph, part, graph.outputs[0].name, array.astype(np.float32)))
     return np.concatenate(found)
@@ -129,15 +161,13 @@ def finite(graph: Graph, part: Images, name: str, array: Array) -> Array:
     raise DataError(Diagnostic(message, origin, NOT_FINITE))
 
 
-def images_at_once(graph: Graph) -> int:
-    """How many images run through a graph together."""
+def images_at_once(graph: Graph, memory: int = _BATCH_BYTES) -> int:
+    """How many images run through a graph together, whose values take that memory."""
     elements = sum(np.prod(node.result.type.shape) for node in graph.nodes)
-    return int(max(1, min(256, _BATCH_BYTES // (4 * max(1, elements)))))
+    return int(max(1, min(256, memory // (4 * max(1, elements)))))
 
 
-def _batches(graph: Graph, data: Images, progress: Progress) -> Iterator[Images]:
-    step = images_at_once(graph)
+def _batches(graph: Graph, data: Images, memory: int = _BATCH_BYTES) -> Iterator[Images]:
+    step = images_at_once(graph, memory)
     for begin in range(0, len(data[0]), step):
-        yield tuple(array[begin : begin + step].astype(np.float32, copy=False) for array in data)
-        if progress:
-            progress(min(1.0, (begin + step) / len(data[0])))
+        yield tuple(np.ascontiguousarray(x[begin : begin + step], np.float32) for x in data)

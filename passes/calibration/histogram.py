@@ -50,8 +50,8 @@ class Histogram:
 
     def _count(self, flat: Array) -> None:
         places = self._distances(flat) * np.float32(_BINS / 2 / self.reach)
-        bins = np.clip(places, 0, _BINS - 1, out=places).astype(np.intp)
-        self.counts += np.bincount(bins, minlength=_BINS)
+        np.minimum(places, places.dtype.type(_BINS - 1), out=places)
+        self.counts += np.bincount(places.astype(np.int32), minlength=_BINS)
 
     def _distances(self, flat: Array) -> Array:
         """How far values lie above the lowest bin."""

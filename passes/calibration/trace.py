@@ -98,16 +98,7 @@ class Trace:
         if self._last is None or self._last[0] != part:
             self._last = None  # frees its memory before the next takes some
             self._last = part, RealNetwork(part, [name], len(data[0]))
-        found, begin = None, 0
-        for values in self._last[1](data):
-            if found is None and len(values[name]) == len(data[0]):
-                return values[name]
-            if found is None:
-                found = np.empty((len(data[0]), *values[name].shape[1:]), values[name].dtype)
-            found[begin : begin + len(values[name])] = values[name]
-            begin += len(values[name])
-        assert found is not None
-        return found
+        return self._last[1].whole(data)
 
     def _part(self, nodes: Sequence[Node], known: Mapping[str, Array]) -> tuple[Graph, Images]:
         """Nodes as a graph of the last result, and the values of its inputs."""

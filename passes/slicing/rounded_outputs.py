@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Graph, Spikes, Value, drop_dead, substitute
+from qcompiler.ir import Graph, Spikes, Value, drop_dead
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
 from qcompiler.passes.calibration.data import Images, RealNetwork, run
@@ -53,13 +53,13 @@ class RealValues:
 
     def _outputs(self, value: Value, given: Iterator[Array], images: int) -> Iterator[Array]:
         """The output with each of these in place of a value."""
-        inner = Value(f"{value.name}:coded", value.type)
-        rest = substitute(self._graph, {value.name: inner})
-        rest = drop_dead(replace(rest, inputs=(*self._graph.inputs, inner)))
+        rest = _behind(self._graph, value, self._known)
+        known = dict(zip((v.name for v in self._graph.inputs), self._data, strict=True))
+        known |= self._known
         behind = RealNetwork(rest, [rest.outputs[0].name], images)
         for array in given:
-            batches = behind((*self._data, array))
-            yield np.concatenate([found for part in batches for found in part.values()])
+            known[value.name] = array
+            yield behind.whole(tuple(known[one.name] for one in rest.inputs))
 
     def _run(self, names: Sequence[str]) -> dict[str, Array]:
         """Values of these names; what none of them needs is not computed."""
@@ -71,3 +71,21 @@ def _only(channel: int, array: Array) -> Array:
     """Which channel, in the shape of ``images x shape``."""
     found: Array = np.arange(array.shape[1]).reshape(-1, *(1,) * (array.ndim - 2)) == channel
     return found
+
+
+def _behind(graph: Graph, value: Value, known: Collection[str]) -> Graph:
+    """What computes the output from a value, from known ones that do not depend on it, and inputs.
+
+    Where known values end the branches beside the value, these are not computed again.
+    """
+    behind = {value.name}
+    for node in graph.nodes:
+        if any(operand.name in behind for operand in node.operands if isinstance(operand, Value)):
+            behind.add(node.result.name)
+    ends = {*known} - behind - {graph.outputs[0].name} | {value.name}
+    rest = tuple(node for node in graph.nodes if node.result.name not in ends)
+    nodes = drop_dead(replace(graph, nodes=rest)).nodes
+    made = {node.result.name for node in nodes}
+    read = (o for node in nodes for o in node.operands if isinstance(o, Value))
+    inputs = {operand.name: operand for operand in (value, *read) if operand.name not in made}
+    return replace(graph, inputs=tuple(inputs.values()), nodes=nodes)

@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import networkx
-
 from qcompiler.ir import Diagnostic, Graph, Invariant, Node, UnsupportedModel
 from qcompiler.ir.snn import Connect, Convolve, Encode, First, Neuron, Relay
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
@@ -54,18 +52,14 @@ class AssignWindows(Pass):
 
 def _starts(graph: Graph, delay: int) -> dict[str, int]:
     """The step at which each population sends its highest level, the first of its window."""
-    paths: networkx.DiGraph[str] = networkx.DiGraph()
-    nodes = {node.result.name: node for node in spiking_nodes(graph)}
-    for name, node in nodes.items():
-        paths.add_node(name)
-        for source in _sources(graph, node):
-            steps = 1 if isinstance(node.op, First) else 1 + spikes_of(source.result).top
-            paths.add_edge(source.result.name, name, steps=steps)
     starts: dict[str, int] = {}
-    for name in networkx.topological_sort(paths):
-        edges = [(starts[n] + steps, n) for n, _, steps in paths.in_edges(name, data="steps")]
-        arrivals = [(step, spikes_of(nodes[source].result).top) for step, source in edges]
-        starts[name] = _meeting(arrivals, delay, nodes[name])
+    for node in spiking_nodes(graph):  # each behind its sources
+        arrivals: list[tuple[int, int]] = []
+        for source in _sources(graph, node):
+            top = spikes_of(source.result).top
+            steps = 1 if isinstance(node.op, First) else 1 + top
+            arrivals.append((starts[source.result.name] + steps, top))
+        starts[node.result.name] = _meeting(arrivals, delay, node)
     return starts
 
 

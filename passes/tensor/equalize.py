@@ -29,7 +29,7 @@ from qcompiler.passes.quantization.levels import check_levels, levels_of, map_va
 
 from .centre import centred
 from .fold_linear import FoldLinear
-from .normalize import measured_name
+from .measured_values import measured_name
 
 _QUIET = 0.25  # smallest scale, relative to the median: nearly silent channels get no finer levels
 _HEAVY = 4.0  # weights, by the median, from which quiet channels have smaller scales still

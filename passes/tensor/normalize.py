@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from qcompiler.ir import Graph, Invariant, Range, Tensor, Value
-from qcompiler.ir.ann import Clip, Function, MaxPool, Multiply
+from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.base import HIDDEN, Pass
-from qcompiler.passes.calibration.data import check, run
+from qcompiler.passes.calibration.data import check
 from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram, around_zero
 from qcompiler.passes.calibration.intervals import interval_ranges
@@ -37,6 +37,8 @@ from qcompiler.passes.quantization.levels import (
     levels_of,
     map_values,
 )
+
+from .measured_values import domains_of, histograms_of, is_ranged, seen_as
 
 # What zero may widen the ranges of outputs by, as a share: the host needs no level that is zero.
 _OFF_CHIP = 0.25
@@ -98,18 +100,12 @@ class Normalize(Pass):
         return bounds[1] - bounds[0] < self._levels(graph, value)
 
     def _calibrated(self, graph: Graph, data: tuple[Array, ...]) -> dict[str, Range]:
-        found = {g.result.name: g for g in fusion_groups(graph) if not _is_ranged(g.result)}
-        fitted = [node for node in graph.nodes if isinstance(node.op, Function | Multiply)]
-        domains = {o.name for node in fitted for o in node.operands if isinstance(o, Value)}
-        names = [v.name for v in coded_inputs(graph) if not self._keeps_range(graph, v)]
-        names += list(found)
-        names += [node.result.name for node in fitted] + sorted(domains)
+        found = {g.result.name: g for g in fusion_groups(graph) if not is_ranged(g.result)}
+        domains = domains_of(graph)
+        seen = seen_as(graph, (v for v in coded_inputs(graph) if not self._keeps_range(graph, v)))
         known = {value.name: value for value in graph.inputs}
         known |= {node.result.name: node.result for node in graph.nodes}
-        seen = {
-            n: n if n in domains else measured_name(graph, known[n]) for n in dict.fromkeys(names)
-        }
-        histograms = self._measure(graph, data, list(dict.fromkeys(seen.values())))
+        histograms = histograms_of(graph, data, [*dict.fromkeys(seen.values())], self.progress)
         ranges = {
             name: self._domain(histograms[seen[name]])
             if name in domains
@@ -121,15 +117,6 @@ class Normalize(Pass):
             n: r if n in given else _below_bound(snapped_range(r), found.get(n))
             for n, r in ranges.items()
         }
-
-    def _measure(
-        self, graph: Graph, data: tuple[Array, ...], names: list[str]
-    ) -> dict[str, Histogram]:
-        histograms = {name: Histogram() for name in names}
-        for values in run(graph, data, names, self.progress):
-            for name, array in values.items():
-                histograms[name].add(array)
-        return histograms
 
     def _domain(self, histogram: Histogram) -> Range:
         """The domain of a fitted function: ``mse`` keeps the tails, which cost only a segment."""
@@ -158,24 +145,12 @@ class Normalize(Pass):
         return reaching(found, *histogram.counted(), levels)
 
 
-def measured_name(graph: Graph, value: Value) -> str:
-    """Name of the value to measure: the max pool behind this one, if it is the only reader."""
-    user = graph.only_user(value)
-    if user is not None and isinstance(user.op, MaxPool):
-        return measured_name(graph, user.result)
-    return value.name
-
-
 def _below_bound(bounds: Range, group: FusionGroup | None) -> Range:
     """A range of few bits that ends at the upper bound of a clip, if rounding took it beyond."""
     clip = group.clip.op if group and group.clip else Clip()
     assert isinstance(clip, Clip)
     low, high = bounds
     return low, high if clip.high is None or high < low else min(high, max(low, clip.high))
-
-
-def _is_ranged(value: Value) -> bool:
-    return isinstance(value.type, Tensor) and value.type.range is not None
 
 
 def _with_ranges(graph: Graph, ranges: dict[str, Range], measured: Collection[str] = ()) -> Graph:
@@ -188,7 +163,7 @@ def _with_ranges(graph: Graph, ranges: dict[str, Range], measured: Collection[st
         known = ranges.get(value.name)
         if not known or not isinstance(value.type, Tensor):
             return value
-        if _is_ranged(value) and value.name not in measured:
+        if is_ranged(value) and value.name not in measured:
             return value
         return Value(value.name, replace(value.type, range=known))
 

@@ -22,7 +22,7 @@ from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.answers import predictions
-from qcompiler.passes.calibration.data import check, run, sample
+from qcompiler.passes.calibration.data import check
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.host_copies import reads_on_host, with_host_copy
 from qcompiler.passes.quantization.fusion_groups import only_decoded
@@ -33,6 +33,8 @@ from qcompiler.passes.quantization.levels import (
     spiking_values,
     times_of,
 )
+
+from .measured_values import Measured, measured_with, remember
 
 _FINE = 256  # levels
 _TIES = 1 / 100  # share of frames; half of the tied ones name the other class
@@ -65,8 +67,9 @@ class RefineOutputs(Pass):
             graph = self._with_copies(graph)
         neurons = _neurons(graph)
         found = [v for v in _ends(graph) if self._may_change(graph, v, neurons)]
+        measured: Measured | None = None
         if not self.output_t_max and self.t_max < PRECISE:
-            found = self._tied(graph, found)
+            found, measured = self._tied(graph, found)
         names, levels = {value.name for value in found}, self.output_t_max or _FINE
 
         def change(value: Value) -> Value:
@@ -74,7 +77,10 @@ class RefineOutputs(Pass):
                 return value
             return replace(value, type=replace(value.type, t_max=levels))
 
-        return map_values(graph, change) if names else graph
+        graph = map_values(graph, change) if names else graph
+        if measured:
+            remember(graph, measured)
+        return graph
 
     def _may_change(self, graph: Graph, value: Value, neurons: int) -> bool:
         assert isinstance(value.type, Tensor)
@@ -95,15 +101,15 @@ class RefineOutputs(Pass):
                 graph = drop_dead(with_host_copy(graph, value))
         return graph
 
-    def _tied(self, graph: Graph, values: list[Value]) -> list[Value]:
-        """Those whose largest two elements share a level in too many frames."""
+    def _tied(self, graph: Graph, values: list[Value]) -> tuple[list[Value], Measured | None]:
+        """Those whose largest two elements share a level in too many frames; what was measured."""
         if self.calibration is None or not values:
-            return []
+            return [], None
         check(graph, self.calibration)
         names = [value.name for value in values]
-        parts = list(run(graph, sample(self.calibration, _IMAGES), names))
-        arrays = {name: np.concatenate([part[name] for part in parts]) for name in names}
-        return [v for v in values if _ties(arrays[v.name], times_of(graph, v, self.t_max)) > _TIES]
+        arrays, measured = measured_with(graph, self.calibration, names, _IMAGES)
+        ties = (_ties(arrays[v.name], times_of(graph, v, self.t_max)) for v in values)
+        return [v for v, share in zip(values, ties, strict=True) if share > _TIES], measured
 
 
 def _neurons(graph: Graph) -> int:

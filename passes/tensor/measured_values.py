@@ -1,0 +1,120 @@
+"""Which values get ranges, and histograms of them on calibration data.
+
+`refine-outputs` looks at outputs, `normalize` behind it at all values, on the same data: they share
+a run. The histograms of the first stay with the graph that it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from qcompiler.ir import Graph, Node, Tensor, Value
+from qcompiler.ir.ann import Function, MaxPool, Multiply
+from qcompiler.ir.kernels import Array
+from qcompiler.passes.calibration.data import Images, Progress, places_of, run
+from qcompiler.passes.calibration.histogram import Histogram
+from qcompiler.passes.quantization.fusion_groups import fusion_groups
+from qcompiler.passes.quantization.levels import coded_inputs
+
+
+class Measured(NamedTuple):
+    """Histograms of values, by name, and the data that they are of."""
+
+    data: Images
+    histograms: dict[str, Histogram]
+
+
+_KNOWN: WeakKeyDictionary[Graph, Measured] = WeakKeyDictionary()
+
+
+def remember(graph: Graph, measured: Measured) -> None:
+    """Keep what was measured as long as the graph, whose values have the names of those."""
+    _KNOWN[graph] = measured
+
+
+def histograms_of(
+    graph: Graph, data: Images, names: Collection[str], progress: Progress = None
+) -> dict[str, Histogram]:
+    """Histograms of the values of these names; ones that are known are not measured again."""
+    known = _KNOWN.get(graph)
+    if known is None or not _are(known.data, data) or not known.histograms.keys() >= {*names}:
+        found = {name: Histogram() for name in names}
+        for values in run(graph, data, [*found], progress):
+            _add(found, values)
+        return found
+    if progress:
+        progress(1.0)
+    return {name: known.histograms[name] for name in names}
+
+
+def measured_with(
+    graph: Graph, data: Images, names: Sequence[str], frames: int
+) -> tuple[dict[str, Array], Measured]:
+    """Values of these names on some frames, evenly spread, and histograms of all on all data.
+
+    There are none of these if a value of those names gets no range.
+    """
+    kept = np.zeros(len(data[0]), bool)
+    kept[places_of(len(kept), frames)] = True
+    inputs = (v for v in coded_inputs(graph) if v in graph.inputs or not is_ranged(v))
+    found = {name: Histogram() for name in seen_as(graph, inputs).values()}
+    if not found.keys() >= {*names}:  # another session has sums of other last bits
+        found, data, kept = {}, tuple(array[kept] for array in data), kept[kept]
+    parts: dict[str, list[Array]] = {name: [] for name in names}
+    begin = 0
+    for values in run(graph, data, [*(found or parts)]):
+        _add(found, values)
+        for name, part in parts.items():
+            part.append(values[name][kept[begin : begin + len(values[name])]])
+        begin += len(values[names[0]])
+    joined = {name: np.concatenate(part) for name, part in parts.items()}
+    return joined, Measured(data, found)
+
+
+def seen_as(graph: Graph, inputs: Iterable[Value]) -> dict[str, str]:
+    """Names of the values that get ranges, these inputs included, and under which to look at them.
+
+    The name of a value in front of a max pool is that of the pool, unless a function reads it.
+    """
+    domains = domains_of(graph)
+    names = [*(value.name for value in inputs)]
+    names += [g.result.name for g in fusion_groups(graph) if not is_ranged(g.result)]
+    names += [*(node.result.name for node in _fitted(graph)), *sorted(domains)]
+    known = {value.name: value for value in graph.inputs}
+    known |= {node.result.name: node.result for node in graph.nodes}
+    return {n: n if n in domains else measured_name(graph, known[n]) for n in dict.fromkeys(names)}
+
+
+def domains_of(graph: Graph) -> set[str]:
+    """What functions and products read."""
+    return {o.name for node in _fitted(graph) for o in node.operands if isinstance(o, Value)}
+
+
+def measured_name(graph: Graph, value: Value) -> str:
+    """Name of the value to measure: the max pool behind this one, if it is the only reader."""
+    user = graph.only_user(value)
+    if user is not None and isinstance(user.op, MaxPool):
+        return measured_name(graph, user.result)
+    return value.name
+
+
+def is_ranged(value: Value) -> bool:
+    """Whether a value has a range."""
+    return isinstance(value.type, Tensor) and value.type.range is not None
+
+
+def _fitted(graph: Graph) -> list[Node]:
+    return [node for node in graph.nodes if isinstance(node.op, Function | Multiply)]
+
+
+def _add(histograms: Mapping[str, Histogram], values: Mapping[str, Array]) -> None:
+    for name, histogram in histograms.items():
+        histogram.add(values[name])
+
+
+def _are(known: Images, data: Images) -> bool:
+    return len(known) == len(data) and all(a is b for a, b in zip(known, data, strict=True))
