@@ -259,6 +259,7 @@ def test_pieces_of_an_output_are_one_layer(way: str) -> None:
 def test_scales_of_channels_are_remembered(tmp_path: Path) -> None:
     """Equalised, but with weights rounded to nearest, so that layers are what they were."""
     text = REFERENCE.replace("normalize", "equalize{effort=1},normalize")
+    text = text.replace("quantize", "quantize{effort=0}")
     compiled(passes=text, weight_bits=12).save(tmp_path / "p")
     program = qcompiler.load(tmp_path / "p")
     scales = program.manifest["channel_scales"]
