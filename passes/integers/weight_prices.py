@@ -53,10 +53,11 @@ def weight_prices(
         name = families.get(group.result.name, group.result.name)
         gain = of.get(group.result.name, 0.0)
         rounding += gain * _level(graph, group.result, t_max) ** 2 / 12
-        gains[name] += gain or _LEFT * of[finer[group.result.name]]
+        gains[name] += gain or _LEFT * of.get(_finest(finer, group.result.name), 0.0)
         neurons[name] += size(group.result.type)
     each = rounding / sum(_events(group) for group in fusion_groups(graph))
-    prices = {name: each * neurons[name] / max(gains[name], _LEAST) for name in gains}
+    told = (name for name, gain in gains.items() if gain)  # none reaches an output: not measured
+    prices = {name: each * neurons[name] / max(gains[name], _LEAST) for name in told}
     return {name: float(snapped(np.array(price))) for name, price in prices.items()}
 
 
@@ -96,18 +97,27 @@ def _finer_digits(graph: Graph, groups: Sequence[FusionGroup], t_max: int) -> di
     return found
 
 
+def _finest(finer: Mapping[str, str], name: str) -> str:
+    """The last digit of a value: each but that reads the next coarser one."""
+    while name in finer:
+        name = finer[name]
+    return name
+
+
 def _behind(
     graph: Graph, value: Value, data: Images, noisy: Array, names: Sequence[str]
 ) -> dict[str, Array]:
-    """The outputs with this value given."""
-    if value.name in names:
-        given = {value.name: noisy}
-        return given | {n: noisy for n in names if n == value.name}
+    """The outputs with this value given, which may be an output itself."""
+    given = {value.name: noisy} if value.name in names else {}
+    behind = [name for name in names if name not in given]
+    if not behind:
+        return given
     inner = Value(f"{value.name}:noisy", value.type)
     rest = substitute(graph, {value.name: inner})
-    rest = drop_dead(replace(rest, inputs=(*graph.inputs, inner)))
-    parts = list(RealNetwork(rest, names, len(noisy))((*data, noisy)))
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+    ends = tuple(end for end in rest.outputs if end.name in behind)
+    rest = drop_dead(replace(rest, inputs=(*graph.inputs, inner), outputs=ends))
+    parts = list(RealNetwork(rest, behind, len(noisy))((*data, noisy)))
+    return given | {name: np.concatenate([part[name] for part in parts]) for name in behind}
 
 
 def _noisy(group: FusionGroup, real: Array, width: float) -> Array:
