@@ -58,7 +58,8 @@ class Backend:
     """A target: the passes that lower a network to it, and what the result must satisfy.
 
     ``pipeline`` is text for `Pipeline.parse`; ``requires`` is checked on the final graph. ``emit``
-    writes additional files into the directory of a program that is being saved; it is not called
+    writes additional files into the directory of a program that is being saved; ``ready`` raises
+    ProgramError before anything is compiled if a package is missing that it needs. It is not called
     for a network whose inputs the host looks up in tables, unless the target ``emits_spikes`` only,
     and no reader of raw data. ``chip``,
     if there is one, is what the report maps the network onto. ``engines`` run programs of this
@@ -72,6 +73,7 @@ class Backend:
     pipeline: str
     requires: tuple[Invariant, ...]
     emit: Emitter | None = None
+    ready: Callable[[], None] | None = None
     chip: Chip | None = None
     engines: tuple[EngineFactory, ...] = ()
     emits_spikes: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
@@ -14,14 +15,19 @@ from .nir_graph import FrameGraph
 FILE = "network.nir"
 
 
+def ready() -> None:
+    """ProgramError if the package nir is missing."""
+    if find_spec("nir") is None:
+        raise ProgramError(
+            "the target nir needs the package nir: pip install 'qcompiler-snn[nir]'"
+        )
+
+
 def emit(graph: Graph, folder: Path) -> None:
     """Write the graph of one frame; ProgramError if the package nir is missing."""
-    try:
-        import nir
-    except ImportError as error:
-        raise ProgramError(
-            f"the target nir needs the package nir: pip install 'qcompiler-snn[nir]' ({error})"
-        ) from error
+    ready()
+    import nir
+
     nir.write(folder / FILE, FrameGraph(build_netlist(graph)).graph())
 
 
@@ -30,6 +36,7 @@ NIR = replace(
     name="nir",
     description="the integer network, with a NIR file of one frame",
     emit=emit,
+    ready=ready,
     emits_spikes=True,
     engines=(),
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import qcompiler
@@ -105,3 +106,32 @@ def test_so_it_is_in_files(
 def test_so_it_is_in_python(options: dict[str, Any], said: str) -> None:
     with pytest.raises(PipelineError, match=said):
         qcompiler.compile(model("float[N,4] x", "y = Relu(x)"), **options)
+
+
+PASSES = "fold-batchnorm,fold-linear,normalize,quantize,assign-windows,insert-readout"
+UNTAKEN = {
+    "--code burst": "no pass of --passes takes --code: leave it out, or add one",
+    "--slices 2 --activation-error 0.1": "takes --slices, --activation-error",
+    "--t-max 8 --effort 0 --proved --percentile 99 --weight-bits 6": "",
+}
+
+
+@pytest.mark.parametrize("line", UNTAKEN)
+def test_passes_take_the_options_that_are_given(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx.save(model("float[N,4] x", "a = Gemm(x, w)\ny = Relu(a)", w=(4, 3)), tmp_path / "n.onnx")
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((50, 4), np.float32))
+    files = [str(tmp_path / "n.onnx"), "--calibration", str(tmp_path / "x.npy")]
+    others = ["--target", "reference", "--passes", PASSES, *line.split()]
+    status = qcompile.main([*files, *others, "-q"])
+    assert UNTAKEN[line] in capsys.readouterr().err and status == int(bool(UNTAKEN[line]))
+
+
+def test_a_missing_package_is_told_before_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("qcompiler.backends.nir.target.find_spec", lambda name: None)
+    files = [str(tmp_path / "missing.onnx"), "--calibration", str(tmp_path / "missing.npz")]
+    assert qcompile.main([*files, "--target", "nir", "--max-drift", "1"]) == 1
+    assert "the target nir needs the package nir" in capsys.readouterr().err

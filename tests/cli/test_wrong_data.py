@@ -157,3 +157,13 @@ def test_no_divisor_is_proposed_that_leaves_a_corner_of_the_range() -> None:
     assert "range from 0 to 16, but the program is compiled for 0 to 1;" in of_pixels.text
     assert "255" not in (of_pixels.help or "")
     assert "divided by 255" in (of_bytes.help or "")
+
+
+def test_changes_of_the_data_that_overflow_are_no_errors() -> None:
+    """Wrong labels: the model is tried on data 255 times as large, where its exponential ends."""
+    x = np.random.default_rng(0).standard_normal((120, 8)).astype(np.float32)
+    labels = np.arange(120) % 8
+    program = qcompiler.compile(
+        model("float[N,8] x", "y = Exp(x)"), target="reference", calibration=x, labels=labels
+    )
+    assert any("labelled calibration inputs" in text for text in program.warnings)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcompiler import api
+from qcompiler import api, registry
 from qcompiler.backends.plots.canvas import need
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.saving.storage import check_place
@@ -32,6 +32,7 @@ from qcompiler.terminal.console import progress, say, warn
 
 from .check import check
 from .listing import list_all
+from .taken_options import check_taken
 from .verify import verify
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(given: argparse.Namespace) -> int:
         return list_all(given)
     if given.verify is not None:
         return verify(given)
-    api.pipeline(given.target, given.passes)  # before anything else is read
+    check_taken(api.pipeline(given.target, given.passes), given)  # before anything else is read
     model = chosen_model(given)
     if given.check:
         return check(given.model, api.preprocessing(**_preprocessing(given)), given)
@@ -58,6 +59,7 @@ def run(given: argparse.Namespace) -> int:
         return _emit(given, watcher)
     output = given.output or Path(f"{given.model.parent / given.model.stem}.{given.target}")
     check_place(output)
+    _check_ready(given.target)
     written = [("--sweep", path) for path in given.sweep]
     read = {"the data": given.calibration, "the model": given.model, "the labels": given.labels}
     check_places([*written, ("--report", given.report)], read, output)
@@ -71,6 +73,13 @@ def run(given: argparse.Namespace) -> int:
     print_summary(given, program, output, model)
     compare_on_calibration_data(program, given)
     return 0
+
+
+def _check_ready(target: str) -> None:
+    """ProgramError if a package is missing that writes the files of a target."""
+    backend = registry.find_backend(target)
+    if backend is not None and backend.ready is not None:
+        backend.ready()
 
 
 def _emit(given: argparse.Namespace, watcher: _Watcher) -> int:

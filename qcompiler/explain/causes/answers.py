@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from qcompiler.frontend.import_model import Preprocessing
+from qcompiler.ir import DataError
 from qcompiler.ir.kernels import Array
 
 from .preprocessing import Change, changes
@@ -32,7 +33,10 @@ def better_change(
     best, most = now, 0.0
     change: Change | None = None
     for tried in changes(x.shape[1:], given):
-        found = right(tried.apply(x.astype(np.float32)), tried.before)
+        try:
+            found = right(tried.apply(x.astype(np.float32)), tried.before)
+        except DataError:  # the model overflows on such data
+            continue
         if found is None:
             continue
         sign = min(_significance(found, other) for other in (now, commonest))

@@ -17,6 +17,7 @@ from qcompiler.backends.host import frames_per_batch, output_nodes
 from qcompiler.backends.program.program import Program
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.integer_network import (
     connection,
     layer_of,
@@ -68,7 +69,8 @@ class SideBySide:
     def scores(self) -> tuple[str, ...]:
         """Names of the values that are decoded, in front of what the host does."""
         known = {node.result.name for node in self.real.nodes}
-        found = (node.result.name for node in output_nodes(self.program.graph))
+        ends = output_nodes(self.program.graph)
+        found = (n.operands[0].name if isinstance(n.op, Encode) else n.result.name for n in ends)
         whole = (name if name in known else unsliced_name(name) for name in found)
         return tuple(dict.fromkeys(whole))
 
