@@ -73,12 +73,12 @@ class Backend:
     pipeline: str
     requires: tuple[Invariant, ...]
     emit: Emitter | None = None
-    ready: Callable[[], None] | None = None
     chip: Chip | None = None
     engines: tuple[EngineFactory, ...] = ()
     emits_spikes: bool = False
     most_weight_bits: int = 8
     energy: CostModel = LOIHI1
+    ready: Callable[[], None] | None = None
 
     def weight_bits(self, t_max: int) -> int:
         """The default bits of a weight: 8, and from 64 levels on 4 more than a level has.

@@ -17,7 +17,7 @@ from .compilation.options import DEFAULT_T_MAX, Options
 from .compilation.pipelines import pipeline
 from .compilation.preprocessing import assumed_high, preprocessing
 from .data.reading import inputs_of
-from .ir import CompileWarning, Graph
+from .ir import CompileWarning, Diagnostic, Graph, ProgramError
 from .passes import Pipeline, Watcher
 
 if TYPE_CHECKING:
@@ -150,6 +150,9 @@ def verify_program(
     """
     saved = load(directory)
     arguments = arguments_of(saved, passes)
+    if calibration is None and saved.manifest["built_with"].get("data"):
+        message = "the program was compiled with calibration data: give them, too"
+        raise ProgramError(Diagnostic(message, help="qcompile --verify DIR MODEL.onnx DATA"))
     arguments |= {"labels": labels, "max_neurons": max_neurons, "max_memory": max_memory}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CompileWarning)

@@ -172,7 +172,7 @@ def _cause(part: Part | None, ours: Array, theirs: Array, causes: Causes) -> tup
             f"{beyond:.0%} of the model's values lie beyond the program's, "
             f"{values[0]:.4g} to {values[-1]:.4g}"
         )
-        return text, "calibrate with more, or more typical, data"
+        return text, _EXPLAIN  # of the calibration data themselves: others would not help
     if few := causes.coarse():
         return f"few weight bits are left in {', '.join(few)}", "compile with a smaller --t-max"
     return "", _EXPLAIN

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from qcompiler import data
 from qcompiler.backends.program.states import State
 from qcompiler.data import Data
@@ -34,14 +36,26 @@ def read_samples(network: Network, options: Options) -> Samples:
     source = options.calibration
     if states:
         given, graph = with_states(network.graph, states, source, network.t_max, options.progress)
+        given = _widened(given)
         return Samples(graph, states, given, given)
     if source is None:
         return Samples(network.graph)
     inputs = inputs_of(network.imported.graph)
-    given = coded = data.read(source, inputs, options.layout, options.labels)
+    given = coded = _widened(data.read(source, inputs, options.layout, options.labels))
     if network.prologue is not None:
         coded = replace(given, arrays=run_prologue(network.prologue, *given.arrays))
     return Samples(network.graph, (), given, coded)
+
+
+def _widened(found: Data) -> Data:
+    """Half-precision numbers as float32: sums of them, and places of bins, would be rounded."""
+    return replace(
+        found,
+        arrays=tuple(
+            array.astype(np.float32) if array.dtype == np.float16 else array
+            for array in found.arrays
+        ),
+    )
 
 
 def _check_states(states: tuple[State, ...], network: Network, options: Options) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import qcompiler
 from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
@@ -37,6 +38,7 @@ from qcompiler.ir.spiking.senders import start
 from qcompiler.ir.view import Reshape
 from qcompiler.passes import Pipeline
 from qcompiler.passes.scheduling.activity import activity
+from tests.support.onnx_models import model
 from tests.support.random_networks import LOIHI, PHASES, compiled, random_batch, random_network
 from tests.support.spiking import Net, equal_neurons, levels
 
@@ -276,3 +278,14 @@ def test_an_unknown_code_is_one_sentence() -> None:
         PipelineError, match="code must be one of auto, one-spike, silent, burst, not x"
     ):
         Pipeline.parse("choose-codes{code=x}")
+
+
+def test_bursts_that_add_up_beyond_the_chip_name_the_code() -> None:
+    """Outputs have 64 levels at any t_max: fewer spike times would not help."""
+    w, b = np.zeros((8, 4), np.float32), np.array([1, 2, -1, 0], np.float32)
+    net = model("float[N,8] x", "a = Gemm(x, w, b)\ny = Relu(a)", w=w, b=b)
+    x = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
+    for t_max in (2, 16):
+        with pytest.raises(InvalidGraph, match="another --code than burst"):
+            qcompiler.compile(net, calibration=x, t_max=t_max, code="burst")
+        assert qcompiler.compile(net, calibration=x, t_max=t_max)

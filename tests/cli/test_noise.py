@@ -284,3 +284,10 @@ def test_what_is_hardly_better_than_guessing(
     labels = np.arange(frames) % classes
     assert near_guessing(accuracy, classes, labels) == near
     assert not near_guessing(accuracy, classes, 0 * labels)
+
+
+def test_values_beyond_the_program_ask_for_bits_not_for_data() -> None:
+    """The frames compared are calibration data: others would change nothing."""
+    (text,) = compiled(weight_bits=2, target="loihi").warnings
+    assert "of the model's values lie beyond the program's" in text
+    assert "more --weight-bits" in text and "calibrate with more" not in text

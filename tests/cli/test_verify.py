@@ -45,6 +45,16 @@ def test_a_program_without_data(run: Any) -> None:
     )
 
 
+def test_data_that_are_left_out_are_told(run: Any, folder: Path) -> None:
+    images = np.random.default_rng(0).random((48, 6, 6), np.float32)
+    np.savez("data.npz", images=images)
+    for options in ("--effort 0", "--max-drift 100 --effort 0"):
+        assert run(f"qcompile net.onnx --calibration data.npz -q -o p {options}")[0] == 0
+        status, _, err = run("qcompile --verify p net.onnx")
+        assert status == 1 and "was compiled with calibration data: give them" in err
+        assert "help: qcompile --verify DIR MODEL.onnx DATA" in err
+
+
 def test_differences_are_told(run: Any, folder: Path) -> None:
     assert run("qcompile net.onnx --calibration data.npz --effort 0 -q -o p")[0] == 0
     data = np.load("data.npz")

@@ -12,7 +12,7 @@ import pytest
 import qcompiler
 from qcompiler.backends.program.program import Program
 from qcompiler.data import DataSet, read
-from qcompiler.ir import DataError
+from qcompiler.ir import DataError, show
 from tests.support.onnx_models import model
 
 RNG = np.random.default_rng(0)
@@ -116,6 +116,14 @@ def test_data_sets_with_options(tmp_path: Path, program: Program) -> None:
     np.testing.assert_array_equal(found.labels, LABELS[places])
     made = qcompiler.compile(NET, target="reference", calibration=given)
     assert made.manifest["calibration_images"] == 8
+
+
+def test_half_precision_numbers_are_those_of_float32() -> None:
+    half = RNG.normal(size=(60, 6)).astype(np.float16)
+    options: dict[str, Any] = {"target": "reference", "t_max": 16}
+    arrays = half, half.astype(np.float32)
+    made, same = (qcompiler.compile(NET, calibration=x, **options) for x in arrays)
+    assert show(made.graph) == show(same.graph)
 
 
 @pytest.mark.parametrize(

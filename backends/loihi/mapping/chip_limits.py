@@ -15,6 +15,7 @@ from qcompiler.ir import Diagnostic
 from qcompiler.ir.spiking.input_bounds import Bounds
 
 _SHRINK = "use a smaller --t-max or fewer --weight-bits"
+_ONE_SPIKE = "use another --code than burst, whose spikes add up, or fewer --weight-bits"
 _STAGES = "pool in two stages, with smaller windows"
 _RECOMPILE = "compile with --target loihi; in --passes, quantize{even=true}"
 
@@ -73,15 +74,19 @@ def _check_ranges(
         )
         peaks = (max(*sent, inhibition),) * 2 + (inhibition,)
     if group.bias is not None and (steepest := group.bias.max()) > chip.bias:
-        yield _limit_exceeded(group, chip, "the bias", int(steepest), chip.bias, _SHRINK)
+        yield _limit_exceeded(group, chip, "the bias", int(steepest), chip.bias, _ONE_SPIKE)
     names = "the input of one step", "the current", "the membrane"
     limits = chip.input, chip.state, chip.state
     for what, value, limit in zip(
         (*names, "the threshold"), (*peaks, group.threshold), (*limits, chip.threshold), strict=True
     ):
         if value > limit:
-            help_ = _SHRINK if integrates else _STAGES
+            help_ = _shrink(group) if integrates else _STAGES
             yield _limit_exceeded(group, chip, what, int(value), limit, help_)
+
+
+def _shrink(group: Population) -> str:
+    return _SHRINK if group.bias is None else _ONE_SPIKE
 
 
 def _limit_exceeded(

@@ -25,4 +25,6 @@ def check_taken(steps: Pipeline, given: argparse.Namespace) -> None:
         if name not in taken and getattr(given, name) != default
     ]
     if idle:
-        raise PipelineError(f"no pass of --passes takes {', '.join(idle)}: leave it out, or add one")
+        raise PipelineError(
+            f"no pass of --passes takes {', '.join(idle)}: leave it out, or add one"
+        )
