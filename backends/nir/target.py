@@ -18,9 +18,7 @@ FILE = "network.nir"
 def ready() -> None:
     """ProgramError if the package nir is missing."""
     if find_spec("nir") is None:
-        raise ProgramError(
-            "the target nir needs the package nir: pip install 'qcompiler-snn[nir]'"
-        )
+        raise ProgramError("the target nir needs the package nir: pip install 'qcompiler-snn[nir]'")
 
 
 def emit(graph: Graph, folder: Path) -> None:

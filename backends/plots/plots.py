@@ -38,6 +38,8 @@ class Plots:
         return Network.of(self.program_graph, self.report())
 
     def _rows(self, most: int | None) -> Network:
+        if most is not None and most < 1:
+            raise ProgramError(f"most must be at least 1 row, or None for all, not {most}")
         return self._network if most is None else self._network.folded(most)
 
     def graph(self, most: int | None = FOLDED) -> Any:

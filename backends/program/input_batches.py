@@ -36,6 +36,8 @@ def input_batches(
         arrays = tuple(map(as_array, given))
     except ValueError as error:
         raise DataError("pass inputs one by one, run(a, b), not in a list") from error
+    if len(arrays) > len(inputs):
+        raise DataError(f"the network takes {len(inputs)} arrays, one an input, not {len(arrays)}")
     arrays = tuple(map(_as_declared, arrays, inputs))
     _check(arrays, inputs)
     frames = len(arrays[0])
@@ -66,8 +68,10 @@ def _as_declared(array: Array, value: Value) -> Array:
 def _check(arrays: tuple[Array, ...], inputs: tuple[Value, ...]) -> None:
     expected = [value.type.shape for value in inputs]
     given = [array.shape[1:] for array in arrays]
-    if given != expected or len({len(array) for array in arrays}) != 1:
+    if given != expected:
         raise DataError(f"the network takes frames of shape {expected}, not {given}")
+    if len(frames := {len(array) for array in arrays}) != 1:
+        raise DataError(f"the inputs differ in their number of frames: {sorted(frames)}")
     if not len(arrays[0]):
         raise DataError("the data are empty")
     for array in arrays:

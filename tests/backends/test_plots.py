@@ -223,3 +223,8 @@ def test_the_front_has_whole_steps_and_error_bars() -> None:
     assert axes.get_xlabel() == "energy of a frame, uJ"
     ((line, _, _),) = axes.containers
     assert line.get_xdata() == pytest.approx([11 / 8, 18 / 8, 19 / 8])
+
+
+def test_no_rows_are_refused(digits: Program) -> None:
+    with pytest.raises(ProgramError, match="most must be at least 1 row, or None for all, not 0"):
+        digits.plot.graph(most=0)

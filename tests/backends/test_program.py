@@ -270,3 +270,13 @@ def test_inputs_are_batches_and_no_list(program: Program) -> None:
         program.run(BATCH[0])
     with pytest.raises(DataError, match="one by one"):
         program.run([BATCH, BATCH[:3]])
+
+
+def test_each_input_is_one_array_of_as_many_frames(program: Program) -> None:
+    with pytest.raises(DataError, match="the network takes 1 arrays, one an input, not 2"):
+        program.run(BATCH, BATCH)
+    net = model("float[N,3] a, float[N,2] b", "y = Concat <axis=1> (a, b)")
+    two = qcompiler.compile(net, target="reference")
+    given = np.ones((4, 3), np.float32), np.ones((3, 2), np.float32)
+    with pytest.raises(DataError, match=r"differ in their number of frames: \[3, 4\]"):
+        two.run(*given)

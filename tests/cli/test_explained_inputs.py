@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,7 +22,7 @@ BODIES = {
 
 @pytest.mark.parametrize("body", BODIES)
 def test_inputs_that_are_outputs_are_explained(body: str, tmp_path: Path) -> None:
-    weights = {"w": (8, 3)} if "w" in BODIES[body] else {}
+    weights: dict[str, Any] = {"w": (8, 3)} if "w" in BODIES[body] else {}
     onnx.save(model("float[N,8] x", BODIES[body], **weights), tmp_path / "net.onnx")
     x = np.random.default_rng(0).standard_normal((80, 8)).astype(np.float32)
     program = qcompiler.compile(tmp_path / "net.onnx", target="reference", calibration=x)
