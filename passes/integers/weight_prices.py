@@ -51,13 +51,18 @@ def weight_prices(
     of = dict(zip((g.result.name for g in alone), _gains(graph, data, alone, t_max), strict=True))
     for group in groups:
         name = families.get(group.result.name, group.result.name)
-        gain = of.get(group.result.name, 0.0)
-        rounding += gain * _level(graph, group.result, t_max) ** 2 / 12
-        gains[name] += gain or _LEFT * of[finer[group.result.name]]
+        gain, coarse = _gain(of, finer, group.result.name), group.result.name in finer
+        rounding += 0 if coarse else gain * _level(graph, group.result, t_max) ** 2 / 12
+        gains[name] += gain
         neurons[name] += size(group.result.type)
     each = rounding / sum(_events(group) for group in fusion_groups(graph))
     prices = {name: each * neurons[name] / max(gains[name], _LEAST) for name in gains}
     return {name: float(snapped(np.array(price))) for name, price in prices.items()}
+
+
+def _gain(of: Mapping[str, float], finer: Mapping[str, str], name: str) -> float:
+    """What was measured, or a part of what was for the finer digit; 0 where no noise arrives."""
+    return _LEFT * _gain(of, finer, finer[name]) if name in finer else of[name]
 
 
 def _gains(
@@ -100,14 +105,15 @@ def _behind(
     graph: Graph, value: Value, data: Images, noisy: Array, names: Sequence[str]
 ) -> dict[str, Array]:
     """The outputs with this value given."""
-    if value.name in names:
-        given = {value.name: noisy}
-        return given | {n: noisy for n in names if n == value.name}
-    inner = Value(f"{value.name}:noisy", value.type)
-    rest = substitute(graph, {value.name: inner})
-    rest = drop_dead(replace(rest, inputs=(*graph.inputs, inner)))
-    parts = list(RealNetwork(rest, names, len(noisy))((*data, noisy)))
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+    others = [name for name in names if name != value.name]
+    found = {value.name: noisy}  # it may be an output, and be read
+    if others:
+        inner = Value(f"{value.name}:noisy", value.type)
+        rest = substitute(graph, {value.name: inner})
+        rest = drop_dead(replace(rest, inputs=(*graph.inputs, inner)))
+        parts = list(RealNetwork(rest, others, len(noisy))((*data, noisy)))
+        found |= {name: np.concatenate([part[name] for part in parts]) for name in others}
+    return found
 
 
 def _noisy(group: FusionGroup, real: Array, width: float) -> Array:
