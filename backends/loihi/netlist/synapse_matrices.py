@@ -91,6 +91,7 @@ def _is_wide(weights: Any) -> bool:
 def _split(weights: Any, wide: bool) -> list[tuple[Any, int]]:
     if not wide:
         return [(weights, 0)] if weights.any() else []
+    weights = weights.astype(np.int64)  # of 16 bits, sums below may take more
     low = (weights + 128) % 256 - 128
     parts = [(low, 0)] if low.any() else []
     coarse = (weights - low) // 256
