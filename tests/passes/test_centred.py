@@ -12,6 +12,7 @@ from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Graph, evaluate
 from qcompiler.ir.ann import Function
 from qcompiler.ir.kernels import Array
+from qcompiler.passes import Pass
 from qcompiler.passes.tensor.centre import centred
 from qcompiler.passes.tensor.equalize import Equalize
 from qcompiler.passes.tensor.fold_linear import FoldLinear
@@ -92,12 +93,16 @@ def test_of_two_functions_in_a_row_each_gets_its_offsets() -> None:
     inputs = f"float[N,{FEATURES}] x, float[N,{CHANNELS}] g"
     proto = model(inputs, body, outputs="y z", **FLAT, u=u)
     made: dict[str, Graph] = {}
+
+    def watch(step: Pass, graph: Graph) -> None:
+        made[step.name] = graph
+
     qcompiler.compile(
         proto,
         calibration={"x": X.reshape(30, 10, FEATURES)},
         states=["z:g"],
         target="reference",
-        watch=lambda step, graph: made.setdefault(step.name, graph) and None,
+        watch=watch,
     )
     names = {node.result.name for node in made["equalize"].nodes}
     assert {"h:centred", "k:centred"} <= names
