@@ -117,7 +117,7 @@ class FrameGraph:
     def _outputs(self) -> None:
         import nir
 
-        for output in self.netlist.outputs:
+        for index, output in enumerate(self.netlist.outputs):
             for population, place in zip(output.populations, output.places, strict=True):
                 about = {
                     "output": printable(output.label),
@@ -129,6 +129,8 @@ class FrameGraph:
                 given = ("offset", "factor")
                 about |= {k: v for k in given if (v := getattr(output, k)) is not None}
                 name = f"{self.names[population]}_output"
+                if name in self.nodes:  # the host reads it twice
+                    name += str(index)
                 shape = {"output": np.array(self.shapes[population])}
                 self.nodes[name] = nir.Output(shape, metadata=about)
                 self.edges.append((self.names[population], name))

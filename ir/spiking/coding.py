@@ -139,7 +139,7 @@ def decoder(node: Node) -> Callable[..., Array]:
         levels = _whole(op, code.top, *pieces)
         if rescaling is None:
             return decode(code, levels)
-        real = (levels - np.float64(code.zero)) * code.scale
+        real = (levels.astype(np.float64) - code.zero) * code.scale  # of some engines, float32
         found: Array = ((real - rescaling.offset) * rescaling.factor).astype(np.float32)
         return found
 

@@ -37,11 +37,14 @@ def centred(graph: Graph, data: tuple[Array, ...]) -> Graph:
     for values in run(graph, few, list(samples)):
         for name, array in values.items():
             samples[name].add(array)
-    for node in found:
-        low, high = samples[node.result.name].ends()
+    for name, channels in samples.items():
+        low, high = channels.ends()
         width, reach = high - low, np.maximum(np.abs(low), np.abs(high))
         if np.any((width > 0) & (reach > _FAR * width)):
-            graph = _shifted(graph, node, (low + high) / 2)
+            # Anew, as folding what the function before was shifted by may have changed this node.
+            node = next((one for one in graph.nodes if one.result.name == name), None)
+            if node is not None and _can_shift(graph, node):
+                graph = _shifted(graph, node, (low + high) / 2)
     return graph
 
 

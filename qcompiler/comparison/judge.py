@@ -151,7 +151,7 @@ def _cause(part: Part | None, ours: Array, theirs: Array, causes: Causes) -> tup
     one, other = (x[index].reshape(len(x), -1) for x in (ours, theirs))
     at = int(np.square(one - other).mean(axis=0).argmax())
     one, other = one[:, at], other[:, at]
-    values = np.unique(one)
+    values = _apart(one, np.abs(ours).max())
     frames = len(one)
     step = float(np.diff(values).min()) if len(values) > 1 else 0.0
     offset = float((one - other).mean())
@@ -176,3 +176,11 @@ def _cause(part: Part | None, ours: Array, theirs: Array, causes: Causes) -> tup
     if few := causes.coarse():
         return f"few weight bits are left in {', '.join(few)}", "compile with a smaller --t-max"
     return "", _EXPLAIN
+
+
+def _apart(given: Array, size: float) -> Array:
+    """The different values; what single precision makes of one, at this size, counts once."""
+    values = np.unique(given)
+    least = max(1e-4 * np.ptp(values), 8 * np.finfo(np.float32).eps * size)
+    found: Array = values[np.append(True, np.diff(values) > least)]
+    return found

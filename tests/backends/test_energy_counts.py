@@ -10,7 +10,11 @@ import pytest
 from qcompiler.backends.energy.wiring import Wiring, wiring_of
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import CLOCK
-from qcompiler.backends.loihi.netlist.synapse_matrices import weight_matrices
+from qcompiler.backends.loihi.netlist.synapse_matrices import (
+    split_weights,
+    synapses_of_weights,
+    weight_matrices,
+)
 from qcompiler.ir import Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Convolve, Relay
@@ -93,6 +97,12 @@ def test_weights_beyond_8_bits_are_several_synapses() -> None:
     wiring = check(final(net.graph(net.dense(net.input((12,)), 6))))
     ((_, data),) = wiring.data.items()
     assert data > 12 * 6
+
+
+def test_clocks_beyond_24_bits_are_more_synapses_than_a_byte_counts() -> None:
+    weights = np.array([-15_269_888, (1 << 31) - 1, 8_323_072, 300, 0], np.int32)
+    parts = [part != 0 for part, _ in split_weights(weights)]
+    np.testing.assert_array_equal(synapses_of_weights(weights), np.sum(parts, axis=0))
 
 
 @pytest.mark.parametrize("seed", range(6))

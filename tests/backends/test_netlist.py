@@ -16,7 +16,7 @@ from qcompiler.backends.loihi.netlist.spike_io import InputEncoder
 from qcompiler.backends.loihi.netlist.synapse_matrices import split_weights, synapse_triples
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array, pool_sum
-from qcompiler.ir.snn import Convolve, First, Population, Relay
+from qcompiler.ir.snn import Connect, Convolve, First, Population, Relay
 from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import connection, layer_of, spiking_nodes, weight_of
 from qcompiler.ir.spiking.synapse import current
@@ -223,6 +223,25 @@ def test_split_adds_up_to_even_8_bit_weights() -> None:
         assert all(np.abs(part).max() <= 254 for part, _ in parts)
         assert all(not np.any(part % 2) for part, _ in parts)
     assert split_weights(np.zeros(3, np.int64)) == []
+
+
+def test_weights_stored_in_16_bits_are_split_alike() -> None:
+    weights = np.array([32767, -32768, 32700, -32641, 5], np.int16)
+    total = sum(part.astype(np.int64) << exponent for part, exponent in split_weights(weights))
+    np.testing.assert_array_equal(total, weights)
+
+
+@pytest.mark.parametrize(("unit", "fits"), [(2, False), (4, True), (32, True), (256, True)])
+def test_coarse_parts_of_few_bits_fit_a_chip(unit: int, fits: bool) -> None:
+    """8 bits times a power of two, as parallel synapses of few weight bits have."""
+    net, weights = Net(9), unit * np.arange(-60, 61, 15)
+    weights[0] = -288 if unit < 256 else -2048
+    current = net.builder.add(
+        Connect(), net.input((9,)), net.constant("w", weights[None]), name="current"
+    )
+    found = build_netlist(final(net.graph(net.neurons(current))))
+    told = [str(one) for one in check_chip_limits(found, LOIHI_2)]
+    assert any("weights from %encoded" in text for text in told) != fits
 
 
 def test_what_does_not_fit_is_listed_by_name() -> None:

@@ -156,6 +156,20 @@ def test_names_stay_text(tmp_path: Path) -> None:
 
 
 @needs_nir
+def test_an_output_that_the_host_reads_twice(tmp_path: Path) -> None:
+    """Halves of one output change places on the host: each decodes the same spikes."""
+    model = onnx.parser.parse_model(
+        MODEL.replace(
+            "y = Relu (h)",
+            "r = Relu (h) a, b = Split <axis = 1> (r, s) y = Concat <axis = 1> (b, a)",
+        ).replace("<float[4, 3]", "<int64[2] s = {1, 2}, float[4, 3]")
+    )
+    x = np.random.default_rng(0).random((5, 4)).astype(np.float32)
+    program = qcompiler.compile(model, calibration=(x,), target="nir", t_max=4)
+    check(program, x[:2], tmp_path)
+
+
+@needs_nir
 def test_a_matrix_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, rng = random_network(6, branches=True), np.random.default_rng(6)
     batch = rng.standard_normal((8, *graph.inputs[0].type.shape)).astype(np.float32)

@@ -17,7 +17,7 @@ import qcompiler
 from qcompiler.backends.brian2.standalone import BRIAN2
 from qcompiler.backends.loihi.netlist import netlist
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
-from qcompiler.backends.loihi.standalone import emitter
+from qcompiler.backends.loihi.standalone import command_line, emitter
 from qcompiler.backends.loihi.standalone.lava_template import LAVA
 from qcompiler.backends.loihi.standalone.module_template import Template
 from qcompiler.backends.program.program import Program
@@ -73,6 +73,18 @@ def test_weights_are_stored_once(program: Program, folder: Path) -> None:
     for constant in program.graph.constants:
         if constant.name.endswith(":W"):
             assert repr(f"#{constant.name}") in text
+
+
+def test_outputs_that_are_all_silent_left_at_no_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = netlist.Population("y", (2,), True, 1, 0, 3, 6, coding="silent")
+    monkeypatch.setattr(command_line, "NETWORK", netlist.Netlist(populations=(group,)))
+    steps = np.array([[-1, -1], [-1, 5]])
+    command_line._print_result(netlist.Output(("y",), 1.0, 2, 3), {"y": steps})
+    silent, other = capsys.readouterr().out.splitlines()
+    assert silent == "frame 0: y[0] = -2 is largest, and silent"
+    assert other == "frame 1: y[1] = -1 is largest, its spike left at step 5"
 
 
 def test_names_of_onnx_nodes_are_in_the_module(folder: Path) -> None:

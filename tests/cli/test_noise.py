@@ -17,7 +17,7 @@ from qcompiler.backends.program.program import Program
 from qcompiler.cli.compiling import qcompile
 from qcompiler.cli.running import qrun
 from qcompiler.comparison.against import compare_with_model
-from qcompiler.comparison.judge import TOLERATED, noisy_parts
+from qcompiler.comparison.judge import TOLERATED, Causes, noise, noisy_parts
 from qcompiler.comparison.level_errors import LevelCounts, values_in_levels
 from qcompiler.comparison.output_error import output_error
 from qcompiler.data.scores import near_guessing, predictions
@@ -53,6 +53,16 @@ def test_elements_in_unlike_units_have_errors_of_their_own() -> None:
     for index, expected in enumerate((0.07, 0.9, 1, 10)):
         assert by_element[index,] == pytest.approx(expected, rel=0.4)
     assert {part.index for part in noisy_parts(found)} == {(1,), (2,), (3,)}
+
+
+def test_logits_that_a_softmax_has_rounded_are_few_values_all_the_same() -> None:
+    """Levels half a unit apart, less the logarithm of a sum, are no further values by rounding."""
+    rng = np.random.default_rng(0)
+    theirs = rng.standard_normal((64, 1)) * 0.1 - 40
+    ours = np.rint(2 * theirs + rng.integers(-1, 2, theirs.shape)) / 2
+    ours = (ours + rng.choice([0, 4e-6], ours.shape)).astype(np.float32)
+    found = noise(output_error("y", ours, theirs), ours, theirs, "frames", Causes())
+    assert found is not None and "only 3 different values, 0.5 apart" in str(found)
 
 
 def test_elements_at_rest_are_measured_by_the_others() -> None:

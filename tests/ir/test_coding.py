@@ -7,9 +7,17 @@ import pytest
 
 from qcompiler.backends.loihi.netlist import spike_io
 from qcompiler.backends.loihi.netlist.netlist import Source
-from qcompiler.ir import Spikes
+from qcompiler.ir import Constant, Node, Spikes, Tensor, Value
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.coding import count_saturated, decode, encode, scale_to_levels, step_of
+from qcompiler.ir.snn import Decode
+from qcompiler.ir.spiking.coding import (
+    count_saturated,
+    decode,
+    decoder,
+    encode,
+    scale_to_levels,
+    step_of,
+)
 
 CODES = [
     Spikes((3, 40), t_max, scale, zero)
@@ -56,3 +64,14 @@ def test_decoding_is_the_way_back() -> None:
         assert real.dtype == np.float32
         np.testing.assert_array_equal(encode(code, real), levels)
     np.testing.assert_array_equal(step_of(code, 3, step_of(code, 3, levels)), levels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_rescaled_outputs_are_decoded_alike_from_every_type_of_levels(dtype: type) -> None:
+    rng, shape = np.random.default_rng(1), (40,)
+    offset, factor = (Constant(n, rng.normal(size=shape).astype(np.float32)) for n in "of")
+    code = Spikes(shape, 256, 1 / 255, 3)
+    node = Node(Decode(), (Value("q", code), offset, factor), Value("y", Tensor(shape)))
+    levels = rng.integers(0, 256, (100, *shape))
+    exact = ((levels - 3) * code.scale - offset.data.astype(np.float64)) * factor.data
+    np.testing.assert_array_equal(decoder(node)(levels.astype(dtype)), exact.astype(np.float32))

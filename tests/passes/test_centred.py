@@ -9,9 +9,10 @@ import pytest
 
 import qcompiler
 from qcompiler.frontend.import_model import import_model
-from qcompiler.ir import evaluate
+from qcompiler.ir import Graph, evaluate
 from qcompiler.ir.ann import Function
 from qcompiler.ir.kernels import Array
+from qcompiler.passes import Pass
 from qcompiler.passes.tensor.centre import centred
 from qcompiler.passes.tensor.equalize import Equalize
 from qcompiler.passes.tensor.fold_linear import FoldLinear
@@ -80,3 +81,28 @@ def test_offsets_keep_the_function(
     np.testing.assert_allclose(evaluate(found, x)[0], exact, rtol=0, atol=1e-5)
     equal = Equalize(effort=1, calibration=(x,))(graph)
     np.testing.assert_allclose(evaluate(equal, x)[0], exact, rtol=0, atol=1e-5)
+
+
+def test_of_two_functions_in_a_row_each_gets_its_offsets() -> None:
+    """Folding the first one's offsets, in front of the code of a state, makes all nodes anew."""
+    body = (
+        "a = Gemm(x, v, b) c = MatMul(g, u) e = Add(a, c) h = Sigmoid(e) n = MatMul(h, u)"
+        " z = Tanh(n) k = Sigmoid(n) y = MatMul(k, w)"
+    )
+    u = np.random.default_rng(4).normal(size=(CHANNELS, CHANNELS)).astype(np.float32) / 10
+    inputs = f"float[N,{FEATURES}] x, float[N,{CHANNELS}] g"
+    proto = model(inputs, body, outputs="y z", **FLAT, u=u)
+    made: dict[str, Graph] = {}
+
+    def watch(step: Pass, graph: Graph) -> None:
+        made[step.name] = graph
+
+    qcompiler.compile(
+        proto,
+        calibration={"x": X.reshape(30, 10, FEATURES)},
+        states=["z:g"],
+        target="reference",
+        watch=watch,
+    )
+    names = {node.result.name for node in made["equalize"].nodes}
+    assert {"h:centred", "k:centred"} <= names

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import qcompiler
 from qcompiler.ir import Graph, PipelineError, Tensor, show
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import fan_in, layers
@@ -16,7 +17,9 @@ from qcompiler.passes.fitting.pruning import kept
 from qcompiler.passes.integers.weight_prices import weight_prices
 from qcompiler.passes.tensor.normalize import Normalize
 from tests.passes.test_cheap_ends import dense_layers, samples
+from tests.support.onnx_models import model
 from tests.support.random_networks import compiled
+from tests.support.spiking import same_spikes
 
 
 @settings(deadline=None)
@@ -110,3 +113,18 @@ def test_few_weights_go_where_their_price_is_not_known(monkeypatch: pytest.Monke
     known = made("prune=0.1 spare=3.0")
     monkeypatch.setattr("qcompiler.passes.integers.weight_prices._MOST_VALUES", 1)
     assert made("prune=0.1 spare=3.0") == made("prune=0.001") != known
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "h = Gemm(x, w) r = Relu(h) z = Gemm(r, v) y = Gemm(r, w3)",  # an end is not all ends
+        "h = Gemm(x, w) s = Sign(h) z = Gemm(s, v) y = Relu(z)",  # noise stops at a jump
+        "h = Gemm(x, w) z = Relu(h) y = Gemm(z, v)",  # an end that is read as well
+    ],
+)
+def test_several_outputs_and_noise_that_reaches_none(body: str) -> None:
+    proto = model("float[N,6] x", body, outputs="y z", w=(6, 8), v=(8, 5), w3=(8, 3))
+    data = samples(60, 6)
+    program = qcompiler.compile(proto, calibration=data, objective="energy", target="reference")
+    same_spikes(program, "fast", data[:4])

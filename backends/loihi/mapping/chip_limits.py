@@ -12,6 +12,7 @@ from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population,
 from qcompiler.backends.loihi.netlist.synapse_matrices import COARSE_EXPONENT, MAX_WEIGHT
 from qcompiler.backends.loihi.netlist.worst_case import extremes
 from qcompiler.ir import Diagnostic
+from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.input_bounds import Bounds
 
 _SHRINK = "use a smaller --t-max or fewer --weight-bits"
@@ -41,8 +42,7 @@ def _check_weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Dia
     if np.any(weights & 1):
         yield Diagnostic(f"{what} are odd, {chip.name} takes even ones", group.origin, _RECOMPILE)
     peak = int(np.abs(weights).max(initial=0))
-    coarse = not np.any(weights & np.int32((2 << COARSE_EXPONENT) - 1))
-    if row.source in (CLOCK, row.target) or row.kind == "each" or coarse:  # in parts of 8 bits
+    if row.source in (CLOCK, row.target) or row.kind == "each" or _is_coarse(weights, peak):
         if peak > MAX_WEIGHT and chip.exponent < COARSE_EXPONENT:
             yield _limit_exceeded(
                 group, chip, f"the exponent of {what}", COARSE_EXPONENT, chip.exponent, _SHRINK
@@ -54,6 +54,13 @@ def _check_weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Dia
         yield _limit_exceeded(
             group, chip, f"the delay from %{row.source}", row.delay, chip.delay, help_
         )
+
+
+def _is_coarse(weights: Array, peak: int) -> bool:
+    """Whether weights are the coarse part of wider ones: 8 bits times a power of two."""
+    bits = int(np.bitwise_or.reduce(weights, axis=None))
+    unit = min(bits & -bits, 2 << COARSE_EXPONENT)
+    return peak <= MAX_WEIGHT // 2 * unit or unit == 2 << COARSE_EXPONENT
 
 
 def _check_ranges(

@@ -91,6 +91,7 @@ def _is_wide(weights: Any) -> bool:
 def _split(weights: Any, wide: bool) -> list[tuple[Any, int]]:
     if not wide:
         return [(weights, 0)] if weights.any() else []
+    weights = weights.astype(np.int64)  # of 16 bits, sums below may take more
     low = (weights + 128) % 256 - 128
     parts = [(low, 0)] if low.any() else []
     coarse = (weights - low) // 256
@@ -104,12 +105,13 @@ def _split(weights: Any, wide: bool) -> list[tuple[Any, int]]:
 def synapses_of_weights(weights: Any) -> Any:
     """Of how many 8-bit synapses each weight consists: 0 for weight 0; see `split_weights`.
 
-    The counts are bytes: sum them up as wider integers.
+    The counts are bytes, unless they may be larger: sum them up as wider integers.
     """
     if not _is_wide(weights):
         return (weights != 0).view(np.uint8)
     flat = np.ravel(weights)
-    found = np.zeros(flat.size, np.uint8)
+    most = max(int(flat.max()), -int(flat.min())) // (MAX_WEIGHT << COARSE_EXPONENT) + 2
+    found: Any = np.zeros(flat.size, np.uint8 if most < 256 else np.uint32)
     for begin in range(0, flat.size, _AT_ONCE):
         some = slice(begin, begin + _AT_ONCE)
         for part, _ in _split(flat[some], True):

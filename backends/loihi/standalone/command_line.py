@@ -79,7 +79,8 @@ def _print_result(output: Output, found: Mapping[str, Any]) -> None:
     for frame, (value, step) in enumerate(zip(values, steps, strict=True)):
         best = int(np.argmax(value))
         print(f"frame {frame}: {label}[{best}] = {value.flat[best]:.6g}", end=" ")
-        print(f"is largest, its {which} left at step {step.flat[best]}")
+        left = f"its {which} left at step {step.flat[best]}"
+        print(f"is largest, {left if step.flat[best] >= 0 else 'and silent'}")
 
 
 def _printable(text: str) -> str:
