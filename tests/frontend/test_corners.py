@@ -57,6 +57,12 @@ def test_output_shapes_beyond_what_output_padding_can_state_are_refused() -> Non
             import_model(proto)
 
 
+def test_output_shapes_have_the_lengths_of_all_axes() -> None:
+    proto = model(IMAGE, TURNED.format("output_shape=[20]"), w=(3, 2, 3, 2))
+    with pytest.raises(InvalidModel, match=r"output_shape \(20,\) for 2 spatial axes"):
+        import_model(proto)
+
+
 @pytest.mark.parametrize("mode", ["reflect", "edge", "wrap"])
 def test_only_constant_pads_crop(mode: str) -> None:
     proto = model(IMAGE, f'y = Pad<mode="{mode}">(x, p)', p=ints(0, 0, -2, 1, 0, 0, 3, 0))
