@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qcompiler.ir import Graph, Node, Tensor, Value, substitute
+from qcompiler.ir import Graph, Node, Range, Tensor, Value, substitute
 from qcompiler.ir.ann import Affine, Clip, Function, Multiply
 from qcompiler.passes.quantization.levels import map_values
 
@@ -18,6 +18,12 @@ def with_input_codes(graph: Graph) -> Graph:
         if not graph.is_output(value) and not is_code(value):
             graph = _coded(graph, value)
     return graph
+
+
+def input_codes(graph: Graph) -> dict[str, Range]:
+    """The ends of the codes that inputs have, by name: larger data saturate in the model."""
+    types = {v.name: v.type for v in with_input_codes(graph).inputs if is_code(v)}
+    return {n: t.range for n, t in types.items() if isinstance(t, Tensor) and t.range}
 
 
 def levels_of_functions(graph: Graph) -> Graph:

@@ -42,6 +42,7 @@ from qcompiler.passes.quantization.logits import logits
 from .fold_linear import FoldLinear
 
 _UNLIKE, _UNLIKE_SCORES = 2.0, 8.0  # ratios of widths that are worth a look
+_NARROWEST = 1e-30  # width that single precision can divide by
 _CLEAR = 0.5  # of that ratio: where a sample has less, all data have less than the ratio
 _WORTH = 0.25  # of the noise at the outputs that is left
 _NOISY = 0.02**2  # noise at the outputs, relative to their variance, that counts
@@ -92,7 +93,7 @@ def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
     together: Sequence[int] = ()  # one code, which may get more levels
     for axes in (*_choices(value, shared=bool(kinds & {Conv, SumPool})), together):
         ranges = feature_ranges(array, axes)
-        if axes and ranges.ratio < _UNLIKE:
+        if (axes and ranges.ratio < _UNLIKE) or ranges.width.min() < _NARROWEST:
             continue
         made = _rescaled_input(graph, value, ranges, LEVELS)
         if len(spiking_values(made)) == len(spiking_values(graph)):
@@ -178,7 +179,8 @@ def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
     (array,) = joined(run(graph, data, [value.name]), [value.name])
     for axes in choices:
         ranges = feature_ranges(array, axes, lowest)
-        if ranges.ratio < (_UNLIKE_SCORES if are_scores(array) else _UNLIKE):
+        least = _UNLIKE_SCORES if are_scores(array) else _UNLIKE
+        if ranges.ratio < least or ranges.width.min() < _NARROWEST:
             continue
         rescaling = Rescaling(-ranges.low / ranges.width, ranges.width)
         changed = FoldLinear()(rescale_output(graph, value, rescaling))

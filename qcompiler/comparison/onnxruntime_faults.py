@@ -7,13 +7,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from qcompiler.frontend.model.node_context import attributes_of
 from qcompiler.frontend.model.onnx_file import Model, read_model
+from qcompiler.frontend.model.type_inference import declared_type
 from qcompiler.ir import Diagnostic, InvalidModel
 from qcompiler.ir.kernels import Array
 
 _Attributes = Mapping[str, Any]
 _Check = Callable[[_Attributes, int, "list[Array | None]"], bool]
+_ROUNDED = 1e-4  # of a pixel, by which a scale in single precision misses it
 _HELP = "compare with another engine, or replace the node; the program follows ONNX"
 
 
@@ -38,13 +42,25 @@ def onnxruntime_faults(path: Path) -> tuple[Diagnostic, ...]:
 
 def _nodes(model: Model, op_type: str, wrong: _Check) -> tuple[str, ...]:
     found = []
+    known: dict[str, Array] | None = None
     for index, node in enumerate(model.graph.node):
         if node.op_type == op_type and node.domain in ("", "ai.onnx"):
-            operands = [model.arrays.get(name) for name in node.input]
+            known = _shaped(model) | model.arrays if known is None else known
+            operands = [known.get(name) for name in node.input]
             with suppress(TypeError, ValueError):  # a broken node: running the model says why
                 if wrong(attributes_of(node), model.opset or 0, operands):
                     found.append(node.name or f"{op_type}_{index}")
     return tuple(found)
+
+
+def _shaped(model: Model) -> dict[str, Array]:
+    """Arrays of the shapes that the model declares; an open axis has the length 1."""
+    found = {}
+    for value in (*model.graph.input, *model.graph.value_info):
+        if type_ := declared_type(value):
+            lengths = (axis if isinstance(axis, int) and axis > 0 else 1 for axis in type_.axes)
+            found[value.name] = np.broadcast_to(np.float32(0), tuple(lengths))
+    return found
 
 
 def _counts_what_is_rounded_up(
@@ -58,11 +74,17 @@ def _pads_dilated(given: _Attributes, opset: int, operands: list[Array | None]) 
     return same and max(given.get("dilations", ()), default=1) > 1
 
 
-def _shrinks_cubic(given: _Attributes, opset: int, operands: list[Array | None]) -> bool:
-    mode, place = given.get("mode"), given.get("coordinate_transformation_mode")
+def _scales_to_parts(given: _Attributes, opset: int, operands: list[Array | None]) -> bool:
+    """Whether a length times its scale is no whole number, of which onnxruntime takes the floor."""
+    if given.get("coordinate_transformation_mode") != b"align_corners":
+        return False
     scales = operands[2] if len(operands) > 2 else None
-    grows = scales is not None and scales.size and min(scales.reshape(-1)) >= 1
-    return mode == b"cubic" and place == b"align_corners" and not grows
+    if scales is None or not scales.size:
+        return False
+    x = operands[0]
+    lengths = np.array(x.shape if x is not None and x.ndim == scales.size else 1)
+    sizes = lengths * scales.reshape(-1).astype(np.float64)
+    return bool((abs(sizes - np.rint(sizes)) > _ROUNDED).any())
 
 
 def _pads_beyond_stride(given: _Attributes, opset: int, operands: list[Array | None]) -> bool:
@@ -86,8 +108,8 @@ _KNOWN: tuple[tuple[str, str, _Check], ...] = (
     ("MaxPool", "auto_pad and dilations", _pads_dilated),
     (
         "Resize",
-        "mode cubic and align_corners to a smaller size otherwise than ONNX",
-        _shrinks_cubic,
+        "align_corners and scales that give parts of a pixel otherwise than ONNX",
+        _scales_to_parts,
     ),
     (
         "ConvTranspose",

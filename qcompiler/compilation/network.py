@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from qcompiler.arguments import flag, integer
 from qcompiler.frontend.import_model import Imported, import_model
 from qcompiler.frontend.input_axes import stated_axes
-from qcompiler.ir import Graph, UnsupportedModel, raise_if_any
+from qcompiler.ir import Graph, Range, UnsupportedModel, raise_if_any
 from qcompiler.ir.prologue import split_prologue, with_ranges_of_tables
 from qcompiler.passes.calibration.trace import size_of
-from qcompiler.passes.folding.codes import most_levels, without_codes
+from qcompiler.passes.folding.codes import input_codes, most_levels, without_codes
 from qcompiler.size_limits import costly_products, neurons_of_products, oversized
 
 from .options import DEFAULT_T_MAX, Options
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 class Network:
     """A model as imported, and its graph behind what the host computes in front.
 
-    ``t_max`` is the number of levels of values that have no code of their own.
+    ``t_max`` is the number of levels of values that have no code of their own; ``bounds`` are the
+    ends of the codes that inputs have in the model, by name.
     """
 
     imported: Imported
     prologue: Graph | None
     graph: Graph
     t_max: int
+    bounds: dict[str, Range]
 
     def manifest(self, options: Options) -> dict[str, Any]:
         """What a program remembers of it, as JSON data."""
@@ -54,6 +56,7 @@ def read_network(model: Model, options: Options) -> Network:
     if prologue is not None and options.calibration is None:
         graph = with_ranges_of_tables(prologue, graph)
     raise_if_any(oversized(graph, options.max_neurons, options.max_memory), UnsupportedModel)
+    bounds = input_codes(graph)
     t_max = DEFAULT_T_MAX if options.t_max is None else integer(options.t_max, "t_max")
     if any(x is not None for x in (options.t_max, options.max_drop, options.max_drift)):
         graph = without_codes(graph, t_max)
@@ -61,7 +64,7 @@ def read_network(model: Model, options: Options) -> Network:
         t_max = max(t_max, most_levels(graph))
     if not flag(options.allow_products, "allow_products"):
         raise_if_any(costly_products(graph, t_max), UnsupportedModel)
-    return Network(imported, prologue, graph, t_max)
+    return Network(imported, prologue, graph, t_max, bounds)
 
 
 def _imported(model: Model, options: Options) -> Imported:

@@ -21,7 +21,7 @@ from .options import Options
 
 @dataclass(frozen=True)
 class Samples:
-    """The graph to lower, its states, and calibration data: as given, and behind the prologue."""
+    """The graph to lower, its states, and calibration data: as given, and as it reads them."""
 
     graph: Graph
     states: tuple[State, ...] = ()
@@ -37,14 +37,24 @@ def read_samples(network: Network, options: Options) -> Samples:
     if states:
         given, graph = with_states(network.graph, states, source, network.t_max, options.progress)
         given = _widened(given)
-        return Samples(graph, states, given, given)
+        return Samples(graph, states, given, _saturated(given, graph, network))
     if source is None:
         return Samples(network.graph)
     inputs = inputs_of(network.imported.graph)
     given = coded = _widened(data.read(source, inputs, options.layout, options.labels))
     if network.prologue is not None:
         coded = replace(given, arrays=run_prologue(network.prologue, *given.arrays))
-    return Samples(network.graph, (), given, coded)
+    return Samples(network.graph, (), given, _saturated(coded, network.graph, network))
+
+
+def _saturated(found: Data, graph: Graph, network: Network) -> Data:
+    """Data as the model's own codes of its inputs take them: passes run graphs without these."""
+    arrays = []
+    for value, array in zip(graph.inputs, found.arrays, strict=True):
+        low, high = network.bounds.get(value.name, (-np.inf, np.inf))
+        beyond = array.size and (array.min() < low or array.max() > high)
+        arrays.append(np.clip(array, low, high).astype(np.float32) if beyond else array)
+    return replace(found, arrays=tuple(arrays))
 
 
 def _widened(found: Data) -> Data:

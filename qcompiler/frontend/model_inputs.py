@@ -88,7 +88,8 @@ def declare_inputs(
     for sparse in model.graph.sparse_initializer:
         name = sparse.values.name
         items[name] = Unknown(data=True)
-        _refuse(report, name, Refused(f'sparse tensor "{name}" is not supported'))
+        what = f'sparse tensor "{name}" is not supported'
+        _refuse(report, name, Refused(what, "export its weights as a dense initializer"))
     return items, len(ways)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from qcompiler.data import DataSet, open_stream, read, reading
 from qcompiler.data.frames import sequential
+from qcompiler.data.frames.numpy_files import arrays_in
 from qcompiler.data.readers import cifar
 from qcompiler.ir import DataError
 from tests.data.test_archives import COLOURED, archive, idx
@@ -193,3 +195,22 @@ def test_calibration_takes_a_bounded_number_of_frames(
     assert len(read(DataSet(path, frames=300), (("x", (1,)),))) == 300
     batches = (rows[begin : begin + 40] for begin in range(0, 1000, 40))
     assert len(read(batches, (("x", (1,)),))) == 120
+
+
+def test_names_do_not_make_an_archive_an_array(tmp_path: Path) -> None:
+    path = tmp_path / "data.npy"
+    held = io.BytesIO()
+    np.savez(held, x=np.zeros((3, 4), np.float32))
+    path.write_bytes(held.getvalue())
+    with pytest.raises(DataError, match=r"not an \.npz or \.npy file"):
+        arrays_in(path)
+
+
+@pytest.mark.parametrize("rows", [-1, 2**62, 7, "(True"])
+def test_shapes_that_no_file_has(rows: Any, tmp_path: Path, recwarn: Any) -> None:
+    path = tmp_path / "data.npy"
+    head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 4), }}".ljust(117) + "\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode())
+    with pytest.raises(DataError, match=r"not an \.npz or \.npy file"):
+        arrays_in(path)
+    assert not recwarn.list

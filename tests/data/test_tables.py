@@ -63,6 +63,12 @@ def test_csv_without_names_of_columns(tmp_path: Path) -> None:
     assert labels(DataSet(path, label_column="3")) == CODES
 
 
+def test_an_empty_first_line_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("\nwidth\n1\n")
+    assert refused(path, (("width", (1,)),)) == f"{path} begins with an empty line: remove it"
+
+
 def test_bad_csv_gets_a_sentence(tmp_path: Path) -> None:
     path = csv(tmp_path / "t.csv")
     message = f"{path} has no column kind; its columns are height, width, depth, species"

@@ -12,7 +12,7 @@ from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.data import Data
 from qcompiler.explain.measure.onnx_reference import run_outputs
 from qcompiler.frontend.import_model import check_model, import_model
-from qcompiler.ir import InvalidModel, evaluate
+from qcompiler.ir import InvalidModel, UnsupportedModel, evaluate
 from tests.support.onnx_models import agrees, ints, model, run_reference
 
 IMAGE = "float[N,3,9,8] x"
@@ -46,6 +46,30 @@ def test_output_padding_is_below_the_stride(more: str) -> None:
         import_model(model(IMAGE, body, w=(3, 2, 3, 3)))
 
 
+def test_output_shapes_beyond_what_output_padding_can_state_are_refused() -> None:
+    # Where the zeros are differs between onnx's reference and onnxruntime in one and two axes.
+    for shape, right in (("[20,17]", True), ("[21,17]", False), ("[20,30]", False)):
+        proto = model(IMAGE, TURNED.format(f"output_shape={shape}"), w=(3, 2, 3, 2))
+        if right:
+            agrees(proto)
+            continue
+        with pytest.raises(InvalidModel, match=r"output_shape .* leave output_shape out"):
+            import_model(proto)
+
+
+def test_output_shapes_have_the_lengths_of_all_axes() -> None:
+    proto = model(IMAGE, TURNED.format("output_shape=[20]"), w=(3, 2, 3, 2))
+    with pytest.raises(InvalidModel, match=r"output_shape \(20,\) for 2 spatial axes"):
+        import_model(proto)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge", "wrap"])
+def test_only_constant_pads_crop(mode: str) -> None:
+    proto = model(IMAGE, f'y = Pad<mode="{mode}">(x, p)', p=ints(0, 0, -2, 1, 0, 0, 3, 0))
+    with pytest.raises(UnsupportedModel, match=r"negative pads .*\n.*\n.*Slice"):
+        import_model(proto)
+
+
 @pytest.mark.parametrize("more", ["[0,0]", "[1,0]", "[1,1]"])
 def test_valid_output_padding(more: str) -> None:
     agrees(model(IMAGE, TURNED.format(f"output_padding={more}"), w=(3, 2, 3, 3)))
@@ -70,10 +94,10 @@ def test_padding_stated_twice_alike() -> None:
     agrees(model(IMAGE, body, w=(3, 3, 3, 3)), runner=run_reference)
 
 
-def cubic(place: str, scale: float) -> onnx.ModelProto:
-    mode = f'mode="cubic", coordinate_transformation_mode="{place}"'
+def resized(mode: str, place: str, scale: float) -> onnx.ModelProto:
+    modes = f'mode="{mode}", coordinate_transformation_mode="{place}"'
     scales = np.array([1, 1, scale, 1], np.float32)
-    return model(IMAGE, f"y = Resize<{mode}>(x, , s)", s=scales)
+    return model(IMAGE, f"y = Resize<{modes}>(x, , s)", s=scales)
 
 
 COUNTED = f"y = AveragePool<{POOL}, ceil_mode=1, count_include_pad=1>(x)"
@@ -82,7 +106,7 @@ WRONG = {
     "MaxPool with auto_pad": model(
         IMAGE, 'y = MaxPool<kernel_shape=[3,3], auto_pad="SAME_UPPER", dilations=[2,2]>(x)'
     ),
-    "Resize with mode cubic": cubic("align_corners", 0.6),
+    "Resize with align_corners": resized("linear", "align_corners", 1.7),
     "TopK with sorted=0 in an order of its own": model(
         IMAGE, "y, i = TopK<sorted=0>(x, k)", k=ints(3)
     ),
@@ -95,8 +119,9 @@ RIGHT = (
     model(IMAGE, "y, i = TopK(x, k)", k=ints(3)),
     model(IMAGE, COUNTED, opset=19),
     model(IMAGE, f"y = AveragePool<{POOL}, ceil_mode=1>(x)"),
-    cubic("align_corners", 2.0),
-    cubic("half_pixel", 0.6),
+    resized("cubic", "align_corners", 2.0),
+    resized("nearest", "align_corners", 2 / 3),
+    resized("cubic", "half_pixel", 0.6),
     model(IMAGE, TURNED.format("output_padding=[1,1]"), w=(3, 2, 3, 3)),
 )
 

@@ -233,3 +233,11 @@ def test_rare_pixels_of_large_weights_get_a_scale() -> None:
         proto = model("float[N,8] x", "a = Gemm(x, V) y = Relu(a)", V=singles(weights))
         graph = Standardize(calibration=(pixels,))(FoldLinear()(import_model(proto).graph))
         assert ("x:standard" in {node.result.name for node in graph.nodes}) == changes
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_no_feature_is_divided_by_a_width_beyond_single_precision() -> None:
+    body = "h = MatMul(x, V) r = Relu(h) y = MatMul(r, W)"
+    graph = import_model(model("float[N,3] x", body, V=(3, 8), W=(8, 3))).graph
+    tiny = (UNIT * 1e-40).astype(np.float32)
+    assert show(Standardize(calibration=(tiny,))(graph)) == show(graph)

@@ -29,7 +29,8 @@ def arrays_in(path: Path) -> dict[str, Array]:
         raise DataError(f"{path} is a directory, not an .npz or .npy file")
     with open_data(path) as file, told(path, NPZ):
         if path.suffix.lower() == ".npy":
-            return {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
+            with np.errstate(over="raise"):  # of a shape beyond all bounds
+                return {"images": _FORMAT.open_memmap(path, mode="r")}
         with np.load(file, allow_pickle=False) as archive:
             check_memory(path, sum(entry.file_size for entry in archive.zip.infolist()))
             return {name: archive[name] for name in archive.files}

@@ -106,8 +106,10 @@ class CsvTable(Source):
     def _first_line(self) -> tuple[str, list[str], int]:
         """The separator, the names of columns, and how many lines hold names."""
         line = next(self._lines(), "")
-        if not line.strip():
+        if not line:
             raise DataError(f"{self._path} is empty")
+        if not line.strip():
+            raise DataError(f"{self._path} begins with an empty line: remove it")
         separator = max(",;\t", key=line.count)
         try:
             names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]

@@ -110,7 +110,15 @@ def _axes(node: NodeContext, space: Shape, kernel: Shape) -> list[Axis]:
         begins = pads[:rank]
         outs = [f - b - e for f, b, e in zip(full, begins, pads[rank:], strict=True)]
     else:
+        if len(wanted) < rank:
+            raise InvalidNode(f"has output_shape {wanted} for {rank} spatial axes")
         outs = list(wanted[-rank:])
+        ends = zip(outs, full, more, strides, dilations, strict=True)
+        if any(o - (f - m) >= max(s, d) for o, f, m, s, d in ends):
+            raise InvalidNode(
+                f"has output_shape {wanted} for a sum of {tuple(full)}: it is ambiguous where "
+                "its zeros are; leave output_shape out, and place zeros with Pad"
+            )
         total = [max(0, f - o) for f, o in zip(full, outs, strict=True)]
         upper = mode == "SAME_UPPER"
         begins = tuple(t // 2 if upper else t - t // 2 for t in total)

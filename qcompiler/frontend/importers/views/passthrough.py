@@ -25,9 +25,15 @@ _LARGEST = float(np.finfo(np.float32).max)
 def pad(node: NodeContext) -> Value:
     """Pad with a constant."""
     x = node.activation()
-    if node.text("mode", "constant") != "constant":
-        return rearrange(node)
+    mode = node.text("mode", "constant")
     pads = node.integers("pads") if node.opset < 11 else node.fixed_integers(1, "pads")
+    if mode != "constant":
+        if min(pads or (0,)) < 0:
+            raise Refused(
+                f"Pad with mode {mode} and negative pads is not supported",
+                "crop with a Slice in front of the Pad",
+            )
+        return rearrange(node)
     rank = len(x.type.shape) + 1
     axes = node.fixed_integers(3, "axes")
     chosen = range(rank) if axes is None else [axis_of(axis, rank) for axis in axes]
