@@ -16,7 +16,6 @@ from .fusion_groups import fusion_groups, is_network_output
 PRECISE = 64  # t_max from which on precision is asked for, where it costs little
 _MOST_LEVELS, _MOST_AT_ENDS = 1024, 1 << 16  # inputs and outputs may have more
 _OUTPUT_LEVELS = (64, 256)  # fewest and most, unless t_max is larger
-_FINER = 4  # levels of an output for each of other values
 
 
 def check_levels(t_max: int, **ends: int) -> None:
@@ -46,12 +45,12 @@ def times_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> i
 def output_levels(t_max: int, chosen: int, shape: tuple[int, ...]) -> int:
     """Levels of an output: ``chosen``, or if 0 the default.
 
-    The default is t_max, but at least one level per channel, or four times t_max, between 64 and
-    256: the more classes, the more levels it takes to separate the largest logit from the second
-    largest; and the less noise other values have, the more counts that of outputs.
+    The default is t_max, but at least one level per channel between 64 and 256: the more classes,
+    the more levels it takes to separate the largest logit from the second largest. Nor are they
+    fewer than two digits have in the window of other values: such levels take no more neurons.
     """
     fewest, most = _OUTPUT_LEVELS
-    wanted = max(_FINER * t_max, shape[0] if shape else 1)
+    wanted = max((t_max // 2) ** 2, shape[0] if shape else 1)
     return chosen or max(t_max, fewest, min(wanted, most))
 
 
