@@ -39,19 +39,26 @@ def times_of(graph: Graph, value: Value, t_max: int, output_t_max: int = 0) -> i
         return value.type.t_max
     if value in coded_inputs(graph) or not is_network_output(graph, value):
         return t_max
-    return output_levels(t_max, output_t_max, value.type.shape)
+    found = output_levels(t_max, output_t_max, value.type.shape)
+    return found if output_t_max else max(found, _free_levels(t_max))
 
 
 def output_levels(t_max: int, chosen: int, shape: tuple[int, ...]) -> int:
     """Levels of an output: ``chosen``, or if 0 the default.
 
     The default is t_max, but at least one level per channel between 64 and 256: the more classes,
-    the more levels it takes to separate the largest logit from the second largest. Nor are they
-    fewer than two digits have in the window of other values: such levels take no more neurons.
+    the more levels it takes to separate the largest logit from the second largest.
     """
     fewest, most = _OUTPUT_LEVELS
-    wanted = max((t_max // 2) ** 2, shape[0] if shape else 1)
-    return chosen or max(t_max, fewest, min(wanted, most))
+    return chosen or max(t_max, fewest, min(shape[0] if shape else 1, most))
+
+
+def _free_levels(t_max: int) -> int:
+    """Levels that two digits have in the window of other values: they take no more neurons.
+
+    From 64 on precision is asked for, and `refine-outputs` decides.
+    """
+    return min((t_max // 2) ** 2, _OUTPUT_LEVELS[1]) if t_max < PRECISE else 0
 
 
 def longest_window(graph: Graph, t_max: int) -> int:

@@ -42,9 +42,9 @@ class Equalize(Pass):
 
     For every channel behind a ReLU or a clip with bounds around zero, of a sum, a function or a
     product, or in front of a LeakyReLU, the pass finds the range with the least squared error for
-    ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``. Without data,
-    or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or not
-    finite.
+    ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``; with ``effort``
+    2 more of their values are looked at. Without data, or with ``effort`` 0, nothing changes.
+    Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "equalize"
@@ -80,7 +80,7 @@ class Equalize(Pass):
         data: tuple[Array, ...],
     ) -> dict[str, Array]:
         seen = {name: measured_name(graph, value) for name, value in chosen.items()}
-        samples = {name: ChannelSample(len(data[0])) for name in seen.values()}
+        samples = {name: ChannelSample(len(data[0]), self.effort) for name in seen.values()}
         for values in run(graph, data, list(samples), self.progress):
             for name, array in values.items():
                 samples[name].add(np.abs(array) if name in chosen else array)
