@@ -42,9 +42,9 @@ class Equalize(Pass):
 
     For every channel behind a ReLU or a clip with bounds around zero, of a sum, a function or a
     product, or in front of a LeakyReLU, the pass finds the range with the least squared error for
-    ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``; with ``effort``
-    2 more of their values are looked at. Without data, or with ``effort`` 0, nothing changes.
-    Raises DataError if the data do not fit, are empty or not finite.
+    ``t_max`` levels. ``calibration`` holds one array per input, ``images x shape``. Without data,
+    or with ``effort`` 0, nothing changes. Raises DataError if the data do not fit, are empty or not
+    finite.
     """
 
     name: ClassVar[str] = "equalize"
@@ -69,22 +69,23 @@ class Equalize(Pass):
         chosen |= {node.result.name: node.result for node in graph.nodes if _is_fitted(graph, node)}
         if not chosen:
             return graph
-        steep = {name: _steepness(group) for name, group in groups.items()}
-        return scale_channels(graph, self._scales(graph, chosen, steep, self.calibration))
+        return scale_channels(graph, self._scales(graph, chosen, groups, self.calibration))
 
     def _scales(
         self,
         graph: Graph,
         chosen: dict[str, Value],
-        steep: dict[str, Array],
+        groups: dict[str, FusionGroup],
         data: tuple[Array, ...],
     ) -> dict[str, Array]:
         seen = {name: measured_name(graph, value) for name, value in chosen.items()}
-        samples = {name: ChannelSample(len(data[0]), self.effort) for name in seen.values()}
+        rare = {seen[name] for name, group in groups.items() if _is_rectified(group)}
+        samples = {name: ChannelSample(len(data[0]), name in rare) for name in seen.values()}
         for values in run(graph, data, list(samples), self.progress):
             for name, array in values.items():
                 samples[name].add(np.abs(array) if name in chosen else array)
         levels = {n: levels_of(graph, value, self.t_max) for n, value in chosen.items()}
+        steep = {name: _steepness(group) for name, group in groups.items()}
         return {
             name: relative_scales(
                 samples[seen[name]].tops(levels[name]),
@@ -145,6 +146,11 @@ def _is_fitted(graph: Graph, node: Node) -> bool:
     """Whether a node is a function or product whose result can take a gain of each channel."""
     fitted = isinstance(node.op, Function | Multiply) and len(node.result.type.shape) > 0
     return fitted and scales_back(graph, node.result)
+
+
+def _is_rectified(group: FusionGroup) -> bool:
+    """Whether a ReLU, or a clip from 0 on, makes a value: many are zero, and peaks are rare."""
+    return group.clip is not None and isinstance(group.clip.op, Clip) and group.clip.op.low == 0
 
 
 def _takes_scales(clip: Node) -> bool:

@@ -49,7 +49,8 @@ from qcompiler.passes.slicing.split_value import (
 )
 
 _QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums, or in scores
-_WORTH = 2.5  # least ratio of noise saved to neurons, or energy, that are added, both as shares
+_WORTH = 2.4  # least ratio of noise saved to neurons, or energy, that are added, both as shares
+_WORTH_FEW = 2.6  # the same from 3 to 8 levels: digits remove much noise for many neurons at once
 _WORTH_ENERGY = 2.3  # the same where the price is energy: weights go at about the same price
 _EXACT_QUIET, _EXACT_WORTH = 1e-4, 0.5  # the same where precision is asked for and costs little:
 _EXACT_LEVELS, _SMALL = 64, 1024  # from this t_max on, for networks of up to so many neurons
@@ -57,7 +58,7 @@ _FEW = 9  # t_max below which noise counts (t_max / 9)^2 times, as it grows with
 # Noise at the outputs, as a share of their variance, that is worth more neurons. Where less is
 # found, from 9 levels on, a slice removes more: with 2.5 ResNet-20 at 16 has 4 % more neurons, and
 # as many answers change. More answers of SqueezeNet, which has thirty times the noise, would.
-_FAITHFUL, _DEAR = 0.065, 4.0
+_FAITHFUL, _DEAR = 0.065, 4.3
 # Noise of weights and fits, as a share of that of rounding. Without it slices pay the more the more
 # there are, where they cost energy: noise that is left falls faster than energy grows.
 _REST = 0.1
@@ -157,8 +158,8 @@ class SplitRanges(Pass):
         few = self.price == "neurons" and self.t_max < _FEW
         faithful = 0 < sum(one.outputs for one in found.values()) <= _FAITHFUL
         dear = faithful and self.price == "neurons" and not few
-        quiet, worth = _QUIET, _WORTH_ENERGY if self.price == "energy" else _WORTH
-        worth = _DEAR if dear else worth
+        quiet, worth = _QUIET, _WORTH_FEW if few and self.t_max > 2 else _WORTH
+        worth = _WORTH_ENERGY if self.price == "energy" else _DEAR if dear else worth
         if self._exact(graph):
             quiet, worth = _EXACT_QUIET, _EXACT_WORTH
         costs, whole = slice_costs(graph, self.t_max, self.price)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 DEFAULT_T_MAX = 16
 _PRUNED = {"prune": 0.03, "spare": 2.0}  # of `quantize`: noise at the outputs decides
 # Up to 8 levels most noise is that of rounding: digits remove more of it than weights add.
-_FEW, _FEW_LEVELS = 8, {"prune": 0.03, "spare": 2.5, "worth": 0.5}
+_FEW, _FEW_LEVELS = 8, {"prune": 0.03, "spare": 2.6, "worth": 0.5}
 
 
 @dataclass(frozen=True)
