@@ -23,7 +23,7 @@ from qcompiler.ir.spiking.dynamics import (
 )
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive
 
-from .output_pieces import Piece, digits, slices
+from .output_pieces import Piece, suited
 
 # Membrane in units of sums: the least margin of calibrated bounds, even weights, and what clocks
 # and levels beyond the ends take. With less, weights lose more than levels gain.
@@ -85,14 +85,11 @@ class MembraneLoad:
         return load._proved() if bounds is None else load._within(piece.bounded(bounds))
 
     def _with_pieces(self, whole: Array, bounds: Bounds | None) -> Array:
-        """What the whole exceeds its limits by, or its pieces if that is more: slices or digits."""
+        """What the whole exceeds its limits by, or its pieces if that is more."""
         for longest in (levels for levels in self.limits.pieces if levels < self.t_max):
-            given = self.bias, self.slope, self.t_max, longest
-            ways = (
-                reduce(np.maximum, (self.piece_excess(piece, bounds) for piece in way))
-                for way in (slices(*given), digits(*given))
-            )
-            whole = np.maximum(whole, min(ways, key=np.max))
+            pieces = suited(self.bias, self.slope, self.t_max, longest)
+            found = (self.piece_excess(piece, bounds) for piece in pieces)
+            whole = reduce(np.maximum, found, whole)
         return whole
 
     def _proved(self) -> Array:

@@ -26,6 +26,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive
 
 _FEW = 5  # slices
+MOST_DIGITS = 4  # where fewer would take longer windows: four of base 4 are 256 levels in 16 steps
 
 
 class Inhibition(NamedTuple):
@@ -91,9 +92,14 @@ def slices(bias: Array, slope: Array, t_max: int, longest: int) -> list[Piece]:
     ]
 
 
-def digits(bias: Array, slope: Array, t_max: int, longest: int) -> list[Piece]:
-    """Digits of ``longest`` levels at most, the highest first; together they may have more."""
-    levels = _digit_levels(t_max, longest)
+def digits(
+    bias: Array, slope: Array, t_max: int, longest: int, most: int = MOST_DIGITS
+) -> list[Piece]:
+    """Digits of ``longest`` levels at most, the highest first; together they may have more.
+
+    They are as few as possible, or up to ``most`` if so many end within ``longest`` steps.
+    """
+    levels = _digit_levels(t_max, longest, most)
     places = [prod(levels[at + 1 :]) for at in range(len(levels))]
     found: list[Piece] = []
     sent: tuple[Inhibition, ...] = ()
@@ -101,6 +107,12 @@ def digits(bias: Array, slope: Array, t_max: int, longest: int) -> list[Piece]:
         found.append(Piece(place, count, bias, slope * place, sent))
         sent = (*sent, Inhibition(at, slope * place, count - 1))
     return found
+
+
+def suited(bias: Array, slope: Array, t_max: int, longest: int) -> list[Piece]:
+    """Slices or digits, whichever suit better."""
+    split = slices if slices_suit(t_max, longest) else digits
+    return split(bias, slope, t_max, longest)
 
 
 def slices_suit(t_max: int, longest: int) -> bool:
@@ -117,8 +129,14 @@ def steps_of_pieces(t_max: int, longest: int) -> int:
 
 
 @lru_cache(maxsize=1 << 12)
-def _digit_levels(levels: int, longest: int) -> tuple[int, ...]:
-    """Levels of each digit, the highest first: the fewest digits, then the smallest base."""
-    count = next(n for n in range(1, levels) if longest**n >= levels)
-    base = next(b for b in range(2, longest + 1) if b**count >= levels)
+def _digit_levels(levels: int, longest: int, most: int = MOST_DIGITS) -> tuple[int, ...]:
+    """Levels of each digit, the highest first; see `digits`."""
+    fewest = next(n for n in range(1, levels) if longest**n >= levels)
+    ways = [_digits_of(levels, count) for count in range(fewest, max(most, fewest) + 1)]
+    return next((way for way in ways if way[0] > 1 and sum(way) <= longest), ways[0])
+
+
+def _digits_of(levels: int, count: int) -> tuple[int, ...]:
+    """The levels of so many digits of the smallest base, the highest first."""
+    base = next(b for b in range(2, levels + 1) if b**count >= levels)
     return -(-levels // base ** (count - 1)), *[base] * (count - 1)

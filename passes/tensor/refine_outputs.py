@@ -39,6 +39,9 @@ from .measured_values import Measured, measured_with, remember
 _FINE = 256  # levels
 _TIES = 1 / 100  # share of frames; half of the tied ones name the other class
 _SMALL, _SHARE = 1024, 1 / 16  # outputs of so few neurons, or of this share of all, cost little
+# Outputs of this share of all neurons cost next to nothing as four digits, which have these levels
+# in the steps of so many others.
+_NOTHING, _FOUR_DIGITS = 1 / 256, 16
 _IMAGES = 1024
 
 
@@ -46,10 +49,11 @@ _IMAGES = 1024
 class RefineOutputs(Pass):
     """Give outputs that only the host reads ``output_t_max`` levels.
 
-    With 0, small outputs get 256 if ``t_max`` is 64 or more, or if they are scores whose largest
-    two lie within one level in more than 1 % of the frames of ``calibration``: one array per input,
-    ``images x shape``. Outputs that have a t_max of their own keep it. Raises DataError if the data
-    do not fit, are empty or not finite.
+    With 0, small outputs get 256 if ``t_max`` is 64 or more, if it is 16 or more and they are next
+    to nothing beside the network, or if they are scores whose largest two lie within one level in
+    more than 1 % of the frames of ``calibration``: one array per input, ``images x shape``. Outputs
+    that have a t_max of their own keep it. Raises DataError if the data do not fit, are empty or
+    not finite.
     """
 
     name: ClassVar[str] = "refine-outputs"
@@ -69,7 +73,10 @@ class RefineOutputs(Pass):
         found = [v for v in _ends(graph) if self._may_change(graph, v, neurons)]
         measured: Measured | None = None
         if not self.output_t_max and self.t_max < PRECISE:
-            found, measured = self._tied(graph, found)
+            few = [v for v in found if size(v.type) <= _NOTHING * neurons]
+            few = few if self.t_max >= _FOUR_DIGITS else []
+            tied, measured = self._tied(graph, [v for v in found if v not in few])
+            found = few + tied
         names, levels = {value.name for value in found}, self.output_t_max or _FINE
 
         def change(value: Value) -> Value:
