@@ -20,8 +20,8 @@ def peaky(side: int = 8) -> Array:
     return np.where(rng.random(values.shape) < 0.1, values, 0).astype(np.float32)
 
 
-def sampled(*batches: Array) -> ChannelSample:
-    sample = ChannelSample(sum(map(len, batches)))
+def sampled(*batches: Array, rare: bool = True) -> ChannelSample:
+    sample = ChannelSample(sum(map(len, batches)), rare)
     for batch in batches:
         sample.add(batch)
     return sample
@@ -71,8 +71,9 @@ def test_peaks_of_one_image_count() -> None:
     assert float(np.mean(found / least)) <= 1.05
 
 
-def test_a_sample_is_spread_over_all_images() -> None:
+@pytest.mark.parametrize(("rare", "kept"), [(False, 1 << 12), (True, 1 << 15)])
+def test_a_sample_is_spread_over_all_images(rare: bool, kept: int) -> None:
     numbered = np.arange(IMAGES, dtype=np.float32).reshape(-1, 1, 1, 1)
-    sample = sampled(np.broadcast_to(numbered, (IMAGES, CHANNELS, 32, 32)))
-    assert sample.each * IMAGES == 1 << 15
+    sample = sampled(np.broadcast_to(numbered, (IMAGES, CHANNELS, 32, 32)), rare=rare)
+    assert sample.each * IMAGES == kept
     np.testing.assert_array_equal(sample.ends(), np.tile([[0.0], [IMAGES - 1]], CHANNELS))
