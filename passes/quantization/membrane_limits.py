@@ -23,7 +23,7 @@ from qcompiler.ir.spiking.dynamics import (
 )
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive
 
-from .output_pieces import Piece, suited
+from .output_pieces import Piece, digits, slices, slices_suit
 
 # Membrane in units of sums: the least margin of calibrated bounds, even weights, and what clocks
 # and levels beyond the ends take. With less, weights lose more than levels gain.
@@ -34,9 +34,10 @@ class Limits(NamedTuple):
     """Largest magnitudes of a weight, a membrane potential, and the input of one step.
 
     ``exact`` bounds the sums over all inputs, however unlikely: engines are exact up to it. For
-    each number in ``pieces`` a population of more levels must fit in pieces of so many, too. Where
-    precision is asked for, small layers have ``fine`` weights, in parallel synapses. Where
-    synapses are ``dear``, few are parallel, one of them in coarser units.
+    each number in ``pieces`` a population of more levels must fit in pieces of so many, too:
+    slices or digits, or ``digits`` unless slices are few. Where precision is asked for, small
+    layers have ``fine`` weights, in parallel synapses. Where synapses are ``dear``, few are
+    parallel, one of them in coarser units.
     """
 
     weight: int
@@ -44,6 +45,7 @@ class Limits(NamedTuple):
     input: int
     exact: int
     pieces: tuple[int, ...] = ()
+    digits: bool = False
     fine: bool = False
     dear: bool = False
 
@@ -87,9 +89,13 @@ class MembraneLoad:
     def _with_pieces(self, whole: Array, bounds: Bounds | None) -> Array:
         """What the whole exceeds its limits by, or its pieces if that is more."""
         for longest in (levels for levels in self.limits.pieces if levels < self.t_max):
-            pieces = suited(self.bias, self.slope, self.t_max, longest)
-            found = (self.piece_excess(piece, bounds) for piece in pieces)
-            whole = reduce(np.maximum, found, whole)
+            given = self.bias, self.slope, self.t_max, longest
+            sliced = not self.limits.digits or slices_suit(self.t_max, longest)
+            ways = (
+                reduce(np.maximum, (self.piece_excess(piece, bounds) for piece in way))
+                for way in ([slices(*given)] if sliced else []) + [digits(*given)]
+            )
+            whole = np.maximum(whole, min(ways, key=np.max))
         return whole
 
     def _proved(self) -> Array:

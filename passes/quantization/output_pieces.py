@@ -109,12 +109,6 @@ def digits(
     return found
 
 
-def suited(bias: Array, slope: Array, t_max: int, longest: int) -> list[Piece]:
-    """Slices or digits, whichever suit better."""
-    split = slices if slices_suit(t_max, longest) else digits
-    return split(bias, slope, t_max, longest)
-
-
 def slices_suit(t_max: int, longest: int) -> bool:
     """Whether slices suit better than digits: they are few, and end earlier."""
     few = (t_max - 2) // (longest - 1) < _FEW

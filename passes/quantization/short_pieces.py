@@ -21,10 +21,16 @@ _SHARE = 1 / 256  # of all neurons: so few slices cost next to nothing
 def windows_of_pieces(graph: Graph, value: Value, levels: int, t_max: int) -> Iterator[int]:
     """Levels of the longest pieces that an output of so many levels may get, most first."""
     longest = max(2, longest_window(graph, t_max))
-    most = _SHARE * sum(size(one.type) for one in spiking_values(graph))
     yield longest
     while longest > SHORTEST:
         longest = (longest + 1) // 2
-        if len(range(0, levels - 1, longest - 1)) * size(value.type) > most:
+        if not cheap_slices(graph, value, levels, longest):
             return
         yield longest
+
+
+def cheap_slices(graph: Graph, value: Value, levels: int, longest: int) -> bool:
+    """Whether slices of so many levels of an output cost next to nothing beside the network."""
+    slices = len(range(0, levels - 1, longest - 1))
+    neurons = sum(size(one.type) for one in spiking_values(graph))
+    return slices * size(value.type) <= _SHARE * neurons

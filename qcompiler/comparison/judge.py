@@ -174,7 +174,8 @@ def _cause(part: Part | None, ours: Array, theirs: Array, causes: Causes) -> tup
         )
         return text, _EXPLAIN  # of the calibration data themselves: others would not help
     if few := causes.coarse():
-        return f"few weight bits are left in {', '.join(few)}", "compile with a smaller --t-max"
+        remedy = "compile with more --weight-bits, or with a smaller --t-max, which leaves more"
+        return f"few weight bits are left in {', '.join(few)}", remedy
     return "", _EXPLAIN
 
 

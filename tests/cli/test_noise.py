@@ -298,6 +298,16 @@ def test_what_is_hardly_better_than_guessing(
 
 def test_values_beyond_the_program_ask_for_bits_not_for_data() -> None:
     """The frames compared are calibration data: others would change nothing."""
-    (text,) = compiled(weight_bits=2, target="loihi").warnings
-    assert "of the model's values lie beyond the program's" in text
-    assert "more --weight-bits" in text and "calibrate with more" not in text
+    theirs = np.random.default_rng(0).standard_normal((200, 1))
+    ours = theirs.clip(-0.5, 0.5)
+    found = noise(output_error("y", ours, theirs), ours, theirs, "inputs", Causes())
+    assert found is not None and found.help is not None
+    assert "of the model's values lie beyond the program's" in found.text
+    assert "more --weight-bits" in found.help and "calibrate with more" not in found.help
+
+
+def test_few_weight_bits_ask_for_more() -> None:
+    with pytest.warns(CompileWarning, match="few weight bits are left in"):
+        (text,) = compiled(weight_bits=2, target="loihi").warnings
+    assert "with more --weight-bits" in text
+    assert not compiled(weight_bits=4, target="loihi").warnings

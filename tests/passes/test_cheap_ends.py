@@ -16,6 +16,7 @@ from qcompiler.ir.view import Reshape, Take
 from qcompiler.passes import Pipeline
 from qcompiler.passes.fitting.pruning import kept
 from qcompiler.passes.quantization.levels import spiking_values
+from qcompiler.passes.tensor.refine_outputs import RefineOutputs
 from qcompiler.passes.tensor.split_inputs import SplitInputs
 from qcompiler.passes.tensor.split_ranges import SplitRanges
 from tests.passes.test_split_windows import equal, windows
@@ -61,6 +62,30 @@ def test_quantize_leaves_room_for_shorter_slices(t_max: int, slices: list[int]) 
     options = {"t_max": t_max, "effort": 0, "output_t_max": 64}
     found = compiled(graph, LOIHI.pipeline, calibration=(data,), **options)
     assert windows(found)[2:] == slices
+
+
+@pytest.mark.parametrize(
+    ("hidden", "t_max", "expected"),
+    [(600, 16, None), (3000, 15, None), (3000, 16, 256), (3000, 24, 256)],
+)
+def test_outputs_that_are_next_to_nothing_have_more_levels(
+    hidden: int, t_max: int, expected: int | None
+) -> None:
+    """Ten of 2,560 neurons or more, from 16 levels on, whatever the data say of ties."""
+    graph = RefineOutputs(t_max)(dense_layers(8, hidden, 10))
+    (value,) = graph.outputs
+    assert isinstance(value.type, Tensor) and value.type.t_max == expected
+
+
+def test_quantize_leaves_room_for_digits_where_slices_are_many() -> None:
+    """17 slices of an output would be 170 neurons; four digits are 40, and end as early."""
+    graph, data = dense_layers(8, 3000, 10), samples(60, 8)
+    options = {"t_max": 16, "effort": 0}
+    found = compiled(graph, LOIHI.pipeline, calibration=(data,), **options)
+    assert windows(found)[-4:] == [4] * 4
+    wide = dense_layers(8, 100_000, 4, 10)  # of which 370 neurons are next to nothing
+    found = compiled(wide, LOIHI.pipeline, calibration=(data,), **options)
+    assert windows(found)[-37:] == [8] * 36 + [4]
 
 
 def test_small_values_of_large_networks_have_more_and_shorter_slices() -> None:

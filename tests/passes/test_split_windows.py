@@ -183,6 +183,23 @@ def test_few_slices_that_end_earlier_else_digits() -> None:
         assert places(equal(graph, how="auto")) == expected
 
 
+def test_as_many_digits_as_end_within_a_window() -> None:
+    """Two if these do, too, or if no four do; more only where they cost little."""
+    for levels, t_max, expected in (
+        (256, 16, (64, 16, 4, 1)),
+        (256, 20, (49, 7, 1)),
+        (256, 32, (16, 1)),
+        (64, 8, (8, 1)),
+    ):
+        pieces = digits(np.zeros(1), np.ones(1), levels, t_max)
+        assert tuple(piece.place for piece in pieces) == expected
+    for hidden, expected in ((20, (16, 1)), (2000, (64, 16, 4, 1))):
+        net = Net(1, largest=40)
+        wide = net.dense(net.input((8,), 16), hidden, 16)
+        graph = net.graph(net.dense(net.dense(wide, 6, 16), 2, 256))
+        assert places(equal(graph)) == expected
+
+
 def test_the_host_clips_what_digits_have_beyond_the_levels() -> None:
     net, value = dense_net(3, 3, 61)
     found = equal(net.graph(value), how="digits")
