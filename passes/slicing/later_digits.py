@@ -9,7 +9,7 @@ from .bottlenecks import Bottleneck, Slicing
 
 # Least ratio of noise removed to steps added, both as shares. Longer windows remove two, but of all
 # steps between frames, too: these stay as they are.
-_WORTH_STEPS = 1.5
+_WORTH_STEPS = 1.3
 
 
 def later_digits(
