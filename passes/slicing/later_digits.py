@@ -9,7 +9,7 @@ from .bottlenecks import Bottleneck, Slicing
 
 # Least ratio of noise removed to steps added, both as shares. Longer windows remove two, but of all
 # steps between frames, too: these stay as they are.
-_WORTH_STEPS = 1.3
+WORTH_STEPS = 1.3
 
 
 def later_digits(
@@ -33,6 +33,6 @@ def later_digits(
             continue
         sliced = float(values[name].noise[values[name].order[: one.noisy or None]].sum())
         less = sliced * (1 / 4 - 1 / (finer - 1) ** 2)
-        if less >= _WORTH_STEPS * finer / steps * left:
+        if less >= WORTH_STEPS * finer / steps * left:
             found[name] = replace(one, noise=one.noise - less, digits=finer)
     return found

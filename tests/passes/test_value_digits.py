@@ -20,7 +20,7 @@ from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import can_have_digits, split_digits
-from qcompiler.passes.slicing.later_digits import later_digits
+from qcompiler.passes.slicing.later_digits import WORTH_STEPS, later_digits
 from qcompiler.passes.slicing.slices import can_slice
 from qcompiler.passes.slicing.split_value import noisy_apart
 from tests.support.onnx_models import model, run_onnx
@@ -84,7 +84,7 @@ def test_digits_stand_for_two_slices_where_they_are_worth_their_steps() -> None:
     """Of 100 that two slices leave a quarter of, digits with 8 levels leave 100 / 49, 23 less."""
     values = {name: Bottleneck(np.array([100.0, 8.0]), 1.0) for name in "abc"}
     slices = dict.fromkeys(values, Slicing(33.0, 3.0, 1, 1, 2))
-    steps = int(1.5 * 8 * 3 * 33 / 23)
+    steps = int(WORTH_STEPS * 8 * 3 * 33 / 23)
     found = later_digits(slices, values, {"a"}, 3 * 108.0, 8, steps + 1)
     assert found["a"].digits == 8 and found["a"].noise == pytest.approx(8 + 100 / 49)
     assert found["b"] == found["c"] == slices["b"]  # pools read these
