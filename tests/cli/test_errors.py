@@ -112,6 +112,7 @@ def test_check_refuses_what_no_core_can_hold(run: Any, folder: Path) -> None:
         ("qrun none data.npz --against net.onnx --page .", "not a regular file"),
         ("qrun none data.npz -o loop", "loop cannot be written: choose another -o"),
         ("qrun none data.npz -o data.npz", "data.npz holds the data: choose another -o"),
+        ("qrun none data.npz -o out.csv", "choose a name that ends in .npz"),
     ],
 )
 def test_outputs_are_checked_before_the_work(run: Any, line: str, what: str) -> None:

@@ -27,6 +27,7 @@ from qcompiler.explain.diagnosis import explain
 from qcompiler.explain.explanation import Explanation
 from qcompiler.explain.page import page
 from qcompiler.explain.text import print_explanation
+from qcompiler.ir import ProgramError
 from qcompiler.report.page import check_modules
 from qcompiler.report.subject import Run
 from qcompiler.terminal.amounts import quantity
@@ -119,6 +120,9 @@ def _explained(program: Program, found: data.Frames, given: argparse.Namespace) 
 
 def _check_places(given: argparse.Namespace) -> None:
     """ProgramError if a file that will be written is one that is read, or no place for a file."""
+    if given.output is not None and given.output.suffix.lower() not in ("", ".npz"):
+        remedy = "choose a name that ends in .npz"
+        raise ProgramError(f"-o {given.output} writes NumPy arrays, all outputs in one: {remedy}")
     written = [("-o", given.output), ("--page", given.page), ("--plot", given.plot)]
     read = {"the data": given.data, "the model": given.against, "the labels": given.labels}
     check_places([*written, ("--report", given.report)], read, given.program)
