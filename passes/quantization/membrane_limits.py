@@ -23,7 +23,7 @@ from qcompiler.ir.spiking.dynamics import (
 )
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive
 
-from .output_pieces import Piece, digits, slices, slices_suit
+from .output_pieces import Piece, digits, slices
 
 # Membrane in units of sums: the least margin of calibrated bounds, even weights, and what clocks
 # and levels beyond the ends take. With less, weights lose more than levels gain.
@@ -35,9 +35,9 @@ class Limits(NamedTuple):
 
     ``exact`` bounds the sums over all inputs, however unlikely: engines are exact up to it. For
     each number in ``pieces`` a population of more levels must fit in pieces of so many, too:
-    slices or digits, or ``digits`` unless slices are few. Where precision is asked for, small
-    layers have ``fine`` weights, in parallel synapses. Where synapses are ``dear``, few are
-    parallel, one of them in coarser units.
+    slices or digits, or in any case ``digits``. Where precision is asked for, small layers have
+    ``fine`` weights, in parallel synapses. Where synapses are ``dear``, few are parallel, one of
+    them in coarser units.
     """
 
     weight: int
@@ -90,12 +90,12 @@ class MembraneLoad:
         """What the whole exceeds its limits by, or its pieces if that is more."""
         for longest in (levels for levels in self.limits.pieces if levels < self.t_max):
             given = self.bias, self.slope, self.t_max, longest
-            sliced = not self.limits.digits or slices_suit(self.t_max, longest)
-            ways = (
+            ways = [digits(*given)] if self.limits.digits else [slices(*given), digits(*given)]
+            found = (
                 reduce(np.maximum, (self.piece_excess(piece, bounds) for piece in way))
-                for way in ([slices(*given)] if sliced else []) + [digits(*given)]
+                for way in ways
             )
-            whole = np.maximum(whole, min(ways, key=np.max))
+            whole = np.maximum(whole, min(found, key=np.max))
         return whole
 
     def _proved(self) -> Array:

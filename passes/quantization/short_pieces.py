@@ -16,6 +16,7 @@ from .levels import longest_window, spiking_values
 
 SHORTEST = 8  # levels of a window that is short enough
 _SHARE = 1 / 256  # of all neurons: so few slices cost next to nothing
+_MANY = 9  # slices: digits are far fewer than more, and worth bits of weights
 
 
 def windows_of_pieces(graph: Graph, value: Value, levels: int, t_max: int) -> Iterator[int]:
@@ -24,13 +25,21 @@ def windows_of_pieces(graph: Graph, value: Value, levels: int, t_max: int) -> It
     yield longest
     while longest > SHORTEST:
         longest = (longest + 1) // 2
-        if not cheap_slices(graph, value, levels, longest):
+        if not _are_cheap(graph, value, _count(levels, longest)):
             return
         yield longest
 
 
-def cheap_slices(graph: Graph, value: Value, levels: int, longest: int) -> bool:
-    """Whether slices of so many levels of an output cost next to nothing beside the network."""
-    slices = len(range(0, levels - 1, longest - 1))
+def slices_are_dear(graph: Graph, value: Value, levels: int, longest: int) -> bool:
+    """Whether slices of so many levels of an output are too many to prefer them to digits."""
+    count = _count(levels, longest)
+    return count > _MANY and not _are_cheap(graph, value, count)
+
+
+def _count(levels: int, longest: int) -> int:
+    return len(range(0, levels - 1, longest - 1))
+
+
+def _are_cheap(graph: Graph, value: Value, slices: int) -> bool:
     neurons = sum(size(one.type) for one in spiking_values(graph))
     return slices * size(value.type) <= _SHARE * neurons
