@@ -57,14 +57,33 @@ class ChannelSample:
         """Upper end of each channel's range with the least squared error of rounding to levels."""
         highest = self.ends()[1].clip(0)
         few = np.concatenate(self._few, axis=1) if self._few else np.zeros((len(highest), 0))
-        some = max(1, _AT_ONCE // max(_BINS, len(_SHARES) * levels))
+        each = max(_BINS, len(_SHARES) * levels) if self._counts else few.shape[1]
+        some = max(1, _AT_ONCE // each)
         found = np.zeros(len(highest))
         for begin in range(0, len(highest), some):
             at = slice(begin, begin + some)
-            counts = self._counts.of(at) if self._counts else _Counts(len(highest[at]))
+            if self._counts is None:
+                found[at] = _tops(few[at], highest[at], levels)
+                continue
+            counts = self._counts.of(at)
             counts.add(few[at])
             found[at] = counts.tops(highest[at], levels)
         return snapped(found)
+
+
+def _tops(values: Array, highest: Array, levels: int) -> Array:
+    """See `ChannelSample.tops`; ``values`` are those of some channels."""
+    best, least = np.zeros(len(highest)), np.full(len(highest), np.inf)
+    rounded = np.empty(values.shape)
+    for share in _SHARES:
+        step = np.maximum(highest * share, _TINY)[:, None] / (levels - 1)
+        np.rint(np.divide(values, step, out=rounded), out=rounded)
+        np.multiply(np.clip(rounded, 0, levels - 1, out=rounded), step, out=rounded)
+        np.subtract(rounded, values, out=rounded)
+        error = np.square(rounded, out=rounded).sum(axis=1)
+        better = clearly_less(error, least)
+        best, least = np.where(better, highest * share, best), np.where(better, error, least)
+    return best
 
 
 class _Counts:

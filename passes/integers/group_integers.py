@@ -31,7 +31,7 @@ from qcompiler.passes.quantization.integer_layer import (
 from qcompiler.passes.quantization.membrane_limits import Limits
 from qcompiler.passes.quantization.real_layer import RealLayer, real_layer_of
 from qcompiler.passes.quantization.rounding import Rounding, nearest
-from qcompiler.passes.quantization.short_pieces import slices_are_dear, windows_of_pieces
+from qcompiler.passes.quantization.short_pieces import digits_in_place, windows_of_pieces
 from qcompiler.passes.requantization.exact_layer import ExactLayer, exact_layer_of
 
 from .observed_channels import ObservedChannels
@@ -184,7 +184,9 @@ class GroupIntegers:
         given = self.graph, group.result, code.t_max, self.options.t_max
         lengths = tuple(windows_of_pieces(*given))
         each = (lengths[:count] for count in range(len(lengths), 0, -1))
-        digits = slices_are_dear(self.graph, group.result, code.t_max, lengths[0])
+        digits = 0
+        if self.options.code != "burst":  # of which digits take in more at once
+            digits = digits_in_place(self.graph, group.result, code.t_max, lengths[0])
         return [self.options.limits._replace(pieces=some, digits=digits) for some in each]
 
     def _reads_codes(self, group: FusionGroup) -> bool:

@@ -35,9 +35,9 @@ class Limits(NamedTuple):
 
     ``exact`` bounds the sums over all inputs, however unlikely: engines are exact up to it. For
     each number in ``pieces`` a population of more levels must fit in pieces of so many, too:
-    slices or digits, or in any case ``digits``. Where precision is asked for, small layers have
-    ``fine`` weights, in parallel synapses. Where synapses are ``dear``, few are parallel, one of
-    them in coarser units.
+    slices or digits, or up to so many ``digits`` if that is not 0. Where precision is asked for,
+    small layers have ``fine`` weights, in parallel synapses. Where synapses are ``dear``, few are
+    parallel, one of them in coarser units.
     """
 
     weight: int
@@ -45,7 +45,7 @@ class Limits(NamedTuple):
     input: int
     exact: int
     pieces: tuple[int, ...] = ()
-    digits: bool = False
+    digits: int = 0
     fine: bool = False
     dear: bool = False
 
@@ -90,7 +90,8 @@ class MembraneLoad:
         """What the whole exceeds its limits by, or its pieces if that is more."""
         for longest in (levels for levels in self.limits.pieces if levels < self.t_max):
             given = self.bias, self.slope, self.t_max, longest
-            ways = [digits(*given)] if self.limits.digits else [slices(*given), digits(*given)]
+            most = self.limits.digits
+            ways = [digits(*given, most)] if most else [slices(*given), digits(*given)]
             found = (
                 reduce(np.maximum, (self.piece_excess(piece, bounds) for piece in way))
                 for way in ways

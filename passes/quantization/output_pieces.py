@@ -26,7 +26,9 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive
 
 _FEW = 5  # slices
-MOST_DIGITS = 4  # where fewer would take longer windows: four of base 4 are 256 levels in 16 steps
+# Outputs of this share of all neurons cost next to nothing: they may have so many digits where
+# fewer take longer windows. Four of base 4 are 256 levels in 16 steps.
+_NOTHING, _DIGITS = 1 / 256, 4
 
 
 class Inhibition(NamedTuple):
@@ -92,9 +94,12 @@ def slices(bias: Array, slope: Array, t_max: int, longest: int) -> list[Piece]:
     ]
 
 
-def digits(
-    bias: Array, slope: Array, t_max: int, longest: int, most: int = MOST_DIGITS
-) -> list[Piece]:
+def most_digits(outputs: int, neurons: int) -> int:
+    """Most digits of so many outputs of a network, if fewer end later; 0 if as few as possible."""
+    return _DIGITS if outputs <= _NOTHING * neurons else 0
+
+
+def digits(bias: Array, slope: Array, t_max: int, longest: int, most: int = 0) -> list[Piece]:
     """Digits of ``longest`` levels at most, the highest first; together they may have more.
 
     They are as few as possible, or up to ``most`` if so many end within ``longest`` steps.
@@ -109,21 +114,23 @@ def digits(
     return found
 
 
-def slices_suit(t_max: int, longest: int) -> bool:
-    """Whether slices suit better than digits: they are few, and end earlier."""
+def slices_suit(t_max: int, longest: int, most: int = 0) -> bool:
+    """Whether slices suit better than up to ``most`` digits: they are few, and end earlier."""
     few = (t_max - 2) // (longest - 1) < _FEW
-    return few and longest < sum(_digit_levels(t_max, longest))
+    return few and longest < sum(_digit_levels(t_max, longest, most))
 
 
-def steps_of_pieces(t_max: int, longest: int) -> int:
+def steps_of_pieces(t_max: int, longest: int, most: int = 0) -> int:
     """Steps from the first to the last spike of what becomes pieces, if these suit it best."""
     if t_max <= longest:
         return t_max
-    return longest if slices_suit(t_max, longest) else sum(_digit_levels(t_max, longest))
+    if slices_suit(t_max, longest, most):
+        return longest
+    return sum(_digit_levels(t_max, longest, most))
 
 
 @lru_cache(maxsize=1 << 12)
-def _digit_levels(levels: int, longest: int, most: int = MOST_DIGITS) -> tuple[int, ...]:
+def _digit_levels(levels: int, longest: int, most: int) -> tuple[int, ...]:
     """Levels of each digit, the highest first; see `digits`."""
     fewest = next(n for n in range(1, levels) if longest**n >= levels)
     ways = [_digits_of(levels, count) for count in range(fewest, max(most, fewest) + 1)]

@@ -13,6 +13,7 @@ from qcompiler.ir import Graph, Value
 from qcompiler.ir.types import size
 
 from .levels import longest_window, spiking_values
+from .output_pieces import most_digits
 
 SHORTEST = 8  # levels of a window that is short enough
 _SHARE = 1 / 256  # of all neurons: so few slices cost next to nothing
@@ -30,10 +31,12 @@ def windows_of_pieces(graph: Graph, value: Value, levels: int, t_max: int) -> It
         yield longest
 
 
-def slices_are_dear(graph: Graph, value: Value, levels: int, longest: int) -> bool:
-    """Whether slices of so many levels of an output are too many to prefer them to digits."""
+def digits_in_place(graph: Graph, value: Value, levels: int, longest: int) -> int:
+    """Digits of an output that must fit, as slices would be too many; 0 if slices may be."""
     count = _count(levels, longest)
-    return count > _MANY and not _are_cheap(graph, value, count)
+    if count <= _MANY or _are_cheap(graph, value, count):
+        return 0
+    return most_digits(size(value.type), _neurons(graph))
 
 
 def _count(levels: int, longest: int) -> int:
@@ -41,5 +44,8 @@ def _count(levels: int, longest: int) -> int:
 
 
 def _are_cheap(graph: Graph, value: Value, slices: int) -> bool:
-    neurons = sum(size(one.type) for one in spiking_values(graph))
-    return slices * size(value.type) <= _SHARE * neurons
+    return slices * size(value.type) <= _SHARE * _neurons(graph)
+
+
+def _neurons(graph: Graph) -> int:
+    return sum(size(one.type) for one in spiking_values(graph))

@@ -74,6 +74,7 @@ class Quantize(Pass):
     input: int = _EXACT
     proved: bool = False
     pieces: bool = False
+    code: str = "auto"
     effort: int = 0
     prune: float = 0.0
     spare: float = 0.0

@@ -26,13 +26,14 @@ from qcompiler.ir.spiking.integer_network import (
     spiking_nodes,
 )
 from qcompiler.ir.spiking.invariants import SPIKING
+from qcompiler.ir.types import size
 from qcompiler.ir.view import View
 from qcompiler.passes.base import Pass, check_fan_in
 from qcompiler.passes.quantization.membrane_limits import Limits, MembraneLoad
 from qcompiler.passes.quantization.output_pieces import (
-    MOST_DIGITS,
     Piece,
     digits,
+    most_digits,
     slices,
     slices_suit,
 )
@@ -43,7 +44,6 @@ from qcompiler.passes.slicing.piece_populations import with_pieces
 _EXACT = (1 << 23) - 1
 _HOW = ("auto", "slices", "digits")
 _MORE = 1 + 1 / 256  # of the cost: so little may end a frame earlier
-_DIGITS = 1 + 1 / 64  # the same with more digits, which end it much earlier
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class SplitWindows(Pass):
     ``longest`` is the number of levels that a window may have; 0 takes that of the longest window
     among inputs, hidden populations and outputs that others read, too. ``how`` is ``slices``,
     ``digits``, or ``auto``: slices if they are few and end earlier, else digits, and none if the
-    network would cost more. Of a network that costs much more than its outputs, these become more
+    network would cost more. Of a network that has many more neurons than outputs, these become more
     digits, or slices, that are shorter. What does not fit the limits of the target becomes the
     other, or stays whole.
 
@@ -88,20 +88,13 @@ class SplitWindows(Pass):
             for node in ends.values()
             if isinstance(node.op, Neuron) and node.op.t_max > longest >= 2
         ]
-        split = self._split(graph, wide, longest, MOST_DIGITS)
+        found = {node.result.name: self._pieces(graph, node, longest) for node in wide}
+        split = with_pieces(graph, found)
         if split is graph or self.how != "auto":
             return split
-        cost, fewer = _cost(split), self._split(graph, wide, longest, 0)
-        if cost > (least := _cost(fewer)) * _DIGITS:
-            split, cost = fewer, least
-        if cost >= _cost(graph):
+        if (cost := _cost(split)) >= _cost(graph):
             return graph
         return self._shorter(graph, wide, longest, split, cost * _MORE)
-
-    def _split(self, graph: Graph, wide: list[Node], longest: int, most: int) -> Graph:
-        """With pieces of up to ``longest`` levels; see `digits` for ``most``."""
-        found = {node.result.name: self._pieces(graph, node, longest, most) for node in wide}
-        return with_pieces(graph, found)
 
     def _shorter(
         self, graph: Graph, wide: list[Node], longest: int, split: Graph, most: float
@@ -123,14 +116,15 @@ class SplitWindows(Pass):
         pieces = slices(layer.bias, layer.slope, layer.spikes.t_max, longest)
         return pieces if self._fit(graph, layer, pieces) else []
 
-    def _pieces(self, graph: Graph, node: Node, longest: int, most: int) -> list[Piece]:
+    def _pieces(self, graph: Graph, node: Node, longest: int) -> list[Piece]:
         """The pieces of a population; none if neither slices nor digits fit."""
         layer = layer_of(graph, node)
+        most = most_digits(size(node.result.type), neuron_count(graph))
         given = layer.bias, layer.slope, layer.spikes.t_max, longest
         ways = [slices(*given)]
         if not _behind_gate(graph, node.result):
             ways.append(digits(*given, most))
-        if self.how == "digits" or (self.how == "auto" and not slices_suit(*given[2:])):
+        if self.how == "digits" or (self.how == "auto" and not slices_suit(*given[2:], most)):
             ways.reverse()
         return next((pieces for pieces in ways if self._fit(graph, layer, pieces)), [])
 

@@ -33,15 +33,14 @@ from qcompiler.passes.quantization.levels import (
     spiking_values,
     times_of,
 )
+from qcompiler.passes.quantization.output_pieces import most_digits
 
 from .measured_values import Measured, measured_with, remember
 
 _FINE = 256  # levels
 _TIES = 1 / 100  # share of frames; half of the tied ones name the other class
 _SMALL, _SHARE = 1024, 1 / 16  # outputs of so few neurons, or of this share of all, cost little
-# Outputs of this share of all neurons cost next to nothing as four digits, which have these levels
-# in the steps of so many others.
-_NOTHING, _FOUR_DIGITS = 1 / 256, 16
+_WINDOW = 16  # steps, in which four digits have as many levels
 _IMAGES = 1024
 
 
@@ -73,8 +72,8 @@ class RefineOutputs(Pass):
         found = [v for v in _ends(graph) if self._may_change(graph, v, neurons)]
         measured: Measured | None = None
         if not self.output_t_max and self.t_max < PRECISE:
-            few = [v for v in found if size(v.type) <= _NOTHING * neurons]
-            few = few if self.t_max >= _FOUR_DIGITS else []
+            few = [v for v in found if most_digits(size(v.type), neurons)]
+            few = few if self.t_max >= _WINDOW else []
             tied, measured = self._tied(graph, [v for v in found if v not in few])
             found = few + tied
         names, levels = {value.name for value in found}, self.output_t_max or _FINE

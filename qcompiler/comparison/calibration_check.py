@@ -21,7 +21,15 @@ from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 from .compared_outputs import Compared, compared_outputs, spread_frames
 from .crossed_jumps import CrossedJump, crossed_jump
-from .judge import CROSSED, Causes, Explained, constant, noise, unexplained
+from .judge import (
+    CROSSED,
+    Causes,
+    Explained,
+    constant,
+    noise,
+    unexplained,
+    weight_bits_in,
+)
 from .level_errors import LevelCounts, values_in_levels
 from .model_inputs import ModelInputs
 from .output_error import OutputError, output_error
@@ -97,7 +105,11 @@ def _noise(
     told: dict[str, Diagnostic] = {}
     open_: list[tuple[Compared, OutputError]] = []
 
-    causes = Causes(lambda: _few_weight_bits(program), lambda: crossed.text if crossed else "")
+    causes = Causes(
+        lambda: _few_weight_bits(program),
+        lambda: crossed.text if crossed else "",
+        weight_bits_in(program.manifest.get("pipeline", "")),
+    )
     for one, error in zip(compared, errors, strict=True):
         if found := noise(error, *one.centred(), _DATA, causes):
             told[one.name] = found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from .output_error import OutputError, Part
 TOLERATED = 0.25  # of the spread
 _UNEXPLAINED = 2.0  # times what levels explain: weights are rounded as well
 _FEW_VALUES = 4
+BITS = 8  # of weights, by default
 _BEYOND = 0.05  # share of frames: what a range of least squared error cuts is less
 CROSSED = (
     "move the thresholds of the model between the values of the data; if these are no cause, "
@@ -30,11 +32,19 @@ _EXPLAIN = (
 class Causes:
     """Causes of errors that outputs do not show, looked for if there is an error.
 
-    ``coarse`` finds populations with few weight bits, ``crossed`` says which jump values cross.
+    ``coarse`` finds populations with few weight bits, out of the ``weight_bits`` that they were to
+    have, ``crossed`` says which jump values cross.
     """
 
     coarse: Callable[[], Sequence[str]] = tuple
     crossed: Callable[[], str] = str
+    weight_bits: int = BITS
+
+
+def weight_bits_in(pipeline: str) -> int:
+    """How many bits the text of a pipeline gives to weights."""
+    found = re.search(r"quantize\{[^}]*weight_bits=(\d+)", pipeline)
+    return int(found[1]) if found else BITS
 
 
 def noise(
@@ -174,7 +184,9 @@ def _cause(part: Part | None, ours: Array, theirs: Array, causes: Causes) -> tup
         )
         return text, _EXPLAIN  # of the calibration data themselves: others would not help
     if few := causes.coarse():
-        remedy = "compile with more --weight-bits, or with a smaller --t-max, which leaves more"
+        remedy = "compile with a smaller --t-max, which leaves more"
+        if causes.weight_bits < BITS:
+            remedy = "compile with more --weight-bits"
         return f"few weight bits are left in {', '.join(few)}", remedy
     return "", _EXPLAIN
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from qcompiler.ir import Graph
 from qcompiler.ir.ann import Function, MaxPool, Multiply
+from qcompiler.ir.types import size
 from qcompiler.passes.quantization.fusion_groups import is_network_output
 from qcompiler.passes.quantization.levels import coded_inputs, spiking_values
-from qcompiler.passes.quantization.output_pieces import steps_of_pieces
+from qcompiler.passes.quantization.output_pieces import most_digits, steps_of_pieces
 
 from .sensitivity import MOST
 
@@ -23,6 +24,8 @@ class LatencyModel:
     def __init__(self, graph: Graph, pieces: bool = False) -> None:
         self.values = spiking_values(graph)
         self.split = [pieces and is_network_output(graph, value) for value in self.values]
+        neurons = sum(size(value.type) for value in self.values)
+        self._digits = [most_digits(size(value.type), neurons) for value in self.values]
         index = {value.name: at for at, value in enumerate(self.values)}
         # a fitted function is a row of clips and their sum, one window behind the other
         producers = [graph.producer(value) for value in self.values]
@@ -74,15 +77,15 @@ class LatencyModel:
         if not self.split[at]:
             return spare // self.repeats[at]
         within, longest = self._duration(levels, at) + spare, self._longest(levels)
-        more = levels[at] + 1
-        while more <= MOST and steps_of_pieces(more, longest) <= within:
+        most, more = self._digits[at], levels[at] + 1
+        while more <= MOST and steps_of_pieces(more, longest, most) <= within:
             more += 1
         return more - 1 - levels[at]
 
     def _duration(self, levels: Sequence[int], at: int) -> int:
         """Steps from the last spike of a population's sources to its own."""
         if self.split[at]:
-            return steps_of_pieces(levels[at], self._longest(levels))
+            return steps_of_pieces(levels[at], self._longest(levels), self._digits[at])
         return levels[at] * self.repeats[at]
 
     def _longest(self, levels: Sequence[int]) -> int:

@@ -19,6 +19,7 @@ from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.tensor.refine_outputs import RefineOutputs
 from qcompiler.passes.tensor.split_inputs import SplitInputs
 from qcompiler.passes.tensor.split_ranges import SplitRanges
+from qcompiler.search.latency import LatencyModel
 from tests.passes.test_split_windows import equal, windows
 from tests.support.random_networks import compiled
 from tests.support.spiking import Net
@@ -83,9 +84,17 @@ def test_quantize_leaves_room_for_digits_where_slices_are_many() -> None:
     options = {"t_max": 16, "effort": 0}
     found = compiled(graph, LOIHI.pipeline, calibration=(data,), **options)
     assert windows(found)[-4:] == [4] * 4
+    found = compiled(graph, LOIHI.pipeline, calibration=(data,), **options, code="burst")
+    assert windows(found)[-17:] == [16] * 17  # more spikes would inhibit digits at once
     wide = dense_layers(8, 100_000, 4, 10)  # of which 370 neurons are next to nothing
     found = compiled(wide, LOIHI.pipeline, calibration=(data,), **options)
     assert windows(found)[-37:] == [8] * 36 + [4]
+
+
+def test_the_model_of_latency_knows_how_many_digits_outputs_have() -> None:
+    few, many = (LatencyModel(dense_layers(8, hidden, 4), pieces=True) for hidden in (600, 3000))
+    assert few.latency([16, 16, 256]) == many.latency([16, 16, 256]) + 16
+    assert few.latency([16, 16, 64]) == many.latency([16, 16, 64])
 
 
 def test_small_values_of_large_networks_have_more_and_shorter_slices() -> None:

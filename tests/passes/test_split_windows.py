@@ -184,14 +184,14 @@ def test_few_slices_that_end_earlier_else_digits() -> None:
 
 
 def test_as_many_digits_as_end_within_a_window() -> None:
-    """Two if these do, too, or if no four do; more only where they cost little."""
+    """Two if these do, too, or if no four do; more only where outputs are next to nothing."""
     for levels, t_max, expected in (
         (256, 16, (64, 16, 4, 1)),
         (256, 20, (49, 7, 1)),
         (256, 32, (16, 1)),
         (64, 8, (8, 1)),
     ):
-        pieces = digits(np.zeros(1), np.ones(1), levels, t_max)
+        pieces = digits(np.zeros(1), np.ones(1), levels, t_max, 4)
         assert tuple(piece.place for piece in pieces) == expected
     for hidden, expected in ((20, (16, 1)), (2000, (64, 16, 4, 1))):
         net = Net(1, largest=40)

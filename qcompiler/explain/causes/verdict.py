@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from qcompiler.comparison.judge import weight_bits_in
 from qcompiler.explain.measure.layer_error import ErrorDecomposition
 from qcompiler.explain.measure.matched_layer import MatchedLayer
 from qcompiler.explain.measure.side_by_side import SideBySide
@@ -88,5 +88,4 @@ class Case:
     @property
     def weight_bits(self) -> int:
         """How many bits the program was compiled with."""
-        found = re.search(r"quantize\{[^}]*weight_bits=(\d+)", self.pipeline)
-        return int(found[1]) if found else 8
+        return weight_bits_in(self.pipeline)
