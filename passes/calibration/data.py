@@ -56,6 +56,11 @@ def sample(data: Images, count: int) -> Images:
     return tuple(array[places] for array in data)
 
 
+def are(known: Images, data: Images) -> bool:
+    """Whether these are the same arrays."""
+    return len(known) == len(data) and all(a is b for a, b in zip(known, data, strict=True))
+
+
 def places_of(samples: int, count: int) -> Array:
     """Places of some samples, evenly spread."""
     return np.linspace(0, samples - 1, min(count, samples)).astype(int)

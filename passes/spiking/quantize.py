@@ -18,6 +18,7 @@ computes W and B, and `quantization.slope_limits` D.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -106,3 +107,9 @@ class Quantize(Pass):
         potential, given, exact = (n // factor for n in (self.potential, self.input, _EXACT))
         fine, dear = self.t_max >= PRECISE, self.spare > 0
         return Limits(weight, potential, given, exact, fine=fine, dear=dear)
+
+
+def weight_bits_in(pipeline: str) -> int:
+    """How many bits the text of a pipeline gives to weights."""
+    found = re.search(r"quantize\{[^}]*weight_bits=(\d+)", pipeline)
+    return int(found[1]) if found else Quantize.weight_bits

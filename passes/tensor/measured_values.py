@@ -15,7 +15,7 @@ import numpy as np
 from qcompiler.ir import Graph, Node, Tensor, Value
 from qcompiler.ir.ann import Function, MaxPool, Multiply
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.calibration.data import Images, Progress, places_of, run
+from qcompiler.passes.calibration.data import Images, Progress, are, places_of, run
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.levels import coded_inputs
@@ -41,7 +41,7 @@ def histograms_of(
 ) -> dict[str, Histogram]:
     """Histograms of the values of these names; ones that are known are not measured again."""
     known = _KNOWN.get(graph)
-    if known is None or not _are(known.data, data) or not known.histograms.keys() >= {*names}:
+    if known is None or not are(known.data, data) or not known.histograms.keys() >= {*names}:
         found = {name: Histogram() for name in names}
         for values in run(graph, data, [*found], progress):
             _add(found, values)
@@ -114,7 +114,3 @@ def _fitted(graph: Graph) -> list[Node]:
 def _add(histograms: Mapping[str, Histogram], values: Mapping[str, Array]) -> None:
     for name, histogram in histograms.items():
         histogram.add(values[name])
-
-
-def _are(known: Images, data: Images) -> bool:
-    return len(known) == len(data) and all(a is b for a, b in zip(known, data, strict=True))

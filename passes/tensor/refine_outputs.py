@@ -22,7 +22,7 @@ from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.answers import predictions
-from qcompiler.passes.calibration.data import check
+from qcompiler.passes.calibration.data import check, check_effort
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.host_copies import reads_on_host, with_host_copy
 from qcompiler.passes.quantization.fusion_groups import only_decoded
@@ -34,6 +34,7 @@ from qcompiler.passes.quantization.levels import (
     times_of,
 )
 from qcompiler.passes.quantization.output_pieces import most_digits
+from qcompiler.passes.slicing.quiet_outputs import is_quiet
 
 from .measured_values import Measured, measured_with, remember
 
@@ -48,9 +49,10 @@ _IMAGES = 1024
 class RefineOutputs(Pass):
     """Give outputs that only the host reads ``output_t_max`` levels.
 
-    With 0, small outputs get 256 if ``t_max`` is 64 or more, if it is 16 or more and they are next
-    to nothing beside the network, or if they are scores whose largest two lie within one level in
-    more than 1 % of the frames of ``calibration``: one array per input, ``images x shape``. Outputs
+    With 0, small outputs get 256 if ``t_max`` is 64 or more; if they are scores whose largest two
+    lie within one level in more than 1 % of the frames of ``calibration``: one array per input,
+    ``images x shape``; or, with an ``effort`` and a ``t_max`` from 16 on, if they are next to
+    nothing beside the network, and the noise of its values in them is too low for slices. Outputs
     that have a t_max of their own keep it. Raises DataError if the data do not fit, are empty or
     not finite.
     """
@@ -59,10 +61,12 @@ class RefineOutputs(Pass):
     requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
     t_max: int = 16
     output_t_max: int = 0
+    effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
         check_levels(self.t_max, output_t_max=self.output_t_max)
+        check_effort(self.effort)
 
     def __call__(self, graph: Graph) -> Graph:
         """Write the levels into the types of outputs."""
@@ -72,8 +76,7 @@ class RefineOutputs(Pass):
         found = [v for v in _ends(graph) if self._may_change(graph, v, neurons)]
         measured: Measured | None = None
         if not self.output_t_max and self.t_max < PRECISE:
-            few = [v for v in found if most_digits(size(v.type), neurons)]
-            few = few if self.t_max >= _WINDOW else []
+            few = self._next_to_nothing(graph, found, neurons)
             tied, measured = self._tied(graph, [v for v in found if v not in few])
             found = few + tied
         names, levels = {value.name for value in found}, self.output_t_max or _FINE
@@ -87,6 +90,15 @@ class RefineOutputs(Pass):
         if measured:
             remember(graph, measured)
         return graph
+
+    def _next_to_nothing(self, graph: Graph, values: list[Value], neurons: int) -> list[Value]:
+        """Those of so few neurons that more levels cost nothing, if their rounding counts."""
+        if self.calibration is None or self.effort == 0 or self.t_max < _WINDOW:
+            return []
+        few = [value for value in values if most_digits(size(value.type), neurons)]
+        if few:
+            check(graph, self.calibration)
+        return few if few and is_quiet(graph, self.calibration, self.t_max) else []
 
     def _may_change(self, graph: Graph, value: Value, neurons: int) -> bool:
         assert isinstance(value.type, Tensor)

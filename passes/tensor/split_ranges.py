@@ -8,7 +8,7 @@ neurons. Zhao et al., arXiv 1901.09504, split single channels in a similar way t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
@@ -20,25 +20,22 @@ from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
-from qcompiler.ir.view import Reshape
 from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
-from qcompiler.passes.calibration.answers import predictions
-from qcompiler.passes.calibration.data import check, check_effort, run, sample
+from qcompiler.passes.calibration.data import check, check_effort
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.snap import lies_far, snapped_range
-from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.quantization.levels import check_levels, levels_of, spiking_values
-from qcompiler.passes.quantization.logits import logits
 from qcompiler.passes.quantization.membrane_limits import ROOM
 from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing, choose_slices, slices_at
 from qcompiler.passes.slicing.channel_noise import measure_channels
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import can_have_digits, finer_levels, with_digits
 from qcompiler.passes.slicing.later_digits import later_digits
-from qcompiler.passes.slicing.noise import Noise, noise_of, shares
+from qcompiler.passes.slicing.noise import Noise, shares
+from qcompiler.passes.slicing.quiet_outputs import QUIET, measured_noise, noise_sample
 from qcompiler.passes.slicing.slice_costs import PRICES, slice_costs
 from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of
 from qcompiler.passes.slicing.split_value import (
@@ -48,7 +45,6 @@ from qcompiler.passes.slicing.split_value import (
     split_value,
 )
 
-_QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums, or in scores
 _WORTH = 2.4  # least ratio of noise saved to neurons, or energy, that are added, both as shares
 _WORTH_FEW = 2.6  # the same from 3 to 8 levels: digits remove much noise for many neurons at once
 _WORTH_ENERGY = 2.3  # the same where the price is energy: weights go at about the same price
@@ -64,7 +60,6 @@ _FAITHFUL, _DEAR = 0.065, 4.3
 _REST = 0.1
 _NOISY = 0.15  # noise at the outputs below which a share of it is worth less, in proportion
 _MOST = 16  # slices
-_IMAGES = 256  # more change little
 
 
 @dataclass(frozen=True)
@@ -114,14 +109,12 @@ class SplitRanges(Pass):
         if self.calibration is None or self.effort == 0 or self.slices == 1 or not names:
             return graph
         check(graph, self.calibration)
-        images = images_for(graph, len(self.calibration[0]), 1)
-        data = sample(self.calibration, min(images, _IMAGES))
-        levels = partial(levels_of, graph, t_max=self.t_max)
-        found, split = noise_of(graph, data, levels, self.progress), graph
-        if not self._exact(graph) and self._tolerates(graph, data, found):
+        found, quiet = measured_noise(graph, self.calibration, self.t_max, self.progress)
+        if quiet and not self._exact(graph):
             return graph
+        levels, split = partial(levels_of, graph, t_max=self.t_max), graph
         if self.price == "energy":
-            measure_channels(graph, data, found, names)
+            measure_channels(graph, noise_sample(graph, self.calibration), found, names)
         for name, slicing, noisy in self._slicings(graph, names, found):
             histogram, bound = found[name].histogram, _bound(graph, name)
             if slicing.digits:
@@ -140,17 +133,6 @@ class SplitRanges(Pass):
         neurons = sum(size(value.type) for value in spiking_values(graph))
         return self.t_max >= _EXACT_LEVELS and neurons <= _SMALL
 
-    def _tolerates(self, graph: Graph, data: tuple[Array, ...], found: Mapping[str, Noise]) -> bool:
-        """Whether the outputs name classes, and have too little noise for slices to be worth it.
-
-        False if the noise at the outputs is not known.
-        """
-        ends = list(dict.fromkeys(e for v in graph.outputs for e in logits(graph, v, Reshape)))
-        if not 0 < sum(noise.outputs for noise in found.values()) < _QUIET or len(ends) != 1:
-            return False
-        parts = [part[ends[0].name] for part in run(graph, data, [ends[0].name])]
-        return predictions(np.concatenate(parts), None) is not None
-
     def _slicings(
         self, graph: Graph, names: list[str], found: dict[str, Noise]
     ) -> list[tuple[str, Slicing, Array]]:
@@ -158,7 +140,7 @@ class SplitRanges(Pass):
         few = self.price == "neurons" and self.t_max < _FEW
         faithful = 0 < sum(one.outputs for one in found.values()) <= _FAITHFUL
         dear = faithful and self.price == "neurons" and not few
-        quiet, worth = _QUIET, _WORTH_FEW if few and self.t_max > 2 else _WORTH
+        quiet, worth = QUIET, _WORTH_FEW if few and self.t_max > 2 else _WORTH
         worth = _WORTH_ENERGY if self.price == "energy" else _DEAR if dear else worth
         if self._exact(graph):
             quiet, worth = _EXACT_QUIET, _EXACT_WORTH

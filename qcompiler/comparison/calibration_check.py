@@ -17,19 +17,12 @@ from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic, Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
+from qcompiler.passes.spiking.quantize import weight_bits_in
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 from .compared_outputs import Compared, compared_outputs, spread_frames
 from .crossed_jumps import CrossedJump, crossed_jump
-from .judge import (
-    CROSSED,
-    Causes,
-    Explained,
-    constant,
-    noise,
-    unexplained,
-    weight_bits_in,
-)
+from .judge import CROSSED, Causes, Explained, constant, noise, unexplained
 from .level_errors import LevelCounts, values_in_levels
 from .model_inputs import ModelInputs
 from .output_error import OutputError, output_error

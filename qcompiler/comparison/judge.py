@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,13 +9,13 @@ import numpy as np
 
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
+from qcompiler.passes.spiking.quantize import Quantize
 
 from .output_error import OutputError, Part
 
 TOLERATED = 0.25  # of the spread
 _UNEXPLAINED = 2.0  # times what levels explain: weights are rounded as well
 _FEW_VALUES = 4
-BITS = 8  # of weights, by default
 _BEYOND = 0.05  # share of frames: what a range of least squared error cuts is less
 CROSSED = (
     "move the thresholds of the model between the values of the data; if these are no cause, "
@@ -38,13 +37,7 @@ class Causes:
 
     coarse: Callable[[], Sequence[str]] = tuple
     crossed: Callable[[], str] = str
-    weight_bits: int = BITS
-
-
-def weight_bits_in(pipeline: str) -> int:
-    """How many bits the text of a pipeline gives to weights."""
-    found = re.search(r"quantize\{[^}]*weight_bits=(\d+)", pipeline)
-    return int(found[1]) if found else BITS
+    weight_bits: int = Quantize.weight_bits
 
 
 def noise(
@@ -185,7 +178,7 @@ def _cause(part: Part | None, ours: Array, theirs: Array, causes: Causes) -> tup
         return text, _EXPLAIN  # of the calibration data themselves: others would not help
     if few := causes.coarse():
         remedy = "compile with a smaller --t-max, which leaves more"
-        if causes.weight_bits < BITS:
+        if causes.weight_bits < Quantize.weight_bits:
             remedy = "compile with more --weight-bits"
         return f"few weight bits are left in {', '.join(few)}", remedy
     return "", _EXPLAIN

@@ -16,6 +16,8 @@ from qcompiler.ir.view import Reshape, Take
 from qcompiler.passes import Pipeline
 from qcompiler.passes.fitting.pruning import kept
 from qcompiler.passes.quantization.levels import spiking_values
+from qcompiler.passes.slicing.quiet_outputs import is_quiet
+from qcompiler.passes.tensor import refine_outputs
 from qcompiler.passes.tensor.refine_outputs import RefineOutputs
 from qcompiler.passes.tensor.split_inputs import SplitInputs
 from qcompiler.passes.tensor.split_ranges import SplitRanges
@@ -66,22 +68,46 @@ def test_quantize_leaves_room_for_shorter_slices(t_max: int, slices: list[int]) 
 
 
 @pytest.mark.parametrize(
-    ("hidden", "t_max", "expected"),
-    [(600, 16, None), (3000, 15, None), (3000, 16, 256), (3000, 24, 256)],
+    ("hidden", "quiet", "options", "expected"),
+    [
+        (3000, True, {}, 256),
+        (3000, True, {"t_max": 15}, None),
+        (3000, True, {"effort": 0}, None),
+        (3000, False, {}, None),
+        (600, True, {}, None),
+    ],
 )
 def test_outputs_that_are_next_to_nothing_have_more_levels(
-    hidden: int, t_max: int, expected: int | None
+    hidden: int,
+    quiet: bool,
+    options: dict[str, int],
+    expected: int | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Ten of 2,560 neurons or more, from 16 levels on, whatever the data say of ties."""
-    graph = RefineOutputs(t_max)(dense_layers(8, hidden, 10))
-    (value,) = graph.outputs
+    """Ten of 2,560 neurons or more, from 16 levels on, if their rounding counts."""
+    monkeypatch.setattr(refine_outputs, "is_quiet", lambda *_: quiet)
+    given = {"t_max": 16, "effort": 1, **options}
+    data = samples(200, 1) * np.ones(8, np.float32)  # of which scores have no ties
+    (value,) = RefineOutputs(calibration=(data,), **given)(dense_layers(8, hidden, 10)).outputs
     assert isinstance(value.type, Tensor) and value.type.t_max == expected
+
+
+def test_outputs_have_more_levels_where_noise_is_low() -> None:
+    """With 24 levels two kinds of frames have a noise of 1/900 of the variance, others of 1/80."""
+    kinds = np.repeat(np.eye(2, dtype=np.float32), 4, axis=1)
+    data, given = samples(200, 1) * kinds[np.arange(200) % 2], {"t_max": 24, "effort": 1}
+    network = dense_layers(8, 3000, 10)
+    text = "split-inputs,equalize,split-ranges,refine-outputs"
+    for passes in (text, text.replace("split-ranges,", "")):  # which leaves what it has measured
+        (value,) = compiled(network, passes, calibration=(data,), **given).outputs
+        assert isinstance(value.type, Tensor) and value.type.t_max == 256
+    assert not is_quiet(network, (samples(200, 8),), 24)
 
 
 def test_quantize_leaves_room_for_digits_where_slices_are_many() -> None:
     """17 slices of an output would be 170 neurons; four digits are 40, and end as early."""
     graph, data = dense_layers(8, 3000, 10), samples(60, 8)
-    options = {"t_max": 16, "effort": 0}
+    options = {"t_max": 16, "effort": 0, "output_t_max": 256}
     found = compiled(graph, LOIHI.pipeline, calibration=(data,), **options)
     assert windows(found)[-4:] == [4] * 4
     found = compiled(graph, LOIHI.pipeline, calibration=(data,), **options, code="burst")

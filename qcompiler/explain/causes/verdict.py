@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qcompiler.comparison.judge import weight_bits_in
 from qcompiler.explain.measure.layer_error import ErrorDecomposition
 from qcompiler.explain.measure.matched_layer import MatchedLayer
 from qcompiler.explain.measure.side_by_side import SideBySide
 from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
+from qcompiler.passes.spiking.quantize import weight_bits_in
 
 SATURATED = "saturated range"
 LEVELS = "too few levels"
