@@ -9,7 +9,7 @@ from qcompiler.ir.kernels import Array
 from .snap import clearly_less, snapped
 
 _KEPT, _MORE = 1 << 12, 8  # values of a channel; times as many where its peaks are rare
-_BINS = 4096  # of the values of a channel: as many, or more, are counted instead of kept
+_BINS = 4096  # in which the values of a channel are counted, if more than `_KEPT` are looked at
 _TINY = 1e-30  # smaller values count as 0
 _AT_ONCE = 1 << 16  # numbers that stay in the cache
 _SHARES = np.linspace(1, 0.025, 40)
@@ -23,6 +23,7 @@ class ChannelSample:
     """
 
     def __init__(self, images: int, rare: bool = False) -> None:
+        self.rare = rare
         self.each = max(1, _KEPT * (_MORE if rare else 1) // images)
         self._batches = 0
         self._few: list[Array] = []  # values, channels x .., that are not counted yet
@@ -34,9 +35,11 @@ class ChannelSample:
     def add(self, batch: Array) -> None:
         """Add a sample of a batch, ``images x channels x ..``."""
         flat = batch.reshape(*batch.shape[:2], -1)
-        if self.each < flat.shape[2]:
-            rng = np.random.default_rng(self._batches)
-            places = rng.integers(0, flat.shape[2], (len(flat), self.each))
+        count = min(self.each, flat.shape[2])
+        if not self.rare or count < flat.shape[2]:  # no rare value is left out of few
+            places = np.random.default_rng(self._batches).integers(
+                0, flat.shape[2], (len(flat), count)
+            )
             flat = np.take_along_axis(flat, places[:, None, :], axis=2)
         self._batches += 1
         picked = flat.transpose(1, 0, 2).reshape(flat.shape[1], -1)
@@ -44,7 +47,7 @@ class ChannelSample:
         self._high = np.maximum(self._high, picked.max(axis=1))
         self._few.append(picked)
         self._size += picked.shape[1]
-        if self._size >= _BINS:
+        if self._size > _KEPT:
             self._counts = self._counts or _Counts(len(picked))
             self._counts.add(np.concatenate(self._few, axis=1))
             self._few, self._size = [], 0
@@ -74,7 +77,7 @@ class ChannelSample:
 def _tops(values: Array, highest: Array, levels: int) -> Array:
     """See `ChannelSample.tops`; ``values`` are those of some channels."""
     best, least = np.zeros(len(highest)), np.full(len(highest), np.inf)
-    rounded = np.empty(values.shape)
+    values, rounded = values.clip(0), np.empty(values.shape)
     for share in _SHARES:
         step = np.maximum(highest * share, _TINY)[:, None] / (levels - 1)
         np.rint(np.divide(values, step, out=rounded), out=rounded)
