@@ -185,7 +185,7 @@ class GroupIntegers:
         lengths = tuple(windows_of_pieces(*given))
         each = (lengths[:count] for count in range(len(lengths), 0, -1))
         digits = 0
-        if self.options.code != "burst":  # of which digits take in more at once
+        if not self.options.bursts:  # of which digits take in more at once
             digits = digits_in_place(self.graph, group.result, code.t_max, lengths[0])
         return [self.options.limits._replace(pieces=some, digits=digits) for some in each]
 

@@ -50,7 +50,7 @@ class Quantize(Pass):
     of one step, in units of weights; ``even`` doubles weights, slopes and biases. If a proof of
     these limits for all inputs would cost weight bits, the limits hold for the calibration data
     with a margin. ``proved`` asks for the proof in all cases. With ``pieces`` the limits hold for
-    the pieces that `split-windows` makes of outputs, too.
+    the pieces that `split-windows` makes of outputs, too; with ``bursts`` none are digits.
 
     ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (up to
     four times the images, and the positions of these) every layer is fitted to the quantized layers
@@ -75,7 +75,7 @@ class Quantize(Pass):
     input: int = _EXACT
     proved: bool = False
     pieces: bool = False
-    code: str = "auto"
+    bursts: bool = False
     effort: int = 0
     prune: float = 0.0
     spare: float = 0.0

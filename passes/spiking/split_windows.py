@@ -88,7 +88,8 @@ class SplitWindows(Pass):
             for node in ends.values()
             if isinstance(node.op, Neuron) and node.op.t_max > longest >= 2
         ]
-        found = {node.result.name: self._pieces(graph, node, longest) for node in wide}
+        neurons = neuron_count(graph)
+        found = {node.result.name: self._pieces(graph, node, longest, neurons) for node in wide}
         split = with_pieces(graph, found)
         if split is graph or self.how != "auto":
             return split
@@ -116,10 +117,9 @@ class SplitWindows(Pass):
         pieces = slices(layer.bias, layer.slope, layer.spikes.t_max, longest)
         return pieces if self._fit(graph, layer, pieces) else []
 
-    def _pieces(self, graph: Graph, node: Node, longest: int) -> list[Piece]:
+    def _pieces(self, graph: Graph, node: Node, longest: int, neurons: int) -> list[Piece]:
         """The pieces of a population; none if neither slices nor digits fit."""
-        layer = layer_of(graph, node)
-        most = most_digits(size(node.result.type), neuron_count(graph))
+        layer, most = layer_of(graph, node), most_digits(size(node.result.type), neurons)
         given = layer.bias, layer.slope, layer.spikes.t_max, longest
         ways = [slices(*given)]
         if not _behind_gate(graph, node.result):

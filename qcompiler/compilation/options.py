@@ -121,6 +121,7 @@ class Options:
             "t_max": t_max,
             "weight_bits": integer(bits, "weight_bits"),
             "code": self.code,
+            "bursts": self.code == "burst",
             "activation_error": self.activation_error,
             "effort": integer(self.effort, "effort"),
             "slices": integer(self.slices, "slices"),

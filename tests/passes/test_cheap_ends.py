@@ -110,8 +110,11 @@ def test_quantize_leaves_room_for_digits_where_slices_are_many() -> None:
     options = {"t_max": 16, "effort": 0, "output_t_max": 256}
     found = compiled(graph, LOIHI.pipeline, calibration=(data,), **options)
     assert windows(found)[-4:] == [4] * 4
-    found = compiled(graph, LOIHI.pipeline, calibration=(data,), **options, code="burst")
+    found = compiled(
+        graph, LOIHI.pipeline, calibration=(data,), **options, code="burst", bursts=True
+    )
     assert windows(found)[-17:] == [16] * 17  # more spikes would inhibit digits at once
+    options |= {"bursts": False}
     wide = dense_layers(8, 100_000, 4, 10)  # of which 370 neurons are next to nothing
     found = compiled(wide, LOIHI.pipeline, calibration=(data,), **options)
     assert windows(found)[-37:] == [8] * 36 + [4]
