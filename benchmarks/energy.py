@@ -32,7 +32,7 @@ from qcompiler.cli.options import add_energy_model
 from qcompiler.terminal.amounts import number
 
 _DIGITS = Path(__file__).parents[1] / "examples" / "digits"
-SAVING = ("split-windows", "choose-codes")  # passes that only save energy and time
+SAVING = ("refine-outputs", "split-windows", "choose-codes")  # save energy, or cost none with them
 COLUMNS = (
     *("network", "program", "accuracy", "interval", "last", "neurons", "events", "spikes a neuron"),
     *("uJ a frame", "updates", "data", "zeros", "us a frame", "latency us", "EDP uJs", "alone"),
