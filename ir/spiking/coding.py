@@ -118,10 +118,15 @@ def code_of_output(node: Node) -> Spikes:
 
 def table_of(node: Node) -> Array | None:
     """What a `Decode` gives for each level, if it has one piece of few levels."""
-    code = code_of_output(node)
-    if Rescaling.of(node) is not None or len(node.operands) > 1 or code.top >= _TABLE:
-        return None
-    return decode(code, np.arange(code.top + 1))
+    return None if len(node.operands) > 1 else table_of_sum(node)
+
+
+def table_of_sum(node: Node) -> Array | None:
+    """The same for the sum of all pieces."""
+    code, op = code_of_output(node), node.op
+    assert isinstance(op, Decode)
+    rescaled = Rescaling.of(node) is not None or len(node.operands) > len(op.places or (1,))
+    return None if rescaled or code.top >= _TABLE else decode(code, np.arange(code.top + 1))
 
 
 def decoder(node: Node) -> Callable[..., Array]:
