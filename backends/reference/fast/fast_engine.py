@@ -40,6 +40,7 @@ from qcompiler.ir.view import View
 from .closed_form import ClosedForm, Output
 from .decoded_in_graph import decoded_in_graph
 from .single_frames import SingleFrame
+from .whole_digits import with_whole_digits
 from .whole_outputs import with_whole_outputs
 
 
@@ -99,7 +100,8 @@ class FastEngine:
 
     def _session(self, record: bool, count: bool) -> _Session:
         if (record, count) not in self._sessions:
-            form, graph = ClosedForm(self.graph, record, count), self.graph
+            graph = self.graph if record or count else with_whole_digits(self.graph)
+            form = ClosedForm(graph, record, count)
             names = [node.result.name for node in output_nodes(graph)]
             decoded: dict[str, str] = {}
             if record:
