@@ -61,11 +61,11 @@ class Backend:
     writes additional files into the directory of a program that is being saved; ``ready`` raises
     ProgramError before anything is compiled if a package is missing that it needs. It is not called
     for a network whose inputs the host looks up in tables, unless the target ``emits_spikes`` only,
-    and no reader of raw data. ``chip``,
-    if there is one, is what the report maps the network onto. ``engines`` run programs of this
-    target; those of the built-in targets run programs of every target, if they fit. Weights have up
-    to ``most_weight_bits`` bits by default. ``energy`` is the model by which the report estimates
-    energy and time, unless another is asked for.
+    and no reader of raw data. ``chip``, if there is one, is what the report maps the network onto.
+    ``engines`` run programs of this target; those of the built-in targets run programs of every
+    target, if they fit. Weights have up to ``most_weight_bits`` bits by default, and those of a
+    chip no more. ``energy`` is the model by which the report estimates energy and time, unless
+    another is asked for.
     """
 
     name: str

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Chip:
     """Limits of one chip and of each of its cores.
 
-    ``weight`` is the largest weight of a synapse, in steps of 2, because mixed signs take a
-    bit. ``exponent`` is the largest binary exponent that scales weights.
+    ``weight`` is the largest weight of a synapse, in steps of 2, because mixed signs take a bit;
+    half of it is the largest in steps of 1. ``exponent`` is the largest binary exponent that scales
+    weights, -1 the least that is needed. The ``bias`` is like a weight.
     ``input`` limits a neuron's input per step, ``state`` its current and membrane potential,
     ``threshold`` its threshold, ``bias`` what it adds by itself at every step. ``delay`` is the
     largest synaptic delay in steps, in addition to the one step of every spike. Memory is in bits.

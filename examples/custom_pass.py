@@ -13,9 +13,9 @@ import path. That works from every folder, for example from the repository root:
 custom_pass:DropDeadChannels{threshold=0.001},standardize,split-inputs{fan_in=4083},equalize,\
 split-ranges{fan_in=4083 potential=131071},refine-outputs,normalize,\
 lower-activations{fan_in=4083 potential=131071},\
-quantize{even=true potential=131071 input=32512 pieces=true},\
+quantize{potential=131071 input=32512 pieces=true},\
 split-windows{potential=131071 input=32512 delay=63 fan_in=4083},assign-windows{delay=63},\
-choose-codes{fan_in=4083 input=32512 bias=8190},insert-readout"
+choose-codes{fan_in=4083 input=32512 bias=4095},insert-readout"
 
 From examples/digits, write ``python ../custom_pass.py digits.onnx`` and so on. `qcompile` itself
 also finds a pass whose module is installed in its environment.

@@ -2,7 +2,7 @@
 
 An example of the text form:
 
-fold-batchnorm,fold-linear,quantize{t_max=16 even=true},my_package.module:MyPass{depth=2}
+fold-batchnorm,fold-linear,quantize{t_max=16 proved=true},my_package.module:MyPass{depth=2}
 """
 
 from __future__ import annotations

@@ -35,11 +35,10 @@ def sources_of(group: FusionGroup, spikes: list[tuple[Value, ...]]) -> list[Sour
 
 
 class Populations:
-    """Adds populations to a graph; ``even`` doubles their weights, slopes and biases."""
+    """Adds populations to a graph."""
 
-    def __init__(self, builder: Builder, even: bool) -> None:
+    def __init__(self, builder: Builder) -> None:
         self.builder = builder
-        self.factor = 2 if even else 1
         self.kept: dict[int, tuple[Array, Constant]] = {}
 
     def neurons(
@@ -66,6 +65,6 @@ class Populations:
     def stored(self, name: str, array: Array) -> Constant:
         """An array as a constant; slices of one value share theirs."""
         if id(array) not in self.kept:
-            constant = Constant(name, narrow(array * self.factor))
+            constant = Constant(name, narrow(array))
             self.kept[id(array)] = array, constant
         return self.kept[id(array)][1]

@@ -33,7 +33,7 @@ class Quantizer:
         self.tensors: dict[str, Value] = {}
         self.groups = {group.result.name: group for group in fusion_groups(graph)}
         self.inner = {n.result.name for g in self.groups.values() for n in g.nodes[:-1]}
-        self.populations = Populations(self.builder, options.even)
+        self.populations = Populations(self.builder)
         self.faults: list[Diagnostic] = []
         self.failed: set[str] = set()
         self.integers = GroupIntegers(graph, options, self.groups)

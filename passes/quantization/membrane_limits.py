@@ -25,8 +25,8 @@ from qcompiler.ir.spiking.input_bounds import Bounds, Drive
 
 from .output_pieces import Piece, digits, slices
 
-# Membrane in units of sums: the least margin of calibrated bounds, even weights, and what clocks
-# and levels beyond the ends take. With less, weights lose more than levels gain.
+# Membrane in units of sums: the least margin of calibrated bounds, and what clocks and levels
+# beyond the ends take. With less, weights lose more than levels gain.
 ROOM = 16.0
 
 

@@ -12,8 +12,7 @@ The slope D of a channel is as large as its weights and membrane potentials allo
 channel uses all bits of its weights. The term of the zero point differs between neurons, because
 neurons at padded borders have fewer weights.
 
-With ``even``, W, B and D are stored doubled (`integers.populations`). `quantization.rounding`
-computes W and B, and `quantization.slope_limits` D.
+`quantization.rounding` computes W and B, and `quantization.slope_limits` D.
 """
 
 from __future__ import annotations
@@ -47,10 +46,10 @@ class Quantize(Pass):
     that the largest logit stays distinguishable). `split-inputs` sets those of inputs.
 
     Limits of the target: ``weight_bits``; ``potential`` bounds the membrane and ``input`` the input
-    of one step, in units of weights; ``even`` doubles weights, slopes and biases. If a proof of
-    these limits for all inputs would cost weight bits, the limits hold for the calibration data
-    with a margin. ``proved`` asks for the proof in all cases. With ``pieces`` the limits hold for
-    the pieces that `split-windows` makes of outputs, too; with ``bursts`` none are digits.
+    of one step, in units of weights. If a proof of these limits for all inputs would cost weight
+    bits, the limits hold for the calibration data with a margin. ``proved`` asks for the proof in
+    all cases. With ``pieces`` the limits hold for the pieces that `split-windows` makes of outputs,
+    too; with ``bursts`` none are digits.
 
     ``calibration`` holds one array per input, ``images x shape``. With ``effort`` 1 or 2 (up to
     four times the images, and the positions of these) every layer is fitted to the quantized layers
@@ -70,7 +69,6 @@ class Quantize(Pass):
     t_max: int = 16
     output_t_max: int = 0
     weight_bits: int = 8
-    even: bool = False
     potential: int = _EXACT
     input: int = _EXACT
     proved: bool = False
@@ -91,9 +89,6 @@ class Quantize(Pass):
             raise ValueError(f"prune must be at least 0 and below 1, not {self.prune:g}")
         if not 0 <= self.spare < np.inf:
             raise ValueError(f"spare must be at least 0, not {self.spare:g}")
-        if self.even and self.weight_bits > 8:
-            have = "even weights, as Loihi has them, have at most 8 weight_bits"
-            raise ValueError(f"{have}, not {self.weight_bits}")
 
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node."""
@@ -101,12 +96,10 @@ class Quantize(Pass):
 
     @property
     def limits(self) -> Limits:
-        """Limits of weights, membrane potentials and inputs, before ``even`` doubles them."""
+        """Limits of weights, membrane potentials and inputs."""
         weight = (1 << (self.weight_bits - 1)) - 1
-        factor = 2 if self.even else 1
-        potential, given, exact = (n // factor for n in (self.potential, self.input, _EXACT))
         fine, dear = self.t_max >= PRECISE, self.spare > 0
-        return Limits(weight, potential, given, exact, fine=fine, dear=dear)
+        return Limits(weight, self.potential, self.input, _EXACT, fine=fine, dear=dear)
 
 
 def weight_bits_in(pipeline: str) -> int:

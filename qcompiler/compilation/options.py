@@ -113,13 +113,10 @@ class Options:
 
     def of_passes(self, t_max: int) -> dict[str, Any]:
         """The options of passes that these stand for; PipelineError for one that is wrong."""
-        bits = self.weight_bits
-        if bits is None:
-            bits = self.backend.weight_bits(t_max)
         found: dict[str, Any] = {
             "progress": self.progress,
             "t_max": t_max,
-            "weight_bits": integer(bits, "weight_bits"),
+            "weight_bits": self._weight_bits(t_max),
             "code": self.code,
             "bursts": self.code == "burst",
             "activation_error": self.activation_error,
@@ -138,6 +135,16 @@ class Options:
         """What removes weights, and adds digits, where energy counts."""
         few = t_max <= _FEW and self.budget is None  # a search has copies and shares of its own
         return _FEW_LEVELS if few else _PRUNED
+
+    def _weight_bits(self, t_max: int) -> int:
+        backend = self.backend
+        if self.weight_bits is None:
+            return backend.weight_bits(t_max)
+        bits, most = integer(self.weight_bits, "weight_bits"), backend.most_weight_bits
+        if backend.chip is not None and bits > most:
+            have = f"weights of {backend.chip.name} have at most {most}"
+            raise PipelineError(f"{have} weight_bits, not {bits}")
+        return bits
 
     def check(self) -> None:
         """Raise PipelineError for the first option that is no such thing, or of no use."""

@@ -222,11 +222,11 @@ def test_senders_that_all_channels_see_moved_are_counted_along_each_axis() -> No
 
 def test_wide_weights_take_a_second_axon() -> None:
     group = Population("b", (2,), True, 10, 0, 1, 2)
-    weights = np.array([[2, 400, 0], [4, 512, 0]])
+    weights = np.array([[2, 402, 0], [4, 512, 0]])
     found = cost_of(Synapses("a", "b", "matrix", weights, (3,)), group)
-    assert found.load(CoreGrid(2, 1)).axons.item() == 3  # 512 has no fine part, 400 has both
+    assert found.load(CoreGrid(2, 1)).axons.item() == 3  # 512 has no fine part, 402 has both
     assert found.synapses == 5
-    for inhibition, axons in ((-254, 2), (-512, 2), (-400, 4)):
+    for inhibition, axons in ((-254, 2), (-512, 2), (-402, 4)):
         row = Synapses("b", "b", "each", np.array([inhibition]), (2,))
         assert cost_of(row, group).load(CoreGrid(2, 1)).axons.item() == axons
 
@@ -393,7 +393,7 @@ def test_equal_layers_are_cut_into_cores_once(monkeypatch: pytest.MonkeyPatch) -
     groups = [Population(name, (64, 40), True, 10, 0, 1, 2, ()) for name in names]
     order = np.arange(64 * 40).reshape(64, 40) // 2
     rows = [
-        Synapses(source, name, "each", one * (2 if name != "d" else 300), (64, 40), order)
+        Synapses(source, name, "each", one * (2 if name != "d" else 302), (64, 40), order)
         for source, name in zip("xabc", names, strict=True)
     ]
     mapping, findings = map_to_cores(Netlist((), tuple(groups), tuple(rows)), LOIHI_2)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qcompiler.backends import LOIHI as LOIHI_TARGET
 from qcompiler.backends.loihi import target
 from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime
 from qcompiler.backends.loihi.mapping.chips import LOIHI_2
@@ -25,7 +26,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Relay
 from qcompiler.ir.view import Reshape, Transpose
 from tests.support.random_networks import LOIHI, compiled, random_network
-from tests.support.spiking import Net, final, levels
+from tests.support.spiking import Net, final, levels, same_spikes
 
 pytestmark = pytest.mark.lava
 TAGS = ("fixed_pt", "floating_pt")
@@ -181,15 +182,20 @@ def test_records_what_is_asked_for_and_leaves_logging_alone() -> None:
         engine.spikes(np.zeros((2, 7), np.float32))
 
 
-def test_odd_weights_are_refused_by_name() -> None:
-    net = Net(15)
+@pytest.mark.parametrize("weight", [3, -127, 129])
+def test_odd_weights_take_half_of_the_unit(weight: int) -> None:
+    """One synapse has no more than half of the weight then."""
+    net = Net(15, largest=100)
     y = net.dense(net.input((6,), 4), 5, 4)
     net.builder.nodes[1].operands[1].data.flags.writeable = True  # type: ignore[union-attr]
-    net.builder.nodes[1].operands[1].data[0, 0] = 3  # type: ignore[union-attr]
+    net.builder.nodes[1].operands[1].data[0, 0] = weight  # type: ignore[union-attr]
     graph = final(net.graph(y))
-    with pytest.raises(ProgramError, match=r"from %encoded to %neurons(.|\n)*--target loihi"):
-        LavaEngine(graph)
-    LavaEngine(graph, "floating_pt")
+    if weight > 127:
+        with pytest.raises(ProgramError, match="can reach 129, Loihi 2 allows 127"):
+            LavaEngine(graph)
+        LavaEngine(graph, "floating_pt")
+        return
+    same_spikes(Program(graph, LOIHI_TARGET, {}), "lava-single", net.rng.integers(0, 4, (4, 6)))
 
 
 def test_an_error_while_running_stops_all_processes() -> None:

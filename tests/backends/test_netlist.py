@@ -13,7 +13,11 @@ from qcompiler.backends.loihi.netlist import netlist
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Synapses
 from qcompiler.backends.loihi.netlist.spike_io import InputEncoder
-from qcompiler.backends.loihi.netlist.synapse_matrices import split_weights, synapse_triples
+from qcompiler.backends.loihi.netlist.synapse_matrices import (
+    split_weights,
+    synapse_triples,
+    synapses_of_weights,
+)
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.kernels import Array, pool_sum
 from qcompiler.ir.snn import Connect, Convolve, First, Population, Relay
@@ -214,20 +218,27 @@ def test_a_smaller_interval_loses_spikes() -> None:
     assert np.any(simulate(faster, data)[group.name] != right)
 
 
-def test_split_adds_up_to_even_8_bit_weights() -> None:
+@pytest.mark.parametrize("unit", [1, 2, 4, 128])
+def test_split_adds_up_to_even_8_bit_weights(unit: int) -> None:
     rng = np.random.default_rng(8)
-    for size in (100, 254, 256, 32000, 200000):
-        weights = 2 * rng.integers(-size // 2, size // 2, 500, endpoint=True)
+    for size in (100, 127, 128, 254, 256, 16000, 32000, 200000):
+        most = size // unit + 3
+        weights = unit * rng.integers(-most, most, 500, endpoint=True)
+        weights[:2] = -128, 3 * unit
         parts = split_weights(weights)
-        np.testing.assert_array_equal(sum(part << exponent for part, exponent in parts), weights)
+        total = sum(part * 2.0**exponent for part, exponent in parts)
+        np.testing.assert_array_equal(total, weights)
         assert all(np.abs(part).max() <= 254 for part, _ in parts)
         assert all(not np.any(part % 2) for part, _ in parts)
+        assert (len(parts) == 1) == (np.abs(weights).max() <= 127 * unit)
+        each = sum((part != 0).astype(int) for part, _ in parts)
+        np.testing.assert_array_equal(synapses_of_weights(weights), each)
     assert split_weights(np.zeros(3, np.int64)) == []
 
 
 def test_weights_stored_in_16_bits_are_split_alike() -> None:
     weights = np.array([32767, -32768, 32700, -32641, 5], np.int16)
-    total = sum(part.astype(np.int64) << exponent for part, exponent in split_weights(weights))
+    total = sum(part * 2.0**exponent for part, exponent in split_weights(weights))
     np.testing.assert_array_equal(total, weights)
 
 

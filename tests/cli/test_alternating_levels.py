@@ -25,7 +25,7 @@ FILES: dict[str, Any] = {
 
 
 _BURSTS = (
-    "fold-batchnorm,fold-linear,standardize,split-inputs,normalize,quantize{even=true effort=1},"
+    "fold-batchnorm,fold-linear,standardize,split-inputs,normalize,quantize{effort=1},"
     "split-windows{how=digits},assign-windows,choose-codes{code=burst},insert-readout"
 )
 

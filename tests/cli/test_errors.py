@@ -23,7 +23,7 @@ OPTIONS = {
     "--t-max 5000": "error: t_max must be between 2 and 1024, not 5000",
     "--slices 99": "error: slices must be between 1 and 16, not 99",
     "--weight-bits 1": "error: weight_bits must be between 2 and 16, not 1",
-    "--weight-bits 9": "error: even weights, as Loihi has them, have at most 8 weight_bits, not 9",
+    "--weight-bits 9": "error: weights of Loihi 2 have at most 8 weight_bits, not 9",
     "--percentile 10": "error: percentile must be above 50 and at most 100",
     "--activation-error 2": "error: activation_error must be at least 0 and below 1",
 }

@@ -19,7 +19,7 @@ BOUNDS = {(8, 1): 0.78, (32, 1): 0.805, (64, 0): 0.803}
 
 NARROW = (
     "fold-batchnorm,fold-linear,normalize{output_t_max=4},"
-    "quantize{output_t_max=4 even=true potential=131071 input=900},"
+    "quantize{output_t_max=4 potential=131071 input=900},"
     "assign-windows{delay=63},insert-readout"
 )
 

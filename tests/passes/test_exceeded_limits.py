@@ -12,7 +12,7 @@ from qcompiler.ir import UnsupportedModel
 from qcompiler.ir.kernels import Array
 from tests.support.onnx_models import model, run_onnx
 
-STEEP = 100.0  # 64 levels of an input move the result by that many of its ranges
+STEEP = 200.0  # 64 levels of an input move the result by that many of its ranges
 
 
 def steep_step(inputs: int) -> tuple[Any, Array]:

@@ -40,7 +40,7 @@ def test_defaults_fill_what_the_text_leaves_open() -> None:
         ("quantize{t_max=x}", "t_max cannot be 'x'", 15),
         ("quantize{t_max=1}", "t_max must be between", 0),
         ("quantize{t_max}", "expected option=value", 9),
-        ("quantize{even=1}", "even cannot be '1'", 14),
+        ("quantize{proved=1}", "proved cannot be '1'", 16),
         ("a b", "expected a comma", 2),
         ("quantize,", "expected the name of a pass", 9),
         ("normalize{calibration=x}", "has no option 'calibration'", 10),

@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 REFERENCE = (
     "fold-batchnorm,fold-linear,split-inputs,normalize,quantize,assign-windows,insert-readout"
 )
-CALIBRATED = REFERENCE.replace("quantize", "quantize{even=true potential=131071 input=32512}")
+CALIBRATED = REFERENCE.replace("quantize", "quantize{potential=131071 input=32512}")
 LOIHI = CALIBRATED.replace("input=32512", "input=32512 proved=true")  # holds for every input
 
 

@@ -21,33 +21,33 @@ READOUT = "assign-windows,insert-readout"
 
 
 class Net:
-    """Builds a network of integer neurons with random weights, biases and slopes, all even.
+    """Builds a network of integer neurons with random weights, biases and slopes.
 
-    ``drive`` is the size of the slopes: 1.0 spreads the potentials over the levels, less lets most
-    neurons saturate.
+    All are even if weights are larger than the odd ones of a synapse. ``drive`` is the size of the
+    slopes: 1.0 spreads the potentials over the levels, less lets most neurons saturate.
     """
 
     def __init__(self, seed: int, largest: int = 254, drive: float = 1.0) -> None:
         self.rng = np.random.default_rng(seed)
         self.builder = Builder("random")
-        self.largest, self.drive = largest, drive
+        self.largest, self.drive, self.unit = largest, drive, 2 if largest > 127 else 1
 
     def input(self, shape: tuple[int, ...], t_max: int = 16) -> Value:
         """An encoder whose real numbers are its levels."""
         value = self.builder.input("x", Tensor(shape))
         return self.builder.add(Encode(t_max, start=None), value, name="encoded")
 
-    def even(self, low: float, high: float, shape: tuple[int, ...]) -> Array:
-        """Even numbers from low to high."""
-        low, high = int(np.ceil(low / 2)), int(high // 2)
-        return 2 * self.rng.integers(low, max(low, high), shape, endpoint=True)
+    def numbers(self, low: float, high: float, shape: tuple[int, ...]) -> Array:
+        """Multiples of the unit from low to high."""
+        low, high = int(np.ceil(low / self.unit)), int(high // self.unit)
+        return self.unit * self.rng.integers(low, max(low, high), shape, endpoint=True)
 
     def constant(self, name: str, data: Array) -> Constant:
         return Constant(self.builder.unique(name), data.astype(np.int32))
 
     def synapse(self, op: Synapse, source: Value, weight: tuple[int, ...]) -> Value:
         """Synapses with weights over the whole range of 8 bits, a tenth of them 0."""
-        w = self.even(-self.largest, self.largest, weight)
+        w = self.numbers(-self.largest, self.largest, weight)
         w[self.rng.random(weight) < 0.1] = 0
         return self.builder.add(op, source, self.constant("w", w), name="current")
 
@@ -57,9 +57,9 @@ class Net:
         spread = (shape[0],) + (1,) * (len(shape) - 1)
         incoming = sum(self._size(value) for value in currents) / (t_max - 1)
         high = max(2, self.drive * incoming)
-        slope = self.even(2, high, spread)
+        slope = self.numbers(2, high, spread)
         slope[self.rng.random(spread) < 0.2] = 2
-        b = self.even(-bias * incoming, bias * incoming, spread)
+        b = self.numbers(-bias * incoming, bias * incoming, spread)
         constants = self.constant("bias", b), self.constant("slope", slope)
         return self.builder.add(Neuron(t_max), *currents, *constants, name="neurons")
 

@@ -87,7 +87,8 @@ class Network:
             return {}
         bias = np.broadcast_to(self._array(group.bias), group.shape).ravel().astype(np.int32)
         if self.fixed:  # the chip shifts synaptic input by 6
-            return {"bias_mant": bias // 2, "bias_exp": 7, "v": _LOWEST}
+            unit = 1 if np.any(bias & 1) else 2
+            return {"bias_mant": bias // unit, "bias_exp": 5 + unit, "v": _LOWEST}
         return {"bias_mant": bias, "v": float(_LOWEST)}
 
     def _clocks(self) -> Any:

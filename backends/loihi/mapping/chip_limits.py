@@ -9,7 +9,13 @@ import numpy as np
 from qcompiler.backends.chip import Chip
 from qcompiler.backends.loihi.netlist.data_synapses import summed_weights
 from qcompiler.backends.loihi.netlist.netlist import CLOCK, Netlist, Population, Synapses
-from qcompiler.backends.loihi.netlist.synapse_matrices import COARSE_EXPONENT, MAX_WEIGHT
+from qcompiler.backends.loihi.netlist.synapse_matrices import (
+    COARSE_EXPONENT,
+    COARSE_UNIT,
+    MAX_WEIGHT,
+    largest_weight,
+    unit_of,
+)
 from qcompiler.backends.loihi.netlist.worst_case import extremes
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
@@ -18,7 +24,6 @@ from qcompiler.ir.spiking.input_bounds import Bounds
 _SHRINK = "use a smaller --t-max or fewer --weight-bits"
 _ONE_SPIKE = "use another --code than burst, whose spikes add up, or fewer --weight-bits"
 _STAGES = "pool in two stages, with smaller windows"
-_RECOMPILE = "compile with --target loihi; in --passes, quantize{even=true}"
 
 
 def check_chip_limits(
@@ -39,16 +44,14 @@ def _check_weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Dia
     name = "the clock" if row.source == CLOCK else f"%{row.source}"
     what = f"weights from {name} to %{row.target}"
     weights = row.weights
-    if np.any(weights & 1):
-        yield Diagnostic(f"{what} are odd, {chip.name} takes even ones", group.origin, _RECOMPILE)
     peak = int(np.abs(weights).max(initial=0))
     if row.source in (CLOCK, row.target) or row.kind == "each" or _is_coarse(weights, peak):
         if peak > MAX_WEIGHT and chip.exponent < COARSE_EXPONENT:
             yield _limit_exceeded(
                 group, chip, f"the exponent of {what}", COARSE_EXPONENT, chip.exponent, _SHRINK
             )
-    elif peak > chip.weight:
-        yield _limit_exceeded(group, chip, what, peak, chip.weight, "fewer --weight-bits")
+    elif peak > (most := min(chip.weight, largest_weight(weights))):
+        yield _limit_exceeded(group, chip, what, peak, most, "fewer --weight-bits")
     if row.delay > chip.delay:
         help_ = f"assign-windows{{delay={chip.delay}}}"
         yield _limit_exceeded(
@@ -58,9 +61,7 @@ def _check_weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Dia
 
 def _is_coarse(weights: Array, peak: int) -> bool:
     """Whether weights are the coarse part of wider ones: 8 bits times a power of two."""
-    bits = int(np.bitwise_or.reduce(weights, axis=None))
-    unit = min(bits & -bits, 2 << COARSE_EXPONENT)
-    return peak <= MAX_WEIGHT // 2 * unit or unit == 2 << COARSE_EXPONENT
+    return peak <= largest_weight(weights) or unit_of(weights) == COARSE_UNIT
 
 
 def _check_ranges(
@@ -80,8 +81,10 @@ def _check_ranges(
             (-row.weights.min() for row in rows if row.source == group.name), default=0
         )
         peaks = (max(*sent, inhibition),) * 2 + (inhibition,)
-    if group.bias is not None and (steepest := group.bias.max()) > chip.bias:
-        yield _limit_exceeded(group, chip, "the bias", int(steepest), chip.bias, _ONE_SPIKE)
+    if group.bias is not None:
+        most = chip.bias // (2 if np.any(group.bias & 1) else 1)
+        if (steepest := group.bias.max()) > most:
+            yield _limit_exceeded(group, chip, "the bias", int(steepest), most, _ONE_SPIKE)
     names = "the input of one step", "the current", "the membrane"
     limits = chip.input, chip.state, chip.state
     for what, value, limit in zip(

@@ -16,12 +16,12 @@ from qcompiler.backends.chip import Chip
 
 LOIHI_1 = Chip(
     name="Loihi 1",
-    weight=254,  # [Lava] 8 bits; mixed signs keep even numbers from -256 to 254
+    weight=254,  # [Lava] 8 bits; mixed signs keep even numbers; half of it with the exponent -1
     exponent=7,  # [nengo] weight_exp from -7 to 7
     input=32767,  # [Lava] a_in of LIF has a precision of 16 bits; [nengo] 21 bits + sign, shifted
     state=131071,  # [Lava] u, v: 24 bits, of which the lowest 6 lie below the unit of weights
     threshold=131071,  # [Lava] vth: 17 bits
-    bias=8190,  # [Lava] bias_mant: 13 bits, in steps of 2 with the exponent 7; [nengo] the same
+    bias=8190,  # [Lava] bias_mant: 13 bits, even with the exponent 7, else 6; [nengo] the same
     delay=62,  # [taken] 6 bits, as on Loihi 2, of which tools for Loihi 1 use one value less
     neurons_per_core=1024,  # [nengo] MAX_COMPARTMENTS; [2018]
     input_axons_per_core=4096,  # [nengo] MAX_IN_AXONS

@@ -11,10 +11,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from .netlist import Population, Synapses
 
 _AT_ONCE = 1 << 18  # weights whose synapses are counted at once
-MAX_WEIGHT = (
-    254  # largest weight of one synapse: 8 bits, of which mixed signs leave the even numbers
-)
+MAX_WEIGHT = 254  # of one synapse: 8 bits, of which mixed signs leave the even numbers
 COARSE_EXPONENT = 7  # of a synapse's coarse part
+COARSE_UNIT = 2 << COARSE_EXPONENT
 
 
 def weight_matrices(
@@ -77,29 +76,52 @@ def receptive_fields(row: Synapses, senders: Any, kernel: tuple[int, ...]) -> An
 def split_weights(weights: Any) -> list[tuple[Any, int]]:
     """Write integers as sums of 8-bit weights: arrays and their binary exponents.
 
-    ``sum(part << exponent)`` is the array again; parts of even numbers are even and within +-254.
-    Parts that are 0 everywhere are left out.
+    ``sum(part * 2.0**exponent)`` is the array again; parts are even and within +-254. Parts that
+    are 0 everywhere are left out.
     """
     return _split(weights, _is_wide(weights))
 
 
+def unit_of(weights: Any) -> int:
+    """The largest power of two that divides all weights; at most that of a coarse part."""
+    bits = int(np.bitwise_or.reduce(weights, axis=None))
+    return min(bits & -bits or 2, COARSE_UNIT)
+
+
+def largest_weight(weights: Any) -> int:
+    """The largest weight that one synapse of these can have: so many of their units."""
+    return MAX_WEIGHT // 2 * unit_of(weights)
+
+
 def _is_wide(weights: Any) -> bool:
     """Whether some weight takes several synapses; then the others are split alike."""
-    return bool(weights.max(initial=0) > MAX_WEIGHT or weights.min(initial=0) < -MAX_WEIGHT)
+    most = largest_weight(weights)
+    return bool(weights.max(initial=0) > most or weights.min(initial=0) < -most)
 
 
 def _split(weights: Any, wide: bool) -> list[tuple[Any, int]]:
     if not wide:
-        return [(weights, 0)] if weights.any() else []
+        return _in_units(weights)
     weights = weights.astype(np.int64)  # of 16 bits, sums below may take more
-    low = (weights + 128) % 256 - 128
-    parts = [(low, 0)] if low.any() else []
-    coarse = (weights - low) // 256
+    low = (weights + 128) % COARSE_UNIT - 128
+    lowest = low == -128  # one too many for an odd part
+    parts = _in_units(np.where(lowest, 0, low)) + _in_units(np.where(lowest, low, 0))
+    coarse = (weights - low) // COARSE_UNIT
     while coarse.any():
         part = np.clip(coarse, -127, 127)
         parts.append((2 * part, COARSE_EXPONENT))
         coarse = coarse - part
     return parts
+
+
+def _in_units(weights: Any) -> list[tuple[Any, int]]:
+    """Weights that take one synapse each, as even numbers."""
+    if not weights.any():
+        return []
+    unit = unit_of(weights)
+    if unit == 1:
+        return [(2 * weights.astype(np.int16), -1)]
+    return [(weights // (unit // 2), unit.bit_length() - 2)]
 
 
 def synapses_of_weights(weights: Any) -> Any:

@@ -24,7 +24,7 @@ def weights(case: Case) -> tuple[str, str]:
 
 
 def _more_bits(case: Case) -> str:
-    if case.weight_bits < 8 or "even=true" not in case.pipeline:
+    if case.weight_bits < 8 or "input=" not in case.pipeline:
         return f"compile with {_bits(case)}{case.effort}"
     return f"compile with a smaller --t-max, which leaves more bits{case.effort}"
 
