@@ -20,6 +20,7 @@ from qcompiler.passes.calibration.trace import Trace
 from qcompiler.passes.fitting.fit_layer import fit_layer
 from qcompiler.passes.fitting.layer_inputs import SharedInputs
 from qcompiler.passes.fitting.pruning import Pruning
+from qcompiler.passes.fitting.relay_fit import relay_fit
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.coarser_codes import coarser_code
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_output
@@ -119,14 +120,16 @@ class GroupIntegers:
     ) -> IntegerLayer:
         """The integer layer, fitted to the sums ``before`` the clip if they are given."""
         codes = tuple(digit for digits in by_branch for digit in digits)
-        observe, fit = self._observe(group), None
+        observe, fit, rounding = self._observe(group), None, nearest
         if before is not None and self.trace and self.levels:
             whole, levels = self.slices.whole(group, code), self.levels.of(group)
             levels = without_rounding(self.trace, group, by_branch, code, levels)
             given = before, self.shared, self._pruning(group), self.options.effort
             fit = fit_layer(group, real, codes, whole, levels, *given)
+            if relays := relay_fit(real, levels, codes, code):
+                rounding = relays.rounded
         if fit is None:
-            found = self._rounded(group, real, codes, code, observe)
+            found = self._rounded(group, real, codes, code, observe, rounding)
         else:
             found = self._rounded(group, fit.refitted(), codes, code, observe, fit.rounded)
             give_back()

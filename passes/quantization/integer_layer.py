@@ -31,7 +31,7 @@ from .slopes import ALIKE_PARTS, FINE_PARTS, best_slopes, ratios_of
 Observe: TypeAlias = Callable[[Sequence[Incoming]], tuple[Bounds, int]]
 
 _UNFIT = float(1 << 60)  # stands for any bias beyond all limits
-_COSTLY = 2.0  # factor by which a proof may keep weights below what their bits allow: one bit
+_COSTLY = 2**0.25  # factor by which a proof may keep weights below what their bits allow
 _ALIKE = 0.9  # share of the steepest slope that others have at least, where one suits them all
 _TOGETHER = 4  # attempts after which all slopes shrink: each also moves the common threshold
 

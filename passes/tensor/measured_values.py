@@ -84,14 +84,15 @@ def seen_as(graph: Graph, inputs: Iterable[Value]) -> dict[str, str]:
     names = [*(value.name for value in inputs)]
     names += [g.result.name for g in fusion_groups(graph) if not is_ranged(g.result)]
     names += [*(node.result.name for node in _fitted(graph)), *sorted(domains)]
+    names += sorted(_operands(graph, Multiply))
     known = {value.name: value for value in graph.inputs}
     known |= {node.result.name: node.result for node in graph.nodes}
     return {n: n if n in domains else measured_name(graph, known[n]) for n in dict.fromkeys(names)}
 
 
 def domains_of(graph: Graph) -> set[str]:
-    """What functions and products read."""
-    return {o.name for node in _fitted(graph) for o in node.operands if isinstance(o, Value)}
+    """What functions read."""
+    return _operands(graph, Function)
 
 
 def measured_name(graph: Graph, value: Value) -> str:
@@ -109,6 +110,12 @@ def is_ranged(value: Value) -> bool:
 
 def _fitted(graph: Graph) -> list[Node]:
     return [node for node in graph.nodes if isinstance(node.op, Function | Multiply)]
+
+
+def _operands(graph: Graph, kind: type[Function | Multiply]) -> set[str]:
+    """The values that nodes of a kind read."""
+    nodes = (node for node in graph.nodes if isinstance(node.op, kind))
+    return {o.name for node in nodes for o in node.operands if isinstance(o, Value)}
 
 
 def _add(histograms: Mapping[str, Histogram], values: Mapping[str, Array]) -> None:

@@ -55,6 +55,14 @@ def test_dequantized_weights_fold_for_every_opset(opset: int) -> None:
         agrees(model(FLAT, DEQUANTIZED, opset, q=CODES, s=SCALES))
 
 
+@pytest.mark.parametrize("opset", [8, 9, 10, 11])
+def test_axes_of_old_opsets_may_count_from_the_end(opset: int) -> None:
+    """As in shapes that some exporters join, though onnx infers no type then."""
+    body = "c = Concat<axis=-1>(one, two) a = Reshape(x, c) y = MatMul(a, w)"
+    shape: dict[str, Any] = {"one": np.array([0], np.int64), "two": np.array([6], np.int64)}
+    agrees(model("float[N,6,1] x", body, opset, w=(6, 4), **shape))
+
+
 @pytest.mark.parametrize("name", FOLDED)
 def test_constants_of_any_operator_fold(name: str) -> None:
     body, weights = FOLDED[name]
