@@ -189,3 +189,23 @@ def test_a_dead_layer_compiles_whatever_its_weights() -> None:
     )
     program = qcompiler.compile(proto, target="loihi", calibration=X, t_max=64)
     assert errors(program.run(X), X).max() < THREE_ROUNDINGS
+
+
+def test_what_a_product_multiplies_loses_its_tail() -> None:
+    """As other values do: few of its levels would be left for most of it."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_t(2, size=(4000, 4)).astype(np.float32)
+    z = rng.normal(size=(4000, 4)).astype(np.float32)
+    proto = model(
+        "float[N,4] x, float[N,4] z", "a = Relu(x) s = HardSigmoid(z) p = Mul(a, s) y = Sub(p, z)"
+    )
+    graph = import_model(proto, allow_products=True).graph
+    found = compiled(graph, "fold-linear,normalize", calibration=(x, z), t_max=16)
+    (high,) = (
+        node.result.type.range[1]
+        for node in found.nodes
+        if node.result.name == "a"
+        and isinstance(node.result.type, Tensor)
+        and node.result.type.range
+    )
+    assert high < 0.75 * x.max()
