@@ -126,7 +126,8 @@ class GroupIntegers:
             levels = without_rounding(self.trace, group, by_branch, code, levels)
             given = before, self.shared, self._pruning(group), self.options.effort
             fit = fit_layer(group, real, codes, whole, levels, *given)
-            if relays := relay_fit(real, levels, codes, code):
+            # With fewer levels their rounding outweighs that of weights.
+            if self.options.limits.fine and (relays := relay_fit(real, levels, codes, code)):
                 rounding = relays.rounded
         if fit is None:
             found = self._rounded(group, real, codes, code, observe, rounding)

@@ -90,9 +90,10 @@ def seen_as(graph: Graph, inputs: Iterable[Value]) -> dict[str, str]:
     return {n: n if n in domains else measured_name(graph, known[n]) for n in dict.fromkeys(names)}
 
 
-def domains_of(graph: Graph) -> set[str]:
-    """What functions read."""
-    return _operands(graph, Function)
+def domains_of(graph: Graph, products: bool = False) -> set[str]:
+    """What functions read; with ``products`` what these read, too."""
+    found = _operands(graph, Function)
+    return found | _operands(graph, Multiply) if products else found
 
 
 def measured_name(graph: Graph, value: Value) -> str:

@@ -101,7 +101,7 @@ class Normalize(Pass):
 
     def _calibrated(self, graph: Graph, data: tuple[Array, ...]) -> dict[str, Range]:
         found = {g.result.name: g for g in fusion_groups(graph) if not is_ranged(g.result)}
-        domains = domains_of(graph)
+        domains = domains_of(graph, products=self.t_max >= PRECISE)  # chains of these drift
         seen = seen_as(graph, (v for v in coded_inputs(graph) if not self._keeps_range(graph, v)))
         known = {value.name: value for value in graph.inputs}
         known |= {node.result.name: node.result for node in graph.nodes}
