@@ -44,10 +44,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="fail where a test with this marker is skipped, or none exists (for CI)",
     )
+    parser.addoption(
+        "--most-cases",
+        metavar="N",
+        type=int,
+        help="of each parametrized test, run N cases, evenly spread (for CI on a further Python)",
+    )
 
 
+@pytest.hookimpl(trylast=True)  # after -m has deselected some
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what cannot run here, with the reason."""
+    """Skip what cannot run here, with the reason, and leave out cases beyond `--most-cases`."""
+    if most := config.getoption("most_cases"):
+        items[:] = _spread(items, most)
     for marker, why_not in (("data", _why_no_data), ("lava", _why_no_lava)):
         marked = [item for item in items if item.get_closest_marker(marker)]
         if not marked and marker in config.getoption("must_run"):
@@ -55,6 +64,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if marked and (reason := why_not()):
             for item in marked:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _spread(items: list[pytest.Item], most: int) -> list[pytest.Item]:
+    """At most so many cases of each test, in order."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    chosen = {
+        some[place * len(some) // min(most, len(some))]
+        for some in cases.values()
+        for place in range(min(most, len(some)))
+    }
+    return [item for item in items if item in chosen]
 
 
 def pytest_collection_finish() -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _INLINE = 1 << 10  # bytes; smaller constants stay in the model, where fusions can see them
 _OPSET = 17
 _MANY = 4  # elements for each weight: what another layout takes once is saved by 1 to 15
+_FEW = 1000  # elements for each node: it runs in less time than onnxruntime takes to optimize it
 # Merging a factor or quotient into integer weights would make sums inexact; merging padding into a
 # max pool asks for more than it can pad.
 _HARMFUL = ["ConvMulFusion", "Pad_Fusion"]
@@ -99,8 +100,9 @@ class OnnxWriter:
 
         ``threads`` 0 means as many as OMP_NUM_THREADS says, or all cores.
         Threads that wait for others ``spin`` if small batches matter; else they leave their core to
-        other programs. ``elements`` is how many are computed in all, if that is known: weights in
-        another layout, which takes time and twice their memory, pay only if these are many more.
+        other programs. ``elements`` is about how many are computed in all, if that is known. Weights
+        in another layout, which takes time and twice their memory, pay only if these are many more,
+        and no optimization pays if they are few.
         """
         import onnxruntime
 
@@ -109,12 +111,13 @@ class OnnxWriter:
         options.log_severity_level = 4  # failures come as exceptions
         if not spin:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        _, constants = self._needed(outputs)
+        nodes, constants = self._needed(outputs)
         weights = sum(data.size for data in constants.values())
-        if elements is not None and elements < _MANY * weights:
-            options.graph_optimization_level = (
-                onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-            )
+        level = onnxruntime.GraphOptimizationLevel
+        if elements is not None and elements < _FEW * len(nodes):
+            options.graph_optimization_level = level.ORT_DISABLE_ALL
+        elif elements is not None and elements < _MANY * weights:
+            options.graph_optimization_level = level.ORT_ENABLE_EXTENDED
         names, values = [], []
         for name, data in constants.items():
             if data.nbytes > _INLINE:

@@ -25,6 +25,7 @@ every_network = pytest.mark.parametrize(
         pytest.param(name, marks=pytest.mark.long if name in ("LSTM", "GRU") else ())
         for name in RECIPES
     ],
+    scope="module",  # so that tests of a network are adjacent
 )
 
 
@@ -70,7 +71,7 @@ def test_network_fits_loihi(name: str) -> None:
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", RECIPES, scope="module")
 def test_network_on_lava(name: str) -> None:
     program = compiled(name, "loihi")
     same_spikes(program, "lava-single", *(x[:2] for x in trained(name).held_out))

@@ -26,13 +26,15 @@ from qcompiler.ir import Graph, Node, Spikes
 from qcompiler.ir.execution.session import OnnxWriter
 from qcompiler.ir.execution.write_nodes import write_clip
 from qcompiler.ir.snn import Encode, First, Population
-from qcompiler.ir.spiking.integer_network import Layer, spiking_nodes
+from qcompiler.ir.spiking.integer_network import Layer, neuron_count, spiking_nodes
 from qcompiler.ir.view import View
 
 from .input_levels import InputLevels
 from .packed_pools import only_pool, pool_of
 from .shared_sums import SharedSums
 from .spike_counts import SpikeCounts
+
+_FRAMES = 256  # of which levels are shown or counted, about
 
 
 class Output(NamedTuple):
@@ -92,7 +94,8 @@ class ClosedForm:
         kinds |= dict.fromkeys(self.counts.levels, np.float32)
         kinds |= dict.fromkeys(self.counts.saturation, np.int32)
         kinds |= dict.fromkeys(decoded, np.float32)
-        return self.writer.session(kinds, threads, spin=True), found
+        elements = _FRAMES * neuron_count(self.graph) if self.exact else None
+        return self.writer.session(kinds, threads, spin=True, elements=elements), found
 
     def _write(self, node: Node) -> None:
         if not node.operands or node.result.name in self.pieces:
