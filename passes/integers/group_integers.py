@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
-from qcompiler.ir import Graph, Spikes, Tensor, UnsupportedModel, Value
-from qcompiler.ir.ann import Clip, MaxPool
+from qcompiler.ir import Graph, Spikes, UnsupportedModel
+from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.memory import give_back
-from qcompiler.ir.view import View
 from qcompiler.passes.activations.clip_sums import is_piece
 from qcompiler.passes.calibration.observed_membranes import CalibrationLevels
 from qcompiler.passes.calibration.trace import Trace
@@ -21,7 +20,6 @@ from qcompiler.passes.fitting.fit_layer import fit_layer
 from qcompiler.passes.fitting.layer_inputs import SharedInputs
 from qcompiler.passes.fitting.pruning import Pruning
 from qcompiler.passes.fitting.relay_fit import relay_fit
-from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.coarser_codes import coarser_code
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_output
 from qcompiler.passes.quantization.integer_layer import (
@@ -38,7 +36,7 @@ from qcompiler.passes.requantization.exact_layer import ExactLayer, exact_layer_
 from .observed_channels import ObservedChannels
 from .options import Options
 from .remainders import without_rounding
-from .result_codes import keeps_levels
+from .result_codes import holds_code, keeps_levels, reads_codes
 from .sample import observes, sample_of
 from .slice_families import SliceFamilies
 from .weight_prices import weight_prices
@@ -93,10 +91,10 @@ class GroupIntegers:
     def _integers(self, group: FusionGroup, by_branch: Digits, code: Spikes) -> IntegerLayer:
         codes = tuple(digit for digits in by_branch for digit in digits)
         real = real_layer_of(group, by_branch)
-        if _is_code(group):
+        if holds_code(group):
             exact = self._exact(group, real, codes, code)
             if self.options.rounding and not is_piece(group.result.name):
-                told = exact if self._reads_codes(group) else None
+                told = exact if reads_codes(self.graph, self.groups, group) else None
                 self.options.rounding(group.result.name, told)
             if exact is not None:
                 if self.trace:
@@ -173,7 +171,7 @@ class GroupIntegers:
         whole = exact_layer_of(real, codes, code, self.options.limits, observe)
         if whole is None or not is_network_output(self.graph, group.result):
             return whole
-        if whole.otherwise and not self._reads_codes(group):
+        if whole.otherwise and not reads_codes(self.graph, self.groups, group):
             return None
         for tighter in self._limits_of_pieces(group, code):
             found = exact_layer_of(real, codes, code, tighter, observe)
@@ -193,30 +191,8 @@ class GroupIntegers:
             digits = digits_in_place(self.graph, group.result, code.t_max, lengths[0])
         return [self.options.limits._replace(pieces=some, digits=digits) for some in each]
 
-    def _reads_codes(self, group: FusionGroup) -> bool:
-        """Whether all that a group reads are inputs, or codes of a quantised model."""
-        for branch in group.branches:
-            made = self.graph.producer(branch.source)
-            source = branch.source
-            while made is not None and isinstance(made.op, View | MaxPool):
-                assert isinstance(made.operands[0], Value)
-                source = made.operands[0]
-                made = self.graph.producer(source)
-            read = self.groups.get(source.name)
-            if made is not None and (read is None or not _is_code(read) or is_piece(source.name)):
-                return False
-        return True
-
     def _observe(self, group: FusionGroup) -> ObservedChannels | None:
         levels = self.levels
         if levels is None or not observes(self.options):
             return None
         return ObservedChannels(lambda: levels.of(group))
-
-
-def _is_code(group: FusionGroup) -> bool:
-    """Whether the result of a group is a code of a quantised model."""
-    type_, clip = group.result.type, group.clip.op if group.clip else None
-    if not isinstance(clip, Clip) or not isinstance(type_, Tensor):
-        return False
-    return is_code(group.result) and type_.range == (clip.low, clip.high)

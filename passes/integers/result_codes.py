@@ -90,3 +90,26 @@ def keeps_levels(graph: Graph, value: Value) -> bool:
         return False
     next_frame = any(is_code(other) and other.type == value.type for other in graph.inputs)
     return next_frame or not is_network_output(graph, value)
+
+
+def holds_code(group: FusionGroup) -> bool:
+    """Whether the result of a group is a code of a quantised model."""
+    type_, clip = group.result.type, group.clip.op if group.clip else None
+    if not isinstance(clip, Clip) or not isinstance(type_, Tensor):
+        return False
+    return is_code(group.result) and type_.range == (clip.low, clip.high)
+
+
+def reads_codes(graph: Graph, groups: Mapping[str, FusionGroup], group: FusionGroup) -> bool:
+    """Whether all that a group reads are inputs, or codes of a quantised model."""
+    for branch in group.branches:
+        source = branch.source
+        made = graph.producer(source)
+        while made is not None and isinstance(made.op, View | MaxPool):
+            assert isinstance(made.operands[0], Value)
+            source = made.operands[0]
+            made = graph.producer(source)
+        read = groups.get(source.name)
+        if made is not None and (read is None or not holds_code(read) or is_piece(source.name)):
+            return False
+    return True

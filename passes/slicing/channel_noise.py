@@ -20,7 +20,7 @@ from qcompiler.passes.calibration.trace import size_of
 from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.quantization.logits import logits
 
-from .noise import Noise
+from .noise_walk import Noise
 from .rounded_outputs import RealValues
 
 _WORK = 5e11  # products of all runs from a rounded channel to the outputs

@@ -21,7 +21,8 @@ from qcompiler.passes.calibration.trace import images_for
 from qcompiler.passes.quantization.levels import levels_of, spiking_values
 from qcompiler.passes.quantization.logits import logits
 
-from .noise import Noise, noise_of
+from .noise import noise_of
+from .noise_walk import Noise
 from .slices import unsliced_name
 
 QUIET = 1 / 400  # noise, relative to the variance, that is low enough: in sums, or in scores

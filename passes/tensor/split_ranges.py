@@ -34,7 +34,8 @@ from qcompiler.passes.slicing.channel_noise import measure_channels
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import can_have_digits, finer_levels, with_digits
 from qcompiler.passes.slicing.later_digits import later_digits
-from qcompiler.passes.slicing.noise import Noise, shares
+from qcompiler.passes.slicing.noise import shares
+from qcompiler.passes.slicing.noise_walk import Noise
 from qcompiler.passes.slicing.quiet_outputs import QUIET, measured_noise, noise_sample
 from qcompiler.passes.slicing.slice_costs import PRICES, slice_costs
 from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of
