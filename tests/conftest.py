@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -34,6 +35,12 @@ def data_dir() -> Path:
     if reason := _why_no_data():
         pytest.skip(reason)
     return DATA
+
+
+def pytest_configure() -> None:
+    """Interrupts reach what tests start also where a shell has them ignored: `make test &`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
