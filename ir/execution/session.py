@@ -100,9 +100,9 @@ class OnnxWriter:
 
         ``threads`` 0 means as many as OMP_NUM_THREADS says, or all cores.
         Threads that wait for others ``spin`` if small batches matter; else they leave their core to
-        other programs. ``elements`` is about how many are computed in all, if that is known. Weights
-        in another layout, which takes time and twice their memory, pay only if these are many more,
-        and no optimization pays if they are few.
+        other programs. ``elements`` is about how many are computed in all, if that is known.
+        Weights in another layout, which takes time and twice their memory, pay only if these are
+        many more, and no optimization pays if they are few.
         """
         import onnxruntime
 
