@@ -150,7 +150,7 @@ class FunctionFits:
         graph, known = self.limits.graph, self.activation_error or self.limits.t_max >= PRECISE
         readers = graph.users(node.result)
         layers = bool(readers) and all(isinstance(user.op, _SUMMING) for user in readers)
-        return not known and layers and has_products(graph) and not is_few(graph)
+        return not known and layers and graph.known(has_products) and not is_few(graph)
 
 
 def has_products(graph: Graph) -> bool:

@@ -42,17 +42,16 @@ def inline_sums(graph: Graph, limits: Resolution, fan_in: int = 0) -> Graph:
     """
     if is_few(graph):
         return graph
-    banned: set[str] = set()
+    banned, before = set[str](), _too_steep(graph, limits)
     while True:
         chosen = _chosen(graph, banned, fan_in)
         if not chosen:
             return graph
         tried = _simplified(Inliner(graph, chosen).rewritten())
-        before = _too_steep(graph, limits)
         found = _too_steep(tried, limits)
         steep = [group for name, group in found.items() if name not in before]
         if not steep:
-            graph = tried
+            graph, before = tried, found
             continue
         sources = {name for group in steep for name in _sources(tried, group)}
         guilty = {name for name, group in chosen.items() if sources & _sources(graph, group)}
@@ -61,7 +60,11 @@ def inline_sums(graph: Graph, limits: Resolution, fan_in: int = 0) -> Graph:
 
 def is_few(graph: Graph) -> bool:
     """Whether neurons are so few that sums keep theirs."""
-    return sum(size(group.result.type) for group in fusion_groups(graph)) < _SMALL
+    return graph.known(_neurons) < _SMALL
+
+
+def _neurons(graph: Graph) -> int:
+    return sum(size(group.result.type) for group in fusion_groups(graph))
 
 
 def _sources(graph: Graph, group: FusionGroup) -> set[str]:

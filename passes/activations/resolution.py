@@ -8,7 +8,6 @@ input jumps across it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -98,9 +97,9 @@ class Resolution:
         ends = (self.graph.only_user(reader.result) for reader in self.graph.users(value))
         return any(isinstance(end.op, Clip) for end in ends if end)
 
-    @cached_property
+    @property
     def _groups(self) -> dict[str, FusionGroup]:
-        return {group.result.name: group for group in fusion_groups(self.graph)}
+        return self.graph.known(_by_result)
 
     def _moved(self, group: FusionGroup) -> Array:
         """The largest change of a group's sum by one spike time of a source, of each channel."""
@@ -162,3 +161,7 @@ def _of_channels(node: Node) -> Array:
         weight = weight.reshape(1, -1)
     found: Array = weight.reshape(len(weight), -1).max(axis=1, initial=0.0)
     return found
+
+
+def _by_result(graph: Graph) -> dict[str, FusionGroup]:
+    return {group.result.name: group for group in fusion_groups(graph)}

@@ -67,6 +67,14 @@ class FusionGroup:
 
 def fusion_groups(graph: Graph) -> Iterator[FusionGroup]:
     """The fusion groups of a graph, in order; each becomes one population."""
+    return iter(graph.known(_groups))
+
+
+def _groups(graph: Graph) -> tuple[FusionGroup, ...]:
+    return tuple(_found(graph))
+
+
+def _found(graph: Graph) -> Iterator[FusionGroup]:
     taken: set[str] = set()
     for node in graph.nodes:
         if node.result.name in taken:

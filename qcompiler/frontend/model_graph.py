@@ -148,7 +148,10 @@ def input_axes(value: onnx.ValueInfoProto) -> Axes:
     if 0 in axes:
         raise Refused(f'input "{name}" has the shape {written(axes)}, which is empty')
     if not axes:
-        raise Refused(f'input "{name}" is a scalar')
+        raise Refused(
+            f'input "{name}" is a scalar',
+            "make it a constant of the model, or give it a batch axis",
+        )
     return axes
 
 

@@ -256,6 +256,20 @@ def test_pieces_of_an_output_are_one_layer(way: str) -> None:
     assert np.median(beyond) < 0.5 and np.mean(beyond > 0.51) < 0.01  # but for saturated ones
 
 
+def test_scores_are_in_the_units_of_the_model(tmp_path: Path) -> None:
+    """Those of elements of unlike scale, each of which has a code of its own, too."""
+    body = "a = Gemm(x, V) r = Relu(a) l = Gemm(r, W) y = Mul(l, scale)"
+    weights = {"V": (3, 16), "W": (16, 3), "scale": np.array([1000, 1, 1e-3], np.float32)}
+    path, x = tmp_path / "net.onnx", np.random.default_rng(0).random((60, 3), np.float32)
+    onnx.save(proto := model("float[N,3] x", body, **weights), path)
+    program = qcompiler.compile(path, target="loihi", calibration=x)
+    real = real_network(path, program)
+    both = side_by_side.SideBySide(program, real, match_layers(program, real, path), (x,))
+    (wanted,) = run_onnx(proto, {"x": x})
+    np.testing.assert_allclose(both.values[both.scores[0]], wanted, 1e-3)
+    np.testing.assert_allclose(both.hybrid_scores(len(both.layers) - 1)[0], program.run(x), 1e-3)
+
+
 def test_scales_of_channels_are_remembered(tmp_path: Path) -> None:
     """Equalised, but with weights rounded to nearest, so that layers are what they were."""
     text = REFERENCE.replace("normalize", "equalize{effort=1},normalize")

@@ -63,6 +63,13 @@ def test_axes_of_old_opsets_may_count_from_the_end(opset: int) -> None:
     agrees(model("float[N,6,1] x", body, opset, w=(6, 4), **shape))
 
 
+@pytest.mark.parametrize("like", ["x", "one"])
+def test_a_constant_takes_the_type_of_other_values(like: str) -> None:
+    """As PyTorch's exporter of functions has each number do that it adds."""
+    given: dict[str, Any] = {"k": np.array([3], np.int64), "one": np.ones(1, np.float32)}
+    agrees(model(FLAT, f"c = CastLike(k, {like}) y = Mul(x, c)", 18, **given))
+
+
 @pytest.mark.parametrize("name", FOLDED)
 def test_constants_of_any_operator_fold(name: str) -> None:
     body, weights = FOLDED[name]

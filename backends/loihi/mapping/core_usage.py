@@ -25,10 +25,6 @@ class CoreUsage(NamedTuple):
         """Name, use and limit of each resource."""
         return tuple(zip(RESOURCES, self, limits(chip), strict=True))
 
-    def plus(self, other: CoreUsage) -> CoreUsage:
-        """The usage of both on one core."""
-        return CoreUsage(*map(sum, zip(self, other, strict=True)))
-
     def within(self, most: CoreUsage) -> bool:
         """Whether no resource is used more than there."""
         return all(used <= allowed for used, allowed in zip(self, most, strict=True))

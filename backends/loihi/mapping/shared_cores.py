@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from .core_usage import CoreUsage
 
 
@@ -14,18 +16,14 @@ def shared_cores(needs: Mapping[str, CoreUsage], most: CoreUsage) -> tuple[tuple
     but for populations that need more alone.
     """
     groups: list[list[str]] = []
-    used: list[CoreUsage] = []
+    used = np.zeros((len(needs), len(most)), np.int64)
     for name in sorted(needs, key=lambda n: (-_largest_share(needs[n], most), n)):
-        joined = ((index, one.plus(needs[name])) for index, one in enumerate(used))
-        index, together = next(
-            (found for found in joined if found[1].within(most)), (len(groups), needs[name])
-        )
+        fits = (used[: len(groups)] + needs[name] <= most).all(axis=1)
+        index = int(fits.argmax()) if fits.any() else len(groups)
         if index == len(groups):
-            groups.append([name])
-            used.append(together)
-        else:
-            groups[index].append(name)
-            used[index] = together
+            groups.append([])
+        groups[index].append(name)
+        used[index] += needs[name]
     return tuple(tuple(group) for group in groups if len(group) > 1)
 
 

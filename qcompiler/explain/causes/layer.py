@@ -42,7 +42,7 @@ def verdict(
     layer = networks.layers[index]
     case = Case(networks, layer, errors)
     if source in ("saturated", "levels"):
-        source = ranges.range_or_levels(case, classes and layer.name in networks.scores)
+        source = ranges.range_or_levels(case, classes and layer.name in networks.decoded)
     cause, describe = _KINDS[source]
     detail, remedy = describe(case)
     return Verdict(layer.label, layer.node.origin, cause, detail, remedy, dict(lost))

@@ -73,7 +73,7 @@ def levels(case: Case) -> tuple[str, str]:
         more = 2 * case.code.t_max
         remedy = f"split-inputs{{levels={more}}} in --passes, or --t-max {more}"
     else:
-        output = case.layer.name in case.networks.scores
+        output = case.layer.name in case.networks.decoded
         code = case.code if output else spikes_of(case.layer.node.result)
         more = min(2 * code.t_max, _MOST_LEVELS)
         remedy = f"--t-max {more}"

@@ -16,6 +16,7 @@ import numpy as np
 from qcompiler.backends.host import frames_per_batch, output_nodes
 from qcompiler.backends.program.program import Program
 from qcompiler.ir import Graph
+from qcompiler.ir.ann import Rescale
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.integer_network import (
@@ -66,13 +67,21 @@ class SideBySide:
         return {group.result.name: group for group in fusion_groups(self.real)}
 
     @cached_property
-    def scores(self) -> tuple[str, ...]:
+    def decoded(self) -> tuple[str, ...]:
         """Names of the values that are decoded, in front of what the host does."""
         known = {node.result.name for node in self.real.nodes}
         ends = output_nodes(self.program.graph)
         found = (n.operands[0].name if isinstance(n.op, Encode) else n.result.name for n in ends)
         whole = (name if name in known else unsliced_name(name) for name in found)
         return tuple(dict.fromkeys(whole))
+
+    @cached_property
+    def scores(self) -> tuple[str, ...]:
+        """Names of the same values in the units of the model."""
+        units = {
+            n.operands[0].name: n.result.name for n in self.real.nodes if isinstance(n.op, Rescale)
+        }
+        return tuple(units.get(name, name) for name in self.decoded)
 
     @cached_property
     def values(self) -> dict[str, Array]:

@@ -15,7 +15,7 @@ from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_file import Model
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.scope import AbstractValue, Scope, Shape
-from qcompiler.ir import Value
+from qcompiler.ir import Tensor, Value
 from qcompiler.ir.ann import Fill
 
 ConstantImporter: TypeAlias = Callable[
@@ -76,8 +76,26 @@ def equal(
     return merge([np.broadcast_to(False, full) for full in shapes], node.output[0])
 
 
+def cast_like(
+    model: Model, node: onnx.NodeProto, inputs: Sequence[AbstractValue], scope: Scope
+) -> KnownArray:
+    """CastLike of a constant: to the type of another, or of what depends on the data."""
+    known, like = inputs
+    assert isinstance(known, KnownArray)
+    if isinstance(like, KnownArray):
+        kind = like.arrays[0].dtype
+    elif isinstance(like, Value) and isinstance(like.type, Tensor) and like.type.dtype == "i64":
+        kind = np.dtype(np.int64)
+    else:
+        name = like.name if isinstance(like, Value) else ""
+        kind = onnx.helper.tensor_dtype_to_np_dtype(scope.kinds.get(name, onnx.TensorProto.FLOAT))
+    return known.changed(lambda array: array.astype(kind), node.output[0])
+
+
 def gives_constant(op_type: str, inputs: Sequence[AbstractValue]) -> bool:
     """Whether the result is known whatever the data are."""
+    if op_type == "CastLike":
+        return len(inputs) == 2 and isinstance(inputs[0], KnownArray)
     if op_type != "Equal":
         return op_type in CONSTANT_IMPORTERS
     known = [item.arrays[0] for item in inputs if isinstance(item, KnownArray)]
@@ -151,6 +169,7 @@ def _of_sample(scope: Scope, known: KnownArray) -> Array | None:
 
 
 CONSTANT_IMPORTERS: Mapping[str, ConstantImporter] = {
+    "CastLike": cast_like,
     "Constant": constant,
     "Equal": equal,
     "IsInf": never,

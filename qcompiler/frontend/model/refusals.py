@@ -92,7 +92,16 @@ CUT_BEFORE_INTEGERS = (
     "end the model before the cast or comparison, and compute it on the decoded outputs"
 )
 
+_TREES = "trees are no network: train one, or compute them outside qcompiler"
 _BY_NAME = {
+    **dict.fromkeys(
+        (
+            "ai.onnx.ml.TreeEnsemble",
+            "ai.onnx.ml.TreeEnsembleClassifier",
+            "ai.onnx.ml.TreeEnsembleRegressor",
+        ),
+        _TREES,
+    ),
     "ai.onnx.ml.ZipMap": "export with options={'zipmap': False}: all probabilities in one tensor",
 }
 
