@@ -80,8 +80,8 @@ def _chosen(graph: Graph, banned: set[str], fan_in: int) -> dict[str, FusionGrou
     """Groups to inline, none of which reads another."""
     found: dict[str, FusionGroup] = {}
     groups = {node.result.name: g for g in fusion_groups(graph) for node in g.nodes}
-    few = _SHARE * sum(fan_in_of(g) * size(g.result.type) for g in set(groups.values()))
-    for group in dict.fromkeys(groups.values()):
+    few = _SHARE * sum(fan_in_of(g) * size(g.result.type) for g in fusion_groups(graph))
+    for group in fusion_groups(graph):
         name = group.result.name
         if group.clip or group.gain or name in banned or graph.is_output(group.result):
             continue

@@ -259,7 +259,8 @@ def test_pieces_of_an_output_are_one_layer(way: str) -> None:
 def test_scores_are_in_the_units_of_the_model(tmp_path: Path) -> None:
     """Those of elements of unlike scale, each of which has a code of its own, too."""
     body = "a = Gemm(x, V) r = Relu(a) l = Gemm(r, W) y = Mul(l, scale)"
-    weights = {"V": (3, 16), "W": (16, 3), "scale": np.array([1000, 1, 1e-3], np.float32)}
+    weights: dict[str, Any] = {"V": (3, 16), "W": (16, 3)}
+    weights["scale"] = np.array([1000, 1, 1e-3], np.float32)
     path, x = tmp_path / "net.onnx", np.random.default_rng(0).random((60, 3), np.float32)
     onnx.save(proto := model("float[N,3] x", body, **weights), path)
     program = qcompiler.compile(path, target="loihi", calibration=x)
