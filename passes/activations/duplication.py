@@ -57,13 +57,13 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
             continue
         if hosts := [reader for reader in readers if is_host_copy(graph, reader)]:
             for index, reader in enumerate(hosts):
-                copies[reader.result.name] = _copied(graph, group, reader, index)
+                copies[reader.result.name] = copied(graph, group, reader, index)
             readers = tuple(reader for reader in readers if reader not in hosts)
         first = max(1, len(hosts))  # of the names of copies that others read
         if states := [reader for reader in readers if _is_state(graph, reader)]:
             if fan_in_of(group) * size(group.result.type) * len(states) <= _MORE_ADDED:
                 for index, reader in enumerate(states, first):
-                    copies[reader.result.name] = _copied(graph, group, reader, index)
+                    copies[reader.result.name] = copied(graph, group, reader, index)
             continue
         if not all(_is_clip(graph, reader) for reader in readers):
             continue
@@ -74,7 +74,7 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         ends = ends or (added <= _MORE_ADDED and _makes_state(graph, group.result, _HOPS + 1))
         if len(readers) <= most_clips(group, resolution.t_max) or ends:
             for index, reader in enumerate(readers[1:], first):
-                copies[reader.result.name] = _copied(graph, group, reader, index)
+                copies[reader.result.name] = copied(graph, group, reader, index)
     nodes: list[Node] = []
     for node in graph.nodes:
         nodes += copies.get(node.result.name, [node])
@@ -121,7 +121,7 @@ def most_clips(group: FusionGroup, t_max: int) -> int:
     return MORE_CLIPS if t_max >= PRECISE else MOST_CLIPS
 
 
-def _copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[Node]:
+def copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[Node]:
     """A copy of a group's nodes and the reader, which reads the copy."""
     made = copy_nodes(group.nodes, lambda name: graph.fresh(f"{name}:copy{index}"))
     last = {group.result.name: made[-1].result}

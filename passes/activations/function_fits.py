@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, Operand, Range, Tensor, Value
+from qcompiler.ir import Node, Operand, Range, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Conv, Dense, Multiply, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.folding.linear import parameters
@@ -17,7 +17,7 @@ from qcompiler.passes.quantization.membrane_limits import ROOM
 from .activation_fit import ActivationFit, gains_of, power_of, range_of, width_of
 from .channel_fits import Channels, clips_of, worst_of
 from .duplication import MORE_CLIPS, MOST_CLIPS, is_small, most_clips
-from .inlining import is_few
+from .inlining import has_products, is_few
 from .piecewise import PiecewiseLinear
 from .resolution import Resolution
 from .segments import error_between, fit
@@ -151,11 +151,6 @@ class FunctionFits:
         readers = graph.users(node.result)
         layers = bool(readers) and all(isinstance(user.op, _SUMMING) for user in readers)
         return not known and layers and graph.known(has_products) and not is_few(graph)
-
-
-def has_products(graph: Graph) -> bool:
-    """Whether a graph multiplies values."""
-    return any(isinstance(node.op, Multiply) for node in graph.nodes)
 
 
 def _channels(widths: Array, node: Node) -> Channels:

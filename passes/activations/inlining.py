@@ -7,16 +7,18 @@ window, and the rounding of the sum.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 from qcompiler.ir import Graph, Node, Value, drop_dead, rewrite, size
-from qcompiler.ir.ann import Add, Affine, Clip, Conv, SumPool
+from qcompiler.ir.ann import Add, Affine, Clip, Conv, Multiply, SumPool
 from qcompiler.ir.view import View
 from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.folding.images.pixelwise import is_pixelwise, pixelwise_into_pixelwise
 from qcompiler.passes.folding.linear import elements_summed, fan_in_of, parameters, per_channel
 from qcompiler.passes.quantization.fusion_groups import Branch, FusionGroup, fusion_groups
+from qcompiler.passes.quantization.levels import PRECISE
 
 from .inlined_graph import Inliner, arranged, is_scale, root, scale_before_views
 from .resolution import Resolution
@@ -58,6 +60,16 @@ def inline_sums(graph: Graph, limits: Resolution, fan_in: int = 0) -> Graph:
         banned |= guilty or set(chosen)
 
 
+def inlines(graph: Graph, t_max: int) -> bool:
+    """Whether lowering inlines sums: with products, unless the many levels need all weights."""
+    return t_max < PRECISE and graph.known(has_products)
+
+
+def has_products(graph: Graph) -> bool:
+    """Whether a graph multiplies values."""
+    return any(isinstance(node.op, Multiply) for node in graph.nodes)
+
+
 def is_few(graph: Graph) -> bool:
     """Whether neurons are so few that sums keep theirs."""
     return graph.known(_neurons) < _SMALL
@@ -76,9 +88,24 @@ def _simplified(graph: Graph) -> Graph:
     return drop_dead(rewrite(graph, *SUMS, pixelwise_into_pixelwise, scale_before_views))
 
 
+def inlined(graph: Graph, t_max: int, fan_in: int = 0) -> set[str]:
+    """Names of the sums that lowering is likely to inline, if weights hold what they add."""
+    if not inlines(graph, t_max) or is_few(graph):
+        return set()
+    return {group.result.name for group in _cheap(graph, set(), fan_in)}
+
+
 def _chosen(graph: Graph, banned: set[str], fan_in: int) -> dict[str, FusionGroup]:
     """Groups to inline, none of which reads another."""
     found: dict[str, FusionGroup] = {}
+    for group in _cheap(graph, banned, fan_in):
+        if not any(root(graph, branch.source).name in found for branch in group.branches):
+            found[group.result.name] = group
+    return found
+
+
+def _cheap(graph: Graph, banned: set[str], fan_in: int) -> Iterator[FusionGroup]:
+    """The groups whose readers can sum their parts, and for which that pays."""
     groups = {node.result.name: g for g in fusion_groups(graph) for node in g.nodes}
     few = _SHARE * sum(fan_in_of(g) * size(g.result.type) for g in fusion_groups(graph))
     for group in fusion_groups(graph):
@@ -86,13 +113,8 @@ def _chosen(graph: Graph, banned: set[str], fan_in: int) -> dict[str, FusionGrou
         if group.clip or group.gain or name in banned or graph.is_output(group.result):
             continue
         sites = _sites(graph, group.result)
-        if not sites or not _has_parts(group, sites):
-            continue
-        if any(root(graph, branch.source).name in found for branch in group.branches):
-            continue
-        if _pays(group, sites, groups, fan_in, few):
-            found[name] = group
-    return found
+        if sites and _has_parts(group, sites) and _pays(group, sites, groups, fan_in, few):
+            yield group
 
 
 def _sites(graph: Graph, value: Value, views: tuple[Node, ...] = ()) -> list[_Site] | None:

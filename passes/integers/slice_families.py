@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qcompiler.ir import Spikes, Tensor
+from qcompiler.ir import Range, Spikes, Tensor
 from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.input_bounds import Bounds, Drive, Incoming
@@ -86,7 +86,7 @@ class SliceFamilies:
         """The integers of a slice above the lowest; None if it is none, or they exceed a limit."""
         at = self._slices.get(group.result.name)
         lowest = self._known.get(at.lowest) if at else None
-        if at is None or lowest is None or lowest.code != code:
+        if at is None or lowest is None or lowest.code != replace(code, zero=lowest.code.zero):
             return None
         found = lowest.found
         bias = found.bias - at.above * code.top * found.slope
@@ -106,23 +106,31 @@ class SliceFamilies:
 
 def _is_slice(group: FusionGroup) -> bool:
     type_, clip = group.result.type, group.clip.op if group.clip else None
-    if not isinstance(clip, Clip) or clip.low != 0 or group.gain is not None:
+    if not isinstance(clip, Clip) or clip.nearest or group.gain is not None:
         return False
-    return isinstance(type_, Tensor) and type_.range is not None and type_.range[0] == 0
+    return isinstance(type_, Tensor) and type_.range is not None
 
 
 def _kind(group: FusionGroup) -> Hashable:
     """What slices have in common."""
+    low, high = _range(group)
     assert isinstance(group.result.type, Tensor)
-    return group.result.type, map_of(group)
+    return replace(group.result.type, range=(0.0, high - low)), map_of(group)
+
+
+def _range(group: FusionGroup) -> Range:
+    assert isinstance(group.result.type, Tensor) and group.result.type.range is not None
+    return group.result.type.range
 
 
 def _widths_above(lowest: FusionGroup, group: FusionGroup) -> _Slice | None:
     """By how many widths the sums of a slice are below those of the lowest; None for no slice."""
-    assert isinstance(lowest.result.type, Tensor) and lowest.result.type.range is not None
-    width = lowest.result.type.range[1]
-    first, bias = _bias(lowest), _bias(group)
-    above = round(float((first - bias).mean()) / width) if width > 0 else 0
+    assert group.clip and isinstance(group.clip.op, Clip)
+    low, high = _range(lowest)
+    if group.clip.op.low != 0 or _range(group)[0] != 0 or not high > low:
+        return None
+    first, bias, width = _bias(lowest) - low, _bias(group), high - low
+    above = round(float((first - bias).mean()) / width)
     error = np.abs(first - bias - above * width)
     if above < 1 or np.any(error > _ROUNDING * (np.abs(first) + np.abs(bias) + width)):
         return None

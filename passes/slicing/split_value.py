@@ -11,13 +11,16 @@ import numpy as np
 from qcompiler.ir import Graph, Tensor, Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
+from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.quantization.levels import levels_of, map_values, spiking_values
 
 from .bottlenecks import Slicing
 from .channel_slices import channels_name, split_channels
-from .slices import readers_of, split_range
+from .slice_ranges import covered
+from .sliceable import readers_of
+from .slices import split_range
 
 OnChannelSplit: TypeAlias = "Callable[[str, list[int]], None] | None"
 
@@ -48,18 +51,20 @@ def split_value(
     name: str,
     slicing: Slicing,
     noisy: Array,
-    width: Callable[[int], float],
+    histogram: Histogram,
+    steps: int,
     note: OnChannelSplit,
 ) -> Graph:
-    """Split one value into slices, its noisiest channels separately.
+    """Split one value into slices of so many ``steps``, its noisiest channels separately.
 
-    ``width`` is the range of each of so many slices, 0 if there are none to make. ``note`` is told
-    of the channels of each value.
+    ``histogram`` is that of the value. ``note`` is told of the channels of each value.
     """
     graph, parts = noisy_apart(graph, name, slicing, noisy, note)
     for part, count in zip(parts, (slicing.slices, slicing.noisy_slices), strict=False):
-        if count > 1 and width(count) > 0:
-            graph = split_range(graph, group_named(graph, part), width(count), count)
+        group, all_steps = group_named(graph, part), count * steps
+        low, width = covered(histogram, group, all_steps + 1, all_steps)
+        if count > 1 and width > 0:
+            graph = split_range(graph, group, width / count, count, low)
     return graph
 
 

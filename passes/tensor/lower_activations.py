@@ -36,9 +36,9 @@ from qcompiler.passes.activations.duplication import (
     split_readers,
 )
 from qcompiler.passes.activations.fine_values import FineValues
-from qcompiler.passes.activations.function_fits import FunctionFits, has_products
+from qcompiler.passes.activations.function_fits import FunctionFits
 from qcompiler.passes.activations.gates import Gates
-from qcompiler.passes.activations.inlining import inline_sums
+from qcompiler.passes.activations.inlining import inline_sums, inlines
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.base import Pass, check_fan_in
 from qcompiler.passes.calibration.data import NOT_FINITE
@@ -108,11 +108,10 @@ class LowerActivations(Pass):
         raise_if_any(faults, UnsupportedModel)
         made = drop_dead(replace(graph, nodes=tuple(nodes)))
         lowered = split_readers(made, SUMS, self.fan_in)
-        precise = self.t_max >= PRECISE
-        if not precise and has_products(graph):
+        if inlines(graph, self.t_max):
             lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in)
         lowered = duplicate_layers(lowered, self._resolution(lowered))
-        return split_outputs(lowered, SUMS, self.fan_in) if precise else lowered
+        return split_outputs(lowered, SUMS, self.fan_in) if self.t_max >= PRECISE else lowered
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:
         """The fit of every function of a graph with ranges."""

@@ -16,14 +16,13 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.ir import Graph, Invariant
-from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
+from qcompiler.passes.activations.inlining import inlined
 from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
 from qcompiler.passes.calibration.data import check, check_effort
-from qcompiler.passes.calibration.histogram import Histogram
-from qcompiler.passes.calibration.snap import lies_far, snapped_range
+from qcompiler.passes.calibration.snap import lies_far
 from qcompiler.passes.folding.linear import fan_in_of
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.group_index import group_named
@@ -34,11 +33,12 @@ from qcompiler.passes.slicing.channel_noise import measure_channels
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import can_have_digits, finer_levels, with_digits
 from qcompiler.passes.slicing.later_digits import later_digits
+from qcompiler.passes.slicing.lowered_sums import with_lowered_sums
 from qcompiler.passes.slicing.noise import shares
 from qcompiler.passes.slicing.noise_walk import Noise
 from qcompiler.passes.slicing.quiet_outputs import QUIET, measured_noise, noise_sample
 from qcompiler.passes.slicing.slice_costs import PRICES, slice_costs
-from qcompiler.passes.slicing.slices import around_depthwise, can_slice, readers_of
+from qcompiler.passes.slicing.sliceable import around_depthwise, can_slice, readers_of, ready
 from qcompiler.passes.slicing.split_value import (
     OnChannelSplit,
     noisy_apart,
@@ -106,8 +106,12 @@ class SplitRanges(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Measure, then split."""
-        names = [group.result.name for group in fusion_groups(graph) if can_slice(graph, group)]
-        if self.calibration is None or self.effort == 0 or self.slices == 1 or not names:
+        if self.calibration is None or self.effort == 0 or self.slices == 1:
+            return graph
+        graph = with_lowered_sums(graph, self.fan_in)
+        able = [group.result.name for group in fusion_groups(graph) if can_slice(graph, group)]
+        gone = inlined(graph, self.t_max, self.fan_in)
+        if not (names := [name for name in able if name not in gone]):
             return graph
         check(graph, self.calibration)
         found, quiet = measured_noise(graph, self.calibration, self.t_max, self.progress)
@@ -117,16 +121,17 @@ class SplitRanges(Pass):
         if self.price == "energy":
             measure_channels(graph, noise_sample(graph, self.calibration), found, names)
         for name, slicing, noisy in self._slicings(graph, names, found):
-            histogram, bound = found[name].histogram, _bound(graph, name)
+            histogram = found[name].histogram
+            if max(slicing.slices, slicing.noisy_slices) > 1:
+                split = ready(split, name)
             if slicing.digits:
                 split, (*_, part) = noisy_apart(split, name, slicing, noisy, self.note)
                 t_max = levels(group_named(split, part).result)
-                split = with_digits(split, part, histogram, bound, t_max, slicing.digits)
+                split = with_digits(split, part, histogram, t_max, slicing.digits)
                 continue
             split, slicing = shorter_slices(split, name, slicing, self.t_max, self.fan_in)
-            result = group_named(split, name).result
-            width = partial(_width, histogram, levels(result), bound)
-            split = split_value(split, name, slicing, noisy, width, self.note)
+            steps = levels(group_named(split, name).result) - 1
+            split = split_value(split, name, slicing, noisy, histogram, steps, self.note)
         return split
 
     def _exact(self, graph: Graph) -> bool:
@@ -190,14 +195,3 @@ class SplitRanges(Pass):
             return Bottleneck(np.array([noise]), cost, most)
         shared = noise * found.channels / total
         return Bottleneck(shared, cost / len(shared), most)
-
-
-def _width(histogram: Histogram, levels: int, high: float | None, count: int) -> float:
-    """The range of each slice; ``high`` bounds that of all."""
-    return snapped_range(histogram.least_squares(count * (levels - 1) + 1, 0.0, high))[1] / count
-
-
-def _bound(graph: Graph, name: str) -> float | None:
-    """The upper bound of the clip that ends a group."""
-    clip = group_named(graph, name).clip
-    return clip.op.high if clip and isinstance(clip.op, Clip) else None

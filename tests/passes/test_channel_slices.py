@@ -23,8 +23,8 @@ from qcompiler.passes.slicing.channel_slices import (
     split_channels,
 )
 from qcompiler.passes.slicing.noise import noise_of
+from qcompiler.passes.slicing.sliceable import can_slice
 from qcompiler.passes.slicing.slices import (
-    can_slice,
     slice_name,
     split_range,
     unsliced_name,

@@ -19,9 +19,8 @@ from qcompiler.ir.kernels import Array
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.slicing import noise, rounded_outputs
 from qcompiler.passes.slicing.noise import noise_of, shares
+from qcompiler.passes.slicing.sliceable import around_depthwise, can_slice
 from qcompiler.passes.slicing.slices import (
-    around_depthwise,
-    can_slice,
     slice_name,
     split_range,
     unsliced_name,
@@ -30,7 +29,7 @@ from qcompiler.passes.slicing.slices import (
 from qcompiler.passes.tensor.split_ranges import SplitRanges
 from tests.support.onnx_models import model
 from tests.support.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_network
-from tests.support.rewrites import FOLDED, engines_agree, keeps_the_numbers
+from tests.support.rewrites import FOLDED, engines_agree, keeps_the_numbers, to_be_split
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -39,8 +38,11 @@ def all_sliced(graph: Graph, seed: int) -> Graph:
     """Every value that can be, in two to four slices."""
     rng = np.random.default_rng(seed)
     for name in [group.result.name for group in fusion_groups(graph) if can_slice(graph, group)]:
-        group = next(group for group in fusion_groups(graph) if group.result.name == name)
-        graph = split_range(graph, group, float(rng.uniform(0.1, 2)), int(rng.integers(2, 5)))
+        graph, group, clip, low = to_be_split(graph, name, -float(rng.uniform(0, 3)))
+        width, count = float(rng.uniform(0.1, 2)), int(rng.integers(2, 5))
+        if clip.high is not None:
+            width = min(width, (clip.high - low) / count)
+        graph = split_range(graph, group, width, count, low)
     return graph
 
 

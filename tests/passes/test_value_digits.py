@@ -21,13 +21,23 @@ from qcompiler.passes.slicing.bottlenecks import Bottleneck, Slicing
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import can_have_digits, split_digits
 from qcompiler.passes.slicing.later_digits import WORTH_STEPS, later_digits
-from qcompiler.passes.slicing.slices import can_slice
+from qcompiler.passes.slicing.sliceable import can_slice, ready
 from qcompiler.passes.slicing.split_value import noisy_apart
 from tests.support.onnx_models import model, run_onnx
 from tests.support.random_networks import LOIHI, PHASES, REFERENCE, compiled, random_network
-from tests.support.rewrites import FOLDED, engines_agree, keeps_the_numbers
+from tests.support.rewrites import FOLDED, engines_agree, keeps_the_numbers, to_be_split
 
 seeds = st.integers(0, 2**32 - 1)
+
+
+def in_digits(graph: Graph, name: str, rng: np.random.Generator, levels: tuple[int, int]) -> Graph:
+    """One value in two digits; coarse levels lie below zero where it has no ReLU."""
+    graph, group, clip, lowest = to_be_split(graph, name, -3.0)
+    step = float(rng.uniform(0.1, 2)) / levels[0]
+    if clip.high is not None:
+        step = min(step, clip.high / 2)
+    below = min(int(rng.integers(levels[0])), int(-lowest / step))
+    return split_digits(graph, group, step * levels[0], *levels, -below * step)
 
 
 def all_digits(graph: Graph, seed: int) -> Graph:
@@ -35,9 +45,8 @@ def all_digits(graph: Graph, seed: int) -> Graph:
     rng = np.random.default_rng(seed)
     groups = [group for group in fusion_groups(graph) if can_slice(graph, group)]
     for name in [g.result.name for g in groups if can_have_digits(graph, g.result)]:
-        group = next(group for group in fusion_groups(graph) if group.result.name == name)
         levels = int(rng.integers(2, 9)), int(rng.integers(2, 9))
-        graph = split_digits(graph, group, float(rng.uniform(0.1, 2)), *levels)
+        graph = in_digits(graph, name, rng, levels)
     return graph
 
 
@@ -104,8 +113,9 @@ def test_digits_of_some_channels_keep_the_numbers(seed: int) -> None:
         if whole and channels > 1 and can_split_channels(split, group_named(split, name)):
             noisy = rng.permutation(channels)[: int(rng.integers(1, channels))]
             slicing = Slicing(0.0, 0.0, 1, len(noisy), 2, digits=3)
+            split = ready(split, name)
             split, (_, part) = noisy_apart(split, name, slicing, noisy, None)
-            split = split_digits(split, group_named(split, part), float(rng.uniform(0.1, 2)), 5, 3)
+            split = in_digits(split, part, rng, (5, 3))
     keeps_the_numbers(graph, split, seed)
 
 

@@ -9,6 +9,10 @@ from hypothesis import assume
 
 import qcompiler
 from qcompiler.ir import Graph, UnsupportedModel, evaluate, verify
+from qcompiler.ir.ann import Clip
+from qcompiler.passes.quantization.fusion_groups import FusionGroup
+from qcompiler.passes.quantization.group_index import group_named
+from qcompiler.passes.slicing.sliceable import ready
 from tests.support.random_networks import LOIHI, compiled, random_batch, random_network
 from tests.support.spiking import same_spikes
 
@@ -37,3 +41,12 @@ def engines_agree(rewrite: Callable[[Graph], Graph], text: str, seed: int) -> No
     except UnsupportedModel:
         assume(False)  # weights of few levels that are too large: nothing to compare
     same_spikes(program, "fast", batch[:4])
+
+
+def to_be_split(graph: Graph, name: str, low: float) -> tuple[Graph, FusionGroup, Clip, float]:
+    """A graph with a clip at the end of a group, both, and ``low``, or the clip's if higher."""
+    graph = ready(graph, name)
+    group = group_named(graph, name)
+    clip = group.clip.op if group.clip else None
+    assert isinstance(clip, Clip)
+    return graph, group, clip, low if clip.low is None else max(low, clip.low)

@@ -1,0 +1,33 @@
+"""Layers and sums as `lower-activations` leaves them: noise counts where there are spikes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qcompiler.ir import Graph, Node
+from qcompiler.ir.ann import Clip
+from qcompiler.passes.activations.duplication import MOST_CLIPS, copied, split_readers
+from qcompiler.passes.folding.affine import SUMS
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+
+
+def with_lowered_sums(graph: Graph, fan_in: int = 0) -> Graph:
+    """The graph without sums of two clips that one layer reads, and layers that clips share.
+
+    That layer reads both clips, if it sums no more than ``fan_in`` elements (0: no limit), and each
+    clip has a copy of its layer.
+    """
+    graph, copies = split_readers(graph, SUMS, fan_in), dict[str, list[Node]]()
+    for group in fusion_groups(graph):
+        if _is_shared(graph, group):
+            for index, reader in enumerate(graph.users(group.result)[1:], 1):
+                copies[reader.result.name] = copied(graph, group, reader, index)
+    nodes = (new for node in graph.nodes for new in copies.get(node.result.name, [node]))
+    return replace(graph, nodes=tuple(nodes)) if copies else graph
+
+
+def _is_shared(graph: Graph, group: FusionGroup) -> bool:
+    readers = graph.users(group.result)
+    if group.clip or graph.is_output(group.result) or not 2 <= len(readers) <= MOST_CLIPS:
+        return False
+    return all(isinstance(one.op, Clip) and not graph.is_output(one.result) for one in readers)
