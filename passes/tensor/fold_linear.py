@@ -26,6 +26,7 @@ from qcompiler.passes.folding.arrangement.concat import concat_as_sum, concat_ru
 from qcompiler.passes.folding.arrangement.rows import row_rules
 from qcompiler.passes.folding.arrangement.scalars import with_axes
 from qcompiler.passes.folding.arrangement.views import view_rules
+from qcompiler.passes.folding.clip_parts import clip_into_parts
 from qcompiler.passes.folding.clips import clip_next_to_code, merge_clips, scale_behind_code
 from qcompiler.passes.folding.codes import levels_of_functions, with_input_codes
 from qcompiler.passes.folding.dense import dense_into_dense
@@ -61,7 +62,7 @@ class FoldLinear(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Apply the rules of this module until none matches."""
-        clips = (merge_clips, clip_next_to_code, scale_behind_code)
+        clips = (merge_clips, clip_into_parts, clip_next_to_code, scale_behind_code)
         moves = (merge_affines, *clips, view_rules, _affine_behind_pool)
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
         pools = (partial(pool, fan_in=self.fan_in) for pool in (pool_into_conv, pool_into_dense))
