@@ -25,7 +25,7 @@ from qcompiler.ir.ann import (
 )
 from qcompiler.ir.view import View
 
-_LINEAR = Conv | Dense | SumPool | Pad | Affine
+LINEAR = Conv | Dense | SumPool | Pad | Affine
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _group(graph: Graph, node: Node) -> FusionGroup | None:
 def _branch(graph: Graph, node: Node, operand: Operand | None) -> Branch:
     """The branch that an operand of a sum, or (``operand`` None) the input of a clip, is."""
     linear = graph.producer(operand) if operand else None
-    if linear and isinstance(linear.op, _LINEAR) and graph.only_user(linear.result) is node:
+    if linear and isinstance(linear.op, LINEAR) and graph.only_user(linear.result) is node:
         return Branch(linear, _source(linear))
     value = operand or node.operands[0]
     assert isinstance(value, Value)

@@ -17,7 +17,12 @@ def with_lowered_sums(graph: Graph, fan_in: int = 0) -> Graph:
     That layer reads both clips, if it sums no more than ``fan_in`` elements (0: no limit), and each
     clip has a copy of its layer.
     """
-    graph, copies = split_readers(graph, SUMS, fan_in), dict[str, list[Node]]()
+    return with_own_layers(split_readers(graph, SUMS, fan_in))
+
+
+def with_own_layers(graph: Graph) -> Graph:
+    """The graph with a copy of each layer for every clip that reads it, where only clips do."""
+    copies: dict[str, list[Node]] = {}
     for group in fusion_groups(graph):
         if _is_shared(graph, group):
             for index, reader in enumerate(graph.users(group.result)[1:], 1):

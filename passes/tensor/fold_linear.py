@@ -25,6 +25,7 @@ from qcompiler.passes.folding.affine import (
 from qcompiler.passes.folding.arrangement.concat import concat_as_sum, concat_rules
 from qcompiler.passes.folding.arrangement.rows import row_rules
 from qcompiler.passes.folding.arrangement.scalars import with_axes
+from qcompiler.passes.folding.arrangement.unit_axes import pad_behind_reshape
 from qcompiler.passes.folding.arrangement.views import view_rules
 from qcompiler.passes.folding.clip_parts import clip_into_parts
 from qcompiler.passes.folding.clips import clip_next_to_code, merge_clips, scale_behind_code
@@ -63,7 +64,7 @@ class FoldLinear(Pass):
     def __call__(self, graph: Graph) -> Graph:
         """Apply the rules of this module until none matches."""
         clips = (merge_clips, clip_into_parts, clip_next_to_code, scale_behind_code)
-        moves = (merge_affines, *clips, view_rules, _affine_behind_pool)
+        moves = (merge_affines, *clips, view_rules, pad_behind_reshape, _affine_behind_pool)
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
         pools = (partial(pool, fan_in=self.fan_in) for pool in (pool_into_conv, pool_into_dense))
         rules: tuple[Rule, ...] = (*moves, *folds, dense_into_dense, *pools, *_BRANCHES)

@@ -20,6 +20,7 @@ from qcompiler.ir.spiking.integer_network import spiking_nodes
 from qcompiler.passes.folding.arrangement.gains import with_scales_at_roots
 from qcompiler.passes.folding.host_copies import host_copy_name, reads_on_host, with_host_copy
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
+from qcompiler.passes.slicing.lowered_sums import with_own_layers
 from qcompiler.passes.slicing.slices import unsliced_name
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.tensor.fold_linear import FoldLinear
@@ -50,7 +51,7 @@ def real_network(model: Path, program: Program) -> Graph:
         rescaling = Rescaling.of(node) if isinstance(node.op, Encode | Decode) else None
         if rescaling is not None and not (isinstance(node.op, Encode) and node.op.digit):
             found = _rescaled(found, node, rescaling)
-    return _with_host_copies(FoldLinear(fan_in)(found), program)
+    return _with_host_copies(with_own_layers(FoldLinear(fan_in)(found)), program)
 
 
 def _with_host_copies(graph: Graph, program: Program) -> Graph:

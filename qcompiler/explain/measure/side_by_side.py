@@ -16,7 +16,7 @@ import numpy as np
 from qcompiler.backends.host import frames_per_batch, output_nodes
 from qcompiler.backends.program.program import Program
 from qcompiler.ir import Graph
-from qcompiler.ir.ann import Rescale
+from qcompiler.ir.ann import Add, MaxPool, Rescale
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.integer_network import (
@@ -32,7 +32,7 @@ from qcompiler.ir.view import Pick, Reshape, Take, Transpose, View, arrange
 from qcompiler.manifest.channel_scales import scale_of
 from qcompiler.passes.calibration.data import run
 from qcompiler.passes.calibration.trace import images_for
-from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+from qcompiler.passes.quantization.fusion_groups import LINEAR, FusionGroup, fusion_groups
 from qcompiler.passes.slicing.slices import unsliced_name
 
 from .matched_layer import MatchedLayer, Part
@@ -123,7 +123,7 @@ class SideBySide:
         return self._run(index, [target], zeros)[target]
 
     def linear(self, index: int) -> FusionGroup | None:
-        """The group behind this place, if all that is between it and the places before is it.
+        """The group behind this place, if what is between it and the places before is linear, too.
 
         Max pools and views may stand in between: they leave zero what it is.
         """
@@ -134,7 +134,7 @@ class SideBySide:
         part = self._behind(index, [name])
         own = {node.result.name for node in group.nodes}
         between = [node for node in part.nodes if node.result.name not in own]
-        plain = all(isinstance(n.op, View) or n.op.mnemonic == "ann.maxpool" for n in between)
+        plain = all(isinstance(node.op, LINEAR | Add | MaxPool | View) for node in between)
         return group if plain else None
 
     def potential(self, layer: MatchedLayer, zero: bool = False) -> Array:
