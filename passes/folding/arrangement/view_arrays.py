@@ -19,15 +19,21 @@ def arranged(view: Node, array: Array, type_: Type) -> Array:
 
 
 def before_view(array: Array, places: Array, shape: tuple[int, ...]) -> Array | None:
-    """The array of this shape that is ``array`` behind a view; None if there is none."""
+    """The array of this shape that is ``array`` behind a view; None if there is none.
+
+    What the view leaves out is as the rest of its channel.
+    """
     if array.size == 1:
         return array.reshape(())
     spread = np.broadcast_to(array, places.shape)
-    found = np.zeros(int(np.prod(shape)), array.dtype)
-    found[places] = spread
+    found = np.full(int(np.prod(shape)), spread.flat[0], array.dtype)
+    seen = np.zeros(found.shape, bool)
+    found[places], seen[places] = spread, True
     if not np.array_equal(found[places], spread):
         return None
-    return squeeze_constant_axes(found.reshape(shape))
+    rows, known = found.reshape(shape[0], -1), seen.reshape(shape[0], -1)
+    first = np.take_along_axis(rows, known.argmax(axis=1)[:, None], axis=1)
+    return squeeze_constant_axes(np.where(known, rows, first).reshape(shape))
 
 
 def squeeze_constant_axes(array: Array) -> Array:

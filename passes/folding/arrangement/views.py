@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Graph, Node, Operand, Value, infer, origins
+from qcompiler.ir import Graph, Node, Operand, Value, infer, origins, size
 from qcompiler.ir.ann import Add, Affine, Clip, Dense, Function, MaxPool, Pad, SumPool
 from qcompiler.ir.index_maps import places_of
 from qcompiler.ir.view import Reshape, Transpose, View
@@ -34,6 +34,8 @@ from .view_chains import (
     shorten_chain,
     views_of,
 )
+
+_LEFT_OUT = 1.5  # times the elements behind views, in front of them: some that the views leave out
 
 
 def view_rules(node: Node, graph: Graph) -> tuple[Node, ...] | Value | None:
@@ -84,15 +86,15 @@ def _clip_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
 
 def _function_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     """A function of one variable commutes with views: its segments then stand behind the layer."""
-    inner = only_producer(node, graph, Reshape | Transpose)
-    if inner is None or node.arrays or only_producer(inner, graph, LINEAR) is None:
+    inner = None if node.arrays else only_producer(node, graph, View)
+    views, layer = chain_above(graph, inner) if inner else ([], None)
+    if layer is None or size(layer.result.type) > _LEFT_OUT * size(node.result.type):
         return None
-    (source,) = inner.operands
-    found = fresh_between(graph, node, replace(node.result.type, shape=source.type.shape))
-    return (
-        Node(node.op, (source,), found, node.origin),
-        replace(inner, operands=(found,), result=node.result),
-    )
+    found = fresh_between(graph, node, layer.result.type)
+    again = [arrangement(view) for view in views]
+    chain = views_of(graph, found, again, node, origins(*views))
+    assert isinstance(chain, tuple)
+    return (Node(node.op, (layer.result,), found, node.origin), *chain)
 
 
 def _pad_first(node: Node, graph: Graph) -> tuple[Node, ...] | None:
