@@ -142,8 +142,9 @@ class SliceRewriter(ReplicaRewriter):
 
     def rewrite_linear(self, node: Node, sources: Sequence[Value]) -> Iterator[Node]:
         """Apply the linear layer to each slice and add the results."""
+        name = node.result.name  # whose slices have other names
         yield from distribute_over_sum(
-            node, sources, lambda index: self.name(node.result.name, index)
+            node, sources, lambda index: self.graph.fresh(f"{name}:from{index}")
         )
 
     def part(self, node: Node, index: int) -> Value:

@@ -21,6 +21,7 @@ from qcompiler.passes.folding.channel_scales import with_gain
 from qcompiler.passes.folding.neighbours import affine
 from qcompiler.passes.quantization.levels import spiking_values
 
+from .centre_layers import CENTRED
 from .fold_linear import FoldLinear
 
 _FAR = 4.0  # times its width that a channel reaches from zero: two bits are lost
@@ -65,10 +66,10 @@ def _can_shift(graph: Graph, node: Node) -> bool:
 def _shifted(graph: Graph, node: Node, middle: Array) -> Graph:
     """The graph with the middle of each channel subtracted, unless that takes a population.
 
-    What is left has another name: nobody compares it with the value of the real network.
+    What is left has another name, with which its offsets are noted.
     """
     offset = middle.reshape(-1, *(1,) * (len(node.result.type.shape) - 1))
-    value = replace(node.result, name=graph.fresh(f"{node.result.name}:centred"))
+    value = replace(node.result, name=graph.fresh(node.result.name + CENTRED))
     made = with_gain(replace(node, result=value), np.ones_like(offset), -offset)
     nodes: list[Node] = []
     for one in graph.nodes:

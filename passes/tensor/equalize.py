@@ -28,6 +28,7 @@ from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_grou
 from qcompiler.passes.quantization.levels import check_levels, levels_of, map_values
 
 from .centre import centred
+from .centre_layers import with_centred_layers
 from .fold_linear import FoldLinear
 from .measured_values import measured_name
 
@@ -63,7 +64,7 @@ class Equalize(Pass):
         if self.calibration is None or self.effort == 0:
             return graph
         check(graph, self.calibration)
-        graph = centred(graph, self.calibration)
+        graph = with_centred_layers(centred(graph, self.calibration), self.calibration)
         groups = {g.result.name: g for g in fusion_groups(graph) if _can_scale(graph, g)}
         chosen: dict[str, Value] = {name: group.result for name, group in groups.items()}
         chosen |= {node.result.name: node.result for node in graph.nodes if _is_fitted(graph, node)}

@@ -20,6 +20,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
 from qcompiler.passes.activations.inlining import inlined
+from qcompiler.passes.activations.lowered_sums import with_lowered_sums
 from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
 from qcompiler.passes.calibration.data import check, check_effort
 from qcompiler.passes.calibration.snap import lies_far
@@ -33,7 +34,6 @@ from qcompiler.passes.slicing.channel_noise import measure_channels
 from qcompiler.passes.slicing.channel_slices import can_split_channels
 from qcompiler.passes.slicing.digits import can_have_digits, finer_levels, with_digits
 from qcompiler.passes.slicing.later_digits import later_digits
-from qcompiler.passes.slicing.lowered_sums import with_lowered_sums
 from qcompiler.passes.slicing.noise import shares
 from qcompiler.passes.slicing.noise_walk import Noise
 from qcompiler.passes.slicing.quiet_outputs import QUIET, measured_noise, noise_sample

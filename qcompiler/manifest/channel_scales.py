@@ -1,15 +1,15 @@
 """What a manifest remembers of channels.
 
-`equalize` divides channels by factors, `split-ranges` parts them. A compiled program has both in
-its weights, where they cannot be recognized; whoever compares its values with those of the real
-network needs them.
+`equalize` divides channels by factors and takes offsets off them, `split-ranges` parts them. A
+compiled program has all that in its weights, where it cannot be recognized; whoever compares its
+values with those of the real network needs it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import index
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,10 +21,12 @@ from qcompiler.passes import Pass, Watcher
 from qcompiler.passes.calibration.data import run, sample
 from qcompiler.passes.calibration.moments import mean_squares
 from qcompiler.passes.quantization.levels import spiking_values
+from qcompiler.passes.tensor.centre_layers import CENTRED
 from qcompiler.passes.tensor.equalize import Equalize
 
 _FRAMES = 32
-_KEY, _PARTS = "channel_scales", "channel_parts"
+_KEY, _OFFSETS, _PARTS = "channel_scales", "channel_offsets", "channel_parts"
+Offsets: TypeAlias = "dict[str, Array]"
 
 
 class ScaleRecorder:
@@ -49,7 +51,7 @@ class ScaleRecorder:
     def __call__(self, step: Pass, graph: Graph) -> None:
         """Called behind every pass."""
         if isinstance(step, Equalize) and self.data and graph is not self.before:
-            self.manifest[_KEY] = _ratios(self.before, graph, self.data)
+            self.manifest |= _remembered(self.before, graph, self.data)
         if self.parts:
             self.manifest[_PARTS] = self.parts
         self.before = graph
@@ -57,8 +59,8 @@ class ScaleRecorder:
             self.watch(step, graph)
 
 
-def _ratios(before: Graph, after: Graph, data: tuple[Array, ...]) -> dict[str, list[float]]:
-    """The root mean square of every channel before, by that after, where they differ.
+def _remembered(before: Graph, after: Graph, data: tuple[Array, ...]) -> dict[str, Any]:
+    """The scale of every channel before, in that after, and the offsets, where they differ.
 
     Both graphs compute the same function, so this is exact but for single precision.
     """
@@ -66,26 +68,73 @@ def _ratios(before: Graph, after: Graph, data: tuple[Array, ...]) -> dict[str, l
     shapes = {node.result.name: node.result.type.shape for node in before.nodes}
     spiking = {value.name for value in spiking_values(after)}
     spiking |= {node.result.name for node in after.nodes if isinstance(node.op, MaxPool)}
-    names = [n.result.name for n in after.nodes if shapes.get(n.result.name) == n.result.type.shape]
-    names = [name for name in names if name in spiking]
-    one, other = (_channel_energy(graph, part, names) for graph in (before, after))
-    found = {}
-    for name in names:
-        ratio = np.sqrt(one[name] / np.where(other[name] > 0, other[name], 1))
-        ratio = np.where((one[name] > 0) & (other[name] > 0), ratio, 1)
-        if np.abs(ratio - 1).max() > 1e-4:
-            found[name] = [float(f"{value:.6g}") for value in ratio]
-    return found
+    names = {
+        n.result.name: uncentred_name(n.result.name)
+        for n in after.nodes
+        if n.result.name in spiking
+        and shapes.get(uncentred_name(n.result.name)) == n.result.type.shape
+    }
+    one, other = _moments(before, part, names.values()), _moments(after, part, names)
+    scales: dict[str, list[float]] = {}
+    offsets: dict[str, list[float]] = {}
+    for name, old in names.items():
+        (mean, square), (mean_now, square_now) = one[old], other[name]
+        if name != old:
+            square, square_now = square - mean**2, square_now - mean_now**2
+        seen = (square > 0) & (square_now > 0)
+        scale = np.where(seen, np.sqrt(square / np.where(seen, square_now, 1)), 1)
+        if np.abs(scale - 1).max() > 1e-4:
+            scales[name] = _few_digits(scale)
+        if name != old:
+            offsets[name] = _few_digits(mean - scale * mean_now)
+    return {_KEY: scales} | ({_OFFSETS: offsets} if offsets else {})
 
 
-def _channel_energy(graph: Graph, data: tuple[Array, ...], names: list[str]) -> dict[str, Array]:
-    """Mean squares of every channel, added up over frames."""
-    found: dict[str, Array] = {}
-    for values in run(graph, data, names):
+def _few_digits(array: Array) -> list[float]:
+    return [float(f"{number:.6g}") for number in array.tolist()]
+
+
+def uncentred_name(name: str) -> str:
+    """The name of a value whose channels have offsets, without its suffix."""
+    return name.removesuffix(CENTRED)
+
+
+def _moments(
+    graph: Graph, data: tuple[Array, ...], names: Iterable[str]
+) -> dict[str, tuple[Array, Array]]:
+    """The mean and the mean square of every channel."""
+    found: dict[str, tuple[Array, Array]] = {}
+    for values in run(graph, data, [*dict.fromkeys(names)]):
         for name, array in values.items():
-            found[name] = found.get(name, 0) + mean_squares(array) * len(array)
+            share = len(array) / len(data[0])
+            axes = (0, *range(2, array.ndim))
+            mean, square = found.get(name, (np.zeros(()), np.zeros(())))
+            found[name] = (
+                mean + share * array.mean(axis=axes, dtype=np.float64),
+                square + share * mean_squares(array),
+            )
     give_back()
     return found
+
+
+def offsets_of(manifest: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Offsets:
+    """The offsets of the channels of values, by name, shaped to spread.
+
+    ``shapes`` are those of the real network's values. ProgramError if offsets do not fit them.
+    """
+    found: Offsets = {}
+    try:
+        for name, given in manifest.get(_OFFSETS, {}).items():
+            found[name] = np.asarray(given, np.float32)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ProgramError(f"the manifest's {_OFFSETS} are damaged: compile again") from error
+    for name, array in found.items():
+        shape = shapes.get(uncentred_name(name), ())
+        if array.shape != shape[:1] or not shape or not np.isfinite(array).all():
+            raise ProgramError(
+                f"the manifest's {_OFFSETS} do not fit %{name}: compile the model again"
+            )
+    return {name: spread(array, shapes[uncentred_name(name)]) for name, array in found.items()}
 
 
 def scale_of(manifest: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Array:

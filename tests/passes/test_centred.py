@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import qcompiler
+from qcompiler.data import Data
+from qcompiler.explain.diagnosis import explain
 from qcompiler.frontend.import_model import import_model
-from qcompiler.ir import Graph, evaluate
+from qcompiler.ir import Graph, ProgramError, evaluate
 from qcompiler.ir.ann import Function
 from qcompiler.ir.kernels import Array
 from qcompiler.passes import Pass
 from qcompiler.passes.tensor.centre import centred
+from qcompiler.passes.tensor.centre_layers import with_centred_layers
 from qcompiler.passes.tensor.equalize import Equalize
 from qcompiler.passes.tensor.fold_linear import FoldLinear
 from tests.support.onnx_models import model, run_onnx
@@ -106,3 +113,73 @@ def test_of_two_functions_in_a_row_each_gets_its_offsets() -> None:
     )
     names = {node.result.name for node in made["equalize"].nodes}
     assert {"h:centred", "k:centred"} <= names
+
+
+LINEAR = "r = Relu(x) d = Conv(r, v, b) h = Conv(d, k, c) t = Relu(h) y = Conv(t, w)"
+
+
+def linear(body: str = LINEAR) -> tuple[onnx.ModelProto, Graph]:
+    rng = np.random.default_rng(5)
+    shapes = {"v": (6, 8, 1, 1), "k": (8, 6, 1, 1), "w": (3, 8, 1, 1), "p": (8, 6, 3, 3)}
+    given: dict[str, Any] = {n: rng.normal(size=s).astype(np.float32) for n, s in shapes.items()}
+    biases = {"b": np.linspace(-4, 4, 6), "c": np.linspace(-1, 1, 8)}
+    given |= {name: array.astype(np.float32) for name, array in biases.items()}
+    used = {name: array for name, array in given.items() if re.search(rf"\b{name}\b", body)}
+    proto = model("float[N,8,5,5] x", body, **used)
+    return proto, FoldLinear()(import_model(proto).graph)
+
+
+FRAMES = np.random.default_rng(6).normal(size=(100, 8, 5, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("body", "centred"),
+    [
+        (LINEAR, {"d:centred"}),
+        (
+            "r = Relu(x) d = Conv(r, v, b) q = Conv(r, v) s = Add(d, q) h = Conv(s, k, c)"
+            " t = Relu(h) y = Conv(t, w)",
+            {"s:centred"},
+        ),
+        (
+            "r = Relu(x) d = Conv(r, v, b) e = Conv(d, k, c) t = Relu(e) q = Conv(t, v, b)"
+            " s = Add(d, q) h = Conv(s, k, c) u = Relu(h) y = Conv(u, w)",
+            {"d:centred", "s:centred"},
+        ),
+        # at borders a padded reader would lack some of the offset
+        (
+            "r = Relu(x) d = Conv(r, v, b) h = Conv<pads=[1,1,1,1]>(d, p, c) t = Relu(h)"
+            " y = Conv(t, w)",
+            set(),
+        ),
+        ("r = Relu(x) d = Conv(r, v, b) h = Relu(d) y = Conv(h, k)", set()),
+        ("r = Relu(x) y = Conv(r, v, b)", set()),
+    ],
+)
+def test_layers_without_a_relu_are_centred(body: str, centred: set[str]) -> None:
+    _, graph = linear(body)
+    found = with_centred_layers(graph, (FRAMES,))
+    assert {n.result.name for n in found.nodes if ":centred" in n.result.name} == centred
+    exact = evaluate(graph, FRAMES)[0]
+    np.testing.assert_allclose(evaluate(found, FRAMES)[0], exact, rtol=1e-4, atol=1e-4)
+    for name in centred:
+        (value,) = (n.result for n in found.nodes if n.result.name == name)
+        (seen,) = evaluate(replace(found, outputs=(value,), output_names=("v",)), FRAMES)
+        low, high = seen.min(axis=(0, 2, 3)), seen.max(axis=(0, 2, 3))
+        assert np.abs(low + high).max() < 0.3 * (high - low).min()
+
+
+def test_offsets_are_remembered_for_explain(tmp_path: Path) -> None:
+    proto, _ = linear()
+    path = tmp_path / "model.onnx"
+    onnx.save(proto, path)
+    program = qcompiler.compile(path, calibration=FRAMES, target="reference", t_max=32)
+    offsets = program.manifest["channel_offsets"]
+    assert offsets.keys() == {"d:centred"} and len(offsets["d:centred"]) == 6
+    found = explain(program, path, Data((FRAMES,)))
+    (layer,) = (layer for layer in found.layers if layer.name == "d:centred")
+    assert layer.error < 0.1 and layer.own < 0.1
+    for wrong in ([1], {"d:centred": [1.0]}, {"d:centred": ["a"] * 6}, {"e:centred": [1.0]}):
+        program.manifest["channel_offsets"] = wrong
+        with pytest.raises(ProgramError, match="channel_offsets"):
+            explain(program, path, Data((FRAMES,)))

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.program.states import carried_states
@@ -17,10 +20,12 @@ from qcompiler.ir.prologue import split_prologue
 from qcompiler.ir.snn import Decode, Encode
 from qcompiler.ir.spiking.coding import Rescaling
 from qcompiler.ir.spiking.integer_network import spiking_nodes
+from qcompiler.manifest.channel_scales import Offsets, offsets_of, uncentred_name
+from qcompiler.passes.activations.lowered_sums import with_own_layers
 from qcompiler.passes.folding.arrangement.gains import with_scales_at_roots
 from qcompiler.passes.folding.host_copies import host_copy_name, reads_on_host, with_host_copy
+from qcompiler.passes.folding.neighbours import affine
 from qcompiler.passes.folding.rescaling import rescale_input, rescale_output
-from qcompiler.passes.slicing.lowered_sums import with_own_layers
 from qcompiler.passes.slicing.slices import unsliced_name
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 from qcompiler.passes.tensor.fold_linear import FoldLinear
@@ -51,7 +56,28 @@ def real_network(model: Path, program: Program) -> Graph:
         rescaling = Rescaling.of(node) if isinstance(node.op, Encode | Decode) else None
         if rescaling is not None and not (isinstance(node.op, Encode) and node.op.digit):
             found = _rescaled(found, node, rescaling)
-    return _with_host_copies(with_own_layers(FoldLinear(fan_in)(found)), program)
+    found = _with_host_copies(with_own_layers(FoldLinear(fan_in)(found)), program)
+    shapes = {node.result.name: node.result.type.shape for node in found.nodes}
+    return _with_offsets(found, offsets_of(manifest, shapes))
+
+
+def _with_offsets(graph: Graph, offsets: Offsets) -> Graph:
+    """The real network with the values that a program has around zero, which readers add to."""
+    nodes: list[Node] = []
+    restored: dict[str, Value] = {}
+    known = {uncentred_name(name): (name, offset) for name, offset in offsets.items()}
+    for node in graph.nodes:
+        operands = tuple(restored.get(operand.name, operand) for operand in node.operands)
+        nodes.append(replace(node, operands=operands))
+        if node.result.name in known:
+            name, offset = known[node.result.name]
+            centred = Value(name, node.result.type.layout)
+            back = Value(graph.fresh(f"{name}:back"), node.result.type.layout)
+            restored[node.result.name] = back
+            one = np.ones_like(offset)
+            nodes.append(affine(node.result, one, -offset, centred, node.origin))
+            nodes.append(affine(centred, one, offset, back, node.origin))
+    return replace(graph, nodes=tuple(nodes))
 
 
 def _with_host_copies(graph: Graph, program: Program) -> Graph:

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from qcompiler.ir import Graph, Node
 from qcompiler.ir.ann import Clip
-from qcompiler.passes.activations.duplication import MOST_CLIPS, copied, split_readers
 from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
+
+from .duplication import MOST_CLIPS, copied, split_readers
 
 
 def with_lowered_sums(graph: Graph, fan_in: int = 0) -> Graph:
