@@ -65,7 +65,7 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
                 for index, reader in enumerate(states, first):
                     copies[reader.result.name] = copied(graph, group, reader, index)
             continue
-        if not all(_is_clip(graph, reader) for reader in readers):
+        if not all(is_clip(graph, reader) for reader in readers):
             continue
         if not all(resolution.carries(group, reader) for reader in readers):
             continue
@@ -102,7 +102,8 @@ def _is_state(graph: Graph, node: Node) -> bool:
     return isinstance(node.op, Clip) and graph.is_output(node.result) and is_code(node.result)
 
 
-def _is_clip(graph: Graph, node: Node) -> bool:
+def is_clip(graph: Graph, node: Node) -> bool:
+    """Whether a node is a clip, or what a clip alone reads."""
     if isinstance(node.op, Affine) or is_left(node):
         user = graph.only_user(node.result)
         return user is not None and isinstance(user.op, Clip)

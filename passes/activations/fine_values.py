@@ -25,6 +25,8 @@ from qcompiler.passes.quantization.fusion_groups import fusion_groups, is_networ
 from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import PRECISE, spiking_values
 
+from .products import ahead_of_products, behind_products
+
 _FINE = ":fine"  # in names of digits, which have another offset than their value: see `explain`
 _LEFT = f"{_FINE}:digit0:left"  # of what a coarse digit leaves
 _SMALL = 1024  # values of a network in which neurons are cheap
@@ -82,7 +84,7 @@ class FineValues:
         graph = self.graph
         if not needs_fine_values(graph, self.t_max):
             return
-        behind, ahead = _behind_products(graph), _ahead_of_products(graph)
+        behind, ahead = behind_products(graph), ahead_of_products(graph)
         sums = [group.result for group in fusion_groups(graph) if not group.clip]
         made = [n.result for n in graph.nodes if isinstance(n.op, Function | Multiply)]
         for value in (*sums, *made):
@@ -155,10 +157,18 @@ class FineValues:
         return Node(op, operands, Value(self.graph.fresh(name), type_), like.origin)
 
 
+def fine_sums(graph: Graph, t_max: int) -> set[str]:
+    """Names of the sums that lowering may divide, once they have ranges."""
+    if not needs_fine_values(graph, t_max):
+        return set()
+    between = behind_products(graph) | ahead_of_products(graph)
+    return {g.result.name for g in fusion_groups(graph) if not g.clip} & between
+
+
 def needs_fine_values(graph: Graph, t_max: int) -> bool:
     """Whether precision is asked for, and products are computed of others in a small network."""
     products = [node.result.name for node in graph.nodes if isinstance(node.op, Multiply)]
-    if t_max < PRECISE or _ahead_of_products(graph).isdisjoint(products):
+    if t_max < PRECISE or ahead_of_products(graph).isdisjoint(products):
         return False
     return sum(size(value.type) for value in spiking_values(graph)) <= _SMALL
 
@@ -181,21 +191,3 @@ def _scaled(value: Value, scale: float, shift: float, name: str, like: Node) -> 
     assert isinstance(value.type, Tensor)
     result = Value(name, Tensor(value.type.shape))
     return Node(Affine(), (value, *constants), result, like.origin)
-
-
-def _behind_products(graph: Graph) -> set[str]:
-    """Names of products, and of what is computed of them."""
-    found: set[str] = set()
-    for node in graph.nodes:
-        if isinstance(node.op, Multiply) or any(o.name in found for o in node.operands):
-            found.add(node.result.name)
-    return found
-
-
-def _ahead_of_products(graph: Graph) -> set[str]:
-    """Names of what products are computed of."""
-    found: set[str] = set()
-    for node in reversed(graph.nodes):
-        if isinstance(node.op, Multiply) or node.result.name in found:
-            found |= {operand.name for operand in node.operands}
-    return found

@@ -27,6 +27,7 @@ _FINER = 2  # times the default levels of an output: segments pay for no more
 _SUMMING = Conv | Dense | SumPool | Add | Affine | Multiply
 _FINE_ENDS: tuple[float, ...] = (0.25, 0.5)  # of the error, where outputs have many levels
 _COARSE_FITS = (1.5, 2.0)  # of the error, of values in digits, where so few have copies of a layer
+_FUSED_FITS = (1.5, 2.0, 3.0, 4.0)  # of the error, if copies of a layer are then few enough
 _FINE_FITS = (0.6, 0.8)  # of the error, where readers sum segments, which no levels round
 
 
@@ -66,10 +67,11 @@ class FunctionFits:
         wide = (one for one in few if np.diff(one.knots).min() >= least)
         if (chosen := next(wide, None)) is not None:
             return chosen
-        shares = (1.0, *self._coarser(node))
-        tried = [fit(formula, domain, share * bound, width) for share in shares]
-        few = (one for one in tried if np.count_nonzero(one.slopes) <= MORE_CLIPS)
-        return next(few, tried[0])
+        found = fit(formula, domain, bound, width)
+        coarser = (fit(formula, domain, share * bound, width) for share in self._coarser(node))
+        most = MORE_CLIPS if limits.t_max >= PRECISE else most_clips(group, limits.t_max)
+        few = (one for one in (found, *coarser) if np.count_nonzero(one.slopes) <= most)
+        return next(few, found)
 
     def start(self, x: Operand, found: PiecewiseLinear) -> int:
         """The knot to which segments turn: next to zero, or to the middle of a range without it.
@@ -96,7 +98,9 @@ class FunctionFits:
             return ()
         widths = self.limits.narrowest_fused(group, node.result)
         channels = _channels(widths, node)
-        bound = self._share(node) * width_of(node) * max((1.0, *self._coarser(node)))
+        coarser = self._coarser(node) if self.limits.t_max >= PRECISE else ()
+        bound = self._share(node) * width_of(node) * max((1.0, *coarser))
+        bound = max(bound, found.error * power_of(node.arrays[:1]))
         if not channels.misfit(found, bound):
             return ()
         most = most_clips(group, self.limits.t_max)
@@ -139,8 +143,13 @@ class FunctionFits:
         return needed / self.potential if self.potential else 0.0
 
     def _coarser(self, node: Node) -> tuple[float, ...]:
-        """Shares of the error of a value in digits that cost less than levels of its variable."""
+        """Shares of the error that cost less than levels of the variable.
+
+        With few levels, or for a value in digits.
+        """
         type_, limits = node.result.type, self.limits
+        if limits.t_max < PRECISE and not self.activation_error:
+            return _FUSED_FITS
         fine = isinstance(type_, Tensor) and (type_.t_max or 0) > limits.t_max >= PRECISE
         inner = fine and not is_network_output(limits.graph, node.result)
         return _COARSE_FITS if inner and not self.activation_error else ()

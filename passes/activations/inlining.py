@@ -89,8 +89,8 @@ def _simplified(graph: Graph) -> Graph:
 
 
 def inlined(graph: Graph, t_max: int, fan_in: int = 0) -> set[str]:
-    """Names of the sums that lowering is likely to inline, if weights hold what they add."""
-    if not inlines(graph, t_max) or is_few(graph):
+    """Names of the sums that lowering may inline, if neurons are not few then, and weights fit."""
+    if not inlines(graph, t_max):
         return set()
     return {group.result.name for group in _cheap(graph, set(), fan_in)}
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qcompiler.ir import Graph, Node
-from qcompiler.ir.ann import Clip
+from qcompiler.ir import Graph, Node, rewrite
 from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 
-from .duplication import MOST_CLIPS, copied, split_readers
+from .duplication import MOST_CLIPS, copied, is_clip, split_readers
 
 
 def with_lowered_sums(graph: Graph, fan_in: int = 0) -> Graph:
@@ -29,11 +28,11 @@ def with_own_layers(graph: Graph) -> Graph:
             for index, reader in enumerate(graph.users(group.result)[1:], 1):
                 copies[reader.result.name] = copied(graph, group, reader, index)
     nodes = (new for node in graph.nodes for new in copies.get(node.result.name, [node]))
-    return replace(graph, nodes=tuple(nodes)) if copies else graph
+    return rewrite(replace(graph, nodes=tuple(nodes)), *SUMS) if copies else graph
 
 
 def _is_shared(graph: Graph, group: FusionGroup) -> bool:
     readers = graph.users(group.result)
     if group.clip or graph.is_output(group.result) or not 2 <= len(readers) <= MOST_CLIPS:
         return False
-    return all(isinstance(one.op, Clip) and not graph.is_output(one.result) for one in readers)
+    return all(is_clip(graph, one) and not graph.is_output(one.result) for one in readers)

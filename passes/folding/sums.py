@@ -9,6 +9,7 @@ import numpy as np
 
 from qcompiler.ir import Constant, Graph, Node, Operand, Tensor, Value, origins
 from qcompiler.ir.ann import Add, Affine, Pad, SumPool
+from qcompiler.ir.kernels import Array
 
 from .linear import per_channel
 
@@ -76,7 +77,7 @@ def _affine_into_branches(node: Node, graph: Graph) -> tuple[Node, ...] | None:
         return None
     if len(set(inner.operands)) < len(inner.operands):
         return None  # is made one scaled branch first
-    if _needs_range(inner, graph):
+    if _has_windows(inner, graph) and (_is_ranged(inner) or _is_gain(node, scale.data, graph)):
         return None
     none = Constant(f"{shift.name}:none", np.zeros_like(shift.data))
     branches = [
@@ -95,14 +96,8 @@ def _affine_into_branches(node: Node, graph: Graph) -> tuple[Node, ...] | None:
     )
 
 
-def _needs_range(node: Node, graph: Graph) -> bool:
-    """Whether a branch of a ranged sum would become a population, which has no range so far.
-
-    A branch that pads, or sums up windows, does so if a scale follows it.
-    """
-    type_ = node.result.type
-    if not isinstance(type_, Tensor) or type_.range is None:
-        return False
+def _has_windows(node: Node, graph: Graph) -> bool:
+    """Whether a branch pads, or sums up windows: with a scale behind it becomes a population."""
     made = (graph.producer(operand) for operand in node.operands)
     return any(
         branch is not None
@@ -110,3 +105,15 @@ def _needs_range(node: Node, graph: Graph) -> bool:
         and graph.only_user(branch.result) is node
         for branch in made
     )
+
+
+def _is_ranged(node: Node) -> bool:
+    """Whether a sum has a range, which new populations before it would lack."""
+    type_ = node.result.type
+    return isinstance(type_, Tensor) and type_.range is not None
+
+
+def _is_gain(node: Node, scale: Array, graph: Graph) -> bool:
+    """Whether the population of the sum before it takes a scale in; see `fusion_groups`."""
+    user = graph.only_user(node.result)
+    return bool(scale.min() > 0) and not (user is not None and isinstance(user.op, Add))

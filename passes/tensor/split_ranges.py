@@ -19,6 +19,7 @@ from qcompiler.ir import Graph, Invariant
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.ir.types import size
+from qcompiler.passes.activations.fine_values import fine_sums
 from qcompiler.passes.activations.inlining import inlined
 from qcompiler.passes.activations.lowered_sums import with_lowered_sums
 from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
@@ -110,7 +111,7 @@ class SplitRanges(Pass):
             return graph
         graph = with_lowered_sums(graph, self.fan_in)
         able = [group.result.name for group in fusion_groups(graph) if can_slice(graph, group)]
-        gone = inlined(graph, self.t_max, self.fan_in)
+        gone = inlined(graph, self.t_max, self.fan_in) | fine_sums(graph, self.t_max)
         if not (names := [name for name in able if name not in gone]):
             return graph
         check(graph, self.calibration)
