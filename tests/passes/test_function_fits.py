@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import qcompiler
 from qcompiler.frontend.import_model import import_model
 from qcompiler.ir import Graph, evaluate
 from qcompiler.ir.ann import Clip
+from qcompiler.passes.activations.duplication import MOST_CLIPS
 from qcompiler.passes.calibration.data import run
 from tests.support.onnx_models import model, run_onnx
 from tests.support.random_networks import compiled
@@ -48,3 +50,17 @@ def test_membranes_bound_the_segments_of_steep_functions(steep: float, fewer: bo
         for text in texts
     )
     assert 1 <= bound < free if fewer else bound == free
+
+
+@pytest.mark.parametrize("t_max", [8, 16])
+def test_with_few_levels_segments_have_the_layer_to_themselves(t_max: int) -> None:
+    """A few segments less err less than rounding the variable of all of them to levels."""
+    x = RNG.normal(size=(200, 24, 3, 3)).astype(np.float32)
+    weights = RNG.normal(size=(3, 24, 1, 1)).astype(np.float32) / 4
+    proto = model("float[N,24,3,3] x", "a = Conv(x, w) y = Tanh(a)", w=weights)
+    program = qcompiler.compile(proto, calibration=x, t_max=t_max, target="reference")
+    names = [row.name for row in program.report().populations if row.kind == "integrate"]
+    assert "a" not in names and 4 <= sum(":piece" in name for name in names) <= MOST_CLIPS
+    (exact,) = run_onnx(proto, {"x": x})
+    error = np.sqrt(np.mean((np.asarray(program.run(x)) - exact) ** 2) / exact.var())
+    assert error < 0.1

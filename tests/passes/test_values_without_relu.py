@@ -20,7 +20,7 @@ from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.group_index import group_named
 from qcompiler.passes.slicing.slice_ranges import covered
 from qcompiler.passes.slicing.sliceable import can_slice, ready
-from qcompiler.passes.slicing.slices import unsliced_name
+from qcompiler.passes.slicing.slices import split_range, unsliced_name
 from tests.support.onnx_models import model, run_onnx
 from tests.support.random_networks import compiled
 from tests.support.rewrites import FOLDED, keeps_the_numbers
@@ -167,3 +167,43 @@ def test_layers_that_others_read_as_well_are_not_copied() -> None:
     )
     graph = compiled(import_model(proto).graph, FOLDED)
     assert "b" in {group.result.name for group in fusion_groups(with_lowered_sums(graph))}
+
+
+def test_scales_between_a_layer_and_its_clips_are_part_of_each_copy() -> None:
+    """As in dense blocks, where each batch norm has its own ReLU behind what all of them read."""
+    proto = network(
+        "a = Conv(x, A) r = Relu(a) b = Conv(r, B) g = Mul(b, p) s = Relu(g) h = Mul(b, q)"
+        " t = Relu(h) u = Concat<axis=1>(s, t) c = Conv(u, C) v = Relu(c) f = Flatten(v)"
+        " y = Gemm(f, W)",
+        B=(6, 24, 1, 1),
+        C=(16, 12, 1, 1),
+        p=(6, 1, 1),
+        q=(6, 1, 1),
+    )
+    graph = compiled(import_model(proto).graph, FOLDED)
+    lowered = with_lowered_sums(graph)
+    groups = {group.result.name: group for group in fusion_groups(lowered)}
+    assert "b" in {g.result.name for g in fusion_groups(graph)} - groups.keys()
+    assert not any(group.gain for group in groups.values())
+    keeps_the_numbers(graph, lowered, 0)
+
+
+def test_scales_behind_pools_of_slices_are_gains() -> None:
+    """Moved in front of the sum, they would make a population of the pool of each slice."""
+    proto = network(
+        "a = Conv(x, A) r = Relu(a) d = Conv(r, D) p = AveragePool<kernel_shape=[2,2]>(d)"
+        " g = Mul(p, k) e = Add(g, m) s = Relu(e) f = Flatten(s) y = Gemm(f, V)",
+        D=(4, 24, 1, 1),
+        V=(100, 4),
+    )
+    proto.graph.initializer.extend(
+        onnx.numpy_helper.from_array(np.full((4, 1, 1), value, np.float32), name)
+        for name, value in (("k", 2.5), ("m", 0.5))
+    )
+    graph = compiled(import_model(proto).graph, FOLDED)
+    names = {group.result.name for group in fusion_groups(graph)}
+    split = ready(graph, "d")
+    split = split_range(split, group_named(split, "d"), 1.0, 3, -1.5)
+    more = {group.result.name for group in fusion_groups(split)} - names
+    assert {unsliced_name(name) for name in more} == {"d"}
+    keeps_the_numbers(graph, split, 0)
