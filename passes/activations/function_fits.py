@@ -43,8 +43,11 @@ class FunctionFits:
     activation_error: float
     potential: int = 0
 
-    def one(self, node: Node, formula: str) -> PiecewiseLinear:
-        """The segments of a function, for all channels; ValueError if it is not finite."""
+    def one(self, node: Node, formula: str, fewer: bool = True) -> PiecewiseLinear:
+        """The segments of a function, for all channels; ValueError if it is not finite.
+
+        The error may be larger for ``fewer`` segments, of which each has a copy of the layer.
+        """
         (x,) = _values(node)
         domain, limits = range_of(x, node), self.limits
         bound = self._share(node) * width_of(node) / power_of(node.arrays[:1])
@@ -68,7 +71,8 @@ class FunctionFits:
         if (chosen := next(wide, None)) is not None:
             return chosen
         found = fit(formula, domain, bound, width)
-        coarser = (fit(formula, domain, share * bound, width) for share in self._coarser(node))
+        shares = self._coarser(node) if fewer else ()
+        coarser = (fit(formula, domain, share * bound, width) for share in shares)
         most = MORE_CLIPS if limits.t_max >= PRECISE else most_clips(group, limits.t_max)
         few = (one for one in (found, *coarser) if np.count_nonzero(one.slopes) <= most)
         return next(few, found)
@@ -98,9 +102,11 @@ class FunctionFits:
             return ()
         widths = self.limits.narrowest_fused(group, node.result)
         channels = _channels(widths, node)
-        coarser = self._coarser(node) if self.limits.t_max >= PRECISE else ()
-        bound = self._share(node) * width_of(node) * max((1.0, *coarser))
-        bound = max(bound, found.error * power_of(node.arrays[:1]))
+        bound = self._share(node) * width_of(node)
+        if self.limits.t_max >= PRECISE:
+            bound *= max((1.0, *self._coarser(node)))
+        else:
+            found = self.one(node, formula, fewer=False)
         if not channels.misfit(found, bound):
             return ()
         most = most_clips(group, self.limits.t_max)
@@ -114,6 +120,8 @@ class FunctionFits:
             worst = worst_of(each, gains_of(node)[0]) / width
             return ActivationFit(node, domain, clips_of(*each), worst, bound)
         share, segments = power_of(node.arrays[:1]) / width, len(found.knots) - 1
+        if self.one(node, formula, fewer=False).error * share <= bound:
+            bound = max(bound, found.error * share)  # fewer were wanted
         jump = error_between(formula, domain, found) * share
         return ActivationFit(
             node,

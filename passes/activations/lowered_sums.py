@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from qcompiler.ir import Graph, Node, rewrite
 from qcompiler.passes.folding.affine import SUMS
+from qcompiler.passes.folding.linear import parameters
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 
 from .duplication import MOST_CLIPS, copied, is_clip, split_readers
@@ -33,6 +34,9 @@ def with_own_layers(graph: Graph) -> Graph:
 
 def _is_shared(graph: Graph, group: FusionGroup) -> bool:
     readers = graph.users(group.result)
-    if group.clip or graph.is_output(group.result) or not 2 <= len(readers) <= MOST_CLIPS:
+    layers = (branch.linear for branch in group.branches)
+    if group.clip or not any(parameters(node) for node in layers if node):
+        return False
+    if graph.is_output(group.result) or not 2 <= len(readers) <= MOST_CLIPS:
         return False
     return all(is_clip(graph, one) and not graph.is_output(one.result) for one in readers)

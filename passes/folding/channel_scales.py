@@ -25,9 +25,16 @@ def scales_back(graph: Graph, value: Value) -> bool:
     linear = Conv | Dense | Add | Affine | SumPool
     kinds = linear | Multiply if len(value.type.shape) > 1 else linear
     return not graph.is_output(value) and all(
-        isinstance(user.op, kinds) or (commutes(user) and scales_back(graph, user.result))
+        (isinstance(user.op, kinds) and not _is_added(graph, user))
+        or (commutes(user) and scales_back(graph, user.result))
         for user in users
     )
+
+
+def _is_added(graph: Graph, node: Node) -> bool:
+    """Whether a node sums up windows for a sum: with a scale between it were a population."""
+    user = graph.only_user(node.result) if isinstance(node.op, SumPool) else None
+    return user is not None and isinstance(user.op, Add)
 
 
 def commutes(node: Node) -> bool:

@@ -17,7 +17,7 @@ def covered(histogram: Histogram, group: FusionGroup, levels: int, steps: int) -
     """The low end and the width of the range of least squared error for so many ``levels``.
 
     It lies within the bounds of the group's clip, and starts at 0 behind a ReLU. Elsewhere 0 lies a
-    whole number of steps above the low end, where ``steps`` make the width.
+    whole number of steps above the low end, where ``steps`` make the width: two or more.
     """
     clip = group.clip.op if group.clip else Clip()
     assert isinstance(clip, Clip)

@@ -61,9 +61,11 @@ def split_value(
     """
     graph, parts = noisy_apart(graph, name, slicing, noisy, note)
     for part, count in zip(parts, (slicing.slices, slicing.noisy_slices), strict=False):
+        if count == 1:
+            continue
         group, all_steps = group_named(graph, part), count * steps
         low, width = covered(histogram, group, all_steps + 1, all_steps)
-        if count > 1 and width > 0:
+        if width > 0:
             graph = split_range(graph, group, width / count, count, low)
     return graph
 

@@ -72,8 +72,11 @@ def test_engines_agree_with_a_t_max_for_each_tensor(seed: int, branches: bool) -
     same(spiking, 2 * batch)
     made = {node.result.name: node.result for node in spiking.nodes}
     for value, number in zip(values, numbers, strict=True):
+        readers = graph.users(value)
+        if len(readers) > 1 and all(isinstance(reader.op, Clip) for reader in readers):
+            continue  # each has a copy of the layer
         raw = value.name.removesuffix(":standard")
-        names = (value.name, f"{raw}:spikes", f"{raw}:digit1")
+        names = (value.name, f"{raw}:spikes", f"{raw}:digit1", f"{raw}:centred")
         (found,) = (spikes_of(made[name]) for name in names if name in made)
         assert found.t_max == number
 

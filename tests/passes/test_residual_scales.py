@@ -36,9 +36,11 @@ def network() -> tuple[Any, Array]:
 
 
 def deviations(graph: Graph, x: Array) -> dict[str, Array]:
-    """The spread of each channel of the stream and of the sum."""
-    parts = list(run(graph, (x,), ["b", "s"]))
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in ("b", "s")}
+    """The spread of each channel of the stream and of the sum, which may have offsets."""
+    made = {node.result.name for node in graph.nodes}
+    names = {name: name if name in made else f"{name}:centred" for name in ("b", "s")}
+    parts = list(run(graph, (x,), list(names.values())))
+    whole = {name: np.concatenate([part[now] for part in parts]) for name, now in names.items()}
     return {name: array.std(axis=(0, 2, 3)) for name, array in whole.items()}
 
 
