@@ -45,7 +45,8 @@ def print_summary(
         and p.weight_bits is not None
         and p.weight_bits < min(_ENOUGH_BITS, given.weight_bits or 8)
     ]
-    if coarse and not given.quiet:
+    checked = program.manifest.get("calibration_check")  # which names causes of errors itself
+    if coarse and not checked and not given.quiet:
         warn(
             f"the target's limits leave few weight bits in {', '.join(coarse)}: accuracy may "
             "suffer; a smaller --t-max leaves more bits"

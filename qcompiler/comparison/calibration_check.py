@@ -95,31 +95,34 @@ def _noise(
     crossed: CrossedJump | None,
 ) -> dict[str, Diagnostic]:
     """Warnings on outputs: large errors, and ones beyond what levels explain."""
-    told: dict[str, Diagnostic] = {}
-    open_: list[tuple[Compared, OutputError]] = []
-
     causes = Causes(
         lambda: _few_weight_bits(program),
         lambda: crossed.text if crossed else "",
         weight_bits_in(program.manifest.get("pipeline", "")),
     )
+    known = _explained(graph, program, data, compared)
+    told: dict[str, Diagnostic] = {}
     for one, error in zip(compared, errors, strict=True):
-        if found := noise(error, *one.centred(), _DATA, causes):
-            told[one.name] = found
-        elif error.error is not None:
-            open_.append((one, error))
-    if not open_:
-        return told
-    counts = LevelCounts.of(program)
-    names = [one.value for one, _ in open_]
-    for (one, error), array in zip(
-        open_, values_in_levels(graph, counts, data, names) or (), strict=False
-    ):
-        known = output_error(one.name, *replace(one, ours=array).centred())
-        explained = Explained(known, counts.outputs)
-        if found := unexplained(error, *one.centred(), _DATA, explained, causes):
+        levels = known.get(one.name)
+        found = noise(error, *one.centred(), _DATA, causes, levels)
+        if found is None and levels:
+            found = unexplained(error, *one.centred(), _DATA, levels, causes)
+        if found:
             told[one.name] = found
     return told
+
+
+def _explained(
+    graph: Graph, program: Program, data: tuple[Array, ...], compared: Sequence[Compared]
+) -> dict[str, Explained]:
+    """What levels alone make of each output; nothing if a value becomes infinite."""
+    counts = LevelCounts.of(program)
+    arrays = values_in_levels(graph, counts, data, [one.value for one in compared]) or ()
+    found = {}
+    for one, array in zip(compared, arrays, strict=False):
+        error = output_error(one.name, *replace(one, ours=array).centred())
+        found[one.name] = Explained(error, counts.outputs)
+    return found
 
 
 def _few_weight_bits(program: Program) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,10 +21,7 @@ CROSSED = (
     "move the thresholds of the model between the values of the data; if these are no cause, "
     "compile with a larger --t-max"
 )
-_EXPLAIN = (
-    "compile with a larger --t-max or more --weight-bits; qrun with --against MODEL.onnx "
-    "--explain names the layer and the cause"
-)
+_EXPLAIN = "qrun with --against MODEL.onnx --explain names the layer and the cause"
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,37 @@ class Causes:
     crossed: Callable[[], str] = str
     weight_bits: int = Quantize.weight_bits
 
+    @property
+    def remedy(self) -> str:
+        """What helps against errors of no known cause; more bits than by default hardly do."""
+        more = " or more --weight-bits" if self.weight_bits < Quantize.weight_bits else ""
+        return f"compile with a larger --t-max{more}; {_EXPLAIN}"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The error of an output of the model in this many levels, without other causes of errors."""
+
+    error: OutputError
+    levels: int
+
+    def of(self, part: Part | None) -> float | None:
+        """The error of the output, or of the same part; None if that is unknown."""
+        known = {one.index: one.error for one in self.error.parts}
+        return self.error.error if part is None else known.get(part.index)
+
+    def explains(self, found: OutputError, part: Part | None) -> bool:
+        """Whether the error of the output, or of a part, is one that levels alone may make."""
+        error = part.error if part else found.error
+        return self.of(part) is not None and self.exceeded(error or 0.0, part) <= 1
+
+    def exceeded(self, found: float, part: Part | None) -> float:
+        """By which factor an error exceeds what is tolerated because of levels."""
+        explained = self.of(part)
+        if explained is None:
+            return 0.0
+        return found / (_UNEXPLAINED * explained + 1 / self.levels)
+
 
 def noise(
     found: OutputError,
@@ -46,10 +74,11 @@ def noise(
     theirs: Array,
     data: str,
     causes: Causes,
+    explained: Explained | None = None,
 ) -> Diagnostic | None:
     """The warning on an output with too large an error, as a whole or in some parts.
 
-    ``data`` is what the frames are called.
+    ``data`` is what the frames are called. An error that levels explain is none of few weight bits.
     """
     if found.error is None:
         return None
@@ -70,28 +99,12 @@ def noise(
     if len(parts) > 1:
         more = ", ".join(map(str, parts[1:4])) + (", .." if len(parts) > 4 else "")
         text += f"; {limit} also at {more} ({len(parts)} of {len(found.parts)})"
+    part = None if found.error > TOLERATED else parts[0]
+    if explained and explained.explains(found, part):
+        text += ", which so few levels explain"
+        causes = replace(causes, coarse=tuple)
     cause, remedy = _cause(parts[0] if parts else found.worst, ours, theirs, causes)
     return Diagnostic(f"{text}: {cause}" if cause else text, help=remedy)
-
-
-@dataclass(frozen=True)
-class Explained:
-    """The error of an output of the model in this many levels, without other causes of errors."""
-
-    error: OutputError
-    levels: int
-
-    def of(self, part: Part | None) -> float | None:
-        """The error of the output, or of the same part; None if that is unknown."""
-        known = {one.index: one.error for one in self.error.parts}
-        return self.error.error if part is None else known.get(part.index)
-
-    def exceeded(self, found: float, part: Part | None) -> float:
-        """By which factor an error exceeds what is tolerated because of levels."""
-        explained = self.of(part)
-        if explained is None:
-            return 0.0
-        return found / (_UNEXPLAINED * explained + 1 / self.levels)
 
 
 def unexplained(
@@ -114,7 +127,7 @@ def unexplained(
         worst, text = None, f"{text} is {found.error:.0%} of its spread"
     else:
         return None
-    text += f" on {found.frames} {data}, where {explained.levels} levels explain "
+    text += f" on {found.frames} {data}, where levels explain "
     text += f"{explained.of(worst) or 0.0:.1%}"
     cause, remedy = _cause(worst or found.worst, ours, theirs, causes)
     return Diagnostic(f"{text}: {cause}" if cause else text, help=remedy)
@@ -169,19 +182,19 @@ def _cause(part: Part | None, ours: Array, theirs: Array, causes: Causes) -> tup
         return f"{text}, for values with standard deviation {other.std():.4g}", levels
     if offset**2 > np.square(one - other).mean() / 2:
         text = f"the program's values lie {abs(offset):.4g} {'lower' if offset < 0 else 'higher'}"
-        return f"{text} on average, for a standard deviation of {other.std():.4g}", _EXPLAIN
+        return f"{text} on average, for a standard deviation of {other.std():.4g}", causes.remedy
     if beyond > _BEYOND:
         text = (
             f"{beyond:.0%} of the model's values lie beyond the program's, "
             f"{values[0]:.4g} to {values[-1]:.4g}"
         )
-        return text, _EXPLAIN  # of the calibration data themselves: others would not help
+        return text, causes.remedy  # of the calibration data themselves: others would not help
     if few := causes.coarse():
         remedy = "compile with a smaller --t-max, which leaves more"
         if causes.weight_bits < Quantize.weight_bits:
             remedy = "compile with more --weight-bits"
         return f"few weight bits are left in {', '.join(few)}", remedy
-    return "", _EXPLAIN
+    return "", causes.remedy
 
 
 def _apart(given: Array, size: float) -> Array:

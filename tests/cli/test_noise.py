@@ -17,7 +17,7 @@ from qcompiler.backends.program.program import Program
 from qcompiler.cli.compiling import qcompile
 from qcompiler.cli.running import qrun
 from qcompiler.comparison.against import compare_with_model
-from qcompiler.comparison.judge import TOLERATED, Causes, noise, noisy_parts
+from qcompiler.comparison.judge import TOLERATED, Causes, Explained, noise, noisy_parts
 from qcompiler.comparison.level_errors import LevelCounts, values_in_levels
 from qcompiler.comparison.output_error import output_error
 from qcompiler.data.scores import near_guessing, predictions
@@ -141,7 +141,7 @@ def test_too_few_levels_are_told() -> None:
 
 def test_errors_beyond_what_levels_explain_are_told() -> None:
     """Weights of few bits are no matter of levels: less than a quarter of the spread is told."""
-    with pytest.warns(CompileWarning, match="where 256 levels explain"):
+    with pytest.warns(CompileWarning, match="where levels explain"):
         program = compiled(t_max=100, weight_bits=4)
     assert program.manifest["calibration_check"]["outputs"]["scores"]["error"] < TOLERATED
     assert "few weight bits are left in" in program.warnings[0]
@@ -300,10 +300,27 @@ def test_values_beyond_the_program_ask_for_bits_not_for_data() -> None:
     """The frames compared are calibration data: others would change nothing."""
     theirs = np.random.default_rng(0).standard_normal((200, 1))
     ours = theirs.clip(-0.5, 0.5)
-    found = noise(output_error("y", ours, theirs), ours, theirs, "inputs", Causes())
+    given = output_error("y", ours, theirs), ours, theirs, "inputs"
+    whole, found = noise(*given, Causes()), noise(*given, Causes(weight_bits=4))
+    assert whole is not None and "weight-bits" not in whole.text
     assert found is not None and found.help is not None
     assert "of the model's values lie beyond the program's" in found.text
     assert "more --weight-bits" in found.help and "calibrate with more" not in found.help
+
+
+def test_few_weight_bits_are_no_cause_of_what_levels_explain() -> None:
+    """A smaller t_max, the remedy for few bits, would add to such an error."""
+    theirs = np.random.default_rng(0).standard_normal((200, 1))
+    ours = np.rint(theirs)
+    error = output_error("y", ours, theirs)
+    causes = Causes(lambda: ["y (4)"])
+    few = noise(error, ours, theirs, "inputs", causes)
+    levels = noise(error, ours, theirs, "inputs", causes, Explained(error, 16))
+    assert few is not None and few.message.endswith("few weight bits are left in y (4)")
+    assert levels is not None and levels.message.endswith(
+        "on 200 inputs, which so few levels explain"
+    )
+    assert levels.help is not None and "a larger --t-max" in levels.help
 
 
 def test_few_weight_bits_ask_for_more() -> None:
