@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qcompiler.ir import Graph, Node, rewrite
+from qcompiler.ir.ann import Affine
 from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.folding.linear import parameters
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
@@ -34,8 +35,8 @@ def with_own_layers(graph: Graph) -> Graph:
 
 def _is_shared(graph: Graph, group: FusionGroup) -> bool:
     readers = graph.users(group.result)
-    layers = (branch.linear for branch in group.branches)
-    if group.clip or not any(parameters(node) for node in layers if node):
+    layers = [branch.linear for branch in group.branches if branch.linear is not None]
+    if group.clip or not any(isinstance(one.op, Affine) or parameters(one) for one in layers):
         return False
     if graph.is_output(group.result) or not 2 <= len(readers) <= MOST_CLIPS:
         return False
