@@ -42,8 +42,15 @@ def commutes(node: Node) -> bool:
     return isinstance(node.op, MaxPool) or node.op in (Clip(0.0), Clip(None, 0.0))
 
 
-def scaled_nodes(node: Node, scales: dict[str, Array], read: dict[str, Array]) -> Iterator[Node]:
-    """A node with factors before it, and behind it where it sums over space."""
+def equal_name(graph: Graph, name: str) -> str:
+    """What a value of this name, with its factors, is called between two nodes."""
+    return graph.fresh(f"{name}:equal")
+
+
+def scaled_nodes(
+    node: Node, graph: Graph, scales: dict[str, Array], read: dict[str, Array]
+) -> Iterator[Node]:
+    """A node of a graph with factors before it, and behind it where it sums over space."""
     name, operands = node.result.name, list(node.operands)
     if operands and operands[0].name in read and commutes(node):
         yield node
@@ -51,7 +58,7 @@ def scaled_nodes(node: Node, scales: dict[str, Array], read: dict[str, Array]) -
     if isinstance(node.op, SumPool) and operands[0].name in read:
         assert isinstance(node.result.type, Tensor)
         levels = node.result.type.t_max  # its own, as this may be what becomes spikes
-        made = Value(f"{name}:equal", replace(node.result.type.layout, t_max=levels))
+        made = Value(equal_name(graph, name), replace(node.result.type.layout, t_max=levels))
         yield replace(node, result=made)
         yield _times(made, read[operands[0].name], node.result, node.origin)
         return
@@ -60,7 +67,7 @@ def scaled_nodes(node: Node, scales: dict[str, Array], read: dict[str, Array]) -
         return
     for index, operand in enumerate(operands):
         if isinstance(operand, Value) and operand.name in read:
-            made = Value(f"{name}:scaled{index}", operand.type)
+            made = Value(graph.fresh(f"{name}:scaled{index}"), operand.type)
             factor = _times(operand, read[operand.name], made, node.origin)
             if isinstance(node.op, Conv | Dense):  # folded here, lest it folds into the source
                 node = _folded(fold_before(node, factor, *scale_and_shift(factor)), node)
@@ -75,7 +82,8 @@ def scaled_nodes(node: Node, scales: dict[str, Array], read: dict[str, Array]) -
         yield _folded(fold_behind(node, node, behind, 0 * behind), node)
     else:
         for index, operand in enumerate(operands):
-            operands[index] = made = Value(f"{name}:equal{index or ''}", node.result.type.layout)
+            fresh = graph.fresh(f"{name}:equal{index}") if index else equal_name(graph, name)
+            operands[index] = made = Value(fresh, node.result.type.layout)
             yield _times(operand, 1 / scales[name], made, node.origin)
         yield _bounded(replace(node, operands=tuple(operands)), scales[name])
 

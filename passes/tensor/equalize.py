@@ -21,7 +21,7 @@ from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.channel_ranges import ChannelSample
 from qcompiler.passes.calibration.data import check, check_effort, run
-from qcompiler.passes.folding.channel_scales import commutes, scaled_nodes, scales_back
+from qcompiler.passes.folding.channel_scales import commutes, equal_name, scaled_nodes, scales_back
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.folding.linear import largest_by_channel, parameters
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
@@ -171,7 +171,7 @@ def scale_channels(graph: Graph, scales: dict[str, Array]) -> Graph:
     for node in graph.nodes:
         if node.operands and node.operands[0].name in read and commutes(node):
             read[node.result.name] = read[node.operands[0].name]
-    nodes = [made for node in graph.nodes for made in scaled_nodes(node, scales, read)]
+    nodes = [made for node in graph.nodes for made in scaled_nodes(node, graph, scales, read)]
     return _with_names(FoldLinear()(replace(graph, nodes=tuple(nodes))), graph)
 
 
@@ -179,5 +179,5 @@ def _with_names(equalized: Graph, graph: Graph) -> Graph:
     """A value whose factor has moved into its readers has its old name again."""
     missing = {node.result.name for node in graph.nodes}
     missing -= {node.result.name for node in equalized.nodes}
-    names = {f"{name}:equal": name for name in missing}
+    names = {equal_name(graph, name): name for name in missing}
     return map_values(equalized, lambda v: replace(v, name=names.get(v.name, v.name)))

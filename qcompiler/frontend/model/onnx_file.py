@@ -16,6 +16,7 @@ import onnx.inliner
 from qcompiler.ir import InvalidModel
 from qcompiler.ir.files import open_regular, read_regular
 
+from .distinct_names import distinct_names, renamed
 from .message_checks import check_texts, nested_nodes, take_in_tensors
 from .onnx_tensor import Array, TensorReader
 
@@ -56,9 +57,13 @@ def read_model(source: Source) -> Model:
     take_in_tensors(proto, tensors)
     arrays = initializers(proto.graph, tensors)
     proto = _inline(proto, file)
+    graph = proto.graph
+    if names := distinct_names(graph):
+        graph = renamed(graph, names)
+        arrays = {names.get(name, name): array for name, array in arrays.items()}
     versions = {entry.domain: entry.version for entry in proto.opset_import}
     opset = versions.get("", versions.get("ai.onnx"))
-    return Model(file, proto.graph, opset, arrays, tensors)
+    return Model(file, graph, opset, arrays, tensors)
 
 
 def _open(source: Source) -> tuple[onnx.ModelProto, TensorReader]:
