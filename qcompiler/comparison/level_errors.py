@@ -117,8 +117,8 @@ class Walk:
         """The result of the last of some nodes; a product is that of levels."""
         last = nodes[-1]
         if isinstance(last.op, Multiply):
-            levels = (self.in_levels(o.name, known[o.name]) for o in last.operands)
-            return np.multiply(*levels)
+            factors = {o.name: known[o.name] for o in last.operands if isinstance(o, Value)}
+            known = known | {n: self.in_levels(n, array) for n, array in factors.items()}
         if isinstance(last.op, Function):
             self.variables[last.result.name] = known[last.operands[0].name]
         operands = [o for node in nodes for o in node.operands if isinstance(o, Value)]
