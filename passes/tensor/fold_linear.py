@@ -31,6 +31,7 @@ from qcompiler.passes.folding.clip_parts import clip_into_parts
 from qcompiler.passes.folding.clips import clip_next_to_code, merge_clips, scale_behind_code
 from qcompiler.passes.folding.codes import levels_of_functions, with_input_codes
 from qcompiler.passes.folding.dense import dense_into_dense
+from qcompiler.passes.folding.images.padded_taps import without_padded_taps
 from qcompiler.passes.folding.images.padding import margin_rules
 from qcompiler.passes.folding.images.pooling import pool_into_conv, pool_into_dense
 from qcompiler.passes.folding.images.resize import resize_into_conv
@@ -44,6 +45,7 @@ from qcompiler.passes.folding.sums import sum_rules
 from qcompiler.passes.folding.two_classes import two_class_rules
 
 _BRANCHES = (two_class_rules, sum_rules, margin_rules, concat_rules, row_rules)
+_KERNELS = (dense_into_dense, without_padded_taps)
 _LOWEST = -1e38  # what exporters write for minus infinity
 
 
@@ -67,7 +69,7 @@ class FoldLinear(Pass):
         moves = (merge_affines, *clips, view_rules, pad_behind_reshape, _affine_behind_pool)
         folds = (affine_behind_linear, affine_before_linear, _fill_pad, _pad_into_next)
         pools = (partial(pool, fan_in=self.fan_in) for pool in (pool_into_conv, pool_into_dense))
-        rules: tuple[Rule, ...] = (*moves, *folds, dense_into_dense, *pools, *_BRANCHES)
+        rules: tuple[Rule, ...] = (*moves, *folds, *_KERNELS, *pools, *_BRANCHES)
         graph = levels_of_functions(with_input_codes(rewrite(graph, *rules)))
         graph = rewrite(rewrite(graph, *rules), *rules, concat_as_sum)
         return with_axes(rewrite(rewrite(graph, resize_into_conv), *rules))
