@@ -35,19 +35,27 @@ class FeatureRanges:
 
 
 def feature_ranges(
-    data: Array, axes: Sequence[int], lowest: float | None = None, levels: int = LEVELS
+    data: Array,
+    axes: Sequence[int],
+    lowest: float | None = None,
+    levels: int = LEVELS,
+    percentile: float | None = None,
 ) -> FeatureRanges:
     """Ranges of all features along these axes of a sample; ``data`` is ``samples x shape``.
 
     ``lowest`` is the lower bound of a clip in front, if any. A feature of integers that has one of
     the ``levels`` for each gets a whole number of levels an integer. Constant features do not count
-    for the ratio.
+    for the ratio. A ``percentile`` cuts the same share of values at each end of a feature.
     """
     rest = [axis for axis in range(data.ndim) if axis - 1 not in axes]
     kept = [axis for axis in range(data.ndim) if axis - 1 in axes]
     shape = [n if axis in axes else 1 for axis, n in enumerate(data.shape[1:])]
     features = int(np.prod(shape, dtype=np.int64))
-    if features > _SEARCHED:
+    if percentile is not None:
+        rows = data.transpose(*kept, *rest).reshape(features, -1)
+        lowest_of, highest_of = _without_tails(rows, percentile)
+        low, high = _extremes(lowest_of, highest_of)
+    elif features > _SEARCHED:
         flat = data.transpose(*rest, *kept).reshape(-1, features)
         lowest_of, highest_of = flat.min(axis=0), flat.max(axis=0)
         low, high = _extremes(lowest_of, highest_of)
@@ -61,6 +69,13 @@ def feature_ranges(
     ratio = (whole[1] - whole[0]) / narrowest if varies.any() else 1.0
     high = np.where(high > low, high, low + np.where(low != 0, np.abs(low), 1))
     return FeatureRanges(low.reshape(shape), high.reshape(shape), float(ratio))
+
+
+def _without_tails(rows: Array, percentile: float) -> tuple[Array, Array]:
+    """The ends of what is left of each row; those of all where that is one value."""
+    low, high = np.percentile(rows, (100 - percentile, percentile), axis=1)
+    ends = np.where(low < high, (low, high), (rows.min(axis=1), rows.max(axis=1)))
+    return ends[0], ends[1]
 
 
 def _extremes(lowest: Array, highest: Array) -> tuple[Array, Array]:

@@ -84,7 +84,8 @@ class Histogram:
         tail = (1 - percent / 100) * total[-1]
         low = self._centres[np.searchsorted(total, tail, side="right").clip(0, _BINS - 1)]
         high = self._centres[np.searchsorted(total, total[-1] - tail).clip(0, _BINS - 1)]
-        return (max(float(low), self.low), min(float(high), self.high))
+        bottom, top = max(float(low), self.low), min(float(high), self.high)
+        return (bottom, top) if bottom < top else (self.low, self.high)
 
     def least_squares(
         self,
@@ -129,6 +130,14 @@ class Histogram:
 
     def _errors(self) -> RoundingErrors:
         return RoundingErrors(*self.counted(), self.origin)
+
+
+def check_method(method: str, percentile: float) -> None:
+    """Raise ValueError unless ranges can be measured by this method, at this percentile."""
+    if method not in ("mse", "percentile"):
+        raise ValueError(f"method must be mse or percentile, not {method}")
+    if not 50 < percentile <= 100:
+        raise ValueError("percentile must be above 50 and at most 100")
 
 
 def around_zero(

@@ -68,7 +68,8 @@ def _less_steep(largest: float) -> str:
     """What helps against a weight as large as this at a slope of 1."""
     if (bits := bits_for(largest)) is None:
         return "give the layer smaller weights, or clip its result to a wider range"
-    return f"use --weight-bits {bits}" + (", and --target reference" if bits > _EVEN_BITS else "")
+    more = f"use --weight-bits {bits}" + (" with --target reference" if bits > _EVEN_BITS else "")
+    return f"{more}, or --percentile 99.9 if outliers of the calibration data make ranges wide"
 
 
 def common_slope(ratios: list[ScaledWeights], levels: int, limits: Limits) -> int:

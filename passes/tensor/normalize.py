@@ -20,7 +20,7 @@ from qcompiler.ir.spiking.invariants import NO_BATCHNORM
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.data import check
 from qcompiler.passes.calibration.grid import chooses, grid_of
-from qcompiler.passes.calibration.histogram import Histogram, around_zero
+from qcompiler.passes.calibration.histogram import Histogram, around_zero, check_method
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
 from qcompiler.passes.calibration.tails import are_plenty, reaching
@@ -69,10 +69,7 @@ class Normalize(Pass):
 
     def __post_init__(self) -> None:
         check_levels(self.t_max, output_t_max=self.output_t_max)
-        if self.method not in ("mse", "percentile"):
-            raise ValueError(f"method must be mse or percentile, not {self.method}")
-        if not 50 < self.percentile <= 100:
-            raise ValueError("percentile must be above 50 and at most 100")
+        check_method(self.method, self.percentile)
         if not self.low < self.high:
             raise ValueError("low must be below high")
 

@@ -26,6 +26,7 @@ from qcompiler.passes.calibration.answers import are_scores
 from qcompiler.passes.calibration.data import RealNetwork, check, run, sample
 from qcompiler.passes.calibration.feature_ranges import LEVELS, FeatureRanges, feature_ranges
 from qcompiler.passes.calibration.grid import chooses, grid_of
+from qcompiler.passes.calibration.histogram import check_method
 from qcompiler.passes.calibration.rounded_inputs import (
     joined,
     relative_noise,
@@ -62,28 +63,34 @@ class Standardize(Pass):
     for all features makes outputs noisy and a code for each, or more levels, do not. An output is
     rescaled if one range for all features is twice as wide as that of any; for scores, of which the
     largest counts, 8 times. Features are elements, or, where readers share weights, the indices of
-    one axis.
+    one axis. Their ranges are those of `normalize`, by ``method`` and ``percentile``.
     Without data nothing changes. Raises DataError if the data do not fit, are empty or not finite.
     """
 
     name: ClassVar[str] = "standardize"
     requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    method: str = "mse"
+    percentile: float = 99.9
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
+
+    def __post_init__(self) -> None:
+        check_method(self.method, self.percentile)
 
     def __call__(self, graph: Graph) -> Graph:
         """Try inputs, then outputs."""
         if self.calibration is None:
             return graph
         check(graph, self.calibration)
+        cut = self.percentile if self.method == "percentile" else None
         for index in range(len(graph.inputs)):
-            graph = _with_input(graph, self.calibration, index)
+            graph = _with_input(graph, self.calibration, index, cut)
         decoded = (end for output in graph.outputs for end in ends(graph, output))
         for value in dict.fromkeys(decoded):
-            graph = _with_output(graph, self.calibration, value)
+            graph = _with_output(graph, self.calibration, value, cut)
         return graph
 
 
-def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
+def _with_input(graph: Graph, data: tuple[Array, ...], index: int, cut: float | None) -> Graph:
     value, array = graph.inputs[index], data[index]
     if is_code(value) or graph.is_output(value) or not graph.users(value):
         return graph
@@ -92,12 +99,12 @@ def _with_input(graph: Graph, data: tuple[Array, ...], index: int) -> Graph:
     kinds = {type(user.op) for user in graph.users(value)}
     together: Sequence[int] = ()  # one code, which may get more levels
     for axes in (*_choices(value, shared=bool(kinds & {Conv, SumPool})), together):
-        ranges = feature_ranges(array, axes)
+        ranges = feature_ranges(array, axes, percentile=cut)
         if (axes and ranges.ratio < _UNLIKE) or ranges.width.min() < _NARROWEST:
             continue
         made = _rescaled_input(graph, value, ranges, LEVELS)
         if len(spiking_values(made)) == len(spiking_values(graph)):
-            return _better(graph, made, data, index, axes, ranges)
+            return _better(graph, made, data, index, axes, ranges, cut)
     return graph
 
 
@@ -124,6 +131,7 @@ def _better(
     index: int,
     axes: Sequence[int],
     ranges: FeatureRanges,
+    cut: float | None,
 ) -> Graph:
     """The graph as made, with as many levels as its outputs need, if one code for all is noisy.
 
@@ -155,7 +163,7 @@ def _better(
     for levels in _FINER:
         if apart <= _NOISE_LEFT:
             break
-        finer = feature_ranges(data[index], axes, levels=levels)
+        finer = feature_ranges(data[index], axes, levels=levels, percentile=cut)
         again = _rescaled_input(graph, graph.inputs[index], finer, levels)
         less = noise(again, rounded_apart(x, finer, levels))
         if less > _WORTH_FINER * apart:
@@ -164,7 +172,7 @@ def _better(
     return made if apart < _WORTH * together else graph
 
 
-def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
+def _with_output(graph: Graph, data: tuple[Array, ...], value: Value, cut: float | None) -> Graph:
     made = scalable_root(graph, value)
     if made is None:
         return graph
@@ -173,12 +181,12 @@ def _with_output(graph: Graph, data: tuple[Array, ...], value: Value) -> Graph:
     choices = [axes for axes in _choices(value, shared=False) if len(axes) == 1]
     (few,) = joined(run(graph, sample(data, _IMAGES), [value.name]), [value.name])
     if are_scores(few):
-        ratios = [feature_ranges(few, axes, lowest).ratio for axes in choices]
+        ratios = [feature_ranges(few, axes, lowest, percentile=cut).ratio for axes in choices]
         if max(ratios, default=1.0) < _CLEAR * _UNLIKE_SCORES:
             return graph
     (array,) = joined(run(graph, data, [value.name]), [value.name])
     for axes in choices:
-        ranges = feature_ranges(array, axes, lowest)
+        ranges = feature_ranges(array, axes, lowest, percentile=cut)
         least = _UNLIKE_SCORES if are_scores(array) else _UNLIKE
         if ranges.ratio < least or ranges.width.min() < _NARROWEST:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 import qcompiler
 from qcompiler.frontend.import_model import import_model
-from qcompiler.ir import Spikes, Tensor
+from qcompiler.ir import CompileWarning, Spikes, Tensor, UnsupportedModel
 from qcompiler.ir.ann import Clip
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.calibration.snap import snapped_range
@@ -209,3 +210,31 @@ def test_what_a_product_multiplies_loses_its_tail() -> None:
         and node.result.type.range
     )
     assert high < 0.75 * x.max()
+
+
+@pytest.mark.parametrize("number", [0.1, -0.7, 3.3, 255.0])
+def test_a_percentile_of_constant_data_gives_programs_that_load(
+    number: float, tmp_path: Path
+) -> None:
+    with pytest.warns(CompileWarning, match="same for all"):
+        program = qcompiler.compile(
+            network("y = Relu(h)"),
+            calibration=np.full((40, 4), number, np.float32),
+            percentile=99,
+            target="reference",
+        )
+    program.save(tmp_path / "p")
+    np.testing.assert_array_equal(qcompiler.load(tmp_path / "p").run(X), program.run(X))
+
+
+def test_a_percentile_cuts_what_lies_far_off() -> None:
+    """One number in 8,000, which the ranges of the features reached for."""
+    data = np.random.default_rng(1).normal(size=(2000, 4)).astype(np.float32)
+    data[0, 0] = 1e5
+    given: dict[str, Any] = {"calibration": data, "target": "reference"}
+    with pytest.raises(UnsupportedModel, match="--percentile"):
+        qcompiler.compile(network("y = Relu(h)"), **given)
+    with pytest.warns(CompileWarning, match="of its spread"):  # which the outlier decides
+        program = qcompiler.compile(network("y = Relu(h)"), percentile=99, **given)
+    exact = run_onnx(network("y = Relu(h)"), {"x": data[1:]})[0]
+    assert errors(program.run(data[1:]), exact).max() < 0.25

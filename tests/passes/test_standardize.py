@@ -117,7 +117,7 @@ def test_like_features_that_nearly_cancel_get_more_levels() -> None:
     proto = model("float[N,2] x", "y = Gemm(x, W)", W=singles([[1, 2], [-1, -2.1]]))
     x = 10 * UNIT[:, :1] + singles(0.5) * UNIT[:, 1:]
     graph = FoldLinear()(import_model(proto).graph)
-    (value,) = coded_inputs(Standardize((x,))(graph))
+    (value,) = coded_inputs(Standardize(calibration=(x,))(graph))
     assert isinstance(value.type, Tensor) and value.type.t_max == 1024
 
 
