@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import qcompiler
 from qcompiler.backends import LOIHI as LOIHI_TARGET
 from qcompiler.backends.loihi import target
 from qcompiler.backends.loihi.lava.lava_engine import LavaEngine, Runtime
@@ -25,6 +26,7 @@ from qcompiler.ir.ann import Clip, Dense
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Relay
 from qcompiler.ir.view import Reshape, Transpose
+from tests.support.onnx_models import model
 from tests.support.random_networks import LOIHI, compiled, random_network
 from tests.support.spiking import Net, final, levels, same_spikes
 
@@ -266,3 +268,22 @@ def test_an_interrupt_ends_all_processes() -> None:
     assert err.rstrip().endswith("KeyboardInterrupt")
     assert err.count("Traceback") == 1
     assert gone(process.pid)
+
+
+def test_an_input_whose_weights_are_all_zero_takes_no_process() -> None:
+    """Lava's runtime of several processes refuses an injector that nothing is connected to."""
+    rng = np.random.default_rng(0)
+    small = (1e-4 * rng.standard_normal((4, 3))).astype(np.float32)
+    proto = model(
+        "float[N,4] x, float[N,4] z",
+        "a = MatMul(x, w) b = MatMul(z, v) s = Add(a, b) y = Relu(s)",
+        w=(4, 3),
+        v=small,
+    )
+    x, z = rng.random((2, 60, 4)).astype(np.float32)
+    program = qcompiler.compile(proto, calibration={"x": x, "z": z}, t_max=4, target="loihi")
+    expected = program.spikes(x[:2], z[:2], engine="steps")
+    found = LavaEngine(program.graph, runtime="processes").spikes(x[:2], z[:2])
+    assert found.keys() == expected.keys()
+    for name, steps in expected.items():
+        np.testing.assert_array_equal(found[name], steps)

@@ -42,7 +42,7 @@ class Network:
         self.ticks = netlist.ticks
         if self.ticks:
             self.senders[CLOCK] = self._clocks().s_out
-        connected = {row.source for row in netlist.synapses}
+        connected = {row.source for row in netlist.synapses if self._array(row.weights).any()}
         for row in netlist.sources:
             if row.name in connected:
                 size = int(np.prod(row.shape, dtype=np.int64))
@@ -50,7 +50,7 @@ class Network:
         groups = {group.name: group for group in netlist.populations}
         self.labels = {CLOCK: "clock", **{row.name: row.input for row in netlist.sources}}
         self.labels |= {name: group.label for name, group in groups.items()}
-        for synapses in netlist.synapses:
+        for synapses in netlist.synapses:  # whose weights may all be 0, which takes no process
             self._connect(synapses, groups[synapses.target], neurons[synapses.target].a_in)
         for name in record:
             self._link(self.senders[name], sink(name, self.senders[name].shape[0]))
@@ -113,7 +113,8 @@ class Network:
         from lava.proc.dense.process import Dense
         from lava.proc.sparse.process import DelaySparse, Sparse
 
-        sender = self.senders[row.source]
+        if (sender := self.senders.get(row.source)) is None:
+            return
         weights, order = self._array(row.weights).astype(np.int32), self._array(row.order)
         shape = (group.size, sender.shape[0])
         held = replace(row, weights=weights, order=order)
