@@ -55,7 +55,7 @@ class SplitWindows(Pass):
     ``digits``, or ``auto``: slices if they are few and end earlier, else digits, and none if the
     network would cost more. Of a network that has many more neurons than outputs, these become more
     digits, or slices, that are shorter. What does not fit the limits of the target becomes the
-    other, or stays whole.
+    other, or gets windows twice as long, and so on, or stays whole.
 
     Limits are those of `quantize`, ``potential`` and ``input``, of `assign-windows`, ``delay``, and
     of `fold-linear`, ``fan_in``.
@@ -118,7 +118,7 @@ class SplitWindows(Pass):
         return pieces if self._fit(graph, layer, pieces) else []
 
     def _pieces(self, graph: Graph, node: Node, longest: int, neurons: int) -> list[Piece]:
-        """The pieces of a population; none if neither slices nor digits fit."""
+        """The pieces of a population, as short as fit; none if neither slices nor digits do."""
         layer, most = layer_of(graph, node), most_digits(size(node.result.type), neurons)
         given = layer.bias, layer.slope, layer.spikes.t_max, longest
         ways = [slices(*given)]
@@ -126,7 +126,11 @@ class SplitWindows(Pass):
             ways.append(digits(*given, most))
         if self.how == "digits" or (self.how == "auto" and not slices_suit(*given[2:], most)):
             ways.reverse()
-        return next((pieces for pieces in ways if self._fit(graph, layer, pieces)), [])
+        found = next((pieces for pieces in ways if self._fit(graph, layer, pieces)), [])
+        longer = 2 * longest
+        if found or self.longest or longer >= layer.spikes.t_max:
+            return found
+        return self._pieces(graph, node, longer, neurons)
 
     def _fit(self, graph: Graph, layer: Layer, pieces: Sequence[Piece]) -> bool:
         higher = pieces[-1].inhibitions

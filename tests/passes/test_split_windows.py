@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from qcompiler.ir.spiking.integer_network import spiking_nodes
 from qcompiler.ir.view import Reshape, Take, Transpose
 from qcompiler.passes import Pipeline
 from qcompiler.passes.quantization.output_pieces import Piece, digits, slices
+from qcompiler.passes.spiking.split_windows import SplitWindows
 from tests.support.random_networks import (
     CALIBRATED,
     LOIHI,
@@ -280,6 +282,16 @@ def test_what_does_not_fit_becomes_the_other_or_stays_whole() -> None:
     assert places(split(graph, "digits", delay=7)) == (1,) * 9
     assert places(split(graph, "digits", fan_in=8)) == (1,) * 9
     assert places(split(graph, "digits", delay=8, fan_in=9)) == (8, 1)
+
+
+def test_pieces_that_are_too_short_get_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(_: SplitWindows, __: Graph, ___: object, pieces: Sequence[Piece]) -> bool:
+        return max(piece.t_max for piece in pieces) > 8
+
+    net, value = dense_net(12, 3, 64)
+    monkeypatch.setattr(SplitWindows, "_fit", fit)
+    found = split(net.graph(value), "auto")
+    assert max(windows(found)) == 16 and windows(found)[0] == 8
 
 
 def test_an_input_that_is_decoded_stays_whole() -> None:
