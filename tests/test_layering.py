@@ -55,6 +55,7 @@ ROOMS = {
     },
     "passes": set(),
     "passes/activations": {
+        "passes/calibration",
         "passes/folding",
         "passes/folding/images",
         "passes/quantization",

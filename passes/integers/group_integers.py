@@ -14,11 +14,11 @@ from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.memory import give_back
 from qcompiler.passes.activations.clip_sums import is_piece
+from qcompiler.passes.activations.true_values import TrueValues, true_values
 from qcompiler.passes.calibration.observed_membranes import CalibrationLevels
 from qcompiler.passes.calibration.trace import Trace
 from qcompiler.passes.fitting.fit_layer import fit_layer
 from qcompiler.passes.fitting.layer_inputs import SharedInputs
-from qcompiler.passes.fitting.pruning import Pruning
 from qcompiler.passes.fitting.relay_fit import relay_fit
 from qcompiler.passes.quantization.coarser_codes import coarser_code
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_output
@@ -39,11 +39,9 @@ from .remainders import without_rounding
 from .result_codes import holds_code, keeps_levels, reads_codes
 from .sample import observes, sample_of
 from .slice_families import SliceFamilies
-from .weight_prices import weight_prices
+from .weight_prices import pruning_at, weight_prices
 
 Digits: TypeAlias = "Sequence[Sequence[Spikes]]"
-
-_UNMEASURED = 0.001  # of the variance of sums: hardly any noise
 
 
 class GroupIntegers:
@@ -55,11 +53,13 @@ class GroupIntegers:
         self.groups = groups
         self.trace: Trace | None = None
         self.levels: CalibrationLevels | None = None
+        self.true: TrueValues | None = None
         self.shared = SharedInputs()
         self.slices = SliceFamilies(groups.values())
         if data := sample_of(graph, options):
             self.levels = CalibrationLevels(graph, data)
             self.trace = Trace(graph, data, precise=True) if options.effort else None
+            self.true = true_values(graph, data) if options.effort else None
         self.prices: dict[str, float] = {}
         if data and options.effort and options.prune and options.spare:
             self.prices = weight_prices(graph, data, options.t_max, self.slices.lowest)
@@ -98,15 +98,20 @@ class GroupIntegers:
                 self.options.rounding(group.result.name, told)
             if exact is not None:
                 if self.trace:
-                    self.trace.add(group, self.trace.before_clip(group))
+                    self.trace.add(group, self._before_clip(self.trace, group))
                 return exact.layer
-        before = self.trace.before_clip(group) if self.trace else None
+        before = self._before_clip(self.trace, group) if self.trace else None
         found = self.slices.shifted(group, codes, code, self.options.limits)
         if found is None:
             found = self._fitted(group, real, by_branch, code, before)
         if self.trace and before is not None:
             self.trace.add(group, before)
         return found
+
+    def _before_clip(self, trace: Trace, group: FusionGroup) -> Array:
+        """The sums of a group in the real network, before functions became line segments."""
+        sums = self.true.sums(group) if self.true else None
+        return trace.before_clip(group) if sums is None else sums
 
     def _fitted(
         self,
@@ -122,7 +127,9 @@ class GroupIntegers:
         if before is not None and self.trace and self.levels:
             whole, levels = self.slices.whole(group, code), self.levels.of(group)
             levels = without_rounding(self.trace, group, by_branch, code, levels)
-            given = before, self.shared, self._pruning(group), self.options.effort
+            price, options = self.prices.get(group.result.name), self.options
+            pruning = pruning_at(price, options.prune, options.spare)
+            given = before, self.shared, pruning, options.effort
             fit = fit_layer(group, real, codes, whole, levels, *given)
             # With fewer levels their rounding outweighs that of weights.
             if self.options.limits.fine and (relays := relay_fit(real, levels, codes, code)):
@@ -135,13 +142,6 @@ class GroupIntegers:
         seen = observe.bounds if observe and found.calibrated else None
         self.slices.add(group, code, found, seen)
         return found
-
-    def _pruning(self, group: FusionGroup) -> Pruning:
-        """How many weights a group may lose; few if what they are worth is not known."""
-        share, price = self.options.prune, self.prices.get(group.result.name)
-        if price is not None:
-            return Pruning(share, price * self.options.spare)
-        return Pruning(min(share, _UNMEASURED) if self.options.spare else share)
 
     def _rounded(
         self,

@@ -21,16 +21,28 @@ from qcompiler.ir.view import Reshape
 from qcompiler.passes.calibration.data import Images, RealNetwork, run, sample
 from qcompiler.passes.calibration.snap import snapped
 from qcompiler.passes.calibration.trace import size_of
+from qcompiler.passes.fitting.pruning import Pruning
 from qcompiler.passes.folding.linear import elements_summed
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 from qcompiler.passes.quantization.levels import levels_of
 from qcompiler.passes.quantization.logits import logits
 
+_UNMEASURED = 0.001  # of the variance of sums: hardly any noise
 _WORK, _FEWEST, _MOST = 4e10, 4, 64  # products of all runs, and images of each
 _MOST_VALUES = 64  # above it nothing is measured: each value takes a run
 _LEAST = 1e-9  # noise at the outputs that is none
 _NEARLY = 1e-6  # relative difference of spans that are equal up to rounding
 _LEFT = 0.1  # of the noise of a coarse digit's sums: the other digit makes up for the rest
+
+
+def pruning_at(price: float | None, share: float, spare: float) -> Pruning:
+    """How many weights a layer may lose, at a price; few if what they are worth is not known.
+
+    ``share`` and ``spare`` are the options of `quantize`.
+    """
+    if price is not None:
+        return Pruning(share, price * spare)
+    return Pruning(min(share, _UNMEASURED) if spare else share)
 
 
 def weight_prices(

@@ -40,6 +40,7 @@ from qcompiler.passes.activations.function_fits import FunctionFits
 from qcompiler.passes.activations.gates import Gates
 from qcompiler.passes.activations.inlining import inline_sums, inlines
 from qcompiler.passes.activations.resolution import Resolution
+from qcompiler.passes.activations.true_values import remember
 from qcompiler.passes.base import Pass, check_fan_in
 from qcompiler.passes.calibration.data import NOT_FINITE
 from qcompiler.passes.folding.affine import SUMS
@@ -84,6 +85,7 @@ class LowerActivations(Pass):
         while left := fine.populations(lowered):  # whose digits would cost neurons, and save none
             fine = FineValues(graph, self.t_max, fine.kept | left)
             lowered = self._lowered(graph, fine)
+        remember(lowered, graph)
         return lowered
 
     def _lowered(self, graph: Graph, fine: FineValues) -> Graph:
