@@ -41,7 +41,7 @@ class ActivationFit(NamedTuple):
         """Why there are not more segments."""
         if self.segments >= MOST_SEGMENTS:
             return "this is the largest number of segments"
-        return "steeper ones need more --weight-bits"
+        return "weights of so few bits hold no steeper ones"
 
 
 def range_of(operand: Operand, node: Node) -> Range:

@@ -23,6 +23,7 @@ from .resolution import Resolution
 from .segments import error_between, fit
 
 _LEAST_SLOPE = 2  # of the neurons of a segment: it is a whole number, of which 1 is too coarse
+_NEARLY = 2.0  # times the error by default, from which on it is told that weights are too small
 _FINER = 2  # times the default levels of an output: segments pay for no more
 _SUMMING = Conv | Dense | SumPool | Add | Affine | Multiply
 _FINE_ENDS: tuple[float, ...] = (0.25, 0.5)  # of the error, where outputs have many levels
@@ -120,7 +121,7 @@ class FunctionFits:
             worst = worst_of(each, gains_of(node)[0]) / width
             return ActivationFit(node, domain, clips_of(*each), worst, bound)
         share, segments = power_of(node.arrays[:1]) / width, len(found.knots) - 1
-        if self.one(node, formula, fewer=False).error * share <= bound:
+        if self.one(node, formula, fewer=False).error * share <= self._most(bound):
             bound = max(bound, found.error * share)  # fewer were wanted
         jump = error_between(formula, domain, found) * share
         return ActivationFit(
@@ -142,6 +143,10 @@ class FunctionFits:
             most = output_levels(limits.t_max, limits.output_t_max, result.type.shape)
             levels = min(levels, _FINER * most)
         return 0.5 / (levels - 1)
+
+    def _most(self, bound: float) -> float:
+        """The error of segments that are not too few: layers behind make up for most of it."""
+        return bound if self.activation_error else _NEARLY * bound
 
     def _narrowest(self, domain: Range) -> float:
         """The least width of segments whose neurons have slopes that lose little when rounded."""

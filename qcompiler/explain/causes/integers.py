@@ -37,13 +37,15 @@ def bias(case: Case) -> tuple[str, str]:
             "this layer consists of several populations, such as the factors of a product; the "
             f"rounded weights and biases of these give it {offset}"
         )
-        return detail, _more_bits(case)
+        more = f"{_bits(case)} or " if case.weight_bits < 8 else ""
+        return detail, f"compile with {more}a larger --t-max{case.effort}"
     detail = (
         f"for zero inputs, neurons have {offset}; rounding to levels costs at most half a level"
     )
     if case.weight_bits < 8:
         return detail, f"compile with {_bits(case)}{case.effort}"
-    return detail, "compile again without custom passes after quantize" + case.effort
+    more = "compile again without custom passes after quantize, or with a larger --t-max"
+    return detail, more + case.effort
 
 
 def _bits(case: Case) -> str:
@@ -82,5 +84,5 @@ def function(case: Case) -> tuple[str, str]:
     return (
         "this layer consists of several populations, such as the line segments of a function; "
         f"their root-mean-square error is {losses['function'] ** 0.5 / case.step:.2g} levels",
-        "compile with a larger --t-max, or a smaller --activation-error",
+        "compile with a larger --t-max",
     )
