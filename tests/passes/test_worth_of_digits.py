@@ -66,7 +66,7 @@ def test_a_share_of_little_noise_is_worth_less(monkeypatch: pytest.MonkeyPatch) 
         return sum(size(value.type) for value in spiking_values(step(pooled())))
 
     noisy, whole = neurons(), sum(size(value.type) for value in spiking_values(pooled()))
-    monkeypatch.setattr("qcompiler.passes.tensor.split_ranges._NOISY", 1e3)
+    monkeypatch.setattr("qcompiler.passes.slicing.slice_choice._NOISY", 1e3)
     assert neurons() == whole < noisy
 
 
