@@ -11,11 +11,11 @@ from qcompiler.frontend.import_model import Imported, import_model
 from qcompiler.frontend.input_axes import stated_axes
 from qcompiler.ir import Graph, Range, UnsupportedModel, raise_if_any
 from qcompiler.ir.prologue import split_prologue, with_ranges_of_tables
-from qcompiler.passes.calibration.trace import size_of
 from qcompiler.passes.folding.codes import input_codes, most_levels, without_codes
 from qcompiler.size_limits import costly_products, neurons_of_products, oversized
 
 from .options import DEFAULT_T_MAX, Options
+from .products import model_products
 
 if TYPE_CHECKING:
     import onnx
@@ -39,7 +39,7 @@ class Network:
 
     def manifest(self, options: Options) -> dict[str, Any]:
         """What a program remembers of it, as JSON data."""
-        found: dict[str, Any] = {"macs": int(size_of(self.graph)[0]) - 1}
+        found: dict[str, Any] = {"macs": model_products(self.graph, self.imported.report)}
         if options.axes:
             found["input_shapes"] = {n: list(a) for n, a in stated_axes(options.axes).items()}
         if spent := neurons_of_products(self.graph, self.t_max):

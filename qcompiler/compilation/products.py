@@ -1,0 +1,47 @@
+"""The products that a machine for neural networks computes for a model, whatever we make of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from math import prod
+
+import numpy as np
+
+from qcompiler.frontend.import_model import NodeOutcome
+from qcompiler.ir import Constant, Graph, Node
+from qcompiler.ir.ann import Conv, Dense, Multiply
+from qcompiler.ir.types import Tensor
+
+# Of these a layer is made here whose weights are no weights of the model's.
+_UNWEIGHTED = ("Normalization", "LRN", "Encoder", "CumSum", "Resize", "Upsample")
+_MATRICES = ("MatMul", "Einsum", "Gemm", "Attention")
+
+
+def model_products(graph: Graph, outcomes: Iterable[NodeOutcome]) -> int:
+    """Products for one sample: weight times value of layers, value times value of matrix products.
+
+    ``graph`` is an imported one, and ``outcomes`` are of the nodes of its model. Normalizations,
+    products element by element, and those of a recurrent layer with its first state of zeros, are
+    not counted. Convolutions that are transposed count their weights that are not zero, at each
+    position of their input.
+    """
+    outcomes = tuple(outcomes)
+    named = Counter(outcome.name for outcome in outcomes)
+    kinds = {one.name: one.op_type for one in outcomes if named[one.name] == 1}
+    return sum(_of(node, kinds.get("".join(node.origin[:1]), "")) for node in graph.nodes)
+
+
+def _of(node: Node, kind: str) -> int:
+    assert isinstance(node.result.type, Tensor)
+    elements = prod(node.result.type.shape)
+    if isinstance(node.op, Multiply):
+        return elements if any(name in kind for name in _MATRICES) else 0
+    if not isinstance(node.op, Conv | Dense) or kind.endswith(_UNWEIGHTED):
+        return 0
+    weight = node.operands[1]
+    assert isinstance(weight, Constant)
+    if kind == "ConvTranspose":  # the phases of its result are channels, with zeros in between
+        assert isinstance(node.operands[0].type, Tensor)
+        return int(np.count_nonzero(weight.data)) * prod(node.operands[0].type.shape[1:])
+    return elements * prod(weight.data.shape[1:])
