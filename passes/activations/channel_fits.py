@@ -23,6 +23,7 @@ from .segments import fit
 
 _UNLIKE = 2.0  # ratio from which channels have knots of their own
 _CLASSES = 4  # of widths and gains, in a factor of two: channels of one share their knots
+ROUNDED = 2 ** (1 / _CLASSES)
 _LOOSER = 1.25  # factor of the error for fewer segments
 _LEAST = 2.0**-20  # width of a segment, by the widest
 _SAME = 1 + 1e-6  # times an error that is the same
@@ -62,7 +63,8 @@ class Channels(NamedTuple):
     ) -> tuple[PiecewiseLinear, ...]:
         """Fit at most ``most`` segments to each channel, over what its range needs of the domain.
 
-        The error of a result, with its gain, stays within the bound if segments can be so narrow.
+        The error of a result, with its gain, stays within the bound, times up to `ROUNDED`, if
+        segments can be so narrow.
         """
         least = np.maximum(self.widths, _LEAST * (self.widths.max() or 1.0))
         widths = np.exp2(np.ceil(_CLASSES * np.log2(least)) / _CLASSES)

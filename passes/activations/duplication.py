@@ -42,10 +42,10 @@ _MORE_ADDED = 1 << 14  # for the functions of states
 _HOPS = 4  # a shift, a clip, a slope and their sum
 
 
-def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
+def duplicate_layers(graph: Graph, resolution: Resolution, finer: bool = False) -> Graph:
     """Copy every layer that only clips read, if there are few clips or synapses, and weights fit.
 
-    ``resolution`` is that of the graph.
+    ``resolution`` is that of the graph; ``finer`` says whether an error of functions is asked for.
     """
     copies: dict[str, list[Node]] = {}  # by the node that reads them
     groups = tuple(fusion_groups(graph))
@@ -72,7 +72,7 @@ def duplicate_layers(graph: Graph, resolution: Resolution) -> Graph:
         added = fan_in_of(group) * size(group.result.type) * (len(readers) - 1)
         ends = added <= some and _makes_output(graph, group.result, _HOPS)
         ends = ends or (added <= _MORE_ADDED and _makes_state(graph, group.result, _HOPS + 1))
-        if len(readers) <= most_clips(group, resolution.t_max) or ends:
+        if len(readers) <= most_clips(group, resolution.t_max, finer) or ends:
             for index, reader in enumerate(readers[1:], first):
                 copies[reader.result.name] = copied(graph, group, reader, index)
     nodes: list[Node] = []
@@ -115,9 +115,12 @@ def is_small(group: FusionGroup) -> bool:
     return fan_in_of(group) <= _FEW_SYNAPSES
 
 
-def most_clips(group: FusionGroup, t_max: int) -> int:
-    """The most clips for each of which a group is copied, wherever it is."""
-    if is_small(group):
+def most_clips(group: FusionGroup, t_max: int, finer: bool = False) -> int:
+    """The most clips for each of which a group is copied, wherever it is.
+
+    What is ``finer`` than by default would be lost in the levels of another population.
+    """
+    if is_small(group) or finer:
         return MOST_SEGMENTS
     return MORE_CLIPS if t_max >= PRECISE else MOST_CLIPS
 
@@ -130,23 +133,25 @@ def copied(graph: Graph, group: FusionGroup, reader: Node, index: int) -> list[N
     return [*made, replace(reader, operands=operands)]
 
 
-def split_readers(graph: Graph, rules: tuple[Rule, ...], fan_in: int = 0) -> Graph:
-    """Distribute a layer over a sum of two clips, one of small fan-in over up to eight.
+def split_readers(
+    graph: Graph, rules: tuple[Rule, ...], fan_in: int = 0, most: int = MOST_CLIPS
+) -> Graph:
+    """Distribute a layer over a sum of two clips, one of small fan-in over up to ``most``.
 
     ``rules`` simplify the result. Not if the layer would sum more elements than ``fan_in`` (0: no
     limit).
     """
-    return rewrite(graph, partial(_split, fan_in=fan_in), *rules)
+    return rewrite(graph, partial(_split, fan_in=fan_in, most=most), *rules)
 
 
-def _split(node: Node, graph: Graph, fan_in: int) -> tuple[Node, ...] | None:
+def _split(node: Node, graph: Graph, fan_in: int, most: int) -> tuple[Node, ...] | None:
     if not isinstance(node.op, Conv | Dense):
         return None
     inner = graph.producer(node.operands[0])
     if inner is None or not isinstance(inner.op, Add) or graph.only_user(inner.result) is not node:
         return None
     clips, elements = len(inner.operands), elements_summed(node)
-    most = MOST_CLIPS if elements <= _FEW_SYNAPSES else _FEW_CLIPS
+    most = most if elements <= _FEW_SYNAPSES else _FEW_CLIPS
     if clips > most or 0 < fan_in < clips * elements:
         return None
     if not all(_scaled_clip(graph, operand) for operand in inner.operands):

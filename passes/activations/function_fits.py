@@ -10,20 +10,20 @@ from qcompiler.ir import Node, Operand, Range, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Conv, Dense, Multiply, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.folding.linear import parameters
-from qcompiler.passes.quantization.fusion_groups import is_network_output
+from qcompiler.passes.quantization.fusion_groups import FusionGroup, is_network_output
 from qcompiler.passes.quantization.levels import PRECISE, levels_of, output_levels
 from qcompiler.passes.quantization.membrane_limits import ROOM
 
 from .activation_fit import ActivationFit, gains_of, power_of, range_of, width_of
-from .channel_fits import Channels, clips_of, worst_of
+from .channel_fits import ROUNDED, Channels, clips_of, worst_of
 from .duplication import MORE_CLIPS, MOST_CLIPS, is_small, most_clips
 from .inlining import has_products, is_few
 from .piecewise import PiecewiseLinear
 from .resolution import Resolution
-from .segments import error_between, fit
+from .segments import error_between, error_within, fit
 
 _LEAST_SLOPE = 2  # of the neurons of a segment: it is a whole number, of which 1 is too coarse
-_NEARLY = 2.0  # times the error by default, from which on it is told that weights are too small
+_NEARLY = 4.0  # times the error by default, as fewer segments may have: from there on it is told
 _FINER = 2  # times the default levels of an output: segments pay for no more
 _SUMMING = Conv | Dense | SumPool | Add | Affine | Multiply
 _FINE_ENDS: tuple[float, ...] = (0.25, 0.5)  # of the error, where outputs have many levels
@@ -74,7 +74,8 @@ class FunctionFits:
         found = fit(formula, domain, bound, width)
         shares = self._coarser(node) if fewer else ()
         coarser = (fit(formula, domain, share * bound, width) for share in shares)
-        most = MORE_CLIPS if limits.t_max >= PRECISE else most_clips(group, limits.t_max)
+        plenty = limits.t_max >= PRECISE and not self.activation_error
+        most = MORE_CLIPS if plenty else self._most_clips(group)
         few = (one for one in (found, *coarser) if np.count_nonzero(one.slopes) <= most)
         return next(few, found)
 
@@ -104,13 +105,15 @@ class FunctionFits:
         widths = self.limits.narrowest_fused(group, node.result)
         channels = _channels(widths, node)
         bound = self._share(node) * width_of(node)
-        if self.limits.t_max >= PRECISE:
+        if self.activation_error:
+            bound /= ROUNDED
+        elif self.limits.t_max >= PRECISE:
             bound *= max((1.0, *self._coarser(node)))
         else:
             found = self.one(node, formula, fewer=False)
         if not channels.misfit(found, bound):
             return ()
-        most = most_clips(group, self.limits.t_max)
+        most = self._most_clips(group)
         return channels.fits(formula, range_of(x, node), bound, most)
 
     def told(self, node: Node, formula: str) -> ActivationFit:
@@ -119,20 +122,28 @@ class FunctionFits:
         found = self.one(node, formula)
         if each := self.of_channels(node, formula, found):
             worst = worst_of(each, gains_of(node)[0]) / width
+            bound = max(bound, worst) if worst <= self._most(bound) else bound
             return ActivationFit(node, domain, clips_of(*each), worst, bound)
         share, segments = power_of(node.arrays[:1]) / width, len(found.knots) - 1
-        if self.one(node, formula, fewer=False).error * share <= self._most(bound):
-            bound = max(bound, found.error * share)  # fewer were wanted
-        jump = error_between(formula, domain, found) * share
-        return ActivationFit(
-            node,
-            domain,
-            segments,
-            found.error * share,
-            bound,
-            len(found.steps),
-            jump if jump > bound else 0.0,
+        error, least = (
+            share * self._error(node, formula, one)
+            for one in (found, self.one(node, formula, fewer=False))
         )
+        if least <= self._most(bound):
+            bound = max(bound, error)  # fewer were wanted
+        jump = error_between(formula, domain, found) * share
+        steps, jump = len(found.steps), jump if jump > bound else 0.0
+        return ActivationFit(node, domain, segments, error, bound, steps, jump)
+
+    def _error(self, node: Node, formula: str, found: PiecewiseLinear) -> float:
+        """The error of a fit, before the gain, where the result is within its range."""
+        bounds = node.result.type.range if isinstance(node.result.type, Tensor) else None
+        if node.arrays or bounds is None:
+            return found.error
+        return error_within(formula, range_of(node.operands[0], node), found, bounds)
+
+    def _most_clips(self, group: FusionGroup) -> int:
+        return most_clips(group, self.limits.t_max, self.activation_error > 0)
 
     def _share(self, node: Node) -> float:
         if self.activation_error:

@@ -82,6 +82,15 @@ def _joined(
     return PiecewiseLinear(np.concatenate(knots), np.concatenate(heights), error)
 
 
+def error_within(formula: str, domain: Range, found: PiecewiseLinear, bounds: Range) -> float:
+    """The error of a fit of a result that is cut to these bounds: beyond them, neither matters."""
+    if found.jumps:
+        return found.error
+    x = np.linspace(*domain, SAMPLES)
+    fitted, exact = np.interp(x, found.knots, found.values), values(formula, x)
+    return float(np.abs(np.clip(fitted, *bounds) - np.clip(exact, *bounds)).max())
+
+
 def error_between(formula: str, domain: Range, found: PiecewiseLinear) -> float:
     """The error of a fit between its samples, where the function is nearly a jump; else 0.
 

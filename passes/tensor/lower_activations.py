@@ -30,7 +30,9 @@ from qcompiler.passes.activations.activation_fit import ActivationFit
 from qcompiler.passes.activations.attainable import Attainable, between
 from qcompiler.passes.activations.channel_fits import channel_segments
 from qcompiler.passes.activations.clip_sums import ClipSumBuilder
+from qcompiler.passes.activations.continuous_fit import MOST_SEGMENTS
 from qcompiler.passes.activations.duplication import (
+    MOST_CLIPS,
     duplicate_layers,
     split_outputs,
     split_readers,
@@ -109,10 +111,12 @@ class LowerActivations(Pass):
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
         made = drop_dead(replace(graph, nodes=tuple(nodes)))
-        lowered = split_readers(made, SUMS, self.fan_in)
+        finer = self.activation_error > 0
+        most = MOST_SEGMENTS if finer else MOST_CLIPS
+        lowered = split_readers(made, SUMS, self.fan_in, most)
         if inlines(graph, self.t_max):
             lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in)
-        lowered = duplicate_layers(lowered, self._resolution(lowered))
+        lowered = duplicate_layers(lowered, self._resolution(lowered), finer)
         return split_outputs(lowered, SUMS, self.fan_in) if self.t_max >= PRECISE else lowered
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:

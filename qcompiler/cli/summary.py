@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,21 +112,14 @@ def levels_of(graph: Graph) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def print_fits(fits: Sequence[ActivationFit], verbose: bool) -> None:
-    """Warn of functions whose segments are too few; with ``verbose`` list the segments of all."""
+def print_fits(fits: Iterable[ActivationFit]) -> None:
+    """List the line segments of functions."""
     for found in fits:
         low, high = found.domain
-        text = (
+        say(
             f"%{found.node.result.name}: {found.segments} segments{jumps(found.steps)} from "
             f"{low:.4g} to {high:.4g}, error {found.error:.2%} of the output range"
         )
-        if found.misses:
-            warn(
-                f"{text}; the bound is {found.bound:.2%}, but {found.obstacle}: accept the error "
-                "with a larger --activation-error, or narrow the function's input range"
-            )
-        elif verbose:
-            say(text)
 
 
 def jumps(count: int) -> str:

@@ -20,6 +20,7 @@ from qcompiler.passes.requantization.exact_layer import ExactLayer
 
 from .core_limits import check_core_limits
 from .findings import findings
+from .function_warnings import FunctionWarnings
 from .network import Network, read_network
 from .options import Options
 from .pipelines import check_compiled, pipeline
@@ -58,8 +59,9 @@ class Compilation:
         """Search if asked, run the passes, and compare the result with the model."""
         graph = self.samples.graph
         recorder = ScaleRecorder(graph, self.images, self.options.watch, self.parts)
+        functions = FunctionWarnings(graph, recorder)
         searches = self.options.budget is not None
-        watch = check_core_limits(graph, self.steps, self.backend, recorder, now=searches)
+        watch = check_core_limits(graph, self.steps, self.backend, functions, now=searches)
         searched = self._searched() if searches else None
         steps = self.steps if searched is None else searched.pipeline
         self.parts.clear()
@@ -70,7 +72,10 @@ class Compilation:
         if searched is not None:
             manifest["search"] = searched.to_dict()
         program = Program(compiled, self.backend, manifest)
-        manifest |= findings(self.model, self.network, self.samples, self.options, program)
+        found = findings(self.model, self.network, self.samples, self.options, program)
+        if functions.texts:
+            found["warnings"] = [*functions.texts, *found.get("warnings", [])]
+        manifest |= found
         for text in program.warnings:
             warnings.warn(text, CompileWarning, stacklevel=4)
         prologue, whole = split_prologue(joined(self.network.prologue, compiled))

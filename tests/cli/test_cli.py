@@ -269,7 +269,9 @@ def test_functions_say_their_segments(run: Any, folder: Path) -> None:
     status, _, err = run(f"{compiled} --activation-error 1e-7")
     assert status == 0
     assert "warning: %active: 64 segments" in err
-    assert "segments" not in run(f"{compiled} --activation-error 1e-7 -q")[2]
+    status, out, err = run(f"{compiled} --activation-error 1e-7 -q --json")
+    assert "warning: %active: 64 segments" in err
+    assert "%active: 64 segments" in json.loads(out)["warnings"][0]
 
 
 def test_check_and_compile_refuse_all_nodes_at_once(run: Any, folder: Path) -> None:

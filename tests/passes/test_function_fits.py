@@ -64,3 +64,15 @@ def test_with_few_levels_segments_have_the_layer_to_themselves(t_max: int) -> No
     (exact,) = run_onnx(proto, {"x": x})
     error = np.sqrt(np.mean((np.asarray(program.run(x)) - exact) ** 2) / exact.var())
     assert error < 0.1
+
+
+@pytest.mark.parametrize("error", [0.0, 0.002])
+def test_sums_of_functions_are_not_rounded_to_few_levels(error: float) -> None:
+    """By default segments are as few as copies of the layer may be; asked for, copies are more."""
+    body = "a = Conv(x, w) s = Sigmoid(a) m = Mul(a, s) b = Conv(m, v) y = Relu(b)"
+    proto = model("float[N,3,8,8] x", body, w=(8, 3, 3, 3), v=(8, 8, 3, 3))
+    x = np.random.default_rng(0).standard_normal((60, 3, 8, 8)).astype(np.float32)
+    program = qcompiler.compile(
+        proto, target="loihi", calibration=x, t_max=16, activation_error=error
+    )
+    assert "a" not in [one.name for one in program.report().populations]

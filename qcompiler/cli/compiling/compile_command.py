@@ -135,8 +135,8 @@ class _Watcher:
         return self._left == 0
 
     def __call__(self, step: Pass, graph: Graph) -> None:
-        if isinstance(step, LowerActivations) and not self.quiet and self.last is not None:
-            print_fits(list(step.fits(self.last)), self.verbose)
+        if isinstance(step, LowerActivations) and self.verbose and self.last is not None:
+            print_fits(step.fits(self.last))
         if isinstance(step, Normalize) and not self.quiet and self.given.calibration is None:
             values = spiking_values(self.last) if self.last is not None else ()
             if any(not is_code(value) for value in values):

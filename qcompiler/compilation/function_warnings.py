@@ -1,0 +1,49 @@
+"""A warning of functions that line segments follow too coarsely."""
+
+from __future__ import annotations
+
+from qcompiler.ir import Diagnostic, Graph
+from qcompiler.ir.graph import origins
+from qcompiler.passes import Pass, Watcher
+from qcompiler.passes.activations.activation_fit import ActivationFit
+from qcompiler.passes.tensor.lower_activations import LowerActivations
+
+_USUAL_BITS = 8
+
+
+class FunctionWarnings:
+    """Watches a pipeline that begins with ``graph``, and hands on what it sees.
+
+    ``texts`` are what is to be told when it has run.
+    """
+
+    def __init__(self, graph: Graph, watch: Watcher) -> None:
+        self.before = graph
+        self.watch = watch
+        self.texts: list[str] = []
+
+    def __call__(self, step: Pass, graph: Graph) -> None:
+        """Called behind every pass."""
+        if isinstance(step, LowerActivations):
+            missed = [fit for fit in step.fits(self.before) if fit.misses]
+            self.texts += [_of(missed, step).text] if missed else []
+        self.before = graph
+        self.watch(step, graph)
+
+
+def _of(missed: list[ActivationFit], step: LowerActivations) -> Diagnostic:
+    worst = max(missed, key=lambda fit: fit.error / fit.bound)
+    low, high = worst.domain
+    text = (
+        f"%{worst.node.result.name}: {worst.segments} segments from {low:.4g} to {high:.4g}, error "
+        f"{100 * worst.error:.3g}% of the output range; the bound is {100 * worst.bound:.3g}%, but "
+        f"{worst.obstacle}"
+    )
+    if len(missed) > 1:
+        text = f"{len(missed)} functions exceed the bound of their error, most {text}"
+    remedies = ["compile with a larger --t-max"]
+    if step.weight_bits < _USUAL_BITS:
+        remedies.insert(0, f"compile with --weight-bits {_USUAL_BITS}")
+    if worst.error < 1 and step.activation_error:
+        remedies.append("accept a larger --activation-error")
+    return Diagnostic(text, origins(*(fit.node for fit in missed)), ", or ".join(remedies))
