@@ -17,7 +17,6 @@ from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic, Graph
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
-from qcompiler.passes.spiking.quantize import weight_bits_in
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 from .compared_outputs import Compared, compared_outputs, spread_frames
@@ -98,7 +97,7 @@ def _noise(
     causes = Causes(
         lambda: _few_weight_bits(program),
         lambda: crossed.text if crossed else "",
-        weight_bits_in(program.manifest.get("pipeline", "")),
+        program.manifest.get("pipeline", ""),
     )
     known = _explained(graph, program, data, compared)
     told: dict[str, Diagnostic] = {}

@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
-from qcompiler.passes.spiking.quantize import Quantize
+from qcompiler.passes.spiking.quantize import Quantize, weight_bits_in
 
 from .output_error import OutputError, Part
 
@@ -28,19 +28,26 @@ _EXPLAIN = "qrun with --against MODEL.onnx --explain names the layer and the cau
 class Causes:
     """Causes of errors that outputs do not show, looked for if there is an error.
 
-    ``coarse`` finds populations with few weight bits, out of the ``weight_bits`` that they were to
-    have, ``crossed`` says which jump values cross.
+    ``coarse`` finds populations with few weight bits, ``crossed`` says which jump values cross,
+    ``pipeline`` is the text of the passes.
     """
 
     coarse: Callable[[], Sequence[str]] = tuple
     crossed: Callable[[], str] = str
-    weight_bits: int = Quantize.weight_bits
+    pipeline: str = ""
+
+    @property
+    def has_few_bits(self) -> bool:
+        """Whether weights have fewer bits than by default: more than that hardly help."""
+        return weight_bits_in(self.pipeline) < Quantize.weight_bits
 
     @property
     def remedy(self) -> str:
-        """What helps against errors of no known cause; more bits than by default hardly do."""
-        more = " or more --weight-bits" if self.weight_bits < Quantize.weight_bits else ""
-        return f"compile with a larger --t-max{more}; {_EXPLAIN}"
+        """What helps against errors of no known cause."""
+        ways = ["a larger --percentile"] if "percentile=" in self.pipeline else []
+        ways += ["--effort 1"] if "effort=" not in self.pipeline else []
+        ways += ["a larger --t-max", *(["more --weight-bits"] if self.has_few_bits else [])]
+        return f"compile with {' or '.join(ways)}; {_EXPLAIN}"
 
 
 @dataclass(frozen=True)
@@ -191,7 +198,7 @@ def _cause(part: Part | None, ours: Array, theirs: Array, causes: Causes) -> tup
         return text, causes.remedy  # of the calibration data themselves: others would not help
     if few := causes.coarse():
         remedy = "compile with a smaller --t-max, which leaves more"
-        if causes.weight_bits < Quantize.weight_bits:
+        if causes.has_few_bits:
             remedy = "compile with more --weight-bits"
         return f"few weight bits are left in {', '.join(few)}", remedy
     return "", causes.remedy

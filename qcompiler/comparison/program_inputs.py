@@ -12,16 +12,11 @@ from qcompiler.backends.program.program import Program
 from qcompiler.data import Frames
 from qcompiler.data.scores import near_guessing
 from qcompiler.explain.causes.answers import better_change, detail_of
+from qcompiler.explain.causes.coded_input import CodedInput
 from qcompiler.explain.causes.model_answers import ModelAnswers
-from qcompiler.explain.causes.wrong_input import (
-    LOST,
-    OTHER_DATA,
-    lost_variance,
-    rescaled,
-)
+from qcompiler.explain.causes.wrong_input import LOST, OTHER_DATA, rescaled
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic
-from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling
 
@@ -37,30 +32,21 @@ def range_findings(program: Program, found: Frames) -> Iterator[Diagnostic]:
     for value, x in zip(program.graph.inputs, given, strict=True):
         for node in program.graph.users(value):
             if isinstance(node.op, Encode) and node.op.digit == 0:
-                raw = x.astype(np.float32)
-                rescaling = Rescaling.of(node)
-                coded = raw if rescaling is None else rescaling.apply(raw)
-                finding = _range(value.name, coded, node.op, before, len(given) == 1)
+                coded = CodedInput(x, node.op.code, Rescaling.of(node))
+                finding = _range(value.name, coded, before, len(given) == 1)
                 yield from [finding] if finding else []
 
 
-def _range(
-    name: str, x: Array, op: Encode, before: Preprocessing, alone: bool
-) -> Diagnostic | None:
-    code = op.code
-    low, high = -code.zero * code.scale, (code.top - code.zero) * code.scale
-    span = float(x.max()) - float(x.min())
-    lost = lost_variance(x, code) if span else 0.0
-    narrow = len(x) >= _FEWEST and 0 < span < _NARROW * (high - low)
+def _range(name: str, coded: CodedInput, before: Preprocessing, alone: bool) -> Diagnostic | None:
+    span = float(np.ptp(coded.rescaled))
+    lost = coded.lost if span else 0.0
+    narrow = len(coded.raw) >= _FEWEST and 0 < span < _NARROW * coded.width
     if lost <= LOST and not narrow:
         return None
-    text = (
-        f'the data for input "{name}" range from {x.min():.4g} to {x.max():.4g}, but the program '
-        f"is compiled for {low:.4g} to {high:.4g}"
-    )
+    text = f'the data for input "{name}" {coded.text}'
     if lost > LOST:
         text += f"; encoding loses {min(lost, 1.0):.0%} of their variance"
-    return Diagnostic(text, help=rescaled(x, code, before) if alone else OTHER_DATA)
+    return Diagnostic(text, help=rescaled(coded, before) if alone else OTHER_DATA)
 
 
 def guessing(

@@ -301,7 +301,10 @@ def test_values_beyond_the_program_ask_for_bits_not_for_data() -> None:
     theirs = np.random.default_rng(0).standard_normal((200, 1))
     ours = theirs.clip(-0.5, 0.5)
     given = output_error("y", ours, theirs), ours, theirs, "inputs"
-    whole, found = noise(*given, Causes()), noise(*given, Causes(weight_bits=4))
+    whole, found = (
+        noise(*given, Causes()),
+        noise(*given, Causes(pipeline="quantize{weight_bits=4}")),
+    )
     assert whole is not None and "weight-bits" not in whole.text
     assert found is not None and found.help is not None
     assert "of the model's values lie beyond the program's" in found.text

@@ -44,8 +44,8 @@ def bias(case: Case) -> tuple[str, str]:
     )
     if case.weight_bits < 8:
         return detail, f"compile with {_bits(case)}{case.effort}"
-    more = "compile again without custom passes after quantize, or with a larger --t-max"
-    return detail, more + case.effort
+    custom = "" if case.has_known_passes else "again without custom passes after quantize, or "
+    return detail, f"compile {custom}with a larger --t-max{case.effort}"
 
 
 def _bits(case: Case) -> str:
@@ -80,9 +80,11 @@ def dead(case: Case) -> tuple[str, str]:
 
 def function(case: Case) -> tuple[str, str]:
     """Numbers and remedy of a layer of several populations."""
-    losses = case.errors.losses()
-    return (
+    error = case.errors.losses()["function"] ** 0.5 / case.step
+    detail = (
         "this layer consists of several populations, such as the line segments of a function; "
-        f"their root-mean-square error is {losses['function'] ** 0.5 / case.step:.2g} levels",
-        "compile with a larger --t-max",
+        f"their root-mean-square error is {error:.2g} levels"
     )
+    more = f"{_bits(case)} or " if case.weight_bits < 8 else ""
+    finer = "" if "activation_error=" in case.pipeline else ", or a smaller --activation-error"
+    return detail, f"compile with {more}a larger --t-max{finer}"

@@ -16,13 +16,14 @@ from qcompiler.passes.quantization.level_codes import code_of
 from .verdict import Case
 
 _MOST_LEVELS = 1024  # that qcompile takes
+_SAME_END = 0.1  # of a range: by how much the best range may end elsewhere and be no other
 
 
 def best_range(x: Array, code: Spikes) -> tuple[float, float]:
     """The range of least squared error with the levels of a code, as `normalize` finds it."""
     histogram = Histogram()
     histogram.add(x)
-    return histogram.least_squares(code.t_max, None if code.zero else 0.0)
+    return histogram.least_squares(code.t_max, None if code.zero or x.min() < 0 else 0.0)
 
 
 def rounding_error(x: Array, code: Spikes) -> float:
@@ -34,12 +35,17 @@ def rounding_error(x: Array, code: Spikes) -> float:
 def range_or_levels(case: Case, answers: bool) -> str:
     """Whether a better range would halve what cutting and rounding lose, or more levels must.
 
-    Few levels want a range that cuts: what saturates there is the price of the levels.
+    Few levels want a range that cuts: what saturates there is the price of the levels. A range of
+    nearly the same ends may be much better only as a level of it meets a value that is common.
     """
     x, code = case.exact, replace(case.code, scale=1.0)
-    best = code_of(code.shape, code.t_max, best_range(x, code))
+    low, high = best_range(x, code)
+    best, same = code_of(code.shape, code.t_max, (low, high)), _SAME_END * code.top
     if 2 * rounding_error(x, best) < rounding_error(x, code):
-        return "saturated" if best.top * best.scale > code.top else "wide"
+        if -code.zero - low > same or high - (code.top - code.zero) > same:
+            return "saturated"
+        if code.top - (high - low) > same:
+            return "wide"
     return "ties" if answers else "levels"
 
 

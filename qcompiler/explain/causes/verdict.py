@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from qcompiler.explain.measure.matched_layer import MatchedLayer
 from qcompiler.explain.measure.side_by_side import SideBySide
 from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
+from qcompiler.passes import BUILT_IN
 from qcompiler.passes.spiking.quantize import weight_bits_in
 
 SATURATED = "saturated range"
@@ -79,6 +81,12 @@ class Case:
     def pipeline(self) -> str:
         """The passes that made the program, as text."""
         return str(self.networks.program.manifest.get("pipeline", ""))
+
+    @property
+    def has_known_passes(self) -> bool:
+        """Whether the compiler has all passes that made the program."""
+        names = re.sub(r"\{[^}]*\}", "", self.pipeline).split(",")
+        return BUILT_IN.keys() >= {*names}
 
     @property
     def effort(self) -> str:

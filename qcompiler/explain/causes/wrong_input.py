@@ -8,11 +8,12 @@ Two signs, each by itself enough:
   as by chance would differ by one standard deviation, the root of their number, from half
   (McNemar); four are asked for, because a dozen ways are tried.
 - Without: the range that suits these data best is less than half, or more than twice, the one
-  that the program was calibrated for, and the networks part.
+  that the program was calibrated for, which then loses some of them, and the networks part.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +22,18 @@ from qcompiler.data import Data
 from qcompiler.explain.measure.matched_layer import MatchedLayer
 from qcompiler.explain.measure.side_by_side import SideBySide
 from qcompiler.frontend.import_model import Preprocessing
-from qcompiler.ir import Spikes
-from qcompiler.ir.kernels import Array
+from qcompiler.ir.spiking.coding import Rescaling
 
 from .answers import better_change, detail_of
+from .coded_input import CodedInput
 from .model_answers import ModelAnswers
 from .preprocessing import invert_preprocessing, options_of
-from .ranges import best_range, rounding_error
+from .ranges import best_range
 from .verdict import INPUT, Verdict
 
 _FRAMES = 200
 _FACTOR = 2
+_CUT = 0.05  # of the variance of the data: what a range cuts of data that are not wrong is less
 _NARROWEST = 8  # data that take less than this part of the range do not suit it
 OTHER_DATA = "give data of that range, or compile again with --calibration on data like these"
 LOST = 0.5  # of the variance of the data: a program that sees less cannot be said to agree
@@ -74,52 +76,43 @@ def _by_labels(networks: SideBySide, model: Path, data: Data) -> Verdict | None:
 
 def _by_range(networks: SideBySide, layer: MatchedLayer, differing: bool) -> Verdict | None:
     """Whether the encoder's range is that of the data."""
-    x, code = networks.values[layer.name], layer.code
-    low, high = -code.zero * code.scale, (code.top - code.zero) * code.scale
-    seen = f"the data range from {x.min():.4g} to {x.max():.4g}"
-    covered = f"the program is compiled for {low:.4g} to {high:.4g}"
-    if x.min() == x.max():
-        detail = f"every number of the data is {x.min():.4g}"
+    coded = _coded(networks, layer)
+    if coded.raw.min() == coded.raw.max():
+        detail = f"every number of the data is {coded.raw.min() + 0.0:.4g}"
         return Verdict(layer.label, (), INPUT, detail, "give other data", {})
-    best = best_range(x, code)
-    ratio = (best[1] - best[0]) / (high - low)
-    lost = lost_variance(x, code)
-    unlike = not 1 / _FACTOR <= ratio <= _FACTOR
+    best = best_range(coded.rescaled, coded.code)
+    ratio, lost = (best[1] - best[0]) / coded.width, coded.lost
+    unlike = ratio * _FACTOR < 1 or (ratio > _FACTOR and lost > _CUT)
     if not unlike or not (differing or lost > LOST):
         return None
     detail = (
-        f"{seen}, {covered}; the best range for these data is {ratio:.3g} times as wide; "
+        f"the data {coded.text}; the best range for these data is {ratio:.3g} times as wide; "
         f"encoding loses {min(lost, 1.0):.1%} of their variance"
     )
-    return Verdict(layer.label, (), INPUT, detail, _rescaled(networks, x, code), {})
+    alone = len(networks.data) == 1
+    remedy = rescaled(coded, preprocessing_of(networks)) if alone else OTHER_DATA
+    return Verdict(layer.label, (), INPUT, detail, remedy, {})
 
 
-def lost_variance(x: Array, code: Spikes) -> float:
-    """Squared error of encoding as a share of the variance."""
-    return rounding_error(x, code) / (float(np.var(x, dtype=np.float64)) or 1.0)
+def _coded(networks: SideBySide, layer: MatchedLayer) -> CodedInput:
+    names = [value.name for value in networks.real.inputs]
+    return CodedInput(networks.data[names.index(layer.label)], layer.code, Rescaling.of(layer.node))
 
 
-def _rescaled(networks: SideBySide, x: Array, code: Spikes) -> str:
-    """The remedy: the change of the data that the encoder's range suits best, if one does."""
-    if len(networks.data) != 1:
-        return OTHER_DATA
-    return rescaled(x, code, preprocessing_of(networks))
+def rescaled(coded: CodedInput, given: Preprocessing) -> str:
+    """The remedy: the change of the data that the encoder's range suits best, if one does.
 
-
-def rescaled(x: Array, code: Spikes, given: Preprocessing) -> str:
-    """The same for the only input of a program."""
-    tried = {"divided by 255": x / 255, "multiplied by 255": x * 255}
+    ``given`` is the preprocessing that is compiled in; the data are those behind it.
+    """
     raw = "brought back"
+    tried = {"divided by 255": coded.raw / 255, "multiplied by 255": coded.raw * 255}
     if given.active:
-        tried[raw] = invert_preprocessing(x, given)
-    span = code.top * code.scale / _NARROWEST
-    lost = {
-        what: lost_variance(changed.astype(np.float32), code)
-        for what, changed in tried.items()
-        if np.ptp(changed) >= span
-    }
+        tried[raw] = invert_preprocessing(coded.raw, given)
+    others = {what: replace(coded, raw=x.astype(np.float32)) for what, x in tried.items()}
+    least = coded.width / _NARROWEST
+    lost = {what: one.lost for what, one in others.items() if np.ptp(one.rescaled) >= least}
     what = min(lost, key=lambda one: lost[one], default=raw)
-    if lost.get(what, np.inf) > min(LOST, lost_variance(x, code)) / _FACTOR:
+    if lost.get(what, np.inf) > min(LOST, coded.lost) / _FACTOR:
         return OTHER_DATA
     if what == raw:
         return (

@@ -63,17 +63,18 @@ def decompose(networks: SideBySide, index: int) -> ErrorDecomposition:
     if layer.is_input:
         base = networks.values[layer.name]
         return _with_range(networks, layer, base, base, ())
-    group = networks.linear(index)
+    group = networks.groups.get(layer.name)
     clip = group.clip if group else None
-    target = clip.operands[0].name if clip else layer.name
-    before = networks.local(index, target)
     potential = networks.potential(layer)
 
     def clipped(x: Array) -> Array:
         return x if clip is None else apply(clip.op, x, *clip.arrays)
 
-    if group is None:
-        return _of_populations(networks, layer, before, potential)
+    if not networks.is_linear(index):
+        before = networks.local(index, layer.name)
+        return _of_populations(networks, layer, before, clipped(potential))
+    target = clip.operands[0].name if clip else layer.name
+    before = networks.local(index, target)
     offset = networks.potential(layer, zero=True) - networks.local(index, target, zero=True)
     base, exact = clipped(before), clipped(potential)
     steps: tuple[tuple[str, Array], ...] = (("weights", exact),)

@@ -13,7 +13,7 @@ import numpy as np
 from qcompiler.backends.program.states import State
 from qcompiler.data import Array, Data
 from qcompiler.frontend.import_model import Preprocessing
-from qcompiler.ir import InvalidModel
+from qcompiler.ir import DataError, InvalidModel
 
 from .onnx_process import Declared, ModelFailed, OnnxProcess
 
@@ -25,6 +25,7 @@ _KINDS: Mapping[str, Any] = {
     **{f"tensor({kind})": np.dtype(kind) for kind in ("int8", "int16", "int32", "int64")},
     **{f"tensor({kind})": np.dtype(kind) for kind in ("uint8", "uint16", "uint32", "uint64")},
 }
+_LARGEST = 1e30  # magnitude of data: squares of errors stay finite in double precision
 _MARKS = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")
 
 
@@ -109,7 +110,19 @@ class Reference:
         self._process.__exit__(*error)
 
     def run(self, data: Data, progress: Callable[[float], None] | None = None) -> dict[str, Array]:
-        """Outputs by name for every frame. InvalidModel if the model cannot run."""
+        """Outputs by name for every frame.
+
+        InvalidModel if the model cannot run, DataError for numbers beyond 1e30: errors would
+        overflow.
+        """
+        for array in data.arrays:
+            if (
+                array.dtype.kind == "f"
+                and (reach := float(np.abs(array).max(initial=0))) > _LARGEST
+            ):
+                raise DataError(
+                    f"the data reach {reach:.3g}: compared with a model they may reach 1e30"
+                )
         with self._refused():
             parts = list(self._batches(data, progress))
             names = [output.name for output in self._process.get_outputs()]

@@ -122,20 +122,18 @@ class SideBySide:
             zeros = {v.name: np.zeros((1, *v.type.shape), np.float32) for v in part.inputs}
         return self._run(index, [target], zeros)[target]
 
-    def linear(self, index: int) -> FusionGroup | None:
-        """The group behind this place, if what is between it and the places before is linear, too.
+    def is_linear(self, index: int) -> bool:
+        """Whether the sum behind this place, and what is between it and places before, is linear.
 
         Max pools and views may stand in between: they leave zero what it is.
         """
         name = self.layers[index].name
-        group = self.groups.get(name)
-        if group is None:
-            return None
+        if (group := self.groups.get(name)) is None:
+            return False
         part = self._behind(index, [name])
         own = {node.result.name for node in group.nodes}
         between = [node for node in part.nodes if node.result.name not in own]
-        plain = all(isinstance(node.op, LINEAR | Add | MaxPool | View) for node in between)
-        return group if plain else None
+        return all(isinstance(node.op, LINEAR | Add | MaxPool | View) for node in between)
 
     def potential(self, layer: MatchedLayer, zero: bool = False) -> Array:
         """The real number that a population would code if it had endless levels, as float32.
