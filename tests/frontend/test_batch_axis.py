@@ -395,3 +395,30 @@ def test_matrices_that_are_the_same_for_all_samples(body: str) -> None:
     }
     weights |= {"columns": ints(-1, 5, 2), "rows": ints(-1, 6, 2), "back": ints(-1, 2, 6, 5)}
     agrees_in_place(model("float[N,4,6] x", REPEATED + body, **weights))
+
+
+# What PyTorch makes of `as_strided`: elements of a flat tensor, the same ones of each sample.
+STRIDED = """
+    s = Shape<start = 0, end = 1>(x) n = Squeeze(s) r = Range(zero, n, one) b = Mul(r, length)
+    u = Unsqueeze(b, axes) i = Add(u, within) f = Reshape(x, flat) g = Gather<axis = 0>(f, i)
+"""
+
+
+def strided(length: int, *within: int) -> Weights:
+    return {
+        **{"zero": np.int64(0), "one": np.int64(1), "length": np.int64(length), "axes": ints(1, 2)},
+        **{"within": np.array(within, np.int64).reshape(1, 2, -1), "flat": ints(-1)},
+    }
+
+
+@pytest.mark.parametrize("within", [(0, 3, 1, 4, 2, 5), (5, 5, 0, 1)])
+def test_elements_of_a_flat_tensor(within: tuple[int, ...]) -> None:
+    proto = model("float[N,2,3] x", STRIDED + "y = Relu(g)", 18, **strided(6, *within))
+    agrees_in_place(proto)
+
+
+@pytest.mark.parametrize(("length", "within"), [(5, (0, 1, 2, 3)), (6, (0, 1, 2, 6))])
+def test_elements_of_other_samples_are_refused(length: int, within: tuple[int, ...]) -> None:
+    proto = model("float[N,2,3] x", STRIDED + "y = Relu(g)", 18, **strided(length, *within))
+    with pytest.raises(UnsupportedModel, match="the indices of Gather depend on the batch size"):
+        import_model(proto)

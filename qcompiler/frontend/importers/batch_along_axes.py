@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from qcompiler.frontend.importers.layers.pooling import axes_of_reduction
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
 from qcompiler.frontend.model.node_context import NodeContext
-from qcompiler.frontend.model.placement import Placement
+from qcompiler.frontend.model.placement import FIRST, Placement
+from qcompiler.ir.kernels import Array
 
 from .batch_places import (
     Importer,
@@ -21,6 +24,7 @@ from .batch_places import (
     with_axis,
 )
 
+_JOINED = Placement(inner=1)  # of rows of which every sample has some
 _JOINING = ("LogSoftmax", "Softmax")  # which before opset 13 take all axes from one on
 
 
@@ -63,13 +67,34 @@ def arg_max(importer: Importer, node: NodeContext) -> Results:
 
 
 def gather(importer: Importer, node: NodeContext) -> Results:
-    """Gather along an axis that is not the batch's."""
-    x, indices = node.activation(), node.fixed(1, "indices")
+    """Gather along an axis that is not the batch's, or within each sample of one joined with it."""
+    x = node.activation()
     place, given = node.placement(x), axis_of(node.integer("axis", 0), rank_of(node, x))
+    if given == 0 and place == _JOINED and (own := _of_a_sample(node, x.type.shape[0])) is not None:
+        within = replace(with_axis(node, 1), inputs=(x, node.scope.known(own, "indices")))
+        return noted(node, importer(within), FIRST)
+    indices = node.fixed(1, "indices")
     inner = with_axis(node, counted(node, given, x))
     if indices is not None and place.at is not None and given < place.at:
         place = place.behind(indices.ndim - 1)
     return noted(node, importer(inner), place)
+
+
+def _of_a_sample(node: NodeContext, length: int) -> Array | None:
+    """The indices within a sample, if those of each sample are the same; else None.
+
+    PyTorch gathers so from a flat tensor where strides are those of channels last.
+    """
+    known = node.known(1, "indices")
+    found: list[Array] = []
+    for array, batch in zip(known.arrays if known else (), node.scope.probes, strict=False):
+        if array.dtype.kind != "i" or array.shape[:1] != (batch,):
+            return None
+        within = array.reshape(batch, -1) - length * np.arange(batch)[:, None]
+        found += [row.reshape(array.shape[1:]) for row in within]
+    if not found or any(not np.array_equal(one, found[0]) for one in found):
+        return None
+    return found[0] if found[0].size and found[0].min() >= 0 and found[0].max() < length else None
 
 
 def slice_(importer: Importer, node: NodeContext) -> Results:

@@ -19,6 +19,7 @@ from .placement import Placement
 from .scope import AbstractValue, Scope, Shape
 
 _FLOATS = ("float32", "float16", "float64", "bfloat16")
+_PLURALS = ("indices", "labels", "scales", "sizes")  # of names of operands
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ class NodeContext:
 def fixed(known: KnownArray, op_type: str, what: str) -> Array:
     """The array of a known value; Refused if it depends on the size of the batch."""
     if known.fixed is None:
-        raise Refused(f"the {what} of {op_type} depends on the batch size")
+        depends = "depend" if what in _PLURALS else "depends"
+        raise Refused(f"the {what} of {op_type} {depends} on the batch size")
     return known.fixed
 
 
