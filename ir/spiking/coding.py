@@ -48,11 +48,12 @@ def affine(code: Spikes, rescaling: Rescaling | None = None) -> tuple[Any, Any]:
 
 def scale_to_levels(code: Spikes, x: Array, rescaling: Rescaling | None = None) -> Array:
     """Raw numbers in units of levels, before rounding down and clipping, as float32."""
-    x = x.astype(np.float32, copy=False)
-    if rescaling is not None:
-        x = x - rescaling.offset
     factor, summand = affine(code, rescaling)
-    found: Array = x * factor + summand
+    with np.errstate(over="ignore"):  # what is infinite is cut to the highest or lowest level
+        x = x.astype(np.float32, copy=False)
+        if rescaling is not None:
+            x = x - rescaling.offset
+        found: Array = x * factor + summand
     return found
 
 

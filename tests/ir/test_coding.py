@@ -35,6 +35,15 @@ def numbers(code: Spikes) -> Array:
     return found
 
 
+def test_huge_numbers_are_cut() -> None:
+    """Without a warning, which would be an error here."""
+    code = Spikes((2,), 16, 0.1, 3)
+    huge = np.array([[3e38, -3e38], [1e300, -1e300]])
+    source = Source("s", "x", code.shape, code.t_max, code.scale, code.zero, 0)
+    assert encode(code, huge).tolist() == [[15, 0]] * 2
+    assert spike_io.encode_levels(source, huge).tolist() == [[15, 0]] * 2
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_programs_encode_as_we_do(dtype: str) -> None:
     for code in CODES:

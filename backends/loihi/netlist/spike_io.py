@@ -11,11 +11,13 @@ from .netlist import Population, Source
 
 def encode_levels(source: Source, x: Any) -> Any:
     """Levels of real inputs, or one digit of them: ``frames x shape``, int64."""
-    x, factor = np.asarray(x).astype(np.float32), np.float32(1 / source.scale)
-    if source.factor is not None:
-        x = x - source.offset
-        factor = (source.factor.astype(np.float64) / source.scale).astype(np.float32)
-    rounded = np.floor(x * factor + np.float32(source.zero + 0.5))
+    factor = np.float32(1 / source.scale)
+    with np.errstate(over="ignore"):  # what is infinite is cut to the highest or lowest level
+        x = np.asarray(x).astype(np.float32)
+        if source.factor is not None:
+            x = x - source.offset
+            factor = (source.factor.astype(np.float64) / source.scale).astype(np.float32)
+        rounded = np.floor(x * factor + np.float32(source.zero + 0.5))
     whole = np.clip(rounded, 0, source.t_max**source.digits - 1).astype(np.int64)
     return whole // source.t_max**source.digit % source.t_max
 
