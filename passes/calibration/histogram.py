@@ -20,19 +20,23 @@ _PIECE = 1 << 16  # values that are counted together: they stay in the cache
 class Histogram:
     """Counts of values in ``origin - reach .. origin + reach``; reach doubles when one exceeds it.
 
-    The origin is 0, unless the first values lie farther from it than they spread.
+    The origin is 0, unless the first values lie farther from it than they spread. Where values have
+    ``weights``, their squared errors count so many times.
     """
 
     def __init__(self) -> None:
         self.counts = np.zeros(_BINS)
+        self.weights: Array | None = None
         self.origin = 0.0
         self.reach = 0.0
         self.low = np.inf
         self.high = -np.inf
 
-    def add(self, values: Array) -> None:
+    def add(self, values: Array, weights: Array | None = None) -> None:
         """Count a batch of finite values; DataError if one exceeds 1e30 in magnitude."""
         flat = values.reshape(-1)
+        if weights is not None and self.weights is None:
+            self.weights = np.zeros(_BINS)
         first = not np.isfinite(self.low)
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
         largest = max(abs(self.low), abs(self.high))
@@ -46,12 +50,15 @@ class Histogram:
         self._grow(needed if needed > _TINY else 0.0)
         if self.reach:
             for begin in range(0, flat.size, _PIECE):
-                self._count(flat[begin : begin + _PIECE])
+                part = slice(begin, begin + _PIECE)
+                self._count(flat[part], None if weights is None else weights.reshape(-1)[part])
 
-    def _count(self, flat: Array) -> None:
-        places = self._distances(flat) * np.float32(_BINS / 2 / self.reach)
-        np.minimum(places, places.dtype.type(_BINS - 1), out=places)
-        self.counts += np.bincount(places.astype(np.int32), minlength=_BINS)
+    def _count(self, flat: Array, weights: Array | None) -> None:
+        scaled = self._distances(flat) * np.float32(_BINS / 2 / self.reach)
+        places = np.minimum(scaled, scaled.dtype.type(_BINS - 1), out=scaled).astype(np.int32)
+        self.counts += np.bincount(places, minlength=_BINS)
+        if weights is not None and self.weights is not None:
+            self.weights += np.bincount(places, weights, minlength=_BINS)
 
     def _distances(self, flat: Array) -> Array:
         """How far values lie above the lowest bin."""
@@ -63,9 +70,8 @@ class Histogram:
         if needed and not self.reach:
             self.reach = needed
         while self.reach < needed:
-            merged = self.counts.reshape(-1, 2).sum(axis=1)
-            self.counts = np.zeros(_BINS)
-            self.counts[_BINS // 4 : _BINS // 4 * 3] = merged
+            self.counts = _widened(self.counts)
+            self.weights = None if self.weights is None else _widened(self.weights)
             self.reach *= 2
 
     def _within(self, low: float | None, high: float | None) -> Range:
@@ -125,11 +131,21 @@ class Histogram:
 
     def counted(self) -> tuple[Array, Array]:
         """The values that were seen, in ascending order, and how often."""
-        kept = self.counts > 0
-        return self._centres[kept].clip(self.low, self.high), self.counts[kept]
+        return self._where(self.counts)
+
+    def _where(self, counts: Array) -> tuple[Array, Array]:
+        kept = counts > 0
+        return self._centres[kept].clip(self.low, self.high), counts[kept]
 
     def _errors(self) -> RoundingErrors:
-        return RoundingErrors(*self.counted(), self.origin)
+        counts = self.counts if self.weights is None or not self.weights.any() else self.weights
+        return RoundingErrors(*self._where(counts), self.origin)
+
+
+def _widened(counts: Array) -> Array:
+    found = np.zeros(_BINS)
+    found[_BINS // 4 : _BINS // 4 * 3] = counts.reshape(-1, 2).sum(axis=1)
+    return found
 
 
 def check_method(method: str, percentile: float) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from qcompiler.ir import Graph, Node, Tensor, Value
 from qcompiler.ir.ann import Function, MaxPool, Multiply
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.view import View
 from qcompiler.passes.calibration.data import Images, Progress, are, places_of, run
 from qcompiler.passes.calibration.histogram import Histogram
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
@@ -43,8 +44,9 @@ def histograms_of(
     known = _KNOWN.get(graph)
     if known is None or not are(known.data, data) or not known.histograms.keys() >= {*names}:
         found = {name: Histogram() for name in names}
-        for values in run(graph, data, [*found], progress):
-            _add(found, values)
+        factors = factors_of(graph, found)
+        for values in run(graph, data, [*dict.fromkeys((*found, *factors.values()))], progress):
+            _add(found, values, factors)
         return found
     if progress:
         progress(1.0)
@@ -66,8 +68,9 @@ def measured_with(
         found, data, kept = {}, tuple(array[kept] for array in data), kept[kept]
     parts: dict[str, list[Array]] = {name: [] for name in names}
     begin = 0
-    for values in run(graph, data, [*(found or parts)]):
-        _add(found, values)
+    factors = factors_of(graph, found)
+    for values in run(graph, data, [*dict.fromkeys((*(found or parts), *factors.values()))]):
+        _add(found, values, factors)
         for name, part in parts.items():
             part.append(values[name][kept[begin : begin + len(values[name])]])
         begin += len(values[names[0]])
@@ -78,7 +81,8 @@ def measured_with(
 def seen_as(graph: Graph, inputs: Iterable[Value]) -> dict[str, str]:
     """Names of the values that get ranges, these inputs included, and under which to look at them.
 
-    The name of a value in front of a max pool is that of the pool, unless a function reads it.
+    The name of a value in front of a max pool is that of the pool, unless a function reads it; in
+    front of views that one product reads, that of its factor.
     """
     domains = domains_of(graph)
     names = [*(value.name for value in inputs)]
@@ -87,7 +91,7 @@ def seen_as(graph: Graph, inputs: Iterable[Value]) -> dict[str, str]:
     names += sorted(_operands(graph, Multiply))
     known = {value.name: value for value in graph.inputs}
     known |= {node.result.name: node.result for node in graph.nodes}
-    return {n: n if n in domains else measured_name(graph, known[n]) for n in dict.fromkeys(names)}
+    return {n: n if n in domains else _seen_as(graph, known[n]) for n in dict.fromkeys(names)}
 
 
 def domains_of(graph: Graph, products: bool = False) -> set[str]:
@@ -102,6 +106,19 @@ def measured_name(graph: Graph, value: Value) -> str:
     if user is not None and isinstance(user.op, MaxPool):
         return measured_name(graph, user.result)
     return value.name
+
+
+def _seen_as(graph: Graph, value: Value) -> str:
+    factor = _factor_behind(graph, value)
+    return measured_name(graph, value) if factor is None else factor.name
+
+
+def _factor_behind(graph: Graph, value: Value) -> Value | None:
+    """The factor of the one product that reads a value, behind views; None if others read it."""
+    user = graph.only_user(value)
+    if user is not None and isinstance(user.op, View):
+        return _factor_behind(graph, user.result)
+    return value if user is not None and isinstance(user.op, Multiply) else None
 
 
 def is_ranged(value: Value) -> bool:
@@ -119,6 +136,25 @@ def _operands(graph: Graph, kind: type[Function | Multiply]) -> set[str]:
     return {o.name for node in nodes for o in node.operands if isinstance(o, Value)}
 
 
-def _add(histograms: Mapping[str, Histogram], values: Mapping[str, Array]) -> None:
+def _add(
+    histograms: Mapping[str, Histogram], values: Mapping[str, Array], factors: Mapping[str, str]
+) -> None:
     for name, histogram in histograms.items():
-        histogram.add(values[name])
+        factor = factors.get(name)
+        weights = None if factor is None else np.square(values[factor], dtype=np.float64)
+        histogram.add(values[name], weights)
+
+
+def factors_of(graph: Graph, names: Collection[str]) -> dict[str, str]:
+    """By what these values are multiplied, and read by nothing else.
+
+    An error of a value is one of the product as many times as large as the other factor is.
+    """
+    found = {}
+    for node in graph.nodes:
+        values = [one for one in node.operands[:2] if isinstance(one, Value)]
+        if isinstance(node.op, Multiply) and len(values) == 2:
+            for one, other in (values, reversed(values)):
+                if one.name in names and graph.only_user(one) is node:
+                    found[one.name] = other.name
+    return found
