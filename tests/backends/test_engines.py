@@ -75,7 +75,7 @@ def test_engines_agree_on_random_networks(
 
 @pytest.mark.long
 @given(seed=seeds, t_max=t_maxes, delay=st.integers(0, 80))
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=40, deadline=None, phases=PHASES)
 def test_engines_agree_on_branches(seed: int, t_max: int, delay: int) -> None:
     """Sums and concatenations; where synapses cannot delay enough, relays do."""
     graph = random_network(seed, branches=True)
@@ -99,7 +99,7 @@ def test_engines_agree_on_branches(seed: int, t_max: int, delay: int) -> None:
 
 @given(seed=seeds, t_max=st.integers(2, 32))
 @example(seed=32, t_max=32)  # a padded branch becomes a population
-@settings(max_examples=25, deadline=None, phases=PHASES)
+@settings(max_examples=15, deadline=None, phases=PHASES)
 def test_engines_agree_on_functions_and_products(seed: int, t_max: int) -> None:
     graph = random_network(seed, depth=3, branches=bool(seed % 3), functions=True)
     batch = random_batch(graph, seed)

@@ -31,7 +31,6 @@ _PARTS = ((0,), (1, 2), (3, 4, 5))
 _TURN = 6
 _SETTINGS = [("reference", 1), ("loihi", 1), ("reference", 0), ("loihi", 0), ("reference", 2)]
 _MOST = 500  # elements of all tensors of a case
-_ALIKE = 2  # networks whose operators differ in attributes only
 _ORDINARY = 1e4
 _IMAGES = 40
 # What random data may not be: beyond the domain of a logarithm, or too steep for weights.
@@ -117,20 +116,17 @@ def _largest(value: Any) -> float:
 
 @cache
 def networks() -> dict[str, Graph]:
-    """A network around every operator that is imported, but for those that differ in numbers."""
+    """A network around every operator that is imported, one for those that differ in attributes."""
     found: dict[str, Graph] = {}
-    seen = set()
-    alike: Counter[tuple[Any, ...]] = Counter()
+    seen: set[tuple[Any, ...]] = set()
     for name, graph, sizes in imported():
-        kind = tuple((node.op, node.result.type) for node in graph.nodes)
         values = [*graph.inputs, *(node.result for node in graph.nodes)]
-        if kind in seen or not graph.nodes or sum(size(v.type) for v in values) > _MOST:
+        if not graph.nodes or sum(size(v.type) for v in values) > _MOST:
             continue
-        seen.add(kind)
         operators = tuple((type(node.op), getattr(node.op, "formula", "")) for node in graph.nodes)
-        alike[operators] += 1
-        if alike[operators] > _ALIKE:
+        if operators in seen:
             continue
+        seen.add(operators)
         if any(isinstance(node.op, Embed) for node in graph.nodes):
             continue  # of indices, which no layer gives
         graph = behind_layers(graph, sizes)

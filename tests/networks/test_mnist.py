@@ -68,7 +68,7 @@ def test_exporters_make_the_same_network(data_dir: Path) -> None:
 @pytest.mark.data
 @pytest.mark.lava
 @pytest.mark.parametrize("t_max", [8, 16])
-@pytest.mark.parametrize(("engine", "frames"), [("lava-single", 60), ("lava-processes", 5)])
+@pytest.mark.parametrize(("engine", "frames"), [("lava-single", 60), ("lava-processes", 2)])
 def test_mnist_on_lava(data_dir: Path, engine: str, frames: int, t_max: int) -> None:
     batch, _ = images(data_dir / "mnist" / "mnist_test_first5000.npz", frames)
     same_spikes(mnist(data_dir, target="loihi", t_max=t_max), engine, batch)

@@ -71,7 +71,7 @@ def test_network_fits_loihi(name: str) -> None:
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("name", RECIPES, scope="module")
+@pytest.mark.parametrize("name", [n for n in RECIPES if n != "LSTM"], scope="module")
 def test_network_on_lava(name: str) -> None:
     program = compiled(name, "loihi")
     same_spikes(program, "lava-single", *(x[:2] for x in trained(name).held_out))

@@ -122,7 +122,7 @@ def test_lava_shows_the_same_spikes(program: Program, engine: str, side: int) ->
         calibration = images(12, side=side)
         program = qcompiler.compile(wide(side=side), calibration=calibration, t_max=T_MAX, effort=0)
     assert set(calibrated(program.graph)) == {"relu0", *PIECES}
-    same_spikes(program, engine, images(4, seed=2, side=side))
+    same_spikes(program, engine, images(2, seed=2, side=side))
 
 
 def bright(count: int) -> Array:

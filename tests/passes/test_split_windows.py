@@ -101,7 +101,7 @@ def same(split: Graph, whole: Graph, batch: Array) -> None:
     output_t_max=st.integers(3, 300),
     how=st.sampled_from(HOW),
 )
-@settings(max_examples=40, deadline=None, phases=PHASES)
+@settings(max_examples=25, deadline=None, phases=PHASES)
 def test_levels_are_those_of_the_whole(
     pipeline: str, seed: int, t_max: int, output_t_max: int, how: str
 ) -> None:
