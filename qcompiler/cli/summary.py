@@ -25,8 +25,6 @@ from qcompiler.terminal.console import print_table, say, screen, warn
 
 from .energy import energy_lines, energy_table
 
-_ENOUGH_BITS = 6  # below which rounded weights are known to cost accuracy
-
 
 def print_summary(
     given: argparse.Namespace, program: Program, output: Path, model: CostModel | None
@@ -38,19 +36,6 @@ def print_summary(
     report, energy = program.report(model), program.energy(model=model)
     for text in report.warnings:
         warn(text)
-    coarse = [
-        f"{p.name} ({p.weight_bits})"
-        for p in report.populations
-        if p.t_max > 2  # weights of bits are exact
-        and p.weight_bits is not None
-        and p.weight_bits < min(_ENOUGH_BITS, given.weight_bits or 8)
-    ]
-    checked = program.manifest.get("calibration_check")  # which names causes of errors itself
-    if coarse and not checked and not given.quiet:
-        warn(
-            f"the target's limits leave few weight bits in {', '.join(coarse)}: accuracy may "
-            "suffer; a smaller --t-max leaves more bits"
-        )
     searched = program.manifest.get("search")
     if given.json:
         search = {"search": searched} if searched else {}
@@ -68,7 +53,6 @@ def print_summary(
         print_table(console, *schedule_table(searched))
         console.print()
     unproved = "\n            ".join(report.unproved_checks) if given.verbose else ""
-    events = report.synaptic_events_per_frame
     events = report.synaptic_events_per_frame
     unproved = unproved or summarize_calibrated_limits(program.graph)
     for name, value in (

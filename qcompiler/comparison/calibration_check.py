@@ -10,13 +10,11 @@ import numpy as np
 
 from qcompiler.backends.energy.activity import to_json
 from qcompiler.backends.host import Counters
-from qcompiler.backends.population_report import weight_bits
 from qcompiler.backends.program.program import Program
 from qcompiler.data import Data
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic, Graph
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 from .compared_outputs import Compared, compared_outputs, spread_frames
@@ -25,8 +23,8 @@ from .judge import CROSSED, Causes, Explained, constant, noise, unexplained
 from .level_errors import LevelCounts, values_in_levels
 from .model_inputs import ModelInputs
 from .output_error import OutputError, output_error
+from .weight_bits import few_weight_bits
 
-_ENOUGH_BITS = 6
 _DATA = "calibration inputs"
 _FIRST = "see to the calibration data first, as said above"
 
@@ -95,7 +93,7 @@ def _noise(
 ) -> dict[str, Diagnostic]:
     """Warnings on outputs: large errors, and ones beyond what levels explain."""
     causes = Causes(
-        lambda: _few_weight_bits(program),
+        lambda: few_weight_bits(program),
         lambda: crossed.text if crossed else "",
         program.manifest.get("pipeline", ""),
     )
@@ -122,11 +120,3 @@ def _explained(
         error = output_error(one.name, *replace(one, ours=array).centred())
         found[one.name] = Explained(error, counts.outputs)
     return found
-
-
-def _few_weight_bits(program: Program) -> list[str]:
-    """Populations with so few weight bits that accuracy suffers."""
-    graph = program.graph
-    nodes = (n for n in spiking_nodes(graph) if spikes_of(n.result).t_max > 2)  # others are exact
-    found = ((node.result.name, weight_bits(graph, node)) for node in nodes)
-    return [f"{name} ({bits})" for name, bits in found if bits is not None and bits < _ENOUGH_BITS]

@@ -20,9 +20,9 @@ from qcompiler.passes.requantization.exact_layer import ExactLayer
 
 from .core_limits import check_core_limits
 from .findings import findings
-from .function_warnings import FunctionWarnings
 from .network import Network, read_network
 from .options import Options
+from .pass_warnings import PassWarnings
 from .pipelines import check_compiled, pipeline
 from .samples import Samples, read_samples
 
@@ -59,9 +59,9 @@ class Compilation:
         """Search if asked, run the passes, and compare the result with the model."""
         graph = self.samples.graph
         recorder = ScaleRecorder(graph, self.images, self.options.watch, self.parts)
-        functions = FunctionWarnings(graph, recorder)
+        told = PassWarnings(graph, recorder, self.network.prologue is not None)
         searches = self.options.budget is not None
-        watch = check_core_limits(graph, self.steps, self.backend, functions, now=searches)
+        watch = check_core_limits(graph, self.steps, self.backend, told, now=searches)
         searched = self._searched() if searches else None
         steps = self.steps if searched is None else searched.pipeline
         self.parts.clear()
@@ -73,8 +73,8 @@ class Compilation:
             manifest["search"] = searched.to_dict()
         program = Program(compiled, self.backend, manifest)
         found = findings(self.model, self.network, self.samples, self.options, program)
-        if functions.texts:
-            found["warnings"] = [*functions.texts, *found.get("warnings", [])]
+        if told.texts:
+            found["warnings"] = [*told.texts, *found.get("warnings", [])]
         manifest |= found
         for text in program.warnings:
             warnings.warn(text, CompileWarning, stacklevel=4)

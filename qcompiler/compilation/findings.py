@@ -22,6 +22,11 @@ def findings(
     """What the manifest keeps of it; ``warnings`` are sentences, those on the model first."""
     found = _beside_the_model(network, samples, options, program)
     told = found.get("warnings", [])
+    if "calibration_check" not in found:  # which names causes of errors itself
+        from qcompiler.comparison.weight_bits import weight_bits_warning
+
+        coarse = weight_bits_warning(program, options.weight_bits)
+        told = [*([coarse.text] if coarse else []), *told]
     if samples.given is not None:
         skipped = samples.given.skipped
         read = [*samples.given.told, *([data.skipped_text(skipped)] if skipped else [])]

@@ -156,9 +156,12 @@ def test_quiet_is_quiet_and_json_is_json(run: Any) -> None:
 
 
 def test_without_calibration_it_warns(run: Any) -> None:
-    status, _, err = run("qcompile net.onnx")
-    assert status == 0
-    assert err.startswith("warning: no --calibration")
+    for line in ("qcompile net.onnx", "qcompile net.onnx -q", "qcompile net.onnx --emit snn"):
+        status, _, err = run(line)
+        assert status == 0
+        assert err.startswith("warning: no --calibration") and err.count("warning") == 1
+    status, out, _ = run("qcompile net.onnx --scale-values 255 --json")
+    assert "for inputs from 0 to 255" in json.loads(out)["warnings"][0]
 
 
 def test_emit_prints_and_writes_nothing(run: Any, folder: Path) -> None:

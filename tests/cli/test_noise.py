@@ -147,6 +147,19 @@ def test_errors_beyond_what_levels_explain_are_told() -> None:
     assert "few weight bits are left in" in program.warnings[0]
 
 
+def test_what_is_compiled_without_data_keeps_its_warnings() -> None:
+    """Also those that only the command told once: tools read the manifest."""
+    with pytest.warns(CompileWarning) as told:
+        program = compiled(t_max=200, target="loihi", calibration=None)
+    assumed, few = program.warnings
+    assert assumed.startswith("no --calibration: ranges come from the weights alone")
+    assert few.startswith("the target's limits leave few weight bits in ")
+    assert [str(one.message) for one in told] == [assumed, few]
+    with pytest.warns(CompileWarning) as told:  # as few as asked for
+        compiled(t_max=200, target="loihi", calibration=None, weight_bits=4)
+    assert len(told) == 1
+
+
 def test_the_warning_on_few_weight_bits_takes_no_map_of_cores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -23,10 +23,7 @@ from qcompiler.cli.report import check_report, compiled_report
 from qcompiler.cli.summary import print_fits, print_summary
 from qcompiler.ir import CompileWarning, Graph, InvalidGraph, PipelineError, show
 from qcompiler.passes import Pass
-from qcompiler.passes.folding.clips import is_code
-from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.tensor.lower_activations import LowerActivations
-from qcompiler.passes.tensor.normalize import Normalize
 from qcompiler.search import report
 from qcompiler.terminal.console import progress, say, warn
 
@@ -85,13 +82,16 @@ def _check_ready(target: str) -> None:
 def _emit(given: argparse.Namespace, watcher: _Watcher) -> int:
     """Print what the pipeline makes, also if it stops short of a program."""
     try:
-        _compile(given, watcher)
+        warned = _compile(given, watcher).warnings
     except InvalidGraph:
         if not watcher.finished:
             raise
+        warned = ()
     graph = watcher.tensor_level if given.emit == "ir" else watcher.last
     if graph is None:
         raise PipelineError("the pipeline leaves no graph at the tensor level")
+    for text in warned:
+        warn(text)
     print(json.dumps({"graph": show(graph)}) if given.json else show(graph), end="")
     return 0
 
@@ -103,15 +103,6 @@ def _preprocessing(given: argparse.Namespace) -> dict[str, Any]:
         "scale_values": given.scale_values,
         "reverse_input_channels": given.reverse_input_channels,
     }
-
-
-def _warn_uncalibrated(given: argparse.Namespace) -> None:
-    high = api.assumed_high(given.mean_values, given.scale_values)
-    warn(
-        "no --calibration: ranges come from the weights alone, for inputs from "
-        f"0 to {high:g}. They are much wider than the real values: expect to need a much "
-        "larger --t-max, or to lose accuracy"
-    )
 
 
 class _Watcher:
@@ -137,10 +128,6 @@ class _Watcher:
     def __call__(self, step: Pass, graph: Graph) -> None:
         if isinstance(step, LowerActivations) and self.verbose and self.last is not None:
             print_fits(step.fits(self.last))
-        if isinstance(step, Normalize) and not self.quiet and self.given.calibration is None:
-            values = spiking_values(self.last) if self.last is not None else ()
-            if any(not is_code(value) for value in values):
-                _warn_uncalibrated(self.given)
         self._left -= 1
         self.last = graph
         if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):

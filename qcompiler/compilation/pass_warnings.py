@@ -1,4 +1,4 @@
-"""A warning of functions that line segments follow too coarsely."""
+"""Warnings of what passes have to assume, or follow too coarsely."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ from qcompiler.ir import Diagnostic, Graph
 from qcompiler.ir.graph import origins
 from qcompiler.passes import Pass, Watcher
 from qcompiler.passes.activations.activation_fit import ActivationFit
+from qcompiler.passes.folding.clips import is_code
+from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.tensor.lower_activations import LowerActivations
+from qcompiler.passes.tensor.normalize import Normalize
 
 _USUAL_BITS = 8
 
 
-class FunctionWarnings:
+class PassWarnings:
     """Watches a pipeline that begins with ``graph``, and hands on what it sees.
 
-    ``texts`` are what is to be told when it has run.
+    ``texts`` are what is to be told when it has run. Where the inputs are ``looked_up`` by indices,
+    the program without data is compared with the model on random ones, which tells more.
     """
 
-    def __init__(self, graph: Graph, watch: Watcher) -> None:
+    def __init__(self, graph: Graph, watch: Watcher, looked_up: bool = False) -> None:
         self.before = graph
         self.watch = watch
+        self.looked_up = looked_up
         self.texts: list[str] = []
 
     def __call__(self, step: Pass, graph: Graph) -> None:
@@ -27,8 +32,25 @@ class FunctionWarnings:
         if isinstance(step, LowerActivations):
             missed = [fit for fit in step.fits(self.before) if fit.misses]
             self.texts += [_of(missed, step).text] if missed else []
+        if isinstance(step, Normalize) and self._assumes(step):
+            self.texts.append(_uncalibrated(step).text)
         self.before = graph
         self.watch(step, graph)
+
+    def _assumes(self, step: Normalize) -> bool:
+        """Whether ranges are those that weights allow; codes have theirs."""
+        if self.looked_up or step.calibration is not None:
+            return False
+        return not all(map(is_code, spiking_values(self.before)))
+
+
+def _uncalibrated(step: Normalize) -> Diagnostic:
+    text = (
+        "no --calibration: ranges come from the weights alone, for inputs from "
+        f"{step.low:g} to {step.high:g}. They are much wider than the real values: expect to need "
+        "a much larger --t-max, or to lose accuracy"
+    )
+    return Diagnostic(text)
 
 
 def _of(missed: list[ActivationFit], step: LowerActivations) -> Diagnostic:
