@@ -25,7 +25,7 @@ from qcompiler.passes.quantization.fusion_groups import fusion_groups, is_networ
 from qcompiler.passes.quantization.level_codes import code_of
 from qcompiler.passes.quantization.levels import PRECISE, spiking_values
 
-from .products import ahead_of_products, behind_products
+from .products import ahead_of_products, are_chained, behind_products
 
 _FINE = ":fine"  # in names of digits, which have another offset than their value: see `explain`
 _LEFT = f"{_FINE}:digit0:left"  # of what a coarse digit leaves
@@ -167,8 +167,7 @@ def fine_sums(graph: Graph, t_max: int) -> set[str]:
 
 def needs_fine_values(graph: Graph, t_max: int) -> bool:
     """Whether precision is asked for, and products are computed of others in a small network."""
-    products = [node.result.name for node in graph.nodes if isinstance(node.op, Multiply)]
-    if t_max < PRECISE or ahead_of_products(graph).isdisjoint(products):
+    if t_max < PRECISE or not are_chained(graph):
         return False
     return sum(size(value.type) for value in spiking_values(graph)) <= _SMALL
 

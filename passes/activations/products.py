@@ -15,6 +15,12 @@ def behind_products(graph: Graph) -> set[str]:
     return found
 
 
+def are_chained(graph: Graph) -> bool:
+    """Whether products are computed of others, as in recurrent cells."""
+    products = (node.result.name for node in graph.nodes if isinstance(node.op, Multiply))
+    return not ahead_of_products(graph).isdisjoint(products)
+
+
 def ahead_of_products(graph: Graph) -> set[str]:
     """Names of what products are computed of."""
     found: set[str] = set()

@@ -27,6 +27,11 @@ def remember(lowered: Graph, graph: Graph) -> None:
     _LOWERED[lowered] = graph
 
 
+def before_lowering(lowered: Graph) -> Graph:
+    """The graph that this one was made from; itself if nothing was lowered."""
+    return _LOWERED.get(lowered, lowered)
+
+
 def true_values(lowered: Graph, data: Images) -> TrueValues | None:
     """The values that sums of clips stand for in a lowered graph; None if nothing was lowered."""
     graph = _LOWERED.get(lowered)

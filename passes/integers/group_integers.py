@@ -14,7 +14,8 @@ from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.memory import give_back
 from qcompiler.passes.activations.clip_sums import is_piece
-from qcompiler.passes.activations.true_values import TrueValues, true_values
+from qcompiler.passes.activations.products import are_chained
+from qcompiler.passes.activations.true_values import TrueValues, before_lowering, true_values
 from qcompiler.passes.calibration.observed_membranes import CalibrationLevels
 from qcompiler.passes.calibration.trace import Trace
 from qcompiler.passes.fitting.fit_layer import fit_layer
@@ -50,6 +51,9 @@ class GroupIntegers:
     def __init__(self, graph: Graph, options: Options, groups: dict[str, FusionGroup]) -> None:
         self.graph = graph
         self.options = options
+        self.limits = options.limits
+        if options.effort and are_chained(before_lowering(graph)):
+            self.limits = self.limits._replace(fine=True)
         self.groups = groups
         self.trace: Trace | None = None
         self.levels: CalibrationLevels | None = None
@@ -101,7 +105,7 @@ class GroupIntegers:
                     self.trace.add(group, self._before_clip(self.trace, group))
                 return exact.layer
         before = self._before_clip(self.trace, group) if self.trace else None
-        found = self.slices.shifted(group, codes, code, self.options.limits)
+        found = self.slices.shifted(group, codes, code, self.limits)
         if found is None:
             found = self._fitted(group, real, by_branch, code, before)
         if self.trace and before is not None:
@@ -132,7 +136,7 @@ class GroupIntegers:
             given = before, self.shared, pruning, options.effort
             fit = fit_layer(group, real, codes, whole, levels, *given)
             # With fewer levels their rounding outweighs that of weights.
-            if self.options.limits.fine and (relays := relay_fit(real, levels, codes, code)):
+            if self.limits.fine and (relays := relay_fit(real, levels, codes, code)):
                 rounding = relays.rounded
         if fit is None:
             found = self._rounded(group, real, codes, code, observe, rounding)
@@ -153,7 +157,7 @@ class GroupIntegers:
         rounding: Rounding = nearest,
     ) -> IntegerLayer:
         """The integer layer, which fits in pieces if it will be split and can fit so."""
-        limits = self.options.limits
+        limits = self.limits
         for tighter in self._limits_of_pieces(group, code):
             with suppress(ExceededLimits):
                 return integer_layer_of(group, real, codes, code, tighter, rounding, observe)
@@ -168,7 +172,7 @@ class GroupIntegers:
         exactly.
         """
         observe = self._observe(group)
-        whole = exact_layer_of(real, codes, code, self.options.limits, observe)
+        whole = exact_layer_of(real, codes, code, self.limits, observe)
         if whole is None or not is_network_output(self.graph, group.result):
             return whole
         if whole.otherwise and not reads_codes(self.graph, self.groups, group):
@@ -189,7 +193,7 @@ class GroupIntegers:
         digits = 0
         if not self.options.bursts:  # of which digits take in more at once
             digits = digits_in_place(self.graph, group.result, code.t_max, lengths[0])
-        return [self.options.limits._replace(pieces=some, digits=digits) for some in each]
+        return [self.limits._replace(pieces=some, digits=digits) for some in each]
 
     def _observe(self, group: FusionGroup) -> ObservedChannels | None:
         levels = self.levels

@@ -36,8 +36,8 @@ class Limits(NamedTuple):
     ``exact`` bounds the sums over all inputs, however unlikely: engines are exact up to it. For
     each number in ``pieces`` a population of more levels must fit in pieces of so many, too:
     slices or digits, or up to so many ``digits`` if that is not 0. Where precision is asked for,
-    small layers have ``fine`` weights, in parallel synapses. Where synapses are ``dear``, few are
-    parallel, one of them in coarser units.
+    and in chains of products, small layers have ``fine`` weights, in parallel synapses. Where
+    synapses are ``dear``, few are parallel, one of them in coarser units.
     """
 
     weight: int

@@ -105,6 +105,17 @@ def test_digits_have_about_a_third_of_the_error(
     assert fine.report().latency_steps <= plain.report().latency_steps
 
 
+def test_weights_of_chains_are_fine_with_few_levels_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In parallel synapses: the weights of bits and gates are from one level to all of them."""
+    fine = program_of(CHAIN, t_max=16)
+    monkeypatch.setattr("qcompiler.passes.integers.group_integers.are_chained", lambda graph: False)
+    plain = program_of.__wrapped__(CHAIN, t_max=16)
+    assert fine.report().neurons == plain.report().neurons
+    assert fine.report().synapses != plain.report().synapses
+    x = network(CHAIN)[1][:5]
+    np.testing.assert_array_equal(fine.run(x), fine.run(x, engine="steps"))
+
+
 def test_what_has_digits_takes_no_window_of_its_own() -> None:
     """Digits and functions have copies of its layer."""
     populations = program_of(CHAIN).report().populations
