@@ -103,10 +103,10 @@ def compile(
     ``max_drop`` (percentage points of accuracy) or ``max_drift`` (percent of changed predictions)
     searches the schedule of lowest latency within this loss, in place of ``t_max``. With
     ``objective`` ``energy`` or ``edp`` it searches the program of least energy, or energy-delay
-    product, by the target's cost model; without a budget these objectives price slices in energy
-    and remove the least weights. ``max_drop``
-    needs ``labels`` of the calibration data: in the data file, or as a path or array. ``tell``
-    receives a line for each measured schedule; the manifest keeps all of them under ``search``.
+    product, by the target's cost model. Without a budget these objectives price slices in energy
+    and remove the least weights, or compile the default where it costs less. ``max_drop`` needs
+    ``labels`` of the calibration data: in the data file, or as a path or array. ``tell`` receives a
+    line for each measured schedule; the manifest keeps all of them under ``search``.
     With a ``client``, of Dask, two workers measure each schedule, with the same result.
 
     With calibration data the program is compared with the model on some of them. Outputs that are

@@ -17,6 +17,7 @@ from qcompiler.manifest.rounding import rounding_of
 from qcompiler.passes import Pipeline
 from qcompiler.passes.folding.codes import most_levels
 from qcompiler.passes.requantization.exact_layer import ExactLayer
+from qcompiler.search.pareto import OBJECTIVES
 
 from .core_limits import check_core_limits
 from .findings import findings
@@ -46,14 +47,10 @@ class Compilation:
         self.network: Network = read_network(model, options)
         self.parts: dict[str, list[int]] = {}
         self.rounding: dict[str, ExactLayer | None] = {}
-        told = options.of_passes(self.network.t_max)
-        told |= {"note": self.parts.__setitem__, "rounding": self.rounding.__setitem__}
         self.samples: Samples = read_samples(self.network, options)
         coded = self.samples.coded
         self.images = None if coded is None else coded.arrays
-        if self.images is not None:
-            told["calibration"] = self.images
-        self.steps: Pipeline = pipeline(options.target, options.passes, told)
+        self.steps = self._pipeline(options)
 
     def program(self) -> Program:
         """Search if asked, run the passes, and compare the result with the model."""
@@ -63,7 +60,7 @@ class Compilation:
         searches = self.options.budget is not None
         watch = check_core_limits(graph, self.steps, self.backend, told, now=searches)
         searched = self._searched() if searches else None
-        steps = self.steps if searched is None else searched.pipeline
+        steps = self._cheaper() if searched is None else searched.pipeline
         self.parts.clear()
         self.rounding.clear()
         compiled = steps.run(graph, watch)
@@ -80,6 +77,32 @@ class Compilation:
             warnings.warn(text, CompileWarning, stacklevel=4)
         prologue, whole = split_prologue(joined(self.network.prologue, compiled))
         return replace(program, prologue=prologue, graph=whole)
+
+    def _cheaper(self) -> Pipeline:
+        """The pipeline, or that of the default if it costs less by the objective."""
+        options = self.options
+        objective = next(known for known in OBJECTIVES if known == options.objective)
+        if objective == "latency" or self.images is None:
+            return self.steps
+        from qcompiler.search.halves import Measuring
+
+        default = self._pipeline(replace(options, objective="latency"))
+        priced = Measuring(self.samples.graph, self.backend, self.images, True)
+        if priced.least((self.steps, default), objective) is self.steps:
+            return self.steps
+        (options.tell or _ignore)(
+            f"by the cost model the default takes less than --objective {objective}: "
+            "the default is compiled"
+        )
+        return default
+
+    def _pipeline(self, options: Options) -> Pipeline:
+        """The pipeline with these options, and where it notes what it does."""
+        told = options.of_passes(self.network.t_max)
+        told |= {"note": self.parts.__setitem__, "rounding": self.rounding.__setitem__}
+        if self.images is not None:
+            told["calibration"] = self.images
+        return pipeline(options.target, options.passes, told)
 
     def _searched(self) -> SearchResult:
         options, coded = self.options, self.samples.coded

@@ -7,10 +7,12 @@ round: no sample is measured on a network that has seen it. The halves do not de
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
 
 from qcompiler import registry
 from qcompiler.backends.backend import Backend
@@ -18,7 +20,7 @@ from qcompiler.backends.host import Measured, output_nodes
 from qcompiler.backends.program.program import Program
 from qcompiler.cluster.client import finished, result
 from qcompiler.cluster.runs import check_version, own_version
-from qcompiler.ir import Graph, verify
+from qcompiler.ir import Graph, InvalidGraph, UnsupportedModel, verify
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import spikes_of
@@ -27,7 +29,7 @@ from qcompiler.passes import Pass, Pipeline
 from qcompiler.passes.calibration.data import sample
 from qcompiler.passes.quantization.logits import until_logits
 
-from .pareto import Cost
+from .pareto import Cost, Objective
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -73,6 +75,17 @@ class Measuring(NamedTuple):
         few = sample(self.data, _PRICED)
         program = self._compiled(steps, few)
         return _cost(program, program.measure(*few, count=True))
+
+    def least(self, pipelines: Sequence[Pipeline], objective: Objective) -> Pipeline:
+        """The first pipeline whose program costs least, about; the first if no costs are known."""
+
+        def cost(steps: Pipeline) -> float:
+            try:
+                return self.price(steps).of(objective) or 0.0
+            except (UnsupportedModel, InvalidGraph):
+                return np.inf
+
+        return min(pipelines, key=cost)
 
     def _compiled(self, steps: Pipeline, data: tuple[Array, ...]) -> Program:
         """The program, up to the logits, that these data calibrate."""

@@ -1,12 +1,13 @@
 """The program of least energy, or of least energy-delay product, that keeps the answers.
 
-All values share one t_max here: a frame interval is as long as its longest windows, and at every
-step of it every neuron costs energy. The search buys levels, slices and levels of inputs where they
-bring most: it looks for the smallest t_max within the budget, without slices and with them, and for
-a smaller one of every second layer. Then it sends inputs as bits, most of which are 0 and silent,
-takes levels away from the inputs, and last weights, whose events they save. All trials go without
-the weights whose events cost most for what they bring. Which code costs least, `ChooseCodes`
-decides each time.
+At first all values share one t_max: a frame interval is as long as its longest windows, and at
+every step of it every neuron costs energy. The search buys levels, slices and levels of inputs
+where they bring most: it looks for the smallest t_max within the budget, without slices and with
+them, and for a smaller one of every second layer. Then it sends inputs as bits, most of which are 0
+and silent, takes levels away from the inputs, and last weights, whose events they save. These
+trials go without the weights whose events cost most for what they bring. In the end values get
+levels of their own, as in the search for the least latency, if that costs less. Which code costs
+least, `ChooseCodes` decides each time.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from qcompiler.passes.tensor.split_inputs import most_output_levels
 from .alternate import Options
 from .costed_program import SPARE, T_MAX, CostedProgram
 from .pareto import OBJECTIVES, Objective, Point, SearchResult
-from .search import chosen_result, no_schedule, search
+from .schedule_family import Schedule, at_error
+from .search import chosen_result, no_schedule, schedules_of, search
 from .trials import Trials
 
 _GUESSES = 2  # trials where errors suggest them
 _FEWER_INPUT_LEVELS = (32, 16, 8, 4)
+_SCHEDULES = 8  # of levels of their own that are looked at
 _WORTH = 0.98  # of the cost of the best: what saves less is not tried
 
 
@@ -54,10 +57,12 @@ def search_cost(trials: Trials, objective: Objective) -> SearchResult:
         found.with_slices()
     else:
         found.smallest_t_max(slices=found.most_slices)
-    found.alternating()
-    found.binary_inputs()
-    found.fewer_input_levels()
-    found.spare()
+    if any(point.fits for point in trials.points):
+        found.alternating()
+        found.binary_inputs()
+        found.fewer_input_levels()
+        found.spare()
+    found.schedules()
     return chosen_result(trials, found.best(), objective)
 
 
@@ -121,6 +126,40 @@ class _Search:
         for program in self.program_of(self.best()).larger():
             while shares and self.fits_cheaper(*program._replace(spare=shares[0])):
                 del shares[0]
+
+    def schedules(self) -> None:
+        """Give every value levels of its own: as few as the budget allows, if that costs less."""
+        known = schedules_of(self.trials)
+        at, dear = at_error(known, self.trials.noise**2), len(known)
+        for _ in range(_SCHEDULES):
+            fails, fits = self._bounds(known[:dear])
+            if fits - fails <= 1:
+                return
+            if not fails < at < fits:
+                at = (fails + fits) // 2
+            if self._saves(known[at].levels):
+                _, scale = self.trials.measure(known[at].levels)
+                at = at_error(known, known[at].error * scale**2)
+            else:
+                dear = at
+
+    def _bounds(self, known: list[Schedule]) -> tuple[int, int]:
+        """Indices: the last schedule that fails, and behind it the first that fits, if any.
+
+        Later trials teach what the loss of earlier ones is, so that these may come to fit.
+        """
+        tried = {point.levels: point.fits for point in self.trials.points if not point.uniform}
+        at = {index: tried[s.levels] for index, s in enumerate(known) if s.levels in tried}
+        fits = min((index for index, fit in at.items() if fit), default=len(known))
+        return max((index for index in at if index < fits), default=-1), fits
+
+    def _saves(self, levels: tuple[int, ...]) -> bool:
+        """Whether a schedule costs less than the best of one t_max, if there is one."""
+        if not any(point.fits for point in self.trials.points):
+            return True
+        best = self.best()
+        known = self.price(best.levels, best.uniform or 0, best.options)
+        return self.price(levels, 0, ()) < _WORTH * known
 
     def program_of(self, point: Point) -> CostedProgram:
         """What a point was measured with."""

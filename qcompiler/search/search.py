@@ -33,7 +33,7 @@ def search(trials: Trials) -> SearchResult:
     """Measure until the shortest is known; CompileError if none keeps within the budget."""
     count = len(trials.latency_model.values)
     trials.log(f"measuring how the error of the outputs depends on the levels of {count} layers")
-    schedules = _family(trials)
+    schedules = schedules_of(trials)
     tried = _bracket(trials, schedules)
     most = len(tried) + _TRIALS
     if _bounds(trials, schedules, tried)[1] < len(schedules):
@@ -58,7 +58,8 @@ def chosen_result(trials: Trials, chosen: Point, objective: Objective = "latency
     return SearchResult(trials.budget, names, points, chosen, accuracy, pipeline, objective)
 
 
-def _family(trials: Trials) -> list[Schedule]:
+def schedules_of(trials: Trials) -> list[Schedule]:
+    """The schedules of a network, from few levels to many."""
     graph = trials.clipped
     for step in trials.rest:
         if isinstance(step, SplitInputs | Equalize):

@@ -35,6 +35,7 @@ from qcompiler.search.schedule_family import Schedule, at_error, family
 from qcompiler.search.search import search
 from qcompiler.search.sensitivity import LEVELS, MOST, errors
 from qcompiler.search.trials import Trials
+from tests.support.onnx_models import model
 from tests.support.random_networks import random_batch, random_network
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -514,11 +515,32 @@ def test_the_cheapest_program_is_searched(objective: str, tmp_path: Path) -> Non
     (chosen,) = (point for point in points if point["chosen"])
     assert chosen["fits_budget"]
     assert all(p[name] >= chosen[name] for p in points if p["fits_budget"])
-    spare = {point["options"]["spare"] for point in points}
-    assert min(spare) == 0.5
-    assert f"spare={chosen['options']['spare']:g}" in program.manifest["pipeline"]
+    assert min(point["options"].get("spare", 1) for point in points) == 0.5
+    assert any(not point["options"] for point in points)  # levels of its own for every value
+    if chosen["options"]:
+        assert f"spare={chosen['options']['spare']:g}" in program.manifest["pipeline"]
     program.save(tmp_path / "p")
     assert qcompiler.load(tmp_path / "p").graph == program.graph
+
+
+def test_what_costs_more_than_the_default_is_not_compiled() -> None:
+    """Slices that bring much for their energy may take more than all others: a perceptron's."""
+    rng = np.random.default_rng(1)
+    sizes = (20, 32, 24, 5)
+    weights: dict[str, Any] = {}
+    for at, (n, m) in enumerate(pairwise(sizes)):
+        weights[f"w{at}"] = rng.normal(size=(n, m)).astype(np.float32) * np.float32(np.sqrt(2 / n))
+    body = "a = MatMul(x, w0) b = Relu(a) c = MatMul(b, w1) d = Relu(c) y = MatMul(d, w2)"
+    x = np.maximum(rng.normal(size=(300, 20)), 0).astype(np.float32)
+    told: list[str] = []
+    given: dict[str, Any] = {"calibration": x, "t_max": 16}
+    proto = model("float[N,20] x", body, **weights)
+    energies = [
+        qcompiler.compile(proto, objective=objective, tell=told.append, **given).energy().causes
+        for objective in ("energy", "latency")
+    ]
+    assert energies[0] == energies[1]
+    assert [text for text in told if text.startswith("by the cost model the default takes less")]
 
 
 def test_energy_counts_without_a_search_too() -> None:

@@ -51,6 +51,11 @@ def run(given: argparse.Namespace) -> int:
         if path.suffix == ".svg":
             need("matplotlib")
     check_report(given)
+    if model is not None and given.objective != "latency":
+        warn(
+            f"--objective {given.objective} goes by the target's own cost model; "
+            f"{model.name} is that of the report alone"
+        )
     watcher = _Watcher(given)
     if given.emit:
         return _emit(given, watcher)
