@@ -30,6 +30,11 @@ def is_finite_float32(array: Array) -> bool:
         return bool(np.isfinite(array.astype(np.float32, copy=False)).all())
 
 
+def largest_magnitude(integers: Array) -> int:
+    """The largest magnitude of integers; 0 if there are none. `np.abs` leaves -128 of 8 bits."""
+    return max(int(integers.max(initial=0)), -int(integers.min(initial=0)))
+
+
 def expand_to_rank(array: Array, rank: int) -> Array:
     """Prepend axes of size 1 up to ``rank`` axes; the array broadcasts as before."""
     return array.reshape((1,) * (rank - array.ndim) + array.shape)

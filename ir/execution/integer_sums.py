@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qcompiler.ir.kernels import Array
+from qcompiler.ir.kernels import Array, largest_magnitude
 from qcompiler.ir.snn import Connect, Convolve, Relay, Synapse
 
 from .session import OnnxWriter
@@ -19,7 +19,7 @@ _OFFSET = 128  # weights of convolutions have no sign: the kernels take this off
 def has_integer_kernel(synapse: Synapse, weight: Array) -> bool:
     """Whether 8-bit kernels compute a synapse exactly; those of several groups are slow."""
     alone = not isinstance(synapse, Convolve) or synapse.groups == 1
-    return alone and (isinstance(synapse, Relay) or np.abs(weight).max(initial=0) <= _LARGEST)
+    return alone and (isinstance(synapse, Relay) or largest_magnitude(weight) <= _LARGEST)
 
 
 def write_integer_sum(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qcompiler.ir import Constant
-from qcompiler.ir.kernels import Array, convolve
+from qcompiler.ir.kernels import Array, convolve, largest_magnitude
 from qcompiler.ir.snn import Connect, Convolve
 from qcompiler.ir.spiking import known_sums
 from qcompiler.ir.spiking.synapse import weight_sums
@@ -56,3 +56,9 @@ def test_kept_sums_go_with_their_weights() -> None:
     assert len(known_sums._known) == before + 1
     del constant
     assert len(known_sums._known) == before
+
+
+def test_the_least_integer_of_8_bits_is_large() -> None:
+    """`np.abs` leaves -128 as it is, so that limits of 127 would hold."""
+    assert largest_magnitude(np.array([-128, 127], np.int8)) == 128
+    assert largest_magnitude(np.array([], np.int8)) == 0

@@ -18,7 +18,7 @@ from qcompiler.backends.loihi.netlist.synapse_matrices import (
 )
 from qcompiler.backends.loihi.netlist.worst_case import extremes
 from qcompiler.ir import Diagnostic
-from qcompiler.ir.kernels import Array
+from qcompiler.ir.kernels import Array, largest_magnitude
 from qcompiler.ir.spiking.input_bounds import Bounds
 
 _SHRINK = "use a smaller --t-max or fewer --weight-bits"
@@ -44,7 +44,7 @@ def _check_weights(row: Synapses, group: Population, chip: Chip) -> Iterator[Dia
     name = "the clock" if row.source == CLOCK else f"%{row.source}"
     what = f"weights from {name} to %{row.target}"
     weights = row.weights
-    peak = int(np.abs(weights).max(initial=0))
+    peak = largest_magnitude(weights)
     if row.source in (CLOCK, row.target) or row.kind == "each" or _is_coarse(weights, peak):
         if peak > MAX_WEIGHT and chip.exponent < COARSE_EXPONENT:
             yield _limit_exceeded(

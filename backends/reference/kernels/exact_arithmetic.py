@@ -49,7 +49,9 @@ def fits_float32(layer: Layer, parts: Sequence[SumPart]) -> bool:
     if not (is_per_channel(layer, layer.bias) and is_per_channel(layer, layer.slope)):
         return False
     (part,) = parts
-    magnitude = part.source.top * weight_sums(part.op, np.abs(part.weight), part.source.shape)
+    magnitude = part.source.top * weight_sums(
+        part.op, np.abs(part.weight, dtype=np.float64), part.source.shape
+    )
     terms = part.weight[0].size + 3
     return bool((terms * (magnitude + np.abs(layer.bias) + 0.5)).max() < 1 << 23)
 
