@@ -38,6 +38,9 @@ def verify_invariants(graph: Graph, *invariants: Invariant) -> None:
 
 def well_formed(graph: Graph) -> Iterator[Diagnostic]:
     """Every operand is defined before it is read, names and types hold, constants are finite."""
+    for name in ("inputs", "nodes", "outputs", "output_names"):
+        if not isinstance(found := getattr(graph, name), tuple):
+            yield Diagnostic(f"the {name} of the graph are a {type(found).__name__}, not a tuple")
     yield from _unsavable_names(graph)
     known: dict[str, Value] = {value.name: value for value in graph.inputs}
     constants: dict[str, Constant] = {}
@@ -71,6 +74,8 @@ def well_formed(graph: Graph) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     f"%{node.result.name} is {inferred}, not {node.result.type}", node.origin
                 )
+    if not graph.outputs:
+        yield Diagnostic("the graph has no outputs")
     for value in graph.outputs:
         if known.get(value.name) != value:
             yield Diagnostic(f"the output %{value.name} is not defined")

@@ -73,7 +73,7 @@ class Pipeline:
             graph = _applied(step, graph)
             give_back()
             with _told(f"the result of pass {step.name} is invalid"):
-                verify(graph, *step.establishes)
+                _verify_result(step, graph)
             if watch:
                 watch(step, graph)
         return graph
@@ -81,18 +81,31 @@ class Pipeline:
 
 def _applied(step: Pass, graph: Graph) -> Graph:
     """What a pass makes of a graph; PipelineError for the faults of passes that are not ours."""
-    try:
+    with _blamed(step, "fails"):
         found = step(graph)
+    if not isinstance(found, Graph):
+        raise PipelineError(f"the pass {step.name} returns no Graph, but {type(found).__name__}")
+    return found
+
+
+def _verify_result(step: Pass, graph: Graph) -> None:
+    """Check what a pass has made; PipelineError for what is no graph inside."""
+    with _blamed(step, "returns a graph that is none"):
+        verify(graph, *step.establishes)
+
+
+@contextmanager
+def _blamed(step: Pass, fault: str) -> Iterator[None]:
+    """Tell whose pass it is that raises something else than a CompileError, if it is not ours."""
+    try:
+        yield
     except (CompileError, MemoryError):
         raise
     except Exception as error:
         if (module := type(step).__module__).startswith("qcompiler."):
             raise
         what = f"{type(error).__name__}: {error}"
-        raise PipelineError(f"the pass {step.name} of {module} fails: {what}") from error
-    if not isinstance(found, Graph):
-        raise PipelineError(f"the pass {step.name} returns no Graph, but {type(found).__name__}")
-    return found
+        raise PipelineError(f"the pass {step.name} of {module} {fault}: {what}") from error
 
 
 @contextmanager
@@ -147,6 +160,10 @@ class _Parser:
             if _accepts(kind, written):  # then what the text leaves out is wrong
                 raise PipelineError(str(error)) from error
             self.fail(f"{found[1]}: {error}", found.start(1))
+        except Exception as error:
+            if kind.__module__.startswith("qcompiler."):
+                raise
+            self.fail(f"{found[1]}: {type(error).__name__}: {error}", found.start(1))
 
     def lookup(self, name: str, at: int) -> type[Pass]:
         kind = self.imported(name, at) if ":" in name else self.find(name)
@@ -158,10 +175,17 @@ class _Parser:
     def imported(self, name: str, at: int) -> type[Pass]:
         module, _, attribute = name.partition(":")
         try:
-            kind = getattr(importlib.import_module(module), attribute)
-        except Exception as error:
+            kind = getattr(importlib.import_module(module), attribute, None)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                self.fail(f"cannot import {name}: {error}", at, f"install {error.name}")
             remedy = "put the folder of the module on PYTHONPATH, as in PYTHONPATH=."
             self.fail(f"cannot import {name}: {error}", at, remedy)
+        except Exception as error:
+            remedy = f"mend the module: python -c 'import {module}' shows where it fails"
+            self.fail(f"cannot import {name}: {type(error).__name__}: {error}", at, remedy)
+        if kind is None:
+            self.fail(f"the module {module} has nothing named {attribute}", at)
         if not (isinstance(kind, type) and issubclass(kind, Pass)):
             self.fail(f"{name} is not a subclass of qcompiler.passes.Pass", at)
         return kind

@@ -34,6 +34,8 @@ class PassWarnings:
             self.texts += [_of(missed, step).text] if missed else []
         if isinstance(step, Normalize) and self._assumes(step):
             self.texts.append(_uncalibrated(step).text)
+        if shapes_of(graph) != shapes_of(self.before):
+            self.texts.append(_reshaped(step, self.before, graph).text)
         self.before = graph
         self.watch(step, graph)
 
@@ -42,6 +44,19 @@ class PassWarnings:
         if self.looked_up or step.calibration is not None:
             return False
         return not all(map(is_code, spiking_values(self.before)))
+
+
+def shapes_of(graph: Graph) -> list[tuple[int, ...]]:
+    """The shapes of the outputs."""
+    return [value.type.shape for value in graph.outputs]
+
+
+def _reshaped(step: Pass, before: Graph, graph: Graph) -> Diagnostic:
+    given, found = (", ".join(map(str, shapes_of(one))) for one in (before, graph))
+    return Diagnostic(
+        f"the pass {step.name} changes the shapes of outputs from {given} to {found}: they are not "
+        "those of the model any more, and are not compared with them"
+    )
 
 
 def _uncalibrated(step: Normalize) -> Diagnostic:

@@ -1,0 +1,96 @@
+"""Faults of passes that users write: one sentence that names the pass, and what to do."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+import qcompiler
+from qcompiler.ir import CompileError, Graph, PipelineError, Value, drop_dead
+from qcompiler.passes import Pass, Pipeline
+from tests.support.random_networks import random_batch, random_network
+
+HEAD = """
+from dataclasses import dataclass
+from qcompiler.passes import Pass
+"""
+MODULES = {
+    "syntax": ("def f(:", "SyntaxError: invalid syntax", "mend the module: python -c 'import"),
+    "needs": ("import nothing_like_it", "No module named 'nothing_like_it'", "install nothing"),
+    "thawed": (
+        f"{HEAD}@dataclass\nclass Mine(Pass):\n    depth: int = 1\n",
+        "cannot inherit non-frozen dataclass",
+        "mend the module",
+    ),
+    "other": (HEAD, "the module other has nothing named Mine", ""),
+    "raises": (
+        f"{HEAD}@dataclass(frozen=True)\nclass Mine(Pass):\n    name = 'mine'\n"
+        "    def __call__(self, graph): return graph\n    def __post_init__(self): {}['x']\n",
+        "raises:Mine: KeyError: 'x'",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_that_fail_are_told_apart(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, message, help_ = MODULES[name]
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(PipelineError) as caught:
+        Pipeline.parse(f"{name}:Mine")
+    sys.modules.pop(name, None)
+    assert message in str(caught.value) and help_ in str(caught.value)
+    assert "PYTHONPATH" not in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Broken(Pass):
+    """Returns what is no graph inside."""
+
+    name: ClassVar[str] = "broken"
+    how: str = "list"
+
+    def __call__(self, graph: Graph) -> Graph:
+        if self.how == "list":
+            return replace(graph, nodes=[*graph.nodes])  # type: ignore[arg-type]
+        if self.how == "none":
+            return replace(graph, nodes=(*graph.nodes, None))  # type: ignore[arg-type]
+        return replace(graph, outputs=(), output_names=())
+
+
+@pytest.mark.parametrize("how", ["list", "none", "no outputs"])
+def test_graphs_that_are_none_name_their_pass(how: str) -> None:
+    with pytest.raises(CompileError, match="broken"):
+        Pipeline((Broken(how),)).run(random_network(0))
+
+
+@dataclass(frozen=True)
+class LayerBefore(Pass):
+    """Returns what the last node reads."""
+
+    name: ClassVar[str] = "layer-before"
+
+    def __call__(self, graph: Graph) -> Graph:
+        (last,) = (node for node in graph.nodes if node.result == graph.outputs[0])
+        value = last.operands[0]
+        assert isinstance(value, Value)
+        return drop_dead(replace(graph, outputs=(value,), output_names=("before",)))
+
+
+def test_outputs_of_other_shapes_are_told() -> None:
+    graph = random_network(3)
+    default = qcompiler.compile(graph, calibration=random_batch(graph, 3))
+    passes = Pipeline.parse(str(default.manifest["pipeline"])).passes
+    steps = Pipeline((LayerBefore(), *passes))
+    program = qcompiler.compile(graph, passes=steps, calibration=random_batch(graph, 3))
+    assert program.graph.outputs[0].type.shape != graph.outputs[0].type.shape
+    assert any("layer-before changes the shapes of outputs" in text for text in program.warnings)
+    assert np.isfinite(program.run(random_batch(graph, 3))).all()
