@@ -10,7 +10,7 @@ down: ``bit_k = [q - sum of higher bits >= 2^k]``. All products of an operand sh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import ceil, log2
 
@@ -22,6 +22,7 @@ from qcompiler.passes.quantization.levels import levels_of
 from .clip_sums import ClipSumBuilder, Term
 from .fine_values import Divided
 
+_FINER = 4  # times the levels of a population, where bits are computed of a sum without one
 _FINE_BITS = 5  # highest bits, which open a gate for each digit of the other operand
 
 
@@ -54,10 +55,15 @@ class Gates:
     """Makes products of one graph, and keeps the bits that they share."""
 
     def __init__(
-        self, graph: Graph, t_max: int, output_t_max: int, divided: Mapping[str, Divided]
+        self,
+        graph: Graph,
+        t_max: int,
+        output_t_max: int,
+        divided: Mapping[str, Divided],
+        finer: Collection[str] = (),
     ) -> None:
         self.graph, self.t_max, self.output_t_max = graph, t_max, output_t_max
-        self.divided = divided
+        self.divided, self.finer = divided, finer
         self._bits: dict[str, list[Value]] = {}  # from the highest down, by the operand's name
 
     def operating(self, operand: Operand) -> Operating:
@@ -75,6 +81,7 @@ class Gates:
             bounds = operand.type.range
         levels = levels_of(self.graph, base, self.t_max, self.output_t_max)
         levels = levels if base in self.graph.inputs else min(levels, self.t_max)
+        levels *= _FINER if base.name in self.finer else 1
         code = code_of(base.type.shape, levels, bounds)
         return Operating(-code.zero * code.scale, code.scale, levels)
 
@@ -102,6 +109,9 @@ class Gates:
         """The operands of a product: the second is the one whose bits are shared by more."""
         a, b, *_ = product.operands
         assert isinstance(a, Value) and isinstance(b, Value)
+        one, other = (self.base(x).name in self.finer for x in (a, b))
+        if one != other:
+            return (b, a) if one else (a, b)  # which has more levels as bits than in a gate
         return (b, a) if size(self.source(a).type) < size(self.source(b).type) else (a, b)
 
     def terms(self, new: ClipSumBuilder) -> tuple[list[Term], float]:

@@ -21,6 +21,7 @@ from qcompiler.passes.quantization.fusion_groups import Branch, FusionGroup, fus
 from qcompiler.passes.quantization.levels import PRECISE
 
 from .inlined_graph import Inliner, arranged, is_scale, root, scale_before_views
+from .products import are_chained
 from .resolution import Resolution
 
 _SMALL = 2000  # elements of a network in which neurons are cheap: populations keep its weights fine
@@ -35,15 +36,12 @@ class _Site(NamedTuple):
     node: Node
 
 
-def inline_sums(graph: Graph, limits: Resolution, fan_in: int = 0) -> Graph:
+def inline_sums(graph: Graph, limits: Resolution | None, fan_in: int = 0) -> Graph:
     """Remove the populations of sums whose readers can sum their parts.
 
     Readers sum at most ``fan_in`` elements (0: no limit), and weights must hold what they add.
-    ``limits`` has the levels and the largest weight; its graph is not read. Small networks stay as
-    they are.
+    ``limits`` has the levels and the largest weight, not this graph. Without, weights may be coarse.
     """
-    if is_few(graph):
-        return graph
     banned, before = set[str](), _too_steep(graph, limits)
     while True:
         chosen = _chosen(graph, banned, fan_in)
@@ -61,8 +59,16 @@ def inline_sums(graph: Graph, limits: Resolution, fan_in: int = 0) -> Graph:
 
 
 def inlines(graph: Graph, t_max: int) -> bool:
-    """Whether lowering inlines sums: with products, unless the many levels need all weights."""
-    return t_max < PRECISE and graph.known(has_products)
+    """Whether lowering inlines sums: with products, at many levels only in chains of them.
+
+    Many levels need all weights, but in chains the roundings of all sums add up.
+    """
+    return graph.known(has_products) and (t_max < PRECISE or graph.known(are_chained))
+
+
+def keeps_sums(graph: Graph, t_max: int) -> bool:
+    """Whether sums keep their neurons: few have few levels, and fine weights are worth more."""
+    return t_max < PRECISE and is_few(graph)
 
 
 def has_products(graph: Graph) -> bool:
@@ -71,7 +77,7 @@ def has_products(graph: Graph) -> bool:
 
 
 def is_few(graph: Graph) -> bool:
-    """Whether neurons are so few that sums keep theirs."""
+    """Whether neurons are so few that they are cheap."""
     return graph.known(_neurons) < _SMALL
 
 
@@ -186,7 +192,9 @@ def _pays(
     return after - before <= _WORTH * size(group.result.type) and copied <= few
 
 
-def _too_steep(graph: Graph, limits: Resolution) -> dict[str, FusionGroup]:
+def _too_steep(graph: Graph, limits: Resolution | None) -> dict[str, FusionGroup]:
     """The populations whose weights would have to be larger than they can be."""
+    if limits is None:
+        return {}
     here = replace(limits, graph=graph)
     return {g.result.name: g for g in fusion_groups(graph) if not here.holds(g)}

@@ -52,7 +52,7 @@ class GroupIntegers:
         self.graph = graph
         self.options = options
         self.limits = options.limits
-        if options.effort and are_chained(before_lowering(graph)):
+        if are_chained(before_lowering(graph)):
             self.limits = self.limits._replace(fine=True)
         self.groups = groups
         self.trace: Trace | None = None

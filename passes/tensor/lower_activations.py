@@ -40,7 +40,8 @@ from qcompiler.passes.activations.duplication import (
 from qcompiler.passes.activations.fine_values import FineValues
 from qcompiler.passes.activations.function_fits import FunctionFits
 from qcompiler.passes.activations.gates import Gates
-from qcompiler.passes.activations.inlining import inline_sums, inlines
+from qcompiler.passes.activations.inlining import inline_sums, inlines, keeps_sums
+from qcompiler.passes.activations.products import are_chained, states
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.true_values import remember
 from qcompiler.passes.base import Pass, check_fan_in
@@ -92,9 +93,34 @@ class LowerActivations(Pass):
 
     def _lowered(self, graph: Graph, fine: FineValues) -> Graph:
         graph = fine.divided()
+        lowered = self._sums(graph, self._gates(graph, fine))
+        if inlines(graph, self.t_max) and not keeps_sums(lowered, self.t_max):
+            # Chains gain more from the roundings that are left out than from finer weights.
+            limits = None if are_chained(graph) else self._resolution(lowered)
+            lowered = inline_sums(lowered, limits, self.fan_in)
+        lowered = duplicate_layers(lowered, self._resolution(lowered), self.activation_error > 0)
+        return split_outputs(lowered, SUMS, self.fan_in) if self.t_max >= PRECISE else lowered
+
+    def _gates(self, graph: Graph, fine: FineValues) -> Gates:
+        """Those of a graph; states have finer bits where lowering leaves them no population."""
+        finer = states(graph) if inlines(graph, self.t_max) else set[str]()
+
+        def made() -> Gates:
+            return Gates(graph, self.t_max, self.output_t_max, fine.found, finer)
+
+        if finer and keeps_sums(self._sums(graph, made()), self.t_max):
+            finer = set()
+        return made()
+
+    def _sums(self, graph: Graph, gates: Gates) -> Graph:
+        """The graph of sums of clips, of which some layers read the parts."""
+        most = MOST_SEGMENTS if self.activation_error else MOST_CLIPS
+        return split_readers(self._clips(graph, gates), SUMS, self.fan_in, most)
+
+    def _clips(self, graph: Graph, gates: Gates) -> Graph:
+        """The graph with clips and their sums for functions and products."""
         faults: list[Diagnostic] = []
         nodes: list[Node] = []
-        gates = Gates(graph, self.t_max, self.output_t_max, fine.found)
         for node in graph.nodes:
             match node.op:
                 case Function(formula):
@@ -110,14 +136,7 @@ class LowerActivations(Pass):
                 case _:
                     nodes.append(node)
         raise_if_any(faults, UnsupportedModel)
-        made = drop_dead(replace(graph, nodes=tuple(nodes)))
-        finer = self.activation_error > 0
-        most = MOST_SEGMENTS if finer else MOST_CLIPS
-        lowered = split_readers(made, SUMS, self.fan_in, most)
-        if inlines(graph, self.t_max):
-            lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in)
-        lowered = duplicate_layers(lowered, self._resolution(lowered), finer)
-        return split_outputs(lowered, SUMS, self.fan_in) if self.t_max >= PRECISE else lowered
+        return drop_dead(replace(graph, nodes=tuple(nodes)))
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:
         """The fit of every function of a graph with ranges."""
@@ -129,7 +148,7 @@ class LowerActivations(Pass):
     def products(self, graph: Graph) -> Iterator[tuple[Node, int, int]]:
         """Every product of a graph with ranges, its bits, and the neurons of bits and gates."""
         fine = FineValues(graph, self.t_max)
-        gates = Gates(fine.divided(), self.t_max, self.output_t_max, fine.found)
+        gates = self._gates(fine.divided(), fine)
         for node in graph.nodes:
             if isinstance(node.op, Multiply):
                 bits, neurons = gates.cost(node)

@@ -17,7 +17,7 @@ LOST = 0.02  # of the metric, at most
 USEFUL = {"classes": 0.85, "pixels": 0.65}
 LEVELS = 64
 FEW_LEVELS = {"GRU": 4, "LSTM": 4, "squeeze and excitation": 8}  # on Lava populations take time
-CHIPS = {"GRU": 2, "LSTM": 2}  # of all steps, each with populations of its own
+CHIPS = {"GRU": 3, "LSTM": 2}  # of all steps, each with populations of its own
 
 every_network = pytest.mark.parametrize(
     "name",
