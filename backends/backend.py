@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from qcompiler.ir import Graph, Invariant
 from qcompiler.ir.kernels import Array
@@ -79,6 +79,9 @@ class Backend:
     most_weight_bits: int = 8
     energy: CostModel = LOIHI1
     ready: Callable[[], None] | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
+        return self  # nothing of it changes
 
     def weight_bits(self, t_max: int) -> int:
         """The default bits of a weight: 8, and from 64 levels on 4 more than a level has.

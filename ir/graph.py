@@ -58,6 +58,9 @@ class Constant:
     def __hash__(self) -> int:
         return hash((self.name, self.data.shape))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.data)  # a copy is read-only, too
+
     def __repr__(self) -> str:
         return f"Constant({self.name!r}, {self.type})"
 
@@ -102,6 +105,10 @@ class Graph:
     def __post_init__(self) -> None:
         if not self.output_names:
             object.__setattr__(self, "output_names", tuple(v.name for v in self.outputs))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without what was found in it, whose keys are functions that may have no name."""
+        return type(self), (self.name, self.inputs, self.nodes, self.outputs, self.output_names)
 
     @cached_property
     def _producers(self) -> dict[str, Node]:

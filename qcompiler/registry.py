@@ -2,10 +2,13 @@
 
 A plugin declares entry points in the groups ``qcompiler.passes`` (a subclass of `Pass`) and
 ``qcompiler.backends`` (a `Backend`). It is loaded when its name is asked for, so that a broken
-plugin breaks nobody else.
+plugin breaks nobody else. In pickles a target is its name, as in saved programs.
 """
 
 from __future__ import annotations
+
+import copyreg
+from typing import Any
 
 from qcompiler.backends.backend import Backend, EngineFactory
 from qcompiler.backends.targets import BUILT_IN as BACKENDS
@@ -53,6 +56,23 @@ def backend_of_worker(name: str) -> Backend:
     if (found := find_backend(name)) is None:
         raise PipelineError(f"a worker has no plugin for the target {name}")
     return found
+
+
+def _pickled(backend: Backend) -> tuple[Any, ...]:
+    """How a target is pickled: by its name. PipelineError if it is not the one of this name."""
+    if find_backend(backend.name) != backend:
+        message = f"the target {backend.name} has no plugin, so no pickle can name it"
+        raise PipelineError(f"{message}: declare an entry point in qcompiler.backends")
+    return _unpickled, (backend.name,)
+
+
+def _unpickled(name: str) -> Backend:
+    if (found := find_backend(name)) is None:
+        raise PipelineError(f"the pickle needs the target {name}: install its plugin")
+    return found
+
+
+copyreg.pickle(Backend, _pickled)
 
 
 def engines() -> tuple[EngineFactory, ...]:

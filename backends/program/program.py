@@ -32,6 +32,10 @@ class Program(DescribedProgram):
 
     _engines: dict[str, Engine] = field(default_factory=dict, repr=False, compare=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are without engines, which are made again on first use."""
+        return type(self), (self.graph, self.backend, self.manifest, self.prologue)
+
     def __repr__(self) -> str:
         known = self.manifest.get("model")
         name = str(known.get("file", "") if isinstance(known, dict) else "")
