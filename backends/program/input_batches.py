@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from qcompiler.ir import DataError, Value
@@ -24,14 +24,16 @@ def input_batches(
     batch_size: Callable[[int], int],
     first: int = 0,
 ) -> Iterator[InputBatch]:
-    """Batches of arrays, or of what gives batches one by one, such as a DataLoader.
+    """Batches of arrays, of a mapping to arrays by input, or of what gives batches one by one.
 
-    ``batch_size`` tells how many of so many frames a batch may have. DataError if they do not fit
-    the inputs.
+    A DataLoader is of the last kind. ``batch_size`` tells how many of so many frames a batch may
+    have. DataError if they do not fit the inputs.
     """
     if len(given) == 1 and are_batches(given[0]):
         yield from _of_batches(given[0], inputs, batch_size)
         return
+    if len(given) == 1 and isinstance(given[0], Mapping):
+        given = _by_name(given[0], inputs)
     try:
         arrays = tuple(map(as_array, given))
     except ValueError as error:
@@ -45,6 +47,17 @@ def input_batches(
     for begin in range(0, frames, step):
         part = tuple(array[begin : begin + step] for array in arrays)
         yield InputBatch(part, first + begin)
+
+
+def _by_name(given: Mapping[Any, Any], inputs: tuple[Value, ...]) -> tuple[Any, ...]:
+    """The arrays in the order of the inputs; DataError for names that are unknown or missing."""
+    names = [value.name for value in inputs]
+    if unknown := [str(name) for name in given if name not in names]:
+        known = ", ".join(names)
+        raise DataError(f"no input is named {', '.join(unknown)}: the inputs are {known}")
+    if missing := [name for name in names if name not in given]:
+        raise DataError(f"the data hold no array for the input {', '.join(missing)}")
+    return tuple(given[name] for name in names)
 
 
 def _of_batches(
@@ -70,6 +83,8 @@ def _check(arrays: tuple[Array, ...], inputs: tuple[Value, ...]) -> None:
     given = [array.shape[1:] for array in arrays]
     if given != expected:
         raise DataError(f"the network takes frames of shape {expected}, not {given}")
+    if not all(array.ndim for array in arrays):
+        raise DataError("an input is no array: give each an array of frames, or all in one mapping")
     if len(frames := {len(array) for array in arrays}) != 1:
         raise DataError(f"the inputs differ in their number of frames: {sorted(frames)}")
     if not len(arrays[0]):

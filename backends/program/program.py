@@ -80,8 +80,9 @@ class Program(DescribedProgram):
     def run(self, *inputs: Any, engine: str = "fast") -> Array | tuple[Array, ...]:
         """Outputs in real units for one batch per input, ``frames x shape``; a tuple if several.
 
-        A batch is an array, or what becomes one: a tensor, a data frame. An iterable of batches,
-        such as a DataLoader, is run batch by batch; labels behind the inputs are left aside.
+        A batch is an array, or what becomes one: a tensor, a data frame. One mapping from the names
+        of the inputs to their batches will do, too. An iterable of batches, such as a DataLoader,
+        is run batch by batch; labels behind the inputs are left aside.
         Raises DataError for inputs that do not fit, ProgramError for an unknown engine.
         """
         outputs = tuple(self.measure(*inputs, engine=engine, count=False).outputs.values())
@@ -103,7 +104,10 @@ class Program(DescribedProgram):
         return self._runs.measure(inputs, engine, count, progress, first)
 
     def spikes(self, *inputs: Any, engine: str = "steps") -> dict[str, Array]:
-        """Step of every neuron's spike from frame start, by population: ``frames x shape``."""
+        """Step of every neuron's spike from frame start, by population: ``frames x shape``.
+
+        ``inputs`` are as for `run`.
+        """
         found = self.levels(*inputs, engine=engine)
         for node in spiking_nodes(self.graph):
             name, begin = node.result.name, start(self.graph, node.result)
@@ -111,8 +115,11 @@ class Program(DescribedProgram):
             found[name] = step_of(spikes_of(node.result), begin, found[name])
         return found
 
-    def levels(self, *inputs: Array, engine: str = "fast") -> dict[str, Array]:
-        """The level of every neuron by population, ``frames x shape``; 0 is the lowest."""
+    def levels(self, *inputs: Any, engine: str = "fast") -> dict[str, Array]:
+        """The level of every neuron by population, ``frames x shape``; 0 is the lowest.
+
+        ``inputs`` are as for `run`.
+        """
         return self._runs.levels(inputs, engine)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -280,3 +281,43 @@ def test_each_input_is_one_array_of_as_many_frames(program: Program) -> None:
     given = np.ones((4, 3), np.float32), np.ones((3, 2), np.float32)
     with pytest.raises(DataError, match=r"differ in their number of frames: \[3, 4\]"):
         two.run(*given)
+
+
+SUM = model("float[N] a, float[N] b", "z = Neg(b) y = Add(a, z)")
+ENDS = np.linspace(0, 1, 9, dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def difference() -> Program:
+    return qcompiler.compile(SUM, target="reference", calibration={"a": ENDS, "b": ENDS[::-1]})
+
+
+def test_inputs_by_name(difference: Program) -> None:
+    named, given = {"b": ENDS[::-1], "a": ENDS}, (ENDS, ENDS[::-1])
+    np.testing.assert_array_equal(difference.run(named), difference.run(*given))
+    measured, wanted = difference.measure(named), difference.measure(*given)
+    np.testing.assert_array_equal(measured.outputs["y"], wanted.outputs["y"])
+    assert measured.counters == wanted.counters
+    for found, same in (
+        (difference.levels(named), difference.levels(*given)),
+        (difference.spikes(named), difference.spikes(*given)),
+    ):
+        assert found.keys() == same.keys()
+        for name, array in found.items():
+            np.testing.assert_array_equal(array, same[name])
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (({"a": ENDS},), "the data hold no array for the input b"),
+        (({"a": ENDS, "c": ENDS},), "no input is named c: the inputs are a, b"),
+        (({"a": ENDS, "b": 0.5},), "an input is no array: give each an array of frames"),
+        ((ENDS, {"b": ENDS}), "an input is no array: give each an array of frames"),
+        ((0.25, 0.5), "an input is no array: give each an array of frames"),
+    ],
+)
+def test_wrong_names_are_told(difference: Program, given: tuple[Any, ...], sentence: str) -> None:
+    for method in (difference.run, difference.measure, difference.levels, difference.spikes):
+        with pytest.raises(DataError, match=sentence):
+            method(*given)
