@@ -24,12 +24,18 @@ def target_of(name: str) -> Backend:
 def pipeline(
     target: str, passes: str | Pipeline | None, options: Mapping[str, Any] | None = None
 ) -> Pipeline:
-    """The pipeline to run: the target's, or the one given; options fill what it leaves open."""
+    """The pipeline to run: the target's, or the one given; options fill what it leaves open.
+
+    Raises PipelineError for one without passes.
+    """
     backend = target_of(target)
+    given = passes.passes if isinstance(passes, Pipeline) else passes
+    if given is not None and not (given.strip() if isinstance(given, str) else given):
+        raise PipelineError("passes names no pass: leave it out to run those of the target")
     if isinstance(passes, Pipeline):
         return passes.given(options or {})
     text = backend.pipeline if passes is None else string(passes, "passes")
-    return Pipeline.parse(text or backend.pipeline, registry.find_pass, options)
+    return Pipeline.parse(text, registry.find_pass, options)
 
 
 def check_compiled(graph: Graph, backend: Backend) -> None:

@@ -25,6 +25,8 @@ OPTIONS = {
     "--weight-bits 1": "error: weight_bits must be between 2 and 16, not 1",
     "--weight-bits 9": "error: weights of Loihi 2 have at most 8 weight_bits, not 9",
     "--percentile 10": "error: percentile must be above 50 and at most 100",
+    "--passes=": "error: passes names no pass: leave it out to run those of the target",
+    "--check --passes=": "error: passes names no pass: leave it out to run those of the target",
     "--activation-error 2": "error: activation_error must be at least 0 and below 1",
 }
 

@@ -12,6 +12,7 @@ import qcompiler
 from qcompiler import api
 from qcompiler.compilation import network
 from qcompiler.ir import CompileError, DataError, InvalidModel, PipelineError, ProgramError
+from qcompiler.passes import Pipeline
 from tests.support.onnx_models import model
 
 NETWORK = model("float[N,3,4,4] x", "f = Flatten(x) y = Gemm(f, w)", w=(48, 3))
@@ -68,7 +69,7 @@ BEYOND: dict[str, tuple[Any, ...]] = {
     "weight_bits": (0, 99),
     "effort": (-1, 3),
     "slices": (0, -1),
-    "passes": ("nonsense", "quantize{x=1}", "quantize{"),
+    "passes": ("nonsense", "quantize{x=1}", "quantize{", "", " ", Pipeline(())),
     "max_neurons": (0, float("nan")),
     "max_memory": (-1, float("inf")),
     "max_drift": (-1, float("nan")),
