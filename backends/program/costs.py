@@ -16,7 +16,7 @@ from qcompiler.backends.energy.estimate import Estimate, Measurement, estimate
 from qcompiler.backends.energy.wiring import Wiring, wiring_of
 from qcompiler.backends.host import Counters
 from qcompiler.backends.loihi.mapping.chips import LOIHI_1
-from qcompiler.ir import Graph
+from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 
 from .placements import placements_of
@@ -68,8 +68,11 @@ class ProgramCosts:
         return alternatives(self.energy(counters, model), measured, self._tops, macs)
 
     def _measured(self, counters: Counters | None) -> Measurement:
+        if not isinstance(counters, Counters | None):
+            raise ProgramError(f"counters must be those of measure, not {counters!r:.60}")
         if counters is None or counters.activity is None:
             return self.activity
+        activities.check_activity(counters.activity, counters.frames, self.wiring, self._tops)
         return Measurement(counters.activity, counters.frames, "data")
 
     def _placements(self, model: CostModel) -> tuple[Cores, ...]:

@@ -189,6 +189,27 @@ def test_a_damaged_activity_is_an_error(program: Program, spoil: Any) -> None:
         spoilt.report()
 
 
+def test_counters_of_another_program_are_refused(program: Program) -> None:
+    data = random_batch(random_network(11, depth=4), 11, frames=9)
+    graph = random_network(2, depth=4)
+    batch = random_batch(graph, 2, frames=9)
+    other = qcompiler.compile(graph, calibration=batch, effort=0).measure(batch).counters
+    finer = qcompiler.compile(
+        random_network(11, depth=4), calibration=data, t_max=64, effort=0
+    ).measure(data)
+    assert finer.counters.activity is not None
+    none = replace(finer.counters, frames=0)
+    for wrong in (other, finer.counters, none):
+        with pytest.raises(ProgramError, match="the counters are not those of this program"):
+            program.energy(wrong)
+        whole = replace(program, manifest={**program.manifest, "macs": 100})
+        with pytest.raises(ProgramError, match="the counters are not those of this program"):
+            whole.alternatives(wrong)
+    measured: Any = finer
+    with pytest.raises(ProgramError, match="counters must be those of measure"):
+        program.energy(measured)
+
+
 def test_programs_without_counts_of_products_have_no_alternatives(program: Program) -> None:
     for macs in (None, 0, True, "5", -1.0):
         assert replace(program, manifest={**program.manifest, "macs": macs}).alternatives() is None
