@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
+from qcompiler.cli.command_parser import CommandParser
 from qcompiler.ir import DataError
 from qcompiler.ir.files import read_text
 
@@ -22,7 +23,7 @@ _LARGEST = 1 << 63
 _NOT_FROM_FILES = {"config", "completion"}
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(CommandParser):
     """A parser that raises DataError in place of leaving the program."""
 
     def error(self, message: str) -> NoReturn:

@@ -84,16 +84,29 @@ class Preprocessing:
                 f"channels cannot be reversed: the input of shape {shape} has {channels}, not 3",
                 "--layout states which axis holds the channels",
             )
-        for what, values in (("mean", self.mean), ("scale", self.scale)):
+        for name, values in (("mean_values", self.mean), ("scale_values", self.scale)):
             if len(values) not in (0, 1, channels):
+                many = f"{channels} channel{'s' * (channels != 1)}"
                 raise Refused(
-                    f"preprocessing has {len(values)} {what} values, but the input of shape "
-                    f"{shape} has {channels} channels",
-                    "give one value, or one per channel; --layout states the channel axis",
+                    f"{name} has {len(values)} numbers for an input of {many}, of shape {shape}",
+                    "give one number, or one per channel; --layout states the channel axis",
                 )
-            smallest = _SMALLEST if what == "scale" else 0.0
-            if not all(smallest <= abs(value) <= _LARGEST for value in values):
-                raise Refused(f"preprocessing has a {what} value that is zero or out of range")
+        self.check_numbers()
+
+    def check_numbers(self) -> None:
+        """Refuse means and scales that fit no input."""
+        for value in self.mean:
+            if not abs(value) <= _LARGEST:
+                raise Refused(
+                    f"mean_values cannot hold {value:g}: give finite numbers, in size at most "
+                    f"{_LARGEST:g}"
+                )
+        for value in self.scale:
+            if not _SMALLEST <= abs(value) <= _LARGEST:
+                raise Refused(
+                    f"scale_values cannot hold {value:g}, as the input is divided by it: give "
+                    f"finite numbers, in size from {_SMALLEST:g} to {_LARGEST:g}"
+                )
 
     def compile(self, scope: Scope, raw: Value) -> Value:
         """Append to the graph what turns a raw input into what the model takes."""

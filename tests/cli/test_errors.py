@@ -18,6 +18,8 @@ from tests.support.onnx_models import model
 folder, run = test_cli.folder, test_cli.run
 
 COMPILE = "qcompile net.onnx --calibration data.npz"
+FINITE = "give finite numbers, in size"
+DIVIDED = f"as the input is divided by it: {FINITE}"
 OPTIONS = {
     "--t-max 1": "error: t_max must be between 2 and 1024, not 1",
     "--t-max 5000": "error: t_max must be between 2 and 1024, not 5000",
@@ -27,6 +29,11 @@ OPTIONS = {
     "--percentile 10": "error: percentile must be above 50 and at most 100",
     "--passes=": "error: passes names no pass: leave it out to run those of the target",
     "--check --passes=": "error: passes names no pass: leave it out to run those of the target",
+    "--mean-values nan": f"error: mean_values cannot hold nan: {FINITE} at most 1e+30",
+    "--mean-values -1,inf": f"error: mean_values cannot hold inf: {FINITE} at most 1e+30",
+    "--scale-values 2,0": f"error: scale_values cannot hold 0, {DIVIDED} from 1e-30 to 1e+30",
+    "--scale-values=-inf": f"error: scale_values cannot hold -inf, {DIVIDED} from 1e-30 to 1e+30",
+    "--check --scale-values 0": f"error: scale_values cannot hold 0, {DIVIDED} from 1e-30 to 1e+30",
     "--activation-error 2": "error: activation_error must be at least 0 and below 1",
 }
 
@@ -36,6 +43,14 @@ def test_a_wrong_option_shows_no_pipeline(run: Any, option: str) -> None:
     status, _, err = run(f"{COMPILE} {option}")
     assert status == 1
     assert err.strip() == OPTIONS[option]
+
+
+def test_numbers_of_channels_may_be_negative_and_fit_the_input(run: Any) -> None:
+    status, _, err = run(f"{COMPILE} --mean-values -1,2,3")
+    assert status == 1
+    assert "mean_values has 3 numbers for an input of 1 channel, of shape (1, 6, 6)\n" in err
+    assert "give one number, or one per channel" in err
+    assert run(f"{COMPILE} -q --mean-values -1e-3 --scale-values -2 -o made")[0] == 0
 
 
 def test_a_wrong_option_in_a_pipeline_is_pointed_at(run: Any) -> None:

@@ -62,6 +62,8 @@ def test_a_file_sets_options_and_the_command_line_wins(
     assert manifest["preprocessing"]["scale"] == [16.0]
     assert manifest["input_shapes"] == {"image": ["N", 1, 8, 8]}
     assert not capsys.readouterr().out  # quiet, and no JSON
+    shifted = compiled(OPTIONS, "--mean-values", "-1e-3")
+    assert shifted["preprocessing"]["mean"] == [-1e-3]
     searched = compiled(OPTIONS.replace("t_max = 8", "max-drop = 1"), "--max-drift", "90")
     assert searched["built_with"]["options"]["max_drift"] == 90  # of two that exclude each other
     assert "max_drop" not in searched["built_with"]["options"]

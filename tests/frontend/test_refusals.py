@@ -354,10 +354,13 @@ def test_outputs_that_are_all_constant() -> None:
 @pytest.mark.parametrize(
     ("preprocessing", "reason"),
     [
-        (Preprocessing(mean=(1, 2)), "2 mean values, but the input of shape .* has 3 channels"),
-        (Preprocessing(scale=(1, 2, 3), layout="nhwc"), "3 scale values, .* has 8 channels"),
-        (Preprocessing(scale=(1, 0, 3)), "zero or out of range"),
-        (Preprocessing(mean=(float("nan"),)), "zero or out of range"),
+        (Preprocessing(mean=(1, 2)), "mean_values has 2 numbers for an input of 3 channels"),
+        (
+            Preprocessing(scale=(1, 2, 3), layout="nhwc"),
+            "scale_values has 3 numbers for an input of 8 ch",
+        ),
+        (Preprocessing(scale=(1, 0, 3)), "scale_values cannot hold 0, as the input is divided"),
+        (Preprocessing(mean=(float("nan"),)), "mean_values cannot hold nan: give finite"),
         (Preprocessing(mean=(1,), layout="chwn"), "layout chwn is not known"),
     ],
 )
