@@ -8,11 +8,23 @@ from typing import Any, NoReturn
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser whose messages show control characters of arguments, and do not obey them."""
+    """A parser of one command line, on which an option stands once, unless it is repeatable.
+
+    Its messages show control characters of arguments, and do not obey them.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._negative_number_matcher = re.compile(r"-\.?\d")  # also -1,2,3, which is no option
+        self._given: set[argparse.Action] = set()
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """The value of an option or a place; flags may repeat, as nothing of them is lost."""
+        once = action.option_strings and not isinstance(action, argparse._AppendAction)
+        if once and action.nargs != 0 and action in self._given:
+            raise argparse.ArgumentError(action, "given twice: leave one out")
+        self._given.add(action)
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         """Print the message and end the process with the exit status 2."""

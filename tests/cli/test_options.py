@@ -124,6 +124,34 @@ def test_inspections_write_nothing(mode: list[str], capsys: pytest.CaptureFixtur
     assert "not allowed with" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "line", "option"),
+    [
+        (qcompile.main, "x.onnx --t-max 8 --t-max 16", "--t-max: "),
+        (qcompile.main, "x.onnx -o a --output=b", "-o/--output: "),
+        (qcompile.main, "x.onnx --input-shape a=N,2 --input-shape a=N,3", "--input-shape: a is "),
+        (qcompile.main, "--config none.toml x.onnx --effort 1 --effort 1", "--effort: "),
+        (qrun.main, "a --engine fast b --engine steps", "--engine: "),
+    ],
+)
+def test_an_option_stands_once(
+    command: Any, line: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        command(line.split())
+    assert left.value.code == 2
+    assert f"error: argument {option}given twice: leave one out\n" in capsys.readouterr().err
+
+
+def test_flags_and_lists_of_options_repeat(
+    compiled: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compiled(OPTIONS, "-q", "-q", "--proved", "--proved")
+    two = ["--input-shape", "image=N,1,8,8", "--input-shape", "other=1"]
+    assert qcompile.main(["--config", str(tmp_path / "net.toml"), *two]) == 1
+    assert "other" in capsys.readouterr().err
+
+
 def test_no_file_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in (tmp_path, tmp_path / "none.toml"):
         assert qcompile.main(["--config", str(path)]) == 1
