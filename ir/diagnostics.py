@@ -29,6 +29,12 @@ def printable(text: str, keep: str = "\n\t") -> str:
     )
 
 
+def kind_and_text(error: BaseException) -> str:
+    """An exception as the last line of its traceback has it."""
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def _ends(name: str) -> str:
     """A name, or the two ends of one that would fill the screen."""
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]}…{name[-_LONGEST // 2 :]}"

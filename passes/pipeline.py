@@ -15,6 +15,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, NoReturn, TypeAlias
 
 from qcompiler.ir import CompileError, Graph, InvalidGraph, PipelineError, verify
+from qcompiler.ir.diagnostics import kind_and_text
 from qcompiler.ir.memory import give_back
 from qcompiler.ir.verify import verify_invariants
 
@@ -101,10 +102,10 @@ def _blamed(step: Pass, fault: str) -> Iterator[None]:
         yield
     except (CompileError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if (module := type(step).__module__).startswith("qcompiler."):
             raise
-        what = f"{type(error).__name__}: {error}"
+        what = kind_and_text(error)
         raise PipelineError(f"the pass {step.name} of {module} {fault}: {what}") from error
 
 
@@ -160,10 +161,10 @@ class _Parser:
             if _accepts(kind, written):  # then what the text leaves out is wrong
                 raise PipelineError(str(error)) from error
             self.fail(f"{found[1]}: {error}", found.start(1))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if kind.__module__.startswith("qcompiler."):
                 raise
-            self.fail(f"{found[1]}: {type(error).__name__}: {error}", found.start(1))
+            self.fail(f"{found[1]}: {kind_and_text(error)}", found.start(1))
 
     def lookup(self, name: str, at: int) -> type[Pass]:
         kind = self.imported(name, at) if ":" in name else self.find(name)
@@ -181,9 +182,9 @@ class _Parser:
                 self.fail(f"cannot import {name}: {error}", at, f"install {error.name}")
             remedy = "put the folder of the module on PYTHONPATH, as in PYTHONPATH=."
             self.fail(f"cannot import {name}: {error}", at, remedy)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             remedy = f"mend the module: python -c 'import {module}' shows where it fails"
-            self.fail(f"cannot import {name}: {type(error).__name__}: {error}", at, remedy)
+            self.fail(f"cannot import {name}: {kind_and_text(error)}", at, remedy)
         if kind is None:
             self.fail(f"the module {module} has nothing named {attribute}", at)
         if not (isinstance(kind, type) and issubclass(kind, Pass)):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from qcompiler.ir import CompileError, DataError, PipelineError
+from qcompiler.ir.diagnostics import kind_and_text
 from qcompiler.plugins import load, plugins
 
 from .frames.opening import open_data
-from .frames.source import Reader
+from .frames.source import Reader, Source
 from .readers.built_in import BUILT_IN
 
 GROUP = "qcompiler.readers"
@@ -67,12 +69,28 @@ def _blamed(name: str, function: Callable[_Given, _Found]) -> Callable[_Given, _
 
     @wraps(function)
     def call(*given: _Given.args, **options: _Given.kwargs) -> _Found:
-        try:
+        with _told_of(f"the plugin reader {name}"):
             return function(*given, **options)
-        except (CompileError, MemoryError, OSError):
-            raise
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}"
-            raise PipelineError(f"the plugin reader {name} fails: {what}") from error
 
     return call
+
+
+@contextmanager
+def blamed(source: Source) -> Iterator[None]:
+    """Tell faults of reading as those of the source, if it is not ours: a PipelineError."""
+    kind = type(source)
+    if kind.__module__.startswith("qcompiler."):
+        yield
+    else:
+        with _told_of(f"the reader {kind.__name__} of {kind.__module__}"):
+            yield
+
+
+@contextmanager
+def _told_of(reader: str) -> Iterator[None]:
+    try:
+        yield
+    except (CompileError, MemoryError, OSError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise PipelineError(f"{reader} fails: {kind_and_text(error)}") from error

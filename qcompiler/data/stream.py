@@ -12,7 +12,7 @@ import numpy as np
 from qcompiler.ir import DataError
 
 from .data_set import DataSet
-from .find import reader_of
+from .find import blamed, reader_of
 from .frames.arrange import arranged, check_label_count
 from .frames.held import Array, Data, Inputs
 from .frames.labels import labels_of
@@ -59,8 +59,9 @@ class Stream:
         Raises DataError for frames that do not fit, or are bad.
         """
         chosen = range(self._length) if places is None else places
-        for batch in self.source.batches(size, chosen):
-            yield arranged(batch, self.wanted.inputs, self.wanted.layout)
+        with blamed(self.source):
+            for batch in self.source.batches(size, chosen):
+                yield arranged(batch, self.wanted.inputs, self.wanted.layout)
 
     def keep(self, frames: int, places: Array | None) -> None:
         """From now on `spread` and `at` know the frames that were read: as many, at these places.

@@ -27,6 +27,7 @@ MODULES = {
         "cannot inherit non-frozen dataclass",
         "mend the module",
     ),
+    "leaves": ("import sys\nsys.exit()", "leaves:Mine: SystemExit", "mend the module"),
     "other": (HEAD, "the module other has nothing named Mine", ""),
     "raises": (
         f"{HEAD}@dataclass(frozen=True)\nclass Mine(Pass):\n    name = 'mine'\n"
