@@ -57,15 +57,17 @@ def _name(point: Mapping[str, Any]) -> str:
 
 
 def _csv(search: Mapping[str, Any]) -> str:
+    """A line for each point: figures, then options of the pipeline, then the levels of values."""
+    points = search["points"]
+    figures = list(dict.fromkeys(n for p in points for n in p if n not in ("levels", "options")))
+    options = list(dict.fromkeys(name for p in points for name in p.get("options") or {}))
     text = StringIO()
-    columns = [name for name in search["points"][0] if name != "levels"]
-    columns += [name for p in search["points"] for name in p if name not in (*columns, "levels")]
-    columns = [*dict.fromkeys(columns), *search["schedule"]]
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    for point in search["points"]:
-        levels = dict(zip(search["schedule"], point["levels"], strict=True))
-        writer.writerow({k: v for k, v in point.items() if k != "levels"} | levels)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*figures, *options, *search["schedule"]])
+    for point in points:
+        chosen = point.get("options") or {}
+        own = (point.get(name) for name in figures)
+        writer.writerow([*own, *(chosen.get(name) for name in options), *point["levels"]])
     return text.getvalue()
 
 
