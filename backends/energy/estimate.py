@@ -71,6 +71,13 @@ class Estimate:
     times: Times | None = None
     arriving: Mapping[str, float] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        energy, latency = f"{self.causes.total:.3g} uJ a frame", f"{self.wiring.latency} steps"
+        if self.times:
+            energy += f", one every {self.times.frame_us:.3g} us"
+            latency = f"{self.times.latency_us:.3g} us"
+        return f"<Estimate by {self.model.name}: {energy}, latency {latency}>"
+
     @property
     def causes(self) -> Causes:
         """The energy of all populations."""

@@ -162,6 +162,16 @@ def program() -> Program:
     return qcompiler.compile(graph, calibration=random_batch(graph, 11, frames=9), effort=0)
 
 
+def test_an_estimate_prints_as_one_line(program: Program) -> None:
+    found, without = program.energy(), program.energy(model=CMOS45)
+    assert found.times is not None
+    every, latency = found.times.frame_us, found.times.latency_us
+    head = f"<Estimate by loihi1: {found.causes.total:.3g} uJ a frame"
+    assert repr(found) == f"{head}, one every {every:.3g} us, latency {latency:.3g} us>"
+    head = f"<Estimate by cmos45: {without.causes.total:.3g} uJ a frame"
+    assert repr(without) == f"{head}, latency {program.wiring.latency} steps>"
+
+
 def test_reports_use_the_activity_on_calibration_data(program: Program) -> None:
     report = program.report()
     assert report.activity["basis"] == "calibration"
