@@ -25,6 +25,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.frames import frame_interval
 from qcompiler.ir.spiking.integer_network import spikes_of
 from qcompiler.ir.spiking.senders import start
+from qcompiler.ir.types import size
 from qcompiler.passes import Pass, Pipeline
 from qcompiler.passes.calibration.data import sample
 from qcompiler.passes.quantization.logits import until_logits
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 HALVES = (1, 0)  # as they are measured: costs first
 _PRICED = 64  # samples that a cost is estimated from
+_VALUES = 1e7  # of all samples together, where more than these are affordable
 
 
 class Half(NamedTuple):
@@ -70,18 +72,23 @@ class Measuring(NamedTuple):
         flat = outputs.reshape(len(outputs), -1)
         return Half(flat, half, _last_step(graph), frame_interval(graph), cost)
 
-    def price(self, steps: Pipeline) -> Cost:
+    def price(self, steps: Pipeline, samples: int = _PRICED) -> Cost:
         """About what a frame costs, from few samples: a network has its size whatever its data."""
-        few = sample(self.data, _PRICED)
+        few = sample(self.data, samples)
         program = self._compiled(steps, few)
         return _cost(program, program.measure(*few, count=True))
 
     def least(self, pipelines: Sequence[Pipeline], objective: Objective) -> Pipeline:
-        """The first pipeline whose program costs least, about; the first if no costs are known."""
+        """The first pipeline whose program costs least, about; the first if no costs are known.
+
+        Programs may differ by less than few samples show: of a small network more are used.
+        """
+        values = sum(size(node.result.type) for node in self.before.nodes)
+        samples = max(_PRICED, int(_VALUES / max(1, values)))
 
         def cost(steps: Pipeline) -> float:
             try:
-                return self.price(steps).of(objective) or 0.0
+                return self.price(steps, samples).of(objective) or 0.0
             except (UnsupportedModel, InvalidGraph):
                 return np.inf
 

@@ -523,15 +523,19 @@ def test_the_cheapest_program_is_searched(objective: str, tmp_path: Path) -> Non
     assert qcompiler.load(tmp_path / "p").graph == program.graph
 
 
-def test_what_costs_more_than_the_default_is_not_compiled() -> None:
-    """Slices that bring much for their energy may take more than all others: a perceptron's."""
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_costs_more_than_the_default_is_not_compiled(seed: int) -> None:
+    """Slices that bring much for their energy may take more than all others: a perceptron's.
+
+    Sixty-four of the samples show the contrary.
+    """
     rng = np.random.default_rng(1)
     sizes = (20, 32, 24, 5)
     weights: dict[str, Any] = {}
     for at, (n, m) in enumerate(pairwise(sizes)):
         weights[f"w{at}"] = rng.normal(size=(n, m)).astype(np.float32) * np.float32(np.sqrt(2 / n))
     body = "a = MatMul(x, w0) b = Relu(a) c = MatMul(b, w1) d = Relu(c) y = MatMul(d, w2)"
-    x = np.maximum(rng.normal(size=(300, 20)), 0).astype(np.float32)
+    x = np.maximum(np.random.default_rng(seed).normal(size=(300, 20)), 0).astype(np.float32)
     told: list[str] = []
     given: dict[str, Any] = {"calibration": x, "t_max": 16}
     proto = model("float[N,20] x", body, **weights)
