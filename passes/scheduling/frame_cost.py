@@ -6,7 +6,7 @@ on Loihi 1 (Davies et al., IEEE Micro 38(1), 2018, Table 2).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ from .activity import Activity
 
 UPDATE = 3.4  # events that cost what a neuron costs at one step
 PRICES = "neurons", "energy"  # by which passes weigh what a program takes
-_MAX_WEIGHT = 254  # of one synapse; larger ones take two
+_MOST, _COARSE = 127, 256  # units of one synapse, and the unit of what is more than it holds
 
 
 class FrameCost(NamedTuple):
@@ -87,6 +87,21 @@ def _received(graph: Graph, node: Node, active: Mapping[str, Activity]) -> Itera
         marked = CODES[coding].has_markers and not isinstance(node.op, First)
         yield count * sends(coding, active[source.result.name]) * (1 + marked)
     if isinstance(node.op, Population):
-        for line in control_lines(graph, node).values():
-            parts = (line != 0) + ((np.abs(line) > _MAX_WEIGHT) & (line % 256 != 0))
-            yield np.broadcast_to(parts, node.result.type.shape)
+        for count in clock_synapses(list(control_lines(graph, node).values())):
+            yield np.broadcast_to(count, node.result.type.shape)
+
+
+def clock_synapses(lines: Sequence[Array]) -> Iterator[Array]:
+    """Of how many synapses of 8 bits each weight of a population's clocks consists, line by line.
+
+    As a chip has them: one, of the largest unit that all have, or a fine one and coarse ones.
+    """
+    bits = 0
+    for line in lines:
+        bits |= int(np.bitwise_or.reduce(line, axis=None))
+    unit = min(bits & -bits or 2, _COARSE)
+    wide = any(np.abs(line).max() > _MOST * unit for line in lines)
+    for line in lines:
+        fine = (line + _COARSE // 2) % _COARSE - _COARSE // 2
+        coarse = np.abs(line - fine) // _COARSE
+        yield (fine != 0) + -(-coarse // _MOST) if wide else line != 0

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qcompiler.ir.snn import Neuron
+from qcompiler.backends.energy.wiring import wiring_of
+from qcompiler.ir.snn import Neuron, Population
+from qcompiler.ir.spiking.integer_network import control_lines
 from qcompiler.passes import Pipeline
+from qcompiler.passes.scheduling.frame_cost import clock_synapses
 from qcompiler.passes.spiking.choose_codes import ChooseCodes
+from tests.support.random_networks import REFERENCE, compiled, random_network
 from tests.support.spiking import Net
 
 INPUTS, HIDDEN = 30, 50
+CODED = REFERENCE.replace("insert-readout", "choose-codes,insert-readout")
 
 
 def hidden_code(price: str, *readers: int) -> str:
@@ -35,7 +40,7 @@ def hidden_code(price: str, *readers: int) -> str:
 @pytest.mark.parametrize(
     ("readers", "energy", "neurons"),
     [
-        (10, "one-spike", "one-spike"),  # a marker's updates cost more than its neuron's events
+        (4, "one-spike", "one-spike"),  # a marker's updates cost more than its neuron's events
         (30, "silent", "one-spike"),  # less, but with 60 % more neurons
         (60, "silent", "one-spike"),  # more than that share, but not twice
         (600, "silent", "silent"),  # 8 % more neurons, half of the events
@@ -52,6 +57,23 @@ def test_markers_save_twice_the_share_that_they_add(
 def test_single_populations_have_markers_where_energy_counts(price: str, code: str) -> None:
     """The second layer's markers cost most, so not all have them, and frames come no faster."""
     assert hidden_code(price, 600, 4) == code
+
+
+@pytest.mark.parametrize("code", ["one-spike", "silent", "burst"])
+@pytest.mark.parametrize(("t_max", "bits", "most"), [(4, 8, 2), (16, 8, 2), (64, 16, 3)])
+def test_all_synapses_of_clocks_are_counted(code: str, t_max: int, bits: int, most: int) -> None:
+    """As many as a chip's matrices have: weights of one 8-bit synapse, of two, and of more."""
+    largest = 0
+    for seed in (4, 6, 9):
+        graph = compiled(random_network(seed, 4), CODED, code=code, t_max=t_max, weight_bits=bits)
+        expected = wiring_of(graph).clock_synapses
+        for node in graph.nodes:
+            if isinstance(node.op, Population):
+                counts = clock_synapses([*control_lines(graph, node).values()])
+                spread = [np.broadcast_to(count, node.result.type.shape) for count in counts]
+                assert sum(map(np.sum, spread)) == expected.get(node.result.name, 0)
+                largest = max(largest, *map(np.max, spread))
+    assert largest >= most
 
 
 def test_a_price_has_a_name() -> None:
