@@ -39,8 +39,8 @@ class _Site(NamedTuple):
 def inline_sums(graph: Graph, limits: Resolution | None, fan_in: int = 0) -> Graph:
     """Remove the populations of sums whose readers can sum their parts.
 
-    Readers sum at most ``fan_in`` elements (0: no limit), and weights must hold what they add.
-    ``limits`` has the levels and the largest weight, not this graph. Without, weights may be coarse.
+    Readers sum at most ``fan_in`` elements (0: no limit), and weights hold what they add.
+    ``limits`` has the levels and the largest weight; its graph is not read. None: no such limit.
     """
     banned, before = set[str](), _too_steep(graph, limits)
     while True:
