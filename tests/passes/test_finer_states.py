@@ -48,9 +48,7 @@ def ranged() -> Graph:
 
 def program_of(t_max: int, target: str = "reference") -> Program:
     proto, x = network()
-    return qcompiler.compile(
-        proto, target=target, calibration=x, t_max=t_max, allow_products=True
-    )
+    return qcompiler.compile(proto, target=target, calibration=x, t_max=t_max, allow_products=True)
 
 
 def error(program: Program) -> float:
