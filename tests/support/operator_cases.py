@@ -526,4 +526,32 @@ CASES = {
     "einsum alone": case(ROWS, 'y = Einsum<equation="bij->bj">(x)', oldest=12),
     "matmul batch": case(IMAGE, "y = MatMul(x, w)", w=(3, 8, 2)),
     "matmul batch first": case(IMAGE, "y = MatMul(w, x)", w=(1, 3, 2, 9)),
+    "pool of squares": case(
+        IMAGE, "y = LpPool<kernel_shape=[3,2], strides=[2,1], pads=[1,0,1,1]>(x)", oldest=11
+    ),
+    "pool of cubes": case(IMAGE, "y = LpPool<kernel_shape=[2,2], p=3>(x)", oldest=11),
+    "pool of magnitudes": case(IMAGE, "y = GlobalLpPool<p=1>(x)"),
+    "windows added up": case(
+        "float[N,12,8] x",
+        "y = Col2Im<pads=[0,1,1,0], strides=[2,1], dilations=[1,2]>(x, image, block)",
+        oldest=18,
+        image=ints(4, 5),
+        block=ints(2, 2),
+    ),
+    "fourier": case("float[N,6,1] x", "y = DFT<axis=1, onesided=1>(x)", oldest=17, newest=19),
+    "fourier and back": case(
+        "float[N,2,6,2] x",
+        "a = DFT(x, length, axis) y = DFT<inverse=1>(a, length, axis)",
+        oldest=20,
+        length=np.array(5, np.int64),
+        axis=np.array(-2, np.int64),
+    ),
+    "spectrogram": case(
+        "float[N,20] x",
+        "s = STFT(x, step, window) q = Mul(s, s) y = ReduceSum<keepdims=0>(q, last)",
+        oldest=17,
+        step=np.array(4, np.int64),
+        window=(8,),
+        last=ints(-1),
+    ),
 }

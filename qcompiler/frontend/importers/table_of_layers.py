@@ -23,6 +23,10 @@ from qcompiler.frontend.importers.composites.normalization import (
     lp_normalization,
     mean_variance_normalization,
 )
+from qcompiler.frontend.importers.composites.rotary import (
+    rotary_embedding,
+    rotary_embedding_of_onnxruntime,
+)
 from qcompiler.frontend.importers.elementwise.activations import clip, neg, relu
 from qcompiler.frontend.importers.elementwise.arithmetic import add, mean, sub, total
 from qcompiler.frontend.importers.elementwise.choices import where
@@ -30,8 +34,11 @@ from qcompiler.frontend.importers.elementwise.functions import minimum_maximum
 from qcompiler.frontend.importers.elementwise.products import div, mul
 from qcompiler.frontend.importers.layers.categories import label_encoder, one_hot_encoder
 from qcompiler.frontend.importers.layers.einsum import cumsum
+from qcompiler.frontend.importers.layers.fourier import dft, stft
 from qcompiler.frontend.importers.layers.linear import batchnorm, conv
+from qcompiler.frontend.importers.layers.lp_pool import global_lp_pool, lp_pool
 from qcompiler.frontend.importers.layers.norms import reduce_function, reduce_log_sum_exp
+from qcompiler.frontend.importers.layers.overlaps import col2im
 from qcompiler.frontend.importers.layers.pooling import (
     average_pool,
     global_average_pool,
@@ -56,13 +63,16 @@ LAYERS: Mapping[str, Importer] = {
     "AveragePool": average_pool,
     "BatchNormalization": batchnorm,
     "Clip": clip,
+    "Col2Im": col2im,
     "Conv": conv,
     "ConvTranspose": conv_transpose,
     "CumSum": cumsum,
+    "DFT": dft,
     "Div": div,
     "Einsum": einsum,
     "Gemm": gemm,
     "GlobalAveragePool": global_average_pool,
+    "GlobalLpPool": global_lp_pool,
     "GRU": recurrent,
     "GlobalMaxPool": global_max_pool,
     "GroupNormalization": group_normalization,
@@ -71,6 +81,7 @@ LAYERS: Mapping[str, Importer] = {
     "LSTM": recurrent,
     "LayerNormalization": layer_normalization,
     "LpNormalization": lp_normalization,
+    "LpPool": lp_pool,
     "MatMul": matmul,
     "MaxPool": max_pool,
     "Max": minimum_maximum,
@@ -93,6 +104,8 @@ LAYERS: Mapping[str, Importer] = {
     "ReduceSumSquare": reduce_function,
     "Relu": relu,
     "Resize": resize,
+    "RotaryEmbedding": rotary_embedding,
+    "STFT": stft,
     "ScatterElements": scatter_or_where,
     "ScatterND": scatter_or_where,
     "SimplifiedLayerNormalization": layer_normalization,
@@ -111,6 +124,7 @@ LAYERS: Mapping[str, Importer] = {
     "com.microsoft.Attention": packed_attention,
     "com.microsoft.FusedMatMul": fused_matmul,
     "com.microsoft.MultiHeadAttention": multi_head_attention,
+    "com.microsoft.RotaryEmbedding": rotary_embedding_of_onnxruntime,
     "com.microsoft.SkipLayerNormalization": skip_layer_normalization,
     "com.microsoft.SkipSimplifiedLayerNormalization": skip_layer_normalization,
 }

@@ -15,10 +15,9 @@ _GROUPS = {
     _HOST: """
         Hardmax NonMaxSuppression NonZero Unique BitCast BitShift BitwiseAnd BitwiseNot
         BitwiseOr BitwiseXor
-        AffineGrid BlackmanWindow CausalConvWithState Col2Im ConstantOfShape CumProd DFT
-        DeformConv Det EyeLike GlobalLpPool GridSample HammingWindow HannWindow LinearAttention
-        LpPool MaxRoiPool MaxUnpool MelWeightMatrix OneHot Range ReduceProd RoiAlign
-        RotaryEmbedding STFT TensorScatter
+        AffineGrid BlackmanWindow CausalConvWithState ConstantOfShape CumProd DeformConv Det EyeLike
+        GridSample HammingWindow HannWindow LinearAttention MaxRoiPool MaxUnpool MelWeightMatrix
+        OneHot Range ReduceProd RoiAlign TensorScatter
     """,
     "remove these nodes from the model, and compute them before or after the network": """
         ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
@@ -45,12 +44,8 @@ _REASONS = {
     """,
     "the size of its result depends on the data": "NonZero Unique NonMaxSuppression",
     "it multiplies values that depend on the data": """
-        CausalConvWithState CumProd Det LinearAttention ReduceProd RotaryEmbedding
+        CausalConvWithState CumProd Det LinearAttention ReduceProd
     """,
-    "it sums nonlinear functions of its inputs": """
-        GlobalLpPool LpPool
-    """,
-    "it computes with complex numbers": "DFT MelWeightMatrix STFT",
     "which nodes run depends on the data": "SequenceMap",
     "only tensors of numbers are supported": """
         ConcatFromSequence ImageDecoder Optional OptionalGetElement OptionalHasElement
@@ -59,12 +54,12 @@ _REASONS = {
     """,
     "it is a loss, which only training needs": "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss",
     "it creates a constant, which must not depend on the data": """
-        AffineGrid BlackmanWindow ConstantOfShape EyeLike HammingWindow HannWindow OneHot Range
+        AffineGrid BlackmanWindow ConstantOfShape EyeLike HammingWindow HannWindow
+        MelWeightMatrix OneHot Range
     """,
     "its result is random": """
         Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike
     """,
-    "it sums overlapping windows into an image": "Col2Im",
     "it is deprecated since opset 11": "Scatter",
 }
 
