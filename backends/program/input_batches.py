@@ -30,7 +30,7 @@ def input_batches(
     have. DataError if they do not fit the inputs.
     """
     if len(given) == 1 and are_batches(given[0]):
-        yield from _of_batches(given[0], inputs, batch_size)
+        yield from _of_batches(given[0], inputs, batch_size, first)
         return
     if len(given) == 1 and isinstance(given[0], Mapping):
         given = _by_name(given[0], inputs)
@@ -61,13 +61,16 @@ def _by_name(given: Mapping[Any, Any], inputs: tuple[Value, ...]) -> tuple[Any, 
 
 
 def _of_batches(
-    given: Iterable[Any], inputs: tuple[Value, ...], batch_size: Callable[[int], int]
+    given: Iterable[Any],
+    inputs: tuple[Value, ...],
+    batch_size: Callable[[int], int],
+    first: int,
 ) -> Iterator[InputBatch]:
-    before = 0
+    before = first
     for arrays, _ in batches_of(given, [value.name for value in inputs]):
         yield from input_batches(arrays, inputs, batch_size, before)
         before += len(arrays[0])
-    if not before:
+    if before == first:
         raise DataError("the data are empty")
 
 

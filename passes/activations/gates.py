@@ -10,7 +10,7 @@ down: ``bit_k = [q - sum of higher bits >= 2^k]``. All products of an operand sh
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, log2
 
@@ -60,14 +60,14 @@ class Gates:
         t_max: int,
         output_t_max: int,
         divided: Mapping[str, Divided],
-        finer: Collection[str] = (),
+        finer: frozenset[str] = frozenset(),
     ) -> None:
         self.graph, self.t_max, self.output_t_max = graph, t_max, output_t_max
         self.divided, self.finer = divided, finer
         self._bits: dict[str, list[Value]] = {}  # from the highest down, by the operand's name
 
-    def operating(self, operand: Operand) -> Operating:
-        """The levels of the population that an operand is, or is a view of.
+    def operating(self, operand: Operand, in_bits: bool = False) -> Operating:
+        """The levels of the population that an operand is, or is a view of, or those of its bits.
 
         Inputs, such as states, keep those of all their digits.
         """
@@ -81,7 +81,7 @@ class Gates:
             bounds = operand.type.range
         levels = levels_of(self.graph, base, self.t_max, self.output_t_max)
         levels = levels if base in self.graph.inputs else min(levels, self.t_max)
-        levels *= _FINER if base.name in self.finer else 1
+        levels *= _FINER if in_bits and base.name in self.finer else 1
         code = code_of(base.type.shape, levels, bounds)
         return Operating(-code.zero * code.scale, code.scale, levels)
 
@@ -109,15 +109,15 @@ class Gates:
         """The operands of a product: the second is the one whose bits are shared by more."""
         a, b, *_ = product.operands
         assert isinstance(a, Value) and isinstance(b, Value)
-        one, other = (self.base(x).name in self.finer for x in (a, b))
-        if one != other:
-            return (b, a) if one else (a, b)  # which has more levels as bits than in a gate
-        return (b, a) if size(self.source(a).type) < size(self.source(b).type) else (a, b)
+        one, other = (size(self.source(x).type) for x in (a, b))
+        if one == other and not self.finer.isdisjoint((self.base(a).name, self.base(b).name)):
+            one, other = (-self.operating(x, in_bits=True).levels for x in (a, b))
+        return (b, a) if one < other else (a, b)
 
     def terms(self, new: ClipSumBuilder) -> tuple[list[Term], float]:
         """A product as a sum of terms and a constant."""
         a, b = self.factors(new.node)
-        one, other = self.operating(a), self.operating(b)
+        one, other = self.operating(a), self.operating(b, in_bits=True)
         parts, zero = self._parts(a)
         terms: list[Term] = []
         for k, bit in enumerate(reversed(self._bits_of(new, b, other))):
@@ -145,7 +145,7 @@ class Gates:
     def cost(self, product: Node) -> tuple[int, int]:
         """The bits of a product, and its neurons; bits count for the first product only."""
         _, b = self.factors(product)
-        bits, source = self.operating(b).bits, self.source(b)
+        bits, source = self.operating(b, in_bits=True).bits, self.source(b)
         shared = source.name in self._bits
         self._bits.setdefault(source.name, [])
         return bits, bits * (size(product.result.type) + (0 if shared else size(source.type)))
@@ -163,7 +163,8 @@ class Gates:
             found = []
             for k in reversed(range(code.bits)):
                 higher = zip(found, range(code.bits - 1, k, -1), strict=True)
-                parts, low = self._parts(value)
+                parts, _ = self._parts(value)
+                low = 0.0 if value.name in self.divided else code.low
                 terms: list[Term] = [(part, 1 / code.step) for part in parts]
                 terms += [(bit, -float(2**place)) for bit, place in higher]
                 found.append(new.bit(terms, -low / code.step - 2**k + 1))

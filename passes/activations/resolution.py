@@ -83,6 +83,10 @@ class Resolution:
         slope = self.limit * self._step(group.result) / max(moved, 1e-30)
         return bool(slope >= max(1.0, _FINE * (self.t_max - 1) * (sum(fans) / 3) ** 0.5))
 
+    def is_finer(self, value: Value) -> bool:
+        """Whether a value has more levels than others, as an output and its gates may have."""
+        return self._top(value) >= self.t_max
+
     def levels_of_segments(self, result: Value) -> int | None:
         """Those of their sum; None if these are the network's.
 

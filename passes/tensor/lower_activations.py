@@ -40,8 +40,8 @@ from qcompiler.passes.activations.duplication import (
 from qcompiler.passes.activations.fine_values import FineValues
 from qcompiler.passes.activations.function_fits import FunctionFits
 from qcompiler.passes.activations.gates import Gates
-from qcompiler.passes.activations.inlining import inline_sums, inlines, keeps_sums
-from qcompiler.passes.activations.products import are_chained, states
+from qcompiler.passes.activations.inlining import inline_sums, inlines, keeps_sums, populations
+from qcompiler.passes.activations.products import states
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.true_values import remember
 from qcompiler.passes.base import Pass, check_fan_in
@@ -83,34 +83,28 @@ class LowerActivations(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node, then move clips to where they need fewer windows."""
-        fine = FineValues(graph, self.t_max)
-        lowered = self._lowered(graph, fine)
-        while left := fine.populations(lowered):  # whose digits would cost neurons, and save none
-            fine = FineValues(graph, self.t_max, fine.kept | left)
-            lowered = self._lowered(graph, fine)
+        fine, finer = FineValues(graph, self.t_max), self._states(graph)
+        lowered = self._lowered(graph, fine, finer)
+        while (whole := fine.populations(lowered)) | (kept := populations(lowered) & finer):
+            fine = FineValues(graph, self.t_max, fine.kept | whole)  # digits would save no neurons
+            finer -= kept  # bits need no more levels than their populations have
+            lowered = self._lowered(graph, fine, finer)
         remember(lowered, graph)
         return lowered
 
-    def _lowered(self, graph: Graph, fine: FineValues) -> Graph:
+    def _states(self, graph: Graph) -> frozenset[str]:
+        """The states that lowering may leave no population."""
+        usual = self.t_max >= PRECISE or not inlines(graph, self.t_max)
+        return frozenset() if usual else frozenset(states(graph))
+
+    def _lowered(self, graph: Graph, fine: FineValues, finer: frozenset[str]) -> Graph:
         graph = fine.divided()
-        lowered = self._sums(graph, self._gates(graph, fine))
+        lowered = self._sums(graph, Gates(graph, self.t_max, self.output_t_max, fine.found, finer))
         if inlines(graph, self.t_max) and not keeps_sums(lowered, self.t_max):
-            # Chains gain more from the roundings that are left out than from finer weights.
-            limits = None if are_chained(graph) else self._resolution(lowered)
-            lowered = inline_sums(lowered, limits, self.fan_in)
+            coarse = bool(self._states(graph))
+            lowered = inline_sums(lowered, self._resolution(lowered), self.fan_in, coarse)
         lowered = duplicate_layers(lowered, self._resolution(lowered), self.activation_error > 0)
         return split_outputs(lowered, SUMS, self.fan_in) if self.t_max >= PRECISE else lowered
-
-    def _gates(self, graph: Graph, fine: FineValues) -> Gates:
-        """Those of a graph; states have finer bits where lowering leaves them no population."""
-        finer = states(graph) if inlines(graph, self.t_max) else set[str]()
-
-        def made() -> Gates:
-            return Gates(graph, self.t_max, self.output_t_max, fine.found, finer)
-
-        if finer and keeps_sums(self._sums(graph, made()), self.t_max):
-            finer = set()
-        return made()
 
     def _sums(self, graph: Graph, gates: Gates) -> Graph:
         """The graph of sums of clips, of which some layers read the parts."""
@@ -147,8 +141,14 @@ class LowerActivations(Pass):
 
     def products(self, graph: Graph) -> Iterator[tuple[Node, int, int]]:
         """Every product of a graph with ranges, its bits, and the neurons of bits and gates."""
-        fine = FineValues(graph, self.t_max)
-        gates = self._gates(fine.divided(), fine)
+        fine, few = FineValues(graph, self.t_max), keeps_sums(graph, self.t_max)
+        given = (
+            self.t_max,
+            self.output_t_max,
+            fine.found,
+            frozenset() if few else self._states(graph),
+        )
+        gates = Gates(fine.divided(), *given)
         for node in graph.nodes:
             if isinstance(node.op, Multiply):
                 bits, neurons = gates.cost(node)

@@ -50,9 +50,10 @@ def _embedded(node: NodeContext, positions: Array | None, caches: tuple[int, int
     if joined:
         heads = node.integer("num_heads", 0) or max(1, shape[1] // (2 * pairs))
     features, turned = shape[-1] // heads, node.integer("rotary_embedding_dim", 0)
-    if cos.shape != sin.shape or shape[-1] % heads or 2 * pairs != (turned or features):
+    whole = turned or features
+    if cos.shape != sin.shape or shape[-1] % heads or not 2 * pairs == whole <= features:
         raise InvalidNode(
-            f"turns {pairs} pairs of {turned or features} features, in {heads} heads of {shape[-1]}"
+            f"turns {pairs} pairs of {whole} features, in {heads} heads of {shape[-1]}"
         )
     first, second = _pairs(pairs, bool(node.integer("interleaved", 0)))
     kept = np.ones((shape[-2], features), np.float32)

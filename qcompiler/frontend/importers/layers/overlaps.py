@@ -37,12 +37,14 @@ def col2im(node: NodeContext) -> Value:
         n + b + e - (k - 1) * d - 1
         for n, b, e, k, d in zip(space, pads[:rank], pads[rank:], kernel, dilations, strict=True)
     ]
+    strides = tuple(min(s, max(n, 0) + 1) for s, n in zip(strides, free, strict=True))
     windows = tuple(n // s + 1 for n, s in zip(free, strides, strict=True))
     if len(shape) != 2 or shape[0] % taps or shape[1] != prod(windows) or min(windows) < 1:
         raise InvalidNode(f"has samples of shape {shape} for windows of {kernel} at {windows}")
-    if shape[0] * taps > _MOST:
+    image = prod(n + b + e for n, b, e in zip(space, pads[:rank], pads[rank:], strict=True))
+    if max(shape[0] * taps, image) > _MOST:
         raise Refused("Col2Im with so large windows is not supported")
-    image = node.part("windows", Reshape((shape[0], *windows)), x)
+    blocks = node.part("windows", Reshape((shape[0], *windows)), x)
     each_tap = np.tile(np.eye(taps, dtype=np.float32), (shape[0] // taps, 1))
     weight = each_tap.reshape(shape[0], 1, *kernel)
     known = KnownArray((weight,) * len(node.scope.probes), f"{node.name}.taps")
@@ -53,4 +55,4 @@ def col2im(node: NodeContext) -> Value:
         "group": shape[0] // taps,
         "output_padding": tuple(n % s for n, s in zip(free, strides, strict=True)),
     }
-    return conv_transpose(replace(node, inputs=(image, known), attributes=attributes))
+    return conv_transpose(replace(node, inputs=(blocks, known), attributes=attributes))
