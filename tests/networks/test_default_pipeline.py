@@ -116,14 +116,14 @@ def _largest(value: Any) -> float:
 
 @cache
 def networks() -> dict[str, Graph]:
-    """A network around every set of operators that is imported: others differ in attributes."""
+    """A network around every operator that is imported, one for those that differ in attributes."""
     found: dict[str, Graph] = {}
-    seen: set[frozenset[Any]] = set()
+    seen: set[tuple[Any, ...]] = set()
     for name, graph, sizes in imported():
         values = [*graph.inputs, *(node.result for node in graph.nodes)]
         if not graph.nodes or sum(size(v.type) for v in values) > _MOST:
             continue
-        operators = frozenset((type(n.op), getattr(n.op, "formula", "")) for n in graph.nodes)
+        operators = tuple((type(node.op), getattr(node.op, "formula", "")) for node in graph.nodes)
         if operators in seen:
             continue
         seen.add(operators)
