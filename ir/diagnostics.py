@@ -4,7 +4,7 @@ CompileError
     UnsupportedModel    the network asks for something that is not supported
     InvalidModel        the file is not a network that can be read
     InvalidGraph        a graph breaks an invariant
-    PipelineError       a pipeline's text, or a pass that failed
+    PipelineError       a pipeline's text, or a pass or plugin that failed
     DataError           calibration or input data do not fit the network
     ProgramError        a compiled program cannot be written, read or run
 
@@ -13,8 +13,10 @@ CompileWarning          a program whose outputs, or data, look wrong
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 _LONGEST = 200  # letters of a node's name
 
@@ -94,7 +96,7 @@ class InvalidGraph(CompileError):
 
 
 class PipelineError(CompileError):
-    """A pipeline's text is wrong, or a pass failed."""
+    """A pipeline's text is wrong, or a pass or a plugin failed."""
 
 
 class DataError(CompileError):
@@ -109,3 +111,29 @@ def raise_if_any(findings: Iterable[Diagnostic], kind: type[CompileError]) -> No
     """Raise all findings as one error of this kind, if there are any."""
     if found := tuple(findings):
         raise kind(*found)
+
+
+@contextmanager
+def blamed(
+    code: object, who: str, fault: str = "fails", spared: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Tell what ``code`` raises as its fault, if it is not ours: a PipelineError.
+
+    ``code`` is what is called: a function, a class, an object. ``who`` says what it is, for the
+    message. A CompileError, a lack of memory, an interrupt, and what is ``spared`` are no faults.
+    """
+    try:
+        yield
+    except (CompileError, MemoryError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # SystemExit, too, with which a command would end in silence
+        module = _module(code)
+        if isinstance(error, spared) or module.startswith("qcompiler."):
+            raise
+        raise PipelineError(f"{who} of {module} {fault}: {kind_and_text(error)}") from error
+
+
+def _module(code: object) -> str:
+    while isinstance(code, partial):
+        code = code.func
+    return getattr(code, "__module__", None) or type(code).__module__

@@ -10,7 +10,7 @@ import numpy as np
 
 from .ann import Clip
 from .builder import infer
-from .diagnostics import Diagnostic, InvalidGraph, raise_if_any
+from .diagnostics import Diagnostic, InvalidGraph, blamed, raise_if_any
 from .graph import Constant, Graph, Value
 
 _LONGEST_NAME = 10_000  # letters; archives hold names of 65,535 bytes
@@ -31,9 +31,14 @@ def verify(graph: Graph, *invariants: Invariant) -> None:
 
 
 def verify_invariants(graph: Graph, *invariants: Invariant) -> None:
-    """Check that a well-formed graph has these invariants; InvalidGraph lists all faults."""
+    """Check that a well-formed graph has these invariants; InvalidGraph lists all faults.
+
+    PipelineError for the check of a user that fails.
+    """
     for invariant in invariants:
-        raise_if_any(invariant.check(graph), InvalidGraph)
+        with blamed(invariant.check, f"the check of {invariant.name}"):
+            found = tuple(invariant.check(graph))
+        raise_if_any(found, InvalidGraph)
 
 
 def well_formed(graph: Graph) -> Iterator[Diagnostic]:

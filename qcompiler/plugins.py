@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from .ir import PipelineError
+from .ir.diagnostics import kind_and_text
 
 
 def plugins(group: str, own: Container[str]) -> dict[str, EntryPoint]:
@@ -33,8 +34,11 @@ def load(group: str, name: str, own: Container[str]) -> Any:
         return None
     try:
         return point.load()
-    except (Exception, SystemExit) as error:
-        raise PipelineError(f"the plugin {name} of {_owner(point)} cannot load: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        what = f"the plugin {name} of {_owner(point)} cannot load"
+        raise PipelineError(f"{what}: {kind_and_text(error)}") from error
 
 
 def _owner(point: EntryPoint) -> str:

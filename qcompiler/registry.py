@@ -15,7 +15,7 @@ from qcompiler.backends.targets import BUILT_IN as BACKENDS
 from qcompiler.backends.targets import ENGINES
 from qcompiler.passes.pipeline import built_in
 
-from .ir import PipelineError
+from .ir import Invariant, PipelineError
 from .passes import BUILT_IN as PASSES
 from .passes import Pass
 from .plugins import load, plugins
@@ -48,7 +48,17 @@ def find_backend(name: str) -> Backend | None:
     found = load("qcompiler.backends", name, BACKENDS)
     if found is not None and not isinstance(found, Backend):
         raise PipelineError(f"the plugin target {name} is not a qcompiler Backend")
+    if found is not None:
+        _check_parts(name, found)
     return found
+
+
+def _check_parts(name: str, backend: Backend) -> None:
+    for part, kind in (("requires", Invariant), ("engines", EngineFactory)):
+        given = getattr(backend, part)
+        if not (isinstance(given, tuple) and all(isinstance(one, kind) for one in given)):
+            what = f"must be a tuple of {kind.__name__}, not {given!r:.60}"
+            raise PipelineError(f"the plugin target {name}: {part} {what}")
 
 
 def backend_of_worker(name: str) -> Backend:

@@ -9,9 +9,10 @@ import numpy as np
 
 from qcompiler.backends.backend import Backend, Engine, EngineFactory, Progress
 from qcompiler.backends.energy import activity as activities
-from qcompiler.backends.host import Counters, Measured, frames_per_batch
+from qcompiler.backends.host import Counters, Measured, Outcome, frames_per_batch
 from qcompiler.backends.targets import ENGINES
-from qcompiler.ir import Graph, ProgramError, Value
+from qcompiler.ir import Graph, PipelineError, ProgramError, Value
+from qcompiler.ir.diagnostics import blamed
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.prologue import run_prologue
 from qcompiler.ir.spiking.integer_network import spiking_nodes
@@ -54,8 +55,23 @@ class ProgramRuns:
         """See `Program.engine`."""
         factory = self.factory(name)
         if name not in self._made:
-            self._made[name] = factory.make(self.graph)
+            with blamed(factory.make, f"the engine {name}"):
+                self._made[name] = factory.make(self.graph)
         return self._made[name]
+
+    def _ran(self, name: str, batch: tuple[Array, ...], **asked: Any) -> Outcome:
+        """What an engine makes of a batch; PipelineError for the faults of a plugin's engine."""
+        engine = self.engine(name)
+        with blamed(engine, f"the engine {name}"):
+            found = engine(*batch, **asked)
+        if not isinstance(found, Outcome):
+            raise PipelineError(f"the engine {name} returns no Outcome, but {type(found).__name__}")
+        number, known = len(found.outputs), len(self.graph.outputs)
+        if number != known:
+            raise PipelineError(
+                f"the engine {name} returns {number} outputs, but the network has {known}"
+            )
+        return found
 
     @property
     def inputs(self) -> tuple[Value, ...]:
@@ -92,7 +108,7 @@ class ProgramRuns:
             raise ProgramError(f"progress must be a function, not {progress!r:.60}")
         counters, pieces = Counters(), []
         for batch in self._batches(inputs, engine, first):
-            outcome = self.engine(engine)(*batch, count=count, progress=progress)
+            outcome = self._ran(engine, batch, count=count, progress=progress)
             pieces.append(outcome.outputs)
             if count and outcome.counters.activity is None:
                 self._count_activity(batch, outcome.counters)
@@ -105,8 +121,8 @@ class ProgramRuns:
     def _count_activity(self, batch: tuple[Array, ...], counters: Counters) -> None:
         step = frames_per_batch(self.graph)
         for begin in range(0, len(batch[0]), step):
-            piece = (array[begin : begin + step] for array in batch)
-            found = self.engine("fast")(*piece).counters.activity
+            piece = tuple(array[begin : begin + step] for array in batch)
+            found = self._ran("fast", piece).counters.activity
             counters.activity = activities.added(counters.activity, found or {})
         if not counters.spikes and counters.activity is not None:
             counters.count(self.costs.wiring, counters.activity)
@@ -115,7 +131,7 @@ class ProgramRuns:
         """See `Program.levels`."""
         found: dict[str, list[Array]] = {node.result.name: [] for node in spiking_nodes(self.graph)}
         for batch in self._batches(inputs, engine):
-            levels = self.engine(engine)(*batch, record=True, count=False).levels
+            levels = self._ran(engine, batch, record=True, count=False).levels
             for name, arrays in found.items():
                 arrays.append(levels[name])
         return {name: np.concatenate(arrays) for name, arrays in found.items()}

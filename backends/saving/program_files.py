@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from qcompiler.backends.backend import Backend
+from qcompiler.backends.backend import Backend, Emitter
 from qcompiler.ir import Graph, ProgramError, verify
+from qcompiler.ir.diagnostics import blamed
 from qcompiler.ir.prologue import joined, split_prologue
 
 from . import loading, storage
@@ -30,13 +32,22 @@ def save_program(
     manifest: Mapping[str, Any],
     prologue: Graph | None,
 ) -> None:
-    """Write a program, whole or not at all, with the files of its target."""
+    """Write a program, whole or not at all, with the files of its target.
+
+    Raises ProgramError if that fails, PipelineError if code of a plugin's target fails.
+    """
     manifest = {"target": backend.name, "preprocessing": {}, **manifest}
     whole, emit = joined(prologue, graph), backend.emit
     if emit is None or (prologue is not None and not backend.emits_spikes):
         storage.save(_path(directory), manifest, whole)
     else:
-        storage.save(_path(directory), manifest, whole, lambda folder: emit(graph, folder))
+        emitted = partial(_emit, emit, backend.name, graph)
+        storage.save(_path(directory), manifest, whole, emitted)
+
+
+def _emit(emit: Emitter, target: str, graph: Graph, folder: Path) -> None:
+    with blamed(emit, f"the target {target}", "fails to write its files"):
+        emit(graph, folder)
 
 
 def load_program(directory: str | Path, find: Callable[[str], Backend | None]) -> SavedProgram:

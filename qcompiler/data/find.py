@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from qcompiler.ir import CompileError, DataError, PipelineError
-from qcompiler.ir.diagnostics import kind_and_text
+from qcompiler.ir import DataError, PipelineError
+from qcompiler.ir.diagnostics import blamed
 from qcompiler.plugins import load, plugins
 
 from .frames.opening import open_data
@@ -69,28 +69,12 @@ def _blamed(name: str, function: Callable[_Given, _Found]) -> Callable[_Given, _
 
     @wraps(function)
     def call(*given: _Given.args, **options: _Given.kwargs) -> _Found:
-        with _told_of(f"the plugin reader {name}"):
+        with blamed(function, f"the plugin reader {name}", spared=(OSError,)):
             return function(*given, **options)
 
     return call
 
 
-@contextmanager
-def blamed(source: Source) -> Iterator[None]:
+def reading(source: Source) -> AbstractContextManager[None]:
     """Tell faults of reading as those of the source, if it is not ours: a PipelineError."""
-    kind = type(source)
-    if kind.__module__.startswith("qcompiler."):
-        yield
-    else:
-        with _told_of(f"the reader {kind.__name__} of {kind.__module__}"):
-            yield
-
-
-@contextmanager
-def _told_of(reader: str) -> Iterator[None]:
-    try:
-        yield
-    except (CompileError, MemoryError, OSError):
-        raise
-    except (Exception, SystemExit) as error:
-        raise PipelineError(f"{reader} fails: {kind_and_text(error)}") from error
+    return blamed(source, f"the reader {type(source).__name__}", spared=(OSError,))

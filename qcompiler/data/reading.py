@@ -11,7 +11,7 @@ from qcompiler.backends.program.given_arrays import are_batches, as_array, batch
 from qcompiler.ir import DataError, Graph
 
 from .data_set import DataSet
-from .find import blamed
+from .find import reading
 from .frames.arrange import arranged
 from .frames.held import Data, Inputs
 from .frames.labels import labels_of
@@ -74,7 +74,7 @@ def as_given(source: Any, inputs: Inputs) -> tuple[tuple[Any, ...], Any]:
     if isinstance(opened, InMemory):
         return opened.arrays, opened.labels
     told, opened.labels = opened.labels, None  # which may be more than one for each
-    with blamed(opened):
+    with reading(opened):
         whole = joined(list(opened.batches(max(1, len(opened)))))
     return whole.arrays, whole.labels if told is None else told
 

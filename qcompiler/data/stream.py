@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from qcompiler.ir import DataError
 
 from .data_set import DataSet
-from .find import blamed, reader_of
+from .find import reader_of, reading
 from .frames.arrange import arranged, check_label_count
 from .frames.held import Array, Data, Inputs
 from .frames.labels import labels_of
@@ -59,9 +60,16 @@ class Stream:
         Raises DataError for frames that do not fit, or are bad.
         """
         chosen = range(self._length) if places is None else places
-        with blamed(self.source):
-            for batch in self.source.batches(size, chosen):
-                yield arranged(batch, self.wanted.inputs, self.wanted.layout)
+        with reading(self.source):
+            batches = iter(self.source.batches(size, chosen))
+        yield from iter(partial(self._next, batches), None)  # which holds no batch meanwhile
+
+    def _next(self, batches: Iterator[Data]) -> Data | None:
+        with reading(self.source):
+            batch = next(batches, None)
+            if batch is None:
+                return None
+            return arranged(batch, self.wanted.inputs, self.wanted.layout)
 
     def keep(self, frames: int, places: Array | None) -> None:
         """From now on `spread` and `at` know the frames that were read: as many, at these places.

@@ -25,9 +25,10 @@ from rich.table import Table
 from rich.text import Text
 
 from qcompiler.ir import CompileError
-from qcompiler.ir.diagnostics import printable
+from qcompiler.ir.diagnostics import kind_and_text, printable
 
 _GAP = 2  # between columns
+_WRONG_USAGE = 2  # argparse's exit status
 _LONGEST = 2000  # letters of a line of a message: names may be of any length
 
 
@@ -43,6 +44,7 @@ class _Screen(Console):
 def guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     """Run a command; turn every exception into one message and exit status 1.
 
+    Only wrong usage leaves as it is, as the SystemExit of the command line's parser.
     ``-v`` shows the traceback behind the message.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -53,7 +55,9 @@ def guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Na
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (Exception, KeyboardInterrupt) as error:
+    except BaseException as error:
+        if isinstance(error, SystemExit) and error.code == _WRONG_USAGE:
+            raise
         if arguments.verbose:
             say("".join(traceback.format_exception(error)).rstrip())
         fail(_message(error))
@@ -72,7 +76,7 @@ def _message(error: BaseException) -> str:
             return f"error: {error.filename or 'output'}: {error.strerror or error}"
         case _:
             return (
-                f"error: {type(error).__name__}: {error}\n"
+                f"error: {kind_and_text(error)}\n"
                 "   = help: this is a bug in qcompiler: run with -v and report the output"
             )
 

@@ -87,13 +87,13 @@ def plugins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("qcompile net.onnx --passes leaves", "the plugin leaves of faulty cannot load: 7"),
+        ("qcompile net.onnx --passes leaves", "plugin leaves of faulty cannot load: SystemExit: 7"),
         ("qcompile net.onnx --passes fails", "the pass fails of faulty fails: ValueError: boom"),
         ("qcompile net.onnx --passes returns", "the pass returns returns no Graph, but int"),
         ("qcompile net.onnx --target number", "the plugin target number is not a qcompiler Back"),
-        ("qcompile net.onnx --calibration a.claim", "the plugin reader claims fails: ValueError"),
-        ("qcompile net.onnx --calibration a.open", "the plugin reader opens fails: ValueError"),
-        ("qcompile net.onnx --calibration a.quit", "the plugin reader quits fails: SystemExit: 0"),
+        ("qcompile net.onnx --calibration a.claim", "plugin reader claims of faulty fails: Value"),
+        ("qcompile net.onnx --calibration a.open", "plugin reader opens of faulty fails: Value"),
+        ("qcompile net.onnx --calibration a.quit", "plugin reader quits of faulty fails: System"),
         (
             "qcompile net.onnx --calibration a.read",
             "the reader Lost of faulty fails: SystemExit: 0",

@@ -22,7 +22,9 @@ from qcompiler.cli.outputs import check_file, check_places, write_text
 from qcompiler.cli.report import check_report, compiled_report
 from qcompiler.cli.summary import print_fits, print_summary
 from qcompiler.ir import CompileWarning, Graph, InvalidGraph, PipelineError, show
+from qcompiler.ir.diagnostics import blamed
 from qcompiler.passes import Pass
+from qcompiler.passes.pipeline import text_of
 from qcompiler.passes.tensor.lower_activations import LowerActivations
 from qcompiler.search import report
 from qcompiler.terminal.console import progress, say, warn
@@ -78,10 +80,14 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _check_ready(target: str) -> None:
-    """ProgramError if a package is missing that writes the files of a target."""
+    """ProgramError if a package is missing that writes the files of a target.
+
+    PipelineError if code of a plugin's target fails.
+    """
     backend = registry.find_backend(target)
     if backend is not None and backend.ready is not None:
-        backend.ready()
+        with blamed(backend.ready, f"the target {target}"):
+            backend.ready()
 
 
 def _emit(given: argparse.Namespace, watcher: _Watcher) -> int:
@@ -138,11 +144,11 @@ class _Watcher:
         if not any(node.op.mnemonic.startswith("snn.") for node in graph.nodes):
             self.tensor_level = graph
         if self.wanted in ("all", _name(step)):
-            print(f"// after {step}\n{show(graph)}", file=sys.stderr)
+            print(f"// after {text_of(step)}\n{show(graph)}", file=sys.stderr)
 
 
 def _name(step: Pass) -> str:
-    return str(step).partition("{")[0]
+    return text_of(step).partition("{")[0]
 
 
 def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
