@@ -32,7 +32,8 @@ class Counters:
     and neurons (0: not counted). ``first`` is the sum over frames of the step of the first output
     spike, ``last`` the latest output step of all frames.
     ``exceeded`` counts frames in which any population left its calibrated bounds;
-    ``exceeded_by_population`` counts them by population (None: not counted).
+    ``exceeded_by_population`` counts them by population (None: not counted). ``network`` is the
+    digest of the network that a program counted for (None: of no program).
     """
 
     frames: int = 0
@@ -45,9 +46,11 @@ class Counters:
     exceeded: int = 0
     exceeded_by_population: dict[str, int] | None = None
     activity: Activity | None = None
+    network: str | None = None
 
     def add(self, other: Counters) -> None:
-        """Add the counters of further frames."""
+        """Add the counters of further frames of the same network."""
+        self.network = self.network or other.network
         self.last = max(self.last, other.last)
         for name in ("frames", "spikes", "events", "saturated", "coded", "first", "exceeded"):
             setattr(self, name, getattr(self, name) + getattr(other, name))

@@ -113,21 +113,18 @@ def assumed_activity(wiring: Wiring, tops: Mapping[str, int]) -> Activity:
     return found
 
 
-def check_activity(
-    activity: Activity, frames: int, wiring: Wiring, tops: Mapping[str, int]
-) -> None:
-    """ProgramError unless it may be that of a network with this wiring in so many frames.
+def may_be_of(activity: Activity, frames: int, wiring: Wiring, tops: Mapping[str, int]) -> bool:
+    """Whether it may be that of a network with this wiring in so many frames.
 
     ``tops`` are the highest levels.
     """
-    fits = frames > 0 and activity.keys() == wiring.neurons.keys()
-    if not fits or not all(
+    if frames <= 0 or activity.keys() != wiring.neurons.keys():
+        return False
+    return all(
         levels.above_zero <= frames * wiring.neurons[name]
         and levels.total <= levels.above_zero * tops[wiring.marked.get(name, name)]
         for name, levels in activity.items()
-    ):
-        message = "the counters are not those of this program"
-        raise ProgramError(f"{message}: give those of its own measure(...).counters")
+    )
 
 
 def to_json(activity: Activity, frames: int) -> dict[str, Any]:

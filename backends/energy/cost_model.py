@@ -53,11 +53,14 @@ def chosen(given: Any, default: CostModel) -> CostModel:
     return given or default
 
 
-def read_cost_model(path: Path) -> CostModel:
+def read_cost_model(path: str | Path) -> CostModel:
     """The model in a JSON file, an object with the fields of `CostModel`.
 
     ``name`` is that of the file by default. Raises DataError, with one sentence, for anything else.
     """
+    if not isinstance(path, str | Path):
+        raise DataError(f"an energy model is read from the path of a file, not from {path!r:.60}")
+    path = Path(path)
     if not path.is_file():
         raise DataError(f"there is no file {path} with an energy model")
     if path.stat().st_size > _LONGEST:

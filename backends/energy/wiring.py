@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -54,6 +55,15 @@ class Wiring:
     latency: int
     codings: Mapping[str, str] = field(default_factory=dict)
     marked: Mapping[str, str] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Wiring):
+            return NotImplemented
+        return self is other or self._comparable == other._comparable
+
+    @property
+    def _comparable(self) -> dict[str, Any]:
+        return {**vars(self), "fan_out": {n: found.tolist() for n, found in self.fan_out.items()}}
 
     @property
     def synapses(self) -> int:

@@ -17,6 +17,7 @@ from qcompiler.backends.energy.wiring import Wiring, wiring_of
 from qcompiler.backends.host import Counters
 from qcompiler.backends.loihi.mapping.chips import LOIHI_1
 from qcompiler.ir import Graph, ProgramError
+from qcompiler.ir.formats.text import digest
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 
 from .placements import placements_of
@@ -37,6 +38,11 @@ class ProgramCosts:
         if not states_from(self.manifest.get("states", [])):
             return found
         return replace(found, interval=max(found.interval, found.latency))
+
+    @property
+    def network(self) -> str:
+        """The digest of the network, which its counters carry."""
+        return self.graph.known(digest)
 
     @property
     def activity(self) -> Measurement:
@@ -70,10 +76,16 @@ class ProgramCosts:
     def _measured(self, counters: Counters | None) -> Measurement:
         if not isinstance(counters, Counters | None):
             raise ProgramError(f"counters must be those of measure, not {counters!r:.60}")
-        if counters is None or counters.activity is None:
+        if counters is None:
             return self.activity
-        activities.check_activity(counters.activity, counters.frames, self.wiring, self._tops)
-        return Measurement(counters.activity, counters.frames, "data")
+        if counters.activity is None:
+            raise ProgramError("the counters hold no counts: measure with count=True")
+        found, frames = counters.activity, counters.frames
+        own = counters.network in (None, self.network)
+        if not (own and activities.may_be_of(found, frames, self.wiring, self._tops)):
+            message = "the counters are not those of this program"
+            raise ProgramError(f"{message}: give those of its own measure(...).counters")
+        return Measurement(found, frames, "data")
 
     def _placements(self, model: CostModel) -> tuple[Cores, ...]:
         if model.times is None:

@@ -97,7 +97,7 @@ class DescribedProgram:
         """What a frame costs by a model, or by the target's.
 
         ``counters`` are those of `measure`; without them the activity is that of `activity`.
-        Raises ProgramError for counters of another program.
+        Raises ProgramError for counters of another network, and for those without counts.
         """
         return self._costs.energy(counters, model)
 

@@ -106,6 +106,8 @@ class ProgramRuns:
         """See `Program.measure`."""
         if progress is not None and not callable(progress):
             raise ProgramError(f"progress must be a function, not {progress!r:.60}")
+        if not isinstance(first, int | np.integer):
+            raise ProgramError(f"first must be the number of a frame, not {first!r:.60}")
         counters, pieces = Counters(), []
         for batch in self._batches(inputs, engine, first):
             outcome = self._ran(engine, batch, count=count, progress=progress)
@@ -115,6 +117,8 @@ class ProgramRuns:
             counters.add(outcome.counters)
             if progress:
                 progress(counters.frames)
+        if counters.activity is not None:
+            counters.network = self.costs.network
         joined = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
         return Measured(dict(zip(self.graph.output_names, joined, strict=True)), counters)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+from hashlib import sha256
 
 from qcompiler.ir import ann, snn, view
 from qcompiler.ir.graph import Constant, Graph, Node, Operand, Value
@@ -58,6 +59,11 @@ def show(graph: Graph) -> str:
     outputs = zip(graph.outputs, graph.output_names, strict=True)
     lines.append("  return " + ", ".join(_output(value, name) for value, name in outputs))
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def digest(graph: Graph) -> str:
+    """Hash of a graph's text, with its constants: the first 16 hexadecimal digits of SHA-256."""
+    return sha256(show(graph).encode()).hexdigest()[:16]
 
 
 def show_node(node: Node) -> str:

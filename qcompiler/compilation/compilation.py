@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qcompiler.backends.program.program import Program
@@ -130,7 +130,7 @@ class Compilation:
         found = {
             "model": identity(self.model),
             "pipeline": str(steps),
-            "preprocessing": asdict(options.before),
+            "preprocessing": options.before.to_dict(),
             "calibration_images": 0 if self.images is None else len(self.images[0]),
             "built_with": built_with({**vars(options), "states": states}, seen, labels),
             **self.network.manifest(options),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,10 @@ class Preprocessing:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(map(float, self.mean)))
         object.__setattr__(self, "scale", tuple(map(float, self.scale)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, which `Preprocessing` takes as keywords."""
+        return {**vars(self), "mean": list(self.mean), "scale": list(self.scale)}
 
     @property
     def active(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from itertools import pairwise
@@ -172,6 +173,13 @@ def test_an_estimate_prints_as_one_line(program: Program) -> None:
     assert repr(without) == f"{head}, latency {program.wiring.latency} steps>"
 
 
+def test_a_pickled_estimate_equals_the_first(program: Program) -> None:
+    found = program.energy()
+    assert pickle.loads(pickle.dumps(found)) == found != program.energy(model=CMOS45)
+    other = replace(found.wiring, fan_out={**found.wiring.fan_out, "x": np.ones(1)})
+    assert replace(found, wiring=other) != found
+
+
 def test_reports_use_the_activity_on_calibration_data(program: Program) -> None:
     report = program.report()
     assert report.activity["basis"] == "calibration"
@@ -218,6 +226,27 @@ def test_counters_of_another_program_are_refused(program: Program) -> None:
     measured: Any = finer
     with pytest.raises(ProgramError, match="counters must be those of measure"):
         program.energy(measured)
+
+
+def test_counters_of_other_weights_are_refused(program: Program, tmp_path: Path) -> None:
+    """Populations are named and sized alike; only what they compute differs."""
+    graph = random_network(11, depth=4)
+    data = random_batch(graph, 11, frames=9)
+    alike = qcompiler.compile(graph, calibration=data / 2, effort=0)
+    assert alike.wiring.neurons == program.wiring.neurons
+    with pytest.raises(ProgramError, match="the counters are not those of this program"):
+        program.energy(alike.measure(data).counters)
+    program.save(tmp_path / "saved")
+    counters = qcompiler.load(tmp_path / "saved").measure(data).counters
+    assert program.energy(counters).basis == "data"
+
+
+def test_counters_without_counts_are_refused(program: Program) -> None:
+    data = random_batch(random_network(11, depth=4), 11, frames=9)
+    counters = program.measure(data, count=False).counters
+    for ask in (program.energy, replace(program, manifest={"macs": 9}).alternatives):
+        with pytest.raises(ProgramError, match="the counters hold no counts: measure with count="):
+            ask(counters)
 
 
 def test_programs_without_counts_of_products_have_no_alternatives(program: Program) -> None:
@@ -295,3 +324,7 @@ def test_what_is_no_file_is_no_model(tmp_path: Path) -> None:
     for name in ("none.json", ".", "pipe.json"):
         with pytest.raises(DataError, match="there is no file"):
             read_cost_model(tmp_path / name)
+    wrongs: tuple[Any, ...] = ("loihi1", "a\0b", "", 5, None)
+    for wrong in wrongs:
+        with pytest.raises(DataError, match=r"there is no file|from the path of a file"):
+            read_cost_model(wrong)

@@ -30,6 +30,8 @@ WORDS = model(
     E=(20, 4),
     V=(4, 3),
 )
+PIXELS = model("float[N,3,4,4] x", "h = Flatten(x) y = Gemm(h, W)", 13, W=(48, 3))
+RGB = np.random.default_rng(2).random((40, 3, 4, 4), np.float32)
 
 
 def pickled(program: Program) -> Program:
@@ -59,6 +61,22 @@ def test_the_same_program(target: str, again: Callable[[Program], Program]) -> N
         for name, array in wanted.outputs.items():
             np.testing.assert_array_equal(measured.outputs[name], array)
         assert measured.counters.spikes == wanted.counters.spikes
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"mean_values": 0.5, "scale_values": (2, 2, 2), "layout": "nchw"},
+        {"calibration": RGB, "max_drift": 20, "objective": "energy"},
+    ],
+)
+def test_a_loaded_program_equals_the_one_that_was_saved(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    program = qcompiler.compile(PIXELS, **options)
+    program.save(tmp_path / "saved")
+    assert qcompiler.load(tmp_path / "saved") == program
 
 
 def test_host_tables_come_along() -> None:

@@ -149,6 +149,10 @@ def test_wrong_use_of_a_program(tmp_path: Path) -> None:
             ask(model=named)
     with pytest.raises(ProgramError, match="progress must be a function"):
         program.measure(data, progress=5)  # type: ignore[arg-type]
+    numbers: tuple[Any, ...] = (None, 1.5, "1")
+    for wrong in numbers:
+        with pytest.raises(ProgramError, match="first must be the number of a frame, not"):
+            program.measure(data, first=wrong)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for place in (tmp_path / "loop", "a\0b", ""):
         for call in (program.save, qcompiler.load):
