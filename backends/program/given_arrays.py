@@ -18,7 +18,10 @@ def as_array(given: Any) -> Array:
     """An array of what numpy takes, or what has ``__array__`` or ``__dlpack__``.
 
     Tensors lose their gradient; those of another device need a copy first, which DataError tells.
+    So it does of masked values, for which a network has no number.
     """
+    if isinstance(given, np.ma.MaskedArray):
+        return _unmasked(given)
     if isinstance(given, np.ndarray):
         return given
     if getattr(given, "requires_grad", False) is True and hasattr(given, "detach"):
@@ -31,6 +34,14 @@ def as_array(given: Any) -> Array:
             f"a {kind} cannot become a numpy array: copy it to the CPU first, "
             "as tensor.cpu() does in PyTorch"
         ) from error
+
+
+def _unmasked(given: np.ma.MaskedArray[Any, Any]) -> Array:
+    mask = np.asarray(given.mask)
+    if mask.any():
+        count = f"{int(mask.sum()):,} of {given.size:,} values are masked"
+        raise DataError(f"{count}: give them numbers, as in array.filled(0)")
+    return np.asarray(given.data)
 
 
 def _converted(given: Any) -> Array:

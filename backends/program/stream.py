@@ -11,6 +11,7 @@ from qcompiler.backends.host import Counters, Measured
 from qcompiler.ir import DataError, Graph, ProgramError
 from qcompiler.ir.kernels import Array
 
+from .given_arrays import as_array
 from .states import CarriedState, State, carried_states
 
 
@@ -73,7 +74,7 @@ class Stream:
             np.shape(frame) == value.type.shape
             for frame, value in zip(frames, self._inputs, strict=False)
         )
-        given = [np.asarray(frame)[None] if single else np.asarray(frame) for frame in frames]
+        given = [array[None] if single else array for array in map(as_array, frames)]
         measured = self.measure(*given)
         found = tuple(measured.outputs[name] for name in self._returned)
         found = tuple(array[0] for array in found) if single else found

@@ -15,7 +15,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._negative_number_matcher = re.compile(r"-\.?\d")  # also -1,2,3, which is no option
+        # Also -1,2,3 and -inf, which are no options.
+        self._negative_number_matcher = re.compile(r"-(\.?\d|(inf|infinity|nan)\b)", re.I)
         self._given: set[argparse.Action] = set()
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
@@ -57,18 +58,29 @@ def _name(point: Mapping[str, Any]) -> str:
 
 
 def _csv(search: Mapping[str, Any]) -> str:
-    """A line for each point: figures, then options of the pipeline, then the levels of values."""
+    """A line for each point: figures, then options of the pipeline, then the levels of values.
+
+    A value that is named like another column has a number behind its name.
+    """
     points = search["points"]
     figures = list(dict.fromkeys(n for p in points for n in p if n not in ("levels", "options")))
     options = list(dict.fromkeys(name for p in points for name in p.get("options") or {}))
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*figures, *options, *search["schedule"]])
+    writer.writerow(_distinct([*figures, *options, *search["schedule"]]))
     for point in points:
         chosen = point.get("options") or {}
         own = (point.get(name) for name in figures)
         writer.writerow([*own, *(chosen.get(name) for name in options), *point["levels"]])
     return text.getvalue()
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        numbered = (f"{name}.{count}" for count in itertools.count(1))
+        found.append(next(one for one in itertools.chain([name], numbered) if one not in found))
+    return found
 
 
 def _json(search: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ OPTIONS = {
     "--passes=": "error: passes names no pass: leave it out to run those of the target",
     "--check --passes=": "error: passes names no pass: leave it out to run those of the target",
     "--mean-values nan": f"error: mean_values cannot hold nan: {FINITE} at most 1e+30",
+    "--mean-values -inf": f"error: mean_values cannot hold -inf: {FINITE} at most 1e+30",
     "--mean-values -1,inf": f"error: mean_values cannot hold inf: {FINITE} at most 1e+30",
     "--scale-values 2,0": f"error: scale_values cannot hold 0, {DIVIDED} from 1e-30 to 1e+30",
     "--scale-values=-inf": f"error: scale_values cannot hold -inf, {DIVIDED} from 1e-30 to 1e+30",

@@ -29,7 +29,7 @@ def table(search: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 def test_each_option_is_a_column() -> None:
     head, rows = table(FOUND.to_dict())
-    assert head[-5:] == ["slices", "spare", "alternate", "slices", "y"]  # the last two are values
+    assert head[-5:] == ["slices", "spare", "alternate", "slices.1", "y"]  # the last two are values
     assert [row[-5:] for row in rows] == [
         ["", "", "", "2", "5"],
         ["1", "0.5", "", "3", "8"],
@@ -38,6 +38,15 @@ def test_each_option_is_a_column() -> None:
     assert "options" not in head and len({len(row) for row in (head, *rows)}) == 1
     assert [row[head.index("uniform_t_max")] for row in rows] == ["", "8", "8"]
     assert [row[head.index("drift_percent")] for row in rows] == ["", "1.5", "1.5"]
+
+
+def test_no_two_columns_have_one_name() -> None:
+    found = FOUND.to_dict() | {"schedule": ["interval", "drift_percent", "slices", "slices.1"]}
+    for point in found["points"]:
+        point["levels"] = [2, 3, 4, 5]
+    head, rows = table(found)
+    assert head[-4:] == ["interval", "drift_percent.1", "slices.1", "slices.1.1"]
+    assert len(set(head)) == len(head) == len(rows[0])
 
 
 def test_a_search_without_options_has_no_columns_of_them() -> None:

@@ -143,3 +143,15 @@ def test_other_things_get_a_sentence(given: Any, sentence: str, program: Program
         read(again or iter(given), INPUT)
     with pytest.raises(DataError, match=sentence):
         program.run(again or iter(given))
+
+
+def test_masked_values_are_refused_and_masks_of_nothing_are_none(program: Program) -> None:
+    masked: Any = np.ma.array
+    whole, holes = masked(X, mask=False), masked(X, mask=X > 0.99)
+    np.testing.assert_array_equal(program.run(whole), program.run(X))
+    sentence = f"{(X > 0.99).sum()} of 240 values are masked: give them numbers"
+    for call in (program.run, lambda x: qcompiler.compile(NET, calibration=x)):
+        with pytest.raises(DataError, match=sentence):
+            call(holes)
+    with pytest.raises(DataError, match="1 of 40 values are masked"):
+        read(X, INPUT, labels=masked(LABELS, mask=np.arange(40) == 3))

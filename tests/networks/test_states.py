@@ -36,6 +36,9 @@ def test_steps_of_one_sequence_and_of_several() -> None:
     both.step(x[:1, 0])
     with pytest.raises(DataError, match="each input that is no state: x"):
         both.step(x[:, 0], x[:, 0])
+    masked: Any = np.ma.array
+    with pytest.raises(DataError, match="values are masked"):
+        both.step(masked(x[:1, 0], mask=x[:1, 0] < x.mean()))
 
 
 def test_initial_state() -> None:

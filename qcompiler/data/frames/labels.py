@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from qcompiler.backends.program.given_arrays import as_array
 from qcompiler.ir import DataError
 from qcompiler.ir.files import read_text
 
@@ -27,7 +26,7 @@ def labels_of(source: Any, count: int | None, inputs: Inputs = ()) -> Array:
     """
     if isinstance(source, str | Path):
         source = _from_file(Path(source), {name for name, _ in inputs})
-    labels = np.asarray(source)
+    labels = as_array(source)
     if not are_labels(labels):
         raise DataError("labels must be one integer per frame")
     if count is not None and len(labels) != count:
