@@ -27,6 +27,8 @@ from rich.text import Text
 from qcompiler.ir import CompileError
 from qcompiler.ir.diagnostics import kind_and_text, printable
 
+from .interrupts import is_interrupt
+
 _GAP = 2  # between columns
 _WRONG_USAGE = 2  # argparse's exit status
 _LONGEST = 2000  # letters of a line of a message: names may be of any length
@@ -68,7 +70,7 @@ def _message(error: BaseException) -> str:
     match error:
         case CompileError():
             return str(error)
-        case KeyboardInterrupt():
+        case _ if is_interrupt(error):
             return "error: interrupted; nothing was written"
         case MemoryError():
             return "error: out of memory\n   = help: use a smaller model, or fewer images"
