@@ -26,22 +26,29 @@ GATED = (
 )
 
 
-def network(steps: int = STEPS) -> tuple[Any, Array]:
+POLYNOMIAL = "h{k} = MatMul(x{k}, v) kept{k} = Mul(c{before}, share) c{k} = Add(kept{k}, h{k})"
+
+
+def network(steps: int = STEPS, cell: str = GATED) -> tuple[Any, Array]:
     """A cell, unrolled, whose last state is the result."""
     rng = np.random.default_rng(3)
     weights: dict[str, Any] = {n: rng.standard_normal((6, 6)).astype(np.float32) / 2 for n in "vw"}
+    if cell == POLYNOMIAL:
+        weights["u"] = rng.standard_normal((6, 1)).astype(np.float32)
     places = " ".join(f"x{k}" for k in range(steps))
     parts = [f"{places.replace(' ', ', ')} = Split<axis = 1, num_outputs = {steps}>(x)"]
     parts.append("c0 = MatMul(x0, w)")
-    parts += [GATED.format(k=k, before=k - 1) for k in range(1, steps)]
+    if cell == POLYNOMIAL:
+        parts.append("s = MatMul(x0, u) share = Sigmoid(s)")
+    parts += [cell.format(k=k, before=k - 1) for k in range(1, steps)]
     body = " ".join([*parts, f"y = MatMul(c{steps - 1}, v)"])
     x = rng.uniform(-2, 2, (200, 6 * steps)).astype(np.float32)
     return model(f"float[N,{6 * steps}] x", body, opset=18, **weights), x
 
 
 @cache
-def ranged() -> Graph:
-    proto, x = network()
+def ranged(cell: str = GATED) -> Graph:
+    proto, x = network(cell=cell)
     graph = import_model(proto, allow_products=True).graph
     return compiled(graph, "fold-linear,normalize", calibration=(x,), t_max=16)
 
@@ -85,6 +92,18 @@ def test_states_have_four_times_the_levels(large: None) -> None:
     found = bits(ranged())
     assert (found["kept1"], found["kept2"], found["kept3"]) == (4, 6, 6)
     assert found["new3"] == 4
+
+
+def test_bits_of_a_factor_that_all_share_stay_those_of_its_levels(large: None) -> None:
+    """All products share the bits of the smaller factor, which is no state."""
+    assert states(ranged(POLYNOMIAL)) == {"c1", "c2"}
+    assert bits(ranged(POLYNOMIAL)) == {"kept1": 4, "kept2": 4, "kept3": 4}
+
+
+def test_states_of_many_levels_are_two_digits(large: None) -> None:
+    """Gates and bits read them: only layers sum the parts of such states."""
+    found = populations(program_of(64))
+    assert {f"c{k}:fine:digit{digit}" for k in (1, 2) for digit in (0, 1)} <= found
 
 
 def test_states_have_no_population_and_less_error(monkeypatch: pytest.MonkeyPatch) -> None:
