@@ -96,10 +96,16 @@ def _interpret(
         if error is None and (best is None or refused < len(best.report.refusals)):
             best = interpreter
         ways, attempt = interpreter.ways, attempt + 1
-    if best is None:
-        assert failed is not None
+    if failed is not None and (best is None or _refuses(best, failed)):
         raise failed
+    assert best is not None
     return best
+
+
+def _refuses(interpreter: ModelInterpreter, failed: InvalidModel) -> bool:
+    """Whether a reading refuses what another found to be invalid, which says more."""
+    invalid = {name for finding in failed.diagnostics for name in finding.nodes}
+    return any(one.name in invalid for one in interpreter.report.refusals)
 
 
 def _run(interpreter: ModelInterpreter) -> InvalidModel | None:

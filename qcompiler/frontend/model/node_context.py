@@ -13,7 +13,7 @@ from qcompiler.ir import Constant, Op, Operand, Value, size
 
 from .constant_folding import KnownArray
 from .folding_limits import beyond
-from .node_errors import InvalidNode, MixesBatch, Refused
+from .node_errors import InvalidNode, MixesBatch, Refused, differs
 from .onnx_tensor import Array
 from .placement import Placement
 from .scope import AbstractValue, Scope, Shape
@@ -163,12 +163,16 @@ def per_sample(node: NodeContext, known: KnownArray, rank: int) -> Array:
     if array.ndim <= rank:
         return fixed(known, node.op_type, "constant")
     for found, probe in zip(known.arrays, node.scope.probes, strict=True):
-        if len(found) not in (1, probe) or not np.array_equal(
-            found, np.broadcast_to(array[:1], found.shape)
-        ):
-            raise MixesBatch(f"the constant of {node.op_type} differs between samples of a batch")
+        if len(found) not in (1, probe) or not repeats(found, array[:1]):
+            raise differs(f"the constant of {node.op_type}")
     first: Array = array[0]
     return first
+
+
+def repeats(array: Array, row: Array) -> bool:
+    """Whether all rows of an array are this one; NaN counts as equal to itself."""
+    nan = array.dtype.kind == "f"
+    return np.array_equal(array, np.broadcast_to(row, array.shape), equal_nan=nan)
 
 
 def float32(data: Array, name: str) -> Array:
