@@ -39,6 +39,19 @@ def test_flags_are_0_or_1(body: str, what: str) -> None:
         assert caught.value.diagnostics[0].nodes
 
 
+@pytest.mark.parametrize(
+    ("body", "opset", "what"),
+    [
+        ("y = DFT<axis=1>(x)", 20, "axis, which opset 20 does not know: give it as an input, or"),
+        ("y = ReduceSum<axes=[1]>(x)", 13, "axes, which .* give it as an input, or state"),
+        ("y = Relu<alpha=0.5>(x)", 17, "alpha, which .* remove it, or state the opset"),
+    ],
+)
+def test_attributes_that_an_opset_does_not_know(body: str, opset: int, what: str) -> None:
+    with pytest.raises(InvalidModel, match=f'"y_node": .* has the attribute {what}'):
+        import_model(model("float[N,6,4,1] x", body, opset))
+
+
 @pytest.mark.parametrize("more", ["[2,2]", "[1,2]", "[-1,0]", "[3,3]"])
 def test_output_padding_is_below_the_stride(more: str) -> None:
     body = TURNED.format(f"output_padding={more}")

@@ -72,7 +72,16 @@ class NodeContext:
     def fixed_integers(self, index: int, what: str) -> tuple[int, ...] | None:
         """The integers of a known input, if it is given."""
         array = self.fixed(index, what)
+        if array is not None and array.dtype.kind not in "iu":
+            raise InvalidNode(f"has {what} in {array.dtype}, not integers")
         return None if array is None else tuple(int(n) for n in array.reshape(-1))
+
+    def fixed_integer(self, index: int, what: str) -> int | None:
+        """The one integer of a known input, if it is given."""
+        found = self.fixed_integers(index, what)
+        if found is not None and len(found) != 1:
+            raise InvalidNode(f"has {what} {found}, not one integer")
+        return found[0] if found else None
 
     def weight(self, index: int, what: str) -> tuple[KnownArray, Array]:
         """A known input of real numbers that must be given, and its array in float32."""
