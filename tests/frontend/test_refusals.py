@@ -103,13 +103,13 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
         "pad",
     ),
     "slice": (FLAT, "y = Slice(x, a, b)", 17, {"a": ints(0), "b": ints(2)}, "mixes the batch", ""),
-    "slice nothing": (
+    "gather nothing": (
         FLAT,
-        "y = Slice(x, a, a, a)",
+        "y = Gather<axis=1>(x, a)",
         17,
-        {"a": ints(1)},
-        "the result of Slice is empty",
-        "",
+        {"a": ints()},
+        "the result of Gather is empty",
+        "leave the node out",
     ),
     "split": (FLAT, "y, z = Split<axis=0>(x)", 11, {}, "Split mixes the batch", ""),
     "gather": (FLAT, "y = Gather<axis=0>(x, a)", 17, {"a": ints(0)}, "mixes the batch", ""),

@@ -134,7 +134,7 @@ def concat(node: NodeContext) -> Value:
             values.append(item)
             around.append(0)
             length += item.type.shape[axis] if len(item.type.shape) > axis else 0
-        elif isinstance(item, KnownArray):
+        elif isinstance(item, KnownArray) and item.arrays[0].size:
             array = _row(node, item, rank)
             filling.append((length, array))
             around[-1] += array.shape[axis]
