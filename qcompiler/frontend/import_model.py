@@ -30,13 +30,15 @@ class Imported:
     """A graph, and what became of every node of the model.
 
     ``batch_axes`` holds the batch axis, in the model, of inputs and outputs that have it not
-    first; None if they have none. ``assumed`` tells what the import takes for granted.
+    first; None if they have none. ``assumed`` tells what the import takes for granted, and
+    ``folded_products`` how many products of weights and first states it has computed itself.
     """
 
     graph: Graph
     report: tuple[NodeOutcome, ...]
     batch_axes: Mapping[str, int | None] = field(default_factory=dict)
     assumed: tuple[Diagnostic, ...] = ()
+    folded_products: int = 0
 
 
 def import_model(
@@ -55,7 +57,8 @@ def import_model(
     raise_if_any(_findings(interpreter.report), UnsupportedModel)
     graph = interpreter.outputs.graph()
     axes, assumed = interpreter.outputs.batch_axes(graph), tuple(interpreter.report.assumed)
-    return Imported(graph, tuple(interpreter.report), axes, assumed)
+    folded = interpreter.scope.folded_products
+    return Imported(graph, tuple(interpreter.report), axes, assumed, folded)
 
 
 def check_model(

@@ -120,6 +120,7 @@ class RecurrentCell:
     def _linear(self, x: State, weight: Array, bias: Array, gate: int, role: str) -> State:
         rows = slice(gate * self.size, (gate + 1) * self.size)
         if not isinstance(x, Value):
+            self.node.scope.folded_products += weight[rows].size if x.any() else 0
             found: Array = weight[rows] @ x + bias[rows]
             return found
         constant = self.node.constant
