@@ -113,9 +113,37 @@ def resized(mode: str, place: str, scale: float) -> onnx.ModelProto:
     return model(IMAGE, f"y = Resize<{modes}>(x, , s)", s=scales)
 
 
+def cropped(mode: str, *scales: float) -> onnx.ModelProto:
+    """Resizes a part of an image; of a sample each axis has its scale."""
+    region = np.array([0, 0, 0.125, 0, 1, 1, 0.75, 1], np.float32)
+    return model(
+        IMAGE,
+        f'y = Resize<mode="{mode}", coordinate_transformation_mode="tf_crop_and_resize">(x, r, s)',
+        r=region,
+        s=np.array([1, *scales], np.float32),
+    )
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_axes_that_are_not_scaled(mode: str) -> None:
+    agrees(cropped(mode, 1, 1, 1), runner=run_reference)
+    agrees(cropped(mode, 1, 2, 1))
+    half = f'mode="{mode}", coordinate_transformation_mode="tf_half_pixel_for_nn"'
+    scales = np.array([1, 1, 1, 2], np.float32)
+    none = np.zeros(0, np.float32)
+    agrees(model(IMAGE, f"y = Resize<{half}>(x, r, s)", 11, r=none, s=scales))
+
+
 COUNTED = f"y = AveragePool<{POOL}, ceil_mode=1, count_include_pad=1>(x)"
 WRONG = {
     "AveragePool with ceil_mode": model(IMAGE, COUNTED),
+    "AveragePool with count_include_pad": model(
+        IMAGE, f"y = AveragePool<{POOL}, count_include_pad=1, pads=[0,0,1,1]>(x)", opset=19
+    ),
+    "AveragePool with ceil_mode=1 and auto_pad": model(
+        IMAGE, f'y = AveragePool<{POOL}, ceil_mode=1, auto_pad="VALID">(x)'
+    ),
+    "Resize with tf_crop_and_resize": cropped("nearest", 1, 1, 2),
     "MaxPool with auto_pad": model(
         IMAGE, 'y = MaxPool<kernel_shape=[3,3], auto_pad="SAME_UPPER", dilations=[2,2]>(x)'
     ),
@@ -132,6 +160,9 @@ RIGHT = (
     model(IMAGE, "y, i = TopK(x, k)", k=ints(3)),
     model(IMAGE, COUNTED, opset=19),
     model(IMAGE, f"y = AveragePool<{POOL}, ceil_mode=1>(x)"),
+    model(IMAGE, f"y = AveragePool<{POOL}, count_include_pad=1, pads=[0,0,1,1]>(x)"),
+    model(IMAGE, f'y = MaxPool<{POOL}, auto_pad="VALID">(x)'),
+    cropped("linear", 1, 2, 1),
     resized("cubic", "align_corners", 2.0),
     resized("nearest", "align_corners", 2 / 3),
     resized("cubic", "half_pixel", 0.6),
