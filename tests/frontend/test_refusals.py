@@ -150,6 +150,22 @@ REFUSED: dict[str, tuple[str, str, int, dict[str, Any], str, str]] = {
     "norm": (ROWS, "y = LpNormalization(x)", 17, {}, "LpNormalization of two values", "neurons"),
     "matmul batch": (ROWS, "y = MatMul(x, w)", 17, {"w": (2, 5, 5)}, "mixes the batch", ""),
     "matmul first": (FLAT, "y = MatMul(w, x)", 17, {"w": (2, 3)}, "mixes the batch", ""),
+    "divided by a size": (
+        FLAT,
+        "s = Size(x) c = Cast<to=1>(s) y = Div(x, c)",
+        17,
+        {},
+        "the constant of Div depends on the batch size",
+        "--input-shape NAME=1",
+    ),
+    "scattered product": (
+        "float[1,6] x",
+        'y = ScatterElements<axis=1, reduction="mul">(x, i, u)',
+        17,
+        {"i": ints(1).reshape(1, 1), "u": (1, 1)},
+        "ScatterElements with reduction mul",
+        "Mul, Max or Min with a constant",
+    ),
     "gemm transposed": (FLAT, "y = Gemm<transA=1>(x, w)", 17, {"w": (3, 2)}, "mixes the batch", ""),
     "gemm first": (FLAT, "y = Gemm(w, x)", 17, {"w": (2, 3)}, "mixes the batch", ""),
     "gemm samples": (

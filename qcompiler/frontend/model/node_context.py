@@ -156,7 +156,10 @@ def fixed(known: KnownArray, op_type: str, what: str) -> Array:
     """The array of a known value; Refused if it depends on the size of the batch."""
     if known.fixed is None:
         depends = "depend" if what in _PLURALS else "depends"
-        raise Refused(f"the {what} of {op_type} {depends} on the batch size")
+        raise Refused(
+            f"the {what} of {op_type} {depends} on the batch size",
+            "fix the batch size, with --input-shape NAME=1,..",
+        )
     return known.fixed
 
 
