@@ -299,6 +299,7 @@ ROOMS = {
         "qcompiler/frontend/model",
     },
     "qcompiler/frontend/importers/quantised": {
+        "qcompiler/frontend/importers/composites",
         "qcompiler/frontend/importers/elementwise",
         "qcompiler/frontend/importers/layers",
         "qcompiler/frontend/importers/views",

@@ -17,6 +17,7 @@ from qcompiler.ir.kernels import Array
 
 _Attributes = Mapping[str, Any]
 _Check = Callable[[_Attributes, int, "list[Array | None]"], bool]
+_SAME = (b"SAME_UPPER", b"SAME_LOWER")
 _ROUNDED = 1e-4  # of a pixel, by which a scale in single precision misses it
 _HELP = "compare with another engine, or replace the node; the program follows ONNX"
 
@@ -69,9 +70,32 @@ def _counts_what_is_rounded_up(
     return opset < 19 and given.get("ceil_mode", 0) == given.get("count_include_pad", 0) == 1
 
 
+def _counts_other_padding(given: _Attributes, opset: int, operands: list[Array | None]) -> bool:
+    """Whether padding counts, of which axes or ends may have more than others."""
+    uneven = len(set(given.get("pads", ()))) > 1 and len(given["pads"]) > 2
+    counts = opset >= 19 and given.get("count_include_pad", 0) == 1
+    return counts and (uneven or given.get("auto_pad", b"") in _SAME)
+
+
+def _rounds_up_without_padding(
+    given: _Attributes, opset: int, operands: list[Array | None]
+) -> bool:
+    return bool(given.get("ceil_mode", 0) == 1 and given.get("auto_pad", b"") == b"VALID")
+
+
 def _pads_dilated(given: _Attributes, opset: int, operands: list[Array | None]) -> bool:
-    same = given.get("auto_pad", b"") in (b"SAME_UPPER", b"SAME_LOWER")
-    return same and max(given.get("dilations", ()), default=1) > 1
+    return given.get("auto_pad", b"") in _SAME and max(given.get("dilations", ()), default=1) > 1
+
+
+def _cuts_out_of_what_stays(given: _Attributes, opset: int, operands: list[Array | None]) -> bool:
+    """Whether a region may be cut out along an axis whose scale is 1, which onnxruntime keeps."""
+    if given.get("coordinate_transformation_mode") != b"tf_crop_and_resize":
+        return False
+    region, scales = (operands[at] if len(operands) > at else None for at in (1, 2))
+    if region is None or scales is None or region.size != 2 * scales.size:
+        return True
+    whole = (region.reshape(2, -1) == [[0], [1]]).all(axis=0)
+    return bool((~whole & (scales == 1)).any())
 
 
 def _scales_to_parts(given: _Attributes, opset: int, operands: list[Array | None]) -> bool:
@@ -104,6 +128,13 @@ _KNOWN: tuple[tuple[str, str, _Check], ...] = (
         "ceil_mode=1 and count_include_pad=1 before opset 19",
         _counts_what_is_rounded_up,
     ),
+    (
+        "AveragePool",
+        "count_include_pad=1 and uneven pads from opset 19 on",
+        _counts_other_padding,
+    ),
+    ("AveragePool", "ceil_mode=1 and auto_pad=VALID", _rounds_up_without_padding),
+    ("MaxPool", "ceil_mode=1 and auto_pad=VALID", _rounds_up_without_padding),
     ("AveragePool", "auto_pad and dilations", _pads_dilated),
     ("MaxPool", "auto_pad and dilations", _pads_dilated),
     (
@@ -111,6 +142,7 @@ _KNOWN: tuple[tuple[str, str, _Check], ...] = (
         "align_corners and scales that give parts of a pixel otherwise than ONNX",
         _scales_to_parts,
     ),
+    ("Resize", "tf_crop_and_resize of axes whose scale is 1", _cuts_out_of_what_stays),
     (
         "ConvTranspose",
         "output_padding not below the stride otherwise than ONNX",

@@ -39,7 +39,7 @@ class Network:
 
     def manifest(self, options: Options) -> dict[str, Any]:
         """What a program remembers of it, as JSON data."""
-        found: dict[str, Any] = {"macs": model_products(self.graph, self.imported.report)}
+        found: dict[str, Any] = {"macs": model_products(self.graph, self.imported)}
         if options.axes:
             found["input_shapes"] = {n: list(a) for n, a in stated_axes(options.axes).items()}
         if spent := neurons_of_products(self.graph, self.t_max):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from math import prod
 
 import numpy as np
 
-from qcompiler.frontend.import_model import NodeOutcome
+from qcompiler.frontend.import_model import Imported
 from qcompiler.ir import Constant, Graph, Node
 from qcompiler.ir.ann import Conv, Dense, Multiply
 from qcompiler.ir.types import Tensor
@@ -18,18 +17,18 @@ _UNWEIGHTED = ("Normalization", "LRN", "Encoder", "CumSum", "Resize", "Upsample"
 _MATRICES = ("MatMul", "Einsum", "Gemm", "Attention")
 
 
-def model_products(graph: Graph, outcomes: Iterable[NodeOutcome]) -> int:
+def model_products(graph: Graph, imported: Imported) -> int:
     """Products for one sample: weight times value of layers, value times value of matrix products.
 
-    ``graph`` is an imported one, and ``outcomes`` are of the nodes of its model. Normalizations,
-    products element by element, and those of a recurrent layer with its first state of zeros, are
-    not counted. Convolutions that are transposed count their weights that are not zero, at each
-    position of their input.
+    ``graph`` is the imported one, or a part of it. Normalizations, products element by element, and
+    those of a recurrent layer with its first state of zeros, are not counted. Convolutions that are
+    transposed count their weights that are not zero, at each position of their input.
     """
-    outcomes = tuple(outcomes)
-    named = Counter(outcome.name for outcome in outcomes)
-    kinds = {one.name: one.op_type for one in outcomes if named[one.name] == 1}
-    return sum(_of(node, kinds.get("".join(node.origin[:1]), "")) for node in graph.nodes)
+    named = Counter(outcome.name for outcome in imported.report)
+    kinds = {one.name: one.op_type for one in imported.report if named[one.name] == 1}
+    return imported.folded_products + sum(
+        _of(node, kinds.get("".join(node.origin[:1]), "")) for node in graph.nodes
+    )
 
 
 def _of(node: Node, kind: str) -> int:

@@ -30,13 +30,15 @@ class Imported:
     """A graph, and what became of every node of the model.
 
     ``batch_axes`` holds the batch axis, in the model, of inputs and outputs that have it not
-    first; None if they have none. ``assumed`` tells what the import takes for granted.
+    first; None if they have none. ``assumed`` tells what the import takes for granted, and
+    ``folded_products`` how many products of weights and first states it has computed itself.
     """
 
     graph: Graph
     report: tuple[NodeOutcome, ...]
     batch_axes: Mapping[str, int | None] = field(default_factory=dict)
     assumed: tuple[Diagnostic, ...] = ()
+    folded_products: int = 0
 
 
 def import_model(
@@ -55,7 +57,8 @@ def import_model(
     raise_if_any(_findings(interpreter.report), UnsupportedModel)
     graph = interpreter.outputs.graph()
     axes, assumed = interpreter.outputs.batch_axes(graph), tuple(interpreter.report.assumed)
-    return Imported(graph, tuple(interpreter.report), axes, assumed)
+    folded = interpreter.scope.folded_products
+    return Imported(graph, tuple(interpreter.report), axes, assumed, folded)
 
 
 def check_model(
@@ -96,10 +99,16 @@ def _interpret(
         if error is None and (best is None or refused < len(best.report.refusals)):
             best = interpreter
         ways, attempt = interpreter.ways, attempt + 1
-    if best is None:
-        assert failed is not None
+    if failed is not None and (best is None or _refuses(best, failed)):
         raise failed
+    assert best is not None
     return best
+
+
+def _refuses(interpreter: ModelInterpreter, failed: InvalidModel) -> bool:
+    """Whether a reading refuses what another found to be invalid, which says more."""
+    invalid = {name for finding in failed.diagnostics for name in finding.nodes}
+    return any(one.name in invalid for one in interpreter.report.refusals)
 
 
 def _run(interpreter: ModelInterpreter) -> InvalidModel | None:

@@ -10,8 +10,8 @@ import onnx
 
 from qcompiler.frontend.importers.constants import CONSTANT_IMPORTERS, gives_constant
 from qcompiler.frontend.importers.table import IMPORTERS, UNROLLED, imported
+from qcompiler.frontend.model.attributes import check_attributes
 from qcompiler.frontend.model.constant_folding import PROBES, KnownArray, folds
-from qcompiler.frontend.model.flags import check_flags
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused, RefusedProduct, first_line
 from qcompiler.frontend.model.onnx_file import Model
@@ -125,7 +125,7 @@ class ModelInterpreter:
 
     def _results(self, entry: Entry, inputs: tuple[AbstractValue, ...]) -> dict[str, AbstractValue]:
         op_type = entry.op_type
-        check_flags(entry.node)
+        check_attributes(entry.node, self.opset)
         data = sum(map(depends_on_data, inputs))
         supported = {*IMPORTERS, *CONSTANT_IMPORTERS, *UNROLLED}
         if op_type not in supported and (data or not folds(op_type)):

@@ -35,14 +35,15 @@ class ModelOutputs:
         computed = [item for item in map(self.items.get, self.names) if isinstance(item, Value)]
         for name in self.names:
             item = self.items.get(name)
-            if isinstance(item, KnownArray):
+            checked = not stand_ins.doubt([item]).any
+            if isinstance(item, KnownArray) and checked:
                 try:
                     self.items[name] = filled(self.scope, name, item, computed)
                 except Refused as refused:
                     report.refuse(name, "(output)", refused.reason, refused.help)
             if isinstance(item, Unknown) and not report.refusals:
                 report.refuse(name, "(output)", f'output "{name}" is not computed')
-            if isinstance(item, Value) and not stand_ins.doubt([item]).any:
+            if isinstance(item, Value) and checked:
                 self._check_value(name, item, report)
 
         if self.scope.masks and not report.refusals:

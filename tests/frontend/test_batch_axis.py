@@ -44,6 +44,8 @@ ALONE: dict[str, tuple[str, str, Weights]] = {
     ),
     "vector beside column": ("float[1,4,5] x, float[4,1] v", "y = Add(x, v)", {}),
     "squeeze": ("float[1,5] x", "h = Gemm(x, w) y = Squeeze(h)", {"w": (5, 3)}),
+    "turned": ("float[6,2] x", "y = Gemm<transA=1, beta=0.5>(x, w, b)", {"w": (6, 3), "b": (3,)}),
+    "turned row": ("float[1,6] x", "y = Gemm<transA=1, transB=1>(x, w)", {"w": (3, 1)}),
     "squeeze to a scalar": ("float[1,5] x", "h = Gemm(x, w) y = Squeeze(h)", {"w": (5, 1)}),
     "squeeze, then more": (
         "float[1,3,6,6] x",

@@ -39,6 +39,19 @@ def test_flags_are_0_or_1(body: str, what: str) -> None:
         assert caught.value.diagnostics[0].nodes
 
 
+@pytest.mark.parametrize(
+    ("body", "opset", "what"),
+    [
+        ("y = DFT<axis=1>(x)", 20, "axis, which opset 20 does not know: give it as an input, or"),
+        ("y = ReduceSum<axes=[1]>(x)", 13, "axes, which .* give it as an input, or state"),
+        ("y = Relu<alpha=0.5>(x)", 17, "alpha, which .* remove it, or state the opset"),
+    ],
+)
+def test_attributes_that_an_opset_does_not_know(body: str, opset: int, what: str) -> None:
+    with pytest.raises(InvalidModel, match=f'"y_node": .* has the attribute {what}'):
+        import_model(model("float[N,6,4,1] x", body, opset))
+
+
 @pytest.mark.parametrize("more", ["[2,2]", "[1,2]", "[-1,0]", "[3,3]"])
 def test_output_padding_is_below_the_stride(more: str) -> None:
     body = TURNED.format(f"output_padding={more}")
@@ -100,9 +113,37 @@ def resized(mode: str, place: str, scale: float) -> onnx.ModelProto:
     return model(IMAGE, f"y = Resize<{modes}>(x, , s)", s=scales)
 
 
+def cropped(mode: str, *scales: float) -> onnx.ModelProto:
+    """Resizes a part of an image; of a sample each axis has its scale."""
+    region = np.array([0, 0, 0.125, 0, 1, 1, 0.75, 1], np.float32)
+    return model(
+        IMAGE,
+        f'y = Resize<mode="{mode}", coordinate_transformation_mode="tf_crop_and_resize">(x, r, s)',
+        r=region,
+        s=np.array([1, *scales], np.float32),
+    )
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_axes_that_are_not_scaled(mode: str) -> None:
+    agrees(cropped(mode, 1, 1, 1), runner=run_reference)
+    agrees(cropped(mode, 1, 2, 1))
+    half = f'mode="{mode}", coordinate_transformation_mode="tf_half_pixel_for_nn"'
+    scales = np.array([1, 1, 1, 2], np.float32)
+    none = np.zeros(0, np.float32)
+    agrees(model(IMAGE, f"y = Resize<{half}>(x, r, s)", 11, r=none, s=scales))
+
+
 COUNTED = f"y = AveragePool<{POOL}, ceil_mode=1, count_include_pad=1>(x)"
 WRONG = {
     "AveragePool with ceil_mode": model(IMAGE, COUNTED),
+    "AveragePool with count_include_pad": model(
+        IMAGE, f"y = AveragePool<{POOL}, count_include_pad=1, pads=[0,0,1,1]>(x)", opset=19
+    ),
+    "AveragePool with ceil_mode=1 and auto_pad": model(
+        IMAGE, f'y = AveragePool<{POOL}, ceil_mode=1, auto_pad="VALID">(x)'
+    ),
+    "Resize with tf_crop_and_resize": cropped("nearest", 1, 1, 2),
     "MaxPool with auto_pad": model(
         IMAGE, 'y = MaxPool<kernel_shape=[3,3], auto_pad="SAME_UPPER", dilations=[2,2]>(x)'
     ),
@@ -119,6 +160,9 @@ RIGHT = (
     model(IMAGE, "y, i = TopK(x, k)", k=ints(3)),
     model(IMAGE, COUNTED, opset=19),
     model(IMAGE, f"y = AveragePool<{POOL}, ceil_mode=1>(x)"),
+    model(IMAGE, f"y = AveragePool<{POOL}, count_include_pad=1, pads=[0,0,1,1]>(x)"),
+    model(IMAGE, f'y = MaxPool<{POOL}, auto_pad="VALID">(x)'),
+    cropped("linear", 1, 2, 1),
     resized("cubic", "align_corners", 2.0),
     resized("nearest", "align_corners", 2 / 3),
     resized("cubic", "half_pixel", 0.6),

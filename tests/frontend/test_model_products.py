@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from qcompiler.compilation.products import model_products
@@ -43,11 +44,15 @@ MODELS: dict[str, tuple[str, str, dict[str, Any], int]] = {
 }
 
 
+FEATURES, SIZE, LENGTH = 5, 3, 4  # of recurrent layers: inputs, units, time steps
+GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_products(name: str) -> None:
     inputs, body, weights, products = MODELS[name]
     found = import_model(model(inputs, body, 17, **weights), allow_products=True)
-    assert model_products(found.graph, found.report) == products
+    assert model_products(found.graph, found) == products
 
 
 def test_nodes_of_one_name_are_not_taken_for_each_other() -> None:
@@ -56,4 +61,30 @@ def test_nodes_of_one_name_are_not_taken_for_each_other() -> None:
     for node in proto.graph.node:
         node.name = "all"
     found = import_model(proto, allow_products=True)
-    assert model_products(found.graph, found.report) >= products
+    assert model_products(found.graph, found) >= products
+
+
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("ways", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("kind", GATES)
+def test_first_states_of_recurrent_layers(kind: str, ways: str, before: int) -> None:
+    both, gates = 1 + (ways == "bidirectional"), GATES[kind]
+    more = {"GRU": f", linear_before_reset={before}"}.get(kind, "")
+    states = "h, c" if kind == "LSTM" else "h"
+    body = (
+        f't = Transpose<perm=[1,0,2]>(x) y = {kind}<hidden_size={SIZE}, direction="{ways}"{more}>'
+        f"(t, w, r, , , {states})"
+    )
+    weights: dict[str, Any] = {
+        "w": (both, gates * SIZE, FEATURES),
+        "r": (both, gates * SIZE, SIZE),
+        "h": (both, 1, SIZE),
+        "c": (both, 1, SIZE),
+    }
+    inputs = f"float[N,{LENGTH},{FEATURES}] x"
+    found = import_model(model(inputs, body, **weights), allow_products=True)
+    wanted = both * gates * SIZE * LENGTH * (FEATURES + SIZE)
+    assert model_products(found.graph, found) == wanted
+    weights["h"] = weights["c"] = np.zeros((both, 1, SIZE), np.float32)
+    zero = import_model(model(inputs, body, **weights), allow_products=True)
+    assert model_products(zero.graph, zero) <= wanted - both * gates * SIZE * SIZE

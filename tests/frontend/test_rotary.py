@@ -9,9 +9,9 @@ import pytest
 from onnx import helper
 
 from qcompiler.frontend.import_model import import_model
-from qcompiler.ir import CompileError, evaluate
+from qcompiler.ir import CompileError, InvalidModel, evaluate
 from qcompiler.ir.ann import Multiply
-from tests.support.onnx_models import Array, ints, model, run_onnx
+from tests.support.onnx_models import Array, agrees, ints, model, run_onnx
 
 HEADS, ROWS = "float[N,2,5,8] x", "float[N,5,16] x"
 ANGLES = np.random.default_rng(1).uniform(-3, 3, (9, 4))
@@ -94,6 +94,39 @@ def test_onnxruntime_turns_so(name: str) -> None:
     x = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
     (wanted,) = run_onnx(rotary(case), {"x": x})
     np.testing.assert_allclose(turned(x, case), wanted, rtol=0, atol=1e-5)
+
+
+ALIKE = {
+    "positions": ("y = RotaryEmbedding(x, c, s, p)", {**CACHES, "p": np.repeat(PLACES, 3, axis=0)}),
+    "tokens": ("y = RotaryEmbedding(x, c, s)", {n: np.repeat(a, 3, 0) for n, a in TOKENS.items()}),
+    "onnxruntime": ("y = MS.RotaryEmbedding(x, p, c, s)", {**CACHES, "p": np.tile(PLACES, (3, 1))}),
+}
+
+
+@pytest.mark.parametrize("batch", ["N", "3"])
+@pytest.mark.parametrize("name", ALIKE)
+def test_three_samples_that_turn_alike(name: str, batch: str) -> None:
+    body, weights = ALIKE[name]
+    agrees(rotary(Case(HEADS.replace("N", batch), body, weights)))
+
+
+@pytest.mark.parametrize("batch", ["N", "3"])
+def test_samples_that_turn_differently(batch: str) -> None:
+    body, weights = ALIKE["positions"]
+    weights = {**weights, "p": weights["p"] + np.arange(3)[:, None] % 2}
+    with pytest.raises(CompileError, match=r"differs between samples .*\n.*y_node.*\n.*one row"):
+        import_model(rotary(Case(HEADS.replace("N", batch), body, weights)))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("batch", ["N", "3"])
+@pytest.mark.parametrize("name", ["positions", "tokens"])
+def test_angles_that_are_not_finite(name: str, batch: str, wrong: float) -> None:
+    body, weights = ALIKE[name]
+    weights = {**weights, "s": np.where(weights["s"] > 0, np.float32(wrong), weights["s"])}
+    message = '"y_node": RotaryEmbedding reads tensor "s", which holds NaN or infinite'
+    with pytest.raises(InvalidModel, match=message):
+        import_model(rotary(Case(HEADS.replace("N", batch), body, weights)))
 
 
 @pytest.mark.parametrize(

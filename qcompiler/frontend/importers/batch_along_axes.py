@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from qcompiler.frontend.importers.layers.fourier import axis_of_dft
 from qcompiler.frontend.importers.layers.pooling import axes_of_reduction
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
 from qcompiler.frontend.model.node_context import NodeContext
@@ -43,6 +44,17 @@ def softmax(importer: Importer, node: NodeContext) -> Results:
     if node.op_type in _JOINING and node.opset < 13 and _behind(place, axis):
         raise mixes_batch(node)
     return noted(node, importer(with_axis(node, counted(node, axis, x))), place)
+
+
+def dft(importer: Importer, node: NodeContext) -> Results:
+    """DFT along an axis that is not the batch's; the last axis holds the parts of numbers."""
+    x = node.activation()
+    place, rank = node.placement(x), rank_of(node, x)
+    if place.at == rank - 1:
+        raise mixes_batch(node)
+    axis = counted(node, axis_of_dft(node), x)
+    inputs = (*(*node.inputs, None)[:2], known_integers(node, [axis]))
+    return noted(node, importer(replace(with_axis(node, axis), inputs=inputs)), place)
 
 
 def last_axes(importer: Importer, node: NodeContext) -> Results:

@@ -7,13 +7,14 @@ from math import prod
 
 import numpy as np
 
-from qcompiler.frontend.importers.views.reshape import mixes_batch
+from qcompiler.frontend.importers.views.reshape import mixes_batch, with_placement
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode
+from qcompiler.frontend.model.placement import WHOLE
 from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
-from qcompiler.ir.view import Reshape
+from qcompiler.ir.view import Reshape, Transpose
 
 from .batch_places import (
     Importer,
@@ -74,11 +75,22 @@ def matrices(importer: Importer, node: NodeContext) -> Results:
 def gemm(importer: Importer, node: NodeContext) -> Results:
     """Gemm of rows that are not all of different samples."""
     x = node.item(0)
+    if isinstance(x, Value) and node.placement(x) == WHOLE and node.integer("transA", 0):
+        return gemm(importer, _turned(node, x))
     if not isinstance(x, Value) or is_first(node, x):
         return batch_first(importer, node)
     if node.placement(x).at not in (0, None) or node.integer("transA", 0):
         raise mixes_batch(node)
     return noted(node, importer(node), node.placement(x))
+
+
+def _turned(node: NodeContext, x: Value) -> NodeContext:
+    """A Gemm of one sample that reads its first factor the other way round."""
+    if len(x.type.shape) != 2:
+        raise InvalidNode(f"multiplies a matrix, not a value of shape {x.type.shape}")
+    turned = with_placement(node, node.part("turned", Transpose((1, 0)), x), WHOLE)
+    attributes = {**node.attributes, "transA": 0}
+    return replace(node, inputs=(turned, *node.inputs[1:]), attributes=attributes)
 
 
 def side_by_side(importer: Importer, node: NodeContext) -> Results:

@@ -140,7 +140,9 @@ def _shapes(inputs: Sequence[AbstractValue], scope: Scope) -> Sequence[Shape]:
 
 
 def filled(scope: Scope, name: str, known: KnownArray, computed: Sequence[Value]) -> Value:
-    """A constant output as a value; Refused if no output is computed, or samples differ."""
+    """A constant output as a value; Refused if it is empty, samples differ, or all are constant."""
+    if not known.arrays[0].size:
+        raise Refused(f'the output "{name}" is empty', "leave it out of the model's outputs")
     if not computed:
         raise Refused("no output of the model depends on its inputs")
     place = scope.placement(computed[0])

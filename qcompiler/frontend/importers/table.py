@@ -87,6 +87,7 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
     "Conv": batch_rows_and_images.side_by_side,
     "ConvTranspose": batch_rows_and_images.side_by_side,
     **dict.fromkeys(_SCALAR, batch_places.same_batch_axis),
+    "DFT": batch_along_axes.dft,
     "Flatten": batch_axis.any_batch_axis,
     "GRU": batch_axis.any_batch_axis,
     "Gather": batch_along_axes.gather,

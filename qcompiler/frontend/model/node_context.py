@@ -13,7 +13,7 @@ from qcompiler.ir import Constant, Op, Operand, Value, size
 
 from .constant_folding import KnownArray
 from .folding_limits import beyond
-from .node_errors import InvalidNode, MixesBatch, Refused
+from .node_errors import InvalidNode, MixesBatch, Refused, differs
 from .onnx_tensor import Array
 from .placement import Placement
 from .scope import AbstractValue, Scope, Shape
@@ -72,7 +72,16 @@ class NodeContext:
     def fixed_integers(self, index: int, what: str) -> tuple[int, ...] | None:
         """The integers of a known input, if it is given."""
         array = self.fixed(index, what)
+        if array is not None and array.dtype.kind not in "iu":
+            raise InvalidNode(f"has {what} in {array.dtype}, not integers")
         return None if array is None else tuple(int(n) for n in array.reshape(-1))
+
+    def fixed_integer(self, index: int, what: str) -> int | None:
+        """The one integer of a known input, if it is given."""
+        found = self.fixed_integers(index, what)
+        if found is not None and len(found) != 1:
+            raise InvalidNode(f"has {what} {found}, not one integer")
+        return found[0] if found else None
 
     def weight(self, index: int, what: str) -> tuple[KnownArray, Array]:
         """A known input of real numbers that must be given, and its array in float32."""
@@ -147,7 +156,10 @@ def fixed(known: KnownArray, op_type: str, what: str) -> Array:
     """The array of a known value; Refused if it depends on the size of the batch."""
     if known.fixed is None:
         depends = "depend" if what in _PLURALS else "depends"
-        raise Refused(f"the {what} of {op_type} {depends} on the batch size")
+        raise Refused(
+            f"the {what} of {op_type} {depends} on the batch size",
+            "fix the batch size, with --input-shape NAME=1,..",
+        )
     return known.fixed
 
 
@@ -163,12 +175,16 @@ def per_sample(node: NodeContext, known: KnownArray, rank: int) -> Array:
     if array.ndim <= rank:
         return fixed(known, node.op_type, "constant")
     for found, probe in zip(known.arrays, node.scope.probes, strict=True):
-        if len(found) not in (1, probe) or not np.array_equal(
-            found, np.broadcast_to(array[:1], found.shape)
-        ):
-            raise MixesBatch(f"the constant of {node.op_type} differs between samples of a batch")
+        if len(found) not in (1, probe) or not repeats(found, array[:1]):
+            raise differs(f"the constant of {node.op_type}")
     first: Array = array[0]
     return first
+
+
+def repeats(array: Array, row: Array) -> bool:
+    """Whether all rows of an array are this one; NaN counts as equal to itself."""
+    nan = array.dtype.kind == "f"
+    return np.array_equal(array, np.broadcast_to(row, array.shape), equal_nan=nan)
 
 
 def float32(data: Array, name: str) -> Array:

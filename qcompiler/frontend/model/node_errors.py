@@ -24,6 +24,14 @@ class RefusedProduct(Refused):
     """The node multiplies values that depend on the data, whatever their size."""
 
 
+def differs(what: str) -> MixesBatch:
+    """The refusal of a constant that is not the same for all samples."""
+    return MixesBatch(
+        f"{what} differs between samples of a batch",
+        "give it one row for all samples, or export the model with a batch of one sample",
+    )
+
+
 def fixes_batch(op_type: str) -> Refused:
     """The refusal of what is only right for the batch size that the model was exported with."""
     return Refused(

@@ -50,7 +50,8 @@ class Scope:
     difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
     booleans in the model, ``truncated`` names those that were cast from real numbers,
     ``integers`` which real value, in which code, integers stand for. ``masks`` holds values behind
-    the mask of a softmax: the value without it, and where it hides elements.
+    the mask of a softmax: the value without it, and where it hides elements. ``folded_products``
+    counts products of weights and first states of recurrent layers, which are constants.
     """
 
     builder: Builder
@@ -64,6 +65,7 @@ class Scope:
     kinds: dict[str, int] = field(default_factory=dict)
     truncated: set[str] = field(default_factory=set)
     masks: dict[str, tuple[Value, Array]] = field(default_factory=dict)
+    folded_products: int = 0
 
     @property
     def single(self) -> bool:

@@ -6,7 +6,8 @@ import numpy as np
 
 from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.views.slicing import take_indices
-from qcompiler.frontend.model.node_context import NodeContext, per_sample
+from qcompiler.frontend.model.constant_folding import PROBES, KnownArray
+from qcompiler.frontend.model.node_context import NodeContext, float32, per_sample, repeats
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
@@ -16,7 +17,7 @@ from qcompiler.ir.ann import Add
 def rotary_embedding(node: NodeContext) -> Value:
     """RotaryEmbedding of ONNX: its caches are constants, of positions or of tokens."""
     positions = node.known(3, "positions")
-    chosen = None if positions is None else per_sample(node, positions, 1)
+    chosen = None if positions is None else _of_all(node, positions, 1)
     return _embedded(node, chosen, (1, 2))
 
 
@@ -27,7 +28,7 @@ def rotary_embedding_of_onnxruntime(node: NodeContext) -> Value:
     positions = node.known(1, "positions")
     if positions is None:
         raise InvalidNode("has no positions")
-    chosen = per_sample(node, positions, 1)
+    chosen = _of_all(node, positions, 1)
     if chosen.size == 1:
         chosen = chosen.reshape(-1)[0] + np.arange(node.activation().type.shape[-2])
     return _embedded(node, chosen, (2, 3))
@@ -76,7 +77,7 @@ def _of_tokens(
     if known is None:
         raise InvalidNode(f"has no {what}")
     if positions is None:
-        found = per_sample(node, known, 2)
+        found = float32(_of_all(node, known, 2), known.name)
     else:
         cache = node.weight(index, what)[1]
         within = positions.dtype.kind in "iu" and cache.ndim == 2
@@ -85,7 +86,18 @@ def _of_tokens(
         found = cache[positions.astype(np.int64)]
     if found.ndim != 2 or len(found) != tokens:
         raise InvalidNode(f"has {what} of shape {found.shape} for {tokens} tokens")
-    return found.astype(np.float32)
+    return found
+
+
+def _of_all(node: NodeContext, known: KnownArray, rank: int) -> Array:
+    """A constant of one sample, as all samples have it.
+
+    One that repeats its row, in a model of open batch size, is right for any number of rows.
+    """
+    array, free = known.fixed, node.scope.probes == PROBES
+    if free and array is not None and array.ndim == rank + 1 and repeats(array, array[:1]):
+        known = node.scope.known(array[:1], known.name)
+    return per_sample(node, known, rank)
 
 
 def _pairs(count: int, interleaved: bool) -> tuple[Array, Array]:

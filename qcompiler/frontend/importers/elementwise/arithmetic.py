@@ -9,7 +9,7 @@ import numpy as np
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext, float32, per_sample
-from qcompiler.frontend.model.node_errors import InvalidNode, Refused
+from qcompiler.frontend.model.node_errors import InvalidNode, differs
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.scope import Shape
 from qcompiler.ir import Value
@@ -134,7 +134,7 @@ def concat(node: NodeContext) -> Value:
             values.append(item)
             around.append(0)
             length += item.type.shape[axis] if len(item.type.shape) > axis else 0
-        elif isinstance(item, KnownArray):
+        elif isinstance(item, KnownArray) and item.arrays[0].size:
             array = _row(node, item, rank)
             filling.append((length, array))
             around[-1] += array.shape[axis]
@@ -161,7 +161,7 @@ def _row(node: NodeContext, known: KnownArray, rank: int) -> Array:
         )
     first: Array = rows[0][0]
     if any(not np.array_equal(row, np.broadcast_to(first, row.shape)) for row in rows):
-        raise Refused(f"the constant of {node.op_type} differs between samples of a batch")
+        raise differs(f"the constant of {node.op_type}")
     return first
 
 

@@ -111,11 +111,11 @@ def contract(
 
 def cumsum(node: NodeContext) -> Value:
     """CumSum along an axis of the sample: a sum of windows that begin in the padding."""
-    x, given = node.activation(), node.fixed_integers(1, "axis")
+    x, given = node.activation(), node.fixed_integer(1, "axis")
     shape = x.type.shape
     if given is None or isinstance(node.item(0), KnownArray):
         raise InvalidNode("has no axis")
-    axis = axis_of(given[0], len(shape) + 1) - 1
+    axis = axis_of(given, len(shape) + 1) - 1
     if axis < 0:
         raise mixes_batch(node)
     length, exclusive = shape[axis], node.integer("exclusive", 0)

@@ -29,13 +29,13 @@ def dft(node: NodeContext) -> Value:
     shape, rank = x.type.shape, len(x.type.shape)
     if rank < 2 or shape[-1] > 2:
         raise InvalidNode(f"transforms real or complex numbers, not samples of shape {shape}")
-    axis = axis_of(_axis(node), rank + 1) - 1
+    axis = axis_of(axis_of_dft(node), rank + 1) - 1
     if axis < 0:
         raise mixes_batch(node)
     if axis == rank - 1:
         raise InvalidNode("transforms the axis that holds the parts of complex numbers")
     inverse, half = (bool(node.integer(name, 0)) for name in ("inverse", "onesided"))
-    length = _given(node, 1, "length")
+    length = node.fixed_integer(1, "length")
     if length is None:
         length = 2 * (shape[axis] - 1) if inverse and half else shape[axis]
     sums = _sums(node, shape[axis], shape[-1], length, inverse, half)
@@ -50,10 +50,10 @@ def dft(node: NodeContext) -> Value:
 
 def stft(node: NodeContext) -> Value:
     """STFT: a convolution with the weighted waves of a window."""
-    x, step = node.activation(), _given(node, 1, "step between windows")
+    x, step = node.activation(), node.fixed_integer(1, "step between windows")
     shape = (*x.type.shape, 1) if len(x.type.shape) == 1 else x.type.shape
     window = None if node.item(2) is None else node.weight(2, "window")[1]
-    length = _given(node, 3, "length of a window")
+    length = node.fixed_integer(3, "length of a window")
     if length is None:
         length = shape[0] if window is None else window.size
     if len(shape) != 2 or shape[1] > 2 or step is None or step < 1 or not 1 <= length <= shape[0]:
@@ -89,13 +89,9 @@ def _sums(
     return np.stack([found.real, found.imag], axis=-1).astype(np.float32)
 
 
-def _axis(node: NodeContext) -> int:
+def axis_of_dft(node: NodeContext) -> int:
+    """The axis that a DFT transforms, as the node counts it."""
     if node.opset < _INPUT_OF_AXIS:
         return node.integer("axis", 1)
-    found = _given(node, 2, "axis")
+    found = node.fixed_integer(2, "axis")
     return -2 if found is None else found
-
-
-def _given(node: NodeContext, index: int, what: str) -> int | None:
-    found = node.fixed_integers(index, what)
-    return found[0] if found else None

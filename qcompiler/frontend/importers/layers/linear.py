@@ -9,7 +9,7 @@ import numpy as np
 from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
-from qcompiler.frontend.model.node_errors import InvalidNode, Refused
+from qcompiler.frontend.model.node_errors import InvalidNode, Refused, differs
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.scope import Shape
 from qcompiler.ir import Value
@@ -86,7 +86,7 @@ def _summand(node: NodeContext, length: int, beta: float) -> tuple[Array, KnownA
         return np.zeros(length, np.float32), None
     given = node.weight(2, "bias")[1]
     if given.ndim == 2 and given.shape[0] != 1:
-        raise Refused("Gemm adds a constant that differs between samples of the batch")
+        raise differs("the constant of Gemm")
     spread: Array = np.broadcast_to(given, (1, length))[0]
     if beta != 1:
         return spread * np.float32(beta), None

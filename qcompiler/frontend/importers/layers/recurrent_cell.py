@@ -12,7 +12,7 @@ from qcompiler.frontend.importers.elementwise.arithmetic import affine
 from qcompiler.frontend.importers.elementwise.formulas import formulas
 from qcompiler.frontend.importers.views.reshape import placed
 from qcompiler.frontend.model.node_context import NodeContext
-from qcompiler.frontend.model.node_errors import InvalidNode, MixesBatch, Refused
+from qcompiler.frontend.model.node_errors import InvalidNode, MixesBatch, Refused, differs
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.placement import Placement
 from qcompiler.ir import Value
@@ -73,7 +73,7 @@ class RecurrentCell:
             return np.zeros(self.size, np.float32)
         first = np.moveaxis(known.arrays[0], 0, 1 if layout else 0)[index]
         if any(not np.array_equal(row, first[0]) for row in first):
-            raise Refused(f"the initial state of {node.op_type} differs between samples")
+            raise differs(f"the initial state of {node.op_type}")
         return np.asarray(first[0], np.float32)
 
     def run(self, x: Value, way: int) -> list[State]:
@@ -120,6 +120,7 @@ class RecurrentCell:
     def _linear(self, x: State, weight: Array, bias: Array, gate: int, role: str) -> State:
         rows = slice(gate * self.size, (gate + 1) * self.size)
         if not isinstance(x, Value):
+            self.node.scope.folded_products += weight[rows].size if x.any() else 0
             found: Array = weight[rows] @ x + bias[rows]
             return found
         constant = self.node.constant

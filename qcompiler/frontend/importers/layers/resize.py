@@ -26,12 +26,17 @@ _FEW_MODES = ("nearest", "linear", "cubic")
 def resize(node: NodeContext) -> Value:
     """Resize and Upsample along axes of the sample."""
     x = node.activation()
-    for axis, line in _axes(node, x):
-        if abs(line.scale - 1) < 1e-9 and line.out == line.length:
-            continue
+    lines = [(axis, line) for axis, line in _axes(node, x) if not _stays(line)]
+    for axis, line in lines:
         x = _along(node, x, axis, line) if line.mode == "nearest" else x
-    lines = [(a, line) for a, line in _axes(node, node.activation()) if line.mode != "nearest"]
-    return _weighted(node, x, [(a, weights_of(line)) for a, line in lines])
+    weighted = [(axis, weights_of(line)) for axis, line in lines if line.mode != "nearest"]
+    return _weighted(node, x, weighted)
+
+
+def _stays(line: Axis) -> bool:
+    """Whether an axis is as before: one that is not scaled, and of which no region is cut out."""
+    same = abs(line.scale - 1) < 1e-9 and line.out == line.length
+    return same and line.coordinates != "tf_crop_and_resize"
 
 
 def _along(node: NodeContext, x: Value, axis: int, line: Axis) -> Value:

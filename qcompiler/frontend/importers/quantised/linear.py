@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 from onnx import TensorProto, helper
 
-from qcompiler.frontend.importers.layers.linear import conv, matmul
+from qcompiler.frontend.importers.composites.matrices import matmul
+from qcompiler.frontend.importers.layers.linear import conv
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.integer_code import IntegerCode
 from qcompiler.frontend.model.node_context import NodeContext

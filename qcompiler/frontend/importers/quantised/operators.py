@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from qcompiler.frontend.importers.composites.matrices import matmul
 from qcompiler.frontend.importers.elementwise.activations import softmax
 from qcompiler.frontend.importers.elementwise.arithmetic import add, concat
 from qcompiler.frontend.importers.elementwise.functions import leaky_relu, unary_function
 from qcompiler.frontend.importers.elementwise.products import mul
-from qcompiler.frontend.importers.layers.linear import conv, gemm, matmul
+from qcompiler.frontend.importers.layers.linear import conv, gemm
 from qcompiler.frontend.importers.layers.pooling import average_pool, global_average_pool, reduce
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext

@@ -18,6 +18,7 @@ from qcompiler.ir.index_maps import Arrangement, arrangements
 from .reshape import mixes_batch
 
 _CHOICE = "write it as a sum of both values, each multiplied by a constant mask"
+_REDUCTION = "write it as Mul, Max or Min with a constant of the shape of the value"
 _FEW = (2, 3)  # batch sizes that tell samples apart
 
 
@@ -44,7 +45,7 @@ def rearrange(node: NodeContext) -> Value:
 def scatter_or_where(node: NodeContext) -> Value:
     """ScatterElements, ScatterND and Where: constants take the place of some values."""
     if (reduction := node.text("reduction", "none")) not in ("none", "add"):
-        raise Refused(f"{node.op_type} with reduction {reduction} is not supported")
+        raise Refused(f"{node.op_type} with reduction {reduction} is not supported", _REDUCTION)
     x, numbers = _numbers(node)
     probes, _ = _run(node, x, lambda probe: np.zeros((probe, *x.type.shape)), constants=True)
     if not all(np.array_equal(one, np.broadcast_to(probes[0][0], one.shape)) for one in probes):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+from onnx import TensorProto, helper
+
+from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.ir import Value
@@ -20,12 +24,27 @@ def take_indices(
     if list(indices) == list(range(x.type.shape[axis])):
         return x
     if not indices:
-        raise Refused(f"the result of {node.op_type} is empty")
+        raise Refused(f"the result of {node.op_type} is empty", "leave the node out of the model")
     op = Take(axis, tuple(indices))
     return node.named(name, op, x) if name else node.part("taken", op, x)
 
 
-def slice_(node: NodeContext) -> Value:
+def _part(
+    node: NodeContext, x: Value, parts: Mapping[int, Sequence[int]], name: str = ""
+) -> Value | KnownArray:
+    """Chosen slices along axes of a sample. One that holds no elements is a constant."""
+    if all(parts.values()):
+        for axis, indices in parts.items():
+            x = take_indices(node, x, axis, indices, name)
+        return x
+    shape = tuple(len(parts.get(axis, range(n))) for axis, n in enumerate(x.type.shape))
+    kind = node.scope.kinds.get(x.name, TensorProto.FLOAT)
+    full = (node.placement(x).full(shape, probe) for probe in node.scope.probes)
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    return KnownArray(tuple(np.zeros(one, dtype) for one in full), name or node.output)
+
+
+def slice_(node: NodeContext) -> Value | KnownArray:
     """Slice with constant bounds: steps may be negative."""
     x = node.activation()
     if node.opset < 10:
@@ -40,6 +59,7 @@ def slice_(node: NodeContext) -> Value:
     strides = (1,) * len(starts) if strides is None else strides
     if not len(starts) == len(ends) == len(axes) == len(strides) or 0 in strides:
         raise InvalidNode(f"has bounds {starts} to {ends} in steps {strides} for axes {axes}")
+    parts: dict[int, range] = {}
     for start, end, axis, stride in zip(starts, ends, axes, strides, strict=True):
         at = axis_of(axis, len(x.type.shape) + 1) - 1
         bounds = slice(start, end, stride)
@@ -47,11 +67,13 @@ def slice_(node: NodeContext) -> Value:
             if any(range(n)[bounds] != range(n) for n in node.scope.probes):
                 raise mixes_batch(node)
             continue
-        x = take_indices(node, x, at, range(x.type.shape[at])[bounds])
-    return x
+        if at in parts:
+            raise InvalidNode(f"slices an axis twice: {axes}")
+        parts[at] = range(x.type.shape[at])[bounds]
+    return _part(node, x, parts)
 
 
-def split(node: NodeContext) -> tuple[Value, ...]:
+def split(node: NodeContext) -> tuple[Value | KnownArray, ...]:
     """Split along an axis of the sample, in equal or given parts."""
     x = node.activation()
     axis = axis_of(node.integer("axis", 0), len(x.type.shape) + 1) - 1
@@ -65,7 +87,7 @@ def split(node: NodeContext) -> tuple[Value, ...]:
         raise InvalidNode(f"splits an axis of length {length} into {lengths}")
     ends = [sum(lengths[: index + 1]) for index in range(count)]
     return tuple(
-        take_indices(node, x, axis, range(end - n, end), name or "rest")
+        _part(node, x, {axis: range(end - n, end)}, name or "rest")
         for name, n, end in zip(node.outputs, lengths, ends, strict=True)
     )
 

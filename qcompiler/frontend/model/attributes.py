@@ -1,0 +1,50 @@
+"""Attributes that ONNX does not define, which every engine refuses or takes for something else."""
+
+from __future__ import annotations
+
+import onnx
+
+from .node_errors import InvalidNode
+
+_FLAG_NAMES = """
+    allowzero antialias as_float ceil_mode count_include_pad detect_negative detect_positive
+    exclude_outside exclusive fmod inclusive input_forget is_causal keepdims largest layout
+    linear_before_reset merge_repeated noop_with_empty_axes onesided reverse saturate
+    select_last_index sorted storage_order transA transB upper
+"""
+_FLAGS = frozenset(_FLAG_NAMES.split())
+_STANDARD = ("", "ai.onnx")
+_INTERNAL = "__"  # of names that ONNX does not check
+
+
+def check_attributes(node: onnx.NodeProto, opset: int) -> None:
+    """Raise InvalidNode if a standard operator has one that its opset does not define.
+
+    Flags are 0 or 1: other numbers mean nothing.
+    """
+    if node.domain not in _STANDARD:
+        return
+    _check_names(node, opset)
+    for attribute in node.attribute:
+        single = attribute.name in _FLAGS and attribute.type == onnx.AttributeProto.INT
+        given = [attribute.i] if single else []
+        if attribute.name.endswith("_directions"):  # of Scan
+            given = list(attribute.ints)
+        if wrong := [number for number in given if number not in (0, 1)]:
+            raise InvalidNode(f"has {attribute.name}={wrong[0]}, which must be 0 or 1")
+
+
+def _check_names(node: onnx.NodeProto, opset: int) -> None:
+    if not onnx.defs.has(node.op_type, opset):
+        return
+    schema = onnx.defs.get_schema(node.op_type, opset)
+    for attribute in node.attribute:
+        name = attribute.name
+        if name in schema.attributes or name.startswith(_INTERNAL):
+            continue
+        given = any(one.name == name for one in schema.inputs)
+        raise InvalidNode(
+            f"has the attribute {name}, which opset {opset} does not know: "
+            f"{'give it as an input' if given else 'remove it'}, or state the opset that the node "
+            "was written for"
+        )
