@@ -102,6 +102,15 @@ def test_ambiguous_padding_is_refused(body: str) -> None:
         import_model(model(IMAGE, body, w=(3, 3, 3, 3)))
 
 
+def test_auto_pad_of_kernels_with_gaps_between() -> None:
+    # onnxruntime and the inference of shapes give other shapes than the text of the standard.
+    for mode in ("SAME_UPPER", "SAME_LOWER"):
+        body = f'y = ConvTranspose<strides=[3,3], auto_pad="{mode}">(x, w)'
+        agrees(model(IMAGE, body, w=(3, 2, 3, 3)))
+        with pytest.raises(InvalidModel, match="give pads and output_padding"):
+            import_model(model(IMAGE, body, w=(3, 2, 2, 2)))
+
+
 def test_padding_stated_twice_alike() -> None:
     body = 'y = Conv<auto_pad="SAME_UPPER", pads=[1,1,1,1]>(x, w)'
     agrees(model(IMAGE, body, w=(3, 3, 3, 3)), runner=run_reference)

@@ -106,6 +106,11 @@ def _axes(node: NodeContext, space: Shape, kernel: Shape) -> list[Axis]:
         raise InvalidNode(f"has pads {pads} beside auto_pad {mode}: it is ambiguous")
     if mode in ("SAME_UPPER", "SAME_LOWER") and wanted is None:
         wanted = tuple(n * s for n, s in zip(space, strides, strict=True))
+        if any(o > f for o, f in zip(wanted, full, strict=True)):
+            raise InvalidNode(
+                f"has auto_pad {mode} for strides larger than the kernel, which tools read in "
+                "unlike ways: give pads and output_padding in its place"
+            )
     if wanted is None:
         begins = pads[:rank]
         outs = [f - b - e for f, b, e in zip(full, begins, pads[rank:], strict=True)]
