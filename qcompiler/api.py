@@ -62,9 +62,9 @@ def compile(
 
     Data:
 
-    - ``calibration`` is a path, a `DataSet`, an array ``images x shape``, one per input or by
-      name, or an iterable of batches, such as a DataLoader. Without it, ranges come from the
-      weights alone.
+    - ``calibration`` is a path, a `DataSet`, an array ``images x shape``, a sequence of one per
+      input, a mapping by input name, which may hold ``labels``, or an iterable of batches, such as
+      a DataLoader. Without it, ranges come from the weights alone.
     - ``mean_values``, ``scale_values``, ``reverse_input_channels`` and ``layout`` describe
       preprocessing that becomes part of the network: ``(x - mean) / scale`` of the raw input, with
       one number, or one per channel.

@@ -57,9 +57,17 @@ class DescribedProgram:
         Outputs far from the model's, and calibration data that do not suit the model. Raises
         ProgramError if the manifest is damaged.
         """
-        found = self.manifest.get("warnings", [])
+        return self._texts("warnings")
+
+    @property
+    def unread_inputs(self) -> tuple[str, ...]:
+        """Inputs of the model that nothing reads. ProgramError if the manifest is damaged."""
+        return self._texts("unread_inputs")
+
+    def _texts(self, key: str) -> tuple[str, ...]:
+        found = self.manifest.get(key, [])
         if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
-            raise ProgramError("the manifest's warnings are damaged: compile the model again")
+            raise ProgramError(f"the manifest's {key} are damaged: compile the model again")
         return tuple(found)
 
     @property

@@ -49,7 +49,8 @@ class Program(DescribedProgram):
 
     @cached_property
     def _runs(self) -> ProgramRuns:
-        return ProgramRuns(self.graph, self.prologue, self.backend, self._costs, self._engines)
+        given = self.graph, self.prologue, self.backend, self._costs, self._engines
+        return ProgramRuns(*given, self.unread_inputs)
 
     @property
     def inputs(self) -> tuple[Value, ...]:
@@ -81,8 +82,9 @@ class Program(DescribedProgram):
         """Outputs in real units for one batch per input, ``frames x shape``; a tuple if several.
 
         A batch is an array, or what becomes one: a tensor, a data frame. One mapping from the names
-        of the inputs to their batches will do, too. An iterable of batches, such as a DataLoader,
-        is run batch by batch; labels behind the inputs are left aside.
+        of the inputs to their batches will do, too, such as an open .npz. An iterable of batches,
+        such as a DataLoader, is run batch by batch. Labels are left aside: those behind the inputs
+        of a batch, and what a mapping holds as ``labels``, ``label`` or ``y``.
         Raises DataError for inputs that do not fit, ProgramError for an unknown engine.
         """
         outputs = tuple(self.measure(*inputs, engine=engine, count=False).outputs.values())

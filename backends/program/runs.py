@@ -22,7 +22,10 @@ from .input_batches import input_batches
 
 
 class ProgramRuns:
-    """Runs one program; ``made`` holds the engines that there are already, by name."""
+    """Runs one program; ``made`` holds the engines that there are already, by name.
+
+    Data by name may hold ``unread`` inputs, which are left aside.
+    """
 
     def __init__(
         self,
@@ -31,9 +34,10 @@ class ProgramRuns:
         backend: Backend,
         costs: ProgramCosts,
         made: dict[str, Engine],
+        unread: tuple[str, ...] = (),
     ) -> None:
         self.graph, self.prologue, self.backend, self.costs = graph, prologue, backend, costs
-        self._made = made
+        self._made, self._unread = made, unread
 
     @property
     def factories(self) -> tuple[EngineFactory, ...]:
@@ -92,7 +96,7 @@ class ProgramRuns:
         def size(frames: int) -> int:
             return frames if self.factory(engine).streams else frames_per_batch(self.graph)
 
-        for batch in input_batches(inputs, self.inputs, size, first):
+        for batch in input_batches(inputs, self.inputs, size, first, self._unread):
             yield self.network_inputs(*batch.arrays, first=batch.first)
 
     def measure(

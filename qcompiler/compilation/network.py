@@ -46,6 +46,8 @@ class Network:
             found["product_neurons"] = spent
         if self.imported.batch_axes:
             found["batch_axes"] = dict(self.imported.batch_axes)
+        if self.imported.unread:
+            found["unread_inputs"] = list(self.imported.unread)
         return found
 
 

@@ -35,13 +35,15 @@ def read_samples(network: Network, options: Options) -> Samples:
     _check_states(states, network, options)
     source = options.calibration
     if states:
-        given, graph = with_states(network.graph, states, source, network.t_max, options.progress)
+        known = network.graph, states, source, network.t_max, options.progress
+        given, graph = with_states(*known, network.imported.unread)
         given = _widened(given)
         return Samples(graph, states, given, _saturated(given, graph, network))
     if source is None:
         return Samples(network.graph)
     inputs = inputs_of(network.imported.graph)
-    given = coded = _widened(data.read(source, inputs, options.layout, options.labels))
+    how = options.layout, options.labels, network.imported.unread
+    given = coded = _widened(data.read(source, inputs, *how))
     if network.prologue is not None:
         coded = replace(given, arrays=run_prologue(network.prologue, *given.arrays))
     return Samples(network.graph, (), given, _saturated(coded, network.graph, network))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcompiler.backends.program.given_arrays import are_batches, as_array, batches_of
+from qcompiler.backends.program.given_arrays import (
+    are_batches,
+    arrays_of,
+    batches_of,
+    by_name,
+    given_labels,
+)
 from qcompiler.ir import DataError, Graph
 
 from .data_set import DataSet
@@ -24,14 +30,22 @@ if TYPE_CHECKING:
 MOST_BYTES, MOST_FRAMES = 1 << 29, 200_000  # more frames change no range, and take minutes
 
 
-def read(source: Any, inputs: Inputs, layout: str | None = None, labels: Any = None) -> Data:
+def read(
+    source: Any,
+    inputs: Inputs,
+    layout: str | None = None,
+    labels: Any = None,
+    unread: Collection[str] = (),
+) -> Data:
     """Read data from a path, a `DataSet`, arrays, or an iterable of batches.
 
-    Arrays are one for a single input, a sequence of one per input, or a mapping by name. They are
-    rearranged to ``frames x shape`` where only one way to do so makes sense, or ``layout`` (what
-    the network takes) decides. Of a path as many frames as take half a gigabyte are read, at most
-    200,000, evenly spread; of batches the first ones. ``labels``, an array or a path, replace those
-    of the data, and are one for each of their frames. Raises DataError for anything else.
+    Arrays are one for a single input, a sequence of one per input, or a mapping by name, with
+    labels or not, as `by_name` takes it. They are rearranged to ``frames x shape`` where only one
+    way to do so makes sense, or ``layout`` (what the network takes) decides. Of a path as many
+    frames as take half a gigabyte are read, at most 200,000, evenly spread; of batches the first
+    ones. ``labels``, an array or a path, replace those of the data, and are one for each of their
+    frames. Mappings may hold ``unread`` inputs of the model, too. Raises DataError for anything
+    else.
     """
     if isinstance(source, str | Path | DataSet):
         given = source if isinstance(source, DataSet) else DataSet(source)
@@ -39,9 +53,9 @@ def read(source: Any, inputs: Inputs, layout: str | None = None, labels: Any = N
         stream = open_stream(given, inputs, layout)
         found = stream.spread(_affordable(stream, given.frames))
         return replace(found, skipped=tuple(sorted(stream.skipped)), told=stream.source.told)
-    if not isinstance(source, Mapping) and are_batches(source):
-        return _labelled(_first(source, inputs, layout), inputs, labels)
-    return _labelled(arranged(read_arrays(source, inputs), inputs, layout), inputs, labels)
+    if are_batches(source):
+        return _labelled(_first(source, inputs, layout, unread), inputs, labels)
+    return _labelled(arranged(read_arrays(source, inputs, unread), inputs, layout), inputs, labels)
 
 
 def inputs_of(graph: Graph | Program) -> Inputs:
@@ -49,25 +63,24 @@ def inputs_of(graph: Graph | Program) -> Inputs:
     return tuple((value.name, value.type.shape) for value in graph.inputs)
 
 
-def read_arrays(source: Any, inputs: Inputs) -> Data:
-    """Arrays in memory, as they are. Raises DataError if one is missing."""
+def read_arrays(source: Any, inputs: Inputs, unread: Collection[str] = ()) -> Data:
+    """Arrays in memory, as they are, and labels that a mapping holds. Raises as `arrays_of`."""
+    names = [name for name, _ in inputs]
     if isinstance(source, Mapping):
-        if missing := [name for name, _ in inputs if name not in source]:
-            raise DataError(f"the data hold no array for the input {', '.join(missing)}")
-        return Data(tuple(as_array(source[name]) for name, _ in inputs))
-    if isinstance(source, Sequence):
-        return Data(tuple(map(as_array, source)))
-    return Data((as_array(source),))
+        return Data(by_name(source, names, unread), given_labels(source, names))
+    return Data(arrays_of(source if isinstance(source, Sequence) else (source,), names, unread))
 
 
-def as_given(source: Any, inputs: Inputs) -> tuple[tuple[Any, ...], Any]:
+def as_given(
+    source: Any, inputs: Inputs, unread: Collection[str] = ()
+) -> tuple[tuple[Any, ...], Any]:
     """One array for each input as it is, in any arrangement, and labels if there are any.
 
     Arrays may hold sequences, and labels be one for each of their frames. ``source`` is one of
     `read`. Raises DataError for what cannot be read.
     """
     if not isinstance(source, str | Path | DataSet):
-        found = read_arrays(source, inputs)
+        found = read_arrays(source, inputs, unread)
         return found.arrays, found.labels
     given = source if isinstance(source, DataSet) else DataSet(source)
     opened = open_source(given, inputs, sequences=True)
@@ -94,10 +107,12 @@ def _affordable(stream: Stream, asked: int | None) -> int:
     return max(1, min(MOST_FRAMES, MOST_BYTES // max(1, each)))
 
 
-def _first(source: Iterable[Any], inputs: Inputs, layout: str | None) -> Data:
+def _first(
+    source: Iterable[Any], inputs: Inputs, layout: str | None, unread: Collection[str]
+) -> Data:
     """The first batches, as many as fit into the bound."""
     parts, held, frames = [], 0, 0
-    for arrays, labels in batches_of(source, [name for name, _ in inputs]):
+    for arrays, labels in batches_of(source, [name for name, _ in inputs], unread):
         parts.append(arranged(Data(arrays, labels), inputs, layout))
         held += sum(array.nbytes for array in parts[-1].arrays)
         frames += len(parts[-1])

@@ -30,8 +30,9 @@ class Imported:
     """A graph, and what became of every node of the model.
 
     ``batch_axes`` holds the batch axis, in the model, of inputs and outputs that have it not
-    first; None if they have none. ``assumed`` tells what the import takes for granted, and
-    ``folded_products`` how many products of weights and first states it has computed itself.
+    first; None if they have none. ``assumed`` tells what the import takes for granted,
+    ``folded_products`` how many products of weights and first states it has computed itself, and
+    ``unread`` names the model's other inputs, which nothing reads.
     """
 
     graph: Graph
@@ -39,6 +40,7 @@ class Imported:
     batch_axes: Mapping[str, int | None] = field(default_factory=dict)
     assumed: tuple[Diagnostic, ...] = ()
     folded_products: int = 0
+    unread: tuple[str, ...] = ()
 
 
 def import_model(
@@ -58,7 +60,9 @@ def import_model(
     graph = interpreter.outputs.graph()
     axes, assumed = interpreter.outputs.batch_axes(graph), tuple(interpreter.report.assumed)
     folded = interpreter.scope.folded_products
-    return Imported(graph, tuple(interpreter.report), axes, assumed, folded)
+    known = {*interpreter.model.arrays, *(value.name for value in graph.inputs)}
+    unread = (value.name for value in interpreter.model.graph.input if value.name not in known)
+    return Imported(graph, tuple(interpreter.report), axes, assumed, folded, tuple(unread))
 
 
 def check_model(

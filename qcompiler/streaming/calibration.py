@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from qcompiler.backends.program.states import State
@@ -24,12 +24,14 @@ def with_states(
     calibration: Any,
     t_max: int,
     progress: Callable[[float], None] | None = None,
+    unread: Collection[str] = (),
 ) -> tuple[Data, Graph]:
     """Data of single frames, states included, and the graph whose states have codes.
 
-    Raises DataError for data that do not fit, and for states that become infinite.
+    The data may hold ``unread`` inputs of the model, too. Raises DataError for data that do not
+    fit, and for states that become infinite.
     """
-    given = read_sequences(calibration, graph, states)
+    given = read_sequences(calibration, graph, states, unread)
     arrays = rollout(graph, states, given, progress)
     names = tuple(value.name for value in graph.inputs)
     seen = dict(zip(names, arrays, strict=True))

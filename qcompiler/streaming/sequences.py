@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,13 +74,18 @@ class Sequences:
         return Data(tuple(arrays), self.labels, first.names)
 
 
-def read_sequences(source: Any, graph: Graph, states: Sequence[State]) -> Sequences:
-    """Read the data of the inputs that are no states; DataError if they do not fit."""
+def read_sequences(
+    source: Any, graph: Graph, states: Sequence[State], unread: Collection[str] = ()
+) -> Sequences:
+    """Read the data of the inputs that are no states; DataError if they do not fit.
+
+    They may hold ``unread`` inputs of the model, too.
+    """
     carried = {state.input for state in states}
     inputs = [(v.name, v.type.shape) for v in graph.inputs if v.name not in carried]
     if not inputs:
         raise DataError("every input is a state: a sequence has no frames")
-    named, labels = data.as_given(source, inputs)
+    named, labels = data.as_given(source, inputs, unread)
     if len(named) != len(inputs):
         raise DataError(f"{len(named)} arrays for {len(inputs)} inputs that are no states")
     found = [_sequences(a, shape, name) for a, (name, shape) in zip(named, inputs, strict=True)]

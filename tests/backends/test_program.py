@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -274,50 +273,10 @@ def test_inputs_are_batches_and_no_list(program: Program) -> None:
 
 
 def test_each_input_is_one_array_of_as_many_frames(program: Program) -> None:
-    with pytest.raises(DataError, match="the network takes 1 arrays, one an input, not 2"):
+    with pytest.raises(DataError, match=r"give one array for each, .* \(2 given\)"):
         program.run(BATCH, BATCH)
     net = model("float[N,3] a, float[N,2] b", "y = Concat <axis=1> (a, b)")
     two = qcompiler.compile(net, target="reference")
     given = np.ones((4, 3), np.float32), np.ones((3, 2), np.float32)
-    with pytest.raises(DataError, match=r"differ in their number of frames: \[3, 4\]"):
+    with pytest.raises(DataError, match="differ in their number of frames: 4 for a, 3 for b"):
         two.run(*given)
-
-
-SUM = model("float[N] a, float[N] b", "z = Neg(b) y = Add(a, z)")
-ENDS = np.linspace(0, 1, 9, dtype=np.float32)
-
-
-@pytest.fixture(scope="module")
-def difference() -> Program:
-    return qcompiler.compile(SUM, target="reference", calibration={"a": ENDS, "b": ENDS[::-1]})
-
-
-def test_inputs_by_name(difference: Program) -> None:
-    named, given = {"b": ENDS[::-1], "a": ENDS}, (ENDS, ENDS[::-1])
-    np.testing.assert_array_equal(difference.run(named), difference.run(*given))
-    measured, wanted = difference.measure(named), difference.measure(*given)
-    np.testing.assert_array_equal(measured.outputs["y"], wanted.outputs["y"])
-    assert measured.counters == wanted.counters
-    for found, same in (
-        (difference.levels(named), difference.levels(*given)),
-        (difference.spikes(named), difference.spikes(*given)),
-    ):
-        assert found.keys() == same.keys()
-        for name, array in found.items():
-            np.testing.assert_array_equal(array, same[name])
-
-
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        (({"a": ENDS},), "the data hold no array for the input b"),
-        (({"a": ENDS, "c": ENDS},), "no input is named c: the inputs are a, b"),
-        (({"a": ENDS, "b": 0.5},), "an input is no array: give each an array of frames"),
-        ((ENDS, {"b": ENDS}), "an input is no array: give each an array of frames"),
-        ((0.25, 0.5), "an input is no array: give each an array of frames"),
-    ],
-)
-def test_wrong_names_are_told(difference: Program, given: tuple[Any, ...], sentence: str) -> None:
-    for method in (difference.run, difference.measure, difference.levels, difference.spikes):
-        with pytest.raises(DataError, match=sentence):
-            method(*given)

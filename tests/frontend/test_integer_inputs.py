@@ -158,6 +158,7 @@ def test_data_may_hold_unused_inputs(
     np.savez(images, **arrays)
     program = qcompiler.compile(path, target="reference", calibration=images)
     assert qcompiler.compile(path, target="reference", calibration=arrays).graph == program.graph
+    np.testing.assert_array_equal(program.run(arrays), program.run(batch))
     found = data.read(images, (("x", (6,)),))
     wanted = run_onnx(proto, {"x": batch, "step": np.zeros((40, 1), np.int64)})[0]
     np.testing.assert_allclose(reference(path, found, {}), wanted, 1e-5)

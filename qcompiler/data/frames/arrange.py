@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from qcompiler.backends.program.given_arrays import are_labels
 from qcompiler.ir import DataError
 
 from .held import Array, Data, Inputs
-from .labels import are_labels
 
 
 def arranged(data: Data, inputs: Inputs, layout: str | None) -> Data:

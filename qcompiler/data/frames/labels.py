@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qcompiler.backends.program.given_arrays import as_array
+from qcompiler.backends.program.given_arrays import LABELS, are_labels, as_array, item_of
 from qcompiler.ir import DataError
 from qcompiler.ir.files import read_text
 
@@ -14,19 +14,20 @@ from .held import Array, Inputs
 from .numpy_files import arrays_in
 from .words import is_number
 
-LABELS = ("labels", "y")
 _TEXT_BYTES = 1 << 28
 
 
 def labels_of(source: Any, count: int | None, inputs: Inputs = ()) -> Array:
     """Labels from a path or array, one integer for each of this many frames; else DataError.
 
-    Without a count there may be any number of them. In a file, arrays named as ``inputs`` are no
-    labels. A text file has one label per line.
+    Without a count there may be any number of them. In a file, and in a mapping, arrays named as
+    ``inputs`` are no labels. A text file has one label per line.
     """
     if isinstance(source, str | Path):
-        source = _from_file(Path(source), {name for name, _ in inputs})
-    labels = as_array(source)
+        source = _from_file(Path(source))
+    if isinstance(source, Mapping):
+        source = _by_name(source, {name for name, _ in inputs})
+    labels = as_array(source, "labels")
     if not are_labels(labels):
         raise DataError("labels must be one integer per frame")
     if count is not None and len(labels) != count:
@@ -34,26 +35,16 @@ def labels_of(source: Any, count: int | None, inputs: Inputs = ()) -> Array:
     return labels
 
 
-def are_labels(array: Any) -> bool:
-    """Whether an array can be one class per frame."""
-    return array.ndim == 1 and array.dtype.kind in "iu"
-
-
-def labels_among(named: Mapping[str, Any], inputs: Sequence[str]) -> Any:
-    """The labels in a file: no input of the model, and none of the targets of a regression."""
-    for key in LABELS:
-        if key in named and key not in inputs and (key == "labels" or are_labels(named[key])):
-            return named[key]
-    return None
-
-
-def _from_file(path: Path, inputs: set[str]) -> Any:
+def _from_file(path: Path) -> Any:
     if path.suffix in (".txt", ".csv"):
         return [_number(line, path) for line in lines_of(path)]
-    named = arrays_in(path)
-    for name in inputs & {*named} if len(named) > 1 else ():
-        del named[name]
-    return next((named[key] for key in (*LABELS, *named) if key in named), None)
+    return arrays_in(path)
+
+
+def _by_name(named: Mapping[str, Any], inputs: set[str]) -> Any:
+    """The labels, or else the first array, of those that are no inputs."""
+    others = [name for name in named if name not in inputs or len(named) == 1]
+    return next((item_of(named, key) for key in (*LABELS, *others) if key in others), None)
 
 
 def lines_of(path: Path) -> list[str]:

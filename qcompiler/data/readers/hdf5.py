@@ -6,8 +6,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from qcompiler.backends.program.given_arrays import labels_among
 from qcompiler.data.frames.compressed import most_bytes
-from qcompiler.data.frames.labels import labels_among
 from qcompiler.data.frames.opening import library, open_data, told
 from qcompiler.data.frames.source import InMemory, Reader, Source, Wanted
 from qcompiler.ir import DataError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from qcompiler.backends.program.given_arrays import LABELS
 from qcompiler.data.frames.held import Inputs
-from qcompiler.data.frames.labels import LABELS
 from qcompiler.ir import DataError
 
 _IMAGES = ("images", "x", "inputs")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from qcompiler.backends.program.given_arrays import labels_among
 from qcompiler.data.frames.compressed import first_bytes
-from qcompiler.data.frames.labels import labels_among
 from qcompiler.data.frames.numpy_files import NPZ, arrays_in, packed_in
 from qcompiler.data.frames.packed import Packed
 from qcompiler.data.frames.sequential import source_of
