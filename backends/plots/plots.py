@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from qcompiler.backends.report import Report
 from qcompiler.ir import Graph, ProgramError
@@ -31,6 +29,7 @@ class Plots:
     program_graph: Graph
     report: Callable[[], Report]
     levels: Callable[..., Mapping[str, Array]]
+    one_each: Callable[[Sequence[Any]], tuple[Array, ...]]
 
     @cached_property
     def _network(self) -> Network:
@@ -57,17 +56,17 @@ class Plots:
             raise ProgramError(f"the target {self.report().target} has no cores")
         return square_figure(rows)
 
-    def raster(self, *frame: Array, most: int | None = FOLDED) -> Any:
-        """The spikes of one frame: one array of the input's shape for each input.
+    def raster(self, *frame: Any, most: int | None = FOLDED) -> Any:
+        """The spikes of one frame: one array of the input's shape for each input, or by name.
 
         Raises DataError for a frame that does not fit.
         """
         rows = self._rows(most)
-        levels = self.levels(*(np.asarray(one)[None] for one in frame))
+        levels = self.levels(*(array[None] for array in self.one_each(frame)))
         return raster_figure(rows, self.program_graph, levels)
 
-    def histograms(self, *inputs: Array) -> Any:
-        """How often each level occurs in each population: one array ``frames x shape`` per input.
+    def histograms(self, *inputs: Any) -> Any:
+        """How often each level occurs in each population; ``inputs`` are as for `Program.run`.
 
         Raises DataError for inputs that do not fit.
         """

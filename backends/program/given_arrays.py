@@ -31,8 +31,8 @@ def arrays_of(
         return by_name(given[0], names, unread)
     if len(given) != len(names):
         raise DataError(
-            f"the network reads {', '.join(names)}: give one array for each, in this order, or one "
-            f"mapping by name ({len(given)} given)"
+            f"give one array for each input, {', '.join(names)}, or one mapping by name "
+            f"({len(given)} given)"
         )
     return tuple(map(as_array, given, names))
 
@@ -46,7 +46,7 @@ def by_name(
     other name, and for an array that is missing or cannot be read; it begins with ``where``.
     """
     if unknown := [str(key) for key in given if key not in (*names, *unread, *LABELS)]:
-        known = f"the network reads {', '.join(names)}"
+        known = f"the inputs are {', '.join(names)}"
         raise DataError(f"{where}no input is named {', '.join(unknown)}: {known}")
     if missing := [name for name in names if name not in given]:
         raise DataError(f"{where}the data hold no array for the input {', '.join(missing)}")

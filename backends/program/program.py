@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
 from qcompiler.ir.spiking.senders import start
 
 from .described_program import DescribedProgram
+from .given_arrays import arrays_of
 from .runs import ProgramRuns
 from .stream import Stream
 
@@ -57,12 +58,13 @@ class Program(DescribedProgram):
         """What the data are for: the inputs of the prologue, or else of the network."""
         return self._runs.inputs
 
-    def network_inputs(self, *inputs: Array, first: int = 0) -> tuple[Array, ...]:
-        """What the network reads of data; DataError for an index that is in no table.
+    def network_inputs(self, *inputs: Any, first: int = 0) -> tuple[Array, ...]:
+        """What the network reads of data, which are as for `run`; one array for each of its inputs.
 
-        It names the frame, counted from the ``first``.
+        DataError for data that do not fit, and for an index that is in no table, which names the
+        frame, counted from the ``first``.
         """
-        return self._runs.network_inputs(*inputs, first=first)
+        return self._runs.network_inputs(inputs, first)
 
     @property
     def engines(self) -> tuple[EngineFactory, ...]:
@@ -127,7 +129,9 @@ class Program(DescribedProgram):
     @property
     def plot(self) -> Plots:
         """Pictures: ``graph()``, ``schedule()``, ``cores()``, ``raster(x)``, ``histograms(x)``."""
-        return Plots(self.graph, self.report, self.levels)
+        names = [value.name for value in self.inputs]
+        one_each = partial(arrays_of, names=names, unread=self.unread_inputs)
+        return Plots(self.graph, self.report, self.levels, one_each)
 
     def engine(self, name: str) -> Engine:
         """The engine of this name, made on first use."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -82,11 +82,17 @@ class ProgramRuns:
         """See `Program.inputs`."""
         return self.graph.inputs if self.prologue is None else self.prologue.inputs
 
-    def network_inputs(self, *inputs: Array, first: int) -> tuple[Array, ...]:
+    def network_inputs(self, inputs: tuple[Any, ...], first: int) -> tuple[Array, ...]:
         """See `Program.network_inputs`."""
-        if self.prologue is None:
-            return inputs
-        return run_prologue(self.prologue, *inputs, first=first)
+        parts = list(self._read(inputs, lambda frames: frames, first))
+        return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))
+
+    def _read(
+        self, inputs: tuple[Any, ...], size: Callable[[int], int], first: int
+    ) -> Iterator[tuple[Array, ...]]:
+        for arrays, begin in input_batches(inputs, self.inputs, size, first, self._unread):
+            whole = self.prologue
+            yield arrays if whole is None else run_prologue(whole, *arrays, first=begin)
 
     def _batches(
         self, inputs: tuple[Any, ...], engine: str, first: int = 0
@@ -96,8 +102,7 @@ class ProgramRuns:
         def size(frames: int) -> int:
             return frames if self.factory(engine).streams else frames_per_batch(self.graph)
 
-        for batch in input_batches(inputs, self.inputs, size, first, self._unread):
-            yield self.network_inputs(*batch.arrays, first=batch.first)
+        return self._read(inputs, size, first)
 
     def measure(
         self,

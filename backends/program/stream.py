@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from qcompiler.backends.host import Counters, Measured
 from qcompiler.ir import DataError, Graph, ProgramError
 from qcompiler.ir.kernels import Array
 
-from .given_arrays import as_array
+from .given_arrays import arrays_of
 from .states import CarriedState, State, carried_states
 
 
@@ -23,6 +23,10 @@ class Runs(Protocol):
     @property
     def states(self) -> tuple[State, ...]:
         """The outputs that are inputs of the next frame."""
+
+    @property
+    def unread_inputs(self) -> tuple[str, ...]:
+        """Inputs of the model that nothing reads."""
 
     @property
     def returned(self) -> tuple[str, ...]:
@@ -63,30 +67,26 @@ class Stream:
         """Begin new sequences, at the initial levels."""
         self._levels.clear()
 
-    def step(self, *frames: Array) -> Array | tuple[Array, ...]:
+    def step(self, *frames: Any) -> Array | tuple[Array, ...]:
         """The outputs of the next frame in real units; a tuple if there are several.
 
         Each array holds one frame of an input that is no state: of one sequence, ``shape``, or of
-        several, ``sequences x shape``. States are returned only if there are no other outputs.
-        Raises DataError for frames that do not fit.
+        several, ``sequences x shape``. One mapping by input name will do, too. States are returned
+        only if there are no other outputs. Raises DataError for frames that do not fit.
         """
-        single = bool(frames) and all(
-            np.shape(frame) == value.type.shape
-            for frame, value in zip(frames, self._inputs, strict=False)
-        )
-        given = [array[None] if single else array for array in map(as_array, frames)]
-        measured = self.measure(*given)
+        given = self._given(frames)
+        pairs = zip(given, self._inputs, strict=True)
+        single = bool(given) and all(frame.shape == value.type.shape for frame, value in pairs)
+        measured = self.measure(*(frame[None] if single else frame for frame in given))
         found = tuple(measured.outputs[name] for name in self._returned)
         found = tuple(array[0] for array in found) if single else found
         return found[0] if len(found) == 1 else found
 
-    def measure(self, *frames: Array) -> Measured:
+    def measure(self, *frames: Any) -> Measured:
         """All outputs of the next frame of every sequence, and its counters."""
-        if len(frames) != len(self._inputs):
-            names = ", ".join(value.name for value in self._inputs)
-            raise DataError(f"give one array for each input that is no state: {names or 'none'}")
-        sequences = len(frames[0]) if frames and np.ndim(frames[0]) else 1
-        known = {v.name: array for v, array in zip(self._inputs, frames, strict=True)}
+        given = self._given(frames)
+        sequences = len(given[0]) if given and given[0].ndim else 1
+        known = {v.name: array for v, array in zip(self._inputs, given, strict=True)}
         known |= {one.state.input: self._before(one, sequences) for one in self._states}
         arrays = (known[value.name] for value in self.program.graph.inputs)
         measured = self.program.measure(*arrays, engine=self._engine, count=self._count)
@@ -94,6 +94,10 @@ class Stream:
             self._levels[one.state.input] = one.levels(measured.outputs[one.state.output])
         self.counters.add(measured.counters)
         return measured
+
+    def _given(self, frames: tuple[Any, ...]) -> tuple[Array, ...]:
+        names = [value.name for value in self._inputs]
+        return arrays_of(frames, names, self.program.unread_inputs)
 
     def _before(self, one: CarriedState, sequences: int) -> Array:
         """The state before a frame, in real units, which are encoded to its levels."""

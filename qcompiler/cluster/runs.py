@@ -17,6 +17,7 @@ import numpy as np
 
 from qcompiler import registry
 from qcompiler.backends.host import Counters, Measured, frames_per_batch
+from qcompiler.backends.program.input_batches import input_batches
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.reference.fast.fast_engine import FastEngine
 from qcompiler.data import Data, Stream
@@ -35,11 +36,18 @@ if TYPE_CHECKING:
 _AHEAD = 3  # parts for each thread of a worker, waiting ones included: the others are not yet read
 
 
-def partitions(inputs: Sequence[Array], program: Program) -> Iterator[tuple[Array, ...]]:
-    """The inputs, one array each, in the batches that a single process would run."""
+def partitions(
+    inputs: Sequence[Any] | Mapping[str, Any], program: Program
+) -> Iterator[tuple[Array, ...]]:
+    """The inputs, one array each or by name, in the batches that a single process would run.
+
+    DataError for data that do not fit.
+    """
+    given = (inputs,) if isinstance(inputs, Mapping) else tuple(inputs)
     step = frames_per_batch(program.graph)
-    for begin in range(0, len(inputs[0]), step):
-        yield tuple(array[begin : begin + step] for array in inputs)
+    unread = program.unread_inputs
+    for batch in input_batches(given, program.inputs, lambda _: step, unread=unread):
+        yield batch.arrays
 
 
 def measure(

@@ -273,7 +273,7 @@ def test_inputs_are_batches_and_no_list(program: Program) -> None:
 
 
 def test_each_input_is_one_array_of_as_many_frames(program: Program) -> None:
-    with pytest.raises(DataError, match=r"give one array for each, .* \(2 given\)"):
+    with pytest.raises(DataError, match=r"give one array for each input, .* \(2 given\)"):
         program.run(BATCH, BATCH)
     net = model("float[N,3] a, float[N,2] b", "y = Concat <axis=1> (a, b)")
     two = qcompiler.compile(net, target="reference")

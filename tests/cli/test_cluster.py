@@ -140,7 +140,9 @@ def test_faults_of_a_partition_come_back(
     broken = images.astype(np.float32)
     broken[300, 0, 0, 0] = np.nan
     with pytest.raises(DataError, match="NaN"):
-        cluster.measure(program, cluster.partitions((broken,), program), client)
+        cluster.measure(program, [(broken[:300],), (broken[300:],)], client)
+    with pytest.raises(DataError, match="NaN"):
+        next(cluster.partitions((broken,), program))
     with pytest.raises(DataError, match="empty"):
         cluster.measure(program, [], client)
     with pytest.raises(ProgramError, match="no engine named"):

@@ -10,6 +10,7 @@ import pytest
 
 import qcompiler
 from qcompiler.backends.program.program import Program
+from qcompiler.cluster.runs import partitions
 from qcompiler.data import Array, Data, labels_of, read
 from qcompiler.ir import DataError
 from tests.support.onnx_models import model
@@ -40,11 +41,30 @@ def test_inputs_by_name(difference: Program) -> None:
             np.testing.assert_array_equal(array, same[name])
 
 
+def test_other_readers_of_frames_take_the_same(difference: Program) -> None:
+    named, given = {"b": ENDS[::-1], "label": LABELS, "a": ENDS}, (ENDS, ENDS[::-1])
+    for found, wanted in (
+        (difference.network_inputs(named), given),
+        (difference.network_inputs(iter([named, named])), [np.tile(array, 2) for array in given]),
+        *zip(partitions(named, difference), partitions(given, difference), strict=True),
+    ):
+        np.testing.assert_array_equal(found, wanted)
+    figures = pytest.importorskip("matplotlib.figure")
+    frame = {name: array[0] for name, array in named.items()}
+    for figure in (difference.plot.raster(frame), difference.plot.histograms(named)):
+        assert isinstance(figure, figures.Figure)
+    for method in (difference.network_inputs, difference.plot.raster, difference.plot.histograms):
+        with pytest.raises(DataError, match="no input is named c: the inputs are a, b"):
+            method({**frame, "c": 0})
+    with pytest.raises(DataError, match="no input is named c: the inputs are a, b"):
+        next(partitions({"c": ENDS}, difference))
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
         (({"a": ENDS},), "the data hold no array for the input b"),
-        (({"a": ENDS, "b": ENDS, "c": 1},), "no input is named c: the network reads a, b"),
+        (({"a": ENDS, "b": ENDS, "c": 1},), "no input is named c: the inputs are a, b"),
         (({"a": ENDS, "b": 0.5},), "given for b is a single value, no array of frames: give each"),
         ((ENDS, {"b": ENDS}), "given for b is a dict, no array of frames: give each input an"),
         (
@@ -54,7 +74,7 @@ def test_inputs_by_name(difference: Program) -> None:
         (("a.npz", ENDS), "given for a is a str, no array of frames: give each input an array"),
         (
             (ENDS,),
-            "the network reads a, b: give one array for each, in this order, or one mapping",
+            "give one array for each input, a, b, or one mapping by name",
         ),
         (({"a": ENDS, "b": ENDS[:, None, None] * [1, 2]},), 'input "b" takes frames of shape'),
         (({"a": ENDS, "b": ENDS * np.nan},), 'the data for input "b" contain NaN'),
@@ -94,7 +114,7 @@ def test_labels_are_no_inputs_and_no_targets() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"c": ENDS}, "no input is named c: the network reads a, b"),
+        ({"c": ENDS}, "no input is named c: the inputs are a, b"),
         ({"b": "b.npy"}, "given for b is a str, no array of frames"),
         ({"b": [[1], [1, 2]]}, "given for b has parts of unlike shapes: give one array"),
     ],
@@ -104,7 +124,7 @@ def test_calibration_is_refused_by_name(change: dict[str, Any], sentence: str) -
         qcompiler.compile(SUM, calibration={"a": ENDS, "b": ENDS, **change})
     with pytest.raises(DataError, match="the data hold no array for the input b"):
         qcompiler.compile(SUM, calibration={"a": ENDS})
-    with pytest.raises(DataError, match=r"the network reads a, b: give one .* \(3 given\)"):
+    with pytest.raises(DataError, match=r"give one array for each input, a, b, .* \(3 given\)"):
         qcompiler.compile(SUM, calibration=[ENDS] * 3)
 
 

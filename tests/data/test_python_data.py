@@ -132,7 +132,7 @@ def test_half_precision_numbers_are_those_of_float32() -> None:
         (Tensor(X, device="cuda:0"), "a Tensor cannot become a numpy array: copy it to the CPU"),
         (iter([]), "the data are empty"),
         (iter([(X, X, X)]), "batch 0 has 3 parts for 1 inputs"),
-        (iter([{"z": X, "v": X}]), "batch 0: no input is named z, v: the network reads x"),
+        (iter([{"z": X, "v": X}]), "batch 0: no input is named z, v: the inputs are x"),
         (iter([{"labels": LABELS}]), "batch 0: the data hold no array for the input x"),
         (iter([X[:, :2]]), "shape"),
         (iter([7]), "must hold numbers, one sample per row|is a single value"),

@@ -26,7 +26,7 @@ def test_steps_of_one_sequence_and_of_several() -> None:
     x = sequences(2, 3, seed=6)
     both, alone = program.stream(), program.stream()
     for at in range(3):
-        y, single = both.step(x[:, at]), alone.step(x[0, at])
+        y, single = both.step(x[:, at]), alone.step({"x": x[0, at]})
         assert isinstance(y, np.ndarray) and isinstance(single, np.ndarray)
         assert y.shape == (2, 3) and single.shape == (3,)
         np.testing.assert_array_equal(y[0], single)
@@ -34,11 +34,15 @@ def test_steps_of_one_sequence_and_of_several() -> None:
         both.step(x[:1, 0])
     both.reset()
     both.step(x[:1, 0])
-    with pytest.raises(DataError, match="each input that is no state: x"):
+    with pytest.raises(DataError, match="each input, x, or"):
         both.step(x[:, 0], x[:, 0])
     masked: Any = np.ma.array
     with pytest.raises(DataError, match="values are masked"):
         both.step(masked(x[:1, 0], mask=x[:1, 0] < x.mean()))
+    with pytest.raises(DataError, match="no input is named h_in: the inputs are x"):
+        both.step({"x": x[:, 0], "h_in": x[:, 0]})
+    with pytest.raises(DataError, match="the data hold no array for the input x"):
+        both.step({})
 
 
 def test_initial_state() -> None:
