@@ -88,7 +88,7 @@ def eight_bit(program: Program, model: Path, data: Frames) -> EightBit:
     try:
         outputs = _quantised_outputs(Path(model), some, program.manifest)
         real = run_outputs(Path(model), some, program.manifest)
-        ours = program.measure(*program.network_inputs(*some.arrays), count=False).outputs
+        ours = program.measure(*some.arrays, count=False).outputs
     except _CannotQuantise as error:
         return EightBit(failed=f"onnxruntime's quantize_static does not take the model: {error}")
     except (CompileError, OSError) as error:

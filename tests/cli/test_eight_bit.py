@@ -68,6 +68,16 @@ def test_other_files(name: str, tmp_path: Path) -> None:
     assert one.error.error < 0.1
 
 
+def test_a_model_that_looks_rows_up(tmp_path: Path) -> None:
+    path, ids = tmp_path / "model.onnx", np.random.default_rng(0).integers(0, 50, (60, 6))
+    body = "e = Gather(E, ids) m = ReduceMean<axes=[1],keepdims=0>(e) h = Relu(m) y = Gemm(h, W)"
+    onnx.save(model("int64[N,6] ids", body, 13, E=(50, 8), W=(8, 3)), path)
+    program = qcompiler.compile(path, calibration=ids, target="reference")
+    found = eight_bit(program, path, Data((ids,)))
+    assert not found.failed
+    assert [one.name for one in found.program] == ["y"]
+
+
 def test_a_quantised_model_costs_a_sentence(tmp_path: Path) -> None:
     path, x = tmp_path / "model.onnx", np.random.default_rng(0).random((40, 12), np.float32)
     onnx.save(dense_chain(0, 4, 16), path)
