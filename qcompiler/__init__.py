@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Program, compile, load, passes_, targets
+    from .api import Program, load, passes_, targets
     from .data import DataSet
     from .ir import CompileError, CompileWarning
     from .passes import Pipeline
-    from .torch_module import from_torch
+    from .python_calls import compile, from_torch
 
     __version__: str
 
@@ -40,8 +40,8 @@ _HOME = {
     "DataSet": "qcompiler.data",
     "Pipeline": "qcompiler.passes",
     "Program": "qcompiler.api",
-    "compile": "qcompiler.api",
-    "from_torch": "qcompiler.torch_module",
+    "compile": "qcompiler.python_calls",
+    "from_torch": "qcompiler.python_calls",
     "load": "qcompiler.api",
     "passes_": "qcompiler.api",
     "targets": "qcompiler.api",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from .compilation.options import DEFAULT_T_MAX, Options
 from .compilation.pipelines import pipeline
 from .compilation.preprocessing import assumed_high, preprocessing
 from .data.reading import inputs_of
-from .ir import CompileWarning, Diagnostic, Graph, ProgramError
+from .ir import Diagnostic, Graph, ProgramError
 from .passes import Pipeline, Watcher
 
 if TYPE_CHECKING:
@@ -154,9 +153,7 @@ def verify_program(
         message = "the program was compiled with calibration data: give them, too"
         raise ProgramError(Diagnostic(message, help="qcompile --verify DIR MODEL.onnx DATA"))
     arguments |= {"labels": labels, "max_neurons": max_neurons, "max_memory": max_memory}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CompileWarning)
-        built = compile(model, calibration=calibration, **arguments)
+    built = compile(model, calibration=calibration, **arguments)
     return tuple(differences(saved, built))
 
 

@@ -48,7 +48,7 @@ class Stream:
         self.program, self._engine, self._count = program, engine, count
         self._states = carried_states(program.graph, program.states)
         if not self._states:
-            raise ProgramError("the program has no states: compile the model with --state OUT:IN")
+            raise ProgramError('the program has no states: compile the model with states="OUT:IN"')
         carried = {one.state.input for one in self._states}
         self._inputs = [value for value in program.graph.inputs if value.name not in carried]
         self._returned = program.returned

@@ -21,7 +21,7 @@ Progress: TypeAlias = "Callable[[float], None] | None"
 _BATCH_BYTES = 1 << 26
 _SMALL_BATCH_BYTES = 1 << 23  # where values go into one array
 
-NOT_FINITE = "give --calibration data without such values, or clip the values before this node"
+NOT_FINITE = "calibrate with data without such values, or clip the values before this node"
 
 
 def check_effort(effort: int) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.program.states import carried_states
 from qcompiler.frontend.model.onnx_file import identity
-from qcompiler.ir import CompileWarning, DataError, Graph
+from qcompiler.ir import DataError, Graph
 from qcompiler.ir.prologue import joined, split_prologue
 from qcompiler.manifest.channel_scales import ScaleRecorder
 from qcompiler.manifest.rebuild import built_with
@@ -73,8 +72,6 @@ class Compilation:
         if told.texts:
             found["warnings"] = [*told.texts, *found.get("warnings", [])]
         manifest |= found
-        for text in program.warnings:
-            warnings.warn(text, CompileWarning, stacklevel=4)
         prologue, whole = split_prologue(joined(self.network.prologue, compiled))
         return replace(program, prologue=prologue, graph=whole)
 

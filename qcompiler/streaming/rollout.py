@@ -46,7 +46,7 @@ def rollout(
             if not np.isfinite(array).all():
                 raise DataError(
                     f"the state {name} is NaN or infinite after {at + 1} frames of the calibration "
-                    "data: give --calibration data on which the model stays finite"
+                    "data: calibrate with data on which the model stays finite"
                 )
         if progress:
             progress((at + 1) / given.frames)

@@ -67,7 +67,7 @@ def test_products_are_allowed_where_the_help_says_so(
     }
     for body, weights in cells.items():
         proto = model(FLAT, body, **weights)
-        assert "--allow-products" in help_of(proto)
+        assert "allow_products=True" in help_of(proto)
         qcompiler.compile(proto, target=target, calibration=data(6), allow_products=True)
 
 
@@ -95,7 +95,7 @@ def test_deprecated_scatter() -> None:
 def test_function_that_is_not_finite() -> None:
     proto = model(FLAT, "y = Log(x)")
     text = help_of(proto)
-    assert "give --calibration" in text and "clip the values before this node" in text
+    assert "calibrate with data without" in text and "clip the values before this node" in text
     qcompiler.compile(proto, target="reference", calibration=data(6, low=0.5))
     zero = data(6)
     zero[0] = 0
@@ -124,9 +124,9 @@ def test_steep_layers(target: str, activation: str, scale: float) -> None:
             return
         except CompileError as error:
             helps = [finding.help or "" for finding in error.diagnostics]
-        asked = [re.search(r"--weight-bits (\d+)", text) for text in helps]
+        asked = [re.search(r"weight_bits=(\d+)", text) for text in helps]
         if not any(asked):
-            assert all("or --target reference" in text for text in helps)
+            assert all('or target="reference"' in text for text in helps)
             options["target"] = "reference"
             continue
         bits = max(int(found[1]) for found in asked if found)

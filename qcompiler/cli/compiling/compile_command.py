@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from qcompiler.cli.options import on_cluster, searches
 from qcompiler.cli.outputs import check_file, check_places, write_text
 from qcompiler.cli.report import check_report, compiled_report
 from qcompiler.cli.summary import print_fits, print_summary
-from qcompiler.ir import CompileWarning, Graph, InvalidGraph, PipelineError, show
+from qcompiler.ir import Graph, InvalidGraph, PipelineError, show
 from qcompiler.ir.diagnostics import blamed
 from qcompiler.passes import Pass
 from qcompiler.passes.pipeline import text_of
@@ -156,8 +155,7 @@ def _compile(given: argparse.Namespace, watcher: _Watcher) -> Program:
     searching = searches(given)  # in trials whose number is not known
     what = "searching" if searching else what
     bars = progress(what, given.quiet, known=not searching)
-    with bars as bar, _client(given) as client, warnings.catch_warnings():
-        warnings.simplefilter("ignore", CompileWarning)  # print_summary tells them
+    with bars as bar, _client(given) as client:
         return api.compile(
             given.model,
             target=given.target,

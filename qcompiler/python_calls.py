@@ -1,4 +1,7 @@
-"""PyTorch modules: torch.onnx writes them, and `compile` reads what it has written."""
+"""What Python code calls: `compile`, whose messages name keywords, also for modules of PyTorch.
+
+torch.onnx writes a module, and `compile` reads what it has written.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,12 @@ from importlib.util import find_spec
 from inspect import signature
 from typing import Any
 
-from .api import Program, compile
+from . import api
+from .api import Program
+from .compilation.keywords import told_in_keywords
 from .ir import PipelineError, UnsupportedModel
+
+compile = told_in_keywords(api.compile)
 
 
 def from_torch(module: Any, example: Any, **options: Any) -> Program:
