@@ -17,7 +17,7 @@ from qcompiler.ir.diagnostics import kind_and_text
 from qcompiler.ir.kernels import Array
 
 LABELS = ("labels", "label", "y")  # names that arrays of labels have
-NO_ARRAY = "no array of frames: give each input an array, or all in one mapping by name"
+NO_ARRAY = "no array of frames: give each of the inputs an array, or all in one mapping by name"
 
 
 def arrays_of(

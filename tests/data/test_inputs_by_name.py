@@ -66,12 +66,18 @@ def test_other_readers_of_frames_take_the_same(difference: Program) -> None:
         (({"a": ENDS},), "the data hold no array for the input b"),
         (({"a": ENDS, "b": ENDS, "c": 1},), "no input is named c: the inputs are a, b"),
         (({"a": ENDS, "b": 0.5},), "given for b is a single value, no array of frames: give each"),
-        ((ENDS, {"b": ENDS}), "given for b is a dict, no array of frames: give each input an"),
+        (
+            (ENDS, {"b": ENDS}),
+            "given for b is a dict, no array of frames: give each of the inputs an",
+        ),
         (
             (0.25, 0.5),
-            "given for a is a single value, no array of frames: give each input an array",
+            "given for a is a single value, no array of frames: give each of the inputs an array",
         ),
-        (("a.npz", ENDS), "given for a is a str, no array of frames: give each input an array"),
+        (
+            ("a.npz", ENDS),
+            "given for a is a str, no array of frames: give each of the inputs an array",
+        ),
         (
             (ENDS,),
             "give one array for each input, a, b, or one mapping by name",
