@@ -81,7 +81,7 @@ def _argument(keyword: str, found: re.Match[str]) -> str:
     if keyword in _FLAGS:
         return f"{keyword}=True"
     if value is None:
-        return f"{keyword}="
+        return keyword
     if keyword == "input_shapes":
         name, _, axes = value.partition("=")
         return f'{keyword}={{"{name}": [{", ".join(map(_axis, axes.split(",")))}]}}'

@@ -138,9 +138,9 @@ def test_refused(state: str) -> None:
 
 
 def test_needs() -> None:
-    with pytest.raises(PipelineError, match="sequences of frames: give calibration="):
+    with pytest.raises(PipelineError, match="sequences of frames: give calibration"):
         compiled("elman", calibration=None)
-    with pytest.raises(PipelineError, match="give t_max="):
+    with pytest.raises(PipelineError, match="give t_max"):
         compiled("elman", max_drift=1)
     with pytest.raises(PipelineError, match="an end of two states"):
         compiled("elman", states=["h_out:h_in", "h_out:h_in"])

@@ -32,7 +32,7 @@ def test_membranes_that_exceed_are_refused() -> None:
         qcompiler.compile(proto, target="loihi", calibration=x, t_max=64)
     (fault,) = caught.value.diagnostics
     assert fault.nodes == ("a_node", "r_node")
-    assert fault.help == 'use a smaller t_max=, or target="reference"'
+    assert fault.help == 'use a smaller t_max, or target="reference"'
 
 
 @pytest.mark.parametrize(("target", "t_max"), [("reference", 64), ("loihi", 16)])
