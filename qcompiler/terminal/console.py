@@ -42,6 +42,10 @@ class _Screen(Console):
         shown = (printable(one) if isinstance(one, str) else one for one in objects)
         super().print(*shown, **options)
 
+    def on_broken_pipe(self) -> None:
+        """Leave a reader that ended to `guarded`, in place of a SystemExit."""
+        raise  # the BrokenPipeError that is being handled
+
 
 def guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     """Run a command; turn every exception into one message and exit status 1.
