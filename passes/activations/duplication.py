@@ -67,6 +67,8 @@ def duplicate_layers(graph: Graph, resolution: Resolution, finer: bool = False) 
             continue
         if not all(is_clip(graph, reader) for reader in readers):
             continue
+        if group.gain and any(map(is_left, readers)):  # the parts of a sum have no gain
+            continue
         if not all(resolution.carries(group, reader) for reader in readers):
             continue
         added = fan_in_of(group) * size(group.result.type) * (len(readers) - 1)

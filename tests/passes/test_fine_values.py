@@ -151,3 +151,21 @@ def test_a_function_of_many_clips_has_copies_of_its_layer() -> None:
     program = qcompiler.compile(proto, target="reference", t_max=64, calibration=x)
     names = {row.name for row in program.report().populations}
     assert "h" not in names and sum(name.startswith("t:piece") for name in names) > 8
+
+
+def test_a_padded_value_with_offsets_keeps_its_population() -> None:
+    """Its copies would stand in a sum, in which the parts have no offsets of their own."""
+    fixed = {"chosen": np.array([[True, False]]), "others": np.array([[-0.1, 0.36]], np.float32)}
+    rng = np.random.default_rng(5)
+    weights: dict[str, Any] = {n: rng.standard_normal((2, 2)).astype(np.float32) for n in "vw"}
+    body = (
+        "t = Where(chosen, x, others) g = MatMul(t, v) h = MatMul(t, w) s = Sigmoid(h)"
+        " u = Mul(g, s) y = Mul(u, h)"
+    )
+    proto = model("float[N,2] x", body, **fixed, **weights)
+    x = rng.standard_normal((64, 2)).astype(np.float32)
+    given: dict[str, Any] = {"target": "reference", "t_max": 64, "allow_products": True}
+    program = qcompiler.compile(proto, calibration=x, **given)
+    (wanted,) = run_onnx(proto, {"x": x})
+    assert np.sqrt(np.mean((program.run(x) - wanted) ** 2)) <= 0.1 * wanted.std()
+    np.testing.assert_array_equal(program.run(x[:3]), program.run(x[:3], engine="steps"))
