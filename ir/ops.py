@@ -124,6 +124,8 @@ class Sliding(Op):
         out = tuple(span // stride + 1 for span, stride in zip(spans, self.strides, strict=True))
         if min(out, default=1) < 1:
             raise ValueError(f"kernel {kernel} is larger than its padded input {space}")
-        if rank > _MOST_AXES or prod(out) * prod(kernel) > _MOST_TAPS:
+        if rank > _MOST_AXES:
+            raise ValueError(f"kernel {kernel} has more than {_MOST_AXES} axes of space")
+        if prod(out) * prod(kernel) > _MOST_TAPS:
             raise ValueError(f"kernel {kernel} over {space} is too large")
         return out

@@ -111,6 +111,14 @@ def test_auto_pad_of_kernels_with_gaps_between() -> None:
             import_model(model(IMAGE, body, w=(3, 2, 2, 2)))
 
 
+@pytest.mark.parametrize("how", ["Mean", "Sum", "Max", "Min", "L2", "LogSumExp"])
+@pytest.mark.parametrize("axes", ["1,3", "-1,1,3", "2,4"])
+def test_axes_that_are_not_neighbours(how: str, axes: str) -> None:
+    for keep in (0, 1):
+        body = f"y = Reduce{how}<axes=[{axes}], keepdims={keep}>(x)"
+        agrees(model("float[N,2,3,2,3,2] x", body, opset=13 if how != "Sum" else 11))
+
+
 def test_padding_stated_twice_alike() -> None:
     body = 'y = Conv<auto_pad="SAME_UPPER", pads=[1,1,1,1]>(x, w)'
     agrees(model(IMAGE, body, w=(3, 3, 3, 3)), runner=run_reference)

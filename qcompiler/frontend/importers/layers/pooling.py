@@ -15,7 +15,7 @@ from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.scope import Shape
 from qcompiler.ir import InvalidGraph, Value
 from qcompiler.ir.ann import Affine, MaxPool, SumPool
-from qcompiler.ir.view import Reshape
+from qcompiler.ir.view import Reshape, Transpose
 
 from .windows import Window, window
 
@@ -130,6 +130,11 @@ def reduced(node: NodeContext, how: str, x: Value, axes: frozenset[int], keep: b
     image, kernel = shape, tuple(n if a in axes else 1 for a, n in enumerate(shape))
     if 0 in axes or not 2 <= len(shape) <= _DIRECT:
         image, kernel = _merged(shape, axes)
+        if len(image) > _DIRECT:
+            order = sorted(range(len(shape)), key=lambda a: (a in axes, a))
+            x = node.part("reduced_last", Transpose(tuple(order)), x)
+            width = prod(shape[a] for a in axes)
+            image, kernel = (prod(shape) // width, width), (1, width)
         x = node.part("image", Reshape(image), x)
     pooled = tuple(n // k for n, k in zip(image, kernel, strict=True))
     ones, none = (1,) * (len(kernel) - 1), (0,) * (2 * len(kernel) - 2)
