@@ -26,6 +26,7 @@ from qcompiler.passes.quantization.slopes import ALIKE_PARTS
 
 _FEW_SYNAPSES = 4
 _FINE = 1.0  # times the slope at which the rounding of weights is that of levels
+_LOST, _CANCELLED = 8.0, 1000.0  # times the largest weight, and levels: sums that cancel
 _FITTED = 0.8  # share of the largest weight that weights may take before they are fitted to data
 
 
@@ -82,6 +83,18 @@ class Resolution:
         moved *= _largest(group.gain) if group.gain else 1.0
         slope = self.limit * self._step(group.result) / max(moved, 1e-30)
         return bool(slope >= max(1.0, _FINE * (self.t_max - 1) * (sum(fans) / 3) ** 0.5))
+
+    def loses(self, value: Value) -> bool:
+        """Whether a level of what a value is a sum of moves it much farther than weights hold."""
+        group = self._groups.get(self._root(value).name)
+        if group is None or group.clip:
+            return False
+        most = max(_LOST * self.limit, _CANCELLED) * self._step(value)
+        return bool(self._moved(group).min() > most > 0)
+
+    def held(self, group: FusionGroup) -> float:
+        """The least width of a sum whose levels weights can hold."""
+        return float(self._moved(group).max()) * self._top(group.result) / (self.limit * _FITTED)
 
     def is_finer(self, value: Value) -> bool:
         """Whether a value has more levels than others, as an output and its gates may have."""

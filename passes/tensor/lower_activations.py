@@ -41,6 +41,7 @@ from qcompiler.passes.activations.fine_values import FineValues
 from qcompiler.passes.activations.function_fits import FunctionFits
 from qcompiler.passes.activations.gates import Gates
 from qcompiler.passes.activations.inlining import inline_sums, inlines, keeps_sums, populations
+from qcompiler.passes.activations.lost_variables import without_lost
 from qcompiler.passes.activations.products import states
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.true_values import remember
@@ -83,6 +84,7 @@ class LowerActivations(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         """Lower node by node, then move clips to where they need fewer windows."""
+        graph = without_lost(graph, self._resolution(graph))
         fine, finer = FineValues(graph, self.t_max), self._states(graph)
         lowered = self._lowered(graph, fine, finer)
         while (whole := fine.populations(lowered)) | (kept := populations(lowered) & finer):
@@ -134,6 +136,7 @@ class LowerActivations(Pass):
 
     def fits(self, graph: Graph) -> Iterator[ActivationFit]:
         """The fit of every function of a graph with ranges."""
+        graph = without_lost(graph, self._resolution(graph))
         fits = self._fits(graph)
         for node in graph.nodes:
             if isinstance(node.op, Function):
@@ -141,6 +144,7 @@ class LowerActivations(Pass):
 
     def products(self, graph: Graph) -> Iterator[tuple[Node, int, int]]:
         """Every product of a graph with ranges, its bits, and the neurons of bits and gates."""
+        graph = without_lost(graph, self._resolution(graph))
         fine, few = FineValues(graph, self.t_max), keeps_sums(graph, self.t_max)
         given = (
             self.t_max,
