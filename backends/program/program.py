@@ -39,7 +39,9 @@ class Program(DescribedProgram):
 
     def __repr__(self) -> str:
         known = self.manifest.get("model")
-        name = str(known.get("file", "") if isinstance(known, dict) else "")
+        name = ""
+        if isinstance(known, dict) and "sha256" in known:  # else the model was no file
+            name = str(known.get("file", ""))
         size = f"{len(spiking_nodes(self.graph)):,} populations, t_max {self.t_max}"
         return f"<Program {f'{name[:80]!r} ' if name else ''}for {self.backend.name}: {size}>"
 

@@ -9,6 +9,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,29 @@ def test_from_torch_names_inputs_and_faults() -> None:
         qcompiler.from_torch(module, given[:1])
     with pytest.raises(PipelineError, match="must be a batch"):
         qcompiler.from_torch(module, 3)
+    with pytest.raises(UnsupportedModel) as caught:
+        qcompiler.from_torch(torch.nn.Linear(5, 4), torch.rand(5))
+    assert "\n   = help: the first axis of example, (5,), counts samples" in str(caught.value)
+    assert not caught.value.diagnostics[0].message.endswith(":")
+    with pytest.raises(UnsupportedModel, match='returns its input "input" unchanged'):
+        qcompiler.from_torch(torch.nn.Identity(), torch.rand(4, 5))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_from_torch_in_threads_says_nothing(capfd: Any) -> None:
+    torch = pytest.importorskip("torch")
+    modules = [torch.nn.Linear(5, 4) for _ in range(3)]
+
+    def program(module: Any) -> Any:
+        return qcompiler.from_torch(module, torch.rand(40, 5), target="reference")
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(program, modules))
+    assert repr(found[0]).startswith("<Program for reference: ")
+    x = torch.rand(2, 5)
+    for module, one in zip(modules, found, strict=True):
+        assert np.abs(one.run(x) - module(x).detach().numpy()).max() < 0.5
+    assert capfd.readouterr().err == ""
 
 
 def test_the_demo_ends_with_its_report(
