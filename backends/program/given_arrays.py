@@ -6,8 +6,6 @@ Wherever Python gives arrays for inputs, `arrays_of` reads them: one each in ord
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +14,9 @@ from qcompiler.ir import CompileError, DataError, Diagnostic
 from qcompiler.ir.diagnostics import kind_and_text
 from qcompiler.ir.kernels import Array
 
+from .one_array import as_array
+
 LABELS = ("labels", "label", "y")  # names that arrays of labels have
-NO_ARRAY = "no array of frames: give each of the inputs an array, or all in one mapping by name"
 
 
 def arrays_of(
@@ -85,55 +84,26 @@ def are_labels(array: Any) -> bool:
     return array.ndim == 1 and array.dtype.kind in "iu"
 
 
-def as_array(given: Any, name: str) -> Array:
-    """An array of what numpy takes, or what has ``__array__`` or ``__dlpack__``.
+def check_are_labels(array: Array) -> None:
+    """DataError, with a remedy where there is one, unless an array can be one class per frame."""
+    if are_labels(array):
+        return
+    message = f"labels must be one integer per frame, not an array {array.shape} of {array.dtype}"
+    raise DataError(Diagnostic(message, help=_remedy(array)))
 
-    Tensors lose their gradient; those of another device need a copy first, which DataError tells.
-    So it does of masked values, for which a network has no number. Errors tell the name of the
-    input.
-    """
-    if isinstance(given, np.ma.MaskedArray):
-        return _unmasked(given, name)
-    if isinstance(given, np.ndarray):
-        return given
-    if isinstance(given, Mapping | str | bytes | Path):
-        raise DataError(f"what is given for {name} is a {type(given).__name__}, {NO_ARRAY}")
-    if getattr(given, "requires_grad", False) is True and hasattr(given, "detach"):
-        given = given.detach()
+
+def _remedy(array: Array) -> str | None:
+    if array.ndim > 1 and array.size == len(array):
+        return "give labels.reshape(-1)"
+    if array.ndim > 1:
+        return "labels.argmax(axis=1) makes them of one-hot rows"
     try:
-        return _converted(given)
-    except (TypeError, RuntimeError, BufferError) as error:
-        kind = type(given).__name__
-        raise DataError(
-            f"{name}: a {kind} cannot become a numpy array: copy it to the CPU first, "
-            "as tensor.cpu() does in PyTorch"
-        ) from error
-    except ValueError as error:  # lists of unlike lengths
-        raise DataError(
-            f"what is given for {name} has parts of unlike shapes: give one array; several inputs "
-            "stand one by one, as in run(a, b)"
-        ) from error
-
-
-def _unmasked(given: np.ma.MaskedArray[Any, Any], name: str) -> Array:
-    mask = np.asarray(given.mask)
-    if mask.any():
-        count = f"{int(mask.sum()):,} of {given.size:,} values are masked"
-        raise DataError(f"{name}: {count}: give them numbers, as in array.filled(0)")
-    return np.asarray(given.data)
-
-
-def _converted(given: Any) -> Array:
-    if hasattr(given, "__array__") or not hasattr(given, "__dlpack__"):
-        found = np.asarray(given)
-        if hasattr(given, "columns") and found.dtype == object:  # a data frame of mixed columns
-            with suppress(TypeError, ValueError):  # text stays, and is refused by its kind
-                found = found.astype(np.float64)
-        return found
-    try:
-        return np.asarray(np.from_dlpack(given))
-    except AttributeError as error:  # numpy below 1.23 has no from_dlpack
-        raise TypeError from error
+        numbers = array.astype(np.float64)
+    except (TypeError, ValueError):
+        return "np.unique(labels, return_inverse=True)[1] numbers names of classes"
+    if array.ndim and np.array_equal(numbers, np.rint(numbers)):
+        return "give labels.astype(int)"
+    return None
 
 
 def are_batches(given: Any) -> bool:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from qcompiler.ir import DataError, Value
 from qcompiler.ir.kernels import Array, is_finite_float32
 
-from .given_arrays import NO_ARRAY, are_batches, arrays_of, batches_of
+from .given_arrays import are_batches, arrays_of, batches_of
+from .one_array import NO_ARRAY, check_real
 
 
 class InputBatch(NamedTuple):
@@ -68,8 +69,9 @@ def _fitted(array: Array, value: Value) -> Array:
         if [n for n in given if n != 1] != [n for n in shape if n != 1]:
             raise DataError(f'input "{name}" takes frames of shape {shape}, not {given}')
         array = array.reshape(len(array), *shape)
+    check_real(array, name)
     if not is_finite_float32(array):
-        raise DataError(f'the data for input "{name}" contain NaN, infinite or non-real values')
+        raise DataError(f'the data for input "{name}" contain NaN or infinite values')
     return array
 
 

@@ -153,7 +153,7 @@ def check_method(method: str, percentile: float) -> None:
     if method not in ("mse", "percentile"):
         raise ValueError(f"method must be mse or percentile, not {method}")
     if not 50 < percentile <= 100:
-        raise ValueError("percentile must be above 50 and at most 100")
+        raise ValueError(f"percentile must be above 50 and at most 100, not {percentile:g}")
 
 
 def around_zero(

@@ -65,7 +65,7 @@ class ChooseCodes(Pass):
     def __post_init__(self) -> None:
         check_fan_in(self.fan_in)
         if min(self.input, self.bias) < 0:
-            raise ValueError("input and bias must be at least 0")
+            raise ValueError(f"input and bias must be at least 0, not {min(self.input, self.bias)}")
         if self.code not in (known := ("auto", *CODES)):
             raise ValueError(f"code must be one of {', '.join(known)}, not {self.code}")
         if self.price not in PRICES:

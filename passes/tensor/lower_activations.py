@@ -78,7 +78,8 @@ class LowerActivations(Pass):
     def __post_init__(self) -> None:
         check_fan_in(self.fan_in)
         if not 0 <= self.activation_error < 1:
-            raise ValueError("activation_error must be at least 0 and below 1")
+            given = self.activation_error
+            raise ValueError(f"activation_error must be at least 0 and below 1, not {given:g}")
         check_levels(self.t_max, output_t_max=self.output_t_max)
         check_weight_bits(self.weight_bits)
 

@@ -71,7 +71,7 @@ class Normalize(Pass):
         check_levels(self.t_max, output_t_max=self.output_t_max)
         check_method(self.method, self.percentile)
         if not self.low < self.high:
-            raise ValueError("low must be below high")
+            raise ValueError(f"low must be below high, {self.high:g}, not {self.low:g}")
 
     def __call__(self, graph: Graph) -> Graph:
         """Measure or bound, then write the ranges into the types."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from qcompiler.backends.program.given_arrays import (
     are_batches,
@@ -39,13 +42,13 @@ def read(
 ) -> Data:
     """Read data from a path, a `DataSet`, arrays, or an iterable of batches.
 
-    Arrays are one for a single input, a sequence of one per input, or a mapping by name, with
-    labels or not, as `by_name` takes it. They are rearranged to ``frames x shape`` where only one
-    way to do so makes sense, or ``layout`` (what the network takes) decides. Of a path as many
-    frames as take half a gigabyte are read, at most 200,000, evenly spread; of batches the first
-    ones. ``labels``, an array or a path, replace those of the data, and are one for each of their
-    frames. Mappings may hold ``unread`` inputs of the model, too. Raises DataError for anything
-    else.
+    Arrays are one for a single input, which may be a list of its frames, a sequence of one per
+    input, or a mapping by name, with labels or not, as `by_name` takes it. They are rearranged to
+    ``frames x shape`` where only one way to do so makes sense, or ``layout`` (what the network
+    takes) decides. Of a path as many frames as take half a gigabyte are read, at most 200,000,
+    evenly spread; of batches the first ones. ``labels``, an array or a path, replace those of the
+    data, and are one for each of their frames. Mappings may hold ``unread`` inputs of the model,
+    too. Raises DataError for anything else.
     """
     if isinstance(source, str | Path | DataSet):
         given = source if isinstance(source, DataSet) else DataSet(source)
@@ -68,7 +71,17 @@ def read_arrays(source: Any, inputs: Inputs, unread: Collection[str] = ()) -> Da
     names = [name for name, _ in inputs]
     if isinstance(source, Mapping):
         return Data(by_name(source, names, unread), given_labels(source, names))
-    return Data(arrays_of(source if isinstance(source, Sequence) else (source,), names, unread))
+    several = isinstance(source, Sequence) and not _is_one_array(source, names)
+    return Data(arrays_of(source if several else (source,), names, unread))
+
+
+def _is_one_array(given: Sequence[Any], names: Sequence[str]) -> bool:
+    """Whether a sequence holds the frames of the only input: a list with parts of one shape."""
+    if len(names) != 1 or len(given) < 2 or not isinstance(given, list):
+        return False
+    with suppress(ValueError):  # of nested lists of unlike lengths
+        return len(set(map(np.shape, given))) == 1
+    return False
 
 
 def as_given(

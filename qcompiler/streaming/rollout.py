@@ -29,7 +29,7 @@ def rollout(
     """
     for array in given.arrays:
         if not is_finite_float32(array):
-            raise DataError("the calibration data contain NaN, infinite or non-real values")
+            raise DataError("the calibration data contain NaN or infinite values")
     step = _Step(FoldBatchNorm()(graph), states)
     shapes = {value.name: value.type.shape for value in graph.inputs}
     now = {

@@ -26,7 +26,7 @@ OPTIONS = {
     "--slices 99": "error: slices must be between 1 and 16, not 99",
     "--weight-bits 1": "error: weight_bits must be between 2 and 16, not 1",
     "--weight-bits 9": "error: weights of Loihi 2 have at most 8 weight_bits, not 9",
-    "--percentile 10": "error: percentile must be above 50 and at most 100",
+    "--percentile 10": "error: percentile must be above 50 and at most 100, not 10",
     "--passes=": "error: passes names no pass: leave it out to run those of the target",
     "--check --passes=": "error: passes names no pass: leave it out to run those of the target",
     "--mean-values nan": f"error: mean_values cannot hold nan: {FINITE} at most 1e+30",
@@ -35,7 +35,7 @@ OPTIONS = {
     "--scale-values 2,0": f"error: scale_values cannot hold 0, {DIVIDED} from 1e-30 to 1e+30",
     "--scale-values=-inf": f"error: scale_values cannot hold -inf, {DIVIDED} from 1e-30 to 1e+30",
     "--check --scale-values 0": f"error: scale_values cannot hold 0, {DIVIDED} from 1e-30 to 1e+30",
-    "--activation-error 2": "error: activation_error must be at least 0 and below 1",
+    "--activation-error 2": "error: activation_error must be at least 0 and below 1, not 2",
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import qcompiler
 from qcompiler.backends.program.program import Program
-from qcompiler.data import DataSet, read
+from qcompiler.data import DataSet, open_stream, read
 from qcompiler.ir import DataError, show
 from tests.support.onnx_models import model
 
@@ -39,9 +39,11 @@ class Loader:
 class Tensor:
     """Has the protocols of a tensor of PyTorch, and of nothing else."""
 
-    def __init__(self, array: Any, requires_grad: bool = False, device: str = "cpu") -> None:
+    def __init__(
+        self, array: Any, requires_grad: bool = False, device: str = "cpu", layout: str = "strided"
+    ) -> None:
         self.array, self.requires_grad, self.device = array, requires_grad, device
-        self.shape = array.shape
+        self.shape, self.layout = np.shape(array), layout
 
     def detach(self) -> Tensor:
         return Tensor(self.array, device=self.device)
@@ -51,6 +53,10 @@ class Tensor:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
         if self.device != "cpu":
             raise TypeError("can't convert cuda:0 device type tensor to numpy.")
+        if self.layout != "strided":
+            raise TypeError("can't convert Sparse layout tensor to numpy.")
+        if self.array is None:
+            raise TypeError("Got unsupported ScalarType BFloat16")
         return self.array if dtype is None else self.array.astype(dtype)
 
 
@@ -130,6 +136,8 @@ def test_half_precision_numbers_are_those_of_float32() -> None:
     ("given", "sentence"),
     [
         (Tensor(X, device="cuda:0"), "a Tensor cannot become a numpy array: copy it to the CPU"),
+        (Tensor(X, layout="torch.sparse_coo"), r"numpy array: give tensor.to_dense\(\)"),
+        (Tensor(None), r"numpy array: give tensor.float\(\), as numpy has no such numbers"),
         (iter([]), "the data are empty"),
         (iter([(X, X, X)]), "batch 0 has 3 parts for 1 inputs"),
         (iter([{"z": X, "v": X}]), "batch 0: no input is named z, v: the inputs are x"),
@@ -144,6 +152,56 @@ def test_other_things_get_a_sentence(given: Any, sentence: str, program: Program
         read(again or iter(given), INPUT)
     with pytest.raises(DataError, match=sentence):
         program.run(again or iter(given))
+
+
+@pytest.mark.parametrize("given", [X.tolist(), list(X)])
+def test_lists_of_frames_calibrate_and_run(given: Any, program: Program) -> None:
+    made = qcompiler.compile(NET, target="reference", calibration=given, effort=0)
+    assert made.graph == program.graph
+    np.testing.assert_array_equal(program.run(given), program.run(X))
+
+
+@pytest.mark.parametrize("kind", [object, complex, str])
+def test_the_wrong_type_of_arrays_is_named_with_a_remedy(kind: Any, program: Program) -> None:
+    wrong = X.astype(kind)
+    sentence = f"array for x has dtype {wrong.dtype}: give real numbers, as array.astype"
+    for call in (program.run, lambda x: qcompiler.compile(NET, calibration=x)):
+        with pytest.raises(DataError) as caught:
+            call(wrong)
+        assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "remedy"),
+    [
+        (LABELS.astype(float), "give labels.astype(int)"),
+        (LABELS.astype(str), "give labels.astype(int)"),
+        (LABELS.astype(object), "give labels.astype(int)"),
+        (np.array(["cat", "dog"] * 20), "np.unique(labels, return_inverse=True)[1] numbers names"),
+        (LABELS[:, None], "give labels.reshape(-1)"),
+        (np.eye(3)[LABELS], "labels.argmax(axis=1)"),
+        (LABELS + 0.5, None),
+    ],
+)
+def test_the_wrong_type_of_labels_is_named_with_a_remedy(wrong: Any, remedy: str | None) -> None:
+    for given in ({"source": X, "labels": wrong}, {"source": {"x": X, "labels": wrong}}):
+        with pytest.raises(DataError, match="labels must be one integer per frame") as caught:
+            read(inputs=INPUT, **given)
+        (found,) = caught.value.diagnostics
+        assert found.message.endswith(f"not an array {wrong.shape} of {wrong.dtype}")
+        assert remedy is None or remedy in str(found.help)
+        assert remedy is not None or found.help is None
+
+
+def test_what_is_no_array_is_named_with_a_remedy(tmp_path: Path, program: Program) -> None:
+    np.savez(tmp_path / "d.npz", x=X)
+    path = tmp_path / "d.npz"
+    given = {"None": None, "a DataSet": DataSet(path), "a PosixPath": path, "a str": str(path)}
+    for kind, wrong in {**given, "a Stream": open_stream(path, INPUT)}.items():
+        for call in (program.run, program.measure):
+            with pytest.raises(DataError, match=f"for x is {kind}, no array of frames") as caught:
+                call(wrong)
+            assert "np.load" in str(caught.value) and "run_stream" in str(caught.value)
 
 
 def test_masked_values_are_refused_and_masks_of_nothing_are_none(program: Program) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.backends.program.given_arrays import are_labels
+from qcompiler.backends.program.given_arrays import check_are_labels
+from qcompiler.backends.program.one_array import check_real
 from qcompiler.ir import DataError
 
 from .held import Array, Data, Inputs
@@ -30,8 +31,9 @@ def arranged(data: Data, inputs: Inputs, layout: str | None) -> Data:
 
 def check_numbers(array: Any, name: str) -> None:
     """DataError unless an array holds numbers and has a first axis."""
-    if array.ndim == 0 or array.dtype.kind not in "uifb":
+    if array.ndim == 0:
         raise DataError(f"the array for {name} must hold numbers, one sample per row")
+    check_real(array, name)
 
 
 def check_lengths(arrays: Sequence[Sized]) -> None:
@@ -43,8 +45,7 @@ def check_lengths(arrays: Sequence[Sized]) -> None:
 
 def check_label_count(labels: Array, count: int) -> None:
     """DataError unless there is one whole number for each of this many frames."""
-    if not are_labels(np.asarray(labels)):
-        raise DataError("labels must be one integer per frame")
+    check_are_labels(np.asarray(labels))
     if len(labels) != count:
         raise DataError(f"there are {len(labels)} labels for {count} inputs")
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qcompiler.backends.program.given_arrays import LABELS, are_labels, as_array, item_of
+from qcompiler.backends.program.given_arrays import LABELS, check_are_labels, item_of
+from qcompiler.backends.program.one_array import as_array
 from qcompiler.ir import DataError
 from qcompiler.ir.files import read_text
 
@@ -28,8 +29,7 @@ def labels_of(source: Any, count: int | None, inputs: Inputs = ()) -> Array:
     if isinstance(source, Mapping):
         source = _by_name(source, {name for name, _ in inputs})
     labels = as_array(source, "labels")
-    if not are_labels(labels):
-        raise DataError("labels must be one integer per frame")
+    check_are_labels(labels)
     if count is not None and len(labels) != count:
         raise DataError(f"there are {len(labels)} labels for {count} frames")
     return labels
