@@ -47,7 +47,8 @@ class Pipeline:
 
         ``find`` looks a name up and returns the class or None (default: the built-in passes);
         ``package.module:ClassName`` is imported. ``defaults`` fill options that the text leaves
-        out, in every pass that has them. Raises PipelineError with the column of the fault.
+        out, in every pass that has them. Raises PipelineError with the column of the fault, and
+        for what is no text.
         """
         return Pipeline(tuple(Parser(text, find or built_in, defaults or {}).passes()))
 

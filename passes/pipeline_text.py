@@ -24,6 +24,8 @@ class Parser:
     """Reads one text; ``find`` and ``defaults`` are those of `Pipeline.parse`."""
 
     def __init__(self, text: str, find: Finder, defaults: Mapping[str, Any]) -> None:
+        if not isinstance(text, str):
+            raise PipelineError(f"a pipeline is read from text, not {text!r:.60}")
         self.text = text
         self.find = find
         self.defaults = defaults

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from qcompiler.backends.report import Report
 from qcompiler.ir import Graph, ProgramError
 from qcompiler.ir.kernels import Array
@@ -23,7 +25,7 @@ class Plots:
     """Pictures of one program, each a `matplotlib.figure.Figure`.
 
     Populations of large networks are folded into ``most`` rows; None folds nothing. Each raises
-    ProgramError if matplotlib is not installed.
+    ProgramError for another number of rows, and if matplotlib is not installed.
     """
 
     program_graph: Graph
@@ -37,8 +39,8 @@ class Plots:
         return Network.of(self.program_graph, self.report())
 
     def _rows(self, most: int | None) -> Network:
-        if most is not None and most < 1:
-            raise ProgramError(f"most must be at least 1 row, or None for all, not {most}")
+        if most is not None and not (isinstance(most, int | np.integer) and most >= 1):
+            raise ProgramError(f"most must be at least 1 row, or None for all, not {most!r:.60}")
         return self._network if most is None else self._network.folded(most)
 
     def graph(self, most: int | None = FOLDED) -> Any:

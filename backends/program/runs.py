@@ -90,6 +90,8 @@ class ProgramRuns:
     def _read(
         self, inputs: tuple[Any, ...], size: Callable[[int], int], first: int
     ) -> Iterator[tuple[Array, ...]]:
+        if not isinstance(first, int | np.integer):
+            raise ProgramError(f"first must be the number of a frame, not {first!r:.60}")
         for arrays, begin in input_batches(inputs, self.inputs, size, first, self._unread):
             whole = self.prologue
             yield arrays if whole is None else run_prologue(whole, *arrays, first=begin)
@@ -115,8 +117,8 @@ class ProgramRuns:
         """See `Program.measure`."""
         if progress is not None and not callable(progress):
             raise ProgramError(f"progress must be a function, not {progress!r:.60}")
-        if not isinstance(first, int | np.integer):
-            raise ProgramError(f"first must be the number of a frame, not {first!r:.60}")
+        if not isinstance(count, bool | np.bool_ | int):
+            raise ProgramError(f"count must be true or false, not {count!r:.60}")
         counters, pieces = Counters(), []
         for batch in self._batches(inputs, engine, first):
             outcome = self._ran(engine, batch, count=count, progress=progress)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from qcompiler.ir import DataError
 
 from .frames.source import Options
@@ -42,8 +44,7 @@ class DataSet:
         for name in ("label_column", "split"):
             if not isinstance(found := getattr(self, name), str | None):
                 raise DataError(f"{name} must be a string, not {found!r:.60}")
-        whole = isinstance(self.frames, int) and not isinstance(self.frames, bool)
-        if self.frames is not None and not (whole and self.frames > 0):
+        if self.frames is not None and not (_is_whole(self.frames) and self.frames > 0):
             raise DataError(f"frames must be a number from 1 on, not {self.frames!r:.60}")
         if self.skip_bad not in (False, True):
             raise DataError(f"skip_bad must be true or false, not {self.skip_bad!r:.60}")
@@ -62,7 +63,13 @@ _LONGEST = 1 << 14  # pixels of a side
 
 
 def _lengths(given: Any, name: str) -> tuple[int, ...]:
-    found = () if given is None else tuple(given) if isinstance(given, Sequence) else (given,)
-    if len(found) > 2 or not all(isinstance(n, int) and 0 < n <= _LONGEST for n in found):
+    if given is None:
+        return ()
+    found = tuple(given) if isinstance(given, list | tuple | np.ndarray) else (given,)
+    if len(found) not in (1, 2) or not all(_is_whole(n) and 0 < n <= _LONGEST for n in found):
         raise DataError(f"{name} must be one or two lengths in pixels, not {given!r:.60}")
-    return found
+    return tuple(map(int, found))
+
+
+def _is_whole(given: Any) -> bool:
+    return isinstance(given, int | np.integer) and not isinstance(given, bool)

@@ -15,7 +15,7 @@ from qcompiler.ir import DataError
 from .data_set import DataSet
 from .find import reader_of, reading
 from .frames.arrange import arranged, check_label_count
-from .frames.held import Array, Data, Inputs
+from .frames.held import Array, Data, Inputs, checked_inputs
 from .frames.labels import labels_of
 from .frames.source import Indexed, Source, Wanted
 
@@ -124,8 +124,10 @@ def open_stream(
 ) -> Stream:
     """Open a data set for a network with these inputs; of its frames the first ``limit``.
 
-    Raises DataError if no reader can read the path, and for options that it does not take.
+    ``inputs`` are pairs of a name and a shape. Raises DataError for other ones, if no reader can
+    read the path, and for options that it does not take.
     """
+    inputs = checked_inputs(inputs)
     given = source if isinstance(source, DataSet) else DataSet(source)
     return Stream(open_source(given, inputs, layout), Wanted(inputs, layout, given.options), limit)
 

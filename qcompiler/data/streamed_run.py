@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from qcompiler.arguments import function
 from qcompiler.backends.host import Counters, Measured, frames_per_batch
 from qcompiler.backends.program.program import Program
 from qcompiler.data import Array, Data, Stream
-from qcompiler.ir import DataError
+from qcompiler.ir import DataError, ProgramError
 
 _BATCH_BYTES = 1 << 26  # of frames as they are read
 _MOST_FRAMES = 256
@@ -86,8 +87,15 @@ def run_stream(
 
     What is held of all frames are outputs and labels. ``reference`` gives the outputs of the model
     for a batch; ``progress`` receives the number of frames that are done. An interrupt ends the run
-    with what is done, unless that is nothing. Raises DataError for bad frames, or if all are.
+    with what is done, unless that is nothing. Raises DataError for bad frames, or if all are, and
+    for what is no `Stream`.
     """
+    if not isinstance(program, Program):
+        raise ProgramError(f"run_stream runs a program, not {program!r:.60}")
+    if not isinstance(stream, Stream):
+        message = f"run_stream takes what open_stream gives, not {stream!r:.60}"
+        raise DataError(f"{message}: run arrays with program.run")
+    function(progress, "progress")
     done = StreamedRun()
     size = len(stream) if places is None else max(1, len(places))
     if not program.streams(engine):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,12 @@ def test_the_front_has_whole_steps_and_error_bars() -> None:
     assert line.get_xdata() == pytest.approx([11 / 8, 18 / 8, 19 / 8])
 
 
-def test_no_rows_are_refused(digits: Program) -> None:
-    with pytest.raises(ProgramError, match="most must be at least 1 row, or None for all, not 0"):
-        digits.plot.graph(most=0)
+@pytest.mark.parametrize("most", [0, "5", 2.0, []])
+def test_other_rows_are_refused(most: Any, digits: Program) -> None:
+    plot = digits.plot
+    for call in (plot.graph, plot.schedule, plot.cores, partial(plot.raster, frames(1)[0])):
+        with pytest.raises(ProgramError) as caught:
+            call(most=most)
+        assert f"most must be at least 1 row, or None for all, not {most!r}" in str(caught.value)
+    with pytest.raises(DataError, match="parts of unlike shapes"):
+        plot.raster([[1, 2], [3]])

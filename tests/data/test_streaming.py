@@ -18,7 +18,7 @@ from qcompiler.backends.program.program import Program
 from qcompiler.cli.running import qrun
 from qcompiler.data import Data, DataSet, Stream, open_stream
 from qcompiler.data.streamed_run import StreamedRun, run_stream
-from qcompiler.ir import DataError
+from qcompiler.ir import DataError, PipelineError, ProgramError
 from tests.support.onnx_models import model
 
 RNG = np.random.default_rng(0)
@@ -41,6 +41,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def stream_of(program: Program, path: Path, **options: Any) -> Stream:
     return open_stream(DataSet(path, **options), api.inputs_of(program.graph))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [(), [], None, "x", {"x": (3,)}, [("x", 5)], [(1, (2,))], [("x", ("a",))], [5], [("x", (-1,))]],
+)
+def test_inputs_are_names_and_shapes(wrong: Any, folder: Path) -> None:
+    with pytest.raises(DataError, match="inputs must be pairs of a name and a shape"):
+        open_stream(folder / "d.npz", wrong)
+
+
+def test_wrong_streams_are_a_sentence(folder: Path) -> None:
+    program, given = qcompiler.load(folder / "p"), folder / "d.npz"
+    assert len(open_stream(given, [["x", [3, 32, 32]]]).spread(2)) == 2  # type: ignore[list-item]
+    wrongs: tuple[Any, ...] = (None, "x", PIXELS, DataSet(given))
+    for wrong in wrongs:
+        with pytest.raises(DataError, match="run_stream takes what open_stream gives, not"):
+            run_stream(program, wrong)
+        with pytest.raises(ProgramError, match="run_stream runs a program, not"):
+            run_stream(wrong, stream_of(program, given))
+    with pytest.raises(PipelineError, match="progress must be a function"):
+        run_stream(program, stream_of(program, given), progress=5)  # type: ignore[arg-type]
 
 
 def test_batches_and_parts_add_up_to_the_whole(folder: Path) -> None:

@@ -60,6 +60,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "max_memory": ("5", [5], -1, True, float("inf"), print),
 }
 
+LENGTHS: tuple[Any, ...] = (0, "4", (1, 2, 3), 2.5, True, b"x", [], [True, 4])
 OF_DATA = ("percentile", "labels", "max_drop", "max_drift")
 SAID = {"states": "state", "calibration": "the", "labels": "label", "client": "client"}
 BEYOND: dict[str, tuple[Any, ...]] = {
@@ -108,13 +109,25 @@ def test_options_are_looked_at_before_the_model() -> None:
         *({name: 5} for name in ("path", "label_column", "split")),
         *({"frames": one} for one in (0, 2.5, "9", True)),
         *({"skip_bad": one} for one in (5, "yes", None)),
-        *({name: one} for name in ("resize", "crop") for one in (0, "4", (1, 2, 3), 2.5)),
+        *({name: one} for name in ("resize", "crop") for one in LENGTHS),
     ],
 )
 def test_wrong_data_sets(wrong: dict[str, Any]) -> None:
     given: dict[str, Any] = {"path": "none.npz"} | wrong
     with pytest.raises(DataError, match="path" if "path" in wrong else next(iter(wrong))):
         qcompiler.compile(NETWORK, calibration=qcompiler.DataSet(**given))
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path: Path) -> None:
+    lengths: tuple[Any, ...] = (np.int64(4), np.array([4, 4]), (np.int32(4), 4))
+    for length in lengths:
+        options = qcompiler.DataSet("x", resize=length, crop=length).options
+        assert set(options.resize) == {4} and options.crop == (4, 4)
+    np.save(tmp_path / "x.npy", np.ones((9, 3, 4, 4), np.float32))
+    frames: Any = np.int64(3)
+    given = qcompiler.DataSet(tmp_path / "x.npy", frames=frames)
+    program = qcompiler.compile(NETWORK, target="reference", calibration=given)
+    assert program.manifest["calibration_images"] == 3
 
 
 @pytest.mark.parametrize("wrong", [None, *NEITHER[:-1], np.float32(2)])
@@ -134,6 +147,13 @@ def test_one_number_is_for_all_channels() -> None:
     assert api.preprocessing((1, 2, 3), array).scale == (4.0, 5.0, 6.0)
 
 
+def test_a_pipeline_is_text() -> None:
+    wrongs: tuple[Any, ...] = (5, None, b"quantize", [])
+    for wrong in wrongs:
+        with pytest.raises(PipelineError, match="a pipeline is read from text, not"):
+            Pipeline.parse(wrong)
+
+
 def test_wrong_use_of_a_program(tmp_path: Path) -> None:
     program = qcompiler.compile(NETWORK, target="reference")
     data = np.zeros((2, 3, 4, 4), np.float32)
@@ -151,8 +171,11 @@ def test_wrong_use_of_a_program(tmp_path: Path) -> None:
         program.measure(data, progress=5)  # type: ignore[arg-type]
     numbers: tuple[Any, ...] = (None, 1.5, "1")
     for wrong in numbers:
-        with pytest.raises(ProgramError, match="first must be the number of a frame, not"):
-            program.measure(data, first=wrong)
+        for runs in (program.measure, program.network_inputs):
+            with pytest.raises(ProgramError, match="first must be the number of a frame, not"):
+                runs(data, first=wrong)
+    with pytest.raises(ProgramError, match=r"count must be true or false, not \[\]"):
+        program.measure(data, count=[])  # type: ignore[arg-type]
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for place in (tmp_path / "loop", "a\0b", ""):
         for call in (program.save, qcompiler.load):

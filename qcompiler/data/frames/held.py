@@ -8,10 +8,31 @@ from typing import Any, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
+from qcompiler.ir import DataError, Diagnostic
 from qcompiler.passes.calibration.data import sample
 
 Array: TypeAlias = NDArray[Any]
 Inputs: TypeAlias = Sequence[tuple[str, tuple[int, ...]]]
+
+
+def checked_inputs(given: Any) -> Inputs:
+    """Pairs of a name and a shape, at least one; DataError for anything else."""
+    pairs = given if isinstance(given, list | tuple) else ()
+    if not pairs or not all(map(_is_input, pairs)):
+        what = 'inputs must be pairs of a name and a shape, as in [("image", (1, 8, 8))]'
+        help_ = (
+            "[(value.name, value.type.shape) for value in program.inputs] are those of a program"
+        )
+        raise DataError(Diagnostic(f"{what}, not {given!r:.60}", help=help_))
+    return tuple((name, tuple(shape)) for name, shape in pairs)
+
+
+def _is_input(pair: Any) -> bool:
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        return False
+    name, shape = pair
+    axes = shape if isinstance(shape, list | tuple) else ("none",)
+    return isinstance(name, str) and all(isinstance(n, int) and n > 0 for n in axes)
 
 
 class Frames(Protocol):
