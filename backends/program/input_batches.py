@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from qcompiler.ir import DataError, Value
@@ -36,7 +36,7 @@ def input_batches(
         return
     arrays = arrays_of(given, [value.name for value in inputs], unread)
     arrays = tuple(map(_fitted, arrays, inputs))
-    _check_lengths(arrays, inputs)
+    check_lengths(arrays, inputs)
     frames = len(arrays[0])
     step = batch_size(frames)
     for begin in range(0, frames, step):
@@ -64,18 +64,23 @@ def _fitted(array: Array, value: Value) -> Array:
     name, shape = value.name, value.type.shape
     if not array.ndim:
         raise DataError(f"what is given for {name} is a single value, {NO_ARRAY}")
-    given = array.shape[1:]
-    if given != shape:
-        if [n for n in given if n != 1] != [n for n in shape if n != 1]:
-            raise DataError(f'input "{name}" takes frames of shape {shape}, not {given}')
-        array = array.reshape(len(array), *shape)
+    if not holds_frames(array, shape):
+        raise DataError(f'input "{name}" takes frames of shape {shape}, not {array.shape[1:]}')
+    array = array.reshape(len(array), *shape)
     check_real(array, name)
     if not is_finite_float32(array):
         raise DataError(f'the data for input "{name}" contain NaN or infinite values')
     return array
 
 
-def _check_lengths(arrays: tuple[Array, ...], inputs: tuple[Value, ...]) -> None:
+def holds_frames(array: Array, shape: tuple[int, ...]) -> bool:
+    """Whether an array is ``frames x shape``, but for axes of length 1."""
+    given = array.shape[1:]
+    return array.ndim > 0 and [n for n in given if n != 1] == [n for n in shape if n != 1]
+
+
+def check_lengths(arrays: Sequence[Array], inputs: Sequence[Value]) -> None:
+    """DataError, which names the inputs, unless all arrays are as long, and not empty."""
     if len({len(array) for array in arrays}) != 1:
         told = (f"{len(x)} for {value.name}" for x, value in zip(arrays, inputs, strict=True))
         raise DataError(f"the inputs differ in their number of frames: {', '.join(told)}")

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from qcompiler.backends.host import Counters, Measured
-from qcompiler.ir import DataError, Graph, ProgramError
+from qcompiler.ir import DataError, Graph, ProgramError, Value
 from qcompiler.ir.kernels import Array
 
 from .given_arrays import arrays_of
+from .input_batches import check_lengths, holds_frames
 from .states import CarriedState, State, carried_states
 
 
@@ -85,7 +86,11 @@ class Stream:
     def measure(self, *frames: Any) -> Measured:
         """All outputs of the next frame of every sequence, and its counters."""
         given = self._given(frames)
-        sequences = len(given[0]) if given and given[0].ndim else 1
+        for array, value in zip(given, self._inputs, strict=True):
+            _check_shape(array, value)
+        if given:
+            check_lengths(given, self._inputs)
+        sequences = len(given[0]) if given else 1
         known = {v.name: array for v, array in zip(self._inputs, given, strict=True)}
         known |= {one.state.input: self._before(one, sequences) for one in self._states}
         arrays = (known[value.name] for value in self.program.graph.inputs)
@@ -108,6 +113,12 @@ class Stream:
             before = f"the frames before were of {len(levels)} sequences, these are of {sequences}"
             raise DataError(f"{before}: reset the stream first")
         return one.real(levels)
+
+
+def _check_shape(array: Array, value: Value) -> None:
+    if not holds_frames(array, shape := value.type.shape):
+        takes = f'input "{value.name}" takes a frame of shape {shape}, or sequences x {shape}'
+        raise DataError(f"{takes}, not {array.shape}")
 
 
 def run_stream(

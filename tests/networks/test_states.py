@@ -32,6 +32,14 @@ def test_steps_of_one_sequence_and_of_several() -> None:
         np.testing.assert_array_equal(y[0], single)
     with pytest.raises(DataError, match="reset the stream"):
         both.step(x[:1, 0])
+    width = r'input "x" takes a frame of shape \(4,\), or sequences x \(4,\), not '
+    for wrong in (np.zeros(3), np.zeros((2, 3)), 5.0):
+        with pytest.raises(DataError, match=width):
+            alone.step(wrong)
+    with pytest.raises(DataError, match="the data are empty"):
+        alone.step(np.zeros((0, 4)))
+    with pytest.raises(DataError, match="parts of unlike shapes"):
+        alone.step([[1, 2], [3]])
     both.reset()
     both.step(x[:1, 0])
     with pytest.raises(DataError, match="each input, x, or"):
@@ -43,6 +51,17 @@ def test_steps_of_one_sequence_and_of_several() -> None:
         both.step({"x": x[:, 0], "h_in": x[:, 0]})
     with pytest.raises(DataError, match="the data hold no array for the input x"):
         both.step({})
+
+
+def test_lengths_that_differ_are_those_of_the_inputs() -> None:
+    body = "s = Add(x, z) h_out = Add(h_in, s)"
+    proto = model("float[N,4] x, float[N,4] z, float[N,4] h_in", body, outputs="h_out")
+    x = 0.01 * sequences(2, 20)
+    stream = qcompiler.compile(
+        proto, target="reference", calibration=(x, x), states="auto", effort=0
+    ).stream()
+    with pytest.raises(DataError, match=r"number of frames: 2 for x, 1 for z$"):
+        stream.step(x[:, 0], x[:1, 0])
 
 
 def test_initial_state() -> None:
