@@ -71,7 +71,10 @@ class CompileWarning(UserWarning):
 
 
 class CompileError(Exception):
-    """Base of all errors that a user can cause; holds every finding, not only the first."""
+    """Base of all errors that a user can cause; holds every finding, not only the first.
+
+    ``diagnostics`` are the findings, a `Diagnostic` each; ``str`` prints them as commands do.
+    """
 
     def __init__(self, *findings: Diagnostic | str) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(

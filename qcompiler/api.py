@@ -45,7 +45,7 @@ def compile(
     allow_products: bool = False,
     activation_error: float = 0.0,
     input_shapes: Mapping[str, Sequence[int | str | None]] | None = None,
-    states: str | Sequence[str] = (),
+    states: str | Sequence[str] | None = (),
     max_neurons: int | None = None,
     max_memory: float | None = None,
     progress: Callable[[float], None] | None = None,
@@ -112,12 +112,12 @@ def compile(
     far from the model's, and data that do not suit the model, are told by a `CompileWarning` each,
     and by ``Program.warnings``.
 
-    ``progress`` receives the fraction of the calibration data that is done, ``watch`` each pass and
-    its graph.
+    ``progress`` receives the fraction of the calibration data that is done, from the start again in
+    each pass, ``watch`` each pass and its graph.
 
     Raises a `CompileError` that lists everything that is wrong.
     """
-    options = dict(locals())
+    options = dict(locals()) | {"states": () if states is None else states}
     return Compilation(options.pop("model"), Options(**options)).program()
 
 

@@ -12,6 +12,7 @@ from qcompiler.backends.backend import Backend, Engine, EngineFactory, Progress
 from qcompiler.backends.host import Measured
 from qcompiler.backends.plots.plots import Plots
 from qcompiler.backends.saving.program_files import load_program, save_program
+from qcompiler.backends.targets import BUILT_IN
 from qcompiler.ir import Value
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import step_of
@@ -104,14 +105,16 @@ class Program(DescribedProgram):
     ) -> Measured:
         """Run a data set in batches that fit into memory; return all outputs and the counters.
 
-        ``inputs`` are as for `run`; errors number their frames from the ``first``.
-        The spikes that an engine does not count the fast engine counts: they are the same.
+        ``inputs`` are as for `run`; errors number their frames from the ``first``. ``progress``
+        receives the number of frames that are done. The spikes that an engine does not count the
+        fast engine counts: they are the same.
         """
         return self._runs.measure(inputs, engine, count, progress, first)
 
     def spikes(self, *inputs: Any, engine: str = "steps") -> dict[str, Array]:
         """Step of every neuron's spike from frame start, by population: ``frames x shape``.
 
+        It is -1 for a neuron that is silent in the frame; of a burst it is the first step.
         ``inputs`` are as for `run`.
         """
         found = self.levels(*inputs, engine=engine)
@@ -148,6 +151,12 @@ class Program(DescribedProgram):
         save_program(directory, self.graph, self.backend, self.manifest, self.prologue)
 
     @staticmethod
-    def load(directory: str | Path, find: Callable[[str], Backend | None]) -> Program:
-        """Read a program and verify it; ``find`` looks targets up. ProgramError if it is broken."""
+    def load(
+        directory: str | Path, find: Callable[[str], Backend | None] = BUILT_IN.get
+    ) -> Program:
+        """Read a program and verify it; ProgramError if it is broken.
+
+        ``find`` looks targets up, by default the built-in ones: `qcompiler.load` knows those of
+        plugins, too.
+        """
         return Program(*load_program(directory, find))

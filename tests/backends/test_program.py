@@ -14,6 +14,7 @@ from qcompiler.backends.energy.wiring import wiring_of
 from qcompiler.backends.host import frames_per_batch, output_nodes
 from qcompiler.backends.program.program import Program
 from qcompiler.ir import CompileError, DataError, ProgramError
+from qcompiler.ir.spiking.integer_network import spiking_nodes
 from tests.support.onnx_models import model
 from tests.support.planted_faults import corrupt_text
 from tests.support.random_networks import random_batch, random_network
@@ -34,9 +35,21 @@ def test_saved_and_loaded_programs_are_the_same(program: Program, tmp_path: Path
     loaded = qcompiler.load(tmp_path / "one")
     assert loaded.graph == program.graph
     np.testing.assert_array_equal(loaded.run(BATCH), program.run(BATCH))
+    assert Program.load(tmp_path / "one") == loaded
     loaded.save(tmp_path / "two")
     for name in ("manifest.json", "network.qir"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.parametrize("code", ["silent", "burst"])
+def test_neurons_that_are_silent_spike_at_no_step(code: str) -> None:
+    found = qcompiler.compile(GRAPH, target="reference", calibration=BATCH, t_max=8, code=code)
+    levels, steps = found.levels(BATCH), found.spikes(BATCH)
+    assert any((array == -1).any() for array in steps.values())
+    for node in spiking_nodes(found.graph):
+        if getattr(node.op, "coding", "one-spike") == code:
+            name = node.result.name
+            np.testing.assert_array_equal(steps[name] == -1, levels[name] == 0)
 
 
 @pytest.mark.parametrize("name", ["n", "h", "y", "x"])

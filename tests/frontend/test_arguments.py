@@ -38,7 +38,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "percentile": ("99", [99], (None,), float("nan"), True, object(), print),
     "activation_error": (None, "x", [0.1], float("nan"), float("inf"), True, print),
     "weight_bits": ("8", 8.5, [8], print),
-    "states": (5, None, b"h:i", [1], {"a": "b"}, print),
+    "states": (5, b"h:i", [1], {"a": "b"}, print),
     "allow_products": (None, "yes", 2, print),
     "progress": (5, "x", [], True),
     "watch": (5, "x", []),
@@ -132,7 +132,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [None, *NEITHER[:-1], np.float32(2)])
 def test_wrong_models_and_directories(wrong: Any) -> None:
-    with pytest.raises(InvalidModel, match="a model is a path, bytes, or"):
+    with pytest.raises(InvalidModel, match=r"a model is a path, bytes, an .*, or a Graph, not"):
         qcompiler.compile(wrong)
     with pytest.raises(ProgramError, match="a directory is a path, not"):
         qcompiler.load(wrong)
@@ -143,6 +143,7 @@ def test_one_number_is_for_all_channels() -> None:
     for one in same:
         assert api.preprocessing(scale_values=one).scale == (16.0,)
     assert api.preprocessing(None, None).active is False  # type: ignore[arg-type]
+    assert qcompiler.compile(NETWORK, target="reference", states=None).states == ()
     array: Any = np.array([4, 5, 6])
     assert api.preprocessing((1, 2, 3), array).scale == (4.0, 5.0, 6.0)
 
@@ -178,7 +179,7 @@ def test_wrong_use_of_a_program(tmp_path: Path) -> None:
         program.measure(data, count=[])  # type: ignore[arg-type]
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for place in (tmp_path / "loop", "a\0b", ""):
-        for call in (program.save, qcompiler.load):
+        for call in (program.save, qcompiler.load, qcompiler.Program.load):
             with pytest.raises(ProgramError):
                 call(place)
 

@@ -76,7 +76,7 @@ def _open(source: Source) -> tuple[onnx.ModelProto, TensorReader]:
     except TypeError as error:
         kind = type(source).__name__
         raise InvalidModel(
-            f"a model is a path, bytes, or an onnx.ModelProto, not {kind}"
+            f"a model is a path, bytes, an onnx.ModelProto, or a Graph, not {kind}"
         ) from error
     return _parse(_bytes(path), path.name), TensorReader(path.name, path, owned=True)
 
