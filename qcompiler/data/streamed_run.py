@@ -93,7 +93,7 @@ def run_stream(
     if not isinstance(program, Program):
         raise ProgramError(f"run_stream runs a program, not {program!r:.60}")
     if not isinstance(stream, Stream):
-        message = f"run_stream takes what open_stream gives, not {stream!r:.60}"
+        message = f"run_stream takes what open_stream gives, not a {type(stream).__name__}"
         raise DataError(f"{message}: run arrays with program.run")
     function(progress, "progress")
     done = StreamedRun()
