@@ -58,16 +58,23 @@ def guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Na
             stream.reconfigure(errors="backslashreplace")
     try:
         return command(arguments)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except BaseException as error:
         if isinstance(error, SystemExit) and error.code == _WRONG_USAGE:
             raise
-        if arguments.verbose:
+        return failed(error, arguments.verbose)
+
+
+def failed(error: BaseException, verbose: bool = False) -> int:
+    """Tell an exception in one message, a reader that ended in none; returns the exit status 1."""
+    if not isinstance(error, BrokenPipeError):
+        if verbose:
             say("".join(traceback.format_exception(error)).rstrip())
         fail(_message(error))
-        return 1
+    try:
+        print(end="", flush=True)
+    except OSError:  # which Python would tell again at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _message(error: BaseException) -> str:

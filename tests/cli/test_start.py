@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 _HEAVY = ("numpy", "onnx", "onnxruntime", "rich", "networkx", "lava")
+_HAS_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has this device")
 
 
 @pytest.mark.parametrize("command", ["qcompile", "qrun"])
@@ -71,3 +74,42 @@ finally:
     assert "Exit status" in done.stdout
     names = {name.partition(".")[0] for name in done.stderr.split()}
     assert not names.intersection(_HEAVY)
+
+
+def unwritable(place: str) -> int:
+    if place == "full":
+        return os.open("/dev/full", os.O_WRONLY)
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("place", [pytest.param("full", marks=_HAS_FULL), "closed"])
+@pytest.mark.parametrize(
+    "line", ["qcompile --version", "qrun --version", "qrun --help", "qcompile --list"]
+)
+def test_output_that_cannot_be_written_is_a_sentence(
+    line: str, place: str, unbuffered: str
+) -> None:
+    """A full disk is told once, a reader that ended not at all."""
+    if place == "full" and not Path("/dev/full").exists():
+        pytest.skip("this system has no device that is full")
+    command, option = line.split()
+    code = f"""
+import sys
+from qcompiler.cli.commands import {command}
+sys.argv = [{command!r}, {option!r}]
+sys.exit({command}())
+"""
+    with os.fdopen(unwritable(place), "w") as stream:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=stream,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    told = "error: output: No space left on device\n" if place == "full" else ""
+    assert (done.returncode, done.stderr) == (1, told)
