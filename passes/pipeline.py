@@ -20,7 +20,7 @@ from qcompiler.ir.verify import verify_invariants
 
 from .base import Pass
 from .built_in import BUILT_IN
-from .pipeline_text import Finder, Parser
+from .pipeline_text import Finder, Names, Parser
 
 Watcher: TypeAlias = Callable[[Pass, Graph], None]
 
@@ -41,16 +41,19 @@ class Pipeline:
 
     @staticmethod
     def parse(
-        text: str, find: Finder | None = None, defaults: Mapping[str, Any] | None = None
+        text: str,
+        find: Finder | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        names: Names = BUILT_IN.keys,
     ) -> Pipeline:
         """Read a pipeline.
 
-        ``find`` looks a name up and returns the class or None (default: the built-in passes);
-        ``package.module:ClassName`` is imported. ``defaults`` fill options that the text leaves
-        out, in every pass that has them. Raises PipelineError with the column of the fault, and
-        for what is no text.
+        ``find`` looks a name up and returns the class or None (default: the built-in passes), of
+        those that ``names`` gives; ``package.module:ClassName`` is imported. ``defaults`` fill
+        options that the text leaves out, in every pass that has them. Raises PipelineError with the
+        column of the fault, and for what is no text.
         """
-        return Pipeline(tuple(Parser(text, find or built_in, defaults or {}).passes()))
+        return Pipeline(tuple(Parser(text, find or built_in, names, defaults or {}).passes()))
 
     def given(self, options: Mapping[str, Any]) -> Pipeline:
         """The same passes, with options that text cannot hold, such as calibration data."""

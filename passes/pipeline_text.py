@@ -12,22 +12,22 @@ from qcompiler.ir import PipelineError
 from qcompiler.ir.diagnostics import kind_and_text
 
 from .base import Pass
-from .built_in import BUILT_IN
 
 Finder: TypeAlias = Callable[[str], "type[Pass] | None"]
+Names: TypeAlias = Callable[[], Iterable[str]]
 
 _PASS = re.compile(r"\s*([\w.:-]+)\s*(?:\{([^{}]*)\})?\s*")
 _OPTION = re.compile(r"\s*(\w+)=([^\s,]+)\s*,?")
 
 
 class Parser:
-    """Reads one text; ``find`` and ``defaults`` are those of `Pipeline.parse`."""
+    """Reads one text; ``find``, ``names`` and ``defaults`` are those of `Pipeline.parse`."""
 
-    def __init__(self, text: str, find: Finder, defaults: Mapping[str, Any]) -> None:
+    def __init__(self, text: str, find: Finder, names: Names, defaults: Mapping[str, Any]) -> None:
         if not isinstance(text, str):
             raise PipelineError(f"a pipeline is read from text, not {text!r:.60}")
         self.text = text
-        self.find = find
+        self.find, self.names = find, names
         self.defaults = defaults
 
     def _fail(self, message: str, at: int, help_: str | None = None) -> NoReturn:
@@ -67,7 +67,7 @@ class Parser:
     def _lookup(self, name: str, at: int) -> type[Pass]:
         kind = self._imported(name, at) if ":" in name else self.find(name)
         if kind is None:
-            known = ", ".join(sorted(BUILT_IN))
+            known = ", ".join(sorted(self.names()))
             self._fail(f"no pass is named '{name}'", at, f"known: {known}")
         return kind
 

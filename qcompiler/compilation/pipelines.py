@@ -35,7 +35,7 @@ def pipeline(
     if isinstance(passes, Pipeline):
         return passes.given(options or {})
     text = backend.pipeline if passes is None else string(passes, "passes")
-    return Pipeline.parse(text, registry.find_pass, options)
+    return Pipeline.parse(text, registry.find_pass, options, registry.pass_names)
 
 
 def check_compiled(graph: Graph, backend: Backend) -> None:

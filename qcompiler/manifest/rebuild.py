@@ -18,7 +18,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.prologue import joined
 from qcompiler.passes import Pipeline
 from qcompiler.passes.base import hidden_options
-from qcompiler.registry import find_pass
+from qcompiler.registry import find_pass, pass_names
 
 _PACKAGES = ("numpy", "onnx", "onnxruntime")
 _OPTIONS = (  # of `compile`, besides those that a manifest has under other keys
@@ -118,7 +118,9 @@ def _passes_of(known: Any, given: str | Pipeline | None) -> str | Pipeline:
     if given is None and ":" in str(passes):
         message = "the program was built with passes of modules, whose import may run code"
         raise ProgramError(f"{message}: give its pipeline again with --passes")
-    return Pipeline.parse(passes, find_pass) if whole and isinstance(passes, str) else passes
+    if whole and isinstance(passes, str):
+        return Pipeline.parse(passes, find_pass, names=pass_names)
+    return passes
 
 
 def _given(manifest: Mapping[str, Any]) -> list[str]:

@@ -107,3 +107,11 @@ def test_faults_of_plugins_name_them(run: Any, command: str, message: str) -> No
     status, _, err = run(command)
     assert status == 1 and message in err
     assert "bug in qcompiler" not in err and "Traceback" not in err
+
+
+@pytest.mark.usefixtures("plugins")
+def test_an_unknown_pass_is_told_beside_those_of_plugins(run: Any) -> None:
+    status, _, err = run("qcompile net.onnx --passes nope")
+    assert status == 1 and "no pass is named 'nope'" in err
+    known = err.partition("known: ")[2].strip().split(", ")
+    assert {"fails", "leaves", "returns", "quantize"} <= {*known}
