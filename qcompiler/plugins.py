@@ -5,12 +5,14 @@ One is loaded when its name is asked for, so that a broken plugin breaks nobody 
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
-from .ir import PipelineError
+from .ir import CompileError, PipelineError
 from .ir.diagnostics import kind_and_text
+
+_Found = TypeVar("_Found")
 
 
 def plugins(group: str, own: Container[str]) -> dict[str, EntryPoint]:
@@ -39,6 +41,25 @@ def load(group: str, name: str, own: Container[str]) -> Any:
     except BaseException as error:
         what = f"the plugin {name} of {_owner(point)} cannot load"
         raise PipelineError(f"{what}: {kind_and_text(error)}") from error
+
+
+def working(
+    find: Callable[[str], _Found | None],
+    names: Iterable[str],
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> dict[str, _Found]:
+    """What is found by each name; of a broken plugin only ``tell`` hears."""
+    found: dict[str, _Found] = {}
+    for name in names:
+        try:
+            one = find(name)
+        except CompileError as error:
+            for finding in error.diagnostics:
+                tell(finding.text)
+        else:
+            if one is not None:
+                found[name] = one
+    return found
 
 
 def _owner(point: EntryPoint) -> str:

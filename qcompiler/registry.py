@@ -8,6 +8,7 @@ plugin breaks nobody else. In pickles a target is its name, as in saved programs
 from __future__ import annotations
 
 import copyreg
+from collections.abc import Iterable
 from typing import Any
 
 from qcompiler.backends.backend import Backend, EngineFactory
@@ -85,8 +86,7 @@ def _unpickled(name: str) -> Backend:
 copyreg.pickle(Backend, _pickled)
 
 
-def engines() -> tuple[EngineFactory, ...]:
-    """The built-in engines, and those that plugin targets bring. PipelineError if one is broken."""
-    targets = [find_backend(name) for name in backend_names()]
-    brought = {e.name: e for target in targets if target is not None for e in target.engines}
+def engines(targets: Iterable[Backend]) -> tuple[EngineFactory, ...]:
+    """The built-in engines, and those that targets bring."""
+    brought = {engine.name: engine for target in targets for engine in target.engines}
     return tuple(({**ENGINES} | brought).values())

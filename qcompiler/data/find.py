@@ -9,8 +9,8 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from qcompiler.ir import DataError, PipelineError
-from qcompiler.ir.diagnostics import blamed
+from qcompiler.ir import DataError, Diagnostic, PipelineError
+from qcompiler.ir.diagnostics import blamed, raise_if_any
 from qcompiler.plugins import load, plugins
 
 from .frames.opening import open_data
@@ -23,15 +23,22 @@ _Found = TypeVar("_Found")
 _OWN = frozenset(reader.name for reader in BUILT_IN)
 
 
-def readers() -> tuple[Reader, ...]:
-    """All readers, those of plugins first. PipelineError if a plugin is broken."""
-    return (*map(_of_plugin, sorted(plugins(GROUP, _OWN))), *BUILT_IN)
+def reader_names() -> tuple[str, ...]:
+    """Names of all readers, those of plugins first."""
+    return (*sorted(plugins(GROUP, _OWN)), *(reader.name for reader in BUILT_IN))
+
+
+def find_reader(name: str) -> Reader:
+    """The reader of one of these names. PipelineError if its plugin is broken."""
+    own = next((reader for reader in BUILT_IN if reader.name == name), None)
+    return own or _of_plugin(name)
 
 
 def reader_of(path: Path) -> Reader:
     """The reader that claims a path. DataError if none does, and for a path that is not there.
 
-    Plugins are loaded only for paths that no built-in reader claims.
+    Plugins are loaded only for paths that no built-in reader claims. PipelineError for those that
+    are broken, if none of the others claims the path.
     """
     try:
         found = _claiming(path)
@@ -51,9 +58,18 @@ def _claiming(path: Path) -> Reader | None:
     for reader in BUILT_IN:
         if reader.claims(path):
             return reader
+    return _plugin_claiming(path)
+
+
+def _plugin_claiming(path: Path) -> Reader | None:
+    broken: list[Diagnostic] = []
     for name in sorted(plugins(GROUP, _OWN)):
-        if (reader := _of_plugin(name)).claims(path):
-            return reader
+        try:
+            if (reader := _of_plugin(name)).claims(path):
+                return reader
+        except PipelineError as error:
+            broken += error.diagnostics
+    raise_if_any(broken, PipelineError)
     return None
 
 

@@ -46,6 +46,29 @@ TARGET = replace(
 )
 '''
 ENTRY_POINTS = "[qcompiler.backends]\ntoy = toy_target:TARGET\n"
+BROKEN = """{}broken-chip = toy_target.nothing:CHIP
+[qcompiler.passes]
+broken-pass = toy_target.nothing:Pass
+[qcompiler.readers]
+broken-reader = toy_target.nothing:READER
+last-reader = toy_target:READS
+"""
+READER = """
+import numpy as np
+from qcompiler.data import Indexed, Reader
+
+class Zeros(Indexed):
+    def __init__(self, path, wanted):
+        super().__init__()
+
+    def __len__(self):
+        return 2
+
+    def read(self, places):
+        return (np.zeros((len(places), 4), np.float32),), places
+
+READS = Reader("last-reader", "files of a test", lambda path: path.suffix == ".toy", Zeros)
+"""
 MODEL = """
 <ir_version: 8, opset_import: ["" : 17]>
 net (float[N, 4] x) => (float[N, 3] y)
@@ -112,3 +135,34 @@ def test_a_broken_plugin_is_one_sentence(folder: Path) -> None:
     ran = run(folder, "qcompile", "net.onnx", "--target", "toy")
     assert ran.returncode == 1
     assert "plugin toy of toy cannot load" in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_a_broken_plugin_disturbs_no_other(folder: Path) -> None:
+    (folder / "site" / "toy-1.0.dist-info" / "entry_points.txt").write_text(
+        BROKEN.format(ENTRY_POINTS)
+    )
+    (folder / "site" / "toy_target.py").write_text(PLUGIN + READER)
+    listed = run(folder, "qcompile", "--list", "--json")
+    assert listed.returncode == 0, listed.stderr
+    names = json.loads(listed.stdout)
+    assert {"toy", "loihi"} <= {*names["targets"]} and "loud" in names["engines"]
+    assert "last-reader" in names["readers"] and "broken" not in listed.stdout
+    for name in ("broken-chip", "broken-pass", "broken-reader"):
+        told = f"warning: the plugin {name} of toy cannot load: ModuleNotFoundError: "
+        assert listed.stderr.count(told) == 1
+    assert run(folder, "qcompile", "net.onnx", "--target", "toy", "-q").returncode == 0
+    assert outputs(folder, "loud").any()
+    ran = run(folder, "qrun", "net.toy", "nothing.npy", "--engine", "quiet")
+    message = "error: no engine named quiet runs a program for target toy: choose fast, steps, "
+    assert ran.returncode == 1 and ran.stderr.startswith(message) and ran.stderr.endswith("loud\n")
+    (folder / "data.toy").touch()
+    assert run(folder, "qrun", "net.toy", "data.toy", "-q").returncode == 0
+
+
+def test_a_name_of_another_target_is_one_sentence(folder: Path) -> None:
+    points = f"{ENTRY_POINTS}loihi = toy_target:TARGET\n"
+    (folder / "site" / "toy-1.0.dist-info" / "entry_points.txt").write_text(points)
+    ran = run(folder, "qcompile", "net.onnx", "--target", "toy", "-q")
+    assert ran.returncode == 1 and ran.stderr.count("error:") == 1
+    assert "toy declares qcompiler.backends 'loihi', which qcompiler declares" in ran.stderr
+    assert run(folder, "qcompile", "net.onnx", "-q").returncode == 0

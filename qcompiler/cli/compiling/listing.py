@@ -6,18 +6,25 @@ import argparse
 import json
 
 from qcompiler import registry
-from qcompiler.data.find import readers
+from qcompiler.data.find import find_reader, reader_names
+from qcompiler.passes import Pass
+from qcompiler.plugins import working
+from qcompiler.terminal.console import warn
 
 
 def list_all(given: argparse.Namespace) -> int:
-    """Print all names with a line each, or as JSON; returns the exit status."""
-    names = registry.backend_names()
-    backends = [registry.find_backend(name) for name in names]
+    """Print all names with a line each, or as JSON; returns the exit status.
+
+    Broken plugins are left out, with a warning for each.
+    """
+    targets = working(registry.find_backend, registry.backend_names(), warn).values()
+    passes = working(registry.find_pass, registry.pass_names(), warn)
+    readers = working(find_reader, reader_names(), warn).values()
     found = {
-        "targets": {b.name: b.description for b in backends if b is not None},
-        "passes": {name: _purpose(name) for name in registry.pass_names()},
-        "engines": {engine.name: engine.description for engine in registry.engines()},
-        "readers": {reader.name: reader.description for reader in readers()},
+        "targets": {target.name: target.description for target in targets},
+        "passes": {name: _purpose(kind) for name, kind in passes.items()},
+        "engines": {engine.name: engine.description for engine in registry.engines(targets)},
+        "readers": {reader.name: reader.description for reader in readers},
     }
     if given.json:
         print(json.dumps(found))
@@ -29,6 +36,5 @@ def list_all(given: argparse.Namespace) -> int:
     return 0
 
 
-def _purpose(name: str) -> str:
-    kind = registry.find_pass(name)
-    return (kind.__doc__ or "").strip().splitlines()[0] if kind else ""
+def _purpose(kind: type[Pass]) -> str:
+    return (kind.__doc__ or "").strip().partition("\n")[0]

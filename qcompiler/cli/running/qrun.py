@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qcompiler.cli.command_parser import CommandParser
@@ -106,24 +106,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _engines() -> tuple[str, ...]:
-    from qcompiler.registry import engines
+def _engines(tell: Callable[[str], None] = lambda sentence: None) -> tuple[str, ...]:
+    """The names of all engines; of a broken plugin only ``tell`` hears."""
+    from qcompiler import registry
+    from qcompiler.plugins import working
 
-    return tuple(engine.name for engine in engines())
+    targets = working(registry.find_backend, registry.backend_names(), tell)
+    return tuple(engine.name for engine in registry.engines(targets.values()))
 
 
 def _engine(text: str) -> str:
-    """The name of an engine; plugins are loaded only for a name that is not built in."""
+    """The name of an engine; plugins are loaded only for a name that is not built in.
+
+    Where one is broken, the program tells whether its target has such an engine.
+    """
     if text in ENGINES:
         return text
 
     from qcompiler.ir import CompileError
 
+    broken: list[str] = []
     try:
-        names = _engines()
-    except CompileError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    if text not in names:
+        names = _engines(broken.append)
+    except CompileError:
+        return text
+    if text not in names and not broken:
         raise argparse.ArgumentTypeError(f"no engine is named {text!r}: choose {', '.join(names)}")
     return text
 

@@ -51,6 +51,7 @@ def run(given: argparse.Namespace) -> int:
     if given.info:
         print_info(given, program, model)
         return 0
+    program.streams(given.engine)  # a ProgramError for an unknown engine comes before the work
     if given.against is not None:
         for finding in onnxruntime_faults(given.against):
             warn(finding.text)
