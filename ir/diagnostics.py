@@ -130,13 +130,19 @@ def blamed(
     except (CompileError, MemoryError, KeyboardInterrupt):
         raise
     except BaseException as error:  # SystemExit, too, with which a command would end in silence
-        module = _module(code)
-        if isinstance(error, spared) or module.startswith("qcompiler."):
+        if isinstance(error, spared) or is_ours(code):
             raise
-        raise PipelineError(f"{who} of {module} {fault}: {kind_and_text(error)}") from error
+        told = f"{who} of {module_of(code)} {fault}: {kind_and_text(error)}"
+        raise PipelineError(told) from error
 
 
-def _module(code: object) -> str:
+def is_ours(code: object) -> bool:
+    """Whether what is called is of this package."""
+    return module_of(code).startswith("qcompiler.")
+
+
+def module_of(code: object) -> str:
+    """The module of what is called: a function, a class, an object."""
     while isinstance(code, partial):
         code = code.func
     return getattr(code, "__module__", None) or type(code).__module__

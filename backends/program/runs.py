@@ -11,7 +11,7 @@ from qcompiler.backends.backend import Backend, Engine, EngineFactory, Progress
 from qcompiler.backends.energy import activity as activities
 from qcompiler.backends.host import Counters, Measured, Outcome, frames_per_batch
 from qcompiler.backends.targets import ENGINES
-from qcompiler.ir import Graph, PipelineError, ProgramError, Value
+from qcompiler.ir import Graph, ProgramError, Value
 from qcompiler.ir.diagnostics import blamed
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.prologue import run_prologue
@@ -19,6 +19,7 @@ from qcompiler.ir.spiking.integer_network import spiking_nodes
 
 from .costs import ProgramCosts
 from .input_batches import input_batches
+from .outcomes import Outcomes
 
 
 class ProgramRuns:
@@ -37,7 +38,7 @@ class ProgramRuns:
         unread: tuple[str, ...] = (),
     ) -> None:
         self.graph, self.prologue, self.backend, self.costs = graph, prologue, backend, costs
-        self._made, self._unread = made, unread
+        self._made, self._unread, self._outcomes = made, unread, Outcomes(graph)
 
     @property
     def factories(self) -> tuple[EngineFactory, ...]:
@@ -68,13 +69,7 @@ class ProgramRuns:
         engine = self.engine(name)
         with blamed(engine, f"the engine {name}"):
             found = engine(*batch, **asked)
-        if not isinstance(found, Outcome):
-            raise PipelineError(f"the engine {name} returns no Outcome, but {type(found).__name__}")
-        number, known = len(found.outputs), len(self.graph.outputs)
-        if number != known:
-            raise PipelineError(
-                f"the engine {name} returns {number} outputs, but the network has {known}"
-            )
+        self._outcomes.check(found, name, engine, len(batch[0]), asked)
         return found
 
     @property

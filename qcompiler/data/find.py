@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from qcompiler.ir import DataError, Diagnostic, PipelineError
-from qcompiler.ir.diagnostics import blamed, raise_if_any
+from qcompiler.ir.diagnostics import blamed, module_of, raise_if_any
 from qcompiler.plugins import load, plugins
 
 from .frames.opening import open_data
@@ -77,7 +77,22 @@ def _of_plugin(name: str) -> Reader:
     found = load(GROUP, name, _OWN)
     if not isinstance(found, Reader):
         raise PipelineError(f"the plugin reader {name} is not a qcompiler.data.Reader")
-    return replace(found, claims=_blamed(name, found.claims), open=_blamed(name, found.open))
+    claims, open_ = _blamed(name, found.claims), _blamed(name, found.open)
+    return replace(found, claims=claims, open=_opening(name, open_))
+
+
+def _opening(name: str, function: Callable[_Given, Source]) -> Callable[_Given, Source]:
+    """The function that opens a path. PipelineError if what it returns is no source."""
+
+    @wraps(function)
+    def call(*given: _Given.args, **options: _Given.kwargs) -> Source:
+        source = function(*given, **options)
+        if not isinstance(source, Source):
+            what = f"the plugin reader {name} of {module_of(function)}"
+            raise PipelineError(f"{what} opens no Source, but {type(source).__name__}")
+        return source
+
+    return call
 
 
 def _blamed(name: str, function: Callable[_Given, _Found]) -> Callable[_Given, _Found]:

@@ -54,10 +54,12 @@ READS = Reader("reads", "reads", lambda path: path.suffix == ".read", Lost)
 QUITS = Reader("quits", "quits", lambda path: path.suffix == ".quit", leave)
 CLAIMS = Reader("claims", "claims", lambda path: boom() if path.suffix == ".claim" else False, boom)
 OPENS = Reader("opens", "opens", lambda path: path.suffix == ".open", boom)
+GIVES = Reader("gives", "gives", lambda path: path.suffix == ".give", lambda *given: None)
 """
 POINTS = """
 [qcompiler.readers]
 claims = faulty:CLAIMS
+gives = faulty:GIVES
 opens = faulty:OPENS
 quits = faulty:QUITS
 reads = faulty:READS
@@ -78,7 +80,7 @@ def plugins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "entry_points.txt").write_text(POINTS)
     (folder / "faulty.py").write_text(MODULE)
     (folder / "leaving.py").write_text("raise SystemExit(7)")
-    for name in ("a.claim", "a.open", "a.read", "a.quit"):
+    for name in ("a.claim", "a.open", "a.read", "a.quit", "a.give"):
         (folder / name).touch()
     monkeypatch.syspath_prepend(str(folder))
 
@@ -94,6 +96,10 @@ def plugins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("qcompile net.onnx --calibration a.claim", "plugin reader claims of faulty fails: Value"),
         ("qcompile net.onnx --calibration a.open", "plugin reader opens of faulty fails: Value"),
         ("qcompile net.onnx --calibration a.quit", "plugin reader quits of faulty fails: System"),
+        (
+            "qcompile net.onnx --calibration a.give",
+            "reader gives of faulty opens no Source, but None",
+        ),
         (
             "qcompile net.onnx --calibration a.read",
             "the reader Lost of faulty fails: SystemExit: 0",

@@ -30,7 +30,7 @@ def fault(*given, **options):
         case "GeneratorExit":
             raise GeneratorExit
 
-NOTHING = Outcome((), {}, Counters())
+NOTHING = Outcome((), {}, Counters(20))
 FAULTY = Invariant("odd", lambda graph: fault() or ())
 READY = replace(REFERENCE, name="ready", ready=fault)
 EMITS = replace(REFERENCE, name="emits", emit=lambda graph, folder: fault())
@@ -153,9 +153,9 @@ def test_faults_of_engines_are_those_of_the_user(run: Any, monkeypatch: Any) -> 
         for engine in ("made", "called"):
             message = f"the engine {engine} of parts fails: {told}"
             check(run(f"qrun net.out data.npz --engine {engine}"), message)
-    message = "the engine empty returns no Outcome, but NoneType"
+    message = "the engine empty of parts returns no Outcome, but NoneType"
     check(run("qrun net.out data.npz --engine empty"), message)
-    message = "the engine few returns 0 outputs, but the network has 1"
+    message = "the engine few of parts returns 0 outputs, but the network has 1"
     check(run("qrun net.out data.npz --engine few"), message)
 
 
