@@ -6,6 +6,7 @@ whatever the order of summation.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -20,14 +21,22 @@ Array: TypeAlias = NDArray[Any]
 
 _CHUNK = 1 << 18  # elements of unrolled windows held at once; so many stay in the cache
 _BLOCK = 1 << 16  # integers summed at once
+_TESTED = 1 << 20  # numbers tested at once, so that data may fill the memory
 
 
 def is_finite_float32(array: Array) -> bool:
     """Whether an array holds integers, booleans, or floats that are finite as float32."""
     if array.dtype.kind != "f":
         return array.dtype.kind in "uib"
+    parts = (array,) if array.size <= _TESTED else _rows(array, _TESTED)
     with np.errstate(over="ignore"):
-        return bool(np.isfinite(array.astype(np.float32, copy=False)).all())
+        return all(np.isfinite(part.astype(np.float32, copy=False)).all() for part in parts)
+
+
+def _rows(array: Array, elements: int) -> Iterator[Array]:
+    """Views of some rows each, which have about so many elements."""
+    step = max(1, elements // max(1, array[0].size))
+    return (array[begin : begin + step] for begin in range(0, len(array), step))
 
 
 def largest_magnitude(integers: Array) -> int:
@@ -146,7 +155,5 @@ def sum_channels(weight: Array) -> Array:
         return result
     ones = np.ones((1, weight.shape[1]))
     flat = weight.reshape(*weight.shape[:2], -1)
-    step = max(1, _BLOCK // max(1, flat[0].size))
-    parts = (flat[begin : begin + step] for begin in range(0, len(flat), step))
-    result = np.concatenate([ones @ part.astype(np.float64) for part in parts])
+    result = np.concatenate([ones @ part.astype(np.float64) for part in _rows(flat, _BLOCK)])
     return result.reshape(len(weight), 1, *weight.shape[2:])

@@ -1,10 +1,30 @@
-"""Memory that the allocator keeps."""
+"""Memory: what the allocator keeps, and what there is too little of."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
+from typing import ParamSpec, TypeVar
+
+from .diagnostics import CompileError, Diagnostic
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def within_memory(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """A function that raises a CompileError, and no MemoryError."""
+
+    @wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return function(*args, **kwargs)
+        except MemoryError as error:
+            help_ = "use a smaller model, or fewer images"
+            raise CompileError(Diagnostic("out of memory", (), help_)) from error
+
+    return call
 
 
 def give_back() -> None:

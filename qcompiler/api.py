@@ -10,13 +10,13 @@ from qcompiler.backends.program.program import Program
 from qcompiler.manifest.rebuild import arguments_of, differences
 
 from . import registry
-from .arguments import within_memory
 from .compilation.compilation import Compilation
 from .compilation.options import DEFAULT_T_MAX, Options
 from .compilation.pipelines import pipeline
 from .compilation.preprocessing import assumed_high, preprocessing
 from .data.reading import inputs_of
 from .ir import Diagnostic, Graph, ProgramError
+from .ir.memory import within_memory
 from .passes import Pipeline, Watcher
 
 if TYPE_CHECKING:

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from operator import index
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 
-from .ir import CompileError, Diagnostic, PipelineError
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
-
-def within_memory(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """A function that raises a CompileError, and no MemoryError."""
-
-    @wraps(function)
-    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        try:
-            return function(*args, **kwargs)
-        except MemoryError as error:
-            help_ = "use a smaller model, or fewer images"
-            raise CompileError(Diagnostic("out of memory", (), help_)) from error
-
-    return call
+from .ir import PipelineError
 
 
 def integer(given: Any, name: str) -> int:

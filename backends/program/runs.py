@@ -14,6 +14,7 @@ from qcompiler.backends.targets import ENGINES
 from qcompiler.ir import Graph, ProgramError, Value
 from qcompiler.ir.diagnostics import blamed
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.memory import within_memory
 from qcompiler.ir.prologue import run_prologue
 from qcompiler.ir.spiking.integer_network import spiking_nodes
 
@@ -77,6 +78,7 @@ class ProgramRuns:
         """See `Program.inputs`."""
         return self.graph.inputs if self.prologue is None else self.prologue.inputs
 
+    @within_memory
     def network_inputs(self, inputs: tuple[Any, ...], first: int) -> tuple[Array, ...]:
         """See `Program.network_inputs`."""
         parts = list(self._read(inputs, lambda frames: frames, first))
@@ -101,6 +103,7 @@ class ProgramRuns:
 
         return self._read(inputs, size, first)
 
+    @within_memory
     def measure(
         self,
         inputs: tuple[Any, ...],
@@ -137,6 +140,7 @@ class ProgramRuns:
         if not counters.spikes and counters.activity is not None:
             counters.count(self.costs.wiring, counters.activity)
 
+    @within_memory
     def levels(self, inputs: tuple[Any, ...], engine: str) -> dict[str, Array]:
         """See `Program.levels`."""
         found: dict[str, list[Array]] = {node.result.name: [] for node in spiking_nodes(self.graph)}
