@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
 
 _ANY_SIZE = 1 << 62
+_LONGEST_NAME = 200  # bytes; file systems take 255
 _FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)  # a pipe without a writer would block
@@ -46,6 +48,12 @@ def read_regular(path: str | Path, limit: int) -> bytes:
 def read_text(path: str | Path, limit: int) -> str:
     """The same as UTF-8 text; UnicodeDecodeError if it is none."""
     return read_regular(path, limit).decode("utf-8")
+
+
+def short_name(name: str) -> str:
+    """A file's name, or a digest of one so long that other names could not be made of it."""
+    given = os.fsencode(name)
+    return name if len(given) <= _LONGEST_NAME else hashlib.sha256(given).hexdigest()
 
 
 def resolved(path: Path) -> Path:

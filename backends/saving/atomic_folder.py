@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from qcompiler.ir.files import short_name
+
 if sys.platform != "win32":
     import fcntl
 
@@ -113,7 +115,7 @@ def _put_back(scratch: Path, directory: Path) -> None:
 
 
 def _prefix(directory: Path) -> str:
-    return f".{directory.name}.qcompile-"
+    return f".{short_name(directory.name)}.qcompile-"
 
 
 def _scratches(directory: Path) -> list[Path]:

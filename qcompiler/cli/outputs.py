@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from qcompiler.ir import ProgramError
-from qcompiler.ir.files import resolved
+from qcompiler.ir.files import resolved, short_name
 
 
 def check_file(path: Path | None, option: str) -> None:
@@ -62,7 +62,7 @@ def write_file(path: Path, option: str, save: Callable[[Path], None]) -> None:
     """Let ``save`` write a file beside ``path``, and put it in place when it is whole."""
     check_file(path, option)
     place = path.resolve()
-    staged = place.with_name(f".{place.name}.part")
+    staged = place.with_name(f".{short_name(place.name)}.part")
     try:
         save(staged)
         staged.replace(place)

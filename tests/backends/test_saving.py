@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from qcompiler.backends.saving import loading, storage
+from qcompiler.cli.outputs import write_text
 from qcompiler.ir import ProgramError
 from tests.support.killed_writers import GRAPHS, MANIFEST
 
@@ -128,6 +129,17 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     for place in ("loop", "file", "file/p", "a\0b", "n" * 300):
         with pytest.raises(ProgramError):
             save(tmp_path / place)
+
+
+def test_names_may_be_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
+    for name in ("n" * 255, "\u00fc" * 127):
+        place = tmp_path / name[:1] / name
+        for which in (0, 1):
+            save(place, which)
+        assert os.listdir(place.parent) == [name]
+        assert content(place) == GRAPHS[1]
+    write_text(tmp_path / f"{'n' * 250}.html", "--report", "text")
+    assert (tmp_path / f"{'n' * 250}.html").read_text() == "text"
 
 
 def within(seconds: float, call: Callable[[], Any]) -> None:
