@@ -15,9 +15,11 @@ from .ir import PipelineError
 def integer(given: Any, name: str) -> int:
     """A whole number."""
     try:
-        return index(given)
+        if not isinstance(given, bool | np.bool_):
+            return index(given)
     except TypeError:
-        raise PipelineError(f"{name} must be an integer, not {_shown(given)}") from None
+        pass
+    raise PipelineError(f"{name} must be an integer, not {_shown(given)}")
 
 
 def number(given: Any, name: str) -> float:

@@ -95,13 +95,15 @@ def _as_arguments(parser: argparse.ArgumentParser, read: Mapping[str, Any]) -> I
             if value:
                 yield f"--{name}"
         elif not action.option_strings:
-            place = ["--", _text(name, value)]
+            place = ["--", _values(name, value, action)]
         elif isinstance(value, dict):
-            yield from (f"--{name}={one}={_text(name, axes)}" for one, axes in value.items())
+            yield from (
+                f"--{name}={one}={_values(name, axes, action)}" for one, axes in value.items()
+            )
         elif isinstance(action.default, list) and isinstance(value, list):
             yield from (f"--{name}={_text(name, one)}" for one in value)
         else:
-            yield f"--{name}={_text(name, value)}"
+            yield f"--{name}={_values(name, value, action)}"
     yield from place
 
 
@@ -119,11 +121,15 @@ def _unknown(name: str, options: Mapping[str, Any]) -> str:
     return f"no option is named {name!r:.60}: {hint}"
 
 
-def _text(name: str, value: Any) -> str:
-    """A value as the command line has it."""
-    if isinstance(value, list):
+def _values(name: str, value: Any, action: argparse.Action) -> str:
+    """A value of an option as the command line has it, or several with commas, if it takes them."""
+    if isinstance(value, list) and "," in str(action.metavar):
         return ",".join(_text(name, one) for one in value)
-    if isinstance(value, bool | dict):
+    return _text(name, value)
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool | dict | list):
         raise DataError(f"{name} takes no value such as {value!r:.60}")
     if isinstance(value, int) and abs(value) >= _LARGEST:
         raise DataError(f"{name} is beyond all sense")

@@ -52,13 +52,21 @@ def _energy_model(text: str) -> CostModel | Path:
     return MODELS[text]
 
 
+def path_of(text: str) -> Path:
+    """A path, which may not be empty: that would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, not an empty text")
+    return Path(text)
+
+
 def add_report(parser: argparse.ArgumentParser) -> None:
     """Add --report."""
     what = "write a report with pictures: one HTML page that needs nothing else"
-    parser.add_argument("--report", metavar="FILE.html", type=_page, help=what)
+    parser.add_argument("--report", metavar="FILE.html", type=page_file, help=what)
 
 
-def _page(text: str) -> Path:
+def page_file(text: str) -> Path:
+    """The path of an HTML page."""
     if Path(text).suffix not in (".html", ".htm"):
         raise argparse.ArgumentTypeError(f"{text!r} should end in .html")
     return Path(text)
@@ -101,7 +109,7 @@ def add_data_options(parser: argparse.ArgumentParser, calibration: bool = False)
     """Add the options that say how data are read; for calibration, also how many of them."""
     add = parser.add_argument_group("how DATA is read").add_argument
     file = "labels, in place of those in DATA: .npy, .npz, or text with a line per frame or image"
-    add("--labels", metavar="FILE", type=Path, help=file)
+    add("--labels", metavar="FILE", type=path_of, help=file)
     column = "column of a table that holds the labels (label, labels, target, class or y)"
     add("--label-column", metavar="NAME", help=column)
     part = "part of a set that has several: train or test"

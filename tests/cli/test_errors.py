@@ -127,7 +127,7 @@ def test_check_refuses_what_no_core_can_hold(run: Any, folder: Path) -> None:
         ("qcompile none.onnx -o .", "contains the current folder"),
         ("qrun none data.npz -o no/such/out.npz", "there is no folder no/such for -o"),
         ("qrun none data.npz --plot no/such.svg", "there is no folder no for --plot"),
-        ("qrun none data.npz --against net.onnx --page .", "not a regular file"),
+        ("qrun none data.npz --against net.onnx --page a.html", "not a regular file"),
         ("qrun none data.npz -o loop", "loop cannot be written: choose another -o"),
         ("qrun none data.npz -o data.npz", "data.npz holds the data: choose another -o"),
         ("qrun none data.npz -o out.csv", "choose a name that ends in .npz"),
@@ -135,6 +135,7 @@ def test_check_refuses_what_no_core_can_hold(run: Any, folder: Path) -> None:
 )
 def test_outputs_are_checked_before_the_work(run: Any, line: str, what: str) -> None:
     Path("loop").symlink_to("loop")
+    Path("a.html").mkdir()
     status, out, err = run(line)
     assert (status, out) == (1, "")
     assert what in err and err.count("error:") == 1 and "none" not in err

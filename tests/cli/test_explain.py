@@ -488,19 +488,21 @@ def test_the_command_refuses_what_makes_no_sense(
     status, _, err = run(capsys, program, TEST, "--explain")
     assert status == 2
     assert "--against MODEL.onnx" in err
-    status, _, err = run(capsys, program, TEST, "--against", MODEL, "--page", tmp_path)
+    folder = tmp_path / "folder.html"
+    folder.mkdir()
+    status, _, err = run(capsys, program, TEST, "--against", MODEL, "--page", folder)
     assert status == 1
     assert "not a regular file: choose another --page" in err
-    mine = tmp_path / "mine.onnx"
+    mine = tmp_path / "mine.html"
     mine.write_bytes(MODEL.read_bytes())
     status, _, err = run(capsys, program, TEST, "--against", mine, "--page", mine)
     assert status == 1
     assert "holds the model: choose another --page" in err
-    inside = program / "manifest.json"
+    inside = program / "page.html"
     status, _, err = run(capsys, program, TEST, "--against", MODEL, "--page", inside)
     assert status == 1
     assert "is in the program directory: choose another --page" in err
-    assert inside.read_text().startswith("{")
+    assert not inside.exists()
     mine.write_bytes(MODEL.read_bytes()[:1000])
     status, _, err = run(capsys, program, TEST, "--against", mine, "--explain")
     assert status == 1

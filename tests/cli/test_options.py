@@ -89,7 +89,11 @@ def test_a_file_sets_options_and_the_command_line_wins(
         ("config = 'a'", "no option is named 'config'"),
         ("effort = 7", "--effort: invalid choice"),
         ("t-max = true", "t-max takes no value such as True"),
-        ("t-max = [1, 2]", "--t-max: invalid int value"),
+        ("t-max = [1, 2]", "t-max takes no value such as [1, 2]"),
+        ("t-max = [4]", "t-max takes no value such as [4]"),
+        ("scale-values = [[1]]", "scale-values takes no value such as [1]"),
+        ("model = ['digits.onnx']", "model takes no value such as ['digits.onnx']"),
+        ("output = ''", "expected a path, not an empty text"),
         ("proved = 1", "proved is true or false"),
         ("max-drop = 1\nmax-drift = 1", "not allowed with"),
         ("passes = 'os.path:join'", "may run code: give it on the command line"),
@@ -141,6 +145,24 @@ def test_an_option_stands_once(
         command(line.split())
     assert left.value.code == 2
     assert f"error: argument {option}given twice: leave one out\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (qcompile.main, [""]),
+        (qcompile.main, ["net.onnx", "-o", ""]),
+        (qcompile.main, ["net.onnx", "--labels", ""]),
+        (qrun.main, ["p", ""]),
+    ],
+)
+def test_an_empty_path_is_no_folder(
+    command: Any, line: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        command(line)
+    assert left.value.code == 2
+    assert "expected a path, not an empty text\n" in capsys.readouterr().err
 
 
 def test_flags_and_lists_of_options_repeat(

@@ -147,6 +147,7 @@ def test_names_stay_text(run: Any, folder: Path, name: str) -> None:
     [
         ("qcompile none.onnx --report no/a.html", "there is no folder no for --report"),
         ("qcompile none.onnx --report a.pdf", "should end in .html"),
+        ("qrun p data.npz --against net.onnx --page a.txt", "'a.txt' should end in .html"),
         ("qrun p data.npz --report p/a.html", "is in the program directory"),
         ("qrun p data.npz --report a.html --frame 20", "--frame 20 is not among the 20 frames"),
         ("qrun p data.npz --report a.html --frame x", "expected the number of a frame"),

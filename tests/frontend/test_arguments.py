@@ -48,9 +48,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "calibration": (5, "none.npz", print, object(), ["a"], [None], {"z": 1}, b"x"),
     "max_drop": ("1", [1], -1, 101, float("nan"), True, print),
     "max_drift": ("1", [1], -1, 101, float("nan"), True, print),
-    "effort": (None, 0.5, "1", [1]),
-    "slices": (None, 2.5, "4"),
-    "t_max": (2.5, "16", [16]),
+    "effort": (None, 0.5, "1", [1], True, np.bool_(1)),
+    "slices": (None, 2.5, "4", True),
+    "t_max": (2.5, "16", [16], True),
     "proved": (None, "yes", 2, np.array([True, False])),
     "reverse_input_channels": (None, "yes", [1]),
     "mean_values": ("1", "123", ("a",), (None,), {"x": 1}, object(), [[1, 2]], [[1], [1, 2]], b"1"),
@@ -132,6 +132,8 @@ def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [None, *NEITHER[:-1], np.float32(2)])
 def test_wrong_models_and_directories(wrong: Any) -> None:
+    with pytest.raises(InvalidModel, match="the path of the model is empty"):
+        qcompiler.compile("")
     with pytest.raises(InvalidModel, match=r"a model is a path, bytes, an .*, or a Graph, not"):
         qcompiler.compile(wrong)
     with pytest.raises(ProgramError, match="a directory is a path, not"):

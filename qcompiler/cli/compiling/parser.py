@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from qcompiler.cli.command_parser import CommandParser
 from qcompiler.cli.completion import SHELLS, PrintCompletion, suggest
-from qcompiler.cli.options import add_cluster, add_common, add_data_options, add_report
+from qcompiler.cli.options import add_cluster, add_common, add_data_options, add_report, path_of
 
 from .argument_types import axes_of, numbers_of, pair_of, sweep_file, target_name, target_names
 
@@ -44,8 +43,8 @@ def parser_of(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", metavar="MODEL.onnx", nargs="?", type=Path, help="the trained network")
-    add("-o", "--output", metavar="DIR", type=Path, help="program directory (MODEL.TARGET)")
+    add("model", metavar="MODEL.onnx", nargs="?", type=path_of, help="the trained network")
+    add("-o", "--output", metavar="DIR", type=path_of, help="program directory (MODEL.TARGET)")
     target = add(
         "--target",
         type=target_name,
@@ -53,9 +52,14 @@ def parser_of(
         help="loihi (default), loihi1, reference, brian2, nir, or a plugin's",
     )
     suggest(target, target_names)
-    add("--calibration", metavar="DATA", type=Path, help="typical inputs, to measure value ranges")
+    add(
+        "--calibration",
+        metavar="DATA",
+        type=path_of,
+        help="typical inputs, to measure value ranges",
+    )
     config = "options from a TOML file, such as t-max = 32; those of the command line win"
-    add("--config", metavar="FILE.toml", type=Path, help=config)
+    add("--config", metavar="FILE.toml", type=path_of, help=config)
     add_report(parser)
     add_common(parser)
     group = parser.add_argument_group("levels and accuracy")
@@ -151,7 +155,7 @@ def parser_of(
     same = (
         "build a program again from its model and calibration data, and say whether it is the same"
     )
-    one.add_argument("--verify", metavar=("DIR", "MODEL"), nargs="+", type=Path, help=same)
+    one.add_argument("--verify", metavar=("DIR", "MODEL"), nargs="+", type=path_of, help=same)
     names = "list targets, passes, engines and readers"
     one.add_argument("--list", action="store_true", help=names)
     add("--print-after", metavar="PASS", help="print the graph after this pass, or after all")

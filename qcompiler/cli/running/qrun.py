@@ -16,6 +16,8 @@ from qcompiler.cli.options import (
     add_data_options,
     add_report,
     on_cluster,
+    page_file,
+    path_of,
     positive,
 )
 
@@ -73,9 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("program", metavar="DIR", type=Path, help="the compiled program")
+    add("program", metavar="DIR", type=path_of, help="the compiled program")
     images = ".npz, .npy, a folder of images, an archive or a table (docs/howto/data.md)"
-    add("data", metavar="DATA", nargs="?", type=Path, help=images)
+    add("data", metavar="DATA", nargs="?", type=path_of, help=images)
     engine = add(
         "--engine",
         metavar="NAME",
@@ -87,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     sequences = "DATA holds sequences of frames in order; states go from each frame to the next"
     add("--stream", action="store_true", help=sequences)
     add("--limit", metavar="N", type=positive, help="run only the first N frames")
-    add("-o", "--output", metavar="OUT.npz", type=Path, help="write the decoded outputs")
+    add("-o", "--output", metavar="OUT.npz", type=path_of, help="write the decoded outputs")
     bars = "write a plot of the energy by population and cause"
     add("--plot", metavar="ENERGY.svg", type=_svg, help=bars)
     add_report(parser)
@@ -98,11 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     add_data_options(parser)
     add_cluster(parser)
     add = parser.add_argument_group("comparison with the trained network").add_argument
-    add("--against", metavar="MODEL.onnx", type=Path, help="compare with this ONNX model")
+    add("--against", metavar="MODEL.onnx", type=path_of, help="compare with this ONNX model")
     why = "with --against: find the layer and the cause of differing predictions"
     add("--explain", action="store_true", help=why)
     plots = "as --explain, and write an HTML page with plots of every layer"
-    add("--page", metavar="PAGE.html", type=Path, help=plots)
+    add("--page", metavar="PAGE.html", type=page_file, help=plots)
     return parser
 
 

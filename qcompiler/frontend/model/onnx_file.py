@@ -78,6 +78,8 @@ def _open(source: Source) -> tuple[onnx.ModelProto, TensorReader]:
         raise InvalidModel(
             f"a model is a path, bytes, an onnx.ModelProto, or a Graph, not {kind}"
         ) from error
+    if source == "":
+        raise InvalidModel("the path of the model is empty")
     return _parse(_bytes(path), path.name), TensorReader(path.name, path, owned=True)
 
 
