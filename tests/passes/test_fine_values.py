@@ -155,7 +155,10 @@ def test_a_function_of_many_clips_has_copies_of_its_layer() -> None:
 
 def test_a_padded_value_with_offsets_keeps_its_population() -> None:
     """Its copies would stand in a sum, in which the parts have no offsets of their own."""
-    fixed = {"chosen": np.array([[True, False]]), "others": np.array([[-0.1, 0.36]], np.float32)}
+    fixed: dict[str, Any] = {
+        "chosen": np.array([[True, False]]),
+        "others": np.array([[-0.1, 0.36]], np.float32),
+    }
     rng = np.random.default_rng(5)
     weights: dict[str, Any] = {n: rng.standard_normal((2, 2)).astype(np.float32) for n in "vw"}
     body = (
