@@ -47,10 +47,10 @@ def network(steps: int = STEPS, cell: str = GATED) -> tuple[Any, Array]:
 
 
 @cache
-def ranged(cell: str = GATED) -> Graph:
+def ranged(cell: str = GATED, t_max: int = 16) -> Graph:
     proto, x = network(cell=cell)
     graph = import_model(proto, allow_products=True).graph
-    return compiled(graph, "fold-linear,normalize", calibration=(x,), t_max=16)
+    return compiled(graph, "fold-linear,normalize", calibration=(x,), t_max=t_max)
 
 
 def program_of(t_max: int, target: str = "reference") -> Program:
@@ -102,7 +102,7 @@ def test_bits_of_a_factor_that_all_share_stay_those_of_its_levels(large: None) -
 
 def test_states_of_many_levels_are_two_digits(large: None) -> None:
     """Gates and bits read them: only layers sum the parts of such states."""
-    found = populations(program_of(64))
+    found = inlining.populations(LowerActivations(t_max=64)(ranged(t_max=64)))
     assert {f"c{k}:fine:digit{digit}" for k in (1, 2) for digit in (0, 1)} <= found
 
 
