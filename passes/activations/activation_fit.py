@@ -37,11 +37,16 @@ class ActivationFit(NamedTuple):
         return self.error > self.bound * (1 + 1e-6)
 
     @property
+    def lacks_bits(self) -> bool:
+        """Whether weights are what allows no more segments, not their number."""
+        return self.segments < MOST_SEGMENTS
+
+    @property
     def obstacle(self) -> str:
         """Why there are not more segments."""
-        if self.segments >= MOST_SEGMENTS:
-            return "this is the largest number of segments"
-        return "weights of so few bits hold no steeper ones"
+        if self.lacks_bits:
+            return "weights of so few bits hold no steeper ones"
+        return "this is the largest number of segments"
 
 
 def range_of(operand: Operand, node: Node) -> Range:

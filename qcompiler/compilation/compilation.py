@@ -55,7 +55,8 @@ class Compilation:
         """Search if asked, run the passes, and compare the result with the model."""
         graph = self.samples.graph
         recorder = ScaleRecorder(graph, self.images, self.options.watch, self.parts)
-        told = PassWarnings(graph, recorder, self.network.prologue is not None)
+        looked_up = self.network.prologue is not None
+        told = PassWarnings(graph, recorder, self.backend.most_weight_bits, looked_up)
         searches = self.options.budget is not None
         watch = check_core_limits(graph, self.steps, self.backend, told, now=searches)
         searched = self._searched() if searches else None

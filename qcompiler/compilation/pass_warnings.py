@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from qcompiler.ir import Diagnostic, Graph
 from qcompiler.ir.graph import origins
 from qcompiler.passes import Pass, Watcher
@@ -11,7 +13,7 @@ from qcompiler.passes.quantization.levels import spiking_values
 from qcompiler.passes.tensor.lower_activations import LowerActivations
 from qcompiler.passes.tensor.normalize import Normalize
 
-_USUAL_BITS = 8
+_MOST_BITS = 16  # of any target
 
 
 class PassWarnings:
@@ -19,11 +21,15 @@ class PassWarnings:
 
     ``texts`` are what is to be told when it has run. Where the inputs are ``looked_up`` by indices,
     the program without data is compared with the model on random ones, which tells more.
+    ``most_bits`` are those that weights of the target may have.
     """
 
-    def __init__(self, graph: Graph, watch: Watcher, looked_up: bool = False) -> None:
+    def __init__(
+        self, graph: Graph, watch: Watcher, most_bits: int, looked_up: bool = False
+    ) -> None:
         self.before = graph
         self.watch = watch
+        self.most_bits = most_bits
         self.looked_up = looked_up
         self.texts: list[str] = []
 
@@ -31,7 +37,7 @@ class PassWarnings:
         """Called behind every pass."""
         if isinstance(step, LowerActivations):
             missed = [fit for fit in step.fits(self.before) if fit.misses]
-            self.texts += [_of(missed, step).text] if missed else []
+            self.texts += [_of(missed, step, self.most_bits).text] if missed else []
         if isinstance(step, Normalize) and self._assumes(step):
             self.texts.append(_uncalibrated(step).text)
         if shapes_of(graph) != shapes_of(self.before):
@@ -68,7 +74,7 @@ def _uncalibrated(step: Normalize) -> Diagnostic:
     return Diagnostic(text)
 
 
-def _of(missed: list[ActivationFit], step: LowerActivations) -> Diagnostic:
+def _of(missed: list[ActivationFit], step: LowerActivations, most_bits: int) -> Diagnostic:
     worst = max(missed, key=lambda fit: fit.error / fit.bound)
     low, high = worst.domain
     text = (
@@ -78,9 +84,16 @@ def _of(missed: list[ActivationFit], step: LowerActivations) -> Diagnostic:
     )
     if len(missed) > 1:
         text = f"{len(missed)} functions exceed the bound of their error, most {text}"
-    remedies = ["compile with a larger --t-max"]
-    if step.weight_bits < _USUAL_BITS:
-        remedies.insert(0, f"compile with --weight-bits {_USUAL_BITS}")
-    if worst.error < 1 and step.activation_error:
-        remedies.append("accept a larger --activation-error")
-    return Diagnostic(text, origins(*(fit.node for fit in missed)), ", or ".join(remedies))
+    help_ = ", or ".join(_remedies(worst, step, most_bits))
+    return Diagnostic(text, origins(*(fit.node for fit in missed)), help_)
+
+
+def _remedies(fit: ActivationFit, step: LowerActivations, most_bits: int) -> Iterator[str]:
+    """What helps; more levels do not, as the bound is a share of one."""
+    bits = step.weight_bits
+    if fit.lacks_bits and bits < most_bits:
+        yield f"compile with --weight-bits {most_bits}"
+    elif fit.lacks_bits and most_bits < _MOST_BITS:
+        yield f"compile for --target reference, whose weights have up to {_MOST_BITS} bits"
+    if fit.error < 1 and (step.activation_error or not fit.lacks_bits or bits == _MOST_BITS):
+        yield "accept a larger --activation-error"

@@ -19,7 +19,7 @@ from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
-from qcompiler.ir.ann import Affine, Function, SumPool
+from qcompiler.ir.ann import Affine, Dense, Function, SumPool
 from qcompiler.ir.view import Reshape, Transpose
 
 _WIDE = 1024  # features of a token, above which the product with a matrix costs too much
@@ -109,10 +109,14 @@ def _centred(node: NodeContext, x: Value, axes: frozenset[int], mean: Value) -> 
     """Values less their mean: along the last axis as a product, which layers in front absorb."""
     shape = x.type.shape
     length = shape[-1]
-    if axes != {len(shape) - 1} or len(shape) < 2 or length > _WIDE:
+    if axes != {len(shape) - 1} or length > _WIDE:
         return difference(node, x, spread(node, mean, shape))
     matrix = np.eye(length, dtype=np.float32) - np.float32(1 / length)
-    return rows(node.within("centred"), x, matrix, shape)
+    inner = node.within("centred")
+    if len(shape) == 1:
+        bias = inner.constant("bias", np.zeros(length, np.float32))
+        return inner.add(Dense(), x, inner.constant("weight", matrix), bias)
+    return rows(inner, x, matrix, shape)
 
 
 def lp_normalization(node: NodeContext) -> Value:
