@@ -11,7 +11,9 @@ from qcompiler.ir.kernels import Array
 
 from .grid import are_whole
 from .histogram import Histogram, around_zero
+from .peaks import Peaks
 from .snap import snapped
+from .tails import reach_of
 
 LEVELS = 64  # the fewest that inputs and outputs have by default
 _SEARCHED = 64  # features whose ranges are searched; of more, they are the extremes
@@ -47,6 +49,7 @@ def feature_ranges(
     the ``levels`` for each gets a whole number of levels an integer. Constant features do not count
     for the ratio. A ``percentile`` cuts the same share of values at each end of a feature.
     """
+    frames = len(data)
     rest = [axis for axis in range(data.ndim) if axis - 1 not in axes]
     kept = [axis for axis in range(data.ndim) if axis - 1 in axes]
     shape = [n if axis in axes else 1 for axis, n in enumerate(data.shape[1:])]
@@ -63,6 +66,7 @@ def feature_ranges(
         rows = data.transpose(*kept, *rest).reshape(features, -1)
         lowest_of, highest_of = rows.min(axis=1), rows.max(axis=1)
         low, high = _searched(rows, lowest, levels)
+        low, high = _reaching(rows.reshape(features, frames, -1), (low, high), lowest, levels)
     varies = highest_of > lowest_of
     whole = around_zero(float(lowest_of.min()), float(highest_of.max()), lowest)
     narrowest = (high - low)[varies].min(initial=np.inf)
@@ -89,10 +93,35 @@ def _searched(rows: Array, lowest: float | None, levels: int) -> tuple[Array, Ar
     return low, np.where(high > low, low + snapped(high - low), low)
 
 
+def _reaching(
+    rows: Array, ends: tuple[Array, Array], lowest: float | None, levels: int
+) -> tuple[Array, Array]:
+    """Ranges that reach for the next values by the same share of their widths; see `tails`.
+
+    ``rows`` are ``features x frames x ..``. Features of integers stay as they are.
+    """
+    low, high = (end.copy() for end in ends)
+    real = [bool(a > b) and not are_whole(row) for row, a, b in zip(rows, high, low, strict=True)]
+    if not any(real):
+        return low, high
+    low_of, width = low[real], (high - low)[real]
+    unit = (rows[real] - low_of[:, None, None]) / width[:, None, None]
+    tops, bottoms = Peaks(1), Peaks(-1)
+    for peaks in (tops, bottoms):
+        peaks.add(unit.transpose(1, 0, 2))
+    middle = 0.5 if lowest is None else 0.0
+    if reach := reach_of(tops, bottoms, middle, 1.0, levels):
+        beyond = low_of + snapped(width * max(1.0, 1 + reach))
+        high[real] = np.where(tops.first < 1 + reach, beyond, high[real])
+    if lowest is None and (reach := reach_of(bottoms, tops, middle, 1.0, levels)):
+        low[real] = np.where(bottoms.first < reach, low_of - snapped(width * reach), low_of)
+    return low, high
+
+
 def _range(row: Array, lowest: float | None, levels: int) -> tuple[float, float]:
     low, high = float(row.min()), float(row.max())
     if 0 < high - low < levels and are_whole(row):
         return low, low + (levels - 1) / ((levels - 1) // (high - low))
     histogram = Histogram()
     histogram.add(row)
-    return histogram.least_squares(levels, lowest)
+    return histogram.least_squares(levels, lowest, reaches=False)

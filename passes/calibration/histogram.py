@@ -7,8 +7,10 @@ import numpy as np
 from qcompiler.ir import DataError, Range
 from qcompiler.ir.kernels import Array
 
+from .peaks import Peaks
 from .rounding_errors import RoundingErrors
 from .snap import first_least, lies_far, snapped
+from .tails import reach_of
 
 _BINS = 4096
 _STEPS = 80
@@ -31,9 +33,10 @@ class Histogram:
         self.reach = 0.0
         self.low = np.inf
         self.high = -np.inf
+        self.tops, self.bottoms = Peaks(1), Peaks(-1)
 
     def add(self, values: Array, weights: Array | None = None) -> None:
-        """Count a batch of finite values; DataError if one exceeds 1e30 in magnitude."""
+        """Count finite values, ``frames x ..``; DataError if one exceeds 1e30 in magnitude."""
         flat = values.reshape(-1)
         if weights is not None and self.weights is None:
             self.weights = np.zeros(_BINS)
@@ -46,6 +49,8 @@ class Histogram:
             )
         if first and lies_far(self.low, self.high):
             self.origin = float(snapped(np.array((self.low + self.high) / 2)))
+        self.tops.add(values)
+        self.bottoms.add(values)
         needed = max(abs(self.low - self.origin), abs(self.high - self.origin))
         self._grow(needed if needed > _TINY else 0.0)
         if self.reach:
@@ -99,14 +104,16 @@ class Histogram:
         low: float | None = None,
         high: float | None = None,
         widened: float = 1.0,
+        reaches: bool = True,
     ) -> Range:
         """Range whose rounding to this many levels has the least squared error.
 
         ``low`` and ``high`` are the bounds of the clip in front, if any, which the range does not
         exceed: a lower bound that values reach is the lower end. Other ends shrink from the
-        observed range, never past it: towards zero if it lies inside or near, else towards the
-        middle. A range contains zero unless it is ``widened`` by a larger share of its width.
-        Without a clip, it is wider at one end if many values lie at both, so that both are levels.
+        observed range, towards zero if it lies inside or near, else towards the middle; where few
+        values were seen for so many levels, they reach for the next. A range contains zero unless
+        it is ``widened`` by a larger share of its width. Without a clip, it is wider at one end if
+        many values lie at both, so that both are levels.
         """
         bottom_end, top_end = around_zero(*self._within(low, high), low, high, widened)
         pivot = 0.0 if bottom_end <= 0 <= top_end else (bottom_end + top_end) / 2
@@ -123,15 +130,36 @@ class Histogram:
         if chosen is None:
             return self._within(low, high)
         best, least = (float(pairs[chosen, 0]), float(pairs[chosen, 1])), errors[chosen]
+        if reaches:
+            best = self._reaching(best, levels, low, high, pivot)
         if low is None and high is None and self.low < 0 < self.high:
             wider = _with_ends_as_levels(self.low, self.high, levels)
             if float(measured.of(np.array([wider]), levels)[0]) < _WORTH * least:
                 return wider
         return best
 
-    def counted(self) -> tuple[Array, Array]:
-        """The values that were seen, in ascending order, and how often."""
-        return self._where(self.counts)
+    def _reaching(
+        self,
+        bounds: Range,
+        levels: int,
+        low: float | None,
+        high: float | None,
+        middle: float,
+    ) -> Range:
+        """A range that reaches for the next value, where a clip allows it; see `tails`.
+
+        Not at an end that cuts more than the next value would lie beyond.
+        """
+        bottom, top = bounds
+        width, ends = top - bottom, (self.tops, self.bottoms)
+        if low is None:
+            reach = reach_of(*ends[::-1], middle, width, levels)
+            if reach > bottom - self.low:
+                bottom = min(bottom, self.low - reach)
+        reach = reach_of(*ends, middle, width, levels)
+        if reach > self.high - top:
+            top = max(top, self.high + reach)
+        return bottom, top if high is None else max(min(top, high), bounds[1])
 
     def _where(self, counts: Array) -> tuple[Array, Array]:
         kept = counts > 0

@@ -34,7 +34,7 @@ def rounded_together(array: Array, x: Array) -> Array:
         return x
     histogram = Histogram()
     histogram.add(array)
-    code = code_of(x.shape[1:], LEVELS, histogram.least_squares(LEVELS))
+    code = code_of(x.shape[1:], LEVELS, histogram.least_squares(LEVELS, reaches=False))
     return rounded_to_levels(code, x)
 
 

@@ -1,59 +1,47 @@
-"""How far ranges of very many levels reach beyond what calibration has seen.
+"""How far ranges reach beyond what calibration has seen.
 
 One of n + 1 values is the largest, so the next exceeds n others with probability 1 / (n + 1). By
-how much, the largest of them tell: above a high threshold the excess of most distributions is
-exponential (Pickands, Ann. Statist. 3, 1975), and its mean e is that of the values above one. A
-range of width R and L levels that reaches m farther has the expected squared errors
+how much, the two largest tell: where the tail is exponential with mean e, they are e apart on
+average, whatever n is (Renyi, Acta Math. Acad. Sci. Hung. 4, 1953); frames are independent, places
+in one are not. A range of width R and L levels that reaches m farther has the expected squared
+errors
 
     2 e^2 exp(-m / e) / (n + 1)   of cutting the next value       (R + m)^2 / (12 L^2)   of rounding
 
-which are least together near ``m = e log(12 L^2 e / ((n + 1) R))``. It is at most e, where the next
-value above all lies on average: tails of sums end sooner than exponential ones.
+which are least together near ``m = e log(12 L^2 e / ((n + 1) R))``. Channels whose largest value
+lies d lower have exp(-d / e) of the first. Sums have the tail of a normal distribution, which at
+the distance a from its middle is exponential with e, and becomes steeper: it comes as far by
+``sqrt(a^2 + 2 a m) - a``.
 """
 
 from __future__ import annotations
 
-from math import log
+from math import log, sqrt
 
 import numpy as np
 
-from qcompiler.ir import Range
-from qcompiler.ir.kernels import Array
+from .peaks import Peaks
 
-_TIMES = 4  # the levels of other values, whose noise is 16 times as high, then
 _GATHERED = 1e-3  # of the range: a smaller excess is that of values that gather at their end
 
 
-def are_plenty(levels: int, t_max: int) -> bool:
-    """Whether levels are so many beside those of other values that a range may be wider."""
-    return levels >= _TIMES * t_max
+def reach_of(peaks: Peaks, lowest: Peaks, middle: float, width: float, levels: int) -> float:
+    """How far a range of this width should reach above the largest of all values; 0 if not.
 
-
-def reaching(bounds: Range, values: Array, counts: Array, levels: int) -> Range:
-    """A range that reaches for the next value, at the ends that do not cut what was seen.
-
-    ``values`` are in ascending order, with how often each was seen.
+    ``lowest`` are the peaks of the negative values, ``middle`` is that of the values. Integers are
+    not a sample of something continuous. Of one frame, values differ by what they are.
     """
-    low, high = bounds
-    if not len(values):  # all are 0
-        return bounds
-    if low <= values[0]:
-        low = min(low, float(values[0]) - _reach(-values[::-1], counts[::-1], levels))
-    if high >= values[-1]:
-        high = max(high, float(values[-1]) + _reach(values, counts, levels))
-    return low, high
-
-
-def _reach(values: Array, counts: Array, levels: int) -> float:
-    """How far to reach above all values; 0 if they gather at their end."""
-    width, n = float(values[-1] - values[0]), float(counts.sum())
-    largest = int(np.ceil(np.sqrt(n)))
-    seen = np.cumsum(counts[::-1])
-    threshold = int(np.searchsorted(seen, largest + 0.5))
-    if threshold >= len(values):
+    alone = peaks.second is None
+    varies = (peaks.first > -lowest.first) | alone
+    if not varies.any() or (peaks.are_whole and lowest.are_whole):
         return 0.0
-    base = values[::-1][threshold]
-    excess = float((counts[::-1] * (values[::-1] - base))[:threshold].sum()) / largest
+    first = peaks.first[varies]
+    other = peaks.sign * middle if peaks.second is None else peaks.second[varies]
+    excess = float((first - other).mean())
     if excess <= _GATHERED * width:
         return 0.0
-    return excess * min(max(log(12 * levels**2 * excess / ((n + 1) * width)), 0.0), 1.0)
+    top = float(peaks.first.max())
+    share = float(np.exp((first - top) / excess).mean())
+    worth = 12 * levels**2 * excess * share / ((peaks.each + 1) * width)
+    distance, farther = abs(top - peaks.sign * middle), excess * log(max(worth, 1.0))
+    return sqrt(distance * (distance + 2 * farther)) - distance

@@ -23,11 +23,9 @@ from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram, around_zero, check_method
 from qcompiler.passes.calibration.intervals import interval_ranges
 from qcompiler.passes.calibration.snap import snapped_range
-from qcompiler.passes.calibration.tails import are_plenty, reaching
 from qcompiler.passes.quantization.fusion_groups import (
     FusionGroup,
     fusion_groups,
-    is_network_output,
     only_decoded,
 )
 from qcompiler.passes.quantization.levels import (
@@ -134,12 +132,7 @@ class Normalize(Pass):
                 return clip.low, top
             return around_zero(bottom, top, clip.low, clip.high, widened)
         levels = self._levels(graph, value)
-        found = histogram.least_squares(levels, clip.low, clip.high, widened)
-        is_sum = group is not None and clip == Clip()
-        plenty = self.t_max >= PRECISE and are_plenty(levels, self.t_max)
-        if not (is_sum and plenty and is_network_output(graph, value)):
-            return found
-        return reaching(found, *histogram.counted(), levels)
+        return histogram.least_squares(levels, clip.low, clip.high, widened)
 
 
 def _below_bound(bounds: Range, group: FusionGroup | None) -> Range:

@@ -29,7 +29,7 @@ def test_weighted_values_decide_on_the_range() -> None:
     assert plain.least_squares(16)[1] > 6
     assert weighted.least_squares(16)[1] < 1.2
     assert weighted.percentile(99) == plain.percentile(99)
-    np.testing.assert_array_equal(weighted.counted(), plain.counted())
+    np.testing.assert_array_equal(weighted.counts, plain.counts)
 
 
 def test_without_any_weight_all_values_count() -> None:
