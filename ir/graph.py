@@ -141,6 +141,10 @@ class Graph:
         found: Found = self._found[find]
         return found
 
+    def remember(self, find: Callable[[Graph], Found], found: Found) -> None:
+        """Have `known` answer with what the maker of this graph, and no equal one, knows of it."""
+        self._found[find] = found
+
     def producer(self, operand: Operand) -> Node | None:
         """The node whose result this is; None for a graph input or a constant."""
         return self._producers.get(operand.name) if isinstance(operand, Value) else None

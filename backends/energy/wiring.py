@@ -91,9 +91,10 @@ class Wiring:
 
 def wiring_of(graph: Graph) -> Wiring:
     """The counts of a compiled graph, made once for each; ProgramError if it has no windows yet."""
-    if graph not in _KNOWN:
-        _KNOWN[graph] = count_wiring(build_netlist(graph))
-    return _KNOWN[graph]
+    found = _KNOWN.get(graph)
+    if found is None:  # the entry may have gone meanwhile, with an equal graph of its own
+        found = _KNOWN[graph] = count_wiring(build_netlist(graph))
+    return found
 
 
 def count_wiring(netlist: Netlist) -> Wiring:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -19,23 +18,26 @@ from qcompiler.ir.kernels import Array
 from qcompiler.passes.calibration.data import Images, finite, images_at_once
 from qcompiler.passes.quantization.fusion_groups import FusionGroup, fusion_groups
 
-_LOWERED: WeakKeyDictionary[Graph, Graph] = WeakKeyDictionary()
-
 
 def remember(lowered: Graph, graph: Graph) -> None:
-    """Keep the graph that this one was made from, as long as this one lives."""
-    _LOWERED[lowered] = graph
+    """Keep the graph that this one was made from with it, unless they are equal."""
+    if lowered != graph:
+        lowered.remember(_made_from, graph)
 
 
 def before_lowering(lowered: Graph) -> Graph:
     """The graph that this one was made from; itself if nothing was lowered."""
-    return _LOWERED.get(lowered, lowered)
+    return lowered.known(_made_from) or lowered
+
+
+def _made_from(lowered: Graph) -> Graph | None:
+    return None  # unless it is remembered
 
 
 def true_values(lowered: Graph, data: Images) -> TrueValues | None:
     """The values that sums of clips stand for in a lowered graph; None if nothing was lowered."""
-    graph = _LOWERED.get(lowered)
-    return None if graph is None or graph == lowered else TrueValues(graph, lowered, data)
+    graph = lowered.known(_made_from)
+    return None if graph is None else TrueValues(graph, lowered, data)
 
 
 class TrueValues:

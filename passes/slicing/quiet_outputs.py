@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -37,14 +36,11 @@ class _Measured(NamedTuple):
     quiet: bool
 
 
-_KNOWN: WeakKeyDictionary[Graph, _Measured] = WeakKeyDictionary()
-
-
 def is_quiet(graph: Graph, calibration: Images, t_max: int) -> bool:
     """Whether the outputs are quiet. Those of a graph that has slices or digits count as not."""
     if any(unsliced_name(value.name) != value.name for value in spiking_values(graph)):
         return False
-    known = _KNOWN.get(graph)
+    known = graph.known(_measured)
     if known and known.t_max == t_max and are(known.data, calibration):
         return known.quiet
     return measured_noise(graph, calibration, t_max)[1]
@@ -57,8 +53,12 @@ def measured_noise(
     data = noise_sample(graph, calibration)
     found = noise_of(graph, data, partial(levels_of, graph, t_max=t_max), progress)
     quiet = _are_quiet(graph, data, found)
-    _KNOWN[graph] = _Measured(calibration, t_max, quiet)
+    graph.remember(_measured, _Measured(calibration, t_max, quiet))
     return found, quiet
+
+
+def _measured(graph: Graph) -> _Measured | None:
+    return None  # unless it is remembered
 
 
 def noise_sample(graph: Graph, calibration: Images) -> Images:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -29,19 +28,20 @@ class Measured(NamedTuple):
     histograms: dict[str, Histogram]
 
 
-_KNOWN: WeakKeyDictionary[Graph, Measured] = WeakKeyDictionary()
-
-
 def remember(graph: Graph, measured: Measured) -> None:
-    """Keep what was measured as long as the graph, whose values have the names of those."""
-    _KNOWN[graph] = measured
+    """Keep what was measured with the graph, whose values have the names of those."""
+    graph.remember(_measured, measured)
+
+
+def _measured(graph: Graph) -> Measured | None:
+    return None  # unless it is remembered
 
 
 def histograms_of(
     graph: Graph, data: Images, names: Collection[str], progress: Progress = None
 ) -> dict[str, Histogram]:
     """Histograms of the values of these names; ones that are known are not measured again."""
-    known = _KNOWN.get(graph)
+    known = graph.known(_measured)
     if known is None or not are(known.data, data) or not known.histograms.keys() >= {*names}:
         found = {name: Histogram() for name in names}
         factors = factors_of(graph, found)

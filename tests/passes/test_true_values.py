@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,15 @@ def test_what_is_not_lowered_has_none() -> None:
     assert after == before and true_values(after, (data,)) is None
     values = TrueValues(before, after, (data,))
     assert all(values.sums(group) is None for group in fusion_groups(after))
+
+
+def test_what_a_graph_was_made_from_stays_with_it_when_an_equal_one_goes() -> None:
+    data = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
+    other, after = (lowered(BODIES["tanh"], data)[1] for _ in range(2))
+    assert other == after
+    del other
+    gc.collect()
+    assert true_values(after, (data,)) is not None
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
