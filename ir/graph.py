@@ -141,7 +141,7 @@ class Graph:
         found: Found = self._found[find]
         return found
 
-    def remember(self, find: Callable[[Graph], Found], found: Found) -> None:
+    def remember(self, find: Callable[[Graph], Found | None], found: Found) -> None:
         """Have `known` answer with what the maker of this graph, and no equal one, knows of it."""
         self._found[find] = found
 

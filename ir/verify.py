@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
 from .ann import Clip
 from .builder import infer
 from .diagnostics import Diagnostic, InvalidGraph, blamed, raise_if_any
+from .formats.graph_parts import ill_made
 from .graph import Constant, Graph, Value
-
-_LONGEST_NAME = 10_000  # letters; archives hold names of 65,535 bytes
 
 
 @dataclass(frozen=True)
@@ -43,25 +42,23 @@ def verify_invariants(graph: Graph, *invariants: Invariant) -> None:
 
 def well_formed(graph: Graph) -> Iterator[Diagnostic]:
     """Every operand is defined before it is read, names and types hold, constants are finite."""
-    for name in ("inputs", "nodes", "outputs", "output_names"):
-        if not isinstance(found := getattr(graph, name), tuple):
-            yield Diagnostic(f"the {name} of the graph are a {type(found).__name__}, not a tuple")
-    yield from _unsavable_names(graph)
+    faults = tuple(ill_made(graph))
+    yield from faults or _wired(graph)
+
+
+def _wired(graph: Graph) -> Iterator[Diagnostic]:
+    """What is wrong between the parts of a graph that is made of the right ones."""
+    yield from _twice((value.name for value in graph.inputs), "inputs are named %")
+    yield from _twice(graph.output_names, "outputs are named ")
     known: dict[str, Value] = {value.name: value for value in graph.inputs}
     constants: dict[str, Constant] = {}
     for node in graph.nodes:
         for operand in node.operands:
-            if isinstance(operand, Value) and known.get(operand.name) != operand:
-                yield Diagnostic(f"%{operand.name} is read before it is defined", node.origin)
-            if isinstance(operand, Constant):
-                if constants.setdefault(operand.name, operand) != operand:
-                    yield Diagnostic(f"two constants are named #{operand.name}", node.origin)
-                elif not np.isfinite(operand.data).all():
-                    yield Diagnostic(
-                        f"#{operand.name} holds NaN or infinite numbers",
-                        node.origin,
-                        "repair the weights in the model, then compile again",
-                    )
+            name = operand.name
+            if isinstance(operand, Value) and known.get(name) != operand:
+                yield Diagnostic(f"%{name} is read before it is defined", node.origin)
+            if isinstance(operand, Constant) and constants.setdefault(name, operand) != operand:
+                yield Diagnostic(f"two constants are named #{name}", node.origin)
         if isinstance(node.op, Clip) and len(node.operands) > 1:
             times = node.operands[1]
             if not (isinstance(times, Constant) and np.all(times.data >= 1)):
@@ -88,20 +85,7 @@ def well_formed(graph: Graph) -> Iterator[Diagnostic]:
         yield Diagnostic("outputs and their names differ in number")
 
 
-def _unsavable_names(graph: Graph) -> Iterator[Diagnostic]:
-    """Whether archives of arrays could not hold a name: one finding for all of a kind."""
-    found: dict[str, tuple[str, ...]] = {}
-    for node in graph.nodes:
-        for one in (*node.operands, node.result):
-            found.setdefault(one.name, node.origin)
-    for name in graph.output_names:
-        found.setdefault(name, ())
-    cut = [name for name in found if "\0" in name]
-    long = [name for name in found if len(name) > _LONGEST_NAME]
-    for names, what in ((cut, "has a NUL character"), (long, f"has over {_LONGEST_NAME} letters")):
-        if names:
-            count = f" ({len(names)} names)" if len(names) > 1 else ""
-            nodes = tuple(dict.fromkeys(chain.from_iterable(map(found.__getitem__, names))))
-            shown = f"{names[0]!r:.80}"
-            message = f"the name {shown} {what}{count}"
-            yield Diagnostic(message, nodes, "rename it in the model, then compile again")
+def _twice(names: Iterable[str], what: str) -> Iterator[Diagnostic]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Diagnostic(f"{count} {what}{name}")

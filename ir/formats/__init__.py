@@ -1,1 +1,4 @@
-"""Other forms of a graph: text that can be parsed again, and networkx graphs."""
+"""Other forms of a graph: text that can be parsed again, and networkx graphs.
+
+`graph_parts` says what a graph must be made of for that.
+"""

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 _LITERAL_LIMIT = 1 << 10  # characters for Python's parser; longer literals are whole numbers
 _DIGITS = 13  # of a whole number
 _LARGEST_WHOLE = 1 << 40
 LARGEST_REAL = 1e39
+
+
+def attribute_types(kind: Any) -> Mapping[str, Any]:
+    """What each attribute of a class of operations may hold."""
+    return _attribute_types(kind)  # mypy takes no class of dataclasses for a key of a cache
+
+
+@cache
+def _attribute_types(kind: Any) -> Mapping[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 def read_literal(text: str) -> Any:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import fields
-from functools import cache
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, NoReturn
 
 from qcompiler.ir.builder import infer
 from qcompiler.ir.diagnostics import CompileError, InvalidGraph
@@ -16,7 +14,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.ops import Op
 from qcompiler.ir.types import Type
 
-from .attributes import fits, read_literal
+from .attributes import attribute_types, fits, read_literal
 from .text import OPS
 from .type_text import read_type
 
@@ -35,6 +33,7 @@ _ORIGIN = re.compile(rf"({_STRING})(?:, |$)")
 _OPERAND = re.compile(rf"([%#])({_NAME})(?:, )?")
 _RETURN = re.compile(r"return (.*)")
 _OUTPUT = re.compile(rf"%({_NAME})(?: as ({_STRING}))?(?:, )?")
+_END = re.compile(r"\}")
 _MESSAGE_LIMIT = 300
 
 
@@ -45,13 +44,6 @@ def parse(text: str, constants: Mapping[str, Array], file: str = "text") -> Grap
     constant that is missing or whose content is not the one that was written.
     """
     return _Parser(constants, file).graph(text)
-
-
-@cache
-def _attribute_types(mnemonic: str) -> Mapping[str, Any]:
-    kind = OPS[mnemonic]
-    hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 class _Parser:
@@ -74,16 +66,17 @@ class _Parser:
             line = raw.strip()
             if not line or line.startswith("//"):
                 continue
+            if done:
+                self.fail("unexpected text after the end of the graph")
             if head is None:
                 head = self.head(line)
+            elif end is not None:
+                self.match(_END, line, "} behind what the graph returns")
+                done = True
             elif line.startswith("const "):
                 self.constant(line)
             elif line.startswith("return "):
                 end = self.end(line)
-            elif done:
-                self.fail("unexpected text after the end of the graph")
-            elif line == "}" and end is not None:
-                done = True
             else:
                 nodes.append(self.node(line))
         if head is None or end is None or not done:
@@ -100,6 +93,8 @@ class _Parser:
         inputs = []
         for part in self.list(_INPUT, found[2]):
             value = Value(self.unquote(part[1]), self.type(part[2]))
+            if value.name in self.values:
+                self.fail(f"two inputs are named %{value.name}")
             self.values[value.name] = value
             inputs.append(value)
         return self.unquote(found[1]), tuple(inputs)
@@ -163,12 +158,14 @@ class _Parser:
         kind = OPS.get(mnemonic)
         if kind is None:
             self.fail(f"no operation is named {mnemonic}")
-        known = _attribute_types(mnemonic)
+        known = attribute_types(kind)
         values: dict[str, Any] = {}
         for part in self.list(_ATTRIBUTE, text):
             name, value = part.groups()
             if name not in known:
                 self.fail(f"{mnemonic} has no attribute {name}")
+            if name in values:
+                self.fail(f"{mnemonic}: {name} is given twice")
             values[name] = self.literal(value)
             if not fits(values[name], known[name]):
                 self.fail(f"{mnemonic}: {name} cannot be {value[:80]}")

@@ -61,6 +61,7 @@ def test_any_name_reads_back(name: str, origin: str) -> None:
     assert parse(show(graph), {}) == graph
 
 
+CLIPPED = "graph @g(%x: f32[2]) {\n  %y: f32[2] = ann.clip(%x) {low=0.0}\n"
 GOOD = """graph @g(%x: f32[2x2]) {
   const #w: f32[3x4] = 0123456789abcdef
   %y: f32[3] = ann.dense(%x, #w, #b) from "Gemm_0"
@@ -85,6 +86,12 @@ GOOD = """graph @g(%x: f32[2x2]) {
         ("graph @g(%x: spikes[2 t=1 scale=1.0]) {", "t_max must be between 2 and"),
         ("graph @g(%x: spikes[2 t=4 scale=-1.0]) {", "scale must be positive"),
         (GOOD, "text:2: the array of #w is missing"),
+        ("graph @g(%x: f32[2], %x: f32[3]) {\n", "text:1: two inputs are named %x"),
+        (f"{CLIPPED}  return %y\n  return %x\n}}\n", "text:4: expected }"),
+        (f"{CLIPPED}  return %y\n  %z: f32[2] = ann.clip(%y)\n}}\n", "text:4: expected }"),
+        (f"{CLIPPED}  return %y\n}}\nreturn %x\n", "text:5: unexpected text after the end"),
+        (f"{CLIPPED}}}\n", "text:3: expected %name"),
+        (CLIPPED.replace("{low=0.0}", "{low=0.0 low=1.0}"), "text:2: ann.clip: low is given twice"),
         ("graph @g(%x: f32[2x3x3]) {\n  %y: f32[1] = ann.maxpool(%x) {kernel='a'}\n", "text:2"),
     ],
 )
