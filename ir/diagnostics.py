@@ -78,7 +78,8 @@ class CompileError(Exception):
 
     def __init__(self, *findings: Diagnostic | str) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(
-            Diagnostic(finding) if isinstance(finding, str) else finding for finding in findings
+            finding if isinstance(finding, Diagnostic) else Diagnostic(str(finding))
+            for finding in findings or [type(self).__name__]  # of passes that give no reason
         )
         super().__init__(*findings)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from qcompiler.ir.ann import BatchNorm, Concat, OnHost
 from qcompiler.ir.diagnostics import Diagnostic
+from qcompiler.ir.formats.text import OPS
 from qcompiler.ir.graph import Graph, Node, Value
 from qcompiler.ir.snn import Encode, Fanout, Neuron, Population, Window
 from qcompiler.ir.types import Tensor
@@ -33,7 +34,33 @@ def _no_batchnorm(graph: Graph) -> Iterator[Diagnostic]:
             )
 
 
+def _tensor_level(graph: Graph) -> Iterator[Diagnostic]:
+    for node in graph.nodes:
+        if node.op.mnemonic.startswith("snn."):
+            message = f"%{node.result.name} is at the spiking level already"
+            yield Diagnostic(message, node.origin, "run this pass before quantize")
+            return
+    yield from _foreign(graph)
+
+
+def _foreign(graph: Graph) -> Iterator[Diagnostic]:
+    """Operations that only a user's passes know."""
+    for node in graph.nodes:
+        if node.op.mnemonic not in OPS:
+            message = f"%{node.result.name} is made by {node.op.mnemonic}, which is not built in"
+            yield Diagnostic(message, node.origin, "have a pass before this one replace it")
+
+
+def _no_readout(graph: Graph) -> Iterator[Diagnostic]:
+    for node in graph.nodes:
+        if isinstance(node.op, Population):
+            message = f"%{node.result.name} has its readout already"
+            yield Diagnostic(message, node.origin, "run this pass before insert-readout")
+            return
+
+
 def _spiking(graph: Graph) -> Iterator[Diagnostic]:
+    yield from _foreign(graph)
     host = Concat | OnHost
     for node in graph.nodes:
         if node.op.mnemonic.startswith("ann.") and not isinstance(node.op, host):
@@ -141,9 +168,11 @@ def _readout_of(graph: Graph, node: Node, op: Population, interval: int) -> Iter
         )
 
 
+TENSOR_LEVEL = Invariant("tensor-level", _tensor_level)
 NO_BATCHNORM = Invariant("no-batchnorm", _no_batchnorm)
 SPIKING = Invariant("spiking", _spiking)
 SCHEDULED = Invariant("scheduled", scheduled)
+NO_READOUT = Invariant("no-readout", _no_readout)
 READ_OUT = Invariant("read-out", _read_out)
 
 

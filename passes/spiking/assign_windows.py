@@ -14,7 +14,7 @@ from typing import ClassVar
 from qcompiler.ir import Diagnostic, Graph, Invariant, Node, UnsupportedModel
 from qcompiler.ir.snn import Connect, Convolve, Encode, First, Neuron, Relay
 from qcompiler.ir.spiking.integer_network import spikes_of, spiking_nodes
-from qcompiler.ir.spiking.invariants import SCHEDULED, SPIKING
+from qcompiler.ir.spiking.invariants import NO_READOUT, SCHEDULED, SPIKING
 from qcompiler.ir.spiking.senders import sender
 from qcompiler.passes.base import Pass
 from qcompiler.passes.scheduling.relays import Relays, relays_needed
@@ -31,7 +31,7 @@ class AssignWindows(Pass):
     """
 
     name: ClassVar[str] = "assign-windows"
-    requires: ClassVar[tuple[Invariant, ...]] = (SPIKING,)
+    requires: ClassVar[tuple[Invariant, ...]] = (SPIKING, NO_READOUT)
     establishes: ClassVar[tuple[Invariant, ...]] = (SPIKING, SCHEDULED)
     delay: int = -1
 

@@ -18,7 +18,7 @@ from qcompiler.ir.snn import Encode, Neuron, Population
 from qcompiler.ir.spiking.codes import CODES
 from qcompiler.ir.spiking.frames import frame_interval, neurons_of, window_of
 from qcompiler.ir.spiking.integer_network import control_lines, layer_of
-from qcompiler.ir.spiking.invariants import SCHEDULED, SPIKING
+from qcompiler.ir.spiking.invariants import NO_READOUT, SCHEDULED, SPIKING
 from qcompiler.ir.types import Coding
 from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
 from qcompiler.passes.calibration.data import check, sample
@@ -53,7 +53,7 @@ class ChooseCodes(Pass):
     """
 
     name: ClassVar[str] = "choose-codes"
-    requires: ClassVar[tuple[Invariant, ...]] = (SPIKING, SCHEDULED)
+    requires: ClassVar[tuple[Invariant, ...]] = (SPIKING, NO_READOUT, SCHEDULED)
     establishes: ClassVar[tuple[Invariant, ...]] = (SPIKING, SCHEDULED)
     code: str = "auto"
     fan_in: int = 0

@@ -26,7 +26,7 @@ import numpy as np
 
 from qcompiler.ir import Graph, Invariant
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.invariants import NO_BATCHNORM, SPIKING
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM, SPIKING, TENSOR_LEVEL
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.data import check_effort
 from qcompiler.passes.integers.options import OnRounding
@@ -64,7 +64,7 @@ class Quantize(Pass):
     """
 
     name: ClassVar[str] = "quantize"
-    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    requires: ClassVar[tuple[Invariant, ...]] = (TENSOR_LEVEL, NO_BATCHNORM)
     establishes: ClassVar[tuple[Invariant, ...]] = (SPIKING,)
     t_max: int = 16
     output_t_max: int = 0

@@ -17,7 +17,7 @@ import numpy as np
 from qcompiler.ir import Graph, Invariant, Node, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.invariants import NO_BATCHNORM
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.channel_ranges import ChannelSample
 from qcompiler.passes.calibration.data import check, check_effort, run
@@ -49,7 +49,7 @@ class Equalize(Pass):
     """
 
     name: ClassVar[str] = "equalize"
-    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    requires: ClassVar[tuple[Invariant, ...]] = (TENSOR_LEVEL, NO_BATCHNORM)
     t_max: int = 16
     effort: int = 0
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)

@@ -19,6 +19,7 @@ from typing import ClassVar
 from qcompiler.ir import (
     Diagnostic,
     Graph,
+    Invariant,
     Node,
     UnsupportedModel,
     Value,
@@ -26,6 +27,7 @@ from qcompiler.ir import (
     raise_if_any,
 )
 from qcompiler.ir.ann import Function, Multiply
+from qcompiler.ir.spiking.invariants import TENSOR_LEVEL
 from qcompiler.passes.activations.activation_fit import ActivationFit
 from qcompiler.passes.activations.attainable import Attainable, between
 from qcompiler.passes.activations.channel_fits import channel_segments
@@ -68,6 +70,7 @@ class LowerActivations(Pass):
     """
 
     name: ClassVar[str] = "lower-activations"
+    requires: ClassVar[tuple[Invariant, ...]] = (TENSOR_LEVEL,)
     activation_error: float = 0.0
     t_max: int = 16
     output_t_max: int = 0

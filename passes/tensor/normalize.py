@@ -16,7 +16,7 @@ from typing import ClassVar
 from qcompiler.ir import Graph, Invariant, Range, Tensor, Value
 from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.invariants import NO_BATCHNORM
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.data import check
 from qcompiler.passes.calibration.grid import chooses, grid_of
@@ -55,7 +55,7 @@ class Normalize(Pass):
     """
 
     name: ClassVar[str] = "normalize"
-    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    requires: ClassVar[tuple[Invariant, ...]] = (TENSOR_LEVEL, NO_BATCHNORM)
     method: str = "mse"
     percentile: float = 99.9
     t_max: int = 16

@@ -18,7 +18,7 @@ import numpy as np
 from qcompiler.ir import Graph, Invariant, Tensor, Value, drop_dead
 from qcompiler.ir.ann import Clip, Rescale
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.invariants import NO_BATCHNORM
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.ir.types import size
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.answers import predictions
@@ -58,7 +58,7 @@ class RefineOutputs(Pass):
     """
 
     name: ClassVar[str] = "refine-outputs"
-    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    requires: ClassVar[tuple[Invariant, ...]] = (TENSOR_LEVEL, NO_BATCHNORM)
     t_max: int = 16
     output_t_max: int = 0
     effort: int = 0

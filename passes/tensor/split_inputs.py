@@ -16,7 +16,7 @@ from typing import ClassVar
 from qcompiler.ir import Graph, Invariant, Node, Tensor, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Conv, Dense, Function, Multiply, Pad, SumPool
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.invariants import NO_BATCHNORM
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.ir.types import check_digits, size
 from qcompiler.ir.view import Reshape, View
 from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
@@ -60,7 +60,7 @@ class SplitInputs(Pass):
     """
 
     name: ClassVar[str] = "split-inputs"
-    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    requires: ClassVar[tuple[Invariant, ...]] = (TENSOR_LEVEL, NO_BATCHNORM)
     t_max: int = 16
     levels: int = 0
     digits: int = 0

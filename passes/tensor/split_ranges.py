@@ -17,7 +17,7 @@ import numpy as np
 
 from qcompiler.ir import Graph, Invariant
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.invariants import NO_BATCHNORM
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.passes.activations.fine_values import fine_sums
 from qcompiler.passes.activations.inlining import inlined
 from qcompiler.passes.activations.lowered_sums import with_lowered_sums
@@ -60,7 +60,7 @@ class SplitRanges(Pass):
     """
 
     name: ClassVar[str] = "split-ranges"
-    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    requires: ClassVar[tuple[Invariant, ...]] = (TENSOR_LEVEL, NO_BATCHNORM)
     t_max: int = 16
     slices: int = 4
     effort: int = 0

@@ -20,7 +20,7 @@ from qcompiler.ir import Graph, Invariant, Value
 from qcompiler.ir.ann import Clip, Conv, SumPool
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.coding import Rescaling
-from qcompiler.ir.spiking.invariants import NO_BATCHNORM
+from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.passes.base import HIDDEN, Pass
 from qcompiler.passes.calibration.answers import are_scores
 from qcompiler.passes.calibration.data import RealNetwork, check, run, sample
@@ -68,7 +68,7 @@ class Standardize(Pass):
     """
 
     name: ClassVar[str] = "standardize"
-    requires: ClassVar[tuple[Invariant, ...]] = (NO_BATCHNORM,)
+    requires: ClassVar[tuple[Invariant, ...]] = (TENSOR_LEVEL, NO_BATCHNORM)
     method: str = "mse"
     percentile: float = 99.9
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 
 import qcompiler
-from qcompiler.ir import CompileError, Graph, PipelineError, Value, drop_dead
+from qcompiler.ir import (
+    CompileError,
+    Graph,
+    InvalidGraph,
+    Node,
+    Op,
+    PipelineError,
+    Type,
+    UnsupportedModel,
+    Value,
+    drop_dead,
+)
 from qcompiler.passes import Pass, Pipeline
 from tests.support.random_networks import random_batch, random_network
 
@@ -71,6 +82,64 @@ class Broken(Pass):
 def test_graphs_that_are_none_name_their_pass(how: str) -> None:
     with pytest.raises(CompileError, match="broken"):
         Pipeline((Broken(how),)).run(random_network(0))
+
+
+@dataclass(frozen=True)
+class Mine(Op):
+    """An operation that nothing else knows."""
+
+    mnemonic: ClassVar[str] = "mine.op"
+
+    def infer(self, *operands: Type) -> Type:
+        return operands[0].layout
+
+
+@dataclass(frozen=True)
+class Foreign(Pass):
+    """Puts such an operation in front of the first output."""
+
+    name: ClassVar[str] = "foreign"
+
+    def __call__(self, graph: Graph) -> Graph:
+        (value, *others) = graph.outputs
+        made = Value(graph.fresh("mine"), value.type.layout)
+        nodes = (*graph.nodes, Node(Mine(), (value,), made))
+        return replace(graph, nodes=nodes, outputs=(made, *others))
+
+
+@pytest.mark.parametrize("before", ["normalize", "quantize", "assign-windows", "insert-readout"])
+def test_operations_that_are_not_built_in_are_refused(before: str) -> None:
+    graph = random_network(0)
+    default = qcompiler.compile(graph, calibration=random_batch(graph, 0))
+    passes = Pipeline.parse(str(default.manifest["pipeline"])).passes
+    at = next(index for index, step in enumerate(passes) if step.name == before)
+    steps = Pipeline((*passes[:at], Foreign(), *passes[at:]))
+    with pytest.raises(InvalidGraph, match=r"made by mine\.op, which is not built in"):
+        qcompiler.compile(graph, passes=steps, calibration=random_batch(graph, 0))
+
+
+@dataclass(frozen=True)
+class Refuses(Pass):
+    """Raises what is given."""
+
+    error: CompileError = field(default_factory=CompileError)
+    name: ClassVar[str] = "refuses"
+
+    def __call__(self, graph: Graph) -> Graph:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (UnsupportedModel(3), "error: 3"),  # type: ignore[arg-type]
+        (UnsupportedModel(), "error: UnsupportedModel"),
+    ],
+)
+def test_errors_without_a_text_are_told(error: CompileError, text: str) -> None:
+    with pytest.raises(UnsupportedModel) as caught:
+        qcompiler.compile(random_network(0), passes=Pipeline((Refuses(error),)))
+    assert str(caught.value) == text
 
 
 @dataclass(frozen=True)

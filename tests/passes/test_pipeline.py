@@ -13,6 +13,17 @@ from qcompiler.passes import BUILT_IN, Pass, Pipeline
 from qcompiler.passes.pipeline import built_in
 from tests.support.random_networks import LOIHI, REFERENCE, random_network
 
+TENSOR_PASSES = (
+    "standardize",
+    "split-inputs",
+    "equalize",
+    "split-ranges",
+    "refine-outputs",
+    "normalize",
+    "lower-activations",
+    "quantize",
+)
+
 
 @pytest.mark.parametrize("text", [REFERENCE, LOIHI, "normalize{method=percentile percentile=99.0}"])
 def test_text_reads_back(text: str) -> None:
@@ -106,6 +117,28 @@ def test_a_pipeline_in_the_wrong_order_gets_a_sentence() -> None:
     for text in ("quantize", "assign-windows", "insert-readout", "normalize,insert-readout"):
         with pytest.raises(CompileError):
             Pipeline.parse(text).run(random_network(1))
+
+
+QUANTIZED = "fold-batchnorm,fold-linear,normalize{low=-8 high=8},quantize"
+READ = f"{QUANTIZED},assign-windows,insert-readout"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *((f"{QUANTIZED},{late}", "at the spiking level already") for late in TENSOR_PASSES),
+        *(
+            (f"{READ},{late}", "has its readout already")
+            for late in ("assign-windows", "choose-codes")
+        ),
+    ],
+)
+def test_a_pass_that_comes_too_late_is_named(text: str, message: str) -> None:
+    late = text.rpartition(",")[2]
+    with pytest.raises(InvalidGraph, match=f"the input of pass {late} is invalid") as caught:
+        Pipeline.parse(text).run(random_network(1))
+    finding = caught.value.diagnostics[1]
+    assert message in finding.message and "run this pass before" in str(finding.help)
 
 
 def test_the_watcher_sees_every_pass() -> None:
