@@ -38,6 +38,8 @@ class Pass(ABC):
         return f"{name}{{{options}}}" if options else name
 
 
+_LARGEST = 1e30  # magnitude of bounds
+
 # Metadata of an option that only Python callers can set: the text of a pipeline omits it.
 HIDDEN = {"text": False}
 
@@ -48,10 +50,19 @@ def hidden_options(step: Pass) -> list[str]:
     return [name for name in hidden if getattr(step, name) is not None]
 
 
-def check_fan_in(fan_in: int) -> None:
-    """Raise ValueError unless this is a number of synapses of a neuron, or 0 for no limit."""
-    if fan_in < 0:
-        raise ValueError(f"fan_in must be 0 or more, not {fan_in}")
+def check_limits(**limits: int) -> None:
+    """Raise ValueError unless each limit, of synapses or of sums, is 0 or more."""
+    for name, limit in limits.items():
+        if limit < 0:
+            raise ValueError(f"{name} must be 0 or more, not {limit}")
+
+
+def check_bounds(low: float, high: float) -> None:
+    """Raise ValueError unless both are numbers that calibration data may hold, in this order."""
+    if not -_LARGEST <= low <= _LARGEST or not -_LARGEST <= high <= _LARGEST:
+        raise ValueError(f"low and high must be within {_LARGEST:g}, not {low:g} and {high:g}")
+    if low > high:
+        raise ValueError(f"low must not be above high, {high:g}, but is {low:g}")
 
 
 def _show(value: Any) -> str:

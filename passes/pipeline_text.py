@@ -105,6 +105,8 @@ class Parser:
             if name not in known:
                 options = ", ".join(known) or "none"
                 self._fail(f"{of} has no option '{name}'", offset + at, f"options: {options}")
+            if name in found:
+                self._fail(f"{of} has {name} twice", offset + at)
             default = known[name].default
             try:
                 found[name] = _value(value, None if default is MISSING else default)

@@ -20,7 +20,7 @@ from qcompiler.ir.spiking.frames import frame_interval, neurons_of, window_of
 from qcompiler.ir.spiking.integer_network import control_lines, layer_of
 from qcompiler.ir.spiking.invariants import NO_READOUT, SCHEDULED, SPIKING
 from qcompiler.ir.types import Coding
-from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
+from qcompiler.passes.base import HIDDEN, Pass, check_limits
 from qcompiler.passes.calibration.data import check, sample
 from qcompiler.passes.quantization.calibrated_bounds import LEAST_MARGIN
 from qcompiler.passes.scheduling.activity import Activity, activity
@@ -63,9 +63,7 @@ class ChooseCodes(Pass):
     calibration: tuple[Array, ...] | None = field(default=None, metadata=HIDDEN, compare=False)
 
     def __post_init__(self) -> None:
-        check_fan_in(self.fan_in)
-        if min(self.input, self.bias) < 0:
-            raise ValueError(f"input and bias must be at least 0, not {min(self.input, self.bias)}")
+        check_limits(fan_in=self.fan_in, input=self.input, bias=self.bias)
         if self.code not in (known := ("auto", *CODES)):
             raise ValueError(f"code must be one of {', '.join(known)}, not {self.code}")
         if self.price not in PRICES:

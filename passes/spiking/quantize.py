@@ -27,7 +27,7 @@ import numpy as np
 from qcompiler.ir import Graph, Invariant
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, SPIKING, TENSOR_LEVEL
-from qcompiler.passes.base import HIDDEN, Pass
+from qcompiler.passes.base import HIDDEN, Pass, check_limits
 from qcompiler.passes.calibration.data import check_effort
 from qcompiler.passes.integers.options import OnRounding
 from qcompiler.passes.integers.quantizer import Quantizer
@@ -85,6 +85,7 @@ class Quantize(Pass):
         check_levels(self.t_max, output_t_max=self.output_t_max)
         check_weight_bits(self.weight_bits)
         check_effort(self.effort)
+        check_limits(potential=self.potential, input=self.input)
         if not 0 <= self.prune < 1:
             raise ValueError(f"prune must be at least 0 and below 1, not {self.prune:g}")
         if not 0 <= self.spare < np.inf:

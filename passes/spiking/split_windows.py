@@ -28,7 +28,7 @@ from qcompiler.ir.spiking.integer_network import (
 from qcompiler.ir.spiking.invariants import SPIKING
 from qcompiler.ir.types import size
 from qcompiler.ir.view import View
-from qcompiler.passes.base import Pass, check_fan_in
+from qcompiler.passes.base import Pass, check_limits
 from qcompiler.passes.quantization.membrane_limits import Limits, MembraneLoad
 from qcompiler.passes.quantization.output_pieces import (
     Piece,
@@ -72,7 +72,7 @@ class SplitWindows(Pass):
     fan_in: int = 0
 
     def __post_init__(self) -> None:
-        check_fan_in(self.fan_in)
+        check_limits(fan_in=self.fan_in, potential=self.potential, input=self.input)
         if self.longest and self.longest < 2:
             raise ValueError(f"longest must be 0, or at least 2 levels, not {self.longest}")
         if self.how not in _HOW:

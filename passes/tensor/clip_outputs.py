@@ -12,7 +12,7 @@ from typing import ClassVar
 from qcompiler.ir import Graph, Node, Value
 from qcompiler.ir.ann import Add, Affine, Clip, Concat, Conv, Dense, OnHost, SumPool
 from qcompiler.ir.view import Reshape, View
-from qcompiler.passes.base import Pass
+from qcompiler.passes.base import Pass, check_bounds
 from qcompiler.passes.quantization.logits import logits
 
 
@@ -29,8 +29,7 @@ class ClipOutputs(Pass):
     high: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.low > self.high:
-            raise ValueError("low must not be above high")
+        check_bounds(self.low, self.high)
 
     def __call__(self, graph: Graph) -> Graph:
         """Insert a clip behind the layer that computes each output."""

@@ -16,7 +16,7 @@ from qcompiler.ir import Graph, Node, origins, rewrite
 from qcompiler.ir.ann import Affine, Clip, Conv, MaxPool, Pad, SumPool
 from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.ir.rewriting.rewrite import Rule
-from qcompiler.passes.base import Pass, check_fan_in
+from qcompiler.passes.base import Pass, check_limits
 from qcompiler.passes.folding.affine import (
     affine_before_linear,
     affine_behind_linear,
@@ -61,7 +61,7 @@ class FoldLinear(Pass):
     fan_in: int = 0
 
     def __post_init__(self) -> None:
-        check_fan_in(self.fan_in)
+        check_limits(fan_in=self.fan_in)
 
     def __call__(self, graph: Graph) -> Graph:
         """Apply the rules of this module until none matches."""

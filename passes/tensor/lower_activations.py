@@ -47,7 +47,7 @@ from qcompiler.passes.activations.lost_variables import without_lost
 from qcompiler.passes.activations.products import states
 from qcompiler.passes.activations.resolution import Resolution
 from qcompiler.passes.activations.true_values import remember
-from qcompiler.passes.base import Pass, check_fan_in
+from qcompiler.passes.base import Pass, check_limits
 from qcompiler.passes.calibration.data import NOT_FINITE
 from qcompiler.passes.folding.affine import SUMS
 from qcompiler.passes.quantization.levels import PRECISE, check_levels
@@ -79,7 +79,7 @@ class LowerActivations(Pass):
     potential: int = 0
 
     def __post_init__(self) -> None:
-        check_fan_in(self.fan_in)
+        check_limits(fan_in=self.fan_in, potential=self.potential)
         if not 0 <= self.activation_error < 1:
             given = self.activation_error
             raise ValueError(f"activation_error must be at least 0 and below 1, not {given:g}")

@@ -17,7 +17,7 @@ from qcompiler.ir import Graph, Invariant, Range, Tensor, Value
 from qcompiler.ir.ann import Clip
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
-from qcompiler.passes.base import HIDDEN, Pass
+from qcompiler.passes.base import HIDDEN, Pass, check_bounds
 from qcompiler.passes.calibration.data import check
 from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.histogram import Histogram, around_zero, check_method
@@ -68,7 +68,8 @@ class Normalize(Pass):
     def __post_init__(self) -> None:
         check_levels(self.t_max, output_t_max=self.output_t_max)
         check_method(self.method, self.percentile)
-        if not self.low < self.high:
+        check_bounds(self.low, self.high)
+        if self.low == self.high:
             raise ValueError(f"low must be below high, {self.high:g}, not {self.low:g}")
 
     def __call__(self, graph: Graph) -> Graph:

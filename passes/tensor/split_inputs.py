@@ -19,7 +19,7 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.ir.types import check_digits, size
 from qcompiler.ir.view import Reshape, View
-from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
+from qcompiler.passes.base import HIDDEN, Pass, check_limits
 from qcompiler.passes.calibration.data import check
 from qcompiler.passes.calibration.grid import chooses, grid_of
 from qcompiler.passes.calibration.trace import products_of
@@ -71,7 +71,7 @@ class SplitInputs(Pass):
     def __post_init__(self) -> None:
         check_levels(self.t_max, levels=self.levels)
         check_digits(self.digits or _FEW_DIGITS)
-        check_fan_in(self.fan_in)
+        check_limits(fan_in=self.fan_in)
         if self.price not in PRICES:
             raise ValueError(f"price must be one of {', '.join(PRICES)}, not {self.price}")
 

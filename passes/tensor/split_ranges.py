@@ -21,7 +21,7 @@ from qcompiler.ir.spiking.invariants import NO_BATCHNORM, TENSOR_LEVEL
 from qcompiler.passes.activations.fine_values import fine_sums
 from qcompiler.passes.activations.inlining import inlined
 from qcompiler.passes.activations.lowered_sums import with_lowered_sums
-from qcompiler.passes.base import HIDDEN, Pass, check_fan_in
+from qcompiler.passes.base import HIDDEN, Pass, check_limits
 from qcompiler.passes.calibration.data import check, check_effort
 from qcompiler.passes.quantization.fusion_groups import fusion_groups
 from qcompiler.passes.quantization.group_index import group_named
@@ -74,7 +74,7 @@ class SplitRanges(Pass):
 
     def __post_init__(self) -> None:
         check_effort(self.effort)
-        check_fan_in(self.fan_in)
+        check_limits(fan_in=self.fan_in, potential=self.potential)
         check_levels(self.t_max)
         if self.price not in PRICES:
             raise ValueError(f"price must be one of {', '.join(PRICES)}, not {self.price}")

@@ -10,10 +10,12 @@ from qcompiler.passes import Pass, Watcher
 from qcompiler.passes.activations.activation_fit import ActivationFit
 from qcompiler.passes.folding.clips import is_code
 from qcompiler.passes.quantization.levels import spiking_values
+from qcompiler.passes.spiking.quantize import Quantize
 from qcompiler.passes.tensor.lower_activations import LowerActivations
 from qcompiler.passes.tensor.normalize import Normalize
 
 _MOST_BITS = 16  # of any target
+_COMMON = "t_max", "output_t_max", "weight_bits"  # options that prepare for those of quantize
 
 
 class PassWarnings:
@@ -32,6 +34,7 @@ class PassWarnings:
         self.most_bits = most_bits
         self.looked_up = looked_up
         self.texts: list[str] = []
+        self._prepared: list[Normalize | LowerActivations] = []
 
     def __call__(self, step: Pass, graph: Graph) -> None:
         """Called behind every pass."""
@@ -40,6 +43,10 @@ class PassWarnings:
             self.texts += [_of(missed, step, self.most_bits).text] if missed else []
         if isinstance(step, Normalize) and self._assumes(step):
             self.texts.append(_uncalibrated(step).text)
+        if isinstance(step, Normalize | LowerActivations):
+            self._prepared.append(step)
+        if isinstance(step, Quantize):
+            self.texts += [found.text for found in _unlike(self._prepared, step)]
         if shapes_of(graph) != shapes_of(self.before):
             self.texts.append(_reshaped(step, self.before, graph).text)
         self.before = graph
@@ -50,6 +57,16 @@ class PassWarnings:
         if self.looked_up or step.calibration is not None:
             return False
         return not all(map(is_code, spiking_values(self.before)))
+
+
+def _unlike(prepared: list[Normalize | LowerActivations], step: Quantize) -> Iterator[Diagnostic]:
+    """Which passes prepared for other options than those of `quantize`."""
+    for before in prepared:
+        for option in _COMMON:
+            given, wanted = getattr(before, option, None), getattr(step, option)
+            if given not in (None, wanted):
+                found = f"{before.name} has {option}={given}, but quantize has {option}={wanted}"
+                yield Diagnostic(found, help=f"give both passes the same {option}")
 
 
 def shapes_of(graph: Graph) -> list[tuple[int, ...]]:

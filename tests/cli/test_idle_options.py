@@ -128,6 +128,16 @@ def test_passes_take_the_options_that_are_given(
     assert UNTAKEN[line] in capsys.readouterr().err and status == int(bool(UNTAKEN[line]))
 
 
+def test_passes_of_one_network_have_the_same_levels() -> None:
+    proto = model("float[N,4] x", "a = Gemm(x, w)\ny = Relu(a)", w=(4, 3))
+    data = np.random.default_rng(0).random((50, 4), np.float32)
+    unlike = PASSES.replace("normalize,quantize", "normalize{t_max=4},quantize{t_max=32}")
+    for passes, said in ((PASSES, False), (unlike, True)):
+        program = qcompiler.compile(proto, calibration=data, passes=passes, target="reference")
+        told = "normalize has t_max=4, but quantize has t_max=32"
+        assert any(told in text for text in program.warnings) == said
+
+
 def test_a_missing_package_is_told_before_the_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
