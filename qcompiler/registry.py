@@ -8,10 +8,13 @@ plugin breaks nobody else. In pickles a target is its name, as in saved programs
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from qcompiler.backends.backend import Backend, EngineFactory
+from qcompiler.backends.chip import Chip
+from qcompiler.backends.energy.cost_model import CostModel
 from qcompiler.backends.targets import BUILT_IN as BACKENDS
 from qcompiler.backends.targets import ENGINES
 from qcompiler.passes.pipeline import built_in
@@ -34,6 +37,8 @@ def find_pass(name: str) -> type[Pass] | None:
     found = load("qcompiler.passes", name, PASSES)
     if found is not None and not (isinstance(found, type) and issubclass(found, Pass)):
         raise PipelineError(f"the plugin pass {name} is not a subclass of qcompiler.passes.Pass")
+    if found is not None:
+        _check_name(f"the plugin pass {name}", name, getattr(found, "name", None))
     return found
 
 
@@ -54,12 +59,46 @@ def find_backend(name: str) -> Backend | None:
     return found
 
 
+def _check_name(who: str, name: str, own: object) -> None:
+    if own != name:  # messages, programs and pickles would have a name that nothing finds
+        raise PipelineError(f"{who} calls itself {own!r:.60}: give it the name of its entry point")
+
+
 def _check_parts(name: str, backend: Backend) -> None:
-    for part, kind in (("requires", Invariant), ("engines", EngineFactory)):
-        given = getattr(backend, part)
-        if not (isinstance(given, tuple) and all(isinstance(one, kind) for one in given)):
-            what = f"must be a tuple of {kind.__name__}, not {given!r:.60}"
-            raise PipelineError(f"the plugin target {name}: {part} {what}")
+    who = f"the plugin target {name}"
+    _check_name(who, name, backend.name)
+    for part, what, fits in _PARTS:
+        if not fits(given := getattr(backend, part)):
+            raise PipelineError(f"{who}: {part} must be {what}, not {given!r:.60}")
+    for engine in backend.engines:
+        if ENGINES.get(engine.name, engine) != engine:
+            raise PipelineError(f"{who}: its engine {engine.name} has the name of a built-in one")
+
+
+def _tuple_of(kind: type, given: object) -> bool:
+    return isinstance(given, tuple) and all(isinstance(one, kind) for one in given)
+
+
+def _instance_of(kind: Any, given: object) -> bool:
+    return isinstance(given, kind)
+
+
+def _function(given: object) -> bool:
+    return given is None or callable(given)
+
+
+_PARTS: tuple[tuple[str, str, Callable[[object], bool]], ...] = (
+    ("description", "a text", partial(_instance_of, str)),
+    ("pipeline", "a text", partial(_instance_of, str)),
+    ("requires", "a tuple of Invariant", partial(_tuple_of, Invariant)),
+    ("engines", "a tuple of EngineFactory", partial(_tuple_of, EngineFactory)),
+    ("emit", "a function", _function),
+    ("ready", "a function", _function),
+    ("chip", "a Chip", partial(_instance_of, Chip | None)),
+    ("energy", "a CostModel", partial(_instance_of, CostModel)),
+    ("emits_spikes", "True or False", partial(_instance_of, bool)),
+    ("most_weight_bits", "a whole number", partial(_instance_of, int)),
+)
 
 
 def backend_of_worker(name: str) -> Backend:

@@ -67,6 +67,7 @@ reads = faulty:READS
 leaves = leaving:Pass
 fails = faulty:Fails
 returns = faulty:Returns
+alias = faulty:Returns
 [qcompiler.backends]
 number = faulty:__name__
 """
@@ -92,6 +93,7 @@ def plugins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("qcompile net.onnx --passes leaves", "plugin leaves of faulty cannot load: SystemExit: 7"),
         ("qcompile net.onnx --passes fails", "the pass fails of faulty fails: ValueError: boom"),
         ("qcompile net.onnx --passes returns", "the pass returns returns no Graph, but int"),
+        ("qcompile net.onnx --passes alias", "the plugin pass alias calls itself 'returns'"),
         ("qcompile net.onnx --target number", "the plugin target number is not a qcompiler Back"),
         ("qcompile net.onnx --calibration a.claim", "plugin reader claims of faulty fails: Value"),
         ("qcompile net.onnx --calibration a.open", "plugin reader opens of faulty fails: Value"),

@@ -42,6 +42,11 @@ RUNS = replace(
         EngineFactory("few", "few", lambda graph: lambda *given, **options: NOTHING)),
 )
 HALF = replace(REFERENCE, name="half", requires=[FAULTY])
+OTHER = replace(REFERENCE, name="else")
+PRICED = replace(REFERENCE, name="priced", energy="x")
+PIPED = replace(REFERENCE, name="piped", pipeline=3)
+WRITES = replace(REFERENCE, name="writes", emit="x")
+FASTER = replace(REFERENCE, name="faster", engines=(EngineFactory("fast", "faster", fault),))
 
 class Same(Pass):
     name = "same"
@@ -143,6 +148,22 @@ def test_what_passes_and_targets_lack_is_told(run: Any, folder: Path, monkeypatc
     monkeypatch.setenv("FAULT", "ValueError")
     promised = "the result of pass same is invalid: the pass promises odd"
     check(run(f"{COMPILE} --passes parts:Promises"), promised)
+
+
+@pytest.mark.usefixtures("parts")
+def test_parts_of_targets_are_what_they_must_be(run: Any, folder: Path) -> None:
+    parts = {
+        "other": "calls itself 'else': give it the name of its entry point",
+        "priced": "energy must be a CostModel, not 'x'",
+        "piped": "pipeline must be a text, not 3",
+        "writes": "emit must be a function, not 'x'",
+        "faster": "its engine fast has the name of a built-in one",
+    }
+    install(folder, *parts)
+    for name, message in parts.items():
+        kind = " " if name == "other" else ": "
+        check(run(f"{COMPILE} --target {name}"), f"the plugin target {name}{kind}{message}")
+        assert not (folder / "net.out").exists()
 
 
 @pytest.mark.usefixtures("parts")
