@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from qcompiler.ir import Graph, Invariant
+import numpy as np
+
+from qcompiler.ir import Diagnostic, Graph, Invariant, PipelineError
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Pass(ABC):
 
     def __str__(self) -> str:
         options = " ".join(
-            f"{f.name}={_show(getattr(self, f.name))}"
+            f"{f.name}={_show(f.name, getattr(self, f.name))}"
             for f in fields(self)
             if f.metadata.get("text", True) and getattr(self, f.name) != f.default
         )
@@ -38,6 +41,8 @@ class Pass(ABC):
         return f"{name}{{{options}}}" if options else name
 
 
+_HIDE = "give its field metadata=HIDDEN, of qcompiler.passes.base"
+_VALUE = re.compile(r"[^\s,{}]+")
 _LARGEST = 1e30  # magnitude of bounds
 
 # Metadata of an option that only Python callers can set: the text of a pipeline omits it.
@@ -65,5 +70,10 @@ def check_bounds(low: float, high: float) -> None:
         raise ValueError(f"low must not be above high, {high:g}, but is {low:g}")
 
 
-def _show(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _show(name: str, value: Any) -> str:
+    """An option as text that can be read back; PipelineError if there is none."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool | int | float | str | np.generic) and _VALUE.fullmatch(text):
+        return text
+    message = f"the option {name} has no text that a pipeline can hold: {value!r:.60}"
+    raise PipelineError(Diagnostic(message, help=_HIDE))

@@ -26,16 +26,19 @@ def pipeline(
 ) -> Pipeline:
     """The pipeline to run: the target's, or the one given; options fill what it leaves open.
 
-    Raises PipelineError for one without passes.
+    Raises PipelineError for one without passes, or with one that has no text.
     """
     backend = target_of(target)
     given = passes.passes if isinstance(passes, Pipeline) else passes
     if given is not None and not (given.strip() if isinstance(given, str) else given):
         raise PipelineError("passes names no pass: leave it out to run those of the target")
     if isinstance(passes, Pipeline):
-        return passes.given(options or {})
-    text = backend.pipeline if passes is None else string(passes, "passes")
-    return Pipeline.parse(text, registry.find_pass, options, registry.pass_names)
+        found = passes.given(options or {})
+    else:
+        text = backend.pipeline if passes is None else string(passes, "passes")
+        found = Pipeline.parse(text, registry.find_pass, options, registry.pass_names)
+    str(found)  # the manifest has it, when all is done: what has no text is told now
+    return found
 
 
 def check_compiled(graph: Graph, backend: Backend) -> None:

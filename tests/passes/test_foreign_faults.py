@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from qcompiler.ir import (
     drop_dead,
 )
 from qcompiler.passes import Pass, Pipeline
+from qcompiler.passes.base import HIDDEN
 from tests.support.random_networks import random_batch, random_network
 
 HEAD = """
@@ -122,7 +123,7 @@ def test_operations_that_are_not_built_in_are_refused(before: str) -> None:
 class Refuses(Pass):
     """Raises what is given."""
 
-    error: CompileError = field(default_factory=CompileError)
+    error: CompileError = field(default_factory=CompileError, metadata=HIDDEN)
     name: ClassVar[str] = "refuses"
 
     def __call__(self, graph: Graph) -> Graph:
@@ -140,6 +141,25 @@ def test_errors_without_a_text_are_told(error: CompileError, text: str) -> None:
     with pytest.raises(UnsupportedModel) as caught:
         qcompiler.compile(random_network(0), passes=Pipeline((Refuses(error),)))
     assert str(caught.value) == text
+
+
+@dataclass(frozen=True)
+class Looks(Pass):
+    """Has an option for anything, also for calibration data."""
+
+    name: ClassVar[str] = "looks"
+    calibration: Any = None
+
+    def __call__(self, graph: Graph) -> Graph:
+        return graph
+
+
+@pytest.mark.parametrize("value", [(np.ones(3),), [1], "a b", "", "x,y", "{"])
+def test_what_has_no_text_is_told_before_passes_run(value: Any) -> None:
+    steps = Pipeline((Refuses(UnsupportedModel("ran")), Looks(value)))
+    with pytest.raises(PipelineError, match="the option calibration has no text") as caught:
+        qcompiler.compile(random_network(0), passes=steps)
+    assert "give its field metadata=HIDDEN" in str(caught.value)
 
 
 @dataclass(frozen=True)
