@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from mmap import mmap
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -29,12 +30,14 @@ class Value:
 
 
 class Constant:
-    """A read-only array with a name; equal to another by name and content."""
+    """A read-only array with a name; equal to another by name and content.
+
+    An array that can be written is copied, so that the content stays as it is.
+    """
 
     def __init__(self, name: str, data: NDArray[Any]) -> None:
         self.name = name
-        self.data = np.asarray(data).view()
-        self.data.flags.writeable = False
+        self.data = _frozen(np.asarray(data))
 
     @property
     def type(self) -> Tensor:
@@ -63,6 +66,17 @@ class Constant:
 
     def __repr__(self) -> str:
         return f"Constant({self.name!r}, {self.type})"
+
+
+def _frozen(data: NDArray[Any]) -> NDArray[Any]:
+    """The array, or a copy if someone can write to it, or to what it is a view of."""
+    owner: Any = data
+    while isinstance(owner, np.ndarray) and not owner.flags.writeable:
+        owner = owner.base
+    if owner is not None and not isinstance(owner, bytes | mmap):  # numpy maps files that it reads
+        data = data.copy("K")  # transposed as it was: the last bits of products depend on it
+        data.flags.writeable = False
+    return data
 
 
 Operand: TypeAlias = Value | Constant

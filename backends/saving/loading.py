@@ -142,6 +142,7 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
     with archive.open(entry) as file:
         read: Any = read_array  # which older versions of numpy give no types
         array: Array = read(file, allow_pickle=False)
+        array.flags.writeable = False  # so that no constant needs a copy of its own
         return array
 
 

@@ -42,9 +42,12 @@ class Net:
 
     def linear(self, op: Conv | Dense, name: str, *shape: int) -> "Net":
         signs = self.rng.choice([-1, 1], shape)
-        self.w[name] = (self.rng.integers(1, 4, shape) * signs).astype(np.float32)
-        self.b[name] = np.ones((shape[0], *(1,) * (len(shape) - 2)), np.float32)
-        constants = Constant(f"{name}.w", self.w[name]), Constant(f"{name}.b", self.b[name])
+        weight = (self.rng.integers(1, 4, shape) * signs).astype(np.float32)
+        bias = np.ones((shape[0], *(1,) * (len(shape) - 2)), np.float32)
+        constants = Constant(f"{name}.w", weight), Constant(f"{name}.b", bias)
+        for constant, held in zip(constants, (self.w, self.b), strict=True):
+            constant.data.flags.writeable = True
+            held[name] = constant.data
         self.value = self.builder.add(op, self.value, *constants, name=name, origin=(name,))
         return self
 
@@ -151,7 +154,8 @@ def test_bias_of_each_pixel(bias: float) -> None:
     smaller = drop(graph)
     assert outs(smaller) == {"y": 1, "z": 2}
     assert_same(graph, smaller)
-    biases[1, 0, 3] = 1  # one pixel of the channel is active after all
+    parameters[1].data.flags.writeable = True
+    parameters[1].data[1, 0, 3] = 1  # one pixel of the channel is active after all
     assert outs(drop(graph)) == {"y": 2, "z": 2}
 
 
