@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, NoReturn, TypeAlias
@@ -81,6 +82,8 @@ class Parser:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
                 self._fail(f"cannot import {name}: {error}", at, f"install {error.name}")
             remedy = "put the folder of the module on PYTHONPATH, as in PYTHONPATH=."
+            if (parent := error.name.rpartition(".")[0]) in sys.modules:
+                remedy = f"correct the name: {parent} is found, and holds no such module"
             self._fail(f"cannot import {name}: {error}", at, remedy)
         except KeyboardInterrupt:
             raise

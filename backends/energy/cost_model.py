@@ -94,7 +94,10 @@ def _checked(data: Mapping[str, Any], path: Path) -> CostModel:
                 raise _wrong(path, f"has a {name} that is no line of text")
         elif not (value is None and "None" in kind):
             _check_number(name, value, kind == "int", path)
-    return CostModel(**data)
+    model = CostModel(**data)
+    if model.times and not any(model.times):
+        raise _wrong(path, "has times that are all 0: leave them out, or give one that is not")
+    return model
 
 
 def _check_number(name: str, value: Any, whole: bool, path: Path) -> None:

@@ -73,7 +73,8 @@ def failed(error: BaseException, verbose: bool = False) -> int:
     try:
         print(end="", flush=True)
     except OSError:  # which Python would tell again at its exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
     return 1
 
 

@@ -15,6 +15,7 @@ import pytest
 
 import qcompiler
 from qcompiler.backends.brian2.standalone import BRIAN2
+from qcompiler.backends.loihi.lava import lava_network
 from qcompiler.backends.loihi.netlist import netlist
 from qcompiler.backends.loihi.netlist.build_netlist import build_netlist
 from qcompiler.backends.loihi.standalone import command_line, emitter
@@ -92,6 +93,13 @@ def test_names_of_onnx_nodes_are_in_the_module(folder: Path) -> None:
     assert (
         population.label == "preprocessing + /conv1/Conv + /norm1/BatchNormalization + /relu1/Relu"
     )
+
+
+def test_processes_of_digits_have_names_of_their_own(program: Program) -> None:
+    graph = build_netlist(program.graph)
+    assert len({row.input for row in graph.sources}) < len(graph.sources)
+    labels = lava_network._labels(graph)
+    assert len({*labels.values()}) == len(labels)
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

@@ -64,6 +64,14 @@ def test_modules_that_fail_are_told_apart(
     assert "PYTHONPATH" not in str(caught.value)
 
 
+def test_a_module_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "single.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(PipelineError, match="correct the name: single is found, and holds no such"):
+        Pipeline.parse("single.inner:Mine")
+    sys.modules.pop("single", None)
+
+
 @dataclass(frozen=True)
 class Broken(Pass):
     """Returns what is no graph inside."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,6 +38,7 @@ class Network:
         self.ends: dict[str, Any] = {}
         self.steps = 0
         self.connections: list[tuple[Any, Any]] = []
+        self.labels = _labels(netlist)
         neurons = {group.name: self._neurons(group) for group in netlist.populations}
         self.senders = {name: process.s_out for name, process in neurons.items()}
         self.ticks = netlist.ticks
@@ -48,8 +50,6 @@ class Network:
                 size = int(np.prod(row.shape, dtype=np.int64))
                 self.senders[row.name] = source(row.name, size)
         groups = {group.name: group for group in netlist.populations}
-        self.labels = {CLOCK: "clock", **{row.name: row.input for row in netlist.sources}}
-        self.labels |= {name: group.label for name, group in groups.items()}
         for synapses in netlist.synapses:  # whose weights may all be 0, which takes no process
             self._connect(synapses, groups[synapses.target], neurons[synapses.target].a_in)
         for name in record:
@@ -70,7 +70,7 @@ class Network:
         reset = group.open if group.reset < 0 else group.reset
         process = LIFReset(
             shape=(group.size,),
-            name=group.label,
+            name=self.labels[group.name],
             du=no_decay if group.persistent else full_decay,
             dv=0,
             vth=group.threshold,
@@ -120,7 +120,7 @@ class Network:
         held = replace(row, weights=weights, order=order)
         parts = weight_matrices(held, self.ticks, shape, group, self.fixed)
         for index, (matrix, exponent) in enumerate(parts):
-            name = f"{self.labels[row.source]} -> {group.label}"
+            name = f"{self.labels[row.source]} -> {self.labels[group.name]}"
             name += f" ({index})" if index else ""
             full = 2 * matrix.nnz > shape[0] * shape[1] and shape[0] * shape[1] <= 1 << 22
             options = {"name": name, "weight_exp": exponent}
@@ -135,3 +135,12 @@ class Network:
             self.processes.append(process)
             self._link(sender, process.s_in)
             self._link(process.a_out, receiver)
+
+
+def _labels(netlist: Netlist) -> dict[str, str]:
+    """What to call senders and populations: as the model does, and which of those called so."""
+    found = {row.name: row.input for row in netlist.sources}
+    found |= {group.name: group.label for group in netlist.populations}
+    often = Counter(found.values())
+    several = {name: f"{label} ({name})" for name, label in found.items() if often[label] > 1}
+    return {CLOCK: "clock", **found, **several}

@@ -51,7 +51,7 @@ class ChipTable:
 class Layout:
     """Chips in a row. ``links`` are messages in a frame between each chip and the next, both ways.
 
-    ``messages`` are all between cores, ``inputs`` those from the host.
+    ``messages`` are all between populations, ``inputs`` those from the host.
     """
 
     chips: tuple[ChipTable, ...]

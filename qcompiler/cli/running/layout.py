@@ -8,13 +8,13 @@ from qcompiler.backends.loihi.mapping.chip_layout import Layout
 
 
 def layout_lines(layout: Layout | None, verbose: bool = False) -> Iterator[tuple[str, str]]:
-    """Names and texts: how full cores are, messages between them, and over links of chips.
+    """Names and texts: how full cores are, messages, and over links of chips.
 
     With ``verbose`` also a line for each chip.
     """
     if layout is None or not layout.chips:
         return
-    messages = f"{layout.messages:,} messages a frame between cores"
+    messages = f"{layout.messages:,} messages a frame between populations"
     yield (
         "layout",
         f"cores {100 * layout.use:.0f} % full on average; {messages} and {layout.inputs:,} from "

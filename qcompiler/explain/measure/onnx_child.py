@@ -72,7 +72,8 @@ def main(path: str, threads: int) -> None:
     """Serve one model on the standard streams, until the other side closes them."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as sink:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what libraries print
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # what libraries print
         try:
             _serve(sys.stdin.buffer, sink, path, threads)
         except (EOFError, BrokenPipeError):
