@@ -15,24 +15,20 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from itertools import chain, repeat
-from typing import Any
-
-import numpy as np
 
 from qcompiler.ir import PipelineError
 from qcompiler.passes.tensor.split_inputs import most_output_levels
 
-from .alternate import Options
-from .costed_program import SPARE, T_MAX, CostedProgram
-from .pareto import OBJECTIVES, Objective, Point, SearchResult
+from .costed_program import SPARE, T_MAX
+from .pareto import OBJECTIVES, Objective, SearchResult
+from .priced_trials import WORTH, PricedTrials
 from .schedule_family import Schedule, at_error
-from .search import chosen_result, no_schedule, schedules_of, search
+from .search import chosen_result, schedules_of, search
 from .trials import Trials
 
 _GUESSES = 2  # trials where errors suggest them
 _FEWER_INPUT_LEVELS = (32, 16, 8, 4)
 _SCHEDULES = 8  # of levels of their own that are looked at
-_WORTH = 0.98  # of the cost of the best: what saves less is not tried
 
 
 def search_for(objective: str, trials: Callable[[bool], Trials]) -> SearchResult:
@@ -66,15 +62,12 @@ def search_cost(trials: Trials, objective: Objective) -> SearchResult:
     return chosen_result(trials, found.best(), objective)
 
 
-class _Search:
+class _Search(PricedTrials):
     def __init__(self, trials: Trials, objective: Objective) -> None:
-        self.trials, self.objective = trials, objective
+        super().__init__(trials, objective)
         self.input_levels = most_output_levels(trials.before, T_MAX[-1])
         slices = (getattr(step, "slices", 1) for step in trials.rest)
         self.most_slices = max(slices, default=1)
-        self.base = T_MAX[-1]  # of digits of inputs, unless t_max is smaller
-        self.prices: dict[tuple[tuple[int, ...], int, Options], float] = {}
-        self.allowed = 1.0  # by which factor errors of the last trial may grow; 1 if not known
 
     def smallest_t_max(self, slices: int) -> None:
         """Find the smallest t_max that keeps within the budget.
@@ -159,66 +152,4 @@ class _Search:
             return True
         best = self.best()
         known = self.price(best.levels, best.uniform or 0, best.options)
-        return self.price(levels, 0, ()) < _WORTH * known
-
-    def program_of(self, point: Point) -> CostedProgram:
-        """What a point was measured with."""
-        return CostedProgram.of(point.uniform or T_MAX[0], point.options)
-
-    def fits_cheaper(self, *program: Any) -> bool:
-        """Measure a program if it costs less than the best: whether it is the best, then."""
-        return self.cheaper(*program) and self.measure(*program) == self.best()
-
-    def cheaper(self, *program: Any) -> bool:
-        """Whether a program costs less than the best, by an estimate that takes little time."""
-        best = self.best()
-        price, known = (
-            self.price(*given)
-            for given in (
-                self.schedule(*program),
-                (best.levels, best.uniform or T_MAX[0], best.options),
-            )
-        )
-        return price < _WORTH * known
-
-    def price(self, levels: tuple[int, ...], t_max: int, options: Options) -> float:
-        """What a schedule costs by the estimate; infinite if it cannot be."""
-        given = levels, t_max, options
-        if given not in self.prices:
-            found = self.trials.price(*given)
-            self.prices[given] = np.inf if found is None else found.of(self.objective) or 0.0
-        return self.prices[given]
-
-    def measure(self, *program: Any) -> Point:
-        """Measure one program, given as for `schedule`, unless it was."""
-        given = self.schedule(*program)
-        if known := self._known(*given):
-            self.allowed = 1.0
-            return known
-        _, self.allowed = self.trials.measure(*given)
-        return self.trials.points[-1]
-
-    def schedule(self, *program: Any) -> tuple[tuple[int, ...], int, Options]:
-        """Levels, t_max and options of a program, given as for `CostedProgram`."""
-        given = CostedProgram(*program)
-        options = given.options(self.base)
-        return self.trials.uniform_levels(given.t_max, options), given.t_max, options
-
-    def _known(self, schedule: tuple[int, ...], t_max: int, options: Options) -> Point | None:
-        """A point of the same program: other levels may take the same digits."""
-        wanted = schedule, t_max, {**dict(options), "levels": 0}
-        for point in self.trials.points:
-            if (point.levels, point.uniform, {**dict(point.options), "levels": 0}) == wanted:
-                return point
-        return None
-
-    def best(self) -> Point:
-        """The cheapest program within the budget."""
-        fitting = [point for point in self.trials.points if point.fits]
-        if not fitting:
-            raise no_schedule(self.trials)
-        if any(point.value_of(self.objective) is None for point in fitting):
-            raise PipelineError(
-                "--objective edp needs a target whose cost model has times, such as loihi"
-            )
-        return min(fitting, key=lambda point: point.value_of(self.objective) or 0.0)
+        return self.price(levels, 0, ()) < WORTH * known
