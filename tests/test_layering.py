@@ -51,6 +51,7 @@ ROOMS = {
     "ir/spiking": {
         "ir",
         "ir/ann",
+        "ir/formats",
         "ir/snn",
     },
     "passes": set(),

@@ -44,7 +44,7 @@ def _tensor_level(graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _foreign(graph: Graph) -> Iterator[Diagnostic]:
-    """Operations that only a user's passes know."""
+    """Operations that only the passes of a user know: text has none."""
     for node in graph.nodes:
         if node.op.mnemonic not in OPS:
             message = f"%{node.result.name} is made by {node.op.mnemonic}, which is not built in"
