@@ -11,7 +11,7 @@ from onnx import helper
 
 from qcompiler.ir import Constant, Op, Operand, Value, size
 
-from .constant_folding import KnownArray
+from .constant_folding import PROBES, KnownArray
 from .folding_limits import beyond
 from .node_errors import InvalidNode, MixesBatch, Refused, differs
 from .onnx_tensor import Array
@@ -179,6 +179,20 @@ def per_sample(node: NodeContext, known: KnownArray, rank: int) -> Array:
             raise differs(f"the constant of {node.op_type}")
     first: Array = array[0]
     return first
+
+
+def of_any_batch(node: NodeContext, known: KnownArray, axis: int = 0) -> KnownArray:
+    """A constant with an axis of samples, which in a model of open batch size has any length.
+
+    Refused if it is of some samples that differ.
+    """
+    array = known.fixed
+    if node.scope.probes != PROBES or array is None or not array.shape[axis]:
+        return known
+    row = array.take([0], axis)
+    if not repeats(array, row):
+        raise differs(f"the constant of {node.op_type}")
+    return KnownArray(tuple(row.repeat(probe, axis) for probe in PROBES), known.name)
 
 
 def repeats(array: Array, row: Array) -> bool:

@@ -36,8 +36,8 @@ def fixes_batch(op_type: str) -> Refused:
     """The refusal of what is only right for the batch size that the model was exported with."""
     return Refused(
         f"{op_type} assumes a fixed batch size, but the input of the model has a variable one",
-        "fix the batch size, with --input-shape NAME=1,.., or export the model with -1 as the "
-        "batch size in this shape",
+        "fix the batch size at the one that the model was exported with, as --input-shape "
+        "NAME=1,.. for one sample, or export the model with an open one: -1 in shapes",
     )
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.views.slicing import take_indices
-from qcompiler.frontend.model.constant_folding import PROBES, KnownArray
-from qcompiler.frontend.model.node_context import NodeContext, float32, per_sample, repeats
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import NodeContext, float32, of_any_batch, per_sample
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
@@ -90,13 +90,9 @@ def _of_tokens(
 
 
 def _of_all(node: NodeContext, known: KnownArray, rank: int) -> Array:
-    """A constant of one sample, as all samples have it.
-
-    One that repeats its row, in a model of open batch size, is right for any number of rows.
-    """
-    array, free = known.fixed, node.scope.probes == PROBES
-    if free and array is not None and array.ndim == rank + 1 and repeats(array, array[:1]):
-        known = node.scope.known(array[:1], known.name)
+    """A constant of one sample, as all samples have it."""
+    if known.arrays[0].ndim == rank + 1:
+        known = of_any_batch(node, known)
     return per_sample(node, known, rank)
 
 

@@ -8,14 +8,14 @@ import numpy as np
 from onnx import helper
 
 from qcompiler.frontend.model.constant_folding import PROBES, KnownArray, TooLarge, compute
-from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_context import NodeContext, of_any_batch
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused, fixes_batch
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value, size
 from qcompiler.ir.ann import Affine, Pad
 from qcompiler.ir.index_maps import Arrangement, arrangements
 
-from .reshape import mixes_batch
+from .reshape import axis_of, mixes_batch
 
 _CHOICE = "write it as a sum of both values, each multiplied by a constant mask"
 _REDUCTION = "write it as Mul, Max or Min with a constant of the shape of the value"
@@ -83,8 +83,7 @@ def _run(
     ``constants`` keeps real numbers among the other operands, which else are 0.
     """
     others = [
-        None if item is x else node.known(index, "operand")
-        for index, item in enumerate(node.inputs)
+        None if item is x else _of_samples(node, x, index) for index, item in enumerate(node.inputs)
     ]
     probes = node.scope.probes
     if probes == PROBES and all(known is None or known.fixed is not None for known in others):
@@ -116,6 +115,29 @@ def _run(
         except ValueError as error:  # the batch axis is no longer there
             raise mixes_batch(node) from error
     return found, probes
+
+
+def _of_samples(node: NodeContext, x: Value, index: int) -> KnownArray | None:
+    """Another operand; where it has something for each sample, for any number of these."""
+    known, axis = node.known(index, "operand"), _axis_of_samples(node, x)
+    if known is None or axis is None or axis >= known.arrays[0].ndim:
+        return known
+    return of_any_batch(node, known, axis)
+
+
+def _axis_of_samples(node: NodeContext, x: Value) -> int | None:
+    """The axis of the other operands that belongs to the batch axis of a value."""
+    place = node.placement(x)
+    at = None if place.joined_axes else place.at
+    match node.op_type:
+        case "ReverseSequence":
+            return 0 if at == node.integer("batch_axis", 1) else None
+        case "GatherND":
+            return at if at is not None and at < node.integer("batch_dims", 0) else None
+        case "GatherElements" | "ScatterElements":
+            rank = place.rank(x.type.shape)
+            return None if at == axis_of(node.integer("axis", 0), rank) else at
+    return None
 
 
 def _sample(result: Array, full: Array) -> Array | None:
