@@ -121,6 +121,20 @@ def _leaves_unsorted(given: _Attributes, opset: int, operands: list[Array | None
     return given.get("sorted", 1) == 0 and (count is None or count.tolist() not in (1, [1]))
 
 
+def _pads_beyond_axis(given: _Attributes, opset: int, operands: list[Array | None]) -> bool:
+    """Whether more is padded than an axis holds, for which onnxruntime reads beside the value."""
+    mode = given.get("mode", b"constant")
+    x, pads, _, axes = (*operands, None, None, None, None)[:4]
+    pads = np.asarray(given["pads"]) if opset < 11 else pads
+    if mode not in (b"reflect", b"wrap") or x is None or pads is None:
+        return False
+    lengths = np.array(x.shape)[slice(None) if axes is None else axes]
+    begins, ends = pads.reshape(2, -1)
+    if mode == b"wrap":
+        return bool((begins > lengths).any())
+    return bool(((begins >= lengths) | (ends >= lengths + begins)).any())
+
+
 _ALLOWED = {"TopK"}  # by ONNX, which leaves the order open
 _KNOWN: tuple[tuple[str, str, _Check], ...] = (
     (
@@ -148,5 +162,6 @@ _KNOWN: tuple[tuple[str, str, _Check], ...] = (
         "output_padding not below the stride otherwise than ONNX",
         _pads_beyond_stride,
     ),
+    ("Pad", "mode reflect or wrap and more than the axis holds", _pads_beyond_axis),
     ("TopK", "sorted=0 in an order of its own", _leaves_unsorted),
 )

@@ -151,6 +151,21 @@ def test_axes_that_are_not_scaled(mode: str) -> None:
     agrees(model(IMAGE, f"y = Resize<{half}>(x, r, s)", 11, r=none, s=scales))
 
 
+def padded(mode: str, rows: int, columns: int) -> onnx.ModelProto:
+    """Pads an image in front of its 9 rows and 8 columns, and behind the rows."""
+    pads = ints(rows, columns, rows, 0)
+    return model(IMAGE, f'y = Pad<mode="{mode}">(x, p, , a)', 19, p=pads, a=ints(2, -1))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (8, 7), (9, 8), (30, 30)])
+@pytest.mark.parametrize("mode", ["reflect", "edge", "wrap"])
+def test_pads_may_be_longer_than_the_axis(mode: str, rows: int, columns: int) -> None:
+    proto = padded(mode, rows, columns)
+    agrees(proto, runner=run_reference)
+    if rows < 9 or mode == "edge":
+        agrees(proto)
+
+
 COUNTED = f"y = AveragePool<{POOL}, ceil_mode=1, count_include_pad=1>(x)"
 WRONG = {
     "AveragePool with ceil_mode": model(IMAGE, COUNTED),
@@ -168,6 +183,8 @@ WRONG = {
     "TopK with sorted=0 in an order of its own": model(
         IMAGE, "y, i = TopK<sorted=0>(x, k)", k=ints(3)
     ),
+    "Pad with mode reflect": padded("reflect", 9, 0),
+    "Pad with mode reflect or wrap and more": padded("wrap", 0, 9),
     "ConvTranspose with output_padding": model(
         IMAGE, "y = ConvTranspose<dilations=[3,3], output_padding=[1,2]>(x, w)", w=(3, 2, 3, 3)
     ),
@@ -184,6 +201,9 @@ RIGHT = (
     resized("nearest", "align_corners", 2 / 3),
     resized("cubic", "half_pixel", 0.6),
     model(IMAGE, TURNED.format("output_padding=[1,1]"), w=(3, 2, 3, 3)),
+    padded("reflect", 8, 7),
+    padded("wrap", 9, 8),
+    padded("edge", 20, 20),
 )
 
 
