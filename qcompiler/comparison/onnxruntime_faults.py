@@ -104,7 +104,7 @@ def _scales_to_parts(given: _Attributes, opset: int, operands: list[Array | None
         return False
     scales = operands[2] if len(operands) > 2 else None
     if scales is None or not scales.size:
-        return False
+        return bool(given.get("keep_aspect_ratio_policy", b"stretch") != b"stretch")
     x = operands[0]
     lengths = np.array(x.shape if x is not None and x.ndim == scales.size else 1)
     sizes = lengths * scales.reshape(-1).astype(np.float64)

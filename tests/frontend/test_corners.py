@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -130,6 +131,21 @@ def resized(mode: str, place: str, scale: float) -> onnx.ModelProto:
     return model(IMAGE, f"y = Resize<{modes}>(x, , s)", s=scales)
 
 
+@pytest.mark.parametrize("near", ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])
+@pytest.mark.parametrize(
+    "place", ["half_pixel", "half_pixel_symmetric", "align_corners", "asymmetric"]
+)
+def test_ties_between_elements_are_those_of_onnxruntime(place: str, near: str) -> None:
+    """ONNX's own evaluator takes others, as it computes in double precision."""
+    how = f'nearest_mode="{near}", coordinate_transformation_mode="{place}"'
+    pairs = [(n, m) for n in range(1, 10) for m in range(1, 13)]
+    body = " ".join(f"y{n}_{m} = Resize<{how}>(x{n}, , , z{m})" for n, m in pairs)
+    inputs = ", ".join(f"float[1,2,{n}] x{n}" for n in range(1, 10))
+    outputs = " ".join(f"y{n}_{m}" for n, m in pairs)
+    sizes: dict[str, Any] = {f"z{m}": ints(1, 2, m) for m in range(1, 13)}
+    agrees(model(inputs, body, 19, outputs, **sizes), count=1)
+
+
 def cropped(mode: str, *scales: float) -> onnx.ModelProto:
     """Resizes a part of an image; of a sample each axis has its scale."""
     region = np.array([0, 0, 0.125, 0, 1, 1, 0.75, 1], np.float32)
@@ -180,6 +196,13 @@ WRONG = {
         IMAGE, 'y = MaxPool<kernel_shape=[3,3], auto_pad="SAME_UPPER", dilations=[2,2]>(x)'
     ),
     "Resize with align_corners": resized("linear", "align_corners", 1.7),
+    "Resize with align_corners and scales": model(
+        IMAGE,
+        'y = Resize<coordinate_transformation_mode="align_corners", axes=[2,3],'
+        ' keep_aspect_ratio_policy="not_larger">(x, , , z)',
+        19,
+        z=ints(5, 7),
+    ),
     "TopK with sorted=0 in an order of its own": model(
         IMAGE, "y, i = TopK<sorted=0>(x, k)", k=ints(3)
     ),

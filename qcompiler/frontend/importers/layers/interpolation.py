@@ -54,9 +54,11 @@ def _coordinates(line: Axis) -> Any:
         case "pytorch_half_pixel":
             return (at + 0.5) / scale - 0.5 if line.out > 1 else at * 0
         case "half_pixel_symmetric":
-            width = scale * line.length
-            offset = line.length / 2 * (1 - line.out / width)
-            return offset + (at + 0.5) / scale - 0.5
+            share = real(line.out) / (scale * real(line.length))
+            offset = real(line.length / 2) * (real(1) - share)
+            # as onnxruntime has it, which only rounds the offset and the sum: ties depend on that
+            exact = float(offset) + (at.astype(np.float64) + 0.5) / float(scale) - 0.5
+            return exact.astype(real)
         case "align_corners":
             width = scale * line.length
             width = line.out if abs(width - line.out) < 1e-4 else width
