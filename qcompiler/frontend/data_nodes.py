@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from qcompiler.frontend.importers.table import ENCODERS, TAKES_INTEGERS, imported
+from qcompiler.frontend.importers.table import ENCODERS, READS_COUNTS, TAKES_INTEGERS, imported
 from qcompiler.frontend.importers.table_of_host import follows_host, looks_up, on_host
 from qcompiler.frontend.importers.table_of_views import CASTS, VIEWS
 from qcompiler.frontend.model.constant_folding import KnownArray
@@ -108,7 +108,8 @@ class DataNodes:
     def _kinds(self, op_type: str, inputs: Sequence[AbstractValue]) -> list[int]:
         """The types of operands that are integers; Refused if the operator computes with them."""
         held = self.interpreter.scope.kinds
-        values = [item for item in inputs if isinstance(item, Value)]
+        computed = inputs[:1] if op_type in READS_COUNTS else inputs
+        values = [item for item in computed if isinstance(item, Value)]
         kinds = [held[value.name] for value in values if value.name in held]
         if kinds and op_type not in TAKES_INTEGERS and op_type not in VIEWS:
             raise Refused(f"{op_type} of integers that depend on the data is not supported", _CAST)

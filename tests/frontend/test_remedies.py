@@ -85,6 +85,22 @@ def test_index_inside() -> None:
     qcompiler.compile(end, target="reference")
 
 
+@pytest.mark.parametrize(("weight", "more"), [((3, 2), ""), ((2, 4), ", transB=1")])
+def test_a_product_over_samples(weight: tuple[int, int], more: str) -> None:
+    proto = model(FLAT, f"y = Gemm<transA=1{more}>(x, w)", w=weight)
+    (length,) = re.findall(r"fix its first axis at (\d+)", help_of(proto))
+    qcompiler.compile(proto, target="reference", input_shapes={"x": (int(length), 6)})
+
+
+def test_counts_that_are_inputs() -> None:
+    weights: dict[str, Any] = {"p": ints(0, 0, 1, 0, 0, 1), "k": ints(2), "a": ints(1)}
+    for body in ("y = Pad(x, p)", "y = ReduceSum(x, a)", "y, i = TopK(x, k)", "y = CumSum(x, k)"):
+        (name,) = {*re.findall(r"\w", body.partition("(x")[2])} & {*weights}
+        text = help_of(model(f"{ROWS}, int64[M] {name}", body))
+        assert "give it as an initializer, not" in text
+        qcompiler.compile(model(ROWS, body, **{name: weights[name]}), target="reference")
+
+
 def test_deprecated_scatter() -> None:
     body = "r = Relu(x) y = Scatter<axis=1>(r, i, u)"
     proto = model("float[1,6] x", body, 10, i=ints(1, 2).reshape(1, 2), u=np.zeros((1, 2), "f"))

@@ -118,6 +118,23 @@ def test_samples_that_turn_differently(batch: str) -> None:
         import_model(rotary(Case(HEADS.replace("N", batch), body, weights)))
 
 
+@pytest.mark.parametrize("operand", ["p", "c"])
+@pytest.mark.parametrize("name", ["positions", "onnxruntime"])
+def test_angles_of_an_input(name: str, operand: str) -> None:
+    body, weights = ALIKE[name][0], {**CACHES, "p": PLACES}
+    shape = {"p": "int64[N,5] p", "c": "float[9,4] c"}[operand]
+    given = {key: array for key, array in weights.items() if key != operand}
+    with pytest.raises(CompileError, match=r"depend on the data\n.*y_node.*\n.*constant positions"):
+        import_model(rotary(Case(f"{HEADS}, {shape}", body, given)))
+
+
+@pytest.mark.parametrize("op", ["Mul", "Add"])
+def test_constants_of_positions_outside_of_the_operator(op: str) -> None:
+    body = f"g = Gather<axis=0>(c, p) u = Unsqueeze(g, a) y = {op}(x, u)"
+    weights = {"c": np.tile(CACHES["c"], 2), "p": np.repeat(PLACES, 3, axis=0), "a": ints(1)}
+    agrees(rotary(Case(HEADS, body, weights)))
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 @pytest.mark.parametrize("batch", ["N", "3"])
 @pytest.mark.parametrize("name", ["positions", "tokens"])
@@ -136,7 +153,7 @@ def test_angles_that_are_not_finite(name: str, batch: str, wrong: float) -> None
         ("y = RotaryEmbedding(x, c, s)", CACHES, "tokens"),
         ("y = RotaryEmbedding<rotary_embedding_dim=6>(x, c, s)", TOKENS, "4 pairs of 6 features"),
         ("y = MS.RotaryEmbedding<scale=2.0>(x, p, c, s)", {**CACHES, "p": PLACES}, "a scale"),
-        ("y = RotaryEmbedding(x, x, s)", TOKENS, "depends on the data"),
+        ("y = RotaryEmbedding(x, x, s)", TOKENS, "depend on the data"),
     ],
 )
 def test_other_angles_are_refused(body: str, weights: dict[str, Any], message: str) -> None:

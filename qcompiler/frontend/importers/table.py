@@ -41,6 +41,15 @@ TAKES_INTEGERS = frozenset(
     }
 )
 
+# What reads axes, lengths or positions beside its data: its importer asks for constants there.
+READS_COUNTS = frozenset(
+    {
+        *("CumSum", "GRU", "LSTM", "Pad", "RNN", "Resize", "RotaryEmbedding", "TopK", "Trilu"),
+        "com.microsoft.RotaryEmbedding",
+        *(name for name in LAYERS if name.startswith("Reduce")),
+    }
+)
+
 UNROLLED = frozenset({"If", "Loop", "Scan"})  # whose bodies are imported
 
 IMPORTERS: Mapping[str, batch_places.Importer] = {

@@ -19,7 +19,7 @@ from .placement import Placement
 from .scope import AbstractValue, Scope, Shape
 
 _FLOATS = ("float32", "float16", "float64", "bfloat16")
-_PLURALS = ("indices", "labels", "scales", "sizes")  # of names of operands
+_PLURALS = ("axes", "indices", "labels", "pads", "scales", "sizes", "steps")  # of operands
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class NodeContext:
                 return known
             case Value():
                 raise Refused(
-                    f"the {what} of {self.op_type} depends on the data",
-                    "this operand must be a constant",
+                    f"the {what} of {self.op_type} {_depends(what)} on the data",
+                    "this operand must be a constant: give it as an initializer, not an input",
                 )
         return None
 
@@ -155,18 +155,22 @@ class NodeContext:
 def fixed(known: KnownArray, op_type: str, what: str) -> Array:
     """The array of a known value; Refused if it depends on the size of the batch."""
     if known.fixed is None:
-        depends = "depend" if what in _PLURALS else "depends"
         raise Refused(
-            f"the {what} of {op_type} {depends} on the batch size",
+            f"the {what} of {op_type} {_depends(what)} on the batch size",
             "fix the batch size, with --input-shape NAME=1,..",
         )
     return known.fixed
 
 
+def _depends(what: str) -> str:
+    return "depend" if what in _PLURALS else "depends"
+
+
 def per_sample(node: NodeContext, known: KnownArray, rank: int) -> Array:
     """A constant operand without its batch axis, if it has ``rank`` axes beside that.
 
-    Arrays with fewer axes are given as they are. Refused if they are of more, or samples differ.
+    Arrays with fewer axes are given as they are. Refused if they are of more, or samples differ. A
+    model of open batch size may hold them for as many samples as it was exported with.
     """
     array = known.arrays[0]
     if array.ndim > rank + 1:
@@ -174,8 +178,9 @@ def per_sample(node: NodeContext, known: KnownArray, rank: int) -> Array:
         raise MixesBatch(grows)
     if array.ndim <= rank:
         return fixed(known, node.op_type, "constant")
+    exported = node.scope.probes == PROBES and known.fixed is not None
     for found, probe in zip(known.arrays, node.scope.probes, strict=True):
-        if len(found) not in (1, probe) or not repeats(found, array[:1]):
+        if not (exported or len(found) in (1, probe)) or not repeats(found, array[:1]):
             raise differs(f"the constant of {node.op_type}")
     first: Array = array[0]
     return first

@@ -7,28 +7,33 @@ import numpy as np
 from qcompiler.frontend.importers.elementwise.activations import scaled_by
 from qcompiler.frontend.importers.views.slicing import take_indices
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import NodeContext, float32, of_any_batch, per_sample
+from qcompiler.frontend.model.node_context import NodeContext, float32, per_sample
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add
 
+_SHARED = "export the model with constant positions, which all samples share, in place of an input"
+
 
 def rotary_embedding(node: NodeContext) -> Value:
     """RotaryEmbedding of ONNX: its caches are constants, of positions or of tokens."""
-    positions = node.known(3, "positions")
-    chosen = None if positions is None else _of_all(node, positions, 1)
+    positions = _constant(node, 3, "positions")
+    chosen = None if positions is None else per_sample(node, positions, 1)
     return _embedded(node, chosen, (1, 2))
 
 
 def rotary_embedding_of_onnxruntime(node: NodeContext) -> Value:
     """RotaryEmbedding of onnxruntime: positions of tokens, or that of the first."""
     if node.integer("is_packed_batching", 0) or node.real("scale", 1.0) != 1.0:
-        raise Refused("RotaryEmbedding with packed samples or a scale is not supported")
-    positions = node.known(1, "positions")
+        raise Refused(
+            "RotaryEmbedding with packed samples or a scale is not supported",
+            "export the model with the RotaryEmbedding of ONNX, of opset 23",
+        )
+    positions = _constant(node, 1, "positions")
     if positions is None:
         raise InvalidNode("has no positions")
-    chosen = _of_all(node, positions, 1)
+    chosen = per_sample(node, positions, 1)
     if chosen.size == 1:
         chosen = chosen.reshape(-1)[0] + np.arange(node.activation().type.shape[-2])
     return _embedded(node, chosen, (2, 3))
@@ -73,11 +78,11 @@ def _of_tokens(
     node: NodeContext, index: int, what: str, positions: Array | None, tokens: int
 ) -> Array:
     """The cosines or sines of all tokens, ``tokens x pairs``."""
-    known = node.known(index, what)
+    known = _constant(node, index, what)
     if known is None:
         raise InvalidNode(f"has no {what}")
     if positions is None:
-        found = float32(_of_all(node, known, 2), known.name)
+        found = float32(per_sample(node, known, 2), known.name)
     else:
         cache = node.weight(index, what)[1]
         within = positions.dtype.kind in "iu" and cache.ndim == 2
@@ -89,11 +94,10 @@ def _of_tokens(
     return found
 
 
-def _of_all(node: NodeContext, known: KnownArray, rank: int) -> Array:
-    """A constant of one sample, as all samples have it."""
-    if known.arrays[0].ndim == rank + 1:
-        known = of_any_batch(node, known)
-    return per_sample(node, known, rank)
+def _constant(node: NodeContext, index: int, what: str) -> KnownArray | None:
+    if isinstance(node.item(index), Value):
+        raise Refused(f"the {what} of {node.op_type} depend on the data", _SHARED)
+    return node.known(index, what)
 
 
 def _pairs(count: int, interleaved: bool) -> tuple[Array, Array]:
