@@ -13,6 +13,8 @@ from tests.support.onnx_models import agrees_alone, agrees_in_place, ints, model
 
 Weights = dict[str, Any]
 
+TURNED = "y = Gemm<transA=1, beta=0.5>(x, w, b)"
+
 # inputs, nodes, weights: models of one sample without a batch axis, or with one that is 1
 ALONE: dict[str, tuple[str, str, Weights]] = {
     "matrices as PyTorch writes them": (
@@ -44,7 +46,16 @@ ALONE: dict[str, tuple[str, str, Weights]] = {
     ),
     "vector beside column": ("float[1,4,5] x, float[4,1] v", "y = Add(x, v)", {}),
     "squeeze": ("float[1,5] x", "h = Gemm(x, w) y = Squeeze(h)", {"w": (5, 3)}),
-    "turned": ("float[6,2] x", "y = Gemm<transA=1, beta=0.5>(x, w, b)", {"w": (6, 3), "b": (3,)}),
+    "turned": ("float[6,2] x", TURNED, {"w": (6, 3), "b": (3,)}),
+    "turned, a bias for each row": ("float[6,2] x", TURNED, {"w": (6, 3), "b": (2, 3)}),
+    "turned, a number for each row": ("float[6,2] x", TURNED, {"w": (6, 3), "b": (2, 1)}),
+    "turned row, a bias for each": ("float[1,6] x", TURNED, {"w": (1, 3), "b": (6, 3)}),
+    "a bias for each row": ("float[2,6] x", "y = Gemm(x, w, b)", {"w": (6, 3), "b": (2, 3)}),
+    "rows of one": (
+        "float[1,2,6] x",
+        "r = Reshape(x, s) y = Gemm(r, w, b)",
+        {"s": ints(-1, 6), "w": (6, 3), "b": (2, 1)},
+    ),
     "turned row": ("float[1,6] x", "y = Gemm<transA=1, transB=1>(x, w)", {"w": (3, 1)}),
     "squeeze to a scalar": ("float[1,5] x", "h = Gemm(x, w) y = Squeeze(h)", {"w": (5, 1)}),
     "squeeze, then more": (

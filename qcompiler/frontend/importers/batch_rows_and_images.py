@@ -77,7 +77,9 @@ def gemm(importer: Importer, node: NodeContext) -> Results:
     x = node.item(0)
     if isinstance(x, Value) and node.placement(x) == WHOLE and node.integer("transA", 0):
         return gemm(importer, _turned(node, x))
-    if not isinstance(x, Value) or is_first(node, x):
+    if not isinstance(x, Value):
+        return importer(node)
+    if is_first(node, x):
         return batch_first(importer, node)
     if node.placement(x).at not in (0, None) or node.integer("transA", 0):
         raise mixes_batch(node)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from qcompiler.frontend.importers.elementwise.activations import scaled_by, spread
@@ -12,8 +14,9 @@ from qcompiler.frontend.importers.layers.einsum import terms_of
 from qcompiler.frontend.importers.layers.pooling import reduced
 from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import NodeContext, per_sample
+from qcompiler.frontend.model.node_context import NodeContext, float32, per_sample
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
+from qcompiler.frontend.model.placement import WHOLE
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine
 from qcompiler.ir.view import Reshape, Transpose
@@ -34,7 +37,7 @@ def matmul(node: NodeContext) -> Value:
 def gemm(node: NodeContext) -> Value:
     """Gemm of a value and a constant, or of two values of one sample: ``alpha A B + beta C``."""
     if not two_values(node):
-        return linear.gemm(node)
+        return _of_rows_apart(node) if _has_rows_apart(node) else linear.gemm(node)
     a, b = _factors(node)
     if len(a.type.shape) != 2 or len(b.type.shape) != 2:
         raise mixes_batch(node)
@@ -43,6 +46,19 @@ def gemm(node: NodeContext) -> Value:
     found = contract(node.within("product"), a, first, b, second, "xz")
     found = scaled_by(node, found, np.asarray(node.real("alpha", 1.0), np.float32), "scaled")
     return _with_summand(node, found)
+
+
+def _has_rows_apart(node: NodeContext) -> bool:
+    """Whether the rows are of one sample, and each has a bias of its own."""
+    x, bias = node.item(0), node.item(2)
+    if not isinstance(x, Value) or not isinstance(bias, KnownArray):
+        return False
+    return node.placement(x) == WHOLE and bias.arrays[0].ndim == 2 and len(bias.arrays[0]) > 1
+
+
+def _of_rows_apart(node: NodeContext) -> Value:
+    product = linear.gemm(replace(node.within("product"), inputs=node.inputs[:2]))
+    return _with_summand(node, product)
 
 
 def _with_summand(node: NodeContext, x: Value) -> Value:
@@ -55,7 +71,7 @@ def _with_summand(node: NodeContext, x: Value) -> Value:
         return node.add(Add(), x, spread(node, other, x.type.shape))
     if not isinstance(given, KnownArray):
         return x
-    shift = per_sample(node, given, 2).astype(np.float32) * np.float32(beta)
+    shift = float32(per_sample(node, given, 2), given.name) * np.float32(beta)
     one = node.constant("one", np.ones((1, 1), np.float32))
     grown = shift.reshape((1,) * (2 - shift.ndim) + shift.shape)
     return node.add(Affine(), x, one, node.constant("shift", grown))

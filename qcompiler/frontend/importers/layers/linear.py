@@ -8,8 +8,8 @@ import numpy as np
 
 from qcompiler.frontend.importers.views.reshape import mixes_batch
 from qcompiler.frontend.model.constant_folding import KnownArray
-from qcompiler.frontend.model.node_context import NodeContext
-from qcompiler.frontend.model.node_errors import InvalidNode, Refused, differs
+from qcompiler.frontend.model.node_context import NodeContext, float32, per_sample
+from qcompiler.frontend.model.node_errors import InvalidNode, MixesBatch, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.frontend.model.scope import Shape
 from qcompiler.ir import Value
@@ -20,6 +20,7 @@ from .einsum import batched
 from .windows import window
 
 _ONE = (1,)
+_MATMUL = "if the input is one sample, write MatMul and Add, and fix all axes with --input-shape"
 
 
 def conv(node: NodeContext) -> Value:
@@ -54,15 +55,19 @@ def bias_of(node: NodeContext, index: int, length: int) -> tuple[Array, KnownArr
 def gemm(node: NodeContext) -> Value:
     """Gemm with the data as its first factor: ``alpha A B + beta C``."""
     if isinstance(node.item(0), KnownArray) and isinstance(node.item(1), Value):
-        raise mixes_batch(node)
+        raise MixesBatch("Gemm with a constant first mixes the batch axis with others", _MATMUL)
     x = node.activation()
     source, weight = node.weight(1, "weight")
-    if node.integer("transA", 0):
-        raise mixes_batch(node)
     if not x.type.shape or weight.ndim != 2:
         raise InvalidNode(f"multiplies samples of shape {x.type.shape} with {weight.shape}")
-    alpha, beta = node.real("alpha", 1.0), node.real("beta", 1.0)
     transposed = bool(node.integer("transB", 0))
+    if node.integer("transA", 0):
+        raise MixesBatch(
+            "Gemm with transA mixes the batch axis with others",
+            "leave transA out; or if the input is one sample, fix its first axis at "
+            f"{weight.shape[transposed]} with --input-shape",
+        )
+    alpha, beta = node.real("alpha", 1.0), node.real("beta", 1.0)
     matrix = weight if transposed else weight.T
     same = transposed and alpha == 1
     if alpha != 1:
@@ -84,9 +89,7 @@ def _summand(node: NodeContext, length: int, beta: float) -> tuple[Array, KnownA
     known = node.known(2, "bias")
     if known is None:
         return np.zeros(length, np.float32), None
-    given = node.weight(2, "bias")[1]
-    if given.ndim == 2 and given.shape[0] != 1:
-        raise differs("the constant of Gemm")
+    given = float32(per_sample(node, known, 1), known.name)
     spread: Array = np.broadcast_to(given, (1, length))[0]
     if beta != 1:
         return spread * np.float32(beta), None
