@@ -101,6 +101,7 @@ class DataNodes:
         ends_there = by_host or (not sources and all(value in hosted for value in kept))
         looked_up = looks_up(node)
         kind = "host" if ends_there or looked_up else "removed" if removed else "compiled"
+        kind = "constant" if kept and all(isinstance(v, KnownArray) for v in kept) else kind
         doubt = kind == "compiled" and self.stand_ins.doubt(node.inputs).any
         text = _LOOKED_UP if looked_up else None
         self.interpreter.report.note(entry, kind, NOT_CHECKED if doubt else text)

@@ -144,7 +144,10 @@ def filled(scope: Scope, name: str, known: KnownArray, computed: Sequence[Value]
     if not known.arrays[0].size:
         raise Refused(f'the output "{name}" is empty', "leave it out of the model's outputs")
     if not computed:
-        raise Refused("no output of the model depends on its inputs")
+        raise Refused(
+            "no output of the model depends on its inputs",
+            "look for the node that drops them with qcompile --check, which names the constants",
+        )
     place = scope.placement(computed[0])
     array = known.fixed if place.at is None else _of_sample(scope, known)
     if array is None:

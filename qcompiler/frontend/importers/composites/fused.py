@@ -41,7 +41,7 @@ def swiglu(node: NodeContext) -> Value:
     return mul(replace(node, inputs=(gate, node.item(1))))
 
 
-def skip_layer_normalization(node: NodeContext) -> tuple[Value, ...]:
+def skip_layer_normalization(node: NodeContext) -> tuple[Value | KnownArray, ...]:
     """SkipLayerNormalization and its simplified form: of a sum, which is the fourth result."""
     simplified = "Simplified" in node.op_type
     bias = node.item(3 if simplified else 4)

@@ -15,6 +15,7 @@ from qcompiler.frontend.importers.elementwise.products import product
 from qcompiler.frontend.importers.layers.linear import rows
 from qcompiler.frontend.importers.layers.pooling import reduced
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
+from qcompiler.frontend.model.constant_folding import KnownArray, merge
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
@@ -33,7 +34,7 @@ class Standardized(NamedTuple):
     statistics: tuple[Value, ...]
 
 
-def layer_normalization(node: NodeContext) -> tuple[Value, ...]:
+def layer_normalization(node: NodeContext) -> tuple[Value | KnownArray, ...]:
     """LayerNormalization, with its statistics, and RMSNormalization: over the axes from one on."""
     x = node.activation()
     shape = x.type.shape
@@ -42,6 +43,9 @@ def layer_normalization(node: NodeContext) -> tuple[Value, ...]:
         raise mixes_batch(node)
     axes = frozenset(range(first, len(shape)))
     centred = node.op_type == "LayerNormalization"
+    if centred and _single(x, axes):
+        factor = np.asarray(_epsilon(node) ** -0.5, np.float32)
+        return _alike(node, x, _parameters(node)[1]), x, _alike(node, x, factor)
     found = standardized(node.within("normalized"), x, axes, centred)
     result = _scaled_and_shifted(node, found.values, *_parameters(node))
     if not centred:
@@ -51,36 +55,55 @@ def layer_normalization(node: NodeContext) -> tuple[Value, ...]:
     return result, *(node.named(name or f"{node.name}.unused", same, v) for name, v in statistics)
 
 
-def instance_normalization(node: NodeContext) -> Value:
+def instance_normalization(node: NodeContext) -> Value | KnownArray:
     """InstanceNormalization: over the pixels of every channel."""
     x = node.activation()
     rank = len(x.type.shape)
-    found = standardized(node.within("normalized"), x, frozenset(range(1, rank)))
-    return _scaled_and_shifted(node, found.values, *_by_channel(_parameters(node), rank))
+    axes, (scale, shift) = frozenset(range(1, rank)), _by_channel(_parameters(node), rank)
+    if _single(x, axes):
+        return _alike(node, x, shift)
+    found = standardized(node.within("normalized"), x, axes)
+    return _scaled_and_shifted(node, found.values, scale, shift)
 
 
-def group_normalization(node: NodeContext) -> Value:
+def group_normalization(node: NodeContext) -> Value | KnownArray:
     """GroupNormalization: over the channels and pixels of every group."""
     x, groups = node.activation(), node.integer("num_groups", 1)
     shape = x.type.shape
     if not shape or groups < 1 or shape[0] % groups:
         raise InvalidNode(f"has {groups} groups for samples of shape {shape}")
-    rows = node.part("groups", Reshape((groups, prod(shape) // groups)), x)
-    rows = standardized(node.within("normalized"), rows, frozenset([1])).values
-    found = node.part("apart", Reshape(shape), rows)
     parameters: tuple[Array, ...] = _parameters(node)
     if node.opset < 21:  # one for each group
         parameters = tuple(_repeated(array, shape[0] // groups) for array in parameters)
-    return _scaled_and_shifted(node, found, *_by_channel(parameters, len(shape)))
+    scale, shift = _by_channel(parameters, len(shape))
+    rows = node.part("groups", Reshape((groups, prod(shape) // groups)), x)
+    if _single(rows, frozenset([1])):
+        return _alike(node, x, shift)
+    rows = standardized(node.within("normalized"), rows, frozenset([1])).values
+    return _scaled_and_shifted(node, node.part("apart", Reshape(shape), rows), scale, shift)
 
 
-def mean_variance_normalization(node: NodeContext) -> Value:
+def mean_variance_normalization(node: NodeContext) -> Value | KnownArray:
     """MeanVarianceNormalization over given axes."""
     x, given = node.activation(), node.integers("axes") or (0, 2, 3)
     axes = frozenset(axis_of(axis, len(x.type.shape) + 1) - 1 for axis in given)
     if -1 in axes:
         raise mixes_batch(node)
+    if _single(x, axes):
+        return _alike(node, x, np.zeros((), np.float32))
     return standardized(node, x, axes, epsilon=_LEAST).values
+
+
+def _single(x: Value, axes: frozenset[int]) -> bool:
+    """Whether these axes hold one element, which is its own mean: nothing is left of it."""
+    return all(x.type.shape[axis] == 1 for axis in axes)
+
+
+def _alike(node: NodeContext, x: Value, array: Array) -> KnownArray:
+    """A constant for every sample, of the shape of a value."""
+    place, shape = node.placement(x), x.type.shape
+    samples = (np.broadcast_to(array, (probe, *shape)) for probe in node.scope.probes)
+    return merge([place.to_model(batch) for batch in samples], node.output)
 
 
 def standardized(
@@ -94,7 +117,7 @@ def standardized(
 
     The attribute tells the epsilon, if none is given.
     """
-    epsilon = max(node.real("epsilon", 1e-5) if epsilon is None else epsilon, _LEAST)
+    epsilon = _epsilon(node) if epsilon is None else epsilon
     statistics: tuple[Value, ...] = ()
     if centred:
         statistics = (reduced(node.within("mean"), "mean", x, axes, keep=True),)
@@ -103,6 +126,10 @@ def standardized(
     variance = reduced(node.within("variance"), "mean", square, axes, keep=True)
     factor = node.part("factor", Function(f"1 x 0 max {epsilon!r} + sqrt /"), variance)
     return Standardized(product(node, x, factor), (*statistics, factor))
+
+
+def _epsilon(node: NodeContext) -> float:
+    return max(node.real("epsilon", 1e-5), _LEAST)
 
 
 def _centred(node: NodeContext, x: Value, axes: frozenset[int], mean: Value) -> Value:
