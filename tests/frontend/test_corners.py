@@ -112,6 +112,18 @@ def test_auto_pad_of_kernels_with_gaps_between() -> None:
             import_model(model(IMAGE, body, w=(3, 2, 2, 2)))
 
 
+@pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER"])
+def test_auto_pad_of_strides_that_leave_elements_out(mode: str) -> None:
+    """Where onnxruntime and others take other elements, of pools and of convolutions."""
+    ways = ('MaxPool<{}, auto_pad="{}">(x)', 'Conv<{}, auto_pad="{}">(x, w)')
+    for way in ways:
+        body = f"y = {way.format('kernel_shape=[1,1], strides=[2,2]', mode)}"
+        agrees(model(IMAGE, body, w=(2, 3, 1, 1)))
+        body = f"y = {way.format('kernel_shape=[1,1], strides=[5,5]', mode)}"
+        with pytest.raises(InvalidModel, match="tools read in unlike ways: give pads"):
+            import_model(model(IMAGE, body, w=(2, 3, 1, 1)))
+
+
 @pytest.mark.parametrize("how", ["Mean", "Sum", "Max", "Min", "L2", "LogSumExp"])
 @pytest.mark.parametrize("axes", ["1,3", "-1,1,3", "2,4"])
 def test_axes_that_are_not_neighbours(how: str, axes: str) -> None:

@@ -80,9 +80,15 @@ def _pads(node: NodeContext, space: Shape, plain: Window) -> Shape:
         return _agreeing(node, (0,) * (2 * rank))
     if mode in ("SAME_UPPER", "SAME_LOWER"):
         total = [
-            max(0, ((length - 1) // stride) * stride + span - length)
+            ((length - 1) // stride) * stride + span - length
             for length, stride, span in zip(space, plain.strides, plain.spans, strict=True)
         ]
+        if min(total, default=0) < -1:
+            raise InvalidNode(
+                f"has auto_pad {mode} for strides larger than the kernel, which tools read in "
+                "unlike ways: give pads in its place"
+            )
+        total = [max(0, n) for n in total]
         less, more = [n // 2 for n in total], [n - n // 2 for n in total]
         return _agreeing(node, (*less, *more) if mode == "SAME_UPPER" else (*more, *less))
     if not _explicit(node):
