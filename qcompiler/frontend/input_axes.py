@@ -72,7 +72,8 @@ def fixing(name: str, axes: Axes, batch: int | None) -> str:
             "with a batch axis: [N, 1]"
         )
     kept = [str(n) if at == batch or isinstance(n, int) else ".." for at, n in enumerate(axes)]
-    return f"state their lengths in place of the dots: --input-shape {name}={','.join(kept)}"
+    shape = f"--input-shape {name}={','.join(kept)}"
+    return f"state their lengths in place of the dots, or N for the batch axis: {shape}"
 
 
 def sample_shape(name: str, axes: Axes, place: Placement) -> Shape:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from qcompiler.frontend.importers.composites.normalization import MEAN_VARIANCE_AXES
 from qcompiler.frontend.importers.layers.fourier import axis_of_dft
 from qcompiler.frontend.importers.layers.pooling import axes_of_reduction
 from qcompiler.frontend.importers.views.reshape import axis_of, mixes_batch
@@ -26,7 +27,6 @@ from .batch_places import (
 )
 
 _JOINED = Placement(inner=1)  # of rows of which every sample has some
-_JOINING = ("LogSoftmax", "Softmax")  # which before opset 13 take all axes from one on
 
 
 def split(importer: Importer, node: NodeContext) -> Results:
@@ -41,9 +41,32 @@ def softmax(importer: Importer, node: NodeContext) -> Results:
     x = node.activation()
     place, rank = node.placement(x), rank_of(node, x)
     axis = axis_of(node.integer("axis", -1 if node.opset >= 13 else 1), rank)
-    if node.op_type in _JOINING and node.opset < 13 and _behind(place, axis):
+    if node.opset < 13 and _behind(place, axis):
         raise mixes_batch(node)
     return noted(node, importer(with_axis(node, counted(node, axis, x))), place)
+
+
+def along_axis(importer: Importer, node: NodeContext) -> Results:
+    """What treats one axis, if no other the last, that is not the batch's."""
+    x = node.activation()
+    axis = counted(node, node.integer("axis", -1), x)
+    return noted(node, importer(with_axis(node, axis)), node.placement(x))
+
+
+def cumsum(importer: Importer, node: NodeContext) -> Results:
+    """CumSum along an axis that is not the batch's."""
+    x, given = node.activation(), node.fixed_integer(1, "axis")
+    axes = [] if given is None else [counted(node, given, x)]
+    inner = replace(node, inputs=(x, known_integers(node, axes)))
+    return noted(node, importer(inner), node.placement(x))
+
+
+def mean_variance(importer: Importer, node: NodeContext) -> Results:
+    """MeanVarianceNormalization over axes that are not the batch's."""
+    x, given = node.activation(), node.integers("axes") or MEAN_VARIANCE_AXES
+    axes = [counted(node, axis, x) for axis in given]
+    inner = replace(node, attributes={**node.attributes, "axes": axes})
+    return noted(node, importer(inner), node.placement(x))
 
 
 def dft(importer: Importer, node: NodeContext) -> Results:
@@ -71,7 +94,7 @@ def _behind(place: Placement, axis: int) -> bool:
 
 
 def arg_max(importer: Importer, node: NodeContext) -> Results:
-    """ArgMax over an axis that is not the batch's."""
+    """ArgMax and ArgMin over an axis that is not the batch's."""
     x = node.activation()
     given = axis_of(node.integer("axis", 0), rank_of(node, x))
     left = reduced(node, x, [given])

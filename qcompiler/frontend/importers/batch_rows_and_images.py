@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
+from string import ascii_letters
 
 import numpy as np
 
+from qcompiler.frontend.importers.layers.einsum import terms_of
 from qcompiler.frontend.importers.views.reshape import mixes_batch, with_placement
-from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.constant_folding import KnownArray, merge
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode
-from qcompiler.frontend.model.placement import WHOLE
+from qcompiler.frontend.model.placement import WHOLE, Placement
 from qcompiler.frontend.model.scope import AbstractValue
 from qcompiler.ir import Value
 from qcompiler.ir.view import Reshape, Transpose
@@ -95,6 +97,22 @@ def _turned(node: NodeContext, x: Value) -> NodeContext:
     return replace(node, inputs=(turned, *node.inputs[1:]), attributes=attributes)
 
 
+def einsum(importer: Importer, node: NodeContext) -> Results:
+    """Einsum of values whose batch axis is at any index: the same with that one first."""
+    terms, result = terms_of(node)
+    free = next(label for label in ascii_letters if label not in "".join(terms) + result)
+    places = {i: node.placement(x) for i, x in enumerate(node.inputs) if isinstance(x, Value)}
+    found = {free if p.at is None else terms[i][p.at : p.at + 1] for i, p in places.items()}
+    batch = found.pop()
+    if found or any(p.joined_axes for p in places.values()) or (batch not in result + free):
+        raise mixes_batch(node)
+    moved = [batch + t.replace(batch, "", 1) if i in places else t for i, t in enumerate(terms)]
+    equation = f"{','.join(moved)}->{batch}{result.replace(batch, '', 1)}"
+    inner = replace(node, attributes={**node.attributes, "equation": equation})
+    place = WHOLE if batch == free else Placement(result.index(batch))
+    return noted(node, importer(inner), place)
+
+
 def side_by_side(importer: Importer, node: NodeContext) -> Results:
     """What takes images, of which every sample holds several: they become channels of one."""
     return _in_channels(importer, node, True)
@@ -122,10 +140,16 @@ def _in_channels(importer: Importer, node: NodeContext, repeated: bool) -> Resul
     inner = replace(
         node,
         inputs=(image, *others),
-        attributes={**node.attributes, "group": node.integer("group", 1) * count},
+        attributes={
+            **node.attributes,
+            **{name: node.integer(name, 1) * count for name in ("group", "num_groups")},
+        },
         outputs=(f"{node.output}.images", *node.outputs[1:]),
     )
     found = importer(inner)
+    if isinstance(found, KnownArray):
+        pairs = [a.reshape(len(a), *shape[:axes], -1, *a.shape[2:]) for a in found.arrays]
+        return merge([place.to_model(array) for array in pairs], node.output)
     assert isinstance(found, Value)
     apart = found.type.shape[0] // count, *found.type.shape[1:]
     return noted(node, node.add(Reshape((*shape[:axes], *apart)), found), place)

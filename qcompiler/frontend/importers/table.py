@@ -90,25 +90,33 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
         batch_places.same_batch_axis,
     ),
     "ArgMax": batch_along_axes.arg_max,
+    "ArgMin": batch_along_axes.arg_max,
     "AveragePool": batch_rows_and_images.side_by_side,
     "BatchNormalization": batch_rows_and_images.side_by_side,
     "Concat": batch_axis.concat,
     "Conv": batch_rows_and_images.side_by_side,
     "ConvTranspose": batch_rows_and_images.side_by_side,
+    "CumSum": batch_along_axes.cumsum,
     **dict.fromkeys(_SCALAR, batch_places.same_batch_axis),
     "DFT": batch_along_axes.dft,
+    "Einsum": batch_rows_and_images.einsum,
     "Flatten": batch_axis.any_batch_axis,
     "GRU": batch_axis.any_batch_axis,
     "Gather": batch_along_axes.gather,
     "Gemm": batch_rows_and_images.gemm,
     "GlobalAveragePool": batch_rows_and_images.side_by_side,
+    "GlobalLpPool": batch_rows_and_images.side_by_side,
     "GlobalMaxPool": batch_rows_and_images.side_by_side,
+    "GroupNormalization": batch_rows_and_images.side_by_side,
+    "InstanceNormalization": batch_rows_and_images.side_by_side,
     "LSTM": batch_axis.any_batch_axis,
     "LayerNormalization": batch_along_axes.last_axes,
     "LogSoftmax": batch_along_axes.softmax,
+    "LpNormalization": batch_along_axes.along_axis,
+    "LpPool": batch_rows_and_images.side_by_side,
     "MatMul": batch_rows_and_images.matmul,
-    "LpNormalization": batch_along_axes.softmax,
     "MaxPool": batch_rows_and_images.side_by_side,
+    "MeanVarianceNormalization": batch_along_axes.mean_variance,
     "Pad": batch_along_axes.pad,
     "RMSNormalization": batch_along_axes.last_axes,
     "RNN": batch_axis.any_batch_axis,
@@ -120,16 +128,18 @@ _ADAPTERS: Mapping[str, batch_places.Adapter] = {
     "Softmax": batch_along_axes.softmax,
     "Split": batch_along_axes.split,
     "Squeeze": batch_axis.any_batch_axis,
+    "TopK": batch_along_axes.along_axis,
     "Transpose": batch_axis.any_batch_axis,
     "Unsqueeze": batch_axis.any_batch_axis,
     "Upsample": batch_rows_and_images.resize,
+    "Where": batch_places.same_batch_axis,
 }
 
 
 def imported(op_type: str, node: NodeContext) -> tuple[batch_places.Result, ...]:
     """The results of a node, wherever the batch axis of its inputs stands."""
     adapter = _ADAPTERS.get(op_type, batch_places.batch_first)
-    if op_type == "Where" and (isinstance(node.item(0), Value) or chooses_mask(node)):
+    if op_type == "Where" and _chooses_elements(node):
         adapter = batch_axis.elementwise
     if looks_up(node):
         adapter = batch_places.same_batch_axis
@@ -139,3 +149,9 @@ def imported(op_type: str, node: NodeContext) -> tuple[batch_places.Result, ...]
         adapter = batch_places.same_batch_axis
     found = batch_axis.import_with(adapter, IMPORTERS[op_type], node)
     return found if isinstance(found, tuple) else (found,)
+
+
+def _chooses_elements(node: NodeContext) -> bool:
+    """Whether a Where is computed element by element, not arranged by a constant condition."""
+    values = [isinstance(item, Value) for item in node.inputs]
+    return values[0] or sum(values) > 1 or chooses_mask(node)

@@ -24,6 +24,7 @@ from qcompiler.ir.ann import Affine, Dense, Function, SumPool
 from qcompiler.ir.view import Reshape, Transpose
 
 _WIDE = 1024  # features of a token, above which the product with a matrix costs too much
+MEAN_VARIANCE_AXES = (0, 2, 3)  # of MeanVarianceNormalization, if it states none
 _LEAST = 1e-12  # a sum of magnitudes or squares that counts as none
 
 
@@ -85,7 +86,7 @@ def group_normalization(node: NodeContext) -> Value | KnownArray:
 
 def mean_variance_normalization(node: NodeContext) -> Value | KnownArray:
     """MeanVarianceNormalization over given axes."""
-    x, given = node.activation(), node.integers("axes") or (0, 2, 3)
+    x, given = node.activation(), node.integers("axes") or MEAN_VARIANCE_AXES
     axes = frozenset(axis_of(axis, len(x.type.shape) + 1) - 1 for axis in given)
     if -1 in axes:
         raise mixes_batch(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -105,6 +106,10 @@ def matmul(node: NodeContext) -> Value:
 def _matrix_first(node: NodeContext) -> Value:
     x, known = node.activation(1), node.known(0, "weight")
     assert known is not None
+    if known.arrays[0].ndim == 1 and len(x.type.shape) > 1:
+        row = known.changed(lambda vector: vector[None], known.name)
+        found = _matrix_first(replace(node.within("row"), inputs=(row, x)))
+        return node.add(Reshape((*x.type.shape[:-2], x.type.shape[-1])), found)
     if known.arrays[0].ndim != 2 or len(x.type.shape) != 2:
         return batched(node, first=True)
     source, weight = node.weight(0, "weight")
