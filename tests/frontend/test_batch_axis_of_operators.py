@@ -34,6 +34,26 @@ CASES: dict[str, tuple[str, str, int, dict[str, Any]]] = {
         17,
         {},
     ),
+    "other indices": (SECOND, 'y = Einsum<equation="...j,jk->...k">(x, w)', 17, {"w": (5, 3)}),
+    "other indices, batch first": (
+        "float[N,4,5] x",
+        'y = Einsum<equation="jk,...ij">(w, x)',
+        17,
+        {"w": (5, 3)},
+    ),
+    "other indices summed": ("float[N,4,5] x", 'y = Einsum<equation="...ij->...">(x)', 17, {}),
+    "other indices of both": (
+        "float[N,4,5] x",
+        'y = Einsum<equation="...j,...j->...">(x, x)',
+        17,
+        {},
+    ),
+    "other indices of one sample": (
+        NONE,
+        'y = Einsum<equation="i...,ik->...k">(x, w)',
+        17,
+        {"w": (4, 3)},
+    ),
     "images of frames": (
         "float[N,4,3,5] x",
         "r = Reshape(x, f) n = InstanceNormalization(r, s, b) y = Reshape(n, t)",
@@ -83,6 +103,15 @@ def test_indices_that_mix_samples(equation: str) -> None:
     proto = model(f"{SECOND}, float[4,N,5] v", f'y = Einsum<equation="{equation}">(x, v)')
     with pytest.raises(UnsupportedModel, match="Einsum mixes the batch axis"):
         import_model(proto, allow_products=True)
+
+
+def test_an_ellipsis_that_repeats_axes() -> None:
+    equation = '<equation="...ij,...jk->...ik">'
+    proto = model("float[N,2,4,5] x", f"y = Einsum{equation}(x, w)", w=(1, 5, 3))
+    with pytest.raises(UnsupportedModel, match=r"repeats axes of length 1 .*\n.*\n.*by Expand"):
+        import_model(proto)
+    body = f"u = Expand(w, e) y = Einsum{equation}(x, u)"
+    assert import_model(model("float[N,2,4,5] x", body, w=(1, 5, 3), e=ints(2, 1, 1))).graph.nodes
 
 
 def test_an_open_axis_behind_one_of_length_1_may_be_the_batch() -> None:

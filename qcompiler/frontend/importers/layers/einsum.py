@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from string import ascii_letters
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Conv, SumPool
 from qcompiler.ir.view import Reshape, Transpose
+
+_REST = "..."  # stands for all axes that have no index of their own
 
 
 def einsum(node: NodeContext) -> Value:
@@ -40,16 +43,41 @@ def einsum(node: NodeContext) -> Value:
 def terms_of(node: NodeContext) -> tuple[list[str], str]:
     """The indices of the operands of an Einsum, and of its result."""
     equation = node.text("equation", "").replace(" ", "")
-    if "." in equation:
-        raise Refused("Einsum with an ellipsis is not supported", "write all of its indices")
     given, _, result = equation.partition("->")
-    terms = given.split(",")
     if "->" not in equation:
-        once = (label for label in sorted(set(given) - {","}) if given.count(label) == 1)
-        result = "".join(once)
+        once = (label for label in sorted(set(given) - {*",."}) if given.count(label) == 1)
+        result = f"{_REST if _REST in given else ''}{''.join(once)}"
+    if "." in equation.replace(_REST, ""):
+        raise InvalidNode(f"has the equation {equation}")
+    terms = given.split(",")
     if len(terms) != len(node.inputs) or len(terms) > 2:
         raise Refused("Einsum of more than two operands is not supported", "split it in two")
-    return terms, result
+    return _spelled_out(node, terms, result) if _REST in equation else (terms, result)
+
+
+def _spelled_out(node: NodeContext, terms: list[str], result: str) -> tuple[list[str], str]:
+    """The same indices, with letters for those that an ellipsis stands for."""
+    shapes = [
+        node.full_shapes(item)[0] if isinstance(item, Value) else item.arrays[0].shape
+        for item in node.inputs
+        if isinstance(item, Value | KnownArray)
+    ]
+    counts = [
+        len(shape) - len(term) + len(_REST) if _REST in term else 0
+        for term, shape in zip(terms, shapes, strict=True)
+    ]
+    free = [label for label in ascii_letters if label not in "".join(terms) + result]
+    rest = "".join(free[: max(counts)])
+    found = [
+        term.replace(_REST, rest[len(rest) - count :])
+        for term, count in zip(terms, counts, strict=True)
+    ]
+    lengths = dict(zip(found[0], shapes[0], strict=False))
+    others = zip(found[-1], shapes[-1], strict=False)
+    if any(1 in (n, lengths.get(a, n)) and n != lengths.get(a, n) for a, n in others):
+        reason = "Einsum with an ellipsis that repeats axes of length 1 is not supported"
+        raise Refused(reason, "leave axes of length 1 out, or repeat them by Expand")
+    return found, result.replace(_REST, rest)
 
 
 def batched(node: NodeContext, first: bool) -> Value:
