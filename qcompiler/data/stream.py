@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -62,7 +62,11 @@ class Stream:
         chosen = range(self._length) if places is None else places
         with reading(self.source):
             batches = iter(self.source.batches(size, chosen))
-        yield from iter(partial(self._next, batches), None)  # which holds no batch meanwhile
+        try:
+            yield from iter(partial(self._next, batches), None)  # which holds no batch meanwhile
+        finally:  # else the file is open as long as an error of a batch is held
+            if isinstance(batches, Generator):
+                batches.close()
 
     def _next(self, batches: Iterator[Data]) -> Data | None:
         with reading(self.source):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,30 @@ def test_cut_files_are_a_sentence(
         path.write_bytes(cut)
         with pytest.raises(DataError, match=str(path)):
             list(open_stream(path, INPUT).batches(7))
+
+
+@pytest.mark.parametrize("kind", ["npz", "csv", "parquet"])
+def test_an_error_that_is_held_holds_no_open_file(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequential, "MOST_HELD", 0)
+    path = tmp_path / f"t.{kind}"
+    if kind == "npz":
+        np.savez(path, x=VALUES)
+    elif kind == "csv":
+        path.write_text('a,b,c\n1,2,"3\n4,5,6"\n7,8,9\n')
+    else:
+        arrow = pytest.importorskip("pyarrow")
+        lists = [[float(number)] * 7 for number in range(9)]
+        pytest.importorskip("pyarrow.parquet").write_table(arrow.table({"x": lists}), path)
+    with pytest.raises(DataError) as error:
+        list(open_stream(path, (("x", (3,)),)).batches(2))
+    assert not _open_files(path), error
+
+
+def _open_files(path: Path) -> list[Any]:
+    files = [held for held in gc.get_objects() if isinstance(held, io.FileIO) and not held.closed]
+    return [file for file in files if os.path.samestat(os.fstat(file.fileno()), path.stat())]
 
 
 def test_streaming_takes_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

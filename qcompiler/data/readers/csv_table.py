@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from itertools import chain
 from math import nan
 from pathlib import Path
@@ -120,8 +121,12 @@ class CsvTable(Source):
         return separator, names, 1
 
     def _rows(self) -> Iterator[list[str]]:
+        with closing(self._lines()) as lines:  # also where an error holds this frame
+            yield from self._rows_of(lines)
+
+    def _rows_of(self, lines: Iterator[str]) -> Iterator[list[str]]:
         # A quote that nothing closes takes the empty line at the end, too.
-        rows = csv.reader(chain(self._lines(), ["\n"]), delimiter=self._separator)
+        rows = csv.reader(chain(lines, ["\n"]), delimiter=self._separator)
         line = 0
         try:
             for number, row in enumerate(rows):
@@ -159,7 +164,7 @@ class CsvTable(Source):
             "remove the stray quote, or close it"
         )
 
-    def _lines(self) -> Iterator[str]:
+    def _lines(self) -> Generator[str, None, None]:
         with open_data(self._path) as file:
             text = io.TextIOWrapper(file, "utf-8-sig", newline="")
             try:
