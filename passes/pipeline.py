@@ -33,6 +33,8 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         """Raise PipelineError for what is no pass, or has no name."""
+        if not isinstance(self.passes, tuple | list):
+            raise PipelineError(f"a pipeline is a tuple of passes, not {self.passes!r:.60}")
         for step in self.passes:
             _check_named(step)
 

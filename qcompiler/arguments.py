@@ -35,6 +35,12 @@ def function(given: Any, name: str) -> None:
         raise PipelineError(f"{name} must be a function, not {_shown(given)}")
 
 
+def dask_client(given: Any) -> None:
+    """A client of Dask."""
+    if not callable(getattr(given, "submit", None)):
+        raise PipelineError(f"client must be a client of Dask, not {_shown(given)}")
+
+
 def one_of(given: Any, name: str, known: Sequence[str]) -> str:
     """One of a few texts."""
     if string(given, name) not in known:

@@ -76,6 +76,9 @@ def _loaded(directory: Path, find: Callable[[str], Backend | None]) -> SavedProg
 
 def _path(directory: str | Path) -> Path:
     try:
-        return Path(directory)
+        place = Path(directory)
     except TypeError as error:
         raise ProgramError(f"a directory is a path, not {type(directory).__name__}") from error
+    if directory == "":  # of which Path makes the current folder
+        raise ProgramError("the path of the program is empty: give its directory")
+    return place

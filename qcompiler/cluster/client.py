@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from qcompiler.ir import ProgramError
+from qcompiler.arguments import integer
+from qcompiler.ir import PipelineError, ProgramError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -26,8 +27,11 @@ def connected(workers: int | None, address: str | None) -> Iterator[Client]:
     """A client of the scheduler at an address, or of so many processes on this machine.
 
     Whoever answers at the address can run code here, and clients can run code there: Dask sends
-    pickles. Raises ProgramError if Dask is missing, nobody answers, or there are no workers.
+    pickles. Raises ProgramError if Dask is missing, nobody answers, or there are no workers, and
+    PipelineError for another number of these.
     """
+    if workers is not None and integer(workers, "workers") < 1:
+        raise PipelineError(f"workers must be at least 1, not {workers}")
     try:
         import dask
         from distributed import Client, LocalCluster

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qcompiler import registry
+from qcompiler.arguments import dask_client
 from qcompiler.backends.host import Counters, Measured, frames_per_batch
 from qcompiler.backends.program.input_batches import input_batches
 from qcompiler.backends.program.program import Program
 from qcompiler.backends.reference.fast.fast_engine import FastEngine
 from qcompiler.data import Data, Stream
-from qcompiler.data.streamed_run import StreamedRun
+from qcompiler.data.streamed_run import StreamedRun, check_program
 from qcompiler.ir import DataError, ProgramError
 from qcompiler.ir.kernels import Array
 from qcompiler.manifest.rebuild import versions
@@ -43,6 +44,7 @@ def partitions(
 
     DataError for data that do not fit.
     """
+    check_program(program, "a cluster")
     given = (inputs,) if isinstance(inputs, Mapping) else tuple(inputs)
     step = frames_per_batch(program.graph)
     unread = program.unread_inputs
@@ -117,6 +119,8 @@ def outcomes(
     `Program.measure` raises, and ProgramError if workers differ, are lost for good, or die of the
     same part.
     """
+    check_program(program, "a cluster")
+    dask_client(client)
     content = pickle.dumps(
         (program.graph, program.backend.name, program.manifest, program.prologue)
     )

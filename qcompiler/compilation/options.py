@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcompiler.arguments import (
     axes_by_input,
+    dask_client,
     flag,
     function,
     integer,
@@ -182,5 +183,5 @@ class Options:
             raise PipelineError("labels of sequences are those that the calibration data hold")
         if self.client is not None and self.budget is None:
             raise PipelineError("a client runs a search: give --max-drop or --max-drift")
-        if self.client is not None and not callable(getattr(self.client, "submit", None)):
-            raise PipelineError(f"client must be a client of Dask, not {self.client!r:.60}")
+        if self.client is not None:
+            dask_client(self.client)

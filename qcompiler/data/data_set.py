@@ -44,9 +44,9 @@ class DataSet:
         for name in ("label_column", "split"):
             if not isinstance(found := getattr(self, name), str | None):
                 raise DataError(f"{name} must be a string, not {found!r:.60}")
-        if self.frames is not None and not (_is_whole(self.frames) and self.frames > 0):
-            raise DataError(f"frames must be a number from 1 on, not {self.frames!r:.60}")
-        if self.skip_bad not in (False, True):
+        if self.frames is not None:
+            whole_number(self.frames, "frames")
+        if not isinstance(self.skip_bad, bool | np.bool_ | int) or self.skip_bad not in (0, 1):
             raise DataError(f"skip_bad must be true or false, not {self.skip_bad!r:.60}")
         crop = _lengths(self.crop, "crop")
         return Options(
@@ -57,6 +57,28 @@ class DataSet:
             crop * 2 if len(crop) == 1 else crop,
             bool(self.skip_bad),
         )
+
+
+def whole_number(given: Any, name: str) -> int:
+    """A number from 1 on; DataError for anything else."""
+    if not (_is_whole(given) and given > 0):
+        raise DataError(f"{name} must be a number from 1 on, not {given!r:.60}")
+    return int(given)
+
+
+def checked_places(given: Any, length: int) -> Sequence[int]:
+    """Places of frames of so many, in ascending order; DataError for anything else."""
+    try:
+        found = np.asarray(given)
+    except ValueError:  # lists of unlike lengths
+        found = np.asarray(None)
+    whole = found.ndim == 1 and (not found.size or found.dtype.kind in "iu")
+    if whole and not found.size:
+        return ()
+    if not whole or found[0] < 0 or found[-1] >= length or not (found[1:] > found[:-1]).all():
+        what = f"places must be ascending numbers of frames, from 0 to {length - 1}"
+        raise DataError(f"{what}, not {given!r:.60}")
+    return given if isinstance(given, range) else found.tolist()
 
 
 _LONGEST = 1 << 14  # pixels of a side

@@ -12,7 +12,7 @@ import numpy as np
 
 from qcompiler.ir import DataError
 
-from .data_set import DataSet
+from .data_set import DataSet, checked_places, whole_number
 from .find import reader_of, reading
 from .frames.arrange import arranged, check_label_count
 from .frames.held import Array, Data, Inputs, checked_inputs
@@ -33,7 +33,8 @@ class Stream:
         self.source, self.wanted = source, wanted
         self.labels: Array | None = None
         self._kept: Array | None = None
-        self._length = len(source) if limit is None else min(limit, len(source))
+        most = len(source) if limit is None else whole_number(limit, "limit")
+        self._length = min(most, len(source))
         if source.labels is not None:
             check_label_count(source.labels, len(source))
         if not self._length:
@@ -59,7 +60,8 @@ class Stream:
 
         Raises DataError for frames that do not fit, or are bad.
         """
-        chosen = range(self._length) if places is None else places
+        size = whole_number(size, "size")
+        chosen = range(self._length) if places is None else checked_places(places, self._length)
         with reading(self.source):
             batches = iter(self.source.batches(size, chosen))
         try:
@@ -86,6 +88,7 @@ class Stream:
 
     def spread(self, count: int) -> Data:
         """This many frames, evenly spread, without bad ones."""
+        count = whole_number(count, "count")
         known = np.arange(self._length) if self._kept is None else self._kept
         return self.gather(
             known[np.linspace(0, len(known) - 1, min(count, len(known))).astype(int)]

@@ -11,6 +11,7 @@ from qcompiler.arguments import function
 from qcompiler.backends.host import Counters, Measured, frames_per_batch
 from qcompiler.backends.program.program import Program
 from qcompiler.data import Array, Data, Stream
+from qcompiler.data.data_set import checked_places
 from qcompiler.ir import DataError, ProgramError
 
 _BATCH_BYTES = 1 << 26  # of frames as they are read
@@ -90,12 +91,14 @@ def run_stream(
     with what is done, unless that is nothing. Raises DataError for bad frames, or if all are, and
     for what is no `Stream`.
     """
-    if not isinstance(program, Program):
-        raise ProgramError(f"run_stream runs a program, not {program!r:.60}")
+    check_program(program, "run_stream")
     if not isinstance(stream, Stream):
         message = f"run_stream takes what open_stream gives, not a {type(stream).__name__}"
         raise DataError(f"{message}: run arrays with program.run")
     function(progress, "progress")
+    function(reference, "reference")
+    if places is not None:
+        places = checked_places(places, len(stream))
     done = StreamedRun()
     size = len(stream) if places is None else max(1, len(places))
     if not program.streams(engine):
@@ -116,6 +119,12 @@ def run_stream(
     if places is None:
         done.finish(stream)
     return done
+
+
+def check_program(given: object, runs: str) -> None:
+    """ProgramError for what is no program; ``runs`` would run it."""
+    if not isinstance(given, Program):
+        raise ProgramError(f"{runs} runs a program, not {given!r:.60}")
 
 
 def _batch(program: Program) -> int:

@@ -23,7 +23,7 @@ from qcompiler.cli.running import qrun
 from qcompiler.cluster import client as dask_client
 from qcompiler.cluster import runs as cluster
 from qcompiler.frontend.import_model import import_model
-from qcompiler.ir import DataError, ProgramError
+from qcompiler.ir import DataError, PipelineError, ProgramError
 from qcompiler.search.halves import Measuring, here, on_cluster
 
 distributed = pytest.importorskip("distributed")
@@ -105,6 +105,19 @@ def test_a_search_finds_the_same(client: Any) -> None:
     )
     assert found.graph == alone.graph and found.manifest == alone.manifest
     assert len(tried[0]) > 2 and tried[0] == tried[1]
+
+
+def test_wrong_arguments_are_a_sentence(program: qcompiler.Program, client: Any) -> None:
+    wrongs: tuple[Any, ...] = (0, True, "2", 2.5)
+    for wrong in wrongs:
+        with pytest.raises(PipelineError, match="workers must be"), cluster.connected(wrong, None):
+            pass
+        with pytest.raises(ProgramError, match="a cluster runs a program, not"):
+            list(cluster.partitions((np.zeros((1, 1, 8, 8)),), wrong))
+        with pytest.raises(ProgramError, match="a cluster runs a program, not"):
+            cluster.measure(wrong, [], client)
+        with pytest.raises(PipelineError, match="client must be a client of Dask, not"):
+            cluster.measure(program, [], wrong)
 
 
 def test_costs_of_a_schedule_are_the_same(client: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,51 @@ def test_wrong_streams_are_a_sentence(folder: Path) -> None:
             run_stream(program, wrong)
         with pytest.raises(ProgramError, match="run_stream runs a program, not"):
             run_stream(wrong, stream_of(program, given))
-    with pytest.raises(PipelineError, match="progress must be a function"):
-        run_stream(program, stream_of(program, given), progress=5)  # type: ignore[arg-type]
+    five: Any = 5
+    for name in ("progress", "reference"):
+        with pytest.raises(PipelineError, match=f"{name} must be a function"):
+            run_stream(program, stream_of(program, given), **{name: five})
+
+
+NUMBERS: tuple[Any, ...] = (0, -1, True, 2.5, float("nan"), "9", b"9", (), [1], np.array([1, 2]))
+
+
+@pytest.mark.parametrize("wrong", NUMBERS)
+def test_numbers_of_frames_are_from_1_on(wrong: Any, folder: Path) -> None:
+    program, given = qcompiler.load(folder / "p"), folder / "d.npz"
+    stream = stream_of(program, given)
+    calls: dict[str, Callable[[], Any]] = {
+        "limit": lambda: open_stream(given, api.inputs_of(program), limit=wrong),
+        "size": lambda: list(stream.batches(wrong)),
+        "count": lambda: stream.spread(wrong),
+    }
+    for name, call in calls.items():
+        with pytest.raises(DataError, match=f"{name} must be a number from 1 on, not"):
+            call()
+
+
+PLACES: tuple[Any, ...] = (
+    *(5, True, 2.5, "x", b"x", {1}, object(), [None], [[1]], [[1], [2, 3]], [10**30]),
+    *([True], [0.0], [-1], [700], [2, 1], [1, 1], range(690, 710)),
+)
+
+
+@pytest.mark.parametrize("wrong", PLACES)
+def test_places_are_ascending_numbers_of_frames(wrong: Any, folder: Path) -> None:
+    program, given = qcompiler.load(folder / "p"), folder / "d.npz"
+    stream = stream_of(program, given)
+    reads = (
+        lambda: list(stream.batches(7, wrong)),
+        lambda: run_stream(program, stream, places=wrong),
+    )
+    for call in reads:
+        with pytest.raises(
+            DataError, match="places must be ascending numbers of frames, from 0 to"
+        ):
+            call()
+    given_array: Any = np.array([0, 3])
+    some = run_stream(program, stream, places=given_array)
+    assert some.counters.frames == 2
 
 
 def test_batches_and_parts_add_up_to_the_whole(folder: Path) -> None:

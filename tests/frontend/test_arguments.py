@@ -43,7 +43,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "progress": (5, "x", [], True),
     "watch": (5, "x", []),
     "tell": (5, "x", []),
-    "client": (5, "x", []),
+    "client": (5, "x", [], print),
     "labels": (5, [1.5], print),
     "calibration": (5, "none.npz", print, object(), ["a"], [None], {"z": 1}, b"x"),
     "max_drop": ("1", [1], -1, 101, float("nan"), True, print),
@@ -155,6 +155,10 @@ def test_a_pipeline_is_text() -> None:
     for wrong in wrongs:
         with pytest.raises(PipelineError, match="a pipeline is read from text, not"):
             Pipeline.parse(wrong)
+    passes: tuple[Any, ...] = (5, None, "quantize", object())
+    for wrong in passes:
+        with pytest.raises(PipelineError, match="a pipeline is a tuple of passes, not"):
+            Pipeline(wrong)
 
 
 def test_wrong_use_of_a_program(tmp_path: Path) -> None:
@@ -180,10 +184,12 @@ def test_wrong_use_of_a_program(tmp_path: Path) -> None:
     with pytest.raises(ProgramError, match=r"count must be true or false, not \[\]"):
         program.measure(data, count=[])  # type: ignore[arg-type]
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    for place in (tmp_path / "loop", "a\0b", ""):
-        for call in (program.save, qcompiler.load, qcompiler.Program.load):
+    for call in (program.save, qcompiler.load, qcompiler.Program.load):
+        for place in (tmp_path / "loop", "a\0b"):
             with pytest.raises(ProgramError):
                 call(place)
+        with pytest.raises(ProgramError, match="the path of the program is empty"):
+            call("")
 
 
 def test_too_little_memory_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
