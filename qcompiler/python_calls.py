@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from inspect import signature
@@ -87,14 +87,33 @@ def _exported(torch: Any, module: Any, given: tuple[Any, ...]) -> bytes:
         content: bytes = written.SerializeToString()
     except Exception as error:  # exporters raise almost anything
         message = f"torch.onnx cannot export {kind}: {_reason(error)}"
-        shapes = ", ".join(str(tuple(one.shape)) for one in given)
-        help_ = f"the first axis of example, {shapes}, counts samples: for one give example[None]"
-        raise UnsupportedModel(Diagnostic(message, help=help_)) from error
+        raise UnsupportedModel(
+            Diagnostic(message, help=_axis_help(torch, module, given))
+        ) from error
     names = {value.name for value in written.graph.input}
     if same := [value.name for value in written.graph.output if value.name in names]:
         message = f'{kind} returns its input "{same[0]}" unchanged'
         raise UnsupportedModel(Diagnostic(message, help="return only what the module computes"))
     return content
+
+
+def _axis_help(torch: Any, module: Any, given: tuple[Any, ...]) -> str | None:
+    """What to do where the module takes a batch of examples, and the example is none."""
+    batches = (torch.cat([one, one]) for one in given), (torch.stack([one, one]) for one in given)
+    longer, stacked = (_runs(torch, module, batch) for batch in batches)
+    if longer or not stacked:
+        return None
+    shapes = ", ".join(str(tuple(one.shape)) for one in given)
+    return f"the first axis of example, {shapes}, counts samples: for one give example[None]"
+
+
+def _runs(torch: Any, module: Any, given: Iterable[Any]) -> bool:
+    try:
+        with torch.no_grad():
+            module(*given)
+    except Exception:  # modules raise almost anything
+        return False
+    return True
 
 
 def _reason(error: BaseException) -> str:

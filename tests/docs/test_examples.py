@@ -131,6 +131,10 @@ def test_from_torch_names_inputs_and_faults() -> None:
         def forward(self, left: Any, right: Any) -> Any:
             return torch.relu(self.one(left) + self.two(right))
 
+    class Branches(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, x: Any) -> Any:
+            return torch.relu(x) if float(x.sum()) > 0 else x.numpy().tolist()
+
     module, given = Sum(), (torch.rand(40, 5), torch.rand(40, 3))
     program = qcompiler.from_torch(module, given, calibration=given, target="reference")
     assert [value.name for value in program.graph.inputs] == ["left", "right"]
@@ -140,6 +144,9 @@ def test_from_torch_names_inputs_and_faults() -> None:
     assert np.abs(found - wanted).max() < 0.1 * np.ptp(wanted)
     with pytest.raises(UnsupportedModel, match="cannot export Sum"):
         qcompiler.from_torch(module, given[:1])
+    with pytest.raises(UnsupportedModel) as caught:
+        qcompiler.from_torch(Branches(), torch.rand(4, 5))
+    assert "first axis" not in str(caught.value)
     with pytest.raises(PipelineError, match="must be a batch"):
         qcompiler.from_torch(module, 3)
     with pytest.raises(UnsupportedModel) as caught:
