@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, wraps
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from .diagnostics import CompileError, Diagnostic
+from .diagnostics import CompileError, DataError, Diagnostic
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
 def within_memory(function: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -25,6 +29,24 @@ def within_memory(function: Callable[_P, _T]) -> Callable[_P, _T]:
             raise CompileError(Diagnostic("out of memory", (), help_)) from error
 
     return call
+
+
+def check_results(frames: int, each: int) -> None:
+    """DataError if the results of so many frames, of ``each`` bytes, do not fit into memory."""
+    if frames * each > machine_memory():
+        takes = f"results of {frames:,} frames take {frames * each / 1e9:,.0f} GB"
+        help_ = "run some of the frames at a time"
+        raise DataError(Diagnostic(f"{takes}, more than this machine's memory", help=help_))
+
+
+def machine_memory() -> float:
+    """Bytes of memory that this process may take, at most."""
+    found = float("inf")
+    with suppress(AttributeError, ValueError, OSError):
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(ValueError, OSError):
+        found = min(found, int(_CGROUP.read_text()))
+    return found
 
 
 def give_back() -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 
 from .arguments import number
 from .ir import Constant, Diagnostic, Graph, Node, PipelineError, size
 from .ir.ann import Add, Conv, Dense, Function, MaxPool, Multiply, SumPool
+from .ir.memory import machine_memory
 from .passes.activations.gates import product_neurons
 
 MOST_NEURONS = 100_000_000
@@ -19,7 +17,6 @@ PRODUCT_NEURONS = 100_000  # that products may take without being asked for: les
 _GB = 1e9
 _BYTES_PER_WEIGHT, _BYTES_PER_NEURON = 32, 512  # while fitting to calibration data; as measured
 _OWN_NEURONS = (Add, Conv, Dense, Function, MaxPool, Multiply, SumPool)
-_CGROUP = Path("/sys/fs/cgroup/memory.max")
 _HELP = "use a smaller model, cut the model before this layer, or raise {} if the machine can do it"
 
 
@@ -129,13 +126,3 @@ def limits(max_neurons: int | None, max_memory: float | None) -> tuple[int, floa
             raise PipelineError(f"{name} must be a positive number, not {bound!r}")
     neurons = MOST_NEURONS if max_neurons is None else int(max_neurons)
     return neurons, machine_memory() if max_memory is None else max_memory * _GB
-
-
-def machine_memory() -> float:
-    """Bytes of memory that this process may take, at most."""
-    found = float("inf")
-    with suppress(AttributeError, ValueError, OSError):
-        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with suppress(ValueError, OSError):
-        found = min(found, int(_CGROUP.read_text()))
-    return found

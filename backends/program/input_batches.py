@@ -29,7 +29,8 @@ def input_batches(
     """Batches of arrays, of a mapping to arrays by input, or of what gives batches one by one.
 
     A DataLoader is of the last kind. ``batch_size`` tells how many of so many frames a batch may
-    have. Mappings may hold ``unread`` inputs, too. DataError for what does not fit the inputs.
+    have, before their values are looked at. Mappings may hold ``unread`` inputs, too. DataError for
+    what does not fit the inputs.
     """
     if len(given) == 1 and are_batches(given[0]):
         yield from _of_batches(given[0], inputs, batch_size, first, unread)
@@ -39,6 +40,8 @@ def input_batches(
     check_lengths(arrays, inputs)
     frames = len(arrays[0])
     step = batch_size(frames)
+    for array, value in zip(arrays, inputs, strict=True):
+        _check_finite(array, value)
     for begin in range(0, frames, step):
         part = tuple(array[begin : begin + step] for array in arrays)
         yield InputBatch(part, first + begin)
@@ -68,9 +71,12 @@ def _fitted(array: Array, value: Value) -> Array:
         raise DataError(f'input "{name}" takes frames of shape {shape}, not {array.shape[1:]}')
     array = array.reshape(len(array), *shape)
     check_real(array, name)
-    if not is_finite_float32(array):
-        raise DataError(f'the data for input "{name}" contain NaN or infinite values')
     return array
+
+
+def _check_finite(array: Array, value: Value) -> None:
+    if not is_finite_float32(array):
+        raise DataError(f'the data for input "{value.name}" contain NaN or infinite values')
 
 
 def holds_frames(array: Array, shape: tuple[int, ...]) -> bool:

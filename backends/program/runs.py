@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,16 @@ from qcompiler.backends.targets import ENGINES
 from qcompiler.ir import Graph, ProgramError, Value
 from qcompiler.ir.diagnostics import blamed
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.memory import within_memory
+from qcompiler.ir.memory import check_results, within_memory
 from qcompiler.ir.prologue import run_prologue
 from qcompiler.ir.spiking.integer_network import spiking_nodes
+from qcompiler.ir.types import size as size_of
 
 from .costs import ProgramCosts
 from .input_batches import input_batches
 from .outcomes import Outcomes
+
+_BYTES = 4  # of a number in float32; levels take as much at least
 
 
 class ProgramRuns:
@@ -81,27 +84,39 @@ class ProgramRuns:
     @within_memory
     def network_inputs(self, inputs: tuple[Any, ...], first: int) -> tuple[Array, ...]:
         """See `Program.network_inputs`."""
-        parts = list(self._read(inputs, lambda frames: frames, first))
+        made = () if self.prologue is None else self.graph.inputs
+        parts = list(self._read(inputs, made, lambda frames: frames, first))
         return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))
 
     def _read(
-        self, inputs: tuple[Any, ...], size: Callable[[int], int], first: int
+        self,
+        inputs: tuple[Any, ...],
+        results: Iterable[Value],
+        size: Callable[[int], int],
+        first: int,
     ) -> Iterator[tuple[Array, ...]]:
+        """Batches of a ``size``; DataError if the results of all do not fit into memory."""
+        each = _BYTES * sum(size_of(value.type) for value in results)
+
+        def held(frames: int) -> int:
+            check_results(frames, each)
+            return size(frames)
+
         if not isinstance(first, int | np.integer):
             raise ProgramError(f"first must be the number of a frame, not {first!r:.60}")
-        for arrays, begin in input_batches(inputs, self.inputs, size, first, self._unread):
+        for arrays, begin in input_batches(inputs, self.inputs, held, first, self._unread):
             whole = self.prologue
             yield arrays if whole is None else run_prologue(whole, *arrays, first=begin)
 
     def _batches(
-        self, inputs: tuple[Any, ...], engine: str, first: int = 0
+        self, inputs: tuple[Any, ...], engine: str, results: Iterable[Value], first: int = 0
     ) -> Iterator[tuple[Array, ...]]:
         """What the network reads, batch by batch: all at once for an engine that streams."""
 
         def size(frames: int) -> int:
             return frames if self.factory(engine).streams else frames_per_batch(self.graph)
 
-        return self._read(inputs, size, first)
+        return self._read(inputs, results, size, first)
 
     @within_memory
     def measure(
@@ -118,7 +133,7 @@ class ProgramRuns:
         if not isinstance(count, bool | np.bool_ | int):
             raise ProgramError(f"count must be true or false, not {count!r:.60}")
         counters, pieces = Counters(), []
-        for batch in self._batches(inputs, engine, first):
+        for batch in self._batches(inputs, engine, self.graph.outputs, first):
             outcome = self._ran(engine, batch, count=count, progress=progress)
             pieces.append(outcome.outputs)
             if count and outcome.counters.activity is None:
@@ -143,8 +158,9 @@ class ProgramRuns:
     @within_memory
     def levels(self, inputs: tuple[Any, ...], engine: str) -> dict[str, Array]:
         """See `Program.levels`."""
-        found: dict[str, list[Array]] = {node.result.name: [] for node in spiking_nodes(self.graph)}
-        for batch in self._batches(inputs, engine):
+        values = [node.result for node in spiking_nodes(self.graph)]
+        found: dict[str, list[Array]] = {value.name: [] for value in values}
+        for batch in self._batches(inputs, engine, values):
             levels = self._ran(engine, batch, record=True, count=False).levels
             for name, arrays in found.items():
                 arrays.append(levels[name])

@@ -34,6 +34,22 @@ def test_too_little_memory_while_running_is_one_error(
         getattr(program, call)(DATA)
 
 
+@pytest.mark.parametrize("call", ["run", "measure", "levels", "spikes", "network_inputs"])
+def test_results_beyond_memory_are_refused_at_once(program: Any, call: str) -> None:
+    if call == "network_inputs":  # without preprocessing, the data themselves
+        proto = model(
+            "int64[N,2] x",
+            "t = Gather(table, x) f = Flatten(t) h = Gemm(f, w) y = Relu(h)",
+            table=(9, 3),
+            w=(6, 3),
+        )
+        program = qcompiler.compile(proto, target="reference")
+    shape = program.inputs[0].type.shape
+    endless = np.broadcast_to(np.zeros((1, *shape), np.int64), (10**12, *shape))
+    with pytest.raises(DataError, match=r"results of 1,000,000,000,000 frames take .* GB, more"):
+        getattr(program, call)(endless)
+
+
 def test_the_check_of_numbers_takes_little_memory(program: Any) -> None:
     data = np.zeros((1_000_000, 6))
     tracemalloc.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from qcompiler.ir import DataError
-from qcompiler.size_limits import machine_memory
+from qcompiler.ir.memory import machine_memory
 
 from .opening import open_data, told
 

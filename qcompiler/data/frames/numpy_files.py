@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from qcompiler.ir import DataError
-from qcompiler.size_limits import machine_memory
+from qcompiler.ir.memory import machine_memory
 
 from .held import Array
 from .opening import open_data, told
