@@ -286,6 +286,7 @@ def test_bursts_that_add_up_beyond_the_chip_name_the_code() -> None:
     net = model("float[N,8] x", "a = Gemm(x, w, b)\ny = Relu(a)", w=w, b=b)
     x = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
     for t_max in (2, 16):
-        with pytest.raises(InvalidGraph, match="another code than burst"):
+        with pytest.raises(InvalidGraph, match="another code than burst") as caught:
             qcompiler.compile(net, calibration=x, t_max=t_max, code="burst")
-        assert qcompiler.compile(net, calibration=x, t_max=t_max)
+        assert "auto uses it where it fits" in str(caught.value)
+        assert qcompiler.compile(net, calibration=x, t_max=t_max, code="auto")

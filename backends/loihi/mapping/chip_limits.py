@@ -22,7 +22,7 @@ from qcompiler.ir.kernels import Array, largest_magnitude
 from qcompiler.ir.spiking.input_bounds import Bounds
 
 _SHRINK = "use a smaller --t-max or fewer --weight-bits"
-_ONE_SPIKE = "use another --code than burst, whose spikes add up, or fewer --weight-bits"
+_ONE_SPIKE = "use another --code than burst, whose spikes add up: auto uses it where it fits"
 _STAGES = "pool in two stages, with smaller windows"
 
 
