@@ -123,6 +123,17 @@ def test_integers_lie_on_no_comparison() -> None:
     np.testing.assert_array_equal(program.run(batch), batch > 3)
 
 
+def test_whole_numbers_become_booleans() -> None:
+    body = "f = Cast<to=1>(x) r = Sub(one, f) y = Cast<to=9>(r) z = Where(y, a, r)"
+    proto = model("int64[N,6] x", body, outputs="z", one=np.float32(1), a=np.float32(-1))
+    batch = np.random.default_rng(0).integers(0, 2, (20, 6))
+    (found,) = evaluate(import_model(proto).graph, batch.astype(np.float32))
+    np.testing.assert_array_equal(found, np.where(batch, 0, -1))
+    real = model("float[N,6] x", "b = Cast<to=9>(x) y = Where(b, a, x)", a=np.float32(-1))
+    with pytest.raises(UnsupportedModel, match="Cast to bool"):
+        import_model(real)
+
+
 UNUSED = ["int64[N,1] v", "float[N,4] v", "string[K] v", "int32[] v", "float[2,H,W] v", "bool[5] v"]
 
 

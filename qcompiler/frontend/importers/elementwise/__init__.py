@@ -1,1 +1,1 @@
-"""Importers of arithmetic and functions, element by element."""
+"""Importers of arithmetic, functions and casts, element by element."""

@@ -10,9 +10,14 @@ from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Function
+from qcompiler.ir.ann.formula import JUMPS, values
+from qcompiler.ir.view import View
 
 from .activations import spread
 from .arithmetic import difference
+from .formulas import formulas
+
+_WHOLE = np.arange(-8.0, 9.0)  # numbers that tell whether a function gives whole ones
 
 
 def boolean(node: NodeContext, root: Value, formula: str) -> Value:
@@ -20,6 +25,27 @@ def boolean(node: NodeContext, root: Value, formula: str) -> Value:
     value = node.add(Function(formula), root)
     node.scope.kinds[value.name] = TensorProto.BOOL
     return value
+
+
+def is_whole(node: NodeContext, value: Value) -> bool:
+    """Whether a value is a whole number: of the model's integers, or rounded."""
+    root, formula = formulas(node, value)
+    if value.name in node.scope.kinds or formula.split()[-1] in JUMPS:
+        return True
+    found = values(formula, _WHOLE)
+    return _of_integers(node, root) and np.array_equal(found, np.rint(found))
+
+
+def _of_integers(node: NodeContext, value: Value) -> bool:
+    """Whether views make a value of the model's integers."""
+    while value.name not in node.scope.kinds:
+        made = node.scope.builder.producer(value)
+        if made is None or not isinstance(made.op, View):
+            return False
+        source = made.operands[0]
+        assert isinstance(source, Value)
+        value = source
+    return True
 
 
 def real(known: KnownArray) -> KnownArray:

@@ -13,7 +13,7 @@ from qcompiler.ir.ann.formula import JUMPS
 
 from .activations import constant_for, spread
 from .arithmetic import affine, difference
-from .conditions import boolean, difference_of, real
+from .conditions import boolean, difference_of, is_whole, real
 from .formulas import formulas
 
 _ENDS = (-0.5, 0.5)  # around one whole number
@@ -56,7 +56,7 @@ def _near_zero(node: NodeContext, differences: list[Value]) -> Value:
 
 def _equal(node: NodeContext, values: list[Value], one: str, other: str) -> str:
     """The formula of an equality; Refused if only chance makes the sides equal."""
-    if all(_is_whole(node, value) for value in values):
+    if all(is_whole(node, value) for value in values):
         return _NEAR.format(f"{one} {other} -", *_ENDS)
     if _STAYS & {*one.split(), *other.split()}:
         return f"{one} {other} >= {other} {one} >= *"
@@ -69,11 +69,6 @@ def _equal(node: NodeContext, values: list[Value], one: str, other: str) -> str:
         "Equal of real numbers is not supported: only chance makes them equal",
         "compare whole numbers, or use two comparisons with Greater and Less",
     )
-
-
-def _is_whole(node: NodeContext, value: Value) -> bool:
-    """Whether a value is a whole number: of the model's integers, or rounded."""
-    return value.name in node.scope.kinds or formulas(node, value)[1].split()[-1] in JUMPS
 
 
 def _is_maximum(node: NodeContext, value: Value, *others: Value) -> bool:

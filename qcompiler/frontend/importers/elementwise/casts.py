@@ -1,0 +1,72 @@
+"""Importers of casts: between floating-point types, of integers to real numbers, and of indices."""
+
+from __future__ import annotations
+
+from onnx import TensorProto, helper
+
+from qcompiler.frontend.model.constant_folding import KnownArray
+from qcompiler.frontend.model.node_context import NodeContext
+from qcompiler.frontend.model.node_errors import Refused
+from qcompiler.frontend.model.onnx_tensor import FLOATS, INTEGERS
+from qcompiler.ir import Tensor, Value
+from qcompiler.ir.ann import Function
+from qcompiler.ir.ann.formula import compose
+from qcompiler.ir.view import Reshape
+
+from .conditions import is_whole
+from .formulas import formulas
+
+
+def cast(node: NodeContext) -> Value:
+    """Cast between floating-point types, of integers to real numbers, and of indices."""
+    return _as_type(node, node.integer("to", TensorProto.FLOAT))
+
+
+def cast_like(node: NodeContext) -> Value:
+    """CastLike: to the type of another value."""
+    match node.item(1):
+        case Value(type=Tensor(dtype="i64")):
+            return _as_type(node, TensorProto.INT64)
+        case Value() as value:
+            return _as_type(node, node.scope.kinds.get(value.name, TensorProto.FLOAT))
+        case KnownArray(arrays=arrays):
+            return _as_type(node, helper.np_dtype_to_tensor_dtype(arrays[0].dtype))
+    return _as_type(node, TensorProto.FLOAT)
+
+
+def _as_type(node: NodeContext, to: int) -> Value:
+    x = node.activation()
+    assert isinstance(x.type, Tensor)
+    kind = node.scope.kinds.get(x.name)
+    if x.type.dtype == "i64" and to != TensorProto.BOOL and (to in FLOATS or to in INTEGERS):
+        return x  # an index, which the host computes
+    if to in FLOATS:
+        return x if kind is None else node.add(Reshape(x.type.shape), x)
+    if kind == to:
+        return x
+    found = None
+    if kind is None and to in (TensorProto.INT32, TensorProto.INT64):
+        found = node.add(Reshape(x.type.shape), x)
+        node.scope.truncated.add(found.name)  # only encoders of categories may read it
+    elif to == TensorProto.BOOL and is_whole(node, x):
+        root, formula = formulas(node, x)
+        found = node.add(Function(compose("x abs 0.5 >", formula)), root)
+    elif kind is not None and _holds(to, kind):
+        found = node.add(Reshape(x.type.shape), x)
+    if found is not None:
+        node.scope.kinds[found.name] = to
+        return found
+    name = TensorProto.DataType.Name(to).lower() if to in TensorProto.DataType.values() else to
+    raise Refused(
+        f"{node.op_type} to {name} is not supported",
+        "only conversions between floating-point types, of integers to wider or real numbers, and "
+        "of indices are supported",
+    )
+
+
+def _holds(to: int, kind: int) -> bool:
+    """Whether an integer type holds all numbers of another."""
+    if to not in INTEGERS:
+        return False
+    (least, most), (low, high) = INTEGERS[to], INTEGERS[kind]
+    return least <= low and high <= most
