@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from .diagnostics import Diagnostic, InvalidGraph
 from .graph import Constant, Graph, Node, Operand, Value
 from .names import Names
 from .ops import Op
-from .types import Tensor, Type, size
+from .types import Range, Tensor, Type, size
 from .view import Pick
 
 
@@ -49,6 +50,13 @@ class Builder:
             result = result.ranged(like.range)
         self.nodes.append(Node(op, operands, result, tuple(origin)))
         return result
+
+    def with_levels(self, value: Value, bounds: Range, levels: int | None) -> Value:
+        """The value that was added last, with a range, and levels if their number is known."""
+        assert isinstance(value.type, Tensor) and self.nodes[-1].result is value
+        found = Value(value.name, replace(value.type, range=bounds, t_max=levels))
+        self.nodes[-1] = replace(self.nodes[-1], result=found)
+        return found
 
     def producer(self, value: Value) -> Node | None:
         """The node that gives a value; None for an input."""

@@ -45,8 +45,9 @@ def levels_of_functions(graph: Graph) -> Graph:
 
 
 def most_levels(graph: Graph) -> int:
-    """Levels of the finest code of a graph; 0 without codes."""
-    values = [*graph.inputs, *(node.result for node in graph.nodes)]
+    """Levels of the finest code of a graph that is rounded to; 0 without codes."""
+    rounding = (n.result for n in graph.nodes if not isinstance(n.op, Function))  # which is exact
+    values = [*graph.inputs, *rounding]
     types = [value.type for value in values if is_code(value)]
     return max((t.t_max or 0 for t in types if isinstance(t, Tensor)), default=0)
 

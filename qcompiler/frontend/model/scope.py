@@ -29,6 +29,20 @@ class Unknown:
     root: Value | None = None
 
 
+@dataclass(frozen=True)
+class Masked:
+    """A value without the mask in front of it, where constants hide it, and where data do.
+
+    ``hidden`` has the value's shape. Each of ``present`` spreads over the value: 1, or 0 where it
+    hides. What is hidden is ``alike`` if nothing is left of its numbers.
+    """
+
+    bare: Value
+    hidden: Array
+    present: tuple[Value, ...] = ()
+    alike: bool = False
+
+
 AbstractValue: TypeAlias = (
     Value | KnownArray | Unknown | None
 )  # None: an optional input that is not given
@@ -50,8 +64,8 @@ class Scope:
     difference for a comparison. ``kinds`` holds the ONNX type of values that are integers or
     booleans in the model, ``truncated`` names those that were cast from real numbers,
     ``integers`` which real value, in which code, integers stand for. ``masks`` holds values behind
-    the mask of a softmax: the value without it, and where it hides elements. ``folded_products``
-    counts products of weights and first states of recurrent layers, which are constants.
+    the mask of a softmax. ``folded_products`` counts products of weights and first states of
+    recurrent layers, which are constants.
     """
 
     builder: Builder
@@ -64,7 +78,7 @@ class Scope:
     differences: dict[str, tuple[Value, Value]] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     truncated: set[str] = field(default_factory=set)
-    masks: dict[str, tuple[Value, Array]] = field(default_factory=dict)
+    masks: dict[str, Masked] = field(default_factory=dict)
     folded_products: int = 0
 
     @property

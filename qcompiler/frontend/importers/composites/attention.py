@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qcompiler.frontend.importers.elementwise.activations import scaled_by
-from qcompiler.frontend.importers.elementwise.arithmetic import behind_mask
+from qcompiler.frontend.importers.elementwise.arithmetic import behind_masks
 from qcompiler.frontend.importers.elementwise.masks import LOWEST
 from qcompiler.frontend.importers.layers import linear
 from qcompiler.frontend.importers.views.slicing import take_indices
@@ -176,7 +176,7 @@ def _attended(
     if softcap:
         scores = node.part("capped", Function(f"x {softcap!r} / tanh {softcap!r} *"), scores)
     mask = mask.reshape((1,) * (3 - mask.ndim) + mask.shape)
-    scores = behind_mask(node.within("masked"), scores, 1.0, mask)
+    scores = behind_masks(node.within("masked"), [(scores, 1.0)], mask)
     shares = in_spikes(node.within("shares"), scores, 2, False)
     seeing = (mask > LOWEST).any(axis=2, keepdims=True)  # a query that sees no key gives zeros
     return multiplied(

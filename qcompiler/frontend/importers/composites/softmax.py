@@ -11,13 +11,17 @@ from qcompiler.frontend.importers.elementwise import activations
 from qcompiler.frontend.importers.elementwise.activations import scaled_by, spread
 from qcompiler.frontend.importers.elementwise.arithmetic import difference
 from qcompiler.frontend.importers.elementwise.masks import without_mask
+from qcompiler.frontend.importers.elementwise.padding import flag
+from qcompiler.frontend.importers.elementwise.products import product
 from qcompiler.frontend.importers.layers.norms import log_sum_below
+from qcompiler.frontend.importers.layers.pooling import reduced
 from qcompiler.frontend.importers.views.movement import arrange
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import Refused
 from qcompiler.frontend.model.onnx_tensor import Array
+from qcompiler.frontend.model.scope import Masked
 from qcompiler.ir import Value
-from qcompiler.ir.ann import Function, Softmax
+from qcompiler.ir.ann import Add, Function, Softmax
 from qcompiler.ir.view import Reshape
 
 
@@ -30,7 +34,7 @@ def softmax(node: NodeContext) -> Value:
 
 def behind_mask(node: NodeContext) -> bool:
     """Whether a mask hides elements of what a node reads."""
-    return without_mask(node.scope, node.activation()) is not None
+    return without_mask(node, node.activation()) is not None
 
 
 def spelt_out(node: NodeContext, on_host: Value) -> Value:
@@ -47,41 +51,81 @@ def spelt_out(node: NodeContext, on_host: Value) -> Value:
 
 def in_spikes(node: NodeContext, x: Value, axis: int, log: bool) -> Value:
     """The softmax along an axis of a sample, or its logarithm."""
-    hidden = None
-    if (found := without_mask(node.scope, x)) is not None:
-        x, hidden = found[0], _some_hidden(found[1], axis)
-    if hidden is None:
-        kept = np.ones((), np.float32)
-    elif log:
+    kept, present = np.ones((), np.float32), None
+    if (masked := without_mask(node, x)) is not None:
+        x, kept, present = _unmasked(node, masked, axis)
+    if log and not (kept.all() and present is None):
         raise Refused("LogSoftmax behind a mask is not supported inside the network")
-    else:
-        x, kept = _present_ones(node, x, hidden, axis), _kept(hidden)
-    _, below, total = log_sum_below(node, x, frozenset([axis]), kept)
+
+    def counted(x: Value, role: str) -> Value:
+        if present is not None:
+            x = product(node.within(f"{role}.present"), x, present)
+        return scaled_by(node, x, kept, role)
+
+    _, below, total = log_sum_below(node, x, frozenset([axis]), counted)
     rest = difference(node, below, spread(node, total, x.type.shape))
     if log:
         return rest
-    return scaled_by(node, node.part("exp", Function("x 0 min exp"), rest), kept)
+    return counted(node.part("exp", Function("x 0 min exp"), rest), "shares")
 
 
-def _some_hidden(hidden: Array, axis: int) -> Array | None:
-    """What a mask hides; where it hides a whole row it changes nothing."""
-    hidden = hidden & ~hidden.all(axis=axis, keepdims=True)
-    return hidden if hidden.any() else None
+def _unmasked(node: NodeContext, masked: Masked, axis: int) -> tuple[Value, Array, Value | None]:
+    """What a softmax is taken of, what constants keep of that, and what data keep, if they do."""
+    x, present = masked.bare, None
+    if masked.present:
+        present = _joined(node, masked.present)
+    hidden = _compact(masked.hidden & ~masked.hidden.all(axis=axis, keepdims=True))
+    if hidden.any():  # where a mask hides a whole row it changes nothing
+        x = _present_ones(node, x, hidden, axis)
+        if present is not None:
+            present = _present_ones(node, present, hidden, axis)
+    if present is not None:
+        x, present = _above_lowest(node, x, present, axis, masked.alike)
+    return x, (~hidden).astype(np.float32), present
+
+
+def _joined(node: NodeContext, present: tuple[Value, ...]) -> Value:
+    """1 where all of some values are 1."""
+    if len(present) == 1:
+        return present[0]
+    shape = np.broadcast_shapes(*(one.type.shape for one in present))
+    total = node.part("masks", Add(), *(spread(node, one, shape) for one in present))
+    return flag(node, total, f"x {len(present) - 0.5} >")
+
+
+def _above_lowest(
+    node: NodeContext, x: Value, present: Value, axis: int, alike: bool
+) -> tuple[Value, Value]:
+    """How far values lie above the lowest of their row, 0 for hidden ones, and what is present.
+
+    Of a row of hidden ones all are present, and all 0 if they are ``alike``. A softmax is the same
+    from any origin; from this one, products with what is present take one gate each.
+    """
+    axes, minus = frozenset([axis]), np.asarray(-1, np.float32)
+    lowest = reduced(
+        node.within("lowest"), "max", scaled_by(node, x, minus, "minus"), axes, keep=True
+    )
+    above = node.part("above", Add(), x, spread(node, lowest, x.type.shape))
+    some = reduced(node.within("some"), "max", present, axes, keep=True)
+    rest = difference(node.within("seen"), present, spread(node, some, present.type.shape))
+    seen = flag(node.within("seen"), rest, "x -0.5 >")
+    return product(node.within("gated"), above, present if alike else seen), seen
 
 
 def _present_ones(node: NodeContext, x: Value, hidden: Array, axis: int) -> Value:
     """The first present element of its row in place of every hidden one."""
-    shape = x.type.shape
+    shape = np.broadcast_shapes(x.type.shape, hidden.shape)
     along = np.arange(shape[axis]).reshape(-1, *(1,) * (len(shape) - axis - 1))
+    hidden = np.broadcast_to(hidden, shape)
     first = hidden.argmin(axis=axis, keepdims=True)
     places = np.arange(hidden.size).reshape(shape)
     taken = np.take_along_axis(places, np.where(hidden, first, along), axis)
-    return arrange(node.within("present"), x, taken)
+    return arrange(node.within("present"), spread(node, x, shape), taken)
 
 
-def _kept(hidden: Array) -> Array:
-    """1 for what is present, 0 for what is hidden; of length 1 along axes where nothing changes."""
-    for axis in range(hidden.ndim):
-        first = hidden.take([0], axis)
-        hidden = first if (hidden == first).all() else hidden
-    return (~hidden).astype(np.float32)
+def _compact(array: Array) -> Array:
+    """An array of length 1 along axes where nothing changes."""
+    for axis in range(array.ndim):
+        first = array.take([0], axis)
+        array = first if (array == first).all() else array
+    return array

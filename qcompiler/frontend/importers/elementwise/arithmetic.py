@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,14 +12,16 @@ from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext, float32, per_sample
 from qcompiler.frontend.model.node_errors import InvalidNode, differs
 from qcompiler.frontend.model.onnx_tensor import Array
-from qcompiler.frontend.model.scope import Shape
+from qcompiler.frontend.model.scope import Masked, Shape
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Concat, Pad
 
 from .activations import collapsed, spread
 from .formulas import sum_of_choices
-from .masks import bounded, hidden_by, note_mask
+from .masks import bounded, hidden_by, note_mask, without_mask
+from .padding import padding
 
+Scaled: TypeAlias = tuple[Value, float]  # a value, and what it is multiplied by
 _NOTHING = np.zeros((), np.float32)
 
 
@@ -55,28 +58,46 @@ def _sum(node: NodeContext, factors: tuple[float, ...]) -> Value:
         elif isinstance(item, KnownArray):
             array = per_sample(node, item, rank)
             shifts.append(float32(bounded(array), item.name) * factor)
-    shift = _shift(shifts)
-    shape = _common(node, [value.type.shape for value, _ in terms.values()], shift)
-    grown = [(spread(node, value, shape), factor) for value, factor in terms.values()]
+    return behind_masks(node, list(terms.values()), _shift(shifts))
+
+
+def behind_masks(node: NodeContext, terms: Sequence[Scaled], shift: Array) -> Value:
+    """The sum of values, each times a factor, and a shift: any may be the mask of a softmax."""
+    shape = _common(node, [value.type.shape for value, _ in terms], shift)
+    found = _total(node, terms, shift, shape)
+    if (hidden := hidden_by(shift)) is None:
+        hidden = np.zeros(shape, np.bool_)
+    else:
+        shift = np.where(hidden, np.float32(0), shift)
+    present, alike, bare = list[Value](), False, list[Scaled]()
+    for value, factor in terms:
+        if factor > 0 and (masked := without_mask(node, value)) is not None:
+            value, hidden = masked.bare, hidden | masked.hidden
+            present, alike = [*present, *masked.present], alike | masked.alike
+        bare.append((value, factor))
+    masks = [padding(node, *term) for term in bare]
+    if all(masks):  # and what they will be added to is not yet known
+        masks[0] = None
+    for mask in filter(None, masks):
+        present, alike = [*present, mask.present], alike | mask.alike
+        shift = shift + np.float32(mask.shift)
+    if present or hidden.any():
+        rest = [term for term, mask in zip(bare, masks, strict=True) if mask is None]
+        unmasked = _total(node.within("unmasked"), rest, shift, shape)
+        note_mask(node, found, Masked(unmasked, hidden, tuple(present), alike))
+    return found
+
+
+def _total(node: NodeContext, terms: Sequence[Scaled], shift: Array, shape: Shape) -> Value:
+    grown = [(spread(node, value, shape), factor) for value, factor in terms]
     if len(grown) == 1:
-        return behind_mask(node, *grown[0], shift)
+        return affine(node, *grown[0], shift)
     if shift.size == 1 and (choice := sum_of_choices(node, grown, float(shift.reshape(-1)[0]))):
         return node.add(*choice)
     scaled = [affine(node, value, factor, _NOTHING, "term") for value, factor in grown]
     if not shift.any():
         return node.add(Add(), *scaled)
-    return behind_mask(node, node.part("sum", Add(), *scaled), 1.0, shift)
-
-
-def behind_mask(node: NodeContext, x: Value, factor: float, shift: Array) -> Value:
-    """``x * factor + shift``, where a shift may be the mask of a softmax."""
-    found = affine(node, x, factor, shift)
-    bare, hidden = node.scope.masks.get(x.name, (x, np.zeros((), np.bool_)))
-    if (mask := hidden_by(shift)) is not None:
-        hidden, shift = hidden | mask, np.where(mask, np.float32(0), shift)
-    if hidden.any():
-        note_mask(node, found, affine(node, bare, factor, shift, "unmasked"), hidden)
-    return found
+    return affine(node, node.part("sum", Add(), *scaled), 1.0, shift)
 
 
 def _shift(arrays: Sequence[Array]) -> Array:

@@ -12,7 +12,7 @@ from qcompiler.frontend.importers.views.movement import scatter_or_where
 from qcompiler.frontend.model.constant_folding import KnownArray
 from qcompiler.frontend.model.node_context import NodeContext, per_sample
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
-from qcompiler.frontend.model.scope import AbstractValue
+from qcompiler.frontend.model.scope import AbstractValue, Masked
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Affine, Function
 from qcompiler.ir.ann.formula import COMPARISONS
@@ -21,7 +21,8 @@ from .activations import constant_for, spread
 from .arithmetic import affine
 from .conditions import boolean, difference_of, real, sum_of
 from .formulas import Term, expansion, formulas, summed
-from .masks import chooses_mask, hiding
+from .masks import chooses_mask, finite, hiding, note_mask, only_hides
+from .padding import flag
 from .products import mul
 
 # The first operand is the larger one, or the second; and whether they may be equal.
@@ -87,7 +88,9 @@ def logic(node: NodeContext) -> Value:
 def where(node: NodeContext) -> Value:
     """Where: by a constant mask, or by a condition on the value that both choices depend on."""
     kinds = [kind for item in node.inputs[1:] if (kind := _kind(node, item)) is not None]
-    inputs = [real(item) if isinstance(item, KnownArray) else item for item in node.inputs[1:]]
+    inputs = [
+        finite(real(item)) if isinstance(item, KnownArray) else item for item in node.inputs[1:]
+    ]
     found = _chosen(replace(node, inputs=(node.item(0), *inputs)))
     if kinds:
         node.scope.kinds[found.name] = kinds[0]
@@ -154,7 +157,14 @@ def _of_two(
     for item, formula in ((a, choice), (b, f"1 {choice} -")):
         share = node.part("share", Function(formula), root)
         parts.append(mul(replace(node, inputs=(item, share), outputs=(f"{node.output}.chosen",))))
-    return node.add(Add(), *parts)
+    shape = np.broadcast_shapes(*(part.type.shape for part in parts))
+    found = node.add(Add(), *(spread(node, part, shape) for part in parts))
+    for x, other, formula in ((a, b, choice), (b, a, f"1 {choice} -")):
+        if isinstance(x, Value) and only_hides(other):
+            present = (flag(node, root, formula),)
+            hidden = np.zeros(shape, np.bool_)
+            note_mask(node, found, Masked(spread(node, x, shape), hidden, present, alike=True))
+    return found
 
 
 def _masked(node: NodeContext, mask: KnownArray, a: Value, b: Value) -> Value:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from qcompiler.frontend.importers.elementwise.activations import scaled_by, spread
+from collections.abc import Callable
+
+from qcompiler.frontend.importers.elementwise.activations import spread
 from qcompiler.frontend.importers.elementwise.arithmetic import difference
 from qcompiler.frontend.importers.elementwise.formulas import apply_formula
 from qcompiler.frontend.importers.elementwise.functions import absolute
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import Refused
-from qcompiler.frontend.model.onnx_tensor import Array
 from qcompiler.ir import Value
 from qcompiler.ir.ann import Add, Function
 from qcompiler.ir.view import Reshape
@@ -47,18 +48,19 @@ def reduce_log_sum_exp(node: NodeContext) -> Value:
 
 
 def log_sum_below(
-    node: NodeContext, x: Value, axes: frozenset[int], kept: Array | None = None
+    node: NodeContext,
+    x: Value,
+    axes: frozenset[int],
+    counted: Callable[[Value, str], Value] = lambda x, _: x,
 ) -> tuple[Value, Value, Value]:
     """The maximum, how far values lie below it, and the logarithm of the sum of their exponentials.
 
-    So the exponentials lie between 0 and 1, however large the values are. ``kept`` is 0 for those
-    that do not count.
+    So the exponentials lie between 0 and 1, however large the values are. ``counted`` makes those
+    that do not count 0; it takes the role of the result, too.
     """
     most = reduced(node.within("max"), "max", x, axes, keep=True)
     below = difference(node, x, spread(node, most, x.type.shape))
-    exponential = node.part("exp", Function("x exp"), below)
-    if kept is not None:
-        exponential = scaled_by(node, exponential, kept, "kept")
+    exponential = counted(node.part("exp", Function("x exp"), below), "kept")
     total = reduced(node.within("sum"), "sum", exponential, axes, keep=True)
     # at least that of the maximum itself
     return most, below, node.part("log", Function("x 1 max log"), total)

@@ -16,7 +16,7 @@ from qcompiler.frontend.model.integer_code import IntegerCode
 from qcompiler.frontend.model.node_context import NodeContext
 from qcompiler.frontend.model.node_errors import InvalidNode, Refused
 from qcompiler.frontend.model.onnx_tensor import Array
-from qcompiler.ir import Tensor, Value
+from qcompiler.ir import Value
 from qcompiler.ir.ann import Affine, ArgMax, Clip, Concat, MaxPool, Pad, Softmax
 from qcompiler.ir.kernels import expand_to_rank
 from qcompiler.ir.view import View
@@ -125,12 +125,8 @@ def _grown(node: NodeContext, array: Array, rank: int) -> Array:
 
 def _typed(node: NodeContext, value: Value, ends: tuple[float, float], levels: int) -> Value:
     """The value that was appended last, with a range, and levels if they are not too many."""
-    nodes = node.scope.builder.nodes
-    assert isinstance(value.type, Tensor) and nodes[-1].result is value
-    t_max = levels if levels <= _MOST_LEVELS else None
-    found = Value(value.name, replace(value.type, range=ends, t_max=t_max))
-    nodes[-1] = replace(nodes[-1], result=found)
-    return found
+    found = levels if levels <= _MOST_LEVELS else None
+    return node.scope.builder.with_levels(value, ends, found)
 
 
 def _placed(node: NodeContext, x: Value, found: Value) -> Value:
