@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from qcompiler.ir import Graph, Spikes, Value, drop_dead
+from qcompiler.ir import DataError, Graph, Spikes, Value, drop_dead
 from qcompiler.ir.kernels import Array
 from qcompiler.ir.types import size
 from qcompiler.passes.calibration.data import Images, RealNetwork, run
@@ -20,7 +20,7 @@ class RealValues:
     """The first output of a graph on some data, and some of its values: the network runs once.
 
     ``values`` are those that will be rounded. If they take too much memory, each is computed when
-    it is asked for. Raises DataError if a value becomes NaN or infinite.
+    it is asked for. Raises DataError if a value becomes NaN or infinite without rounding.
     """
 
     def __init__(self, graph: Graph, data: Images, values: Sequence[Value]) -> None:
@@ -59,7 +59,14 @@ class RealValues:
         behind = RealNetwork(rest, [rest.outputs[0].name], images)
         for array in given:
             known[value.name] = array
-            yield behind.whole(tuple(known[one.name] for one in rest.inputs))
+            yield self._whole(behind, tuple(known[one.name] for one in rest.inputs))
+
+    def _whole(self, behind: RealNetwork, given: Images) -> Array:
+        """The output; its mean if rounding makes it infinite, as with a norm that becomes 0."""
+        try:
+            return behind.whole(given)
+        except DataError:
+            return np.broadcast_to(self.output.mean(axis=0), self.output.shape)
 
     def _run(self, names: Sequence[str]) -> dict[str, Array]:
         """Values of these names; what none of them needs is not computed."""

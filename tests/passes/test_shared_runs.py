@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qcompiler.ir import Builder, Constant, DataError, Graph, Spikes, Tensor, Value
-from qcompiler.ir.ann import Add, Clip, Conv, MaxPool
+from qcompiler.ir.ann import Add, Clip, Conv, Function, MaxPool
 from qcompiler.ir.execution.evaluate import evaluate
 from qcompiler.ir.kernels import Array
 from qcompiler.passes.calibration.data import RealNetwork, images_at_once, run
@@ -94,6 +94,18 @@ def test_an_output_does_not_depend_on_rounding_an_input_that_it_does_not_read() 
     real = RealValues(graph, data, [*graph.inputs, graph.nodes[1].result])
     (found,) = real.outputs_if_rounded(other, (Spikes((3,), 4, 0.5),))
     assert np.allclose(found, real.output, atol=1e-5)
+
+
+def test_noise_of_which_the_output_becomes_infinite_is_all_of_it() -> None:
+    builder = Builder("net")
+    x = builder.input("x", Tensor((2,)))
+    norm = builder.add(Clip(0.1, 9.0), x, name="norm")
+    graph = builder.build([builder.add(Function("1 x /"), norm, name="y")])
+    data = np.abs(RNG.normal(size=(40, 2))).astype(np.float32)
+    value = graph.nodes[0].result
+    real = RealValues(graph, (data,), [value])
+    (found,) = real.outputs_if_rounded(value, (Spikes((2,), 3, 2.0),))  # to 0, 2, 4
+    assert np.array_equal(found, np.broadcast_to(real.output.mean(axis=0), (40, 2)))
 
 
 @pytest.mark.parametrize("name", ["x", "inner", "scores"])
