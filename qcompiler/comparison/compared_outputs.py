@@ -30,7 +30,8 @@ _VALUES = 1 << 25  # of an output, in all frames together
 class Compared:
     """One output, ``frames x shape``, and the value of the model's graph that it is.
 
-    ``scores`` says that a softmax or argmax reads it.
+    ``scores`` says that a softmax or argmax reads it; ``probabilities`` are those that the output
+    is then, if it is nothing else.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Compared:
     ours: Array
     theirs: Array
     scores: bool
+    probabilities: Compared | None = None
 
     @property
     def vector(self) -> bool:
@@ -62,8 +64,8 @@ def compared_outputs(
 ) -> tuple[tuple[Compared, ...], Counters]:
     """Run a model's graph at the tensor level and its program, one after the other.
 
-    What a softmax or argmax gives is left out: the values in front of them are compared. Also
-    returns what the program's run counts.
+    The values in front of a softmax or argmax are compared, and probabilities as well. Also returns
+    what the program's run counts.
     """
     if len(graph.outputs) != len(program.graph.outputs):  # a custom pass has changed them
         return (), program.measure(*data).counters
@@ -81,21 +83,26 @@ def compared_outputs(
     same = sorted(alike.values())
     read = {one.name: one for one in (*program.graph.outputs, *(ours[at] for at in same))}
     wider = replace(program.graph, outputs=tuple(read.values()), output_names=())
-    real = values(graph, data, list(dict.fromkeys(theirs[at].name for at in same)))
+    likely = {
+        one.name: at
+        for at, one in enumerate(ours)
+        if one.name in alike and _is_softmax(graph, whole[at], theirs[at])
+    }
+    wanted = [*(theirs[at] for at in same), *(whole[at] for at in likely.values())]
+    real = values(graph, data, list(dict.fromkeys(value.name for value in wanted)))
     del graph  # before the program takes memory
     give_back()
     measured = Program(wider, program.backend, {}).measure(*data)
     give_back()
-    compared = tuple(
-        Compared(
-            names[at],
-            theirs[at].name,
-            measured.outputs[ours[at].name],
-            real[theirs[at].name],
-            theirs[at].name != whole[at].name,
-        )
-        for at in same
-    )
+
+    def pair(at: int, one: Value, other: Value, end: Compared | None = None) -> Compared:
+        scores = other.name != whole[at].name
+        found = measured.outputs[one.name], real[other.name]
+        return Compared(names[at], other.name, *found, scores, end)
+
+    given = program.graph.outputs
+    behind = {name: pair(at, given[at], whole[at]) for name, at in likely.items()}
+    compared = tuple(pair(at, ours[at], theirs[at], behind.get(ours[at].name)) for at in same)
     return compared, measured.counters
 
 
@@ -152,6 +159,13 @@ def _in_front_of_host(graph: Graph, value: Value) -> Value:
         if node is not None and isinstance(node.op, OnHost):
             (found,) = (o for o in node.operands[:1] if isinstance(o, Value))
     return found
+
+
+def _is_softmax(graph: Graph, value: Value, scores: Value) -> bool:
+    """Whether an output holds the probabilities that softmaxes of the host make of its scores."""
+    chain = list(_chain(graph, value))
+    nodes = [graph.producer(one) for one in chain[: chain.index(scores)]]
+    return bool(nodes) and all(node and isinstance(node.op, Softmax | View) for node in nodes)
 
 
 def _chain(graph: Graph, value: Value) -> Iterator[Value]:

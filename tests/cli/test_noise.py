@@ -170,6 +170,23 @@ def test_the_warning_on_few_weight_bits_takes_no_map_of_cores(
         compiled(t_max=100, weight_bits=4)
 
 
+def test_probabilities_are_judged_as_well_as_their_scores() -> None:
+    """A temperature in front of a softmax magnifies what levels leave out of the scores."""
+    x = np.random.default_rng(0).standard_normal((200, 4)).astype(np.float32)
+    body = "s = MatMul(x, w) t = Mul(s, k) p = Softmax(t)"
+
+    def of(factor: float, outputs: str) -> Program:
+        proto = model("float[N,4] x", body, outputs=outputs, w=(4, 3), k=np.float32(factor))
+        return qcompiler.compile(proto, target="reference", calibration=x, t_max=8, slices=1)
+
+    check = of(1, "p").manifest["calibration_check"]
+    assert 0 < check["probabilities"]["p"]["error"] < TOLERATED
+    assert check["outputs"]["p"]["error"] != check["probabilities"]["p"]["error"]
+    with pytest.warns(CompileWarning, match=r'"p" is \d+% of its spread on 200 .* magnifies'):
+        sharp = of(100, "p t")
+    assert len(sharp.warnings) == 1
+
+
 def test_levels_alone_round_inputs_inner_values_and_outputs() -> None:
     """Of inputs and outputs, vectors of features have a range for each."""
     rng = np.random.default_rng(2)

@@ -1,0 +1,67 @@
+"""The error of each output of a program, and what its levels explain of that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from qcompiler.backends.program.program import Program
+from qcompiler.ir import Diagnostic, Graph
+from qcompiler.ir.kernels import Array
+
+from .compared_outputs import Compared
+from .judge import Causes, Explained, noise, unexplained
+from .level_errors import LevelCounts, values_in_levels
+from .output_error import OutputError, output_error
+from .probabilities import magnified
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An output, and what levels explain of its error, if that is known.
+
+    ``probabilities`` are what a softmax of the host makes of it, if the output is that.
+    """
+
+    compared: Compared
+    error: OutputError
+    explained: Explained | None
+    probabilities: Judged | None = None
+
+    def remembered(self) -> dict[str, Any]:
+        """What a program remembers of it, as JSON data."""
+        levels = self.explained.error.to_dict()["error"] if self.explained else None
+        return {**self.error.to_dict(), "levels": levels}
+
+    def finding(self, data: str, causes: Causes) -> Diagnostic | None:
+        """A warning on a large error, or one beyond what levels explain."""
+        arrays, levels = self.compared.centred(), self.explained
+        found = noise(self.error, *arrays, data, causes, levels)
+        if found is None and levels:
+            found = unexplained(self.error, *arrays, data, levels, causes)
+        behind = self.probabilities
+        if found is None and behind:
+            found = magnified(behind.error, self.error, data, causes, behind.explained)
+        return found
+
+
+def judged(
+    graph: Graph, program: Program, data: tuple[Array, ...], compared: Sequence[Compared]
+) -> Iterator[Judged]:
+    """Every output, in order; ``graph`` is the model's, without batch normalisations."""
+    counts = LevelCounts.of(program)
+    every = {one.value: one for one in compared}
+    every |= {end.value: end for one in compared if (end := one.probabilities)}
+    arrays = values_in_levels(graph, counts, data, list(every)) or ()
+    in_levels = dict(zip(every, arrays, strict=False))  # none if a value becomes infinite
+
+    def one_of(one: Compared, behind: Judged | None = None) -> Judged:
+        explained = None
+        if one.value in in_levels:
+            ours = replace(one, ours=in_levels[one.value])
+            explained = Explained(output_error(one.name, *ours.centred()), counts.outputs)
+        return Judged(one, output_error(one.name, *one.centred()), explained, behind)
+
+    for one in compared:
+        yield one_of(one, one_of(one.probabilities) if one.probabilities else None)
