@@ -14,7 +14,7 @@ from qcompiler.data.scores import near_guessing
 from qcompiler.explain.causes.answers import better_change, detail_of
 from qcompiler.explain.causes.coded_input import CodedInput
 from qcompiler.explain.causes.model_answers import ModelAnswers
-from qcompiler.explain.causes.wrong_input import LOST, OTHER_DATA, rescaled
+from qcompiler.explain.causes.wrong_input import CUT, LOST, OTHER_DATA, rescaled
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic
 from qcompiler.ir.snn import Encode
@@ -41,12 +41,20 @@ def _range(name: str, coded: CodedInput, before: Preprocessing, alone: bool) -> 
     span = float(np.ptp(coded.rescaled))
     lost = coded.lost if span else 0.0
     narrow = len(coded.raw) >= _FEWEST and 0 < span < _NARROW * coded.width
-    if lost <= LOST and not narrow:
+    cut = span > 0 and _is_cut(coded)
+    if lost <= LOST and not (narrow or cut):
         return None
     text = f'the data for input "{name}" {coded.text}'
-    if lost > LOST:
+    if cut:
+        text += f"; {coded.beyond:.0%} of them lie beyond that"
+    if lost > LOST or cut:
         text += f"; encoding loses {min(lost, 1.0):.0%} of their variance"
     return Diagnostic(text, help=rescaled(coded, before) if alone else OTHER_DATA)
+
+
+def _is_cut(coded: CodedInput) -> bool:
+    """Whether a range cuts many numbers, and more than it rounds: none of least error does."""
+    return coded.beyond > CUT and coded.cut > max(CUT, coded.lost / 2)
 
 
 def guessing(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import qcompiler
@@ -123,6 +125,27 @@ def test_qrun_tells_of_data_outside_its_ranges(
         assert err.startswith('warning: the data for input "image" range from 0 to '), name
         assert "but the program is compiled for 0 to" in err
         assert remedy in err
+
+
+def test_qrun_tells_of_errors_that_calibration_data_have_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And of data of which a third lies beyond the range, if hardly half of their variance."""
+    rng = np.random.default_rng(0)
+    onnx.save(model("float[N,6] x", "a = MatMul(x, w) y = Relu(a)", w=(6, 3)), tmp_path / "m.onnx")
+    x = rng.standard_normal((200, 6)).astype(np.float32)
+    qcompiler.compile(
+        tmp_path / "m.onnx", target="reference", calibration=x, t_max=32, slices=1
+    ).save(tmp_path / "p")
+    for name, data in (("like", x[:60]), ("few", 3 * x[:7]), ("wide", 3 * x[:60] + 2)):
+        np.savez(tmp_path / f"{name}.npz", x=data)
+    line = tmp_path / "p", "--against", tmp_path / "m.onnx"
+    assert run(capsys, *line, tmp_path / "like.npz")[1] == ""
+    assert "the error of" not in run(capsys, *line, tmp_path / "few.npz")[1]
+    _, err = run(capsys, *line, tmp_path / "wide.npz")
+    assert re.search(r'input "x" range from .*; 3\d% of them lie beyond that', err)
+    assert re.search(r'error of output "y" is \d+% .*, but was [\d.]+% of it on the 200', err)
+    assert re.search(r"[\d.]+% of all values lie beyond the calibrated ranges", err)
 
 
 def test_qrun_tells_of_an_accuracy_like_a_guess(

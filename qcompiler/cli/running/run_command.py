@@ -21,6 +21,7 @@ from qcompiler.cli.energy import against_lines, chosen_model, energy_lines, ener
 from qcompiler.cli.outputs import check_places, write_file, write_text
 from qcompiler.cli.report import check_report, run_report
 from qcompiler.comparison.against import compare_with_model
+from qcompiler.comparison.new_frames import errors_on_new_frames
 from qcompiler.comparison.onnxruntime_faults import onnxruntime_faults
 from qcompiler.comparison.program_inputs import guessing, range_findings
 from qcompiler.explain.diagnosis import explain
@@ -75,6 +76,8 @@ def run(given: argparse.Namespace) -> int:
     figures["energy_against"] = others.to_dict() if others else None
     figures["outputs"] = None if against is None else {one.name: one.to_dict() for one in against}
     _warn(program, found, figures, measured, given.against)
+    for finding in errors_on_new_frames(program, against or (), figures["saturated_fraction"]):
+        warn(finding.text)
     if given.output is not None:
         write_file(given.output, "-o", lambda path: save_arrays(path, measured.outputs))
     if given.plot is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from qcompiler.ir import Spikes
 from qcompiler.ir.kernels import Array
-from qcompiler.ir.spiking.coding import Rescaling
+from qcompiler.ir.spiking.coding import Rescaling, count_saturated
 
 from .ranges import rounding_error
 
@@ -48,6 +48,18 @@ class CodedInput:
         """Squared error of encoding as a share of the variance."""
         x = self.rescaled
         return rounding_error(x, self.code) / (float(np.var(x, dtype=np.float64)) or 1.0)
+
+    @property
+    def beyond(self) -> float:
+        """Share of the numbers that lie beyond all levels."""
+        return count_saturated(self.code, self.rescaled) / max(1, self.raw.size)
+
+    @property
+    def cut(self) -> float:
+        """Squared error of what lies beyond all levels, as a share of the variance."""
+        x, code = self.rescaled.astype(np.float64), self.code
+        kept = x.clip(-code.zero * code.scale, (code.top - code.zero) * code.scale)
+        return float(np.mean(np.square(x - kept))) / (float(np.var(x)) or 1.0)
 
     @property
     def text(self) -> str:

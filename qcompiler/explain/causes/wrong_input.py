@@ -33,7 +33,7 @@ from .verdict import INPUT, Verdict
 
 _FRAMES = 200
 _FACTOR = 2
-_CUT = 0.05  # of the variance of the data: what a range cuts of data that are not wrong is less
+CUT = 0.05  # of the variance of the data: what a range cuts of data that are not wrong is less
 _NARROWEST = 8  # data that take less than this part of the range do not suit it
 OTHER_DATA = "give data of that range, or compile again with --calibration on data like these"
 LOST = 0.5  # of the variance of the data: a program that sees less cannot be said to agree
@@ -82,7 +82,7 @@ def _by_range(networks: SideBySide, layer: MatchedLayer, differing: bool) -> Ver
         return Verdict(layer.label, (), INPUT, detail, "give other data", {})
     best = best_range(coded.rescaled, coded.code)
     ratio, lost = (best[1] - best[0]) / coded.width, coded.lost
-    unlike = ratio * _FACTOR < 1 or (ratio > _FACTOR and lost > _CUT)
+    unlike = ratio * _FACTOR < 1 or (ratio > _FACTOR and lost > CUT)
     if not unlike or not (differing or lost > LOST):
         return None
     detail = (
