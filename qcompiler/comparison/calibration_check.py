@@ -18,6 +18,7 @@ from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
 from .compared_outputs import compared_outputs, spread_frames
 from .crossed_jumps import CrossedJump, crossed_jump
+from .few_frames import few_frames
 from .judge import CROSSED, Causes, constant
 from .judged import Judged, judged
 from .model_inputs import ModelInputs
@@ -69,6 +70,8 @@ def check_calibration(
     classes = scores.theirs.reshape(len(scores.theirs), -1) if scores else None
     findings = list(inputs.findings(labels, classes))
     inputs_wrong = bool(findings)
+    few = few_frames(given.arrays, _DATA)
+    findings += [few] if few else []
     found = tuple(judged(folded, program, data, compared))
     crossed = crossed_jump(folded, program, data) if outputs else None
     told = _noise(found, program, crossed) if outputs else {}

@@ -92,7 +92,7 @@ def noise(
     parts = noisy_parts(found)
     if found.error <= TOLERATED and not parts:
         return None
-    where = f"on {found.frames} {data}"
+    where = on(found.frames, data)
     limit = f"more than {TOLERATED:.0%}"
     if found.error > TOLERATED:
         text = f'the error of output "{found.name}" is {found.error:,.0%} of its spread {where}'
@@ -134,10 +134,14 @@ def unexplained(
         worst, text = None, f"{text} is {found.error:.0%} of its spread"
     else:
         return None
-    text += f" on {found.frames} {data}, where levels explain "
-    text += f"{explained.of(worst) or 0.0:.1%}"
+    text += f" {on(found.frames, data)}, where levels explain {explained.of(worst) or 0.0:.1%}"
     cause, remedy = _cause(worst or found.worst, ours, theirs, causes)
     return Diagnostic(f"{text}: {cause}" if cause else text, help=remedy)
+
+
+def on(frames: int, data: str) -> str:
+    """On how many frames something is so; ``data`` is what several are called."""
+    return f"on {frames:,} {data if frames != 1 else data.removesuffix('s')}"
 
 
 def noisy_parts(found: OutputError) -> list[Part]:
@@ -168,7 +172,9 @@ def constant(found: OutputError, data: str) -> Diagnostic | None:
 
 
 def _cause(part: Part | None, ours: Array, theirs: Array, causes: Causes) -> tuple[str, str]:
-    """What makes the error, where the outputs show it, and a remedy."""
+    """What makes the error, where the outputs show it, and a remedy; one frame shows nothing."""
+    if len(ours) == 1:
+        return causes.crossed(), CROSSED if causes.crossed() else causes.remedy
     places = part.index if part else ()
     index = (slice(None), *(slice(None) if place is None else place for place in places))
     one, other = (x[index].reshape(len(x), -1) for x in (ours, theirs))

@@ -10,7 +10,7 @@ from qcompiler.backends.program.program import Program
 from qcompiler.ir import Diagnostic
 
 from .against import OutputAgainst
-from .judge import Explained
+from .judge import Explained, on
 from .level_errors import LevelCounts
 
 _FEWEST = 8  # frames that tell what an error is
@@ -35,9 +35,9 @@ def errors_on_new_frames(
         expected = max(error, explained) * spread / found.spread
         if Explained(replace(found, error=expected), levels).exceeded(found.error, None) > 1:
             text = (
-                f'the error of output "{one.name}" is {found.error:,.0%} of its spread on '
-                f"{found.frames} frames, but was {error * spread / found.spread:.1%} of it on the "
-                f"{known['frames']:.0f} calibration inputs that were compared"
+                f'the error of output "{one.name}" is {found.error:,.0%} of its spread '
+                f"{on(found.frames, 'frames')}, but was {error * spread / found.spread:.1%} of it "
+                f"{on(int(known['frames']), 'calibration inputs')}"
             )
             if saturated and saturated > _CUT:
                 text += f": {saturated:.1%} of all values lie beyond the calibrated ranges"

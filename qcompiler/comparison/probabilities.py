@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qcompiler.ir import Diagnostic
 
-from .judge import TOLERATED, Causes, Explained
+from .judge import TOLERATED, Causes, Explained, on
 from .output_error import OutputError
 
 
@@ -21,8 +21,8 @@ def magnified(
     """
     if found.error is None or scores.error is None:
         return None
-    text = f'the error of output "{found.name}" is {found.error:.0%} of its spread on '
-    text += f"{found.frames} {data}"
+    text = f'the error of output "{found.name}" is {found.error:.0%} of its spread '
+    text += on(found.frames, data)
     beyond = explained is not None and explained.exceeded(found.error, None) > 1
     if beyond and explained:
         text += f", where levels explain {explained.of(None) or 0.0:.1%}"

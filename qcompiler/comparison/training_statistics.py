@@ -11,11 +11,13 @@ from qcompiler.ir.kernels import Array
 
 from .compared_outputs import values
 
+_FEWEST = 8  # values of a channel that tell its variance
+
 
 def variance_ratio(graph: Graph, data: tuple[Array, ...]) -> tuple[Node, float] | None:
     """The first batch normalisation, and how much more its input varies than in training.
 
-    None if there is none, or if it has no statistics of training.
+    None if there is none, if it has no statistics of training, or too few values tell the variance.
     """
     node = next((n for n in graph.nodes if isinstance(n.op, BatchNorm)), None)
     if node is None or _untrained(node):
@@ -24,6 +26,8 @@ def variance_ratio(graph: Graph, data: tuple[Array, ...]) -> tuple[Node, float] 
     part = slice_of(graph, (), [source.name])
     given = {v.name: x for v, x in zip(graph.inputs, data, strict=True)}
     array = values(part, tuple(given[v.name] for v in part.inputs), [source.name])[source.name]
+    if array.size < _FEWEST * array.shape[1]:
+        return None
     seen = array.var(axis=tuple(a for a in range(array.ndim) if a != 1), dtype=np.float64)
     trained = _constant(node, 4)
     known = trained > 1e-3 * np.median(trained)

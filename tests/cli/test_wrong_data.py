@@ -95,6 +95,37 @@ def test_a_constant_output_is_told() -> None:
     assert text.startswith('the model\'s own output "y" is the same for all 40 calibration inputs')
 
 
+def test_few_frames_are_told_where_ranges_are_of_features() -> None:
+    """Not of images, of which one shows many pixels, nor of flags, whose values are known."""
+    rng = np.random.default_rng(0)
+    given: dict[str, Any] = {"target": "reference", "t_max": 64, "effort": 0}
+    dense = model("float[N,6] x", "y = MatMul(x, w)", w=(6, 3))
+    image = model("float[N,2,9,9] x", "y = Conv(x, w)", w=(3, 2, 3, 3))
+    features = rng.standard_normal((200, 6)).astype(np.float32)
+    pixels = rng.random((32, 2, 9, 9)).astype(np.float32)
+
+    def told(proto: onnx.ModelProto, frames: Array) -> list[str]:
+        texts = qcompiler.compile(proto, calibration=frames, **given).warnings
+        return [text for text in texts if "ranges of values are known only" in text]
+
+    assert "only on 8 calibration inputs: about 25% of" in told(dense, features[:8])[0]
+    assert "some hundred" in told(dense, features[:32])[0]
+    assert not told(dense, features)
+    assert not told(dense, (features[:32] > 0).astype(np.float32))
+    assert not told(image, pixels)
+    assert "only on 1 calibration input: half or more" in told(image, pixels[:1])[0]
+
+
+def test_one_frame_says_nothing_of_variances() -> None:
+    ones = np.ones(6, np.float32)
+    body = "a = BatchNormalization(x, s, b, m, v) y = MatMul(a, w)"
+    proto = model("float[N,6] x", body, w=(6, 3), s=ones, b=ones, m=ones, v=2 * ones)
+    x = np.random.default_rng(0).standard_normal((1, 6)).astype(np.float32)
+    texts = qcompiler.compile(proto, target="reference", calibration=x, t_max=2).warnings
+    assert all("vary" not in text and "one value" not in text for text in texts)
+    assert all("on 1 calibration input" in text for text in texts)
+
+
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
     found = compiled(IMAGES, 16)
@@ -144,7 +175,7 @@ def test_qrun_tells_of_errors_that_calibration_data_have_not(
     assert "the error of" not in run(capsys, *line, tmp_path / "few.npz")[1]
     _, err = run(capsys, *line, tmp_path / "wide.npz")
     assert re.search(r'input "x" range from .*; 3\d% of them lie beyond that', err)
-    assert re.search(r'error of output "y" is \d+% .*, but was [\d.]+% of it on the 200', err)
+    assert re.search(r'error of output "y" is \d+% .*, but was [\d.]+% of it on 200 cal', err)
     assert re.search(r"[\d.]+% of all values lie beyond the calibrated ranges", err)
 
 
