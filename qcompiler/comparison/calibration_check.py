@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,8 @@ from .few_frames import few_frames
 from .judge import CROSSED, Causes, constant
 from .judged import Judged, judged
 from .model_inputs import ModelInputs
+from .outliers import outliers
+from .program_inputs import coded_inputs
 from .weight_bits import few_weight_bits
 
 _DATA = "calibration inputs"
@@ -32,11 +34,12 @@ _FIRST = "see to the calibration data first, as said above"
 class CalibrationCheck:
     """What was found: errors of outputs, warnings, and the share of equal predictions.
 
-    ``counters`` are those of the program's run.
+    ``outliers`` names frames unlike the others in each input, ``counters`` are those of the run.
     """
 
     frames: int
     outputs: tuple[Judged, ...]
+    outliers: Mapping[str, str]
     findings: tuple[Diagnostic, ...]
     agreement: float | None
     counters: Counters
@@ -45,8 +48,13 @@ class CalibrationCheck:
         """What a program remembers of it, as JSON data."""
         outputs = {found.error.name: found.remembered() for found in self.outputs}
         ends = [found.probabilities for found in self.outputs if found.probabilities]
-        check = {"frames": self.frames, "agreement": self.agreement, "outputs": outputs}
+        check: dict[str, Any] = {
+            "frames": self.frames,
+            "agreement": self.agreement,
+            "outputs": outputs,
+        }
         check |= {"probabilities": {found.error.name: found.remembered() for found in ends}}
+        check |= {"outliers": dict(self.outliers)} if self.outliers else {}
         activity = to_json(self.counters.activity or {}, self.counters.frames)
         warned = [found.text for found in self.findings]
         return {"activity": activity, "calibration_check": check, "warnings": warned}
@@ -72,6 +80,9 @@ def check_calibration(
     inputs_wrong = bool(findings)
     few = few_frames(given.arrays, _DATA)
     findings += [few] if few else []
+    coded = coded_inputs(program, given.arrays)
+    unlike = {name: (far, at.code.t_max) for name, at in coded if (far := outliers(at))}
+    findings += [frames.finding(name, most) for name, (frames, most) in unlike.items()]
     found = tuple(judged(folded, program, data, compared))
     crossed = crossed_jump(folded, program, data) if outputs else None
     told = _noise(found, program, crossed) if outputs else {}
@@ -84,7 +95,8 @@ def check_calibration(
     told |= {error.name: one for error in errors if (one := constant(error, _DATA))}
     findings += [told[error.name] for error in errors if error.name in told]
     agreement = scores.agreement() if scores else None
-    return CalibrationCheck(len(places), found, tuple(findings), agreement, counters)
+    named = {name: str(frames) for name, (frames, _) in unlike.items()}
+    return CalibrationCheck(len(places), found, named, tuple(findings), agreement, counters)
 
 
 def _noise(

@@ -27,6 +27,8 @@ def few_frames(arrays: Sequence[Array], data: str) -> Diagnostic | None:
     channels one at all positions.
     """
     frames = len(arrays[0])
+    if frames > 2 / _BEYOND:
+        return None
     beyond = max(map(_alone, arrays))
     if frames > _FEW and beyond <= _BEYOND:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from qcompiler.data.scores import near_guessing
 from qcompiler.explain.causes.answers import better_change, detail_of
 from qcompiler.explain.causes.coded_input import CodedInput
 from qcompiler.explain.causes.model_answers import ModelAnswers
-from qcompiler.explain.causes.wrong_input import CUT, LOST, OTHER_DATA, rescaled
+from qcompiler.explain.causes.wrong_input import CUT, LOST, remedy_of
 from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic
+from qcompiler.ir.kernels import Array
 from qcompiler.ir.snn import Encode
 from qcompiler.ir.spiking.coding import Rescaling
 
@@ -28,16 +29,20 @@ _NARROW = 1 / 8  # of the range that the program codes
 def range_findings(program: Program, found: Frames) -> Iterator[Diagnostic]:
     """A warning for every input whose code loses most of the data, or that they hardly fill."""
     given = program.network_inputs(*found.spread(_FRAMES).arrays)
-    before = Preprocessing(**program.manifest.get("preprocessing", {}))
+    for name, coded in coded_inputs(program, given):
+        finding = _range(name, coded, program, len(given) == 1)
+        yield from [finding] if finding else []
+
+
+def coded_inputs(program: Program, given: Sequence[Array]) -> Iterator[tuple[str, CodedInput]]:
+    """The data of each input of a network beside the code that they are sent in."""
     for value, x in zip(program.graph.inputs, given, strict=True):
         for node in program.graph.users(value):
             if isinstance(node.op, Encode) and node.op.digit == 0:
-                coded = CodedInput(x, node.op.code, Rescaling.of(node))
-                finding = _range(value.name, coded, before, len(given) == 1)
-                yield from [finding] if finding else []
+                yield value.name, CodedInput(x, node.op.code, Rescaling.of(node))
 
 
-def _range(name: str, coded: CodedInput, before: Preprocessing, alone: bool) -> Diagnostic | None:
+def _range(name: str, coded: CodedInput, program: Program, alone: bool) -> Diagnostic | None:
     span = float(np.ptp(coded.rescaled))
     lost = coded.lost if span else 0.0
     narrow = len(coded.raw) >= _FEWEST and 0 < span < _NARROW * coded.width
@@ -49,7 +54,7 @@ def _range(name: str, coded: CodedInput, before: Preprocessing, alone: bool) -> 
         text += f"; {coded.beyond:.0%} of them lie beyond that"
     if lost > LOST or cut:
         text += f"; encoding loses {min(lost, 1.0):.0%} of their variance"
-    return Diagnostic(text, help=rescaled(coded, before) if alone else OTHER_DATA)
+    return Diagnostic(text, help=remedy_of(name, coded, program, alone))
 
 
 def _is_cut(coded: CodedInput) -> bool:

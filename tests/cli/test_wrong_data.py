@@ -116,6 +116,30 @@ def test_few_frames_are_told_where_ranges_are_of_features() -> None:
     assert "only on 1 calibration input: half or more" in told(image, pixels[:1])[0]
 
 
+def test_frames_that_alone_set_a_range_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And data like all the others are not said to fit if multiplied."""
+    x = np.random.default_rng(0).standard_normal((120, 6)).astype(np.float32)
+    test, flags = x[100:].copy(), np.zeros_like(x)
+    flags[7] = 1
+    onnx.save(model("float[N,6] x", "y = MatMul(x, w)", w=(6, 3)), tmp_path / "m.onnx")
+    np.savez(tmp_path / "t.npz", x=test)
+    x[17] *= 1000
+
+    def compiled_on(data: Array) -> Program:
+        return qcompiler.compile(tmp_path / "m.onnx", target="reference", calibration=data)
+
+    program = compiled_on(x)
+    (text,) = (text for text in program.warnings if "levels" in text)
+    assert 'for input "x", all but frame 17 lie within 1 of its' in text
+    for data in (test, flags):
+        assert not any("all but frame" in text for text in compiled_on(data).warnings)
+    program.save(tmp_path / "p")
+    _, err = run(capsys, tmp_path / "p", tmp_path / "t.npz")
+    assert "help: compile again without frame 17 of the calibration data" in err
+
+
 def test_one_frame_says_nothing_of_variances() -> None:
     ones = np.ones(6, np.float32)
     body = "a = BatchNormalization(x, s, b, m, v) y = MatMul(a, w)"

@@ -13,11 +13,13 @@ Two signs, each by itself enough:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from qcompiler.backends.program.program import Program
 from qcompiler.data import Data
 from qcompiler.explain.measure.matched_layer import MatchedLayer
 from qcompiler.explain.measure.side_by_side import SideBySide
@@ -54,14 +56,14 @@ def find(
     return None
 
 
-def preprocessing_of(networks: SideBySide) -> Preprocessing:
+def preprocessing_of(program: Program) -> Preprocessing:
     """What is compiled in."""
-    return Preprocessing(**networks.program.manifest.get("preprocessing", {}))
+    return Preprocessing(**program.manifest.get("preprocessing", {}))
 
 
 def _by_labels(networks: SideBySide, model: Path, data: Data) -> Verdict | None:
     """The change that lets the model answer most frames right, if that is significant."""
-    given, data = preprocessing_of(networks), data.spread(_FRAMES)
+    given, data = preprocessing_of(networks.program), data.spread(_FRAMES)
     labels, manifest = data.labels, networks.program.manifest
     if labels is None or len(data.arrays) != 1:
         return None
@@ -90,7 +92,7 @@ def _by_range(networks: SideBySide, layer: MatchedLayer, differing: bool) -> Ver
         f"encoding loses {min(lost, 1.0):.1%} of their variance"
     )
     alone = len(networks.data) == 1
-    remedy = rescaled(coded, preprocessing_of(networks)) if alone else OTHER_DATA
+    remedy = remedy_of(layer.label, coded, networks.program, alone)
     return Verdict(layer.label, (), INPUT, detail, remedy, {})
 
 
@@ -99,7 +101,19 @@ def _coded(networks: SideBySide, layer: MatchedLayer) -> CodedInput:
     return CodedInput(networks.data[names.index(layer.label)], layer.code, Rescaling.of(layer.node))
 
 
-def rescaled(coded: CodedInput, given: Preprocessing) -> str:
+def remedy_of(name: str, coded: CodedInput, program: Program, alone: bool) -> str:
+    """What helps against data that the range of an input does not suit; ``alone`` has no others.
+
+    Where a few calibration frames have set the range, the data may be right as they are.
+    """
+    check = program.manifest.get("calibration_check")
+    outliers = check.get("outliers") if isinstance(check, Mapping) else None
+    if isinstance(outliers, Mapping) and name in outliers:
+        return f"compile again without {outliers[name]} of the calibration data"
+    return _rescaled(coded, preprocessing_of(program)) if alone else OTHER_DATA
+
+
+def _rescaled(coded: CodedInput, given: Preprocessing) -> str:
     """The remedy: the change of the data that the encoder's range suits best, if one does.
 
     ``given`` is the preprocessing that is compiled in; the data are those behind it.
