@@ -8,10 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from qcompiler.ir import Diagnostic, InvalidGraph, Node, Operand, Range, Tensor
+from qcompiler.ir.ann import Function
+from qcompiler.ir.ann.formula import values
 from qcompiler.ir.kernels import Array
 
 from .continuous_fit import MOST_SEGMENTS
 
+_NEAR, _PLACES = 1e-12, 500  # of a domain: how near its ends a function is looked at, and where
+_FLAT = 0.01  # of what a function spans
+_PART = 1 / 64  # of a domain
 _LEAST_GAIN = 1e-6  # by the largest: no channel is nothing
 
 
@@ -40,6 +45,25 @@ class ActivationFit(NamedTuple):
     def lacks_bits(self) -> bool:
         """Whether weights are what allows no more segments, not their number."""
         return self.segments < MOST_SEGMENTS
+
+    @property
+    def changing(self) -> Range | None:
+        """Where the function changes, if that is a small part of the domain: elsewhere it is flat.
+
+        No segments follow it there: weights that reach as far as the domain are not as steep.
+        """
+        assert isinstance(self.node.op, Function)
+        (low, high), shares = self.domain, np.geomspace(_NEAR, 1, _PLACES)
+        x = np.sort(np.concatenate([low + (high - low) * shares, high - (high - low) * shares]))
+        with np.errstate(all="ignore"):
+            y = values(self.node.op.formula, x)
+        if not np.isfinite(y).all():
+            return None
+        limit = _FLAT * np.ptp(y)
+        first = int(np.argmax(np.abs(y - y[0]) > limit))
+        last = len(x) - 1 - int(np.argmax(np.abs(y - y[-1])[::-1] > limit))
+        narrow = 0 < x[last] - x[first] < _PART * (high - low)
+        return (float(x[first]), float(x[last])) if narrow else None
 
     @property
     def obstacle(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qcompiler.ir import DataError, Range
+from qcompiler.ir import DataError, Diagnostic, Graph, Range
 from qcompiler.ir.kernels import Array
 
 from .peaks import Peaks
@@ -17,6 +17,7 @@ _STEPS = 80
 _WORTH = 0.8  # of the squared error that is left where both ends become levels
 _TINY = 1e-30  # smaller values count as 0
 _PIECE = 1 << 16  # values that are counted together: they stay in the cache
+_SMALLER = "use smaller constants in the model, such as -20 in an additive mask, or clip the values"
 
 
 class Histogram:
@@ -57,6 +58,15 @@ class Histogram:
             for begin in range(0, flat.size, _PIECE):
                 part = slice(begin, begin + _PIECE)
                 self._count(flat[part], None if weights is None else weights.reshape(-1)[part])
+
+    def add_of(self, graph: Graph, name: str, values: Array, weights: Array | None = None) -> None:
+        """Count values of a graph; a DataError names their node."""
+        try:
+            self.add(values, weights)
+        except DataError as error:
+            origin = next((node.origin for node in graph.nodes if node.result.name == name), ())
+            text = f"%{name}: {error.diagnostics[0].message}"
+            raise DataError(Diagnostic(text, origin, _SMALLER)) from error
 
     def _count(self, flat: Array, weights: Array | None) -> None:
         scaled = self._distances(flat) * np.float32(_BINS / 2 / self.reach)

@@ -140,7 +140,7 @@ class NoiseWalk:
             producer = self.graph.producer(root)
             clip = producer.op if producer and isinstance(producer.op, Clip) else Clip()
             histogram, levels = Histogram(), self.levels(root)
-            histogram.add(self.trace.of(name))
+            histogram.add_of(self.graph, name, self.trace.of(name))
             bounds = histogram.least_squares(levels, clip.low, clip.high)
             code = code_of(root.type.shape, levels, bounds)
             self.found[root.name] = Noise(histogram, code, np.zeros(root.type.shape[:1]))

@@ -46,7 +46,7 @@ def histograms_of(
         found = {name: Histogram() for name in names}
         factors = factors_of(graph, found)
         for values in run(graph, data, [*dict.fromkeys((*found, *factors.values()))], progress):
-            _add(found, values, factors)
+            _add(graph, found, values, factors)
         return found
     if progress:
         progress(1.0)
@@ -70,7 +70,7 @@ def measured_with(
     begin = 0
     factors = factors_of(graph, found)
     for values in run(graph, data, [*dict.fromkeys((*(found or parts), *factors.values()))]):
-        _add(found, values, factors)
+        _add(graph, found, values, factors)
         for name, part in parts.items():
             part.append(values[name][kept[begin : begin + len(values[name])]])
         begin += len(values[names[0]])
@@ -137,12 +137,15 @@ def _operands(graph: Graph, kind: type[Function | Multiply]) -> set[str]:
 
 
 def _add(
-    histograms: Mapping[str, Histogram], values: Mapping[str, Array], factors: Mapping[str, str]
+    graph: Graph,
+    histograms: Mapping[str, Histogram],
+    values: Mapping[str, Array],
+    factors: Mapping[str, str],
 ) -> None:
     for name, histogram in histograms.items():
         factor = factors.get(name)
         weights = None if factor is None else np.square(values[factor], dtype=np.float64)
-        histogram.add(values[name], weights)
+        histogram.add_of(graph, name, values[name], weights)
 
 
 def factors_of(graph: Graph, names: Collection[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from qcompiler.passes.tensor.normalize import Normalize
 
 _MOST_BITS = 16  # of any target
 _COMMON = "t_max", "output_t_max", "weight_bits"  # options that prepare for those of quantize
+_MASK = -100.0  # far below all scores
 
 
 class PassWarnings:
@@ -99,6 +100,8 @@ def _of(missed: list[ActivationFit], step: LowerActivations, most_bits: int) -> 
         f"{100 * worst.error:.3g}% of the output range; the bound is {100 * worst.bound:.3g}%, but "
         f"{worst.obstacle}"
     )
+    if part := worst.changing:
+        text += f"; it changes only from {part[0]:.3g} to {part[1]:.3g}"
     if len(missed) > 1:
         text = f"{len(missed)} functions exceed the bound of their error, most {text}"
     help_ = ", or ".join(_remedies(worst, step, most_bits))
@@ -107,6 +110,10 @@ def _of(missed: list[ActivationFit], step: LowerActivations, most_bits: int) -> 
 
 def _remedies(fit: ActivationFit, step: LowerActivations, most_bits: int) -> Iterator[str]:
     """What helps; more levels do not, as the bound is a share of one."""
+    if fit.changing:  # no weight is as steep as that
+        mask = f", as -20 in place of {fit.domain[0]:.3g} in a mask" if _is_mask(fit) else ""
+        yield f"keep what it reads near that in the model, by a clip or smaller constants{mask}"
+        return
     bits = step.weight_bits
     if fit.lacks_bits and bits < most_bits:
         yield f"compile with --weight-bits {most_bits}"
@@ -114,3 +121,8 @@ def _remedies(fit: ActivationFit, step: LowerActivations, most_bits: int) -> Ite
         yield f"compile for --target reference, whose weights have up to {_MOST_BITS} bits"
     if fit.error < 1 and (step.activation_error or not fit.lacks_bits or bits == _MOST_BITS):
         yield "accept a larger --activation-error"
+
+
+def _is_mask(fit: ActivationFit) -> bool:
+    """Whether what a softmax leaves out has been moved far below its scores."""
+    return ".inside.exp" in fit.node.result.name and fit.domain[0] < _MASK

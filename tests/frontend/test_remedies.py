@@ -14,7 +14,7 @@ import qcompiler
 from qcompiler import size_limits
 from qcompiler.frontend.import_model import check_model, import_model
 from qcompiler.frontend.model.refusals import _GROUPS
-from qcompiler.ir import CompileError
+from qcompiler.ir import CompileError, CompileWarning
 from tests.support.onnx_models import ints, model
 
 FLAT, ROWS = "float[N,6] x", "float[N,4,5] x"
@@ -171,3 +171,23 @@ def test_segments_have_as_few_levels_as_membranes_ask(target: str, t_max: int) -
     weight = (400 * rng.standard_normal((6, 64))).astype(np.float32)
     proto = model(FLAT, STEEP.format("Tanh"), w=weight, v=(64, 3))
     qcompiler.compile(proto, target=target, calibration=data(6), t_max=t_max)
+
+
+def test_masks_ask_for_smaller_constants() -> None:
+    """No weights follow an exponential down to -10,000, nor do numbers reach down to -3e38."""
+
+    def masked(constant: float) -> onnx.ModelProto:
+        body = "m = Sub(flags, one) c = Mul(m, k) s = Add(x, c) p = Softmax(s) y = MatMul(p, w)"
+        one, k = np.float32(1), np.float32(constant)
+        return model("float[N,6] x, float[N,6] flags", body, w=(6, 3), one=one, k=k)
+
+    flags = (data(6) > 0.4).astype(np.float32)
+    given: dict[str, Any] = {"calibration": (data(6, low=-1), flags), "t_max": 64}
+    with pytest.warns(CompileWarning, match="changes only from") as told:
+        qcompiler.compile(masked(1e4), target="reference", **given)
+    assert any("as -20 in place of -1e+04 in a mask" in str(one.message) for one in told)
+    qcompiler.compile(masked(20), target="reference", **given)
+    with pytest.raises(CompileError, match=r"%.*: calibration values reach 3e\+38") as caught:
+        qcompiler.compile(masked(3e38), target="reference", **given)
+    (found,) = caught.value.diagnostics
+    assert found.nodes and "such as -20 in an additive mask" in (found.help or "")
