@@ -29,12 +29,14 @@ class Causes:
     """Causes of errors that outputs do not show, looked for if there is an error.
 
     ``coarse`` finds populations with few weight bits, ``crossed`` says which jump values cross,
-    ``pipeline`` is the text of the passes.
+    ``pipeline`` is the text of the passes. ``by_input`` says which input's levels make most of an
+    error that levels explain, and what helps.
     """
 
     coarse: Callable[[], Sequence[str]] = tuple
     crossed: Callable[[], str] = str
     pipeline: str = ""
+    by_input: Callable[[], tuple[str, str] | None] = lambda: None
 
     @property
     def has_few_bits(self) -> bool:
@@ -108,6 +110,8 @@ def noise(
         text += f"; {limit} also at {more} ({len(parts)} of {len(found.parts)})"
     part = None if found.error > TOLERATED else parts[0]
     if explained and explained.explains(found, part):
+        if by_input := causes.by_input():
+            return Diagnostic(f"{text}, which {by_input[0]} explain", help=by_input[1])
         text += ", which so few levels explain"
         causes = replace(causes, coarse=tuple)
     cause, remedy = _cause(parts[0] if parts else found.worst, ours, theirs, causes)

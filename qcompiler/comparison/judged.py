@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from qcompiler.backends.program.program import Program
 from qcompiler.ir import Diagnostic, Graph
+from qcompiler.ir.ann import Affine, Function
 from qcompiler.ir.kernels import Array
+from qcompiler.ir.view import View
 
 from .compared_outputs import Compared
 from .judge import Causes, Explained, noise, unexplained
 from .level_errors import LevelCounts, values_in_levels
 from .output_error import OutputError, output_error
 from .probabilities import magnified
+
+_FINEST = 1 << 20  # levels: as good as none
+_HARDLY = 0.6  # of an error, that is left without its cause
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,7 @@ class Judged:
     error: OutputError
     explained: Explained | None
     probabilities: Judged | None = None
+    by_input: Callable[[], tuple[str, str] | None] = lambda: None
 
     def remembered(self) -> dict[str, Any]:
         """What a program remembers of it, as JSON data."""
@@ -37,6 +44,7 @@ class Judged:
     def finding(self, data: str, causes: Causes) -> Diagnostic | None:
         """A warning on a large error, or one beyond what levels explain."""
         arrays, levels = self.compared.centred(), self.explained
+        causes = replace(causes, by_input=self.by_input)
         found = noise(self.error, *arrays, data, causes, levels)
         if found is None and levels:
             found = unexplained(self.error, *arrays, data, levels, causes)
@@ -64,4 +72,35 @@ def judged(
         return Judged(one, output_error(one.name, *one.centred()), explained, behind)
 
     for one in compared:
-        yield one_of(one, one_of(one.probabilities) if one.probabilities else None)
+        found = one_of(one, one_of(one.probabilities) if one.probabilities else None)
+        yield replace(found, by_input=partial(_coarse_input, graph, counts, data, found))
+
+
+def _coarse_input(
+    graph: Graph, counts: LevelCounts, data: tuple[Array, ...], found: Judged
+) -> tuple[str, str] | None:
+    """The input whose levels, in front of a function of it, make most of an error; what helps."""
+    one, explained = found.compared, found.explained.of(None) if found.explained else None
+    for name, levels in counts.inputs.items():
+        function = _function_of(graph, name)
+        if not function or not levels or explained is None:
+            continue
+        finer = replace(counts, inputs={**counts.inputs, name: _FINEST})
+        arrays = values_in_levels(graph, finer, data, [one.value])
+        ours = replace(one, ours=arrays[0]).centred() if arrays else one.centred()
+        if (output_error(one.name, *ours).error or 0.0) < _HARDLY * explained:
+            remedy = f'cut the model behind "{function}", and give the data as that gives them'
+            return f'the {levels:,} levels of input "{name}"', remedy
+    return None
+
+
+def _function_of(graph: Graph, name: str) -> str:
+    """The node that computes a function of an input's elements, in front of all layers."""
+    known = {name}
+    for node in graph.nodes:
+        if any(operand.name in known for operand in node.operands[:1]):
+            if isinstance(node.op, Function):
+                return node.origin[-1] if node.origin else node.result.name
+            if isinstance(node.op, Affine | View):
+                known.add(node.result.name)
+    return ""

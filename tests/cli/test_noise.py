@@ -187,6 +187,16 @@ def test_probabilities_are_judged_as_well_as_their_scores() -> None:
     assert len(sharp.warnings) == 1
 
 
+def test_a_function_of_an_input_of_few_levels_is_named() -> None:
+    """Inputs have no more levels if t_max grows."""
+    mel = np.exp(2 * np.random.default_rng(0).standard_normal((200, 8)) - 3).astype(np.float32)
+    proto = model("float[N,8] mel", "l = Log(mel) y = MatMul(l, w)", w=(8, 3))
+    with pytest.warns(CompileWarning, match=r'the 343 levels of input "mel" explain') as told:
+        qcompiler.compile(proto, target="reference", calibration=mel, t_max=64)
+    (text,) = (str(one.message) for one in told if "343" in str(one.message))
+    assert 'cut the model behind "l_node"' in text and "t_max" not in text
+
+
 def test_levels_alone_round_inputs_inner_values_and_outputs() -> None:
     """Of inputs and outputs, vectors of features have a range for each."""
     rng = np.random.default_rng(2)
