@@ -27,6 +27,7 @@ from .program_inputs import coded_inputs
 from .weight_bits import few_weight_bits
 
 _DATA = "calibration inputs"
+_FUNCTIONS = "see to the functions first, as said above"
 _FIRST = "see to the calibration data first, as said above"
 
 
@@ -61,12 +62,17 @@ class CalibrationCheck:
 
 
 def check_calibration(
-    graph: Graph, program: Program, given: Data, before: Preprocessing, outputs: bool = True
+    graph: Graph,
+    program: Program,
+    given: Data,
+    before: Preprocessing,
+    outputs: bool = True,
+    missed: bool = False,
 ) -> CalibrationCheck:
     """Compare a program with the graph that it was compiled from, as imported.
 
     Without ``outputs`` only the data are looked at: a search cuts outputs where no prediction
-    depends on them.
+    depends on them. ``missed`` says that another warning is on functions with large errors.
     """
     places = spread_frames(graph, len(given))
     data = tuple(array[places].astype(np.float32) for array in given.arrays)
@@ -85,7 +91,7 @@ def check_calibration(
     findings += [frames.finding(name, most) for name, (frames, most) in unlike.items()]
     found = tuple(judged(folded, program, data, compared))
     crossed = crossed_jump(folded, program, data) if outputs else None
-    told = _noise(found, program, crossed) if outputs else {}
+    told = _noise(found, program, crossed, missed) if outputs else {}
     if crossed is not None and crossed.worth_telling and not (told or inputs_wrong):
         text = f"{crossed.text}, on {len(places)} {_DATA}"
         findings.append(Diagnostic(text, crossed.node.origin, CROSSED))
@@ -100,13 +106,14 @@ def check_calibration(
 
 
 def _noise(
-    found: Sequence[Judged], program: Program, crossed: CrossedJump | None
+    found: Sequence[Judged], program: Program, crossed: CrossedJump | None, missed: bool
 ) -> dict[str, Diagnostic]:
     """Warnings on outputs: large errors, and ones beyond what levels explain."""
     causes = Causes(
         lambda: few_weight_bits(program),
         lambda: crossed.text if crossed else "",
         program.manifest.get("pipeline", ""),
+        first=_FUNCTIONS if missed else "",
     )
     told = {one.error.name: one.finding(_DATA, causes) for one in found}
     return {name: finding for name, finding in told.items() if finding}

@@ -30,13 +30,14 @@ class Causes:
 
     ``coarse`` finds populations with few weight bits, ``crossed`` says which jump values cross,
     ``pipeline`` is the text of the passes. ``by_input`` says which input's levels make most of an
-    error that levels explain, and what helps.
+    error that levels explain, and what helps. ``first`` is what to do first, as was said before.
     """
 
     coarse: Callable[[], Sequence[str]] = tuple
     crossed: Callable[[], str] = str
     pipeline: str = ""
     by_input: Callable[[], tuple[str, str] | None] = lambda: None
+    first: str = ""
 
     @property
     def has_few_bits(self) -> bool:
@@ -46,6 +47,8 @@ class Causes:
     @property
     def remedy(self) -> str:
         """What helps against errors of no known cause."""
+        if self.first:
+            return self.first
         ways = ["a larger --percentile"] if "percentile=" in self.pipeline else []
         ways += ["--effort 1"] if "effort=" not in self.pipeline else []
         ways += ["a larger --t-max", *(["more --weight-bits"] if self.has_few_bits else [])]
@@ -210,6 +213,7 @@ def _cause(part: Part | None, ours: Array, theirs: Array, causes: Causes) -> tup
         remedy = "compile with a smaller --t-max, which leaves more"
         if causes.has_few_bits:
             remedy = "compile with more --weight-bits"
+        remedy = causes.first or remedy
         return f"few weight bits are left in {', '.join(few)}", remedy
     return "", causes.remedy
 

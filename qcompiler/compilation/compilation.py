@@ -69,7 +69,7 @@ class Compilation:
         if searched is not None:
             manifest["search"] = searched.to_dict()
         program = Program(compiled, self.backend, manifest)
-        found = findings(self.model, self.network, self.samples, self.options, program)
+        found = findings(self.model, self.network, self.samples, self.options, program, told.missed)
         if told.texts:
             found["warnings"] = [*told.texts, *found.get("warnings", [])]
         manifest |= found

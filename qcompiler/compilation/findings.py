@@ -17,10 +17,18 @@ if TYPE_CHECKING:
 
 
 def findings(
-    model: Model, network: Network, samples: Samples, options: Options, program: Program
+    model: Model,
+    network: Network,
+    samples: Samples,
+    options: Options,
+    program: Program,
+    missed: bool = False,
 ) -> dict[str, Any]:
-    """What the manifest keeps of it; ``warnings`` are sentences, those on the model first."""
-    found = _beside_the_model(network, samples, options, program)
+    """What the manifest keeps of it; ``warnings`` are sentences, those on the model first.
+
+    ``missed`` says that functions are known to have large errors.
+    """
+    found = _beside_the_model(network, samples, options, program, missed)
     told = found.get("warnings", [])
     if "calibration_check" not in found:  # which names causes of errors itself
         from qcompiler.comparison.weight_bits import weight_bits_warning
@@ -41,7 +49,7 @@ def findings(
 
 
 def _beside_the_model(
-    network: Network, samples: Samples, options: Options, program: Program
+    network: Network, samples: Samples, options: Options, program: Program, missed: bool
 ) -> dict[str, Any]:
     """The program beside its model on some of the calibration data."""
     coded = samples.coded
@@ -55,7 +63,8 @@ def _beside_the_model(
 
     checked = data.Data(coded.arrays, coded.labels)
     whole = options.budget is None
-    return check_calibration(samples.graph, program, checked, options.before, whole).manifest()
+    given = samples.graph, program, checked, options.before
+    return check_calibration(*given, whole, missed).manifest()
 
 
 def _on_random_indices(network: Network, options: Options, program: Program) -> dict[str, Any]:

@@ -22,9 +22,10 @@ _MASK = -100.0  # far below all scores
 class PassWarnings:
     """Watches a pipeline that begins with ``graph``, and hands on what it sees.
 
-    ``texts`` are what is to be told when it has run. Where the inputs are ``looked_up`` by indices,
-    the program without data is compared with the model on random ones, which tells more.
-    ``most_bits`` are those that weights of the target may have.
+    ``texts`` are what is to be told when it has run, ``missed`` whether functions have large
+    errors. Where the inputs are ``looked_up`` by indices, the program without data is compared with
+    the model on random ones, which tells more. ``most_bits`` are those that weights of the target
+    may have.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class PassWarnings:
         self.looked_up = looked_up
         self.texts: list[str] = []
         self._prepared: list[Normalize | LowerActivations] = []
+        self.missed = False
 
     def __call__(self, step: Pass, graph: Graph) -> None:
         """Called behind every pass."""
         if isinstance(step, LowerActivations):
             missed = [fit for fit in step.fits(self.before) if fit.misses]
+            self.missed = self.missed or bool(missed)
             self.texts += [_of(missed, step, self.most_bits).text] if missed else []
         if isinstance(step, Normalize) and self._assumes(step):
             self.texts.append(_uncalibrated(step).text)

@@ -186,6 +186,7 @@ def test_masks_ask_for_smaller_constants() -> None:
     with pytest.warns(CompileWarning, match="changes only from") as told:
         qcompiler.compile(masked(1e4), target="reference", **given)
     assert any("as -20 in place of -1e+04 in a mask" in str(one.message) for one in told)
+    assert "help: see to the functions first" in str(told[-1].message)
     qcompiler.compile(masked(20), target="reference", **given)
     with pytest.raises(CompileError, match=r"%.*: calibration values reach 3e\+38") as caught:
         qcompiler.compile(masked(3e38), target="reference", **given)
