@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from qcompiler.backends.program.program import Program
 from qcompiler.data.scores import predictions
+from qcompiler.ir import Diagnostic
 from qcompiler.ir.kernels import Array
 
-from .judge import TOLERATED, noisy_parts
+from .judge import TOLERATED, Explained, noisy_parts, on
+from .level_errors import LevelCounts
 from .output_error import OutputError, output_error
+
+_FEWEST = 8  # frames that tell what an error is
+_CUT = 0.01  # share of values beyond their ranges that is a cause
+_REMEDY = "compile again with --calibration on some hundred frames that are like these data"
 
 
 @dataclass(frozen=True)
@@ -68,3 +75,40 @@ def _compared(name: str, ours: Array, theirs: Array, labels: Array | None) -> Ou
 
 def _percent(share: float) -> str:
     return f"{100 * share:,.3g} %" if share < 10 else f"{100 * share:,.0f} %"
+
+
+def errors_on_new_frames(
+    program: Program, against: Sequence[OutputAgainst], saturated: float | None
+) -> Iterator[Diagnostic]:
+    """A warning for every output that errs beyond levels, and beyond its error when compiled.
+
+    ``saturated`` is the share of values beyond their ranges. Nothing is said of fewer than eight
+    frames, nor of programs compiled without data.
+    """
+    levels = LevelCounts.of(program).outputs
+    for one in against:
+        found, known = one.error, _remembered(program.manifest, one.name)
+        if found is None or found.error is None or known is None or found.frames < _FEWEST:
+            continue
+        error, spread, explained = (known[key] for key in ("error", "spread", "levels"))
+        expected = max(error, explained) * spread / found.spread
+        if Explained(replace(found, error=expected), levels).exceeded(found.error, None) > 1:
+            text = (
+                f'the error of output "{one.name}" is {found.error:,.0%} of its spread '
+                f"{on(found.frames, 'frames')}, but was {error * spread / found.spread:.1%} of it "
+                f"{on(int(known['frames']), 'calibration inputs')}"
+            )
+            if saturated and saturated > _CUT:
+                text += f": {saturated:.1%} of all values lie beyond the calibrated ranges"
+            yield Diagnostic(text, help=_REMEDY)
+
+
+def _remembered(manifest: Mapping[str, Any], name: str) -> dict[str, float] | None:
+    """What a program knows of an output on calibration data; None if that is nothing."""
+    try:
+        check = manifest["calibration_check"]
+        outputs = {**check["outputs"], **check["probabilities"]}
+        known = {key: float(outputs[name][key] or 0.0) for key in ("error", "spread", "levels")}
+        return {**known, "frames": float(check["frames"])} if known["spread"] else None
+    except (LookupError, TypeError, ValueError):  # an earlier version's, or a damaged one
+        return None

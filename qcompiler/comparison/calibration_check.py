@@ -16,13 +16,12 @@ from qcompiler.frontend.import_model import Preprocessing
 from qcompiler.ir import Diagnostic, Graph
 from qcompiler.passes.tensor.fold_batchnorm import FoldBatchNorm
 
+from .calibrated_ranges import few_frames, outliers
 from .compared_outputs import compared_outputs, spread_frames
 from .crossed_jumps import CrossedJump, crossed_jump
-from .few_frames import few_frames
 from .judge import CROSSED, Causes, constant
 from .judged import Judged, judged
 from .model_inputs import ModelInputs
-from .outliers import outliers
 from .program_inputs import coded_inputs
 from .weight_bits import few_weight_bits
 

@@ -14,10 +14,9 @@ from qcompiler.ir.kernels import Array
 from qcompiler.ir.view import View
 
 from .compared_outputs import Compared
-from .judge import Causes, Explained, noise, unexplained
+from .judge import TOLERATED, Causes, Explained, noise, on, unexplained
 from .level_errors import LevelCounts, values_in_levels
 from .output_error import OutputError, output_error
-from .probabilities import magnified
 
 _FINEST = 1 << 20  # levels: as good as none
 _HARDLY = 0.6  # of an error, that is left without its cause
@@ -50,7 +49,7 @@ class Judged:
             found = unexplained(self.error, *arrays, data, levels, causes)
         behind = self.probabilities
         if found is None and behind:
-            found = magnified(behind.error, self.error, data, causes, behind.explained)
+            found = _magnified(behind.error, self.error, data, causes, behind.explained)
         return found
 
 
@@ -104,3 +103,27 @@ def _function_of(graph: Graph, name: str) -> str:
             if isinstance(node.op, Affine | View):
                 known.add(node.result.name)
     return ""
+
+
+def _magnified(
+    found: OutputError,
+    scores: OutputError,
+    data: str,
+    causes: Causes,
+    explained: Explained | None = None,
+) -> Diagnostic | None:
+    """The warning on probabilities with too large an error, or one beyond what levels explain.
+
+    The ``scores`` in front of them deserve none. ``data`` is what the frames are called.
+    """
+    if found.error is None or scores.error is None:
+        return None
+    text = f'the error of output "{found.name}" is {found.error:.0%} of its spread '
+    text += on(found.frames, data)
+    beyond = explained is not None and explained.exceeded(found.error, None) > 1
+    if beyond and explained:
+        text += f", where levels explain {explained.of(None) or 0.0:.1%}"
+    elif found.error <= TOLERATED:
+        return None
+    text += f": its softmax magnifies that of its scores, which is {scores.error:.0%} of theirs"
+    return Diagnostic(text, help=causes.remedy)
