@@ -69,7 +69,10 @@ def _less_steep(largest: float) -> str:
     if (bits := bits_for(largest)) is None:
         return "give the layer smaller weights, or clip its result to a wider range"
     more = f"use --weight-bits {bits}" + (" with --target reference" if bits > _EVEN_BITS else "")
-    return f"{more}, or calibrate with more frames or without outliers, which changes the ranges"
+    return (
+        f"{more}, or more calibration data if so few make ranges narrow, or --percentile 99.9 if "
+        "outliers of the calibration data make them wide"
+    )
 
 
 def common_slope(ratios: list[ScaledWeights], levels: int, limits: Limits) -> int:
