@@ -18,7 +18,7 @@ from .level_errors import LevelCounts
 from .output_error import OutputError, output_error
 
 _FEWEST = 8  # frames that tell what an error is
-_CUT = 0.01  # share of values beyond their ranges that is a cause
+_CUT = 0.01  # share of more values that saturate, which is a cause
 _REMEDY = "compile again with --calibration on some hundred frames that are like these data"
 
 
@@ -82,7 +82,7 @@ def errors_on_new_frames(
 ) -> Iterator[Diagnostic]:
     """A warning for every output that errs beyond levels, and beyond its error when compiled.
 
-    ``saturated`` is the share of values beyond their ranges. Nothing is said of fewer than eight
+    ``saturated`` is the share of values that saturate. Nothing is said of fewer than eight
     frames, nor of programs compiled without data.
     """
     levels = LevelCounts.of(program).outputs
@@ -98,8 +98,9 @@ def errors_on_new_frames(
                 f"{on(found.frames, 'frames')}, but was {error * spread / found.spread:.1%} of it "
                 f"{on(int(known['frames']), 'calibration inputs')}"
             )
-            if saturated and saturated > _CUT:
-                text += f": {saturated:.1%} of all values lie beyond the calibrated ranges"
+            before = known["saturated"]  # segments of functions do so on any data
+            if saturated and saturated > before + _CUT:
+                text += f": {saturated:.1%} of all values saturate, in place of {before:.1%} there"
             yield Diagnostic(text, help=_REMEDY)
 
 
@@ -109,6 +110,7 @@ def _remembered(manifest: Mapping[str, Any], name: str) -> dict[str, float] | No
         check = manifest["calibration_check"]
         outputs = {**check["outputs"], **check["probabilities"]}
         known = {key: float(outputs[name][key] or 0.0) for key in ("error", "spread", "levels")}
-        return {**known, "frames": float(check["frames"])} if known["spread"] else None
+        known |= {key: float(check[key]) for key in ("frames", "saturated")}
+        return known if known["spread"] else None
     except (LookupError, TypeError, ValueError):  # an earlier version's, or a damaged one
         return None

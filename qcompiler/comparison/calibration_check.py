@@ -53,6 +53,7 @@ class CalibrationCheck:
             "agreement": self.agreement,
             "outputs": outputs,
         }
+        check["saturated"] = self.counters.saturated / max(1, self.counters.coded)
         check |= {"probabilities": {found.error.name: found.remembered() for found in ends}}
         check |= {"outliers": dict(self.outliers)} if self.outliers else {}
         activity = to_json(self.counters.activity or {}, self.counters.frames)

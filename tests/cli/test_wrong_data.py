@@ -200,7 +200,7 @@ def test_qrun_tells_of_errors_that_calibration_data_have_not(
     _, err = run(capsys, *line, tmp_path / "wide.npz")
     assert re.search(r'input "x" range from .*; 3\d% of them lie beyond that', err)
     assert re.search(r'error of output "y" is \d+% .*, but was [\d.]+% of it on 200 cal', err)
-    assert re.search(r"[\d.]+% of all values lie beyond the calibrated ranges", err)
+    assert re.search(r"[\d.]+% of all values saturate, in place of [\d.]+% there", err)
 
 
 def test_qrun_tells_of_an_accuracy_like_a_guess(
