@@ -11,9 +11,8 @@ from qcompiler.ir.kernels import Array
 
 from .grid import are_whole
 from .histogram import Histogram, around_zero
-from .peaks import Peaks
 from .snap import snapped
-from .tails import reach_of
+from .tails import Peaks, reach_of
 
 LEVELS = 64  # the fewest that inputs and outputs have by default
 _SEARCHED = 64  # features whose ranges are searched; of more, they are the extremes

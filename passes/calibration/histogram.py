@@ -7,10 +7,9 @@ import numpy as np
 from qcompiler.ir import DataError, Diagnostic, Graph, Range
 from qcompiler.ir.kernels import Array
 
-from .peaks import Peaks
 from .rounding_errors import RoundingErrors
 from .snap import first_least, lies_far, snapped
-from .tails import reach_of
+from .tails import Peaks, reaching
 
 _BINS = 4096
 _STEPS = 80
@@ -141,35 +140,12 @@ class Histogram:
             return self._within(low, high)
         best, least = (float(pairs[chosen, 0]), float(pairs[chosen, 1])), errors[chosen]
         if reaches:
-            best = self._reaching(best, levels, low, high, pivot)
+            best = reaching(best, (self.tops, self.bottoms), levels, low, high, pivot)
         if low is None and high is None and self.low < 0 < self.high:
             wider = _with_ends_as_levels(self.low, self.high, levels)
             if float(measured.of(np.array([wider]), levels)[0]) < _WORTH * least:
                 return wider
         return best
-
-    def _reaching(
-        self,
-        bounds: Range,
-        levels: int,
-        low: float | None,
-        high: float | None,
-        middle: float,
-    ) -> Range:
-        """A range that reaches for the next value, where a clip allows it; see `tails`.
-
-        Not at an end that cuts more than the next value would lie beyond.
-        """
-        bottom, top = bounds
-        width, ends = top - bottom, (self.tops, self.bottoms)
-        if low is None:
-            reach = reach_of(*ends[::-1], middle, width, levels)
-            if reach > bottom - self.low:
-                bottom = min(bottom, self.low - reach)
-        reach = reach_of(*ends, middle, width, levels)
-        if reach > self.high - top:
-            top = max(top, self.high + reach)
-        return bottom, top if high is None else max(min(top, high), bounds[1])
 
     def _where(self, counts: Array) -> tuple[Array, Array]:
         kept = counts > 0

@@ -1,10 +1,10 @@
 """How far ranges reach beyond what calibration has seen.
 
 One of n + 1 values is the largest, so the next exceeds n others with probability 1 / (n + 1). By
-how much, the two largest tell: where the tail is exponential with mean e, they are e apart on
-average, whatever n is (Renyi, Acta Math. Acad. Sci. Hung. 4, 1953); frames are independent, places
-in one are not. A range of width R and L levels that reaches m farther has the expected squared
-errors
+how much, the largest tell: above a high threshold the excess of most distributions is exponential
+(Pickands, Ann. Statist. 3, 1975), and its mean e is that of the values above one, which here are
+those of different frames: places in one are not independent. A range of width R and L levels that
+reaches m farther has the expected squared errors
 
     2 e^2 exp(-m / e) / (n + 1)   of cutting the next value       (R + m)^2 / (12 L^2)   of rounding
 
@@ -20,24 +20,93 @@ from math import log, sqrt
 
 import numpy as np
 
-from .peaks import Peaks
+from qcompiler.ir import Range
+from qcompiler.ir.kernels import Array
+
+from .grid import are_whole
 
 _GATHERED = 1e-3  # of the range: a smaller excess is that of values that gather at their end
+_CUT = 1 / 16  # of a range: ends that cut more than a search is coarse stay
+_KEPT = 4
+
+
+class Peaks:
+    """The largest values of every channel in different frames; ``each`` were seen of a channel.
+
+    With ``sign`` -1 these are the lowest, and all are negative numbers of them.
+    """
+
+    def __init__(self, sign: int) -> None:
+        self.sign = sign
+        self.each = 0
+        self._kept = np.zeros((0, 0))  # frames x channels, in ascending order
+
+    def add(self, values: Array) -> None:
+        """Look at some frames, ``frames x channels x ..``, or ``frames`` of one channel."""
+        channels = values.reshape(len(values), *(values.shape[1:2] or (1,)), -1)
+        self.each += len(values) * channels.shape[2]
+        ends = channels.max(axis=2) if self.sign > 0 else -channels.min(axis=2)
+        known = np.concatenate([self._kept, ends]) if len(self._kept) else ends
+        if len(known) > _KEPT:
+            known = np.partition(known, -_KEPT, axis=0)[-_KEPT:]
+        self._kept = np.sort(known, axis=0).astype(np.float64)
+
+    @property
+    def first(self) -> Array:
+        """The largest value of every channel."""
+        return self._kept[-1]
+
+    def excess(self, middle: float) -> Array:
+        """By how much the largest of a channel exceed the least that is kept, on average.
+
+        Of one frame, that is how far they are from the ``middle`` of all values.
+        """
+        if len(self._kept) < 2:
+            return self.first - self.sign * middle
+        found: Array = self._kept[1:].mean(axis=0) - self._kept[0]
+        return found
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether all that are kept are integers."""
+        return are_whole(self._kept)
+
+
+def reaching(
+    bounds: Range,
+    peaks: tuple[Peaks, Peaks],
+    levels: int,
+    low: float | None,
+    high: float | None,
+    middle: float,
+) -> Range:
+    """A range that reaches for the next value, within the bounds of a clip.
+
+    ``peaks`` are the highest and the lowest values, ``middle`` is that of all.
+    """
+    tops, bottoms = peaks
+    bottom, top = bounds
+    width, lowest, highest = top - bottom, -float(bottoms.first.max()), float(tops.first.max())
+    room = 0.0 if low is not None else reach_of(bottoms, tops, middle, width, levels)
+    if room and bottom - lowest <= _CUT * width:
+        bottom = min(bottom, lowest - room)
+    room = reach_of(tops, bottoms, middle, width, levels)
+    if room and highest - top <= _CUT * width:
+        top = max(top, highest + room)
+    return bottom, top if high is None else max(min(top, high), bounds[1])
 
 
 def reach_of(peaks: Peaks, lowest: Peaks, middle: float, width: float, levels: int) -> float:
     """How far a range of this width should reach above the largest of all values; 0 if not.
 
     ``lowest`` are the peaks of the negative values, ``middle`` is that of the values. Integers are
-    not a sample of something continuous. Of one frame, values differ by what they are.
+    not a sample of something continuous.
     """
-    alone = peaks.second is None
-    varies = (peaks.first > -lowest.first) | alone
+    excesses = peaks.excess(middle)
+    varies = excesses > 0
     if not varies.any() or (peaks.are_whole and lowest.are_whole):
         return 0.0
-    first = peaks.first[varies]
-    other = peaks.sign * middle if peaks.second is None else peaks.second[varies]
-    excess = float((first - other).mean())
+    first, excess = peaks.first[varies], float(excesses[varies].mean())
     if excess <= _GATHERED * width:
         return 0.0
     top = float(peaks.first.max())

@@ -43,8 +43,8 @@ def few_frames(arrays: Sequence[Array], data: str) -> Diagnostic | None:
         return None
     share = f"about {beyond:.0%}" if frames > _FEW else "half or more"
     return Diagnostic(
-        f"ranges of values are known only {on(frames, data)}: {share} of the values of other data "
-        "lie beyond",
+        f"values are known only {on(frames, data)}: {share} of those of other data lie beyond all "
+        "that these show",
         help="calibrate with more frames, some hundred",
     )
 
