@@ -55,7 +55,7 @@ def coded(graph: Graph, code: str = "burst") -> Graph:
 
 @pytest.mark.parametrize("code", ["silent", "burst"])
 @given(seed=st.integers(0, 2**32 - 1), t_max=st.integers(2, 12), output_t_max=st.integers(2, 12))
-@settings(max_examples=40, deadline=None, phases=PHASES)
+@settings(max_examples=40, phases=PHASES)
 def test_codes_compute_the_levels_of_single_spikes(
     code: str, seed: int, t_max: int, output_t_max: int
 ) -> None:

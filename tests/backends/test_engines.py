@@ -58,7 +58,7 @@ def same_events(graph: Graph, batch: np.ndarray[Any, Any], golden: Outcome) -> N
 
 @pytest.mark.parametrize("pipeline", [pytest.param(REFERENCE, marks=pytest.mark.long), LOIHI])
 @given(seed=seeds, t_max=t_maxes, output_t_max=t_maxes)
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=60, phases=PHASES)
 def test_engines_agree_on_random_networks(
     pipeline: str, seed: int, t_max: int, output_t_max: int
 ) -> None:
@@ -75,7 +75,7 @@ def test_engines_agree_on_random_networks(
 
 @pytest.mark.long
 @given(seed=seeds, t_max=t_maxes, delay=st.integers(0, 80))
-@settings(max_examples=40, deadline=None, phases=PHASES)
+@settings(max_examples=40, phases=PHASES)
 def test_engines_agree_on_branches(seed: int, t_max: int, delay: int) -> None:
     """Sums and concatenations; where synapses cannot delay enough, relays do."""
     graph = random_network(seed, branches=True)
@@ -99,7 +99,7 @@ def test_engines_agree_on_branches(seed: int, t_max: int, delay: int) -> None:
 
 @given(seed=seeds, t_max=st.integers(2, 32))
 @example(seed=32, t_max=32)  # a padded branch becomes a population
-@settings(max_examples=15, deadline=None, phases=PHASES)
+@settings(max_examples=15, phases=PHASES)
 def test_engines_agree_on_functions_and_products(seed: int, t_max: int) -> None:
     graph = random_network(seed, depth=3, branches=bool(seed % 3), functions=True)
     batch = random_batch(graph, seed)
@@ -113,7 +113,7 @@ def test_engines_agree_on_functions_and_products(seed: int, t_max: int) -> None:
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None, phases=PHASES)
+@settings(max_examples=20, phases=PHASES)
 def test_engines_agree_without_calibration(seed: int) -> None:
     graph = random_network(seed, depth=3)
     try:
@@ -124,7 +124,7 @@ def test_engines_agree_without_calibration(seed: int) -> None:
 
 
 @given(seed=seeds)
-@settings(max_examples=30, deadline=None, phases=PHASES)
+@settings(max_examples=30, phases=PHASES)
 def test_many_levels_come_close_to_the_tensor_level(seed: int) -> None:
     """With 1024 levels a tensor, rounding is what is left."""
     graph = random_network(seed, depth=2)

@@ -47,7 +47,7 @@ def agree(graph: Graph, batch: Array) -> None:
 
 @given(seed=seeds, code=st.sampled_from(CODES), t_max=st.integers(2, 12))
 @example(seed=3, code="one-spike", t_max=8)
-@settings(max_examples=20, deadline=None, phases=PHASES)
+@settings(max_examples=20, phases=PHASES)
 def test_frames_within_bounds_and_beyond(seed: int, code: str, t_max: int) -> None:
     graph = random_network(seed, depth=3, branches=bool(seed % 2))
     batch = random_batch(graph, seed)
@@ -74,7 +74,7 @@ def spoilt(graph: Graph, seed: int) -> Graph:
 
 
 @given(seed=seeds, code=st.sampled_from(CODES))
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=60, phases=PHASES)
 def test_spoilt_clocks_show(seed: int, code: str) -> None:
     """Also in programs that no check lets pass."""
     net = Net(seed, largest=60, drive=0.5)
@@ -91,7 +91,7 @@ def test_spoilt_clocks_show(seed: int, code: str) -> None:
     stride=st.integers(1, 3),
     dilation=st.integers(1, 2),
 )
-@settings(max_examples=40, deadline=None, phases=PHASES)
+@settings(max_examples=40, phases=PHASES)
 def test_scattered_weights_are_products(
     seed: int, space: list[int], groups: int, stride: int, dilation: int
 ) -> None:

@@ -28,7 +28,7 @@ def arrays(graph: Graph) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=50, deadline=None, phases=PHASES)
+@settings(max_examples=50, phases=PHASES)
 def test_both_levels_read_back(seed: int) -> None:
     graph = random_network(seed)
     assert parse(show(graph), arrays(graph)) == graph
@@ -52,7 +52,6 @@ def test_numbers_of_numpy_are_written_as_numbers() -> None:
 
 
 @given(st.text(min_size=1), st.text())
-@settings(deadline=None)
 def test_any_name_reads_back(name: str, origin: str) -> None:
     build = Builder(name)
     value = build.input(name, Tensor((2,)))

@@ -67,7 +67,7 @@ def test_digits_add_up_to_the_level(t_max: int, digits: int, zero: int) -> None:
 
 @pytest.mark.parametrize("text", [REFERENCE, LOIHI])
 @given(seed=seeds, digits=st.integers(1, 4), levels=st.integers(2, 600))
-@settings(max_examples=25, deadline=None, phases=PHASES)
+@settings(max_examples=25, phases=PHASES)
 def test_engines_agree(text: str, seed: int, digits: int, levels: int) -> None:
     graph = random_network(seed, 4, branches=bool(seed % 2))
     batch = random_batch(graph, seed)

@@ -63,7 +63,7 @@ def same(graph: Graph, batch: Array) -> None:
 @pytest.mark.long  # the next test is the same with functions, of fewer networks
 @given(seed=seeds, branches=st.booleans())
 @example(seed=6203, branches=False)  # a sum pool that stays a population behind equalized channels
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=60, phases=PHASES)
 def test_engines_agree_with_a_t_max_for_each_tensor(seed: int, branches: bool) -> None:
     graph, numbers = allotted(random_network(seed, branches=branches), seed)
     batch = random_batch(graph, seed)
@@ -82,7 +82,7 @@ def test_engines_agree_with_a_t_max_for_each_tensor(seed: int, branches: bool) -
 
 
 @given(seed=seeds)
-@settings(max_examples=25, deadline=None, phases=PHASES)
+@settings(max_examples=25, phases=PHASES)
 def test_engines_agree_on_functions_with_a_t_max_of_their_own(seed: int) -> None:
     graph = random_network(seed, depth=3, branches=bool(seed % 3), functions=True)
     graph, _ = allotted(graph, seed)
@@ -102,7 +102,7 @@ def test_lava_agrees_with_a_t_max_for_each_tensor(seed: int) -> None:
 
 @pytest.mark.long
 @given(seed=seeds, branches=st.booleans())
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=60, phases=PHASES)
 def test_windows_tell_the_latency_before_compiling(seed: int, branches: bool) -> None:
     graph, numbers = allotted(random_network(seed, branches=branches), seed)
     latency_model = LatencyModel(graph)
@@ -117,7 +117,7 @@ def test_windows_tell_the_latency_before_compiling(seed: int, branches: bool) ->
 
 
 @given(seed=seeds)
-@settings(max_examples=30, deadline=None, phases=PHASES)
+@settings(max_examples=30, phases=PHASES)
 def test_text_reads_back(seed: int) -> None:
     graph, _ = allotted(random_network(seed, branches=True, functions=True), seed)
     ranged = compiled(graph, "normalize", calibration=(random_batch(graph, seed),))

@@ -261,7 +261,7 @@ def test_qrun_and_reports_tell(
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None, phases=PHASES)
+@settings(max_examples=25, phases=PHASES)
 def test_random_networks_keep_to_bounds_of_their_calibration_data(seed: int) -> None:
     graph = random_network(seed, depth=4, branches=bool(seed % 2))
     batch = random_batch(graph, seed)

@@ -71,7 +71,7 @@ def of(graph: Graph, name: str) -> Any:
 @pytest.mark.parametrize("branches", [False, True])
 @pytest.mark.parametrize("before", [FOLDED, EQUALIZED])
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None, phases=PHASES)
+@settings(max_examples=20, phases=PHASES)
 def test_channels_keep_the_numbers(branches: bool, before: str, seed: int) -> None:
     network = random_network(seed, 6, branches)
     data = random_batch(network, seed)
@@ -81,14 +81,14 @@ def test_channels_keep_the_numbers(branches: bool, before: str, seed: int) -> No
 
 @pytest.mark.parametrize("text", [REFERENCE, LOIHI])
 @given(seed=seeds)
-@settings(max_examples=10, deadline=None, phases=PHASES)
+@settings(max_examples=10, phases=PHASES)
 def test_engines_agree(text: str, seed: int) -> None:
     engines_agree(lambda graph: all_parted(graph, seed, 2), text, seed)
 
 
 @pytest.mark.parametrize("target", ["reference", pytest.param("loihi", marks=pytest.mark.long)])
 @given(seed=seeds)
-@settings(max_examples=10, deadline=None, phases=PHASES)
+@settings(max_examples=10, phases=PHASES)
 def test_engines_agree_on_what_targets_make(target: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     graph = random_network(seed, 6, branches=True)

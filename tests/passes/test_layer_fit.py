@@ -81,7 +81,7 @@ def error(graph: Graph, effort: int = 1, **options: object) -> float:
 
 @pytest.mark.parametrize("branches", [False, True])
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None, phases=PHASES)
+@settings(max_examples=20, phases=PHASES)
 def test_equalising_keeps_the_numbers(branches: bool, seed: int) -> None:
     graph = compiled(random_network(seed, 6, branches), "fold-batchnorm,fold-linear")
     batch = random_batch(graph, seed)

@@ -31,7 +31,7 @@ def close(before: Graph, after: Graph, seed: int) -> None:
 
 @pytest.mark.parametrize("branches", [False, True])
 @given(seed=seeds)
-@settings(max_examples=80, deadline=None, phases=PHASES)
+@settings(max_examples=80, phases=PHASES)
 def test_folding_keeps_the_numbers(branches: bool, seed: int) -> None:
     graph = random_network(seed, 6, branches)
     text = show(graph)
@@ -44,7 +44,7 @@ def test_folding_keeps_the_numbers(branches: bool, seed: int) -> None:
 
 @pytest.mark.parametrize("branches", [False, True])
 @given(seed=seeds)
-@settings(max_examples=30, deadline=None, phases=PHASES)
+@settings(max_examples=30, phases=PHASES)
 def test_folding_twice_changes_nothing(branches: bool, seed: int) -> None:
     pipeline = Pipeline.parse("fold-batchnorm,fold-linear")
     once = pipeline.run(random_network(seed, 6, branches))
@@ -52,7 +52,7 @@ def test_folding_twice_changes_nothing(branches: bool, seed: int) -> None:
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None, phases=PHASES)
+@settings(max_examples=20, phases=PHASES)
 def test_a_pipeline_is_deterministic(seed: int) -> None:
     graph = random_network(seed, depth=3)
     batch = random_batch(graph, seed)
@@ -65,7 +65,7 @@ def test_a_pipeline_is_deterministic(seed: int) -> None:
 
 @pytest.mark.parametrize("branches", [False, True])
 @given(seed=seeds)
-@settings(max_examples=40, deadline=None, phases=PHASES)
+@settings(max_examples=40, phases=PHASES)
 def test_intervals_contain_all_values(branches: bool, seed: int) -> None:
     graph = compiled(
         random_network(seed, branches=branches), "fold-batchnorm,normalize{low=-1 high=1}"

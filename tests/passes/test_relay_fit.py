@@ -43,7 +43,7 @@ def test_errors_of_segments_do_not_add_up() -> None:
 
 
 @given(seed=seeds, sources=st.integers(2, 9), channels=st.integers(1, 4))
-@settings(max_examples=100, deadline=None, phases=PHASES)
+@settings(max_examples=100, phases=PHASES)
 def test_no_sum_is_worse_than_with_the_nearest_weights(
     seed: int, sources: int, channels: int
 ) -> None:

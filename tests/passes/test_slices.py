@@ -48,7 +48,7 @@ def all_sliced(graph: Graph, seed: int) -> Graph:
 
 @pytest.mark.parametrize("branches", [False, True])
 @given(seed=seeds)
-@settings(max_examples=25, deadline=None, phases=PHASES)
+@settings(max_examples=25, phases=PHASES)
 def test_slices_keep_the_numbers(branches: bool, seed: int) -> None:
     graph = compiled(random_network(seed, 6, branches), FOLDED)
     keeps_the_numbers(graph, all_sliced(graph, seed), seed)
@@ -56,7 +56,7 @@ def test_slices_keep_the_numbers(branches: bool, seed: int) -> None:
 
 @pytest.mark.parametrize("text", [REFERENCE, LOIHI])
 @given(seed=seeds)
-@settings(max_examples=10, deadline=None, phases=PHASES)
+@settings(max_examples=10, phases=PHASES)
 def test_engines_agree(text: str, seed: int) -> None:
     engines_agree(lambda graph: all_sliced(graph, seed), text, seed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import qcompiler
@@ -22,7 +22,6 @@ from tests.support.random_networks import compiled
 from tests.support.spiking import same_spikes
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 1000), worth=st.floats(1e-4, 1.0))
 def test_others_make_up_for_the_weights_that_go(seed: int, worth: float) -> None:
     rng = np.random.default_rng(seed)

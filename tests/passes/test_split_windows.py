@@ -101,7 +101,7 @@ def same(split: Graph, whole: Graph, batch: Array) -> None:
     output_t_max=st.integers(3, 300),
     how=st.sampled_from(HOW),
 )
-@settings(max_examples=25, deadline=None, phases=PHASES)
+@settings(max_examples=25, phases=PHASES)
 def test_levels_are_those_of_the_whole(
     pipeline: str, seed: int, t_max: int, output_t_max: int, how: str
 ) -> None:
@@ -121,7 +121,7 @@ def test_levels_are_those_of_the_whole(
 
 
 @given(levels=st.integers(3, 700), longest=st.integers(2, 64), steep=st.integers(1, 9))
-@settings(max_examples=200, deadline=None, phases=PHASES)
+@settings(max_examples=200, phases=PHASES)
 def test_pieces_add_up(levels: int, longest: int, steep: int) -> None:
     """For every potential from far below to far above the levels."""
     assume(levels > longest)

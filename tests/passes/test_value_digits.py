@@ -52,7 +52,7 @@ def all_digits(graph: Graph, seed: int) -> Graph:
 
 @pytest.mark.parametrize("branches", [False, True])
 @given(seed=seeds)
-@settings(max_examples=25, deadline=None, phases=PHASES)
+@settings(max_examples=25, phases=PHASES)
 def test_digits_keep_the_numbers(branches: bool, seed: int) -> None:
     graph = compiled(random_network(seed, 6, branches), FOLDED)
     keeps_the_numbers(graph, all_digits(graph, seed), seed)
@@ -60,7 +60,7 @@ def test_digits_keep_the_numbers(branches: bool, seed: int) -> None:
 
 @pytest.mark.parametrize("text", [pytest.param(REFERENCE, marks=pytest.mark.long), LOIHI])
 @given(seed=seeds)
-@settings(max_examples=10, deadline=None, phases=PHASES)
+@settings(max_examples=10, phases=PHASES)
 def test_engines_agree(text: str, seed: int) -> None:
     engines_agree(lambda graph: all_digits(graph, seed), text, seed)
 
@@ -103,7 +103,7 @@ def test_digits_stand_for_two_slices_where_they_are_worth_their_steps() -> None:
 
 
 @given(seed=seeds)
-@settings(max_examples=15, deadline=None, phases=PHASES)
+@settings(max_examples=15, phases=PHASES)
 def test_digits_of_some_channels_keep_the_numbers(seed: int) -> None:
     graph = compiled(random_network(seed, 6, True), FOLDED)
     rng, split = np.random.default_rng(seed), graph
