@@ -174,7 +174,10 @@ def test_segments_have_as_few_levels_as_membranes_ask(target: str, t_max: int) -
 
 
 def test_masks_ask_for_smaller_constants() -> None:
-    """No weights follow an exponential down to -10,000, nor do numbers reach down to -3e38."""
+    """No weights follow an exponential down to -5,000, nor do numbers reach up to 3e38.
+
+    From 1e4 on a factor of an input tells that this is a mask.
+    """
 
     def masked(constant: float) -> onnx.ModelProto:
         body = "m = Sub(flags, one) c = Mul(m, k) s = Add(x, c) p = Softmax(s) y = MatMul(p, w)"
@@ -184,11 +187,12 @@ def test_masks_ask_for_smaller_constants() -> None:
     flags = (data(6) > 0.4).astype(np.float32)
     given: dict[str, Any] = {"calibration": (data(6, low=-1), flags), "t_max": 64}
     with pytest.warns(CompileWarning, match="changes only from") as told:
-        qcompiler.compile(masked(1e4), target="reference", **given)
-    assert any("as -20 in place of -1e+04 in a mask" in str(one.message) for one in told)
+        qcompiler.compile(masked(5e3), target="reference", **given)
+    assert any("as -20 in place of -5e+03 in a mask" in str(one.message) for one in told)
     assert "help: see to the functions first" in str(told[-1].message)
     qcompiler.compile(masked(20), target="reference", **given)
-    with pytest.raises(CompileError, match=r"%.*: calibration values reach 3e\+38") as caught:
-        qcompiler.compile(masked(3e38), target="reference", **given)
+    proto = model("float[N,6] x", "s = Mul(x, k) r = Relu(s) y = Div(r, k)", k=np.float32(3e38))
+    with pytest.raises(CompileError, match="%r: calibration values reach 2.*e.38") as caught:
+        qcompiler.compile(proto, target="reference", calibration=data(6), t_max=64)
     (found,) = caught.value.diagnostics
     assert found.nodes and "such as -20 in an additive mask" in (found.help or "")
