@@ -192,7 +192,7 @@ def test_masks_ask_for_smaller_constants() -> None:
     assert "help: see to the functions first" in str(told[-1].message)
     qcompiler.compile(masked(20), target="reference", **given)
     proto = model("float[N,6] x", "s = Mul(x, k) r = Relu(s) y = Div(r, k)", k=np.float32(3e38))
-    with pytest.raises(CompileError, match="%r: calibration values reach 2.*e.38") as caught:
+    with pytest.raises(CompileError, match=r"%r: calibration values reach 2.*e.38") as caught:
         qcompiler.compile(proto, target="reference", calibration=data(6), t_max=64)
     (found,) = caught.value.diagnostics
     assert found.nodes and "such as -20 in an additive mask" in (found.help or "")
